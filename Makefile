@@ -1,0 +1,57 @@
+# `make` alone lists what there is. Everything runs inside .venv, which `bootstrap` builds from the hashed lock.
+PYTHON ?= python3
+RUN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help bootstrap demo up test lint fmt types imports contracts contracts-check containers bench faults lock clean
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+bootstrap: ## build .venv from requirements.lock (needs only Python and make)
+	@command -v $(PYTHON) >/dev/null || { echo "make: no '$(PYTHON)' on PATH; install Python 3.11 or newer, or name it: make PYTHON=…"; exit 1; }
+	@$(PYTHON) tools/bootstrap.py
+
+demo: bootstrap ## the whole system with a simulated business; dashboard on http://127.0.0.1:8003
+	@$(RUN)/tandem demo
+
+up: bootstrap ## the whole system, idle
+	@$(RUN)/tandem up
+
+test: bootstrap ## every test, on real PostgreSQL and Kafka
+	@$(RUN)/python -m pytest
+
+lint: bootstrap ## ruff: style and likely mistakes
+	@$(RUN)/ruff check . && $(RUN)/ruff format --check .
+
+fmt: bootstrap ## rewrite to the common format
+	@$(RUN)/ruff check --fix-only --quiet . ; $(RUN)/ruff format .
+
+types: bootstrap ## mypy --strict over everything
+	@$(RUN)/mypy
+
+imports: bootstrap ## the import rules between packages
+	@$(RUN)/lint-imports
+
+contracts: bootstrap ## write docs/asyncapi.yaml and docs/schemas from the event contracts
+	@$(RUN)/python -m event_contracts.publish docs
+
+contracts-check: bootstrap ## fail when the published contracts differ from the code, or break a reader
+	@$(RUN)/python -m event_contracts.publish docs --check
+
+containers: bootstrap ## check the compose file and the Dockerfile
+	@$(RUN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	@$(RUN)/hadolint deploy/Dockerfile
+
+bench: bootstrap ## benchmarks under tests/load, printed as ratios
+	@$(RUN)/python -m pytest tests/load -m long -s
+
+faults: bootstrap ## every experiment of tests/faults in its long form
+	@$(RUN)/python -m pytest tests/faults -m "long or not long" -s
+
+lock: bootstrap ## resolve again and write requirements.lock
+	@$(RUN)/uv lock --quiet --upgrade
+	@$(RUN)/uv export --quiet --format requirements-txt --no-emit-workspace --all-packages --all-groups --no-header --no-annotate -o requirements.lock
+
+clean: ## remove .venv, local data and caches
+	@rm -rf .venv .tandem .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
