@@ -16,7 +16,9 @@ STAMP = VENV / ".bootstrapped"
 UV = "uv==0.13.9"
 MINIMUM_PYTHON = (3, 11)
 NEEDED_BYTES = 2 * 1024**3
-MEMBERS = sorted(path.parent for pattern in ("libs/*", "services/*") for path in ROOT.glob(f"{pattern}/pyproject.toml"))
+MEMBERS = sorted(
+    path.parent for pattern in ("libs/*", "services/*") for path in ROOT.glob(f"{pattern}/pyproject.toml")
+)
 
 
 def fail(problem: str) -> None:
@@ -27,7 +29,11 @@ def fail(problem: str) -> None:
 def fingerprint() -> str:
     """A digest of everything that the environment is built from."""
     digest = hashlib.sha256(f"{sys.version}{UV}".encode())
-    for path in [ROOT / "requirements.lock", Path(__file__), *(member / "pyproject.toml" for member in MEMBERS)]:
+    for path in [
+        ROOT / "requirements.lock",
+        Path(__file__),
+        *(member / "pyproject.toml" for member in MEMBERS),
+    ]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -37,7 +43,9 @@ def step(title: str, command: list[str], hint: str) -> None:
     sys.stdout.write(f"  {title} … ")
     sys.stdout.flush()
     began = time.monotonic()
-    finished = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    finished = subprocess.run(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     if finished.returncode != 0:
         print("failed\n" + finished.stdout)
         fail(hint)
@@ -47,12 +55,16 @@ def step(title: str, command: list[str], hint: str) -> None:
 def main() -> None:
     """Checks what the machine must have, then builds or confirms `.venv`."""
     if sys.version_info < MINIMUM_PYTHON:
-        fail(f"Python {sys.version.split()[0]} is too old; Tandem needs 3.11 or newer. Try `make PYTHON=python3.12`.")
+        fail(
+            f"Python {sys.version.split()[0]} is too old; Tandem needs 3.11 or newer. Try `make PYTHON=python3.12`."
+        )
     wanted = fingerprint()
     if STAMP.exists() and STAMP.read_text() == wanted:
         return
     if shutil.disk_usage(ROOT).free < NEEDED_BYTES:
-        fail(f"less than {NEEDED_BYTES // 1024**3} GiB of disk is free under {ROOT}; free some space and run make again.")
+        fail(
+            f"less than {NEEDED_BYTES // 1024**3} GiB of disk is free under {ROOT}; free some space and run make again."
+        )
     print("Preparing .venv (first run, or the lock has changed)")
     python = str(VENV / "bin" / "python")
     if not Path(python).exists():

@@ -1,0 +1,73 @@
+"""Declares an event once: its type, topic, kind of subject and schema version; everything else follows from here."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+
+SALES_TOPIC = "sales.events"
+SERVICE_TOPIC = "service.events"
+METRICS_TOPIC = "metrics.events"
+SALES_DIRECTORY_TOPIC = "sales.directory"
+SERVICE_DIRECTORY_TOPIC = "service.directory"
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole state of one aggregate; events extend it, some with a `change` that is only true of their step."""
+
+    id: UUID
+
+
+class EventType(msgspec.Struct, frozen=True):
+    """One entry of the catalogue."""
+
+    name: str
+    """The CloudEvents `type`: `sales.deal-closed`."""
+    topic: str
+    subject_kind: str
+    """The plural noun in `subject`: `deals` of `deals/<uuid>`."""
+    version: int
+    """The major version of the data's schema."""
+    data: type[State]
+
+    @property
+    def dataschema(self) -> str:
+        """The CloudEvents `dataschema` URI."""
+        return f"urn:tandem:schema:{self.name}:{self.version}"
+
+    @property
+    def source(self) -> str:
+        """The CloudEvents `source`: the service that publishes it."""
+        return {"sales": "/sales-api", "service": "/service-api", "metrics": "/metrics-worker"}[
+            self.name.split(".", 1)[0]
+        ]
+
+
+EVENT_TYPES: dict[str, EventType] = {}
+"""Every event by its `type`. Filled by importing `event_contracts.events`."""
+
+_TYPE_OF_DATA: dict[type[State], EventType] = {}
+
+Data = TypeVar("Data", bound=State)
+
+
+def event(
+    name: str, *, topic: str, subject_kind: str, version: int = 1
+) -> Callable[[type[Data]], type[Data]]:
+    """Class decorator that enters an event's data type into the catalogue. Raises ValueError on a name used twice."""
+
+    def enter(data: type[Data]) -> type[Data]:
+        if name in EVENT_TYPES:
+            raise ValueError(f"event {name} is declared twice")
+        entry = EventType(name=name, topic=topic, subject_kind=subject_kind, version=version, data=data)
+        EVENT_TYPES[name] = entry
+        _TYPE_OF_DATA[data] = entry
+        return data
+
+    return enter
+
+
+def event_type_of(data: State | type[Any]) -> EventType:
+    """The catalogue entry of an event's data. Raises KeyError for a class that is not an event."""
+    return _TYPE_OF_DATA[data if isinstance(data, type) else type(data)]

@@ -1,0 +1,145 @@
+"""Turns events into CloudEvents 1.0 in structured JSON, and back. Whatever does not fit the contract is refused."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import msgspec
+
+from event_contracts import directory, sales, service
+from event_contracts.catalogue import EVENT_TYPES, EventType, State, event_type_of
+from event_contracts.fields import MAX_COUNT, Moment
+
+__all__ = ["CONTENT_TYPE", "MAX_EVENT_BYTES", "CloudEvent", "UndecodableEvent", "decode", "encode"]
+
+# Importing these modules fills the catalogue; a decoder without them would know no event.
+_DECLARED: Final = (directory, sales, service)
+
+CONTENT_TYPE: Final = "application/cloudevents+json"
+MAX_EVENT_BYTES: Final = 1024 * 1024
+"""A larger record is refused before it is parsed."""
+
+
+class UndecodableEvent(Exception):
+    """A record that is not an event of the contract.
+
+    `reason` is one of a closed list, fit for a metric's label: `empty`, `too-large`, `malformed`,
+    `unknown-type`, `unknown-version`, `invalid-data`, `nul-in-text`.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One event, its attributes and its typed data."""
+
+    id: UUID
+    event_type: EventType
+    subject: str
+    time: datetime
+    """When it happened in the business; may be long ago."""
+    recorded_time: datetime
+    """When the service recorded it."""
+    sequence: int
+    """The aggregate's version: 1, 2, 3 … without gaps."""
+    partition_key: str
+    traceparent: str | None
+    data: State
+
+
+class _Envelope(msgspec.Struct, kw_only=True):
+    """The JSON form. Attribute names are CloudEvents': lower-case letters only."""
+
+    specversion: str
+    id: UUID
+    source: str
+    type: str
+    dataschema: str
+    subject: str
+    time: Moment
+    recordedtime: Moment
+    sequence: Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)]
+    partitionkey: str
+    datacontenttype: str = "application/json"
+    traceparent: str | None | msgspec.UnsetType = msgspec.UNSET
+    data: msgspec.Raw
+
+
+_envelope_decoder = msgspec.json.Decoder(_Envelope)
+_encoder = msgspec.json.Encoder()
+_data_decoders: dict[str, tuple[EventType, str, msgspec.json.Decoder[Any]]] = {
+    entry.name: (entry, entry.dataschema, msgspec.json.Decoder(entry.data)) for entry in EVENT_TYPES.values()
+}
+
+
+def encode(
+    data: State,
+    *,
+    event_id: UUID,
+    time: datetime,
+    recorded_time: datetime,
+    sequence: int,
+    partition_key: UUID,
+    traceparent: str | None = None,
+) -> bytes:
+    """One event as structured JSON. Raises KeyError when `data` is not an event of the catalogue."""
+    entry = event_type_of(data)
+    return _encoder.encode(
+        _Envelope(
+            specversion="1.0",
+            id=event_id,
+            source=entry.source,
+            type=entry.name,
+            dataschema=entry.dataschema,
+            subject=f"{entry.subject_kind}/{data.id}",
+            time=time.astimezone(UTC),
+            recordedtime=recorded_time.astimezone(UTC),
+            sequence=sequence,
+            partitionkey=str(partition_key),
+            traceparent=traceparent if traceparent is not None else msgspec.UNSET,
+            data=msgspec.Raw(_encoder.encode(data)),
+        )
+    )
+
+
+def decode(record: bytes | None) -> CloudEvent:
+    """One Kafka record's value as an event. Raises `UndecodableEvent`, never anything else."""
+    if not record:
+        raise UndecodableEvent("empty", "the record has no value")
+    if len(record) > MAX_EVENT_BYTES:
+        raise UndecodableEvent("too-large", f"{len(record)} bytes; at most {MAX_EVENT_BYTES} are taken")
+    if b"\\u0000" in record:
+        # PostgreSQL cannot store it; a raw NUL byte is refused by the JSON parser itself.
+        raise UndecodableEvent("nul-in-text", "a text contains the NUL character")
+    try:
+        envelope = _envelope_decoder.decode(record)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UndecodableEvent("malformed", str(error)) from error
+    known = _data_decoders.get(envelope.type)
+    if known is None:
+        raise UndecodableEvent("unknown-type", f"no event is called {envelope.type[:100]!r}")
+    entry, dataschema, decoder = known
+    if envelope.dataschema != dataschema or envelope.specversion != "1.0":
+        raise UndecodableEvent(
+            "unknown-version", f"{envelope.dataschema[:100]!r}; this reader knows {dataschema!r}"
+        )
+    try:
+        data: State = decoder.decode(envelope.data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UndecodableEvent("invalid-data", str(error)) from error
+    if envelope.subject != f"{entry.subject_kind}/{data.id}":
+        raise UndecodableEvent("invalid-data", f"subject {envelope.subject[:100]!r} is not that of the data")
+    return CloudEvent(
+        id=envelope.id,
+        event_type=entry,
+        subject=envelope.subject,
+        time=envelope.time,
+        recorded_time=envelope.recordedtime,
+        sequence=envelope.sequence,
+        partition_key=envelope.partitionkey,
+        traceparent=None if envelope.traceparent is msgspec.UNSET else envelope.traceparent,
+        data=data,
+    )

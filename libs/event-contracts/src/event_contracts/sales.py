@@ -1,0 +1,244 @@
+"""What sales publishes on `sales.events`: accounts, leads, deals and quotas, each event with the whole state."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+
+from event_contracts.catalogue import SALES_TOPIC, State, event
+from event_contracts.fields import Code, Count, Moment, Money
+
+LeadStatus = Literal["new", "assigned", "contacted", "qualified", "disqualified", "converted"]
+OpenStage = Literal["prospecting", "qualification", "presentation", "proposal", "negotiation"]
+Stage = Literal["prospecting", "qualification", "presentation", "proposal", "negotiation", "won", "lost"]
+Outcome = Literal["won", "lost"]
+
+
+class Account(State, frozen=True, kw_only=True):
+    """A customer as sales knows it. Its id is the customer's id everywhere; its name is in the directory."""
+
+    region: Code | None
+    segment: Code | None
+    channel: Code | None
+    """Where the customer came from; taken over from the lead that it was converted from."""
+    owner_id: UUID | None
+    """The salesperson who looks after the account."""
+    team_id: UUID | None
+    registered_at: Moment
+
+
+@event("sales.account-registered", topic=SALES_TOPIC, subject_kind="accounts")
+class AccountRegistered(Account, frozen=True, kw_only=True):
+    """A new customer was entered, or came out of a converted lead."""
+
+
+class AccountUpdate(msgspec.Struct, frozen=True, kw_only=True):
+    """Which fields were changed, by name."""
+
+    fields: list[str]
+
+
+@event("sales.account-updated", topic=SALES_TOPIC, subject_kind="accounts")
+class AccountUpdated(Account, frozen=True, kw_only=True):
+    """A customer's region, segment, channel, owner or name was changed."""
+
+    change: AccountUpdate
+
+
+class Lead(State, frozen=True, kw_only=True):
+    """Someone who may buy. `created_at` is the cohort that its conversion is counted in."""
+
+    status: LeadStatus
+    channel: Code | None
+    region: Code | None
+    segment: Code | None
+    product: Code | None
+    owner_id: UUID | None
+    team_id: UUID | None
+    created_at: Moment
+    assigned_at: Moment | None = None
+    contacted_at: Moment | None = None
+    """The first contact by the salesperson that the lead was assigned to."""
+    qualified_at: Moment | None = None
+    disqualified_at: Moment | None = None
+    disqualified_reason: Code | None = None
+    converted_at: Moment | None = None
+    account_id: UUID | None = None
+    """An existing customer, or the one that conversion made."""
+    deal_id: UUID | None = None
+
+
+@event("sales.lead-created", topic=SALES_TOPIC, subject_kind="leads")
+class LeadCreated(Lead, frozen=True, kw_only=True):
+    """A lead came in."""
+
+
+class LeadAssignment(msgspec.Struct, frozen=True, kw_only=True):
+    """Who had the lead before."""
+
+    previous_owner_id: UUID | None
+
+
+@event("sales.lead-assigned", topic=SALES_TOPIC, subject_kind="leads")
+class LeadAssigned(Lead, frozen=True, kw_only=True):
+    """A lead was given to a salesperson, or passed on to another."""
+
+    change: LeadAssignment
+
+
+@event("sales.lead-contacted", topic=SALES_TOPIC, subject_kind="leads")
+class LeadContacted(Lead, frozen=True, kw_only=True):
+    """The salesperson made the first contact."""
+
+
+@event("sales.lead-qualified", topic=SALES_TOPIC, subject_kind="leads")
+class LeadQualified(Lead, frozen=True, kw_only=True):
+    """The lead was found worth pursuing."""
+
+
+@event("sales.lead-disqualified", topic=SALES_TOPIC, subject_kind="leads")
+class LeadDisqualified(Lead, frozen=True, kw_only=True):
+    """The lead was given up; `disqualified_reason` says why."""
+
+
+class LeadConversion(msgspec.Struct, frozen=True, kw_only=True):
+    """What the conversion made."""
+
+    account_registered: bool
+    """False when the lead belonged to a customer that was already known."""
+
+
+@event("sales.lead-converted", topic=SALES_TOPIC, subject_kind="leads")
+class LeadConverted(Lead, frozen=True, kw_only=True):
+    """The lead became a customer with a deal."""
+
+    change: LeadConversion
+
+
+class DealLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One product of a deal. `amount` is quantity times unit price, in the deal's currency."""
+
+    product: Code
+    quantity: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+    unit_price: Money
+    amount: Money
+    reporting_amount: Money | None = None
+    """`amount` at the frozen rate; null until the deal is closed."""
+
+
+class FrozenRate(msgspec.Struct, frozen=True, kw_only=True):
+    """The exchange rate that a deal was closed at; it never changes while the deal stays closed."""
+
+    rate: Decimal
+    """Reporting currency for one unit of the deal's currency."""
+    on: date
+    """The day that the rate was published for: the closing day, or the last one before it that has a rate."""
+
+
+class Deal(State, frozen=True, kw_only=True):
+    """A sale in the pipeline. `amount` is the sum of its lines; attribution is as it stood at this event."""
+
+    account_id: UUID
+    lead_id: UUID | None
+    stage: Stage
+    lines: list[DealLine]
+    amount: Money
+    owner_id: UUID | None
+    team_id: UUID | None
+    region: Code | None
+    segment: Code | None
+    channel: Code | None
+    opened_at: Moment
+    expected_close_on: date | None = None
+    closed_at: Moment | None = None
+    """When it was won or lost; null while it is open, and again after it was reopened."""
+    close_reason: Code | None = None
+    frozen_rate: FrozenRate | None = None
+    reporting_amount: Money | None = None
+    """The sum of the lines' reporting amounts; null until the deal is closed."""
+    reopen_count: Count = 0
+
+
+@event("sales.deal-opened", topic=SALES_TOPIC, subject_kind="deals")
+class DealOpened(Deal, frozen=True, kw_only=True):
+    """A deal entered the pipeline."""
+
+
+class DealStageChange(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the deal came from."""
+
+    previous_stage: OpenStage
+
+
+@event("sales.deal-stage-changed", topic=SALES_TOPIC, subject_kind="deals")
+class DealStageChanged(Deal, frozen=True, kw_only=True):
+    """A deal moved along the pipeline, forwards or back."""
+
+    change: DealStageChange
+
+
+class DealClosing(msgspec.Struct, frozen=True, kw_only=True):
+    """How the deal ended, and from which stage."""
+
+    outcome: Outcome
+    previous_stage: OpenStage
+
+
+@event("sales.deal-closed", topic=SALES_TOPIC, subject_kind="deals")
+class DealClosed(Deal, frozen=True, kw_only=True):
+    """A deal was won or lost."""
+
+    change: DealClosing
+
+
+class DealReopening(msgspec.Struct, frozen=True, kw_only=True):
+    """What was taken back."""
+
+    previous_outcome: Outcome
+
+
+@event("sales.deal-reopened", topic=SALES_TOPIC, subject_kind="deals")
+class DealReopened(Deal, frozen=True, kw_only=True):
+    """A closed deal was taken back into the pipeline; a won one leaves the revenue of its day."""
+
+    change: DealReopening
+
+
+class DealAmendment(msgspec.Struct, frozen=True, kw_only=True):
+    """What the deal was worth before."""
+
+    previous_amount: Money
+
+
+@event("sales.deal-amended", topic=SALES_TOPIC, subject_kind="deals")
+class DealAmended(Deal, frozen=True, kw_only=True):
+    """A deal's lines or attribution were corrected; a closed deal keeps its day and its rate."""
+
+    change: DealAmendment
+
+
+class Quota(State, frozen=True, kw_only=True):
+    """What a salesperson is to sell in a period; both days belong to it."""
+
+    rep_id: UUID
+    team_id: UUID | None
+    period_start: date
+    period_end: date
+    target: Money
+    """Revenue to reach, in the reporting currency."""
+    set_at: Moment
+
+
+class QuotaSetting(msgspec.Struct, frozen=True, kw_only=True):
+    """The target before; null when the quota is new."""
+
+    previous_target: Money | None
+
+
+@event("sales.quota-set", topic=SALES_TOPIC, subject_kind="quotas")
+class QuotaSet(Quota, frozen=True, kw_only=True):
+    """A quota was set, or set anew."""
+
+    change: QuotaSetting
