@@ -16,9 +16,7 @@ STAMP = VENV / ".bootstrapped"
 UV = "uv==0.13.9"
 MINIMUM_PYTHON = (3, 11)
 NEEDED_BYTES = 2 * 1024**3
-MEMBERS = sorted(
-    path.parent for pattern in ("libs/*", "services/*") for path in ROOT.glob(f"{pattern}/pyproject.toml")
-)
+MEMBERS = sorted(path.parent for pattern in ("libs/*", "services/*") for path in ROOT.glob(f"{pattern}/pyproject.toml"))
 
 
 def fail(problem: str) -> None:
@@ -55,9 +53,7 @@ def step(title: str, command: list[str], hint: str) -> None:
 def main() -> None:
     """Checks what the machine must have, then builds or confirms `.venv`."""
     if sys.version_info < MINIMUM_PYTHON:
-        fail(
-            f"Python {sys.version.split()[0]} is too old; Tandem needs 3.11 or newer. Try `make PYTHON=python3.12`."
-        )
+        fail(f"Python {sys.version.split()[0]} is too old; Tandem needs 3.11 or newer. Try `make PYTHON=python3.12`.")
     wanted = fingerprint()
     if STAMP.exists() and STAMP.read_text() == wanted:
         return
@@ -71,9 +67,11 @@ def main() -> None:
         step(
             "virtual environment",
             [sys.executable, "-m", "venv", str(VENV)],
-            "Python's venv module does not work here; on Debian and Ubuntu install it with `apt-get install python3-venv`.",
+            "Python's venv module does not work here; on Debian: `apt-get install python3-venv`.",
         )
-    registry = "a package could not be fetched: check that this machine reaches the Python package index (or its mirror)."
+    registry = (
+        "a package could not be fetched: check that this machine reaches the Python package index (or its mirror)."
+    )
     step("installer", [python, "-m", "pip", "install", "--quiet", UV], registry)
     uv = str(VENV / "bin" / "uv")
     step(

@@ -52,9 +52,7 @@ _TYPE_OF_DATA: dict[type[State], EventType] = {}
 Data = TypeVar("Data", bound=State)
 
 
-def event(
-    name: str, *, topic: str, subject_kind: str, version: int = 1
-) -> Callable[[type[Data]], type[Data]]:
+def event(name: str, *, topic: str, subject_kind: str, version: int = 1) -> Callable[[type[Data]], type[Data]]:
     """Class decorator that enters an event's data type into the catalogue. Raises ValueError on a name used twice."""
 
     def enter(data: type[Data]) -> type[Data]:

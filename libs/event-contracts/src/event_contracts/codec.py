@@ -64,7 +64,7 @@ class _Envelope(msgspec.Struct, kw_only=True):
     sequence: Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)]
     partitionkey: str
     datacontenttype: str = "application/json"
-    traceparent: str | None | msgspec.UnsetType = msgspec.UNSET
+    traceparent: str | msgspec.UnsetType | None = msgspec.UNSET
     data: msgspec.Raw
 
 
@@ -123,9 +123,7 @@ def decode(record: bytes | None) -> CloudEvent:
         raise UndecodableEvent("unknown-type", f"no event is called {envelope.type[:100]!r}")
     entry, dataschema, decoder = known
     if envelope.dataschema != dataschema or envelope.specversion != "1.0":
-        raise UndecodableEvent(
-            "unknown-version", f"{envelope.dataschema[:100]!r}; this reader knows {dataschema!r}"
-        )
+        raise UndecodableEvent("unknown-version", f"{envelope.dataschema[:100]!r}; this reader knows {dataschema!r}")
     try:
         data: State = decoder.decode(envelope.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -1,7 +1,7 @@
 """The field types that events are made of: codes, times, amounts of money. Never a float, never free text."""
 
 from datetime import datetime
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import Annotated
 
 import msgspec
@@ -29,6 +29,15 @@ Code = Annotated[
         extra_json_schema={"pattern": CODE_PATTERN},
     ),
 ]
+Currency = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=3,
+        max_length=3,
+        description="The alphabetic code of ISO 4217: EUR.",
+        extra_json_schema={"pattern": "^[A-Z]{3}$"},
+    ),
+]
 Moment = Annotated[datetime, msgspec.Meta(tz=True, description="An instant, RFC 3339 with its zone.")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=MAX_SECONDS, description="A duration in whole seconds.")]
@@ -54,11 +63,15 @@ DECIMAL_PLACES: dict[str, int] = (
 """Decimal places of each active currency, by its alphabetic code (ISO 4217, table A.1)."""
 
 
+# The default context would round an amount of 30 digits, or one of 1E-2000000, to something that looks exact.
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+
+
 class Money(msgspec.Struct, frozen=True):
     """An amount in one currency; `amount` is a decimal string on the wire, with the currency's places at most."""
 
     amount: Decimal
-    currency: Annotated[str, msgspec.Meta(min_length=3, max_length=3)]
+    currency: Currency
 
     def minor_units(self) -> int:
         """The amount as a whole number of the currency's smallest unit (cents for EUR, yen for JPY).
@@ -71,7 +84,7 @@ class Money(msgspec.Struct, frozen=True):
         # Before any arithmetic: 1E+400000000 would otherwise be expanded digit by digit.
         if not self.amount.is_finite() or self.amount.adjusted() >= MAX_MONEY_DIGITS:
             raise ValueError(f"{self.amount} is not an amount of money")
-        scaled = self.amount.scaleb(places)
+        scaled = _EXACT.scaleb(self.amount, places)
         whole = int(scaled)
         if whole != scaled:
             raise ValueError(f"{self.amount} {self.currency} has more than {places} decimal places")

@@ -37,7 +37,7 @@ class AccountRegistered(Account, frozen=True, kw_only=True):
 class AccountUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """Which fields were changed, by name."""
 
-    fields: list[str]
+    fields: list[Code]
 
 
 @event("sales.account-updated", topic=SALES_TOPIC, subject_kind="accounts")

@@ -8,9 +8,7 @@ import msgspec
 from event_contracts.catalogue import SERVICE_TOPIC, State, event
 from event_contracts.fields import Code, Count, Moment, Score, Seconds
 
-TicketKind = Literal[
-    "presales_question", "installation", "maintenance", "problem", "complaint", "training_request"
-]
+TicketKind = Literal["presales_question", "installation", "maintenance", "problem", "complaint", "training_request"]
 TicketChannel = Literal["phone", "email", "chat", "in_person", "web"]
 Priority = Literal["low", "normal", "high", "urgent"]
 TicketStatus = Literal["open", "resolved", "closed"]
