@@ -1,0 +1,57 @@
+"""Creates and drops databases on a PostgreSQL server, embedded or given."""
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+T = TypeVar("T")
+
+
+def run_apart(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end in a loop and thread of its own, so that callers may or may not have a loop."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+def with_database(url: str, database: str) -> str:
+    """The same server's URL, naming another database."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+def plain(url: str) -> str:
+    """The URL as libpq and asyncpg know it, without SQLAlchemy's driver name."""
+    return url.replace("postgresql+asyncpg://", "postgresql://", 1)
+
+
+def create_database(url: str, name: str) -> None:
+    """Create database `name` on the server of `url`, unless it is there. Raises asyncpg and OS errors."""
+
+    async def create() -> None:
+        connection = await asyncpg.connect(plain(url))
+        try:
+            await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+        except asyncpg.DuplicateDatabaseError:
+            pass
+        except asyncpg.UniqueViolationError:
+            pass  # another process created it at the same moment
+        finally:
+            await connection.close()
+
+    run_apart(create())
+
+
+def drop_database(url: str, name: str) -> None:
+    """Drop database `name` with the connections to it, if it is there."""
+
+    async def drop() -> None:
+        connection = await asyncpg.connect(plain(url))
+        try:
+            await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        finally:
+            await connection.close()
+
+    run_apart(drop())

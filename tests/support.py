@@ -1,0 +1,30 @@
+"""What tests of every package share: waiting for a condition instead of for a while."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def eventually(condition: Callable[[], T | Awaitable[T]], deadline: float = 10.0, *, every: float = 0.02) -> T:
+    """Call `condition` until it returns something truthy without raising AssertionError, and return that.
+
+    `deadline` and `every` are seconds. At the deadline the last AssertionError is raised, or one that shows what
+    the condition returned last. Other exceptions pass through at once.
+    """
+    end = time.monotonic() + deadline
+    while True:
+        try:
+            answer = condition()
+            value: T = await answer if inspect.isawaitable(answer) else answer  # type: ignore[assignment]
+            if value:
+                return value
+            failure = AssertionError(f"still {value!r} after {deadline:g} s")
+        except AssertionError as error:
+            failure = error
+        if time.monotonic() >= end:
+            raise failure
+        await asyncio.sleep(every)

@@ -1,0 +1,82 @@
+"""The embedded PostgreSQL and Kafka start, serve, stop, and keep their data between runs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from tandem_cli.databases import plain
+from tandem_cli.kafka import EmbeddedKafka, Topic
+from tandem_cli.postgres import EmbeddedPostgres
+from tests.conftest import Kafka
+
+
+async def test_a_new_database_is_empty_utf8_and_sorts_by_code_point(new_database: Callable[[str], str]) -> None:
+    connection = await asyncpg.connect(plain(new_database("empty")))
+    try:
+        assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
+        assert await connection.fetchval("SHOW server_encoding") == "UTF8"
+        assert await connection.fetchval("SELECT 'Z' < 'a'")
+        assert await connection.fetchval("SELECT upper('ž')") == "Ž"
+    finally:
+        await connection.close()
+
+
+async def test_postgres_keeps_its_data_through_a_stop_and_a_crash(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path / "postgres", options={"fsync": "off"})
+    server.start()
+    try:
+        server.create_database("books")
+        server.create_database("books")  # again is no error
+        connection = await asyncpg.connect(plain(server.url("books")))
+        await connection.execute("CREATE TABLE kept AS SELECT 1 AS value")
+        await connection.close()
+        server.stop()
+        server.start()
+        server.restart_at_once()
+        connection = await asyncpg.connect(plain(server.url("books")))
+        assert await connection.fetchval("SELECT value FROM kept") == 1
+        await connection.close()
+    finally:
+        server.stop()
+
+
+async def test_a_new_topic_takes_records_and_gives_them_back(kafka: Kafka, new_topic: Callable[..., str]) -> None:
+    topic = new_topic("round-trip", partitions=2)
+    await publish(kafka.bootstrap_servers, topic, b"hello")
+    assert await records(kafka.bootstrap_servers, topic, partitions=2) == [b"hello"]
+
+
+async def test_kafka_keeps_its_log_through_a_kill_and_a_stop(tmp_path: Path) -> None:
+    broker = EmbeddedKafka(tmp_path / "kafka")
+    broker.start()
+    try:
+        broker.create_topics([Topic("kept", 1)])
+        broker.create_topics([Topic("kept", 1)])  # again is no error
+        await publish(broker.bootstrap_servers, "kept", b"one")
+        broker.kill()
+        broker.start()
+        await publish(broker.bootstrap_servers, "kept", b"two")
+        broker.stop()
+        broker.start()
+        assert await records(broker.bootstrap_servers, "kept", partitions=1) == [b"one", b"two"]
+    finally:
+        broker.stop()
+
+
+async def publish(bootstrap_servers: str, topic: str, value: bytes) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all") as producer:
+        await producer.send_and_wait(topic, value)
+
+
+async def records(bootstrap_servers: str, topic: str, partitions: int) -> list[bytes]:
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest") as consumer:
+        assigned = [TopicPartition(topic, number) for number in range(partitions)]
+        consumer.assign(assigned)
+        ends = await consumer.end_offsets(assigned)
+        values: list[bytes] = []
+        while len(values) < sum(ends.values()):
+            for batch in (await consumer.getmany(timeout_ms=500)).values():
+                values += [record.value for record in batch]
+        return values
