@@ -8,9 +8,7 @@ import pytest
 
 from tandem_cli.kafka import EmbeddedKafka, GivenKafka, Topic
 from tandem_cli.postgres import EmbeddedPostgres, GivenPostgres
-
-Postgres = EmbeddedPostgres | GivenPostgres
-Kafka = EmbeddedKafka | GivenKafka
+from tests.support import Kafka, Postgres
 
 
 @pytest.fixture(scope="session")

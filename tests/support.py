@@ -1,4 +1,4 @@
-"""What tests of every package share: waiting for a condition instead of for a while."""
+"""What tests of every package share: names for the servers, and waiting for a condition instead of for a while."""
 
 import asyncio
 import inspect
@@ -6,6 +6,11 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from tandem_cli.kafka import EmbeddedKafka, GivenKafka
+from tandem_cli.postgres import EmbeddedPostgres, GivenPostgres
+
+Postgres = EmbeddedPostgres | GivenPostgres
+Kafka = EmbeddedKafka | GivenKafka
 T = TypeVar("T")
 
 
@@ -19,7 +24,7 @@ async def eventually(condition: Callable[[], T | Awaitable[T]], deadline: float 
     while True:
         try:
             answer = condition()
-            value: T = await answer if inspect.isawaitable(answer) else answer  # type: ignore[assignment]
+            value: T = await answer if inspect.isawaitable(answer) else answer
             if value:
                 return value
             failure = AssertionError(f"still {value!r} after {deadline:g} s")

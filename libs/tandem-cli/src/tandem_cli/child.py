@@ -80,7 +80,7 @@ def main() -> None:
     end_with(int(parent), int(death))
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        os.execvp(program[0], program)
+        os.execvp(program[0], program)  # noqa: S606
     except OSError as error:
         sys.exit(f"child: {program[0]}: {error.strerror}")
 

@@ -263,7 +263,7 @@ def create_topics(bootstrap_servers: str, topics: Iterable[Topic]) -> None:
             answer = await admin.create_topics([_new_topic(topic, brokers) for topic in topics])
         finally:
             await admin.close()
-        for name, code, *why in answer.topic_errors:
+        for name, code, *why in answer.topic_errors:  # type: ignore[attr-defined]
             if code not in (0, TopicAlreadyExistsError.errno):
                 raise StackProblem(f"Kafka did not create topic {name}: {why[0] if why else for_code(code).__name__}")
 
