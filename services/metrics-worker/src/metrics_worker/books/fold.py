@@ -1,0 +1,132 @@
+"""The arithmetic of the books: which subjects an event tells of, and what a change of state adds to the sums."""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from operator import add, sub
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from event_contracts import codec
+from event_contracts.codec import CloudEvent, UndecodableEvent
+from event_contracts.service import InteractionLogged
+from metrics_worker.kpis.kinds import KIND_BY_NAME, KIND_OF_SUBJECT, Kind
+from metrics_worker.kpis.posting import EARLIEST_DAY, LATEST_DAY, Posting, Reporting
+
+ALL = "all"
+"""The dimension under which a balance holds the total."""
+NO_VALUE = ""
+"""How a balance's key holds a missing value: a code is never empty, so it is distinct from every code."""
+
+
+class Entry(NamedTuple):
+    """One subject's state as one event tells it, with the whole contribution that it makes to the books."""
+
+    kind: Kind
+    subject_id: UUID
+    sequence: int
+    event_id: UUID
+    time: datetime
+    recorded_time: datetime
+    state: Any
+    postings: list[Posting]
+
+
+BalanceKey = tuple[str, str, date]
+"""Dimension, value (`NO_VALUE` for none) and day."""
+Sums = tuple[int, ...]
+
+
+def entries_of(event: CloudEvent, reporting: Reporting) -> list[Entry]:
+    """The states that an event tells: none when no books are kept of its kind, two for an interaction logged.
+
+    Raises ValueError when a state cannot be booked.
+    """
+    for moment in (event.time, event.recorded_time):
+        if not EARLIEST_DAY <= moment.astimezone(UTC).date() <= LATEST_DAY:
+            raise ValueError(f"{moment.isoformat()} is not between 1970 and 2199")
+    told: list[tuple[Kind, Any]] = []
+    kind = KIND_OF_SUBJECT.get(event.event_type.subject_kind)
+    if kind is not None:
+        told.append((kind, event.data))
+    if isinstance(event.data, InteractionLogged):
+        told.append((KIND_BY_NAME["interaction"], event.data.change))
+    return [
+        Entry(
+            kind=kind,
+            subject_id=state.id,
+            sequence=event.sequence,
+            event_id=event.id,
+            time=event.time,
+            recorded_time=event.recorded_time,
+            state=state,
+            postings=kind.postings_for(state, reporting),
+        )
+        for kind, state in told
+    ]
+
+
+def decode(record: bytes | None, reporting: Reporting) -> list[Entry]:
+    """One Kafka record's value as entries. Raises `UndecodableEvent`, also for what cannot be booked.
+
+    Everything that a record's content can get wrong is found here, before a transaction depends on it.
+    """
+    event = codec.decode(record)
+    try:
+        return entries_of(event, reporting)
+    except (ValueError, OverflowError) as error:
+        raise UndecodableEvent("invalid-data", str(error)) from error
+
+
+def newest(entries: Iterable[Entry]) -> dict[Kind, dict[UUID, Entry]]:
+    """The entry with the highest sequence of each subject: a batch of several events of one folds once."""
+    found: dict[Kind, dict[UUID, Entry]] = {}
+    for entry in entries:
+        of_kind = found.setdefault(entry.kind, {})
+        known = of_kind.get(entry.subject_id)
+        if known is None or known.sequence < entry.sequence:
+            of_kind[entry.subject_id] = entry
+    return found
+
+
+def difference(before: Iterable[Posting], after: Iterable[Posting]) -> list[Posting]:
+    """What has to be posted for a contribution to become another: the reversal of the one and the other, netted.
+
+    What stays the same under the same day and dimensions cancels out and leaves no posting.
+    """
+    net: dict[tuple[date, tuple[str | None, ...], bool], Sums] = {}
+    for postings, operation in ((after, add), (before, sub)):
+        for day, dimensions, measures, split in postings:
+            key = (day, dimensions, split)
+            standing = net.get(key)
+            if standing is None:
+                standing = (0,) * len(measures)
+            net[key] = tuple(map(operation, standing, measures))
+    return [
+        Posting(day, dimensions, measures, split) for (day, dimensions, split), measures in net.items() if any(measures)
+    ]
+
+
+def balance_keys(kind: Kind, posting: Posting) -> list[BalanceKey]:
+    """The balances that a posting counts in: a whole in the total and each dimension but the split one, a share
+    in the split one only."""
+    if posting.split:
+        return [
+            (name, value or NO_VALUE, posting.day)
+            for name, value in zip(kind.dimensions, posting.dimensions, strict=True)
+            if name == kind.split_by
+        ]
+    return [(ALL, NO_VALUE, posting.day)] + [
+        (name, value or NO_VALUE, posting.day)
+        for name, value in zip(kind.dimensions, posting.dimensions, strict=True)
+        if name != kind.split_by
+    ]
+
+
+def balances_of(kind: Kind, postings: Iterable[Posting]) -> dict[BalanceKey, Sums]:
+    """The sums of postings by balance; what sums to zero is left out."""
+    sums: dict[BalanceKey, Sums] = {}
+    for posting in postings:
+        for key in balance_keys(kind, posting):
+            standing = sums.get(key)
+            sums[key] = posting.measures if standing is None else tuple(map(add, standing, posting.measures))
+    return {key: measures for key, measures in sums.items() if any(measures)}

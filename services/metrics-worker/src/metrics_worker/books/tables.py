@@ -1,0 +1,111 @@
+"""The tables of the books: subjects, postings and balances of each kind, and what is known of the books as a whole."""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Numeric,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    Uuid,
+)
+from sqlalchemy.types import TypeEngine
+
+from metrics_worker.kpis.kinds import KINDS, Kind
+from metrics_worker.kpis.posting import Measure
+from service_kit.database import metadata
+
+books = Table(
+    "books",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1", name="single_row"), primary_key=True, autoincrement=False),
+    Column("timezone", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("rules_version", Integer, nullable=False),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+    comment="By which settings and rules these books are kept; one row.",
+)
+
+sequence_gap = Table(
+    "sequence_gap",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("subject_id", Uuid, nullable=False),
+    Column("first_missing", Integer, nullable=False),
+    Column("last_missing", Integer, nullable=False),
+    Column("noticed_at", DateTime(timezone=True), nullable=False),
+    PrimaryKeyConstraint("kind", "subject_id", "first_missing"),
+    comment="Runs of a subject's sequence that were jumped over and have not arrived since.",
+)
+
+
+def _column_type(measure: Measure) -> TypeEngine[Any]:
+    # Money sums outgrow 64 bits when somebody enters absurd amounts; that must spoil a chart, not stop the books.
+    return Numeric(38, 0) if measure.unit == "money" else BigInteger()
+
+
+def _measures(kind: Kind) -> list[Column[Any]]:
+    return [
+        Column(name, _column_type(measure), nullable=False, comment=measure.says)
+        for name, measure in zip(kind.measures, kind.measure_docs, strict=True)
+    ]
+
+
+def _subject(kind: Kind) -> Table:
+    return Table(
+        f"{kind.name}_subject",
+        metadata,
+        Column("id", Uuid, primary_key=True),
+        Column("sequence", Integer, nullable=False),
+        Column("event_id", Uuid, nullable=False),
+        Column("state", LargeBinary, nullable=False),
+        comment=f"The newest state of each {kind.name} that the books have seen, as the event told it (JSON).",
+    )
+
+
+def _posting(kind: Kind) -> Table:
+    name = f"{kind.name}_posting"
+    return Table(
+        name,
+        metadata,
+        Column("id", BigInteger, Identity(always=True), primary_key=True),
+        Column("event_id", Uuid, nullable=False),
+        Column("subject_id", Uuid, nullable=False),
+        Column("event_time", DateTime(timezone=True), nullable=False),
+        Column("recorded_time", DateTime(timezone=True), nullable=False),
+        Column("day", Date, nullable=False),
+        *([Column("split", Boolean, nullable=False)] if kind.split_by else []),
+        *(Column(dimension, Text) for dimension in kind.dimensions),
+        *_measures(kind),
+        # Combinations of filters scan a range of days; a rebuild appends in roughly that order.
+        Index(f"{name}_day_idx", "day"),
+        comment=f"What changes of {kind.name} subjects added to the sums of a day. Never changed, only appended to.",
+    )
+
+
+def _balance(kind: Kind) -> Table:
+    return Table(
+        f"{kind.name}_balance",
+        metadata,
+        Column("dimension", Text, nullable=False),
+        Column("value", Text, nullable=False),
+        Column("day", Date, nullable=False),
+        *_measures(kind),
+        PrimaryKeyConstraint("dimension", "value", "day"),
+        comment=f"Sums of {kind.name} postings by one dimension, value ('' for none) and day; 'all' is the total.",
+    )
+
+
+SUBJECT: dict[Kind, Table] = {kind: _subject(kind) for kind in KINDS}
+POSTING: dict[Kind, Table] = {kind: _posting(kind) for kind in KINDS if kind.kept}
+BALANCE: dict[Kind, Table] = {kind: _balance(kind) for kind in KINDS if kind.kept}

@@ -1,0 +1,1 @@
+"""What the books measure and which KPIs follow from it; pure, with no I/O."""

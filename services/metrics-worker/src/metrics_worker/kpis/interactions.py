@@ -1,0 +1,41 @@
+"""What one contact on a ticket contributes, on the day it took place."""
+
+from typing import Annotated, NamedTuple
+
+from event_contracts.service import Interaction
+from metrics_worker.kpis.posting import Measure, Posting, Reporting, text_of
+from metrics_worker.kpis.tickets import ServiceDimensions
+
+
+class InteractionMeasures(NamedTuple):
+    """What is summed of interactions."""
+
+    handled: Annotated[int, Measure("contacts handled by an agent, on the day they took place")] = 0
+    talk_seconds: Annotated[int, Measure("time spent talking or writing in them", unit="seconds")] = 0
+    hold_seconds: Annotated[int, Measure("time the customer was on hold in them", unit="seconds")] = 0
+    wrap_up_seconds: Annotated[int, Measure("time spent wrapping them up", unit="seconds")] = 0
+
+
+def postings_for(interaction: Interaction, reporting: Reporting) -> list[Posting]:
+    """The contact's whole contribution: none for an automatic message, which nobody handled."""
+    day = reporting.day_of(interaction.occurred_at)
+    if interaction.agent_id is None:
+        return []
+    dimensions = ServiceDimensions(
+        region=interaction.region,
+        segment=interaction.segment,
+        product=interaction.product,
+        channel=interaction.channel,
+        owner=text_of(interaction.agent_id),
+        team=text_of(interaction.team_id),
+        customer=text_of(interaction.customer_id),
+        priority=interaction.priority,
+        kind=interaction.ticket_kind,
+    )
+    measures = InteractionMeasures(
+        handled=1,
+        talk_seconds=interaction.talk_seconds,
+        hold_seconds=interaction.hold_seconds,
+        wrap_up_seconds=interaction.wrap_up_seconds,
+    )
+    return [Posting(day, dimensions, measures)]

@@ -1,0 +1,95 @@
+"""The kinds of subject that books are kept of: which state, dimensions, measures and rule each has."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+import msgspec
+
+from event_contracts.sales import Account, Deal, Lead, Quota
+from event_contracts.service import Customer, Interaction, Survey, Ticket
+from metrics_worker.kpis import deals, interactions, leads, quotas, surveys, tickets
+from metrics_worker.kpis.posting import Measure, Posting, Reporting
+
+RULES_VERSION = 1
+"""Raise it when any `postings_for` changes what it returns: books kept by other rules have to be rebuilt."""
+
+
+def _nothing(_state: Any, _reporting: Reporting) -> list[Posting]:
+    return []
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """One kind of subject. Its name prefixes the tables: `deal_subject`, `deal_posting`, `deal_balance`."""
+
+    name: str
+    subject_kind: str
+    """As events name it: the `deals` of `deals/<uuid>`."""
+    state: type[msgspec.Struct]
+    dimensions: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
+    measure_docs: tuple[Measure, ...] = ()
+    postings_for: Callable[[Any, Reporting], list[Posting]] = _nothing
+    split_by: str | None = None
+    """The dimension that a subject may have several values of; its postings carry `split`."""
+    sequenced: bool = True
+    """False when the subject's own sequence has gaps by nature: an interaction borrows its ticket's."""
+
+    @property
+    def kept(self) -> bool:
+        """True when the kind has postings and balances; otherwise only its latest states are kept."""
+        return bool(self.measures)
+
+
+def _kind(
+    name: str,
+    subject_kind: str,
+    state: type[msgspec.Struct],
+    dimensions: Any,
+    measures: Any,
+    postings_for: Callable[[Any, Reporting], list[Posting]],
+    *,
+    split_by: str | None = None,
+    sequenced: bool = True,
+) -> Kind:
+    hints = get_type_hints(measures, include_extras=True)
+    return Kind(
+        name=name,
+        subject_kind=subject_kind,
+        state=state,
+        dimensions=dimensions._fields,
+        measures=measures._fields,
+        measure_docs=tuple(hints[field].__metadata__[0] for field in measures._fields),
+        postings_for=postings_for,
+        split_by=split_by,
+        sequenced=sequenced,
+    )
+
+
+KINDS: tuple[Kind, ...] = (
+    # Every transaction writes the kinds in this order, so that two consumers never wait for each other in a circle.
+    Kind(name="account", subject_kind="accounts", state=Account),
+    Kind(name="customer", subject_kind="customers", state=Customer),
+    _kind("lead", "leads", Lead, leads.LeadDimensions, leads.LeadMeasures, leads.postings_for),
+    _kind("deal", "deals", Deal, deals.DealDimensions, deals.DealMeasures, deals.postings_for, split_by="product"),
+    _kind("quota", "quotas", Quota, quotas.QuotaDimensions, quotas.QuotaMeasures, quotas.postings_for),
+    _kind("ticket", "tickets", Ticket, tickets.ServiceDimensions, tickets.TicketMeasures, tickets.postings_for),
+    _kind(
+        "interaction",
+        "interactions",
+        Interaction,
+        tickets.ServiceDimensions,
+        interactions.InteractionMeasures,
+        interactions.postings_for,
+        sequenced=False,
+    ),
+    _kind("survey", "surveys", Survey, tickets.ServiceDimensions, surveys.SurveyMeasures, surveys.postings_for),
+)
+
+KIND_OF_SUBJECT: dict[str, Kind] = {kind.subject_kind: kind for kind in KINDS}
+KIND_BY_NAME: dict[str, Kind] = {kind.name: kind for kind in KINDS}
+DIMENSIONS: tuple[str, ...] = tuple(dict.fromkeys(name for kind in KINDS for name in kind.dimensions))
+"""Every dimension there is, in the order in which documents list them."""
+IDENTITY_DIMENSIONS = frozenset({"owner", "team", "customer"})
+"""Dimensions whose values are UUIDs; all others hold codes."""

@@ -1,0 +1,62 @@
+"""What a lead contributes: by cohort on the day it came in, and by period on the day that something came of it."""
+
+from typing import Annotated, NamedTuple
+
+from event_contracts.sales import Lead
+from metrics_worker.kpis.posting import Measure, Posting, Reporting, text_of
+
+
+class LeadDimensions(NamedTuple):
+    """What leads are told apart by."""
+
+    region: str | None
+    segment: str | None
+    product: str | None
+    channel: str | None
+    owner: str | None
+    team: str | None
+    customer: str | None
+
+
+class LeadMeasures(NamedTuple):
+    """What is summed of leads."""
+
+    created: Annotated[int, Measure("leads, on the day they came in")] = 0
+    cohort_contacted: Annotated[int, Measure("leads contacted by now, on the day they came in")] = 0
+    cohort_qualified: Annotated[int, Measure("leads qualified by now, on the day they came in")] = 0
+    cohort_disqualified: Annotated[int, Measure("leads given up by now, on the day they came in")] = 0
+    cohort_converted: Annotated[int, Measure("leads converted by now, on the day they came in")] = 0
+    contacted: Annotated[int, Measure("leads, on the day of the first contact")] = 0
+    qualified: Annotated[int, Measure("leads, on the day they were qualified")] = 0
+    disqualified: Annotated[int, Measure("leads, on the day they were given up")] = 0
+    converted: Annotated[int, Measure("leads, on the day they were converted")] = 0
+
+
+def postings_for(lead: Lead, reporting: Reporting) -> list[Posting]:
+    """The lead's whole contribution to the books. Raises ValueError when a day is outside the calendar."""
+    dimensions = LeadDimensions(
+        region=lead.region,
+        segment=lead.segment,
+        product=lead.product,
+        channel=lead.channel,
+        owner=text_of(lead.owner_id),
+        team=text_of(lead.team_id),
+        customer=text_of(lead.account_id),
+    )
+    cohort = LeadMeasures(
+        created=1,
+        cohort_contacted=int(lead.contacted_at is not None),
+        cohort_qualified=int(lead.qualified_at is not None),
+        cohort_disqualified=int(lead.disqualified_at is not None),
+        cohort_converted=int(lead.converted_at is not None),
+    )
+    postings = [Posting(reporting.day_of(lead.created_at), dimensions, cohort)]
+    for moment, measures in (
+        (lead.contacted_at, LeadMeasures(contacted=1)),
+        (lead.qualified_at, LeadMeasures(qualified=1)),
+        (lead.disqualified_at, LeadMeasures(disqualified=1)),
+        (lead.converted_at, LeadMeasures(converted=1)),
+    ):
+        if moment is not None:
+            postings.append(Posting(reporting.day_of(moment), dimensions, measures))
+    return postings

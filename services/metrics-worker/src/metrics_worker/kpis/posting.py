@@ -1,0 +1,68 @@
+"""What one subject's state contributes to one day: the smallest entry of the books."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from event_contracts.fields import Money
+
+EARLIEST_DAY = date(1970, 1, 1)
+LATEST_DAY = date(2199, 12, 31)
+"""Days outside are refused: they are mistakes, and PostgreSQL or a calendar may choke on them."""
+
+
+class Posting(NamedTuple):
+    """A contribution to the measures of one day, under one set of dimensions, both in their kind's order."""
+
+    day: date
+    dimensions: tuple[str | None, ...]
+    """A missing value is None: not the same group as any code, `unknown` included."""
+    measures: tuple[int, ...]
+    """Whole numbers only: counts, minor units of the reporting currency, seconds."""
+    split: bool = False
+    """True for a share of a subject that has several products. Shares count under the dimension that they
+    split and nowhere else; the whole counts everywhere else. So nothing is counted twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What one column of the books sums, in words, and in which unit."""
+
+    says: str
+    unit: str = "count"
+    """`count`, `money` (minor units of the reporting currency), `seconds` or `score`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """The time zone that days are taken in, and the currency that money is summed in."""
+
+    zone: ZoneInfo
+    currency: str
+
+    def day_of(self, moment: datetime) -> date:
+        """The calendar day of an instant in the reporting time zone. Raises ValueError outside 1970 to 2199."""
+        try:
+            day = moment.astimezone(self.zone).date()
+        except OverflowError:
+            raise ValueError(f"{moment.isoformat()} is outside the calendar") from None
+        return self.within_calendar(day)
+
+    def within_calendar(self, day: date) -> date:
+        """The same day. Raises ValueError outside 1970 to 2199."""
+        if not EARLIEST_DAY <= day <= LATEST_DAY:
+            raise ValueError(f"{day.isoformat()} is not between 1970 and 2199")
+        return day
+
+    def minor_units(self, money: Money) -> int:
+        """An amount in the reporting currency's smallest unit. Raises ValueError for any other currency."""
+        if money.currency != self.currency:
+            raise ValueError(f"an amount in {money.currency} where the books are kept in {self.currency}")
+        return money.minor_units()
+
+
+def text_of(identifier: UUID | None) -> str | None:
+    """An owner's, team's or customer's id as dimensions hold it."""
+    return None if identifier is None else str(identifier)
