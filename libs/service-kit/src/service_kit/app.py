@@ -1,0 +1,166 @@
+"""Builds an API: what every one of them has in common, in one place that fits on a screen."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+
+from service_kit import problems
+from service_kit.auth import Authenticator
+from service_kit.database import create_sessions
+from service_kit.health import Check, database_check, health_routes
+from service_kit.middleware import RequestContext
+from service_kit.settings import ServiceSettings
+
+_ERRORS = {
+    "400": "The request cannot be read.",
+    "401": "A valid bearer token is needed.",
+    "403": "The role does not allow this.",
+    "404": "There is no such thing.",
+    "413": "The body is too large.",
+    "422": "The request is not valid; `errors` names each place.",
+    "503": "A part this needs is not available; Retry-After says when to try again.",
+}
+_WRITE_ERRORS = {
+    "409": "The state does not allow this.",
+    "412": "If-Match names a version that is no longer current.",
+}
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(
+    *,
+    title: str,
+    description: str,
+    settings: ServiceSettings,
+    engine: AsyncEngine,
+    routers: Sequence[APIRouter],
+    ready: dict[str, Check] | None = None,
+    lifespan: Lifespan | None = None,
+) -> FastAPI:
+    """An API with problem+json errors, tokens, strict parsing, health and OpenAPI 3.1.
+
+    `app.state` holds `settings`, `engine`, `sessions` and `authenticator`. The engine is disposed of at the end.
+    """
+
+    @asynccontextmanager
+    async def whole_lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with lifespan(app) if lifespan else _nothing(app):
+            yield
+        await engine.dispose()
+
+    app = FastAPI(
+        title=title,
+        description=description,
+        version="1",
+        lifespan=whole_lifespan,
+        max_body_size=settings.max_body_bytes,
+        redirect_slashes=False,
+        docs_url="/docs",
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.state.engine = engine
+    app.state.sessions = create_sessions(engine)
+    app.state.authenticator = Authenticator(settings)
+    for one in routers:
+        app.include_router(one)
+    app.router.routes.extend(health_routes({}, {"database": database_check(engine)} | (ready or {})))
+    problems.install(app)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=1)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "If-Match",
+                "X-Request-Id",
+                "traceparent",
+            ],
+            expose_headers=["ETag", "Location", "X-Request-Id", "Idempotent-Replayed", "Retry-After"],
+            max_age=600,
+        )
+    app.add_middleware(RequestContext, allowed_hosts=settings.allowed_hosts)
+    return app
+
+
+@asynccontextmanager
+async def _nothing(_: FastAPI) -> AsyncIterator[None]:
+    yield
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """FastAPI's document, with what the kit adds to every route: tokens, problems, idempotency, versions."""
+    if app.openapi_schema:
+        return app.openapi_schema
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes, openapi_version="3.1.0"
+    )
+    components = document.setdefault("components", {})
+    components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+    document["security"] = [{"bearer": []}]
+    schemas = components.setdefault("schemas", {})
+    schemas.pop("HTTPValidationError", None)
+    schemas.pop("ValidationError", None)
+    schemas["Problem"] = _PROBLEM
+    answer = {"content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    for operations in document["paths"].values():
+        for method, operation in operations.items():
+            writes = method in ("post", "put", "patch", "delete")
+            for status, description in (_ERRORS | (_WRITE_ERRORS if writes else {})).items():
+                operation["responses"][status] = {"description": description, **answer}
+            if writes:
+                operation.setdefault("parameters", []).extend(_WRITE_PARAMETERS)
+    app.openapi_schema = document
+    return document
+
+
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "description": "RFC 9457 problem details.",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "examples": ["urn:tandem:problem:deal-already-closed"]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What went wrong and what to do."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {
+                    "pointer": {"type": "string", "examples": ["#/lines/0/quantity"]},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+_WRITE_PARAMETERS: list[dict[str, Any]] = [
+    {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "Makes a repeat of this request give the first answer again; kept for 7 days.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+    },
+    {
+        "name": "If-Match",
+        "in": "header",
+        "required": False,
+        "description": "The ETag that the change is based on; 412 when somebody was faster.",
+        "schema": {"type": "string", "examples": ['"3"']},
+    },
+]

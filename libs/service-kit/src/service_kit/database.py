@@ -1,0 +1,60 @@
+"""Engines, the declarative base and its naming convention: how every service talks to its own PostgreSQL."""
+
+from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+from service_kit.settings import ServiceSettings
+
+CONNECT_SECONDS = 4
+STATEMENT_SECONDS = 6
+"""Together under 10 s: a stopped database must not hold a request for longer."""
+
+NAMING_CONVENTION = {
+    "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    "ck": "%(table_name)s_%(constraint_name)s_check",
+    "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+    "pk": "%(table_name)s_pkey",
+}
+
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
+
+
+class Base(DeclarativeBase):
+    """The base of every service's tables; a process loads one service only, so they share one metadata."""
+
+    metadata = metadata
+
+
+def create_engine(settings: ServiceSettings, *, application: str, synchronous_commit: bool = True) -> AsyncEngine:
+    """An engine whose every wait is bounded.
+
+    `synchronous_commit=False` is for a consumer only: what a crash loses, it reads from Kafka again.
+    """
+    return create_async_engine(
+        settings.database_url,
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=CONNECT_SECONDS,
+        pool_pre_ping=False,
+        pool_recycle=1800,
+        connect_args={
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": STATEMENT_SECONDS,
+            "server_settings": {
+                "application_name": application,
+                "timezone": "UTC",
+                "lock_timeout": f"{(STATEMENT_SECONDS - 1) * 1000}",
+                "idle_in_transaction_session_timeout": "60000",
+                "synchronous_commit": "on" if synchronous_commit else "off",
+                # Planning with JIT costs more than any of our statements gains by it.
+                "jit": "off",
+            },
+        },
+    )
+
+
+def create_sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
+    """Sessions that leave objects readable after commit, since answers are rendered from them."""
+    return async_sessionmaker(engine, expire_on_commit=False)

@@ -1,0 +1,187 @@
+"""The types of everything that arrives over HTTP: each bounded, each strict, so that nothing odd gets past the door."""
+
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
+
+from event_contracts.fields import CODE_PATTERN, DECIMAL_PLACES, MAX_COUNT, MAX_SECONDS
+from event_contracts.fields import Money as ContractMoney
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+MAX_AMOUNT_DIGITS = 12
+"""Digits before the point of one amount of money; sums of many still fit 64 bits in minor units."""
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_DECIMAL = r"-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,10})?"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def _text_matching(pattern: re.Pattern[str], what: str) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if isinstance(value, datetime | date | UUID | Decimal):
+            return value
+        if not isinstance(value, str) or pattern.fullmatch(value) is None:
+            raise ValueError(f"must be {what}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _in_bounds(value: datetime) -> datetime:
+    try:
+        utc = value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be between 1970 and 2200") from None
+    if not EARLIEST <= utc < LATEST:
+        raise ValueError("must be between 1970 and 2200")
+    return utc
+
+
+def _day_in_bounds(value: date) -> date:
+    if not EARLIEST.date() <= value < LATEST.date():
+        raise ValueError("must be between 1970 and 2200")
+    return value
+
+
+def _without_control(pattern: re.Pattern[str]) -> AfterValidator:
+    def check(value: str) -> str:
+        if pattern.search(value):
+            raise ValueError("must not contain control characters")
+        return value
+
+    return AfterValidator(check)
+
+
+def _iso_z(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+Moment = Annotated[
+    datetime,
+    _text_matching(_MOMENT, "an RFC 3339 time with its zone, such as 2026-03-31T21:00:00Z"),
+    AfterValidator(_in_bounds),
+    PlainSerializer(_iso_z, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-31T21:00:00Z"]}),
+]
+"""An instant; kept in UTC."""
+
+Day = Annotated[
+    date,
+    _text_matching(_DAY, "a day such as 2026-03-31"),
+    AfterValidator(_day_in_bounds),
+    WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-03-31"]}),
+]
+
+Identifier = Annotated[
+    UUID,
+    _text_matching(_UUID, "a UUID"),
+    WithJsonSchema({"type": "string", "format": "uuid", "examples": ["01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"]}),
+]
+
+Code = Annotated[str, StringConstraints(pattern=CODE_PATTERN.removesuffix("$") + r"\z", max_length=64)]
+"""A short code of a list that the company defines: a region, a segment, a channel, a product."""
+
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), _without_control(_CONTROL)
+]
+"""One line that a person reads."""
+
+Text = Annotated[str, StringConstraints(max_length=10_000), _without_control(_CONTROL_BUT_LINES)]
+"""Lines that a person reads; stays in the service's own database."""
+
+ExternalReference = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), _without_control(_CONTROL)
+]
+"""The record's id in the system that it was imported from; unique a resource."""
+
+Count = Annotated[int, Field(strict=True, ge=0, le=MAX_COUNT)]
+Quantity = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+Seconds = Annotated[int, Field(strict=True, ge=0, le=MAX_SECONDS)]
+Score = Annotated[int, Field(strict=True, ge=1, le=5)]
+
+DecimalText = Annotated[
+    Decimal,
+    _text_matching(re.compile(_DECIMAL, re.ASCII), 'a decimal in a string, such as "1299.00", with 12 digits at most'),
+    PlainSerializer(lambda value: format(value, "f"), when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": f"^{_DECIMAL}$", "examples": ["1299.00"]}),
+]
+"""A decimal number, as a string on the wire: JSON numbers would pass through floats."""
+
+
+def _known_currency(value: str) -> str:
+    if value not in DECIMAL_PLACES:
+        raise ValueError("must be an ISO 4217 currency code, such as EUR")
+    return value
+
+
+Currency = Annotated[
+    str,
+    AfterValidator(_known_currency),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$", "examples": ["EUR"]}),
+]
+
+
+class StrictModel(BaseModel):
+    """The base of every request body: an unknown key is an error, not a typo that is silently dropped."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=20_000)
+
+
+class View(BaseModel):
+    """The base of every answer, read straight from a row's attributes."""
+
+    model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+class Money(StrictModel):
+    """An amount of money, never negative, with no more places than its currency has."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [{"amount": "1299.00", "currency": "EUR"}]}
+    )
+
+    amount: DecimalText
+    currency: Currency
+
+    @model_validator(mode="after")
+    def _fits_currency(self) -> "Money":
+        if self.amount < 0:
+            raise ValueError("an amount cannot be negative")
+        try:
+            self.to_contract().minor_units()
+        except ValueError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def to_contract(self) -> ContractMoney:
+        """The same amount as events carry it, with exactly the currency's places."""
+        exact = self.amount
+        with_places = exact.quantize(Decimal(1).scaleb(-DECIMAL_PLACES[self.currency]))
+        if with_places == exact:
+            exact = with_places
+        return ContractMoney(amount=exact, currency=self.currency)
+
+
+class MoneyView(View):
+    """An amount of money in an answer."""
+
+    amount: DecimalText
+    currency: str

@@ -1,0 +1,82 @@
+"""Liveness and readiness, the same on every process: alive means making progress, ready means able to serve."""
+
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from service_kit import telemetry
+
+Check = Callable[[], Awaitable[None]]
+"""Raises when its part is not fit; the exception's text says why."""
+
+log = structlog.get_logger()
+
+
+class Heartbeat:
+    """Set by a loop at each turn; a loop that stopped turning makes the process not alive."""
+
+    def __init__(self, name: str, limit_seconds: float) -> None:
+        self.name = name
+        self.limit_seconds = limit_seconds
+        self._last = time.monotonic()
+
+    def beat(self) -> None:
+        """Notes a turn of the loop."""
+        self._last = time.monotonic()
+
+    async def check(self) -> None:
+        """Raises RuntimeError when the last turn is too long ago."""
+        silent = time.monotonic() - self._last
+        if silent > self.limit_seconds:
+            raise RuntimeError(f"no progress for {silent:.0f} s")
+
+
+def database_check(engine: AsyncEngine) -> Check:
+    """Ready when the database answers and is migrated."""
+
+    async def check() -> None:
+        async with engine.connect() as connection:
+            await connection.execute(text("select version_num from alembic_version"))
+
+    return check
+
+
+async def _report(checks: dict[str, Check]) -> Response:
+    results: dict[str, str] = {}
+    for name, check in checks.items():
+        try:
+            await check()
+        except Exception as error:
+            # The reason goes to the log only: it may name hosts.
+            log.warning("health_check_failed", check=name, error=repr(error))
+            results[name] = "failed"
+        else:
+            results[name] = "ok"
+    failed = "failed" in results.values()
+    body = {"status": "failed" if failed else "ok", "checks": results}
+    return JSONResponse(body, status_code=503 if failed else 200)
+
+
+def health_routes(live: dict[str, Check], ready: dict[str, Check]) -> list[Route]:
+    """`/healthz`, `/readyz` and `/metrics`."""
+
+    async def healthz(_: Request) -> Response:
+        return await _report(live)
+
+    async def readyz(_: Request) -> Response:
+        return await _report(live | ready)
+
+    async def metrics(_: Request) -> Response:
+        return telemetry.exposition()
+
+    return [
+        Route("/healthz", healthz, include_in_schema=False),
+        Route("/readyz", readyz, include_in_schema=False),
+        Route("/metrics", metrics, include_in_schema=False),
+    ]

@@ -1,0 +1,76 @@
+"""What surrounds every request: host check, request id, trace, safe headers, one log line, one measurement."""
+
+import re
+import time
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service_kit import telemetry
+from service_kit.identifiers import new_id
+from service_kit.problems import problem_response
+from service_kit.trace import child_of, current_request_id, current_traceparent
+
+log = structlog.get_logger()
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)
+_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+class RequestContext:
+    """Plain ASGI, outermost of all, so that even a refused request has an id and a line in the log."""
+
+    def __init__(self, app: ASGIApp, *, allowed_hosts: list[str]) -> None:
+        self._app = app
+        self._allowed_hosts = frozenset(allowed_hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else str(new_id())
+        id_token = current_request_id.set(request_id)
+        trace_token = current_traceparent.set(child_of(headers.get("traceparent")))
+        status = 500
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                answer = MutableHeaders(scope=message)
+                answer["X-Request-Id"] = request_id
+                answer.setdefault("X-Content-Type-Options", "nosniff")
+                answer.setdefault("Cache-Control", "no-store")
+                answer.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+                answer.setdefault("Referrer-Policy", "no-referrer")
+            await send(message)
+
+        try:
+            if self._host_is_known(headers.get("host", "")):
+                await self._app(scope, receive, send_with_headers)
+            else:
+                refusal = problem_response(400, "unknown-host", "Unknown host", "Address the service by its own name.")
+                await refusal(scope, receive, send_with_headers)
+        finally:
+            elapsed = time.perf_counter() - began
+            route = getattr(scope.get("route"), "path", "unmatched")
+            telemetry.HTTP_SECONDS.labels(scope["method"][:10], route, status).observe(elapsed)
+            if scope["path"] not in _QUIET:
+                log.info(
+                    "request",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    milliseconds=round(elapsed * 1000, 1),
+                )
+            current_request_id.reset(id_token)
+            current_traceparent.reset(trace_token)
+
+    def _host_is_known(self, host: str) -> bool:
+        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        return "*" in self._allowed_hosts or name.lower() in self._allowed_hosts

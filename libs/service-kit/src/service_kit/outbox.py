@@ -1,0 +1,65 @@
+"""The transactional outbox: an event is a row of the transaction that it tells of; the relay takes it from there.
+
+The columns are those of Debezium's outbox event router, so that it can stand in for the relay.
+"""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from event_contracts import codec
+from event_contracts.catalogue import State, event_type_of
+from service_kit.database import metadata
+from service_kit.identifiers import new_id
+from service_kit.trace import current_traceparent
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column(
+        "position",
+        sa.BigInteger,
+        sa.Identity(always=True),
+        primary_key=True,
+        comment="order within one aggregate only: another transaction's lower position may commit later",
+    ),
+    sa.Column("id", sa.Uuid, nullable=False, comment="the event's id"),
+    sa.Column("aggregatetype", sa.Text, nullable=False, comment="the topic"),
+    sa.Column("aggregateid", sa.Text, nullable=False, comment="the Kafka key"),
+    sa.Column("type", sa.Text, nullable=False, comment="the event's type"),
+    sa.Column("payload", sa.LargeBinary, comment="the whole record's value; null is a tombstone"),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Column("parked_reason", sa.Text, comment="why this row cannot be sent; its key's later rows wait"),
+)
+
+
+async def write(session: AsyncSession, data: State, *, sequence: int, time: datetime, partition_key: UUID) -> None:
+    """Adds an event to the transaction.
+
+    `sequence` is the aggregate's version after the change, taken under its row's lock. `time` is when it happened
+    in the business. Raises KeyError when `data` is not an event.
+    """
+    entry = event_type_of(data)
+    event_id = new_id()
+    # The aggregate's own row first: its lock is what puts the positions of one aggregate in order.
+    await session.flush()
+    await session.execute(
+        sa.insert(outbox),
+        {
+            "id": event_id,
+            "aggregatetype": entry.topic,
+            "aggregateid": str(partition_key),
+            "type": entry.name,
+            "payload": codec.encode(
+                data,
+                event_id=event_id,
+                time=time,
+                recorded_time=datetime.now(UTC),
+                sequence=sequence,
+                partition_key=partition_key,
+                traceparent=current_traceparent.get(),
+            ),
+        },
+    )

@@ -1,0 +1,206 @@
+"""Errors that carry their HTTP status; one place turns every failure into problem+json (RFC 9457)."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import asyncpg
+import sqlalchemy.exc
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 2
+
+log = structlog.get_logger()
+
+
+class Problem(Exception):
+    """A failure that a client can act on. Subclasses name it; `type` follows from `slug`.
+
+    `detail` says what to do about it; `extra` is added to the JSON as further members.
+    """
+
+    status: ClassVar[int] = 400
+    slug: ClassVar[str] = "bad-request"
+    title: ClassVar[str] = "Bad request"
+
+    def __init__(self, detail: str, *, headers: Mapping[str, str] | None = None, **extra: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.extra = extra
+
+    def response(self) -> JSONResponse:
+        """The problem+json answer."""
+        return problem_response(self.status, self.slug, self.title, self.detail, headers=self.headers, **self.extra)
+
+
+class MalformedBody(Problem):
+    """The body is not JSON at all."""
+
+    status, slug, title = 400, "malformed-body", "The body is not JSON"
+
+
+class Unauthenticated(Problem):
+    """No token, or one that does not hold."""
+
+    status, slug, title = 401, "unauthenticated", "A valid bearer token is needed"
+
+    def __init__(self, detail: str, *, error: str | None = None) -> None:
+        challenge = 'Bearer realm="tandem"' + (f', error="{error}"' if error else "")
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+
+
+class Forbidden(Problem):
+    """The token is good, its roles are not enough."""
+
+    status, slug, title = 403, "forbidden", "The role does not allow this"
+
+
+class NotFound(Problem):
+    """Absent, or not to be seen by this role: the same answer for both."""
+
+    status, slug, title = 404, "not-found", "There is no such thing"
+
+
+class Conflict(Problem):
+    """The request is fine, the state it meets is not. Subclass it with a slug for each rule."""
+
+    status, slug, title = 409, "conflict", "The state does not allow this"
+
+
+class PreconditionFailed(Problem):
+    """`If-Match` names a version that is no longer current."""
+
+    status, slug, title = 412, "stale-version", "Somebody changed it in the meantime"
+
+
+class Unprocessable(Problem):
+    """The body is JSON and means nothing that can be done."""
+
+    status, slug, title = 422, "invalid-request", "The request is not valid"
+
+    @classmethod
+    def at(cls, pointer: str, detail: str) -> "Unprocessable":
+        """One field's error, in the form of all validation errors."""
+        return cls(
+            "See errors: each names the place and what is wrong.", errors=[{"pointer": pointer, "detail": detail}]
+        )
+
+
+class Unavailable(Problem):
+    """A dependency is down; the same request may be sent again."""
+
+    status, slug, title = 503, "unavailable", "A part this needs is not available"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+def problem_response(
+    status: int, slug: str, title: str, detail: str, *, headers: Mapping[str, str] | None = None, **extra: Any
+) -> JSONResponse:
+    """A problem+json answer from its parts."""
+    body = {"type": f"urn:tandem:problem:{slug}", "title": title, "status": status, "detail": detail, **extra}
+    return JSONResponse(body, status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def _pointer(location: tuple[Any, ...]) -> str:
+    """FastAPI's location as an RFC 9457 pointer: `#/lines/0/quantity` in the body, `?limit` in the query."""
+    where, *path = location or ("body",)
+    steps = [str(step).encode("ascii", "backslashreplace").decode()[:100] for step in path]
+    if where == "body":
+        return "#/" + "/".join(steps)
+    return f"{'?' if where == 'query' else where + ':'}{'/'.join(steps)}"
+
+
+def _validation_failed(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 -- the handler is registered for this type only
+    errors = [
+        # Never the input: it may hold what JSON cannot carry back (NaN, lone surrogates), or a secret.
+        {
+            "pointer": _pointer(tuple(item["loc"])),
+            "detail": str(item["msg"]).encode("ascii", "backslashreplace").decode(),
+        }
+        for item in error.errors()
+    ]
+    return problem_response(
+        422,
+        "invalid-request",
+        Unprocessable.title,
+        "See errors: each names the place and what is wrong.",
+        errors=errors,
+    )
+
+
+_SLUGS = {
+    400: ("bad-request", "Bad request"),
+    404: ("not-found", NotFound.title),
+    405: ("method-not-allowed", "This address does not take that method"),
+    413: ("body-too-large", "The body is too large"),
+}
+
+
+def _http_exception(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 -- the handler is registered for this type only
+    slug, title = _SLUGS.get(error.status_code, ("http-error", "The request failed"))
+    return problem_response(error.status_code, slug, title, str(error.detail), headers=error.headers)
+
+
+_TRANSIENT_SQLSTATES = frozenset(
+    {
+        "53000", "53100", "53200", "53300",  # out of a resource: disk, memory, connections
+        "57P01", "57P02", "57P03", "57P05",  # shutting down, starting up, idle time-out
+        "57014",  # statement time-out
+        "55P03",  # lock time-out
+        "40001", "40P01",  # serialization, deadlock: retried already where this is seen
+        "25006",  # read-only: a standby that has not been promoted yet
+    }
+)  # fmt: skip
+
+
+def sqlstate_of(error: BaseException) -> str | None:
+    """PostgreSQL's five-character code behind an exception, if it is one of PostgreSQL's."""
+    original = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
+    code = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
+    return code if isinstance(code, str) else None
+
+
+def is_transient(error: BaseException) -> bool:
+    """True when a dependency failed rather than the request: trying again later may succeed."""
+    if isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated:
+        return True
+    code = sqlstate_of(error)
+    if code is not None:
+        return code in _TRANSIENT_SQLSTATES or code.startswith("08")
+    if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None:
+        cause = error.orig.__cause__
+        return isinstance(cause, OSError | asyncpg.InterfaceError | asyncpg.PostgresConnectionError | TimeoutError)
+    return isinstance(
+        error,
+        OSError | TimeoutError | asyncio.TimeoutError | sqlalchemy.exc.TimeoutError | asyncpg.InterfaceError,
+    )
+
+
+def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    if is_transient(error):
+        log.warning("dependency_unavailable", error=type(error).__name__, path=request.url.path)
+        return Unavailable("The database did not answer in time. Send the same request again shortly.").response()
+    log.error("unhandled_error", exc_info=error, path=request.url.path)
+    return problem_response(
+        500, "internal-error", "Something went wrong here", "The failure was logged under this request's id."
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Makes every error of the application problem+json, without stack, SQL or secret."""
+    app.add_exception_handler(Problem, lambda _, error: error.response())
+    app.add_exception_handler(RequestValidationError, _validation_failed)
+    app.add_exception_handler(HTTPException, _http_exception)
+    for transient in (OSError, TimeoutError, sqlalchemy.exc.SQLAlchemyError, asyncpg.PostgresError):
+        app.add_exception_handler(transient, _unexpected)
+    app.add_exception_handler(Exception, _unexpected)

@@ -1,0 +1,218 @@
+"""Moves events from one database's outbox to Kafka: in order within a key, at least once, one relay at a time.
+
+Why batches are built here and not by the producer: each round sends at most one record batch to a partition, so a
+batch arrives whole or not at all, and an event can never overtake an earlier one of its key, whatever fails when.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.partitioner import DefaultPartitioner
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from event_contracts.codec import CONTENT_TYPE, MAX_EVENT_BYTES
+from service_kit import idempotency, telemetry
+from service_kit.health import Heartbeat
+from service_kit.outbox import outbox
+
+log = structlog.get_logger()
+
+ROUND_ROWS: Final = 2000
+BATCH_BYTES: Final = 900 * 1024
+BUSY_POLL_SECONDS: Final = 0.003
+IDLE_POLL_SECONDS: Final = 0.05
+SEND_SECONDS: Final = 20
+"""Longer than the producer's own time-out, so that its answer is final when ours comes."""
+REQUEST_MILLISECONDS: Final = 10_000
+STANDBY_SECONDS: Final = 0.5
+GAUGES_SECONDS: Final = 5
+HOUSEKEEPING_SECONDS: Final = 3600
+LOCK: Final = 0x7461_6E64_656D_0001
+"""The session advisory lock that makes one relay a database the active one."""
+
+_HEADERS = [("content-type", CONTENT_TYPE.encode())]
+
+# Not `position > last`: positions commit out of order, and a lower one that commits late would be lost for ever.
+_NEXT = (
+    sa.select(outbox.c.position, outbox.c.aggregatetype, outbox.c.aggregateid, outbox.c.payload)
+    .where(
+        outbox.c.aggregateid.not_in(
+            sa.select(outbox.alias("parked").c.aggregateid).where(sa.text("parked.parked_reason is not null"))
+        )
+    )
+    .order_by(outbox.c.position)
+    .limit(ROUND_ROWS)
+)
+
+
+class UnsendableRow(Exception):
+    """A row that Kafka will never take."""
+
+    def __init__(self, position: int, reason: str) -> None:
+        super().__init__(reason)
+        self.position = position
+        self.reason = reason
+
+
+class Relay:
+    """One relay process's work. `run` ends when told to stop; every failure is met by beginning anew."""
+
+    def __init__(self, *, engine: AsyncEngine, bootstrap_servers: str) -> None:
+        self._engine = engine
+        self._bootstrap_servers = bootstrap_servers
+        self._partition = DefaultPartitioner()
+        self.heartbeat = Heartbeat("relay", limit_seconds=90)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Relays until `stop` is set."""
+        pause = 0.2
+        while not stop.is_set():
+            try:
+                async with self._engine.connect() as plain:
+                    connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+                    if await self._become_active(connection, stop):
+                        log.info("relay_active")
+                        await self._relay(connection, stop)
+                return
+            except Exception as error:
+                # Any failure, so that no error we did not foresee can end the relay and leave the outbox to grow.
+                telemetry.RELAY_FAILURES.labels(type(error).__name__).inc()
+                log.warning("relay_failed", error=repr(error), retry_seconds=pause)
+                await _wait(stop, pause)
+                pause = min(pause * 2, 2.0)
+            finally:
+                telemetry.RELAY_ACTIVE.set(0)
+
+    async def _become_active(self, connection: AsyncConnection, stop: asyncio.Event) -> bool:
+        while not stop.is_set():
+            self.heartbeat.beat()
+            if (await connection.execute(sa.select(sa.func.pg_try_advisory_lock(LOCK)))).scalar_one():
+                telemetry.RELAY_ACTIVE.set(1)
+                return True
+            await _wait(stop, STANDBY_SECONDS)
+        return False
+
+    async def _relay(self, connection: AsyncConnection, stop: asyncio.Event) -> None:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap_servers,
+            acks="all",
+            enable_idempotence=True,
+            compression_type="lz4",
+            max_batch_size=BATCH_BYTES,
+            max_request_size=2 * MAX_EVENT_BYTES,
+            request_timeout_ms=REQUEST_MILLISECONDS,
+            retry_backoff_ms=100,
+        )
+        loop = asyncio.get_running_loop()
+        measured = tidied = float("-inf")
+        delay = BUSY_POLL_SECONDS
+        try:
+            await asyncio.wait_for(producer.start(), SEND_SECONDS)
+            while not stop.is_set():
+                self.heartbeat.beat()
+                sent = await self._round(connection, producer)
+                now = loop.time()
+                if now - measured > GAUGES_SECONDS:
+                    await _measure(connection)
+                    measured = now
+                if now - tidied > HOUSEKEEPING_SECONDS:
+                    await idempotency.forget_old(connection)
+                    tidied = now
+                if sent:
+                    delay = BUSY_POLL_SECONDS
+                else:
+                    await _wait(stop, delay)
+                    delay = min(delay * 1.2, IDLE_POLL_SECONDS)
+        finally:
+            # A stop that waits for a broker that is down would never end.
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(producer.stop(), 5)
+
+    async def _round(self, connection: AsyncConnection, producer: AIOKafkaProducer) -> int:
+        """Sends what is waiting, at most one batch a partition; the number of rows sent."""
+        rows = (await connection.execute(_NEXT)).all()
+        if not rows:
+            return 0
+        try:
+            sent = await self._send(producer, rows)
+        except UnsendableRow as unsendable:
+            await connection.execute(
+                sa.update(outbox)
+                .where(outbox.c.position == unsendable.position)
+                .values(parked_reason=unsendable.reason)
+            )
+            log.error("outbox_row_parked", position=unsendable.position, reason=unsendable.reason)
+            return 1
+        await connection.execute(
+            sa.delete(outbox).where(outbox.c.position == sa.any_(sa.cast(sent, sa.ARRAY(sa.BigInteger))))
+        )
+        return len(sent)
+
+    async def _send(self, producer: AIOKafkaProducer, rows: Sequence[Any]) -> list[int]:
+        """Sends rows and waits for every acknowledgement; the positions sent. Raises when any batch failed."""
+        batches: dict[tuple[str, int], tuple[Any, list[Any]]] = {}
+        full: set[tuple[str, int]] = set()
+        for row in rows:
+            if row.payload is not None and len(row.payload) > MAX_EVENT_BYTES:
+                raise UnsendableRow(row.position, f"{len(row.payload)} bytes; at most {MAX_EVENT_BYTES} can be sent")
+            key = row.aggregateid.encode()
+            target = (row.aggregatetype, await self._partition_of(producer, row.aggregatetype, key))
+            if target in full:
+                continue
+            batch, members = batches.setdefault(target, (producer.create_batch(), []))
+            if batch.append(timestamp=None, key=key, value=row.payload, headers=_HEADERS) is None:
+                # The rest of this partition waits for the next round, behind what goes now.
+                full.add(target)
+            else:
+                members.append(row)
+        async with asyncio.timeout(SEND_SECONDS):
+            futures = [
+                await producer.send_batch(batch, topic, partition=partition)
+                for (topic, partition), (batch, _) in batches.items()
+            ]
+            outcomes = await asyncio.gather(*futures, return_exceptions=True)
+        sent: list[int] = []
+        failure: BaseException | None = None
+        for ((topic, _), (_, members)), outcome in zip(batches.items(), outcomes, strict=True):
+            if isinstance(outcome, MessageSizeTooLargeError) and len(members) == 1:
+                raise UnsendableRow(members[0].position, "the broker refuses a record of this size")
+            if isinstance(outcome, BaseException):
+                failure = outcome
+                continue
+            telemetry.RELAYED.labels(topic).inc(len(members))
+            sent.extend(row.position for row in members)
+        if failure is not None and not sent:
+            raise failure
+        return sent
+
+    async def _partition_of(self, producer: AIOKafkaProducer, topic: str, key: bytes) -> int:
+        partitions = await asyncio.wait_for(producer.partitions_for(topic), SEND_SECONDS)
+        if not partitions:
+            raise KafkaError(f"topic {topic} does not exist")
+        return int(self._partition(key, sorted(partitions), sorted(partitions)))
+
+
+async def _measure(connection: AsyncConnection) -> None:
+    rows, age, parked = (
+        await connection.execute(
+            sa.select(
+                sa.func.count(),
+                sa.func.coalesce(sa.func.extract("epoch", sa.func.now() - sa.func.min(outbox.c.created_at)), 0),
+                sa.func.count(sa.distinct(outbox.c.aggregateid)).filter(outbox.c.parked_reason.is_not(None)),
+            )
+        )
+    ).one()
+    telemetry.OUTBOX_ROWS.set(rows)
+    telemetry.OUTBOX_AGE_SECONDS.set(float(age))
+    telemetry.OUTBOX_PARKED.set(parked)
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

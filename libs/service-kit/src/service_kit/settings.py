@@ -1,0 +1,47 @@
+"""What every process reads from its environment; a service adds its own by subclassing."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _postgres_url(value: str) -> str:
+    if not value.startswith("postgresql+asyncpg://"):
+        raise ValueError("must begin with postgresql+asyncpg://")
+    return value
+
+
+CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+
+
+class ServiceSettings(BaseSettings):
+    """Environment variables are the upper-case field names: `DATABASE_URL`, `HTTP_PORT`, …"""
+
+    model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
+
+    database_url: Annotated[str, AfterValidator(_postgres_url)]
+    database_pool_size: int = Field(default=10, ge=1, le=200)
+    """Connections one process keeps at most."""
+    kafka_bootstrap_servers: str = "127.0.0.1:9092"
+
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8000, ge=0, le=65535)
+    allowed_hosts: CommaSeparated = ["localhost", "127.0.0.1", "[::1]"]
+    """Host names that requests may be addressed to; `*` allows all (behind a proxy that checks)."""
+    cors_origins: CommaSeparated = []
+    max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
+    shutdown_seconds: int = Field(default=10, ge=1, le=15)
+    """How long a stop waits for requests in flight; the orchestrator's limit is 20 s."""
+
+    auth_issuer: str = "http://127.0.0.1/tandem-local"
+    auth_audience: str = "tandem"
+    auth_jwks: str = ""
+    """Where the issuer's keys are: `https://…` or `file:///…`."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"

@@ -1,0 +1,42 @@
+"""The metrics that every process shows at `/metrics`: one closed, commented registry for the kit's own."""
+
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Gauge, Histogram, generate_latest
+from starlette.responses import Response
+
+HTTP_SECONDS: Final = Histogram(
+    "tandem_http_request_seconds",
+    "Time from the request's head to the answer's end.",
+    ["method", "route", "status"],
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+OUTBOX_ROWS: Final = Gauge("tandem_outbox_rows", "Events that are written and not yet in Kafka.")
+OUTBOX_AGE_SECONDS: Final = Gauge("tandem_outbox_oldest_seconds", "Age of the oldest event that is not yet in Kafka.")
+OUTBOX_PARKED: Final = Gauge("tandem_outbox_parked_keys", "Keys whose events cannot be sent until someone looks.")
+RELAYED: Final = Counter("tandem_relayed_events_total", "Events acknowledged by Kafka.", ["topic"])
+RELAY_FAILURES: Final = Counter("tandem_relay_failures_total", "Rounds of the relay that failed.", ["error"])
+RELAY_ACTIVE: Final = Gauge("tandem_relay_active", "1 while this relay holds the database's lock.")
+CONSUMED: Final = Counter(
+    "tandem_consumed_records_total", "Records whose effects are committed.", ["consumer", "topic"]
+)
+DEAD_LETTERS: Final = Counter("tandem_dead_letters_total", "Records set aside.", ["consumer", "reason"])
+CONSUMER_LAG: Final = Gauge(
+    "tandem_consumer_lag_records",
+    "Records in the log after the last committed one.",
+    ["consumer", "topic", "partition"],
+)
+CONSUMER_BATCH_SECONDS: Final = Histogram(
+    "tandem_consumer_batch_seconds",
+    "Time of one batch's transaction.",
+    ["consumer"],
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+CONSUMER_RESTARTS: Final = Counter(
+    "tandem_consumer_restarts_total", "Times a consumer began anew.", ["consumer", "error"]
+)
+
+
+def exposition() -> Response:
+    """The process's metrics in Prometheus' text form."""
+    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,37 @@
+"""Versions of an aggregate over HTTP: `ETag` on every answer, `If-Match` against lost updates."""
+
+import re
+
+from fastapi import Request, Response
+
+from service_kit.problems import PreconditionFailed, Unprocessable
+
+_ETAGS = re.compile(r'(W/)?"[0-9a-z]{1,32}"(,[ ]?(W/)?"[0-9a-z]{1,32}"){0,9}', re.ASCII)
+
+
+def etag_of(version: int) -> str:
+    """The strong entity tag of a version."""
+    return f'"{version}"'
+
+
+def set_etag(response: Response, version: int) -> None:
+    """Tells the client which version the answer shows."""
+    response.headers["ETag"] = etag_of(version)
+
+
+class ExpectedVersion:
+    """What the client's `If-Match` allows; used as a dependency, checked by the use case under the row's lock."""
+
+    def __init__(self, request: Request) -> None:
+        value: str | None = request.headers.get("if-match")
+        if value is not None and value != "*" and not _ETAGS.fullmatch(value):
+            raise Unprocessable('If-Match must be an ETag that this API gave, such as "3", or *.')
+        self._value = value
+
+    def check(self, version: int) -> None:
+        """Raises `PreconditionFailed` (412) when the client has seen another version than this one."""
+        if self._value is None or self._value == "*":
+            return
+        # A weak tag never matches If-Match (RFC 9110, section 13.1.1).
+        if etag_of(version) not in [tag.strip() for tag in self._value.split(",")]:
+            raise PreconditionFailed("Read it again, look at what changed, and send the change with the new ETag.")
