@@ -91,6 +91,7 @@ class EmbeddedKafka:
         self._port = port
         self._controller_port: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._asked_to_run = False
 
     @property
     def port(self) -> int:
@@ -111,6 +112,10 @@ class EmbeddedKafka:
     def process(self) -> subprocess.Popen[bytes]:
         return self._started()
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Fetch the jars and format the log where needed, start the broker, wait until it answers."""
         jars = class_path(self.progress)
@@ -123,14 +128,17 @@ class EmbeddedKafka:
             ) from error
         self._process = self._java(jars, self.heap_mb, "kafka.Kafka", str(self._properties))
         self._await_ready()
+        self._asked_to_run = True
 
     def stop(self) -> None:
         """Close the log and end. Does nothing when it is not running."""
+        self._asked_to_run = False
         if self._process is not None:
             finish(self._process, STOP_SECONDS)
 
     def kill(self) -> None:
         """End at once, as by kill -9 or a power cut of this process; `start` begins again on the same log."""
+        self._asked_to_run = False
         self._started().kill()
         self._started().wait()
 
@@ -239,12 +247,20 @@ class EmbeddedKafka:
             f"Kafka was not ready within {START_SECONDS:.0f} s; its log is {self.log_file}: {self._last_words()}"
         )
 
-    def _last_words(self) -> str:
+    def unexpected_end(self) -> int | None:
+        """The exit code when it ended though nobody asked it to, else None."""
+        return self._started().poll() if self._asked_to_run else None
+
+    def last_words(self) -> list[str]:
+        """The last lines of its output and its log."""
         lines: list[str] = []
         for file in (self._output_file, self.log_file):
             if file.exists():
                 lines += file.read_text(errors="replace").strip().splitlines()[-3:]
-        return " | ".join(lines) or "it said nothing"
+        return lines
+
+    def _last_words(self) -> str:
+        return " | ".join(self.last_words()) or "it said nothing"
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:

@@ -1,18 +1,29 @@
 """Finds free TCP ports on the loopback address and says plainly when a wanted one is taken."""
 
 import errno
+import random
 import socket
 
 from tandem_cli.problem import StackProblem
 
 LOOPBACK = "127.0.0.1"
+# Below what kernels hand to outgoing connections: a port from there could be taken between our look and its use.
+_RANGE = range(20_000, 32_000)
+_given: set[int] = set()
 
 
 def free_port() -> int:
-    """A port that nothing listens on now. Another program may still take it before its owner binds it."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
+    """A port that nothing listens on now and that this process has not given out before."""
+    while True:
+        port = random.choice(_RANGE)
+        if port in _given:
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+        _given.add(port)
         return port
 
 
@@ -32,12 +43,3 @@ def require_free(port: int, purpose: str, option: str) -> None:
                     f"Port {port} for {purpose} may not be used by this user; choose one above 1023 with {option}."
                 ) from None
             raise
-
-
-def listening(port: int) -> bool:
-    """True when something accepts connections on `port` of the loopback address."""
-    try:
-        with socket.create_connection((LOOPBACK, port), timeout=0.5):
-            return True
-    except OSError:
-        return False

@@ -54,6 +54,7 @@ class EmbeddedPostgres:
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
         self._user = _unprivileged_user()
+        self._asked_to_run = False
 
     @property
     def port(self) -> int:
@@ -70,10 +71,13 @@ class EmbeddedPostgres:
     def process(self) -> subprocess.Popen[bytes]:
         return self._started()
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def url(self, database: str) -> str:
         """SQLAlchemy's URL of `database`; drop `+asyncpg` for asyncpg and libpq."""
-        password = self._password_file.read_text().strip()
-        return f"postgresql+asyncpg://{SUPERUSER}:{password}@{LOOPBACK}:{self.port}/{database}"
+        return f"postgresql+asyncpg://{SUPERUSER}:{self._password()}@{LOOPBACK}:{self.port}/{database}"
 
     def start(self) -> None:
         """Make the cluster if there is none, start the server and wait until it accepts connections."""
@@ -104,14 +108,17 @@ class EmbeddedPostgres:
                 death_signal=signal.SIGINT,
             )
         self._await_ready()
+        self._asked_to_run = True
 
     def stop(self) -> None:
         """Disconnect everybody, write the last checkpoint and end. Does nothing when it is not running."""
+        self._asked_to_run = False
         if self._process is not None:
             finish(self._process, STOP_SECONDS, asked=signal.SIGINT)
 
     def restart_at_once(self) -> None:
         """Crash (PostgreSQL's immediate shutdown) and start again on the same data and port."""
+        self._asked_to_run = False
         finish(self._started(), STOP_SECONDS, asked=signal.SIGQUIT)
         self.start()
 
@@ -124,16 +131,11 @@ class EmbeddedPostgres:
         databases.drop_database(self.url("postgres"), name)
 
     def _prepare(self) -> None:
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        self._own(self.data_dir)
+        self._password()
         self._await_predecessor()
         self.log_file.unlink(missing_ok=True)
         if (self._cluster / "global" / "pg_control").exists():
             return
-        if not self._password_file.exists():
-            self._password_file.touch(mode=0o600)
-            self._password_file.write_text(secrets.token_urlsafe(24))
-            self._own(self._password_file)
         self._cluster.mkdir(mode=0o700, exist_ok=True)
         self._own(self._cluster)
         program = [
@@ -155,6 +157,16 @@ class EmbeddedPostgres:
             code = spawn(program, env=_environment(), cwd=self.data_dir, output=log, user=self._user).wait()
         if code != 0:
             raise StackProblem(f"PostgreSQL could not make its data directory: {self._last_words()}")
+
+    def _password(self) -> str:
+        """The superuser's password, made at first use together with the data directory."""
+        if not self._password_file.exists():
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            self._own(self.data_dir)
+            self._password_file.touch(mode=0o600)
+            self._password_file.write_text(secrets.token_urlsafe(24))
+            self._own(self._password_file)
+        return self._password_file.read_text().strip()
 
     def _await_predecessor(self) -> None:
         """Wait for a server that a killed supervisor left closing its files."""
@@ -192,12 +204,18 @@ class EmbeddedPostgres:
             f"PostgreSQL was not ready within {START_SECONDS:.0f} s; its log is {self.log_file}: {self._last_words()}"
         )
 
+    def unexpected_end(self) -> int | None:
+        """The exit code when it ended though nobody asked it to, else None."""
+        return self._started().poll() if self._asked_to_run else None
+
+    def last_words(self) -> list[str]:
+        """The last lines of its log."""
+        if not self.log_file.exists():
+            return []
+        return self.log_file.read_text(errors="replace").strip().splitlines()[-5:]
+
     def _last_words(self) -> str:
-        try:
-            lines = self.log_file.read_text(errors="replace").strip().splitlines()
-        except FileNotFoundError:
-            lines = []
-        return " | ".join(lines[-3:]) or "it said nothing"
+        return " | ".join(self.last_words()) or "it said nothing"
 
     def _own(self, path: Path) -> None:
         if self._user is not None:
@@ -216,16 +234,16 @@ class GivenPostgres:
         scheme, separator, rest = server_url.partition("://")
         if separator == "" or scheme.partition("+")[0] not in {"postgresql", "postgres"}:
             raise StackProblem("The database URL must begin with postgresql://, as in postgresql://user@host/name.")
-        self._server_url = f"postgresql+asyncpg://{rest}"
+        self.server_url = f"postgresql+asyncpg://{rest}"
 
     def url(self, database: str) -> str:
-        return databases.with_database(self._server_url, database)
+        return databases.with_database(self.server_url, database)
 
     def create_database(self, name: str) -> None:
-        databases.create_database(self._server_url, name)
+        databases.create_database(self.server_url, name)
 
     def drop_database(self, name: str) -> None:
-        databases.drop_database(self._server_url, name)
+        databases.drop_database(self.server_url, name)
 
 
 def _unprivileged_user() -> User | None:

@@ -1,0 +1,39 @@
+"""Command-line options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tandem_cli.data_dir import DEFAULT
+from tandem_cli.stack import Ports
+
+DataDirOption = Annotated[
+    Path, typer.Option("--data-dir", envvar="TANDEM_DATA_DIR", help="Where this stack keeps everything.")
+]
+PortBaseOption = Annotated[
+    int, typer.Option(help="sales, service and metrics are served on the three ports after this one.")
+]
+PortOption = Annotated[int | None, typer.Option(min=1, max=65535, show_default=False)]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Leave the processes' lines to the log files.")]
+
+DEFAULT_DATA_DIR = DEFAULT
+DEFAULT_PORT_BASE = 8000
+
+
+def ports(
+    port_base: int,
+    sales: int | None = None,
+    service: int | None = None,
+    metrics: int | None = None,
+    postgres: int | None = None,
+    kafka: int | None = None,
+) -> Ports:
+    """The ports to use: those named, else the ones after `port_base`; free ones for the servers unless named."""
+    return Ports(
+        sales=sales or port_base + 1,
+        service=service or port_base + 2,
+        metrics=metrics or port_base + 3,
+        postgres=postgres,
+        kafka=kafka,
+    )

@@ -1,0 +1,50 @@
+"""Runs a stack in the foreground until Ctrl-C, SIGTERM, a closed terminal or the end of a part."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from tandem_cli.stack import LocalStack
+from tandem_cli.terminal import Terminal
+
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run(stack: LocalStack, terminal: Terminal, while_ready: Callable[[], None] | None = None) -> None:
+    """Start `stack`, call `while_ready` (by default: watch it for ever), and stop it in the end, whatever happens.
+
+    A first signal stops in order, a second one kills what is left. Raises StackProblem when a part fails.
+    """
+    with _interrupted(stack, terminal):
+        try:
+            stack.start()
+            (while_ready or stack.wait)()
+        except KeyboardInterrupt:
+            terminal.say("stopping; once more to kill at once")
+        finally:
+            terminal.close()
+            stack.stop()
+
+
+@contextmanager
+def _interrupted(stack: LocalStack, terminal: Terminal) -> Iterator[None]:
+    """The first of the ending signals raises KeyboardInterrupt where the main thread is; later ones kill."""
+    heard = False
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        nonlocal heard
+        if heard:
+            stack.kill_all()
+            return
+        heard = True
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, hear) for number in _ENDS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        sys.stdout.flush()

@@ -1,0 +1,389 @@
+"""The local stack: PostgreSQL, Kafka and every process of the system, started together, watched, stopped in order."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from tandem_cli.data_dir import DataDir, Part, Running
+from tandem_cli.issuer import AUDIENCE, ISSUER, Issuer
+from tandem_cli.kafka import EmbeddedKafka, GivenKafka, standard_topics
+from tandem_cli.ports import LOOPBACK, free_port, require_free
+from tandem_cli.postgres import EmbeddedPostgres, GivenPostgres
+from tandem_cli.problem import StackProblem
+from tandem_cli.processes import SupervisedProcess, ending
+from tandem_cli.system import DATABASES, TANDEM, Program, System, require_scripts
+
+READY_SECONDS = 60.0
+PARTITIONS = 6
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The ports to serve on; None takes a free one."""
+
+    sales: int | None = None
+    service: int | None = None
+    metrics: int | None = None
+    postgres: int | None = None
+    kafka: int | None = None
+
+
+@dataclass(frozen=True)
+class External:
+    """Servers that somebody else runs, in place of the embedded ones.
+
+    `databases` maps sales, service and metrics to the URL of a database; `server` is the URL of a server on which
+    those that are not named so are made.
+    """
+
+    databases: Mapping[str, str] = field(default_factory=dict)
+    server: str | None = None
+    kafka: str | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """What SALES_DATABASE_URL, SERVICE_…, METRICS_…, DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS say."""
+        named = {name: environment.get(f"{name.upper()}_DATABASE_URL") for name in DATABASES}
+        return cls(
+            databases={name: url for name, url in named.items() if url},
+            server=environment.get("DATABASE_URL") or None,
+            kafka=environment.get("KAFKA_BOOTSTRAP_SERVERS") or None,
+        )
+
+
+class Listener:
+    """Is told how a stack does; this one keeps it to itself. Called from several threads."""
+
+    def line(self, name: str, text: str) -> None:
+        """A process printed a line."""
+
+    def state(self, name: str, state: str) -> None:
+        """A part is `starting`, `ready`, `done` (a migration), `stopping` or `stopped`."""
+
+    def jars(self, done: int, total: int) -> None:
+        """So many of Kafka's jars have been fetched."""
+
+
+class LocalStack:
+    """The whole system on one machine, with its data in `data_dir`.
+
+    `env_overrides` are environment variables for every process, over those that the stack sets; `postgres_options`
+    are server settings. `system` is what to run; another one takes its place in tests. Raises StackProblem, in plain
+    words, for what a person can mend.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        ports: Ports | None = None,
+        *,
+        env_overrides: Mapping[str, str] | None = None,
+        external: External | None = None,
+        listener: Listener | None = None,
+        system: System = TANDEM,
+        postgres_options: Mapping[str, str] | None = None,
+        heap_mb: int = 256,
+    ) -> None:
+        self.data = DataDir(data_dir)
+        self.ports = ports or Ports()
+        self.system = system
+        self.env_overrides = dict(env_overrides or {})
+        self.listener = listener or Listener()
+        self.processes: dict[str, SupervisedProcess] = {}
+        self.urls: dict[str, str] = {}
+        external = external or External()
+        self._given_databases = external.databases
+        self.postgres: EmbeddedPostgres | GivenPostgres | None = None
+        if external.server:
+            self.postgres = GivenPostgres(external.server)
+        elif set(DATABASES) - set(external.databases):
+            self.postgres = EmbeddedPostgres(self.data.path / "postgres", self.ports.postgres, options=postgres_options)
+        self.kafka: EmbeddedKafka | GivenKafka = (
+            GivenKafka(external.kafka)
+            if external.kafka
+            else EmbeddedKafka(
+                self.data.path / "kafka",
+                self.ports.kafka,
+                heap_mb=heap_mb,
+                partitions=PARTITIONS,
+                progress=self._jars,
+            )
+        )
+        self._migrations: list[SupervisedProcess] = []
+        self._stopping = Event()
+        self._issuer: Issuer | None = None
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return self.kafka.bootstrap_servers
+
+    def database_url(self, database: str) -> str:
+        """The `postgresql+asyncpg://` URL of sales, service or metrics."""
+        if database in self._given_databases:
+            return GivenPostgres(self._given_databases[database]).server_url
+        assert self.postgres is not None  # noqa: S101 - there is one unless every database is given
+        return self.postgres.url(database)
+
+    def token(self, *roles: str, subject: str = "local-user", lifetime: timedelta = timedelta(hours=12)) -> str:
+        """A bearer token of the local issuer in these roles."""
+        return self._local_issuer().token(roles, subject=subject, lifetime=lifetime)
+
+    def start(self) -> None:
+        """Start everything, each part as soon as what it needs is there; return when all are ready."""
+        require_scripts(self.system)
+        self._stopping.clear()
+        self.data.claim()
+        try:
+            self._require_ports()
+            self._write_state()
+            self._local_issuer()
+            self.processes = {program.name: self._process(program) for program in self.system.programs}
+            self._start_parts()
+            self._write_state()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the processes, then Kafka, then PostgreSQL, and give the data directory back. May be called again."""
+        self._stopping.set()
+        with ThreadPoolExecutor(max_workers=max(1, len(self.processes) + len(self._migrations))) as pool:
+            list(pool.map(self._stop_process, [*self.processes.values(), *self._migrations]))
+        for name, server in self._embedded().items():
+            if server.running:
+                self.listener.state(name, "stopping")
+                server.stop()
+                self.listener.state(name, "stopped")
+        self.data.release()
+
+    def kill_all(self) -> None:
+        """End every process at once; a `stop` that waits for them goes on."""
+        for part in self._parts():
+            with suppress(ProcessLookupError):
+                os.kill(part.pid, signal.SIGKILL)
+
+    def check(self) -> None:
+        """Raise StackProblem when a part has ended though nobody asked it to."""
+        for process in self.processes.values():
+            if process.died() and not self._stopping.is_set():
+                raise self._death(process.name, process.wait(), list(process.last_lines))
+        for name, server in self._embedded().items():
+            if (code := server.unexpected_end()) is not None:
+                raise self._death(name, code, server.last_words())
+
+    def wait(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Watch until `until` says so. Raises StackProblem as soon as a part ends unexpectedly."""
+        while not until():
+            self.check()
+            time.sleep(0.2)
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send a process a signal: SIGKILL (then it is gone when this returns), SIGTERM, SIGSTOP, SIGCONT."""
+        self.processes[name].send(number)
+
+    def restart(self, name: str, *, env_overrides: Mapping[str, str] | None = None, wait: bool = True) -> None:
+        """Stop a process if it runs, and start it again on the same port.
+
+        `env_overrides` replace variables of its environment from now on; `wait` False returns before it is ready.
+        """
+        process = self.processes[name]
+        process.stop()
+        process.env.update(env_overrides or {})
+        process.start()
+        self._write_state()
+        if wait:
+            self._await_ready(process)
+
+    def add(self, program: Program, *, env_overrides: Mapping[str, str] | None = None) -> None:
+        """Start one more process, such as a second consumer under another name, and wait until it is ready."""
+        process = self.processes[program.name] = self._process(program)
+        process.env.update(env_overrides or {})
+        process.start()
+        self._write_state()
+        self._await_ready(process)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _start_parts(self) -> None:
+        migrations = self.system.migrations
+        pool = ThreadPoolExecutor(max_workers=2 + len(migrations) + len(self.processes))
+        try:
+            postgres = pool.submit(self._start_postgres)
+            kafka = pool.submit(self._start_kafka)
+            migrated = {name: pool.submit(self._migrate, name, postgres) for name in migrations}
+            started: list[Future[None]] = []
+            for process in self.processes.values():
+                needs = [migrated.get(process.program.database, postgres)]
+                if process.program.needs_kafka:
+                    needs.append(kafka)
+                started.append(pool.submit(self._start_process, process, needs))
+            for finished in as_completed([postgres, kafka, *migrated.values(), *started]):
+                finished.result()
+        except BaseException:
+            self.stop()  # ends what the other threads wait for
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _start_postgres(self) -> None:
+        if self.postgres is None:
+            return
+        if isinstance(self.postgres, EmbeddedPostgres):
+            self.listener.state("postgresql", "starting")
+            self.postgres.start()
+            self.listener.state("postgresql", "ready")
+        for name in DATABASES:
+            if name not in self._given_databases:
+                self.postgres.create_database(name)
+
+    def _start_kafka(self) -> None:
+        if isinstance(self.kafka, EmbeddedKafka):
+            self.listener.state("kafka", "starting")
+            self.kafka.start()
+        self.kafka.create_topics(standard_topics(PARTITIONS))
+        self.listener.state("kafka", "ready")
+
+    def _migrate(self, database: str, postgres: Future[None]) -> None:
+        postgres.result()
+        if self._stopping.is_set():
+            return
+        name = f"{database}-migrate"
+        program = Program(name, tuple(self.system.migrations[database]), database)
+        process = self._process(program)
+        self._migrations.append(process)
+        self.listener.state(name, "starting")
+        process.start()
+        code = process.wait()
+        process.expected_to_run = False
+        if code != 0 and not self._stopping.is_set():
+            raise self._death(name, code, list(process.last_lines))
+        self.listener.state(name, "done")
+
+    def _start_process(self, process: SupervisedProcess, needs: Sequence[Future[None]]) -> None:
+        for need in needs:
+            need.result()
+        if self._stopping.is_set():
+            return
+        self.listener.state(process.name, "starting")
+        process.start()
+        self._await_ready(process)
+        self.listener.state(process.name, "ready")
+
+    def _await_ready(self, process: SupervisedProcess) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while not process.ready():
+            if self._stopping.is_set():
+                return
+            if process.died():
+                raise self._death(process.name, process.wait(), list(process.last_lines))
+            if time.monotonic() > deadline:
+                raise StackProblem(
+                    f"{process.name} was not ready within {READY_SECONDS:.0f} s; it said last: "
+                    + _quote(list(process.last_lines))
+                )
+            time.sleep(0.05)
+
+    def _stop_process(self, process: SupervisedProcess) -> None:
+        if process.running:
+            self.listener.state(process.name, "stopping")
+            in_time = process.stop()
+            self.listener.state(process.name, "stopped" if in_time else "killed, for it did not stop in time")
+
+    def _process(self, program: Program) -> SupervisedProcess:
+        given: int | None = getattr(self.ports, program.api) if program.api else None
+        port = given or free_port()
+        if program.api:
+            self.urls[program.api] = f"http://{LOOPBACK}:{port}"
+        return SupervisedProcess(
+            program,
+            {**self._environment(program, port), **self.env_overrides},
+            port,
+            self.data.path / "logs" / f"{program.name}.log",
+            self.listener.line,
+        )
+
+    def _environment(self, program: Program, port: int) -> dict[str, str]:
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            # PostgreSQL's own variables would change how the processes connect to the embedded server.
+            if not (name.startswith("PG") and isinstance(self.postgres, EmbeddedPostgres))
+        }
+        return {
+            "LOG_LEVEL": "info",
+            **inherited,
+            "DATABASE_URL": self.database_url(program.database),
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            "HTTP_HOST": LOOPBACK,
+            "HTTP_PORT": str(port),
+            "AUTH_ISSUER": ISSUER,
+            "AUTH_AUDIENCE": AUDIENCE,
+            "AUTH_JWKS": self._local_issuer().jwks_url,
+            "LOG_FORMAT": "console",
+            "SURVEY_LINK_SECRET": self.data.secret("survey-link-secret"),
+            "REPORTING_CURRENCY": os.environ.get("REPORTING_CURRENCY", "EUR"),
+            "REPORTING_TIMEZONE": os.environ.get("REPORTING_TIMEZONE", "UTC"),
+            "PYTHONUNBUFFERED": "1",
+            "MALLOC_ARENA_MAX": "2",  # glibc keeps an arena of its own for each thread otherwise
+        }
+
+    def _local_issuer(self) -> Issuer:
+        if self._issuer is None:
+            self._issuer = Issuer(self.data.path / "auth")
+        return self._issuer
+
+    def _require_ports(self) -> None:
+        for name in (*DATABASES, "postgres", "kafka"):
+            port: int | None = getattr(self.ports, name)
+            if port is not None:
+                require_free(port, name, f"--{name}-port")
+
+    def _write_state(self) -> None:
+        me = psutil.Process()
+        self.data.write(Running(me.pid, me.create_time(), self.urls, self._parts()))
+
+    def _embedded(self) -> dict[str, EmbeddedKafka | EmbeddedPostgres]:
+        """The servers that are ours, in the order in which they stop."""
+        servers = {"kafka": self.kafka, "postgresql": self.postgres}
+        return {
+            name: server for name, server in servers.items() if isinstance(server, EmbeddedKafka | EmbeddedPostgres)
+        }
+
+    def _parts(self) -> list[Part]:
+        servers = [Part(name, server.pid, server.port) for name, server in self._embedded().items() if server.running]
+        return servers + [
+            Part(name, process.pid, process.port, serves_health=True)
+            for name, process in self.processes.items()
+            if process.running
+        ]
+
+    def _jars(self, done: int, total: int) -> None:
+        if self._stopping.is_set():
+            raise StackProblem("Fetching Kafka's jars was broken off.")
+        self.listener.jars(done, total)
+
+    def _death(self, name: str, code: int, last_lines: list[str]) -> StackProblem:
+        full = f" The disk of {self.data.path} is full." if self.data.nearly_full() else ""
+        return StackProblem(f"{name} ended unexpectedly with {ending(code)}.{full} It said last: {_quote(last_lines)}")
+
+
+def _quote(lines: list[str]) -> str:
+    return "".join(f"\n    {line}" for line in lines[-10:]) or "nothing."
