@@ -107,6 +107,11 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         self.caught_up = asyncio.Event()
         """Set while every assigned partition is read to its end."""
 
+    @property
+    def next_offsets(self) -> dict[TopicPartition, int]:
+        """The partitions that this member holds, and the offset of the first record of each not taken yet."""
+        return dict(self._next_offsets)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Consumes until `stop` is set. Raises `OffsetsOutOfRange`."""
         pause = 0.2
