@@ -50,7 +50,7 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
     data: State
 
 
-class _Envelope(msgspec.Struct, kw_only=True):
+class Envelope(msgspec.Struct, kw_only=True):
     """The JSON form. Attribute names are CloudEvents': lower-case letters only."""
 
     specversion: str
@@ -68,7 +68,7 @@ class _Envelope(msgspec.Struct, kw_only=True):
     data: msgspec.Raw
 
 
-_envelope_decoder = msgspec.json.Decoder(_Envelope)
+_envelope_decoder = msgspec.json.Decoder(Envelope)
 _encoder = msgspec.json.Encoder()
 _data_decoders: dict[str, tuple[EventType, str, msgspec.json.Decoder[Any]]] = {
     entry.name: (entry, entry.dataschema, msgspec.json.Decoder(entry.data)) for entry in EVENT_TYPES.values()
@@ -88,7 +88,7 @@ def encode(
     """One event as structured JSON. Raises KeyError when `data` is not an event of the catalogue."""
     entry = event_type_of(data)
     return _encoder.encode(
-        _Envelope(
+        Envelope(
             specversion="1.0",
             id=event_id,
             source=entry.source,

@@ -1,0 +1,121 @@
+"""The AsyncAPI 3.0 description of the topics: who publishes what where, under which key, with an example of each."""
+
+import json
+from importlib.metadata import version
+from inspect import getdoc
+from typing import Any, Final
+
+from event_contracts.catalogue import (
+    EVENT_TYPES,
+    METRICS_TOPIC,
+    SALES_DIRECTORY_TOPIC,
+    SALES_TOPIC,
+    SERVICE_DIRECTORY_TOPIC,
+    SERVICE_TOPIC,
+    EventType,
+)
+from event_contracts.codec import CONTENT_TYPE
+from event_contracts.examples import encoded_example
+from event_contracts.schemas import ENVELOPE_FILE, schema_file
+
+PARTITIONS: Final = 12
+
+_TOPICS: Final = {
+    SALES_TOPIC: "What happened to leads, accounts, deals and quotas.",
+    SERVICE_TOPIC: "What happened to customers of service's own, tickets, interactions and surveys.",
+    METRICS_TOPIC: "What the KPIs say about targets and customers.",
+    SALES_DIRECTORY_TOPIC: "The names behind the ids that sales gives out. Personal data: a tombstone erases it.",
+    SERVICE_DIRECTORY_TOPIC: "The names behind the ids that service gives out. Personal data: a tombstone erases it.",
+}
+_KEPT_FOR_EVER: Final = {"cleanup.policy": ["delete"], "retention.ms": -1}
+_LATEST_KEPT: Final = {"cleanup.policy": ["compact"]}
+_DESCRIPTION: Final = """\
+Sales and service publish every change as one event that carries the whole state of what changed.
+An event's `sequence` is the version of its `subject`: whoever keeps the highest sequence of each subject
+comes to the same end under repeats, reordering and replays. docs/events.md says how to consume."""
+
+
+def asyncapi() -> dict[str, Any]:
+    """The whole document. Raises KeyError when an event has no example."""
+    entries = [EVENT_TYPES[name] for name in sorted(EVENT_TYPES)]
+    topics = [topic for topic in _TOPICS if any(entry.topic == topic for entry in entries)]
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Tandem events",
+            "version": version("event-contracts"),
+            "description": _DESCRIPTION,
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": CONTENT_TYPE,
+        "servers": {
+            "kafka": {
+                "host": "{host}:{port}",
+                "protocol": "kafka",
+                "description": "The company's Apache Kafka.",
+                "variables": {
+                    "host": {"default": "localhost", "description": "A bootstrap server."},
+                    "port": {"default": "9092"},
+                },
+            }
+        },
+        "channels": {topic: _channel(topic, entries) for topic in topics},
+        "operations": {
+            f"publish.{topic}": {
+                "action": "send",
+                "summary": _TOPICS[topic],
+                "channel": {"$ref": f"#/channels/{topic}"},
+            }
+            for topic in topics
+        },
+        "components": {"messages": {entry.name: _message(entry) for entry in entries}},
+    }
+
+
+def _channel(topic: str, entries: list[EventType]) -> dict[str, Any]:
+    compacted = topic in (SALES_DIRECTORY_TOPIC, SERVICE_DIRECTORY_TOPIC)
+    return {
+        "address": topic,
+        "description": _TOPICS[topic],
+        "messages": {
+            entry.name: {"$ref": f"#/components/messages/{entry.name}"} for entry in entries if entry.topic == topic
+        },
+        "bindings": {
+            "kafka": {
+                "topic": topic,
+                "partitions": PARTITIONS,
+                "topicConfiguration": _LATEST_KEPT if compacted else _KEPT_FOR_EVER,
+                "bindingVersion": "0.5.0",
+            }
+        },
+    }
+
+
+def _message(entry: EventType) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "title": entry.data.__name__,
+        "summary": getdoc(entry.data),
+        "contentType": CONTENT_TYPE,
+        "payload": {
+            "allOf": [
+                {"$ref": f"./schemas/{ENVELOPE_FILE}"},
+                {
+                    "type": "object",
+                    "properties": {
+                        "type": {"const": entry.name},
+                        "source": {"const": entry.source},
+                        "dataschema": {"const": entry.dataschema},
+                        "data": {"$ref": f"./schemas/{schema_file(entry)}"},
+                    },
+                },
+            ]
+        },
+        "bindings": {
+            "kafka": {
+                "key": {"type": "string", "format": "uuid", "description": "The event's `partitionkey`."},
+                "bindingVersion": "0.5.0",
+            }
+        },
+        "examples": [{"name": entry.name, "payload": json.loads(encoded_example(entry.name))}],
+    }

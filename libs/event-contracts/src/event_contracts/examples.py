@@ -1,0 +1,269 @@
+"""One example of every event: a made-up customer, from the first lead to the revised survey.
+
+The published documents show these. An event that is added to the catalogue gets its example here.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+from zlib import crc32
+
+import msgspec
+
+from event_contracts.catalogue import EVENT_TYPES, State, event_type_of
+from event_contracts.codec import encode
+
+
+class Example(msgspec.Struct, frozen=True, kw_only=True):
+    """An event with the attributes that only its producer can know."""
+
+    data: State
+    time: datetime
+    sequence: int
+    partition_key: UUID
+
+
+def _uuid(node: int) -> str:
+    """A fixed UUIDv7 of 1 March 2026, 08:00 UTC, told apart by its last digits."""
+    return str(UUID(int=(0x019CA8695000 << 80) | (0x7000 << 64) | (0x8000 << 48) | node))
+
+
+_ACCOUNT_ID, _LEAD_ID, _DEAL_ID, _QUOTA_ID = _uuid(0xA1), _uuid(0xA2), _uuid(0xA3), _uuid(0xA4)
+_REP_ID, _NEXT_REP_ID, _SALES_TEAM_ID = _uuid(0xB1), _uuid(0xB2), _uuid(0xB3)
+_CUSTOMER_ID, _TICKET_ID, _INTERACTION_ID, _SURVEY_ID = _uuid(0xC1), _uuid(0xC2), _uuid(0xC3), _uuid(0xC4)
+_AGENT_ID, _SERVICE_TEAM_ID = _uuid(0xD1), _uuid(0xD2)
+
+_Values = dict[str, Any]
+_CUSTOMER_CODES: Final[_Values] = {"region": "EMEA", "segment": "mid-market"}
+_SALES_OWNER: Final[_Values] = {"owner_id": _REP_ID, "team_id": _SALES_TEAM_ID}
+
+_ACCOUNT: Final[_Values] = {
+    "id": _ACCOUNT_ID,
+    "channel": "referral",
+    "registered_at": "2026-03-06T10:00:00Z",
+    **_CUSTOMER_CODES,
+    **_SALES_OWNER,
+}
+_ACCOUNT_PASSED_ON: Final = _ACCOUNT | {"owner_id": _NEXT_REP_ID}
+_ACCOUNT_NAME: Final = {"id": _ACCOUNT_ID, "kind": "account", "name": "Baltic Bakeries"}
+
+_LEAD: Final[_Values] = {
+    "id": _LEAD_ID,
+    "status": "new",
+    "channel": "referral",
+    "product": "scheduling",
+    "owner_id": None,
+    "team_id": None,
+    "created_at": "2026-03-02T09:00:00Z",
+    **_CUSTOMER_CODES,
+}
+_LEAD_ASSIGNED: Final = _LEAD | _SALES_OWNER | {"status": "assigned", "assigned_at": "2026-03-02T09:05:00Z"}
+_LEAD_CONTACTED: Final = _LEAD_ASSIGNED | {"status": "contacted", "contacted_at": "2026-03-02T09:40:00Z"}
+_LEAD_QUALIFIED: Final = _LEAD_CONTACTED | {"status": "qualified", "qualified_at": "2026-03-04T14:00:00Z"}
+_LEAD_DISQUALIFIED: Final = _LEAD_CONTACTED | {
+    "status": "disqualified",
+    "disqualified_at": "2026-03-04T14:00:00Z",
+    "disqualified_reason": "no-budget",
+}
+_LEAD_CONVERTED: Final = _LEAD_QUALIFIED | {
+    "status": "converted",
+    "converted_at": "2026-03-06T10:00:00Z",
+    "account_id": _ACCOUNT_ID,
+    "deal_id": _DEAL_ID,
+}
+
+_PRICE: Final = {"amount": "433.00", "currency": "USD"}
+_AMOUNT: Final = {"amount": "1299.00", "currency": "USD"}
+_AMENDED_AMOUNT: Final = {"amount": "1732.00", "currency": "USD"}
+_REPORTING_AMOUNT: Final = {"amount": "1195.08", "currency": "EUR"}
+_LINE: Final[_Values] = {"product": "scheduling", "quantity": 3, "unit_price": _PRICE, "amount": _AMOUNT}
+_DEAL: Final[_Values] = {
+    "id": _DEAL_ID,
+    "account_id": _ACCOUNT_ID,
+    "lead_id": _LEAD_ID,
+    "stage": "prospecting",
+    "lines": [_LINE],
+    "amount": _AMOUNT,
+    "channel": "referral",
+    "opened_at": "2026-03-06T10:00:00Z",
+    "expected_close_on": "2026-03-31",
+    **_CUSTOMER_CODES,
+    **_SALES_OWNER,
+}
+_DEAL_PROPOSED: Final = _DEAL | {"stage": "proposal"}
+_DEAL_WON: Final = _DEAL | {
+    "stage": "won",
+    "lines": [_LINE | {"reporting_amount": _REPORTING_AMOUNT}],
+    "closed_at": "2026-03-20T16:30:00Z",
+    "close_reason": "best-fit",
+    "frozen_rate": {"rate": "0.92", "on": "2026-03-20"},
+    "reporting_amount": _REPORTING_AMOUNT,
+}
+_DEAL_REOPENED: Final = _DEAL_PROPOSED | {"reopen_count": 1}
+_DEAL_AMENDED: Final = _DEAL_REOPENED | {
+    "lines": [_LINE | {"quantity": 4, "amount": _AMENDED_AMOUNT}],
+    "amount": _AMENDED_AMOUNT,
+}
+
+_QUOTA: Final[_Values] = {
+    "id": _QUOTA_ID,
+    "rep_id": _REP_ID,
+    "team_id": _SALES_TEAM_ID,
+    "period_start": "2026-01-01",
+    "period_end": "2026-03-31",
+    "set_at": "2026-03-01T09:00:00Z",
+    "target": {"amount": "250000.00", "currency": "EUR"},
+}
+
+_CUSTOMER: Final[_Values] = {
+    "id": _CUSTOMER_ID,
+    "region": "EMEA",
+    "segment": None,
+    "registered_at": "2026-03-03T13:00:00Z",
+}
+_CUSTOMER_NAME: Final = {"id": _CUSTOMER_ID, "kind": "customer", "name": "Harbour Clinic"}
+
+_TICKET: Final[_Values] = {
+    "id": _TICKET_ID,
+    "customer_id": _ACCOUNT_ID,
+    "kind": "problem",
+    "channel": "phone",
+    "priority": "high",
+    "status": "open",
+    "product": "scheduling",
+    "agent_id": None,
+    "team_id": None,
+    "opened_at": "2026-03-24T08:00:00Z",
+    **_CUSTOMER_CODES,
+}
+_SERVICE_OWNER: Final[_Values] = {"agent_id": _AGENT_ID, "team_id": _SERVICE_TEAM_ID}
+_TICKET_ASSIGNED: Final = _TICKET | _SERVICE_OWNER | {"assigned_at": "2026-03-24T08:02:00Z"}
+_TICKET_HANDLED: Final = _TICKET_ASSIGNED | {"interaction_count": 1, "inbound_count": 1}
+_TICKET_ANSWERED: Final = _TICKET_HANDLED | {"first_responded_at": "2026-03-24T08:10:00Z"}
+_RESOLVED: Final[_Values] = {"status": "resolved", "resolved_at": "2026-03-24T09:30:00Z", "resolution": "fixed"}
+_TICKET_REOPENED: Final = _TICKET_ANSWERED | {"reopened_at": "2026-03-25T11:00:00Z", "reopen_count": 1}
+_TICKET_CLOSED: Final = (
+    _TICKET_REOPENED
+    | _RESOLVED
+    | {"status": "closed", "resolved_at": "2026-03-25T15:00:00Z", "closed_at": "2026-03-27T15:00:00Z"}
+)
+_INTERACTION: Final[_Values] = {
+    "id": _INTERACTION_ID,
+    "ticket_id": _TICKET_ID,
+    "customer_id": _ACCOUNT_ID,
+    "ticket_kind": "problem",
+    "direction": "inbound",
+    "visibility": "public",
+    "channel": "phone",
+    "priority": "high",
+    "product": "scheduling",
+    "talk_seconds": 410,
+    "hold_seconds": 35,
+    "wrap_up_seconds": 90,
+    "occurred_at": "2026-03-24T08:10:00Z",
+    **_CUSTOMER_CODES,
+    **_SERVICE_OWNER,
+}
+
+_SURVEY: Final[_Values] = {
+    "id": _SURVEY_ID,
+    "kind": "csat",
+    "ticket_id": _TICKET_ID,
+    "customer_id": _ACCOUNT_ID,
+    "ticket_kind": "problem",
+    "channel": "phone",
+    "priority": "high",
+    "product": "scheduling",
+    "sent_at": "2026-03-24T09:35:00Z",
+    **_CUSTOMER_CODES,
+    **_SERVICE_OWNER,
+}
+_SURVEY_ANSWERED: Final = _SURVEY | {"answered_at": "2026-03-24T12:00:00Z", "score": 3}
+
+
+def _tell(name: str, time: str, sequence: int, partition_key: str, state: _Values, **change: Any) -> Example:
+    return Example(
+        data=msgspec.convert(state | ({"change": change} if change else {}), EVENT_TYPES[name].data),
+        time=datetime.fromisoformat(time),
+        sequence=sequence,
+        partition_key=UUID(partition_key),
+    )
+
+
+def examples() -> dict[str, Example]:
+    """An example of each event, by the event's `type`. Raises msgspec.ValidationError when one is out of date."""
+    told = [
+        _tell("sales.lead-created", "2026-03-02T09:00:00Z", 1, _LEAD_ID, _LEAD),
+        _tell("sales.lead-assigned", "2026-03-02T09:05:00Z", 2, _LEAD_ID, _LEAD_ASSIGNED, previous_owner_id=None),
+        _tell("sales.lead-contacted", "2026-03-02T09:40:00Z", 3, _LEAD_ID, _LEAD_CONTACTED),
+        _tell("sales.lead-qualified", "2026-03-04T14:00:00Z", 4, _LEAD_ID, _LEAD_QUALIFIED),
+        _tell("sales.lead-disqualified", "2026-03-04T14:00:00Z", 4, _LEAD_ID, _LEAD_DISQUALIFIED),
+        _tell("sales.lead-converted", "2026-03-06T10:00:00Z", 5, _LEAD_ID, _LEAD_CONVERTED, account_registered=True),
+        _tell("sales.account-registered", "2026-03-06T10:00:00Z", 1, _ACCOUNT_ID, _ACCOUNT),
+        _tell("sales.account-updated", "2026-03-30T09:00:00Z", 2, _ACCOUNT_ID, _ACCOUNT_PASSED_ON, fields=["owner_id"]),
+        _tell("sales.directory-entry-set", "2026-03-06T10:00:00Z", 1, _ACCOUNT_ID, _ACCOUNT_NAME),
+        _tell("sales.deal-opened", "2026-03-06T10:00:00Z", 1, _ACCOUNT_ID, _DEAL),
+        _tell(
+            "sales.deal-stage-changed",
+            "2026-03-12T11:00:00Z",
+            2,
+            _ACCOUNT_ID,
+            _DEAL_PROPOSED,
+            previous_stage="prospecting",
+        ),
+        _tell(
+            "sales.deal-closed",
+            "2026-03-20T16:30:00Z",
+            3,
+            _ACCOUNT_ID,
+            _DEAL_WON,
+            outcome="won",
+            previous_stage="proposal",
+        ),
+        _tell("sales.deal-reopened", "2026-03-21T09:00:00Z", 4, _ACCOUNT_ID, _DEAL_REOPENED, previous_outcome="won"),
+        _tell("sales.deal-amended", "2026-03-21T09:15:00Z", 5, _ACCOUNT_ID, _DEAL_AMENDED, previous_amount=_AMOUNT),
+        _tell("sales.quota-set", "2026-03-01T09:00:00Z", 1, _QUOTA_ID, _QUOTA, previous_target=None),
+        _tell("service.customer-registered", "2026-03-03T13:00:00Z", 1, _CUSTOMER_ID, _CUSTOMER),
+        _tell("service.directory-entry-set", "2026-03-03T13:00:00Z", 1, _CUSTOMER_ID, _CUSTOMER_NAME),
+        _tell("service.ticket-opened", "2026-03-24T08:00:00Z", 1, _ACCOUNT_ID, _TICKET),
+        _tell(
+            "service.ticket-assigned", "2026-03-24T08:02:00Z", 2, _ACCOUNT_ID, _TICKET_ASSIGNED, previous_agent_id=None
+        ),
+        _tell("service.interaction-logged", "2026-03-24T08:10:00Z", 3, _ACCOUNT_ID, _TICKET_HANDLED, **_INTERACTION),
+        _tell("service.ticket-first-responded", "2026-03-24T08:10:00Z", 4, _ACCOUNT_ID, _TICKET_ANSWERED),
+        _tell("service.ticket-resolved", "2026-03-24T09:30:00Z", 5, _ACCOUNT_ID, _TICKET_ANSWERED | _RESOLVED),
+        _tell(
+            "service.ticket-reopened",
+            "2026-03-25T11:00:00Z",
+            6,
+            _ACCOUNT_ID,
+            _TICKET_REOPENED,
+            previous_resolved_at="2026-03-24T09:30:00Z",
+        ),
+        _tell("service.ticket-closed", "2026-03-27T15:00:00Z", 8, _ACCOUNT_ID, _TICKET_CLOSED),
+        _tell("service.survey-sent", "2026-03-24T09:35:00Z", 1, _ACCOUNT_ID, _SURVEY),
+        _tell("service.survey-answered", "2026-03-24T12:00:00Z", 2, _ACCOUNT_ID, _SURVEY_ANSWERED),
+        _tell(
+            "service.survey-revised",
+            "2026-03-26T10:00:00Z",
+            3,
+            _ACCOUNT_ID,
+            _SURVEY_ANSWERED | {"score": 5},
+            previous_score=3,
+        ),
+    ]
+    return {event_type_of(example.data).name: example for example in told}
+
+
+def encoded_example(name: str) -> bytes:
+    """The Kafka record's value of an event's example, recorded 120 ms after it happened. Raises KeyError."""
+    example = examples()[name]
+    return encode(
+        example.data,
+        event_id=UUID(_uuid(crc32(name.encode()))),
+        time=example.time,
+        recorded_time=example.time + timedelta(milliseconds=120),
+        sequence=example.sequence,
+        partition_key=example.partition_key,
+        traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    )
