@@ -13,6 +13,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    MetaData,
     Numeric,
     PrimaryKeyConstraint,
     Table,
@@ -23,17 +24,33 @@ from sqlalchemy.types import TypeEngine
 
 from metrics_worker.kpis.kinds import KINDS, Kind
 from metrics_worker.kpis.posting import Measure
-from service_kit.database import metadata
+from service_kit.consumer_tables import consumer_offset, dead_letter
+from service_kit.database import NAMING_CONVENTION
+
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
+"""All of this database and nothing else, also where several services are loaded in one process."""
+consumer_offset.to_metadata(metadata)
+dead_letter.to_metadata(metadata)
 
 books = Table(
     "books",
     metadata,
-    Column("id", Integer, CheckConstraint("id = 1", name="single_row"), primary_key=True, autoincrement=False),
+    Column("id", Integer, primary_key=True, autoincrement=False),
     Column("timezone", Text, nullable=False),
     Column("currency", Text, nullable=False),
     Column("rules_version", Integer, nullable=False),
     Column("opened_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("id = 1", name="single_row"),
     comment="By which settings and rules these books are kept; one row.",
+)
+
+freshness = Table(
+    "freshness",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("complete_until", DateTime(timezone=True), nullable=False),
+    comment="Up to which recorded time all of a partition's events are in the books.",
 )
 
 sequence_gap = Table(
@@ -56,7 +73,7 @@ def _column_type(measure: Measure) -> TypeEngine[Any]:
 
 def _measures(kind: Kind) -> list[Column[Any]]:
     return [
-        Column(name, _column_type(measure), nullable=False, comment=measure.says)
+        Column(name, _column_type(measure), nullable=False)
         for name, measure in zip(kind.measures, kind.measure_docs, strict=True)
     ]
 

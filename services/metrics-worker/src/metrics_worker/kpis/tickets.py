@@ -34,8 +34,8 @@ class TicketMeasures(NamedTuple):
     resolved_first_contact: Annotated[
         int,
         Measure(
-            "resolved tickets for which the customer came once at most and that were never reopened, "
-            "on the day they were resolved"
+            "resolved tickets for which the customer came once at most and that were never reopened, on the day they "
+            "were resolved"
         ),
     ] = 0
 

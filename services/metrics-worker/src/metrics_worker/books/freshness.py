@@ -1,0 +1,69 @@
+"""How fresh the books are: the time up to which every event that was recorded is in them.
+
+Kept for each partition. A batch brings its partitions up to the time its last event was recorded at; a consumer
+that has read everything there is brings all of its partitions up to now, once a second at most.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from metrics_worker.books.tables import freshness
+from service_kit.consumer_tables import consumer_offset
+
+HEARTBEAT_SECONDS = 1.0
+
+Partition = tuple[str, int]
+"""Topic and number."""
+
+
+async def bring_up(connection: AsyncConnection, complete_until: Mapping[Partition, datetime]) -> None:
+    """Notes up to when partitions are complete; never takes anything back."""
+    if not complete_until:
+        return
+    told = insert(freshness).values(
+        [
+            {"topic": topic, "partition": partition, "complete_until": moment}
+            for (topic, partition), moment in sorted(complete_until.items())
+        ]
+    )
+    await connection.execute(
+        told.on_conflict_do_update(
+            index_elements=[freshness.c.topic, freshness.c.partition],
+            set_={"complete_until": sa.func.greatest(freshness.c.complete_until, told.excluded.complete_until)},
+        )
+    )
+
+
+async def fresh_as_of(connection: AsyncConnection) -> datetime | None:
+    """The time up to which all partitions are complete; None while one of them has not been read at all."""
+    known = sa.select(sa.func.min(freshness.c.complete_until), sa.func.count()).select_from(freshness)
+    moment, partitions = (await connection.execute(known)).one()
+    expected = sa.select(sa.func.count()).select_from(
+        sa.select(consumer_offset.c.topic, consumer_offset.c.partition).distinct().subquery()
+    )
+    if partitions < ((await connection.execute(expected)).scalar_one()):
+        return None
+    return moment  # type: ignore[no-any-return]
+
+
+class Pulse:
+    """The heartbeat of a consumer that has nothing left to read."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._last = float("-inf")
+
+    async def beat(self, partitions: Iterable[Partition]) -> None:
+        """Brings the partitions up to now, unless that was done less than a second ago."""
+        now = time.monotonic()
+        if now - self._last < HEARTBEAT_SECONDS:
+            return
+        moment = datetime.now(UTC)
+        async with self._engine.begin() as connection:
+            await bring_up(connection, dict.fromkeys(partitions, moment))
+        self._last = now

@@ -1,0 +1,73 @@
+"""Keeps the books: reads both services' events and folds each batch into the ledger, exactly once."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from event_contracts.catalogue import SALES_TOPIC, SERVICE_TOPIC
+from metrics_worker.books import fold
+from metrics_worker.books.fold import Entry
+from metrics_worker.books.freshness import Partition, Pulse, bring_up
+from metrics_worker.books.ledger import Ledger
+from metrics_worker.books.opening import open_books
+from metrics_worker.kpis.posting import Reporting
+from service_kit.consumer import Consumer, Record
+from service_kit.problems import is_transient
+
+CONSUMER = "metrics-worker"
+"""The consumer group, and the name under which its offsets and dead letters are kept."""
+TOPICS = (SALES_TOPIC, SERVICE_TOPIC)
+RETRY_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+class Bookkeeper:
+    """The consumer of the books, ready to run."""
+
+    def __init__(
+        self, engine: AsyncEngine, bootstrap_servers: str, reporting: Reporting, *, topics: Sequence[str] = TOPICS
+    ) -> None:
+        self._engine = engine
+        self._reporting = reporting
+        self._ledger = Ledger(reporting)
+        self._pulse = Pulse(engine)
+        self.consumer: Consumer[list[Entry]] = Consumer(
+            name=CONSUMER,
+            engine=engine,
+            bootstrap_servers=bootstrap_servers,
+            topics=topics,
+            decode=partial(fold.decode, reporting=reporting),
+            handle=self._handle,
+            idle=self._idle,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keeps the books until `stop` is set. Raises `BooksKeptOtherwise` and `OffsetsOutOfRange`."""
+        while not stop.is_set():
+            try:
+                await open_books(self._engine, self._reporting)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("books_not_reachable", error=repr(error), retry_seconds=RETRY_SECONDS)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), RETRY_SECONDS)
+            else:
+                await self.consumer.run(stop)
+
+    async def _handle(self, connection: AsyncConnection, records: Sequence[Record[list[Entry]]]) -> None:
+        await self._ledger.apply(connection, [entry for record in records for entry in record.value])
+        complete_until: dict[Partition, datetime] = {}
+        for record in records:
+            for entry in record.value:
+                complete_until[record.topic, record.partition] = entry.recorded_time
+        await bring_up(connection, complete_until)
+
+    async def _idle(self) -> None:
+        await self._pulse.beat((part.topic, part.partition) for part in self.consumer.next_offsets)

@@ -1,0 +1,43 @@
+"""What the metrics processes read from their environment."""
+
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator
+
+from event_contracts.fields import DECIMAL_PLACES
+from metrics_worker.kpis.posting import Reporting
+from service_kit.settings import ServiceSettings
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{name!r} is not a time zone of the IANA database, such as Europe/Vilnius") from error
+    return name
+
+
+def _known_currency(code: str) -> str:
+    if code not in DECIMAL_PLACES:
+        raise ValueError(f"{code!r} is not an ISO 4217 currency code, such as EUR")
+    return code
+
+
+class MetricsSettings(ServiceSettings):
+    """Adds `REPORTING_TIMEZONE`, in which days are taken, and `REPORTING_CURRENCY`, in which money is summed."""
+
+    http_port: int = 8003
+    reporting_timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    reporting_currency: Annotated[str, AfterValidator(_known_currency)] = "EUR"
+
+    @property
+    def reporting(self) -> Reporting:
+        """Both, as the books use them."""
+        return Reporting(zone=ZoneInfo(self.reporting_timezone), currency=self.reporting_currency)
+
+
+class ConsumerSettings(MetricsSettings):
+    """The consumer serves health and metrics only, on a port of its own."""
+
+    http_port: int = 8013
