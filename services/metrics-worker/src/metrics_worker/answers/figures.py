@@ -1,0 +1,71 @@
+"""Exact arithmetic of answers: whole sums in, decimal strings out; rounded once, half to even, never a float."""
+
+from dataclasses import dataclass
+
+from event_contracts.fields import DECIMAL_PLACES
+from metrics_worker.kpis.registry import Formula
+
+RATIO_PLACES = 6
+"""Decimal places of ratios and means, trailing zeros left out."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A KPI's value for one period and group, with the sums that it is made of."""
+
+    numerator: int
+    denominator: int | None
+    """None for a plain sum."""
+
+
+def divided(numerator: int, denominator: int) -> int:
+    """The quotient as a whole number, rounded half to even. The denominator is positive."""
+    quotient, rest = divmod(numerator, denominator)
+    if 2 * rest > denominator or (2 * rest == denominator and quotient % 2):
+        quotient += 1
+    return quotient
+
+
+def decimal_text(units: int, places: int) -> str:
+    """`units` of 10^-places as a plain decimal: no exponent, exactly `places` digits after the point."""
+    digits = str(abs(units)).rjust(places + 1, "0")
+    text = digits if places == 0 else f"{digits[:-places]}.{digits[-places:]}"
+    return f"-{text}" if units < 0 else text
+
+
+def trimmed(text: str) -> str:
+    """Without zeros at the end of the fraction."""
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def value_text(figure: Figure, formula: Formula, currency: str) -> str | None:
+    """The value in the formula's unit; None when there is nothing to divide by."""
+    money = DECIMAL_PLACES[currency] if formula.unit == "money" else 0
+    if figure.denominator is None:
+        return decimal_text(figure.numerator, money)
+    if figure.denominator <= 0:
+        return None
+    if formula.unit == "money":
+        return decimal_text(divided(figure.numerator, figure.denominator), money)
+    return trimmed(decimal_text(divided(figure.numerator * 10**RATIO_PLACES, figure.denominator), RATIO_PLACES))
+
+
+def sum_shown(amount: int | None, unit: str | None, currency: str) -> int | str | None:
+    """A numerator or denominator: money as a decimal string, everything else as a whole number."""
+    if amount is None or unit != "money":
+        return amount
+    return decimal_text(amount, DECIMAL_PLACES[currency])
+
+
+def difference_text(value: str | None, before: str | None, formula: Formula) -> str | None:
+    """`value` minus `before`, both as shown; None unless both are there."""
+    if value is None or before is None:
+        return None
+    places = max(len(text.partition(".")[2]) for text in (value, before))
+    change = decimal_text(_units(value, places) - _units(before, places), places)
+    return change if formula.unit == "money" else trimmed(change)
+
+
+def _units(text: str, places: int) -> int:
+    whole, _, fraction = text.partition(".")
+    return int(whole + fraction.ljust(places, "0"))

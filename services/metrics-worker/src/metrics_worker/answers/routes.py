@@ -1,0 +1,115 @@
+"""GET /v1/kpis and GET /v1/kpis/{name}."""
+
+from typing import Annotated, Literal
+
+from fastapi import Depends, Query, Request
+
+from metrics_worker.answers.answering import answer
+from metrics_worker.answers.period import Interval
+from metrics_worker.answers.question import Question, filters_of, group_by_of, kpi_named, period_of, variant_of
+from metrics_worker.answers.views import AnswerView, KpiView, RegistryView, VariantView
+from metrics_worker.kpis.posting import Reporting
+from metrics_worker.kpis.registry import KPIS, Kpi
+from service_kit.auth import ROLES, requires
+from service_kit.fields import Day
+from service_kit.routing import Session, router
+
+routes = router("/kpis", "kpis")
+
+# A token without any role of ours is somebody else's.
+READERS = [Depends(requires(*ROLES))]
+
+
+def reporting_of(request: Request) -> Reporting:
+    """The time zone and currency that the books are kept in."""
+    reporting: Reporting = request.app.state.reporting
+    return reporting
+
+
+InBooks = Annotated[Reporting, Depends(reporting_of)]
+Code = Annotated[str | None, Query(max_length=64, description="Only this one; empty: only what has none.")]
+Identity = Annotated[str | None, Query(max_length=36, description="Only this one's id; empty: only what has none.")]
+
+
+def filters(
+    region: Code = None,
+    segment: Code = None,
+    product: Code = None,
+    channel: Code = None,
+    owner: Identity = None,
+    team: Identity = None,
+    customer: Identity = None,
+    priority: Code = None,
+    kind: Code = None,
+) -> dict[str, str | None]:
+    """Every dimension as a query parameter; a test compares them with `kinds.DIMENSIONS`."""
+    return {
+        "region": region,
+        "segment": segment,
+        "product": product,
+        "channel": channel,
+        "owner": owner,
+        "team": team,
+        "customer": customer,
+        "priority": priority,
+        "kind": kind,
+    }
+
+
+@routes.get("", dependencies=READERS)
+async def list_kpis(reporting: InBooks) -> RegistryView:
+    """What KPIs there are, how each is defined, and what it may be grouped and filtered by."""
+    return RegistryView(
+        timezone=reporting.zone.key, currency=reporting.currency, items=[_view_of(kpi) for kpi in KPIS.values()]
+    )
+
+
+@routes.get("/{name}", dependencies=READERS)
+async def answer_kpi(
+    name: str,
+    session: Session,
+    reporting: InBooks,
+    given: Annotated[dict[str, str | None], Depends(filters)],
+    start: Annotated[Day | None, Query(alias="from", description="First day; 30 days by default.")] = None,
+    end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
+    interval: Annotated[Interval | None, Query(description="Also a series; weeks begin on Monday.")] = None,
+    group_by: Annotated[str | None, Query(max_length=64, description="Also by each value of a dimension.")] = None,
+    variant: Annotated[str | None, Query(max_length=64, description="Which definition; see GET /v1/kpis.")] = None,
+    compare: Annotated[
+        Literal["previous"] | None, Query(description="Also the same number of days directly before.")
+    ] = None,
+) -> AnswerView:
+    """A KPI over a run of days in the reporting time zone, with the sums that its value is made of."""
+    kpi = kpi_named(name)
+    question = Question(
+        kpi=kpi,
+        variant=variant_of(kpi, variant),
+        period=period_of(start, end, reporting),
+        interval=interval,
+        group_by=group_by_of(kpi, group_by),
+        filters=filters_of(kpi, given),
+        with_previous=compare is not None,
+    )
+    return await answer(session, question, reporting)
+
+
+def _view_of(kpi: Kpi) -> KpiView:
+    return KpiView(
+        name=kpi.name,
+        title=kpi.title,
+        function=kpi.function,
+        indicator=kpi.indicator,
+        direction=kpi.direction,
+        dimensions=list(kpi.dimensions),
+        variants=[
+            VariantView(
+                name=name,
+                unit=formula.unit,
+                formula=formula.says,
+                numerator=list(formula.numerator),
+                denominator=list(formula.denominator),
+            )
+            for name, formula in kpi.variants.items()
+        ],
+        description=kpi.prose,
+    )

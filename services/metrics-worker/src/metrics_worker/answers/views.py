@@ -1,0 +1,120 @@
+"""The form of answers about KPIs."""
+
+from datetime import date
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from service_kit.fields import Moment, View
+
+Sum = int | str | None
+"""A whole number, or money as a decimal string; null where there is no denominator."""
+
+
+class VariantView(View):
+    """One definition of a KPI."""
+
+    name: str
+    unit: str
+    formula: str
+    numerator: list[str]
+    denominator: list[str]
+
+
+class KpiView(View):
+    """What the registry says of a KPI; its first variant is the one that is meant when none is named."""
+
+    name: str
+    title: str
+    function: Literal["sales", "service", "both"]
+    indicator: Literal["leading", "lagging"]
+    direction: Literal["up", "down"]
+    dimensions: list[str]
+    variants: list[VariantView]
+    description: str
+
+
+class RegistryView(View):
+    """Every KPI there is."""
+
+    timezone: str
+    currency: str
+    items: list[KpiView]
+
+
+class PointView(View):
+    """One bucket of a series. `start` is the first day that it covers."""
+
+    start: date
+    value: str | None
+    numerator: Sum
+    denominator: Sum
+
+
+class GroupView(View):
+    """One value of the dimension that was grouped by; `key` is null for what has none."""
+
+    key: str | None
+    value: str | None
+    numerator: Sum
+    denominator: Sum
+    series: list[PointView] | None
+
+
+class PreviousView(View):
+    """The same number of days, directly before."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    start: date = Field(serialization_alias="from")
+    end: date = Field(serialization_alias="to")
+    value: str | None
+    change: str | None
+    numerator: Sum
+    denominator: Sum
+
+
+class AnswerView(View):
+    """A KPI over a period. `series`, `groups` and `previous` are null unless they were asked for."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "kpi": "win_rate",
+                    "variant": "count",
+                    "unit": "ratio",
+                    "currency": None,
+                    "from": "2026-01-01",
+                    "to": "2026-03-31",
+                    "timezone": "Europe/Vilnius",
+                    "value": "0.631501",
+                    "numerator": 4238,
+                    "denominator": 6711,
+                    "previous": None,
+                    "series": None,
+                    "groups": [
+                        {"key": "EMEA", "value": "0.7", "numerator": 7, "denominator": 10, "series": None},
+                        {"key": None, "value": None, "numerator": 0, "denominator": 0, "series": None},
+                    ],
+                    "fresh_as_of": "2026-03-31T21:00:00.120000Z",
+                }
+            ]
+        }
+    )
+
+    kpi: str
+    variant: str
+    unit: str
+    currency: str | None
+    """Set when the unit is money."""
+    start: date = Field(serialization_alias="from")
+    end: date = Field(serialization_alias="to")
+    timezone: str
+    value: str | None
+    numerator: Sum
+    denominator: Sum
+    previous: PreviousView | None
+    series: list[PointView] | None
+    groups: list[GroupView] | None
+    fresh_as_of: Moment | None

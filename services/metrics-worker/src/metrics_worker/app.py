@@ -1,0 +1,53 @@
+"""Wires the metrics API: the routes, the dashboard, and the books that they read."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import FastAPI
+
+from metrics_worker import dashboard
+from metrics_worker.answers.routes import routes
+from metrics_worker.books.opening import open_books
+from metrics_worker.kpis import sales, service
+from metrics_worker.settings import MetricsSettings
+from service_kit.app import create_app
+from service_kit.database import create_engine
+from service_kit.problems import is_transient
+
+# Importing them fills the registry; an API without them would know no KPI.
+DECLARED = (sales, service)
+
+log = structlog.get_logger()
+
+
+def create(settings: MetricsSettings) -> FastAPI:
+    """The API of one process. Its start fails with `BooksKeptOtherwise` when the settings are not the books'."""
+    engine = create_engine(settings, application="metrics-api")
+
+    async def books_fit() -> None:
+        await open_books(engine, settings.reporting)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            await books_fit()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            # The database may come later; until the books have been compared, /readyz says no.
+            log.warning("books_not_reachable", error=repr(error))
+        yield
+
+    app = create_app(
+        title="Tandem metrics",
+        description="KPIs of sales and service from one set of books. Every role may read them.",
+        settings=settings,
+        engine=engine,
+        routers=[routes],
+        ready={"books": books_fit},
+        lifespan=lifespan,
+    )
+    app.state.reporting = settings.reporting
+    dashboard.add_to(app)
+    return app
