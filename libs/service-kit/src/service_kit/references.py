@@ -1,0 +1,42 @@
+"""What a body may refer to: a record that exists, or the record's own id in the system that it was imported from."""
+
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from service_kit.problems import Conflict, Unprocessable
+
+
+class UnknownReference(Unprocessable):
+    """A field names a record that does not exist."""
+
+    slug, title = "unknown-reference", "The request names something that does not exist"
+
+
+class ExternalRefTaken(Conflict):
+    """A record with this external_ref was imported before; `existing_id` is its id."""
+
+    slug, title = "external-ref-taken", "This external_ref belongs to another record"
+
+
+async def require_free(
+    session: AsyncSession,
+    external_ref: str | None,
+    *,
+    among: InstrumentedAttribute[str | None],
+    ids: InstrumentedAttribute[UUID],
+) -> None:
+    """Raises `ExternalRefTaken` (409) when a record has this reference already.
+
+    Two requests at the same moment both pass; the second then meets the unique constraint, is tried again by its
+    route, and is refused here.
+    """
+    if external_ref is None:
+        return
+    existing_id = (await session.execute(sa.select(ids).where(among == external_ref))).scalar_one_or_none()
+    if existing_id is not None:
+        raise ExternalRefTaken(
+            "It was created before; existing_id names the record that stands.", existing_id=str(existing_id)
+        )
