@@ -116,8 +116,9 @@ async def _write(request: Request, handle: Handler, subject: str) -> Response:
 
 def _is_worth_another_try(error: DBAPIError) -> bool:
     state = sqlstate_of(error)
-    # Two requests with one key at the same moment: the second finds the first one's answer when it tries again.
-    return state in (_DEADLOCK, _SERIALIZATION) or (state == _UNIQUE and "idempotency_key_pkey" in str(error.orig))
+    # Two requests with one key, or one external_ref, at the same moment: every use case looks before it inserts, so
+    # the second finds what the first one made when it tries again.
+    return state in (_DEADLOCK, _SERIALIZATION, _UNIQUE)
 
 
 def session_of(request: Request) -> AsyncSession:
