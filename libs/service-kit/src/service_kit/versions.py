@@ -19,6 +19,14 @@ def set_etag(response: Response, version: int) -> None:
     response.headers["ETag"] = etag_of(version)
 
 
+def unchanged(request: Request, version: int) -> Response | None:
+    """An answer 304 when the client's `If-None-Match` names this version, else None."""
+    tags = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    if etag_of(version) not in tags:
+        return None
+    return Response(status_code=304, headers={"ETag": etag_of(version)})
+
+
 class ExpectedVersion:
     """What the client's `If-Match` allows; used as a dependency, checked by the use case under the row's lock."""
 
