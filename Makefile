@@ -2,7 +2,7 @@
 PYTHON ?= python3
 RUN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo up test lint fmt types imports contracts contracts-check containers bench faults lock clean
+.PHONY: help bootstrap demo up test lint fmt types imports contracts contracts-check containers bench faults lock export-locks clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -48,9 +48,16 @@ bench: bootstrap ## benchmarks under tests/load, printed as ratios
 faults: bootstrap ## every experiment of tests/faults in its long form
 	@$(RUN)/python -m pytest tests/faults -m "long or not long" -s
 
-lock: bootstrap ## resolve again and write requirements.lock
+EXPORT := uv export --quiet --frozen --format requirements-txt --no-emit-workspace --no-header --no-annotate
+lock: bootstrap ## resolve again and write requirements.lock and the images' locks
 	@$(RUN)/uv lock --quiet --upgrade
-	@$(RUN)/uv export --quiet --format requirements-txt --no-emit-workspace --all-packages --all-groups --no-header --no-annotate -o requirements.lock
+	@$(MAKE) --no-print-directory export-locks
+
+export-locks: bootstrap
+	@$(RUN)/$(EXPORT) --all-packages --all-groups -o requirements.lock
+	@$(RUN)/$(EXPORT) --no-dev --package sales-api --package service-api --package metrics-worker -o deploy/locks/services.lock
+	@$(RUN)/$(EXPORT) --no-dev --package tandem-cli -o deploy/locks/tools.lock
+	@$(RUN)/$(EXPORT) --only-group build -o deploy/locks/build.lock
 
 clean: ## remove .venv, local data and caches
 	@rm -rf .venv .tandem .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
