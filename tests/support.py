@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 from tandem_cli.kafka import EmbeddedKafka, GivenKafka
 from tandem_cli.postgres import EmbeddedPostgres, GivenPostgres
@@ -14,7 +14,11 @@ Kafka = EmbeddedKafka | GivenKafka
 T = TypeVar("T")
 
 
-async def eventually(condition: Callable[[], T | Awaitable[T]], deadline: float = 10.0, *, every: float = 0.02) -> T:
+@overload
+async def eventually(condition: Callable[[], Awaitable[T]], deadline: float = 10.0, *, every: float = 0.02) -> T: ...
+@overload
+async def eventually(condition: Callable[[], T], deadline: float = 10.0, *, every: float = 0.02) -> T: ...
+async def eventually(condition: Callable[[], Any], deadline: float = 10.0, *, every: float = 0.02) -> Any:
     """Call `condition` until it returns something truthy without raising AssertionError, and return that.
 
     `deadline` and `every` are seconds. At the deadline the last AssertionError is raised, or one that shows what
@@ -24,7 +28,7 @@ async def eventually(condition: Callable[[], T | Awaitable[T]], deadline: float 
     while True:
         try:
             answer = condition()
-            value: T = await answer if inspect.isawaitable(answer) else answer
+            value = await answer if inspect.isawaitable(answer) else answer
             if value:
                 return value
             failure = AssertionError(f"still {value!r} after {deadline:g} s")

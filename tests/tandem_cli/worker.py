@@ -1,9 +1,10 @@
-"""A small process for tests of the supervisor: answers /readyz, says what it is given, ends as it is told.
+"""A small process for tests of the supervisor: answers /readyz, shows its settings, ends as it is told.
 
 Its behaviour comes by environment variables: WORKER_EXIT (end at once with this code), WORKER_STUBBORN (ignore
 SIGTERM), WORKER_SAY (print this line).
 """
 
+import json
 import os
 import signal
 import sys
@@ -12,17 +13,25 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 class Health(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(200 if self.path == "/readyz" else 404)
+        known = self.path in {"/readyz", "/settings"}
+        self.send_response(200 if known else 404)
         self.end_headers()
+        if self.path == "/settings":
+            self.wfile.write(json.dumps(dict(os.environ)).encode())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name
         pass
 
 
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
-    print(os.environ.get("WORKER_SAY", "at work"), flush=True)  # noqa: T201
+    say(os.environ.get("WORKER_SAY", "at work"))
     if code := os.environ.get("WORKER_EXIT"):
-        print("cannot go on", flush=True)  # noqa: T201
+        say("cannot go on")
         sys.exit(int(code))
     if os.environ.get("WORKER_STUBBORN"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -35,10 +35,10 @@ def class_path(progress: Progress | None = None) -> list[Path]:
     settings = GlobalSettings.load()
     repository = Path(settings.repo_cache)
     locked = read_lock()
-    missing = {name: sha for name, sha in locked.items() if not _is(repository / _path(name), sha)}
+    missing = {name: sha for name, sha in locked.items() if not _is(repository / jar_path(name), sha)}
     if missing:
         _fetch(missing, repository, len(locked), progress or (lambda done, total: None))
-    return [repository / _path(name) for name in locked]
+    return [repository / jar_path(name) for name in locked]
 
 
 def read_lock() -> dict[str, str]:
@@ -74,10 +74,10 @@ def _fetch(missing: dict[str, str], repository: Path, total: int, progress: Prog
             def fetch(name: str) -> None:
                 group, artifact, version = name.split(":")
                 context.project(group, artifact).at_version(version).artifact().resolve()
-                arrived = Path(scratch) / _path(name)
+                arrived = Path(scratch) / jar_path(name)
                 if not _is(arrived, missing[name]):
                     raise StackProblem(f"The jar {name} from Maven Central is not the one that jars.lock names.")
-                place = repository / _path(name)
+                place = repository / jar_path(name)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 arrived.replace(place)
 
@@ -95,7 +95,8 @@ def _fetch(missing: dict[str, str], repository: Path, total: int, progress: Prog
         raise StackProblem(f"Kafka's jars could not be kept in {repository}: {error.strerror}.") from error
 
 
-def _path(name: str) -> Path:
+def jar_path(name: str) -> Path:
+    """Where a Maven repository keeps `group:artifact:version`, relative to its root."""
     group, artifact, version = name.split(":")
     return Path(*group.split("."), artifact, version, f"{artifact}-{version}.jar")
 

@@ -1,0 +1,61 @@
+"""The local issuer's tokens are what a service can check with nothing but the published keys."""
+
+import json
+import stat
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from tandem_cli.issuer import AUDIENCE, ISSUER, Issuer
+from tandem_cli.problem import StackProblem
+
+
+def claims(token: str, issuer: Issuer) -> dict[str, Any]:
+    """What a service reads from a token, having checked it against jwks.json."""
+    keys = jwt.PyJWKSet.from_json(issuer.jwks_file.read_text())
+    key = keys[jwt.get_unverified_header(token)["kid"]]
+    return jwt.decode(token, key, algorithms=["ES256"], audience=AUDIENCE, issuer=ISSUER)
+
+
+def test_a_token_is_verified_by_the_published_keys(tmp_path: Path) -> None:
+    issuer = Issuer(tmp_path)
+    token = issuer.token(["sales-rep", "analyst"], subject="ada", lifetime=timedelta(hours=1))
+    read = claims(token, issuer)
+    assert read["sub"] == "ada"
+    assert read["roles"] == ["sales-rep", "analyst"]
+    assert read["exp"] - read["iat"] == 3600
+    assert read["nbf"] == read["iat"]
+    assert set(read) == {"iss", "aud", "sub", "iat", "nbf", "exp", "jti", "roles"}
+
+
+def test_every_token_has_an_id_of_its_own(tmp_path: Path) -> None:
+    issuer = Issuer(tmp_path)
+    first, second = (claims(issuer.token(["admin"]), issuer)["jti"] for _ in range(2))
+    assert first != second
+
+
+def test_the_key_is_kept_and_nobody_else_can_read_it(tmp_path: Path) -> None:
+    token = Issuer(tmp_path).token(["admin"])
+    assert claims(token, Issuer(tmp_path))["roles"] == ["admin"]
+    assert stat.S_IMODE((tmp_path / "private-key.pem").stat().st_mode) == 0o600
+    published = json.loads((tmp_path / "jwks.json").read_text())["keys"][0]
+    assert "d" not in published
+
+
+def test_another_directory_has_another_key(tmp_path: Path) -> None:
+    token = Issuer(tmp_path / "one").token(["admin"])
+    with pytest.raises(KeyError):
+        claims(token, Issuer(tmp_path / "two"))
+
+
+def test_an_unknown_role_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(StackProblem, match=r"no role 'king'; the roles are sales-rep, .*admin"):
+        Issuer(tmp_path).token(["admin", "king"])
+
+
+def test_a_token_without_a_role_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StackProblem, match="at least one role"):
+        Issuer(tmp_path).token([])
