@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -46,7 +47,8 @@ def create_app(
 ) -> FastAPI:
     """An API with problem+json errors, tokens, strict parsing, health and OpenAPI 3.1.
 
-    `app.state` holds `settings`, `engine`, `sessions` and `authenticator`. The engine is disposed of at the end.
+    `app.state` holds `settings`, `engine`, `sessions`, `authenticator` and `routes`. The engine is disposed of at
+    the end.
     """
 
     @asynccontextmanager
@@ -60,15 +62,15 @@ def create_app(
         description=description,
         version="1",
         lifespan=whole_lifespan,
-        max_body_size=settings.max_body_bytes,
         redirect_slashes=False,
-        docs_url="/docs",
+        docs_url=None,
         redoc_url=None,
     )
     app.state.settings = settings
     app.state.engine = engine
     app.state.sessions = create_sessions(engine)
     app.state.authenticator = Authenticator(settings)
+    app.state.routes = [route for one in routers for route in one.routes if isinstance(route, APIRoute)]
     for one in routers:
         app.include_router(one)
     app.router.routes.extend(health_routes({}, {"database": database_check(engine)} | (ready or {})))

@@ -33,6 +33,12 @@ outbox = sa.Table(
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     sa.Column("parked_reason", sa.Text, comment="why this row cannot be sent; its key's later rows wait"),
 )
+sa.Index(
+    "outbox_parked_idx",
+    outbox.c.aggregateid,
+    outbox.c.position,
+    postgresql_where=outbox.c.parked_reason.is_not(None),
+)
 
 
 async def write(session: AsyncSession, data: State, *, sequence: int, time: datetime, partition_key: UUID) -> None:

@@ -62,7 +62,7 @@ class Page:
     async def of(
         self,
         session: AsyncSession,
-        query: Select[Any],
+        query: Select[*tuple[Any, ...]],
         key: ColumnElement[UUID],
         view: Callable[[Any], Item],
     ) -> PageView[Item]:

@@ -10,6 +10,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
@@ -79,6 +80,12 @@ class PreconditionFailed(Problem):
     status, slug, title = 412, "stale-version", "Somebody changed it in the meantime"
 
 
+class BodyTooLarge(Problem):
+    """More bytes than this service takes at once."""
+
+    status, slug, title = 413, "body-too-large", "The body is too large"
+
+
 class Unprocessable(Problem):
     """The body is JSON and means nothing that can be done."""
 
@@ -141,14 +148,22 @@ _SLUGS = {
     400: ("bad-request", "Bad request"),
     404: ("not-found", NotFound.title),
     405: ("method-not-allowed", "This address does not take that method"),
-    413: ("body-too-large", "The body is too large"),
 }
 
 
-def _http_exception(_: Request, error: Exception) -> JSONResponse:
+def _http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 -- the handler is registered for this type only
     slug, title = _SLUGS.get(error.status_code, ("http-error", "The request failed"))
-    return problem_response(error.status_code, slug, title, str(error.detail), headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        # The framework names the methods of the first route with this address only.
+        headers["Allow"] = ", ".join(sorted(_methods_of(request)))
+    return problem_response(error.status_code, slug, title, str(error.detail), headers=headers)
+
+
+def _methods_of(request: Request) -> set[str]:
+    routes: list[APIRoute] = request.app.state.routes
+    return {method for route in routes if route.path_regex.match(request.url.path) for method in (route.methods or ())}
 
 
 _TRANSIENT_SQLSTATES = frozenset(

@@ -39,11 +39,14 @@ LOCK: Final = 0x7461_6E64_656D_0001
 _HEADERS = [("content-type", CONTENT_TYPE.encode())]
 
 # Not `position > last`: positions commit out of order, and a lower one that commits late would be lost for ever.
+_parked = outbox.alias("parked")
 _NEXT = (
     sa.select(outbox.c.position, outbox.c.aggregatetype, outbox.c.aggregateid, outbox.c.payload)
     .where(
-        outbox.c.aggregateid.not_in(
-            sa.select(outbox.alias("parked").c.aggregateid).where(sa.text("parked.parked_reason is not null"))
+        ~sa.exists().where(
+            _parked.c.parked_reason.is_not(None),
+            _parked.c.aggregateid == outbox.c.aggregateid,
+            _parked.c.position <= outbox.c.position,
         )
     )
     .order_by(outbox.c.position)

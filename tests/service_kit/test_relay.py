@@ -1,0 +1,144 @@
+"""The relay on the real broker: everything that was committed arrives, in order within a key, and nothing else."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import sqlalchemy as sa
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service_kit.database import create_engine, metadata
+from service_kit.outbox import outbox
+from service_kit.relay import BATCH_BYTES, Relay
+from service_kit.settings import ServiceSettings
+from tests.support import Kafka, eventually
+
+
+@pytest.fixture
+async def source(new_database: Callable[[str], str]) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(ServiceSettings(database_url=new_database("relay")), application="test")
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    yield engine
+    await engine.dispose()
+
+
+@asynccontextmanager
+async def relaying(engine: AsyncEngine, kafka: Kafka, count: int = 1) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    relays = [Relay(engine=engine, bootstrap_servers=kafka.bootstrap_servers) for _ in range(count)]
+    tasks = [asyncio.create_task(relay.run(stop)) for relay in relays]
+    yield
+    stop.set()
+    await asyncio.wait_for(asyncio.gather(*tasks), 20)
+
+
+def row(topic: str, key: str, payload: bytes | None) -> dict[str, object]:
+    return {"id": uuid.uuid4(), "aggregatetype": topic, "aggregateid": key, "type": "test", "payload": payload}
+
+
+async def add(engine: AsyncEngine, *rows: dict[str, object]) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(sa.insert(outbox), list(rows))
+
+
+async def is_empty(engine: AsyncEngine) -> bool:
+    async with engine.connect() as connection:
+        return (await connection.execute(sa.select(sa.func.count()).select_from(outbox))).scalar_one() == 0
+
+
+async def read(kafka: Kafka, topic: str) -> dict[str, list[bytes | None]]:
+    """All records of a topic by key, in the order of the log."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        parts = [TopicPartition(topic, number) for number in range(6)]
+        consumer.assign(parts)
+        ends = await consumer.end_offsets(parts)
+        found: dict[str, list[bytes | None]] = {}
+        while any([await consumer.position(part) < ends[part] for part in parts]):
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                for record in records:
+                    found.setdefault((record.key or b"").decode(), []).append(record.value)
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def test_events_arrive_in_the_order_of_their_key(
+    source: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic = new_topic("relay")
+    rows = [row(topic, f"key-{number % 50}", str(number).encode()) for number in range(5000)]
+    await add(source, *rows)
+    async with relaying(source, kafka, count=2):
+        await eventually(lambda: is_empty(source), 20)
+    found = await read(kafka, topic)
+    assert found == {f"key-{key}": [str(number).encode() for number in range(key, 5000, 50)] for key in range(50)}
+
+
+async def test_a_row_that_commits_late_with_a_lower_position_is_not_lost(
+    source: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic = new_topic("relay")
+    async with relaying(source, kafka), source.connect() as slow:
+        transaction = await slow.begin()
+        await slow.execute(sa.insert(outbox), row(topic, "slow", b"slow"))
+        await add(source, row(topic, "fast", b"fast"))
+        await eventually(lambda: is_empty(source))
+        await transaction.commit()
+        await eventually(lambda: is_empty(source))
+    assert await read(kafka, topic) == {"slow": [b"slow"], "fast": [b"fast"]}
+
+
+async def test_a_rolled_back_event_is_never_sent(
+    source: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic = new_topic("relay")
+    async with relaying(source, kafka):
+        async with source.connect() as connection:
+            await connection.execute(sa.insert(outbox), row(topic, "gone", b"gone"))
+            await connection.rollback()
+        await add(source, row(topic, "kept", b"kept"))
+        await eventually(lambda: is_empty(source))
+    assert await read(kafka, topic) == {"kept": [b"kept"]}
+
+
+async def test_a_row_that_cannot_be_sent_parks_its_key_and_no_other(
+    source: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic = new_topic("relay")
+    await add(
+        source,
+        row(topic, "bad", b"first"),
+        row(topic, "bad", b"x" * (2 * BATCH_BYTES)),
+        row(topic, "bad", b"later"),
+        row(topic, "good", b"1"),
+        row(topic, "good", None),
+    )
+
+    async def only_the_parked_key_is_left() -> bool:
+        async with source.connect() as connection:
+            left = await connection.execute(
+                sa.select(outbox.c.aggregateid, outbox.c.parked_reason).order_by(outbox.c.position)
+            )
+            rows = left.all()
+        return [row.aggregateid for row in rows] == ["bad", "bad"] and rows[0].parked_reason is not None
+
+    async with relaying(source, kafka):
+        await eventually(only_the_parked_key_is_left)
+    assert await read(kafka, topic) == {"bad": [b"first"], "good": [b"1", None]}
+
+
+async def test_events_larger_than_one_batch_together_all_arrive_in_order(
+    source: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic = new_topic("relay")
+    payloads = [bytes([number]) * 400_000 for number in range(9)]
+    await add(source, *(row(topic, "large", payload) for payload in payloads))
+    async with relaying(source, kafka):
+        await eventually(lambda: is_empty(source))
+    assert (await read(kafka, topic))["large"] == payloads

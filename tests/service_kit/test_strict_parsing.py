@@ -1,0 +1,142 @@
+"""Every row of the bad-input table that concerns a body, a number, a time, a text or a page."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from tests.service_kit.conftest import assert_problem
+
+GOOD = '"name": "Box", "size": 1'
+
+
+async def post(client: httpx.AsyncClient, body: str | bytes) -> httpx.Response:
+    return await client.post("/v1/boxes", content=body, headers={"content-type": "application/json"})
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        r'"name": "\ud800", "size": 1',
+        r'"name": "a\u0000b", "size": 1',
+        r'"name": "a\u000ab", "size": 1',
+        '"name": "   ", "size": 1',
+        f'"name": "{"x" * 201}", "size": 1',
+        f'"name": "{"x" * 50_000}", "size": 1',
+        '"name": "Box", "size": NaN',
+        '"name": "Box", "size": Infinity',
+        '"name": "Box", "size": -Infinity',
+        '"name": "Box", "size": 9223372036854775808',
+        '"name": "Box", "size": 2147483648',
+        '"name": "Box", "size": -1',
+        '"name": "Box", "size": true',
+        '"name": "Box", "size": 1.0',
+        '"name": "Box", "size": "1"',
+        f'{GOOD}, "is_admin": true',
+        f'{GOOD}, "status": "won"',
+        f'{GOOD}, "size": 2',
+        f'{GOOD}, "weight": NaN',
+        f'{GOOD}, "weight": 1e400',
+        f'{GOOD}, "weight": 1.5',
+        f'{GOOD}, "weight": "1E+400000000"',
+        f'{GOOD}, "weight": "1_000"',
+        f'{GOOD}, "weight": "１２"',
+        f'{GOOD}, "weight": " 1"',
+        f'{GOOD}, "weight": "NaN"',
+        f'{GOOD}, "weight": "1234567890123"',
+        f'{GOOD}, "price": {{"amount": "1.005", "currency": "EUR"}}',
+        f'{GOOD}, "price": {{"amount": "1.5", "currency": "JPY"}}',
+        f'{GOOD}, "price": {{"amount": "-1.00", "currency": "EUR"}}',
+        f'{GOOD}, "price": {{"amount": "1.00", "currency": "XXX"}}',
+        f'{GOOD}, "price": {{"amount": "1.00", "currency": "eur"}}',
+        f'{GOOD}, "price": {{"amount": "1.00", "currency": "EUR", "rate": "1"}}',
+        f'{GOOD}, "packed_at": "2026-01-01T00:00:00"',
+        f'{GOOD}, "packed_at": "0001-01-01T00:00:00+14:00"',
+        f'{GOOD}, "packed_at": "9999-12-31T23:59:59-14:00"',
+        f'{GOOD}, "packed_at": 1700000000',
+        f'{GOOD}, "packed_at": "1700000000"',
+        f'{GOOD}, "packed_on": "2026-02-30"',
+        f'{GOOD}, "packed_on": "2026-01-01T00:00:00Z"',
+        f'{GOOD}, "packed_on": 19000',
+        f'{GOOD}, "shelf_id": "not-a-uuid"',
+        f'{GOOD}, "shelf_id": "{{01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11}}"',
+        f'{GOOD}, "code": "a b"',
+        f'{GOOD}, "code": "a\\n"',
+        f'{GOOD}, "code": "=1+1"',
+        f'{GOOD}, "code": ""',
+    ],
+)
+async def test_a_body_that_means_nothing_is_refused(client: httpx.AsyncClient, members: str) -> None:
+    problem = assert_problem(await post(client, "{" + members + "}"), 422)
+    assert problem["type"] == "urn:tandem:problem:invalid-request"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"name": "\xff"}',
+        b'{"name": "Box", "size": ' + b"1" * 5000 + b"}",
+        b"[" * 60_000,
+        b"{",
+        b"nothing",
+        b'{"a": 01}',
+    ],
+    ids=["not UTF-8", "5,000 digits", "nested deep", "cut short", "no JSON", "leading zero"],
+)
+async def test_a_body_that_is_not_json_is_refused(client: httpx.AsyncClient, body: bytes) -> None:
+    assert_problem(await post(client, body), 400, "malformed-body")
+
+
+@pytest.mark.parametrize("body", ["[]", '"text"', "null", "1", ""])
+async def test_a_body_that_is_no_object_is_refused(client: httpx.AsyncClient, body: str) -> None:
+    assert_problem(await post(client, body), 422)
+
+
+async def test_a_body_over_the_limit_is_refused_by_its_length_and_when_chunked(client: httpx.AsyncClient) -> None:
+    large = b'{"name": "' + b"x" * 70_000 + b'"}'
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(large), 1000):
+            yield large[start : start + 1000]
+
+    assert_problem(await post(client, large), 413, "body-too-large")
+    headers = {"content-type": "application/json"}
+    assert_problem(await client.post("/v1/boxes", content=chunks(), headers=headers), 413, "body-too-large")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=-1", "limit=0", "limit=1000000000", "limit=x", "cursor=made-up", "cursor=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==",
+     "name=%00", "name=%ff", "name=a&name=b", "nmae=a", "limit=1&limit=2"],
+)  # fmt: skip
+async def test_a_query_that_means_nothing_is_refused(client: httpx.AsyncClient, query: str) -> None:
+    assert_problem(await client.get(f"/v1/boxes?{query}"), 422, "invalid-request")
+
+
+async def test_each_error_names_its_place(client: httpx.AsyncClient) -> None:
+    problem = assert_problem(await post(client, '{"name": "Box", "size": -1, "price": {"currency": "EUR"}}'), 422)
+    assert {error["pointer"] for error in problem["errors"]} == {"#/size", "#/price/amount"}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("identifier", ["1", "%00", "..%2f..", "01980c8e7a337d608f3c5b1f3b0c9a11"])
+async def test_an_identifier_in_the_path_must_be_one(client: httpx.AsyncClient, identifier: str) -> None:
+    answer = await client.post(f"/v1/boxes/{identifier}/grow")
+    assert answer.status_code in (404, 422)
+
+
+async def test_an_unknown_host_is_refused(client: httpx.AsyncClient) -> None:
+    assert_problem(await client.get("/v1/boxes", headers={"host": "evil"}), 400, "unknown-host")
+
+
+async def test_a_wrong_method_is_told_the_right_ones(client: httpx.AsyncClient) -> None:
+    answer = await client.put("/v1/boxes")
+    assert_problem(answer, 405)
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "POST"}
+
+
+async def test_an_unknown_address_is_a_problem_too(client: httpx.AsyncClient) -> None:
+    assert_problem(await client.get("/v1/nothing"), 404)
+
+
+async def test_an_unexpected_failure_gives_nothing_away(client: httpx.AsyncClient) -> None:
+    assert_problem(await client.get("/v1/boxes/broken"), 500)

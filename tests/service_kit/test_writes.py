@@ -1,0 +1,112 @@
+"""One transaction a write: idempotency keys, versions, and what happens when many come at once."""
+
+import asyncio
+import uuid
+
+import httpx
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from event_contracts import codec
+from service_kit.outbox import outbox
+from tests.service_kit.conftest import assert_problem
+
+BOX = {"name": "Box", "size": 1}
+
+
+def key() -> dict[str, str]:
+    return {"Idempotency-Key": str(uuid.uuid4())}
+
+
+async def events_of(engine: AsyncEngine, identifier: str) -> list[codec.CloudEvent]:
+    async with engine.connect() as connection:
+        rows = await connection.execute(
+            sa.select(outbox.c.payload).where(outbox.c.aggregateid == identifier).order_by(outbox.c.position)
+        )
+        return [codec.decode(row.payload) for row in rows]
+
+
+async def test_a_write_leaves_its_row_and_its_event(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    answer = await client.post("/v1/boxes", json=BOX)
+    assert answer.status_code == 201
+    assert answer.headers["etag"] == '"1"'
+    (event,) = await events_of(engine, answer.json()["id"])
+    assert event.sequence == 1
+    assert event.subject == f"customers/{answer.json()['id']}"
+    assert event.traceparent is not None
+
+
+async def test_a_repeat_with_the_same_key_gets_the_same_answer_and_does_nothing(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    headers = key()
+    first = await client.post("/v1/boxes", json=BOX, headers=headers)
+    second = await client.post("/v1/boxes", json=BOX, headers=headers)
+    assert (second.status_code, second.content) == (first.status_code, first.content)
+    assert second.headers["etag"] == first.headers["etag"]
+    assert second.headers["idempotent-replayed"] == "true"
+    assert len(await events_of(engine, first.json()["id"])) == 1
+
+
+async def test_a_key_does_not_serve_two_requests(client: httpx.AsyncClient) -> None:
+    headers = key()
+    await client.post("/v1/boxes", json=BOX, headers=headers)
+    answer = await client.post("/v1/boxes", json=BOX | {"size": 2}, headers=headers)
+    assert_problem(answer, 422, "idempotency-key-reused")
+
+
+async def test_a_key_is_bounded(client: httpx.AsyncClient) -> None:
+    for bad in ("", "x" * 256):
+        assert_problem(await client.post("/v1/boxes", json=BOX, headers={"Idempotency-Key": bad}), 422)
+
+
+async def test_the_same_key_many_times_at_once_writes_once(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    headers = key()
+    answers = await asyncio.gather(*(client.post("/v1/boxes", json=BOX, headers=headers) for _ in range(20)))
+    done = [answer for answer in answers if answer.status_code == 201]
+    for refused in set(answers) - set(done):
+        assert_problem(refused, 409, "idempotency-key-in-use")
+    assert done
+    assert len({answer.json()["id"] for answer in done}) == 1
+    assert len(await events_of(engine, done[0].json()["id"])) == 1
+
+
+async def test_a_refused_write_does_not_use_up_its_key(client: httpx.AsyncClient) -> None:
+    headers = key()
+    assert_problem(await client.post("/v1/boxes", json={"name": "Box"}, headers=headers), 422)
+    assert (await client.post("/v1/boxes", json=BOX, headers=headers)).status_code == 201
+
+
+async def test_writers_of_one_aggregate_take_turns_and_their_events_count_up(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    box = (await client.post("/v1/boxes", json=BOX)).json()
+    answers = await asyncio.gather(*(client.post(f"/v1/boxes/{box['id']}/grow") for _ in range(30)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert [event.sequence for event in await events_of(engine, box["id"])] == list(range(1, 32))
+
+
+async def test_a_stale_version_is_refused(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    box = (await client.post("/v1/boxes", json=BOX)).json()
+    path = f"/v1/boxes/{box['id']}/grow"
+    assert (await client.post(path, headers={"If-Match": '"1"'})).status_code == 200
+    assert_problem(await client.post(path, headers={"If-Match": '"1"'}), 412, "stale-version")
+    assert_problem(await client.post(path, headers={"If-Match": 'W/"2"'}), 412)
+    assert_problem(await client.post(path, headers={"If-Match": "2"}), 422)
+    assert (await client.post(path, headers={"If-Match": "*"})).status_code == 200
+    assert len(await events_of(engine, box["id"])) == 3
+
+
+async def test_pages_hold_every_item_once_newest_first(client: httpx.AsyncClient) -> None:
+    name = uuid.uuid4().hex
+    made = [(await client.post("/v1/boxes", json={"name": name, "size": n})).json()["id"] for n in range(7)]
+    seen: list[str] = []
+    query = {"name": name, "limit": "3"}
+    while True:
+        page = (await client.get("/v1/boxes", params=query)).json()
+        seen += [item["id"] for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        query["cursor"] = page["next_cursor"]
+    assert seen == made[::-1]
+    assert_problem(await client.get("/v1/boxes", params={"cursor": query["cursor"], "name": "other"}), 422)

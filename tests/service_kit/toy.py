@@ -1,0 +1,163 @@
+"""A service with one noun, boxes, that uses everything in the kit: what its tests run against."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import jwt
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric import ec
+from fastapi import Depends, FastAPI, Response
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import Mapped, mapped_column
+
+from event_contracts.service import CustomerRegistered
+from service_kit import outbox
+from service_kit.app import create_app
+from service_kit.auth import Principal, requires
+from service_kit.consumer_tables import consumer_offset
+from service_kit.database import Base, create_engine, metadata
+from service_kit.fields import (
+    Code,
+    Count,
+    Currency,
+    Day,
+    DecimalText,
+    Identifier,
+    Moment,
+    Money,
+    MoneyView,
+    Name,
+    StrictModel,
+    Text,
+    View,
+)
+from service_kit.identifiers import new_id
+from service_kit.paging import Paged, PageView
+from service_kit.problems import NotFound
+from service_kit.routing import Session, router
+from service_kit.settings import ServiceSettings
+from service_kit.versions import ExpectedVersion, set_etag
+
+assert consumer_offset is not None
+
+
+class Box(Base):
+    __tablename__ = "box"
+
+    id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True)
+    version: Mapped[int]
+    name: Mapped[str]
+    size: Mapped[int]
+
+
+class BoxIn(StrictModel):
+    name: Name
+    size: Count
+    code: Code | None = None
+    note: Text | None = None
+    price: Money | None = None
+    weight: DecimalText | None = None
+    currency: Currency | None = None
+    packed_at: Moment | None = None
+    packed_on: Day | None = None
+    shelf_id: Identifier | None = None
+
+
+class BoxView(View):
+    id: UUID
+    version: int
+    name: str
+    size: int
+    price: MoneyView | None = None
+
+
+boxes = router("/boxes", "boxes")
+
+
+def _event(box: Box) -> CustomerRegistered:
+    return CustomerRegistered(id=box.id, region=None, segment=None, registered_at=datetime.now(UTC))
+
+
+@boxes.post("", status_code=201)
+async def create_box(
+    body: BoxIn, session: Session, response: Response, _: Annotated[Principal, Depends(requires("service-agent"))]
+) -> BoxView:
+    box = Box(id=new_id(), version=1, name=body.name, size=body.size)
+    session.add(box)
+    await outbox.write(session, _event(box), sequence=1, time=datetime.now(UTC), partition_key=box.id)
+    set_etag(response, 1)
+    return BoxView.model_validate(box)
+
+
+@boxes.post("/{box_id}/grow")
+async def grow_box(
+    box_id: Identifier, session: Session, response: Response, expected: Annotated[ExpectedVersion, Depends()]
+) -> BoxView:
+    box = await session.get(Box, box_id, with_for_update=True)
+    if box is None:
+        raise NotFound(f"There is no box {box_id}.")
+    expected.check(box.version)
+    box.size += 1
+    box.version += 1
+    await outbox.write(session, _event(box), sequence=box.version, time=datetime.now(UTC), partition_key=box.id)
+    set_etag(response, box.version)
+    return BoxView.model_validate(box)
+
+
+@boxes.get("")
+async def list_boxes(session: Session, page: Paged, name: str | None = None) -> PageView[BoxView]:
+    query = sa.select(Box.id, Box.version, Box.name, Box.size)
+    if name is not None:
+        query = query.where(Box.name == name)
+    return await page.of(session, query, Box.__table__.c.id, BoxView.model_validate)
+
+
+@boxes.get("/broken")
+async def broken() -> None:
+    raise RuntimeError("secret")
+
+
+class Issuer:
+    """Issues tokens that the toy accepts, and all sorts that it must not."""
+
+    def __init__(self) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.kid = "toy"
+
+    def jwks(self) -> dict[str, Any]:
+        public = jwt.algorithms.ECAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
+        return {"keys": [public | {"kid": self.kid, "alg": "ES256", "use": "sig"}]}
+
+    def published_in(self, folder: Path) -> str:
+        path = folder / "jwks.json"
+        path.write_text(json.dumps(self.jwks()))
+        return path.as_uri()
+
+    def token(self, *roles: str, **claims: Any) -> str:
+        now = int(datetime.now(UTC).timestamp())
+        payload = {
+            "iss": "http://127.0.0.1/tandem-local",
+            "aud": "tandem",
+            "sub": "someone",
+            "iat": now,
+            "exp": now + 3600,
+            "roles": list(roles),
+        } | claims
+        return jwt.encode(payload, self.key, algorithm="ES256", headers={"kid": self.kid})
+
+
+@asynccontextmanager
+async def toy_app(url: str, jwks_address: str) -> AsyncIterator[tuple[FastAPI, AsyncEngine]]:
+    settings = ServiceSettings(database_url=url, auth_jwks=jwks_address, allowed_hosts=["toy"], max_body_bytes=65536)
+    engine = create_engine(settings, application="toy")
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+        await connection.execute(sa.text("create table if not exists alembic_version (version_num text)"))
+    app = create_app(title="toy", description="", settings=settings, engine=engine, routers=[boxes])
+    yield app, engine
+    await engine.dispose()
