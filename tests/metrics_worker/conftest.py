@@ -1,0 +1,85 @@
+"""Migrated books on a real database, the API over them, and tokens to ask it with."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+import metrics_worker
+from metrics_worker.app import create
+from metrics_worker.books.fold import Entry
+from metrics_worker.books.ledger import Ledger
+from metrics_worker.books.tables import metadata
+from metrics_worker.settings import MetricsSettings
+from service_kit.database import create_engine
+from service_kit.migrations import migrate
+from tandem_cli.issuer import Issuer
+from tests.metrics_worker.facts import VILNIUS
+
+
+@pytest.fixture(scope="session")
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
+    return Issuer(tmp_path_factory.mktemp("issuer"))
+
+
+@pytest.fixture(scope="session")
+async def settings(new_database: Callable[[str], str], issuer: Issuer) -> MetricsSettings:
+    """Settings of processes whose database is migrated, with days in Vilnius and money in euros."""
+    url = new_database("books")
+    await migrate(metrics_worker, url)
+    return MetricsSettings(
+        database_url=url,
+        auth_jwks=issuer.jwks_url,
+        allowed_hosts=["metrics"],
+        reporting_timezone=VILNIUS.zone.key,
+        reporting_currency=VILNIUS.currency,
+    )
+
+
+@pytest.fixture(scope="session")
+async def shared_engine(settings: MetricsSettings) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(settings, application="tests", synchronous_commit=False)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def engine(shared_engine: AsyncEngine) -> AsyncEngine:
+    """The books' database, with empty tables."""
+    await empty(shared_engine)
+    return shared_engine
+
+
+async def empty(engine: AsyncEngine) -> None:
+    """Takes every row out of the books."""
+    names = ", ".join(table.name for table in metadata.sorted_tables)
+    async with engine.begin() as connection:
+        await connection.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY"))
+
+
+async def book(engine: AsyncEngine, *batches: Sequence[Entry]) -> None:
+    """Folds each batch into the books in a transaction of its own."""
+    ledger = Ledger(VILNIUS)
+    for batch in batches:
+        async with engine.begin() as connection:
+            await connection.execute(sa.text("SELECT 1"))
+            await ledger.apply(connection, batch)
+
+
+@pytest.fixture(scope="session")
+async def app(settings: MetricsSettings) -> AsyncIterator[FastAPI]:
+    application = create(settings)
+    yield application
+    await application.state.engine.dispose()
+
+
+@pytest.fixture
+async def client(app: FastAPI, engine: AsyncEngine, issuer: Issuer) -> AsyncIterator[httpx.AsyncClient]:
+    """Asks the API about empty books, as an analyst."""
+    headers = {"Authorization": f"Bearer {issuer.token(['analyst'])}"}
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://metrics", headers=headers) as http:
+        yield http

@@ -1,0 +1,131 @@
+"""Facts to keep books of: states of every kind with sensible defaults, as events, entries and Kafka records."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+from event_contracts import codec
+from event_contracts.catalogue import State
+from event_contracts.fields import Money
+from event_contracts.sales import AccountRegistered, DealLine, DealOpened, LeadQualified, QuotaSet, QuotaSetting
+from event_contracts.service import Interaction, InteractionLogged, SurveyAnswered, TicketResolved
+from metrics_worker.books.fold import Entry, decode
+from metrics_worker.kpis.posting import Reporting
+
+VILNIUS = Reporting(zone=ZoneInfo("Europe/Vilnius"), currency="EUR")
+REP, OTHER_REP, AGENT, TEAM, CUSTOMER = (UUID(int=number) for number in range(1, 6))
+MORNING = datetime(2026, 3, 10, 8, tzinfo=UTC)
+DAY = date(2026, 3, 10)
+
+
+def moment(text: str) -> datetime:
+    """An instant from `2026-03-10T08:00`, in UTC unless the text says otherwise."""
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def eur(amount: str | int) -> Money:
+    return Money(amount=Decimal(amount), currency="EUR")
+
+
+def account(**fields: Any) -> AccountRegistered:
+    defaults: dict[str, Any] = {
+        "id": uuid4(), "region": "EMEA", "segment": None, "channel": None, "owner_id": None, "team_id": None,
+        "registered_at": MORNING,
+    }  # fmt: skip
+    return AccountRegistered(**(defaults | fields))
+
+
+def lead(**fields: Any) -> LeadQualified:
+    defaults: dict[str, Any] = {
+        "id": uuid4(), "status": "new", "channel": "web", "region": "EMEA", "segment": "smb", "product": None,
+        "owner_id": REP, "team_id": TEAM, "created_at": MORNING,
+    }  # fmt: skip
+    return LeadQualified(**(defaults | fields))
+
+
+def line(product: str, quantity: int, amount: str) -> DealLine:
+    return DealLine(
+        product=product, quantity=quantity, unit_price=eur(amount), amount=eur(amount), reporting_amount=eur(amount)
+    )
+
+
+def deal(*lines: DealLine, **fields: Any) -> DealOpened:
+    """A deal, open unless `stage` says otherwise; a closed one is worth the sum of its lines."""
+    amount = eur(sum((one.amount.amount for one in lines), Decimal(0)))  # type: ignore[arg-type]
+    closed = fields.get("stage") in ("won", "lost")
+    defaults: dict[str, Any] = {
+        "id": uuid4(), "account_id": CUSTOMER, "lead_id": None, "stage": "negotiation", "lines": list(lines),
+        "amount": amount, "owner_id": REP, "team_id": TEAM, "region": "EMEA", "segment": "smb", "channel": "web",
+        "opened_at": MORNING, "closed_at": MORNING if closed else None, "reporting_amount": amount if closed else None,
+    }  # fmt: skip
+    return DealOpened(**(defaults | fields))
+
+
+def quota(start: date, end: date, target: Money, **fields: Any) -> QuotaSet:
+    defaults: dict[str, Any] = {
+        "id": uuid4(), "rep_id": REP, "team_id": TEAM, "period_start": start, "period_end": end, "target": target,
+        "set_at": MORNING, "change": QuotaSetting(previous_target=None),
+    }  # fmt: skip
+    return QuotaSet(**(defaults | fields))
+
+
+_SERVED: dict[str, Any] = {
+    "customer_id": CUSTOMER, "channel": "phone", "priority": "normal", "region": "EMEA", "segment": "smb",
+    "product": "scheduling", "agent_id": AGENT, "team_id": TEAM,
+}  # fmt: skip
+
+
+def _ticket_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    defaults = {"id": uuid4(), "kind": "problem", "status": "open", "opened_at": MORNING, **_SERVED}
+    return defaults | fields
+
+
+def ticket(**fields: Any) -> TicketResolved:
+    return TicketResolved(**_ticket_fields(fields))
+
+
+def interaction(**fields: Any) -> Interaction:
+    defaults: dict[str, Any] = {
+        "id": uuid4(), "ticket_id": uuid4(), "direction": "inbound", "visibility": "public", "ticket_kind": "problem",
+        "talk_seconds": 60, "hold_seconds": 10, "wrap_up_seconds": 5, "occurred_at": MORNING, **_SERVED,
+    }  # fmt: skip
+    return Interaction(**(defaults | fields))
+
+
+def logged(contact: Interaction, **fields: Any) -> InteractionLogged:
+    """The event of a contact, whose subject is its ticket."""
+    return InteractionLogged(change=contact, **_ticket_fields({"id": contact.ticket_id} | fields))
+
+
+def survey(**fields: Any) -> SurveyAnswered:
+    defaults: dict[str, Any] = {
+        "id": uuid4(), "kind": "csat", "ticket_id": uuid4(), "ticket_kind": "problem", "sent_at": MORNING, **_SERVED,
+    }  # fmt: skip
+    return SurveyAnswered(**(defaults | fields))
+
+
+def record(
+    state: State, sequence: int = 1, *, event_id: UUID | None = None, recorded_time: datetime = MORNING
+) -> bytes:
+    """A state as the Kafka record of its event."""
+    return codec.encode(
+        state,
+        event_id=event_id or uuid4(),
+        time=MORNING,
+        recorded_time=recorded_time,
+        sequence=sequence,
+        partition_key=state.id,
+    )
+
+
+def told(state: State, sequence: int = 1, reporting: Reporting = VILNIUS) -> list[Entry]:
+    """A state as the books' entries, through the record and back."""
+    return decode(record(state, sequence), reporting)
+
+
+def all_told(states: Sequence[tuple[State, int]], reporting: Reporting = VILNIUS) -> list[Entry]:
+    return [entry for state, sequence in states for entry in told(state, sequence, reporting)]
