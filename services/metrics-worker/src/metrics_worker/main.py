@@ -1,10 +1,18 @@
 """The console scripts: metrics-migrate, metrics-consumer, metrics-api and metrics-verify."""
 
 import asyncio
+import sys
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
 import metrics_worker
 from metrics_worker.app import create
 from metrics_worker.books.keeping import Bookkeeper
+from metrics_worker.books.verify import Report
+from metrics_worker.books.verify import verify as compare_with_log
 from metrics_worker.settings import ConsumerSettings, MetricsSettings
 from service_kit import logs, migrations, runner
 from service_kit.database import create_engine
@@ -37,3 +45,31 @@ def api() -> None:
     """Serves the KPIs and the dashboard until SIGTERM."""
     settings = MetricsSettings()
     runner.serve("metrics-api", settings, create(settings))
+
+
+def verify() -> None:
+    """Prints whether balances, postings and log agree, as JSON; exits with 0 if they do, 1 if not, 2 if it can't tell."""
+    settings = MetricsSettings()
+    logs.configure("metrics-verify", settings.log_level, settings.log_format)
+    try:
+        report = asyncio.run(_verified(settings))
+    except Exception as error:
+        # Whatever keeps it from comparing must not look like books that are wrong.
+        _print({"ok": None, "error": str(error) or type(error).__name__})
+        sys.exit(2)
+    _print(report.to_json())
+    sys.exit(1 if report.differences_found else 0)
+
+
+async def _verified(settings: MetricsSettings) -> Report:
+    # Sums over all postings may take longer than the statements of a request.
+    engine = create_async_engine(settings.database_url, poolclass=NullPool)
+    try:
+        return await compare_with_log(engine, settings.kafka_bootstrap_servers, settings.reporting)
+    finally:
+        await engine.dispose()
+
+
+def _print(document: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    sys.stdout.flush()

@@ -1,1 +1,162 @@
+// Asks for the eight KPIs once a second and shows them. Everything from the API is set as text, never as markup.
+"use strict";
 
+const SHOWN = [
+  "sales_volume", "revenue", "lead_conversion_rate", "quota_attainment",
+  "csat", "resolution_rate", "first_contact_resolution", "average_handle_time",
+];
+const EVERY_MS = 1000;
+const PATIENCE_MS = 5000;
+const TOKEN = "tandem-token";
+
+const byId = (id) => document.getElementById(id);
+const cards = new Map();
+
+class Refused extends Error {}
+
+function takeTokenFromAddress() {
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (given) {
+    sessionStorage.setItem(TOKEN, given);
+    // The token must not stay in the history or in a copied address.
+    history.replaceState(null, "", location.pathname + location.search);
+  }
+}
+
+async function get(path) {
+  const answer = await fetch(path, {
+    headers: { Authorization: `Bearer ${sessionStorage.getItem(TOKEN) ?? ""}` },
+    cache: "no-store",
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  });
+  if (answer.status === 401 || answer.status === 403) throw new Refused();
+  if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+  return answer.json();
+}
+
+function say(text, state) {
+  const line = byId("state");
+  // Screen readers repeat a changed status: only say what is new.
+  if (line.textContent !== text) line.textContent = text;
+  line.className = state;
+}
+
+function number(text, digits) {
+  return Number(text).toLocaleString(undefined, { maximumFractionDigits: digits });
+}
+
+function shown(value, answer) {
+  if (value === null) return "–";
+  switch (answer.unit) {
+    case "ratio":
+      return Number(value).toLocaleString(undefined, { style: "percent", maximumFractionDigits: 1 });
+    case "money":
+      return Number(value).toLocaleString(undefined, { style: "currency", currency: answer.currency });
+    case "seconds": {
+      const seconds = Math.round(Number(value));
+      return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")} min`;
+    }
+    default:
+      return number(value, 2);
+  }
+}
+
+function line(series) {
+  const values = series.map((point) => (point.value === null ? null : Number(point.value)));
+  const known = values.filter((value) => value !== null);
+  if (known.length === 0) return "";
+  const top = Math.max(...known);
+  const bottom = Math.min(0, ...known);
+  const height = top - bottom || 1;
+  let pen = "M";
+  return values
+    .map((value, index) => {
+      if (value === null) {
+        pen = "M";
+        return "";
+      }
+      const x = (index * 290) / Math.max(values.length - 1, 1);
+      const y = 58 - ((value - bottom) / height) * 56;
+      const step = `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
+      pen = "L";
+      return step;
+    })
+    .join("");
+}
+
+function build(registry) {
+  for (const name of SHOWN) {
+    const kpi = registry.items.find((item) => item.name === name);
+    if (!kpi || cards.has(name)) continue;
+    const card = byId("card").content.firstElementChild.cloneNode(true);
+    card.querySelector("h3").textContent = kpi.title;
+    card.querySelector(".formula").textContent = kpi.variants[0].formula;
+    card.querySelector(".sparkline").setAttribute("aria-label", `${kpi.title}, day by day over 30 days`);
+    byId(kpi.function === "service" ? "service" : "sales").querySelector(".cards").append(card);
+    cards.set(name, card);
+  }
+  for (const id of ["sales", "service"]) byId(id).hidden = false;
+}
+
+function show(answer) {
+  const card = cards.get(answer.kpi);
+  const value = card.querySelector(".value");
+  const text = shown(answer.value, answer);
+  if (value.textContent && value.textContent !== text) {
+    card.classList.remove("changed");
+    void card.offsetWidth; // so that the animation begins anew
+    card.classList.add("changed");
+  }
+  value.textContent = text;
+  card.querySelector(".sums").textContent =
+    answer.denominator === null ? "" : `${number(answer.numerator, 2)} of ${number(answer.denominator, 2)}`;
+  card.querySelector("path").setAttribute("d", line(answer.series));
+}
+
+async function refresh() {
+  if (cards.size === 0) build(await get("/v1/kpis"));
+  const answers = await Promise.all([...cards.keys()].map((name) => get(`/v1/kpis/${name}?interval=day`)));
+  answers.forEach(show);
+  const fresh = answers[0].fresh_as_of;
+  const time = fresh ? new Date(fresh).toLocaleTimeString() : "not known yet";
+  say(`Live · books complete to ${time} · days in ${answers[0].timezone}`, "live");
+}
+
+async function keepFresh() {
+  for (;;) {
+    if (!document.hidden && byId("sign-in").hidden) {
+      try {
+        await refresh();
+        document.body.classList.remove("stale");
+      } catch (failure) {
+        if (failure instanceof Refused) {
+          sessionStorage.removeItem(TOKEN);
+          byId("sign-in").hidden = false;
+          say("A valid token is needed", "lost");
+        } else {
+          say("Connection lost; trying again. The numbers below are old.", "lost");
+        }
+        document.body.classList.add("stale");
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+  }
+}
+
+byId("sign-in").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem(TOKEN, byId("token").value.trim());
+  byId("token").value = "";
+  byId("sign-in").hidden = true;
+  say("Connecting …", "");
+});
+window.addEventListener("hashchange", () => {
+  takeTokenFromAddress();
+  byId("sign-in").hidden = true;
+});
+takeTokenFromAddress();
+if (sessionStorage.getItem(TOKEN) === null) {
+  byId("sign-in").hidden = false;
+  say("A token is needed", "");
+}
+keepFresh();

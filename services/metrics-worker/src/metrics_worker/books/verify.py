@@ -1,0 +1,276 @@
+"""Proves the books: balances = sum of postings = a recomputation from the log, and says where not.
+
+The recomputation shares `postings_for` with the consumer and nothing else: it reads the topics from their beginning
+up to the offsets that the books stand at, keeps each subject's newest state in memory, and sums. It holds at any
+moment, also while events flow, since books and offsets are read in one snapshot.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from event_contracts.codec import UndecodableEvent
+from metrics_worker.books.fold import ALL, NO_VALUE, BalanceKey, Sums, balances_of, decode
+from metrics_worker.books.keeping import CONSUMER, TOPICS
+from metrics_worker.books.tables import BALANCE, POSTING, SUBJECT
+from metrics_worker.kpis.kinds import KINDS, Kind
+from metrics_worker.kpis.posting import Posting, Reporting
+from service_kit.consumer_tables import consumer_offset, dead_letter
+
+SHOWN_DIFFERENCES = 100
+CATCH_UP_SECONDS = 60.0
+POLL_MILLISECONDS = 500
+SILENT_SECONDS = 20.0
+"""A log that gives nothing for this long, though more is known to be there, cannot be read."""
+
+Offsets = dict[TopicPartition, int]
+
+
+class CannotVerify(Exception):
+    """The books could not be compared at all; says why and what to do."""
+
+
+@dataclass
+class Report:
+    """What the comparison found."""
+
+    events: int = 0
+    """Records of the log that were decoded; undecodable ones are compared with the dead letters."""
+    subjects: dict[str, int] = field(default_factory=dict)
+    differences: list[dict[str, Any]] = field(default_factory=list)
+    """The first hundred."""
+    differences_found: int = 0
+
+    def differ(self, table: str, key: Sequence[Any], **sides: Any) -> None:
+        """Notes one difference."""
+        self.differences_found += 1
+        if len(self.differences) < SHOWN_DIFFERENCES:
+            self.differences.append({"table": table, "key": [str(part) for part in key], **sides})
+
+    def to_json(self) -> dict[str, Any]:
+        """As `metrics-verify` prints it."""
+        return {
+            "ok": not self.differences_found,
+            "events": self.events,
+            "subjects": self.subjects,
+            "differences_found": self.differences_found,
+            "differences": self.differences,
+        }
+
+
+@dataclass
+class _Books:
+    """What the database holds, of one moment."""
+
+    offsets: Offsets
+    dead_letters: set[tuple[str, int, int]]
+    subjects: dict[str, dict[UUID, int]]
+    balances: dict[str, dict[BalanceKey, Sums]]
+    postings: dict[str, dict[BalanceKey, Sums]]
+
+
+@dataclass
+class _Log:
+    """What the topics hold, up to the same moment."""
+
+    events: int = 0
+    undecodable: set[tuple[str, int, int]] = field(default_factory=set)
+    newest: dict[Kind, dict[UUID, tuple[int, list[Posting]]]] = field(default_factory=lambda: defaultdict(dict))
+
+
+async def verify(
+    engine: AsyncEngine,
+    bootstrap_servers: str,
+    reporting: Reporting,
+    *,
+    topics: Sequence[str] = TOPICS,
+    catch_up_seconds: float = CATCH_UP_SECONDS,
+) -> Report:
+    """Compares the books with the log. Waits until they have reached the log's present end.
+
+    Raises `CannotVerify` when they don't within `catch_up_seconds`, or the log no longer begins at its beginning.
+    """
+    kafka = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False, auto_offset_reset="none")
+    await kafka.start()
+    try:
+        partitions = await _partitions(bootstrap_servers, topics)
+        first: Offsets = await kafka.beginning_offsets(partitions)
+        if cut := [part for part, offset in first.items() if offset > 0]:
+            raise CannotVerify(f"the log of {cut[0].topic} was cut: it no longer begins at its beginning")
+        end: Offsets = await kafka.end_offsets(partitions)
+        await _caught_up(engine, end, catch_up_seconds)
+        books = await _read_books(engine, topics)
+        log = await _read_log(kafka, {part: books.offsets.get(part, 0) for part in partitions}, reporting)
+    finally:
+        await kafka.stop()
+    return _compare(books, log)
+
+
+async def _partitions(bootstrap_servers: str, topics: Sequence[str]) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=10_000)
+    await admin.start()
+    try:
+        described = await admin.describe_topics(list(topics))
+    finally:
+        await admin.close()
+    if absent := [entry["topic"] for entry in described if entry["error_code"]]:
+        raise CannotVerify(f"Kafka has no topic {absent[0]}")
+    return [TopicPartition(entry["topic"], part["partition"]) for entry in described for part in entry["partitions"]]
+
+
+async def _stored_offsets(connection: AsyncConnection, topics: Sequence[str]) -> Offsets:
+    rows = await connection.execute(
+        sa.select(consumer_offset.c.topic, consumer_offset.c.partition, consumer_offset.c.next_offset).where(
+            consumer_offset.c.consumer == CONSUMER, consumer_offset.c.topic.in_(topics)
+        )
+    )
+    return {TopicPartition(row.topic, row.partition): row.next_offset for row in rows}
+
+
+async def _caught_up(engine: AsyncEngine, end: Offsets, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        async with engine.connect() as connection:
+            stored = await _stored_offsets(connection, sorted({part.topic for part in end}))
+        behind = sum(max(offset - stored.get(part, 0), 0) for part, offset in end.items())
+        if not behind:
+            return
+        if time.monotonic() > deadline:
+            raise CannotVerify(
+                f"the books are {behind} records behind the log after {seconds:.0f} s: is the consumer up?"
+            )
+        await asyncio.sleep(0.1)
+
+
+async def _read_books(engine: AsyncEngine, topics: Sequence[str]) -> _Books:
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        return _Books(
+            offsets=await _stored_offsets(connection, topics),
+            dead_letters={
+                (row.topic, row.partition, row.offset)
+                for row in await connection.execute(
+                    sa.select(dead_letter.c.topic, dead_letter.c.partition, dead_letter.c.offset).where(
+                        dead_letter.c.consumer == CONSUMER, dead_letter.c.topic.in_(topics)
+                    )
+                )
+            },
+            subjects={
+                kind.name: {
+                    row.id: row.sequence for row in await connection.execute(sa.select(table.c.id, table.c.sequence))
+                }
+                for kind, table in SUBJECT.items()
+            },
+            balances={kind.name: await _balances(connection, kind) for kind in BALANCE},
+            postings={kind.name: await _summed_postings(connection, kind) for kind in POSTING},
+        )
+
+
+async def _balances(connection: AsyncConnection, kind: Kind) -> dict[BalanceKey, Sums]:
+    table = BALANCE[kind]
+    measures = [table.c[name] for name in kind.measures]
+    rows = await connection.execute(sa.select(table.c.dimension, table.c.value, table.c.day, *measures))
+    return _non_zero(rows)
+
+
+async def _summed_postings(connection: AsyncConnection, kind: Kind) -> dict[BalanceKey, Sums]:
+    """What the balances should be, by the database's own sums over the postings."""
+    table = POSTING[kind]
+    measures = [sa.func.sum(table.c[name]) for name in kind.measures]
+    found: dict[BalanceKey, Sums] = {}
+    for dimension in (ALL, *kind.dimensions):
+        value: sa.ColumnElement[Any] = (
+            sa.literal(NO_VALUE) if dimension == ALL else sa.func.coalesce(table.c[dimension], NO_VALUE)
+        )
+        query = sa.select(sa.literal(dimension), value.label("value"), table.c.day, *measures)
+        if kind.split_by is not None:
+            query = query.where(table.c.split == sa.literal(dimension == kind.split_by))
+        found |= _non_zero(await connection.execute(query.group_by(sa.text("value"), table.c.day)))
+    return found
+
+
+def _non_zero(rows: Any) -> dict[BalanceKey, Sums]:
+    found: dict[BalanceKey, Sums] = {}
+    for dimension, value, day, *amounts in rows:
+        sums = tuple(int(amount) for amount in amounts)
+        if any(sums):
+            found[dimension, value, day] = sums
+    return found
+
+
+async def _read_log(kafka: AIOKafkaConsumer, until: Offsets, reporting: Reporting) -> _Log:
+    """Reads the topics from their beginning, each partition up to but without the given offset."""
+    log = _Log()
+    open_partitions = {part for part, offset in until.items() if offset > 0}
+    kafka.assign(sorted(open_partitions))
+    for part in open_partitions:
+        kafka.seek(part, 0)
+    heard = time.monotonic()
+    while open_partitions:
+        polled = await kafka.getmany(timeout_ms=POLL_MILLISECONDS)
+        if polled:
+            heard = time.monotonic()
+        elif time.monotonic() - heard > SILENT_SECONDS:
+            raise CannotVerify(f"the log gave nothing for {SILENT_SECONDS:.0f} s: is Kafka up?")
+        for part, records in polled.items():
+            for record in records:
+                if record.offset < until[part]:
+                    _take(log, record, reporting)
+        finished = {part for part in open_partitions if await kafka.position(part) >= until[part]}
+        if finished:
+            open_partitions -= finished
+            kafka.pause(*finished)
+    return log
+
+
+def _take(log: _Log, record: Any, reporting: Reporting) -> None:
+    try:
+        entries = decode(record.value, reporting)
+    except UndecodableEvent:
+        log.undecodable.add((record.topic, record.partition, record.offset))
+        return
+    log.events += 1
+    for entry in entries:
+        of_kind = log.newest[entry.kind]
+        known = of_kind.get(entry.subject_id)
+        if known is None or known[0] < entry.sequence:
+            of_kind[entry.subject_id] = (entry.sequence, entry.postings)
+
+
+def _compare(books: _Books, log: _Log) -> Report:
+    report = Report(events=log.events, subjects={kind.name: len(log.newest[kind]) for kind in KINDS})
+    for letter in sorted(log.undecodable ^ books.dead_letters):
+        report.differ("dead_letter", letter, log=letter in log.undecodable, books=letter in books.dead_letters)
+    for kind in KINDS:
+        in_log = {subject_id: sequence for subject_id, (sequence, _) in log.newest[kind].items()}
+        _compare_tables(report, f"{kind.name}_subject", (), log=in_log, books=books.subjects[kind.name])
+        if not kind.kept:
+            continue
+        expected = balances_of(kind, (posting for _, postings in log.newest[kind].values() for posting in postings))
+        table = f"{kind.name}_balance"
+        _compare_tables(report, table, kind.measures, log=expected, balances=books.balances[kind.name])
+        _compare_tables(report, table, kind.measures, log=expected, postings=books.postings[kind.name])
+    return report
+
+
+def _compare_tables(report: Report, table: str, measures: Sequence[str], **sides: Mapping[Any, Any]) -> None:
+    (left_name, left), (right_name, right) = sides.items()
+    for key in sorted({key for key in left.keys() | right.keys() if left.get(key) != right.get(key)}):
+        shown = {
+            name: dict(zip(measures, side[key], strict=True)) if measures and key in side else side.get(key)
+            for name, side in ((left_name, left), (right_name, right))
+        }
+        report.differ(table, _parts(key), **shown)
+
+
+def _parts(key: Any) -> tuple[Any, ...]:
+    return key if isinstance(key, tuple) else (key,)

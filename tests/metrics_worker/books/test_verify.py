@@ -1,0 +1,109 @@
+"""The proof of the books finds them in order, and finds every kind of damage."""
+
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+from aiokafka import AIOKafkaProducer
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from metrics_worker.books.keeping import Bookkeeper
+from metrics_worker.books.verify import CannotVerify, Report, verify
+from tests.metrics_worker.books.test_keeping import consuming
+from tests.metrics_worker.facts import (
+    VILNIUS,
+    deal,
+    eur,
+    interaction,
+    lead,
+    line,
+    logged,
+    moment,
+    quota,
+    record,
+    survey,
+    ticket,
+)
+from tests.support import Kafka
+
+
+@pytest.fixture(scope="session")
+async def topics(kafka: Kafka, new_topic: Callable[..., str]) -> tuple[str, str]:
+    """A log with something of everything: repeats, corrections, a late event, and bad records."""
+    sales, service = new_topic("sales"), new_topic("service")
+    one = deal(line("desk", 2, "100"), line("chair", 1, "20"), stage="won")
+    back = deal(line("desk", 2, "100"), id=one.id)
+    contact = interaction()
+    target = quota(moment("2026-03-01").date(), moment("2026-03-31").date(), eur("1000"))
+    sold = [record(one, 1), record(back, 3), record(one, 1), record(lead(), 1), b"{", record(target)]
+    served = [
+        record(ticket(), 1),
+        record(logged(contact), 2),
+        record(survey(answered_at=moment("2026-03-11"), score=2)),
+    ]
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:
+        for topic, values in ((sales, sold), (service, served)):
+            for number, value in enumerate(values):
+                await producer.send_and_wait(topic, value, partition=number % 2)
+    return sales, service
+
+
+@pytest.fixture
+async def kept(engine: AsyncEngine, kafka: Kafka, topics: tuple[str, str]) -> AsyncEngine:
+    """Books of that log."""
+    bookkeeper = Bookkeeper(engine, kafka.bootstrap_servers, VILNIUS, topics=topics)
+    async with consuming(bookkeeper):
+        await verify(engine, kafka.bootstrap_servers, VILNIUS, topics=topics, catch_up_seconds=20)
+    return engine
+
+
+async def damaged_by(statement: str, engine: AsyncEngine, kafka: Kafka, topics: tuple[str, str]) -> Report:
+    async with engine.begin() as connection:
+        await connection.execute(sa.text(statement))
+    return await verify(engine, kafka.bootstrap_servers, VILNIUS, topics=topics)
+
+
+async def test_books_that_agree_with_the_log_are_in_order(
+    kept: AsyncEngine, kafka: Kafka, topics: tuple[str, str]
+) -> None:
+    report = await verify(kept, kafka.bootstrap_servers, VILNIUS, topics=topics)
+    assert report.to_json() == {
+        "ok": True,
+        "events": 8,
+        "subjects": {
+            "account": 0, "customer": 0, "lead": 1, "deal": 1, "quota": 1, "ticket": 2, "interaction": 1, "survey": 1,
+        },
+        "differences_found": 0,
+        "differences": [],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("statement", "table"),
+    [
+        ("UPDATE lead_balance SET created = 2 WHERE dimension = 'all'", "lead_balance"),
+        ("DELETE FROM interaction_posting", "interaction_balance"),
+        ("DELETE FROM survey_subject", "survey_subject"),
+        ("UPDATE ticket_subject SET sequence = 7", "ticket_subject"),
+        ("INSERT INTO deal_balance VALUES ('region', 'NOWHERE', '2026-03-01', 1, 0, 0, 0)", "deal_balance"),
+        ("DELETE FROM dead_letter", "dead_letter"),
+    ],
+)
+async def test_damage_is_found(
+    statement: str, table: str, kept: AsyncEngine, kafka: Kafka, topics: tuple[str, str]
+) -> None:
+    report = await damaged_by(statement, kept, kafka, topics)
+    assert not report.to_json()["ok"]
+    assert {difference["table"] for difference in report.differences} == {table}
+
+
+async def test_books_that_are_behind_are_not_compared(kept: AsyncEngine, kafka: Kafka, topics: tuple[str, str]) -> None:
+    async with kept.begin() as connection:
+        await connection.execute(sa.text("UPDATE consumer_offset SET next_offset = 0"))
+    with pytest.raises(CannotVerify, match="behind the log"):
+        await verify(kept, kafka.bootstrap_servers, VILNIUS, topics=topics, catch_up_seconds=0)
+
+
+async def test_a_missing_topic_is_said(kept: AsyncEngine, kafka: Kafka) -> None:
+    with pytest.raises(CannotVerify, match="no topic nowhere"):
+        await verify(kept, kafka.bootstrap_servers, VILNIUS, topics=["nowhere"])
