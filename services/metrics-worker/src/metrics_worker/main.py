@@ -48,7 +48,7 @@ def api() -> None:
 
 
 def verify() -> None:
-    """Prints whether balances, postings and log agree, as JSON; exits with 0 if they do, 1 if not, 2 if it can't tell."""
+    """Prints as JSON whether balances, postings and log agree; exits with 0 if so, 1 if not, 2 if it can't tell."""
     settings = MetricsSettings()
     logs.configure("metrics-verify", settings.log_level, settings.log_format)
     try:
