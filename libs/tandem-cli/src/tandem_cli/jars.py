@@ -5,17 +5,12 @@ fetches exactly these, in parallel. `python -m tandem_cli.jars lock` resolves ag
 """
 
 import hashlib
+import os
 import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import requests
-from jgo import resolve
-from jgo.config import GlobalSettings
-from jgo.constants import MAVEN_CENTRAL_URL
-from jgo.maven import MavenContext
 
 from tandem_cli.problem import StackProblem
 
@@ -32,8 +27,7 @@ def class_path(progress: Progress | None = None) -> list[Path]:
 
     Raises StackProblem when Maven Central cannot be reached, the disk is full or a jar is not what the lock says.
     """
-    settings = GlobalSettings.load()
-    repository = Path(settings.repo_cache)
+    repository = Path(os.environ.get("M2_REPO") or Path.home() / ".m2" / "repository")
     locked = read_lock()
     missing = {name: sha for name, sha in locked.items() if not _is(repository / jar_path(name), sha)}
     if missing:
@@ -49,6 +43,8 @@ def read_lock() -> dict[str, str]:
 
 def write_lock() -> None:
     """Resolve anew and write the lock, keeping its opening comment."""
+    from jgo import resolve
+
     comment = [line for line in LOCK.read_text().splitlines() if line.startswith("#")]
     # Apart, for resolved together the one's managed versions would replace the other's.
     artifacts = [*resolve(KAFKA), resolve(LOGGING)[0]]
@@ -62,6 +58,11 @@ def write_lock() -> None:
 
 
 def _fetch(missing: dict[str, str], repository: Path, total: int, progress: Progress) -> None:
+    # Imported here, since only a first start needs them: they cost every command a quarter of a second.
+    import requests
+    from jgo.constants import MAVEN_CENTRAL_URL
+    from jgo.maven import MavenContext
+
     try:
         repository.mkdir(parents=True, exist_ok=True)
         # Into a directory of our own and then renamed, so that an interrupted download is never taken for a jar.
@@ -73,19 +74,30 @@ def _fetch(missing: dict[str, str], repository: Path, total: int, progress: Prog
 
             def fetch(name: str) -> None:
                 group, artifact, version = name.split(":")
-                context.project(group, artifact).at_version(version).artifact().resolve()
                 arrived = Path(scratch) / jar_path(name)
+                for last in (False, False, True):
+                    try:
+                        context.project(group, artifact).at_version(version).artifact().resolve()
+                        break
+                    except (requests.RequestException, RuntimeError):
+                        arrived.unlink(missing_ok=True)  # a part of a jar would be taken for it
+                        if last:
+                            raise
                 if not _is(arrived, missing[name]):
                     raise StackProblem(f"The jar {name} from Maven Central is not the one that jars.lock names.")
                 place = repository / jar_path(name)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 arrived.replace(place)
 
-            done = total - len(missing)
-            progress(done, total)
-            for _ in pool.map(fetch, missing):
-                done += 1
+            try:
+                done = total - len(missing)
                 progress(done, total)
+                for _ in pool.map(fetch, missing):
+                    done += 1
+                    progress(done, total)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)  # the rest need not be fetched any more
+                raise
     except (requests.RequestException, RuntimeError) as error:
         raise StackProblem(
             "Kafka's jars could not be fetched from Maven Central; check the network or proxy settings, "
@@ -104,8 +116,8 @@ def jar_path(name: str) -> Path:
 def _is(jar: Path, digest: str) -> bool:
     try:
         return hashlib.sha256(jar.read_bytes()).hexdigest() == digest
-    except FileNotFoundError:
-        return False
+    except OSError:
+        return False  # absent or unreadable; fetching it says why it cannot be kept
 
 
 if __name__ == "__main__":

@@ -197,7 +197,7 @@ class EmbeddedKafka:
             "share.coordinator.state.topic.num.partitions": 1,
             "group.initial.rebalance.delay.ms": 0,
             # A broker that was killed registers again only when its former session has run out (9 s by default).
-            "broker.session.timeout.ms": 2000,
+            "broker.session.timeout.ms": 3000,
             "broker.heartbeat.interval.ms": 500,
             # Sized for a small heap: the cleaner alone would take 128 MiB of it.
             "log.cleaner.dedupe.buffer.size": 8 * 2**20,
