@@ -14,6 +14,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from service_kit import problems
 from service_kit.auth import Authenticator
 from service_kit.database import create_sessions
+from service_kit.docs import docs_routes
 from service_kit.health import Check, database_check, health_routes
 from service_kit.middleware import RequestContext
 from service_kit.settings import ServiceSettings
@@ -74,6 +75,7 @@ def create_app(
     for one in routers:
         app.include_router(one)
     app.router.routes.extend(health_routes({}, {"database": database_check(engine)} | (ready or {})))
+    app.router.routes.extend(docs_routes(title))
     problems.install(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     app.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=1)

@@ -1,0 +1,22 @@
+"""The API's description: complete, and readable on a closed network."""
+
+import httpx
+
+
+async def test_the_page_and_all_it_loads_come_from_the_service_itself(client: httpx.AsyncClient) -> None:
+    page = await client.get("/docs")
+    assert "unsafe" not in page.headers["content-security-policy"]
+    assert "https://" not in page.text
+    for asset in ("start.js", "swagger-ui.css", "swagger-ui-bundle.js"):
+        assert f'"/docs/{asset}"' in page.text
+        assert (await client.get(f"/docs/{asset}")).status_code == 200
+
+
+async def test_the_description_names_tokens_errors_and_the_headers_of_writes(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    assert document["openapi"].startswith("3.1")
+    assert document["security"] == [{"bearer": []}]
+    create = document["paths"]["/v1/boxes"]["post"]
+    assert {"401", "403", "409", "412", "422", "503"} <= set(create["responses"])
+    assert {each["name"] for each in create["parameters"]} == {"Idempotency-Key", "If-Match"}
+    assert "application/problem+json" in create["responses"]["422"]["content"]
