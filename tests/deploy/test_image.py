@@ -77,7 +77,9 @@ def test_the_wheel_of_a_service_takes_its_migrations_along(member: Path, tmp_pat
     contents = ZipFile(wheel).namelist()
     assert f"{package}/migrations/env.py" in contents
     versions = {path.name for path in (member / "migrations/versions").glob("*.py")}
-    assert versions == {Path(name).name for name in contents if name.startswith(f"{package}/migrations/versions/")}
+    assert versions == {
+        Path(name).name for name in contents if re.fullmatch(rf"{package}/migrations/versions/\w+\.py", name)
+    }
     assert versions
 
 
