@@ -70,3 +70,8 @@ def new_topic(kafka: Kafka) -> Iterator[Callable[..., str]]:
     yield create
     if made and isinstance(kafka, GivenKafka):
         kafka.delete_topics(made)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--seed N` repeats an experiment of tests/faults."""
+    parser.addoption("--seed", type=int, help="seed of the experiments under tests/faults; printed by each")

@@ -1,5 +1,6 @@
 """The embedded PostgreSQL and Kafka start, serve, stop, and keep their data between runs."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,21 @@ async def test_postgres_keeps_its_data_through_a_stop_and_a_crash(tmp_path: Path
         connection = await asyncpg.connect(plain(server.url("books")))
         assert await connection.fetchval("SELECT value FROM kept") == 1
         await connection.close()
+    finally:
+        server.stop()
+
+
+async def test_a_suspended_postgres_answers_nobody_until_it_is_resumed(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path / "postgres", options={"fsync": "off"})
+    server.start()
+    connection = await asyncpg.connect(plain(server.url("postgres")))
+    try:
+        server.suspend()
+        question = asyncio.ensure_future(connection.fetchval("SELECT 1"))
+        done, _ = await asyncio.wait([question], timeout=0.3)
+        assert not done
+        server.resume()
+        assert await asyncio.wait_for(question, 5) == 1
     finally:
         server.stop()
 

@@ -17,10 +17,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from tandem_cli.data_dir import DataDir
 from tandem_cli.kafka import standard_topics
-from tandem_cli.ports import free_port
+from tandem_cli.ports import Ports, free_port
 from tandem_cli.problem import StackProblem
 from tandem_cli.processes import SupervisedProcess
-from tandem_cli.stack import External, Listener, LocalStack, Ports
+from tandem_cli.stack import External, Listener, LocalStack
 from tandem_cli.system import DATABASES, Program
 from tests.support import Kafka, eventually
 from tests.tandem_cli.fake_system import MIGRATION, WORKER, fake_system

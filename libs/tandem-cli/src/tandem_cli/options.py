@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tandem_cli.data_dir import DEFAULT
-from tandem_cli.stack import Ports
+from tandem_cli.ports import Ports
 
 DataDirOption = Annotated[
     Path, typer.Option("--data-dir", envvar="TANDEM_DATA_DIR", help="Where this stack keeps everything.")

@@ -3,6 +3,7 @@
 import errno
 import random
 import socket
+from dataclasses import dataclass
 
 from tandem_cli.problem import StackProblem
 
@@ -10,6 +11,17 @@ LOOPBACK = "127.0.0.1"
 # Below what kernels hand to outgoing connections: a port from there could be taken between our look and its use.
 _RANGE = range(20_000, 32_000)
 _given: set[int] = set()
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The ports to serve on; None takes a free one."""
+
+    sales: int | None = None
+    service: int | None = None
+    metrics: int | None = None
+    postgres: int | None = None
+    kafka: int | None = None
 
 
 def free_port() -> int:

@@ -7,8 +7,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+
+import psutil
 
 from tandem_cli import databases
 from tandem_cli.ports import LOOPBACK, free_port
@@ -53,7 +56,7 @@ class EmbeddedPostgres:
         self._password_file = self.data_dir / "password"
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
-        self._user = _unprivileged_user()
+        self._user = _unprivileged_user(self._cluster)
         self._asked_to_run = False
 
     @property
@@ -121,6 +124,14 @@ class EmbeddedPostgres:
         self._asked_to_run = False
         finish(self._started(), STOP_SECONDS, asked=signal.SIGQUIT)
         self.start()
+
+    def suspend(self) -> None:
+        """Freeze the server with all its processes: connections stay open, nothing is answered."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a suspended server go on."""
+        self._signal_all(signal.SIGCONT)
 
     def create_database(self, name: str) -> None:
         """Create an empty database, unless it is there."""
@@ -204,6 +215,12 @@ class EmbeddedPostgres:
             f"PostgreSQL was not ready within {START_SECONDS:.0f} s; its log is {self.log_file}: {self._last_words()}"
         )
 
+    def _signal_all(self, number: signal.Signals) -> None:
+        head = psutil.Process(self.pid)
+        for process in (head, *head.children(recursive=True)):  # the head first, so that it starts no more
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
     def unexpected_end(self) -> int | None:
         """The exit code when it ended though nobody asked it to, else None."""
         return self._started().poll() if self._asked_to_run else None
@@ -246,12 +263,22 @@ class GivenPostgres:
         databases.drop_database(self.server_url, name)
 
 
-def _unprivileged_user() -> User | None:
-    """Whom the server runs as: nobody when we are root, which PostgreSQL refuses; otherwise ourselves (None)."""
+def _unprivileged_user(cluster: Path) -> User | None:
+    """Whom the server runs as: ourselves (None), unless we are root, which PostgreSQL refuses.
+
+    Then it is the cluster's owner, where an ordinary user made it, or else nobody.
+    """
     if os.geteuid() != 0:
         return None
-    entry = pwd.getpwnam("nobody")
-    return User(uid=entry.pw_uid, gid=entry.pw_gid)
+    if cluster.exists() and (owner := cluster.stat()).st_uid != 0:
+        return User(owner.st_uid, owner.st_gid)
+    try:
+        nobody = pwd.getpwnam("nobody")
+    except KeyError:
+        raise StackProblem(
+            "PostgreSQL refuses to run as root and there is no user `nobody`; run as an ordinary user."
+        ) from None
+    return User(nobody.pw_uid, nobody.pw_gid)
 
 
 def _environment() -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Runs a stack in the foreground until Ctrl-C, SIGTERM, a closed terminal or the end of a part."""
 
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -41,10 +40,11 @@ def _interrupted(stack: LocalStack, terminal: Terminal) -> Iterator[None]:
         heard = True
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, hear) for number in _ENDS}
+    # What the caller had ignored stays ignored: nohup, or a script that started us in the background.
+    heeded = [number for number in _ENDS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, hear) for number in heeded}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        sys.stdout.flush()

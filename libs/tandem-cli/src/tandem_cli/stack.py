@@ -18,7 +18,7 @@ import psutil
 from tandem_cli.data_dir import DataDir, Part, Running
 from tandem_cli.issuer import AUDIENCE, ISSUER, Issuer
 from tandem_cli.kafka import EmbeddedKafka, GivenKafka, standard_topics
-from tandem_cli.ports import LOOPBACK, free_port, require_free
+from tandem_cli.ports import LOOPBACK, Ports, free_port, require_free
 from tandem_cli.postgres import EmbeddedPostgres, GivenPostgres
 from tandem_cli.problem import StackProblem
 from tandem_cli.processes import SupervisedProcess, ending
@@ -26,17 +26,6 @@ from tandem_cli.system import DATABASES, TANDEM, Program, System, require_script
 
 READY_SECONDS = 60.0
 PARTITIONS = 6
-
-
-@dataclass(frozen=True)
-class Ports:
-    """The ports to serve on; None takes a free one."""
-
-    sales: int | None = None
-    service: int | None = None
-    metrics: int | None = None
-    postgres: int | None = None
-    kafka: int | None = None
 
 
 @dataclass(frozen=True)

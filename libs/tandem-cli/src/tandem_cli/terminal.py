@@ -31,7 +31,7 @@ class Terminal(Listener):
 
     def line(self, name: str, text: str) -> None:
         if not self.quiet:
-            self._print(name, Text(text))
+            self._print(name, Text(text, style=_severity(text)))
 
     def state(self, name: str, state: str) -> None:
         with self._lock:
@@ -78,10 +78,20 @@ class Terminal(Listener):
 
     def _print(self, name: str, text: Text) -> None:
         prefix = Text(f"{name:<{_WIDTH}} │ ", style=self._colour(name))
-        self.console.print(prefix + text, soft_wrap=True, highlight=False)
+        try:
+            self.console.print(prefix + text, soft_wrap=True, highlight=False)
+        except OSError:
+            self.quiet = True  # the terminal is gone; the processes' output must be read on, or they block
 
     def _colour(self, name: str) -> str:
         if name == _OWN:
             return "bold"
         with self._lock:
             return self._colours.setdefault(name, _COLOURS[len(self._colours) % len(_COLOURS)])
+
+
+def _severity(text: str) -> str:
+    """How to show a line of the processes' console form of logs, by its level."""
+    if "[error" in text or "[critical" in text:
+        return "red"
+    return "yellow" if "[warning" in text else ""

@@ -2,6 +2,7 @@
 
 import os
 import time
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -15,9 +16,9 @@ from tandem_cli.options import (
     QuietOption,
     ports,
 )
-from tandem_cli.running import run
-from tandem_cli.stack import External, LocalStack
-from tandem_cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from tandem_cli.stack import LocalStack
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +40,11 @@ def up(
     PostgreSQL and Kafka come along, unless DATABASE_URL (a server), SALES_DATABASE_URL, SERVICE_DATABASE_URL,
     METRICS_DATABASE_URL or KAFKA_BOOTSTRAP_SERVERS name others.
     """
+    # Here, so that the other commands need not wait for the imports of this one.
+    from tandem_cli.running import run
+    from tandem_cli.stack import External, LocalStack
+    from tandem_cli.terminal import Terminal
+
     began = time.monotonic()
     terminal = Terminal(Console(), quiet=quiet)
     stack = LocalStack(
@@ -57,7 +63,7 @@ def up(
     run(stack, terminal, watch)
 
 
-def links(stack: LocalStack) -> list[str]:
+def links(stack: "LocalStack") -> list[str]:
     """What a person may open, a line each."""
     return [
         f"dashboard    {stack.urls['metrics']}/",
