@@ -168,20 +168,21 @@ async def _read_books(engine: AsyncEngine, topics: Sequence[str]) -> _Books:
                 }
                 for kind, table in SUBJECT.items()
             },
-            balances={kind.name: await _balances(connection, kind) for kind in BALANCE},
-            postings={kind.name: await _summed_postings(connection, kind) for kind in POSTING},
+            balances={kind.name: await stored_balances(connection, kind) for kind in BALANCE},
+            postings={kind.name: await summed_postings(connection, kind) for kind in POSTING},
         )
 
 
-async def _balances(connection: AsyncConnection, kind: Kind) -> dict[BalanceKey, Sums]:
+async def stored_balances(connection: AsyncConnection, kind: Kind) -> dict[BalanceKey, Sums]:
+    """A kind's balances; what sums to zero is left out."""
     table = BALANCE[kind]
     measures = [table.c[name] for name in kind.measures]
     rows = await connection.execute(sa.select(table.c.dimension, table.c.value, table.c.day, *measures))
     return _non_zero(rows)
 
 
-async def _summed_postings(connection: AsyncConnection, kind: Kind) -> dict[BalanceKey, Sums]:
-    """What the balances should be, by the database's own sums over the postings."""
+async def summed_postings(connection: AsyncConnection, kind: Kind) -> dict[BalanceKey, Sums]:
+    """What a kind's balances should be, by the database's own sums over the postings."""
     table = POSTING[kind]
     measures = [sa.func.sum(table.c[name]) for name in kind.measures]
     found: dict[BalanceKey, Sums] = {}

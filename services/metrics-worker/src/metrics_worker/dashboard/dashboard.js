@@ -109,7 +109,7 @@ function show(answer) {
   }
   value.textContent = text;
   card.querySelector(".sums").textContent =
-    answer.denominator === null ? "" : `${number(answer.numerator, 2)} of ${number(answer.denominator, 2)}`;
+    answer.denominator === null ? "" : `${number(answer.numerator, 2)} ÷ ${number(answer.denominator, 2)}`;
   card.querySelector("path").setAttribute("d", line(answer.series));
 }
 

@@ -1,0 +1,74 @@
+"""Writes docs/kpis.md from the registry: `python -m metrics_worker.kpis.document > docs/kpis.md`."""
+
+import sys
+
+from metrics_worker.kpis import sales, service
+from metrics_worker.kpis.kinds import KINDS
+from metrics_worker.kpis.registry import KPIS, Formula, Kpi
+
+# Importing them fills the registry.
+DECLARED = (sales, service)
+
+_INTRODUCTION = """\
+# KPIs
+
+<!-- Written by `python -m metrics_worker.kpis.document > docs/kpis.md`; a test compares. Change the declarations. -->
+
+Every KPI is a sum of measures, or one sum of measures divided by another, over the days of a period in the reporting
+time zone. Ratios are computed when they are read, from exact whole sums, and rounded once: six decimal places, half to
+even; money to its currency's places. A ratio with nothing to divide by is null, not 0. A value that is missing, such as
+a lead without a channel, is a group of its own (`null`), distinct from every code.
+
+`GET /v1/kpis/{name}?from=&to=&interval=&group_by=&<dimension>=&variant=&compare=previous` answers each of them.
+`<dimension>=` with nothing after it asks for what has no value.
+"""
+
+_FUNCTIONS = {"sales": "Sales", "service": "Service", "both": "Sales and service together"}
+
+
+def document() -> str:
+    """The whole document, in Markdown."""
+    parts = [_INTRODUCTION, _overview()]
+    for function, title in _FUNCTIONS.items():
+        of_function = [kpi for kpi in KPIS.values() if kpi.function == function]
+        if of_function:
+            parts.append(f"## {title}\n\n" + "\n".join(_section(kpi) for kpi in of_function))
+    parts.append(_measures())
+    return "\n".join(parts)
+
+
+def _overview() -> str:
+    rows = [
+        f"| [`{kpi.name}`](#{kpi.name}) | {kpi.title} | {kpi.function} | {kpi.indicator} | {kpi.direction} |"
+        for kpi in KPIS.values()
+    ]
+    return "\n".join(["| name | | function | indicator | good is |", "| --- | --- | --- | --- | --- |", *rows, ""])
+
+
+def _section(kpi: Kpi) -> str:
+    lines = [f"### {kpi.name}", "", kpi.prose, "", "| variant | meaning | formula | unit |", "| --- | --- | --- | --- |"]
+    for name, formula in kpi.variants.items():
+        default = " (default)" if name == kpi.default_variant and len(kpi.variants) > 1 else ""
+        lines.append(f"| `{name}`{default} | {formula.says} | {_formula(formula)} | {formula.unit} |")
+    lines += ["", f"Group and filter by: {', '.join(f'`{name}`' for name in kpi.dimensions)}.", ""]
+    return "\n".join(lines)
+
+
+def _formula(formula: Formula) -> str:
+    def side(measures: tuple[str, ...]) -> str:
+        text = " + ".join(f"`{name}`" for name in measures)
+        return f"({text})" if len(measures) > 1 and formula.denominator else text
+
+    return side(formula.numerator) + (f" ÷ {side(formula.denominator)}" if formula.denominator else "")
+
+
+def _measures() -> str:
+    lines = ["## Measures", "", "| measure | sums | unit |", "| --- | --- | --- |"]
+    for kind in KINDS:
+        for name, measure in zip(kind.measures, kind.measure_docs, strict=True):
+            lines.append(f"| `{kind.name}.{name}` | {measure.says} | {measure.unit} |")
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document())

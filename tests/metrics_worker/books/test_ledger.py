@@ -1,0 +1,199 @@
+"""The books come to the same end whatever the log does to a history, and always reconcile."""
+
+from collections import Counter
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from metrics_worker.books.fold import BalanceKey, Sums, balances_of, decode, difference, newest
+from metrics_worker.books.gaps import missing_runs
+from metrics_worker.books.ledger import Ledger
+from metrics_worker.books.tables import BALANCE, POSTING, SUBJECT, metadata
+from metrics_worker.books.verify import stored_balances, summed_postings
+from metrics_worker.kpis.kinds import KIND_BY_NAME, Kind
+from metrics_worker.kpis.posting import Posting
+from tests.metrics_worker.conftest import book, empty
+from tests.metrics_worker.facts import (
+    OTHER_REP,
+    REP,
+    VILNIUS,
+    account,
+    all_told,
+    deal,
+    lead,
+    line,
+    moment,
+    record,
+    ticket,
+    told,
+)
+from tests.metrics_worker.histories import Delivery, deliveries
+
+Balances = dict[Kind, dict[BalanceKey, Sums]]
+
+
+def recomputed(history: list[list[Delivery]]) -> Balances:
+    """What the books must hold: the sums over each subject's last state."""
+    postings: dict[Kind, list[Posting]] = {kind: [] for kind in BALANCE}
+    for of_kind in newest(all_told([fact for subject in history for fact in subject])).values():
+        for entry in of_kind.values():
+            postings.setdefault(entry.kind, []).extend(entry.postings)
+    return {kind: balances_of(kind, postings[kind]) for kind in BALANCE}
+
+
+async def kept(engine: AsyncEngine) -> tuple[Balances, Balances]:
+    """The balances, and the sums of the postings by the same keys."""
+    async with engine.connect() as connection:
+        return (
+            {kind: await stored_balances(connection, kind) for kind in BALANCE},
+            {kind: await summed_postings(connection, kind) for kind in POSTING},
+        )
+
+
+@given(deliveries())
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_books_depend_on_the_history_alone(
+    shared_engine: AsyncEngine, delivery: tuple[list[list[Delivery]], list[list[Delivery]]]
+) -> None:
+    history, batches = delivery
+    await empty(shared_engine)
+    await book(shared_engine, *(all_told(batch) for batch in batches))
+    balances, postings = await kept(shared_engine)
+    assert balances == postings == recomputed(history)
+
+
+@given(deliveries())
+@settings(max_examples=100, deadline=None)
+def test_differences_add_up_to_the_last_state(delivery: tuple[list[list[Delivery]], list[list[Delivery]]]) -> None:
+    history, _ = delivery
+    for subject in history:
+        standing: dict[str, list[Posting]] = {}
+        posted: dict[str, list[Posting]] = {}
+        for entry in all_told(subject):
+            posted.setdefault(entry.kind.name, []).extend(difference(standing.get(entry.kind.name, []), entry.postings))
+            standing[entry.kind.name] = entry.postings
+        for name, postings in posted.items():
+            assert balances_of(KIND_BY_NAME[name], postings) == balances_of(KIND_BY_NAME[name], standing[name])
+
+
+def test_a_state_that_changes_no_number_posts_nothing() -> None:
+    one = lead()
+    [before] = told(one)
+    [after] = told(lead(id=one.id, disqualified_reason="budget"), 2)
+    assert difference(before.postings, after.postings) == []
+
+
+async def balance(
+    engine: AsyncEngine, kind: str, measure: str, dimension: str = "all", value: str = ""
+) -> dict[str, int]:
+    """A measure by day, days that sum to zero left out."""
+    table = metadata.tables[f"{kind}_balance"]
+    query = sa.select(table.c.day, table.c[measure]).where(table.c.dimension == dimension, table.c.value == value)
+    async with engine.connect() as connection:
+        return {str(row[0]): int(row[1]) for row in await connection.execute(query) if row[1]}
+
+
+async def test_a_change_of_owner_moves_the_number(engine: AsyncEngine) -> None:
+    one = lead(owner_id=REP)
+    await book(engine, told(one), told(lead(id=one.id, owner_id=OTHER_REP), 2))
+    assert await balance(engine, "lead", "created", "owner", str(REP)) == {}
+    assert await balance(engine, "lead", "created", "owner", str(OTHER_REP)) == {"2026-03-10": 1}
+    assert await balance(engine, "lead", "created") == {"2026-03-10": 1}
+
+
+async def test_a_reopened_deal_leaves_the_day_it_was_won(engine: AsyncEngine) -> None:
+    won = deal(line("desk", 1, "100"), stage="won")
+    back = deal(line("desk", 1, "100"), id=won.id)
+    again = deal(line("desk", 1, "90"), id=won.id, stage="won", closed_at=moment("2026-04-02T10:00"))
+    await book(engine, told(won, 3))
+    assert await balance(engine, "deal", "revenue") == {"2026-03-10": 10000}
+    await book(engine, told(back, 4))
+    assert await balance(engine, "deal", "revenue") == {}
+    await book(engine, told(again, 5), told(back, 4), told(won, 3))
+    assert await balance(engine, "deal", "revenue") == {"2026-04-02": 9000}
+    assert await balance(engine, "deal", "won", "product", "desk") == {"2026-04-02": 1}
+
+
+async def test_what_has_no_value_is_kept_apart_from_every_code(engine: AsyncEngine) -> None:
+    await book(engine, all_told([(lead(channel=None), 1), (lead(channel="unknown"), 1), (lead(channel="unknown"), 1)]))
+    assert await balance(engine, "lead", "created", "channel", "") == {"2026-03-10": 1}
+    assert await balance(engine, "lead", "created", "channel", "unknown") == {"2026-03-10": 2}
+
+
+async def test_postings_name_their_event_and_both_times(engine: AsyncEngine) -> None:
+    event_id, recorded = UUID(int=77), moment("2026-05-01T12:00")
+    await book(engine, decode(record(ticket(), event_id=event_id, recorded_time=recorded), VILNIUS))
+    async with engine.connect() as connection:
+        [row] = await connection.execute(sa.select(POSTING[KIND_BY_NAME["ticket"]]))
+    assert (row.event_id, row.recorded_time, row.event_time) == (event_id, recorded, moment("2026-03-10T08:00"))
+    assert (row.day, row.kind, row.opened) == (date(2026, 3, 10), "problem", 1)
+
+
+async def test_absurd_amounts_spoil_no_sum(engine: AsyncEngine) -> None:
+    absurd = "999999999999999.99"
+    await book(engine, all_told([(deal(line("moon", 1, absurd), stage="won"), 1) for _ in range(100)]))
+    assert await balance(engine, "deal", "revenue") == {"2026-03-10": 100 * 99999999999999999}
+
+
+async def test_subjects_without_measures_are_kept_too(engine: AsyncEngine) -> None:
+    one = account()
+    await book(engine, told(one, 2))
+    async with engine.connect() as connection:
+        [row] = await connection.execute(sa.select(SUBJECT[KIND_BY_NAME["account"]]))
+    assert (row.id, row.sequence) == (one.id, 2)
+
+
+async def test_the_books_are_not_written_outside_a_transaction(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        await connection.execute(sa.text("SELECT 1"))
+        await connection.rollback()
+        with pytest.raises(RuntimeError, match="inside a transaction"):
+            await Ledger(VILNIUS).apply(connection, told(lead()))
+
+
+async def gaps(engine: AsyncEngine) -> list[tuple[Any, ...]]:
+    table = metadata.tables["sequence_gap"]
+    query = sa.select(table.c.kind, table.c.first_missing, table.c.last_missing).order_by(table.c.first_missing)
+    async with engine.connect() as connection:
+        return [tuple(row) for row in await connection.execute(query)]
+
+
+async def test_a_jump_in_the_sequence_is_kept_until_the_late_event_comes(engine: AsyncEngine) -> None:
+    one = ticket()
+    await book(engine, told(one, 1), told(one, 6))
+    assert await gaps(engine) == [("ticket", 2, 5)]
+    await book(engine, told(one, 6), told(one, 3))
+    assert await gaps(engine) == [("ticket", 2, 2), ("ticket", 4, 5)]
+    await book(engine, [*told(one, 4), *told(one, 2), *told(one, 5)])
+    assert await gaps(engine) == []
+
+
+async def test_events_of_one_batch_leave_no_gap_between_them(engine: AsyncEngine) -> None:
+    one = ticket()
+    await book(engine, all_told([(one, 3), (one, 1), (one, 2)]), all_told([(one, 6), (one, 4)]))
+    assert await gaps(engine) == [("ticket", 5, 5)]
+
+
+@pytest.mark.parametrize(
+    ("before", "seen", "runs"),
+    [
+        (0, [1, 2, 3], []),
+        (0, [3], [(1, 2)]),
+        (2, [5, 7, 8], [(3, 4), (6, 6)]),
+        (5, [1, 2, 6], []),
+        (5, [5, 7], [(6, 6)]),
+    ],
+)
+def test_missing_runs_are_what_was_jumped_over(before: int, seen: list[int], runs: list[tuple[int, int]]) -> None:
+    assert missing_runs(before, seen) == runs
+
+
+def test_every_entry_of_a_batch_but_the_newest_is_dropped() -> None:
+    one = ticket()
+    found = newest(all_told([(one, 2), (one, 9), (one, 4)]))
+    assert Counter(entry.sequence for of_kind in found.values() for entry in of_kind.values()) == {9: 1}

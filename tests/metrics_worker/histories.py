@@ -1,0 +1,128 @@
+"""Made-up histories of subjects, and ways in which a log may deliver them: late, shuffled, repeated, in any batches."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from hypothesis import strategies as st
+
+from event_contracts.catalogue import State
+from tests.metrics_worker.facts import CUSTOMER, OTHER_REP, REP, deal, eur, interaction, lead, line, logged, quota
+from tests.metrics_worker.facts import survey as survey_fact
+from tests.metrics_worker.facts import ticket as ticket_fact
+
+# Around the night in which Vilnius sets its clocks forward: days of 23 hours, and midnight that is not UTC's.
+EVE = datetime(2026, 3, 28, 20, tzinfo=UTC)
+moments = st.integers(0, 48 * 4).map(lambda quarters: EVE + timedelta(minutes=15 * quarters))
+maybe_moments = st.none() | moments
+codes = st.sampled_from([None, "A", "B", "unknown"])
+people = st.sampled_from([None, REP, OTHER_REP])
+amounts = st.integers(0, 10**7).map(lambda cents: f"{cents // 100}.{cents % 100:02}")
+lines = st.builds(line, st.sampled_from(["desk", "chair", "lamp"]), st.integers(1, 5), amounts)
+
+Delivery = tuple[State, int]
+"""A state and its sequence."""
+
+
+def _leads(subject_id: UUID) -> st.SearchStrategy[State]:
+    return st.builds(
+        lead,
+        id=st.just(subject_id),
+        channel=codes,
+        region=codes,
+        owner_id=people,
+        created_at=moments,
+        qualified_at=maybe_moments,
+        converted_at=maybe_moments,
+    )
+
+
+def _deals(subject_id: UUID) -> st.SearchStrategy[State]:
+    return st.lists(lines, max_size=4).flatmap(
+        lambda some: st.sampled_from(["won", "lost", "negotiation"]).flatmap(
+            lambda stage: st.builds(
+                lambda closed_at, **fields: deal(
+                    *some, stage=stage, closed_at=closed_at if stage in ("won", "lost") else None, **fields
+                ),
+                id=st.just(subject_id),
+                closed_at=moments,
+                region=codes,
+                owner_id=people,
+                account_id=st.sampled_from([CUSTOMER, REP]),
+            )
+        )
+    )
+
+
+def _quotas(subject_id: UUID) -> st.SearchStrategy[State]:
+    return st.builds(
+        lambda first, days, amount, **fields: quota(first, first + timedelta(days=days), eur(amount), **fields),
+        first=st.sampled_from([date(2026, 3, 1), date(2026, 3, 28)]),
+        days=st.integers(0, 10),
+        amount=amounts,
+        id=st.just(subject_id),
+        rep_id=st.sampled_from([REP, OTHER_REP]),
+    )
+
+
+def _tickets(subject_id: UUID) -> st.SearchStrategy[State]:
+    fields: dict[str, Any] = {
+        "priority": st.sampled_from(["low", "urgent"]),
+        "product": codes,
+        "agent_id": people,
+        "opened_at": moments,
+        "resolved_at": maybe_moments,
+        "reopen_count": st.integers(0, 2),
+        "inbound_count": st.integers(0, 2),
+    }
+    contacts = st.builds(
+        interaction,
+        id=st.just(UUID(int=subject_id.int + 1)),
+        ticket_id=st.just(subject_id),
+        agent_id=people,
+        talk_seconds=st.integers(0, 600),
+        occurred_at=moments,
+    )
+    plain: st.SearchStrategy[State] = st.builds(ticket_fact, id=st.just(subject_id), **fields)
+    with_contact: st.SearchStrategy[State] = st.builds(logged, contacts, **fields)
+    return plain | with_contact
+
+
+def _surveys(subject_id: UUID) -> st.SearchStrategy[State]:
+    answers = st.none() | st.tuples(moments, st.integers(1, 5))
+    return st.builds(
+        lambda answer, **fields: survey_fact(
+            answered_at=answer and answer[0], score=answer and answer[1], id=subject_id, **fields
+        ),
+        answers,
+        region=codes,
+        agent_id=people,
+        sent_at=moments,
+    )
+
+
+_KINDS = [_leads, _deals, _quotas, _tickets, _surveys]
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[list[Delivery]]:
+    """For each of some subjects of all kinds, its states by rising sequence."""
+    subjects = []
+    for number in range(draw(st.integers(1, 6))):
+        kind = draw(st.sampled_from(_KINDS))
+        states = draw(st.lists(kind(UUID(int=1000 + 10 * number)), min_size=1, max_size=4))
+        subjects.append([(state, sequence) for sequence, state in enumerate(states, start=1)])
+    return subjects
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> tuple[list[list[Delivery]], list[list[Delivery]]]:
+    """A history, and the batches that it arrives in: any order, some of it more than once, all of it at least once."""
+    history = draw(histories())
+    facts: Sequence[Delivery] = [fact for subject in history for fact in subject]
+    repeats = draw(st.lists(st.sampled_from(facts), max_size=5))
+    shuffled = draw(st.permutations([*facts, *repeats]))
+    cuts = sorted(draw(st.sets(st.integers(1, len(shuffled)), max_size=4)))
+    batches = [shuffled[start:end] for start, end in zip([0, *cuts], [*cuts, len(shuffled)], strict=True)]
+    return history, [batch for batch in batches if batch]
