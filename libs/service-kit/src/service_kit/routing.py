@@ -157,5 +157,7 @@ By = Annotated[Principal, Depends(principal_of)]
 
 
 def router(prefix: str, tag: str) -> APIRouter:
-    """The router of one noun."""
-    return APIRouter(prefix=f"/v1{prefix}", tags=[tag], route_class=StrictRoute)
+    """The router of one noun. Each operation has its function's name, the use case, as its id."""
+    return APIRouter(
+        prefix=f"/v1{prefix}", tags=[tag], route_class=StrictRoute, generate_unique_id_function=lambda route: route.name
+    )
