@@ -1,0 +1,137 @@
+"""A client of the HTTP APIs that keeps trying while they are busy or away, and tells refusals from failures."""
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from tandem_cli.problem import StackProblem
+
+PATIENCE = 120.0
+"""Seconds of trying again before a request is given up."""
+
+_TRY_AGAIN = frozenset({429, 502, 503, 504})
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
+
+
+class Refused(Exception):
+    """The API will not do it: the request's fault, or the state's. `slug` names the problem."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        self.status = status
+        self.slug = str(problem.get("type", "")).removeprefix("urn:tandem:problem:")
+        self.problem = problem
+        super().__init__(f"{problem.get('title', status)}: {problem.get('detail', '')}".strip(": "))
+
+    @property
+    def errors(self) -> list[tuple[str, str]]:
+        """The fields that are wrong, as (pointer, detail)."""
+        found = self.problem.get("errors")
+        return [(str(one["pointer"]), str(one["detail"])) for one in found] if isinstance(found, list) else []
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API said; `replayed` when it had done the same request before."""
+
+    status: int
+    body: Any
+    replayed: bool
+
+
+class Api:
+    """One API at `url`, with one token. Use it as an async context manager."""
+
+    def __init__(self, url: str, token: str, *, connections: int = 16, patience: float = PATIENCE) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise StackProblem(f"{url} is not an address such as http://127.0.0.1:8001.")
+        self.url = url.rstrip("/")
+        self.retries = 0
+        self._patience = patience
+        self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            headers=self._headers,
+            connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=30),
+            timeout=aiohttp.ClientTimeout(total=30, connect=10),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._session is not None  # noqa: S101 - entered before
+        await self._session.close()
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        """The JSON at `/v1/<path>`. Raises Refused, or StackProblem when the API stays away."""
+        return (await self._request("GET", path, params=params)).body
+
+    async def post(self, path: str, body: Mapping[str, Any], *, key: str) -> Answer:
+        """Sends a write, again if need be: its idempotency `key` sees to it that it is done once."""
+        return await self._request("POST", path, body=body, key=key)
+
+    async def patch(self, path: str, body: Mapping[str, Any], *, key: str) -> Answer:
+        """Like `post`, for a partial update."""
+        return await self._request("PATCH", path, body=body, key=key)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> Answer:
+        assert self._session is not None  # noqa: S101 - entered before
+        headers = {"Idempotency-Key": key} if key else {}
+        end = time.monotonic() + self._patience
+        wait = _FIRST_WAIT
+        while True:
+            asked_wait = 0.0
+            try:
+                async with self._session.request(
+                    method, f"{self.url}/v1/{path}", json=body, params=params, headers=headers
+                ) as response:
+                    if response.status < 400:
+                        replayed = response.headers.get("idempotent-replayed") == "true"
+                        return Answer(response.status, await response.json(), replayed)
+                    problem = await _problem(response)
+                    failure = Refused(response.status, problem)
+                    if response.status not in _TRY_AGAIN and failure.slug != "idempotency-key-in-use":
+                        raise failure
+                    asked_wait = _seconds(response.headers.get("Retry-After"))
+                    reason = str(failure)
+            except (aiohttp.ClientError, TimeoutError) as error:
+                reason = str(error) or type(error).__name__
+            self.retries += 1
+            # Apart from one another, so that all who were turned away do not come back at the same moment.
+            pause = max(asked_wait, wait) * random.uniform(1.0, 1.3)
+            if time.monotonic() + pause > end:
+                raise StackProblem(f"{self.url} did not answer for {self._patience:.0f} s: {reason}")
+            await asyncio.sleep(pause)
+            wait = min(wait * 2, _LONGEST_WAIT)
+
+
+async def _problem(response: aiohttp.ClientResponse) -> Mapping[str, Any]:
+    try:
+        problem = await response.json(content_type=None)
+    except ValueError:
+        problem = None
+    return problem if isinstance(problem, dict) else {"title": response.reason or "failed", "status": response.status}
+
+
+def _seconds(retry_after: str | None) -> float:
+    """The header's seconds; its other form, a date, is treated as absent, for our own pace is polite enough."""
+    return min(float(retry_after), 60.0) if retry_after and retry_after.isdigit() else 0.0

@@ -1,0 +1,166 @@
+"""Plans leads and the deals that became of them."""
+
+from datetime import datetime
+from typing import Any
+
+from tandem_cli.importing.mapping import Cell, DealFields, LeadMapping
+from tandem_cli.importing.plan import Needed, Plan, Record, Ref, Step, given, moment
+from tandem_cli.importing.tables import Row, RowError, Table
+from tandem_cli.importing.values import Reader, error
+
+LEAD = Ref("self", "lead")
+DEAL = Ref("self", "deal")
+
+
+def plan_leads(mapping: LeadMapping, leads: Table, deals: Table) -> Plan:
+    """One record a lead: created, and where a deal names it, converted and closed at the times of the file."""
+    return _Planner(mapping).plan(leads, deals)
+
+
+class _Planner:
+    def __init__(self, mapping: LeadMapping) -> None:
+        self.mapping = mapping
+        self.leads = Reader(mapping.sources.leads)
+        self.deals = Reader(mapping.sources.deals)
+        self.needed: dict[Ref, Needed] = {}
+        self.errors: list[RowError] = []
+        for rate in mapping.exchange_rates:
+            ref = Ref("sales/exchange-rates", f"{rate.currency}@{rate.day}")
+            body = {"currency": rate.currency, "on": rate.day, "rate": rate.rate}
+            self.needed[ref] = Needed(ref, body, by_code=True)
+
+    def plan(self, leads: Table, deals: Table) -> Plan:
+        self.errors = [*leads.errors, *deals.errors]
+        won = self._deals_by_lead(deals)
+        records: dict[str, Record] = {}
+        for row in leads.rows:
+            try:
+                reference = self.leads.needed(row, self.mapping.lead.reference)
+                deal_row = won.pop(reference, None)
+                if reference in records:
+                    raise error(row, self.mapping.lead.reference, f"{reference} came before: a lead has one row")
+                records[reference] = self._record(reference, row, deal_row)
+            except RowError as reason:
+                self.errors.append(reason)
+        self.errors += [
+            error(row, self.mapping.deal.reference, f"there is no lead {reference} in these files")
+            for reference, row in won.items()
+            if self.mapping.deal is not None
+        ]
+        return Plan(self.mapping.name, self.needed, list(records.values()), self.errors)
+
+    def _deals_by_lead(self, deals: Table) -> dict[str, Row]:
+        found: dict[str, Row] = {}
+        if self.mapping.deal is None:
+            return found
+        for row in deals.rows:
+            try:
+                reference = self.deals.needed(row, self.mapping.deal.reference)
+                if reference in found:
+                    raise error(row, self.mapping.deal.reference, f"lead {reference} has a deal already")
+                found[reference] = row
+            except RowError as reason:
+                self.errors.append(reason)
+        return found
+
+    def _record(self, reference: str, row: Row, deal_row: Row | None) -> Record:
+        fields = self.mapping.lead
+        created_at = self.leads.known_time(row, fields.created_at)
+        after: list[Step] = []
+        if deal_row is not None and self.mapping.deal is not None:
+            closed_at = self.deals.known_time(deal_row, self.mapping.deal.closed_at)
+            if closed_at < created_at:
+                if self.mapping.deal.closed_before_created == "reject":
+                    column = self.mapping.deal.closed_at.column
+                    raise RowError(deal_row.file, deal_row.line, column, "is before the lead was created", reference)
+                created_at = closed_at
+            after = self._deal(reference, deal_row, self.mapping.deal, closed_at)
+        cells = {name: getattr(fields, name) for name in ("company", "channel", "region", "segment", "product")}
+        body = given(
+            **{name: self.leads.code(row, cell) for name, cell in cells.items() if name != "company"},
+            company=self.leads.text(row, fields.company),
+            owner_id=self._rep(self.leads.text(row, fields.owner)),
+            external_ref=f"{self.mapping.name}:{reference}",
+            occurred_at=moment(created_at),
+        )
+        if "product" in body:
+            self._product(body["product"])
+        columns = _columns(**cells, owner_id=fields.owner, external_ref=fields.reference)
+        columns["occurred_at"] = fields.created_at.column
+        create = Step("create", "sales", ("leads",), body, columns, gives={"lead": "id"})
+        return Record("leads", reference, row, [create, *after])
+
+    def _deal(self, reference: str, row: Row, fields: DealFields, closed_at: datetime) -> list[Step]:
+        outcome = self.deals.needed(row, fields.outcome)
+        currency = self.deals.needed(row, fields.currency)
+        lines = []
+        for line in fields.lines:
+            product = self.deals.code(row, line.product)
+            if product is None:
+                raise error(row, line.product, "is unknown, and a deal's line needs a product: give a default")
+            self._product(product)
+            quantity = self.deals.quantity(row, line.quantity)
+            unit_price = self.deals.amount(row, line.unit_price, currency)
+            lines.append({"product": product, "quantity": quantity, "unit_price": unit_price})
+        attribution = given(
+            region=self.deals.code(row, fields.region),
+            segment=self.deals.code(row, fields.segment),
+            channel=self.deals.code(row, fields.channel),
+        )
+        deal = given(
+            currency=currency,
+            lines=lines,
+            owner_id=self._rep(self.deals.text(row, fields.owner)),
+            external_ref=f"{self.mapping.name}:{reference}",
+            **attribution,
+        )
+        account = given(
+            name=self.deals.needed(row, fields.account_name)[:200],
+            external_ref=f"{self.mapping.name}:{reference}",
+            **attribution,
+        )
+        columns = _columns(
+            name=fields.account_name,
+            region=fields.region,
+            segment=fields.segment,
+            channel=fields.channel,
+            owner_id=fields.owner,
+            product=fields.lines[0].product,
+            quantity=fields.lines[0].quantity,
+            unit_price=fields.lines[0].unit_price,
+            currency=fields.currency,
+        )
+        columns["occurred_at"] = fields.closed_at.column
+        steps = [
+            Step(
+                "convert",
+                "sales",
+                ("leads", LEAD, "convert"),
+                {"account": account, "deal": deal, "occurred_at": moment(closed_at)},
+                columns,
+                gives={"deal": "deal_id"},
+                done_when="lead-already-converted",
+            )
+        ]
+        if outcome != "open":
+            body = given(outcome=outcome, reason=self.deals.code(row, fields.reason), occurred_at=moment(closed_at))
+            steps.append(
+                Step("close", "sales", ("deals", DEAL, "close"), body, columns, done_when="deal-already-closed")
+            )
+        return steps
+
+    def _rep(self, name: str | None) -> Ref | None:
+        if name is None:
+            return None
+        team, rep = Ref("sales/teams", self.mapping.team), Ref("sales/reps", name)
+        self.needed.setdefault(team, Needed(team, {"name": self.mapping.team}))
+        self.needed.setdefault(rep, Needed(rep, {"name": name[:200], "team_id": team}))
+        return rep
+
+    def _product(self, code: str) -> None:
+        ref = Ref("sales/products", code)
+        self.needed.setdefault(ref, Needed(ref, {"code": code, "name": code}, by_code=True))
+
+
+def _columns(**cells: Cell | None) -> dict[str, Any]:
+    return {name: cell.column for name, cell in cells.items() if cell is not None and cell.column is not None}

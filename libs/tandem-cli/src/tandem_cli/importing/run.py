@@ -1,0 +1,66 @@
+"""One import from beginning to end: read, plan, send, report."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from tandem_cli.api import Api
+from tandem_cli.importing import report
+from tandem_cli.importing.leads import plan_leads
+from tandem_cli.importing.mapping import LeadMapping, TicketMapping
+from tandem_cli.importing.plan import Plan
+from tandem_cli.importing.sending import Outcome, Sender
+from tandem_cli.importing.tables import RowError, Table, assign, read
+from tandem_cli.importing.tickets import plan_tickets
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to send to, and as whom."""
+
+    sales_url: str
+    service_url: str
+    token: str
+    concurrency: int = 16
+
+
+def make_plan(mapping: LeadMapping | TicketMapping, files: Sequence[Path]) -> Plan:
+    """What importing these files by this mapping will do. Raises StackProblem for files that do not fit it."""
+    columns = mapping.columns()
+    sources = {name: mapping.source(name) for name in columns}
+    found = assign(files, columns, sources)
+    tables = {name: read(paths, sources[name]) for name, paths in found.items()}
+    if isinstance(mapping, LeadMapping):
+        return plan_leads(mapping, tables["leads"], tables.get("deals", Table([], [])))
+    return plan_tickets(mapping, tables["changes"])
+
+
+async def send(plan: Plan, target: Target, console: Console) -> Outcome:
+    """Send a plan, with a progress bar."""
+    noun = plan.records[0].noun if plan.records else "records"
+    async with (
+        Api(target.sales_url, target.token, connections=target.concurrency) as sales,
+        Api(target.service_url, target.token, connections=target.concurrency) as service,
+    ):
+        with report.ProgressBar(console, len(plan.records), noun) as bar:
+            sender = Sender(
+                plan,
+                {"sales": sales, "service": service},
+                concurrency=target.concurrency,
+                progress=bar.show,
+            )
+            return await sender.run()
+
+
+def import_files(plan: Plan, target: Target, console: Console) -> list[RowError]:
+    """Send a plan and tell what came of it; every row's error, those of the plan included."""
+    began = time.monotonic()
+    outcome = asyncio.run(send(plan, target, console))
+    errors = sorted([*plan.errors, *outcome.errors], key=lambda error: (error.file, error.line))
+    noun = plan.records[0].noun if plan.records else "records"
+    report.summarize(console, noun, outcome, errors, time.monotonic() - began)
+    return errors
