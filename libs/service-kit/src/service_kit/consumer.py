@@ -47,6 +47,8 @@ class Record(msgspec.Struct, Generic[Decoded], frozen=True):
     partition: int
     offset: int
     value: Decoded
+    key: bytes | None = None
+    """Of a compacted topic's record: whom a tombstone, which has no value, is about."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -221,7 +223,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             except UndecodableEvent as error:
                 letters.append(DeadLetter(record, error.reason, error.detail))
             else:
-                records.append(Record(record.topic, record.partition, record.offset, value))
+                records.append(Record(record.topic, record.partition, record.offset, value, record.key))
         async with self._engine.begin() as connection:
             await self._advance(connection, advanced)
             if letters:
