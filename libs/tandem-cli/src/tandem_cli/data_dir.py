@@ -65,6 +65,10 @@ class DataDir:
             ) from None
         except (FileExistsError, NotADirectoryError):
             raise StackProblem(f"{self.path} is not a directory; choose another with --data-dir.") from None
+        except OSError as error:
+            raise StackProblem(
+                f"The data directory {self.path} cannot be made: {error.strerror}; choose another with --data-dir."
+            ) from None
         if not _locks(lock):
             lock.close()
             running = self.running()

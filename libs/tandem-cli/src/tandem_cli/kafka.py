@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -93,6 +94,7 @@ class EmbeddedKafka:
         self._controller_port: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._asked_to_run = False
+        self._broken_off = Event()
 
     @property
     def port(self) -> int:
@@ -118,7 +120,11 @@ class EmbeddedKafka:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Fetch the jars and format the log where needed, start the broker, wait until it answers."""
+        """Fetch the jars and format the log where needed, start the broker, wait until it answers.
+
+        A `stop` from another thread breaks it off with a StackProblem.
+        """
+        self._broken_off.clear()
         jars = class_path(self.progress)
         try:
             self._prepare(jars)
@@ -127,6 +133,8 @@ class EmbeddedKafka:
                 f"Kafka's data directory {self.data_dir} cannot be written ({error.strerror}); "
                 "choose another with --data-dir."
             ) from error
+        if self._broken_off.is_set():
+            raise StackProblem("Kafka's start was broken off.")
         self._process = self._java(jars, self.heap_mb, "kafka.Kafka", str(self._properties))
         self._await_ready()
         _make_offsets_topic(self.bootstrap_servers)
@@ -135,6 +143,7 @@ class EmbeddedKafka:
     def stop(self) -> None:
         """Close the log and end. Does nothing when it is not running."""
         self._asked_to_run = False
+        self._broken_off.set()
         if self._process is not None:
             finish(self._process, STOP_SECONDS)
 

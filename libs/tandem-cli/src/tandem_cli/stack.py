@@ -262,9 +262,10 @@ class LocalStack:
         process.start()
         code = process.wait()
         process.expected_to_run = False
-        if code != 0 and not self._stopping.is_set():
+        if code == 0:
+            self.listener.state(name, "done")
+        elif not self._stopping.is_set():
             raise self._death(name, code, list(process.last_lines))
-        self.listener.state(name, "done")
 
     def _start_process(self, process: SupervisedProcess, needs: Sequence[Future[None]]) -> None:
         for need in needs:
