@@ -1,0 +1,1 @@
+"""Service: keeps customers happy, and says so on `service.events`."""

@@ -1,0 +1,6 @@
+"""Runs the service's migrations; see service_kit.migrations."""
+
+from service_api.schema import metadata
+from service_kit.migrations import run_migrations
+
+run_migrations(metadata)

@@ -1,0 +1,181 @@
+"""Agents: the people who answer customers."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import Depends, Response
+from pydantic import ConfigDict, Field, field_validator
+from pydantic.json_schema import SkipJsonSchema
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service_api.directory import announce
+from service_api.roles import Manager
+from service_api.tables import Base, filtered
+from service_api.teams import require_team
+from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View
+from service_kit.identifiers import new_id
+from service_kit.paging import Paged, PageView
+from service_kit.problems import NotFound
+from service_kit.references import UnknownReference, require_free
+from service_kit.routing import Session, router
+from service_kit.versions import ExpectedVersion, set_etag
+
+Flag = Annotated[bool, Field(strict=True)]
+
+
+class Agent(Base):
+    """A person who works on tickets."""
+
+    __tablename__ = "agent"
+    __table_args__ = filtered("agent", ("team_id", "active"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    name: Mapped[str]
+    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
+    active: Mapped[bool]
+    external_ref: Mapped[str | None] = mapped_column(unique=True)
+
+
+class AgentToCreate(StrictModel):
+    """A new agent."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "Rūta Kazlauskienė",
+                    "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+                    "external_ref": "employee-77",
+                }
+            ]
+        }
+    )
+
+    name: Name
+    team_id: Identifier | None = None
+    active: Flag = True
+    external_ref: ExternalReference | None = None
+
+
+class AgentChange(StrictModel):
+    """What to change of an agent; what is left out stays."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Rūta Kazlauskaitė", "active": True}]})
+
+    name: Name | SkipJsonSchema[None] = None
+    team_id: Identifier | None = Field(default=None, description="Null takes the agent out of the team.")
+    active: Flag | SkipJsonSchema[None] = None
+
+    @field_validator("name", "active")
+    @classmethod
+    def _stays_or_is_given(cls, value: object) -> object:
+        if value is None:
+            raise ValueError("must not be null; leave it out to keep it")
+        return value
+
+
+class AgentView(View):
+    """An agent."""
+
+    id: UUID
+    version: int
+    name: str
+    team_id: UUID | None
+    active: bool
+    external_ref: str | None
+
+
+async def require_agent(session: AsyncSession, agent_id: UUID | None) -> Agent | None:
+    """The agent that a body names, if it names one. Raises `UnknownReference` (422)."""
+    if agent_id is None:
+        return None
+    agent = await session.get(Agent, agent_id)
+    if agent is None:
+        raise UnknownReference.at("#/agent_id", "names no agent")
+    return agent
+
+
+routes = router("/agents", "agents")
+
+
+@routes.post("", status_code=201, operation_id="create_agent", summary="Create an agent")
+async def create_agent(body: AgentToCreate, session: Session, response: Response, _: Manager) -> AgentView:
+    """Enters a person who works on tickets."""
+    await require_free(session, body.external_ref, among=Agent.external_ref, ids=Agent.id)
+    await require_team(session, body.team_id)
+    agent = Agent(
+        id=new_id(),
+        version=1,
+        name=body.name,
+        team_id=body.team_id,
+        active=body.active,
+        external_ref=body.external_ref,
+    )
+    session.add(agent)
+    await announce(session, "agent", agent)
+    response.headers["Location"] = f"/v1/agents/{agent.id}"
+    set_etag(response, agent.version)
+    return AgentView.model_validate(agent)
+
+
+@routes.get("", operation_id="list_agents", summary="List agents")
+async def list_agents(
+    session: Session,
+    page: Paged,
+    team_id: Identifier | None = None,
+    active: bool | None = None,
+    external_ref: ExternalReference | None = None,
+) -> PageView[AgentView]:
+    """Newest first."""
+    agent: Any = Agent.__table__
+    query = sa.select(agent)
+    if team_id is not None:
+        query = query.where(agent.c.team_id == team_id)
+    if active is not None:
+        query = query.where(agent.c.active == active)
+    if external_ref is not None:
+        query = query.where(agent.c.external_ref == external_ref)
+    return await page.of(session, query, agent.c.id, AgentView.model_validate)
+
+
+@routes.get("/{agent_id}", operation_id="get_agent", summary="Read an agent")
+async def get_agent(agent_id: Identifier, session: Session, response: Response) -> AgentView:
+    """One agent."""
+    agent = await session.get(Agent, agent_id)
+    if agent is None:
+        raise NotFound(f"There is no agent {agent_id}.")
+    set_etag(response, agent.version)
+    return AgentView.model_validate(agent)
+
+
+@routes.patch("/{agent_id}", operation_id="change_agent", summary="Change an agent")
+async def change_agent(
+    agent_id: Identifier,
+    body: AgentChange,
+    session: Session,
+    response: Response,
+    expected: Annotated[ExpectedVersion, Depends()],
+    _: Manager,
+) -> AgentView:
+    """Renames the agent, moves them to another team, or says whether they still work here.
+
+    What they did so far stays with the team that they were in at the time.
+    """
+    agent = await session.get(Agent, agent_id, with_for_update=True)
+    if agent is None:
+        raise NotFound(f"There is no agent {agent_id}.")
+    expected.check(agent.version)
+    await require_team(session, body.team_id)
+    given = body.model_dump(exclude_unset=True)
+    changed = {name for name, value in given.items() if getattr(agent, name) != value}
+    for name in changed:
+        setattr(agent, name, given[name])
+    if changed:
+        agent.version += 1
+    if "name" in changed:
+        await announce(session, "agent", agent)
+    set_etag(response, agent.version)
+    return AgentView.model_validate(agent)

@@ -1,0 +1,161 @@
+"""Keeps the copy of sales' customers: their attributes from `sales.events`, their names from `sales.directory`."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from event_contracts import codec
+from event_contracts.catalogue import SALES_DIRECTORY_TOPIC, SALES_TOPIC
+from event_contracts.codec import CloudEvent
+from event_contracts.directory import SalesDirectoryEntrySet
+from event_contracts.sales import Account
+from service_api.customers.model import Customer
+from service_kit.consumer import Consumer, Record
+
+ACCOUNTS = "service-customers"
+NAMES = "service-customer-names"
+"""The consumer groups, and the names under which offsets and dead letters are kept. Two, because a record without a
+value is a dead letter on the one topic and an erasure on the other."""
+
+_customer: Any = Customer.__table__
+_new = insert(_customer)
+_UNKNOWN: dict[str, Any] = {
+    "version": 1,
+    "origin": "sales",
+    "name": None,
+    "name_sequence": 0,
+    "account_sequence": 0,
+    "region": None,
+    "segment": None,
+    "external_ref": None,
+    "registered_at": None,
+}
+
+# Whatever comes twice or late is not newer, and changes nothing.
+_SET_ACCOUNT = _new.on_conflict_do_update(
+    index_elements=[_customer.c.id],
+    set_={
+        "version": _customer.c.version + 1,
+        "account_sequence": _new.excluded.account_sequence,
+        "region": _new.excluded.region,
+        "segment": _new.excluded.segment,
+        "registered_at": _new.excluded.registered_at,
+    },
+    where=(_customer.c.origin == "sales") & (_customer.c.account_sequence < _new.excluded.account_sequence),
+)
+_SET_NAME = _new.on_conflict_do_update(
+    index_elements=[_customer.c.id],
+    set_={
+        "version": _customer.c.version + 1,
+        "name_sequence": _new.excluded.name_sequence,
+        "name": _new.excluded.name,
+    },
+    where=(_customer.c.origin == "sales") & (_customer.c.name_sequence < _new.excluded.name_sequence),
+)
+_ERASE_NAME = (
+    sa.update(_customer)
+    .where(_customer.c.id == sa.bindparam("customer_id"), _customer.c.origin == "sales", _customer.c.name.is_not(None))
+    .values(name=None, version=_customer.c.version + 1)
+)
+
+
+async def copy_accounts(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> None:
+    """Takes over region and segment of the accounts in a batch; every other event is none of ours."""
+    newest: dict[UUID, tuple[int, Account]] = {}
+    for record in records:
+        account = record.value.data
+        if isinstance(account, Account) and newest.get(account.id, (0, account))[0] < record.value.sequence:
+            newest[account.id] = (record.value.sequence, account)
+    rows = [
+        _UNKNOWN
+        | {
+            "id": account.id,
+            "account_sequence": sequence,
+            "region": account.region,
+            "segment": account.segment,
+            "registered_at": account.registered_at,
+        }
+        # In the order of the key: two batches of different partitions must not wait for each other in a circle.
+        for _, (sequence, account) in sorted(newest.items())
+    ]
+    if rows:
+        await connection.execute(_SET_ACCOUNT, rows)
+
+
+async def copy_names(connection: AsyncConnection, records: Sequence[Record[CloudEvent | None]]) -> None:
+    """Takes over the accounts' names in a batch, and forgets those that were erased.
+
+    Raises ValueError for an erasure whose key is not an id.
+    """
+    newest: dict[UUID, tuple[int, str] | None] = {}
+    for record in records:
+        if record.value is None:
+            newest[UUID((record.key or b"").decode())] = None
+            continue
+        entry = record.value.data
+        if not isinstance(entry, SalesDirectoryEntrySet) or entry.kind != "account":
+            continue
+        known = newest.get(entry.id)
+        if known is None or known[0] < record.value.sequence:
+            newest[entry.id] = (record.value.sequence, entry.name)
+    set_ = [
+        _UNKNOWN | {"id": customer_id, "name_sequence": named[0], "name": named[1]}
+        for customer_id, named in sorted(newest.items(), key=_id_of)
+        if named is not None
+    ]
+    erased = [
+        {"customer_id": customer_id} for customer_id, named in sorted(newest.items(), key=_id_of) if named is None
+    ]
+    if set_:
+        await connection.execute(_SET_NAME, set_)
+    if erased:
+        await connection.execute(_ERASE_NAME, erased)
+
+
+def _id_of(item: tuple[UUID, object]) -> UUID:
+    return item[0]
+
+
+def decode_name(value: bytes | None) -> CloudEvent | None:
+    """A directory record; None is a tombstone. Raises `UndecodableEvent`."""
+    return None if value is None else codec.decode(value)
+
+
+class SalesCustomers:
+    """The two consumers, ready to run."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        bootstrap_servers: str,
+        *,
+        events_topic: str = SALES_TOPIC,
+        directory_topic: str = SALES_DIRECTORY_TOPIC,
+    ) -> None:
+        self.accounts: Consumer[CloudEvent] = Consumer(
+            name=ACCOUNTS,
+            engine=engine,
+            bootstrap_servers=bootstrap_servers,
+            topics=[events_topic],
+            decode=codec.decode,
+            handle=copy_accounts,
+        )
+        self.names: Consumer[CloudEvent | None] = Consumer(
+            name=NAMES,
+            engine=engine,
+            bootstrap_servers=bootstrap_servers,
+            topics=[directory_topic],
+            decode=decode_name,
+            handle=copy_names,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Copies until `stop` is set. Raises an exception group with `OffsetsOutOfRange`."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self.accounts.run(stop))
+            both.create_task(self.names.run(stop))

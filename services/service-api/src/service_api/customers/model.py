@@ -1,0 +1,56 @@
+"""A customer as service knows it."""
+
+from datetime import datetime
+from typing import Literal, TypedDict, get_args
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service_api.tables import Base, filtered, one_of
+
+Origin = Literal["sales", "service"]
+
+
+class CustomerFields(TypedDict):
+    """The fields of the contract's `Customer`."""
+
+    id: UUID
+    region: str | None
+    segment: str | None
+    registered_at: datetime
+
+
+class Customer(Base):
+    """A customer, whoever met them first.
+
+    Of origin `sales` it is a copy that only the consumer writes, and its id is the account's.
+    """
+
+    __tablename__ = "customer"
+    __table_args__ = (
+        one_of("origin", get_args(Origin)),
+        *filtered("customer", ("origin", "region", "segment")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    origin: Mapped[Origin] = mapped_column(sa.Text)
+    name: Mapped[str | None] = mapped_column(comment="null until the directory tells it, and after it was erased")
+    name_sequence: Mapped[int] = mapped_column(comment="of sales' newest directory entry that is in here, 0 for none")
+    account_sequence: Mapped[int] = mapped_column(comment="of sales' newest account event that is in here, 0 for none")
+    region: Mapped[str | None]
+    segment: Mapped[str | None]
+    external_ref: Mapped[str | None] = mapped_column(unique=True)
+    registered_at: Mapped[datetime | None] = mapped_column(comment="null while only the name is known")
+
+    def state_fields(self) -> CustomerFields:
+        """The state that events of a customer of our own carry."""
+        if self.registered_at is None:
+            raise ValueError(f"customer {self.id} is not one of our own")
+        return {
+            "id": self.id,
+            "region": self.region,
+            "segment": self.segment,
+            "registered_at": self.registered_at,
+        }

@@ -1,0 +1,44 @@
+"""Customers' addresses."""
+
+from typing import Annotated
+
+from fastapi import Depends, Response
+
+from service_api.customers import queries, use_cases
+from service_api.customers.model import Customer
+from service_api.customers.schemas import CustomerFilters, CustomerToRegister, CustomerView
+from service_api.roles import Worker
+from service_kit.fields import Identifier
+from service_kit.paging import Paged, PageView
+from service_kit.problems import NotFound
+from service_kit.routing import Session, router
+from service_kit.versions import set_etag
+
+routes = router("/customers", "customers")
+
+
+@routes.post("", status_code=201, operation_id="register_customer", summary="Register a customer")
+async def register_customer(body: CustomerToRegister, session: Session, response: Response, by: Worker) -> CustomerView:
+    """Enters a customer whom service met first; those of sales come by themselves."""
+    customer = await use_cases.register_customer(session, body, by)
+    response.headers["Location"] = f"/v1/customers/{customer.id}"
+    set_etag(response, customer.version)
+    return CustomerView.model_validate(customer)
+
+
+@routes.get("", operation_id="list_customers", summary="List customers")
+async def list_customers(
+    session: Session, page: Paged, filters: Annotated[CustomerFilters, Depends()]
+) -> PageView[CustomerView]:
+    """Newest first."""
+    return await queries.list_customers(session, page, filters)
+
+
+@routes.get("/{customer_id}", operation_id="get_customer", summary="Read a customer")
+async def get_customer(customer_id: Identifier, session: Session, response: Response) -> CustomerView:
+    """One customer."""
+    customer = await session.get(Customer, customer_id)
+    if customer is None:
+        raise NotFound(f"There is no customer {customer_id}.")
+    set_etag(response, customer.version)
+    return CustomerView.model_validate(customer)

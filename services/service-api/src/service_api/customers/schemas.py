@@ -1,0 +1,50 @@
+"""Customers over HTTP."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from pydantic import ConfigDict
+
+from service_api.customers.model import Origin
+from service_kit.fields import Code, ExternalReference, Moment, Name, StrictModel, View
+
+
+class CustomerToRegister(StrictModel):
+    """A customer whom service met before sales did."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"name": "UAB Vėjas", "region": "baltics", "segment": "manufacturing", "external_ref": "caller-2403"}
+            ]
+        }
+    )
+
+    name: Name
+    region: Code | None = None
+    segment: Code | None = None
+    external_ref: ExternalReference | None = None
+    occurred_at: Moment | None = None
+
+
+class CustomerView(View):
+    """A customer; the name of one of sales' may be unknown yet, or erased."""
+
+    id: UUID
+    version: int
+    origin: Origin
+    name: str | None
+    region: str | None
+    segment: str | None
+    external_ref: str | None
+    registered_at: Moment | None
+
+
+@dataclass(frozen=True)
+class CustomerFilters:
+    """What a list of customers can be narrowed to; the query's parameters."""
+
+    origin: Origin | None = None
+    region: Code | None = None
+    segment: Code | None = None
+    external_ref: ExternalReference | None = None

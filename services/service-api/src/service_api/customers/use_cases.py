@@ -1,0 +1,46 @@
+"""What can be done with customers: one function a use case, each within its route's transaction."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from event_contracts.service import CustomerRegistered
+from service_api.customers.model import Customer
+from service_api.customers.schemas import CustomerToRegister
+from service_api.directory import announce
+from service_kit import outbox
+from service_kit.auth import Principal
+from service_kit.identifiers import new_id
+from service_kit.occurrence import happened_at
+from service_kit.references import UnknownReference, require_free
+
+
+async def register_customer(session: AsyncSession, body: CustomerToRegister, by: Principal) -> Customer:
+    """Enters a customer of our own, and its name in the directory. Raises `ExternalRefTaken` (409)."""
+    at = happened_at(body.occurred_at, by)
+    await require_free(session, body.external_ref, among=Customer.external_ref, ids=Customer.id)
+    customer = Customer(
+        id=new_id(),
+        version=1,
+        origin="service",
+        name=body.name,
+        name_sequence=0,
+        account_sequence=0,
+        region=body.region,
+        segment=body.segment,
+        external_ref=body.external_ref,
+        registered_at=at,
+    )
+    session.add(customer)
+    event = CustomerRegistered(**customer.state_fields())
+    await outbox.write(session, event, sequence=customer.version, time=at, partition_key=customer.id)
+    await announce(session, "customer", customer)
+    return customer
+
+
+async def require_customer(session: AsyncSession, customer_id: UUID) -> Customer:
+    """The customer that a body names. Raises `UnknownReference` (422)."""
+    customer = await session.get(Customer, customer_id)
+    if customer is None:
+        raise UnknownReference.at("#/customer_id", "names no customer that service knows yet")
+    return customer

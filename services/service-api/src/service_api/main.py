@@ -1,0 +1,54 @@
+"""The console scripts: service-api, service-relay, service-consumer and service-migrate."""
+
+import asyncio
+
+import service_api
+from service_api.app import create
+from service_api.customers.from_sales import SalesCustomers
+from service_api.settings import ApiSettings, ConsumerSettings, RelaySettings
+from service_kit import logs, migrations, runner
+from service_kit.database import create_engine
+from service_kit.health import database_check
+from service_kit.relay import Relay
+
+
+def migrate() -> None:
+    """Brings the database to the newest version."""
+    settings = RelaySettings()
+    logs.configure("service-migrate", settings.log_level, settings.log_format)
+    asyncio.run(migrations.migrate(service_api, settings.database_url))
+
+
+def api() -> None:
+    """Serves customers, tickets and surveys until SIGTERM."""
+    settings = ApiSettings()
+    runner.serve("service-api", settings, create(settings))
+
+
+def relay() -> None:
+    """Publishes the outbox until SIGTERM."""
+    settings = RelaySettings()
+    engine = create_engine(settings, application="service-relay")
+    sender = Relay(engine=engine, bootstrap_servers=settings.kafka_bootstrap_servers)
+    runner.work(
+        "service-relay",
+        settings,
+        sender.run,
+        live={"relay": sender.heartbeat.check},
+        ready={"database": database_check(engine)},
+    )
+
+
+def consumer() -> None:
+    """Copies sales' customers until SIGTERM."""
+    settings = ConsumerSettings()
+    # What a crash of the database loses is read again from Kafka: offsets and copies are one transaction.
+    engine = create_engine(settings, application="service-consumer", synchronous_commit=False)
+    customers = SalesCustomers(engine, settings.kafka_bootstrap_servers)
+    runner.work(
+        "service-consumer",
+        settings,
+        customers.run,
+        live={"accounts": customers.accounts.heartbeat.check, "names": customers.names.heartbeat.check},
+        ready={"database": database_check(engine)},
+    )

@@ -1,0 +1,27 @@
+"""What the service processes read from their environment."""
+
+from pydantic import Field, SecretStr
+
+from service_kit.settings import ServiceSettings
+
+
+class ApiSettings(ServiceSettings):
+    """Adds `SURVEY_LINK_SECRET`, which signs the links that customers answer surveys by.
+
+    Whoever has it can answer any survey; changing it makes all links that are out invalid.
+    """
+
+    http_port: int = 8002
+    survey_link_secret: SecretStr = Field(min_length=16)
+
+
+class RelaySettings(ServiceSettings):
+    """The relay serves health and metrics only, on a port of its own."""
+
+    http_port: int = 8012
+
+
+class ConsumerSettings(ServiceSettings):
+    """The consumer serves health and metrics only, on a port of its own."""
+
+    http_port: int = 8022

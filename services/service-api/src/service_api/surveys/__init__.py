@@ -1,0 +1,1 @@
+"""Surveys: what customers think of how a ticket was handled."""

@@ -1,0 +1,48 @@
+"""The signed link by which a customer answers a survey without an account."""
+
+import base64
+import hashlib
+import hmac
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import Depends, Request
+
+_SIGNATURE_BYTES: Final = 16
+_BYTES: Final = 16 + _SIGNATURE_BYTES
+
+
+class SurveyLinks:
+    """Makes and reads tokens: the survey's id and an HMAC-SHA256 over it, cut to 128 bits, in base64url."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret.encode()
+
+    def path_of(self, survey_id: UUID) -> str:
+        """Where the survey's customer sends the answer."""
+        token = base64.urlsafe_b64encode(survey_id.bytes + self._sign(survey_id)).rstrip(b"=").decode()
+        return f"/v1/survey-answers/{token}"
+
+    def read(self, token: str) -> UUID | None:
+        """The survey that a token is for; None for one that we did not make."""
+        try:
+            raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        except ValueError:
+            return None
+        if len(raw) != _BYTES:
+            return None
+        survey_id = UUID(bytes=raw[:16])
+        return survey_id if hmac.compare_digest(raw[16:], self._sign(survey_id)) else None
+
+    def _sign(self, survey_id: UUID) -> bytes:
+        # The purpose is signed too: the secret may come to sign other things about the same id.
+        return hmac.digest(self._secret, b"survey-answer:" + survey_id.bytes, hashlib.sha256)[:_SIGNATURE_BYTES]
+
+
+def links_of(request: Request) -> SurveyLinks:
+    """The application's, as wired in `app.py`."""
+    links: SurveyLinks = request.app.state.survey_links
+    return links
+
+
+Links = Annotated[SurveyLinks, Depends(links_of)]

@@ -1,0 +1,158 @@
+"""A survey and the rules of its answer."""
+
+from datetime import datetime
+from typing import TypedDict, get_args
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from event_contracts.service import Priority, SurveyKind, TicketChannel, TicketKind
+from service_api.tables import Base, filtered, one_of
+from service_api.tickets.model import Ticket
+from service_kit.identifiers import new_id
+from service_kit.problems import Conflict
+
+
+class SurveyAnswerUnchanged(Conflict):
+    """The same score again changes nothing."""
+
+    slug, title = "survey-answer-unchanged", "This is the answer already"
+
+
+class SurveyAnsweredLater(Conflict):
+    """An answer cannot come before its question, nor a revision before the answer."""
+
+    slug, title = "survey-answered-later", "The survey was sent or answered after that time"
+
+
+class SurveyBeforeTicket(Conflict):
+    """A survey about a ticket cannot be older than the ticket."""
+
+    slug, title = "survey-before-ticket", "The ticket was opened after that time"
+
+
+class SurveyFields(TypedDict):
+    """The fields of the contract's `Survey`."""
+
+    id: UUID
+    kind: SurveyKind
+    ticket_id: UUID
+    customer_id: UUID
+    agent_id: UUID | None
+    team_id: UUID | None
+    ticket_kind: TicketKind
+    channel: TicketChannel
+    priority: Priority
+    region: str | None
+    segment: str | None
+    product: str | None
+    sent_at: datetime
+    answered_at: datetime | None
+    score: int | None
+
+
+class Survey(Base):
+    """A question put to a customer about a ticket, with the attribution that the ticket had when it was sent."""
+
+    __tablename__ = "survey"
+    __table_args__ = (
+        one_of("kind", get_args(SurveyKind)),
+        sa.CheckConstraint("score BETWEEN 1 AND 5", name="score"),
+        sa.CheckConstraint("(answered_at IS NULL) = (score IS NULL)", name="answer"),
+        sa.Index("survey_open_idx", "ticket_id", "kind", unique=True, postgresql_where=sa.text("answered_at IS NULL")),
+        *filtered("survey", ("ticket_id", "customer_id", "agent_id", "team_id", "score")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    kind: Mapped[SurveyKind] = mapped_column(sa.Text)
+    ticket_id: Mapped[UUID] = mapped_column(sa.ForeignKey("ticket.id"))
+    customer_id: Mapped[UUID] = mapped_column(sa.ForeignKey("customer.id"))
+    agent_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("agent.id"))
+    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
+    ticket_kind: Mapped[TicketKind] = mapped_column(sa.Text)
+    channel: Mapped[TicketChannel] = mapped_column(sa.Text)
+    priority: Mapped[Priority] = mapped_column(sa.Text)
+    region: Mapped[str | None]
+    segment: Mapped[str | None]
+    product: Mapped[str | None]
+    external_ref: Mapped[str | None] = mapped_column(unique=True)
+    sent_at: Mapped[datetime]
+    answered_at: Mapped[datetime | None]
+    revised_at: Mapped[datetime | None]
+    score: Mapped[int | None] = mapped_column(sa.SmallInteger)
+    comment: Mapped[str | None] = mapped_column(comment="free text: never in an event")
+
+    @classmethod
+    def send(cls, *, kind: SurveyKind, ticket: Ticket, at: datetime, external_ref: str | None) -> "Survey":
+        """A new survey, at version 1."""
+        if at < ticket.opened_at:
+            raise SurveyBeforeTicket("Give a time after the ticket's.", opened_at=ticket.opened_at.isoformat())
+        return cls(
+            id=new_id(),
+            version=1,
+            kind=kind,
+            ticket_id=ticket.id,
+            customer_id=ticket.customer_id,
+            agent_id=ticket.agent_id,
+            team_id=ticket.team_id,
+            ticket_kind=ticket.kind,
+            channel=ticket.channel,
+            priority=ticket.priority,
+            region=ticket.region,
+            segment=ticket.segment,
+            product=ticket.product,
+            external_ref=external_ref,
+            sent_at=at,
+            answered_at=None,
+            revised_at=None,
+            score=None,
+            comment=None,
+        )
+
+    @property
+    def changed_at(self) -> datetime:
+        """The earliest time at which its next answer can come."""
+        return self.revised_at or self.answered_at or self.sent_at
+
+    def answer(self, *, score: int, comment: str | None, at: datetime) -> int | None:
+        """Takes the customer's answer and returns the score before, null for the first.
+
+        A later answer revises the earlier one, which keeps its day.
+        """
+        if score == self.score:
+            raise SurveyAnswerUnchanged("Send another score to revise it.")
+        if at < self.changed_at:
+            raise SurveyAnsweredLater(
+                "Give a time that is not before its last change.", changed_at=self.changed_at.isoformat()
+            )
+        previous_score = self.score
+        self.version += 1
+        self.score = score
+        self.comment = comment
+        if self.answered_at is None:
+            self.answered_at = at
+        else:
+            self.revised_at = at
+        return previous_score
+
+    def state_fields(self) -> SurveyFields:
+        """The state that all of its events carry."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "ticket_id": self.ticket_id,
+            "customer_id": self.customer_id,
+            "agent_id": self.agent_id,
+            "team_id": self.team_id,
+            "ticket_kind": self.ticket_kind,
+            "channel": self.channel,
+            "priority": self.priority,
+            "region": self.region,
+            "segment": self.segment,
+            "product": self.product,
+            "sent_at": self.sent_at,
+            "answered_at": self.answered_at,
+            "score": self.score,
+        }

@@ -1,0 +1,89 @@
+"""Surveys over HTTP."""
+
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query
+from pydantic import ConfigDict
+
+from event_contracts.service import Priority, SurveyKind, TicketChannel, TicketKind
+from service_kit.fields import ExternalReference, Identifier, Moment, Score, StrictModel, Text, View
+
+
+class SurveyToSend(StrictModel):
+    """Which survey to send about which ticket."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"ticket_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13", "kind": "csat"}]}
+    )
+
+    ticket_id: Identifier
+    kind: SurveyKind
+    external_ref: ExternalReference | None = None
+    occurred_at: Moment | None = None
+
+
+class CustomerAnswer(StrictModel):
+    """What the customer says: 1 is the worst, 5 the best."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"score": 5, "comment": "Quick and friendly."}]})
+
+    score: Score
+    comment: Text | None = None
+
+
+class SurveyAnswer(CustomerAnswer):
+    """An answer that staff or an import enters for the customer."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"score": 4, "comment": "Said so on the phone."}]})
+
+    occurred_at: Moment | None = None
+
+
+class SurveyView(View):
+    """A survey; `answer_path` is the link for its customer, null to a role that may not enter answers itself."""
+
+    id: UUID
+    version: int
+    kind: SurveyKind
+    ticket_id: UUID
+    customer_id: UUID
+    agent_id: UUID | None
+    team_id: UUID | None
+    ticket_kind: TicketKind
+    channel: TicketChannel
+    priority: Priority
+    region: str | None
+    segment: str | None
+    product: str | None
+    external_ref: str | None
+    sent_at: Moment
+    answered_at: Moment | None
+    revised_at: Moment | None
+    score: int | None
+    comment: str | None
+    answer_path: str | None
+
+
+class CustomerAnswerView(View):
+    """What the customer is shown of the survey."""
+
+    id: UUID
+    version: int
+    kind: SurveyKind
+    answered_at: Moment | None
+    score: int | None
+    comment: str | None
+
+
+@dataclass(frozen=True)
+class SurveyFilters:
+    """What a list of surveys can be narrowed to; the query's parameters."""
+
+    ticket_id: Identifier | None = None
+    customer_id: Identifier | None = None
+    agent_id: Identifier | None = None
+    team_id: Identifier | None = None
+    score: Annotated[int | None, Query(ge=1, le=5)] = None
+    external_ref: ExternalReference | None = None

@@ -1,0 +1,1 @@
+"""Tickets: customers' questions, requests and problems, and the contacts about them."""

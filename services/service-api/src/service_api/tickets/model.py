@@ -1,0 +1,332 @@
+"""A ticket and the rules of its life; the contacts about it."""
+
+from datetime import datetime
+from typing import TypedDict, get_args
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from event_contracts.service import (
+    Direction,
+    Priority,
+    TicketChannel,
+    TicketKind,
+    TicketStatus,
+    Visibility,
+)
+from event_contracts.service import Interaction as ContractInteraction
+from service_api.tables import Base, filtered, one_of
+from service_kit.identifiers import new_id
+from service_kit.problems import Conflict
+
+LIVE_CHANNELS = frozenset({"phone", "chat", "in_person"})
+"""Where a person who takes the customer's contact replies in the same moment."""
+
+
+class TicketAlreadyResolved(Conflict):
+    """It is resolved and waits to be closed or reopened."""
+
+    slug, title = "ticket-already-resolved", "The ticket is resolved already"
+
+
+class TicketAlreadyClosed(Conflict):
+    """It was put away; only reopening brings it back."""
+
+    slug, title = "ticket-already-closed", "The ticket is closed already"
+
+
+class TicketStillOpen(Conflict):
+    """What was asked for comes after a resolution."""
+
+    slug, title = "ticket-still-open", "The ticket is not resolved yet"
+
+
+class TicketAlreadyAssigned(Conflict):
+    """The agent and the team are the ones it has."""
+
+    slug, title = "ticket-already-assigned", "The ticket is with them already"
+
+
+class TicketChangedLater(Conflict):
+    """An action cannot have happened before the change that it follows; `changed_at` says when that was."""
+
+    slug, title = "ticket-changed-later", "The ticket was changed after that time"
+
+
+class InteractionBeforeTicket(Conflict):
+    """A contact about a ticket cannot be older than the ticket."""
+
+    slug, title = "interaction-before-ticket", "The ticket was opened after that time"
+
+
+class TicketFields(TypedDict):
+    """The fields of the contract's `Ticket`."""
+
+    id: UUID
+    customer_id: UUID
+    kind: TicketKind
+    channel: TicketChannel
+    priority: Priority
+    status: TicketStatus
+    region: str | None
+    segment: str | None
+    product: str | None
+    agent_id: UUID | None
+    team_id: UUID | None
+    opened_at: datetime
+    assigned_at: datetime | None
+    first_responded_at: datetime | None
+    resolved_at: datetime | None
+    resolution: str | None
+    closed_at: datetime | None
+    reopened_at: datetime | None
+    reopen_count: int
+    interaction_count: int
+    inbound_count: int
+
+
+class Ticket(Base):
+    """A customer's question, request or problem. Region and segment are the customer's when it was opened."""
+
+    __tablename__ = "ticket"
+    __table_args__ = (
+        one_of("kind", get_args(TicketKind)),
+        one_of("channel", get_args(TicketChannel)),
+        one_of("priority", get_args(Priority)),
+        one_of("status", get_args(TicketStatus)),
+        sa.CheckConstraint("(status = 'open') = (resolved_at IS NULL)", name="resolution"),
+        sa.CheckConstraint("(status = 'closed') = (closed_at IS NOT NULL)", name="closing"),
+        *filtered(
+            "ticket",
+            (
+                "customer_id",
+                "kind",
+                "channel",
+                "priority",
+                "status",
+                "region",
+                "segment",
+                "product",
+                "agent_id",
+                "team_id",
+            ),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    customer_id: Mapped[UUID] = mapped_column(sa.ForeignKey("customer.id"))
+    kind: Mapped[TicketKind] = mapped_column(sa.Text)
+    channel: Mapped[TicketChannel] = mapped_column(sa.Text)
+    priority: Mapped[Priority] = mapped_column(sa.Text)
+    status: Mapped[TicketStatus] = mapped_column(sa.Text)
+    region: Mapped[str | None]
+    segment: Mapped[str | None]
+    product: Mapped[str | None]
+    subject: Mapped[str | None] = mapped_column(comment="free text: never in an event")
+    description: Mapped[str | None] = mapped_column(comment="free text: never in an event")
+    agent_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("agent.id"))
+    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
+    external_ref: Mapped[str | None] = mapped_column(unique=True)
+    opened_at: Mapped[datetime]
+    assigned_at: Mapped[datetime | None]
+    first_responded_at: Mapped[datetime | None]
+    resolved_at: Mapped[datetime | None]
+    resolution: Mapped[str | None]
+    closed_at: Mapped[datetime | None]
+    reopened_at: Mapped[datetime | None]
+    reopen_count: Mapped[int]
+    interaction_count: Mapped[int]
+    inbound_count: Mapped[int]
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        customer_id: UUID,
+        kind: TicketKind,
+        channel: TicketChannel,
+        priority: Priority,
+        at: datetime,
+        region: str | None = None,
+        segment: str | None = None,
+        product: str | None = None,
+        subject: str | None = None,
+        description: str | None = None,
+        agent_id: UUID | None = None,
+        team_id: UUID | None = None,
+        external_ref: str | None = None,
+    ) -> "Ticket":
+        """A new ticket, at version 1; one that names an agent or a team is assigned from the start."""
+        return cls(
+            id=new_id(),
+            version=1,
+            customer_id=customer_id,
+            kind=kind,
+            channel=channel,
+            priority=priority,
+            status="open",
+            region=region,
+            segment=segment,
+            product=product,
+            subject=subject,
+            description=description,
+            agent_id=agent_id,
+            team_id=team_id,
+            external_ref=external_ref,
+            opened_at=at,
+            assigned_at=None if agent_id is None and team_id is None else at,
+            first_responded_at=None,
+            resolved_at=None,
+            resolution=None,
+            closed_at=None,
+            reopened_at=None,
+            reopen_count=0,
+            interaction_count=0,
+            inbound_count=0,
+        )
+
+    @property
+    def changed_at(self) -> datetime:
+        """The earliest time at which its next change can happen: that of the last one. Contacts do not count."""
+        times = (self.opened_at, self.assigned_at, self.resolved_at, self.reopened_at, self.closed_at)
+        return max(time for time in times if time is not None)
+
+    def assign(self, *, agent_id: UUID | None, team_id: UUID | None, at: datetime) -> None:
+        """Gives it to an agent, or to a team of which nobody has taken it yet."""
+        if self.status == "closed":
+            raise TicketAlreadyClosed("Reopen it before it is given to somebody.")
+        if (agent_id, team_id) == (self.agent_id, self.team_id):
+            raise TicketAlreadyAssigned("Name another agent or another team.")
+        self._change(at)
+        self.agent_id = agent_id
+        self.team_id = team_id
+        self.assigned_at = at
+
+    def log_interaction(self, interaction: ContractInteraction) -> None:
+        """Counts a contact; any ticket takes one, also a closed one. See `respond` for what may follow."""
+        if interaction.occurred_at < self.opened_at:
+            raise InteractionBeforeTicket(
+                "A contact that came before belongs to another ticket.", opened_at=self.opened_at.isoformat()
+            )
+        self.version += 1
+        self.interaction_count += 1
+        if interaction.direction == "inbound" and interaction.visibility == "public":
+            self.inbound_count += 1
+
+    def is_first_responded_by(self, interaction: ContractInteraction) -> bool:
+        """True when a contact is a person's public reply to the customer, and earlier than any that is known."""
+        return is_reply(interaction) and (
+            self.first_responded_at is None or interaction.occurred_at < self.first_responded_at
+        )
+
+    def respond(self, at: datetime) -> None:
+        """Notes a person's first public reply; an earlier one that is logged later takes its place."""
+        self.version += 1
+        self.first_responded_at = at
+
+    def resolve(self, *, resolution: str | None, at: datetime) -> None:
+        """Says that it is solved."""
+        if self.status == "resolved":
+            raise TicketAlreadyResolved("Reopen it first if the solution did not hold.")
+        if self.status == "closed":
+            raise TicketAlreadyClosed("Reopen it first if the solution did not hold.")
+        self._change(at)
+        self.status = "resolved"
+        self.resolved_at = at
+        self.resolution = resolution
+
+    def reopen(self, *, at: datetime) -> datetime:
+        """Takes the resolution back, also of a closed ticket, and returns when that was. The first response stays."""
+        if self.resolved_at is None:
+            raise TicketStillOpen("There is no resolution to take back.")
+        self._change(at)
+        previous_resolved_at = self.resolved_at
+        self.status = "open"
+        self.resolved_at = None
+        self.resolution = None
+        self.closed_at = None
+        self.reopened_at = at
+        self.reopen_count += 1
+        return previous_resolved_at
+
+    def close(self, *, at: datetime) -> None:
+        """Puts a resolved ticket away."""
+        if self.status == "open":
+            raise TicketStillOpen("Resolve it before it is closed.")
+        if self.status == "closed":
+            raise TicketAlreadyClosed("It needs no closing.")
+        self._change(at)
+        self.status = "closed"
+        self.closed_at = at
+
+    def _change(self, at: datetime) -> None:
+        if at < self.changed_at:
+            raise TicketChangedLater(
+                "Give a time that is not before its last change.", changed_at=self.changed_at.isoformat()
+            )
+        self.version += 1
+
+    def state_fields(self) -> TicketFields:
+        """The state that all of its events carry."""
+        return {
+            "id": self.id,
+            "customer_id": self.customer_id,
+            "kind": self.kind,
+            "channel": self.channel,
+            "priority": self.priority,
+            "status": self.status,
+            "region": self.region,
+            "segment": self.segment,
+            "product": self.product,
+            "agent_id": self.agent_id,
+            "team_id": self.team_id,
+            "opened_at": self.opened_at,
+            "assigned_at": self.assigned_at,
+            "first_responded_at": self.first_responded_at,
+            "resolved_at": self.resolved_at,
+            "resolution": self.resolution,
+            "closed_at": self.closed_at,
+            "reopened_at": self.reopened_at,
+            "reopen_count": self.reopen_count,
+            "interaction_count": self.interaction_count,
+            "inbound_count": self.inbound_count,
+        }
+
+
+def is_reply(interaction: ContractInteraction) -> bool:
+    """True when a person answered the customer: by writing or calling, or by taking a live contact of theirs."""
+    return (
+        interaction.agent_id is not None
+        and interaction.visibility == "public"
+        and (interaction.direction == "outbound" or interaction.channel in LIVE_CHANNELS)
+    )
+
+
+class Interaction(Base):
+    """One contact about a ticket, with the attribution that it had when it took place. Never changed."""
+
+    __tablename__ = "interaction"
+    __table_args__ = (
+        one_of("direction", get_args(Direction)),
+        one_of("visibility", get_args(Visibility)),
+        one_of("channel", get_args(TicketChannel)),
+        *filtered("interaction", ("ticket_id",)),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(comment="always 1")
+    ticket_id: Mapped[UUID] = mapped_column(sa.ForeignKey("ticket.id"))
+    ticket_version: Mapped[int] = mapped_column(comment="of the ticket once it was logged")
+    agent_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("agent.id"))
+    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
+    direction: Mapped[Direction] = mapped_column(sa.Text)
+    visibility: Mapped[Visibility] = mapped_column(sa.Text)
+    channel: Mapped[TicketChannel] = mapped_column(sa.Text)
+    talk_seconds: Mapped[int]
+    hold_seconds: Mapped[int]
+    wrap_up_seconds: Mapped[int]
+    note: Mapped[str | None] = mapped_column(comment="free text: never in an event")
+    external_ref: Mapped[str | None] = mapped_column(unique=True)
+    occurred_at: Mapped[datetime]

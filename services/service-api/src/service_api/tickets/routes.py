@@ -1,0 +1,149 @@
+"""Tickets' addresses; actions are sub-resources."""
+
+from typing import Annotated
+
+from fastapi import Depends, Response
+
+from service_api.roles import Worker
+from service_api.tickets import queries, use_cases
+from service_api.tickets.model import Interaction, Ticket
+from service_api.tickets.schemas import (
+    InteractionToLog,
+    InteractionView,
+    TicketAssignment,
+    TicketFilters,
+    TicketResolution,
+    TicketStep,
+    TicketToOpen,
+    TicketView,
+)
+from service_kit.fields import ExternalReference, Identifier
+from service_kit.paging import Paged, PageView
+from service_kit.problems import NotFound
+from service_kit.routing import Session, router
+from service_kit.versions import ExpectedVersion, set_etag
+
+Expected = Annotated[ExpectedVersion, Depends()]
+
+routes = router("/tickets", "tickets")
+
+
+def _shown(ticket: Ticket, response: Response) -> TicketView:
+    set_etag(response, ticket.version)
+    return TicketView.model_validate(ticket)
+
+
+@routes.post("", status_code=201, operation_id="open_ticket", summary="Open a ticket")
+async def open_ticket(body: TicketToOpen, session: Session, response: Response, by: Worker) -> TicketView:
+    """Takes in a customer's question, request or problem."""
+    ticket = await use_cases.open_ticket(session, body, by)
+    response.headers["Location"] = f"/v1/tickets/{ticket.id}"
+    return _shown(ticket, response)
+
+
+@routes.get("", operation_id="list_tickets", summary="List tickets")
+async def list_tickets(
+    session: Session, page: Paged, filters: Annotated[TicketFilters, Depends()]
+) -> PageView[TicketView]:
+    """Newest first."""
+    return await queries.list_tickets(session, page, filters)
+
+
+@routes.get("/{ticket_id}", operation_id="get_ticket", summary="Read a ticket")
+async def get_ticket(ticket_id: Identifier, session: Session, response: Response) -> TicketView:
+    """One ticket."""
+    ticket = await session.get(Ticket, ticket_id)
+    if ticket is None:
+        raise NotFound(f"There is no ticket {ticket_id}.")
+    return _shown(ticket, response)
+
+
+@routes.post("/{ticket_id}/assign", operation_id="assign_ticket", summary="Assign a ticket")
+async def assign_ticket(
+    ticket_id: Identifier,
+    body: TicketAssignment,
+    session: Session,
+    response: Response,
+    by: Worker,
+    expected: Expected,
+) -> TicketView:
+    """Gives it to an agent, or to a team of which nobody has taken it yet."""
+    return _shown(await use_cases.assign_ticket(session, ticket_id, body, by, expected), response)
+
+
+@routes.post(
+    "/{ticket_id}/interactions",
+    status_code=201,
+    operation_id="log_interaction",
+    summary="Log a contact about a ticket",
+)
+async def log_interaction(
+    ticket_id: Identifier,
+    body: InteractionToLog,
+    session: Session,
+    response: Response,
+    by: Worker,
+    expected: Expected,
+) -> InteractionView:
+    """Enters a call, a message or a meeting, with the time that it took. If-Match is about the ticket.
+
+    The first public reply by a person is the ticket's first response: a message or call to the customer, or a
+    customer's live contact (phone, chat, in person) that an agent takes.
+    """
+    interaction = await use_cases.log_interaction(session, ticket_id, body, by, expected)
+    response.headers["Location"] = f"/v1/tickets/{ticket_id}/interactions/{interaction.id}"
+    set_etag(response, interaction.version)
+    return InteractionView.model_validate(interaction)
+
+
+@routes.get("/{ticket_id}/interactions", operation_id="list_interactions", summary="List the contacts about a ticket")
+async def list_interactions(
+    ticket_id: Identifier, session: Session, page: Paged, external_ref: ExternalReference | None = None
+) -> PageView[InteractionView]:
+    """The last one logged first."""
+    return await queries.list_interactions(session, page, ticket_id, external_ref)
+
+
+@routes.get(
+    "/{ticket_id}/interactions/{interaction_id}",
+    operation_id="get_interaction",
+    summary="Read a contact about a ticket",
+)
+async def get_interaction(
+    ticket_id: Identifier, interaction_id: Identifier, session: Session, response: Response
+) -> InteractionView:
+    """One contact."""
+    interaction = await session.get(Interaction, interaction_id)
+    if interaction is None or interaction.ticket_id != ticket_id:
+        raise NotFound(f"There is no interaction {interaction_id} of ticket {ticket_id}.")
+    set_etag(response, interaction.version)
+    return InteractionView.model_validate(interaction)
+
+
+@routes.post("/{ticket_id}/resolve", operation_id="resolve_ticket", summary="Resolve a ticket")
+async def resolve_ticket(
+    ticket_id: Identifier,
+    body: TicketResolution,
+    session: Session,
+    response: Response,
+    by: Worker,
+    expected: Expected,
+) -> TicketView:
+    """Says that it is solved, and how."""
+    return _shown(await use_cases.resolve_ticket(session, ticket_id, body, by, expected), response)
+
+
+@routes.post("/{ticket_id}/reopen", operation_id="reopen_ticket", summary="Reopen a ticket")
+async def reopen_ticket(
+    ticket_id: Identifier, body: TicketStep, session: Session, response: Response, by: Worker, expected: Expected
+) -> TicketView:
+    """Takes the resolution back, also of a closed ticket; the first response stays."""
+    return _shown(await use_cases.reopen_ticket(session, ticket_id, body, by, expected), response)
+
+
+@routes.post("/{ticket_id}/close", operation_id="close_ticket", summary="Close a ticket")
+async def close_ticket(
+    ticket_id: Identifier, body: TicketStep, session: Session, response: Response, by: Worker, expected: Expected
+) -> TicketView:
+    """Puts a resolved ticket away."""
+    return _shown(await use_cases.close_ticket(session, ticket_id, body, by, expected), response)

@@ -1,0 +1,177 @@
+"""Tickets and the contacts about them, over HTTP."""
+
+from dataclasses import dataclass
+from typing import Self
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, model_validator
+
+from event_contracts.service import Direction, Priority, TicketChannel, TicketKind, TicketStatus, Visibility
+from service_kit.fields import Code, ExternalReference, Identifier, Moment, Name, Seconds, StrictModel, Text, View
+
+_OCCURRED = "2026-03-31T21:00:00Z"
+_AGENT = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
+
+
+class TicketToOpen(StrictModel):
+    """A customer's question, request or problem."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
+                    "kind": "problem",
+                    "channel": "phone",
+                    "priority": "high",
+                    "product": "heat-pump-9",
+                    "subject": "No hot water since the morning",
+                    "description": "The display shows E4.\nRestarting does not help.",
+                    "external_ref": "INC0000045",
+                }
+            ]
+        }
+    )
+
+    customer_id: Identifier
+    kind: TicketKind
+    channel: TicketChannel
+    priority: Priority = "normal"
+    product: Code | None = None
+    subject: Name | None = None
+    description: Text | None = None
+    agent_id: Identifier | None = None
+    team_id: Identifier | None = Field(default=None, description="The agent's team when left out.")
+    external_ref: ExternalReference | None = None
+    occurred_at: Moment | None = None
+
+
+class TicketAssignment(StrictModel):
+    """Who is to work on it: an agent, a team, or both. A team alone takes it from the agent who had it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"agent_id": _AGENT}]})
+
+    agent_id: Identifier | None = None
+    team_id: Identifier | None = Field(default=None, description="The agent's team when left out.")
+    occurred_at: Moment | None = None
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        if self.agent_id is None and self.team_id is None:
+            raise ValueError("name an agent, a team, or both")
+        return self
+
+
+class TicketResolution(StrictModel):
+    """How it was solved."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"resolution": "replaced-part"}]})
+
+    resolution: Code | None = None
+    occurred_at: Moment | None = None
+
+
+class TicketStep(StrictModel):
+    """A step that needs no further words."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"occurred_at": _OCCURRED}]})
+
+    occurred_at: Moment | None = None
+
+
+class InteractionToLog(StrictModel):
+    """One contact about a ticket."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "direction": "outbound",
+                    "channel": "phone",
+                    "agent_id": _AGENT,
+                    "talk_seconds": 340,
+                    "hold_seconds": 45,
+                    "wrap_up_seconds": 120,
+                    "note": "Called back; a technician comes on Thursday.",
+                }
+            ]
+        }
+    )
+
+    direction: Direction
+    visibility: Visibility = "public"
+    channel: TicketChannel | None = Field(default=None, description="The ticket's when left out.")
+    agent_id: Identifier | None = Field(default=None, description="Null for an automatic message.")
+    talk_seconds: Seconds = 0
+    hold_seconds: Seconds = 0
+    wrap_up_seconds: Seconds = 0
+    note: Text | None = None
+    external_ref: ExternalReference | None = None
+    occurred_at: Moment | None = None
+
+
+class TicketView(View):
+    """A ticket."""
+
+    id: UUID
+    version: int
+    customer_id: UUID
+    kind: TicketKind
+    channel: TicketChannel
+    priority: Priority
+    status: TicketStatus
+    region: str | None
+    segment: str | None
+    product: str | None
+    subject: str | None
+    description: str | None
+    agent_id: UUID | None
+    team_id: UUID | None
+    external_ref: str | None
+    opened_at: Moment
+    assigned_at: Moment | None
+    first_responded_at: Moment | None
+    resolved_at: Moment | None
+    resolution: str | None
+    closed_at: Moment | None
+    reopened_at: Moment | None
+    reopen_count: int
+    interaction_count: int
+    inbound_count: int
+
+
+class InteractionView(View):
+    """A contact. It never changes; `ticket_version` is what the ticket's next If-Match can be based on."""
+
+    id: UUID
+    version: int
+    ticket_id: UUID
+    ticket_version: int
+    agent_id: UUID | None
+    team_id: UUID | None
+    direction: Direction
+    visibility: Visibility
+    channel: TicketChannel
+    talk_seconds: int
+    hold_seconds: int
+    wrap_up_seconds: int
+    note: str | None
+    external_ref: str | None
+    occurred_at: Moment
+
+
+@dataclass(frozen=True)
+class TicketFilters:
+    """What a list of tickets can be narrowed to; the query's parameters."""
+
+    customer_id: Identifier | None = None
+    kind: TicketKind | None = None
+    channel: TicketChannel | None = None
+    priority: Priority | None = None
+    status: TicketStatus | None = None
+    region: Code | None = None
+    segment: Code | None = None
+    product: Code | None = None
+    agent_id: Identifier | None = None
+    team_id: Identifier | None = None
+    external_ref: ExternalReference | None = None
