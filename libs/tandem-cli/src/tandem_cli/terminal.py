@@ -77,9 +77,9 @@ class Terminal(Listener):
                 self._bar = None
 
     def _print(self, name: str, text: Text) -> None:
-        prefix = Text(f"{name:<{_WIDTH}} │ ", style=self._colour(name))
+        line = Text.assemble((f"{name:<{_WIDTH}} │ ", self._colour(name)), text)
         try:
-            self.console.print(prefix + text, soft_wrap=True, highlight=False)
+            self.console.print(line, soft_wrap=True, highlight=False)
         except OSError:
             self.quiet = True  # the terminal is gone; the processes' output must be read on, or they block
 

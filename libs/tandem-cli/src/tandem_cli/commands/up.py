@@ -60,6 +60,7 @@ def up(
             terminal.say(line)
         stack.wait()
 
+    terminal.say(f"starting; data in {stack.data.path}")
     run(stack, terminal, watch)
 
 
