@@ -1,0 +1,69 @@
+"""The documents tell the truth where a machine can tell: links lead somewhere, names are where they are said to be."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tandem_cli.main import app
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+CODE_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+
+every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def anchors(document: Path) -> set[str]:
+    """The anchors that a renderer gives to the headings of a document."""
+    headings = re.findall(r"^#+ (.*)$", CODE_BLOCK.sub("", document.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@every_document
+def test_every_link_within_the_project_leads_somewhere(document: Path) -> None:
+    for target in LINK.findall(CODE_BLOCK.sub("", document.read_text())):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (document.parent / path).resolve() if path else document
+        assert file.exists(), f"{target} does not exist"
+        assert file.is_relative_to(ROOT)
+        if anchor:
+            assert anchor in anchors(file), f"{target}: no such heading"
+
+
+@every_document
+def test_every_make_target_that_is_named_exists(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:`|^|\$ )make ([a-z-]+)", document.read_text(), re.MULTILINE)) <= targets
+
+
+@every_document
+def test_every_tandem_command_that_is_named_exists(document: Path) -> None:
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    named = set(re.findall(r"(?:`|^|/|run --rm issuer )tandem ([a-z]+)\b", document.read_text(), re.MULTILINE))
+    assert named <= commands
+
+
+def path_of_a_closed_deal() -> list[tuple[str, list[str]]]:
+    """The rows of the table: a file, and the names that are said to be in it."""
+    rows = re.findall(r"^\| \d+ \| \[[^\]]+\]\(\.\./([^)]+)\) \| (.*) \|$", ARCHITECTURE, re.MULTILINE)
+    return [(file, re.findall(r"`([A-Za-z_]+)`", what)) for file, what in rows]
+
+
+def test_the_path_of_a_closed_deal_names_what_is_there() -> None:
+    rows = path_of_a_closed_deal()
+    assert len(rows) == 15
+    for file, names in rows:
+        source = (ROOT / file).read_text()
+        assert names, file
+        for name in names:
+            assert re.search(rf"\b(def|class) {name}\b|import .*\b{name}\b", source), f"{name} is not in {file}"
+
+
+def test_the_architecture_fits_on_a_page_with_one_diagram() -> None:
+    assert len(re.findall(r"^```", ARCHITECTURE, re.MULTILINE)) == 2
+    assert len(ARCHITECTURE.splitlines()) <= 90
