@@ -1,10 +1,12 @@
 """The documents tell the truth where a machine can tell: links lead somewhere, names are where they are said to be."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from event_contracts.examples import encoded_example
 from tandem_cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -67,3 +69,13 @@ def test_the_path_of_a_closed_deal_names_what_is_there() -> None:
 def test_the_architecture_fits_on_a_page_with_one_diagram() -> None:
     assert len(re.findall(r"^```", ARCHITECTURE, re.MULTILINE)) == 2
     assert len(ARCHITECTURE.splitlines()) <= 90
+
+
+def test_the_event_that_is_shown_is_the_published_example() -> None:
+    text = (ROOT / "docs/quickstart-events.md").read_text()
+    (shown,) = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
+    example = json.loads(encoded_example("sales.deal-closed"))
+    assert shown["data"].pop("…")
+    assert shown["data"].items() <= example.pop("data").items()
+    del shown["data"], example["traceparent"]
+    assert shown == example
