@@ -18,6 +18,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import NoOffsetForPartitionError
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -159,7 +160,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             self._kafka.subscribe(topics=self._topics, listener=self)
             hinted = time.monotonic()
             while not stop.is_set():
-                polled = await self._kafka.getmany(timeout_ms=POLL_MILLISECONDS, max_records=self._batch_size)
+                polled = await self._poll()
                 self.heartbeat.beat()
                 if self._failure is not None:
                     raise self._failure
@@ -175,6 +176,17 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             with contextlib.suppress(Exception):
                 # Leaving the group can hang while the broker is down.
                 await asyncio.wait_for(self._kafka.stop(), 5)
+
+    async def _poll(self) -> dict[TopicPartition, list[Any]]:
+        try:
+            polled: dict[TopicPartition, list[Any]] = await self._kafka.getmany(
+                timeout_ms=POLL_MILLISECONDS, max_records=self._batch_size
+            )
+        except NoOffsetForPartitionError:
+            # Kafka has no hint of ours before the first start, and may say so while `_take_up` still looks up where
+            # the database stands. The seek that follows settles it.
+            return {}
+        return polled
 
     async def _process(self, polled: dict[TopicPartition, list[Any]]) -> None:
         raw = [record for records in polled.values() for record in records]

@@ -58,13 +58,15 @@ class RequestContext:
                 await refusal(scope, receive, send_with_headers)
         finally:
             elapsed = time.perf_counter() - began
-            route = getattr(scope.get("route"), "path", "unmatched")
+            matched = scope.get("route")
+            route = getattr(matched, "path", "unmatched")
             telemetry.HTTP_SECONDS.labels(scope["method"][:10], route, status).observe(elapsed)
             if scope["path"] not in _QUIET:
                 log.info(
                     "request",
                     method=scope["method"],
-                    path=scope["path"],
+                    # An address that is open to anyone who has it is a secret.
+                    path=route if getattr(matched, "is_public", False) else scope["path"],
                     status=status,
                     milliseconds=round(elapsed * 1000, 1),
                 )
