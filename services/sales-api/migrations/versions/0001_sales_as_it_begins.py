@@ -1,0 +1,291 @@
+"""Sales as it begins: teams to deals, with the outbox and the idempotency keys."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Applies it."""
+    op.create_table(
+        "exchange_rate",
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("on", sa.Date(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False, comment="rises with time: the order of the list"),
+        sa.Column("rate", sa.Numeric(precision=22, scale=10), nullable=False),
+        sa.CheckConstraint("rate > 0", name=op.f("exchange_rate_rate_check")),
+        sa.PrimaryKeyConstraint("currency", "on", name=op.f("exchange_rate_pkey")),
+        sa.UniqueConstraint("id", name=op.f("exchange_rate_id_key")),
+    )
+    op.create_table(
+        "idempotency_key",
+        sa.Column("digest", sa.LargeBinary(), nullable=False, comment="of the principal and its key"),
+        sa.Column("fingerprint", sa.LargeBinary(), nullable=False, comment="of method, address, If-Match and body"),
+        sa.Column("status", sa.SmallInteger(), nullable=False),
+        sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("idempotency_key_pkey")),
+    )
+    op.create_index(op.f("idempotency_key_created_at_idx"), "idempotency_key", ["created_at"])
+    op.create_table(
+        "outbox",
+        sa.Column(
+            "position",
+            sa.BigInteger(),
+            sa.Identity(always=True),
+            nullable=False,
+            comment="order within one aggregate only: another transaction's lower position may commit later",
+        ),
+        sa.Column("id", sa.Uuid(), nullable=False, comment="the event's id"),
+        sa.Column("aggregatetype", sa.Text(), nullable=False, comment="the topic"),
+        sa.Column("aggregateid", sa.Text(), nullable=False, comment="the Kafka key"),
+        sa.Column("type", sa.Text(), nullable=False, comment="the event's type"),
+        sa.Column("payload", sa.LargeBinary(), nullable=True, comment="the whole record's value; null is a tombstone"),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column(
+            "parked_reason", sa.Text(), nullable=True, comment="why this row cannot be sent; its key's later rows wait"
+        ),
+        sa.PrimaryKeyConstraint("position", name=op.f("outbox_pkey")),
+    )
+    op.create_index(
+        "outbox_parked_idx",
+        "outbox",
+        ["aggregateid", "position"],
+        postgresql_where=sa.text("parked_reason IS NOT NULL"),
+    )
+    op.create_table(
+        "product",
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False, comment="rises with time: the order of the list"),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("code", name=op.f("product_pkey")),
+        sa.UniqueConstraint("id", name=op.f("product_id_key")),
+    )
+    op.create_table(
+        "team",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("external_ref", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("team_pkey")),
+        sa.UniqueConstraint("external_ref", name=op.f("team_external_ref_key")),
+    )
+    op.create_table(
+        "rep",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("team_id", sa.Uuid(), nullable=True),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("external_ref", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(["team_id"], ["team.id"], name=op.f("rep_team_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("rep_pkey")),
+        sa.UniqueConstraint("external_ref", name=op.f("rep_external_ref_key")),
+    )
+    op.create_index(op.f("rep_team_id_idx"), "rep", ["team_id"])
+    op.create_table(
+        "account",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("region", sa.String(), nullable=True),
+        sa.Column("segment", sa.String(), nullable=True),
+        sa.Column("channel", sa.String(), nullable=True),
+        sa.Column("owner_id", sa.Uuid(), nullable=True),
+        sa.Column("team_id", sa.Uuid(), nullable=True),
+        sa.Column("external_ref", sa.String(), nullable=True),
+        sa.Column("registered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "changed_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="when the latest change happened in the business",
+        ),
+        sa.ForeignKeyConstraint(["owner_id"], ["rep.id"], name=op.f("account_owner_id_fkey")),
+        sa.ForeignKeyConstraint(["team_id"], ["team.id"], name=op.f("account_team_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("account_pkey")),
+        sa.UniqueConstraint("external_ref", name=op.f("account_external_ref_key")),
+    )
+    op.create_index(op.f("account_channel_idx"), "account", ["channel"])
+    op.create_index(op.f("account_owner_id_idx"), "account", ["owner_id"])
+    op.create_index(op.f("account_region_idx"), "account", ["region"])
+    op.create_index(op.f("account_segment_idx"), "account", ["segment"])
+    op.create_index(op.f("account_team_id_idx"), "account", ["team_id"])
+    op.create_table(
+        "quota",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("rep_id", sa.Uuid(), nullable=False),
+        sa.Column("team_id", sa.Uuid(), nullable=True),
+        sa.Column("period_start", sa.Date(), nullable=False),
+        sa.Column("period_end", sa.Date(), nullable=False),
+        sa.Column("target", sa.Numeric(precision=16, scale=4), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False, comment="the reporting currency when it was set"),
+        sa.Column("external_ref", sa.String(), nullable=True),
+        sa.Column("set_at", sa.DateTime(timezone=True), nullable=False, comment="when it was last set"),
+        sa.CheckConstraint(
+            "period_end >= period_start and period_end - period_start < 366", name=op.f("quota_period_check")
+        ),
+        sa.CheckConstraint("target >= 0", name=op.f("quota_target_check")),
+        sa.ForeignKeyConstraint(["rep_id"], ["rep.id"], name=op.f("quota_rep_id_fkey")),
+        sa.ForeignKeyConstraint(["team_id"], ["team.id"], name=op.f("quota_team_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("quota_pkey")),
+        sa.UniqueConstraint("external_ref", name=op.f("quota_external_ref_key")),
+    )
+    op.create_index(op.f("quota_rep_id_period_start_idx"), "quota", ["rep_id", "period_start"])
+    op.create_index(op.f("quota_team_id_idx"), "quota", ["team_id"])
+    op.create_table(
+        "lead",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column(
+            "partition_key", sa.Uuid(), nullable=False, comment="the account's id if it had one at first, else its own"
+        ),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("name", sa.String(), nullable=True),
+        sa.Column("company", sa.String(), nullable=True),
+        sa.Column("email", sa.String(), nullable=True),
+        sa.Column("phone", sa.String(), nullable=True),
+        sa.Column("channel", sa.String(), nullable=True),
+        sa.Column("region", sa.String(), nullable=True),
+        sa.Column("segment", sa.String(), nullable=True),
+        sa.Column("product", sa.String(), nullable=True),
+        sa.Column("owner_id", sa.Uuid(), nullable=True),
+        sa.Column("team_id", sa.Uuid(), nullable=True),
+        sa.Column("account_id", sa.Uuid(), nullable=True),
+        sa.Column("deal_id", sa.Uuid(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("assigned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("contacted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("qualified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("disqualified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("disqualified_reason", sa.String(), nullable=True),
+        sa.Column("converted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("external_ref", sa.String(), nullable=True),
+        sa.Column(
+            "changed_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="when the latest change happened in the business",
+        ),
+        sa.CheckConstraint("(status = 'converted') = (converted_at is not null)", name=op.f("lead_converted_at_check")),
+        sa.CheckConstraint(
+            "(status = 'disqualified') = (disqualified_at is not null)", name=op.f("lead_disqualified_at_check")
+        ),
+        sa.CheckConstraint(
+            "status in ('new', 'assigned', 'contacted', 'qualified', 'disqualified', 'converted')",
+            name=op.f("lead_status_check"),
+        ),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("lead_account_id_fkey")),
+        sa.ForeignKeyConstraint(["owner_id"], ["rep.id"], name=op.f("lead_owner_id_fkey")),
+        sa.ForeignKeyConstraint(["product"], ["product.code"], name=op.f("lead_product_fkey")),
+        sa.ForeignKeyConstraint(["team_id"], ["team.id"], name=op.f("lead_team_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("lead_pkey")),
+        sa.UniqueConstraint("external_ref", name=op.f("lead_external_ref_key")),
+    )
+    op.create_index(op.f("lead_account_id_idx"), "lead", ["account_id"])
+    op.create_index(op.f("lead_channel_idx"), "lead", ["channel"])
+    op.create_index(op.f("lead_deal_id_idx"), "lead", ["deal_id"])
+    op.create_index(op.f("lead_owner_id_idx"), "lead", ["owner_id"])
+    op.create_index(op.f("lead_product_idx"), "lead", ["product"])
+    op.create_index(op.f("lead_region_idx"), "lead", ["region"])
+    op.create_index(op.f("lead_segment_idx"), "lead", ["segment"])
+    op.create_index(op.f("lead_status_idx"), "lead", ["status"])
+    op.create_index(op.f("lead_team_id_idx"), "lead", ["team_id"])
+    op.create_table(
+        "deal",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("lead_id", sa.Uuid(), nullable=True),
+        sa.Column("title", sa.String(), nullable=True),
+        sa.Column("stage", sa.Text(), nullable=False),
+        sa.Column("closed_from", sa.Text(), nullable=True, comment="the stage that reopening leads back to"),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("amount", sa.Numeric(precision=16, scale=4), nullable=False, comment="the sum of the lines"),
+        sa.Column("owner_id", sa.Uuid(), nullable=True),
+        sa.Column("team_id", sa.Uuid(), nullable=True),
+        sa.Column("region", sa.String(), nullable=True),
+        sa.Column("segment", sa.String(), nullable=True),
+        sa.Column("channel", sa.String(), nullable=True),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expected_close_on", sa.Date(), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("close_reason", sa.String(), nullable=True),
+        sa.Column(
+            "rate",
+            sa.Numeric(precision=22, scale=10),
+            nullable=True,
+            comment="reporting currency for one unit, frozen on closing",
+        ),
+        sa.Column("rate_on", sa.Date(), nullable=True),
+        sa.Column("reporting_currency", sa.String(), nullable=True),
+        sa.Column("reporting_amount", sa.Numeric(precision=16, scale=4), nullable=True),
+        sa.Column("reopen_count", sa.Integer(), nullable=False),
+        sa.Column("external_ref", sa.String(), nullable=True),
+        sa.Column(
+            "changed_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="when the latest change happened in the business",
+        ),
+        sa.CheckConstraint("(stage in ('won', 'lost')) = (closed_at is not null)", name=op.f("deal_closed_at_check")),
+        sa.CheckConstraint(
+            "closed_from in ('prospecting', 'qualification', 'presentation', 'proposal', 'negotiation')",
+            name=op.f("deal_closed_from_check"),
+        ),
+        sa.CheckConstraint(
+            "stage in ('prospecting', 'qualification', 'presentation', 'proposal', 'negotiation', 'won', 'lost')",
+            name=op.f("deal_stage_check"),
+        ),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("deal_account_id_fkey")),
+        sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name=op.f("deal_lead_id_fkey")),
+        sa.ForeignKeyConstraint(["owner_id"], ["rep.id"], name=op.f("deal_owner_id_fkey")),
+        sa.ForeignKeyConstraint(["team_id"], ["team.id"], name=op.f("deal_team_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("deal_pkey")),
+        sa.UniqueConstraint("external_ref", name=op.f("deal_external_ref_key")),
+    )
+    op.create_foreign_key(op.f("lead_deal_id_fkey"), "lead", "deal", ["deal_id"], ["id"])
+    op.create_index(op.f("deal_account_id_idx"), "deal", ["account_id"])
+    op.create_index(op.f("deal_channel_idx"), "deal", ["channel"])
+    op.create_index(op.f("deal_close_reason_idx"), "deal", ["close_reason"])
+    op.create_index(op.f("deal_lead_id_idx"), "deal", ["lead_id"])
+    op.create_index(op.f("deal_owner_id_idx"), "deal", ["owner_id"])
+    op.create_index(op.f("deal_region_idx"), "deal", ["region"])
+    op.create_index(op.f("deal_segment_idx"), "deal", ["segment"])
+    op.create_index(op.f("deal_stage_idx"), "deal", ["stage"])
+    op.create_index(op.f("deal_team_id_idx"), "deal", ["team_id"])
+    op.create_table(
+        "deal_line",
+        sa.Column("deal_id", sa.Uuid(), nullable=False),
+        sa.Column("position", sa.SmallInteger(), nullable=False),
+        sa.Column("product", sa.String(), nullable=False),
+        sa.Column("quantity", sa.Integer(), nullable=False),
+        sa.Column("unit_price", sa.Numeric(precision=16, scale=4), nullable=False),
+        sa.Column("amount", sa.Numeric(precision=16, scale=4), nullable=False, comment="quantity times unit price"),
+        sa.Column(
+            "reporting_amount", sa.Numeric(precision=16, scale=4), nullable=True, comment="null while the deal is open"
+        ),
+        sa.CheckConstraint("quantity > 0", name=op.f("deal_line_quantity_check")),
+        sa.ForeignKeyConstraint(["deal_id"], ["deal.id"], name=op.f("deal_line_deal_id_fkey")),
+        sa.ForeignKeyConstraint(["product"], ["product.code"], name=op.f("deal_line_product_fkey")),
+        sa.PrimaryKeyConstraint("deal_id", "position", name=op.f("deal_line_pkey")),
+    )
+    op.create_index(op.f("deal_line_product_idx"), "deal_line", ["product"])
+
+
+def downgrade() -> None:
+    """Takes it back."""
+    op.drop_constraint(op.f("lead_deal_id_fkey"), "lead")
+    for table in ("deal_line", "deal", "lead", "quota", "account", "rep", "team", "product", "exchange_rate"):
+        op.drop_table(table)
+    op.drop_table("outbox")
+    op.drop_table("idempotency_key")

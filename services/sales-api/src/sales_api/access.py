@@ -1,0 +1,28 @@
+"""Who may do what in sales, as dependencies of the routes."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from service_kit.auth import ROLES, Principal, requires
+from service_kit.versions import ExpectedVersion
+
+Reader = Annotated[Principal, Depends(requires(*ROLES))]
+"""Anybody with a role."""
+
+Seller = Annotated[Principal, Depends(requires("sales-rep", "sales-manager", "importer"))]
+"""Who works with customers."""
+
+Manager = Annotated[Principal, Depends(requires("sales-manager", "importer"))]
+"""Who keeps the catalogue, the teams, the rates and the quotas."""
+
+Expected = Annotated[ExpectedVersion, Depends(ExpectedVersion)]
+"""The version that the client's `If-Match` allows."""
+
+
+def _reporting_currency(request: Request) -> str:
+    currency: str = request.app.state.settings.reporting_currency
+    return currency
+
+
+ReportingCurrency = Annotated[str, Depends(_reporting_currency)]

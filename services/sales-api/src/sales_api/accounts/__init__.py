@@ -1,0 +1,1 @@
+"""Accounts: the customers as sales knows them."""

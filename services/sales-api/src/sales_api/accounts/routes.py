@@ -1,0 +1,70 @@
+"""Accounts over HTTP."""
+
+from fastapi import Request, Response
+
+from sales_api.access import Expected, Reader, Seller
+from sales_api.accounts import queries, use_cases
+from sales_api.accounts.model import Account
+from sales_api.accounts.schemas import AccountChange, AccountIn, AccountView
+from service_kit.fields import Code, ExternalReference, Identifier
+from service_kit.paging import Paged, PageView
+from service_kit.problems import NotFound
+from service_kit.routing import Session, router
+from service_kit.versions import set_etag, unchanged
+
+accounts = router("/accounts", "accounts")
+
+
+@accounts.post("", status_code=201)
+async def register_account(body: AccountIn, session: Session, response: Response, by: Seller) -> AccountView:
+    """Enters a new customer."""
+    account = await use_cases.register_account(session, body, by)
+    response.headers["Location"] = f"/v1/accounts/{account.id}"
+    set_etag(response, account.version)
+    return AccountView.model_validate(account)
+
+
+@accounts.get("")
+async def list_accounts(
+    session: Session,
+    page: Paged,
+    _: Reader,
+    owner_id: Identifier | None = None,
+    team_id: Identifier | None = None,
+    region: Code | None = None,
+    segment: Code | None = None,
+    channel: Code | None = None,
+    external_ref: ExternalReference | None = None,
+) -> PageView[AccountView]:
+    """Accounts, newest first."""
+    filters = {
+        "owner_id": owner_id,
+        "team_id": team_id,
+        "region": region,
+        "segment": segment,
+        "channel": channel,
+        "external_ref": external_ref,
+    }
+    return await queries.list_accounts(session, page, filters)
+
+
+@accounts.get("/{account_id}", response_model=AccountView)
+async def get_account(
+    account_id: Identifier, session: Session, request: Request, response: Response, _: Reader
+) -> AccountView | Response:
+    """One account."""
+    account = await session.get(Account, account_id)
+    if account is None:
+        raise NotFound(f"There is no account {account_id}.")
+    set_etag(response, account.version)
+    return unchanged(request, account.version) or AccountView.model_validate(account)
+
+
+@accounts.patch("/{account_id}")
+async def update_account(
+    account_id: Identifier, body: AccountChange, session: Session, response: Response, expected: Expected, by: Seller
+) -> AccountView:
+    """Changes a customer's name, owner, region, segment or channel."""
+    account = await use_cases.update_account(session, account_id, body, expected, by)
+    set_etag(response, account.version)
+    return AccountView.model_validate(account)

@@ -1,0 +1,75 @@
+"""What accounts look like over HTTP."""
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from sales_api.changes import Change
+from service_kit.fields import Code, ExternalReference, Identifier, Moment, Name, StrictModel, View
+
+_ATTRIBUTION: dict[str, Any] = {
+    "region": "south",
+    "segment": "home-decor",
+    "channel": "organic_search",
+    "owner_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+}
+
+
+class AccountFields(StrictModel):
+    """What an account is made of, whoever makes it."""
+
+    region: Code | None = None
+    segment: Code | None = None
+    channel: Code | None = Field(default=None, description="Where the customer came from.")
+    owner_id: Identifier | None = Field(default=None, description="The salesperson who looks after the account.")
+    external_ref: ExternalReference | None = None
+
+
+class AccountIn(AccountFields):
+    """A new customer."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"name": "Casa Verde Ltda", **_ATTRIBUTION, "external_ref": "crm-881"}
+                | {"occurred_at": "2026-03-02T09:30:00Z"}
+            ]
+        }
+    )
+
+    name: Name
+    occurred_at: Moment | None = None
+
+
+class AccountChange(Change):
+    """What is to be changed; what is not given stays, null takes a value away."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "Casa Verde S.A.", **_ATTRIBUTION, "occurred_at": "2026-03-31T14:00:00Z"}]
+        }
+    )
+
+    name: Name = Field(default_factory=str)
+    region: Code | None = None
+    segment: Code | None = None
+    channel: Code | None = None
+    owner_id: Identifier | None = None
+    occurred_at: Moment | None = None
+
+
+class AccountView(View):
+    """A customer as sales knows it. `team_id` is the owner's team when the owner got the account."""
+
+    id: UUID
+    version: int
+    name: str
+    region: str | None
+    segment: str | None
+    channel: str | None
+    owner_id: UUID | None
+    team_id: UUID | None
+    external_ref: str | None
+    registered_at: Moment
+    changed_at: Moment

@@ -1,0 +1,73 @@
+"""What can be done with accounts: one function, one transaction each."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from sales_api.accounts.model import Account
+from sales_api.accounts.schemas import AccountChange, AccountIn
+from sales_api.attribution import Attribution
+from sales_api.reps import team_of
+from service_kit import outbox
+from service_kit.auth import Principal
+from service_kit.occurrence import happened_at
+from service_kit.problems import NotFound
+from service_kit.references import require_free
+from service_kit.versions import ExpectedVersion
+
+
+async def register_account(session: AsyncSession, body: AccountIn, by: Principal) -> Account:
+    """Enters a new customer."""
+    at = happened_at(body.occurred_at, by)
+    attribution = Attribution(
+        owner_id=body.owner_id,
+        team_id=await team_of(session, body.owner_id),
+        region=body.region,
+        segment=body.segment,
+        channel=body.channel,
+    )
+    return await add_account(session, name=body.name, attribution=attribution, external_ref=body.external_ref, at=at)
+
+
+async def add_account(
+    session: AsyncSession, *, name: str, attribution: Attribution, external_ref: str | None, at: datetime
+) -> Account:
+    """The account with its events, inside whichever use case makes it."""
+    await require_free(session, external_ref, among=Account.external_ref, ids=Account.id)
+    account, event = Account.register(name=name, attribution=attribution, external_ref=external_ref, at=at)
+    session.add(account)
+    await outbox.write(session, event, sequence=account.version, time=at, partition_key=account.id)
+    await _publish_name(session, account)
+    return account
+
+
+async def update_account(
+    session: AsyncSession, account_id: UUID, body: AccountChange, expected: ExpectedVersion, by: Principal
+) -> Account:
+    """Changes a customer's name, owner, region, segment or channel; giving the same again changes nothing."""
+    account = await session.get(Account, account_id, with_for_update={"key_share": True})
+    if account is None:
+        raise NotFound(f"There is no account {account_id}.")
+    expected.check(account.version)
+    at = happened_at(body.occurred_at, by, after=account.changed_at)
+    changes = body.changed_from(account, besides=frozenset({"occurred_at"}))
+    if "owner_id" in changes:
+        changes["team_id"] = await team_of(session, body.owner_id)
+    if not changes:
+        return account
+    event = account.update(changes, at=at)
+    await outbox.write(session, event, sequence=account.version, time=at, partition_key=account.id)
+    if "name" in changes:
+        await _publish_name(session, account)
+    return account
+
+
+async def _publish_name(session: AsyncSession, account: Account) -> None:
+    await outbox.write(
+        session,
+        account.directory_entry(),
+        sequence=account.version,
+        time=account.changed_at,
+        partition_key=account.id,
+    )

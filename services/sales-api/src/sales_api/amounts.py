@@ -1,0 +1,98 @@
+"""Arithmetic with money that never rounds unseen: prices and rates as they arrive, amounts as they are kept."""
+
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, WithJsonSchema
+from sqlalchemy import Numeric
+
+from event_contracts.fields import DECIMAL_PLACES, Money
+from service_kit.fields import MAX_AMOUNT_DIGITS, DecimalText
+from service_kit.problems import Unprocessable
+
+LIMIT: Final = Decimal(10) ** MAX_AMOUNT_DIGITS
+"""Every amount is below this; sums of many still fit 64 bits in minor units."""
+
+AMOUNT: Final = Numeric(16, 4)
+"""The column of an amount: 12 digits, and the 4 places that the finest currency has."""
+
+RATE: Final = Numeric(22, 10)
+"""The column of an exchange rate."""
+
+# The default context has 28 digits: a large amount at a long rate would be rounded twice.
+_EXACT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
+
+_UNSIGNED: Final = r"(0|[1-9][0-9]{0,11})(\.[0-9]{1,10})?"
+
+
+class AmountTooLarge(Unprocessable):
+    """More digits than the books take."""
+
+    slug, title = "amount-too-large", "The amount is too large"
+
+
+def _not_negative(value: Decimal) -> Decimal:
+    if value < 0:
+        raise ValueError("must not be negative")
+    return abs(value)  # "-0" is a decimal too
+
+
+def _positive(value: Decimal) -> Decimal:
+    if value <= 0:
+        raise ValueError("must be more than 0")
+    return value
+
+
+Price = Annotated[
+    DecimalText,
+    AfterValidator(_not_negative),
+    WithJsonSchema({"type": "string", "pattern": f"^{_UNSIGNED}$", "examples": ["1299.00"]}),
+]
+"""An amount of 0 or more; its currency is given beside it."""
+
+Rate = Annotated[
+    DecimalText,
+    AfterValidator(_positive),
+    WithJsonSchema({"type": "string", "pattern": f"^(?=.*[1-9]){_UNSIGNED}$", "examples": ["0.9217"]}),
+]
+"""An exchange rate, above 0."""
+
+
+def has_places_of(amount: Decimal, currency: str) -> bool:
+    """True when the currency is fine enough for the amount."""
+    return _at_places(amount, currency) == amount
+
+
+def money(amount: Decimal, currency: str) -> Money:
+    """The amount as events carry it, with exactly the currency's places; it must not have more."""
+    return Money(amount=_at_places(amount, currency), currency=currency)
+
+
+def shown(amount: Decimal, currency: str) -> Decimal:
+    """The amount with exactly the currency's places, whatever the column's."""
+    return _at_places(amount, currency)
+
+
+def times(unit_price: Decimal, quantity: int) -> Decimal:
+    """Exactly quantity times unit price."""
+    return _EXACT.multiply(unit_price, Decimal(quantity))
+
+
+def converted(amount: Decimal, rate: Decimal, currency: str) -> Decimal:
+    """The amount at the rate, rounded half-even to the places of the currency that it becomes."""
+    return _at_places(_EXACT.multiply(amount, rate), currency)
+
+
+def check_limit(amount: Decimal, what: str) -> None:
+    """Raises `AmountTooLarge` (422)."""
+    if amount >= LIMIT:
+        raise AmountTooLarge(f"{what} has more than {MAX_AMOUNT_DIGITS} digits before the point.")
+
+
+def trimmed(value: Decimal) -> Decimal:
+    """A rate without the zeros that its column adds at the end, and never with an exponent."""
+    return Decimal(format(value.normalize(_EXACT), "f"))
+
+
+def _at_places(amount: Decimal, currency: str) -> Decimal:
+    return amount.quantize(Decimal(1).scaleb(-DECIMAL_PLACES[currency]), context=_EXACT)

@@ -1,0 +1,29 @@
+"""Partial updates: what a PATCH gives is changed, what it leaves out stays, what is the same is no change."""
+
+from typing import Any
+
+from pydantic import model_validator
+
+from service_kit.fields import StrictModel
+
+
+class Change(StrictModel):
+    """The base of every partial update. The defaults of its fields are never used."""
+
+    @model_validator(mode="after")
+    def _gives_something(self) -> "Change":
+        if not self.model_fields_set:
+            raise ValueError("must give at least one field")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """The model's schema, which says that the empty object is refused."""
+        schema: dict[str, Any] = handler(core_schema)
+        handler.resolve_ref_schema(schema)["minProperties"] = 1
+        return schema
+
+    def changed_from(self, row: object, *, besides: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """The given fields whose value is another than the row's, without those named in `besides`."""
+        given = {name: getattr(self, name) for name in self.model_fields_set - besides}
+        return {name: value for name, value in given.items() if getattr(row, name) != value}

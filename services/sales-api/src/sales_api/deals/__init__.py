@@ -1,0 +1,1 @@
+"""Deals: sales in the pipeline, from opening to won or lost."""

@@ -1,0 +1,318 @@
+"""The deal: its columns, and the rules of its way from opened to won or lost."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, get_args
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from event_contracts.fields import Money
+from event_contracts.sales import (
+    DealAmended,
+    DealAmendment,
+    DealClosed,
+    DealClosing,
+    DealOpened,
+    DealReopened,
+    DealReopening,
+    DealStageChange,
+    DealStageChanged,
+    FrozenRate,
+    OpenStage,
+    Outcome,
+    Stage,
+)
+from event_contracts.sales import DealLine as ContractLine
+from sales_api.amounts import AMOUNT, RATE, check_limit, converted, has_places_of, money, times, trimmed
+from sales_api.attribution import Attribution
+from sales_api.checks import one_of
+from sales_api.chronology import check_follows
+from service_kit.database import Base
+from service_kit.identifiers import new_id
+from service_kit.problems import Conflict, Unprocessable
+
+
+class DealAlreadyClosed(Conflict):
+    """It was won or lost."""
+
+    slug, title = "deal-already-closed", "The deal is closed"
+
+
+class DealNotClosed(Conflict):
+    """It is still open."""
+
+    slug, title = "deal-not-closed", "The deal is open"
+
+
+class DealStageUnchanged(Conflict):
+    """It is in that stage."""
+
+    slug, title = "deal-stage-unchanged", "The deal is in that stage already"
+
+
+class PriceTooFine(Unprocessable):
+    """A price has more decimal places than its currency."""
+
+    slug, title = "price-too-fine", "The price has too many decimal places"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Terms:
+    """What a deal's line is about: so many of a product, at a price in the deal's currency."""
+
+    product: str
+    quantity: int
+    unit_price: Decimal
+
+
+class DealLine(Base):
+    """One product of a deal."""
+
+    __tablename__ = "deal_line"
+
+    deal_id: Mapped[UUID] = mapped_column(sa.ForeignKey("deal.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(sa.SmallInteger, primary_key=True)
+    product: Mapped[str] = mapped_column(sa.ForeignKey("product.code"), index=True)
+    quantity: Mapped[int]
+    unit_price: Mapped[Decimal] = mapped_column(AMOUNT)
+    amount: Mapped[Decimal] = mapped_column(AMOUNT, comment="quantity times unit price")
+    reporting_amount: Mapped[Decimal | None] = mapped_column(AMOUNT, comment="null while the deal is open")
+
+    __table_args__ = (sa.CheckConstraint("quantity > 0", name="quantity"),)
+
+    def matches(self, terms: Terms) -> bool:
+        """True when the line says just that."""
+        return (self.product, self.quantity, self.unit_price) == (terms.product, terms.quantity, terms.unit_price)
+
+
+class Deal(Base):
+    """A sale in the pipeline. Loaded with its lines, always."""
+
+    __tablename__ = "deal"
+
+    id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True)
+    version: Mapped[int]
+    account_id: Mapped[UUID] = mapped_column(sa.ForeignKey("account.id"), index=True)
+    lead_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("lead.id"), index=True)
+    title: Mapped[str | None]
+    stage: Mapped[Stage] = mapped_column(sa.Text, index=True)
+    closed_from: Mapped[OpenStage | None] = mapped_column(sa.Text, comment="the stage that reopening leads back to")
+    currency: Mapped[str]
+    amount: Mapped[Decimal] = mapped_column(AMOUNT, comment="the sum of the lines")
+    owner_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("rep.id"), index=True)
+    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"), index=True)
+    region: Mapped[str | None] = mapped_column(index=True)
+    segment: Mapped[str | None] = mapped_column(index=True)
+    channel: Mapped[str | None] = mapped_column(index=True)
+    opened_at: Mapped[datetime] = mapped_column(sa.DateTime(timezone=True))
+    expected_close_on: Mapped[date | None]
+    closed_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
+    close_reason: Mapped[str | None] = mapped_column(index=True)
+    rate: Mapped[Decimal | None] = mapped_column(RATE, comment="reporting currency for one unit, frozen on closing")
+    rate_on: Mapped[date | None]
+    reporting_currency: Mapped[str | None]
+    reporting_amount: Mapped[Decimal | None] = mapped_column(AMOUNT)
+    reopen_count: Mapped[int] = mapped_column(default=0)
+    external_ref: Mapped[str | None] = mapped_column(unique=True)
+    changed_at: Mapped[datetime] = mapped_column(
+        sa.DateTime(timezone=True), comment="when the latest change happened in the business"
+    )
+    lines: Mapped[list[DealLine]] = relationship(order_by=DealLine.position, cascade="all, delete-orphan", lazy="raise")
+
+    __table_args__ = (
+        one_of("stage", get_args(Stage)),
+        one_of("closed_from", get_args(OpenStage)),
+        sa.CheckConstraint("(stage in ('won', 'lost')) = (closed_at is not null)", name="closed_at"),
+    )
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        account_id: UUID,
+        lead_id: UUID | None,
+        title: str | None,
+        currency: str,
+        lines: Sequence[Terms],
+        attribution: Attribution,
+        expected_close_on: date | None,
+        external_ref: str | None,
+        at: datetime,
+    ) -> tuple["Deal", DealOpened]:
+        """A new deal, in the first stage. Raises `PriceTooFine`, `AmountTooLarge`."""
+        deal = cls(
+            id=new_id(),
+            version=1,
+            account_id=account_id,
+            lead_id=lead_id,
+            title=title,
+            stage="prospecting",
+            currency=currency,
+            opened_at=at,
+            expected_close_on=expected_close_on,
+            reopen_count=0,
+            external_ref=external_ref,
+            changed_at=at,
+            **asdict(attribution),
+        )
+        deal._replace_lines(lines)
+        return deal, DealOpened(**deal.state_fields())
+
+    @property
+    def is_closed(self) -> bool:
+        """True when it was won or lost."""
+        return self.closed_at is not None
+
+    def check_open(self) -> None:
+        """Raises `DealAlreadyClosed`."""
+        self._open_stage()
+
+    def change_stage(self, stage: OpenStage, *, at: datetime) -> DealStageChanged:
+        """Moves it along the pipeline, forwards or back. Raises `DealAlreadyClosed`, `DealStageUnchanged`."""
+        previous = self._open_stage()
+        if stage == previous:
+            raise DealStageUnchanged(f"The deal is in {stage}.")
+        self._step(at)
+        self.stage = stage
+        return DealStageChanged(**self.state_fields(), change=DealStageChange(previous_stage=previous))
+
+    def close(
+        self, outcome: Outcome, *, reason: str | None, rate: FrozenRate, reporting_currency: str, at: datetime
+    ) -> DealClosed:
+        """Wins or loses it and freezes its worth. Raises `DealAlreadyClosed`, `AmountTooLarge`."""
+        previous = self._open_stage()
+        self._step(at)
+        self.closed_from = previous
+        self.stage = outcome
+        self.closed_at = at
+        self.close_reason = reason
+        self.rate = rate.rate
+        self.rate_on = rate.on
+        self.reporting_currency = reporting_currency
+        self._convert()
+        return DealClosed(**self.state_fields(), change=DealClosing(outcome=outcome, previous_stage=previous))
+
+    def reopen(self, *, at: datetime) -> DealReopened:
+        """Takes it back to the stage that it was closed from. Raises `DealNotClosed`."""
+        if self.closed_from is None or (self.stage != "won" and self.stage != "lost"):
+            raise DealNotClosed("Only a won or lost deal can be reopened.")
+        previous: Outcome = self.stage
+        self._step(at)
+        self.stage = self.closed_from
+        self.closed_from = self.closed_at = self.close_reason = None
+        self.rate = self.rate_on = self.reporting_currency = self.reporting_amount = None
+        for line in self.lines:
+            line.reporting_amount = None
+        self.reopen_count += 1
+        return DealReopened(**self.state_fields(), change=DealReopening(previous_outcome=previous))
+
+    def amend(self, changes: Mapping[str, Any], lines: Sequence[Terms] | None, *, at: datetime) -> DealAmended:
+        """Corrects attribution, the reason of closing (columns by name) and the lines, where given.
+
+        A closed deal keeps its day and its rate. Raises `DealNotClosed` for the reason of an open deal,
+        `PriceTooFine` and `AmountTooLarge`.
+        """
+        if "close_reason" in changes and not self.is_closed:
+            raise DealNotClosed("The reason is that of closing, and this deal is open.")
+        self._step(at)
+        previous = money(self.amount, self.currency)
+        for column, value in changes.items():
+            setattr(self, column, value)
+        if lines is not None:
+            self._replace_lines(lines)
+        return DealAmended(**self.state_fields(), change=DealAmendment(previous_amount=previous))
+
+    def has_lines(self, lines: Sequence[Terms]) -> bool:
+        """True when its lines are just these."""
+        return len(self.lines) == len(lines) and all(
+            line.matches(terms) for line, terms in zip(self.lines, lines, strict=True)
+        )
+
+    def state_fields(self) -> dict[str, Any]:
+        """The fields of the contract's `Deal`, as this row has them."""
+        return {
+            "id": self.id,
+            "account_id": self.account_id,
+            "lead_id": self.lead_id,
+            "stage": self.stage,
+            "lines": [self._contract_line(line) for line in self.lines],
+            "amount": money(self.amount, self.currency),
+            "owner_id": self.owner_id,
+            "team_id": self.team_id,
+            "region": self.region,
+            "segment": self.segment,
+            "channel": self.channel,
+            "opened_at": self.opened_at,
+            "expected_close_on": self.expected_close_on,
+            "closed_at": self.closed_at,
+            "close_reason": self.close_reason,
+            "frozen_rate": self.frozen_rate,
+            "reporting_amount": self._reporting_money(self.reporting_amount),
+            "reopen_count": self.reopen_count,
+        }
+
+    @property
+    def frozen_rate(self) -> FrozenRate | None:
+        """The rate that it was closed at; None while it is open."""
+        if self.rate is None or self.rate_on is None:
+            return None
+        return FrozenRate(rate=trimmed(self.rate), on=self.rate_on)
+
+    def _open_stage(self) -> OpenStage:
+        if self.stage == "won" or self.stage == "lost":
+            raise DealAlreadyClosed(f"The deal was {self.stage}; reopen it first, or amend it.")
+        return self.stage
+
+    def _step(self, at: datetime) -> None:
+        check_follows(at, self.changed_at)
+        self.version += 1
+        self.changed_at = at
+
+    def _replace_lines(self, lines: Sequence[Terms]) -> None:
+        for position, terms in enumerate(lines):
+            if not has_places_of(terms.unit_price, self.currency):
+                raise PriceTooFine(
+                    f"Line {position + 1}: {terms.unit_price} has more decimal places than {self.currency}."
+                )
+        # In place: a line that keeps its position keeps its row.
+        del self.lines[len(lines) :]
+        for position, terms in enumerate(lines):
+            if position == len(self.lines):
+                self.lines.append(DealLine(position=position))
+            line = self.lines[position]
+            line.product, line.quantity, line.unit_price = terms.product, terms.quantity, terms.unit_price
+            line.amount = times(terms.unit_price, terms.quantity)
+        self.amount = sum((line.amount for line in self.lines), Decimal(0))
+        check_limit(self.amount, "The deal's amount")
+        if self.is_closed:
+            self._convert()
+
+    def _convert(self) -> None:
+        """Every line at the frozen rate; the deal is worth their sum, so that the parts add up to the whole."""
+        rate, currency = self.rate, self.reporting_currency
+        assert rate is not None  # noqa: S101 -- only called once closed
+        assert currency is not None  # noqa: S101
+        worth = [converted(line.amount, rate, currency) for line in self.lines]
+        total = sum(worth, Decimal(0))
+        check_limit(total, "The deal's amount in the reporting currency")
+        for line, amount in zip(self.lines, worth, strict=True):
+            line.reporting_amount = amount
+        self.reporting_amount = total
+
+    def _contract_line(self, line: DealLine) -> ContractLine:
+        return ContractLine(
+            product=line.product,
+            quantity=line.quantity,
+            unit_price=money(line.unit_price, self.currency),
+            amount=money(line.amount, self.currency),
+            reporting_amount=self._reporting_money(line.reporting_amount),
+        )
+
+    def _reporting_money(self, amount: Decimal | None) -> Money | None:
+        if amount is None or self.reporting_currency is None:
+            return None
+        return money(amount, self.reporting_currency)

@@ -1,0 +1,110 @@
+"""Deals over HTTP."""
+
+from fastapi import Request, Response
+
+from event_contracts.sales import Stage
+from sales_api.access import Expected, Reader, ReportingCurrency, Seller
+from sales_api.deals import queries, use_cases
+from sales_api.deals.model import Deal
+from sales_api.deals.schemas import DealAmend, DealClose, DealIn, DealReopen, DealStage, DealView
+from service_kit.fields import Code, Currency, ExternalReference, Identifier
+from service_kit.paging import Paged, PageView
+from service_kit.routing import Session, router
+from service_kit.versions import set_etag, unchanged
+
+deals = router("/deals", "deals")
+
+
+@deals.post("", status_code=201)
+async def open_deal(body: DealIn, session: Session, response: Response, by: Seller) -> DealView:
+    """Opens a deal with an account, in the stage prospecting."""
+    deal = await use_cases.open_deal(session, body, by)
+    response.headers["Location"] = f"/v1/deals/{deal.id}"
+    return _answer(response, deal)
+
+
+@deals.get("")
+async def list_deals(
+    session: Session,
+    page: Paged,
+    _: Reader,
+    account_id: Identifier | None = None,
+    lead_id: Identifier | None = None,
+    stage: Stage | None = None,
+    currency: Currency | None = None,
+    owner_id: Identifier | None = None,
+    team_id: Identifier | None = None,
+    region: Code | None = None,
+    segment: Code | None = None,
+    channel: Code | None = None,
+    close_reason: Code | None = None,
+    external_ref: ExternalReference | None = None,
+) -> PageView[DealView]:
+    """Deals, newest first."""
+    filters = {
+        "account_id": account_id,
+        "lead_id": lead_id,
+        "stage": stage,
+        "currency": currency,
+        "owner_id": owner_id,
+        "team_id": team_id,
+        "region": region,
+        "segment": segment,
+        "channel": channel,
+        "close_reason": close_reason,
+        "external_ref": external_ref,
+    }
+    return await queries.list_deals(session, page, filters)
+
+
+@deals.get("/{deal_id}", response_model=DealView)
+async def get_deal(
+    deal_id: Identifier, session: Session, request: Request, response: Response, _: Reader
+) -> DealView | Response:
+    """One deal."""
+    deal = await use_cases.get_deal(session, deal_id)
+    return unchanged(request, deal.version) or _answer(response, deal)
+
+
+@deals.post("/{deal_id}/stage")
+async def change_deal_stage(
+    deal_id: Identifier, body: DealStage, session: Session, response: Response, expected: Expected, by: Seller
+) -> DealView:
+    """Moves an open deal along the pipeline, forwards or back."""
+    return _answer(response, await use_cases.change_deal_stage(session, deal_id, body, expected, by))
+
+
+@deals.post("/{deal_id}/close")
+async def close_deal(
+    deal_id: Identifier,
+    body: DealClose,
+    session: Session,
+    response: Response,
+    expected: Expected,
+    by: Seller,
+    reporting_currency: ReportingCurrency,
+) -> DealView:
+    """Wins or loses a deal, and freezes its worth at the closing day's exchange rate."""
+    deal = await use_cases.close_deal(session, deal_id, body, expected, by, reporting_currency)
+    return _answer(response, deal)
+
+
+@deals.post("/{deal_id}/reopen")
+async def reopen_deal(
+    deal_id: Identifier, body: DealReopen, session: Session, response: Response, expected: Expected, by: Seller
+) -> DealView:
+    """Takes a won or lost deal back to the stage that it was closed from."""
+    return _answer(response, await use_cases.reopen_deal(session, deal_id, body, expected, by))
+
+
+@deals.post("/{deal_id}/amend")
+async def amend_deal(
+    deal_id: Identifier, body: DealAmend, session: Session, response: Response, expected: Expected, by: Seller
+) -> DealView:
+    """Corrects lines, attribution or reason. A closed deal keeps its day and its rate."""
+    return _answer(response, await use_cases.amend_deal(session, deal_id, body, expected, by))
+
+
+def _answer(response: Response, deal: Deal) -> DealView:
+    set_etag(response, deal.version)
+    return DealView.of(deal, deal.lines)

@@ -1,0 +1,233 @@
+"""What deals look like over HTTP."""
+
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from event_contracts.sales import OpenStage, Outcome, Stage
+from sales_api.amounts import Price, shown, trimmed
+from sales_api.changes import Change
+from sales_api.deals.model import Terms
+from service_kit.fields import (
+    Code,
+    Currency,
+    Day,
+    DecimalText,
+    ExternalReference,
+    Identifier,
+    Moment,
+    Name,
+    Quantity,
+    StrictModel,
+    View,
+)
+
+_LINES: list[Any] = [
+    {"product": "heat-pump-9", "quantity": 2, "unit_price": "1299.00"},
+    {"product": "installation", "quantity": 1, "unit_price": "480.50"},
+]
+_OWNER = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
+_PLACE = {"region": "south", "segment": "home-decor", "channel": "organic_search"}
+_TERMS: dict[str, Any] = {
+    "title": "Two pumps for the annex",
+    "currency": "EUR",
+    "lines": _LINES,
+    "owner_id": _OWNER,
+    **_PLACE,
+    "expected_close_on": "2026-05-31",
+    "external_ref": "crm-deal-4711",
+}
+
+
+class LineIn(StrictModel):
+    """One product of a deal, at a price in the deal's currency."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_LINES[0]]})
+
+    product: Code
+    quantity: Quantity
+    unit_price: Price
+
+
+Lines = Annotated[list[LineIn], Field(min_length=1, max_length=100)]
+
+
+def terms_of(lines: Iterable[LineIn]) -> list[Terms]:
+    """The lines as the aggregate takes them."""
+    return [Terms(product=line.product, quantity=line.quantity, unit_price=line.unit_price) for line in lines]
+
+
+class DealTerms(StrictModel):
+    """What a deal is about, however it comes to be opened."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_TERMS]})
+
+    title: Name | None = None
+    currency: Currency
+    lines: Lines
+    owner_id: Identifier | None = None
+    region: Code | None = Field(default=None, description="The account's unless given; so are segment and channel.")
+    segment: Code | None = None
+    channel: Code | None = None
+    expected_close_on: Day | None = None
+    external_ref: ExternalReference | None = None
+
+
+class DealIn(DealTerms):
+    """A new deal with an account."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "account_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
+                    "lead_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13",
+                    **_TERMS,
+                    "occurred_at": "2026-03-02T09:30:00Z",
+                }
+            ]
+        }
+    )
+
+    account_id: Identifier
+    lead_id: Identifier | None = None
+    occurred_at: Moment | None = None
+
+
+class DealStage(StrictModel):
+    """Where in the pipeline the deal is now."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"stage": "proposal", "occurred_at": "2026-03-10T15:00:00Z"}]}
+    )
+
+    stage: OpenStage
+    occurred_at: Moment | None = None
+
+
+class DealClose(StrictModel):
+    """How the deal ended."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"outcome": "won", "reason": "best-service", "occurred_at": "2026-03-31T21:00:00Z"}]
+        }
+    )
+
+    outcome: Outcome
+    reason: Code | None = None
+    occurred_at: Moment | None = None
+
+
+class DealReopen(StrictModel):
+    """That the deal is open again."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"occurred_at": "2026-04-02T08:00:00Z"}]})
+
+    occurred_at: Moment | None = None
+
+
+class DealAmend(Change):
+    """What is to be corrected; what is not given stays, null takes a value away."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "lines": _LINES,
+                    "owner_id": _OWNER,
+                    **_PLACE,
+                    "reason": "best-price",
+                    "occurred_at": "2026-04-03T08:00:00Z",
+                }
+            ]
+        }
+    )
+
+    lines: Lines = Field(default_factory=list)
+    owner_id: Identifier | None = None
+    region: Code | None = None
+    segment: Code | None = None
+    channel: Code | None = None
+    reason: Code | None = Field(default=None, description="Why it was won or lost; only of a closed deal.")
+    occurred_at: Moment | None = None
+
+
+class LineView(View):
+    """One product of a deal; `reporting_amount` is null until the deal is closed."""
+
+    product: str
+    quantity: int
+    unit_price: DecimalText
+    amount: DecimalText
+    reporting_amount: DecimalText | None
+
+
+class FrozenRateView(View):
+    """The reporting currency for one unit of the deal's, and the day whose rate it is."""
+
+    rate: DecimalText
+    on: date
+
+
+class DealView(View):
+    """A deal. Amounts are in `currency`; once it is closed there are those in `reporting_currency` too."""
+
+    id: UUID
+    version: int
+    account_id: UUID
+    lead_id: UUID | None
+    title: str | None
+    stage: Stage
+    currency: str
+    amount: DecimalText
+    lines: list[LineView]
+    owner_id: UUID | None
+    team_id: UUID | None
+    region: str | None
+    segment: str | None
+    channel: str | None
+    opened_at: Moment
+    expected_close_on: date | None
+    closed_at: Moment | None
+    close_reason: str | None
+    frozen_rate: FrozenRateView | None
+    reporting_currency: str | None
+    reporting_amount: DecimalText | None
+    reopen_count: int
+    external_ref: str | None
+    changed_at: Moment
+
+    @classmethod
+    def of(cls, deal: Any, lines: Iterable[Any]) -> "DealView":
+        """The view of a deal, or of a row with its columns, and its lines in their order."""
+        own, reporting = deal.currency, deal.reporting_currency
+
+        def in_reporting(amount: Decimal | None) -> Decimal | None:
+            return None if amount is None or reporting is None else shown(amount, reporting)
+
+        plain = {
+            name: getattr(deal, name)
+            for name in cls.model_fields
+            if name not in ("amount", "lines", "frozen_rate", "reporting_amount")
+        }
+        return cls(
+            **plain,
+            amount=shown(deal.amount, own),
+            lines=[
+                LineView(
+                    product=line.product,
+                    quantity=line.quantity,
+                    unit_price=shown(line.unit_price, own),
+                    amount=shown(line.amount, own),
+                    reporting_amount=in_reporting(line.reporting_amount),
+                )
+                for line in lines
+            ],
+            frozen_rate=None if deal.rate is None else FrozenRateView(rate=trimmed(deal.rate), on=deal.rate_on),
+            reporting_amount=in_reporting(deal.reporting_amount),
+        )

@@ -1,0 +1,165 @@
+"""What can be done with deals: one function, one transaction each."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import selectinload
+
+from event_contracts.sales import Deal as DealState
+from sales_api.accounts.model import Account
+from sales_api.attribution import Attribution
+from sales_api.deals.model import Deal
+from sales_api.deals.schemas import DealAmend, DealClose, DealIn, DealReopen, DealStage, DealTerms, LineIn, terms_of
+from sales_api.exchange_rates import rate_of
+from sales_api.leads.model import Lead
+from sales_api.products import check_products
+from sales_api.reps import team_of
+from service_kit import outbox
+from service_kit.auth import Principal
+from service_kit.occurrence import happened_at
+from service_kit.problems import NotFound
+from service_kit.references import UnknownReference, require_free
+from service_kit.versions import ExpectedVersion
+
+
+async def open_deal(session: AsyncSession, body: DealIn, by: Principal) -> Deal:
+    """Opens a deal with an account."""
+    at = happened_at(body.occurred_at, by)
+    account = await session.get(Account, body.account_id)
+    if account is None:
+        raise UnknownReference.at("#/account_id", "no account has this id")
+    if body.lead_id is not None and await session.get(Lead, body.lead_id) is None:
+        raise UnknownReference.at("#/lead_id", "no lead has this id")
+    defaults = Attribution(region=account.region, segment=account.segment, channel=account.channel)
+    return await add_deal(session, body, account_id=account.id, lead_id=body.lead_id, defaults=defaults, at=at)
+
+
+async def add_deal(
+    session: AsyncSession,
+    terms: DealTerms,
+    *,
+    account_id: UUID,
+    lead_id: UUID | None,
+    defaults: Attribution,
+    at: datetime,
+    pointer: str = "#",
+) -> Deal:
+    """The deal with its event, inside whichever use case opens it.
+
+    `defaults` stand in for what the terms leave out; `pointer` is where in the body the terms are.
+    """
+    await require_free(session, terms.external_ref, among=Deal.external_ref, ids=Deal.id)
+    await _check_products(session, terms.lines, pointer)
+    owner_id, team_id = defaults.owner_id, defaults.team_id
+    if terms.owner_id is not None:
+        owner_id, team_id = terms.owner_id, await team_of(session, terms.owner_id, f"{pointer}/owner_id")
+    deal, event = Deal.open(
+        account_id=account_id,
+        lead_id=lead_id,
+        title=terms.title,
+        currency=terms.currency,
+        lines=terms_of(terms.lines),
+        attribution=Attribution(
+            owner_id=owner_id,
+            team_id=team_id,
+            region=terms.region or defaults.region,
+            segment=terms.segment or defaults.segment,
+            channel=terms.channel or defaults.channel,
+        ),
+        expected_close_on=terms.expected_close_on,
+        external_ref=terms.external_ref,
+        at=at,
+    )
+    session.add(deal)
+    await _publish(session, deal, event)
+    return deal
+
+
+async def change_deal_stage(
+    session: AsyncSession, deal_id: UUID, body: DealStage, expected: ExpectedVersion, by: Principal
+) -> Deal:
+    """Moves a deal along the pipeline."""
+    deal = await _locked(session, deal_id, expected)
+    at = happened_at(body.occurred_at, by, after=deal.changed_at)
+    await _publish(session, deal, deal.change_stage(body.stage, at=at))
+    return deal
+
+
+async def close_deal(
+    session: AsyncSession,
+    deal_id: UUID,
+    body: DealClose,
+    expected: ExpectedVersion,
+    by: Principal,
+    reporting_currency: str,
+) -> Deal:
+    """Wins or loses a deal, at the exchange rate of the closing day in UTC."""
+    deal = await _locked(session, deal_id, expected)
+    at = happened_at(body.occurred_at, by, after=deal.changed_at)
+    deal.check_open()
+    rate = await rate_of(session, deal.currency, at.astimezone(UTC).date(), reporting_currency)
+    event = deal.close(body.outcome, reason=body.reason, rate=rate, reporting_currency=reporting_currency, at=at)
+    await _publish(session, deal, event)
+    return deal
+
+
+async def reopen_deal(
+    session: AsyncSession, deal_id: UUID, body: DealReopen, expected: ExpectedVersion, by: Principal
+) -> Deal:
+    """Takes a closed deal back into the pipeline."""
+    deal = await _locked(session, deal_id, expected)
+    at = happened_at(body.occurred_at, by, after=deal.changed_at)
+    await _publish(session, deal, deal.reopen(at=at))
+    return deal
+
+
+async def amend_deal(
+    session: AsyncSession, deal_id: UUID, body: DealAmend, expected: ExpectedVersion, by: Principal
+) -> Deal:
+    """Corrects a deal's lines, attribution or reason; giving the same again changes nothing."""
+    deal = await _locked(session, deal_id, expected)
+    at = happened_at(body.occurred_at, by, after=deal.changed_at)
+    changes = body.changed_from(deal, besides=frozenset({"lines", "reason", "occurred_at"}))
+    if "owner_id" in changes:
+        changes["team_id"] = await team_of(session, body.owner_id)
+    if "reason" in body.model_fields_set and body.reason != deal.close_reason:
+        changes["close_reason"] = body.reason
+    lines = terms_of(body.lines) if "lines" in body.model_fields_set else None
+    if lines is not None and deal.has_lines(lines):
+        lines = None
+    if not changes and lines is None:
+        return deal
+    if lines is not None:
+        await _check_products(session, body.lines, "#")
+    await _publish(session, deal, deal.amend(changes, lines, at=at))
+    return deal
+
+
+async def get_deal(session: AsyncSession, deal_id: UUID) -> Deal:
+    """A deal with its lines. Raises `NotFound` (404)."""
+    return _found(await session.get(Deal, deal_id, options=[selectinload(Deal.lines)]), deal_id)
+
+
+async def _locked(session: AsyncSession, deal_id: UUID, expected: ExpectedVersion) -> Deal:
+    # The key stays shared: what refers to the deal does not wait for us.
+    options = [selectinload(Deal.lines)]
+    deal = _found(await session.get(Deal, deal_id, with_for_update={"key_share": True}, options=options), deal_id)
+    expected.check(deal.version)
+    return deal
+
+
+def _found(deal: Deal | None, deal_id: UUID) -> Deal:
+    if deal is None:
+        raise NotFound(f"There is no deal {deal_id}.")
+    return deal
+
+
+async def _check_products(session: AsyncSession, lines: list[LineIn], pointer: str) -> None:
+    await check_products(
+        session, {line.product: f"{pointer}/lines/{n}/product" for n, line in reversed(list(enumerate(lines)))}
+    )
+
+
+async def _publish(session: AsyncSession, deal: Deal, event: DealState) -> None:
+    await outbox.write(session, event, sequence=deal.version, time=deal.changed_at, partition_key=deal.account_id)

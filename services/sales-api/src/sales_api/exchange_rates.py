@@ -1,0 +1,113 @@
+"""Exchange rates to the reporting currency, a day each; a deal freezes the latest one when it closes."""
+
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
+import sqlalchemy as sa
+from pydantic import ConfigDict
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from event_contracts.sales import FrozenRate
+from sales_api.access import Manager, Reader, ReportingCurrency
+from sales_api.amounts import RATE, Rate, trimmed
+from sales_api.filters import equal
+from service_kit.database import Base
+from service_kit.fields import Currency, Day, DecimalText, StrictModel, View
+from service_kit.identifiers import new_id
+from service_kit.paging import Paged, PageView
+from service_kit.problems import Unprocessable
+from service_kit.routing import Session, router
+
+
+class ExchangeRateMissing(Unprocessable):
+    """No rate of the currency is known for the day or any day before it."""
+
+    slug, title = "exchange-rate-missing", "There is no exchange rate for that day"
+
+
+class ExchangeRate(Base):
+    """What one unit of a currency was worth in the reporting currency, from a day on."""
+
+    __tablename__ = "exchange_rate"
+
+    currency: Mapped[str] = mapped_column(primary_key=True)
+    on: Mapped[date] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(sa.Uuid, unique=True, comment="rises with time: the order of the list")
+    rate: Mapped[Decimal] = mapped_column(RATE)
+
+    __table_args__ = (sa.CheckConstraint("rate > 0", name="rate"),)
+
+
+class ExchangeRateIn(StrictModel):
+    """A currency's rate from a day on, until the next day that has one."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"currency": "BRL", "on": "2026-03-31", "rate": "0.1652"}]}
+    )
+
+    currency: Currency
+    on: Day
+    rate: Rate
+
+
+class ExchangeRateView(View):
+    """A currency's rate; `rate` is the reporting currency for one unit."""
+
+    id: UUID
+    currency: str
+    on: date
+    rate: DecimalText
+
+
+exchange_rates = router("/exchange-rates", "exchange-rates")
+_columns = ExchangeRate.__table__.c
+
+
+@exchange_rates.post("")
+async def set_exchange_rate(
+    body: ExchangeRateIn, session: Session, reporting_currency: ReportingCurrency, _: Manager
+) -> ExchangeRateView:
+    """Sets a day's rate, in place of the one it had. Deals that are closed keep the rate they were closed at."""
+    if body.currency == reporting_currency:
+        raise Unprocessable.at("#/currency", "is the reporting currency, whose rate is always 1")
+    statement = insert(ExchangeRate).values(id=new_id(), currency=body.currency, on=body.on, rate=body.rate)
+    statement = statement.on_conflict_do_update(
+        index_elements=["currency", "on"], set_={"rate": statement.excluded.rate}
+    )
+    return _view((await session.execute(statement.returning(*_columns))).one())
+
+
+@exchange_rates.get("")
+async def list_exchange_rates(
+    session: Session, page: Paged, _: Reader, currency: Currency | None = None, on: Day | None = None
+) -> PageView[ExchangeRateView]:
+    """Rates, the latest entered first."""
+    query = sa.select(*_columns).where(*equal(_columns, {"currency": currency, "on": on}))
+    return await page.of(session, query, _columns.id, _view)
+
+
+async def rate_of(session: AsyncSession, currency: str, day: date, reporting_currency: str) -> FrozenRate:
+    """The currency's rate on a day: that day's, or the last one before it. Raises `ExchangeRateMissing` (422)."""
+    if currency == reporting_currency:
+        return FrozenRate(rate=Decimal(1), on=day)
+    query = (
+        sa.select(ExchangeRate.rate, ExchangeRate.on)
+        .where(ExchangeRate.currency == currency, ExchangeRate.on <= day)
+        .order_by(ExchangeRate.on.desc())
+        .limit(1)
+    )
+    found = (await session.execute(query)).one_or_none()
+    if found is None:
+        raise ExchangeRateMissing(
+            f"Set the rate of {currency} for {day} or a day before it with POST /v1/exchange-rates, then try again.",
+            currency=currency,
+            on=day.isoformat(),
+        )
+    return FrozenRate(rate=trimmed(found.rate), on=found.on)
+
+
+def _view(row: sa.Row[tuple[object, ...]]) -> ExchangeRateView:
+    return ExchangeRateView(id=row.id, currency=row.currency, on=row.on, rate=trimmed(row.rate))

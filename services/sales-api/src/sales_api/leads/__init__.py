@@ -1,0 +1,1 @@
+"""Leads: those who may buy."""

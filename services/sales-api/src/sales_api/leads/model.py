@@ -1,0 +1,248 @@
+"""The lead: its columns, and the rules of its way from new to converted or given up."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, get_args
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from event_contracts.sales import (
+    LeadAssigned,
+    LeadAssignment,
+    LeadContacted,
+    LeadConversion,
+    LeadConverted,
+    LeadCreated,
+    LeadDisqualified,
+    LeadQualified,
+    LeadStatus,
+)
+from sales_api.attribution import Attribution
+from sales_api.checks import one_of
+from sales_api.chronology import check_follows
+from service_kit.database import Base
+from service_kit.identifiers import new_id
+from service_kit.problems import Conflict
+
+
+class LeadAlreadyConverted(Conflict):
+    """It became a customer: nothing more can happen to it."""
+
+    slug, title = "lead-already-converted", "The lead is converted"
+
+
+class LeadAlreadyDisqualified(Conflict):
+    """It was given up: nothing more can happen to it."""
+
+    slug, title = "lead-already-disqualified", "The lead is disqualified"
+
+
+class LeadAlreadyAssigned(Conflict):
+    """It belongs to that salesperson."""
+
+    slug, title = "lead-already-assigned", "The lead belongs to that salesperson already"
+
+
+class LeadNotAssigned(Conflict):
+    """Nobody has it, so nobody can have made the contact."""
+
+    slug, title = "lead-not-assigned", "The lead belongs to nobody yet"
+
+
+class LeadAlreadyContacted(Conflict):
+    """Only the first contact is recorded."""
+
+    slug, title = "lead-already-contacted", "The first contact is recorded"
+
+
+class LeadAlreadyQualified(Conflict):
+    """It was found worth pursuing before."""
+
+    slug, title = "lead-already-qualified", "The lead is qualified"
+
+
+class LeadHasAccount(Conflict):
+    """It belongs to a customer that is known, so its conversion cannot make or name another."""
+
+    slug, title = "lead-has-account", "The lead belongs to an account already"
+
+
+class Lead(Base):
+    """Someone who may buy. Who it is (name, company, email, phone) stays in this table."""
+
+    __tablename__ = "lead"
+
+    id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True)
+    version: Mapped[int]
+    partition_key: Mapped[UUID] = mapped_column(
+        sa.Uuid, comment="the account's id if it had one at first, else its own"
+    )
+    status: Mapped[LeadStatus] = mapped_column(sa.Text, index=True)
+    name: Mapped[str | None]
+    company: Mapped[str | None]
+    email: Mapped[str | None]
+    phone: Mapped[str | None]
+    channel: Mapped[str | None] = mapped_column(index=True)
+    region: Mapped[str | None] = mapped_column(index=True)
+    segment: Mapped[str | None] = mapped_column(index=True)
+    product: Mapped[str | None] = mapped_column(sa.ForeignKey("product.code"), index=True)
+    owner_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("rep.id"), index=True)
+    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"), index=True)
+    account_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("account.id"), index=True)
+    deal_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("deal.id", use_alter=True), index=True)
+    created_at: Mapped[datetime] = mapped_column(sa.DateTime(timezone=True))
+    assigned_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
+    contacted_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
+    qualified_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
+    disqualified_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
+    disqualified_reason: Mapped[str | None]
+    converted_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
+    external_ref: Mapped[str | None] = mapped_column(unique=True)
+    changed_at: Mapped[datetime] = mapped_column(
+        sa.DateTime(timezone=True), comment="when the latest change happened in the business"
+    )
+
+    __table_args__ = (
+        one_of("status", get_args(LeadStatus)),
+        sa.CheckConstraint("(status = 'converted') = (converted_at is not null)", name="converted_at"),
+        sa.CheckConstraint("(status = 'disqualified') = (disqualified_at is not null)", name="disqualified_at"),
+    )
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        name: str | None,
+        company: str | None,
+        email: str | None,
+        phone: str | None,
+        product: str | None,
+        account_id: UUID | None,
+        attribution: Attribution,
+        external_ref: str | None,
+        at: datetime,
+    ) -> tuple["Lead", LeadCreated]:
+        """A new lead; assigned at once when it comes with an owner."""
+        lead_id = new_id()
+        lead = cls(
+            id=lead_id,
+            version=1,
+            partition_key=account_id or lead_id,
+            status="new" if attribution.owner_id is None else "assigned",
+            name=name,
+            company=company,
+            email=email,
+            phone=phone,
+            product=product,
+            account_id=account_id,
+            created_at=at,
+            assigned_at=None if attribution.owner_id is None else at,
+            external_ref=external_ref,
+            changed_at=at,
+            **asdict(attribution),
+        )
+        return lead, LeadCreated(**lead.state_fields())
+
+    def assign(self, owner_id: UUID, team_id: UUID | None, *, at: datetime) -> LeadAssigned:
+        """Gives it to a salesperson, or passes it on; the status never goes back. Raises `LeadAlreadyAssigned`."""
+        self._check_open()
+        if owner_id == self.owner_id:
+            raise LeadAlreadyAssigned("Assign it to somebody else, or leave it.")
+        self._step(at)
+        previous = self.owner_id
+        self.owner_id, self.team_id, self.assigned_at = owner_id, team_id, at
+        if self.status == "new":
+            self.status = "assigned"
+        return LeadAssigned(**self.state_fields(), change=LeadAssignment(previous_owner_id=previous))
+
+    def contact(self, *, at: datetime) -> LeadContacted:
+        """Records the owner's first contact. Raises `LeadNotAssigned`, `LeadAlreadyContacted`."""
+        self._check_open()
+        if self.owner_id is None:
+            raise LeadNotAssigned("Assign it first.")
+        if self.contacted_at is not None:
+            raise LeadAlreadyContacted(f"The first contact was at {self.contacted_at.isoformat()}.")
+        self._step(at)
+        self.contacted_at = at
+        if self.status != "qualified":
+            self.status = "contacted"
+        return LeadContacted(**self.state_fields())
+
+    def qualify(self, *, at: datetime) -> LeadQualified:
+        """Finds it worth pursuing, from any open status. Raises `LeadAlreadyQualified`."""
+        self._check_open()
+        if self.status == "qualified":
+            raise LeadAlreadyQualified("Convert it, or disqualify it.")
+        self._step(at)
+        self.status, self.qualified_at = "qualified", at
+        return LeadQualified(**self.state_fields())
+
+    def disqualify(self, reason: str, *, at: datetime) -> LeadDisqualified:
+        """Gives it up, from any open status."""
+        self._check_open()
+        self._step(at)
+        self.status, self.disqualified_at, self.disqualified_reason = "disqualified", at, reason
+        return LeadDisqualified(**self.state_fields())
+
+    def check_convertible(self, account_id: UUID | None, *, makes_account: bool) -> None:
+        """Asked before anything is made for it. Raises `LeadHasAccount`, or that it is not open."""
+        self._check_open()
+        if self.account_id is not None and (makes_account or account_id not in (None, self.account_id)):
+            raise LeadHasAccount(f"It belongs to the account {self.account_id}; leave account and account_id out.")
+
+    def convert(
+        self, *, account_id: UUID, account_registered: bool, deal_id: UUID | None, at: datetime
+    ) -> LeadConverted:
+        """Makes it the customer's, with the deal if there is one; from any open status."""
+        self._check_open()
+        self._step(at)
+        self.status, self.converted_at = "converted", at
+        self.account_id, self.deal_id = account_id, deal_id
+        change = LeadConversion(account_registered=account_registered)
+        return LeadConverted(**self.state_fields(), change=change)
+
+    @property
+    def attribution(self) -> Attribution:
+        """What the account and the deal that come out of it take over."""
+        return Attribution(
+            owner_id=self.owner_id,
+            team_id=self.team_id,
+            region=self.region,
+            segment=self.segment,
+            channel=self.channel,
+        )
+
+    def state_fields(self) -> dict[str, Any]:
+        """The fields of the contract's `Lead`, as this row has them."""
+        return {
+            "id": self.id,
+            "status": self.status,
+            "channel": self.channel,
+            "region": self.region,
+            "segment": self.segment,
+            "product": self.product,
+            "owner_id": self.owner_id,
+            "team_id": self.team_id,
+            "created_at": self.created_at,
+            "assigned_at": self.assigned_at,
+            "contacted_at": self.contacted_at,
+            "qualified_at": self.qualified_at,
+            "disqualified_at": self.disqualified_at,
+            "disqualified_reason": self.disqualified_reason,
+            "converted_at": self.converted_at,
+            "account_id": self.account_id,
+            "deal_id": self.deal_id,
+        }
+
+    def _check_open(self) -> None:
+        if self.status == "converted":
+            raise LeadAlreadyConverted("It became a customer; what happens now happens to its deals.")
+        if self.status == "disqualified":
+            raise LeadAlreadyDisqualified("It was given up; create a new lead if they come back.")
+
+    def _step(self, at: datetime) -> None:
+        check_follows(at, self.changed_at)
+        self.version += 1
+        self.changed_at = at

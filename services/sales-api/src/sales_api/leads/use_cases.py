@@ -1,0 +1,169 @@
+"""What can be done with leads: one function, one transaction each."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from event_contracts.sales import Lead as LeadState
+from sales_api.accounts.model import Account
+from sales_api.accounts.use_cases import add_account
+from sales_api.attribution import Attribution
+from sales_api.deals.use_cases import add_deal
+from sales_api.leads.model import Lead
+from sales_api.leads.schemas import (
+    ConvertedAccount,
+    LeadAssign,
+    LeadContact,
+    LeadConvert,
+    LeadDisqualify,
+    LeadIn,
+    LeadQualify,
+)
+from sales_api.products import check_products
+from sales_api.reps import team_of
+from service_kit import outbox
+from service_kit.auth import Principal
+from service_kit.occurrence import happened_at
+from service_kit.problems import NotFound, Unprocessable
+from service_kit.references import UnknownReference, require_free
+from service_kit.versions import ExpectedVersion
+
+
+async def create_lead(session: AsyncSession, body: LeadIn, by: Principal) -> Lead:
+    """Enters a lead. One of a known customer has that customer's region and segment unless it brings its own."""
+    at = happened_at(body.occurred_at, by)
+    await require_free(session, body.external_ref, among=Lead.external_ref, ids=Lead.id)
+    account = await _account(session, body.account_id)
+    if body.product is not None:
+        await check_products(session, {body.product: "#/product"})
+    attribution = Attribution(
+        owner_id=body.owner_id,
+        team_id=await team_of(session, body.owner_id),
+        region=body.region or (account.region if account else None),
+        segment=body.segment or (account.segment if account else None),
+        channel=body.channel,
+    )
+    lead, event = Lead.create(
+        name=body.name,
+        company=body.company,
+        email=body.email,
+        phone=body.phone,
+        product=body.product,
+        account_id=body.account_id,
+        attribution=attribution,
+        external_ref=body.external_ref,
+        at=at,
+    )
+    session.add(lead)
+    await _publish(session, lead, event)
+    return lead
+
+
+async def assign_lead(
+    session: AsyncSession, lead_id: UUID, body: LeadAssign, expected: ExpectedVersion, by: Principal
+) -> Lead:
+    """Gives a lead to a salesperson, or passes it on."""
+    lead = await _locked(session, lead_id, expected)
+    at = happened_at(body.occurred_at, by, after=lead.changed_at)
+    team_id = await team_of(session, body.owner_id)
+    await _publish(session, lead, lead.assign(body.owner_id, team_id, at=at))
+    return lead
+
+
+async def contact_lead(
+    session: AsyncSession, lead_id: UUID, body: LeadContact, expected: ExpectedVersion, by: Principal
+) -> Lead:
+    """Records the first contact by the lead's owner."""
+    lead = await _locked(session, lead_id, expected)
+    at = happened_at(body.occurred_at, by, after=lead.changed_at)
+    await _publish(session, lead, lead.contact(at=at))
+    return lead
+
+
+async def qualify_lead(
+    session: AsyncSession, lead_id: UUID, body: LeadQualify, expected: ExpectedVersion, by: Principal
+) -> Lead:
+    """Finds a lead worth pursuing."""
+    lead = await _locked(session, lead_id, expected)
+    at = happened_at(body.occurred_at, by, after=lead.changed_at)
+    await _publish(session, lead, lead.qualify(at=at))
+    return lead
+
+
+async def disqualify_lead(
+    session: AsyncSession, lead_id: UUID, body: LeadDisqualify, expected: ExpectedVersion, by: Principal
+) -> Lead:
+    """Gives a lead up."""
+    lead = await _locked(session, lead_id, expected)
+    at = happened_at(body.occurred_at, by, after=lead.changed_at)
+    await _publish(session, lead, lead.disqualify(body.reason, at=at))
+    return lead
+
+
+async def convert_lead(
+    session: AsyncSession, lead_id: UUID, body: LeadConvert, expected: ExpectedVersion, by: Principal
+) -> Lead:
+    """Makes a lead a customer, known or new, and opens the deal that comes with it: all or nothing."""
+    lead = await _locked(session, lead_id, expected)
+    at = happened_at(body.occurred_at, by, after=lead.changed_at)
+    lead.check_convertible(body.account_id, makes_account=body.account is not None)
+    account = await _account(session, body.account_id or lead.account_id)
+    registers = account is None
+    if account is None:
+        account = await _register_account(session, lead, body.account or ConvertedAccount(), at)
+    deal_id = None
+    if body.deal is not None:
+        defaults = Attribution(
+            owner_id=lead.owner_id,
+            team_id=lead.team_id,
+            region=lead.region or account.region,
+            segment=lead.segment or account.segment,
+            channel=lead.channel or account.channel,
+        )
+        deal = await add_deal(
+            session, body.deal, account_id=account.id, lead_id=lead.id, defaults=defaults, at=at, pointer="#/deal"
+        )
+        deal_id = deal.id
+    event = lead.convert(account_id=account.id, account_registered=registers, deal_id=deal_id, at=at)
+    await _publish(session, lead, event)
+    return lead
+
+
+async def _register_account(session: AsyncSession, lead: Lead, given: ConvertedAccount, at: datetime) -> Account:
+    name = given.name or lead.company or lead.name
+    if name is None:
+        raise Unprocessable.at("#/account/name", "is needed, since the lead has neither company nor name")
+    owner_id, team_id = lead.owner_id, lead.team_id
+    if given.owner_id is not None:
+        owner_id, team_id = given.owner_id, await team_of(session, given.owner_id, "#/account/owner_id")
+    attribution = Attribution(
+        owner_id=owner_id,
+        team_id=team_id,
+        region=given.region or lead.region,
+        segment=given.segment or lead.segment,
+        channel=given.channel or lead.channel,
+    )
+    return await add_account(session, name=name, attribution=attribution, external_ref=given.external_ref, at=at)
+
+
+async def _locked(session: AsyncSession, lead_id: UUID, expected: ExpectedVersion) -> Lead:
+    # The key stays shared: what refers to the lead does not wait for us.
+    lead = await session.get(Lead, lead_id, with_for_update={"key_share": True})
+    if lead is None:
+        raise NotFound(f"There is no lead {lead_id}.")
+    expected.check(lead.version)
+    return lead
+
+
+async def _account(session: AsyncSession, account_id: UUID | None) -> Account | None:
+    if account_id is None:
+        return None
+    account = await session.get(Account, account_id)
+    if account is None:
+        raise UnknownReference.at("#/account_id", "no account has this id")
+    return account
+
+
+async def _publish(session: AsyncSession, lead: Lead, event: LeadState) -> None:
+    await outbox.write(session, event, sequence=lead.version, time=lead.changed_at, partition_key=lead.partition_key)

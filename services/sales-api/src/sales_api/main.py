@@ -1,0 +1,38 @@
+"""The processes of sales: the API, the relay that takes its events to Kafka, and the one-shot migration."""
+
+import asyncio
+
+import sales_api
+from sales_api.app import create
+from sales_api.settings import SalesSettings
+from service_kit import logs, migrations, runner
+from service_kit.database import create_engine
+from service_kit.health import database_check
+from service_kit.relay import Relay
+
+
+def api() -> None:
+    """Serves HTTP until SIGTERM."""
+    settings = SalesSettings()
+    runner.serve("sales-api", settings, create(settings))
+
+
+def relay() -> None:
+    """Moves events from the outbox to Kafka until SIGTERM."""
+    settings = SalesSettings()
+    engine = create_engine(settings, application="sales-relay")
+    moving = Relay(engine=engine, bootstrap_servers=settings.kafka_bootstrap_servers)
+    runner.work(
+        "sales-relay",
+        settings,
+        moving.run,
+        live={"relay": moving.heartbeat.check},
+        ready={"database": database_check(engine)},
+    )
+
+
+def migrate() -> None:
+    """Brings the database to the newest version, and ends."""
+    settings = SalesSettings()
+    logs.configure("sales-migrate", settings.log_level, settings.log_format)
+    asyncio.run(migrations.migrate(sales_api, settings.database_url))

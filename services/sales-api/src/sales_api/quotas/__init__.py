@@ -1,0 +1,1 @@
+"""Quotas: what a salesperson is to sell in a period."""

@@ -1,0 +1,108 @@
+"""The quota: its columns and its rules."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from event_contracts.sales import QuotaSet, QuotaSetting
+from sales_api.amounts import AMOUNT, has_places_of, money
+from sales_api.chronology import check_follows
+from service_kit.database import Base
+from service_kit.identifiers import new_id
+from service_kit.problems import Conflict, Unprocessable
+
+MAX_DAYS = 366
+"""Both its first and its last day counted."""
+
+
+class QuotaOverlaps(Conflict):
+    """The salesperson has a quota for some of these days; `existing_id` says which."""
+
+    slug, title = "quota-overlaps", "The salesperson has a quota for some of these days"
+
+
+class Quota(Base):
+    """What a salesperson is to sell from its first to its last day, in the reporting currency."""
+
+    __tablename__ = "quota"
+
+    id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True)
+    version: Mapped[int]
+    rep_id: Mapped[UUID] = mapped_column(sa.ForeignKey("rep.id"))
+    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"), index=True)
+    period_start: Mapped[date]
+    period_end: Mapped[date]
+    target: Mapped[Decimal] = mapped_column(AMOUNT)
+    currency: Mapped[str] = mapped_column(comment="the reporting currency when it was set")
+    external_ref: Mapped[str | None] = mapped_column(unique=True)
+    set_at: Mapped[datetime] = mapped_column(sa.DateTime(timezone=True), comment="when it was last set")
+
+    __table_args__ = (
+        sa.Index(None, "rep_id", "period_start"),
+        sa.CheckConstraint(f"period_end >= period_start and period_end - period_start < {MAX_DAYS}", name="period"),
+        sa.CheckConstraint("target >= 0", name="target"),
+    )
+
+    @classmethod
+    def set(
+        cls,
+        *,
+        rep_id: UUID,
+        team_id: UUID | None,
+        period_start: date,
+        period_end: date,
+        target: Decimal,
+        currency: str,
+        external_ref: str | None,
+        at: datetime,
+    ) -> tuple["Quota", QuotaSet]:
+        """A new quota. Raises `Unprocessable` for a period or a target that cannot be."""
+        if period_end < period_start:
+            raise Unprocessable.at("#/period_end", "is before period_start")
+        if (period_end - period_start).days >= MAX_DAYS:
+            raise Unprocessable.at("#/period_end", f"makes the period longer than {MAX_DAYS} days")
+        _check_target(target, currency)
+        quota = cls(
+            id=new_id(),
+            version=1,
+            rep_id=rep_id,
+            team_id=team_id,
+            period_start=period_start,
+            period_end=period_end,
+            target=target,
+            currency=currency,
+            external_ref=external_ref,
+            set_at=at,
+        )
+        return quota, QuotaSet(**quota.state_fields(), change=QuotaSetting(previous_target=None))
+
+    def set_anew(self, target: Decimal, *, at: datetime) -> QuotaSet:
+        """Another target for the same days. Raises `Unprocessable` for one that cannot be, `OccurredTooEarly`."""
+        _check_target(target, self.currency)
+        check_follows(at, self.set_at)
+        previous = money(self.target, self.currency)
+        self.target = target
+        self.version += 1
+        self.set_at = at
+        return QuotaSet(**self.state_fields(), change=QuotaSetting(previous_target=previous))
+
+    def state_fields(self) -> dict[str, Any]:
+        """The fields of the contract's `Quota`, as this row has them."""
+        return {
+            "id": self.id,
+            "rep_id": self.rep_id,
+            "team_id": self.team_id,
+            "period_start": self.period_start,
+            "period_end": self.period_end,
+            "target": money(self.target, self.currency),
+            "set_at": self.set_at,
+        }
+
+
+def _check_target(target: Decimal, currency: str) -> None:
+    if not has_places_of(target, currency):
+        raise Unprocessable.at("#/target", f"has more decimal places than {currency}, the reporting currency")

@@ -1,0 +1,68 @@
+"""What quotas look like over HTTP."""
+
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from pydantic import ConfigDict
+
+from sales_api.amounts import Price, shown
+from service_kit.fields import Day, DecimalText, ExternalReference, Identifier, Moment, StrictModel, View
+
+
+class QuotaIn(StrictModel):
+    """What a salesperson is to sell; both days belong to the period. The target is in the reporting currency."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "rep_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+                    "period_start": "2026-01-01",
+                    "period_end": "2026-03-31",
+                    "target": "250000.00",
+                    "external_ref": "plan-2026-q1-ana",
+                    "occurred_at": "2025-12-20T10:00:00Z",
+                }
+            ]
+        }
+    )
+
+    rep_id: Identifier
+    period_start: Day
+    period_end: Day
+    target: Price
+    external_ref: ExternalReference | None = None
+    occurred_at: Moment | None = None
+
+
+class QuotaChange(StrictModel):
+    """Another target for the same salesperson and period."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"target": "275000.00", "occurred_at": "2026-02-01T10:00:00Z"}]}
+    )
+
+    target: Price
+    occurred_at: Moment | None = None
+
+
+class QuotaView(View):
+    """A quota. `team_id` is the salesperson's team when the quota was made; `set_at` is when it was last set."""
+
+    id: UUID
+    version: int
+    rep_id: UUID
+    team_id: UUID | None
+    period_start: date
+    period_end: date
+    target: DecimalText
+    currency: str
+    external_ref: str | None
+    set_at: Moment
+
+    @classmethod
+    def of(cls, quota: Any) -> "QuotaView":
+        """The view of a quota, or of a row with its columns."""
+        plain = {name: getattr(quota, name) for name in cls.model_fields if name != "target"}
+        return cls(**plain, target=shown(quota.target, quota.currency))

@@ -1,0 +1,161 @@
+"""Salespeople: a name, the team, and whether they still sell."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import Request, Response
+from pydantic import ConfigDict, Field, StrictBool
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from event_contracts.directory import SalesDirectoryEntrySet
+from sales_api.access import Expected, Manager, Reader
+from sales_api.changes import Change
+from sales_api.filters import equal
+from sales_api.teams import check_team
+from service_kit import outbox
+from service_kit.database import Base
+from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View
+from service_kit.identifiers import new_id
+from service_kit.paging import Paged, PageView
+from service_kit.problems import NotFound
+from service_kit.references import UnknownReference, require_free
+from service_kit.routing import Session, router
+from service_kit.versions import set_etag, unchanged
+
+
+class Rep(Base):
+    """A salesperson. Deals and leads take the team over when they get the owner, and keep it."""
+
+    __tablename__ = "rep"
+
+    id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True)
+    version: Mapped[int]
+    name: Mapped[str]
+    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"), index=True)
+    active: Mapped[bool]
+    external_ref: Mapped[str | None] = mapped_column(unique=True)
+
+
+Active = Annotated[
+    StrictBool,
+    Field(description="False for who no longer sells; what they own, and what is imported, keeps them as owner."),
+]
+
+_EXAMPLE: dict[str, Any] = {"name": "Ana Souza", "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11", "active": True}
+
+
+class RepIn(StrictModel):
+    """A new salesperson."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE | {"external_ref": "crm-rep-12"}]})
+
+    name: Name
+    team_id: Identifier | None = None
+    active: Active = True
+    external_ref: ExternalReference | None = None
+
+
+class RepChange(Change):
+    """What is to be changed; what is not given stays."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    name: Name = Field(default_factory=str)
+    team_id: Identifier | None = None
+    active: Active = Field(default_factory=bool)
+
+
+class RepView(View):
+    """A salesperson."""
+
+    id: UUID
+    version: int
+    name: str
+    team_id: UUID | None
+    active: bool
+    external_ref: str | None
+
+
+reps = router("/reps", "reps")
+_columns = Rep.__table__.c
+
+
+@reps.post("", status_code=201)
+async def create_rep(body: RepIn, session: Session, response: Response, _: Manager) -> RepView:
+    """Creates a salesperson."""
+    await require_free(session, body.external_ref, among=Rep.external_ref, ids=Rep.id)
+    await check_team(session, body.team_id)
+    rep = Rep(id=new_id(), version=1, **dict(body))
+    session.add(rep)
+    await _publish_name(session, rep)
+    response.headers["Location"] = f"/v1/reps/{rep.id}"
+    set_etag(response, rep.version)
+    return RepView.model_validate(rep)
+
+
+@reps.get("")
+async def list_reps(
+    session: Session,
+    page: Paged,
+    _: Reader,
+    team_id: Identifier | None = None,
+    active: bool | None = None,
+    external_ref: ExternalReference | None = None,
+) -> PageView[RepView]:
+    """Salespeople, newest first."""
+    filters = {"team_id": team_id, "active": active, "external_ref": external_ref}
+    query = sa.select(*_columns).where(*equal(_columns, filters))
+    return await page.of(session, query, _columns.id, RepView.model_validate)
+
+
+@reps.get("/{rep_id}", response_model=RepView)
+async def get_rep(
+    rep_id: Identifier, session: Session, request: Request, response: Response, _: Reader
+) -> RepView | Response:
+    """One salesperson."""
+    rep = await session.get(Rep, rep_id)
+    if rep is None:
+        raise NotFound(f"There is no rep {rep_id}.")
+    set_etag(response, rep.version)
+    return unchanged(request, rep.version) or RepView.model_validate(rep)
+
+
+@reps.patch("/{rep_id}")
+async def change_rep(
+    rep_id: Identifier, body: RepChange, session: Session, response: Response, expected: Expected, _: Manager
+) -> RepView:
+    """Changes a salesperson. What they own already keeps the team that it was sold under."""
+    rep = await session.get(Rep, rep_id, with_for_update={"key_share": True})
+    if rep is None:
+        raise NotFound(f"There is no rep {rep_id}.")
+    expected.check(rep.version)
+    changed = body.changed_from(rep)
+    if "team_id" in changed:
+        await check_team(session, changed["team_id"])
+    if changed:
+        for name, value in changed.items():
+            setattr(rep, name, value)
+        rep.version += 1
+    if "name" in changed:
+        await _publish_name(session, rep)
+    set_etag(response, rep.version)
+    return RepView.model_validate(rep)
+
+
+async def team_of(session: AsyncSession, owner_id: UUID | None, pointer: str = "#/owner_id") -> UUID | None:
+    """The team that the owner belongs to now. Raises `UnknownReference` (422) when there is no such salesperson."""
+    if owner_id is None:
+        return None
+    found = (await session.execute(sa.select(Rep.team_id).where(Rep.id == owner_id))).one_or_none()
+    if found is None:
+        raise UnknownReference.at(pointer, "no rep has this id")
+    team_id: UUID | None = found.team_id
+    return team_id
+
+
+async def _publish_name(session: AsyncSession, rep: Rep) -> None:
+    entry = SalesDirectoryEntrySet(id=rep.id, kind="rep", name=rep.name)
+    await outbox.write(session, entry, sequence=rep.version, time=datetime.now(UTC), partition_key=rep.id)

@@ -1,0 +1,96 @@
+"""Teams of salespeople: a name, and which one a salesperson belongs to."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import Request, Response
+from pydantic import ConfigDict
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from event_contracts.directory import SalesDirectoryEntrySet
+from sales_api.access import Manager, Reader
+from sales_api.filters import equal
+from service_kit import outbox
+from service_kit.database import Base
+from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View
+from service_kit.identifiers import new_id
+from service_kit.paging import Paged, PageView
+from service_kit.problems import NotFound
+from service_kit.references import UnknownReference, require_free
+from service_kit.routing import Session, router
+from service_kit.versions import set_etag, unchanged
+
+
+class Team(Base):
+    """A team; its name is in the directory, events carry its id."""
+
+    __tablename__ = "team"
+
+    id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True)
+    version: Mapped[int]
+    name: Mapped[str]
+    external_ref: Mapped[str | None] = mapped_column(unique=True)
+
+
+class TeamIn(StrictModel):
+    """A new team."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Iberia", "external_ref": "crm-team-7"}]})
+
+    name: Name
+    external_ref: ExternalReference | None = None
+
+
+class TeamView(View):
+    """A team."""
+
+    id: UUID
+    version: int
+    name: str
+    external_ref: str | None
+
+
+teams = router("/teams", "teams")
+_columns = Team.__table__.c
+
+
+@teams.post("", status_code=201)
+async def create_team(body: TeamIn, session: Session, response: Response, _: Manager) -> TeamView:
+    """Creates a team."""
+    await require_free(session, body.external_ref, among=Team.external_ref, ids=Team.id)
+    team = Team(id=new_id(), version=1, name=body.name, external_ref=body.external_ref)
+    session.add(team)
+    entry = SalesDirectoryEntrySet(id=team.id, kind="team", name=team.name)
+    await outbox.write(session, entry, sequence=team.version, time=datetime.now(UTC), partition_key=team.id)
+    response.headers["Location"] = f"/v1/teams/{team.id}"
+    set_etag(response, team.version)
+    return TeamView.model_validate(team)
+
+
+@teams.get("")
+async def list_teams(
+    session: Session, page: Paged, _: Reader, external_ref: ExternalReference | None = None
+) -> PageView[TeamView]:
+    """Teams, newest first."""
+    query = sa.select(*_columns).where(*equal(_columns, {"external_ref": external_ref}))
+    return await page.of(session, query, _columns.id, TeamView.model_validate)
+
+
+@teams.get("/{team_id}", response_model=TeamView)
+async def get_team(
+    team_id: Identifier, session: Session, request: Request, response: Response, _: Reader
+) -> TeamView | Response:
+    """One team."""
+    team = await session.get(Team, team_id)
+    if team is None:
+        raise NotFound(f"There is no team {team_id}.")
+    set_etag(response, team.version)
+    return unchanged(request, team.version) or TeamView.model_validate(team)
+
+
+async def check_team(session: AsyncSession, team_id: UUID | None) -> None:
+    """Raises `UnknownReference` (422) at `#/team_id` when there is no such team; None is fine."""
+    if team_id is not None and await session.get(Team, team_id) is None:
+        raise UnknownReference.at("#/team_id", "no team has this id")
