@@ -1,24 +1,12 @@
 """What an import will do, as plain data: what must exist first, and the steps of every record in their order."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from tandem_cli.importing.tables import Row, RowError
-
-Api = Literal["sales", "service"]
-
-
-@dataclass(frozen=True)
-class Ref:
-    """Stands in a path or a body for an id that is known only once the thing was made.
-
-    `noun` is an API's collection, `sales/reps`, or `self` for what the record's own steps make (`lead`, `deal`).
-    """
-
-    noun: str
-    key: str
+from tandem_cli.requests import Ref, Step
 
 
 @dataclass(frozen=True)
@@ -29,22 +17,6 @@ class Needed:
     body: Mapping[str, Any]
     by_code: bool = False
     """True for what is named by its own code and has no id (products, exchange rates)."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One request of a record. `name` is unique in the record and part of the idempotency key."""
-
-    name: str
-    api: Api
-    path: tuple[str | Ref, ...]
-    body: Mapping[str, Any]
-    columns: Mapping[str, str] = field(default_factory=dict)
-    """Which column a field of the body came from, so that a refusal can name it."""
-    gives: Mapping[str, str] = field(default_factory=dict)
-    """Names for what the answer holds: `{"deal": "deal_id"}`."""
-    done_when: str = ""
-    """The refusal that means that an earlier run has done this."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +44,3 @@ class Plan:
 def moment(instant: datetime) -> str:
     """An instant as the APIs read it."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def given(**fields: Any) -> dict[str, Any]:
-    """The fields that have a value; the APIs take an absent field for unknown."""
-    return {name: value for name, value in fields.items() if value is not None}

@@ -2,14 +2,16 @@
 
 import asyncio
 import hashlib
+from collections import ChainMap
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tandem_cli.api import Answer, Api, Refused
-from tandem_cli.importing.plan import Needed, Plan, Record, Ref, Step
+from tandem_cli.importing.plan import Needed, Plan, Record
 from tandem_cli.importing.tables import RowError
 from tandem_cli.problem import StackProblem
+from tandem_cli.requests import Ref, Step, filled
 
 Item = TypeVar("Item")
 
@@ -68,7 +70,7 @@ class Sender:
     async def _make(self, needed: Needed) -> None:
         api, collection = needed.ref.noun.split("/")
         reference = f"{self.plan.name}:{needed.ref.key}"[:200]
-        body = dict(self._filled(needed.body, {}))
+        body = dict(filled(needed.body, self._ids.__getitem__))
         if not needed.by_code:
             body["external_ref"] = reference
         try:
@@ -129,27 +131,15 @@ class Sender:
             names |= {Ref("self", name): str(answer.body[member]) for name, member in step.gives.items()}
             yield answer.replayed
 
-    async def _step(self, record: Record, step: Step, names: Mapping[Ref, str]) -> Answer:
-        path = "/".join(self._id(part, names) if isinstance(part, Ref) else part for part in step.path)
+    async def _step(self, record: Record, step: Step, names: dict[Ref, str]) -> Answer:
+        identity = ChainMap(names, self._ids).__getitem__
+        path = "/".join(filled(step.path, identity))
         key = f"import:{self.plan.name}:{record.noun}:{record.reference}:{step.name}"
-        return await self.apis[step.api].post(path, self._filled(step.body, names), key=_ascii(key))
+        return await self.apis[step.api].post(path, filled(step.body, identity), key=_ascii(key))
 
     async def _view(self, record: Record, identity: str) -> Any:
         """The record as it stands."""
         return await self.apis[record.steps[0].api].get(f"{record.noun}/{identity}")
-
-    def _id(self, ref: Ref, names: Mapping[Ref, str]) -> str:
-        return names[ref] if ref.noun == "self" else self._ids[ref]
-
-    def _filled(self, value: Any, names: Mapping[Ref, str]) -> Any:
-        """The value with an id in every Ref's place."""
-        if isinstance(value, Ref):
-            return self._id(value, names)
-        if isinstance(value, Mapping):
-            return {name: self._filled(one, names) for name, one in value.items()}
-        if isinstance(value, list):
-            return [self._filled(one, names) for one in value]
-        return value
 
 
 class _Failed(Exception):

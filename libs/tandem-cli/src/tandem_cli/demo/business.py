@@ -1,0 +1,69 @@
+"""What happens when: seasons, weekdays, good and bad weeks, and the stories that begin on each day. Pure and seeded."""
+
+import math
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+
+from tandem_cli.demo.company import Company
+from tandem_cli.demo.sales_stories import deal_story, lead_story
+from tandem_cli.demo.story import Script, Story
+from tandem_cli.demo.ticket_stories import ticket_story
+
+_SEASON = (0.8, 0.9, 1.1, 1.15, 1.1, 1.0, 0.75, 0.7, 1.1, 1.25, 1.2, 0.9)
+_WEEKDAY = (1.2, 1.2, 1.15, 1.1, 1.0, 0.35, 0.2)
+_COLD = (1.4, 1.3, 1.1, 0.9, 0.8, 0.8, 0.8, 0.8, 0.9, 1.1, 1.2, 1.4)
+"""Tickets follow the cold, sales the season."""
+
+# A day's stories for each customer of the company.
+_LEADS, _DEALS, _TICKETS = 0.020, 0.011, 0.020
+_LIVE = ("lead", "deal", "ticket", "ticket")
+
+
+class Business:
+    """The company at work. The same day always brings the same stories, whenever it is asked for."""
+
+    def __init__(self, company: Company) -> None:
+        self.company = company
+
+    def mood(self, day: date) -> float:
+        """How well a week goes, around 1: below 0.8 is a bad week, above 1.2 a good one."""
+        year, week, _ = day.isocalendar()
+        return min(1.45, max(0.6, self.company.random("mood", year, week).gauss(1.0, 0.2)))
+
+    def day(self, day: date) -> list[Story]:
+        """The stories that begin on a day, in UTC."""
+        size = len(self.company.accounts) * _WEEKDAY[day.weekday()]
+        mood = self.mood(day)
+        counts = {
+            "lead": size * _LEADS * _SEASON[day.month - 1] * mood,
+            "deal": size * _DEALS * _SEASON[day.month - 1] * mood,
+            "ticket": size * _TICKETS * _COLD[day.month - 1] / mood,
+        }
+        random = self.company.random("day", day)
+        stories = []
+        for kind, expected in counts.items():
+            for number in range(_whole(expected, random.random)):
+                begins = datetime(day.year, day.month, day.day, tzinfo=UTC)
+                begins += timedelta(seconds=random.triangular(6 * 3600, 21 * 3600, 11 * 3600))
+                stories.append(self._story(kind, f"{day}:{kind}:{number}", begins))
+        return stories
+
+    def live(self, number: int, now: datetime) -> Story:
+        """The story with that number of those that happen as one watches."""
+        kind = self.company.random("live", number).choice(_LIVE)
+        return self._story(kind, f"live:{kind}:{number}", now)
+
+    def _story(self, kind: str, key: str, begins: datetime) -> Story:
+        random = self.company.random("story", key)
+        script = Script(key, random, begins)
+        mood = self.mood(begins.date())
+        if kind == "lead":
+            return lead_story(self.company, script, mood)
+        account = random.choice(self.company.accounts)
+        tell = deal_story if kind == "deal" else ticket_story
+        return tell(self.company, script, mood, account)
+
+
+def _whole(expected: float, chance: Callable[[], float]) -> int:
+    """A count that is `expected` on average."""
+    return math.floor(expected) + (chance() < expected % 1)

@@ -1,0 +1,187 @@
+"""Who and what the simulated company has: products, teams, people, customers, currencies, quotas. Pure and seeded."""
+
+import calendar
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from random import Random
+
+from tandem_cli.requests import Ref, given
+
+REGIONS = ("north", "south", "east", "west", "central", "islands")
+SEGMENTS = ("homes", "housing", "hotels", "factories", "farms", "public")
+CHANNELS = {
+    # channel: (share of leads, chance that one of them is qualified)
+    "organic-search": (0.27, 0.34),
+    "paid-search": (0.22, 0.24),
+    "social": (0.16, 0.16),
+    "referral": (0.10, 0.58),
+    "email": (0.10, 0.28),
+    "fair": (0.08, 0.45),
+    "partner": (0.07, 0.52),
+}
+
+_FIRST = "Aistė Bruno Chloé Dario Elif Farid Greta Hana Ivo Jonas Kaja Luca Mila Noor Oskar Petra Rūta Sven Uwe".split()
+_LAST = "Alves Berg Costa Dahl Eriksson Fabre Grau Horvat Ivanova Jansen Kovač Lind Moreau Novak Ozola Rossi".split()
+_TRADE = "Bakery Clinic Dairy Foundry Garden Hotel Joinery Kindergarten Laundry Library Mill Nursery Pool".split()
+_PLACE = "Alder Birch Cedar Dune Elm Fjord Granite Harbour Isle Juniper Kestrel Lagoon Meadow Old Pine Quay".split()
+
+
+@dataclass(frozen=True)
+class Product:
+    """Something that is sold and serviced; `price` in euro."""
+
+    code: str
+    name: str
+    price: int
+    weight: float
+
+
+PRODUCTS = (
+    Product("heat-pump-6", "Heat pump, 6 kW", 6_400, 0.22),
+    Product("heat-pump-12", "Heat pump, 12 kW", 9_900, 0.18),
+    Product("solar-roof", "Solar roof, 10 kWp", 12_500, 0.16),
+    Product("battery-10", "Battery, 10 kWh", 5_800, 0.16),
+    Product("wallbox", "Wallbox, 11 kW", 1_150, 0.12),
+    Product("controller", "Energy controller", 780, 0.08),
+    Product("boiler-industrial", "Industrial boiler", 38_000, 0.03),
+    Product("care-plan", "Care plan, three years", 1_900, 0.05),
+)
+
+CURRENCIES = {
+    # currency: (euro for one, share of deals)
+    "EUR": (Decimal(1), 0.58),
+    "USD": (Decimal("0.92"), 0.14),
+    "GBP": (Decimal("1.17"), 0.12),
+    "SEK": (Decimal("0.088"), 0.10),
+    "JPY": (Decimal("0.0061"), 0.06),
+}
+
+SALES_TEAMS = ("Sales north", "Sales south", "Key accounts")
+SERVICE_TEAMS = ("First line", "Field service", "Customer care")
+REPS = 12
+AGENTS = 10
+_QUOTA = 290
+"""Euro a salesperson should sell in a month for each customer that the company had at first."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """A customer that the company had from the start or from a day of the year on."""
+
+    ref: Ref
+    name: str
+    region: str
+    segment: str
+    channel: str
+    rep: Ref
+    since: datetime
+
+
+class Company:
+    """The company that a seed makes. `accounts` is how many customers it has before the year begins.
+
+    The same arguments give the same company, today and on any other day.
+    """
+
+    def __init__(self, seed: int, accounts: int) -> None:
+        self.seed = seed
+        self.reps = [Ref("sales/reps", f"rep-{number}") for number in range(REPS)]
+        self.agents = [Ref("service/agents", f"agent-{number}") for number in range(AGENTS)]
+        self.accounts = [self._account(number) for number in range(accounts)]
+
+    def random(self, *key: object) -> Random:
+        """A stream of chance of its own for each key, so that no draw depends on the order of others."""
+        return Random(":".join(str(part) for part in (self.seed, *key)))
+
+    def reference(self, key: str) -> str:
+        """The external_ref of something of this company."""
+        return f"demo-{self.seed}:{key}"
+
+    def skill(self, person: Ref) -> float:
+        """How good somebody is, around 1."""
+        return self.random("skill", person.key).uniform(0.75, 1.3)
+
+    def things(self) -> Iterator[tuple[Ref, dict[str, object]]]:
+        """What must be there before anything happens, in an order in which nothing refers to a later one."""
+        for product in PRODUCTS:
+            yield Ref("sales/products", product.code), {"code": product.code, "name": product.name}
+        sales_teams = [Ref("sales/teams", name) for name in SALES_TEAMS]
+        service_teams = [Ref("service/teams", name) for name in SERVICE_TEAMS]
+        for team in (*sales_teams, *service_teams):
+            yield team, {"name": team.key}
+        for number, rep in enumerate(self.reps):
+            yield rep, {"name": self._person("rep", number), "team_id": sales_teams[number % len(sales_teams)]}
+        for number, agent in enumerate(self.agents):
+            yield agent, {"name": self._person("agent", number), "team_id": service_teams[number % len(service_teams)]}
+
+    def registrations(self) -> Iterator[tuple[Ref, dict[str, object]]]:
+        """The customers of the company's first days."""
+        for account in self.accounts:
+            yield (
+                account.ref,
+                given(
+                    name=account.name,
+                    region=account.region,
+                    segment=account.segment,
+                    channel=account.channel,
+                    owner_id=account.rep,
+                    occurred_at=moment(account.since),
+                ),
+            )
+
+    def exchange_rates(self, month: date) -> Iterator[tuple[Ref, dict[str, object]]]:
+        """The rates from the first day of a month on; they wander a little."""
+        for currency, (rate, _) in CURRENCIES.items():
+            if currency == "EUR":
+                continue
+            drift = Decimal(self.random("rate", currency, month).randint(-300, 300)).scaleb(-4)
+            ref = Ref("sales/exchange-rates", f"{currency}@{month}")
+            yield ref, {"currency": currency, "on": month.isoformat(), "rate": f"{rate * (1 + drift):.6f}"}
+
+    def quotas(self, month: date) -> Iterator[tuple[Ref, dict[str, object]]]:
+        """What each salesperson is to sell in a month; set five days before."""
+        end = month.replace(day=calendar.monthrange(month.year, month.month)[1])
+        for rep in self.reps:
+            target = round(self.random("quota", rep.key).uniform(0.85, 1.2) * _QUOTA * len(self.accounts), -2)
+            body: dict[str, object] = {
+                "rep_id": rep,
+                "period_start": month.isoformat(),
+                "period_end": end.isoformat(),
+                "target": f"{target:.2f}",
+                "occurred_at": moment(datetime.combine(month, time(9), UTC) - timedelta(days=5)),
+            }
+            yield Ref("sales/quotas", f"{rep.key}@{month}"), body
+
+    def company_name(self, random: Random) -> str:
+        """A name for a customer."""
+        return f"{random.choice(_PLACE)} {random.choice(_TRADE)} {random.randint(2, 999)}"
+
+    def _account(self, number: int) -> Account:
+        random = self.random("account", number)
+        # Long before the first simulated day, whenever that is: a customer's age does not move with the calendar.
+        since = datetime(2021, 1, 4, 8, tzinfo=UTC) + timedelta(minutes=random.randrange(3 * 365 * 24 * 60))
+        return Account(
+            ref=Ref("sales/accounts", f"account-{number}"),
+            name=self.company_name(random),
+            region=pick(random, dict(zip(REGIONS, (0.28, 0.22, 0.18, 0.16, 0.12, 0.04), strict=True))),
+            segment=pick(random, dict(zip(SEGMENTS, (0.34, 0.22, 0.14, 0.12, 0.1, 0.08), strict=True))),
+            channel=pick(random, {channel: share for channel, (share, _) in CHANNELS.items()}),
+            rep=random.choice(self.reps),
+            since=since,
+        )
+
+    def _person(self, kind: str, number: int) -> str:
+        random = self.random("person", kind, number)
+        return f"{random.choice(_FIRST)} {random.choice(_LAST)}"
+
+
+def pick(random: Random, weights: dict[str, float]) -> str:
+    """One of the keys, by weight."""
+    return random.choices(list(weights), list(weights.values()))[0]
+
+
+def moment(instant: datetime) -> str:
+    """An instant as the APIs read it."""
+    return instant.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,47 @@
+"""A story: one lead, deal or ticket with all that happens to it, as requests at their times."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+from tandem_cli.requests import ApiName, Ref, Step
+
+
+@dataclass(frozen=True)
+class Beat:
+    """One request of a story, and when it happens."""
+
+    at: datetime
+    step: Step
+
+
+@dataclass(frozen=True)
+class Story:
+    """`key` names it for ever: the same story always has the same key."""
+
+    key: str
+    beats: tuple[Beat, ...]
+
+
+class Script:
+    """Writes a story, beat by beat, with a clock that runs forwards only."""
+
+    def __init__(self, key: str, random: Random, begins: datetime) -> None:
+        self.key = key
+        self.random = random
+        self.at = begins
+        self._beats: list[Beat] = []
+
+    def wait(self, shortest: timedelta, longest: timedelta) -> None:
+        """Let some time pass."""
+        self.at += shortest + (longest - shortest) * self.random.random()
+
+    def do(self, name: str, api: ApiName, path: tuple[str | Ref, ...], body: dict[str, Any], **gives: str) -> None:
+        """Something happens now. `gives` names what its answer holds, for later beats."""
+        number = len(self._beats) + 1
+        self._beats.append(Beat(self.at, Step(f"{number}-{name}", api, path, body, gives=gives)))
+
+    def end(self) -> Story:
+        """The story as it is written."""
+        return Story(self.key, tuple(self._beats))
