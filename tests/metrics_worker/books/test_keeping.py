@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -113,3 +114,81 @@ async def test_a_bad_record_is_set_aside_and_its_neighbours_count(
     found = await letters(engine)
     assert [letter.value for letter in found] == bad
     assert [letter.reason for letter in found] == ["malformed", "empty", "invalid-data", "invalid-data", "malformed"]
+
+
+async def stored_offsets(engine: AsyncEngine) -> dict[tuple[str, int], int]:
+    table = metadata.tables["consumer_offset"]
+    async with engine.connect() as connection:
+        rows = await connection.execute(sa.select(table.c.topic, table.c.partition, table.c.next_offset))
+        return {(row.topic, row.partition): row.next_offset for row in rows}
+
+
+async def test_a_consumer_that_was_overtaken_writes_nothing(
+    straight: Line, client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await straight.publish(straight.sales, record(lead()))
+    await eventually(shows(client, "leads_created", "1"), deadline=20)
+    table = metadata.tables["consumer_offset"]
+    async with engine.begin() as connection:
+        # Another consumer took this partition over and has come further, while ours slept.
+        theirs = sa.update(table).where(table.c.topic == straight.sales, table.c.partition == 0)
+        await connection.execute(theirs.values(next_offset=2))
+    await straight.publish(straight.sales, record(lead()), record(lead()))
+    # Ours is fenced off, begins anew where the other one stands, and so skips what that one has booked.
+    await eventually(shows(client, "leads_created", "2"), deadline=20)
+    assert (await stored_offsets(engine))[straight.sales, 0] == 3
+
+
+async def test_a_new_consumer_goes_on_where_the_last_one_stopped(
+    engine: AsyncEngine, kafka: Kafka, new_topic: Callable[..., str], client: httpx.AsyncClient
+) -> None:
+    topic = new_topic("sales")
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:
+        for expected in ("3", "6"):
+            for number in range(3):
+                await producer.send_and_wait(topic, record(lead()), partition=number)
+            async with consuming(Bookkeeper(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic])):
+                await eventually(shows(client, "leads_created", expected), deadline=20)
+    assert sum((await stored_offsets(engine)).values()) == 6
+
+
+async def test_the_books_survive_a_database_that_drops_its_connections(
+    straight: Line, client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await straight.publish(straight.sales, record(lead()))
+    await eventually(shows(client, "leads_created", "1"), deadline=20)
+    async with engine.connect() as connection:
+        await connection.execute(
+            sa.text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+    await straight.publish(straight.sales, record(lead()), record(lead()))
+
+    async def recovered() -> bool:
+        answer = await client.get("/v1/kpis/leads_created", params=MARCH)
+        # The API's own connections were dropped too: a 503 says so, anything else would be wrong.
+        assert answer.status_code in (200, 503), answer.text
+        assert answer.status_code == 200
+        assert answer.json()["value"] == "3"
+        return True
+
+    await eventually(recovered, deadline=20)
+
+
+async def test_idle_books_say_that_they_are_fresh(straight: Line, client: httpx.AsyncClient) -> None:
+    async def freshness() -> datetime | None:
+        answer = await client.get("/v1/kpis/leads_created")
+        told = answer.json()["fresh_as_of"]
+        return datetime.fromisoformat(told) if told else None
+
+    first = await eventually(freshness, deadline=20)
+    assert first is not None
+    assert abs(datetime.now(UTC) - first) < timedelta(seconds=20)
+
+    async def later() -> bool:
+        now = await freshness()
+        return now is not None and now > first
+
+    await eventually(later)

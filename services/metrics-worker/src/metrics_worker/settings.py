@@ -13,7 +13,7 @@ from service_kit.settings import ServiceSettings
 def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (OSError, ValueError) as error:
+    except (KeyError, OSError, ValueError) as error:
         raise ValueError(f"{name!r} is not a time zone of the IANA database, such as Europe/Vilnius") from error
     return name
 
