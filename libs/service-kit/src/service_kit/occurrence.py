@@ -3,10 +3,25 @@
 from datetime import UTC, datetime, timedelta
 
 from service_kit.auth import BACKDATING_ROLES, Principal
-from service_kit.problems import Forbidden, Unprocessable
+from service_kit.problems import Conflict, Forbidden, Unprocessable
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far a caller's clock may be ahead of ours."""
+
+
+class OccurredTooEarly(Conflict):
+    """It is said to have happened before the change that it follows; `latest_change_at` says when that was."""
+
+    slug, title = "occurred-too-early", "It follows something that happened later"
+
+
+def check_follows(at: datetime, latest: datetime) -> None:
+    """Time never runs backwards within one aggregate. Raises `OccurredTooEarly` (409) when `at` is before `latest`."""
+    if at < latest:
+        raise OccurredTooEarly(
+            f"Its latest change happened at {latest.isoformat()}, which is after the occurred_at that was given.",
+            latest_change_at=latest.isoformat(),
+        )
 
 
 def happened_at(occurred_at: datetime | None, by: Principal, *, after: datetime | None = None) -> datetime:
