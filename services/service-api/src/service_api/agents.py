@@ -1,17 +1,17 @@
 """Agents: the people who answer customers."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import Depends, Response
-from pydantic import ConfigDict, Field, field_validator
+from fastapi import Request, Response
+from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service_api.access import Expected, Manager, Reader
 from service_api.directory import announce
-from service_api.roles import Manager
 from service_api.tables import Base, filtered
 from service_api.teams import require_team
 from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View
@@ -20,7 +20,7 @@ from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound
 from service_kit.references import UnknownReference, require_free
 from service_kit.routing import Session, router
-from service_kit.versions import ExpectedVersion, set_etag
+from service_kit.versions import set_etag, unchanged
 
 Flag = Annotated[bool, Field(strict=True)]
 
@@ -48,6 +48,7 @@ class AgentToCreate(StrictModel):
                 {
                     "name": "Rūta Kazlauskienė",
                     "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+                    "active": True,
                     "external_ref": "employee-77",
                 }
             ]
@@ -63,7 +64,14 @@ class AgentToCreate(StrictModel):
 class AgentChange(StrictModel):
     """What to change of an agent; what is left out stays."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Rūta Kazlauskaitė", "active": True}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "minProperties": 1,
+            "examples": [
+                {"name": "Rūta Kazlauskaitė", "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11", "active": False}
+            ],
+        }
+    )
 
     name: Name | SkipJsonSchema[None] = None
     team_id: Identifier | None = Field(default=None, description="Null takes the agent out of the team.")
@@ -75,6 +83,12 @@ class AgentChange(StrictModel):
         if value is None:
             raise ValueError("must not be null; leave it out to keep it")
         return value
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("must give at least one field")
+        return self
 
 
 class AgentView(View):
@@ -98,10 +112,10 @@ async def require_agent(session: AsyncSession, agent_id: UUID | None) -> Agent |
     return agent
 
 
-routes = router("/agents", "agents")
+agents = router("/agents", "agents")
 
 
-@routes.post("", status_code=201, operation_id="create_agent", summary="Create an agent")
+@agents.post("", status_code=201, summary="Create an agent")
 async def create_agent(body: AgentToCreate, session: Session, response: Response, _: Manager) -> AgentView:
     """Enters a person who works on tickets."""
     await require_free(session, body.external_ref, among=Agent.external_ref, ids=Agent.id)
@@ -121,10 +135,11 @@ async def create_agent(body: AgentToCreate, session: Session, response: Response
     return AgentView.model_validate(agent)
 
 
-@routes.get("", operation_id="list_agents", summary="List agents")
+@agents.get("", summary="List agents")
 async def list_agents(
     session: Session,
     page: Paged,
+    _: Reader,
     team_id: Identifier | None = None,
     active: bool | None = None,
     external_ref: ExternalReference | None = None,
@@ -141,23 +156,25 @@ async def list_agents(
     return await page.of(session, query, agent.c.id, AgentView.model_validate)
 
 
-@routes.get("/{agent_id}", operation_id="get_agent", summary="Read an agent")
-async def get_agent(agent_id: Identifier, session: Session, response: Response) -> AgentView:
+@agents.get("/{agent_id}", summary="Read an agent", response_model=AgentView)
+async def get_agent(
+    agent_id: Identifier, session: Session, request: Request, response: Response, _: Reader
+) -> AgentView | Response:
     """One agent."""
     agent = await session.get(Agent, agent_id)
     if agent is None:
         raise NotFound(f"There is no agent {agent_id}.")
     set_etag(response, agent.version)
-    return AgentView.model_validate(agent)
+    return unchanged(request, agent.version) or AgentView.model_validate(agent)
 
 
-@routes.patch("/{agent_id}", operation_id="change_agent", summary="Change an agent")
+@agents.patch("/{agent_id}", summary="Change an agent")
 async def change_agent(
     agent_id: Identifier,
     body: AgentChange,
     session: Session,
     response: Response,
-    expected: Annotated[ExpectedVersion, Depends()],
+    expected: Expected,
     _: Manager,
 ) -> AgentView:
     """Renames the agent, moves them to another team, or says whether they still work here.

@@ -2,32 +2,25 @@
 
 from fastapi import FastAPI
 
-from service_api import agents, teams
-from service_api.customers.routes import routes as customer_routes
-from service_api.settings import ApiSettings
+from service_api.agents import agents
+from service_api.customers.routes import customers
+from service_api.settings import ServiceApiSettings
 from service_api.surveys.links import SurveyLinks
-from service_api.surveys.routes import public_routes as survey_answer_routes
-from service_api.surveys.routes import routes as survey_routes
-from service_api.tickets.routes import routes as ticket_routes
+from service_api.surveys.routes import survey_answers, surveys
+from service_api.teams import teams
+from service_api.tickets.routes import tickets
 from service_kit.app import create_app
 from service_kit.database import create_engine
 
 
-def create(settings: ApiSettings) -> FastAPI:
+def create(settings: ServiceApiSettings) -> FastAPI:
     """The API of one process."""
     app = create_app(
         title="Tandem service",
         description="Customers, tickets with the contacts about them, and surveys. Every role may read.",
         settings=settings,
         engine=create_engine(settings, application="service-api"),
-        routers=[
-            teams.routes,
-            agents.routes,
-            customer_routes,
-            ticket_routes,
-            survey_routes,
-            survey_answer_routes,
-        ],
+        routers=[teams, agents, customers, tickets, surveys, survey_answers],
     )
     app.state.survey_links = SurveyLinks(settings.survey_link_secret.get_secret_value())
     return app

@@ -5,7 +5,7 @@ import asyncio
 import service_api
 from service_api.app import create
 from service_api.customers.from_sales import SalesCustomers
-from service_api.settings import ApiSettings, ConsumerSettings, RelaySettings
+from service_api.settings import ConsumerSettings, RelaySettings, ServiceApiSettings
 from service_kit import logs, migrations, runner
 from service_kit.database import create_engine
 from service_kit.health import database_check
@@ -21,7 +21,7 @@ def migrate() -> None:
 
 def api() -> None:
     """Serves customers, tickets and surveys until SIGTERM."""
-    settings = ApiSettings()
+    settings = ServiceApiSettings()
     runner.serve("service-api", settings, create(settings))
 
 

@@ -5,7 +5,7 @@ from pydantic import Field, SecretStr
 from service_kit.settings import ServiceSettings
 
 
-class ApiSettings(ServiceSettings):
+class ServiceApiSettings(ServiceSettings):
     """Adds `SURVEY_LINK_SECRET`, which signs the links that customers answer surveys by.
 
     Whoever has it can answer any survey; changing it makes all links that are out invalid.

@@ -1,16 +1,16 @@
 """Teams: what agents and tickets are grouped by."""
 
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import Depends, Response
+from fastapi import Request, Response
 from pydantic import ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service_api.access import Expected, Manager, Reader
 from service_api.directory import announce
-from service_api.roles import Manager
 from service_api.tables import Base
 from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View
 from service_kit.identifiers import new_id
@@ -18,7 +18,7 @@ from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound
 from service_kit.references import UnknownReference, require_free
 from service_kit.routing import Session, router
-from service_kit.versions import ExpectedVersion, set_etag
+from service_kit.versions import set_etag, unchanged
 
 
 class Team(Base):
@@ -70,10 +70,10 @@ async def require_team(session: AsyncSession, team_id: UUID | None) -> Team | No
     return team
 
 
-routes = router("/teams", "teams")
+teams = router("/teams", "teams")
 
 
-@routes.post("", status_code=201, operation_id="create_team", summary="Create a team")
+@teams.post("", status_code=201, summary="Create a team")
 async def create_team(body: TeamToCreate, session: Session, response: Response, _: Manager) -> TeamView:
     """Names a group of agents."""
     await require_free(session, body.external_ref, among=Team.external_ref, ids=Team.id)
@@ -85,9 +85,9 @@ async def create_team(body: TeamToCreate, session: Session, response: Response, 
     return TeamView.model_validate(team)
 
 
-@routes.get("", operation_id="list_teams", summary="List teams")
+@teams.get("", summary="List teams")
 async def list_teams(
-    session: Session, page: Paged, external_ref: ExternalReference | None = None
+    session: Session, page: Paged, _: Reader, external_ref: ExternalReference | None = None
 ) -> PageView[TeamView]:
     """Newest first."""
     team: Any = Team.__table__
@@ -97,23 +97,25 @@ async def list_teams(
     return await page.of(session, query, team.c.id, TeamView.model_validate)
 
 
-@routes.get("/{team_id}", operation_id="get_team", summary="Read a team")
-async def get_team(team_id: Identifier, session: Session, response: Response) -> TeamView:
+@teams.get("/{team_id}", summary="Read a team", response_model=TeamView)
+async def get_team(
+    team_id: Identifier, session: Session, request: Request, response: Response, _: Reader
+) -> TeamView | Response:
     """One team."""
     team = await session.get(Team, team_id)
     if team is None:
         raise NotFound(f"There is no team {team_id}.")
     set_etag(response, team.version)
-    return TeamView.model_validate(team)
+    return unchanged(request, team.version) or TeamView.model_validate(team)
 
 
-@routes.patch("/{team_id}", operation_id="rename_team", summary="Rename a team")
+@teams.patch("/{team_id}", summary="Rename a team")
 async def rename_team(
     team_id: Identifier,
     body: TeamChange,
     session: Session,
     response: Response,
-    expected: Annotated[ExpectedVersion, Depends()],
+    expected: Expected,
     _: Manager,
 ) -> TeamView:
     """Gives the team another name."""

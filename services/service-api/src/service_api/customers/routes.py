@@ -2,22 +2,22 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Response
+from fastapi import Depends, Request, Response
 
+from service_api.access import Reader, Worker
 from service_api.customers import queries, use_cases
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerFilters, CustomerToRegister, CustomerView
-from service_api.roles import Worker
 from service_kit.fields import Identifier
 from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound
 from service_kit.routing import Session, router
-from service_kit.versions import set_etag
+from service_kit.versions import set_etag, unchanged
 
-routes = router("/customers", "customers")
+customers = router("/customers", "customers")
 
 
-@routes.post("", status_code=201, operation_id="register_customer", summary="Register a customer")
+@customers.post("", status_code=201, summary="Register a customer")
 async def register_customer(body: CustomerToRegister, session: Session, response: Response, by: Worker) -> CustomerView:
     """Enters a customer whom service met first; those of sales come by themselves."""
     customer = await use_cases.register_customer(session, body, by)
@@ -26,19 +26,21 @@ async def register_customer(body: CustomerToRegister, session: Session, response
     return CustomerView.model_validate(customer)
 
 
-@routes.get("", operation_id="list_customers", summary="List customers")
+@customers.get("", summary="List customers")
 async def list_customers(
-    session: Session, page: Paged, filters: Annotated[CustomerFilters, Depends()]
+    session: Session, page: Paged, _: Reader, filters: Annotated[CustomerFilters, Depends()]
 ) -> PageView[CustomerView]:
     """Newest first."""
     return await queries.list_customers(session, page, filters)
 
 
-@routes.get("/{customer_id}", operation_id="get_customer", summary="Read a customer")
-async def get_customer(customer_id: Identifier, session: Session, response: Response) -> CustomerView:
+@customers.get("/{customer_id}", summary="Read a customer", response_model=CustomerView)
+async def get_customer(
+    customer_id: Identifier, session: Session, request: Request, response: Response, _: Reader
+) -> CustomerView | Response:
     """One customer."""
     customer = await session.get(Customer, customer_id)
     if customer is None:
         raise NotFound(f"There is no customer {customer_id}.")
     set_etag(response, customer.version)
-    return CustomerView.model_validate(customer)
+    return unchanged(request, customer.version) or CustomerView.model_validate(customer)

@@ -15,7 +15,13 @@ class CustomerToRegister(StrictModel):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"name": "UAB Vėjas", "region": "baltics", "segment": "manufacturing", "external_ref": "caller-2403"}
+                {
+                    "name": "UAB Vėjas",
+                    "region": "baltics",
+                    "segment": "manufacturing",
+                    "external_ref": "caller-2403",
+                    "occurred_at": "2025-03-31T21:00:00Z",
+                }
             ]
         }
     )

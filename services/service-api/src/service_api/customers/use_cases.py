@@ -39,8 +39,11 @@ async def register_customer(session: AsyncSession, body: CustomerToRegister, by:
 
 
 async def require_customer(session: AsyncSession, customer_id: UUID) -> Customer:
-    """The customer that a body names. Raises `UnknownReference` (422)."""
+    """The customer that a body names. Raises `UnknownReference` (422).
+
+    Of one whose name came before the account's event nothing is known yet that a ticket could take over.
+    """
     customer = await session.get(Customer, customer_id)
-    if customer is None:
+    if customer is None or customer.registered_at is None:
         raise UnknownReference.at("#/customer_id", "names no customer that service knows yet")
     return customer

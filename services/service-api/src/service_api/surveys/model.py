@@ -11,6 +11,7 @@ from event_contracts.service import Priority, SurveyKind, TicketChannel, TicketK
 from service_api.tables import Base, filtered, one_of
 from service_api.tickets.model import Ticket
 from service_kit.identifiers import new_id
+from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
 
 
@@ -18,18 +19,6 @@ class SurveyAnswerUnchanged(Conflict):
     """The same score again changes nothing."""
 
     slug, title = "survey-answer-unchanged", "This is the answer already"
-
-
-class SurveyAnsweredLater(Conflict):
-    """An answer cannot come before its question, nor a revision before the answer."""
-
-    slug, title = "survey-answered-later", "The survey was sent or answered after that time"
-
-
-class SurveyBeforeTicket(Conflict):
-    """A survey about a ticket cannot be older than the ticket."""
-
-    slug, title = "survey-before-ticket", "The ticket was opened after that time"
 
 
 class SurveyFields(TypedDict):
@@ -87,8 +76,7 @@ class Survey(Base):
     @classmethod
     def send(cls, *, kind: SurveyKind, ticket: Ticket, at: datetime, external_ref: str | None) -> "Survey":
         """A new survey, at version 1."""
-        if at < ticket.opened_at:
-            raise SurveyBeforeTicket("Give a time after the ticket's.", opened_at=ticket.opened_at.isoformat())
+        check_follows(at, ticket.opened_at)
         return cls(
             id=new_id(),
             version=1,
@@ -123,10 +111,7 @@ class Survey(Base):
         """
         if score == self.score:
             raise SurveyAnswerUnchanged("Send another score to revise it.")
-        if at < self.changed_at:
-            raise SurveyAnsweredLater(
-                "Give a time that is not before its last change.", changed_at=self.changed_at.isoformat()
-            )
+        check_follows(at, self.changed_at)
         previous_score = self.score
         self.version += 1
         self.score = score

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Path, Response
+from fastapi import Depends, Path, Request, Response
 
-from service_api.roles import WORKERS, Worker
+from service_api.access import WORKERS, Expected, Reader, Worker
 from service_api.surveys import queries, use_cases
 from service_api.surveys.links import Links, SurveyLinks
 from service_api.surveys.model import Survey
@@ -21,12 +21,10 @@ from service_kit.fields import Identifier
 from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound
 from service_kit.routing import By, Session, router
-from service_kit.versions import ExpectedVersion, set_etag
+from service_kit.versions import set_etag, unchanged
 
-Expected = Annotated[ExpectedVersion, Depends()]
-
-routes = router("/surveys", "surveys")
-public_routes = router("/survey-answers", "surveys")
+surveys = router("/surveys", "surveys")
+survey_answers = router("/survey-answers", "surveys")
 
 
 def _view(survey: Any, links: SurveyLinks, by: Principal) -> SurveyView:
@@ -35,7 +33,7 @@ def _view(survey: Any, links: SurveyLinks, by: Principal) -> SurveyView:
     return SurveyView(**columns, answer_path=links.path_of(survey.id) if by.may(*WORKERS) else None)
 
 
-@routes.post("", status_code=201, operation_id="send_survey", summary="Send a survey")
+@surveys.post("", status_code=201, summary="Send a survey")
 async def send_survey(body: SurveyToSend, session: Session, response: Response, links: Links, by: Worker) -> SurveyView:
     """Puts a question to a ticket's customer; `answer_path` is the link to give to them."""
     survey = await use_cases.send_survey(session, body, by)
@@ -44,25 +42,27 @@ async def send_survey(body: SurveyToSend, session: Session, response: Response, 
     return _view(survey, links, by)
 
 
-@routes.get("", operation_id="list_surveys", summary="List surveys")
+@surveys.get("", summary="List surveys")
 async def list_surveys(
-    session: Session, page: Paged, links: Links, by: By, filters: Annotated[SurveyFilters, Depends()]
+    session: Session, page: Paged, links: Links, by: Reader, filters: Annotated[SurveyFilters, Depends()]
 ) -> PageView[SurveyView]:
     """Newest first."""
     return await queries.list_surveys(session, page, filters, lambda row: _view(row, links, by))
 
 
-@routes.get("/{survey_id}", operation_id="get_survey", summary="Read a survey")
-async def get_survey(survey_id: Identifier, session: Session, response: Response, links: Links, by: By) -> SurveyView:
+@surveys.get("/{survey_id}", summary="Read a survey", response_model=SurveyView)
+async def get_survey(
+    survey_id: Identifier, session: Session, request: Request, response: Response, links: Links, by: Reader
+) -> SurveyView | Response:
     """One survey."""
     survey = await session.get(Survey, survey_id)
     if survey is None:
         raise NotFound(f"There is no survey {survey_id}.")
     set_etag(response, survey.version)
-    return _view(survey, links, by)
+    return unchanged(request, survey.version) or _view(survey, links, by)
 
 
-@routes.post("/{survey_id}/answer", operation_id="answer_survey", summary="Enter a survey's answer")
+@surveys.post("/{survey_id}/answer", summary="Enter a survey's answer")
 async def answer_survey(
     survey_id: Identifier,
     body: SurveyAnswer,
@@ -78,9 +78,8 @@ async def answer_survey(
     return _view(survey, links, by)
 
 
-@public_routes.post(
+@survey_answers.post(
     "/{token}",
-    operation_id="give_answer",
     summary="Answer a survey as the customer",
     openapi_extra={"security": []},
 )

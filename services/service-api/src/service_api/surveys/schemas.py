@@ -15,7 +15,16 @@ class SurveyToSend(StrictModel):
     """Which survey to send about which ticket."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"ticket_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13", "kind": "csat"}]}
+        json_schema_extra={
+            "examples": [
+                {
+                    "ticket_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13",
+                    "kind": "csat",
+                    "external_ref": "csat-4711",
+                    "occurred_at": "2025-03-31T21:00:00Z",
+                }
+            ]
+        }
     )
 
     ticket_id: Identifier
@@ -36,7 +45,11 @@ class CustomerAnswer(StrictModel):
 class SurveyAnswer(CustomerAnswer):
     """An answer that staff or an import enters for the customer."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"score": 4, "comment": "Said so on the phone."}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"score": 4, "comment": "Said so on the phone.", "occurred_at": "2025-03-31T21:00:00Z"}]
+        }
+    )
 
     occurred_at: Moment | None = None
 

@@ -18,6 +18,7 @@ from event_contracts.service import (
 from event_contracts.service import Interaction as ContractInteraction
 from service_api.tables import Base, filtered, one_of
 from service_kit.identifiers import new_id
+from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
 
 LIVE_CHANNELS = frozenset({"phone", "chat", "in_person"})
@@ -46,18 +47,6 @@ class TicketAlreadyAssigned(Conflict):
     """The agent and the team are the ones it has."""
 
     slug, title = "ticket-already-assigned", "The ticket is with them already"
-
-
-class TicketChangedLater(Conflict):
-    """An action cannot have happened before the change that it follows; `changed_at` says when that was."""
-
-    slug, title = "ticket-changed-later", "The ticket was changed after that time"
-
-
-class InteractionBeforeTicket(Conflict):
-    """A contact about a ticket cannot be older than the ticket."""
-
-    slug, title = "interaction-before-ticket", "The ticket was opened after that time"
 
 
 class TicketFields(TypedDict):
@@ -206,10 +195,7 @@ class Ticket(Base):
 
     def log_interaction(self, interaction: ContractInteraction) -> None:
         """Counts a contact; any ticket takes one, also a closed one. See `respond` for what may follow."""
-        if interaction.occurred_at < self.opened_at:
-            raise InteractionBeforeTicket(
-                "A contact that came before belongs to another ticket.", opened_at=self.opened_at.isoformat()
-            )
+        check_follows(interaction.occurred_at, self.opened_at)
         self.version += 1
         self.interaction_count += 1
         if interaction.direction == "inbound" and interaction.visibility == "public":
@@ -262,10 +248,7 @@ class Ticket(Base):
         self.closed_at = at
 
     def _change(self, at: datetime) -> None:
-        if at < self.changed_at:
-            raise TicketChangedLater(
-                "Give a time that is not before its last change.", changed_at=self.changed_at.isoformat()
-            )
+        check_follows(at, self.changed_at)
         self.version += 1
 
     def state_fields(self) -> TicketFields:

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Response
+from fastapi import Depends, Request, Response
 
-from service_api.roles import Worker
+from service_api.access import Expected, Reader, Worker
 from service_api.tickets import queries, use_cases
 from service_api.tickets.model import Interaction, Ticket
 from service_api.tickets.schemas import (
@@ -21,11 +21,9 @@ from service_kit.fields import ExternalReference, Identifier
 from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound
 from service_kit.routing import Session, router
-from service_kit.versions import ExpectedVersion, set_etag
+from service_kit.versions import set_etag, unchanged
 
-Expected = Annotated[ExpectedVersion, Depends()]
-
-routes = router("/tickets", "tickets")
+tickets = router("/tickets", "tickets")
 
 
 def _shown(ticket: Ticket, response: Response) -> TicketView:
@@ -33,7 +31,7 @@ def _shown(ticket: Ticket, response: Response) -> TicketView:
     return TicketView.model_validate(ticket)
 
 
-@routes.post("", status_code=201, operation_id="open_ticket", summary="Open a ticket")
+@tickets.post("", status_code=201, summary="Open a ticket")
 async def open_ticket(body: TicketToOpen, session: Session, response: Response, by: Worker) -> TicketView:
     """Takes in a customer's question, request or problem."""
     ticket = await use_cases.open_ticket(session, body, by)
@@ -41,24 +39,26 @@ async def open_ticket(body: TicketToOpen, session: Session, response: Response, 
     return _shown(ticket, response)
 
 
-@routes.get("", operation_id="list_tickets", summary="List tickets")
+@tickets.get("", summary="List tickets")
 async def list_tickets(
-    session: Session, page: Paged, filters: Annotated[TicketFilters, Depends()]
+    session: Session, page: Paged, _: Reader, filters: Annotated[TicketFilters, Depends()]
 ) -> PageView[TicketView]:
     """Newest first."""
     return await queries.list_tickets(session, page, filters)
 
 
-@routes.get("/{ticket_id}", operation_id="get_ticket", summary="Read a ticket")
-async def get_ticket(ticket_id: Identifier, session: Session, response: Response) -> TicketView:
+@tickets.get("/{ticket_id}", summary="Read a ticket", response_model=TicketView)
+async def get_ticket(
+    ticket_id: Identifier, session: Session, request: Request, response: Response, _: Reader
+) -> TicketView | Response:
     """One ticket."""
     ticket = await session.get(Ticket, ticket_id)
     if ticket is None:
         raise NotFound(f"There is no ticket {ticket_id}.")
-    return _shown(ticket, response)
+    return unchanged(request, ticket.version) or _shown(ticket, response)
 
 
-@routes.post("/{ticket_id}/assign", operation_id="assign_ticket", summary="Assign a ticket")
+@tickets.post("/{ticket_id}/assign", summary="Assign a ticket")
 async def assign_ticket(
     ticket_id: Identifier,
     body: TicketAssignment,
@@ -71,10 +71,9 @@ async def assign_ticket(
     return _shown(await use_cases.assign_ticket(session, ticket_id, body, by, expected), response)
 
 
-@routes.post(
+@tickets.post(
     "/{ticket_id}/interactions",
     status_code=201,
-    operation_id="log_interaction",
     summary="Log a contact about a ticket",
 )
 async def log_interaction(
@@ -96,31 +95,31 @@ async def log_interaction(
     return InteractionView.model_validate(interaction)
 
 
-@routes.get("/{ticket_id}/interactions", operation_id="list_interactions", summary="List the contacts about a ticket")
+@tickets.get("/{ticket_id}/interactions", summary="List the contacts about a ticket")
 async def list_interactions(
-    ticket_id: Identifier, session: Session, page: Paged, external_ref: ExternalReference | None = None
+    ticket_id: Identifier, session: Session, page: Paged, _: Reader, external_ref: ExternalReference | None = None
 ) -> PageView[InteractionView]:
     """The last one logged first."""
     return await queries.list_interactions(session, page, ticket_id, external_ref)
 
 
-@routes.get(
+@tickets.get(
     "/{ticket_id}/interactions/{interaction_id}",
-    operation_id="get_interaction",
     summary="Read a contact about a ticket",
+    response_model=InteractionView,
 )
 async def get_interaction(
-    ticket_id: Identifier, interaction_id: Identifier, session: Session, response: Response
-) -> InteractionView:
+    ticket_id: Identifier, interaction_id: Identifier, session: Session, request: Request, response: Response, _: Reader
+) -> InteractionView | Response:
     """One contact."""
     interaction = await session.get(Interaction, interaction_id)
     if interaction is None or interaction.ticket_id != ticket_id:
         raise NotFound(f"There is no interaction {interaction_id} of ticket {ticket_id}.")
     set_etag(response, interaction.version)
-    return InteractionView.model_validate(interaction)
+    return unchanged(request, interaction.version) or InteractionView.model_validate(interaction)
 
 
-@routes.post("/{ticket_id}/resolve", operation_id="resolve_ticket", summary="Resolve a ticket")
+@tickets.post("/{ticket_id}/resolve", summary="Resolve a ticket")
 async def resolve_ticket(
     ticket_id: Identifier,
     body: TicketResolution,
@@ -133,7 +132,7 @@ async def resolve_ticket(
     return _shown(await use_cases.resolve_ticket(session, ticket_id, body, by, expected), response)
 
 
-@routes.post("/{ticket_id}/reopen", operation_id="reopen_ticket", summary="Reopen a ticket")
+@tickets.post("/{ticket_id}/reopen", summary="Reopen a ticket")
 async def reopen_ticket(
     ticket_id: Identifier, body: TicketStep, session: Session, response: Response, by: Worker, expected: Expected
 ) -> TicketView:
@@ -141,7 +140,7 @@ async def reopen_ticket(
     return _shown(await use_cases.reopen_ticket(session, ticket_id, body, by, expected), response)
 
 
-@routes.post("/{ticket_id}/close", operation_id="close_ticket", summary="Close a ticket")
+@tickets.post("/{ticket_id}/close", summary="Close a ticket")
 async def close_ticket(
     ticket_id: Identifier, body: TicketStep, session: Session, response: Response, by: Worker, expected: Expected
 ) -> TicketView:

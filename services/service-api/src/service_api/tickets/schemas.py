@@ -9,7 +9,8 @@ from pydantic import ConfigDict, Field, model_validator
 from event_contracts.service import Direction, Priority, TicketChannel, TicketKind, TicketStatus, Visibility
 from service_kit.fields import Code, ExternalReference, Identifier, Moment, Name, Seconds, StrictModel, Text, View
 
-_OCCURRED = "2026-03-31T21:00:00Z"
+_OCCURRED = "2025-03-31T21:00:00Z"
+_TEAM = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14"
 _AGENT = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
 
 
@@ -27,7 +28,10 @@ class TicketToOpen(StrictModel):
                     "product": "heat-pump-9",
                     "subject": "No hot water since the morning",
                     "description": "The display shows E4.\nRestarting does not help.",
+                    "agent_id": _AGENT,
+                    "team_id": _TEAM,
                     "external_ref": "INC0000045",
+                    "occurred_at": _OCCURRED,
                 }
             ]
         }
@@ -49,7 +53,9 @@ class TicketToOpen(StrictModel):
 class TicketAssignment(StrictModel):
     """Who is to work on it: an agent, a team, or both. A team alone takes it from the agent who had it."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"agent_id": _AGENT}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"agent_id": _AGENT, "team_id": _TEAM, "occurred_at": _OCCURRED}]}
+    )
 
     agent_id: Identifier | None = None
     team_id: Identifier | None = Field(default=None, description="The agent's team when left out.")
@@ -65,7 +71,9 @@ class TicketAssignment(StrictModel):
 class TicketResolution(StrictModel):
     """How it was solved."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"resolution": "replaced-part"}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"resolution": "replaced-part", "occurred_at": _OCCURRED}]}
+    )
 
     resolution: Code | None = None
     occurred_at: Moment | None = None
@@ -87,12 +95,15 @@ class InteractionToLog(StrictModel):
             "examples": [
                 {
                     "direction": "outbound",
+                    "visibility": "public",
                     "channel": "phone",
                     "agent_id": _AGENT,
                     "talk_seconds": 340,
                     "hold_seconds": 45,
                     "wrap_up_seconds": 120,
                     "note": "Called back; a technician comes on Thursday.",
+                    "external_ref": "call-88120",
+                    "occurred_at": _OCCURRED,
                 }
             ]
         }
