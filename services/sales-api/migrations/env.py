@@ -1,6 +1,6 @@
 """Runs the migrations of sales; see service_kit.migrations."""
 
-from sales_api.tables import metadata
+from sales_api.schema import metadata
 from service_kit.migrations import run_migrations
 
 run_migrations(metadata)

@@ -14,7 +14,7 @@ def upgrade() -> None:
     """Applies it."""
     op.create_table(
         "exchange_rate",
-        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
         sa.Column("on", sa.Date(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False, comment="rises with time: the order of the list"),
         sa.Column("rate", sa.Numeric(precision=22, scale=10), nullable=False),
@@ -61,10 +61,10 @@ def upgrade() -> None:
     )
     op.create_table(
         "product",
-        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False, comment="rises with time: the order of the list"),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("code", name=op.f("product_pkey")),
         sa.UniqueConstraint("id", name=op.f("product_id_key")),
@@ -73,8 +73,8 @@ def upgrade() -> None:
         "team",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("external_ref", sa.String(), nullable=True),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("external_ref", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("team_pkey")),
         sa.UniqueConstraint("external_ref", name=op.f("team_external_ref_key")),
     )
@@ -82,26 +82,26 @@ def upgrade() -> None:
         "rep",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
         sa.Column("team_id", sa.Uuid(), nullable=True),
         sa.Column("active", sa.Boolean(), nullable=False),
-        sa.Column("external_ref", sa.String(), nullable=True),
+        sa.Column("external_ref", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["team_id"], ["team.id"], name=op.f("rep_team_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("rep_pkey")),
         sa.UniqueConstraint("external_ref", name=op.f("rep_external_ref_key")),
     )
-    op.create_index(op.f("rep_team_id_idx"), "rep", ["team_id"])
+    op.create_index("rep_team_id_id_idx", "rep", ["team_id", "id"])
     op.create_table(
         "account",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("region", sa.String(), nullable=True),
-        sa.Column("segment", sa.String(), nullable=True),
-        sa.Column("channel", sa.String(), nullable=True),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("region", sa.Text(), nullable=True),
+        sa.Column("segment", sa.Text(), nullable=True),
+        sa.Column("channel", sa.Text(), nullable=True),
         sa.Column("owner_id", sa.Uuid(), nullable=True),
         sa.Column("team_id", sa.Uuid(), nullable=True),
-        sa.Column("external_ref", sa.String(), nullable=True),
+        sa.Column("external_ref", sa.Text(), nullable=True),
         sa.Column("registered_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column(
             "changed_at",
@@ -114,11 +114,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("account_pkey")),
         sa.UniqueConstraint("external_ref", name=op.f("account_external_ref_key")),
     )
-    op.create_index(op.f("account_channel_idx"), "account", ["channel"])
-    op.create_index(op.f("account_owner_id_idx"), "account", ["owner_id"])
-    op.create_index(op.f("account_region_idx"), "account", ["region"])
-    op.create_index(op.f("account_segment_idx"), "account", ["segment"])
-    op.create_index(op.f("account_team_id_idx"), "account", ["team_id"])
+    op.create_index("account_channel_id_idx", "account", ["channel", "id"])
+    op.create_index("account_owner_id_id_idx", "account", ["owner_id", "id"])
+    op.create_index("account_region_id_idx", "account", ["region", "id"])
+    op.create_index("account_segment_id_idx", "account", ["segment", "id"])
+    op.create_index("account_team_id_id_idx", "account", ["team_id", "id"])
     op.create_table(
         "quota",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -128,8 +128,8 @@ def upgrade() -> None:
         sa.Column("period_start", sa.Date(), nullable=False),
         sa.Column("period_end", sa.Date(), nullable=False),
         sa.Column("target", sa.Numeric(precision=16, scale=4), nullable=False),
-        sa.Column("currency", sa.String(), nullable=False, comment="the reporting currency when it was set"),
-        sa.Column("external_ref", sa.String(), nullable=True),
+        sa.Column("currency", sa.Text(), nullable=False, comment="the reporting currency when it was set"),
+        sa.Column("external_ref", sa.Text(), nullable=True),
         sa.Column("set_at", sa.DateTime(timezone=True), nullable=False, comment="when it was last set"),
         sa.CheckConstraint(
             "period_end >= period_start and period_end - period_start < 366", name=op.f("quota_period_check")
@@ -140,8 +140,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("quota_pkey")),
         sa.UniqueConstraint("external_ref", name=op.f("quota_external_ref_key")),
     )
-    op.create_index(op.f("quota_rep_id_period_start_idx"), "quota", ["rep_id", "period_start"])
-    op.create_index(op.f("quota_team_id_idx"), "quota", ["team_id"])
+    op.create_index("quota_rep_id_period_start_idx", "quota", ["rep_id", "period_start"])
+    op.create_index("quota_team_id_id_idx", "quota", ["team_id", "id"])
     op.create_table(
         "lead",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -150,14 +150,14 @@ def upgrade() -> None:
             "partition_key", sa.Uuid(), nullable=False, comment="the account's id if it had one at first, else its own"
         ),
         sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("name", sa.String(), nullable=True),
-        sa.Column("company", sa.String(), nullable=True),
-        sa.Column("email", sa.String(), nullable=True),
-        sa.Column("phone", sa.String(), nullable=True),
-        sa.Column("channel", sa.String(), nullable=True),
-        sa.Column("region", sa.String(), nullable=True),
-        sa.Column("segment", sa.String(), nullable=True),
-        sa.Column("product", sa.String(), nullable=True),
+        sa.Column("name", sa.Text(), nullable=True),
+        sa.Column("company", sa.Text(), nullable=True),
+        sa.Column("email", sa.Text(), nullable=True),
+        sa.Column("phone", sa.Text(), nullable=True),
+        sa.Column("channel", sa.Text(), nullable=True),
+        sa.Column("region", sa.Text(), nullable=True),
+        sa.Column("segment", sa.Text(), nullable=True),
+        sa.Column("product", sa.Text(), nullable=True),
         sa.Column("owner_id", sa.Uuid(), nullable=True),
         sa.Column("team_id", sa.Uuid(), nullable=True),
         sa.Column("account_id", sa.Uuid(), nullable=True),
@@ -167,9 +167,9 @@ def upgrade() -> None:
         sa.Column("contacted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("qualified_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("disqualified_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("disqualified_reason", sa.String(), nullable=True),
+        sa.Column("disqualified_reason", sa.Text(), nullable=True),
         sa.Column("converted_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("external_ref", sa.String(), nullable=True),
+        sa.Column("external_ref", sa.Text(), nullable=True),
         sa.Column(
             "changed_at",
             sa.DateTime(timezone=True),
@@ -191,35 +191,35 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("lead_pkey")),
         sa.UniqueConstraint("external_ref", name=op.f("lead_external_ref_key")),
     )
-    op.create_index(op.f("lead_account_id_idx"), "lead", ["account_id"])
-    op.create_index(op.f("lead_channel_idx"), "lead", ["channel"])
-    op.create_index(op.f("lead_deal_id_idx"), "lead", ["deal_id"])
-    op.create_index(op.f("lead_owner_id_idx"), "lead", ["owner_id"])
-    op.create_index(op.f("lead_product_idx"), "lead", ["product"])
-    op.create_index(op.f("lead_region_idx"), "lead", ["region"])
-    op.create_index(op.f("lead_segment_idx"), "lead", ["segment"])
-    op.create_index(op.f("lead_status_idx"), "lead", ["status"])
-    op.create_index(op.f("lead_team_id_idx"), "lead", ["team_id"])
+    op.create_index("lead_account_id_id_idx", "lead", ["account_id", "id"])
+    op.create_index("lead_channel_id_idx", "lead", ["channel", "id"])
+    op.create_index("lead_deal_id_id_idx", "lead", ["deal_id", "id"])
+    op.create_index("lead_owner_id_id_idx", "lead", ["owner_id", "id"])
+    op.create_index("lead_product_id_idx", "lead", ["product", "id"])
+    op.create_index("lead_region_id_idx", "lead", ["region", "id"])
+    op.create_index("lead_segment_id_idx", "lead", ["segment", "id"])
+    op.create_index("lead_status_id_idx", "lead", ["status", "id"])
+    op.create_index("lead_team_id_id_idx", "lead", ["team_id", "id"])
     op.create_table(
         "deal",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("lead_id", sa.Uuid(), nullable=True),
-        sa.Column("title", sa.String(), nullable=True),
+        sa.Column("title", sa.Text(), nullable=True),
         sa.Column("stage", sa.Text(), nullable=False),
         sa.Column("closed_from", sa.Text(), nullable=True, comment="the stage that reopening leads back to"),
-        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
         sa.Column("amount", sa.Numeric(precision=16, scale=4), nullable=False, comment="the sum of the lines"),
         sa.Column("owner_id", sa.Uuid(), nullable=True),
         sa.Column("team_id", sa.Uuid(), nullable=True),
-        sa.Column("region", sa.String(), nullable=True),
-        sa.Column("segment", sa.String(), nullable=True),
-        sa.Column("channel", sa.String(), nullable=True),
+        sa.Column("region", sa.Text(), nullable=True),
+        sa.Column("segment", sa.Text(), nullable=True),
+        sa.Column("channel", sa.Text(), nullable=True),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expected_close_on", sa.Date(), nullable=True),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("close_reason", sa.String(), nullable=True),
+        sa.Column("close_reason", sa.Text(), nullable=True),
         sa.Column(
             "rate",
             sa.Numeric(precision=22, scale=10),
@@ -227,10 +227,10 @@ def upgrade() -> None:
             comment="reporting currency for one unit, frozen on closing",
         ),
         sa.Column("rate_on", sa.Date(), nullable=True),
-        sa.Column("reporting_currency", sa.String(), nullable=True),
+        sa.Column("reporting_currency", sa.Text(), nullable=True),
         sa.Column("reporting_amount", sa.Numeric(precision=16, scale=4), nullable=True),
         sa.Column("reopen_count", sa.Integer(), nullable=False),
-        sa.Column("external_ref", sa.String(), nullable=True),
+        sa.Column("external_ref", sa.Text(), nullable=True),
         sa.Column(
             "changed_at",
             sa.DateTime(timezone=True),
@@ -254,20 +254,21 @@ def upgrade() -> None:
         sa.UniqueConstraint("external_ref", name=op.f("deal_external_ref_key")),
     )
     op.create_foreign_key(op.f("lead_deal_id_fkey"), "lead", "deal", ["deal_id"], ["id"])
-    op.create_index(op.f("deal_account_id_idx"), "deal", ["account_id"])
-    op.create_index(op.f("deal_channel_idx"), "deal", ["channel"])
-    op.create_index(op.f("deal_close_reason_idx"), "deal", ["close_reason"])
-    op.create_index(op.f("deal_lead_id_idx"), "deal", ["lead_id"])
-    op.create_index(op.f("deal_owner_id_idx"), "deal", ["owner_id"])
-    op.create_index(op.f("deal_region_idx"), "deal", ["region"])
-    op.create_index(op.f("deal_segment_idx"), "deal", ["segment"])
-    op.create_index(op.f("deal_stage_idx"), "deal", ["stage"])
-    op.create_index(op.f("deal_team_id_idx"), "deal", ["team_id"])
+    op.create_index("deal_account_id_id_idx", "deal", ["account_id", "id"])
+    op.create_index("deal_channel_id_idx", "deal", ["channel", "id"])
+    op.create_index("deal_close_reason_id_idx", "deal", ["close_reason", "id"])
+    op.create_index("deal_currency_id_idx", "deal", ["currency", "id"])
+    op.create_index("deal_lead_id_id_idx", "deal", ["lead_id", "id"])
+    op.create_index("deal_owner_id_id_idx", "deal", ["owner_id", "id"])
+    op.create_index("deal_region_id_idx", "deal", ["region", "id"])
+    op.create_index("deal_segment_id_idx", "deal", ["segment", "id"])
+    op.create_index("deal_stage_id_idx", "deal", ["stage", "id"])
+    op.create_index("deal_team_id_id_idx", "deal", ["team_id", "id"])
     op.create_table(
         "deal_line",
         sa.Column("deal_id", sa.Uuid(), nullable=False),
         sa.Column("position", sa.SmallInteger(), nullable=False),
-        sa.Column("product", sa.String(), nullable=False),
+        sa.Column("product", sa.Text(), nullable=False),
         sa.Column("quantity", sa.Integer(), nullable=False),
         sa.Column("unit_price", sa.Numeric(precision=16, scale=4), nullable=False),
         sa.Column("amount", sa.Numeric(precision=16, scale=4), nullable=False, comment="quantity times unit price"),
@@ -279,7 +280,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["product"], ["product.code"], name=op.f("deal_line_product_fkey")),
         sa.PrimaryKeyConstraint("deal_id", "position", name=op.f("deal_line_pkey")),
     )
-    op.create_index(op.f("deal_line_product_idx"), "deal_line", ["product"])
 
 
 def downgrade() -> None:

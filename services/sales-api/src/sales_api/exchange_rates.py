@@ -14,7 +14,7 @@ from event_contracts.sales import FrozenRate
 from sales_api.access import Manager, Reader, ReportingCurrency
 from sales_api.amounts import RATE, Rate, trimmed
 from sales_api.filters import equal
-from service_kit.database import Base
+from sales_api.tables import Base
 from service_kit.fields import Currency, Day, DecimalText, StrictModel, View
 from service_kit.identifiers import new_id
 from service_kit.paging import Paged, PageView
@@ -35,7 +35,7 @@ class ExchangeRate(Base):
 
     currency: Mapped[str] = mapped_column(primary_key=True)
     on: Mapped[date] = mapped_column(primary_key=True)
-    id: Mapped[UUID] = mapped_column(sa.Uuid, unique=True, comment="rises with time: the order of the list")
+    id: Mapped[UUID] = mapped_column(unique=True, comment="rises with time: the order of the list")
     rate: Mapped[Decimal] = mapped_column(RATE)
 
     __table_args__ = (sa.CheckConstraint("rate > 0", name="rate"),)

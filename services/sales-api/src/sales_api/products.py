@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sales_api.access import Expected, Manager, Reader
 from sales_api.changes import Change
 from sales_api.filters import equal
-from service_kit.database import Base
+from sales_api.tables import Base
 from service_kit.fields import Code, Name, StrictModel, View
 from service_kit.identifiers import new_id
 from service_kit.paging import Paged, PageView
@@ -33,7 +33,7 @@ class Product(Base):
     __tablename__ = "product"
 
     code: Mapped[str] = mapped_column(primary_key=True)
-    id: Mapped[UUID] = mapped_column(sa.Uuid, unique=True, comment="rises with time: the order of the list")
+    id: Mapped[UUID] = mapped_column(unique=True, comment="rises with time: the order of the list")
     version: Mapped[int]
     name: Mapped[str]
     active: Mapped[bool]

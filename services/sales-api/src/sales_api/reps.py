@@ -14,9 +14,9 @@ from event_contracts.directory import SalesDirectoryEntrySet
 from sales_api.access import Expected, Manager, Reader
 from sales_api.changes import Change
 from sales_api.filters import equal
+from sales_api.tables import Base, filtered
 from sales_api.teams import check_team
 from service_kit import outbox
-from service_kit.database import Base
 from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View
 from service_kit.identifiers import new_id
 from service_kit.paging import Paged, PageView
@@ -31,12 +31,14 @@ class Rep(Base):
 
     __tablename__ = "rep"
 
-    id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
     version: Mapped[int]
     name: Mapped[str]
-    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"), index=True)
+    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
     active: Mapped[bool]
     external_ref: Mapped[str | None] = mapped_column(unique=True)
+
+    __table_args__ = filtered("rep", ("team_id",))
 
 
 Active = Annotated[

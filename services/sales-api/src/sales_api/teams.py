@@ -12,8 +12,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from event_contracts.directory import SalesDirectoryEntrySet
 from sales_api.access import Manager, Reader
 from sales_api.filters import equal
+from sales_api.tables import Base
 from service_kit import outbox
-from service_kit.database import Base
 from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View
 from service_kit.identifiers import new_id
 from service_kit.paging import Paged, PageView
@@ -28,7 +28,7 @@ class Team(Base):
 
     __tablename__ = "team"
 
-    id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
     version: Mapped[int]
     name: Mapped[str]
     external_ref: Mapped[str | None] = mapped_column(unique=True)

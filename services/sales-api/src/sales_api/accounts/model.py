@@ -12,9 +12,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from event_contracts.directory import SalesDirectoryEntrySet
 from event_contracts.sales import AccountRegistered, AccountUpdate, AccountUpdated
 from sales_api.attribution import Attribution
-from sales_api.chronology import check_follows
-from service_kit.database import Base
+from sales_api.tables import Base, filtered
 from service_kit.identifiers import new_id
+from service_kit.occurrence import check_follows
 
 
 class Account(Base):
@@ -22,19 +22,19 @@ class Account(Base):
 
     __tablename__ = "account"
 
-    id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
     version: Mapped[int]
     name: Mapped[str]
-    region: Mapped[str | None] = mapped_column(index=True)
-    segment: Mapped[str | None] = mapped_column(index=True)
-    channel: Mapped[str | None] = mapped_column(index=True)
-    owner_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("rep.id"), index=True)
-    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"), index=True)
+    region: Mapped[str | None]
+    segment: Mapped[str | None]
+    channel: Mapped[str | None]
+    owner_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("rep.id"))
+    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
     external_ref: Mapped[str | None] = mapped_column(unique=True)
-    registered_at: Mapped[datetime] = mapped_column(sa.DateTime(timezone=True))
-    changed_at: Mapped[datetime] = mapped_column(
-        sa.DateTime(timezone=True), comment="when the latest change happened in the business"
-    )
+    registered_at: Mapped[datetime]
+    changed_at: Mapped[datetime] = mapped_column(comment="when the latest change happened in the business")
+
+    __table_args__ = filtered("account", ("region", "segment", "channel", "owner_id", "team_id"))
 
     @classmethod
     def register(

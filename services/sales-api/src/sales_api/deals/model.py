@@ -29,10 +29,9 @@ from event_contracts.sales import (
 from event_contracts.sales import DealLine as ContractLine
 from sales_api.amounts import AMOUNT, RATE, check_limit, converted, has_places_of, money, times, trimmed
 from sales_api.attribution import Attribution
-from sales_api.checks import one_of
-from sales_api.chronology import check_follows
-from service_kit.database import Base
+from sales_api.tables import Base, filtered, one_of
 from service_kit.identifiers import new_id
+from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict, Unprocessable
 
 
@@ -76,7 +75,7 @@ class DealLine(Base):
 
     deal_id: Mapped[UUID] = mapped_column(sa.ForeignKey("deal.id"), primary_key=True)
     position: Mapped[int] = mapped_column(sa.SmallInteger, primary_key=True)
-    product: Mapped[str] = mapped_column(sa.ForeignKey("product.code"), index=True)
+    product: Mapped[str] = mapped_column(sa.ForeignKey("product.code"))
     quantity: Mapped[int]
     unit_price: Mapped[Decimal] = mapped_column(AMOUNT)
     amount: Mapped[Decimal] = mapped_column(AMOUNT, comment="quantity times unit price")
@@ -94,36 +93,36 @@ class Deal(Base):
 
     __tablename__ = "deal"
 
-    id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
     version: Mapped[int]
-    account_id: Mapped[UUID] = mapped_column(sa.ForeignKey("account.id"), index=True)
-    lead_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("lead.id"), index=True)
+    account_id: Mapped[UUID] = mapped_column(sa.ForeignKey("account.id"))
+    lead_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("lead.id"))
     title: Mapped[str | None]
-    stage: Mapped[Stage] = mapped_column(sa.Text, index=True)
+    stage: Mapped[Stage] = mapped_column(sa.Text)
     closed_from: Mapped[OpenStage | None] = mapped_column(sa.Text, comment="the stage that reopening leads back to")
     currency: Mapped[str]
     amount: Mapped[Decimal] = mapped_column(AMOUNT, comment="the sum of the lines")
-    owner_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("rep.id"), index=True)
-    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"), index=True)
-    region: Mapped[str | None] = mapped_column(index=True)
-    segment: Mapped[str | None] = mapped_column(index=True)
-    channel: Mapped[str | None] = mapped_column(index=True)
-    opened_at: Mapped[datetime] = mapped_column(sa.DateTime(timezone=True))
+    owner_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("rep.id"))
+    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
+    region: Mapped[str | None]
+    segment: Mapped[str | None]
+    channel: Mapped[str | None]
+    opened_at: Mapped[datetime]
     expected_close_on: Mapped[date | None]
-    closed_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
-    close_reason: Mapped[str | None] = mapped_column(index=True)
+    closed_at: Mapped[datetime | None]
+    close_reason: Mapped[str | None]
     rate: Mapped[Decimal | None] = mapped_column(RATE, comment="reporting currency for one unit, frozen on closing")
     rate_on: Mapped[date | None]
     reporting_currency: Mapped[str | None]
     reporting_amount: Mapped[Decimal | None] = mapped_column(AMOUNT)
     reopen_count: Mapped[int] = mapped_column(default=0)
     external_ref: Mapped[str | None] = mapped_column(unique=True)
-    changed_at: Mapped[datetime] = mapped_column(
-        sa.DateTime(timezone=True), comment="when the latest change happened in the business"
-    )
+    changed_at: Mapped[datetime] = mapped_column(comment="when the latest change happened in the business")
     lines: Mapped[list[DealLine]] = relationship(order_by=DealLine.position, cascade="all, delete-orphan", lazy="raise")
 
     __table_args__ = (
+        *filtered("deal", ("account_id", "lead_id", "stage", "currency", "owner_id", "team_id")),
+        *filtered("deal", ("region", "segment", "channel", "close_reason")),
         one_of("stage", get_args(Stage)),
         one_of("closed_from", get_args(OpenStage)),
         sa.CheckConstraint("(stage in ('won', 'lost')) = (closed_at is not null)", name="closed_at"),

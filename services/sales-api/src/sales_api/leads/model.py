@@ -20,10 +20,9 @@ from event_contracts.sales import (
     LeadStatus,
 )
 from sales_api.attribution import Attribution
-from sales_api.checks import one_of
-from sales_api.chronology import check_follows
-from service_kit.database import Base
+from sales_api.tables import Base, filtered, one_of
 from service_kit.identifiers import new_id
+from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
 
 
@@ -74,37 +73,37 @@ class Lead(Base):
 
     __tablename__ = "lead"
 
-    id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
     version: Mapped[int]
     partition_key: Mapped[UUID] = mapped_column(
         sa.Uuid, comment="the account's id if it had one at first, else its own"
     )
-    status: Mapped[LeadStatus] = mapped_column(sa.Text, index=True)
+    status: Mapped[LeadStatus] = mapped_column(sa.Text)
     name: Mapped[str | None]
     company: Mapped[str | None]
     email: Mapped[str | None]
     phone: Mapped[str | None]
-    channel: Mapped[str | None] = mapped_column(index=True)
-    region: Mapped[str | None] = mapped_column(index=True)
-    segment: Mapped[str | None] = mapped_column(index=True)
-    product: Mapped[str | None] = mapped_column(sa.ForeignKey("product.code"), index=True)
-    owner_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("rep.id"), index=True)
-    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"), index=True)
-    account_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("account.id"), index=True)
-    deal_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("deal.id", use_alter=True), index=True)
-    created_at: Mapped[datetime] = mapped_column(sa.DateTime(timezone=True))
-    assigned_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
-    contacted_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
-    qualified_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
-    disqualified_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
+    channel: Mapped[str | None]
+    region: Mapped[str | None]
+    segment: Mapped[str | None]
+    product: Mapped[str | None] = mapped_column(sa.ForeignKey("product.code"))
+    owner_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("rep.id"))
+    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
+    account_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("account.id"))
+    deal_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("deal.id", use_alter=True))
+    created_at: Mapped[datetime]
+    assigned_at: Mapped[datetime | None]
+    contacted_at: Mapped[datetime | None]
+    qualified_at: Mapped[datetime | None]
+    disqualified_at: Mapped[datetime | None]
     disqualified_reason: Mapped[str | None]
-    converted_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
+    converted_at: Mapped[datetime | None]
     external_ref: Mapped[str | None] = mapped_column(unique=True)
-    changed_at: Mapped[datetime] = mapped_column(
-        sa.DateTime(timezone=True), comment="when the latest change happened in the business"
-    )
+    changed_at: Mapped[datetime] = mapped_column(comment="when the latest change happened in the business")
 
     __table_args__ = (
+        *filtered("lead", ("status", "account_id", "deal_id", "owner_id", "team_id")),
+        *filtered("lead", ("channel", "region", "segment", "product")),
         one_of("status", get_args(LeadStatus)),
         sa.CheckConstraint("(status = 'converted') = (converted_at is not null)", name="converted_at"),
         sa.CheckConstraint("(status = 'disqualified') = (disqualified_at is not null)", name="disqualified_at"),

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.sales import QuotaSet, QuotaSetting
 from sales_api.amounts import AMOUNT, has_places_of, money
-from sales_api.chronology import check_follows
-from service_kit.database import Base
+from sales_api.tables import Base, filtered
 from service_kit.identifiers import new_id
+from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict, Unprocessable
 
 MAX_DAYS = 366
@@ -30,19 +30,20 @@ class Quota(Base):
 
     __tablename__ = "quota"
 
-    id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
     version: Mapped[int]
     rep_id: Mapped[UUID] = mapped_column(sa.ForeignKey("rep.id"))
-    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"), index=True)
+    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
     period_start: Mapped[date]
     period_end: Mapped[date]
     target: Mapped[Decimal] = mapped_column(AMOUNT)
     currency: Mapped[str] = mapped_column(comment="the reporting currency when it was set")
     external_ref: Mapped[str | None] = mapped_column(unique=True)
-    set_at: Mapped[datetime] = mapped_column(sa.DateTime(timezone=True), comment="when it was last set")
+    set_at: Mapped[datetime] = mapped_column(comment="when it was last set")
 
     __table_args__ = (
-        sa.Index(None, "rep_id", "period_start"),
+        sa.Index("quota_rep_id_period_start_idx", "rep_id", "period_start"),
+        *filtered("quota", ("team_id",)),
         sa.CheckConstraint(f"period_end >= period_start and period_end - period_start < {MAX_DAYS}", name="period"),
         sa.CheckConstraint("target >= 0", name="target"),
     )
