@@ -1,0 +1,235 @@
+"""Each rule of the kit on each route of each API, found by enumeration: a new route cannot be forgotten."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import httpx
+import pytest
+import sales_api.app
+import sqlalchemy as sa
+from fastapi import FastAPI
+
+import metrics_worker
+import metrics_worker.app
+import sales_api
+import service_api
+import service_api.app
+from metrics_worker.settings import MetricsSettings
+from sales_api.settings import SalesSettings
+from service_api.settings import ServiceApiSettings
+from service_kit.migrations import migrate
+from tests.every_api.examples import Operation, leaves, operations, spoiled
+from tests.service_kit.conftest import assert_problem
+from tests.service_kit.toy import Issuer
+
+PACKAGES = {"sales-api": sales_api, "service-api": service_api, "metrics-api": metrics_worker}
+JSON = {"content-type": "application/json"}
+
+
+def make_app(api: str, url: str, jwks: str) -> FastAPI:
+    common = {"database_url": url, "auth_jwks": jwks, "allowed_hosts": ["tandem"]}
+    if api == "sales-api":
+        return sales_api.app.create(SalesSettings(**common))
+    if api == "service-api":
+        return service_api.app.create(ServiceApiSettings(**common, survey_link_secret="0" * 32))
+    return metrics_worker.app.create(MetricsSettings(**common))
+
+
+def every_operation() -> Iterator[Operation]:
+    for api in PACKAGES:
+        app = make_app(api, "postgresql+asyncpg://nowhere/nothing", "")
+        yield from operations(api, app.openapi())
+
+
+OPERATIONS = list(every_operation())
+WRITES = [operation for operation in OPERATIONS if operation.writes]
+WITH_BODY = [operation for operation in OPERATIONS if operation.fields]
+OF_ONE_THING = [operation for operation in OPERATIONS if "{" in operation.template]
+LISTS = [operation for operation in OPERATIONS if any(each["name"] == "cursor" for each in operation.parameters)]
+
+each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+each_write = pytest.mark.parametrize("operation", WRITES, ids=str)
+each_with_body = pytest.mark.parametrize("operation", WITH_BODY, ids=str)
+each_of_one_thing = pytest.mark.parametrize("operation", OF_ONE_THING, ids=str)
+each_private_write = pytest.mark.parametrize(
+    "operation", [operation for operation in WRITES if not operation.is_public], ids=str
+)
+each_versioned_write = pytest.mark.parametrize(
+    "operation", [each for each in OF_ONE_THING if each.writes and not each.is_public], ids=str
+)
+each_list = pytest.mark.parametrize("operation", LISTS, ids=str)
+
+Send = Callable[..., Awaitable[httpx.Response]]
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Issuer:
+    return Issuer()
+
+
+@pytest.fixture(scope="module")
+async def clients(
+    new_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory, issuer: Issuer
+) -> AsyncIterator[dict[str, httpx.AsyncClient]]:
+    jwks = issuer.published_in(tmp_path_factory.mktemp("issuer"))
+    found = {}
+    apps = []
+    for api, package in PACKAGES.items():
+        url = new_database("every")
+        await migrate(package, url)
+        app = make_app(api, url, jwks)
+        apps.append(app)
+        found[api] = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tandem")
+    yield found
+    for client, app in zip(found.values(), apps, strict=True):
+        await client.aclose()
+        await app.state.engine.dispose()
+
+
+@pytest.fixture
+def send(clients: dict[str, httpx.AsyncClient], issuer: Issuer) -> Send:
+    admin = {"Authorization": f"Bearer {issuer.token('admin')}"}
+
+    async def send(operation: Operation, body: str | bytes = b"", *, query: str = "", **headers: str) -> httpx.Response:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await clients[operation.api].request(
+            operation.method, operation.path + query, content=body, headers=admin | JSON | given
+        )
+
+    return send
+
+
+def good_body(operation: Operation) -> str:
+    return json.dumps(operation.examples[0]) if operation.examples else "{}"
+
+
+def test_there_are_routes_of_every_api() -> None:
+    assert {operation.api for operation in WRITES} >= {"sales-api", "service-api"}
+    assert {operation.api for operation in OPERATIONS} == set(PACKAGES)
+    assert len(WITH_BODY) > 25
+
+
+@each_with_body
+def test_the_examples_show_every_field(operation: Operation) -> None:
+    shown = {pointer for example in operation.examples for pointer, _ in leaves(example)}
+    assert operation.fields - shown == set(), "these fields are in no example, so that no rule is tried on them"
+
+
+@each_operation
+async def test_nobody_gets_in_without_a_token(operation: Operation, send: Send) -> None:
+    answer = await send(operation, good_body(operation), Authorization="")
+    if operation.is_public:
+        assert answer.status_code in (404, 422)
+    else:
+        assert_problem(answer, 401, "unauthenticated")
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@each_private_write
+async def test_a_token_without_roles_may_not_write(operation: Operation, send: Send, issuer: Issuer) -> None:
+    answer = await send(operation, good_body(operation), Authorization=f"Bearer {issuer.token()}")
+    assert_problem(answer, 403, "forbidden")
+
+
+@each_with_body
+async def test_a_spoiled_field_is_refused(operation: Operation, send: Send) -> None:
+    for example in operation.examples:
+        for body, what in spoiled(example):
+            answer = await send(operation, body)
+            assert answer.status_code == 422, f"{what}: {answer.status_code} {answer.text}"
+            assert_problem(answer, 422)
+
+
+@each_with_body
+async def test_an_unknown_key_is_refused(operation: Operation, send: Send) -> None:
+    for key in ("is_admin", "status", "version"):
+        if f"/{key}" in operation.fields:
+            continue
+        body = json.dumps(operation.examples[0] | {key: "won"})
+        assert_problem(await send(operation, body), 422, "invalid-request")
+
+
+@each_with_body
+async def test_a_key_given_twice_is_refused(operation: Operation, send: Send) -> None:
+    example = operation.examples[0]
+    name, value = next(iter(example.items()), ("occurred_at", "2026-03-31T21:00:00Z"))
+    member = f"{json.dumps(name)}: {json.dumps(value)}"
+    twice = f"{{{member}, {member}}}"
+    assert_problem(await send(operation, twice), 422, "invalid-request")
+
+
+@each_with_body
+@pytest.mark.parametrize(
+    "body",
+    [b'{"x": "\xff"}', b'{"x": ' + b"1" * 5000 + b"}", b"[" * 100_000, b"{"],
+    ids=["not UTF-8", "5,000 digits", "nested deep", "cut short"],
+)
+async def test_what_is_not_json_is_refused(operation: Operation, send: Send, body: bytes) -> None:
+    assert_problem(await send(operation, body), 400, "malformed-body")
+
+
+@each_with_body
+async def test_a_body_over_the_limit_is_refused(operation: Operation, send: Send) -> None:
+    assert_problem(await send(operation, b" " * (1024 * 1024 + 1)), 413, "body-too-large")
+
+
+@each_operation
+@pytest.mark.parametrize("query", ["?made_up=1", "?limit=%00&made_up=1"])
+async def test_an_unknown_parameter_is_refused(operation: Operation, send: Send, query: str) -> None:
+    answer = await send(operation, good_body(operation), query=query)
+    assert_problem(answer, 422, "invalid-request")
+
+
+@each_operation
+async def test_a_parameter_that_is_not_text_is_refused(operation: Operation, send: Send) -> None:
+    for parameter in operation.parameters:
+        if parameter["in"] == "query":
+            for value in ("%00", "%ff", "\ud800".encode("utf-8", "surrogatepass").hex("%").join(("%", ""))):
+                answer = await send(operation, query=f"?{parameter['name']}={value}")
+                assert_problem(answer, 422)
+
+
+@each_list
+@pytest.mark.parametrize(
+    "query", ["?limit=-1", "?limit=0", "?limit=1000000000", "?limit=1.5", "?cursor=made-up", f"?cursor={'A' * 40}"]
+)
+async def test_a_page_that_cannot_be_is_refused(operation: Operation, send: Send, query: str) -> None:
+    answer = await send(operation, query=query)
+    assert answer.status_code == (404 if "{" in operation.template and answer.status_code == 404 else 422)
+
+
+@each_write
+async def test_an_idempotency_key_is_bounded(operation: Operation, send: Send) -> None:
+    answer = await send(operation, good_body(operation), Idempotency_Key="x" * 256)
+    assert_problem(answer, 422, "invalid-request")
+
+
+@each_versioned_write
+async def test_an_if_match_must_be_an_etag(operation: Operation, send: Send) -> None:
+    answer = await send(operation, good_body(operation), If_Match="not-an-etag")
+    assert answer.status_code in (404, 422), answer.text
+
+
+@each_of_one_thing
+async def test_what_is_not_there_is_not_found(operation: Operation, send: Send) -> None:
+    answer = await send(operation, good_body(operation))
+    assert_problem(answer, 404)
+
+
+@each_operation
+async def test_a_wrong_method_is_told_the_right_ones(
+    operation: Operation, clients: dict[str, httpx.AsyncClient]
+) -> None:
+    answer = await clients[operation.api].request("TRACE", operation.path)
+    assert_problem(answer, 405, "method-not-allowed")
+    assert operation.method in answer.headers["allow"].split(", ")
+
+
+async def test_nothing_of_all_this_left_a_trace(clients: dict[str, httpx.AsyncClient]) -> None:
+    for api, client in clients.items():
+        app: FastAPI = client._transport.app  # type: ignore[attr-defined]
+        async with app.state.engine.connect() as connection:
+            tables = await connection.run_sync(lambda sync: sa.inspect(sync).get_table_names())
+            if "outbox" in tables:
+                written = (await connection.execute(sa.text("select type from outbox"))).scalars().all()
+                assert written == [], f"{api} wrote events while refusing everything"
