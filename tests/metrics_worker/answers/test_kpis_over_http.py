@@ -1,5 +1,6 @@
 """What the API answers about books of known facts, to the unit."""
 
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import httpx
@@ -7,9 +8,20 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.metrics_worker.conftest import book
 from tests.metrics_worker.facts import (
+    OTHER_REP,
+    REP,
+    VILNIUS,
     all_told,
     deal,
+    eur,
+    interaction,
+    lead,
     line,
+    logged,
+    moment,
+    quota,
+    survey,
+    ticket,
 )
 
 MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
@@ -22,22 +34,257 @@ async def ask(client: httpx.AsyncClient, kpi: str, **parameters: str) -> dict[st
     return body
 
 
+def brief(answer: dict[str, Any]) -> tuple[str | None, Any, Any]:
+    return answer["value"], answer["numerator"], answer["denominator"]
+
+
+def by_key(answer: dict[str, Any]) -> dict[str | None, str | None]:
+    return {group["key"]: group["value"] for group in answer["groups"]}
+
+
+async def test_an_answer_has_this_form(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    await book(engine, all_told([(deal(line("desk", 1, "10"), stage=stage), 1) for stage in ("won", "lost", "won")]))
+    assert await ask(client, "win_rate") == {
+        "kpi": "win_rate",
+        "variant": "count",
+        "unit": "ratio",
+        "currency": None,
+        "from": "2026-03-01",
+        "to": "2026-03-31",
+        "timezone": "Europe/Vilnius",
+        "value": "0.666667",
+        "numerator": 2,
+        "denominator": 3,
+        "previous": None,
+        "series": None,
+        "groups": None,
+        "fresh_as_of": None,
+    }
+
+
 async def test_won_deals_count_as_volume_and_revenue(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    one = deal(line("desk", 2, "100.10"), line("chair", 4, "50"), stage="won")
+    two = deal(line("desk", 1, "60.05"), stage="won", region=None)
+    lost, still_open = deal(line("desk", 1, "999"), stage="lost"), deal(line("desk", 1, "999"))
+    await book(engine, all_told([(one, 3), (two, 1), (lost, 2), (still_open, 1)]))
+    assert brief(await ask(client, "sales_volume")) == ("2", 2, None)
+    revenue = await ask(client, "revenue")
+    assert brief(revenue) == ("210.15", "210.15", None)
+    assert (revenue["unit"], revenue["currency"]) == ("money", "EUR")
+    assert brief(await ask(client, "units_sold")) == ("7", 7, None)
+    # 210.15 / 2 = 105.075: half to even.
+    assert brief(await ask(client, "average_deal_size")) == ("105.08", "210.15", 2)
+
+
+async def test_a_deal_counts_once_under_each_product_and_once_in_everything_else(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    both = deal(line("desk", 1, "100"), line("chair", 2, "20"), stage="won", region="EMEA")
+    one = deal(line("desk", 1, "50"), stage="won", region="APAC")
+    await book(engine, all_told([(both, 1), (one, 1)]))
+    volume = await ask(client, "sales_volume", group_by="product")
+    assert volume["value"] == "2"
+    assert by_key(volume) == {"chair": "1", "desk": "2"}
+    assert by_key(await ask(client, "revenue", group_by="product")) == {"chair": "20.00", "desk": "150.00"}
+    assert by_key(await ask(client, "revenue", group_by="region")) == {"APAC": "50.00", "EMEA": "120.00"}
+    # The same from the postings, where two dimensions are involved.
+    assert by_key(await ask(client, "revenue", group_by="product", region="EMEA")) == {
+        "chair": "20.00",
+        "desk": "100.00",
+    }
+    assert by_key(await ask(client, "revenue", group_by="region", product="desk")) == {
+        "APAC": "50.00",
+        "EMEA": "100.00",
+    }
+    assert by_key(await ask(client, "revenue", group_by="region", segment="smb")) == {"APAC": "50.00", "EMEA": "120.00"}
+    assert (await ask(client, "revenue", region="EMEA", segment="smb"))["value"] == "120.00"
+    assert (await ask(client, "revenue", region="EMEA", product="desk"))["value"] == "100.00"
+
+
+async def test_conversion_by_cohort_and_by_period(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     await book(
         engine,
         all_told(
             [
-                (deal(line("desk", 2, "100.10"), line("chair", 4, "50"), stage="won"), 3),
-                (deal(line("desk", 1, "60.05"), stage="won", region=None), 1),
-                (deal(line("desk", 1, "999"), stage="lost"), 2),
-                (deal(line("desk", 1, "999")), 1),
+                (lead(converted_at=moment("2026-03-20")), 2),
+                (lead(converted_at=moment("2026-05-01")), 2),
+                (lead(), 1),
+                (lead(created_at=moment("2026-02-01"), converted_at=moment("2026-03-02")), 2),
             ]
         ),
     )
-    volume = await ask(client, "sales_volume")
-    assert (volume["value"], volume["numerator"], volume["denominator"]) == ("2", 2, None)
-    revenue = await ask(client, "revenue")
-    assert (revenue["value"], revenue["unit"], revenue["currency"]) == ("210.15", "money", "EUR")
-    assert (await ask(client, "units_sold"))["value"] == "7"
-    assert (await ask(client, "win_rate"))["value"] == "0.666667"
-    assert (await ask(client, "average_deal_size"))["value"] == "105.08"
+    assert brief(await ask(client, "lead_conversion_rate")) == ("0.666667", 2, 3)
+    assert (await ask(client, "lead_conversion_rate"))["variant"] == "cohort"
+    assert brief(await ask(client, "lead_conversion_rate", variant="period")) == ("0.666667", 2, 3)
+    april = {"from": "2026-04-01", "to": "2026-05-31"}
+    assert brief(await ask(client, "lead_conversion_rate", variant="period", **april)) == (None, 1, 0)
+
+
+async def test_quota_attainment_by_owner_and_part_of_a_period(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    first, last = date(2026, 1, 1), date(2026, 12, 31)
+    await book(
+        engine,
+        all_told(
+            [
+                (quota(first, last, eur("36500")), 1),
+                (deal(line("desk", 1, "1550"), stage="won", owner_id=REP), 1),
+                (deal(line("desk", 1, "10"), stage="won", owner_id=OTHER_REP), 1),
+            ]
+        ),
+    )
+    attainment = await ask(client, "quota_attainment", group_by="owner")
+    assert brief(attainment) == ("0.503226", "1560.00", "3100.00")
+    assert by_key(attainment) == {str(REP): "0.5", str(OTHER_REP): None}
+
+
+async def test_satisfaction_as_top_two_and_as_mean(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    answers = [survey(answered_at=moment("2026-03-12"), score=score) for score in (5, 4, 3, 1)]
+    await book(engine, all_told([(one, 2) for one in [*answers, survey()]]))
+    assert brief(await ask(client, "csat")) == ("0.5", 2, 4)
+    mean = await ask(client, "csat", variant="mean")
+    assert (mean["unit"], *brief(mean)) == ("score", "3.25", 13, 4)
+    assert brief(await ask(client, "survey_response_rate")) == ("0.8", 4, 5)
+
+
+async def test_tickets_resolved_reopened_and_solved_at_first_contact(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    done = moment("2026-03-12")
+    await book(
+        engine,
+        all_told(
+            [
+                (ticket(resolved_at=done, inbound_count=1, priority="urgent"), 3),
+                (ticket(resolved_at=done, inbound_count=2), 3),
+                (ticket(resolved_at=done, inbound_count=1, reopen_count=2), 7),
+                (ticket(), 1),
+                (ticket(opened_at=moment("2026-02-01"), resolved_at=done), 2),
+            ]
+        ),
+    )
+    assert brief(await ask(client, "resolution_rate")) == ("0.75", 3, 4)
+    assert brief(await ask(client, "resolution_rate", variant="period")) == ("1", 4, 4)
+    assert brief(await ask(client, "first_contact_resolution")) == ("0.5", 2, 4)
+    assert brief(await ask(client, "tickets_opened", priority="urgent")) == ("1", 1, None)
+    assert brief(await ask(client, "tickets_resolved", kind="problem")) == ("4", 4, None)
+    assert brief(await ask(client, "reopen_rate")) == ("0.25", 1, 4)
+    assert brief(await ask(client, "reopen_rate", variant="period")) == ("0.25", 1, 4)
+    assert brief(await ask(client, "reopen_count")) == ("2", 2, None)
+
+
+async def test_handle_time_is_talk_hold_and_wrap_up(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    contacts = [
+        interaction(talk_seconds=100, hold_seconds=20, wrap_up_seconds=3),
+        interaction(talk_seconds=10, hold_seconds=0, wrap_up_seconds=0, channel="email"),
+        interaction(agent_id=None, talk_seconds=999),
+    ]
+    await book(engine, all_told([(logged(contact), 2) for contact in contacts]))
+    handle_time = await ask(client, "average_handle_time", group_by="channel")
+    assert (handle_time["unit"], *brief(handle_time)) == ("seconds", "66.5", 133, 2)
+    assert by_key(handle_time) == {"email": "10", "phone": "123"}
+
+
+async def test_what_has_no_value_is_a_group_of_its_own(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    await book(engine, all_told([(lead(channel=channel), 1) for channel in (None, "unknown", "unknown", "web")]))
+    assert by_key(await ask(client, "leads_created", group_by="channel")) == {"unknown": "2", "web": "1", None: "1"}
+    assert (await ask(client, "leads_created", channel=""))["value"] == "1"
+    assert (await ask(client, "leads_created", channel="", region="EMEA"))["value"] == "1"
+    assert (await ask(client, "leads_created", channel="", region=""))["value"] == "0"
+    assert by_key(await ask(client, "leads_created", channel="", group_by="region")) == {"EMEA": "1"}
+    assert by_key(await ask(client, "leads_created", group_by="region", channel="unknown")) == {"EMEA": "2"}
+
+
+async def test_an_unknown_code_has_nothing(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    await book(engine, all_told([(lead(), 1)]))
+    assert brief(await ask(client, "leads_created", channel="nowhere")) == ("0", 0, None)
+    assert brief(await ask(client, "lead_conversion_rate", channel="nowhere")) == (None, 0, 0)
+
+
+async def test_a_series_shows_every_bucket(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    days = ["2026-03-01T10:00", "2026-03-02T10:00", "2026-03-08T10:00", "2026-03-31T10:00"]
+    leads = [lead(created_at=moment(day), converted_at=moment("2026-04-01")) for day in days]
+    await book(engine, all_told([(one, 2) for one in leads]))
+    weeks = await ask(client, "leads_created", interval="week")
+    assert [(point["start"], point["value"]) for point in weeks["series"]] == [
+        # 1 March 2026 is a Sunday: the first bucket is what the period has of its week.
+        ("2026-03-01", "1"),
+        ("2026-03-02", "2"),
+        ("2026-03-09", "0"),
+        ("2026-03-16", "0"),
+        ("2026-03-23", "0"),
+        ("2026-03-30", "1"),
+    ]
+    daily = await ask(client, "lead_conversion_rate", interval="day")
+    assert len(daily["series"]) == 31
+    assert daily["series"][1] == {"start": "2026-03-02", "value": "1", "numerator": 1, "denominator": 1}
+    assert daily["series"][2] == {"start": "2026-03-03", "value": None, "numerator": 0, "denominator": 0}
+    assert brief(daily) == ("1", 4, 4)
+    for interval in ("month", "quarter", "year"):
+        coarse = await ask(client, "leads_created", interval=interval)
+        assert [(point["start"], point["value"]) for point in coarse["series"]] == [("2026-03-01", "4")]
+
+
+async def test_each_group_has_its_own_series(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    web, phone = lead(), lead(channel="phone", created_at=moment("2026-02-10"))
+    await book(engine, all_told([(web, 1), (phone, 1)]))
+    answer = await ask(client, "leads_created", interval="month", group_by="channel", **{"from": "2026-02-01"})
+    assert {group["key"]: [point["value"] for point in group["series"]] for group in answer["groups"]} == {
+        "phone": ["1", "0"],
+        "web": ["0", "1"],
+    }
+    assert [point["value"] for point in answer["series"]] == ["1", "1"]
+
+
+async def test_the_period_before_is_compared_with(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    before = [deal(line("desk", 1, "1.10"), stage=stage, closed_at=moment("2026-02-10")) for stage in ("won", "lost")]
+    now = [deal(line("desk", 1, "2.05"), stage="won") for _ in range(3)]
+    await book(engine, all_told([(one, 1) for one in [*before, *now]]))
+    win_rate = await ask(client, "win_rate", compare="previous", interval="week")
+    assert win_rate["previous"] == {
+        "from": "2026-01-29",
+        "to": "2026-02-28",
+        "value": "0.5",
+        "change": "0.5",
+        "numerator": 1,
+        "denominator": 2,
+    }
+    assert (await ask(client, "revenue", compare="previous"))["previous"]["change"] == "5.05"
+    assert (await ask(client, "csat", compare="previous"))["previous"]["change"] is None
+
+
+async def test_without_a_period_the_last_30_days_count(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    nothing = (await client.get("/v1/kpis/leads_created")).json()
+    last = date.fromisoformat(nothing["to"])
+    assert abs(last - datetime.now(VILNIUS.zone).date()) <= timedelta(days=1)
+    assert nothing["from"] == str(last - timedelta(days=29))
+    noons = [datetime.combine(last - timedelta(days=age), time(12), VILNIUS.zone) for age in (-1, 0, 29, 30)]
+    await book(engine, all_told([(lead(created_at=noon), 1) for noon in noons]))
+    assert (await client.get("/v1/kpis/leads_created", params={"to": str(last)})).json()["value"] == "2"
+
+
+async def test_a_combination_agrees_with_a_count_by_hand(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    regions, priorities, products = ["A", "B", None], ["low", "urgent"], ["x", None]
+    tickets = [
+        ticket(
+            region=regions[number % 3],
+            priority=priorities[number % 2],
+            product=products[number % 5 % 2],
+            resolved_at=moment("2026-03-15") if number % 7 else None,
+        )
+        for number in range(120)
+    ]
+    await book(engine, all_told([(one, 1) for one in tickets]))
+    for region in ("A", ""):
+        answer = await ask(client, "resolution_rate", region=region, product="x", group_by="priority")
+        chosen = [one for one in tickets if one.region == (region or None) and one.product == "x"]
+        assert (answer["numerator"], answer["denominator"]) == (
+            sum(one.resolved_at is not None for one in chosen),
+            len(chosen),
+        )
+        assert {group["key"]: (group["numerator"], group["denominator"]) for group in answer["groups"]} == {
+            priority: (
+                sum(one.resolved_at is not None for one in chosen if one.priority == priority),
+                sum(one.priority == priority for one in chosen),
+            )
+            for priority in {one.priority for one in chosen}
+        }

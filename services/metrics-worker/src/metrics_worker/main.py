@@ -1,6 +1,7 @@
 """The console scripts: metrics-migrate, metrics-consumer, metrics-api and metrics-verify."""
 
 import asyncio
+import logging
 import sys
 from typing import Any
 
@@ -50,7 +51,8 @@ def api() -> None:
 def verify() -> None:
     """Prints as JSON whether balances, postings and log agree; exits with 0 if so, 1 if not, 2 if it can't tell."""
     settings = MetricsSettings()
-    logs.configure("metrics-verify", settings.log_level, settings.log_format)
+    # The report alone goes to standard output, for a program to read.
+    logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr)
     try:
         report = asyncio.run(_verified(settings))
     except Exception as error:

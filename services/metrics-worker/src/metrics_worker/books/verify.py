@@ -99,10 +99,10 @@ async def verify(
 
     Raises `CannotVerify` when they don't within `catch_up_seconds`, or the log no longer begins at its beginning.
     """
+    partitions = await _partitions(bootstrap_servers, topics)
     kafka = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False, auto_offset_reset="none")
-    await kafka.start()
     try:
-        partitions = await _partitions(bootstrap_servers, topics)
+        await kafka.start()
         first: Offsets = await kafka.beginning_offsets(partitions)
         if cut := [part for part, offset in first.items() if offset > 0]:
             raise CannotVerify(f"the log of {cut[0].topic} was cut: it no longer begins at its beginning")
@@ -117,8 +117,8 @@ async def verify(
 
 async def _partitions(bootstrap_servers: str, topics: Sequence[str]) -> list[TopicPartition]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=10_000)
-    await admin.start()
     try:
+        await admin.start()
         described = await admin.describe_topics(list(topics))
     finally:
         await admin.close()

@@ -46,7 +46,8 @@ def _overview() -> str:
 
 
 def _section(kpi: Kpi) -> str:
-    lines = [f"### {kpi.name}", "", kpi.prose, "", "| variant | meaning | formula | unit |", "| --- | --- | --- | --- |"]
+    lines = [f"### {kpi.name}", "", kpi.prose, ""]
+    lines += ["| variant | meaning | formula | unit |", "| --- | --- | --- | --- |"]
     for name, formula in kpi.variants.items():
         default = " (default)" if name == kpi.default_variant and len(kpi.variants) > 1 else ""
         lines.append(f"| `{name}`{default} | {formula.says} | {_formula(formula)} | {formula.unit} |")

@@ -1,0 +1,132 @@
+"""What may be asked, by whom, and what a mistake is told."""
+
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from metrics_worker.kpis.kinds import DIMENSIONS
+from metrics_worker.kpis.registry import KPIS
+from service_kit.auth import ROLES
+from tandem_cli.issuer import Issuer
+from tests.metrics_worker.conftest import book
+from tests.metrics_worker.facts import all_told, lead
+
+
+async def refusal(
+    client: httpx.AsyncClient, path: str, parameters: dict[str, str], status: int = 422
+) -> dict[str, Any]:
+    answer = await client.get(path, params=parameters)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+@pytest.mark.parametrize(
+    ("parameters", "pointer", "detail"),
+    [
+        ({"from": "2026-04-01", "to": "2026-03-31"}, "?from", "2026-04-01 is after 2026-03-31, the last day asked for"),
+        ({"from": "2006-01-01", "to": "2026-03-31"}, "?from", "at most 20 years may be asked for at once"),
+        ({"from": "2026-02-30"}, "?from", None),
+        ({"from": "yesterday"}, "?from", "Value error, must be a day such as 2026-03-31"),
+        ({"to": "1969-12-31"}, "?to", "Value error, must be between 1970 and 2200"),
+        ({"to": "2026-03-31T00:00:00Z"}, "?to", None),
+        ({"interval": "fortnight"}, "?interval", None),
+        ({"group_by": "colour"}, "?group_by", "quota_attainment can be grouped by: owner, team"),
+        ({"group_by": "region"}, "?group_by", "quota_attainment can be grouped by: owner, team"),
+        ({"region": "EMEA"}, "?region", "quota_attainment can be filtered by: owner, team"),
+        ({"owner": "me"}, "?owner", "must be a UUID, or empty for what has none"),
+        ({"owner": "00000000000000000000000000000001"}, "?owner", "must be a UUID, or empty for what has none"),
+        ({"variant": "best"}, "?variant", "quota_attainment has the variants: standard"),
+        ({"compare": "next"}, "?compare", None),
+        ({"colour": "red"}, "?colour", "is not a parameter of this address"),
+        ({"as_of": "2026-03-31"}, "?as_of", "is not a parameter of this address"),
+    ],
+)
+async def test_a_mistake_is_told_where_it_is(
+    client: httpx.AsyncClient, parameters: dict[str, str], pointer: str, detail: str | None
+) -> None:
+    body = await refusal(client, "/v1/kpis/quota_attainment", parameters)
+    assert body["type"] == "urn:tandem:problem:invalid-request"
+    assert [error["pointer"] for error in body["errors"]] == [pointer]
+    if detail is not None:
+        assert body["errors"][0]["detail"] == detail
+
+
+@pytest.mark.parametrize("value", ["a b", "x" * 65, "'; DROP TABLE books; --", "é", "-x", "x\n"])
+async def test_a_filter_that_is_no_code_is_refused(client: httpx.AsyncClient, value: str) -> None:
+    body = await refusal(client, "/v1/kpis/revenue", {"region": value})
+    assert [error["pointer"] for error in body["errors"]] == ["?region"]
+
+
+async def test_an_unknown_kpi_is_not_found(client: httpx.AsyncClient) -> None:
+    body = await refusal(client, "/v1/kpis/happiness", {}, 404)
+    assert (body["type"], body["detail"]) == (
+        "urn:tandem:problem:unknown-kpi",
+        "GET /v1/kpis lists the names of all KPIs.",
+    )
+
+
+async def test_an_answer_that_is_too_large_says_how_to_make_it_smaller(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await book(engine, all_told([(lead(channel=f"c{number}"), 1) for number in range(20)]))
+    twenty_years = {"from": "2006-04-01", "to": "2026-03-31", "interval": "day"}
+    body = await refusal(client, "/v1/kpis/leads_created", twenty_years | {"group_by": "channel"})
+    assert "Ask for fewer days" in body["detail"]
+    whole = await client.get("/v1/kpis/leads_created", params=twenty_years)
+    assert len(whole.json()["series"]) == 7305
+
+
+async def test_identifiers_may_be_written_in_capitals(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    one = lead(owner_id="019ca869-5000-7000-8000-0000000000a1")
+    await book(engine, all_told([(one, 1)]))
+    asked = {"from": "2026-03-01", "to": "2026-03-31", "owner": "019CA869-5000-7000-8000-0000000000A1"}
+    assert (await client.get("/v1/kpis/leads_created", params=asked)).json()["value"] == "1"
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_every_role_may_read(client: httpx.AsyncClient, issuer: Issuer, role: str) -> None:
+    answer = await client.get("/v1/kpis/csat", headers={"Authorization": f"Bearer {issuer.token([role])}"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/kpis", "/v1/kpis/csat"])
+async def test_without_a_token_nothing_is_told(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path, headers={"Authorization": ""})
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_the_registry_lists_every_kpi_with_its_definition(client: httpx.AsyncClient) -> None:
+    body = (await client.get("/v1/kpis")).json()
+    assert (body["timezone"], body["currency"]) == ("Europe/Vilnius", "EUR")
+    assert [item["name"] for item in body["items"]] == list(KPIS)
+    [conversion] = [item for item in body["items"] if item["name"] == "lead_conversion_rate"]
+    assert conversion["variants"][0] == {
+        "name": "cohort",
+        "unit": "ratio",
+        "formula": "of the leads that came in during the period, the share that has been converted by now",
+        "numerator": ["lead.cohort_converted"],
+        "denominator": ["lead.created"],
+    }
+    assert (conversion["function"], conversion["indicator"], conversion["direction"]) == ("sales", "lagging", "up")
+
+
+async def test_every_listed_kpi_variant_and_dimension_can_be_asked_for(client: httpx.AsyncClient) -> None:
+    for item in (await client.get("/v1/kpis")).json()["items"]:
+        for variant in item["variants"]:
+            for dimension in item["dimensions"]:
+                asked = {"variant": variant["name"], "group_by": dimension, "interval": "week"}
+                answer = await client.get(f"/v1/kpis/{item['name']}", params=asked)
+                assert answer.status_code == 200, answer.text
+                assert (answer.json()["unit"], answer.json()["groups"]) == (variant["unit"], [])
+
+
+async def test_every_dimension_is_a_parameter(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    parameters = document["paths"]["/v1/kpis/{name}"]["get"]["parameters"]
+    asked = {parameter["name"] for parameter in parameters} - {"name"}
+    assert asked == {"from", "to", "interval", "group_by", "variant", "compare", *DIMENSIONS}

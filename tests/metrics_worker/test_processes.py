@@ -1,0 +1,92 @@
+"""The console scripts, run as processes."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from metrics_worker.settings import MetricsSettings
+from tandem_cli.ports import free_port
+from tests.support import eventually
+
+NOWHERE = "127.0.0.1:1"
+"""An address where no Kafka answers."""
+
+
+@asynccontextmanager
+async def running(script: str, settings: MetricsSettings, **environment: str) -> AsyncIterator[Process]:
+    """A console script over the tests' books, without Kafka; killed at the end if it has not ended by then."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        f"from metrics_worker.main import {script}; {script}()",
+        stdout=PIPE,
+        stderr=PIPE,
+        env=dict(
+            os.environ,
+            DATABASE_URL=settings.database_url,
+            KAFKA_BOOTSTRAP_SERVERS=NOWHERE,
+            REPORTING_TIMEZONE=settings.reporting_timezone,
+            **environment,
+        ),
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_a_proof_that_cannot_be_made_is_neither_good_nor_bad(
+    engine: AsyncEngine, settings: MetricsSettings
+) -> None:
+    async with running("verify", settings) as process:
+        out, _ = await asyncio.wait_for(process.communicate(), 30)
+    report = json.loads(out)
+    assert (process.returncode, report["ok"]) == (2, None)
+    assert report["error"]
+
+
+async def test_a_consumer_without_kafka_lives_and_stops_when_told(
+    engine: AsyncEngine, settings: MetricsSettings
+) -> None:
+    port = free_port()
+    async with running("consumer", settings, HTTP_PORT=str(port)) as process:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+
+            async def ready() -> bool:
+                try:
+                    answer = await http.get("/readyz")
+                except httpx.TransportError:
+                    return False
+                return answer.status_code == 200
+
+            await eventually(ready, 30)
+            assert "tandem_books_postings_total" in (await http.get("/metrics")).text
+        process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 0
+
+
+async def test_a_consumer_does_not_go_on_with_books_kept_otherwise(
+    engine: AsyncEngine, settings: MetricsSettings
+) -> None:
+    async with running("consumer", settings, HTTP_PORT="0") as process:
+        await eventually(lambda: _opened(engine), 30)
+    async with running("consumer", settings, HTTP_PORT="0", REPORTING_CURRENCY="USD") as process:
+        _, complaint = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode != 0
+    assert b"the books are kept in time zone Europe/Vilnius, currency EUR" in complaint
+
+
+async def _opened(engine: AsyncEngine) -> bool:
+    async with engine.connect() as connection:
+        return bool((await connection.exec_driver_sql("SELECT count(*) FROM books")).scalar_one())
