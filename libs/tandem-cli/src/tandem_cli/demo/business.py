@@ -45,18 +45,25 @@ class Business:
             for number in range(_whole(expected, random.random)):
                 begins = datetime(day.year, day.month, day.day, tzinfo=UTC)
                 begins += timedelta(seconds=random.triangular(6 * 3600, 21 * 3600, 11 * 3600))
-                stories.append(self._story(kind, f"{day}:{kind}:{number}", begins))
+                stories.append(self._story(kind, f"{day}:{kind}:{number}", begins, mood))
         return stories
 
-    def live(self, number: int, now: datetime) -> Story:
-        """The story with that number of those that happen as one watches."""
+    def live(self, number: int, begins: datetime) -> Story:
+        """The story with that number of those that happen as one watches. When it begins changes its times only."""
         kind = self.company.random("live", number).choice(_LIVE)
-        return self._story(kind, f"live:{kind}:{number}", now)
+        mood = self.company.random("live-mood", number // 50).uniform(0.7, 1.3)
+        return self._story(kind, f"live:{number}", begins, mood)
 
-    def _story(self, kind: str, key: str, begins: datetime) -> Story:
+    def story(self, key: str, now: datetime) -> Story:
+        """The story of a key, once more. Raises KeyError when the business never had it."""
+        first, _, number = key.partition(":")
+        if first == "live":
+            return self.live(int(number), now)
+        return {story.key: story for story in self.day(date.fromisoformat(first))}[key]
+
+    def _story(self, kind: str, key: str, begins: datetime, mood: float) -> Story:
         random = self.company.random("story", key)
         script = Script(key, random, begins)
-        mood = self.mood(begins.date())
         if kind == "lead":
             return lead_story(self.company, script, mood)
         account = random.choice(self.company.accounts)

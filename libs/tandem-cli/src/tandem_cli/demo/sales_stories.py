@@ -56,34 +56,33 @@ def lead_story(company: Company, script: Script, mood: float) -> Story:
     if random.random() < 0.4:
         return script.end()  # worth it, and yet nothing comes of it
     script.wait(HOUR, 12 * DAY)
-    deal = _terms(company, script, product)
-    deal["owner_id"] = rep
+    deal = _terms(script, product)
+    deal |= {"owner_id": rep, "external_ref": company.reference(f"{script.key}:deal")}
     convert: dict[str, Any] = {"deal": deal}
     if known is None:
         convert["account"] = {"name": name}
     gives = {"deal": "deal_id", "account": "account_id"}
     script.do("convert", "sales", ("leads", LEAD, "convert"), convert, **gives)
-    _deal_goes_on(company, script, rep, chance=0.62 * mood)
+    _deal_goes_on(company, script, deal, rep, chance=0.62 * mood)
     return script.end()
 
 
 def deal_story(company: Company, script: Script, mood: float, account: Account) -> Story:
     """A customer buys again, or not."""
     product = pick(script.random, {product.code: product.weight for product in PRODUCTS})
-    deal = {**_terms(company, script, product), "account_id": account.ref, "owner_id": account.rep}
+    deal = {**_terms(script, product), "account_id": account.ref, "owner_id": account.rep}
     script.do("open", "sales", ("deals",), deal, deal="id")
-    _deal_goes_on(company, script, account.rep, chance=0.5 * mood)
+    _deal_goes_on(company, script, deal, account.rep, chance=0.5 * mood)
     return script.end()
 
 
-def _terms(company: Company, script: Script, first: str) -> dict[str, Any]:
+def _terms(script: Script, first: str) -> dict[str, Any]:
     random = script.random
     currency = pick(random, {currency: share for currency, (_, share) in CURRENCIES.items()})
     codes = {first} | {random.choice(PRODUCTS).code for _ in range(random.choice((0, 0, 1, 2)))}
     return {
         "currency": currency,
         "lines": [_line(script, code, currency) for code in sorted(codes)],
-        "external_ref": company.reference(f"{script.key}:deal"),
     }
 
 
@@ -96,7 +95,7 @@ def _line(script: Script, code: str, currency: str) -> dict[str, Any]:
     return {"product": code, "quantity": quantity, "unit_price": f"{price.quantize(places, ROUND_HALF_EVEN):f}"}
 
 
-def _deal_goes_on(company: Company, script: Script, rep: Ref, chance: float) -> None:
+def _deal_goes_on(company: Company, script: Script, deal: dict[str, Any], rep: Ref, chance: float) -> None:
     random = script.random
     won = random.random() < chance * company.skill(rep)
     reached = len(_STAGES) if won else random.randint(1, len(_STAGES))
@@ -112,8 +111,9 @@ def _deal_goes_on(company: Company, script: Script, rep: Ref, chance: float) -> 
         _close(script, won=not won)
     elif won and random.random() < 0.04:
         script.wait(DAY, 10 * DAY)
-        lines = [_line(script, random.choice(PRODUCTS).code, "EUR") | {"unit_price": "1200"}]
-        script.do("amend", "sales", ("deals", DEAL, "amend"), {"lines": lines})
+        first, *others = deal["lines"]
+        more = {**first, "quantity": first["quantity"] + 1}
+        script.do("amend", "sales", ("deals", DEAL, "amend"), {"lines": [more, *others]})
 
 
 def _close(script: Script, *, won: bool) -> None:

@@ -1,19 +1,17 @@
 """Sends a plan: first what records refer to, then the records, many at once, each one's steps in their order."""
 
-import asyncio
 import hashlib
 from collections import ChainMap
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from tandem_cli.api import Answer, Api, Refused
 from tandem_cli.importing.plan import Needed, Plan, Record
 from tandem_cli.importing.tables import RowError
 from tandem_cli.problem import StackProblem
 from tandem_cli.requests import Ref, Step, filled
-
-Item = TypeVar("Item")
+from tandem_cli.together import each
 
 
 @dataclass
@@ -48,24 +46,9 @@ class Sender:
     async def run(self) -> Outcome:
         """Send everything. Raises StackProblem when the APIs refuse the token or stay away; what was sent stays."""
         for layer in _layers(self.plan.needed.values()):
-            await self._all(layer, self._make)
-        await self._all(self.plan.records, self._send)
+            await each(layer, self._make, at_once=self.concurrency)
+        await each(self.plan.records, self._send, at_once=self.concurrency)
         return self.outcome
-
-    async def _all(self, items: Sequence[Item], work: Callable[[Item], Awaitable[None]]) -> None:
-        """Work on all items, `concurrency` at once, begun in their order."""
-        waiting = iter(items)
-
-        async def worker() -> None:
-            for item in waiting:
-                await work(item)
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self.concurrency, len(items))):
-                    group.create_task(worker())
-        except ExceptionGroup as several:
-            raise several.exceptions[0] from None
 
     async def _make(self, needed: Needed) -> None:
         api, collection = needed.ref.noun.split("/")

@@ -1,0 +1,262 @@
+"""Drives both APIs over HTTP: what the company needs, its history as fast as can be, its life at a human pace."""
+
+import asyncio
+import heapq
+import time
+from collections import ChainMap, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from random import Random
+from typing import Any
+
+from tandem_cli.api import Api, Refused
+from tandem_cli.demo.business import Business
+from tandem_cli.demo.company import moment
+from tandem_cli.demo.memory import Memory, Thread
+from tandem_cli.demo.story import Beat, Story
+from tandem_cli.problem import StackProblem
+from tandem_cli.requests import Ref, filled
+from tandem_cli.together import all_of, each
+
+WORKERS = 10
+"""Requests at once while history is loaded."""
+
+LIVE_STORIES = 14
+"""Stories that live traffic tells at the same time, in turns."""
+
+BEATS_A_SECOND = 1.5
+"""Of live traffic, at speed 1."""
+
+_DIRECTORY_SECONDS = 60.0
+"""How long a new customer of sales may take until service knows them."""
+
+_BY_CODE = frozenset({"sales/products", "sales/exchange-rates"})
+
+
+@dataclass
+class Board:
+    """How far the driver is, for whoever shows it."""
+
+    doing: str = "meeting the company"
+    stories_total: int = 0
+    stories_told: int = 0
+    history_began: float = 0.0
+    requests: int = 0
+    refused: int = 0
+    last_refusal: str = ""
+    news: deque[str] = field(default_factory=lambda: deque(maxlen=6))
+
+
+class Driver:
+    """One run of the demo on one business."""
+
+    def __init__(
+        self, business: Business, apis: Mapping[str, Api], memory: Memory, *, speed: float = 1.0, history: bool = True
+    ) -> None:
+        self.business = business
+        self.apis = apis
+        self.memory = memory
+        self.board = Board()
+        self._speed = speed
+        self._history = history
+        self._ids: dict[Ref, str] = {}
+        self._random = Random()
+
+    async def run(self) -> None:
+        """Go on until cancelled. Raises StackProblem when the APIs refuse us or stay away."""
+        await self.prepare()
+        await all_of(self._history_and_threads(), self.live())
+
+    async def prepare(self) -> None:
+        """Make what must be there before anything can happen, or find it."""
+        company = self.business.company
+        today = datetime.now(UTC).date()
+        months = _months(date.fromisoformat(self.memory.first_day), today)
+        for things in (
+            company.things(),
+            (rate for month in months for rate in company.exchange_rates(month)),
+            company.quotas(months[-1]),
+            company.registrations(),
+        ):
+            await self._make_all(list(things))
+        self.board.doing = "at work"
+
+    async def history(self) -> None:
+        """Tell the days that were not told yet, the latest first, so that the last weeks are there at once."""
+        company, memory = self.business.company, self.memory
+        today = datetime.now(UTC).date()
+        first_day = date.fromisoformat(memory.first_day)
+        days = [today - timedelta(days=back) for back in range((today - first_day).days + 1)]
+        missing = [day for day in days if day.isoformat() not in set(memory.loaded)]
+        told = {day: self.business.day(day) for day in missing}
+        left = {day: len(stories) for day, stories in told.items()}
+        self.board.stories_total = sum(left.values())
+        self.board.history_began = time.monotonic()
+        for month in reversed(_months(first_day, today)[:-1]):
+            if month.isoformat()[:7] in {day.isoformat()[:7] for day in missing}:
+                await self._make_all(list(company.quotas(month)))
+
+        async def tell(item: tuple[date, Story]) -> None:
+            day, story = item
+            # One that an earlier run has begun belongs to `threads`.
+            if story.key not in memory.threads:
+                memory.threads[story.key] = Thread()
+                await self._tell_due(story)
+            self.board.stories_told += 1
+            left[day] -= 1
+            # Today is not over: stories of its later hours come with the next run.
+            if left[day] == 0 and day != today:
+                memory.loaded.append(day.isoformat())
+
+        now = datetime.now(UTC)
+        due = [(day, story) for day in missing for story in told[day] if story.beats[0].at <= now]
+        self.board.stories_total = len(due)
+        memory.loaded += [day.isoformat() for day in missing if not told[day] and day != today]
+        await each(due, tell, at_once=WORKERS)
+
+    async def threads(self) -> None:
+        """Go on with the history's open stories as their times come."""
+        calendar: list[tuple[datetime, str]] = []
+        stories: dict[str, Story] = {}
+        for key, thread in self.memory.threads.items():
+            if not key.startswith("live:"):
+                story = stories[key] = self.business.story(key, datetime.now(UTC))
+                calendar.append((story.beats[thread.beats].at, key))
+        heapq.heapify(calendar)
+        while calendar:
+            at, key = calendar[0]
+            await asyncio.sleep(max(0.0, (at - datetime.now(UTC)).total_seconds()))
+            heapq.heappop(calendar)
+            await self._tell_due(stories[key])
+            if key in self.memory.threads:
+                heapq.heappush(calendar, (stories[key].beats[self.memory.threads[key].beats].at, key))
+
+    async def live(self) -> None:
+        """A little of everything, now, for ever: one beat after the other, at a pace that can be watched."""
+        active = [self.business.story(key, datetime.now(UTC)) for key in self.memory.threads if key.startswith("live:")]
+        while True:
+            await asyncio.sleep(self._random.uniform(0.4, 1.6) / (BEATS_A_SECOND * self._speed))
+            if len(active) < LIVE_STORIES:
+                story = self.business.live(self.memory.next_live, datetime.now(UTC))
+                self.memory.next_live += 1
+                self.memory.threads[story.key] = Thread()
+                active.append(story)
+            story = self._random.choice(active)
+            await self.tell_next(story, live=True)
+            active = [one for one in active if one.key in self.memory.threads]
+
+    async def tell_next(self, story: Story, *, live: bool) -> None:
+        """Do the story's next beat: at its own time, or when `live` now."""
+        thread = self.memory.threads[story.key]
+        beat = story.beats[thread.beats]
+        body = dict(filled(beat.step.body, self._identity(thread)))
+        if not live:
+            body["occurred_at"] = moment(beat.at)
+        if _creates(beat):
+            body["external_ref"] = self.business.company.reference(f"{story.key}:{beat.step.name}")
+        ok = await self._send(story, beat, thread, body)
+        thread.beats += 1
+        if not ok or thread.beats == len(story.beats):
+            del self.memory.threads[story.key]
+        if ok and live:
+            self.board.news.append(f"{datetime.now().astimezone():%H:%M:%S}  {_told(beat)}")
+
+    async def _history_and_threads(self) -> None:
+        if self._history:
+            await self.history()
+        await self.threads()
+
+    async def _tell_due(self, story: Story) -> None:
+        """Every beat of a story whose time has come."""
+        while (thread := self.memory.threads.get(story.key)) is not None:
+            if story.beats[thread.beats].at > datetime.now(UTC):
+                return
+            await self.tell_next(story, live=False)
+
+    async def _send(self, story: Story, beat: Beat, thread: Thread, body: Mapping[str, Any]) -> bool:
+        """One request; False when the story cannot go on."""
+        step = beat.step
+        path = "/".join(filled(step.path, self._identity(thread)))
+        key = f"{self.business.company.reference(story.key)}:{step.name}"
+        api = self.apis[step.api]
+        end = time.monotonic() + _DIRECTORY_SECONDS
+        while True:
+            self.board.requests += 1
+            try:
+                view = (await api.post(path, body, key=key)).body
+                break
+            except Refused as refusal:
+                if refusal.slug == "unknown-reference" and step.api == "service" and time.monotonic() < end:
+                    await asyncio.sleep(0.2)  # a customer whom sales has just met is on the way
+                    continue
+                if refusal.slug == "external-ref-taken" and step.gives:
+                    view = {"id": refusal.problem["existing_id"]}
+                    break
+                if refusal.slug == "lead-already-converted":
+                    view = await api.get(path.removesuffix("/convert"))
+                    break
+                return self._goes_on_after(refusal, story, beat)
+        thread.names |= {name: str(view[member]) for name, member in step.gives.items()}
+        return True
+
+    def _goes_on_after(self, refusal: Refused, story: Story, beat: Beat) -> bool:
+        """A conflict is what an earlier run or somebody else has done already; any other refusal ends the story."""
+        if refusal.status in (401, 403):
+            raise StackProblem(f"{self.apis[beat.step.api].url} refuses the demo's token: {refusal}") from None
+        self.board.refused += 1
+        self.board.last_refusal = f"{story.key} {beat.step.name}: {refusal} {refusal.errors or ''}".strip()
+        return refusal.status == 409
+
+    async def _make_all(self, things: list[tuple[Ref, dict[str, Any]]]) -> None:
+        """Make things, those together that do not refer to one another."""
+        while things:
+            made = {ref for ref, _ in things}
+            ready = [(ref, body) for ref, body in things if made.isdisjoint(body.values())]
+            await each(ready, self._make, at_once=WORKERS)
+            things = [thing for thing in things if thing not in ready]
+
+    async def _make(self, thing: tuple[Ref, dict[str, Any]]) -> None:
+        ref, body = thing
+        name, collection = ref.noun.split("/")
+        reference = self.business.company.reference(ref.key)
+        sent = dict(filled(body, self._ids.__getitem__))
+        if ref.noun not in _BY_CODE:
+            sent["external_ref"] = reference
+        self.board.requests += 1
+        try:
+            self._ids[ref] = (await self.apis[name].post(collection, sent, key=f"{collection}:{reference}")).body["id"]
+        except Refused as refusal:
+            if refusal.slug == "external-ref-taken":
+                self._ids[ref] = str(refusal.problem["existing_id"])
+            elif refusal.slug == "idempotency-key-reused":
+                page = await self.apis[name].get(collection, {"external_ref": reference})
+                self._ids[ref] = str(page["items"][0]["id"])
+            elif refusal.status != 409:
+                raise StackProblem(f"The demo's {collection} {ref.key} cannot be made: {refusal}") from None
+
+    def _identity(self, thread: Thread) -> Callable[[Ref], str]:
+        own = {Ref("self", name): identity for name, identity in thread.names.items()}
+        return ChainMap(own, self._ids).__getitem__
+
+
+def _creates(beat: Beat) -> bool:
+    return len(beat.step.path) == 1 or beat.step.path[-1] == "interactions"
+
+
+def _told(beat: Beat) -> str:
+    """A beat in the words of its address: `deals close won`."""
+    noun, *rest = (part for part in beat.step.path if isinstance(part, str))
+    told = ("outcome", "stage", "channel", "direction", "score")
+    detail = next((str(beat.step.body[name]) for name in told if name in beat.step.body), "")
+    return " ".join(part for part in (noun.removesuffix("s"), *(rest or ["new"]), detail) if part)
+
+
+def _months(first: date, last: date) -> list[date]:
+    """The first day of every month that has a day between the two."""
+    months = []
+    month = first.replace(day=1)
+    while month <= last:
+        months.append(month)
+        month = (month + timedelta(days=32)).replace(day=1)
+    return months

@@ -1,0 +1,42 @@
+"""What the demo remembers in the data directory between runs, so that later runs go on with the same business."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+
+from tandem_cli import private
+
+
+@dataclass
+class Thread:
+    """A story that is not told to its end: how many beats were, and the ids that they gave."""
+
+    beats: int = 0
+    names: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Memory:
+    """The business of a data directory. `loaded` are the days of its history whose stories have all been begun."""
+
+    seed: int
+    accounts: int
+    first_day: str
+    loaded: list[str] = field(default_factory=list)
+    threads: dict[str, Thread] = field(default_factory=dict)
+    next_live: int = 0
+
+    @classmethod
+    def recall(cls, file: Path, *, seed: int, accounts: int, first_day: date) -> "Memory":
+        """What the file says; a new business where there is none, or one that cannot be read."""
+        try:
+            said = json.loads(file.read_text())
+            said["threads"] = {key: Thread(**thread) for key, thread in said["threads"].items()}
+            return cls(**said)
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            return cls(seed, accounts, first_day.isoformat())
+
+    def keep(self, file: Path) -> None:
+        """Write it down."""
+        private.replace(file, json.dumps(asdict(self)).encode(), mode=0o644)
