@@ -61,7 +61,7 @@ def upgrade() -> None:
         sa.Column(
             "registered_at", sa.DateTime(timezone=True), nullable=True, comment="null while only the name is known"
         ),
-        sa.CheckConstraint("origin IN ('sales', 'service')", name="customer_origin_check"),
+        sa.CheckConstraint("origin IN ('sales', 'service')", name=op.f("customer_origin_check")),
         sa.PrimaryKeyConstraint("id", name="customer_pkey"),
         sa.UniqueConstraint("external_ref", name="customer_external_ref_key"),
     )
@@ -95,15 +95,17 @@ def upgrade() -> None:
         sa.Column("reopen_count", sa.Integer(), nullable=False),
         sa.Column("interaction_count", sa.Integer(), nullable=False),
         sa.Column("inbound_count", sa.Integer(), nullable=False),
-        sa.CheckConstraint("(status = 'closed') = (closed_at IS NOT NULL)", name="ticket_closing_check"),
-        sa.CheckConstraint("(status = 'open') = (resolved_at IS NULL)", name="ticket_resolution_check"),
-        sa.CheckConstraint("channel IN ('phone', 'email', 'chat', 'in_person', 'web')", name="ticket_channel_check"),
+        sa.CheckConstraint("(status = 'closed') = (closed_at IS NOT NULL)", name=op.f("ticket_closing_check")),
+        sa.CheckConstraint("(status = 'open') = (resolved_at IS NULL)", name=op.f("ticket_resolution_check")),
+        sa.CheckConstraint(
+            "channel IN ('phone', 'email', 'chat', 'in_person', 'web')", name=op.f("ticket_channel_check")
+        ),
         sa.CheckConstraint(
             "kind IN ('presales_question', 'installation', 'maintenance', 'problem', 'complaint', 'training_request')",
-            name="ticket_kind_check",
+            name=op.f("ticket_kind_check"),
         ),
-        sa.CheckConstraint("priority IN ('low', 'normal', 'high', 'urgent')", name="ticket_priority_check"),
-        sa.CheckConstraint("status IN ('open', 'resolved', 'closed')", name="ticket_status_check"),
+        sa.CheckConstraint("priority IN ('low', 'normal', 'high', 'urgent')", name=op.f("ticket_priority_check")),
+        sa.CheckConstraint("status IN ('open', 'resolved', 'closed')", name=op.f("ticket_status_check")),
         sa.ForeignKeyConstraint(["agent_id"], ["agent.id"], name="ticket_agent_id_fkey"),
         sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name="ticket_customer_id_fkey"),
         sa.ForeignKeyConstraint(["team_id"], ["team.id"], name="ticket_team_id_fkey"),
@@ -138,10 +140,10 @@ def upgrade() -> None:
         sa.Column("external_ref", sa.Text(), nullable=True),
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "channel IN ('phone', 'email', 'chat', 'in_person', 'web')", name="interaction_channel_check"
+            "channel IN ('phone', 'email', 'chat', 'in_person', 'web')", name=op.f("interaction_channel_check")
         ),
-        sa.CheckConstraint("direction IN ('inbound', 'outbound')", name="interaction_direction_check"),
-        sa.CheckConstraint("visibility IN ('public', 'internal')", name="interaction_visibility_check"),
+        sa.CheckConstraint("direction IN ('inbound', 'outbound')", name=op.f("interaction_direction_check")),
+        sa.CheckConstraint("visibility IN ('public', 'internal')", name=op.f("interaction_visibility_check")),
         sa.ForeignKeyConstraint(["agent_id"], ["agent.id"], name="interaction_agent_id_fkey"),
         sa.ForeignKeyConstraint(["team_id"], ["team.id"], name="interaction_team_id_fkey"),
         sa.ForeignKeyConstraint(["ticket_id"], ["ticket.id"], name="interaction_ticket_id_fkey"),
@@ -170,9 +172,9 @@ def upgrade() -> None:
         sa.Column("revised_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("score", sa.SmallInteger(), nullable=True),
         sa.Column("comment", sa.Text(), nullable=True, comment="free text: never in an event"),
-        sa.CheckConstraint("kind IN ('csat')", name="survey_kind_check"),
-        sa.CheckConstraint("(answered_at IS NULL) = (score IS NULL)", name="survey_answer_check"),
-        sa.CheckConstraint("score BETWEEN 1 AND 5", name="survey_score_check"),
+        sa.CheckConstraint("kind IN ('csat')", name=op.f("survey_kind_check")),
+        sa.CheckConstraint("(answered_at IS NULL) = (score IS NULL)", name=op.f("survey_answer_check")),
+        sa.CheckConstraint("score BETWEEN 1 AND 5", name=op.f("survey_score_check")),
         sa.ForeignKeyConstraint(["agent_id"], ["agent.id"], name="survey_agent_id_fkey"),
         sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name="survey_customer_id_fkey"),
         sa.ForeignKeyConstraint(["team_id"], ["team.id"], name="survey_team_id_fkey"),
