@@ -70,12 +70,12 @@ def _values(kind: inspect.Type) -> st.SearchStrategy[Any]:
     raise AssertionError(f"a contract has a field of a kind that no event had so far: {kind}")
 
 
-def json_values() -> st.SearchStrategy[Any]:
-    """Any JSON value, small."""
-    leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
-    return st.recursive(
-        leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
-    )
+JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+"""Any JSON value, small."""
 
 
 def to_json(value: Any) -> bytes:

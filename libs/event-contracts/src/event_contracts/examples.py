@@ -3,7 +3,10 @@
 The published documents show these. An event that is added to the catalogue gets its example here.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import cache
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 from zlib import crc32
@@ -190,7 +193,8 @@ def _tell(name: str, time: str, sequence: int, partition_key: str, state: _Value
     )
 
 
-def examples() -> dict[str, Example]:
+@cache
+def examples() -> Mapping[str, Example]:
     """An example of each event, by the event's `type`. Raises msgspec.ValidationError when one is out of date."""
     told = [
         _tell("sales.lead-created", "2026-03-02T09:00:00Z", 1, _LEAD_ID, _LEAD),
@@ -252,7 +256,7 @@ def examples() -> dict[str, Example]:
             previous_score=3,
         ),
     ]
-    return {event_type_of(example.data).name: example for example in told}
+    return MappingProxyType({event_type_of(example.data).name: example for example in told})
 
 
 def encoded_example(name: str) -> bytes:
