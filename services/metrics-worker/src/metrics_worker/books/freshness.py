@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from metrics_worker.books.tables import freshness
@@ -21,22 +20,24 @@ Partition = tuple[str, int]
 """Topic and number."""
 
 
+# Plain text: building an INSERT of varying length costs more than running this.
+_BRING_UP = sa.text("""
+    INSERT INTO freshness AS known (topic, partition, complete_until)
+    SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS integer[]), CAST(:moments AS timestamptz[]))
+        AS told (topic, partition, complete_until) ORDER BY topic, partition
+    ON CONFLICT (topic, partition)
+        DO UPDATE SET complete_until = greatest(known.complete_until, excluded.complete_until)
+""")
+
+
 async def bring_up(connection: AsyncConnection, complete_until: Mapping[Partition, datetime]) -> None:
     """Notes up to when partitions are complete; never takes anything back."""
-    if not complete_until:
-        return
-    told = insert(freshness).values(
-        [
-            {"topic": topic, "partition": partition, "complete_until": moment}
-            for (topic, partition), moment in sorted(complete_until.items())
-        ]
-    )
-    await connection.execute(
-        told.on_conflict_do_update(
-            index_elements=[freshness.c.topic, freshness.c.partition],
-            set_={"complete_until": sa.func.greatest(freshness.c.complete_until, told.excluded.complete_until)},
+    if complete_until:
+        topics, partitions = zip(*complete_until, strict=True)
+        moments = list(complete_until.values())
+        await connection.execute(
+            _BRING_UP, {"topics": list(topics), "partitions": list(partitions), "moments": moments}
         )
-    )
 
 
 async def fresh_as_of(connection: AsyncConnection) -> datetime | None:
