@@ -22,7 +22,7 @@ def fake_system() -> System:
     programs = tuple(
         Program(program.name, WORKER, program.database, program.api, program.needs_kafka) for program in TANDEM.programs
     )
-    return System(programs, dict.fromkeys(DATABASES, MIGRATION))
+    return System(programs, dict.fromkeys(DATABASES, MIGRATION), preload=("http.server",))
 
 
 def main() -> None:

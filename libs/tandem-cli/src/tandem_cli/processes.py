@@ -3,16 +3,17 @@
 import http.client
 import logging
 import logging.handlers
+import os
 import re
 import signal
-import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tandem_cli.ports import LOOPBACK
-from tandem_cli.spawn import finish, spawn
+from tandem_cli.preload import Preloader, script_of
+from tandem_cli.spawn import Child, finish, spawn
 from tandem_cli.system import Program
 
 LogLine = Callable[[str, str], None]
@@ -23,10 +24,19 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
 class SupervisedProcess:
     """Runs `program` with the environment `env`, serving health on `port`; `on_line` gets each line it prints.
 
-    Its output also goes to `log_file`, of which the last 10 MB and the 10 MB before are kept.
+    With a `preloader`, a Python script is forked from it instead of started afresh. Its output also goes to
+    `log_file`, of which the last 10 MB and the 10 MB before are kept.
     """
 
-    def __init__(self, program: Program, env: Mapping[str, str], port: int, log_file: Path, on_line: LogLine) -> None:
+    def __init__(
+        self,
+        program: Program,
+        env: Mapping[str, str],
+        port: int,
+        log_file: Path,
+        on_line: LogLine,
+        preloader: Preloader | None = None,
+    ) -> None:
         self.program = program
         self.env = dict(env)
         self.port = port
@@ -34,7 +44,8 @@ class SupervisedProcess:
         self.last_lines: deque[str] = deque(maxlen=15)
         self._log_file = log_file
         self._on_line = on_line
-        self._process: subprocess.Popen[bytes] | None = None
+        self._preloader = preloader
+        self._process: Child | None = None
         self._reader: threading.Thread | None = None
 
     @property
@@ -56,8 +67,19 @@ class SupervisedProcess:
 
     def start(self) -> None:
         self.expected_to_run = True
-        self._process = spawn(self.program.command, env=self.env, output=subprocess.PIPE)
-        self._reader = threading.Thread(target=self._read, args=(self._process,), name=self.name, daemon=True)
+        reading, writing = os.pipe()
+        try:
+            script = script_of(self.program.command) if self._preloader else None
+            if self._preloader and script:
+                self._process = self._preloader.fork(script, self.env, writing)
+            else:
+                self._process = spawn(self.program.command, env=self.env, output=writing)
+        except BaseException:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        self._reader = threading.Thread(target=self._read, args=(reading,), name=self.name, daemon=True)
         self._reader.start()
 
     def wait(self) -> int:
@@ -91,11 +113,10 @@ class SupervisedProcess:
         """True when it ended though nobody asked it to."""
         return self.expected_to_run and self._process is not None and self._process.poll() is not None
 
-    def _read(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None  # noqa: S101 - spawned with a pipe
+    def _read(self, pipe: int) -> None:
         self._log_file.parent.mkdir(parents=True, exist_ok=True)
         file = logging.handlers.RotatingFileHandler(self._log_file, maxBytes=10_000_000, backupCount=1, delay=True)
-        with process.stdout as output:
+        with open(pipe, "rb") as output:
             for raw in output:
                 # Escape codes and other control characters must not reach the person's terminal.
                 line = _CONTROL.sub("", raw.decode(errors="replace").rstrip("\r\n"))
@@ -108,7 +129,7 @@ class SupervisedProcess:
         if self._reader is not None:
             self._reader.join(timeout=2.0)  # a grandchild may hold the pipe open; its words are not waited for
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _started(self) -> Child:
         if self._process is None:
             raise RuntimeError(f"{self.name} has not been started")
         return self._process

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 # Linux sends the parent-death signal when the *thread* that started the child ends, so every child is started by
 # this one thread, which lives as long as the interpreter.
@@ -32,10 +32,12 @@ def spawn(
     output: IO[bytes] | int,
     user: User | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
+    pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start `program` in a session of its own, with output and errors going to `output`.
 
-    `death_signal` is what it gets when this process dies, however it dies. The pid is the program's own.
+    `pass_fds` are descriptors that it inherits. `death_signal` is what it gets when this process dies, however it
+    dies. The pid is the program's own.
     """
     owner = "-" if user is None else f"{user.uid}:{user.gid}"
     wrapper = [sys.executable, "-I", "-S", str(_CHILD), str(os.getpid()), str(int(death_signal)), owner]
@@ -48,11 +50,23 @@ def spawn(
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        pass_fds=tuple(pass_fds),
     )
     return start.result()
 
 
-def finish(process: subprocess.Popen[bytes], seconds: float, *, asked: signal.Signals = signal.SIGTERM) -> bool:
+class Child(Protocol):
+    """A process that was started from here: what of subprocess.Popen is used of it."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, number: int, /) -> None: ...
+    def kill(self) -> None: ...
+
+
+def finish(process: Child, seconds: float, *, asked: signal.Signals = signal.SIGTERM) -> bool:
     """Ask `process` to stop and wait; kill it after `seconds`. True when it stopped by itself."""
     if process.poll() is not None:
         return True

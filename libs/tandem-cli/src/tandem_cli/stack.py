@@ -20,6 +20,7 @@ from tandem_cli.issuer import AUDIENCE, ISSUER, Issuer
 from tandem_cli.kafka import EmbeddedKafka, GivenKafka, standard_topics
 from tandem_cli.ports import LOOPBACK, Ports, free_port, require_free
 from tandem_cli.postgres import EmbeddedPostgres, GivenPostgres
+from tandem_cli.preload import SUPPORTED, Preloader
 from tandem_cli.problem import StackProblem
 from tandem_cli.processes import SupervisedProcess, ending
 from tandem_cli.system import DATABASES, TANDEM, Program, System, require_scripts
@@ -109,6 +110,7 @@ class LocalStack:
                 progress=self._jars,
             )
         )
+        self._preloader: Preloader | None = None
         self._migrations: list[SupervisedProcess] = []
         self._stopping = Event()
         self._issuer: Issuer | None = None
@@ -137,6 +139,7 @@ class LocalStack:
             self._require_ports()
             self._write_state()
             self._local_issuer()
+            self._start_preloader()
             self.processes = {program.name: self._process(program) for program in self.system.programs}
             self._start_parts()
             self._write_state()
@@ -149,6 +152,8 @@ class LocalStack:
         self._stopping.set()
         with ThreadPoolExecutor(max_workers=max(1, len(self.processes) + len(self._migrations))) as pool:
             list(pool.map(self._stop_process, [*self.processes.values(), *self._migrations]))
+        if self._preloader is not None:
+            self._preloader.stop()
         for name, server in self._embedded().items():
             if server.running:
                 self.listener.state(name, "stopping")
@@ -232,6 +237,13 @@ class LocalStack:
         finally:
             pool.shutdown(cancel_futures=True)
 
+    def _start_preloader(self) -> None:
+        if not (SUPPORTED and self.system.preload):
+            return
+        self._preloader = Preloader(self.system.preload, self.data.path / "logs" / "preloader.log")
+        # What an interpreter reads only once, when it starts, must be there already.
+        self._preloader.start({**os.environ, **self._interpreter_environment()})
+
     def _start_postgres(self) -> None:
         if self.postgres is None:
             return
@@ -308,6 +320,7 @@ class LocalStack:
             port,
             self.data.path / "logs" / f"{program.name}.log",
             self.listener.line,
+            self._preloader,
         )
 
     def _environment(self, program: Program, port: int) -> dict[str, str]:
@@ -331,8 +344,14 @@ class LocalStack:
             "SURVEY_LINK_SECRET": self.data.secret("survey-link-secret"),
             "REPORTING_CURRENCY": os.environ.get("REPORTING_CURRENCY", "EUR"),
             "REPORTING_TIMEZONE": os.environ.get("REPORTING_TIMEZONE", "UTC"),
+            **self._interpreter_environment(),
+        }
+
+    def _interpreter_environment(self) -> dict[str, str]:
+        return {
             "PYTHONUNBUFFERED": "1",
             "MALLOC_ARENA_MAX": "2",  # glibc keeps an arena of its own for each thread otherwise
+            **{name: value for name, value in self.env_overrides.items() if name.startswith(("PYTHON", "MALLOC_"))},
         }
 
     def _local_issuer(self) -> Issuer:
@@ -359,6 +378,8 @@ class LocalStack:
 
     def _parts(self) -> list[Part]:
         servers = [Part(name, server.pid, server.port) for name, server in self._embedded().items() if server.running]
+        if self._preloader is not None and self._preloader.process is not None:
+            servers.append(Part("preloader", self._preloader.process.pid, 0))
         return servers + [
             Part(name, process.pid, process.port, serves_health=True)
             for name, process in self.processes.items()

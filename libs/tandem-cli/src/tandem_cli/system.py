@@ -27,10 +27,14 @@ class Program:
 
 @dataclass(frozen=True)
 class System:
-    """The processes that run until stopped, and the one-shot migration of each database."""
+    """The processes that run until stopped, and the one-shot migration of each database.
+
+    `preload` are the modules that most of them import, to be imported once for all.
+    """
 
     programs: tuple[Program, ...]
     migrations: Mapping[str, tuple[str, ...]]
+    preload: tuple[str, ...] = ()
 
 
 def script(name: str) -> tuple[str, ...]:
@@ -57,4 +61,22 @@ TANDEM = System(
         Program("metrics-consumer", script("metrics-consumer"), "metrics", needs_kafka=True),
     ),
     migrations={database: script(f"{database}-migrate") for database in DATABASES},
+    # The libraries and the kit, never a service: two services' tables may not meet in one process.
+    preload=(
+        "alembic.command",
+        "aiokafka.admin",
+        "fastapi",
+        "httptools",
+        "jwt",
+        "sqlalchemy.dialects.postgresql.asyncpg",
+        "sqlalchemy.ext.asyncio",
+        "sqlalchemy.orm",
+        "uvicorn.protocols.http.httptools_impl",
+        "uvicorn.lifespan.on",
+        "service_kit.app",
+        "service_kit.consumer",
+        "service_kit.migrations",
+        "service_kit.relay",
+        "service_kit.runner",
+    ),
 )

@@ -58,9 +58,10 @@ def memory_bytes(process: psutil.Process) -> int:
 
 
 def _sampled(running: Running) -> list[tuple[Part, list[psutil.Process], float]]:
-    """Each part with its process and all below it, and the CPU it used in percent of one core."""
-    supervisor = Part("supervisor", running.pid, 0)
-    families = [(part, _family(part, below=part is not supervisor)) for part in [*running.parts, supervisor]]
+    """Each part with its processes and the CPU it used in percent of one core."""
+    parts = [*running.parts, Part("supervisor", running.pid, 0)]
+    pids = {part.pid for part in parts}
+    families = [(part, _family(part, pids)) for part in parts]
     before = {process: _cpu_seconds(process) for _, family in families for process in family}
     began = time.monotonic()
     time.sleep(SAMPLE_SECONDS)
@@ -71,10 +72,11 @@ def _sampled(running: Running) -> list[tuple[Part, list[psutil.Process], float]]
     ]
 
 
-def _family(part: Part, *, below: bool) -> list[psutil.Process]:
+def _family(part: Part, others: set[int]) -> list[psutil.Process]:
+    """The part's process and its children that are no parts of their own (PostgreSQL has one for each connection)."""
     try:
         process = psutil.Process(part.pid)
-        return [process, *(process.children(recursive=True) if below else [])]
+        return [process, *(child for child in process.children() if child.pid not in others)]
     except psutil.NoSuchProcess:
         return []
 
