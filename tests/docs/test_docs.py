@@ -79,3 +79,14 @@ def test_the_event_that_is_shown_is_the_published_example() -> None:
     assert shown["data"].items() <= example.pop("data").items()
     del shown["data"], example["traceparent"]
     assert shown == example
+
+
+def test_every_decision_is_listed_under_its_own_title() -> None:
+    folder = ROOT / "docs/decisions"
+    listed = dict(re.findall(r"^\| \[\d{4}\]\(([^)]+)\) \| (.+) \|$", (folder / "README.md").read_text(), re.MULTILINE))
+    titles = {
+        path.name: path.read_text().partition("\n")[0].partition(": ")[2]
+        for path in folder.glob("*.md")
+        if path.name != "README.md"
+    }
+    assert listed == titles
