@@ -90,3 +90,5 @@ def test_every_decision_is_listed_under_its_own_title() -> None:
         if path.name != "README.md"
     }
     assert listed == titles
+    numbers = [name[:4] for name in sorted(titles)]
+    assert numbers == [f"{number:04}" for number in range(1, len(titles) + 1)]
