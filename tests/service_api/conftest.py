@@ -40,7 +40,8 @@ class Service:
 
     async def events_of(self, subject: str) -> list[codec.CloudEvent]:
         """What waits in the outbox about one subject (`tickets/<id>`), in the order of the outbox."""
-        query = sa.select(outbox.c.payload).order_by(outbox.c.position)
+        text = sa.func.convert_from(outbox.c.payload, "UTF8")
+        query = sa.select(outbox.c.payload).where(text.contains(f'"{subject}"')).order_by(outbox.c.position)
         async with self.engine.connect() as connection:
             found = [codec.decode(row.payload) for row in await connection.execute(query)]
         return [event for event in found if event.subject == subject]

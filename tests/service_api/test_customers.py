@@ -1,0 +1,131 @@
+"""Customers, agents and teams over HTTP: who may enter them, and what the directory is told of them."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from event_contracts.directory import ServiceDirectoryEntrySet
+from event_contracts.service import CustomerRegistered
+from tests.service_api.conftest import NOWHERE, Service, a_customer, an_agent, assert_tells, make, reference
+from tests.service_kit.conftest import assert_problem
+
+
+async def test_a_customer_of_our_own_is_published_without_its_name(service: Service, agent: httpx.AsyncClient) -> None:
+    customer = await a_customer(agent, name="Ona Onaitė")
+    assert (customer["origin"], customer["name"]) == ("service", "Ona Onaitė")
+    (event,) = await service.events_of(f"customers/{customer['id']}")
+    assert_tells(event, customer, CustomerRegistered)
+    assert "Ona" not in repr(event)
+    (entry,) = await service.events_of(f"directory/{customer['id']}")
+    assert (type(entry.data), entry.sequence) == (ServiceDirectoryEntrySet, 1)
+    assert msgspec.to_builtins(entry.data) == {"id": customer["id"], "kind": "customer", "name": "Ona Onaitė"}
+    assert entry.partition_key == event.partition_key == customer["id"]
+
+
+async def test_customers_are_found_and_read(agent: httpx.AsyncClient) -> None:
+    region, segment = reference()[:20], reference()[:20]
+    customer = await a_customer(agent, region=region, segment=segment, external_ref=reference())
+    for name in ("region", "segment", "external_ref"):
+        page = (await agent.get("/v1/customers", params={name: customer[name]})).json()
+        assert page == {"items": [customer], "next_cursor": None}, name
+    assert (await agent.get("/v1/customers", params={"region": region, "origin": "sales"})).json()["items"] == []
+    read = await agent.get(f"/v1/customers/{customer['id']}")
+    assert (read.json(), read.headers["etag"]) == (customer, '"1"')
+    assert_problem(await agent.get(f"/v1/customers/{NOWHERE}"), 404)
+
+
+async def test_an_importer_enters_the_past(service: Service) -> None:
+    async with service.client("importer") as importer:
+        customer = await a_customer(importer, occurred_at="2021-06-01T00:00:00Z")
+    assert customer["registered_at"] == "2021-06-01T00:00:00Z"
+    (event,) = await service.events_of(f"customers/{customer['id']}")
+    assert event.time.year == 2021
+
+
+@pytest.mark.parametrize("path", ["/v1/customers", "/v1/agents", "/v1/teams"])
+async def test_a_reference_is_taken_once(manager: httpx.AsyncClient, path: str) -> None:
+    body = {"name": "Somebody", "external_ref": reference()}
+    answers = await asyncio.gather(*(manager.post(path, json=body) for _ in range(6)))
+    (made,) = [answer for answer in answers if answer.status_code == 201]
+    for answer in answers:
+        if answer is not made:
+            assert assert_problem(answer, 409, "external-ref-taken")["existing_id"] == made.json()["id"]
+    found = (await manager.get(path, params={"external_ref": body["external_ref"]})).json()["items"]
+    assert found == [made.json()]
+    assert (await manager.get(made.headers["location"])).json() == made.json()
+
+
+@pytest.mark.parametrize("path", ["/v1/agents", "/v1/teams"])
+async def test_only_managers_say_who_works_here(agent: httpx.AsyncClient, path: str) -> None:
+    assert_problem(await agent.post(path, json={"name": "Somebody"}), 403, "forbidden")
+    assert_problem(await agent.patch(f"{path}/{NOWHERE}", json={"name": "Somebody"}), 403, "forbidden")
+
+
+async def test_who_only_reads_writes_nothing(analyst: httpx.AsyncClient) -> None:
+    assert_problem(await analyst.post("/v1/customers", json={"name": "Somebody"}), 403, "forbidden")
+    for path in ("customers", "agents", "teams", "tickets", "surveys"):
+        assert (await analyst.get(f"/v1/{path}")).status_code == 200
+
+
+async def test_a_token_without_a_role_reads_nothing(service: Service) -> None:
+    headers = {"Authorization": f"Bearer {service.issuer.token()}"}
+    async with service.client() as http:
+        for path in ("customers", "agents", "teams", "tickets", "surveys"):
+            assert_problem(await http.get(f"/v1/{path}", headers=headers), 403, "forbidden")
+
+
+async def entries(service: Service, made: dict[str, Any]) -> list[tuple[int, str]]:
+    found = await service.events_of(f"directory/{made['id']}")
+    return [(event.sequence, event.data.name) for event in found if isinstance(event.data, ServiceDirectoryEntrySet)]
+
+
+async def test_a_renamed_team_is_in_the_directory_again(service: Service, manager: httpx.AsyncClient) -> None:
+    team = await make(manager, "/v1/teams", name="North")
+    path = f"/v1/teams/{team['id']}"
+    assert (await manager.patch(path, json={"name": "North"})).json()["version"] == 1
+    renamed = await manager.patch(path, json={"name": "East"}, headers={"If-Match": '"1"'})
+    assert (renamed.status_code, renamed.headers["etag"]) == (200, '"2"')
+    assert_problem(await manager.patch(path, json={"name": "West"}, headers={"If-Match": '"1"'}), 412)
+    assert await entries(service, team) == [(1, "North"), (2, "East")]
+    assert_problem(await manager.patch(f"/v1/teams/{NOWHERE}", json={"name": "West"}), 404)
+
+
+async def test_a_change_of_an_agent_leaves_the_rest(service: Service, manager: httpx.AsyncClient) -> None:
+    team = await make(manager, "/v1/teams", name="North")
+    rita = await an_agent(manager, name="Rita", team_id=team["id"])
+    path = f"/v1/agents/{rita['id']}"
+    gone = (await manager.patch(path, json={"active": False})).json()
+    assert gone == rita | {"active": False, "version": 2}
+    alone = (await manager.patch(path, json={"team_id": None})).json()
+    assert alone == gone | {"team_id": None, "version": 3}
+    renamed = (await manager.patch(path, json={"name": "Rita R.", "active": False})).json()
+    assert renamed == alone | {"name": "Rita R.", "version": 4}
+    assert (await manager.get(path)).json() == renamed
+    assert await entries(service, rita) == [(1, "Rita"), (4, "Rita R.")]
+
+
+@pytest.mark.parametrize("body", [{}, {"name": None}, {"active": None}, {"active": "yes"}, {"version": 3}])
+async def test_a_change_of_an_agent_says_what_to_change(manager: httpx.AsyncClient, body: dict[str, Any]) -> None:
+    rita = await an_agent(manager)
+    assert_problem(await manager.patch(f"/v1/agents/{rita['id']}", json=body), 422, "invalid-request")
+
+
+async def test_an_agents_team_must_exist(manager: httpx.AsyncClient) -> None:
+    assert_problem(
+        await manager.post("/v1/agents", json={"name": "Rita", "team_id": NOWHERE}), 422, "unknown-reference"
+    )
+    rita = await an_agent(manager)
+    answer = await manager.patch(f"/v1/agents/{rita['id']}", json={"team_id": NOWHERE})
+    assert_problem(answer, 422, "unknown-reference")
+    assert_problem(await manager.patch(f"/v1/agents/{NOWHERE}", json={"active": True}), 404)
+
+
+async def test_agents_are_found_by_team_and_by_whether_they_still_work_here(manager: httpx.AsyncClient) -> None:
+    team = await make(manager, "/v1/teams", name="North")
+    here, gone = [await an_agent(manager, team_id=team["id"], active=active) for active in (True, False)]
+    for active, expected in (("true", here), ("false", gone)):
+        page = (await manager.get("/v1/agents", params={"team_id": team["id"], "active": active})).json()
+        assert page["items"] == [expected]

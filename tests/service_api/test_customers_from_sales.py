@@ -1,0 +1,244 @@
+"""The copy of sales' customers: the newest event wins, whatever comes twice, late or in another order."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+import msgspec
+import pytest
+import sqlalchemy as sa
+from aiokafka import AIOKafkaProducer
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from event_contracts import codec
+from event_contracts.catalogue import State
+from event_contracts.directory import SalesDirectoryEntrySet
+from event_contracts.sales import AccountRegistered, AccountUpdate, AccountUpdated
+from service_api.customers.from_sales import SalesCustomers, copy_accounts, copy_names, decode_name
+from service_api.customers.model import Customer
+from service_kit.consumer import Record
+from service_kit.consumer_tables import dead_letter
+from service_kit.identifiers import new_id
+from tests.service_api.conftest import Service, a_ticket
+from tests.service_kit.conftest import assert_problem
+from tests.support import Kafka, eventually
+
+REGISTERED = datetime(2024, 5, 1, tzinfo=UTC)
+
+
+def registered(account_id: UUID, region: str | None = "baltics", segment: str | None = "smb") -> AccountRegistered:
+    return AccountRegistered(
+        id=account_id,
+        region=region,
+        segment=segment,
+        channel=None,
+        owner_id=None,
+        team_id=None,
+        registered_at=REGISTERED,
+    )
+
+
+def updated(account_id: UUID, region: str | None) -> AccountUpdated:
+    fields = msgspec.structs.asdict(registered(account_id, region))
+    return AccountUpdated(**fields, change=AccountUpdate(fields=["region"]))
+
+
+def named(account_id: UUID, name: str) -> SalesDirectoryEntrySet:
+    return SalesDirectoryEntrySet(id=account_id, kind="account", name=name)
+
+
+def encoded(data: State, sequence: int) -> bytes:
+    return codec.encode(
+        data,
+        event_id=new_id(),
+        time=REGISTERED,
+        recorded_time=datetime.now(UTC),
+        sequence=sequence,
+        partition_key=data.id,
+    )
+
+
+_offsets = itertools.count()
+
+
+def record(data: State, sequence: int) -> Record[Any]:
+    return Record("sales", 0, next(_offsets), decode_name(encoded(data, sequence)), str(data.id).encode())
+
+
+def tombstone(account_id: UUID) -> Record[Any]:
+    return Record("sales", 0, next(_offsets), decode_name(None), str(account_id).encode())
+
+
+async def copied(engine: AsyncEngine, copy: Any, *batches: Sequence[Record[Any]]) -> None:
+    for batch in batches:
+        async with engine.begin() as connection:
+            await copy(connection, batch)
+
+
+async def row_of(engine: AsyncEngine, customer_id: UUID) -> Any:
+    async with engine.connect() as connection:
+        query = sa.select(Customer.__table__).where(Customer.id == customer_id)
+        return (await connection.execute(query)).one_or_none()
+
+
+@pytest.fixture
+def engine(service: Service) -> AsyncEngine:
+    return service.engine
+
+
+async def test_an_account_becomes_a_customer_with_the_same_id(engine: AsyncEngine) -> None:
+    account_id = new_id()
+    await copied(
+        engine, copy_accounts, [record(registered(account_id), 1)], [record(updated(account_id, "nordics"), 2)]
+    )
+    await copied(engine, copy_names, [record(named(account_id, "UAB Vėjas"), 1)])
+    row = await row_of(engine, account_id)
+    assert (row.origin, row.region, row.segment, row.name) == ("sales", "nordics", "smb", "UAB Vėjas")
+    assert row.registered_at == REGISTERED
+    assert row.version == 3
+
+
+async def test_what_comes_twice_or_late_changes_nothing(engine: AsyncEngine) -> None:
+    account_id = new_id()
+    history = [record(registered(account_id), 1), *(record(updated(account_id, f"r{n}"), n) for n in range(2, 8))]
+    names = [record(named(account_id, f"Name {n}"), n) for n in range(1, 5)]
+    await copied(engine, copy_accounts, history)
+    await copied(engine, copy_names, names)
+    settled = await row_of(engine, account_id)
+    assert (settled.region, settled.name, settled.account_sequence) == ("r7", "Name 4", 7)
+    shuffler = random.Random(7)
+    for _ in range(5):
+        shuffler.shuffle(history)
+        shuffler.shuffle(names)
+        await copied(engine, copy_accounts, history, history[:3])
+        await copied(engine, copy_names, names, names[:2])
+        assert await row_of(engine, account_id) == settled
+
+
+async def test_any_order_in_any_batches_comes_to_the_same_end(engine: AsyncEngine) -> None:
+    shuffler = random.Random(11)
+    for _ in range(20):
+        account_id = new_id()
+        history = [record(registered(account_id), 1), *(record(updated(account_id, f"r{n}"), n) for n in range(2, 6))]
+        shuffler.shuffle(history)
+        cut = shuffler.randrange(len(history))
+        await copied(engine, copy_accounts, history[:cut], history[cut:])
+        row = await row_of(engine, account_id)
+        assert (row.region, row.account_sequence) == ("r5", 5)
+
+
+async def test_a_name_may_come_before_its_account(service: Service, agent: httpx.AsyncClient) -> None:
+    account_id = new_id()
+    await copied(service.engine, copy_names, [record(named(account_id, "UAB Vėjas"), 1)])
+    early = {"customer_id": str(account_id), "kind": "problem", "channel": "web"}
+    assert_problem(await agent.post("/v1/tickets", json=early), 422, "unknown-reference")
+    await copied(service.engine, copy_accounts, [record(registered(account_id, "nordics"), 1)])
+    ticket = await a_ticket(agent, customer_id=str(account_id))
+    assert ticket["region"] == "nordics"
+    shown = (await agent.get(f"/v1/customers/{account_id}")).json()
+    assert (shown["name"], shown["origin"], shown["version"]) == ("UAB Vėjas", "sales", 2)
+
+
+async def test_a_tombstone_erases_the_name_and_nothing_else(engine: AsyncEngine) -> None:
+    account_id = new_id()
+    await copied(engine, copy_accounts, [record(registered(account_id), 1)])
+    await copied(engine, copy_names, [record(named(account_id, "Jonas"), 1)], [tombstone(account_id)])
+    row = await row_of(engine, account_id)
+    assert (row.name, row.region) == (None, "baltics")
+    await copied(engine, copy_names, [record(named(account_id, "Jonas"), 1), tombstone(account_id)])
+    assert await row_of(engine, account_id) == row
+    await copied(engine, copy_names, [tombstone(account_id), record(named(account_id, "Petras"), 2)])
+    assert (await row_of(engine, account_id)).name == "Petras"
+
+
+async def test_a_tombstone_of_somebody_unknown_is_nothing(engine: AsyncEngine) -> None:
+    account_id = new_id()
+    await copied(engine, copy_names, [tombstone(account_id)])
+    assert await row_of(engine, account_id) is None
+
+
+async def test_who_is_no_account_is_no_customer(engine: AsyncEngine) -> None:
+    rep = SalesDirectoryEntrySet(id=new_id(), kind="rep", name="Rita")
+    await copied(engine, copy_names, [record(rep, 1)])
+    assert await row_of(engine, rep.id) is None
+
+
+async def test_a_customer_of_our_own_is_not_overwritten(service: Service, agent: httpx.AsyncClient) -> None:
+    own = (await agent.post("/v1/customers", json={"name": "Ours", "region": "baltics"})).json()
+    own_id = UUID(own["id"])
+    await copied(service.engine, copy_accounts, [record(registered(own_id, "nordics"), 9)])
+    await copied(service.engine, copy_names, [record(named(own_id, "Theirs"), 9), tombstone(own_id)])
+    assert (await agent.get(f"/v1/customers/{own_id}")).json() == own
+
+
+class Topics:
+    """Topics of one test in place of the real ones, and the consumer that reads them."""
+
+    def __init__(self, kafka: Kafka, new_topic: Callable[..., str], engine: AsyncEngine) -> None:
+        self.kafka = kafka
+        self.events = new_topic("sales.events")
+        self.directory = new_topic("sales.directory", compacted=True)
+        self.engine = engine
+        self.customers = SalesCustomers(
+            engine, kafka.bootstrap_servers, events_topic=self.events, directory_topic=self.directory
+        )
+
+    @asynccontextmanager
+    async def consumed(self) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+        task = asyncio.create_task(self.customers.run(stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await asyncio.wait_for(task, 20)
+
+    async def publish(self, topic: str, key: UUID | bytes, value: bytes | None) -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=self.kafka.bootstrap_servers, acks="all")
+        await producer.start()
+        try:
+            raw = key if isinstance(key, bytes) else str(key).encode()
+            await producer.send_and_wait(topic, value, key=raw)
+        finally:
+            await producer.stop()
+
+    async def letters(self) -> list[tuple[str, str]]:
+        async with self.engine.connect() as connection:
+            found = await connection.execute(sa.select(dead_letter.c.consumer, dead_letter.c.reason))
+            return sorted((row.consumer, row.reason) for row in found)
+
+
+async def test_the_consumer_copies_what_sales_publishes_and_sets_bad_records_aside(
+    kafka: Kafka, new_topic: Callable[..., str], empty_database: AsyncEngine
+) -> None:
+    topics = Topics(kafka, new_topic, empty_database)
+    accounts = [new_id() for _ in range(20)]
+    async with topics.consumed():
+        await topics.publish(topics.events, b"nobody", b"{broken")
+        await topics.publish(topics.events, b"nobody", None)
+        await topics.publish(topics.directory, b"no-id", None)
+        for account_id in accounts:
+            await topics.publish(topics.events, account_id, encoded(registered(account_id), 1))
+            await topics.publish(topics.directory, account_id, encoded(named(account_id, "Jonas"), 1))
+        await topics.publish(topics.directory, accounts[0], None)
+
+        async def everybody_is_here() -> bool:
+            rows = [await row_of(empty_database, account_id) for account_id in accounts]
+            return [row and row.name for row in rows] == [None, *["Jonas"] * 19] and all(row.region for row in rows)
+
+        await eventually(everybody_is_here, 20)
+
+        async def three_are_set_aside() -> bool:
+            return await topics.letters() == [
+                ("service-customer-names", "handler-failed"),
+                ("service-customers", "empty"),
+                ("service-customers", "malformed"),
+            ]
+
+        await eventually(three_are_set_aside, 10)

@@ -1,0 +1,109 @@
+"""Contacts about a ticket over HTTP, and the first response that they may be."""
+
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from event_contracts.service import InteractionLogged, TicketFirstResponded
+from tests.service_api.conftest import NOWHERE, Service, a_ticket, an_agent, make, reference
+from tests.service_kit.conftest import assert_problem
+
+NOON = "2024-02-01T12:00:00Z"
+
+
+async def log(http: httpx.AsyncClient, ticket: dict[str, Any], **body: Any) -> dict[str, Any]:
+    return await make(http, f"/v1/tickets/{ticket['id']}/interactions", **body)
+
+
+async def test_a_contact_carries_the_attribution_of_its_ticket_and_its_agent(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    desk, field = [await make(manager, "/v1/teams", name=name) for name in ("Desk", "Field")]
+    rita = await an_agent(manager, team_id=field["id"])
+    ticket = await a_ticket(manager, team_id=desk["id"], channel="email", product="boiler", occurred_at=NOON)
+    contact = await log(
+        manager,
+        ticket,
+        direction="inbound",
+        channel="phone",
+        agent_id=rita["id"],
+        talk_seconds=340,
+        hold_seconds=45,
+        wrap_up_seconds=120,
+        note="Angry",
+        occurred_at="2024-02-01T13:00:00Z",
+    )
+    logged = (await service.events_of(f"tickets/{ticket['id']}"))[1].data
+    assert isinstance(logged, InteractionLogged)
+    change = msgspec.to_builtins(logged.change)
+    assert {name: change[name] for name in change if name in contact} == {
+        name: contact[name] for name in contact if name in change
+    }
+    assert contact["team_id"] == field["id"]
+    assert change["ticket_kind"] == ticket["kind"]
+    for name in ("customer_id", "priority", "region", "segment", "product"):
+        assert change[name] == ticket[name]
+    assert "note" not in change
+
+
+async def test_an_automatic_message_is_no_response(service: Service, agent: httpx.AsyncClient) -> None:
+    ticket = await a_ticket(agent, channel="email")
+    contact = await log(agent, ticket, direction="outbound")
+    assert (contact["channel"], contact["agent_id"], contact["ticket_version"]) == ("email", None, 2)
+    assert (await agent.get(f"/v1/tickets/{ticket['id']}")).json()["first_responded_at"] is None
+    assert len(await service.events_of(f"tickets/{ticket['id']}")) == 2
+
+
+async def test_an_earlier_reply_that_is_logged_later_is_the_first(service: Service, manager: httpx.AsyncClient) -> None:
+    rita = (await an_agent(manager))["id"]
+    ticket = await a_ticket(manager, channel="email", occurred_at=NOON)
+    for at in ("2024-02-01T15:00:00Z", "2024-02-01T13:00:00Z", "2024-02-01T14:00:00Z"):
+        await log(manager, ticket, direction="outbound", agent_id=rita, occurred_at=at)
+    seen = (await manager.get(f"/v1/tickets/{ticket['id']}")).json()
+    assert seen["first_responded_at"] == "2024-02-01T13:00:00Z"
+    events = await service.events_of(f"tickets/{ticket['id']}")
+    responses = [event.data.first_responded_at for event in events if isinstance(event.data, TicketFirstResponded)]
+    assert [at.hour for at in responses if at is not None] == [15, 13]
+    assert [event.sequence for event in events] == list(range(1, 7))
+
+
+async def test_contacts_are_listed_and_read(agent: httpx.AsyncClient) -> None:
+    ticket = await a_ticket(agent)
+    ref = reference()
+    first = await log(agent, ticket, direction="inbound", external_ref=ref)
+    second = await log(agent, ticket, direction="inbound", visibility="internal", note="Hm")
+    path = f"/v1/tickets/{ticket['id']}/interactions"
+    assert (await agent.get(path)).json() == {"items": [second, first], "next_cursor": None}
+    assert (await agent.get(path, params={"external_ref": ref})).json()["items"] == [first]
+    assert (await agent.get(f"{path}/{first['id']}")).json() == first
+    assert (await agent.get(f"{path}/{first['id']}", headers={"If-None-Match": '"1"'})).status_code == 304
+    other = await a_ticket(agent)
+    assert_problem(await agent.get(f"/v1/tickets/{other['id']}/interactions/{first['id']}"), 404)
+    assert_problem(await agent.get(f"/v1/tickets/{NOWHERE}/interactions"), 404)
+    seen = (await agent.get(f"/v1/tickets/{ticket['id']}")).json()
+    assert (seen["interaction_count"], seen["inbound_count"]) == (2, 1)
+
+
+async def test_a_contact_taken_once_is_not_taken_again(service: Service, agent: httpx.AsyncClient) -> None:
+    ticket = await a_ticket(agent)
+    first = await log(agent, ticket, direction="inbound", external_ref=reference())
+    body = {"direction": "inbound", "external_ref": first["external_ref"]}
+    answer = await agent.post(f"/v1/tickets/{ticket['id']}/interactions", json=body)
+    assert assert_problem(answer, 409, "external-ref-taken")["existing_id"] == first["id"]
+    assert len(await service.events_of(f"tickets/{ticket['id']}")) == 2
+
+
+async def test_a_contact_by_an_unknown_agent_is_refused(agent: httpx.AsyncClient) -> None:
+    ticket = await a_ticket(agent)
+    body = {"direction": "inbound", "agent_id": NOWHERE}
+    answer = await agent.post(f"/v1/tickets/{ticket['id']}/interactions", json=body)
+    assert_problem(answer, 422, "unknown-reference")
+
+
+@pytest.mark.parametrize("seconds", [-1, 31_622_401, 1.5, "60", True, None])
+async def test_a_duration_is_whole_seconds_of_a_year_at_most(agent: httpx.AsyncClient, seconds: object) -> None:
+    ticket = await a_ticket(agent)
+    body = {"direction": "inbound", "talk_seconds": seconds}
+    assert_problem(await agent.post(f"/v1/tickets/{ticket['id']}/interactions", json=body), 422, "invalid-request")

@@ -1,0 +1,224 @@
+"""Surveys: sent about a ticket, answered by staff or by the customer's signed link, revised."""
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from event_contracts.service import SurveyAnswered, SurveyRevised, SurveyRevision, SurveySent
+from service_api.surveys.links import SurveyLinks
+from service_api.surveys.model import Survey, SurveyAnswerUnchanged
+from service_api.tickets.model import Ticket
+from service_kit.identifiers import new_id
+from service_kit.occurrence import OccurredTooEarly
+from tests.service_api.conftest import NOWHERE, Service, a_customer, a_ticket, an_agent, assert_tells, make, reference
+from tests.service_kit.conftest import assert_problem
+
+
+async def a_survey(http: httpx.AsyncClient, **more: Any) -> dict[str, Any]:
+    if "ticket_id" not in more:
+        more["ticket_id"] = (await a_ticket(http))["id"]
+    return await make(http, "/v1/surveys", **({"kind": "csat"} | more))
+
+
+async def test_a_survey_keeps_the_attribution_that_its_ticket_had(service: Service, manager: httpx.AsyncClient) -> None:
+    team = await make(manager, "/v1/teams", name="Desk")
+    rita = await an_agent(manager, team_id=team["id"])
+    ticket = await a_ticket(manager, agent_id=rita["id"], product="boiler", priority="low")
+    survey = await a_survey(manager, ticket_id=ticket["id"])
+    await make(manager, f"/v1/tickets/{ticket['id']}/assign", agent_id=(await an_agent(manager))["id"])
+    for name in ("customer_id", "agent_id", "team_id", "channel", "priority", "region", "segment", "product"):
+        assert survey[name] == ticket[name], name
+    assert survey["ticket_kind"] == ticket["kind"]
+    assert (await manager.get(f"/v1/surveys/{survey['id']}")).json() == survey
+    (event,) = await service.events_of(f"surveys/{survey['id']}")
+    assert_tells(event, survey, SurveySent)
+    assert event.partition_key == ticket["customer_id"]
+
+
+async def test_an_answer_counts_on_the_day_of_the_first(service: Service, manager: httpx.AsyncClient) -> None:
+    ticket = await a_ticket(manager, occurred_at="2024-01-10T00:00:00Z")
+    survey = await a_survey(manager, ticket_id=ticket["id"], occurred_at="2024-01-11T00:00:00Z")
+    path = f"/v1/surveys/{survey['id']}/answer"
+    first = await make(manager, path, score=2, comment="Slow", occurred_at="2024-01-12T00:00:00Z")
+    second = await make(manager, path, score=5, occurred_at="2024-01-15T00:00:00Z")
+    assert (second["score"], second["comment"], second["answered_at"]) == (5, None, first["answered_at"])
+    assert second["revised_at"] == "2024-01-15T00:00:00Z"
+    sent, answered, revised = await service.events_of(f"surveys/{survey['id']}")
+    assert_tells(sent, survey, SurveySent)
+    assert_tells(answered, first, SurveyAnswered)
+    assert_tells(revised, second, SurveyRevised)
+    assert isinstance(revised.data, SurveyRevised)
+    assert revised.data.change == SurveyRevision(previous_score=2)
+    assert revised.time == datetime(2024, 1, 15, tzinfo=UTC)
+    assert not any("Slow" in repr(event) for event in (sent, answered, revised))
+
+
+async def test_the_same_answer_again_is_rejected(service: Service, agent: httpx.AsyncClient) -> None:
+    survey = await a_survey(agent)
+    path = f"/v1/surveys/{survey['id']}/answer"
+    await make(agent, path, score=4)
+    assert_problem(await agent.post(path, json={"score": 4}), 409, "survey-answer-unchanged")
+    assert len(await service.events_of(f"surveys/{survey['id']}")) == 2
+
+
+async def test_a_ticket_has_one_open_survey(agent: httpx.AsyncClient) -> None:
+    ticket = await a_ticket(agent)
+    body = {"ticket_id": ticket["id"], "kind": "csat"}
+    answers = await asyncio.gather(*(agent.post("/v1/surveys", json=body) for _ in range(10)))
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 9}
+    (sent,) = [answer.json() for answer in answers if answer.status_code == 201]
+    for answer in answers:
+        if answer.status_code == 409:
+            assert assert_problem(answer, 409, "survey-already-open")["existing_id"] == sent["id"]
+    await make(agent, f"/v1/surveys/{sent['id']}/answer", score=3)
+    assert (await agent.post("/v1/surveys", json=body)).status_code == 201
+
+
+async def test_a_survey_needs_a_ticket(agent: httpx.AsyncClient) -> None:
+    answer = await agent.post("/v1/surveys", json={"ticket_id": NOWHERE, "kind": "csat"})
+    problem = assert_problem(answer, 422, "unknown-reference")
+    assert [error["pointer"] for error in problem["errors"]] == ["#/ticket_id"]  # type: ignore[attr-defined]
+    assert_problem(await agent.get(f"/v1/surveys/{NOWHERE}"), 404)
+    assert_problem(await agent.post(f"/v1/surveys/{NOWHERE}/answer", json={"score": 1}), 404)
+
+
+async def test_a_reference_is_taken_once(agent: httpx.AsyncClient) -> None:
+    survey = await a_survey(agent, external_ref=reference())
+    other = {"ticket_id": (await a_ticket(agent))["id"], "kind": "csat", "external_ref": survey["external_ref"]}
+    problem = assert_problem(await agent.post("/v1/surveys", json=other), 409, "external-ref-taken")
+    assert problem["existing_id"] == survey["id"]
+
+
+async def test_a_stale_answer_is_refused(agent: httpx.AsyncClient) -> None:
+    survey = await a_survey(agent)
+    path = f"/v1/surveys/{survey['id']}/answer"
+    assert (await agent.post(path, json={"score": 1}, headers={"If-Match": '"1"'})).status_code == 200
+    assert_problem(await agent.post(path, json={"score": 2}, headers={"If-Match": '"1"'}), 412)
+
+
+async def test_surveys_are_found_by_what_they_are_about(manager: httpx.AsyncClient) -> None:
+    team = await make(manager, "/v1/teams", name="Desk")
+    rita = await an_agent(manager, team_id=team["id"])
+    customer = await a_customer(manager)
+    ticket = await a_ticket(manager, customer_id=customer["id"], agent_id=rita["id"])
+    sent = await a_survey(manager, ticket_id=ticket["id"], external_ref=reference())
+    found = await make(manager, f"/v1/surveys/{sent['id']}/answer", score=1)
+    await a_survey(manager)
+    for name in ("ticket_id", "customer_id", "agent_id", "team_id", "external_ref"):
+        page = (await manager.get("/v1/surveys", params={name: found[name]})).json()
+        assert page == {"items": [found], "next_cursor": None}, name
+    scored = (await manager.get("/v1/surveys", params={"score": "1", "limit": "200"})).json()["items"]
+    assert found in scored
+    assert {item["score"] for item in scored} == {1}
+    assert_problem(await manager.get("/v1/surveys", params={"score": "6"}), 422)
+
+
+class TestTheCustomersLink:
+    """Whoever has the signed link may answer, and nobody else without an account."""
+
+    async def test_a_customer_answers_and_revises_without_an_account(
+        self, service: Service, agent: httpx.AsyncClient, anybody: httpx.AsyncClient
+    ) -> None:
+        survey = await a_survey(agent)
+        answered = await anybody.post(survey["answer_path"], json={"score": 3, "comment": "So so"})
+        assert answered.status_code == 200
+        shown = answered.json()
+        assert set(shown) == {"id", "version", "kind", "answered_at", "score", "comment"}
+        assert (shown["score"], shown["comment"], shown["version"]) == (3, "So so", 2)
+        revised = await anybody.post(survey["answer_path"], json={"score": 4}, headers={"If-Match": '"2"'})
+        assert (revised.status_code, revised.headers["etag"]) == (200, '"3"')
+        types = [type(event.data) for event in await service.events_of(f"surveys/{survey['id']}")]
+        assert types == [SurveySent, SurveyAnswered, SurveyRevised]
+
+    async def test_a_customer_may_not_backdate(self, agent: httpx.AsyncClient, anybody: httpx.AsyncClient) -> None:
+        survey = await a_survey(agent)
+        body = {"score": 3, "occurred_at": "2024-01-01T00:00:00Z"}
+        assert_problem(await anybody.post(survey["answer_path"], json=body), 422, "invalid-request")
+
+    async def test_an_account_is_needed_for_everything_else(
+        self, agent: httpx.AsyncClient, anybody: httpx.AsyncClient
+    ) -> None:
+        survey = await a_survey(agent)
+        assert_problem(await anybody.get(f"/v1/surveys/{survey['id']}"), 401)
+        assert_problem(await anybody.post(f"/v1/surveys/{survey['id']}/answer", json={"score": 1}), 401)
+
+    async def test_who_may_only_read_does_not_see_the_link(
+        self, agent: httpx.AsyncClient, analyst: httpx.AsyncClient
+    ) -> None:
+        survey = await a_survey(agent)
+        assert survey["answer_path"] is not None
+        seen = (await analyst.get(f"/v1/surveys/{survey['id']}")).json()
+        assert seen == survey | {"answer_path": None}
+        (listed,) = (await analyst.get("/v1/surveys", params={"ticket_id": survey["ticket_id"]})).json()["items"]
+        assert listed["answer_path"] is None
+
+    async def test_a_link_that_was_tampered_with_leads_nowhere(
+        self, service: Service, agent: httpx.AsyncClient, anybody: httpx.AsyncClient
+    ) -> None:
+        survey = await a_survey(agent)
+        good = survey["answer_path"].rsplit("/", 1)[1]
+        other = (await a_survey(agent))["answer_path"].rsplit("/", 1)[1]
+        forged = SurveyLinks("another secret").path_of(UUID(survey["id"])).rsplit("/", 1)[1]
+        swapped = good[:10] + ("A" if good[10] != "A" else "B") + good[11:]
+        for token in (forged, swapped, good[:-2], good + "AA", good[:21] + other[21:], "A" * 43, "%00", "ą", "="):
+            answer = await anybody.post(f"/v1/survey-answers/{token}", json={"score": 1})
+            assert_problem(answer, 404, "not-found")
+        assert_problem(await anybody.post(f"/v1/survey-answers/{'A' * 101}", json={"score": 1}), 422)
+        assert len(await service.events_of(f"surveys/{survey['id']}")) == 1
+
+    async def test_a_genuine_link_to_no_survey_leads_nowhere(self, anybody: httpx.AsyncClient) -> None:
+        path = SurveyLinks("a secret of the tests only").path_of(new_id())
+        assert_problem(await anybody.post(path, json={"score": 1}), 404)
+
+
+def test_a_link_names_its_survey_and_no_other() -> None:
+    links = SurveyLinks("a secret")
+    survey_id = new_id()
+    token = links.path_of(survey_id).rsplit("/", 1)[1]
+    assert links.read(token) == survey_id
+    assert SurveyLinks("another secret").read(token) is None
+
+
+@settings(deadline=None)
+@given(token=st.text(max_size=60))
+def test_no_text_is_too_odd_for_a_token(token: str) -> None:
+    assert SurveyLinks("a secret").read(token) is None
+
+
+@settings(deadline=None)
+@given(steps=st.lists(st.tuples(st.integers(1, 5), st.integers(-60, 600)), max_size=12))
+def test_whatever_is_answered_the_first_day_stays_and_the_last_score_counts(steps: list[tuple[int, int]]) -> None:
+    noon = datetime(2025, 3, 31, 12, tzinfo=UTC)
+    ticket = Ticket.open(customer_id=new_id(), kind="problem", channel="web", priority="low", at=noon)
+    survey = Survey.send(kind="csat", ticket=ticket, at=noon, external_ref=None)
+    taken: list[tuple[int, datetime]] = []
+    for score, minutes in steps:
+        latest = taken[-1][1] if taken else noon
+        at = latest + timedelta(minutes=minutes)
+        if taken and taken[-1][0] == score:
+            with pytest.raises(SurveyAnswerUnchanged):
+                survey.answer(score=score, comment=None, at=at)
+        elif at < latest:
+            with pytest.raises(OccurredTooEarly):
+                survey.answer(score=score, comment=None, at=at)
+        else:
+            previous = survey.answer(score=score, comment=None, at=at)
+            assert previous == (taken[-1][0] if taken else None)
+            taken.append((score, at))
+        assert survey.version == 1 + len(taken)
+        assert survey.score == (taken[-1][0] if taken else None)
+        assert survey.answered_at == (taken[0][1] if taken else None)
+
+
+def test_a_survey_cannot_be_older_than_its_ticket() -> None:
+    noon = datetime(2025, 3, 31, 12, tzinfo=UTC)
+    ticket = Ticket.open(customer_id=new_id(), kind="problem", channel="web", priority="low", at=noon)
+    with pytest.raises(OccurredTooEarly):
+        Survey.send(kind="csat", ticket=ticket, at=noon - timedelta(seconds=1), external_ref=None)
