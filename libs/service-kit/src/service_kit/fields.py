@@ -96,7 +96,12 @@ Identifier = Annotated[
     WithJsonSchema({"type": "string", "format": "uuid", "examples": ["01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"]}),
 ]
 
-Code = Annotated[str, StringConstraints(pattern=CODE_PATTERN.removesuffix("$") + r"\z", max_length=64)]
+Code = Annotated[
+    str,
+    StringConstraints(pattern=CODE_PATTERN.removesuffix("$") + r"\z", max_length=64),
+    # JSON Schema's regular expressions know no \z.
+    WithJsonSchema({"type": "string", "pattern": CODE_PATTERN, "maxLength": 64, "examples": ["enterprise"]}),
+]
 """A short code of a list that the company defines: a region, a segment, a channel, a product."""
 
 Name = Annotated[
