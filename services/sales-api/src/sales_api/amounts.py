@@ -19,7 +19,7 @@ AMOUNT: Final = Numeric(16, 4)
 RATE: Final = Numeric(22, 10)
 """The column of an exchange rate."""
 
-# The default context has 28 digits: a large amount at a long rate would be rounded twice.
+# The default context has 28 digits, where a product too large for us fails before it can be refused.
 _EXACT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
 _UNSIGNED: Final = r"(0|[1-9][0-9]{0,11})(\.[0-9]{1,10})?"

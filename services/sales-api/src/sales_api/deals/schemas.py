@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
@@ -32,7 +32,7 @@ _LINES: list[Any] = [
 ]
 _OWNER = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
 _PLACE = {"region": "south", "segment": "home-decor", "channel": "organic_search"}
-_TERMS: dict[str, Any] = {
+TERMS: Final[dict[str, Any]] = {
     "title": "Two pumps for the annex",
     "currency": "EUR",
     "lines": _LINES,
@@ -64,7 +64,7 @@ def terms_of(lines: Iterable[LineIn]) -> list[Terms]:
 class DealTerms(StrictModel):
     """What a deal is about, however it comes to be opened."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_TERMS]})
+    model_config = ConfigDict(json_schema_extra={"examples": [TERMS]})
 
     title: Name | None = None
     currency: Currency
@@ -86,7 +86,7 @@ class DealIn(DealTerms):
                 {
                     "account_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
                     "lead_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13",
-                    **_TERMS,
+                    **TERMS,
                     "occurred_at": "2026-03-02T09:30:00Z",
                 }
             ]

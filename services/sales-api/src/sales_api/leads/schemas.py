@@ -1,17 +1,25 @@
 """What leads look like over HTTP."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 
 from event_contracts.sales import LeadStatus
 from sales_api.accounts.schemas import AccountFields
-from sales_api.deals.schemas import DealTerms
+from sales_api.deals.schemas import TERMS, DealTerms
 from service_kit.fields import Code, ExternalReference, Identifier, Moment, Name, StrictModel, View
 
 _OWNER = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
 _ACCOUNT = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12"
+_CUSTOMER: dict[str, Any] = {
+    "name": "Casa Verde Ltda",
+    "region": "south",
+    "segment": "home-decor",
+    "channel": "organic_search",
+    "owner_id": _OWNER,
+    "external_ref": "crm-881",
+}
 _WHEN = "2026-03-02T09:30:00Z"
 
 Line = Annotated[Name, Field(description="Stays in this service; no event carries it.")]
@@ -92,9 +100,7 @@ class LeadDisqualify(StrictModel):
 class ConvertedAccount(AccountFields):
     """The customer that the lead becomes; what is left out is the lead's."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"name": "Casa Verde Ltda", "region": "south", "external_ref": "crm-881"}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_CUSTOMER]})
 
     name: Name | None = Field(default=None, description="The lead's company, or else its name, unless given.")
 
@@ -106,13 +112,8 @@ class LeadConvert(StrictModel):
         json_schema_extra={
             "examples": [
                 {
-                    "account": {"name": "Casa Verde Ltda", "region": "south", "external_ref": "crm-881"},
-                    "deal": {
-                        "title": "Two pumps for the annex",
-                        "currency": "EUR",
-                        "lines": [{"product": "heat-pump-9", "quantity": 2, "unit_price": "1299.00"}],
-                        "external_ref": "crm-deal-4711",
-                    },
+                    "account": _CUSTOMER,
+                    "deal": TERMS,
                     "occurred_at": "2026-03-31T14:00:00Z",
                 },
                 {"account_id": _ACCOUNT},
