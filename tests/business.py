@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from tandem_cli.stack import LocalStack
+from tests.support import eventually
 
 REGIONS = ["EMEA", "AMER", "APAC", None]
 SEGMENTS = ["smb", "enterprise", None]
@@ -86,6 +87,13 @@ class Business:
         self.products = [f"{product}-{run}" for product in PRODUCTS]
         for _ in range(5):
             await self.register_account()
+        for account in self.accounts:
+            await eventually(lambda known=account: self.service_knows(known), 30)  # type: ignore[misc]
+
+    async def service_knows(self, customer: str) -> bool:
+        """True once the event of a customer's registration has reached service."""
+        async with self.http.get(f"{self.stack.urls['service']}/v1/customers/{customer}") as answer:
+            return answer.status == 200
 
     async def register_account(self) -> str:
         """A new customer; service hears of it by its event."""

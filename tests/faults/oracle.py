@@ -1,0 +1,314 @@
+"""The judge of every experiment: what the services' databases, the log and the books say must be the same, exactly.
+
+Written apart from the services: plain SQL, plain JSON, its own arithmetic. A fact is `(measure, dimension, value,
+day) -> amount`; days are taken in UTC, as the experiments' stack does.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from tandem_cli.stack import PARTITIONS, LocalStack
+
+TOPICS = ("sales.events", "service.events")
+TOTAL = ("all", "")
+
+Facts = Counter[tuple[str, str, str, date]]
+
+
+@dataclass
+class Log:
+    """What the topics hold, in the order of each partition."""
+
+    states: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The newest state of each subject."""
+    sequences: dict[str, int] = field(default_factory=dict)
+    events: int = 0
+    repeats: int = 0
+    bad_records: int = 0
+    disordered: list[str] = field(default_factory=list)
+    """Subjects whose sequences were not first seen in strictly rising order, one by one."""
+
+
+async def read_log(bootstrap_servers: str) -> Log:
+    """Reads both topics from their beginning to their present end."""
+    log = Log()
+    seen: defaultdict[str, set[int]] = defaultdict(set)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        parts = [TopicPartition(topic, number) for topic in TOPICS for number in range(PARTITIONS)]
+        consumer.assign(parts)
+        ends = await consumer.end_offsets(parts)
+        pending = {part for part in parts if ends[part] > 0}
+        while pending:
+            for part, records in (await consumer.getmany(timeout_ms=500, max_records=5000)).items():
+                for record in records:
+                    _take(log, seen, record.value)
+                if records[-1].offset + 1 >= ends[part]:
+                    pending.discard(part)
+    finally:
+        await consumer.stop()
+    for subject, sequences in seen.items():
+        if len(sequences) != max(sequences):
+            log.disordered.append(f"{subject} lacks {max(sequences) - len(sequences)} of its events")
+    return log
+
+
+def _take(log: Log, seen: dict[str, set[int]], value: bytes | None) -> None:
+    try:
+        event = json.loads(value or b"")
+        subject, sequence = event["subject"], event["sequence"]
+    except (ValueError, KeyError, TypeError):
+        log.bad_records += 1
+        return
+    log.events += 1
+    if sequence in seen[subject]:
+        log.repeats += 1
+    elif sequence != len(seen[subject]) + 1:
+        log.disordered.append(f"{subject}: {sequence} after {sorted(seen[subject])[-3:]}")
+    seen[subject].add(sequence)
+    if sequence > log.sequences.get(subject, 0):
+        log.sequences[subject] = sequence
+        log.states[subject] = event["data"]
+    if event["type"] == "service.interaction-logged":
+        change = event["data"]["change"]
+        log.states[f"interactions/{change['id']}"] = change
+
+
+def _day(text: str) -> date:
+    return datetime.fromisoformat(text).astimezone(UTC).date()
+
+
+def _cents(money: dict[str, str]) -> int:
+    return int(Decimal(money["amount"]) * 100)
+
+
+def facts_of_log(log: Log) -> Facts:
+    """What the newest states amount to."""
+    facts: Facts = Counter()
+
+    def add(measure: str, state: dict[str, Any], moment: str, amount: int = 1) -> None:
+        day = _day(moment)
+        facts[measure, *TOTAL, day] += amount
+        for dimension in ("region", "segment", "channel"):
+            facts[measure, dimension, state[dimension] or "", day] += amount
+
+    for subject, state in log.states.items():
+        match subject.split("/")[0]:
+            case "leads":
+                add("lead.created", state, state["created_at"])
+                if state["converted_at"]:
+                    add("lead.converted", state, state["converted_at"])
+                    add("lead.cohort_converted", state, state["created_at"])
+            case "deals" if state["stage"] == "won":
+                add("deal.won", state, state["closed_at"])
+                add("deal.revenue", state, state["closed_at"], _cents(state["reporting_amount"]))
+                add("deal.units", state, state["closed_at"], sum(line["quantity"] for line in state["lines"]))
+            case "deals" if state["stage"] == "lost":
+                add("deal.lost", state, state["closed_at"])
+            case "tickets":
+                add("ticket.opened", state, state["opened_at"])
+                add("ticket.reopenings", state, state["opened_at"], state["reopen_count"])
+                if state["resolved_at"]:
+                    add("ticket.resolved", state, state["resolved_at"])
+                    add("ticket.cohort_resolved", state, state["opened_at"])
+                    if state["inbound_count"] <= 1 and state["reopen_count"] == 0:
+                        add("ticket.resolved_first_contact", state, state["resolved_at"])
+            case "interactions" if state["agent_id"]:
+                add("interaction.handled", state, state["occurred_at"])
+                for part in ("talk_seconds", "hold_seconds", "wrap_up_seconds"):
+                    add(f"interaction.{part}", state, state["occurred_at"], state[part])
+            case "surveys":
+                add("survey.sent", state, state["sent_at"])
+                if state["answered_at"]:
+                    add("survey.answered", state, state["answered_at"])
+                    add("survey.score", state, state["answered_at"], state["score"])
+                    add("survey.satisfied", state, state["answered_at"], int(state["score"] >= 4))
+    return +facts
+
+
+SOURCES = {
+    "sales": [
+        ("lead.created", "select created_at as at, 1 as amount, region, segment, channel from lead"),
+        ("lead.converted", "select converted_at, 1, region, segment, channel from lead where converted_at is not null"),
+        (
+            "lead.cohort_converted",
+            "select created_at, 1, region, segment, channel from lead where converted_at is not null",
+        ),
+        ("deal.won", "select closed_at, 1, region, segment, channel from deal where stage = 'won'"),
+        ("deal.lost", "select closed_at, 1, region, segment, channel from deal where stage = 'lost'"),
+        (
+            "deal.revenue",
+            "select closed_at, (reporting_amount * 100)::bigint, region, segment, channel from deal"
+            " where stage = 'won'",
+        ),
+        (
+            "deal.units",
+            "select closed_at, (select sum(quantity) from deal_line where deal_id = deal.id), region, segment, channel"
+            " from deal where stage = 'won'",
+        ),
+    ],
+    "service": [
+        ("ticket.opened", "select opened_at, 1, region, segment, channel from ticket"),
+        ("ticket.reopenings", "select opened_at, reopen_count, region, segment, channel from ticket"),
+        (
+            "ticket.resolved",
+            "select resolved_at, 1, region, segment, channel from ticket where resolved_at is not null",
+        ),
+        (
+            "ticket.cohort_resolved",
+            "select opened_at, 1, region, segment, channel from ticket where resolved_at is not null",
+        ),
+        (
+            "ticket.resolved_first_contact",
+            "select resolved_at, 1, region, segment, channel from ticket where resolved_at is not null"
+            " and reopen_count = 0 and (select count(*) from interaction where ticket_id = ticket.id"
+            " and direction = 'inbound' and visibility = 'public') <= 1",
+        ),
+        *(
+            (
+                f"interaction.{name}",
+                f"select i.occurred_at, {amount}, t.region, t.segment, i.channel"
+                " from interaction i join ticket t on t.id = i.ticket_id where i.agent_id is not null",
+            )
+            for name, amount in [
+                ("handled", "1"),
+                *((part, f"i.{part}") for part in ("talk_seconds", "hold_seconds", "wrap_up_seconds")),
+            ]
+        ),
+        ("survey.sent", "select s.sent_at, 1, s.region, s.segment, s.channel from survey s"),
+        (
+            "survey.answered",
+            "select answered_at, 1, region, segment, channel from survey where answered_at is not null",
+        ),
+        ("survey.score", "select answered_at, score, region, segment, channel from survey where score is not null"),
+        (
+            "survey.satisfied",
+            "select answered_at, (score >= 4)::int, region, segment, channel from survey where score is not null",
+        ),
+    ],
+}
+
+
+async def facts_of_sources(stack: LocalStack) -> Facts:
+    """What the two services' own tables amount to."""
+    facts: Facts = Counter()
+    for database, queries in SOURCES.items():
+        connection = await _connect(stack, database)
+        try:
+            for measure, query in queries:
+                for at, amount, *dimensions in await connection.fetch(query):
+                    day = at.astimezone(UTC).date()
+                    facts[measure, *TOTAL, day] += int(amount or 0)
+                    for dimension, value in zip(("region", "segment", "channel"), dimensions, strict=True):
+                        facts[measure, dimension, value or "", day] += int(amount or 0)
+        finally:
+            await connection.close()
+    return +facts
+
+
+async def facts_of_books(stack: LocalStack) -> tuple[Facts, Facts]:
+    """What the balances say, and what the postings sum to."""
+    measures = sorted({measure for queries in SOURCES.values() for measure, _ in queries})
+    balances: Facts = Counter()
+    postings: Facts = Counter()
+    connection = await _connect(stack, "metrics")
+    try:
+        for name in measures:
+            kind, measure = name.split(".")
+            rows = await connection.fetch(
+                f"select dimension, value, day, {measure} from {kind}_balance"
+                " where dimension in ('all', 'region', 'segment', 'channel')"
+            )
+            for dimension, value, day, amount in rows:
+                balances[name, dimension, value, day] += int(amount)
+            whole = "where not split" if kind == "deal" else ""
+            for dimension in ("", "region", "segment", "channel"):
+                rows = await connection.fetch(
+                    f"select {dimension or 'null'}, day, sum({measure}) from {kind}_posting {whole} group by 1, 2"
+                )
+                for value, day, amount in rows:
+                    postings[name, dimension or "all", value or "", day] += int(amount)
+    finally:
+        await connection.close()
+    return +balances, +postings
+
+
+async def outbox_rows(stack: LocalStack) -> int:
+    """Events that are not in Kafka yet, of both services."""
+    rows = 0
+    for database in ("sales", "service"):
+        connection = await _connect(stack, database)
+        try:
+            rows += await connection.fetchval("select count(*) from outbox")
+        finally:
+            await connection.close()
+    return rows
+
+
+async def events_written(stack: LocalStack) -> dict[str, int]:
+    """The version of every aggregate in the services' databases, by its subject: as many events must be in the log."""
+    tables = {
+        "sales": {"accounts": "account", "leads": "lead", "deals": "deal", "quotas": "quota"},
+        "service": {"tickets": "ticket", "surveys": "survey"},
+    }
+    versions: dict[str, int] = {}
+    for database, nouns in tables.items():
+        connection = await _connect(stack, database)
+        try:
+            for noun, table in nouns.items():
+                for row in await connection.fetch(f'select id, version from "{table}"'):
+                    versions[f"{noun}/{row['id']}"] = row["version"]
+        finally:
+            await connection.close()
+    return versions
+
+
+async def dead_letters(stack: LocalStack) -> int:
+    """Records that the books have set aside."""
+    connection = await _connect(stack, "metrics")
+    try:
+        return int(await connection.fetchval("select count(*) from dead_letter"))
+    finally:
+        await connection.close()
+
+
+async def _connect(stack: LocalStack, database: str) -> asyncpg.Connection:
+    return await asyncpg.connect(stack.database_url(database).replace("+asyncpg", ""))
+
+
+def must_equal(one: Mapping[Any, int], other: Mapping[Any, int], what: str) -> None:
+    """Raises AssertionError with the first few keys under which two tallies differ, and what each says."""
+    keys = [key for key in {**one, **other} if one.get(key) != other.get(key)]
+    first = "".join(f"\n  {key}: {one.get(key)} and {other.get(key)}" for key in keys[:10])
+    assert not keys, f"{what}: {len(keys)} differences{first}"
+
+
+async def judge(stack: LocalStack, *, deals: list[str], tickets: list[str], bad_records: int = 0) -> Log:
+    """Raises AssertionError unless invariants 1 to 4 hold now. `deals` and `tickets` were answered with 2xx."""
+    assert await outbox_rows(stack) == 0, "events wait in an outbox"
+    log = await read_log(stack.bootstrap_servers)
+    versions = await events_written(stack)
+    in_log = {subject: sequence for subject, sequence in log.sequences.items() if subject.split("/")[0] != "customers"}
+    must_equal(in_log, versions, "I1: the log and the databases do not hold the same writes")
+    missing = [each for each in deals if f"deals/{each}" not in versions]
+    missing += [each for each in tickets if f"tickets/{each}" not in versions]
+    assert missing == [], "I1: answered with 2xx, and not there"
+    assert log.disordered == [], "I3: sequences were first seen out of order"
+    from_log = facts_of_log(log)
+    assert from_log, "nothing happened: there is nothing to judge"
+    balances, postings = await facts_of_books(stack)
+    sources = await facts_of_sources(stack)
+    must_equal(balances, from_log, "I2: the balances are not what the log says")
+    must_equal(postings, from_log, "I2: the postings are not what the log says")
+    must_equal(sources, from_log, "I2: the services' databases are not what the log says")
+    assert await dead_letters(stack) == bad_records == log.bad_records, "I4: dead letters are not the bad records"
+    return log
