@@ -22,6 +22,7 @@ from event_contracts.directory import SalesDirectoryEntrySet
 from event_contracts.sales import AccountRegistered, AccountUpdate, AccountUpdated
 from service_api.customers.from_sales import SalesCustomers, copy_accounts, copy_names, decode_name
 from service_api.customers.model import Customer
+from service_kit import telemetry
 from service_kit.consumer import Record
 from service_kit.consumer_tables import dead_letter
 from service_kit.identifiers import new_id
@@ -208,6 +209,15 @@ class Topics:
         finally:
             await producer.stop()
 
+    def restarts(self) -> float:
+        """How often either consumer had to begin anew, in this whole session."""
+        return sum(
+            sample.value
+            for metric in telemetry.CONSUMER_RESTARTS.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_total") and sample.labels["consumer"].startswith("service-")
+        )
+
     async def letters(self) -> list[tuple[str, str]]:
         async with self.engine.connect() as connection:
             found = await connection.execute(sa.select(dead_letter.c.consumer, dead_letter.c.reason))
@@ -219,6 +229,7 @@ async def test_the_consumer_copies_what_sales_publishes_and_sets_bad_records_asi
 ) -> None:
     topics = Topics(kafka, new_topic, empty_database)
     accounts = [new_id() for _ in range(20)]
+    restarts = topics.restarts()
     async with topics.consumed():
         await topics.publish(topics.events, b"nobody", b"{broken")
         await topics.publish(topics.events, b"nobody", None)
@@ -242,3 +253,4 @@ async def test_the_consumer_copies_what_sales_publishes_and_sets_bad_records_asi
             ]
 
         await eventually(three_are_set_aside, 10)
+    assert topics.restarts() == restarts

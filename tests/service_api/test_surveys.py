@@ -8,6 +8,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+import structlog.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,6 +67,19 @@ async def test_the_same_answer_again_is_rejected(service: Service, agent: httpx.
     await make(agent, path, score=4)
     assert_problem(await agent.post(path, json={"score": 4}), 409, "survey-answer-unchanged")
     assert len(await service.events_of(f"surveys/{survey['id']}")) == 2
+
+
+async def test_a_comment_may_follow_the_score(service: Service, agent: httpx.AsyncClient) -> None:
+    survey = await a_survey(agent)
+    path = f"/v1/surveys/{survey['id']}/answer"
+    await make(agent, path, score=4)
+    commented = await make(agent, path, score=4, comment="Friendly")
+    assert (commented["score"], commented["comment"], commented["version"]) == (4, "Friendly", 3)
+    for body in ({"score": 4}, {"score": 4, "comment": "Friendly"}):
+        assert_problem(await agent.post(path, json=body), 409, "survey-answer-unchanged")
+    *_, revised = await service.events_of(f"surveys/{survey['id']}")
+    assert isinstance(revised.data, SurveyRevised)
+    assert revised.data.change == SurveyRevision(previous_score=4)
 
 
 async def test_a_ticket_has_one_open_survey(agent: httpx.AsyncClient) -> None:
@@ -172,6 +186,14 @@ class TestTheCustomersLink:
             assert_problem(answer, 404, "not-found")
         assert_problem(await anybody.post(f"/v1/survey-answers/{'A' * 101}", json={"score": 1}), 422)
         assert len(await service.events_of(f"surveys/{survey['id']}")) == 1
+
+    async def test_the_link_is_not_in_the_log(self, agent: httpx.AsyncClient, anybody: httpx.AsyncClient) -> None:
+        survey = await a_survey(agent)
+        with structlog.testing.capture_logs() as lines:
+            await anybody.post(survey["answer_path"], json={"score": 3})
+        (line,) = [line for line in lines if line["event"] == "request"]
+        assert (line["path"], line["status"]) == ("/v1/survey-answers/{token}", 200)
+        assert survey["answer_path"].rsplit("/", 1)[1] not in repr(lines)
 
     async def test_a_genuine_link_to_no_survey_leads_nowhere(self, anybody: httpx.AsyncClient) -> None:
         path = SurveyLinks("a secret of the tests only").path_of(new_id())

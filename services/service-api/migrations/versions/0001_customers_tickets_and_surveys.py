@@ -125,7 +125,6 @@ def upgrade() -> None:
     op.create_table(
         "interaction",
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False, comment="always 1"),
         sa.Column("ticket_id", sa.Uuid(), nullable=False),
         sa.Column("ticket_version", sa.Integer(), nullable=False, comment="of the ticket once it was logged"),
         sa.Column("agent_id", sa.Uuid(), nullable=True),

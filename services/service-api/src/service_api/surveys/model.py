@@ -16,7 +16,7 @@ from service_kit.problems import Conflict
 
 
 class SurveyAnswerUnchanged(Conflict):
-    """The same score again changes nothing."""
+    """The same answer again changes nothing."""
 
     slug, title = "survey-answer-unchanged", "This is the answer already"
 
@@ -107,10 +107,10 @@ class Survey(Base):
     def answer(self, *, score: int, comment: str | None, at: datetime) -> int | None:
         """Takes the customer's answer and returns the score before, null for the first.
 
-        A later answer revises the earlier one, which keeps its day.
+        A later answer revises the earlier one, which keeps its day; so does a comment that follows the score.
         """
-        if score == self.score:
-            raise SurveyAnswerUnchanged("Send another score to revise it.")
+        if score == self.score and comment in (None, self.comment):
+            raise SurveyAnswerUnchanged("Send another score or comment to revise it.")
         check_follows(at, self.changed_at)
         previous_score = self.score
         self.version += 1

@@ -299,7 +299,6 @@ class Interaction(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int] = mapped_column(comment="always 1")
     ticket_id: Mapped[UUID] = mapped_column(sa.ForeignKey("ticket.id"))
     ticket_version: Mapped[int] = mapped_column(comment="of the ticket once it was logged")
     agent_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("agent.id"))

@@ -91,8 +91,9 @@ async def log_interaction(
     """
     interaction = await use_cases.log_interaction(session, ticket_id, body, by, expected)
     response.headers["Location"] = f"/v1/tickets/{ticket_id}/interactions/{interaction.id}"
-    set_etag(response, interaction.version)
-    return InteractionView.model_validate(interaction)
+    shown = InteractionView.model_validate(interaction)
+    set_etag(response, shown.version)
+    return shown
 
 
 @tickets.get("/{ticket_id}/interactions", summary="List the contacts about a ticket")
@@ -115,8 +116,9 @@ async def get_interaction(
     interaction = await session.get(Interaction, interaction_id)
     if interaction is None or interaction.ticket_id != ticket_id:
         raise NotFound(f"There is no interaction {interaction_id} of ticket {ticket_id}.")
-    set_etag(response, interaction.version)
-    return unchanged(request, interaction.version) or InteractionView.model_validate(interaction)
+    shown = InteractionView.model_validate(interaction)
+    set_etag(response, shown.version)
+    return unchanged(request, shown.version) or shown
 
 
 @tickets.post("/{ticket_id}/resolve", summary="Resolve a ticket")

@@ -1,7 +1,7 @@
 """Tickets and the contacts about them, over HTTP."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
@@ -155,7 +155,7 @@ class InteractionView(View):
     """A contact. It never changes; `ticket_version` is what the ticket's next If-Match can be based on."""
 
     id: UUID
-    version: int
+    version: Literal[1] = 1
     ticket_id: UUID
     ticket_version: int
     agent_id: UUID | None

@@ -115,7 +115,6 @@ async def log_interaction(
         await _publish(session, ticket, TicketFirstResponded(**ticket.state_fields()), at)
     interaction = Interaction(
         id=contact.id,
-        version=1,
         ticket_id=ticket.id,
         ticket_version=ticket.version,
         agent_id=contact.agent_id,
