@@ -1,0 +1,99 @@
+"""The whole system, started once for all tests of this folder, and the means to use it as a person would."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tandem_cli.stack import LocalStack
+from tests.faults.oracle import outbox_rows
+from tests.support import eventually
+
+TANDEM = str(Path(sys.executable).parent / "tandem")
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+"""Real files, which are not part of the project; their licences do not allow it."""
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """All processes on embedded parts, on free ports. What a crash of the machine would lose may be lost."""
+    careless = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+    system = LocalStack(tmp_path_factory.mktemp("stack"), postgres_options=careless)
+    system.start()
+    yield system
+    system.stop()
+
+
+@pytest.fixture(scope="session")
+def tandem(stack: LocalStack) -> Run:
+    """Runs the command on the stack's data directory: `tandem("import", "olist", file)`."""
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [TANDEM, *map(str, arguments), "--data-dir", str(stack.data.path)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+
+    return run
+
+
+@dataclass(frozen=True)
+class Kpis:
+    """Asks metrics-api."""
+
+    http: httpx.AsyncClient
+
+    async def ask(self, name: str, first: str, last: str, **parameters: str) -> dict[str, Any]:
+        """A KPI's answer over the days from `first` to `last`."""
+        answer = await self.http.get(f"/v1/kpis/{name}", params={"from": first, "to": last, **parameters})
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+
+@pytest.fixture(scope="session")
+async def kpis(stack: LocalStack) -> AsyncIterator[Kpis]:
+    """The KPIs as an analyst sees them over HTTP."""
+    headers = {"Authorization": f"Bearer {stack.token('analyst')}"}
+    async with httpx.AsyncClient(base_url=stack.urls["metrics"], headers=headers, timeout=30) as http:
+        yield Kpis(http)
+
+
+@pytest.fixture(scope="session")
+async def sales(stack: LocalStack) -> AsyncIterator[httpx.AsyncClient]:
+    """sales-api, as an analyst."""
+    headers = {"Authorization": f"Bearer {stack.token('analyst')}"}
+    async with httpx.AsyncClient(base_url=stack.urls["sales"], headers=headers, timeout=30) as http:
+        yield http
+
+
+@pytest.fixture(scope="session")
+async def service(stack: LocalStack) -> AsyncIterator[httpx.AsyncClient]:
+    """service-api, as an analyst."""
+    headers = {"Authorization": f"Bearer {stack.token('analyst')}"}
+    async with httpx.AsyncClient(base_url=stack.urls["service"], headers=headers, timeout=30) as http:
+        yield http
+
+
+async def settled(stack: LocalStack, tandem: Run) -> None:
+    """Wait until every event is published and in the books; the books are then proven to be what the log says."""
+
+    async def published() -> bool:
+        return await outbox_rows(stack) == 0
+
+    await eventually(published, 60, every=0.1)
+    verified = await asyncio.to_thread(tandem, "verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def real_files(*names: str) -> list[Path]:
+    """The files of these names; the test is skipped where they are not."""
+    paths = [DATA / name for name in names]
+    if missing := [path.name for path in paths if not path.exists()]:
+        pytest.skip(f"real data is absent: {', '.join(missing)} in {DATA}")
+    return paths
