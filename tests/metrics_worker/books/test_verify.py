@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.books.keeping import Bookkeeper
-from metrics_worker.books.verify import CannotVerify, Report, verify
+from metrics_worker.books.verify import CannotVerify, Report, read_log, verify
+from metrics_worker.kpis.kinds import KIND_BY_NAME
 from tests.metrics_worker.books.test_keeping import consuming
 from tests.metrics_worker.facts import (
     VILNIUS,
@@ -107,3 +108,11 @@ async def test_books_that_are_behind_are_not_compared(kept: AsyncEngine, kafka: 
 async def test_a_missing_topic_is_said(kept: AsyncEngine, kafka: Kafka) -> None:
     with pytest.raises(CannotVerify, match="no topic nowhere"):
         await verify(kept, kafka.bootstrap_servers, VILNIUS, topics=["nowhere"])
+
+
+async def test_the_log_is_read_as_far_as_the_books_have_come(kafka: Kafka, topics: tuple[str, str]) -> None:
+    async with AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="none") as reader:
+        # Of three records in each partition, these books have the first two and the first one.
+        log = await read_log(reader, {TopicPartition(topics[0], 0): 2, TopicPartition(topics[0], 1): 1}, VILNIUS)
+    assert (log.events, log.undecodable) == (3, set())
+    assert [sequence for sequence, _ in log.newest[KIND_BY_NAME["deal"]].values()] == [3]

@@ -109,7 +109,7 @@ async def verify(
         end: Offsets = await kafka.end_offsets(partitions)
         await _caught_up(engine, end, catch_up_seconds)
         books = await _read_books(engine, topics)
-        log = await _read_log(kafka, {part: books.offsets.get(part, 0) for part in partitions}, reporting)
+        log = await read_log(kafka, {part: books.offsets.get(part, 0) for part in partitions}, reporting)
     finally:
         await kafka.stop()
     return _compare(books, log)
@@ -206,7 +206,7 @@ def _non_zero(rows: Any) -> dict[BalanceKey, Sums]:
     return found
 
 
-async def _read_log(kafka: AIOKafkaConsumer, until: Offsets, reporting: Reporting) -> _Log:
+async def read_log(kafka: AIOKafkaConsumer, until: Offsets, reporting: Reporting) -> _Log:
     """Reads the topics from their beginning, each partition up to but without the given offset."""
     log = _Log()
     open_partitions = {part for part, offset in until.items() if offset > 0}
