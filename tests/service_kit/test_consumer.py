@@ -162,6 +162,37 @@ async def test_a_consumer_whose_partitions_were_advanced_by_another_writes_nothi
     assert len(found) == len(set(found)) == 84
 
 
+async def test_each_record_counts_once_while_consumers_come_and_go(
+    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic = new_topic("consumer")
+    stop = asyncio.Event()
+    published = 0
+
+    async def publish_steadily() -> None:
+        nonlocal published
+        while not stop.is_set():
+            await publish(kafka, topic, texts(60, start=published))
+            published += 60
+
+    async with Reader(books, kafka, topic).running():
+        publishing = asyncio.create_task(publish_steadily())
+        for _ in range(3):
+            newcomer = Reader(books, kafka, topic)
+            async with newcomer.running():
+                await eventually(lambda name=newcomer.name: _has_read(books, name), 30)  # type: ignore[misc]
+        stop.set()
+        await publishing
+        await eventually(lambda: _has(books, published), 30)
+    assert await numbers(books) == list(range(published))
+
+
+async def _has_read(books: AsyncEngine, reader: str) -> bool:
+    async with books.connect() as connection:
+        query = sa.select(sa.func.count()).select_from(seen).where(seen.c.reader == reader)
+        return (await connection.execute(query)).scalar_one() > 0
+
+
 async def test_offsets_that_the_log_does_not_hold_stop_the_consumer(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:

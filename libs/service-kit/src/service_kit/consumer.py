@@ -104,6 +104,8 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         self._batch_size = SMALLEST_BATCH
         self._next_offsets: dict[TopicPartition, int] = {}
         self._failure: Exception | None = None
+        self._turn = asyncio.Lock()
+        """Held by a batch, and by a change of partitions: neither may see the offsets while the other moves them."""
         self._kafka: AIOKafkaConsumer
         self._cluster_id = ""
         self.heartbeat = Heartbeat(name, limit_seconds=90)
@@ -189,7 +191,18 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         return polled
 
     async def _process(self, polled: dict[TopicPartition, list[Any]]) -> None:
-        raw = [record for records in polled.values() for record in records]
+        async with self._turn:
+            # What was fetched before our partitions changed may be done already, or be another's work now.
+            raw = [
+                record
+                for part, records in polled.items()
+                for record in records
+                if part in self._next_offsets and record.offset >= self._next_offsets[part]
+            ]
+            if raw:
+                await self._process_batch(raw)
+
+    async def _process_batch(self, raw: Sequence[Any]) -> None:
         began = time.monotonic()
         try:
             await self._commit(raw)
@@ -328,14 +341,18 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                 await asyncio.wait_for(self._kafka.commit(positions), 5)
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Forgets partitions; a batch of theirs that is still under way is settled by compare-and-set."""
+        """Finishes the batch that is under way, then forgets the partitions."""
+        async with self._turn:
+            for part in revoked:
+                self._next_offsets.pop(part, None)
         for part in revoked:
             telemetry.CONSUMER_LAG.labels(self.name, part.topic, part.partition).set(0)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Takes each partition up where the database says. aiokafka only logs what this raises, so it is kept."""
         try:
-            await self._take_up(assigned)
+            async with self._turn:
+                await self._take_up(assigned)
         except Exception as error:
             self._failure = error
 
