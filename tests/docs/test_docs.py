@@ -5,13 +5,21 @@ import re
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
+import metrics_worker.settings
+import sales_api.settings
+import service_api.settings
 from event_contracts.examples import encoded_example
+from service_kit import telemetry
+from service_kit.settings import ServiceSettings
 from tandem_cli.main import app
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+OPERATIONS = (ROOT / "docs/quickstart-operations.md").read_text()
+MEASURES = telemetry  # importing it registers them
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
@@ -92,3 +100,25 @@ def test_every_decision_is_listed_under_its_own_title() -> None:
     assert listed == titles
     numbers = [name[:4] for name in sorted(titles)]
     assert numbers == [f"{number:04}" for number in range(1, len(titles) + 1)]
+
+
+def test_every_metric_that_operations_is_told_to_watch_is_measured() -> None:
+    measured = {metric.name for metric in REGISTRY.collect()} | {
+        f"{metric.name}_total" for metric in REGISTRY.collect()
+    }
+    named = set(re.findall(r"`(tandem_[a-z_]+)`", OPERATIONS))
+    assert named
+    assert named <= measured
+
+
+def test_every_setting_that_operations_is_told_of_exists_and_none_is_left_out() -> None:
+    table = OPERATIONS.partition("| variable |")[2].partition("\n\n")[0]
+    named = {name for row in table.splitlines() for name in re.findall(r"`([A-Z_]+)`", row.partition(" | ")[0])}
+    packages = (metrics_worker.settings, sales_api.settings, service_api.settings)
+    classes = [
+        each
+        for package in packages
+        for each in vars(package).values()
+        if isinstance(each, type) and issubclass(each, ServiceSettings)
+    ]
+    assert named == {field.upper() for each in classes for field in each.model_fields}
