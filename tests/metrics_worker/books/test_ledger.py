@@ -197,3 +197,11 @@ def test_every_entry_of_a_batch_but_the_newest_is_dropped() -> None:
     one = ticket()
     found = newest(all_told([(one, 2), (one, 9), (one, 4)]))
     assert Counter(entry.sequence for of_kind in found.values() for entry in of_kind.values()) == {9: 1}
+
+
+async def test_a_batch_of_many_statements_is_as_exact(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("metrics_worker.books.ledger.CHUNK", 3)
+    leads: list[Delivery] = [(lead(channel=f"c{number % 7}"), 1) for number in range(20)]
+    await book(engine, all_told(leads), all_told(leads))
+    balances, postings = await kept(engine)
+    assert balances == postings == recomputed([leads])

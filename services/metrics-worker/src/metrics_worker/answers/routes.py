@@ -2,12 +2,14 @@
 
 from typing import Annotated, Literal
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Path, Query, Request
 
+from event_contracts.fields import CODE_PATTERN
 from metrics_worker.answers.answering import answer
 from metrics_worker.answers.period import Interval
 from metrics_worker.answers.question import Question, filters_of, group_by_of, kpi_named, period_of, variant_of
 from metrics_worker.answers.views import AnswerView, KpiView, RegistryView, VariantView
+from metrics_worker.kpis.kinds import DIMENSIONS
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import KPIS, Kpi
 from service_kit.auth import ROLES, requires
@@ -27,8 +29,22 @@ def reporting_of(request: Request) -> Reporting:
 
 
 InBooks = Annotated[Reporting, Depends(reporting_of)]
-Code = Annotated[str | None, Query(max_length=64, description="Only this one; empty: only what has none.")]
-Identity = Annotated[str | None, Query(max_length=36, description="Only this one's id; empty: only what has none.")]
+Code = Annotated[
+    str | None,
+    Query(
+        max_length=64,
+        description="Only this one; empty: only what has none.",
+        json_schema_extra={"pattern": f"^$|{CODE_PATTERN}"},
+    ),
+]
+Identity = Annotated[
+    str | None,
+    Query(
+        max_length=36,
+        description="Only this one's id; empty: only what has none.",
+        json_schema_extra={"pattern": "^$|^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"},
+    ),
+]
 
 
 def filters(
@@ -66,14 +82,21 @@ async def list_kpis(reporting: InBooks) -> RegistryView:
 
 @routes.get("/{name}", dependencies=READERS)
 async def answer_kpi(
-    name: str,
+    name: Annotated[str, Path(max_length=64, examples=["revenue"])],
     session: Session,
     reporting: InBooks,
     given: Annotated[dict[str, str | None], Depends(filters)],
     start: Annotated[Day | None, Query(alias="from", description="First day; 30 days by default.")] = None,
     end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
     interval: Annotated[Interval | None, Query(description="Also a series; weeks begin on Monday.")] = None,
-    group_by: Annotated[str | None, Query(max_length=64, description="Also by each value of a dimension.")] = None,
+    group_by: Annotated[
+        str | None,
+        Query(
+            max_length=64,
+            description="Also by each value of a dimension; GET /v1/kpis says which ones the KPI has.",
+            json_schema_extra={"enum": list(DIMENSIONS)},
+        ),
+    ] = None,
     variant: Annotated[str | None, Query(max_length=64, description="Which definition; see GET /v1/kpis.")] = None,
     compare: Annotated[
         Literal["previous"] | None, Query(description="Also the same number of days directly before.")

@@ -1,7 +1,8 @@
 """Writes a batch of entries into the books, inside the transaction that also moves the consumer's offsets."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -18,6 +19,12 @@ POSTINGS = Counter("tandem_books_postings_total", "Postings appended to the book
 STALE = Counter(
     "tandem_books_stale_entries_total", "Entries dropped because the books knew as new a state already.", ["kind"]
 )
+
+
+CHUNK = 5_000
+"""Rows one statement upserts at most: every statement has a time limit, and a large batch must keep within it."""
+
+T = TypeVar("T")
 
 
 class Ledger:
@@ -52,11 +59,11 @@ class _Page:
         self._reporting = reporting
         self._decoder = msgspec.json.Decoder(kind.state)
         # PostgreSQL 18's `old` gives the state that stood, drops what is not newer, and writes, in one statement.
-        # Sorted, since two transactions that upsert the same keys in opposite order deadlock.
+        # Both upserts are given sorted arrays: two transactions that lock the same rows in opposite order deadlock.
         self._upsert_subjects = f"""
             INSERT INTO {kind.name}_subject AS subject (id, sequence, event_id, state)
             SELECT * FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::bytea[])
-                AS told (id, sequence, event_id, state) ORDER BY id
+                AS told (id, sequence, event_id, state)
             ON CONFLICT (id) DO UPDATE
                 SET sequence = excluded.sequence, event_id = excluded.event_id, state = excluded.state
                 WHERE subject.sequence < excluded.sequence
@@ -75,20 +82,22 @@ class _Page:
         self._upsert_balances = f"""
             INSERT INTO {kind.name}_balance AS balance ({columns})
             SELECT * FROM unnest($1::text[], $2::text[], $3::date[], {arrays})
-                AS posted ({columns}) ORDER BY dimension, value, day
+                AS posted ({columns})
             ON CONFLICT (dimension, value, day) DO UPDATE SET {sums}
         """  # noqa: S608 -- table names of ours, no input
 
     async def turn(self, driver: Any, entries: list[Entry]) -> dict[tuple[str, UUID], int]:
         """Writes the newest entries of this kind; returns the sequence that stood before, of those that were newer."""
+        entries.sort(key=attrgetter("subject_id"))
         before = {
             row["id"]: row
+            for some in _chunks(entries)
             for row in await driver.fetch(
                 self._upsert_subjects,
-                [entry.subject_id for entry in entries],
-                [entry.sequence for entry in entries],
-                [entry.event_id for entry in entries],
-                [msgspec.json.encode(entry.state) for entry in entries],
+                [entry.subject_id for entry in some],
+                [entry.sequence for entry in some],
+                [entry.event_id for entry in some],
+                [msgspec.json.encode(entry.state) for entry in some],
             )
         }
         if stale := len(entries) - len(before):
@@ -121,8 +130,10 @@ class _Page:
             POSTINGS.labels(self.kind.name).inc(len(rows))
 
     async def _add(self, driver: Any, postings: Iterable[Posting]) -> None:
-        sums = balances_of(self.kind, postings)
-        if sums:
-            dimensions, values, days = zip(*sums.keys(), strict=True)
-            measures = zip(*sums.values(), strict=True)
-            await driver.execute(self._upsert_balances, dimensions, values, days, *measures)
+        for some in _chunks(sorted(balances_of(self.kind, postings).items())):
+            keys, sums = zip(*some, strict=True)
+            await driver.execute(self._upsert_balances, *zip(*keys, strict=True), *zip(*sums, strict=True))
+
+
+def _chunks(items: list[T]) -> Iterator[list[T]]:
+    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))

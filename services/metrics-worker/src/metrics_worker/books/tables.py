@@ -13,7 +13,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Numeric,
     PrimaryKeyConstraint,
     Table,
@@ -25,12 +24,9 @@ from sqlalchemy.types import TypeEngine
 from metrics_worker.kpis.kinds import KINDS, Kind
 from metrics_worker.kpis.posting import Measure
 from service_kit.consumer_tables import consumer_offset, dead_letter
-from service_kit.database import NAMING_CONVENTION
+from service_kit.tables import own_metadata
 
-metadata = MetaData(naming_convention=NAMING_CONVENTION)
-"""All of this database and nothing else, also where several services are loaded in one process."""
-consumer_offset.to_metadata(metadata)
-dead_letter.to_metadata(metadata)
+metadata = own_metadata(consumer_offset, dead_letter)
 
 books = Table(
     "books",
