@@ -138,5 +138,5 @@ def _replaced(value: Any, path: tuple[str | int, ...]) -> Any:
     if not path:
         return MARK
     copy = dict(value) if isinstance(value, dict) else list(value)
-    copy[path[0]] = _replaced(copy[path[0]], path[1:])  # type: ignore[index, call-overload]
+    copy[path[0]] = _replaced(copy[path[0]], path[1:])  # type: ignore[index]
     return copy

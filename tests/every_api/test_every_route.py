@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
-import sales_api.app
 import sqlalchemy as sa
 from fastapi import FastAPI
 
 import metrics_worker
 import metrics_worker.app
 import sales_api
+import sales_api.app
 import service_api
 import service_api.app
 from metrics_worker.settings import MetricsSettings
@@ -27,7 +28,7 @@ JSON = {"content-type": "application/json"}
 
 
 def make_app(api: str, url: str, jwks: str) -> FastAPI:
-    common = {"database_url": url, "auth_jwks": jwks, "allowed_hosts": ["tandem"]}
+    common: dict[str, Any] = {"database_url": url, "auth_jwks": jwks, "allowed_hosts": ["tandem"]}
     if api == "sales-api":
         return sales_api.app.create(SalesSettings(**common))
     if api == "service-api":

@@ -13,9 +13,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from event_contracts.sales import FrozenRate
 from sales_api.access import Manager, Reader, ReportingCurrency
 from sales_api.amounts import RATE, Rate, trimmed
-from sales_api.filters import equal
 from sales_api.tables import Base
 from service_kit.fields import Currency, Day, DecimalText, StrictModel, View
+from service_kit.filters import equal
 from service_kit.identifiers import new_id
 from service_kit.paging import Paged, PageView
 from service_kit.problems import Unprocessable

@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sales_api.access import Expected, Manager, Reader
-from sales_api.changes import Change
-from sales_api.filters import equal
 from sales_api.tables import Base
+from service_kit.changes import Change
 from service_kit.fields import Code, Name, StrictModel, View
+from service_kit.filters import equal
 from service_kit.identifiers import new_id
 from service_kit.paging import Paged, PageView
 from service_kit.problems import Conflict, NotFound

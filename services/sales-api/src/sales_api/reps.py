@@ -12,17 +12,18 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.directory import SalesDirectoryEntrySet
 from sales_api.access import Expected, Manager, Reader
-from sales_api.changes import Change
-from sales_api.filters import equal
-from sales_api.tables import Base, filtered
+from sales_api.tables import Base
 from sales_api.teams import check_team
 from service_kit import outbox
+from service_kit.changes import Change
 from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View
+from service_kit.filters import equal
 from service_kit.identifiers import new_id
 from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound
 from service_kit.references import UnknownReference, require_free
 from service_kit.routing import Session, router
+from service_kit.tables import filtered
 from service_kit.versions import set_etag, unchanged
 
 

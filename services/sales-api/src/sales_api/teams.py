@@ -11,10 +11,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.directory import SalesDirectoryEntrySet
 from sales_api.access import Manager, Reader
-from sales_api.filters import equal
 from sales_api.tables import Base
 from service_kit import outbox
 from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View
+from service_kit.filters import equal
 from service_kit.identifiers import new_id
 from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound

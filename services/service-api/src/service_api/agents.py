@@ -1,25 +1,27 @@
 """Agents: the people who answer customers."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import Request, Response
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator
 from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service_api.access import Expected, Manager, Reader
 from service_api.directory import announce
-from service_api.tables import Base, filtered
+from service_api.tables import Base
 from service_api.teams import require_team
+from service_kit.changes import Change
 from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View
 from service_kit.identifiers import new_id
 from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound
 from service_kit.references import UnknownReference, require_free
 from service_kit.routing import Session, router
+from service_kit.tables import filtered
 from service_kit.versions import set_etag, unchanged
 
 Flag = Annotated[bool, Field(strict=True)]
@@ -61,12 +63,11 @@ class AgentToCreate(StrictModel):
     external_ref: ExternalReference | None = None
 
 
-class AgentChange(StrictModel):
+class AgentChange(Change):
     """What to change of an agent; what is left out stays."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "minProperties": 1,
             "examples": [
                 {"name": "Rūta Kazlauskaitė", "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11", "active": False}
             ],
@@ -83,12 +84,6 @@ class AgentChange(StrictModel):
         if value is None:
             raise ValueError("must not be null; leave it out to keep it")
         return value
-
-    @model_validator(mode="after")
-    def _changes_something(self) -> Self:
-        if not self.model_fields_set:
-            raise ValueError("must give at least one field")
-        return self
 
 
 class AgentView(View):
@@ -186,10 +181,9 @@ async def change_agent(
         raise NotFound(f"There is no agent {agent_id}.")
     expected.check(agent.version)
     await require_team(session, body.team_id)
-    given = body.model_dump(exclude_unset=True)
-    changed = {name for name, value in given.items() if getattr(agent, name) != value}
-    for name in changed:
-        setattr(agent, name, given[name])
+    changed = body.changed_from(agent)
+    for name, value in changed.items():
+        setattr(agent, name, value)
     if changed:
         agent.version += 1
     if "name" in changed:

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 from event_contracts.directory import SalesDirectoryEntrySet
 from event_contracts.sales import AccountRegistered, AccountUpdate, AccountUpdated
 from sales_api.attribution import Attribution
-from sales_api.tables import Base, filtered
+from sales_api.tables import Base
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
+from service_kit.tables import filtered
 
 
 class Account(Base):

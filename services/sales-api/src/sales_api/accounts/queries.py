@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sales_api.accounts.model import Account
 from sales_api.accounts.schemas import AccountView
-from sales_api.filters import Filter, equal
+from service_kit.filters import Filter, equal
 from service_kit.paging import Page, PageView
 
 _columns = Account.__table__.c

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from sales_api.changes import Change
+from service_kit.changes import Change
 from service_kit.fields import Code, ExternalReference, Identifier, Moment, Name, StrictModel, View
 
 _ATTRIBUTION: dict[str, Any] = {

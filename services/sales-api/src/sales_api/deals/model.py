@@ -29,10 +29,11 @@ from event_contracts.sales import (
 from event_contracts.sales import DealLine as ContractLine
 from sales_api.amounts import AMOUNT, RATE, check_limit, converted, has_places_of, money, times, trimmed
 from sales_api.attribution import Attribution
-from sales_api.tables import Base, filtered, one_of
+from sales_api.tables import Base
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict, Unprocessable
+from service_kit.tables import filtered, one_of
 
 
 class DealAlreadyClosed(Conflict):

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sales_api.deals.model import Deal, DealLine
 from sales_api.deals.schemas import DealView
-from sales_api.filters import Filter, equal
+from service_kit.filters import Filter, equal
 from service_kit.paging import Page, PageView
 
 _columns = Deal.__table__.c

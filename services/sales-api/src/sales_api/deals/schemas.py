@@ -10,8 +10,8 @@ from pydantic import ConfigDict, Field
 
 from event_contracts.sales import OpenStage, Outcome, Stage
 from sales_api.amounts import Price, shown, trimmed
-from sales_api.changes import Change
 from sales_api.deals.model import Terms
+from service_kit.changes import Change
 from service_kit.fields import (
     Code,
     Currency,

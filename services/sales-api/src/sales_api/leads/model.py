@@ -20,10 +20,11 @@ from event_contracts.sales import (
     LeadStatus,
 )
 from sales_api.attribution import Attribution
-from sales_api.tables import Base, filtered, one_of
+from sales_api.tables import Base
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
+from service_kit.tables import filtered, one_of
 
 
 class LeadAlreadyConverted(Conflict):

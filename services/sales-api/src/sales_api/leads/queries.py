@@ -3,9 +3,9 @@
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sales_api.filters import Filter, equal
 from sales_api.leads.model import Lead
 from sales_api.leads.schemas import LeadView
+from service_kit.filters import Filter, equal
 from service_kit.paging import Page, PageView
 
 _columns = Lead.__table__.c

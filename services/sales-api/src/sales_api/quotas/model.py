@@ -10,10 +10,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.sales import QuotaSet, QuotaSetting
 from sales_api.amounts import AMOUNT, has_places_of, money
-from sales_api.tables import Base, filtered
+from sales_api.tables import Base
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict, Unprocessable
+from service_kit.tables import filtered
 
 MAX_DAYS = 366
 """Both its first and its last day counted."""

@@ -3,9 +3,9 @@
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sales_api.filters import Filter, equal
 from sales_api.quotas.model import Quota
 from sales_api.quotas.schemas import QuotaView
+from service_kit.filters import Filter, equal
 from service_kit.paging import Page, PageView
 
 _columns = Quota.__table__.c

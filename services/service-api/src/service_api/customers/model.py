@@ -7,7 +7,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service_api.tables import Base, filtered, one_of
+from service_api.tables import Base
+from service_kit.tables import filtered, one_of
 
 Origin = Literal["sales", "service"]
 

@@ -7,11 +7,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerFilters, CustomerView
+from service_kit.filters import equal
 from service_kit.paging import Page, PageView
 
 
 async def list_customers(session: AsyncSession, page: Page, filters: CustomerFilters) -> PageView[CustomerView]:
     """One page of the customers that match every filter given, newest first."""
     customer: Any = Customer.__table__
-    given = (customer.c[name] == value for name, value in vars(filters).items() if value is not None)
-    return await page.of(session, sa.select(customer).where(*given), customer.c.id, CustomerView.model_validate)
+    return await page.of(
+        session,
+        sa.select(customer).where(*equal(customer.c, vars(filters))),
+        customer.c.id,
+        CustomerView.model_validate,
+    )

@@ -8,11 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.service import Priority, SurveyKind, TicketChannel, TicketKind
-from service_api.tables import Base, filtered, one_of
+from service_api.tables import Base
 from service_api.tickets.model import Ticket
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
+from service_kit.tables import filtered, one_of
 
 
 class SurveyAnswerUnchanged(Conflict):

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service_api.surveys.model import Survey
 from service_api.surveys.schemas import SurveyFilters, SurveyView
+from service_kit.filters import equal
 from service_kit.paging import Page, PageView
 
 
@@ -16,5 +17,4 @@ async def list_surveys(
 ) -> PageView[SurveyView]:
     """One page of the surveys that match every filter given, newest first; `view` shows a row."""
     survey: Any = Survey.__table__
-    given = (survey.c[name] == value for name, value in vars(filters).items() if value is not None)
-    return await page.of(session, sa.select(survey).where(*given), survey.c.id, view)
+    return await page.of(session, sa.select(survey).where(*equal(survey.c, vars(filters))), survey.c.id, view)

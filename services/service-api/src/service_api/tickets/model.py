@@ -16,10 +16,11 @@ from event_contracts.service import (
     Visibility,
 )
 from event_contracts.service import Interaction as ContractInteraction
-from service_api.tables import Base, filtered, one_of
+from service_api.tables import Base
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
+from service_kit.tables import filtered, one_of
 
 LIVE_CHANNELS = frozenset({"phone", "chat", "in_person"})
 """Where a person who takes the customer's contact replies in the same moment."""

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service_api.tickets.model import Interaction, Ticket
 from service_api.tickets.schemas import InteractionView, TicketFilters, TicketView
+from service_kit.filters import equal
 from service_kit.paging import Page, PageView
 from service_kit.problems import NotFound
 
@@ -15,8 +16,9 @@ from service_kit.problems import NotFound
 async def list_tickets(session: AsyncSession, page: Page, filters: TicketFilters) -> PageView[TicketView]:
     """One page of the tickets that match every filter given, newest first."""
     ticket: Any = Ticket.__table__
-    given = (ticket.c[name] == value for name, value in vars(filters).items() if value is not None)
-    return await page.of(session, sa.select(ticket).where(*given), ticket.c.id, TicketView.model_validate)
+    return await page.of(
+        session, sa.select(ticket).where(*equal(ticket.c, vars(filters))), ticket.c.id, TicketView.model_validate
+    )
 
 
 async def list_interactions(

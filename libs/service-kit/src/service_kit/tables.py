@@ -1,0 +1,35 @@
+"""What the tables of every service are made of: metadata of its own, column types, closed lists, indexes of lists."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from service_kit.database import NAMING_CONVENTION
+
+COLUMN_TYPES: Final[dict[Any, Any]] = {datetime: sa.DateTime(timezone=True), str: sa.Text(), UUID: sa.Uuid()}
+"""The `type_annotation_map` of a declarative base."""
+
+
+def own_metadata(*kit_tables: sa.Table) -> sa.MetaData:
+    """All of one database and nothing else, also where several services are loaded in one process (the tests).
+
+    `kit_tables` are those of the kit that this database holds: the outbox, idempotency keys, offsets, dead letters.
+    """
+    metadata = sa.MetaData(naming_convention=NAMING_CONVENTION)
+    for table in kit_tables:
+        table.to_metadata(metadata)
+    return metadata
+
+
+def one_of(column: str, allowed: Iterable[Any]) -> sa.CheckConstraint:
+    """A column of a closed list; null passes."""
+    listed = ", ".join(f"'{value}'" for value in allowed)
+    return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def filtered(table: str, columns: Iterable[str]) -> tuple[sa.Index, ...]:
+    """An index a column that lists filter by; each ends in the id, in whose order pages are read."""
+    return tuple(sa.Index(f"{table}_{column}_id_idx", column, "id") for column in columns)
