@@ -62,7 +62,7 @@ SALES_TEAMS = ("Sales north", "Sales south", "Key accounts")
 SERVICE_TEAMS = ("First line", "Field service", "Customer care")
 REPS = 12
 AGENTS = 10
-_QUOTA = 290
+_QUOTA = 340
 """Euro a salesperson should sell in a month for each customer that the company had at first."""
 
 

@@ -22,6 +22,9 @@ from tandem_cli.together import all_of, each
 WORKERS = 10
 """Requests at once while history is loaded."""
 
+RECENT_DAYS = 60
+"""Of the history, that are loaded before all others."""
+
 LIVE_STORIES = 14
 """Stories that live traffic tells at the same time, in turns."""
 
@@ -39,6 +42,8 @@ class Board:
     """How far the driver is, for whoever shows it."""
 
     doing: str = "meeting the company"
+    loading: bool = True
+    """Until the history is there."""
     stories_total: int = 0
     stories_told: int = 0
     history_began: float = 0.0
@@ -83,7 +88,7 @@ class Driver:
         self.board.doing = "at work"
 
     async def history(self) -> None:
-        """Tell the days that were not told yet, the latest first, so that the last weeks are there at once."""
+        """Tell the days that were not told yet, the latest first."""
         company, memory = self.business.company, self.memory
         today = datetime.now(UTC).date()
         first_day = date.fromisoformat(memory.first_day)
@@ -91,8 +96,6 @@ class Driver:
         missing = [day for day in days if day.isoformat() not in set(memory.loaded)]
         told = {day: self.business.day(day) for day in missing}
         left = {day: len(stories) for day, stories in told.items()}
-        self.board.stories_total = sum(left.values())
-        self.board.history_began = time.monotonic()
         for month in reversed(_months(first_day, today)[:-1]):
             if month.isoformat()[:7] in {day.isoformat()[:7] for day in missing}:
                 await self._make_all(list(company.quotas(month)))
@@ -111,7 +114,11 @@ class Driver:
 
         now = datetime.now(UTC)
         due = [(day, story) for day in missing for story in told[day] if story.beats[0].at <= now]
-        self.board.stories_total = len(due)
+        # What the last 30 days show began in the last 60: mixed, so that every KPI of theirs grows from the start.
+        recent = [item for item in due if (today - item[0]).days < RECENT_DAYS]
+        company.random("order").shuffle(recent)
+        due[: len(recent)] = recent
+        self.board.stories_total, self.board.history_began = len(due), time.monotonic()
         memory.loaded += [day.isoformat() for day in missing if not told[day] and day != today]
         await each(due, tell, at_once=WORKERS)
 
@@ -165,6 +172,7 @@ class Driver:
     async def _history_and_threads(self) -> None:
         if self._history:
             await self.history()
+        self.board.loading = False
         await self.threads()
 
     async def _tell_due(self, story: Story) -> None:

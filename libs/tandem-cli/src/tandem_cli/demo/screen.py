@@ -34,14 +34,14 @@ _PLAIN_SECONDS = 5.0
 
 @dataclass
 class Readings:
-    """The KPIs' latest answers, and their values when they were first there."""
+    """The KPIs' latest answers, and the values that changes are counted from."""
 
     answers: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     first: dict[str, Decimal] = field(default_factory=dict)
     problem: str = ""
 
-    async def read(self, metrics: Api) -> None:
-        """Ask for all of them: the last 30 days, day by day."""
+    async def read(self, metrics: Api, *, loading: bool) -> None:
+        """Ask for all of them: the last 30 days, day by day. What is `loading` is no change."""
         try:
             answers = await asyncio.gather(*(metrics.get(f"kpis/{name}", {"interval": "day"}) for name in KPIS))
         except Refused as refusal:
@@ -49,6 +49,8 @@ class Readings:
             return
         self.problem = ""
         self.answers = dict(zip(KPIS, answers, strict=True))
+        if loading:
+            self.first.clear()
         for name, answer in self.answers.items():
             if answer["value"] is not None:
                 self.first.setdefault(name, Decimal(answer["value"]))
@@ -59,7 +61,7 @@ class Readings:
         return len(self.answers) == len(KPIS) and all(answer["value"] is not None for answer in self.answers.values())
 
     def change(self, name: str) -> Decimal | None:
-        """How far a KPI has moved since it was first there."""
+        """How far a KPI has moved since the history was there."""
         answer = self.answers.get(name)
         if answer is None or answer["value"] is None:
             return None
@@ -86,13 +88,13 @@ class Screen:
             await self._lines()
         with Live(self.picture(), console=self.console, refresh_per_second=4, transient=False) as live:
             while True:
-                await self.readings.read(self._metrics)
+                await self.readings.read(self._metrics, loading=self._board.loading)
                 live.update(self.picture())
                 await asyncio.sleep(_SCREEN_SECONDS)
 
     async def _lines(self) -> None:
         while True:
-            await self.readings.read(self._metrics)
+            await self.readings.read(self._metrics, loading=self._board.loading)
             if self.readings.complete and not self._said_complete:
                 self._said_complete = True
                 self.console.print(f"all eight KPIs live {time.monotonic() - self._began:.1f} s after the start")
@@ -117,7 +119,7 @@ class Screen:
             parts = f"{answer['numerator']} / {answer['denominator']}" if answer and answer["denominator"] else ""
             grid.add_row(title, shown(answer), self._change(name), parts, spark(answer))
         lines: list[RenderableType] = [Text(), grid, Text()]
-        if self._loading:
+        if self._board.loading:
             done = self._board.stories_told / max(1, self._board.stories_total)
             lines.append(ProgressBar(total=1.0, completed=done, width=60))
         lines.append(Text(self._progress(), style="dim"))
@@ -129,14 +131,10 @@ class Screen:
         lines.append(Text("Ctrl-C stops it; the next run goes on from here", style="dim"))
         return Group(*lines)
 
-    @property
-    def _loading(self) -> bool:
-        return self._board.stories_told < self._board.stories_total
-
     def _progress(self) -> str:
         board = self._board
-        if not self._loading:
-            return f"{board.doing}; {board.requests} requests so far"
+        if not board.loading or not board.stories_told:
+            return f"{board.doing}; {board.requests} requests so far, {board.refused} refused"
         seconds = time.monotonic() - board.history_began
         left = seconds / max(1, board.stories_told) * (board.stories_total - board.stories_told)
         return f"history {board.stories_told} of {board.stories_total} stories, about {left:.0f} s left"
