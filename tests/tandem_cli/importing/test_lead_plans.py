@@ -1,0 +1,94 @@
+"""What an import of leads will send, seen before it is sent."""
+
+from pathlib import Path
+
+import pytest
+
+from tandem_cli.importing.leads import plan_leads
+from tandem_cli.importing.plan import Plan
+from tandem_cli.importing.tables import read
+from tandem_cli.requests import Ref
+from tests.tandem_cli.importing.samples import DEAL_COLUMNS, LEAD_COLUMNS, leads_mapping, written
+
+WON = "a,2012-03-05 10:00,W,price,Ona,Jonas,EUR,pump,2,1299.50"
+
+
+def planned(folder: Path, leads: list[str], deals: list[str]) -> Plan:
+    mapping = leads_mapping(folder)
+    leads_file = written(folder / "leads.csv", LEAD_COLUMNS, *leads)
+    deals_file = written(folder / "deals.csv", DEAL_COLUMNS, *deals)
+    return plan_leads(mapping, read([leads_file], mapping.sources.leads), read([deals_file], mapping.sources.deals))
+
+
+def test_a_won_lead_is_created_converted_and_closed_at_its_own_times(tmp_path: Path) -> None:
+    plan = planned(tmp_path, ["a,2012-03-01 09:00,Trade Fair,Jonas"], [WON])
+    (record,) = plan.records
+    create, convert, close = record.steps
+    assert create.path == ("leads",)
+    assert create.body == {
+        "channel": "trade-fair",
+        "owner_id": Ref("sales/reps", "Jonas"),
+        "external_ref": "small-leads:a",
+        "occurred_at": "2012-03-01T07:00:00Z",  # Vilnius is two hours ahead in winter
+    }
+    assert convert.body["occurred_at"] == close.body["occurred_at"] == "2012-03-05T08:00:00Z"
+    assert convert.body["deal"]["lines"] == [{"product": "pump", "quantity": 2, "unit_price": "1299.50"}]
+    assert convert.body["account"]["name"] == "Customer Ona"
+    assert (close.body["outcome"], close.body["reason"]) == ("won", "price")
+
+
+def test_what_deals_refer_to_is_made_first_and_once(tmp_path: Path) -> None:
+    leads = ["a,2012-03-01 09:00,Fair,Jonas", "b,2012-03-02 09:00,Fair,Jonas"]
+    deals = [WON, "b,2012-03-06 10:00,L,,Petras,Rasa,USD,,1,5"]
+    plan = planned(tmp_path, leads, deals)
+    assert sorted((ref.noun, ref.key) for ref in plan.needed) == [
+        ("sales/exchange-rates", "USD@2012-01-01"),
+        ("sales/products", "pump"),
+        ("sales/products", "unspecified"),
+        ("sales/reps", "Jonas"),
+        ("sales/reps", "Rasa"),
+        ("sales/teams", "Imported"),
+    ]
+
+
+def test_an_open_deal_is_not_closed_and_a_lead_without_deal_only_created(tmp_path: Path) -> None:
+    leads = ["a,2012-03-01 09:00,Fair,", "b,2012-03-02 09:00,,"]
+    plan = planned(tmp_path, leads, ["a,2012-03-05 10:00,O,,Ona,,EUR,pump,1,7"])
+    assert [[step.name for step in record.steps] for record in plan.records] == [["create", "convert"], ["create"]]
+    assert "channel" not in plan.records[1].steps[0].body
+
+
+@pytest.mark.parametrize(
+    ("lead", "deal", "column", "reason"),
+    [
+        ("a,1 March,Fair,", WON, "created", "'1 March' is not of the form %Y-%m-%d %H:%M"),
+        ("a,2012-03-25 03:30,Fair,", WON, "created", "does not exist in Europe/Vilnius: clocks were set"),
+        (",2012-03-01 09:00,Fair,", "", "id", "is unknown, and cannot be"),
+        ("a,2012-03-06 09:00,Fair,", WON, "closed", "is before the lead was created"),
+        ("a,2012-03-01 09:00,Fair,", WON.replace("W", "X"), "result", "'X' is none of the values of the mapping"),
+        ("a,2012-03-01 09:00,Fair,", WON.replace("1299.50", "1299.505"), "price", "more than 2 decimal places"),
+        (
+            "a,2012-03-01 09:00,Fair,",
+            WON.replace("1299.50", "1.299,50").replace(",50", ";50"),
+            "price",
+            "not an amount",
+        ),
+        ("a,2012-03-01 09:00,Fair,", WON.replace(",2,", ",0,"), "pieces", "not a whole number from 1"),
+        ("a,2012-03-01 09:00,Fair,", WON.replace("pump", "a pump"), "product", "`slug: true` makes it one"),
+        ("a,2012-03-01 09:00,Fair,", WON.replace("a,", "z,", 1), "lead", "there is no lead z in these files"),
+    ],
+)
+def test_a_bad_cell_is_reported_with_row_column_and_reason(
+    tmp_path: Path, lead: str, deal: str, column: str, reason: str
+) -> None:
+    plan = planned(tmp_path, [lead], [deal] if deal else [])
+    (error,) = [error for error in plan.errors if error.column == column]
+    assert error.line == 2
+    assert reason in error.reason
+
+
+def test_a_lead_or_a_deal_that_comes_twice_is_an_error_of_the_second_row(tmp_path: Path) -> None:
+    lead = "a,2012-03-01 09:00,Fair,"
+    plan = planned(tmp_path, [lead, lead], [WON, WON])
+    assert len(plan.records) == 1
+    assert [(error.file, error.line) for error in plan.errors] == [("deals.csv", 3), ("leads.csv", 3)]
