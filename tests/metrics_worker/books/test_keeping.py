@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.books.keeping import Bookkeeper
 from metrics_worker.books.tables import metadata
+from metrics_worker.books.verify import verify
 from tests.metrics_worker.facts import (
     AGENT,
     VILNIUS,
@@ -192,3 +193,26 @@ async def test_idle_books_say_that_they_are_fresh(straight: Line, client: httpx.
         return now is not None and now > first
 
     await eventually(later)
+
+
+async def test_two_consumers_share_the_work_and_the_balances(
+    straight: Line, client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    topics = [straight.sales, straight.service]
+    another = Bookkeeper(engine, straight.bootstrap_servers, VILNIUS, topics=topics)
+    async with consuming(another):
+        published = 0
+
+        async def shared() -> bool:
+            nonlocal published
+            # Under way while partitions change hands: none may be lost or counted twice.
+            await straight.publish(straight.sales, record(lead()), partition=published % 6)
+            published += 1
+            return bool(another.consumer.next_offsets and straight.bookkeeper.consumer.next_offsets)
+
+        await eventually(shared, deadline=20)
+        for number in range(60):
+            await straight.publish(straight.sales, record(lead()), partition=number % 6)
+        await eventually(shows(client, "leads_created", str(published + 60)), deadline=20)
+    report = await verify(engine, straight.bootstrap_servers, VILNIUS, topics=topics, catch_up_seconds=20)
+    assert report.to_json()["differences"] == []
