@@ -20,7 +20,7 @@ async def toy(
     new_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory, issuer: Issuer
 ) -> AsyncIterator[tuple[httpx.ASGITransport, AsyncEngine]]:
     async with toy_app(new_database("toy"), issuer.published_in(tmp_path_factory.mktemp("issuer"))) as (app, engine):
-        yield httpx.ASGITransport(app, raise_app_exceptions=False), engine
+        yield httpx.ASGITransport(app), engine
 
 
 @pytest.fixture

@@ -118,6 +118,11 @@ async def test_each_error_names_its_place(client: httpx.AsyncClient) -> None:
     assert {error["pointer"] for error in problem["errors"]} == {"#/size", "#/price/amount"}  # type: ignore[attr-defined]
 
 
+async def test_a_rule_over_several_fields_reads_as_a_sentence(client: httpx.AsyncClient) -> None:
+    problem = assert_problem(await post(client, f'{{{GOOD}, "price": {{"amount": "-1.00", "currency": "EUR"}}}}'), 422)
+    assert problem["errors"] == [{"pointer": "#/price", "detail": "an amount cannot be negative"}]
+
+
 @pytest.mark.parametrize("identifier", ["1", "%00", "..%2f..", "01980c8e7a337d608f3c5b1f3b0c9a11"])
 async def test_an_identifier_in_the_path_must_be_one(client: httpx.AsyncClient, identifier: str) -> None:
     answer = await client.post(f"/v1/boxes/{identifier}/grow")
@@ -139,4 +144,6 @@ async def test_an_unknown_address_is_a_problem_too(client: httpx.AsyncClient) ->
 
 
 async def test_an_unexpected_failure_gives_nothing_away(client: httpx.AsyncClient) -> None:
-    assert_problem(await client.get("/v1/boxes/broken"), 500)
+    answer = await client.get("/v1/boxes/broken", headers={"X-Request-Id": "the-one-that-failed"})
+    assert_problem(answer, 500)
+    assert answer.headers["x-request-id"] == "the-one-that-failed"

@@ -2,14 +2,19 @@
 
 import asyncio
 import uuid
+from pathlib import Path
 
 import httpx
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts import codec
+from service_kit.app import create_app
+from service_kit.database import create_engine
 from service_kit.outbox import outbox
+from service_kit.settings import ServiceSettings
 from tests.service_kit.conftest import assert_problem
+from tests.service_kit.toy import Issuer, boxes
 
 BOX = {"name": "Box", "size": 1}
 
@@ -110,3 +115,21 @@ async def test_pages_hold_every_item_once_newest_first(client: httpx.AsyncClient
         query["cursor"] = page["next_cursor"]
     assert seen == made[::-1]
     assert_problem(await client.get("/v1/boxes", params={"cursor": query["cursor"], "name": "other"}), 422)
+
+
+async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(issuer: Issuer, tmp_path: Path) -> None:
+    settings = ServiceSettings(
+        database_url="postgresql+asyncpg://nobody@127.0.0.1:1/nothing",
+        auth_jwks=issuer.published_in(tmp_path),
+        allowed_hosts=["toy"],
+    )
+    engine = create_engine(settings, application="test")
+    app = create_app(title="toy", description="", settings=settings, engine=engine, routers=[boxes])
+    headers = {"Authorization": f"Bearer {issuer.token('service-agent')}"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://toy", headers=headers) as http:
+        for answer in (await http.post("/v1/boxes", json=BOX), await http.get("/v1/boxes")):
+            assert_problem(answer, 503, "unavailable")
+            assert int(answer.headers["retry-after"]) > 0
+        assert (await http.get("/readyz")).status_code == 503
+        assert (await http.get("/healthz")).status_code == 200
+    await engine.dispose()

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service_kit import telemetry
 from service_kit.identifiers import new_id
-from service_kit.problems import problem_response
+from service_kit.problems import problem_response, unexpected
 from service_kit.trace import child_of, current_request_id, current_traceparent
 
 log = structlog.get_logger()
@@ -37,10 +37,12 @@ class RequestContext:
         id_token = current_request_id.set(request_id)
         trace_token = current_traceparent.set(child_of(headers.get("traceparent")))
         status = 500
+        started = False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, started
             if message["type"] == "http.response.start":
+                started = True
                 status = message["status"]
                 answer = MutableHeaders(scope=message)
                 answer["X-Request-Id"] = request_id
@@ -56,6 +58,11 @@ class RequestContext:
             else:
                 refusal = problem_response(400, "unknown-host", "Unknown host", "Address the service by its own name.")
                 await refusal(scope, receive, send_with_headers)
+        except Exception as error:
+            # Here, so that this answer has its id and headers too; the framework's own handler is further out.
+            if started:
+                raise
+            await unexpected(error)(scope, receive, send_with_headers)
         finally:
             elapsed = time.perf_counter() - began
             matched = scope.get("route")

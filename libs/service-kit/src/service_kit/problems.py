@@ -131,7 +131,7 @@ def _validation_failed(_: Request, error: Exception) -> JSONResponse:
         # Never the input: it may hold what JSON cannot carry back (NaN, lone surrogates), or a secret.
         {
             "pointer": _pointer(tuple(item["loc"])),
-            "detail": str(item["msg"]).encode("ascii", "backslashreplace").decode(),
+            "detail": str(item["msg"]).removeprefix("Value error, ").encode("ascii", "backslashreplace").decode(),
         }
         for item in error.errors()
     ]
@@ -201,21 +201,22 @@ def is_transient(error: BaseException) -> bool:
     )
 
 
-def _unexpected(request: Request, error: Exception) -> JSONResponse:
+def unexpected(error: Exception) -> JSONResponse:
+    """The answer to a failure that is no problem of the request's: 503 when a dependency failed, else 500."""
     if is_transient(error):
-        log.warning("dependency_unavailable", error=type(error).__name__, path=request.url.path)
+        log.warning("dependency_unavailable", error=type(error).__name__)
         return Unavailable("The database did not answer in time. Send the same request again shortly.").response()
-    log.error("unhandled_error", exc_info=error, path=request.url.path)
+    log.error("unhandled_error", exc_info=error)
     return problem_response(
         500, "internal-error", "Something went wrong here", "The failure was logged under this request's id."
     )
 
 
 def install(app: FastAPI) -> None:
-    """Makes every error of the application problem+json, without stack, SQL or secret."""
+    """Makes every error of the application problem+json, without stack, SQL or secret.
+
+    Unexpected ones reach `middleware.RequestContext`, so that they too are answered under the request's id.
+    """
     app.add_exception_handler(Problem, lambda _, error: error.response())
     app.add_exception_handler(RequestValidationError, _validation_failed)
     app.add_exception_handler(HTTPException, _http_exception)
-    for transient in (OSError, TimeoutError, sqlalchemy.exc.SQLAlchemyError, asyncpg.PostgresError):
-        app.add_exception_handler(transient, _unexpected)
-    app.add_exception_handler(Exception, _unexpected)
