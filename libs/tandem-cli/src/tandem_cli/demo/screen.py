@@ -41,18 +41,20 @@ class Readings:
     problem: str = ""
 
     async def read(self, metrics: Api, *, loading: bool) -> None:
-        """Ask for all of them: the last 30 days, day by day. What is `loading` is no change."""
+        """Ask for all of them: the last 30 days, day by day."""
         try:
             answers = await asyncio.gather(*(metrics.get(f"kpis/{name}", {"interval": "day"}) for name in KPIS))
         except Refused as refusal:
             self.problem = str(refusal)
             return
         self.problem = ""
-        self.answers = dict(zip(KPIS, answers, strict=True))
-        if loading:
-            self.first.clear()
-        for name, answer in self.answers.items():
-            if answer["value"] is not None:
+        self.take(dict(zip(KPIS, answers, strict=True)), loading=loading)
+
+    def take(self, answers: dict[str, Mapping[str, Any]], *, loading: bool) -> None:
+        """Take in new answers. What comes of the `loading` of history is no change."""
+        self.answers = answers
+        for name, answer in answers.items():
+            if answer["value"] is not None and not loading:
                 self.first.setdefault(name, Decimal(answer["value"]))
 
     @property
@@ -63,7 +65,7 @@ class Readings:
     def change(self, name: str) -> Decimal | None:
         """How far a KPI has moved since the history was there."""
         answer = self.answers.get(name)
-        if answer is None or answer["value"] is None:
+        if answer is None or answer["value"] is None or name not in self.first:
             return None
         return Decimal(answer["value"]) - self.first[name]
 

@@ -1,0 +1,93 @@
+"""The demo's business, in small, moves all eight KPIs, and a later run goes on with it instead of making it twice."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tandem_cli.api import Api
+from tandem_cli.demo.business import Business
+from tandem_cli.demo.company import Company
+from tandem_cli.demo.driver import Driver
+from tandem_cli.demo.memory import Memory
+from tandem_cli.demo.screen import KPIS
+from tandem_cli.stack import LocalStack
+from tests.e2e.conftest import Kpis, Run, settled
+from tests.faults.oracle import read_log
+from tests.support import eventually
+
+ACCOUNTS = 60
+DAYS = 60
+TODAY = datetime.now(UTC).date()
+
+
+def remembered(file: Path) -> Memory:
+    return Memory.recall(file, seed=11, accounts=ACCOUNTS, first_day=TODAY - timedelta(days=DAYS))
+
+
+@asynccontextmanager
+async def driver(stack: LocalStack, memory: Memory) -> AsyncIterator[Driver]:
+    token = stack.token("importer", subject="demo")
+    async with Api(stack.urls["sales"], token) as sales, Api(stack.urls["service"], token) as service:
+        business = Business(Company(memory.seed, memory.accounts))
+        yield Driver(business, {"sales": sales, "service": service}, memory, speed=50)
+
+
+async def test_a_short_history_moves_all_eight_kpis_and_a_second_run_adds_nothing(
+    stack: LocalStack, tandem: Run, kpis: Kpis, tmp_path: Path
+) -> None:
+    first, last = (TODAY - timedelta(days=DAYS)).isoformat(), TODAY.isoformat()
+    memory = remembered(tmp_path / "demo.json")
+    async with driver(stack, memory) as run:
+        await run.prepare()
+        await run.history()
+        assert run.board.last_refusal == ""
+        assert run.board.stories_told == run.board.stories_total > 20
+    memory.keep(tmp_path / "demo.json")
+    await settled(stack, tandem)
+    for name in KPIS:
+        answer = await kpis.ask(name, first, last)
+        assert answer["value"] not in (None, "0", "0.00"), name
+
+    before = (await read_log(stack.bootstrap_servers)).events
+    memory = remembered(tmp_path / "demo.json")
+    async with driver(stack, memory) as run:
+        await run.prepare()
+        # Every day but today, which is not over, is there.
+        assert set(memory.loaded) >= {(TODAY - timedelta(days=day)).isoformat() for day in range(1, DAYS + 1)}
+        await run.history()
+        assert run.board.last_refusal == ""
+    await settled(stack, tandem)
+    begun_since = sum(1 for key in memory.threads if key.startswith(TODAY.isoformat()))
+    after = (await read_log(stack.bootstrap_servers)).events
+    assert after - before <= 10 * begun_since
+
+
+async def test_live_traffic_goes_on_where_the_last_run_stopped(stack: LocalStack, kpis: Kpis, tmp_path: Path) -> None:
+    memory = remembered(tmp_path / "demo.json")
+    async with driver(stack, memory) as run:
+        await run.prepare()
+        live = asyncio.create_task(run.live())
+
+        async def much_was_told() -> bool:
+            if live.done():
+                live.result()
+            return run.board.requests > 300
+
+        await eventually(much_was_told, 60, every=0.2)
+        live.cancel()
+        assert run.board.last_refusal == ""
+    memory.keep(tmp_path / "demo.json")
+    open_stories = set(memory.threads)
+    assert open_stories
+    async with driver(stack, memory) as later:
+        await later.prepare()
+        told = later.board.requests
+        live = asyncio.create_task(later.live())
+        await eventually(lambda: later.board.requests > told + 40, 60, every=0.2)
+        live.cancel()
+        assert later.board.last_refusal == ""
+        assert not open_stories <= set(memory.threads), "none of the open stories came to its end"
+    answer = await kpis.ask("tickets_opened", TODAY.isoformat(), datetime.now(UTC).date().isoformat())
+    assert answer["numerator"] > 0

@@ -1,0 +1,156 @@
+"""The simulated business is the same for the same seed, and lives by the rules of the APIs."""
+
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from event_contracts.fields import DECIMAL_PLACES
+from tandem_cli.demo.business import Business
+from tandem_cli.demo.company import CURRENCIES, PRODUCTS, Company
+from tandem_cli.demo.story import Story
+from tandem_cli.requests import Ref
+
+YEAR = [date(2026, 1, 1) + timedelta(days=day) for day in range(365)]
+
+
+@pytest.fixture(scope="module")
+def business() -> Business:
+    return Business(Company(7, 60))
+
+
+@pytest.fixture(scope="module")
+def stories(business: Business) -> list[Story]:
+    return [story for day in YEAR for story in business.day(day)]
+
+
+def actions(story: Story) -> list[str]:
+    return [beat.step.name.partition("-")[2] for beat in story.beats]
+
+
+def test_a_seed_is_a_business_and_another_seed_another() -> None:
+    day = date(2026, 3, 4)
+    assert Business(Company(7, 60)).day(day) == Business(Company(7, 60)).day(day)
+    assert Business(Company(7, 60)).day(day) != Business(Company(8, 60)).day(day)
+    assert list(Company(7, 60).registrations()) == list(Company(7, 60).registrations())
+
+
+def test_a_day_does_not_depend_on_which_days_were_asked_for_before(business: Business) -> None:
+    asked_alone = Business(business.company).day(YEAR[200])
+    assert [business.day(day) for day in YEAR[190:201]][-1] == asked_alone
+
+
+def test_every_story_can_be_told_again_from_its_key(business: Business, stories: list[Story]) -> None:
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+    assert business.story(stories[17].key, now) == stories[17]
+    assert business.story("live:5", now) == business.live(5, now)
+    assert len({story.key for story in stories}) == len(stories)
+
+
+def test_a_live_story_is_the_same_whenever_it_begins(business: Business) -> None:
+    morning, evening = datetime(2026, 6, 1, 8, tzinfo=UTC), datetime(2026, 7, 1, 20, tzinfo=UTC)
+    for number in range(40):
+        early, late = business.live(number, morning), business.live(number, evening)
+        assert [beat.step for beat in early.beats] == [beat.step for beat in late.beats]
+
+
+def test_time_runs_forwards_in_every_story(stories: list[Story]) -> None:
+    for story in stories:
+        assert all(earlier.at <= later.at for earlier, later in pairwise(story.beats))
+
+
+def test_nothing_is_referred_to_before_it_is_there(business: Business, stories: list[Story]) -> None:
+    company = business.company
+    known = {ref for ref, _ in [*company.things(), *company.registrations()]}
+    for story in stories:
+        given = set(known)
+        for beat in story.beats:
+            refs = [part for part in [*beat.step.path, *beat.step.body.values()] if isinstance(part, Ref)]
+            assert given.issuperset(refs), story.key
+            given |= {Ref("self", name) for name in beat.step.gives}
+
+
+def test_leads_and_deals_go_the_way_that_sales_allows(stories: list[Story]) -> None:
+    for story in stories:
+        if ":ticket:" in story.key:
+            continue
+        told = actions(story)
+        assert told.count("convert") <= 1
+        if "disqualify" in told:
+            assert told[-1] == "disqualify"
+            assert "convert" not in told
+        is_closed = False
+        for action in told:
+            if action == "close":
+                assert not is_closed, story.key
+                is_closed = True
+            elif action in ("reopen", "amend"):
+                assert is_closed, story.key
+                is_closed = action != "reopen"
+            elif action in ("qualification", "presentation", "proposal", "negotiation"):
+                assert not is_closed, story.key
+
+
+def test_tickets_go_the_way_that_service_allows(stories: list[Story]) -> None:
+    for story in stories:
+        if ":ticket:" not in story.key:
+            continue
+        status = "open"
+        for action in actions(story):
+            if action in ("resolve", "reopen", "close", "survey"):
+                needed = {"resolve": "open", "reopen": "resolved", "close": "resolved", "survey": "resolved"}[action]
+                assert status == needed, story.key
+                status = {"resolve": "resolved", "reopen": "open", "close": "closed"}.get(action, status)
+            if action in ("answer", "revise"):
+                assert "survey" in actions(story)
+
+
+def test_prices_have_no_more_places_than_their_currency(stories: list[Story]) -> None:
+    codes = {product.code for product in PRODUCTS}
+    deals = [
+        body
+        for story in stories
+        for beat in story.beats
+        if "lines" in (body := beat.step.body.get("deal", beat.step.body)) and "currency" in body
+    ]
+    assert {deal["currency"] for deal in deals} == set(CURRENCIES)
+    for deal in deals:
+        for line in deal["lines"]:
+            assert len(line["unit_price"].partition(".")[2]) <= DECIMAL_PLACES[deal["currency"]]
+            assert line["product"] in codes
+            assert line["quantity"] >= 1
+
+
+def test_the_year_has_seasons_weekends_and_good_and_bad_weeks(business: Business) -> None:
+    counts = {day: len(business.day(day)) for day in YEAR}
+    assert sum(counts[day] for day in YEAR if day.weekday() == 6) * 3 < sum(
+        counts[day] for day in YEAR if day.weekday() == 0
+    )
+    moods = {business.mood(day) for day in YEAR}
+    assert min(moods) < 0.8
+    assert max(moods) > 1.2
+    assert len({business.mood(day) for day in YEAR[4:11]}) == 1  # a week from Monday to Sunday
+
+
+def test_leads_from_referrals_convert_better_than_those_from_social_media() -> None:
+    business = Business(Company(7, 400))
+    converted: dict[str, list[bool]] = {"referral": [], "social": []}
+    for day in YEAR[:180]:
+        for story in business.day(day):
+            channel = story.beats[0].step.body.get("channel")
+            if ":lead:" in story.key and channel in converted:
+                converted[channel].append("convert" in actions(story))
+    rates = {channel: sum(found) / len(found) for channel, found in converted.items()}
+    assert rates["referral"] > 2 * rates["social"] > 0
+
+
+def test_a_problem_that_comes_back_costs_satisfaction() -> None:
+    business = Business(Company(7, 400))
+    scores: dict[bool, list[int]] = {True: [], False: []}
+    for day in YEAR[:180]:
+        for story in business.day(day):
+            given = [beat.step.body["score"] for beat in story.beats if beat.step.name.endswith("answer")]
+            if given:
+                scores["reopen" in actions(story)].append(given[0])
+    means = {reopened: sum(found) / len(found) for reopened, found in scores.items()}
+    assert means[False] > means[True] + 0.5
