@@ -253,11 +253,11 @@ def _creates(beat: Beat) -> bool:
 
 
 def _told(beat: Beat) -> str:
-    """A beat in the words of its address: `deals close won`."""
-    noun, *rest = (part for part in beat.step.path if isinstance(part, str))
+    """A beat in the words of its address: `deal close won`."""
+    words = [part.removesuffix("s") for part in beat.step.path if isinstance(part, str)]
     told = ("outcome", "stage", "channel", "direction", "score")
     detail = next((str(beat.step.body[name]) for name in told if name in beat.step.body), "")
-    return " ".join(part for part in (noun.removesuffix("s"), *(rest or ["new"]), detail) if part)
+    return " ".join(word for word in (*words, "new" if len(words) == 1 else "", detail) if word)
 
 
 def _months(first: date, last: date) -> list[date]:

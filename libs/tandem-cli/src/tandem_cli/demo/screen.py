@@ -27,6 +27,7 @@ KPIS = {
     "average_handle_time": "Average handle time",
 }
 
+_BETTER_LOW = frozenset({"average_handle_time"})
 _BARS = "▁▂▃▄▅▆▇█"
 _SCREEN_SECONDS = 1.0
 _PLAIN_SECONDS = 5.0
@@ -147,7 +148,10 @@ class Screen:
             return Text("")
         answer = self.readings.answers[name]
         text = shown({**answer, "value": str(abs(change))})
-        return Text(f"{'▲' if change > 0 else '▼'} {text}", style="green" if change > 0 else "red")
+        if text == shown({**answer, "value": "0"}):
+            return Text("")
+        better = (change > 0) != (name in _BETTER_LOW)
+        return Text(f"{'▲' if change > 0 else '▼'} {text}", style="green" if better else "red")
 
 
 def shown(answer: Mapping[str, Any] | None) -> str:
