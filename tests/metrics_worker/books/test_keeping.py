@@ -6,16 +6,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 import sqlalchemy as sa
 from aiokafka import AIOKafkaProducer
+from prometheus_client import REGISTRY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.books.keeping import Bookkeeper
 from metrics_worker.books.tables import metadata
 from metrics_worker.books.verify import verify
+from tandem_cli.kafka import Topic
 from tests.metrics_worker.facts import (
     AGENT,
     VILNIUS,
@@ -216,3 +219,24 @@ async def test_two_consumers_share_the_work_and_the_balances(
         await eventually(shows(client, "leads_created", str(published + 60)), deadline=20)
     report = await verify(engine, straight.bootstrap_servers, VILNIUS, topics=topics, catch_up_seconds=20)
     assert report.to_json()["differences"] == []
+
+
+async def test_a_consumer_that_is_there_before_a_topic_waits_for_it(
+    engine: AsyncEngine, kafka: Kafka, new_topic: Callable[..., str], client: httpx.AsyncClient
+) -> None:
+    def attempts() -> float:
+        labels = {"consumer": "metrics-worker", "error": "TopicsMissing"}
+        return REGISTRY.get_sample_value("tandem_consumer_restarts_total", labels) or 0
+
+    before = attempts()
+    early, late = new_topic("sales"), f"service.{uuid4().hex[:12]}"
+    bookkeeper = Bookkeeper(engine, kafka.bootstrap_servers, VILNIUS, topics=[early, late])
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer, consuming(bookkeeper):
+        await producer.send_and_wait(early, record(lead()), partition=0)
+        await eventually(lambda: attempts() > before, deadline=20)
+        # Books that don't hear of one topic yet must not say that they are fresh.
+        assert (await client.get("/v1/kpis/leads_created")).json()["fresh_as_of"] is None
+        kafka.create_topics([Topic(late, 6, False)])
+        await eventually(shows(client, "leads_created", "1"), deadline=20)
+        await producer.send_and_wait(late, record(ticket()), partition=0)
+        await eventually(shows(client, "tickets_opened", "1"), deadline=20)

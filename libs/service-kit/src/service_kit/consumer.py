@@ -64,6 +64,10 @@ class Fenced(Exception):
     """Another consumer has advanced these partitions: ours is out of date and nothing of it was written."""
 
 
+class TopicsMissing(Exception):
+    """Kafka does not know all of the topics, or not yet."""
+
+
 class OffsetsOutOfRange(Exception):
     """The log does not hold the records that come next: it was cut, or made anew. Never skipped silently."""
 
@@ -138,7 +142,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
 
     async def _member(self, stop: asyncio.Event) -> None:
         """One membership of the group, from joining to the first failure or the stop."""
-        self._cluster_id = await _cluster_id(self._bootstrap_servers)
+        self._cluster_id = await _cluster_with(self._topics, self._bootstrap_servers)
         self._failure = None
         self._next_offsets.clear()
         self._kafka = AIOKafkaConsumer(
@@ -393,10 +397,18 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         log.info("partitions_assigned", consumer=self.name, partitions=len(assigned))
 
 
-async def _cluster_id(bootstrap_servers: str) -> str:
+async def _cluster_with(topics: Sequence[str], bootstrap_servers: str) -> str:
+    """The cluster's id. Raises `TopicsMissing` while a topic is not there.
+
+    A member that joins before Kafka knows all topics is given the others only, and hears of the rest half a minute
+    later: until then it would look as if everything were read.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=10_000)
     await asyncio.wait_for(admin.start(), KAFKA_SECONDS)
     try:
+        described = await asyncio.wait_for(admin.describe_topics(list(topics)), KAFKA_SECONDS)
+        if missing := [topic["topic"] for topic in described if topic["error_code"] or not topic["partitions"]]:
+            raise TopicsMissing(f"Kafka has no topic {', '.join(missing)}")
         return str((await asyncio.wait_for(admin.describe_cluster(), KAFKA_SECONDS))["cluster_id"])
     finally:
         await admin.close()
