@@ -6,14 +6,14 @@ from uuid import UUID
 
 import msgspec
 
-from event_contracts import directory, sales, service
+from event_contracts import directory, metrics, sales, service
 from event_contracts.catalogue import EVENT_TYPES, EventType, State, event_type_of
 from event_contracts.fields import MAX_COUNT, Moment
 
 __all__ = ["CONTENT_TYPE", "MAX_EVENT_BYTES", "CloudEvent", "UndecodableEvent", "decode", "encode"]
 
 # Importing these modules fills the catalogue; a decoder without them would know no event.
-_DECLARED: Final = (directory, sales, service)
+_DECLARED: Final = (directory, metrics, sales, service)
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
 MAX_EVENT_BYTES: Final = 1024 * 1024

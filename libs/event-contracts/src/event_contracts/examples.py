@@ -183,6 +183,119 @@ _SURVEY: Final[_Values] = {
 }
 _SURVEY_ANSWERED: Final = _SURVEY | {"answered_at": "2026-03-24T12:00:00Z", "score": 3}
 
+_DEAL_PROPOSAL_SENT: Final = _DEAL_PROPOSED | {
+    "stage_entries": [
+        {"stage": "prospecting", "entered_at": "2026-03-06T10:00:00Z"},
+        {"stage": "proposal", "entered_at": "2026-03-12T11:00:00Z"},
+    ],
+    "estimated_reporting_amount": _REPORTING_AMOUNT,
+    "proposal_sent_at": "2026-03-12T15:00:00Z",
+    "proposal_count": 1,
+    "promise": {"deliver_by": "2026-04-15", "price": _AMOUNT, "quality": "gold"},
+}
+_ACCOUNT_MERGED: Final = _ACCOUNT_PASSED_ON | {"merged_into": _uuid(0xA5)}
+_ACTIVITY: Final[_Values] = {
+    "id": _uuid(0xA6),
+    "kind": "follow_up",
+    "account_id": _ACCOUNT_ID,
+    "lead_id": None,
+    "deal_id": _DEAL_ID,
+    "channel": "referral",
+    "due_at": "2026-03-16T16:00:00Z",
+    "completed_at": "2026-03-16T10:00:00Z",
+    **_CUSTOMER_CODES,
+    **_SALES_OWNER,
+}
+_REFERRAL: Final[_Values] = {
+    "id": _uuid(0xA7),
+    "account_id": _ACCOUNT_ID,
+    "lead_id": None,
+    "channel": "referral",
+    "recorded_at": "2026-04-20T09:00:00Z",
+    **_CUSTOMER_CODES,
+    **_SALES_OWNER,
+}
+
+_TICKET_ESCALATED: Final = _TICKET_ANSWERED | {"escalated_at": "2026-03-24T08:45:00Z"}
+_TICKET_BREACHED: Final = _TICKET_ESCALATED | {
+    "first_response_due_at": "2026-03-24T09:00:00Z",
+    "resolution_due_at": "2026-03-24T09:00:00Z",
+    "sla_breached_at": "2026-03-24T09:00:00Z",
+}
+_TICKET_MERGED: Final = _TICKET_ASSIGNED | {
+    "status": "closed",
+    "merged_into": _uuid(0xC5),
+    "merged_at": "2026-03-24T08:06:00Z",
+    "closed_at": "2026-03-24T08:06:00Z",
+}
+_CARED_FOR: Final[_Values] = {"customer_id": _ACCOUNT_ID, **_CUSTOMER_CODES, **_SERVICE_OWNER}
+_TRAINING: Final[_Values] = {
+    "id": _uuid(0xC6),
+    "product": "scheduling",
+    "attendees": 6,
+    "delivered_at": "2026-04-09T12:00:00Z",
+    **_CARED_FOR,
+}
+_CHECK_IN: Final[_Values] = {
+    "id": _uuid(0xC7),
+    "product": None,
+    "due_on": "2026-05-15",
+    "completed_at": "2026-05-12T09:00:00Z",
+    **_CARED_FOR,
+}
+_MAINTENANCE: Final[_Values] = {
+    "id": _uuid(0xC8),
+    "plan_id": _uuid(0xC9),
+    "product": "scheduling",
+    "due_on": "2026-06-30",
+    "performed_at": "2026-06-24T07:30:00Z",
+    **_CARED_FOR,
+}
+_DELIVERY: Final[_Values] = {
+    "id": _uuid(0xCA),
+    "deal_id": _DEAL_ID,
+    "delivered_at": "2026-04-10T09:00:00Z",
+    "accepted_at": "2026-04-13T15:00:00Z",
+    "price": _AMOUNT,
+    "quality_as_agreed": True,
+    **_CARED_FOR,
+}
+_REVIEW: Final[_Values] = {
+    "id": _uuid(0xCB),
+    "customer_id": _ACCOUNT_ID,
+    "product": "scheduling",
+    "channel": "marketplace",
+    "score": 5,
+    "reviewed_at": "2026-05-20T18:00:00Z",
+    **_CUSTOMER_CODES,
+}
+_UPSELL: Final[_Values] = {
+    "id": _uuid(0xCC),
+    "ticket_id": _TICKET_ID,
+    "product": "payroll",
+    "suggested_at": "2026-03-24T09:30:00Z",
+    **_CARED_FOR,
+}
+
+_TARGET: Final[_Values] = {
+    "id": _uuid(0xE1),
+    "kpi": "csat",
+    "variant": "top_two",
+    "period_start": "2026-03-01",
+    "period_end": "2026-03-31",
+    "target": "0.9",
+    "reached": "0.88",
+    "judged_at": "2026-03-24T12:00:01Z",
+}
+_RISK: Final[_Values] = {
+    "id": _ACCOUNT_ID,
+    "reasons": ["sla-breached"],
+    "revenue_at_risk": _REPORTING_AMOUNT,
+    "at_risk_since": "2026-03-24T09:00:00Z",
+    "judged_at": "2026-03-24T09:00:01Z",
+}
+_RECOVERED: Final = _RISK | {"reasons": [], "at_risk_since": None, "judged_at": "2026-03-25T15:00:01Z"}
+
 
 def _tell(name: str, time: str, sequence: int, partition_key: str, state: _Values, **change: Any) -> Example:
     return Example(
@@ -255,6 +368,31 @@ def examples() -> Mapping[str, Example]:
             _SURVEY_ANSWERED | {"score": 5},
             previous_score=3,
         ),
+        _tell("sales.account-merged", "2026-06-01T09:00:00Z", 3, _ACCOUNT_ID, _ACCOUNT_MERGED),
+        _tell("sales.proposal-sent", "2026-03-12T15:00:00Z", 3, _ACCOUNT_ID, _DEAL_PROPOSAL_SENT),
+        _tell("sales.activity-completed", "2026-03-16T10:00:00Z", 1, _ACCOUNT_ID, _ACTIVITY),
+        _tell("sales.referral-recorded", "2026-04-20T09:00:00Z", 1, _ACCOUNT_ID, _REFERRAL),
+        _tell("service.ticket-escalated", "2026-03-24T08:45:00Z", 5, _ACCOUNT_ID, _TICKET_ESCALATED),
+        _tell("service.ticket-merged", "2026-03-24T08:06:00Z", 3, _ACCOUNT_ID, _TICKET_MERGED),
+        _tell(
+            "service.sla-breached",
+            "2026-03-24T09:00:00Z",
+            6,
+            _ACCOUNT_ID,
+            _TICKET_BREACHED,
+            target="resolution",
+            due_at="2026-03-24T09:00:00Z",
+        ),
+        _tell("service.training-delivered", "2026-04-09T12:00:00Z", 1, _ACCOUNT_ID, _TRAINING),
+        _tell("service.check-in-completed", "2026-05-12T09:00:00Z", 1, _ACCOUNT_ID, _CHECK_IN),
+        _tell("service.maintenance-performed", "2026-06-24T07:30:00Z", 1, _ACCOUNT_ID, _MAINTENANCE),
+        _tell("service.delivery-accepted", "2026-04-13T15:00:00Z", 1, _ACCOUNT_ID, _DELIVERY),
+        _tell("service.review-recorded", "2026-05-20T18:00:00Z", 1, _ACCOUNT_ID, _REVIEW),
+        _tell("service.upsell-suggested", "2026-03-24T09:30:00Z", 1, _ACCOUNT_ID, _UPSELL),
+        _tell("metrics.kpi-target-missed", "2026-03-24T12:00:01Z", 1, _TARGET["id"], _TARGET),
+        _tell("metrics.kpi-target-recovered", "2026-03-26T10:00:01Z", 2, _TARGET["id"], _TARGET | {"reached": "0.91"}),
+        _tell("metrics.customer-at-risk", "2026-03-24T09:00:01Z", 1, _ACCOUNT_ID, _RISK),
+        _tell("metrics.customer-recovered", "2026-03-25T15:00:01Z", 2, _ACCOUNT_ID, _RECOVERED),
     ]
     return MappingProxyType({event_type_of(example.data).name: example for example in told})
 

@@ -1,4 +1,4 @@
-"""What sales publishes on `sales.events`: accounts, leads, deals and quotas, each event with the whole state."""
+"""What sales publishes on `sales.events`: customers, the way to a deal, and quotas, each event with the whole state."""
 
 from datetime import date
 from decimal import Decimal
@@ -14,6 +14,7 @@ LeadStatus = Literal["new", "assigned", "contacted", "qualified", "disqualified"
 OpenStage = Literal["prospecting", "qualification", "presentation", "proposal", "negotiation"]
 Stage = Literal["prospecting", "qualification", "presentation", "proposal", "negotiation", "won", "lost"]
 Outcome = Literal["won", "lost"]
+ActivityKind = Literal["call", "email", "meeting", "demonstration", "visit", "follow_up"]
 
 
 class Account(State, frozen=True, kw_only=True):
@@ -27,6 +28,10 @@ class Account(State, frozen=True, kw_only=True):
     """The salesperson who looks after the account."""
     team_id: UUID | None
     registered_at: Moment
+    referred_by: UUID | None = None
+    """The customer who recommended us to this one."""
+    merged_into: UUID | None = None
+    """The account that this one turned out to be the same customer as; once set it stays."""
 
 
 @event("sales.account-registered", topic=SALES_TOPIC, subject_kind="accounts")
@@ -45,6 +50,11 @@ class AccountUpdated(Account, frozen=True, kw_only=True):
     """A customer's region, segment, channel, owner or name was changed."""
 
     change: AccountUpdate
+
+
+@event("sales.account-merged", topic=SALES_TOPIC, subject_kind="accounts")
+class AccountMerged(Account, frozen=True, kw_only=True):
+    """Two accounts were found to be one customer: what this one did counts for `merged_into` from now on."""
 
 
 class Lead(State, frozen=True, kw_only=True):
@@ -68,6 +78,8 @@ class Lead(State, frozen=True, kw_only=True):
     account_id: UUID | None = None
     """An existing customer, or the one that conversion made."""
     deal_id: UUID | None = None
+    upsell_suggestion_id: UUID | None = None
+    """The suggestion of a service agent that this lead came from."""
 
 
 @event("sales.lead-created", topic=SALES_TOPIC, subject_kind="leads")
@@ -137,6 +149,23 @@ class FrozenRate(msgspec.Struct, frozen=True, kw_only=True):
     """The day that the rate was published for: the closing day, or the last one before it that has a rate."""
 
 
+class StageEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """When a deal came to stand in a stage; it stays there until the next entry."""
+
+    stage: Stage
+    entered_at: Moment
+
+
+class Promise(msgspec.Struct, frozen=True, kw_only=True):
+    """What a deal was won with: the time, the price and the quality that were agreed on."""
+
+    deliver_by: date
+    price: Money
+    """In the deal's currency."""
+    quality: Code | None = None
+    """The grade or service level that was agreed on; null when nothing beyond the usual was."""
+
+
 class Deal(State, frozen=True, kw_only=True):
     """A sale in the pipeline. `amount` is the sum of its lines; attribution is as it stood at this event."""
 
@@ -159,6 +188,16 @@ class Deal(State, frozen=True, kw_only=True):
     reporting_amount: Money | None = None
     """The sum of the lines' reporting amounts; null until the deal is closed."""
     reopen_count: Count = 0
+    stage_entries: list[StageEntry] = msgspec.field(default_factory=list)
+    """Every stage that it stood in, won and lost included, in order of time; empty where they were not kept."""
+    estimated_reporting_amount: Money | None = None
+    """`amount` at the rate of the day of this event, while the deal is open."""
+    proposal_sent_at: Moment | None = None
+    """When the first proposal went out."""
+    proposal_count: Count = 0
+    promise: Promise | None = None
+    upsell_suggestion_id: UUID | None = None
+    """The suggestion of a service agent that this deal came from."""
 
 
 @event("sales.deal-opened", topic=SALES_TOPIC, subject_kind="deals")
@@ -177,6 +216,11 @@ class DealStageChanged(Deal, frozen=True, kw_only=True):
     """A deal moved along the pipeline, forwards or back."""
 
     change: DealStageChange
+
+
+@event("sales.proposal-sent", topic=SALES_TOPIC, subject_kind="deals")
+class ProposalSent(Deal, frozen=True, kw_only=True):
+    """A proposal for a deal went out to the customer."""
 
 
 class DealClosing(msgspec.Struct, frozen=True, kw_only=True):
@@ -242,3 +286,45 @@ class QuotaSet(Quota, frozen=True, kw_only=True):
     """A quota was set, or set anew."""
 
     change: QuotaSetting
+
+
+class Activity(State, frozen=True, kw_only=True):
+    """Something that a salesperson did for a lead, a deal or a customer; attribution is as it stood then."""
+
+    kind: ActivityKind
+    account_id: UUID | None
+    lead_id: UUID | None
+    deal_id: UUID | None
+    owner_id: UUID | None
+    team_id: UUID | None
+    region: Code | None
+    segment: Code | None
+    channel: Code | None
+    due_at: Moment | None
+    """When it was promised or planned for; null for what was done unplanned."""
+    completed_at: Moment
+
+
+@event("sales.activity-completed", topic=SALES_TOPIC, subject_kind="activities")
+class ActivityCompleted(Activity, frozen=True, kw_only=True):
+    """A salesperson did what was planned, or something unplanned."""
+
+
+class Referral(State, frozen=True, kw_only=True):
+    """A customer's recommendation of us to somebody else; attribution is the recommending customer's."""
+
+    account_id: UUID
+    """The customer who recommends."""
+    lead_id: UUID | None
+    """The lead that came of it."""
+    owner_id: UUID | None
+    team_id: UUID | None
+    region: Code | None
+    segment: Code | None
+    channel: Code | None
+    recorded_at: Moment
+
+
+@event("sales.referral-recorded", topic=SALES_TOPIC, subject_kind="referrals")
+class ReferralRecorded(Referral, frozen=True, kw_only=True):
+    """A customer recommended us."""
