@@ -17,7 +17,7 @@ from tests.e2e.conftest import Kpis, Run, settled
 from tests.faults.oracle import read_log
 from tests.support import eventually
 
-ACCOUNTS = 60
+ACCOUNTS = 40
 DAYS = 60
 TODAY = datetime.now(UTC).date()
 
@@ -73,7 +73,7 @@ async def test_live_traffic_goes_on_where_the_last_run_stopped(stack: LocalStack
         async def much_was_told() -> bool:
             if live.done():
                 live.result()
-            return run.board.requests > 300
+            return run.board.requests > 200
 
         await eventually(much_was_told, 60, every=0.2)
         live.cancel()

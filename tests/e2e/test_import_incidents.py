@@ -13,8 +13,7 @@ from datetime import datetime
 import httpx
 import pytest
 
-from tandem_cli.stack import LocalStack
-from tests.e2e.conftest import Kpis, Run, real_files, settled
+from tests.e2e.conftest import Imports, Kpis, real_files
 
 FIRST, LAST = "2016-01-01", "2017-12-31"
 PRIORITIES = {"1 - Critical": "urgent", "2 - High": "high", "3 - Moderate": "normal", "4 - Low": "low"}
@@ -42,10 +41,8 @@ def instant(cell: str) -> datetime:
 
 
 @pytest.fixture(scope="module")
-async def log(stack: LocalStack, tandem: Run) -> Log:
+def log(imports: Imports) -> Log:
     (path,) = real_files("incident_log_sample.csv.gz")
-    imported = tandem("import", "incidents", path)
-    await settled(stack, tandem)
     changes: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
     with gzip.open(path, "rt", encoding="utf-8-sig", newline="") as file:
         for row in csv.DictReader(file):
@@ -64,7 +61,7 @@ async def log(stack: LocalStack, tandem: Run) -> Log:
             category=categories[0].lower().replace(" ", "-") if categories else None,
             reopenings=max(int(row["reopen_count"]) for row in rows),
         )
-    return Log(incidents, imported)
+    return Log(incidents, imports.incidents)
 
 
 def by_month(answer_or_group: dict[str, object]) -> dict[str, object]:

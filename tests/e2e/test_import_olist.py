@@ -14,8 +14,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 import httpx
 import pytest
 
-from tandem_cli.stack import LocalStack
-from tests.e2e.conftest import Kpis, Run, real_files, settled
+from tests.e2e.conftest import Imports, Kpis, real_files
 
 FIRST, LAST = "2017-01-01", "2018-12-31"
 EUROS_FOR_ONE_REAL = Decimal("0.2321")
@@ -50,10 +49,8 @@ class Olist:
 
 
 @pytest.fixture(scope="module")
-async def olist(stack: LocalStack, tandem: Run) -> Olist:
+def olist(imports: Imports) -> Olist:
     leads_file, deals_file = real_files("olist_leads.csv.gz", "olist_closed_deals.csv.gz")
-    imported = tandem("import", "olist", deals_file, leads_file)
-    await settled(stack, tandem)
     leads, won = {}, {}
     with gzip.open(leads_file, "rt", encoding="utf-8-sig", newline="") as file:
         for row in csv.DictReader(file):
@@ -67,7 +64,7 @@ async def olist(stack: LocalStack, tandem: Run) -> Olist:
                 row["lead_type"] or "unspecified",
                 int(row["declared_monthly_revenue"]),
             )
-    return Olist(leads, won, imported)
+    return Olist(leads, won, imports.olist)
 
 
 def month(day: datetime) -> str:
