@@ -1,5 +1,6 @@
 """Each rule of the kit on each route of each API, found by enumeration: a new route cannot be forgotten."""
 
+import inspect
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
@@ -8,6 +9,8 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 
 import metrics_worker
 import metrics_worker.app
@@ -234,3 +237,19 @@ async def test_nothing_of_all_this_left_a_trace(clients: dict[str, httpx.AsyncCl
             if "outbox" in tables:
                 written = (await connection.execute(sa.text("select type from outbox"))).scalars().all()
                 assert written == [], f"{api} wrote events while refusing everything"
+
+
+def dependencies_of(dependant: Dependant) -> Iterator[Callable[..., Any]]:
+    for each in dependant.dependencies:
+        assert each.call is not None
+        yield each.call
+        yield from dependencies_of(each)
+
+
+@pytest.mark.parametrize("api", PACKAGES)
+def test_no_dependency_costs_a_thread(api: str) -> None:
+    routes: list[APIRoute] = make_app(api, "postgresql+asyncpg://nowhere/nothing", "").state.routes
+    calls = [call for route in routes for call in dependencies_of(route.dependant)]
+    assert calls
+    for call in calls:
+        assert inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(type(call).__call__), call

@@ -21,6 +21,7 @@ from service_kit.app import create_app
 from service_kit.auth import Principal, requires
 from service_kit.consumer_tables import consumer_offset
 from service_kit.database import Base, create_engine, metadata
+from service_kit.dependencies import in_loop
 from service_kit.fields import (
     Code,
     Count,
@@ -96,7 +97,10 @@ async def create_box(
 
 @boxes.post("/{box_id}/grow")
 async def grow_box(
-    box_id: Identifier, session: Session, response: Response, expected: Annotated[ExpectedVersion, Depends()]
+    box_id: Identifier,
+    session: Session,
+    response: Response,
+    expected: Annotated[ExpectedVersion, Depends(in_loop(ExpectedVersion))],
 ) -> BoxView:
     box = await session.get(Box, box_id, with_for_update=True)
     if box is None:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from service_kit import idempotency, strict_json
 from service_kit.auth import Authenticator, Principal
+from service_kit.dependencies import in_loop
 from service_kit.problems import BodyTooLarge, Unavailable, Unprocessable, sqlstate_of
 
 log = structlog.get_logger()
@@ -152,8 +153,8 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
-Session = Annotated[AsyncSession, Depends(session_of)]
-By = Annotated[Principal, Depends(principal_of)]
+Session = Annotated[AsyncSession, Depends(in_loop(session_of))]
+By = Annotated[Principal, Depends(in_loop(principal_of))]
 
 
 def router(prefix: str, tag: str) -> APIRouter:

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service_kit.auth import ROLES, Principal, requires
+from service_kit.dependencies import in_loop
 from service_kit.versions import ExpectedVersion
 
 Reader = Annotated[Principal, Depends(requires(*ROLES))]
@@ -16,7 +17,7 @@ Seller = Annotated[Principal, Depends(requires("sales-rep", "sales-manager", "im
 Manager = Annotated[Principal, Depends(requires("sales-manager", "importer"))]
 """Who keeps the catalogue, the teams, the rates and the quotas."""
 
-Expected = Annotated[ExpectedVersion, Depends(ExpectedVersion)]
+Expected = Annotated[ExpectedVersion, Depends(in_loop(ExpectedVersion))]
 """The version that the client's `If-Match` allows."""
 
 
@@ -25,4 +26,4 @@ def _reporting_currency(request: Request) -> str:
     return currency
 
 
-ReportingCurrency = Annotated[str, Depends(_reporting_currency)]
+ReportingCurrency = Annotated[str, Depends(in_loop(_reporting_currency))]

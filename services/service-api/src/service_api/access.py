@@ -5,6 +5,7 @@ from typing import Annotated, Final
 from fastapi import Depends
 
 from service_kit.auth import ROLES, Principal, requires
+from service_kit.dependencies import in_loop
 from service_kit.versions import ExpectedVersion
 
 WORKERS: Final = ("service-agent", "service-manager", "importer")
@@ -18,5 +19,5 @@ Worker = Annotated[Principal, Depends(requires(*WORKERS))]
 Manager = Annotated[Principal, Depends(requires("service-manager", "importer"))]
 """Who says who works here."""
 
-Expected = Annotated[ExpectedVersion, Depends(ExpectedVersion)]
+Expected = Annotated[ExpectedVersion, Depends(in_loop(ExpectedVersion))]
 """The version that the client's `If-Match` allows."""

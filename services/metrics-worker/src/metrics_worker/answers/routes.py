@@ -13,6 +13,7 @@ from metrics_worker.kpis.kinds import DIMENSIONS
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import KPIS, Kpi
 from service_kit.auth import ROLES, requires
+from service_kit.dependencies import in_loop
 from service_kit.fields import Day
 from service_kit.routing import Session, router
 
@@ -28,7 +29,7 @@ def reporting_of(request: Request) -> Reporting:
     return reporting
 
 
-InBooks = Annotated[Reporting, Depends(reporting_of)]
+InBooks = Annotated[Reporting, Depends(in_loop(reporting_of))]
 Code = Annotated[
     str | None,
     Query(
@@ -85,7 +86,7 @@ async def answer_kpi(
     name: Annotated[str, Path(max_length=64, examples=["revenue"])],
     session: Session,
     reporting: InBooks,
-    given: Annotated[dict[str, str | None], Depends(filters)],
+    given: Annotated[dict[str, str | None], Depends(in_loop(filters))],
     start: Annotated[Day | None, Query(alias="from", description="First day; 30 days by default.")] = None,
     end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
     interval: Annotated[Interval | None, Query(description="Also a series; weeks begin on Monday.")] = None,

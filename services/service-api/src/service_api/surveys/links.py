@@ -8,6 +8,8 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
+from service_kit.dependencies import in_loop
+
 _SIGNATURE_BYTES: Final = 16
 _BYTES: Final = 16 + _SIGNATURE_BYTES
 
@@ -45,4 +47,4 @@ def links_of(request: Request) -> SurveyLinks:
     return links
 
 
-Links = Annotated[SurveyLinks, Depends(links_of)]
+Links = Annotated[SurveyLinks, Depends(in_loop(links_of))]

@@ -17,6 +17,7 @@ from service_api.surveys.schemas import (
     SurveyView,
 )
 from service_kit.auth import Principal
+from service_kit.dependencies import in_loop
 from service_kit.fields import Identifier
 from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound
@@ -44,7 +45,11 @@ async def send_survey(body: SurveyToSend, session: Session, response: Response, 
 
 @surveys.get("", summary="List surveys")
 async def list_surveys(
-    session: Session, page: Paged, links: Links, by: Reader, filters: Annotated[SurveyFilters, Depends()]
+    session: Session,
+    page: Paged,
+    links: Links,
+    by: Reader,
+    filters: Annotated[SurveyFilters, Depends(in_loop(SurveyFilters))],
 ) -> PageView[SurveyView]:
     """Newest first."""
     return await queries.list_surveys(session, page, filters, lambda row: _view(row, links, by))
