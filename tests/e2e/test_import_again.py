@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 import httpx
 
+from tandem_cli.ports import free_port
 from tandem_cli.stack import LocalStack
 from tests.e2e.conftest import TANDEM, Kpis, Run, published
 from tests.faults.oracle import read_log
@@ -194,3 +195,13 @@ async def test_a_token_that_may_not_import_is_told_once(stack: LocalStack, tande
     done = await asyncio.to_thread(tandem, "import", *files, "--token", stack.token("analyst"))
     assert done.returncode == 1
     assert "needs one of the roles" in " ".join(done.stderr.split())
+    nonsense = await asyncio.to_thread(tandem, "import", *files, "--token", "nonsense")
+    assert nonsense.returncode == 1
+    assert "is no sales-api that takes this token" in " ".join(nonsense.stderr.split())
+
+
+async def test_an_address_where_nothing_answers_is_told_soon(tandem: Run, tmp_path: Path) -> None:
+    files = leads_files(tmp_path, "nowhere", 1)
+    done = await asyncio.to_thread(tandem, "import", *files, "--sales-url", f"http://127.0.0.1:{free_port()}")
+    assert done.returncode == 1
+    assert "did not answer for 5 s" in " ".join(done.stderr.split())

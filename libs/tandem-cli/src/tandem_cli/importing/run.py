@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from tandem_cli.api import Api
+from tandem_cli.api import Api, Refused
 from tandem_cli.importing import report
 from tandem_cli.importing.leads import plan_leads
 from tandem_cli.importing.mapping import LeadMapping, TicketMapping
@@ -16,6 +16,10 @@ from tandem_cli.importing.plan import Plan
 from tandem_cli.importing.sending import Outcome, Sender
 from tandem_cli.importing.tables import RowError, Table, assign, read
 from tandem_cli.importing.tickets import plan_tickets
+from tandem_cli.problem import StackProblem
+
+REACH_SECONDS = 5.0
+"""How long an API may take to answer the first request."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,11 @@ class Target:
     service_url: str
     token: str
     concurrency: int = 16
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """The addresses by the APIs' names."""
+        return {"sales": self.sales_url, "service": self.service_url}
 
 
 def make_plan(mapping: LeadMapping | TicketMapping, files: Sequence[Path]) -> Plan:
@@ -42,6 +51,10 @@ def make_plan(mapping: LeadMapping | TicketMapping, files: Sequence[Path]) -> Pl
 async def send(plan: Plan, target: Target, console: Console) -> Outcome:
     """Send a plan, with a progress bar."""
     noun = plan.records[0].noun if plan.records else "records"
+    used = {step.api for record in plan.records for step in record.steps}
+    await _reach({name: url for name, url in target.urls.items() if name in used}, target.token)
+    if plan.needed:
+        console.print(f"making {len(plan.needed)} products, people and the like that they refer to", highlight=False)
     async with (
         Api(target.sales_url, target.token, connections=target.concurrency) as sales,
         Api(target.service_url, target.token, connections=target.concurrency) as service,
@@ -54,6 +67,16 @@ async def send(plan: Plan, target: Target, console: Console) -> Outcome:
                 progress=bar.show,
             )
             return await sender.run()
+
+
+async def _reach(urls: Mapping[str, str], token: str) -> None:
+    """Raises StackProblem at once when an address or the token is wrong, instead of after minutes of patience."""
+    for name, url in urls.items():
+        async with Api(url, token, patience=REACH_SECONDS) as api:
+            try:
+                await api.get("teams", {"limit": "1"})
+            except Refused as refusal:
+                raise StackProblem(f"{url} is no {name}-api that takes this token: {refusal}") from None
 
 
 def import_files(plan: Plan, target: Target, console: Console) -> list[RowError]:
