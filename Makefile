@@ -42,8 +42,8 @@ containers: bootstrap ## check the compose file and the Dockerfile
 	@$(RUN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@$(RUN)/hadolint deploy/Dockerfile
 
-bench: bootstrap ## benchmarks under tests/load, printed as ratios
-	@$(RUN)/python -m pytest tests/load -m long -s
+bench: bootstrap ## benchmarks under tests/load, printed as ratios (about 2 GB under .tandem/bench; BENCH="--events 100000")
+	@$(RUN)/python -m pytest tests/load -m long -s $(BENCH)
 
 faults: bootstrap ## every experiment of tests/faults in its long form
 	@$(RUN)/python -m pytest tests/faults -m "long or not long" -s

@@ -73,5 +73,6 @@ def new_topic(kafka: Kafka) -> Iterator[Callable[..., str]]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--seed N` repeats an experiment of tests/faults."""
+    """`--seed N` repeats an experiment of tests/faults; the others give the size of a benchmark of tests/load."""
     parser.addoption("--seed", type=int, help="seed of the experiments under tests/faults; printed by each")
+    parser.addoption("--events", type=int, default=1_000_000, help="events of the log that the benchmarks consume")
