@@ -12,7 +12,7 @@ import metrics_worker
 from metrics_worker.app import create
 from metrics_worker.books.fold import Entry
 from metrics_worker.books.ledger import Ledger
-from metrics_worker.books.tables import metadata
+from metrics_worker.schema import metadata
 from metrics_worker.settings import MetricsSettings
 from service_kit.database import create_engine
 from service_kit.migrations import migrate

@@ -5,7 +5,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.books.tables import metadata
+from metrics_worker.schema import metadata
 
 
 async def test_migrated_tables_are_those_of_the_code(engine: AsyncEngine) -> None:

@@ -10,11 +10,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from event_contracts.catalogue import METRICS_TOPIC
+from event_contracts.codec import decode
 from metrics_worker.settings import MetricsSettings
+from tandem_cli.kafka import Topic
 from tandem_cli.ports import free_port
-from tests.support import eventually
+from tests.support import Kafka, eventually
 
 NOWHERE = "127.0.0.1:1"
 """An address where no Kafka answers."""
@@ -29,13 +33,13 @@ async def running(script: str, settings: MetricsSettings, **environment: str) ->
         f"from metrics_worker.main import {script}; {script}()",
         stdout=PIPE,
         stderr=PIPE,
-        env=dict(
-            os.environ,
-            DATABASE_URL=settings.database_url,
-            KAFKA_BOOTSTRAP_SERVERS=NOWHERE,
-            REPORTING_TIMEZONE=settings.reporting_timezone,
-            **environment,
-        ),
+        env=os.environ
+        | {
+            "DATABASE_URL": settings.database_url,
+            "KAFKA_BOOTSTRAP_SERVERS": NOWHERE,
+            "REPORTING_TIMEZONE": settings.reporting_timezone,
+        }
+        | environment,
     )
     try:
         yield process
@@ -85,6 +89,37 @@ async def test_a_consumer_does_not_go_on_with_books_kept_otherwise(
         _, complaint = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode != 0
     assert b"the books are kept in time zone Europe/Vilnius, currency EUR" in complaint
+
+
+async def test_a_missed_target_reaches_kafka(engine: AsyncEngine, settings: MetricsSettings, kafka: Kafka) -> None:
+    kafka.create_topics([Topic(METRICS_TOPIC, 6)])
+    async with engine.begin() as connection:
+        target_id = (
+            await connection.exec_driver_sql(
+                "INSERT INTO target (id, version, kpi, variant, value, since, set_at, sequence)"
+                " VALUES (uuidv7(), 1, 'revenue', 'standard', 100, '2026-01-01', now(), 0) RETURNING id"
+            )
+        ).scalar_one()
+    reader = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="earliest")
+    await reader.start()
+    reader.assign([TopicPartition(METRICS_TOPIC, number) for number in range(6)])
+    subjects: list[tuple[str, str]] = []
+
+    async def told() -> bool:
+        for records in (await reader.getmany(timeout_ms=200)).values():
+            subjects.extend((event.event_type.name, event.subject) for event in map(decode, (r.value for r in records)))
+        return ("metrics.kpi-target-missed", f"targets/{target_id}") in subjects
+
+    try:
+        async with running(
+            "relay", settings, KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers, HTTP_PORT="0"
+        ) as process:
+            await eventually(told, 30)
+            process.send_signal(signal.SIGTERM)
+            await asyncio.wait_for(process.communicate(), 20)
+        assert process.returncode == 0
+    finally:
+        await reader.stop()
 
 
 async def _opened(engine: AsyncEngine) -> bool:

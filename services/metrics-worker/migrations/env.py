@@ -1,6 +1,6 @@
 """Runs the books' migrations; see service_kit.migrations."""
 
-from metrics_worker.books.tables import metadata
+from metrics_worker.schema import metadata
 from service_kit.migrations import run_migrations
 
 run_migrations(metadata)

@@ -59,6 +59,7 @@ async def test_an_answer_has_this_form(client: httpx.AsyncClient, engine: AsyncE
         "series": None,
         "groups": None,
         "fresh_as_of": None,
+        "target": None,
     }
 
 

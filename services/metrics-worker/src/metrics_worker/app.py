@@ -11,6 +11,7 @@ from metrics_worker.answers.routes import routes
 from metrics_worker.books.opening import open_books
 from metrics_worker.kpis import sales, service
 from metrics_worker.settings import MetricsSettings
+from metrics_worker.targets.routes import targets
 from service_kit.app import create_app
 from service_kit.database import create_engine
 from service_kit.problems import is_transient
@@ -44,7 +45,7 @@ def create(settings: MetricsSettings) -> FastAPI:
         description="KPIs of sales and service from one set of books. Every role may read them.",
         settings=settings,
         engine=engine,
-        routers=[routes],
+        routers=[routes, targets],
         ready={"books": books_fit},
         lifespan=lifespan,
     )

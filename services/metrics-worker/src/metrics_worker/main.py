@@ -1,4 +1,4 @@
-"""The console scripts: metrics-migrate, metrics-consumer, metrics-api and metrics-verify."""
+"""The console scripts: metrics-migrate, metrics-consumer, metrics-api, metrics-relay and metrics-verify."""
 
 import asyncio
 import logging
@@ -14,10 +14,12 @@ from metrics_worker.app import create
 from metrics_worker.books.keeping import Bookkeeper
 from metrics_worker.books.verify import Report
 from metrics_worker.books.verify import verify as compare_with_log
-from metrics_worker.settings import ConsumerSettings, MetricsSettings
+from metrics_worker.settings import ConsumerSettings, MetricsSettings, RelaySettings
+from metrics_worker.targets.judging import Judge
 from service_kit import logs, migrations, runner
 from service_kit.database import create_engine
 from service_kit.health import database_check
+from service_kit.relay import Relay
 
 
 def migrate() -> None:
@@ -46,6 +48,27 @@ def api() -> None:
     """Serves the KPIs and the dashboard until SIGTERM."""
     settings = MetricsSettings()
     runner.serve("metrics-api", settings, create(settings))
+
+
+def relay() -> None:
+    """Judges the targets, and moves what is published to Kafka, until SIGTERM."""
+    settings = RelaySettings()
+    engine = create_engine(settings, application="metrics-relay")
+    moving = Relay(engine=engine, bootstrap_servers=settings.kafka_bootstrap_servers)
+    judge = Judge(engine, settings.reporting)
+
+    async def work(stop: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(moving.run(stop))
+            tasks.create_task(judge.run(stop))
+
+    runner.work(
+        "metrics-relay",
+        settings,
+        work,
+        live={"relay": moving.heartbeat.check, "judge": judge.heartbeat.check},
+        ready={"database": database_check(engine)},
+    )
 
 
 def verify() -> None:

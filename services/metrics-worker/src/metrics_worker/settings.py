@@ -37,6 +37,12 @@ class MetricsSettings(ServiceSettings):
         return Reporting(zone=ZoneInfo(self.reporting_timezone), currency=self.reporting_currency)
 
 
+class RelaySettings(MetricsSettings):
+    """The relay serves health and metrics only, on a port of its own."""
+
+    http_port: int = 8023
+
+
 class ConsumerSettings(MetricsSettings):
     """The consumer serves health and metrics only, on a port of its own."""
 

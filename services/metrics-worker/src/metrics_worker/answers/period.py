@@ -29,7 +29,7 @@ class Period:
     def buckets(self, interval: Interval) -> list[date]:
         """The first day of each bucket. The first bucket begins where the period does, be it mid-week or mid-month."""
         starts = [self.start]
-        while (following := _next_bucket(starts[-1], interval)) <= self.end:
+        while (following := next_bucket(starts[-1], interval)) <= self.end:
             starts.append(following)
         return starts
 
@@ -52,6 +52,7 @@ def bucket_of(day: date, interval: Interval) -> date:
 _LONGEST = {"day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}
 
 
-def _next_bucket(day: date, interval: Interval) -> date:
+def next_bucket(day: date, interval: Interval) -> date:
+    """The first day of the calendar bucket after the one that a day belongs to."""
     # The longest bucket's length from a bucket's first day always lands in the bucket after it.
     return bucket_of(bucket_of(day, interval) + timedelta(days=_LONGEST[interval]), interval)

@@ -12,6 +12,7 @@ from metrics_worker.answers.views import AnswerView, KpiView, RegistryView, Vari
 from metrics_worker.kpis.kinds import DIMENSIONS
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import KPIS, Kpi
+from metrics_worker.targets.comparing import with_target
 from service_kit.auth import ROLES, requires
 from service_kit.dependencies import in_loop
 from service_kit.fields import Day
@@ -114,7 +115,7 @@ async def answer_kpi(
         filters=filters_of(kpi, given),
         with_previous=compare is not None,
     )
-    return await answer(session, question, reporting)
+    return await with_target(session, question, await answer(session, question, reporting), reporting)
 
 
 def _view_of(kpi: Kpi) -> KpiView:

@@ -74,8 +74,18 @@ class PreviousView(View):
     denominator: Sum
 
 
+class TargetFigureView(View):
+    """What the target makes due over the asked days, by today; `met` is null when there is no value to compare."""
+
+    value: str
+    met: bool | None
+
+
 class AnswerView(View):
-    """A KPI over a period. `series`, `groups` and `previous` are null unless they were asked for."""
+    """A KPI over a period. `series`, `groups` and `previous` are null unless they were asked for.
+
+    `target` is null where none is set for this variant and filter, or where it says nothing of these days.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -98,6 +108,7 @@ class AnswerView(View):
                         {"key": None, "value": None, "numerator": 0, "denominator": 0, "series": None},
                     ],
                     "fresh_as_of": "2026-03-31T21:00:00.120000Z",
+                    "target": {"value": "0.6", "met": True},
                 }
             ]
         }
@@ -118,3 +129,4 @@ class AnswerView(View):
     series: list[PointView] | None
     groups: list[GroupView] | None
     fresh_as_of: Moment | None
+    target: TargetFigureView | None = None

@@ -1,0 +1,8 @@
+"""Everything that is in the metrics database: importing it declares every table."""
+
+from metrics_worker.books.tables import metadata
+from metrics_worker.targets import model as targets
+
+__all__ = ["metadata"]
+
+DECLARED = (targets,)

@@ -1,0 +1,116 @@
+"""The judge: looks at the targets whenever the books have moved, and publishes each crossing."""
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+from prometheus_client import Counter
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from metrics_worker.answers.answering import answer
+from metrics_worker.answers.question import Question
+from metrics_worker.books.mark import Mark, mark_of
+from metrics_worker.kpis.posting import Reporting
+from metrics_worker.kpis.registry import KPIS
+from metrics_worker.targets.comparing import adds_up, today_in
+from metrics_worker.targets.model import Judgement, Target, is_met
+from service_kit import outbox
+from service_kit.database import create_sessions
+from service_kit.health import Heartbeat
+
+log = structlog.get_logger()
+
+CROSSINGS = Counter("tandem_target_crossings_total", "Targets that became missed, or met again.", ["kpi", "outcome"])
+
+LOOK_SECONDS: Final = 0.25
+AT_LEAST_EVERY_SECONDS: Final = 60
+"""Targets are judged this often whatever the books do: what is due grows with the days."""
+LOCK: Final = 0x7461_6E64_656D_0003
+"""The advisory lock that lets one judge at a time decide: an older look must not be written over a newer one."""
+
+
+class Judge:
+    """One process's judge. `run` ends when told to stop; every failure is met by looking again."""
+
+    def __init__(self, engine: AsyncEngine, reporting: Reporting) -> None:
+        self._engine = engine
+        self._sessions = create_sessions(engine)
+        self._reporting = reporting
+        self._judged: Mark | None = None
+        self.heartbeat = Heartbeat("judge", limit_seconds=90)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Judges until `stop` is set."""
+        while not stop.is_set():
+            try:
+                await self.look()
+                self.heartbeat.beat()
+            except Exception as error:
+                # Any failure: the next look begins anew, and the heartbeat tells when none succeeds.
+                log.warning("judge_failed", error=repr(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Judges every target if the books, the targets or the time have moved since the last look."""
+        async with self._engine.begin() as guard:
+            if not (await guard.execute(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK)))).scalar_one():
+                # Another process judges; should it end, what it has seen is not what we have seen.
+                self._judged = None
+                return
+            targets = (await guard.execute(sa.select(Target.id, Target.version).order_by(Target.id))).all()
+            now = datetime.now(UTC)
+            mark = (*await mark_of(guard), *map(tuple, targets), int(now.timestamp()) // AT_LEAST_EVERY_SECONDS)
+            if mark == self._judged:
+                return
+            for target_id, _ in targets:
+                await self._judge(target_id, now)
+            self._judged = mark
+
+    async def _judge(self, target_id: UUID, now: datetime) -> None:
+        async with self._sessions() as session:
+            target = await session.get(Target, target_id)
+        judgement = None if target is None else await self._judgement(target, now)
+        if target is None or judgement is None:
+            return
+        async with self._sessions() as session, session.begin():
+            locked = await session.get(Target, target_id, with_for_update=True)
+            if locked is None or locked.version != target.version:
+                # Somebody set it anew meanwhile: the next look sees that.
+                return
+            event = locked.judge(judgement)
+            if event is not None:
+                await outbox.write(session, event, sequence=locked.sequence, time=judgement.at, partition_key=locked.id)
+        if event is not None:
+            outcome = "missed" if not judgement.met else "recovered"
+            CROSSINGS.labels(target.kpi, outcome).inc()
+            log.info("target_crossed", target_id=str(target_id), kpi=target.kpi, outcome=outcome)
+
+    async def _judgement(self, target: Target, now: datetime) -> Judgement | None:
+        """What the books say; None while the period has not begun or there is nothing to divide by."""
+        kpi = KPIS.get(target.kpi)
+        today = today_in(self._reporting, now)
+        period = target.period_on(today)
+        if kpi is None or target.variant not in kpi.variants or period is None:
+            return None
+        question = Question(
+            kpi=kpi,
+            variant=target.variant,
+            period=period,
+            interval=None,
+            group_by=None,
+            filters={} if target.dimension is None else {target.dimension: target.dimension_value},
+            with_previous=False,
+        )
+        due = target.due_over(period, today, direction=kpi.direction, adds_up=adds_up(question.formula))
+        async with self._sessions() as session:
+            found = await answer(session, question, self._reporting)
+        if found.value is None or due is None:
+            return None
+        reached = Decimal(found.value)
+        return Judgement(period=period, due=due, reached=reached, met=is_met(reached, due, kpi.direction), at=now)

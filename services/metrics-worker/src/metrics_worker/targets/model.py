@@ -1,0 +1,167 @@
+"""The target: its columns, what it makes due by when, and when it counts as missed."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from event_contracts.metrics import KpiTargetMissed, KpiTargetRecovered
+from metrics_worker.answers.period import Interval, Period, bucket_of, next_bucket
+from metrics_worker.database import Base
+from metrics_worker.kpis.registry import Direction
+from service_kit.identifiers import new_id
+from service_kit.tables import one_of
+
+PERIODS: tuple[Interval, ...] = ("day", "week", "month", "quarter", "year")
+
+
+@dataclass(frozen=True)
+class TargetKey:
+    """What a target is set for: one variant of a KPI, as a whole or for one value of one dimension.
+
+    With a `dimension`, a `dimension_value` of None stands for what has no value.
+    """
+
+    kpi: str
+    variant: str
+    dimension: str | None = None
+    dimension_value: str | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the books say of a target at one moment."""
+
+    period: Period
+    """The whole period that is judged; its end may be still to come."""
+    due: Fraction
+    """What the KPI should be by now."""
+    reached: Decimal
+    met: bool
+    at: datetime
+
+
+class Target(Base):
+    """What a KPI is to reach: in each calendar `period`, or `since` a day; one of the two is set."""
+
+    __tablename__ = "target"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    kpi: Mapped[str]
+    variant: Mapped[str]
+    dimension: Mapped[str | None]
+    dimension_value: Mapped[str | None]
+    value: Mapped[Decimal] = mapped_column(sa.Numeric, comment="in the KPI's unit")
+    period: Mapped[str | None]
+    since: Mapped[date | None]
+    set_at: Mapped[datetime]
+    missed: Mapped[bool | None] = mapped_column(comment="by the last judgement; null before the first")
+    sequence: Mapped[int] = mapped_column(comment="how many events told of it")
+
+    __table_args__ = (
+        sa.UniqueConstraint("kpi", "variant", "dimension", "dimension_value", postgresql_nulls_not_distinct=True),
+        sa.CheckConstraint("num_nonnulls(period, since) = 1", name="period_or_since"),
+        one_of("period", PERIODS),
+    )
+
+    @classmethod
+    def set(
+        cls, key: TargetKey, value: Decimal, *, period: Interval | None, since: date | None, at: datetime
+    ) -> "Target":
+        """A new target, not judged yet."""
+        return cls(
+            id=new_id(),
+            version=1,
+            kpi=key.kpi,
+            variant=key.variant,
+            dimension=key.dimension,
+            dimension_value=key.dimension_value,
+            value=value,
+            period=period,
+            since=since,
+            set_at=at,
+            missed=None,
+            sequence=0,
+        )
+
+    def set_anew(self, value: Decimal, *, period: Interval | None, since: date | None, at: datetime) -> None:
+        """Another value or period. Whether it is missed is told by the next judgement, as a crossing if it is one."""
+        if (value, period, since) == (self.value, self.period, self.since):
+            return
+        self.value, self.period, self.since = value, period, since
+        self.set_at = at
+        self.version += 1
+
+    @property
+    def key(self) -> TargetKey:
+        """What it is set for."""
+        return TargetKey(self.kpi, self.variant, self.dimension, self.dimension_value)
+
+    def period_on(self, today: date) -> Period | None:
+        """The whole period that is judged on a day; None before it begins."""
+        if self.since is not None:
+            return Period(self.since, today) if self.since <= today else None
+        interval = self._interval
+        start = bucket_of(today, interval)
+        return Period(start, next_bucket(start, interval) - timedelta(days=1))
+
+    def due_over(self, asked: Period, today: date, *, direction: Direction, adds_up: bool) -> Fraction | None:
+        """What the KPI should be over some days, seen from today; None where the target says nothing of them.
+
+        A value that `adds_up` over days is spread evenly over the days of each calendar period, as quotas are. Today
+        counts as done only where less is better: a day that has just begun must not look like a miss.
+        """
+        if self.since is not None:
+            covered = asked.start == self.since if adds_up else asked.end >= self.since
+            return Fraction(self.value) if covered else None
+        if not adds_up:
+            return Fraction(self.value)
+        last = today - timedelta(days=1) if direction == "up" else today
+        return self._spread(asked.start, min(asked.end, last))
+
+    def judge(self, judgement: Judgement) -> KpiTargetMissed | KpiTargetRecovered | None:
+        """Takes note of a judgement; the event to publish when it is a crossing.
+
+        A target that is met from the beginning tells nothing: nobody was told that it was missed.
+        """
+        was_missed, self.missed = bool(self.missed), not judgement.met
+        if was_missed == self.missed:
+            return None
+        self.sequence += 1
+        event = KpiTargetMissed if self.missed else KpiTargetRecovered
+        return event(
+            id=self.id,
+            kpi=self.kpi,
+            variant=self.variant,
+            dimension=self.dimension,
+            value=self.dimension_value,
+            period_start=judgement.period.start,
+            period_end=judgement.period.end,
+            target=self.value,
+            reached=judgement.reached,
+            judged_at=judgement.at,
+        )
+
+    @property
+    def _interval(self) -> Interval:
+        return next(each for each in PERIODS if each == self.period)
+
+    def _spread(self, first: date, last: date) -> Fraction:
+        due = Fraction(0)
+        while first <= last:
+            begin = bucket_of(first, self._interval)
+            following = next_bucket(begin, self._interval)
+            days = (min(following - timedelta(days=1), last) - first).days + 1
+            due += Fraction(self.value) * days / (following - begin).days
+            first = following
+        return due
+
+
+def is_met(reached: Decimal, due: Fraction, direction: Direction) -> bool:
+    """Whether a value is on the good side of what is due; exactly there is good."""
+    return reached >= due if direction == "up" else reached <= due

@@ -1,0 +1,82 @@
+"""Targets over HTTP: addressed as the KPI itself is asked for, by variant and at most one filter."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Query, Request, Response
+
+from metrics_worker.answers.question import filters_of, kpi_named, variant_of
+from metrics_worker.answers.routes import READERS, InBooks, filters
+from metrics_worker.kpis.registry import KPIS
+from metrics_worker.targets import queries, use_cases
+from metrics_worker.targets.model import TargetKey
+from metrics_worker.targets.schemas import TargetIn, TargetView
+from service_kit.auth import requires
+from service_kit.dependencies import in_loop
+from service_kit.fields import Code
+from service_kit.paging import Paged, PageView
+from service_kit.problems import Unprocessable
+from service_kit.routing import Session, router
+from service_kit.versions import ExpectedVersion, set_etag, unchanged
+
+targets = router("/targets", "targets")
+
+MANAGERS = [Depends(requires("sales-manager", "service-manager"))]
+Expected = Annotated[ExpectedVersion, Depends(in_loop(ExpectedVersion))]
+
+
+class Address:
+    """What a target's address says. Resolved by the routes, so that a body that cannot be is refused before it."""
+
+    def __init__(
+        self,
+        kpi: Annotated[str, Path(max_length=64, examples=["revenue"])],
+        given: Annotated[dict[str, str | None], Depends(in_loop(filters))],
+        variant: Annotated[str | None, Query(max_length=64, description="Which definition; see GET /v1/kpis.")] = None,
+    ) -> None:
+        self._kpi, self._given, self._variant = kpi, given, variant
+
+    def key(self) -> TargetKey:
+        """What the target is for. Raises `UnknownKpi` and `Unprocessable`."""
+        kpi = kpi_named(self._kpi)
+        asked = filters_of(kpi, self._given)
+        if len(asked) > 1:
+            raise Unprocessable.at(f"?{list(asked)[1]}", "a target is for one value of one dimension at most")
+        dimension, value = next(iter(asked.items()), (None, None))
+        return TargetKey(kpi.name, variant_of(kpi, self._variant), dimension, value)
+
+
+At = Annotated[Address, Depends(in_loop(Address))]
+
+
+@targets.get("", dependencies=READERS)
+async def list_targets(session: Session, page: Paged, kpi: Code | None = None) -> PageView[TargetView]:
+    """Targets, newest first."""
+    return await queries.list_targets(session, page, {"kpi": kpi})
+
+
+@targets.put("/{kpi}", dependencies=MANAGERS)
+async def set_target(
+    at: At, body: TargetIn, session: Session, response: Response, expected: Expected, reporting: InBooks
+) -> TargetView:
+    """Sets what a KPI is to reach, or sets it anew. The filter is part of the address: `?region=EMEA`."""
+    key = at.key()
+    formula = KPIS[key.kpi].variants[key.variant]
+    target, is_new = await use_cases.set_target(session, key, formula, body, expected, reporting)
+    if is_new:
+        response.status_code = 201
+    set_etag(response, target.version)
+    return TargetView.of(target)
+
+
+@targets.get("/{kpi}", dependencies=READERS, response_model=TargetView)
+async def get_target(at: At, session: Session, request: Request, response: Response) -> TargetView | Response:
+    """The target that is set for exactly this."""
+    target = await use_cases.get_target(session, at.key())
+    set_etag(response, target.version)
+    return unchanged(request, target.version) or TargetView.of(target)
+
+
+@targets.delete("/{kpi}", status_code=204, dependencies=MANAGERS)
+async def delete_target(at: At, session: Session, expected: Expected) -> None:
+    """Takes a target away."""
+    await use_cases.delete_target(session, at.key(), expected)

@@ -1,0 +1,59 @@
+"""What targets look like over HTTP."""
+
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
+from pydantic import ConfigDict, model_validator
+
+from metrics_worker.answers.period import Interval
+from metrics_worker.targets.model import Target
+from service_kit.fields import Day, DecimalText, Moment, StrictModel, View
+
+
+class TargetIn(StrictModel):
+    """What a KPI is to reach: in each calendar `period`, or `since` a day. The value is in the KPI's unit."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"value": "250000.00", "period": "quarter"}, {"value": "0.6", "since": "2026-01-01"}]
+        }
+    )
+
+    value: DecimalText
+    period: Interval | None = None
+    since: Day | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "TargetIn":
+        if (self.period is None) == (self.since is None):
+            raise ValueError("give either period or since")
+        return self
+
+
+class TargetView(View):
+    """A target. `missed` is null until the books have been looked at, and while there is nothing to divide by."""
+
+    id: UUID
+    version: int
+    kpi: str
+    variant: str
+    dimension: str | None
+    """The dimension that it is set for one value of; null when it is for the KPI as a whole."""
+    dimension_value: str | None
+    value: DecimalText
+    period: Interval | None
+    since: date | None
+    set_at: Moment
+    missed: bool | None
+
+    @classmethod
+    def of(cls, target: Target) -> "TargetView":
+        """The view of a target."""
+        return cls.model_validate(target)
+
+
+def places_of(value: Decimal) -> int:
+    """Decimal places that are not zeros at the end."""
+    exponent = value.normalize().as_tuple().exponent
+    return max(-exponent, 0) if isinstance(exponent, int) else 0

@@ -1,0 +1,237 @@
+"""Targets: set over HTTP, compared in answers, judged against the books, and told of when they are crossed."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from fastapi import FastAPI
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from event_contracts.codec import CloudEvent, decode
+from event_contracts.metrics import KpiTargetMissed, KpiTargetRecovered
+from metrics_worker.answers.period import Period
+from metrics_worker.books.fold import Entry
+from metrics_worker.settings import MetricsSettings
+from metrics_worker.targets.judging import Judge
+from metrics_worker.targets.model import Target, TargetKey
+from service_kit.outbox import outbox
+from tandem_cli.issuer import Issuer
+from tests.metrics_worker.conftest import book
+from tests.metrics_worker.facts import VILNIUS, all_told, deal, line
+
+REVENUE = TargetKey("revenue", "standard")
+TODAY = date(2026, 3, 10)
+
+
+@pytest.fixture
+async def manager(app: FastAPI, client: httpx.AsyncClient, issuer: Issuer) -> AsyncIterator[httpx.AsyncClient]:
+    headers = {"Authorization": f"Bearer {issuer.token(['sales-manager'])}"}
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://metrics", headers=headers) as http:
+        yield http
+
+
+@pytest.fixture
+def judge(engine: AsyncEngine, settings: MetricsSettings) -> Judge:
+    return Judge(engine, settings.reporting)
+
+
+def target(value: str, **fields: Any) -> Target:
+    return Target.set(REVENUE, Decimal(value), **({"period": None, "since": None, "at": datetime.now(UTC)} | fields))
+
+
+async def published(engine: AsyncEngine) -> list[CloudEvent]:
+    async with engine.connect() as connection:
+        rows = await connection.execute(sa.select(outbox.c.payload).order_by(outbox.c.position))
+        return [decode(row.payload) for row in rows]
+
+
+def won(amount: str) -> list[Entry]:
+    return all_told([(deal(line("desk", 1, amount), stage="won", closed_at=datetime.now(UTC)), 1)])
+
+
+def test_a_sum_is_due_in_even_shares_by_yesterday() -> None:
+    monthly = target("3100", period="month")
+    march = Period(date(2026, 3, 1), date(2026, 3, 31))
+    assert monthly.due_over(march, TODAY, direction="up", adds_up=True) == 900
+    assert monthly.due_over(march, date(2026, 4, 15), direction="up", adds_up=True) == 3100
+    assert monthly.due_over(march, date(2026, 3, 1), direction="up", adds_up=True) == 0
+
+
+def test_where_less_is_better_today_is_allowed_its_share() -> None:
+    march = Period(date(2026, 3, 1), date(2026, 3, 31))
+    assert target("3100", period="month").due_over(march, TODAY, direction="down", adds_up=True) == 1000
+
+
+def test_a_ratio_is_due_whole_over_any_days() -> None:
+    some_days = Period(date(2026, 2, 20), date(2026, 3, 3))
+    assert target("0.6", period="month").due_over(some_days, TODAY, direction="up", adds_up=False) == Decimal("0.6")
+
+
+def test_a_sum_since_a_day_says_nothing_of_other_days() -> None:
+    since = target("3100", since=date(2026, 1, 1))
+    assert since.due_over(Period(date(2026, 1, 1), TODAY), TODAY, direction="up", adds_up=True) == 3100
+    assert since.due_over(Period(date(2026, 1, 2), TODAY), TODAY, direction="up", adds_up=True) is None
+    assert since.period_on(date(2025, 12, 31)) is None
+
+
+days = st.dates(date(2023, 1, 1), date(2026, 1, 1))
+
+
+@given(period=st.sampled_from(["day", "week", "month", "quarter", "year"]), first=days, second=days, third=days)
+def test_what_is_due_over_two_runs_of_days_is_due_over_both_together(
+    period: str, first: date, second: date, third: date
+) -> None:
+    first, second, third = sorted((first, second, third))
+    goal = target("1234.56", period=period)
+
+    def due(start: date, end: date) -> Any:
+        return goal.due_over(Period(start, end), TODAY, direction="up", adds_up=True)
+
+    assert due(first, second) + due(second + timedelta(days=1), third + timedelta(days=1)) == due(
+        first, third + timedelta(days=1)
+    )
+
+
+async def test_a_target_is_set_read_changed_and_deleted(manager: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
+    made = await manager.put("/v1/targets/revenue?region=EMEA", json={"value": "250000.00", "period": "quarter"})
+    assert made.status_code == 201
+    assert made.headers["etag"] == '"1"'
+    assert (made.json()["dimension"], made.json()["dimension_value"], made.json()["missed"]) == ("region", "EMEA", None)
+    changed = await manager.put(
+        "/v1/targets/revenue?region=EMEA",
+        json={"value": "300000", "since": "2026-01-01"},
+        headers={"If-Match": '"1"'},
+    )
+    assert (changed.status_code, changed.headers["etag"], changed.json()["period"]) == (200, '"2"', None)
+    assert (await client.get("/v1/targets/revenue?region=EMEA")).json() == changed.json()
+    assert (await client.get("/v1/targets")).json()["items"] == [changed.json()]
+    assert (await client.get("/v1/targets?kpi=win_rate")).json()["items"] == []
+    assert (await client.get("/v1/targets/revenue")).status_code == 404
+    stale = await manager.delete("/v1/targets/revenue?region=EMEA", headers={"If-Match": '"1"'})
+    assert stale.status_code == 412
+    assert (await manager.delete("/v1/targets/revenue?region=EMEA")).status_code == 204
+    assert (await manager.delete("/v1/targets/revenue?region=EMEA")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("address", "body"),
+    [
+        ("revenue", {"value": "1.001", "period": "month"}),
+        ("revenue", {"value": "1", "period": "month", "since": "2026-01-01"}),
+        ("revenue", {"value": "1"}),
+        ("revenue?region=EMEA&segment=smb", {"value": "1", "period": "month"}),
+        ("revenue?priority=high", {"value": "1", "period": "month"}),
+        ("revenue?variant=made-up", {"value": "1", "period": "month"}),
+        ("win_rate", {"value": "0.1234567", "period": "month"}),
+    ],
+)
+async def test_a_target_that_cannot_be_is_refused(
+    manager: httpx.AsyncClient, address: str, body: dict[str, str]
+) -> None:
+    assert (await manager.put(f"/v1/targets/{address}", json=body)).status_code == 422
+
+
+async def test_only_managers_set_targets(client: httpx.AsyncClient) -> None:
+    body = {"value": "1", "period": "month"}
+    assert (await client.put("/v1/targets/revenue", json=body)).status_code == 403
+    assert (await client.delete("/v1/targets/revenue")).status_code == 403
+
+
+async def test_a_repeated_setting_gives_the_first_answer_again(manager: httpx.AsyncClient) -> None:
+    first, again = [
+        await manager.put(
+            "/v1/targets/revenue", json={"value": "1", "period": "day"}, headers={"Idempotency-Key": "once"}
+        )
+        for _ in range(2)
+    ]
+    assert (first.status_code, first.json()) == (again.status_code, again.json())
+    assert again.headers["idempotent-replayed"] == "true"
+
+
+async def test_an_answer_carries_the_target_of_exactly_what_was_asked(
+    manager: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await book(engine, all_told([(deal(line("desk", 1, "10"), stage=stage), 1) for stage in ("won", "lost")]))
+    await manager.put("/v1/targets/win_rate", json={"value": "0.6", "period": "month"})
+    await manager.put("/v1/targets/win_rate?region=EMEA", json={"value": "0.5", "since": "2026-01-01"})
+    days = "from=2026-03-01&to=2026-03-31"
+
+    async def shown(query: str) -> Any:
+        return (await manager.get(f"/v1/kpis/win_rate?{query}")).json()["target"]
+
+    assert await shown(days) == {"value": "0.6", "met": False}
+    assert await shown(f"{days}&region=EMEA") == {"value": "0.5", "met": True}
+    assert await shown(f"{days}&region=APAC") is None
+    assert await shown(f"{days}&region=EMEA&segment=smb") is None
+    assert await shown("from=2025-01-01&to=2025-01-31&region=EMEA") is None
+    assert await shown("from=2025-01-01&to=2025-01-31") == {"value": "0.6", "met": None}
+
+
+async def test_crossings_are_published_once_each_and_in_order(
+    manager: httpx.AsyncClient, engine: AsyncEngine, judge: Judge
+) -> None:
+    since = datetime.now(VILNIUS.zone).date()
+    put = await manager.put("/v1/targets/revenue", json={"value": "100", "since": since.isoformat()})
+    await judge.look()
+    await judge.look()
+    (missed,) = await published(engine)
+    assert isinstance(missed.data, KpiTargetMissed)
+    assert (missed.sequence, missed.subject) == (1, f"targets/{put.json()['id']}")
+    assert (missed.data.target, missed.data.reached) == (Decimal(100), Decimal("0.00"))
+    assert (missed.data.period_start, missed.data.kpi, missed.data.dimension) == (since, "revenue", None)
+    assert (await manager.get("/v1/targets/revenue")).json()["missed"] is True
+
+    await book(engine, won("60"), won("60"))
+    await _moved(engine)
+    await judge.look()
+    _, recovered = await published(engine)
+    assert isinstance(recovered.data, KpiTargetRecovered)
+    assert (recovered.sequence, recovered.data.reached) == (2, Decimal("120.00"))
+
+    await manager.put("/v1/targets/revenue", json={"value": "130", "since": since.isoformat()})
+    await judge.look()
+    assert [event.event_type.name for event in await published(engine)] == [
+        "metrics.kpi-target-missed",
+        "metrics.kpi-target-recovered",
+        "metrics.kpi-target-missed",
+    ]
+
+
+async def test_a_target_that_is_met_from_the_start_tells_nothing(
+    manager: httpx.AsyncClient, engine: AsyncEngine, judge: Judge
+) -> None:
+    await manager.put("/v1/targets/revenue", json={"value": "0", "period": "year"})
+    await manager.put("/v1/targets/win_rate", json={"value": "0.5", "period": "year"})
+    await judge.look()
+    assert await published(engine) == []
+    assert (await manager.get("/v1/targets/revenue")).json()["missed"] is False
+    assert (await manager.get("/v1/targets/win_rate")).json()["missed"] is None, "nothing to divide by"
+
+
+async def test_two_judges_tell_of_a_crossing_once(
+    manager: httpx.AsyncClient, engine: AsyncEngine, judge: Judge, settings: MetricsSettings
+) -> None:
+    await manager.put("/v1/targets/revenue", json={"value": "100", "since": "2020-01-01"})
+    await judge.look()
+    await Judge(engine, settings.reporting).look()
+    assert len(await published(engine)) == 1
+
+
+async def _moved(engine: AsyncEngine) -> None:
+    """What a consumer does in the transaction of a batch."""
+    async with engine.begin() as connection:
+        await connection.execute(
+            sa.text(
+                "INSERT INTO consumer_offset (consumer, cluster_id, topic, partition, next_offset)"
+                " VALUES ('metrics-worker', 'c', 't', 0, 1)"
+                " ON CONFLICT (consumer, cluster_id, topic, partition)"
+                " DO UPDATE SET next_offset = consumer_offset.next_offset + 1"
+            )
+        )
