@@ -2,13 +2,13 @@
 
 import asyncio
 import csv
-import os
 import signal
 import subprocess
 from pathlib import Path
 
 import asyncpg
 import httpx
+import pytest
 
 from tandem_cli.ports import free_port
 from tandem_cli.stack import LocalStack
@@ -99,30 +99,39 @@ async def test_a_second_run_of_tickets_changes_nothing(stack: LocalStack, tandem
     assert await events(stack) == before
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
 async def test_an_import_that_was_broken_off_goes_on_where_it_stopped(
-    stack: LocalStack, tandem: Run, kpis: Kpis, tmp_path: Path
+    stack: LocalStack, tandem: Run, kpis: Kpis, tmp_path: Path, number: signal.Signals
 ) -> None:
-    mapping, *files = tickets_files(tmp_path, "broken-off", 60)
+    mapping, *files = tickets_files(tmp_path, f"broken-off-{number.value}", 40)
 
     async def begun() -> int:
         return int((await kpis.ask("tickets_opened", "2012-02-01", "2012-02-28", product="thing-2"))["numerator"])
 
     before = await begun()
     command = [TANDEM, "import", str(mapping), *map(str, files), "--data-dir", str(stack.data.path)]
-    process = subprocess.Popen([*command, "--concurrency", "2"], stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220
+    process = subprocess.Popen(  # noqa: ASYNC220
+        [*command, "--concurrency", "2"],
+        stdout=subprocess.PIPE,
+        text=True,
+        # Shells start what runs in the background with SIGINT ignored, and so it is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
     async def some_are_in() -> bool:
         return await begun() >= before + 5
 
     await eventually(some_are_in, 60)
-    os.kill(process.pid, signal.SIGKILL)
-    await asyncio.to_thread(process.wait)
+    process.send_signal(number)
+    said, _ = await asyncio.to_thread(process.communicate)
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    assert ("Run the same command again" in said) is (number == signal.SIGINT)
     rest = await asyncio.to_thread(tandem, "import", mapping, *files)
     assert rest.returncode == 0, rest.stdout
 
     async def all_are_resolved() -> bool:
         rate = await kpis.ask("resolution_rate", "2012-02-01", "2012-02-28", product="thing-2")
-        return bool(rate["numerator"] == rate["denominator"] == before + 60)
+        return bool(rate["numerator"] == rate["denominator"] == before + 40)
 
     await eventually(all_are_resolved, 60)
 

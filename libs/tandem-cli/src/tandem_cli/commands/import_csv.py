@@ -48,7 +48,6 @@ def import_csv(
         try:
             failed = import_files(plan, target, console)
         except KeyboardInterrupt:
-            console.print("Interrupted. Run the same command again: it goes on where this one stopped.")
             raise typer.Exit(130) from None
     if errors is not None:
         report.write_errors(errors, failed)

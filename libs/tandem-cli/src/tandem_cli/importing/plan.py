@@ -40,6 +40,11 @@ class Plan:
     records: Sequence[Record]
     errors: Sequence[RowError]
 
+    @property
+    def noun(self) -> str:
+        """What its records are."""
+        return self.records[0].noun if self.records else "records"
+
 
 def moment(instant: datetime) -> str:
     """An instant as the APIs read it."""

@@ -48,9 +48,8 @@ def make_plan(mapping: LeadMapping | TicketMapping, files: Sequence[Path]) -> Pl
     return plan_tickets(mapping, tables["changes"])
 
 
-async def send(plan: Plan, target: Target, console: Console) -> Outcome:
-    """Send a plan, with a progress bar."""
-    noun = plan.records[0].noun if plan.records else "records"
+async def send(plan: Plan, target: Target, outcome: Outcome, console: Console) -> None:
+    """Send a plan, with a progress bar. `outcome` is kept up to date, for whatever breaks it off."""
     used = {step.api for record in plan.records for step in record.steps}
     await _reach({name: url for name, url in target.urls.items() if name in used}, target.token)
     if plan.needed:
@@ -59,14 +58,9 @@ async def send(plan: Plan, target: Target, console: Console) -> Outcome:
         Api(target.sales_url, target.token, connections=target.concurrency) as sales,
         Api(target.service_url, target.token, connections=target.concurrency) as service,
     ):
-        with report.ProgressBar(console, len(plan.records), noun) as bar:
-            sender = Sender(
-                plan,
-                {"sales": sales, "service": service},
-                concurrency=target.concurrency,
-                progress=bar.show,
-            )
-            return await sender.run()
+        apis = {"sales": sales, "service": service}
+        with report.ProgressBar(console, len(plan.records), plan.noun) as bar:
+            await Sender(plan, apis, outcome, concurrency=target.concurrency, progress=bar.show).run()
 
 
 async def _reach(urls: Mapping[str, str], token: str) -> None:
@@ -80,10 +74,18 @@ async def _reach(urls: Mapping[str, str], token: str) -> None:
 
 
 def import_files(plan: Plan, target: Target, console: Console) -> list[RowError]:
-    """Send a plan and tell what came of it; every row's error, those of the plan included."""
+    """Send a plan and tell what came of it; every row's error, those of the plan included.
+
+    What was sent stays when it is broken off, by Ctrl-C or by an API that stays away (StackProblem).
+    """
     began = time.monotonic()
-    outcome = asyncio.run(send(plan, target, console))
+    outcome = Outcome()
+    try:
+        asyncio.run(send(plan, target, outcome, console))
+    except (KeyboardInterrupt, StackProblem):
+        report.summarize(console, plan.noun, outcome, outcome.errors, time.monotonic() - began)
+        console.print("Broken off. Run the same command again: it goes on where this one stopped.")
+        raise
     errors = sorted([*plan.errors, *outcome.errors], key=lambda error: (error.file, error.line))
-    noun = plan.records[0].noun if plan.records else "records"
-    report.summarize(console, noun, outcome, errors, time.monotonic() - began)
+    report.summarize(console, plan.noun, outcome, errors, time.monotonic() - began)
     return errors

@@ -34,21 +34,26 @@ class Sender:
     """Carries out one plan against the two APIs."""
 
     def __init__(
-        self, plan: Plan, apis: Mapping[str, Api], *, concurrency: int, progress: Callable[[Outcome], None]
+        self,
+        plan: Plan,
+        apis: Mapping[str, Api],
+        outcome: Outcome,
+        *,
+        concurrency: int,
+        progress: Callable[[Outcome], None],
     ) -> None:
         self.plan = plan
         self.apis = apis
         self.concurrency = concurrency
         self.progress = progress
-        self.outcome = Outcome()
+        self.outcome = outcome
         self._ids: dict[Ref, str] = {}
 
-    async def run(self) -> Outcome:
+    async def run(self) -> None:
         """Send everything. Raises StackProblem when the APIs refuse the token or stay away; what was sent stays."""
         for layer in _layers(self.plan.needed.values()):
             await each(layer, self._make, at_once=self.concurrency)
         await each(self.plan.records, self._send, at_once=self.concurrency)
-        return self.outcome
 
     async def _make(self, needed: Needed) -> None:
         api, collection = needed.ref.noun.split("/")
