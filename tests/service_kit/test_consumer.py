@@ -7,14 +7,17 @@ from contextlib import asynccontextmanager
 
 import pytest
 import sqlalchemy as sa
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts.codec import UndecodableEvent
-from service_kit.consumer import Consumer, OffsetsOutOfRange, Record
-from service_kit.consumer_tables import consumer_offset, dead_letter
+from service_kit.consumer import LIMIT_LETTERS, Consumer, Halted, LostLog, OffsetsOutOfRange, Record
+from service_kit.consumer_tables import NO_TOPIC_ID, consumer_halt, consumer_offset, dead_letter
 from service_kit.database import create_engine, metadata
+from service_kit.kafka_log import TopicsMissing, identify_log
 from service_kit.settings import ServiceSettings
+from tandem_cli.kafka import Topic
 from tests.support import Kafka, eventually
 
 seen = sa.Table("seen", sa.MetaData(), sa.Column("number", sa.Integer), sa.Column("reader", sa.Text))
@@ -40,7 +43,9 @@ def decode(value: bytes | None) -> int:
 class Reader:
     """A consumer that notes each number it read; it can be made to fail."""
 
-    def __init__(self, books: AsyncEngine, kafka: Kafka, topic: str, group: str = "reader") -> None:
+    def __init__(
+        self, books: AsyncEngine, kafka: Kafka, topic: str, group: str = "reader", lost_log: LostLog = "stop"
+    ) -> None:
         self.consumer = Consumer(
             name=group,
             engine=books,
@@ -48,6 +53,7 @@ class Reader:
             topics=[topic],
             decode=decode,
             handle=self.handle,
+            lost_log=lost_log,
         )
         self.poison: set[int] = set()
         self.failures_left = 0
@@ -204,3 +210,160 @@ async def test_offsets_that_the_log_does_not_hold_stop_the_consumer(
         await connection.execute(sa.update(consumer_offset).values(next_offset=1000))
     with pytest.raises(OffsetsOutOfRange, match=topic):
         await asyncio.wait_for(Reader(books, kafka, topic).consumer.run(asyncio.Event()), 20)
+
+
+async def test_a_topic_that_was_made_anew_stops_the_consumer(
+    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic = new_topic("consumer")
+    await _read_and_make_anew(books, kafka, topic)
+    # The new topic holds more than the old one did: by its offset alone, the reader would go on and skip.
+    with pytest.raises(OffsetsOutOfRange, match=f"{topic}/0: the topic was made anew"):
+        await asyncio.wait_for(Reader(books, kafka, topic).consumer.run(asyncio.Event()), 20)
+    assert await numbers(books) == list(range(30))
+
+
+async def test_a_topic_that_was_made_anew_is_read_from_its_beginning_where_that_is_declared(
+    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic = new_topic("consumer")
+    await _read_and_make_anew(books, kafka, topic)
+    async with Reader(books, kafka, topic, lost_log="reset").running():
+        await eventually(lambda: _has(books, 90), 20)
+    assert await numbers(books) == list(range(90))
+
+
+async def test_a_topic_that_is_made_anew_under_a_running_consumer_stops_it(
+    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic = new_topic("consumer")
+    await publish(kafka, topic, texts(30))
+    running = asyncio.create_task(Reader(books, kafka, topic).consumer.run(asyncio.Event()))
+    await eventually(lambda: _has(books, 30), 20)
+    await _make_anew(kafka, topic)
+    with pytest.raises(OffsetsOutOfRange, match="made anew"):
+        await asyncio.wait_for(running, 40)
+
+
+async def _read_and_make_anew(books: AsyncEngine, kafka: Kafka, topic: str) -> None:
+    await publish(kafka, topic, texts(30))
+    async with Reader(books, kafka, topic).running():
+        await eventually(lambda: _has(books, 30), 20)
+    await _make_anew(kafka, topic)
+    await publish(kafka, topic, texts(60, start=30))
+
+
+async def _make_anew(kafka: Kafka, topic: str) -> None:
+    before = (await identify_log(kafka.bootstrap_servers, [topic])).topic_ids[topic]
+    await asyncio.to_thread(kafka.delete_topics, [topic])
+    await asyncio.to_thread(kafka.create_topics, [Topic(topic, 6)])
+
+    async def is_another() -> bool:
+        try:
+            identity = await identify_log(kafka.bootstrap_servers, [topic])
+        except TopicsMissing:
+            return False
+        return identity.topic_ids[topic] not in (before, NO_TOPIC_ID)
+
+    await eventually(is_another)
+
+
+async def test_another_cluster_stops_the_consumer(
+    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic = new_topic("consumer")
+    await publish(kafka, topic, texts(30))
+    async with Reader(books, kafka, topic).running():
+        await eventually(lambda: _has(books, 30), 20)
+    async with books.begin() as connection:
+        await connection.execute(sa.update(consumer_offset).values(cluster_id="elsewhere"))
+    with pytest.raises(OffsetsOutOfRange, match="another Kafka cluster, elsewhere"):
+        await asyncio.wait_for(Reader(books, kafka, topic).consumer.run(asyncio.Event()), 20)
+    async with Reader(books, kafka, topic, lost_log="reset").running():
+        await eventually(lambda: _has(books, 60), 20)
+    async with books.connect() as connection:
+        clusters = (await connection.execute(sa.select(consumer_offset.c.cluster_id).distinct())).scalars().all()
+    assert "elsewhere" not in clusters
+
+
+async def test_a_log_that_was_cut_past_the_stored_offset_stops_the_consumer(
+    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic = new_topic("consumer")
+    await publish(kafka, topic, texts(30))
+    async with Reader(books, kafka, topic).running():
+        await eventually(lambda: _has(books, 30), 20)
+    await publish(kafka, topic, texts(60, start=30))
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=7)})
+    await admin.close()
+    with pytest.raises(OffsetsOutOfRange, match=f"{topic}/0: next is 5, the log holds 7 to 15"):
+        await asyncio.wait_for(Reader(books, kafka, topic).consumer.run(asyncio.Event()), 20)
+    async with Reader(books, kafka, topic, lost_log="reset").running():
+        await eventually(lambda: _has(books, 88), 20)
+
+
+async def test_offsets_from_before_topic_ids_were_kept_are_taken_up(
+    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic = new_topic("consumer")
+    await publish(kafka, topic, texts(30))
+    async with Reader(books, kafka, topic).running():
+        await eventually(lambda: _has(books, 30), 20)
+    async with books.begin() as connection:
+        await connection.execute(sa.update(consumer_offset).values(topic_id=NO_TOPIC_ID))
+    await publish(kafka, topic, texts(30, start=30))
+    async with Reader(books, kafka, topic).running():
+        await eventually(lambda: _has(books, 60), 20)
+    assert await numbers(books) == list(range(60))
+
+
+async def test_nothing_but_bad_records_halts_the_consumer_until_they_are_seen_to(
+    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic = new_topic("consumer")
+    await publish(kafka, topic, [b"bad"] * 150)
+    await publish(kafka, topic, texts(30))
+    reader = Reader(books, kafka, topic)
+    async with reader.running():
+        await eventually(lambda: _is_halted(reader), 20)
+        assert await _letters(books) == LIMIT_LETTERS + 1
+    # A restart does not walk on through the bad records.
+    reader = Reader(books, kafka, topic)
+    async with reader.running():
+        await eventually(lambda: _is_halted(reader), 20)
+        assert await _letters(books) == LIMIT_LETTERS + 1
+        async with books.begin() as connection:
+            await connection.execute(sa.update(dead_letter).values(status="discarded"))
+        await eventually(lambda: _has(books, 30), 20)
+        await reader.consumer.not_halted()
+    assert (await _letters(books), await numbers(books)) == (150, list(range(30)))
+    async with books.connect() as connection:
+        assert (await connection.execute(sa.select(consumer_halt))).all() == []
+
+
+async def test_a_few_bad_records_among_many_good_ones_halt_nobody(
+    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic = new_topic("consumer")
+    values: list[bytes | None] = [value if number % 4 else b"bad" for number, value in enumerate(texts(800))]
+    await publish(kafka, topic, values)
+    reader = Reader(books, kafka, topic)
+    async with reader.running():
+        await eventually(lambda: _has(books, 600), 20)
+        await reader.consumer.not_halted()
+    assert await _letters(books) == 200
+
+
+async def _is_halted(reader: Reader) -> bool:
+    try:
+        await reader.consumer.not_halted()
+    except Halted:
+        return True
+    return False
+
+
+async def _letters(books: AsyncEngine) -> int:
+    async with books.connect() as connection:
+        return int((await connection.execute(sa.select(sa.func.count()).select_from(dead_letter))).scalar_one())

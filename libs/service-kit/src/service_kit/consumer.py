@@ -9,23 +9,24 @@ import asyncio
 import base64
 import contextlib
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import NoOffsetForPartitionError
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts.codec import UndecodableEvent
 from service_kit import telemetry
-from service_kit.consumer_tables import consumer_offset, dead_letter
+from service_kit.consumer_tables import NO_TOPIC_ID, consumer_halt, consumer_offset, dead_letter
 from service_kit.health import Heartbeat
+from service_kit.kafka_log import LogIdentity, identify_log
 from service_kit.problems import is_transient, sqlstate_of
 
 log = structlog.get_logger()
@@ -37,6 +38,19 @@ LONGEST_BATCH_SECONDS: Final = 2.0
 POLL_MILLISECONDS: Final = 500
 KAFKA_SECONDS: Final = 20
 HINT_SECONDS: Final = 1.0
+IDENTIFY_SECONDS: Final = 5.0
+"""How often a running consumer asks whether its topics are still the ones whose offsets it has."""
+
+LIMIT_WINDOW: Final = 1_000
+"""Records, the last ones read, of which bad ones are counted."""
+LIMIT_LETTERS: Final = 100
+LIMIT_SHARE: Final = 0.5
+"""More bad records than both of these, and it is no longer the records that are at fault: the consumer halts."""
+HALTED_LOOK_SECONDS: Final = 1.0
+HALTED_LOG_SECONDS: Final = 60.0
+
+LostLog = Literal["stop", "reset"]
+"""What to do when the log does not hold what comes next: stop for a person to decide, or go on with what it holds."""
 
 Decoded = TypeVar("Decoded")
 
@@ -64,12 +78,16 @@ class Fenced(Exception):
     """Another consumer has advanced these partitions: ours is out of date and nothing of it was written."""
 
 
-class TopicsMissing(Exception):
-    """Kafka does not know all of the topics, or not yet."""
+class MustStop(Exception):
+    """Something that a person has to decide about. Ends `run`; nothing of the batch was written."""
 
 
-class OffsetsOutOfRange(Exception):
+class OffsetsOutOfRange(MustStop):
     """The log does not hold the records that come next: it was cut, or made anew. Never skipped silently."""
+
+
+class Halted(Exception):
+    """The consumer waits until somebody has seen to its dead letters."""
 
 
 Decode = Callable[[bytes | None], Decoded]
@@ -84,7 +102,10 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
     """Reads topics as one member of the group `name` until it is told to stop.
 
     `run` survives every failure of Kafka and PostgreSQL by beginning anew from the stored offsets. It ends by
-    itself only with `OffsetsOutOfRange`, which a person has to decide about.
+    itself only with `MustStop`, which a person has to decide about.
+
+    When nearly everything that arrives is bad, it halts: it keeps its place, reads nothing more, is not ready, and
+    goes on once the dead letters that made it halt have been sent again or discarded.
     """
 
     def __init__(
@@ -97,6 +118,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         decode: Decode[Decoded],
         handle: Handle[Decoded],
         idle: Idle | None = None,
+        lost_log: LostLog = "stop",
     ) -> None:
         self.name = name
         self._engine = engine
@@ -111,7 +133,12 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         self._turn = asyncio.Lock()
         """Held by a batch, and by a change of partitions: neither may see the offsets while the other moves them."""
         self._kafka: AIOKafkaConsumer
-        self._cluster_id = ""
+        self._log = LogIdentity("", {})
+        self._lost_log = lost_log
+        self._recent_bad: deque[bool] = deque(maxlen=LIMIT_WINDOW)
+        self._halted = False
+        self._halt_looked_at = float("-inf")
+        self._halt_told_at = float("-inf")
         self.heartbeat = Heartbeat(name, limit_seconds=90)
         self.caught_up = asyncio.Event()
         """Set while every assigned partition is read to its end."""
@@ -121,14 +148,19 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         """The partitions that this member holds, and the offset of the first record of each not taken yet."""
         return dict(self._next_offsets)
 
+    async def not_halted(self) -> None:
+        """A readiness check. Raises `Halted`."""
+        if self._halted:
+            raise Halted(f"{self.name} halted: see to its dead letters")
+
     async def run(self, stop: asyncio.Event) -> None:
-        """Consumes until `stop` is set. Raises `OffsetsOutOfRange`."""
+        """Consumes until `stop` is set. Raises `MustStop`, such as `OffsetsOutOfRange`."""
         pause = 0.2
         while not stop.is_set():
             began = time.monotonic()
             try:
                 await self._member(stop)
-            except OffsetsOutOfRange:
+            except MustStop:
                 raise
             except Exception as error:
                 # Any failure: the stored offsets make beginning anew always safe.
@@ -142,8 +174,9 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
 
     async def _member(self, stop: asyncio.Event) -> None:
         """One membership of the group, from joining to the first failure or the stop."""
-        self._cluster_id = await _cluster_with(self._topics, self._bootstrap_servers)
+        self._log = await identify_log(self._bootstrap_servers, self._topics)
         self._failure = None
+        self._halt_looked_at = float("-inf")
         self._next_offsets.clear()
         self._kafka = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap_servers,
@@ -164,15 +197,19 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         try:
             await asyncio.wait_for(self._kafka.start(), KAFKA_SECONDS)
             self._kafka.subscribe(topics=self._topics, listener=self)
-            hinted = time.monotonic()
+            hinted = identified = time.monotonic()
             while not stop.is_set():
+                await self._look_whether_halted()
                 polled = await self._poll()
                 self.heartbeat.beat()
                 if self._failure is not None:
                     raise self._failure
-                if polled:
+                if polled and not self._halted:
                     await self._process(polled)
                 await self._note_progress(polled)
+                if time.monotonic() - identified > IDENTIFY_SECONDS:
+                    await self._require_same_log()
+                    identified = time.monotonic()
                 if time.monotonic() - hinted > HINT_SECONDS:
                     await self._hint()
                     hinted = time.monotonic()
@@ -192,7 +229,67 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             # Kafka has no hint of ours before the first start, and may say so while `_take_up` still looks up where
             # the database stands. The seek that follows settles it.
             return {}
+        except OffsetOutOfRangeError as error:
+            # Beginning anew compares what is stored with what the log holds, and says so.
+            raise ConnectionError("the log no longer holds the next record") from error
         return polled
+
+    async def _require_same_log(self) -> None:
+        """A topic that was made anew may soon hold our next offset again, of quite another record."""
+        try:
+            found = await asyncio.wait_for(identify_log(self._bootstrap_servers, self._topics), IDENTIFY_SECONDS)
+        except Exception as error:
+            # A broker that is away tells nothing; what is wrong with it shows in reading from it.
+            log.info("log_not_identified", consumer=self.name, error=repr(error))
+            return
+        if found != self._log:
+            # Beginning anew finds out which, and stops.
+            raise ConnectionError("the topics were made anew, or this is another cluster")
+
+    async def _look_whether_halted(self) -> None:
+        """Halts while the database says so, holding our partitions but taking nothing from them."""
+        now = time.monotonic()
+        if now - self._halt_looked_at < (HALTED_LOOK_SECONDS if self._halted else IDENTIFY_SECONDS):
+            return
+        async with self._engine.begin() as connection:
+            halt = (
+                await connection.execute(sa.select(consumer_halt).where(consumer_halt.c.consumer == self.name))
+            ).one_or_none()
+            unsettled = await self._open_letters(connection) if halt is not None else 0
+            if halt is not None and unsettled <= halt.open_allowed:
+                await connection.execute(sa.delete(consumer_halt).where(consumer_halt.c.consumer == self.name))
+                halt = None
+        self._halt_looked_at = now
+        if halt is not None and now - self._halt_told_at > HALTED_LOG_SECONDS:
+            log.error(
+                "consumer_halted",
+                consumer=self.name,
+                bad_records=halt.bad_records,
+                of_the_last=LIMIT_WINDOW,
+                dead_letters_to_settle=unsettled - halt.open_allowed,
+            )
+            self._halt_told_at = now
+        if self._halted and halt is None:
+            log.warning("consumer_resumes", consumer=self.name)
+            self._recent_bad.clear()
+            self._halt_told_at = float("-inf")
+            # What was read meanwhile was dropped.
+            for part, offset in self._next_offsets.items():
+                if part in self._kafka.assignment():
+                    self._kafka.seek(part, offset)
+        self._halted = halt is not None
+        telemetry.CONSUMER_HALTED.labels(self.name).set(self._halted)
+        if self._halted:
+            # Polled on, so that the group does not think us dead, but for nothing.
+            self._kafka.pause(*self._kafka.assignment())
+        else:
+            self._kafka.resume(*self._kafka.paused())
+
+    async def _open_letters(self, connection: AsyncConnection) -> int:
+        query = sa.select(sa.func.count()).where(
+            dead_letter.c.consumer == self.name, dead_letter.c.status.in_(("open", "sending"))
+        )
+        return int((await connection.execute(query)).scalar_one())
 
     async def _process(self, polled: dict[TopicPartition, list[Any]]) -> None:
         async with self._turn:
@@ -210,7 +307,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         began = time.monotonic()
         try:
             await self._commit(raw)
-        except Fenced:
+        except (Fenced, MustStop):
             raise
         except Exception as error:
             if is_transient(error) or sqlstate_of(error) in ("40001", "40P01"):
@@ -218,7 +315,8 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             # One record stops nobody but itself: find it by taking the batch record by record.
             log.warning("batch_taken_apart", consumer=self.name, records=len(raw), error=repr(error))
             for record in raw:
-                await self._commit_alone(record)
+                if not self._halted:
+                    await self._commit_alone(record)
         elapsed = time.monotonic() - began
         telemetry.CONSUMER_BATCH_SECONDS.labels(self.name).observe(elapsed)
         if elapsed > LONGEST_BATCH_SECONDS:
@@ -230,7 +328,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
     async def _commit_alone(self, record: Any) -> None:
         try:
             await self._commit([record])
-        except Fenced:
+        except (Fenced, MustStop):
             raise
         except Exception as error:
             if is_transient(error) or sqlstate_of(error) in ("40001", "40P01"):
@@ -243,23 +341,41 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         records: list[Record[Decoded]] = []
         letters: list[DeadLetter] = [refuse] if refuse else []
         advanced: dict[TopicPartition, int] = {}
+        counts: dict[TopicPartition, int] = {}
+        recent_bad = self._recent_bad.copy()
+        bad_records = sum(recent_bad)
+        over_limit = False
         for record in raw:
-            advanced[TopicPartition(record.topic, record.partition)] = record.offset + 1
-            if refuse is not None:
-                continue
-            try:
-                value = self._decode(record.value)
-            except UndecodableEvent as error:
-                letters.append(DeadLetter(record, error.reason, error.detail))
-            else:
-                records.append(Record(record.topic, record.partition, record.offset, value, record.key))
+            part = TopicPartition(record.topic, record.partition)
+            advanced[part] = record.offset + 1
+            counts[part] = counts.get(part, 0) + 1
+            bad = refuse is not None
+            if refuse is None:
+                try:
+                    value = self._decode(record.value)
+                except UndecodableEvent as error:
+                    letters.append(DeadLetter(record, error.reason, error.detail))
+                    bad = True
+                else:
+                    records.append(Record(record.topic, record.partition, record.offset, value, record.key))
+            if len(recent_bad) == LIMIT_WINDOW:
+                bad_records -= recent_bad[0]
+            recent_bad.append(bad)
+            bad_records += bad
+            if bad_records > LIMIT_LETTERS and bad_records > LIMIT_SHARE * len(recent_bad):
+                # The rest of the batch waits: it is not taken, and is read again.
+                over_limit = True
+                break
         async with self._engine.begin() as connection:
             await self._advance(connection, advanced)
             if letters:
                 await self._set_aside(connection, letters)
+            if over_limit:
+                await self._halt(connection, bad_records)
             if records:
                 await self._handle(connection, records)
         self._next_offsets.update(advanced)
+        self._recent_bad = recent_bad
         for letter in letters:
             telemetry.DEAD_LETTERS.labels(self.name, letter.reason).inc()
             log.error(
@@ -270,27 +386,42 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                 offset=letter.record.offset,
                 reason=letter.reason,
             )
-        for partition in advanced:
-            count = sum(
-                1 for record in raw if record.topic == partition.topic and record.partition == partition.partition
-            )
-            telemetry.CONSUMED.labels(self.name, partition.topic).inc(count)
+        for part, count in counts.items():
+            telemetry.CONSUMED.labels(self.name, part.topic).inc(count)
+        if over_limit:
+            self._halted = True
+            self._halt_looked_at = float("-inf")
+
+    async def _halt(self, connection: AsyncConnection, bad_records: int) -> None:
+        """Makes the halt outlive this process: a restart must not walk on through a log of bad records."""
+        before = await self._open_letters(connection) - bad_records
+        await connection.execute(
+            insert(consumer_halt).on_conflict_do_nothing(),
+            {"consumer": self.name, "bad_records": bad_records, "open_allowed": max(before, 0)},
+        )
 
     async def _advance(self, connection: AsyncConnection, advanced: dict[TopicPartition, int]) -> None:
         expected = sa.values(
             sa.column("topic", sa.Text),
             sa.column("partition", sa.Integer),
+            sa.column("topic_id", sa.Uuid),
             sa.column("was", sa.BigInteger),
             sa.column("now", sa.BigInteger),
             name="expected",
-        ).data([(part.topic, part.partition, self._next_offsets[part], advanced[part]) for part in sorted(advanced)])
+        ).data(
+            [
+                (part.topic, part.partition, self._log.topic_ids[part.topic], self._next_offsets[part], advanced[part])
+                for part in sorted(advanced)
+            ]
+        )
         moved = await connection.execute(
             sa.update(consumer_offset)
             .where(
                 consumer_offset.c.consumer == self.name,
-                consumer_offset.c.cluster_id == self._cluster_id,
+                consumer_offset.c.cluster_id == self._log.cluster_id,
                 consumer_offset.c.topic == expected.c.topic,
                 consumer_offset.c.partition == expected.c.partition,
+                consumer_offset.c.topic_id == expected.c.topic_id,
                 consumer_offset.c.next_offset == expected.c.was,
             )
             .values(next_offset=expected.c.now, updated_at=sa.func.now())
@@ -304,8 +435,9 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             [
                 {
                     "consumer": self.name,
-                    "cluster_id": self._cluster_id,
+                    "cluster_id": self._log.cluster_id,
                     "topic": letter.record.topic,
+                    "topic_id": self._log.topic_ids[letter.record.topic],
                     "partition": letter.record.partition,
                     "offset": letter.record.offset,
                     "key": letter.record.key,
@@ -367,48 +499,85 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         first = await self._kafka.beginning_offsets(list(assigned))
         last = await self._kafka.end_offsets(list(assigned))
         async with self._engine.begin() as connection:
-            await connection.execute(
-                insert(consumer_offset).on_conflict_do_nothing(),
-                [
-                    {
-                        "consumer": self.name,
-                        "cluster_id": self._cluster_id,
-                        "topic": part.topic,
-                        "partition": part.partition,
-                        "next_offset": first[part],
-                    }
-                    for part in sorted(assigned)
-                ],
-            )
+            await self._adopt_log(connection, sorted(assigned), first)
             stored = await connection.execute(
                 sa.select(consumer_offset.c.topic, consumer_offset.c.partition, consumer_offset.c.next_offset).where(
-                    consumer_offset.c.consumer == self.name, consumer_offset.c.cluster_id == self._cluster_id
+                    consumer_offset.c.consumer == self.name,
+                    consumer_offset.c.cluster_id == self._log.cluster_id,
                 )
             )
             offsets = {TopicPartition(row.topic, row.partition): row.next_offset for row in stored}
+            for part in sorted(assigned):
+                if not first[part] <= offsets[part] <= last[part]:
+                    lost = (
+                        f"{part.topic}/{part.partition}: next is {offsets[part]}, the log holds {first[part]} to "
+                        f"{last[part]}"
+                    )
+                    await self._reset(connection, part, first[part], lost)
+                    offsets[part] = first[part]
         for part in assigned:
-            offset = offsets[part]
-            if not first[part] <= offset <= last[part]:
-                raise OffsetsOutOfRange(
-                    f"{part.topic}/{part.partition}: next is {offset}, the log holds {first[part]} to {last[part]}"
-                )
-            self._next_offsets[part] = offset
-            self._kafka.seek(part, offset)
+            self._next_offsets[part] = offsets[part]
+            self._kafka.seek(part, offsets[part])
+        if self._halted:
+            self._kafka.pause(*assigned)
         log.info("partitions_assigned", consumer=self.name, partitions=len(assigned))
 
+    async def _adopt_log(
+        self, connection: AsyncConnection, assigned: Sequence[TopicPartition], first: dict[TopicPartition, int]
+    ) -> None:
+        """Sees to it that every partition has an offset, and that it is one of this log and no other."""
+        topic_ids = self._log.topic_ids
+        for part in assigned:
+            ours = sa.and_(
+                consumer_offset.c.consumer == self.name,
+                consumer_offset.c.topic == part.topic,
+                consumer_offset.c.partition == part.partition,
+            )
+            here = consumer_offset.c.cluster_id == self._log.cluster_id
+            rows = (
+                await connection.execute(
+                    sa.select(consumer_offset.c.cluster_id, consumer_offset.c.topic_id).where(ours).with_for_update()
+                )
+            ).all()
+            topic_id = topic_ids[part.topic]
+            if any(row.cluster_id != self._log.cluster_id for row in rows):
+                lost = f"{part.topic}/{part.partition}: the offsets are of another Kafka cluster, {rows[0].cluster_id}"
+                await self._reset(connection, part, first[part], lost)
+                await connection.execute(sa.delete(consumer_offset).where(ours, ~here))
+            elif rows and rows[0].topic_id not in (topic_id, NO_TOPIC_ID):
+                lost = f"{part.topic}/{part.partition}: the topic was made anew, the offsets are of the one before it"
+                await self._reset(connection, part, first[part], lost)
+            elif rows:
+                # Noted before Kafka, or we, knew of topic ids.
+                unknown = consumer_offset.c.topic_id == NO_TOPIC_ID
+                await connection.execute(sa.update(consumer_offset).where(ours, unknown).values(topic_id=topic_id))
+            else:
+                await self._write_offset(connection, part, first[part])
 
-async def _cluster_with(topics: Sequence[str], bootstrap_servers: str) -> str:
-    """The cluster's id. Raises `TopicsMissing` while a topic is not there.
+    async def _reset(self, connection: AsyncConnection, part: TopicPartition, offset: int, lost: str) -> None:
+        """Begins anew at the log's first record, when that is the declared policy. Raises `OffsetsOutOfRange`."""
+        if self._lost_log == "stop":
+            raise OffsetsOutOfRange(
+                f"{lost}. Restore the log; or set CONSUMER_LOST_LOG=reset to go on with what the log holds now "
+                "(what is read twice counts once, what the log lost stays as it was booked)"
+            )
+        log.error("log_lost", consumer=self.name, lost=lost, next_offset=offset)
+        telemetry.LOGS_LOST.labels(self.name, part.topic).inc()
+        await self._write_offset(connection, part, offset)
 
-    A member that joins before Kafka knows all topics is given the others only, and hears of the rest half a minute
-    later: until then it would look as if everything were read.
-    """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=10_000)
-    await asyncio.wait_for(admin.start(), KAFKA_SECONDS)
-    try:
-        described = await asyncio.wait_for(admin.describe_topics(list(topics)), KAFKA_SECONDS)
-        if missing := [topic["topic"] for topic in described if topic["error_code"] or not topic["partitions"]]:
-            raise TopicsMissing(f"Kafka has no topic {', '.join(missing)}")
-        return str((await asyncio.wait_for(admin.describe_cluster(), KAFKA_SECONDS))["cluster_id"])
-    finally:
-        await admin.close()
+    async def _write_offset(self, connection: AsyncConnection, part: TopicPartition, offset: int) -> None:
+        row = {
+            "consumer": self.name,
+            "cluster_id": self._log.cluster_id,
+            "topic": part.topic,
+            "partition": part.partition,
+            "topic_id": self._log.topic_ids[part.topic],
+            "next_offset": offset,
+        }
+        statement = insert(consumer_offset).values(row)
+        await connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["consumer", "cluster_id", "topic", "partition"],
+                set_={"topic_id": statement.excluded.topic_id, "next_offset": statement.excluded.next_offset},
+            )
+        )

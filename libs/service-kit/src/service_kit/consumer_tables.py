@@ -1,9 +1,17 @@
 """Where a consumer keeps what it must not lose: how far it has come, and the records that it could not take."""
 
+from typing import Final, Literal
+from uuid import UUID
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from service_kit.database import metadata
+
+NO_TOPIC_ID: Final = UUID(int=0)
+"""As Kafka writes it: the topic's id is not known."""
+
+LetterStatus = Literal["open", "sending", "sent", "discarded"]
 
 consumer_offset = sa.Table(
     "consumer_offset",
@@ -12,6 +20,13 @@ consumer_offset = sa.Table(
     sa.Column("cluster_id", sa.Text, primary_key=True, comment="of the Kafka cluster: offsets mean nothing elsewhere"),
     sa.Column("topic", sa.Text, primary_key=True),
     sa.Column("partition", sa.Integer, primary_key=True),
+    sa.Column(
+        "topic_id",
+        sa.Uuid,
+        nullable=False,
+        server_default=str(NO_TOPIC_ID),
+        comment="of this making of the topic: made anew under the same name, it is another log",
+    ),
     sa.Column("next_offset", sa.BigInteger, nullable=False, comment="of the first record whose effects are not here"),
     sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
 )
@@ -19,10 +34,11 @@ consumer_offset = sa.Table(
 dead_letter = sa.Table(
     "dead_letter",
     metadata,
-    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("id", sa.Uuid, primary_key=True, server_default=sa.text("uuidv7()")),
     sa.Column("consumer", sa.Text, nullable=False),
     sa.Column("cluster_id", sa.Text, nullable=False),
     sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("topic_id", sa.Uuid, nullable=False, server_default=str(NO_TOPIC_ID)),
     sa.Column("partition", sa.Integer, nullable=False),
     sa.Column("offset", sa.BigInteger, nullable=False),
     sa.Column("key", sa.LargeBinary),
@@ -31,5 +47,24 @@ dead_letter = sa.Table(
     sa.Column("reason", sa.Text, nullable=False, comment="one of a closed list"),
     sa.Column("detail", sa.Text, nullable=False),
     sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
-    sa.UniqueConstraint("consumer", "cluster_id", "topic", "partition", "offset"),
+    sa.Column("status", sa.Text, nullable=False, server_default="open"),
+    sa.Column("mended_value", sa.LargeBinary, comment="what is sent in the original's place"),
+    sa.Column("settled_at", sa.DateTime(timezone=True), comment="when it was sent again or discarded"),
+    sa.Column("settled_by", sa.Text, comment="who asked for that"),
+    sa.Column("discarded_because", sa.Text),
+    sa.CheckConstraint("status IN ('open', 'sending', 'sent', 'discarded')", name="status"),
+    sa.UniqueConstraint(
+        "consumer", "cluster_id", "topic", "topic_id", "partition", "offset", name="dead_letter_record_key"
+    ),
+    sa.Index("dead_letter_consumer_status_id_idx", "consumer", "status", "id"),
+)
+
+consumer_halt = sa.Table(
+    "consumer_halt",
+    metadata,
+    sa.Column("consumer", sa.Text, primary_key=True),
+    sa.Column("halted_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Column("bad_records", sa.Integer, nullable=False, comment="of those that were read last"),
+    sa.Column("open_allowed", sa.Integer, nullable=False, comment="it goes on when no more dead letters are open"),
+    comment="Consumers that stopped because nearly everything that arrived was bad.",
 )

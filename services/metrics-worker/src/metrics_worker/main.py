@@ -34,13 +34,15 @@ def consumer() -> None:
     settings = ConsumerSettings()
     # What a crash of the database loses is read again from Kafka: offsets and books are one transaction.
     engine = create_engine(settings, application="metrics-consumer", synchronous_commit=False)
-    bookkeeper = Bookkeeper(engine, settings.kafka_bootstrap_servers, settings.reporting)
+    bookkeeper = Bookkeeper(
+        engine, settings.kafka_bootstrap_servers, settings.reporting, lost_log=settings.consumer_lost_log
+    )
     runner.work(
         "metrics-consumer",
         settings,
         bookkeeper.run,
         live={"consumer": bookkeeper.consumer.heartbeat.check},
-        ready={"database": database_check(engine)},
+        ready={"database": database_check(engine), "dead letters": bookkeeper.consumer.not_halted},
     )
 
 

@@ -44,11 +44,15 @@ def consumer() -> None:
     settings = ConsumerSettings()
     # What a crash of the database loses is read again from Kafka: offsets and copies are one transaction.
     engine = create_engine(settings, application="service-consumer", synchronous_commit=False)
-    customers = SalesCustomers(engine, settings.kafka_bootstrap_servers)
+    customers = SalesCustomers(engine, settings.kafka_bootstrap_servers, lost_log=settings.consumer_lost_log)
     runner.work(
         "service-consumer",
         settings,
         customers.run,
         live={"accounts": customers.accounts.heartbeat.check, "names": customers.names.heartbeat.check},
-        ready={"database": database_check(engine)},
+        ready={
+            "database": database_check(engine),
+            "dead letters of accounts": customers.accounts.not_halted,
+            "dead letters of names": customers.names.not_halted,
+        },
     )

@@ -16,7 +16,7 @@ from metrics_worker.books.freshness import Partition, Pulse, bring_up
 from metrics_worker.books.ledger import Ledger
 from metrics_worker.books.opening import open_books
 from metrics_worker.kpis.posting import Reporting
-from service_kit.consumer import Consumer, Record
+from service_kit.consumer import Consumer, LostLog, Record
 from service_kit.problems import is_transient
 
 CONSUMER = "metrics-worker"
@@ -31,7 +31,13 @@ class Bookkeeper:
     """The consumer of the books, ready to run."""
 
     def __init__(
-        self, engine: AsyncEngine, bootstrap_servers: str, reporting: Reporting, *, topics: Sequence[str] = TOPICS
+        self,
+        engine: AsyncEngine,
+        bootstrap_servers: str,
+        reporting: Reporting,
+        *,
+        topics: Sequence[str] = TOPICS,
+        lost_log: LostLog = "stop",
     ) -> None:
         self._engine = engine
         self._reporting = reporting
@@ -45,10 +51,11 @@ class Bookkeeper:
             decode=partial(fold.decode, reporting=reporting),
             handle=self._handle,
             idle=self._idle,
+            lost_log=lost_log,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Keeps the books until `stop` is set. Raises `BooksKeptOtherwise` and `OffsetsOutOfRange`."""
+        """Keeps the books until `stop` is set. Raises `BooksKeptOtherwise` and `MustStop`."""
         while not stop.is_set():
             try:
                 await open_books(self._engine, self._reporting)

@@ -23,12 +23,12 @@ from sqlalchemy.types import TypeEngine
 
 from metrics_worker.kpis.kinds import KINDS, Kind
 from metrics_worker.kpis.posting import Measure
-from service_kit.consumer_tables import consumer_offset, dead_letter
+from service_kit.consumer_tables import consumer_halt, consumer_offset, dead_letter
 from service_kit.idempotency import idempotency_key
 from service_kit.outbox import outbox
 from service_kit.tables import own_metadata
 
-metadata = own_metadata(consumer_offset, dead_letter, idempotency_key, outbox)
+metadata = own_metadata(consumer_halt, consumer_offset, dead_letter, idempotency_key, outbox)
 
 books = Table(
     "books",

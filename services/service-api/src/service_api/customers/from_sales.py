@@ -15,7 +15,7 @@ from event_contracts.codec import CloudEvent
 from event_contracts.directory import SalesDirectoryEntrySet
 from event_contracts.sales import Account
 from service_api.customers.model import Customer
-from service_kit.consumer import Consumer, Record
+from service_kit.consumer import Consumer, LostLog, Record
 
 ACCOUNTS = "service-customers"
 NAMES = "service-customer-names"
@@ -136,6 +136,7 @@ class SalesCustomers:
         *,
         events_topic: str = SALES_TOPIC,
         directory_topic: str = SALES_DIRECTORY_TOPIC,
+        lost_log: LostLog = "stop",
     ) -> None:
         self.accounts: Consumer[CloudEvent] = Consumer(
             name=ACCOUNTS,
@@ -144,6 +145,7 @@ class SalesCustomers:
             topics=[events_topic],
             decode=codec.decode,
             handle=copy_accounts,
+            lost_log=lost_log,
         )
         self.names: Consumer[CloudEvent | None] = Consumer(
             name=NAMES,
@@ -152,10 +154,11 @@ class SalesCustomers:
             topics=[directory_topic],
             decode=decode_name,
             handle=copy_names,
+            lost_log=lost_log,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Copies until `stop` is set. Raises an exception group with `OffsetsOutOfRange`."""
+        """Copies until `stop` is set. Raises an exception group with `MustStop`."""
         async with asyncio.TaskGroup() as both:
             both.create_task(self.accounts.run(stop))
             both.create_task(self.names.run(stop))
