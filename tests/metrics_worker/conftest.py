@@ -69,6 +69,19 @@ async def book(engine: AsyncEngine, *batches: Sequence[Entry]) -> None:
             await ledger.apply(connection, batch)
 
 
+async def moved(engine: AsyncEngine) -> None:
+    """What a consumer does in the transaction of a batch."""
+    async with engine.begin() as connection:
+        await connection.execute(
+            sa.text(
+                "INSERT INTO consumer_offset (consumer, cluster_id, topic, partition, next_offset)"
+                " VALUES ('metrics-worker', 'c', 't', 0, 1)"
+                " ON CONFLICT (consumer, cluster_id, topic, partition)"
+                " DO UPDATE SET next_offset = consumer_offset.next_offset + 1"
+            )
+        )
+
+
 @pytest.fixture(scope="session")
 async def app(settings: MetricsSettings) -> AsyncIterator[FastAPI]:
     application = create(settings)

@@ -22,7 +22,7 @@ from metrics_worker.targets.judging import Judge
 from metrics_worker.targets.model import Target, TargetKey
 from service_kit.outbox import outbox
 from tandem_cli.issuer import Issuer
-from tests.metrics_worker.conftest import book
+from tests.metrics_worker.conftest import book, moved
 from tests.metrics_worker.facts import VILNIUS, all_told, deal, line
 
 REVENUE = TargetKey("revenue", "standard")
@@ -189,7 +189,7 @@ async def test_crossings_are_published_once_each_and_in_order(
     assert (await manager.get("/v1/targets/revenue")).json()["missed"] is True
 
     await book(engine, won("60"), won("60"))
-    await _moved(engine)
+    await moved(engine)
     await judge.look()
     _, recovered = await published(engine)
     assert isinstance(recovered.data, KpiTargetRecovered)
@@ -222,16 +222,3 @@ async def test_two_judges_tell_of_a_crossing_once(
     await judge.look()
     await Judge(engine, settings.reporting).look()
     assert len(await published(engine)) == 1
-
-
-async def _moved(engine: AsyncEngine) -> None:
-    """What a consumer does in the transaction of a batch."""
-    async with engine.begin() as connection:
-        await connection.execute(
-            sa.text(
-                "INSERT INTO consumer_offset (consumer, cluster_id, topic, partition, next_offset)"
-                " VALUES ('metrics-worker', 'c', 't', 0, 1)"
-                " ON CONFLICT (consumer, cluster_id, topic, partition)"
-                " DO UPDATE SET next_offset = consumer_offset.next_offset + 1"
-            )
-        )

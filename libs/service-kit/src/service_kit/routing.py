@@ -61,6 +61,11 @@ class StrictRoute(APIRoute):
         """True for the few routes that need no token (a customer answering a survey)."""
         return bool(self.openapi_extra) and self.openapi_extra.get("security") == []  # type: ignore[union-attr]
 
+    async def authenticate(self, request: Request) -> Principal:
+        """Who is asking. Raises `Unauthenticated`."""
+        authenticator: Authenticator = request.app.state.authenticator
+        return await authenticator.authenticate(request.headers.get("authorization"))
+
     def get_route_handler(self) -> Handler:
         """FastAPI's handler inside our transaction."""
         handle = super().get_route_handler()
@@ -73,11 +78,10 @@ class StrictRoute(APIRoute):
 
         async def run(plain: Request) -> Response:
             request = StrictRequest(plain.scope, plain.receive)
-            authenticator: Authenticator = request.app.state.authenticator
             if is_public:
                 principal = Principal(subject="public", roles=frozenset(), expires_at=float("inf"))
             else:
-                principal = await authenticator.authenticate(request.headers.get("authorization"))
+                principal = await self.authenticate(request)
             request.state.principal = principal
             _check_query(request, known)
             if takes_body and await request.body():
@@ -157,8 +161,8 @@ Session = Annotated[AsyncSession, Depends(in_loop(session_of))]
 By = Annotated[Principal, Depends(in_loop(principal_of))]
 
 
-def router(prefix: str, tag: str) -> APIRouter:
+def router(prefix: str, tag: str, *, route_class: type[StrictRoute] = StrictRoute) -> APIRouter:
     """The router of one noun. Each operation has its function's name, the use case, as its id."""
     return APIRouter(
-        prefix=f"/v1{prefix}", tags=[tag], route_class=StrictRoute, generate_unique_id_function=lambda route: route.name
+        prefix=f"/v1{prefix}", tags=[tag], route_class=route_class, generate_unique_id_function=lambda route: route.name
     )

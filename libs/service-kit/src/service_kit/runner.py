@@ -49,10 +49,10 @@ def _server(app: ASGIApp, settings: ServiceSettings) -> _Server:
     return _Server(config)
 
 
-def serve(process: str, settings: ServiceSettings, app: ASGIApp) -> None:
-    """Runs an API until SIGTERM or SIGINT."""
+def serve(process: str, settings: ServiceSettings, app: ASGIApp, *, on_stop: Callable[[], None] | None = None) -> None:
+    """Runs an API until SIGTERM or SIGINT. `on_stop` is called first: to end streams, which would never end."""
     logs.configure(process, settings.log_level, settings.log_format)
-    uvloop.run(_run(process, settings, app, None))
+    uvloop.run(_run(process, settings, app, None, on_stop))
 
 
 def work(
@@ -66,7 +66,13 @@ def work(
     uvloop.run(_run(process, settings, Starlette(routes=health_routes(live, ready)), work))
 
 
-async def _run(process: str, settings: ServiceSettings, app: ASGIApp, work: Work | None) -> None:
+async def _run(
+    process: str,
+    settings: ServiceSettings,
+    app: ASGIApp,
+    work: Work | None,
+    on_stop: Callable[[], None] | None = None,
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -79,6 +85,8 @@ async def _run(process: str, settings: ServiceSettings, app: ASGIApp, work: Work
     tasks = {task for task in (serving, working, stopping) if task is not None}
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
+    if on_stop is not None:
+        on_stop()
     if working is not None:
         try:
             # Whatever hangs is cut off: what was not committed is done again by the next process.

@@ -10,6 +10,9 @@ from metrics_worker import dashboard
 from metrics_worker.answers.routes import routes
 from metrics_worker.books.opening import open_books
 from metrics_worker.kpis import sales, service
+from metrics_worker.push.hub import Hub
+from metrics_worker.push.stream import stream, stream_tickets
+from metrics_worker.push.tickets import Tickets
 from metrics_worker.settings import MetricsSettings
 from metrics_worker.targets.routes import targets
 from service_kit.app import create_app
@@ -45,10 +48,12 @@ def create(settings: MetricsSettings) -> FastAPI:
         description="KPIs of sales and service from one set of books. Every role may read them.",
         settings=settings,
         engine=engine,
-        routers=[routes, targets],
+        routers=[routes, targets, stream, stream_tickets],
         ready={"books": books_fit},
         lifespan=lifespan,
     )
     app.state.reporting = settings.reporting
+    app.state.hub = Hub(engine, settings.reporting, readers=settings.stream_readers)
+    app.state.tickets = Tickets(engine)
     dashboard.add_to(app)
     return app

@@ -49,7 +49,8 @@ def consumer() -> None:
 def api() -> None:
     """Serves the KPIs and the dashboard until SIGTERM."""
     settings = MetricsSettings()
-    runner.serve("metrics-api", settings, create(settings))
+    app = create(settings)
+    runner.serve("metrics-api", settings, app, on_stop=app.state.hub.close)
 
 
 def relay() -> None:

@@ -1,8 +1,9 @@
 """Everything that is in the metrics database: importing it declares every table."""
 
 from metrics_worker.books.tables import metadata
+from metrics_worker.push import tickets
 from metrics_worker.targets import model as targets
 
 __all__ = ["metadata"]
 
-DECLARED = (targets,)
+DECLARED = (targets, tickets)

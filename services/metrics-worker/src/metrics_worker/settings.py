@@ -3,7 +3,7 @@
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from event_contracts.fields import DECIMAL_PLACES
 from metrics_worker.kpis.posting import Reporting
@@ -30,6 +30,9 @@ class MetricsSettings(ServiceSettings):
     http_port: int = 8003
     reporting_timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     reporting_currency: Annotated[str, AfterValidator(_known_currency)] = "EUR"
+
+    stream_readers: int = Field(default=200, ge=0, le=10_000)
+    """Streams of KPI values that one process keeps open at most."""
 
     @property
     def reporting(self) -> Reporting:

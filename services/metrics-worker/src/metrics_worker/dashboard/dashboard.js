@@ -1,16 +1,23 @@
-// Asks for the eight KPIs once a second and shows them. Everything from the API is set as text, never as markup.
+// Shows the eight KPIs as the stream tells of them. Everything from the API is set as text, never as markup.
 "use strict";
 
 const SHOWN = [
   "sales_volume", "revenue", "lead_conversion_rate", "quota_attainment",
   "csat", "resolution_rate", "first_contact_resolution", "average_handle_time",
 ];
-const EVERY_MS = 1000;
+const AGAIN_MS = 1000;
 const PATIENCE_MS = 5000;
+// The stream says something every five seconds; one that is silent for longer is dead.
+const SILENCE_MS = 12000;
 const TOKEN = "tandem-token";
 
 const byId = (id) => document.getElementById(id);
 const cards = new Map();
+
+let source = null;
+let heard = 0;
+let position = "";
+let timezone = "";
 
 class Refused extends Error {}
 
@@ -23,8 +30,9 @@ function takeTokenFromAddress() {
   }
 }
 
-async function get(path) {
+async function ask(path, method = "GET") {
   const answer = await fetch(path, {
+    method,
     headers: { Authorization: `Bearer ${sessionStorage.getItem(TOKEN) ?? ""}` },
     cache: "no-store",
     signal: AbortSignal.timeout(PATIENCE_MS),
@@ -113,33 +121,70 @@ function show(answer) {
   card.querySelector("path").setAttribute("d", line(answer.series));
 }
 
-async function refresh() {
-  if (cards.size === 0) build(await get("/v1/kpis"));
-  const answers = await Promise.all([...cards.keys()].map((name) => get(`/v1/kpis/${name}?interval=day`)));
-  answers.forEach(show);
-  const fresh = answers[0].fresh_as_of;
-  const time = fresh ? new Date(fresh).toLocaleTimeString() : "not known yet";
-  say(`Live · books complete to ${time} · days in ${answers[0].timezone}`, "live");
+function fresh(moment) {
+  const time = moment ? new Date(moment).toLocaleTimeString() : "not known yet";
+  say(`Live · books complete to ${time} · days in ${timezone}`, "live");
 }
 
-async function keepFresh() {
+async function open() {
+  const registry = await ask("/v1/kpis");
+  timezone = registry.timezone;
+  if (cards.size === 0) build(registry);
+  // The address of a stream may be written to a log: it carries a ticket of a few seconds, never the token.
+  const { ticket } = await ask("/v1/stream-tickets", "POST");
+  const kpis = [...cards.keys()].join(",");
+  const parameters = new URLSearchParams({ kpis, interval: "day", ticket });
+  if (position) parameters.set("last_event_id", position);
+  source = new EventSource(`/v1/stream?${parameters}`);
+  heard = Date.now();
+  source.addEventListener("kpi", (event) => {
+    heard = Date.now();
+    position = event.lastEventId;
+    const answer = JSON.parse(event.data);
+    show(answer);
+    fresh(answer.fresh_as_of);
+    document.body.classList.remove("stale");
+  });
+  source.addEventListener("fresh", (event) => {
+    heard = Date.now();
+    fresh(JSON.parse(event.data));
+    document.body.classList.remove("stale");
+  });
+  // Not left to the browser: it would come back with the ticket that has expired.
+  source.addEventListener("error", () => close());
+}
+
+function close() {
+  source?.close();
+  source = null;
+}
+
+function lost() {
+  say("Connection lost; trying again. The numbers below are old.", "lost");
+  document.body.classList.add("stale");
+}
+
+async function keepOpen() {
   for (;;) {
-    if (!document.hidden && byId("sign-in").hidden) {
+    const wanted = !document.hidden && byId("sign-in").hidden;
+    if (source && (!wanted || Date.now() - heard > SILENCE_MS)) close();
+    if (wanted && !source) {
+      if (heard) lost();
       try {
-        await refresh();
-        document.body.classList.remove("stale");
+        await open();
       } catch (failure) {
+        close();
         if (failure instanceof Refused) {
           sessionStorage.removeItem(TOKEN);
           byId("sign-in").hidden = false;
           say("A valid token is needed", "lost");
+          document.body.classList.add("stale");
         } else {
-          say("Connection lost; trying again. The numbers below are old.", "lost");
+          lost();
         }
-        document.body.classList.add("stale");
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
   }
 }
 
@@ -159,4 +204,4 @@ if (sessionStorage.getItem(TOKEN) === null) {
   byId("sign-in").hidden = false;
   say("A token is needed", "");
 }
-keepFresh();
+keepOpen();

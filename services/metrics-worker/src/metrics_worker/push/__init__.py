@@ -1,0 +1,1 @@
+"""What is pushed: KPI values as a stream of server-sent events."""

@@ -1,0 +1,196 @@
+"""One look at the books for all readers of a process: what is watched is asked anew whenever the books have moved.
+
+Nothing is queued for a reader. It is woken, compares what it was sent with what is newest, and is sent the difference:
+however slow it is, it gets the newest values next, and costs no more memory than one that keeps up.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Final
+
+import prometheus_client
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from metrics_worker.answers.answering import answer
+from metrics_worker.answers.period import Interval
+from metrics_worker.answers.question import Question, kpi_named, period_of
+from metrics_worker.books.freshness import fresh_as_of
+from metrics_worker.books.mark import Mark, mark_of
+from metrics_worker.kpis.posting import Reporting
+from metrics_worker.targets.comparing import today_in, with_target
+from metrics_worker.targets.model import Target
+from service_kit.database import create_sessions
+from service_kit.problems import RETRY_AFTER_SECONDS, Problem
+
+log = structlog.get_logger()
+
+READERS = prometheus_client.Gauge("tandem_stream_readers", "Readers of the stream of KPI values.")
+
+LOOK_SECONDS: Final = 0.2
+AFTER_FAILURE_SECONDS: Final = 1.0
+DIGEST_BYTES: Final = 6
+"""A change that goes unnoticed once in 2^48 is noticed with the next one."""
+
+
+_TARGETS = sa.select(sa.func.count(), sa.func.sum(Target.version), sa.func.max(Target.set_at))
+
+
+class TooManyReaders(Problem):
+    """This process streams to as many readers as it may."""
+
+    status, slug, title = 503, "too-many-readers", "Too many streams are open"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Try again shortly, or ask for the KPIs one by one.", headers={"Retry-After": str(RETRY_AFTER_SECONDS)}
+        )
+
+
+@dataclass(frozen=True)
+class Watch:
+    """One KPI that a reader wants to be told of. Without days it is the last 30, moving on with the calendar."""
+
+    kpi: str
+    variant: str
+    start: date | None
+    end: date | None
+    interval: Interval | None
+    filters: tuple[tuple[str, str | None], ...]
+
+    def question(self, reporting: Reporting) -> Question:
+        """What is asked of the books, as of today."""
+        return Question(
+            kpi=kpi_named(self.kpi),
+            variant=self.variant,
+            period=period_of(self.start, self.end, reporting),
+            interval=self.interval,
+            group_by=None,
+            filters=dict(self.filters),
+            with_previous=False,
+        )
+
+
+@dataclass(frozen=True)
+class Value:
+    """The newest answer: its JSON, and a digest of all in it but how fresh it is."""
+
+    digest: bytes
+    json: str
+
+
+class Reader:
+    """One open stream: what it watches, and what it has been sent."""
+
+    def __init__(self, watches: Sequence[Watch], sent: Sequence[bytes]) -> None:
+        self.watches = tuple(watches)
+        self.sent = list(sent)
+        """The digest of the last value sent, for each watch; empty when none was."""
+        self.woken = asyncio.Event()
+
+
+class Hub:
+    """All readers of one process, and the one look at the books that they share."""
+
+    def __init__(self, engine: AsyncEngine, reporting: Reporting, *, readers: int) -> None:
+        self._engine = engine
+        self._sessions = create_sessions(engine)
+        self._reporting = reporting
+        self._limit = readers
+        self._readers: set[Reader] = set()
+        self._watched: Counter[Watch] = Counter()
+        self._newest: dict[Watch, Value] = {}
+        self._looked_at: Mark | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._wanted = asyncio.Event()
+        self.fresh_as_of: datetime | None = None
+        self.closed = False
+
+    def join(self, reader: Reader) -> None:
+        """Begins to look at what the reader watches. Raises `TooManyReaders`."""
+        if self.closed or len(self._readers) >= self._limit:
+            raise TooManyReaders
+        self._readers.add(reader)
+        self._watched.update(reader.watches)
+        READERS.set(len(self._readers))
+        if any(watch not in self._newest for watch in reader.watches):
+            self._wanted.set()
+        if self._looking is None or self._looking.done():
+            self._looked_at = None
+            self._looking = asyncio.create_task(self._look_while_anybody_reads(), name="stream")
+
+    def leave(self, reader: Reader) -> None:
+        """Forgets the reader, and what nobody else watches."""
+        self._readers.discard(reader)
+        self._watched.subtract(reader.watches)
+        for watch in reader.watches:
+            if self._watched[watch] <= 0:
+                del self._watched[watch]
+                self._newest.pop(watch, None)
+        READERS.set(len(self._readers))
+
+    def close(self) -> None:
+        """Ends every stream: each has said all that it had to say, and its reader may come back to another process."""
+        self.closed = True
+        for reader in self._readers:
+            reader.woken.set()
+
+    def changed(self, reader: Reader) -> Iterable[tuple[int, Value]]:
+        """What the reader has not been sent yet, each as new as it is at the moment that it is taken."""
+        for number, watch in enumerate(reader.watches):
+            newest = self._newest.get(watch)
+            if newest is not None and newest.digest != reader.sent[number]:
+                yield number, newest
+
+    async def _look_while_anybody_reads(self) -> None:
+        while self._readers:
+            began = time.monotonic()
+            pause = LOOK_SECONDS
+            try:
+                await self._look()
+                # A round that takes long leaves the database as long in peace.
+                pause = max(pause, time.monotonic() - began)
+            except Exception as error:
+                # Any failure: readers keep what they have, and the next look begins anew.
+                log.warning("stream_look_failed", error=repr(error))
+                pause = AFTER_FAILURE_SECONDS
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), pause)
+
+    async def _look(self) -> None:
+        self._wanted.clear()
+        async with self._engine.connect() as connection:
+            mark: Mark = (
+                *await mark_of(connection),
+                *(await connection.execute(_TARGETS)).one(),
+                today_in(self._reporting, datetime.now(UTC)),
+            )
+            self.fresh_as_of = await fresh_as_of(connection)
+        moved = mark != self._looked_at
+        for watch in list(self._watched):
+            if moved or watch not in self._newest:
+                await self._ask(watch)
+        self._looked_at = mark
+
+    async def _ask(self, watch: Watch) -> None:
+        question = watch.question(self._reporting)
+        async with self._sessions() as session:
+            found = await with_target(
+                session, question, await answer(session, question, self._reporting), self._reporting
+            )
+        unchanging = found.model_dump_json(by_alias=True, exclude={"fresh_as_of"})
+        digest = hashlib.blake2b(f"{watch}{unchanging}".encode(), digest_size=DIGEST_BYTES).digest()
+        known = self._newest.get(watch)
+        if watch not in self._watched or (known is not None and known.digest == digest):
+            return
+        self._newest[watch] = Value(digest, found.model_dump_json(by_alias=True))
+        for reader in self._readers:
+            if watch in reader.watches:
+                reader.woken.set()

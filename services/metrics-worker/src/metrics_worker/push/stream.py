@@ -1,0 +1,197 @@
+"""GET /v1/stream: KPI values as server-sent events, and POST /v1/stream-tickets for browsers."""
+
+import asyncio
+import base64
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Final
+
+from fastapi import Depends, Query, Request, Response
+from starlette.types import Receive, Scope, Send
+
+from metrics_worker.answers.period import Interval
+from metrics_worker.answers.question import filters_of, kpi_named, variant_of
+from metrics_worker.answers.routes import READERS, InBooks, filters
+from metrics_worker.push.hub import DIGEST_BYTES, Hub, Reader, TooManyReaders, Watch
+from metrics_worker.push.tickets import MAX_LENGTH, Tickets
+from service_kit.auth import Principal
+from service_kit.dependencies import in_loop
+from service_kit.fields import Day, Moment, View
+from service_kit.problems import Unprocessable
+from service_kit.routing import By, StrictRoute, router
+
+MAX_KPIS: Final = 20
+HEARTBEAT_SECONDS: Final = 5.0
+SLOWEST_SECONDS: Final = 30.0
+"""A reader that takes nothing for this long is cut off; it may come back and go on where it was."""
+RECONNECT_MILLISECONDS: Final = 2000
+
+
+class StreamRoute(StrictRoute):
+    """Takes a ticket where there is no header."""
+
+    async def authenticate(self, request: Request) -> Principal:
+        """Who is asking. Raises `Unauthenticated`."""
+        ticket = request.query_params.get("ticket")
+        if ticket is None or "authorization" in request.headers:
+            return await super().authenticate(request)
+        tickets: Tickets = request.app.state.tickets
+        return await tickets.redeem(ticket[:MAX_LENGTH])
+
+
+stream = router("/stream", "push", route_class=StreamRoute)
+stream_tickets = router("/stream-tickets", "push")
+
+
+class TicketView(View):
+    """Opens streams until it expires: `GET /v1/stream?ticket=…`."""
+
+    ticket: str
+    expires_at: Moment
+
+
+@stream_tickets.post("", status_code=201, dependencies=READERS)
+async def issue_stream_ticket(request: Request, by: By) -> TicketView:
+    """Gives a short-lived ticket, for an EventSource, which cannot send the token in a header."""
+    tickets: Tickets = request.app.state.tickets
+    ticket = await tickets.issue(by)
+    return TicketView(ticket=ticket.text, expires_at=ticket.expires_at)
+
+
+@stream.get(
+    "",
+    dependencies=READERS,
+    response_class=Response,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+async def stream_kpis(
+    request: Request,
+    by: By,
+    reporting: InBooks,
+    given: Annotated[dict[str, str | None], Depends(in_loop(filters))],
+    kpis: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=2000,
+            description=f"The KPIs, by comma, {MAX_KPIS} at most; `name:variant` for another than the first variant.",
+            examples=["revenue,win_rate"],
+        ),
+    ],
+    start: Annotated[Day | None, Query(alias="from", description="First day; the last 30 days by default.")] = None,
+    end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
+    interval: Annotated[Interval | None, Query(description="Also a series; weeks begin on Monday.")] = None,
+    last_event_id: Annotated[
+        str | None, Query(max_length=400, description="What the header Last-Event-ID says, for who cannot send it.")
+    ] = None,
+    ticket: Annotated[
+        str | None, Query(max_length=MAX_LENGTH, description="Of POST /v1/stream-tickets, instead of a token.")
+    ] = None,
+) -> Response:
+    """Pushes each KPI's answer now and whenever it changes, as the event `kpi`; filters hold for all of them.
+
+    Between them come `fresh` events, which say up to when the books are complete.
+    """
+    watches = []
+    for name, _, variant in (text.partition(":") for text in dict.fromkeys(kpis.split(","))):
+        kpi = kpi_named(name)
+        watch = Watch(
+            kpi=kpi.name,
+            variant=variant_of(kpi, variant or None),
+            start=start,
+            end=end,
+            interval=interval,
+            filters=tuple(sorted(filters_of(kpi, given).items())),
+        )
+        watch.question(reporting)  # refuses days that cannot be asked for
+        watches.append(watch)
+    if len(watches) > MAX_KPIS:
+        raise Unprocessable.at("?kpis", f"at most {MAX_KPIS} KPIs in one stream")
+    seen = _position_read(last_event_id or request.headers.get("last-event-id", ""), len(watches))
+    hub: Hub = request.app.state.hub
+    return EventStream(hub, Reader(watches, seen), until=by.expires_at)
+
+
+class EventStream(Response):
+    """The open stream. It ends with the process, with the token, or with a reader that does not read."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, hub: Hub, reader: Reader, *, until: float) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._hub = hub
+        self._reader = reader
+        self._until = until
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Streams until one side ends it."""
+        try:
+            self._hub.join(self._reader)
+        except TooManyReaders as problem:
+            await problem.response()(scope, receive, send)
+            return
+        sending = asyncio.create_task(self._send_all(send))
+        leaving = asyncio.create_task(_left(receive))
+        try:
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._hub.leave(self._reader)
+            for task in (sending, leaving):
+                task.cancel()
+            await asyncio.gather(sending, leaving, return_exceptions=True)
+
+    async def _send_all(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        async for frame in self._frames():
+            # What waits here is this reader alone, and it holds one frame.
+            await asyncio.wait_for(
+                send({"type": "http.response.body", "body": frame, "more_body": True}), SLOWEST_SECONDS
+            )
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _frames(self) -> AsyncIterator[bytes]:
+        reader = self._reader
+        yield f"retry: {RECONNECT_MILLISECONDS}\n\n".encode()
+        while not self._hub.closed and time.time() < self._until:
+            reader.woken.clear()
+            told = False
+            for number, value in self._hub.changed(reader):
+                reader.sent[number] = value.digest
+                told = True
+                yield f"event: kpi\nid: {_position_written(reader.sent)}\ndata: {value.json}\n\n".encode()
+            if told:
+                continue
+            try:
+                await asyncio.wait_for(reader.woken.wait(), HEARTBEAT_SECONDS)
+            except TimeoutError:
+                # A comment keeps proxies from closing a silent connection; the event has no id, so none is lost by it.
+                yield f": alive\nevent: fresh\ndata: {_fresh(self._hub)}\n\n".encode()
+
+
+async def _left(receive: Receive) -> None:
+    with contextlib.suppress(OSError):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+def _fresh(hub: Hub) -> str:
+    moment = hub.fresh_as_of
+    return "null" if moment is None else f'"{moment.isoformat().replace("+00:00", "Z")}"'
+
+
+def _position_written(sent: list[bytes]) -> str:
+    """The digests of what was sent are the position: any process can go on from it, and nothing need be remembered."""
+    return base64.urlsafe_b64encode(b"".join(each or bytes(DIGEST_BYTES) for each in sent)).decode()
+
+
+def _position_read(text: str, count: int) -> list[bytes]:
+    """What a reader has seen; nothing when the text is no position of so many KPIs."""
+    try:
+        raw = base64.b64decode(text, b"-_", validate=True)
+    except ValueError:
+        raw = b""
+    if len(raw) != count * DIGEST_BYTES:
+        return [b""] * count
+    return [raw[at : at + DIGEST_BYTES] for at in range(0, len(raw), DIGEST_BYTES)]

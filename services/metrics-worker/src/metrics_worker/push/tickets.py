@@ -1,0 +1,97 @@
+"""Tickets for streams: a browser's EventSource can send no header, and a token must never be part of an address."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from metrics_worker.books.tables import metadata
+from service_kit.auth import Principal
+from service_kit.problems import Unauthenticated
+
+TICKET_SECONDS: Final = 30
+"""A ticket opens streams for this long. The stream that it opened lasts as long as the token that it was got with."""
+MAX_LENGTH: Final = 1000
+
+signing_key = sa.Table(
+    "signing_key",
+    metadata,
+    sa.Column("purpose", sa.Text, primary_key=True),
+    sa.Column("key", sa.LargeBinary, nullable=False),
+    comment="Keys that this service signs with for itself; all of its processes share them.",
+)
+_PURPOSE: Final = "stream-tickets"
+
+
+class _Claims(msgspec.Struct, frozen=True):
+    subject: str
+    roles: list[str]
+    token_expires_at: float
+    until: float
+
+
+class Ticket(msgspec.Struct, frozen=True):
+    """A ticket and when it ceases to open streams."""
+
+    text: str
+    expires_at: datetime
+
+
+class Tickets:
+    """Issues tickets and takes them; any process takes those of any other."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._key: bytes | None = None
+        self._reading = asyncio.Lock()
+
+    async def issue(self, principal: Principal) -> Ticket:
+        """A ticket for the holder of a token."""
+        until = min(time.time() + TICKET_SECONDS, principal.expires_at)
+        claims = msgspec.json.encode(_Claims(principal.subject, sorted(principal.roles), principal.expires_at, until))
+        text = f"{_text_of(claims)}.{_text_of(await self._signature(claims))}"
+        return Ticket(text, datetime.fromtimestamp(until, UTC))
+
+    async def redeem(self, ticket: str) -> Principal:
+        """Who got the ticket. Raises `Unauthenticated` when it is not one of ours, or too old."""
+        try:
+            claims, signature = (base64.b64decode(part, b"-_", validate=True) for part in ticket.split("."))
+        except ValueError:
+            raise _refused() from None
+        if not hmac.compare_digest(signature, await self._signature(claims)):
+            raise _refused()
+        told = msgspec.json.decode(claims, type=_Claims)
+        if told.until < time.time():
+            raise _refused()
+        return Principal(told.subject, frozenset(told.roles), told.token_expires_at)
+
+    async def _signature(self, claims: bytes) -> bytes:
+        if self._key is None:
+            async with self._reading:
+                self._key = self._key or await self._shared_key()
+        return hmac.digest(self._key, claims, hashlib.sha256)
+
+    async def _shared_key(self) -> bytes:
+        async with self._engine.begin() as connection:
+            await connection.execute(
+                insert(signing_key).values(purpose=_PURPOSE, key=secrets.token_bytes(32)).on_conflict_do_nothing()
+            )
+            query = sa.select(signing_key.c.key).where(signing_key.c.purpose == _PURPOSE)
+            return bytes((await connection.execute(query)).scalar_one())
+
+
+def _text_of(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).decode()
+
+
+def _refused() -> Unauthenticated:
+    return Unauthenticated("The ticket does not hold; get a new one.", error="invalid_token")

@@ -1,0 +1,295 @@
+"""The stream: what changes is pushed, what was seen is not sent again, and who reads slowly gets the newest."""
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from metrics_worker.app import create
+from metrics_worker.push import stream as pushing
+from metrics_worker.settings import MetricsSettings
+from tandem_cli.issuer import Issuer
+from tandem_cli.ports import free_port
+from tests.metrics_worker.conftest import book, moved
+from tests.metrics_worker.facts import all_told, deal, line
+from tests.metrics_worker.test_processes import running
+from tests.support import eventually
+
+MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
+
+
+class Stream:
+    """A reader that speaks ASGI to the application; while `paused` it takes nothing."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.body = b""
+        self.ended = asyncio.Event()
+        self.left = asyncio.Event()
+        self.paused = asyncio.Event()
+        self.paused.set()
+
+    @property
+    def events(self) -> list[dict[str, str]]:
+        """Each event's fields, comments and empty blocks left out."""
+        blocks = self.body.decode().split("\n\n")[:-1]
+        found = [
+            dict(line.split(": ", 1) for line in block.splitlines() if line[0] != ":") for block in blocks if block
+        ]
+        return [event for event in found if "data" in event]
+
+    @property
+    def values(self) -> list[tuple[str, str]]:
+        """KPI and value of every `kpi` event."""
+        told = [json.loads(event["data"]) for event in self.events if event["event"] == "kpi"]
+        return [(each["kpi"], each["value"]) for each in told]
+
+
+@pytest.fixture
+def token(issuer: Issuer) -> str:
+    return issuer.token(["analyst"])
+
+
+@pytest.fixture
+async def reading(app: FastAPI, engine: AsyncEngine, token: str) -> Callable[..., Any]:
+    @asynccontextmanager
+    async def read(
+        kpis: str, *, of: FastAPI = app, anonymous: bool = False, last_event_id: str = "", **parameters: str
+    ) -> AsyncIterator[Stream]:
+        one = Stream()
+        given = {} if anonymous else {"authorization": f"Bearer {token}"}
+        if last_event_id:
+            given["last-event-id"] = last_event_id
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "GET",
+            "scheme": "http",
+            "path": "/v1/stream",
+            "raw_path": b"/v1/stream",
+            "query_string": urlencode({"kpis": kpis} | MARCH | parameters).encode(),
+            "headers": [(name.encode(), value.encode()) for name, value in ({"host": "metrics"} | given).items()],
+            "client": ("127.0.0.1", 1),
+            "server": ("metrics", 80),
+        }
+        asked = False
+
+        async def receive() -> dict[str, Any]:
+            nonlocal asked
+            if not asked:
+                asked = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            await one.left.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            await one.paused.wait()
+            if message["type"] == "http.response.start":
+                one.status = message["status"]
+                one.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+            else:
+                one.body += message["body"]
+
+        async def serve() -> None:
+            await of(scope, receive, send)
+            one.ended.set()
+
+        task = asyncio.create_task(serve())
+        try:
+            yield one
+        finally:
+            one.left.set()
+            one.paused.set()
+            await asyncio.wait_for(task, 10)
+
+    return read
+
+
+async def win(engine: AsyncEngine, amount: str = "10") -> None:
+    await book(engine, all_told([(deal(line("desk", 1, amount), stage="won"), 1)]))
+    await moved(engine)
+
+
+async def test_a_reader_is_told_at_once_and_at_every_change(reading: Callable[..., Any], engine: AsyncEngine) -> None:
+    async with reading("sales_volume,revenue") as stream:
+        await eventually(lambda: len(stream.values) == 2)
+        assert (stream.status, stream.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+        assert stream.values == [("sales_volume", "0"), ("revenue", "0.00")]
+        await win(engine)
+        await eventually(lambda: len(stream.values) == 4)
+        assert stream.values[2:] == [("sales_volume", "1"), ("revenue", "10.00")]
+
+
+async def test_filters_and_variants_hold_in_the_stream(reading: Callable[..., Any], engine: AsyncEngine) -> None:
+    await win(engine)
+    async with reading("revenue", region="APAC") as apac, reading("revenue", region="EMEA", interval="month") as emea:
+        await eventually(lambda: apac.values and emea.values)
+    assert (apac.values, emea.values) == ([("revenue", "0.00")], [("revenue", "10.00")])
+    assert json.loads(emea.events[0]["data"])["series"][0]["start"] == "2026-03-01"
+
+
+async def test_who_comes_back_is_told_only_what_changed_meanwhile(
+    reading: Callable[..., Any], engine: AsyncEngine
+) -> None:
+    async with reading("sales_volume,leads_created") as stream:
+        await eventually(lambda: len(stream.values) == 2)
+    seen = stream.events[-1]["id"]
+    await win(engine)
+    async with reading("sales_volume,leads_created", last_event_id=seen) as again:
+        await eventually(lambda: again.values)
+    assert again.values == [("sales_volume", "1")]
+    async with reading("sales_volume,leads_created", last_event_id="made-up") as anew:
+        await eventually(lambda: len(anew.values) == 2)
+
+
+async def test_a_slow_reader_gets_the_newest_value_and_no_other(
+    reading: Callable[..., Any], engine: AsyncEngine
+) -> None:
+    async with reading("sales_volume") as slow, reading("sales_volume") as quick:
+        await eventually(lambda: slow.values and quick.values)
+        slow.paused.clear()
+        for wins in range(1, 5):
+            await win(engine)
+            await eventually(lambda wins=wins: quick.values[-1] == ("sales_volume", str(wins)))  # type: ignore[misc]
+        slow.paused.set()
+        await eventually(lambda: slow.values[-1] == ("sales_volume", "4"))
+        assert len(slow.values) <= 3, "the first, one that was on its way when it stopped reading, and the newest"
+        assert len(quick.values) == 5
+
+
+async def test_a_reader_that_takes_nothing_is_cut_off(
+    reading: Callable[..., Any], engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pushing, "SLOWEST_SECONDS", 0.1)
+    async with reading("sales_volume") as stream:
+        await eventually(lambda: stream.values)
+        stream.paused.clear()
+        await win(engine)
+        await asyncio.wait_for(stream.ended.wait(), 10)
+
+
+async def test_a_silent_stream_says_that_it_is_alive_and_how_fresh_it_is(
+    reading: Callable[..., Any], engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pushing, "HEARTBEAT_SECONDS", 0.05)
+    async with reading("sales_volume") as stream:
+        await eventually(lambda: b": alive" in stream.body)
+        beat = next(event for event in stream.events if event["event"] == "fresh")
+    assert beat == {"event": "fresh", "data": "null"}
+
+
+async def test_readers_of_the_same_share_one_question(
+    app: FastAPI, reading: Callable[..., Any], engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    ask = app.state.hub._ask
+
+    async def counted(watch: Any) -> None:
+        asked.append(watch.kpi)
+        await ask(watch)
+
+    monkeypatch.setattr(app.state.hub, "_ask", counted)
+    async with reading("sales_volume") as one, reading("sales_volume") as two, reading("sales_volume") as three:
+        await eventually(lambda: one.values and two.values and three.values)
+    assert asked.count("sales_volume") <= 2
+
+
+async def test_no_more_streams_are_open_than_may_be(reading: Callable[..., Any], settings: MetricsSettings) -> None:
+    small = create(settings.model_copy(update={"stream_readers": 1}))
+    async with reading("revenue", of=small) as one:
+        await eventually(lambda: one.values)
+        async with reading("revenue", of=small) as two:
+            await two.ended.wait()
+        assert two.status == 503
+        assert two.headers["retry-after"]
+    async with reading("revenue", of=small) as three:
+        await eventually(lambda: three.values)
+    await small.state.engine.dispose()
+
+
+async def test_a_ticket_opens_a_stream_and_nothing_else(
+    reading: Callable[..., Any], client: httpx.AsyncClient, token: str
+) -> None:
+    issued = await client.post("/v1/stream-tickets")
+    assert issued.status_code == 201
+    ticket = issued.json()["ticket"]
+    assert token not in ticket
+    async with reading("revenue", anonymous=True, ticket=ticket) as stream:
+        await eventually(lambda: stream.values)
+    elsewhere = await client.get("/v1/kpis", headers={"Authorization": f"Bearer {ticket}"})
+    assert elsewhere.status_code == 401
+
+
+@pytest.mark.parametrize("spoil", [lambda text: text[:-2] + "AA", lambda text: "." + text, lambda text: "ä", str.lower])
+async def test_a_ticket_that_is_not_ours_opens_nothing(
+    reading: Callable[..., Any], client: httpx.AsyncClient, spoil: Callable[[str], str]
+) -> None:
+    ticket = spoil((await client.post("/v1/stream-tickets")).json()["ticket"])
+    async with reading("revenue", anonymous=True, ticket=ticket) as stream:
+        await stream.ended.wait()
+    assert stream.status == 401
+
+
+async def test_an_old_ticket_opens_nothing(
+    reading: Callable[..., Any], client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("metrics_worker.push.tickets.TICKET_SECONDS", -1)
+    ticket = (await client.post("/v1/stream-tickets")).json()["ticket"]
+    async with reading("revenue", anonymous=True, ticket=ticket) as stream:
+        await stream.ended.wait()
+    assert stream.status == 401
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("kpis=made-up", 404),
+        ("kpis=revenue:made-up", 422),
+        ("kpis=", 422),
+        ("kpis=revenue&priority=high", 422),
+        ("kpis=revenue&from=2026-03-02&to=2026-03-01", 422),
+    ],
+)
+async def test_what_cannot_be_streamed_is_refused(client: httpx.AsyncClient, query: str, status: int) -> None:
+    assert (await client.get(f"/v1/stream?{query}")).status_code == status
+
+
+async def test_streams_end_when_the_process_is_told_to_stop(
+    engine: AsyncEngine, settings: MetricsSettings, token: str
+) -> None:
+    port = free_port()
+    environment = {"HTTP_PORT": str(port), "AUTH_JWKS": settings.auth_jwks}
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        running("api", settings, **environment) as process,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=20) as http,
+    ):
+
+        async def ready() -> bool:
+            try:
+                return (await http.get("/readyz")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        await eventually(ready, 30)
+        async with http.stream("GET", "/v1/stream?kpis=revenue") as answer:
+            lines = answer.aiter_lines()
+            async for text in lines:
+                if text == "event: kpi":
+                    break
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(5):
+                rest = [text async for text in lines]
+        assert any(text.startswith("data: ") for text in rest), "ended in the middle of an event"
+        await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 0
