@@ -4,10 +4,11 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -197,6 +198,30 @@ async def _has_read(books: AsyncEngine, reader: str) -> bool:
     async with books.connect() as connection:
         query = sa.select(sa.func.count()).select_from(seen).where(seen.c.reader == reader)
         return (await connection.execute(query)).scalar_one() > 0
+
+
+async def test_a_broker_that_forgets_its_end_for_a_moment_is_asked_again(
+    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = new_topic("consumer")
+    await publish(kafka, topic, texts(30))
+    async with Reader(books, kafka, topic).running():
+        await eventually(lambda: _has(books, 30), 20)
+    asked = 0
+    real: Callable[..., Any] = AIOKafkaConsumer.end_offsets
+
+    async def forgetful(consumer: AIOKafkaConsumer, parts: list[TopicPartition]) -> dict[TopicPartition, int]:
+        nonlocal asked
+        asked += 1
+        ends: dict[TopicPartition, int] = await real(consumer, parts)
+        return dict.fromkeys(ends, 1) if asked <= 2 else ends
+
+    monkeypatch.setattr(AIOKafkaConsumer, "end_offsets", forgetful)
+    await publish(kafka, topic, texts(30, start=30))
+    async with Reader(books, kafka, topic).running():
+        await eventually(lambda: _has(books, 60), 20)
+    assert asked > 2
+    assert await numbers(books) == list(range(60))
 
 
 async def test_offsets_that_the_log_does_not_hold_stop_the_consumer(

@@ -38,6 +38,8 @@ LONGEST_BATCH_SECONDS: Final = 2.0
 POLL_MILLISECONDS: Final = 500
 KAFKA_SECONDS: Final = 20
 HINT_SECONDS: Final = 1.0
+ENDS_SECONDS: Final = 10.0
+"""How long a log may seem to end before the stored offset until that is believed."""
 IDENTIFY_SECONDS: Final = 5.0
 """How often a running consumer asks whether its topics are still the ones whose offsets it has."""
 
@@ -230,6 +232,13 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             # the database stands. The seek that follows settles it.
             return {}
         except OffsetOutOfRangeError as error:
+            # Kafka's hint may be out of range while `_take_up` still looks up where the database stands.
+            async with self._turn:
+                if self._failure is not None:
+                    raise self._failure from error
+                first = await self._kafka.beginning_offsets(list(self._next_offsets))
+                if all(first[part] <= offset for part, offset in self._next_offsets.items()):
+                    return {}
             # Beginning anew compares what is stored with what the log holds, and says so.
             raise ConnectionError("the log no longer holds the next record") from error
         return polled
@@ -492,12 +501,23 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         except Exception as error:
             self._failure = error
 
+    async def _ends_reaching(self, offsets: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """The ends of the log, once they have reached these offsets, or after `ENDS_SECONDS`.
+
+        A broker that was killed says for a moment that its log ends where it last wrote down that all replicas had it.
+        """
+        deadline = time.monotonic() + ENDS_SECONDS
+        while True:
+            ends: dict[TopicPartition, int] = await self._kafka.end_offsets(list(offsets))
+            if all(ends[part] >= offset for part, offset in offsets.items()) or time.monotonic() > deadline:
+                return ends
+            await asyncio.sleep(0.2)
+
     async def _take_up(self, assigned: set[TopicPartition]) -> None:
         self._next_offsets.clear()
         if not assigned:
             return
         first = await self._kafka.beginning_offsets(list(assigned))
-        last = await self._kafka.end_offsets(list(assigned))
         async with self._engine.begin() as connection:
             await self._adopt_log(connection, sorted(assigned), first)
             stored = await connection.execute(
@@ -507,14 +527,16 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                 )
             )
             offsets = {TopicPartition(row.topic, row.partition): row.next_offset for row in stored}
-            for part in sorted(assigned):
-                if not first[part] <= offsets[part] <= last[part]:
-                    lost = (
-                        f"{part.topic}/{part.partition}: next is {offsets[part]}, the log holds {first[part]} to "
-                        f"{last[part]}"
-                    )
+        last = await self._ends_reaching({part: offsets[part] for part in assigned})
+        for part in sorted(assigned):
+            if not first[part] <= offsets[part] <= last[part]:
+                lost = (
+                    f"{part.topic}/{part.partition}: next is {offsets[part]}, the log holds {first[part]} to "
+                    f"{last[part]}"
+                )
+                async with self._engine.begin() as connection:
                     await self._reset(connection, part, first[part], lost)
-                    offsets[part] = first[part]
+                offsets[part] = first[part]
         for part in assigned:
             self._next_offsets[part] = offsets[part]
             self._kafka.seek(part, offsets[part])
