@@ -25,12 +25,15 @@ NOWHERE = "127.0.0.1:1"
 
 
 @asynccontextmanager
-async def running(script: str, settings: MetricsSettings, **environment: str) -> AsyncIterator[Process]:
+async def running(
+    script: str, settings: MetricsSettings, *arguments: str, **environment: str
+) -> AsyncIterator[Process]:
     """A console script over the tests' books, without Kafka; killed at the end if it has not ended by then."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         f"from metrics_worker.main import {script}; {script}()",
+        *arguments,
         stdout=PIPE,
         stderr=PIPE,
         env=os.environ
@@ -59,6 +62,13 @@ async def test_a_proof_that_cannot_be_made_is_neither_good_nor_bad(
     assert report["error"]
 
 
+async def test_a_rebuild_that_cannot_be_made_says_why(engine: AsyncEngine, settings: MetricsSettings) -> None:
+    async with running("replay", settings, "--timezone", "Europe/Nowhere") as process:
+        out, _ = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 1
+    assert "'Europe/Nowhere' is not a time zone" in json.loads(out)["error"]
+
+
 async def test_a_consumer_without_kafka_lives_and_stops_when_told(
     engine: AsyncEngine, settings: MetricsSettings
 ) -> None:
@@ -80,15 +90,17 @@ async def test_a_consumer_without_kafka_lives_and_stops_when_told(
     assert process.returncode == 0
 
 
-async def test_a_consumer_does_not_go_on_with_books_kept_otherwise(
+async def test_a_consumer_does_not_go_on_with_books_kept_by_other_rules(
     engine: AsyncEngine, settings: MetricsSettings
 ) -> None:
     async with running("consumer", settings, HTTP_PORT="0") as process:
         await eventually(lambda: _opened(engine), 30)
-    async with running("consumer", settings, HTTP_PORT="0", REPORTING_CURRENCY="USD") as process:
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("UPDATE books SET rules_version = 0")
+    async with running("consumer", settings, HTTP_PORT="0") as process:
         _, complaint = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode != 0
-    assert b"the books are kept in time zone Europe/Vilnius, currency EUR" in complaint
+    assert b"the books are kept by rules 0" in complaint
 
 
 async def test_a_missed_target_reaches_kafka(engine: AsyncEngine, settings: MetricsSettings, kafka: Kafka) -> None:

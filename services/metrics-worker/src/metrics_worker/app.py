@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 def create(settings: MetricsSettings) -> FastAPI:
-    """The API of one process. Its start fails with `BooksKeptOtherwise` when the settings are not the books'."""
+    """The API of one process. Its start fails with `BooksKeptOtherwise` when the books are kept by other rules."""
     engine = create_engine(settings, application="metrics-api")
 
     async def books_fit() -> None:

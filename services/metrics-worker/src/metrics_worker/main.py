@@ -1,9 +1,11 @@
 """The console scripts: metrics-migrate, metrics-consumer, metrics-api, metrics-relay and metrics-verify."""
 
+import argparse
 import asyncio
 import logging
 import sys
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -12,9 +14,12 @@ from sqlalchemy.pool import NullPool
 import metrics_worker
 from metrics_worker.app import create
 from metrics_worker.books.keeping import Bookkeeper
+from metrics_worker.books.opening import kept_by
+from metrics_worker.books.rebuild import rebuild
 from metrics_worker.books.verify import Report
 from metrics_worker.books.verify import verify as compare_with_log
-from metrics_worker.settings import ConsumerSettings, MetricsSettings, RelaySettings
+from metrics_worker.kpis.posting import Reporting
+from metrics_worker.settings import ConsumerSettings, MetricsSettings, RelaySettings, known_zone
 from metrics_worker.targets.judging import Judge
 from service_kit import logs, migrations, runner
 from service_kit.database import create_engine
@@ -93,9 +98,48 @@ async def _verified(settings: MetricsSettings) -> Report:
     # Sums over all postings may take longer than the statements of a request.
     engine = create_async_engine(settings.database_url, poolclass=NullPool)
     try:
-        return await compare_with_log(engine, settings.kafka_bootstrap_servers, settings.reporting)
+        async with engine.connect() as connection:
+            kept = await kept_by(connection)
+        return await compare_with_log(engine, settings.kafka_bootstrap_servers, kept or settings.reporting)
     finally:
         await engine.dispose()
+
+
+def replay() -> None:
+    """Rebuilds the books from the log beside the live ones, then swaps; exits with 1 when it can't.
+
+    `--timezone` keeps them by another time zone from then on. Prints progress as lines of JSON.
+    """
+    parser = argparse.ArgumentParser(prog="metrics-replay", description=replay.__doc__)
+    parser.add_argument("--timezone", help="the time zone to take days in, such as Europe/Vilnius")
+    arguments = parser.parse_args()
+    settings = MetricsSettings()
+    logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr)
+    try:
+        records = asyncio.run(_rebuilt(settings, arguments.timezone))
+    except Exception as error:
+        # Whatever it was, the live books are as they were.
+        _print_line({"error": str(error) or type(error).__name__})
+        sys.exit(1)
+    _print_line({"rebuilt": records})
+
+
+async def _rebuilt(settings: MetricsSettings, timezone: str | None) -> int:
+    reporting = None
+    if timezone is not None:
+        reporting = Reporting(zone=ZoneInfo(known_zone(timezone)), currency=settings.reporting_currency)
+    return await rebuild(
+        settings.database_url,
+        settings.kafka_bootstrap_servers,
+        reporting,
+        default=settings.reporting,
+        progress=lambda done, total: _print_line({"done": done, "total": total}),
+    )
+
+
+def _print_line(document: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(document) + b"\n")
+    sys.stdout.flush()
 
 
 def _print(document: dict[str, Any]) -> None:

@@ -10,7 +10,8 @@ from metrics_worker.kpis.posting import Reporting
 from service_kit.settings import ServiceSettings
 
 
-def _known_zone(name: str) -> str:
+def known_zone(name: str) -> str:
+    """The same name. Raises ValueError when it is not a time zone of the IANA database."""
     try:
         ZoneInfo(name)
     except (KeyError, OSError, ValueError) as error:
@@ -28,7 +29,7 @@ class MetricsSettings(ServiceSettings):
     """Adds `REPORTING_TIMEZONE`, in which days are taken, and `REPORTING_CURRENCY`, in which money is summed."""
 
     http_port: int = 8003
-    reporting_timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    reporting_timezone: Annotated[str, AfterValidator(known_zone)] = "UTC"
     reporting_currency: Annotated[str, AfterValidator(_known_currency)] = "EUR"
 
     stream_readers: int = Field(default=200, ge=0, le=10_000)

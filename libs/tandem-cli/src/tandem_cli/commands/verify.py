@@ -9,10 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tandem_cli.data_dir import DataDir, Running
+from tandem_cli.books import addresses
 from tandem_cli.options import DEFAULT_DATA_DIR, DataDirOption
-from tandem_cli.ports import LOOPBACK
-from tandem_cli.postgres import EmbeddedPostgres
 from tandem_cli.problem import StackProblem
 from tandem_cli.system import script
 
@@ -30,7 +28,7 @@ def verify(data_dir: DataDirOption = DEFAULT_DATA_DIR) -> None:
     """
     finished = subprocess.run(
         script("metrics-verify"),
-        env={**os.environ, **_addresses(data_dir), "LOG_LEVEL": "error"},
+        env={**os.environ, **addresses(data_dir), "LOG_LEVEL": "error"},
         stdout=subprocess.PIPE,
         check=False,
     )
@@ -40,33 +38,6 @@ def verify(data_dir: DataDirOption = DEFAULT_DATA_DIR) -> None:
         raise StackProblem("The comparison ended without a result; what it said is above.") from None
     _show(report)
     raise typer.Exit(finished.returncode)
-
-
-def _addresses(data_dir: Any) -> dict[str, str]:
-    data = DataDir(data_dir)
-    running = data.running()
-    database = os.environ.get("METRICS_DATABASE_URL") or _embedded_database(data, running)
-    kafka = os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or _embedded_kafka(running)
-    if database is None or kafka is None:
-        raise StackProblem(
-            f"Nothing runs on {data.path}; start it with `tandem up`, or name the books with METRICS_DATABASE_URL and "
-            "the log with KAFKA_BOOTSTRAP_SERVERS."
-        )
-    return {"DATABASE_URL": database, "KAFKA_BOOTSTRAP_SERVERS": kafka}
-
-
-def _embedded_database(data: DataDir, running: Running | None) -> str | None:
-    port = _port(running, "postgresql")
-    return EmbeddedPostgres(data.path / "postgres", port).url("metrics") if port else None
-
-
-def _embedded_kafka(running: Running | None) -> str | None:
-    port = _port(running, "kafka")
-    return f"{LOOPBACK}:{port}" if port else None
-
-
-def _port(running: Running | None, name: str) -> int | None:
-    return next((part.port for part in running.parts if part.name == name), None) if running else None
 
 
 def _show(report: dict[str, Any]) -> None:

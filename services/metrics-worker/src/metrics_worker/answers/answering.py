@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import date
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from metrics_worker.answers.figures import Figure, difference_text, sum_shown, value_text
 from metrics_worker.answers.period import Period, bucket_of
@@ -24,10 +24,7 @@ Figures = dict[Cell, Figure]
 
 async def answer(session: AsyncSession, question: Question, reporting: Reporting) -> AnswerView:
     """The whole answer. Raises `Unprocessable` when it would be too large to be of use."""
-    connection = await session.connection(
-        # One snapshot: a deal that is booked between two of our reads must not count in one and not in the other.
-        execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    )
+    connection = await snapshot(session)
     render = _Renderer(question.formula, reporting.currency)
     cells = await _figures(session, question, question.period, group_by=None)
     total = _total(cells, question.formula)
@@ -54,6 +51,18 @@ async def answer(session: AsyncSession, question: Question, reporting: Reporting
         series=render.series(question, {bucket: figure for (bucket, _), figure in cells.items()}),
         groups=groups,
         fresh_as_of=await fresh_as_of(connection),
+    )
+
+
+async def snapshot(session: AsyncSession) -> AsyncConnection:
+    """The session's connection, in which all reads see the books of one moment.
+
+    A deal that is booked between two of our reads must not count in one and not in the other.
+    """
+    if session.in_transaction():
+        return await session.connection()
+    return await session.connection(
+        execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     )
 
 

@@ -5,10 +5,11 @@ from typing import Annotated, Literal
 from fastapi import Depends, Path, Query, Request
 
 from event_contracts.fields import CODE_PATTERN
-from metrics_worker.answers.answering import answer
+from metrics_worker.answers.answering import answer, snapshot
 from metrics_worker.answers.period import Interval
 from metrics_worker.answers.question import Question, filters_of, group_by_of, kpi_named, period_of, variant_of
 from metrics_worker.answers.views import AnswerView, KpiView, RegistryView, VariantView
+from metrics_worker.books.opening import BooksKeptOtherwise, kept_by
 from metrics_worker.kpis.kinds import DIMENSIONS
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import KPIS, Kpi
@@ -16,6 +17,7 @@ from metrics_worker.targets.comparing import with_target
 from service_kit.auth import ROLES, requires
 from service_kit.dependencies import in_loop
 from service_kit.fields import Day
+from service_kit.problems import Unavailable
 from service_kit.routing import Session, router
 
 routes = router("/kpis", "kpis")
@@ -24,13 +26,21 @@ routes = router("/kpis", "kpis")
 READERS = [Depends(requires(*ROLES))]
 
 
-def reporting_of(request: Request) -> Reporting:
-    """The time zone and currency that the books are kept in."""
-    reporting: Reporting = request.app.state.reporting
-    return reporting
+async def reporting_of(request: Request, session: Session) -> Reporting:
+    """The time zone and currency that the books are kept in; those of the settings before they are opened.
+
+    Read first, in the request's own snapshot: books that are rebuilt meanwhile change neither under the answer.
+    Raises `Unavailable`.
+    """
+    try:
+        kept = await kept_by(await snapshot(session))
+    except BooksKeptOtherwise as error:
+        raise Unavailable(f"The books wait to be rebuilt: {error}.") from error
+    default: Reporting = request.app.state.reporting
+    return kept or default
 
 
-InBooks = Annotated[Reporting, Depends(in_loop(reporting_of))]
+InBooks = Annotated[Reporting, Depends(reporting_of)]
 Code = Annotated[
     str | None,
     Query(

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -14,9 +13,9 @@ from metrics_worker.books import fold
 from metrics_worker.books.fold import Entry
 from metrics_worker.books.freshness import Partition, Pulse, bring_up
 from metrics_worker.books.ledger import Ledger
-from metrics_worker.books.opening import open_books
+from metrics_worker.books.opening import kept_by, open_books, warn_of_difference
 from metrics_worker.kpis.posting import Reporting
-from service_kit.consumer import Consumer, LostLog, Record
+from service_kit.consumer import Consumer, Fenced, LostLog, Record
 from service_kit.problems import is_transient
 
 CONSUMER = "metrics-worker"
@@ -48,7 +47,7 @@ class Bookkeeper:
             engine=engine,
             bootstrap_servers=bootstrap_servers,
             topics=topics,
-            decode=partial(fold.decode, reporting=reporting),
+            decode=self._decode,
             handle=self._handle,
             idle=self._idle,
             lost_log=lost_log,
@@ -58,7 +57,7 @@ class Bookkeeper:
         """Keeps the books until `stop` is set. Raises `BooksKeptOtherwise` and `MustStop`."""
         while not stop.is_set():
             try:
-                await open_books(self._engine, self._reporting)
+                kept = await open_books(self._engine, self._reporting)
             except Exception as error:
                 if not is_transient(error):
                     raise
@@ -66,9 +65,23 @@ class Bookkeeper:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), RETRY_SECONDS)
             else:
+                warn_of_difference(self._reporting, kept)
+                self._keep_by(kept)
                 await self.consumer.run(stop)
 
+    def _keep_by(self, reporting: Reporting) -> None:
+        self._reporting = reporting
+        self._ledger = Ledger(reporting)
+
+    def _decode(self, value: bytes | None) -> list[Entry]:
+        return fold.decode(value, self._reporting)
+
     async def _handle(self, connection: AsyncConnection, records: Sequence[Record[list[Entry]]]) -> None:
+        kept = await kept_by(connection)
+        if kept is not None and kept != self._reporting:
+            # Rebuilt meanwhile, by another time zone: what was decoded has its days from the one before.
+            self._keep_by(kept)
+            raise Fenced("the books were rebuilt and are kept otherwise now")
         await self._ledger.apply(connection, [entry for record in records for entry in record.value])
         complete_until: dict[Partition, datetime] = {}
         for record in records:

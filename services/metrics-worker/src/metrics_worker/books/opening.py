@@ -1,36 +1,69 @@
 """Opens the books: they are kept by one time zone, one currency and one version of the rules, or not at all."""
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from metrics_worker.books.tables import books
 from metrics_worker.kpis.kinds import RULES_VERSION
 from metrics_worker.kpis.posting import Reporting
+from service_kit.consumer import MustStop
+
+log = structlog.get_logger()
 
 
-class BooksKeptOtherwise(Exception):
-    """The books were kept by other settings or rules; going on would mix two kinds of days or money in one sum."""
+class BooksKeptOtherwise(MustStop):
+    """The books were kept by other rules; going on would mix what two rules say in one sum."""
 
 
-async def open_books(engine: AsyncEngine, reporting: Reporting) -> None:
-    """Notes what new books are kept by, or checks that existing ones are kept by the same.
+async def open_books(engine: AsyncEngine, reporting: Reporting) -> Reporting:
+    """Notes what new books are kept by, and returns what these are kept by.
+
+    The books decide: settings that differ change nothing until the books are rebuilt. Raises `BooksKeptOtherwise`.
+    """
+    async with engine.begin() as connection:
+        if (kept := await kept_by(connection)) is not None:
+            return kept
+        await connection.execute(
+            insert(books)
+            .values(
+                id=1,
+                timezone=reporting.zone.key,
+                currency=reporting.currency,
+                rules_version=RULES_VERSION,
+                opened_at=datetime.now(UTC),
+            )
+            .on_conflict_do_nothing()
+        )
+        return await kept_by(connection) or reporting
+
+
+async def kept_by(connection: AsyncConnection) -> Reporting | None:
+    """What the books are kept by, as this transaction sees them; None before they are opened.
 
     Raises `BooksKeptOtherwise`.
     """
-    ours = (reporting.zone.key, reporting.currency, RULES_VERSION)
-    async with engine.begin() as connection:
-        await connection.execute(
-            insert(books)
-            .values(id=1, timezone=ours[0], currency=ours[1], rules_version=ours[2], opened_at=datetime.now(UTC))
-            .on_conflict_do_nothing()
-        )
-        kept = (await connection.execute(sa.select(books.c.timezone, books.c.currency, books.c.rules_version))).one()
-    if tuple(kept) != ours:
+    row = (await connection.execute(sa.select(books.c.timezone, books.c.currency, books.c.rules_version))).one_or_none()
+    if row is None:
+        return None
+    if row.rules_version != RULES_VERSION:
         raise BooksKeptOtherwise(
-            f"the books are kept in time zone {kept.timezone}, currency {kept.currency}, rules {kept.rules_version}; "
-            f"this process is set to {ours[0]}, {ours[1]}, rules {ours[2]}. Set REPORTING_TIMEZONE and "
-            "REPORTING_CURRENCY back, or give it an empty database to build new books from the log."
+            f"the books are kept by rules {row.rules_version}, this program has rules {RULES_VERSION}: "
+            "rebuild them with metrics-replay (on the local stack: tandem replay)"
+        )
+    return Reporting(zone=ZoneInfo(row.timezone), currency=row.currency)
+
+
+def warn_of_difference(settings: Reporting, kept: Reporting) -> None:
+    """Says in the log when the settings ask for other books than there are."""
+    if settings != kept:
+        log.warning(
+            "settings_differ_from_books",
+            settings=f"{settings.zone.key} {settings.currency}",
+            books=f"{kept.zone.key} {kept.currency}",
+            hint="the books decide; metrics-replay --timezone rebuilds them",
         )

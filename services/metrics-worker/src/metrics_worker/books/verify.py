@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from event_contracts.codec import UndecodableEvent
 from metrics_worker.books.fold import ALL, NO_VALUE, BalanceKey, Sums, balances_of, decode
 from metrics_worker.books.keeping import CONSUMER, TOPICS
+from metrics_worker.books.opening import kept_by
 from metrics_worker.books.tables import BALANCE, POSTING, SUBJECT
 from metrics_worker.kpis.kinds import KINDS, Kind
 from metrics_worker.kpis.posting import Posting, Reporting
@@ -108,7 +109,7 @@ async def verify(
             raise CannotVerify(f"the log of {cut[0].topic} was cut: it no longer begins at its beginning")
         end: Offsets = await kafka.end_offsets(partitions)
         await _caught_up(engine, end, catch_up_seconds)
-        books = await _read_books(engine, topics)
+        books = await _read_books(engine, topics, reporting)
         log = await read_log(kafka, {part: books.offsets.get(part, 0) for part in partitions}, reporting)
     finally:
         await kafka.stop()
@@ -149,9 +150,11 @@ async def _caught_up(engine: AsyncEngine, end: Offsets, seconds: float) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _read_books(engine: AsyncEngine, topics: Sequence[str]) -> _Books:
+async def _read_books(engine: AsyncEngine, topics: Sequence[str], reporting: Reporting) -> _Books:
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        if (await kept_by(connection) or reporting) != reporting:
+            raise CannotVerify("the books were rebuilt meanwhile; compare again")
         return _Books(
             offsets=await _stored_offsets(connection, topics),
             dead_letters={

@@ -1,0 +1,40 @@
+"""Where the books are and the log that they are kept from, for the commands that work on them."""
+
+import os
+from pathlib import Path
+
+from tandem_cli.data_dir import DataDir, Running
+from tandem_cli.ports import LOOPBACK
+from tandem_cli.postgres import EmbeddedPostgres
+from tandem_cli.problem import StackProblem
+
+
+def addresses(data_dir: Path) -> dict[str, str]:
+    """`DATABASE_URL` of the books and `KAFKA_BOOTSTRAP_SERVERS` of the log: those given, else the local stack's.
+
+    Raises StackProblem when nothing runs.
+    """
+    data = DataDir(data_dir)
+    running = data.running()
+    database = os.environ.get("METRICS_DATABASE_URL") or _embedded_database(data, running)
+    kafka = os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or _embedded_kafka(running)
+    if database is None or kafka is None:
+        raise StackProblem(
+            f"Nothing runs on {data.path}; start it with `tandem up`, or name the books with METRICS_DATABASE_URL and "
+            "the log with KAFKA_BOOTSTRAP_SERVERS."
+        )
+    return {"DATABASE_URL": database, "KAFKA_BOOTSTRAP_SERVERS": kafka}
+
+
+def _embedded_database(data: DataDir, running: Running | None) -> str | None:
+    port = _port(running, "postgresql")
+    return EmbeddedPostgres(data.path / "postgres", port).url("metrics") if port else None
+
+
+def _embedded_kafka(running: Running | None) -> str | None:
+    port = _port(running, "kafka")
+    return f"{LOOPBACK}:{port}" if port else None
+
+
+def _port(running: Running | None, name: str) -> int | None:
+    return next((part.port for part in running.parts if part.name == name), None) if running else None

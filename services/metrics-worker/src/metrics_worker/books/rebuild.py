@@ -1,0 +1,392 @@
+"""Rebuilds the books from the log beside the live ones, then swaps the two, while reads and new events go on.
+
+The new books are kept by the very code that keeps the live ones, in a schema of their own that the connection's
+search path puts first. They follow the log up to the live books' offsets; for the last few records the consumer's
+next transaction is made to wait, so that both stand at the same offsets when the tables change places in one
+transaction. A crash before that leaves the live books untouched and a schema that the next rebuild drops.
+"""
+
+import asyncio
+import base64
+import time
+from collections.abc import Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from event_contracts.codec import UndecodableEvent
+from metrics_worker.books import fold
+from metrics_worker.books.fold import Entry
+from metrics_worker.books.keeping import CONSUMER, TOPICS
+from metrics_worker.books.ledger import Ledger
+from metrics_worker.books.opening import open_books
+from metrics_worker.books.tables import metadata
+from metrics_worker.kpis.kinds import KINDS
+from metrics_worker.kpis.posting import Reporting
+from service_kit.consumer_tables import NO_TOPIC_ID, consumer_offset, dead_letter
+from service_kit.kafka_log import LogIdentity, identify_log
+from service_kit.problems import is_transient, sqlstate_of
+
+LOCK: Final = 0x7461_6E64_656D_0004
+"""The session advisory lock that lets one rebuild at a time in."""
+BESIDE: Final = "books_rebuilt"
+BEFORE: Final = "books_before"
+BATCH: Final = 20_000
+CLOSE_ENOUGH: Final = 1_000
+"""Records behind the live books at which the consumer is made to wait: a few hundredths of a second of work."""
+POLL_MILLISECONDS: Final = 500
+SILENT_SECONDS: Final = 20.0
+SWAP_LOCK_MILLISECONDS: Final = 200
+"""Under PostgreSQL's own deadlock time-out: whoever reads is never the one that is turned away."""
+SWAP_ATTEMPTS: Final = 100
+
+REBUILT: Final = tuple(
+    table.name
+    for table in metadata.sorted_tables
+    if table.name in ("books", "sequence_gap") or table.name.startswith(tuple(f"{kind.name}_" for kind in KINDS))
+)
+"""The tables that follow from the log and change places; all others are kept."""
+
+Progress = Callable[[int, int], None]
+"""Told how many records are done, of how many."""
+
+log = structlog.get_logger()
+
+
+class CannotRebuild(Exception):
+    """The books cannot be rebuilt now; says why and what to do."""
+
+
+@dataclass
+class _Log:
+    """A reader of the topics that knows how far it has come."""
+
+    kafka: AIOKafkaConsumer
+    reporting: Reporting
+    done: dict[TopicPartition, int]
+    bad: dict[tuple[str, int, int], dict[str, Any]] = field(default_factory=dict)
+    """What cannot be booked, as rows of `dead_letter`."""
+
+    def behind(self, target: dict[TopicPartition, int]) -> int:
+        return sum(max(offset - self.done.get(part, 0), 0) for part, offset in target.items())
+
+    async def batch(self, target: dict[TopicPartition, int]) -> list[Any]:
+        """Some records before the target offsets. Raises `CannotRebuild` when Kafka gives none for long."""
+        wanted = [part for part, offset in target.items() if self.done[part] < offset]
+        self.kafka.pause(*(set(target) - set(wanted)))
+        self.kafka.resume(*wanted)
+        heard = time.monotonic()
+        while time.monotonic() - heard < SILENT_SECONDS:
+            polled = await self.kafka.getmany(*wanted, timeout_ms=POLL_MILLISECONDS, max_records=BATCH)
+            taken = [record for part, records in polled.items() for record in records if record.offset < target[part]]
+            for part in wanted:
+                position = await self.kafka.position(part)
+                if position > target[part]:
+                    self.kafka.seek(part, target[part])
+                self.done[part] = min(position, target[part])
+            if taken or not self.behind(target):
+                return taken
+        raise CannotRebuild(f"the log gave nothing for {SILENT_SECONDS:.0f} s: is Kafka up?")
+
+
+async def rebuild(
+    database_url: str,
+    bootstrap_servers: str,
+    reporting: Reporting | None = None,
+    *,
+    default: Reporting,
+    topics: Sequence[str] = TOPICS,
+    progress: Progress = lambda done, total: None,
+) -> int:
+    """Puts books kept by `reporting` in the place of the live ones; returns how many records they were made from.
+
+    Without `reporting` they are kept by the time zone and currency of the live ones, or by `default` where those were
+    never opened. Raises `CannotRebuild`; the live books are then as they were.
+    """
+    control = create_async_engine(database_url, poolclass=NullPool)
+    beside = create_async_engine(
+        database_url,
+        pool_size=1,
+        max_overflow=0,
+        connect_args={
+            "server_settings": {
+                "application_name": "metrics-replay",
+                "timezone": "UTC",
+                "search_path": f"{BESIDE}, public",
+                # What a crash loses is rebuilt with the rest.
+                "synchronous_commit": "off",
+                "jit": "off",
+            }
+        },
+    )
+    try:
+        async with control.connect() as guard:
+            if not (await guard.execute(sa.select(sa.func.pg_try_advisory_lock(LOCK)))).scalar_one():
+                raise CannotRebuild("another rebuild of these books is under way")
+            await guard.commit()
+            kept = await _kept_by(guard)
+            identity = await identify_log(bootstrap_servers, topics)
+            await _make_room(guard)
+            reporting = await open_books(beside, reporting or kept or default)
+            async with _reading(guard, bootstrap_servers, identity, topics, reporting) as reader:
+                await _follow(guard, beside, reader, topics, progress)
+                await _count_rows(beside)
+                await _swap(guard, beside, reader, identity, topics, progress)
+                return sum(reader.done.values())
+    finally:
+        await beside.dispose()
+        await control.dispose()
+
+
+async def _kept_by(connection: AsyncConnection) -> Reporting | None:
+    # Not opening.kept_by: books by other rules are what a rebuild is for.
+    row = (await connection.execute(sa.text("SELECT timezone, currency FROM public.books"))).one_or_none()
+    await connection.commit()
+    return None if row is None else Reporting(zone=ZoneInfo(row.timezone), currency=row.currency)
+
+
+async def _make_room(connection: AsyncConnection) -> None:
+    for schema in (BESIDE, BEFORE):
+        await connection.execute(sa.text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
+    await connection.execute(sa.text(f"CREATE SCHEMA {BESIDE}"))
+    for table in REBUILT:
+        await connection.execute(sa.text(f"CREATE TABLE {BESIDE}.{table} (LIKE public.{table} INCLUDING ALL)"))
+    # All but this is copied by the above.
+    comments = await connection.execute(
+        sa.text("""
+            SELECT format('COMMENT ON TABLE %I.%I IS %L', CAST(:beside AS text), relname,
+                          obj_description(oid, 'pg_class'))
+            FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = ANY(:names)
+        """),
+        {"names": list(REBUILT), "beside": BESIDE},
+    )
+    for comment in comments.scalars().all():
+        await connection.exec_driver_sql(comment)
+    await connection.commit()
+
+
+@asynccontextmanager
+async def _reading(
+    connection: AsyncConnection, bootstrap_servers: str, identity: LogIdentity, topics: Sequence[str], by: Reporting
+) -> Any:
+    live = await _live_offsets(connection, topics)
+    await connection.commit()
+    for cluster_id, topic, topic_id in {(row.cluster_id, row.topic, row.topic_id) for row in live.values()}:
+        if cluster_id != identity.cluster_id or topic_id not in (NO_TOPIC_ID, identity.topic_ids[topic]):
+            raise CannotRebuild(f"{topic} is not the log that the books were kept from; see metrics-consumer's log")
+    kafka = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        max_partition_fetch_bytes=4 * 1024 * 1024,
+    )
+    await kafka.start()
+    try:
+        kafka.assign(list(live))
+        if live:
+            first = await kafka.beginning_offsets(list(live))
+            if cut := [part.topic for part, offset in first.items() if offset > 0]:
+                raise CannotRebuild(f"the log of {cut[0]} was cut: it no longer begins at its beginning")
+        for part in live:
+            kafka.seek(part, 0)
+        yield _Log(kafka, by, dict.fromkeys(live, 0))
+    finally:
+        await kafka.stop()
+
+
+async def _live_offsets(connection: AsyncConnection, topics: Sequence[str]) -> dict[TopicPartition, Any]:
+    rows = await connection.execute(
+        sa.select(consumer_offset).where(consumer_offset.c.consumer == CONSUMER, consumer_offset.c.topic.in_(topics))
+    )
+    return {TopicPartition(row.topic, row.partition): row for row in rows}
+
+
+async def _follow(
+    guard: AsyncConnection, beside: AsyncEngine, reader: _Log, topics: Sequence[str], progress: Progress
+) -> None:
+    """Comes close to the live books, which go on meanwhile."""
+    while True:
+        target = await _target(guard, reader, topics)
+        await guard.commit()
+        if reader.behind(target) <= CLOSE_ENOUGH:
+            return
+        await _book_up_to(beside, reader, target, progress)
+
+
+async def _count_rows(beside: AsyncEngine) -> None:
+    """Tells PostgreSQL's planner how large the new tables are: their first readers must not find out."""
+    async with beside.begin() as connection:
+        await connection.execute(sa.text("ANALYZE " + ", ".join(f"{BESIDE}.{name}" for name in REBUILT)))
+
+
+async def _target(connection: AsyncConnection, reader: _Log, topics: Sequence[str]) -> dict[TopicPartition, int]:
+    live = await _live_offsets(connection, topics)
+    if new := set(live) - set(reader.done):
+        raise CannotRebuild(f"{min(new).topic} has got new partitions meanwhile; begin again")
+    return {part: row.next_offset for part, row in live.items()}
+
+
+async def _book_up_to(beside: AsyncEngine, reader: _Log, target: dict[TopicPartition, int], progress: Progress) -> None:
+    ledger = Ledger(reader.reporting)
+    while reader.behind(target):
+        entries: list[list[Entry]] = []
+        records = []
+        for record in await reader.batch(target):
+            try:
+                entries.append(fold.decode(record.value, reader.reporting))
+                records.append(record)
+            except UndecodableEvent as error:
+                _note_bad(reader, record, error.reason, error.detail)
+        try:
+            await _book(beside, ledger, [entry for of_record in entries for entry in of_record])
+        except Exception as error:
+            if is_transient(error):
+                raise
+            # As the consumer does it: one record stops nobody but itself.
+            for record, of_record in zip(records, entries, strict=True):
+                try:
+                    await _book(beside, ledger, of_record)
+                except Exception as alone:
+                    if is_transient(alone):
+                        raise
+                    _note_bad(reader, record, "handler-failed", type(alone).__name__)
+        progress(sum(reader.done.values()), sum(target.values()))
+
+
+async def _book(beside: AsyncEngine, ledger: Ledger, entries: Sequence[Entry]) -> None:
+    async with beside.begin() as connection:
+        # asyncpg, which the ledger writes through, begins with SQLAlchemy's first statement.
+        await connection.execute(sa.text("SELECT 1"))
+        await ledger.apply(connection, entries)
+
+
+def _note_bad(reader: _Log, record: Any, reason: str, detail: str) -> None:
+    reader.bad[record.topic, record.partition, record.offset] = {
+        "key": record.key,
+        "value": record.value,
+        "headers": [[name, base64.b64encode(value or b"").decode()] for name, value in record.headers or ()],
+        "reason": reason,
+        "detail": detail.replace("\x00", "").encode("utf-8", "replace").decode()[:1000],
+    }
+
+
+async def _swap(
+    guard: AsyncConnection,
+    beside: AsyncEngine,
+    reader: _Log,
+    identity: LogIdentity,
+    topics: Sequence[str],
+    progress: Progress,
+) -> None:
+    """Holds the consumer back, books the last records, and lets the tables change places."""
+    for attempt in range(1, SWAP_ATTEMPTS + 1):
+        try:
+            async with guard.begin():
+                await guard.execute(sa.text(f"SET LOCAL lock_timeout = {SWAP_LOCK_MILLISECONDS * attempt}"))
+                # Every batch begins with its offsets: from here on the consumer's next one waits.
+                await guard.execute(sa.text("LOCK TABLE consumer_offset IN EXCLUSIVE MODE"))
+                target = await _target(guard, reader, topics)
+                await _book_up_to(beside, reader, target, progress)
+                await guard.execute(sa.text(f"SET LOCAL lock_timeout = {SWAP_LOCK_MILLISECONDS}"))
+                await _change_places(guard)
+                await _settle_dead_letters(guard, reader, identity, topics)
+        except DBAPIError as error:
+            if sqlstate_of(error) not in ("55P03", "40P01"):
+                raise
+            # Somebody reads the books just now, a long report for one; nobody shall wait for us.
+            log.info("swap_waits_for_readers", attempt=attempt)
+            await asyncio.sleep(0.05)
+        else:
+            break
+    else:
+        raise CannotRebuild("somebody has been reading the books all the time; try again when that has ended")
+    await guard.execute(sa.text(f"DROP SCHEMA {BEFORE} CASCADE"))
+    await guard.execute(sa.text(f"DROP SCHEMA {BESIDE} CASCADE"))
+    await guard.commit()
+
+
+async def _change_places(connection: AsyncConnection) -> None:
+    # `books` first, as every reader does: whoever has it has the others too, and nobody waits in a circle.
+    in_order = sorted(REBUILT, key=lambda name: (name != "books", name))
+    await connection.execute(sa.text("LOCK TABLE " + ", ".join(f"public.{name}" for name in in_order)))
+    grants = await _grants(connection)
+    views = await _views(connection)
+    await connection.execute(sa.text(f"CREATE SCHEMA {BEFORE}"))
+    for name in in_order:
+        await connection.execute(sa.text(f"ALTER TABLE public.{name} SET SCHEMA {BEFORE}"))
+        await connection.execute(sa.text(f"ALTER TABLE {BESIDE}.{name} SET SCHEMA public"))
+    for statement in grants + views:
+        await connection.exec_driver_sql(statement)
+
+
+async def _grants(connection: AsyncConnection) -> list[str]:
+    """Who may do what with the live tables: tables made like others do not inherit that."""
+    rows = await connection.execute(
+        sa.text("""
+            SELECT format('GRANT %s ON public.%I TO %s', acl.privilege_type, c.relname,
+                          CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(acl.grantee)) END)
+            FROM pg_class AS c, aclexplode(c.relacl) AS acl
+            WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY(:names) AND acl.grantee <> c.relowner
+        """),
+        {"names": list(REBUILT)},
+    )
+    return list(rows.scalars())
+
+
+async def _views(connection: AsyncConnection) -> list[str]:
+    """What makes each view over the live tables anew: a view holds on to a table, whatever its name becomes."""
+    before = (await connection.execute(sa.text("SHOW search_path"))).scalar_one()
+    # With nothing on the path, every name in a definition is written out.
+    await connection.execute(sa.text("SET LOCAL search_path = ''"))
+    rows = await connection.execute(
+        sa.text("""
+            SELECT DISTINCT format('CREATE OR REPLACE VIEW %s AS %s', v.oid::regclass, pg_get_viewdef(v.oid))
+            FROM pg_depend AS d
+            JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+            JOIN pg_class AS v ON v.oid = r.ev_class AND v.relkind = 'v'
+            JOIN pg_class AS t ON d.refclassid = 'pg_class'::regclass AND t.oid = d.refobjid AND t.oid <> v.oid
+            WHERE t.relnamespace = 'public'::regnamespace AND t.relname = ANY(:names)
+        """),
+        {"names": list(REBUILT)},
+    )
+    statements = list(rows.scalars())
+    await connection.execute(sa.text("SELECT set_config('search_path', :path, true)"), {"path": before})
+    return statements
+
+
+async def _settle_dead_letters(
+    connection: AsyncConnection, reader: _Log, identity: LogIdentity, topics: Sequence[str]
+) -> None:
+    """Strikes off the letters that can be booked now, and adds those that no longer can."""
+    of_log = [dead_letter.c.consumer == CONSUMER, dead_letter.c.topic.in_(topics)]
+    rows = await connection.execute(
+        sa.select(dead_letter.c.id, dead_letter.c.topic, dead_letter.c.partition, dead_letter.c.offset).where(*of_log)
+    )
+    booked = [row.id for row in rows if (row.topic, row.partition, row.offset) not in reader.bad]
+    if booked:
+        await connection.execute(sa.delete(dead_letter).where(dead_letter.c.id.in_(booked)))
+    if reader.bad:
+        await connection.execute(
+            insert(dead_letter).on_conflict_do_nothing(),
+            [
+                letter
+                | {
+                    "consumer": CONSUMER,
+                    "cluster_id": identity.cluster_id,
+                    "topic": topic,
+                    "topic_id": identity.topic_ids[topic],
+                    "partition": partition,
+                    "offset": offset,
+                }
+                for (topic, partition, offset), letter in sorted(reader.bad.items(), key=lambda item: item[0])
+            ],
+        )

@@ -1,0 +1,187 @@
+"""Books that are rebuilt beside the live ones come to the same sums, and nobody who reads or writes has to stop."""
+
+import asyncio
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from aiokafka import AIOKafkaProducer
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from metrics_worker.books.rebuild import LOCK, REBUILT, CannotRebuild, rebuild
+from metrics_worker.books.tables import BALANCE, POSTING, SUBJECT, metadata
+from metrics_worker.books.verify import verify
+from metrics_worker.kpis.posting import Reporting
+from metrics_worker.settings import MetricsSettings
+from tests.metrics_worker.books.test_keeping import Line, consuming, letters, shows, straight
+from tests.metrics_worker.facts import VILNIUS, deal, lead, line, moment, record, ticket
+from tests.support import Kafka, eventually
+
+__all__ = ["straight"]
+
+NEW_YORK = Reporting(zone=ZoneInfo("America/New_York"), currency="EUR")
+
+
+async def rebuilt(straight: Line, settings: MetricsSettings, **options: object) -> int:
+    return await rebuild(
+        settings.database_url,
+        straight.bootstrap_servers,
+        default=VILNIUS,
+        topics=[straight.sales, straight.service],
+        **options,  # type: ignore[arg-type]
+    )
+
+
+async def in_order(straight: Line, engine: AsyncEngine, reporting: Reporting = VILNIUS) -> None:
+    report = await verify(
+        engine, straight.bootstrap_servers, reporting, topics=[straight.sales, straight.service], catch_up_seconds=20
+    )
+    assert report.to_json()["differences"] == []
+
+
+def test_what_follows_from_the_log_is_rebuilt_and_what_people_or_kafka_told_is_kept() -> None:
+    follows = {table.name for tables in (SUBJECT, POSTING, BALANCE) for table in tables.values()}
+    assert follows | {"books", "sequence_gap"} <= set(REBUILT)
+    told = {"consumer_halt", "consumer_offset", "dead_letter", "freshness", "idempotency_key", "outbox", "target"}
+    assert told & set(REBUILT) == set()
+
+
+async def test_rebuilding_repairs_damaged_books_and_leaves_the_tables_of_the_code(
+    straight: Line, client: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings
+) -> None:
+    one = deal(line("desk", 2, "100"), stage="won")
+    await straight.publish(straight.sales, record(one), record(deal(line("desk", 1, "60"), stage="won", id=one.id), 2))
+    await straight.publish(straight.service, record(ticket()), b"{", record(ticket()), partition=3)
+    await eventually(shows(client, "revenue", "60.00"), deadline=20)
+    await eventually(shows(client, "tickets_opened", "2"), deadline=20)
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("UPDATE deal_balance SET revenue = 7"))
+        await connection.execute(sa.text("DELETE FROM ticket_posting"))
+        await connection.execute(sa.text('UPDATE dead_letter SET "offset" = 1000'))
+    assert await rebuilt(straight, settings) == 5
+    await in_order(straight, engine)
+    await eventually(shows(client, "revenue", "60.00"))
+    assert [letter.value for letter in await letters(engine)] == [b"{"]
+
+    def differences(connection: sa.Connection) -> object:
+        return compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
+
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+        schemas = await connection.run_sync(lambda sync: sa.inspect(sync).get_schema_names())
+    assert not {"books_rebuilt", "books_before"} & set(schemas)
+
+
+async def test_reads_and_new_events_go_on_while_books_are_rebuilt(
+    straight: Line, client: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings
+) -> None:
+    published = 0
+    done = asyncio.Event()
+
+    async def publish() -> None:
+        nonlocal published
+        while not done.is_set():
+            await straight.publish(straight.sales, record(lead()), partition=published % 6)
+            published += 1
+
+    async def read() -> int:
+        seen = 0
+        while not done.is_set():
+            answer = await client.get("/v1/kpis/leads_created", params={"from": "2026-03-01", "to": "2026-03-31"})
+            assert answer.status_code == 200, answer.text
+            assert int(answer.json()["value"]) >= seen, "a number went back while the books changed places"
+            seen = int(answer.json()["value"])
+        return seen
+
+    publishing, reading = asyncio.create_task(publish()), asyncio.create_task(read())
+    await eventually(lambda: published > 100, deadline=20)
+    for _ in range(3):
+        await rebuilt(straight, settings)
+    done.set()
+    await publishing
+    assert await reading > 0
+    await eventually(shows(client, "leads_created", str(published)), deadline=20)
+    await in_order(straight, engine)
+
+
+async def test_a_rebuild_that_breaks_off_leaves_the_books_alone_and_can_be_begun_again(
+    straight: Line, client: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings
+) -> None:
+    await straight.publish(straight.sales, *(record(lead()) for _ in range(20)))
+    await eventually(shows(client, "leads_created", "20"), deadline=20)
+
+    def crash(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await rebuilt(straight, settings, progress=crash)
+    await eventually(shows(client, "leads_created", "20"))
+    await in_order(straight, engine)
+    steps: list[tuple[int, int]] = []
+    await rebuilt(straight, settings, progress=lambda done, total: steps.append((done, total)))
+    assert steps[-1] == (20, 20)
+    await in_order(straight, engine)
+
+
+async def test_another_time_zone_moves_what_happened_to_other_days(
+    straight: Line, client: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings
+) -> None:
+    late = record(lead(created_at=moment("2026-04-01T01:00")))
+    await straight.publish(straight.sales, late)
+    await eventually(shows(client, "leads_created", "0"), deadline=20)
+    await rebuilt(straight, settings, reporting=NEW_YORK)
+    await eventually(shows(client, "leads_created", "1"))
+    answer = await client.get("/v1/kpis/leads_created")
+    assert answer.json()["timezone"] == "America/New_York"
+    # The running consumer keeps the new books by the new time zone, without a restart.
+    await straight.publish(straight.sales, record(lead(created_at=moment("2026-04-01T02:00"))), partition=4)
+    await eventually(shows(client, "leads_created", "2"), deadline=20)
+    await in_order(straight, engine, NEW_YORK)
+
+
+async def test_views_show_the_rebuilt_books(
+    straight: Line, client: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings
+) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("CREATE VIEW created_leads AS SELECT sum(created) AS n FROM lead_posting"))
+    try:
+        await straight.publish(straight.sales, record(lead()))
+        await eventually(shows(client, "leads_created", "1"), deadline=20)
+        await rebuilt(straight, settings)
+        await straight.publish(straight.sales, record(lead()))
+        await eventually(shows(client, "leads_created", "2"), deadline=20)
+        async with engine.connect() as connection:
+            assert (await connection.execute(sa.text("SELECT n FROM created_leads"))).scalar_one() == 2
+    finally:
+        async with engine.begin() as connection:
+            await connection.execute(sa.text("DROP VIEW created_leads"))
+
+
+async def test_one_rebuild_at_a_time(straight: Line, engine: AsyncEngine, settings: MetricsSettings) -> None:
+    async with engine.connect() as connection:
+        await connection.execute(sa.select(sa.func.pg_advisory_lock(LOCK)))
+        with pytest.raises(CannotRebuild, match="another rebuild"):
+            await rebuilt(straight, settings)
+        await connection.execute(sa.select(sa.func.pg_advisory_unlock(LOCK)))
+
+
+async def test_books_by_old_rules_are_rebuilt_by_the_new_ones(
+    engine: AsyncEngine, kafka: Kafka, new_topic: Callable[..., str], settings: MetricsSettings
+) -> None:
+    from metrics_worker.books.keeping import Bookkeeper
+
+    topic = new_topic("sales")
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:
+        await producer.send_and_wait(topic, record(lead()))
+    async with consuming(Bookkeeper(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic])):
+        await verify(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic], catch_up_seconds=20)
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("UPDATE books SET rules_version = 0"))
+        await connection.execute(sa.text("UPDATE lead_balance SET created = 99"))
+    await rebuild(settings.database_url, kafka.bootstrap_servers, default=VILNIUS, topics=[topic])
+    report = await verify(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic])
+    assert report.to_json()["differences"] == []
