@@ -1,6 +1,7 @@
 """Runs a service's Alembic migrations once, however many replicas start at the same time."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -47,8 +48,11 @@ def _upgrade(connection: Connection, config: Config) -> None:
     command.upgrade(config, "head")
 
 
-def run_migrations(metadata: MetaData) -> None:
-    """What each service's `env.py` calls: online by the given connection, offline (`--sql`) without one."""
+def run_migrations(metadata: MetaData, *, afterwards: Callable[[Connection], None] | None = None) -> None:
+    """What each service's `env.py` calls: online by the given connection, offline (`--sql`) without one.
+
+    `afterwards` is called at the newest version, online only: to make what follows from the code, such as views.
+    """
     connection: Connection | None = context.config.attributes.get("connection")
     options: dict[str, Any] = {"target_metadata": metadata, "compare_type": True, "transaction_per_migration": True}
     if context.is_offline_mode():
@@ -60,6 +64,8 @@ def run_migrations(metadata: MetaData) -> None:
         asyncio.run(_run_from_shell(options))
     else:
         _run_online(connection, options)
+        if afterwards is not None:
+            afterwards(connection)
 
 
 def _run_online(connection: Connection, options: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Wires the metrics API: the routes, the dashboard, and the books that they read."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,7 @@ from fastapi import FastAPI
 from metrics_worker import dashboard
 from metrics_worker.answers.routes import routes
 from metrics_worker.books.opening import open_books
+from metrics_worker.exports.routes import AT_ONCE, exports
 from metrics_worker.kpis import sales, service
 from metrics_worker.push.hub import Hub
 from metrics_worker.push.stream import stream, stream_tickets
@@ -48,12 +50,13 @@ def create(settings: MetricsSettings) -> FastAPI:
         description="KPIs of sales and service from one set of books. Every role may read them.",
         settings=settings,
         engine=engine,
-        routers=[routes, targets, stream, stream_tickets],
+        routers=[routes, targets, stream, stream_tickets, exports],
         ready={"books": books_fit},
         lifespan=lifespan,
     )
     app.state.reporting = settings.reporting
     app.state.hub = Hub(engine, settings.reporting, readers=settings.stream_readers)
     app.state.tickets = Tickets(engine)
+    app.state.exports_free = asyncio.Semaphore(AT_ONCE)
     dashboard.add_to(app)
     return app

@@ -2,9 +2,8 @@
 
 import asyncio
 import base64
-import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request, Response
@@ -20,6 +19,7 @@ from service_kit.dependencies import in_loop
 from service_kit.fields import Day, Moment, View
 from service_kit.problems import Unprocessable
 from service_kit.routing import By, StrictRoute, router
+from service_kit.streaming import Streamed
 
 MAX_KPIS: Final = 20
 HEARTBEAT_SECONDS: Final = 5.0
@@ -113,14 +113,16 @@ async def stream_kpis(
     return EventStream(hub, Reader(watches, seen), until=by.expires_at)
 
 
-class EventStream(Response):
+class EventStream(Streamed):
     """The open stream. It ends with the process, with the token, or with a reader that does not read."""
 
-    media_type = "text/event-stream"
-
     def __init__(self, hub: Hub, reader: Reader, *, until: float) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        del self.headers["content-length"]
+        super().__init__(
+            self._frames(),
+            media_type="text/event-stream",
+            headers={"X-Accel-Buffering": "no"},
+            slowest_seconds=SLOWEST_SECONDS,
+        )
         self._hub = hub
         self._reader = reader
         self._until = until
@@ -132,26 +134,12 @@ class EventStream(Response):
         except TooManyReaders as problem:
             await problem.response()(scope, receive, send)
             return
-        sending = asyncio.create_task(self._send_all(send))
-        leaving = asyncio.create_task(_left(receive))
         try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await super().__call__(scope, receive, send)
         finally:
             self._hub.leave(self._reader)
-            for task in (sending, leaving):
-                task.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
 
-    async def _send_all(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        async for frame in self._frames():
-            # What waits here is this reader alone, and it holds one frame.
-            await asyncio.wait_for(
-                send({"type": "http.response.body", "body": frame, "more_body": True}), SLOWEST_SECONDS
-            )
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _frames(self) -> AsyncIterator[bytes]:
+    async def _frames(self) -> AsyncGenerator[bytes, None]:
         reader = self._reader
         yield f"retry: {RECONNECT_MILLISECONDS}\n\n".encode()
         while not self._hub.closed and time.time() < self._until:
@@ -168,12 +156,6 @@ class EventStream(Response):
             except TimeoutError:
                 # A comment keeps proxies from closing a silent connection; the event has no id, so none is lost by it.
                 yield f": alive\nevent: fresh\ndata: {_fresh(self._hub)}\n\n".encode()
-
-
-async def _left(receive: Receive) -> None:
-    with contextlib.suppress(OSError):
-        while (await receive())["type"] != "http.disconnect":
-            pass
 
 
 def _fresh(hub: Hub) -> str:

@@ -1,0 +1,126 @@
+"""Reads postings in one snapshot and writes them as CSV or Parquet, a part at a time."""
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final, Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from metrics_worker.answers.period import Period
+from metrics_worker.books.tables import POSTING
+from metrics_worker.exports.sink import Sink
+from metrics_worker.kpis.kinds import Kind
+
+Format = Literal["csv", "parquet"]
+MEDIA_TYPES: Final[dict[Format, str]] = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
+CSV_ROWS: Final = 2_000
+PARQUET_ROWS: Final = 50_000
+"""Rows of one row group, and so the most that are in memory at once."""
+
+_BEGINS_A_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def exported_columns(kind: Kind) -> list[sa.Column[Any]]:
+    """The columns of an export, which are those of the view `bi.<kind>_postings` too."""
+    return [column for column in POSTING[kind].columns if column.name != "id"]
+
+
+async def export(
+    sessions: async_sessionmaker[AsyncSession], kind: Kind, period: Period, form: Format
+) -> AsyncGenerator[bytes, None]:
+    """The file's bytes. Postings come in no particular order."""
+    columns = exported_columns(kind)
+    query = sa.select(*columns).where(POSTING[kind].c.day.between(period.start, period.end))
+    writer = _CsvWriter(columns) if form == "csv" else _ParquetWriter(columns)
+    rows = CSV_ROWS if form == "csv" else PARQUET_ROWS
+    async with sessions() as session:
+        # One snapshot: a correction is two postings, and a file that holds one of them is wrong.
+        await session.connection(execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True})
+        found = await session.stream(query, execution_options={"yield_per": rows})
+        yield writer.begin()
+        async for part in found.partitions():
+            # In a thread: writing Parquet takes longer than other requests may wait.
+            yield await asyncio.to_thread(writer.write, part)
+    yield writer.end()
+
+
+class _CsvWriter:
+    """RFC 4180 with a header line; a missing value is an empty field."""
+
+    def __init__(self, columns: Sequence[sa.Column[Any]]) -> None:
+        self._names = [column.name for column in columns]
+
+    def begin(self) -> bytes:
+        return _lines([self._names])
+
+    def write(self, rows: Sequence[Sequence[Any]]) -> bytes:
+        return _lines([[_field(value) for value in row] for row in rows])
+
+    def end(self) -> bytes:
+        return b""
+
+
+def _lines(rows: Sequence[Sequence[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+def _field(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case str():
+            return neutralised(value)
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case _:
+            # Numbers keep their sign: they are computed here and cannot be a formula.
+            return str(value)
+
+
+def neutralised(text: str) -> str:
+    """Text that no spreadsheet takes for a formula: what begins like one is preceded by an apostrophe."""
+    return f"'{text}" if text.startswith(_BEGINS_A_FORMULA) else text
+
+
+class _ParquetWriter:
+    """One row group a part, compressed by zstd; ids are text, money is a whole number of minor units."""
+
+    def __init__(self, columns: Sequence[sa.Column[Any]]) -> None:
+        # Not at the top: it takes longer to import than all else, and most processes never export.
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        types: dict[type, Any] = {
+            UUID: pa.string(), str: pa.string(), bool: pa.bool_(), int: pa.int64(), date: pa.date32(),
+            datetime: pa.timestamp("us", tz="UTC"), Decimal: pa.decimal128(38, 0),
+        }  # fmt: skip
+        self._is_id = [column.type.python_type is UUID for column in columns]
+        self._schema = pa.schema([(column.name, types[column.type.python_type]) for column in columns])
+        self._sink = Sink()
+        self._writer = pq.ParquetWriter(self._sink, self._schema, compression="zstd")
+        self._batch: Callable[..., Any] = pa.record_batch
+
+    def begin(self) -> bytes:
+        return self._sink.take()
+
+    def write(self, rows: Sequence[Sequence[Any]]) -> bytes:
+        values = [
+            [None if value is None else str(value) for value in column] if is_id else list(column)
+            for column, is_id in zip(zip(*rows, strict=True), self._is_id, strict=True)
+        ]
+        self._writer.write_batch(self._batch(values, schema=self._schema))
+        return self._sink.take()
+
+    def end(self) -> bytes:
+        self._writer.close()
+        return self._sink.take()

@@ -1,0 +1,87 @@
+"""GET /v1/exports/postings: the postings as a file."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Annotated, Final
+
+from fastapi import Depends, Query, Request, Response
+
+from metrics_worker.answers.question import period_of
+from metrics_worker.answers.routes import InBooks
+from metrics_worker.exports.postings import MEDIA_TYPES, Format, export
+from metrics_worker.kpis.kinds import KIND_BY_NAME, KINDS
+from service_kit.auth import requires
+from service_kit.fields import Day
+from service_kit.problems import RETRY_AFTER_SECONDS, Problem, Unprocessable
+from service_kit.routing import router
+from service_kit.streaming import Streamed
+
+AT_ONCE: Final = 2
+"""Exports that one process makes at the same moment: each holds a connection for as long as it takes."""
+SLOWEST_SECONDS: Final = 20.0
+
+KIND_NAMES: Final = [kind.name for kind in KINDS if kind.kept]
+
+exports = router("/exports", "exports")
+
+
+class TooManyExports(Problem):
+    """This process makes as many exports as it may."""
+
+    status, slug, title = 503, "too-many-exports", "Too many exports are under way"
+
+
+@exports.get(
+    "/postings",
+    dependencies=[Depends(requires("analyst", "sales-manager", "service-manager"))],
+    response_class=Response,
+    responses={200: {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}}},
+)
+async def export_postings(
+    request: Request,
+    reporting: InBooks,
+    kind: Annotated[
+        str,
+        Query(
+            max_length=64,
+            description="The kind of subject that the postings are of.",
+            json_schema_extra={"enum": KIND_NAMES},
+        ),
+    ],
+    start: Annotated[Day | None, Query(alias="from", description="First day; 30 days by default.")] = None,
+    end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
+    form: Annotated[Format, Query(alias="format")] = "csv",
+) -> Response:
+    """Every posting of some days, corrections included: their sums are the balances, and so the KPIs."""
+    if kind not in KIND_NAMES:
+        raise Unprocessable.at("?kind", f"must be one of: {', '.join(KIND_NAMES)}")
+    period = period_of(start, end, reporting)
+    free: asyncio.Semaphore = request.app.state.exports_free
+    if free.locked():
+        raise TooManyExports(
+            "Send the same request again when one has ended.", headers={"Retry-After": str(RETRY_AFTER_SECONDS)}
+        )
+    await free.acquire()
+    chunks = _giving_back(free, export(request.app.state.sessions, KIND_BY_NAME[kind], period, form))
+    try:
+        # Begun before the answer is, so that a database that is away is a 503 and not half a file.
+        first = await anext(chunks)
+    except BaseException:
+        await chunks.aclose()
+        raise
+    return Streamed(
+        chunks,
+        first=first,
+        media_type=MEDIA_TYPES[form],
+        headers={"Content-Disposition": f'attachment; filename="{kind}-postings-{period.start}-{period.end}.{form}"'},
+        slowest_seconds=SLOWEST_SECONDS,
+    )
+
+
+async def _giving_back(free: asyncio.Semaphore, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    try:
+        async for chunk in chunks:
+            yield chunk
+    finally:
+        await chunks.aclose()
+        free.release()

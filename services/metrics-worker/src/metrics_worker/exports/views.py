@@ -1,0 +1,73 @@
+"""The read-only SQL views of schema `bi`: the public form of the books, whatever becomes of the tables behind them."""
+
+import hashlib
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from event_contracts.fields import DECIMAL_PLACES
+from metrics_worker.books.tables import BALANCE
+from metrics_worker.exports.postings import exported_columns
+from metrics_worker.kpis.kinds import KINDS, Kind
+
+SCHEMA = "bi"
+
+_USUAL_PLACES = 2
+
+
+def make_views(connection: sa.Connection, *, anew: bool = False) -> None:
+    """Makes the views that the code describes, unless they are there already; `anew` when their tables were replaced.
+
+    Whoever reads a view at this moment is waited for. Rights that were given by ALTER DEFAULT PRIVILEGES hold for the
+    new views; those given for single views have to be given again.
+    """
+    statements = [f"CREATE VIEW {SCHEMA}.{name} AS {query}" for name, query in views()]
+    version = hashlib.sha256("\n".join(statements).encode()).hexdigest()[:16]
+    connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+    made = connection.execute(sa.text(f"SELECT obj_description('{SCHEMA}'::regnamespace)")).scalar_one()
+    if made == _comment(version) and not anew:
+        return
+    standing = "SELECT viewname FROM pg_views WHERE schemaname = :schema"
+    for name in connection.execute(sa.text(standing), {"schema": SCHEMA}).scalars().all():
+        connection.execute(sa.text(f'DROP VIEW {SCHEMA}."{name}"'))
+    for statement in statements:
+        connection.execute(sa.text(statement))
+    connection.execute(sa.text(f"COMMENT ON SCHEMA {SCHEMA} IS '{_comment(version)}'"))
+
+
+def views() -> Iterator[tuple[str, str]]:
+    """Name and query of every view."""
+    yield "books", _books()
+    for kind in KINDS:
+        if kind.kept:
+            yield f"{kind.name}_postings", _postings(kind)
+            yield f"{kind.name}_daily", _daily(kind)
+
+
+def _comment(version: str) -> str:
+    return f"Public and read-only, see docs/bi.md. Made by metrics-migrate, version {version}."
+
+
+def _books() -> str:
+    by_places: dict[int, list[str]] = {}
+    for currency, places in DECIMAL_PLACES.items():
+        by_places.setdefault(places, []).append(currency)
+    cases = " ".join(
+        f"WHEN currency IN ({', '.join(repr(each) for each in sorted(currencies))}) THEN {places}"
+        for places, currencies in sorted(by_places.items())
+        if places != _USUAL_PLACES
+    )
+    return (
+        f"SELECT timezone, currency, CASE {cases} ELSE {_USUAL_PLACES} END AS currency_places,"  # noqa: S608
+        " (SELECT min(complete_until) FROM public.freshness) AS fresh_as_of FROM public.books"
+    )
+
+
+def _postings(kind: Kind) -> str:
+    columns = ", ".join(column.name for column in exported_columns(kind))
+    return f"SELECT {columns} FROM public.{kind.name}_posting"  # noqa: S608 -- names of ours, no input
+
+
+def _daily(kind: Kind) -> str:
+    measures = ", ".join(name for name in kind.measures if name in BALANCE[kind].c)
+    return f"SELECT day, dimension, nullif(value, '') AS value, {measures} FROM public.{kind.name}_balance"  # noqa: S608
