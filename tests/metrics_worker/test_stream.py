@@ -10,16 +10,18 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.app import create
+from metrics_worker.books.opening import open_books
 from metrics_worker.push import stream as pushing
 from metrics_worker.settings import MetricsSettings
 from tandem_cli.issuer import Issuer
 from tandem_cli.ports import free_port
 from tests.metrics_worker.conftest import book, moved
-from tests.metrics_worker.facts import all_told, deal, line
+from tests.metrics_worker.facts import VILNIUS, all_told, deal, line
 from tests.metrics_worker.test_processes import running
 from tests.support import eventually
 
@@ -293,3 +295,16 @@ async def test_streams_end_when_the_process_is_told_to_stop(
         assert any(text.startswith("data: ") for text in rest), "ended in the middle of an event"
         await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 0
+
+
+async def test_books_kept_in_another_zone_are_streamed_in_theirs(
+    reading: Callable[..., Any], engine: AsyncEngine
+) -> None:
+    await open_books(engine, VILNIUS)
+    async with reading("revenue") as stream:
+        await eventually(lambda: stream.events)
+        assert json.loads(stream.events[0]["data"])["timezone"] == "Europe/Vilnius"
+        async with engine.begin() as connection:
+            await connection.execute(sa.text("UPDATE books SET timezone = 'America/New_York', opened_at = now()"))
+        await eventually(lambda: len(stream.values) == 2)
+    assert json.loads(stream.events[-1]["data"])["timezone"] == "America/New_York"

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from metrics_worker.books.tables import books
 from service_kit.consumer_tables import consumer_offset
 
 Mark = tuple[object, ...]
@@ -13,6 +14,8 @@ Mark = tuple[object, ...]
 _MARK = sa.select(
     sa.func.coalesce(sa.func.sum(consumer_offset.c.next_offset), 0),
     sa.func.max(consumer_offset.c.updated_at),
+    # A rebuild moves no offset, and may change every sum.
+    sa.select(sa.func.max(books.c.opened_at)).scalar_subquery(),
 )
 
 

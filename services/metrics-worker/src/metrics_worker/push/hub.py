@@ -24,6 +24,7 @@ from metrics_worker.answers.period import Interval
 from metrics_worker.answers.question import Question, kpi_named, period_of
 from metrics_worker.books.freshness import fresh_as_of
 from metrics_worker.books.mark import Mark, mark_of
+from metrics_worker.books.opening import kept_by
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.targets.comparing import today_in, with_target
 from metrics_worker.targets.model import Target
@@ -167,6 +168,8 @@ class Hub:
     async def _look(self) -> None:
         self._wanted.clear()
         async with self._engine.connect() as connection:
+            # Settings that differ from the books change nothing, and a rebuild may change the books.
+            self._reporting = await kept_by(connection) or self._reporting
             mark: Mark = (
                 *await mark_of(connection),
                 *(await connection.execute(_TARGETS)).one(),

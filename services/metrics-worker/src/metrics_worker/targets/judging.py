@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from metrics_worker.answers.answering import answer
 from metrics_worker.answers.question import Question
 from metrics_worker.books.mark import Mark, mark_of
+from metrics_worker.books.opening import kept_by
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import KPIS
 from metrics_worker.targets.comparing import adds_up, today_in
@@ -63,6 +64,8 @@ class Judge:
                 # Another process judges; should it end, what it has seen is not what we have seen.
                 self._judged = None
                 return
+            # Settings that differ from the books change nothing, and a rebuild may change the books.
+            self._reporting = await kept_by(guard) or self._reporting
             targets = (await guard.execute(sa.select(Target.id, Target.version).order_by(Target.id))).all()
             now = datetime.now(UTC)
             mark = (*await mark_of(guard), *map(tuple, targets), int(now.timestamp()) // AT_LEAST_EVERY_SECONDS)
