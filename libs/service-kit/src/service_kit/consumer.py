@@ -92,6 +92,15 @@ class Halted(Exception):
     """The consumer waits until somebody has seen to its dead letters."""
 
 
+# Arrays, not a list of values: a statement that looks the same for any number of partitions is compiled once.
+_ADVANCE: Final = sa.text(
+    "update consumer_offset as stored set next_offset = told.now, updated_at = now()"
+    " from unnest(cast(:topics as text[]), cast(:partitions as integer[]), cast(:topic_ids as uuid[]),"
+    " cast(:was as bigint[]), cast(:now as bigint[])) as told (topic, partition, topic_id, was, now)"
+    " where stored.consumer = :consumer and stored.cluster_id = :cluster_id and stored.topic = told.topic"
+    " and stored.partition = told.partition and stored.topic_id = told.topic_id and stored.next_offset = told.was"
+)
+
 Decode = Callable[[bytes | None], Decoded]
 """Raises `UndecodableEvent` for a record that has to be set aside."""
 Handle = Callable[[AsyncConnection, Sequence[Record[Decoded]]], Awaitable[None]]
@@ -410,30 +419,18 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         )
 
     async def _advance(self, connection: AsyncConnection, advanced: dict[TopicPartition, int]) -> None:
-        expected = sa.values(
-            sa.column("topic", sa.Text),
-            sa.column("partition", sa.Integer),
-            sa.column("topic_id", sa.Uuid),
-            sa.column("was", sa.BigInteger),
-            sa.column("now", sa.BigInteger),
-            name="expected",
-        ).data(
-            [
-                (part.topic, part.partition, self._log.topic_ids[part.topic], self._next_offsets[part], advanced[part])
-                for part in sorted(advanced)
-            ]
-        )
+        parts = sorted(advanced)
         moved = await connection.execute(
-            sa.update(consumer_offset)
-            .where(
-                consumer_offset.c.consumer == self.name,
-                consumer_offset.c.cluster_id == self._log.cluster_id,
-                consumer_offset.c.topic == expected.c.topic,
-                consumer_offset.c.partition == expected.c.partition,
-                consumer_offset.c.topic_id == expected.c.topic_id,
-                consumer_offset.c.next_offset == expected.c.was,
-            )
-            .values(next_offset=expected.c.now, updated_at=sa.func.now())
+            _ADVANCE,
+            {
+                "consumer": self.name,
+                "cluster_id": self._log.cluster_id,
+                "topics": [part.topic for part in parts],
+                "partitions": [part.partition for part in parts],
+                "topic_ids": [self._log.topic_ids[part.topic] for part in parts],
+                "was": [self._next_offsets[part] for part in parts],
+                "now": [advanced[part] for part in parts],
+            },
         )
         if moved.rowcount != len(advanced):
             raise Fenced(f"{len(advanced) - moved.rowcount} of {len(advanced)} partitions were advanced by another")
