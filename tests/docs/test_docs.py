@@ -54,7 +54,8 @@ def test_every_make_target_that_is_named_exists(document: Path) -> None:
 @every_document
 def test_every_tandem_command_that_is_named_exists(document: Path) -> None:
     commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    named = set(re.findall(r"(?:`|^|/|run --rm issuer )tandem ([a-z]+)\b", document.read_text(), re.MULTILINE))
+    commands |= {str(group.name) for group in app.registered_groups}
+    named = set(re.findall(r"(?:`|^|/|run --rm issuer )tandem ([a-z-]+)\b", document.read_text(), re.MULTILINE))
     assert named <= commands
 
 

@@ -304,9 +304,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             self._kafka.resume(*self._kafka.paused())
 
     async def _open_letters(self, connection: AsyncConnection) -> int:
-        query = sa.select(sa.func.count()).where(
-            dead_letter.c.consumer == self.name, dead_letter.c.status.in_(("open", "sending"))
-        )
+        query = sa.select(sa.func.count()).where(dead_letter.c.consumer == self.name, dead_letter.c.status == "open")
         return int((await connection.execute(query)).scalar_one())
 
     async def _process(self, polled: dict[TopicPartition, list[Any]]) -> None:

@@ -11,7 +11,7 @@ from service_kit.database import metadata
 NO_TOPIC_ID: Final = UUID(int=0)
 """As Kafka writes it: the topic's id is not known."""
 
-LetterStatus = Literal["open", "sending", "sent", "discarded"]
+LetterStatus = Literal["open", "sent", "discarded"]
 
 consumer_offset = sa.Table(
     "consumer_offset",
@@ -52,7 +52,7 @@ dead_letter = sa.Table(
     sa.Column("settled_at", sa.DateTime(timezone=True), comment="when it was sent again or discarded"),
     sa.Column("settled_by", sa.Text, comment="who asked for that"),
     sa.Column("discarded_because", sa.Text),
-    sa.CheckConstraint("status IN ('open', 'sending', 'sent', 'discarded')", name="status"),
+    sa.CheckConstraint("status IN ('open', 'sent', 'discarded')", name="status"),
     sa.UniqueConstraint(
         "consumer", "cluster_id", "topic", "topic_id", "partition", "offset", name="dead_letter_record_key"
     ),

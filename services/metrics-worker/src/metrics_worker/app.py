@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from metrics_worker import dashboard
 from metrics_worker.answers.routes import routes
 from metrics_worker.books.opening import open_books
+from metrics_worker.dead_letters.routes import dead_letters
 from metrics_worker.exports.routes import AT_ONCE, exports
 from metrics_worker.kpis import sales, service
 from metrics_worker.push.hub import Hub
@@ -50,7 +51,7 @@ def create(settings: MetricsSettings) -> FastAPI:
         description="KPIs of sales and service from one set of books. Every role may read them.",
         settings=settings,
         engine=engine,
-        routers=[routes, targets, stream, stream_tickets, exports],
+        routers=[routes, targets, dead_letters, stream, stream_tickets, exports],
         ready={"books": books_fit},
         lifespan=lifespan,
     )

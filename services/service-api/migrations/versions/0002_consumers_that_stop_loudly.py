@@ -43,7 +43,7 @@ def upgrade() -> None:
     op.add_column("dead_letter", sa.Column("settled_by", sa.Text(), nullable=True, comment="who asked for that"))
     op.add_column("dead_letter", sa.Column("discarded_because", sa.Text(), nullable=True))
     op.create_check_constraint(
-        op.f("dead_letter_status_check"), "dead_letter", "status IN ('open', 'sending', 'sent', 'discarded')"
+        op.f("dead_letter_status_check"), "dead_letter", "status IN ('open', 'sent', 'discarded')"
     )
     op.drop_constraint("dead_letter_consumer_cluster_id_topic_partition_offset_key", "dead_letter")
     op.create_unique_constraint(

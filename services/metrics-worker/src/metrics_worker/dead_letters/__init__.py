@@ -1,0 +1,1 @@
+"""Records that the books could not take: seen, mended, sent again, or discarded."""

@@ -1,0 +1,116 @@
+"""What can be done with a dead letter: one function, one transaction each."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from event_contracts import codec
+from event_contracts.codec import UndecodableEvent
+from metrics_worker.books import fold
+from metrics_worker.books.keeping import CONSUMER
+from metrics_worker.dead_letters.schemas import Discard, Mend
+from metrics_worker.kpis.posting import Reporting
+from service_kit.auth import Principal
+from service_kit.consumer_tables import dead_letter
+from service_kit.outbox import outbox
+from service_kit.problems import Conflict, NotFound, Unprocessable
+
+
+class DeadLetterSettled(Conflict):
+    """It was sent again or discarded before."""
+
+    slug, title = "dead-letter-settled", "This dead letter has been settled"
+
+
+class StillUnreadable(Unprocessable):
+    """Sent as it is, the record would come back as a dead letter."""
+
+    slug, title = "still-unreadable", "The books still cannot take this record"
+
+
+async def get_letter(session: AsyncSession, letter_id: UUID) -> Any:
+    """The row. Raises `NotFound`."""
+    return await _row(session, _of(letter_id), letter_id)
+
+
+async def mend_letter(session: AsyncSession, letter_id: UUID, body: Mend, reporting: Reporting) -> Any:
+    """Keeps what shall be sent in the original's place. Raises `DeadLetterSettled` and `StillUnreadable`."""
+    letter = await _locked(session, letter_id)
+    if letter.status != "open":
+        raise DeadLetterSettled(f"It was {letter.status} at {letter.settled_at.isoformat()}.")
+    value = body.value.encode()
+    _require_readable(value, reporting)
+    return await _changed(session, letter_id, mended_value=value)
+
+
+async def send_letter(session: AsyncSession, letter_id: UUID, by: Principal, reporting: Reporting) -> Any:
+    """Puts the record, mended if it was, back into its topic by way of the outbox.
+
+    Asked for again it does nothing: it was sent once. And should Kafka hold it twice, it counts once, by its
+    sequence. Raises `DeadLetterSettled` for a discarded one, and `StillUnreadable`.
+    """
+    letter = await _locked(session, letter_id)
+    if letter.status == "sent":
+        return letter
+    if letter.status != "open":
+        raise DeadLetterSettled(f"It was {letter.status} at {letter.settled_at.isoformat()}.")
+    value = letter.value if letter.mended_value is None else letter.mended_value
+    _require_readable(value, reporting)
+    event = codec.decode(value)
+    await session.execute(
+        sa.insert(outbox),
+        {
+            "id": event.id,
+            "aggregatetype": letter.topic,
+            # By the event's own word: the record's key may be what was wrong with it.
+            "aggregateid": str(event.partition_key),
+            "type": event.event_type.name,
+            "payload": value,
+        },
+    )
+    return await _changed(session, letter_id, status="sent", settled_at=datetime.now(UTC), settled_by=by.subject)
+
+
+async def discard_letter(session: AsyncSession, letter_id: UUID, body: Discard, by: Principal) -> Any:
+    """Settles that a record shall never count; its bytes are kept. Raises `DeadLetterSettled`."""
+    letter = await _locked(session, letter_id)
+    if letter.status != "open":
+        raise DeadLetterSettled(f"It was {letter.status} at {letter.settled_at.isoformat()}.")
+    return await _changed(
+        session,
+        letter_id,
+        status="discarded",
+        settled_at=datetime.now(UTC),
+        settled_by=by.subject,
+        discarded_because=body.reason,
+    )
+
+
+def _of(letter_id: UUID) -> sa.Select[Any]:
+    return sa.select(dead_letter).where(dead_letter.c.consumer == CONSUMER, dead_letter.c.id == letter_id)
+
+
+async def _row(session: AsyncSession, query: sa.Select[Any], letter_id: UUID) -> Any:
+    row = (await session.execute(query)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no dead letter {letter_id}.")
+    return row
+
+
+async def _locked(session: AsyncSession, letter_id: UUID) -> Any:
+    return await _row(session, _of(letter_id).with_for_update(), letter_id)
+
+
+async def _changed(session: AsyncSession, letter_id: UUID, **values: Any) -> Any:
+    statement = sa.update(dead_letter).where(dead_letter.c.id == letter_id).values(**values).returning(dead_letter)
+    return (await session.execute(statement)).one()
+
+
+def _require_readable(value: bytes | None, reporting: Reporting) -> None:
+    try:
+        fold.decode(value, reporting)
+    except UndecodableEvent as error:
+        raise StillUnreadable(f"{error.reason}: {error.detail}"[:1000]) from None

@@ -1,0 +1,122 @@
+"""Records that the books could not take are seen, mended and sent again, each counting once; or discarded."""
+
+import asyncio
+import json
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from metrics_worker.books.verify import verify
+from service_kit.outbox import outbox
+from service_kit.relay import Relay
+from tandem_cli.issuer import Issuer
+from tests.metrics_worker.books.test_keeping import Line, shows, straight
+from tests.metrics_worker.facts import VILNIUS, deal, line, record
+from tests.service_kit.conftest import assert_problem
+from tests.support import eventually
+
+__all__ = ["straight"]
+
+GOOD = record(deal(line("desk", 1, "10"), stage="won"))
+BAD = GOOD.replace(b'"EUR"', b'"USD"')
+
+
+@pytest.fixture
+async def admin(client: httpx.AsyncClient, issuer: Issuer) -> httpx.AsyncClient:
+    client.headers["Authorization"] = f"Bearer {issuer.token(['admin'])}"
+    return client
+
+
+async def the_letter(client: httpx.AsyncClient) -> str:
+    async def found() -> str | None:
+        items = (await client.get("/v1/dead-letters", params={"status": "open"})).json()["items"]
+        return items[0]["id"] if items else None
+
+    return f"/v1/dead-letters/{await eventually(found, 20)}"
+
+
+async def relayed(engine: AsyncEngine, straight: Line) -> None:
+    """Does what metrics-relay does, until the outbox is empty."""
+    stop = asyncio.Event()
+    moving = asyncio.create_task(Relay(engine=engine, bootstrap_servers=straight.bootstrap_servers).run(stop))
+
+    async def empty() -> bool:
+        async with engine.connect() as connection:
+            query = sa.select(sa.func.count()).select_from(outbox)
+            return (await connection.execute(query)).scalar_one() == 0
+
+    await eventually(empty, 20)
+    stop.set()
+    await asyncio.wait_for(moving, 20)
+
+
+async def test_a_mended_letter_that_is_sent_twice_counts_once(
+    straight: Line, admin: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await straight.publish(straight.sales, BAD)
+    at = await the_letter(admin)
+    seen = (await admin.get(at)).json()
+    assert (seen["value"], seen["reason"], seen["status"]) == (BAD.decode(), "invalid-data", "open")
+    assert_problem(await admin.post(f"{at}/send"), 422, "still-unreadable")
+    assert_problem(await admin.post(f"{at}/mend", json={"value": "{}"}), 422, "still-unreadable")
+    mended = await admin.post(f"{at}/mend", json={"value": GOOD.decode()})
+    assert (mended.status_code, mended.json()["mended_value"]) == (200, GOOD.decode())
+    for _ in range(2):
+        sent = await admin.post(f"{at}/send")
+        assert (sent.status_code, sent.json()["status"]) == (200, "sent"), sent.text
+    async with engine.connect() as connection:
+        assert len((await connection.execute(sa.select(outbox))).all()) == 1
+    await relayed(engine, straight)
+    await eventually(shows(admin, "revenue", "10.00"), deadline=20)
+    # Whatever sends it once more, a person or a crash of the relay: it counts once.
+    await straight.publish(straight.sales, GOOD, partition=5)
+    report = await verify(
+        engine, straight.bootstrap_servers, VILNIUS, topics=[straight.sales, straight.service], catch_up_seconds=20
+    )
+    assert report.to_json()["differences"] == []
+    await eventually(shows(admin, "revenue", "10.00"))
+    assert_problem(await admin.post(f"{at}/discard", json={"reason": "too late"}), 409, "dead-letter-settled")
+    assert_problem(await admin.post(f"{at}/mend", json={"value": GOOD.decode()}), 409, "dead-letter-settled")
+
+
+async def test_a_discarded_letter_never_counts_and_keeps_its_bytes(straight: Line, admin: httpx.AsyncClient) -> None:
+    await straight.publish(straight.sales, b"\xff\x00")
+    at = await the_letter(admin)
+    discarded = await admin.post(f"{at}/discard", json={"reason": "nothing that anybody sent"})
+    assert discarded.status_code == 200
+    shown = (await admin.get(at)).json()
+    assert (shown["status"], shown["discarded_because"]) == ("discarded", "nothing that anybody sent")
+    assert (shown["value"], shown["value_base64"]) == (None, "/wA=")
+    assert_problem(await admin.post(f"{at}/send"), 409, "dead-letter-settled")
+    assert (await admin.get("/v1/dead-letters", params={"status": "open"})).json()["items"] == []
+
+
+async def test_an_analyst_may_look_and_not_touch(straight: Line, client: httpx.AsyncClient, issuer: Issuer) -> None:
+    await straight.publish(straight.sales, b"{")
+    at = await the_letter(client)
+    assert (await client.get(at)).status_code == 200
+    for action, body in (("send", {}), ("mend", {"value": GOOD.decode()}), ("discard", {"reason": "no"})):
+        assert_problem(await client.post(f"{at}/{action}", json=body), 403, "forbidden")
+    client.headers["Authorization"] = f"Bearer {issuer.token(['sales-rep'])}"
+    assert_problem(await client.get(at), 403, "forbidden")
+
+
+async def test_letters_are_listed_by_reason_and_topic(straight: Line, client: httpx.AsyncClient) -> None:
+    await straight.publish(straight.sales, b"{", BAD)
+    await straight.publish(straight.service, None)
+
+    async def listed(**filters: str) -> list[tuple[str, str]]:
+        items = (await client.get("/v1/dead-letters", params=filters)).json()["items"]
+        return sorted((item["topic"], item["reason"]) for item in items)
+
+    every = sorted([(straight.sales, "invalid-data"), (straight.sales, "malformed"), (straight.service, "empty")])
+
+    async def all_there() -> bool:
+        return await listed() == every
+
+    await eventually(all_there, 20)
+    assert await listed(reason="malformed") == [(straight.sales, "malformed")]
+    assert await listed(topic=straight.service) == [(straight.service, "empty")]
+    assert json.loads(GOOD)["subject"] not in str(await listed()), "a list names no content"
