@@ -10,8 +10,27 @@ from zoneinfo import ZoneInfo
 from event_contracts import codec
 from event_contracts.catalogue import State
 from event_contracts.fields import Money
-from event_contracts.sales import AccountRegistered, DealLine, DealOpened, LeadQualified, QuotaSet, QuotaSetting
-from event_contracts.service import Interaction, InteractionLogged, SurveyAnswered, TicketResolved
+from event_contracts.sales import (
+    AccountRegistered,
+    ActivityCompleted,
+    DealLine,
+    DealOpened,
+    LeadQualified,
+    QuotaSet,
+    QuotaSetting,
+    ReferralRecorded,
+)
+from event_contracts.service import (
+    CheckInCompleted,
+    Interaction,
+    InteractionLogged,
+    MaintenancePerformed,
+    ReviewRecorded,
+    SurveyAnswered,
+    TicketResolved,
+    TrainingDelivered,
+    UpsellSuggested,
+)
 from metrics_worker.books.fold import Entry, decode
 from metrics_worker.kpis.posting import Reporting
 
@@ -106,6 +125,49 @@ def survey(**fields: Any) -> SurveyAnswered:
         "id": uuid4(), "kind": "csat", "ticket_id": uuid4(), "ticket_kind": "problem", "sent_at": MORNING, **_SERVED,
     }  # fmt: skip
     return SurveyAnswered(**(defaults | fields))
+
+
+_SOLD: dict[str, Any] = {
+    "account_id": CUSTOMER, "lead_id": None, "owner_id": REP, "team_id": TEAM, "region": "EMEA", "segment": "smb",
+    "channel": "web",
+}  # fmt: skip
+_CARED_FOR: dict[str, Any] = {
+    name: _SERVED[name] for name in ("customer_id", "agent_id", "team_id", "region", "segment", "product")
+}
+
+
+def activity(**fields: Any) -> ActivityCompleted:
+    defaults = {"id": uuid4(), "kind": "call", "deal_id": None, "due_at": None, "completed_at": MORNING, **_SOLD}
+    return ActivityCompleted(**(defaults | fields))
+
+
+def referral(**fields: Any) -> ReferralRecorded:
+    return ReferralRecorded(**({"id": uuid4(), "recorded_at": MORNING, **_SOLD} | fields))
+
+
+def training(**fields: Any) -> TrainingDelivered:
+    return TrainingDelivered(**({"id": uuid4(), "attendees": 1, "delivered_at": MORNING, **_CARED_FOR} | fields))
+
+
+def check_in(**fields: Any) -> CheckInCompleted:
+    return CheckInCompleted(**({"id": uuid4(), "due_on": None, "completed_at": MORNING, **_CARED_FOR} | fields))
+
+
+def maintenance(**fields: Any) -> MaintenancePerformed:
+    defaults = {"id": uuid4(), "plan_id": None, "due_on": DAY, "performed_at": MORNING, **_CARED_FOR}
+    return MaintenancePerformed(**(defaults | fields))
+
+
+def upsell(**fields: Any) -> UpsellSuggested:
+    return UpsellSuggested(**({"id": uuid4(), "ticket_id": None, "suggested_at": MORNING, **_CARED_FOR} | fields))
+
+
+def review(**fields: Any) -> ReviewRecorded:
+    defaults: dict[str, Any] = {
+        "id": uuid4(), "customer_id": CUSTOMER, "region": "EMEA", "segment": "smb", "product": None,
+        "channel": "marketplace", "score": 5, "reviewed_at": MORNING,
+    }  # fmt: skip
+    return ReviewRecorded(**(defaults | fields))
 
 
 def record(

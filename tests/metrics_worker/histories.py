@@ -8,6 +8,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from event_contracts.catalogue import State
+from event_contracts.sales import StageEntry
 from tests.metrics_worker.facts import CUSTOMER, OTHER_REP, REP, deal, eur, interaction, lead, line, logged, quota
 from tests.metrics_worker.facts import survey as survey_fact
 from tests.metrics_worker.facts import ticket as ticket_fact
@@ -33,9 +34,13 @@ def _leads(subject_id: UUID) -> st.SearchStrategy[State]:
         region=codes,
         owner_id=people,
         created_at=moments,
+        contacted_at=maybe_moments,
         qualified_at=maybe_moments,
         converted_at=maybe_moments,
     )
+
+
+entries = st.builds(StageEntry, stage=st.sampled_from(["prospecting", "proposal", "won", "lost"]), entered_at=moments)
 
 
 def _deals(subject_id: UUID) -> st.SearchStrategy[State]:
@@ -47,6 +52,7 @@ def _deals(subject_id: UUID) -> st.SearchStrategy[State]:
                 ),
                 id=st.just(subject_id),
                 closed_at=moments,
+                stage_entries=st.lists(entries, max_size=3),
                 region=codes,
                 owner_id=people,
                 account_id=st.sampled_from([CUSTOMER, REP]),
@@ -72,6 +78,9 @@ def _tickets(subject_id: UUID) -> st.SearchStrategy[State]:
         "product": codes,
         "agent_id": people,
         "opened_at": moments,
+        "first_responded_at": maybe_moments,
+        "resolution_business_seconds": st.none() | st.integers(0, 90_000),
+        "merged_into": st.sampled_from([None, None, REP]),
         "resolved_at": maybe_moments,
         "reopen_count": st.integers(0, 2),
         "inbound_count": st.integers(0, 2),

@@ -22,6 +22,7 @@ from tests.metrics_worker.facts import (
     quota,
     survey,
     ticket,
+    told,
 )
 
 MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
@@ -289,3 +290,96 @@ async def test_a_combination_agrees_with_a_count_by_hand(client: httpx.AsyncClie
             )
             for priority in {one.priority for one in chosen}
         }
+
+
+async def test_a_level_is_what_stands_at_the_end(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    tickets = [
+        ticket(opened_at=moment("2026-01-05"), region=None),
+        ticket(opened_at=moment("2026-01-05"), resolved_at=moment("2026-03-03")),
+        ticket(
+            opened_at=moment("2026-03-02"), resolved_at=moment("2026-04-02"), first_responded_at=moment("2026-03-04")
+        ),
+        ticket(opened_at=moment("2026-02-01"), resolved_at=moment("2026-02-02"), region="APAC"),
+        ticket(opened_at=moment("2026-03-05")),
+    ]
+    await book(engine, all_told([(one, 1) for one in tickets]))
+    days = {"from": "2026-03-02", "to": "2026-03-05", "interval": "day"}
+    backlog = await ask(client, "backlog", **days, group_by="region")
+    assert brief(backlog) == ("3", 3, None)
+    assert [point["value"] for point in backlog["series"]] == ["3", "2", "2", "3"]
+    assert {group["key"]: [point["value"] for point in group["series"]] for group in backlog["groups"]} == {
+        "EMEA": ["2", "1", "1", "2"],
+        None: ["1", "1", "1", "1"],
+    }
+    unattended = await ask(client, "unattended_now", **days, compare="previous")
+    assert [point["value"] for point in unattended["series"]] == ["3", "2", "1", "2"]
+    assert unattended["previous"]["value"] == "2"
+    # Two dimensions: from the postings.
+    assert brief(await ask(client, "backlog", **days, region="EMEA", priority="normal")) == ("2", 2, None)
+    assert brief(await ask(client, "backlog", **{"from": "2026-04-02", "to": "2026-04-02"})) == ("2", 2, None)
+
+
+async def test_a_reopened_ticket_never_left_the_backlog(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    one = ticket(resolved_at=moment("2026-03-12"))
+    await book(engine, told(one, 2))
+    week = {"from": "2026-03-09", "to": "2026-03-15"}
+    assert (await ask(client, "backlog", **week))["value"] == "0"
+    await book(engine, told(ticket(id=one.id, reopen_count=1), 3))
+    assert (await ask(client, "backlog", **week))["value"] == "1"
+
+
+async def test_durations_have_a_median_and_a_p90_beside_the_mean(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    def answered(minutes: int, **fields: Any) -> Any:
+        return ticket(first_responded_at=ticket().opened_at + timedelta(minutes=minutes), **fields)
+
+    tickets = [answered(minutes) for minutes in (10, 20, 30, 40, 50, 60, 70, 80, 90)]
+    tickets.append(answered(1000, region="APAC", priority="urgent"))
+    await book(engine, all_told([(one, 1) for one in tickets]))
+    mean = await ask(client, "first_response_minutes")
+    assert (mean["unit"], *brief(mean)) == ("minutes", "145", 87_000, 10)
+    for variant, minutes in (("median", 50), ("p90", 90)):
+        found = await ask(client, "first_response_minutes", variant=variant, interval="month")
+        assert abs(float(found["value"]) - minutes) <= minutes * 0.02
+        assert found["denominator"] == 10
+        assert found["series"][0]["value"] == found["value"]
+    by_region = await ask(client, "first_response_minutes", variant="median", group_by="region")
+    assert abs(float(by_key(by_region)["APAC"] or 0) - 1000) <= 20
+    # Two dimensions, and the customer, are counted from the postings.
+    both = await ask(client, "first_response_minutes", variant="p90", region="APAC", priority="urgent")
+    assert (both["value"], both["denominator"]) == (by_key(by_region)["APAC"], 1)
+    by_customer = await ask(client, "first_response_minutes", variant="median", group_by="customer")
+    assert by_customer["groups"][0]["denominator"] == 10
+    assert brief(await ask(client, "first_response_minutes", variant="business_p90")) == (None, 0, 0)
+    assert (await ask(client, "answered_within_hour"))["value"] == "0.6"
+
+
+async def test_a_corrected_duration_leaves_its_histogram(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    one = ticket(first_responded_at=moment("2026-03-10T20:00"))
+    await book(engine, told(one, 2), told(ticket(id=one.id, first_responded_at=moment("2026-03-10T08:00:30")), 3))
+    assert brief(await ask(client, "first_response_minutes", variant="p90")) == ("0.5", 30, 1)
+
+
+async def test_promoters_less_detractors_are_points_of_a_hundred(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    answers = [survey(answered_at=moment("2026-03-12"), recommendation=each) for each in (10, 9, 8, 3, 3, 0)]
+    await book(engine, all_told([(one, 1) for one in [*answers, survey()]]))
+    assert brief(await ask(client, "nps")) == ("-16.666667", -1, 6)
+    # None of them was asked how satisfied they are.
+    assert brief(await ask(client, "csat")) == (None, 0, 0)
+
+
+async def test_the_pipeline_moves_as_fast_as_it_was_won(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    opened, closed = moment("2026-03-01T10:00"), moment("2026-03-11T10:00")
+    won = deal(line("desk", 1, "1000"), stage="won", opened_at=opened, closed_at=closed)
+    lost = deal(line("desk", 1, "1000"), stage="lost", opened_at=opened, closed_at=closed)
+    await book(engine, all_told([(won, 1), (lost, 1), (deal(line("desk", 1, "600")), 1), (deal(), 1)]))
+    # 2 open deals x 1/2 won x 1000 / 10 days.
+    assert (await ask(client, "pipeline_velocity"))["value"] == "100.00"
+    assert (await ask(client, "pipeline_value"))["value"] == "600.00"
+    assert (await ask(client, "weighted_pipeline"))["value"] == "480.00"
+    assert brief(await ask(client, "sales_cycle_days")) == ("10", 864_000, 1)
+    assert by_key(await ask(client, "pipeline_value", variant="deals", group_by="stage")) == {"negotiation": "2"}
+    assert (await ask(client, "pipeline_value", to="2026-03-09"))["value"] == "2000.00"

@@ -10,11 +10,20 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.books.fold import BalanceKey, Sums, balances_of, decode, difference, newest
+from metrics_worker.books.fold import (
+    BalanceKey,
+    HistogramKey,
+    Sums,
+    balances_of,
+    decode,
+    difference,
+    histograms_of,
+    newest,
+)
 from metrics_worker.books.gaps import missing_runs
 from metrics_worker.books.ledger import Ledger
-from metrics_worker.books.tables import BALANCE, POSTING, SUBJECT, metadata
-from metrics_worker.books.verify import stored_balances, summed_postings
+from metrics_worker.books.tables import BALANCE, HISTOGRAM, POSTING, SUBJECT, metadata
+from metrics_worker.books.verify import counted_postings, stored_balances, stored_histograms, summed_postings
 from metrics_worker.kpis.kinds import KIND_BY_NAME, Kind
 from metrics_worker.kpis.posting import Posting
 from tests.metrics_worker.conftest import book, empty
@@ -35,23 +44,34 @@ from tests.metrics_worker.facts import (
 from tests.metrics_worker.histories import Delivery, deliveries
 
 Balances = dict[Kind, dict[BalanceKey, Sums]]
+Histograms = dict[Kind, dict[HistogramKey, int]]
+Books = tuple[Balances, Histograms]
 
 
-def recomputed(history: list[list[Delivery]]) -> Balances:
+def recomputed(history: list[list[Delivery]]) -> Books:
     """What the books must hold: the sums over each subject's last state."""
     postings: dict[Kind, list[Posting]] = {kind: [] for kind in BALANCE}
     for of_kind in newest(all_told([fact for subject in history for fact in subject])).values():
         for entry in of_kind.values():
             postings.setdefault(entry.kind, []).extend(entry.postings)
-    return {kind: balances_of(kind, postings[kind]) for kind in BALANCE}
+    return (
+        {kind: balances_of(kind, postings[kind]) for kind in BALANCE},
+        {kind: histograms_of(kind, postings[kind]) for kind in HISTOGRAM},
+    )
 
 
-async def kept(engine: AsyncEngine) -> tuple[Balances, Balances]:
-    """The balances, and the sums of the postings by the same keys."""
+async def kept(engine: AsyncEngine) -> tuple[Books, Books]:
+    """The balances and histograms, and the sums of the postings by the same keys."""
     async with engine.connect() as connection:
         return (
-            {kind: await stored_balances(connection, kind) for kind in BALANCE},
-            {kind: await summed_postings(connection, kind) for kind in POSTING},
+            (
+                {kind: await stored_balances(connection, kind) for kind in BALANCE},
+                {kind: await stored_histograms(connection, kind) for kind in HISTOGRAM},
+            ),
+            (
+                {kind: await summed_postings(connection, kind) for kind in POSTING},
+                {kind: await counted_postings(connection, kind) for kind in HISTOGRAM},
+            ),
         )
 
 

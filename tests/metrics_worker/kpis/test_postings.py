@@ -1,7 +1,8 @@
 """What each state contributes, and to which day."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from event_contracts.codec import UndecodableEvent
 from event_contracts.fields import Money
+from event_contracts.sales import StageEntry
 from metrics_worker.books.fold import decode
 from metrics_worker.kpis.kinds import KIND_BY_NAME
 from metrics_worker.kpis.posting import Posting, Reporting
@@ -21,18 +23,25 @@ from tests.metrics_worker.facts import (
     REP,
     TEAM,
     VILNIUS,
+    activity,
+    check_in,
     deal,
     eur,
     interaction,
     lead,
     line,
     logged,
+    maintenance,
     moment,
     quota,
     record,
+    referral,
+    review,
     survey,
     ticket,
     told,
+    training,
+    upsell,
 )
 
 
@@ -60,7 +69,7 @@ def test_a_converted_lead_counts_in_its_cohort_and_on_the_day_of_its_conversion(
     converted = lead(contacted_at=moment("2026-03-11"), converted_at=moment("2026-05-02T12:00"))
     assert posted(converted, "lead") == [
         {"day": "2026-03-10", "created": 1, "cohort_contacted": 1, "cohort_converted": 1},
-        {"day": "2026-03-11", "contacted": 1},
+        {"day": "2026-03-11", "contacted": 1, "response_seconds": 57600},
         {"day": "2026-05-02", "converted": 1},
     ]
 
@@ -70,13 +79,63 @@ def test_a_leads_dimensions_are_its_attribution() -> None:
     assert entry.postings[0].dimensions == ("EMEA", "smb", None, None, str(REP), str(TEAM), str(CUSTOMER))
 
 
-def test_an_open_deal_contributes_nothing() -> None:
-    assert posted(deal(line("desk", 1, "100")), "deal") == []
+def closing(state: Any) -> list[dict[str, Any]]:
+    """What a deal contributes on being closed, without its time in the pipeline."""
+    return [row for row in posted(state, "deal") if {"won", "lost"} & row.keys()]
+
+
+def test_an_open_deal_stands_in_the_pipeline_at_the_chance_of_its_stage() -> None:
+    assert posted(deal(line("desk", 1, "100")), "deal") == [
+        {"day": "2026-03-10", "pipeline_deals": 1, "pipeline_value": 10000, "pipeline_weighted": 8000},
+        {"day": "2026-03-10", "entered": 1},
+    ]
+
+
+def entries(*entered: tuple[Any, str]) -> list[StageEntry]:
+    return [StageEntry(stage=stage, entered_at=moment(day)) for stage, day in entered]
+
+
+def test_a_deal_leaves_the_pipeline_when_it_is_closed_and_each_stage_when_it_moves_on() -> None:
+    way = entries(("prospecting", "2026-03-01"), ("proposal", "2026-03-04"), ("won", "2026-03-09"))
+    won = deal(line("desk", 1, "100"), stage="won", closed_at=moment("2026-03-09"), stage_entries=way)
+    [postings] = [entry.postings for entry in told(won)]
+    standing = [
+        (str(posting.day), posting.dimensions[-1], posting.measures[-4], posting.measures[-3])
+        for posting in postings
+        if posting.measures[-4]
+    ]
+    assert standing == [
+        ("2026-03-01", "prospecting", 10000, 1000),
+        ("2026-03-04", "prospecting", -10000, -1000),
+        ("2026-03-04", "proposal", 10000, 6000),
+        ("2026-03-09", "proposal", -10000, -6000),
+    ]
+    conversions = [(posting.dimensions[-1], *posting.measures[-2:]) for posting in postings if posting.measures[-2]]
+    assert conversions == [("prospecting", 1, 1), ("proposal", 1, 1)]
+
+
+def test_a_lost_deal_has_advanced_from_the_stages_before_its_last_one_only() -> None:
+    way = entries(("prospecting", "2026-03-01"), ("negotiation", "2026-03-04"), ("lost", "2026-03-09"))
+    lost = deal(stage="lost", closed_at=moment("2026-03-09"), stage_entries=way)
+    [postings] = [entry.postings for entry in told(lost)]
+    conversions = [(posting.dimensions[-1], *posting.measures[-2:]) for posting in postings if posting.measures[-2]]
+    assert conversions == [("prospecting", 1, 1), ("negotiation", 1, 0)]
+
+
+def test_an_open_deal_in_a_foreign_currency_is_worth_what_its_event_estimates() -> None:
+    dollars = Money(amount=Decimal(100), currency="USD")
+    assert "pipeline_value" not in posted(deal(amount=dollars), "deal")[0]
+    assert posted(deal(amount=dollars, estimated_reporting_amount=eur("92")), "deal")[0]["pipeline_value"] == 9200
+
+
+def test_a_won_deal_that_an_agent_suggested_is_an_upsell() -> None:
+    won = deal(line("desk", 1, "100"), stage="won", upsell_suggestion_id=AGENT)
+    assert [(row["upsell_won"], row["upsell_revenue"]) for row in closing(won)] == [(1, 10000), (1, 10000)]
 
 
 def test_a_won_deal_counts_as_a_whole_and_once_under_each_of_its_products() -> None:
     won = deal(line("desk", 2, "200.50"), line("chair", 4, "100"), line("desk", 1, "0.50"), stage="won")
-    assert posted(won, "deal") == [
+    assert closing(won) == [
         {"day": "2026-03-10", "won": 1, "revenue": 30100, "units": 7},
         {"day": "2026-03-10", "split": "desk", "won": 1, "revenue": 20100, "units": 3},
         {"day": "2026-03-10", "split": "chair", "won": 1, "revenue": 10000, "units": 4},
@@ -85,7 +144,7 @@ def test_a_won_deal_counts_as_a_whole_and_once_under_each_of_its_products() -> N
 
 def test_a_won_deal_without_lines_belongs_to_the_group_without_a_product() -> None:
     won = deal(stage="won", amount=eur("5"), reporting_amount=eur("5"))
-    assert posted(won, "deal") == [
+    assert closing(won) == [
         {"day": "2026-03-10", "won": 1, "revenue": 500},
         {"day": "2026-03-10", "split": None, "won": 1, "revenue": 500},
     ]
@@ -93,7 +152,7 @@ def test_a_won_deal_without_lines_belongs_to_the_group_without_a_product() -> No
 
 def test_a_lost_deal_is_worth_nothing() -> None:
     lost = deal(line("desk", 1, "100"), stage="lost", closed_at=moment("2026-03-12"))
-    assert posted(lost, "deal") == [
+    assert closing(lost) == [
         {"day": "2026-03-12", "lost": 1},
         {"day": "2026-03-12", "split": "desk", "lost": 1},
     ]
@@ -102,9 +161,64 @@ def test_a_lost_deal_is_worth_nothing() -> None:
 def test_a_resolved_ticket_counts_in_its_cohort_and_on_the_day_of_its_resolution() -> None:
     resolved = ticket(resolved_at=moment("2026-03-12"), inbound_count=1)
     assert posted(resolved, "ticket") == [
-        {"day": "2026-03-10", "opened": 1, "cohort_resolved": 1},
-        {"day": "2026-03-12", "resolved": 1, "resolved_first_contact": 1},
-    ]
+        {"day": "2026-03-10", "opened": 1, "cohort_resolved": 1, "backlog": 1, "unattended": 1},
+        {
+            "day": "2026-03-12", "resolved": 1, "resolution_seconds": 144000, "resolved_first_contact": 1,
+            "first_resolved": 1, "held": 1, "backlog": -1, "unattended": -1,
+        },
+    ]  # fmt: skip
+
+
+def test_an_answered_ticket_is_attended_from_then_on() -> None:
+    answered = ticket(first_responded_at=moment("2026-03-10T09:00"), first_response_business_seconds=1800)
+    assert posted(answered, "ticket") == [
+        {"day": "2026-03-10", "opened": 1, "cohort_within_hour": 1, "backlog": 1, "unattended": 1},
+        {
+            "day": "2026-03-10", "first_responded": 1, "first_response_seconds": 3600, "business_responded": 1,
+            "business_response_seconds": 1800, "unattended": -1,
+        },
+    ]  # fmt: skip
+
+
+def test_an_answer_a_second_after_the_hour_is_too_late() -> None:
+    assert "cohort_within_hour" not in posted(ticket(first_responded_at=moment("2026-03-10T09:00:01")), "ticket")[0]
+
+
+def test_a_merged_ticket_counts_no_more() -> None:
+    merged = ticket(
+        status="closed", merged_into=AGENT, merged_at=moment("2026-03-11"), resolved_at=moment("2026-03-11")
+    )
+    assert posted(merged, "ticket") == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "held"),
+    [
+        ({"first_reopened_at": moment("2026-03-19T00:00:01")}, 1),
+        ({"first_reopened_at": moment("2026-03-19")}, 0),
+        ({"reopened_at": moment("2026-03-25")}, 1),
+        ({"reopened_at": moment("2026-03-25"), "reopen_count": 2}, 0),
+    ],
+)
+def test_a_resolution_held_when_the_ticket_was_not_reopened_within_seven_days(
+    fields: dict[str, Any], held: int
+) -> None:
+    again = ticket(**({"first_resolved_at": moment("2026-03-12"), "reopen_count": 1} | fields))
+    [first] = [row for row in posted(again, "ticket") if "first_resolved" in row]
+    assert (first["day"], first.get("held", 0)) == ("2026-03-12", held)
+
+
+@pytest.mark.parametrize(
+    ("fields", "counted"),
+    [
+        ({}, (0, 0)),
+        ({"resolution_due_at": moment("2026-03-13")}, (1, 1)),
+        ({"first_response_due_at": moment("2026-03-10"), "sla_breached_at": moment("2026-03-10")}, (1, 0)),
+    ],
+)
+def test_an_agreement_is_kept_unless_it_was_breached(fields: dict[str, Any], counted: tuple[int, int]) -> None:
+    row = posted(ticket(resolved_at=moment("2026-03-12"), **fields), "ticket")[1]
+    assert (row.get("resolved_under_sla", 0), row.get("resolved_within_sla", 0)) == counted
 
 
 @pytest.mark.parametrize(
@@ -123,16 +237,16 @@ def test_first_contact_means_that_the_customer_need_not_come_back(fields: dict[s
 
 def test_a_reopened_ticket_keeps_its_reopenings_and_has_no_resolution() -> None:
     assert posted(ticket(reopen_count=2), "ticket") == [
-        {"day": "2026-03-10", "opened": 1, "cohort_reopened": 1, "reopenings": 2}
+        {"day": "2026-03-10", "opened": 1, "cohort_reopened": 1, "reopenings": 2, "backlog": 1, "unattended": 1}
     ]
 
 
 def test_a_logged_contact_tells_of_its_ticket_and_of_itself() -> None:
     contact = interaction(occurred_at=moment("2026-03-11"), talk_seconds=100, hold_seconds=0, wrap_up_seconds=7)
     event = logged(contact, interaction_count=1)
-    assert posted(event, "ticket") == [{"day": "2026-03-10", "opened": 1}]
+    assert posted(event, "ticket") == [{"day": "2026-03-10", "opened": 1, "backlog": 1, "unattended": 1}]
     assert posted(event, "interaction") == [
-        {"day": "2026-03-11", "handled": 1, "talk_seconds": 100, "wrap_up_seconds": 7}
+        {"day": "2026-03-11", "handled": 1, "talk_seconds": 100, "wrap_up_seconds": 7, "handle_seconds": 107}
     ]
     subjects = {entry.kind.name: (entry.subject_id, entry.sequence) for entry in told(event, 5)}
     assert subjects == {"ticket": (contact.ticket_id, 5), "interaction": (contact.id, 5)}
@@ -152,7 +266,50 @@ def test_a_tickets_owner_is_its_agent() -> None:
 def test_an_answer_counts_on_the_day_it_was_given(score: int, satisfied: int) -> None:
     postings = posted(survey(answered_at=moment("2026-03-15"), score=score), "survey")
     assert postings[0] == {"day": "2026-03-10", "sent": 1, "cohort_answered": 1}
-    assert postings[1] == {"day": "2026-03-15", "answered": 1, "score": score} | ({"satisfied": 1} if satisfied else {})
+    expected = {"day": "2026-03-15", "answered": 1, "scored": 1, "score": score}
+    assert postings[1] == expected | ({"satisfied": 1} if satisfied else {})
+
+
+@pytest.mark.parametrize(
+    ("recommendation", "counted"), [(0, "detractors"), (6, "detractors"), (7, None), (8, None), (9, "promoters")]
+)
+def test_a_recommendation_is_promoted_or_detracted(recommendation: int, counted: str | None) -> None:
+    postings = posted(survey(answered_at=moment("2026-03-15"), recommendation=recommendation), "survey")
+    expected = {"day": "2026-03-15", "answered": 1, "recommended": 1}
+    assert postings[1] == expected | ({counted: 1} if counted else {})
+
+
+def test_an_effort_counts_beside_the_score() -> None:
+    postings = posted(survey(answered_at=moment("2026-03-15"), score=3, effort=5), "survey")
+    assert postings[1] == {
+        "day": "2026-03-15", "answered": 1, "scored": 1, "score": 3, "effort_rated": 1, "effort": 5, "effortless": 1,
+    }  # fmt: skip
+
+
+def test_a_follow_up_is_in_time_up_to_the_moment_it_was_due() -> None:
+    due = moment("2026-03-10T16:00")
+    done = {"day": "2026-03-10", "completed": 1, "follow_ups": 1}
+    assert posted(activity(due_at=due, completed_at=due), "activity") == [done | {"on_time": 1}]
+    assert posted(activity(due_at=due, completed_at=due + timedelta(seconds=1)), "activity") == [done]
+    assert posted(activity(due_at=None), "activity") == [{"day": "2026-03-10", "completed": 1}]
+
+
+def test_what_is_done_for_customers_counts_on_its_day() -> None:
+    assert posted(referral(), "referral") == [{"day": "2026-03-10", "recorded": 1}]
+    assert posted(training(attendees=6), "training") == [{"day": "2026-03-10", "delivered": 1, "attendees": 6}]
+    assert posted(upsell(), "upsell") == [{"day": "2026-03-10", "suggested": 1}]
+    assert posted(review(score=4), "review") == [{"day": "2026-03-10", "recorded": 1, "good": 1, "score": 4}]
+    assert posted(review(score=3), "review") == [{"day": "2026-03-10", "recorded": 1, "score": 3}]
+    assert posted(check_in(due_on=None), "checkin") == [{"day": "2026-03-10", "completed": 1}]
+
+
+@pytest.mark.parametrize(("due_on", "on_time"), [(date(2026, 3, 10), 1), (date(2026, 3, 9), 0)])
+def test_what_is_done_by_the_end_of_the_day_it_is_due_is_in_time(due_on: date, on_time: int) -> None:
+    # 21:59 UTC is the last minute of the day in Vilnius.
+    late = moment("2026-03-10T21:59")
+    [checked] = posted(check_in(due_on=due_on, completed_at=late), "checkin")
+    [maintained] = posted(maintenance(due_on=due_on, performed_at=late), "maintenance")
+    assert (checked.get("on_time", 0), maintained.get("on_time", 0)) == (on_time, on_time)
 
 
 @given(st.integers(0, 10**15), st.integers(1, 800))

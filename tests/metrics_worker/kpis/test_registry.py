@@ -53,6 +53,37 @@ def test_a_formula_over_nothing_that_is_measured_is_refused(
         Formula("count", numerator, denominator)
 
 
+@pytest.mark.parametrize(
+    ("numerator", "percentile", "reason"),
+    [
+        (("ticket.opened@start",), None, "only a level can be read at the start"),
+        (("ticket.backlog@end",), None, "only a level can be read at the start"),
+        (("ticket.opened",), 50, "percentiles are known of single durations only"),
+        (("ticket.resolution_seconds", "ticket.first_response_seconds"), 50, "of single durations only"),
+    ],
+)
+def test_a_measure_is_only_read_in_the_ways_it_can_be(
+    numerator: tuple[str, ...], percentile: int | None, reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        Formula("count", numerator, percentile=percentile)
+
+
+def test_what_a_measure_is_not_told_apart_by_is_no_dimension_of_its_kpi() -> None:
+    assert "stage" in KPIS["pipeline_value"].dimensions
+    assert "product" not in KPIS["pipeline_value"].dimensions
+    assert "stage" not in KPIS["revenue"].dimensions
+    assert "product" in KPIS["revenue"].dimensions
+
+
+def test_every_mean_of_a_duration_has_a_median_and_a_p90_beside_it() -> None:
+    for kpi in KPIS.values():
+        for name in kpi.variants:
+            if name.endswith("mean") and kpi.variants[name].unit in ("seconds", "minutes", "hours", "days"):
+                prefix = name.removesuffix("mean")
+                assert {f"{prefix}median", f"{prefix}p90"} <= kpi.variants.keys(), kpi.name
+
+
 def test_what_two_kinds_do_not_share_is_no_dimension_of_a_kpi_over_both() -> None:
     assert KPIS["quota_attainment"].dimensions == ("owner", "team")
     assert "priority" in KPIS["csat"].dimensions

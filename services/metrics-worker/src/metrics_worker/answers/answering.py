@@ -1,6 +1,5 @@
 """Answers a question from the books, out of one snapshot, so that its parts agree with each other."""
 
-from collections import defaultdict
 from collections.abc import Mapping
 from datetime import date
 
@@ -8,8 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from metrics_worker.answers.figures import Figure, difference_text, sum_shown, value_text
 from metrics_worker.answers.period import Period, bucket_of
-from metrics_worker.answers.queries import Cell, sums
+from metrics_worker.answers.queries import OPENING, counts, sums
 from metrics_worker.answers.question import Question
+from metrics_worker.answers.tallies import Tally, merged
 from metrics_worker.answers.views import AnswerView, GroupView, PointView, PreviousView
 from metrics_worker.books.freshness import fresh_as_of
 from metrics_worker.kpis.posting import Reporting
@@ -19,23 +19,24 @@ from service_kit.problems import Unprocessable
 MAX_POINTS = 100_000
 """Values in one answer at most: groups times buckets."""
 
-Figures = dict[Cell, Figure]
+Series = dict[date | None, Tally]
+"""By the first day of the calendar bucket, in order of time; one under None without an interval."""
 
 
 async def answer(session: AsyncSession, question: Question, reporting: Reporting) -> AnswerView:
     """The whole answer. Raises `Unprocessable` when it would be too large to be of use."""
     connection = await snapshot(session)
     render = _Renderer(question.formula, reporting.currency)
-    cells = await _figures(session, question, question.period, group_by=None)
-    total = _total(cells, question.formula)
+    whole = (await _tallies(session, question, question.period, group_by=None)).get(None, {})
+    total = merged(whole.values()).figure(question.formula)
     previous = None
     if question.with_previous:
         before = question.period.previous()
-        before_cells = await _figures(session, question, before, group_by=None, in_buckets=False)
-        previous = render.previous(before, _total(before_cells, question.formula), total)
+        series = (await _tallies(session, question, before, group_by=None, in_buckets=False)).get(None, {})
+        previous = render.previous(before, merged(series.values()).figure(question.formula), total)
     groups = None
     if question.group_by is not None:
-        groups = render.groups(question, await _figures(session, question, question.period, group_by=question.group_by))
+        groups = render.groups(question, await _tallies(session, question, question.period, group_by=question.group_by))
     return AnswerView(
         kpi=question.kpi.name,
         variant=question.variant,
@@ -48,7 +49,7 @@ async def answer(session: AsyncSession, question: Question, reporting: Reporting
         numerator=render.numerator(total),
         denominator=render.denominator(total),
         previous=previous,
-        series=render.series(question, {bucket: figure for (bucket, _), figure in cells.items()}),
+        series=render.series(question, whole),
         groups=groups,
         fresh_as_of=await fresh_as_of(connection),
     )
@@ -66,41 +67,72 @@ async def snapshot(session: AsyncSession) -> AsyncConnection:
     )
 
 
-async def _figures(
+async def _tallies(
     session: AsyncSession, question: Question, period: Period, *, group_by: str | None, in_buckets: bool = True
-) -> Figures:
+) -> dict[str | None, Series]:
+    """What the question's formula reads, by group. Groups of which nothing happened and nothing stood are left out."""
+    interval = question.interval if in_buckets else None
     formula = question.formula
-    found: dict[Cell, dict[str, int]] = defaultdict(dict)
+    buckets: list[date | None] = [None]
+    if interval is not None:
+        buckets = [bucket_of(start, interval) for start in period.buckets(interval)]
+    found: dict[str | None, Series] = {}
+
+    def at(key: str | None, bucket: date | None) -> Tally:
+        return found.setdefault(key, {each: Tally() for each in buckets})[bucket]
+
+    cells = 0
     for kind, measures in formula.kinds.items():
-        cells = await sums(
+        levels = [name for name in measures if kind.measure_named(name).level]
+        for names, from_the_beginning in (([name for name in measures if name not in levels], False), (levels, True)):
+            if not names:
+                continue
+            amounts = await sums(
+                session,
+                kind,
+                names,
+                period,
+                interval=interval,
+                group_by=group_by,
+                filters=question.filters,
+                limit=MAX_POINTS + 1,
+                from_the_beginning=from_the_beginning,
+            )
+            cells += len(amounts)
+            if from_the_beginning:
+                for key in {key for _, key in amounts}:
+                    standing = amounts.get((OPENING, key), (0,) * len(names))
+                    for bucket in buckets:
+                        tally = at(key, bucket)
+                        tally.before |= _named(kind.name, names, standing)
+                        moved = amounts.get((bucket, key), (0,) * len(names))
+                        standing = tuple(before + change for before, change in zip(standing, moved, strict=True))
+                        tally.after |= _named(kind.name, names, standing)
+            else:
+                for (bucket, key), flows in amounts.items():
+                    at(key, bucket).flows |= _named(kind.name, names, flows)
+    if formula.percentile is not None:
+        [term, *_] = formula.terms
+        histograms = await counts(
             session,
-            kind,
-            measures,
+            term.kind,
+            term.column,
             period,
-            interval=question.interval if in_buckets else None,
+            interval=interval,
             group_by=group_by,
             filters=question.filters,
             limit=MAX_POINTS + 1,
         )
-        for cell, amounts in cells.items():
-            found[cell] |= {f"{kind.name}.{name}": amount for name, amount in zip(measures, amounts, strict=True)}
-    if len(found) > MAX_POINTS:
+        cells += sum(map(len, histograms.values()))
+        for (bucket, key), histogram in histograms.items():
+            at(key, bucket).histogram = histogram
+    if cells > MAX_POINTS or len(found) * len(buckets) > MAX_POINTS:
         raise _too_large()
-    return {cell: _figure(formula, amounts) for cell, amounts in found.items()}
+    return {key: series for key, series in found.items() if not all(tally.empty for tally in series.values())}
 
 
-def _figure(formula: Formula, amounts: Mapping[str, int]) -> Figure:
-    return Figure(
-        numerator=sum(amounts.get(name, 0) for name in formula.numerator),
-        denominator=sum(amounts.get(name, 0) for name in formula.denominator) if formula.denominator else None,
-    )
-
-
-def _total(figures: Figures, formula: Formula) -> Figure:
-    return Figure(
-        numerator=sum(figure.numerator for figure in figures.values()),
-        denominator=sum(figure.denominator or 0 for figure in figures.values()) if formula.denominator else None,
-    )
+def _named(kind: str, names: list[str], amounts: tuple[int, ...]) -> dict[str, int]:
+    return {f"{kind}.{name}": amount for name, amount in zip(names, amounts, strict=True)}
 
 
 def _too_large() -> Unprocessable:
@@ -115,9 +147,9 @@ class _Renderer:
     def __init__(self, formula: Formula, currency: str) -> None:
         self._formula = formula
         self._currency = currency
-        self._numerator_unit = formula.unit_of(formula.numerator)
-        self._denominator_unit = formula.unit_of(formula.denominator)
-        self._nothing = _figure(formula, {})
+        # A product of several measures has a unit of its own: it is shown as the whole number that it is.
+        self._numerator_unit = None if formula.times else formula.unit_of(formula.numerator)
+        self._denominator_unit = None if formula.over else formula.unit_of(formula.denominator)
 
     def value(self, figure: Figure) -> str | None:
         return value_text(figure, self._formula, self._currency)
@@ -138,14 +170,14 @@ class _Renderer:
             denominator=self.denominator(before),
         )
 
-    def series(self, question: Question, figures: Mapping[date | None, Figure]) -> list[PointView] | None:
+    def series(self, question: Question, series: Mapping[date | None, Tally]) -> list[PointView] | None:
         """One point a bucket, those without any event included; None when no interval was asked for."""
         interval = question.interval
         if interval is None:
             return None
         points = []
         for start in question.period.buckets(interval):
-            figure = figures.get(bucket_of(start, interval), self._nothing)
+            figure = series.get(bucket_of(start, interval), Tally()).figure(self._formula)
             points.append(
                 PointView(
                     start=start,
@@ -156,25 +188,18 @@ class _Renderer:
             )
         return points
 
-    def groups(self, question: Question, figures: Figures) -> list[GroupView]:
+    def groups(self, question: Question, by_key: Mapping[str | None, Series]) -> list[GroupView]:
         """One group a value, by key, what has no value last."""
-        by_key: dict[str | None, dict[date | None, Figure]] = defaultdict(dict)
-        for (bucket, key), figure in figures.items():
-            by_key[key][bucket] = figure
-        buckets = len(question.period.buckets(question.interval)) if question.interval else 1
-        if len(by_key) * buckets > MAX_POINTS:
-            raise _too_large()
         groups = []
         for key in sorted(by_key, key=lambda key: (key is None, key or "")):
-            cells = by_key[key]
-            total = _total({(bucket, key): figure for bucket, figure in cells.items()}, self._formula)
+            total = merged(by_key[key].values()).figure(self._formula)
             groups.append(
                 GroupView(
                     key=key,
                     value=self.value(total),
                     numerator=self.numerator(total),
                     denominator=self.denominator(total),
-                    series=self.series(question, cells),
+                    series=self.series(question, by_key[key]),
                 )
             )
         return groups

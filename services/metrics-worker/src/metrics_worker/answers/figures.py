@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from event_contracts.fields import DECIMAL_PLACES
-from metrics_worker.kpis.registry import Formula
+from metrics_worker.kpis.registry import SECONDS_IN, Formula
 
 RATIO_PLACES = 6
 """Decimal places of ratios and means, trailing zeros left out."""
@@ -41,13 +41,18 @@ def trimmed(text: str) -> str:
 def value_text(figure: Figure, formula: Formula, currency: str) -> str | None:
     """The value in the formula's unit; None when there is nothing to divide by."""
     money = DECIMAL_PLACES[currency] if formula.unit == "money" else 0
-    if figure.denominator is None:
-        return decimal_text(figure.numerator, money)
-    if figure.denominator <= 0:
+    numerator, denominator = figure.numerator * formula.scale, figure.denominator
+    if denominator is None:
+        return decimal_text(numerator, money)
+    if denominator <= 0:
         return None
+    if formula.percentile is not None:
+        # The numerator is the percentile itself, and not a sum over the denominator.
+        denominator = 1
+    denominator *= SECONDS_IN.get(formula.unit, 1)
     if formula.unit == "money":
-        return decimal_text(divided(figure.numerator, figure.denominator), money)
-    return trimmed(decimal_text(divided(figure.numerator * 10**RATIO_PLACES, figure.denominator), RATIO_PLACES))
+        return decimal_text(divided(numerator, denominator), money)
+    return trimmed(decimal_text(divided(numerator * 10**RATIO_PLACES, denominator), RATIO_PLACES))
 
 
 def sum_shown(amount: int | None, unit: str | None, currency: str) -> int | str | None:

@@ -69,6 +69,7 @@ def filters(
     customer: Identity = None,
     priority: Code = None,
     kind: Code = None,
+    stage: Code = None,
 ) -> dict[str, str | None]:
     """Every dimension as a query parameter; a test compares them with `kinds.DIMENSIONS`."""
     return {
@@ -81,6 +82,7 @@ def filters(
         "customer": customer,
         "priority": priority,
         "kind": kind,
+        "stage": stage,
     }
 
 
@@ -135,6 +137,7 @@ def _view_of(kpi: Kpi) -> KpiView:
         function=kpi.function,
         indicator=kpi.indicator,
         direction=kpi.direction,
+        chart=kpi.chart,
         dimensions=list(kpi.dimensions),
         variants=[
             VariantView(

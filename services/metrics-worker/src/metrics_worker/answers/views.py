@@ -29,6 +29,7 @@ class KpiView(View):
     function: Literal["sales", "service", "both"]
     indicator: Literal["leading", "lagging"]
     direction: Literal["up", "down"]
+    chart: Literal["line", "bar", "area"]
     dimensions: list[str]
     variants: list[VariantView]
     description: str

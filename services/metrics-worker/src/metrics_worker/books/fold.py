@@ -34,6 +34,11 @@ class Entry(NamedTuple):
 BalanceKey = tuple[str, str, date]
 """Dimension, value (`NO_VALUE` for none) and day."""
 Sums = tuple[int, ...]
+HistogramKey = tuple[str, str, str, date, int]
+"""Duration, dimension, value (`NO_VALUE` for none), day and bucket."""
+NOT_IN_HISTOGRAMS = "customer"
+"""The dimension that histograms are not kept by: few customers have enough durations for a quantile of their own, and
+those of one customer are read from the postings."""
 
 
 def entries_of(event: CloudEvent, reporting: Reporting) -> list[Entry]:
@@ -93,16 +98,18 @@ def difference(before: Iterable[Posting], after: Iterable[Posting]) -> list[Post
 
     What stays the same under the same day and dimensions cancels out and leaves no posting.
     """
-    net: dict[tuple[date, tuple[str | None, ...], bool], Sums] = {}
+    net: dict[tuple[date, tuple[str | None, ...], bool, tuple[int | None, ...]], Sums] = {}
     for postings, operation in ((after, add), (before, sub)):
-        for day, dimensions, measures, split in postings:
-            key = (day, dimensions, split)
+        for day, dimensions, measures, split, buckets in postings:
+            key = (day, dimensions, split, buckets)
             standing = net.get(key)
             if standing is None:
                 standing = (0,) * len(measures)
             net[key] = tuple(map(operation, standing, measures))
     return [
-        Posting(day, dimensions, measures, split) for (day, dimensions, split), measures in net.items() if any(measures)
+        Posting(day, dimensions, measures, split, buckets)
+        for (day, dimensions, split, buckets), measures in net.items()
+        if any(measures)
     ]
 
 
@@ -130,3 +137,19 @@ def balances_of(kind: Kind, postings: Iterable[Posting]) -> dict[BalanceKey, Sum
             standing = sums.get(key)
             sums[key] = posting.measures if standing is None else tuple(map(add, standing, posting.measures))
     return {key: measures for key, measures in sums.items() if any(measures)}
+
+
+def histograms_of(kind: Kind, postings: Iterable[Posting]) -> dict[HistogramKey, int]:
+    """How many durations fall into each bucket, by duration and balance; what counts to zero is left out."""
+    counts: dict[HistogramKey, int] = {}
+    for posting in postings:
+        if not posting.buckets:
+            continue
+        keys = [key for key in balance_keys(kind, posting) if key[0] != NOT_IN_HISTOGRAMS]
+        for name, counting, bucket in zip(kind.durations, kind.counting, posting.buckets, strict=True):
+            if bucket is None:
+                continue
+            for dimension, value, day in keys:
+                at = (name, dimension, value, day, bucket)
+                counts[at] = counts.get(at, 0) + posting.measures[counting]
+    return {key: count for key, count in counts.items() if count}

@@ -10,8 +10,8 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.books import gaps
-from metrics_worker.books.fold import Entry, balances_of, difference, newest
-from metrics_worker.books.tables import BALANCE, POSTING
+from metrics_worker.books.fold import Entry, balances_of, difference, histograms_of, newest
+from metrics_worker.books.tables import BALANCE, POSTING, bucket_column
 from metrics_worker.kpis.kinds import KINDS, Kind
 from metrics_worker.kpis.posting import Posting, Reporting
 
@@ -73,7 +73,8 @@ class _Page:
             return
         split = ["split"] if kind.split_by else []
         self._posting_columns = [
-            "event_id", "subject_id", "event_time", "recorded_time", "day", *split, *kind.dimensions, *kind.measures
+            "event_id", "subject_id", "event_time", "recorded_time", "day", *split, *kind.dimensions, *kind.measures,
+            *map(bucket_column, kind.durations),
         ]  # fmt: skip
         types = [str(BALANCE[kind].c[name].type.compile()) for name in kind.measures]
         arrays = ", ".join(f"${number}::{type_}[]" for number, type_ in enumerate(types, start=4))
@@ -84,6 +85,13 @@ class _Page:
             SELECT * FROM unnest($1::text[], $2::text[], $3::date[], {arrays})
                 AS posted ({columns})
             ON CONFLICT (dimension, value, day) DO UPDATE SET {sums}
+        """  # noqa: S608 -- table names of ours, no input
+
+        self._upsert_histograms = f"""
+            INSERT INTO {kind.name}_histogram AS histogram (duration, dimension, value, day, bucket, count)
+            SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::smallint[], $6::bigint[])
+            ON CONFLICT (duration, dimension, value, day, bucket) DO UPDATE
+                SET count = histogram.count + excluded.count
         """  # noqa: S608 -- table names of ours, no input
 
     async def turn(self, driver: Any, entries: list[Entry]) -> dict[tuple[str, UUID], int]:
@@ -109,7 +117,10 @@ class _Page:
                 if entry.subject_id in before
             ]
             await self._append(driver, changes)
-            await self._add(driver, (posting for _, postings in changes for posting in postings))
+            posted = [posting for _, postings in changes for posting in postings]
+            await self._add(driver, posted)
+            if self.kind.durations:
+                await self._count(driver, posted)
         return {(self.kind.name, subject_id): row[1] or 0 for subject_id, row in before.items()}
 
     def _postings_of(self, state: bytes | None) -> list[Posting]:
@@ -117,10 +128,12 @@ class _Page:
 
     async def _append(self, driver: Any, changes: list[tuple[Entry, list[Posting]]]) -> None:
         has_split = self.kind.split_by is not None
+        no_buckets = (None,) * len(self.kind.durations)
         rows = [
             (
                 entry.event_id, entry.subject_id, entry.time, entry.recorded_time, posting.day,
                 *((posting.split,) if has_split else ()), *posting.dimensions, *posting.measures,
+                *(posting.buckets or no_buckets),
             )
             for entry, postings in changes
             for posting in postings
@@ -133,6 +146,11 @@ class _Page:
         for some in _chunks(sorted(balances_of(self.kind, postings).items())):
             keys, sums = zip(*some, strict=True)
             await driver.execute(self._upsert_balances, *zip(*keys, strict=True), *zip(*sums, strict=True))
+
+    async def _count(self, driver: Any, postings: Iterable[Posting]) -> None:
+        for some in _chunks(sorted(histograms_of(self.kind, postings).items())):
+            keys, counts = zip(*some, strict=True)
+            await driver.execute(self._upsert_histograms, *zip(*keys, strict=True), counts)
 
 
 def _chunks(items: list[T]) -> Iterator[list[T]]:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     LargeBinary,
     Numeric,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     Uuid,
@@ -76,6 +77,11 @@ def _measures(kind: Kind) -> list[Column[Any]]:
     ]
 
 
+def bucket_column(duration: str) -> str:
+    """The column of a posting that holds a duration's bucket; null where the posting says nothing of it."""
+    return f"{duration}_bucket"
+
+
 def _subject(kind: Kind) -> Table:
     return Table(
         f"{kind.name}_subject",
@@ -102,6 +108,7 @@ def _posting(kind: Kind) -> Table:
         *([Column("split", Boolean, nullable=False)] if kind.split_by else []),
         *(Column(dimension, Text) for dimension in kind.dimensions),
         *_measures(kind),
+        *(Column(bucket_column(name), SmallInteger) for name in kind.durations),
         # Combinations of filters scan a range of days; a rebuild appends in roughly that order.
         Index(f"{name}_day_idx", "day"),
         comment=f"What changes of {kind.name} subjects added to the sums of a day. Never changed, only appended to.",
@@ -121,6 +128,22 @@ def _balance(kind: Kind) -> Table:
     )
 
 
+def _histogram(kind: Kind) -> Table:
+    return Table(
+        f"{kind.name}_histogram",
+        metadata,
+        Column("duration", Text, nullable=False),
+        Column("dimension", Text, nullable=False),
+        Column("value", Text, nullable=False),
+        Column("day", Date, nullable=False),
+        Column("bucket", SmallInteger, nullable=False),
+        Column("count", BigInteger, nullable=False),
+        PrimaryKeyConstraint("duration", "dimension", "value", "day", "bucket"),
+        comment=f"How many durations of {kind.name} postings fall into each bucket, by the keys of the balances.",
+    )
+
+
 SUBJECT: dict[Kind, Table] = {kind: _subject(kind) for kind in KINDS}
 POSTING: dict[Kind, Table] = {kind: _posting(kind) for kind in KINDS if kind.kept}
 BALANCE: dict[Kind, Table] = {kind: _balance(kind) for kind in KINDS if kind.kept}
+HISTOGRAM: dict[Kind, Table] = {kind: _histogram(kind) for kind in KINDS if kind.durations}

@@ -19,10 +19,20 @@ from aiokafka.admin import AIOKafkaAdminClient
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts.codec import UndecodableEvent
-from metrics_worker.books.fold import ALL, NO_VALUE, BalanceKey, Sums, balances_of, decode
+from metrics_worker.books.fold import (
+    ALL,
+    NO_VALUE,
+    NOT_IN_HISTOGRAMS,
+    BalanceKey,
+    HistogramKey,
+    Sums,
+    balances_of,
+    decode,
+    histograms_of,
+)
 from metrics_worker.books.keeping import CONSUMER, TOPICS
 from metrics_worker.books.opening import kept_by
-from metrics_worker.books.tables import BALANCE, POSTING, SUBJECT
+from metrics_worker.books.tables import BALANCE, HISTOGRAM, POSTING, SUBJECT, bucket_column
 from metrics_worker.kpis.kinds import KINDS, Kind
 from metrics_worker.kpis.posting import Posting, Reporting
 from service_kit.consumer_tables import consumer_offset, dead_letter
@@ -77,6 +87,9 @@ class _Books:
     subjects: dict[str, dict[UUID, int]]
     balances: dict[str, dict[BalanceKey, Sums]]
     postings: dict[str, dict[BalanceKey, Sums]]
+    histograms: dict[str, dict[HistogramKey, int]]
+    counted: dict[str, dict[HistogramKey, int]]
+    """What the histograms should be, by the postings."""
 
 
 @dataclass
@@ -173,6 +186,8 @@ async def _read_books(engine: AsyncEngine, topics: Sequence[str], reporting: Rep
             },
             balances={kind.name: await stored_balances(connection, kind) for kind in BALANCE},
             postings={kind.name: await summed_postings(connection, kind) for kind in POSTING},
+            histograms={kind.name: await stored_histograms(connection, kind) for kind in HISTOGRAM},
+            counted={kind.name: await counted_postings(connection, kind) for kind in HISTOGRAM},
         )
 
 
@@ -197,6 +212,37 @@ async def summed_postings(connection: AsyncConnection, kind: Kind) -> dict[Balan
         if kind.split_by is not None:
             query = query.where(table.c.split == sa.literal(dimension == kind.split_by))
         found |= _non_zero(await connection.execute(query.group_by(sa.text("value"), table.c.day)))
+    return found
+
+
+async def stored_histograms(connection: AsyncConnection, kind: Kind) -> dict[HistogramKey, int]:
+    """A kind's histograms; what counts to zero is left out."""
+    table = HISTOGRAM[kind]
+    rows = await connection.execute(
+        sa.select(table.c.duration, table.c.dimension, table.c.value, table.c.day, table.c.bucket, table.c["count"])
+    )
+    return {(row[0], row[1], row[2], row[3], row[4]): row[5] for row in rows if row[5]}
+
+
+async def counted_postings(connection: AsyncConnection, kind: Kind) -> dict[HistogramKey, int]:
+    """What a kind's histograms should be, by the database's own sums over the postings."""
+    table = POSTING[kind]
+    found: dict[HistogramKey, int] = {}
+    for name, counting in zip(kind.durations, kind.counting, strict=True):
+        bucket = table.c[bucket_column(name)]
+        for dimension in (ALL, *kind.dimensions):
+            if dimension == NOT_IN_HISTOGRAMS:
+                continue
+            value: sa.ColumnElement[Any] = (
+                sa.literal(NO_VALUE) if dimension == ALL else sa.func.coalesce(table.c[dimension], NO_VALUE)
+            )
+            count = sa.func.sum(table.c[kind.measures[counting]])
+            query = sa.select(value.label("value"), table.c.day, bucket, count).where(bucket.is_not(None))
+            if kind.split_by is not None:
+                query = query.where(table.c.split == sa.literal(dimension == kind.split_by))
+            for row in await connection.execute(query.group_by(sa.text("value"), table.c.day, bucket)):
+                if row[3]:
+                    found[name, dimension, row[0], row[1], row[2]] = int(row[3])
     return found
 
 
@@ -261,6 +307,11 @@ def _compare(books: _Books, log: _Log) -> Report:
         table = f"{kind.name}_balance"
         _compare_tables(report, table, kind.measures, log=expected, balances=books.balances[kind.name])
         _compare_tables(report, table, kind.measures, log=expected, postings=books.postings[kind.name])
+        if kind.durations:
+            counts = histograms_of(kind, (posting for _, postings in log.newest[kind].values() for posting in postings))
+            table = f"{kind.name}_histogram"
+            _compare_tables(report, table, (), log=counts, histograms=books.histograms[kind.name])
+            _compare_tables(report, table, (), log=counts, postings=books.counted[kind.name])
     return report
 
 

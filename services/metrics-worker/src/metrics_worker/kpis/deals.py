@@ -1,13 +1,20 @@
-"""What a deal contributes, once it is closed, on the day of its closing; as a whole and in shares by product."""
+"""What a deal contributes: to the pipeline while it is open, on the day of its closing, and in shares by product."""
 
+from datetime import datetime
 from typing import Annotated, NamedTuple
 
-from event_contracts.sales import Deal, DealLine
-from metrics_worker.kpis.posting import Measure, Posting, Reporting, text_of
+from event_contracts.sales import Deal, DealLine, Stage
+from metrics_worker.kpis.durations import bucket_of
+from metrics_worker.kpis.posting import Measure, Posting, Reporting, seconds_between, text_of
+
+CHANCE_PERCENT = {"prospecting": 10, "qualification": 20, "presentation": 40, "proposal": 60, "negotiation": 80}
+"""How likely a deal is to be won from each stage; what the weighted pipeline weighs by."""
+STAGES = tuple(CHANCE_PERCENT)
+"""The open stages, in order."""
 
 
 class DealDimensions(NamedTuple):
-    """What deals are told apart by. `product` is only set on shares."""
+    """What deals are told apart by. `product` is only set on shares, `stage` only on what happens in a stage."""
 
     region: str | None
     segment: str | None
@@ -16,30 +23,74 @@ class DealDimensions(NamedTuple):
     owner: str | None
     team: str | None
     customer: str | None
+    stage: str | None = None
+
+
+CLOSING = ("stage",)
+PIPELINE = ("product",)
 
 
 class DealMeasures(NamedTuple):
     """What is summed of deals. A deal with several products counts once under each of them."""
 
-    won: Annotated[int, Measure("won deals, on the day they were closed")] = 0
-    lost: Annotated[int, Measure("lost deals, on the day they were closed")] = 0
+    won: Annotated[int, Measure("won deals, on the day they were closed", not_by=CLOSING)] = 0
+    lost: Annotated[int, Measure("lost deals, on the day they were closed", not_by=CLOSING)] = 0
     revenue: Annotated[
         int,
-        Measure("what won deals are worth at the rate frozen on closing, on the day they were closed", unit="money"),
+        Measure(
+            "what won deals are worth at the rate frozen on closing, on the day they were closed",
+            unit="money",
+            not_by=CLOSING,
+        ),
     ] = 0
-    units: Annotated[int, Measure("pieces sold in won deals, on the day they were closed")] = 0
+    units: Annotated[int, Measure("pieces sold in won deals, on the day they were closed", not_by=CLOSING)] = 0
+    cycle_seconds: Annotated[
+        int,
+        Measure(
+            "time from opening to winning of won deals, on the day they were closed",
+            unit="seconds",
+            counted_by="won",
+            not_by=CLOSING,
+        ),
+    ] = 0
+    upsell_won: Annotated[
+        int, Measure("won deals that a service agent had suggested, on the day they were closed", not_by=CLOSING)
+    ] = 0
+    upsell_revenue: Annotated[
+        int,
+        Measure(
+            "what won deals that a service agent had suggested are worth, on the day they were closed",
+            unit="money",
+            not_by=CLOSING,
+        ),
+    ] = 0
+    pipeline_deals: Annotated[int, Measure("deals that are open", level=True, not_by=PIPELINE)] = 0
+    pipeline_value: Annotated[
+        int, Measure("what open deals are worth, as far as it is known", unit="money", level=True, not_by=PIPELINE)
+    ] = 0
+    pipeline_weighted: Annotated[
+        int,
+        Measure(
+            "what open deals are worth, times the chance of their stage", unit="money", level=True, not_by=PIPELINE
+        ),
+    ] = 0
+    entered: Annotated[
+        int, Measure("stages that deals entered for the first time, on the day they did", not_by=PIPELINE)
+    ] = 0
+    advanced: Annotated[
+        int,
+        Measure(
+            "of these, those from which the deal came to a later stage or was won by now, on the day it entered",
+            not_by=PIPELINE,
+        ),
+    ] = 0
 
 
 def postings_for(deal: Deal, reporting: Reporting) -> list[Posting]:
-    """The deal's whole contribution: none while it is open.
+    """The deal's whole contribution.
 
     Raises ValueError when a closed deal lacks its time, or a won one its worth in the reporting currency.
     """
-    if deal.stage not in ("won", "lost"):
-        return []
-    if deal.closed_at is None:
-        raise ValueError(f"a deal that is {deal.stage} lacks the time it was closed at")
-    day = reporting.day_of(deal.closed_at)
     whole = DealDimensions(
         region=deal.region,
         segment=deal.segment,
@@ -49,6 +100,81 @@ def postings_for(deal: Deal, reporting: Reporting) -> list[Posting]:
         team=text_of(deal.team_id),
         customer=text_of(deal.account_id),
     )
+    if deal.stage in ("won", "lost") and deal.closed_at is None:
+        raise ValueError(f"a deal that is {deal.stage} lacks the time it was closed at")
+    stays = _stays(deal)
+    return (
+        _closing(deal, whole, reporting) + _pipeline(deal, whole, stays, reporting) + _stages(whole, stays, reporting)
+    )
+
+
+class _Stay(NamedTuple):
+    """A deal's time in one stage, which is None where it was not kept."""
+
+    stage: Stage | None
+    since: datetime
+    until: datetime | None
+
+
+def _stays(deal: Deal) -> list[_Stay]:
+    if not deal.stage_entries:
+        return [_Stay(deal.stage if deal.closed_at is None else None, deal.opened_at, deal.closed_at)]
+    entries = sorted(deal.stage_entries, key=lambda entry: entry.entered_at)
+    ends = [entry.entered_at for entry in entries[1:]]
+    return [_Stay(entry.stage, entry.entered_at, until) for entry, until in zip(entries, [*ends, None], strict=True)]
+
+
+def _pipeline(deal: Deal, whole: DealDimensions, stays: list[_Stay], reporting: Reporting) -> list[Posting]:
+    worth = worth_of(deal, reporting)
+    postings = []
+    for stay in stays:
+        if stay.stage in ("won", "lost"):
+            continue
+        dimensions = whole._replace(stage=stay.stage)
+        weighted = worth * CHANCE_PERCENT.get(stay.stage or "", 0) // 100
+        standing = DealMeasures(pipeline_deals=1, pipeline_value=worth, pipeline_weighted=weighted)
+        postings.append(Posting(reporting.day_of(stay.since), dimensions, standing))
+        if stay.until is not None:
+            gone = DealMeasures(*(-amount for amount in standing))
+            postings.append(Posting(reporting.day_of(stay.until), dimensions, gone))
+    return postings
+
+
+def worth_of(deal: Deal, reporting: Reporting) -> int:
+    """What a deal is worth in minor units of the reporting currency; 0 for an open one in a currency without a rate."""
+    for amount in (deal.reporting_amount, deal.estimated_reporting_amount, deal.amount):
+        if amount is not None and amount.currency == reporting.currency:
+            return reporting.minor_units(amount)
+    return 0
+
+
+def _stages(whole: DealDimensions, stays: list[_Stay], reporting: Reporting) -> list[Posting]:
+    entered: dict[Stage, datetime] = {}
+    for stay in stays:
+        if stay.stage is not None:
+            entered.setdefault(stay.stage, stay.since)
+    furthest = max((_rank(stage) for stage in entered), default=-1)
+    return [
+        Posting(
+            reporting.day_of(since),
+            whole._replace(stage=stage),
+            DealMeasures(entered=1, advanced=int(furthest > _rank(stage))),
+        )
+        for stage, since in entered.items()
+        if stage in STAGES
+    ]
+
+
+def _rank(stage: Stage) -> int:
+    if stage == "won":
+        return len(STAGES)
+    return STAGES.index(stage) if stage in STAGES else -1
+
+
+def _closing(deal: Deal, whole: DealDimensions, reporting: Reporting) -> list[Posting]:
+    if deal.closed_at is None or deal.stage not in ("won", "lost"):
+        return []
+    day = reporting.day_of(deal.closed_at)
     lines: dict[str | None, list[DealLine]] = {}
     for line in deal.lines:
         lines.setdefault(line.product, []).append(line)
@@ -60,20 +186,30 @@ def postings_for(deal: Deal, reporting: Reporting) -> list[Posting]:
         return [Posting(day, whole, lost), *shares]
     if deal.reporting_amount is None:
         raise ValueError("a won deal lacks its worth in the reporting currency")
-    revenue = reporting.minor_units(deal.reporting_amount)
-    measures = DealMeasures(won=1, revenue=revenue, units=sum(line.quantity for line in deal.lines))
+    cycle = seconds_between(deal.opened_at, deal.closed_at)
+    buckets = (bucket_of(cycle),)
+    upsell = int(deal.upsell_suggestion_id is not None)
+
+    def won(revenue: int, units: int) -> DealMeasures:
+        return DealMeasures(
+            won=1,
+            revenue=revenue,
+            units=units,
+            cycle_seconds=cycle,
+            upsell_won=upsell,
+            upsell_revenue=upsell * revenue,
+        )
+
+    measures = won(reporting.minor_units(deal.reporting_amount), sum(line.quantity for line in deal.lines))
     if not lines:
-        return [Posting(day, whole, measures), Posting(day, whole, measures, split=True)]
-    return [Posting(day, whole, measures)] + [
+        return [Posting(day, whole, measures, buckets=buckets), Posting(day, whole, measures, True, buckets)]
+    return [Posting(day, whole, measures, buckets=buckets)] + [
         Posting(
             day,
             whole._replace(product=product),
-            DealMeasures(
-                won=1,
-                revenue=sum(_line_revenue(line, reporting) for line in of_product),
-                units=sum(line.quantity for line in of_product),
-            ),
-            split=True,
+            won(sum(_line_revenue(line, reporting) for line in of_product), sum(line.quantity for line in of_product)),
+            True,
+            buckets,
         )
         for product, of_product in lines.items()
     ]

@@ -15,9 +15,11 @@ _INTRODUCTION = """\
 <!-- Written by `python -m metrics_worker.kpis.document > docs/kpis.md`; a test compares. Change the declarations. -->
 
 Every KPI is a sum of measures, or one sum of measures divided by another, over the days of a period in the reporting
-time zone. Ratios are computed when they are read, from exact whole sums, and rounded once: six decimal places, half to
-even; money to its currency's places. A ratio with nothing to divide by is null, not 0. A value that is missing, such as
-a lead without a channel, is a group of its own (`null`), distinct from every code.
+time zone. A measure marked as a level is what stands at the end of a day, or with `@start` at the end of the day before
+the period. Medians and p90s are read from histograms, within 2 %: their numerator is the percentile itself in seconds,
+their denominator how many there are. Ratios are computed when they are read, from exact whole sums, and rounded once:
+six decimal places, half to even; money to its currency's places. A ratio with nothing to divide by is null, not 0. A
+value that is missing, such as a lead without a channel, is a group of its own (`null`), distinct from every code.
 
 `GET /v1/kpis/{name}?from=&to=&interval=&group_by=&<dimension>=&variant=&compare=previous` answers each of them.
 `<dimension>=` with nothing after it asks for what has no value.
@@ -51,23 +53,36 @@ def _section(kpi: Kpi) -> str:
     for name, formula in kpi.variants.items():
         default = " (default)" if name == kpi.default_variant and len(kpi.variants) > 1 else ""
         lines.append(f"| `{name}`{default} | {formula.says} | {_formula(formula)} | {formula.unit} |")
-    lines += ["", f"Group and filter by: {', '.join(f'`{name}`' for name in kpi.dimensions)}.", ""]
+    lines += [
+        "",
+        f"Drawn as a {kpi.chart} chart. Group and filter by: {', '.join(f'`{name}`' for name in kpi.dimensions)}.",
+        "",
+    ]
     return "\n".join(lines)
 
 
 def _formula(formula: Formula) -> str:
-    def side(measures: tuple[str, ...]) -> str:
-        text = " + ".join(f"`{name}`" for name in measures)
-        return f"({text})" if len(measures) > 1 and formula.denominator else text
+    if formula.percentile is not None:
+        return f"{formula.percentile} % of `{formula.numerator[0]}`"
 
-    return side(formula.numerator) + (f" ÷ {side(formula.denominator)}" if formula.denominator else "")
+    def side(measures: tuple[str, ...], factors: tuple[str, ...]) -> str:
+        text = " + ".join(f"`{name}`" for name in measures).replace("+ `-", "− `")
+        text = f"({text})" if len(measures) > 1 and formula.denominator else text
+        return " × ".join([text, *(f"`{name}`" for name in factors)])
+
+    text = side(formula.numerator, formula.times)
+    if formula.denominator:
+        under = side(formula.denominator, formula.over)
+        text += f" ÷ ({under})" if formula.over else f" ÷ {under}"
+    return f"{text} × {formula.scale}" if formula.scale != 1 else text
 
 
 def _measures() -> str:
     lines = ["## Measures", "", "| measure | sums | unit |", "| --- | --- | --- |"]
     for kind in KINDS:
         for name, measure in zip(kind.measures, kind.measure_docs, strict=True):
-            lines.append(f"| `{kind.name}.{name}` | {measure.says} | {measure.unit} |")
+            level = " (level)" if measure.level else ""
+            lines.append(f"| `{kind.name}.{name}` | {measure.says}{level} | {measure.unit} |")
     return "\n".join([*lines, ""])
 
 

@@ -3,6 +3,7 @@
 from typing import Annotated, NamedTuple
 
 from event_contracts.service import Interaction
+from metrics_worker.kpis.durations import bucket_of
 from metrics_worker.kpis.posting import Measure, Posting, Reporting, text_of
 from metrics_worker.kpis.tickets import ServiceDimensions
 
@@ -14,6 +15,9 @@ class InteractionMeasures(NamedTuple):
     talk_seconds: Annotated[int, Measure("time spent talking or writing in them", unit="seconds")] = 0
     hold_seconds: Annotated[int, Measure("time the customer was on hold in them", unit="seconds")] = 0
     wrap_up_seconds: Annotated[int, Measure("time spent wrapping them up", unit="seconds")] = 0
+    handle_seconds: Annotated[
+        int, Measure("talk, hold and wrap-up time together", unit="seconds", counted_by="handled")
+    ] = 0
 
 
 def postings_for(interaction: Interaction, reporting: Reporting) -> list[Posting]:
@@ -32,10 +36,12 @@ def postings_for(interaction: Interaction, reporting: Reporting) -> list[Posting
         priority=interaction.priority,
         kind=interaction.ticket_kind,
     )
+    handle = interaction.talk_seconds + interaction.hold_seconds + interaction.wrap_up_seconds
     measures = InteractionMeasures(
         handled=1,
         talk_seconds=interaction.talk_seconds,
         hold_seconds=interaction.hold_seconds,
         wrap_up_seconds=interaction.wrap_up_seconds,
+        handle_seconds=handle,
     )
-    return [Posting(day, dimensions, measures)]
+    return [Posting(day, dimensions, measures, buckets=(bucket_of(handle),))]

@@ -1,17 +1,27 @@
 """The kinds of subject that books are kept of: which state, dimensions, measures and rule each has."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
 import msgspec
 
-from event_contracts.sales import Account, Deal, Lead, Quota
-from event_contracts.service import Customer, Interaction, Survey, Ticket
-from metrics_worker.kpis import deals, interactions, leads, quotas, surveys, tickets
+from event_contracts.sales import Account, Activity, Deal, Lead, Quota, Referral
+from event_contracts.service import (
+    CheckIn,
+    Customer,
+    Interaction,
+    Maintenance,
+    Review,
+    Survey,
+    Ticket,
+    Training,
+    UpsellSuggestion,
+)
+from metrics_worker.kpis import activities, care, deals, interactions, leads, quotas, surveys, tickets
 from metrics_worker.kpis.posting import Measure, Posting, Reporting
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Raise it when any `postings_for` changes what it returns: books kept by other rules have to be rebuilt."""
 
 
@@ -35,6 +45,24 @@ class Kind:
     """The dimension that a subject may have several values of; its postings carry `split`."""
     sequenced: bool = True
     """False when the subject's own sequence has gaps by nature: an interaction borrows its ticket's."""
+
+    durations: tuple[str, ...] = field(init=False)
+    """The measures that have a histogram, in the order of a posting's `buckets`."""
+    counting: tuple[int, ...] = field(init=False)
+    """For each of them, where among the measures the one stands that counts them."""
+
+    def __post_init__(self) -> None:
+        timed = [
+            (name, self.measures.index(measure.counted_by))
+            for name, measure in zip(self.measures, self.measure_docs, strict=True)
+            if measure.counted_by is not None
+        ]
+        object.__setattr__(self, "durations", tuple(name for name, _ in timed))
+        object.__setattr__(self, "counting", tuple(index for _, index in timed))
+
+    def measure_named(self, name: str) -> Measure:
+        """What is said of one of its measures. Raises ValueError when there is none of that name."""
+        return self.measure_docs[self.measures.index(name)]
 
     @property
     def kept(self) -> bool:
@@ -85,6 +113,34 @@ KINDS: tuple[Kind, ...] = (
         sequenced=False,
     ),
     _kind("survey", "surveys", Survey, tickets.ServiceDimensions, surveys.SurveyMeasures, surveys.postings_for),
+    _kind(
+        "activity",
+        "activities",
+        Activity,
+        activities.SellingDimensions,
+        activities.ActivityMeasures,
+        activities.postings_for_activity,
+    ),
+    _kind(
+        "referral",
+        "referrals",
+        Referral,
+        activities.SellingDimensions,
+        activities.ReferralMeasures,
+        activities.postings_for_referral,
+    ),
+    _kind("training", "trainings", Training, care.CareDimensions, care.TrainingMeasures, care.postings_for_training),
+    _kind("checkin", "checkins", CheckIn, care.CareDimensions, care.CheckInMeasures, care.postings_for_check_in),
+    _kind(
+        "maintenance",
+        "maintenance",
+        Maintenance,
+        care.CareDimensions,
+        care.MaintenanceMeasures,
+        care.postings_for_maintenance,
+    ),
+    _kind("review", "reviews", Review, care.ReviewDimensions, care.ReviewMeasures, care.postings_for_review),
+    _kind("upsell", "upsells", UpsellSuggestion, care.CareDimensions, care.UpsellMeasures, care.postings_for_upsell),
 )
 
 KIND_OF_SUBJECT: dict[str, Kind] = {kind.subject_kind: kind for kind in KINDS}

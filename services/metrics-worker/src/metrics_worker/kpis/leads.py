@@ -3,7 +3,8 @@
 from typing import Annotated, NamedTuple
 
 from event_contracts.sales import Lead
-from metrics_worker.kpis.posting import Measure, Posting, Reporting, text_of
+from metrics_worker.kpis.durations import bucket_of
+from metrics_worker.kpis.posting import Measure, Posting, Reporting, seconds_between, text_of
 
 
 class LeadDimensions(NamedTuple):
@@ -30,6 +31,14 @@ class LeadMeasures(NamedTuple):
     qualified: Annotated[int, Measure("leads, on the day they were qualified")] = 0
     disqualified: Annotated[int, Measure("leads, on the day they were given up")] = 0
     converted: Annotated[int, Measure("leads, on the day they were converted")] = 0
+    response_seconds: Annotated[
+        int,
+        Measure(
+            "time from coming in to the first contact, on the day of the contact",
+            unit="seconds",
+            counted_by="contacted",
+        ),
+    ] = 0
 
 
 def postings_for(lead: Lead, reporting: Reporting) -> list[Posting]:
@@ -51,8 +60,12 @@ def postings_for(lead: Lead, reporting: Reporting) -> list[Posting]:
         cohort_converted=int(lead.converted_at is not None),
     )
     postings = [Posting(reporting.day_of(lead.created_at), dimensions, cohort)]
+    if lead.contacted_at is not None:
+        response = seconds_between(lead.created_at, lead.contacted_at)
+        contact = LeadMeasures(contacted=1, response_seconds=response)
+        day = reporting.day_of(lead.contacted_at)
+        postings.append(Posting(day, dimensions, contact, buckets=(bucket_of(response),)))
     for moment, measures in (
-        (lead.contacted_at, LeadMeasures(contacted=1)),
         (lead.qualified_at, LeadMeasures(qualified=1)),
         (lead.disqualified_at, LeadMeasures(disqualified=1)),
         (lead.converted_at, LeadMeasures(converted=1)),

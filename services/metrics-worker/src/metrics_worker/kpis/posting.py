@@ -24,6 +24,9 @@ class Posting(NamedTuple):
     split: bool = False
     """True for a share of a subject that has several products. Shares count under the dimension that they
     split and nowhere else; the whole counts everywhere else. So nothing is counted twice."""
+    buckets: tuple[int | None, ...] = ()
+    """For each duration of the kind, in its order, the histogram's bucket that it falls into (`durations.bucket_of`);
+    None for a duration that this posting says nothing of, and empty for none at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,13 @@ class Measure:
     says: str
     unit: str = "count"
     """`count`, `money` (minor units of the reporting currency), `seconds` or `score`."""
+    level: bool = False
+    """True for what stands rather than happens: posted as +x on the day it begins and -x on the day it ends, and
+    read as the running sum up to a day."""
+    counted_by: str | None = None
+    """Set for a duration: the measure that counts how many were summed. It has a histogram beside its sum."""
+    not_by: tuple[str, ...] = ()
+    """Dimensions of the kind that this measure is not told apart by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,11 @@ class Reporting:
         if money.currency != self.currency:
             raise ValueError(f"an amount in {money.currency} where the books are kept in {self.currency}")
         return money.minor_units()
+
+
+def seconds_between(start: datetime, end: datetime) -> int:
+    """Whole seconds from one instant to another; 0 when the second is not after the first, as clocks may disagree."""
+    return max(int((end - start).total_seconds()), 0)
 
 
 def text_of(identifier: UUID | None) -> str | None:

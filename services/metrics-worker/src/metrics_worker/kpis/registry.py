@@ -2,21 +2,50 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from metrics_worker.kpis.kinds import KIND_BY_NAME, KINDS, Kind
 from metrics_worker.kpis.posting import Measure
 
 Function = Literal["sales", "service", "both"]
 Indicator = Literal["leading", "lagging"]
-Unit = Literal["count", "money", "ratio", "score", "seconds"]
+Unit = Literal["count", "money", "ratio", "score", "seconds", "minutes", "hours", "days"]
 Direction = Literal["up", "down"]
 """Which way is good."""
+Chart = Literal["line", "bar", "area"]
+
+SECONDS_IN: Mapping[str, int] = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400}
+"""The units of time: measures are in seconds, values in whichever unit people think in."""
+
+
+class Term(NamedTuple):
+    """One measure of a formula, as it is to be read."""
+
+    name: str
+    """`<kind>.<measure>`."""
+    kind: Kind
+    column: str
+    measure: Measure
+    sign: int
+    at_start: bool
+    """Of a level: as it stood on the eve of the period instead of at its end."""
+
+
+def term_of(text: str) -> Term:
+    """Reads `<kind>.<measure>`, with `-` before it to subtract and `@start` after it for a level before the period.
+
+    Raises ValueError when there is no such measure, or it is no level.
+    """
+    name, _, moment = text.removeprefix("-").partition("@")
+    kind, measure = measure_of(name)
+    if moment not in ("", "start") or (moment and not measure.level):
+        raise ValueError(f"{text}: only a level can be read at the start")
+    return Term(name, kind, name.partition(".")[2], measure, -1 if text.startswith("-") else 1, bool(moment))
 
 
 @dataclass(frozen=True)
 class Formula:
-    """A sum of measures, or one sum divided by another. Measures are named `<kind>.<measure>`.
+    """A sum of measures, or one sum divided by another. Measures are named as `term_of` reads them.
 
     Raises ValueError when a measure does not exist, or measures of different units are added.
     """
@@ -27,31 +56,62 @@ class Formula:
     """Empty for a plain sum."""
     says: str = ""
     """The formula in words."""
+    times: tuple[str, ...] = ()
+    """Measures that the numerator is multiplied by besides."""
+    over: tuple[str, ...] = ()
+    """Measures that the denominator is multiplied by besides."""
+    scale: int = 1
+    """What the quotient is multiplied by: 100 for points of a hundred."""
+    percentile: int | None = None
+    """50 for the median of the duration that is the only numerator, 90 for its p90; read from its histogram."""
 
     def __post_init__(self) -> None:
         for side in (self.numerator, self.denominator):
-            if len({measure_of(name)[1].unit for name in side}) > 1:
+            if len({term_of(text).measure.unit for text in side}) > 1:
                 raise ValueError(f"{', '.join(side)} are not of one unit")
         if not self.numerator:
             raise ValueError("a formula needs a numerator")
+        if self.percentile is not None:
+            counted_by = term_of(self.numerator[0]).measure.counted_by
+            if len(self.numerator) > 1 or counted_by is None:
+                raise ValueError(f"{', '.join(self.numerator)}: percentiles are known of single durations only")
+        for text in (*self.times, *self.over):
+            term_of(text)
 
     @property
     def measures(self) -> tuple[str, ...]:
         """Every measure that it reads."""
-        return self.numerator + self.denominator
+        return self.numerator + self.times + self.denominator + self.over
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The same, read."""
+        return tuple(term_of(text) for text in self.measures)
 
     def unit_of(self, side: tuple[str, ...]) -> str | None:
         """The unit of the numerator or the denominator; None for an absent denominator."""
-        return measure_of(side[0])[1].unit if side else None
+        return term_of(side[0]).measure.unit if side else None
 
     @property
     def kinds(self) -> dict[Kind, list[str]]:
         """The measures that it reads, by kind."""
         found: dict[Kind, list[str]] = {}
-        for name in dict.fromkeys(self.measures):
-            kind, _ = measure_of(name)
-            found.setdefault(kind, []).append(name.partition(".")[2])
+        for term in self.terms:
+            columns = found.setdefault(term.kind, [])
+            if term.column not in columns:
+                columns.append(term.column)
         return found
+
+
+def duration(unit: Unit, seconds: str, counted: str, says: str, *, prefix: str = "") -> dict[str, Formula]:
+    """The variants `mean`, `median` and `p90` of a duration, each with `prefix` before its name."""
+    return {
+        f"{prefix}mean": Formula(unit, (seconds,), (counted,), says=f"the mean of {says}"),
+        f"{prefix}median": Formula(unit, (seconds,), (counted,), says=f"the median of {says}", percentile=50),
+        f"{prefix}p90": Formula(
+            unit, (seconds,), (counted,), says=f"what nine of ten did not exceed of {says}", percentile=90
+        ),
+    }
 
 
 @dataclass(frozen=True)
@@ -66,13 +126,20 @@ class Kpi:
     variants: Mapping[str, Formula]
     prose: str
     """What it tells, and how the industry's definitions differ."""
+    chart: Chart = "line"
+    """How a dashboard draws it unless told otherwise."""
     dimensions: tuple[str, ...] = field(init=False)
     """What it may be grouped and filtered by: what all of its kinds are told apart by."""
 
     def __post_init__(self) -> None:
         kinds = {kind for formula in self.variants.values() for kind in formula.kinds}
         shared = [name for kind in KINDS if kind in kinds for name in kind.dimensions]
-        common = tuple(dict.fromkeys(name for name in shared if all(name in kind.dimensions for kind in kinds)))
+        apart = {name for formula in self.variants.values() for term in formula.terms for name in term.measure.not_by}
+        common = tuple(
+            dict.fromkeys(
+                name for name in shared if all(name in kind.dimensions for kind in kinds) and name not in apart
+            )
+        )
         object.__setattr__(self, "dimensions", common)
 
     @property

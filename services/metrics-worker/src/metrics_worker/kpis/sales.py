@@ -1,6 +1,6 @@
 """The KPIs of sales."""
 
-from metrics_worker.kpis.registry import Formula, Kpi, declare
+from metrics_worker.kpis.registry import Formula, Kpi, declare, duration
 
 declare(
     Kpi(
@@ -160,5 +160,189 @@ declare(
         direction="up",
         variants={"standard": Formula("count", ("deal.units",), says="pieces in won deals")},
         prose="The quantities of the lines of won deals, on the day the deal was closed.",
+    )
+)
+declare(
+    Kpi(
+        name="sales_cycle_days",
+        title="Sales cycle",
+        function="sales",
+        indicator="lagging",
+        direction="down",
+        variants=duration("days", "deal.cycle_seconds", "deal.won", "the time from opening to winning of won deals"),
+        prose=(
+            "How long a won deal took from its opening, on the day it was won. Some begin at the lead's arrival, which "
+            "adds the time that marketing takes; some count lost deals too, which mostly tells how long a salesperson "
+            "hopes. A few endless deals move the mean and leave the median alone."
+        ),
+    )
+)
+declare(
+    Kpi(
+        name="upsell_revenue",
+        title="Upsell revenue",
+        function="sales",
+        indicator="lagging",
+        direction="up",
+        variants={
+            "standard": Formula(
+                "money", ("deal.upsell_revenue",), says="what won deals that a service agent had suggested are worth"
+            ),
+            "share": Formula(
+                "ratio",
+                ("deal.upsell_revenue",),
+                ("deal.revenue",),
+                says="the share of revenue that a service agent had suggested",
+            ),
+        },
+        prose=(
+            "Revenue of won deals that name the suggestion they came from. Others call every further sale to a "
+            "customer an upsell: see `repeat_revenue` for that."
+        ),
+        chart="bar",
+    )
+)
+declare(
+    Kpi(
+        name="lead_response_minutes",
+        title="Lead response time",
+        function="sales",
+        indicator="leading",
+        direction="down",
+        variants=duration(
+            "minutes", "lead.response_seconds", "lead.contacted", "the time from a lead's arrival to its first contact"
+        ),
+        prose=(
+            "From the lead's arrival to the first contact by the salesperson that it was assigned to, on the day of "
+            "it; all hours count, since the lead waits through the night too. Leads never contacted are left out: "
+            "`qualification_rate` shows what becomes of them. Some measure from the assignment, which hides how long "
+            "leads lie unassigned."
+        ),
+    )
+)
+declare(
+    Kpi(
+        name="pipeline_value",
+        title="Pipeline value",
+        function="sales",
+        indicator="leading",
+        direction="up",
+        variants={
+            "value": Formula("money", ("deal.pipeline_value",), says="what the deals open at its end are worth"),
+            "deals": Formula("count", ("deal.pipeline_deals",), says="the deals open at the period's end"),
+        },
+        prose=(
+            "A level: what stood open at the end of the last day, whatever came and went before. A deal counts at what "
+            "it is worth now; one in a foreign currency is worth nothing until its event names an estimate. By "
+            "`stage`, deals whose way through the stages was not kept stand under the one they are in, and once "
+            "closed under none."
+        ),
+        chart="area",
+    )
+)
+declare(
+    Kpi(
+        name="weighted_pipeline",
+        title="Weighted pipeline",
+        function="sales",
+        indicator="leading",
+        direction="up",
+        variants={
+            "standard": Formula(
+                "money",
+                ("deal.pipeline_weighted",),
+                says="what open deals are worth at the period's end, times the chance of their stage",
+            )
+        },
+        prose=(
+            "`pipeline_value` with each deal weighed by the chance of its stage: prospecting 10 %, qualification 20 %, "
+            "presentation 40 %, proposal 60 %, negotiation 80 %. The chances are a convention; `stage_conversion` "
+            "tells what they really are."
+        ),
+        chart="area",
+    )
+)
+declare(
+    Kpi(
+        name="pipeline_velocity",
+        title="Pipeline velocity",
+        function="sales",
+        indicator="leading",
+        direction="up",
+        variants={
+            "standard": Formula(
+                "money",
+                ("deal.revenue",),
+                ("deal.won", "deal.lost"),
+                says=(
+                    "open deals at the period's end × win rate × average deal size ÷ mean sales cycle in days: revenue "
+                    "a day to be expected"
+                ),
+                times=("deal.pipeline_deals", "deal.won"),
+                over=("deal.cycle_seconds",),
+                scale=86_400,
+            )
+        },
+        prose=(
+            "How much revenue a day the pipeline yields if deals go on being won as often, as large and as fast as in "
+            "the period. Numerator and denominator are the products of the sums that it is made of."
+        ),
+    )
+)
+declare(
+    Kpi(
+        name="stage_conversion",
+        title="Stage conversion",
+        function="sales",
+        indicator="leading",
+        direction="up",
+        variants={
+            "cohort": Formula(
+                "ratio",
+                ("deal.advanced",),
+                ("deal.entered",),
+                says="of the stages that deals entered in the period, the share that they have left forwards by now",
+            )
+        },
+        prose=(
+            "Group by `stage` to see where deals stay behind. A deal counts once for each stage that it entered, on "
+            "the day it first did, and has advanced once it reached a later stage or was won, skipped stages or not. "
+            "Some divide the deals that enter one stage by those that enter the one before in the same period, which "
+            "compares different deals."
+        ),
+        chart="bar",
+    )
+)
+declare(
+    Kpi(
+        name="activities_completed",
+        title="Activities completed",
+        function="sales",
+        indicator="leading",
+        direction="up",
+        variants={"standard": Formula("count", ("activity.completed",), says="activities completed in the period")},
+        prose="Calls, messages, meetings and the like, on the day they took place. Effort, not success.",
+        chart="bar",
+    )
+)
+declare(
+    Kpi(
+        name="follow_ups_on_time",
+        title="Follow-ups on time",
+        function="sales",
+        indicator="leading",
+        direction="up",
+        variants={
+            "standard": Formula(
+                "ratio",
+                ("activity.on_time",),
+                ("activity.follow_ups",),
+                says="of the activities with a due time that were completed in the period, the share that was in time",
+            )
+        },
+        prose=(
+            "Whether promises to come back are kept. Counted on the day of completion, so what is overdue and undone "
+            "shows only when it is done."
+        ),
     )
 )

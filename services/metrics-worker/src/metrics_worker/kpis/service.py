@@ -1,6 +1,6 @@
 """The KPIs of service."""
 
-from metrics_worker.kpis.registry import Formula, Kpi, declare
+from metrics_worker.kpis.registry import Formula, Kpi, declare, duration
 
 declare(
     Kpi(
@@ -13,12 +13,10 @@ declare(
             "top_two": Formula(
                 "ratio",
                 ("survey.satisfied",),
-                ("survey.answered",),
-                says="of the surveys answered in the period, the share answered with 4 or 5 of 5",
+                ("survey.scored",),
+                says="of the surveys answered with a score in the period, the share answered with 4 or 5 of 5",
             ),
-            "mean": Formula(
-                "score", ("survey.score",), ("survey.answered",), says="the mean of the scores from 1 to 5"
-            ),
+            "mean": Formula("score", ("survey.score",), ("survey.scored",), says="the mean of the scores from 1 to 5"),
         },
         prose=(
             "The share of the top two answers says how many customers are satisfied, the mean how satisfied they are; "
@@ -71,12 +69,23 @@ declare(
                     "of the tickets resolved in the period, the share for which the customer came once at most and "
                     "that were never reopened"
                 ),
-            )
+            ),
+            "no_reopen_7d": Formula(
+                "ratio",
+                ("ticket.held",),
+                ("ticket.first_resolved",),
+                says=(
+                    "of the tickets resolved for the first time in the period, the share that was not reopened within "
+                    "seven days"
+                ),
+            ),
         },
         prose=(
-            "Contacts that the customer began are counted; our own calls and automatic messages are not. Some count "
-            "only tickets resolved within the first conversation, others any ticket that was not reopened within some "
-            "days; the first is not known when the conversation is by mail, the second is known only days later."
+            "Both definitions are in use. `one_touch` counts contacts that the customer began; our own calls and "
+            "automatic messages are not. It suits calls, and says little of a conversation by mail. `no_reopen_7d` "
+            "takes a ticket for solved at once when it was not reopened within a week of its first resolution; those "
+            "of the last week count as held so far. A reopened ticket whose first resolution was not kept is left "
+            "out of it. Others ask the customer, which only those who answer know."
         ),
     )
 )
@@ -87,14 +96,12 @@ declare(
         function="service",
         indicator="lagging",
         direction="down",
-        variants={
-            "mean": Formula(
-                "seconds",
-                ("interaction.talk_seconds", "interaction.hold_seconds", "interaction.wrap_up_seconds"),
-                ("interaction.handled",),
-                says="talk, hold and wrap-up time divided by the contacts handled by an agent",
-            )
-        },
+        variants=duration(
+            "seconds",
+            "interaction.handle_seconds",
+            "interaction.handled",
+            "the talk, hold and wrap-up time of contacts handled by an agent",
+        ),
         prose=(
             "Counted on the day of each contact. Automatic messages are left out, since nobody handled them. Some "
             "leave out wrap-up time and so look faster."
@@ -178,5 +185,293 @@ declare(
             )
         },
         prose="A satisfaction that few have answered to is the satisfaction of a few.",
+    )
+)
+declare(
+    Kpi(
+        name="nps",
+        title="Net promoter score",
+        function="service",
+        indicator="lagging",
+        direction="up",
+        variants={
+            "standard": Formula(
+                "score",
+                ("survey.promoters", "-survey.detractors"),
+                ("survey.recommended",),
+                says="promoters (9 and 10 of 10) less detractors (0 to 6), per hundred answers",
+                scale=100,
+            )
+        },
+        prose=(
+            "From -100 to 100. Answers of 7 and 8 count in the denominator only. An answer counts on the day it was "
+            "first given, and a revised one corrects that day. This is the score after a ticket; one asked of all "
+            "customers once a year, as its inventors do, cannot be compared with it."
+        ),
+    )
+)
+declare(
+    Kpi(
+        name="ces",
+        title="Customer effort score",
+        function="service",
+        indicator="lagging",
+        direction="up",
+        variants={
+            "mean": Formula(
+                "score",
+                ("survey.effort",),
+                ("survey.effort_rated",),
+                says="the mean of the answers from 1 (very difficult) to 7 (very easy)",
+            ),
+            "top_three": Formula(
+                "ratio",
+                ("survey.effortless",),
+                ("survey.effort_rated",),
+                says="the share of the answers from 5 to 7",
+            ),
+        },
+        prose=(
+            "How easy it was to get help: high is good, as in its second version of 2013. The first one, from 1 to 5, "
+            "asked for the effort, so that low was good."
+        ),
+    )
+)
+declare(
+    Kpi(
+        name="resolution_hours",
+        title="Resolution time",
+        function="service",
+        indicator="lagging",
+        direction="down",
+        variants=duration(
+            "hours",
+            "ticket.resolution_seconds",
+            "ticket.resolved",
+            "the time from a ticket's opening to its resolution",
+        )
+        | duration(
+            "hours",
+            "ticket.business_resolution_seconds",
+            "ticket.business_resolved",
+            "the business hours from a ticket's opening to its resolution",
+            prefix="business_",
+        ),
+        prose=(
+            "From the opening to the last resolution, on the day of that; a ticket that is reopened leaves until it is "
+            "resolved again, and then has taken the whole time. All hours count, as the customer waits through them; "
+            "the business variants count the hours of the policy, for tickets under one that has any. Some stop the "
+            "clock while they wait for the customer."
+        ),
+    )
+)
+declare(
+    Kpi(
+        name="first_response_minutes",
+        title="First response time",
+        function="service",
+        indicator="leading",
+        direction="down",
+        variants=duration(
+            "minutes",
+            "ticket.first_response_seconds",
+            "ticket.first_responded",
+            "the time from a ticket's opening to its first response",
+        )
+        | duration(
+            "minutes",
+            "ticket.business_response_seconds",
+            "ticket.business_responded",
+            "the business hours from a ticket's opening to its first response",
+            prefix="business_",
+        ),
+        prose=(
+            "To the first public reply by a person, on the day of it; automatic messages are no response, though some "
+            "count them. Tickets not answered yet are left out: see `unattended_now`. A reopened ticket keeps its "
+            "first response."
+        ),
+    )
+)
+declare(
+    Kpi(
+        name="answered_within_hour",
+        title="Answered within the hour",
+        function="service",
+        indicator="leading",
+        direction="up",
+        variants={
+            "cohort": Formula(
+                "ratio",
+                ("ticket.cohort_within_hour",),
+                ("ticket.opened",),
+                says="of the tickets opened in the period, the share that got a first response within an hour",
+            )
+        },
+        prose=(
+            "A customer left alone for an hour is lost. Unlike `first_response_minutes` it counts tickets that nobody "
+            "answered, those of the last hour included."
+        ),
+    )
+)
+declare(
+    Kpi(
+        name="unattended_now",
+        title="Unattended tickets",
+        function="service",
+        indicator="leading",
+        direction="down",
+        variants={
+            "standard": Formula(
+                "count",
+                ("ticket.unattended",),
+                says="open tickets without a first response, as they stood at the period's end",
+            )
+        },
+        prose="A level: with a period that ends today, it is now.",
+        chart="area",
+    )
+)
+declare(
+    Kpi(
+        name="backlog",
+        title="Backlog",
+        function="service",
+        indicator="leading",
+        direction="down",
+        variants={
+            "standard": Formula(
+                "count",
+                ("ticket.backlog",),
+                says="tickets neither resolved nor closed, as they stood at the period's end",
+            )
+        },
+        prose=(
+            "A level: what stood open at the end of the last day. A ticket that was reopened counts as never resolved "
+            "in between, since the solution did not hold; so past days of it rise. `as_of` shows them as they were."
+        ),
+        chart="area",
+    )
+)
+declare(
+    Kpi(
+        name="escalation_rate",
+        title="Escalation rate",
+        function="service",
+        indicator="lagging",
+        direction="down",
+        variants={
+            "cohort": Formula(
+                "ratio",
+                ("ticket.cohort_escalated",),
+                ("ticket.opened",),
+                says="of the tickets opened in the period, the share that has been escalated by now",
+            )
+        },
+        prose="How often the first line needed help. A ticket escalated twice counts once.",
+    )
+)
+declare(
+    Kpi(
+        name="sla_attainment",
+        title="SLA attainment",
+        function="service",
+        indicator="lagging",
+        direction="up",
+        variants={
+            "standard": Formula(
+                "ratio",
+                ("ticket.resolved_within_sla",),
+                ("ticket.resolved_under_sla",),
+                says="of the tickets with a service-level agreement resolved in the period, the share without a breach",
+            )
+        },
+        prose=(
+            "A ticket that missed either the first response or the resolution has breached it. Tickets without an "
+            "agreement are left out; some count them as attained."
+        ),
+    )
+)
+declare(
+    Kpi(
+        name="pre_sales_questions",
+        title="Questions before a purchase",
+        function="service",
+        indicator="leading",
+        direction="up",
+        variants={"standard": Formula("count", ("ticket.presales",), says="questions asked before a purchase")},
+        prose="Tickets of the kind `presales_question`, on the day they were opened: who asks may buy.",
+        chart="bar",
+    )
+)
+declare(
+    Kpi(
+        name="training_delivered",
+        title="Trainings delivered",
+        function="service",
+        indicator="leading",
+        direction="up",
+        variants={
+            "trainings": Formula("count", ("training.delivered",), says="trainings delivered in the period"),
+            "attendees": Formula("count", ("training.attendees",), says="people trained in them"),
+        },
+        prose="Whoever knows the product asks less and stays longer. On the day each training was delivered.",
+        chart="bar",
+    )
+)
+declare(
+    Kpi(
+        name="check_ins_completed",
+        title="Check-ins completed",
+        function="service",
+        indicator="leading",
+        direction="up",
+        variants={
+            "standard": Formula("count", ("checkin.completed",), says="check-ins completed in the period"),
+            "on_time": Formula(
+                "ratio",
+                ("checkin.on_time",),
+                ("checkin.due",),
+                says="of those that were planned for a day, the share completed by then",
+            ),
+        },
+        prose="Conversations that service sought before anything was wrong, on the day they took place.",
+        chart="bar",
+    )
+)
+declare(
+    Kpi(
+        name="maintenance_done_on_time",
+        title="Maintenance done on time",
+        function="service",
+        indicator="leading",
+        direction="up",
+        variants={
+            "standard": Formula(
+                "ratio",
+                ("maintenance.on_time",),
+                ("maintenance.performed",),
+                says="of the planned maintenance performed in the period, the share performed by its due day",
+            )
+        },
+        prose="Days are those of the reporting time zone. Maintenance that is overdue shows when it is performed.",
+    )
+)
+declare(
+    Kpi(
+        name="review_score",
+        title="Public reviews",
+        function="service",
+        indicator="lagging",
+        direction="up",
+        variants={
+            "mean": Formula(
+                "score", ("review.score",), ("review.recorded",), says="the mean score of public reviews, from 1 to 5"
+            ),
+            "good": Formula(
+                "ratio", ("review.good",), ("review.recorded",), says="the share of public reviews with 4 or 5"
+            ),
+            "count": Formula("count", ("review.recorded",), says="public reviews written in the period"),
+        },
+        prose="What customers say where others can read it, on the day they wrote it.",
     )
 )

@@ -8,6 +8,10 @@ from metrics_worker.kpis.tickets import ServiceDimensions
 
 SATISFIED_FROM = 4
 """The lowest score that counts as satisfied: the top two of five."""
+PROMOTER_FROM, DETRACTOR_TO = 9, 6
+"""Of the answers from 0 to 10, those that NPS counts as promoters and as detractors."""
+EFFORTLESS_FROM = 5
+"""The lowest answer that counts as easy: the top three of seven."""
 
 
 class SurveyMeasures(NamedTuple):
@@ -16,14 +20,26 @@ class SurveyMeasures(NamedTuple):
     sent: Annotated[int, Measure("surveys, on the day they were sent")] = 0
     cohort_answered: Annotated[int, Measure("surveys answered by now, on the day they were sent")] = 0
     answered: Annotated[int, Measure("surveys, on the day they were first answered")] = 0
+    scored: Annotated[int, Measure("surveys answered with a score, on the day they were first answered")] = 0
     satisfied: Annotated[int, Measure("surveys answered with 4 or 5, on the day they were first answered")] = 0
     score: Annotated[int, Measure("the scores given, on the day of the first answer", unit="score")] = 0
+    recommended: Annotated[
+        int, Measure("surveys answered on how likely a recommendation is, on the day of the first answer")
+    ] = 0
+    promoters: Annotated[int, Measure("of these, those answered with 9 or 10, on the day of the first answer")] = 0
+    detractors: Annotated[int, Measure("of these, those answered with 0 to 6, on the day of the first answer")] = 0
+    effort_rated: Annotated[int, Measure("surveys answered on how easy it was, on the day of the first answer")] = 0
+    effort: Annotated[
+        int, Measure("the answers to that, from 1 to 7, on the day of the first answer", unit="score")
+    ] = 0
+    effortless: Annotated[int, Measure("of these, those answered with 5 to 7, on the day of the first answer")] = 0
 
 
 def postings_for(survey: Survey, reporting: Reporting) -> list[Posting]:
-    """The survey's whole contribution. Raises ValueError when an answered survey lacks its score, or the reverse."""
-    if (survey.answered_at is None) != (survey.score is None):
-        raise ValueError("a survey has both a score and the time of its answer, or neither")
+    """The survey's whole contribution. Raises ValueError when an answered survey lacks an answer, or the reverse."""
+    score, recommendation, effort = survey.score, survey.recommendation, survey.effort
+    if (survey.answered_at is None) != (score is None and recommendation is None and effort is None):
+        raise ValueError("a survey has both an answer and the time of it, or neither")
     dimensions = ServiceDimensions(
         region=survey.region,
         segment=survey.segment,
@@ -37,7 +53,18 @@ def postings_for(survey: Survey, reporting: Reporting) -> list[Posting]:
     )
     sent = SurveyMeasures(sent=1, cohort_answered=int(survey.answered_at is not None))
     postings = [Posting(reporting.day_of(survey.sent_at), dimensions, sent)]
-    if survey.answered_at is not None and survey.score is not None:
-        answer = SurveyMeasures(answered=1, satisfied=int(survey.score >= SATISFIED_FROM), score=survey.score)
+    if survey.answered_at is not None:
+        answer = SurveyMeasures(
+            answered=1,
+            scored=int(score is not None),
+            satisfied=int(score is not None and score >= SATISFIED_FROM),
+            score=score or 0,
+            recommended=int(recommendation is not None),
+            promoters=int(recommendation is not None and recommendation >= PROMOTER_FROM),
+            detractors=int(recommendation is not None and recommendation <= DETRACTOR_TO),
+            effort_rated=int(effort is not None),
+            effort=effort or 0,
+            effortless=int(effort is not None and effort >= EFFORTLESS_FROM),
+        )
         postings.append(Posting(reporting.day_of(survey.answered_at), dimensions, answer))
     return postings

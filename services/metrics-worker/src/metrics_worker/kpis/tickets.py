@@ -1,9 +1,16 @@
-"""What a ticket contributes: by cohort on the day it was opened, by period on the day it was resolved."""
+"""What a ticket contributes: by cohort on the day it was opened, by period when it was answered and resolved."""
 
+from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
 
 from event_contracts.service import Ticket
-from metrics_worker.kpis.posting import Measure, Posting, Reporting, text_of
+from metrics_worker.kpis.durations import bucket_of
+from metrics_worker.kpis.posting import Measure, Posting, Reporting, seconds_between, text_of
+
+LOST_AFTER_SECONDS = 3_600
+"""A customer left alone for longer is lost."""
+HELD_AFTER = timedelta(days=7)
+"""A resolution that has held for so long is taken to be one."""
 
 
 class ServiceDimensions(NamedTuple):
@@ -21,13 +28,57 @@ class ServiceDimensions(NamedTuple):
 
 
 class TicketMeasures(NamedTuple):
-    """What is summed of tickets."""
+    """What is summed of tickets. One that was merged into another contributes nothing."""
 
     opened: Annotated[int, Measure("tickets, on the day they were opened")] = 0
+    presales: Annotated[int, Measure("questions before a purchase, on the day they were asked")] = 0
     cohort_resolved: Annotated[int, Measure("tickets that stand resolved, on the day they were opened")] = 0
     cohort_reopened: Annotated[int, Measure("tickets reopened at least once, on the day they were opened")] = 0
+    cohort_escalated: Annotated[int, Measure("tickets escalated by now, on the day they were opened")] = 0
+    cohort_within_hour: Annotated[
+        int, Measure("tickets that got their first response within an hour, on the day they were opened")
+    ] = 0
     reopenings: Annotated[int, Measure("times that tickets were reopened, on the day they were opened")] = 0
+    first_responded: Annotated[int, Measure("tickets, on the day of their first response")] = 0
+    first_response_seconds: Annotated[
+        int,
+        Measure(
+            "time from opening to the first response, on the day of the response",
+            unit="seconds",
+            counted_by="first_responded",
+        ),
+    ] = 0
+    business_responded: Annotated[
+        int, Measure("tickets under a policy with business hours, on the day of their first response")
+    ] = 0
+    business_response_seconds: Annotated[
+        int,
+        Measure(
+            "business hours from opening to the first response, on the day of the response",
+            unit="seconds",
+            counted_by="business_responded",
+        ),
+    ] = 0
     resolved: Annotated[int, Measure("tickets that stand resolved, on the day they were last resolved")] = 0
+    resolution_seconds: Annotated[
+        int,
+        Measure(
+            "time from opening to the last resolution, on the day they were last resolved",
+            unit="seconds",
+            counted_by="resolved",
+        ),
+    ] = 0
+    business_resolved: Annotated[
+        int, Measure("resolved tickets under a policy with business hours, on the day they were last resolved")
+    ] = 0
+    business_resolution_seconds: Annotated[
+        int,
+        Measure(
+            "business hours from opening to the last resolution, on the day they were last resolved",
+            unit="seconds",
+            counted_by="business_resolved",
+        ),
+    ] = 0
     resolved_reopened: Annotated[
         int, Measure("resolved tickets that had been reopened, on the day they were last resolved")
     ] = 0
@@ -38,10 +89,26 @@ class TicketMeasures(NamedTuple):
             "were resolved"
         ),
     ] = 0
+    resolved_under_sla: Annotated[
+        int, Measure("resolved tickets with a service-level agreement, on the day they were last resolved")
+    ] = 0
+    resolved_within_sla: Annotated[
+        int, Measure("of these, those that never breached it, on the day they were last resolved")
+    ] = 0
+    first_resolved: Annotated[int, Measure("tickets, on the day they were resolved for the first time")] = 0
+    held: Annotated[
+        int,
+        Measure("of these, those not reopened within seven days so far, on the day they were resolved the first time"),
+    ] = 0
+    backlog: Annotated[int, Measure("tickets that are neither resolved nor closed", level=True)] = 0
+    unattended: Annotated[int, Measure("of these, those that have had no first response yet", level=True)] = 0
 
 
 def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:
     """The ticket's whole contribution. Raises ValueError when a day is outside the calendar."""
+    if ticket.merged_into is not None:
+        # The other ticket tells of the same: counting both would count the customer's question twice.
+        return []
     dimensions = ServiceDimensions(
         region=ticket.region,
         segment=ticket.segment,
@@ -53,19 +120,78 @@ def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:
         priority=ticket.priority,
         kind=ticket.kind,
     )
-    reopened = int(ticket.reopen_count > 0)
+    response = (
+        None if ticket.first_responded_at is None else seconds_between(ticket.opened_at, ticket.first_responded_at)
+    )
     cohort = TicketMeasures(
         opened=1,
+        presales=int(ticket.kind == "presales_question"),
         cohort_resolved=int(ticket.resolved_at is not None),
-        cohort_reopened=reopened,
+        cohort_reopened=int(ticket.reopen_count > 0),
+        cohort_escalated=int(ticket.escalated_at is not None),
+        cohort_within_hour=int(response is not None and response <= LOST_AFTER_SECONDS),
         reopenings=ticket.reopen_count,
+        backlog=1,
+        unattended=1,
     )
     postings = [Posting(reporting.day_of(ticket.opened_at), dimensions, cohort)]
-    if ticket.resolved_at is not None:
-        resolved = TicketMeasures(
-            resolved=1,
-            resolved_reopened=reopened,
-            resolved_first_contact=int(ticket.inbound_count <= 1 and not reopened),
+    done_at = _first(ticket.resolved_at, ticket.closed_at)
+    attended_at = _first(ticket.first_responded_at, done_at)
+    first_resolved_at = _first_resolved_at(ticket)
+    # One posting for each moment, since most of these are the same: rows are what booking costs.
+    moments = {ticket.first_responded_at, ticket.resolved_at, first_resolved_at, done_at, attended_at}
+    for moment in sorted(moment for moment in moments if moment is not None):
+        first_response = response if moment == ticket.first_responded_at else None
+        business_response = None if first_response is None else ticket.first_response_business_seconds
+        resolved = moment == ticket.resolved_at
+        resolution = seconds_between(ticket.opened_at, moment) if resolved else None
+        business_resolution = ticket.resolution_business_seconds if resolved else None
+        under_sla = resolved and (ticket.first_response_due_at is not None or ticket.resolution_due_at is not None)
+        reopened = ticket.reopen_count > 0
+        measures = TicketMeasures(
+            first_responded=int(first_response is not None),
+            first_response_seconds=first_response or 0,
+            business_responded=int(business_response is not None),
+            business_response_seconds=business_response or 0,
+            resolved=int(resolved),
+            resolution_seconds=resolution or 0,
+            business_resolved=int(business_resolution is not None),
+            business_resolution_seconds=business_resolution or 0,
+            resolved_reopened=int(resolved and reopened),
+            resolved_first_contact=int(resolved and ticket.inbound_count <= 1 and not reopened),
+            resolved_under_sla=int(under_sla),
+            resolved_within_sla=int(under_sla and ticket.sla_breached_at is None),
+            first_resolved=int(moment == first_resolved_at),
+            held=int(moment == first_resolved_at and _held(ticket, moment)),
+            backlog=-int(moment == done_at),
+            unattended=-int(moment == attended_at),
         )
-        postings.append(Posting(reporting.day_of(ticket.resolved_at), dimensions, resolved))
+        durations = (first_response, business_response, resolution, business_resolution)
+        buckets = tuple(None if seconds is None else bucket_of(seconds) for seconds in durations)
+        postings.append(
+            Posting(
+                reporting.day_of(moment),
+                dimensions,
+                measures,
+                buckets=buckets if any(bucket is not None for bucket in buckets) else (),
+            )
+        )
     return postings
+
+
+def _first_resolved_at(ticket: Ticket) -> datetime | None:
+    if ticket.first_resolved_at is None and ticket.reopen_count == 0:
+        return ticket.resolved_at
+    # A reopened ticket whose first resolution was not kept is left out: nobody knows its day.
+    return ticket.first_resolved_at
+
+
+def _held(ticket: Ticket, first_resolved_at: datetime) -> bool:
+    if ticket.reopen_count == 0:
+        return True
+    first_reopened_at = ticket.first_reopened_at or (ticket.reopened_at if ticket.reopen_count == 1 else None)
+    return first_reopened_at is not None and first_reopened_at - first_resolved_at > HELD_AFTER
+
+
+def _first(*moments: datetime | None) -> datetime | None:
+    return min((moment for moment in moments if moment is not None), default=None)

@@ -1,0 +1,58 @@
+"""What salespeople's activities and customers' recommendations contribute, on the day they took place."""
+
+from typing import Annotated, NamedTuple
+
+from event_contracts.sales import Activity, Referral
+from metrics_worker.kpis.posting import Measure, Posting, Reporting, text_of
+
+
+class SellingDimensions(NamedTuple):
+    """What activities and referrals are told apart by; of a referral, all are the recommending customer's."""
+
+    region: str | None
+    segment: str | None
+    channel: str | None
+    owner: str | None
+    team: str | None
+    customer: str | None
+
+
+class ActivityMeasures(NamedTuple):
+    """What is summed of activities."""
+
+    completed: Annotated[int, Measure("activities, on the day they were completed")] = 0
+    follow_ups: Annotated[int, Measure("activities that were due at a time, on the day they were completed")] = 0
+    on_time: Annotated[int, Measure("of these, those completed by then, on the day they were completed")] = 0
+
+
+class ReferralMeasures(NamedTuple):
+    """What is summed of referrals."""
+
+    recorded: Annotated[int, Measure("recommendations by customers, on the day they were recorded")] = 0
+
+
+def postings_for_activity(activity: Activity, reporting: Reporting) -> list[Posting]:
+    """The activity's whole contribution. Raises ValueError when its day is outside the calendar."""
+    due = activity.due_at
+    measures = ActivityMeasures(
+        completed=1,
+        follow_ups=int(due is not None),
+        on_time=int(due is not None and activity.completed_at <= due),
+    )
+    return [Posting(reporting.day_of(activity.completed_at), _dimensions(activity), measures)]
+
+
+def postings_for_referral(referral: Referral, reporting: Reporting) -> list[Posting]:
+    """The referral's whole contribution. Raises ValueError when its day is outside the calendar."""
+    return [Posting(reporting.day_of(referral.recorded_at), _dimensions(referral), ReferralMeasures(recorded=1))]
+
+
+def _dimensions(state: Activity | Referral) -> SellingDimensions:
+    return SellingDimensions(
+        region=state.region,
+        segment=state.segment,
+        channel=state.channel,
+        owner=text_of(state.owner_id),
+        team=text_of(state.team_id),
+        customer=text_of(state.account_id),
+    )
