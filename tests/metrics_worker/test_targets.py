@@ -17,7 +17,9 @@ from event_contracts.codec import CloudEvent, decode
 from event_contracts.metrics import KpiTargetMissed, KpiTargetRecovered
 from metrics_worker.answers.period import Period
 from metrics_worker.books.fold import Entry
+from metrics_worker.kpis.registry import KPIS
 from metrics_worker.settings import MetricsSettings
+from metrics_worker.targets.comparing import adds_up
 from metrics_worker.targets.judging import Judge
 from metrics_worker.targets.model import Target, TargetKey
 from service_kit.outbox import outbox
@@ -97,6 +99,12 @@ def test_what_is_due_over_two_runs_of_days_is_due_over_both_together(
     assert due(first, second) + due(second + timedelta(days=1), third + timedelta(days=1)) == due(
         first, third + timedelta(days=1)
     )
+
+
+def test_only_what_happens_adds_up_over_days() -> None:
+    sums = {name for name, kpi in KPIS.items() if adds_up(kpi.variants[kpi.default_variant])}
+    assert sums >= {"revenue", "sales_volume", "leads_created"}
+    assert not sums & {"win_rate", "average_deal_size", "backlog", "pipeline_value", "average_handle_time"}
 
 
 async def test_a_target_is_set_read_changed_and_deleted(manager: httpx.AsyncClient, client: httpx.AsyncClient) -> None:

@@ -41,8 +41,8 @@ sa.Index(
 )
 
 
-async def write(session: AsyncSession, data: State, *, sequence: int, time: datetime, partition_key: UUID) -> None:
-    """Adds an event to the transaction.
+async def write(session: AsyncSession, data: State, *, sequence: int, time: datetime, partition_key: UUID) -> UUID:
+    """Adds an event to the transaction; its id.
 
     `sequence` is the aggregate's version after the change, taken under its row's lock. `time` is when it happened
     in the business. Raises KeyError when `data` is not an event.
@@ -69,3 +69,4 @@ async def write(session: AsyncSession, data: State, *, sequence: int, time: date
             ),
         },
     )
+    return event_id

@@ -18,6 +18,7 @@ from metrics_worker.push.stream import stream, stream_tickets
 from metrics_worker.push.tickets import Tickets
 from metrics_worker.settings import MetricsSettings
 from metrics_worker.targets.routes import targets
+from metrics_worker.webhooks.routes import webhooks
 from service_kit.app import create_app
 from service_kit.database import create_engine
 from service_kit.problems import is_transient
@@ -51,7 +52,7 @@ def create(settings: MetricsSettings) -> FastAPI:
         description="KPIs of sales and service from one set of books. Every role may read them.",
         settings=settings,
         engine=engine,
-        routers=[routes, targets, dead_letters, stream, stream_tickets, exports],
+        routers=[routes, targets, dead_letters, stream, stream_tickets, webhooks, exports],
         ready={"books": books_fit},
         lifespan=lifespan,
     )

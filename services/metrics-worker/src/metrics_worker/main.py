@@ -21,6 +21,7 @@ from metrics_worker.books.verify import verify as compare_with_log
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.settings import ConsumerSettings, MetricsSettings, RelaySettings, known_zone
 from metrics_worker.targets.judging import Judge
+from metrics_worker.webhooks.sending import Sender
 from service_kit import logs, migrations, runner
 from service_kit.database import create_engine
 from service_kit.health import database_check
@@ -59,22 +60,28 @@ def api() -> None:
 
 
 def relay() -> None:
-    """Judges the targets, and moves what is published to Kafka, until SIGTERM."""
+    """Judges the targets, and moves what is published to Kafka and to webhooks, until SIGTERM."""
     settings = RelaySettings()
     engine = create_engine(settings, application="metrics-relay")
     moving = Relay(engine=engine, bootstrap_servers=settings.kafka_bootstrap_servers)
     judge = Judge(engine, settings.reporting)
+    sender = Sender(engine, allow_loopback=settings.webhooks_allow_loopback)
 
     async def work(stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(moving.run(stop))
             tasks.create_task(judge.run(stop))
+            tasks.create_task(sender.run(stop))
 
     runner.work(
         "metrics-relay",
         settings,
         work,
-        live={"relay": moving.heartbeat.check, "judge": judge.heartbeat.check},
+        live={
+            "relay": moving.heartbeat.check,
+            "judge": judge.heartbeat.check,
+            "webhooks": sender.heartbeat.check,
+        },
         ready={"database": database_check(engine)},
     )
 

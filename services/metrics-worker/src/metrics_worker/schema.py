@@ -3,7 +3,8 @@
 from metrics_worker.books.tables import metadata
 from metrics_worker.push import tickets
 from metrics_worker.targets import model as targets
+from metrics_worker.webhooks import model as webhooks
 
 __all__ = ["metadata"]
 
-DECLARED = (targets, tickets)
+DECLARED = (targets, tickets, webhooks)

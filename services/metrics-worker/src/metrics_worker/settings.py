@@ -35,6 +35,9 @@ class MetricsSettings(ServiceSettings):
     stream_readers: int = Field(default=200, ge=0, le=10_000)
     """Streams of KPI values that one process keeps open at most."""
 
+    webhooks_allow_loopback: bool = False
+    """Lets webhooks go to this machine, and over plain HTTP: for tests only."""
+
     @property
     def reporting(self) -> Reporting:
         """Both, as the books use them."""

@@ -17,8 +17,12 @@ from metrics_worker.targets.queries import target_for
 
 
 def adds_up(formula: Formula) -> bool:
-    """Whether the value of some days is the sum of the values of each: a count or an amount, not a ratio or a mean."""
-    return not formula.denominator
+    """Whether the value of some days is the sum of the values of each: a count or an amount of what happened.
+
+    Not a ratio or a mean, and not what stands, such as a backlog.
+    """
+    whole = not formula.denominator and not formula.times
+    return whole and not any(term.measure.level for term in formula.terms)
 
 
 async def with_target(

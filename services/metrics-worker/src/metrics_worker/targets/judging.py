@@ -20,7 +20,7 @@ from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import KPIS
 from metrics_worker.targets.comparing import adds_up, today_in
 from metrics_worker.targets.model import Judgement, Target, is_met
-from service_kit import outbox
+from metrics_worker.webhooks.publishing import publish
 from service_kit.database import create_sessions
 from service_kit.health import Heartbeat
 
@@ -88,7 +88,7 @@ class Judge:
                 return
             event = locked.judge(judgement)
             if event is not None:
-                await outbox.write(session, event, sequence=locked.sequence, time=judgement.at, partition_key=locked.id)
+                await publish(session, event, sequence=locked.sequence, time=judgement.at, partition_key=locked.id)
         if event is not None:
             outcome = "missed" if not judgement.met else "recovered"
             CROSSINGS.labels(target.kpi, outcome).inc()

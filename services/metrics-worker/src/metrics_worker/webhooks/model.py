@@ -1,0 +1,135 @@
+"""The webhook, its secrets and its deliveries: their columns and their rules."""
+
+import random
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from metrics_worker.database import Base
+from metrics_worker.webhooks.signing import new_secret
+from service_kit.identifiers import new_id
+from service_kit.problems import Conflict
+from service_kit.tables import one_of
+
+OVERLAP: Final = timedelta(days=1)
+"""How long an old secret goes on signing beside a new one."""
+RETRY_AFTER: Final = tuple(
+    timedelta(seconds=seconds)
+    for seconds in (5, 60, 300, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600)
+)
+"""The pauses between tries: eleven tries within three days and a bit."""
+LONGEST_PAUSE: Final = timedelta(days=1)
+STATUSES: Final = ("pending", "delivered", "dead")
+
+
+class DeliveryPending(Conflict):
+    """It is going to be tried anyway."""
+
+    slug, title = "delivery-pending", "The delivery is still being tried"
+
+
+class Webhook(Base):
+    """Where to send which events."""
+
+    __tablename__ = "webhook"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    url: Mapped[str]
+    event_types: Mapped[list[str]] = mapped_column(ARRAY(sa.Text))
+    active: Mapped[bool]
+    disabled_because: Mapped[str | None] = mapped_column(comment="set when it was switched off by itself")
+    created_at: Mapped[datetime]
+
+    @classmethod
+    def register(cls, url: str, event_types: list[str], *, at: datetime) -> "Webhook":
+        """A new webhook, active."""
+        return cls(
+            id=new_id(), version=1, url=url, event_types=event_types, active=True, disabled_because=None, created_at=at
+        )
+
+    def change(self, changed: dict[str, Any]) -> None:
+        """Takes the given values over; whoever switches it on has seen why it was off."""
+        for name, value in changed.items():
+            setattr(self, name, value)
+        if changed:
+            self.version += 1
+            self.disabled_because = None
+
+    def switch_off(self, because: str) -> None:
+        """Nothing is sent any more until somebody switches it on."""
+        self.active = False
+        self.disabled_because = because
+        self.version += 1
+
+
+class WebhookSecret(Base):
+    """What a webhook's messages are signed with."""
+
+    __tablename__ = "webhook_secret"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    webhook_id: Mapped[UUID] = mapped_column(sa.ForeignKey("webhook.id", ondelete="CASCADE"), index=True)
+    key: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    retires_at: Mapped[datetime | None]
+
+    @classmethod
+    def make(cls, webhook_id: UUID) -> "WebhookSecret":
+        """A new secret, which does not retire."""
+        return cls(id=new_id(), webhook_id=webhook_id, key=new_secret(), retires_at=None)
+
+
+class WebhookDelivery(Base):
+    """One event on its way to one webhook; what is sent is kept, so that every try sends the same."""
+
+    __tablename__ = "webhook_delivery"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    webhook_id: Mapped[UUID] = mapped_column(sa.ForeignKey("webhook.id", ondelete="CASCADE"))
+    event_id: Mapped[UUID]
+    event_type: Mapped[str]
+    payload: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    status: Mapped[str]
+    tries: Mapped[int]
+    next_try_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    last_tried_at: Mapped[datetime | None]
+    last_status: Mapped[int | None] = mapped_column(comment="of the answer; null when there was none")
+    last_error: Mapped[str | None]
+
+    __table_args__ = (
+        sa.UniqueConstraint("webhook_id", "event_id"),
+        one_of("status", STATUSES),
+        sa.Index("webhook_delivery_pending_idx", "next_try_at", postgresql_where=sa.text("status = 'pending'")),
+        sa.Index("webhook_delivery_webhook_id_id_idx", "webhook_id", "id"),
+    )
+
+    def succeed(self, status: int) -> None:
+        """It was taken."""
+        self.status, self.last_status, self.last_error = "delivered", status, None
+
+    def fail(self, error: str, *, status: int | None, at: datetime, retry_after: timedelta | None = None) -> None:
+        """It was not; another try follows, unless this was the last."""
+        self.last_status, self.last_error = status, error
+        if self.tries > len(RETRY_AFTER):
+            self.status = "dead"
+            return
+        pause = RETRY_AFTER[self.tries - 1]
+        if retry_after is not None:
+            pause = max(pause, min(retry_after, LONGEST_PAUSE))
+        # Spread, so that what failed together does not come back together.
+        self.next_try_at = at + pause * (1 + random.random() / 10)  # noqa: S311 -- no secret
+
+    def give_up(self, error: str, *, status: int) -> None:
+        """No further try: the receiver said so."""
+        self.status, self.last_status, self.last_error = "dead", status, error
+
+    def send_again(self, at: datetime) -> None:
+        """Begins anew with the same message. Raises `DeliveryPending` (409)."""
+        if self.status == "pending":
+            raise DeliveryPending("Wait until it is delivered or given up.")
+        self.status, self.tries, self.next_try_at = "pending", 0, at

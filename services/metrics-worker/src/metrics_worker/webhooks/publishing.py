@@ -1,0 +1,37 @@
+"""Publishes an event to everybody: on `metrics.events`, and to the webhooks that asked for it, in one transaction."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from event_contracts.catalogue import State, event_type_of
+from service_kit import outbox
+
+_DELIVER = sa.text("""
+    INSERT INTO webhook_delivery (id, webhook_id, event_id, event_type, payload, status, tries, next_try_at, created_at)
+    SELECT uuidv7(), id, :event_id, :event_type, :payload, 'pending', 0, now(), now()
+    FROM webhook WHERE active AND :event_type = ANY (event_types)
+""").bindparams(
+    sa.bindparam("event_id", type_=sa.Uuid),
+    sa.bindparam("event_type", type_=sa.Text),
+    sa.bindparam("payload", type_=sa.LargeBinary),
+)
+
+
+async def publish(session: AsyncSession, event: State, *, sequence: int, time: datetime, partition_key: UUID) -> None:
+    """As `outbox.write`, and a delivery for each webhook. The message is the Standard Webhooks' form of the event."""
+    entry = event_type_of(event)
+    event_id = await outbox.write(session, event, sequence=sequence, time=time, partition_key=partition_key)
+    message = {
+        "type": entry.name,
+        "timestamp": time.astimezone(UTC),
+        "subject": f"{entry.subject_kind}/{event.id}",
+        "sequence": sequence,
+        "data": event,
+    }
+    await session.execute(
+        _DELIVER, {"event_id": event_id, "event_type": entry.name, "payload": msgspec.json.encode(message)}
+    )

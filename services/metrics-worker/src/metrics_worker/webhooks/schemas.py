@@ -1,0 +1,104 @@
+"""What webhooks look like over HTTP."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from event_contracts import metrics as contract
+from event_contracts.catalogue import EVENT_TYPES, METRICS_TOPIC
+from service_kit.changes import Change
+from service_kit.fields import Moment, StrictModel, View
+
+DECLARED = contract  # importing it fills the catalogue
+TYPES = sorted(name for name, entry in EVENT_TYPES.items() if entry.topic == METRICS_TOPIC)
+
+
+def _known(types: list[str]) -> list[str]:
+    if unknown := set(types) - set(TYPES):
+        raise ValueError(f"{', '.join(sorted(unknown))} is not published; there are: {', '.join(TYPES)}")
+    return sorted(set(types))
+
+
+EventTypes = Annotated[
+    list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=50), AfterValidator(_known)
+]
+Url = Annotated[str, Field(min_length=1, max_length=2000, description="https, public, without credentials.")]
+
+
+class WebhookIn(StrictModel):
+    """Where to send which events."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "url": "https://example.com/hooks/tandem",
+                    "event_types": ["metrics.kpi-target-missed", "metrics.kpi-target-recovered"],
+                }
+            ]
+        }
+    )
+
+    url: Url
+    event_types: EventTypes
+
+
+class WebhookChange(Change):
+    """What shall be different; what is left out stays."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "url": "https://example.com/hooks/tandem",
+                    "event_types": ["metrics.kpi-target-missed"],
+                    "active": True,
+                }
+            ]
+        }
+    )
+
+    url: Url = ""
+    event_types: EventTypes = Field(default=[], validate_default=False)
+    active: Annotated[bool, Field(strict=True)] = True
+
+
+class WebhookView(View):
+    """A webhook. `disabled_because` says why it was switched off by itself: the receiver answered 410."""
+
+    id: UUID
+    version: int
+    url: str
+    event_types: list[str]
+    active: bool
+    disabled_because: str | None
+    created_at: Moment
+
+
+class RegisteredView(WebhookView):
+    """A new webhook with its secret, which is shown only here."""
+
+    secret: str
+
+
+class SecretView(View):
+    """A new secret. The ones before sign beside it until `others_retire_at`."""
+
+    secret: str
+    others_retire_at: Moment
+
+
+class DeliveryView(View):
+    """One event on its way to one webhook. `event_id` is the header `webhook-id`, the same at every try."""
+
+    id: UUID
+    event_id: UUID
+    event_type: str
+    status: Literal["pending", "delivered", "dead"]
+    tries: int
+    next_try_at: Moment
+    created_at: Moment
+    last_tried_at: Moment | None
+    last_status: int | None
+    last_error: str | None

@@ -1,0 +1,201 @@
+"""Sends what is due to webhooks: each receiver one message at a time, none waiting for another."""
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final
+from uuid import UUID
+
+import httpcore
+import sqlalchemy as sa
+import structlog
+from prometheus_client import Counter, Gauge
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from metrics_worker.webhooks.addresses import AddressRefused, GuardedNetwork, check_address
+from metrics_worker.webhooks.model import Webhook, WebhookDelivery, WebhookSecret
+from metrics_worker.webhooks.signing import headers_of
+from service_kit.database import create_sessions
+from service_kit.health import Heartbeat
+
+log = structlog.get_logger()
+
+SENT = Counter("tandem_webhook_tries_total", "Messages sent to webhooks.", ["outcome"])
+DEAD = Gauge("tandem_webhook_dead_deliveries", "Messages to webhooks that were given up.")
+
+LOOK_SECONDS: Final = 0.25
+AT_ONCE: Final = 20
+TRY_SECONDS: Final = 15
+LEASE: Final = timedelta(seconds=60)
+"""Longer than a try: what a process that died had taken is tried again after this."""
+KEPT: Final = timedelta(days=30)
+TIDY_SECONDS: Final = 3600
+
+# A try is counted when it is taken, so that a message that kills its sender is not tried for ever.
+_TAKE = sa.text("""
+    UPDATE webhook_delivery AS delivery
+    SET tries = tries + 1, next_try_at = now() + :lease, last_tried_at = now()
+    FROM (
+        SELECT id FROM webhook_delivery
+        WHERE status = 'pending' AND next_try_at <= now() AND id IN (
+            SELECT DISTINCT ON (webhook_id) due.id
+            FROM webhook_delivery AS due JOIN webhook ON webhook.id = due.webhook_id AND webhook.active
+            WHERE due.status = 'pending' AND due.next_try_at <= now() AND NOT due.webhook_id = ANY (:busy)
+            ORDER BY due.webhook_id, due.next_try_at, due.id
+        )
+        ORDER BY next_try_at LIMIT :free FOR UPDATE SKIP LOCKED
+    ) AS taken
+    WHERE delivery.id = taken.id
+    RETURNING delivery.id, delivery.webhook_id
+""").bindparams(
+    sa.bindparam("lease", type_=sa.Interval), sa.bindparam("busy", type_=sa.ARRAY(sa.Uuid)), sa.bindparam("free")
+)
+
+
+class Sender:
+    """One process's sender; any number of them share the work. `run` ends when told to stop."""
+
+    def __init__(self, engine: AsyncEngine, *, allow_loopback: bool) -> None:
+        self._sessions = create_sessions(engine)
+        self._allow_loopback = allow_loopback
+        self._busy: dict[UUID, asyncio.Task[None]] = {}
+        self._pool = httpcore.AsyncConnectionPool(
+            max_connections=AT_ONCE,
+            keepalive_expiry=30,
+            network_backend=GuardedNetwork(allow_loopback=allow_loopback),
+        )
+        self._tidied = float("-inf")
+        self.heartbeat = Heartbeat("webhooks", limit_seconds=90)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Sends until `stop` is set, and then waits for the tries that are under way."""
+        while not stop.is_set():
+            try:
+                await self.look()
+                self.heartbeat.beat()
+            except Exception as error:
+                # Any failure: what was taken is tried again when its lease ends.
+                log.warning("webhooks_failed", error=repr(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+        if self._busy:
+            await asyncio.wait(self._busy.values(), timeout=5)
+        for task in self._busy.values():
+            task.cancel()
+        await self._pool.aclose()
+
+    async def look(self) -> None:
+        """Begins to send what is due, as far as there is room for it."""
+        free = AT_ONCE - len(self._busy)
+        async with self._sessions.begin() as session:
+            taken = (await session.execute(_TAKE, {"lease": LEASE, "busy": list(self._busy), "free": free})).all()
+            now = asyncio.get_running_loop().time()
+            if now - self._tidied > TIDY_SECONDS:
+                await self._tidy(session)
+                self._tidied = now
+        for delivery_id, webhook_id in taken:
+            task = asyncio.create_task(self._try(delivery_id, webhook_id))
+            self._busy[webhook_id] = task
+            task.add_done_callback(lambda _, webhook_id=webhook_id: self._busy.pop(webhook_id))  # type: ignore[misc]
+
+    async def idle(self) -> None:
+        """Waits for the tries that are under way."""
+        if self._busy:
+            await asyncio.wait(list(self._busy.values()))
+
+    async def _tidy(self, session: AsyncSession) -> None:
+        old = WebhookDelivery.created_at < datetime.now(UTC) - KEPT
+        await session.execute(sa.delete(WebhookDelivery).where(old, WebhookDelivery.status == "delivered"))
+        dead = sa.select(sa.func.count()).where(WebhookDelivery.status == "dead")
+        DEAD.set((await session.execute(dead)).scalar_one())
+
+    async def _try(self, delivery_id: UUID, webhook_id: UUID) -> None:
+        try:
+            async with self._sessions() as session:
+                delivery = await session.get_one(WebhookDelivery, delivery_id)
+                webhook = await session.get_one(Webhook, webhook_id)
+                now = datetime.now(UTC)
+                found = (
+                    await session.execute(
+                        sa.select(WebhookSecret.key)
+                        .where(
+                            WebhookSecret.webhook_id == webhook_id,
+                            sa.or_(WebhookSecret.retires_at.is_(None), WebhookSecret.retires_at > now),
+                        )
+                        .order_by(WebhookSecret.id.desc())
+                    )
+                ).scalars()
+                keys = [bytes(key) for key in found]
+            # No transaction is open while a stranger is waited for.
+            await self._note(delivery, await self._post(webhook.url, delivery, keys))
+        except Exception as error:
+            # Deleted meanwhile, or the database is away: the lease brings it back if it is still there.
+            log.warning("webhook_try_lost", delivery_id=str(delivery_id), error=repr(error))
+
+    async def _post(self, url: str, delivery: WebhookDelivery, keys: list[bytes]) -> "Outcome":
+        signed = headers_of(str(delivery.event_id), delivery.payload, datetime.now(UTC), keys)
+        headers = {"content-type": "application/json", "user-agent": "tandem-webhooks/1", **signed}
+        try:
+            # Again: rules may be stricter than when it was given.
+            check_address(url, allow_loopback=self._allow_loopback)
+            async with (
+                asyncio.timeout(TRY_SECONDS),
+                self._pool.stream("POST", url, headers=list(headers.items()), content=delivery.payload) as answer,
+            ):
+                # The body is not read: nobody needs it, and it may have no end.
+                given = {name.lower(): value for name, value in answer.headers}
+                return Outcome(status=answer.status, retry_after=_pause(given.get(b"retry-after")))
+        except AddressRefused as refused:
+            return Outcome(error=f"the address {refused}")
+        except (TimeoutError, httpcore.TimeoutException):
+            return Outcome(error="no answer in time")
+        except (OSError, httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
+            return Outcome(error=f"no connection: {type(error).__name__}")
+
+    async def _note(self, tried: WebhookDelivery, outcome: "Outcome") -> None:
+        async with self._sessions.begin() as session:
+            delivery = await session.get_one(WebhookDelivery, tried.id, with_for_update=True)
+            if delivery.status != "pending" or delivery.tries != tried.tries:
+                # Its lease ended, and another process is at it.
+                return
+            status = outcome.status
+            if status is not None and 200 <= status < 300:
+                delivery.succeed(status)
+            elif status == 410:
+                webhook = await session.get_one(Webhook, tried.webhook_id, with_for_update=True)
+                webhook.switch_off("the receiver answered 410 Gone")
+                delivery.give_up("gone", status=status)
+            else:
+                error = outcome.error or (
+                    "a redirect, which is not followed" if 300 <= (status or 0) < 400 else "refused"
+                )
+                delivery.fail(error, status=status, at=datetime.now(UTC), retry_after=outcome.retry_after)
+            result = delivery.status
+        SENT.labels("delivered" if result == "delivered" else "failed").inc()
+        log.info("webhook_tried", delivery_id=str(tried.id), status=outcome.status, result=result, tries=tried.tries)
+
+
+class Outcome:
+    """What came of one try: the answer's status, or why there was none."""
+
+    def __init__(
+        self, *, status: int | None = None, retry_after: timedelta | None = None, error: str | None = None
+    ) -> None:
+        self.status = status
+        self.retry_after = retry_after
+        self.error = error
+
+
+def _pause(retry_after: bytes | None) -> timedelta | None:
+    """The header's value, in either of its forms; None when it says nothing that can be understood."""
+    if retry_after is None:
+        return None
+    text = retry_after[:64].decode("ascii", "replace").strip()
+    if text.isascii() and text.isdigit():
+        return timedelta(seconds=min(int(text), 10**9))
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment - datetime.now(UTC) if moment.tzinfo else None

@@ -1,0 +1,34 @@
+"""Signatures of the Standard Webhooks spec, version v1: HMAC-SHA256 over id, time and body."""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+SECRET_BYTES: Final = 32
+_PREFIX: Final = "whsec_"
+
+
+def new_secret() -> bytes:
+    """A fresh secret."""
+    return secrets.token_bytes(SECRET_BYTES)
+
+
+def secret_text(secret: bytes) -> str:
+    """The secret as receivers keep it."""
+    return _PREFIX + base64.b64encode(secret).decode()
+
+
+def headers_of(message_id: str, body: bytes, at: datetime, keys: Sequence[bytes]) -> dict[str, str]:
+    """The three headers of a message; a signature by each key, so that receivers may change over in their own time."""
+    timestamp = str(int(at.timestamp()))
+    signed = b".".join((message_id.encode(), timestamp.encode(), body))
+    signatures = [base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode() for key in keys]
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
+    }

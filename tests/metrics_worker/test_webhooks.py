@@ -1,0 +1,381 @@
+"""Webhooks: registered at public addresses only, signed by every secret, tried for days, and never lost."""
+
+import json
+import socket
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from event_contracts.examples import examples
+from metrics_worker.app import create
+from metrics_worker.settings import MetricsSettings
+from metrics_worker.targets.judging import Judge
+from metrics_worker.webhooks.addresses import AddressRefused, GuardedNetwork, check_address, check_ip
+from metrics_worker.webhooks.model import RETRY_AFTER, WebhookDelivery
+from metrics_worker.webhooks.publishing import publish
+from metrics_worker.webhooks.sending import Sender
+from service_kit.database import create_sessions
+from tandem_cli.issuer import Issuer
+from tests.metrics_worker.receiver import receiving
+
+MISSED, RECOVERED = "metrics.kpi-target-missed", "metrics.kpi-target-recovered"
+NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
+
+
+@pytest.fixture
+async def lenient(settings: MetricsSettings) -> AsyncIterator[FastAPI]:
+    """The API as tests need it: webhooks may go to this machine."""
+    app = create(settings.model_copy(update={"webhooks_allow_loopback": True}))
+    yield app
+    await app.state.engine.dispose()
+
+
+@pytest.fixture
+async def admin(lenient: FastAPI, engine: AsyncEngine, issuer: Issuer) -> AsyncIterator[httpx.AsyncClient]:
+    headers = {"Authorization": f"Bearer {issuer.token(['admin'])}"}
+    transport = httpx.ASGITransport(lenient, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://metrics", headers=headers) as http:
+        yield http
+
+
+@pytest.fixture
+async def sender(engine: AsyncEngine) -> Sender:
+    return Sender(engine, allow_loopback=True)
+
+
+async def register(admin: httpx.AsyncClient, url: str, *types: str) -> dict[str, Any]:
+    made = await admin.post("/v1/webhooks", json={"url": url, "event_types": list(types or (MISSED, RECOVERED))})
+    assert made.status_code == 201, made.text
+    body: dict[str, Any] = made.json()
+    return body
+
+
+async def happen(engine: AsyncEngine, name: str = MISSED) -> None:
+    """Publishes the contract's example of an event."""
+    async with create_sessions(engine).begin() as session:
+        await publish(session, examples()[name].data, sequence=1, time=NOW, partition_key=uuid4())
+
+
+async def send(sender: Sender) -> None:
+    """One round of the sender, to its end."""
+    await sender.look()
+    await sender.idle()
+
+
+async def make_due(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("UPDATE webhook_delivery SET next_try_at = now() WHERE status = 'pending'"))
+
+
+async def deliveries(admin: httpx.AsyncClient, webhook: dict[str, Any], query: str = "") -> list[dict[str, Any]]:
+    found = await admin.get(f"/v1/webhooks/{webhook['id']}/deliveries{query}")
+    items: list[dict[str, Any]] = found.json()["items"]
+    return items
+
+
+async def test_a_crossing_reaches_who_asked_for_it_signed(
+    admin: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings, sender: Sender
+) -> None:
+    async with receiving() as receiver, receiving() as other:
+        webhook = await register(admin, receiver.url)
+        await register(admin, other.url, RECOVERED)
+        await admin.put("/v1/targets/revenue", json={"value": "100", "since": "2026-01-01"})
+        await Judge(engine, settings.reporting).look()
+        await send(sender)
+    (message,) = receiver.received
+    assert other.received == []
+    assert message.is_signed_by(webhook["secret"])
+    assert not message.is_signed_by("whsec_" + "AAAA" * 8)
+    told = json.loads(message.body)
+    assert (told["type"], told["sequence"], told["data"]["kpi"]) == (MISSED, 1, "revenue")
+    (delivery,) = await deliveries(admin, webhook)
+    assert (delivery["status"], delivery["tries"], delivery["last_status"]) == ("delivered", 1, 204)
+    assert delivery["event_id"] == message.headers["webhook-id"]
+    assert "secret" not in (await admin.get(f"/v1/webhooks/{webhook['id']}")).text
+
+
+async def test_a_refused_message_is_tried_again_as_it_was(
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender
+) -> None:
+    async with receiving("500 Broken\r\n") as receiver:
+        webhook = await register(admin, receiver.url)
+        await happen(engine)
+        await send(sender)
+        await send(sender)
+        assert len(receiver.received) == 1, "not before its time"
+        await make_due(engine)
+        await send(sender)
+    first, second = receiver.received
+    assert (first.body, first.headers["webhook-id"]) == (second.body, second.headers["webhook-id"])
+    (delivery,) = await deliveries(admin, webhook)
+    assert (delivery["status"], delivery["tries"]) == ("delivered", 2)
+
+
+async def test_a_receiver_that_is_away_is_tried_again(
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender
+) -> None:
+    async with receiving() as receiver:
+        pass
+    webhook = await register(admin, receiver.url)
+    await happen(engine)
+    await send(sender)
+    (delivery,) = await deliveries(admin, webhook, "?status=pending")
+    assert (delivery["tries"], delivery["last_status"]) == (1, None)
+    assert delivery["last_error"].startswith("no connection")
+
+
+@pytest.mark.parametrize(
+    "header", ["7200", (datetime.now(UTC) + timedelta(hours=2, seconds=5)).strftime("%a, %d %b %Y %H:%M:%S GMT")]
+)
+async def test_retry_after_is_honoured(
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender, header: str
+) -> None:
+    async with receiving(f"503 Busy\r\nRetry-After: {header}\r\n") as receiver:
+        webhook = await register(admin, receiver.url)
+        await happen(engine)
+        await send(sender)
+    (delivery,) = await deliveries(admin, webhook)
+    pause = datetime.fromisoformat(delivery["next_try_at"]) - datetime.now(UTC)
+    assert timedelta(hours=1.9) < pause < timedelta(hours=2.5)
+
+
+def delivery_tried(tries: int) -> WebhookDelivery:
+    return WebhookDelivery(status="pending", tries=tries, next_try_at=NOW)
+
+
+def test_the_pauses_grow_over_days_and_then_it_is_given_up() -> None:
+    pauses = []
+    for tries in range(1, len(RETRY_AFTER) + 1):
+        delivery = delivery_tried(tries)
+        delivery.fail("refused", status=500, at=NOW)
+        assert delivery.status == "pending"
+        pauses.append(delivery.next_try_at - NOW)
+    assert pauses == sorted(pauses)
+    assert timedelta(days=3) < sum(pauses, timedelta()) < timedelta(days=4)
+    last = delivery_tried(len(RETRY_AFTER) + 1)
+    last.fail("refused", status=500, at=NOW)
+    assert last.status == "dead"
+
+
+def test_nobody_can_make_us_wait_for_ever() -> None:
+    delivery = delivery_tried(1)
+    delivery.fail("refused", status=503, at=NOW, retry_after=timedelta(days=999))
+    assert delivery.next_try_at <= NOW + timedelta(days=1.1)
+
+
+async def test_what_was_given_up_can_be_sent_again(
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender
+) -> None:
+    async with receiving(*["500 Broken\r\n"] * 2) as receiver:
+        webhook = await register(admin, receiver.url)
+        await happen(engine)
+        (delivery,) = await deliveries(admin, webhook)
+        address = f"/v1/webhooks/{webhook['id']}/deliveries/{delivery['id']}/send"
+        assert (await admin.post(address)).status_code == 409
+        async with engine.begin() as connection:
+            await connection.execute(sa.text(f"UPDATE webhook_delivery SET tries = {len(RETRY_AFTER)}"))
+        await send(sender)
+        assert [each["id"] for each in await deliveries(admin, webhook, "?status=dead")] == [delivery["id"]]
+        assert (await admin.post(address)).json()["status"] == "pending"
+        await send(sender)
+        await make_due(engine)
+        await send(sender)
+    assert len({message.headers["webhook-id"] for message in receiver.received}) == 1
+    assert [each["status"] for each in await deliveries(admin, webhook)] == ["delivered"]
+
+
+async def test_a_receiver_that_is_gone_is_not_asked_again(
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender
+) -> None:
+    async with receiving("410 Gone\r\n") as receiver:
+        webhook = await register(admin, receiver.url)
+        await happen(engine)
+        await happen(engine, RECOVERED)
+        await send(sender)
+        await send(sender)
+        await happen(engine)
+        assert len(receiver.received) == 1
+        shown = (await admin.get(f"/v1/webhooks/{webhook['id']}")).json()
+        assert (shown["active"], shown["disabled_because"]) == (False, "the receiver answered 410 Gone")
+        on = await admin.patch(f"/v1/webhooks/{webhook['id']}", json={"active": True})
+        assert (on.json()["active"], on.json()["disabled_because"]) == (True, None)
+        await send(sender)
+    assert len(receiver.received) == 2, "what waited meanwhile is sent"
+
+
+async def test_a_redirect_is_not_followed(admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender) -> None:
+    async with receiving() as hidden, receiving(f"307 Elsewhere\r\nLocation: {hidden.url}\r\n") as receiver:
+        webhook = await register(admin, receiver.url)
+        await happen(engine)
+        await send(sender)
+    assert hidden.received == []
+    (delivery,) = await deliveries(admin, webhook)
+    assert (delivery["status"], delivery["last_error"]) == ("pending", "a redirect, which is not followed")
+
+
+async def test_old_secrets_sign_beside_a_new_one_until_they_retire(
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender
+) -> None:
+    async with receiving() as receiver:
+        webhook = await register(admin, receiver.url)
+        added = await admin.post(f"/v1/webhooks/{webhook['id']}/secrets")
+        assert added.status_code == 201
+        await happen(engine)
+        await send(sender)
+        async with engine.begin() as connection:
+            await connection.execute(
+                sa.text("UPDATE webhook_secret SET retires_at = now() WHERE retires_at IS NOT NULL")
+            )
+        await happen(engine, RECOVERED)
+        await send(sender)
+    both, new = receiver.received
+    assert both.is_signed_by(webhook["secret"])
+    assert both.is_signed_by(added.json()["secret"])
+    assert not new.is_signed_by(webhook["secret"])
+    assert new.is_signed_by(added.json()["secret"])
+
+
+async def test_what_a_dead_process_had_taken_is_sent_by_the_next(
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender
+) -> None:
+    async with receiving() as receiver:
+        await register(admin, receiver.url)
+        await happen(engine)
+        async with engine.begin() as connection:
+            await connection.execute(
+                sa.text("UPDATE webhook_delivery SET tries = 1, next_try_at = now() + interval '60 s'")
+            )
+        await send(sender)
+        assert receiver.received == []
+        await make_due(engine)
+        await send(sender)
+    assert len(receiver.received) == 1
+
+
+async def test_two_senders_send_a_message_once(admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender) -> None:
+    other = Sender(engine, allow_loopback=True)
+    async with receiving() as receiver:
+        await register(admin, receiver.url)
+        await happen(engine)
+        await sender.look()
+        await other.look()
+        await sender.idle()
+        await other.idle()
+    assert len(receiver.received) == 1
+
+
+async def test_a_webhook_is_listed_changed_and_deleted(admin: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    async with receiving() as receiver:
+        webhook = await register(admin, receiver.url)
+    await happen(engine)
+    address = f"/v1/webhooks/{webhook['id']}"
+    changed = await admin.patch(address, json={"event_types": [MISSED]}, headers={"If-Match": '"1"'})
+    assert (changed.status_code, changed.headers["etag"], changed.json()["event_types"]) == (200, '"2"', [MISSED])
+    assert (await admin.patch(address, json={"active": False}, headers={"If-Match": '"1"'})).status_code == 412
+    assert [each["id"] for each in (await admin.get("/v1/webhooks")).json()["items"]] == [webhook["id"]]
+    assert (await admin.delete(address)).status_code == 204
+    assert (await admin.get(address)).status_code == 404
+    async with engine.connect() as connection:
+        left = "SELECT (SELECT count(*) FROM webhook_secret) + (SELECT count(*) FROM webhook_delivery)"
+        assert (await connection.execute(sa.text(left))).scalar_one() == 0
+
+
+async def test_only_admins_see_webhooks(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/v1/webhooks")).status_code == 403
+
+
+BAD_ADDRESSES = [
+    "http://example.com/hook",
+    "ftp://example.com/hook",
+    "file:///etc/passwd",
+    "https://user:secret@example.com/hook",
+    "https://example.com@127.0.0.1/",
+    "https://localhost/hook",
+    "https://127.0.0.1/hook",
+    "https://127.1/hook",
+    "https://2130706433/hook",
+    "https://0x7f000001/hook",
+    "https://0x7f.0.0.1/hook",
+    "https://0177.0.0.1/hook",
+    "https://127.0.0.1.:443/hook",
+    "https://10.0.0.1/hook",
+    "https://172.16.0.1/hook",
+    "https://192.168.1.1/hook",
+    "https://169.254.169.254/latest/meta-data",
+    "https://100.64.0.1/hook",
+    "https://0.0.0.0/hook",
+    "https://224.0.0.1/hook",
+    "https://[::1]/hook",
+    "https://[fe80::1]/hook",
+    "https://[fd00::1]/hook",
+    "https://[::ffff:127.0.0.1]/hook",
+    "https://[::ffff:8.8.8.8]/hook",
+    "https://[64:ff9b::7f00:1]/hook",
+    "https://[2002:7f00:1::]/hook",
+    "https://example.com:0/hook",
+    "https://example.com:99999/hook",
+    "https://example.com\\@127.0.0.1/",
+    "https://example.com/ hook",
+    "https:///hook",
+    "https://example.com/hook#part",
+    "//example.com/hook",
+]
+
+
+@pytest.mark.parametrize("url", BAD_ADDRESSES)
+async def test_an_address_that_must_not_be_is_refused_at_once(
+    app: FastAPI, engine: AsyncEngine, issuer: Issuer, url: str
+) -> None:
+    headers = {"Authorization": f"Bearer {issuer.token(['admin'])}"}
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://metrics", headers=headers
+    ) as strict:
+        answer = await strict.post("/v1/webhooks", json={"url": url, "event_types": [MISSED]})
+    assert answer.status_code == 422, url
+    assert answer.json()["errors"][0]["pointer"] == "#/url"
+
+
+@pytest.mark.parametrize("url", ["https://example.com/hook", "https://8.8.8.8:8443/", "https://a.b.example.org?x=1"])
+def test_a_public_address_is_taken(url: str) -> None:
+    check_address(url, allow_loopback=False)
+
+
+@pytest.mark.parametrize("address", ["10.1.2.3", "169.254.1.1", "fc00::1", "::ffff:10.0.0.1", "2002:a00:1::"])
+def test_allowing_this_machine_allows_no_other(address: str) -> None:
+    with pytest.raises(AddressRefused):
+        check_ip(ip_address(address), allow_loopback=True)
+
+
+async def test_a_name_that_leads_inside_is_blocked_when_it_is_connected_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Loop:
+        async def getaddrinfo(self, *_: Any, **__: Any) -> list[Any]:
+            return [
+                (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443)) for address in ("93.184.216.34", "10.0.0.1")
+            ]
+
+    monkeypatch.setattr("metrics_worker.webhooks.addresses.asyncio.get_running_loop", Loop)
+    with pytest.raises(AddressRefused):
+        await GuardedNetwork(allow_loopback=False).connect_tcp("example.com", 443)
+
+
+async def test_a_name_that_leads_to_this_machine_gets_nothing(admin: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    async with receiving() as receiver:
+        webhook = await register(admin, receiver.url)
+        await happen(engine)
+        async with engine.begin() as connection:
+            # As if the rules had been laxer when it was registered.
+            await connection.execute(sa.text(f"UPDATE webhook SET url = 'https://localhost:{receiver.port}/'"))
+        await send(Sender(engine, allow_loopback=False))
+    assert receiver.received == []
+    (delivery,) = await deliveries(admin, webhook)
+    assert delivery["last_error"].startswith("the address must")
