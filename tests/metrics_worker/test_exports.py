@@ -19,7 +19,7 @@ import metrics_worker
 from metrics_worker.books.opening import open_books
 from metrics_worker.exports import postings
 from metrics_worker.exports.postings import exported_columns, neutralised
-from metrics_worker.exports.views import make_views, views
+from metrics_worker.exports.views import drop_views, make_views, views
 from metrics_worker.kpis.kinds import KIND_BY_NAME
 from metrics_worker.settings import MetricsSettings
 from service_kit.migrations import migrate
@@ -179,3 +179,16 @@ async def test_views_are_made_again_when_they_are_not_those_of_the_code(
         standing = "SELECT viewname FROM pg_views WHERE schemaname = 'bi'"
         assert set((await connection.execute(sa.text(standing))).scalars()) == {name for name, _ in views()}
         await connection.run_sync(lambda sync: make_views(sync, anew=True))
+
+
+async def test_views_are_not_in_the_way_of_a_migration(engine: AsyncEngine) -> None:
+    change = sa.text("ALTER TABLE deal_posting ALTER COLUMN channel TYPE varchar(64)")
+    async with engine.connect() as connection:
+        with pytest.raises(sa.exc.DBAPIError, match="used by a view"):
+            await connection.execute(change)
+        await connection.rollback()
+        await connection.run_sync(drop_views)
+        await connection.execute(change)
+        await connection.run_sync(make_views)
+        assert (await connection.execute(sa.text("SELECT count(*) FROM bi.deal_postings"))).scalar_one() == 0
+        await connection.rollback()

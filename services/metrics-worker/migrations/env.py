@@ -1,7 +1,7 @@
 """Runs the books' migrations, and then makes the views over their tables; see service_kit.migrations."""
 
-from metrics_worker.exports.views import make_views
+from metrics_worker.exports.views import drop_views, make_views
 from metrics_worker.schema import metadata
 from service_kit.migrations import run_migrations
 
-run_migrations(metadata, afterwards=make_views)
+run_migrations(metadata, beforehand=drop_views, afterwards=make_views)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 import structlog
 from alembic import command, context
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import MetaData
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -48,10 +49,16 @@ def _upgrade(connection: Connection, config: Config) -> None:
     command.upgrade(config, "head")
 
 
-def run_migrations(metadata: MetaData, *, afterwards: Callable[[Connection], None] | None = None) -> None:
+def run_migrations(
+    metadata: MetaData,
+    *,
+    beforehand: Callable[[Connection], None] | None = None,
+    afterwards: Callable[[Connection], None] | None = None,
+) -> None:
     """What each service's `env.py` calls: online by the given connection, offline (`--sql`) without one.
 
-    `afterwards` is called at the newest version, online only: to make what follows from the code, such as views.
+    Both are called online only, to make what follows from the code, such as views: `beforehand` when there is
+    something to migrate, to take away what would be in the way, `afterwards` always, at the newest version.
     """
     connection: Connection | None = context.config.attributes.get("connection")
     options: dict[str, Any] = {"target_metadata": metadata, "compare_type": True, "transaction_per_migration": True}
@@ -63,9 +70,16 @@ def run_migrations(metadata: MetaData, *, afterwards: Callable[[Connection], Non
         # `alembic revision --autogenerate` from a shell: the address comes from the environment.
         asyncio.run(_run_from_shell(options))
     else:
+        if beforehand is not None and _is_behind(connection):
+            beforehand(connection)
         _run_online(connection, options)
         if afterwards is not None:
             afterwards(connection)
+
+
+def _is_behind(connection: Connection) -> bool:
+    here = MigrationContext.configure(connection).get_current_heads()
+    return set(here) != set(context.script.get_heads())
 
 
 def _run_online(connection: Connection, options: dict[str, Any]) -> None:

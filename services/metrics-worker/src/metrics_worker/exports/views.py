@@ -27,12 +27,20 @@ def make_views(connection: sa.Connection, *, anew: bool = False) -> None:
     made = connection.execute(sa.text(f"SELECT obj_description('{SCHEMA}'::regnamespace)")).scalar_one()
     if made == _comment(version) and not anew:
         return
-    standing = "SELECT viewname FROM pg_views WHERE schemaname = :schema"
-    for name in connection.execute(sa.text(standing), {"schema": SCHEMA}).scalars().all():
-        connection.execute(sa.text(f'DROP VIEW {SCHEMA}."{name}"'))
+    drop_views(connection)
     for statement in statements:
         connection.execute(sa.text(statement))
     connection.execute(sa.text(f"COMMENT ON SCHEMA {SCHEMA} IS '{_comment(version)}'"))
+
+
+def drop_views(connection: sa.Connection) -> None:
+    """Takes every view away: PostgreSQL changes no column that a view reads."""
+    standing = "SELECT viewname FROM pg_views WHERE schemaname = :schema"
+    names = connection.execute(sa.text(standing), {"schema": SCHEMA}).scalars().all()
+    for name in names:
+        connection.execute(sa.text(f'DROP VIEW {SCHEMA}."{name}"'))
+    if names:
+        connection.execute(sa.text(f"COMMENT ON SCHEMA {SCHEMA} IS NULL"))
 
 
 def views() -> Iterator[tuple[str, str]]:
