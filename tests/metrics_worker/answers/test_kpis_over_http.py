@@ -53,6 +53,8 @@ async def test_an_answer_has_this_form(client: httpx.AsyncClient, engine: AsyncE
         "from": "2026-03-01",
         "to": "2026-03-31",
         "timezone": "Europe/Vilnius",
+        "as_of": None,
+        "now": None,
         "value": "0.666667",
         "numerator": 2,
         "denominator": 3,

@@ -42,7 +42,8 @@ async def refusal(
         ({"variant": "best"}, "?variant", "quota_attainment has the variants: standard"),
         ({"compare": "next"}, "?compare", None),
         ({"colour": "red"}, "?colour", "is not a parameter of this address"),
-        ({"as_of": "2026-03-31"}, "?as_of", "is not a parameter of this address"),
+        ({"as_of": "2026-03-31"}, "?as_of", None),
+        ({"as_of": "2199-01-01T00:00:00Z"}, "?as_of", "is in the future"),
     ],
 )
 async def test_a_mistake_is_told_where_it_is(
@@ -129,4 +130,4 @@ async def test_every_dimension_is_a_parameter(client: httpx.AsyncClient) -> None
     document = (await client.get("/openapi.json")).json()
     parameters = document["paths"]["/v1/kpis/{name}"]["get"]["parameters"]
     asked = {parameter["name"] for parameter in parameters} - {"name"}
-    assert asked == {"from", "to", "interval", "group_by", "variant", "compare", *DIMENSIONS}
+    assert asked == {"from", "to", "interval", "group_by", "variant", "compare", "as_of", *DIMENSIONS}

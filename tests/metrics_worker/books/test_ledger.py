@@ -1,6 +1,5 @@
 """The books come to the same end whatever the log does to a history, and always reconcile."""
 
-from collections import Counter
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -18,7 +17,7 @@ from metrics_worker.books.fold import (
     decode,
     difference,
     histograms_of,
-    newest,
+    steps_of,
 )
 from metrics_worker.books.gaps import missing_runs
 from metrics_worker.books.ledger import Ledger
@@ -51,9 +50,9 @@ Books = tuple[Balances, Histograms]
 def recomputed(history: list[list[Delivery]]) -> Books:
     """What the books must hold: the sums over each subject's last state."""
     postings: dict[Kind, list[Posting]] = {kind: [] for kind in BALANCE}
-    for of_kind in newest(all_told([fact for subject in history for fact in subject])).values():
-        for entry in of_kind.values():
-            postings.setdefault(entry.kind, []).extend(entry.postings)
+    for of_kind in steps_of(all_told([fact for subject in history for fact in subject])).values():
+        for steps in of_kind.values():
+            postings.setdefault(steps[-1].kind, []).extend(steps[-1].postings)
     return (
         {kind: balances_of(kind, postings[kind]) for kind in BALANCE},
         {kind: histograms_of(kind, postings[kind]) for kind in HISTOGRAM},
@@ -213,10 +212,10 @@ def test_missing_runs_are_what_was_jumped_over(before: int, seen: list[int], run
     assert missing_runs(before, seen) == runs
 
 
-def test_every_entry_of_a_batch_but_the_newest_is_dropped() -> None:
+def test_a_subjects_entries_of_a_batch_are_put_in_order_each_once() -> None:
     one = ticket()
-    found = newest(all_told([(one, 2), (one, 9), (one, 4)]))
-    assert Counter(entry.sequence for of_kind in found.values() for entry in of_kind.values()) == {9: 1}
+    found = steps_of(all_told([(one, 2), (one, 9), (one, 4), (one, 2)]))
+    assert [entry.sequence for of_kind in found.values() for entry in of_kind[one.id]] == [2, 4, 9]
 
 
 async def test_a_batch_of_many_statements_is_as_exact(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Answers a question from the books, out of one snapshot, so that its parts agree with each other."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
@@ -10,7 +11,7 @@ from metrics_worker.answers.period import Period, bucket_of
 from metrics_worker.answers.queries import OPENING, counts, sums
 from metrics_worker.answers.question import Question
 from metrics_worker.answers.tallies import Tally, merged
-from metrics_worker.answers.views import AnswerView, GroupView, PointView, PreviousView
+from metrics_worker.answers.views import AnswerView, GroupView, NowView, PointView, PreviousView
 from metrics_worker.books.freshness import fresh_as_of
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import Formula
@@ -34,6 +35,11 @@ async def answer(session: AsyncSession, question: Question, reporting: Reporting
         before = question.period.previous()
         series = (await _tallies(session, question, before, group_by=None, in_buckets=False)).get(None, {})
         previous = render.previous(before, merged(series.values()).figure(question.formula), total)
+    now = None
+    if question.as_of is not None:
+        today = replace(question, as_of=None)
+        series = (await _tallies(session, today, question.period, group_by=None, in_buckets=False)).get(None, {})
+        now = render.now(total, merged(series.values()).figure(question.formula))
     groups = None
     if question.group_by is not None:
         groups = render.groups(question, await _tallies(session, question, question.period, group_by=question.group_by))
@@ -45,6 +51,8 @@ async def answer(session: AsyncSession, question: Question, reporting: Reporting
         start=question.period.start,
         end=question.period.end,
         timezone=reporting.zone.key,
+        as_of=question.as_of,
+        now=now,
         value=render.value(total),
         numerator=render.numerator(total),
         denominator=render.denominator(total),
@@ -97,6 +105,7 @@ async def _tallies(
                 filters=question.filters,
                 limit=MAX_POINTS + 1,
                 from_the_beginning=from_the_beginning,
+                as_of=question.as_of,
             )
             cells += len(amounts)
             if from_the_beginning:
@@ -122,6 +131,7 @@ async def _tallies(
             group_by=group_by,
             filters=question.filters,
             limit=MAX_POINTS + 1,
+            as_of=question.as_of,
         )
         cells += sum(map(len, histograms.values()))
         for (bucket, key), histogram in histograms.items():
@@ -159,6 +169,14 @@ class _Renderer:
 
     def denominator(self, figure: Figure) -> int | str | None:
         return sum_shown(figure.denominator, self._denominator_unit, self._currency)
+
+    def now(self, then: Figure, now: Figure) -> NowView:
+        return NowView(
+            value=self.value(now),
+            change=difference_text(self.value(now), self.value(then), self._formula),
+            numerator=self.numerator(now),
+            denominator=self.denominator(now),
+        )
 
     def previous(self, period: Period, before: Figure, now: Figure) -> PreviousView:
         return PreviousView(

@@ -1,7 +1,7 @@
 """Reads sums from the books: balances when at most one dimension is involved, postings for combinations."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -30,13 +30,14 @@ async def sums(
     filters: Mapping[str, str | None],
     limit: int,
     from_the_beginning: bool = False,
+    as_of: datetime | None = None,
 ) -> dict[Cell, tuple[int, ...]]:
     """The measures' sums for each bucket and group that has any; `limit` cells at most.
 
     A filter's value None means: without a value. Without `group_by` every cell's key is None. With
     `from_the_beginning` there is the bucket `OPENING` besides.
     """
-    source = _source(kind, filters, group_by, BALANCE)
+    source = _source(kind, filters, group_by, BALANCE, as_of)
     table = source.table
     bucket = _bucket(table.c.day, period, interval, from_the_beginning)
     query = (
@@ -67,6 +68,7 @@ async def counts(
     group_by: str | None,
     filters: Mapping[str, str | None],
     limit: int,
+    as_of: datetime | None = None,
 ) -> dict[Cell, dict[int, int]]:
     """How many of a duration fall into each bucket of its histogram, for each bucket of days and group that has any.
 
@@ -74,7 +76,7 @@ async def counts(
     """
     # What histograms are not kept by is counted from the postings.
     kept = HISTOGRAM if NOT_IN_HISTOGRAMS not in {*filters, group_by} else {}
-    source = _source(kind, filters, group_by, kept)
+    source = _source(kind, filters, group_by, kept, as_of)
     table = source.table
     if kind in kept and table is kept[kind]:
         conditions = [*source.conditions, table.c.duration == duration]
@@ -109,10 +111,14 @@ class _Source(NamedTuple):
 
 
 def _source(
-    kind: Kind, filters: Mapping[str, str | None], group_by: str | None, kept: Mapping[Kind, sa.Table]
+    kind: Kind,
+    filters: Mapping[str, str | None],
+    group_by: str | None,
+    kept: Mapping[Kind, sa.Table],
+    as_of: datetime | None,
 ) -> _Source:
     involved = set(filters) | ({group_by} if group_by else set())
-    if len(involved) <= 1 and kind in kept:
+    if len(involved) <= 1 and kind in kept and as_of is None:
         table = kept[kind]
         conditions = [table.c.dimension == next(iter(involved), ALL)]
         conditions += [table.c.value == (value if value is not None else NO_VALUE) for value in filters.values()]
@@ -124,6 +130,8 @@ def _source(
     if kind.split_by is not None:
         # Shares when the split dimension is asked about, wholes when not: never both.
         conditions.append(table.c.split == sa.literal(kind.split_by in involved))
+    if as_of is not None:
+        conditions.append(table.c.recorded_time <= as_of)
     return _Source(table, conditions, table.c[group_by] if group_by else sa.null())
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from event_contracts.fields import CODE_PATTERN
@@ -34,6 +34,8 @@ class Question:
     filters: Mapping[str, str | None]
     """By dimension; None asks for what has no value."""
     with_previous: bool
+    as_of: datetime | None = None
+    """As the books stood then; None for now."""
 
     @property
     def formula(self) -> Formula:
@@ -70,6 +72,13 @@ def period_of(start: date | None, end: date | None, reporting: Reporting) -> Per
     if (end - start).days + 1 > MAX_DAYS:
         raise Unprocessable.at("?from", "at most 20 years may be asked for at once")
     return Period(start, end)
+
+
+def as_of_of(moment: datetime | None) -> datetime | None:
+    """The moment asked for. Raises `Unprocessable` when it is yet to come."""
+    if moment is not None and moment > datetime.now(UTC):
+        raise Unprocessable.at("?as_of", "is in the future")
+    return moment
 
 
 def group_by_of(kpi: Kpi, name: str | None) -> str | None:

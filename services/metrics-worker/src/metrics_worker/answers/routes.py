@@ -7,7 +7,15 @@ from fastapi import Depends, Path, Query, Request
 from event_contracts.fields import CODE_PATTERN
 from metrics_worker.answers.answering import answer, snapshot
 from metrics_worker.answers.period import Interval
-from metrics_worker.answers.question import Question, filters_of, group_by_of, kpi_named, period_of, variant_of
+from metrics_worker.answers.question import (
+    Question,
+    as_of_of,
+    filters_of,
+    group_by_of,
+    kpi_named,
+    period_of,
+    variant_of,
+)
 from metrics_worker.answers.views import AnswerView, KpiView, RegistryView, VariantView
 from metrics_worker.books.opening import BooksKeptOtherwise, kept_by
 from metrics_worker.kpis.kinds import DIMENSIONS
@@ -16,7 +24,7 @@ from metrics_worker.kpis.registry import KPIS, Kpi
 from metrics_worker.targets.comparing import with_target
 from service_kit.auth import ROLES, requires
 from service_kit.dependencies import in_loop
-from service_kit.fields import Day
+from service_kit.fields import Day, Moment
 from service_kit.problems import Unavailable
 from service_kit.routing import Session, router
 
@@ -115,6 +123,7 @@ async def answer_kpi(
     compare: Annotated[
         Literal["previous"] | None, Query(description="Also the same number of days directly before.")
     ] = None,
+    as_of: Annotated[Moment | None, Query(description="As the books stood then, and how far it has come.")] = None,
 ) -> AnswerView:
     """A KPI over a run of days in the reporting time zone, with the sums that its value is made of."""
     kpi = kpi_named(name)
@@ -126,6 +135,7 @@ async def answer_kpi(
         group_by=group_by_of(kpi, group_by),
         filters=filters_of(kpi, given),
         with_previous=compare is not None,
+        as_of=as_of_of(as_of),
     )
     return await with_target(session, question, await answer(session, question, reporting), reporting)
 

@@ -82,6 +82,15 @@ class TargetFigureView(View):
     met: bool | None
 
 
+class NowView(View):
+    """The same value as the books stand now, and how far it has come from the one asked for."""
+
+    value: str | None
+    change: str | None
+    numerator: Sum
+    denominator: Sum
+
+
 class AnswerView(View):
     """A KPI over a period. `series`, `groups` and `previous` are null unless they were asked for.
 
@@ -99,6 +108,8 @@ class AnswerView(View):
                     "from": "2026-01-01",
                     "to": "2026-03-31",
                     "timezone": "Europe/Vilnius",
+                    "as_of": None,
+                    "now": None,
                     "value": "0.631501",
                     "numerator": 4238,
                     "denominator": 6711,
@@ -123,6 +134,9 @@ class AnswerView(View):
     start: date = Field(serialization_alias="from")
     end: date = Field(serialization_alias="to")
     timezone: str
+    as_of: Moment | None
+    now: NowView | None
+    """Only with `as_of`."""
     value: str | None
     numerator: Sum
     denominator: Sum

@@ -82,14 +82,21 @@ def decode(record: bytes | None, reporting: Reporting) -> list[Entry]:
         raise UndecodableEvent("invalid-data", str(error)) from error
 
 
-def newest(entries: Iterable[Entry]) -> dict[Kind, dict[UUID, Entry]]:
-    """The entry with the highest sequence of each subject: a batch of several events of one folds once."""
-    found: dict[Kind, dict[UUID, Entry]] = {}
+def steps_of(entries: Iterable[Entry]) -> dict[Kind, dict[UUID, list[Entry]]]:
+    """What each subject went through: its entries by rising sequence, each sequence once."""
+    found: dict[Kind, dict[UUID, list[Entry]]] = {}
     for entry in entries:
         of_kind = found.setdefault(entry.kind, {})
-        known = of_kind.get(entry.subject_id)
-        if known is None or known.sequence < entry.sequence:
-            of_kind[entry.subject_id] = entry
+        steps = of_kind.get(entry.subject_id)
+        if steps is None:
+            of_kind[entry.subject_id] = [entry]
+        else:
+            steps.append(entry)
+    for of_kind in found.values():
+        for subject_id, steps in of_kind.items():
+            if len(steps) > 1:
+                by_sequence = {entry.sequence: entry for entry in reversed(steps)}
+                of_kind[subject_id] = [by_sequence[sequence] for sequence in sorted(by_sequence)]
     return found
 
 

@@ -1,7 +1,6 @@
 """Writes a batch of entries into the books, inside the transaction that also moves the consumer's offsets."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from operator import attrgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.books import gaps
-from metrics_worker.books.fold import Entry, balances_of, difference, histograms_of, newest
+from metrics_worker.books.fold import Entry, balances_of, difference, histograms_of, steps_of
 from metrics_worker.books.tables import BALANCE, POSTING, bucket_column
 from metrics_worker.kpis.kinds import KINDS, Kind
 from metrics_worker.kpis.posting import Posting, Reporting
@@ -42,7 +41,7 @@ class Ledger:
         driver = (await connection.get_raw_connection()).driver_connection
         if driver is None or not driver.is_in_transaction():
             raise RuntimeError("the books are only written inside a transaction")
-        by_kind = newest(entries)
+        by_kind = steps_of(entries)
         sequences_before: dict[tuple[str, UUID], int] = {}
         for page in self._pages:
             of_kind = by_kind.get(page.kind)
@@ -94,9 +93,13 @@ class _Page:
                 SET count = histogram.count + excluded.count
         """  # noqa: S608 -- table names of ours, no input
 
-    async def turn(self, driver: Any, entries: list[Entry]) -> dict[tuple[str, UUID], int]:
-        """Writes the newest entries of this kind; returns the sequence that stood before, of those that were newer."""
-        entries.sort(key=attrgetter("subject_id"))
+    async def turn(self, driver: Any, histories: list[list[Entry]]) -> dict[tuple[str, UUID], int]:
+        """Writes what subjects of this kind went through, each history by rising sequence.
+
+        Returns the sequence that stood before, of the subjects that have moved.
+        """
+        histories.sort(key=lambda steps: steps[-1].subject_id)
+        entries = [steps[-1] for steps in histories]
         before = {
             row["id"]: row
             for some in _chunks(entries)
@@ -112,9 +115,10 @@ class _Page:
             STALE.labels(self.kind.name).inc(stale)
         if self.kind.kept:
             changes = [
-                (entry, difference(self._postings_of(before[entry.subject_id][2]), entry.postings))
-                for entry in entries
-                if entry.subject_id in before
+                change
+                for steps in histories
+                if (row := before.get(steps[-1].subject_id)) is not None
+                for change in self._changes(row[1] or 0, self._postings_of(row[2]), steps)
             ]
             await self._append(driver, changes)
             posted = [posting for _, postings in changes for posting in postings]
@@ -122,6 +126,16 @@ class _Page:
             if self.kind.durations:
                 await self._count(driver, posted)
         return {(self.kind.name, subject_id): row[1] or 0 for subject_id, row in before.items()}
+
+    @staticmethod
+    def _changes(sequence: int, standing: list[Posting], steps: list[Entry]) -> list[tuple[Entry, list[Posting]]]:
+        """What each step changed, one by one: the books of any moment can be told only if none is skipped."""
+        changes = []
+        for step in steps:
+            if step.sequence > sequence:
+                changes.append((step, difference(standing, step.postings)))
+                standing = step.postings
+        return changes
 
     def _postings_of(self, state: bytes | None) -> list[Posting]:
         return [] if state is None else self.kind.postings_for(self._decoder.decode(state), self._reporting)

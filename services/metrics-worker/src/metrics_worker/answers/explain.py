@@ -1,0 +1,314 @@
+"""GET /v1/kpis/{name}/explain: what a KPI's value is made of, down to the postings and events behind it."""
+
+import csv
+import io
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import Depends, Path, Query, Response
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from metrics_worker.answers.answering import answer, snapshot
+from metrics_worker.answers.figures import sum_shown
+from metrics_worker.answers.period import Period
+from metrics_worker.answers.question import Question, as_of_of, filters_of, kpi_named, period_of, variant_of
+from metrics_worker.answers.routes import READERS, InBooks, filters
+from metrics_worker.answers.views import AnswerView, NowView, Sum
+from metrics_worker.books.keeping import CONSUMER
+from metrics_worker.books.tables import POSTING, sequence_gap
+from metrics_worker.exports.postings import neutralised
+from metrics_worker.kpis.kinds import KINDS, RULES_VERSION, Kind
+from metrics_worker.kpis.posting import Reporting
+from metrics_worker.kpis.registry import Formula
+from service_kit.consumer_tables import dead_letter
+from service_kit.dependencies import in_loop
+from service_kit.fields import Day, Moment, View
+from service_kit.paging import Page, Paged
+from service_kit.problems import Unprocessable
+from service_kit.routing import Session, router
+
+CSV_ROWS: Final = 10_000
+"""Postings in one CSV at most; more are for GET /v1/exports/postings."""
+_ID_BITS: Final = 64
+
+explanations = router("/kpis", "kpis")
+
+
+class ExclusionView(View):
+    """Something that the value leaves out, how often, and why."""
+
+    reason: Literal["unreadable", "missing", "taken-back", "recorded-later"]
+    says: str
+    count: int
+
+
+class ExplainedPostingView(View):
+    """One posting: what one event added to, or took from, the measures that the value is made of."""
+
+    kind: str
+    subject: str
+    event_id: UUID
+    event_time: Moment
+    recorded_time: Moment
+    day: date
+    dimensions: dict[str, str | None]
+    measures: dict[str, Sum]
+    """Money as a decimal string, all else as whole numbers."""
+
+
+class ExplanationView(View):
+    """A value, its definition, and what is behind it. Over all pages the items add up to the measures."""
+
+    kpi: str
+    variant: str
+    unit: str
+    currency: str | None
+    definition: str
+    rules_version: int
+    """Of the rules by which states become postings."""
+    numerator_measures: list[str]
+    denominator_measures: list[str]
+    start: date = Field(serialization_alias="from")
+    end: date = Field(serialization_alias="to")
+    timezone: str
+    as_of: Moment | None
+    value: str | None
+    numerator: Sum
+    denominator: Sum
+    now: NowView | None
+    """Only with `as_of`."""
+    exclusions: list[ExclusionView]
+    fresh_as_of: Moment | None
+    items: list[ExplainedPostingView]
+    next_cursor: str | None
+
+
+@explanations.get("/{name}/explain", dependencies=READERS, response_model=ExplanationView)
+async def explain_kpi(
+    name: Annotated[str, Path(max_length=64, examples=["revenue"])],
+    session: Session,
+    reporting: InBooks,
+    page: Paged,
+    given: Annotated[dict[str, str | None], Depends(in_loop(filters))],
+    start: Annotated[Day | None, Query(alias="from", description="First day; 30 days by default.")] = None,
+    end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
+    variant: Annotated[str | None, Query(max_length=64, description="Which definition; see GET /v1/kpis.")] = None,
+    as_of: Annotated[Moment | None, Query(description="As the books stood then; now by default.")] = None,
+    form: Annotated[Literal["json", "csv"], Query(alias="format", description="csv: all postings at once.")] = "json",
+) -> ExplanationView | Response:
+    """A KPI's value with its definition, what it leaves out, and the postings and events that it is the sum of."""
+    kpi = kpi_named(name)
+    question = Question(
+        kpi=kpi,
+        variant=variant_of(kpi, variant),
+        period=period_of(start, end, reporting),
+        interval=None,
+        group_by=None,
+        filters=filters_of(kpi, given),
+        with_previous=False,
+        as_of=as_of_of(as_of),
+    )
+    connection = await snapshot(session)
+    entries = _Entries(question)
+    if form == "csv":
+        return await _as_csv(connection, entries, reporting)
+    return await _explanation(connection, entries, await answer(session, question, reporting), reporting, page)
+
+
+class _Entries:
+    """The postings behind a question's value, of all kinds that its formula reads."""
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        self.as_of = question.as_of
+
+    @property
+    def formula(self) -> Formula:
+        return self.question.formula
+
+    def query(self) -> sa.Subquery:
+        """Rows of kind, id, subject, event, times, day, dimensions and measures; nothing ordered."""
+        parts = [self._rows(kind) for kind in self.formula.kinds]
+        return (parts[0] if len(parts) == 1 else sa.union_all(*parts)).subquery()
+
+    def net_nothing(self) -> list[sa.Select[Any]]:
+        """For each kind, the number of subjects whose postings cancel each other out."""
+        found = []
+        for kind, names in self.formula.kinds.items():
+            table = POSTING[kind]
+            subjects = (
+                sa.select(table.c.subject_id)
+                .where(*self.conditions(kind))
+                .group_by(table.c.subject_id)
+                .having(*(sa.func.sum(table.c[name]) == 0 for name in names))
+                .subquery()
+            )
+            found.append(sa.select(sa.func.count()).select_from(subjects))
+        return found
+
+    def recorded_later(self) -> list[sa.Select[Any]]:
+        """For each kind, the number of postings that came after the moment asked for."""
+        return [
+            sa.select(sa.func.count()).where(
+                *self.conditions(kind, recorded=False), POSTING[kind].c.recorded_time > self.as_of
+            )
+            for kind in self.formula.kinds
+        ]
+
+    def conditions(self, kind: Kind, *, recorded: bool = True) -> list[sa.ColumnElement[bool]]:
+        """Which postings count: of a level, all that came before the period's end."""
+        table, period, names = POSTING[kind], self.question.period, self.formula.kinds[kind]
+        flows = [table.c[name] != 0 for name in names if not kind.measure_named(name).level]
+        levels = [table.c[name] != 0 for name in names if kind.measure_named(name).level]
+        conditions: list[sa.ColumnElement[bool]] = [
+            table.c.day <= period.end,
+            sa.or_(sa.and_(table.c.day >= period.start, sa.or_(sa.false(), *flows)), *levels),
+            *(
+                table.c[name].is_(None) if value is None else table.c[name] == value
+                for name, value in self.question.filters.items()
+            ),
+        ]
+        if kind.split_by is not None:
+            # Shares when the split dimension is asked about, wholes when not: never both.
+            conditions.append(table.c.split == sa.literal(kind.split_by in self.question.filters))
+        if recorded and self.as_of is not None:
+            conditions.append(table.c.recorded_time <= self.as_of)
+        return conditions
+
+    def _rows(self, kind: Kind) -> sa.Select[Any]:
+        table = POSTING[kind]
+        dimensions = [part for name in kind.dimensions for part in (sa.literal(name), table.c[name])]
+        # As text: a sum of money may be more than JSON's readers take for a whole number.
+        measures = [
+            part for name in self.formula.kinds[kind] for part in (sa.literal(name), sa.cast(table.c[name], sa.Text))
+        ]
+        return sa.select(
+            sa.literal(KINDS.index(kind)).label("kind"),
+            table.c.id,
+            table.c.subject_id,
+            table.c.event_id,
+            table.c.event_time,
+            table.c.recorded_time,
+            table.c.day,
+            sa.func.jsonb_build_object(*dimensions).label("dimensions"),
+            sa.func.jsonb_build_object(*measures).label("measures"),
+        ).where(*self.conditions(kind))
+
+
+async def _explanation(
+    connection: AsyncConnection, entries: _Entries, answered: AnswerView, reporting: Reporting, page: Page
+) -> ExplanationView:
+    formula = entries.formula
+    shown, more = await _page(connection, entries, page)
+    same = {
+        name: getattr(answered, name) for name in ExplanationView.model_fields if name in type(answered).model_fields
+    }
+    return ExplanationView(
+        **same,
+        definition=formula.says,
+        rules_version=RULES_VERSION,
+        numerator_measures=[*formula.numerator, *formula.times],
+        denominator_measures=[*formula.denominator, *formula.over],
+        exclusions=await _exclusions(connection, entries),
+        items=[_view_of(row, reporting.currency) for row in shown],
+        next_cursor=page.cursor_after(UUID(int=(shown[-1].kind << _ID_BITS) | shown[-1].id)) if more else None,
+    )
+
+
+async def _page(connection: AsyncConnection, entries: _Entries, page: Page) -> tuple[Sequence[Any], bool]:
+    """The page's rows, newest first within each kind, and whether there are more."""
+    rows = entries.query()
+    query = sa.select(rows)
+    if page.after is not None:
+        kind, posting_id = page.after.int >> _ID_BITS, page.after.int & ((1 << _ID_BITS) - 1)
+        query = query.where(sa.tuple_(rows.c.kind, rows.c.id) < sa.tuple_(sa.literal(kind), sa.literal(posting_id)))
+    query = query.order_by(rows.c.kind.desc(), rows.c.id.desc()).limit(page.limit + 1)
+    found = (await connection.execute(query)).all()
+    return found[: page.limit], len(found) > page.limit
+
+
+async def _exclusions(connection: AsyncConnection, entries: _Entries) -> list[ExclusionView]:
+    async def number(*queries: sa.Select[Any]) -> int:
+        return sum([int((await connection.execute(query)).scalar_one()) for query in queries])
+
+    unreadable = sa.select(sa.func.count()).where(dead_letter.c.consumer == CONSUMER, dead_letter.c.status == "open")
+    missing = sa.select(
+        sa.func.coalesce(sa.func.sum(sequence_gap.c.last_missing - sequence_gap.c.first_missing + 1), 0)
+    ).where(sequence_gap.c.kind.in_([kind.name for kind in entries.formula.kinds]))
+    found = [
+        ExclusionView(
+            reason="unreadable",
+            says="records of the log that the books could not read; see GET /v1/dead-letters",
+            count=await number(unreadable),
+        ),
+        ExclusionView(
+            reason="missing",
+            says="events that have not arrived, though later ones of their subject have",
+            count=await number(missing),
+        ),
+        ExclusionView(
+            reason="taken-back",
+            says="subjects that counted here once and no longer do: reopened, amended or moved",
+            count=await number(*entries.net_nothing()),
+        ),
+    ]
+    if entries.as_of is not None:
+        later = await number(*entries.recorded_later())
+        found.append(
+            ExclusionView(reason="recorded-later", says="postings of events recorded after as_of", count=later)
+        )
+    return found
+
+
+def _view_of(row: Any, currency: str) -> ExplainedPostingView:
+    kind = KINDS[row.kind]
+    return ExplainedPostingView(
+        kind=kind.name,
+        subject=f"{kind.subject_kind}/{row.subject_id}",
+        event_id=row.event_id,
+        event_time=row.event_time,
+        recorded_time=row.recorded_time,
+        day=row.day,
+        dimensions=row.dimensions,
+        measures={
+            f"{kind.name}.{name}": sum_shown(int(amount), kind.measure_named(name).unit, currency)
+            for name, amount in row.measures.items()
+        },
+    )
+
+
+async def _as_csv(connection: AsyncConnection, entries: _Entries, reporting: Reporting) -> Response:
+    rows = entries.query()
+    query = sa.select(rows).order_by(rows.c.kind.desc(), rows.c.id.desc()).limit(CSV_ROWS + 1)
+    found = (await connection.execute(query)).all()
+    if len(found) > CSV_ROWS:
+        raise Unprocessable(
+            f"More than {CSV_ROWS} postings are behind this value. Ask for fewer days, filter, or use "
+            "GET /v1/exports/postings."
+        )
+    kinds = entries.formula.kinds
+    dimensions = list(dict.fromkeys(name for kind in kinds for name in kind.dimensions))
+    measures = [f"{kind.name}.{name}" for kind, names in kinds.items() for name in names]
+    plain = ["kind", "subject", "event_id", "event_time", "recorded_time", "day"]
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([*plain, *dimensions, *measures])
+    for row in found:
+        view = _view_of(row, reporting.currency).model_dump(mode="json")
+        writer.writerow(
+            [
+                *(view[name] for name in plain),
+                # Codes come from people, and a spreadsheet must not take one for a formula.
+                *(neutralised(view["dimensions"].get(name) or "") for name in dimensions),
+                *(view["measures"].get(name, "") for name in measures),
+            ]
+        )
+    period: Period = entries.question.period
+    file = f"{entries.question.kpi.name}-{period.start}-{period.end}.csv"
+    return Response(
+        text.getvalue(), media_type="text/csv", headers={"Content-Disposition": f'attachment; filename="{file}"'}
+    )

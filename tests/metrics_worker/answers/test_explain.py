@@ -1,0 +1,129 @@
+"""Every number can be taken apart into the postings and events behind it, and told as of any past moment."""
+
+import csv
+import io
+from datetime import timedelta
+from typing import Any
+
+import httpx
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from metrics_worker.books.fold import Entry, decode
+from tests.metrics_worker.conftest import book
+from tests.metrics_worker.facts import MORNING, VILNIUS, deal, lead, line, record
+from tests.service_kit.conftest import assert_problem
+
+MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
+HOUR = timedelta(hours=1)
+
+
+def recorded(state: Any, sequence: int, hours: int) -> list[Entry]:
+    """A state that its service recorded some hours after the morning."""
+    return decode(record(state, sequence, recorded_time=MORNING + hours * HOUR), VILNIUS)
+
+
+def a_deal_that_was_amended_and_lost() -> list[Entry]:
+    """Worth 100 after an hour, 60 after two, and won no longer after three; another one of 7 stays."""
+    first = deal(line("desk", 1, "100"), stage="won")
+    steps = [
+        first,
+        deal(line("desk", 1, "60"), stage="won", id=first.id),
+        deal(line("desk", 1, "60"), stage="lost", id=first.id),
+    ]
+    entries = [entry for number, state in enumerate(steps, 1) for entry in recorded(state, number, number)]
+    return entries + recorded(deal(line("chair", 1, "7"), stage="won"), 1, 1)
+
+
+async def explained(client: httpx.AsyncClient, kpi: str, **parameters: str) -> Any:
+    answer = await client.get(f"/v1/kpis/{kpi}/explain", params=MARCH | parameters)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def at(hours: float) -> str:
+    return (MORNING + hours * HOUR).isoformat().replace("+00:00", "Z")
+
+
+async def test_the_postings_add_up_to_the_number(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    entries = a_deal_that_was_amended_and_lost()
+    await book(engine, entries)
+    said = await explained(client, "win_rate")
+    assert (said["value"], said["numerator"], said["denominator"]) == ("0.5", 1, 2)
+    assert said["definition"]
+    for measure in ("deal.won", "deal.lost"):
+        assert sum(item["measures"][measure] for item in said["items"]) == 1
+    # Amending changed neither side of the win rate, so that its event is not behind it.
+    assert {item["event_id"] for item in said["items"]} == {str(entries[number].event_id) for number in (0, 2, 3)}
+    assert {item["subject"].partition("/")[0] for item in said["items"]} == {"deals"}
+    counts = {each["reason"]: each["count"] for each in said["exclusions"]}
+    assert counts == {"unreadable": 0, "missing": 0, "taken-back": 0}
+    revenue = await explained(client, "revenue")
+    assert (revenue["value"], revenue["denominator"]) == ("7.00", None)
+    assert {each["reason"]: each["count"] for each in revenue["exclusions"]}["taken-back"] == 1
+
+
+async def test_the_books_as_of_a_moment_do_not_depend_on_how_the_log_was_cut(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    # All in one batch, as a replay reads it.
+    await book(engine, a_deal_that_was_amended_and_lost())
+    told = {}
+    for hours in (0.5, 1, 2, 3):
+        said = await explained(client, "revenue", as_of=at(hours))
+        told[hours] = said["value"]
+        assert (said["now"]["value"], said["as_of"]) == ("7.00", at(hours))
+    assert told == {0.5: "0.00", 1: "107.00", 2: "67.00", 3: "7.00"}
+    early = await explained(client, "revenue", as_of=at(1))
+    assert early["now"]["change"] == "-100.00"
+    assert {each["reason"]: each["count"] for each in early["exclusions"]}["recorded-later"] == 2
+    by_product = await explained(client, "revenue", as_of=at(2), product="desk")
+    assert by_product["value"] == "60.00"
+
+
+async def test_any_answer_can_be_asked_for_as_of_a_moment(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    await book(engine, a_deal_that_was_amended_and_lost())
+    asked = MARCH | {"as_of": at(2), "group_by": "product", "interval": "month"}
+    then = (await client.get("/v1/kpis/revenue", params=asked)).json()
+    assert (then["value"], then["as_of"]) == ("67.00", at(2))
+    assert then["now"] == {"value": "7.00", "change": "-60.00", "numerator": "7.00", "denominator": None}
+    assert [(group["key"], group["value"]) for group in then["groups"]] == [("chair", "7.00"), ("desk", "60.00")]
+    assert [point["value"] for point in then["series"]] == ["67.00"]
+    today = (await client.get("/v1/kpis/revenue", params=MARCH)).json()
+    assert (today["value"], today["as_of"], today["now"]) == ("7.00", None, None)
+
+
+async def test_pages_hold_each_posting_once(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    won = [entry for number in range(7) for entry in recorded(deal(line("desk", 1, "1"), stage="won"), 1, number)]
+    leads = [entry for number in range(3) for entry in recorded(lead(), 1, number)]
+    await book(engine, won + leads)
+    for kpi, count in (("revenue", 7), ("leads_created", 3)):
+        seen: list[str] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = await explained(client, kpi, limit="2", **cursor)
+            seen += [item["event_id"] for item in page["items"]]
+            if page["next_cursor"] is None:
+                break
+            cursor = {"cursor": page["next_cursor"]}
+        assert len(seen) == len(set(seen)) == count
+
+
+async def test_as_csv_nothing_is_a_formula(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    entries = a_deal_that_was_amended_and_lost()
+    odd = entries[-1]
+    dimensions = [posting._replace(dimensions=("=1+1", *posting.dimensions[1:])) for posting in odd.postings]
+    await book(engine, [*entries[:-1], odd._replace(postings=dimensions)])
+    answer = await client.get("/v1/kpis/revenue/explain", params=MARCH | {"format": "csv"})
+    assert answer.headers["content-type"].startswith("text/csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert sorted(row["deal.revenue"] for row in rows) == ["-40.00", "-60.00", "100.00", "7.00"]
+    assert {row["region"] for row in rows} == {"EMEA", "'=1+1"}
+    assert {row["event_id"] for row in rows} == {str(entry.event_id) for entry in entries}
+
+
+async def test_what_cannot_be_explained_is_said(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    assert_problem(await client.get("/v1/kpis/nothing/explain"), 404, "unknown-kpi")
+    later = await client.get("/v1/kpis/revenue/explain", params={"as_of": "2199-01-01T00:00:00Z"})
+    assert_problem(later, 422, "invalid-request")
+    without_zone = await client.get("/v1/kpis/revenue/explain", params={"as_of": "2026-01-01T00:00:00"})
+    assert_problem(without_zone, 422, "invalid-request")
