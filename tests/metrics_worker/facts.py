@@ -16,12 +16,14 @@ from event_contracts.sales import (
     DealLine,
     DealOpened,
     LeadQualified,
+    Promise,
     QuotaSet,
     QuotaSetting,
     ReferralRecorded,
 )
 from event_contracts.service import (
     CheckInCompleted,
+    DeliveryAccepted,
     Interaction,
     InteractionLogged,
     MaintenancePerformed,
@@ -160,6 +162,16 @@ def maintenance(**fields: Any) -> MaintenancePerformed:
 
 def upsell(**fields: Any) -> UpsellSuggested:
     return UpsellSuggested(**({"id": uuid4(), "ticket_id": None, "suggested_at": MORNING, **_CARED_FOR} | fields))
+
+
+def delivery(**fields: Any) -> DeliveryAccepted:
+    """What was promised and delivered on the same day, unless told otherwise."""
+    defaults: dict[str, Any] = {
+        "id": uuid4(), "deal_id": uuid4(), "delivered_at": MORNING, "accepted_at": MORNING, "price": eur(100),
+        "quality_as_agreed": True, "promise": Promise(deliver_by=DAY, price=eur(100)),
+        **{name: value for name, value in _CARED_FOR.items() if name != "product"},
+    }  # fmt: skip
+    return DeliveryAccepted(**(defaults | fields))
 
 
 def review(**fields: Any) -> ReviewRecorded:

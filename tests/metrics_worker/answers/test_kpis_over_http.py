@@ -8,11 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.metrics_worker.conftest import book
 from tests.metrics_worker.facts import (
+    CUSTOMER,
     OTHER_REP,
     REP,
     VILNIUS,
+    account,
     all_told,
     deal,
+    delivery,
     eur,
     interaction,
     lead,
@@ -20,6 +23,8 @@ from tests.metrics_worker.facts import (
     logged,
     moment,
     quota,
+    referral,
+    review,
     survey,
     ticket,
     told,
@@ -385,3 +390,32 @@ async def test_the_pipeline_moves_as_fast_as_it_was_won(client: httpx.AsyncClien
     assert brief(await ask(client, "sales_cycle_days")) == ("10", 864_000, 1)
     assert by_key(await ask(client, "pipeline_value", variant="deals", group_by="stage")) == {"negotiation": "2"}
     assert (await ask(client, "pipeline_value", to="2026-03-09"))["value"] == "2000.00"
+
+
+async def test_what_is_done_is_shared_among_the_customers_that_stand(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    customers = [account(registered_at=moment("2026-01-05")) for _ in range(3)]
+    later = account(registered_at=moment("2026-05-05"), referred_by=CUSTOMER)
+    calls = [logged(interaction(talk_seconds=600, hold_seconds=0, wrap_up_seconds=0)) for _ in range(2)]
+    await book(
+        engine,
+        all_told([(one, 1) for one in [*customers, later, referral(), review(score=5), review(score=2), *calls]]),
+    )
+    assert brief(await ask(client, "referral_rate")) == ("0.333333", 1, 3)
+    assert brief(await ask(client, "advocacy")) == ("0.666667", 2, 3)
+    assert brief(await ask(client, "cost_to_serve_minutes")) == ("6.666667", 1200, 3)
+    assert brief(await ask(client, "referral_customers", to="2026-05-31", variant="share")) == ("1", 1, 1)
+    # Two of the three turn out to be one.
+    await book(engine, told(account(id=customers[0].id, merged_into=customers[1].id), 2))
+    assert brief(await ask(client, "referral_rate")) == ("0.5", 1, 2)
+
+
+async def test_promises_kept_fall_back_to_null_where_nothing_was_promised(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await book(engine, told(delivery(promise=None)))
+    assert brief(await ask(client, "promises_kept")) == (None, 0, 0)
+    await book(engine, all_told([(delivery(), 1), (delivery(price=eur(120)), 1)]))
+    assert brief(await ask(client, "promises_kept")) == ("0.5", 1, 2)
+    assert brief(await ask(client, "promises_kept", variant="time")) == ("1", 2, 2)

@@ -73,7 +73,8 @@ async def test_books_that_agree_with_the_log_are_in_order(
         "events": 8,
         "subjects": {
             "account": 0, "customer": 0, "lead": 1, "deal": 1, "quota": 1, "ticket": 2, "interaction": 1, "survey": 1,
-            "activity": 0, "referral": 0, "training": 0, "checkin": 0, "maintenance": 0, "review": 0, "upsell": 0,
+            "activity": 0, "referral": 0, "training": 0, "checkin": 0, "maintenance": 0, "delivery": 0,
+            "review": 0, "upsell": 0,
         },
         "differences_found": 0,
         "differences": [],

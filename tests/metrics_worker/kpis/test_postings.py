@@ -23,9 +23,11 @@ from tests.metrics_worker.facts import (
     REP,
     TEAM,
     VILNIUS,
+    account,
     activity,
     check_in,
     deal,
+    delivery,
     eur,
     interaction,
     lead,
@@ -286,6 +288,44 @@ def test_an_effort_counts_beside_the_score() -> None:
     }  # fmt: skip
 
 
+def test_a_customer_stands_from_its_registration_until_it_is_found_to_be_another() -> None:
+    registered = {"day": "2026-03-10", "registered": 1, "customers": 1}
+    assert posted(account(), "account") == [registered]
+    assert posted(account(referred_by=CUSTOMER), "account") == [registered | {"referred": 1}]
+    assert posted(account(merged_into=CUSTOMER), "account") == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "missed"),
+    [
+        ({}, None),
+        ({"delivered_at": moment("2026-03-10T22:00")}, "in_time"),
+        ({"price": eur("100.01")}, "at_price"),
+        ({"quality_as_agreed": False}, "of_quality"),
+    ],
+)
+def test_a_promise_is_kept_in_time_price_and_quality_or_not_at_all(fields: dict[str, Any], missed: str | None) -> None:
+    parts = {"in_time": 1, "at_price": 1, "of_quality": 1}
+    expected = {"day": "2026-03-12", "accepted": 1, "promised": 1, **parts}
+    if missed is None:
+        expected["kept"] = 1
+    else:
+        del expected[missed]
+    assert posted(delivery(accepted_at=moment("2026-03-12"), **fields), "delivery") == [expected]
+
+
+def test_a_delivery_without_a_promise_keeps_none() -> None:
+    assert posted(delivery(promise=None), "delivery") == [{"day": "2026-03-10", "accepted": 1}]
+
+
+def test_an_onboarding_takes_from_the_winning_of_its_deal_to_its_resolution() -> None:
+    onboarding = ticket(onboarding_since=moment("2026-03-09T08:00"), resolved_at=moment("2026-03-12T08:00"))
+    [row] = [row for row in posted(onboarding, "ticket") if "onboarded" in row]
+    assert (row["day"], row["onboarding_seconds"]) == ("2026-03-12", 3 * 86_400)
+    unresolved = ticket(onboarding_since=moment("2026-03-09T08:00"), first_responded_at=moment("2026-03-12T08:00"))
+    assert not any("onboarded" in row for row in posted(unresolved, "ticket"))
+
+
 def test_a_follow_up_is_in_time_up_to_the_moment_it_was_due() -> None:
     due = moment("2026-03-10T16:00")
     done = {"day": "2026-03-10", "completed": 1, "follow_ups": 1}
@@ -376,6 +416,7 @@ def refused(state: Any) -> str:
         (deal(line("desk", 1, "1"), stage="won", reporting_amount=None), "lacks its worth"),
         (deal(stage="won", reporting_amount=Money(amount=eur(1).amount, currency="USD")), "an amount in USD"),
         (deal(stage="won", reporting_amount=eur("0.001")), "more than 2 decimal places"),
+        (delivery(price=Money(amount=eur(1).amount, currency="USD")), "a price in USD where EUR was agreed on"),
         (survey(score=3), "a survey has both"),
         (survey(answered_at=moment("2026-03-15")), "a survey has both"),
         (quota(date(2026, 3, 2), date(2026, 3, 1), eur("1")), "a period of 0 days"),

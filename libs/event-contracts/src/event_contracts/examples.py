@@ -258,6 +258,7 @@ _DELIVERY: Final[_Values] = {
     "accepted_at": "2026-04-13T15:00:00Z",
     "price": _AMOUNT,
     "quality_as_agreed": True,
+    "promise": {"deliver_by": "2026-04-15", "price": _AMOUNT, "quality": "gold"},
     **_CARED_FOR,
 }
 _REVIEW: Final[_Values] = {

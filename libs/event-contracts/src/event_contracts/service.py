@@ -8,6 +8,7 @@ import msgspec
 
 from event_contracts.catalogue import SERVICE_TOPIC, State, event
 from event_contracts.fields import Code, Count, Moment, Money, Score, Seconds
+from event_contracts.sales import Promise
 
 TicketKind = Literal["presales_question", "installation", "maintenance", "problem", "complaint", "training_request"]
 TicketChannel = Literal["phone", "email", "chat", "in_person", "web"]
@@ -108,6 +109,8 @@ class Ticket(State, frozen=True, kw_only=True):
     """Business hours from opening to the resolution; null where the policy has no business hours."""
     onboarding_deal_id: UUID | None = None
     """The won deal that this ticket brings into use, for an onboarding."""
+    onboarding_since: Moment | None = None
+    """When that deal was won, as service was told."""
 
 
 @event("service.ticket-opened", topic=SERVICE_TOPIC, subject_kind="tickets")
@@ -309,6 +312,8 @@ class Delivery(State, frozen=True, kw_only=True):
     """What the customer had to pay in the end, in the deal's currency."""
     quality_as_agreed: bool
     """What the customer said of the quality, held against what was agreed on."""
+    promise: Promise | None = None
+    """What the deal was won with, as service was told; null where nothing was agreed on."""
 
 
 @event("service.delivery-accepted", topic=SERVICE_TOPIC, subject_kind="deliveries")

@@ -13,7 +13,7 @@ from metrics_worker.answers.routes import routes
 from metrics_worker.books.opening import open_books
 from metrics_worker.dead_letters.routes import dead_letters
 from metrics_worker.exports.routes import AT_ONCE, exports
-from metrics_worker.kpis import sales, service
+from metrics_worker.kpis import both, sales, service
 from metrics_worker.push.hub import Hub
 from metrics_worker.push.stream import stream, stream_tickets
 from metrics_worker.push.tickets import Tickets
@@ -25,7 +25,7 @@ from service_kit.database import create_engine
 from service_kit.problems import is_transient
 
 # Importing them fills the registry; an API without them would know no KPI.
-DECLARED = (sales, service)
+DECLARED = (sales, service, both)
 
 log = structlog.get_logger()
 

@@ -2,12 +2,12 @@
 
 import sys
 
-from metrics_worker.kpis import sales, service
+from metrics_worker.kpis import both, sales, service
 from metrics_worker.kpis.kinds import KINDS
 from metrics_worker.kpis.registry import KPIS, Formula, Kpi
 
 # Importing them fills the registry.
-DECLARED = (sales, service)
+DECLARED = (sales, service, both)
 
 _INTRODUCTION = """\
 # KPIs

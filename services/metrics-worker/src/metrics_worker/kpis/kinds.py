@@ -10,6 +10,7 @@ from event_contracts.sales import Account, Activity, Deal, Lead, Quota, Referral
 from event_contracts.service import (
     CheckIn,
     Customer,
+    Delivery,
     Interaction,
     Maintenance,
     Review,
@@ -18,10 +19,21 @@ from event_contracts.service import (
     Training,
     UpsellSuggestion,
 )
-from metrics_worker.kpis import activities, care, deals, interactions, leads, quotas, surveys, tickets
+from metrics_worker.kpis import (
+    accounts,
+    activities,
+    care,
+    deals,
+    deliveries,
+    interactions,
+    leads,
+    quotas,
+    surveys,
+    tickets,
+)
 from metrics_worker.kpis.posting import Measure, Posting, Reporting
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 """Raise it when any `postings_for` changes what it returns: books kept by other rules have to be rebuilt."""
 
 
@@ -97,7 +109,9 @@ def _kind(
 
 KINDS: tuple[Kind, ...] = (
     # Every transaction writes the kinds in this order, so that two consumers never wait for each other in a circle.
-    Kind(name="account", subject_kind="accounts", state=Account),
+    _kind(
+        "account", "accounts", Account, activities.SellingDimensions, accounts.AccountMeasures, accounts.postings_for
+    ),
     Kind(name="customer", subject_kind="customers", state=Customer),
     _kind("lead", "leads", Lead, leads.LeadDimensions, leads.LeadMeasures, leads.postings_for),
     _kind("deal", "deals", Deal, deals.DealDimensions, deals.DealMeasures, deals.postings_for, split_by="product"),
@@ -138,6 +152,14 @@ KINDS: tuple[Kind, ...] = (
         care.CareDimensions,
         care.MaintenanceMeasures,
         care.postings_for_maintenance,
+    ),
+    _kind(
+        "delivery",
+        "deliveries",
+        Delivery,
+        deliveries.DeliveryDimensions,
+        deliveries.DeliveryMeasures,
+        deliveries.postings_for,
     ),
     _kind("review", "reviews", Review, care.ReviewDimensions, care.ReviewMeasures, care.postings_for_review),
     _kind("upsell", "upsells", UpsellSuggestion, care.CareDimensions, care.UpsellMeasures, care.postings_for_upsell),

@@ -179,6 +179,33 @@ declare(
 )
 declare(
     Kpi(
+        name="referral_customers",
+        title="Referred customers",
+        function="sales",
+        indicator="lagging",
+        direction="up",
+        variants={
+            "standard": Formula(
+                "count",
+                ("account.referred",),
+                says="customers registered in the period, recommended by another",
+            ),
+            "share": Formula(
+                "ratio",
+                ("account.referred",),
+                ("account.registered",),
+                says="of the customers registered in the period, the share that another one had recommended us to",
+            ),
+        },
+        prose=(
+            "Who came through another customer, on the day they were registered. Some count by the lead's channel: "
+            "group `leads_created` by channel for that."
+        ),
+        chart="bar",
+    )
+)
+declare(
+    Kpi(
         name="upsell_revenue",
         title="Upsell revenue",
         function="sales",

@@ -79,6 +79,15 @@ class TicketMeasures(NamedTuple):
             counted_by="business_resolved",
         ),
     ] = 0
+    onboarded: Annotated[int, Measure("resolved onboardings of won deals, on the day they were last resolved")] = 0
+    onboarding_seconds: Annotated[
+        int,
+        Measure(
+            "time from winning the deal to the resolution of its onboarding, on the day they were last resolved",
+            unit="seconds",
+            counted_by="onboarded",
+        ),
+    ] = 0
     resolved_reopened: Annotated[
         int, Measure("resolved tickets that had been reopened, on the day they were last resolved")
     ] = 0
@@ -146,6 +155,7 @@ def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:
         resolved = moment == ticket.resolved_at
         resolution = seconds_between(ticket.opened_at, moment) if resolved else None
         business_resolution = ticket.resolution_business_seconds if resolved else None
+        onboarding = seconds_between(ticket.onboarding_since, moment) if resolved and ticket.onboarding_since else None
         under_sla = resolved and (ticket.first_response_due_at is not None or ticket.resolution_due_at is not None)
         reopened = ticket.reopen_count > 0
         measures = TicketMeasures(
@@ -157,6 +167,8 @@ def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:
             resolution_seconds=resolution or 0,
             business_resolved=int(business_resolution is not None),
             business_resolution_seconds=business_resolution or 0,
+            onboarded=int(onboarding is not None),
+            onboarding_seconds=onboarding or 0,
             resolved_reopened=int(resolved and reopened),
             resolved_first_contact=int(resolved and ticket.inbound_count <= 1 and not reopened),
             resolved_under_sla=int(under_sla),
@@ -166,7 +178,7 @@ def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:
             backlog=-int(moment == done_at),
             unattended=-int(moment == attended_at),
         )
-        durations = (first_response, business_response, resolution, business_resolution)
+        durations = (first_response, business_response, resolution, business_resolution, onboarding)
         buckets = tuple(None if seconds is None else bucket_of(seconds) for seconds in durations)
         postings.append(
             Posting(
