@@ -128,7 +128,8 @@ def decode(record: bytes | None) -> CloudEvent:
         data: State = decoder.decode(envelope.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UndecodableEvent("invalid-data", str(error)) from error
-    if envelope.subject != f"{entry.subject_kind}/{data.id}":
+    # As `str(data.id)` would be, in a fraction of the time.
+    if envelope.subject != f"{entry.subject_kind}/{_encoder.encode(data.id)[1:-1].decode()}":
         raise UndecodableEvent("invalid-data", f"subject {envelope.subject[:100]!r} is not that of the data")
     return CloudEvent(
         id=envelope.id,

@@ -8,9 +8,10 @@ offset follows afterwards, as a hint for lag tools only.
 import asyncio
 import base64
 import contextlib
+import gc
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final, Generic, Literal, TypeVar
 
 import msgspec
@@ -107,6 +108,17 @@ Handle = Callable[[AsyncConnection, Sequence[Record[Decoded]]], Awaitable[None]]
 """Writes a batch's effects into the transaction it is given; never commits."""
 Idle = Callable[[], Awaitable[None]]
 """Called when there was nothing to read and all partitions are read to their end."""
+
+
+@contextlib.contextmanager
+def _no_collector() -> Iterator[None]:
+    """Without the cyclic garbage collector: a batch makes many objects and no cycles, and looking through them for
+    some costs much of its time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
@@ -310,14 +322,14 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
     async def _process(self, polled: dict[TopicPartition, list[Any]]) -> None:
         async with self._turn:
             # What was fetched before our partitions changed may be done already, or be another's work now.
-            raw = [
-                record
-                for part, records in polled.items()
-                for record in records
-                if part in self._next_offsets and record.offset >= self._next_offsets[part]
-            ]
+            raw = []
+            for part, records in polled.items():
+                next_offset = self._next_offsets.get(part)
+                if next_offset is not None:
+                    raw += [record for record in records if record.offset >= next_offset]
             if raw:
-                await self._process_batch(raw)
+                with _no_collector():
+                    await self._process_batch(raw)
 
     async def _process_batch(self, raw: Sequence[Any]) -> None:
         began = time.monotonic()
@@ -361,8 +373,10 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         recent_bad = self._recent_bad.copy()
         bad_records = sum(recent_bad)
         over_limit = False
+        part = TopicPartition("", -1)
         for record in raw:
-            part = TopicPartition(record.topic, record.partition)
+            if record.partition != part.partition or record.topic != part.topic:
+                part = TopicPartition(record.topic, record.partition)
             advanced[part] = record.offset + 1
             counts[part] = counts.get(part, 0) + 1
             bad = refuse is not None

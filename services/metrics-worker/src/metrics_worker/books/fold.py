@@ -1,7 +1,7 @@
 """The arithmetic of the books: which subjects an event tells of, and what a change of state adds to the sums."""
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from operator import add, sub
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -14,6 +14,8 @@ from metrics_worker.kpis.posting import EARLIEST_DAY, LATEST_DAY, Posting, Repor
 
 ALL = "all"
 """The dimension under which a balance holds the total."""
+EARLIEST = datetime.combine(EARLIEST_DAY, time.min, UTC)
+END = datetime.combine(LATEST_DAY + timedelta(days=1), time.min, UTC)
 NO_VALUE = ""
 """How a balance's key holds a missing value: a code is never empty, so it is distinct from every code."""
 
@@ -47,7 +49,7 @@ def entries_of(event: CloudEvent, reporting: Reporting) -> list[Entry]:
     Raises ValueError when a state cannot be booked.
     """
     for moment in (event.time, event.recorded_time):
-        if not EARLIEST_DAY <= moment.astimezone(UTC).date() <= LATEST_DAY:
+        if not EARLIEST <= moment < END:
             raise ValueError(f"{moment.isoformat()} is not between 1970 and 2199")
     told: list[tuple[Kind, Any]] = []
     kind = KIND_OF_SUBJECT.get(event.event_type.subject_kind)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from event_contracts.fields import Money
 
 EARLIEST_DAY = date(1970, 1, 1)
@@ -80,4 +82,5 @@ def seconds_between(start: datetime, end: datetime) -> int:
 
 def text_of(identifier: UUID | None) -> str | None:
     """An owner's, team's or customer's id as dimensions hold it."""
-    return None if identifier is None else str(identifier)
+    # msgspec writes a UUID several times as fast as `str` does, and each event holds a handful.
+    return None if identifier is None else msgspec.json.encode(identifier)[1:-1].decode()
