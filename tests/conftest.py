@@ -76,3 +76,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """`--seed N` repeats an experiment of tests/faults; the others give the size of a benchmark of tests/load."""
     parser.addoption("--seed", type=int, help="seed of the experiments under tests/faults; printed by each")
     parser.addoption("--events", type=int, default=1_000_000, help="events of the log that the benchmarks consume")
+    parser.addoption("--postings", type=int, default=10_000_000, help="postings of the books that the benchmarks ask")

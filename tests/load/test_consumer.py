@@ -1,4 +1,5 @@
-"""How fast the books take in a prepared log: one process and two, beside merely reading and decoding the same log."""
+"""How fast the books take in a prepared log: one process and two, beside merely reading and decoding the same log, and
+beside Kafka Streams that makes the same sums exactly once."""
 
 import asyncio
 import json
@@ -7,7 +8,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ import metrics_worker
 from service_kit.migrations import migrate
 from tandem_cli.kafka import EmbeddedKafka
 from tandem_cli.postgres import EmbeddedPostgres
+from tests.load.peers.kafka_streams import jdk, keep_books
 from tests.load.prepared_log import PreparedLog
 from tests.load.report import median, say
 from tests.support import eventually
@@ -33,6 +35,8 @@ DIGEST = """
     WHERE concat_ws('', opened, reopenings, resolved) <> '000'
 """
 
+TOTALS = "SELECT sum(resolved) || ' ' || sum(resolved_first_contact) FROM ticket_balance WHERE dimension = 'all'"
+
 pytestmark = pytest.mark.long
 
 
@@ -46,8 +50,10 @@ class Run(NamedTuple):
     """The same of PostgreSQL."""
     peak_mib: float
     """Of the largest process."""
+    totals: str = ""
+    """Tickets resolved, and at the first contact: the same whoever sums."""
     digest: str = ""
-    """Of the books that came out."""
+    """Of all balances of tickets."""
 
 
 @asynccontextmanager
@@ -79,6 +85,18 @@ async def decode(kafka: EmbeddedKafka, log: PreparedLog) -> Run:
     return Run(log.events / found["seconds"], found["cpu_seconds"] / millions, 0, found["peak_mib"])
 
 
+async def kafka_streams(kafka: EmbeddedKafka, log: PreparedLog) -> Run:
+    """With as many threads as we have processes at most."""
+    found = await keep_books(kafka.bootstrap_servers, log, threads=2)
+    return Run(
+        log.events / found["seconds"],
+        found["cpu_seconds"] / log.events * 1e6,
+        0,
+        found["peak_mib"],
+        f"{found['totals']['ticket4']} {found['totals']['ticket6']}",
+    )
+
+
 async def books(kafka: EmbeddedKafka, postgres: EmbeddedPostgres, log: PreparedLog, processes: int) -> Run:
     """Books from nothing to the log's end. The clock runs from the first batch on, not while processes start."""
     name = f"bench_{uuid.uuid4().hex[:12]}"
@@ -106,7 +124,7 @@ async def books(kafka: EmbeddedKafka, postgres: EmbeddedPostgres, log: PreparedL
                 member.send_signal(signal.SIGTERM)
             found = [await figures(member) for member in members]
         assert await database.fetchval("SELECT count(*) FROM dead_letter") == 0
-        digest = await database.fetchval(DIGEST)
+        digest, totals = await database.fetchval(DIGEST), await database.fetchval(TOTALS)
     finally:
         await database.close()
         postgres.drop_database(name)
@@ -116,6 +134,7 @@ async def books(kafka: EmbeddedKafka, postgres: EmbeddedPostgres, log: PreparedL
         cpu / millions,
         database_cpu / millions,
         max(each["peak_mib"] for each in found),
+        totals,
         digest,
     )
 
@@ -131,18 +150,25 @@ def _cpu_seconds(*pids: int) -> float:
 async def test_consumer(
     bench_kafka: EmbeddedKafka, bench_postgres: EmbeddedPostgres, prepared_log: PreparedLog
 ) -> None:
+    ways: dict[str, Callable[[], Awaitable[Run]]] = {
+        "decode": lambda: decode(bench_kafka, prepared_log),
+        "one": lambda: books(bench_kafka, bench_postgres, prepared_log, 1),
+        "two": lambda: books(bench_kafka, bench_postgres, prepared_log, 2),
+    }
+    if jdk() is None:
+        print("\nKafka Streams is left out: no JDK (javac) is installed")
+    else:
+        ways["streams"] = lambda: kafka_streams(bench_kafka, prepared_log)
     runs: dict[str, list[Run]] = {}
+    print()
     for _ in range(ROUNDS):
-        for name, run in (
-            ("decode", decode(bench_kafka, prepared_log)),
-            ("one", books(bench_kafka, bench_postgres, prepared_log, 1)),
-            ("two", books(bench_kafka, bench_postgres, prepared_log, 2)),
-        ):
-            measured = await run
+        for name, run in ways.items():
+            measured = await run()
             runs.setdefault(name, []).append(measured)
             print(f"{name:8} {measured}")
     # However the log is cut into batches and shared out, the books end the same.
     assert len({run.digest for run in runs["one"] + runs["two"]}) == 1
+    assert len({run.totals for run in runs["one"] + runs.get("streams", [])}) == 1
 
     def middle(name: str, figure: str) -> float:
         return median([getattr(run, figure) for run in runs[name]])
@@ -158,4 +184,11 @@ async def test_consumer(
     say("consumer_two_processes_vs_decode_limit", ratio("two", "decode"), "")
     say("consumer_cpu_seconds_per_million", middle("one", "cpu_seconds"), "s")
     say("consumer_database_cpu_seconds_per_million", middle("one", "database_cpu_seconds"), "s")
+    if "streams" in runs:
+        say("kafka_streams_eos_events_per_second", middle("streams", "events_per_second"), "events/s")
+        say("kafka_streams_eos_cpu_seconds_per_million", middle("streams", "cpu_seconds"), "s")
+        say("kafka_streams_eos_peak_mib", middle("streams", "peak_mib"), "MiB")
+        # Like with like: two processes beside its two threads.
+        say("consumer_vs_kafka_streams_eos", ratio("two", "streams"), "")
+        say("consumer_one_process_vs_kafka_streams_eos", ratio("one", "streams"), "")
     say("consumer_peak_mib", max(run.peak_mib for run in runs["one"] + runs["two"]), "MiB")

@@ -1,0 +1,78 @@
+"""Compiles and runs `KafkaStreamsBooks.java`, where a JDK is installed."""
+
+import asyncio
+import json
+import os
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient
+
+from tests.load.prepared_log import PreparedLog
+
+STREAMS = "org.apache.kafka:kafka-streams:4.1.1"
+SOURCE = Path(__file__).with_name("KafkaStreamsBooks.java")
+
+
+def jdk() -> tuple[str, str] | None:
+    """The paths of javac and java, or None where no JDK is installed."""
+    javac = shutil.which("javac")
+    if javac is None:
+        return None
+    return javac, str(Path(javac).resolve().with_name("java"))
+
+
+async def keep_books(bootstrap_servers: str, log: PreparedLog, *, threads: int) -> dict[str, Any]:
+    """Runs it over the log from nothing to the end; `seconds`, `cpu_seconds`, `peak_mib` and `totals` as it says.
+
+    Raises RuntimeError when it fails.
+    """
+    # Imported here: nothing else needs it.
+    from jgo import resolve
+
+    found = jdk()
+    if found is None:
+        raise RuntimeError("no JDK is installed")
+    javac, java = found
+    jars = os.pathsep.join(str(artifact.resolve()) for artifact in resolve(STREAMS))
+    application = f"bench-{uuid.uuid4().hex[:12]}"
+    with tempfile.TemporaryDirectory(prefix="tandem-streams-") as scratch:
+        await _run(javac, "-cp", jars, "-d", scratch, str(SOURCE))
+        try:
+            said = await _run(
+                java, "-Xmx1g", "-cp", os.pathsep.join([scratch, jars]), "KafkaStreamsBooks", bootstrap_servers,
+                application, f"{scratch}/state", str(threads), str(log.events), ",".join(log.topics),
+            )  # fmt: skip
+        finally:
+            await _forget(bootstrap_servers, application)
+    return json.loads(said.splitlines()[-1])  # type: ignore[no-any-return]
+
+
+async def _run(*program: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *program, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        said, complained = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise RuntimeError(f"{Path(program[0]).name} failed: {complained.decode()[-2000:]}")
+    return said.decode()
+
+
+async def _forget(bootstrap_servers: str, application: str) -> None:
+    """Deletes what Kafka Streams left in the broker."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        left = [topic for topic in await admin.list_topics() if topic.startswith(application)]
+        if left:
+            await admin.delete_topics(left)
+    finally:
+        await admin.close()
