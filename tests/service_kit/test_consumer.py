@@ -372,13 +372,14 @@ async def test_a_few_bad_records_among_many_good_ones_halt_nobody(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
-    values: list[bytes | None] = [value if number % 4 else b"bad" for number, value in enumerate(texts(800))]
+    # Every fifth, over six partitions: each has few bad ones, in whichever order they are polled.
+    values: list[bytes | None] = [value if number % 5 else b"bad" for number, value in enumerate(texts(800))]
     await publish(kafka, topic, values)
     reader = Reader(books, kafka, topic)
     async with reader.running():
-        await eventually(lambda: _has(books, 600), 20)
+        await eventually(lambda: _has(books, 640), 20)
         await reader.consumer.not_halted()
-    assert await _letters(books) == 200
+    assert await _letters(books) == 160
 
 
 async def _is_halted(reader: Reader) -> bool:
