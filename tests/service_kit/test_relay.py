@@ -94,6 +94,22 @@ async def test_a_row_that_commits_late_with_a_lower_position_is_not_lost(
     assert await read(kafka, topic) == {"slow": [b"slow"], "fast": [b"fast"]}
 
 
+async def test_a_relay_that_stopped_leaves_its_place_to_the_next_though_its_connections_stay_open(
+    source: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic = new_topic("relay")
+    await add(source, row(topic, "key", b"first"))
+    async with relaying(source, kafka):
+        await eventually(lambda: is_empty(source))
+    url = source.url.render_as_string(hide_password=False)
+    successor = create_engine(ServiceSettings(database_url=url), application="successor")
+    await add(source, row(topic, "key", b"second"))
+    async with relaying(successor, kafka):
+        await eventually(lambda: is_empty(source))
+    await successor.dispose()
+    assert await read(kafka, topic) == {"key": [b"first", b"second"]}
+
+
 async def test_a_rolled_back_event_is_never_sent(
     source: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:

@@ -79,9 +79,14 @@ class Relay:
             try:
                 async with self._engine.connect() as plain:
                     connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
-                    if await self._become_active(connection, stop):
-                        log.info("relay_active")
-                        await self._relay(connection, stop)
+                    try:
+                        if await self._become_active(connection, stop):
+                            log.info("relay_active")
+                            await self._relay(connection, stop)
+                    finally:
+                        # Closed, not given back: the lock is the session's, and in the pool it would stay held,
+                        # against every relay and this one's own next try.
+                        await plain.invalidate()
                 return
             except Exception as error:
                 # Any failure, so that no error we did not foresee can end the relay and leave the outbox to grow.
