@@ -29,6 +29,7 @@ from service_kit.consumer_tables import NO_TOPIC_ID, consumer_halt, consumer_off
 from service_kit.health import Heartbeat
 from service_kit.kafka_log import LogIdentity, identify_log
 from service_kit.problems import is_transient, sqlstate_of
+from service_kit.waiting import wait_unless_stopped
 
 log = structlog.get_logger()
 
@@ -191,8 +192,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                 if time.monotonic() - began > 30:
                     pause = 0.2
                 log.warning("consumer_restarts", consumer=self.name, error=repr(error), retry_seconds=pause)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), pause)
+                await wait_unless_stopped(stop, pause)
                 pause = min(pause * 2, 5.0)
 
     async def _member(self, stop: asyncio.Event) -> None:

@@ -20,6 +20,7 @@ from event_contracts.codec import CONTENT_TYPE, MAX_EVENT_BYTES
 from service_kit import idempotency, telemetry
 from service_kit.health import Heartbeat
 from service_kit.outbox import outbox
+from service_kit.waiting import wait_unless_stopped
 
 log = structlog.get_logger()
 
@@ -92,7 +93,7 @@ class Relay:
                 # Any failure, so that no error we did not foresee can end the relay and leave the outbox to grow.
                 telemetry.RELAY_FAILURES.labels(type(error).__name__).inc()
                 log.warning("relay_failed", error=repr(error), retry_seconds=pause)
-                await _wait(stop, pause)
+                await wait_unless_stopped(stop, pause)
                 pause = min(pause * 2, 2.0)
             finally:
                 telemetry.RELAY_ACTIVE.set(0)
@@ -103,7 +104,7 @@ class Relay:
             if (await connection.execute(sa.select(sa.func.pg_try_advisory_lock(LOCK)))).scalar_one():
                 telemetry.RELAY_ACTIVE.set(1)
                 return True
-            await _wait(stop, STANDBY_SECONDS)
+            await wait_unless_stopped(stop, STANDBY_SECONDS)
         return False
 
     async def _relay(self, connection: AsyncConnection, stop: asyncio.Event) -> None:
@@ -135,7 +136,7 @@ class Relay:
                 if sent:
                     delay = BUSY_POLL_SECONDS
                 else:
-                    await _wait(stop, delay)
+                    await wait_unless_stopped(stop, delay)
                     delay = min(delay * 1.2, IDLE_POLL_SECONDS)
         finally:
             # A stop that waits for a broker that is down would never end.
@@ -219,8 +220,3 @@ async def _measure(connection: AsyncConnection) -> None:
     telemetry.OUTBOX_ROWS.set(rows)
     telemetry.OUTBOX_AGE_SECONDS.set(float(age))
     telemetry.OUTBOX_PARKED.set(parked)
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)

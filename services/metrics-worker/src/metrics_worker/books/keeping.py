@@ -1,7 +1,6 @@
 """Keeps the books: reads both services' events and folds each batch into the ledger, exactly once."""
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -17,6 +16,7 @@ from metrics_worker.books.opening import kept_by, open_books, warn_of_difference
 from metrics_worker.kpis.posting import Reporting
 from service_kit.consumer import Consumer, Fenced, LostLog, Record
 from service_kit.problems import is_transient
+from service_kit.waiting import wait_unless_stopped
 
 CONSUMER = "metrics-worker"
 """The consumer group, and the name under which its offsets and dead letters are kept."""
@@ -62,8 +62,7 @@ class Bookkeeper:
                 if not is_transient(error):
                     raise
                 log.warning("books_not_reachable", error=repr(error), retry_seconds=RETRY_SECONDS)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), RETRY_SECONDS)
+                await wait_unless_stopped(stop, RETRY_SECONDS)
             else:
                 warn_of_difference(self._reporting, kept)
                 self._keep_by(kept)

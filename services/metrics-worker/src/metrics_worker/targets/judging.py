@@ -1,7 +1,6 @@
 """The judge: looks at the targets whenever the books have moved, and publishes each crossing."""
 
 import asyncio
-import contextlib
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
@@ -23,6 +22,7 @@ from metrics_worker.targets.model import Judgement, Target, is_met
 from metrics_worker.webhooks.publishing import publish
 from service_kit.database import create_sessions
 from service_kit.health import Heartbeat
+from service_kit.waiting import wait_unless_stopped
 
 log = structlog.get_logger()
 
@@ -54,8 +54,7 @@ class Judge:
             except Exception as error:
                 # Any failure: the next look begins anew, and the heartbeat tells when none succeeds.
                 log.warning("judge_failed", error=repr(error))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+            await wait_unless_stopped(stop, LOOK_SECONDS)
 
     async def look(self) -> None:
         """Judges every target if the books, the targets or the time have moved since the last look."""

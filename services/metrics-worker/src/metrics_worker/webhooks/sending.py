@@ -1,7 +1,6 @@
 """Sends what is due to webhooks: each receiver one message at a time, none waiting for another."""
 
 import asyncio
-import contextlib
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -18,6 +17,7 @@ from metrics_worker.webhooks.model import Webhook, WebhookDelivery, WebhookSecre
 from metrics_worker.webhooks.signing import headers_of
 from service_kit.database import create_sessions
 from service_kit.health import Heartbeat
+from service_kit.waiting import wait_unless_stopped
 
 log = structlog.get_logger()
 
@@ -77,8 +77,7 @@ class Sender:
             except Exception as error:
                 # Any failure: what was taken is tried again when its lease ends.
                 log.warning("webhooks_failed", error=repr(error))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+            await wait_unless_stopped(stop, LOOK_SECONDS)
         if self._busy:
             await asyncio.wait(self._busy.values(), timeout=5)
         for task in self._busy.values():
