@@ -20,7 +20,7 @@ from metrics_worker.books.fold import (
     steps_of,
 )
 from metrics_worker.books.gaps import missing_runs
-from metrics_worker.books.ledger import Ledger
+from metrics_worker.books.ledger import BULK_ROWS, Ledger
 from metrics_worker.books.tables import BALANCE, HISTOGRAM, POSTING, SUBJECT, metadata
 from metrics_worker.books.verify import counted_postings, stored_balances, stored_histograms, summed_postings
 from metrics_worker.kpis.kinds import KIND_BY_NAME, Kind
@@ -74,14 +74,17 @@ async def kept(engine: AsyncEngine) -> tuple[Books, Books]:
         )
 
 
-@given(deliveries())
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("bulk_rows", [1, BULK_ROWS], ids=["by-copy", "by-arrays"])
+@given(delivery=deliveries())
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_books_depend_on_the_history_alone(
-    shared_engine: AsyncEngine, delivery: tuple[list[list[Delivery]], list[list[Delivery]]]
+    shared_engine: AsyncEngine, bulk_rows: int, delivery: tuple[list[list[Delivery]], list[list[Delivery]]]
 ) -> None:
     history, batches = delivery
     await empty(shared_engine)
-    await book(shared_engine, *(all_told(batch) for batch in batches))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("metrics_worker.books.ledger.BULK_ROWS", bulk_rows)
+        await book(shared_engine, *(all_told(batch) for batch in batches))
     balances, postings = await kept(shared_engine)
     assert balances == postings == recomputed(history)
 
@@ -215,12 +218,12 @@ def test_missing_runs_are_what_was_jumped_over(before: int, seen: list[int], run
 def test_a_subjects_entries_of_a_batch_are_put_in_order_each_once() -> None:
     one = ticket()
     found = steps_of(all_told([(one, 2), (one, 9), (one, 4), (one, 2)]))
-    assert [entry.sequence for of_kind in found.values() for entry in of_kind[one.id]] == [2, 4, 9]
+    assert [entry.sequence for of_kind in found.values() for entry in of_kind[one.id.int]] == [2, 4, 9]
 
 
-async def test_a_batch_of_many_statements_is_as_exact(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("metrics_worker.books.ledger.CHUNK", 3)
-    leads: list[Delivery] = [(lead(channel=f"c{number % 7}"), 1) for number in range(20)]
-    await book(engine, all_told(leads), all_told(leads))
+async def test_a_batch_of_many_rows_is_as_exact(engine: AsyncEngine) -> None:
+    leads: list[Delivery] = [(lead(channel=f"c{number % 7}"), 1) for number in range(BULK_ROWS + 20)]
+    again: list[Delivery] = [(lead(id=state.id, owner_id=OTHER_REP), 2) for state, _ in leads[:BULK_ROWS]]
+    await book(engine, all_told(leads), all_told(leads), all_told(again))
     balances, postings = await kept(engine)
-    assert balances == postings == recomputed([leads])
+    assert balances == postings == recomputed([leads, again])

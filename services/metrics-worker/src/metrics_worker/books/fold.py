@@ -1,5 +1,6 @@
 """The arithmetic of the books: which subjects an event tells of, and what a change of state adds to the sums."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from operator import add, sub
@@ -84,29 +85,32 @@ def decode(record: bytes | None, reporting: Reporting) -> list[Entry]:
         raise UndecodableEvent("invalid-data", str(error)) from error
 
 
-def steps_of(entries: Iterable[Entry]) -> dict[Kind, dict[UUID, list[Entry]]]:
-    """What each subject went through: its entries by rising sequence, each sequence once."""
-    found: dict[Kind, dict[UUID, list[Entry]]] = {}
+def steps_of(entries: Iterable[Entry]) -> dict[Kind, dict[int, list[Entry]]]:
+    """What each subject went through, by its id as a number: its entries by rising sequence, each sequence once."""
+    # As numbers: hashing a UUID costs a call of Python.
+    found: dict[Kind, dict[int, list[Entry]]] = defaultdict(dict)
     for entry in entries:
-        of_kind = found.setdefault(entry.kind, {})
-        steps = of_kind.get(entry.subject_id)
+        of_kind, number = found[entry.kind], entry.subject_id.int
+        steps = of_kind.get(number)
         if steps is None:
-            of_kind[entry.subject_id] = [entry]
+            of_kind[number] = [entry]
         else:
             steps.append(entry)
     for of_kind in found.values():
-        for subject_id, steps in of_kind.items():
+        for number, steps in of_kind.items():
             if len(steps) > 1:
                 by_sequence = {entry.sequence: entry for entry in reversed(steps)}
-                of_kind[subject_id] = [by_sequence[sequence] for sequence in sorted(by_sequence)]
+                of_kind[number] = [by_sequence[sequence] for sequence in sorted(by_sequence)]
     return found
 
 
-def difference(before: Iterable[Posting], after: Iterable[Posting]) -> list[Posting]:
+def difference(before: list[Posting], after: list[Posting]) -> list[Posting]:
     """What has to be posted for a contribution to become another: the reversal of the one and the other, netted.
 
     What stays the same under the same day and dimensions cancels out and leaves no posting.
     """
+    if before == after:
+        return []
     net: dict[tuple[date, tuple[str | None, ...], bool, tuple[int | None, ...]], Sums] = {}
     for postings, operation in ((after, add), (before, sub)):
         for day, dimensions, measures, split, buckets in postings:
