@@ -9,7 +9,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -86,6 +86,7 @@ def test_a_sum_since_a_day_says_nothing_of_other_days() -> None:
 days = st.dates(date(2023, 1, 1), date(2026, 1, 1))
 
 
+@settings(deadline=None)
 @given(period=st.sampled_from(["day", "week", "month", "quarter", "year"]), first=days, second=days, third=days)
 def test_what_is_due_over_two_runs_of_days_is_due_over_both_together(
     period: str, first: date, second: date, third: date

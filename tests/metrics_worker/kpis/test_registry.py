@@ -58,6 +58,8 @@ def test_a_formula_over_nothing_that_is_measured_is_refused(
     [
         (("ticket.opened@start",), None, "only a level can be read at the start"),
         (("ticket.backlog@end",), None, "only a level can be read at the start"),
+        (("ticket.opened[stage]",), None, "ticket.opened is not told apart by stage"),
+        (("deal.pipeline_deals[product]",), None, "is not told apart by product"),
         (("ticket.opened",), 50, "percentiles are known of single durations only"),
         (("ticket.resolution_seconds", "ticket.first_response_seconds"), 50, "of single durations only"),
     ],

@@ -3,18 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
+from functools import partial
+from operator import sub
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from metrics_worker.answers.figures import Figure, difference_text, sum_shown, value_text
 from metrics_worker.answers.period import Period, bucket_of
-from metrics_worker.answers.queries import OPENING, counts, sums
+from metrics_worker.answers.queries import OPENING, Cell, counts, sums
 from metrics_worker.answers.question import Question
 from metrics_worker.answers.tallies import Tally, merged
 from metrics_worker.answers.views import AnswerView, GroupView, NowView, PointView, PreviousView
 from metrics_worker.books.freshness import fresh_as_of
 from metrics_worker.kpis.posting import Reporting
-from metrics_worker.kpis.registry import Formula
+from metrics_worker.kpis.registry import Formula, carried
 from service_kit.problems import Unprocessable
 
 MAX_POINTS = 100_000
@@ -95,31 +98,42 @@ async def _tallies(
         for names, from_the_beginning in (([name for name in measures if name not in levels], False), (levels, True)):
             if not names:
                 continue
-            amounts = await sums(
+            read = partial(
+                sums,
                 session,
                 kind,
                 names,
                 period,
                 interval=interval,
                 group_by=group_by,
-                filters=question.filters,
                 limit=MAX_POINTS + 1,
                 from_the_beginning=from_the_beginning,
                 as_of=question.as_of,
             )
+            amounts = await read(filters=question.filters)
             cells += len(amounts)
-            if from_the_beginning:
-                for key in {key for _, key in amounts}:
-                    standing = amounts.get((OPENING, key), (0,) * len(names))
-                    for bucket in buckets:
-                        tally = at(key, bucket)
-                        tally.before |= _named(kind.name, names, standing)
-                        moved = amounts.get((bucket, key), (0,) * len(names))
-                        standing = tuple(before + change for before, change in zip(standing, moved, strict=True))
-                        tally.after |= _named(kind.name, names, standing)
-            else:
-                for (bucket, key), flows in amounts.items():
-                    at(key, bucket).flows |= _named(kind.name, names, flows)
+            texts = [f"{kind.name}.{name}" for name in names]
+            parts = [(texts, amounts)]
+            for dimension in formula.carried[kind]:
+                # What carries a value is all but what carries none: shares of a split subject may be more than it.
+                if dimension in question.filters:
+                    without = amounts if question.filters[dimension] is None else {}
+                else:
+                    without = await read(filters={**question.filters, dimension: None})
+                parts.append(([carried(text, dimension) for text in texts], _less(amounts, without)))
+            for names_of_part, part in parts:
+                if from_the_beginning:
+                    for key in {key for _, key in part}:
+                        standing = part.get((OPENING, key), (0,) * len(names))
+                        for bucket in buckets:
+                            tally = at(key, bucket)
+                            tally.before |= _named(names_of_part, standing)
+                            moved = part.get((bucket, key), (0,) * len(names))
+                            standing = tuple(before + change for before, change in zip(standing, moved, strict=True))
+                            tally.after |= _named(names_of_part, standing)
+                else:
+                    for (bucket, key), flows in part.items():
+                        at(key, bucket).flows |= _named(names_of_part, flows)
     if formula.percentile is not None:
         [term, *_] = formula.terms
         histograms = await counts(
@@ -141,8 +155,14 @@ async def _tallies(
     return {key: series for key, series in found.items() if not all(tally.empty for tally in series.values())}
 
 
-def _named(kind: str, names: list[str], amounts: tuple[int, ...]) -> dict[str, int]:
-    return {f"{kind}.{name}": amount for name, amount in zip(names, amounts, strict=True)}
+def _named(names: list[str], amounts: tuple[int, ...]) -> dict[str, int]:
+    return dict(zip(names, amounts, strict=True))
+
+
+def _less(amounts: Mapping[Cell, tuple[int, ...]], without: Mapping[Cell, tuple[int, ...]]) -> dict[Cell, Any]:
+    return {
+        cell: tuple(map(sub, whole, without[cell])) if cell in without else whole for cell, whole in amounts.items()
+    }
 
 
 def _too_large() -> Unprocessable:

@@ -1,6 +1,7 @@
 """Exact arithmetic of answers: whole sums in, decimal strings out; rounded once, half to even, never a float."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from event_contracts.fields import DECIMAL_PLACES
 from metrics_worker.kpis.registry import SECONDS_IN, Formula
@@ -74,3 +75,8 @@ def difference_text(value: str | None, before: str | None, formula: Formula) -> 
 def _units(text: str, places: int) -> int:
     whole, _, fraction = text.partition(".")
     return int(whole + fraction.ljust(places, "0"))
+
+
+def share_text(share: Fraction) -> str:
+    """A share from 0 to 1 as ratios are shown."""
+    return trimmed(decimal_text(divided(share.numerator * 10**RATIO_PLACES, share.denominator), RATIO_PLACES))

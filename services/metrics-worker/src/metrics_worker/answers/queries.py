@@ -102,6 +102,50 @@ async def counts(
     return found
 
 
+async def valueless(
+    session: AsyncSession, kind: Kind, measures: Sequence[str], period: Period, *, from_the_beginning: bool = False
+) -> dict[str, tuple[int, ...]]:
+    """The measures' sums of what carries no value of a dimension, by dimension; under `ALL` the whole.
+
+    A dimension of which everything carries a value is left out.
+    """
+    table = BALANCE[kind]
+    query = (
+        sa.select(table.c.dimension, *(sa.func.sum(table.c[name]) for name in measures))
+        .where(
+            # Spelled out, so that the primary key leads to the rows.
+            table.c.dimension.in_([ALL, *kind.dimensions]),
+            table.c.value == NO_VALUE,
+            _days(table.c.day, period, from_the_beginning),
+        )
+        .group_by(table.c.dimension)
+    )
+    return {row[0]: tuple(map(int, row[1:])) for row in await session.execute(query)}
+
+
+async def by_value(
+    session: AsyncSession,
+    kind: Kind,
+    measures: Sequence[str],
+    dimensions: Sequence[str],
+    period: Period,
+    *,
+    from_the_beginning: bool = False,
+) -> dict[tuple[str, str], tuple[int, ...]]:
+    """The measures' sums by dimension and value; what carries none is left out."""
+    table = BALANCE[kind]
+    query = (
+        sa.select(table.c.dimension, table.c.value, *(sa.func.sum(table.c[name]) for name in measures))
+        .where(
+            table.c.dimension.in_(dimensions),
+            table.c.value != NO_VALUE,
+            _days(table.c.day, period, from_the_beginning),
+        )
+        .group_by(table.c.dimension, table.c.value)
+    )
+    return {(row[0], row[1]): tuple(map(int, row[2:])) for row in await session.execute(query)}
+
+
 class _Source(NamedTuple):
     """Where sums are read from, under which conditions, and what the group's key is there."""
 

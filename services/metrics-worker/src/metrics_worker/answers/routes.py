@@ -16,6 +16,7 @@ from metrics_worker.answers.question import (
     period_of,
     variant_of,
 )
+from metrics_worker.answers.samples import with_sample
 from metrics_worker.answers.views import AnswerView, KpiView, RegistryView, VariantView
 from metrics_worker.books.opening import BooksKeptOtherwise, kept_by
 from metrics_worker.kpis.kinds import DIMENSIONS
@@ -137,7 +138,8 @@ async def answer_kpi(
         with_previous=compare is not None,
         as_of=as_of_of(as_of),
     )
-    return await with_target(session, question, await answer(session, question, reporting), reporting)
+    found = await with_target(session, question, await answer(session, question, reporting), reporting)
+    return await with_sample(session, question, found)
 
 
 def _view_of(kpi: Kpi) -> KpiView:

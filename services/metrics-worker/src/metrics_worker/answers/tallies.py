@@ -35,7 +35,7 @@ class Tally:
         return Figure(numerator=numerator, denominator=denominator)
 
     def _sum(self, side: tuple[str, ...]) -> int:
-        return sum(term.sign * self._amounts(term).get(term.name, 0) for term in map(term_of, side))
+        return sum(term.sign * self._amounts(term).get(term.key, 0) for term in map(term_of, side))
 
     def _amounts(self, term: Term) -> Mapping[str, int]:
         if not term.measure.level:

@@ -82,6 +82,13 @@ class TargetFigureView(View):
     met: bool | None
 
 
+class WarningView(View):
+    """Why a value is to be taken with care, in words."""
+
+    code: Literal["thin", "one-sided", "incomplete"]
+    says: str
+
+
 class NowView(View):
     """The same value as the books stand now, and how far it has come from the one asked for."""
 
@@ -121,6 +128,8 @@ class AnswerView(View):
                     ],
                     "fresh_as_of": "2026-03-31T21:00:00.120000Z",
                     "target": {"value": "0.6", "met": True},
+                    "coverage": {"region": "0.98", "segment": "1", "owner": "1"},
+                    "warnings": [],
                 }
             ]
         }
@@ -145,3 +154,9 @@ class AnswerView(View):
     groups: list[GroupView] | None
     fresh_as_of: Moment | None
     target: TargetFigureView | None = None
+    coverage: dict[str, str] | None = None
+    """By dimension, what share of all that the KPI counts on these days, whatever the filter, carries a value of it.
+
+    Null with `as_of`, and where nothing is counted.
+    """
+    warnings: list[WarningView] = Field(default_factory=list)

@@ -1,6 +1,6 @@
 """The KPIs of sales and service together."""
 
-from metrics_worker.kpis.registry import Formula, Kpi, declare, duration
+from metrics_worker.kpis.registry import Formula, Kpi, carried, declare, duration
 
 declare(
     Kpi(
@@ -136,5 +136,42 @@ declare(
             )
         },
         prose="Agents' time, not money. Customers whom only service knows add time and are not counted.",
+    )
+)
+
+_COUNTED = ("account.customers", "lead.created", "deal.won", "deal.lost", "ticket.opened", "survey.answered")
+_CARRYING = {
+    name: tuple(measure for measure in _COUNTED if not (name == "product" and measure == "account.customers"))
+    for name in ("region", "segment", "product", "channel", "owner", "team")
+}
+_TOLD_APART = ("region", "segment", "product")
+
+
+def _coverage(names: tuple[str, ...], says: str) -> Formula:
+    pairs = [(measure, name) for name in names for measure in _CARRYING[name]]
+    numerator = tuple(carried(measure, name) for measure, name in pairs)
+    return Formula("ratio", numerator, tuple(measure for measure, _ in pairs), says=says)
+
+
+declare(
+    Kpi(
+        name="coverage",
+        title="Coverage",
+        function="both",
+        indicator="leading",
+        direction="up",
+        variants={
+            "standard": _coverage(
+                _TOLD_APART,
+                "of all regions, segments and products that customers, leads, closed deals, tickets and survey answers "
+                "could carry, the share that is filled in",
+            ),
+            **{name: _coverage((name,), f"the share of them that carries the {name}") for name in _CARRYING},
+        },
+        prose=(
+            "Whether the other KPIs can be told apart: grouped by region, they say nothing of what carries none. All"
+            " customers by the period's end, all else as it came in, was closed or was answered in the period. "
+            "`GET /v1/coverage` takes it apart, and names the regions, segments and products that nobody asked."
+        ),
     )
 )

@@ -16,10 +16,11 @@ _INTRODUCTION = """\
 
 Every KPI is a sum of measures, or one sum of measures divided by another, over the days of a period in the reporting
 time zone. A measure marked as a level is what stands at the end of a day, or with `@start` at the end of the day before
-the period. Medians and p90s are read from histograms, within 2 %: their numerator is the percentile itself in seconds,
-their denominator how many there are. Ratios are computed when they are read, from exact whole sums, and rounded once:
-six decimal places, half to even; money to its currency's places. A ratio with nothing to divide by is null, not 0. A
-value that is missing, such as a lead without a channel, is a group of its own (`null`), distinct from every code.
+the period; one followed by a dimension in brackets is only of what carries a value of it. Medians and p90s are read
+from histograms, within 2 %: their numerator is the percentile itself in seconds, their denominator how many there are.
+Ratios are computed when they are read, from exact whole sums, and rounded once: six decimal places, half to even;
+money to its currency's places. A ratio with nothing to divide by is null, not 0. A value that is missing, such as a
+lead without a channel, is a group of its own (`null`), distinct from every code.
 
 `GET /v1/kpis/{name}?from=&to=&interval=&group_by=&<dimension>=&variant=&compare=previous` answers each of them.
 `<dimension>=` with nothing after it asks for what has no value.

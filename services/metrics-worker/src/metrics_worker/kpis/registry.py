@@ -29,18 +29,35 @@ class Term(NamedTuple):
     sign: int
     at_start: bool
     """Of a level: as it stood on the eve of the period instead of at its end."""
+    carrying: str | None
+    """Only of what carries a value of this dimension; None for all of it."""
+
+    @property
+    def key(self) -> str:
+        """What tells its sums from those of other terms: the name, with the dimension that has to be carried."""
+        return carried(self.name, self.carrying) if self.carrying else self.name
+
+
+def carried(name: str, dimension: str) -> str:
+    """How a measure of only what carries a value of the dimension is named."""
+    return f"{name}[{dimension}]"
 
 
 def term_of(text: str) -> Term:
     """Reads `<kind>.<measure>`, with `-` before it to subtract and `@start` after it for a level before the period.
 
-    Raises ValueError when there is no such measure, or it is no level.
+    `<kind>.<measure>[<dimension>]` is only of what carries a value of that dimension. Raises ValueError when there is
+    no such measure, it is no level, or it is not told apart by the dimension.
     """
-    name, _, moment = text.removeprefix("-").partition("@")
+    whole, _, moment = text.removeprefix("-").partition("@")
+    name, _, carrying = whole.removesuffix("]").partition("[")
     kind, measure = measure_of(name)
+    if carrying and (carrying not in kind.dimensions or carrying in measure.not_by):
+        raise ValueError(f"{text}: {name} is not told apart by {carrying}")
     if moment not in ("", "start") or (moment and not measure.level):
         raise ValueError(f"{text}: only a level can be read at the start")
-    return Term(name, kind, name.partition(".")[2], measure, -1 if text.startswith("-") else 1, bool(moment))
+    sign = -1 if text.startswith("-") else 1
+    return Term(name, kind, name.partition(".")[2], measure, sign, bool(moment), carrying or None)
 
 
 @dataclass(frozen=True)
@@ -100,6 +117,16 @@ class Formula:
             columns = found.setdefault(term.kind, [])
             if term.column not in columns:
                 columns.append(term.column)
+        return found
+
+    @property
+    def carried(self) -> dict[Kind, list[str]]:
+        """The dimensions that its terms ask to be carried, by kind."""
+        found: dict[Kind, list[str]] = {}
+        for term in self.terms:
+            dimensions = found.setdefault(term.kind, [])
+            if term.carrying is not None and term.carrying not in dimensions:
+                dimensions.append(term.carrying)
         return found
 
 

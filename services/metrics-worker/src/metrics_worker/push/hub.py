@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from metrics_worker.answers.answering import answer
 from metrics_worker.answers.period import Interval
 from metrics_worker.answers.question import Question, kpi_named, period_of
+from metrics_worker.answers.samples import with_sample
 from metrics_worker.books.freshness import fresh_as_of
 from metrics_worker.books.mark import Mark, mark_of
 from metrics_worker.books.opening import kept_by
@@ -188,6 +189,7 @@ class Hub:
             found = await with_target(
                 session, question, await answer(session, question, self._reporting), self._reporting
             )
+            found = await with_sample(session, question, found)
         unchanging = found.model_dump_json(by_alias=True, exclude={"fresh_as_of"})
         digest = hashlib.blake2b(f"{watch}{unchanging}".encode(), digest_size=DIGEST_BYTES).digest()
         known = self._newest.get(watch)

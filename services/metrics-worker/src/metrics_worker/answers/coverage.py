@@ -1,0 +1,209 @@
+"""GET /v1/coverage: what carries a value of which dimension, and whom nobody asked."""
+
+from collections.abc import Sequence
+from datetime import date
+from fractions import Fraction
+from typing import Annotated, Final, Literal, NamedTuple
+
+from fastapi import Query
+from pydantic import ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from metrics_worker.answers.answering import snapshot
+from metrics_worker.answers.figures import share_text
+from metrics_worker.answers.period import Period
+from metrics_worker.answers.queries import by_value, valueless
+from metrics_worker.answers.question import period_of
+from metrics_worker.answers.routes import READERS, InBooks
+from metrics_worker.answers.samples import ASKED_EVERYWHERE, COVERED, ENOUGH_COVERED
+from metrics_worker.books.fold import ALL
+from metrics_worker.books.freshness import fresh_as_of
+from metrics_worker.kpis.kinds import Kind
+from metrics_worker.kpis.registry import measure_of
+from service_kit.fields import Day, Moment, View
+from service_kit.routing import Session, router
+
+coverage = router("/coverage", "kpis")
+
+Subject = Literal["customers", "leads", "deals", "tickets", "answers"]
+SUBJECTS: Final[dict[Subject, tuple[str, ...]]] = {
+    "customers": ("account.customers",),
+    "leads": ("lead.created",),
+    "deals": ("deal.won", "deal.lost"),
+    "tickets": ("ticket.opened",),
+    "answers": ("survey.answered",),
+}
+"""What is looked at, and the measures that count it: all customers by the last day, all else as it came in, was closed
+or was answered on these days."""
+UNASKED_AT_MOST: Final = 100
+"""Values of one dimension that are named as unasked."""
+
+
+class CarriedView(View):
+    """What share of the subjects carries a value; null where there are none."""
+
+    subject: Subject
+    value: str | None
+    numerator: int
+    denominator: int
+
+
+class DimensionCoverageView(View):
+    """One dimension: `thin` when less than four fifths of any kind of subject carries a value."""
+
+    dimension: str
+    thin: bool
+    subjects: list[CarriedView]
+
+
+class UnaskedValueView(View):
+    """A region, segment or product that is in the books, and that no survey was sent to or none answered from."""
+
+    value: str
+    customers: int
+    deals: int
+    tickets: int
+    surveys_sent: int
+    surveys_answered: int
+
+
+class UnaskedView(View):
+    """Who is not heard, the largest first; `count` is how many there are, 100 are named at most."""
+
+    dimension: str
+    count: int
+    values: list[UnaskedValueView]
+
+
+class CoverageView(View):
+    """How complete the books are, and how far the surveys reach."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "from": "2026-01-01",
+                    "to": "2026-03-31",
+                    "timezone": "Europe/Vilnius",
+                    "dimensions": [
+                        {
+                            "dimension": "region",
+                            "thin": False,
+                            "subjects": [
+                                {"subject": "customers", "value": "0.98", "numerator": 490, "denominator": 500}
+                            ],
+                        }
+                    ],
+                    "unasked": [
+                        {
+                            "dimension": "region",
+                            "count": 1,
+                            "values": [
+                                {
+                                    "value": "APAC",
+                                    "customers": 31,
+                                    "deals": 12,
+                                    "tickets": 8,
+                                    "surveys_sent": 0,
+                                    "surveys_answered": 0,
+                                }
+                            ],
+                        }
+                    ],
+                    "fresh_as_of": "2026-03-31T21:00:00.120000Z",
+                }
+            ]
+        }
+    )
+
+    start: date = Field(serialization_alias="from")
+    end: date = Field(serialization_alias="to")
+    timezone: str
+    dimensions: list[DimensionCoverageView]
+    unasked: list[UnaskedView]
+    fresh_as_of: Moment | None
+
+
+@coverage.get("", dependencies=READERS)
+async def get_coverage(
+    session: Session,
+    reporting: InBooks,
+    start: Annotated[Day | None, Query(alias="from", description="First day; 30 days by default.")] = None,
+    end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
+) -> CoverageView:
+    """What share of customers, leads, deals, tickets and answers carries each dimension, and whom nobody asked."""
+    period = period_of(start, end, reporting)
+    connection = await snapshot(session)
+    return CoverageView(
+        start=period.start,
+        end=period.end,
+        timezone=reporting.zone.key,
+        dimensions=await carried_by(session, period),
+        unasked=await unasked(session, period),
+        fresh_as_of=await fresh_as_of(connection),
+    )
+
+
+async def carried_by(session: AsyncSession, period: Period) -> list[DimensionCoverageView]:
+    """Each dimension with the subjects that may carry it."""
+    rows: dict[str, list[CarriedView]] = {name: [] for name in COVERED}
+    for subject, measures in SUBJECTS.items():
+        read = _Read.of(measures)
+        found = await valueless(session, read.kind, read.columns, period, from_the_beginning=read.level)
+        whole = sum(found.get(ALL, ()))
+        for name in COVERED:
+            if name in read.kind.dimensions:
+                with_value = whole - sum(found.get(name, ()))
+                value = share_text(Fraction(with_value, whole)) if whole > 0 else None
+                rows[name].append(CarriedView(subject=subject, value=value, numerator=with_value, denominator=whole))
+    return [
+        DimensionCoverageView(
+            dimension=name,
+            thin=any(each.denominator > 0 and each.numerator < ENOUGH_COVERED * each.denominator for each in subjects),
+            subjects=subjects,
+        )
+        for name, subjects in rows.items()
+    ]
+
+
+async def unasked(session: AsyncSession, period: Period) -> list[UnaskedView]:
+    """For each dimension that is to be heard everywhere, the values that have customers, deals or tickets and no
+    survey sent or answered on these days."""
+    there: dict[tuple[str, str], dict[str, int]] = {}
+    for name, measures in (*((subject, SUBJECTS[subject]) for subject in ("customers", "deals", "tickets")), *_ASKED):
+        read = _Read.of(measures)
+        dimensions = [each for each in ASKED_EVERYWHERE if each in read.kind.dimensions]
+        found = await by_value(session, read.kind, read.columns, dimensions, period, from_the_beginning=read.level)
+        for key, amounts in found.items():
+            there.setdefault(key, {})[name] = sum(amounts)
+    silent: dict[str, list[UnaskedValueView]] = {name: [] for name in ASKED_EVERYWHERE}
+    for (dimension, value), amounts_of in there.items():
+        view = UnaskedValueView(
+            value=value,
+            **{name: amounts_of.get(name, 0) for name in UnaskedValueView.model_fields if name != "value"},
+        )
+        if view.customers + view.deals + view.tickets > 0 and not (view.surveys_sent and view.surveys_answered):
+            silent[dimension].append(view)
+    for values in silent.values():
+        values.sort(key=lambda each: (-(each.customers + each.deals + each.tickets), each.value))
+    return [
+        UnaskedView(dimension=name, count=len(values), values=values[:UNASKED_AT_MOST])
+        for name, values in silent.items()
+    ]
+
+
+_ASKED: Final = (("surveys_sent", ("survey.sent",)), ("surveys_answered", ("survey.answered",)))
+
+
+class _Read(NamedTuple):
+    """Measures of one kind, as the balances hold them."""
+
+    kind: Kind
+    columns: list[str]
+    level: bool
+
+    @classmethod
+    def of(cls, measures: Sequence[str]) -> "_Read":
+        [kind] = {measure_of(name)[0] for name in measures}
+        level = any(measure_of(name)[1].level for name in measures)
+        return cls(kind, [name.partition(".")[2] for name in measures], level)
