@@ -8,6 +8,7 @@ import structlog
 from fastapi import FastAPI
 
 from metrics_worker import dashboard
+from metrics_worker.alerts.routes import alerts
 from metrics_worker.answers.coverage import coverage
 from metrics_worker.answers.explain import explanations
 from metrics_worker.answers.routes import routes
@@ -54,7 +55,18 @@ def create(settings: MetricsSettings) -> FastAPI:
         description="KPIs of sales and service from one set of books. Every role may read them.",
         settings=settings,
         engine=engine,
-        routers=[routes, explanations, coverage, targets, dead_letters, stream, stream_tickets, webhooks, exports],
+        routers=[
+            routes,
+            explanations,
+            coverage,
+            alerts,
+            targets,
+            dead_letters,
+            stream,
+            stream_tickets,
+            webhooks,
+            exports,
+        ],
         ready={"books": books_fit},
         lifespan=lifespan,
     )

@@ -61,6 +61,7 @@ class Target(Base):
     since: Mapped[date | None]
     set_at: Mapped[datetime]
     missed: Mapped[bool | None] = mapped_column(comment="by the last judgement; null before the first")
+    missed_since: Mapped[datetime | None] = mapped_column(comment="when the judgement that it is missed was first made")
     sequence: Mapped[int] = mapped_column(comment="how many events told of it")
 
     __table_args__ = (
@@ -86,6 +87,7 @@ class Target(Base):
             since=since,
             set_at=at,
             missed=None,
+            missed_since=None,
             sequence=0,
         )
 
@@ -132,6 +134,7 @@ class Target(Base):
         was_missed, self.missed = bool(self.missed), not judgement.met
         if was_missed == self.missed:
             return None
+        self.missed_since = judgement.at if self.missed else None
         self.sequence += 1
         event = KpiTargetMissed if self.missed else KpiTargetRecovered
         return event(

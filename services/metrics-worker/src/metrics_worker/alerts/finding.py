@@ -1,0 +1,227 @@
+"""Works out every alert from the books as they stand, in one snapshot."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from fractions import Fraction
+from typing import Any, Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from event_contracts.service import Ticket
+from metrics_worker.alerts.schemas import AlertView, alert
+from metrics_worker.alerts.turning import WEEKS, Turn, turn_of
+from metrics_worker.answers.answering import answer
+from metrics_worker.answers.coverage import carried_by, unasked
+from metrics_worker.answers.period import DEFAULT_DAYS, Period
+from metrics_worker.answers.question import Question
+from metrics_worker.answers.samples import percent
+from metrics_worker.answers.views import AnswerView
+from metrics_worker.books.fold import ALL
+from metrics_worker.books.tables import BALANCE, POSTING, SUBJECT
+from metrics_worker.kpis.kinds import KIND_BY_NAME
+from metrics_worker.kpis.posting import EARLIEST_DAY, Reporting
+from metrics_worker.kpis.registry import KPIS, Kpi
+from metrics_worker.kpis.tickets import LOST_AFTER_SECONDS
+from metrics_worker.targets.comparing import today_in
+from metrics_worker.targets.model import Target
+
+MOST_TICKETS: Final = 5_000
+"""Tickets without an answer that are looked at, the longest waiting first."""
+_LOOK_BACK_DAYS: Final = (7, 90, 730)
+_NAMED_AT_MOST: Final = 5
+
+_TICKET = KIND_BY_NAME["ticket"]
+_TICKET_STATE = msgspec.json.Decoder(Ticket)
+
+
+async def alerts(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:
+    """Every alert, in no order."""
+    return [
+        *await left_alone(session, now),
+        *await missed(session, reporting, now),
+        *await turning(session, reporting, now),
+        *await thin(session, reporting, now),
+    ]
+
+
+async def left_alone(session: AsyncSession, now: datetime) -> list[AlertView]:
+    """One alert for each customer whose ticket has had no first response for more than an hour."""
+    waiting: dict[UUID, list[Ticket]] = {}
+    for ticket in await _unattended(session, today=(now + timedelta(days=1)).date()):
+        if (now - ticket.opened_at).total_seconds() > LOST_AFTER_SECONDS:
+            waiting.setdefault(ticket.customer_id, []).append(ticket)
+    return [
+        alert(
+            "unattended",
+            "critical",
+            f"customers/{customer}",
+            "Nobody has answered this customer for more than an hour.",
+            since=min(ticket.opened_at for ticket in tickets),
+            do="Reply on each of these tickets, or assign them to somebody who does: POST /v1/tickets/{id}/assign.",
+            tickets=[ticket.id for ticket in sorted(tickets, key=lambda each: (each.opened_at, each.id))],
+            kpi="unattended_now",
+            explain=_explain("unattended_now", customer=str(customer)),
+        )
+        for customer, tickets in waiting.items()
+    ]
+
+
+async def _unattended(session: AsyncSession, today: date) -> list[Ticket]:
+    balance, posting, subject = BALANCE[_TICKET], POSTING[_TICKET], SUBJECT[_TICKET]
+    standing = sa.select(sa.func.coalesce(sa.func.sum(balance.c.unattended), 0)).where(balance.c.dimension == ALL)
+    total = int((await session.execute(standing)).scalar_one())
+    found: list[UUID] = []
+    # The level says how many there are: looking further back ends when all are found, however long the history is.
+    for first_day in (*(today - timedelta(days=days) for days in _LOOK_BACK_DAYS), EARLIEST_DAY):
+        if len(found) >= total:
+            break
+        query = (
+            sa.select(posting.c.subject_id)
+            .where(posting.c.day >= first_day, posting.c.unattended != 0)
+            .group_by(posting.c.subject_id)
+            .having(sa.func.sum(posting.c.unattended) > 0)
+            .order_by(sa.func.min(posting.c.day), posting.c.subject_id)
+            .limit(MOST_TICKETS)
+        )
+        found = list((await session.execute(query)).scalars())
+    states = await session.execute(sa.select(subject.c.state).where(subject.c.id.in_(found)))
+    return [_TICKET_STATE.decode(state) for state in states.scalars()] if found else []
+
+
+async def missed(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:
+    """One alert for each target that was missed when it was last judged."""
+    found = []
+    for target in (await session.execute(sa.select(Target).where(Target.missed.is_(True)))).scalars():
+        kpi, period = KPIS.get(target.kpi), target.period_on(today_in(reporting, now))
+        if kpi is None or period is None:
+            continue
+        of_whom = "" if target.dimension is None else f" of {target.dimension} {target.dimension_value or 'none'}"
+        filters = {} if target.dimension is None else {target.dimension: target.dimension_value or ""}
+        found.append(
+            alert(
+                "target-missed",
+                "warning",
+                f"targets/{target.id}",
+                f"{kpi.title}{of_whom} has fallen short of its target of {target.value:f}."
+                if kpi.direction == "up"
+                else f"{kpi.title}{of_whom} has passed its target of {target.value:f}.",
+                since=target.missed_since or target.set_at,
+                do="See what it is made of and who can turn it, or set a target that can be met.",
+                kpi=kpi.name,
+                explain=_explain(kpi.name, target.variant, period, **filters),
+            )
+        )
+    return found
+
+
+async def turning(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:
+    """One alert for each leading KPI that has turned over the last complete weeks."""
+    this_monday = _monday(today_in(reporting, now))
+    weeks = Period(this_monday - timedelta(weeks=WEEKS), this_monday - timedelta(days=1))
+    found = []
+    for kpi in KPIS.values():
+        if kpi.indicator != "leading":
+            continue
+        question = Question(
+            kpi=kpi,
+            variant=kpi.default_variant,
+            period=weeks,
+            interval="week",
+            group_by=None,
+            filters={},
+            with_previous=False,
+        )
+        told = await answer(session, question, reporting)
+        values = [None if point.value is None else Fraction(point.value) for point in told.series or []]
+        turn = turn_of(values, kpi.direction)
+        if turn is not None:
+            found.append(_turned(kpi, turn, told, reporting))
+    return found
+
+
+def _turned(kpi: Kpi, turn: Turn, told: AnswerView, reporting: Reporting) -> AlertView:
+    points = (told.series or [])[-turn.weeks :]
+    values = ", ".join(str(point.value) for point in points)
+    way = "falling" if kpi.direction == "up" else "rising"
+    unit = told.currency or told.unit
+    says = (
+        f"{kpi.title} has been {way} for three weeks: {values} ({unit})."
+        if turn.rule == "three-weeks-in-a-row"
+        else f"{kpi.title} is beyond what was usual over the twelve weeks before: {values} ({unit})."
+    )
+    return alert(
+        "kpi-turning",
+        "warning",
+        f"kpis/{kpi.name}",
+        says,
+        since=_midnight(points[0].start, reporting),
+        do="It leads the results: look by region, product and team where it comes from, and act before they follow.",
+        kpi=kpi.name,
+        explain=_explain(kpi.name, kpi.default_variant, Period(points[0].start, told.end)),
+    )
+
+
+async def thin(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:
+    """Alerts for dimensions that too little carries, and for those with values that nobody asked, over 30 days."""
+    today = today_in(reporting, now)
+    period = Period(today - timedelta(days=DEFAULT_DAYS - 1), today)
+    since = _midnight(period.start, reporting)
+    explain = f"/v1/coverage?{urlencode({'from': period.start, 'to': period.end})}"
+    found = []
+    for row in await carried_by(session, period):
+        if row.thin:
+            shares = [
+                f"{percent(Fraction(each.numerator, each.denominator))} of {each.subject}"
+                for each in row.subjects
+                if each.denominator > 0
+            ]
+            found.append(
+                alert(
+                    "thin-coverage",
+                    "info",
+                    f"dimensions/{row.dimension}",
+                    f"A {row.dimension} is carried by only {', '.join(shares)}.",
+                    since=since,
+                    do=f"Have the {row.dimension} filled in: numbers by {row.dimension} leave out what carries none.",
+                    kpi="coverage",
+                    explain=explain,
+                )
+            )
+    for silent in await unasked(session, period):
+        if silent.count:
+            names = ", ".join(each.value for each in silent.values[:_NAMED_AT_MOST])
+            more = f" and {silent.count - _NAMED_AT_MOST} more" if silent.count > _NAMED_AT_MOST else ""
+            found.append(
+                alert(
+                    "thin-coverage",
+                    "info",
+                    f"dimensions/{silent.dimension}",
+                    f"No survey was answered from {silent.dimension} {names}{more}.",
+                    since=since,
+                    do="Ask there too: customers elsewhere are not like them.",
+                    kpi="survey_response_rate",
+                    explain=explain,
+                    aspect="unasked",
+                )
+            )
+    return found
+
+
+def _explain(kpi: str, variant: str | None = None, period: Period | None = None, **filters: str) -> str:
+    parameters: dict[str, Any] = dict(filters)
+    if variant is not None:
+        parameters["variant"] = variant
+    if period is not None:
+        parameters |= {"from": period.start, "to": period.end}
+    return f"/v1/kpis/{kpi}/explain?{urlencode(parameters)}"
+
+
+def _monday(day: date) -> date:
+    return day - timedelta(days=day.weekday())
+
+
+def _midnight(day: date, reporting: Reporting) -> datetime:
+    return datetime.combine(day, time.min, reporting.zone).astimezone(UTC)

@@ -1,0 +1,38 @@
+"""GET /v1/alerts."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Query
+
+from metrics_worker.alerts.finding import alerts as all_alerts
+from metrics_worker.alerts.schemas import AlertKind, AlertView, Severity, place_of
+from metrics_worker.answers.answering import snapshot
+from metrics_worker.answers.routes import READERS, InBooks
+from service_kit.paging import Paged, PageView
+from service_kit.routing import Session, router
+
+alerts = router("/alerts", "kpis")
+
+
+@alerts.get("", dependencies=READERS)
+async def list_alerts(
+    session: Session,
+    reporting: InBooks,
+    page: Paged,
+    kind: Annotated[AlertKind | None, Query(description="Only this kind.")] = None,
+    severity: Annotated[Severity | None, Query(description="Only this severity.")] = None,
+) -> PageView[AlertView]:
+    """What somebody should look at now, the gravest first, then what has lasted longest."""
+    await snapshot(session)
+    found = [
+        each
+        for each in await all_alerts(session, reporting, datetime.now(UTC))
+        if kind in (None, each.kind) and severity in (None, each.severity)
+    ]
+    found.sort(key=place_of)
+    if page.after is not None:
+        found = [each for each in found if place_of(each) > page.after]
+    more = len(found) > page.limit
+    shown = found[: page.limit]
+    return PageView(items=shown, next_cursor=page.cursor_after(place_of(shown[-1])) if more else None)

@@ -1,0 +1,87 @@
+"""What alerts look like over HTTP."""
+
+from typing import Final, Literal
+from uuid import UUID, uuid5
+
+from pydantic import ConfigDict
+
+from service_kit.fields import Moment, View
+
+Severity = Literal["critical", "warning", "info"]
+SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "warning", "info")
+AlertKind = Literal["unattended", "target-missed", "kpi-turning", "thin-coverage"]
+
+_NAMES: Final = UUID("6f0c1f2e-5f0e-5d0b-9a58-2f6b3d6f4a11")
+_DIGITS: Final = 56
+
+
+class AlertView(View):
+    """Something to look at: what it is, since when, and what to do. Its id stays while it lasts."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "0d7a3b51-6f0c-5a53-9d66-0c8f0d6f2b11",
+                    "kind": "unattended",
+                    "severity": "critical",
+                    "subject": "customers/01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+                    "says": "Nobody has answered this customer for more than an hour.",
+                    "since": "2026-03-31T21:00:00Z",
+                    "do": "Reply to the ticket, or assign it to somebody who does.",
+                    "tickets": ["01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12"],
+                    "kpi": "unattended_now",
+                    "explain": "/v1/kpis/unattended_now/explain?customer=01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+                }
+            ]
+        }
+    )
+
+    id: UUID
+    kind: AlertKind
+    severity: Severity
+    subject: str
+    """What it is about: `customers/<uuid>`, `targets/<uuid>`, `kpis/<name>` or `dimensions/<name>`."""
+    says: str
+    since: Moment
+    do: str
+    tickets: list[UUID]
+    """Of a customer that is left alone, the longest waiting first; else empty."""
+    kpi: str | None
+    explain: str
+    """The address of what is behind it."""
+
+
+def alert(
+    kind: AlertKind,
+    severity: Severity,
+    subject: str,
+    says: str,
+    *,
+    since: Moment,
+    do: str,
+    explain: str,
+    kpi: str | None = None,
+    tickets: list[UUID] | None = None,
+    aspect: str = "",
+) -> AlertView:
+    """An alert under the id that its kind and subject always have; `aspect` tells two of one subject apart."""
+    return AlertView(
+        id=uuid5(_NAMES, f"{kind} {subject} {aspect}"),
+        kind=kind,
+        severity=severity,
+        subject=subject,
+        says=says,
+        since=since,
+        do=do,
+        tickets=tickets or [],
+        kpi=kpi,
+        explain=explain,
+    )
+
+
+def place_of(found: AlertView) -> UUID:
+    """Where it stands in the list, as a number that a cursor can hold: the gravest first, then the oldest."""
+    rank = SEVERITIES.index(found.severity)
+    since = int(found.since.timestamp() * 1_000_000)
+    return UUID(int=(rank << 120) | (since << _DIGITS) | (found.id.int & ((1 << _DIGITS) - 1)))
