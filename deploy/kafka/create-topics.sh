@@ -16,5 +16,6 @@ for topic in sales.events service.events metrics.events; do
   create "$topic" --config cleanup.policy=delete --config retention.ms=-1 --config retention.bytes=-1
 done
 for topic in sales.directory service.directory; do
-  create "$topic" --config cleanup.policy=compact
+  # A day after its tombstone an erased name is gone from the disk, too.
+  create "$topic" --config cleanup.policy=compact --config max.compaction.lag.ms=86400000
 done

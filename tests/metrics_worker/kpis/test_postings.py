@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -434,3 +435,16 @@ def test_a_time_at_the_edge_of_the_calendar_is_refused() -> None:
     raw = record(lead()).replace(b'"time":"2026-03-10T08:00:00Z"', b'"time":"0001-01-01T00:00:00+14:00"')
     with pytest.raises(UndecodableEvent, match="invalid-data"):
         decode(raw, VILNIUS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [("account", account), ("lead", lead), ("deal", deal), ("ticket", ticket), ("survey", survey)],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_erased_customer_leaves_every_number_as_it_was(kind: str, state: Any) -> None:
+    before = state()
+    postings_for = KIND_BY_NAME[kind].postings_for
+    erased = msgspec.structs.replace(before, erased_at=moment("2026-07-01T09:00"))
+    assert postings_for(before, VILNIUS)
+    assert postings_for(erased, VILNIUS) == postings_for(before, VILNIUS)

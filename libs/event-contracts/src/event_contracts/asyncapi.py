@@ -28,7 +28,7 @@ _TOPICS: Final = {
     SERVICE_DIRECTORY_TOPIC: "The names behind the ids that service gives out. Personal data: a tombstone erases it.",
 }
 _KEPT_FOR_EVER: Final = {"cleanup.policy": ["delete"], "retention.ms": -1}
-_LATEST_KEPT: Final = {"cleanup.policy": ["compact"]}
+_LATEST_KEPT: Final = {"cleanup.policy": ["compact"], "max.compaction.lag.ms": 86_400_000}
 _DESCRIPTION: Final = """\
 Sales and service publish every change as one event that carries the whole state of what changed.
 An event's `sequence` is the version of its `subject`: whoever keeps the highest sequence of each subject

@@ -278,6 +278,9 @@ _UPSELL: Final[_Values] = {
     **_CARED_FOR,
 }
 
+_ERASED_AT: Final = "2026-07-01T09:00:00Z"
+_ERASED: Final[_Values] = {"erased_at": _ERASED_AT}
+
 _TARGET: Final[_Values] = {
     "id": _uuid(0xE1),
     "kpi": "csat",
@@ -370,6 +373,12 @@ def examples() -> Mapping[str, Example]:
             previous_score=3,
         ),
         _tell("sales.account-merged", "2026-06-01T09:00:00Z", 3, _ACCOUNT_ID, _ACCOUNT_MERGED),
+        _tell("sales.account-erased", _ERASED_AT, 4, _ACCOUNT_ID, _ACCOUNT_PASSED_ON | _ERASED),
+        _tell("sales.lead-erased", _ERASED_AT, 6, _LEAD_ID, _LEAD_CONVERTED | _ERASED),
+        _tell("sales.deal-erased", _ERASED_AT, 6, _ACCOUNT_ID, _DEAL_AMENDED | _ERASED),
+        _tell("service.customer-erased", _ERASED_AT, 2, _CUSTOMER_ID, _CUSTOMER | _ERASED),
+        _tell("service.ticket-erased", _ERASED_AT, 9, _ACCOUNT_ID, _TICKET_CLOSED | _ERASED),
+        _tell("service.survey-erased", _ERASED_AT, 4, _ACCOUNT_ID, _SURVEY_ANSWERED | {"score": 5} | _ERASED),
         _tell("sales.proposal-sent", "2026-03-12T15:00:00Z", 3, _ACCOUNT_ID, _DEAL_PROPOSAL_SENT),
         _tell("sales.activity-completed", "2026-03-16T10:00:00Z", 1, _ACCOUNT_ID, _ACTIVITY),
         _tell("sales.referral-recorded", "2026-04-20T09:00:00Z", 1, _ACCOUNT_ID, _REFERRAL),

@@ -32,6 +32,8 @@ class Account(State, frozen=True, kw_only=True):
     """The customer who recommended us to this one."""
     merged_into: UUID | None = None
     """The account that this one turned out to be the same customer as; once set it stays."""
+    erased_at: Moment | None = None
+    """When names and texts were erased for good; ids, codes and amounts stay, so that the sums do."""
 
 
 @event("sales.account-registered", topic=SALES_TOPIC, subject_kind="accounts")
@@ -57,6 +59,11 @@ class AccountMerged(Account, frozen=True, kw_only=True):
     """Two accounts were found to be one customer: what this one did counts for `merged_into` from now on."""
 
 
+@event("sales.account-erased", topic=SALES_TOPIC, subject_kind="accounts")
+class AccountErased(Account, frozen=True, kw_only=True):
+    """A customer's name and all that was written of it were erased: erase your copies too. Its numbers stay."""
+
+
 class Lead(State, frozen=True, kw_only=True):
     """Someone who may buy. `created_at` is the cohort that its conversion is counted in."""
 
@@ -80,6 +87,8 @@ class Lead(State, frozen=True, kw_only=True):
     deal_id: UUID | None = None
     upsell_suggestion_id: UUID | None = None
     """The suggestion of a service agent that this lead came from."""
+    erased_at: Moment | None = None
+    """When names and texts were erased for good; ids, codes and amounts stay, so that the sums do."""
 
 
 @event("sales.lead-created", topic=SALES_TOPIC, subject_kind="leads")
@@ -127,6 +136,11 @@ class LeadConverted(Lead, frozen=True, kw_only=True):
     """The lead became a customer with a deal."""
 
     change: LeadConversion
+
+
+@event("sales.lead-erased", topic=SALES_TOPIC, subject_kind="leads")
+class LeadErased(Lead, frozen=True, kw_only=True):
+    """Who the lead was, and how to reach them, was erased: erase your copies too."""
 
 
 class DealLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,6 +212,8 @@ class Deal(State, frozen=True, kw_only=True):
     promise: Promise | None = None
     upsell_suggestion_id: UUID | None = None
     """The suggestion of a service agent that this deal came from."""
+    erased_at: Moment | None = None
+    """When names and texts were erased for good; ids, codes and amounts stay, so that the sums do."""
 
 
 @event("sales.deal-opened", topic=SALES_TOPIC, subject_kind="deals")
@@ -261,6 +277,11 @@ class DealAmended(Deal, frozen=True, kw_only=True):
     """A deal's lines or attribution were corrected; a closed deal keeps its day and its rate."""
 
     change: DealAmendment
+
+
+@event("sales.deal-erased", topic=SALES_TOPIC, subject_kind="deals")
+class DealErased(Deal, frozen=True, kw_only=True):
+    """What was written of a deal was erased with its customer; its numbers stay."""
 
 
 class Quota(State, frozen=True, kw_only=True):

@@ -32,11 +32,18 @@ class Customer(State, frozen=True, kw_only=True):
     region: Code | None
     segment: Code | None
     registered_at: Moment
+    erased_at: Moment | None = None
+    """When names and texts were erased for good; ids, codes and amounts stay, so that the sums do."""
 
 
 @event("service.customer-registered", topic=SERVICE_TOPIC, subject_kind="customers")
 class CustomerRegistered(Customer, frozen=True, kw_only=True):
     """Service entered a customer of its own."""
+
+
+@event("service.customer-erased", topic=SERVICE_TOPIC, subject_kind="customers")
+class CustomerErased(Customer, frozen=True, kw_only=True):
+    """A customer's name and all that was written of it were erased: erase your copies too. Its numbers stay."""
 
 
 class Interaction(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +118,8 @@ class Ticket(State, frozen=True, kw_only=True):
     """The won deal that this ticket brings into use, for an onboarding."""
     onboarding_since: Moment | None = None
     """When that deal was won, as service was told."""
+    erased_at: Moment | None = None
+    """When names and texts were erased for good; ids, codes and amounts stay, so that the sums do."""
 
 
 @event("service.ticket-opened", topic=SERVICE_TOPIC, subject_kind="tickets")
@@ -177,6 +186,11 @@ class TicketMerged(Ticket, frozen=True, kw_only=True):
     """The ticket told of the same as another and counts no more; the other one's numbers stay as they are."""
 
 
+@event("service.ticket-erased", topic=SERVICE_TOPIC, subject_kind="tickets")
+class TicketErased(Ticket, frozen=True, kw_only=True):
+    """What was written on a ticket and its contacts was erased with its customer; its numbers stay."""
+
+
 class SlaBreach(msgspec.Struct, frozen=True, kw_only=True):
     """What was not done in time."""
 
@@ -215,6 +229,8 @@ class Survey(State, frozen=True, kw_only=True):
     """Satisfaction; null while unanswered, and where it was not asked about."""
     recommendation: Recommendation | None = None
     effort: Effort | None = None
+    erased_at: Moment | None = None
+    """When names and texts were erased for good; ids, codes and amounts stay, so that the sums do."""
 
 
 @event("service.survey-sent", topic=SERVICE_TOPIC, subject_kind="surveys")
@@ -238,6 +254,11 @@ class SurveyRevised(Survey, frozen=True, kw_only=True):
     """The customer changed the answer; it counts on the day of the first one."""
 
     change: SurveyRevision
+
+
+@event("service.survey-erased", topic=SERVICE_TOPIC, subject_kind="surveys")
+class SurveyErased(Survey, frozen=True, kw_only=True):
+    """What the customer wrote was erased with the customer; the score stays."""
 
 
 class Training(State, frozen=True, kw_only=True):

@@ -1,7 +1,16 @@
 """Engines, the declarative base and its naming convention: how every service talks to its own PostgreSQL."""
 
-from sqlalchemy import MetaData
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import MetaData, text
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 from sqlalchemy.orm import DeclarativeBase
 
 from service_kit.settings import ServiceSettings
@@ -58,3 +67,16 @@ def create_engine(settings: ServiceSettings, *, application: str, synchronous_co
 def create_sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
     """Sessions that leave objects readable after commit, since answers are rendered from them."""
     return async_sessionmaker(engine, expire_on_commit=False)
+
+
+@asynccontextmanager
+async def written_durably(connection: AsyncConnection) -> AsyncIterator[AsyncSession]:
+    """A session within a consumer's transaction, for effects that are published: its commit waits for the disk.
+
+    What a crash takes from a consumer's other effects is read again; but an event that was sent must never have
+    been lost, or another would come under the same sequence.
+    """
+    await connection.execute(text("set local synchronous_commit to on"))
+    async with AsyncSession(bind=connection, expire_on_commit=False, autoflush=False) as session:
+        yield session
+        await session.flush()

@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy import ColumnElement
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
+from service_kit.references import forgotten
+
 Filter = Mapping[str, Any]
 """Values by column; None asks nothing."""
 
@@ -13,5 +15,8 @@ Filter = Mapping[str, Any]
 def equal(columns: ReadOnlyColumnCollection[str, Any], filters: Filter) -> Iterator[ColumnElement[bool]]:
     """The conditions that the filters make. Raises KeyError for what is no column."""
     for name, value in filters.items():
-        if value is not None:
+        if name == "external_ref" and value is not None:
+            # A record that was erased is still the one that was imported under this reference.
+            yield columns[name].in_((value, forgotten(value)))
+        elif value is not None:
             yield columns[name] == value

@@ -3,10 +3,24 @@
 import hashlib
 from datetime import timedelta
 from typing import Final
+from uuid import UUID
 
 import msgspec
 from fastapi import Request, Response
-from sqlalchemy import Column, DateTime, LargeBinary, SmallInteger, Table, bindparam, delete, func, insert, select, text
+from sqlalchemy import (
+    Column,
+    DateTime,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Uuid,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
@@ -26,6 +40,7 @@ idempotency_key = Table(
     Column("status", SmallInteger, nullable=False),
     Column("headers", JSONB, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("subject_id", Uuid, index=True, comment="the id in the answer: what it is about, and is erased with"),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now(), index=True),
 )
 
@@ -47,6 +62,15 @@ class IdempotencyKeyReused(Unprocessable):
     """The key came before, with another request."""
 
     slug, title = "idempotency-key-reused", "This key belongs to another request"
+
+
+class _Subject(msgspec.Struct):
+    """Of an answer, what it is about."""
+
+    id: UUID | None = None
+
+
+_subject_decoder = msgspec.json.Decoder(_Subject)
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -95,8 +119,16 @@ async def store(session: AsyncSession, claimed: Claim, response: Response) -> No
             "status": response.status_code,
             "headers": {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers},
             "body": bytes(response.body),
+            "subject_id": _subject_of(bytes(response.body)),
         },
     )
+
+
+def _subject_of(body: bytes) -> UUID | None:
+    try:
+        return _subject_decoder.decode(body).id
+    except msgspec.DecodeError:
+        return None
 
 
 async def forget_old(connection: AsyncConnection) -> int:

@@ -70,3 +70,16 @@ async def write(session: AsyncSession, data: State, *, sequence: int, time: date
         },
     )
     return event_id
+
+
+async def write_tombstone(session: AsyncSession, topic: str, key: UUID) -> None:
+    """Adds a record without a value to the transaction: of a compacted topic it erases what stood under the key."""
+    await session.flush()
+    tombstone = {
+        "id": new_id(),
+        "aggregatetype": topic,
+        "aggregateid": str(key),
+        "type": f"{topic}.tombstone",
+        "payload": None,
+    }
+    await session.execute(sa.insert(outbox), tombstone)

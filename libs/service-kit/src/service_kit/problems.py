@@ -108,11 +108,16 @@ class Unavailable(Problem):
         super().__init__(detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
+def problem_fields(status: int, slug: str, title: str, detail: str, **extra: Any) -> dict[str, Any]:
+    """The members of a problem's JSON."""
+    return {"type": f"urn:tandem:problem:{slug}", "title": title, "status": status, "detail": detail, **extra}
+
+
 def problem_response(
     status: int, slug: str, title: str, detail: str, *, headers: Mapping[str, str] | None = None, **extra: Any
 ) -> JSONResponse:
     """A problem+json answer from its parts."""
-    body = {"type": f"urn:tandem:problem:{slug}", "title": title, "status": status, "detail": detail, **extra}
+    body = problem_fields(status, slug, title, detail, **extra)
     return JSONResponse(body, status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 

@@ -1,5 +1,6 @@
 """What a body may refer to: a record that exists, or the record's own id in the system that it was imported from."""
 
+import hashlib
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -21,6 +22,14 @@ class ExternalRefTaken(Conflict):
     slug, title = "external-ref-taken", "This external_ref belongs to another record"
 
 
+def forgotten(external_ref: str) -> str:
+    """What stands in a reference's place once its record was erased.
+
+    The words are gone, and yet the next import still finds the record instead of making it anew.
+    """
+    return f"erased:{hashlib.sha256(external_ref.encode()).hexdigest()}"
+
+
 async def require_free(
     session: AsyncSession,
     external_ref: str | None,
@@ -35,7 +44,8 @@ async def require_free(
     """
     if external_ref is None:
         return
-    existing_id = (await session.execute(sa.select(ids).where(among == external_ref))).scalar_one_or_none()
+    taken = sa.select(ids).where(among.in_((external_ref, forgotten(external_ref))))
+    existing_id = (await session.execute(taken)).scalar_one_or_none()
     if existing_id is not None:
         raise ExternalRefTaken(
             "It was created before; existing_id names the record that stands.", existing_id=str(existing_id)

@@ -29,6 +29,13 @@ START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 
 
+_COMPACTED = {
+    "cleanup.policy": "compact",
+    # Else a name that was erased would stay on the disk until its segment happened to fill up.
+    "max.compaction.lag.ms": "86400000",
+}
+
+
 @dataclass(frozen=True)
 class Topic:
     """A topic to create; a compacted one keeps the last record of each key, the others keep all for ever."""
@@ -302,7 +309,7 @@ def _new_topic(topic: Topic, brokers: int) -> NewTopic:
         name=topic.name,
         num_partitions=topic.partitions,
         replication_factor=min(3, brokers),
-        topic_configs={"cleanup.policy": "compact"} if topic.compacted else {"retention.ms": "-1"},
+        topic_configs=_COMPACTED if topic.compacted else {"retention.ms": "-1"},
     )
 
 

@@ -17,6 +17,9 @@ Seller = Annotated[Principal, Depends(requires("sales-rep", "sales-manager", "im
 Manager = Annotated[Principal, Depends(requires("sales-manager", "importer"))]
 """Who keeps the catalogue, the teams, the rates and the quotas."""
 
+Eraser = Annotated[Principal, Depends(requires("sales-manager"))]
+"""Who may forget a customer, which nobody can take back."""
+
 Expected = Annotated[ExpectedVersion, Depends(in_loop(ExpectedVersion))]
 """The version that the client's `If-Match` allows."""
 

@@ -19,5 +19,8 @@ Worker = Annotated[Principal, Depends(requires(*WORKERS))]
 Manager = Annotated[Principal, Depends(requires("service-manager", "importer"))]
 """Who says who works here."""
 
+Eraser = Annotated[Principal, Depends(requires("service-manager"))]
+"""Who may forget a customer, which nobody can take back."""
+
 Expected = Annotated[ExpectedVersion, Depends(in_loop(ExpectedVersion))]
 """The version that the client's `If-Match` allows."""

@@ -10,12 +10,26 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.directory import SalesDirectoryEntrySet
-from event_contracts.sales import AccountRegistered, AccountUpdate, AccountUpdated
+from event_contracts.sales import AccountErased, AccountMerged, AccountRegistered, AccountUpdate, AccountUpdated
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
+from service_kit.problems import Conflict
+from service_kit.references import forgotten
 from service_kit.tables import filtered
+
+
+class AccountAlreadyMerged(Conflict):
+    """It turned out to be the same customer as another; `merged_into` names that one."""
+
+    slug, title = "account-already-merged", "The account was merged into another"
+
+
+class AccountAlreadyErased(Conflict):
+    """Whoever it was is forgotten."""
+
+    slug, title = "account-already-erased", "The account was erased"
 
 
 class Account(Base):
@@ -25,7 +39,7 @@ class Account(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     version: Mapped[int]
-    name: Mapped[str]
+    name: Mapped[str | None] = mapped_column(comment="null once erased")
     region: Mapped[str | None]
     segment: Mapped[str | None]
     channel: Mapped[str | None]
@@ -33,9 +47,11 @@ class Account(Base):
     team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
     external_ref: Mapped[str | None] = mapped_column(unique=True)
     registered_at: Mapped[datetime]
+    merged_into: Mapped[UUID | None] = mapped_column(sa.ForeignKey("account.id"))
+    erased_at: Mapped[datetime | None]
     changed_at: Mapped[datetime] = mapped_column(comment="when the latest change happened in the business")
 
-    __table_args__ = filtered("account", ("region", "segment", "channel", "owner_id", "team_id"))
+    __table_args__ = filtered("account", ("region", "segment", "channel", "owner_id", "team_id", "merged_into"))
 
     @classmethod
     def register(
@@ -56,8 +72,9 @@ class Account(Base):
     def update(self, changes: Mapping[str, Any], *, at: datetime) -> AccountUpdated:
         """Changes columns by name; the event names those of them that the contract knows, and `name`.
 
-        Raises `OccurredTooEarly`.
+        Raises `OccurredTooEarly`, `AccountAlreadyMerged` and `AccountAlreadyErased`.
         """
+        self.check_stands()
         check_follows(at, self.changed_at)
         for column, value in changes.items():
             setattr(self, column, value)
@@ -65,8 +82,36 @@ class Account(Base):
         self.changed_at = at
         return AccountUpdated(**self.state_fields(), change=AccountUpdate(fields=sorted(changes)))
 
+    def check_stands(self) -> None:
+        """Asked before anything new happens with it. Raises `AccountAlreadyMerged`, `AccountAlreadyErased`."""
+        if self.merged_into is not None:
+            raise AccountAlreadyMerged("Use the account that merged_into names.", merged_into=str(self.merged_into))
+        if self.erased_at is not None:
+            raise AccountAlreadyErased("Whoever comes back is a new customer: register an account.")
+
+    def merge(self, into: "Account", *, at: datetime) -> AccountMerged:
+        """Says that it is the same customer as another. Raises as `check_stands` does, of both."""
+        self.check_stands()
+        into.check_stands()
+        check_follows(at, max(self.changed_at, into.registered_at))
+        self.merged_into = into.id
+        self.version += 1
+        self.changed_at = at
+        return AccountMerged(**self.state_fields())
+
+    def erase(self, *, at: datetime) -> AccountErased:
+        """Forgets who it is. What it was counted for stays. Raises `OccurredTooEarly`."""
+        check_follows(at, self.changed_at)
+        self.name = None
+        self.external_ref = forgotten(self.external_ref) if self.external_ref is not None else None
+        self.version += 1
+        self.changed_at = self.erased_at = at
+        return AccountErased(**self.state_fields())
+
     def directory_entry(self) -> SalesDirectoryEntrySet:
-        """The name behind the id, for the directory topic."""
+        """The name behind the id, for the directory topic. Raises ValueError once it is erased."""
+        if self.name is None:
+            raise ValueError(f"account {self.id} has no name")
         return SalesDirectoryEntrySet(id=self.id, kind="account", name=self.name)
 
     def state_fields(self) -> dict[str, Any]:
@@ -79,4 +124,6 @@ class Account(Base):
             "owner_id": self.owner_id,
             "team_id": self.team_id,
             "registered_at": self.registered_at,
+            "merged_into": self.merged_into,
+            "erased_at": self.erased_at,
         }

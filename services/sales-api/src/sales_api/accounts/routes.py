@@ -2,10 +2,11 @@
 
 from fastapi import Request, Response
 
-from sales_api.access import Expected, Reader, Seller
+from sales_api.access import Eraser, Expected, Manager, Reader, Seller
 from sales_api.accounts import queries, use_cases
+from sales_api.accounts.erasure import erase_account as erase
 from sales_api.accounts.model import Account
-from sales_api.accounts.schemas import AccountChange, AccountIn, AccountView
+from sales_api.accounts.schemas import AccountChange, AccountIn, AccountMerge, AccountView
 from service_kit.fields import Code, ExternalReference, Identifier
 from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound
@@ -34,6 +35,7 @@ async def list_accounts(
     region: Code | None = None,
     segment: Code | None = None,
     channel: Code | None = None,
+    merged_into: Identifier | None = None,
     external_ref: ExternalReference | None = None,
 ) -> PageView[AccountView]:
     """Accounts, newest first."""
@@ -43,6 +45,7 @@ async def list_accounts(
         "region": region,
         "segment": segment,
         "channel": channel,
+        "merged_into": merged_into,
         "external_ref": external_ref,
     }
     return await queries.list_accounts(session, page, filters)
@@ -66,5 +69,28 @@ async def update_account(
 ) -> AccountView:
     """Changes a customer's name, owner, region, segment or channel."""
     account = await use_cases.update_account(session, account_id, body, expected, by)
+    set_etag(response, account.version)
+    return AccountView.model_validate(account)
+
+
+@accounts.post("/{account_id}/merge")
+async def merge_account(
+    account_id: Identifier, body: AccountMerge, session: Session, response: Response, expected: Expected, by: Manager
+) -> AccountView:
+    """Says that this account is the same customer as another, for which all that it did counts from now on."""
+    account = await use_cases.merge_account(session, account_id, body, expected, by)
+    set_etag(response, account.version)
+    return AccountView.model_validate(account)
+
+
+@accounts.post("/{account_id}/erase")
+async def erase_account(
+    account_id: Identifier, session: Session, response: Response, expected: Expected, by: Eraser
+) -> AccountView:
+    """Erases who the customer is, here and in service, for good. Ids, codes and amounts stay, and so do all sums.
+
+    Accounts that were merged into it, its leads and its deals are erased with it. Once erased, it stays so.
+    """
+    account = await erase(session, account_id, expected, by)
     set_etag(response, account.version)
     return AccountView.model_validate(account)

@@ -59,12 +59,28 @@ class AccountChange(Change):
     occurred_at: Moment | None = None
 
 
+class AccountMerge(StrictModel):
+    """Which account turned out to be the same customer."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"into": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12", "occurred_at": "2026-03-31T14:00:00Z"}]
+        }
+    )
+
+    into: Identifier
+    occurred_at: Moment | None = None
+
+
 class AccountView(View):
-    """A customer as sales knows it. `team_id` is the owner's team when the owner got the account."""
+    """A customer as sales knows it; the name is null once it was erased.
+
+    `team_id` is the owner's team when the owner got the account.
+    """
 
     id: UUID
     version: int
-    name: str
+    name: str | None
     region: str | None
     segment: str | None
     channel: str | None
@@ -72,4 +88,6 @@ class AccountView(View):
     team_id: UUID | None
     external_ref: str | None
     registered_at: Moment
+    merged_into: UUID | None
+    erased_at: Moment | None
     changed_at: Moment

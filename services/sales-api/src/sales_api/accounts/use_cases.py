@@ -6,14 +6,14 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sales_api.accounts.model import Account
-from sales_api.accounts.schemas import AccountChange, AccountIn
+from sales_api.accounts.schemas import AccountChange, AccountIn, AccountMerge
 from sales_api.attribution import Attribution
 from sales_api.reps import team_of
 from service_kit import outbox
 from service_kit.auth import Principal
 from service_kit.occurrence import happened_at
-from service_kit.problems import NotFound
-from service_kit.references import require_free
+from service_kit.problems import NotFound, Unprocessable
+from service_kit.references import UnknownReference, require_free
 from service_kit.versions import ExpectedVersion
 
 
@@ -61,6 +61,53 @@ async def update_account(
     if "name" in changes:
         await _publish_name(session, account)
     return account
+
+
+async def merge_account(
+    session: AsyncSession, account_id: UUID, body: AccountMerge, expected: ExpectedVersion, by: Principal
+) -> Account:
+    """Says that an account is the same customer as another, which both sides must still be able to be."""
+    if body.into == account_id:
+        raise Unprocessable.at("#/into", "is the account itself")
+    # In the order of their ids: two that are merged into each other at the same moment must not wait in a circle.
+    found = {each: await session.get(Account, each, with_for_update=True) for each in sorted((account_id, body.into))}
+    account, into = found[account_id], found[body.into]
+    if account is None:
+        raise NotFound(f"There is no account {account_id}.")
+    if into is None:
+        raise UnknownReference.at("#/into", "no account has this id")
+    expected.check(account.version)
+    at = happened_at(body.occurred_at, by, after=max(account.changed_at, into.registered_at))
+    event = account.merge(into, at=at)
+    await outbox.write(session, event, sequence=account.version, time=at, partition_key=account.id)
+    return account
+
+
+async def standing_account(session: AsyncSession, account_id: UUID) -> Account:
+    """The account that a body names, kept from being erased until the transaction ends.
+
+    Raises `UnknownReference` (422) at `#/account_id`, and 409 for one that was merged or erased.
+    """
+    return _standing(await _kept(session, account_id))
+
+
+async def surviving_account(session: AsyncSession, account_id: UUID) -> Account:
+    """The account, or the one that it was merged into. Raises as `standing_account` does."""
+    account = await _kept(session, account_id)
+    while account is not None and account.merged_into is not None:
+        account = await _kept(session, account.merged_into)
+    return _standing(account)
+
+
+def _standing(account: Account | None) -> Account:
+    if account is None:
+        raise UnknownReference.at("#/account_id", "no account has this id")
+    account.check_stands()
+    return account
+
+
+async def _kept(session: AsyncSession, account_id: UUID) -> Account | None:
+    return await session.get(Account, account_id, with_for_update={"read": True, "key_share": True})
 
 
 async def _publish_name(session: AsyncSession, account: Account) -> None:

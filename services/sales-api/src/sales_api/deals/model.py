@@ -16,6 +16,7 @@ from event_contracts.sales import (
     DealAmendment,
     DealClosed,
     DealClosing,
+    DealErased,
     DealOpened,
     DealReopened,
     DealReopening,
@@ -33,6 +34,7 @@ from sales_api.tables import Base
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict, Unprocessable
+from service_kit.references import forgotten
 from service_kit.tables import filtered, one_of
 
 
@@ -118,6 +120,7 @@ class Deal(Base):
     reporting_amount: Mapped[Decimal | None] = mapped_column(AMOUNT)
     reopen_count: Mapped[int] = mapped_column(default=0)
     external_ref: Mapped[str | None] = mapped_column(unique=True)
+    erased_at: Mapped[datetime | None]
     changed_at: Mapped[datetime] = mapped_column(comment="when the latest change happened in the business")
     lines: Mapped[list[DealLine]] = relationship(order_by=DealLine.position, cascade="all, delete-orphan", lazy="raise")
 
@@ -226,6 +229,14 @@ class Deal(Base):
             self._replace_lines(lines)
         return DealAmended(**self.state_fields(), change=DealAmendment(previous_amount=previous))
 
+    def erase(self, *, at: datetime) -> DealErased:
+        """Forgets what was written of it; all that is counted stays."""
+        self._step(at)
+        self.title = None
+        self.external_ref = forgotten(self.external_ref) if self.external_ref is not None else None
+        self.erased_at = at
+        return DealErased(**self.state_fields())
+
     def has_lines(self, lines: Sequence[Terms]) -> bool:
         """True when its lines are just these."""
         return len(self.lines) == len(lines) and all(
@@ -253,6 +264,7 @@ class Deal(Base):
             "frozen_rate": self.frozen_rate,
             "reporting_amount": self._reporting_money(self.reporting_amount),
             "reopen_count": self.reopen_count,
+            "erased_at": self.erased_at,
         }
 
     @property

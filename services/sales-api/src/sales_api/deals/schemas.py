@@ -175,7 +175,10 @@ class FrozenRateView(View):
 
 
 class DealView(View):
-    """A deal. Amounts are in `currency`; once it is closed there are those in `reporting_currency` too."""
+    """A deal. Amounts are in `currency`; once it is closed there are those in `reporting_currency` too.
+
+    The title is null once its customer was erased.
+    """
 
     id: UUID
     version: int
@@ -200,6 +203,7 @@ class DealView(View):
     reporting_amount: DecimalText | None
     reopen_count: int
     external_ref: str | None
+    erased_at: Moment | None
     changed_at: Moment
 
     @classmethod

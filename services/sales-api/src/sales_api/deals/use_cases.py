@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from event_contracts.sales import Deal as DealState
-from sales_api.accounts.model import Account
+from sales_api.accounts.use_cases import standing_account
 from sales_api.attribution import Attribution
 from sales_api.deals.model import Deal
 from sales_api.deals.schemas import DealAmend, DealClose, DealIn, DealReopen, DealStage, DealTerms, LineIn, terms_of
@@ -26,9 +26,7 @@ from service_kit.versions import ExpectedVersion
 async def open_deal(session: AsyncSession, body: DealIn, by: Principal) -> Deal:
     """Opens a deal with an account."""
     at = happened_at(body.occurred_at, by)
-    account = await session.get(Account, body.account_id)
-    if account is None:
-        raise UnknownReference.at("#/account_id", "no account has this id")
+    account = await standing_account(session, body.account_id)
     if body.lead_id is not None and await session.get(Lead, body.lead_id) is None:
         raise UnknownReference.at("#/lead_id", "no lead has this id")
     defaults = Attribution(region=account.region, segment=account.segment, channel=account.channel)

@@ -16,6 +16,7 @@ from event_contracts.sales import (
     LeadConverted,
     LeadCreated,
     LeadDisqualified,
+    LeadErased,
     LeadQualified,
     LeadStatus,
 )
@@ -24,6 +25,7 @@ from sales_api.tables import Base
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
+from service_kit.references import forgotten
 from service_kit.tables import filtered, one_of
 
 
@@ -69,6 +71,12 @@ class LeadHasAccount(Conflict):
     slug, title = "lead-has-account", "The lead belongs to an account already"
 
 
+class LeadAlreadyErased(Conflict):
+    """Whoever it was is forgotten."""
+
+    slug, title = "lead-already-erased", "The lead was erased"
+
+
 class Lead(Base):
     """Someone who may buy. Who it is (name, company, email, phone) stays in this table."""
 
@@ -100,6 +108,7 @@ class Lead(Base):
     disqualified_reason: Mapped[str | None]
     converted_at: Mapped[datetime | None]
     external_ref: Mapped[str | None] = mapped_column(unique=True)
+    erased_at: Mapped[datetime | None]
     changed_at: Mapped[datetime] = mapped_column(comment="when the latest change happened in the business")
 
     __table_args__ = (
@@ -203,6 +212,14 @@ class Lead(Base):
         change = LeadConversion(account_registered=account_registered)
         return LeadConverted(**self.state_fields(), change=change)
 
+    def erase(self, *, at: datetime) -> LeadErased:
+        """Forgets who it is, in whatever status."""
+        self._step(at)
+        self.name = self.company = self.email = self.phone = None
+        self.external_ref = forgotten(self.external_ref) if self.external_ref is not None else None
+        self.erased_at = at
+        return LeadErased(**self.state_fields())
+
     @property
     def attribution(self) -> Attribution:
         """What the account and the deal that come out of it take over."""
@@ -234,9 +251,12 @@ class Lead(Base):
             "converted_at": self.converted_at,
             "account_id": self.account_id,
             "deal_id": self.deal_id,
+            "erased_at": self.erased_at,
         }
 
     def _check_open(self) -> None:
+        if self.erased_at is not None:
+            raise LeadAlreadyErased("Nobody knows who it was; create a new lead if they come back.")
         if self.status == "converted":
             raise LeadAlreadyConverted("It became a customer; what happens now happens to its deals.")
         if self.status == "disqualified":

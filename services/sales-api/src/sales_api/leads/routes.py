@@ -3,7 +3,8 @@
 from fastapi import Request, Response
 
 from event_contracts.sales import LeadStatus
-from sales_api.access import Expected, Reader, Seller
+from sales_api.access import Eraser, Expected, Reader, Seller
+from sales_api.accounts.erasure import erase_lead as erase
 from sales_api.leads import queries, use_cases
 from sales_api.leads.model import Lead
 from sales_api.leads.schemas import (
@@ -118,3 +119,11 @@ async def convert_lead(
 def _answer(response: Response, lead: Lead) -> LeadView:
     set_etag(response, lead.version)
     return LeadView.model_validate(lead)
+
+
+@leads.post("/{lead_id}/erase")
+async def erase_lead(
+    lead_id: Identifier, session: Session, response: Response, expected: Expected, by: Eraser
+) -> LeadView:
+    """Erases who the lead is and how to reach them, for good. A lead with an account is erased with that."""
+    return _answer(response, await erase(session, lead_id, expected, by))

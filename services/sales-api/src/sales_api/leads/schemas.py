@@ -134,7 +134,10 @@ class LeadConvert(StrictModel):
 
 
 class LeadView(View):
-    """A lead. `team_id` is the owner's team when the owner got it."""
+    """A lead; name, company, email and phone are null once it was erased.
+
+    `team_id` is the owner's team when the owner got it.
+    """
 
     id: UUID
     version: int
@@ -159,4 +162,5 @@ class LeadView(View):
     disqualified_reason: str | None
     converted_at: Moment | None
     external_ref: str | None
+    erased_at: Moment | None
     changed_at: Moment

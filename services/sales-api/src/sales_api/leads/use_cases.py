@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from event_contracts.sales import Lead as LeadState
 from sales_api.accounts.model import Account
-from sales_api.accounts.use_cases import add_account
+from sales_api.accounts.use_cases import add_account, standing_account, surviving_account
 from sales_api.attribution import Attribution
 from sales_api.deals.use_cases import add_deal
 from sales_api.leads.model import Lead
@@ -26,7 +26,7 @@ from service_kit import outbox
 from service_kit.auth import Principal
 from service_kit.occurrence import happened_at
 from service_kit.problems import NotFound, Unprocessable
-from service_kit.references import UnknownReference, require_free
+from service_kit.references import require_free
 from service_kit.versions import ExpectedVersion
 
 
@@ -34,7 +34,7 @@ async def create_lead(session: AsyncSession, body: LeadIn, by: Principal) -> Lea
     """Enters a lead. One of a known customer has that customer's region and segment unless it brings its own."""
     at = happened_at(body.occurred_at, by)
     await require_free(session, body.external_ref, among=Lead.external_ref, ids=Lead.id)
-    account = await _account(session, body.account_id)
+    account = None if body.account_id is None else await standing_account(session, body.account_id)
     if body.product is not None:
         await check_products(session, {body.product: "#/product"})
     attribution = Attribution(
@@ -108,7 +108,8 @@ async def convert_lead(
     lead = await _locked(session, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
     lead.check_convertible(body.account_id, makes_account=body.account is not None)
-    account = await _account(session, body.account_id or lead.account_id)
+    known_id = body.account_id or lead.account_id
+    account = None if known_id is None else await surviving_account(session, known_id)
     registers = account is None
     if account is None:
         account = await _register_account(session, lead, body.account or ConvertedAccount(), at)
@@ -154,15 +155,6 @@ async def _locked(session: AsyncSession, lead_id: UUID, expected: ExpectedVersio
         raise NotFound(f"There is no lead {lead_id}.")
     expected.check(lead.version)
     return lead
-
-
-async def _account(session: AsyncSession, account_id: UUID | None) -> Account | None:
-    if account_id is None:
-        return None
-    account = await session.get(Account, account_id)
-    if account is None:
-        raise UnknownReference.at("#/account_id", "no account has this id")
-    return account
 
 
 async def _publish(session: AsyncSession, lead: Lead, event: LeadState) -> None:

@@ -14,8 +14,10 @@ from event_contracts.catalogue import SALES_DIRECTORY_TOPIC, SALES_TOPIC
 from event_contracts.codec import CloudEvent
 from event_contracts.directory import SalesDirectoryEntrySet
 from event_contracts.sales import Account
+from service_api.customers.erasure import erase_copy
 from service_api.customers.model import Customer
 from service_kit.consumer import Consumer, LostLog, Record
+from service_kit.database import written_durably
 
 ACCOUNTS = "service-customers"
 NAMES = "service-customer-names"
@@ -34,6 +36,7 @@ _UNKNOWN: dict[str, Any] = {
     "segment": None,
     "external_ref": None,
     "registered_at": None,
+    "erased_at": None,
 }
 
 # Whatever comes twice or late is not newer, and changes nothing.
@@ -55,7 +58,10 @@ _SET_NAME = _new.on_conflict_do_update(
         "name_sequence": _new.excluded.name_sequence,
         "name": _new.excluded.name,
     },
-    where=(_customer.c.origin == "sales") & (_customer.c.name_sequence < _new.excluded.name_sequence),
+    where=(_customer.c.origin == "sales")
+    & (_customer.c.name_sequence < _new.excluded.name_sequence)
+    # Names have a log of their own: one may still come when the erasure has come already.
+    & _customer.c.erased_at.is_(None),
 )
 _ERASE_NAME = (
     sa.update(_customer)
@@ -65,7 +71,10 @@ _ERASE_NAME = (
 
 
 async def copy_accounts(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> None:
-    """Takes over region and segment of the accounts in a batch; every other event is none of ours."""
+    """Takes over region and segment of the accounts in a batch, and erases those that sales erased.
+
+    Every other event is none of ours.
+    """
     newest: dict[UUID, tuple[int, Account]] = {}
     for record in records:
         account = record.value.data
@@ -85,6 +94,11 @@ async def copy_accounts(connection: AsyncConnection, records: Sequence[Record[Cl
     ]
     if rows:
         await connection.execute(_SET_ACCOUNT, rows)
+    erased = [account for _, (_, account) in sorted(newest.items()) if account.erased_at is not None]
+    if erased:
+        async with written_durably(connection) as session:
+            for account in erased:
+                await erase_copy(session, account.id, account.erased_at or account.registered_at)
 
 
 async def copy_names(connection: AsyncConnection, records: Sequence[Record[CloudEvent | None]]) -> None:

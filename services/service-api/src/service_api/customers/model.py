@@ -7,10 +7,25 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from event_contracts.service import CustomerErased
 from service_api.tables import Base
+from service_kit.problems import Conflict
+from service_kit.references import forgotten
 from service_kit.tables import filtered, one_of
 
 Origin = Literal["sales", "service"]
+
+
+class CustomerAlreadyErased(Conflict):
+    """Whoever it was is forgotten."""
+
+    slug, title = "customer-already-erased", "The customer was erased"
+
+
+class CustomerOfSales(Conflict):
+    """It is a copy that only sales can change."""
+
+    slug, title = "customer-of-sales", "The customer belongs to sales"
 
 
 class CustomerFields(TypedDict):
@@ -20,6 +35,7 @@ class CustomerFields(TypedDict):
     region: str | None
     segment: str | None
     registered_at: datetime
+    erased_at: datetime | None
 
 
 class Customer(Base):
@@ -44,6 +60,25 @@ class Customer(Base):
     segment: Mapped[str | None]
     external_ref: Mapped[str | None] = mapped_column(unique=True)
     registered_at: Mapped[datetime | None] = mapped_column(comment="null while only the name is known")
+    erased_at: Mapped[datetime | None]
+
+    def check_stands(self) -> None:
+        """Asked before anything new is written of it. Raises `CustomerAlreadyErased`."""
+        if self.erased_at is not None:
+            raise CustomerAlreadyErased("Whoever comes back is a new customer: register them.")
+
+    def check_own(self) -> None:
+        """Raises `CustomerOfSales` for a copy."""
+        if self.origin != "service":
+            raise CustomerOfSales("Erase the account of the same id in sales; the copy here goes with it.")
+
+    def erase(self, *, at: datetime) -> CustomerErased | None:
+        """Forgets who it is. The event is for a customer of our own only: sales tells of its own."""
+        self.name = None
+        self.external_ref = forgotten(self.external_ref) if self.external_ref is not None else None
+        self.erased_at = at
+        self.version += 1
+        return CustomerErased(**self.state_fields()) if self.origin == "service" else None
 
     def state_fields(self) -> CustomerFields:
         """The state that events of a customer of our own carry."""
@@ -54,4 +89,5 @@ class Customer(Base):
             "region": self.region,
             "segment": self.segment,
             "registered_at": self.registered_at,
+            "erased_at": self.erased_at,
         }

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Response
 
-from service_api.access import Reader, Worker
+from service_api.access import Eraser, Expected, Reader, Worker
 from service_api.customers import queries, use_cases
+from service_api.customers.erasure import erase_customer as erase
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerFilters, CustomerToRegister, CustomerView
 from service_kit.dependencies import in_loop
@@ -45,3 +46,16 @@ async def get_customer(
         raise NotFound(f"There is no customer {customer_id}.")
     set_etag(response, customer.version)
     return unchanged(request, customer.version) or CustomerView.model_validate(customer)
+
+
+@customers.post("/{customer_id}/erase", summary="Erase a customer")
+async def erase_customer(
+    customer_id: Identifier, session: Session, response: Response, expected: Expected, by: Eraser
+) -> CustomerView:
+    """Erases who a customer of service's own is, and all that was written of them, for good; the numbers stay.
+
+    One of sales is erased there. Once erased, it stays so.
+    """
+    customer = await erase(session, customer_id, expected, by)
+    set_etag(response, customer.version)
+    return CustomerView.model_validate(customer)

@@ -44,6 +44,7 @@ class CustomerView(View):
     segment: str | None
     external_ref: str | None
     registered_at: Moment | None
+    erased_at: Moment | None
 
 
 @dataclass(frozen=True)

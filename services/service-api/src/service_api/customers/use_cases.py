@@ -30,6 +30,7 @@ async def register_customer(session: AsyncSession, body: CustomerToRegister, by:
         segment=body.segment,
         external_ref=body.external_ref,
         registered_at=at,
+        erased_at=None,
     )
     session.add(customer)
     event = CustomerRegistered(**customer.state_fields())
@@ -39,11 +40,13 @@ async def register_customer(session: AsyncSession, body: CustomerToRegister, by:
 
 
 async def require_customer(session: AsyncSession, customer_id: UUID) -> Customer:
-    """The customer that a body names. Raises `UnknownReference` (422).
+    """The customer that a body names, kept from being erased until the transaction ends.
 
+    Raises `UnknownReference` (422), and `CustomerAlreadyErased` (409).
     Of one whose name came before the account's event nothing is known yet that a ticket could take over.
     """
-    customer = await session.get(Customer, customer_id)
+    customer = await session.get(Customer, customer_id, with_for_update={"read": True, "key_share": True})
     if customer is None or customer.registered_at is None:
         raise UnknownReference.at("#/customer_id", "names no customer that service knows yet")
+    customer.check_stands()
     return customer

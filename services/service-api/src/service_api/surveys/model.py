@@ -7,12 +7,13 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from event_contracts.service import Priority, SurveyKind, TicketChannel, TicketKind
+from event_contracts.service import Priority, SurveyErased, SurveyKind, TicketChannel, TicketKind
 from service_api.tables import Base
 from service_api.tickets.model import Ticket
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
+from service_kit.references import forgotten
 from service_kit.tables import filtered, one_of
 
 
@@ -20,6 +21,12 @@ class SurveyAnswerUnchanged(Conflict):
     """The same answer again changes nothing."""
 
     slug, title = "survey-answer-unchanged", "This is the answer already"
+
+
+class SurveyAlreadyErased(Conflict):
+    """Its customer was erased, so nothing more may be written about them."""
+
+    slug, title = "survey-already-erased", "The survey's customer was erased"
 
 
 class SurveyFields(TypedDict):
@@ -40,6 +47,7 @@ class SurveyFields(TypedDict):
     sent_at: datetime
     answered_at: datetime | None
     score: int | None
+    erased_at: datetime | None
 
 
 class Survey(Base):
@@ -73,6 +81,7 @@ class Survey(Base):
     revised_at: Mapped[datetime | None]
     score: Mapped[int | None] = mapped_column(sa.SmallInteger)
     comment: Mapped[str | None] = mapped_column(comment="free text: never in an event")
+    erased_at: Mapped[datetime | None]
 
     @classmethod
     def send(cls, *, kind: SurveyKind, ticket: Ticket, at: datetime, external_ref: str | None) -> "Survey":
@@ -98,6 +107,7 @@ class Survey(Base):
             revised_at=None,
             score=None,
             comment=None,
+            erased_at=None,
         )
 
     @property
@@ -110,6 +120,8 @@ class Survey(Base):
 
         A later answer revises the earlier one, which keeps its day; so does a comment that follows the score.
         """
+        if comment is not None and self.erased_at is not None:
+            raise SurveyAlreadyErased("Leave the comment out; the score alone may still be given.")
         if score == self.score and comment in (None, self.comment):
             raise SurveyAnswerUnchanged("Send another score or comment to revise it.")
         check_follows(at, self.changed_at)
@@ -122,6 +134,14 @@ class Survey(Base):
         else:
             self.revised_at = at
         return previous_score
+
+    def erase(self, *, at: datetime) -> SurveyErased:
+        """Forgets what the customer wrote; the score stays."""
+        self.comment = None
+        self.external_ref = forgotten(self.external_ref) if self.external_ref is not None else None
+        self.erased_at = at
+        self.version += 1
+        return SurveyErased(**self.state_fields())
 
     def state_fields(self) -> SurveyFields:
         """The state that all of its events carry."""
@@ -141,4 +161,5 @@ class Survey(Base):
             "sent_at": self.sent_at,
             "answered_at": self.answered_at,
             "score": self.score,
+            "erased_at": self.erased_at,
         }

@@ -76,6 +76,7 @@ class SurveyView(View):
     revised_at: Moment | None
     score: int | None
     comment: str | None
+    erased_at: Moment | None
     answer_path: str | None
 
 

@@ -11,6 +11,7 @@ from event_contracts.service import (
     Direction,
     Priority,
     TicketChannel,
+    TicketErased,
     TicketKind,
     TicketStatus,
     Visibility,
@@ -20,6 +21,7 @@ from service_api.tables import Base
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
+from service_kit.references import forgotten
 from service_kit.tables import filtered, one_of
 
 LIVE_CHANNELS = frozenset({"phone", "chat", "in_person"})
@@ -50,6 +52,12 @@ class TicketAlreadyAssigned(Conflict):
     slug, title = "ticket-already-assigned", "The ticket is with them already"
 
 
+class TicketAlreadyErased(Conflict):
+    """Its customer was erased, so nothing more may be written about them."""
+
+    slug, title = "ticket-already-erased", "The ticket's customer was erased"
+
+
 class TicketFields(TypedDict):
     """The fields of the contract's `Ticket`."""
 
@@ -74,6 +82,7 @@ class TicketFields(TypedDict):
     reopen_count: int
     interaction_count: int
     inbound_count: int
+    erased_at: datetime | None
 
 
 class Ticket(Base):
@@ -129,6 +138,7 @@ class Ticket(Base):
     reopen_count: Mapped[int]
     interaction_count: Mapped[int]
     inbound_count: Mapped[int]
+    erased_at: Mapped[datetime | None]
 
     @classmethod
     def open(
@@ -175,6 +185,7 @@ class Ticket(Base):
             reopen_count=0,
             interaction_count=0,
             inbound_count=0,
+            erased_at=None,
         )
 
     @property
@@ -248,6 +259,19 @@ class Ticket(Base):
         self.status = "closed"
         self.closed_at = at
 
+    def check_may_be_written_on(self) -> None:
+        """Asked before a text is taken in. Raises `TicketAlreadyErased`."""
+        if self.erased_at is not None:
+            raise TicketAlreadyErased("Leave the text out; what is only counted may still happen.")
+
+    def erase(self, *, at: datetime) -> TicketErased:
+        """Forgets what was written on it, in whatever status; all that is counted stays."""
+        self.subject = self.description = None
+        self.external_ref = forgotten(self.external_ref) if self.external_ref is not None else None
+        self.erased_at = at
+        self.version += 1
+        return TicketErased(**self.state_fields())
+
     def _change(self, at: datetime) -> None:
         check_follows(at, self.changed_at)
         self.version += 1
@@ -276,6 +300,7 @@ class Ticket(Base):
             "reopen_count": self.reopen_count,
             "interaction_count": self.interaction_count,
             "inbound_count": self.inbound_count,
+            "erased_at": self.erased_at,
         }
 
 
@@ -289,7 +314,10 @@ def is_reply(interaction: ContractInteraction) -> bool:
 
 
 class Interaction(Base):
-    """One contact about a ticket, with the attribution that it had when it took place. Never changed."""
+    """One contact about a ticket, with the attribution that it had when it took place.
+
+    Never changed, but for its words, which are erased with the customer.
+    """
 
     __tablename__ = "interaction"
     __table_args__ = (
@@ -313,3 +341,10 @@ class Interaction(Base):
     note: Mapped[str | None] = mapped_column(comment="free text: never in an event")
     external_ref: Mapped[str | None] = mapped_column(unique=True)
     occurred_at: Mapped[datetime]
+    erased_at: Mapped[datetime | None]
+
+    def erase(self, *, at: datetime) -> None:
+        """Forgets what was written of it."""
+        self.note = None
+        self.external_ref = forgotten(self.external_ref) if self.external_ref is not None else None
+        self.erased_at = at

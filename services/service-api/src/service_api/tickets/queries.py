@@ -31,4 +31,4 @@ async def list_interactions(
     query = sa.select(interaction).where(interaction.c.ticket_id == ticket_id)
     if external_ref is not None:
         query = query.where(interaction.c.external_ref == external_ref)
-    return await page.of(session, query, interaction.c.id, InteractionView.model_validate)
+    return await page.of(session, query, interaction.c.id, InteractionView.of)

@@ -92,7 +92,7 @@ async def log_interaction(
     """
     interaction = await use_cases.log_interaction(session, ticket_id, body, by, expected)
     response.headers["Location"] = f"/v1/tickets/{ticket_id}/interactions/{interaction.id}"
-    shown = InteractionView.model_validate(interaction)
+    shown = InteractionView.of(interaction)
     set_etag(response, shown.version)
     return shown
 
@@ -117,7 +117,7 @@ async def get_interaction(
     interaction = await session.get(Interaction, interaction_id)
     if interaction is None or interaction.ticket_id != ticket_id:
         raise NotFound(f"There is no interaction {interaction_id} of ticket {ticket_id}.")
-    shown = InteractionView.model_validate(interaction)
+    shown = InteractionView.of(interaction)
     set_etag(response, shown.version)
     return unchanged(request, shown.version) or shown
 

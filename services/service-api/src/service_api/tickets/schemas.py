@@ -1,7 +1,7 @@
 """Tickets and the contacts about them, over HTTP."""
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
@@ -149,13 +149,17 @@ class TicketView(View):
     reopen_count: int
     interaction_count: int
     inbound_count: int
+    erased_at: Moment | None
 
 
 class InteractionView(View):
-    """A contact. It never changes; `ticket_version` is what the ticket's next If-Match can be based on."""
+    """A contact. It never changes, unless it is erased with its customer, which makes it version 2.
+
+    `ticket_version` is what the ticket's next If-Match can be based on.
+    """
 
     id: UUID
-    version: Literal[1] = 1
+    version: Literal[1, 2]
     ticket_id: UUID
     ticket_version: int
     agent_id: UUID | None
@@ -169,6 +173,13 @@ class InteractionView(View):
     note: str | None
     external_ref: str | None
     occurred_at: Moment
+    erased_at: Moment | None
+
+    @classmethod
+    def of(cls, row: Any) -> "InteractionView":
+        """The view of a contact, or of a row with its columns."""
+        shown = {name: getattr(row, name) for name in cls.model_fields if name != "version"}
+        return cls(**shown, version=1 if row.erased_at is None else 2)
 
 
 @dataclass(frozen=True)

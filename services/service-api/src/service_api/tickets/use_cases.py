@@ -86,6 +86,8 @@ async def log_interaction(
 ) -> Interaction:
     """Enters a contact about a ticket; a person's first public reply is an event of its own."""
     ticket = await _lock(session, ticket_id, expected)
+    if body.note is not None:
+        ticket.check_may_be_written_on()
     at = happened_at(body.occurred_at, by, after=ticket.opened_at)
     await require_free(session, body.external_ref, among=Interaction.external_ref, ids=Interaction.id)
     agent = await require_agent(session, body.agent_id)
@@ -128,6 +130,7 @@ async def log_interaction(
         note=body.note,
         external_ref=body.external_ref,
         occurred_at=at,
+        erased_at=None,
     )
     session.add(interaction)
     await session.flush()

@@ -1,0 +1,62 @@
+"""What every service erases of somebody besides their own rows: stored answers, names under way, records set aside."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from service_kit import outbox
+from service_kit.consumer_tables import dead_letter
+from service_kit.idempotency import idempotency_key
+from service_kit.problems import MEDIA_TYPE, problem_fields
+
+_ERASED_ANSWER: Final = {
+    # Kept, though without its words: the request that it answered must still not be done a second time.
+    "status": 410,
+    "headers": {"content-type": MEDIA_TYPE},
+    "body": msgspec.json.encode(
+        problem_fields(
+            410,
+            "answer-erased",
+            "The answer was erased",
+            "The request was done when it first came; what it was about has been erased since. Do not send it again.",
+        )
+    ),
+}
+
+
+async def erase_answers(session: AsyncSession, subject_ids: Sequence[UUID]) -> None:
+    """Takes away what is stored of the answers about these records, for requests that come twice."""
+    about = idempotency_key.c.subject_id == sa.any_(sa.cast(list(subject_ids), sa.ARRAY(sa.Uuid)))
+    await session.execute(sa.update(idempotency_key).where(about).values(**_ERASED_ANSWER))
+
+
+async def erase_name(session: AsyncSession, topic: str, key: UUID) -> None:
+    """Takes back the names that still wait to be published, and lays a tombstone on the one that was."""
+    await session.flush()
+    table = outbox.outbox
+    waiting = (table.c.aggregatetype == topic) & (table.c.aggregateid == str(key)) & table.c.payload.is_not(None)
+    await session.execute(sa.delete(table).where(waiting))
+    await outbox.write_tombstone(session, topic, key)
+
+
+async def erase_letters(session: AsyncSession, key: UUID, *, by: str) -> None:
+    """Empties the records of somebody that a consumer could not take; they shall never count."""
+    await session.execute(
+        sa.update(dead_letter)
+        .where(dead_letter.c.key == str(key).encode(), dead_letter.c.value.is_not(None))
+        .values(
+            value=None,
+            mended_value=None,
+            headers=[],
+            detail="",
+            status=sa.case((dead_letter.c.status == "open", "discarded"), else_=dead_letter.c.status),
+            settled_at=sa.func.coalesce(dead_letter.c.settled_at, datetime.now(UTC)),
+            settled_by=sa.func.coalesce(dead_letter.c.settled_by, by),
+            discarded_because=sa.func.coalesce(dead_letter.c.discarded_because, "erased with whom it is about"),
+        )
+    )

@@ -1,0 +1,148 @@
+"""Erasure in service: every word that was written of a customer goes, whoever met them first; the numbers stay."""
+
+from typing import Any
+from uuid import UUID
+
+import httpx
+import sqlalchemy as sa
+
+from event_contracts.sales import AccountErased
+from event_contracts.service import CustomerErased, SurveyErased, TicketErased
+from service_api.customers.from_sales import copy_accounts, copy_names
+from service_kit.consumer_tables import dead_letter
+from service_kit.identifiers import new_id
+from service_kit.outbox import outbox
+from tests.service_api.conftest import NOWHERE, Service, a_customer, a_ticket, an_agent, make, reference
+from tests.service_api.test_customers_from_sales import REGISTERED, copied, named, record, registered, row_of, tombstone
+from tests.service_kit.conftest import assert_problem
+from tests.service_kit.traces import places_that_hold
+
+
+async def with_words(http: httpx.AsyncClient, customer_id: str, mark: str) -> tuple[dict[str, Any], ...]:
+    """A ticket, a contact and an answered survey of a customer, with the mark wherever a text can be."""
+    agent = await an_agent(http)
+    ticket = await a_ticket(http, customer_id=customer_id, subject=mark, description=mark, external_ref=mark)
+    path = f"/v1/tickets/{ticket['id']}"
+    contact = {"direction": "outbound", "agent_id": agent["id"], "note": mark, "external_ref": mark}
+    interaction = (await http.post(f"{path}/interactions", json=contact)).json()
+    survey = await make(http, "/v1/surveys", ticket_id=ticket["id"], kind="csat", external_ref=mark)
+    answered = await http.post(
+        f"/v1/surveys/{survey['id']}/answer",
+        json={"score": 4, "comment": mark},
+        headers={"Idempotency-Key": f"answer {mark}"},
+    )
+    assert answered.is_success
+    return (await http.get(path)).json(), interaction, answered.json()
+
+
+async def test_a_customer_of_our_own_is_erased_from_every_table(service: Service, manager: httpx.AsyncClient) -> None:
+    mark = reference()
+    customer = await a_customer(manager, name=mark, external_ref=mark)
+    ticket, interaction, survey = await with_words(manager, customer["id"], mark)
+    assert await places_that_hold(service.engine, mark) >= {
+        "customer.name",
+        "ticket.subject",
+        "interaction.note",
+        "survey.comment",
+        "idempotency_key.body",
+        "outbox.payload",
+    }
+
+    path = f"/v1/customers/{customer['id']}"
+    async with service.client("service-agent") as agent:
+        assert_problem(await agent.post(f"{path}/erase"), 403, "forbidden")
+    erased = (await manager.post(f"{path}/erase")).json()
+    assert await places_that_hold(service.engine, mark) == set()
+
+    assert (erased["name"], erased["version"]) == (None, 2)
+    after = (await manager.get(f"/v1/tickets/{ticket['id']}")).json()
+    changed = {name for name in ticket if ticket[name] != after[name]}
+    assert changed == {"subject", "description", "external_ref", "version", "erased_at"}
+    contact = await manager.get(f"/v1/tickets/{ticket['id']}/interactions/{interaction['id']}")
+    assert (contact.json()["note"], contact.headers["etag"]) == (None, '"2"')
+    assert (await manager.get(f"/v1/surveys/{survey['id']}")).json()["score"] == 4
+    for subject, kind in (
+        (f"customers/{customer['id']}", CustomerErased),
+        (f"tickets/{ticket['id']}", TicketErased),
+        (f"surveys/{survey['id']}", SurveyErased),
+    ):
+        assert isinstance((await service.events_of(subject))[-1].data, kind)
+    query = sa.select(outbox.c.payload).where(
+        outbox.c.aggregatetype == "service.directory", outbox.c.aggregateid == customer["id"]
+    )
+    async with service.engine.connect() as connection:
+        assert (await connection.execute(query)).scalars().all() == [None]
+
+    assert (await manager.post(f"{path}/erase")).json() == erased
+    assert len(await service.events_of(f"customers/{customer['id']}")) == 2
+    assert_problem(await manager.post(f"/v1/customers/{NOWHERE}/erase"), 404)
+
+
+async def test_nothing_more_is_written_of_an_erased_customer_and_the_work_goes_on(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    customer = await a_customer(manager)
+    ticket, _, survey = await with_words(manager, customer["id"], reference())
+    await manager.post(f"/v1/customers/{customer['id']}/erase")
+    path = f"/v1/tickets/{ticket['id']}"
+    noted = await manager.post(f"{path}/interactions", json={"direction": "inbound", "note": "She called"})
+    assert_problem(noted, 409, "ticket-already-erased")
+    assert (await manager.post(f"{path}/interactions", json={"direction": "inbound"})).status_code == 201
+    assert (await manager.post(f"{path}/resolve", json={})).status_code == 200
+    said = await manager.post(f"/v1/surveys/{survey['id']}/answer", json={"score": 2, "comment": "I am"})
+    assert_problem(said, 409, "survey-already-erased")
+    new = {"customer_id": customer["id"], "kind": "problem", "channel": "web", "subject": "She again"}
+    assert_problem(await manager.post("/v1/tickets", json=new), 409, "customer-already-erased")
+
+
+async def test_what_sales_erases_is_erased_here_in_whatever_order_the_logs_come(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    mark, account_id = reference(), new_id()
+    await copied(service.engine, copy_accounts, [record(registered(account_id), 1)])
+    await copied(service.engine, copy_names, [record(named(account_id, mark), 1)])
+    ticket, _, survey = await with_words(manager, str(account_id), mark)
+    async with service.engine.begin() as connection:
+        letter = {
+            "consumer": "service-customer-names",
+            "cluster_id": "c",
+            "topic": "sales.directory",
+            "partition": 0,
+            "offset": int.from_bytes(account_id.bytes[-6:], "big"),
+            "key": str(account_id).encode(),
+            "value": f"{{{mark}".encode(),
+            "headers": [],
+            "reason": "malformed",
+            "detail": mark,
+        }
+        await connection.execute(sa.insert(dead_letter), letter)
+
+    refused = await manager.post(f"/v1/customers/{account_id}/erase")
+    assert_problem(refused, 409, "customer-of-sales")
+    erasure = AccountErased(
+        id=account_id,
+        region="baltics",
+        segment="smb",
+        channel=None,
+        owner_id=None,
+        team_id=None,
+        registered_at=REGISTERED,
+        erased_at=REGISTERED,
+    )
+    await copied(service.engine, copy_accounts, [record(erasure, 2)])
+    assert await places_that_hold(service.engine, mark) == set()
+    # The names' log lags behind: one that was still in it must not come back.
+    await copied(service.engine, copy_names, [record(named(account_id, mark), 2)])
+    assert await places_that_hold(service.engine, mark) == set()
+    settled = await row_of(service.engine, account_id)
+    await copied(service.engine, copy_names, [tombstone(account_id)])
+    await copied(service.engine, copy_accounts, [record(erasure, 2), record(registered(account_id), 1)])
+    assert await row_of(service.engine, account_id) == settled
+    assert settled.erased_at == REGISTERED
+
+    told = await service.events_of(f"tickets/{ticket['id']}")
+    assert [event.sequence for event in told] == list(range(1, len(told) + 1))
+    assert isinstance(told[-1].data, TicketErased)
+    assert len(await service.events_of(f"surveys/{survey['id']}")) == 3
+    assert await service.events_of(f"customers/{account_id}") == []
+    assert UUID(ticket["id"]) == told[-1].data.id
