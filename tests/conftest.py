@@ -8,27 +8,26 @@ import pytest
 
 from tandem_cli.kafka import EmbeddedKafka, GivenKafka, Topic
 from tandem_cli.postgres import EmbeddedPostgres, GivenPostgres
-from tests.support import Kafka, Postgres
+from tests import sharing
+from tests.support import CARELESS, Kafka, Postgres
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def postgres(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A running PostgreSQL server; TEST_DATABASE_URL names another than the embedded one."""
-    if given := os.environ.get("TEST_DATABASE_URL"):
+    if given := sharing.postgres_of(request.config) or os.environ.get("TEST_DATABASE_URL"):
         yield GivenPostgres(given)
         return
-    # A crash of the machine may lose the data of a test: no write waits for the disk.
-    careless = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), options=careless)
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), options=CARELESS)
     server.start()
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A running Kafka; KAFKA_BOOTSTRAP_SERVERS names another than the embedded one."""
-    if given := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+    if given := sharing.kafka_of(request.config) or os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         yield GivenKafka(given)
         return
     broker = EmbeddedKafka(tmp_path_factory.mktemp("kafka"))
@@ -70,6 +69,11 @@ def new_topic(kafka: Kafka) -> Iterator[Callable[..., str]]:
     yield create
     if made and isinstance(kafka, GivenKafka):
         kafka.delete_topics(made)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Lets workers share one PostgreSQL and one Kafka."""
+    config.pluginmanager.register(sharing)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

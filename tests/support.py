@@ -11,6 +11,8 @@ from tandem_cli.postgres import EmbeddedPostgres, GivenPostgres
 
 Postgres = EmbeddedPostgres | GivenPostgres
 Kafka = EmbeddedKafka | GivenKafka
+CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+"""Settings of a PostgreSQL whose data may be lost in a crash of the machine: no write waits for the disk."""
 T = TypeVar("T")
 
 

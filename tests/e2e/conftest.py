@@ -13,7 +13,7 @@ import pytest
 
 from tandem_cli.stack import LocalStack
 from tests.faults.oracle import outbox_rows
-from tests.support import eventually
+from tests.support import CARELESS, eventually
 
 TANDEM = str(Path(sys.executable).parent / "tandem")
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -25,10 +25,10 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """All processes on embedded parts, on free ports. What a crash of the machine would lose may be lost."""
-    careless = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
     # A line a request would cost a tenth of the time.
     quiet = {"LOG_LEVEL": "warning"}
-    system = LocalStack(tmp_path_factory.mktemp("stack"), postgres_options=careless, env_overrides=quiet)
+    system = LocalStack(tmp_path_factory.mktemp("stack"), postgres_options=CARELESS, env_overrides=quiet)
     system.start()
     yield system
     system.stop()

@@ -55,9 +55,12 @@ async def engine(shared_engine: AsyncEngine) -> AsyncEngine:
 
 async def empty(engine: AsyncEngine) -> None:
     """Takes every row out of the books."""
-    names = ", ".join(table.name for table in metadata.sorted_tables)
-    async with engine.begin() as connection:
-        await connection.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY"))
+    # TRUNCATE makes new files for every table and index: twenty times as long as deleting the few rows of a test.
+    statements = "; ".join(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables))  # noqa: S608
+    async with engine.connect() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        await driver.execute(statements)
 
 
 async def book(engine: AsyncEngine, *batches: Sequence[Entry]) -> None:
