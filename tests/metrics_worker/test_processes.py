@@ -8,6 +8,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -30,9 +31,7 @@ async def running(
 ) -> AsyncIterator[Process]:
     """A console script over the tests' books, without Kafka; killed at the end if it has not ended by then."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        f"from metrics_worker.main import {script}; {script}()",
+        Path(sys.executable).with_name(script),
         *arguments,
         stdout=PIPE,
         stderr=PIPE,
@@ -55,7 +54,7 @@ async def running(
 async def test_a_proof_that_cannot_be_made_is_neither_good_nor_bad(
     engine: AsyncEngine, settings: MetricsSettings
 ) -> None:
-    async with running("verify", settings) as process:
+    async with running("metrics-verify", settings) as process:
         out, _ = await asyncio.wait_for(process.communicate(), 30)
     report = json.loads(out)
     assert (process.returncode, report["ok"]) == (2, None)
@@ -63,7 +62,7 @@ async def test_a_proof_that_cannot_be_made_is_neither_good_nor_bad(
 
 
 async def test_a_rebuild_that_cannot_be_made_says_why(engine: AsyncEngine, settings: MetricsSettings) -> None:
-    async with running("replay", settings, "--timezone", "Europe/Nowhere") as process:
+    async with running("metrics-replay", settings, "--timezone", "Europe/Nowhere") as process:
         out, _ = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 1
     assert "'Europe/Nowhere' is not a time zone" in json.loads(out)["error"]
@@ -73,7 +72,7 @@ async def test_a_consumer_without_kafka_lives_and_stops_when_told(
     engine: AsyncEngine, settings: MetricsSettings
 ) -> None:
     port = free_port()
-    async with running("consumer", settings, HTTP_PORT=str(port)) as process:
+    async with running("metrics-consumer", settings, HTTP_PORT=str(port)) as process:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
 
             async def ready() -> bool:
@@ -93,11 +92,11 @@ async def test_a_consumer_without_kafka_lives_and_stops_when_told(
 async def test_a_consumer_does_not_go_on_with_books_kept_by_other_rules(
     engine: AsyncEngine, settings: MetricsSettings
 ) -> None:
-    async with running("consumer", settings, HTTP_PORT="0") as process:
+    async with running("metrics-consumer", settings, HTTP_PORT="0") as process:
         await eventually(lambda: _opened(engine), 30)
     async with engine.begin() as connection:
         await connection.exec_driver_sql("UPDATE books SET rules_version = 0")
-    async with running("consumer", settings, HTTP_PORT="0") as process:
+    async with running("metrics-consumer", settings, HTTP_PORT="0") as process:
         _, complaint = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode != 0
     assert b"the books are kept by rules 0" in complaint
@@ -128,7 +127,7 @@ async def test_a_missed_target_reaches_kafka(engine: AsyncEngine, settings: Metr
 
     try:
         async with running(
-            "relay", settings, KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers, HTTP_PORT="0"
+            "metrics-relay", settings, KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers, HTTP_PORT="0"
         ) as process:
             await eventually(told, 30)
             process.send_signal(signal.SIGTERM)

@@ -273,7 +273,7 @@ async def test_streams_end_when_the_process_is_told_to_stop(
     environment = {"HTTP_PORT": str(port), "AUTH_JWKS": settings.auth_jwks}
     headers = {"Authorization": f"Bearer {token}"}
     async with (
-        running("api", settings, **environment) as process,
+        running("metrics-api", settings, **environment) as process,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=20) as http,
     ):
 

@@ -1,4 +1,7 @@
-"""The command `tandem`: each module of `commands` adds one command by its `register(app)`."""
+"""The command `tandem`: each module of `commands` adds one command by its `register(app)`.
+
+It is imported when it is asked for: all of them together take a second, which is most of what the short ones take.
+"""
 
 import sys
 from importlib import import_module
@@ -8,15 +11,36 @@ from typing import Any
 import typer
 from rich.console import Console
 from typer.core import TyperGroup
+from typer.main import get_group
 
 from tandem_cli import commands
 from tandem_cli.problem import StackProblem
 
+_MODULES = {
+    # A module cannot well be named after Python's own word.
+    "import" if module.name == "import_csv" else module.name.replace("_", "-"): module.name
+    for module in iter_modules(commands.__path__)
+}
+"""The commands' modules by their commands' names."""
 
-class PlainProblems(TyperGroup):
-    """Shows a StackProblem as its sentence, and ends with exit code 1."""
 
-    def invoke(self, ctx: Any) -> Any:  # typer names the type in a private module
+class Commands(TyperGroup):
+    """Imports a command when it is called or listed.
+
+    Shows a StackProblem as its sentence, and ends with exit code 1.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:  # typer names the type in a private module
+        return sorted(_MODULES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in _MODULES:
+            return None
+        one = typer.Typer(pretty_exceptions_show_locals=False)
+        import_module(f"{commands.__name__}.{_MODULES[cmd_name]}").register(one)
+        return get_group(one).commands[cmd_name]
+
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except StackProblem as problem:
@@ -25,7 +49,7 @@ class PlainProblems(TyperGroup):
 
 
 app = typer.Typer(
-    cls=PlainProblems,
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
@@ -36,7 +60,3 @@ app = typer.Typer(
 @app.callback()
 def tandem() -> None:
     """Keeps `tandem` a command of commands, however many there are."""
-
-
-for module in iter_modules(commands.__path__):
-    import_module(f"{commands.__name__}.{module.name}").register(app)

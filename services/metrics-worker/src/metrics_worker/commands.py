@@ -1,0 +1,90 @@
+"""The console scripts that people run: metrics-verify and metrics-replay.
+
+Apart from the processes, so that they need not import the API, which takes longer than a small proof.
+"""
+
+import argparse
+import asyncio
+import logging
+import sys
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from metrics_worker.books.opening import kept_by
+from metrics_worker.books.rebuild import rebuild
+from metrics_worker.books.verify import Report
+from metrics_worker.books.verify import verify as compare_with_log
+from metrics_worker.kpis.posting import Reporting
+from metrics_worker.settings import MetricsSettings, known_zone
+
+
+def verify() -> None:
+    """Prints as JSON whether balances, postings and log agree; exits with 0 if so, 1 if not, 2 if it can't tell."""
+    settings = MetricsSettings()
+    # The report alone goes to standard output, for a program to read.
+    logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr)
+    try:
+        report = asyncio.run(_verified(settings))
+    except Exception as error:
+        # Whatever keeps it from comparing must not look like books that are wrong.
+        _print({"ok": None, "error": str(error) or type(error).__name__})
+        sys.exit(2)
+    _print(report.to_json())
+    sys.exit(1 if report.differences_found else 0)
+
+
+async def _verified(settings: MetricsSettings) -> Report:
+    # Sums over all postings may take longer than the statements of a request.
+    engine = create_async_engine(settings.database_url, poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            kept = await kept_by(connection)
+        return await compare_with_log(engine, settings.kafka_bootstrap_servers, kept or settings.reporting)
+    finally:
+        await engine.dispose()
+
+
+def replay() -> None:
+    """Rebuilds the books from the log beside the live ones, then swaps; exits with 1 when it can't.
+
+    `--timezone` keeps them by another time zone from then on. Prints progress as lines of JSON.
+    """
+    parser = argparse.ArgumentParser(prog="metrics-replay", description=replay.__doc__)
+    parser.add_argument("--timezone", help="the time zone to take days in, such as Europe/Vilnius")
+    arguments = parser.parse_args()
+    settings = MetricsSettings()
+    logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr)
+    try:
+        records = asyncio.run(_rebuilt(settings, arguments.timezone))
+    except Exception as error:
+        # Whatever it was, the live books are as they were.
+        _print_line({"error": str(error) or type(error).__name__})
+        sys.exit(1)
+    _print_line({"rebuilt": records})
+
+
+async def _rebuilt(settings: MetricsSettings, timezone: str | None) -> int:
+    reporting = None
+    if timezone is not None:
+        reporting = Reporting(zone=ZoneInfo(known_zone(timezone)), currency=settings.reporting_currency)
+    return await rebuild(
+        settings.database_url,
+        settings.kafka_bootstrap_servers,
+        reporting,
+        default=settings.reporting,
+        progress=lambda done, total: _print_line({"done": done, "total": total}),
+    )
+
+
+def _print_line(document: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(document) + b"\n")
+    sys.stdout.flush()
+
+
+def _print(document: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    sys.stdout.flush()
