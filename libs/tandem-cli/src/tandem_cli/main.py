@@ -1,11 +1,10 @@
-"""The command `tandem`: each module of `commands` adds one command by its `register(app)`.
+"""The command `tandem`: the modules of `commands` add what they offer by their `register(app)`.
 
-It is imported when it is asked for: all of them together take a second, which is most of what the short ones take.
+Each is imported when it is asked for: all of them together take a second, which is most of what the short ones take.
 """
 
 import sys
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
 import typer
@@ -16,12 +15,19 @@ from typer.main import get_group
 from tandem_cli import commands
 from tandem_cli.problem import StackProblem
 
-_MODULES = {
-    # A module cannot well be named after Python's own word.
-    "import" if module.name == "import_csv" else module.name.replace("_", "-"): module.name
-    for module in iter_modules(commands.__path__)
+COMMANDS = {
+    "dead-letters": "dead_letters",
+    "demo": "demo",
+    "down": "down",
+    "import": "import_csv",
+    "rebucket": "replay",
+    "replay": "replay",
+    "status": "status",
+    "token": "token",
+    "up": "up",
+    "verify": "verify",
 }
-"""The commands' modules by their commands' names."""
+"""Every command, and the module of `commands` that adds it."""
 
 
 class Commands(TyperGroup):
@@ -31,13 +37,13 @@ class Commands(TyperGroup):
     """
 
     def list_commands(self, ctx: Any) -> list[str]:  # typer names the type in a private module
-        return sorted(_MODULES)
+        return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in _MODULES:
+        if cmd_name not in COMMANDS:
             return None
         one = typer.Typer(pretty_exceptions_show_locals=False)
-        import_module(f"{commands.__name__}.{_MODULES[cmd_name]}").register(one)
+        import_module(f"{commands.__name__}.{COMMANDS[cmd_name]}").register(one)
         return get_group(one).commands[cmd_name]
 
     def invoke(self, ctx: Any) -> Any:

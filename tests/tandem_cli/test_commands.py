@@ -1,0 +1,31 @@
+"""The command line offers every command that its modules have, though each is imported only when it is called."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+import typer
+from typer.main import get_group
+from typer.testing import CliRunner
+
+from tandem_cli import commands
+from tandem_cli.main import COMMANDS, app
+
+
+def test_every_command_of_every_module_can_be_called() -> None:
+    offered = {}
+    for module in iter_modules(commands.__path__):
+        alone = typer.Typer()
+        import_module(f"{commands.__name__}.{module.name}").register(alone)
+        offered |= dict.fromkeys(get_group(alone).commands, module.name)
+    assert offered == COMMANDS
+
+
+def test_help_lists_every_command() -> None:
+    said = CliRunner().invoke(app, ["--help"]).output
+    assert [name for name in COMMANDS if f"│ {name} " not in said] == []
+
+
+def test_a_command_that_there_is_not_is_a_plain_word() -> None:
+    refused = CliRunner().invoke(app, ["replays"])
+    assert refused.exit_code == 2
+    assert "No such command 'replays'" in refused.output
