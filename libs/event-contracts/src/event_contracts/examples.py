@@ -291,6 +291,24 @@ _TARGET: Final[_Values] = {
     "reached": "0.88",
     "judged_at": "2026-03-24T12:00:01Z",
 }
+_PERIOD: Final[_Values] = {
+    "id": _uuid(0xE2),
+    "period": "2026-03",
+    "period_start": "2026-03-01",
+    "period_end": "2026-03-31",
+    "as_of": "2026-04-02T08:59:59.900000Z",
+    "closed_at": "2026-04-02T09:00:00Z",
+}
+_RESTATEMENT: Final[_Values] = {
+    "id": _uuid(0xE3),
+    "period_id": _PERIOD["id"],
+    **{name: _PERIOD[name] for name in ("period", "period_start", "period_end", "as_of")},
+    "kpi": "win_rate",
+    "variant": "count",
+    "as_closed": {"value": "0.6", "numerator": "3", "denominator": "5"},
+    "now": {"value": "0.4", "numerator": "2", "denominator": "5"},
+    "restated_at": "2026-04-07T10:00:02Z",
+}
 _RISK: Final[_Values] = {
     "id": _ACCOUNT_ID,
     "reasons": ["sla-breached"],
@@ -401,6 +419,8 @@ def examples() -> Mapping[str, Example]:
         _tell("service.upsell-suggested", "2026-03-24T09:30:00Z", 1, _ACCOUNT_ID, _UPSELL),
         _tell("metrics.kpi-target-missed", "2026-03-24T12:00:01Z", 1, _TARGET["id"], _TARGET),
         _tell("metrics.kpi-target-recovered", "2026-03-26T10:00:01Z", 2, _TARGET["id"], _TARGET | {"reached": "0.91"}),
+        _tell("metrics.period-closed", "2026-04-02T09:00:00Z", 1, _PERIOD["id"], _PERIOD),
+        _tell("metrics.kpi-restated", "2026-04-07T10:00:02Z", 1, _PERIOD["id"], _RESTATEMENT),
         _tell("metrics.customer-at-risk", "2026-03-24T09:00:01Z", 1, _ACCOUNT_ID, _RISK),
         _tell("metrics.customer-recovered", "2026-03-25T15:00:01Z", 2, _ACCOUNT_ID, _RECOVERED),
     ]

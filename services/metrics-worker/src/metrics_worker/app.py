@@ -16,6 +16,7 @@ from metrics_worker.books.opening import open_books
 from metrics_worker.dead_letters.routes import dead_letters
 from metrics_worker.exports.routes import AT_ONCE, exports
 from metrics_worker.kpis import both, sales, service
+from metrics_worker.periods.routes import periods
 from metrics_worker.push.hub import Hub
 from metrics_worker.push.stream import stream, stream_tickets
 from metrics_worker.push.tickets import Tickets
@@ -61,6 +62,7 @@ def create(settings: MetricsSettings) -> FastAPI:
             coverage,
             alerts,
             targets,
+            periods,
             dead_letters,
             stream,
             stream_tickets,

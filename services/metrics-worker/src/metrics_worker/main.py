@@ -5,6 +5,7 @@ import asyncio
 import metrics_worker
 from metrics_worker.app import create
 from metrics_worker.books.keeping import Bookkeeper
+from metrics_worker.periods.restating import Restater
 from metrics_worker.settings import ConsumerSettings, MetricsSettings, RelaySettings
 from metrics_worker.targets.judging import Judge
 from metrics_worker.webhooks.sending import Sender
@@ -46,17 +47,19 @@ def api() -> None:
 
 
 def relay() -> None:
-    """Judges the targets, and moves what is published to Kafka and to webhooks, until SIGTERM."""
+    """Judges the targets and closed periods, and moves what is published to Kafka and to webhooks, until SIGTERM."""
     settings = RelaySettings()
     engine = create_engine(settings, application="metrics-relay")
     moving = Relay(engine=engine, bootstrap_servers=settings.kafka_bootstrap_servers)
     judge = Judge(engine, settings.reporting)
+    restater = Restater(engine, settings.reporting)
     sender = Sender(engine, allow_loopback=settings.webhooks_allow_loopback)
 
     async def work(stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(moving.run(stop))
             tasks.create_task(judge.run(stop))
+            tasks.create_task(restater.run(stop))
             tasks.create_task(sender.run(stop))
 
     runner.work(
@@ -66,6 +69,7 @@ def relay() -> None:
         live={
             "relay": moving.heartbeat.check,
             "judge": judge.heartbeat.check,
+            "restater": restater.heartbeat.check,
             "webhooks": sender.heartbeat.check,
         },
         ready={"database": database_check(engine)},

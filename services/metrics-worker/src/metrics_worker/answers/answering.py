@@ -1,11 +1,11 @@
 """Answers a question from the books, out of one snapshot, so that its parts agree with each other."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from functools import partial
-from operator import sub
-from typing import Any
+from operator import add, sub
+from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
@@ -16,10 +16,12 @@ from metrics_worker.answers.question import Question
 from metrics_worker.answers.tallies import Tally, merged
 from metrics_worker.answers.views import AnswerView, GroupView, NowView, PointView, PreviousView
 from metrics_worker.books.freshness import fresh_as_of
+from metrics_worker.kpis.kinds import KINDS, Kind
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import Formula, carried
 from service_kit.problems import Unprocessable
 
+FormulaKey = TypeVar("FormulaKey", bound=Hashable)
 MAX_POINTS = 100_000
 """Values in one answer at most: groups times buckets."""
 
@@ -30,7 +32,7 @@ Series = dict[date | None, Tally]
 async def answer(session: AsyncSession, question: Question, reporting: Reporting) -> AnswerView:
     """The whole answer. Raises `Unprocessable` when it would be too large to be of use."""
     connection = await snapshot(session)
-    render = _Renderer(question.formula, reporting.currency)
+    render = Renderer(question.formula, reporting.currency)
     whole = (await _tallies(session, question, question.period, group_by=None)).get(None, {})
     total = merged(whole.values()).figure(question.formula)
     previous = None
@@ -76,6 +78,56 @@ async def snapshot(session: AsyncSession) -> AsyncConnection:
     return await session.connection(
         execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     )
+
+
+async def figures(
+    session: AsyncSession, formulas: Mapping[FormulaKey, Formula], period: Period, *, as_of: datetime | None = None
+) -> dict[FormulaKey, Figure]:
+    """Each formula's figure of the whole books over the days, from few queries however many formulas there are."""
+    tally = Tally()
+    read = partial(
+        sums, session, period=period, interval=None, group_by=None, limit=MAX_POINTS, as_of=as_of, filters={}
+    )
+    for kind in KINDS:
+        of_kind = [term for formula in formulas.values() for term in formula.terms if term.kind is kind]
+        for level in (False, True):
+            names = list(dict.fromkeys(term.column for term in of_kind if term.measure.level == level))
+            if not names:
+                continue
+            carrying = [*dict.fromkeys(term.carrying for term in of_kind if term.measure.level == level)]
+            texts = [f"{kind.name}.{name}" for name in names]
+            whole = await read(kind=kind, measures=names, from_the_beginning=level)
+            _stand(tally, texts, whole, level)
+            for dimension in carrying:
+                if dimension is None:
+                    continue
+                without = await read(kind=kind, measures=names, from_the_beginning=level, filters={dimension: None})
+                _stand(tally, [carried(text, dimension) for text in texts], _less(whole, without), level)
+    histograms: dict[tuple[Kind, str], dict[int, int]] = {}
+    found = {}
+    for key, formula in formulas.items():
+        if formula.percentile is None:
+            found[key] = tally.figure(formula)
+            continue
+        [term, *_] = formula.terms
+        timed = (term.kind, term.column)
+        if timed not in histograms:
+            counted = await counts(
+                session, *timed, period, interval=None, group_by=None, filters={}, limit=MAX_POINTS, as_of=as_of
+            )
+            histograms[timed] = counted.get((None, None), {})
+        found[key] = Tally(histogram=histograms[timed]).figure(formula)
+    return found
+
+
+def _stand(tally: Tally, names: list[str], amounts: Mapping[Cell, tuple[int, ...]], level: bool) -> None:
+    nothing = (0,) * len(names)
+    opening, moved = amounts.get((OPENING, None), nothing), amounts.get((None, None), nothing)
+    if level:
+        tally.before |= _named(names, opening)
+        tally.after |= _named(names, tuple(map(add, opening, moved)))
+    else:
+        tally.flows |= _named(names, moved)
 
 
 async def _tallies(
@@ -171,7 +223,7 @@ def _too_large() -> Unprocessable:
     )
 
 
-class _Renderer:
+class Renderer:
     """Writes figures in one formula's unit."""
 
     def __init__(self, formula: Formula, currency: str) -> None:

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -61,7 +61,10 @@ class ExplainedPostingView(View):
 
 
 class ExplanationView(View):
-    """A value, its definition, and what is behind it. Over all pages the items add up to the measures."""
+    """A value, its definition, and what is behind it. Over all pages the items add up to the measures.
+
+    With `recorded_after` they add up to what has come since.
+    """
 
     kpi: str
     variant: str
@@ -98,6 +101,9 @@ async def explain_kpi(
     end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
     variant: Annotated[str | None, Query(max_length=64, description="Which definition; see GET /v1/kpis.")] = None,
     as_of: Annotated[Moment | None, Query(description="As the books stood then; now by default.")] = None,
+    recorded_after: Annotated[
+        Moment | None, Query(description="Only postings of events recorded after this: what has changed since then.")
+    ] = None,
     form: Annotated[Literal["json", "csv"], Query(alias="format", description="csv: all postings at once.")] = "json",
 ) -> ExplanationView | Response:
     """A KPI's value with its definition, what it leaves out, and the postings and events that it is the sum of."""
@@ -113,18 +119,19 @@ async def explain_kpi(
         as_of=as_of_of(as_of),
     )
     connection = await snapshot(session)
-    entries = _Entries(question)
+    entries = Entries(question, recorded_after)
     if form == "csv":
         return await _as_csv(connection, entries, reporting)
     return await _explanation(connection, entries, await answer(session, question, reporting), reporting, page)
 
 
-class _Entries:
+class Entries:
     """The postings behind a question's value, of all kinds that its formula reads."""
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: Question, recorded_after: datetime | None = None) -> None:
         self.question = question
         self.as_of = question.as_of
+        self.recorded_after = recorded_after
 
     @property
     def formula(self) -> Formula:
@@ -132,7 +139,12 @@ class _Entries:
 
     def query(self) -> sa.Subquery:
         """Rows of kind, id, subject, event, times, day, dimensions and measures; nothing ordered."""
-        parts = [self._rows(kind) for kind in self.formula.kinds]
+        parts = [
+            self._rows(kind)
+            if self.recorded_after is None
+            else self._rows(kind).where(POSTING[kind].c.recorded_time > self.recorded_after)
+            for kind in self.formula.kinds
+        ]
         return (parts[0] if len(parts) == 1 else sa.union_all(*parts)).subquery()
 
     def net_nothing(self) -> list[sa.Select[Any]]:
@@ -200,7 +212,7 @@ class _Entries:
 
 
 async def _explanation(
-    connection: AsyncConnection, entries: _Entries, answered: AnswerView, reporting: Reporting, page: Page
+    connection: AsyncConnection, entries: Entries, answered: AnswerView, reporting: Reporting, page: Page
 ) -> ExplanationView:
     formula = entries.formula
     shown, more = await _page(connection, entries, page)
@@ -219,7 +231,7 @@ async def _explanation(
     )
 
 
-async def _page(connection: AsyncConnection, entries: _Entries, page: Page) -> tuple[Sequence[Any], bool]:
+async def _page(connection: AsyncConnection, entries: Entries, page: Page) -> tuple[Sequence[Any], bool]:
     """The page's rows, newest first within each kind, and whether there are more."""
     rows = entries.query()
     query = sa.select(rows)
@@ -231,7 +243,7 @@ async def _page(connection: AsyncConnection, entries: _Entries, page: Page) -> t
     return found[: page.limit], len(found) > page.limit
 
 
-async def _exclusions(connection: AsyncConnection, entries: _Entries) -> list[ExclusionView]:
+async def _exclusions(connection: AsyncConnection, entries: Entries) -> list[ExclusionView]:
     async def number(*queries: sa.Select[Any]) -> int:
         return sum([int((await connection.execute(query)).scalar_one()) for query in queries])
 
@@ -281,7 +293,7 @@ def _view_of(row: Any, currency: str) -> ExplainedPostingView:
     )
 
 
-async def _as_csv(connection: AsyncConnection, entries: _Entries, reporting: Reporting) -> Response:
+async def _as_csv(connection: AsyncConnection, entries: Entries, reporting: Reporting) -> Response:
     rows = entries.query()
     query = sa.select(rows).order_by(rows.c.kind.desc(), rows.c.id.desc()).limit(CSV_ROWS + 1)
     found = (await connection.execute(query)).all()

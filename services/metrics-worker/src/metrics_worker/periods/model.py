@@ -1,0 +1,115 @@
+"""The closed period and the figures it was closed with: their columns, and when a figure is restated."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from event_contracts.metrics import KpiFigure, KpiRestated, PeriodClosed
+from metrics_worker.answers.period import Period
+from metrics_worker.database import Base
+from service_kit.identifiers import new_id
+
+Shown = dict[str, Any]
+"""A figure as answers show it: `value`, `numerator` and `denominator`."""
+
+
+class ClosedPeriod(Base):
+    """A period whose numbers were given out: whatever changes them later is told of as a restatement."""
+
+    __tablename__ = "closed_period"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True, comment="such as 2026-03 or 2026-Q1")
+    first_day: Mapped[date]
+    last_day: Mapped[date]
+    as_of: Mapped[datetime] = mapped_column(
+        comment="the books held all that was recorded up to then, and count as that"
+    )
+    closed_at: Mapped[datetime]
+
+    @classmethod
+    def close(cls, name: str, period: Period, *, as_of: datetime, at: datetime) -> "ClosedPeriod":
+        """A period, closed now."""
+        return cls(id=new_id(), name=name, first_day=period.start, last_day=period.end, as_of=as_of, closed_at=at)
+
+    @property
+    def period(self) -> Period:
+        """Its days."""
+        return Period(self.first_day, self.last_day)
+
+    def event(self) -> PeriodClosed:
+        """What is published of its closing."""
+        return PeriodClosed(
+            id=self.id,
+            period=self.name,
+            period_start=self.first_day,
+            period_end=self.last_day,
+            as_of=self.as_of,
+            closed_at=self.closed_at,
+        )
+
+
+class ClosedFigure(Base):
+    """One variant of one KPI in a closed period: as it was closed, and as it was last told of."""
+
+    __tablename__ = "closed_figure"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    period_id: Mapped[UUID] = mapped_column(sa.ForeignKey(ClosedPeriod.id))
+    kpi: Mapped[str]
+    variant: Mapped[str]
+    as_closed: Mapped[Shown] = mapped_column(JSONB)
+    told: Mapped[Shown] = mapped_column(JSONB, comment="as closed, or as the last restatement said")
+    restated_at: Mapped[datetime | None]
+    sequence: Mapped[int] = mapped_column(comment="how many restatements told of it")
+
+    __table_args__ = (sa.UniqueConstraint("period_id", "kpi", "variant"),)
+
+    @classmethod
+    def close(cls, closed: ClosedPeriod, kpi: str, variant: str, shown: Shown) -> "ClosedFigure":
+        """A figure as it is when its period is closed."""
+        return cls(
+            id=new_id(),
+            period_id=closed.id,
+            kpi=kpi,
+            variant=variant,
+            as_closed=shown,
+            told=shown,
+            restated_at=None,
+            sequence=0,
+        )
+
+    def restate(self, closed: ClosedPeriod, now: Shown, *, at: datetime) -> KpiRestated | None:
+        """Takes note of what the figure is now; the event to publish when that was not told before."""
+        if now == self.told:
+            return None
+        self.told = now
+        self.restated_at = at
+        self.sequence += 1
+        return KpiRestated(
+            id=self.id,
+            period_id=closed.id,
+            period=closed.name,
+            period_start=closed.first_day,
+            period_end=closed.last_day,
+            kpi=self.kpi,
+            variant=self.variant,
+            as_closed=_told(self.as_closed),
+            now=_told(now),
+            as_of=closed.as_of,
+            restated_at=at,
+        )
+
+
+def _told(shown: Shown) -> KpiFigure:
+    def exact(amount: Any) -> Decimal | None:
+        return None if amount is None else Decimal(amount)
+
+    return KpiFigure(
+        value=exact(shown["value"]), numerator=Decimal(shown["numerator"]), denominator=exact(shown["denominator"])
+    )

@@ -1,0 +1,117 @@
+"""Reads closed periods, and what of them has been restated."""
+
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from metrics_worker.answers.explain import Entries
+from metrics_worker.answers.figures import difference_text
+from metrics_worker.answers.question import Question
+from metrics_worker.kpis.kinds import KINDS
+from metrics_worker.kpis.posting import Reporting
+from metrics_worker.kpis.registry import KPIS
+from metrics_worker.periods.model import ClosedFigure, ClosedPeriod, Shown
+from metrics_worker.periods.schemas import ClosedPeriodView, EventBehindView, FigureView, RestatementView
+from metrics_worker.periods.use_cases import shown_of
+from service_kit.paging import Page, PageView
+
+EVENTS_SHOWN: Final = 10
+
+
+async def list_periods(session: AsyncSession, page: Page) -> PageView[ClosedPeriodView]:
+    """Closed periods, the last closed first."""
+    columns = ClosedPeriod.__table__.c
+    query = sa.select(
+        columns.id,
+        columns.name.label("period"),
+        columns.first_day.label("start"),
+        columns.last_day.label("end"),
+        columns.as_of,
+        columns.closed_at,
+    )
+    return await page.of(session, query, columns.id, ClosedPeriodView.model_validate)
+
+
+async def list_restatements(
+    session: AsyncSession, closed: ClosedPeriod, page: Page, reporting: Reporting, kpi: str | None
+) -> PageView[RestatementView]:
+    """What is no longer as it was closed, by the books as they stand in this snapshot."""
+    now = await shown_of(session, closed.period, reporting)
+    query = sa.select(ClosedFigure).where(ClosedFigure.period_id == closed.id).order_by(ClosedFigure.id)
+    restated = [
+        (figure, now[figure.kpi, figure.variant])
+        for figure in (await session.execute(query)).scalars()
+        if kpi in (None, figure.kpi) and now.get((figure.kpi, figure.variant), figure.as_closed) != figure.as_closed
+    ]
+    if page.after is not None:
+        restated = [each for each in restated if each[0].id > page.after]
+    more = len(restated) > page.limit
+    shown = restated[: page.limit]
+    return PageView(
+        items=[await _view_of(session, closed, figure, figure_now, reporting) for figure, figure_now in shown],
+        next_cursor=page.cursor_after(shown[-1][0].id) if more else None,
+    )
+
+
+async def _view_of(
+    session: AsyncSession, closed: ClosedPeriod, figure: ClosedFigure, now: Shown, reporting: Reporting
+) -> RestatementView:
+    kpi = KPIS[figure.kpi]
+    formula = kpi.variants[figure.variant]
+    question = Question(
+        kpi=kpi,
+        variant=figure.variant,
+        period=closed.period,
+        interval=None,
+        group_by=None,
+        filters={},
+        with_previous=False,
+    )
+    count, events = await _events_behind(session, Entries(question, recorded_after=closed.as_of))
+    since = {
+        "variant": figure.variant,
+        "from": closed.first_day,
+        "to": closed.last_day,
+        "recorded_after": closed.as_of.isoformat().replace("+00:00", "Z"),
+    }
+    return RestatementView(
+        id=figure.id,
+        kpi=kpi.name,
+        variant=figure.variant,
+        unit=formula.unit,
+        currency=reporting.currency if formula.unit == "money" else None,
+        as_closed=FigureView(**figure.as_closed),
+        now=FigureView(**now),
+        change=difference_text(now["value"], figure.as_closed["value"], formula),
+        restated_at=figure.restated_at,
+        event_count=count,
+        events=events,
+        explain=f"/v1/kpis/{kpi.name}/explain?{urlencode(since)}",
+    )
+
+
+async def _events_behind(session: AsyncSession, entries: Entries) -> tuple[int, list[EventBehindView]]:
+    rows = entries.query()
+    # An event may move several postings of its subject: it is one event all the same.
+    events = (
+        sa.select(rows.c.event_id, rows.c.kind, rows.c.subject_id, rows.c.event_time, rows.c.recorded_time)
+        .distinct()
+        .subquery()
+    )
+    newest = (
+        sa.select(events, sa.func.count().over().label("count"))
+        .order_by(events.c.recorded_time.desc(), events.c.event_id)
+        .limit(EVENTS_SHOWN)
+    )
+    found: Any = (await session.execute(newest)).all()
+    return (found[0].count if found else 0), [
+        EventBehindView(
+            event_id=row.event_id,
+            subject=f"{KINDS[row.kind].subject_kind}/{row.subject_id}",
+            event_time=row.event_time,
+            recorded_time=row.recorded_time,
+        )
+        for row in found
+    ]

@@ -1,0 +1,90 @@
+"""The restater: looks at closed periods when the books have moved, and publishes each change of a figure."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+from prometheus_client import Counter
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from metrics_worker.answers.answering import snapshot
+from metrics_worker.books.mark import Mark, mark_of
+from metrics_worker.books.opening import kept_by
+from metrics_worker.kpis.posting import Reporting
+from metrics_worker.periods.model import ClosedFigure, ClosedPeriod
+from metrics_worker.periods.use_cases import shown_of
+from metrics_worker.webhooks.publishing import publish
+from service_kit.database import create_sessions
+from service_kit.health import Heartbeat
+from service_kit.waiting import wait_unless_stopped
+
+log = structlog.get_logger()
+
+RESTATEMENTS = Counter("tandem_restatements_total", "Changes of KPIs of closed periods that were published.", ["kpi"])
+
+LOOK_SECONDS: Final = 2.0
+REST: Final = 20
+"""A look rests for this many times as long as it took: every closed period is asked for all KPIs."""
+LONGEST_REST_SECONDS: Final = 60.0
+LOCK: Final = 0x7461_6E64_656D_0004
+"""The advisory lock that lets one restater at a time look: an older look must not be told after a newer one."""
+
+
+class Restater:
+    """One process's restater. `run` ends when told to stop; every failure is met by looking again."""
+
+    def __init__(self, engine: AsyncEngine, reporting: Reporting) -> None:
+        self._engine = engine
+        self._sessions = create_sessions(engine)
+        self._reporting = reporting
+        self._seen: Mark | None = None
+        self.heartbeat = Heartbeat("restater", limit_seconds=180)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Looks until `stop` is set."""
+        while not stop.is_set():
+            began = time.monotonic()
+            try:
+                await self.look()
+                self.heartbeat.beat()
+            except Exception as error:
+                # Any failure: the next look begins anew, and the heartbeat tells when none succeeds.
+                log.warning("restater_failed", error=repr(error))
+            rest = min(REST * (time.monotonic() - began), LONGEST_REST_SECONDS)
+            await wait_unless_stopped(stop, max(LOOK_SECONDS, rest))
+
+    async def look(self) -> None:
+        """Holds every closed period against the books, if they or the periods have moved since the last look."""
+        async with self._engine.begin() as guard:
+            if not (await guard.execute(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK)))).scalar_one():
+                self._seen = None
+                return
+            self._reporting = await kept_by(guard) or self._reporting
+            closed = list((await guard.execute(sa.select(ClosedPeriod.id).order_by(ClosedPeriod.first_day))).scalars())
+            mark = (*await mark_of(guard), *closed)
+            if mark == self._seen:
+                return
+            for period_id in closed:
+                await self._restate(period_id)
+            self._seen = mark
+
+    async def _restate(self, period_id: UUID) -> None:
+        async with self._sessions() as session:
+            # One snapshot: half of a correction would be a restatement that never was.
+            await snapshot(session)
+            closed = await session.get_one(ClosedPeriod, period_id)
+            now = await shown_of(session, closed.period, self._reporting)
+        async with self._sessions() as session, session.begin():
+            of_period = sa.select(ClosedFigure).where(ClosedFigure.period_id == period_id).order_by(ClosedFigure.id)
+            told_at = datetime.now(UTC)
+            for figure in (await session.execute(of_period)).scalars():
+                shown = now.get((figure.kpi, figure.variant))
+                event = None if shown is None else figure.restate(closed, shown, at=told_at)
+                if event is not None:
+                    await publish(session, event, sequence=figure.sequence, time=told_at, partition_key=closed.id)
+                    RESTATEMENTS.labels(figure.kpi).inc()
+                    log.info("kpi_restated", period=closed.name, kpi=figure.kpi, variant=figure.variant)

@@ -1,0 +1,70 @@
+"""What closed periods and restatements look like over HTTP."""
+
+from datetime import date
+from uuid import UUID
+
+from pydantic import Field
+
+from metrics_worker.answers.views import Sum
+from metrics_worker.periods.model import ClosedPeriod
+from service_kit.fields import Moment, View
+
+
+class ClosedPeriodView(View):
+    """A closed period. Its KPIs count as the books stood `as_of`: ask for any of them with that."""
+
+    id: UUID
+    period: str
+    start: date = Field(serialization_alias="from")
+    end: date = Field(serialization_alias="to")
+    as_of: Moment
+    closed_at: Moment
+
+    @classmethod
+    def of(cls, closed: ClosedPeriod) -> "ClosedPeriodView":
+        """The view of a closed period."""
+        return cls(
+            id=closed.id,
+            period=closed.name,
+            start=closed.first_day,
+            end=closed.last_day,
+            as_of=closed.as_of,
+            closed_at=closed.closed_at,
+        )
+
+
+class FigureView(View):
+    """A value with the sums that it is made of."""
+
+    value: str | None
+    numerator: Sum
+    denominator: Sum
+
+
+class EventBehindView(View):
+    """An event that was recorded after the closing and changed what the KPI is made of."""
+
+    event_id: UUID
+    subject: str
+    event_time: Moment
+    recorded_time: Moment
+
+
+class RestatementView(View):
+    """A KPI of a closed period that is no longer what it was closed with."""
+
+    id: UUID
+    kpi: str
+    variant: str
+    unit: str
+    currency: str | None
+    as_closed: FigureView
+    now: FigureView
+    change: str | None
+    """`now` minus `as_closed`; null where either has no value."""
+    restated_at: Moment | None
+    """When it was last published as `metrics.kpi-restated`; null in the seconds before it is."""
+    event_count: int
+    events: list[EventBehindView]
+    """The newest of the events behind it, 10 at most; `explain` leads to all of them."""
+    explain: str

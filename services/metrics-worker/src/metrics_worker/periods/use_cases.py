@@ -1,0 +1,92 @@
+"""What can be done with periods: one function, one transaction each."""
+
+from datetime import UTC, datetime, time, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from metrics_worker.answers.answering import Renderer, figures
+from metrics_worker.answers.period import Period
+from metrics_worker.books.freshness import fresh_as_of
+from metrics_worker.kpis.posting import Reporting
+from metrics_worker.kpis.registry import KPIS
+from metrics_worker.periods.model import ClosedFigure, ClosedPeriod, Shown
+from metrics_worker.periods.names import period_named
+from metrics_worker.webhooks.publishing import publish
+from service_kit.problems import Conflict, NotFound, Unavailable
+
+Variant = tuple[str, str]
+"""A KPI's name and a variant's."""
+
+
+class NotClosed(NotFound):
+    """The period exists, and nobody closed it."""
+
+    slug, title = "period-not-closed", "The period is not closed"
+
+
+class PeriodNotOver(Conflict):
+    """Its last day is not over in the reporting time zone."""
+
+    slug, title = "period-not-over", "The period is not over yet"
+
+
+class PeriodAlreadyClosed(Conflict):
+    """A period is closed once: what it was closed with must not change."""
+
+    slug, title = "period-already-closed", "The period is closed already"
+
+
+async def close_period(session: AsyncSession, name: str, reporting: Reporting) -> ClosedPeriod:
+    """Closes a period with the KPIs as the books stand, up to the moment to which they are complete.
+
+    Raises `NoSuchPeriod`, `PeriodNotOver`, `PeriodAlreadyClosed`, and `Unavailable` while the books are behind its end.
+    """
+    period = period_named(name)
+    now = datetime.now(UTC)
+    over_at = datetime.combine(period.end + timedelta(days=1), time.min, reporting.zone)
+    if now < over_at:
+        raise PeriodNotOver(f"It can be closed from {over_at.isoformat()} on.")
+    if await _closed(session, name) is not None:
+        raise PeriodAlreadyClosed(f"GET /v1/periods/{name}/restatements tells what has changed since.")
+    complete_until = await fresh_as_of(await session.connection())
+    if complete_until is None or complete_until < over_at:
+        raise Unavailable("The books do not hold all that was recorded in the period yet; try again shortly.")
+    # Not now: all that was recorded before this moment is booked, so that the answer as of it stays the same.
+    as_of = min(complete_until, now)
+    closed = ClosedPeriod.close(name, period, as_of=as_of, at=now)
+    session.add(closed)
+    await session.flush()
+    shown = await shown_of(session, period, reporting, as_of=as_of)
+    session.add_all(ClosedFigure.close(closed, kpi, variant, figure) for (kpi, variant), figure in shown.items())
+    await publish(session, closed.event(), sequence=1, time=now, partition_key=closed.id)
+    return closed
+
+
+async def closed_period(session: AsyncSession, name: str) -> ClosedPeriod:
+    """Raises `NoSuchPeriod` and `NotClosed`."""
+    period_named(name)
+    closed = await _closed(session, name)
+    if closed is None:
+        raise NotClosed(f"POST /v1/periods/{name}/close closes it.")
+    return closed
+
+
+async def shown_of(
+    session: AsyncSession, period: Period, reporting: Reporting, *, as_of: datetime | None = None
+) -> dict[Variant, Shown]:
+    """Every variant of every KPI over a period, as answers show it."""
+    formulas = {(kpi.name, name): formula for kpi in KPIS.values() for name, formula in kpi.variants.items()}
+    shown = {}
+    for key, figure in (await figures(session, formulas, period, as_of=as_of)).items():
+        render = Renderer(formulas[key], reporting.currency)
+        shown[key] = {
+            "value": render.value(figure),
+            "numerator": render.numerator(figure),
+            "denominator": render.denominator(figure),
+        }
+    return shown
+
+
+async def _closed(session: AsyncSession, name: str) -> ClosedPeriod | None:
+    return (await session.execute(sa.select(ClosedPeriod).where(ClosedPeriod.name == name))).scalar_one_or_none()
