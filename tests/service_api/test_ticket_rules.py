@@ -104,7 +104,10 @@ class TicketLife(RuleBasedStateMachine):
         before = self.ticket.state_fields()
         if before["status"] == "open":
             self.ticket.resolve(resolution="repaired", at=self.clock)
-            self.changed(before, status="resolved", resolved_at=self.clock, resolution="repaired")
+            first = before["first_resolved_at"] or self.clock
+            self.changed(
+                before, status="resolved", resolved_at=self.clock, resolution="repaired", first_resolved_at=first
+            )
             return
         refusal = TicketAlreadyClosed if before["status"] == "closed" else TicketAlreadyResolved
         with pytest.raises(refusal):
@@ -128,6 +131,7 @@ class TicketLife(RuleBasedStateMachine):
             resolution=None,
             closed_at=None,
             reopened_at=self.clock,
+            first_reopened_at=before["first_reopened_at"] or self.clock,
             reopen_count=self.reopened,
         )
 

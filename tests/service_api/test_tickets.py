@@ -16,7 +16,9 @@ from event_contracts.service import (
     TicketAssigned,
     TicketAssignment,
     TicketClosed,
+    TicketEscalated,
     TicketFirstResponded,
+    TicketMerged,
     TicketOpened,
     TicketReopened,
     TicketReopening,
@@ -407,3 +409,55 @@ class TestLists:
     async def test_a_filter_outside_its_list_is_refused(self, agent: httpx.AsyncClient) -> None:
         for query in ({"status": "won"}, {"customer_id": "42"}, {"kind": ""}, {"region": "with space"}):
             assert_problem(await agent.get("/v1/tickets", params=query), 422, "invalid-request")
+
+
+async def test_a_ticket_is_escalated_to_who_knows_more(
+    service: Service, agent: httpx.AsyncClient, manager: httpx.AsyncClient
+) -> None:
+    first, second = await an_agent(manager), await an_agent(manager)
+    ticket = await a_ticket(agent, agent_id=first["id"])
+    path = f"/v1/tickets/{ticket['id']}"
+    passed_on = (await agent.post(f"{path}/escalate", json={"agent_id": second["id"]})).json()
+    assert (passed_on["agent_id"], passed_on["version"]) == (second["id"], 2)
+    assert passed_on["escalated_at"] == passed_on["assigned_at"]
+    assert isinstance((await service.events_of(f"tickets/{ticket['id']}"))[-1].data, TicketEscalated)
+    again = (await agent.post(f"{path}/escalate", json={"agent_id": first["id"]})).json()
+    assert again["escalated_at"] == passed_on["escalated_at"]
+    assert_problem(await agent.post(f"{path}/escalate", json={}), 422, "invalid-request")
+    assert_problem(await agent.post(f"{path}/escalate", json={"agent_id": first["id"]}), 409, "ticket-already-assigned")
+    await agent.post(f"{path}/resolve", json={})
+    late = await agent.post(f"{path}/escalate", json={"agent_id": second["id"]})
+    assert_problem(late, 409, "ticket-already-resolved")
+
+
+async def test_a_ticket_that_tells_of_the_same_is_merged_for_good(service: Service, agent: httpx.AsyncClient) -> None:
+    ticket = await a_ticket(agent)
+    same = await a_ticket(agent, customer_id=ticket["customer_id"])
+    path = f"/v1/tickets/{same['id']}"
+    merged = (await agent.post(f"{path}/merge", json={"into": ticket["id"]})).json()
+    assert (merged["status"], merged["merged_into"], merged["resolved_at"]) == ("closed", ticket["id"], None)
+    assert merged["merged_at"] == merged["closed_at"]
+    event = (await service.events_of(f"tickets/{same['id']}"))[-1].data
+    assert isinstance(event, TicketMerged)
+    assert str(event.merged_into) == ticket["id"]
+    assert (await agent.get(f"/v1/tickets/{ticket['id']}")).json() == ticket
+    assert (await agent.get(f"/v1/tickets?merged_into={ticket['id']}")).json()["items"] == [merged]
+    for action, body in (
+        ("merge", {"into": (await a_ticket(agent, customer_id=ticket["customer_id"]))["id"]}),
+        ("reopen", {}),
+        ("resolve", {}),
+        ("close", {}),
+        ("interactions", {"direction": "inbound"}),
+    ):
+        refused = await agent.post(f"{path}/{action}", json=body)
+        assert assert_problem(refused, 409, "ticket-already-merged")["merged_into"] == ticket["id"]
+    back = await agent.post(f"/v1/tickets/{ticket['id']}/merge", json={"into": same["id"]})
+    assert_problem(back, 409, "ticket-already-merged")
+
+
+async def test_only_tickets_of_one_customer_are_merged(agent: httpx.AsyncClient) -> None:
+    ticket, other = await a_ticket(agent), await a_ticket(agent)
+    path = f"/v1/tickets/{ticket['id']}/merge"
+    assert_problem(await agent.post(path, json={"into": other["id"]}), 409, "ticket-of-another-customer")
+    assert_problem(await agent.post(path, json={"into": ticket["id"]}), 422, "invalid-request")
+    assert_problem(await agent.post(path, json={"into": NOWHERE}), 422, "unknown-reference")

@@ -6,6 +6,7 @@ import service_api
 from service_api.app import create
 from service_api.customers.from_sales import SalesCustomers
 from service_api.settings import ConsumerSettings, RelaySettings, ServiceApiSettings
+from service_api.sla_clock import SlaClock
 from service_kit import logs, migrations, runner
 from service_kit.database import create_engine
 from service_kit.health import database_check
@@ -26,15 +27,23 @@ def api() -> None:
 
 
 def relay() -> None:
-    """Publishes the outbox until SIGTERM."""
+    """Publishes the outbox, and what the SLA clock finds, until SIGTERM."""
     settings = RelaySettings()
     engine = create_engine(settings, application="service-relay")
     sender = Relay(engine=engine, bootstrap_servers=settings.kafka_bootstrap_servers)
+    clock = SlaClock(engine)
+
+    async def both(stop: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(sender.run(stop))
+            # Also while another relay is the active one: clocks do not get in each other's way.
+            group.create_task(clock.run(stop))
+
     runner.work(
         "service-relay",
         settings,
-        sender.run,
-        live={"relay": sender.heartbeat.check},
+        both,
+        live={"relay": sender.heartbeat.check, "sla clock": clock.heartbeat.check},
         ready={"database": database_check(engine)},
     )
 

@@ -1,7 +1,7 @@
 """A ticket and the rules of its life; the contacts about it."""
 
-from datetime import datetime
-from typing import TypedDict, get_args
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypedDict, get_args
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -10,6 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from event_contracts.service import (
     Direction,
     Priority,
+    SlaBreach,
+    SlaBreached,
+    SlaTarget,
     TicketChannel,
     TicketErased,
     TicketKind,
@@ -18,14 +21,18 @@ from event_contracts.service import (
 )
 from event_contracts.service import Interaction as ContractInteraction
 from service_api.tables import Base
+from service_api.tickets.sla import SlaTerms
 from service_kit.identifiers import new_id
-from service_kit.occurrence import check_follows
+from service_kit.occurrence import CLOCK_TOLERANCE, check_follows
 from service_kit.problems import Conflict
 from service_kit.references import forgotten
 from service_kit.tables import filtered, one_of
 
 LIVE_CHANNELS = frozenset({"phone", "chat", "in_person"})
 """Where a person who takes the customer's contact replies in the same moment."""
+
+BACKDATED_WAIT: Final = timedelta(hours=1)
+"""How long the SLA clock leaves a ticket of the past alone: whoever enters it has its answers to enter yet."""
 
 
 class TicketAlreadyResolved(Conflict):
@@ -50,6 +57,18 @@ class TicketAlreadyAssigned(Conflict):
     """The agent and the team are the ones it has."""
 
     slug, title = "ticket-already-assigned", "The ticket is with them already"
+
+
+class TicketAlreadyMerged(Conflict):
+    """It tells of the same as another ticket; `merged_into` names that one."""
+
+    slug, title = "ticket-already-merged", "The ticket was merged into another"
+
+
+class TicketOfAnotherCustomer(Conflict):
+    """Two tickets tell of the same only when they are of one customer."""
+
+    slug, title = "ticket-of-another-customer", "The tickets are of different customers"
 
 
 class TicketAlreadyErased(Conflict):
@@ -82,6 +101,16 @@ class TicketFields(TypedDict):
     reopen_count: int
     interaction_count: int
     inbound_count: int
+    first_resolved_at: datetime | None
+    first_reopened_at: datetime | None
+    escalated_at: datetime | None
+    merged_into: UUID | None
+    merged_at: datetime | None
+    first_response_due_at: datetime | None
+    resolution_due_at: datetime | None
+    sla_breached_at: datetime | None
+    first_response_business_seconds: int | None
+    resolution_business_seconds: int | None
     erased_at: datetime | None
 
 
@@ -94,8 +123,10 @@ class Ticket(Base):
         one_of("channel", get_args(TicketChannel)),
         one_of("priority", get_args(Priority)),
         one_of("status", get_args(TicketStatus)),
-        sa.CheckConstraint("(status = 'open') = (resolved_at IS NULL)", name="resolution"),
+        sa.CheckConstraint("(status = 'open') = (resolved_at IS NULL AND merged_into IS NULL)", name="resolution"),
         sa.CheckConstraint("(status = 'closed') = (closed_at IS NOT NULL)", name="closing"),
+        sa.CheckConstraint("(merged_into IS NULL) = (merged_at IS NULL)", name="merging"),
+        sa.Index("ticket_sla_check_idx", "sla_check_at", postgresql_where=sa.text("sla_check_at IS NOT NULL")),
         *filtered(
             "ticket",
             (
@@ -109,6 +140,7 @@ class Ticket(Base):
                 "product",
                 "agent_id",
                 "team_id",
+                "merged_into",
             ),
         ),
     )
@@ -138,6 +170,19 @@ class Ticket(Base):
     reopen_count: Mapped[int]
     interaction_count: Mapped[int]
     inbound_count: Mapped[int]
+    first_resolved_at: Mapped[datetime | None]
+    first_reopened_at: Mapped[datetime | None]
+    escalated_at: Mapped[datetime | None]
+    merged_into: Mapped[UUID | None] = mapped_column(sa.ForeignKey("ticket.id"))
+    merged_at: Mapped[datetime | None]
+    sla_policy_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("sla_policy.id"))
+    first_response_due_at: Mapped[datetime | None]
+    resolution_due_at: Mapped[datetime | None]
+    first_response_breached_at: Mapped[datetime | None]
+    resolution_breached_at: Mapped[datetime | None]
+    first_response_business_seconds: Mapped[int | None]
+    resolution_business_seconds: Mapped[int | None]
+    sla_check_at: Mapped[datetime | None] = mapped_column(comment="when the SLA clock has to look; null for never")
     erased_at: Mapped[datetime | None]
 
     @classmethod
@@ -157,9 +202,13 @@ class Ticket(Base):
         agent_id: UUID | None = None,
         team_id: UUID | None = None,
         external_ref: str | None = None,
+        terms: SlaTerms | None = None,
     ) -> "Ticket":
-        """A new ticket, at version 1; one that names an agent or a team is assigned from the start."""
-        return cls(
+        """A new ticket, at version 1; one that names an agent or a team is assigned from the start.
+
+        `terms` are what is promised of it, if anything is.
+        """
+        ticket = cls(
             id=new_id(),
             version=1,
             customer_id=customer_id,
@@ -185,8 +234,23 @@ class Ticket(Base):
             reopen_count=0,
             interaction_count=0,
             inbound_count=0,
+            first_resolved_at=None,
+            first_reopened_at=None,
+            escalated_at=None,
+            merged_into=None,
+            merged_at=None,
+            sla_policy_id=None if terms is None else terms.policy_id,
+            first_response_due_at=None if terms is None else terms.due(at, terms.first_response_seconds),
+            resolution_due_at=None if terms is None else terms.due(at, terms.resolution_seconds),
+            first_response_breached_at=None,
+            resolution_breached_at=None,
+            first_response_business_seconds=None,
+            resolution_business_seconds=None,
+            sla_check_at=None,
             erased_at=None,
         )
+        ticket._set_clock()
+        return ticket
 
     @property
     def changed_at(self) -> datetime:
@@ -196,6 +260,7 @@ class Ticket(Base):
 
     def assign(self, *, agent_id: UUID | None, team_id: UUID | None, at: datetime) -> None:
         """Gives it to an agent, or to a team of which nobody has taken it yet."""
+        self._check_not_merged()
         if self.status == "closed":
             raise TicketAlreadyClosed("Reopen it before it is given to somebody.")
         if (agent_id, team_id) == (self.agent_id, self.team_id):
@@ -205,8 +270,17 @@ class Ticket(Base):
         self.team_id = team_id
         self.assigned_at = at
 
+    def escalate(self, *, agent_id: UUID | None, team_id: UUID | None, at: datetime) -> None:
+        """Passes it on to somebody with more knowledge or say. What counts is the first time."""
+        if self.status == "resolved":
+            raise TicketAlreadyResolved("Reopen it first if the solution did not hold.")
+        self.assign(agent_id=agent_id, team_id=team_id, at=at)
+        if self.escalated_at is None:
+            self.escalated_at = at
+
     def log_interaction(self, interaction: ContractInteraction) -> None:
         """Counts a contact; any ticket takes one, also a closed one. See `respond` for what may follow."""
+        self._check_not_merged()
         check_follows(interaction.occurred_at, self.opened_at)
         self.version += 1
         self.interaction_count += 1
@@ -219,13 +293,20 @@ class Ticket(Base):
             self.first_responded_at is None or interaction.occurred_at < self.first_responded_at
         )
 
-    def respond(self, at: datetime) -> None:
+    def respond(self, at: datetime, terms: SlaTerms | None = None) -> None:
         """Notes a person's first public reply; an earlier one that is logged later takes its place."""
         self.version += 1
         self.first_responded_at = at
+        if terms is not None:
+            self.first_response_business_seconds = terms.business_seconds(self.opened_at, at)
+        if self.first_response_due_at is not None and at <= self.first_response_due_at:
+            # What looked like a breach was an answer that nobody had entered yet.
+            self.first_response_breached_at = None
+        self._set_clock()
 
-    def resolve(self, *, resolution: str | None, at: datetime) -> None:
+    def resolve(self, *, resolution: str | None, at: datetime, terms: SlaTerms | None = None) -> None:
         """Says that it is solved."""
+        self._check_not_merged()
         if self.status == "resolved":
             raise TicketAlreadyResolved("Reopen it first if the solution did not hold.")
         if self.status == "closed":
@@ -234,23 +315,42 @@ class Ticket(Base):
         self.status = "resolved"
         self.resolved_at = at
         self.resolution = resolution
+        if self.reopen_count == 0:
+            self.first_resolved_at = at
+        if terms is not None:
+            self.resolution_business_seconds = terms.business_seconds(self.opened_at, at)
+        if self.resolution_due_at is not None and at <= self.resolution_due_at:
+            self.resolution_breached_at = None
+        self._set_clock()
 
-    def reopen(self, *, at: datetime) -> datetime:
-        """Takes the resolution back, also of a closed ticket, and returns when that was. The first response stays."""
+    def reopen(self, *, at: datetime, terms: SlaTerms | None = None) -> datetime:
+        """Takes the resolution back, also of a closed ticket, and returns when that was. The first response stays.
+
+        The time that it stood resolved is not held against it: what was left of its resolution time is left again.
+        """
+        self._check_not_merged()
         if self.resolved_at is None:
             raise TicketStillOpen("There is no resolution to take back.")
         self._change(at)
         previous_resolved_at = self.resolved_at
+        if terms is not None and self.resolution_due_at is not None and self.resolution_breached_at is None:
+            left = terms.seconds_between(previous_resolved_at, self.resolution_due_at)
+            self.resolution_due_at = terms.due(at, left)
+        if self.reopen_count == 0:
+            self.first_reopened_at = at
+        self.resolution_business_seconds = None
         self.status = "open"
         self.resolved_at = None
         self.resolution = None
         self.closed_at = None
         self.reopened_at = at
         self.reopen_count += 1
+        self._set_clock()
         return previous_resolved_at
 
     def close(self, *, at: datetime) -> None:
         """Puts a resolved ticket away."""
+        self._check_not_merged()
         if self.status == "open":
             raise TicketStillOpen("Resolve it before it is closed.")
         if self.status == "closed":
@@ -258,6 +358,76 @@ class Ticket(Base):
         self._change(at)
         self.status = "closed"
         self.closed_at = at
+
+    def merge(self, into: "Ticket", *, at: datetime) -> None:
+        """Says that it tells of the same as another ticket of the customer, which goes on alone. For good."""
+        self._check_not_merged()
+        if into.merged_into is not None:
+            raise TicketAlreadyMerged(
+                "Merge it into the one that merged_into names.", merged_into=str(into.merged_into)
+            )
+        if into.customer_id != self.customer_id:
+            raise TicketOfAnotherCustomer("Merge tickets of one customer only.")
+        check_follows(at, into.opened_at)
+        self._change(at)
+        self.status = "closed"
+        self.merged_into = into.id
+        self.merged_at = at
+        self.closed_at = self.closed_at or at
+        self._set_clock()
+
+    def overdue(self, now: datetime) -> list[SlaTarget]:
+        """The targets that were missed by then, and that no breach was told of yet."""
+        found: list[tuple[datetime, SlaTarget]] = []
+        waits = self.status == "open"
+        first: SlaTarget = "first_response"
+        last: SlaTarget = "resolution"
+        for target, due, done, told in (
+            (first, self.first_response_due_at, self.first_responded_at, self.first_response_breached_at),
+            (last, self.resolution_due_at, self.resolved_at, self.resolution_breached_at),
+        ):
+            if due is None or told is not None or self.merged_into is not None:
+                continue
+            if (done is not None and done > due) or (done is None and waits and now > due):
+                found.append((due, target))
+        return [target for _, target in sorted(found)]
+
+    def breach(self, target: SlaTarget) -> SlaBreached:
+        """Notes that a target was missed. Raises ValueError when nothing was due."""
+        due = self.first_response_due_at if target == "first_response" else self.resolution_due_at
+        if due is None:
+            raise ValueError(f"ticket {self.id} has no {target} due")
+        if target == "first_response":
+            self.first_response_breached_at = due
+        else:
+            self.resolution_breached_at = due
+        self.version += 1
+        self._set_clock()
+        return SlaBreached(**self.state_fields(), change=SlaBreach(target=target, due_at=due))
+
+    @property
+    def sla_breached_at(self) -> datetime | None:
+        """When the first target was missed; None while none was."""
+        breaches = (self.first_response_breached_at, self.resolution_breached_at)
+        return min((at for at in breaches if at is not None), default=None)
+
+    def _set_clock(self) -> None:
+        """When the SLA clock has to look at it next: as soon as something that is still awaited is overdue."""
+        awaited: list[datetime] = []
+        if self.status == "open":
+            if self.first_responded_at is None and self.first_response_breached_at is None:
+                awaited += [self.first_response_due_at] if self.first_response_due_at is not None else []
+            if self.resolution_breached_at is None:
+                awaited += [self.resolution_due_at] if self.resolution_due_at is not None else []
+        look_at = min(awaited, default=None)
+        entered_at = datetime.fromtimestamp((self.id.int >> 80) / 1000, UTC)  # as every UUIDv7 says
+        if look_at is not None and self.opened_at < entered_at - CLOCK_TOLERANCE:
+            look_at = max(look_at, entered_at + BACKDATED_WAIT)
+        self.sla_check_at = look_at
+
+    def _check_not_merged(self) -> None:
+        if self.merged_into is not None:
+            raise TicketAlreadyMerged("Go on with the one that merged_into names.", merged_into=str(self.merged_into))
 
     def check_may_be_written_on(self) -> None:
         """Asked before a text is taken in. Raises `TicketAlreadyErased`."""
@@ -300,6 +470,16 @@ class Ticket(Base):
             "reopen_count": self.reopen_count,
             "interaction_count": self.interaction_count,
             "inbound_count": self.inbound_count,
+            "first_resolved_at": self.first_resolved_at,
+            "first_reopened_at": self.first_reopened_at,
+            "escalated_at": self.escalated_at,
+            "merged_into": self.merged_into,
+            "merged_at": self.merged_at,
+            "first_response_due_at": self.first_response_due_at,
+            "resolution_due_at": self.resolution_due_at,
+            "sla_breached_at": self.sla_breached_at,
+            "first_response_business_seconds": self.first_response_business_seconds,
+            "resolution_business_seconds": self.resolution_business_seconds,
             "erased_at": self.erased_at,
         }
 

@@ -11,7 +11,9 @@ from service_api.tickets.schemas import (
     InteractionToLog,
     InteractionView,
     TicketAssignment,
+    TicketEscalation,
     TicketFilters,
+    TicketMerge,
     TicketResolution,
     TicketStep,
     TicketToOpen,
@@ -70,6 +72,27 @@ async def assign_ticket(
 ) -> TicketView:
     """Gives it to an agent, or to a team of which nobody has taken it yet."""
     return _shown(await use_cases.assign_ticket(session, ticket_id, body, by, expected), response)
+
+
+@tickets.post("/{ticket_id}/escalate", summary="Escalate a ticket")
+async def escalate_ticket(
+    ticket_id: Identifier,
+    body: TicketEscalation,
+    session: Session,
+    response: Response,
+    by: Worker,
+    expected: Expected,
+) -> TicketView:
+    """Passes it on to somebody with more knowledge or say. What counts is the first time."""
+    return _shown(await use_cases.escalate_ticket(session, ticket_id, body, by, expected), response)
+
+
+@tickets.post("/{ticket_id}/merge", summary="Merge a ticket into another")
+async def merge_ticket(
+    ticket_id: Identifier, body: TicketMerge, session: Session, response: Response, by: Worker, expected: Expected
+) -> TicketView:
+    """Says that it tells of the same as another ticket of the customer: it is closed and counts no more."""
+    return _shown(await use_cases.merge_ticket(session, ticket_id, body, by, expected), response)
 
 
 @tickets.post(

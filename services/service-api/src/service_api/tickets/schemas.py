@@ -68,6 +68,37 @@ class TicketAssignment(StrictModel):
         return self
 
 
+class TicketEscalation(StrictModel):
+    """Who knows more, or has more say: an agent, a team, or both."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"agent_id": _AGENT, "team_id": _TEAM, "occurred_at": _OCCURRED}]}
+    )
+
+    agent_id: Identifier | None = None
+    team_id: Identifier | None = Field(default=None, description="The agent's team when left out.")
+    occurred_at: Moment | None = None
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        if self.agent_id is None and self.team_id is None:
+            raise ValueError("name an agent, a team, or both")
+        return self
+
+
+class TicketMerge(StrictModel):
+    """The ticket that tells of the same."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"into": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a15", "occurred_at": _OCCURRED}],
+        }
+    )
+
+    into: Identifier
+    occurred_at: Moment | None = None
+
+
 class TicketResolution(StrictModel):
     """How it was solved."""
 
@@ -122,7 +153,7 @@ class InteractionToLog(StrictModel):
 
 
 class TicketView(View):
-    """A ticket."""
+    """A ticket. Business seconds are null where its SLA policy counts around the clock, or it has none."""
 
     id: UUID
     version: int
@@ -149,6 +180,18 @@ class TicketView(View):
     reopen_count: int
     interaction_count: int
     inbound_count: int
+    first_resolved_at: Moment | None
+    first_reopened_at: Moment | None
+    escalated_at: Moment | None
+    merged_into: UUID | None
+    merged_at: Moment | None
+    sla_policy_id: UUID | None
+    first_response_due_at: Moment | None
+    resolution_due_at: Moment | None
+    first_response_breached_at: Moment | None
+    resolution_breached_at: Moment | None
+    first_response_business_seconds: int | None
+    resolution_business_seconds: int | None
     erased_at: Moment | None
 
 
@@ -196,4 +239,5 @@ class TicketFilters:
     product: Code | None = None
     agent_id: Identifier | None = None
     team_id: Identifier | None = None
+    merged_into: Identifier | None = None
     external_ref: ExternalReference | None = None

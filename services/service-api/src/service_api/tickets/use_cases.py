@@ -10,7 +10,9 @@ from event_contracts.service import (
     InteractionLogged,
     TicketAssigned,
     TicketClosed,
+    TicketEscalated,
     TicketFirstResponded,
+    TicketMerged,
     TicketOpened,
     TicketReopened,
     TicketReopening,
@@ -20,11 +22,14 @@ from event_contracts.service import Ticket as ContractTicket
 from event_contracts.service import TicketAssignment as AssignmentChange
 from service_api.agents import Agent, require_agent
 from service_api.customers.use_cases import require_customer
+from service_api.sla_policies import terms_for, terms_of
 from service_api.teams import require_team
 from service_api.tickets.model import Interaction, Ticket
 from service_api.tickets.schemas import (
     InteractionToLog,
     TicketAssignment,
+    TicketEscalation,
+    TicketMerge,
     TicketResolution,
     TicketStep,
     TicketToOpen,
@@ -33,8 +38,8 @@ from service_kit import outbox
 from service_kit.auth import Principal
 from service_kit.identifiers import new_id
 from service_kit.occurrence import happened_at
-from service_kit.problems import NotFound
-from service_kit.references import require_free
+from service_kit.problems import NotFound, Unprocessable
+from service_kit.references import UnknownReference, require_free
 from service_kit.versions import ExpectedVersion
 
 
@@ -59,6 +64,7 @@ async def open_ticket(session: AsyncSession, body: TicketToOpen, by: Principal) 
         agent_id=body.agent_id,
         team_id=_team_of(agent, named=body.team_id, otherwise=None),
         external_ref=body.external_ref,
+        terms=await terms_for(session, body.kind, body.priority),
     )
     session.add(ticket)
     await _publish(session, ticket, TicketOpened(**ticket.state_fields()), at)
@@ -78,6 +84,40 @@ async def assign_ticket(
     ticket.assign(agent_id=body.agent_id, team_id=team_id, at=at)
     change = AssignmentChange(previous_agent_id=previous_agent_id)
     await _publish(session, ticket, TicketAssigned(**ticket.state_fields(), change=change), at)
+    return ticket
+
+
+async def escalate_ticket(
+    session: AsyncSession, ticket_id: UUID, body: TicketEscalation, by: Principal, expected: ExpectedVersion
+) -> Ticket:
+    """Passes a ticket on to an agent or a team with more knowledge or say."""
+    ticket = await _lock(session, ticket_id, expected)
+    at = happened_at(body.occurred_at, by, after=ticket.changed_at)
+    agent = await require_agent(session, body.agent_id)
+    await require_team(session, body.team_id)
+    team_id = _team_of(agent, named=body.team_id, otherwise=ticket.team_id)
+    ticket.escalate(agent_id=body.agent_id, team_id=team_id, at=at)
+    await _publish(session, ticket, TicketEscalated(**ticket.state_fields()), at)
+    return ticket
+
+
+async def merge_ticket(
+    session: AsyncSession, ticket_id: UUID, body: TicketMerge, by: Principal, expected: ExpectedVersion
+) -> Ticket:
+    """Says that a ticket tells of the same as another."""
+    if body.into == ticket_id:
+        raise Unprocessable.at("#/into", "is the ticket itself")
+    # In the order of their ids: two that are merged into each other at the same moment must not wait in a circle.
+    found = {each: await session.get(Ticket, each, with_for_update=True) for each in sorted((ticket_id, body.into))}
+    ticket, into = found[ticket_id], found[body.into]
+    if ticket is None:
+        raise NotFound(f"There is no ticket {ticket_id}.")
+    if into is None:
+        raise UnknownReference.at("#/into", "names no ticket")
+    expected.check(ticket.version)
+    at = happened_at(body.occurred_at, by, after=max(ticket.changed_at, into.opened_at))
+    ticket.merge(into, at=at)
+    await _publish(session, ticket, TicketMerged(**ticket.state_fields()), at)
     return ticket
 
 
@@ -113,8 +153,9 @@ async def log_interaction(
     ticket.log_interaction(contact)
     await _publish(session, ticket, InteractionLogged(**ticket.state_fields(), change=contact), at)
     if ticket.is_first_responded_by(contact):
-        ticket.respond(at)
+        ticket.respond(at, await terms_of(session, ticket.sla_policy_id))
         await _publish(session, ticket, TicketFirstResponded(**ticket.state_fields()), at)
+        await publish_breaches(session, ticket, at)
     interaction = Interaction(
         id=contact.id,
         ticket_id=ticket.id,
@@ -143,8 +184,9 @@ async def resolve_ticket(
     """Says that a ticket is solved."""
     ticket = await _lock(session, ticket_id, expected)
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
-    ticket.resolve(resolution=body.resolution, at=at)
+    ticket.resolve(resolution=body.resolution, at=at, terms=await terms_of(session, ticket.sla_policy_id))
     await _publish(session, ticket, TicketResolved(**ticket.state_fields()), at)
+    await publish_breaches(session, ticket, at)
     return ticket
 
 
@@ -154,7 +196,8 @@ async def reopen_ticket(
     """Takes a ticket's resolution back."""
     ticket = await _lock(session, ticket_id, expected)
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
-    change = TicketReopening(previous_resolved_at=ticket.reopen(at=at))
+    terms = await terms_of(session, ticket.sla_policy_id)
+    change = TicketReopening(previous_resolved_at=ticket.reopen(at=at, terms=terms))
     await _publish(session, ticket, TicketReopened(**ticket.state_fields(), change=change), at)
     return ticket
 
@@ -168,6 +211,13 @@ async def close_ticket(
     ticket.close(at=at)
     await _publish(session, ticket, TicketClosed(**ticket.state_fields()), at)
     return ticket
+
+
+async def publish_breaches(session: AsyncSession, ticket: Ticket, now: datetime) -> None:
+    """Tells of each target that a ticket missed by `now`, once; its row must be locked."""
+    for target in ticket.overdue(now):
+        event = ticket.breach(target)
+        await _publish(session, ticket, event, event.change.due_at)
 
 
 def _team_of(agent: Agent | None, *, named: UUID | None, otherwise: UUID | None) -> UUID | None:

@@ -1,0 +1,63 @@
+"""The SLA clock: tells of tickets that nobody answered or resolved in time; once each, however many clocks run."""
+
+import asyncio
+from typing import Final
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service_api.tickets.model import Ticket
+from service_api.tickets.use_cases import publish_breaches
+from service_kit.database import create_sessions
+from service_kit.health import Heartbeat
+from service_kit.waiting import wait_unless_stopped
+
+log = structlog.get_logger()
+
+TICK_SECONDS: Final = 1.0
+BATCH: Final = 100
+FAILURE_SECONDS: Final = 2.0
+
+
+class SlaClock:
+    """Looks each second for tickets whose time has come.
+
+    What was told is on the ticket, in the transaction of its event: a clock that is killed repeats nothing and leaves
+    nothing out, and two clocks skip each other's tickets.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._sessions = create_sessions(engine)
+        self.heartbeat = Heartbeat("sla clock", limit_seconds=90)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Ticks until `stop` is set; survives every failure of the database."""
+        while not stop.is_set():
+            self.heartbeat.beat()
+            try:
+                looked_at = await self.tick()
+            except Exception as error:
+                # Any failure: the next tick finds the same tickets.
+                log.warning("sla_clock_failed", error=repr(error), retry_seconds=FAILURE_SECONDS)
+                await wait_unless_stopped(stop, FAILURE_SECONDS)
+            else:
+                if looked_at < BATCH:
+                    await wait_unless_stopped(stop, TICK_SECONDS)
+
+    async def tick(self) -> int:
+        """One transaction: the number of tickets that were looked at, `BATCH` at most."""
+        async with self._sessions() as session, session.begin():
+            # The database's time: a process whose clock is wrong must not tell of breaches to come.
+            now = (await session.execute(sa.select(sa.func.now()))).scalar_one()
+            due = (
+                sa.select(Ticket)
+                .where(Ticket.sla_check_at < now)
+                .order_by(Ticket.sla_check_at)
+                .limit(BATCH)
+                .with_for_update(skip_locked=True)
+            )
+            tickets = (await session.execute(due)).scalars().all()
+            for ticket in tickets:
+                await publish_breaches(session, ticket, now)
+            return len(tickets)
