@@ -226,7 +226,7 @@ async def facts_of_books(stack: LocalStack) -> tuple[Facts, Facts]:
             kind, measure = name.split(".")
             rows = await connection.fetch(
                 f"select dimension, value, day, {measure} from {kind}_balance"
-                " where dimension in ('all', 'region', 'segment', 'channel')"
+                " where dimension in ('all', 'region', 'segment', 'channel') and span = 'day'"
             )
             for dimension, value, day, amount in rows:
                 balances[name, dimension, value, day] += int(amount)

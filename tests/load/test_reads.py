@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 import metrics_worker
 from metrics_worker.app import create
-from metrics_worker.books.fold import ALL, NO_VALUE
+from metrics_worker.books.fold import ALL, NO_VALUE, NOT_IN_BALANCES
 from metrics_worker.books.opening import open_books
-from metrics_worker.books.tables import BALANCE, POSTING
+from metrics_worker.books.tables import BALANCE, HISTOGRAM, POSTING, bucket_column
 from metrics_worker.kpis.kinds import IDENTITY_DIMENSIONS, KIND_BY_NAME, Kind
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import KPIS, Kpi
@@ -27,6 +27,8 @@ from tests.load.report import percentile, say
 FILLED = ("lead", "deal", "ticket", "interaction", "survey")
 DIFFERENT = {"region": 4, "segment": 4, "product": 20, "channel": 6, "priority": 4, "kind": 6, "owner": 60, "team": 12}
 CUSTOMERS = 50_000
+BUCKETS = 200
+"""Of a duration: about as many as lie between a minute and a week. All of them are met every month."""
 YEAR = {"from": "2025-01-01", "to": "2025-12-31"}
 COMBINATIONS = 300
 
@@ -71,6 +73,7 @@ async def fill(engine: AsyncEngine, kind: Kind, postings: int) -> None:
         "recorded_time": "now()", "day": f"date '2024-01-01' + ((number * 731) / {postings})::integer",
         **{name: value_of(name, "number") for name in kind.dimensions},
         **{name: f"(number + {position}) % 3" for position, name in enumerate(kind.measures)},
+        **{bucket_column(name): f"(number * 7 + {position}) % {BUCKETS}" for position, name in enumerate(kind.durations)},
     }  # fmt: skip
     if kind.split_by is not None:
         told["split"] = "number % 2 = 0"
@@ -83,13 +86,29 @@ async def fill(engine: AsyncEngine, kind: Kind, postings: int) -> None:
             f"SELECT {', '.join(told.values())} FROM generate_series(0::bigint, {postings - 1}) AS number",
         )
         for dimension in (ALL, *kind.dimensions):
+            if dimension == NOT_IN_BALANCES:
+                continue
             value = f"'{NO_VALUE}'" if dimension == ALL else dimension
             counted = "" if kind.split_by is None else f"WHERE split = {str(dimension == kind.split_by).lower()}"
-            await run(
-                connection,
-                f"INSERT INTO {BALANCE[kind].name} (dimension, value, day, {', '.join(kind.measures)}) "
-                f"SELECT '{dimension}', {value}, day, {sums} FROM {POSTING[kind].name} {counted} GROUP BY 2, 3",
-            )
+            for span in ("day", "month", "year"):
+                first = f"date_trunc('{span}', day::timestamp)::date"
+                await run(
+                    connection,
+                    f"INSERT INTO {BALANCE[kind].name} (dimension, span, value, day, {', '.join(kind.measures)}) "
+                    f"SELECT '{dimension}', '{span}', {value}, {first}, {sums} FROM {POSTING[kind].name} {counted} "
+                    "GROUP BY 3, 4",
+                )
+                for duration, counting in zip(kind.durations, kind.counting, strict=True):
+                    if span != "day":
+                        await run(
+                            connection,
+                            f"INSERT INTO {HISTOGRAM[kind].name} (duration, dimension, span, value, day, counts) "
+                            f"SELECT '{duration}', '{dimension}', '{span}', value, first, "
+                            "array_agg(coalesce(count, 0) ORDER BY bucket) FROM ("
+                            f"SELECT {value} AS value, {first} AS first, {bucket_column(duration)} AS bucket, "
+                            f"sum({kind.measures[counting]}) AS count FROM {POSTING[kind].name} {counted} GROUP BY 1, 2, 3"
+                            ") AS counted GROUP BY 4, 5",
+                        )
         await run(connection, f"VACUUM ANALYZE {POSTING[kind].name}, {BALANCE[kind].name}")
 
 

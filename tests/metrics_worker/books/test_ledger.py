@@ -115,7 +115,9 @@ async def balance(
 ) -> dict[str, int]:
     """A measure by day, days that sum to zero left out."""
     table = metadata.tables[f"{kind}_balance"]
-    query = sa.select(table.c.day, table.c[measure]).where(table.c.dimension == dimension, table.c.value == value)
+    query = sa.select(table.c.day, table.c[measure]).where(
+        table.c.dimension == dimension, table.c.span == "day", table.c.value == value
+    )
     async with engine.connect() as connection:
         return {str(row[0]): int(row[1]) for row in await connection.execute(query) if row[1]}
 

@@ -71,7 +71,9 @@ async def left_alone(session: AsyncSession, now: datetime) -> list[AlertView]:
 
 async def _unattended(session: AsyncSession, today: date) -> list[Ticket]:
     balance, posting, subject = BALANCE[_TICKET], POSTING[_TICKET], SUBJECT[_TICKET]
-    standing = sa.select(sa.func.coalesce(sa.func.sum(balance.c.unattended), 0)).where(balance.c.dimension == ALL)
+    standing = sa.select(sa.func.coalesce(sa.func.sum(balance.c.unattended), 0)).where(
+        balance.c.dimension == ALL, balance.c.span == "year"
+    )
     total = int((await session.execute(standing)).scalar_one())
     found: list[UUID] = []
     # The level says how many there are: looking further back ends when all are found, however long the history is.

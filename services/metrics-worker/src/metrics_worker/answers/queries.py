@@ -1,16 +1,18 @@
 """Reads sums from the books: balances when at most one dimension is involved, postings for combinations."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from metrics_worker.answers.period import Interval, Period
-from metrics_worker.books.fold import ALL, NO_VALUE, NOT_IN_HISTOGRAMS
+from metrics_worker.answers.spans import LARGEST, Piece, cover
+from metrics_worker.books.fold import ALL, NO_VALUE, NOT_IN_BALANCES
 from metrics_worker.books.tables import BALANCE, HISTOGRAM, POSTING, bucket_column
 from metrics_worker.kpis.kinds import Kind
+from metrics_worker.kpis.posting import EARLIEST_DAY
 
 OPENING = date.min
 """The bucket of all that was before the period: what levels begin with."""
@@ -37,12 +39,13 @@ async def sums(
     A filter's value None means: without a value. Without `group_by` every cell's key is None. With
     `from_the_beginning` there is the bucket `OPENING` besides.
     """
-    source = _source(kind, filters, group_by, BALANCE, as_of)
+    pieces = _pieces(period, interval, from_the_beginning)
+    source = _source(kind, filters, group_by, BALANCE, as_of, pieces)
     table = source.table
     bucket = _bucket(table.c.day, period, interval, from_the_beginning)
     query = (
         sa.select(bucket.label("bucket"), source.key.label("key"), *(sa.func.sum(table.c[name]) for name in measures))
-        .where(*source.conditions, _days(table.c.day, period, from_the_beginning))
+        .where(*source.conditions)
         .limit(limit)
     )
     by: list[sa.ColumnElement[Any]] = [
@@ -74,21 +77,26 @@ async def counts(
 
     `limit` rows at most: cells times buckets.
     """
-    # What histograms are not kept by is counted from the postings.
-    kept = HISTOGRAM if NOT_IN_HISTOGRAMS not in {*filters, group_by} else {}
-    source = _source(kind, filters, group_by, kept, as_of)
+    pieces = _pieces(period, interval, False)
+    found: dict[Cell, dict[int, int]] = {}
+    if _kept_as_balances(filters, group_by, as_of):
+        wholes = [piece for piece in pieces if piece.span != "day"]
+        pieces = [piece for piece in pieces if piece.span == "day"]
+        await _count_histograms(found, session, kind, duration, period, interval, group_by, filters, wholes)
+    if not pieces:
+        return found
+    source = _source(kind, filters, group_by, {}, as_of, pieces)
     table = source.table
-    if kind in kept and table is kept[kind]:
-        conditions = [*source.conditions, table.c.duration == duration]
-        histogram_bucket, count = table.c.bucket, sa.func.sum(table.c["count"])
-    else:
-        histogram_bucket = table.c[bucket_column(duration)]
-        conditions = [*source.conditions, histogram_bucket.is_not(None)]
-        count = sa.func.sum(table.c[kind.measures[kind.counting[kind.durations.index(duration)]]])
-    bucket = _bucket(table.c.day, period, interval, False)
+    histogram_bucket = table.c[bucket_column(duration)]
+    counting = table.c[kind.measures[kind.counting[kind.durations.index(duration)]]]
     query = (
-        sa.select(bucket.label("bucket"), source.key.label("key"), histogram_bucket, count)
-        .where(*conditions, _days(table.c.day, period, False))
+        sa.select(
+            _bucket(table.c.day, period, interval, False).label("bucket"),
+            source.key.label("key"),
+            histogram_bucket,
+            sa.func.sum(counting),
+        )
+        .where(*source.conditions, histogram_bucket.is_not(None))
         .group_by(
             *([sa.literal_column("1")] if interval else []),
             *([sa.literal_column("2")] if group_by else []),
@@ -96,10 +104,37 @@ async def counts(
         )
         .limit(limit)
     )
-    found: dict[Cell, dict[int, int]] = {}
-    for row in await session.execute(query):
-        found.setdefault((row[0], row[1]), {})[row[2]] = int(row[3])
+    for bucket, key, number, count in await session.execute(query):
+        _count(found, (bucket, key), number, int(count))
     return found
+
+
+async def _count_histograms(
+    found: dict[Cell, dict[int, int]],
+    session: AsyncSession,
+    kind: Kind,
+    duration: str,
+    period: Period,
+    interval: Interval | None,
+    group_by: str | None,
+    filters: Mapping[str, str | None],
+    pieces: Sequence[Piece],
+) -> None:
+    if not pieces:
+        return
+    source = _source(kind, filters, group_by, HISTOGRAM, None, pieces)
+    table = source.table
+    bucket = _bucket(table.c.day, period, interval, False)
+    query = sa.select(bucket, source.key, table.c.counts).where(*source.conditions, table.c.duration == duration)
+    for first, key, counts_of in await session.execute(query):
+        for number, count in enumerate(counts_of):
+            if count:
+                _count(found, (first, key), number, count)
+
+
+def _count(found: dict[Cell, dict[int, int]], cell: Cell, number: int, count: int) -> None:
+    histogram = found.setdefault(cell, {})
+    histogram[number] = histogram.get(number, 0) + count
 
 
 async def valueless(
@@ -107,7 +142,7 @@ async def valueless(
 ) -> dict[str, tuple[int, ...]]:
     """The measures' sums of what carries no value of a dimension, by dimension; under `ALL` the whole.
 
-    A dimension of which everything carries a value is left out.
+    A dimension of which everything carries a value is left out, and so is the customer.
     """
     table = BALANCE[kind]
     query = (
@@ -116,7 +151,7 @@ async def valueless(
             # Spelled out, so that the primary key leads to the rows.
             table.c.dimension.in_([ALL, *kind.dimensions]),
             table.c.value == NO_VALUE,
-            _days(table.c.day, period, from_the_beginning),
+            _within(table, _pieces(period, None, from_the_beginning)),
         )
         .group_by(table.c.dimension)
     )
@@ -139,7 +174,7 @@ async def by_value(
         .where(
             table.c.dimension.in_(dimensions),
             table.c.value != NO_VALUE,
-            _days(table.c.day, period, from_the_beginning),
+            _within(table, _pieces(period, None, from_the_beginning)),
         )
         .group_by(table.c.dimension, table.c.value)
     )
@@ -160,17 +195,19 @@ def _source(
     group_by: str | None,
     kept: Mapping[Kind, sa.Table],
     as_of: datetime | None,
+    pieces: Sequence[Piece],
 ) -> _Source:
     involved = set(filters) | ({group_by} if group_by else set())
-    if len(involved) <= 1 and kind in kept and as_of is None:
+    if kind in kept and _kept_as_balances(filters, group_by, as_of):
         table = kept[kind]
-        conditions = [table.c.dimension == next(iter(involved), ALL)]
+        conditions = [table.c.dimension == next(iter(involved), ALL), _within(table, pieces)]
         conditions += [table.c.value == (value if value is not None else NO_VALUE) for value in filters.values()]
         return _Source(table, conditions, sa.func.nullif(table.c.value, NO_VALUE) if group_by else sa.null())
     table = POSTING[kind]
     conditions = [
         table.c[name].is_(None) if value is None else table.c[name] == value for name, value in filters.items()
     ]
+    conditions.append(_days(table.c.day, pieces))
     if kind.split_by is not None:
         # Shares when the split dimension is asked about, wholes when not: never both.
         conditions.append(table.c.split == sa.literal(kind.split_by in involved))
@@ -179,8 +216,34 @@ def _source(
     return _Source(table, conditions, table.c[group_by] if group_by else sa.null())
 
 
-def _days(day: sa.ColumnElement[date], period: Period, from_the_beginning: bool) -> sa.ColumnElement[bool]:
-    return day <= period.end if from_the_beginning else day.between(period.start, period.end)
+def _kept_as_balances(filters: Mapping[str, str | None], group_by: str | None, as_of: datetime | None) -> bool:
+    involved = set(filters) | ({group_by} if group_by else set())
+    return len(involved) <= 1 and NOT_IN_BALANCES not in involved and as_of is None
+
+
+def _pieces(period: Period, interval: Interval | None, from_the_beginning: bool) -> list[Piece]:
+    pieces = cover(period.start, period.end, LARGEST[interval])
+    if from_the_beginning:
+        pieces = cover(EARLIEST_DAY, period.start - timedelta(days=1), "year") + pieces
+    return pieces
+
+
+def _within(table: sa.Table, pieces: Sequence[Piece]) -> sa.ColumnElement[bool]:
+    return sa.or_(
+        sa.false(),
+        *(sa.and_(table.c.span == piece.span, table.c.day.between(piece.first, piece.last)) for piece in pieces),
+    )
+
+
+def _days(day: sa.ColumnElement[date], pieces: Sequence[Piece]) -> sa.ColumnElement[bool]:
+    """The days of some pieces, which follow each other or leave a gap between the first and the last."""
+    runs: list[tuple[date, date]] = []
+    for piece in pieces:
+        if runs and piece.first <= runs[-1][1] + timedelta(days=1):
+            runs[-1] = (runs[-1][0], piece.last)
+        else:
+            runs.append((piece.first, piece.last))
+    return sa.or_(sa.false(), *(day.between(first, last) for first, last in runs))
 
 
 def _bucket(

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from operator import add, sub
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from event_contracts import codec
@@ -34,14 +34,17 @@ class Entry(NamedTuple):
     postings: list[Posting]
 
 
-BalanceKey = tuple[str, str, date]
-"""Dimension, value (`NO_VALUE` for none) and day."""
+Span = Literal["day", "month", "year"]
+"""What a balance sums over: one day, or all days of a calendar month or year, so that no read has to add up years of
+days. Histograms are of months and years."""
+BalanceKey = tuple[str, Span, date, str]
+"""Dimension, span, the span's first day, and value (`NO_VALUE` for none)."""
 Sums = tuple[int, ...]
-HistogramKey = tuple[str, str, str, date, int]
-"""Duration, dimension, value (`NO_VALUE` for none), day and bucket."""
-NOT_IN_HISTOGRAMS = "customer"
-"""The dimension that histograms are not kept by: few customers have enough durations for a quantile of their own, and
-those of one customer are read from the postings."""
+HistogramKey = tuple[str, str, Span, date, str, int]
+"""Duration, dimension, span, the span's first day, value (`NO_VALUE` for none) and bucket."""
+NOT_IN_BALANCES = "customer"
+"""The dimension that balances are not kept by: a customer has hardly more than one posting a day, so that balances
+would be as many rows as the postings, and dearer ones. What is asked about customers is read from the postings."""
 
 
 def entries_of(event: CloudEvent, reporting: Reporting) -> list[Entry]:
@@ -126,43 +129,49 @@ def difference(before: list[Posting], after: list[Posting]) -> list[Posting]:
     ]
 
 
-def balance_keys(kind: Kind, posting: Posting) -> list[BalanceKey]:
-    """The balances that a posting counts in: a whole in the total and each dimension but the split one, a share
-    in the split one only."""
-    if posting.split:
-        return [
-            (name, value or NO_VALUE, posting.day)
-            for name, value in zip(kind.dimensions, posting.dimensions, strict=True)
-            if name == kind.split_by
-        ]
-    return [(ALL, NO_VALUE, posting.day)] + [
-        (name, value or NO_VALUE, posting.day)
-        for name, value in zip(kind.dimensions, posting.dimensions, strict=True)
-        if name != kind.split_by
-    ]
-
-
 def balances_of(kind: Kind, postings: Iterable[Posting]) -> dict[BalanceKey, Sums]:
     """The sums of postings by balance; what sums to zero is left out."""
-    sums: dict[BalanceKey, Sums] = {}
-    for posting in postings:
-        for key in balance_keys(kind, posting):
+    sums: dict[BalanceKey, list[int]] = {}
+    width = len(kind.measures)
+    counted = _counted(kind)
+    for day, dimensions, measures, split, _ in postings:
+        # Of the many measures of a kind a posting has a few.
+        told = [(position, amount) for position, amount in enumerate(measures) if amount]
+        for name, at in counted[split]:
+            key: BalanceKey = (name, "day", day, NO_VALUE if at is None else dimensions[at] or NO_VALUE)
             standing = sums.get(key)
-            sums[key] = posting.measures if standing is None else tuple(map(add, standing, posting.measures))
-    return {key: measures for key, measures in sums.items() if any(measures)}
+            if standing is None:
+                standing = sums[key] = [0] * width
+            for position, amount in told:
+                standing[position] += amount
+    for (name, _, day, value), amounts in list(sums.items()):
+        for span, first in (("month", day.replace(day=1)), ("year", day.replace(month=1, day=1))):
+            key = (name, span, first, value)  # type: ignore[assignment]
+            standing = sums.get(key)
+            sums[key] = list(amounts if standing is None else map(add, standing, amounts))
+    return {key: tuple(amounts) for key, amounts in sums.items() if any(amounts)}
 
 
 def histograms_of(kind: Kind, postings: Iterable[Posting]) -> dict[HistogramKey, int]:
     """How many durations fall into each bucket, by duration and balance; what counts to zero is left out."""
-    counts: dict[HistogramKey, int] = {}
-    for posting in postings:
-        if not posting.buckets:
-            continue
-        keys = [key for key in balance_keys(kind, posting) if key[0] != NOT_IN_HISTOGRAMS]
-        for name, counting, bucket in zip(kind.durations, kind.counting, posting.buckets, strict=True):
-            if bucket is None:
+    counts: dict[HistogramKey, int] = defaultdict(int)
+    counted = _counted(kind)
+    for day, dimensions, measures, split, buckets in postings:
+        for duration, counting, bucket in zip(kind.durations, kind.counting, buckets, strict=False):
+            if bucket is None or not measures[counting]:
                 continue
-            for dimension, value, day in keys:
-                at = (name, dimension, value, day, bucket)
-                counts[at] = counts.get(at, 0) + posting.measures[counting]
+            month = day.replace(day=1)
+            for name, at in counted[split]:
+                value = NO_VALUE if at is None else dimensions[at] or NO_VALUE
+                counts[duration, name, "month", month, value, bucket] += measures[counting]
+    for (duration, name, _, month, value, bucket), count in list(counts.items()):
+        counts[duration, name, "year", month.replace(month=1), value, bucket] += count
     return {key: count for key, count in counts.items() if count}
+
+
+def _counted(kind: Kind) -> tuple[list[tuple[str, int | None]], list[tuple[str, int | None]]]:
+    """The dimensions whose balances a posting counts in, and where its value stands among the posting's: of a whole
+    the total and each dimension but the split one, of a share the split one only."""
+    at = [(name, position) for position, name in enumerate(kind.dimensions) if name != NOT_IN_BALANCES]
+    wholes = [(name, position) for name, position in at if name != kind.split_by]
+    return [(ALL, None), *wholes], [(name, position) for name, position in at if name == kind.split_by]

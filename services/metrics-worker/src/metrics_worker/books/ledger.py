@@ -10,16 +10,7 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.books import gaps
-from metrics_worker.books.fold import (
-    ALL,
-    NO_VALUE,
-    NOT_IN_HISTOGRAMS,
-    Entry,
-    balances_of,
-    difference,
-    histograms_of,
-    steps_of,
-)
+from metrics_worker.books.fold import Entry, HistogramKey, balances_of, difference, histograms_of, steps_of
 from metrics_worker.books.tables import BALANCE, POSTING, bucket_column
 from metrics_worker.kpis.kinds import KINDS, Kind
 from metrics_worker.kpis.posting import Posting, Reporting
@@ -117,56 +108,26 @@ class _Page:
             "event_id", "subject_id", "event_time", "recorded_time", "day", *split, *kind.dimensions, *kind.measures,
             *map(bucket_column, kind.durations),
         )  # fmt: skip
-        self._postings = _Source(f"{kind.name}_posting", self._posting_columns, ())
         types = tuple(str(BALANCE[kind].c[name].type.compile()) for name in kind.measures)
-        keys = ("dimension", "value", "day")
-        self._balances = _Source(f"{kind.name}_balance", (*keys, *kind.measures), ("text", "text", "date", *types))
-        columns = ", ".join((*keys, *kind.measures))
+        self._balances = _Source(f"{kind.name}_balance", (*_KEY_COLUMNS, *kind.measures), (*_KEY_TYPES, *types))
+        columns = ", ".join((*_KEY_COLUMNS, *kind.measures))
         self._upsert_balances = f"""
             INSERT INTO {kind.name}_balance AS balance ({columns})
             SELECT {columns} FROM {{source}}
-            ON CONFLICT (dimension, value, day) DO UPDATE
+            ON CONFLICT ({", ".join(_KEY_COLUMNS)}) DO UPDATE
                 SET {", ".join(f"{name} = balance.{name} + excluded.{name}" for name in kind.measures)}
         """  # noqa: S608 -- table names of ours, no input
-        self._append_posted = f"""
-            INSERT INTO {kind.name}_posting ({", ".join(self._posting_columns)})
-            SELECT {", ".join(self._posting_columns)} FROM {self._postings.table}
-        """  # noqa: S608 -- table names of ours, no input
-        # The sums that `balances_of` and `histograms_of` make, made by the database.
-        summed = ", ".join(f"sum({name}) AS {name}" for name in kind.measures)
-        self._sum_posted = f"""(
-            SELECT counted.dimension, counted.value, day, {summed}
-            FROM {self._postings.table}
-            CROSS JOIN LATERAL (VALUES {_counted(kind)}) AS counted (dimension, value, share)
-            {"WHERE split = share" if kind.split_by else ""}
-            GROUP BY counted.dimension, counted.value, day
-            HAVING {" OR ".join(f"sum({name}) <> 0" for name in kind.measures)}
-            ORDER BY counted.dimension, counted.value, day
-        ) AS sums"""  # noqa: S608 -- names of ours, no input
-        if not kind.durations:
-            return
-        self._histograms = _Source(f"{kind.name}_histogram", _HISTOGRAM_COLUMNS, _HISTOGRAM_TYPES)
+        keys = ("duration", *_KEY_COLUMNS)
+        self._histograms = _Source(f"{kind.name}_histogram", (*keys, "counts"), ("text", *_KEY_TYPES, "text"))
         self._upsert_histograms = f"""
-            INSERT INTO {kind.name}_histogram AS histogram (duration, dimension, value, day, bucket, count)
-            SELECT duration, dimension, value, day, bucket, count FROM {{source}}
-            ON CONFLICT (duration, dimension, value, day, bucket) DO UPDATE
-                SET count = histogram.count + excluded.count
+            INSERT INTO {kind.name}_histogram AS histogram ({", ".join(keys)}, counts)
+            SELECT {", ".join(keys)}, counts::integer[] FROM {{source}}
+            ON CONFLICT ({", ".join(keys)}) DO UPDATE
+                SET counts = ARRAY(
+                    SELECT coalesce(stood, 0) + coalesce(added, 0)
+                    FROM unnest(histogram.counts, excluded.counts) AS bucket (stood, added)
+                )
         """  # noqa: S608 -- table names of ours, no input
-        timed = ", ".join(
-            f"('{name}', {bucket_column(name)}, {kind.measures[counting]})"
-            for name, counting in zip(kind.durations, kind.counting, strict=True)
-        )
-        self._count_posted = f"""(
-            SELECT duration, counted.dimension, counted.value, day, bucket, sum(count) AS count
-            FROM {self._postings.table}
-            CROSS JOIN LATERAL (VALUES {timed}) AS timed (duration, bucket, count)
-            CROSS JOIN LATERAL (VALUES {_counted(kind)}) AS counted (dimension, value, share)
-            WHERE bucket IS NOT NULL AND counted.dimension <> '{NOT_IN_HISTOGRAMS}'
-                {"AND split = share" if kind.split_by else ""}
-            GROUP BY duration, counted.dimension, counted.value, day, bucket
-            HAVING sum(count) <> 0
-            ORDER BY duration, counted.dimension, counted.value, day, bucket
-        ) AS counts"""  # noqa: S608 -- names of ours, no input
 
     async def turn(self, driver: Any, histories: dict[int, list[Entry]]) -> Moves:
         """Writes what subjects of this kind went through, each history by rising sequence.
@@ -200,7 +161,7 @@ class _Page:
             standing = step.postings
 
     async def _post(self, driver: Any, changes: list[tuple[Entry, list[Posting]]]) -> None:
-        """Appends postings and adds them to the balances."""
+        """Appends postings and adds them to the balances and histograms."""
         has_split = self.kind.split_by is not None
         no_buckets = (None,) * len(self.kind.durations)
         rows = [
@@ -212,64 +173,55 @@ class _Page:
             for entry, postings in changes
             for posting in postings
         ]  # fmt: skip
-        if len(rows) >= BULK_ROWS:
-            await self._postings.fill(driver, rows)
-            await driver.execute(self._append_posted, timeout=BULK_SECONDS)
-            await driver.execute(self._upsert_balances.format(source=self._sum_posted), timeout=BULK_SECONDS)
-            if self.kind.durations:
-                await driver.execute(self._upsert_histograms.format(source=self._count_posted), timeout=BULK_SECONDS)
-        elif rows:
-            await driver.copy_records_to_table(POSTING[self.kind].name, records=rows, columns=self._posting_columns)
-            posted = [posting for _, postings in changes for posting in postings]
-            sums = balances_of(self.kind, posted)
-            await self._balances.fetch(driver, self._upsert_balances, [(*key, *sums[key]) for key in sorted(sums)])
-            if self.kind.durations:
-                counts = histograms_of(self.kind, posted)
-                bars = [(*key, counts[key]) for key in sorted(counts)]
-                await self._histograms.fetch(driver, self._upsert_histograms, bars)
+        if not rows:
+            return
+        await driver.copy_records_to_table(
+            POSTING[self.kind].name, records=rows, columns=self._posting_columns, timeout=BULK_SECONDS
+        )
         POSTINGS.labels(self.kind.name).inc(len(rows))
+        posted = [posting for _, postings in changes for posting in postings]
+        sums = balances_of(self.kind, posted)
+        await self._balances.fetch(driver, self._upsert_balances, [(*key, *sums[key]) for key in sorted(sums)])
+        if self.kind.durations:
+            await self._histograms.fetch(driver, self._upsert_histograms, _packed(histograms_of(self.kind, posted)))
 
 
 _SUBJECT_TYPES = ("uuid", "integer", "uuid", "bytea")
-_HISTOGRAM_COLUMNS = ("duration", "dimension", "value", "day", "bucket", "count")
-_HISTOGRAM_TYPES = ("text", "text", "text", "date", "smallint", "bigint")
+_KEY_COLUMNS = ("dimension", "span", "day", "value")
+_KEY_TYPES = ("text", "text", "date", "text")
 
 
-def _counted(kind: Kind) -> str:
-    """SQL for the balances that a posting may count in: dimension, value, and whether only shares count there."""
-    columns = [(ALL, f"'{NO_VALUE}'"), *((name, name) for name in kind.dimensions)]
-    return ", ".join(
-        f"('{name}', coalesce({column}, '{NO_VALUE}'), {str(name == kind.split_by).lower()})"
-        for name, column in columns
-    )
+def _packed(counts: dict[HistogramKey, int]) -> list[Row]:
+    """One row a histogram, with the counts of all its buckets as an array in PostgreSQL's notation."""
+    arrays: dict[Row, list[str]] = {}
+    filled: dict[Row, int] = {}
+    for (*key, bucket), count in sorted(counts.items()):
+        histogram = tuple(key)
+        gap = "0," * (bucket - filled.get(histogram, 0))
+        arrays.setdefault(histogram, []).append(f"{gap}{count}")
+        filled[histogram] = bucket + 1
+    return [(*histogram, "{" + ",".join(array) + "}") for histogram, array in arrays.items()]
 
 
 class _Source:
     """Rows on their way into a table: arrays of whole columns, or a temporary table that empties itself."""
 
     def __init__(self, target: str, columns: tuple[str, ...], types: tuple[str, ...]) -> None:
-        self.table = f"{target}_told"
+        self._table = f"{target}_told"
         self._columns = columns
-        names = ", ".join(columns)
         arrays = ", ".join(f"${number}::{type_}[]" for number, type_ in enumerate(types, start=1))
-        self._arrays = f"unnest({arrays}) AS told ({names})"
-        self._create = f"""
-            CREATE TEMPORARY TABLE IF NOT EXISTS {self.table} ON COMMIT DELETE ROWS
-            AS SELECT {names} FROM {target} WITH NO DATA
-        """  # noqa: S608 -- table names of ours, no input
+        self._arrays = f"unnest({arrays}) AS told ({', '.join(columns)})"
+        typed = ", ".join(f"{name} {type_}" for name, type_ in zip(columns, types, strict=True))
+        self._create = f"CREATE TEMPORARY TABLE IF NOT EXISTS {self._table} ({typed}) ON COMMIT DELETE ROWS"
 
     async def fetch(self, driver: Any, statement: str, rows: Sequence[Row]) -> Iterable[Any]:
-        """Runs a statement over the rows; `{source}` in it stands for where they are."""
-        if len(rows) >= BULK_ROWS:
-            await self.fill(driver, rows)
-            return await driver.fetch(statement.format(source=self.table), timeout=BULK_SECONDS)  # type: ignore[no-any-return]
+        """Runs a statement over the rows, once a transaction; `{source}` in it stands for where they are."""
         if not rows:
             return []
-        return await driver.fetch(statement.format(source=self._arrays), *zip(*rows, strict=True))  # type: ignore[no-any-return]
-
-    async def fill(self, driver: Any, rows: Sequence[Row]) -> None:
-        """Puts the rows into the temporary table, once a transaction."""
+        if len(rows) < BULK_ROWS:
+            return await driver.fetch(statement.format(source=self._arrays), *zip(*rows, strict=True))  # type: ignore[no-any-return]
         await driver.execute(self._create)
         await driver.copy_records_to_table(
-            self.table, schema_name="pg_temp", records=rows, columns=self._columns, timeout=BULK_SECONDS
+            self._table, schema_name="pg_temp", records=rows, columns=self._columns, timeout=BULK_SECONDS
         )
+        return await driver.fetch(statement.format(source=self._table), timeout=BULK_SECONDS)  # type: ignore[no-any-return]

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -111,6 +112,8 @@ def _posting(kind: Kind) -> Table:
         *(Column(bucket_column(name), SmallInteger) for name in kind.durations),
         # Combinations of filters scan a range of days; a rebuild appends in roughly that order.
         Index(f"{name}_day_idx", "day"),
+        # Balances are not kept by customer.
+        *([Index(f"{name}_customer_day_idx", "customer", "day")] if "customer" in kind.dimensions else []),
         comment=f"What changes of {kind.name} subjects added to the sums of a day. Never changed, only appended to.",
     )
 
@@ -120,11 +123,13 @@ def _balance(kind: Kind) -> Table:
         f"{kind.name}_balance",
         metadata,
         Column("dimension", Text, nullable=False),
-        Column("value", Text, nullable=False),
+        Column("span", Text, nullable=False),
         Column("day", Date, nullable=False),
+        Column("value", Text, nullable=False),
         *_measures(kind),
-        PrimaryKeyConstraint("dimension", "value", "day"),
-        comment=f"Sums of {kind.name} postings by one dimension, value ('' for none) and day; 'all' is the total.",
+        PrimaryKeyConstraint("dimension", "span", "day", "value"),
+        comment=f"Sums of {kind.name} postings by one dimension ('all' is the total), the day, month or year "
+        "that begins on a day, and value ('' for none).",
     )
 
 
@@ -134,12 +139,13 @@ def _histogram(kind: Kind) -> Table:
         metadata,
         Column("duration", Text, nullable=False),
         Column("dimension", Text, nullable=False),
-        Column("value", Text, nullable=False),
+        Column("span", Text, nullable=False),
         Column("day", Date, nullable=False),
-        Column("bucket", SmallInteger, nullable=False),
-        Column("count", BigInteger, nullable=False),
-        PrimaryKeyConstraint("duration", "dimension", "value", "day", "bucket"),
-        comment=f"How many durations of {kind.name} postings fall into each bucket, by the keys of the balances.",
+        Column("value", Text, nullable=False),
+        Column("counts", ARRAY(Integer), nullable=False),
+        PrimaryKeyConstraint("duration", "dimension", "span", "day", "value"),
+        comment=f"How many durations of {kind.name} postings fall into each bucket from 0 on, by the months and "
+        "years of the balances.",
     )
 
 

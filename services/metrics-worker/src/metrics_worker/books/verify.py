@@ -22,9 +22,10 @@ from event_contracts.codec import UndecodableEvent
 from metrics_worker.books.fold import (
     ALL,
     NO_VALUE,
-    NOT_IN_HISTOGRAMS,
+    NOT_IN_BALANCES,
     BalanceKey,
     HistogramKey,
+    Span,
     Sums,
     balances_of,
     decode,
@@ -195,7 +196,7 @@ async def stored_balances(connection: AsyncConnection, kind: Kind) -> dict[Balan
     """A kind's balances; what sums to zero is left out."""
     table = BALANCE[kind]
     measures = [table.c[name] for name in kind.measures]
-    rows = await connection.execute(sa.select(table.c.dimension, table.c.value, table.c.day, *measures))
+    rows = await connection.execute(sa.select(table.c.dimension, table.c.span, table.c.day, table.c.value, *measures))
     return _non_zero(rows)
 
 
@@ -204,14 +205,15 @@ async def summed_postings(connection: AsyncConnection, kind: Kind) -> dict[Balan
     table = POSTING[kind]
     measures = [sa.func.sum(table.c[name]) for name in kind.measures]
     found: dict[BalanceKey, Sums] = {}
-    for dimension in (ALL, *kind.dimensions):
-        value: sa.ColumnElement[Any] = (
-            sa.literal(NO_VALUE) if dimension == ALL else sa.func.coalesce(table.c[dimension], NO_VALUE)
-        )
-        query = sa.select(sa.literal(dimension), value.label("value"), table.c.day, *measures)
-        if kind.split_by is not None:
-            query = query.where(table.c.split == sa.literal(dimension == kind.split_by))
-        found |= _non_zero(await connection.execute(query.group_by(sa.text("value"), table.c.day)))
+    for dimension in _balanced(kind):
+        for span in ("day", "month", "year"):
+            query = sa.select(
+                sa.literal(dimension), sa.literal(span), _first_day(table, span), _value(table, dimension)
+            )
+            if kind.split_by is not None:
+                query = query.where(table.c.split == sa.literal(dimension == kind.split_by))
+            rows = await connection.execute(query.add_columns(*measures).group_by(sa.text("3"), sa.text("4")))
+            found |= _non_zero(rows)
     return found
 
 
@@ -219,9 +221,14 @@ async def stored_histograms(connection: AsyncConnection, kind: Kind) -> dict[His
     """A kind's histograms; what counts to zero is left out."""
     table = HISTOGRAM[kind]
     rows = await connection.execute(
-        sa.select(table.c.duration, table.c.dimension, table.c.value, table.c.day, table.c.bucket, table.c["count"])
+        sa.select(table.c.duration, table.c.dimension, table.c.span, table.c.day, table.c.value, table.c.counts)
     )
-    return {(row[0], row[1], row[2], row[3], row[4]): row[5] for row in rows if row[5]}
+    return {
+        (duration, dimension, span, day, value, bucket): count
+        for duration, dimension, span, day, value, counts in rows
+        for bucket, count in enumerate(counts)
+        if count
+    }
 
 
 async def counted_postings(connection: AsyncConnection, kind: Kind) -> dict[HistogramKey, int]:
@@ -230,28 +237,37 @@ async def counted_postings(connection: AsyncConnection, kind: Kind) -> dict[Hist
     found: dict[HistogramKey, int] = {}
     for name, counting in zip(kind.durations, kind.counting, strict=True):
         bucket = table.c[bucket_column(name)]
-        for dimension in (ALL, *kind.dimensions):
-            if dimension == NOT_IN_HISTOGRAMS:
-                continue
-            value: sa.ColumnElement[Any] = (
-                sa.literal(NO_VALUE) if dimension == ALL else sa.func.coalesce(table.c[dimension], NO_VALUE)
-            )
-            count = sa.func.sum(table.c[kind.measures[counting]])
-            query = sa.select(value.label("value"), table.c.day, bucket, count).where(bucket.is_not(None))
-            if kind.split_by is not None:
-                query = query.where(table.c.split == sa.literal(dimension == kind.split_by))
-            for row in await connection.execute(query.group_by(sa.text("value"), table.c.day, bucket)):
-                if row[3]:
-                    found[name, dimension, row[0], row[1], row[2]] = int(row[3])
+        count = sa.func.sum(table.c[kind.measures[counting]])
+        for dimension in _balanced(kind):
+            for span in ("month", "year"):
+                query = sa.select(_first_day(table, span), _value(table, dimension), bucket, count)
+                if kind.split_by is not None:
+                    query = query.where(table.c.split == sa.literal(dimension == kind.split_by))
+                by_bucket = query.where(bucket.is_not(None)).group_by(sa.text("1"), sa.text("2"), bucket)
+                for row in await connection.execute(by_bucket):
+                    if row[3]:
+                        found[name, dimension, span, row[0], row[1], row[2]] = int(row[3])
     return found
+
+
+def _balanced(kind: Kind) -> list[str]:
+    return [name for name in (ALL, *kind.dimensions) if name != NOT_IN_BALANCES]
+
+
+def _first_day(table: sa.Table, span: Span) -> sa.ColumnElement[Any]:
+    return sa.cast(sa.func.date_trunc(span, sa.cast(table.c.day, sa.DateTime)), sa.Date)
+
+
+def _value(table: sa.Table, dimension: str) -> sa.ColumnElement[Any]:
+    return sa.literal(NO_VALUE) if dimension == ALL else sa.func.coalesce(table.c[dimension], NO_VALUE)
 
 
 def _non_zero(rows: Any) -> dict[BalanceKey, Sums]:
     found: dict[BalanceKey, Sums] = {}
-    for dimension, value, day, *amounts in rows:
+    for dimension, span, day, value, *amounts in rows:
         sums = tuple(int(amount) for amount in amounts)
         if any(sums):
-            found[dimension, value, day] = sums
+            found[dimension, span, day, value] = sums
     return found
 
 

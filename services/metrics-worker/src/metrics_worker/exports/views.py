@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from event_contracts.fields import DECIMAL_PLACES
+from metrics_worker.books.fold import NOT_IN_BALANCES
 from metrics_worker.books.tables import BALANCE
 from metrics_worker.exports.postings import exported_columns
 from metrics_worker.kpis.kinds import KINDS, Kind
@@ -77,5 +78,15 @@ def _postings(kind: Kind) -> str:
 
 
 def _daily(kind: Kind) -> str:
-    measures = ", ".join(name for name in kind.measures if name in BALANCE[kind].c)
-    return f"SELECT day, dimension, nullif(value, '') AS value, {measures} FROM public.{kind.name}_balance"  # noqa: S608
+    balances = (
+        f"SELECT day, dimension, nullif(value, '') AS value, {', '.join(kind.measures)} FROM public.{kind.name}_balance"  # noqa: S608
+        " WHERE span = 'day'"
+    )
+    if NOT_IN_BALANCES not in kind.dimensions:
+        return balances
+    sums = ", ".join(f"CAST(sum({name}) AS {BALANCE[kind].c[name].type.compile()}) AS {name}" for name in kind.measures)
+    wholes = "WHERE NOT split" if kind.split_by else ""
+    return (
+        f"{balances} UNION ALL SELECT day, '{NOT_IN_BALANCES}' AS dimension, {NOT_IN_BALANCES} AS value, {sums}"  # noqa: S608
+        f" FROM public.{kind.name}_posting {wholes} GROUP BY day, {NOT_IN_BALANCES}"
+    )

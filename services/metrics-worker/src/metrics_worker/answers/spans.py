@@ -1,0 +1,47 @@
+"""Which balances cover a run of days: those of whole years and months, and of single days at the ends."""
+
+from datetime import date, timedelta
+from typing import Final, NamedTuple
+
+from metrics_worker.answers.period import Interval, bucket_of, next_bucket
+from metrics_worker.books.fold import Span
+from metrics_worker.kpis.posting import EARLIEST_DAY, LATEST_DAY
+
+LARGEST: Final[dict[Interval | None, Span]] = {
+    "day": "day", "week": "day", "month": "month", "quarter": "month", "year": "year", None: "year",
+}  # fmt: skip
+"""The largest span that no bucket of an interval cuts through."""
+_SMALLER: Final[dict[Span, Span]] = {"year": "month", "month": "day"}
+_ONE_DAY: Final = timedelta(days=1)
+
+
+class Piece(NamedTuple):
+    """Balances of one span that cover the days from `first` to `last`, both included."""
+
+    span: Span
+    first: date
+    last: date
+
+
+def cover(start: date, end: date, largest: Span) -> list[Piece]:
+    """Pieces that hold each day from start to end once, as few balances as there are; none when start is after end.
+
+    Days that the books do not have, before 1970 and after 2199, are left out.
+    """
+    return _cover(max(start, EARLIEST_DAY), min(end, LATEST_DAY), largest)
+
+
+def _cover(start: date, end: date, largest: Span) -> list[Piece]:
+    if start > end:
+        return []
+    if largest == "day":
+        return [Piece("day", start, end)]
+    first = start if bucket_of(start, largest) == start else next_bucket(start, largest)
+    following = bucket_of(end + _ONE_DAY, largest)
+    if first >= following:
+        return _cover(start, end, _SMALLER[largest])
+    return [
+        *_cover(start, first - _ONE_DAY, _SMALLER[largest]),
+        Piece(largest, first, following - _ONE_DAY),
+        *_cover(following, end, _SMALLER[largest]),
+    ]
