@@ -73,7 +73,7 @@ async def fill(engine: AsyncEngine, kind: Kind, postings: int) -> None:
         "recorded_time": "now()", "day": f"date '2024-01-01' + ((number * 731) / {postings})::integer",
         **{name: value_of(name, "number") for name in kind.dimensions},
         **{name: f"(number + {position}) % 3" for position, name in enumerate(kind.measures)},
-        **{bucket_column(name): f"(number * 7 + {position}) % {BUCKETS}" for position, name in enumerate(kind.durations)},
+        **{bucket_column(name): f"(number * 7 + {at}) % {BUCKETS}" for at, name in enumerate(kind.durations)},
     }  # fmt: skip
     if kind.split_by is not None:
         told["split"] = "number % 2 = 0"
@@ -106,8 +106,8 @@ async def fill(engine: AsyncEngine, kind: Kind, postings: int) -> None:
                             f"SELECT '{duration}', '{dimension}', '{span}', value, first, "
                             "array_agg(coalesce(count, 0) ORDER BY bucket) FROM ("
                             f"SELECT {value} AS value, {first} AS first, {bucket_column(duration)} AS bucket, "
-                            f"sum({kind.measures[counting]}) AS count FROM {POSTING[kind].name} {counted} GROUP BY 1, 2, 3"
-                            ") AS counted GROUP BY 4, 5",
+                            f"sum({kind.measures[counting]}) AS count FROM {POSTING[kind].name} {counted} "
+                            "GROUP BY 1, 2, 3) AS counted GROUP BY 4, 5",
                         )
         await run(connection, f"VACUUM ANALYZE {POSTING[kind].name}, {BALANCE[kind].name}")
 

@@ -36,7 +36,7 @@ async def test_a_customer_left_alone_for_more_than_an_hour_is_named_with_the_tic
     states: list[tuple[Any, int]] = [
         (long, 1),
         (recent, 1),
-        (ticket(customer_id=alone, opened_at=ago(minutes=59)), 1),
+        (ticket(customer_id=alone, opened_at=ago(minutes=30)), 1),
         (ticket(customer_id=answered, opened_at=ago(hours=3), first_responded_at=ago(hours=1)), 2),
         (ticket(customer_id=answered, opened_at=ago(hours=3), resolved_at=ago(hours=1)), 2),
         (ticket(customer_id=answered, opened_at=ago(hours=3), closed_at=ago(hours=1), status="closed"), 2),
