@@ -12,6 +12,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from prometheus_client import REGISTRY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -240,3 +241,38 @@ async def test_a_consumer_that_is_there_before_a_topic_waits_for_it(
         await eventually(shows(client, "leads_created", "1"), deadline=20)
         await producer.send_and_wait(late, record(ticket()), partition=0)
         await eventually(shows(client, "tickets_opened", "1"), deadline=20)
+
+
+async def test_partitions_that_are_added_are_taken_up_and_the_books_stay_exact(
+    engine: AsyncEngine,
+    kafka: Kafka,
+    new_topic: Callable[..., str],
+    client: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("service_kit.consumer.METADATA_MILLISECONDS", 200)
+    topic = new_topic("sales")
+    bookkeeper = Bookkeeper(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic])
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    moves = lead()
+    async with consuming(bookkeeper):
+        async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:
+            for number in range(6):
+                await producer.send_and_wait(topic, record(lead()), partition=number)
+            # The key of this one leads to another partition from then on: its newer state may be read first.
+            await producer.send_and_wait(topic, record(lead(id=moves.id, region="LATAM"), 2), partition=0)
+            await eventually(shows(client, "leads_created", "7"), deadline=20)
+            await admin.create_partitions({topic: NewPartitions(12)})
+        await admin.close()
+        async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:
+            for number in range(6, 12):
+                await producer.send_and_wait(topic, record(lead(region="APAC")), partition=number)
+            await producer.send_and_wait(topic, record(moves, 1), partition=11)
+            await producer.send_and_wait(topic, record(lead(id=moves.id, region="MEA"), 3), partition=11)
+            await eventually(shows(client, "leads_created", "6", region="APAC"), deadline=20)
+            await eventually(shows(client, "leads_created", "1", region="MEA"), deadline=20)
+            await eventually(shows(client, "leads_created", "13"))
+    assert len(await stored_offsets(engine)) == 12
+    report = await verify(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic], catch_up_seconds=20)
+    assert report.to_json()["differences"] == []

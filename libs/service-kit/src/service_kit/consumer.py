@@ -38,6 +38,8 @@ LARGEST_BATCH: Final = 20_000
 LONGEST_BATCH_SECONDS: Final = 2.0
 """A batch that took longer is followed by a smaller one: a slow batch must not cost us our partitions."""
 POLL_MILLISECONDS: Final = 500
+METADATA_MILLISECONDS = 30_000
+"""How long partitions that were added to a topic may go unnoticed."""
 KAFKA_SECONDS: Final = 20
 HINT_SECONDS: Final = 1.0
 ENDS_SECONDS: Final = 10.0
@@ -215,7 +217,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             heartbeat_interval_ms=2_000,
             max_poll_interval_ms=120_000,
             request_timeout_ms=15_000,
-            metadata_max_age_ms=30_000,
+            metadata_max_age_ms=METADATA_MILLISECONDS,
         )
         try:
             await asyncio.wait_for(self._kafka.start(), KAFKA_SECONDS)

@@ -3,23 +3,26 @@
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
 from fastapi import Depends, Path, Query, Response
 from pydantic import Field
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from metrics_worker.answers.answering import answer, snapshot
 from metrics_worker.answers.figures import sum_shown
 from metrics_worker.answers.period import Period
 from metrics_worker.answers.question import Question, as_of_of, filters_of, kpi_named, period_of, variant_of
 from metrics_worker.answers.routes import READERS, InBooks, filters
-from metrics_worker.answers.views import AnswerView, NowView, Sum
+from metrics_worker.answers.views import NowView, Sum
 from metrics_worker.books.keeping import CONSUMER
-from metrics_worker.books.tables import POSTING, sequence_gap
+from metrics_worker.books.tables import POSTING, SUBJECT, sequence_gap
 from metrics_worker.exports.postings import neutralised
 from metrics_worker.kpis.kinds import KINDS, RULES_VERSION, Kind
 from metrics_worker.kpis.posting import Reporting
@@ -41,7 +44,7 @@ explanations = router("/kpis", "kpis")
 class ExclusionView(View):
     """Something that the value leaves out, how often, and why."""
 
-    reason: Literal["unreadable", "missing", "taken-back", "recorded-later"]
+    reason: Literal["unreadable", "missing", "merged", "taken-back", "ended", "not-counted", "recorded-later"]
     says: str
     count: int
 
@@ -122,7 +125,7 @@ async def explain_kpi(
     entries = Entries(question, recorded_after)
     if form == "csv":
         return await _as_csv(connection, entries, reporting)
-    return await _explanation(connection, entries, await answer(session, question, reporting), reporting, page)
+    return await _explanation(session, connection, entries, reporting, page)
 
 
 class Entries:
@@ -147,19 +150,30 @@ class Entries:
         ]
         return (parts[0] if len(parts) == 1 else sa.union_all(*parts)).subquery()
 
-    def net_nothing(self) -> list[sa.Select[Any]]:
-        """For each kind, the number of subjects whose postings cancel each other out."""
+    def net_nothing(self, *, level: bool, merged: bool) -> list[sa.Select[Any]]:
+        """For each kind, the number of subjects whose postings to what happens, or to what stands, cancel out.
+
+        Those `merged` into another alone, or all others.
+        """
         found = []
         for kind, names in self.formula.kinds.items():
-            table = POSTING[kind]
+            of_sort = [name for name in names if kind.measure_named(name).level == level]
+            can_merge = "merged_into" in {field.name for field in msgspec.structs.fields(kind.state)}
+            if not of_sort or (merged and not can_merge):
+                continue
+            table, subject = POSTING[kind], SUBJECT[kind]
             subjects = (
                 sa.select(table.c.subject_id)
-                .where(*self.conditions(kind))
+                .where(*self.conditions(kind, names=of_sort))
                 .group_by(table.c.subject_id)
-                .having(*(sa.func.sum(table.c[name]) == 0 for name in names))
-                .subquery()
+                .having(*(sa.func.sum(table.c[name]) == 0 for name in of_sort))
             )
-            found.append(sa.select(sa.func.count()).select_from(subjects))
+            counted = sa.select(sa.func.count()).where(subject.c.id.in_(subjects))
+            if can_merge:
+                state = sa.cast(sa.func.convert_from(subject.c.state, "UTF8"), JSONB)
+                into = state["merged_into"].astext
+                counted = counted.where(into.is_not(None) if merged else into.is_(None))
+            found.append(counted)
         return found
 
     def recorded_later(self) -> list[sa.Select[Any]]:
@@ -171,14 +185,27 @@ class Entries:
             for kind in self.formula.kinds
         ]
 
-    def conditions(self, kind: Kind, *, recorded: bool = True) -> list[sa.ColumnElement[bool]]:
-        """Which postings count: of a level, all that came before the period's end."""
-        table, period, names = POSTING[kind], self.question.period, self.formula.kinds[kind]
-        flows = [table.c[name] != 0 for name in names if not kind.measure_named(name).level]
-        levels = [table.c[name] != 0 for name in names if kind.measure_named(name).level]
+    def conditions(
+        self, kind: Kind, *, recorded: bool = True, names: Sequence[str] | None = None
+    ) -> list[sa.ColumnElement[bool]]:
+        """Which postings count, of these measures alone if they are named: of a level, all up to when it is read."""
+        table, period = POSTING[kind], self.question.period
+        terms = {
+            (term.column, term.measure.level, term.at_start)
+            for term in self.formula.terms
+            if term.kind is kind and (names is None or term.column in names)
+        }
+        counted = []
+        for name, level, at_start in sorted(terms):
+            days = [table.c.day < period.start if at_start else table.c.day <= period.end]
+            if not level:
+                days.append(table.c.day >= period.start)
+            counted.append(sa.and_(table.c[name] != 0, *days))
         conditions: list[sa.ColumnElement[bool]] = [
+            # Said once more by itself, so that the index on days can be used.
             table.c.day <= period.end,
-            sa.or_(sa.and_(table.c.day >= period.start, sa.or_(sa.false(), *flows)), *levels),
+            *([] if any(level for _, level, _ in terms) else [table.c.day >= period.start]),
+            sa.or_(*counted),
             *(
                 table.c[name].is_(None) if value is None else table.c[name] == value
                 for name, value in self.question.filters.items()
@@ -212,9 +239,10 @@ class Entries:
 
 
 async def _explanation(
-    connection: AsyncConnection, entries: Entries, answered: AnswerView, reporting: Reporting, page: Page
+    session: AsyncSession, connection: AsyncConnection, entries: Entries, reporting: Reporting, page: Page
 ) -> ExplanationView:
     formula = entries.formula
+    answered = await answer(session, entries.question, reporting)
     shown, more = await _page(connection, entries, page)
     same = {
         name: getattr(answered, name) for name in ExplanationView.model_fields if name in type(answered).model_fields
@@ -225,7 +253,7 @@ async def _explanation(
         rules_version=RULES_VERSION,
         numerator_measures=[*formula.numerator, *formula.times],
         denominator_measures=[*formula.denominator, *formula.over],
-        exclusions=await _exclusions(connection, entries),
+        exclusions=await _exclusions(session, connection, entries, reporting),
         items=[_view_of(row, reporting.currency) for row in shown],
         next_cursor=page.cursor_after(UUID(int=(shown[-1].kind << _ID_BITS) | shown[-1].id)) if more else None,
     )
@@ -243,7 +271,9 @@ async def _page(connection: AsyncConnection, entries: Entries, page: Page) -> tu
     return found[: page.limit], len(found) > page.limit
 
 
-async def _exclusions(connection: AsyncConnection, entries: Entries) -> list[ExclusionView]:
+async def _exclusions(
+    session: AsyncSession, connection: AsyncConnection, entries: Entries, reporting: Reporting
+) -> list[ExclusionView]:
     async def number(*queries: sa.Select[Any]) -> int:
         return sum([int((await connection.execute(query)).scalar_one()) for query in queries])
 
@@ -262,18 +292,58 @@ async def _exclusions(connection: AsyncConnection, entries: Entries) -> list[Exc
             says="events that have not arrived, though later ones of their subject have",
             count=await number(missing),
         ),
-        ExclusionView(
-            reason="taken-back",
-            says="subjects that counted here once and no longer do: reopened, amended or moved",
-            count=await number(*entries.net_nothing()),
-        ),
     ]
+    kinds = entries.formula.kinds
+    flows, levels = (
+        any(kind.measure_named(name).level == level for kind in kinds for name in kinds[kind])
+        for level in (False, True)
+    )
+    merged = [*entries.net_nothing(level=not flows, merged=True)]
+    if merged:
+        found.append(
+            ExclusionView(
+                reason="merged",
+                says="subjects that were merged into another, which tells of the same",
+                count=await number(*merged),
+            )
+        )
+    if flows:
+        found.append(
+            ExclusionView(
+                reason="taken-back",
+                says="subjects that counted here once and no longer do: reopened, amended or moved",
+                count=await number(*entries.net_nothing(level=False, merged=False)),
+            )
+        )
+    if levels:
+        found.append(
+            ExclusionView(
+                reason="ended",
+                says="subjects that stood here once and no longer did when the level is read",
+                count=await number(*entries.net_nothing(level=True, merged=False)),
+            )
+        )
+    for says, measures in entries.question.kpi.leaves_out.items():
+        count = await _left_out(session, entries.question, says, measures, reporting)
+        if count is not None:
+            found.append(ExclusionView(reason="not-counted", says=says, count=count))
     if entries.as_of is not None:
         later = await number(*entries.recorded_later())
         found.append(
             ExclusionView(reason="recorded-later", says="postings of events recorded after as_of", count=later)
         )
     return found
+
+
+async def _left_out(
+    session: AsyncSession, question: Question, says: str, measures: tuple[str, ...], reporting: Reporting
+) -> int | None:
+    """How many there are of what the KPI leaves out; None where that is not told apart by what is filtered by."""
+    kpi = replace(question.kpi, variants={"left_out": Formula("count", measures, says=says)}, leaves_out={})
+    if not set(question.filters) <= set(kpi.dimensions):
+        return None
+    found = await answer(session, replace(question, kpi=kpi, variant="left_out"), reporting)
+    return int(found.numerator or 0)
 
 
 def _view_of(row: Any, currency: str) -> ExplainedPostingView:

@@ -48,6 +48,7 @@ declare(
         function="both",
         indicator="lagging",
         direction="up",
+        leaves_out={"deliveries accepted of deals without a promise": ("delivery.accepted", "-delivery.promised")},
         variants={
             "all": Formula(
                 "ratio",

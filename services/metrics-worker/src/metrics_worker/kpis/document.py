@@ -54,6 +54,9 @@ def _section(kpi: Kpi) -> str:
     for name, formula in kpi.variants.items():
         default = " (default)" if name == kpi.default_variant and len(kpi.variants) > 1 else ""
         lines.append(f"| `{name}`{default} | {formula.says} | {_formula(formula)} | {formula.unit} |")
+    if kpi.leaves_out:
+        left = [f"{says} ({_side(measures)})" for says, measures in kpi.leaves_out.items()]
+        lines += ["", f"Leaves out, and `explain` counts: {'; '.join(left)}."]
     lines += [
         "",
         f"Drawn as a {kpi.chart} chart. Group and filter by: {', '.join(f'`{name}`' for name in kpi.dimensions)}.",
@@ -67,7 +70,7 @@ def _formula(formula: Formula) -> str:
         return f"{formula.percentile} % of `{formula.numerator[0]}`"
 
     def side(measures: tuple[str, ...], factors: tuple[str, ...]) -> str:
-        text = " + ".join(f"`{name}`" for name in measures).replace("+ `-", "− `")
+        text = _side(measures)
         text = f"({text})" if len(measures) > 1 and formula.denominator else text
         return " × ".join([text, *(f"`{name}`" for name in factors)])
 
@@ -76,6 +79,10 @@ def _formula(formula: Formula) -> str:
         under = side(formula.denominator, formula.over)
         text += f" ÷ ({under})" if formula.over else f" ÷ {under}"
     return f"{text} × {formula.scale}" if formula.scale != 1 else text
+
+
+def _side(measures: tuple[str, ...]) -> str:
+    return " + ".join(f"`{name}`" for name in measures).replace("+ `-", "− `")
 
 
 def _measures() -> str:

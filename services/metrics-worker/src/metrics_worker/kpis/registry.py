@@ -155,10 +155,14 @@ class Kpi:
     """What it tells, and how the industry's definitions differ."""
     chart: Chart = "line"
     """How a dashboard draws it unless told otherwise."""
+    leaves_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What it does not count though one may look for it there, in words, and the measures that count that."""
     dimensions: tuple[str, ...] = field(init=False)
     """What it may be grouped and filtered by: what all of its kinds are told apart by."""
 
     def __post_init__(self) -> None:
+        for measures in self.leaves_out.values():
+            Formula("count", measures)
         kinds = {kind for formula in self.variants.values() for kind in formula.kinds}
         shared = [name for kind in KINDS if kind in kinds for name in kind.dimensions]
         apart = {name for formula in self.variants.values() for term in formula.terms for name in term.measure.not_by}

@@ -124,6 +124,7 @@ declare(
         function="sales",
         indicator="lagging",
         direction="up",
+        leaves_out={"deals still open at the period's end": ("deal.pipeline_deals",)},
         variants={
             "count": Formula(
                 "ratio",
@@ -169,6 +170,7 @@ declare(
         function="sales",
         indicator="lagging",
         direction="down",
+        leaves_out={"deals lost in the period": ("deal.lost",)},
         variants=duration("days", "deal.cycle_seconds", "deal.won", "the time from opening to winning of won deals"),
         prose=(
             "How long a won deal took from its opening, on the day it was won. Some begin at the lead's arrival, which "
@@ -236,6 +238,7 @@ declare(
         function="sales",
         indicator="leading",
         direction="down",
+        leaves_out={"leads of the period that nobody has contacted so far": ("lead.created", "-lead.cohort_contacted")},
         variants=duration(
             "minutes", "lead.response_seconds", "lead.contacted", "the time from a lead's arrival to its first contact"
         ),
@@ -359,6 +362,7 @@ declare(
         function="sales",
         indicator="leading",
         direction="up",
+        leaves_out={"activities completed that had no due time": ("activity.completed", "-activity.follow_ups")},
         variants={
             "standard": Formula(
                 "ratio",

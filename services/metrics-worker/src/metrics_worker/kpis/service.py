@@ -9,6 +9,10 @@ declare(
         function="service",
         indicator="lagging",
         direction="up",
+        leaves_out={
+            "surveys sent in the period and not answered so far": ("survey.sent", "-survey.cohort_answered"),
+            "answers without a score": ("survey.answered", "-survey.scored"),
+        },
         variants={
             "top_two": Formula(
                 "ratio",
@@ -194,6 +198,10 @@ declare(
         function="service",
         indicator="lagging",
         direction="up",
+        leaves_out={
+            "surveys sent in the period and not answered so far": ("survey.sent", "-survey.cohort_answered"),
+            "answers without a recommendation": ("survey.answered", "-survey.recommended"),
+        },
         variants={
             "standard": Formula(
                 "score",
@@ -217,6 +225,10 @@ declare(
         function="service",
         indicator="lagging",
         direction="up",
+        leaves_out={
+            "surveys sent in the period and not answered so far": ("survey.sent", "-survey.cohort_answered"),
+            "answers that say nothing of the effort": ("survey.answered", "-survey.effort_rated"),
+        },
         variants={
             "mean": Formula(
                 "score",
@@ -244,6 +256,7 @@ declare(
         function="service",
         indicator="lagging",
         direction="down",
+        leaves_out={"tickets neither resolved nor closed at the period's end": ("ticket.backlog",)},
         variants=duration(
             "hours",
             "ticket.resolution_seconds",
@@ -272,6 +285,7 @@ declare(
         function="service",
         indicator="leading",
         direction="down",
+        leaves_out={"open tickets without a first response at the period's end": ("ticket.unattended",)},
         variants=duration(
             "minutes",
             "ticket.first_response_seconds",
@@ -377,6 +391,9 @@ declare(
         function="service",
         indicator="lagging",
         direction="up",
+        leaves_out={
+            "tickets resolved without a service-level agreement": ("ticket.resolved", "-ticket.resolved_under_sla")
+        },
         variants={
             "standard": Formula(
                 "ratio",
@@ -425,6 +442,12 @@ declare(
         function="service",
         indicator="leading",
         direction="up",
+        leaves_out={
+            "check-ins completed that were planned for no day, where it is about time": (
+                "checkin.completed",
+                "-checkin.due",
+            )
+        },
         variants={
             "standard": Formula("count", ("checkin.completed",), says="check-ins completed in the period"),
             "on_time": Formula(

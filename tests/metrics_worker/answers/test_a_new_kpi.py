@@ -1,0 +1,53 @@
+"""A KPI over existing measures is one declaration: everything else follows from the registry."""
+
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from metrics_worker.kpis.document import document
+from metrics_worker.kpis.registry import KPIS, Formula, Kpi, declare
+from tests.metrics_worker.conftest import book
+from tests.metrics_worker.facts import all_told, deal, line, ticket
+
+MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
+
+
+async def test_one_declaration_is_answered_listed_documented_explained_and_given_a_target(
+    client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Taken out of the registry again when the test ends.
+    monkeypatch.setitem(KPIS, "tickets_per_deal", KPIS["revenue"])
+    del KPIS["tickets_per_deal"]
+    declare(
+        Kpi(
+            name="tickets_per_deal",
+            title="Tickets per won deal",
+            function="both",
+            indicator="leading",
+            direction="down",
+            variants={"standard": Formula("ratio", ("ticket.opened",), ("deal.won",), says="tickets per won deal")},
+            prose="How much help what we sell needs.",
+        )
+    )
+    won = [deal(line("desk", 1, "1"), stage="won") for _ in range(2)]
+    states: list[Any] = [*won, ticket(), ticket(), ticket(region="APAC")]
+    await book(engine, all_told([(state, 1) for state in states]))
+
+    async def ask(address: str, **parameters: str) -> Any:
+        answer = await client.get(f"/v1/{address}", params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    told = await ask("kpis/tickets_per_deal", group_by="region", interval="month", **MARCH)
+    assert (told["value"], told["numerator"], told["denominator"]) == ("1.5", 3, 2)
+    assert {group["key"]: group["value"] for group in told["groups"]} == {"APAC": None, "EMEA": "1"}
+    assert told["coverage"]["region"] == "1"
+    explained = await ask("kpis/tickets_per_deal/explain", **MARCH)
+    assert (explained["definition"], len(explained["items"])) == ("tickets per won deal", 5)
+    [listed] = [each for each in (await ask("kpis"))["items"] if each["name"] == "tickets_per_deal"]
+    assert listed["dimensions"] == ["region", "segment", "product", "channel", "owner", "team", "customer"]
+    assert "### tickets_per_deal" in document()
+    assert listed["indicator"] == "leading"
+    assert (await client.get("/v1/targets/tickets_per_deal")).json()["type"] == "urn:tandem:problem:no-target"

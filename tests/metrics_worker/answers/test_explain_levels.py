@@ -1,0 +1,166 @@
+"""What stands, and what nine of ten did not exceed: taken apart, and told as of past moments, like all numbers."""
+
+import csv
+import io
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from metrics_worker.books.fold import Entry, decode
+from metrics_worker.kpis.durations import bucket_of, seconds_of
+from tests.metrics_worker.conftest import book
+from tests.metrics_worker.facts import MORNING, VILNIUS, all_told, deal, delivery, line, moment, record, survey, ticket
+
+MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
+HOUR = timedelta(hours=1)
+
+
+def recorded(state: Any, sequence: int, hours: int) -> list[Entry]:
+    """A state that its service recorded some hours after the morning."""
+    return decode(record(state, sequence, recorded_time=MORNING + hours * HOUR), VILNIUS)
+
+
+def at(hours: int) -> str:
+    return (MORNING + hours * HOUR).isoformat().replace("+00:00", "Z")
+
+
+async def ask(client: httpx.AsyncClient, address: str, **parameters: str) -> Any:
+    answer = await client.get(f"/v1/kpis/{address}", params=MARCH | parameters)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def counted(told: Any) -> dict[str, int]:
+    return {each["reason"]: each["count"] for each in told["exclusions"]}
+
+
+def a_queue() -> list[Entry]:
+    """One ticket of last month still open, one resolved after two hours, one merged after three, one reopened."""
+    old, resolved, merged, reopened = (
+        ticket(opened_at=moment("2026-02-10")), ticket(), ticket(region="APAC"), ticket(reopen_count=1),
+    )  # fmt: skip
+    done = {"status": "resolved", "resolved_at": MORNING + HOUR}
+    return [
+        *recorded(old, 1, 0),
+        *recorded(resolved, 1, 1),
+        *recorded(ticket(id=resolved.id, **done), 2, 2),
+        *recorded(merged, 1, 1),
+        *recorded(ticket(id=merged.id, region="APAC", merged_into=resolved.id), 2, 3),
+        *recorded(ticket(id=reopened.id), 1, 1),
+        *recorded(ticket(id=reopened.id, **done), 2, 2),
+        *recorded(reopened, 3, 4),
+        # After the period: no level of March knows it.
+        *recorded(ticket(opened_at=moment("2026-04-02")), 1, 1),
+    ]
+
+
+async def test_a_level_stood_otherwise_as_of_earlier(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    await book(engine, a_queue())
+    then = {hours: (await ask(client, "backlog", as_of=at(hours)))["value"] for hours in range(5)}
+    assert then == {0: "1", 1: "4", 2: "2", 3: "1", 4: "2"}
+    two = await ask(client, "backlog", as_of=at(2), group_by="region", interval="week")
+    assert two["now"] == {"value": "2", "change": "0", "numerator": 2, "denominator": None}
+    assert {group["key"]: group["value"] for group in two["groups"]} == {"EMEA": "1", "APAC": "1"}
+    assert [point["value"] for point in two["series"]] == ["1", "1", "2", "2", "2", "2"]
+    assert (await ask(client, "backlog", as_of=at(1), region="EMEA", priority="normal"))["value"] == "3"
+
+
+async def test_a_level_is_explained_by_all_that_came_before_its_day(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await book(engine, a_queue())
+    for as_of in ({}, {"as_of": at(2)}):
+        told = await ask(client, "backlog/explain", **as_of)
+        assert sum(item["measures"]["ticket.backlog"] for item in told["items"]) == told["numerator"] == 2
+        assert min(item["day"] for item in told["items"]) == "2026-02-10"
+        assert max(item["day"] for item in told["items"]) <= "2026-03-31"
+    assert counted(await ask(client, "backlog/explain")) == {
+        "unreadable": 0, "missing": 0, "merged": 1, "ended": 1,
+    }  # fmt: skip
+    since = await ask(client, "backlog/explain", recorded_after=at(2))
+    assert sum(item["measures"]["ticket.backlog"] for item in since["items"]) == 0
+    assert len({item["event_id"] for item in since["items"]}) == 2
+    rows = list(csv.DictReader(io.StringIO((await client.get(
+        "/v1/kpis/backlog/explain", params=MARCH | {"format": "csv"}
+    )).text)))  # fmt: skip
+    assert sum(int(row["ticket.backlog"]) for row in rows) == 2
+    opened = await ask(client, "tickets_opened/explain")
+    assert (opened["value"], counted(opened)["merged"], counted(opened)["taken-back"]) == ("2", 1, 0)
+
+
+async def test_the_pipeline_was_worth_what_was_known_then(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    first = deal(line("desk", 1, "100"))
+    await book(
+        engine,
+        recorded(first, 1, 1),
+        recorded(deal(line("desk", 1, "60"), id=first.id), 2, 2) + recorded(deal(line("desk", 1, "7")), 1, 2),
+        recorded(deal(line("desk", 1, "60"), id=first.id, stage="won", closed_at=MORNING + HOUR), 3, 3),
+    )
+    values = [(await ask(client, "pipeline_value", as_of=at(hours)))["value"] for hours in range(4)]
+    assert values == ["0.00", "100.00", "67.00", "7.00"]
+    told = await ask(client, "pipeline_value/explain", as_of=at(2))
+    assert sum(float(item["measures"]["deal.pipeline_value"]) for item in told["items"]) == 67
+    win_rate = await ask(client, "win_rate/explain")
+    assert [each["count"] for each in win_rate["exclusions"] if each["reason"] == "not-counted"] == [1]
+
+
+async def test_percentiles_are_told_as_of_a_moment_and_explained_by_their_durations(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    slow = uuid4()
+    quick = [ticket(first_responded_at=MORNING + timedelta(minutes=minutes)) for minutes in range(1, 10)]
+    await book(
+        engine,
+        [entry for each in quick for entry in recorded(each, 1, 1)],
+        recorded(ticket(id=slow, first_responded_at=MORNING + 5 * HOUR), 1, 2),
+        # Its response was entered wrongly, and is corrected.
+        recorded(ticket(id=slow, first_responded_at=MORNING + timedelta(minutes=10)), 2, 3),
+        recorded(ticket(), 1, 3),
+    )
+    ten, five_hours = (seconds_of(bucket_of(minutes * 60)) for minutes in (10, 300))
+    nine = seconds_of(bucket_of(9 * 60))
+
+    async def p90(**parameters: str) -> tuple[int, int]:
+        told = await ask(client, "first_response_minutes", variant="p90", **parameters)
+        return told["numerator"], told["denominator"]
+
+    assert [await p90(as_of=at(hours)) for hours in (0, 1, 2, 3)] == [(0, 0), (nine, 9), (nine, 10), (nine, 10)]
+    assert await p90() == (nine, 10)
+    median = await ask(client, "first_response_minutes", variant="median", as_of=at(2), group_by="region")
+    assert median["groups"][0]["numerator"] == seconds_of(bucket_of(5 * 60))
+    longest = {"variant": "p90", "region": "EMEA", "customer": str(quick[0].customer_id), "as_of": at(2)}
+    assert (await ask(client, "first_response_minutes", **longest))["numerator"] == nine
+    told = await ask(client, "first_response_minutes/explain", variant="p90")
+    assert (told["numerator"], told["denominator"]) == (nine, 10)
+    counts = [item["measures"]["ticket.first_responded"] for item in told["items"]]
+    seconds = [item["measures"]["ticket.first_response_seconds"] for item in told["items"]]
+    assert (sum(counts), sum(seconds)) == (10, sum(range(1, 11)) * 60)
+    assert (min(seconds), max(seconds)) == (-18_000, 18_000)
+    assert [each["count"] for each in told["exclusions"] if each["reason"] == "not-counted"] == [1]
+    early = await ask(client, "first_response_minutes/explain", variant="p90", as_of=at(2))
+    assert (early["denominator"], counted(early)["recorded-later"]) == (10, 2)
+    assert five_hours > ten > nine
+
+
+async def test_what_a_kpi_leaves_out_is_counted_under_the_same_filters(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    states: list[Any] = [
+        delivery(), delivery(promise=None), delivery(promise=None, region="APAC"),
+        survey(), survey(answered_at=MORNING, score=5), survey(answered_at=MORNING, recommendation=9),
+    ]  # fmt: skip
+    await book(engine, all_told([(state, 1) for state in states]))
+
+    async def left_out(kpi: str, **filters: str) -> dict[str, int]:
+        told = await ask(client, f"{kpi}/explain", **filters)
+        return {each["says"]: each["count"] for each in told["exclusions"] if each["reason"] == "not-counted"}
+
+    without = "deliveries accepted of deals without a promise"
+    assert await left_out("promises_kept") == {without: 2}
+    assert await left_out("promises_kept", region="APAC") == {without: 1}
+    assert await left_out("promises_kept", as_of="2026-03-10T07:00:00Z") == {without: 0}
+    assert list((await left_out("csat")).values()) == [1, 1]
+    assert await left_out("win_rate", product="desk") == {}, "open deals are not told apart by product"
