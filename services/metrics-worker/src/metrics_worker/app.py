@@ -12,6 +12,7 @@ from metrics_worker.alerts.routes import alerts
 from metrics_worker.answers.coverage import coverage
 from metrics_worker.answers.explain import explanations
 from metrics_worker.answers.routes import routes
+from metrics_worker.answers.scorecard import scorecard
 from metrics_worker.books.opening import open_books
 from metrics_worker.dead_letters.routes import dead_letters
 from metrics_worker.exports.routes import AT_ONCE, exports
@@ -60,6 +61,7 @@ def create(settings: MetricsSettings) -> FastAPI:
             routes,
             explanations,
             coverage,
+            scorecard,
             alerts,
             targets,
             periods,

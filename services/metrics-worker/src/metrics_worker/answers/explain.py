@@ -8,7 +8,6 @@ from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-import msgspec
 import sqlalchemy as sa
 from fastapi import Depends, Path, Query, Response
 from pydantic import Field
@@ -158,18 +157,20 @@ class Entries:
         found = []
         for kind, names in self.formula.kinds.items():
             of_sort = [name for name in names if kind.measure_named(name).level == level]
-            can_merge = "merged_into" in {field.name for field in msgspec.structs.fields(kind.state)}
+            can_merge = "merged_into" in kind.state.__struct_fields__
             if not of_sort or (merged and not can_merge):
                 continue
-            table, subject = POSTING[kind], SUBJECT[kind]
+            table = POSTING[kind]
             subjects = (
                 sa.select(table.c.subject_id)
                 .where(*self.conditions(kind, names=of_sort))
                 .group_by(table.c.subject_id)
                 .having(*(sa.func.sum(table.c[name]) == 0 for name in of_sort))
             )
-            counted = sa.select(sa.func.count()).where(subject.c.id.in_(subjects))
+            counted = sa.select(sa.func.count()).select_from(subjects.subquery())
             if can_merge:
+                subject = SUBJECT[kind]
+                counted = sa.select(sa.func.count()).where(subject.c.id.in_(subjects))
                 state = sa.cast(sa.func.convert_from(subject.c.state, "UTF8"), JSONB)
                 into = state["merged_into"].astext
                 counted = counted.where(into.is_not(None) if merged else into.is_(None))

@@ -1,0 +1,286 @@
+"""GET /v1/scorecard: sales and service side by side, on the questions that people ask of the two."""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from typing import Annotated, Final, Literal
+from urllib.parse import urlencode
+
+from fastapi import Query
+from pydantic import ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from metrics_worker.answers.answering import answer, snapshot
+from metrics_worker.answers.period import Period
+from metrics_worker.answers.question import Question, period_of
+from metrics_worker.answers.routes import READERS, InBooks
+from metrics_worker.answers.views import PreviousView, Sum, TargetFigureView
+from metrics_worker.books.freshness import fresh_as_of
+from metrics_worker.kpis.posting import Reporting
+from metrics_worker.kpis.registry import KPIS
+from metrics_worker.targets.comparing import with_target
+from metrics_worker.targets.model import is_met
+from service_kit.fields import Day, Moment, View
+from service_kit.routing import Session, router
+
+scorecard = router("/scorecard", "kpis")
+
+Reply = Literal["yes", "no", "unknown"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One KPI on the scorecard, as it is asked for."""
+
+    kpi: str
+    variant: str | None = None
+    filters: tuple[tuple[str, str], ...] = ()
+    due: str | None = None
+    """What it has to reach where no target is set: its denominator is a target already."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One question and what each function has to say to it."""
+
+    name: str
+    asks: str
+    by: Literal["count", "target"]
+    """Yes where anything is counted, or where there is a target and it is met."""
+    sales: tuple[Cell, ...]
+    service: tuple[Cell, ...]
+
+
+BEFORE_PURCHASE: Final = (("kind", "presales_question"),)
+PROBLEMS: Final = (("kind", "problem"),)
+COMPLAINTS: Final = (("kind", "complaint"),)
+
+ROWS: Final = (
+    Row(
+        "new-customers",
+        "Who brings new customers?",
+        "count",
+        sales=(Cell("leads_created"), Cell("lead_conversion_rate"), Cell("sales_volume"), Cell("revenue")),
+        service=(Cell("upsell_from_service"), Cell("upsell_revenue")),
+    ),
+    Row(
+        "referred-customers",
+        "Who brings indirect customers, referred by others?",
+        "count",
+        sales=(Cell("referral_customers"), Cell("referral_customers", "share")),
+        service=(Cell("referral_rate"), Cell("advocacy"), Cell("review_score", "good")),
+    ),
+    Row(
+        "sales-target",
+        "Has it a sales target, and is it met?",
+        "target",
+        sales=(Cell("revenue"), Cell("sales_volume"), Cell("quota_attainment", due="1")),
+        service=(Cell("upsell_revenue"), Cell("upsell_from_service")),
+    ),
+    Row(
+        "happy-customer-target",
+        "Has it a target of happy customers, and is it met?",
+        "target",
+        sales=(Cell("promises_kept"), Cell("onboarding_days")),
+        service=(Cell("csat"), Cell("nps"), Cell("ces")),
+    ),
+    Row(
+        "contact-before",
+        "Is there contact before the purchase?",
+        "count",
+        sales=(Cell("activities_completed"), Cell("lead_response_minutes"), Cell("qualification_rate")),
+        service=(Cell("pre_sales_questions"), Cell("answered_within_hour", None, BEFORE_PURCHASE)),
+    ),
+    Row(
+        "questions-after",
+        "Are there questions and problems after the purchase?",
+        "count",
+        sales=(Cell("follow_ups_on_time"), Cell("upsell_revenue", "share")),
+        service=(
+            Cell("tickets_opened", None, PROBLEMS),
+            Cell("tickets_opened", None, COMPLAINTS),
+            Cell("resolution_rate"),
+            Cell("first_contact_resolution"),
+            Cell("answered_within_hour"),
+        ),
+    ),
+)
+
+
+class ScoreView(View):
+    """One KPI with the sums behind it, its target and its way to what it is made of."""
+
+    kpi: str
+    variant: str
+    title: str
+    filters: dict[str, str]
+    """What it is of; empty for the whole."""
+    unit: str
+    currency: str | None
+    direction: Literal["up", "down"]
+    value: str | None
+    numerator: Sum
+    denominator: Sum
+    previous: PreviousView | None
+    target: TargetFigureView | None
+    explain: str
+
+
+class SideView(View):
+    """What one function has to say to a question.
+
+    To a question of counting, `yes` when any of its KPIs counts something on these days. To a question of targets,
+    `yes` when at least one of its KPIs has a target and each that has one meets it, `no` when one is missed, and
+    `unknown` when none is set or there is nothing to compare. A quota is a target too.
+    """
+
+    reply: Reply
+    has_target: bool
+    figures: list[ScoreView]
+
+
+class RowView(View):
+    """One question, and both replies."""
+
+    question: str
+    asks: str
+    sales: SideView
+    service: SideView
+
+
+class ScorecardView(View):
+    """The two functions side by side."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "from": "2026-01-01",
+                    "to": "2026-03-31",
+                    "timezone": "Europe/Vilnius",
+                    "rows": [
+                        {
+                            "question": "sales-target",
+                            "asks": "Has it a sales target, and is it met?",
+                            "sales": {
+                                "reply": "yes",
+                                "has_target": True,
+                                "figures": [
+                                    {
+                                        "kpi": "sales_volume",
+                                        "variant": "standard",
+                                        "title": "Sales volume",
+                                        "filters": {},
+                                        "unit": "count",
+                                        "currency": None,
+                                        "direction": "up",
+                                        "value": "4238",
+                                        "numerator": 4238,
+                                        "denominator": None,
+                                        "previous": None,
+                                        "target": {"value": "4000", "met": True},
+                                        "explain": (
+                                            "/v1/kpis/sales_volume/explain?variant=standard"
+                                            "&from=2026-01-01&to=2026-03-31"
+                                        ),
+                                    }
+                                ],
+                            },
+                            "service": {"reply": "unknown", "has_target": False, "figures": []},
+                        }
+                    ],
+                    "fresh_as_of": "2026-03-31T21:00:00.120000Z",
+                }
+            ]
+        }
+    )
+
+    start: date = Field(serialization_alias="from")
+    end: date = Field(serialization_alias="to")
+    timezone: str
+    rows: list[RowView]
+    fresh_as_of: Moment | None
+
+
+@scorecard.get("", dependencies=READERS)
+async def get_scorecard(
+    session: Session,
+    reporting: InBooks,
+    start: Annotated[Day | None, Query(alias="from", description="First day; 30 days by default.")] = None,
+    end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
+    compare: Annotated[
+        Literal["previous"] | None, Query(description="Also the same number of days directly before.")
+    ] = None,
+) -> ScorecardView:
+    """Sales and service side by side: who brings customers, whose targets are met, and who is there when asked."""
+    period = period_of(start, end, reporting)
+    connection = await snapshot(session)
+    cells = dict.fromkeys(cell for row in ROWS for cell in (*row.sales, *row.service))
+    figures = {cell: await _figure(session, cell, period, reporting, compare is not None) for cell in cells}
+    return ScorecardView(
+        start=period.start,
+        end=period.end,
+        timezone=reporting.zone.key,
+        rows=[
+            RowView(
+                question=row.name,
+                asks=row.asks,
+                sales=side([figures[cell] for cell in row.sales], row.by),
+                service=side([figures[cell] for cell in row.service], row.by),
+            )
+            for row in ROWS
+        ],
+        fresh_as_of=await fresh_as_of(connection),
+    )
+
+
+def side(figures: list[ScoreView], by: Literal["count", "target"]) -> SideView:
+    """What a function replies, from its figures."""
+    targets = [each.target for each in figures if each.target is not None]
+    reply: Reply
+    if by == "count":
+        reply = "yes" if any(Decimal(each.numerator or 0) for each in figures) else "no"
+    elif any(target.met is False for target in targets):
+        reply = "no"
+    elif any(target.met for target in targets):
+        reply = "yes"
+    else:
+        reply = "unknown"
+    return SideView(reply=reply, has_target=bool(targets), figures=figures)
+
+
+async def _figure(
+    session: AsyncSession, cell: Cell, period: Period, reporting: Reporting, with_previous: bool
+) -> ScoreView:
+    kpi = KPIS[cell.kpi]
+    question = Question(
+        kpi=kpi,
+        variant=cell.variant or kpi.default_variant,
+        period=period,
+        interval=None,
+        group_by=None,
+        filters=dict(cell.filters),
+        with_previous=with_previous,
+    )
+    told = await with_target(session, question, await answer(session, question, reporting), reporting)
+    target = told.target
+    if target is None and cell.due is not None and told.value is not None:
+        met = is_met(Decimal(told.value), Fraction(cell.due), kpi.direction)
+        target = TargetFigureView(value=cell.due, met=met)
+    parameters = {"variant": question.variant, "from": period.start, "to": period.end, **dict(cell.filters)}
+    return ScoreView(
+        kpi=kpi.name,
+        variant=question.variant,
+        title=kpi.title,
+        filters=dict(cell.filters),
+        unit=told.unit,
+        currency=told.currency,
+        direction=kpi.direction,
+        value=told.value,
+        numerator=told.numerator,
+        denominator=told.denominator,
+        previous=told.previous,
+        target=target,
+        explain=f"/v1/kpis/{kpi.name}/explain?{urlencode(parameters)}",
+    )

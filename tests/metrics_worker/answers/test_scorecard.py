@@ -1,0 +1,104 @@
+"""The scorecard: both functions beside each other, each reply with the numbers that it rests on."""
+
+from datetime import date
+from typing import Any
+
+import httpx
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from metrics_worker.answers.scorecard import ROWS
+from metrics_worker.kpis.registry import KPIS
+from tandem_cli.issuer import Issuer
+from tests.metrics_worker.conftest import book
+from tests.metrics_worker.facts import (
+    MORNING,
+    account,
+    activity,
+    all_told,
+    deal,
+    eur,
+    lead,
+    line,
+    moment,
+    quota,
+    survey,
+    ticket,
+)
+from tests.service_kit.conftest import assert_problem
+
+MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
+
+
+async def ask(client: httpx.AsyncClient, **parameters: str) -> dict[str, Any]:
+    answer = await client.get("/v1/scorecard", params=MARCH | parameters)
+    assert answer.status_code == 200, answer.text
+    return {row["question"]: row for row in answer.json()["rows"]}
+
+
+def replies(rows: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    return {name: (row["sales"]["reply"], row["service"]["reply"]) for name, row in rows.items()}
+
+
+def figure(rows: dict[str, Any], question: str, function: str, kpi: str) -> dict[str, Any]:
+    found: list[dict[str, Any]] = [each for each in rows[question][function]["figures"] if each["kpi"] == kpi]
+    return found[0]
+
+
+async def test_sales_and_service_stand_side_by_side_with_the_numbers_behind_each_reply(
+    client: httpx.AsyncClient, engine: AsyncEngine, issuer: Issuer
+) -> None:
+    states: list[Any] = [
+        account(referred_by=account().id), lead(), activity(), activity(),
+        deal(line("desk", 1, "100"), stage="won"),
+        deal(line("desk", 1, "50"), stage="won", closed_at=moment("2026-02-10")),
+        quota(date(2026, 3, 1), date(2026, 3, 31), eur("90")),
+        ticket(kind="presales_question", first_responded_at=MORNING), ticket(kind="problem"), ticket(kind="complaint"),
+        survey(answered_at=MORNING, score=5), survey(answered_at=MORNING, score=1),
+    ]  # fmt: skip
+    await book(engine, all_told([(state, 1) for state in states]))
+    manager = {"Authorization": f"Bearer {issuer.token(['service-manager'])}"}
+    await client.put("/v1/targets/csat", json={"value": "0.8", "period": "month"}, headers=manager)
+    rows = await ask(client, compare="previous")
+    assert replies(rows) == {
+        "new-customers": ("yes", "no"),
+        "referred-customers": ("yes", "no"),
+        "sales-target": ("yes", "unknown"),
+        "happy-customer-target": ("unknown", "no"),
+        "contact-before": ("yes", "yes"),
+        "questions-after": ("no", "yes"),
+    }
+    attained = figure(rows, "sales-target", "sales", "quota_attainment")
+    assert (attained["value"], attained["numerator"], attained["denominator"]) == ("1.111111", "100.00", "90.00")
+    assert attained["target"] == {"value": "1", "met": True}
+    csat = figure(rows, "happy-customer-target", "service", "csat")
+    assert (csat["value"], csat["target"]) == ("0.5", {"value": "0.8", "met": False})
+    assert rows["happy-customer-target"]["service"]["has_target"] is True
+    assert rows["happy-customer-target"]["sales"]["has_target"] is False
+    before = figure(rows, "contact-before", "service", "answered_within_hour")
+    assert (before["filters"], before["numerator"], before["denominator"]) == ({"kind": "presales_question"}, 1, 1)
+    revenue = figure(rows, "new-customers", "sales", "revenue")
+    assert (revenue["previous"]["value"], revenue["previous"]["change"]) == ("50.00", "50.00")
+    for row in rows.values():
+        for each in row["sales"]["figures"] + row["service"]["figures"]:
+            explained = (await client.get(each["explain"])).json()
+            assert [explained[name] for name in ("kpi", "variant", "value", "numerator", "denominator")] == [
+                each[name] for name in ("kpi", "variant", "value", "numerator", "denominator")
+            ]
+
+
+async def test_where_nothing_happened_and_nothing_was_aimed_at_it_says_so(client: httpx.AsyncClient) -> None:
+    assert replies(await ask(client)) == {
+        row.name: ("no", "no") if row.by == "count" else ("unknown", "unknown") for row in ROWS
+    }
+    refused = await client.get("/v1/scorecard", params={"from": "2026-03-02", "to": "2026-03-01"})
+    assert_problem(refused, 422, "invalid-request")
+
+
+def test_every_cell_is_a_kpi_that_can_be_asked_so() -> None:
+    for row in ROWS:
+        for function, cells in (("sales", row.sales), ("service", row.service)):
+            for cell in cells:
+                kpi = KPIS[cell.kpi]
+                assert cell.variant is None or cell.variant in kpi.variants
+                assert {name for name, _ in cell.filters} <= set(kpi.dimensions)
+                assert kpi.function in (function, "both") or kpi.name.startswith("upsell")
