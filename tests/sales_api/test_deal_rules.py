@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from event_contracts import codec
-from event_contracts.fields import DECIMAL_PLACES
+from event_contracts.fields import DECIMAL_PLACES, Money
 from event_contracts.sales import Deal as DealState
 from event_contracts.sales import (
     DealAmended,
@@ -21,10 +21,21 @@ from event_contracts.sales import (
     FrozenRate,
     OpenStage,
     Outcome,
+    Promise,
 )
 from sales_api.amounts import AmountTooLarge
 from sales_api.attribution import Attribution
-from sales_api.deals.model import Deal, DealAlreadyClosed, DealNotClosed, DealStageUnchanged, PriceTooFine, Terms
+from sales_api.deals.model import (
+    Agreed,
+    DayRate,
+    Deal,
+    DealAlreadyClosed,
+    DealNotClosed,
+    DealStageUnchanged,
+    PriceTooFine,
+    PromiseOfLostDeal,
+    Terms,
+)
 from service_kit.occurrence import OccurredTooEarly
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -259,3 +270,62 @@ def test_amounts_beyond_twelve_digits_are_refused() -> None:
     for rate in ("1.1", "999999999999.9999999999"):
         with pytest.raises(AmountTooLarge):
             win(a_deal("EUR", (1, "999999999999.99")), rate, "CLF")
+
+
+def test_a_deal_remembers_every_stage_and_since_when() -> None:
+    deal = a_deal()
+    deal.change_stage("proposal", at=BEGAN + timedelta(days=1))
+    win(deal)
+    event = deal.reopen(at=BEGAN + timedelta(days=3))
+    assert [(entry.stage, (entry.entered_at - BEGAN).days) for entry in event.stage_entries] == [
+        ("prospecting", 0),
+        ("proposal", 1),
+        ("won", 1),
+        ("proposal", 3),
+    ]
+
+
+def test_a_deal_whose_beginning_was_not_kept_remembers_no_stages() -> None:
+    deal = a_deal()
+    deal.stage_entries = []
+    assert deal.change_stage("proposal", at=BEGAN).stage_entries == []
+
+
+def test_an_open_deal_is_worth_what_it_is_at_the_rate_of_the_day() -> None:
+    deal = a_deal("USD", (2, "10.01"))
+    assert deal.state_fields()["estimated_reporting_amount"] is None
+    today = DayRate(rate=Decimal("0.9"), reporting_currency="EUR")
+    moved = deal.change_stage("proposal", at=BEGAN, day_rate=today)
+    assert moved.estimated_reporting_amount == Money(amount=Decimal("18.02"), currency="EUR")
+    more = deal.amend({}, [Terms(product="a", quantity=1, unit_price=Decimal(100))], at=BEGAN, day_rate=today)
+    assert more.estimated_reporting_amount == Money(amount=Decimal("90.00"), currency="EUR")
+    assert win(deal, "0.8").estimated_reporting_amount is None
+    huge = DayRate(rate=Decimal(10) ** 11, reporting_currency="EUR")
+    assert deal.reopen(at=deal.changed_at, day_rate=huge).estimated_reporting_amount is None
+
+
+def test_the_first_proposal_is_remembered_and_all_are_counted() -> None:
+    deal = a_deal()
+    deal.send_proposal(at=BEGAN + timedelta(days=1))
+    event = deal.send_proposal(at=BEGAN + timedelta(days=2))
+    assert (event.proposal_sent_at, event.proposal_count) == (BEGAN + timedelta(days=1), 2)
+    win(deal)
+    with pytest.raises(DealAlreadyClosed):
+        deal.send_proposal(at=deal.changed_at)
+
+
+def test_a_deal_is_won_with_a_promise_which_reopening_takes_back() -> None:
+    frozen, by = FrozenRate(rate=Decimal(1), on=BEGAN.date()), date(2026, 2, 1)
+
+    def close(deal: Deal, outcome: Outcome, agreed: Agreed) -> DealClosed:
+        return deal.close(outcome, reason=None, rate=frozen, reporting_currency="EUR", at=BEGAN, agreed=agreed)
+
+    deal = a_deal("EUR", (3, "10"))
+    with pytest.raises(PromiseOfLostDeal):
+        close(deal, "lost", Agreed(deliver_by=by))
+    with pytest.raises(PriceTooFine):
+        close(deal, "won", Agreed(deliver_by=by, price=Decimal("9.999")))
+    assert (deal.version, deal.promise) == (1, None)
+    won = close(deal, "won", Agreed(deliver_by=by, quality="gold"))
+    assert won.promise == Promise(deliver_by=by, price=Money(amount=Decimal("30.00"), currency="EUR"), quality="gold")
+    assert deal.reopen(at=BEGAN).promise is None

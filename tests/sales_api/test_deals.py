@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from event_contracts.fields import Money
 from event_contracts.sales import Deal as DealState
-from event_contracts.sales import DealAmended, DealClosed, DealOpened
+from event_contracts.sales import DealAmended, DealClosed, DealOpened, ProposalSent
 from tests.sales_api.sales import ABSENT, Sales, pointers, reference
 from tests.service_kit.conftest import assert_problem
 
@@ -373,3 +374,33 @@ async def test_whatever_is_done_the_events_tell_the_row(
     for event, view in zip(events, shown, strict=True):
         assert isinstance(event.data, DealState)
         assert_tells(event.data, view)
+
+
+async def test_a_deal_goes_from_proposal_to_promise_and_says_where_it_came_from(sales: Sales) -> None:
+    suggestion = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a16"
+    lead = await sales.lead(upsell_suggestion_id=suggestion)
+    line = {"product": await sales.product(), "quantity": 3, "unit_price": "10.00"}
+    converted = await sales.post(f"/v1/leads/{lead['id']}/convert", {"deal": {"currency": "EUR", "lines": [line]}})
+    path = f"/v1/deals/{converted['deal_id']}"
+    opened = await sales.get(path)
+    assert (opened["upsell_suggestion_id"], opened["estimated_reporting_amount"]) == (suggestion, "30.00")
+    proposed = await sales.post(f"{path}/proposals", {})
+    assert (proposed["proposal_count"], proposed["proposal_sent_at"]) == (1, proposed["changed_at"])
+    assert isinstance((await sales.events_of(opened["id"], "deals"))[-1].data, ProposalSent)
+    promise = {"deliver_by": "2026-06-30", "price": "28.50", "quality": "gold"}
+    lost = await sales.send("POST", f"{path}/close", {"outcome": "lost", "promise": promise})
+    assert_problem(lost, 422, "promise-of-lost-deal")
+    won = await sales.post(f"{path}/close", {"outcome": "won", "promise": promise})
+    assert (won["promise"], won["estimated_reporting_amount"]) == (promise, None)
+    assert [entry["stage"] for entry in won["stage_entries"]] == ["prospecting", "won"]
+    assert (await sales.get(f"/v1/deals?account_id={won['account_id']}"))["items"] == [won]
+    closed = (await sales.events_of(opened["id"], "deals"))[-1].data
+    assert isinstance(closed, DealClosed)
+    assert closed.promise is not None
+    assert (closed.promise.price.amount, str(closed.upsell_suggestion_id)) == (Decimal("28.50"), suggestion)
+
+
+async def test_an_open_deal_in_a_currency_without_a_rate_has_no_estimate_and_is_opened_all_the_same(
+    sales: Sales,
+) -> None:
+    assert (await sales.deal(currency="FKP"))["estimated_reporting_amount"] is None

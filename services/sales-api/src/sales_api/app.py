@@ -3,11 +3,13 @@
 from fastapi import FastAPI
 
 from sales_api.accounts.routes import accounts
+from sales_api.activities import activities
 from sales_api.deals.routes import deals
 from sales_api.exchange_rates import exchange_rates
 from sales_api.leads.routes import leads
 from sales_api.products import products
 from sales_api.quotas.routes import quotas
+from sales_api.referrals import referrals
 from sales_api.reps import reps
 from sales_api.settings import SalesSettings
 from sales_api.teams import teams
@@ -19,8 +21,8 @@ def create(settings: SalesSettings) -> FastAPI:
     """The API over its own database; its relay is a process of its own."""
     return create_app(
         title="Tandem sales",
-        description="Accounts, leads, deals and quotas. Every change is published on `sales.events`.",
+        description="Accounts, leads, deals, activities, referrals, quotas. Every change is told on `sales.events`.",
         settings=settings,
         engine=create_engine(settings, application="sales-api"),
-        routers=[accounts, leads, deals, quotas, products, exchange_rates, reps, teams],
+        routers=[accounts, leads, deals, activities, referrals, quotas, products, exchange_rates, reps, teams],
     )

@@ -91,6 +91,18 @@ async def list_exchange_rates(
 
 async def rate_of(session: AsyncSession, currency: str, day: date, reporting_currency: str) -> FrozenRate:
     """The currency's rate on a day: that day's, or the last one before it. Raises `ExchangeRateMissing` (422)."""
+    found = await known_rate_of(session, currency, day, reporting_currency)
+    if found is None:
+        raise ExchangeRateMissing(
+            f"Set the rate of {currency} for {day} or a day before it with POST /v1/exchange-rates, then try again.",
+            currency=currency,
+            on=day.isoformat(),
+        )
+    return found
+
+
+async def known_rate_of(session: AsyncSession, currency: str, day: date, reporting_currency: str) -> FrozenRate | None:
+    """The same, or None when no rate is known."""
     if currency == reporting_currency:
         return FrozenRate(rate=Decimal(1), on=day)
     query = (
@@ -101,11 +113,7 @@ async def rate_of(session: AsyncSession, currency: str, day: date, reporting_cur
     )
     found = (await session.execute(query)).one_or_none()
     if found is None:
-        raise ExchangeRateMissing(
-            f"Set the rate of {currency} for {day} or a day before it with POST /v1/exchange-rates, then try again.",
-            currency=currency,
-            on=day.isoformat(),
-        )
+        return None
     return FrozenRate(rate=trimmed(found.rate), on=found.on)
 
 

@@ -47,15 +47,24 @@ class Account(Base):
     team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
     external_ref: Mapped[str | None] = mapped_column(unique=True)
     registered_at: Mapped[datetime]
+    referred_by: Mapped[UUID | None] = mapped_column(sa.ForeignKey("account.id"))
     merged_into: Mapped[UUID | None] = mapped_column(sa.ForeignKey("account.id"))
     erased_at: Mapped[datetime | None]
     changed_at: Mapped[datetime] = mapped_column(comment="when the latest change happened in the business")
 
-    __table_args__ = filtered("account", ("region", "segment", "channel", "owner_id", "team_id", "merged_into"))
+    __table_args__ = filtered(
+        "account", ("region", "segment", "channel", "owner_id", "team_id", "referred_by", "merged_into")
+    )
 
     @classmethod
     def register(
-        cls, *, name: str, attribution: Attribution, external_ref: str | None, at: datetime
+        cls,
+        *,
+        name: str,
+        attribution: Attribution,
+        external_ref: str | None,
+        at: datetime,
+        referred_by: UUID | None = None,
     ) -> tuple["Account", AccountRegistered]:
         """A new customer."""
         account = cls(
@@ -63,6 +72,7 @@ class Account(Base):
             version=1,
             name=name,
             external_ref=external_ref,
+            referred_by=referred_by,
             registered_at=at,
             changed_at=at,
             **asdict(attribution),
@@ -124,6 +134,7 @@ class Account(Base):
             "owner_id": self.owner_id,
             "team_id": self.team_id,
             "registered_at": self.registered_at,
+            "referred_by": self.referred_by,
             "merged_into": self.merged_into,
             "erased_at": self.erased_at,
         }

@@ -35,6 +35,7 @@ async def list_accounts(
     region: Code | None = None,
     segment: Code | None = None,
     channel: Code | None = None,
+    referred_by: Identifier | None = None,
     merged_into: Identifier | None = None,
     external_ref: ExternalReference | None = None,
 ) -> PageView[AccountView]:
@@ -45,6 +46,7 @@ async def list_accounts(
         "region": region,
         "segment": segment,
         "channel": channel,
+        "referred_by": referred_by,
         "merged_into": merged_into,
         "external_ref": external_ref,
     }

@@ -23,6 +23,7 @@ class AccountFields(StrictModel):
     segment: Code | None = None
     channel: Code | None = Field(default=None, description="Where the customer came from.")
     owner_id: Identifier | None = Field(default=None, description="The salesperson who looks after the account.")
+    referred_by: Identifier | None = Field(default=None, description="The customer who recommended us to this one.")
     external_ref: ExternalReference | None = None
 
 
@@ -33,7 +34,7 @@ class AccountIn(AccountFields):
         json_schema_extra={
             "examples": [
                 {"name": "Casa Verde Ltda", **_ATTRIBUTION, "external_ref": "crm-881"}
-                | {"occurred_at": "2026-03-02T09:30:00Z"}
+                | {"referred_by": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a17", "occurred_at": "2026-03-02T09:30:00Z"}
             ]
         }
     )
@@ -87,6 +88,7 @@ class AccountView(View):
     owner_id: UUID | None
     team_id: UUID | None
     external_ref: str | None
+    referred_by: UUID | None
     registered_at: Moment
     merged_into: UUID | None
     erased_at: Moment | None

@@ -27,15 +27,38 @@ async def register_account(session: AsyncSession, body: AccountIn, by: Principal
         segment=body.segment,
         channel=body.channel,
     )
-    return await add_account(session, name=body.name, attribution=attribution, external_ref=body.external_ref, at=at)
+    if body.referred_by is not None:
+        await check_referrer(session, body.referred_by)
+    return await add_account(
+        session,
+        name=body.name,
+        attribution=attribution,
+        external_ref=body.external_ref,
+        at=at,
+        referred_by=body.referred_by,
+    )
+
+
+async def check_referrer(session: AsyncSession, account_id: UUID, pointer: str = "#/referred_by") -> None:
+    """Raises `UnknownReference` (422) when there is no such account."""
+    if await session.get(Account, account_id) is None:
+        raise UnknownReference.at(pointer, "no account has this id")
 
 
 async def add_account(
-    session: AsyncSession, *, name: str, attribution: Attribution, external_ref: str | None, at: datetime
+    session: AsyncSession,
+    *,
+    name: str,
+    attribution: Attribution,
+    external_ref: str | None,
+    at: datetime,
+    referred_by: UUID | None = None,
 ) -> Account:
     """The account with its events, inside whichever use case makes it."""
     await require_free(session, external_ref, among=Account.external_ref, ids=Account.id)
-    account, event = Account.register(name=name, attribution=attribution, external_ref=external_ref, at=at)
+    account, event = Account.register(
+        name=name, attribution=attribution, external_ref=external_ref, at=at, referred_by=referred_by
+    )
     session.add(account)
     await outbox.write(session, event, sequence=account.version, time=at, partition_key=account.id)
     await _publish_name(session, account)

@@ -7,7 +7,9 @@ from decimal import Decimal
 from typing import Any, get_args
 from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from event_contracts.fields import Money
@@ -25,10 +27,13 @@ from event_contracts.sales import (
     FrozenRate,
     OpenStage,
     Outcome,
+    Promise,
+    ProposalSent,
     Stage,
+    StageEntry,
 )
 from event_contracts.sales import DealLine as ContractLine
-from sales_api.amounts import AMOUNT, RATE, check_limit, converted, has_places_of, money, times, trimmed
+from sales_api.amounts import AMOUNT, LIMIT, RATE, check_limit, converted, has_places_of, money, times, trimmed
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
 from service_kit.identifiers import new_id
@@ -60,6 +65,29 @@ class PriceTooFine(Unprocessable):
     """A price has more decimal places than its currency."""
 
     slug, title = "price-too-fine", "The price has too many decimal places"
+
+
+class PromiseOfLostDeal(Unprocessable):
+    """Only who buys is promised something."""
+
+    slug, title = "promise-of-lost-deal", "A lost deal promises nothing"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DayRate:
+    """What one unit of a deal's currency is worth in the reporting currency today: what an open deal is valued at."""
+
+    rate: Decimal
+    reporting_currency: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Agreed:
+    """What was agreed on when a deal was won; without a price it is the deal's amount."""
+
+    deliver_by: date
+    price: Decimal | None = None
+    quality: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,6 +147,19 @@ class Deal(Base):
     reporting_currency: Mapped[str | None]
     reporting_amount: Mapped[Decimal | None] = mapped_column(AMOUNT)
     reopen_count: Mapped[int] = mapped_column(default=0)
+    stage_entries: Mapped[list[dict[str, str]]] = mapped_column(
+        JSONB, comment="each stage that it stood in and since when; empty where they were not kept"
+    )
+    estimated_reporting_amount: Mapped[Decimal | None] = mapped_column(
+        AMOUNT, comment="at the rate of the day of the latest change, while it is open"
+    )
+    estimated_currency: Mapped[str | None] = mapped_column(comment="the reporting currency then")
+    proposal_sent_at: Mapped[datetime | None] = mapped_column(comment="when the first one went out")
+    proposal_count: Mapped[int]
+    promised_by: Mapped[date | None]
+    promised_price: Mapped[Decimal | None] = mapped_column(AMOUNT)
+    promised_quality: Mapped[str | None]
+    upsell_suggestion_id: Mapped[UUID | None]
     external_ref: Mapped[str | None] = mapped_column(unique=True)
     erased_at: Mapped[datetime | None]
     changed_at: Mapped[datetime] = mapped_column(comment="when the latest change happened in the business")
@@ -130,6 +171,7 @@ class Deal(Base):
         one_of("stage", get_args(Stage)),
         one_of("closed_from", get_args(OpenStage)),
         sa.CheckConstraint("(stage in ('won', 'lost')) = (closed_at is not null)", name="closed_at"),
+        sa.CheckConstraint("(promised_by is null) = (promised_price is null)", name="promise"),
     )
 
     @classmethod
@@ -145,6 +187,8 @@ class Deal(Base):
         expected_close_on: date | None,
         external_ref: str | None,
         at: datetime,
+        upsell_suggestion_id: UUID | None = None,
+        day_rate: DayRate | None = None,
     ) -> tuple["Deal", DealOpened]:
         """A new deal, in the first stage. Raises `PriceTooFine`, `AmountTooLarge`."""
         deal = cls(
@@ -158,11 +202,15 @@ class Deal(Base):
             opened_at=at,
             expected_close_on=expected_close_on,
             reopen_count=0,
+            stage_entries=[_entry("prospecting", at)],
+            proposal_count=0,
+            upsell_suggestion_id=upsell_suggestion_id,
             external_ref=external_ref,
             changed_at=at,
             **asdict(attribution),
         )
         deal._replace_lines(lines)
+        deal._estimate(day_rate)
         return deal, DealOpened(**deal.state_fields())
 
     @property
@@ -174,24 +222,50 @@ class Deal(Base):
         """Raises `DealAlreadyClosed`."""
         self._open_stage()
 
-    def change_stage(self, stage: OpenStage, *, at: datetime) -> DealStageChanged:
+    def change_stage(self, stage: OpenStage, *, at: datetime, day_rate: DayRate | None = None) -> DealStageChanged:
         """Moves it along the pipeline, forwards or back. Raises `DealAlreadyClosed`, `DealStageUnchanged`."""
         previous = self._open_stage()
         if stage == previous:
             raise DealStageUnchanged(f"The deal is in {stage}.")
         self._step(at)
-        self.stage = stage
+        self._enter(stage, at)
+        self._estimate(day_rate)
         return DealStageChanged(**self.state_fields(), change=DealStageChange(previous_stage=previous))
 
+    def send_proposal(self, *, at: datetime, day_rate: DayRate | None = None) -> ProposalSent:
+        """Notes that a proposal went out to the customer. Raises `DealAlreadyClosed`."""
+        self.check_open()
+        self._step(at)
+        self.proposal_count += 1
+        if self.proposal_sent_at is None:
+            self.proposal_sent_at = at
+        self._estimate(day_rate)
+        return ProposalSent(**self.state_fields())
+
     def close(
-        self, outcome: Outcome, *, reason: str | None, rate: FrozenRate, reporting_currency: str, at: datetime
+        self,
+        outcome: Outcome,
+        *,
+        reason: str | None,
+        rate: FrozenRate,
+        reporting_currency: str,
+        at: datetime,
+        agreed: Agreed | None = None,
     ) -> DealClosed:
-        """Wins or loses it and freezes its worth. Raises `DealAlreadyClosed`, `AmountTooLarge`."""
+        """Wins or loses it and freezes its worth.
+
+        Raises `DealAlreadyClosed`, `AmountTooLarge`, `PromiseOfLostDeal` and, for the promised price, `PriceTooFine`.
+        """
         previous = self._open_stage()
+        if agreed is not None:
+            self._check_promise(outcome, agreed)
+            self.promised_by, self.promised_quality = agreed.deliver_by, agreed.quality
+            self.promised_price = self.amount if agreed.price is None else agreed.price
         self._step(at)
         self.closed_from = previous
-        self.stage = outcome
+        self._enter(outcome, at)
         self.closed_at = at
+        self._estimate(None)
         self.close_reason = reason
         self.rate = rate.rate
         self.rate_on = rate.on
@@ -199,21 +273,30 @@ class Deal(Base):
         self._convert()
         return DealClosed(**self.state_fields(), change=DealClosing(outcome=outcome, previous_stage=previous))
 
-    def reopen(self, *, at: datetime) -> DealReopened:
+    def reopen(self, *, at: datetime, day_rate: DayRate | None = None) -> DealReopened:
         """Takes it back to the stage that it was closed from. Raises `DealNotClosed`."""
         if self.closed_from is None or (self.stage != "won" and self.stage != "lost"):
             raise DealNotClosed("Only a won or lost deal can be reopened.")
         previous: Outcome = self.stage
         self._step(at)
-        self.stage = self.closed_from
+        self._enter(self.closed_from, at)
+        self.promised_by = self.promised_price = self.promised_quality = None
         self.closed_from = self.closed_at = self.close_reason = None
         self.rate = self.rate_on = self.reporting_currency = self.reporting_amount = None
         for line in self.lines:
             line.reporting_amount = None
         self.reopen_count += 1
+        self._estimate(day_rate)
         return DealReopened(**self.state_fields(), change=DealReopening(previous_outcome=previous))
 
-    def amend(self, changes: Mapping[str, Any], lines: Sequence[Terms] | None, *, at: datetime) -> DealAmended:
+    def amend(
+        self,
+        changes: Mapping[str, Any],
+        lines: Sequence[Terms] | None,
+        *,
+        at: datetime,
+        day_rate: DayRate | None = None,
+    ) -> DealAmended:
         """Corrects attribution, the reason of closing (columns by name) and the lines, where given.
 
         A closed deal keeps its day and its rate. Raises `DealNotClosed` for the reason of an open deal,
@@ -227,6 +310,8 @@ class Deal(Base):
             setattr(self, column, value)
         if lines is not None:
             self._replace_lines(lines)
+        if not self.is_closed:
+            self._estimate(day_rate)
         return DealAmended(**self.state_fields(), change=DealAmendment(previous_amount=previous))
 
     def erase(self, *, at: datetime) -> DealErased:
@@ -264,6 +349,12 @@ class Deal(Base):
             "frozen_rate": self.frozen_rate,
             "reporting_amount": self._reporting_money(self.reporting_amount),
             "reopen_count": self.reopen_count,
+            "stage_entries": self.entries,
+            "estimated_reporting_amount": self._estimated_money(),
+            "proposal_sent_at": self.proposal_sent_at,
+            "proposal_count": self.proposal_count,
+            "promise": self.promise,
+            "upsell_suggestion_id": self.upsell_suggestion_id,
             "erased_at": self.erased_at,
         }
 
@@ -273,6 +364,44 @@ class Deal(Base):
         if self.rate is None or self.rate_on is None:
             return None
         return FrozenRate(rate=trimmed(self.rate), on=self.rate_on)
+
+    @property
+    def entries(self) -> list[StageEntry]:
+        """Every stage that it stood in, in order of time; none where they were not kept."""
+        return msgspec.convert(self.stage_entries, list[StageEntry])
+
+    @property
+    def promise(self) -> Promise | None:
+        """What it was won with; None while it is open, and where nothing was agreed on."""
+        if self.promised_by is None or self.promised_price is None:
+            return None
+        price = money(self.promised_price, self.currency)
+        return Promise(deliver_by=self.promised_by, price=price, quality=self.promised_quality)
+
+    def _check_promise(self, outcome: Outcome, agreed: Agreed) -> None:
+        if outcome != "won":
+            raise PromiseOfLostDeal("Leave out the promise, or win the deal.")
+        if agreed.price is not None and not has_places_of(agreed.price, self.currency):
+            raise PriceTooFine(f"The promised price has more decimal places than {self.currency}.")
+
+    def _enter(self, stage: Stage, at: datetime) -> None:
+        self.stage = stage
+        if self.stage_entries:
+            # A new list: a change within the old one would go unnoticed. One that has no beginning stays empty.
+            self.stage_entries = [*self.stage_entries, _entry(stage, at)]
+
+    def _estimate(self, day_rate: DayRate | None) -> None:
+        self.estimated_reporting_amount = self.estimated_currency = None
+        if day_rate is not None:
+            amount = converted(self.amount, day_rate.rate, day_rate.reporting_currency)
+            # Nothing is refused for an estimate; closing will say that it is too much.
+            if amount < LIMIT:
+                self.estimated_reporting_amount, self.estimated_currency = amount, day_rate.reporting_currency
+
+    def _estimated_money(self) -> Money | None:
+        if self.estimated_reporting_amount is None or self.estimated_currency is None:
+            return None
+        return money(self.estimated_reporting_amount, self.estimated_currency)
 
     def _open_stage(self) -> OpenStage:
         if self.stage == "won" or self.stage == "lost":
@@ -328,3 +457,7 @@ class Deal(Base):
         if amount is None or self.reporting_currency is None:
             return None
         return money(amount, self.reporting_currency)
+
+
+def _entry(stage: Stage, at: datetime) -> dict[str, str]:
+    return {"stage": stage, "entered_at": at.isoformat()}

@@ -6,7 +6,7 @@ from event_contracts.sales import Stage
 from sales_api.access import Expected, Reader, ReportingCurrency, Seller
 from sales_api.deals import queries, use_cases
 from sales_api.deals.model import Deal
-from sales_api.deals.schemas import DealAmend, DealClose, DealIn, DealReopen, DealStage, DealView
+from sales_api.deals.schemas import DealAmend, DealClose, DealIn, DealReopen, DealStage, DealView, ProposalIn
 from service_kit.fields import Code, Currency, ExternalReference, Identifier
 from service_kit.paging import Paged, PageView
 from service_kit.routing import Session, router
@@ -16,9 +16,11 @@ deals = router("/deals", "deals")
 
 
 @deals.post("", status_code=201)
-async def open_deal(body: DealIn, session: Session, response: Response, by: Seller) -> DealView:
+async def open_deal(
+    body: DealIn, session: Session, response: Response, by: Seller, reporting_currency: ReportingCurrency
+) -> DealView:
     """Opens a deal with an account, in the stage prospecting."""
-    deal = await use_cases.open_deal(session, body, by)
+    deal = await use_cases.open_deal(session, body, by, reporting_currency)
     response.headers["Location"] = f"/v1/deals/{deal.id}"
     return _answer(response, deal)
 
@@ -68,10 +70,31 @@ async def get_deal(
 
 @deals.post("/{deal_id}/stage")
 async def change_deal_stage(
-    deal_id: Identifier, body: DealStage, session: Session, response: Response, expected: Expected, by: Seller
+    deal_id: Identifier,
+    body: DealStage,
+    session: Session,
+    response: Response,
+    expected: Expected,
+    by: Seller,
+    reporting_currency: ReportingCurrency,
 ) -> DealView:
     """Moves an open deal along the pipeline, forwards or back."""
-    return _answer(response, await use_cases.change_deal_stage(session, deal_id, body, expected, by))
+    deal = await use_cases.change_deal_stage(session, deal_id, body, expected, by, reporting_currency)
+    return _answer(response, deal)
+
+
+@deals.post("/{deal_id}/proposals")
+async def send_proposal(
+    deal_id: Identifier,
+    body: ProposalIn,
+    session: Session,
+    response: Response,
+    expected: Expected,
+    by: Seller,
+    reporting_currency: ReportingCurrency,
+) -> DealView:
+    """Notes that a proposal for an open deal went out to the customer; the first one's time is kept."""
+    return _answer(response, await use_cases.send_proposal(session, deal_id, body, expected, by, reporting_currency))
 
 
 @deals.post("/{deal_id}/close")
@@ -91,18 +114,32 @@ async def close_deal(
 
 @deals.post("/{deal_id}/reopen")
 async def reopen_deal(
-    deal_id: Identifier, body: DealReopen, session: Session, response: Response, expected: Expected, by: Seller
+    deal_id: Identifier,
+    body: DealReopen,
+    session: Session,
+    response: Response,
+    expected: Expected,
+    by: Seller,
+    reporting_currency: ReportingCurrency,
 ) -> DealView:
     """Takes a won or lost deal back to the stage that it was closed from."""
-    return _answer(response, await use_cases.reopen_deal(session, deal_id, body, expected, by))
+    deal = await use_cases.reopen_deal(session, deal_id, body, expected, by, reporting_currency)
+    return _answer(response, deal)
 
 
 @deals.post("/{deal_id}/amend")
 async def amend_deal(
-    deal_id: Identifier, body: DealAmend, session: Session, response: Response, expected: Expected, by: Seller
+    deal_id: Identifier,
+    body: DealAmend,
+    session: Session,
+    response: Response,
+    expected: Expected,
+    by: Seller,
+    reporting_currency: ReportingCurrency,
 ) -> DealView:
     """Corrects lines, attribution or reason. A closed deal keeps its day and its rate."""
-    return _answer(response, await use_cases.amend_deal(session, deal_id, body, expected, by))
+    deal = await use_cases.amend_deal(session, deal_id, body, expected, by, reporting_currency)
+    return _answer(response, deal)
 
 
 def _answer(response: Response, deal: Deal) -> DealView:

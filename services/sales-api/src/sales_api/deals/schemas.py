@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 from event_contracts.sales import OpenStage, Outcome, Stage
 from sales_api.amounts import Price, shown, trimmed
-from sales_api.deals.model import Terms
+from sales_api.deals.model import Agreed, Terms
 from service_kit.changes import Change
 from service_kit.fields import (
     Code,
@@ -39,6 +39,7 @@ TERMS: Final[dict[str, Any]] = {
     "owner_id": _OWNER,
     **_PLACE,
     "expected_close_on": "2026-05-31",
+    "upsell_suggestion_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a16",
     "external_ref": "crm-deal-4711",
 }
 
@@ -74,6 +75,9 @@ class DealTerms(StrictModel):
     segment: Code | None = None
     channel: Code | None = None
     expected_close_on: Day | None = None
+    upsell_suggestion_id: Identifier | None = Field(
+        default=None, description="The suggestion of a service agent that it came from; the lead's unless given."
+    )
     external_ref: ExternalReference | None = None
 
 
@@ -109,17 +113,49 @@ class DealStage(StrictModel):
     occurred_at: Moment | None = None
 
 
+class ProposalIn(StrictModel):
+    """That a proposal went out to the customer."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"occurred_at": "2026-03-12T15:00:00Z"}]})
+
+    occurred_at: Moment | None = None
+
+
+class PromiseIn(StrictModel):
+    """What was agreed on: the time, the price in the deal's currency, and the quality if beyond the usual."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"deliver_by": "2026-04-15", "price": "2998.50", "quality": "gold"}]}
+    )
+
+    deliver_by: Day
+    price: Price | None = Field(default=None, description="The deal's amount when left out.")
+    quality: Code | None = None
+
+    def agreed(self) -> Agreed:
+        """The same as the aggregate takes it."""
+        return Agreed(deliver_by=self.deliver_by, price=self.price, quality=self.quality)
+
+
 class DealClose(StrictModel):
-    """How the deal ended."""
+    """How the deal ended, and what was promised when it was won."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"outcome": "won", "reason": "best-service", "occurred_at": "2026-03-31T21:00:00Z"}]
+            "examples": [
+                {
+                    "outcome": "won",
+                    "reason": "best-service",
+                    "promise": {"deliver_by": "2026-04-15", "price": "2998.50", "quality": "gold"},
+                    "occurred_at": "2026-03-31T21:00:00Z",
+                }
+            ]
         }
     )
 
     outcome: Outcome
     reason: Code | None = None
+    promise: PromiseIn | None = None
     occurred_at: Moment | None = None
 
 
@@ -174,10 +210,26 @@ class FrozenRateView(View):
     on: date
 
 
+class StageEntryView(View):
+    """Since when a deal stood in a stage."""
+
+    stage: Stage
+    entered_at: Moment
+
+
+class PromiseView(View):
+    """What a deal was won with; the price is in the deal's currency."""
+
+    deliver_by: date
+    price: DecimalText
+    quality: str | None
+
+
 class DealView(View):
     """A deal. Amounts are in `currency`; once it is closed there are those in `reporting_currency` too.
 
-    The title is null once its customer was erased.
+    While it is open, `estimated_reporting_amount` is its worth at the rate of the day of its latest change, where one
+    is known. The title is null once its customer was erased.
     """
 
     id: UUID
@@ -201,7 +253,14 @@ class DealView(View):
     frozen_rate: FrozenRateView | None
     reporting_currency: str | None
     reporting_amount: DecimalText | None
+    estimated_reporting_amount: DecimalText | None
+    estimated_currency: str | None
     reopen_count: int
+    stage_entries: list[StageEntryView]
+    proposal_sent_at: Moment | None
+    proposal_count: int
+    promise: PromiseView | None
+    upsell_suggestion_id: UUID | None
     external_ref: str | None
     erased_at: Moment | None
     changed_at: Moment
@@ -214,11 +273,8 @@ class DealView(View):
         def in_reporting(amount: Decimal | None) -> Decimal | None:
             return None if amount is None or reporting is None else shown(amount, reporting)
 
-        plain = {
-            name: getattr(deal, name)
-            for name in cls.model_fields
-            if name not in ("amount", "lines", "frozen_rate", "reporting_amount")
-        }
+        plain = {name: getattr(deal, name) for name in cls.model_fields if name not in _MADE}
+        estimate = deal.estimated_reporting_amount
         return cls(
             **plain,
             amount=shown(deal.amount, own),
@@ -234,4 +290,13 @@ class DealView(View):
             ],
             frozen_rate=None if deal.rate is None else FrozenRateView(rate=trimmed(deal.rate), on=deal.rate_on),
             reporting_amount=in_reporting(deal.reporting_amount),
+            estimated_reporting_amount=None if estimate is None else shown(estimate, deal.estimated_currency),
+            promise=None
+            if deal.promised_by is None
+            else PromiseView(
+                deliver_by=deal.promised_by, price=shown(deal.promised_price, own), quality=deal.promised_quality
+            ),
         )
+
+
+_MADE = frozenset({"amount", "lines", "frozen_rate", "reporting_amount", "estimated_reporting_amount", "promise"})

@@ -9,9 +9,19 @@ from sqlalchemy.orm import selectinload
 from event_contracts.sales import Deal as DealState
 from sales_api.accounts.use_cases import standing_account
 from sales_api.attribution import Attribution
-from sales_api.deals.model import Deal
-from sales_api.deals.schemas import DealAmend, DealClose, DealIn, DealReopen, DealStage, DealTerms, LineIn, terms_of
-from sales_api.exchange_rates import rate_of
+from sales_api.deals.model import DayRate, Deal
+from sales_api.deals.schemas import (
+    DealAmend,
+    DealClose,
+    DealIn,
+    DealReopen,
+    DealStage,
+    DealTerms,
+    LineIn,
+    ProposalIn,
+    terms_of,
+)
+from sales_api.exchange_rates import known_rate_of, rate_of
 from sales_api.leads.model import Lead
 from sales_api.products import check_products
 from sales_api.reps import team_of
@@ -23,14 +33,22 @@ from service_kit.references import UnknownReference, require_free
 from service_kit.versions import ExpectedVersion
 
 
-async def open_deal(session: AsyncSession, body: DealIn, by: Principal) -> Deal:
+async def open_deal(session: AsyncSession, body: DealIn, by: Principal, reporting_currency: str) -> Deal:
     """Opens a deal with an account."""
     at = happened_at(body.occurred_at, by)
     account = await standing_account(session, body.account_id)
     if body.lead_id is not None and await session.get(Lead, body.lead_id) is None:
         raise UnknownReference.at("#/lead_id", "no lead has this id")
     defaults = Attribution(region=account.region, segment=account.segment, channel=account.channel)
-    return await add_deal(session, body, account_id=account.id, lead_id=body.lead_id, defaults=defaults, at=at)
+    return await add_deal(
+        session,
+        body,
+        account_id=account.id,
+        lead_id=body.lead_id,
+        defaults=defaults,
+        at=at,
+        reporting_currency=reporting_currency,
+    )
 
 
 async def add_deal(
@@ -41,6 +59,8 @@ async def add_deal(
     lead_id: UUID | None,
     defaults: Attribution,
     at: datetime,
+    reporting_currency: str,
+    upsell_suggestion_id: UUID | None = None,
     pointer: str = "#",
 ) -> Deal:
     """The deal with its event, inside whichever use case opens it.
@@ -68,6 +88,8 @@ async def add_deal(
         expected_close_on=terms.expected_close_on,
         external_ref=terms.external_ref,
         at=at,
+        upsell_suggestion_id=terms.upsell_suggestion_id or upsell_suggestion_id,
+        day_rate=await _day_rate(session, terms.currency, at, reporting_currency),
     )
     session.add(deal)
     await _publish(session, deal, event)
@@ -75,12 +97,34 @@ async def add_deal(
 
 
 async def change_deal_stage(
-    session: AsyncSession, deal_id: UUID, body: DealStage, expected: ExpectedVersion, by: Principal
+    session: AsyncSession,
+    deal_id: UUID,
+    body: DealStage,
+    expected: ExpectedVersion,
+    by: Principal,
+    reporting_currency: str,
 ) -> Deal:
     """Moves a deal along the pipeline."""
     deal = await _locked(session, deal_id, expected)
     at = happened_at(body.occurred_at, by, after=deal.changed_at)
-    await _publish(session, deal, deal.change_stage(body.stage, at=at))
+    day_rate = await _day_rate(session, deal.currency, at, reporting_currency)
+    await _publish(session, deal, deal.change_stage(body.stage, at=at, day_rate=day_rate))
+    return deal
+
+
+async def send_proposal(
+    session: AsyncSession,
+    deal_id: UUID,
+    body: ProposalIn,
+    expected: ExpectedVersion,
+    by: Principal,
+    reporting_currency: str,
+) -> Deal:
+    """Notes that a proposal went out to the customer."""
+    deal = await _locked(session, deal_id, expected)
+    at = happened_at(body.occurred_at, by, after=deal.changed_at)
+    day_rate = await _day_rate(session, deal.currency, at, reporting_currency)
+    await _publish(session, deal, deal.send_proposal(at=at, day_rate=day_rate))
     return deal
 
 
@@ -97,23 +141,41 @@ async def close_deal(
     at = happened_at(body.occurred_at, by, after=deal.changed_at)
     deal.check_open()
     rate = await rate_of(session, deal.currency, at.astimezone(UTC).date(), reporting_currency)
-    event = deal.close(body.outcome, reason=body.reason, rate=rate, reporting_currency=reporting_currency, at=at)
+    event = deal.close(
+        body.outcome,
+        reason=body.reason,
+        rate=rate,
+        reporting_currency=reporting_currency,
+        at=at,
+        agreed=None if body.promise is None else body.promise.agreed(),
+    )
     await _publish(session, deal, event)
     return deal
 
 
 async def reopen_deal(
-    session: AsyncSession, deal_id: UUID, body: DealReopen, expected: ExpectedVersion, by: Principal
+    session: AsyncSession,
+    deal_id: UUID,
+    body: DealReopen,
+    expected: ExpectedVersion,
+    by: Principal,
+    reporting_currency: str,
 ) -> Deal:
     """Takes a closed deal back into the pipeline."""
     deal = await _locked(session, deal_id, expected)
     at = happened_at(body.occurred_at, by, after=deal.changed_at)
-    await _publish(session, deal, deal.reopen(at=at))
+    day_rate = await _day_rate(session, deal.currency, at, reporting_currency)
+    await _publish(session, deal, deal.reopen(at=at, day_rate=day_rate))
     return deal
 
 
 async def amend_deal(
-    session: AsyncSession, deal_id: UUID, body: DealAmend, expected: ExpectedVersion, by: Principal
+    session: AsyncSession,
+    deal_id: UUID,
+    body: DealAmend,
+    expected: ExpectedVersion,
+    by: Principal,
+    reporting_currency: str,
 ) -> Deal:
     """Corrects a deal's lines, attribution or reason; giving the same again changes nothing."""
     deal = await _locked(session, deal_id, expected)
@@ -130,7 +192,8 @@ async def amend_deal(
         return deal
     if lines is not None:
         await _check_products(session, body.lines, "#")
-    await _publish(session, deal, deal.amend(changes, lines, at=at))
+    day_rate = await _day_rate(session, deal.currency, at, reporting_currency)
+    await _publish(session, deal, deal.amend(changes, lines, at=at, day_rate=day_rate))
     return deal
 
 
@@ -151,6 +214,12 @@ def _found(deal: Deal | None, deal_id: UUID) -> Deal:
     if deal is None:
         raise NotFound(f"There is no deal {deal_id}.")
     return deal
+
+
+async def _day_rate(session: AsyncSession, currency: str, at: datetime, reporting_currency: str) -> DayRate | None:
+    """What an open deal is valued at; None where no rate is known, which an open deal need not have."""
+    found = await known_rate_of(session, currency, at.astimezone(UTC).date(), reporting_currency)
+    return None if found is None else DayRate(rate=found.rate, reporting_currency=reporting_currency)
 
 
 async def _check_products(session: AsyncSession, lines: list[LineIn], pointer: str) -> None:

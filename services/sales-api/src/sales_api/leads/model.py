@@ -100,6 +100,7 @@ class Lead(Base):
     team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
     account_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("account.id"))
     deal_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("deal.id", use_alter=True))
+    upsell_suggestion_id: Mapped[UUID | None]
     created_at: Mapped[datetime]
     assigned_at: Mapped[datetime | None]
     contacted_at: Mapped[datetime | None]
@@ -132,6 +133,7 @@ class Lead(Base):
         attribution: Attribution,
         external_ref: str | None,
         at: datetime,
+        upsell_suggestion_id: UUID | None = None,
     ) -> tuple["Lead", LeadCreated]:
         """A new lead; assigned at once when it comes with an owner."""
         lead_id = new_id()
@@ -146,6 +148,7 @@ class Lead(Base):
             phone=phone,
             product=product,
             account_id=account_id,
+            upsell_suggestion_id=upsell_suggestion_id,
             created_at=at,
             assigned_at=None if attribution.owner_id is None else at,
             external_ref=external_ref,
@@ -251,6 +254,7 @@ class Lead(Base):
             "converted_at": self.converted_at,
             "account_id": self.account_id,
             "deal_id": self.deal_id,
+            "upsell_suggestion_id": self.upsell_suggestion_id,
             "erased_at": self.erased_at,
         }
 

@@ -3,7 +3,7 @@
 from fastapi import Request, Response
 
 from event_contracts.sales import LeadStatus
-from sales_api.access import Eraser, Expected, Reader, Seller
+from sales_api.access import Eraser, Expected, Reader, ReportingCurrency, Seller
 from sales_api.accounts.erasure import erase_lead as erase
 from sales_api.leads import queries, use_cases
 from sales_api.leads.model import Lead
@@ -110,10 +110,16 @@ async def disqualify_lead(
 
 @leads.post("/{lead_id}/convert")
 async def convert_lead(
-    lead_id: Identifier, body: LeadConvert, session: Session, response: Response, expected: Expected, by: Seller
+    lead_id: Identifier,
+    body: LeadConvert,
+    session: Session,
+    response: Response,
+    expected: Expected,
+    by: Seller,
+    reporting_currency: ReportingCurrency,
 ) -> LeadView:
     """Makes a lead a customer, known or new, and opens its deal when one is given."""
-    return _answer(response, await use_cases.convert_lead(session, lead_id, body, expected, by))
+    return _answer(response, await use_cases.convert_lead(session, lead_id, body, expected, by, reporting_currency))
 
 
 def _answer(response: Response, lead: Lead) -> LeadView:

@@ -18,6 +18,7 @@ _CUSTOMER: dict[str, Any] = {
     "segment": "home-decor",
     "channel": "organic_search",
     "owner_id": _OWNER,
+    "referred_by": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a17",
     "external_ref": "crm-881",
 }
 _WHEN = "2026-03-02T09:30:00Z"
@@ -42,6 +43,7 @@ class LeadIn(StrictModel):
                     "product": "heat-pump-9",
                     "account_id": _ACCOUNT,
                     "owner_id": _OWNER,
+                    "upsell_suggestion_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a16",
                     "external_ref": "mql-000123",
                     "occurred_at": _WHEN,
                 }
@@ -59,6 +61,9 @@ class LeadIn(StrictModel):
     product: Code | None = None
     account_id: Identifier | None = Field(default=None, description="The customer, if it is a known one.")
     owner_id: Identifier | None = Field(default=None, description="The salesperson; the lead is assigned at once.")
+    upsell_suggestion_id: Identifier | None = Field(
+        default=None, description="The suggestion of a service agent that it came from."
+    )
     external_ref: ExternalReference | None = None
     occurred_at: Moment | None = None
 
@@ -154,6 +159,7 @@ class LeadView(View):
     team_id: UUID | None
     account_id: UUID | None
     deal_id: UUID | None
+    upsell_suggestion_id: UUID | None
     created_at: Moment
     assigned_at: Moment | None
     contacted_at: Moment | None

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from event_contracts.sales import Lead as LeadState
 from sales_api.accounts.model import Account
-from sales_api.accounts.use_cases import add_account, standing_account, surviving_account
+from sales_api.accounts.use_cases import add_account, check_referrer, standing_account, surviving_account
 from sales_api.attribution import Attribution
 from sales_api.deals.use_cases import add_deal
 from sales_api.leads.model import Lead
@@ -21,6 +21,7 @@ from sales_api.leads.schemas import (
     LeadQualify,
 )
 from sales_api.products import check_products
+from sales_api.referrals import referrer_of
 from sales_api.reps import team_of
 from service_kit import outbox
 from service_kit.auth import Principal
@@ -54,6 +55,7 @@ async def create_lead(session: AsyncSession, body: LeadIn, by: Principal) -> Lea
         attribution=attribution,
         external_ref=body.external_ref,
         at=at,
+        upsell_suggestion_id=body.upsell_suggestion_id,
     )
     session.add(lead)
     await _publish(session, lead, event)
@@ -102,7 +104,12 @@ async def disqualify_lead(
 
 
 async def convert_lead(
-    session: AsyncSession, lead_id: UUID, body: LeadConvert, expected: ExpectedVersion, by: Principal
+    session: AsyncSession,
+    lead_id: UUID,
+    body: LeadConvert,
+    expected: ExpectedVersion,
+    by: Principal,
+    reporting_currency: str,
 ) -> Lead:
     """Makes a lead a customer, known or new, and opens the deal that comes with it: all or nothing."""
     lead = await _locked(session, lead_id, expected)
@@ -123,7 +130,15 @@ async def convert_lead(
             channel=lead.channel or account.channel,
         )
         deal = await add_deal(
-            session, body.deal, account_id=account.id, lead_id=lead.id, defaults=defaults, at=at, pointer="#/deal"
+            session,
+            body.deal,
+            account_id=account.id,
+            lead_id=lead.id,
+            defaults=defaults,
+            at=at,
+            reporting_currency=reporting_currency,
+            upsell_suggestion_id=lead.upsell_suggestion_id,
+            pointer="#/deal",
         )
         deal_id = deal.id
     event = lead.convert(account_id=account.id, account_registered=registers, deal_id=deal_id, at=at)
@@ -145,7 +160,17 @@ async def _register_account(session: AsyncSession, lead: Lead, given: ConvertedA
         segment=given.segment or lead.segment,
         channel=given.channel or lead.channel,
     )
-    return await add_account(session, name=name, attribution=attribution, external_ref=given.external_ref, at=at)
+    referred_by = given.referred_by
+    if referred_by is not None:
+        await check_referrer(session, referred_by, "#/account/referred_by")
+    return await add_account(
+        session,
+        name=name,
+        attribution=attribution,
+        external_ref=given.external_ref,
+        at=at,
+        referred_by=referred_by or await referrer_of(session, lead.id),
+    )
 
 
 async def _locked(session: AsyncSession, lead_id: UUID, expected: ExpectedVersion) -> Lead:
