@@ -18,7 +18,7 @@ up: bootstrap ## the whole system, idle
 	@$(RUN)/tandem up
 
 test: bootstrap ## every test, on real PostgreSQL and Kafka
-	@$(RUN)/python -m pytest -n logical --maxprocesses 4
+	@$(RUN)/python -m pytest -n auto
 
 lint: bootstrap ## ruff: style and likely mistakes
 	@$(RUN)/ruff check . && $(RUN)/ruff format --check .
