@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
-from operator import add, sub
+from operator import add, neg, sub
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
@@ -112,16 +112,22 @@ def difference(before: list[Posting], after: list[Posting]) -> list[Posting]:
 
     What stays the same under the same day and dimensions cancels out and leaves no posting.
     """
-    if before == after:
-        return []
+    # A step changes one or two postings of many: those that stand as they stood, at either end, are passed over.
+    same, shorter = 0, min(len(before), len(after))
+    while same < shorter and before[same] == after[same]:
+        same += 1
+    until = 0
+    while until < shorter - same and before[-1 - until] == after[-1 - until]:
+        until += 1
     net: dict[tuple[date, tuple[str | None, ...], bool, tuple[int | None, ...]], Sums] = {}
-    for postings, operation in ((after, add), (before, sub)):
-        for day, dimensions, measures, split, buckets in postings:
-            key = (day, dimensions, split, buckets)
-            standing = net.get(key)
-            if standing is None:
-                standing = (0,) * len(measures)
-            net[key] = tuple(map(operation, standing, measures))
+    for day, dimensions, measures, split, buckets in after[same : len(after) - until]:
+        key = (day, dimensions, split, buckets)
+        standing = net.get(key)
+        net[key] = measures if standing is None else tuple(map(add, standing, measures))
+    for day, dimensions, measures, split, buckets in before[same : len(before) - until]:
+        key = (day, dimensions, split, buckets)
+        standing = net.get(key)
+        net[key] = tuple(map(neg, measures)) if standing is None else tuple(map(sub, standing, measures))
     return [
         Posting(day, dimensions, measures, split, buckets)
         for (day, dimensions, split, buckets), measures in net.items()
@@ -131,41 +137,58 @@ def difference(before: list[Posting], after: list[Posting]) -> list[Posting]:
 
 def balances_of(kind: Kind, postings: Iterable[Posting]) -> dict[BalanceKey, Sums]:
     """The sums of postings by balance; what sums to zero is left out."""
-    sums: dict[BalanceKey, list[int]] = {}
-    width = len(kind.measures)
-    counted = _counted(kind)
+    wholes, shares = _counted(kind)
+    # By day, then dimension, then value: hashing all three together for each would cost more than the sums.
+    days: dict[date, dict[str, dict[str | None, list[int]]]] = {}
+    nothing = [0] * len(kind.measures)
     for day, dimensions, measures, split, _ in postings:
+        of_day = days.get(day)
+        if of_day is None:
+            of_day = days[day] = {name: {} for name, _ in (*wholes, *shares)}
         # Of the many measures of a kind a posting has a few.
         told = [(position, amount) for position, amount in enumerate(measures) if amount]
-        for name, at in counted[split]:
-            key: BalanceKey = (name, "day", day, NO_VALUE if at is None else dimensions[at] or NO_VALUE)
-            standing = sums.get(key)
+        for name, at in shares if split else wholes:
+            value = None if at is None else dimensions[at]
+            of_dimension = of_day[name]
+            standing = of_dimension.get(value)
             if standing is None:
-                standing = sums[key] = [0] * width
+                standing = of_dimension[value] = nothing.copy()
             for position, amount in told:
                 standing[position] += amount
-    for (name, _, day, value), amounts in list(sums.items()):
-        for span, first in (("month", day.replace(day=1)), ("year", day.replace(month=1, day=1))):
-            key = (name, span, first, value)  # type: ignore[assignment]
-            standing = sums.get(key)
-            sums[key] = list(amounts if standing is None else map(add, standing, amounts))
-    return {key: tuple(amounts) for key, amounts in sums.items() if any(amounts)}
+    sums: dict[BalanceKey, Sums] = {}
+    for day, of_day in days.items():
+        firsts: tuple[tuple[Span, date], ...] = (
+            ("day", day), ("month", day.replace(day=1)), ("year", day.replace(month=1, day=1)),
+        )  # fmt: skip
+        for name, of_dimension in of_day.items():
+            for value, amounts in of_dimension.items():
+                if any(amounts):
+                    for span, first in firsts:
+                        key = (name, span, first, value or NO_VALUE)
+                        stood = sums.get(key)
+                        sums[key] = tuple(amounts if stood is None else map(add, stood, amounts))
+    return {key: amounts for key, amounts in sums.items() if any(amounts)}
 
 
 def histograms_of(kind: Kind, postings: Iterable[Posting]) -> dict[HistogramKey, int]:
     """How many durations fall into each bucket, by duration and balance; what counts to zero is left out."""
-    counts: dict[HistogramKey, int] = defaultdict(int)
     counted = _counted(kind)
+    months: dict[tuple[str, date, str], dict[tuple[str | None, int], int]] = {}
     for day, dimensions, measures, split, buckets in postings:
         for duration, counting, bucket in zip(kind.durations, kind.counting, buckets, strict=False):
-            if bucket is None or not measures[counting]:
+            if bucket is None or not (count := measures[counting]):
                 continue
             month = day.replace(day=1)
             for name, at in counted[split]:
-                value = NO_VALUE if at is None else dimensions[at] or NO_VALUE
-                counts[duration, name, "month", month, value, bucket] += measures[counting]
-    for (duration, name, _, month, value, bucket), count in list(counts.items()):
-        counts[duration, name, "year", month.replace(month=1), value, bucket] += count
+                of_month = months.setdefault((duration, month, name), {})
+                bar = (None if at is None else dimensions[at], bucket)
+                of_month[bar] = of_month.get(bar, 0) + count
+    counts: dict[HistogramKey, int] = defaultdict(int)
+    for (duration, month, name), of_month in months.items():
+        year = month.replace(month=1)
+        for (value, bucket), count in of_month.items():
+            counts[duration, name, "month", month, value or NO_VALUE, bucket] += count
+            counts[duration, name, "year", year, value or NO_VALUE, bucket] += count
     return {key: count for key, count in counts.items() if count}
 
 
