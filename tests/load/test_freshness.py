@@ -1,21 +1,35 @@
-"""From a write's 2xx to the KPI's new value, measured over HTTP while the system works at a steady pace."""
+"""How soon a change shows: from the commit in the service's database to the balance, also while the books are rebuilt,
+and from a write's 2xx to the KPI's new value over HTTP."""
 
 import asyncio
+import os
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
+import asyncpg
 import psutil
 import pytest
 
+from event_contracts import codec
+from event_contracts.sales import LeadCreated
+from service_kit.identifiers import new_id
+from tandem_cli.books import addresses
 from tandem_cli.commands.status import memory_bytes
 from tandem_cli.stack import LocalStack
+from tandem_cli.system import script
 from tests.business import Business, connected
 from tests.load.report import percentile, say
 from tests.support import eventually
 
 WRITES_PER_SECOND = 50
 PROBES = 200
+EVENTS_PER_SECOND = 200
+MEASURED_SECONDS = 20
+POLL_SECONDS = 0.001
+BEFORE = 40_000
+"""Events in the log before the measurement: what a rebuild has to read. `--events` may say less."""
 SETTLE_WRITES = 500
 """Written before the first probe, so that caches are warm and the pace is steady."""
 
@@ -72,6 +86,119 @@ async def test_freshness_under_load(business: Business) -> None:
     say("http_to_kpi_p99_ms", percentile(waits, 99) * 1000, "ms")
     say("write_p50_ms", percentile(business.seconds, 50) * 1000, "ms")
     say("write_p99_ms", percentile(business.seconds, 99) * 1000, "ms")
+
+
+class Books:
+    """Writes leads' events as a service does, one a transaction, and watches the balance that counts them."""
+
+    def __init__(self, sales: asyncpg.Connection, metrics: asyncpg.Connection) -> None:
+        self._sales = sales
+        self._metrics = metrics
+
+    async def write(self, leads: int = 1) -> None:
+        """So many leads, in one transaction."""
+        now = datetime.now(UTC)
+        rows = []
+        for _ in range(leads):
+            lead = LeadCreated(
+                id=new_id(), status="new", channel="referral", region="EMEA", segment="smb", product="desk",
+                owner_id=uuid.UUID(int=1), team_id=uuid.UUID(int=2), created_at=now,
+            )  # fmt: skip
+            value = codec.encode(
+                lead, event_id=(id_ := new_id()), time=now, recorded_time=now, sequence=1, partition_key=lead.id
+            )
+            rows.append((id_, "sales.events", str(lead.id), "sales.lead-created", value))
+        await self._sales.executemany(
+            "INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload) VALUES ($1, $2, $3, $4, $5)", rows
+        )
+
+    async def counted(self) -> int:
+        """How many leads the balance counts."""
+        query = "SELECT coalesce(sum(created), 0)::bigint FROM lead_balance WHERE dimension = 'all' AND span = 'year'"
+        return int(await self._metrics.fetchval(query))
+
+    async def waits(self) -> list[float]:
+        """Writes at a steady pace; returns for each the seconds from its commit to the balance that counts it."""
+        loop = asyncio.get_running_loop()
+        before, committed, waits = await self.counted(), list[float](), list[float]()
+        events = EVENTS_PER_SECOND * MEASURED_SECONDS
+
+        async def write_all() -> None:
+            began = loop.time()
+            for number in range(events):
+                await asyncio.sleep(max(began + number / EVENTS_PER_SECOND - loop.time(), 0))
+                await self.write()
+                committed.append(loop.time())
+
+        writing = asyncio.create_task(write_all())
+        deadline = loop.time() + 10 * MEASURED_SECONDS
+        while len(waits) < events and loop.time() < deadline:
+            counted, now = await self.counted() - before, loop.time()
+            # The n-th commit is shown when the balance counts n; one that shows before its writer knows took no time.
+            waits += [max(now - at, 0.0) for at in committed[len(waits) : counted]]
+            await asyncio.sleep(POLL_SECONDS)
+        await writing
+        assert len(waits) == events
+        return waits
+
+
+@pytest.fixture
+async def books(stack: LocalStack) -> AsyncIterator[Books]:
+    urls = [stack.database_url(name).replace("+asyncpg", "") for name in ("sales", "metrics")]
+    connections = [await asyncpg.connect(url) for url in urls]
+    yield Books(*connections)
+    for connection in connections:
+        await connection.close()
+
+
+@asynccontextmanager
+async def rebuilding(stack: LocalStack) -> AsyncIterator[Callable[[], int]]:
+    """Rebuilds the books again and again; gives how often that was done."""
+    environment = {**os.environ, **addresses(stack.data.path), "LOG_LEVEL": "error"}
+    done = 0
+
+    async def again() -> None:
+        nonlocal done
+        while True:
+            process = await asyncio.create_subprocess_exec(
+                *script("metrics-replay"), env=environment, stdout=asyncio.subprocess.DEVNULL
+            )
+            try:
+                assert await process.wait() == 0
+                done += 1
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+
+    rebuilds = asyncio.create_task(again())
+    try:
+        yield lambda: done
+    finally:
+        rebuilds.cancel()
+        with suppress(asyncio.CancelledError):
+            await rebuilds
+
+
+async def test_freshness_from_the_commit_on(stack: LocalStack, books: Books, request: pytest.FixtureRequest) -> None:
+    filled = min(BEFORE, int(request.config.getoption("--events")))
+    counted_at_first = await books.counted()
+    for _ in range(filled // 1_000):
+        await books.write(1_000)
+
+    async def all_counted() -> bool:
+        return await books.counted() - counted_at_first >= filled // 1_000 * 1_000
+
+    await eventually(all_counted, 300)
+    quiet = await books.waits()
+    async with rebuilding(stack) as rebuilds:
+        busy = await books.waits()
+        await eventually(lambda: rebuilds() >= 1, 120)
+    print()
+    say("freshness_p50_ms", percentile(quiet, 50) * 1000, "ms")
+    say("freshness_p99_ms", percentile(quiet, 99) * 1000, "ms")
+    say("freshness_during_replay_p50_ms", percentile(busy, 50) * 1000, "ms")
+    say("freshness_during_replay_p99_ms", percentile(busy, 99) * 1000, "ms")
 
 
 async def test_memory_of_the_whole_stack(stack: LocalStack) -> None:

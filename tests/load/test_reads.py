@@ -25,7 +25,17 @@ from tandem_cli.issuer import Issuer
 from tests.load.report import percentile, say
 
 FILLED = ("lead", "deal", "ticket", "interaction", "survey")
-DIFFERENT = {"region": 4, "segment": 4, "product": 20, "channel": 6, "priority": 4, "kind": 6, "owner": 60, "team": 12}
+DIFFERENT = {
+    "region": 4,
+    "segment": 4,
+    "product": 20,
+    "channel": 6,
+    "priority": 4,
+    "kind": 6,
+    "owner": 60,
+    "team": 12,
+    "stage": 7,
+}
 CUSTOMERS = 50_000
 BUCKETS = 200
 """Of a duration: about as many as lie between a minute and a week. All of them are met every month."""
