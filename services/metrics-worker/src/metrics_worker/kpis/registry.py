@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal, NamedTuple
 
 from metrics_worker.kpis.kinds import KIND_BY_NAME, KINDS, Kind
@@ -43,6 +44,7 @@ def carried(name: str, dimension: str) -> str:
     return f"{name}[{dimension}]"
 
 
+@cache
 def term_of(text: str) -> Term:
     """Reads `<kind>.<measure>`, with `-` before it to subtract and `@start` after it for a level before the period.
 
