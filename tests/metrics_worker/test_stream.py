@@ -16,12 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.app import create
 from metrics_worker.books.opening import open_books
+from metrics_worker.push import hub
 from metrics_worker.push import stream as pushing
 from metrics_worker.settings import MetricsSettings
 from tandem_cli.issuer import Issuer
 from tandem_cli.ports import free_port
 from tests.metrics_worker.conftest import book, moved
-from tests.metrics_worker.facts import VILNIUS, all_told, deal, line
+from tests.metrics_worker.facts import VILNIUS, all_told, deal, line, ticket
 from tests.metrics_worker.test_processes import running
 from tests.support import eventually
 
@@ -308,3 +309,29 @@ async def test_books_kept_in_another_zone_are_streamed_in_theirs(
             await connection.execute(sa.text("UPDATE books SET timezone = 'America/New_York', opened_at = now()"))
         await eventually(lambda: len(stream.values) == 2)
     assert json.loads(stream.events[-1]["data"])["timezone"] == "America/New_York"
+
+
+async def test_alerts_come_with_the_kpis_for_who_asks_for_them(
+    reading: Callable[..., Any], engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "ALERTS_REST_SECONDS", 0.0)
+
+    def alerts(stream: Stream) -> list[Any]:
+        return [json.loads(event["data"]) for event in stream.events if event["event"] == "alerts"]
+
+    async with reading("revenue") as silent, reading("revenue", alerts="true") as stream:
+        await eventually(lambda: alerts(stream) and stream.values)
+        assert alerts(stream)[0]["critical"] == 0
+        waiting = ticket()
+        await book(engine, all_told([(waiting, 1)]))
+        await moved(engine)
+        await eventually(lambda: alerts(stream)[-1]["critical"] == 1)
+        assert alerts(stream)[-1]["items"][0]["tickets"] == [str(waiting.id)]
+        position = stream.events[-1]["id"]
+        assert silent.values
+        assert not alerts(silent)
+    async with reading("revenue", alerts="true", last_event_id=position) as again:
+        await book(engine, all_told([(deal(line("desk", 1, "5"), stage="won"), 1)]))
+        await moved(engine)
+        await eventually(lambda: again.values == [("revenue", "5.00")])
+        assert alerts(again) == [], "nothing new to tell of them"

@@ -92,7 +92,7 @@ async def test_thin_and_unasked_parts_of_the_books_are_pointed_at(
     states: list[Any] = [*customers, survey(sent_at=ago(days=1), answered_at=ago(hours=1), score=5)]
     await book(engine, all_told([(state, 1) for state in states]))
     found = {each["says"] for each in await told(client, kind="thin-coverage", severity="info")}
-    assert "A region is carried by only 50 % of customers, 100 % of answers." in found
+    assert "The region is missing too often: only 50 % of customers carry it." in found
     assert "No survey was answered from region APAC." in found
     assert await told(client, kind="thin-coverage", severity="critical") == []
 

@@ -178,14 +178,14 @@ async def thin(session: AsyncSession, reporting: Reporting, now: datetime) -> li
             shares = [
                 f"{percent(Fraction(each.numerator, each.denominator))} of {each.subject}"
                 for each in row.subjects
-                if each.denominator > 0
+                if each.thin
             ]
             found.append(
                 alert(
                     "thin-coverage",
                     "info",
                     f"dimensions/{row.dimension}",
-                    f"A {row.dimension} is carried by only {', '.join(shares)}.",
+                    f"The {row.dimension} is missing too often: only {' and '.join(shares)} carry it.",
                     since=since,
                     do=f"Have the {row.dimension} filled in: numbers by {row.dimension} leave out what carries none.",
                     kpi="coverage",

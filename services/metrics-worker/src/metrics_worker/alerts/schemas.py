@@ -1,5 +1,6 @@
 """What alerts look like over HTTP."""
 
+from collections import Counter
 from typing import Final, Literal
 from uuid import UUID, uuid5
 
@@ -11,6 +12,8 @@ Severity = Literal["critical", "warning", "info"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "warning", "info")
 AlertKind = Literal["unattended", "target-missed", "kpi-turning", "thin-coverage"]
 
+FIRST: Final = 20
+"""Alerts that are sent with their number."""
 _NAMES: Final = UUID("6f0c1f2e-5f0e-5d0b-9a58-2f6b3d6f4a11")
 _DIGITS: Final = 56
 
@@ -78,6 +81,22 @@ def alert(
         kpi=kpi,
         explain=explain,
     )
+
+
+class AlertsView(View):
+    """How many alerts there are of each severity, and the first of them as GET /v1/alerts orders them."""
+
+    critical: int
+    warning: int
+    info: int
+    items: list[AlertView]
+
+
+def summary(found: list[AlertView]) -> AlertsView:
+    """All alerts in short."""
+    counts = Counter(each.severity for each in found)
+    first = sorted(found, key=place_of)[:FIRST]
+    return AlertsView(critical=counts["critical"], warning=counts["warning"], info=counts["info"], items=first)
 
 
 def place_of(found: AlertView) -> UUID:

@@ -47,6 +47,11 @@ class CarriedView(View):
     numerator: int
     denominator: int
 
+    @property
+    def thin(self) -> bool:
+        """Whether less than four fifths carry it."""
+        return self.denominator > 0 and self.numerator < ENOUGH_COVERED * self.denominator
+
 
 class DimensionCoverageView(View):
     """One dimension: `thin` when less than four fifths of any kind of subject carries a value."""
@@ -159,7 +164,7 @@ async def carried_by(session: AsyncSession, period: Period) -> list[DimensionCov
     return [
         DimensionCoverageView(
             dimension=name,
-            thin=any(each.denominator > 0 and each.numerator < ENOUGH_COVERED * each.denominator for each in subjects),
+            thin=any(each.thin for each in subjects),
             subjects=subjects,
         )
         for name, subjects in rows.items()

@@ -1,4 +1,4 @@
-// Shows the eight KPIs as the stream tells of them. Everything from the API is set as text, never as markup.
+// Shows the eight KPIs and the alerts as the stream tells of them, and the scorecard. Everything from the API is set as text, never as markup.
 "use strict";
 
 const SHOWN = [
@@ -9,6 +9,7 @@ const AGAIN_MS = 1000;
 const PATIENCE_MS = 5000;
 // The stream says something every five seconds; one that is silent for longer is dead.
 const SILENCE_MS = 12000;
+const SCORE_MS = 15000;
 const TOKEN = "tandem-token";
 
 const byId = (id) => document.getElementById(id);
@@ -18,6 +19,8 @@ let source = null;
 let heard = 0;
 let position = "";
 let timezone = "";
+let scored = 0;
+let moved = true;
 
 class Refused extends Error {}
 
@@ -121,6 +124,96 @@ function show(answer) {
   card.querySelector("path").setAttribute("d", line(answer.series));
 }
 
+function put(parent, name, text, className = "") {
+  const element = document.createElement(name);
+  element.textContent = text;
+  element.className = className;
+  parent.append(element);
+  return element;
+}
+
+function ago(moment) {
+  const minutes = Math.max(0, Math.round((Date.now() - new Date(moment)) / 60000));
+  if (minutes < 120) return `${minutes} minutes`;
+  return minutes < 2880 ? `${Math.round(minutes / 60)} hours` : `${Math.round(minutes / 1440)} days`;
+}
+
+function showAlerts(told) {
+  const counts = ["critical", "warning", "info"].map((severity) => `${told[severity]} ${severity}`);
+  const text = told.critical + told.warning === 0 ? "Nothing needs attention." : `${counts.join(", ")}. The gravest come first.`;
+  if (byId("alerts-count").textContent !== text) byId("alerts-count").textContent = text;
+  const attention = byId("attention");
+  const information = byId("information").querySelector(".alerts");
+  // What somebody has opened stays open when the list is made anew.
+  const open = new Set([...attention.children].filter((li) => li.querySelector("[open]")).map((li) => li.dataset.id));
+  attention.replaceChildren();
+  information.replaceChildren();
+  for (const alert of told.items) {
+    const item = byId("alert").content.firstElementChild.cloneNode(true);
+    item.dataset.id = alert.id;
+    item.classList.add(alert.severity);
+    item.querySelector(".severity").textContent = alert.severity;
+    item.querySelector(".says").textContent = alert.says;
+    item.querySelector(".since").textContent = `For ${ago(alert.since)}.`;
+    item.querySelector(".do").textContent = alert.do;
+    const details = item.querySelector("details");
+    details.hidden = alert.tickets.length === 0;
+    details.open = open.has(alert.id);
+    const one = alert.tickets.length === 1;
+    details.querySelector("summary").textContent = `${alert.tickets.length} ${one ? "ticket" : "tickets"} of ${alert.subject}`;
+    for (const ticket of alert.tickets) put(details.querySelector("ul"), "li", ticket);
+    (alert.severity === "info" ? information : attention).append(item);
+  }
+  byId("information").hidden = information.children.length === 0;
+  byId("alerts").hidden = false;
+}
+
+const REPLIES = { yes: "Yes", no: "No", unknown: "Not known" };
+const OF_WHAT = { presales_question: "questions before a purchase", problem: "problems", complaint: "complaints" };
+
+function scoreLine(figure) {
+  const of = Object.values(figure.filters).map((value) => OF_WHAT[value] ?? value);
+  const name = of.length === 0 ? figure.title : `${figure.title}: ${of.join(", ")}`;
+  const sums = figure.denominator === null ? "" : ` (${number(figure.numerator, 2)} ÷ ${number(figure.denominator, 2)})`;
+  return `${name} ${shown(figure.value, figure)}${sums}`;
+}
+
+function showSide(row, side) {
+  const cell = document.createElement("td");
+  const reply = side.reply === "unknown" && !side.has_target ? "No target set" : REPLIES[side.reply];
+  put(cell, "span", reply, `reply ${side.reply}`);
+  const list = put(cell, "ul", "");
+  for (const figure of side.figures) {
+    const item = put(list, "li", scoreLine(figure));
+    if (!figure.target) continue;
+    const { value, met } = figure.target;
+    const state = met === null ? "" : met ? ", met" : ", missed";
+    put(item, "span", `, target ${shown(value, figure)}${state}`, met === null ? "" : met ? "met" : "missed");
+  }
+  row.append(cell);
+}
+
+function showScorecard(told) {
+  const body = byId("scorecard").querySelector("tbody");
+  body.replaceChildren();
+  for (const line of told.rows) {
+    const row = document.createElement("tr");
+    put(row, "th", line.asks).scope = "row";
+    showSide(row, line.sales);
+    showSide(row, line.service);
+    body.append(row);
+  }
+  byId("scorecard").hidden = false;
+}
+
+async function score() {
+  // Two dozen questions in one: when something has moved, and not at every move.
+  if (!moved || Date.now() - scored < SCORE_MS) return;
+  moved = false;
+  scored = Date.now();
+  showScorecard(await ask("/v1/scorecard"));
+}
+
 function fresh(moment) {
   const time = moment ? new Date(moment).toLocaleTimeString() : "not known yet";
   say(`Live · books complete to ${time} · days in ${timezone}`, "live");
@@ -133,7 +226,7 @@ async function open() {
   // The address of a stream may be written to a log: it carries a ticket of a few seconds, never the token.
   const { ticket } = await ask("/v1/stream-tickets", "POST");
   const kpis = [...cards.keys()].join(",");
-  const parameters = new URLSearchParams({ kpis, interval: "day", ticket });
+  const parameters = new URLSearchParams({ kpis, interval: "day", alerts: "true", ticket });
   if (position) parameters.set("last_event_id", position);
   source = new EventSource(`/v1/stream?${parameters}`);
   heard = Date.now();
@@ -142,8 +235,15 @@ async function open() {
     position = event.lastEventId;
     const answer = JSON.parse(event.data);
     show(answer);
+    moved = true;
     fresh(answer.fresh_as_of);
     document.body.classList.remove("stale");
+  });
+  source.addEventListener("alerts", (event) => {
+    heard = Date.now();
+    position = event.lastEventId;
+    moved = true;
+    showAlerts(JSON.parse(event.data));
   });
   source.addEventListener("fresh", (event) => {
     heard = Date.now();
@@ -184,6 +284,8 @@ async function keepOpen() {
         }
       }
     }
+    // The numbers go on without it: the scorecard is asked for again in a while.
+    if (source) await score().catch(() => (moved = true));
     await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
   }
 }

@@ -17,9 +17,12 @@ from typing import Final
 import prometheus_client
 import sqlalchemy as sa
 import structlog
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.answers.answering import answer
+from metrics_worker.alerts.finding import alerts as all_alerts
+from metrics_worker.alerts.schemas import summary
+from metrics_worker.answers.answering import answer, snapshot
 from metrics_worker.answers.period import Interval
 from metrics_worker.answers.question import Question, kpi_named, period_of
 from metrics_worker.answers.samples import with_sample
@@ -37,6 +40,8 @@ log = structlog.get_logger()
 READERS = prometheus_client.Gauge("tandem_stream_readers", "Readers of the stream of KPI values.")
 
 LOOK_SECONDS: Final = 0.2
+ALERTS_REST_SECONDS: Final = 5.0
+ALERTS_AT_LEAST_EVERY_SECONDS: Final = 30.0
 AFTER_FAILURE_SECONDS: Final = 1.0
 DIGEST_BYTES: Final = 6
 """A change that goes unnoticed once in 2^48 is noticed with the next one."""
@@ -81,6 +86,14 @@ class Watch:
 
 
 @dataclass(frozen=True)
+class AlertsWatch:
+    """All alerts: how many there are of each severity, and the first of them."""
+
+
+Watched = Watch | AlertsWatch
+
+
+@dataclass(frozen=True)
 class Value:
     """The newest answer: its JSON, and a digest of all in it but how fresh it is."""
 
@@ -91,7 +104,7 @@ class Value:
 class Reader:
     """One open stream: what it watches, and what it has been sent."""
 
-    def __init__(self, watches: Sequence[Watch], sent: Sequence[bytes]) -> None:
+    def __init__(self, watches: Sequence[Watched], sent: Sequence[bytes]) -> None:
         self.watches = tuple(watches)
         self.sent = list(sent)
         """The digest of the last value sent, for each watch; empty when none was."""
@@ -107,8 +120,10 @@ class Hub:
         self._reporting = reporting
         self._limit = readers
         self._readers: set[Reader] = set()
-        self._watched: Counter[Watch] = Counter()
-        self._newest: dict[Watch, Value] = {}
+        self._watched: Counter[Watched] = Counter()
+        self._newest: dict[Watched, Value] = {}
+        self._alerts_marked: tuple[object, ...] | None = None
+        self._alerts_asked = float("-inf")
         self._looked_at: Mark | None = None
         self._looking: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
@@ -179,7 +194,9 @@ class Hub:
             self.fresh_as_of = await fresh_as_of(connection)
         moved = mark != self._looked_at
         for watch in list(self._watched):
-            if moved or watch not in self._newest:
+            if isinstance(watch, AlertsWatch):
+                await self._look_for_alerts(watch, mark)
+            elif moved or watch not in self._newest:
                 await self._ask(watch)
         self._looked_at = mark
 
@@ -190,7 +207,22 @@ class Hub:
                 session, question, await answer(session, question, self._reporting), self._reporting
             )
             found = await with_sample(session, question, found)
-        unchanging = found.model_dump_json(by_alias=True, exclude={"fresh_as_of"})
+        self._note(watch, found, found.model_dump_json(by_alias=True, exclude={"fresh_as_of"}))
+
+    async def _look_for_alerts(self, watch: AlertsWatch, mark: Mark) -> None:
+        # Many questions in one: not at every move. And what nobody does for an hour moves no books: by the clock too.
+        now = time.monotonic()
+        since = now - self._alerts_asked
+        due = mark != self._alerts_marked or since >= ALERTS_AT_LEAST_EVERY_SECONDS
+        if watch in self._newest and (not due or since < ALERTS_REST_SECONDS):
+            return
+        async with self._sessions() as session:
+            await snapshot(session)
+            found = summary(await all_alerts(session, self._reporting, datetime.now(UTC)))
+        self._alerts_marked, self._alerts_asked = mark, time.monotonic()
+        self._note(watch, found, found.model_dump_json())
+
+    def _note(self, watch: Watched, found: BaseModel, unchanging: str) -> None:
         digest = hashlib.blake2b(f"{watch}{unchanging}".encode(), digest_size=DIGEST_BYTES).digest()
         known = self._newest.get(watch)
         if watch not in self._watched or (known is not None and known.digest == digest):

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from metrics_worker.answers.period import Interval
 from metrics_worker.answers.question import filters_of, kpi_named, variant_of
 from metrics_worker.answers.routes import READERS, InBooks, filters
-from metrics_worker.push.hub import DIGEST_BYTES, Hub, Reader, TooManyReaders, Watch
+from metrics_worker.push.hub import DIGEST_BYTES, AlertsWatch, Hub, Reader, TooManyReaders, Watch, Watched
 from metrics_worker.push.tickets import MAX_LENGTH, Tickets
 from service_kit.auth import Principal
 from service_kit.dependencies import in_loop
@@ -82,6 +82,7 @@ async def stream_kpis(
     start: Annotated[Day | None, Query(alias="from", description="First day; the last 30 days by default.")] = None,
     end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
     interval: Annotated[Interval | None, Query(description="Also a series; weeks begin on Monday.")] = None,
+    alerts: Annotated[bool, Query(description="Also the alerts, as the event `alerts`.")] = False,
     last_event_id: Annotated[
         str | None, Query(max_length=400, description="What the header Last-Event-ID says, for who cannot send it.")
     ] = None,
@@ -91,9 +92,11 @@ async def stream_kpis(
 ) -> Response:
     """Pushes each KPI's answer now and whenever it changes, as the event `kpi`; filters hold for all of them.
 
+    With `alerts`, also how many alerts there are and the first of them, as the event `alerts`, within some seconds.
+
     Between them come `fresh` events, which say up to when the books are complete.
     """
-    watches = []
+    watches: list[Watched] = []
     for name, _, variant in (text.partition(":") for text in dict.fromkeys(kpis.split(","))):
         kpi = kpi_named(name)
         watch = Watch(
@@ -108,6 +111,8 @@ async def stream_kpis(
         watches.append(watch)
     if len(watches) > MAX_KPIS:
         raise Unprocessable.at("?kpis", f"at most {MAX_KPIS} KPIs in one stream")
+    if alerts:
+        watches.append(AlertsWatch())
     seen = _position_read(last_event_id or request.headers.get("last-event-id", ""), len(watches))
     hub: Hub = request.app.state.hub
     return EventStream(hub, Reader(watches, seen), until=by.expires_at)
@@ -148,7 +153,8 @@ class EventStream(Streamed):
             for number, value in self._hub.changed(reader):
                 reader.sent[number] = value.digest
                 told = True
-                yield f"event: kpi\nid: {_position_written(reader.sent)}\ndata: {value.json}\n\n".encode()
+                name = "alerts" if isinstance(reader.watches[number], AlertsWatch) else "kpi"
+                yield f"event: {name}\nid: {_position_written(reader.sent)}\ndata: {value.json}\n\n".encode()
             if told:
                 continue
             try:
