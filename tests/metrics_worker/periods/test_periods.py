@@ -190,11 +190,11 @@ async def test_a_period_is_closed_once_when_it_is_over_and_the_books_are_complet
     assert_problem(await manager.post(f"/v1/periods/{today.date()}/close"), 409, "period-not-over")
     behind = await manager.post("/v1/periods/2026-03/close")
     assert_problem(behind, 503, "unavailable")
-    await complete(engine, until=moment("2026-03-31T20:59:59"))
+    await complete(engine, until=moment("2026-03-31T21:00:09"))
     assert_problem(await manager.post("/v1/periods/2026-03/close"), 503, "unavailable")
     assert_problem(await manager.get("/v1/periods/2026-03"), 404, "period-not-closed")
     assert_problem(await manager.get("/v1/periods/2026-03/restatements"), 404, "period-not-closed")
-    await complete(engine, until=moment("2026-03-31T21:00:00"))
+    await complete(engine, until=moment("2026-03-31T21:00:10"))
     made = await manager.post("/v1/periods/2026-03/close")
     assert made.status_code == 200, made.text
     assert_problem(await manager.post("/v1/periods/2026-03/close"), 409, "period-already-closed")

@@ -1,6 +1,7 @@
 """What can be done with periods: one function, one transaction each."""
 
 from datetime import UTC, datetime, time, timedelta
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,6 +16,8 @@ from metrics_worker.periods.names import period_named
 from metrics_worker.webhooks.publishing import publish
 from service_kit.problems import Conflict, NotFound, Unavailable
 
+UNDER_WAY: Final = timedelta(seconds=10)
+"""How long an event may take from being recorded to its topic: one that was overtaken is in the books by then."""
 Variant = tuple[str, str]
 """A KPI's name and a variant's."""
 
@@ -50,10 +53,10 @@ async def close_period(session: AsyncSession, name: str, reporting: Reporting) -
     if await _closed(session, name) is not None:
         raise PeriodAlreadyClosed(f"GET /v1/periods/{name}/restatements tells what has changed since.")
     complete_until = await fresh_as_of(await session.connection())
-    if complete_until is None or complete_until < over_at:
-        raise Unavailable("The books do not hold all that was recorded in the period yet; try again shortly.")
     # Not now: all that was recorded before this moment is booked, so that the answer as of it stays the same.
-    as_of = min(complete_until, now)
+    as_of = None if complete_until is None else min(complete_until, now) - UNDER_WAY
+    if as_of is None or as_of < over_at:
+        raise Unavailable("The books do not hold all that was recorded in the period yet; try again shortly.")
     closed = ClosedPeriod.close(name, period, as_of=as_of, at=now)
     session.add(closed)
     await session.flush()
