@@ -5,11 +5,24 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from hypothesis import strategies as st
 
 from event_contracts.catalogue import State
 from event_contracts.sales import StageEntry
-from tests.metrics_worker.facts import CUSTOMER, OTHER_REP, REP, deal, eur, interaction, lead, line, logged, quota
+from tests.metrics_worker.facts import (
+    CUSTOMER,
+    OTHER_REP,
+    REP,
+    account,
+    deal,
+    eur,
+    interaction,
+    lead,
+    line,
+    logged,
+    quota,
+)
 from tests.metrics_worker.facts import survey as survey_fact
 from tests.metrics_worker.facts import ticket as ticket_fact
 
@@ -19,11 +32,22 @@ moments = st.integers(0, 48 * 4).map(lambda quarters: EVE + timedelta(minutes=15
 maybe_moments = st.none() | moments
 codes = st.sampled_from([None, "A", "B", "unknown"])
 people = st.sampled_from([None, REP, OTHER_REP])
+CUSTOMERS = [UUID(int=1000), UUID(int=1010), UUID(int=1020), CUSTOMER]
+"""The first three have accounts where a history has any: subjects are numbered alike."""
+customers = st.sampled_from(CUSTOMERS)
 amounts = st.integers(0, 10**7).map(lambda cents: f"{cents // 100}.{cents % 100:02}")
 lines = st.builds(line, st.sampled_from(["desk", "chair", "lamp"]), st.integers(1, 5), amounts)
 
 Delivery = tuple[State, int]
 """A state and its sequence."""
+Recorded = tuple[State, int, int]
+"""A state, its sequence, and the minute in which it was recorded."""
+
+
+def _accounts(subject_id: UUID) -> st.SearchStrategy[State]:
+    return st.builds(
+        account, id=st.just(subject_id), region=codes, segment=codes, owner_id=people, registered_at=moments
+    )
 
 
 def _leads(subject_id: UUID) -> st.SearchStrategy[State]:
@@ -55,7 +79,7 @@ def _deals(subject_id: UUID) -> st.SearchStrategy[State]:
                 stage_entries=st.lists(entries, max_size=3),
                 region=codes,
                 owner_id=people,
-                account_id=st.sampled_from([CUSTOMER, REP]),
+                account_id=customers,
             )
         )
     )
@@ -77,7 +101,11 @@ def _tickets(subject_id: UUID) -> st.SearchStrategy[State]:
         "priority": st.sampled_from(["low", "urgent"]),
         "product": codes,
         "agent_id": people,
+        "customer_id": customers,
+        "kind": st.sampled_from(["problem", "presales_question"]),
         "opened_at": moments,
+        "sla_breached_at": maybe_moments,
+        "reopened_at": maybe_moments,
         "first_responded_at": maybe_moments,
         "resolution_business_seconds": st.none() | st.integers(0, 90_000),
         "merged_into": st.sampled_from([None, None, REP]),
@@ -107,22 +135,48 @@ def _surveys(subject_id: UUID) -> st.SearchStrategy[State]:
         answers,
         region=codes,
         agent_id=people,
+        customer_id=customers,
         sent_at=moments,
     )
 
 
-_KINDS = [_leads, _deals, _quotas, _tickets, _surveys]
+_KINDS = [_accounts, _leads, _deals, _deals, _quotas, _tickets, _surveys]
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[list[Delivery]]:
-    """For each of some subjects of all kinds, its states by rising sequence."""
+def histories(draw: st.DrawFn, accounts: int = 0) -> list[list[Delivery]]:
+    """For each of some subjects of all kinds, its states by rising sequence.
+
+    The first `accounts` of them are accounts, and then none are merged in a circle.
+    """
     subjects = []
-    for number in range(draw(st.integers(1, 6))):
-        kind = draw(st.sampled_from(_KINDS))
+    for number in range(draw(st.integers(max(accounts, 1), 6))):
+        kind = _accounts if number < accounts else draw(st.sampled_from(_KINDS))
         states = draw(st.lists(kind(UUID(int=1000 + 10 * number)), min_size=1, max_size=4))
+        targets = [each for each in CUSTOMERS if not accounts or each == CUSTOMER or each.int > 1000 + 10 * number]
+        if kind is _accounts and (target := draw(st.sampled_from(targets) | st.none())) is not None:
+            # Once set it stays. Accounts merged in a circle, or into themselves, are a mistake that may happen.
+            since = draw(st.integers(0, len(states) - 1))
+            states[since:] = [msgspec.structs.replace(state, merged_into=target) for state in states[since:]]
         subjects.append([(state, sequence) for sequence, state in enumerate(states, start=1)])
     return subjects
+
+
+@st.composite
+def interleavings(draw: st.DrawFn) -> list[list[Recorded]]:
+    """A history in batches: each subject's states by rising sequence, but subjects in any order, as the partitions of
+    two topics are read; each with the minute in which it was recorded, which rises within a subject only."""
+    waiting: list[list[Recorded]] = []
+    for subject in draw(histories(accounts=2)):
+        minutes = sorted(draw(st.lists(st.integers(0, 5), min_size=len(subject), max_size=len(subject))))
+        waiting.append([(*fact, minute) for fact, minute in zip(subject, minutes, strict=True)])
+    batches: list[list[Recorded]] = [[]]
+    while waiting:
+        batches[-1].append(draw(st.sampled_from(waiting)).pop(0))
+        waiting = [each for each in waiting if each]
+        if draw(st.booleans()):
+            batches.append([])
+    return [batch for batch in batches if batch]
 
 
 @st.composite

@@ -1,6 +1,7 @@
 """The books come to the same end whatever the log does to a history, and always reconcile."""
 
-from datetime import date
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +10,10 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from metrics_worker.books import recomputing
 from metrics_worker.books.fold import (
     BalanceKey,
+    Entry,
     HistogramKey,
     Sums,
     balances_of,
@@ -21,12 +24,14 @@ from metrics_worker.books.fold import (
 )
 from metrics_worker.books.gaps import missing_runs
 from metrics_worker.books.ledger import BULK_ROWS, Ledger
+from metrics_worker.books.recomputing import newest_of
 from metrics_worker.books.tables import BALANCE, HISTOGRAM, POSTING, SUBJECT, metadata
 from metrics_worker.books.verify import counted_postings, stored_balances, stored_histograms, summed_postings
 from metrics_worker.kpis.kinds import KIND_BY_NAME, Kind
 from metrics_worker.kpis.posting import Posting
 from tests.metrics_worker.conftest import book, empty
 from tests.metrics_worker.facts import (
+    MORNING,
     OTHER_REP,
     REP,
     VILNIUS,
@@ -40,23 +45,52 @@ from tests.metrics_worker.facts import (
     ticket,
     told,
 )
-from tests.metrics_worker.histories import Delivery, deliveries
+from tests.metrics_worker.histories import Delivery, Recorded, deliveries, interleavings
 
 Balances = dict[Kind, dict[BalanceKey, Sums]]
 Histograms = dict[Kind, dict[HistogramKey, int]]
 Books = tuple[Balances, Histograms]
 
 
-def recomputed(history: list[list[Delivery]]) -> Books:
-    """What the books must hold: the sums over each subject's last state."""
-    postings: dict[Kind, list[Posting]] = {kind: [] for kind in BALANCE}
-    for of_kind in steps_of(all_told([fact for subject in history for fact in subject])).values():
-        for steps in of_kind.values():
-            postings.setdefault(steps[-1].kind, []).extend(steps[-1].postings)
+def standing(entries: Iterable[Entry]) -> dict[Kind, list[Posting]]:
+    """What each subject's last state contributes, under the customers that remain."""
+    newest = {kind: [newest_of(steps[-1]) for steps in of_kind.values()] for kind, of_kind in steps_of(entries).items()}
+    return recomputing.recomputed(newest, VILNIUS)
+
+
+def net(postings: list[Posting]) -> set[tuple[Any, ...]]:
+    """What remains of postings by day and all dimensions, durations aside."""
+    found = difference([], [posting._replace(buckets=()) for posting in postings])
+    return {(posting.day, posting.dimensions, posting.split, tuple(posting.measures)) for posting in found}
+
+
+def recomputed(entries: Iterable[Entry]) -> Books:
+    """What the books must hold: the sums over each subject's last state, under the customers that remain."""
+    postings = standing(entries)
     return (
-        {kind: balances_of(kind, postings[kind]) for kind in BALANCE},
-        {kind: histograms_of(kind, postings[kind]) for kind in HISTOGRAM},
+        {kind: balances_of(kind, postings.get(kind, [])) for kind in BALANCE},
+        {kind: histograms_of(kind, postings.get(kind, [])) for kind in HISTOGRAM},
     )
+
+
+async def posted(engine: AsyncEngine) -> dict[Kind, list[tuple[datetime, Posting]]]:
+    """Every posting, with the time that its event was recorded at."""
+    found = {}
+    async with engine.connect() as connection:
+        for kind, table in POSTING.items():
+            found[kind] = [
+                (
+                    row.recorded_time,
+                    Posting(
+                        row.day,
+                        tuple(getattr(row, name) for name in kind.dimensions),
+                        tuple(int(getattr(row, name)) for name in kind.measures),
+                        kind.split_by is not None and row.split,
+                    ),
+                )
+                for row in await connection.execute(sa.select(table))
+            ]
+    return found
 
 
 async def kept(engine: AsyncEngine) -> tuple[Books, Books]:
@@ -86,7 +120,33 @@ async def test_books_depend_on_the_history_alone(
         patch.setattr("metrics_worker.books.ledger.BULK_ROWS", bulk_rows)
         await book(shared_engine, *(all_told(batch) for batch in batches))
     balances, postings = await kept(shared_engine)
-    assert balances == postings == recomputed(history)
+    assert balances == postings == recomputed(all_told([fact for subject in history for fact in subject]))
+
+
+@given(interleavings())
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_books_of_any_moment_do_not_depend_on_which_subject_came_first(
+    shared_engine: AsyncEngine, batches: list[list[Recorded]]
+) -> None:
+    told_batches = [
+        [
+            entry
+            for state, sequence, minute in batch
+            for entry in decode(record(state, sequence, recorded_time=MORNING + timedelta(minutes=minute)), VILNIUS)
+        ]
+        for batch in batches
+    ]
+    await empty(shared_engine)
+    await book(shared_engine, *told_batches)
+    postings = await posted(shared_engine)
+    for minutes in range(6):
+        then = MORNING + timedelta(minutes=minutes)
+        stood = {
+            kind: net([posting for recorded, posting in of_kind if recorded <= then])
+            for kind, of_kind in postings.items()
+        }
+        expected = standing(entry for batch in told_batches for entry in batch if entry.recorded_time <= then)
+        assert stood == {kind: net(expected.get(kind, [])) for kind in POSTING}, f"{minutes} minutes on"
 
 
 @given(deliveries())
@@ -228,4 +288,4 @@ async def test_a_batch_of_many_rows_is_as_exact(engine: AsyncEngine) -> None:
     again: list[Delivery] = [(lead(id=state.id, owner_id=OTHER_REP), 2) for state, _ in leads[:BULK_ROWS]]
     await book(engine, all_told(leads), all_told(leads), all_told(again))
     balances, postings = await kept(engine)
-    assert balances == postings == recomputed([leads, again])
+    assert balances == postings == recomputed(all_told([*leads, *again]))

@@ -85,7 +85,8 @@ async def test_books_that_agree_with_the_log_are_in_order(
     ("statement", "table"),
     [
         ("UPDATE lead_balance SET created = 2 WHERE dimension = 'all'", "lead_balance"),
-        ("UPDATE interaction_posting SET talk_seconds = 1", "interaction_balance"),
+        ("UPDATE interaction_posting SET talk_seconds = 1", "interaction_balance interaction_posting"),
+        ("UPDATE ticket_posting SET customer = NULL", "ticket_posting"),
         ("UPDATE interaction_posting SET handle_seconds_bucket = 1", "interaction_histogram"),
         ("DELETE FROM interaction_histogram WHERE dimension = 'region'", "interaction_histogram"),
         ("DELETE FROM survey_subject", "survey_subject"),
@@ -99,7 +100,7 @@ async def test_damage_is_found(
 ) -> None:
     report = await damaged_by(statement, kept, kafka, topics)
     assert not report.to_json()["ok"]
-    assert {difference["table"] for difference in report.differences} == {table}
+    assert {difference["table"] for difference in report.differences} == set(table.split())
 
 
 async def test_books_that_are_behind_are_not_compared(kept: AsyncEngine, kafka: Kafka, topics: tuple[str, str]) -> None:
@@ -119,4 +120,4 @@ async def test_the_log_is_read_as_far_as_the_books_have_come(kafka: Kafka, topic
         # Of three records in each partition, these books have the first two and the first one.
         log = await read_log(reader, {TopicPartition(topics[0], 0): 2, TopicPartition(topics[0], 1): 1}, VILNIUS)
     assert (log.events, log.undecodable) == (3, set())
-    assert [sequence for sequence, _ in log.newest[KIND_BY_NAME["deal"]].values()] == [3]
+    assert [newest.sequence for newest in log.newest[KIND_BY_NAME["deal"]].values()] == [3]

@@ -10,6 +10,7 @@ from uuid import UUID
 from event_contracts import codec
 from event_contracts.codec import CloudEvent, UndecodableEvent
 from event_contracts.service import InteractionLogged
+from metrics_worker.kpis.facts import Fact
 from metrics_worker.kpis.kinds import KIND_BY_NAME, KIND_OF_SUBJECT, Kind
 from metrics_worker.kpis.posting import EARLIEST_DAY, LATEST_DAY, Posting, Reporting
 
@@ -32,6 +33,8 @@ class Entry(NamedTuple):
     recorded_time: datetime
     state: Any
     postings: list[Posting]
+    fact: Fact | None = None
+    """What of the state matters to the customer's story."""
 
 
 Span = Literal["day", "month", "year"]
@@ -71,6 +74,7 @@ def entries_of(event: CloudEvent, reporting: Reporting) -> list[Entry]:
             recorded_time=event.recorded_time,
             state=state,
             postings=kind.postings_for(state, reporting),
+            fact=None if kind.fact_of is None else kind.fact_of(state, reporting),
         )
         for kind, state in told
     ]

@@ -1,19 +1,22 @@
 """Writes a batch of entries into the books, inside the transaction that also moves the consumer's offsets."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from metrics_worker.books import gaps
+from metrics_worker.books import gaps, merges
 from metrics_worker.books.fold import Entry, HistogramKey, balances_of, difference, histograms_of, steps_of
+from metrics_worker.books.stories import RELATIONSHIP, Stories, versions_of
 from metrics_worker.books.tables import BALANCE, POSTING, bucket_column
-from metrics_worker.kpis.kinds import KINDS, Kind
+from metrics_worker.kpis.kinds import KIND_BY_NAME, TOLD_KINDS, Kind
 from metrics_worker.kpis.posting import Posting, Reporting
+from metrics_worker.kpis.relationships import Version
 
 POSTINGS = Counter("tandem_books_postings_total", "Postings appended to the books.", ["kind"])
 STALE = Counter(
@@ -28,6 +31,7 @@ BULK_SECONDS = 30.0
 """What one statement over a whole batch may take: more than a request's, less than would cost us our partitions."""
 
 Row = tuple[Any, ...]
+ACCOUNT: Final = KIND_BY_NAME["account"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,10 @@ class Ledger:
     """The books, as the consumer writes them."""
 
     def __init__(self, reporting: Reporting) -> None:
-        self._pages = [_Page(kind, reporting) for kind in KINDS]
+        self._pages = [_Page(kind, reporting) for kind in TOLD_KINDS]
+        self._relationships = _Page(RELATIONSHIP, reporting)
+        self._stories = Stories(reporting)
+        self._reporting = reporting
 
     async def apply(self, connection: AsyncConnection, entries: Sequence[Entry]) -> None:
         """Folds a batch into the books. The caller begins and commits the transaction.
@@ -67,17 +74,49 @@ class Ledger:
         driver = (await connection.get_raw_connection()).driver_connection
         if driver is None or not driver.is_in_transaction():
             raise RuntimeError("the books are only written inside a transaction")
+        known, customers = await merges.known_merges(driver, entries)
         by_kind = steps_of(entries)
         moves: dict[Kind, Moves] = {}
         for page in self._pages:
             of_kind = by_kind.get(page.kind)
             if of_kind:
                 moves[page.kind] = await page.turn(driver, of_kind)
+        # A subject may have named another customer before, which is none of the batch's.
+        known |= await merges.merges_of(driver, _customers_before(moves) - customers)
+        new = merges.merges_told((move.steps for move in moves.get(ACCOUNT, {}).values()), known)
+        if known or new:
+            await merges.move(driver, known, new, moves.keys())
+        told = [version for kind, moved in moves.items() for version in self._versions(kind, moved)]
+        await self._relationships.post(driver, await self._stories.tell(driver, told, known, new))
         await gaps.note(
             driver,
             entries,
             {(kind.name, number): move.sequence for kind, moved in moves.items() for number, move in moved.items()},
         )
+
+    def _versions(self, kind: Kind, moved: Moves) -> Iterable[Version]:
+        """What the batch's steps of a kind tell of customers' stories."""
+        if kind.fact_of is None:
+            return
+        for move in moved.values():
+            before = move.before
+            stood = before is not None and (
+                getattr(before, kind.customer_field or ""),
+                kind.fact_of(before, self._reporting),
+            )
+            yield from versions_of(stood or (None, None), move.steps)
+
+
+def _customers_before(moves: Mapping[Kind, Moves]) -> set[UUID]:
+    """The customers that the subjects named before they moved."""
+    found = {
+        getattr(move.before, kind.customer_field)
+        for kind, moved in moves.items()
+        if kind.customer_field is not None
+        for move in moved.values()
+        if move.told is not None
+    }
+    return found - {None}
 
 
 class _Page:
@@ -150,7 +189,7 @@ class _Page:
                 newer = [step for step in histories[number] if step.sequence > sequence]
                 moves[number] = Move(sequence, state, newer, self._decoder.decode)
         if self.kind.kept:
-            await self._post(driver, [change for move in moves.values() for change in self._changes(move)])
+            await self.post(driver, [change for move in moves.values() for change in self._changes(move)])
         return moves
 
     def _changes(self, move: Move) -> Iterable[tuple[Entry, list[Posting]]]:
@@ -160,7 +199,7 @@ class _Page:
             yield step, difference(standing, step.postings)
             standing = step.postings
 
-    async def _post(self, driver: Any, changes: list[tuple[Entry, list[Posting]]]) -> None:
+    async def post(self, driver: Any, changes: list[tuple[Entry, list[Posting]]]) -> None:
         """Appends postings and adds them to the balances and histograms."""
         has_split = self.kind.split_by is not None
         no_buckets = (None,) * len(self.kind.durations)

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from metrics_worker.kpis.kinds import KINDS, Kind
+from metrics_worker.kpis.kinds import KINDS, TOLD_KINDS, Kind
 from metrics_worker.kpis.posting import Measure
 from service_kit.consumer_tables import consumer_halt, consumer_offset, dead_letter
 from service_kit.idempotency import idempotency_key
@@ -112,7 +112,7 @@ def _posting(kind: Kind) -> Table:
         *(Column(bucket_column(name), SmallInteger) for name in kind.durations),
         # Combinations of filters scan a range of days; a rebuild appends in roughly that order.
         Index(f"{name}_day_idx", "day"),
-        # Balances are not kept by customer.
+        # Balances are not kept by customer, and postings move to another one when the two are found to be one.
         *([Index(f"{name}_customer_day_idx", "customer", "day")] if "customer" in kind.dimensions else []),
         comment=f"What changes of {kind.name} subjects added to the sums of a day. Never changed, only appended to.",
     )
@@ -149,7 +149,45 @@ def _histogram(kind: Kind) -> Table:
     )
 
 
-SUBJECT: dict[Kind, Table] = {kind: _subject(kind) for kind in KINDS}
+account_merge = Table(
+    "account_merge",
+    metadata,
+    Column("customer", Uuid, primary_key=True),
+    Column("merged_into", Uuid, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    Column("event_time", DateTime(timezone=True), nullable=False),
+    Column("recorded_time", DateTime(timezone=True), nullable=False),
+    comment="Customers that were found to be another one, and the event that told of it.",
+)
+
+relationship_subject = Table(
+    "relationship_subject",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("facts", Integer, nullable=False),
+    comment="Customers whose stories are told, and how many facts they have; whoever adds to a story locks its row.",
+)
+
+relationship_fact = Table(
+    "relationship_fact",
+    metadata,
+    Column("customer", Uuid, nullable=False, comment="the one that remains, if customers were merged"),
+    Column("told", LargeBinary, nullable=False),
+    Index("relationship_fact_customer_idx", "customer"),
+    comment="What events told of what matters to customers' stories, as the books read it (JSON).",
+)
+
+relationship_review = Table(
+    "relationship_review",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("customer", Uuid, nullable=False),
+    Column("day", Date, nullable=False),
+    Index("relationship_review_day_idx", "day"),
+    comment="Customers whose risk has to be looked at on a day or after it, because it may have changed.",
+)
+
+SUBJECT: dict[Kind, Table] = {kind: _subject(kind) for kind in TOLD_KINDS}
 POSTING: dict[Kind, Table] = {kind: _posting(kind) for kind in KINDS if kind.kept}
 BALANCE: dict[Kind, Table] = {kind: _balance(kind) for kind in KINDS if kind.kept}
 HISTOGRAM: dict[Kind, Table] = {kind: _histogram(kind) for kind in KINDS if kind.durations}

@@ -8,8 +8,10 @@ moment, also while events flow, since books and offsets are read in one snapshot
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
+from operator import add
 from typing import Any
 from uuid import UUID
 
@@ -33,8 +35,9 @@ from metrics_worker.books.fold import (
 )
 from metrics_worker.books.keeping import CONSUMER, TOPICS
 from metrics_worker.books.opening import kept_by
+from metrics_worker.books.recomputing import Newest, newest_of, recomputed
 from metrics_worker.books.tables import BALANCE, HISTOGRAM, POSTING, SUBJECT, bucket_column
-from metrics_worker.kpis.kinds import KINDS, Kind
+from metrics_worker.kpis.kinds import TOLD_KINDS, Kind
 from metrics_worker.kpis.posting import Posting, Reporting
 from service_kit.consumer_tables import consumer_offset, dead_letter
 
@@ -45,6 +48,8 @@ SILENT_SECONDS = 20.0
 """A log that gives nothing for this long, though more is known to be there, cannot be read."""
 
 Offsets = dict[TopicPartition, int]
+CustomerKey = tuple[str, date]
+"""Customer (`NO_VALUE` for none) and day."""
 
 
 class CannotVerify(Exception):
@@ -88,6 +93,7 @@ class _Books:
     subjects: dict[str, dict[UUID, int]]
     balances: dict[str, dict[BalanceKey, Sums]]
     postings: dict[str, dict[BalanceKey, Sums]]
+    by_customer: dict[str, dict[CustomerKey, Sums]]
     histograms: dict[str, dict[HistogramKey, int]]
     counted: dict[str, dict[HistogramKey, int]]
     """What the histograms should be, by the postings."""
@@ -99,7 +105,7 @@ class _Log:
 
     events: int = 0
     undecodable: set[tuple[str, int, int]] = field(default_factory=set)
-    newest: dict[Kind, dict[UUID, tuple[int, list[Posting]]]] = field(default_factory=lambda: defaultdict(dict))
+    newest: dict[Kind, dict[UUID, Newest]] = field(default_factory=lambda: defaultdict(dict))
 
 
 async def verify(
@@ -127,7 +133,7 @@ async def verify(
         log = await read_log(kafka, {part: books.offsets.get(part, 0) for part in partitions}, reporting)
     finally:
         await kafka.stop()
-    return _compare(books, log)
+    return _compare(books, log, reporting)
 
 
 async def _partitions(bootstrap_servers: str, topics: Sequence[str]) -> list[TopicPartition]:
@@ -187,6 +193,7 @@ async def _read_books(engine: AsyncEngine, topics: Sequence[str], reporting: Rep
             },
             balances={kind.name: await stored_balances(connection, kind) for kind in BALANCE},
             postings={kind.name: await summed_postings(connection, kind) for kind in POSTING},
+            by_customer={kind.name: await posted_by_customer(connection, kind) for kind in POSTING},
             histograms={kind.name: await stored_histograms(connection, kind) for kind in HISTOGRAM},
             counted={kind.name: await counted_postings(connection, kind) for kind in HISTOGRAM},
         )
@@ -215,6 +222,35 @@ async def summed_postings(connection: AsyncConnection, kind: Kind) -> dict[Balan
             rows = await connection.execute(query.add_columns(*measures).group_by(sa.text("3"), sa.text("4")))
             found |= _non_zero(rows)
     return found
+
+
+async def posted_by_customer(connection: AsyncConnection, kind: Kind) -> dict[CustomerKey, Sums]:
+    """The sums of a kind's postings by what no balance is kept by; what sums to zero is left out."""
+    if NOT_IN_BALANCES not in kind.dimensions:
+        return {}
+    table = POSTING[kind]
+    customer, measures = table.c[NOT_IN_BALANCES], [sa.func.sum(table.c[name]) for name in kind.measures]
+    query = sa.select(customer, table.c.day, *measures).group_by(customer, table.c.day)
+    if kind.split_by is not None:
+        query = query.where(~table.c.split)
+    return {
+        (row[0] or NO_VALUE, row[1]): tuple(int(amount) for amount in row[2:])
+        for row in await connection.execute(query)
+        if any(row[2:])
+    }
+
+
+def by_customer(kind: Kind, postings: Iterable[Posting]) -> dict[CustomerKey, Sums]:
+    """The same sums, of given postings."""
+    if NOT_IN_BALANCES not in kind.dimensions:
+        return {}
+    sums: dict[CustomerKey, Sums] = {}
+    for posting in postings:
+        if not posting.split:
+            key = (posting.dimensions[kind.dimensions.index(NOT_IN_BALANCES)] or NO_VALUE, posting.day)
+            standing = sums.get(key)
+            sums[key] = posting.measures if standing is None else tuple(map(add, standing, posting.measures))
+    return {key: measures for key, measures in sums.items() if any(measures)}
 
 
 async def stored_histograms(connection: AsyncConnection, kind: Kind) -> dict[HistogramKey, int]:
@@ -306,25 +342,28 @@ def _take(log: _Log, record: Any, reporting: Reporting) -> None:
     for entry in entries:
         of_kind = log.newest[entry.kind]
         known = of_kind.get(entry.subject_id)
-        if known is None or known[0] < entry.sequence:
-            of_kind[entry.subject_id] = (entry.sequence, entry.postings)
+        if known is None or known.sequence < entry.sequence:
+            of_kind[entry.subject_id] = newest_of(entry)
 
 
-def _compare(books: _Books, log: _Log) -> Report:
-    report = Report(events=log.events, subjects={kind.name: len(log.newest[kind]) for kind in KINDS})
+def _compare(books: _Books, log: _Log, reporting: Reporting) -> Report:
+    report = Report(events=log.events, subjects={kind.name: len(log.newest[kind]) for kind in TOLD_KINDS})
     for letter in sorted(log.undecodable ^ books.dead_letters):
         report.differ("dead_letter", letter, log=letter in log.undecodable, books=letter in books.dead_letters)
-    for kind in KINDS:
-        in_log = {subject_id: sequence for subject_id, (sequence, _) in log.newest[kind].items()}
+    for kind in TOLD_KINDS:
+        in_log = {subject_id: newest.sequence for subject_id, newest in log.newest[kind].items()}
         _compare_tables(report, f"{kind.name}_subject", (), log=in_log, books=books.subjects[kind.name])
-        if not kind.kept:
-            continue
-        expected = balances_of(kind, (posting for _, postings in log.newest[kind].values() for posting in postings))
+    postings = recomputed({kind: list(log.newest[kind].values()) for kind in TOLD_KINDS}, reporting)
+    for kind in BALANCE:
+        expected = balances_of(kind, postings[kind])
         table = f"{kind.name}_balance"
         _compare_tables(report, table, kind.measures, log=expected, balances=books.balances[kind.name])
         _compare_tables(report, table, kind.measures, log=expected, postings=books.postings[kind.name])
+        customers = by_customer(kind, postings[kind])
+        posted = books.by_customer[kind.name]
+        _compare_tables(report, f"{kind.name}_posting", kind.measures, log=customers, postings=posted)
         if kind.durations:
-            counts = histograms_of(kind, (posting for _, postings in log.newest[kind].values() for posting in postings))
+            counts = histograms_of(kind, postings[kind])
             table = f"{kind.name}_histogram"
             _compare_tables(report, table, (), log=counts, histograms=books.histograms[kind.name])
             _compare_tables(report, table, (), log=counts, postings=books.counted[kind.name])

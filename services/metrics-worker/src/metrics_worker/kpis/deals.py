@@ -102,13 +102,13 @@ def postings_for(deal: Deal, reporting: Reporting) -> list[Posting]:
     )
     if deal.stage in ("won", "lost") and deal.closed_at is None:
         raise ValueError(f"a deal that is {deal.stage} lacks the time it was closed at")
-    stays = _stays(deal)
+    stays = stays_of(deal)
     return (
         _closing(deal, whole, reporting) + _pipeline(deal, whole, stays, reporting) + _stages(whole, stays, reporting)
     )
 
 
-class _Stay(NamedTuple):
+class Stay(NamedTuple):
     """A deal's time in one stage, which is None where it was not kept."""
 
     stage: Stage | None
@@ -116,15 +116,16 @@ class _Stay(NamedTuple):
     until: datetime | None
 
 
-def _stays(deal: Deal) -> list[_Stay]:
+def stays_of(deal: Deal) -> list[Stay]:
+    """In which stages a deal stood, in order of time; won and lost are stages too where they were kept."""
     if not deal.stage_entries:
-        return [_Stay(deal.stage if deal.closed_at is None else None, deal.opened_at, deal.closed_at)]
+        return [Stay(deal.stage if deal.closed_at is None else None, deal.opened_at, deal.closed_at)]
     entries = sorted(deal.stage_entries, key=lambda entry: entry.entered_at)
     ends = [entry.entered_at for entry in entries[1:]]
-    return [_Stay(entry.stage, entry.entered_at, until) for entry, until in zip(entries, [*ends, None], strict=True)]
+    return [Stay(entry.stage, entry.entered_at, until) for entry, until in zip(entries, [*ends, None], strict=True)]
 
 
-def _pipeline(deal: Deal, whole: DealDimensions, stays: list[_Stay], reporting: Reporting) -> list[Posting]:
+def _pipeline(deal: Deal, whole: DealDimensions, stays: list[Stay], reporting: Reporting) -> list[Posting]:
     worth = worth_of(deal, reporting)
     postings = []
     for stay in stays:
@@ -148,7 +149,7 @@ def worth_of(deal: Deal, reporting: Reporting) -> int:
     return 0
 
 
-def _stages(whole: DealDimensions, stays: list[_Stay], reporting: Reporting) -> list[Posting]:
+def _stages(whole: DealDimensions, stays: list[Stay], reporting: Reporting) -> list[Posting]:
     entered: dict[Stage, datetime] = {}
     for stay in stays:
         if stay.stage is not None:
@@ -207,7 +208,7 @@ def _closing(deal: Deal, whole: DealDimensions, reporting: Reporting) -> list[Po
         Posting(
             day,
             whole._replace(product=product),
-            won(sum(_line_revenue(line, reporting) for line in of_product), sum(line.quantity for line in of_product)),
+            won(sum(line_revenue(line, reporting) for line in of_product), sum(line.quantity for line in of_product)),
             True,
             buckets,
         )
@@ -215,7 +216,8 @@ def _closing(deal: Deal, whole: DealDimensions, reporting: Reporting) -> list[Po
     ]
 
 
-def _line_revenue(line: DealLine, reporting: Reporting) -> int:
+def line_revenue(line: DealLine, reporting: Reporting) -> int:
+    """What a line of a won deal is worth, in minor units. Raises ValueError where that is not known."""
     if line.reporting_amount is None:
         raise ValueError("a line of a won deal lacks its worth in the reporting currency")
     return reporting.minor_units(line.reporting_amount)

@@ -25,15 +25,18 @@ from metrics_worker.kpis import (
     care,
     deals,
     deliveries,
+    facts,
     interactions,
     leads,
     quotas,
+    relationships,
     surveys,
     tickets,
 )
+from metrics_worker.kpis.facts import Fact
 from metrics_worker.kpis.posting import Measure, Posting, Reporting
 
-RULES_VERSION = 3
+RULES_VERSION = 4
 """Raise it when any `postings_for` changes what it returns: books kept by other rules have to be rebuilt."""
 
 
@@ -57,6 +60,12 @@ class Kind:
     """The dimension that a subject may have several values of; its postings carry `split`."""
     sequenced: bool = True
     """False when the subject's own sequence has gaps by nature: an interaction borrows its ticket's."""
+    customer_field: str | None = None
+    """The field of its state that holds the customer's id; None where it is about none, or not told apart by it."""
+    fact_of: Callable[[Any, Reporting], Fact | None] | None = None
+    """What of its state matters to the customer's story; None where nothing does."""
+    derived: bool = False
+    """True when no event tells its state: it follows from the facts of other kinds."""
 
     durations: tuple[str, ...] = field(init=False)
     """The measures that have a histogram, in the order of a posting's `buckets`."""
@@ -92,6 +101,9 @@ def _kind(
     *,
     split_by: str | None = None,
     sequenced: bool = True,
+    customer: str | None = None,
+    fact_of: Callable[[Any, Reporting], Fact | None] | None = None,
+    derived: bool = False,
 ) -> Kind:
     hints = get_type_hints(measures, include_extras=True)
     return Kind(
@@ -104,19 +116,48 @@ def _kind(
         postings_for=postings_for,
         split_by=split_by,
         sequenced=sequenced,
+        customer_field=customer,
+        fact_of=fact_of,
+        derived=derived,
     )
 
 
 KINDS: tuple[Kind, ...] = (
     # Every transaction writes the kinds in this order, so that two consumers never wait for each other in a circle.
     _kind(
-        "account", "accounts", Account, activities.SellingDimensions, accounts.AccountMeasures, accounts.postings_for
+        "account",
+        "accounts",
+        Account,
+        activities.SellingDimensions,
+        accounts.AccountMeasures,
+        accounts.postings_for,
+        customer="id",
+        fact_of=facts.of_account,
     ),
-    Kind(name="customer", subject_kind="customers", state=Customer),
-    _kind("lead", "leads", Lead, leads.LeadDimensions, leads.LeadMeasures, leads.postings_for),
-    _kind("deal", "deals", Deal, deals.DealDimensions, deals.DealMeasures, deals.postings_for, split_by="product"),
+    Kind(name="customer", subject_kind="customers", state=Customer, customer_field="id", fact_of=facts.of_customer),
+    _kind("lead", "leads", Lead, leads.LeadDimensions, leads.LeadMeasures, leads.postings_for, customer="account_id"),
+    _kind(
+        "deal",
+        "deals",
+        Deal,
+        deals.DealDimensions,
+        deals.DealMeasures,
+        deals.postings_for,
+        split_by="product",
+        customer="account_id",
+        fact_of=facts.of_deal,
+    ),
     _kind("quota", "quotas", Quota, quotas.QuotaDimensions, quotas.QuotaMeasures, quotas.postings_for),
-    _kind("ticket", "tickets", Ticket, tickets.ServiceDimensions, tickets.TicketMeasures, tickets.postings_for),
+    _kind(
+        "ticket",
+        "tickets",
+        Ticket,
+        tickets.ServiceDimensions,
+        tickets.TicketMeasures,
+        tickets.postings_for,
+        customer="customer_id",
+        fact_of=facts.of_ticket,
+    ),
     _kind(
         "interaction",
         "interactions",
@@ -125,8 +166,18 @@ KINDS: tuple[Kind, ...] = (
         interactions.InteractionMeasures,
         interactions.postings_for,
         sequenced=False,
+        customer="customer_id",
     ),
-    _kind("survey", "surveys", Survey, tickets.ServiceDimensions, surveys.SurveyMeasures, surveys.postings_for),
+    _kind(
+        "survey",
+        "surveys",
+        Survey,
+        tickets.ServiceDimensions,
+        surveys.SurveyMeasures,
+        surveys.postings_for,
+        customer="customer_id",
+        fact_of=facts.of_survey,
+    ),
     _kind(
         "activity",
         "activities",
@@ -134,6 +185,7 @@ KINDS: tuple[Kind, ...] = (
         activities.SellingDimensions,
         activities.ActivityMeasures,
         activities.postings_for_activity,
+        customer="account_id",
     ),
     _kind(
         "referral",
@@ -142,9 +194,26 @@ KINDS: tuple[Kind, ...] = (
         activities.SellingDimensions,
         activities.ReferralMeasures,
         activities.postings_for_referral,
+        customer="account_id",
     ),
-    _kind("training", "trainings", Training, care.CareDimensions, care.TrainingMeasures, care.postings_for_training),
-    _kind("checkin", "checkins", CheckIn, care.CareDimensions, care.CheckInMeasures, care.postings_for_check_in),
+    _kind(
+        "training",
+        "trainings",
+        Training,
+        care.CareDimensions,
+        care.TrainingMeasures,
+        care.postings_for_training,
+        customer="customer_id",
+    ),
+    _kind(
+        "checkin",
+        "checkins",
+        CheckIn,
+        care.CareDimensions,
+        care.CheckInMeasures,
+        care.postings_for_check_in,
+        customer="customer_id",
+    ),
     _kind(
         "maintenance",
         "maintenance",
@@ -152,6 +221,7 @@ KINDS: tuple[Kind, ...] = (
         care.CareDimensions,
         care.MaintenanceMeasures,
         care.postings_for_maintenance,
+        customer="customer_id",
     ),
     _kind(
         "delivery",
@@ -160,12 +230,41 @@ KINDS: tuple[Kind, ...] = (
         deliveries.DeliveryDimensions,
         deliveries.DeliveryMeasures,
         deliveries.postings_for,
+        customer="customer_id",
     ),
-    _kind("review", "reviews", Review, care.ReviewDimensions, care.ReviewMeasures, care.postings_for_review),
-    _kind("upsell", "upsells", UpsellSuggestion, care.CareDimensions, care.UpsellMeasures, care.postings_for_upsell),
+    _kind(
+        "review",
+        "reviews",
+        Review,
+        care.ReviewDimensions,
+        care.ReviewMeasures,
+        care.postings_for_review,
+        customer="customer_id",
+    ),
+    _kind(
+        "upsell",
+        "upsells",
+        UpsellSuggestion,
+        care.CareDimensions,
+        care.UpsellMeasures,
+        care.postings_for_upsell,
+        customer="customer_id",
+    ),
+    _kind(
+        "relationship",
+        "relationships",
+        relationships.Version,
+        relationships.RelationshipDimensions,
+        relationships.RelationshipMeasures,
+        relationships.postings_for,
+        split_by="product",
+        derived=True,
+    ),
 )
 
-KIND_OF_SUBJECT: dict[str, Kind] = {kind.subject_kind: kind for kind in KINDS}
+TOLD_KINDS: tuple[Kind, ...] = tuple(kind for kind in KINDS if not kind.derived)
+"""Those whose states events tell."""
+KIND_OF_SUBJECT: dict[str, Kind] = {kind.subject_kind: kind for kind in TOLD_KINDS}
 KIND_BY_NAME: dict[str, Kind] = {kind.name: kind for kind in KINDS}
 DIMENSIONS: tuple[str, ...] = tuple(dict.fromkeys(name for kind in KINDS for name in kind.dimensions))
 """Every dimension there is, in the order in which documents list them."""

@@ -34,6 +34,66 @@ declare(
 )
 declare(
     Kpi(
+        name="new_revenue",
+        title="New revenue",
+        function="sales",
+        indicator="lagging",
+        direction="up",
+        variants={
+            "standard": Formula(
+                "money", ("relationship.new_revenue",), says="what won deals that were their customer's first are worth"
+            )
+        },
+        prose=(
+            "Revenue from customers who had never bought before: each customer's won deal that was closed first, on "
+            "the day of its closing. With `repeat_revenue` it adds up to `revenue`, in every group. Some count all "
+            "revenue of a customer's first year as new; here it is the first deal alone. When an earlier deal is "
+            "booked late, or two customers are found to be one, what was new becomes repeated on its own day."
+        ),
+    )
+)
+declare(
+    Kpi(
+        name="repeat_revenue",
+        title="Repeat revenue",
+        function="sales",
+        indicator="lagging",
+        direction="up",
+        variants={
+            "standard": Formula(
+                "money",
+                ("relationship.repeat_revenue",),
+                says="what won deals after their customer's first are worth",
+            )
+        },
+        prose=(
+            "Revenue from customers who had bought before, on the day of each deal's closing. Upsell, renewal and a "
+            "purchase of the same again all count; for what service suggested see `upsell_revenue`."
+        ),
+    )
+)
+declare(
+    Kpi(
+        name="new_customers",
+        title="New customers",
+        function="sales",
+        indicator="lagging",
+        direction="up",
+        variants={
+            "standard": Formula(
+                "count", ("relationship.new_won",), says="customers whose first won deal was closed in the period"
+            )
+        },
+        prose=(
+            "Who brings new customers: a customer is new on the day of the first won deal, under that deal's "
+            "salesperson, channel and region. An account that never bought is none; `referral_customers` counts those "
+            "who were recommended, on the day they were registered. By product, a customer counts once under each "
+            "product of the first deal."
+        ),
+    )
+)
+declare(
+    Kpi(
         name="lead_conversion_rate",
         title="Lead conversion rate",
         function="sales",

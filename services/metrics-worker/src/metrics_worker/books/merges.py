@@ -1,0 +1,145 @@
+"""Moves what stands under a customer that was found to be another one to the one that remains.
+
+Postings are always written under the customer that a subject names. What then stands under one that is gone is moved
+on: reversed there and posted where it belongs, as of the merge or, what came later, as of its own event. So the books
+of every past moment show the customers of that moment, whichever came first, the merge or what it moves.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from metrics_worker.books.fold import Entry
+from metrics_worker.books.tables import bucket_column
+from metrics_worker.kpis.kinds import TOLD_KINDS, Kind
+from metrics_worker.kpis.merges import path_of
+
+SECONDS: Final = 30.0
+"""What moving one customer's postings of one kind may take."""
+
+MOVED_KINDS: Final = tuple(kind for kind in TOLD_KINDS if kind.kept and "customer" in kind.dimensions)
+
+# A batch that tells of a merge waits for all others, and they for it: what they write under the customer that is gone
+# would else be missed. Nobody else waits: this lock and the one of `_KNOWN` are of no concern to readers.
+_ALONE: Final = "LOCK TABLE account_merge IN EXCLUSIVE MODE"
+_KNOWN: Final = """
+    WITH RECURSIVE chain AS (
+        SELECT customer, merged_into FROM account_merge WHERE customer = ANY($1::uuid[])
+        UNION
+        SELECT onward.customer, onward.merged_into
+        FROM account_merge AS onward JOIN chain ON onward.customer = chain.merged_into
+    )
+    SELECT customer, merged_into, event_id, event_time, recorded_time FROM account_merge
+    WHERE customer IN (SELECT customer FROM chain) FOR KEY SHARE
+"""
+_NOTE: Final = """
+    INSERT INTO account_merge (customer, merged_into, event_id, event_time, recorded_time) VALUES ($1, $2, $3, $4, $5)
+"""
+
+
+class Merge(NamedTuple):
+    """One customer that was found to be another, and the event that told of it."""
+
+    customer: UUID
+    merged_into: UUID
+    event_id: UUID
+    event_time: datetime
+    recorded_time: datetime
+
+
+Merges = dict[UUID, Merge]
+"""By the customer that is gone."""
+
+
+def links_of(merges: Mapping[UUID, Merge]) -> dict[UUID, UUID]:
+    """Who was merged into whom."""
+    return {customer: merge.merged_into for customer, merge in merges.items()}
+
+
+async def known_merges(driver: Any, entries: Iterable[Entry]) -> tuple[Merges, set[UUID]]:
+    """The merges that bear on a batch's customers, and those customers.
+
+    Nobody can add to the merges until the transaction ends.
+    """
+    customers: set[UUID] = set()
+    alone = False
+    for entry in entries:
+        field = entry.kind.customer_field
+        if field is None:
+            continue
+        customer = getattr(entry.state, field)
+        if customer is not None:
+            customers.add(customer)
+        if entry.kind.name == "account" and entry.state.merged_into is not None:
+            customers.add(entry.state.merged_into)
+            alone = True
+    if alone:
+        await driver.execute(_ALONE)
+    return await merges_of(driver, customers), customers
+
+
+async def merges_of(driver: Any, customers: Collection[UUID]) -> Merges:
+    """The merges that these customers went through."""
+    if not customers:
+        return {}
+    return {row["customer"]: Merge(*row) for row in await driver.fetch(_KNOWN, list(customers))}
+
+
+def merges_told(histories: Iterable[Collection[Entry]], known: Mapping[UUID, Merge]) -> Merges:
+    """Those that accounts' new steps tell of and that are not known yet."""
+    found: Merges = {}
+    for steps in histories:
+        for step in steps:
+            target = step.state.merged_into
+            if target is not None and step.subject_id not in known and step.subject_id not in found:
+                merge = Merge(step.subject_id, target, step.event_id, step.time, step.recorded_time)
+                found[step.subject_id] = merge
+    return found
+
+
+async def move(driver: Any, known: Merges, new: Merges, moved: Collection[Kind]) -> None:
+    """Brings to the customers that remain what new merges move, and what a batch wrote of some kinds."""
+    for merge in new.values():
+        await driver.execute(_NOTE, *merge)
+    merges = known | new
+    links = links_of(merges)
+    paths = [list(path_of(customer, links)) for customer in links]
+    # What is farther from the one that remains is moved first, and then moved on with the rest.
+    distance = {customer: len(path) - number for path in paths for number, customer in enumerate(path)}
+    of_new = {customer for path in paths if new.keys() & set(path) for customer in path}
+    for customer in sorted(distance, key=lambda customer: (-distance[customer], customer)):
+        for kind in MOVED_KINDS:
+            if kind in moved or customer in of_new:
+                merge = merges[customer]
+                await driver.execute(_MOVE[kind], str(customer), str(merge.merged_into), *merge[2:], timeout=SECONDS)
+
+
+def _move_statement(kind: Kind) -> str:
+    """Takes the customer that is gone, the one it is merged into, and the merge's event id, time and recorded time.
+
+    Balances and histograms are not kept by customer: they stay as they are.
+    """
+    others = [name for name in kind.dimensions if name != "customer"]
+    split = ["split"] if kind.split_by else []
+    same = ", ".join(["subject_id", "day", *split, *others, *map(bucket_column, kind.durations)])
+    earlier = "recorded_time <= $5"
+    return f"""
+        INSERT INTO {kind.name}_posting
+            (event_id, event_time, recorded_time, customer, {same}, {", ".join(kind.measures)})
+        SELECT event_id, event_time, recorded_time, side.customer, {same},
+               {", ".join(f"sign * {name}" for name in kind.measures)}
+        FROM (
+            SELECT CASE WHEN {earlier} THEN $3::uuid ELSE event_id END AS event_id,
+                   CASE WHEN {earlier} THEN $4::timestamptz ELSE event_time END AS event_time,
+                   greatest(recorded_time, $5::timestamptz) AS recorded_time,
+                   {same}, {", ".join(f"sum({name}) AS {name}" for name in kind.measures)}
+            FROM {kind.name}_posting WHERE customer = $1
+            GROUP BY 1, 2, 3, {same}
+            HAVING {" OR ".join(f"sum({name}) <> 0" for name in kind.measures)}
+        ) AS standing
+        CROSS JOIN (VALUES (-1, $1::text), (1, $2::text)) AS side (sign, customer)
+    """  # noqa: S608 -- names of ours, no input
+
+
+_MOVE: Final = {kind: _move_statement(kind) for kind in MOVED_KINDS}

@@ -1,0 +1,230 @@
+"""Keeps customers' stories: which facts events told, in the order in which they were recorded, and what each changed.
+
+A story is posted as if its events had come in that order, whichever came first: a fact that is recorded before others
+that are known already corrects what those changed. So neither order nor batches leave a trace in the books, and not in
+those of any past moment either.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from itertools import chain
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from metrics_worker.books.fold import Entry, difference
+from metrics_worker.books.merges import Merges, links_of
+from metrics_worker.kpis.kinds import KIND_BY_NAME
+from metrics_worker.kpis.merges import survivor_of
+from metrics_worker.kpis.posting import Posting, Reporting
+from metrics_worker.kpis.relationships import Key, RelationshipMeasures, Version, key_of, postings_for
+
+RELATIONSHIP: Final = KIND_BY_NAME["relationship"]
+SECONDS: Final = 30.0
+"""What one statement over a whole batch's stories may take."""
+
+_REVIEWED: Final = tuple(
+    RelationshipMeasures._fields.index(name) for name in ("at_risk", "breached", "reopened", "badly_rated")
+)
+
+# Adding to the row is what locks the story, in sorted order; what it holds is read by the next statement.
+_LOCK: Final = """
+    INSERT INTO relationship_subject AS subject (id, facts)
+    SELECT id, facts FROM unnest($1::uuid[], $2::integer[]) AS told (id, facts)
+    ON CONFLICT (id) DO UPDATE SET facts = subject.facts + excluded.facts
+"""
+_READ: Final = """
+    SELECT customer, '['::bytea || string_agg(told, ','::bytea) || ']'::bytea
+    FROM relationship_fact WHERE customer = ANY($1::uuid[]) GROUP BY customer
+"""
+_MERGE_FACTS: Final = "UPDATE relationship_fact SET customer = $2 WHERE customer = ANY($1::uuid[])"
+_MERGE_SUBJECTS: Final = """
+    WITH gone AS (DELETE FROM relationship_subject WHERE id = ANY($1::uuid[]) RETURNING facts)
+    UPDATE relationship_subject SET facts = facts + (SELECT coalesce(sum(facts), 0) FROM gone) WHERE id = $2
+"""
+
+_VERSIONS: Final = msgspec.json.Decoder(list[Version])
+
+Change = tuple[Version, list[Posting]]
+
+
+class _Told(NamedTuple):
+    customer: UUID | None
+    fact: Any
+
+
+def versions_of(before: tuple[UUID | None, Any], steps: Iterable[Entry]) -> Iterable[Version]:
+    """What a subject's steps tell of its customer's story, given the customer and the fact that stood before."""
+    standing = _Told(*before)
+    for step in steps:
+        told = _Told(getattr(step.state, step.kind.customer_field or ""), step.fact)
+        if standing.customer not in (told.customer, None) and standing.fact is not None:
+            # It names another customer now: to the one before it says nothing any more.
+            yield _version(step, standing.customer, None)
+            standing = _Told(told.customer, None)
+        if told.fact != standing.fact:
+            yield _version(step, told.customer, told.fact)
+        standing = told
+
+
+def _version(step: Entry, customer: UUID | None, fact: Any) -> Version:
+    if customer is None:
+        raise ValueError(f"{step.kind.name} {step.subject_id} names no customer")
+    return Version(
+        recorded_time=step.recorded_time,
+        event_id=step.event_id,
+        time=step.time,
+        customer=customer,
+        kind=step.kind.name,
+        subject_id=step.subject_id,
+        sequence=step.sequence,
+        fact=fact,
+    )
+
+
+def changes(stories: Iterable[Sequence[Version]], told: Sequence[Version], reporting: Reporting) -> list[Change]:
+    """What has to be posted when stories become one and get new versions, by the version that changed it.
+
+    `stories` are the versions so far, in any order; they are several only when `told` tells of a merge.
+    """
+    first = min(map(_order, told))
+    posted: dict[Any, list[Posting]] = {}
+    known = [list(versions) for versions in stories]
+    for versions in known:
+        for version, change in _from(first, versions, reporting):
+            posted[_order(version)] = change
+    found = []
+    for version, change in _from(first, [*chain.from_iterable(known), *told], reporting):
+        net = difference(posted.get(_order(version), []), change)
+        if net:
+            found.append((version, net))
+    return found
+
+
+def story_of(versions: Iterable[Version]) -> dict[Key, Version]:
+    """What stands: of each subject the version of the highest sequence."""
+    story: dict[Key, Version] = {}
+    for version in versions:
+        _tell(story, version)
+    return story
+
+
+def _tell(story: dict[Key, Version], version: Version) -> None:
+    key = key_of(version)
+    standing = story.get(key)
+    if standing is None or standing.sequence < version.sequence:
+        story[key] = version
+
+
+def _order(version: Version) -> tuple[Any, ...]:
+    return (version.recorded_time, version.event_id.int, version.customer.int)
+
+
+def _from(first: tuple[Any, ...], versions: list[Version], reporting: Reporting) -> Iterable[Change]:
+    """What each version changed, in the order of recording, from a place in that order on."""
+    story: dict[Key, Version] = {}
+    standing: list[Posting] | None = None
+    for version in sorted(versions, key=_order):
+        if _order(version) < first:
+            _tell(story, version)
+            continue
+        if standing is None:
+            standing = postings_for(story, reporting)
+        _tell(story, version)
+        after = postings_for(story, reporting)
+        yield version, difference(standing, after)
+        standing = after
+
+
+class Stories:
+    """The stories, as the ledger writes them."""
+
+    def __init__(self, reporting: Reporting) -> None:
+        self._reporting = reporting
+
+    async def tell(
+        self, driver: Any, told: Sequence[Version], known: Merges, new: Merges
+    ) -> list[tuple[Entry, list[Posting]]]:
+        """Adds versions to the stories of the customers that remain; returns what is to be posted.
+
+        `new` are merges that `told` tells of, and `known` those before them.
+        """
+        if not told:
+            return []
+        before, after = links_of(known), links_of(known | new)
+        parts = _parts(told, new, before, after)
+        by_survivor: dict[UUID, list[Version]] = defaultdict(list)
+        for version in told:
+            by_survivor[survivor_of(version.customer, after)].append(version)
+        stories = await self._read(driver, parts, by_survivor)
+        found: list[Change] = []
+        for survivor in sorted(parts):
+            of_parts = [stories.get(part, ()) for part in parts[survivor]]
+            found += changes(of_parts, by_survivor[survivor], self._reporting)
+            await _join(driver, parts[survivor] - {survivor}, survivor)
+        rows = [
+            (survivor, msgspec.json.encode(version)) for survivor in by_survivor for version in by_survivor[survivor]
+        ]
+        await driver.copy_records_to_table("relationship_fact", records=rows, columns=("customer", "told"))
+        await _review(driver, found)
+        return [
+            (entry, [posting])
+            for version, postings in found
+            for posting in postings
+            for entry in [_entry(version, posting)]
+        ]
+
+    async def _read(
+        self, driver: Any, parts: Mapping[UUID, set[UUID]], told: Mapping[UUID, Sequence[Version]]
+    ) -> dict[UUID, list[Version]]:
+        ids = sorted({*parts, *chain.from_iterable(parts.values())})
+        await driver.execute(_LOCK, ids, [len(told.get(id_, ())) for id_ in ids], timeout=SECONDS)
+        return {
+            customer: _VERSIONS.decode(versions)
+            for customer, versions in await driver.fetch(_READ, ids, timeout=SECONDS)
+        }
+
+
+def _parts(
+    told: Iterable[Version], new: Merges, before: Mapping[UUID, UUID], after: Mapping[UUID, UUID]
+) -> dict[UUID, set[UUID]]:
+    """The stories that become one, by the customer that remains: mostly a story alone."""
+    parts: dict[UUID, set[UUID]] = defaultdict(set)
+    for version in told:
+        parts[survivor_of(version.customer, after)].add(survivor_of(version.customer, before))
+    for merge in new.values():
+        of_survivor = parts[survivor_of(merge.customer, after)]
+        of_survivor |= {survivor_of(merge.customer, before), survivor_of(merge.merged_into, before)}
+    return parts
+
+
+async def _join(driver: Any, gone: set[UUID], survivor: UUID) -> None:
+    if gone:
+        await driver.execute(_MERGE_FACTS, list(gone), survivor, timeout=SECONDS)
+        await driver.execute(_MERGE_SUBJECTS, list(gone), survivor)
+
+
+async def _review(driver: Any, found: Iterable[Change]) -> None:
+    """Asks for a look at the customers whose risk begins or ends, on the days on which it does."""
+    due: set[tuple[UUID, date]] = set()
+    for _, postings in found:
+        for posting in postings:
+            if any(posting.measures[number] for number in _REVIEWED):
+                due.add((UUID(posting.dimensions[-1]), posting.day))
+    if due:
+        await driver.copy_records_to_table("relationship_review", records=sorted(due), columns=("customer", "day"))
+
+
+def _entry(version: Version, posting: Posting) -> Entry:
+    return Entry(
+        kind=RELATIONSHIP,
+        subject_id=UUID(posting.dimensions[-1]),
+        sequence=version.sequence,
+        event_id=version.event_id,
+        time=version.time,
+        recorded_time=version.recorded_time,
+        state=version,
+        postings=[],
+    )

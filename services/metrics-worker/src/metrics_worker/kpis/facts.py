@@ -1,0 +1,175 @@
+"""What matters to a customer's story of the states that events tell: small facts, each from one state alone.
+
+A state that says nothing of the kind gives None, and a state that changes nothing of it gives the same fact: most
+events of service never touch a story. Days are whole numbers (`date.toordinal`) in the reporting time zone.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from event_contracts.sales import Account, Deal, DealLine
+from event_contracts.service import Customer, Survey, Ticket
+from metrics_worker.kpis.deals import line_revenue, stays_of, worth_of
+from metrics_worker.kpis.levels import Span
+from metrics_worker.kpis.posting import Reporting, text_of
+
+BADLY_RATED_TO = 2
+"""The highest score, of five, that puts a customer at risk."""
+
+
+class AccountFact(msgspec.Struct, frozen=True, array_like=True, tag="account"):
+    """To whom a customer's numbers are attributed, and whether it is the same as another customer."""
+
+    region: str | None
+    segment: str | None
+    channel: str | None
+    owner: str | None
+    team: str | None
+    merged_into: str | None = None
+
+
+class CustomerFact(msgspec.Struct, frozen=True, array_like=True, tag="customer"):
+    """The same of a customer whom service met first, as far as service knows."""
+
+    region: str | None
+    segment: str | None
+
+
+class DealFact(msgspec.Struct, frozen=True, array_like=True, tag="deal"):
+    """When a deal was open and for how much, how it ended, and under which attribution."""
+
+    region: str | None
+    segment: str | None
+    channel: str | None
+    owner: str | None
+    team: str | None
+    open: list[Span]
+    worth: int
+    """In minor units of the reporting currency; of a won deal its revenue."""
+    closed_at: datetime | None = None
+    closed_on: int | None = None
+    won: bool = False
+    shares: list[tuple[str | None, int]] = []
+    """Of a closed deal, each product and what of the worth is its own; None for a deal without lines."""
+
+
+class TicketFact(msgspec.Struct, frozen=True, array_like=True, tag="ticket"):
+    """What of a ticket bears on the rest of the story: a question before a purchase, a broken agreement, a solution
+    that did not hold."""
+
+    asked_at: datetime | None
+    """Set for a question before a purchase."""
+    breached_at: datetime | None
+    reopened_at: datetime | None
+    done_at: datetime | None
+    """When a breached or reopened ticket was resolved or closed; null while it is open."""
+    breached: Span | None = None
+    reopened: Span | None = None
+    """On which days it stood breached or reopened, unresolved."""
+
+
+class SurveyFact(msgspec.Struct, frozen=True, array_like=True, tag="survey"):
+    """A bad rating, and of which ticket."""
+
+    ticket: str
+    answered_at: datetime
+    answered_on: int
+
+
+Fact = AccountFact | CustomerFact | DealFact | TicketFact | SurveyFact
+
+
+def of_account(account: Account, _reporting: Reporting) -> AccountFact:
+    """A customer of sales."""
+    return AccountFact(
+        region=account.region,
+        segment=account.segment,
+        channel=account.channel,
+        owner=text_of(account.owner_id),
+        team=text_of(account.team_id),
+        merged_into=text_of(account.merged_into),
+    )
+
+
+def of_customer(customer: Customer, _reporting: Reporting) -> CustomerFact:
+    """A customer whom service met first."""
+    return CustomerFact(region=customer.region, segment=customer.segment)
+
+
+def of_deal(deal: Deal, reporting: Reporting) -> DealFact:
+    """A deal. Raises ValueError where `deals.postings_for` does."""
+    spans: list[Span] = []
+    for stay in stays_of(deal):
+        if stay.stage in ("won", "lost"):
+            continue
+        since = _day(stay.since, reporting)
+        until = None if stay.until is None else _day(stay.until, reporting)
+        # Stages follow each other: to the story they are one time of being open.
+        if spans and spans[-1][1] == since:
+            spans[-1] = (spans[-1][0], until)
+        else:
+            spans.append((since, until))
+    closed_at = deal.closed_at if deal.stage in ("won", "lost") else None
+    won = deal.stage == "won" and closed_at is not None
+    return DealFact(
+        region=deal.region,
+        segment=deal.segment,
+        channel=deal.channel,
+        owner=text_of(deal.owner_id),
+        team=text_of(deal.team_id),
+        open=spans,
+        worth=worth_of(deal, reporting),
+        closed_at=closed_at,
+        closed_on=None if closed_at is None else _day(closed_at, reporting),
+        won=won,
+        shares=[] if closed_at is None else _shares(deal, won, reporting),
+    )
+
+
+def _shares(deal: Deal, won: bool, reporting: Reporting) -> list[tuple[str | None, int]]:
+    def worth(line: DealLine) -> int:
+        return line_revenue(line, reporting) if won else 0
+
+    shares: dict[str | None, int] = {}
+    for line in deal.lines:
+        shares[line.product] = shares.get(line.product, 0) + worth(line)
+    return list(shares.items()) or [(None, worth_of(deal, reporting) if won else 0)]
+
+
+def of_ticket(ticket: Ticket, reporting: Reporting) -> TicketFact | None:
+    """A ticket; None for one that neither asks before a purchase nor puts the customer at risk.
+
+    Raises ValueError when a day is outside the calendar.
+    """
+    asked_at = ticket.opened_at if ticket.kind == "presales_question" else None
+    breached_at = ticket.sla_breached_at
+    reopened_at = ticket.reopened_at if ticket.reopen_count > 0 else None
+    if ticket.merged_into is not None or not (asked_at or breached_at or reopened_at):
+        return None
+    done_at = min((moment for moment in (ticket.resolved_at, ticket.closed_at) if moment is not None), default=None)
+    done_on = None if done_at is None else _day(done_at, reporting)
+    risky = breached_at is not None or reopened_at is not None
+    return TicketFact(
+        asked_at=asked_at,
+        breached_at=breached_at,
+        reopened_at=reopened_at,
+        done_at=done_at if risky else None,
+        breached=None if breached_at is None else (_day(breached_at, reporting), done_on),
+        reopened=None if reopened_at is None else (_day(reopened_at, reporting), done_on),
+    )
+
+
+def of_survey(survey: Survey, reporting: Reporting) -> SurveyFact | None:
+    """A survey; None for one without a bad rating."""
+    if survey.answered_at is None or survey.score is None or survey.score > BADLY_RATED_TO:
+        return None
+    return SurveyFact(
+        ticket=str(survey.ticket_id),
+        answered_at=survey.answered_at,
+        answered_on=_day(survey.answered_at, reporting),
+    )
+
+
+def _day(moment: datetime, reporting: Reporting) -> int:
+    return reporting.day_of(moment).toordinal()
