@@ -144,7 +144,7 @@ class TestTheCustomersLink:
         answered = await anybody.post(survey["answer_path"], json={"score": 3, "comment": "So so"})
         assert answered.status_code == 200
         shown = answered.json()
-        assert set(shown) == {"id", "version", "kind", "answered_at", "score", "comment"}
+        assert set(shown) == {"id", "version", "kind", "answered_at", "score", "recommendation", "effort", "comment"}
         assert (shown["score"], shown["comment"], shown["version"]) == (3, "So so", 2)
         revised = await anybody.post(survey["answer_path"], json={"score": 4}, headers={"If-Match": '"2"'})
         assert (revised.status_code, revised.headers["etag"]) == (200, '"3"')
@@ -244,3 +244,20 @@ def test_a_survey_cannot_be_older_than_its_ticket() -> None:
     ticket = Ticket.open(customer_id=new_id(), kind="problem", channel="web", priority="low", at=noon)
     with pytest.raises(OccurredTooEarly):
         Survey.send(kind="csat", ticket=ticket, at=noon - timedelta(seconds=1), external_ref=None)
+
+
+async def test_a_customer_may_be_asked_for_more_than_a_score(service: Service, agent: httpx.AsyncClient) -> None:
+    ticket = await a_ticket(agent)
+    survey = await make(agent, "/v1/surveys", ticket_id=ticket["id"], kind="csat")
+    path = f"/v1/surveys/{survey['id']}/answer"
+    answered = (await agent.post(path, json={"score": 4, "recommendation": 9, "effort": 6})).json()
+    assert (answered["recommendation"], answered["effort"]) == (9, 6)
+    revised = (await agent.post(path, json={"score": 5})).json()
+    assert (revised["score"], revised["recommendation"], revised["effort"]) == (5, 9, 6)
+    event = (await service.events_of(f"surveys/{survey['id']}"))[-1].data
+    assert isinstance(event, SurveyRevised)
+    assert (event.recommendation, event.effort) == (9, 6)
+    again = await agent.post(path, json={"score": 5, "recommendation": 9})
+    assert_problem(again, 409, "survey-answer-unchanged")
+    for bad in ({"recommendation": 11}, {"effort": 0}):
+        assert_problem(await agent.post(path, json={"score": 5} | bad), 422, "invalid-request")

@@ -4,13 +4,19 @@ from fastapi import FastAPI
 
 from service_api.agents import agents
 from service_api.business_calendars import business_calendars
+from service_api.check_ins import check_ins
 from service_api.customers.routes import customers
+from service_api.deliveries import deliveries
+from service_api.maintenance import maintenance, maintenance_plans
+from service_api.reviews import reviews
 from service_api.settings import ServiceApiSettings
 from service_api.sla_policies import sla_policies
 from service_api.surveys.links import SurveyLinks
 from service_api.surveys.routes import survey_answers, surveys
 from service_api.teams import teams
 from service_api.tickets.routes import tickets
+from service_api.trainings import trainings
+from service_api.upsell_suggestions import upsell_suggestions
 from service_kit.app import create_app
 from service_kit.database import create_engine
 
@@ -19,7 +25,7 @@ def create(settings: ServiceApiSettings) -> FastAPI:
     """The API of one process."""
     app = create_app(
         title="Tandem service",
-        description="Customers, tickets with the contacts about them, and surveys. Every role may read.",
+        description="Customers, tickets with the contacts about them, surveys, and what is done for customers besides.",
         settings=settings,
         engine=create_engine(settings, application="service-api"),
         routers=[
@@ -31,6 +37,13 @@ def create(settings: ServiceApiSettings) -> FastAPI:
             survey_answers,
             sla_policies,
             business_calendars,
+            trainings,
+            check_ins,
+            maintenance_plans,
+            maintenance,
+            deliveries,
+            reviews,
+            upsell_suggestions,
         ],
     )
     app.state.survey_links = SurveyLinks(settings.survey_link_secret.get_secret_value())

@@ -49,11 +49,16 @@ def relay() -> None:
 
 
 def consumer() -> None:
-    """Copies sales' customers until SIGTERM."""
+    """Copies sales' customers and won deals, and opens onboardings, until SIGTERM."""
     settings = ConsumerSettings()
     # What a crash of the database loses is read again from Kafka: offsets and copies are one transaction.
     engine = create_engine(settings, application="service-consumer", synchronous_commit=False)
-    customers = SalesCustomers(engine, settings.kafka_bootstrap_servers, lost_log=settings.consumer_lost_log)
+    customers = SalesCustomers(
+        engine,
+        settings.kafka_bootstrap_servers,
+        lost_log=settings.consumer_lost_log,
+        onboarding_days=settings.onboarding_days,
+    )
     runner.work(
         "service-consumer",
         settings,

@@ -25,3 +25,5 @@ class ConsumerSettings(ServiceSettings):
     """The consumer serves health and metrics only, on a port of its own."""
 
     http_port: int = 8022
+    onboarding_days: int = Field(default=30, ge=0, le=3_660)
+    """A deal that was won at most so many days ago gets an onboarding ticket when service is told; 0 for none."""

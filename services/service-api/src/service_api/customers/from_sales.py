@@ -1,4 +1,4 @@
-"""Keeps the copy of sales' customers: their attributes from `sales.events`, their names from `sales.directory`."""
+"""Keeps the copy of sales' customers and won deals from `sales.events`, and of names from `sales.directory`."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from event_contracts.directory import SalesDirectoryEntrySet
 from event_contracts.sales import Account
 from service_api.customers.erasure import erase_copy
 from service_api.customers.model import Customer
+from service_api.won_deals import copy_deals
 from service_kit.consumer import Consumer, LostLog, Record
 from service_kit.database import written_durably
 
@@ -151,14 +152,20 @@ class SalesCustomers:
         events_topic: str = SALES_TOPIC,
         directory_topic: str = SALES_DIRECTORY_TOPIC,
         lost_log: LostLog = "stop",
+        onboarding_days: int = 0,
     ) -> None:
+        async def copy_events(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> None:
+            # Customers first: a deal's onboarding is opened for one.
+            await copy_accounts(connection, records)
+            await copy_deals(connection, records, onboarding_days=onboarding_days)
+
         self.accounts: Consumer[CloudEvent] = Consumer(
             name=ACCOUNTS,
             engine=engine,
             bootstrap_servers=bootstrap_servers,
             topics=[events_topic],
             decode=codec.decode,
-            handle=copy_accounts,
+            handle=copy_events,
             lost_log=lost_log,
         )
         self.names: Consumer[CloudEvent | None] = Consumer(

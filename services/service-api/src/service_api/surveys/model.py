@@ -47,6 +47,8 @@ class SurveyFields(TypedDict):
     sent_at: datetime
     answered_at: datetime | None
     score: int | None
+    recommendation: int | None
+    effort: int | None
     erased_at: datetime | None
 
 
@@ -57,6 +59,8 @@ class Survey(Base):
     __table_args__ = (
         one_of("kind", get_args(SurveyKind)),
         sa.CheckConstraint("score BETWEEN 1 AND 5", name="score"),
+        sa.CheckConstraint("recommendation BETWEEN 0 AND 10", name="recommendation"),
+        sa.CheckConstraint("effort BETWEEN 1 AND 7", name="effort"),
         sa.CheckConstraint("(answered_at IS NULL) = (score IS NULL)", name="answer"),
         sa.Index("survey_open_idx", "ticket_id", "kind", unique=True, postgresql_where=sa.text("answered_at IS NULL")),
         *filtered("survey", ("ticket_id", "customer_id", "agent_id", "team_id", "score")),
@@ -80,6 +84,8 @@ class Survey(Base):
     answered_at: Mapped[datetime | None]
     revised_at: Mapped[datetime | None]
     score: Mapped[int | None] = mapped_column(sa.SmallInteger)
+    recommendation: Mapped[int | None] = mapped_column(sa.SmallInteger)
+    effort: Mapped[int | None] = mapped_column(sa.SmallInteger)
     comment: Mapped[str | None] = mapped_column(comment="free text: never in an event")
     erased_at: Mapped[datetime | None]
 
@@ -106,6 +112,8 @@ class Survey(Base):
             answered_at=None,
             revised_at=None,
             score=None,
+            recommendation=None,
+            effort=None,
             comment=None,
             erased_at=None,
         )
@@ -115,20 +123,32 @@ class Survey(Base):
         """The earliest time at which its next answer can come."""
         return self.revised_at or self.answered_at or self.sent_at
 
-    def answer(self, *, score: int, comment: str | None, at: datetime) -> int | None:
+    def answer(
+        self,
+        *,
+        score: int,
+        comment: str | None,
+        at: datetime,
+        recommendation: int | None = None,
+        effort: int | None = None,
+    ) -> int | None:
         """Takes the customer's answer and returns the score before, null for the first.
 
         A later answer revises the earlier one, which keeps its day; so does a comment that follows the score.
         """
         if comment is not None and self.erased_at is not None:
             raise SurveyAlreadyErased("Leave the comment out; the score alone may still be given.")
-        if score == self.score and comment in (None, self.comment):
+        same = recommendation in (None, self.recommendation) and effort in (None, self.effort)
+        if score == self.score and same and comment in (None, self.comment):
             raise SurveyAnswerUnchanged("Send another score or comment to revise it.")
         check_follows(at, self.changed_at)
         previous_score = self.score
         self.version += 1
         self.score = score
         self.comment = comment
+        # What was not asked again stands.
+        self.recommendation = self.recommendation if recommendation is None else recommendation
+        self.effort = self.effort if effort is None else effort
         if self.answered_at is None:
             self.answered_at = at
         else:
@@ -161,5 +181,7 @@ class Survey(Base):
             "sent_at": self.sent_at,
             "answered_at": self.answered_at,
             "score": self.score,
+            "recommendation": self.recommendation,
+            "effort": self.effort,
             "erased_at": self.erased_at,
         }

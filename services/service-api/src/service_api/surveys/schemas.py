@@ -5,10 +5,15 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from event_contracts.service import Priority, SurveyKind, TicketChannel, TicketKind
 from service_kit.fields import ExternalReference, Identifier, Moment, Score, StrictModel, Text, View
+
+Recommendation = Annotated[
+    int, Field(strict=True, ge=0, le=10, description="How likely they would recommend us: 10 is certainly.")
+]
+Effort = Annotated[int, Field(strict=True, ge=1, le=7, description="How easy it was: 7 is very easy.")]
 
 
 class SurveyToSend(StrictModel):
@@ -34,11 +39,17 @@ class SurveyToSend(StrictModel):
 
 
 class CustomerAnswer(StrictModel):
-    """What the customer says: 1 is the worst, 5 the best."""
+    """What the customer says: 1 is the worst, 5 the best. Besides, if asked: would they recommend us, was it easy?"""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"score": 5, "comment": "Quick and friendly."}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"score": 5, "recommendation": 9, "effort": 6, "comment": "Quick and friendly."}]
+        }
+    )
 
     score: Score
+    recommendation: Recommendation | None = None
+    effort: Effort | None = None
     comment: Text | None = None
 
 
@@ -47,7 +58,15 @@ class SurveyAnswer(CustomerAnswer):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"score": 4, "comment": "Said so on the phone.", "occurred_at": "2025-03-31T21:00:00Z"}]
+            "examples": [
+                {
+                    "score": 4,
+                    "recommendation": 8,
+                    "effort": 5,
+                    "comment": "Said so on the phone.",
+                    "occurred_at": "2025-03-31T21:00:00Z",
+                }
+            ]
         }
     )
 
@@ -75,6 +94,8 @@ class SurveyView(View):
     answered_at: Moment | None
     revised_at: Moment | None
     score: int | None
+    recommendation: int | None
+    effort: int | None
     comment: str | None
     erased_at: Moment | None
     answer_path: str | None
@@ -88,6 +109,8 @@ class CustomerAnswerView(View):
     kind: SurveyKind
     answered_at: Moment | None
     score: int | None
+    recommendation: int | None
+    effort: int | None
     comment: str | None
 
 

@@ -63,7 +63,9 @@ async def give_answer(
 
 
 async def _answer(session: AsyncSession, survey: Survey, body: CustomerAnswer, at: datetime) -> None:
-    previous_score = survey.answer(score=body.score, comment=body.comment, at=at)
+    previous_score = survey.answer(
+        score=body.score, comment=body.comment, at=at, recommendation=body.recommendation, effort=body.effort
+    )
     event: ContractSurvey
     if previous_score is None:
         event = SurveyAnswered(**survey.state_fields())

@@ -65,6 +65,12 @@ class TicketAlreadyMerged(Conflict):
     slug, title = "ticket-already-merged", "The ticket was merged into another"
 
 
+class OnboardingAlreadyOpened(Conflict):
+    """A won deal has one onboarding; `existing_id` is the ticket's id."""
+
+    slug, title = "onboarding-already-opened", "The deal has an onboarding already"
+
+
 class TicketOfAnotherCustomer(Conflict):
     """Two tickets tell of the same only when they are of one customer."""
 
@@ -111,6 +117,8 @@ class TicketFields(TypedDict):
     sla_breached_at: datetime | None
     first_response_business_seconds: int | None
     resolution_business_seconds: int | None
+    onboarding_deal_id: UUID | None
+    onboarding_since: datetime | None
     erased_at: datetime | None
 
 
@@ -182,6 +190,10 @@ class Ticket(Base):
     resolution_breached_at: Mapped[datetime | None]
     first_response_business_seconds: Mapped[int | None]
     resolution_business_seconds: Mapped[int | None]
+    onboarding_deal_id: Mapped[UUID | None] = mapped_column(
+        sa.ForeignKey("won_deal.id"), unique=True, comment="the won deal that it brings into use"
+    )
+    onboarding_since: Mapped[datetime | None] = mapped_column(comment="when that deal was won")
     sla_check_at: Mapped[datetime | None] = mapped_column(comment="when the SLA clock has to look; null for never")
     erased_at: Mapped[datetime | None]
 
@@ -203,6 +215,8 @@ class Ticket(Base):
         team_id: UUID | None = None,
         external_ref: str | None = None,
         terms: SlaTerms | None = None,
+        onboarding_deal_id: UUID | None = None,
+        onboarding_since: datetime | None = None,
     ) -> "Ticket":
         """A new ticket, at version 1; one that names an agent or a team is assigned from the start.
 
@@ -246,6 +260,8 @@ class Ticket(Base):
             resolution_breached_at=None,
             first_response_business_seconds=None,
             resolution_business_seconds=None,
+            onboarding_deal_id=onboarding_deal_id,
+            onboarding_since=onboarding_since,
             sla_check_at=None,
             erased_at=None,
         )
@@ -480,6 +496,8 @@ class Ticket(Base):
             "sla_breached_at": self.sla_breached_at,
             "first_response_business_seconds": self.first_response_business_seconds,
             "resolution_business_seconds": self.resolution_business_seconds,
+            "onboarding_deal_id": self.onboarding_deal_id,
+            "onboarding_since": self.onboarding_since,
             "erased_at": self.erased_at,
         }
 

@@ -30,6 +30,7 @@ class TicketToOpen(StrictModel):
                     "description": "The display shows E4.\nRestarting does not help.",
                     "agent_id": _AGENT,
                     "team_id": _TEAM,
+                    "onboarding_deal_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a18",
                     "external_ref": "INC0000045",
                     "occurred_at": _OCCURRED,
                 }
@@ -46,6 +47,9 @@ class TicketToOpen(StrictModel):
     description: Text | None = None
     agent_id: Identifier | None = None
     team_id: Identifier | None = Field(default=None, description="The agent's team when left out.")
+    onboarding_deal_id: Identifier | None = Field(
+        default=None, description="The customer's won deal that it brings into use, for an onboarding."
+    )
     external_ref: ExternalReference | None = None
     occurred_at: Moment | None = None
 
@@ -192,6 +196,8 @@ class TicketView(View):
     resolution_breached_at: Moment | None
     first_response_business_seconds: int | None
     resolution_business_seconds: int | None
+    onboarding_deal_id: UUID | None
+    onboarding_since: Moment | None
     erased_at: Moment | None
 
 
@@ -240,4 +246,5 @@ class TicketFilters:
     agent_id: Identifier | None = None
     team_id: Identifier | None = None
     merged_into: Identifier | None = None
+    onboarding_deal_id: Identifier | None = None
     external_ref: ExternalReference | None = None

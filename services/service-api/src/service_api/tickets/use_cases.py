@@ -24,7 +24,7 @@ from service_api.agents import Agent, require_agent
 from service_api.customers.use_cases import require_customer
 from service_api.sla_policies import terms_for, terms_of
 from service_api.teams import require_team
-from service_api.tickets.model import Interaction, Ticket
+from service_api.tickets.model import Interaction, OnboardingAlreadyOpened, Ticket
 from service_api.tickets.schemas import (
     InteractionToLog,
     TicketAssignment,
@@ -34,6 +34,7 @@ from service_api.tickets.schemas import (
     TicketStep,
     TicketToOpen,
 )
+from service_api.won_deals import onboarding_of, require_won_deal
 from service_kit import outbox
 from service_kit.auth import Principal
 from service_kit.identifiers import new_id
@@ -50,6 +51,9 @@ async def open_ticket(session: AsyncSession, body: TicketToOpen, by: Principal) 
     customer = await require_customer(session, body.customer_id)
     agent = await require_agent(session, body.agent_id)
     await require_team(session, body.team_id)
+    onboarding_since = None
+    if body.onboarding_deal_id is not None:
+        onboarding_since = await _onboarding_since(session, body.onboarding_deal_id, customer.id)
     ticket = Ticket.open(
         customer_id=customer.id,
         kind=body.kind,
@@ -65,10 +69,21 @@ async def open_ticket(session: AsyncSession, body: TicketToOpen, by: Principal) 
         team_id=_team_of(agent, named=body.team_id, otherwise=None),
         external_ref=body.external_ref,
         terms=await terms_for(session, body.kind, body.priority),
+        onboarding_deal_id=body.onboarding_deal_id,
+        onboarding_since=onboarding_since,
     )
     session.add(ticket)
     await _publish(session, ticket, TicketOpened(**ticket.state_fields()), at)
     return ticket
+
+
+async def _onboarding_since(session: AsyncSession, deal_id: UUID, customer_id: UUID) -> datetime | None:
+    deal = await require_won_deal(session, deal_id, "#/onboarding_deal_id")
+    if deal.customer_id != customer_id:
+        raise UnknownReference.at("#/onboarding_deal_id", "names no won deal of this customer")
+    if (existing_id := await onboarding_of(session, deal_id)) is not None:
+        raise OnboardingAlreadyOpened("existing_id names the ticket.", existing_id=str(existing_id))
+    return deal.won_at
 
 
 async def assign_ticket(

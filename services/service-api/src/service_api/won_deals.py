@@ -1,0 +1,147 @@
+"""Won deals, as sales tells of them: what is to be delivered to whom, and brought into use."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from event_contracts.codec import CloudEvent
+from event_contracts.sales import Deal, Promise
+from event_contracts.service import TicketOpened
+from service_api.customers.model import Customer
+from service_api.sla_policies import terms_for
+from service_api.tables import Base
+from service_api.tickets.model import Ticket
+from service_kit import outbox
+from service_kit.consumer import Record
+from service_kit.database import written_durably
+from service_kit.fields import Money as HttpMoney
+from service_kit.references import UnknownReference
+
+
+class WonDeal(Base):
+    """A deal that sales won, or had won once; only the consumer writes it. Its id is the deal's."""
+
+    __tablename__ = "won_deal"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    sequence: Mapped[int] = mapped_column(comment="of the newest event that is in here")
+    customer_id: Mapped[UUID]
+    won_at: Mapped[datetime | None] = mapped_column(comment="null once it was taken back")
+    promised_by: Mapped[date | None]
+    promised_price: Mapped[Decimal | None] = mapped_column(sa.Numeric(16, 4))
+    promised_currency: Mapped[str | None]
+    promised_quality: Mapped[str | None]
+
+    @property
+    def promise(self) -> Promise | None:
+        """What it was won with; None where nothing was agreed on."""
+        if self.promised_by is None or self.promised_price is None or self.promised_currency is None:
+            return None
+        price = HttpMoney(amount=self.promised_price, currency=self.promised_currency).to_contract()
+        return Promise(deliver_by=self.promised_by, price=price, quality=self.promised_quality)
+
+
+_table: Any = WonDeal.__table__
+_new = insert(_table)
+_KEPT = ("sequence", "won_at", "promised_by", "promised_price", "promised_currency", "promised_quality")
+# Whatever comes twice or late is not newer, and changes nothing.
+_SET = _new.on_conflict_do_update(
+    index_elements=[_table.c.id],
+    set_={name: _new.excluded[name] for name in _KEPT},
+    where=_table.c.sequence < _new.excluded.sequence,
+)
+_TAKE_BACK = (
+    sa.update(_table)
+    .where(_table.c.id == sa.bindparam("deal_id"), _table.c.sequence < sa.bindparam("newer"))
+    .values(won_at=None, sequence=sa.bindparam("newer"))
+)
+
+
+async def copy_deals(
+    connection: AsyncConnection, records: Sequence[Record[CloudEvent]], *, onboarding_days: int
+) -> None:
+    """Takes over the deals that were won in a batch, and opens an onboarding for each that was won of late.
+
+    A deal has one onboarding, however often its event comes; one that was won more than `onboarding_days` ago needs
+    none: it comes from an import, or from a log that is read anew.
+    """
+    newest: dict[UUID, tuple[int, Deal]] = {}
+    for record in records:
+        deal = record.value.data
+        if isinstance(deal, Deal) and newest.get(deal.id, (0, deal))[0] < record.value.sequence:
+            newest[deal.id] = (record.value.sequence, deal)
+    # In the order of the key: two batches of different partitions must not wait for each other in a circle.
+    ordered = sorted(newest.items())
+    won = [_row(sequence, deal) for _, (sequence, deal) in ordered if deal.stage == "won"]
+    other = [{"deal_id": deal.id, "newer": sequence} for _, (sequence, deal) in ordered if deal.stage != "won"]
+    if other:
+        await connection.execute(_TAKE_BACK, other)
+    if won:
+        await connection.execute(_SET, won)
+        since = datetime.now(UTC) - timedelta(days=onboarding_days)
+        late = [row["id"] for row in won if row["won_at"] > since]
+        if late:
+            async with written_durably(connection) as session:
+                for deal_id in late:
+                    await _onboard(session, deal_id, newest[deal_id][1])
+
+
+def _row(sequence: int, deal: Deal) -> dict[str, Any]:
+    promise = deal.promise
+    return {
+        "id": deal.id,
+        "sequence": sequence,
+        "customer_id": deal.account_id,
+        "won_at": deal.closed_at,
+        "promised_by": None if promise is None else promise.deliver_by,
+        "promised_price": None if promise is None else promise.price.amount,
+        "promised_currency": None if promise is None else promise.price.currency,
+        "promised_quality": None if promise is None else promise.quality,
+    }
+
+
+async def _onboard(session: AsyncSession, deal_id: UUID, deal: Deal) -> None:
+    won = await session.get(WonDeal, deal_id, with_for_update=True)
+    if won is None or won.won_at is None or await onboarding_of(session, deal_id) is not None:
+        return
+    customer = await session.get(Customer, deal.account_id, with_for_update={"read": True, "key_share": True})
+    if customer is None or customer.registered_at is None or customer.erased_at is not None:
+        # An account's events come before its deals'; whoever is unknown here was erased, or lost with a cut log.
+        return
+    ticket = Ticket.open(
+        customer_id=customer.id,
+        kind="installation",
+        channel="web",
+        priority="normal",
+        at=won.won_at,
+        region=customer.region,
+        segment=customer.segment,
+        product=deal.lines[0].product if len(deal.lines) == 1 else None,
+        terms=await terms_for(session, "installation", "normal"),
+        onboarding_deal_id=won.id,
+        onboarding_since=won.won_at,
+    )
+    session.add(ticket)
+    event = TicketOpened(**ticket.state_fields())
+    await outbox.write(session, event, sequence=ticket.version, time=won.won_at, partition_key=customer.id)
+
+
+async def onboarding_of(session: AsyncSession, deal_id: UUID) -> UUID | None:
+    """The ticket that brings a deal into use, if there is one."""
+    query = sa.select(Ticket.id).where(Ticket.onboarding_deal_id == deal_id)
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def require_won_deal(session: AsyncSession, deal_id: UUID, pointer: str) -> WonDeal:
+    """The won deal that a body names, locked: one at a time opens its onboarding. Raises `UnknownReference` (422)."""
+    deal = await session.get(WonDeal, deal_id, with_for_update=True)
+    if deal is None or deal.won_at is None:
+        raise UnknownReference.at(pointer, "names no won deal that service knows yet")
+    return deal

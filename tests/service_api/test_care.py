@@ -1,0 +1,229 @@
+"""What service does for customers besides tickets: entered once, told once, and counted for whoever it was for."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from event_contracts.fields import Money
+from event_contracts.sales import Deal, DealClosed, DealClosing, DealLine, DealReopened, DealReopening, Promise
+from event_contracts.service import (
+    CheckInCompleted,
+    DeliveryAccepted,
+    MaintenancePerformed,
+    ReviewRecorded,
+    TicketOpened,
+    TrainingDelivered,
+    UpsellSuggested,
+)
+from service_api.customers.from_sales import copy_accounts
+from service_api.won_deals import copy_deals
+from service_kit.identifiers import new_id
+from tests.service_api.conftest import NOWHERE, Service, a_customer, a_ticket, an_agent, make
+from tests.service_api.test_customers_from_sales import copied, record, registered
+from tests.service_kit.conftest import assert_problem
+
+WHEN = "2026-03-31T21:00:00Z"
+WON_AT = datetime(2026, 3, 20, 16, tzinfo=UTC)
+PROMISE = Promise(deliver_by=date(2026, 4, 15), price=Money(Decimal("30.00"), "EUR"), quality="gold")
+
+
+@pytest.fixture
+async def people(manager: httpx.AsyncClient) -> dict[str, str]:
+    """An agent in a team, and a customer of theirs."""
+    team = await make(manager, "/v1/teams", name="Care")
+    agent = await an_agent(manager, team_id=team["id"])
+    customer = await a_customer(manager)
+    return {"customer_id": customer["id"], "agent_id": agent["id"], "team_id": team["id"]}
+
+
+NOUNS: list[tuple[str, dict[str, Any], str, type[Any], str]] = [
+    ("trainings", {"product": "scheduling", "attendees": 6}, "trainings", TrainingDelivered, "delivered_at"),
+    ("check-ins", {"due_on": "2026-04-15"}, "checkins", CheckInCompleted, "completed_at"),
+    ("upsell-suggestions", {"product": "payroll"}, "upsells", UpsellSuggested, "suggested_at"),
+    ("reviews", {"channel": "marketplace", "score": 5}, "reviews", ReviewRecorded, "reviewed_at"),
+]
+
+
+@pytest.mark.parametrize(("noun", "fields", "kind", "event", "time"), NOUNS, ids=[noun for noun, *_ in NOUNS])
+async def test_what_was_done_is_told_with_whom_it_counts_for(
+    service: Service,
+    manager: httpx.AsyncClient,
+    people: dict[str, str],
+    noun: str,
+    fields: dict[str, Any],
+    kind: str,
+    event: type[Any],
+    time: str,
+) -> None:
+    by = {"customer_id": people["customer_id"]} | ({} if noun == "reviews" else {"agent_id": people["agent_id"]})
+    made = await make(manager, f"/v1/{noun}", **by, **fields, occurred_at=WHEN)
+    assert (made["region"], made["segment"], made[time]) == ("baltics", "smb", WHEN)
+    assert made.items() >= (fields | by | ({} if noun == "reviews" else {"team_id": people["team_id"]})).items()
+    (told,) = await service.events_of(f"{kind}/{made['id']}")
+    assert isinstance(told.data, event)
+    assert (told.sequence, told.partition_key) == (1, people["customer_id"])
+    assert getattr(told.data, time) == told.time == datetime.fromisoformat(WHEN)
+
+    assert (await manager.get(f"/v1/{noun}/{made['id']}")).json() == made
+    for name in by:
+        assert (await manager.get(f"/v1/{noun}?{name}={by[name]}")).json()["items"] == [made]
+    unknown = await manager.post(f"/v1/{noun}", json=by | fields | {"customer_id": NOWHERE})
+    assert_problem(unknown, 422, "unknown-reference")
+    async with service.client("sales-rep") as seller:
+        assert_problem(await seller.post(f"/v1/{noun}", json=by | fields), 403, "forbidden")
+    await manager.post(f"/v1/customers/{people['customer_id']}/erase")
+    assert_problem(await manager.post(f"/v1/{noun}", json=by | fields), 409, "customer-already-erased")
+
+
+async def test_a_suggestion_may_come_of_a_ticket_of_that_customer(
+    manager: httpx.AsyncClient, people: dict[str, str]
+) -> None:
+    own, other = await a_ticket(manager, customer_id=people["customer_id"]), await a_ticket(manager)
+    body = {"customer_id": people["customer_id"], "ticket_id": own["id"]}
+    made = await make(manager, "/v1/upsell-suggestions", **body)
+    assert (await manager.get(f"/v1/upsell-suggestions?ticket_id={own['id']}")).json()["items"] == [made]
+    refused = await manager.post("/v1/upsell-suggestions", json=body | {"ticket_id": other["id"]})
+    assert_problem(refused, 422, "unknown-reference")
+
+
+async def test_a_plan_moves_on_with_each_maintenance(
+    service: Service, manager: httpx.AsyncClient, agent: httpx.AsyncClient, people: dict[str, str]
+) -> None:
+    asked = {"customer_id": people["customer_id"], "interval_days": 182, "next_due_on": "2026-06-30"}
+    assert_problem(await agent.post("/v1/maintenance-plans", json=asked), 403, "forbidden")
+    plan = await make(manager, "/v1/maintenance-plans", **asked, product="heat-pump-9")
+    path = f"/v1/maintenance-plans/{plan['id']}"
+    first = await make(agent, f"{path}/perform", agent_id=people["agent_id"])
+    assert (first["due_on"], first["product"], first["team_id"]) == ("2026-06-30", "heat-pump-9", people["team_id"])
+    (told,) = await service.events_of(f"maintenance/{first['id']}")
+    assert isinstance(told.data, MaintenancePerformed)
+    assert (told.data.due_on, str(told.data.plan_id)) == (date(2026, 6, 30), plan["id"])
+    moved = (await agent.get(path)).json()
+    assert (moved["next_due_on"], moved["version"]) == ("2026-12-29", 2)
+    stale = await agent.post(f"{path}/perform", json={}, headers={"If-Match": '"1"'})
+    assert_problem(stale, 412, "stale-version")
+    second = await make(agent, f"{path}/perform")
+    assert second["due_on"] == "2026-12-29"
+    assert (await agent.get(f"/v1/maintenance?plan_id={plan['id']}")).json()["items"] == [second, first]
+    assert (await agent.get(f"/v1/maintenance/{first['id']}")).json() == first
+    assert (await agent.get(f"/v1/maintenance-plans?customer_id={people['customer_id']}")).json()["items"][0]["id"]
+
+
+def deal_state(account_id: UUID, deal_id: UUID, **more: Any) -> dict[str, Any]:
+    price = Money(Decimal("30.00"), "EUR")
+    line = DealLine(product="scheduling", quantity=1, unit_price=price, amount=price)
+    state: dict[str, Any] = {
+        "id": deal_id,
+        "account_id": account_id,
+        "lead_id": None,
+        "stage": "won",
+        "lines": [line],
+        "amount": price,
+        "owner_id": None,
+        "team_id": None,
+        "region": None,
+        "segment": None,
+        "channel": None,
+        "opened_at": WON_AT,
+        "closed_at": WON_AT,
+        "promise": PROMISE,
+    }
+    return state | more
+
+
+def won(account_id: UUID, deal_id: UUID, **more: Any) -> Deal:
+    change = DealClosing(outcome="won", previous_stage="proposal")
+    return DealClosed(**deal_state(account_id, deal_id, **more), change=change)
+
+
+async def told_of(service: Service, *records: Any, onboarding_days: int = 0) -> None:
+    async with service.engine.begin() as connection:
+        await copy_accounts(connection, records)
+        await copy_deals(connection, records, onboarding_days=onboarding_days)
+
+
+async def test_a_deal_won_of_late_opens_one_onboarding_however_often_service_is_told(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    account_id, deal_id, old_id = new_id(), new_id(), new_id()
+    lately = datetime.now(UTC) - timedelta(days=2)
+    records = [
+        record(registered(account_id), 1),
+        record(won(account_id, deal_id, closed_at=lately), 3),
+        record(won(account_id, old_id, closed_at=WON_AT), 3),
+    ]
+    await told_of(service, *records, onboarding_days=30)
+    await told_of(service, *records, onboarding_days=30)
+    (ticket,) = (await manager.get(f"/v1/tickets?customer_id={account_id}")).json()["items"]
+    assert (ticket["kind"], ticket["onboarding_deal_id"], ticket["product"]) == (
+        "installation",
+        str(deal_id),
+        "scheduling",
+    )
+    assert ticket["onboarding_since"] == ticket["opened_at"]
+    assert datetime.fromisoformat(ticket["opened_at"]) == lately
+    (told,) = await service.events_of(f"tickets/{ticket['id']}")
+    assert isinstance(told.data, TicketOpened)
+    assert told.data.onboarding_deal_id == deal_id
+    body = {"customer_id": str(account_id), "kind": "installation", "channel": "web"}
+    again = await manager.post("/v1/tickets", json=body | {"onboarding_deal_id": str(deal_id)})
+    assert assert_problem(again, 409, "onboarding-already-opened")["existing_id"] == ticket["id"]
+    # An older one is brought into use when somebody says so.
+    own = await a_ticket(manager, **body, onboarding_deal_id=str(old_id))
+    assert own["onboarding_since"] == "2026-03-20T16:00:00Z"
+    assert (await manager.get(f"/v1/tickets?onboarding_deal_id={old_id}")).json()["items"] == [own]
+    other = body | {"customer_id": (await a_customer(manager))["id"], "onboarding_deal_id": str(old_id)}
+    assert_problem(await manager.post("/v1/tickets", json=other), 422, "unknown-reference")
+
+
+async def test_a_delivery_is_held_against_what_the_deal_was_won_with(
+    service: Service, manager: httpx.AsyncClient, people: dict[str, str]
+) -> None:
+    account_id, deal_id = new_id(), new_id()
+    body = {
+        "deal_id": str(deal_id),
+        "agent_id": people["agent_id"],
+        "delivered_at": "2026-04-10T09:00:00Z",
+        "price": {"amount": "31.5", "currency": "EUR"},
+        "quality_as_agreed": True,
+    }
+    assert_problem(await manager.post("/v1/deliveries", json=body), 422, "unknown-reference")
+    await copied(service.engine, copy_accounts, [record(registered(account_id), 1)])
+    await told_of(service, record(won(account_id, deal_id), 3))
+    foreign = body | {"price": {"amount": "31.50", "currency": "USD"}}
+    assert_problem(await manager.post("/v1/deliveries", json=foreign), 422, "invalid-request")
+    early = body | {"occurred_at": "2026-04-09T09:00:00Z"}
+    assert_problem(await manager.post("/v1/deliveries", json=early), 422, "invalid-request")
+    made = await make(manager, "/v1/deliveries", **body, occurred_at="2026-04-13T15:00:00Z")
+    assert made["customer_id"] == str(account_id)
+    assert made["price"] == {"amount": "31.50", "currency": "EUR"}
+    (told,) = await service.events_of(f"deliveries/{made['id']}")
+    assert isinstance(told.data, DeliveryAccepted)
+    assert told.data.promise == PROMISE
+    assert (told.data.price, told.data.team_id) == (Money(Decimal("31.50"), "EUR"), UUID(people["team_id"]))
+    again = await manager.post("/v1/deliveries", json=body)
+    assert assert_problem(again, 409, "delivery-already-accepted")["existing_id"] == made["id"]
+    assert (await manager.get(f"/v1/deliveries?deal_id={deal_id}")).json()["items"] == [made]
+    assert (await manager.get(f"/v1/deliveries/{made['id']}")).json() == made
+
+
+async def test_a_deal_that_was_taken_back_is_delivered_no_more(service: Service, manager: httpx.AsyncClient) -> None:
+    account_id, deal_id = new_id(), new_id()
+    reopened = DealReopened(
+        **deal_state(account_id, deal_id, stage="proposal", closed_at=None, promise=None),
+        change=DealReopening(previous_outcome="won"),
+    )
+    await told_of(service, record(registered(account_id), 1), record(won(account_id, deal_id), 3))
+    await told_of(service, record(reopened, 4))
+    await told_of(service, record(won(account_id, deal_id), 3))
+    body = {
+        "deal_id": str(deal_id),
+        "delivered_at": WHEN,
+        "price": {"amount": "30", "currency": "EUR"},
+        "quality_as_agreed": False,
+    }
+    assert_problem(await manager.post("/v1/deliveries", json=body), 422, "unknown-reference")
