@@ -81,7 +81,7 @@ class DeliveryIn(StrictModel):
     deal_id: Identifier
     agent_id: Identifier | None = None
     team_id: Identifier | None = Field(default=None, description="The agent's team when left out.")
-    delivered_at: Moment
+    delivered_at: Moment | None = Field(default=None, description="When it was accepted, unless given.")
     price: Money = Field(description="What the customer had to pay in the end, in the deal's currency.")
     quality_as_agreed: Flag
     occurred_at: Moment | None = None
@@ -110,7 +110,7 @@ async def accept_delivery(body: DeliveryIn, session: Session, response: Response
     ).scalar_one_or_none()
     if existing_id is not None:
         raise DeliveryAlreadyAccepted("existing_id names the one that stands.", existing_id=str(existing_id))
-    if body.delivered_at > at:
+    if body.delivered_at is not None and body.delivered_at > at:
         raise Unprocessable.at("#/delivered_at", "is after it was accepted")
     if deal.promised_currency not in (None, body.price.currency):
         raise Unprocessable.at("#/price/currency", f"is not the deal's, {deal.promised_currency}")
@@ -118,7 +118,7 @@ async def accept_delivery(body: DeliveryIn, session: Session, response: Response
     shared: dict[str, Any] = {
         "id": new_id(),
         "deal_id": deal.id,
-        "delivered_at": body.delivered_at,
+        "delivered_at": body.delivered_at or at,
         "accepted_at": at,
         "quality_as_agreed": body.quality_as_agreed,
         **attribution_of(customer),

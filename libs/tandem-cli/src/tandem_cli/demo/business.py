@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from tandem_cli.demo.company import Company
 from tandem_cli.demo.sales_stories import deal_story, lead_story
 from tandem_cli.demo.story import Script, Story
-from tandem_cli.demo.ticket_stories import ticket_story
+from tandem_cli.demo.ticket_stories import care_story, ticket_story
 
 _SEASON = (0.8, 0.9, 1.1, 1.15, 1.1, 1.0, 0.75, 0.7, 1.1, 1.25, 1.2, 0.9)
 _WEEKDAY = (1.2, 1.2, 1.15, 1.1, 1.0, 0.35, 0.2)
@@ -15,8 +15,8 @@ _COLD = (1.4, 1.3, 1.1, 0.9, 0.8, 0.8, 0.8, 0.8, 0.9, 1.1, 1.2, 1.4)
 """Tickets follow the cold, sales the season."""
 
 # A day's stories for each customer of the company.
-_LEADS, _DEALS, _TICKETS = 0.020, 0.011, 0.020
-_LIVE = ("lead", "deal", "ticket", "ticket")
+_LEADS, _DEALS, _TICKETS, _CARE = 0.020, 0.011, 0.020, 0.006
+_LIVE = ("lead", "deal", "ticket", "ticket", "care")
 
 
 class Business:
@@ -38,6 +38,7 @@ class Business:
             "lead": size * _LEADS * _SEASON[day.month - 1] * mood,
             "deal": size * _DEALS * _SEASON[day.month - 1] * mood,
             "ticket": size * _TICKETS * _COLD[day.month - 1] / mood,
+            "care": size * _CARE,
         }
         random = self.company.random("day", day)
         stories = []
@@ -67,7 +68,7 @@ class Business:
         if kind == "lead":
             return lead_story(self.company, script, mood)
         account = random.choice(self.company.accounts)
-        tell = deal_story if kind == "deal" else ticket_story
+        tell = {"deal": deal_story, "ticket": ticket_story, "care": care_story}[kind]
         return tell(self.company, script, mood, account)
 
 

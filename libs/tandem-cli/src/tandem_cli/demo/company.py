@@ -116,6 +116,24 @@ class Company:
         for number, agent in enumerate(self.agents):
             yield agent, {"name": self._person("agent", number), "team_id": service_teams[number % len(service_teams)]}
 
+        yield from self._promises()
+
+    def _promises(self) -> Iterator[tuple[Ref, dict[str, object]]]:
+        """What the company promises those who ask: how soon they are answered and helped, in business hours."""
+        office = Ref("service/business-calendars", "office hours")
+        hours = [{"weekday": day, "opens": "07:00", "closes": "19:00"} for day in range(1, 6)]
+        yield office, {"name": self.reference(office.key), "timezone": "Europe/Vilnius", "hours": hours}
+        for priority, answered, solved in (("urgent", 1, 8), ("high", 3, 20), ("normal", 6, 48), ("low", 12, 96)):
+            policy = Ref("service/sla-policies", f"{priority} tickets")
+            body: dict[str, object] = {
+                "name": self.reference(policy.key),
+                "priority": priority,
+                "first_response_seconds": answered * 3600,
+                "resolution_seconds": solved * 3600,
+                "calendar_id": office,
+            }
+            yield policy, body
+
     def registrations(self) -> Iterator[tuple[Ref, dict[str, object]]]:
         """The customers of the company's first days."""
         for account in self.accounts:

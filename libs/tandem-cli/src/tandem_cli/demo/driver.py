@@ -14,7 +14,7 @@ from tandem_cli.api import Api, Refused
 from tandem_cli.demo.business import Business
 from tandem_cli.demo.company import moment
 from tandem_cli.demo.memory import Memory, Thread
-from tandem_cli.demo.story import Beat, Story
+from tandem_cli.demo.story import Beat, Story, timed
 from tandem_cli.problem import StackProblem
 from tandem_cli.requests import Ref, filled
 from tandem_cli.together import all_of, each
@@ -35,6 +35,11 @@ _DIRECTORY_SECONDS = 60.0
 """How long a new customer of sales may take until service knows them."""
 
 _BY_CODE = frozenset({"sales/products", "sales/exchange-rates"})
+_BY_NAME = frozenset({"service/business-calendars", "service/sla-policies"})
+_REFERENCED = frozenset({"leads", "deals", "tickets", "surveys"})
+"""What has an external_ref, by which a later run finds it."""
+_PLANS = ("maintenance-plans",)
+"""Plans are about what is to come; all else happens at a time."""
 
 
 @dataclass
@@ -157,8 +162,9 @@ class Driver:
         """Do the story's next beat: at its own time, or when `live` now."""
         thread = self.memory.threads[story.key]
         beat = story.beats[thread.beats]
-        body = dict(filled(beat.step.body, self._identity(thread)))
-        if not live:
+        at = datetime.now(UTC) if live else beat.at
+        body = timed(filled(beat.step.body, self._identity(thread)), at)
+        if not live and beat.step.path != _PLANS:
             body["occurred_at"] = moment(beat.at)
         if _creates(beat):
             body["external_ref"] = self.business.company.reference(f"{story.key}:{beat.step.name}")
@@ -198,7 +204,7 @@ class Driver:
                 if refusal.slug == "unknown-reference" and step.api == "service" and time.monotonic() < end:
                     await asyncio.sleep(0.2)  # a customer whom sales has just met is on the way
                     continue
-                if refusal.slug == "external-ref-taken" and step.gives:
+                if refusal.slug in ("external-ref-taken", "onboarding-already-opened") and step.gives:
                     view = {"id": refusal.problem["existing_id"]}
                     break
                 if refusal.slug == "lead-already-converted":
@@ -220,7 +226,11 @@ class Driver:
         """Make things, those together that do not refer to one another."""
         while things:
             made = {ref for ref, _ in things}
-            ready = [(ref, body) for ref, body in things if made.isdisjoint(body.values())]
+            ready = [
+                (ref, body)
+                for ref, body in things
+                if made.isdisjoint(value for value in body.values() if isinstance(value, Ref))
+            ]
             await each(ready, self._make, at_once=WORKERS)
             things = [thing for thing in things if thing not in ready]
 
@@ -229,7 +239,12 @@ class Driver:
         name, collection = ref.noun.split("/")
         reference = self.business.company.reference(ref.key)
         sent = dict(filled(body, self._ids.__getitem__))
-        if ref.noun not in _BY_CODE:
+        if ref.noun in _BY_NAME:
+            found = [one for one in (await self.apis[name].get(collection))["items"] if one["name"] == sent["name"]]
+            if found:
+                self._ids[ref] = str(found[0]["id"])
+                return
+        elif ref.noun not in _BY_CODE:
             sent["external_ref"] = reference
         self.board.requests += 1
         try:
@@ -249,7 +264,7 @@ class Driver:
 
 
 def _creates(beat: Beat) -> bool:
-    return len(beat.step.path) == 1 or beat.step.path[-1] == "interactions"
+    return beat.step.path[-1] == "interactions" or (len(beat.step.path) == 1 and beat.step.path[0] in _REFERENCED)
 
 
 def _told(beat: Beat) -> str:

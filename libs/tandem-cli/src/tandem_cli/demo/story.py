@@ -1,11 +1,34 @@
 """A story: one lead, deal or ticket with all that happens to it, as requests at their times."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+from tandem_cli.demo.company import moment
 from tandem_cli.requests import ApiName, Ref, Step
+
+
+@dataclass(frozen=True)
+class After:
+    """Stands in a body for a time counted from the beat's own: a moment, or the day that it falls on."""
+
+    time: timedelta
+    day: bool = False
+
+
+def timed(body: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+    """The body with a time in every After's place, counted from `at`."""
+    return {name: _timed(value, at) for name, value in body.items()}
+
+
+def _timed(value: Any, at: datetime) -> Any:
+    if isinstance(value, After):
+        return (at + value.time).date().isoformat() if value.day else moment(at + value.time)
+    if isinstance(value, Mapping):
+        return timed(value, at)
+    return value
 
 
 @dataclass(frozen=True)

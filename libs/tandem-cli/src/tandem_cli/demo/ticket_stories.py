@@ -1,12 +1,14 @@
 """How the simulated company serves: tickets with contacts, resolutions, second tries, and what customers say of it."""
 
 from datetime import timedelta
+from random import Random
 
 from tandem_cli.demo.company import PRODUCTS, Account, Company, pick
-from tandem_cli.demo.story import Script, Story
+from tandem_cli.demo.sales_stories import upsell_story
+from tandem_cli.demo.story import After, Script, Story
 from tandem_cli.requests import Ref
 
-TICKET, SURVEY = Ref("self", "ticket"), Ref("self", "survey")
+TICKET, SURVEY, SUGGESTION, PLAN = (Ref("self", name) for name in ("ticket", "survey", "suggestion", "plan"))
 
 _KINDS = {
     "problem": 0.42,
@@ -50,6 +52,11 @@ def ticket_story(company: Company, script: Script, mood: float, account: Account
     _contact(script, "inbound", channel, agent if channel in ("phone", "chat", "in_person") else None)
     script.wait(MINUTE, 3 * HOUR * drag)
     script.do("assign", "service", ("tickets", TICKET, "assign"), {"agent_id": agent})
+    more = company.random("more", script.key)
+    if more.random() < 0.08 * drag:
+        script.at += timedelta(minutes=more.randint(10, 300))
+        knows_more = more.choice([one for one in company.agents if one != agent])
+        script.do("escalate", "service", ("tickets", TICKET, "escalate"), {"agent_id": knows_more})
     contacts = 1
     if channel in ("email", "web") or random.random() < 0.5:
         script.wait(5 * MINUTE, 20 * HOUR * drag)
@@ -73,9 +80,50 @@ def ticket_story(company: Company, script: Script, mood: float, account: Account
         _contact(script, "outbound", channel, agent)
         script.do("resolve", "service", ("tickets", TICKET, "resolve"), {"resolution": pick(random, _RESOLUTIONS)})
     if random.random() < 0.7:
-        _survey(script, contacts=contacts, reopened=reopened, days=(script.at - began) / DAY)
+        _survey(script, more, contacts=contacts, reopened=reopened, days=(script.at - began) / DAY)
     script.wait(DAY, 5 * DAY)
     script.do("close", "service", ("tickets", TICKET, "close"), {})
+    by = {"customer_id": account.ref, "agent_id": agent}
+    if opening["kind"] == "training_request":
+        script.at += DAY + 9 * DAY * more.random()
+        training = {**by, "product": opening["product"], "attendees": more.randint(1, 14)}
+        script.do("train", "service", ("trainings",), training)
+    if more.random() < 0.05:
+        product = more.choice(PRODUCTS).code
+        suggestion = {**by, "ticket_id": TICKET, "product": product}
+        script.do("suggest", "service", ("upsell-suggestions",), suggestion, suggestion="id")
+        upsell_story(company, script, SUGGESTION, account, product)
+    elif more.random() < 0.05:
+        review = {
+            "customer_id": account.ref,
+            "channel": "directory",
+            "score": 2 if reopened else more.choice((4, 5, 5)),
+        }
+        script.do("review", "service", ("reviews",), review)
+    return script.end()
+
+
+def care_story(company: Company, script: Script, mood: float, account: Account) -> Story:
+    """Service gets in touch before anything is wrong: it asks how they fare, or looks after what they bought."""
+    more = company.random("care", script.key)
+    agent = more.choice(company.agents)
+    late = timedelta(days=more.triangular(-9, 5 / mood, -2))
+    if more.random() < 0.55:
+        check_in: dict[str, object] = {"customer_id": account.ref, "agent_id": agent}
+        if more.random() < 0.8:
+            check_in["due_on"] = After(-late, day=True)
+        script.do("check-in", "service", ("check-ins",), check_in)
+        return script.end()
+    product = pick(more, {product.code: product.weight for product in PRODUCTS})
+    plan = {
+        "customer_id": account.ref,
+        "product": product,
+        "interval_days": 182,
+        "next_due_on": After(9 * DAY, day=True),
+    }
+    script.do("plan", "service", ("maintenance-plans",), plan, plan="id")
+    script.at += 9 * DAY + late
+    script.do("maintain", "service", ("maintenance-plans", PLAN, "perform"), {"agent_id": agent})
     return script.end()
 
 
@@ -91,7 +139,7 @@ def _contact(script: Script, direction: str, channel: str, agent: Ref | None) ->
     script.do("interaction", "service", ("tickets", TICKET, "interactions"), body)
 
 
-def _survey(script: Script, *, contacts: int, reopened: bool, days: float) -> None:
+def _survey(script: Script, more: Random, *, contacts: int, reopened: bool, days: float) -> None:
     """The score follows from how it went: quick, at the first contact, and for good."""
     random = script.random
     script.wait(MINUTE, HOUR)
@@ -102,7 +150,11 @@ def _survey(script: Script, *, contacts: int, reopened: bool, days: float) -> No
     script.wait(10 * MINUTE, DAY)
     felt = 4.9 - 0.35 * (contacts - 1) - 0.25 * min(days, 6) - (1.2 if reopened else 0) + random.gauss(0, 0.7)
     score = min(5, max(1, round(felt)))
-    script.do("answer", "service", ("surveys", SURVEY, "answer"), {"score": score})
+    said: dict[str, object] = {"score": score}
+    if more.random() < 0.6:
+        said["recommendation"] = min(10, max(0, round(2 * felt + more.gauss(0, 1.2))))
+        said["effort"] = min(7, max(1, round(8 - contacts - more.random() * 2)))
+    script.do("answer", "service", ("surveys", SURVEY, "answer"), said)
     if random.random() < 0.03:
         script.wait(HOUR, DAY)
         script.do("revise", "service", ("surveys", SURVEY, "answer"), {"score": score + (1 if score < 5 else -1)})
