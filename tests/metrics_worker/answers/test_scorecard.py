@@ -47,12 +47,14 @@ def figure(rows: dict[str, Any], question: str, function: str, kpi: str) -> dict
 async def test_sales_and_service_stand_side_by_side_with_the_numbers_behind_each_reply(
     client: httpx.AsyncClient, engine: AsyncEngine, issuer: Issuer
 ) -> None:
+    asked = moment("2026-03-05")
     states: list[Any] = [
         account(referred_by=account().id), lead(), activity(), activity(),
         deal(line("desk", 1, "100"), stage="won"),
         deal(line("desk", 1, "50"), stage="won", closed_at=moment("2026-02-10")),
         quota(date(2026, 3, 1), date(2026, 3, 31), eur("90")),
-        ticket(kind="presales_question", first_responded_at=MORNING), ticket(kind="problem"), ticket(kind="complaint"),
+        ticket(kind="presales_question", opened_at=asked, first_responded_at=asked), ticket(kind="problem"),
+        ticket(kind="complaint"),
         survey(answered_at=MORNING, score=5), survey(answered_at=MORNING, score=1),
     ]  # fmt: skip
     await book(engine, all_told([(state, 1) for state in states]))
@@ -60,7 +62,7 @@ async def test_sales_and_service_stand_side_by_side_with_the_numbers_behind_each
     await client.put("/v1/targets/csat", json={"value": "0.8", "period": "month"}, headers=manager)
     rows = await ask(client, compare="previous")
     assert replies(rows) == {
-        "new-customers": ("yes", "no"),
+        "new-customers": ("yes", "yes"),
         "referred-customers": ("yes", "no"),
         "sales-target": ("yes", "unknown"),
         "happy-customer-target": ("unknown", "no"),
@@ -76,7 +78,7 @@ async def test_sales_and_service_stand_side_by_side_with_the_numbers_behind_each
     assert rows["happy-customer-target"]["sales"]["has_target"] is False
     before = figure(rows, "contact-before", "service", "answered_within_hour")
     assert (before["filters"], before["numerator"], before["denominator"]) == ({"kind": "presales_question"}, 1, 1)
-    revenue = figure(rows, "new-customers", "sales", "revenue")
+    revenue = figure(rows, "sales-target", "sales", "revenue")
     assert (revenue["previous"]["value"], revenue["previous"]["change"]) == ("50.00", "50.00")
     for row in rows.values():
         for each in row["sales"]["figures"] + row["service"]["figures"]:

@@ -61,8 +61,8 @@ ROWS: Final = (
         "new-customers",
         "Who brings new customers?",
         "count",
-        sales=(Cell("leads_created"), Cell("lead_conversion_rate"), Cell("sales_volume"), Cell("revenue")),
-        service=(Cell("upsell_from_service"), Cell("upsell_revenue")),
+        sales=(Cell("new_customers"), Cell("new_revenue"), Cell("leads_created"), Cell("lead_conversion_rate")),
+        service=(Cell("presales_assisted_win_rate"),),
     ),
     Row(
         "referred-customers",
@@ -82,8 +82,8 @@ ROWS: Final = (
         "happy-customer-target",
         "Has it a target of happy customers, and is it met?",
         "target",
-        sales=(Cell("promises_kept"), Cell("onboarding_days")),
-        service=(Cell("csat"), Cell("nps"), Cell("ces")),
+        sales=(Cell("promises_kept"), Cell("onboarding_days"), Cell("customer_retention")),
+        service=(Cell("csat"), Cell("nps"), Cell("ces"), Cell("customer_health"), Cell("customers_at_risk")),
     ),
     Row(
         "contact-before",
