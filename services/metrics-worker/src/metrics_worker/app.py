@@ -14,7 +14,7 @@ from metrics_worker.answers.explain import explanations
 from metrics_worker.answers.routes import routes
 from metrics_worker.answers.scorecard import scorecard
 from metrics_worker.books.opening import open_books
-from metrics_worker.dead_letters.routes import dead_letters
+from metrics_worker.dead_letters import dead_letters
 from metrics_worker.exports.routes import AT_ONCE, exports
 from metrics_worker.kpis import both, sales, service
 from metrics_worker.periods.routes import periods

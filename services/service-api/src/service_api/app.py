@@ -6,6 +6,7 @@ from service_api.agents import agents
 from service_api.business_calendars import business_calendars
 from service_api.check_ins import check_ins
 from service_api.customers.routes import customers
+from service_api.dead_letters import dead_letters
 from service_api.deliveries import deliveries
 from service_api.maintenance import maintenance, maintenance_plans
 from service_api.reviews import reviews
@@ -44,6 +45,7 @@ def create(settings: ServiceApiSettings) -> FastAPI:
             deliveries,
             reviews,
             upsell_suggestions,
+            dead_letters,
         ],
     )
     app.state.survey_links = SurveyLinks(settings.survey_link_secret.get_secret_value())

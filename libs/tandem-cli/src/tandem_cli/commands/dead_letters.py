@@ -1,4 +1,4 @@
-"""`tandem dead-letters`: records that the books could not take, seen, mended, sent again or discarded."""
+"""`tandem dead-letters`: records that the books or service could not take, seen, mended, sent again or discarded."""
 
 import asyncio
 import json
@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -21,12 +21,17 @@ from tandem_cli.problem import StackProblem
 PATIENCE_SECONDS = 10.0
 PIPED_WIDTH = 300
 
-letters = typer.Typer(no_args_is_help=True, help="Records that the books could not take.")
+letters = typer.Typer(no_args_is_help=True, help="Records that a consumer could not take.")
 
 Letter = Annotated[str | None, typer.Argument(help="The dead letter's id.")]
 AllOption = Annotated[bool, typer.Option("--all", help="Every open one.")]
 ReasonOption = Annotated[str | None, typer.Option(help="With --all: only those set aside for this reason.")]
-UrlOption = Annotated[str | None, typer.Option(help="metrics-api; by default that of the local stack.")]
+Whose = Literal["metrics", "service"]
+OfOption = Annotated[Whose, typer.Option("--of", help="Whose: the books', or service's.")]
+UrlOption = Annotated[
+    str | None,
+    typer.Option("--url", "--metrics-url", help="metrics-api, or service-api; by default that of the local stack."),
+]
 TokenOption = Annotated[
     str | None, typer.Option(envvar="TANDEM_TOKEN", help="A token with the role admin; by default a local one.")
 ]
@@ -40,7 +45,8 @@ def register(app: typer.Typer) -> None:
 def list_letters(
     status: Annotated[str | None, typer.Option(help="open, sent or discarded.")] = "open",
     reason: ReasonOption = None,
-    metrics_url: UrlOption = None,
+    of: OfOption = "metrics",
+    url: UrlOption = None,
     token: TokenOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
 ) -> None:
@@ -61,13 +67,14 @@ def list_letters(
         else:
             typer.echo("There are none.")
 
-    _run(work, metrics_url, token, data_dir)
+    _run(work, of, url, token, data_dir)
 
 
 @letters.command()
 def show(
     letter: Annotated[str, typer.Argument(help="The dead letter's id.")],
-    metrics_url: UrlOption = None,
+    of: OfOption = "metrics",
+    url: UrlOption = None,
     token: TokenOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
 ) -> None:
@@ -76,14 +83,15 @@ def show(
     async def work(api: Api) -> None:
         typer.echo(json.dumps(await api.get(f"dead-letters/{letter}"), indent=2, ensure_ascii=True))
 
-    _run(work, metrics_url, token, data_dir)
+    _run(work, of, url, token, data_dir)
 
 
 @letters.command()
 def mend(
     letter: Annotated[str, typer.Argument(help="The dead letter's id.")],
     file: Annotated[Path, typer.Argument(help="The event as it should have been, in JSON.", exists=True)],
-    metrics_url: UrlOption = None,
+    of: OfOption = "metrics",
+    url: UrlOption = None,
     token: TokenOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
 ) -> None:
@@ -97,7 +105,7 @@ def mend(
         await api.post(f"dead-letters/{letter}/mend", {"value": value}, key=str(uuid.uuid4()))
         typer.echo("Mended; not sent yet.")
 
-    _run(work, metrics_url, token, data_dir)
+    _run(work, of, url, token, data_dir)
 
 
 @letters.command()
@@ -105,12 +113,13 @@ def send(
     letter: Letter = None,
     all_open: AllOption = False,
     reason: ReasonOption = None,
-    metrics_url: UrlOption = None,
+    of: OfOption = "metrics",
+    url: UrlOption = None,
     token: TokenOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
 ) -> None:
     """Send one to its topic again, or every open one; each counts once. Exit code 1 when one was refused."""
-    _settle("send", "sent again", {}, letter, all_open, reason, metrics_url, token, data_dir)
+    _settle("send", "sent again", {}, letter, all_open, reason, of, url, token, data_dir)
 
 
 @letters.command()
@@ -119,12 +128,13 @@ def discard(
     letter: Letter = None,
     all_open: AllOption = False,
     reason: ReasonOption = None,
-    metrics_url: UrlOption = None,
+    of: OfOption = "metrics",
+    url: UrlOption = None,
     token: TokenOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
 ) -> None:
     """Settle that one shall never count, or every open one; the bytes are kept."""
-    _settle("discard", "discarded", {"reason": because}, letter, all_open, reason, metrics_url, token, data_dir)
+    _settle("discard", "discarded", {"reason": because}, letter, all_open, reason, of, url, token, data_dir)
 
 
 def _settle(
@@ -134,7 +144,8 @@ def _settle(
     letter: str | None,
     all_open: bool,
     reason: str | None,
-    metrics_url: str | None,
+    of: Whose,
+    url: str | None,
     token: str | None,
     data_dir: Path,
 ) -> None:
@@ -154,7 +165,7 @@ def _settle(
         if refused:
             raise typer.Exit(1)
 
-    _run(work, metrics_url, token, data_dir)
+    _run(work, of, url, token, data_dir)
 
 
 async def _every(api: Api, status: str | None, reason: str | None) -> list[dict[str, Any]]:
@@ -169,9 +180,10 @@ async def _every(api: Api, status: str | None, reason: str | None) -> list[dict[
             return found
 
 
-def _run(work: Callable[[Api], Awaitable[None]], url: str | None, token: str | None, data_dir: Path) -> None:
+def _run(work: Callable[[Api], Awaitable[None]], of: Whose, url: str | None, token: str | None, data_dir: Path) -> None:
     running = DataDir(data_dir).running() if data_dir.exists() else None
-    url = url or (running.urls.get("metrics") if running else None) or f"http://127.0.0.1:{DEFAULT_PORT_BASE + 3}"
+    port = DEFAULT_PORT_BASE + {"service": 2, "metrics": 3}[of]
+    url = url or (running.urls.get(of) if running else None) or f"http://127.0.0.1:{port}"
     if token is None:
         issuer = Issuer(data_dir / "auth")
         token = issuer.token(["admin"], subject="tandem-dead-letters", lifetime=timedelta(hours=1))

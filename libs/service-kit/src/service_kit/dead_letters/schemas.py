@@ -35,6 +35,7 @@ class LetterView(View):
     """A dead letter, without its content."""
 
     id: UUID
+    consumer: str
     topic: str
     partition: int
     offset: int

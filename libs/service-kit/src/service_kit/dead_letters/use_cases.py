@@ -1,5 +1,6 @@
 """What can be done with a dead letter: one function, one transaction each."""
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -9,14 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from event_contracts import codec
 from event_contracts.codec import UndecodableEvent
-from metrics_worker.books import fold
-from metrics_worker.books.keeping import CONSUMER
-from metrics_worker.dead_letters.schemas import Discard, Mend
-from metrics_worker.kpis.posting import Reporting
 from service_kit.auth import Principal
 from service_kit.consumer_tables import dead_letter
+from service_kit.dead_letters.schemas import Discard, Mend
 from service_kit.outbox import outbox
 from service_kit.problems import Conflict, NotFound, Unprocessable
+
+Consumers = Sequence[str]
+"""The names of those whose letters are seen to here."""
+
+Readable = Callable[[str, bytes | None], None]
+"""Given a consumer's name and a record's value; raises `UndecodableEvent` for what that consumer could not take."""
 
 
 class DeadLetterSettled(Conflict):
@@ -28,37 +32,41 @@ class DeadLetterSettled(Conflict):
 class StillUnreadable(Unprocessable):
     """Sent as it is, the record would come back as a dead letter."""
 
-    slug, title = "still-unreadable", "The books still cannot take this record"
+    slug, title = "still-unreadable", "The consumer still cannot take this record"
 
 
-async def get_letter(session: AsyncSession, letter_id: UUID) -> Any:
+async def get_letter(session: AsyncSession, consumers: Consumers, letter_id: UUID) -> Any:
     """The row. Raises `NotFound`."""
-    return await _row(session, _of(letter_id), letter_id)
+    return await _row(session, _of(consumers, letter_id), letter_id)
 
 
-async def mend_letter(session: AsyncSession, letter_id: UUID, body: Mend, reporting: Reporting) -> Any:
+async def mend_letter(
+    session: AsyncSession, consumers: Consumers, letter_id: UUID, body: Mend, readable: Readable
+) -> Any:
     """Keeps what shall be sent in the original's place. Raises `DeadLetterSettled` and `StillUnreadable`."""
-    letter = await _locked(session, letter_id)
+    letter = await _locked(session, consumers, letter_id)
     if letter.status != "open":
         raise DeadLetterSettled(f"It was {letter.status} at {letter.settled_at.isoformat()}.")
     value = body.value.encode()
-    _require_readable(value, reporting)
+    _require_readable(letter.consumer, value, readable)
     return await _changed(session, letter_id, mended_value=value)
 
 
-async def send_letter(session: AsyncSession, letter_id: UUID, by: Principal, reporting: Reporting) -> Any:
+async def send_letter(
+    session: AsyncSession, consumers: Consumers, letter_id: UUID, by: Principal, readable: Readable
+) -> Any:
     """Puts the record, mended if it was, back into its topic by way of the outbox.
 
     Asked for again it does nothing: it was sent once. And should Kafka hold it twice, it counts once, by its
     sequence. Raises `DeadLetterSettled` for a discarded one, and `StillUnreadable`.
     """
-    letter = await _locked(session, letter_id)
+    letter = await _locked(session, consumers, letter_id)
     if letter.status == "sent":
         return letter
     if letter.status != "open":
         raise DeadLetterSettled(f"It was {letter.status} at {letter.settled_at.isoformat()}.")
     value = letter.value if letter.mended_value is None else letter.mended_value
-    _require_readable(value, reporting)
+    _require_readable(letter.consumer, value, readable)
     event = codec.decode(value)
     await session.execute(
         sa.insert(outbox),
@@ -74,9 +82,11 @@ async def send_letter(session: AsyncSession, letter_id: UUID, by: Principal, rep
     return await _changed(session, letter_id, status="sent", settled_at=datetime.now(UTC), settled_by=by.subject)
 
 
-async def discard_letter(session: AsyncSession, letter_id: UUID, body: Discard, by: Principal) -> Any:
+async def discard_letter(
+    session: AsyncSession, consumers: Consumers, letter_id: UUID, body: Discard, by: Principal
+) -> Any:
     """Settles that a record shall never count; its bytes are kept. Raises `DeadLetterSettled`."""
-    letter = await _locked(session, letter_id)
+    letter = await _locked(session, consumers, letter_id)
     if letter.status != "open":
         raise DeadLetterSettled(f"It was {letter.status} at {letter.settled_at.isoformat()}.")
     return await _changed(
@@ -89,8 +99,8 @@ async def discard_letter(session: AsyncSession, letter_id: UUID, body: Discard, 
     )
 
 
-def _of(letter_id: UUID) -> sa.Select[Any]:
-    return sa.select(dead_letter).where(dead_letter.c.consumer == CONSUMER, dead_letter.c.id == letter_id)
+def _of(consumers: Consumers, letter_id: UUID) -> sa.Select[Any]:
+    return sa.select(dead_letter).where(dead_letter.c.consumer.in_(consumers), dead_letter.c.id == letter_id)
 
 
 async def _row(session: AsyncSession, query: sa.Select[Any], letter_id: UUID) -> Any:
@@ -100,8 +110,8 @@ async def _row(session: AsyncSession, query: sa.Select[Any], letter_id: UUID) ->
     return row
 
 
-async def _locked(session: AsyncSession, letter_id: UUID) -> Any:
-    return await _row(session, _of(letter_id).with_for_update(), letter_id)
+async def _locked(session: AsyncSession, consumers: Consumers, letter_id: UUID) -> Any:
+    return await _row(session, _of(consumers, letter_id).with_for_update(), letter_id)
 
 
 async def _changed(session: AsyncSession, letter_id: UUID, **values: Any) -> Any:
@@ -109,8 +119,8 @@ async def _changed(session: AsyncSession, letter_id: UUID, **values: Any) -> Any
     return (await session.execute(statement)).one()
 
 
-def _require_readable(value: bytes | None, reporting: Reporting) -> None:
+def _require_readable(consumer: str, value: bytes | None, readable: Readable) -> None:
     try:
-        fold.decode(value, reporting)
+        readable(consumer, value)
     except UndecodableEvent as error:
         raise StillUnreadable(f"{error.reason}: {error.detail}"[:1000]) from None

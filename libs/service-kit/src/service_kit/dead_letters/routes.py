@@ -1,0 +1,71 @@
+"""Dead letters over HTTP; each service says whose, who may look, and what its consumers can take."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Literal
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends
+
+from service_kit.auth import Principal, requires
+from service_kit.consumer_tables import dead_letter
+from service_kit.dead_letters import use_cases
+from service_kit.dead_letters.schemas import Discard, LetterView, Mend, WholeLetterView, view_of, whole_view_of
+from service_kit.dead_letters.use_cases import Consumers, Readable
+from service_kit.fields import Code, Identifier
+from service_kit.filters import equal
+from service_kit.paging import Paged, PageView
+from service_kit.routing import Session, router
+
+Admin = Annotated[Principal, Depends(requires("admin"))]
+
+
+def dead_letter_routes(
+    consumers: Consumers, *, readers: tuple[str, ...], readable: Callable[..., Awaitable[Readable]]
+) -> APIRouter:
+    """The addresses under `/v1/dead-letters` for the letters of these consumers.
+
+    `readers` are the roles that may look; only an admin settles one. `readable` is a dependency.
+    """
+    routes = router("/dead-letters", "dead-letters")
+    may_read = [Depends(requires(*readers))]
+    Reading = Annotated[Readable, Depends(readable)]  # noqa: N806 -- a type
+
+    @routes.get("", dependencies=may_read)
+    async def list_dead_letters(
+        session: Session,
+        page: Paged,
+        status: Literal["open", "sent", "discarded"] | None = None,
+        reason: Code | None = None,
+        topic: Code | None = None,
+        consumer: Code | None = None,
+    ) -> PageView[LetterView]:
+        """Records that a consumer could not take, newest first."""
+        query: sa.Select[Any] = sa.select(dead_letter).where(
+            dead_letter.c.consumer.in_(consumers),
+            *equal(dead_letter.c, {"status": status, "reason": reason, "topic": topic, "consumer": consumer}),
+        )
+        return await page.of(session, query, dead_letter.c.id, view_of)
+
+    @routes.get("/{letter_id}", dependencies=may_read)
+    async def get_dead_letter(letter_id: Identifier, session: Session) -> WholeLetterView:
+        """One record as it came, with what it was mended to."""
+        return whole_view_of(await use_cases.get_letter(session, consumers, letter_id))
+
+    @routes.post("/{letter_id}/mend")
+    async def mend_dead_letter(
+        letter_id: Identifier, body: Mend, _: Admin, session: Session, reading: Reading
+    ) -> WholeLetterView:
+        """Says what shall be sent in the original's place; refused while the consumer could not take it either."""
+        return whole_view_of(await use_cases.mend_letter(session, consumers, letter_id, body, reading))
+
+    @routes.post("/{letter_id}/send")
+    async def send_dead_letter(letter_id: Identifier, session: Session, reading: Reading, by: Admin) -> WholeLetterView:
+        """Sends it to its topic again. However often this is asked for, it counts once."""
+        return whole_view_of(await use_cases.send_letter(session, consumers, letter_id, by, reading))
+
+    @routes.post("/{letter_id}/discard")
+    async def discard_dead_letter(letter_id: Identifier, body: Discard, session: Session, by: Admin) -> WholeLetterView:
+        """Settles that it shall never count. Its bytes are kept."""
+        return whole_view_of(await use_cases.discard_letter(session, consumers, letter_id, body, by))
+
+    return routes

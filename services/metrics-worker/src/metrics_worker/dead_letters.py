@@ -1,0 +1,17 @@
+"""Records that the books could not take: seen, mended, sent again, or discarded."""
+
+from metrics_worker.answers.routes import InBooks
+from metrics_worker.books import fold
+from metrics_worker.books.keeping import CONSUMER
+from service_kit.dead_letters.routes import dead_letter_routes
+from service_kit.dead_letters.use_cases import Readable
+
+
+async def _readable(reporting: InBooks) -> Readable:
+    def check(_: str, value: bytes | None) -> None:
+        fold.decode(value, reporting)
+
+    return check
+
+
+dead_letters = dead_letter_routes([CONSUMER], readers=("analyst",), readable=_readable)

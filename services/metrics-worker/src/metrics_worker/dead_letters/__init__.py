@@ -1,1 +1,0 @@
-"""Records that the books could not take: seen, mended, sent again, or discarded."""

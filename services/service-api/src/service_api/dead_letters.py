@@ -1,0 +1,18 @@
+"""Records of sales that service could not take: seen, mended, sent again, or discarded."""
+
+from event_contracts import codec
+from service_api.customers.from_sales import ACCOUNTS, NAMES
+from service_kit.dead_letters.routes import dead_letter_routes
+from service_kit.dead_letters.use_cases import Readable
+
+
+def _check(_: str, value: bytes | None) -> None:
+    codec.decode(value)
+
+
+async def _readable() -> Readable:
+    return _check
+
+
+# Some hold names, so not every role may look.
+dead_letters = dead_letter_routes([ACCOUNTS, NAMES], readers=("service-manager",), readable=_readable)
