@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 import metrics_worker
 from metrics_worker.app import create
-from metrics_worker.books.fold import ALL, NO_VALUE, NOT_IN_BALANCES
+from metrics_worker.books.fold import ALL, NO_VALUE, NOT_IN_BALANCES, SEGMENT_BUCKETS
 from metrics_worker.books.opening import open_books
 from metrics_worker.books.tables import BALANCE, HISTOGRAM, POSTING, bucket_column
 from metrics_worker.kpis.kinds import IDENTITY_DIMENSIONS, KIND_BY_NAME, Kind
@@ -112,12 +112,13 @@ async def fill(engine: AsyncEngine, kind: Kind, postings: int) -> None:
                     if span != "day":
                         await run(
                             connection,
-                            f"INSERT INTO {HISTOGRAM[kind].name} (duration, dimension, span, value, day, counts) "
-                            f"SELECT '{duration}', '{dimension}', '{span}', value, first, "
+                            f"INSERT INTO {HISTOGRAM[kind].name} "
+                            "(duration, dimension, span, value, day, segment, counts) "
+                            f"SELECT '{duration}', '{dimension}', '{span}', value, first, bucket / {SEGMENT_BUCKETS}, "
                             "array_agg(coalesce(count, 0) ORDER BY bucket) FROM ("
                             f"SELECT {value} AS value, {first} AS first, {bucket_column(duration)} AS bucket, "
                             f"sum({kind.measures[counting]}) AS count FROM {POSTING[kind].name} {counted} "
-                            "GROUP BY 1, 2, 3) AS counted GROUP BY 4, 5",
+                            "GROUP BY 1, 2, 3) AS counted GROUP BY 4, 5, 6",
                         )
         await run(connection, f"VACUUM ANALYZE {POSTING[kind].name}, {BALANCE[kind].name}")
 

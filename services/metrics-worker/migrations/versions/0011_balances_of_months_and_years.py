@@ -51,12 +51,13 @@ def upgrade() -> None:
             sa.Column("span", sa.Text(), nullable=False),
             sa.Column("day", sa.Date(), nullable=False),
             sa.Column("value", sa.Text(), nullable=False),
+            sa.Column("segment", sa.SmallInteger(), nullable=False),
             sa.Column("counts", sa.ARRAY(sa.Integer()), nullable=False),
             sa.PrimaryKeyConstraint(
-                "duration", "dimension", "span", "day", "value", name=op.f(f"{kind}_histogram_pkey")
+                "duration", "dimension", "span", "day", "value", "segment", name=op.f(f"{kind}_histogram_pkey")
             ),
-            comment=f"How many durations of {kind} postings fall into each bucket from 0 on, by the months and "
-            "years of the balances.",
+            comment=f"How many durations of {kind} postings fall into each bucket, 32 to a segment, "
+            "by the months and years of the balances.",
         )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from metrics_worker.answers.period import Interval, Period
 from metrics_worker.answers.spans import LARGEST, Piece, cover
-from metrics_worker.books.fold import ALL, NO_VALUE, NOT_IN_BALANCES
+from metrics_worker.books.fold import ALL, NO_VALUE, NOT_IN_BALANCES, SEGMENT_BUCKETS
 from metrics_worker.books.tables import BALANCE, HISTOGRAM, POSTING, bucket_column
 from metrics_worker.kpis.kinds import Kind
 from metrics_worker.kpis.posting import EARLIEST_DAY
@@ -125,9 +125,10 @@ async def _count_histograms(
     source = _source(kind, filters, group_by, HISTOGRAM, None, pieces)
     table = source.table
     bucket = _bucket(table.c.day, period, interval, False)
-    query = sa.select(bucket, source.key, table.c.counts).where(*source.conditions, table.c.duration == duration)
-    for first, key, counts_of in await session.execute(query):
-        for number, count in enumerate(counts_of):
+    query = sa.select(bucket, source.key, table.c.segment, table.c.counts)
+    query = query.where(*source.conditions, table.c.duration == duration)
+    for first, key, segment, counts_of in await session.execute(query):
+        for number, count in enumerate(counts_of, start=segment * SEGMENT_BUCKETS):
             if count:
                 _count(found, (first, key), number, count)
 

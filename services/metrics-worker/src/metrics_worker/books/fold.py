@@ -45,6 +45,8 @@ BalanceKey = tuple[str, Span, date, str]
 Sums = tuple[int, ...]
 HistogramKey = tuple[str, str, Span, date, str, int]
 """Duration, dimension, span, the span's first day, value (`NO_VALUE` for none) and bucket."""
+SEGMENT_BUCKETS = 32
+"""Buckets that one row of a histogram holds, so that one more duration rewrites a short array and not a long one."""
 NOT_IN_BALANCES = "customer"
 """The dimension that balances are not kept by: a customer has hardly more than one posting a day, so that balances
 would be as many rows as the postings, and dearer ones. What is asked about customers is read from the postings."""

@@ -11,7 +11,15 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.books import gaps, merges
-from metrics_worker.books.fold import Entry, HistogramKey, balances_of, difference, histograms_of, steps_of
+from metrics_worker.books.fold import (
+    SEGMENT_BUCKETS,
+    Entry,
+    HistogramKey,
+    balances_of,
+    difference,
+    histograms_of,
+    steps_of,
+)
 from metrics_worker.books.stories import RELATIONSHIP, Stories, versions_of
 from metrics_worker.books.tables import BALANCE, POSTING, bucket_column
 from metrics_worker.kpis.kinds import KIND_BY_NAME, TOLD_KINDS, Kind
@@ -156,8 +164,9 @@ class _Page:
             ON CONFLICT ({", ".join(_KEY_COLUMNS)}) DO UPDATE
                 SET {", ".join(f"{name} = balance.{name} + excluded.{name}" for name in kind.measures)}
         """  # noqa: S608 -- table names of ours, no input
-        keys = ("duration", *_KEY_COLUMNS)
-        self._histograms = _Source(f"{kind.name}_histogram", (*keys, "counts"), ("text", *_KEY_TYPES, "text"))
+        keys = ("duration", *_KEY_COLUMNS, "segment")
+        types = ("text", *_KEY_TYPES, "smallint", "text")
+        self._histograms = _Source(f"{kind.name}_histogram", (*keys, "counts"), types)
         self._upsert_histograms = f"""
             INSERT INTO {kind.name}_histogram AS histogram ({", ".join(keys)}, counts)
             SELECT {", ".join(keys)}, counts::integer[] FROM {{source}}
@@ -231,15 +240,14 @@ _KEY_TYPES = ("text", "text", "date", "text")
 
 
 def _packed(counts: dict[HistogramKey, int]) -> list[Row]:
-    """One row a histogram, with the counts of all its buckets as an array in PostgreSQL's notation."""
-    arrays: dict[Row, list[str]] = {}
-    filled: dict[Row, int] = {}
+    """One row a segment of a histogram, with the counts of its buckets as an array in PostgreSQL's notation."""
+    arrays: dict[Row, list[int]] = {}
     for (*key, bucket), count in sorted(counts.items()):
-        histogram = tuple(key)
-        gap = "0," * (bucket - filled.get(histogram, 0))
-        arrays.setdefault(histogram, []).append(f"{gap}{count}")
-        filled[histogram] = bucket + 1
-    return [(*histogram, "{" + ",".join(array) + "}") for histogram, array in arrays.items()]
+        segment, position = divmod(bucket, SEGMENT_BUCKETS)
+        array = arrays.setdefault((*key, segment), [])
+        array.extend([0] * (position - len(array)))
+        array.append(count)
+    return [(*key, "{" + ",".join(map(str, array)) + "}") for key, array in arrays.items()]
 
 
 class _Source:

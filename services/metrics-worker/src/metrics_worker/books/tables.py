@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
+from metrics_worker.books.fold import SEGMENT_BUCKETS
 from metrics_worker.kpis.kinds import KINDS, TOLD_KINDS, Kind
 from metrics_worker.kpis.posting import Measure
 from service_kit.consumer_tables import consumer_halt, consumer_offset, dead_letter
@@ -142,10 +143,11 @@ def _histogram(kind: Kind) -> Table:
         Column("span", Text, nullable=False),
         Column("day", Date, nullable=False),
         Column("value", Text, nullable=False),
+        Column("segment", SmallInteger, nullable=False),
         Column("counts", ARRAY(Integer), nullable=False),
-        PrimaryKeyConstraint("duration", "dimension", "span", "day", "value"),
-        comment=f"How many durations of {kind.name} postings fall into each bucket from 0 on, by the months and "
-        "years of the balances.",
+        PrimaryKeyConstraint("duration", "dimension", "span", "day", "value", "segment"),
+        comment=f"How many durations of {kind.name} postings fall into each bucket, {SEGMENT_BUCKETS} to a segment, "
+        "by the months and years of the balances.",
     )
 
 

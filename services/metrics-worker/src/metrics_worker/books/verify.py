@@ -25,6 +25,7 @@ from metrics_worker.books.fold import (
     ALL,
     NO_VALUE,
     NOT_IN_BALANCES,
+    SEGMENT_BUCKETS,
     BalanceKey,
     HistogramKey,
     Span,
@@ -257,12 +258,20 @@ async def stored_histograms(connection: AsyncConnection, kind: Kind) -> dict[His
     """A kind's histograms; what counts to zero is left out."""
     table = HISTOGRAM[kind]
     rows = await connection.execute(
-        sa.select(table.c.duration, table.c.dimension, table.c.span, table.c.day, table.c.value, table.c.counts)
+        sa.select(
+            table.c.duration,
+            table.c.dimension,
+            table.c.span,
+            table.c.day,
+            table.c.value,
+            table.c.segment,
+            table.c.counts,
+        )
     )
     return {
         (duration, dimension, span, day, value, bucket): count
-        for duration, dimension, span, day, value, counts in rows
-        for bucket, count in enumerate(counts)
+        for duration, dimension, span, day, value, segment, counts in rows
+        for bucket, count in enumerate(counts, start=segment * SEGMENT_BUCKETS)
         if count
     }
 
