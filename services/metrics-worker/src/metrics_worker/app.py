@@ -14,6 +14,7 @@ from metrics_worker.answers.explain import explanations
 from metrics_worker.answers.routes import routes
 from metrics_worker.answers.scorecard import scorecard
 from metrics_worker.books.opening import open_books
+from metrics_worker.customers.routes import customers
 from metrics_worker.dead_letters import dead_letters
 from metrics_worker.exports.routes import AT_ONCE, exports
 from metrics_worker.kpis import both, sales, service
@@ -63,6 +64,7 @@ def create(settings: MetricsSettings) -> FastAPI:
             coverage,
             scorecard,
             alerts,
+            customers,
             targets,
             periods,
             dead_letters,

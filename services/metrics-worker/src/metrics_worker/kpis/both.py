@@ -356,7 +356,7 @@ declare(
         },
         prose=(
             "Who may leave, while something can still be done. A customer with several reasons counts once, and under "
-            "each of them by variant."
+            "each of them by variant. `GET /v1/customers/{id}/health` has the tickets and answers behind it."
         ),
         chart="area",
     )
@@ -408,7 +408,7 @@ declare(
             "A score begins at 100 with the first purchase and loses 30 while a breached ticket is unresolved, 20 "
             "while a reopened one is, 20 for 90 days after a rating of 1 or 2 of 5, 15 once the last purchase is 180 "
             "days old and 15 more at 365. There is no standard score in the industry; this one can be told to a "
-            "customer reason by reason."
+            "customer reason by reason, which `GET /v1/customers/{id}/health` does."
         ),
     )
 )

@@ -1,4 +1,4 @@
-"""The judge: looks at the targets whenever the books have moved, and publishes each crossing."""
+"""The judge: looks at targets and customers whenever the books have moved, and publishes each crossing."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from metrics_worker.answers.answering import answer
 from metrics_worker.answers.question import Question
 from metrics_worker.books.mark import Mark, mark_of
 from metrics_worker.books.opening import kept_by
+from metrics_worker.customers.judging import RiskJudge
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import KPIS
 from metrics_worker.targets.comparing import adds_up, today_in
@@ -43,6 +44,7 @@ class Judge:
         self._sessions = create_sessions(engine)
         self._reporting = reporting
         self._judged: Mark | None = None
+        self._risks = RiskJudge(self._sessions)
         self.heartbeat = Heartbeat("judge", limit_seconds=90)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -72,6 +74,7 @@ class Judge:
                 return
             for target_id, _ in targets:
                 await self._judge(target_id, now)
+            await self._risks.look(self._reporting, now)
             self._judged = mark
 
     async def _judge(self, target_id: UUID, now: datetime) -> None:

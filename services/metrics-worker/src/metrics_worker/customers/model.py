@@ -1,0 +1,50 @@
+"""What was published of a customer's risk: its columns, and which change is worth an event."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from event_contracts.fields import Money
+from event_contracts.metrics import CustomerAtRisk, CustomerRecovered
+from metrics_worker.database import Base
+
+
+class PublishedRisk(Base):
+    """Why a customer is at risk, as the last event said."""
+
+    __tablename__ = "published_risk"
+
+    customer: Mapped[UUID] = mapped_column(primary_key=True)
+    reasons: Mapped[list[str]] = mapped_column(ARRAY(sa.Text), comment="empty once recovered")
+    sequence: Mapped[int] = mapped_column(comment="how many events told of it")
+    judged_at: Mapped[datetime]
+
+    @classmethod
+    def of(cls, customer: UUID, at: datetime) -> "PublishedRisk":
+        """Of a customer of whom nothing was published yet."""
+        return cls(customer=customer, reasons=[], sequence=0, judged_at=at)
+
+    def judge(
+        self, reasons: Sequence[str], at_stake: Money, *, since: datetime | None, at: datetime
+    ) -> CustomerAtRisk | CustomerRecovered | None:
+        """Takes note of a judgement; the event to publish when the reasons are others than before.
+
+        What is at stake moves with every deal: that alone is no event.
+        """
+        if list(reasons) == self.reasons:
+            return None
+        self.reasons = list(reasons)
+        self.sequence += 1
+        self.judged_at = at
+        event = CustomerAtRisk if reasons else CustomerRecovered
+        return event(
+            id=self.customer,
+            reasons=list(reasons),
+            revenue_at_risk=at_stake,
+            at_risk_since=since,
+            judged_at=at,
+        )

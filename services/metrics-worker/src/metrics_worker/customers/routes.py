@@ -1,0 +1,129 @@
+"""GET /v1/customers/{id}/health."""
+
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+from pydantic import ConfigDict
+
+from event_contracts.fields import DECIMAL_PLACES
+from metrics_worker.answers.answering import snapshot
+from metrics_worker.answers.figures import decimal_text
+from metrics_worker.answers.routes import READERS, InBooks
+from metrics_worker.books.freshness import fresh_as_of
+from metrics_worker.customers.health import Worry, health_of
+from metrics_worker.customers.queries import relationship_of
+from metrics_worker.kpis.kinds import KIND_BY_NAME
+from metrics_worker.kpis.relationships import BADLY_RATED, BREACHED, NOT_FOR_LONG, NOT_LATELY, REOPENED
+from metrics_worker.targets.comparing import today_in
+from service_kit.fields import Moment, View
+from service_kit.problems import NotFound
+from service_kit.routing import Session, router
+
+customers = router("/customers", "customers")
+
+_SAYS = {
+    BREACHED: "a ticket has waited longer than its service-level agreement allows, and is not resolved",
+    REOPENED: "a ticket was reopened, and is not resolved again",
+    BADLY_RATED: "an answer of 1 or 2 of 5 within the last 90 days",
+    NOT_LATELY: "the last purchase was 180 days ago or longer",
+    NOT_FOR_LONG: "the last purchase was 365 days ago or longer",
+}
+
+
+class HealthReasonView(View):
+    """Something that takes points from the score, or will once the customer has bought."""
+
+    reason: str
+    says: str
+    points: int
+    since: date
+    until: date | None
+    """When it ends by time alone; null for what somebody has to end."""
+    behind: list[str]
+    """The tickets, surveys and deals that it comes from."""
+
+
+class CustomerHealthView(View):
+    """A customer's health today, with the reasons for the score. Money is in the reporting currency."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer_id": "019ca869-5000-7000-8000-0000000000a1",
+                    "merged_into": None,
+                    "today": "2026-03-24",
+                    "timezone": "Europe/Vilnius",
+                    "score": 70,
+                    "at_risk": True,
+                    "at_risk_since": "2026-03-24T09:00:00Z",
+                    "reasons": [
+                        {
+                            "reason": "sla-breached",
+                            "says": _SAYS[BREACHED],
+                            "points": 30,
+                            "since": "2026-03-24",
+                            "until": None,
+                            "behind": ["tickets/019ca869-5000-7000-8000-0000000000c2"],
+                        }
+                    ],
+                    "currency": "EUR",
+                    "revenue_365_days": "1190.00",
+                    "open_deals": "0.00",
+                    "fresh_as_of": "2026-03-24T09:00:00.120000Z",
+                }
+            ]
+        }
+    )
+
+    customer_id: UUID
+    merged_into: UUID | None
+    """The customer that this one turned out to be; all else is told of that one."""
+    today: date
+    timezone: str
+    score: int | None
+    """100 less the points of all reasons; null for a customer who has not bought yet."""
+    at_risk: bool
+    at_risk_since: Moment | None
+    reasons: list[HealthReasonView]
+    currency: str
+    revenue_365_days: str
+    open_deals: str
+    fresh_as_of: Moment | None
+
+
+@customers.get("/{customer_id}/health", dependencies=READERS)
+async def get_customer_health(customer_id: UUID, session: Session, reporting: InBooks) -> CustomerHealthView:
+    """How a customer fares today, and why: what `customer_health` and `revenue_at_risk` are made of."""
+    connection = await snapshot(session)
+    found = await relationship_of(session, customer_id, reporting)
+    if not found.known:
+        raise NotFound("The books know of no customer with this id, or not yet.")
+    today = today_in(reporting, datetime.now(UTC))
+    health = health_of(found.relationship, today)
+    places = DECIMAL_PLACES[reporting.currency]
+    return CustomerHealthView(
+        customer_id=customer_id,
+        merged_into=None if found.survivor == customer_id else found.survivor,
+        today=today,
+        timezone=reporting.zone.key,
+        score=health.score,
+        at_risk=health.at_risk_since is not None,
+        at_risk_since=health.at_risk_since,
+        reasons=[_view_of(worry) for worry in health.worries],
+        currency=reporting.currency,
+        revenue_365_days=decimal_text(health.revenue, places),
+        open_deals=decimal_text(health.pipeline, places),
+        fresh_as_of=await fresh_as_of(connection),
+    )
+
+
+def _view_of(worry: Worry) -> HealthReasonView:
+    return HealthReasonView(
+        reason=worry.name,
+        says=_SAYS[worry.name],
+        points=worry.points,
+        since=worry.since,
+        until=worry.until,
+        behind=sorted(f"{KIND_BY_NAME[each.kind].subject_kind}/{each.subject_id}" for each in worry.behind),
+    )

@@ -1,0 +1,143 @@
+"""One customer's health with its reasons, and who is told when a customer comes to be at risk or recovers."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from event_contracts.catalogue import State
+from event_contracts.codec import decode
+from event_contracts.metrics import CustomerAtRisk, CustomerRecovered
+from metrics_worker.settings import MetricsSettings
+from metrics_worker.targets.judging import Judge
+from service_kit.outbox import outbox
+from tests.metrics_worker.conftest import book, moved
+from tests.metrics_worker.facts import CUSTOMER, REP, account, all_told, deal, line, survey, ticket
+from tests.service_kit.conftest import assert_problem
+
+
+def ago(**spans: float) -> datetime:
+    return datetime.now(UTC) - timedelta(**spans)
+
+
+def won(days: int, amount: str, **fields: Any) -> State:
+    return deal(line("desk", 1, amount), stage="won", opened_at=ago(days=days + 1), closed_at=ago(days=days), **fields)
+
+
+@pytest.fixture
+def judge(engine: AsyncEngine, settings: MetricsSettings) -> Judge:
+    return Judge(engine, settings.reporting)
+
+
+async def tell(engine: AsyncEngine, *states: tuple[State, int]) -> None:
+    """As a consumer does: the books and its offsets move together."""
+    await book(engine, all_told(states))
+    await moved(engine)
+
+
+async def health(client: httpx.AsyncClient, customer: UUID = CUSTOMER) -> Any:
+    answer = await client.get(f"/v1/customers/{customer}/health")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def published(engine: AsyncEngine) -> list[Any]:
+    async with engine.connect() as connection:
+        rows = await connection.execute(sa.select(outbox.c.payload).order_by(outbox.c.position))
+        return [decode(row.payload).data for row in rows]
+
+
+async def test_the_score_is_told_with_its_reasons_and_agrees_with_the_kpis(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    bought = won(200, "80")
+    open_deal = deal(line("lamp", 1, "20"), opened_at=ago(days=3))
+    breached = ticket(opened_at=ago(days=9), sla_breached_at=ago(days=8))
+    rated = survey(sent_at=ago(days=6), answered_at=ago(days=5), score=2)
+    await tell(engine, (account(id=CUSTOMER), 1), (bought, 1), (open_deal, 1), (breached, 1), (rated, 1))
+    told = await health(client)
+    assert (told["score"], told["at_risk"], told["merged_into"]) == (35, True, None)
+    assert {each["reason"]: (each["points"], each["behind"]) for each in told["reasons"]} == {
+        "sla-breached": (30, [f"tickets/{breached.id}"]),
+        "badly-rated": (20, [f"surveys/{rated.id}"]),
+        "no-purchase-180-days": (15, [f"deals/{bought.id}"]),
+    }
+    assert datetime.fromisoformat(told["at_risk_since"]) == breached.sla_breached_at
+    assert (told["revenue_365_days"], told["open_deals"]) == ("80.00", "20.00")
+    for kpi, value in (("customer_health", "35"), ("revenue_at_risk", "100.00"), ("customers_at_risk", "1")):
+        answer = await client.get(f"/v1/kpis/{kpi}", params={"customer": str(CUSTOMER)})
+        assert answer.json()["value"] == value
+
+
+async def test_a_merged_customers_health_is_that_of_the_one_that_remains(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await tell(
+        engine,
+        (won(10, "80", account_id=REP), 1),
+        (account(id=CUSTOMER), 1),
+        (account(id=REP, merged_into=CUSTOMER), 2),
+    )
+    told = await health(client, REP)
+    assert (told["customer_id"], told["merged_into"], told["score"]) == (str(REP), str(CUSTOMER), 100)
+    assert (await health(client))["revenue_365_days"] == "80.00"
+
+
+async def test_who_has_not_bought_has_no_score_and_who_is_unknown_is_not_found(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await tell(engine, (account(id=CUSTOMER), 1), (ticket(sla_breached_at=ago(days=1)), 1))
+    told = await health(client)
+    assert (told["score"], told["at_risk"], [each["points"] for each in told["reasons"]]) == (None, True, [0])
+    assert_problem(await client.get(f"/v1/customers/{uuid4()}/health"), 404, "not-found")
+
+
+async def test_each_change_of_risk_is_published_once(engine: AsyncEngine, judge: Judge) -> None:
+    one = ticket(opened_at=ago(days=2), sla_breached_at=ago(days=1))
+    await tell(engine, (won(10, "80"), 1), (one, 1))
+    await judge.look()
+    [risk] = await published(engine)
+    assert isinstance(risk, CustomerAtRisk)
+    assert (risk.id, risk.reasons, str(risk.revenue_at_risk.amount)) == (CUSTOMER, ["sla-breached"], "80.00")
+    assert risk.at_risk_since == one.sla_breached_at
+    # More revenue is at stake now, which is no other risk.
+    await tell(engine, (won(1, "5"), 1))
+    await judge.look()
+    assert len(await published(engine)) == 1
+    resolved = ticket(id=one.id, opened_at=one.opened_at, sla_breached_at=one.sla_breached_at, resolved_at=ago())
+    await tell(engine, (resolved, 2))
+    await judge.look()
+    [_, recovered] = await published(engine)
+    assert isinstance(recovered, CustomerRecovered)
+    assert (recovered.reasons, recovered.at_risk_since) == ([], None)
+
+
+async def test_what_was_at_risk_in_the_past_alone_is_not_published(engine: AsyncEngine, judge: Judge) -> None:
+    await tell(engine, (survey(sent_at=ago(days=101), answered_at=ago(days=100), score=1), 1))
+    await judge.look()
+    assert await published(engine) == []
+
+
+async def test_the_risk_of_a_merged_customer_becomes_that_of_the_one_that_remains(
+    engine: AsyncEngine, judge: Judge
+) -> None:
+    await tell(engine, (ticket(sla_breached_at=ago(days=1), customer_id=REP), 1))
+    await judge.look()
+    await tell(engine, (account(id=REP, merged_into=CUSTOMER), 1))
+    await judge.look()
+    [first, *both] = [(each.id, each.reasons) for each in await published(engine)]
+    assert first == (REP, ["sla-breached"])
+    assert sorted(both) == [(REP, []), (CUSTOMER, ["sla-breached"])]
+
+
+async def test_risk_that_the_books_made_anew_do_not_know_ends(engine: AsyncEngine, settings: MetricsSettings) -> None:
+    await tell(engine, (ticket(sla_breached_at=ago(days=1)), 1))
+    await Judge(engine, settings.reporting).look()
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("TRUNCATE relationship_fact, relationship_review"))
+    await Judge(engine, settings.reporting).look()
+    assert [type(each) for each in await published(engine)] == [CustomerAtRisk, CustomerRecovered]
