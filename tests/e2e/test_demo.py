@@ -18,7 +18,7 @@ from tests.faults.oracle import read_log
 from tests.support import eventually
 
 ACCOUNTS = 40
-DAYS = 60
+DAYS = 40
 TODAY = datetime.now(UTC).date()
 
 
