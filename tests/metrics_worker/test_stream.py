@@ -22,7 +22,7 @@ from metrics_worker.settings import MetricsSettings
 from tandem_cli.issuer import Issuer
 from tandem_cli.ports import free_port
 from tests.metrics_worker.conftest import book, moved
-from tests.metrics_worker.facts import VILNIUS, all_told, deal, line, ticket
+from tests.metrics_worker.facts import VILNIUS, all_told, deal, lead, line, ticket
 from tests.metrics_worker.test_processes import running
 from tests.support import eventually
 
@@ -319,7 +319,7 @@ async def test_alerts_come_with_the_kpis_for_who_asks_for_them(
     def alerts(stream: Stream) -> list[Any]:
         return [json.loads(event["data"]) for event in stream.events if event["event"] == "alerts"]
 
-    async with reading("revenue") as silent, reading("revenue", alerts="true") as stream:
+    async with reading("leads_created") as silent, reading("leads_created", alerts="true") as stream:
         await eventually(lambda: alerts(stream) and stream.values)
         assert alerts(stream)[0]["critical"] == 0
         waiting = ticket()
@@ -330,8 +330,8 @@ async def test_alerts_come_with_the_kpis_for_who_asks_for_them(
         position = stream.events[-1]["id"]
         assert silent.values
         assert not alerts(silent)
-    async with reading("revenue", alerts="true", last_event_id=position) as again:
-        await book(engine, all_told([(deal(line("desk", 1, "5"), stage="won"), 1)]))
+    async with reading("leads_created", alerts="true", last_event_id=position) as again:
+        await book(engine, all_told([(lead(), 1)]))
         await moved(engine)
-        await eventually(lambda: again.values == [("revenue", "5.00")])
+        await eventually(lambda: again.values == [("leads_created", "1")])
         assert alerts(again) == [], "nothing new to tell of them"
