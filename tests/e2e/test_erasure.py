@@ -1,0 +1,73 @@
+"""A customer is erased from the whole system: sales, service and the log of names; every number stays as it was."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from sqlalchemy import NullPool
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from tandem_cli.stack import LocalStack
+from tandem_cli.system import DATABASES
+from tests.e2e.conftest import Kpis, Run, settled
+from tests.service_kit.traces import places_that_hold
+from tests.support import eventually
+
+TODAY = datetime.now(UTC).date().isoformat()
+NUMBERS = ("revenue", "sales_volume", "leads_created", "activities_completed", "tickets_resolved", "csat", "backlog")
+
+
+async def test_an_erased_customer_is_nowhere_any_more_and_every_number_stays(
+    stack: LocalStack, tandem: Run, kpis: Kpis
+) -> None:
+    mark = f"Ada-{uuid4().hex}"
+    roles = ("sales-manager", "service-manager")
+    headers = {"Authorization": f"Bearer {stack.token(*roles)}"}
+    async with httpx.AsyncClient(headers=headers, timeout=30) as http:
+
+        async def post(api: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+            key = {"Idempotency-Key": uuid4().hex}
+            answer = await http.post(f"{stack.urls[api]}/v1/{path}", json=body, headers=key)
+            assert answer.is_success, answer.text
+            return dict(answer.json())
+
+        product = f"p-{uuid4().hex[:8]}"
+        await post("sales", "products", {"code": product, "name": "Something"})
+        lead = await post("sales", "leads", {"name": mark, "company": mark, "email": f"{mark}@example.org"})
+        line = {"product": product, "quantity": 1, "unit_price": "99.00"}
+        deal = {"title": mark, "currency": "EUR", "lines": [line]}
+        lead = await post("sales", f"leads/{lead['id']}/convert", {"deal": deal})
+        customer = lead["account_id"]
+        await post("sales", "activities", {"kind": "call", "deal_id": lead["deal_id"]})
+        await post("sales", f"deals/{lead['deal_id']}/close", {"outcome": "won"})
+
+        async def shown() -> Any:
+            return (await http.get(f"{stack.urls['service']}/v1/customers/{customer}")).json()
+
+        async def known() -> bool:
+            found = await shown()
+            return bool(found.get("name") == mark and found.get("registered_at"))
+
+        await eventually(known, 30)
+        opening = {"customer_id": customer, "kind": "problem", "channel": "phone", "subject": mark}
+        ticket = await post("service", "tickets", opening | {"description": f"{mark} called"})
+        await post("service", f"tickets/{ticket['id']}/interactions", {"direction": "inbound", "note": mark})
+        await post("service", f"tickets/{ticket['id']}/resolve", {})
+        survey = await post("service", "surveys", {"ticket_id": ticket["id"], "kind": "csat"})
+        await post("service", f"surveys/{survey['id']}/answer", {"score": 5, "comment": f"Yours, {mark}"})
+
+        await settled(stack, tandem)
+        before = {name: (await kpis.ask(name, TODAY, TODAY))["value"] for name in NUMBERS}
+        await post("sales", f"accounts/{customer}/erase", {})
+
+        async def erased() -> bool:
+            return (await shown())["erased_at"] is not None
+
+        await eventually(erased, 30)
+    await settled(stack, tandem)
+    for database in DATABASES:
+        engine = create_async_engine(stack.database_url(database), poolclass=NullPool)
+        assert await places_that_hold(engine, mark) == set(), database
+        await engine.dispose()
+    assert {name: (await kpis.ask(name, TODAY, TODAY))["value"] for name in NUMBERS} == before
