@@ -132,7 +132,27 @@ def facts_of_log(log: Log) -> Facts:
                     add("survey.answered", state, state["answered_at"])
                     add("survey.score", state, state["answered_at"], state["score"])
                     add("survey.satisfied", state, state["answered_at"], int(state["score"] >= 4))
+    for number, deal in _numbered_purchases(log):
+        name = "new" if number == 0 else "repeat"
+        add(f"relationship.{name}_won", deal, deal["closed_at"])
+        add(f"relationship.{name}_revenue", deal, deal["closed_at"], _cents(deal["reporting_amount"]))
     return +facts
+
+
+def _numbered_purchases(log: Log) -> list[tuple[int, dict[str, Any]]]:
+    """Each won deal, and how many its customer had bought before; customers that were merged are one."""
+    purchases: defaultdict[str, list[tuple[datetime, str, dict[str, Any]]]] = defaultdict(list)
+    for subject, state in log.states.items():
+        if subject.startswith("deals/") and state["stage"] == "won":
+            customer = state["account_id"]
+            while into := log.states.get(f"accounts/{customer}", {}).get("merged_into"):
+                customer = into
+            purchases[customer].append((datetime.fromisoformat(state["closed_at"]), state["id"], state))
+    return [
+        (number, state)
+        for of_customer in purchases.values()
+        for number, (_, _, state) in enumerate(sorted(of_customer, key=lambda purchase: purchase[:2]))
+    ]
 
 
 SOURCES = {
@@ -154,6 +174,17 @@ SOURCES = {
             "deal.units",
             "select closed_at, (select sum(quantity) from deal_line where deal_id = deal.id), region, segment, channel"
             " from deal where stage = 'won'",
+        ),
+        *(
+            (
+                f"relationship.{name}_{measure}",
+                f"select closed_at, {amount}, region, segment, channel from (select deal.*, row_number() over"
+                " (partition by coalesce(account.merged_into, account.id) order by closed_at, deal.id) as number"
+                " from deal join account on account.id = account_id where stage = 'won') as bought"
+                f" where {which}",
+            )
+            for name, which in (("new", "number = 1"), ("repeat", "number > 1"))
+            for measure, amount in (("won", "1"), ("revenue", "(reporting_amount * 100)::bigint"))
         ),
     ],
     "service": [
@@ -230,7 +261,7 @@ async def facts_of_books(stack: LocalStack) -> tuple[Facts, Facts]:
             )
             for dimension, value, day, amount in rows:
                 balances[name, dimension, value, day] += int(amount)
-            whole = "where not split" if kind == "deal" else ""
+            whole = "where not split" if kind in ("deal", "relationship") else ""
             for dimension in ("", "region", "segment", "channel"):
                 rows = await connection.fetch(
                     f"select {dimension or 'null'}, day, sum({measure}) from {kind}_posting {whole} group by 1, 2"

@@ -16,6 +16,7 @@ import msgspec
 
 from metrics_worker.books.fold import Entry, difference
 from metrics_worker.books.merges import Merges, links_of
+from metrics_worker.kpis.facts import AccountFact, DealFact, SurveyFact, TicketFact
 from metrics_worker.kpis.kinds import KIND_BY_NAME
 from metrics_worker.kpis.merges import survivor_of
 from metrics_worker.kpis.posting import Posting, Reporting
@@ -130,12 +131,31 @@ def _from(first: tuple[Any, ...], versions: list[Version], reporting: Reporting)
         if _order(version) < first:
             _tell(story, version)
             continue
+        if isinstance(version.fact, DealFact) and _only_opens(story, version):
+            # Most deals are open first: that changes nothing, and need not be computed to be known.
+            _tell(story, version)
+            yield version, []
+            continue
         if standing is None:
             standing = postings_for(story, reporting)
         _tell(story, version)
         after = postings_for(story, reporting)
         yield version, difference(standing, after)
         standing = after
+
+
+def _only_opens(story: Mapping[Key, Version], version: Version) -> bool:
+    """True for an open deal that nothing depends on: nobody is at risk, and its customer has an account to go by."""
+    key = key_of(version)
+    stood = story.get(key)
+    if isinstance(version.fact, DealFact) and version.fact.closed_at is not None:
+        return False
+    if stood is not None and isinstance(stood.fact, DealFact) and stood.fact.closed_at is not None:
+        return False
+    if any(isinstance(each.fact, TicketFact | SurveyFact) for each in story.values()):
+        return False
+    account = story.get(("account", version.customer, version.customer))
+    return account is not None and isinstance(account.fact, AccountFact) and account.fact.merged_into is None
 
 
 class Stories:

@@ -41,8 +41,19 @@ class Level:
         """False for what never stands."""
         return bool(self.changes)
 
+    @classmethod
+    def _changing(cls, changes: dict[int, int]) -> "Level":
+        # Each day once and no zeros: nothing to sum. Stories compute dozens of levels for each event.
+        level = cls.__new__(cls)
+        level.changes = changes
+        return level
+
     def __add__(self, other: "Level") -> "Level":
-        return Level([*self.changes.items(), *other.changes.items()])
+        summed = dict(self.changes)
+        for day, change in other.changes.items():
+            if change := summed.pop(day, 0) + change:
+                summed[day] = change
+        return Level._changing(summed)
 
     def __sub__(self, other: "Level") -> "Level":
         return self + other.times(-1)
@@ -51,31 +62,33 @@ class Level:
         """Day by day: with a level of 0 and 1 what stands is kept on the days of 1."""
         if not self.changes or not other.changes:
             return Level()
-        changes = []
+        changes = {}
         left = right = standing = 0
         for day in sorted({*self.changes, *other.changes}):
             left += self.changes.get(day, 0)
             right += other.changes.get(day, 0)
-            changes.append((day, left * right - standing))
-            standing = left * right
-        return Level(changes)
+            if left * right != standing:
+                changes[day] = left * right - standing
+                standing = left * right
+        return Level._changing(changes)
 
     def times(self, factor: int) -> "Level":
         """The same on every day, multiplied."""
-        return Level((day, change * factor) for day, change in self.changes.items())
+        return Level._changing({day: change * factor for day, change in self.changes.items()} if factor else {})
 
     def later(self, days: int) -> "Level":
         """The same, so many days later."""
-        return Level((day + days, change) for day, change in self.changes.items())
+        return Level._changing({day + days: change for day, change in self.changes.items()})
 
     def positive(self) -> "Level":
         """1 on each day that it is more than 0, and 0 on all others."""
-        changes = []
+        changes = {}
         standing = 0
         for day, change in sorted(self.changes.items()):
-            changes.append((day, int(standing + change > 0) - int(standing > 0)))
+            if (standing > 0) != (standing + change > 0):
+                changes[day] = 1 if change > 0 else -1
             standing += change
-        return Level(changes)
+        return Level._changing(changes)
 
     def ends(self) -> list[int]:
         """The days on which it falls."""

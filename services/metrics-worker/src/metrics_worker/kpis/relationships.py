@@ -301,9 +301,9 @@ class Relationship:
         if self.risks:
             found |= {
                 "at_risk": self.at_risk,
-                "breached": self.reason(BREACHED),
-                "reopened": self.reason(REOPENED),
-                "badly_rated": self.reason(BADLY_RATED),
+                "breached": self.reasons[BREACHED],
+                "reopened": self.reasons[REOPENED],
+                "badly_rated": self.reasons[BADLY_RATED],
                 "revenue_at_risk": self.revenue * self.at_risk,
                 "pipeline_at_risk": self.pipeline * self.at_risk,
             }
@@ -338,9 +338,13 @@ class Relationship:
         """What its open deals are worth, in minor units."""
         return Level.of((span, fact.worth) for _, fact in self.deals for span in fact.open)
 
-    def reason(self, name: str) -> Level:
-        """1 while one of its subjects gives that reason to worry."""
-        return Level.covering((each.first_day, each.end_day) for each in self.risks if each.name == name)
+    @cached_property
+    def reasons(self) -> dict[str, Level]:
+        """1 while one of its subjects gives a reason to worry, by the name of the reason."""
+        return {
+            name: Level.covering((each.first_day, each.end_day) for each in self.risks if each.name == name)
+            for name in RISKS
+        }
 
     @cached_property
     def at_risk(self) -> Level:
@@ -357,7 +361,7 @@ class Relationship:
 
     def worries(self) -> dict[str, Level]:
         """1 while something takes from its health, by the name of the reason."""
-        found = {name: self.reason(name) * self.buyers for name in RISKS} if self.risks else {}
+        found = {name: level * self.buyers for name, level in self.reasons.items()} if self.risks else {}
         found[NOT_LATELY] = self.buyers - self.bought_within(LATELY_DAYS)
         found[NOT_FOR_LONG] = self.buyers - self.active
         return found
