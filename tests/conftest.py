@@ -71,6 +71,11 @@ def new_topic(kafka: Kafka) -> Iterator[Callable[..., str]]:
         kafka.delete_topics(made)
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One worker more than processors, since some tests do nothing but wait; more than four only take memory."""
+    return min((os.cpu_count() or 1) + 1, 4)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Lets workers share one PostgreSQL and one Kafka."""
     config.pluginmanager.register(sharing)

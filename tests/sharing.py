@@ -61,11 +61,6 @@ def kafka_of(config: pytest.Config) -> str | None:
     return getattr(config, "workerinput", {}).get("kafka")
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One worker more than processors, since some tests do nothing but wait; more than four only take memory."""
-    return min((os.cpu_count() or 1) + 1, 4)
-
-
 def pytest_configure_node(node: WorkerController) -> None:
     """Tells each worker, before it starts, where the servers are."""
     stash = node.config.stash

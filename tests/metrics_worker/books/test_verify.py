@@ -1,6 +1,6 @@
 """The proof of the books finds them in order, and finds every kind of damage."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import sqlalchemy as sa
@@ -10,7 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from metrics_worker.books.keeping import Bookkeeper
 from metrics_worker.books.verify import CannotVerify, Report, read_log, verify
 from metrics_worker.kpis.kinds import KIND_BY_NAME
+from metrics_worker.schema import metadata
 from tests.metrics_worker.books.test_keeping import consuming
+from tests.metrics_worker.conftest import empty
 from tests.metrics_worker.facts import (
     VILNIUS,
     deal,
@@ -49,13 +51,32 @@ async def topics(kafka: Kafka, new_topic: Callable[..., str]) -> tuple[str, str]
     return sales, service
 
 
-@pytest.fixture
-async def kept(engine: AsyncEngine, kafka: Kafka, topics: tuple[str, str]) -> AsyncEngine:
-    """Books of that log."""
-    bookkeeper = Bookkeeper(engine, kafka.bootstrap_servers, VILNIUS, topics=topics)
+@pytest.fixture(scope="module")
+async def original(shared_engine: AsyncEngine, kafka: Kafka, topics: tuple[str, str]) -> AsyncIterator[list[str]]:
+    """Books of that log, and a copy of their rows; the tables that have any."""
+    await empty(shared_engine)
+    bookkeeper = Bookkeeper(shared_engine, kafka.bootstrap_servers, VILNIUS, topics=topics)
     async with consuming(bookkeeper):
-        await verify(engine, kafka.bootstrap_servers, VILNIUS, topics=topics, catch_up_seconds=20)
-    return engine
+        await verify(shared_engine, kafka.bootstrap_servers, VILNIUS, topics=topics, catch_up_seconds=20)
+    async with shared_engine.begin() as connection:
+        await connection.execute(sa.text("CREATE SCHEMA original"))
+        names = [table.name for table in metadata.sorted_tables]
+        filled = [name for name in names if await connection.scalar(sa.text(f"SELECT EXISTS (SELECT FROM {name})"))]
+        for name in filled:
+            await connection.execute(sa.text(f"CREATE TABLE original.{name} AS TABLE {name}"))
+    yield filled
+    async with shared_engine.begin() as connection:
+        await connection.execute(sa.text("DROP SCHEMA original CASCADE"))
+
+
+@pytest.fixture
+async def kept(shared_engine: AsyncEngine, original: list[str]) -> AsyncEngine:
+    """Those books, whatever the last test did to them."""
+    await empty(shared_engine)
+    async with shared_engine.begin() as connection:
+        for name in original:
+            await connection.execute(sa.text(f"INSERT INTO {name} OVERRIDING SYSTEM VALUE TABLE original.{name}"))
+    return shared_engine
 
 
 async def damaged_by(statement: str, engine: AsyncEngine, kafka: Kafka, topics: tuple[str, str]) -> Report:
