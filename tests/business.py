@@ -91,9 +91,9 @@ class Business:
             await eventually(lambda known=account: self.service_knows(known), 30)  # type: ignore[misc]
 
     async def service_knows(self, customer: str) -> bool:
-        """True once the event of a customer's registration has reached service."""
+        """True once the event of a customer's registration has reached service; the name may come before it."""
         async with self.http.get(f"{self.stack.urls['service']}/v1/customers/{customer}") as answer:
-            return answer.status == 200
+            return answer.status == 200 and (await answer.json())["registered_at"] is not None
 
     async def register_account(self) -> str:
         """A new customer; service hears of it by its event."""

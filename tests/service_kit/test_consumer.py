@@ -131,6 +131,38 @@ async def test_a_failed_transaction_leaves_nothing_and_is_done_again(
     assert await numbers(books) == list(range(100))
 
 
+async def test_a_cancellation_that_the_client_lets_out_does_not_end_the_consumer(
+    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = new_topic("consumer")
+    await publish(kafka, topic, texts(10))
+    getmany = AIOKafkaConsumer.getmany
+    let_out: list[str] = []
+
+    async def cancelled_once(self: AIOKafkaConsumer, *args: Any, **options: Any) -> Any:
+        if not let_out:
+            let_out.append("once")
+            raise asyncio.CancelledError
+        return await getmany(self, *args, **options)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", cancelled_once)
+    reader = Reader(books, kafka, topic)
+    async with reader.running():
+        await eventually(lambda: _has(books, 10), 20)
+    assert await numbers(books) == list(range(10))
+
+
+async def test_a_consumer_that_is_cancelled_ends(
+    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    reader = Reader(books, kafka, new_topic("consumer"))
+    task = asyncio.create_task(reader.consumer.run(asyncio.Event()))
+    await eventually(lambda: reader.consumer.caught_up.is_set(), 20)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 20)
+
+
 async def test_bad_records_are_set_aside_with_their_bytes_and_their_neighbours_flow(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:

@@ -188,8 +188,12 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                 await self._member(stop)
             except MustStop:
                 raise
-            except Exception as error:
-                # Any failure: the stored offsets make beginning anew always safe.
+            except (Exception, asyncio.CancelledError) as error:
+                task = asyncio.current_task()
+                if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                    raise
+                # Any failure: the stored offsets make beginning anew always safe. aiokafka lets a cancellation of its
+                # own out while a broker goes away; taken for ours, it would end the consumer without a word.
                 telemetry.CONSUMER_RESTARTS.labels(self.name, type(error).__name__).inc()
                 if time.monotonic() - began > 30:
                     pause = 0.2
