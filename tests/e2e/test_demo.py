@@ -19,8 +19,8 @@ from tests.support import eventually
 
 ALIVE = ("activities_completed", "stage_conversion", "pipeline_value", "sla_attainment", "maintenance_done_on_time")
 """What moves besides those that the demo's screen shows; of rarer things a short history may have none."""
-ACCOUNTS = 40
-DAYS = 40
+ACCOUNTS = 30
+DAYS = 30
 TODAY = datetime.now(UTC).date()
 
 

@@ -36,7 +36,7 @@ def changed(change: Callable[[dict[str, Any]], object]) -> bytes:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(draws=st.data())
 def test_every_event_comes_back_as_it_was_sent(name: str, draws: st.DataObject) -> None:
     data = draws.draw(events(EVENT_TYPES[name]))

@@ -110,7 +110,7 @@ async def kept(engine: AsyncEngine) -> tuple[Books, Books]:
 
 @pytest.mark.parametrize("bulk_rows", [1, BULK_ROWS], ids=["by-copy", "by-arrays"])
 @given(delivery=deliveries())
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_books_depend_on_the_history_alone(
     shared_engine: AsyncEngine, bulk_rows: int, delivery: tuple[list[list[Delivery]], list[list[Delivery]]]
 ) -> None:
@@ -124,7 +124,7 @@ async def test_books_depend_on_the_history_alone(
 
 
 @given(interleavings())
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_books_of_any_moment_do_not_depend_on_which_subject_came_first(
     shared_engine: AsyncEngine, batches: list[list[Recorded]]
 ) -> None:
