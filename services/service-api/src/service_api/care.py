@@ -1,11 +1,12 @@
 """What trainings, check-ins and the like have in common: for whom, by whom, and for whose numbers they count."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import Response
+from fastapi import Request, Response
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -17,8 +18,13 @@ from service_api.customers.use_cases import require_customer
 from service_api.teams import require_team
 from service_kit import outbox
 from service_kit.fields import Code, Identifier, Moment, StrictModel, View
+from service_kit.filters import Filter, equal
 from service_kit.identifiers import new_id
-from service_kit.versions import set_etag
+from service_kit.paging import Page, PageView
+from service_kit.problems import NotFound
+from service_kit.versions import set_etag, unchanged
+
+Shown = TypeVar("Shown", bound=View)
 
 
 class ForCustomer:
@@ -84,3 +90,29 @@ async def tell(session: AsyncSession, row: Any, event: State, at: datetime, resp
     await outbox.write(session, event, sequence=row.version, time=at, partition_key=row.customer_id)
     response.headers["Location"] = f"/v1/{address}/{row.id}"
     set_etag(response, row.version)
+
+
+async def listed(
+    session: AsyncSession, page: Page, row: type[Any], filters: Filter, view: Callable[[Any], Shown]
+) -> PageView[Shown]:
+    """A page of the rows that the filters let through, newest first."""
+    table = row.__table__
+    return await page.of(session, sa.select(table).where(*equal(table.c, filters)), table.c.id, view)
+
+
+async def shown(
+    session: AsyncSession,
+    request: Request,
+    response: Response,
+    row: type[Any],
+    row_id: UUID,
+    view: type[Shown],
+    *,
+    noun: str,
+) -> Shown | Response:
+    """One row with its version, or 304 to whoever has seen it. Raises `NotFound` (404), which calls it `noun`."""
+    found = await session.get(row, row_id)
+    if found is None:
+        raise NotFound(f"There is no {noun} {row_id}.")
+    set_etag(response, found.version)
+    return unchanged(request, found.version) or view.model_validate(found)

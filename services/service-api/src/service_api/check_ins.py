@@ -1,25 +1,20 @@
 """Check-ins: conversations that service seeks on its own, before anything is wrong."""
 
 from datetime import date, datetime
-from typing import Any
 
-import sqlalchemy as sa
 from fastapi import Request, Response
 from pydantic import ConfigDict, Field
 from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.service import CheckInCompleted
 from service_api.access import Reader, Worker
-from service_api.care import ByAgent, DoneIn, DoneView, attributed, tell
+from service_api.care import ByAgent, DoneIn, DoneView, attributed, listed, shown, tell
 from service_api.tables import Base
 from service_kit.fields import Day, Identifier, Moment
-from service_kit.filters import equal
 from service_kit.occurrence import happened_at
 from service_kit.paging import Paged, PageView
-from service_kit.problems import NotFound
 from service_kit.routing import Session, router
 from service_kit.tables import filtered
-from service_kit.versions import set_etag, unchanged
 
 
 class CheckIn(ByAgent, Base):
@@ -85,10 +80,8 @@ async def list_check_ins(
     team_id: Identifier | None = None,
 ) -> PageView[CheckInView]:
     """Newest first."""
-    table: Any = CheckIn.__table__
     filters = {"customer_id": customer_id, "agent_id": agent_id, "team_id": team_id}
-    query = sa.select(table).where(*equal(table.c, filters))
-    return await page.of(session, query, table.c.id, CheckInView.model_validate)
+    return await listed(session, page, CheckIn, filters, CheckInView.model_validate)
 
 
 @check_ins.get("/{check_in_id}", summary="Read a check-in", response_model=CheckInView)
@@ -96,8 +89,4 @@ async def get_check_in(
     check_in_id: Identifier, session: Session, request: Request, response: Response, _: Reader
 ) -> CheckInView | Response:
     """One check-in."""
-    check_in = await session.get(CheckIn, check_in_id)
-    if check_in is None:
-        raise NotFound(f"There is no check-in {check_in_id}.")
-    set_etag(response, check_in.version)
-    return unchanged(request, check_in.version) or CheckInView.model_validate(check_in)
+    return await shown(session, request, response, CheckIn, check_in_id, CheckInView, noun="check-in")

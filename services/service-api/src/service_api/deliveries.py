@@ -13,19 +13,17 @@ from sqlalchemy.orm import Mapped, mapped_column
 from event_contracts.fields import Money as ContractMoney
 from event_contracts.service import DeliveryAccepted
 from service_api.access import Reader, Worker
-from service_api.care import ByAgent, DoneView, attribution_of, done_by, tell
+from service_api.care import ByAgent, DoneView, attribution_of, done_by, listed, shown, tell
 from service_api.customers.use_cases import require_customer
 from service_api.tables import Base
 from service_api.won_deals import require_won_deal
 from service_kit.fields import Identifier, Moment, Money, MoneyView, StrictModel
-from service_kit.filters import equal
 from service_kit.identifiers import new_id
 from service_kit.occurrence import happened_at
 from service_kit.paging import Paged, PageView
-from service_kit.problems import Conflict, NotFound, Unprocessable
+from service_kit.problems import Conflict, Unprocessable
 from service_kit.routing import Session, router
 from service_kit.tables import filtered
-from service_kit.versions import set_etag, unchanged
 
 Flag = Annotated[bool, Field(strict=True)]
 
@@ -142,10 +140,8 @@ async def list_deliveries(
     team_id: Identifier | None = None,
 ) -> PageView[DeliveryView]:
     """Newest first."""
-    table: Any = Delivery.__table__
     filters = {"customer_id": customer_id, "deal_id": deal_id, "agent_id": agent_id, "team_id": team_id}
-    query = sa.select(table).where(*equal(table.c, filters))
-    return await page.of(session, query, table.c.id, _view)
+    return await listed(session, page, Delivery, filters, _view)
 
 
 @deliveries.get("/{delivery_id}", summary="Read a delivery", response_model=DeliveryView)
@@ -153,11 +149,7 @@ async def get_delivery(
     delivery_id: Identifier, session: Session, request: Request, response: Response, _: Reader
 ) -> DeliveryView | Response:
     """One delivery."""
-    delivery = await session.get(Delivery, delivery_id)
-    if delivery is None:
-        raise NotFound(f"There is no delivery {delivery_id}.")
-    set_etag(response, delivery.version)
-    return unchanged(request, delivery.version) or DeliveryView.model_validate(delivery)
+    return await shown(session, request, response, Delivery, delivery_id, DeliveryView, noun="delivery")
 
 
 def _view(row: Any) -> DeliveryView:

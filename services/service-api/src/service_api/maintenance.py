@@ -11,18 +11,17 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.service import MaintenancePerformed
 from service_api.access import Expected, Manager, Reader, Worker
-from service_api.care import ByAgent, DoneView, ForCustomer, attribution_of, done_by, tell
+from service_api.care import ByAgent, DoneView, ForCustomer, attribution_of, done_by, listed, shown, tell
 from service_api.customers.use_cases import require_customer
 from service_api.tables import Base
 from service_kit.fields import Code, Day, Identifier, Moment, StrictModel, View
-from service_kit.filters import equal
 from service_kit.identifiers import new_id
 from service_kit.occurrence import happened_at
 from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound
 from service_kit.routing import Session, router
 from service_kit.tables import filtered
-from service_kit.versions import set_etag, unchanged
+from service_kit.versions import set_etag
 
 IntervalDays = Annotated[int, Field(strict=True, ge=1, le=3_660)]
 
@@ -183,10 +182,8 @@ async def list_maintenance_plans(
     customer_id: Identifier | None = None,
 ) -> PageView[MaintenancePlanView]:
     """Newest first."""
-    table: Any = MaintenancePlan.__table__
     filters = {"customer_id": customer_id}
-    query = sa.select(table).where(*equal(table.c, filters))
-    return await page.of(session, query, table.c.id, MaintenancePlanView.model_validate)
+    return await listed(session, page, MaintenancePlan, filters, MaintenancePlanView.model_validate)
 
 
 @maintenance_plans.get("/{plan_id}", summary="Read a maintenance plan", response_model=MaintenancePlanView)
@@ -194,11 +191,9 @@ async def get_maintenance_plan(
     plan_id: Identifier, session: Session, request: Request, response: Response, _: Reader
 ) -> MaintenancePlanView | Response:
     """One maintenance plan."""
-    plan = await session.get(MaintenancePlan, plan_id)
-    if plan is None:
-        raise NotFound(f"There is no maintenance plan {plan_id}.")
-    set_etag(response, plan.version)
-    return unchanged(request, plan.version) or MaintenancePlanView.model_validate(plan)
+    return await shown(
+        session, request, response, MaintenancePlan, plan_id, MaintenancePlanView, noun="maintenance plan"
+    )
 
 
 @maintenance.get("", summary="List maintenance that was done")
@@ -212,10 +207,8 @@ async def list_maintenance(
     plan_id: Identifier | None = None,
 ) -> PageView[MaintenanceView]:
     """Newest first."""
-    table: Any = Maintenance.__table__
     filters = {"customer_id": customer_id, "agent_id": agent_id, "team_id": team_id, "plan_id": plan_id}
-    query = sa.select(table).where(*equal(table.c, filters))
-    return await page.of(session, query, table.c.id, MaintenanceView.model_validate)
+    return await listed(session, page, Maintenance, filters, MaintenanceView.model_validate)
 
 
 @maintenance.get("/{maintenance_id}", summary="Read maintenance that was done", response_model=MaintenanceView)
@@ -223,8 +216,4 @@ async def get_maintenance(
     maintenance_id: Identifier, session: Session, request: Request, response: Response, _: Reader
 ) -> MaintenanceView | Response:
     """What was done at one time."""
-    done = await session.get(Maintenance, maintenance_id)
-    if done is None:
-        raise NotFound(f"There is no maintenance {maintenance_id}.")
-    set_etag(response, done.version)
-    return unchanged(request, done.version) or MaintenanceView.model_validate(done)
+    return await shown(session, request, response, Maintenance, maintenance_id, MaintenanceView, noun="maintenance")

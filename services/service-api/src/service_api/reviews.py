@@ -1,7 +1,6 @@
 """Reviews: what customers say of us in public, as a score; the words stay where they were said."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,18 +10,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.service import ReviewRecorded
 from service_api.access import Reader, Worker
-from service_api.care import ForCustomer, attribution_of, tell
+from service_api.care import ForCustomer, attribution_of, listed, shown, tell
 from service_api.customers.use_cases import require_customer
 from service_api.tables import Base
 from service_kit.fields import Code, Identifier, Moment, Score, StrictModel, View
-from service_kit.filters import equal
 from service_kit.identifiers import new_id
 from service_kit.occurrence import happened_at
 from service_kit.paging import Paged, PageView
-from service_kit.problems import NotFound
 from service_kit.routing import Session, router
 from service_kit.tables import filtered
-from service_kit.versions import set_etag, unchanged
 
 
 class Review(ForCustomer, Base):
@@ -109,10 +105,8 @@ async def list_reviews(
     channel: Code | None = None,
 ) -> PageView[ReviewView]:
     """Newest first."""
-    table: Any = Review.__table__
     filters = {"customer_id": customer_id, "channel": channel}
-    query = sa.select(table).where(*equal(table.c, filters))
-    return await page.of(session, query, table.c.id, ReviewView.model_validate)
+    return await listed(session, page, Review, filters, ReviewView.model_validate)
 
 
 @reviews.get("/{review_id}", summary="Read a review", response_model=ReviewView)
@@ -120,8 +114,4 @@ async def get_review(
     review_id: Identifier, session: Session, request: Request, response: Response, _: Reader
 ) -> ReviewView | Response:
     """One review."""
-    review = await session.get(Review, review_id)
-    if review is None:
-        raise NotFound(f"There is no review {review_id}.")
-    set_etag(response, review.version)
-    return unchanged(request, review.version) or ReviewView.model_validate(review)
+    return await shown(session, request, response, Review, review_id, ReviewView, noun="review")

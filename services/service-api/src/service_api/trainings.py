@@ -1,25 +1,20 @@
 """Trainings: what service taught customers' people."""
 
 from datetime import datetime
-from typing import Any
 
-import sqlalchemy as sa
 from fastapi import Request, Response
 from pydantic import ConfigDict
 from sqlalchemy.orm import Mapped
 
 from event_contracts.service import TrainingDelivered
 from service_api.access import Reader, Worker
-from service_api.care import ByAgent, DoneIn, DoneView, attributed, tell
+from service_api.care import ByAgent, DoneIn, DoneView, attributed, listed, shown, tell
 from service_api.tables import Base
 from service_kit.fields import Count, Identifier, Moment
-from service_kit.filters import equal
 from service_kit.occurrence import happened_at
 from service_kit.paging import Paged, PageView
-from service_kit.problems import NotFound
 from service_kit.routing import Session, router
 from service_kit.tables import filtered
-from service_kit.versions import set_etag, unchanged
 
 
 class Training(ByAgent, Base):
@@ -89,10 +84,8 @@ async def list_trainings(
     team_id: Identifier | None = None,
 ) -> PageView[TrainingView]:
     """Newest first."""
-    table: Any = Training.__table__
     filters = {"customer_id": customer_id, "agent_id": agent_id, "team_id": team_id}
-    query = sa.select(table).where(*equal(table.c, filters))
-    return await page.of(session, query, table.c.id, TrainingView.model_validate)
+    return await listed(session, page, Training, filters, TrainingView.model_validate)
 
 
 @trainings.get("/{training_id}", summary="Read a training", response_model=TrainingView)
@@ -100,8 +93,4 @@ async def get_training(
     training_id: Identifier, session: Session, request: Request, response: Response, _: Reader
 ) -> TrainingView | Response:
     """One training."""
-    training = await session.get(Training, training_id)
-    if training is None:
-        raise NotFound(f"There is no training {training_id}.")
-    set_etag(response, training.version)
-    return unchanged(request, training.version) or TrainingView.model_validate(training)
+    return await shown(session, request, response, Training, training_id, TrainingView, noun="training")

@@ -1,7 +1,6 @@
 """Upsell suggestions: what agents think a customer would gain from buying; sales makes leads of them."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,18 +10,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.service import UpsellSuggested
 from service_api.access import Reader, Worker
-from service_api.care import ByAgent, DoneIn, DoneView, attributed, tell
+from service_api.care import ByAgent, DoneIn, DoneView, attributed, listed, shown, tell
 from service_api.tables import Base
 from service_api.tickets.model import Ticket
 from service_kit.fields import Identifier, Moment
-from service_kit.filters import equal
 from service_kit.occurrence import happened_at
 from service_kit.paging import Paged, PageView
-from service_kit.problems import NotFound
 from service_kit.references import UnknownReference
 from service_kit.routing import Session, router
 from service_kit.tables import filtered
-from service_kit.versions import set_etag, unchanged
 
 
 class UpsellSuggestion(ByAgent, Base):
@@ -99,10 +95,8 @@ async def list_suggestions(
     ticket_id: Identifier | None = None,
 ) -> PageView[UpsellSuggestionView]:
     """Newest first."""
-    table: Any = UpsellSuggestion.__table__
     filters = {"customer_id": customer_id, "agent_id": agent_id, "team_id": team_id, "ticket_id": ticket_id}
-    query = sa.select(table).where(*equal(table.c, filters))
-    return await page.of(session, query, table.c.id, UpsellSuggestionView.model_validate)
+    return await listed(session, page, UpsellSuggestion, filters, UpsellSuggestionView.model_validate)
 
 
 @upsell_suggestions.get("/{suggestion_id}", summary="Read an upsell suggestion", response_model=UpsellSuggestionView)
@@ -110,8 +104,6 @@ async def get_suggestion(
     suggestion_id: Identifier, session: Session, request: Request, response: Response, _: Reader
 ) -> UpsellSuggestionView | Response:
     """One upsell suggestion."""
-    suggestion = await session.get(UpsellSuggestion, suggestion_id)
-    if suggestion is None:
-        raise NotFound(f"There is no upsell suggestion {suggestion_id}.")
-    set_etag(response, suggestion.version)
-    return unchanged(request, suggestion.version) or UpsellSuggestionView.model_validate(suggestion)
+    return await shown(
+        session, request, response, UpsellSuggestion, suggestion_id, UpsellSuggestionView, noun="upsell suggestion"
+    )
