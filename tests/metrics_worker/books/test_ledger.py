@@ -84,7 +84,7 @@ async def posted(engine: AsyncEngine) -> dict[Kind, list[tuple[datetime, Posting
                     Posting(
                         row.day,
                         tuple(getattr(row, name) for name in kind.dimensions),
-                        tuple(int(getattr(row, name)) for name in kind.measures),
+                        tuple(int(getattr(row, name) or 0) for name in kind.measures),
                         kind.split_by is not None and row.split,
                     ),
                 )

@@ -165,7 +165,7 @@ class Entries:
                 sa.select(table.c.subject_id)
                 .where(*self.conditions(kind, names=of_sort))
                 .group_by(table.c.subject_id)
-                .having(*(sa.func.sum(table.c[name]) == 0 for name in of_sort))
+                .having(*(sa.func.coalesce(sa.func.sum(table.c[name]), 0) == 0 for name in of_sort))
             )
             counted = sa.select(sa.func.count()).select_from(subjects.subquery())
             if can_merge:
@@ -224,7 +224,9 @@ class Entries:
         dimensions = [part for name in kind.dimensions for part in (sa.literal(name), table.c[name])]
         # As text: a sum of money may be more than JSON's readers take for a whole number.
         measures = [
-            part for name in self.formula.kinds[kind] for part in (sa.literal(name), sa.cast(table.c[name], sa.Text))
+            part
+            for name in self.formula.kinds[kind]
+            for part in (sa.literal(name), sa.cast(sa.func.coalesce(table.c[name], 0), sa.Text))
         ]
         return sa.select(
             sa.literal(KINDS.index(kind)).label("kind"),

@@ -54,10 +54,10 @@ async def sums(
     ]
     rows = await session.execute(query.group_by(*by) if by else query)
     return {
-        (row[0], row[1]): tuple(int(amount) for amount in row[2:])
+        (row[0], row[1]): tuple(int(amount or 0) for amount in row[2:])
         for row in rows
         # Without any group, PostgreSQL answers an empty range with one row of nulls.
-        if row[2] is not None
+        if by or any(amount is not None for amount in row[2:])
     }
 
 
@@ -105,7 +105,7 @@ async def counts(
         .limit(limit)
     )
     for bucket, key, number, count in await session.execute(query):
-        _count(found, (bucket, key), number, int(count))
+        _count(found, (bucket, key), number, int(count or 0))
     return found
 
 

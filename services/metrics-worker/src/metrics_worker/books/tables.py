@@ -72,9 +72,9 @@ def _column_type(measure: Measure) -> TypeEngine[Any]:
     return Numeric(38, 0) if measure.unit == "money" else BigInteger()
 
 
-def _measures(kind: Kind) -> list[Column[Any]]:
+def _measures(kind: Kind, *, nullable: bool) -> list[Column[Any]]:
     return [
-        Column(name, _column_type(measure), nullable=False)
+        Column(name, _column_type(measure), nullable=nullable)
         for name, measure in zip(kind.measures, kind.measure_docs, strict=True)
     ]
 
@@ -109,14 +109,19 @@ def _posting(kind: Kind) -> Table:
         Column("day", Date, nullable=False),
         *([Column("split", Boolean, nullable=False)] if kind.split_by else []),
         *(Column(dimension, Text) for dimension in kind.dimensions),
-        *_measures(kind),
+        *_measures(kind, nullable=True),
         *(Column(bucket_column(name), SmallInteger) for name in kind.durations),
         # Combinations of filters scan a range of days; a rebuild appends in roughly that order.
         Index(f"{name}_day_idx", "day"),
         # Balances are not kept by customer, and postings move to another one when the two are found to be one.
         *([Index(f"{name}_customer_day_idx", "customer", "day")] if "customer" in kind.dimensions else []),
-        comment=f"What changes of {kind.name} subjects added to the sums of a day. Never changed, only appended to.",
+        comment=f"What changes of {kind.name} subjects added to the sums of a day. Never changed, only appended to; "
+        "a measure that it adds nothing to is null.",
     )
+
+
+ROOM_TO_CHANGE = {"fillfactor": 60}
+"""Sums are changed again and again: where the page has room for the new row, the index need not be touched."""
 
 
 def _balance(kind: Kind) -> Table:
@@ -127,8 +132,9 @@ def _balance(kind: Kind) -> Table:
         Column("span", Text, nullable=False),
         Column("day", Date, nullable=False),
         Column("value", Text, nullable=False),
-        *_measures(kind),
+        *_measures(kind, nullable=False),
         PrimaryKeyConstraint("dimension", "span", "day", "value"),
+        postgresql_with=ROOM_TO_CHANGE,
         comment=f"Sums of {kind.name} postings by one dimension ('all' is the total), the day, month or year "
         "that begins on a day, and value ('' for none).",
     )
@@ -146,6 +152,7 @@ def _histogram(kind: Kind) -> Table:
         Column("segment", SmallInteger, nullable=False),
         Column("counts", ARRAY(Integer), nullable=False),
         PrimaryKeyConstraint("duration", "dimension", "span", "day", "value", "segment"),
+        postgresql_with=ROOM_TO_CHANGE,
         comment=f"How many durations of {kind.name} postings fall into each bucket, {SEGMENT_BUCKETS} to a segment, "
         "by the months and years of the balances.",
     )

@@ -235,7 +235,7 @@ async def posted_by_customer(connection: AsyncConnection, kind: Kind) -> dict[Cu
     if kind.split_by is not None:
         query = query.where(~table.c.split)
     return {
-        (row[0] or NO_VALUE, row[1]): tuple(int(amount) for amount in row[2:])
+        (row[0] or NO_VALUE, row[1]): tuple(int(amount or 0) for amount in row[2:])
         for row in await connection.execute(query)
         if any(row[2:])
     }
@@ -310,7 +310,7 @@ def _value(table: sa.Table, dimension: str) -> sa.ColumnElement[Any]:
 def _non_zero(rows: Any) -> dict[BalanceKey, Sums]:
     found: dict[BalanceKey, Sums] = {}
     for dimension, span, day, value, *amounts in rows:
-        sums = tuple(int(amount) for amount in amounts)
+        sums = tuple(int(amount or 0) for amount in amounts)
         if any(sums):
             found[dimension, span, day, value] = sums
     return found

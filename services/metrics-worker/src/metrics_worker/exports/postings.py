@@ -31,12 +31,20 @@ def exported_columns(kind: Kind) -> list[sa.Column[Any]]:
     return [column for column in POSTING[kind].columns if column.name != "id"]
 
 
+def exported(kind: Kind) -> list[sa.ColumnElement[Any]]:
+    """What an export holds of each column: a measure that a posting adds nothing to is 0."""
+    return [
+        sa.func.coalesce(column, sa.literal_column("0")).label(column.name) if column.name in kind.measures else column
+        for column in exported_columns(kind)
+    ]
+
+
 async def export(
     sessions: async_sessionmaker[AsyncSession], kind: Kind, period: Period, form: Format
 ) -> AsyncGenerator[bytes, None]:
     """The file's bytes. Postings come in no particular order."""
     columns = exported_columns(kind)
-    query = sa.select(*columns).where(POSTING[kind].c.day.between(period.start, period.end))
+    query = sa.select(*exported(kind)).where(POSTING[kind].c.day.between(period.start, period.end))
     writer = _CsvWriter(columns) if form == "csv" else _ParquetWriter(columns)
     rows = CSV_ROWS if form == "csv" else PARQUET_ROWS
     async with sessions() as session:

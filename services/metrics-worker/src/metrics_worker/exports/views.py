@@ -73,7 +73,10 @@ def _books() -> str:
 
 
 def _postings(kind: Kind) -> str:
-    columns = ", ".join(column.name for column in exported_columns(kind))
+    columns = ", ".join(
+        f"coalesce({column.name}, 0) AS {column.name}" if column.name in kind.measures else column.name
+        for column in exported_columns(kind)
+    )
     return f"SELECT {columns} FROM public.{kind.name}_posting"  # noqa: S608 -- names of ours, no input
 
 
@@ -84,7 +87,9 @@ def _daily(kind: Kind) -> str:
     )
     if NOT_IN_BALANCES not in kind.dimensions:
         return balances
-    sums = ", ".join(f"CAST(sum({name}) AS {BALANCE[kind].c[name].type.compile()}) AS {name}" for name in kind.measures)
+    sums = ", ".join(
+        f"CAST(coalesce(sum({name}), 0) AS {BALANCE[kind].c[name].type.compile()}) AS {name}" for name in kind.measures
+    )
     wholes = "WHERE NOT split" if kind.split_by else ""
     return (
         f"{balances} UNION ALL SELECT day, '{NOT_IN_BALANCES}' AS dimension, {NOT_IN_BALANCES} AS value, {sums}"  # noqa: S608
