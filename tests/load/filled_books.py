@@ -56,7 +56,7 @@ async def _fill(connection: AsyncConnection, kind: Kind, postings: int) -> None:
         "event_id": "gen_random_uuid()", "subject_id": "gen_random_uuid()", "event_time": "now()",
         "recorded_time": "now()", "day": f"date '2024-01-01' + ((number * 731) / {postings})::integer",
         **{name: value_of(name, "number") for name in kind.dimensions},
-        **{name: f"(number + {position}) % 3" for position, name in enumerate(kind.measures)},
+        **{name: f"nullif((number + {position}) % 3, 0)" for position, name in enumerate(kind.measures)},
         **{bucket_column(name): f"(number * 7 + {at}) % {BUCKETS}" for at, name in enumerate(kind.durations)},
     }  # fmt: skip
     if kind.split_by is not None:
@@ -85,7 +85,7 @@ async def _fill(connection: AsyncConnection, kind: Kind, postings: int) -> None:
 async def _sum_up(connection: AsyncConnection, kind: Kind, dimensions: list[str], counted: str) -> None:
     """The balances and histograms of some dimensions: days in one look through the postings, longer spans from them."""
     balance, measures = BALANCE[kind].name, ", ".join(kind.measures)
-    sums = ", ".join(f"sum({name}) AS {name}" for name in kind.measures)
+    sums = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in kind.measures)
     columns = [name for name in dimensions if name != ALL]
     # Of the columns a row was not grouped by, `grouping` has the bit set; the one without is the row's dimension.
     cases = "".join(f"WHEN grouping({name}) = 0 THEN " + "{" + name + "} " for name in columns)
@@ -115,7 +115,7 @@ async def _sum_up(connection: AsyncConnection, kind: Kind, dimensions: list[str]
                 f"INSERT INTO {HISTOGRAM[kind].name} (duration, dimension, span, value, day, segment, counts) "
                 f"SELECT '{duration}', dimension, '{span}', value, first, bucket / {SEGMENT_BUCKETS}, "
                 "array_agg(coalesce(count, 0) ORDER BY bucket) FROM ("
-                f"SELECT {dimension} AS dimension, {value} AS value, first, bucket, sum(count) AS count FROM ("
+                f"SELECT {dimension} AS dimension, {value} AS value, first, bucket, coalesce(sum(count), 0) AS count FROM ("
                 f"SELECT *, date_trunc('{span}', day::timestamp)::date AS first, {bucket_column(duration)} AS bucket, "
                 f"{kind.measures[counting]} AS count FROM {POSTING[kind].name} WHERE {counted}) AS told "
                 f"GROUP BY GROUPING SETS ({sets('first', 'bucket')})) AS counted GROUP BY 2, 4, 5, 6",

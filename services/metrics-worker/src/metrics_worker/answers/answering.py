@@ -1,29 +1,31 @@
 """Answers a question from the books, out of one snapshot, so that its parts agree with each other."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from functools import partial
 from operator import add, sub
-from typing import Any, TypeVar
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from metrics_worker.answers.figures import Figure, difference_text, sum_shown, value_text
 from metrics_worker.answers.period import Period, bucket_of
-from metrics_worker.answers.queries import OPENING, Cell, counts, sums
+from metrics_worker.answers.queries import OPENING, Cells, Counts, Found, Read, Sums, read
 from metrics_worker.answers.question import Question
 from metrics_worker.answers.tallies import Tally, merged
 from metrics_worker.answers.views import AnswerView, GroupView, NowView, PointView, PreviousView
 from metrics_worker.books.freshness import fresh_as_of
-from metrics_worker.kpis.kinds import KINDS, Kind
+from metrics_worker.books.standing import Standing
+from metrics_worker.kpis.kinds import Kind
 from metrics_worker.kpis.posting import Reporting
-from metrics_worker.kpis.registry import Formula, carried
+from metrics_worker.kpis.registry import Formula, Term, carried
 from service_kit.problems import Unprocessable
 
 FormulaKey = TypeVar("FormulaKey", bound=Hashable)
 MAX_POINTS = 100_000
 """Values in one answer at most: groups times buckets."""
+ROWS_AT_MOST = MAX_POINTS + 1
+"""That are read for one answer: enough to see that it would be too large."""
 
 Series = dict[date | None, Tally]
 """By the first day of the calendar bucket, in order of time; one under None without an interval."""
@@ -31,41 +33,64 @@ Series = dict[date | None, Tally]
 
 async def answer(session: AsyncSession, question: Question, reporting: Reporting) -> AnswerView:
     """The whole answer. Raises `Unprocessable` when it would be too large to be of use."""
-    connection = await snapshot(session)
-    render = Renderer(question.formula, reporting.currency)
-    whole = (await _tallies(session, question, question.period, group_by=None)).get(None, {})
-    total = merged(whole.values()).figure(question.formula)
-    previous = None
-    if question.with_previous:
-        before = question.period.previous()
-        series = (await _tallies(session, question, before, group_by=None, in_buckets=False)).get(None, {})
-        previous = render.previous(before, merged(series.values()).figure(question.formula), total)
-    now = None
-    if question.as_of is not None:
-        today = replace(question, as_of=None)
-        series = (await _tallies(session, today, question.period, group_by=None, in_buckets=False)).get(None, {})
-        now = render.now(total, merged(series.values()).figure(question.formula))
-    groups = None
-    if question.group_by is not None:
-        groups = render.groups(question, await _tallies(session, question, question.period, group_by=question.group_by))
-    return AnswerView(
-        kpi=question.kpi.name,
-        variant=question.variant,
-        unit=question.formula.unit,
-        currency=reporting.currency if question.formula.unit == "money" else None,
-        start=question.period.start,
-        end=question.period.end,
-        timezone=reporting.zone.key,
-        as_of=question.as_of,
-        now=now,
-        value=render.value(total),
-        numerator=render.numerator(total),
-        denominator=render.denominator(total),
-        previous=previous,
-        series=render.series(question, whole),
-        groups=groups,
-        fresh_as_of=await fresh_as_of(connection),
-    )
+    [found] = await answers(session, [question], Standing(reporting, await fresh_as_of(await snapshot(session))))
+    return found
+
+
+async def answers(session: AsyncSession, questions: Sequence[Question], standing: Standing) -> list[AnswerView]:
+    """The answers, read together, by the books as they stand in this snapshot. Raises as `answer` does."""
+    asked = [Asked(question, standing) for question in questions]
+    found = await read(session, [want for each in asked for want in each.wanted], limit=ROWS_AT_MOST)
+    return [each.answer(found) for each in asked]
+
+
+class Asked:
+    """One question: what has to be read to answer it, and the answer that follows from what was read."""
+
+    def __init__(self, question: Question, standing: Standing) -> None:
+        self.question = question
+        self._standing = standing
+        self._whole = Tallies(question, question.period)
+        self._previous = self._now = self._groups = None
+        if question.with_previous:
+            self._previous = Tallies(replace(question, interval=None), question.period.previous())
+        if question.as_of is not None:
+            self._now = Tallies(replace(question, interval=None, as_of=None), question.period)
+        if question.group_by is not None:
+            self._groups = Tallies(question, question.period, group_by=question.group_by)
+
+    @property
+    def wanted(self) -> list[Read]:
+        """What has to be read, by `read` with a limit of `ROWS_AT_MOST`."""
+        parts = (self._whole, self._previous, self._now, self._groups)
+        return [each for part in parts if part is not None for each in part.wanted]
+
+    def answer(self, found: Found) -> AnswerView:
+        """The answer out of what was found. Raises `Unprocessable` when it would be too large to be of use."""
+        question, (reporting, fresh_as_of) = self.question, self._standing
+        render = Renderer(question.formula, reporting.currency)
+        whole = self._whole.of(found).get(None, {})
+        total = merged(whole.values()).figure(question.formula)
+        return AnswerView(
+            kpi=question.kpi.name,
+            variant=question.variant,
+            unit=question.formula.unit,
+            currency=reporting.currency if question.formula.unit == "money" else None,
+            start=question.period.start,
+            end=question.period.end,
+            timezone=reporting.zone.key,
+            as_of=question.as_of,
+            now=None if self._now is None else render.now(total, self._now.figure(found)),
+            value=render.value(total),
+            numerator=render.numerator(total),
+            denominator=render.denominator(total),
+            previous=None
+            if self._previous is None
+            else render.previous(self._previous.period, self._previous.figure(found), total),
+            series=render.series(question, whole),
+            groups=None if self._groups is None else render.groups(question, self._groups.of(found)),
+            fresh_as_of=fresh_as_of,
+        )
 
 
 async def snapshot(session: AsyncSession) -> AsyncConnection:
@@ -84,134 +109,155 @@ async def figures(
     session: AsyncSession, formulas: Mapping[FormulaKey, Formula], period: Period, *, as_of: datetime | None = None
 ) -> dict[FormulaKey, Figure]:
     """Each formula's figure of the whole books over the days, from few queries however many formulas there are."""
+    terms = [term for formula in formulas.values() for term in formula.terms]
+    parts = _parts(terms, Sums(terms[0].kind, (), period, as_of=as_of))
+    timed = {
+        key: Counts(formula.terms[0].kind, formula.terms[0].column, period, as_of=as_of)
+        for key, formula in formulas.items()
+        if formula.percentile is not None
+    }
+    wanted = [*(each for part in parts for each in part.wanted), *timed.values()]
+    found = await read(session, wanted, limit=ROWS_AT_MOST)
     tally = Tally()
-    read = partial(
-        sums, session, period=period, interval=None, group_by=None, limit=MAX_POINTS, as_of=as_of, filters={}
-    )
-    for kind in KINDS:
-        of_kind = [term for formula in formulas.values() for term in formula.terms if term.kind is kind]
-        for level in (False, True):
-            names = list(dict.fromkeys(term.column for term in of_kind if term.measure.level == level))
-            if not names:
-                continue
-            carrying = [*dict.fromkeys(term.carrying for term in of_kind if term.measure.level == level)]
-            texts = [f"{kind.name}.{name}" for name in names]
-            whole = await read(kind=kind, measures=names, from_the_beginning=level)
-            _stand(tally, texts, whole, level)
-            for dimension in carrying:
-                if dimension is None:
-                    continue
-                without = await read(kind=kind, measures=names, from_the_beginning=level, filters={dimension: None})
-                _stand(tally, [carried(text, dimension) for text in texts], _less(whole, without), level)
-    histograms: dict[tuple[Kind, str], dict[int, int]] = {}
-    found = {}
-    for key, formula in formulas.items():
-        if formula.percentile is None:
-            found[key] = tally.figure(formula)
-            continue
-        [term, *_] = formula.terms
-        timed = (term.kind, term.column)
-        if timed not in histograms:
-            counted = await counts(
-                session, *timed, period, interval=None, group_by=None, filters={}, limit=MAX_POINTS, as_of=as_of
-            )
-            histograms[timed] = counted.get((None, None), {})
-        found[key] = Tally(histogram=histograms[timed]).figure(formula)
-    return found
+    for part in parts:
+        for names, cells in part.cells(found):
+            nothing = (0,) * len(names)
+            opening, moved = cells.get((OPENING, None), nothing), cells.get((None, None), nothing)
+            if part.level:
+                tally.before |= _named(names, opening)
+                tally.after |= _named(names, tuple(map(add, opening, moved)))
+            else:
+                tally.flows |= _named(names, moved)
+    return {
+        key: Tally(histogram=found.histograms(timed[key]).get((None, None), {})).figure(formula)
+        if key in timed
+        else tally.figure(formula)
+        for key, formula in formulas.items()
+    }
 
 
-def _stand(tally: Tally, names: list[str], amounts: Mapping[Cell, tuple[int, ...]], level: bool) -> None:
-    nothing = (0,) * len(names)
-    opening, moved = amounts.get((OPENING, None), nothing), amounts.get((None, None), nothing)
-    if level:
-        tally.before |= _named(names, opening)
-        tally.after |= _named(names, tuple(map(add, opening, moved)))
-    else:
-        tally.flows |= _named(names, moved)
+class Part(NamedTuple):
+    """Sums of measures of one kind, all levels or none, and the same of what carries no value of some dimensions."""
+
+    sums: Sums
+    carrying: tuple[str, ...]
+
+    @property
+    def level(self) -> bool:
+        """Whether they stand, and do not happen."""
+        return self.sums.from_the_beginning
+
+    @property
+    def wanted(self) -> list[Read]:
+        """What has to be read."""
+        return [self.sums, *(each for each in map(self._without, self.carrying) if each is not None)]
+
+    def cells(self, found: Found) -> Iterator[tuple[list[str], Cells]]:
+        """The sums under the names of their terms, and those of what carries each of the dimensions."""
+        names = [f"{self.sums.kind.name}.{name}" for name in self.sums.measures]
+        whole = found.cells(self.sums)
+        yield names, whole
+        for dimension in self.carrying:
+            # What carries a value is all but what carries none: shares of a split subject may be more than it.
+            missing = self._without(dimension)
+            without = {} if missing is None else found.cells(missing)
+            yield [carried(name, dimension) for name in names], _less(whole, without)
+
+    def _without(self, dimension: str) -> Sums | None:
+        filters = dict(self.sums.filters)
+        if filters.get(dimension) is not None:
+            return None
+        return self.sums._replace(filters=tuple(sorted({**filters, dimension: None}.items())))
 
 
-async def _tallies(
-    session: AsyncSession, question: Question, period: Period, *, group_by: str | None, in_buckets: bool = True
-) -> dict[str | None, Series]:
-    """What the question's formula reads, by group. Groups of which nothing happened and nothing stood are left out."""
-    interval = question.interval if in_buckets else None
-    formula = question.formula
-    buckets: list[date | None] = [None]
-    if interval is not None:
-        buckets = [bucket_of(start, interval) for start in period.buckets(interval)]
-    found: dict[str | None, Series] = {}
-
-    def at(key: str | None, bucket: date | None) -> Tally:
-        return found.setdefault(key, {each: Tally() for each in buckets})[bucket]
-
-    cells = 0
-    for kind, measures in formula.kinds.items():
-        levels = [name for name in measures if kind.measure_named(name).level]
-        for names, from_the_beginning in (([name for name in measures if name not in levels], False), (levels, True)):
-            if not names:
-                continue
-            read = partial(
-                sums,
-                session,
-                kind,
-                names,
-                period,
-                interval=interval,
-                group_by=group_by,
-                limit=MAX_POINTS + 1,
-                from_the_beginning=from_the_beginning,
-                as_of=question.as_of,
-            )
-            amounts = await read(filters=question.filters)
-            cells += len(amounts)
-            texts = [f"{kind.name}.{name}" for name in names]
-            parts = [(texts, amounts)]
-            for dimension in formula.carried[kind]:
-                # What carries a value is all but what carries none: shares of a split subject may be more than it.
-                if dimension in question.filters:
-                    without = amounts if question.filters[dimension] is None else {}
-                else:
-                    without = await read(filters={**question.filters, dimension: None})
-                parts.append(([carried(text, dimension) for text in texts], _less(amounts, without)))
-            for names_of_part, part in parts:
-                if from_the_beginning:
-                    for key in {key for _, key in part}:
-                        standing = part.get((OPENING, key), (0,) * len(names))
-                        for bucket in buckets:
-                            tally = at(key, bucket)
-                            tally.before |= _named(names_of_part, standing)
-                            moved = part.get((bucket, key), (0,) * len(names))
-                            standing = tuple(before + change for before, change in zip(standing, moved, strict=True))
-                            tally.after |= _named(names_of_part, standing)
-                else:
-                    for (bucket, key), flows in part.items():
-                        at(key, bucket).flows |= _named(names_of_part, flows)
-    if formula.percentile is not None:
-        [term, *_] = formula.terms
-        histograms = await counts(
-            session,
-            term.kind,
-            term.column,
-            period,
-            interval=interval,
-            group_by=group_by,
-            filters=question.filters,
-            limit=MAX_POINTS + 1,
-            as_of=question.as_of,
+def _parts(terms: Iterable[Term], like: Sums) -> list[Part]:
+    """The terms by kind, and what happens apart from what stands."""
+    of_kind: dict[tuple[Kind, bool], list[Term]] = {}
+    for term in terms:
+        of_kind.setdefault((term.kind, term.measure.level), []).append(term)
+    return [
+        Part(
+            like._replace(
+                kind=kind,
+                measures=tuple(dict.fromkeys(term.column for term in of_sort)),
+                from_the_beginning=level,
+            ),
+            tuple(dict.fromkeys(term.carrying for term in of_sort if term.carrying is not None)),
         )
-        cells += sum(map(len, histograms.values()))
-        for (bucket, key), histogram in histograms.items():
-            at(key, bucket).histogram = histogram
-    if cells > MAX_POINTS or len(found) * len(buckets) > MAX_POINTS:
-        raise _too_large()
-    return {key: series for key, series in found.items() if not all(tally.empty for tally in series.values())}
+        for (kind, level), of_sort in of_kind.items()
+    ]
+
+
+class Tallies:
+    """What a question's formula reads over some days, whole or by group."""
+
+    def __init__(self, question: Question, period: Period, *, group_by: str | None = None) -> None:
+        formula, filters = question.formula, tuple(sorted(question.filters.items()))
+        self.period = period
+        self._formula = formula
+        self._buckets: list[date | None] = [None]
+        if question.interval is not None:
+            self._buckets = [bucket_of(start, question.interval) for start in period.buckets(question.interval)]
+        [first, *_] = formula.terms
+        asked = Sums(first.kind, (), period, question.interval, group_by, filters, as_of=question.as_of)
+        self._parts = _parts(formula.terms, asked)
+        self._counts = None
+        if formula.percentile is not None:
+            self._counts = Counts(
+                first.kind, first.column, period, question.interval, group_by, filters, as_of=question.as_of
+            )
+
+    @property
+    def wanted(self) -> list[Read]:
+        """What has to be read."""
+        sums = [each for part in self._parts for each in part.wanted]
+        return sums if self._counts is None else [*sums, self._counts]
+
+    def figure(self, found: Found) -> Figure:
+        """The formula's figure of the whole period."""
+        return merged(self.of(found).get(None, {}).values()).figure(self._formula)
+
+    def of(self, found: Found) -> dict[str | None, Series]:
+        """What the formula reads, by group. Groups of which nothing happened and nothing stood are left out.
+
+        Raises `Unprocessable` when that is more than an answer may hold.
+        """
+        if sum(len(found.rows[each]) for each in self.wanted) > MAX_POINTS:
+            raise _too_large()
+        tallies: dict[str | None, Series] = {}
+
+        def at(key: str | None, bucket: date | None) -> Tally:
+            of_key = tallies.get(key)
+            if of_key is None:
+                of_key = tallies[key] = {each: Tally() for each in self._buckets}
+            return of_key[bucket]
+
+        for part in self._parts:
+            for names, cells in part.cells(found):
+                if part.level:
+                    for key in {key for _, key in cells}:
+                        standing = cells.get((OPENING, key), (0,) * len(names))
+                        for bucket in self._buckets:
+                            tally = at(key, bucket)
+                            tally.before |= _named(names, standing)
+                            standing = tuple(map(add, standing, cells.get((bucket, key), (0,) * len(names))))
+                            tally.after |= _named(names, standing)
+                else:
+                    for (bucket, key), flows in cells.items():
+                        at(key, bucket).flows |= _named(names, flows)
+        if self._counts is not None:
+            for (bucket, key), histogram in found.histograms(self._counts).items():
+                at(key, bucket).histogram = histogram
+        if len(tallies) * len(self._buckets) > MAX_POINTS:
+            raise _too_large()
+        return {key: series for key, series in tallies.items() if not all(tally.empty for tally in series.values())}
 
 
 def _named(names: list[str], amounts: tuple[int, ...]) -> dict[str, int]:
     return dict(zip(names, amounts, strict=True))
 
 
-def _less(amounts: Mapping[Cell, tuple[int, ...]], without: Mapping[Cell, tuple[int, ...]]) -> dict[Cell, Any]:
+def _less(amounts: Cells, without: Cells) -> Cells:
     return {
         cell: tuple(map(sub, whole, without[cell])) if cell in without else whole for cell, whole in amounts.items()
     }

@@ -3,21 +3,19 @@
 from collections.abc import Sequence
 from datetime import date
 from fractions import Fraction
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal
 
 from fastapi import Query
 from pydantic import ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from metrics_worker.answers.answering import snapshot
 from metrics_worker.answers.figures import share_text
 from metrics_worker.answers.period import Period
-from metrics_worker.answers.queries import by_value, valueless
+from metrics_worker.answers.queries import Sums, Valueless, read
 from metrics_worker.answers.question import period_of
-from metrics_worker.answers.routes import READERS, InBooks
-from metrics_worker.answers.samples import ASKED_EVERYWHERE, COVERED, ENOUGH_COVERED
+from metrics_worker.answers.routes import READERS, Stand
+from metrics_worker.answers.samples import ASKED_EVERYWHERE, COVERED, ENOUGH_COVERED, by_value
 from metrics_worker.books.fold import ALL
-from metrics_worker.books.freshness import fresh_as_of
 from metrics_worker.kpis.kinds import Kind
 from metrics_worker.kpis.registry import measure_of
 from service_kit.fields import Day, Moment, View
@@ -35,6 +33,8 @@ SUBJECTS: Final[dict[Subject, tuple[str, ...]]] = {
 }
 """What is looked at, and the measures that count it: all customers by the last day, all else as it came in, was closed
 or was answered on these days."""
+VALUES_AT_MOST: Final = 100_000
+"""Of one dimension, that are looked at."""
 UNASKED_AT_MOST: Final = 100
 """Values of one dimension that are named as unasked."""
 
@@ -132,33 +132,35 @@ class CoverageView(View):
 @coverage.get("", dependencies=READERS)
 async def get_coverage(
     session: Session,
-    reporting: InBooks,
+    stand: Stand,
     start: Annotated[Day | None, Query(alias="from", description="First day; 30 days by default.")] = None,
     end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
 ) -> CoverageView:
     """What share of customers, leads, deals, tickets and answers carries each dimension, and whom nobody asked."""
-    period = period_of(start, end, reporting)
-    connection = await snapshot(session)
+    period = period_of(start, end, stand.reporting)
     return CoverageView(
         start=period.start,
         end=period.end,
-        timezone=reporting.zone.key,
+        timezone=stand.reporting.zone.key,
         dimensions=await carried_by(session, period),
         unasked=await unasked(session, period),
-        fresh_as_of=await fresh_as_of(connection),
+        fresh_as_of=stand.fresh_as_of,
     )
 
 
 async def carried_by(session: AsyncSession, period: Period) -> list[DimensionCoverageView]:
     """Each dimension with the subjects that may carry it."""
     rows: dict[str, list[CarriedView]] = {name: [] for name in COVERED}
-    for subject, measures in SUBJECTS.items():
-        read = _Read.of(measures)
-        found = await valueless(session, read.kind, read.columns, period, from_the_beginning=read.level)
-        whole = sum(found.get(ALL, ()))
+    reads = {
+        subject: Valueless(*_columns(measures), period, _stands(measures)) for subject, measures in SUBJECTS.items()
+    }
+    found = await read(session, reads.values(), limit=VALUES_AT_MOST)
+    for subject, of_subject in reads.items():
+        without = found.by_dimension(of_subject)
+        whole = sum(without.get(ALL, ()))
         for name in COVERED:
-            if name in read.kind.dimensions:
-                with_value = whole - sum(found.get(name, ()))
+            if name in of_subject.kind.dimensions:
+                with_value = whole - sum(without.get(name, ()))
                 value = share_text(Fraction(with_value, whole)) if whole > 0 else None
                 rows[name].append(CarriedView(subject=subject, value=value, numerator=with_value, denominator=whole))
     return [
@@ -174,13 +176,17 @@ async def carried_by(session: AsyncSession, period: Period) -> list[DimensionCov
 async def unasked(session: AsyncSession, period: Period) -> list[UnaskedView]:
     """For each dimension that is to be heard everywhere, the values that have customers, deals or tickets and no
     survey sent or answered on these days."""
+    reads = {
+        (name, dimension): Sums(*_columns(measures), period, group_by=dimension, from_the_beginning=_stands(measures))
+        for name, measures in _ASKED.items()
+        for dimension in ASKED_EVERYWHERE
+        if dimension in measure_of(measures[0])[0].dimensions
+    }
+    found = await read(session, reads.values(), limit=VALUES_AT_MOST)
     there: dict[tuple[str, str], dict[str, int]] = {}
-    for name, measures in (*((subject, SUBJECTS[subject]) for subject in ("customers", "deals", "tickets")), *_ASKED):
-        read = _Read.of(measures)
-        dimensions = [each for each in ASKED_EVERYWHERE if each in read.kind.dimensions]
-        found = await by_value(session, read.kind, read.columns, dimensions, period, from_the_beginning=read.level)
-        for key, amounts in found.items():
-            there.setdefault(key, {})[name] = sum(amounts)
+    for (name, of_dimension), wanted in reads.items():
+        for value, amount in by_value(found, wanted).items():
+            there.setdefault((of_dimension, value), {})[name] = amount
     silent: dict[str, list[UnaskedValueView]] = {name: [] for name in ASKED_EVERYWHERE}
     for (dimension, value), amounts_of in there.items():
         view = UnaskedValueView(
@@ -197,18 +203,18 @@ async def unasked(session: AsyncSession, period: Period) -> list[UnaskedView]:
     ]
 
 
-_ASKED: Final = (("surveys_sent", ("survey.sent",)), ("surveys_answered", ("survey.answered",)))
+_ASKED: Final[dict[str, tuple[str, ...]]] = {
+    **{subject: SUBJECTS[subject] for subject in ("customers", "deals", "tickets")},
+    "surveys_sent": ("survey.sent",),
+    "surveys_answered": ("survey.answered",),
+}
 
 
-class _Read(NamedTuple):
+def _columns(measures: Sequence[str]) -> tuple[Kind, tuple[str, ...]]:
     """Measures of one kind, as the balances hold them."""
+    [kind] = {measure_of(name)[0] for name in measures}
+    return kind, tuple(name.partition(".")[2] for name in measures)
 
-    kind: Kind
-    columns: list[str]
-    level: bool
 
-    @classmethod
-    def of(cls, measures: Sequence[str]) -> "_Read":
-        [kind] = {measure_of(name)[0] for name in measures}
-        level = any(measure_of(name)[1].level for name in measures)
-        return cls(kind, [name.partition(".")[2] for name in measures], level)
+def _stands(measures: Sequence[str]) -> bool:
+    return any(measure_of(name)[1].level for name in measures)

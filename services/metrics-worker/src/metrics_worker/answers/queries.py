@@ -1,10 +1,15 @@
-"""Reads sums from the books: balances when at most one dimension is involved, postings for combinations."""
+"""Reads sums from the books: balances when at most one dimension is involved, postings for combinations.
 
-from collections.abc import Mapping, Sequence
+What is to be read is said first, as values, and then read together: each is a branch of one statement. A page of KPIs
+costs one way to the database and back, and what two of them have in common is read once.
+"""
+
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from decimal import Decimal
+from operator import add
+from typing import Any, NamedTuple, Protocol
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from metrics_worker.answers.period import Interval, Period
@@ -19,207 +24,263 @@ OPENING = date.min
 
 Cell = tuple[date | None, str | None]
 """A bucket's first day by the calendar (None without an interval) and a group's key (None for no value)."""
+Cells = dict[Cell, tuple[int, ...]]
+Histograms = dict[Cell, dict[int, int]]
+Filters = tuple[tuple[str, str | None], ...]
+"""By dimension, which value; None asks for what has no value."""
 
 
-async def sums(
-    session: AsyncSession,
-    kind: Kind,
-    measures: Sequence[str],
-    period: Period,
-    *,
-    interval: Interval | None,
-    group_by: str | None,
-    filters: Mapping[str, str | None],
-    limit: int,
-    from_the_beginning: bool = False,
-    as_of: datetime | None = None,
-) -> dict[Cell, tuple[int, ...]]:
-    """The measures' sums for each bucket and group that has any; `limit` cells at most.
+class Parameters:
+    """The parameters of one statement, in the order in which it names them."""
 
-    A filter's value None means: without a value. Without `group_by` every cell's key is None. With
-    `from_the_beginning` there is the bucket `OPENING` besides.
+    def __init__(self) -> None:
+        self.values: list[object] = []
+
+    def __call__(self, value: object) -> str:
+        """The parameter's name in the statement. Its type follows from what it is compared with."""
+        self.values.append(value)
+        return f"${len(self.values)}"
+
+
+class Read(Protocol):
+    """Something to be read of the database, as one branch of a statement. Equal ones are read once."""
+
+    @property
+    def scans(self) -> bool:
+        """Whether postings are looked through for it: what takes long has a statement, and its time-out, to itself."""
+        ...
+
+    def branch(self, param: Parameters, limit: int) -> str:
+        """SQL that selects a date, a text and an array of `numeric`; `limit` rows at most where they may be many."""
+        ...
+
+
+class Row(NamedTuple):
+    """What every branch of a statement selects."""
+
+    bucket: date | None
+    key: str | None
+    numbers: Sequence[Decimal | int]
+
+
+class Sums(NamedTuple):
+    """The measures' sums for each bucket and group that has any.
+
+    Without `group_by` every cell's key is None. With `from_the_beginning` there is the bucket `OPENING` besides.
     """
-    pieces = _pieces(period, interval, from_the_beginning)
-    source = _source(kind, filters, group_by, BALANCE, as_of, pieces)
-    table = source.table
-    bucket = _bucket(table.c.day, period, interval, from_the_beginning)
-    query = (
-        sa.select(bucket.label("bucket"), source.key.label("key"), *(sa.func.sum(table.c[name]) for name in measures))
-        .where(*source.conditions)
-        .limit(limit)
-    )
-    by: list[sa.ColumnElement[Any]] = [
-        *([sa.literal_column("1")] if interval or from_the_beginning else []),
-        *([sa.literal_column("2")] if group_by else []),
-    ]
-    rows = await session.execute(query.group_by(*by) if by else query)
-    return {
-        (row[0], row[1]): tuple(int(amount or 0) for amount in row[2:])
-        for row in rows
-        # Without any group, PostgreSQL answers an empty range with one row of nulls.
-        if by or any(amount is not None for amount in row[2:])
-    }
 
+    kind: Kind
+    measures: tuple[str, ...]
+    period: Period
+    interval: Interval | None = None
+    group_by: str | None = None
+    filters: Filters = ()
+    from_the_beginning: bool = False
+    as_of: datetime | None = None
 
-async def counts(
-    session: AsyncSession,
-    kind: Kind,
-    duration: str,
-    period: Period,
-    *,
-    interval: Interval | None,
-    group_by: str | None,
-    filters: Mapping[str, str | None],
-    limit: int,
-    as_of: datetime | None = None,
-) -> dict[Cell, dict[int, int]]:
-    """How many of a duration fall into each bucket of its histogram, for each bucket of days and group that has any.
+    @property
+    def scans(self) -> bool:
+        """See `Read`."""
+        return not _is_kept(self)
 
-    `limit` rows at most: cells times buckets.
-    """
-    pieces = _pieces(period, interval, False)
-    found: dict[Cell, dict[int, int]] = {}
-    if _kept_as_balances(filters, group_by, as_of):
-        wholes = [piece for piece in pieces if piece.span != "day"]
-        pieces = [piece for piece in pieces if piece.span == "day"]
-        await _count_histograms(found, session, kind, duration, period, interval, group_by, filters, wholes)
-    if not pieces:
-        return found
-    source = _source(kind, filters, group_by, {}, as_of, pieces)
-    table = source.table
-    histogram_bucket = table.c[bucket_column(duration)]
-    counting = table.c[kind.measures[kind.counting[kind.durations.index(duration)]]]
-    query = (
-        sa.select(
-            _bucket(table.c.day, period, interval, False).label("bucket"),
-            source.key.label("key"),
-            histogram_bucket,
-            sa.func.sum(counting),
+    def branch(self, param: Parameters, limit: int) -> str:
+        """See `Read`."""
+        balance = BALANCE[self.kind].name if _is_kept(self) else None
+        source = _source(self, balance, _pieces(self.period, self.interval, self.from_the_beginning), param)
+        bucket = _bucket(self.interval)
+        if self.from_the_beginning:
+            bucket = f"CASE WHEN day < {param(self.period.start)} THEN {param(OPENING)}::date ELSE {bucket} END"
+        by = (["1"] if self.interval or self.from_the_beginning else []) + (["2"] if self.group_by else [])
+        return (
+            f"SELECT {bucket}, {source.key}, {_sums(self.measures)} FROM {source.table} WHERE {source.condition} "  # noqa: S608 -- names of ours, no input
+            # Without any group, PostgreSQL would answer an empty range with one row of nulls.
+            + (f"GROUP BY {', '.join(by)} LIMIT {limit:d}" if by else "HAVING count(*) > 0")
         )
-        .where(*source.conditions, histogram_bucket.is_not(None))
-        .group_by(
-            *([sa.literal_column("1")] if interval else []),
-            *([sa.literal_column("2")] if group_by else []),
-            histogram_bucket,
-        )
-        .limit(limit)
-    )
-    for bucket, key, number, count in await session.execute(query):
-        _count(found, (bucket, key), number, int(count or 0))
-    return found
 
 
-async def _count_histograms(
-    found: dict[Cell, dict[int, int]],
-    session: AsyncSession,
-    kind: Kind,
-    duration: str,
-    period: Period,
-    interval: Interval | None,
-    group_by: str | None,
-    filters: Mapping[str, str | None],
-    pieces: Sequence[Piece],
-) -> None:
-    if not pieces:
-        return
-    source = _source(kind, filters, group_by, HISTOGRAM, None, pieces)
-    table = source.table
-    bucket = _bucket(table.c.day, period, interval, False)
-    query = sa.select(bucket, source.key, table.c.segment, table.c.counts)
-    query = query.where(*source.conditions, table.c.duration == duration)
-    for first, key, segment, counts_of in await session.execute(query):
-        for number, count in enumerate(counts_of, start=segment * SEGMENT_BUCKETS):
-            if count:
-                _count(found, (first, key), number, count)
-
-
-def _count(found: dict[Cell, dict[int, int]], cell: Cell, number: int, count: int) -> None:
-    histogram = found.setdefault(cell, {})
-    histogram[number] = histogram.get(number, 0) + count
-
-
-async def valueless(
-    session: AsyncSession, kind: Kind, measures: Sequence[str], period: Period, *, from_the_beginning: bool = False
-) -> dict[str, tuple[int, ...]]:
-    """The measures' sums of what carries no value of a dimension, by dimension; under `ALL` the whole.
+class Valueless(NamedTuple):
+    """The measures' sums of what carries no value of a dimension, with the dimension as key; under `ALL` the whole.
 
     A dimension of which everything carries a value is left out, and so is the customer.
     """
-    table = BALANCE[kind]
-    query = (
-        sa.select(table.c.dimension, *(sa.func.sum(table.c[name]) for name in measures))
-        .where(
-            # Spelled out, so that the primary key leads to the rows.
-            table.c.dimension.in_([ALL, *kind.dimensions]),
-            table.c.value == NO_VALUE,
-            _within(table, _pieces(period, None, from_the_beginning)),
+
+    kind: Kind
+    measures: tuple[str, ...]
+    period: Period
+    from_the_beginning: bool = False
+
+    @property
+    def scans(self) -> bool:
+        """See `Read`."""
+        return False
+
+    def branch(self, param: Parameters, limit: int) -> str:
+        """See `Read`."""
+        # Spelled out, so that the primary key leads to the rows.
+        dimensions = ", ".join(f"'{name}'" for name in (ALL, *self.kind.dimensions))
+        within = _within(_pieces(self.period, None, self.from_the_beginning), param)
+        return (
+            f"SELECT NULL::date, dimension, {_sums(self.measures)} FROM {BALANCE[self.kind].name} "  # noqa: S608 -- names of ours, no input
+            f"WHERE dimension IN ({dimensions}) AND value = '{NO_VALUE}' AND {within} GROUP BY 2"
         )
-        .group_by(table.c.dimension)
-    )
-    return {row[0]: tuple(map(int, row[1:])) for row in await session.execute(query)}
 
 
-async def by_value(
-    session: AsyncSession,
-    kind: Kind,
-    measures: Sequence[str],
-    dimensions: Sequence[str],
-    period: Period,
-    *,
-    from_the_beginning: bool = False,
-) -> dict[tuple[str, str], tuple[int, ...]]:
-    """The measures' sums by dimension and value; what carries none is left out."""
-    table = BALANCE[kind]
-    query = (
-        sa.select(table.c.dimension, table.c.value, *(sa.func.sum(table.c[name]) for name in measures))
-        .where(
-            table.c.dimension.in_(dimensions),
-            table.c.value != NO_VALUE,
-            _within(table, _pieces(period, None, from_the_beginning)),
-        )
-        .group_by(table.c.dimension, table.c.value)
-    )
-    return {(row[0], row[1]): tuple(map(int, row[2:])) for row in await session.execute(query)}
+class Counts(NamedTuple):
+    """How many of a duration fall into each bucket of its histogram, for each bucket of days and group that has any."""
+
+    kind: Kind
+    duration: str
+    period: Period
+    interval: Interval | None = None
+    group_by: str | None = None
+    filters: Filters = ()
+    as_of: datetime | None = None
+
+    @property
+    def scans(self) -> bool:
+        """See `Read`."""
+        return not _is_kept(self)
+
+    def branch(self, param: Parameters, limit: int) -> str:
+        """As `Read` says, but of `bigint`: the number of a bucket of the histogram, and the counts from there on."""
+        wholes: list[Piece] = []
+        days = _pieces(self.period, self.interval, False)
+        if _is_kept(self):
+            wholes = [piece for piece in days if piece.span != "day"]
+            days = [piece for piece in days if piece.span == "day"]
+        bucket = _bucket(self.interval)
+        parts = []
+        if wholes:
+            source = _source(self, HISTOGRAM[self.kind].name, wholes, param)
+            parts.append(
+                f"SELECT {bucket}, {source.key}, ARRAY[segment * {SEGMENT_BUCKETS}]::bigint[] || counts::bigint[] "  # noqa: S608 -- names of ours, no input
+                f"FROM {source.table} WHERE duration = '{self.duration}' AND {source.condition}"
+            )
+        if days or not parts:
+            source = _source(self, None, days, param)
+            number = bucket_column(self.duration)
+            counting = self.kind.measures[self.kind.counting[self.kind.durations.index(self.duration)]]
+            parts.append(
+                f"(SELECT {bucket}, {source.key}, ARRAY[{number}, coalesce(sum({counting}), 0)]::bigint[] FROM {source.table} "  # noqa: S608 -- names of ours, no input
+                f"WHERE {number} IS NOT NULL AND {source.condition} GROUP BY 1, 2, {number} LIMIT {limit:d})"
+            )
+        return " UNION ALL ".join(parts)
+
+
+class Found:
+    """What was read, by what was wanted."""
+
+    def __init__(self) -> None:
+        self.rows: dict[Read, list[Row]] = {}
+
+    def cells(self, wanted: Sums) -> Cells:
+        """The sums; a cell in which nothing happened is left out."""
+        found: Cells = {}
+        for bucket, key, numbers in self.rows[wanted]:
+            amounts = tuple(map(int, numbers))
+            standing = found.get((bucket, key))
+            found[bucket, key] = amounts if standing is None else tuple(map(add, standing, amounts))
+        return found
+
+    def by_dimension(self, wanted: Valueless) -> dict[str, tuple[int, ...]]:
+        """The sums, by the dimension that no value is carried of."""
+        return {row.key or "": tuple(map(int, row.numbers)) for row in self.rows[wanted]}
+
+    def histograms(self, wanted: Counts) -> Histograms:
+        """How many fall into each bucket of the histogram that anything falls into."""
+        found: Histograms = {}
+        for bucket, key, (first, *counts) in self.rows[wanted]:
+            histogram = found.setdefault((bucket, key), {})
+            for number, count in enumerate(map(int, counts), start=int(first)):
+                if count:
+                    histogram[number] = histogram.get(number, 0) + count
+        return found
+
+
+async def read(session: AsyncSession, wanted: Iterable[Read], *, limit: int) -> Found:
+    """All that is wanted: the balances by one statement, the histograms by another. `limit` rows of each at most.
+
+    The session is in the snapshot that all of it is to be of.
+    """
+    asked = dict.fromkeys(wanted)
+    groups: dict[Read, Sums | Counts] = {
+        each._replace(group_by=None): each for each in asked if isinstance(each, Sums | Counts) and _adds_up(each)
+    }
+    # The postings are looked through once for the groups and for the whole that they add up to.
+    adding_up = {each: groups[each] for each in asked if each in groups}
+    found = Found()
+    reads = [each for each in asked if each not in adding_up]
+    for of_counts in (False, True):
+        kept = [each for each in reads if isinstance(each, Counts) == of_counts and not each.scans]
+        found.rows |= await _rows(session, kept, limit)
+    for each in reads:
+        if each.scans:
+            found.rows |= await _rows(session, [each], limit)
+    for whole, of_groups in adding_up.items():
+        found.rows[whole] = [Row(bucket, None, numbers) for bucket, _, numbers in found.rows[of_groups]]
+    return found
+
+
+async def _rows(session: AsyncSession, reads: Sequence[Read], limit: int) -> dict[Read, list[Row]]:
+    found: dict[Read, list[Row]] = {each: [] for each in reads}
+    if reads:
+        param = Parameters()
+        branches = [
+            f"SELECT {number}, * FROM ({each.branch(param, limit)}) AS branch"  # noqa: S608 -- SQL of ours, no input
+            for number, each in enumerate(reads)
+        ]
+        connection = await session.connection()
+        # As text: to build these of SQLAlchemy's expressions costs as much as to run them.
+        rows: Iterable[Any] = await connection.exec_driver_sql(" UNION ALL ".join(branches), tuple(param.values))
+        for number, bucket, key, numbers in rows:
+            found[reads[number]].append(Row(bucket, key, numbers))
+    return found
 
 
 class _Source(NamedTuple):
-    """Where sums are read from, under which conditions, and what the group's key is there."""
+    """Where sums are read from, under which condition, and what the group's key is there."""
 
-    table: sa.Table
-    conditions: list[sa.ColumnElement[bool]]
-    key: sa.ColumnElement[Any]
-
-
-def _source(
-    kind: Kind,
-    filters: Mapping[str, str | None],
-    group_by: str | None,
-    kept: Mapping[Kind, sa.Table],
-    as_of: datetime | None,
-    pieces: Sequence[Piece],
-) -> _Source:
-    involved = set(filters) | ({group_by} if group_by else set())
-    if kind in kept and _kept_as_balances(filters, group_by, as_of):
-        table = kept[kind]
-        conditions = [table.c.dimension == next(iter(involved), ALL), _within(table, pieces)]
-        conditions += [table.c.value == (value if value is not None else NO_VALUE) for value in filters.values()]
-        return _Source(table, conditions, sa.func.nullif(table.c.value, NO_VALUE) if group_by else sa.null())
-    table = POSTING[kind]
-    conditions = [
-        table.c[name].is_(None) if value is None else table.c[name] == value for name, value in filters.items()
-    ]
-    conditions.append(_days(table.c.day, pieces))
-    if kind.split_by is not None:
-        # Shares when the split dimension is asked about, wholes when not: never both.
-        conditions.append(table.c.split == sa.literal(kind.split_by in involved))
-    if as_of is not None:
-        conditions.append(table.c.recorded_time <= as_of)
-    return _Source(table, conditions, table.c[group_by] if group_by else sa.null())
+    table: str
+    condition: str
+    key: str
 
 
-def _kept_as_balances(filters: Mapping[str, str | None], group_by: str | None, as_of: datetime | None) -> bool:
-    involved = set(filters) | ({group_by} if group_by else set())
-    return len(involved) <= 1 and NOT_IN_BALANCES not in involved and as_of is None
+def _source(wanted: Sums | Counts, kept: str | None, pieces: Sequence[Piece], param: Parameters) -> _Source:
+    """In the table in which sums are kept, or else in the postings."""
+    if kept is not None:
+        [dimension] = _involved(wanted) or [ALL]
+        values = [f"value = {param(NO_VALUE if value is None else value)}" for _, value in wanted.filters]
+        conditions = [f"dimension = '{dimension}'", *values, _within(pieces, param)]
+        return _Source(kept, " AND ".join(conditions), f"nullif(value, '{NO_VALUE}')" if wanted.group_by else "NULL")
+    conditions = [f"{name} IS NULL" if value is None else f"{name} = {param(value)}" for name, value in wanted.filters]
+    conditions.append(_days(pieces, param))
+    if wanted.kind.split_by is not None:
+        conditions.append("split" if _of_shares(wanted) else "NOT split")
+    if wanted.as_of is not None:
+        conditions.append(f"recorded_time <= {param(wanted.as_of)}")
+    return _Source(POSTING[wanted.kind].name, " AND ".join(conditions), wanted.group_by or "NULL")
+
+
+def _involved(wanted: Sums | Counts) -> set[str]:
+    """The dimensions that are filtered or grouped by."""
+    return {name for name, _ in wanted.filters} | ({wanted.group_by} if wanted.group_by else set())
+
+
+def _is_kept(wanted: Sums | Counts) -> bool:
+    """Whether balances or histograms hold it."""
+    involved = _involved(wanted)
+    return len(involved) <= 1 and NOT_IN_BALANCES not in involved and wanted.as_of is None
+
+
+def _of_shares(wanted: Sums | Counts) -> bool:
+    """Shares when the dimension that subjects are split by is asked about, wholes when not: never both."""
+    return wanted.kind.split_by in _involved(wanted)
+
+
+def _adds_up(wanted: Sums | Counts) -> bool:
+    """Whether these are groups that add up to the whole, and the whole is kept nowhere either."""
+    whole = wanted._replace(group_by=None)
+    return whole != wanted and not _is_kept(whole) and _of_shares(whole) == _of_shares(wanted)
 
 
 def _pieces(period: Period, interval: Interval | None, from_the_beginning: bool) -> list[Piece]:
@@ -229,14 +290,12 @@ def _pieces(period: Period, interval: Interval | None, from_the_beginning: bool)
     return pieces
 
 
-def _within(table: sa.Table, pieces: Sequence[Piece]) -> sa.ColumnElement[bool]:
-    return sa.or_(
-        sa.false(),
-        *(sa.and_(table.c.span == piece.span, table.c.day.between(piece.first, piece.last)) for piece in pieces),
-    )
+def _within(pieces: Sequence[Piece], param: Parameters) -> str:
+    """The balances of some pieces; none of no piece."""
+    return _any_of([f"span = '{piece.span}' AND {_between(piece.first, piece.last, param)}" for piece in pieces])
 
 
-def _days(day: sa.ColumnElement[date], pieces: Sequence[Piece]) -> sa.ColumnElement[bool]:
+def _days(pieces: Sequence[Piece], param: Parameters) -> str:
     """The days of some pieces, which follow each other or leave a gap between the first and the last."""
     runs: list[tuple[date, date]] = []
     for piece in pieces:
@@ -244,15 +303,23 @@ def _days(day: sa.ColumnElement[date], pieces: Sequence[Piece]) -> sa.ColumnElem
             runs[-1] = (runs[-1][0], piece.last)
         else:
             runs.append((piece.first, piece.last))
-    return sa.or_(sa.false(), *(day.between(first, last) for first, last in runs))
+    return _any_of([_between(first, last, param) for first, last in runs])
 
 
-def _bucket(
-    day: sa.ColumnElement[date], period: Period, interval: Interval | None, from_the_beginning: bool
-) -> sa.ColumnElement[Any]:
-    bucket: sa.ColumnElement[Any] = (
-        sa.cast(sa.func.date_trunc(interval, sa.cast(day, sa.DateTime)), sa.Date) if interval else sa.null()
-    )
-    if not from_the_beginning:
-        return bucket
-    return sa.case((day < period.start, sa.literal(OPENING, sa.Date)), else_=bucket)
+def _between(first: date, last: date, param: Parameters) -> str:
+    return f"day BETWEEN {param(first)} AND {param(last)}"
+
+
+def _any_of(conditions: Sequence[str]) -> str:
+    return f"({' OR '.join(conditions)})" if conditions else "false"
+
+
+def _bucket(interval: Interval | None) -> str:
+    if interval == "day":
+        return "day"
+    return f"date_trunc('{interval}', day::timestamp)::date" if interval else "NULL::date"
+
+
+def _sums(measures: Sequence[str]) -> str:
+    # Where all postings say nothing of a measure, they add nothing to it.
+    return f"ARRAY[{', '.join(f'coalesce(sum({name}), 0)' for name in measures)}]::numeric[]"

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from fastapi import Depends, Path, Query, Request
 
 from event_contracts.fields import CODE_PATTERN
-from metrics_worker.answers.answering import answer, snapshot
+from metrics_worker.answers.answering import snapshot
+from metrics_worker.answers.asking import ask
 from metrics_worker.answers.period import Interval
 from metrics_worker.answers.question import (
     Question,
@@ -16,13 +17,12 @@ from metrics_worker.answers.question import (
     period_of,
     variant_of,
 )
-from metrics_worker.answers.samples import with_sample
 from metrics_worker.answers.views import AnswerView, KpiView, RegistryView, VariantView
-from metrics_worker.books.opening import BooksKeptOtherwise, kept_by
+from metrics_worker.books.opening import BooksKeptOtherwise
+from metrics_worker.books.standing import Standing, standing_of
 from metrics_worker.kpis.kinds import DIMENSIONS
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import KPIS, Kpi
-from metrics_worker.targets.comparing import with_target
 from service_kit.auth import ROLES, requires
 from service_kit.dependencies import in_loop
 from service_kit.fields import Day, Moment
@@ -35,18 +35,24 @@ routes = router("/kpis", "kpis")
 READERS = [Depends(requires(*ROLES))]
 
 
-async def reporting_of(request: Request, session: Session) -> Reporting:
-    """The time zone and currency that the books are kept in; those of the settings before they are opened.
+async def standing(request: Request, session: Session) -> Standing:
+    """How the books stand: by the settings before they are opened.
 
-    Read first, in the request's own snapshot: books that are rebuilt meanwhile change neither under the answer.
+    Read first, in the request's own snapshot: books that are rebuilt meanwhile change nothing under the answer.
     Raises `Unavailable`.
     """
     try:
-        kept = await kept_by(await snapshot(session))
+        return await standing_of(await snapshot(session), request.app.state.reporting)
     except BooksKeptOtherwise as error:
         raise Unavailable(f"The books wait to be rebuilt: {error}.") from error
-    default: Reporting = request.app.state.reporting
-    return kept or default
+
+
+Stand = Annotated[Standing, Depends(standing)]
+
+
+async def reporting_of(stand: Stand) -> Reporting:
+    """The time zone and currency that the books are kept in. Raises `Unavailable`."""
+    return stand.reporting
 
 
 InBooks = Annotated[Reporting, Depends(reporting_of)]
@@ -107,7 +113,7 @@ async def list_kpis(reporting: InBooks) -> RegistryView:
 async def answer_kpi(
     name: Annotated[str, Path(max_length=64, examples=["revenue"])],
     session: Session,
-    reporting: InBooks,
+    stand: Stand,
     given: Annotated[dict[str, str | None], Depends(in_loop(filters))],
     start: Annotated[Day | None, Query(alias="from", description="First day; 30 days by default.")] = None,
     end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
@@ -131,15 +137,15 @@ async def answer_kpi(
     question = Question(
         kpi=kpi,
         variant=variant_of(kpi, variant),
-        period=period_of(start, end, reporting),
+        period=period_of(start, end, stand.reporting),
         interval=interval,
         group_by=group_by_of(kpi, group_by),
         filters=filters_of(kpi, given),
         with_previous=compare is not None,
         as_of=as_of_of(as_of),
     )
-    found = await with_target(session, question, await answer(session, question, reporting), reporting)
-    return await with_sample(session, question, found)
+    [answer] = await ask(session, [question], stand)
+    return answer
 
 
 def _view_of(kpi: Kpi) -> KpiView:

@@ -1,13 +1,11 @@
 """What a KPI stands on: how much of it carries each dimension, and a plain word where it is thin or one-sided."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from metrics_worker.answers.figures import share_text
-from metrics_worker.answers.queries import by_value, valueless
+from metrics_worker.answers.queries import Found, Read, Sums, Valueless
 from metrics_worker.answers.question import Question
 from metrics_worker.answers.views import AnswerView, WarningView
 from metrics_worker.books.fold import ALL
@@ -32,16 +30,49 @@ _PEOPLE_ASKED_OF: Final = {"survey": ("ticket", "opened"), "review": ("deal", "w
 _NAMED_AT_MOST: Final = 5
 
 
-async def with_sample(session: AsyncSession, question: Question, answer: AnswerView) -> AnswerView:
-    """The answer, with its `coverage` and `warnings`."""
-    warnings = list(_thin(question.formula, answer))
-    coverage = None
-    if question.as_of is None:
-        covered = await _coverage(session, question)
-        coverage = {name: share_text(share) for name, share in covered.items()} or None
+class Sample:
+    """What has to be read to say on what a question's answer stands, and what is said of it."""
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        self._base = {} if question.as_of is not None else _base(question.formula)
+        self._heard = [_Heard(question, kind, terms) for kind, terms in self._base.items() if _is_sample(kind, terms)]
+
+    @property
+    def wanted(self) -> list[Read]:
+        """What has to be read."""
+        return [*(read for read, _ in self._valueless()), *(read for each in self._heard for read in each.wanted)]
+
+    def told(self, found: Found, answer: AnswerView) -> AnswerView:
+        """The answer, with its `coverage` and `warnings`."""
+        warnings = list(_thin(self._question.formula, answer))
+        covered = self._coverage(found)
         warnings += _incomplete(covered)
-        warnings += [each for each in await _one_sided(session, question) if each is not None]
-    return answer.model_copy(update={"coverage": coverage, "warnings": warnings})
+        warnings += [warning for each in self._heard for warning in each.one_sided(found)]
+        coverage = {name: share_text(share) for name, share in covered.items()} or None
+        return answer.model_copy(update={"coverage": coverage, "warnings": warnings})
+
+    def _valueless(self) -> Iterator[tuple[Valueless, list[Term]]]:
+        for kind, terms in self._base.items():
+            for level in (False, True):
+                of_level = [term for term in terms if term.measure.level == level]
+                if of_level:
+                    columns = tuple(term.column for term in of_level)
+                    yield Valueless(kind, columns, self._question.period, level), of_level
+
+    def _coverage(self, found: Found) -> dict[str, Fraction]:
+        """By dimension of the KPI, the share that carries a value of it; nothing where nothing is counted."""
+        whole, without = 0, dict.fromkeys(COVERED, 0)
+        for read, terms in self._valueless():
+            for name, amounts in found.by_dimension(read).items():
+                amount = sum(term.sign * amount for term, amount in zip(terms, amounts, strict=True))
+                if name == ALL:
+                    whole += amount
+                elif name in without:
+                    without[name] += amount
+        if whole <= 0:
+            return {}
+        return {name: 1 - Fraction(without[name], whole) for name in COVERED if name in self._question.kpi.dimensions}
 
 
 def _thin(formula: Formula, answer: AnswerView) -> Iterator[WarningView]:
@@ -58,28 +89,6 @@ def _incomplete(covered: dict[str, Fraction]) -> Iterator[WarningView]:
             )
 
 
-async def _coverage(session: AsyncSession, question: Question) -> dict[str, Fraction]:
-    """By dimension of the KPI, the share that carries a value of it; nothing where nothing is counted."""
-    whole, without = 0, dict.fromkeys(COVERED, 0)
-    for kind, terms in _base(question.formula).items():
-        for level in (False, True):
-            of_level = [term for term in terms if term.measure.level == level]
-            if not of_level:
-                continue
-            columns = [term.column for term in of_level]
-            found = await valueless(session, kind, columns, question.period, from_the_beginning=level)
-            signs = [term.sign for term in of_level]
-            for name, amounts in found.items():
-                amount = sum(sign * amount for sign, amount in zip(signs, amounts, strict=True))
-                if name == ALL:
-                    whole += amount
-                elif name in without:
-                    without[name] += amount
-    if whole <= 0:
-        return {}
-    return {name: 1 - Fraction(without[name], whole) for name in COVERED if name in question.kpi.dimensions}
-
-
 def _base(formula: Formula) -> dict[Kind, list[Term]]:
     """What a value stands on: what it divides by, or the sum itself. None where the formula is of coverage already."""
     terms = [term_of(text) for text in formula.denominator or formula.numerator]
@@ -94,23 +103,45 @@ def _base(formula: Formula) -> dict[Kind, list[Term]]:
     return found
 
 
-async def _one_sided(session: AsyncSession, question: Question) -> list[WarningView | None]:
-    found: list[WarningView | None] = []
-    for kind, terms in _base(question.formula).items():
-        if kind.name not in _PEOPLE_ASKED_OF or any(term.measure.level for term in terms):
-            continue
+def _is_sample(kind: Kind, terms: Iterable[Term]) -> bool:
+    return kind.name in _PEOPLE_ASKED_OF and not any(term.measure.level for term in terms)
+
+
+class _Heard:
+    """Who of those who could be asked is heard in a sample."""
+
+    def __init__(self, question: Question, kind: Kind, terms: Iterable[Term]) -> None:
         of_kind, measure = _PEOPLE_ASKED_OF[kind.name]
-        dimensions = [name for name in ASKED_EVERYWHERE if name in kind.dimensions and name not in question.filters]
-        columns = [term.column for term in terms]
-        answered = await by_value(session, kind, columns, dimensions, question.period)
-        asked = await by_value(session, KIND_BY_NAME[of_kind], [measure], dimensions, question.period)
-        noun = {"ticket": "tickets", "deal": "won deals"}[of_kind]
-        found += [one_sided(name, _of(name, answered), _of(name, asked), noun) for name in dimensions]
-    return found
+        self._noun = {"ticket": "tickets", "deal": "won deals"}[of_kind]
+        columns = tuple(term.column for term in terms)
+        self._reads = {
+            name: (
+                Sums(kind, columns, question.period, group_by=name),
+                Sums(KIND_BY_NAME[of_kind], (measure,), question.period, group_by=name),
+            )
+            for name in ASKED_EVERYWHERE
+            if name in kind.dimensions and name not in question.filters
+        }
+
+    @property
+    def wanted(self) -> list[Read]:
+        return [read for both in self._reads.values() for read in both]
+
+    def one_sided(self, found: Found) -> list[WarningView]:
+        warnings = (
+            one_sided(name, by_value(found, heard), by_value(found, there), self._noun)
+            for name, (heard, there) in self._reads.items()
+        )
+        return [warning for warning in warnings if warning is not None]
 
 
-def _of(dimension: str, sums: dict[tuple[str, str], tuple[int, ...]]) -> dict[str, int]:
-    return {value: sum(amounts) for (name, value), amounts in sums.items() if name == dimension}
+def by_value(found: Found, wanted: Sums) -> dict[str, int]:
+    """All sums together by the value that is grouped by; what carries none is left out."""
+    sums: dict[str, int] = {}
+    for (_, key), amounts in found.cells(wanted).items():
+        if key is not None:
+            sums[key] = sums.get(key, 0) + sum(amounts)
+    return sums
 
 
 def one_sided(dimension: str, heard: dict[str, int], all_there: dict[str, int], noun: str) -> WarningView | None:

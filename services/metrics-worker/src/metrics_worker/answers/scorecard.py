@@ -9,17 +9,13 @@ from urllib.parse import urlencode
 
 from fastapi import Query
 from pydantic import ConfigDict, Field
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from metrics_worker.answers.answering import answer, snapshot
+from metrics_worker.answers.asking import ask
 from metrics_worker.answers.period import Period
 from metrics_worker.answers.question import Question, period_of
-from metrics_worker.answers.routes import READERS, InBooks
-from metrics_worker.answers.views import PreviousView, Sum, TargetFigureView
-from metrics_worker.books.freshness import fresh_as_of
-from metrics_worker.kpis.posting import Reporting
+from metrics_worker.answers.routes import READERS, Stand
+from metrics_worker.answers.views import AnswerView, PreviousView, Sum, TargetFigureView
 from metrics_worker.kpis.registry import KPIS
-from metrics_worker.targets.comparing import with_target
 from metrics_worker.targets.model import is_met
 from service_kit.fields import Day, Moment, View
 from service_kit.routing import Session, router
@@ -206,7 +202,7 @@ class ScorecardView(View):
 @scorecard.get("", dependencies=READERS)
 async def get_scorecard(
     session: Session,
-    reporting: InBooks,
+    stand: Stand,
     start: Annotated[Day | None, Query(alias="from", description="First day; 30 days by default.")] = None,
     end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
     compare: Annotated[
@@ -214,14 +210,17 @@ async def get_scorecard(
     ] = None,
 ) -> ScorecardView:
     """Sales and service side by side: who brings customers, whose targets are met, and who is there when asked."""
-    period = period_of(start, end, reporting)
-    connection = await snapshot(session)
-    cells = dict.fromkeys(cell for row in ROWS for cell in (*row.sales, *row.service))
-    figures = {cell: await _figure(session, cell, period, reporting, compare is not None) for cell in cells}
+    period = period_of(start, end, stand.reporting)
+    cells = list(dict.fromkeys(cell for row in ROWS for cell in (*row.sales, *row.service)))
+    questions = [_question(cell, period, compare is not None) for cell in cells]
+    answers = await ask(session, questions, stand, with_sample=False)
+    figures = {
+        cell: _figure(cell, question, told) for cell, question, told in zip(cells, questions, answers, strict=True)
+    }
     return ScorecardView(
         start=period.start,
         end=period.end,
-        timezone=reporting.zone.key,
+        timezone=stand.reporting.zone.key,
         rows=[
             RowView(
                 question=row.name,
@@ -231,7 +230,7 @@ async def get_scorecard(
             )
             for row in ROWS
         ],
-        fresh_as_of=await fresh_as_of(connection),
+        fresh_as_of=stand.fresh_as_of,
     )
 
 
@@ -250,11 +249,9 @@ def side(figures: list[ScoreView], by: Literal["count", "target"]) -> SideView:
     return SideView(reply=reply, has_target=bool(targets), figures=figures)
 
 
-async def _figure(
-    session: AsyncSession, cell: Cell, period: Period, reporting: Reporting, with_previous: bool
-) -> ScoreView:
+def _question(cell: Cell, period: Period, with_previous: bool) -> Question:
     kpi = KPIS[cell.kpi]
-    question = Question(
+    return Question(
         kpi=kpi,
         variant=cell.variant or kpi.default_variant,
         period=period,
@@ -263,7 +260,10 @@ async def _figure(
         filters=dict(cell.filters),
         with_previous=with_previous,
     )
-    told = await with_target(session, question, await answer(session, question, reporting), reporting)
+
+
+def _figure(cell: Cell, question: Question, told: AnswerView) -> ScoreView:
+    kpi, period = question.kpi, question.period
     target = told.target
     if target is None and cell.due is not None and told.value is not None:
         met = is_met(Decimal(told.value), Fraction(cell.due), kpi.direction)

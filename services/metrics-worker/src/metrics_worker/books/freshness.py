@@ -11,9 +11,6 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from metrics_worker.books.tables import freshness
-from service_kit.consumer_tables import consumer_offset
-
 HEARTBEAT_SECONDS = 1.0
 
 Partition = tuple[str, int]
@@ -40,16 +37,18 @@ async def bring_up(connection: AsyncConnection, complete_until: Mapping[Partitio
         )
 
 
+FRESH_AS_OF = """
+    SELECT CASE WHEN count(*) >= (
+        SELECT count(*) FROM (SELECT DISTINCT topic, partition FROM consumer_offset) AS read
+    ) THEN min(complete_until) END FROM freshness
+"""
+_FRESH_AS_OF = sa.text(FRESH_AS_OF)
+
+
 async def fresh_as_of(connection: AsyncConnection) -> datetime | None:
     """The time up to which all partitions are complete; None while one of them has not been read at all."""
-    known = sa.select(sa.func.min(freshness.c.complete_until), sa.func.count()).select_from(freshness)
-    moment, partitions = (await connection.execute(known)).one()
-    expected = sa.select(sa.func.count()).select_from(
-        sa.select(consumer_offset.c.topic, consumer_offset.c.partition).distinct().subquery()
-    )
-    if partitions < ((await connection.execute(expected)).scalar_one()):
-        return None
-    return moment  # type: ignore[no-any-return]
+    moment: datetime | None = (await connection.execute(_FRESH_AS_OF)).scalar_one()
+    return moment
 
 
 class Pulse:

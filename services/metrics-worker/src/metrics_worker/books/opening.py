@@ -48,14 +48,17 @@ async def kept_by(connection: AsyncConnection) -> Reporting | None:
     Raises `BooksKeptOtherwise`.
     """
     row = (await connection.execute(sa.select(books.c.timezone, books.c.currency, books.c.rules_version))).one_or_none()
-    if row is None:
-        return None
-    if row.rules_version != RULES_VERSION:
+    return None if row is None else reporting_of(*row)
+
+
+def reporting_of(timezone: str, currency: str, rules_version: int) -> Reporting:
+    """What the row of `books` says. Raises `BooksKeptOtherwise`."""
+    if rules_version != RULES_VERSION:
         raise BooksKeptOtherwise(
-            f"the books are kept by rules {row.rules_version}, this program has rules {RULES_VERSION}: "
+            f"the books are kept by rules {rules_version}, this program has rules {RULES_VERSION}: "
             "rebuild them with metrics-replay (on the local stack: tandem replay)"
         )
-    return Reporting(zone=ZoneInfo(row.timezone), currency=row.currency)
+    return Reporting(zone=ZoneInfo(timezone), currency=currency)
 
 
 def warn_of_difference(settings: Reporting, kept: Reporting) -> None:

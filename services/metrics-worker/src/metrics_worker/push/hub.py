@@ -22,15 +22,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.alerts.finding import alerts as all_alerts
 from metrics_worker.alerts.schemas import summary
-from metrics_worker.answers.answering import answer, snapshot
+from metrics_worker.answers.answering import snapshot
+from metrics_worker.answers.asking import ask
 from metrics_worker.answers.period import Interval
 from metrics_worker.answers.question import Question, kpi_named, period_of
-from metrics_worker.answers.samples import with_sample
 from metrics_worker.books.freshness import fresh_as_of
 from metrics_worker.books.mark import Mark, mark_of
 from metrics_worker.books.opening import kept_by
+from metrics_worker.books.standing import standing_of
 from metrics_worker.kpis.posting import Reporting
-from metrics_worker.targets.comparing import today_in, with_target
+from metrics_worker.targets.comparing import today_in
 from metrics_worker.targets.model import Target
 from service_kit.database import create_sessions
 from service_kit.problems import RETRY_AFTER_SECONDS, Problem
@@ -203,10 +204,8 @@ class Hub:
     async def _ask(self, watch: Watch) -> None:
         question = watch.question(self._reporting)
         async with self._sessions() as session:
-            found = await with_target(
-                session, question, await answer(session, question, self._reporting), self._reporting
-            )
-            found = await with_sample(session, question, found)
+            stand = await standing_of(await snapshot(session), self._reporting)
+            [found] = await ask(session, [question], stand)
         self._note(watch, found, found.model_dump_json(by_alias=True, exclude={"fresh_as_of"}))
 
     async def _look_for_alerts(self, watch: AlertsWatch, mark: Mark) -> None:

@@ -3,17 +3,16 @@
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
-
-from sqlalchemy.ext.asyncio import AsyncSession
+from typing import NamedTuple
 
 from event_contracts.fields import DECIMAL_PLACES
 from metrics_worker.answers.figures import RATIO_PLACES, decimal_text, divided, trimmed
+from metrics_worker.answers.queries import Found, Parameters, Read
 from metrics_worker.answers.question import Question
 from metrics_worker.answers.views import AnswerView, TargetFigureView
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import Formula
-from metrics_worker.targets.model import TargetKey, is_met
-from metrics_worker.targets.queries import target_for
+from metrics_worker.targets.model import PERIODS, Goal, TargetKey, is_met
 
 
 def adds_up(formula: Formula) -> bool:
@@ -25,24 +24,64 @@ def adds_up(formula: Formula) -> bool:
     return whole and not any(term.measure.level for term in formula.terms)
 
 
-async def with_target(
-    session: AsyncSession, question: Question, answer: AnswerView, reporting: Reporting
-) -> AnswerView:
-    """The answer, with the target that is set for exactly what was asked, as far as it says something of its days."""
-    if len(question.filters) > 1:
-        return answer
-    dimension, value = next(iter(question.filters.items()), (None, None))
-    target = await target_for(session, TargetKey(question.kpi.name, question.variant, dimension, value))
-    if target is None:
-        return answer
-    direction = question.kpi.direction
-    today = today_in(reporting, datetime.now(UTC))
-    due = target.due_over(question.period, today, direction=direction, adds_up=adds_up(question.formula))
-    if due is None:
-        return answer
-    met = None if answer.value is None else is_met(Decimal(answer.value), due, direction)
-    shown = TargetFigureView(value=_shown(due, question.formula, reporting.currency), met=met)
-    return answer.model_copy(update={"target": shown})
+class TargetRead(NamedTuple):
+    """The target that is set for exactly this, as `goal_of` reads it."""
+
+    key: TargetKey
+
+    @property
+    def scans(self) -> bool:
+        """See `Read`."""
+        return False
+
+    def branch(self, param: Parameters, limit: int) -> str:
+        """See `Read`."""
+        conditions = " AND ".join(
+            [
+                f"kpi = {param(self.key.kpi)} AND variant = {param(self.key.variant)}",
+                f"dimension IS NOT DISTINCT FROM {param(self.key.dimension)}",
+                f"dimension_value IS NOT DISTINCT FROM {param(self.key.dimension_value)}",
+            ]
+        )
+        return f"SELECT since, period, ARRAY[value] FROM target WHERE {conditions}"  # noqa: S608 -- names of ours, no input
+
+    def goal_in(self, found: Found) -> Goal | None:
+        """What was found of it."""
+        for row in found.rows[self]:
+            [value] = row.numbers
+            return Goal(Decimal(value), next((each for each in PERIODS if each == row.key), None), row.bucket)
+        return None
+
+
+class Aim:
+    """The target that is set for exactly what a question asks, as far as it says something of its days."""
+
+    def __init__(self, question: Question, reporting: Reporting) -> None:
+        self._question = question
+        self._reporting = reporting
+        self._read = None
+        if len(question.filters) <= 1:
+            dimension, value = next(iter(question.filters.items()), (None, None))
+            self._read = TargetRead(TargetKey(question.kpi.name, question.variant, dimension, value))
+
+    @property
+    def wanted(self) -> list[Read]:
+        """What has to be read."""
+        return [] if self._read is None else [self._read]
+
+    def told(self, found: Found, answer: AnswerView) -> AnswerView:
+        """The answer, with its target."""
+        question, direction = self._question, self._question.kpi.direction
+        goal = None if self._read is None else self._read.goal_in(found)
+        if goal is None:
+            return answer
+        today = today_in(self._reporting, datetime.now(UTC))
+        due = goal.due_over(question.period, today, direction=direction, adds_up=adds_up(question.formula))
+        if due is None:
+            return answer
+        met = None if answer.value is None else is_met(Decimal(answer.value), due, direction)
+        shown = TargetFigureView(value=_shown(due, question.formula, self._reporting.currency), met=met)
+        return answer.model_copy(update={"target": shown})
 
 
 def today_in(reporting: Reporting, at: datetime) -> date:

@@ -45,6 +45,39 @@ class Judgement:
     at: datetime
 
 
+@dataclass(frozen=True)
+class Goal:
+    """What a KPI is to reach: in each calendar `period`, or `since` a day; one of the two is set."""
+
+    value: Decimal
+    period: Interval | None
+    since: date | None
+
+    def due_over(self, asked: Period, today: date, *, direction: Direction, adds_up: bool) -> Fraction | None:
+        """What the KPI should be over some days, seen from today; None where the target says nothing of them.
+
+        A value that `adds_up` over days is spread evenly over the days of each calendar period, as quotas are. Today
+        counts as done only where less is better: a day that has just begun must not look like a miss.
+        """
+        if self.since is not None:
+            covered = asked.start == self.since if adds_up else asked.end >= self.since
+            return Fraction(self.value) if covered else None
+        if not adds_up:
+            return Fraction(self.value)
+        last = today - timedelta(days=1) if direction == "up" else today
+        return self._spread(asked.start, min(asked.end, last))
+
+    def _spread(self, first: date, last: date) -> Fraction:
+        due = Fraction(0)
+        while self.period is not None and first <= last:
+            begin = bucket_of(first, self.period)
+            following = next_bucket(begin, self.period)
+            days = (min(following - timedelta(days=1), last) - first).days + 1
+            due += Fraction(self.value) * days / (following - begin).days
+            first = following
+        return due
+
+
 class Target(Base):
     """What a KPI is to reach: in each calendar `period`, or `since` a day; one of the two is set."""
 
@@ -113,18 +146,8 @@ class Target(Base):
         return Period(start, next_bucket(start, interval) - timedelta(days=1))
 
     def due_over(self, asked: Period, today: date, *, direction: Direction, adds_up: bool) -> Fraction | None:
-        """What the KPI should be over some days, seen from today; None where the target says nothing of them.
-
-        A value that `adds_up` over days is spread evenly over the days of each calendar period, as quotas are. Today
-        counts as done only where less is better: a day that has just begun must not look like a miss.
-        """
-        if self.since is not None:
-            covered = asked.start == self.since if adds_up else asked.end >= self.since
-            return Fraction(self.value) if covered else None
-        if not adds_up:
-            return Fraction(self.value)
-        last = today - timedelta(days=1) if direction == "up" else today
-        return self._spread(asked.start, min(asked.end, last))
+        """See `Goal.due_over`."""
+        return self.goal.due_over(asked, today, direction=direction, adds_up=adds_up)
 
     def judge(self, judgement: Judgement) -> KpiTargetMissed | KpiTargetRecovered | None:
         """Takes note of a judgement; the event to publish when it is a crossing.
@@ -151,18 +174,13 @@ class Target(Base):
         )
 
     @property
+    def goal(self) -> Goal:
+        """What it asks for."""
+        return Goal(self.value, None if self.period is None else self._interval, self.since)
+
+    @property
     def _interval(self) -> Interval:
         return next(each for each in PERIODS if each == self.period)
-
-    def _spread(self, first: date, last: date) -> Fraction:
-        due = Fraction(0)
-        while first <= last:
-            begin = bucket_of(first, self._interval)
-            following = next_bucket(begin, self._interval)
-            days = (min(following - timedelta(days=1), last) - first).days + 1
-            due += Fraction(self.value) * days / (following - begin).days
-            first = following
-        return due
 
 
 def is_met(reached: Decimal, due: Fraction, direction: Direction) -> bool:
