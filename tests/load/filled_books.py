@@ -115,7 +115,7 @@ async def _sum_up(connection: AsyncConnection, kind: Kind, dimensions: list[str]
                 f"INSERT INTO {HISTOGRAM[kind].name} (duration, dimension, span, value, day, segment, counts) "
                 f"SELECT '{duration}', dimension, '{span}', value, first, bucket / {SEGMENT_BUCKETS}, "
                 "array_agg(coalesce(count, 0) ORDER BY bucket) FROM ("
-                f"SELECT {dimension} AS dimension, {value} AS value, first, bucket, coalesce(sum(count), 0) AS count FROM ("
+                f"SELECT {dimension} AS dimension, {value} AS value, first, bucket, sum(count) AS count FROM ("
                 f"SELECT *, date_trunc('{span}', day::timestamp)::date AS first, {bucket_column(duration)} AS bucket, "
                 f"{kind.measures[counting]} AS count FROM {POSTING[kind].name} WHERE {counted}) AS told "
                 f"GROUP BY GROUPING SETS ({sets('first', 'bucket')})) AS counted GROUP BY 2, 4, 5, 6",

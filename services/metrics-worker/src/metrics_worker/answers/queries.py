@@ -160,8 +160,9 @@ class Counts(NamedTuple):
             source = _source(self, None, days, param)
             number = bucket_column(self.duration)
             counting = self.kind.measures[self.kind.counting[self.kind.durations.index(self.duration)]]
+            counts = f"ARRAY[{number}, coalesce(sum({counting}), 0)]::bigint[]"
             parts.append(
-                f"(SELECT {bucket}, {source.key}, ARRAY[{number}, coalesce(sum({counting}), 0)]::bigint[] FROM {source.table} "  # noqa: S608 -- names of ours, no input
+                f"(SELECT {bucket}, {source.key}, {counts} FROM {source.table} "  # noqa: S608 -- names of ours, no input
                 f"WHERE {number} IS NOT NULL AND {source.condition} GROUP BY 1, 2, {number} LIMIT {limit:d})"
             )
         return " UNION ALL ".join(parts)
