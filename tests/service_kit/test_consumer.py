@@ -34,6 +34,12 @@ async def books(new_database: Callable[[str], str]) -> AsyncIterator[AsyncEngine
     await engine.dispose()
 
 
+@pytest.fixture
+def reads_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small batches, so that the next one is always read while the last is written."""
+    monkeypatch.setattr("service_kit.consumer.SMALLEST_BATCH", 5)
+
+
 def decode(value: bytes | None) -> int:
     try:
         return int(value or b"")
@@ -102,6 +108,7 @@ def texts(count: int, start: int = 0) -> list[bytes | None]:
     return [str(number).encode() for number in range(start, start + count)]
 
 
+@pytest.mark.usefixtures("reads_ahead")
 async def test_each_record_counts_once_over_restarts(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
@@ -119,6 +126,7 @@ async def _has(books: AsyncEngine, count: int) -> bool:
     return len(await numbers(books)) >= count
 
 
+@pytest.mark.usefixtures("reads_ahead")
 async def test_a_failed_transaction_leaves_nothing_and_is_done_again(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
@@ -201,6 +209,7 @@ async def test_a_consumer_whose_partitions_were_advanced_by_another_writes_nothi
     assert len(found) == len(set(found)) == 84
 
 
+@pytest.mark.usefixtures("reads_ahead")
 async def test_each_record_counts_once_while_consumers_come_and_go(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
@@ -376,6 +385,7 @@ async def test_offsets_from_before_topic_ids_were_kept_are_taken_up(
     assert await numbers(books) == list(range(60))
 
 
+@pytest.mark.usefixtures("reads_ahead")
 async def test_nothing_but_bad_records_halts_the_consumer_until_they_are_seen_to(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:

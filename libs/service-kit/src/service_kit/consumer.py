@@ -11,8 +11,8 @@ import contextlib
 import gc
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any, Final, Generic, Literal, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -34,9 +34,12 @@ from service_kit.waiting import wait_unless_stopped
 log = structlog.get_logger()
 
 SMALLEST_BATCH: Final = 500
-LARGEST_BATCH: Final = 20_000
+LARGEST_BATCH: Final = 10_000
 LONGEST_BATCH_SECONDS: Final = 2.0
 """A batch that took longer is followed by a smaller one: a slow batch must not cost us our partitions."""
+DECODED_AT_ONCE: Final = 50
+"""Records, some milliseconds of work, after which the answers of the database are looked at."""
+UNCOLLECTED_BATCHES: Final = 100
 POLL_MILLISECONDS: Final = 500
 METADATA_MILLISECONDS = 30_000
 """How long partitions that were added to a topic may go unnoticed."""
@@ -80,6 +83,14 @@ class DeadLetter(msgspec.Struct, frozen=True):
     detail: str
 
 
+class _Batch(NamedTuple):
+    """Records as they were read, each beside what it decodes to, or why it does not."""
+
+    seeks: int
+    """How often the consumer had gone back to its stored offsets when they were read."""
+    records: list[tuple[Any, Any]]
+
+
 class Fenced(Exception):
     """Another consumer has advanced these partitions: ours is out of date and nothing of it was written."""
 
@@ -111,17 +122,6 @@ Handle = Callable[[AsyncConnection, Sequence[Record[Decoded]]], Awaitable[None]]
 """Writes a batch's effects into the transaction it is given; never commits."""
 Idle = Callable[[], Awaitable[None]]
 """Called when there was nothing to read and all partitions are read to their end."""
-
-
-@contextlib.contextmanager
-def _no_collector() -> Iterator[None]:
-    """Without the cyclic garbage collector: a batch makes many objects and no cycles, and looking through them for
-    some costs much of its time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
@@ -156,6 +156,12 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         self._batch_size = SMALLEST_BATCH
         self._next_offsets: dict[TopicPartition, int] = {}
         self._failure: Exception | None = None
+        self._seeks = 0
+        """How often reading went back to the stored offsets: what was read before that comes again, and is dropped."""
+        self._ahead: asyncio.Task[_Batch] | None = None
+        """Reads and decodes the next batch while the last one is written."""
+        self._uncollected = 0
+        """Batches since the garbage collector last had its turn."""
         self._turn = asyncio.Lock()
         """Held by a batch, and by a change of partitions: neither may see the offsets while the other moves them."""
         self._kafka: AIOKafkaConsumer
@@ -216,7 +222,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             # Range, so that one consumer holds the same partition numbers of all topics: a customer's whole story.
             partition_assignment_strategy=(RangePartitionAssignor,),
             fetch_max_wait_ms=POLL_MILLISECONDS,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
+            max_partition_fetch_bytes=1024 * 1024,
             session_timeout_ms=10_000,
             heartbeat_interval_ms=2_000,
             max_poll_interval_ms=120_000,
@@ -229,13 +235,13 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             hinted = identified = time.monotonic()
             while not stop.is_set():
                 await self._look_whether_halted()
-                polled = await self._poll()
+                batch = await self._next_batch()
                 self.heartbeat.beat()
                 if self._failure is not None:
                     raise self._failure
-                if polled and not self._halted:
-                    await self._process(polled)
-                await self._note_progress(polled)
+                if batch.records and not self._halted:
+                    await self._process(batch)
+                await self._note_progress()
                 if time.monotonic() - identified > IDENTIFY_SECONDS:
                     await self._require_same_log()
                     identified = time.monotonic()
@@ -244,10 +250,38 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                     hinted = time.monotonic()
             await self._hint()
         finally:
+            gc.enable()
             self.caught_up.clear()
+            if self._ahead is not None:
+                self._ahead.cancel()
+                await asyncio.wait([self._ahead])
+                self._ahead = None
             with contextlib.suppress(Exception):
                 # Leaving the group can hang while the broker is down.
                 await asyncio.wait_for(self._kafka.stop(), 5)
+
+    async def _next_batch(self) -> _Batch:
+        if self._ahead is None:
+            return await self._read()
+        ahead, self._ahead = self._ahead, None
+        return await ahead
+
+    async def _read(self) -> _Batch:
+        """What comes next, decoded; in small portions, so that the batch before it can be written meanwhile."""
+        polled = await self._poll()
+        batch = _Batch(self._seeks, [])
+        for records in polled.values():
+            for record in records:
+                batch.records.append((record, self._decoded(record)))
+                if len(batch.records) % DECODED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+        return batch
+
+    def _decoded(self, record: Any) -> Decoded | Exception:
+        try:
+            return self._decode(record.value)
+        except Exception as error:
+            return error
 
     async def _poll(self) -> dict[TopicPartition, list[Any]]:
         try:
@@ -313,6 +347,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             for part, offset in self._next_offsets.items():
                 if part in self._kafka.assignment():
                     self._kafka.seek(part, offset)
+            self._seeks += 1
         self._halted = halt is not None
         telemetry.CONSUMER_HALTED.labels(self.name).set(self._halted)
         if self._halted:
@@ -325,52 +360,63 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         query = sa.select(sa.func.count()).where(dead_letter.c.consumer == self.name, dead_letter.c.status == "open")
         return int((await connection.execute(query)).scalar_one())
 
-    async def _process(self, polled: dict[TopicPartition, list[Any]]) -> None:
+    async def _process(self, batch: _Batch) -> None:
         async with self._turn:
-            # What was fetched before our partitions changed may be done already, or be another's work now.
-            raw = []
-            for part, records in polled.items():
-                next_offset = self._next_offsets.get(part)
-                if next_offset is not None:
-                    raw += [record for record in records if record.offset >= next_offset]
-            if raw:
-                with _no_collector():
-                    await self._process_batch(raw)
+            if batch.seeks != self._seeks:
+                return
+            taken = []
+            for read in batch.records:
+                record = read[0]
+                next_offset = self._next_offsets.get(TopicPartition(record.topic, record.partition))
+                if next_offset is not None and record.offset >= next_offset:
+                    taken.append(read)
+            if not taken:
+                return
+            # A batch makes many objects and no cycles, and looking through them for some costs much of its time.
+            gc.disable()
+            if len(taken) >= SMALLEST_BATCH:
+                self._ahead = asyncio.create_task(self._read(), name=f"{self.name} reads ahead")
+            await self._process_batch(taken)
+            self._uncollected += 1
+            if self._ahead is None or self._uncollected >= UNCOLLECTED_BATCHES:
+                self._uncollected = 0
+                gc.enable()
 
-    async def _process_batch(self, raw: Sequence[Any]) -> None:
+    async def _process_batch(self, taken: Sequence[tuple[Any, Any]]) -> None:
         began = time.monotonic()
         try:
-            await self._commit(raw)
+            await self._commit(taken)
         except (Fenced, MustStop):
             raise
         except Exception as error:
             if is_transient(error) or sqlstate_of(error) in ("40001", "40P01"):
                 raise
             # One record stops nobody but itself: find it by taking the batch record by record.
-            log.warning("batch_taken_apart", consumer=self.name, records=len(raw), error=repr(error))
-            for record in raw:
+            log.warning("batch_taken_apart", consumer=self.name, records=len(taken), error=repr(error))
+            for read in taken:
                 if not self._halted:
-                    await self._commit_alone(record)
+                    await self._commit_alone(read)
         elapsed = time.monotonic() - began
         telemetry.CONSUMER_BATCH_SECONDS.labels(self.name).observe(elapsed)
         if elapsed > LONGEST_BATCH_SECONDS:
             self._batch_size = max(self._batch_size // 2, SMALLEST_BATCH)
-        elif len(raw) >= self._batch_size:
+        elif len(taken) >= self._batch_size:
             # A full batch means that more is waiting: larger ones cost less a record.
             self._batch_size = min(self._batch_size * 2, LARGEST_BATCH)
 
-    async def _commit_alone(self, record: Any) -> None:
+    async def _commit_alone(self, read: tuple[Any, Any]) -> None:
+        record = read[0]
         try:
-            await self._commit([record])
+            await self._commit([read])
         except (Fenced, MustStop):
             raise
         except Exception as error:
             if is_transient(error) or sqlstate_of(error) in ("40001", "40P01"):
                 raise
             log.error("record_refused", consumer=self.name, offset=record.offset, exc_info=error)
-            await self._commit([record], refuse=DeadLetter(record, "handler-failed", type(error).__name__))
+            await self._commit([read], refuse=DeadLetter(record, "handler-failed", type(error).__name__))
 
-    async def _commit(self, raw: Sequence[Any], *, refuse: DeadLetter | None = None) -> None:
+    async def _commit(self, taken: Sequence[tuple[Any, Any]], *, refuse: DeadLetter | None = None) -> None:
         """Offsets, dead letters and effects of some records in one transaction."""
         records: list[Record[Decoded]] = []
         letters: list[DeadLetter] = [refuse] if refuse else []
@@ -380,18 +426,18 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         bad_records = sum(recent_bad)
         over_limit = False
         part = TopicPartition("", -1)
-        for record in raw:
+        for record, value in taken:
             if record.partition != part.partition or record.topic != part.topic:
                 part = TopicPartition(record.topic, record.partition)
             advanced[part] = record.offset + 1
             counts[part] = counts.get(part, 0) + 1
             bad = refuse is not None
             if refuse is None:
-                try:
-                    value = self._decode(record.value)
-                except UndecodableEvent as error:
-                    letters.append(DeadLetter(record, error.reason, error.detail))
+                if isinstance(value, UndecodableEvent):
+                    letters.append(DeadLetter(record, value.reason, value.detail))
                     bad = True
+                elif isinstance(value, Exception):
+                    raise value
                 else:
                     records.append(Record(record.topic, record.partition, record.offset, value, record.key))
             if len(recent_bad) == LIMIT_WINDOW:
@@ -476,7 +522,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             ],
         )
 
-    async def _note_progress(self, polled: dict[TopicPartition, list[Any]]) -> None:
+    async def _note_progress(self) -> None:
         lags = []
         for part in self._kafka.assignment():
             end = self._kafka.highwater(part)
@@ -555,6 +601,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         for part in assigned:
             self._next_offsets[part] = offsets[part]
             self._kafka.seek(part, offsets[part])
+        self._seeks += 1
         if self._halted:
             self._kafka.pause(*assigned)
         log.info("partitions_assigned", consumer=self.name, partitions=len(assigned))

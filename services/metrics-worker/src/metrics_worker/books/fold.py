@@ -125,12 +125,15 @@ def difference(before: list[Posting], after: list[Posting]) -> list[Posting]:
     until = 0
     while until < shorter - same and before[-1 - until] == after[-1 - until]:
         until += 1
+    gone, come = before[same : len(before) - until], after[same : len(after) - until]
+    if not gone and len(come) == 1:
+        return come if any(come[0].measures) else []
     net: dict[tuple[date, tuple[str | None, ...], bool, tuple[int | None, ...]], Sums] = {}
-    for day, dimensions, measures, split, buckets in after[same : len(after) - until]:
+    for day, dimensions, measures, split, buckets in come:
         key = (day, dimensions, split, buckets)
         standing = net.get(key)
         net[key] = measures if standing is None else tuple(map(add, standing, measures))
-    for day, dimensions, measures, split, buckets in before[same : len(before) - until]:
+    for day, dimensions, measures, split, buckets in gone:
         key = (day, dimensions, split, buckets)
         standing = net.get(key)
         net[key] = tuple(map(neg, measures)) if standing is None else tuple(map(sub, standing, measures))

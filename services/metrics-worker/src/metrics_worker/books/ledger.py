@@ -242,15 +242,15 @@ _KEY_TYPES = ("text", "text", "date", "text")
 
 def _packed(counts: dict[HistogramKey, int]) -> list[Row]:
     """One row a segment of a histogram, with the counts of its buckets as an array in PostgreSQL's notation."""
-    arrays: dict[Row, list[int]] = {}
+    arrays: dict[Row, list[str]] = {}
     for (*key, bucket), count in counts.items():
         segment, position = divmod(bucket, SEGMENT_BUCKETS)
         row = (*key, segment)
         array = arrays.get(row)
         if array is None:
-            array = arrays[row] = [0] * SEGMENT_BUCKETS
-        array[position] = count
-    return [(*key, "{" + ",".join(map(str, arrays[key])) + "}") for key in sorted(arrays)]
+            array = arrays[row] = ["0"] * SEGMENT_BUCKETS
+        array[position] = str(count)
+    return [(*key, "{" + ",".join(arrays[key]) + "}") for key in sorted(arrays)]
 
 
 class _Source:
