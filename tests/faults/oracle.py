@@ -264,7 +264,9 @@ async def facts_of_books(stack: LocalStack) -> tuple[Facts, Facts]:
             whole = "where not split" if kind in ("deal", "relationship") else ""
             for dimension in ("", "region", "segment", "channel"):
                 rows = await connection.fetch(
-                    f"select {dimension or 'null'}, day, sum({measure}) from {kind}_posting {whole} group by 1, 2"
+                    # A posting says nothing, and not 0, of measures that it does not touch.
+                    f"select {dimension or 'null'}, day, coalesce(sum({measure}), 0)"
+                    f" from {kind}_posting {whole} group by 1, 2"
                 )
                 for value, day, amount in rows:
                     postings[name, dimension or "all", value or "", day] += int(amount)
