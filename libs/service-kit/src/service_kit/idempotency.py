@@ -25,6 +25,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from service_kit.database import metadata
+from service_kit.prepared import Prepared
 from service_kit.problems import Conflict, Unprocessable
 
 HEADER: Final = "idempotency-key"
@@ -50,6 +51,9 @@ _CLAIM = text(
     "select pg_try_advisory_xact_lock(:lock) as claimed, k.fingerprint, k.status, k.headers, k.body"
     " from (select 1) as one left join idempotency_key as k on k.digest = :digest"
 ).bindparams(bindparam("lock"), bindparam("digest", type_=LargeBinary))
+
+_STORED = ("digest", "fingerprint", "status", "headers", "body", "subject_id")
+_STORE = Prepared(insert(idempotency_key).values({name: bindparam(name) for name in _STORED}))
 
 
 class IdempotencyKeyInUse(Conflict):
@@ -97,7 +101,9 @@ async def claim(session: AsyncSession, request: Request, key: str, subject: str)
     asked = f"{request.method} {request.url.path}?{request.url.query}\n{request.headers.get('if-match', '')}\n"
     fingerprint = hashlib.sha256(asked.encode() + await request.body()).digest()
     lock = int.from_bytes(digest[:8], "big", signed=True)
-    found = (await session.execute(_CLAIM, {"lock": lock, "digest": digest})).one()
+    asked_for = {"lock": lock, "digest": digest}
+    # One step into SQLAlchemy for both, the connection and the statement that the transaction begins with.
+    found = await session.run_sync(lambda begun: begun.connection().execute(_CLAIM, asked_for).one())
     if found.fingerprint is None:
         if not found.claimed:
             raise IdempotencyKeyInUse("Wait for the answer of the first request, then send it again.")
@@ -111,16 +117,15 @@ async def claim(session: AsyncSession, request: Request, key: str, subject: str)
 
 async def store(session: AsyncSession, claimed: Claim, response: Response) -> None:
     """Stores the answer; it becomes visible with the write itself."""
-    await session.execute(
-        insert(idempotency_key),
-        {
-            "digest": claimed.digest,
-            "fingerprint": claimed.fingerprint,
-            "status": response.status_code,
-            "headers": {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers},
-            "body": bytes(response.body),
-            "subject_id": _subject_of(bytes(response.body)),
-        },
+    headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
+    await _STORE.execute(
+        session,
+        digest=claimed.digest,
+        fingerprint=claimed.fingerprint,
+        status=response.status_code,
+        headers=msgspec.json.encode(headers).decode(),
+        body=response.body,
+        subject_id=_subject_of(bytes(response.body)),
     )
 
 

@@ -13,6 +13,7 @@ from event_contracts import codec
 from event_contracts.catalogue import State, event_type_of
 from service_kit.database import metadata
 from service_kit.identifiers import new_id
+from service_kit.prepared import Prepared
 from service_kit.trace import current_traceparent
 
 outbox = sa.Table(
@@ -40,6 +41,9 @@ sa.Index(
     postgresql_where=outbox.c.parked_reason.is_not(None),
 )
 
+_COLUMNS = ("id", "aggregatetype", "aggregateid", "type", "payload")
+_INSERT = Prepared(sa.insert(outbox).values({name: sa.bindparam(name) for name in _COLUMNS}).inline())
+
 
 async def write(session: AsyncSession, data: State, *, sequence: int, time: datetime, partition_key: UUID) -> UUID:
     """Adds an event to the transaction; its id.
@@ -51,23 +55,21 @@ async def write(session: AsyncSession, data: State, *, sequence: int, time: date
     event_id = new_id()
     # The aggregate's own row first: its lock is what puts the positions of one aggregate in order.
     await session.flush()
-    await session.execute(
-        sa.insert(outbox),
-        {
-            "id": event_id,
-            "aggregatetype": entry.topic,
-            "aggregateid": str(partition_key),
-            "type": entry.name,
-            "payload": codec.encode(
-                data,
-                event_id=event_id,
-                time=time,
-                recorded_time=datetime.now(UTC),
-                sequence=sequence,
-                partition_key=partition_key,
-                traceparent=current_traceparent.get(),
-            ),
-        },
+    await _INSERT.execute(
+        session,
+        id=event_id,
+        aggregatetype=entry.topic,
+        aggregateid=str(partition_key),
+        type=entry.name,
+        payload=codec.encode(
+            data,
+            event_id=event_id,
+            time=time,
+            recorded_time=datetime.now(UTC),
+            sequence=sequence,
+            partition_key=partition_key,
+            traceparent=current_traceparent.get(),
+        ),
     )
     return event_id
 
@@ -75,11 +77,6 @@ async def write(session: AsyncSession, data: State, *, sequence: int, time: date
 async def write_tombstone(session: AsyncSession, topic: str, key: UUID) -> None:
     """Adds a record without a value to the transaction: of a compacted topic it erases what stood under the key."""
     await session.flush()
-    tombstone = {
-        "id": new_id(),
-        "aggregatetype": topic,
-        "aggregateid": str(key),
-        "type": f"{topic}.tombstone",
-        "payload": None,
-    }
-    await session.execute(sa.insert(outbox), tombstone)
+    await _INSERT.execute(
+        session, id=new_id(), aggregatetype=topic, aggregateid=str(key), type=f"{topic}.tombstone", payload=None
+    )

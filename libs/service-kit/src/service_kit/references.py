@@ -1,12 +1,14 @@
 """What a body may refer to: a record that exists, or the record's own id in the system that it was imported from."""
 
 import hashlib
+from functools import cache
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from service_kit.prepared import Prepared
 from service_kit.problems import Conflict, Unprocessable
 
 
@@ -44,9 +46,14 @@ async def require_free(
     """
     if external_ref is None:
         return
-    taken = sa.select(ids).where(among.in_((external_ref, forgotten(external_ref))))
-    existing_id = (await session.execute(taken)).scalar_one_or_none()
-    if existing_id is not None:
+    existing = await _taken(among, ids).one_or_none(session, references=[external_ref, forgotten(external_ref)])
+    if existing is not None:
         raise ExternalRefTaken(
-            "It was created before; existing_id names the record that stands.", existing_id=str(existing_id)
+            "It was created before; existing_id names the record that stands.", existing_id=str(existing["id"])
         )
+
+
+@cache
+def _taken(among: InstrumentedAttribute[str | None], ids: InstrumentedAttribute[UUID]) -> Prepared:
+    references = sa.bindparam("references", type_=sa.ARRAY(sa.Text))
+    return Prepared(sa.select(ids.label("id")).where(among == sa.any_(references)))

@@ -7,6 +7,7 @@ the use case, store the answer, commit, and only then answer. A client never see
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Final
 
+import asyncpg
 import structlog
 from fastapi import APIRouter, Depends, Request, Response, params
 from fastapi.dependencies.utils import get_flat_params
@@ -119,7 +120,9 @@ async def _write(request: Request, handle: Handler, subject: str) -> Response:
     key = idempotency.key_of(request)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            async with sessions() as session, session.begin():
+            async with sessions() as session:
+                # Says so and no more, so it needs no detour by SQLAlchemy's greenlet.
+                session.sync_session.begin()
                 request.state.session = session
                 if key is None:
                     response = await handle(request)
@@ -130,15 +133,16 @@ async def _write(request: Request, handle: Handler, subject: str) -> Response:
                     response = await handle(request)
                     if response.status_code < 400:
                         await idempotency.store(session, claimed, response)
+                await session.commit()
             return response
-        except DBAPIError as error:
+        except (DBAPIError, asyncpg.PostgresError) as error:
             if not _is_worth_another_try(error):
                 raise
             log.info("transaction_retried", attempt=attempt, sqlstate=sqlstate_of(error))
     raise Unavailable("Too many writers met on the same record. Send the same request again shortly.")
 
 
-def _is_worth_another_try(error: DBAPIError) -> bool:
+def _is_worth_another_try(error: Exception) -> bool:
     state = sqlstate_of(error)
     # Two requests with one key, or one external_ref, at the same moment: every use case looks before it inserts, so
     # the second finds what the first one made when it tries again.

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any
+from typing import Any, Final
 
 import structlog
 import uvicorn
@@ -17,6 +18,10 @@ from service_kit.health import Check, health_routes
 from service_kit.settings import ServiceSettings
 
 log = structlog.get_logger()
+
+_COLLECT_AFTER: Final = 20_000
+"""Objects made and not gone before the cyclic collector looks for cycles: after 700, the default, it takes a tenth of
+all the time."""
 
 Work = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 """Works until the event is set."""
@@ -40,6 +45,8 @@ def _server(app: ASGIApp, settings: ServiceSettings) -> _Server:
         access_log=False,
         server_header=False,
         date_header=True,
+        # Nobody asks whom a request came from; its headers are a proxy's to write.
+        proxy_headers=False,
         timeout_keep_alive=30,
         # uvicorn would wait for ever for an open connection (a stream of events).
         timeout_graceful_shutdown=settings.shutdown_seconds,
@@ -73,6 +80,10 @@ async def _run(
     work: Work | None,
     on_stop: Callable[[], None] | None = None,
 ) -> None:
+    # What is imported stays: the collector need not walk through it again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,6 +1,7 @@
 """Whom and what a sale is counted for: owner, the owner's team, region, segment, channel."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 
@@ -13,3 +14,13 @@ class Attribution:
     region: str | None = None
     segment: str | None = None
     channel: str | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """As the rows have them: `asdict` copies each value, deeply."""
+        return {
+            "owner_id": self.owner_id,
+            "team_id": self.team_id,
+            "region": self.region,
+            "segment": self.segment,
+            "channel": self.channel,
+        }

@@ -18,6 +18,7 @@ from service_kit.fields import Currency, Day, DecimalText, StrictModel, View
 from service_kit.filters import equal
 from service_kit.identifiers import new_id
 from service_kit.paging import Paged, PageView
+from service_kit.prepared import Prepared
 from service_kit.problems import Unprocessable
 from service_kit.routing import Session, router
 
@@ -64,6 +65,12 @@ class ExchangeRateView(View):
 
 exchange_rates = router("/exchange-rates", "exchange-rates")
 _columns = ExchangeRate.__table__.c
+_LAST_RATE = Prepared(
+    sa.select(_columns.rate, _columns.on)
+    .where(_columns.currency == sa.bindparam("currency"), _columns.on <= sa.bindparam("day"))
+    .order_by(_columns.on.desc())
+    .limit(sa.literal_column("1"))
+)
 
 
 @exchange_rates.post("")
@@ -105,16 +112,10 @@ async def known_rate_of(session: AsyncSession, currency: str, day: date, reporti
     """The same, or None when no rate is known."""
     if currency == reporting_currency:
         return FrozenRate(rate=Decimal(1), on=day)
-    query = (
-        sa.select(ExchangeRate.rate, ExchangeRate.on)
-        .where(ExchangeRate.currency == currency, ExchangeRate.on <= day)
-        .order_by(ExchangeRate.on.desc())
-        .limit(1)
-    )
-    found = (await session.execute(query)).one_or_none()
+    found = await _LAST_RATE.one_or_none(session, currency=currency, day=day)
     if found is None:
         return None
-    return FrozenRate(rate=trimmed(found.rate), on=found.on)
+    return FrozenRate(rate=trimmed(found["rate"]), on=found["on"])
 
 
 def _view(row: sa.Row[tuple[object, ...]]) -> ExchangeRateView:

@@ -15,6 +15,7 @@ from service_kit.fields import Code, Name, StrictModel, View
 from service_kit.filters import equal
 from service_kit.identifiers import new_id
 from service_kit.paging import Paged, PageView
+from service_kit.prepared import Prepared
 from service_kit.problems import Conflict, NotFound
 from service_kit.references import UnknownReference
 from service_kit.routing import Session, router
@@ -72,6 +73,8 @@ class ProductView(View):
 
 products = router("/products", "products")
 _columns = Product.__table__.c
+_CODES = sa.bindparam("codes", type_=sa.ARRAY(sa.Text))
+_KNOWN = Prepared(sa.select(_columns.code).where(_columns.code == sa.any_(_CODES)))
 
 
 @products.post("", status_code=201)
@@ -128,7 +131,7 @@ async def check_products(session: AsyncSession, codes: dict[str, str]) -> None:
 
     Raises `UnknownReference` (422) at the first place whose product does not exist.
     """
-    known = set((await session.execute(sa.select(Product.code).where(Product.code.in_(codes)))).scalars())
+    known = {row["code"] for row in await _KNOWN.all(session, codes=list(codes))}
     for code, pointer in codes.items():
         if code not in known:
             raise UnknownReference.at(pointer, "no product has this code")

@@ -20,6 +20,7 @@ from service_kit.fields import ExternalReference, Identifier, Name, StrictModel,
 from service_kit.filters import equal
 from service_kit.identifiers import new_id
 from service_kit.paging import Paged, PageView
+from service_kit.prepared import Prepared
 from service_kit.problems import NotFound
 from service_kit.references import UnknownReference, require_free
 from service_kit.routing import Session, router
@@ -84,6 +85,7 @@ class RepView(View):
 
 reps = router("/reps", "reps")
 _columns = Rep.__table__.c
+_TEAM_OF = Prepared(sa.select(_columns.team_id).where(_columns.id == sa.bindparam("owner_id")))
 
 
 @reps.post("", status_code=201)
@@ -152,10 +154,10 @@ async def team_of(session: AsyncSession, owner_id: UUID | None, pointer: str = "
     """The team that the owner belongs to now. Raises `UnknownReference` (422) when there is no such salesperson."""
     if owner_id is None:
         return None
-    found = (await session.execute(sa.select(Rep.team_id).where(Rep.id == owner_id))).one_or_none()
+    found = await _TEAM_OF.one_or_none(session, owner_id=owner_id)
     if found is None:
         raise UnknownReference.at(pointer, "no rep has this id")
-    team_id: UUID | None = found.team_id
+    team_id: UUID | None = found["team_id"]
     return team_id
 
 

@@ -66,21 +66,21 @@ _TERMS = sa.select(
     _calendar.c.hours,
     _calendar.c.holidays,
 ).outerjoin_from(_policy, _calendar, _policy.c.calendar_id == _calendar.c.id)
+_FITTING = (
+    _TERMS.where(
+        _policy.c.active,
+        sa.or_(_policy.c.kind == sa.bindparam("of_kind"), _policy.c.kind.is_(None)),
+        sa.or_(_policy.c.priority == sa.bindparam("of_priority"), _policy.c.priority.is_(None)),
+    )
+    # What a ticket is about says more of what was promised than how pressing it is.
+    .order_by(_policy.c.kind.is_(None), _policy.c.priority.is_(None), _policy.c.id.desc())
+    .limit(1)
+)
 
 
 async def terms_for(session: AsyncSession, kind: TicketKind, priority: Priority) -> SlaTerms | None:
     """What a new ticket is granted: by the policy that names most of what it is, of several the newest."""
-    fits = (
-        _TERMS.where(
-            _policy.c.active,
-            sa.or_(_policy.c.kind == kind, _policy.c.kind.is_(None)),
-            sa.or_(_policy.c.priority == priority, _policy.c.priority.is_(None)),
-        )
-        # What a ticket is about says more of what was promised than how pressing it is.
-        .order_by(_policy.c.kind.is_(None), _policy.c.priority.is_(None), _policy.c.id.desc())
-        .limit(1)
-    )
-    return _terms((await session.execute(fits)).one_or_none())
+    return _terms((await session.execute(_FITTING, {"of_kind": kind, "of_priority": priority})).one_or_none())
 
 
 async def terms_of(session: AsyncSession, policy_id: UUID | None) -> SlaTerms | None:

@@ -1,7 +1,6 @@
 """The account: its columns and its rules."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -75,7 +74,7 @@ class Account(Base):
             referred_by=referred_by,
             registered_at=at,
             changed_at=at,
-            **asdict(attribution),
+            **attribution.columns(),
         )
         return account, AccountRegistered(**account.state_fields())
 

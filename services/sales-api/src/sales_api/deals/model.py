@@ -1,7 +1,7 @@
 """The deal: its columns, and the rules of its way from opened to won or lost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, get_args
@@ -207,7 +207,7 @@ class Deal(Base):
             upsell_suggestion_id=upsell_suggestion_id,
             external_ref=external_ref,
             changed_at=at,
-            **asdict(attribution),
+            **attribution.columns(),
         )
         deal._replace_lines(lines)
         deal._estimate(day_rate)

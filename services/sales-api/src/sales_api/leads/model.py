@@ -1,6 +1,5 @@
 """The lead: its columns, and the rules of its way from new to converted or given up."""
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, get_args
 from uuid import UUID
@@ -153,7 +152,7 @@ class Lead(Base):
             assigned_at=None if attribution.owner_id is None else at,
             external_ref=external_ref,
             changed_at=at,
-            **asdict(attribution),
+            **attribution.columns(),
         )
         return lead, LeadCreated(**lead.state_fields())
 
