@@ -194,12 +194,12 @@ async def test_a_silent_stream_says_that_it_is_alive_and_how_fresh_it_is(
 async def test_readers_of_the_same_share_one_question(
     app: FastAPI, reading: Callable[..., Any], engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    asked: list[str] = []
     ask = app.state.hub._ask
 
-    async def counted(watch: Any) -> None:
-        asked.append(watch.kpi)
-        await ask(watch)
+    async def counted(watches: Any) -> None:
+        asked.extend(watch.kpi for watch in watches)
+        await ask(watches)
 
     monkeypatch.setattr(app.state.hub, "_ask", counted)
     async with reading("sales_volume") as one, reading("sales_volume") as two, reading("sales_volume") as three:

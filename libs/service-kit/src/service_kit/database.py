@@ -36,10 +36,14 @@ class Base(DeclarativeBase):
     metadata = metadata
 
 
-def create_engine(settings: ServiceSettings, *, application: str, synchronous_commit: bool = True) -> AsyncEngine:
+def create_engine(
+    settings: ServiceSettings, *, application: str, synchronous_commit: bool = True, plan_each_time: bool = False
+) -> AsyncEngine:
     """An engine whose every wait is bounded.
 
     `synchronous_commit=False` is for a consumer only: what a crash loses, it reads from Kafka again.
+    `plan_each_time` is for reads whose best plan depends on their parameters: a day and a year look alike to a plan
+    that is made for all of them, which PostgreSQL would go over to after five times.
     """
     return create_async_engine(
         settings.database_url,
@@ -59,6 +63,7 @@ def create_engine(settings: ServiceSettings, *, application: str, synchronous_co
                 "synchronous_commit": "on" if synchronous_commit else "off",
                 # Planning with JIT costs more than any of our statements gains by it.
                 "jit": "off",
+                "plan_cache_mode": "force_custom_plan" if plan_each_time else "auto",
             },
         },
     )

@@ -244,7 +244,7 @@ class Tallies:
                             tally.after |= _named(names, standing)
                 else:
                     for (bucket, key), flows in cells.items():
-                        at(key, bucket).flows |= _named(names, flows)
+                        at(key, bucket).flows.update(zip(names, flows, strict=True))
         if self._counts is not None:
             for (bucket, key), histogram in found.histograms(self._counts).items():
                 at(key, bucket).histogram = histogram

@@ -215,10 +215,36 @@ async def read(session: AsyncSession, wanted: Iterable[Read], *, limit: int) -> 
         kept = [each for each in reads if isinstance(each, Counts) == of_counts and not each.scans]
         found.rows |= await _rows(session, kept, limit)
     for each in reads:
-        if each.scans:
+        if isinstance(each, Counts) and each.scans:
             found.rows |= await _rows(session, [each], limit)
+    # What looks through the same postings looks through them once.
+    same: dict[Sums, list[Sums]] = {}
+    for each in reads:
+        if isinstance(each, Sums) and each.scans:
+            same.setdefault(each._replace(measures=(), from_the_beginning=False), []).append(each)
+    for parts in same.values():
+        found.rows |= await _together(session, parts, limit)
     for whole, of_groups in adding_up.items():
         found.rows[whole] = [Row(bucket, None, numbers) for bucket, _, numbers in found.rows[of_groups]]
+    return found
+
+
+async def _together(session: AsyncSession, parts: Sequence[Sums], limit: int) -> dict[Read, list[Row]]:
+    """Sums that differ only by their measures and whether they begin at the beginning."""
+    whole = parts[0]._replace(
+        measures=tuple(dict.fromkeys(name for part in parts for name in part.measures)),
+        from_the_beginning=any(part.from_the_beginning for part in parts),
+    )
+    found = await _rows(session, [whole], limit)
+    rows = found[whole]
+    for part in parts:
+        if part != whole:
+            at = [whole.measures.index(name) for name in part.measures]
+            found[part] = [
+                Row(bucket, key, [numbers[position] for position in at])
+                for bucket, key, numbers in rows
+                if part.from_the_beginning or bucket != OPENING
+            ]
     return found
 
 
@@ -232,8 +258,9 @@ async def _rows(session: AsyncSession, reads: Sequence[Read], limit: int) -> dic
         ]
         connection = await session.connection()
         # As text: to build these of SQLAlchemy's expressions costs as much as to run them.
-        rows: Iterable[Any] = await connection.exec_driver_sql(" UNION ALL ".join(branches), tuple(param.values))
-        for number, bucket, key, numbers in rows:
+        rows = await connection.exec_driver_sql(" UNION ALL ".join(branches), tuple(param.values))
+        selected: Sequence[Any] = rows.all()
+        for number, bucket, key, numbers in selected:
             found[reads[number]].append(Row(bucket, key, numbers))
     return found
 

@@ -41,6 +41,8 @@ log = structlog.get_logger()
 READERS = prometheus_client.Gauge("tandem_stream_readers", "Readers of the stream of KPI values.")
 
 LOOK_SECONDS: Final = 0.2
+ASKED_AT_ONCE: Final = 20
+"""KPIs that one statement reads: a page of them, and not so many that planning it takes long."""
 ALERTS_REST_SECONDS: Final = 5.0
 ALERTS_AT_LEAST_EVERY_SECONDS: Final = 30.0
 AFTER_FAILURE_SECONDS: Final = 1.0
@@ -194,19 +196,21 @@ class Hub:
             )
             self.fresh_as_of = await fresh_as_of(connection)
         moved = mark != self._looked_at
-        for watch in list(self._watched):
+        watches = list(self._watched)
+        due = [each for each in watches if isinstance(each, Watch) and (moved or each not in self._newest)]
+        for first in range(0, len(due), ASKED_AT_ONCE):
+            await self._ask(due[first : first + ASKED_AT_ONCE])
+        for watch in watches:
             if isinstance(watch, AlertsWatch):
                 await self._look_for_alerts(watch, mark)
-            elif moved or watch not in self._newest:
-                await self._ask(watch)
         self._looked_at = mark
 
-    async def _ask(self, watch: Watch) -> None:
-        question = watch.question(self._reporting)
+    async def _ask(self, watches: Sequence[Watch]) -> None:
         async with self._sessions() as session:
             stand = await standing_of(await snapshot(session), self._reporting)
-            [found] = await ask(session, [question], stand)
-        self._note(watch, found, found.model_dump_json(by_alias=True, exclude={"fresh_as_of"}))
+            answers = await ask(session, [watch.question(stand.reporting) for watch in watches], stand)
+        for watch, found in zip(watches, answers, strict=True):
+            self._note(watch, found, found.model_dump_json(by_alias=True, exclude={"fresh_as_of"}))
 
     async def _look_for_alerts(self, watch: AlertsWatch, mark: Mark) -> None:
         # Many questions in one: not at every move. And what nobody does for an hour moves no books: by the clock too.
