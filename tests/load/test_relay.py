@@ -14,7 +14,7 @@ from aiokafka.partitioner import DefaultPartitioner
 import sales_api
 from service_kit.database import create_engine
 from service_kit.migrations import migrate
-from service_kit.relay import BATCH_BYTES, Relay
+from service_kit.relay import BATCH_BYTES, COMPRESSION, Relay
 from service_kit.settings import ServiceSettings
 from tandem_cli.kafka import EmbeddedKafka, Topic
 from tests.load.prepared_log import PARTITIONS, LogRecord, records
@@ -61,7 +61,7 @@ async def written_per_second(kafka: EmbeddedKafka, topic: str, told: list[LogRec
         bootstrap_servers=kafka.bootstrap_servers,
         acks="all",
         enable_idempotence=True,
-        compression_type="lz4",
+        compression_type=COMPRESSION,
         max_batch_size=BATCH_BYTES,
         max_request_size=2 * BATCH_BYTES,
     )

@@ -8,11 +8,14 @@ from contextlib import asynccontextmanager
 import pytest
 import sqlalchemy as sa
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.partitioner import DefaultPartitioner
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service_kit.database import create_engine, metadata
 from service_kit.outbox import outbox
-from service_kit.relay import BATCH_BYTES, Relay
+from service_kit.relay import BATCH_BYTES, Relay, partition_of
 from service_kit.settings import ServiceSettings
 from tests.support import Kafka, eventually
 
@@ -66,6 +69,12 @@ async def read(kafka: Kafka, topic: str) -> dict[str, list[bytes | None]]:
         return found
     finally:
         await consumer.stop()
+
+
+@given(key=st.binary(max_size=100), partitions=st.integers(1, 100))
+def test_a_key_goes_where_other_clients_put_it(key: bytes, partitions: int) -> None:
+    numbers = list(range(partitions))
+    assert partition_of(key, partitions) == DefaultPartitioner()(key, numbers, numbers)
 
 
 async def test_events_arrive_in_the_order_of_their_key(

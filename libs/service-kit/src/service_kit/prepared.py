@@ -12,7 +12,7 @@ import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.dialects import registry
 from sqlalchemy.engine import Dialect
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import SessionTransaction
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -22,8 +22,12 @@ _drivers: WeakKeyDictionary[SessionTransaction, asyncpg.Connection] = WeakKeyDic
 """What each open transaction speaks through: a session takes a while to say so."""
 
 
+Through = AsyncSession | asyncpg.Connection
+"""A session, in whose transaction a statement takes part, or a connection of asyncpg's own."""
+
+
 class Prepared:
-    """A statement with `bindparam`s, which takes part in a session's transaction.
+    """A statement with `bindparam`s.
 
     Values go to asyncpg as they are, without SQLAlchemy's conversions: JSON has to be given as text.
     Nothing is flushed before. Raises asyncpg's own exceptions, which `problems` knows as well as SQLAlchemy's.
@@ -32,20 +36,20 @@ class Prepared:
     def __init__(self, statement: sa.ClauseElement) -> None:
         self._statement = statement
 
-    async def execute(self, session: AsyncSession, **values: Any) -> None:
+    async def execute(self, through: Through, **values: Any) -> None:
         """Runs it."""
         sql, names = self._compiled
-        await (await _driver(session)).execute(sql, *[values[name] for name in names])
+        await (await _driver(through)).execute(sql, *[values[name] for name in names])
 
-    async def one_or_none(self, session: AsyncSession, **values: Any) -> asyncpg.Record | None:
+    async def one_or_none(self, through: Through, **values: Any) -> asyncpg.Record | None:
         """Its first row."""
         sql, names = self._compiled
-        return await (await _driver(session)).fetchrow(sql, *[values[name] for name in names])
+        return await (await _driver(through)).fetchrow(sql, *[values[name] for name in names])
 
-    async def all(self, session: AsyncSession, **values: Any) -> list[asyncpg.Record]:
+    async def all(self, through: Through, **values: Any) -> list[asyncpg.Record]:
         """Its rows."""
         sql, names = self._compiled
-        return await (await _driver(session)).fetch(sql, *[values[name] for name in names])
+        return await (await _driver(through)).fetch(sql, *[values[name] for name in names])
 
     @cached_property
     def _compiled(self) -> tuple[str, list[str]]:
@@ -54,12 +58,19 @@ class Prepared:
         return compiled.string, compiled.positiontup or []
 
 
-async def _driver(session: AsyncSession) -> asyncpg.Connection:
+async def driver_of(connection: AsyncConnection) -> asyncpg.Connection:
+    """The connection of asyncpg's that this one speaks through."""
+    return cast("asyncpg.Connection", (await connection.get_raw_connection()).driver_connection)
+
+
+async def _driver(session: Through) -> asyncpg.Connection:
+    if isinstance(session, asyncpg.Connection):
+        return session
     transaction = session.sync_session.get_transaction()
     if transaction is not None and (known := _drivers.get(transaction)) is not None:
         return known
     connection = await session.connection()
-    driver = cast("asyncpg.Connection", (await connection.get_raw_connection()).driver_connection)
+    driver = await driver_of(connection)
     if not driver.is_in_transaction():
         # SQLAlchemy says BEGIN with its own first statement. Without it, ours would be a transaction by itself.
         await connection.execute(_BEGIN)
