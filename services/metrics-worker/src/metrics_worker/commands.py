@@ -6,6 +6,7 @@ Apart from the processes, so that they need not import the API, which takes long
 import argparse
 import asyncio
 import logging
+import os
 import sys
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,6 +21,8 @@ from metrics_worker.books.verify import Report
 from metrics_worker.books.verify import verify as compare_with_log
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.settings import MetricsSettings, known_zone
+
+REPLAY_NICENESS = 10
 
 
 def verify() -> None:
@@ -58,6 +61,8 @@ def replay() -> None:
     arguments = parser.parse_args()
     settings = MetricsSettings()
     logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr)
+    # What is idle is used all the same; but the live books come first.
+    os.nice(REPLAY_NICENESS)
     try:
         records = asyncio.run(_rebuilt(settings, arguments.timezone))
     except Exception as error:

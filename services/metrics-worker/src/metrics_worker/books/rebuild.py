@@ -8,6 +8,7 @@ transaction. A crash before that leaves the live books untouched and a schema th
 
 import asyncio
 import base64
+import gc
 import time
 from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
@@ -32,6 +33,7 @@ from metrics_worker.books.opening import open_books
 from metrics_worker.books.tables import metadata
 from metrics_worker.kpis.kinds import KINDS
 from metrics_worker.kpis.posting import Reporting
+from service_kit.consumer import DECODED_AT_ONCE
 from service_kit.consumer_tables import NO_TOPIC_ID, consumer_offset, dead_letter
 from service_kit.kafka_log import LogIdentity, identify_log
 from service_kit.problems import is_transient, sqlstate_of
@@ -40,9 +42,9 @@ LOCK: Final = 0x7461_6E64_656D_0004
 """The session advisory lock that lets one rebuild at a time in."""
 BESIDE: Final = "books_rebuilt"
 BEFORE: Final = "books_before"
-BATCH: Final = 20_000
-CLOSE_ENOUGH: Final = 1_000
-"""Records behind the live books at which the consumer is made to wait: a few hundredths of a second of work."""
+BATCH: Final = 10_000
+CLOSE_ENOUGH: Final = 100
+"""Records behind the live books at which the consumer is made to wait: a hundredth of a second of work."""
 POLL_MILLISECONDS: Final = 500
 SILENT_SECONDS: Final = 20.0
 SWAP_LOCK_MILLISECONDS: Final = 200
@@ -187,6 +189,8 @@ async def _reading(
         bootstrap_servers=bootstrap_servers,
         enable_auto_commit=False,
         auto_offset_reset="none",
+        # One request at a time goes to a broker: one that waits for more would keep us from the last records.
+        fetch_max_wait_ms=10,
         max_partition_fetch_bytes=4 * 1024 * 1024,
     )
     await kafka.start()
@@ -236,30 +240,55 @@ async def _target(connection: AsyncConnection, reader: _Log, topics: Sequence[st
 
 
 async def _book_up_to(beside: AsyncEngine, reader: _Log, target: dict[TopicPartition, int], progress: Progress) -> None:
+    """Books all records before the target offsets; while one batch is written, the next is read and decoded."""
     ledger = Ledger(reader.reporting)
-    while reader.behind(target):
-        entries: list[list[Entry]] = []
-        records = []
-        for record in await reader.batch(target):
-            try:
-                entries.append(fold.decode(record.value, reader.reporting))
-                records.append(record)
-            except UndecodableEvent as error:
-                _note_bad(reader, record, error.reason, error.detail)
+    writing: asyncio.Task[None] | None = None
+    # As in the consumer: batches make many objects and no cycles to look for.
+    gc.disable()
+    try:
+        while reader.behind(target):
+            decoded = await _decoded(reader, target)
+            if writing is not None:
+                await writing
+            writing = asyncio.create_task(_book_batch(beside, ledger, reader, decoded))
+            progress(sum(reader.done.values()), sum(target.values()))
+        if writing is not None:
+            await writing
+    finally:
+        gc.enable()
+        if writing is not None and not writing.done():
+            writing.cancel()
+            await asyncio.wait([writing])
+
+
+async def _decoded(reader: _Log, target: dict[TopicPartition, int]) -> list[tuple[Any, list[Entry]]]:
+    decoded = []
+    for number, record in enumerate(await reader.batch(target), start=1):
         try:
-            await _book(beside, ledger, [entry for of_record in entries for entry in of_record])
-        except Exception as error:
-            if is_transient(error):
-                raise
-            # As the consumer does it: one record stops nobody but itself.
-            for record, of_record in zip(records, entries, strict=True):
-                try:
-                    await _book(beside, ledger, of_record)
-                except Exception as alone:
-                    if is_transient(alone):
-                        raise
-                    _note_bad(reader, record, "handler-failed", type(alone).__name__)
-        progress(sum(reader.done.values()), sum(target.values()))
+            decoded.append((record, fold.decode(record.value, reader.reporting)))
+        except UndecodableEvent as error:
+            _note_bad(reader, record, error.reason, error.detail)
+        if number % DECODED_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return decoded
+
+
+async def _book_batch(
+    beside: AsyncEngine, ledger: Ledger, reader: _Log, decoded: Sequence[tuple[Any, list[Entry]]]
+) -> None:
+    try:
+        await _book(beside, ledger, [entry for _, entries in decoded for entry in entries])
+    except Exception as error:
+        if is_transient(error):
+            raise
+        # As the consumer does it: one record stops nobody but itself.
+        for record, entries in decoded:
+            try:
+                await _book(beside, ledger, entries)
+            except Exception as alone:
+                if is_transient(alone):
+                    raise
+                _note_bad(reader, record, "handler-failed", type(alone).__name__)
 
 
 async def _book(beside: AsyncEngine, ledger: Ledger, entries: Sequence[Entry]) -> None:
@@ -289,6 +318,7 @@ async def _swap(
 ) -> None:
     """Holds the consumer back, books the last records, and lets the tables change places."""
     for attempt in range(1, SWAP_ATTEMPTS + 1):
+        began = time.monotonic()
         try:
             async with guard.begin():
                 await guard.execute(sa.text(f"SET LOCAL lock_timeout = {SWAP_LOCK_MILLISECONDS * attempt}"))
@@ -306,6 +336,7 @@ async def _swap(
             log.info("swap_waits_for_readers", attempt=attempt)
             await asyncio.sleep(0.05)
         else:
+            log.info("books_swapped", consumer_waited_seconds=round(time.monotonic() - began, 3))
             break
     else:
         raise CannotRebuild("somebody has been reading the books all the time; try again when that has ended")
@@ -320,12 +351,14 @@ async def _change_places(connection: AsyncConnection) -> None:
     await connection.execute(sa.text("LOCK TABLE " + ", ".join(f"public.{name}" for name in in_order)))
     grants = await _grants(connection)
     views = await _views(connection)
-    await connection.execute(sa.text(f"CREATE SCHEMA {BEFORE}"))
-    for name in in_order:
-        await connection.execute(sa.text(f"ALTER TABLE public.{name} SET SCHEMA {BEFORE}"))
-        await connection.execute(sa.text(f"ALTER TABLE {BESIDE}.{name} SET SCHEMA public"))
-    for statement in grants + views:
-        await connection.exec_driver_sql(statement)
+    moves = [
+        f"ALTER TABLE {schema}.{name} SET SCHEMA {target}"
+        for name in in_order
+        for schema, target in (("public", BEFORE), (BESIDE, "public"))
+    ]
+    # By one message: the consumer and every reader wait meanwhile.
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    await driver.execute(";".join([f"CREATE SCHEMA {BEFORE}", *moves, *grants, *(view.rstrip(";") for view in views)]))
 
 
 async def _grants(connection: AsyncConnection) -> list[str]:
