@@ -25,7 +25,6 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """All processes on embedded parts, on free ports. What a crash of the machine would lose may be lost."""
-
     # A line a request would cost a tenth of the time.
     quiet = {"LOG_LEVEL": "warning"}
     system = LocalStack(tmp_path_factory.mktemp("stack"), postgres_options=CARELESS, env_overrides=quiet)

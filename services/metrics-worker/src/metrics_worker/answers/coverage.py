@@ -3,22 +3,21 @@
 from collections.abc import Sequence
 from datetime import date
 from fractions import Fraction
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-from fastapi import Query
 from pydantic import ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from metrics_worker.answers.figures import share_text
 from metrics_worker.answers.period import Period
 from metrics_worker.answers.queries import Sums, Valueless, read
-from metrics_worker.answers.question import period_of
+from metrics_worker.answers.question import FirstDay, LastDay, period_of
 from metrics_worker.answers.routes import READERS, Stand
 from metrics_worker.answers.samples import ASKED_EVERYWHERE, COVERED, ENOUGH_COVERED, by_value
 from metrics_worker.books.fold import ALL
 from metrics_worker.kpis.kinds import Kind
 from metrics_worker.kpis.registry import measure_of
-from service_kit.fields import Day, Moment, View
+from service_kit.fields import Moment, View
 from service_kit.routing import Session, router
 
 coverage = router("/coverage", "kpis")
@@ -133,8 +132,8 @@ class CoverageView(View):
 async def get_coverage(
     session: Session,
     stand: Stand,
-    start: Annotated[Day | None, Query(alias="from", description="First day; 30 days by default.")] = None,
-    end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
+    start: FirstDay = None,
+    end: LastDay = None,
 ) -> CoverageView:
     """What share of customers, leads, deals, tickets and answers carries each dimension, and whom nobody asked."""
     period = period_of(start, end, stand.reporting)

@@ -17,7 +17,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from metrics_worker.answers.answering import answer, snapshot
 from metrics_worker.answers.figures import sum_shown
 from metrics_worker.answers.period import Period
-from metrics_worker.answers.question import Question, as_of_of, filters_of, kpi_named, period_of, variant_of
+from metrics_worker.answers.question import (
+    FirstDay,
+    LastDay,
+    Question,
+    as_of_of,
+    filters_of,
+    kpi_named,
+    period_of,
+    variant_of,
+)
 from metrics_worker.answers.routes import READERS, InBooks, filters
 from metrics_worker.answers.views import NowView, Sum
 from metrics_worker.books.keeping import CONSUMER
@@ -28,7 +37,7 @@ from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import Formula
 from service_kit.consumer_tables import dead_letter
 from service_kit.dependencies import in_loop
-from service_kit.fields import Day, Moment, View
+from service_kit.fields import Moment, View
 from service_kit.paging import Page, Paged
 from service_kit.problems import Unprocessable
 from service_kit.routing import Session, router
@@ -99,8 +108,8 @@ async def explain_kpi(
     reporting: InBooks,
     page: Paged,
     given: Annotated[dict[str, str | None], Depends(in_loop(filters))],
-    start: Annotated[Day | None, Query(alias="from", description="First day; 30 days by default.")] = None,
-    end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
+    start: FirstDay = None,
+    end: LastDay = None,
     variant: Annotated[str | None, Query(max_length=64, description="Which definition; see GET /v1/kpis.")] = None,
     as_of: Annotated[Moment | None, Query(description="As the books stood then; now by default.")] = None,
     recorded_after: Annotated[

@@ -4,14 +4,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
 from uuid import UUID
+
+from fastapi import Query
 
 from event_contracts.fields import CODE_PATTERN
 from metrics_worker.answers.period import DEFAULT_DAYS, MAX_DAYS, Interval, Period
 from metrics_worker.kpis.kinds import IDENTITY_DIMENSIONS
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import KPIS, Formula, Kpi
+from service_kit.fields import Day
 from service_kit.problems import NotFound, Unprocessable
+
+FirstDay = Annotated[Day | None, Query(alias="from", description="First day; 30 days by default.")]
+LastDay = Annotated[Day | None, Query(alias="to", description="Last day; today by default.")]
 
 _CODE = re.compile(CODE_PATTERN.removesuffix("$"), re.ASCII)
 

@@ -9,6 +9,8 @@ from metrics_worker.answers.answering import snapshot
 from metrics_worker.answers.asking import ask
 from metrics_worker.answers.period import Interval
 from metrics_worker.answers.question import (
+    FirstDay,
+    LastDay,
     Question,
     as_of_of,
     filters_of,
@@ -25,7 +27,7 @@ from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import KPIS, Kpi
 from service_kit.auth import ROLES, requires
 from service_kit.dependencies import in_loop
-from service_kit.fields import Day, Moment
+from service_kit.fields import Moment
 from service_kit.problems import Unavailable
 from service_kit.routing import Session, router
 
@@ -115,8 +117,8 @@ async def answer_kpi(
     session: Session,
     stand: Stand,
     given: Annotated[dict[str, str | None], Depends(in_loop(filters))],
-    start: Annotated[Day | None, Query(alias="from", description="First day; 30 days by default.")] = None,
-    end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
+    start: FirstDay = None,
+    end: LastDay = None,
     interval: Annotated[Interval | None, Query(description="Also a series; weeks begin on Monday.")] = None,
     group_by: Annotated[
         str | None,

@@ -12,12 +12,12 @@ from pydantic import ConfigDict, Field
 
 from metrics_worker.answers.asking import ask
 from metrics_worker.answers.period import Period
-from metrics_worker.answers.question import Question, period_of
+from metrics_worker.answers.question import FirstDay, LastDay, Question, period_of
 from metrics_worker.answers.routes import READERS, Stand
 from metrics_worker.answers.views import AnswerView, PreviousView, Sum, TargetFigureView
 from metrics_worker.kpis.registry import KPIS
 from metrics_worker.targets.model import is_met
-from service_kit.fields import Day, Moment, View
+from service_kit.fields import Moment, View
 from service_kit.routing import Session, router
 
 scorecard = router("/scorecard", "kpis")
@@ -203,8 +203,8 @@ class ScorecardView(View):
 async def get_scorecard(
     session: Session,
     stand: Stand,
-    start: Annotated[Day | None, Query(alias="from", description="First day; 30 days by default.")] = None,
-    end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
+    start: FirstDay = None,
+    end: LastDay = None,
     compare: Annotated[
         Literal["previous"] | None, Query(description="Also the same number of days directly before.")
     ] = None,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from metrics_worker.books.fold import Entry
-from metrics_worker.kpis.facts import Fact
+from metrics_worker.books.stories import version_of
 from metrics_worker.kpis.kinds import KIND_BY_NAME, Kind
 from metrics_worker.kpis.merges import survivor_of
 from metrics_worker.kpis.posting import Posting, Reporting, text_of
@@ -31,22 +31,7 @@ def newest_of(entry: Entry) -> Newest:
         postings=entry.postings,
         customer=customer,
         merged_into=entry.state.merged_into if entry.kind.name == "account" else None,
-        version=_version(entry, customer, entry.fact),
-    )
-
-
-def _version(entry: Entry, customer: UUID | None, fact: Fact | None) -> Version | None:
-    if customer is None or fact is None:
-        return None
-    return Version(
-        recorded_time=entry.recorded_time,
-        event_id=entry.event_id,
-        time=entry.time,
-        customer=customer,
-        kind=entry.kind.name,
-        subject_id=entry.subject_id,
-        sequence=entry.sequence,
-        fact=fact,
+        version=None if customer is None or entry.fact is None else version_of(entry, customer, entry.fact),
     )
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from metrics_worker.books.fold import Entry, difference
 from metrics_worker.books.merges import Merges, links_of
-from metrics_worker.kpis.facts import AccountFact, DealFact, SurveyFact, TicketFact
+from metrics_worker.kpis.facts import AccountFact, DealFact, Fact, SurveyFact, TicketFact
 from metrics_worker.kpis.kinds import KIND_BY_NAME
 from metrics_worker.kpis.merges import survivor_of
 from metrics_worker.kpis.posting import Posting, Reporting
@@ -63,14 +63,15 @@ def versions_of(before: tuple[UUID | None, Any], steps: Iterable[Entry]) -> Iter
         told = _Told(getattr(step.state, step.kind.customer_field or ""), step.fact)
         if standing.customer not in (told.customer, None) and standing.fact is not None:
             # It names another customer now: to the one before it says nothing any more.
-            yield _version(step, standing.customer, None)
+            yield version_of(step, standing.customer, None)
             standing = _Told(told.customer, None)
         if told.fact != standing.fact:
-            yield _version(step, told.customer, told.fact)
+            yield version_of(step, told.customer, told.fact)
         standing = told
 
 
-def _version(step: Entry, customer: UUID | None, fact: Any) -> Version:
+def version_of(step: Entry, customer: UUID | None, fact: Fact | None) -> Version:
+    """What an entry tells of a customer's story. Raises ValueError when it names no customer."""
     if customer is None:
         raise ValueError(f"{step.kind.name} {step.subject_id} names no customer")
     return Version(

@@ -6,12 +6,11 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request, Response
 
-from metrics_worker.answers.question import period_of
+from metrics_worker.answers.question import FirstDay, LastDay, period_of
 from metrics_worker.answers.routes import InBooks
 from metrics_worker.exports.postings import MEDIA_TYPES, Format, export
 from metrics_worker.kpis.kinds import KIND_BY_NAME, KINDS
 from service_kit.auth import requires
-from service_kit.fields import Day
 from service_kit.problems import RETRY_AFTER_SECONDS, Problem, Unprocessable
 from service_kit.routing import router
 from service_kit.streaming import Streamed
@@ -48,8 +47,8 @@ async def export_postings(
             json_schema_extra={"enum": KIND_NAMES},
         ),
     ],
-    start: Annotated[Day | None, Query(alias="from", description="First day; 30 days by default.")] = None,
-    end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
+    start: FirstDay = None,
+    end: LastDay = None,
     form: Annotated[Format, Query(alias="format")] = "csv",
 ) -> Response:
     """Every posting of some days, corrections included: their sums are the balances, and so the KPIs."""
