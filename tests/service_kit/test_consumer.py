@@ -51,7 +51,13 @@ class Reader:
     """A consumer that notes each number it read; it can be made to fail."""
 
     def __init__(
-        self, books: AsyncEngine, kafka: Kafka, topic: str, group: str = "reader", lost_log: LostLog = "stop"
+        self,
+        books: AsyncEngine,
+        kafka: Kafka,
+        topic: str,
+        group: str = "reader",
+        lost_log: LostLog = "stop",
+        concerns: Callable[[int], bool] | None = None,
     ) -> None:
         self.consumer = Consumer(
             name=group,
@@ -60,6 +66,7 @@ class Reader:
             topics=[topic],
             decode=decode,
             handle=self.handle,
+            concerns=concerns,
             lost_log=lost_log,
         )
         self.poison: set[int] = set()
@@ -120,6 +127,32 @@ async def test_each_record_counts_once_over_restarts(
     async with Reader(books, kafka, topic).running():
         await eventually(lambda: _has(books, 1500), 20)
     assert await numbers(books) == list(range(1500))
+
+
+@pytest.mark.usefixtures("reads_ahead")
+async def test_what_concerns_nobody_is_passed_by_and_never_handled_alone(
+    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic = new_topic("consumer")
+    reader = Reader(books, kafka, topic, concerns=lambda number: number >= 300)
+    await publish(kafka, topic, texts(300))
+
+    async def stored(count: int) -> bool:
+        async with books.connect() as connection:
+            offsets = (await connection.execute(sa.select(consumer_offset.c.next_offset))).scalars()
+            return bool(sum(offsets) == count)
+
+    async with reader.running():
+        await eventually(lambda: stored(300), 20)
+        assert await numbers(books) == []
+        await publish(kafka, topic, texts(12, start=300))
+        await eventually(lambda: _has(books, 12), 20)
+        await publish(kafka, topic, texts(12))
+        await eventually(lambda: stored(324), 20)
+    async with Reader(books, kafka, topic).running():
+        await publish(kafka, topic, texts(6, start=500))
+        await eventually(lambda: _has(books, 18), 20)
+    assert await numbers(books) == [*range(300, 312), *range(500, 506)]
 
 
 async def _has(books: AsyncEngine, count: int) -> bool:

@@ -45,6 +45,8 @@ METADATA_MILLISECONDS = 30_000
 """How long partitions that were added to a topic may go unnoticed."""
 KAFKA_SECONDS: Final = 20
 HINT_SECONDS: Final = 1.0
+STORE_SECONDS: Final = 1.0
+"""How long the stored offsets may be behind by records that concern nobody."""
 ENDS_SECONDS: Final = 10.0
 """How long a log may seem to end before the stored offset until that is believed."""
 IDENTIFY_SECONDS: Final = 5.0
@@ -120,6 +122,8 @@ Decode = Callable[[bytes | None], Decoded]
 """Raises `UndecodableEvent` for a record that has to be set aside."""
 Handle = Callable[[AsyncConnection, Sequence[Record[Decoded]]], Awaitable[None]]
 """Writes a batch's effects into the transaction it is given; never commits."""
+Concerns = Callable[[Decoded], bool]
+"""Whether a record can have an effect at all."""
 Idle = Callable[[], Awaitable[None]]
 """Called when there was nothing to read and all partitions are read to their end."""
 
@@ -143,6 +147,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         topics: Sequence[str],
         decode: Decode[Decoded],
         handle: Handle[Decoded],
+        concerns: Concerns[Decoded] | None = None,
         idle: Idle | None = None,
         lost_log: LostLog = "stop",
     ) -> None:
@@ -152,9 +157,13 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         self._topics = list(topics)
         self._decode = decode
         self._handle = handle
+        self._concerns = concerns
         self._idle = idle
         self._batch_size = SMALLEST_BATCH
         self._next_offsets: dict[TopicPartition, int] = {}
+        self._stored_offsets: dict[TopicPartition, int] = {}
+        """Behind the next ones by what concerned nobody: reading that again would change nothing either."""
+        self._stored_at = float("-inf")
         self._failure: Exception | None = None
         self._seeks = 0
         """How often reading went back to the stored offsets: what was read before that comes again, and is dropped."""
@@ -213,6 +222,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         self._failure = None
         self._halt_looked_at = float("-inf")
         self._next_offsets.clear()
+        self._stored_offsets.clear()
         self._kafka = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap_servers,
             group_id=self.name,
@@ -241,6 +251,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                     raise self._failure
                 if batch.records and not self._halted:
                     await self._process(batch)
+                await self._store_offsets()
                 await self._note_progress()
                 if time.monotonic() - identified > IDENTIFY_SECONDS:
                     await self._require_same_log()
@@ -448,14 +459,16 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                 # The rest of the batch waits: it is not taken, and is read again.
                 over_limit = True
                 break
-        async with self._engine.begin() as connection:
-            await self._advance(connection, advanced)
-            if letters:
-                await self._set_aside(connection, letters)
-            if over_limit:
-                await self._halt(connection, bad_records)
-            if records:
-                await self._handle(connection, records)
+        if letters or over_limit or self._concern_anybody(records):
+            async with self._engine.begin() as connection:
+                await self._advance(connection, self._next_offsets | advanced)
+                if letters:
+                    await self._set_aside(connection, letters)
+                if over_limit:
+                    await self._halt(connection, bad_records)
+                if records:
+                    await self._handle(connection, records)
+            self._stored_offsets = self._next_offsets | advanced
         self._next_offsets.update(advanced)
         self._recent_bad = recent_bad
         for letter in letters:
@@ -474,6 +487,19 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             self._halted = True
             self._halt_looked_at = float("-inf")
 
+    def _concern_anybody(self, records: Sequence[Record[Decoded]]) -> bool:
+        return self._concerns is None or any(self._concerns(record.value) for record in records)
+
+    async def _store_offsets(self) -> None:
+        """Stores how far we came, at most once a second, where what was read last concerned nobody."""
+        if self._stored_offsets == self._next_offsets or time.monotonic() - self._stored_at < STORE_SECONDS:
+            return
+        async with self._turn:
+            async with self._engine.begin() as connection:
+                await self._advance(connection, self._next_offsets)
+            self._stored_offsets = dict(self._next_offsets)
+        self._stored_at = time.monotonic()
+
     async def _halt(self, connection: AsyncConnection, bad_records: int) -> None:
         """Makes the halt outlive this process: a restart must not walk on through a log of bad records."""
         before = await self._open_letters(connection) - bad_records
@@ -482,7 +508,8 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             {"consumer": self.name, "bad_records": bad_records, "open_allowed": max(before, 0)},
         )
 
-    async def _advance(self, connection: AsyncConnection, advanced: dict[TopicPartition, int]) -> None:
+    async def _advance(self, connection: AsyncConnection, offsets: dict[TopicPartition, int]) -> None:
+        advanced = {part: offset for part, offset in offsets.items() if offset != self._stored_offsets[part]}
         parts = sorted(advanced)
         moved = await connection.execute(
             _ADVANCE,
@@ -492,7 +519,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                 "topics": [part.topic for part in parts],
                 "partitions": [part.partition for part in parts],
                 "topic_ids": [self._log.topic_ids[part.topic] for part in parts],
-                "was": [self._next_offsets[part] for part in parts],
+                "was": [self._stored_offsets[part] for part in parts],
                 "now": [advanced[part] for part in parts],
             },
         )
@@ -551,6 +578,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         async with self._turn:
             for part in revoked:
                 self._next_offsets.pop(part, None)
+                self._stored_offsets.pop(part, None)
         for part in revoked:
             telemetry.CONSUMER_LAG.labels(self.name, part.topic, part.partition).set(0)
 
@@ -576,6 +604,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
 
     async def _take_up(self, assigned: set[TopicPartition]) -> None:
         self._next_offsets.clear()
+        self._stored_offsets.clear()
         if not assigned:
             return
         first = await self._kafka.beginning_offsets(list(assigned))
@@ -599,7 +628,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                     await self._reset(connection, part, first[part], lost)
                 offsets[part] = first[part]
         for part in assigned:
-            self._next_offsets[part] = offsets[part]
+            self._next_offsets[part] = self._stored_offsets[part] = offsets[part]
             self._kafka.seek(part, offsets[part])
         self._seeks += 1
         if self._halted:

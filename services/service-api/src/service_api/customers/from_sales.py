@@ -13,7 +13,7 @@ from event_contracts import codec
 from event_contracts.catalogue import SALES_DIRECTORY_TOPIC, SALES_TOPIC
 from event_contracts.codec import CloudEvent
 from event_contracts.directory import SalesDirectoryEntrySet
-from event_contracts.sales import Account
+from event_contracts.sales import Account, Deal
 from service_api.customers.erasure import erase_copy
 from service_api.customers.model import Customer
 from service_api.won_deals import copy_deals
@@ -166,6 +166,7 @@ class SalesCustomers:
             topics=[events_topic],
             decode=codec.decode,
             handle=copy_events,
+            concerns=lambda event: isinstance(event.data, Account | Deal),
             lost_log=lost_log,
         )
         self.names: Consumer[CloudEvent | None] = Consumer(
