@@ -24,8 +24,8 @@ from service_kit.problems import Unprocessable
 FormulaKey = TypeVar("FormulaKey", bound=Hashable)
 MAX_POINTS = 100_000
 """Values in one answer at most: groups times buckets."""
-ROWS_AT_MOST = MAX_POINTS + 1
-"""That are read for one answer: enough to see that it would be too large."""
+ROWS_AT_MOST = 2 * MAX_POINTS + 1
+"""Of one read: enough to see that the answer would be too large, since a level has an opening beside each bucket."""
 
 Series = dict[date | None, Tally]
 """By the first day of the calendar bucket, in order of time; one under None without an interval."""
@@ -222,7 +222,7 @@ class Tallies:
 
         Raises `Unprocessable` when that is more than an answer may hold.
         """
-        if sum(len(found.rows[each]) for each in self.wanted) > MAX_POINTS:
+        if any(len(found.rows[each]) >= ROWS_AT_MOST for each in self.wanted):
             raise _too_large()
         tallies: dict[str | None, Series] = {}
 
