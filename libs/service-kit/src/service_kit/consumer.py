@@ -264,9 +264,10 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             gc.enable()
             self.caught_up.clear()
             if self._ahead is not None:
-                self._ahead.cancel()
-                await asyncio.wait([self._ahead])
-                self._ahead = None
+                ahead, self._ahead = self._ahead, None
+                ahead.cancel()
+                # Waited for and asked, for a failure that nobody asks for is complained of.
+                await asyncio.gather(ahead, return_exceptions=True)
             with contextlib.suppress(Exception):
                 # Leaving the group can hang while the broker is down.
                 await asyncio.wait_for(self._kafka.stop(), 5)
