@@ -7,8 +7,9 @@ those of any past moment either.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -49,6 +50,9 @@ _MERGE_SUBJECTS: Final = """
 _VERSIONS: Final = msgspec.json.Decoder(list[Version])
 
 Change = tuple[Version, list[Posting]]
+Order = tuple[datetime, int, int]
+"""A version's place: when it was recorded, by which event, and of which customer."""
+_FIRST: Final = itemgetter(0)
 
 
 class _Told(NamedTuple):
@@ -91,15 +95,18 @@ def changes(stories: Iterable[Sequence[Version]], told: Sequence[Version], repor
 
     `stories` are the versions so far, in any order; they are several only when `told` tells of a merge.
     """
-    first = min(map(_order, told))
-    posted: dict[Any, list[Posting]] = {}
-    known = [list(versions) for versions in stories]
-    for versions in known:
-        for version, change in _from(first, versions, reporting):
-            posted[_order(version)] = change
+    new = _in_order(told)
+    first = new[0][0]
+    known = [_in_order(versions) for versions in stories]
+    posted = {
+        order: change
+        for versions in known
+        if versions and versions[-1][0] >= first
+        for order, _, change in _from(first, versions, reporting)
+    }
     found = []
-    for version, change in _from(first, [*chain.from_iterable(known), *told], reporting):
-        net = difference(posted.get(_order(version), []), change)
+    for order, version, change in _from(first, sorted(chain(*known, new), key=_FIRST), reporting):
+        net = difference(posted.get(order, []), change)
         if net:
             found.append((version, net))
     return found
@@ -120,28 +127,34 @@ def _tell(story: dict[Key, Version], version: Version) -> None:
         story[key] = version
 
 
-def _order(version: Version) -> tuple[Any, ...]:
-    return (version.recorded_time, version.event_id.int, version.customer.int)
+def _in_order(versions: Iterable[Version]) -> list[tuple[Order, Version]]:
+    """By when they were recorded, each with its place in that order."""
+    return sorted(
+        [((version.recorded_time, version.event_id.int, version.customer.int), version) for version in versions],
+        key=_FIRST,
+    )
 
 
-def _from(first: tuple[Any, ...], versions: list[Version], reporting: Reporting) -> Iterable[Change]:
+def _from(
+    first: Order, versions: Iterable[tuple[Order, Version]], reporting: Reporting
+) -> Iterable[tuple[Order, Version, list[Posting]]]:
     """What each version changed, in the order of recording, from a place in that order on."""
     story: dict[Key, Version] = {}
     standing: list[Posting] | None = None
-    for version in sorted(versions, key=_order):
-        if _order(version) < first:
+    for order, version in versions:
+        if order < first:
             _tell(story, version)
             continue
         if isinstance(version.fact, DealFact) and _only_opens(story, version):
             # Most deals are open first: that changes nothing, and need not be computed to be known.
             _tell(story, version)
-            yield version, []
+            yield order, version, []
             continue
         if standing is None:
             standing = postings_for(story, reporting)
         _tell(story, version)
         after = postings_for(story, reporting)
-        yield version, difference(standing, after)
+        yield order, version, difference(standing, after)
         standing = after
 
 
