@@ -14,7 +14,7 @@ import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from event_contracts.catalogue import METRICS_TOPIC
+from event_contracts.catalogue import METRICS_TOPIC, SALES_TOPIC, SERVICE_TOPIC
 from event_contracts.codec import decode
 from metrics_worker.settings import MetricsSettings
 from tandem_cli.kafka import Topic
@@ -66,6 +66,19 @@ async def test_a_rebuild_that_cannot_be_made_says_why(engine: AsyncEngine, setti
         out, _ = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 1
     assert "'Europe/Nowhere' is not a time zone" in json.loads(out)["error"]
+
+
+async def test_a_rebuild_prints_its_progress_and_nothing_else(
+    engine: AsyncEngine, settings: MetricsSettings, kafka: Kafka
+) -> None:
+    kafka.create_topics([Topic(SALES_TOPIC, 6), Topic(SERVICE_TOPIC, 6)])
+    brokers = {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
+    async with running("metrics-replay", settings, **brokers) as process:
+        out, told = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 0
+    assert json.loads(out.splitlines()[-1]) == {"rebuilt": 0}
+    assert all(json.loads(line) for line in out.splitlines())
+    assert b"books_swapped" in told
 
 
 async def test_a_consumer_without_kafka_lives_and_stops_when_told(

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -17,8 +17,12 @@ def _add_context(_: Any, __: str, event: structlog.typing.EventDict) -> structlo
     return event
 
 
-def configure(process: str, level: str, form: str) -> None:
-    """Sends structlog's and the standard library's logs to stdout in one form (`json` or `console`)."""
+def configure(process: str, level: str, form: str, stream: TextIO | None = None) -> None:
+    """Sends structlog's and the standard library's logs to stdout in one form (`json` or `console`).
+
+    `stream` is where they go instead, for a command whose standard output is its result.
+    """
+    stream = stream or sys.stdout
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         _add_context,
@@ -36,11 +40,11 @@ def configure(process: str, level: str, form: str) -> None:
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process)
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],

@@ -5,7 +5,6 @@ Apart from the processes, so that they need not import the API, which takes long
 
 import argparse
 import asyncio
-import logging
 import os
 import sys
 from typing import Any
@@ -21,6 +20,7 @@ from metrics_worker.books.verify import Report
 from metrics_worker.books.verify import verify as compare_with_log
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.settings import MetricsSettings, known_zone
+from service_kit import logs
 
 REPLAY_NICENESS = 10
 
@@ -28,8 +28,7 @@ REPLAY_NICENESS = 10
 def verify() -> None:
     """Prints as JSON whether balances, postings and log agree; exits with 0 if so, 1 if not, 2 if it can't tell."""
     settings = MetricsSettings()
-    # The report alone goes to standard output, for a program to read.
-    logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr)
+    _keep_output_clear("metrics-verify", settings)
     try:
         report = asyncio.run(_verified(settings))
     except Exception as error:
@@ -60,7 +59,7 @@ def replay() -> None:
     parser.add_argument("--timezone", help="the time zone to take days in, such as Europe/Vilnius")
     arguments = parser.parse_args()
     settings = MetricsSettings()
-    logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr)
+    _keep_output_clear("metrics-replay", settings)
     # What is idle is used all the same; but the live books come first.
     os.nice(REPLAY_NICENESS)
     try:
@@ -70,6 +69,11 @@ def replay() -> None:
         _print_line({"error": str(error) or type(error).__name__})
         sys.exit(1)
     _print_line({"rebuilt": records})
+
+
+def _keep_output_clear(command: str, settings: MetricsSettings) -> None:
+    """Logs go to standard error: the result alone goes to standard output, for a program to read."""
+    logs.configure(command, settings.log_level, settings.log_format, sys.stderr)
 
 
 async def _rebuilt(settings: MetricsSettings, timezone: str | None) -> int:
