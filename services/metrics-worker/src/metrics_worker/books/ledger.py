@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -86,22 +86,26 @@ class Ledger:
         known, customers = await merges.known_merges(driver, entries)
         by_kind = steps_of(entries)
         moves: dict[Kind, Moves] = {}
+        sums: list[_Sums] = []
         for page in self._pages:
             of_kind = by_kind.get(page.kind)
             if of_kind:
-                moves[page.kind] = await page.turn(driver, of_kind)
+                moves[page.kind] = await page.turn(driver, of_kind, sums)
         # A subject may have named another customer before, which is none of the batch's.
         known |= await merges.merges_of(driver, _customers_before(moves) - customers)
         new = merges.merges_told((move.steps for move in moves.get(ACCOUNT, {}).values()), known)
         if known or new:
             await merges.move(driver, known, new, moves.keys())
         told = [version for kind, moved in moves.items() for version in self._versions(kind, moved)]
-        await self._relationships.post(driver, await self._stories.tell(driver, told, known, new))
+        await self._relationships.post(driver, await self._stories.tell(driver, told, known, new), sums)
         await gaps.note(
             driver,
             entries,
             {(kind.name, number): move.sequence for kind, moved in moves.items() for number, move in moved.items()},
         )
+        # At the very end: every consumer changes the same sums, and waits from here to the other's commit.
+        for each in sums:
+            await each.page.add(driver, each)
 
     def _versions(self, kind: Kind, moved: Moves) -> Iterable[Version]:
         """What the batch's steps of a kind tell of customers' stories."""
@@ -178,8 +182,8 @@ class _Page:
                 )
         """  # noqa: S608 -- table names of ours, no input
 
-    async def turn(self, driver: Any, histories: dict[int, list[Entry]]) -> Moves:
-        """Writes what subjects of this kind went through, each history by rising sequence.
+    async def turn(self, driver: Any, histories: dict[int, list[Entry]], sums: list["_Sums"]) -> Moves:
+        """Writes what subjects of this kind went through, each history by rising sequence; puts by what it sums to.
 
         Returns those that moved; of the others the books knew as new a state already.
         """
@@ -199,7 +203,7 @@ class _Page:
                 newer = [step for step in histories[number] if step.sequence > sequence]
                 moves[number] = Move(sequence, state, newer, self._decoder.decode)
         if self.kind.kept:
-            await self.post(driver, [change for move in moves.values() for change in self._changes(move)])
+            await self.post(driver, [change for move in moves.values() for change in self._changes(move)], sums)
         return moves
 
     def _changes(self, move: Move) -> Iterable[tuple[Entry, list[Posting]]]:
@@ -209,8 +213,8 @@ class _Page:
             yield step, difference(standing, step.postings)
             standing = step.postings
 
-    async def post(self, driver: Any, changes: list[tuple[Entry, list[Posting]]]) -> None:
-        """Appends postings and adds them to the balances and histograms."""
+    async def post(self, driver: Any, changes: list[tuple[Entry, list[Posting]]], sums: list["_Sums"]) -> None:
+        """Appends postings, and puts by what they sum to."""
         has_split = self.kind.split_by is not None
         no_buckets = (None,) * len(self.kind.durations)
         rows = [
@@ -229,10 +233,27 @@ class _Page:
         )
         POSTINGS.labels(self.kind.name).inc(len(rows))
         posted = [posting for _, postings in changes for posting in postings]
-        sums = balances_of(self.kind, posted)
-        await self._balances.fetch(driver, self._upsert_balances, [(*key, *sums[key]) for key in sorted(sums)])
-        if self.kind.durations:
-            await self._histograms.fetch(driver, self._upsert_histograms, _packed(histograms_of(self.kind, posted)))
+        balances = balances_of(self.kind, posted)
+        sums.append(
+            _Sums(
+                self,
+                [(*key, *balances[key]) for key in sorted(balances)],
+                _packed(histograms_of(self.kind, posted)) if self.kind.durations else [],
+            )
+        )
+
+    async def add(self, driver: Any, sums: "_Sums") -> None:
+        """Adds to the balances and histograms."""
+        await self._balances.fetch(driver, self._upsert_balances, sums.balances)
+        await self._histograms.fetch(driver, self._upsert_histograms, sums.histograms)
+
+
+class _Sums(NamedTuple):
+    """What a batch adds to one kind's balances and histograms, as sorted rows."""
+
+    page: _Page
+    balances: list[Row]
+    histograms: list[Row]
 
 
 _SUBJECT_TYPES = ("uuid", "integer", "uuid", "bytea")
