@@ -18,6 +18,7 @@ SEGMENTS = ["smb", "enterprise", None]
 CHANNELS = ["referral", "paid_search", "trade-fair", None]
 PRODUCTS = ["basic", "plus", "pro"]
 TICKET_KINDS = ["presales_question", "installation", "maintenance", "problem", "complaint", "training_request"]
+WRITES_A_JOB = 3
 GIVE_UP_SECONDS = 90
 
 
@@ -178,7 +179,9 @@ class Business:
         under_way: set[asyncio.Task[Any]] = set()
         async with asyncio.TaskGroup() as group:
             while not stop.is_set():
-                ahead = sum(self.answers.values()) - sent_before + 3 > (loop.time() - began) * writes_per_second
+                # Those under way count too: else a hundred jobs would begin at once, before the first is answered.
+                begun = sum(self.answers.values()) - sent_before + WRITES_A_JOB * (len(under_way) + 1)
+                ahead = begun > (loop.time() - began) * writes_per_second
                 if ahead or len(under_way) > 100:
                     await asyncio.sleep(0.005)  # the pace itself
                     continue
