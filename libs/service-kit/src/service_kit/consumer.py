@@ -29,7 +29,7 @@ from service_kit.consumer_tables import NO_TOPIC_ID, consumer_halt, consumer_off
 from service_kit.health import Heartbeat
 from service_kit.kafka_log import LogIdentity, identify_log
 from service_kit.problems import is_transient, sqlstate_of
-from service_kit.waiting import wait_unless_stopped
+from service_kit.waiting import in_portions, wait_unless_stopped
 
 log = structlog.get_logger()
 
@@ -37,8 +37,6 @@ SMALLEST_BATCH: Final = 500
 LARGEST_BATCH: Final = 10_000
 LONGEST_BATCH_SECONDS: Final = 2.0
 """A batch that took longer is followed by a smaller one: a slow batch must not cost us our partitions."""
-DECODED_AT_ONCE: Final = 50
-"""Records, some milliseconds of work, after which the answers of the database are looked at."""
 UNCOLLECTED_BATCHES: Final = 100
 POLL_MILLISECONDS: Final = 500
 METADATA_MILLISECONDS = 30_000
@@ -90,7 +88,7 @@ class _Batch(NamedTuple):
 
     seeks: int
     """How often the consumer had gone back to its stored offsets when they were read."""
-    records: list[tuple[Any, Any]]
+    read: dict[TopicPartition, list[tuple[Any, Any]]]
 
 
 class Fenced(Exception):
@@ -249,7 +247,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                 self.heartbeat.beat()
                 if self._failure is not None:
                     raise self._failure
-                if batch.records and not self._halted:
+                if batch.read and not self._halted:
                     await self._process(batch)
                 await self._store_offsets()
                 await self._note_progress()
@@ -281,12 +279,11 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
     async def _read(self) -> _Batch:
         """What comes next, decoded; in small portions, so that the batch before it can be written meanwhile."""
         polled = await self._poll()
-        batch = _Batch(self._seeks, [])
-        for records in polled.values():
-            for record in records:
-                batch.records.append((record, self._decoded(record)))
-                if len(batch.records) % DECODED_AT_ONCE == 0:
-                    await asyncio.sleep(0)
+        batch = _Batch(self._seeks, {})
+        for part, records in polled.items():
+            read = batch.read[part] = []
+            async for portion in in_portions(records):
+                read += [(record, self._decoded(record)) for record in portion]
         return batch
 
     def _decoded(self, record: Any) -> Decoded | Exception:
@@ -377,11 +374,10 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             if batch.seeks != self._seeks:
                 return
             taken = []
-            for read in batch.records:
-                record = read[0]
-                next_offset = self._next_offsets.get(TopicPartition(record.topic, record.partition))
-                if next_offset is not None and record.offset >= next_offset:
-                    taken.append(read)
+            for part, read in batch.read.items():
+                next_offset = self._next_offsets.get(part)
+                if next_offset is not None:
+                    taken += [each for each in read if each[0].offset >= next_offset]
             if not taken:
                 return
             # A batch makes many objects and no cycles, and looking through them for some costs much of its time.

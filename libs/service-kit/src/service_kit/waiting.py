@@ -1,7 +1,13 @@
-"""How a loop waits between its turns: for a while, but never past the moment when it is told to stop."""
+"""How a loop waits: between its turns, never past the moment when it is told to stop, and for others amid long work."""
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Final, TypeVar
+
+PORTION: Final = 50
+
+Item = TypeVar("Item")
 
 
 async def wait_unless_stopped(stop: asyncio.Event, seconds: float) -> None:
@@ -10,3 +16,10 @@ async def wait_unless_stopped(stop: asyncio.Event, seconds: float) -> None:
         # Not `wait_for`, which makes a task each time; loops that look for work wait hundreds of times a second.
         async with asyncio.timeout(seconds):
             await stop.wait()
+
+
+async def in_portions(items: Sequence[Item]) -> AsyncIterator[Sequence[Item]]:
+    """All items, 50 at a time; after each portion, some milliseconds of work, all else that is due has its turn."""
+    for start in range(0, len(items), PORTION):
+        yield items[start : start + PORTION]
+        await asyncio.sleep(0)

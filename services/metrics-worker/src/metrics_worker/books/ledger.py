@@ -26,6 +26,7 @@ from metrics_worker.books.tables import BALANCE, POSTING, bucket_column
 from metrics_worker.kpis.kinds import KIND_BY_NAME, TOLD_KINDS, Kind
 from metrics_worker.kpis.posting import Posting, Reporting
 from metrics_worker.kpis.relationships import Version
+from service_kit.prepared import driver_of
 
 POSTINGS = Counter("tandem_books_postings_total", "Postings appended to the books.", ["kind"])
 STALE = Counter(
@@ -80,8 +81,8 @@ class Ledger:
         Entries may come in any order and more than once: for each subject the highest sequence wins.
         """
         # asyncpg itself from here on: COPY, and arrays of whole columns, are its strength.
-        driver = (await connection.get_raw_connection()).driver_connection
-        if driver is None or not driver.is_in_transaction():
+        driver = await driver_of(connection)
+        if not driver.is_in_transaction():
             raise RuntimeError("the books are only written inside a transaction")
         known, customers = await merges.known_merges(driver, entries)
         by_kind = steps_of(entries)

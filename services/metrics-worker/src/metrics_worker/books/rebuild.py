@@ -33,10 +33,11 @@ from metrics_worker.books.opening import open_books
 from metrics_worker.books.tables import metadata
 from metrics_worker.kpis.kinds import KINDS
 from metrics_worker.kpis.posting import Reporting
-from service_kit.consumer import DECODED_AT_ONCE
 from service_kit.consumer_tables import NO_TOPIC_ID, consumer_offset, dead_letter
 from service_kit.kafka_log import LogIdentity, identify_log
+from service_kit.prepared import driver_of
 from service_kit.problems import is_transient, sqlstate_of
+from service_kit.waiting import in_portions
 
 LOCK: Final = 0x7461_6E64_656D_0004
 """The session advisory lock that lets one rebuild at a time in."""
@@ -263,13 +264,12 @@ async def _book_up_to(beside: AsyncEngine, reader: _Log, target: dict[TopicParti
 
 async def _decoded(reader: _Log, target: dict[TopicPartition, int]) -> list[tuple[Any, list[Entry]]]:
     decoded = []
-    for number, record in enumerate(await reader.batch(target), start=1):
-        try:
-            decoded.append((record, fold.decode(record.value, reader.reporting)))
-        except UndecodableEvent as error:
-            _note_bad(reader, record, error.reason, error.detail)
-        if number % DECODED_AT_ONCE == 0:
-            await asyncio.sleep(0)
+    async for portion in in_portions(await reader.batch(target)):
+        for record in portion:
+            try:
+                decoded.append((record, fold.decode(record.value, reader.reporting)))
+            except UndecodableEvent as error:
+                _note_bad(reader, record, error.reason, error.detail)
     return decoded
 
 
@@ -357,7 +357,7 @@ async def _change_places(connection: AsyncConnection) -> None:
         for schema, target in (("public", BEFORE), (BESIDE, "public"))
     ]
     # By one message: the consumer and every reader wait meanwhile.
-    driver: Any = (await connection.get_raw_connection()).driver_connection
+    driver = await driver_of(connection)
     await driver.execute(";".join([f"CREATE SCHEMA {BEFORE}", *moves, *grants, *(view.rstrip(";") for view in views)]))
 
 
