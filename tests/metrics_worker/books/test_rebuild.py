@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -10,9 +11,10 @@ import sqlalchemy as sa
 from aiokafka import AIOKafkaProducer
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from metrics_worker.books.rebuild import LOCK, REBUILT, CannotRebuild, rebuild
+from metrics_worker.books.rebuild import CLOSE_ENOUGH, LOCK, REBUILT, CannotRebuild, rebuild
 from metrics_worker.books.tables import BALANCE, POSTING, SUBJECT, metadata
 from metrics_worker.books.verify import verify
 from metrics_worker.kpis.posting import Reporting
@@ -185,3 +187,34 @@ async def test_books_by_old_rules_are_rebuilt_by_the_new_ones(
     await rebuild(settings.database_url, kafka.bootstrap_servers, default=VILNIUS, topics=[topic])
     report = await verify(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic])
     assert report.to_json()["differences"] == []
+
+
+async def test_partitions_that_the_consumer_meets_meanwhile_are_rebuilt_too(
+    straight: Line, client: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings
+) -> None:
+    # More than are left for the change of places, which holds back whoever meets a partition.
+    await straight.publish(straight.sales, *(record(lead()) for _ in range(CLOSE_ENOUGH + 1)))
+    await straight.publish(straight.sales, record(lead()), partition=4)
+    await eventually(shows(client, "leads_created", str(CLOSE_ENOUGH + 2)), deadline=20)
+    offsets = metadata.tables["consumer_offset"]
+    of_one = (offsets.c.topic == straight.sales) & (offsets.c.partition == 4)
+    async with engine.begin() as connection:
+        taken = (await connection.execute(sa.delete(offsets).where(of_one).returning(offsets))).mappings().one()
+
+    async def meet() -> None:
+        other = create_async_engine(settings.database_url)
+        async with other.begin() as connection:
+            await connection.execute(insert(offsets).on_conflict_do_nothing(), [dict(taken)])
+        await other.dispose()
+
+    meetings = [meet()]
+
+    def progress(done: int, total: int) -> None:
+        # The rebuild goes on only when that is done, which a task beside it could not promise.
+        with ThreadPoolExecutor() as beside:
+            while meetings:
+                beside.submit(asyncio.run, meetings.pop()).result()
+
+    assert await rebuilt(straight, settings, progress=progress) == CLOSE_ENOUGH + 2
+    await eventually(shows(client, "leads_created", str(CLOSE_ENOUGH + 2)))
+    await in_order(straight, engine)

@@ -10,7 +10,7 @@ import asyncio
 import base64
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -74,10 +74,28 @@ class _Log:
     """A reader of the topics that knows how far it has come."""
 
     kafka: AIOKafkaConsumer
+    identity: LogIdentity
     reporting: Reporting
-    done: dict[TopicPartition, int]
+    done: dict[TopicPartition, int] = field(default_factory=dict)
     bad: dict[tuple[str, int, int], dict[str, Any]] = field(default_factory=dict)
     """What cannot be booked, as rows of `dead_letter`."""
+
+    async def take_up(self, live: dict[TopicPartition, Any]) -> None:
+        """Reads those partitions of the live books too that it does not know yet, from their beginning."""
+        new = {part: row for part, row in live.items() if part not in self.done}
+        if not new:
+            return
+        for topic, row in {(part.topic, row) for part, row in new.items()}:
+            known = (NO_TOPIC_ID, self.identity.topic_ids[topic])
+            if row.cluster_id != self.identity.cluster_id or row.topic_id not in known:
+                raise CannotRebuild(f"{topic} is not the log that the books were kept from; see metrics-consumer's log")
+        first = await self.kafka.beginning_offsets(list(new))
+        if cut := [part.topic for part, offset in first.items() if offset > 0]:
+            raise CannotRebuild(f"the log of {cut[0]} was cut: it no longer begins at its beginning")
+        self.done |= dict.fromkeys(new, 0)
+        self.kafka.assign(list(self.done))
+        for part, offset in self.done.items():
+            self.kafka.seek(part, offset)
 
     def behind(self, target: dict[TopicPartition, int]) -> int:
         return sum(max(offset - self.done.get(part, 0), 0) for part, offset in target.items())
@@ -140,10 +158,10 @@ async def rebuild(
             identity = await identify_log(bootstrap_servers, topics)
             await _make_room(guard)
             reporting = await open_books(beside, reporting or kept or default)
-            async with _reading(guard, bootstrap_servers, identity, topics, reporting) as reader:
+            async with _reading(bootstrap_servers, identity, reporting) as reader:
                 await _follow(guard, beside, reader, topics, progress)
                 await _count_rows(beside)
-                await _swap(guard, beside, reader, identity, topics, progress)
+                await _swap(guard, beside, reader, topics, progress)
                 return sum(reader.done.values())
     finally:
         await beside.dispose()
@@ -178,14 +196,7 @@ async def _make_room(connection: AsyncConnection) -> None:
 
 
 @asynccontextmanager
-async def _reading(
-    connection: AsyncConnection, bootstrap_servers: str, identity: LogIdentity, topics: Sequence[str], by: Reporting
-) -> Any:
-    live = await _live_offsets(connection, topics)
-    await connection.commit()
-    for cluster_id, topic, topic_id in {(row.cluster_id, row.topic, row.topic_id) for row in live.values()}:
-        if cluster_id != identity.cluster_id or topic_id not in (NO_TOPIC_ID, identity.topic_ids[topic]):
-            raise CannotRebuild(f"{topic} is not the log that the books were kept from; see metrics-consumer's log")
+async def _reading(bootstrap_servers: str, identity: LogIdentity, by: Reporting) -> AsyncIterator[_Log]:
     kafka = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers,
         enable_auto_commit=False,
@@ -196,14 +207,7 @@ async def _reading(
     )
     await kafka.start()
     try:
-        kafka.assign(list(live))
-        if live:
-            first = await kafka.beginning_offsets(list(live))
-            if cut := [part.topic for part, offset in first.items() if offset > 0]:
-                raise CannotRebuild(f"the log of {cut[0]} was cut: it no longer begins at its beginning")
-        for part in live:
-            kafka.seek(part, 0)
-        yield _Log(kafka, by, dict.fromkeys(live, 0))
+        yield _Log(kafka, identity, by)
     finally:
         await kafka.stop()
 
@@ -235,8 +239,7 @@ async def _count_rows(beside: AsyncEngine) -> None:
 
 async def _target(connection: AsyncConnection, reader: _Log, topics: Sequence[str]) -> dict[TopicPartition, int]:
     live = await _live_offsets(connection, topics)
-    if new := set(live) - set(reader.done):
-        raise CannotRebuild(f"{min(new).topic} has got new partitions meanwhile; begin again")
+    await reader.take_up(live)
     return {part: row.next_offset for part, row in live.items()}
 
 
@@ -312,7 +315,6 @@ async def _swap(
     guard: AsyncConnection,
     beside: AsyncEngine,
     reader: _Log,
-    identity: LogIdentity,
     topics: Sequence[str],
     progress: Progress,
 ) -> None:
@@ -328,7 +330,7 @@ async def _swap(
                 await _book_up_to(beside, reader, target, progress)
                 await guard.execute(sa.text(f"SET LOCAL lock_timeout = {SWAP_LOCK_MILLISECONDS}"))
                 await _change_places(guard)
-                await _settle_dead_letters(guard, reader, identity, topics)
+                await _settle_dead_letters(guard, reader, topics)
         except DBAPIError as error:
             if sqlstate_of(error) not in ("55P03", "40P01"):
                 raise
@@ -396,9 +398,7 @@ async def _views(connection: AsyncConnection) -> list[str]:
     return statements
 
 
-async def _settle_dead_letters(
-    connection: AsyncConnection, reader: _Log, identity: LogIdentity, topics: Sequence[str]
-) -> None:
+async def _settle_dead_letters(connection: AsyncConnection, reader: _Log, topics: Sequence[str]) -> None:
     """Strikes off the letters that can be booked now, and adds those that no longer can."""
     of_log = [dead_letter.c.consumer == CONSUMER, dead_letter.c.topic.in_(topics)]
     rows = await connection.execute(
@@ -414,9 +414,9 @@ async def _settle_dead_letters(
                 letter
                 | {
                     "consumer": CONSUMER,
-                    "cluster_id": identity.cluster_id,
+                    "cluster_id": reader.identity.cluster_id,
                     "topic": topic,
-                    "topic_id": identity.topic_ids[topic],
+                    "topic_id": reader.identity.topic_ids[topic],
                     "partition": partition,
                     "offset": offset,
                 }
