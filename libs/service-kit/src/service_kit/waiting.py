@@ -18,8 +18,8 @@ async def wait_unless_stopped(stop: asyncio.Event, seconds: float) -> None:
             await stop.wait()
 
 
-async def in_portions(items: Sequence[Item]) -> AsyncIterator[Sequence[Item]]:
-    """All items, 50 at a time; after each portion, some milliseconds of work, all else that is due has its turn."""
-    for start in range(0, len(items), PORTION):
-        yield items[start : start + PORTION]
+async def in_portions(items: Sequence[Item], size: int = PORTION) -> AsyncIterator[Sequence[Item]]:
+    """All items, `size` at a time; after each portion, some milliseconds of work, all else that is due has its turn."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
         await asyncio.sleep(0)

@@ -1,6 +1,7 @@
 """Answers a question from the books, out of one snapshot, so that its parts agree with each other."""
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from operator import add, sub
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from metrics_worker.answers.figures import Figure, difference_text, sum_shown, value_text
 from metrics_worker.answers.period import Period, bucket_of
-from metrics_worker.answers.queries import OPENING, Cells, Counts, Found, Read, Sums, read
+from metrics_worker.answers.queries import AT_ONCE, OPENING, Cells, Counts, Found, Read, Sums, read
 from metrics_worker.answers.question import Question
 from metrics_worker.answers.tallies import Tally, merged
 from metrics_worker.answers.views import AnswerView, GroupView, NowView, PointView, PreviousView
@@ -20,6 +21,7 @@ from metrics_worker.kpis.kinds import Kind
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import Formula, Term, carried
 from service_kit.problems import Unprocessable
+from service_kit.waiting import in_portions
 
 FormulaKey = TypeVar("FormulaKey", bound=Hashable)
 MAX_POINTS = 100_000
@@ -41,7 +43,7 @@ async def answers(session: AsyncSession, questions: Sequence[Question], standing
     """The answers, read together, by the books as they stand in this snapshot. Raises as `answer` does."""
     asked = [Asked(question, standing) for question in questions]
     found = await read(session, [want for each in asked for want in each.wanted], limit=ROWS_AT_MOST)
-    return [each.answer(found) for each in asked]
+    return [await each.answer(found) for each in asked]
 
 
 class Asked:
@@ -65,11 +67,14 @@ class Asked:
         parts = (self._whole, self._previous, self._now, self._groups)
         return [each for part in parts if part is not None for each in part.wanted]
 
-    def answer(self, found: Found) -> AnswerView:
-        """The answer out of what was found. Raises `Unprocessable` when it would be too large to be of use."""
+    async def answer(self, found: Found) -> AnswerView:
+        """The answer out of what was found, made while others have their turn: it may hold 100,000 values.
+
+        Raises `Unprocessable` when it would be too large to be of use.
+        """
         question, (reporting, fresh_as_of) = self.question, self._standing
         render = Renderer(question.formula, reporting.currency)
-        whole = self._whole.of(found).get(None, {})
+        whole = (await self._whole.of(found)).get(None, {})
         total = merged(whole.values()).figure(question.formula)
         return AnswerView(
             kpi=question.kpi.name,
@@ -80,15 +85,15 @@ class Asked:
             end=question.period.end,
             timezone=reporting.zone.key,
             as_of=question.as_of,
-            now=None if self._now is None else render.now(total, self._now.figure(found)),
+            now=None if self._now is None else render.now(total, await self._now.figure(found)),
             value=render.value(total),
             numerator=render.numerator(total),
             denominator=render.denominator(total),
             previous=None
             if self._previous is None
-            else render.previous(self._previous.period, self._previous.figure(found), total),
+            else render.previous(self._previous.period, await self._previous.figure(found), total),
             series=render.series(question, whole),
-            groups=None if self._groups is None else render.groups(question, self._groups.of(found)),
+            groups=None if self._groups is None else await render.groups(question, await self._groups.of(found)),
             fresh_as_of=fresh_as_of,
         )
 
@@ -118,18 +123,21 @@ async def figures(
     }
     wanted = [*(each for part in parts for each in part.wanted), *timed.values()]
     found = await read(session, wanted, limit=ROWS_AT_MOST)
-    tally = Tally()
+    flows: dict[str, int] = {}
+    before: dict[str, int] = {}
+    after: dict[str, int] = {}
     for part in parts:
-        for names, cells in part.cells(found):
+        async for names, cells in part.cells(found):
             nothing = (0,) * len(names)
             opening, moved = cells.get((OPENING, None), nothing), cells.get((None, None), nothing)
             if part.level:
-                tally.before |= _named(names, opening)
-                tally.after |= _named(names, tuple(map(add, opening, moved)))
+                before |= _named(names, opening)
+                after |= _named(names, tuple(map(add, opening, moved)))
             else:
-                tally.flows |= _named(names, moved)
+                flows |= _named(names, moved)
+    tally = Tally(flows, before, after)
     return {
-        key: Tally(histogram=found.histograms(timed[key]).get((None, None), {})).figure(formula)
+        key: Tally(histogram=(await found.histograms(timed[key])).get((None, None), {})).figure(formula)
         if key in timed
         else tally.figure(formula)
         for key, formula in formulas.items()
@@ -152,16 +160,16 @@ class Part(NamedTuple):
         """What has to be read."""
         return [self.sums, *(each for each in map(self._without, self.carrying) if each is not None)]
 
-    def cells(self, found: Found) -> Iterator[tuple[list[str], Cells]]:
+    async def cells(self, found: Found) -> AsyncIterator[tuple[list[str], Cells]]:
         """The sums under the names of their terms, and those of what carries each of the dimensions."""
         names = [f"{self.sums.kind.name}.{name}" for name in self.sums.measures]
-        whole = found.cells(self.sums)
+        whole = await found.cells_in_turns(self.sums)
         yield names, whole
         for dimension in self.carrying:
             # What carries a value is all but what carries none: shares of a split subject may be more than it.
             missing = self._without(dimension)
-            without = {} if missing is None else found.cells(missing)
-            yield [carried(name, dimension) for name in names], _less(whole, without)
+            without = {} if missing is None else await found.cells_in_turns(missing)
+            yield [carried(name, dimension) for name in names], await _less(whole, without)
 
     def _without(self, dimension: str) -> Sums | None:
         filters = dict(self.sums.filters)
@@ -213,11 +221,11 @@ class Tallies:
         sums = [each for part in self._parts for each in part.wanted]
         return sums if self._counts is None else [*sums, self._counts]
 
-    def figure(self, found: Found) -> Figure:
+    async def figure(self, found: Found) -> Figure:
         """The formula's figure of the whole period."""
-        return merged(self.of(found).get(None, {}).values()).figure(self._formula)
+        return merged((await self.of(found)).get(None, {}).values()).figure(self._formula)
 
-    def of(self, found: Found) -> dict[str | None, Series]:
+    async def of(self, found: Found) -> dict[str | None, Series]:
         """What the formula reads, by group. Groups of which nothing happened and nothing stood are left out.
 
         Raises `Unprocessable` when that is more than an answer may hold.
@@ -232,35 +240,43 @@ class Tallies:
                 of_key = tallies[key] = {each: Tally() for each in self._buckets}
             return of_key[bucket]
 
+        a_few = max(AT_ONCE // len(self._buckets), 1)
         for part in self._parts:
-            for names, cells in part.cells(found):
+            async for names, cells in part.cells(found):
                 if part.level:
-                    for key in {key for _, key in cells}:
-                        standing = cells.get((OPENING, key), (0,) * len(names))
-                        for bucket in self._buckets:
-                            tally = at(key, bucket)
-                            tally.before |= _named(names, standing)
-                            standing = tuple(map(add, standing, cells.get((bucket, key), (0,) * len(names))))
-                            tally.after |= _named(names, standing)
+                    async for keys in in_portions(list(dict.fromkeys(key for _, key in cells)), a_few):
+                        for key in keys:
+                            standing = cells.get((OPENING, key), (0,) * len(names))
+                            for bucket in self._buckets:
+                                tally = at(key, bucket)
+                                tally.before = {**tally.before, **_named(names, standing)}
+                                standing = tuple(map(add, standing, cells.get((bucket, key), (0,) * len(names))))
+                                tally.after = {**tally.after, **_named(names, standing)}
                 else:
-                    for (bucket, key), flows in cells.items():
-                        at(key, bucket).flows.update(zip(names, flows, strict=True))
+                    async for some in in_portions(list(cells.items()), AT_ONCE):
+                        for (bucket, key), flows in some:
+                            tally = at(key, bucket)
+                            tally.flows = {**tally.flows, **_named(names, flows)}
         if self._counts is not None:
-            for (bucket, key), histogram in found.histograms(self._counts).items():
+            for (bucket, key), histogram in (await found.histograms(self._counts)).items():
                 at(key, bucket).histogram = histogram
         if len(tallies) * len(self._buckets) > MAX_POINTS:
             raise _too_large()
-        return {key: series for key, series in tallies.items() if not all(tally.empty for tally in series.values())}
+        left: dict[str | None, Series] = {}
+        async for groups in in_portions(list(tallies.items()), a_few):
+            left |= {key: series for key, series in groups if not all(tally.empty for tally in series.values())}
+        return left
 
 
 def _named(names: list[str], amounts: tuple[int, ...]) -> dict[str, int]:
     return dict(zip(names, amounts, strict=True))
 
 
-def _less(amounts: Cells, without: Cells) -> Cells:
-    return {
-        cell: tuple(map(sub, whole, without[cell])) if cell in without else whole for cell, whole in amounts.items()
-    }
+async def _less(amounts: Cells, without: Cells) -> Cells:
+    less: Cells = {}
+    async for cells in in_portions(list(amounts.items()), AT_ONCE):
+        less |= {cell: tuple(map(sub, whole, without[cell])) if cell in without else whole for cell, whole in cells}
+    return less
 
 
 def _too_large() -> Unprocessable:
@@ -324,18 +340,25 @@ class Renderer:
             )
         return points
 
-    def groups(self, question: Question, by_key: Mapping[str | None, Series]) -> list[GroupView]:
+    async def groups(self, question: Question, by_key: Mapping[str | None, Series]) -> list[GroupView]:
         """One group a value, by key, what has no value last."""
-        groups = []
-        for key in sorted(by_key, key=lambda key: (key is None, key or "")):
-            total = merged(by_key[key].values()).figure(self._formula)
+        keys: list[str | None] = [
+            *sorted(key for key in by_key if key is not None),
+            *(None for _ in by_key.keys() & {None}),
+        ]
+        groups: list[GroupView] = []
+        for key in keys:
+            series = by_key[key]
+            total = merged(series.values()).figure(self._formula)
             groups.append(
                 GroupView(
                     key=key,
                     value=self.value(total),
                     numerator=self.numerator(total),
                     denominator=self.denominator(total),
-                    series=self.series(question, by_key[key]),
+                    series=self.series(question, series),
                 )
             )
+            if len(groups) % max(AT_ONCE // len(series), 1) == 0:
+                await asyncio.sleep(0)
         return groups

@@ -27,6 +27,6 @@ async def ask(
     found = await read(session, wanted, limit=ROWS_AT_MOST)
     answers = []
     for one, aim, sample in zip(asked, aims, samples, strict=True):
-        answer = aim.told(found, one.answer(found))
+        answer = aim.told(found, await one.answer(found))
         answers.append(answer if sample is None else sample.told(found, answer))
     return answers

@@ -4,11 +4,12 @@ What is to be read is said first, as values, and then read together: each is a b
 costs one way to the database and back, and what two of them have in common is read once.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from operator import add
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,7 +19,10 @@ from metrics_worker.books.fold import ALL, NO_VALUE, NOT_IN_BALANCES, SEGMENT_BU
 from metrics_worker.books.tables import BALANCE, HISTOGRAM, POSTING, bucket_column
 from metrics_worker.kpis.kinds import Kind
 from metrics_worker.kpis.posting import EARLIEST_DAY
+from service_kit.waiting import in_portions
 
+AT_ONCE: Final = 250
+"""Rows, groups or values that are worked on before others have their turn: some milliseconds."""
 OPENING = date.min
 """The bucket of all that was before the period: what levels begin with."""
 
@@ -61,6 +65,7 @@ class Row(NamedTuple):
     bucket: date | None
     key: str | None
     numbers: Sequence[Decimal | int]
+    """Whole numbers, but for a target's."""
 
 
 class Sums(NamedTuple):
@@ -177,25 +182,37 @@ class Found:
     def cells(self, wanted: Sums) -> Cells:
         """The sums; a cell in which nothing happened is left out."""
         found: Cells = {}
-        for bucket, key, numbers in self.rows[wanted]:
-            amounts = tuple(map(int, numbers))
-            standing = found.get((bucket, key))
-            found[bucket, key] = amounts if standing is None else tuple(map(add, standing, amounts))
+        _add_up(found, self.rows[wanted])
+        return found
+
+    async def cells_in_turns(self, wanted: Sums) -> Cells:
+        """The same, while others have their turn: there may be as many as there are customers."""
+        found: Cells = {}
+        async for rows in in_portions(self.rows[wanted], AT_ONCE):
+            _add_up(found, rows)
         return found
 
     def by_dimension(self, wanted: Valueless) -> dict[str, tuple[int, ...]]:
         """The sums, by the dimension that no value is carried of."""
         return {row.key or "": tuple(map(int, row.numbers)) for row in self.rows[wanted]}
 
-    def histograms(self, wanted: Counts) -> Histograms:
-        """How many fall into each bucket of the histogram that anything falls into."""
+    async def histograms(self, wanted: Counts) -> Histograms:
+        """How many fall into each bucket of the histogram that anything falls into. Others have turns meanwhile."""
         found: Histograms = {}
-        for bucket, key, (first, *counts) in self.rows[wanted]:
-            histogram = found.setdefault((bucket, key), {})
-            for number, count in enumerate(map(int, counts), start=int(first)):
-                if count:
-                    histogram[number] = histogram.get(number, 0) + count
+        async for rows in in_portions(self.rows[wanted], AT_ONCE):
+            for bucket, key, (first, *counts) in rows:
+                histogram = found.setdefault((bucket, key), {})
+                for number, count in enumerate(map(int, counts), start=int(first)):
+                    if count:
+                        histogram[number] = histogram.get(number, 0) + count
         return found
+
+
+def _add_up(cells: Cells, rows: Iterable[Row]) -> None:
+    for bucket, key, numbers in rows:
+        amounts = tuple(map(int, numbers))
+        standing = cells.get((bucket, key))
+        cells[bucket, key] = amounts if standing is None else tuple(map(add, standing, amounts))
 
 
 async def read(session: AsyncSession, wanted: Iterable[Read], *, limit: int) -> Found:
@@ -225,7 +242,9 @@ async def read(session: AsyncSession, wanted: Iterable[Read], *, limit: int) -> 
     for parts in same.values():
         found.rows |= await _together(session, parts, limit)
     for whole, of_groups in adding_up.items():
-        found.rows[whole] = [Row(bucket, None, numbers) for bucket, _, numbers in found.rows[of_groups]]
+        found.rows[whole] = []
+        async for rows in in_portions(found.rows[of_groups], AT_ONCE):
+            found.rows[whole] += [Row(bucket, None, numbers) for bucket, _, numbers in rows]
     return found
 
 
@@ -240,11 +259,13 @@ async def _together(session: AsyncSession, parts: Sequence[Sums], limit: int) ->
     for part in parts:
         if part != whole:
             at = [whole.measures.index(name) for name in part.measures]
-            found[part] = [
-                Row(bucket, key, [numbers[position] for position in at])
-                for bucket, key, numbers in rows
-                if part.from_the_beginning or bucket != OPENING
-            ]
+            found[part] = []
+            async for portion in in_portions(rows, AT_ONCE):
+                found[part] += [
+                    Row(bucket, key, [numbers[position] for position in at])
+                    for bucket, key, numbers in portion
+                    if part.from_the_beginning or bucket != OPENING
+                ]
     return found
 
 
@@ -259,9 +280,12 @@ async def _rows(session: AsyncSession, reads: Sequence[Read], limit: int) -> dic
         connection = await session.connection()
         # As text: to build these of SQLAlchemy's expressions costs as much as to run them.
         rows = await connection.exec_driver_sql(" UNION ALL ".join(branches), tuple(param.values))
-        selected: Sequence[Any] = rows.all()
-        for number, bucket, key, numbers in selected:
-            found[reads[number]].append(Row(bucket, key, numbers))
+        for portion in rows.partitions(AT_ONCE):
+            row: Any
+            for row in portion:
+                found[reads[row[0]]].append(Row(*row[1:]))
+            if len(portion) == AT_ONCE:
+                await asyncio.sleep(0)
     return found
 
 

@@ -1,13 +1,16 @@
 """GET /v1/kpis and GET /v1/kpis/{name}."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Final, Literal
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Path, Query, Request, Response
+from pydantic import TypeAdapter
 
 from event_contracts.fields import CODE_PATTERN
 from metrics_worker.answers.answering import snapshot
 from metrics_worker.answers.asking import ask
 from metrics_worker.answers.period import Interval
+from metrics_worker.answers.queries import AT_ONCE
 from metrics_worker.answers.question import (
     FirstDay,
     LastDay,
@@ -19,7 +22,7 @@ from metrics_worker.answers.question import (
     period_of,
     variant_of,
 )
-from metrics_worker.answers.views import AnswerView, KpiView, RegistryView, VariantView
+from metrics_worker.answers.views import AnswerView, GroupView, KpiView, RegistryView, VariantView
 from metrics_worker.books.opening import BooksKeptOtherwise
 from metrics_worker.books.standing import Standing, standing_of
 from metrics_worker.kpis.kinds import DIMENSIONS
@@ -30,6 +33,7 @@ from service_kit.dependencies import in_loop
 from service_kit.fields import Moment
 from service_kit.problems import Unavailable
 from service_kit.routing import Session, router
+from service_kit.waiting import in_portions
 
 routes = router("/kpis", "kpis")
 
@@ -111,7 +115,7 @@ async def list_kpis(reporting: InBooks) -> RegistryView:
     )
 
 
-@routes.get("/{name}", dependencies=READERS)
+@routes.get("/{name}", dependencies=READERS, response_model=AnswerView)
 async def answer_kpi(
     name: Annotated[str, Path(max_length=64, examples=["revenue"])],
     session: Session,
@@ -133,7 +137,7 @@ async def answer_kpi(
         Literal["previous"] | None, Query(description="Also the same number of days directly before.")
     ] = None,
     as_of: Annotated[Moment | None, Query(description="As the books stood then, and how far it has come.")] = None,
-) -> AnswerView:
+) -> AnswerView | Response:
     """A KPI over a run of days in the reporting time zone, with the sums that its value is made of."""
     kpi = kpi_named(name)
     question = Question(
@@ -147,7 +151,19 @@ async def answer_kpi(
         as_of=as_of_of(as_of),
     )
     [answer] = await ask(session, [question], stand)
-    return answer
+    return answer if len(answer.groups or ()) <= AT_ONCE else await written(answer)
+
+
+async def written(answer: AnswerView) -> Response:
+    """An answer of many groups as JSON, written while others have their turn; `groups` comes last."""
+    portions = in_portions(answer.groups or (), AT_ONCE)
+    groups = [_GROUPS.dump_json(some, by_alias=True)[1:-1] async for some in portions]
+    rest = answer.model_dump_json(by_alias=True, exclude={"groups"}).encode()
+    body = b"".join([rest[:-1], b',"groups":[', b",".join(groups), b"]}"])
+    return Response(body, media_type="application/json")
+
+
+_GROUPS: Final[TypeAdapter[Sequence[GroupView]]] = TypeAdapter(Sequence[GroupView])
 
 
 def _view_of(kpi: Kpi) -> KpiView:

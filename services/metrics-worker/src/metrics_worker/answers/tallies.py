@@ -1,23 +1,31 @@
 """What the books hold of one group in one bucket of days, and the figure that a formula makes of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
 from metrics_worker.answers.figures import Figure
 from metrics_worker.kpis.durations import quantile
 from metrics_worker.kpis.registry import Formula, term_of
+
+_NOTHING: Final[Mapping[Any, int]] = MappingProxyType({})
+
+
+def _nothing() -> Mapping[Any, int]:
+    return _NOTHING
 
 
 @dataclass(slots=True)
 class Tally:
     """Sums of measures by name, levels as they stood before and after, and the histogram of one duration."""
 
-    flows: dict[str, int] = field(default_factory=dict)
-    before: dict[str, int] = field(default_factory=dict)
-    after: dict[str, int] = field(default_factory=dict)
-    histogram: dict[int, int] = field(default_factory=dict)
+    # Of a hundred thousand groups, most have one or two of these: what is not there is shared.
+    flows: Mapping[str, int] = field(default_factory=_nothing)
+    before: Mapping[str, int] = field(default_factory=_nothing)
+    after: Mapping[str, int] = field(default_factory=_nothing)
+    histogram: Mapping[int, int] = field(default_factory=_nothing)
 
     @property
     def empty(self) -> bool:
@@ -62,13 +70,11 @@ def merged(tallies: Iterable[Tally]) -> Tally:
     [*parts] = tallies
     if len(parts) == 1:
         return parts[0]
-    whole = Tally()
-    for number, tally in enumerate(parts):
-        if number == 0:
-            whole.before = tally.before
-        whole.after = tally.after
+    flows: dict[str, int] = {}
+    histogram: dict[int, int] = {}
+    for tally in parts:
         for name, amount in tally.flows.items():
-            whole.flows[name] = whole.flows.get(name, 0) + amount
+            flows[name] = flows.get(name, 0) + amount
         for bucket, count in tally.histogram.items():
-            whole.histogram[bucket] = whole.histogram.get(bucket, 0) + count
-    return whole
+            histogram[bucket] = histogram.get(bucket, 0) + count
+    return Tally(flows, parts[0].before, parts[-1].after, histogram) if parts else Tally()

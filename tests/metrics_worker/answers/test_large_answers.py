@@ -1,0 +1,124 @@
+"""Answers of as many groups as there are customers: what is refused, and that nobody waits for one to be made."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date
+from decimal import Decimal
+
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from metrics_worker.answers import answering, asking
+from metrics_worker.answers.answering import Asked
+from metrics_worker.answers.period import Period
+from metrics_worker.answers.queries import AT_ONCE, OPENING, Found, Row, Sums
+from metrics_worker.answers.question import Question
+from metrics_worker.answers.routes import written
+from metrics_worker.books.standing import Standing
+from metrics_worker.kpis.registry import KPIS
+from service_kit.identifiers import new_id
+from tests.metrics_worker.conftest import book
+from tests.metrics_worker.facts import VILNIUS, all_told, deal, line, moment
+
+CUSTOMERS = 20 * AT_ONCE
+MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
+
+
+def by_customer(kpi: str) -> Asked:
+    """A question of a KPI in March by customer."""
+    period = Period(date(2026, 3, 1), date(2026, 3, 31))
+    variant = KPIS[kpi].default_variant
+    question = Question(KPIS[kpi], variant, period, None, "customer", {}, with_previous=False)
+    return Asked(question, Standing(VILNIUS, None))
+
+
+def found_of(asked: Asked) -> Found:
+    """As many rows of each read as there are customers, and of a level as many again from before."""
+    found = Found()
+    for read in asked.wanted:
+        assert isinstance(read, Sums)
+        keys = [f"customer-{number:06}" for number in range(CUSTOMERS)] if read.group_by else [None]
+        buckets = [OPENING, None] if read.from_the_beginning else [None]
+        found.rows[read] = [Row(at, key, [Decimal(3)] * len(read.measures)) for at in buckets for key in keys]
+    return found
+
+
+@asynccontextmanager
+async def counting_turns() -> AsyncIterator[list[int]]:
+    """How often somebody else has had a turn meanwhile, as the only item of a list."""
+    turns = [0]
+
+    async def take() -> None:
+        while True:
+            turns[0] += 1
+            await asyncio.sleep(0)
+
+    taking = asyncio.create_task(take())
+    yield turns
+    taking.cancel()
+
+
+@pytest.mark.parametrize("kpi", ["leads_created", "win_rate", "backlog", "pipeline_velocity"])
+async def test_others_have_their_turn_while_a_large_answer_is_made(kpi: str) -> None:
+    asked = by_customer(kpi)
+    found = found_of(asked)
+    async with counting_turns() as turns:
+        answer = await asked.answer(found)
+        made = turns[0]
+        response = await written(answer)
+    assert answer.groups is not None
+    assert len(answer.groups) == CUSTOMERS
+    # For every portion of its customers: when their sums are taken, told apart, and made into groups.
+    assert made >= 3 * CUSTOMERS / AT_ONCE
+    assert turns[0] - made >= CUSTOMERS / AT_ONCE
+    assert json.loads(bytes(response.body)) == json.loads(answer.model_dump_json(by_alias=True))
+
+
+async def test_an_answer_of_many_groups_is_told_as_one_of_few(
+    client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _book_deals(engine, 7)
+    asked = MARCH | {"group_by": "customer", "interval": "week"}
+    few = await client.get("/v1/kpis/pipeline_value", params=asked)
+    monkeypatch.setattr("metrics_worker.answers.routes.AT_ONCE", 2)
+    many = await client.get("/v1/kpis/pipeline_value", params=asked)
+    assert len(few.json()["groups"]) == 7
+    assert many.json() == few.json()
+    assert many.headers["content-type"] == few.headers["content-type"]
+
+
+async def test_an_answer_is_refused_for_the_values_it_holds_and_not_for_the_rows_behind_them(
+    client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A level has a row from before the period beside the one within it: two for each value of the answer.
+    monkeypatch.setattr(answering, "MAX_POINTS", 10)
+    for module in (answering, asking):
+        monkeypatch.setattr(module, "ROWS_AT_MOST", 2 * 10 + 1)
+    asked = MARCH | {"group_by": "customer"}
+    await _book_deals(engine, 10)
+    allowed = await client.get("/v1/kpis/pipeline_velocity", params=asked)
+    assert allowed.status_code == 200, allowed.text
+    assert len(allowed.json()["groups"]) == 10
+    await _book_deals(engine, 1)
+    refused = await client.get("/v1/kpis/pipeline_velocity", params=asked)
+    assert refused.status_code == 422
+    assert "more than 10 values" in refused.json()["detail"]
+
+
+async def _book_deals(engine: AsyncEngine, customers: int) -> None:
+    """For each customer a deal that is open since February, and one that was opened and won in March."""
+    for _ in range(customers):
+        customer = str(new_id())
+        since, closed = moment("2026-02-20T10:00"), moment("2026-03-11T10:00")
+        still_open = deal(line("desk", 1, "100"), account_id=customer, stage="negotiation", opened_at=since)
+        won = deal(
+            line("desk", 1, "70"),
+            account_id=customer,
+            stage="won",
+            opened_at=moment("2026-03-02T10:00"),
+            closed_at=closed,
+        )
+        await book(engine, all_told([(still_open, 1), (won, 1)]))
