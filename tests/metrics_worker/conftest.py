@@ -12,6 +12,7 @@ import metrics_worker
 from metrics_worker.app import create
 from metrics_worker.books.fold import Entry
 from metrics_worker.books.ledger import Ledger
+from metrics_worker.books.narrow import Narrower
 from metrics_worker.schema import metadata
 from metrics_worker.settings import MetricsSettings
 from service_kit.database import create_engine
@@ -70,6 +71,14 @@ async def book(engine: AsyncEngine, *batches: Sequence[Entry]) -> None:
         async with engine.begin() as connection:
             await connection.execute(sa.text("SELECT 1"))
             await ledger.apply(connection, batch)
+
+
+async def narrow(engine: AsyncEngine) -> None:
+    """Brings the narrow copies up to the newest posting, as `metrics-relay` does in time."""
+    narrower = Narrower(engine, enough=1)
+    # At its first look it does not know yet what is settled.
+    await narrower.look()
+    await narrower.look()
 
 
 async def moved(engine: AsyncEngine) -> None:

@@ -12,7 +12,7 @@ from metrics_worker.books.verify import CannotVerify, Report, read_log, verify
 from metrics_worker.kpis.kinds import KIND_BY_NAME
 from metrics_worker.schema import metadata
 from tests.metrics_worker.books.test_keeping import consuming
-from tests.metrics_worker.conftest import empty
+from tests.metrics_worker.conftest import empty, narrow
 from tests.metrics_worker.facts import (
     VILNIUS,
     deal,
@@ -122,6 +122,24 @@ async def test_damage_is_found(
     report = await damaged_by(statement, kept, kafka, topics)
     assert not report.to_json()["ok"]
     assert {difference["table"] for difference in report.differences} == set(table.split())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE ticket_narrow SET customer = NULL",
+        "DELETE FROM ticket_narrow",
+        "INSERT INTO ticket_narrow (day, recorded_time, opened) VALUES ('2026-03-01', now(), 1)",
+        "UPDATE dimension_value SET value = 'nothing' WHERE code = (SELECT min(kind) FROM ticket_narrow)",
+    ],
+)
+async def test_a_copy_that_strays_from_its_postings_is_found(
+    statement: str, kept: AsyncEngine, kafka: Kafka, topics: tuple[str, str]
+) -> None:
+    await narrow(kept)
+    assert (await verify(kept, kafka.bootstrap_servers, VILNIUS, topics=topics)).to_json()["ok"]
+    report = await damaged_by(statement, kept, kafka, topics)
+    assert "ticket_narrow" in {difference["table"] for difference in report.differences}
 
 
 async def test_books_that_are_behind_are_not_compared(kept: AsyncEngine, kafka: Kafka, topics: tuple[str, str]) -> None:

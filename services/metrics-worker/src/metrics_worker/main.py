@@ -5,6 +5,7 @@ import asyncio
 import metrics_worker
 from metrics_worker.app import create
 from metrics_worker.books.keeping import Bookkeeper
+from metrics_worker.books.narrow import Narrower
 from metrics_worker.periods.restating import Restater
 from metrics_worker.settings import ConsumerSettings, MetricsSettings, RelaySettings
 from metrics_worker.targets.judging import Judge
@@ -47,12 +48,13 @@ def api() -> None:
 
 
 def relay() -> None:
-    """Judges the targets and closed periods, and moves what is published to Kafka and to webhooks, until SIGTERM."""
+    """Judges targets and closed periods, moves what is published on, and makes narrow copies, until SIGTERM."""
     settings = RelaySettings()
     engine = create_engine(settings, application="metrics-relay")
     moving = Relay(engine=engine, bootstrap_servers=settings.kafka_bootstrap_servers)
     judge = Judge(engine, settings.reporting)
     restater = Restater(engine, settings.reporting)
+    narrower = Narrower(engine)
     sender = Sender(engine, allow_loopback=settings.webhooks_allow_loopback)
 
     async def work(stop: asyncio.Event) -> None:
@@ -61,6 +63,7 @@ def relay() -> None:
             tasks.create_task(judge.run(stop))
             tasks.create_task(restater.run(stop))
             tasks.create_task(sender.run(stop))
+            tasks.create_task(narrower.run(stop))
 
     runner.work(
         "metrics-relay",
@@ -71,6 +74,7 @@ def relay() -> None:
             "judge": judge.heartbeat.check,
             "restater": restater.heartbeat.check,
             "webhooks": sender.heartbeat.check,
+            "narrow copies": narrower.heartbeat.check,
         },
         ready={"database": database_check(engine)},
     )

@@ -230,7 +230,7 @@ class Tallies:
 
         Raises `Unprocessable` when that is more than an answer may hold.
         """
-        if any(len(found.rows[each]) >= ROWS_AT_MOST for each in self.wanted):
+        if any(found.rows_of(each, ROWS_AT_MOST) >= ROWS_AT_MOST for each in self.wanted):
             raise _too_large()
         tallies: dict[str | None, Series] = {}
 

@@ -1,22 +1,23 @@
-"""Reads sums from the books: balances when at most one dimension is involved, postings for combinations.
+"""Reads sums from the books: balances when at most one dimension is involved, else postings or their copies.
 
 What is to be read is said first, as values, and then read together: each is a branch of one statement. A page of KPIs
 costs one way to the database and back, and what two of them have in common is read once.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from operator import add
 from typing import Any, Final, NamedTuple, Protocol
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from metrics_worker.answers.period import Interval, Period
 from metrics_worker.answers.spans import LARGEST, Piece, cover
 from metrics_worker.books.fold import ALL, NO_VALUE, NOT_IN_BALANCES, SEGMENT_BUCKETS
-from metrics_worker.books.tables import BALANCE, HISTOGRAM, POSTING, bucket_column
+from metrics_worker.books.narrow import narrowed_until
+from metrics_worker.books.tables import BALANCE, HISTOGRAM, NARROW, POSTING, bucket_column
 from metrics_worker.kpis.kinds import Kind
 from metrics_worker.kpis.posting import EARLIEST_DAY
 from service_kit.waiting import in_portions
@@ -37,8 +38,10 @@ Filters = tuple[tuple[str, str | None], ...]
 class Parameters:
     """The parameters of one statement, in the order in which it names them."""
 
-    def __init__(self) -> None:
+    def __init__(self, narrowed: Mapping[str, int]) -> None:
         self.values: list[object] = []
+        self.narrowed = narrowed
+        """By kind, up to which posting its narrow copy is complete."""
 
     def __call__(self, value: object) -> str:
         """The parameter's name in the statement. Its type follows from what it is compared with."""
@@ -90,16 +93,24 @@ class Sums(NamedTuple):
 
     def branch(self, param: Parameters, limit: int) -> str:
         """See `Read`."""
-        balance = BALANCE[self.kind].name if _is_kept(self) else None
-        source = _source(self, balance, _pieces(self.period, self.interval, self.from_the_beginning), param)
+        pieces = _pieces(self.period, self.interval, self.from_the_beginning)
         bucket = _bucket(self.interval)
         if self.from_the_beginning:
             bucket = f"CASE WHEN day < {param(self.period.start)} THEN {param(OPENING)}::date ELSE {bucket} END"
         by = (["1"] if self.interval or self.from_the_beginning else []) + (["2"] if self.group_by else [])
-        return (
-            f"SELECT {bucket}, {source.key}, {_sums(self.measures)} FROM {source.table} WHERE {source.condition} "  # noqa: S608 -- names of ours, no input
-            # Without any group, PostgreSQL would answer an empty range with one row of nulls.
-            + (f"GROUP BY {', '.join(by)} LIMIT {limit:d}" if by else "HAVING count(*) > 0")
+        # Without any group, PostgreSQL would answer an empty range with one row of nulls.
+        end = f"GROUP BY {', '.join(by)} LIMIT {limit:d}" if by else "HAVING count(*) > 0"
+        sources = (
+            [_kept(self, BALANCE[self.kind].name, pieces, param)]
+            if _is_kept(self)
+            else _looked_through(self, pieces, param)
+        )
+        return " UNION ALL ".join(
+            source.told(
+                f"SELECT {bucket} AS bucket, {source.key} AS key, {_sums(self.measures)} AS numbers "  # noqa: S608 -- names of ours, no input
+                f"FROM {source.table} WHERE {source.condition} {end}"
+            )
+            for source in sources
         )
 
 
@@ -156,20 +167,22 @@ class Counts(NamedTuple):
         bucket = _bucket(self.interval)
         parts = []
         if wholes:
-            source = _source(self, HISTOGRAM[self.kind].name, wholes, param)
+            source = _kept(self, HISTOGRAM[self.kind].name, wholes, param)
             parts.append(
                 f"SELECT {bucket}, {source.key}, ARRAY[segment * {SEGMENT_BUCKETS}]::bigint[] || counts::bigint[] "  # noqa: S608 -- names of ours, no input
                 f"FROM {source.table} WHERE duration = '{self.duration}' AND {source.condition}"
             )
         if days or not parts:
-            source = _source(self, None, days, param)
             number = bucket_column(self.duration)
             counting = self.kind.measures[self.kind.counting[self.kind.durations.index(self.duration)]]
             counts = f"ARRAY[{number}, coalesce(sum({counting}), 0)]::bigint[]"
-            parts.append(
-                f"(SELECT {bucket}, {source.key}, {counts} FROM {source.table} "  # noqa: S608 -- names of ours, no input
-                f"WHERE {number} IS NOT NULL AND {source.condition} GROUP BY 1, 2, {number} LIMIT {limit:d})"
-            )
+            parts += [
+                source.told(
+                    f"SELECT {bucket} AS bucket, {source.key} AS key, {counts} AS numbers FROM {source.table} "  # noqa: S608 -- names of ours, no input
+                    f"WHERE {number} IS NOT NULL AND {source.condition} GROUP BY 1, 2, {number} LIMIT {limit:d}"
+                )
+                for source in _looked_through(self, days, param)
+            ]
         return " UNION ALL ".join(parts)
 
 
@@ -191,6 +204,14 @@ class Found:
         async for rows in in_portions(self.rows[wanted], AT_ONCE):
             _add_up(found, rows)
         return found
+
+    def rows_of(self, wanted: Read, limit: int) -> int:
+        """How many rows there are, each of them once where two tables told of it. Exact from `limit` on."""
+        rows = self.rows[wanted]
+        if len(rows) < limit:
+            return len(rows)
+        of_counts = isinstance(wanted, Counts)
+        return len({(row.bucket, row.key, row.numbers[0] if of_counts else None) for row in rows})
 
     def by_dimension(self, wanted: Valueless) -> dict[str, tuple[int, ...]]:
         """The sums, by the dimension that no value is carried of."""
@@ -228,19 +249,21 @@ async def read(session: AsyncSession, wanted: Iterable[Read], *, limit: int) -> 
     adding_up = {each: groups[each] for each in asked if each in groups}
     found = Found()
     reads = [each for each in asked if each not in adding_up]
+    connection = await session.connection()
+    narrowed = await narrowed_until(connection) if any(each.scans for each in reads) else {}
     for of_counts in (False, True):
         kept = [each for each in reads if isinstance(each, Counts) == of_counts and not each.scans]
-        found.rows |= await _rows(session, kept, limit)
+        found.rows |= await _rows(connection, narrowed, kept, limit)
     for each in reads:
         if isinstance(each, Counts) and each.scans:
-            found.rows |= await _rows(session, [each], limit)
+            found.rows |= await _rows(connection, narrowed, [each], limit)
     # What looks through the same postings looks through them once.
     same: dict[Sums, list[Sums]] = {}
     for each in reads:
         if isinstance(each, Sums) and each.scans:
             same.setdefault(each._replace(measures=(), from_the_beginning=False), []).append(each)
     for parts in same.values():
-        found.rows |= await _together(session, parts, limit)
+        found.rows |= await _together(connection, narrowed, parts, limit)
     for whole, of_groups in adding_up.items():
         found.rows[whole] = []
         async for rows in in_portions(found.rows[of_groups], AT_ONCE):
@@ -248,13 +271,15 @@ async def read(session: AsyncSession, wanted: Iterable[Read], *, limit: int) -> 
     return found
 
 
-async def _together(session: AsyncSession, parts: Sequence[Sums], limit: int) -> dict[Read, list[Row]]:
+async def _together(
+    connection: AsyncConnection, narrowed: Mapping[str, int], parts: Sequence[Sums], limit: int
+) -> dict[Read, list[Row]]:
     """Sums that differ only by their measures and whether they begin at the beginning."""
     whole = parts[0]._replace(
         measures=tuple(dict.fromkeys(name for part in parts for name in part.measures)),
         from_the_beginning=any(part.from_the_beginning for part in parts),
     )
-    found = await _rows(session, [whole], limit)
+    found = await _rows(connection, narrowed, [whole], limit)
     rows = found[whole]
     for part in parts:
         if part != whole:
@@ -269,15 +294,16 @@ async def _together(session: AsyncSession, parts: Sequence[Sums], limit: int) ->
     return found
 
 
-async def _rows(session: AsyncSession, reads: Sequence[Read], limit: int) -> dict[Read, list[Row]]:
+async def _rows(
+    connection: AsyncConnection, narrowed: Mapping[str, int], reads: Sequence[Read], limit: int
+) -> dict[Read, list[Row]]:
     found: dict[Read, list[Row]] = {each: [] for each in reads}
     if reads:
-        param = Parameters()
+        param = Parameters(narrowed)
         branches = [
             f"SELECT {number}, * FROM ({each.branch(param, limit)}) AS branch"  # noqa: S608 -- SQL of ours, no input
             for number, each in enumerate(reads)
         ]
-        connection = await session.connection()
         # As text: to build these of SQLAlchemy's expressions costs as much as to run them.
         rows = await connection.exec_driver_sql(" UNION ALL ".join(branches), tuple(param.values))
         for portion in rows.partitions(AT_ONCE):
@@ -295,22 +321,53 @@ class _Source(NamedTuple):
     table: str
     condition: str
     key: str
+    coded: bool = False
+    """Whether the key is a code and not a value."""
+
+    def told(self, select: str) -> str:
+        """A statement over it of `bucket`, `key` and `numbers`, with values in the place of codes."""
+        if not self.coded:
+            return f"({select})"
+        return (
+            f"(SELECT bucket, value, numbers FROM ({select}) AS coded "  # noqa: S608 -- SQL of ours, no input
+            "LEFT JOIN dimension_value ON code = key)"
+        )
 
 
-def _source(wanted: Sums | Counts, kept: str | None, pieces: Sequence[Piece], param: Parameters) -> _Source:
-    """In the table in which sums are kept, or else in the postings."""
-    if kept is not None:
-        [dimension] = _involved(wanted) or [ALL]
-        values = [f"value = {param(NO_VALUE if value is None else value)}" for _, value in wanted.filters]
-        conditions = [f"dimension = '{dimension}'", *values, _within(pieces, param)]
-        return _Source(kept, " AND ".join(conditions), f"nullif(value, '{NO_VALUE}')" if wanted.group_by else "NULL")
-    conditions = [f"{name} IS NULL" if value is None else f"{name} = {param(value)}" for name, value in wanted.filters]
+def _kept(wanted: Sums | Counts, table: str, pieces: Sequence[Piece], param: Parameters) -> _Source:
+    """In the table in which sums are kept."""
+    [dimension] = _involved(wanted) or [ALL]
+    values = [f"value = {param(NO_VALUE if value is None else value)}" for _, value in wanted.filters]
+    conditions = [f"dimension = '{dimension}'", *values, _within(pieces, param)]
+    return _Source(table, " AND ".join(conditions), f"nullif(value, '{NO_VALUE}')" if wanted.group_by else "NULL")
+
+
+def _looked_through(wanted: Sums | Counts, pieces: Sequence[Piece], param: Parameters) -> list[_Source]:
+    """In the postings: up to one of them in their narrow copy, if there is one."""
+    until = param.narrowed.get(wanted.kind.name)
+    # The postings have an index on customers.
+    if until is None or dict(wanted.filters).get(NOT_IN_BALANCES) is not None:
+        return [_source(wanted, pieces, param)]
+    return [_source(wanted, pieces, param, coded=True), _source(wanted, pieces, param, after=until)]
+
+
+def _source(
+    wanted: Sums | Counts, pieces: Sequence[Piece], param: Parameters, *, coded: bool = False, after: int | None = None
+) -> _Source:
+    given = "(SELECT code FROM dimension_value WHERE value = {})" if coded else "{}"
+    conditions = [
+        f"{name} IS NULL" if value is None else f"{name} = {given.format(param(value))}"
+        for name, value in wanted.filters
+    ]
     conditions.append(_days(pieces, param))
     if wanted.kind.split_by is not None:
         conditions.append("split" if _of_shares(wanted) else "NOT split")
     if wanted.as_of is not None:
         conditions.append(f"recorded_time <= {param(wanted.as_of)}")
-    return _Source(POSTING[wanted.kind].name, " AND ".join(conditions), wanted.group_by or "NULL")
+    if after is not None:
+        conditions.append(f"id > {after:d}")
+    table = (NARROW if coded else POSTING)[wanted.kind].name
+    return _Source(table, " AND ".join(conditions), wanted.group_by or "NULL", coded and wanted.group_by is not None)
 
 
 def _involved(wanted: Sums | Counts) -> set[str]:

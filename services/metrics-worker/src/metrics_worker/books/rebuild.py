@@ -39,7 +39,7 @@ from service_kit.prepared import driver_of
 from service_kit.problems import is_transient, sqlstate_of
 from service_kit.waiting import in_portions
 
-LOCK: Final = 0x7461_6E64_656D_0004
+LOCK: Final = 0x7461_6E64_656D_0005
 """The session advisory lock that lets one rebuild at a time in."""
 BESIDE: Final = "books_rebuilt"
 BEFORE: Final = "books_before"
@@ -55,7 +55,8 @@ SWAP_ATTEMPTS: Final = 100
 REBUILT: Final = tuple(
     table.name
     for table in metadata.sorted_tables
-    if table.name in ("books", "sequence_gap") or table.name.startswith(tuple(f"{kind.name}_" for kind in KINDS))
+    if table.name in ("books", "narrowed", "sequence_gap")
+    or table.name.startswith(tuple(f"{kind.name}_" for kind in KINDS))
 )
 """The tables that follow from the log and change places; all others are kept."""
 

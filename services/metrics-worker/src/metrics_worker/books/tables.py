@@ -120,6 +120,39 @@ def _posting(kind: Kind) -> Table:
     )
 
 
+def _narrow(kind: Kind) -> Table:
+    name = f"{kind.name}_narrow"
+    return Table(
+        name,
+        metadata,
+        Column("day", Date, nullable=False),
+        Column("recorded_time", DateTime(timezone=True), nullable=False),
+        *([Column("split", Boolean, nullable=False)] if kind.split_by else []),
+        *(Column(dimension, Integer) for dimension in kind.dimensions),
+        *_measures(kind, nullable=True),
+        *(Column(bucket_column(name), SmallInteger) for name in kind.durations),
+        Index(f"{name}_day_idx", "day"),
+        comment=f"A copy of what {kind.name} postings are summed by, made in the background up to the posting that "
+        "`narrowed` names: dimensions by their codes in `dimension_value`.",
+    )
+
+
+narrowed = Table(
+    "narrowed",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("posting_id", BigInteger, nullable=False),
+    comment="Up to which posting, that one included, a kind's narrow copy is complete; without a row it is empty.",
+)
+
+dimension_value = Table(
+    "dimension_value",
+    metadata,
+    Column("code", Integer, Identity(always=True), primary_key=True),
+    Column("value", Text, nullable=False, unique=True),
+    comment="The values of all dimensions, and the codes that narrow copies hold in their place.",
+)
+
 ROOM_TO_CHANGE = {"fillfactor": 60}
 """Sums are changed again and again: where the page has room for the new row, the index need not be touched."""
 
@@ -198,5 +231,6 @@ relationship_review = Table(
 
 SUBJECT: dict[Kind, Table] = {kind: _subject(kind) for kind in TOLD_KINDS}
 POSTING: dict[Kind, Table] = {kind: _posting(kind) for kind in KINDS if kind.kept}
+NARROW: dict[Kind, Table] = {kind: _narrow(kind) for kind in KINDS if kind.kept}
 BALANCE: dict[Kind, Table] = {kind: _balance(kind) for kind in KINDS if kind.kept}
 HISTOGRAM: dict[Kind, Table] = {kind: _histogram(kind) for kind in KINDS if kind.durations}

@@ -35,9 +35,10 @@ from metrics_worker.books.fold import (
     histograms_of,
 )
 from metrics_worker.books.keeping import CONSUMER, TOPICS
+from metrics_worker.books.narrow import strayed
 from metrics_worker.books.opening import kept_by
 from metrics_worker.books.recomputing import Newest, newest_of, recomputed
-from metrics_worker.books.tables import BALANCE, HISTOGRAM, POSTING, SUBJECT, bucket_column
+from metrics_worker.books.tables import BALANCE, HISTOGRAM, NARROW, POSTING, SUBJECT, bucket_column
 from metrics_worker.kpis.kinds import TOLD_KINDS, Kind
 from metrics_worker.kpis.posting import Posting, Reporting
 from service_kit.consumer_tables import consumer_offset, dead_letter
@@ -98,6 +99,8 @@ class _Books:
     histograms: dict[str, dict[HistogramKey, int]]
     counted: dict[str, dict[HistogramKey, int]]
     """What the histograms should be, by the postings."""
+    strayed: dict[str, list[tuple[str, tuple[Any, ...]]]]
+    """What the postings and their narrow copies do not agree on."""
 
 
 @dataclass
@@ -197,6 +200,7 @@ async def _read_books(engine: AsyncEngine, topics: Sequence[str], reporting: Rep
             by_customer={kind.name: await posted_by_customer(connection, kind) for kind in POSTING},
             histograms={kind.name: await stored_histograms(connection, kind) for kind in HISTOGRAM},
             counted={kind.name: await counted_postings(connection, kind) for kind in HISTOGRAM},
+            strayed={kind.name: await strayed(connection, kind) for kind in NARROW},
         )
 
 
@@ -371,6 +375,8 @@ def _compare(books: _Books, log: _Log, reporting: Reporting) -> Report:
         customers = by_customer(kind, postings[kind])
         posted = books.by_customer[kind.name]
         _compare_tables(report, f"{kind.name}_posting", kind.measures, log=customers, postings=posted)
+        for side, row in books.strayed[kind.name]:
+            report.differ(f"{kind.name}_narrow", row, only_in=side)
         if kind.durations:
             counts = histograms_of(kind, postings[kind])
             table = f"{kind.name}_histogram"

@@ -1,0 +1,182 @@
+"""Narrow copies of the postings, from which combinations of filters are answered: a third of the bytes to look through.
+
+A copy is made in the background and costs the consumer nothing. It is complete up to one posting, which stands in
+`narrowed`; whoever reads adds the postings after it. Nothing in it is ever changed, as nothing in the postings is.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import sqlalchemy as sa
+import structlog
+from prometheus_client import Counter
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from metrics_worker.books.tables import NARROW
+from metrics_worker.kpis.kinds import Kind
+from service_kit.health import Heartbeat
+from service_kit.waiting import wait_unless_stopped
+
+log = structlog.get_logger()
+
+COPIED = Counter("tandem_narrow_postings_total", "Postings copied for combinations of filters.", ["kind"])
+
+LOOK_SECONDS: Final = 15.0
+ENOUGH: Final = 20_000
+"""Postings of a kind that are worth a copy; so many may be left to a reader, which are a few milliseconds."""
+PORTION: Final = 20_000
+"""Ids that one transaction copies: a few tenths of a second."""
+LOCK: Final = 0x7461_6E64_656D_0006
+"""The advisory lock that lets one copy at a time be made."""
+
+
+class _End(NamedTuple):
+    """The newest posting of a kind at some moment. What was under way then may have written before it."""
+
+    table: int
+    """Which table it stands in: a rebuild puts another in its place."""
+    posting_id: int
+    transactions: int
+    """All that were under way have lower numbers."""
+
+
+class Narrower:
+    """One process's maker of copies. `run` ends when told to stop; every failure is met by looking again."""
+
+    def __init__(self, engine: AsyncEngine, *, enough: int = ENOUGH) -> None:
+        self._engine = engine
+        self._enough = enough
+        self._ends: dict[Kind, _End] = {}
+        self.heartbeat = Heartbeat("narrower", limit_seconds=180)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Looks until `stop` is set."""
+        while not stop.is_set():
+            try:
+                await self.look()
+                self.heartbeat.beat()
+            except Exception as error:
+                # Any failure: the next look begins anew, and the heartbeat tells when none succeeds.
+                log.warning("narrower_failed", error=repr(error))
+            await wait_unless_stopped(stop, LOOK_SECONDS)
+
+    async def look(self) -> int:
+        """Copies what is settled, where it is enough to be worth it; returns how many ids were gone through.
+
+        Settled is what stood there at an earlier look, as soon as all that was under way then has ended: ids are given
+        out in order, but transactions end in any. Every writer has a number, by writing something else, before its
+        first posting has an id.
+        """
+        done = 0
+        for kind in NARROW:
+            async with self._engine.begin() as connection:
+                row = (await connection.execute(_END[kind])).one_or_none()
+            if row is None:
+                continue
+            end, oldest, copied = _End(*row[:3]), row[3], row[4]
+            seen = self._ends.get(kind)
+            if seen is None or seen.table != end.table:
+                self._ends[kind] = end
+            elif oldest >= seen.transactions:
+                self._ends[kind] = end
+                if seen.posting_id - copied >= self._enough:
+                    while await self._copy(kind, seen):
+                        done += PORTION
+                        self.heartbeat.beat()
+        return done
+
+    async def _copy(self, kind: Kind, until: _End) -> bool:
+        """Copies one portion of what comes before an end, that one included; False when there is none left to copy."""
+        async with self._engine.begin() as connection:
+            if not (await connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK)))).scalar_one():
+                return False
+            row = (await connection.execute(_END[kind])).one_or_none()
+            # From here on the table keeps its place.
+            if row is None or row[0] != until.table or row[4] >= until.posting_id:
+                return False
+            ids = {"after": row[4], "until": min(row[4] + PORTION, until.posting_id)}
+            await connection.execute(_VALUES[kind], ids)
+            copied = await connection.execute(_COPY[kind], ids)
+            await connection.execute(_MARK, {"kind": kind.name, "until": ids["until"]})
+        COPIED.labels(kind.name).inc(copied.rowcount)
+        return True
+
+
+async def narrowed_until(connection: AsyncConnection) -> Mapping[str, int]:
+    """By kind, the posting up to which its copy is complete in this snapshot; a kind without a copy is left out."""
+    return {row.kind: row.posting_id for row in await connection.execute(_NARROWED)}
+
+
+async def strayed(connection: AsyncConnection, kind: Kind) -> list[tuple[str, tuple[Any, ...]]]:
+    """What only a kind's postings tell, or only their copy, as far as it goes: which of the two, and the row.
+
+    The first hundred.
+    """
+    return [(row[0], tuple(row[1:])) for row in await connection.execute(_STRAYED[kind])]
+
+
+_NARROWED = sa.text("SELECT kind, posting_id FROM narrowed")
+_MARK = sa.text("""
+    INSERT INTO narrowed (kind, posting_id) VALUES (:kind, :until)
+    ON CONFLICT (kind) DO UPDATE SET posting_id = excluded.posting_id
+""")
+
+
+def _end(kind: Kind) -> sa.TextClause:
+    return sa.text(f"""
+        SELECT CAST(tableoid AS bigint), id,
+               CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint),
+               CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint),
+               coalesce((SELECT posting_id FROM narrowed WHERE kind = '{kind.name}'), 0)
+        FROM {kind.name}_posting ORDER BY id DESC LIMIT 1
+    """)  # noqa: S608 -- names of ours, no input
+
+
+def _values(kind: Kind) -> sa.TextClause:
+    return sa.text(f"""
+        INSERT INTO dimension_value (value)
+        SELECT DISTINCT told.value
+        FROM {kind.name}_posting CROSS JOIN LATERAL (VALUES ({"), (".join(kind.dimensions)})) AS told (value)
+        WHERE id > :after AND id <= :until AND told.value IS NOT NULL
+            AND NOT EXISTS (SELECT FROM dimension_value AS known WHERE known.value = told.value)
+    """)  # noqa: S608 -- names of ours, no input
+
+
+def _copy(kind: Kind) -> sa.TextClause:
+    columns = [column.name for column in NARROW[kind].columns]
+    told = [f"{name}_value.code" if name in kind.dimensions else f"posting.{name}" for name in columns]
+    joins = " ".join(
+        f"LEFT JOIN dimension_value AS {name}_value ON {name}_value.value = posting.{name}" for name in kind.dimensions
+    )
+    return sa.text(f"""
+        INSERT INTO {kind.name}_narrow ({", ".join(columns)})
+        SELECT {", ".join(told)} FROM {kind.name}_posting AS posting {joins}
+        WHERE posting.id > :after AND posting.id <= :until ORDER BY posting.day
+    """)  # noqa: S608 -- names of ours, no input
+
+
+def _strayed(kind: Kind) -> sa.TextClause:
+    columns = [column.name for column in NARROW[kind].columns]
+    values = [f"{name}_value.value" if name in kind.dimensions else f"narrow.{name}" for name in columns]
+    joins = " ".join(
+        f"LEFT JOIN dimension_value AS {name}_value ON {name}_value.code = narrow.{name}" for name in kind.dimensions
+    )
+    return sa.text(f"""
+        WITH posted AS (
+            SELECT {", ".join(columns)} FROM {kind.name}_posting
+            WHERE id <= (SELECT posting_id FROM narrowed WHERE kind = '{kind.name}')
+        ), copied AS (
+            SELECT {", ".join(values)} FROM {kind.name}_narrow AS narrow {joins}
+        )
+        SELECT 'postings', * FROM (TABLE posted EXCEPT ALL TABLE copied) AS posted_only
+        UNION ALL
+        SELECT 'copied', * FROM (TABLE copied EXCEPT ALL TABLE posted) AS copied_only
+        LIMIT 100
+    """)  # noqa: S608 -- names of ours, no input
+
+
+_STRAYED: Final = {kind: _strayed(kind) for kind in NARROW}
+_END: Final = {kind: _end(kind) for kind in NARROW}
+_VALUES: Final = {kind: _values(kind) for kind in NARROW}
+_COPY: Final = {kind: _copy(kind) for kind in NARROW}
