@@ -1,4 +1,4 @@
-"""Compiles and runs `KafkaStreamsBooks.java`, where a JDK is installed."""
+"""Compiles and runs the Kafka Streams program of `streams/`, where a JDK is installed."""
 
 import asyncio
 import json
@@ -13,8 +13,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from tests.load.prepared_log import PreparedLog
 
+HEAP = ("-Xms2g", "-Xmx2g", "-Xmn1g", "-XX:+UseParallelGC")
+"""Room for the young: what a transaction touches lives for two of them."""
 STREAMS = "org.apache.kafka:kafka-streams:4.1.1"
-SOURCE = Path(__file__).with_name("KafkaStreamsBooks.java")
+SOURCES = sorted(Path(__file__).with_name("streams").glob("*.java"))
 
 
 def jdk() -> tuple[str, str] | None:
@@ -26,7 +28,7 @@ def jdk() -> tuple[str, str] | None:
 
 
 async def keep_books(bootstrap_servers: str, log: PreparedLog, *, threads: int) -> dict[str, Any]:
-    """Runs it over the log from nothing to the end; `seconds`, `cpu_seconds`, `peak_mib` and `totals` as it says.
+    """Runs it over the log from nothing to the end; `seconds`, `cpu_seconds`, `peak_mib` and `digest` as it says.
 
     Raises RuntimeError when it fails.
     """
@@ -40,10 +42,10 @@ async def keep_books(bootstrap_servers: str, log: PreparedLog, *, threads: int) 
     jars = os.pathsep.join(str(artifact.resolve()) for artifact in resolve(STREAMS))
     application = f"bench-{uuid.uuid4().hex[:12]}"
     with tempfile.TemporaryDirectory(prefix="tandem-streams-") as scratch:
-        await _run(javac, "-cp", jars, "-d", scratch, str(SOURCE))
+        await _run(javac, "-cp", jars, "-d", scratch, *map(str, SOURCES))
         try:
             said = await _run(
-                java, "-Xmx1g", "-cp", os.pathsep.join([scratch, jars]), "KafkaStreamsBooks", bootstrap_servers,
+                java, *HEAP, "-cp", os.pathsep.join([scratch, jars]), "KafkaStreamsBooks", bootstrap_servers,
                 application, f"{scratch}/state", str(threads), str(log.events), ",".join(log.topics),
             )  # fmt: skip
         finally:
