@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.books.fold import Entry, decode
 from tests.metrics_worker.conftest import book
-from tests.metrics_worker.facts import MORNING, VILNIUS, deal, lead, line, record
+from tests.metrics_worker.facts import MORNING, VILNIUS, all_told, deal, lead, line, moment, record, ticket
 from tests.service_kit.conftest import assert_problem
 
 MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
@@ -106,6 +106,24 @@ async def test_pages_hold_each_posting_once(client: httpx.AsyncClient, engine: A
                 break
             cursor = {"cursor": page["next_cursor"]}
         assert len(seen) == len(set(seen)) == count
+
+
+async def test_pages_go_from_day_to_day_and_from_kind_to_kind(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    days = [moment(f"2026-03-{day:02}T10:00") for day in (5, 20, 5, 11, 20, 20, 2)]
+    told = [deal(line("desk", 1, "1"), stage="won", opened_at=days[-1], closed_at=day) for day in days]
+    asked = [ticket(opened_at=day, first_responded_at=None, resolved_at=None) for day in days]
+    await book(engine, all_told([(one, 1) for one in [*told, *asked]]))
+    seen: list[tuple[str, str, str]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = await explained(client, "coverage", variant="region", limit="3", **cursor)
+        seen += [(item["kind"], item["day"], item["subject"]) for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+    in_order = ["2026-03-20"] * 3 + ["2026-03-11"] + ["2026-03-05"] * 2 + ["2026-03-02"]
+    assert [(kind, day) for kind, day, _ in seen] == [(kind, day) for kind in ("ticket", "deal") for day in in_order]
+    assert len(set(seen)) == len(seen)
 
 
 async def test_as_csv_nothing_is_a_formula(client: httpx.AsyncClient, engine: AsyncEngine) -> None:

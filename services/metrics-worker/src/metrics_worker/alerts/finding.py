@@ -89,7 +89,9 @@ async def _unattended(session: AsyncSession, today: date) -> list[Ticket]:
             .limit(MOST_TICKETS)
         )
         found = list((await session.execute(query)).scalars())
-    states = await session.execute(sa.select(subject.c.state).where(subject.c.id.in_(found)))
+    states = await session.execute(
+        sa.select(subject.c.state).where(subject.c.id == sa.func.any(sa.cast(found, sa.ARRAY(sa.Uuid))))
+    )
     return [_TICKET_STATE.decode(state) for state in states.scalars()] if found else []
 
 

@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -44,7 +44,7 @@ from service_kit.routing import Session, router
 
 CSV_ROWS: Final = 10_000
 """Postings in one CSV at most; more are for GET /v1/exports/postings."""
-_ID_BITS: Final = 64
+_ID_BITS, _DAY_BITS = 64, 32
 
 explanations = router("/kpis", "kpis")
 
@@ -136,6 +136,27 @@ async def explain_kpi(
     return await _explanation(session, connection, entries, reporting, page)
 
 
+class Position(NamedTuple):
+    """Where a row stands among those behind a value."""
+
+    kind: int
+    day: date
+    posting_id: int
+
+    @property
+    def packed(self) -> UUID:
+        """As a cursor holds it."""
+        of_kind = (self.kind << _DAY_BITS) | self.day.toordinal()
+        return UUID(int=(of_kind << _ID_BITS) | self.posting_id)
+
+    @classmethod
+    def of(cls, packed: UUID) -> "Position":
+        """The one that was packed."""
+        of_kind, posting_id = divmod(packed.int, 1 << _ID_BITS)
+        kind, day = divmod(of_kind, 1 << _DAY_BITS)
+        return cls(kind, date.fromordinal(day), posting_id)
+
+
 class Entries:
     """The postings behind a question's value, of all kinds that its formula reads."""
 
@@ -150,13 +171,24 @@ class Entries:
 
     def query(self) -> sa.Subquery:
         """Rows of kind, id, subject, event, times, day, dimensions and measures; nothing ordered."""
-        parts = [
-            self._rows(kind)
-            if self.recorded_after is None
-            else self._rows(kind).where(POSTING[kind].c.recorded_time > self.recorded_after)
-            for kind in self.formula.kinds
-        ]
+        parts = [self._rows(kind) for kind in self.formula.kinds]
         return (parts[0] if len(parts) == 1 else sa.union_all(*parts)).subquery()
+
+    async def newest(self, connection: AsyncConnection, limit: int, after: "Position | None" = None) -> list[Any]:
+        """So many of the same rows, kind by kind, the latest day first; from after a position on."""
+        found: list[Any] = []
+        for kind in sorted(self.formula.kinds, key=KINDS.index, reverse=True):
+            number, table = KINDS.index(kind), POSTING[kind]
+            if len(found) == limit or (after is not None and number > after.kind):
+                continue
+            query = self._rows(kind)
+            if after is not None and number == after.kind:
+                place = sa.tuple_(sa.literal(after.day), sa.literal(after.posting_id))
+                query = query.where(table.c.day <= after.day, sa.tuple_(table.c.day, table.c.id) < place)
+            # By days, which have an index: what is asked of long ago has most of the postings after it.
+            query = query.order_by(table.c.day.desc(), table.c.id.desc()).limit(limit - len(found))
+            found += (await connection.execute(query)).all()
+        return found
 
     def net_nothing(self, *, level: bool, merged: bool) -> list[sa.Select[Any]]:
         """For each kind, the number of subjects whose postings to what happens, or to what stands, cancel out.
@@ -170,9 +202,16 @@ class Entries:
             if not of_sort or (merged and not can_merge):
                 continue
             table = POSTING[kind]
+            counted_here = self.conditions(kind, names=of_sort)
+            if not level:
+                # Nothing cancels out without a reversal, and of what happens few are: the others need not be summed.
+                reversed_ = sa.select(table.c.subject_id).where(
+                    *counted_here, sa.or_(*(table.c[name] < 0 for name in of_sort))
+                )
+                counted_here = [*counted_here, table.c.subject_id.in_(reversed_)]
             subjects = (
                 sa.select(table.c.subject_id)
-                .where(*self.conditions(kind, names=of_sort))
+                .where(*counted_here)
                 .group_by(table.c.subject_id)
                 .having(*(sa.func.coalesce(sa.func.sum(table.c[name]), 0) == 0 for name in of_sort))
             )
@@ -247,7 +286,10 @@ class Entries:
             table.c.day,
             sa.func.jsonb_build_object(*dimensions).label("dimensions"),
             sa.func.jsonb_build_object(*measures).label("measures"),
-        ).where(*self.conditions(kind))
+        ).where(
+            *self.conditions(kind),
+            *([] if self.recorded_after is None else [table.c.recorded_time > self.recorded_after]),
+        )
 
 
 async def _explanation(
@@ -267,19 +309,14 @@ async def _explanation(
         denominator_measures=[*formula.denominator, *formula.over],
         exclusions=await _exclusions(session, connection, entries, reporting),
         items=[_view_of(row, reporting.currency) for row in shown],
-        next_cursor=page.cursor_after(UUID(int=(shown[-1].kind << _ID_BITS) | shown[-1].id)) if more else None,
+        next_cursor=page.cursor_after(Position(shown[-1].kind, shown[-1].day, shown[-1].id).packed) if more else None,
     )
 
 
 async def _page(connection: AsyncConnection, entries: Entries, page: Page) -> tuple[Sequence[Any], bool]:
-    """The page's rows, newest first within each kind, and whether there are more."""
-    rows = entries.query()
-    query = sa.select(rows)
-    if page.after is not None:
-        kind, posting_id = page.after.int >> _ID_BITS, page.after.int & ((1 << _ID_BITS) - 1)
-        query = query.where(sa.tuple_(rows.c.kind, rows.c.id) < sa.tuple_(sa.literal(kind), sa.literal(posting_id)))
-    query = query.order_by(rows.c.kind.desc(), rows.c.id.desc()).limit(page.limit + 1)
-    found = (await connection.execute(query)).all()
+    """The page's rows, the latest day first within each kind, and whether there are more."""
+    after = None if page.after is None else Position.of(page.after)
+    found = await entries.newest(connection, page.limit + 1, after)
     return found[: page.limit], len(found) > page.limit
 
 
@@ -376,9 +413,7 @@ def _view_of(row: Any, currency: str) -> ExplainedPostingView:
 
 
 async def _as_csv(connection: AsyncConnection, entries: Entries, reporting: Reporting) -> Response:
-    rows = entries.query()
-    query = sa.select(rows).order_by(rows.c.kind.desc(), rows.c.id.desc()).limit(CSV_ROWS + 1)
-    found = (await connection.execute(query)).all()
+    found = await entries.newest(connection, CSV_ROWS + 1)
     if len(found) > CSV_ROWS:
         raise Unprocessable(
             f"More than {CSV_ROWS} postings are behind this value. Ask for fewer days, filter, or use "

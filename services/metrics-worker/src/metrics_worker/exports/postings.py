@@ -19,6 +19,8 @@ from metrics_worker.kpis.kinds import Kind
 
 Format = Literal["csv", "parquet"]
 MEDIA_TYPES: Final[dict[Format, str]] = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
+ROWS_AT_ONCE: Final = 500
+"""What is fetched before others have their turn."""
 CSV_ROWS: Final = 2_000
 PARQUET_ROWS: Final = 50_000
 """Rows of one row group, and so the most that are in memory at once."""
@@ -45,17 +47,29 @@ async def export(
     """The file's bytes. Postings come in no particular order."""
     columns = exported_columns(kind)
     query = sa.select(*exported(kind)).where(POSTING[kind].c.day.between(period.start, period.end))
-    writer = _CsvWriter(columns) if form == "csv" else _ParquetWriter(columns)
+    # In a thread: importing pyarrow and writing Parquet take longer than other requests may wait.
+    writer = _CsvWriter(columns) if form == "csv" else await asyncio.to_thread(_ParquetWriter, columns)
     rows = CSV_ROWS if form == "csv" else PARQUET_ROWS
     async with sessions() as session:
         # One snapshot: a correction is two postings, and a file that holds one of them is wrong.
         await session.connection(execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True})
-        found = await session.stream(query, execution_options={"yield_per": rows})
+        found = await session.stream(query, execution_options={"yield_per": min(ROWS_AT_ONCE, rows)})
         yield writer.begin()
-        async for part in found.partitions():
-            # In a thread: writing Parquet takes longer than other requests may wait.
-            yield await asyncio.to_thread(writer.write, part)
+        part: list[Sequence[Any]] = []
+        async for some in found.partitions():
+            part += some
+            if len(part) >= rows:
+                yield await asyncio.to_thread(_write, writer, part)
+        if part:
+            yield await asyncio.to_thread(_write, writer, part)
     yield writer.end()
+
+
+def _write(writer: "_CsvWriter | _ParquetWriter", rows: list[Sequence[Any]]) -> bytes:
+    written = writer.write(rows)
+    # Here, since to let go of them takes long too.
+    rows.clear()
+    return written
 
 
 class _CsvWriter:
