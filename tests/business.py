@@ -73,7 +73,7 @@ class Business:
             await asyncio.sleep(0.1)  # a client's back-off, not a wait for a condition
         raise GaveUp(f"{method} {path}")
 
-    async def found(self) -> None:
+    async def found(self, *, accounts: int = 5) -> None:
         """Makes what everything else refers to."""
         run = uuid.uuid4().hex[:8]
         team = await self.send("sales", "POST", "/v1/teams", {"name": f"Sales {run}"})
@@ -86,7 +86,7 @@ class Business:
         for product in PRODUCTS:
             await self.send("sales", "POST", "/v1/products", {"code": f"{product}-{run}", "name": product})
         self.products = [f"{product}-{run}" for product in PRODUCTS]
-        for _ in range(5):
+        for _ in range(accounts):
             await self.register_account()
         for account in self.accounts:
             await eventually(lambda known=account: self.service_knows(known), 30)  # type: ignore[misc]

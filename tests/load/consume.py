@@ -30,7 +30,7 @@ async def books(topics: Sequence[str]) -> float:
     settings = ConsumerSettings()
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    engine = create_engine(settings, application="bench", synchronous_commit=False)
+    engine = create_engine(settings, application="bench", synchronous_commit=False, plans="force_generic_plan")
     await Bookkeeper(engine, settings.kafka_bootstrap_servers, settings.reporting, topics=topics).run(stop)
     await engine.dispose()
     return 0.0

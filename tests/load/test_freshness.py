@@ -30,6 +30,8 @@ MEASURED_SECONDS = 20
 POLL_SECONDS = 0.001
 BEFORE = 40_000
 """Events in the log before the measurement: what a rebuild has to read. `--events` may say less."""
+ACCOUNTS = 200
+"""With five, each would have as many deals in a minute as a customer has in years."""
 SETTLE_WRITES = 500
 """Written before the first probe, so that caches are warm and the pace is steady."""
 
@@ -47,7 +49,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 @pytest.fixture
 async def business(stack: LocalStack) -> AsyncIterator[Business]:
     made = connected(stack, seed=1)
-    await made.found()
+    await made.found(accounts=ACCOUNTS)
     yield made
     await made.http.close()
 

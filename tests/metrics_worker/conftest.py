@@ -42,7 +42,7 @@ async def settings(new_database: Callable[[str], str], issuer: Issuer) -> Metric
 
 @pytest.fixture(scope="session")
 async def shared_engine(settings: MetricsSettings) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(settings, application="tests", synchronous_commit=False)
+    engine = create_engine(settings, application="tests", synchronous_commit=False, plans="force_generic_plan")
     yield engine
     await engine.dispose()
 

@@ -23,10 +23,11 @@ from metrics_worker.books.fold import (
     steps_of,
 )
 from metrics_worker.books.gaps import missing_runs
-from metrics_worker.books.ledger import BULK_ROWS, Ledger
+from metrics_worker.books.ledger import Ledger
 from metrics_worker.books.recomputing import newest_of
 from metrics_worker.books.tables import BALANCE, HISTOGRAM, POSTING, SUBJECT, metadata
 from metrics_worker.books.verify import counted_postings, stored_balances, stored_histograms, summed_postings
+from metrics_worker.books.writing import BULK_ROWS
 from metrics_worker.kpis.kinds import KIND_BY_NAME, Kind
 from metrics_worker.kpis.posting import Posting
 from tests.metrics_worker.conftest import book, empty
@@ -117,7 +118,7 @@ async def test_books_depend_on_the_history_alone(
     history, batches = delivery
     await empty(shared_engine)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("metrics_worker.books.ledger.BULK_ROWS", bulk_rows)
+        patch.setattr("metrics_worker.books.writing.BULK_ROWS", bulk_rows)
         await book(shared_engine, *(all_told(batch) for batch in batches))
     balances, postings = await kept(shared_engine)
     assert balances == postings == recomputed(all_told([fact for subject in history for fact in subject]))

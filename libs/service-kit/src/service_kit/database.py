@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Literal
 
 from sqlalchemy import MetaData, text
 from sqlalchemy.ext.asyncio import (
@@ -30,6 +31,9 @@ NAMING_CONVENTION = {
 metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
 
+Plans = Literal["auto", "force_custom_plan", "force_generic_plan"]
+
+
 class Base(DeclarativeBase):
     """The base of every service's tables; a process loads one service only, so they share one metadata."""
 
@@ -37,13 +41,14 @@ class Base(DeclarativeBase):
 
 
 def create_engine(
-    settings: ServiceSettings, *, application: str, synchronous_commit: bool = True, plan_each_time: bool = False
+    settings: ServiceSettings, *, application: str, synchronous_commit: bool = True, plans: Plans = "auto"
 ) -> AsyncEngine:
     """An engine whose every wait is bounded.
 
     `synchronous_commit=False` is for a consumer only: what a crash loses, it reads from Kafka again.
-    `plan_each_time` is for reads whose best plan depends on their parameters: a day and a year look alike to a plan
-    that is made for all of them, which PostgreSQL would go over to after five times.
+    `plans` are "force_custom_plan" for reads whose best plan depends on their parameters: a day and a year look alike
+    to a plan that is made for all of them, which PostgreSQL would go over to after five times. And "force_generic_plan"
+    for writes that have one plan only, which it would make anew each time when it takes arrays for long.
     """
     return create_async_engine(
         settings.database_url,
@@ -63,7 +68,7 @@ def create_engine(
                 "synchronous_commit": "on" if synchronous_commit else "off",
                 # Planning with JIT costs more than any of our statements gains by it.
                 "jit": "off",
-                "plan_cache_mode": "force_custom_plan" if plan_each_time else "auto",
+                "plan_cache_mode": plans,
             },
         },
     )

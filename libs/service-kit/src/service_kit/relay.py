@@ -31,6 +31,8 @@ COMPRESSION: Final = "zstd"
 """A fifth of the time that aiokafka's lz4 takes, which is at its highest level, for two thirds of the size."""
 BUSY_POLL_SECONDS: Final = 0.003
 IDLE_POLL_SECONDS: Final = 0.05
+BUSY_SECONDS: Final = 0.1
+"""For so long after the last event another one is looked for at once: at ten events a second none waits for long."""
 SEND_SECONDS: Final = 20
 """Longer than the producer's own time-out, so that its answer is final when ours comes."""
 REQUEST_MILLISECONDS: Final = 10_000
@@ -126,7 +128,7 @@ class Relay:
             retry_backoff_ms=100,
         )
         loop = asyncio.get_running_loop()
-        measured = tidied = float("-inf")
+        measured = tidied = sent_at = float("-inf")
         delay = BUSY_POLL_SECONDS
         try:
             await asyncio.wait_for(producer.start(), SEND_SECONDS)
@@ -141,10 +143,11 @@ class Relay:
                     await idempotency.forget_old(connection)
                     tidied = now
                 if sent:
-                    delay = BUSY_POLL_SECONDS
+                    sent_at, delay = now, BUSY_POLL_SECONDS
                 else:
                     await wait_unless_stopped(stop, delay)
-                    delay = min(delay * 1.2, IDLE_POLL_SECONDS)
+                    if now - sent_at > BUSY_SECONDS:
+                        delay = min(delay * 1.2, IDLE_POLL_SECONDS)
         finally:
             # A stop that waits for a broker that is down would never end.
             with contextlib.suppress(Exception):

@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 def create(settings: MetricsSettings) -> FastAPI:
     """The API of one process. Its start fails with `BooksKeptOtherwise` when the books are kept by other rules."""
-    engine = create_engine(settings, application="metrics-api", plan_each_time=True)
+    engine = create_engine(settings, application="metrics-api", plans="force_custom_plan")
 
     async def books_fit() -> None:
         await open_books(engine, settings.reporting)

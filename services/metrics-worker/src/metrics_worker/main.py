@@ -27,7 +27,9 @@ def consumer() -> None:
     """Keeps the books until SIGTERM."""
     settings = ConsumerSettings()
     # What a crash of the database loses is read again from Kafka: offsets and books are one transaction.
-    engine = create_engine(settings, application="metrics-consumer", synchronous_commit=False)
+    engine = create_engine(
+        settings, application="metrics-consumer", synchronous_commit=False, plans="force_generic_plan"
+    )
     bookkeeper = Bookkeeper(
         engine, settings.kafka_bootstrap_servers, settings.reporting, lost_log=settings.consumer_lost_log
     )

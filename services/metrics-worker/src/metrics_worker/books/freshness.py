@@ -11,30 +11,32 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from metrics_worker.books.tables import freshness
+from metrics_worker.books.writing import Insert, Rows, write
+from service_kit.prepared import driver_of
+
 HEARTBEAT_SECONDS = 1.0
 
 Partition = tuple[str, int]
 """Topic and number."""
 
 
-# Plain text: building an INSERT of varying length costs more than running this.
-_BRING_UP = sa.text("""
-    INSERT INTO freshness AS known (topic, partition, complete_until)
-    SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS integer[]), CAST(:moments AS timestamptz[]))
-        AS told (topic, partition, complete_until) ORDER BY topic, partition
-    ON CONFLICT (topic, partition)
-        DO UPDATE SET complete_until = greatest(known.complete_until, excluded.complete_until)
-""")
+_COMPLETE = Insert(
+    freshness,
+    ("topic", "partition", "complete_until"),
+    conflict="(topic, partition) DO UPDATE"
+    " SET complete_until = greatest(stood.complete_until, excluded.complete_until)",
+)
 
 
 async def bring_up(connection: AsyncConnection, complete_until: Mapping[Partition, datetime]) -> None:
-    """Notes up to when partitions are complete; never takes anything back."""
-    if complete_until:
-        topics, partitions = zip(*complete_until, strict=True)
-        moments = list(complete_until.values())
-        await connection.execute(
-            _BRING_UP, {"topics": list(topics), "partitions": list(partitions), "moments": moments}
-        )
+    """Notes up to when partitions are complete."""
+    await write(await driver_of(connection), [brought_up(complete_until)])
+
+
+def brought_up(complete_until: Mapping[Partition, datetime]) -> Rows:
+    """Up to when partitions are complete, as rows to write; they never take anything back."""
+    return Rows(_COMPLETE, [(*partition, complete_until[partition]) for partition in sorted(complete_until)])
 
 
 FRESH_AS_OF = """

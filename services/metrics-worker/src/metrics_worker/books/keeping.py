@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from event_contracts.catalogue import SALES_TOPIC, SERVICE_TOPIC
 from metrics_worker.books import fold
 from metrics_worker.books.fold import Entry
-from metrics_worker.books.freshness import Partition, Pulse, bring_up
+from metrics_worker.books.freshness import Partition, Pulse, brought_up
 from metrics_worker.books.ledger import Ledger
 from metrics_worker.books.opening import kept_by, open_books, warn_of_difference
 from metrics_worker.kpis.posting import Reporting
@@ -81,12 +81,12 @@ class Bookkeeper:
             # Rebuilt meanwhile, by another time zone: what was decoded has its days from the one before.
             self._keep_by(kept)
             raise Fenced("the books were rebuilt and are kept otherwise now")
-        await self._ledger.apply(connection, [entry for record in records for entry in record.value])
         complete_until: dict[Partition, datetime] = {}
         for record in records:
             for entry in record.value:
                 complete_until[record.topic, record.partition] = entry.recorded_time
-        await bring_up(connection, complete_until)
+        entries = [entry for record in records for entry in record.value]
+        await self._ledger.apply(connection, entries, beside=[brought_up(complete_until)])
 
     async def _idle(self) -> None:
         await self._pulse.beat((part.topic, part.partition) for part in self.consumer.next_offsets)

@@ -12,6 +12,9 @@ from metrics_worker.books.tables import books
 from metrics_worker.kpis.kinds import RULES_VERSION
 from metrics_worker.kpis.posting import Reporting
 from service_kit.consumer import MustStop
+from service_kit.prepared import Prepared, driver_of
+
+_KEPT_BY = Prepared(sa.select(books.c.timezone, books.c.currency, books.c.rules_version))
 
 log = structlog.get_logger()
 
@@ -43,11 +46,11 @@ async def open_books(engine: AsyncEngine, reporting: Reporting) -> Reporting:
 
 
 async def kept_by(connection: AsyncConnection) -> Reporting | None:
-    """What the books are kept by, as this transaction sees them; None before they are opened.
+    """What the books are kept by, as a transaction that has begun sees them; None before they are opened.
 
     Raises `BooksKeptOtherwise`.
     """
-    row = (await connection.execute(sa.select(books.c.timezone, books.c.currency, books.c.rules_version))).one_or_none()
+    row = await _KEPT_BY.one_or_none(await driver_of(connection))
     return None if row is None else reporting_of(*row)
 
 

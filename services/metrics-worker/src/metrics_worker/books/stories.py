@@ -17,6 +17,8 @@ import msgspec
 
 from metrics_worker.books.fold import Entry, difference
 from metrics_worker.books.merges import Merges, links_of
+from metrics_worker.books.tables import relationship_fact, relationship_review
+from metrics_worker.books.writing import Insert, Row, Rows
 from metrics_worker.kpis.facts import AccountFact, DealFact, Fact, SurveyFact, TicketFact
 from metrics_worker.kpis.kinds import KIND_BY_NAME
 from metrics_worker.kpis.merges import survivor_of
@@ -47,6 +49,8 @@ _MERGE_SUBJECTS: Final = """
     UPDATE relationship_subject SET facts = facts + (SELECT coalesce(sum(facts), 0) FROM gone) WHERE id = $2
 """
 
+_FACTS: Final = Insert(relationship_fact, ("customer", "told"))
+_REVIEWS: Final = Insert(relationship_review, ("customer", "day"))
 _VERSIONS: Final = msgspec.json.Decoder(list[Version])
 
 Change = tuple[Version, list[Posting]]
@@ -172,21 +176,28 @@ def _only_opens(story: Mapping[Key, Version], version: Version) -> bool:
     return account is not None and isinstance(account.fact, AccountFact) and account.fact.merged_into is None
 
 
+class Chapter(NamedTuple):
+    """What a batch adds to the stories."""
+
+    changes: list[tuple[Entry, list[Posting]]]
+    """To be posted."""
+    rows: list[Rows]
+    """To be written in the same transaction."""
+
+
 class Stories:
     """The stories, as the ledger writes them."""
 
     def __init__(self, reporting: Reporting) -> None:
         self._reporting = reporting
 
-    async def tell(
-        self, driver: Any, told: Sequence[Version], known: Merges, new: Merges
-    ) -> list[tuple[Entry, list[Posting]]]:
-        """Adds versions to the stories of the customers that remain; returns what is to be posted.
+    async def tell(self, driver: Any, told: Sequence[Version], known: Merges, new: Merges) -> Chapter:
+        """Adds versions to the stories of the customers that remain.
 
         `new` are merges that `told` tells of, and `known` those before them.
         """
         if not told:
-            return []
+            return Chapter([], [])
         before, after = links_of(known), links_of(known | new)
         parts = _parts(told, new, before, after)
         by_survivor: dict[UUID, list[Version]] = defaultdict(list)
@@ -201,14 +212,10 @@ class Stories:
         rows = [
             (survivor, msgspec.json.encode(version)) for survivor in by_survivor for version in by_survivor[survivor]
         ]
-        await driver.copy_records_to_table("relationship_fact", records=rows, columns=("customer", "told"))
-        await _review(driver, found)
-        return [
-            (entry, [posting])
-            for version, postings in found
-            for posting in postings
-            for entry in [_entry(version, posting)]
-        ]
+        return Chapter(
+            changes=[(_entry(version, posting), [posting]) for version, postings in found for posting in postings],
+            rows=[Rows(_FACTS, rows), Rows(_REVIEWS, _to_review(found))],
+        )
 
     async def _read(
         self, driver: Any, parts: Mapping[UUID, set[UUID]], told: Mapping[UUID, Sequence[Version]]
@@ -240,15 +247,14 @@ async def _join(driver: Any, gone: set[UUID], survivor: UUID) -> None:
         await driver.execute(_MERGE_SUBJECTS, list(gone), survivor)
 
 
-async def _review(driver: Any, found: Iterable[Change]) -> None:
-    """Asks for a look at the customers whose risk begins or ends, on the days on which it does."""
+def _to_review(found: Iterable[Change]) -> list[Row]:
+    """The customers whose risk begins or ends, each with the day on which it does."""
     due: set[tuple[UUID, date]] = set()
     for _, postings in found:
         for posting in postings:
             if any(posting.measures[number] for number in _REVIEWED):
                 due.add((UUID(posting.dimensions[-1]), posting.day))
-    if due:
-        await driver.copy_records_to_table("relationship_review", records=sorted(due), columns=("customer", "day"))
+    return sorted(due)
 
 
 def _entry(version: Version, posting: Posting) -> Entry:

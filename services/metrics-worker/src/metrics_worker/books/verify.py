@@ -177,10 +177,11 @@ async def _caught_up(engine: AsyncEngine, end: Offsets, seconds: float) -> None:
 async def _read_books(engine: AsyncEngine, topics: Sequence[str], reporting: Reporting) -> _Books:
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        offsets = await _stored_offsets(connection, topics)
         if (await kept_by(connection) or reporting) != reporting:
             raise CannotVerify("the books were rebuilt meanwhile; compare again")
         return _Books(
-            offsets=await _stored_offsets(connection, topics),
+            offsets=offsets,
             dead_letters={
                 (row.topic, row.partition, row.offset)
                 for row in await connection.execute(
