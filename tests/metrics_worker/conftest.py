@@ -19,6 +19,7 @@ from service_kit.database import create_engine
 from service_kit.migrations import migrate
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.facts import VILNIUS
+from tests.support import eventually
 
 
 @pytest.fixture(scope="session")
@@ -75,10 +76,28 @@ async def book(engine: AsyncEngine, *batches: Sequence[Entry]) -> None:
 
 async def narrow(engine: AsyncEngine) -> None:
     """Brings the narrow copies up to the newest posting, as `metrics-relay` does in time."""
-    narrower = Narrower(engine, enough=1)
-    # At its first look it does not know yet what is settled.
+    await copied(Narrower(engine, enough=1), engine)
+
+
+async def copied(narrower: Narrower, engine: AsyncEngine) -> None:
+    """Looks twice: at the first look it does not know yet what is settled."""
     await narrower.look()
+    await all_ended(engine)
     await narrower.look()
+
+
+async def all_ended(engine: AsyncEngine) -> None:
+    """Waits for all transactions that are under way, those of other tests' databases on the same server included."""
+    async with engine.connect() as connection:
+        query = sa.text("SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)")
+        newest = (await connection.execute(query)).scalar_one()
+
+    async def ended() -> bool:
+        async with engine.connect() as connection:
+            query = sa.text("SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)")
+            return bool((await connection.execute(query)).scalar_one() >= newest)
+
+    await eventually(ended, 30)
 
 
 async def moved(engine: AsyncEngine) -> None:
