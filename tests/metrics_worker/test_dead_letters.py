@@ -8,7 +8,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from metrics_worker.books.keeping import CONSUMER
 from metrics_worker.books.verify import verify
+from service_kit.consumer_tables import consumer_halt, dead_letter
 from service_kit.outbox import outbox
 from service_kit.relay import Relay
 from tandem_cli.issuer import Issuer
@@ -120,3 +122,29 @@ async def test_letters_are_listed_by_reason_and_topic(straight: Line, client: ht
     assert await listed(reason="malformed") == [(straight.sales, "malformed")]
     assert await listed(topic=straight.service) == [(straight.service, "empty")]
     assert json.loads(GOOD)["subject"] not in str(await listed()), "a list names no content"
+
+
+async def test_a_halted_consumer_says_how_many_letters_it_waits_for(
+    admin: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    assert (await admin.get("/v1/dead-letters/halts")).json() == {"items": []}
+    letters = [
+        {"consumer": CONSUMER, "cluster_id": "c", "topic": "t", "partition": 0, "offset": offset, "headers": [],
+         "reason": "malformed", "detail": "{"}
+        for offset in range(5)
+    ]  # fmt: skip
+    async with engine.begin() as connection:
+        await connection.execute(sa.insert(dead_letter), letters)
+        for consumer in (CONSUMER, "somebody-elses"):
+            halt = {"consumer": consumer, "bad_records": 700, "open_allowed": 3}
+            await connection.execute(sa.insert(consumer_halt), halt)
+    for left in (2, 1, 0, 0):
+        [halted] = (await admin.get("/v1/dead-letters/halts")).json()["items"]
+        assert (halted["consumer"], halted["bad_records"], halted["to_settle"]) == (CONSUMER, 700, left)
+        settled = await admin.post(f"{await the_letter(admin)}/discard", json={"reason": "nobody's"})
+        assert settled.status_code == 200, settled.text
+
+
+async def test_who_may_not_see_letters_may_not_see_halts(client: httpx.AsyncClient, issuer: Issuer) -> None:
+    client.headers["Authorization"] = f"Bearer {issuer.token(['sales-rep'])}"
+    assert_problem(await client.get("/v1/dead-letters/halts"), 403, "forbidden")

@@ -9,7 +9,16 @@ from fastapi import APIRouter, Depends
 from service_kit.auth import Principal, requires
 from service_kit.consumer_tables import dead_letter
 from service_kit.dead_letters import use_cases
-from service_kit.dead_letters.schemas import Discard, LetterView, Mend, WholeLetterView, view_of, whole_view_of
+from service_kit.dead_letters.schemas import (
+    Discard,
+    HaltsView,
+    LetterView,
+    Mend,
+    WholeLetterView,
+    halt_of,
+    view_of,
+    whole_view_of,
+)
 from service_kit.dead_letters.use_cases import Consumers, Readable
 from service_kit.fields import Code, Identifier
 from service_kit.filters import equal
@@ -45,6 +54,11 @@ def dead_letter_routes(
             *equal(dead_letter.c, {"status": status, "reason": reason, "topic": topic, "consumer": consumer}),
         )
         return await page.of(session, query, dead_letter.c.id, view_of)
+
+    @routes.get("/halts", dependencies=may_read)
+    async def list_halts(session: Session) -> HaltsView:
+        """Consumers that wait for their dead letters to be settled, since nearly everything that arrived was bad."""
+        return HaltsView(items=[halt_of(row) for row in await use_cases.halts(session, consumers)])
 
     @routes.get("/{letter_id}", dependencies=may_read)
     async def get_dead_letter(letter_id: Identifier, session: Session) -> WholeLetterView:

@@ -59,6 +59,33 @@ class WholeLetterView(LetterView):
     mended_value: str | None
 
 
+class HaltView(View):
+    """A consumer that keeps its place until enough of its dead letters are sent or discarded."""
+
+    consumer: str
+    halted_at: Moment
+    bad_records: int
+    """Of the last 1,000 that it had read."""
+    to_settle: int
+    """Dead letters that are open and still have to be settled before it goes on; 0 when it is about to."""
+
+
+class HaltsView(View):
+    """All that are halted now; none is as it should be."""
+
+    items: list[HaltView]
+
+
+def halt_of(row: Any) -> HaltView:
+    """From a row of `consumer_halt` with the number of its `unsettled` letters."""
+    return HaltView(
+        consumer=row.consumer,
+        halted_at=row.halted_at,
+        bad_records=row.bad_records,
+        to_settle=max(row.unsettled - row.open_allowed, 0),
+    )
+
+
 def view_of(row: Any) -> LetterView:
     """From a row of `dead_letter`."""
     return LetterView(**_summary(row))
