@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 SMALLEST_BATCH: Final = 500
 LARGEST_BATCH: Final = 10_000
-LONGEST_BATCH_SECONDS: Final = 2.0
+LONGEST_BATCH_SECONDS: Final = 4.0
 """A batch that took longer is followed by a smaller one: a slow batch must not cost us our partitions."""
 UNCOLLECTED_BATCHES: Final = 100
 POLL_MILLISECONDS: Final = 500
