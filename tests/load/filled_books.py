@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from metrics_worker.books.fold import ALL, NO_VALUE, NOT_IN_BALANCES, SEGMENT_BUCKETS
-from metrics_worker.books.narrow import Narrower
+from metrics_worker.books.narrow import Narrower, narrowed_until
 from metrics_worker.books.tables import BALANCE, HISTOGRAM, NARROW, POSTING, bucket_column
 from metrics_worker.kpis.kinds import IDENTITY_DIMENSIONS, KIND_BY_NAME, Kind
 
@@ -40,12 +40,12 @@ async def fill_books(engine: AsyncEngine, postings: int) -> None:
     async with asyncio.TaskGroup() as group:
         for name in FILLED:
             group.create_task(one(name))
-    narrower = Narrower(engine)
-    # At its first look it does not know yet what is settled.
-    for _ in range(2):
-        await narrower.look()
+    narrower = Narrower(engine, enough=1)
     async with engine.connect() as plain:
         connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+        # At its first look it does not know yet what is settled.
+        while not set(FILLED) <= (await narrowed_until(connection)).keys():
+            await narrower.look()
         tables = [NARROW[KIND_BY_NAME[name]].name for name in FILLED]
         await run(connection, f"VACUUM ANALYZE {', '.join([*tables, 'dimension_value'])}")
 
