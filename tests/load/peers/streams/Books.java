@@ -8,16 +8,16 @@ import org.apache.kafka.streams.processor.api.Record;
 
 /** Books the events of one task's partitions, one of each topic. */
 final class Books implements Processor<byte[], byte[], Void, Void> {
-    private final Runnable taken;
+    private final Runnable begin;
     private ProcessorContext<Void, Void> context;
     private Event event;
     private WriteBehind<State.Key, State> subjects;
     private WriteBehind<UUID, Story> stories;
     private Sums sums;
 
-    /** `taken` is told of every event when its sums are made. */
-    Books(Runnable taken) {
-        this.taken = taken;
+    /** `begin` is told of the task's first event. */
+    Books(Runnable begin) {
+        this.begin = begin;
     }
 
     @Override
@@ -31,6 +31,7 @@ final class Books implements Processor<byte[], byte[], Void, Void> {
     @Override
     public void process(Record<byte[], byte[]> record) {
         if (event == null) {
+            begin.run();
             // Not in `init`: the store of names is restored after that.
             event = new Event(new Names(context.getStateStore("names")));
         }
@@ -43,7 +44,6 @@ final class Books implements Processor<byte[], byte[], Void, Void> {
         if (contact != null) {
             book(contact);
         }
-        taken.run();
     }
 
     private void book(State state) {

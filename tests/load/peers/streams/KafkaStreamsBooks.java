@@ -5,14 +5,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Properties;
-import java.util.UUID;
-import java.util.concurrent.atomic.AtomicLong;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.Topology;
-import org.apache.kafka.streams.state.KeyValueBytesStoreSupplier;
+import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 import org.apache.kafka.streams.state.Stores;
 
 /**
@@ -33,7 +31,6 @@ import org.apache.kafka.streams.state.Stores;
  */
 public final class KafkaStreamsBooks {
     private static final ObjectMapper JSON = new ObjectMapper();
-    private static final AtomicLong TAKEN = new AtomicLong();
     private static volatile long began;
     private static volatile double cpuBefore;
 
@@ -58,16 +55,17 @@ public final class KafkaStreamsBooks {
         long events = Long.parseLong(arguments[4]);
 
         KafkaStreams streams = new KafkaStreams(topology(arguments[5].split(",")), settings);
+        streams.setUncaughtExceptionHandler(error -> {
+            error.printStackTrace();
+            return StreamThreadExceptionResponse.SHUTDOWN_CLIENT;
+        });
         streams.start();
-        while (TAKEN.get() < events) {
-            Thread.sleep(5);
-            if (streams.state() == KafkaStreams.State.ERROR) {
-                System.exit(1);
-            }
-        }
         try (Admin admin = Admin.create(Map.of("bootstrap.servers", arguments[0]))) {
             while (committed(admin, application) < events) {
-                Thread.sleep(5);
+                Thread.sleep(50);
+                if (streams.state() == KafkaStreams.State.ERROR) {
+                    System.exit(1);
+                }
             }
         }
         double seconds = (System.nanoTime() - began) / 1e9;
@@ -83,30 +81,21 @@ public final class KafkaStreamsBooks {
         var bytes = Serdes.ByteArray();
         Topology topology = new Topology();
         topology.addSource("log", bytes.deserializer(), bytes.deserializer(), topics);
-        topology.addProcessor("books", () -> new Books(KafkaStreamsBooks::taken), "log");
+        topology.addProcessor("books", () -> new Books(KafkaStreamsBooks::begin), "log");
         topology.addStateStore(
             Stores.keyValueStoreBuilder(Stores.inMemoryKeyValueStore("names"), Serdes.Integer(), Serdes.String()),
             "books");
-        topology.addStateStore(WriteBehind.<State.Key, State>builder(store("subjects"), State.Form::new), "books");
-        topology.addStateStore(WriteBehind.<UUID, Story>builder(store("stories"), Story.Form::new), "books");
-        topology.addStateStore(WriteBehind.<Sums.Key, Sums.Block>builder(store("sums"), Sums.Form::new), "books");
+        topology.addStateStore(WriteBehind.builder("subjects", State.Form::new), "books");
+        topology.addStateStore(WriteBehind.builder("stories", Story.Form::new), "books");
+        topology.addStateStore(WriteBehind.builder("sums", Sums.Form::new), "books");
         return topology;
     }
 
-    private static KeyValueBytesStoreSupplier store(String name) {
-        return Stores.inMemoryKeyValueStore(name);
-    }
-
-    private static void taken() {
+    private static synchronized void begin() {
         if (began == 0) {
-            synchronized (TAKEN) {
-                if (began == 0) {
-                    cpuBefore = cpuSeconds();
-                    began = System.nanoTime();
-                }
-            }
+            cpuBefore = cpuSeconds();
+            began = System.nanoTime();
         }
-        TAKEN.incrementAndGet();
     }
 
     private static long committed(Admin admin, String application) throws Exception {

@@ -6,7 +6,6 @@ import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.processor.StateStore;
 import org.apache.kafka.streams.processor.StateStoreContext;
-import org.apache.kafka.streams.state.KeyValueBytesStoreSupplier;
 import org.apache.kafka.streams.state.KeyValueStore;
 import org.apache.kafka.streams.state.StoreBuilder;
 import org.apache.kafka.streams.state.Stores;
@@ -116,10 +115,9 @@ final class WriteBehind<K, V> implements StateStore, CachedStateStore<K, V> {
         return bytes.isOpen();
     }
 
-    /** Builds one over a store of bytes with a changelog. */
-    static <K, V> StoreBuilder<WriteBehind<K, V>> builder(
-        KeyValueBytesStoreSupplier supplier, Supplier<Form<K, V>> form
-    ) {
+    /** Builds one over a store of bytes in memory, with a changelog. */
+    static <K, V> StoreBuilder<WriteBehind<K, V>> builder(String name, Supplier<Form<K, V>> form) {
+        var supplier = Stores.inMemoryKeyValueStore(name);
         return new Builder<>(
             Stores.keyValueStoreBuilder(supplier, Serdes.Bytes(), Serdes.ByteArray()).withCachingDisabled(), form);
     }
