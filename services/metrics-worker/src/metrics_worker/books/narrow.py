@@ -9,16 +9,13 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
-import structlog
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from metrics_worker.books.tables import NARROW
 from metrics_worker.kpis.kinds import Kind
 from service_kit.health import Heartbeat
-from service_kit.waiting import wait_unless_stopped
-
-log = structlog.get_logger()
+from service_kit.looking import look_until_stopped
 
 COPIED = Counter("tandem_narrow_postings_total", "Postings copied for combinations of filters.", ["kind"])
 
@@ -52,14 +49,7 @@ class Narrower:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Looks until `stop` is set."""
-        while not stop.is_set():
-            try:
-                await self.look()
-                self.heartbeat.beat()
-            except Exception as error:
-                # Any failure: the next look begins anew, and the heartbeat tells when none succeeds.
-                log.warning("narrower_failed", error=repr(error))
-            await wait_unless_stopped(stop, LOOK_SECONDS)
+        await look_until_stopped(self.look, stop, self.heartbeat, rest=lambda _: LOOK_SECONDS)
 
     async def look(self) -> int:
         """Copies what is settled, where it is enough to be worth it; returns how many ids were gone through.

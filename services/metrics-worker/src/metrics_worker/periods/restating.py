@@ -1,7 +1,6 @@
 """The restater: looks at closed periods when the books have moved, and publishes each change of a figure."""
 
 import asyncio
-import time
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -20,7 +19,7 @@ from metrics_worker.periods.use_cases import shown_of
 from metrics_worker.webhooks.publishing import publish
 from service_kit.database import create_sessions
 from service_kit.health import Heartbeat
-from service_kit.waiting import wait_unless_stopped
+from service_kit.looking import look_until_stopped
 
 log = structlog.get_logger()
 
@@ -46,16 +45,12 @@ class Restater:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Looks until `stop` is set."""
-        while not stop.is_set():
-            began = time.monotonic()
-            try:
-                await self.look()
-                self.heartbeat.beat()
-            except Exception as error:
-                # Any failure: the next look begins anew, and the heartbeat tells when none succeeds.
-                log.warning("restater_failed", error=repr(error))
-            rest = min(REST * (time.monotonic() - began), LONGEST_REST_SECONDS)
-            await wait_unless_stopped(stop, max(LOOK_SECONDS, rest))
+        await look_until_stopped(
+            self.look,
+            stop,
+            self.heartbeat,
+            rest=lambda took: max(LOOK_SECONDS, min(REST * took, LONGEST_REST_SECONDS)),
+        )
 
     async def look(self) -> None:
         """Holds every closed period against the books, if they or the periods have moved since the last look."""

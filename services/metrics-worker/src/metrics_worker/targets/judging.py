@@ -23,7 +23,7 @@ from metrics_worker.targets.model import Judgement, Target, is_met
 from metrics_worker.webhooks.publishing import publish
 from service_kit.database import create_sessions
 from service_kit.health import Heartbeat
-from service_kit.waiting import wait_unless_stopped
+from service_kit.looking import look_until_stopped
 
 log = structlog.get_logger()
 
@@ -49,14 +49,7 @@ class Judge:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Judges until `stop` is set."""
-        while not stop.is_set():
-            try:
-                await self.look()
-                self.heartbeat.beat()
-            except Exception as error:
-                # Any failure: the next look begins anew, and the heartbeat tells when none succeeds.
-                log.warning("judge_failed", error=repr(error))
-            await wait_unless_stopped(stop, LOOK_SECONDS)
+        await look_until_stopped(self.look, stop, self.heartbeat, rest=lambda _: LOOK_SECONDS)
 
     async def look(self) -> None:
         """Judges every target if the books, the targets or the time have moved since the last look."""

@@ -17,7 +17,7 @@ from metrics_worker.webhooks.model import Webhook, WebhookDelivery, WebhookSecre
 from metrics_worker.webhooks.signing import headers_of
 from service_kit.database import create_sessions
 from service_kit.health import Heartbeat
-from service_kit.waiting import wait_unless_stopped
+from service_kit.looking import look_until_stopped
 
 log = structlog.get_logger()
 
@@ -70,14 +70,8 @@ class Sender:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Sends until `stop` is set, and then waits for the tries that are under way."""
-        while not stop.is_set():
-            try:
-                await self.look()
-                self.heartbeat.beat()
-            except Exception as error:
-                # Any failure: what was taken is tried again when its lease ends.
-                log.warning("webhooks_failed", error=repr(error))
-            await wait_unless_stopped(stop, LOOK_SECONDS)
+        # What a look that fails had taken is tried again when its lease ends.
+        await look_until_stopped(self.look, stop, self.heartbeat, rest=lambda _: LOOK_SECONDS)
         if self._busy:
             await asyncio.wait(self._busy.values(), timeout=5)
         for task in self._busy.values():
