@@ -86,10 +86,12 @@ class _Log:
         new = {part: row for part, row in live.items() if part not in self.done}
         if not new:
             return
-        for topic, row in {(part.topic, row) for part, row in new.items()}:
-            known = (NO_TOPIC_ID, self.identity.topic_ids[topic])
+        for part, row in new.items():
+            known = (NO_TOPIC_ID, self.identity.topic_ids[part.topic])
             if row.cluster_id != self.identity.cluster_id or row.topic_id not in known:
-                raise CannotRebuild(f"{topic} is not the log that the books were kept from; see metrics-consumer's log")
+                raise CannotRebuild(
+                    f"{part.topic} is not the log that the books were kept from; see metrics-consumer's log"
+                )
         first = await self.kafka.beginning_offsets(list(new))
         if cut := [part.topic for part, offset in first.items() if offset > 0]:
             raise CannotRebuild(f"the log of {cut[0]} was cut: it no longer begins at its beginning")
