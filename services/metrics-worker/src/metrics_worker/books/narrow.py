@@ -64,13 +64,13 @@ class Narrower:
                 row = (await connection.execute(_END[kind])).one_or_none()
             if row is None:
                 continue
-            end, oldest, copied = _End(*row[:3]), row[3], row[4]
+            end = _End(row.stands_in, row.posting_id, row.transactions)
             seen = self._ends.get(kind)
             if seen is None or seen.table != end.table:
                 self._ends[kind] = end
-            elif oldest >= seen.transactions:
+            elif row.oldest >= seen.transactions:
                 self._ends[kind] = end
-                if seen.posting_id - copied >= self._enough:
+                if seen.posting_id - row.copied >= self._enough:
                     while await self._copy(kind, seen):
                         done += PORTION
                         self.heartbeat.beat()
@@ -83,9 +83,9 @@ class Narrower:
                 return False
             row = (await connection.execute(_END[kind])).one_or_none()
             # From here on the table keeps its place.
-            if row is None or row[0] != until.table or row[4] >= until.posting_id:
+            if row is None or row.stands_in != until.table or row.copied >= until.posting_id:
                 return False
-            ids = {"after": row[4], "until": min(row[4] + PORTION, until.posting_id)}
+            ids = {"after": row.copied, "until": min(row.copied + PORTION, until.posting_id)}
             await connection.execute(_VALUES[kind], ids)
             copied = await connection.execute(_COPY[kind], ids)
             await connection.execute(_MARK, {"kind": kind.name, "until": ids["until"]})
@@ -115,10 +115,10 @@ _MARK = sa.text("""
 
 def _end(kind: Kind) -> sa.TextClause:
     return sa.text(f"""
-        SELECT CAST(tableoid AS bigint), id,
-               CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint),
-               CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint),
-               coalesce((SELECT posting_id FROM narrowed WHERE kind = '{kind.name}'), 0)
+        SELECT CAST(tableoid AS bigint) AS stands_in, id AS posting_id,
+               CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint) AS transactions,
+               CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) AS oldest,
+               coalesce((SELECT posting_id FROM narrowed WHERE kind = '{kind.name}'), 0) AS copied
         FROM {kind.name}_posting ORDER BY id DESC LIMIT 1
     """)  # noqa: S608 -- names of ours, no input
 
@@ -133,31 +133,37 @@ def _values(kind: Kind) -> sa.TextClause:
     """)  # noqa: S608 -- names of ours, no input
 
 
+def _columns(kind: Kind) -> list[str]:
+    return [column.name for column in NARROW[kind].columns]
+
+
+def _translated(kind: Kind, table: str, *, known: str, wanted: str) -> tuple[str, str]:
+    """A copy's columns out of a table, with values in the place of codes or the reverse, and the joins for that."""
+    told = [f"{name}_value.{wanted}" if name in kind.dimensions else f"{table}.{name}" for name in _columns(kind)]
+    joins = [
+        f"LEFT JOIN dimension_value AS {name}_value ON {name}_value.{known} = {table}.{name}"
+        for name in kind.dimensions
+    ]
+    return ", ".join(told), " ".join(joins)
+
+
 def _copy(kind: Kind) -> sa.TextClause:
-    columns = [column.name for column in NARROW[kind].columns]
-    told = [f"{name}_value.code" if name in kind.dimensions else f"posting.{name}" for name in columns]
-    joins = " ".join(
-        f"LEFT JOIN dimension_value AS {name}_value ON {name}_value.value = posting.{name}" for name in kind.dimensions
-    )
+    told, joins = _translated(kind, "posting", known="value", wanted="code")
     return sa.text(f"""
-        INSERT INTO {kind.name}_narrow ({", ".join(columns)})
-        SELECT {", ".join(told)} FROM {kind.name}_posting AS posting {joins}
+        INSERT INTO {kind.name}_narrow ({", ".join(_columns(kind))})
+        SELECT {told} FROM {kind.name}_posting AS posting {joins}
         WHERE posting.id > :after AND posting.id <= :until ORDER BY posting.day
     """)  # noqa: S608 -- names of ours, no input
 
 
 def _strayed(kind: Kind) -> sa.TextClause:
-    columns = [column.name for column in NARROW[kind].columns]
-    values = [f"{name}_value.value" if name in kind.dimensions else f"narrow.{name}" for name in columns]
-    joins = " ".join(
-        f"LEFT JOIN dimension_value AS {name}_value ON {name}_value.code = narrow.{name}" for name in kind.dimensions
-    )
+    told, joins = _translated(kind, "narrow", known="code", wanted="value")
     return sa.text(f"""
         WITH posted AS (
-            SELECT {", ".join(columns)} FROM {kind.name}_posting
+            SELECT {", ".join(_columns(kind))} FROM {kind.name}_posting
             WHERE id <= (SELECT posting_id FROM narrowed WHERE kind = '{kind.name}')
         ), copied AS (
-            SELECT {", ".join(values)} FROM {kind.name}_narrow AS narrow {joins}
+            SELECT {told} FROM {kind.name}_narrow AS narrow {joins}
         )
         SELECT 'postings', * FROM (TABLE posted EXCEPT ALL TABLE copied) AS posted_only
         UNION ALL

@@ -84,6 +84,16 @@ def bucket_column(duration: str) -> str:
     return f"{duration}_bucket"
 
 
+def _told(kind: Kind, dimension: TypeEngine[Any]) -> list[Column[Any]]:
+    """What a posting tells, with dimensions of some type."""
+    return [
+        *([Column("split", Boolean, nullable=False)] if kind.split_by else []),
+        *(Column(name, dimension) for name in kind.dimensions),
+        *_measures(kind, nullable=True),
+        *(Column(bucket_column(name), SmallInteger) for name in kind.durations),
+    ]
+
+
 def _subject(kind: Kind) -> Table:
     return Table(
         f"{kind.name}_subject",
@@ -107,10 +117,7 @@ def _posting(kind: Kind) -> Table:
         Column("event_time", DateTime(timezone=True), nullable=False),
         Column("recorded_time", DateTime(timezone=True), nullable=False),
         Column("day", Date, nullable=False),
-        *([Column("split", Boolean, nullable=False)] if kind.split_by else []),
-        *(Column(dimension, Text) for dimension in kind.dimensions),
-        *_measures(kind, nullable=True),
-        *(Column(bucket_column(name), SmallInteger) for name in kind.durations),
+        *_told(kind, Text()),
         # Combinations of filters scan a range of days; a rebuild appends in roughly that order.
         Index(f"{name}_day_idx", "day"),
         # Balances are not kept by customer, and postings move to another one when the two are found to be one.
@@ -127,10 +134,7 @@ def _narrow(kind: Kind) -> Table:
         metadata,
         Column("day", Date, nullable=False),
         Column("recorded_time", DateTime(timezone=True), nullable=False),
-        *([Column("split", Boolean, nullable=False)] if kind.split_by else []),
-        *(Column(dimension, Integer) for dimension in kind.dimensions),
-        *_measures(kind, nullable=True),
-        *(Column(bucket_column(name), SmallInteger) for name in kind.durations),
+        *_told(kind, Integer()),
         Index(f"{name}_day_idx", "day"),
         comment=f"A copy of what {kind.name} postings are summed by, made in the background up to the posting that "
         "`narrowed` names: dimensions by their codes in `dimension_value`.",
