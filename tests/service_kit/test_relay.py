@@ -13,8 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from service_kit import relay
+from service_kit.announcing import CHANNEL, Announcer
 from service_kit.database import create_engine, metadata
 from service_kit.outbox import outbox
+from service_kit.prepared import driver_of
 from service_kit.relay import BATCH_BYTES, Relay, partition_of
 from service_kit.settings import ServiceSettings
 from tests.support import Kafka, eventually
@@ -33,7 +36,7 @@ async def source(new_database: Callable[[str], str]) -> AsyncIterator[AsyncEngin
 async def relaying(engine: AsyncEngine, kafka: Kafka, count: int = 1) -> AsyncIterator[None]:
     stop = asyncio.Event()
     relays = [Relay(engine=engine, bootstrap_servers=kafka.bootstrap_servers) for _ in range(count)]
-    tasks = [asyncio.create_task(relay.run(stop)) for relay in relays]
+    tasks = [asyncio.create_task(each.run(stop)) for each in relays]
     yield
     stop.set()
     await asyncio.wait_for(asyncio.gather(*tasks), 20)
@@ -167,3 +170,41 @@ async def test_events_larger_than_one_batch_together_all_arrive_in_order(
     async with relaying(source, kafka):
         await eventually(lambda: is_empty(source))
     assert (await read(kafka, topic))["large"] == payloads
+
+
+async def test_what_is_announced_is_sent_without_waiting_for_the_next_look(
+    source: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Longer than this test waits for anything.
+    monkeypatch.setattr(relay, "BUSY_POLL_SECONDS", 60.0)
+    monkeypatch.setattr(relay, "IDLE_POLL_SECONDS", 60.0)
+    topic, announcer = new_topic("relay"), Announcer(source)
+    await add(source, row(topic, "before", b"1"))
+    async with relaying(source, kafka), announcer.announcing():
+        # Found by its first look, after which it listens.
+        await eventually(lambda: is_empty(source))
+        await add(source, row(topic, "announced", b"2"))
+        announcer.announce()
+        await eventually(lambda: is_empty(source))
+    assert await read(kafka, topic) == {"before": [b"1"], "announced": [b"2"]}
+
+
+async def test_an_announcer_whose_connection_is_cut_announces_again(source: AsyncEngine) -> None:
+    heard: list[object] = []
+    announcer = Announcer(source)
+    async with source.connect() as plain, announcer.announcing():
+        listening = await driver_of(await plain.execution_options(isolation_level="AUTOCOMMIT"))
+        await listening.add_listener(CHANNEL, lambda *_: heard.append("announced"))
+        announcer.announce()
+        await eventually(lambda: heard == ["announced"])
+        await plain.execute(
+            sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = :its"),
+            {"its": f"NOTIFY {CHANNEL}"},
+        )
+
+        def announced_again() -> bool:
+            announcer.announce()
+            return len(heard) > 1
+
+        await eventually(announced_again)
+        await listening.reset()

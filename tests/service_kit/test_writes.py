@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -9,12 +10,15 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts import codec
+from service_kit.announcing import CHANNEL
 from service_kit.app import create_app
 from service_kit.database import create_engine
 from service_kit.outbox import outbox
+from service_kit.prepared import driver_of
 from service_kit.settings import ServiceSettings
 from tests.service_kit.conftest import assert_problem
-from tests.service_kit.toy import Issuer, boxes
+from tests.service_kit.toy import Issuer, boxes, toy_app
+from tests.support import eventually
 
 BOX = {"name": "Box", "size": 1}
 
@@ -39,6 +43,24 @@ async def test_a_write_leaves_its_row_and_its_event(client: httpx.AsyncClient, e
     assert event.sequence == 1
     assert event.subject == f"customers/{answer.json()['id']}"
     assert event.traceparent is not None
+
+
+async def test_a_write_wakes_the_relay(issuer: Issuer, new_database: Callable[[str], str], tmp_path: Path) -> None:
+    heard: list[object] = []
+    headers = {"Authorization": f"Bearer {issuer.token('service-agent')}"}
+    async with (
+        toy_app(new_database("toy"), issuer.published_in(tmp_path)) as (app, engine),
+        engine.connect() as plain,
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://toy", headers=headers) as http,
+    ):
+        listening = await driver_of(await plain.execution_options(isolation_level="AUTOCOMMIT"))
+        await listening.add_listener(CHANNEL, lambda *_: heard.append("announced"))
+        assert (await http.get("/v1/boxes")).status_code == 200
+        assert (await http.post("/v1/boxes", json={})).status_code == 422
+        assert (await http.post("/v1/boxes", json=BOX)).status_code == 201
+        await eventually(lambda: heard == ["announced"])
+        await listening.reset()
 
 
 async def test_a_repeat_with_the_same_key_gets_the_same_answer_and_does_nothing(

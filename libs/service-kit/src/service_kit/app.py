@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from service_kit import problems
+from service_kit.announcing import Announcer
 from service_kit.auth import Authenticator
 from service_kit.database import create_sessions
 from service_kit.docs import docs_routes
@@ -48,13 +49,15 @@ def create_app(
 ) -> FastAPI:
     """An API with problem+json errors, tokens, strict parsing, health and OpenAPI 3.1.
 
-    `app.state` holds `settings`, `engine`, `sessions`, `authenticator` and `routes`. The engine is disposed of at
-    the end.
+    `app.state` holds `settings`, `engine`, `sessions`, `authenticator`, `announcer` and `routes`. The engine is
+    disposed of at the end.
     """
+
+    announcer = Announcer(engine)
 
     @asynccontextmanager
     async def whole_lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with lifespan(app) if lifespan else _nothing(app):
+        async with announcer.announcing(), lifespan(app) if lifespan else _nothing(app):
             yield
         await engine.dispose()
 
@@ -71,6 +74,7 @@ def create_app(
     app.state.engine = engine
     app.state.sessions = create_sessions(engine)
     app.state.authenticator = Authenticator(settings)
+    app.state.announcer = announcer
     app.state.routes = [route for one in routers for route in one.routes if isinstance(route, APIRoute)]
     for one in routers:
         app.include_router(one)

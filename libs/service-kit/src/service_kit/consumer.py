@@ -122,6 +122,8 @@ Handle = Callable[[AsyncConnection, Sequence[Record[Decoded]]], Awaitable[None]]
 """Writes a batch's effects into the transaction it is given; never commits."""
 Concerns = Callable[[Decoded], bool]
 """Whether a record can have an effect at all."""
+Committed = Callable[[], None]
+"""Called when the effects of what `handle` was last given are committed."""
 Idle = Callable[[], Awaitable[None]]
 """Called when there was nothing to read and all partitions are read to their end."""
 
@@ -146,6 +148,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         decode: Decode[Decoded],
         handle: Handle[Decoded],
         concerns: Concerns[Decoded] | None = None,
+        committed: Committed | None = None,
         idle: Idle | None = None,
         lost_log: LostLog = "stop",
     ) -> None:
@@ -156,6 +159,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         self._decode = decode
         self._handle = handle
         self._concerns = concerns
+        self._committed = committed
         self._idle = idle
         self._batch_size = SMALLEST_BATCH
         self._next_offsets: dict[TopicPartition, int] = {}
@@ -466,6 +470,8 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                 if records:
                     await self._handle(connection, records)
             self._stored_offsets = self._next_offsets | advanced
+            if records and self._committed is not None:
+                self._committed()
         self._next_offsets.update(advanced)
         self._recent_bad = recent_bad
         for letter in letters:

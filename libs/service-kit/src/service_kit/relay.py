@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts.codec import CONTENT_TYPE, MAX_EVENT_BYTES
 from service_kit import idempotency, telemetry
+from service_kit.announcing import CHANNEL
 from service_kit.health import Heartbeat
 from service_kit.outbox import outbox
 from service_kit.prepared import Prepared, driver_of
@@ -32,7 +33,8 @@ COMPRESSION: Final = "zstd"
 BUSY_POLL_SECONDS: Final = 0.003
 IDLE_POLL_SECONDS: Final = 0.05
 BUSY_SECONDS: Final = 0.1
-"""For so long after the last event another one is looked for at once: at ten events a second none waits for long."""
+"""For so long after an event that nobody announced another one is looked for at once: at ten a second none waits for
+long."""
 SEND_SECONDS: Final = 20
 """Longer than the producer's own time-out, so that its answer is final when ours comes."""
 REQUEST_MILLISECONDS: Final = 10_000
@@ -128,13 +130,18 @@ class Relay:
             retry_backoff_ms=100,
         )
         loop = asyncio.get_running_loop()
-        measured = tidied = sent_at = float("-inf")
+        measured = tidied = surprised = float("-inf")
         delay = BUSY_POLL_SECONDS
+        woken = asyncio.Event()
+        stopping = asyncio.create_task(_pass_on(stop, woken))
         try:
             await asyncio.wait_for(producer.start(), SEND_SECONDS)
+            await (await driver_of(connection)).add_listener(CHANNEL, lambda *_: woken.set())
             while not stop.is_set():
                 self.heartbeat.beat()
-                sent = await self._round(connection, producer)
+                announced = woken.is_set()
+                woken.clear()
+                sent, more = await self._round(connection, producer)
                 now = loop.time()
                 if now - measured > GAUGES_SECONDS:
                     await _measure(connection)
@@ -142,23 +149,24 @@ class Relay:
                 if now - tidied > HOUSEKEEPING_SECONDS:
                     await idempotency.forget_old(connection)
                     tidied = now
-                if sent:
-                    sent_at, delay = now, BUSY_POLL_SECONDS
-                else:
-                    await wait_unless_stopped(stop, delay)
-                    if now - sent_at > BUSY_SECONDS:
+                if sent and not announced:
+                    surprised, delay = now, BUSY_POLL_SECONDS
+                if not more:
+                    await wait_unless_stopped(woken, delay)
+                    if now - surprised > BUSY_SECONDS:
                         delay = min(delay * 1.2, IDLE_POLL_SECONDS)
         finally:
+            stopping.cancel()
             # A stop that waits for a broker that is down would never end.
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(producer.stop(), 5)
 
-    async def _round(self, connection: AsyncConnection, producer: AIOKafkaProducer) -> int:
-        """Sends what is waiting, at most one batch a partition; the number of rows sent."""
+    async def _round(self, connection: AsyncConnection, producer: AIOKafkaProducer) -> tuple[int, bool]:
+        """Sends what is waiting, at most one batch a partition; the number of rows sent, and whether more wait."""
         driver = await driver_of(connection)
         rows = await _NEXT.all(driver)
         if not rows:
-            return 0
+            return 0, False
         try:
             sent = await self._send(producer, rows)
         except UnsendableRow as unsendable:
@@ -168,9 +176,9 @@ class Relay:
                 .values(parked_reason=unsendable.reason)
             )
             log.error("outbox_row_parked", position=unsendable.position, reason=unsendable.reason)
-            return 1
+            return 0, True
         await _DELETE.execute(driver, sent=sent)
-        return len(sent)
+        return len(sent), len(rows) == ROUND_ROWS or len(sent) < len(rows)
 
     async def _send(self, producer: AIOKafkaProducer, rows: Sequence[Any]) -> list[int]:
         """Sends rows and waits for every acknowledgement; the positions sent. Raises when any batch failed."""
@@ -211,6 +219,12 @@ class Relay:
         if failure is not None and not sent:
             raise failure
         return sent
+
+
+async def _pass_on(stop: asyncio.Event, woken: asyncio.Event) -> None:
+    """Whoever is to stop has to wake up."""
+    await stop.wait()
+    woken.set()
 
 
 def partition_of(key: bytes, partitions: int) -> int:

@@ -1,7 +1,8 @@
 """The route class of every API: strict parsing, one transaction a request, idempotency, retries of deadlocks.
 
 The order matters and is all here: authenticate, check the query, open the session, look for a stored answer, run
-the use case, store the answer, commit, and only then answer. A client never sees 201 before a commit that fails.
+the use case, store the answer, commit, wake the relay, and only then answer. A client never sees 201 before a commit
+that fails.
 """
 
 from collections.abc import Callable, Coroutine
@@ -134,6 +135,7 @@ async def _write(request: Request, handle: Handler, subject: str) -> Response:
                     if response.status_code < 400:
                         await idempotency.store(session, claimed, response)
                 await session.commit()
+            request.app.state.announcer.announce()
             return response
         except (DBAPIError, asyncpg.PostgresError) as error:
             if not _is_worth_another_try(error):

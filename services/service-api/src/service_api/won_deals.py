@@ -64,18 +64,27 @@ _TAKE_BACK = (
 )
 
 
+def may_have_been_won(deal: Deal) -> bool:
+    """Whether there can be a won deal to keep or to take back: most events are of deals that were never closed."""
+    return deal.stage == "won" or deal.reopen_count > 0
+
+
 async def copy_deals(
     connection: AsyncConnection, records: Sequence[Record[CloudEvent]], *, onboarding_days: int
-) -> None:
+) -> bool:
     """Takes over the deals that were won in a batch, and opens an onboarding for each that was won of late.
 
     A deal has one onboarding, however often its event comes; one that was won more than `onboarding_days` ago needs
-    none: it comes from an import, or from a log that is read anew.
+    none: it comes from an import, or from a log that is read anew. Returns whether there may be events to publish.
     """
     newest: dict[UUID, tuple[int, Deal]] = {}
     for record in records:
         deal = record.value.data
-        if isinstance(deal, Deal) and newest.get(deal.id, (0, deal))[0] < record.value.sequence:
+        if (
+            isinstance(deal, Deal)
+            and may_have_been_won(deal)
+            and newest.get(deal.id, (0, deal))[0] < record.value.sequence
+        ):
             newest[deal.id] = (record.value.sequence, deal)
     # In the order of the key: two batches of different partitions must not wait for each other in a circle.
     ordered = sorted(newest.items())
@@ -83,14 +92,16 @@ async def copy_deals(
     other = [{"deal_id": deal.id, "newer": sequence} for _, (sequence, deal) in ordered if deal.stage != "won"]
     if other:
         await connection.execute(_TAKE_BACK, other)
-    if won:
-        await connection.execute(_SET, won)
-        since = datetime.now(UTC) - timedelta(days=onboarding_days)
-        late = [row["id"] for row in won if row["won_at"] > since]
-        if late:
-            async with written_durably(connection) as session:
-                for deal_id in late:
-                    await _onboard(session, deal_id, newest[deal_id][1])
+    if not won:
+        return False
+    await connection.execute(_SET, won)
+    since = datetime.now(UTC) - timedelta(days=onboarding_days)
+    late = [row["id"] for row in won if row["won_at"] > since]
+    if late:
+        async with written_durably(connection) as session:
+            for deal_id in late:
+                await _onboard(session, deal_id, newest[deal_id][1])
+    return bool(late)
 
 
 def _row(sequence: int, deal: Deal) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from event_contracts.directory import SalesDirectoryEntrySet
 from event_contracts.sales import Account, Deal
 from service_api.customers.erasure import erase_copy
 from service_api.customers.model import Customer
-from service_api.won_deals import copy_deals
+from service_api.won_deals import copy_deals, may_have_been_won
+from service_kit.announcing import Announcer
 from service_kit.consumer import Consumer, LostLog, Record
 from service_kit.database import written_durably
 
@@ -71,10 +72,10 @@ _ERASE_NAME = (
 )
 
 
-async def copy_accounts(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> None:
+async def copy_accounts(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> bool:
     """Takes over region and segment of the accounts in a batch, and erases those that sales erased.
 
-    Every other event is none of ours.
+    Every other event is none of ours. Returns whether there may be events to publish.
     """
     newest: dict[UUID, tuple[int, Account]] = {}
     for record in records:
@@ -100,6 +101,7 @@ async def copy_accounts(connection: AsyncConnection, records: Sequence[Record[Cl
         async with written_durably(connection) as session:
             for account in erased:
                 await erase_copy(session, account.id, account.erased_at or account.registered_at)
+    return bool(erased)
 
 
 async def copy_names(connection: AsyncConnection, records: Sequence[Record[CloudEvent | None]]) -> None:
@@ -154,10 +156,19 @@ class SalesCustomers:
         lost_log: LostLog = "stop",
         onboarding_days: int = 0,
     ) -> None:
+        self._announcer = Announcer(engine)
+        written = False
+
         async def copy_events(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> None:
+            nonlocal written
             # Customers first: a deal's onboarding is opened for one.
-            await copy_accounts(connection, records)
-            await copy_deals(connection, records, onboarding_days=onboarding_days)
+            erased = await copy_accounts(connection, records)
+            opened = await copy_deals(connection, records, onboarding_days=onboarding_days)
+            written = erased or opened
+
+        def announce() -> None:
+            if written:
+                self._announcer.announce()
 
         self.accounts: Consumer[CloudEvent] = Consumer(
             name=ACCOUNTS,
@@ -166,7 +177,10 @@ class SalesCustomers:
             topics=[events_topic],
             decode=codec.decode,
             handle=copy_events,
-            concerns=lambda event: isinstance(event.data, Account | Deal),
+            concerns=lambda event: (
+                isinstance(event.data, Account) or (isinstance(event.data, Deal) and may_have_been_won(event.data))
+            ),
+            committed=announce,
             lost_log=lost_log,
         )
         self.names: Consumer[CloudEvent | None] = Consumer(
@@ -181,6 +195,6 @@ class SalesCustomers:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Copies until `stop` is set. Raises an exception group with `MustStop`."""
-        async with asyncio.TaskGroup() as both:
+        async with self._announcer.announcing(), asyncio.TaskGroup() as both:
             both.create_task(self.accounts.run(stop))
             both.create_task(self.names.run(stop))
