@@ -101,12 +101,12 @@ async def all_ended(engine: AsyncEngine) -> None:
 
 
 async def moved(engine: AsyncEngine) -> None:
-    """What a consumer does in the transaction of a batch."""
+    """What a consumer that has caught up does in the transaction of a batch."""
     async with engine.begin() as connection:
         await connection.execute(
             sa.text(
-                "INSERT INTO consumer_offset (consumer, cluster_id, topic, partition, next_offset)"
-                " VALUES ('metrics-worker', 'c', 't', 0, 1)"
+                "INSERT INTO consumer_offset (consumer, cluster_id, topic, partition, next_offset, log_end)"
+                " VALUES ('metrics-worker', 'c', 't', 0, 1, 0)"
                 " ON CONFLICT (consumer, cluster_id, topic, partition)"
                 " DO UPDATE SET next_offset = consumer_offset.next_offset + 1"
             )

@@ -19,6 +19,7 @@ from event_contracts.codec import decode
 from metrics_worker.settings import MetricsSettings
 from tandem_cli.kafka import Topic
 from tandem_cli.ports import free_port
+from tests.metrics_worker.conftest import moved
 from tests.support import Kafka, eventually
 
 NOWHERE = "127.0.0.1:1"
@@ -117,6 +118,7 @@ async def test_a_consumer_does_not_go_on_with_books_kept_by_other_rules(
 
 async def test_a_missed_target_reaches_kafka(engine: AsyncEngine, settings: MetricsSettings, kafka: Kafka) -> None:
     kafka.create_topics([Topic(METRICS_TOPIC, 6)])
+    await moved(engine)
     async with engine.begin() as connection:
         target_id = (
             await connection.exec_driver_sql(

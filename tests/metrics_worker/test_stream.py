@@ -315,6 +315,7 @@ async def test_alerts_come_with_the_kpis_for_who_asks_for_them(
     reading: Callable[..., Any], engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub, "ALERTS_REST_SECONDS", 0.0)
+    await moved(engine)
 
     def alerts(stream: Stream) -> list[Any]:
         return [json.loads(event["data"]) for event in stream.events if event["event"] == "alerts"]

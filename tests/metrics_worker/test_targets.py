@@ -40,7 +40,8 @@ async def manager(app: FastAPI, client: httpx.AsyncClient, issuer: Issuer) -> As
 
 
 @pytest.fixture
-def judge(engine: AsyncEngine, settings: MetricsSettings) -> Judge:
+async def judge(engine: AsyncEngine, settings: MetricsSettings) -> Judge:
+    await moved(engine)
     return Judge(engine, settings.reporting)
 
 

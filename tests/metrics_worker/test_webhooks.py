@@ -24,6 +24,7 @@ from metrics_worker.webhooks.publishing import publish
 from metrics_worker.webhooks.sending import Sender
 from service_kit.database import create_sessions
 from tandem_cli.issuer import Issuer
+from tests.metrics_worker.conftest import moved
 from tests.metrics_worker.receiver import receiving
 
 MISSED, RECOVERED = "metrics.kpi-target-missed", "metrics.kpi-target-recovered"
@@ -88,6 +89,7 @@ async def test_a_crossing_reaches_who_asked_for_it_signed(
         webhook = await register(admin, receiver.url)
         await register(admin, other.url, RECOVERED)
         await admin.put("/v1/targets/revenue", json={"value": "100", "since": "2026-01-01"})
+        await moved(engine)
         await Judge(engine, settings.reporting).look()
         await send(sender)
     (message,) = receiver.received

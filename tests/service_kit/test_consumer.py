@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts.codec import UndecodableEvent
@@ -365,6 +366,52 @@ async def _make_anew(kafka: Kafka, topic: str) -> None:
         return identity.topic_ids[topic] not in (before, NO_TOPIC_ID)
 
     await eventually(is_another)
+
+
+async def test_where_the_log_ended_is_noted_when_reading_begins_and_kept(
+    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic = new_topic("consumer")
+    await publish(kafka, topic, texts(30))
+    async with Reader(books, kafka, topic).running():
+        await eventually(lambda: _has(books, 30), 20)
+    await publish(kafka, topic, texts(30, start=30))
+    async with Reader(books, kafka, topic).running():
+        await eventually(lambda: _has(books, 60), 20)
+    assert await _offsets(books) == [(10, 5)] * 6
+    async with books.begin() as connection:
+        await connection.execute(sa.delete(consumer_offset))
+    async with Reader(books, kafka, topic).running():
+        await eventually(lambda: _has(books, 120), 20)
+    assert await _offsets(books) == [(10, 10)] * 6
+
+
+async def test_partitions_that_another_member_has_yet_to_take_up_have_offsets(
+    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic = new_topic("consumer")
+    await publish(kafka, topic, texts(30))
+    # A member of the group that never begins: its partitions were never read.
+    idle = AIOKafkaConsumer(
+        topic,
+        bootstrap_servers=kafka.bootstrap_servers,
+        group_id="reader",
+        partition_assignment_strategy=(RangePartitionAssignor,),
+    )
+    await idle.start()
+    try:
+        await eventually(lambda: len(idle.assignment()) == 6, 20)
+        async with Reader(books, kafka, topic).running():
+            await eventually(lambda: _has(books, 15), 30)
+            assert sorted(await _offsets(books)) == [(0, 5)] * 3 + [(5, 5)] * 3
+    finally:
+        await idle.stop()
+
+
+async def _offsets(books: AsyncEngine) -> list[tuple[int, int | None]]:
+    query = sa.select(consumer_offset.c.next_offset, consumer_offset.c.log_end)
+    async with books.connect() as connection:
+        return [tuple(row) for row in (await connection.execute(query)).all()]
 
 
 async def test_another_cluster_stops_the_consumer(

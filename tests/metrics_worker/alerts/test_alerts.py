@@ -5,12 +5,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import pytest
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.settings import MetricsSettings
 from metrics_worker.targets.judging import Judge
 from tandem_cli.issuer import Issuer
-from tests.metrics_worker.conftest import book
+from tests.metrics_worker.conftest import book, moved
 from tests.metrics_worker.facts import VILNIUS, account, all_told, lead, survey, ticket
 
 NOW = datetime.now(UTC)
@@ -19,6 +21,11 @@ TODAY = NOW.astimezone(VILNIUS.zone).date()
 
 def ago(**span: float) -> datetime:
     return NOW - timedelta(**span)
+
+
+@pytest.fixture(autouse=True)
+async def _caught_up(engine: AsyncEngine) -> None:
+    await moved(engine)
 
 
 async def told(client: httpx.AsyncClient, **parameters: str) -> list[dict[str, Any]]:
@@ -117,3 +124,18 @@ async def test_the_gravest_and_oldest_come_first_and_pages_hold_each_once(
         cursor = {"cursor": page["next_cursor"]}
     assert [each["id"] for each in paged] == [each["id"] for each in whole]
     assert len({each["id"] for each in whole}) == len(whole)
+
+
+async def test_while_the_books_are_read_anew_there_is_no_alert_but_that(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await book(engine, all_told([(ticket(opened_at=ago(hours=3)), 1)]))
+    assert [each["kind"] for each in await told(client, severity="critical")] == ["unattended"]
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("UPDATE consumer_offset SET next_offset = 0, log_end = 2"))
+    [found] = await told(client)
+    assert (found["kind"], found["severity"], found["subject"]) == ("books-being-read", "info", "books")
+    await moved(engine)
+    assert [each["kind"] for each in await told(client)] == ["books-being-read"]
+    await moved(engine)
+    assert [each["kind"] for each in await told(client, severity="critical")] == ["unattended"]

@@ -49,7 +49,8 @@ async def manager(app: FastAPI, client: httpx.AsyncClient, issuer: Issuer) -> As
 
 
 @pytest.fixture
-def restater(engine: AsyncEngine, settings: MetricsSettings) -> Restater:
+async def restater(engine: AsyncEngine, settings: MetricsSettings) -> Restater:
+    await moved(engine)
     return Restater(engine, settings.reporting)
 
 

@@ -116,6 +116,14 @@ _ADVANCE: Final = sa.text(
     " and stored.partition = told.partition and stored.topic_id = told.topic_id and stored.next_offset = told.was"
 )
 
+_NOTE_ENDS: Final = sa.text(
+    "update consumer_offset as stored set log_end = told.log_end"
+    " from unnest(cast(:topics as text[]), cast(:partitions as integer[]), cast(:ends as bigint[]))"
+    " as told (topic, partition, log_end)"
+    " where stored.consumer = :consumer and stored.cluster_id = :cluster_id and stored.topic = told.topic"
+    " and stored.partition = told.partition and stored.log_end is null"
+)
+
 Decode = Callable[[bytes | None], Decoded]
 """Raises `UndecodableEvent` for a record that has to be set aside."""
 Handle = Callable[[AsyncConnection, Sequence[Record[Decoded]]], Awaitable[None]]
@@ -610,9 +618,16 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         self._stored_offsets.clear()
         if not assigned:
             return
-        first = await self._kafka.beginning_offsets(list(assigned))
+        others = {
+            TopicPartition(topic, number)
+            for topic in self._topics
+            for number in self._kafka.partitions_for_topic(topic) or ()
+        } - assigned
+        first = await self._kafka.beginning_offsets([*assigned, *others])
         async with self._engine.begin() as connection:
             await self._adopt_log(connection, sorted(assigned), first)
+            for part in sorted(others):
+                await self._open_for_others(connection, part, first[part])
             stored = await connection.execute(
                 sa.select(consumer_offset.c.topic, consumer_offset.c.partition, consumer_offset.c.next_offset).where(
                     consumer_offset.c.consumer == self.name,
@@ -630,6 +645,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                 async with self._engine.begin() as connection:
                     await self._reset(connection, part, first[part], lost)
                 offsets[part] = first[part]
+        await self._note_ends()
         for part in assigned:
             self._next_offsets[part] = self._stored_offsets[part] = offsets[part]
             self._kafka.seek(part, offsets[part])
@@ -670,6 +686,36 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             else:
                 await self._write_offset(connection, part, first[part])
 
+    async def _open_for_others(self, connection: AsyncConnection, part: TopicPartition, offset: int) -> None:
+        """Shows that another member's partition has yet to be read, should that member not have begun."""
+        await connection.execute(insert(consumer_offset).values(self._row(part, offset)).on_conflict_do_nothing())
+
+    async def _note_ends(self) -> None:
+        """Notes, where reading has just begun, how far the log reaches back into the past."""
+        async with self._engine.begin() as connection:
+            rows = await connection.execute(
+                sa.select(consumer_offset.c.topic, consumer_offset.c.partition).where(
+                    consumer_offset.c.consumer == self.name,
+                    consumer_offset.c.cluster_id == self._log.cluster_id,
+                    consumer_offset.c.log_end.is_(None),
+                )
+            )
+            begun = [TopicPartition(row.topic, row.partition) for row in rows if row.topic in self._topics]
+        if not begun:
+            return
+        ends = await self._kafka.end_offsets(begun)
+        async with self._engine.begin() as connection:
+            await connection.execute(
+                _NOTE_ENDS,
+                {
+                    "consumer": self.name,
+                    "cluster_id": self._log.cluster_id,
+                    "topics": [part.topic for part in begun],
+                    "partitions": [part.partition for part in begun],
+                    "ends": [ends[part] for part in begun],
+                },
+            )
+
     async def _reset(self, connection: AsyncConnection, part: TopicPartition, offset: int, lost: str) -> None:
         """Begins anew at the log's first record, when that is the declared policy. Raises `OffsetsOutOfRange`."""
         if self._lost_log == "stop":
@@ -682,7 +728,18 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         await self._write_offset(connection, part, offset)
 
     async def _write_offset(self, connection: AsyncConnection, part: TopicPartition, offset: int) -> None:
-        row = {
+        row = self._row(part, offset)
+        await connection.execute(
+            insert(consumer_offset)
+            .values(row)
+            .on_conflict_do_update(
+                index_elements=["consumer", "cluster_id", "topic", "partition"],
+                set_={"topic_id": row["topic_id"], "next_offset": offset, "log_end": None},
+            )
+        )
+
+    def _row(self, part: TopicPartition, offset: int) -> dict[str, Any]:
+        return {
             "consumer": self.name,
             "cluster_id": self._log.cluster_id,
             "topic": part.topic,
@@ -690,10 +747,3 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             "topic_id": self._log.topic_ids[part.topic],
             "next_offset": offset,
         }
-        statement = insert(consumer_offset).values(row)
-        await connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["consumer", "cluster_id", "topic", "partition"],
-                set_={"topic_id": statement.excluded.topic_id, "next_offset": statement.excluded.next_offset},
-            )
-        )

@@ -28,6 +28,11 @@ consumer_offset = sa.Table(
         comment="of this making of the topic: made anew under the same name, it is another log",
     ),
     sa.Column("next_offset", sa.BigInteger, nullable=False, comment="of the first record whose effects are not here"),
+    sa.Column(
+        "log_end",
+        sa.BigInteger,
+        comment="where the log ended when reading began: up to there all is of the past; null until that is asked",
+    ),
     sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
 )
 

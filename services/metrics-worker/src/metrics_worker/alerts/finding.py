@@ -20,6 +20,7 @@ from metrics_worker.answers.question import Question
 from metrics_worker.answers.samples import percent
 from metrics_worker.answers.views import AnswerView
 from metrics_worker.books.fold import ALL
+from metrics_worker.books.freshness import caught_up, fresh_as_of
 from metrics_worker.books.tables import BALANCE, POSTING, SUBJECT
 from metrics_worker.kpis.kinds import KIND_BY_NAME
 from metrics_worker.kpis.posting import EARLIEST_DAY, Reporting
@@ -38,13 +39,29 @@ _TICKET_STATE = msgspec.json.Decoder(Ticket)
 
 
 async def alerts(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:
-    """Every alert, in no order."""
+    """Every alert, in no order; only that they are read anew while the books are."""
+    connection = await session.connection()
+    if not await caught_up(connection):
+        return [being_read(await fresh_as_of(connection) or now)]
     return [
         *await left_alone(session, now),
         *await missed(session, reporting, now),
         *await turning(session, reporting, now),
         *await thin(session, reporting, now),
     ]
+
+
+def being_read(complete_until: datetime) -> AlertView:
+    """The alert that there are no others yet."""
+    return alert(
+        "books-being-read",
+        "info",
+        "books",
+        "The books are being read from the log: until they have caught up, nothing is judged by them.",
+        since=complete_until,
+        do="Wait: alerts come by themselves. If this lasts, see whether metrics-consumer runs, and how far it lags.",
+        explain="/v1/dead-letters/halts",
+    )
 
 
 async def left_alone(session: AsyncSession, now: datetime) -> list[AlertView]:

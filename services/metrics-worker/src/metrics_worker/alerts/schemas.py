@@ -10,7 +10,7 @@ from service_kit.fields import Moment, View
 
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "warning", "info")
-AlertKind = Literal["unattended", "target-missed", "kpi-turning", "thin-coverage"]
+AlertKind = Literal["unattended", "target-missed", "kpi-turning", "thin-coverage", "books-being-read"]
 
 FIRST: Final = 20
 """Alerts that are sent with their number."""
@@ -44,7 +44,7 @@ class AlertView(View):
     kind: AlertKind
     severity: Severity
     subject: str
-    """What it is about: `customers/<uuid>`, `targets/<uuid>`, `kpis/<name>` or `dimensions/<name>`."""
+    """What it is about: `customers/<uuid>`, `targets/<uuid>`, `kpis/<name>`, `dimensions/<name>` or `books`."""
     says: str
     since: Moment
     do: str

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from metrics_worker.books.tables import freshness
 from metrics_worker.books.writing import Insert, Rows, write
+from service_kit.consumer_tables import consumer_offset
 from service_kit.prepared import driver_of
 
 HEARTBEAT_SECONDS = 1.0
@@ -51,6 +52,23 @@ async def fresh_as_of(connection: AsyncConnection) -> datetime | None:
     """The time up to which all partitions are complete; None while one of them has not been read at all."""
     moment: datetime | None = (await connection.execute(_FRESH_AS_OF)).scalar_one()
     return moment
+
+
+_CAUGHT_UP = sa.select(
+    sa.func.coalesce(
+        sa.func.bool_and(sa.func.coalesce(consumer_offset.c.next_offset >= consumer_offset.c.log_end, sa.false())),
+        sa.false(),
+    )
+)
+
+
+async def caught_up(connection: AsyncConnection) -> bool:
+    """Whether the books hold all that the log held when it began to be read: until then no sum is finished.
+
+    Books that a migration has emptied have no offsets until their log begins to be read anew. Nobody can empty them
+    until the transaction ends that has asked this: it holds on to the offsets.
+    """
+    return bool((await connection.execute(_CAUGHT_UP)).scalar_one())
 
 
 class Pulse:

@@ -11,6 +11,7 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.answers.answering import snapshot
+from metrics_worker.books.freshness import caught_up
 from metrics_worker.books.mark import Mark, mark_of
 from metrics_worker.books.opening import kept_by
 from metrics_worker.kpis.posting import Reporting
@@ -53,7 +54,10 @@ class Restater:
         )
 
     async def look(self) -> None:
-        """Holds every closed period against the books, if they or the periods have moved since the last look."""
+        """Holds every closed period against the books, if they or the periods have moved since the last look.
+
+        Not while the books are read anew: what half of the log says restates nothing.
+        """
         async with self._engine.begin() as guard:
             if not (await guard.execute(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK)))).scalar_one():
                 self._seen = None
@@ -61,7 +65,7 @@ class Restater:
             self._reporting = await kept_by(guard) or self._reporting
             closed = list((await guard.execute(sa.select(ClosedPeriod.id).order_by(ClosedPeriod.first_day))).scalars())
             mark = (*await mark_of(guard), *closed)
-            if mark == self._seen:
+            if mark == self._seen or not await caught_up(guard):
                 return
             for period_id in closed:
                 await self._restate(period_id)

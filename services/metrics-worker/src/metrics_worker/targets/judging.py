@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.answers.answering import answer
 from metrics_worker.answers.question import Question
+from metrics_worker.books.freshness import caught_up
 from metrics_worker.books.mark import Mark, mark_of
 from metrics_worker.books.opening import kept_by
 from metrics_worker.customers.judging import RiskJudge
@@ -52,7 +53,10 @@ class Judge:
         await look_until_stopped(self.look, stop, self.heartbeat, rest=lambda _: LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Judges every target if the books, the targets or the time have moved since the last look."""
+        """Judges every target if the books, the targets or the time have moved since the last look.
+
+        Not while the books are read anew: what half of the log says was never so.
+        """
         async with self._engine.begin() as guard:
             if not (await guard.execute(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK)))).scalar_one():
                 # Another process judges; should it end, what it has seen is not what we have seen.
@@ -63,7 +67,7 @@ class Judge:
             targets = (await guard.execute(sa.select(Target.id, Target.version).order_by(Target.id))).all()
             now = datetime.now(UTC)
             mark = (*await mark_of(guard), *map(tuple, targets), int(now.timestamp()) // AT_LEAST_EVERY_SECONDS)
-            if mark == self._judged:
+            if mark == self._judged or not await caught_up(guard):
                 return
             for target_id, _ in targets:
                 await self._judge(target_id, now)

@@ -1,0 +1,112 @@
+"""While the books are read anew from the log nothing is judged by them, and afterwards nothing is told twice."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from event_contracts.catalogue import State
+from event_contracts.codec import decode
+from metrics_worker.books.freshness import bring_up
+from metrics_worker.books.rebuild import REBUILT
+from metrics_worker.periods.restating import Restater
+from metrics_worker.periods.use_cases import close_period
+from metrics_worker.settings import MetricsSettings
+from metrics_worker.targets.judging import Judge
+from metrics_worker.targets.model import Target, TargetKey
+from service_kit.database import create_sessions
+from service_kit.outbox import outbox
+from tests.metrics_worker.conftest import book, moved
+from tests.metrics_worker.facts import CUSTOMER, VILNIUS, all_told, deal, line, moment, survey
+
+NOW = datetime.now(UTC)
+LAST_WEEK = NOW - timedelta(days=7)
+LOG: list[tuple[State, int]] = [
+    (survey(sent_at=LAST_WEEK, answered_at=LAST_WEEK, score=1, customer_id=CUSTOMER), 2),
+    (deal(line("desk", 1, "60"), stage="won", account_id=CUSTOMER, closed_at=moment("2025-03-10")), 2),
+    (deal(line("desk", 1, "50"), stage="won", account_id=CUSTOMER, closed_at=LAST_WEEK), 2),
+]
+"""A customer at risk; what a closed period counts; and enough to meet the target."""
+
+
+async def published(engine: AsyncEngine) -> list[Any]:
+    async with engine.connect() as connection:
+        rows = await connection.execute(sa.select(outbox.c.payload).order_by(outbox.c.position))
+        return [decode(row.payload).event_type.name for row in rows]
+
+
+async def look(engine: AsyncEngine, settings: MetricsSettings) -> list[Any]:
+    """Judges as a process does that has just started, and returns what has been published so far."""
+    await Judge(engine, settings.reporting).look()
+    await Restater(engine, settings.reporting).look()
+    return await published(engine)
+
+
+async def read(engine: AsyncEngine, *states: tuple[State, int]) -> None:
+    await book(engine, all_told(states))
+    await moved(engine)
+
+
+@pytest.fixture
+async def judged(engine: AsyncEngine, settings: MetricsSettings) -> list[Any]:
+    """Books by which a target is met, a customer is at risk and a period is closed; and what was published of that."""
+    await read(engine, *LOG)
+    async with engine.begin() as connection:
+        await bring_up(connection, {("t", 0): NOW})
+    async with create_sessions(engine)() as session, session.begin():
+        revenue = TargetKey("revenue", "standard")
+        session.add(Target.set(revenue, Decimal(100), period=None, since=date(2025, 1, 1), at=NOW))
+        await close_period(session, "2025-03", VILNIUS)
+    told = await look(engine, settings)
+    assert sorted(told) == ["metrics.customer-at-risk", "metrics.period-closed"]
+    return told
+
+
+async def empty_books(engine: AsyncEngine) -> None:
+    """What a migration does after which all is read anew."""
+    async with engine.begin() as connection:
+        await connection.execute(sa.text(f"TRUNCATE {', '.join(REBUILT)}, freshness, consumer_offset"))
+
+
+async def test_nothing_is_told_while_the_books_are_read_anew_nor_when_they_say_the_same_again(
+    engine: AsyncEngine, settings: MetricsSettings, judged: list[Any]
+) -> None:
+    await empty_books(engine)
+    assert await look(engine, settings) == judged, "nobody has begun to read"
+    async with engine.begin() as connection:
+        begun = "INSERT INTO consumer_offset (consumer, cluster_id, topic, partition, next_offset)"
+        offsets = "('metrics-worker', 'c', 't', 0, 0), ('metrics-worker', 'c', 't', 1, 5)"
+        await connection.execute(sa.text(f"{begun} VALUES {offsets}"))
+    assert await look(engine, settings) == judged, "nobody knows yet where the log ends"
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("UPDATE consumer_offset SET log_end = 3 + 2 * partition"))
+    for state in LOG:
+        assert await look(engine, settings) == judged
+        await read(engine, state)
+    assert await look(engine, settings) == judged
+
+
+async def test_what_the_books_say_otherwise_once_they_have_caught_up_is_told(
+    engine: AsyncEngine, settings: MetricsSettings, judged: list[Any]
+) -> None:
+    await empty_books(engine)
+    await read(engine, *LOG[1:2])
+    told = await look(engine, settings)
+    assert set(told[len(judged) :]) == {"metrics.kpi-target-missed", "metrics.customer-recovered"}
+    assert len(told) == len(judged) + 2
+
+
+async def test_the_books_are_not_emptied_while_somebody_judges_by_them(
+    engine: AsyncEngine, settings: MetricsSettings, judged: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def empty_them_meanwhile(*_: Any) -> None:
+        async with engine.begin() as connection:
+            await connection.execute(sa.text("SET LOCAL lock_timeout = 100"))
+            await connection.execute(sa.text("TRUNCATE consumer_offset"))
+
+    monkeypatch.setattr(Judge, "_judge", empty_them_meanwhile)
+    with pytest.raises(sa.exc.DBAPIError, match="lock timeout"):
+        await Judge(engine, settings.reporting).look()
