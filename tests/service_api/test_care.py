@@ -23,7 +23,7 @@ from service_api.customers.from_sales import copy_accounts
 from service_api.won_deals import copy_deals
 from service_kit.identifiers import new_id
 from tests.service_api.conftest import NOWHERE, Service, a_customer, a_ticket, an_agent, make
-from tests.service_api.test_customers_from_sales import copied, record, registered
+from tests.service_api.test_customers_from_sales import copied, merged, record, registered
 from tests.service_kit.conftest import assert_problem
 
 WHEN = "2026-03-31T21:00:00Z"
@@ -211,10 +211,37 @@ async def test_a_delivery_is_held_against_what_the_deal_was_won_with(
     assert (await manager.get(f"/v1/deliveries/{made['id']}")).json() == made
 
 
+async def test_what_a_merged_customer_bought_is_brought_to_the_one_that_stands(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    gone, stands, lately, old = new_id(), new_id(), new_id(), new_id()
+    accounts = [record(registered(gone), 1), record(registered(stands), 1), record(merged(gone, stands), 2)]
+    since = datetime.now(UTC) - timedelta(days=2)
+    await told_of(service, *accounts, record(won(gone, lately, closed_at=since), 3), onboarding_days=30)
+    await told_of(service, record(won(gone, old), 3))
+    (ticket,) = (await manager.get(f"/v1/tickets?customer_id={stands}")).json()["items"]
+    assert ticket["onboarding_deal_id"] == str(lately)
+    body = {"customer_id": str(stands), "kind": "installation", "channel": "web"}
+    assert (await a_ticket(manager, **body, onboarding_deal_id=str(old)))["onboarding_deal_id"] == str(old)
+    delivery = {"deal_id": str(old), "price": {"amount": "30", "currency": "EUR"}, "quality_as_agreed": True}
+    assert (await make(manager, "/v1/deliveries", **delivery))["customer_id"] == str(stands)
+
+
+async def test_an_onboarding_does_not_wait_for_the_copy_of_the_one_that_stands(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    gone, deal_id = new_id(), new_id()
+    accounts = [record(registered(gone), 1), record(merged(gone, new_id()), 2)]
+    since = datetime.now(UTC) - timedelta(days=2)
+    await told_of(service, *accounts, record(won(gone, deal_id, closed_at=since), 3), onboarding_days=30)
+    (ticket,) = (await manager.get(f"/v1/tickets?customer_id={gone}")).json()["items"]
+    assert ticket["onboarding_deal_id"] == str(deal_id)
+
+
 async def test_a_deal_that_was_taken_back_is_delivered_no_more(service: Service, manager: httpx.AsyncClient) -> None:
     account_id, deal_id = new_id(), new_id()
     reopened = DealReopened(
-        **deal_state(account_id, deal_id, stage="proposal", closed_at=None, promise=None),
+        **deal_state(account_id, deal_id, stage="proposal", closed_at=None, promise=None, reopen_count=1),
         change=DealReopening(previous_outcome="won"),
     )
     await told_of(service, record(registered(account_id), 1), record(won(account_id, deal_id), 3))

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from event_contracts import codec
 from event_contracts.catalogue import State
 from event_contracts.directory import SalesDirectoryEntrySet
-from event_contracts.sales import AccountRegistered, AccountUpdate, AccountUpdated
+from event_contracts.sales import AccountMerged, AccountRegistered, AccountUpdate, AccountUpdated
 from service_api.customers.from_sales import SalesCustomers, copy_accounts, copy_names, decode_name
 from service_api.customers.model import Customer
 from service_kit import telemetry
@@ -48,6 +48,10 @@ def registered(account_id: UUID, region: str | None = "baltics", segment: str | 
 def updated(account_id: UUID, region: str | None) -> AccountUpdated:
     fields = msgspec.structs.asdict(registered(account_id, region))
     return AccountUpdated(**fields, change=AccountUpdate(fields=["region"]))
+
+
+def merged(account_id: UUID, into: UUID) -> AccountMerged:
+    return AccountMerged(**msgspec.structs.asdict(registered(account_id)) | {"merged_into": into})
 
 
 def named(account_id: UUID, name: str) -> SalesDirectoryEntrySet:
@@ -176,6 +180,42 @@ async def test_a_customer_of_our_own_is_not_overwritten(service: Service, agent:
     await copied(service.engine, copy_accounts, [record(registered(own_id, "nordics"), 9)])
     await copied(service.engine, copy_names, [record(named(own_id, "Theirs"), 9), tombstone(own_id)])
     assert (await agent.get(f"/v1/customers/{own_id}")).json() == own
+
+
+async def test_what_is_new_is_entered_for_the_customer_that_another_was_merged_into(
+    service: Service, agent: httpx.AsyncClient
+) -> None:
+    gone, between, stands = new_id(), new_id(), new_id()
+    await copied(service.engine, copy_accounts, [record(registered(gone), 1), record(registered(stands), 1)])
+    before = await a_ticket(agent, customer_id=str(gone))
+    await copied(service.engine, copy_accounts, [record(merged(gone, between), 2), record(merged(between, stands), 2)])
+    assert (await agent.get(f"/v1/customers/{gone}")).json()["merged_into"] == str(between)
+    ids = [each["id"] for each in (await agent.get(f"/v1/customers?merged_into={stands}")).json()["items"]]
+    assert ids == [str(between)]
+    new = {"kind": "problem", "channel": "web"}
+    refused = await agent.post("/v1/tickets", json=new | {"customer_id": str(gone)})
+    assert assert_problem(refused, 409, "customer-already-merged")["merged_into"] == str(between)
+    assert (await agent.post("/v1/tickets", json=new | {"customer_id": str(stands)})).status_code == 201
+    # What was begun with it goes on, and what follows from that is for the one that stands.
+    assert (await agent.post(f"/v1/tickets/{before['id']}/resolve", json={})).status_code == 200
+    seen = {"ticket_id": before["id"], "product": "desk"}
+    suggested = await agent.post("/v1/upsell-suggestions", json=seen | {"customer_id": str(stands)})
+    assert suggested.status_code == 201, suggested.text
+
+
+async def test_copies_from_before_merges_were_kept_learn_of_them_when_the_log_is_read_anew(engine: AsyncEngine) -> None:
+    gone, stands = new_id(), new_id()
+    history = [record(registered(gone), 1), record(merged(gone, stands), 2)]
+    await copied(engine, copy_accounts, history)
+    async with engine.begin() as connection:
+        await connection.execute(sa.update(Customer).where(Customer.id == gone).values(merged_into=None))
+    await copied(engine, copy_accounts, history[:1])
+    assert (await row_of(engine, gone)).merged_into is None
+    await copied(engine, copy_accounts, history[1:])
+    learnt = await row_of(engine, gone)
+    assert learnt.merged_into == stands
+    await copied(engine, copy_accounts, history, history[:1])
+    assert await row_of(engine, gone) == learnt
 
 
 class Topics:

@@ -14,7 +14,7 @@ from event_contracts.fields import Money as ContractMoney
 from event_contracts.service import DeliveryAccepted
 from service_api.access import Reader, Worker
 from service_api.care import ByAgent, DoneView, attribution_of, done_by, listed, shown, tell
-from service_api.customers.use_cases import require_customer
+from service_api.customers.use_cases import require_survivor
 from service_api.tables import Base
 from service_api.won_deals import require_won_deal
 from service_kit.fields import Identifier, Moment, Money, MoneyView, StrictModel
@@ -112,7 +112,7 @@ async def accept_delivery(body: DeliveryIn, session: Session, response: Response
         raise Unprocessable.at("#/delivered_at", "is after it was accepted")
     if deal.promised_currency not in (None, body.price.currency):
         raise Unprocessable.at("#/price/currency", f"is not the deal's, {deal.promised_currency}")
-    customer = await require_customer(session, deal.customer_id)
+    customer = await require_survivor(session, deal.customer_id)
     shared: dict[str, Any] = {
         "id": new_id(),
         "deal_id": deal.id,

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from event_contracts.service import UpsellSuggested
 from service_api.access import Reader, Worker
 from service_api.care import ByAgent, DoneIn, DoneView, attributed, listed, shown, tell
+from service_api.customers.use_cases import is_now
 from service_api.tables import Base
 from service_api.tickets.model import Ticket
 from service_kit.fields import Identifier, Moment
@@ -72,7 +73,7 @@ async def suggest_upsell(
     at = happened_at(body.occurred_at, by)
     if body.ticket_id is not None:
         ticket = await session.get(Ticket, body.ticket_id)
-        if ticket is None or ticket.customer_id != body.customer_id:
+        if ticket is None or not await is_now(session, ticket.customer_id, body.customer_id):
             raise UnknownReference.at("#/ticket_id", "names no ticket of this customer")
     state = await attributed(session, body) | {
         "ticket_id": body.ticket_id,

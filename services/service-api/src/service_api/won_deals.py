@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from event_contracts.codec import CloudEvent
 from event_contracts.sales import Deal, Promise
 from event_contracts.service import TicketOpened
-from service_api.customers.model import Customer
+from service_api.customers.use_cases import surviving_customer
 from service_api.sla_policies import terms_for
 from service_api.tables import Base
 from service_api.tickets.model import Ticket
@@ -122,7 +122,7 @@ async def _onboard(session: AsyncSession, deal_id: UUID, deal: Deal) -> None:
     won = await session.get(WonDeal, deal_id, with_for_update=True)
     if won is None or won.won_at is None or await onboarding_of(session, deal_id) is not None:
         return
-    customer = await session.get(Customer, deal.account_id, with_for_update={"read": True, "key_share": True})
+    customer = await surviving_customer(session, deal.account_id)
     if customer is None or customer.registered_at is None or customer.erased_at is not None:
         # An account's events come before its deals'; whoever is unknown here was erased, or lost with a cut log.
         return

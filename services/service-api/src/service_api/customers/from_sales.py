@@ -39,6 +39,7 @@ _UNKNOWN: dict[str, Any] = {
     "external_ref": None,
     "registered_at": None,
     "erased_at": None,
+    "merged_into": None,
 }
 
 # Whatever comes twice or late is not newer, and changes nothing.
@@ -50,8 +51,15 @@ _SET_ACCOUNT = _new.on_conflict_do_update(
         "region": _new.excluded.region,
         "segment": _new.excluded.segment,
         "registered_at": _new.excluded.registered_at,
+        "merged_into": _new.excluded.merged_into,
     },
-    where=(_customer.c.origin == "sales") & (_customer.c.account_sequence < _new.excluded.account_sequence),
+    where=(_customer.c.origin == "sales")
+    & (
+        (_customer.c.account_sequence < _new.excluded.account_sequence)
+        # Copied when merges were not kept: the same event tells more now.
+        | (_customer.c.account_sequence == _new.excluded.account_sequence)
+        & _customer.c.merged_into.is_distinct_from(_new.excluded.merged_into)
+    ),
 )
 _SET_NAME = _new.on_conflict_do_update(
     index_elements=[_customer.c.id],
@@ -73,7 +81,7 @@ _ERASE_NAME = (
 
 
 async def copy_accounts(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> bool:
-    """Takes over region and segment of the accounts in a batch, and erases those that sales erased.
+    """Takes over the accounts in a batch, also that they were merged, and erases those that sales erased.
 
     Every other event is none of ours. Returns whether there may be events to publish.
     """
@@ -90,6 +98,7 @@ async def copy_accounts(connection: AsyncConnection, records: Sequence[Record[Cl
             "region": account.region,
             "segment": account.segment,
             "registered_at": account.registered_at,
+            "merged_into": account.merged_into,
         }
         # In the order of the key: two batches of different partitions must not wait for each other in a circle.
         for _, (sequence, account) in sorted(newest.items())

@@ -22,6 +22,12 @@ class CustomerAlreadyErased(Conflict):
     slug, title = "customer-already-erased", "The customer was erased"
 
 
+class CustomerAlreadyMerged(Conflict):
+    """Sales found it to be the same customer as another; `merged_into` names that one."""
+
+    slug, title = "customer-already-merged", "The customer was merged into another"
+
+
 class CustomerOfSales(Conflict):
     """It is a copy that only sales can change."""
 
@@ -47,7 +53,7 @@ class Customer(Base):
     __tablename__ = "customer"
     __table_args__ = (
         one_of("origin", get_args(Origin)),
-        *filtered("customer", ("origin", "region", "segment")),
+        *filtered("customer", ("origin", "region", "segment", "merged_into")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -61,9 +67,12 @@ class Customer(Base):
     external_ref: Mapped[str | None] = mapped_column(unique=True)
     registered_at: Mapped[datetime | None] = mapped_column(comment="null while only the name is known")
     erased_at: Mapped[datetime | None]
+    merged_into: Mapped[UUID | None] = mapped_column(comment="whose copy may come later: no foreign key")
 
     def check_stands(self) -> None:
-        """Asked before anything new is written of it. Raises `CustomerAlreadyErased`."""
+        """Asked before anything new is written of it. Raises `CustomerAlreadyMerged`, `CustomerAlreadyErased`."""
+        if self.merged_into is not None:
+            raise CustomerAlreadyMerged("Use the customer that merged_into names.", merged_into=str(self.merged_into))
         if self.erased_at is not None:
             raise CustomerAlreadyErased("Whoever comes back is a new customer: register them.")
 

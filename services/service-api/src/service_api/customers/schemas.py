@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import ConfigDict
 
 from service_api.customers.model import Origin
-from service_kit.fields import Code, ExternalReference, Moment, Name, StrictModel, View
+from service_kit.fields import Code, ExternalReference, Identifier, Moment, Name, StrictModel, View
 
 
 class CustomerToRegister(StrictModel):
@@ -45,6 +45,8 @@ class CustomerView(View):
     external_ref: str | None
     registered_at: Moment | None
     erased_at: Moment | None
+    merged_into: UUID | None
+    """The customer that sales found this one to be; what is new is entered for that one."""
 
 
 @dataclass(frozen=True)
@@ -55,3 +57,4 @@ class CustomerFilters:
     region: Code | None = None
     segment: Code | None = None
     external_ref: ExternalReference | None = None
+    merged_into: Identifier | None = None

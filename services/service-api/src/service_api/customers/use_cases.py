@@ -31,6 +31,7 @@ async def register_customer(session: AsyncSession, body: CustomerToRegister, by:
         external_ref=body.external_ref,
         registered_at=at,
         erased_at=None,
+        merged_into=None,
     )
     session.add(customer)
     event = CustomerRegistered(**customer.state_fields())
@@ -42,10 +43,39 @@ async def register_customer(session: AsyncSession, body: CustomerToRegister, by:
 async def require_customer(session: AsyncSession, customer_id: UUID) -> Customer:
     """The customer that a body names, kept from being erased until the transaction ends.
 
-    Raises `UnknownReference` (422), and `CustomerAlreadyErased` (409).
+    Raises `UnknownReference` (422), and `CustomerAlreadyMerged` and `CustomerAlreadyErased` (409).
     Of one whose name came before the account's event nothing is known yet that a ticket could take over.
     """
-    customer = await session.get(Customer, customer_id, with_for_update={"read": True, "key_share": True})
+    return _standing(await _kept(session, customer_id))
+
+
+async def surviving_customer(session: AsyncSession, customer_id: UUID) -> Customer | None:
+    """The customer, or the one that it was merged into, as far as service knows yet; kept from being erased."""
+    customer = await _kept(session, customer_id)
+    while customer is not None and customer.merged_into is not None:
+        into = await _kept(session, customer.merged_into)
+        if into is None or into.registered_at is None:
+            break
+        customer = into
+    return customer
+
+
+async def is_now(session: AsyncSession, customer_id: UUID, other_id: UUID) -> bool:
+    """Whether a customer is another one, or was merged into it."""
+    survivor = await surviving_customer(session, customer_id)
+    return survivor is not None and survivor.id == other_id
+
+
+async def require_survivor(session: AsyncSession, customer_id: UUID) -> Customer:
+    """The customer that stands for the one named, whom sales may have merged. Raises as `require_customer` does."""
+    return _standing(await surviving_customer(session, customer_id))
+
+
+async def _kept(session: AsyncSession, customer_id: UUID) -> Customer | None:
+    return await session.get(Customer, customer_id, with_for_update={"read": True, "key_share": True})
+
+
+def _standing(customer: Customer | None) -> Customer:
     if customer is None or customer.registered_at is None:
         raise UnknownReference.at("#/customer_id", "names no customer that service knows yet")
     customer.check_stands()

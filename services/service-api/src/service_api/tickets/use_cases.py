@@ -21,7 +21,7 @@ from event_contracts.service import (
 from event_contracts.service import Ticket as ContractTicket
 from event_contracts.service import TicketAssignment as AssignmentChange
 from service_api.agents import Agent, require_agent
-from service_api.customers.use_cases import require_customer
+from service_api.customers.use_cases import is_now, require_customer
 from service_api.sla_policies import terms_for, terms_of
 from service_api.teams import require_team
 from service_api.tickets.model import Interaction, OnboardingAlreadyOpened, Ticket
@@ -79,7 +79,7 @@ async def open_ticket(session: AsyncSession, body: TicketToOpen, by: Principal) 
 
 async def _onboarding_since(session: AsyncSession, deal_id: UUID, customer_id: UUID) -> datetime | None:
     deal = await require_won_deal(session, deal_id, "#/onboarding_deal_id")
-    if deal.customer_id != customer_id:
+    if not await is_now(session, deal.customer_id, customer_id):
         raise UnknownReference.at("#/onboarding_deal_id", "names no won deal of this customer")
     if (existing_id := await onboarding_of(session, deal_id)) is not None:
         raise OnboardingAlreadyOpened("existing_id names the ticket.", existing_id=str(existing_id))
