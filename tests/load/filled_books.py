@@ -25,6 +25,8 @@ DIFFERENT = {
 CUSTOMERS = 50_000
 BUCKETS = 200
 """Of a duration: about as many as lie between a minute and a week. All of them are met every month."""
+STANDING_DAYS = 20
+"""For so long each subject stands in the levels of its kind."""
 AT_ONCE = 2
 
 
@@ -54,22 +56,32 @@ def value_of(dimension: str, number: str) -> str:
     """SQL for one of a dimension's values, chosen by a hash of a row's number."""
     different = DIFFERENT.get(dimension, CUSTOMERS)
     chosen = f"abs(hashint8extended({number}, {sum(map(ord, dimension))})) % {different}"
-    if dimension in IDENTITY_DIMENSIONS:
-        return f"lpad(to_hex({chosen}), 8, '0') || '-0000-7000-8000-000000000000'"
-    return f"'{dimension}-' || {chosen}"
+    return f"{_id(chosen)}::text" if dimension in IDENTITY_DIMENSIONS else f"'{dimension}-' || {chosen}"
+
+
+def _id(number: str) -> str:
+    return f"(lpad(to_hex({number}), 8, '0') || '-0000-7000-8000-000000000000')::uuid"
 
 
 async def _fill(connection: AsyncConnection, kind: Kind, postings: int) -> None:
     table = POSTING[kind]
+    # A subject begins to stand with one of its two postings and ends with the other, both whole or both shares.
+    first = f"CASE WHEN number % 2 = 1 THEN number - {STANDING_DAYS * (postings // 731) // 4 * 4 + 1} ELSE number END"
+    share = "number % 4 >= 2"
     told = {
-        "event_id": "gen_random_uuid()", "subject_id": "gen_random_uuid()", "event_time": "now()",
+        "event_id": "gen_random_uuid()", "subject_id": _id("subject"), "event_time": "now()",
         "recorded_time": "now()", "day": f"date '2024-01-01' + ((number * 731) / {postings})::integer",
-        **{name: value_of(name, "number") for name in kind.dimensions},
-        **{name: f"nullif((number + {position}) % 3, 0)" for position, name in enumerate(kind.measures)},
+        **{name: value_of(name, "subject") for name in kind.dimensions},
+        **{
+            name: f"CASE WHEN subject >= 0 AND NOT ({share}) THEN (1 - number % 2 * 2) * (subject % 3 + 1) END"
+            if kind.measure_named(name).level
+            else f"nullif((number + {position}) % 3, 0)"
+            for position, name in enumerate(kind.measures)
+        },
         **{bucket_column(name): f"(number * 7 + {at}) % {BUCKETS}" for at, name in enumerate(kind.durations)},
     }  # fmt: skip
     if kind.split_by is not None:
-        told["split"] = "number % 2 = 0"
+        told["split"] = share
     await run(connection, "SET work_mem = '256MB'; SET maintenance_work_mem = '256MB'; SET synchronous_commit = off")
     for index in table.indexes:
         # Made at the end, which is several times as fast.
@@ -77,7 +89,8 @@ async def _fill(connection: AsyncConnection, kind: Kind, postings: int) -> None:
     await run(
         connection,
         f"INSERT INTO {table.name} ({', '.join(told)}) "
-        f"SELECT {', '.join(told.values())} FROM generate_series(0::bigint, {postings - 1}) AS number",
+        f"SELECT {', '.join(told.values())} FROM generate_series(0::bigint, {postings - 1}) AS number, "
+        f"LATERAL (SELECT {first} AS subject) AS same",
     )
     for index in table.indexes:
         await connection.run_sync(index.create)

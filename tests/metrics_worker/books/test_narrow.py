@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.books.ledger import Ledger
 from metrics_worker.books.narrow import LOCK, Narrower, narrowed_until
-from metrics_worker.books.tables import NARROW, POSTING
+from metrics_worker.books.tables import NARROW, OPENING, POSTING
 from metrics_worker.kpis.kinds import KIND_BY_NAME
 from tests.metrics_worker.conftest import all_ended, book, copied, narrow
 from tests.metrics_worker.facts import VILNIUS, all_told, deal, lead, line, moment, ticket
@@ -78,7 +78,7 @@ async def rows(engine: AsyncEngine, table: sa.Table) -> int:
 async def forget(engine: AsyncEngine) -> None:
     """Takes all copies away."""
     async with engine.begin() as connection:
-        for table in ("narrowed", *(each.name for each in NARROW.values())):
+        for table in ("narrowed", "opening_balance", *(each.name for each in (*NARROW.values(), *OPENING.values()))):
             await connection.execute(sa.text(f"DELETE FROM {table}"))
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from metrics_worker.books.rebuild import CLOSE_ENOUGH, LOCK, REBUILT, CannotRebuild, rebuild
-from metrics_worker.books.tables import BALANCE, NARROW, POSTING, SUBJECT, metadata
+from metrics_worker.books.tables import BALANCE, NARROW, OPENING, POSTING, SUBJECT, metadata
 from metrics_worker.books.verify import verify
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.settings import MetricsSettings
@@ -46,8 +46,8 @@ async def in_order(straight: Line, engine: AsyncEngine, reporting: Reporting = V
 
 
 def test_what_follows_from_the_log_is_rebuilt_and_what_people_or_kafka_told_is_kept() -> None:
-    follows = {table.name for tables in (SUBJECT, POSTING, BALANCE, NARROW) for table in tables.values()}
-    assert follows | {"books", "narrowed", "sequence_gap"} <= set(REBUILT)
+    follows = {table.name for tables in (SUBJECT, POSTING, BALANCE, NARROW, OPENING) for table in tables.values()}
+    assert follows | {"books", "narrowed", "opening_balance", "sequence_gap"} <= set(REBUILT)
     told = {"consumer_halt", "consumer_offset", "dead_letter", "freshness", "idempotency_key", "outbox", "target"}
     assert told & set(REBUILT) == set()
 

@@ -38,7 +38,8 @@ async def topics(kafka: Kafka, new_topic: Callable[..., str]) -> tuple[str, str]
     back = deal(line("desk", 2, "100"), id=one.id)
     contact = interaction()
     target = quota(moment("2026-03-01").date(), moment("2026-03-31").date(), eur("1000"))
-    sold = [record(one, 1), record(back, 3), record(one, 1), record(lead(), 1), b"{", record(target)]
+    standing = deal(line("desk", 1, "70"), opened_at=moment("2026-02-11"))
+    sold = [record(one, 1), record(back, 3), record(one, 1), record(lead(), 1), b"{", record(target), record(standing)]
     served = [
         record(ticket(), 1),
         record(logged(contact), 2),
@@ -91,9 +92,9 @@ async def test_books_that_agree_with_the_log_are_in_order(
     report = await verify(kept, kafka.bootstrap_servers, VILNIUS, topics=topics)
     assert report.to_json() == {
         "ok": True,
-        "events": 8,
+        "events": 9,
         "subjects": {
-            "account": 0, "customer": 0, "lead": 1, "deal": 1, "quota": 1, "ticket": 2, "interaction": 1, "survey": 1,
+            "account": 0, "customer": 0, "lead": 1, "deal": 2, "quota": 1, "ticket": 2, "interaction": 1, "survey": 1,
             "activity": 0, "referral": 0, "training": 0, "checkin": 0, "maintenance": 0, "delivery": 0,
             "review": 0, "upsell": 0,
         },
@@ -140,6 +141,24 @@ async def test_a_copy_that_strays_from_its_postings_is_found(
     assert (await verify(kept, kafka.bootstrap_servers, VILNIUS, topics=topics)).to_json()["ok"]
     report = await damaged_by(statement, kept, kafka, topics)
     assert "ticket_narrow" in {difference["table"] for difference in report.differences}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM deal_opening",
+        "UPDATE deal_opening SET pipeline_value = pipeline_value + 1",
+        "UPDATE deal_opening SET owner = NULL",
+        "UPDATE opening_balance SET day = day + 31",
+    ],
+)
+async def test_an_opening_balance_that_strays_from_its_postings_is_found(
+    statement: str, kept: AsyncEngine, kafka: Kafka, topics: tuple[str, str]
+) -> None:
+    await narrow(kept)
+    assert (await verify(kept, kafka.bootstrap_servers, VILNIUS, topics=topics)).to_json()["ok"]
+    report = await damaged_by(statement, kept, kafka, topics)
+    assert {difference["table"] for difference in report.differences} == {"deal_opening"}
 
 
 async def test_books_that_are_behind_are_not_compared(kept: AsyncEngine, kafka: Kafka, topics: tuple[str, str]) -> None:

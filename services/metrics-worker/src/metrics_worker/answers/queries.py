@@ -5,19 +5,21 @@ costs one way to the database and back, and what two of them have in common is r
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from operator import add
 from typing import Any, Final, NamedTuple, Protocol
 
+from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from metrics_worker.answers.period import Interval, Period
 from metrics_worker.answers.spans import LARGEST, Piece, cover
 from metrics_worker.books.fold import ALL, NO_VALUE, NOT_IN_BALANCES, SEGMENT_BUCKETS
-from metrics_worker.books.narrow import narrowed_until
+from metrics_worker.books.narrow import Narrowed, narrowed_until
 from metrics_worker.books.tables import BALANCE, HISTOGRAM, NARROW, POSTING, bucket_column
+from metrics_worker.books.tables import OPENING as OPENINGS
 from metrics_worker.kpis.kinds import Kind
 from metrics_worker.kpis.posting import EARLIEST_DAY
 from service_kit.waiting import in_portions
@@ -38,10 +40,10 @@ Filters = tuple[tuple[str, str | None], ...]
 class Parameters:
     """The parameters of one statement, in the order in which it names them."""
 
-    def __init__(self, narrowed: Mapping[str, int]) -> None:
+    def __init__(self, narrowed: Mapping[str, Narrowed]) -> None:
         self.values: list[object] = []
         self.narrowed = narrowed
-        """By kind, up to which posting its narrow copy is complete."""
+        """By kind, how far its narrow copy goes."""
 
     def __call__(self, value: object) -> str:
         """The parameter's name in the statement. Its type follows from what it is compared with."""
@@ -93,25 +95,43 @@ class Sums(NamedTuple):
 
     def branch(self, param: Parameters, limit: int) -> str:
         """See `Read`."""
-        pieces = _pieces(self.period, self.interval, self.from_the_beginning)
-        bucket = _bucket(self.interval)
-        if self.from_the_beginning:
-            bucket = f"CASE WHEN day < {param(self.period.start)} THEN {param(OPENING)}::date ELSE {bucket} END"
         by = (["1"] if self.interval or self.from_the_beginning else []) + (["2"] if self.group_by else [])
         # Without any group, PostgreSQL would answer an empty range with one row of nulls.
         end = f"GROUP BY {', '.join(by)} LIMIT {limit:d}" if by else "HAVING count(*) > 0"
-        sources = (
-            [_kept(self, BALANCE[self.kind].name, pieces, param)]
-            if _is_kept(self)
-            else _looked_through(self, pieces, param)
-        )
         return " UNION ALL ".join(
             source.told(
-                f"SELECT {bucket} AS bucket, {source.key} AS key, {_sums(self.measures)} AS numbers "  # noqa: S608 -- names of ours, no input
+                f"SELECT {bucket} AS bucket, {source.key} AS key, {source.sums(self.measures)} AS numbers "  # noqa: S608 -- names of ours, no input
                 f"FROM {source.table} WHERE {source.condition} {end}"
             )
-            for source in sources
+            for source, bucket in self._looks(param)
         )
+
+    def _looks(self, param: Parameters) -> Iterator[tuple["_Source", str]]:
+        """What has to be summed, and the bucket that it belongs to."""
+        pieces = _pieces(self.period, self.interval, self.from_the_beginning)
+        bucket = of_any = _bucket(self.interval)
+        if self.from_the_beginning:
+            opening = f"{param(OPENING)}::date"
+            of_any = f"CASE WHEN day < {param(self.period.start)} THEN {opening} ELSE {bucket} END"
+        if _is_kept(self):
+            yield _kept(self, BALANCE[self.kind].name, pieces, param), of_any
+            return
+        narrowed = _narrowed(self, param)
+        if narrowed is None or not self.from_the_beginning:
+            yield from ((source, of_any) for source in _looked_through(self, pieces, param))
+            return
+        yield _posted(self, f"{_days(pieces, param)} AND id > {narrowed.posting_id:d}", param, POSTING), of_any
+        openings = narrowed.openings
+        following = self.period.end + timedelta(days=1)
+        yield from ((source, opening) for source in _stood(self, self.period.start, openings, param))
+        between = any(self.period.start < each <= following for each in openings)
+        if between and self.interval is None and set(self.measures) <= set(self.kind.levels):
+            # What stood at either end is less to look through than all that happened between.
+            yield from ((source, bucket) for source in _stood(self, following, openings, param))
+            yield from ((source.taken_away(), bucket) for source in _stood(self, self.period.start, openings, param))
+        else:
+            within = _days(_pieces(self.period, self.interval, False), param)
+            yield _posted(self, within, param, NARROW), bucket
 
 
 class Valueless(NamedTuple):
@@ -135,9 +155,11 @@ class Valueless(NamedTuple):
         # Spelled out, so that the primary key leads to the rows.
         dimensions = ", ".join(f"'{name}'" for name in (ALL, *self.kind.dimensions))
         within = _within(_pieces(self.period, None, self.from_the_beginning), param)
+        condition = f"dimension IN ({dimensions}) AND value = '{NO_VALUE}' AND {within}"
+        source = _Source(BALANCE[self.kind].name, condition, "dimension")
         return (
-            f"SELECT NULL::date, dimension, {_sums(self.measures)} FROM {BALANCE[self.kind].name} "  # noqa: S608 -- names of ours, no input
-            f"WHERE dimension IN ({dimensions}) AND value = '{NO_VALUE}' AND {within} GROUP BY 2"
+            f"SELECT NULL::date, {source.key}, {source.sums(self.measures)} "  # noqa: S608 -- names of ours, no input
+            f"FROM {source.table} WHERE {source.condition} GROUP BY 2"
         )
 
 
@@ -272,7 +294,7 @@ async def read(session: AsyncSession, wanted: Iterable[Read], *, limit: int) -> 
 
 
 async def _together(
-    connection: AsyncConnection, narrowed: Mapping[str, int], parts: Sequence[Sums], limit: int
+    connection: AsyncConnection, narrowed: Mapping[str, Narrowed], parts: Sequence[Sums], limit: int
 ) -> dict[Read, list[Row]]:
     """Sums that differ only by their measures and whether they begin at the beginning."""
     whole = parts[0]._replace(
@@ -295,7 +317,7 @@ async def _together(
 
 
 async def _rows(
-    connection: AsyncConnection, narrowed: Mapping[str, int], reads: Sequence[Read], limit: int
+    connection: AsyncConnection, narrowed: Mapping[str, Narrowed], reads: Sequence[Read], limit: int
 ) -> dict[Read, list[Row]]:
     found: dict[Read, list[Row]] = {each: [] for each in reads}
     if reads:
@@ -323,6 +345,22 @@ class _Source(NamedTuple):
     key: str
     coded: bool = False
     """Whether the key is a code and not a value."""
+    sign: str = ""
+    levels: tuple[str, ...] | None = None
+    """The measures that it holds, where it does not hold all."""
+
+    def taken_away(self) -> "_Source":
+        """The same, to be taken from the rest."""
+        return self._replace(sign="" if self.sign else "-")
+
+    def sums(self, measures: Sequence[str]) -> str:
+        """SQL for the measures' sums."""
+        # Where all postings say nothing of a measure, they add nothing to it.
+        sums = (
+            f"{self.sign}coalesce(sum({name}), 0)" if self.levels is None or name in self.levels else "0"
+            for name in measures
+        )
+        return f"ARRAY[{', '.join(sums)}]::numeric[]"
 
     def told(self, select: str) -> str:
         """A statement over it of `bucket`, `key` and `numbers`, with values in the place of codes."""
@@ -343,30 +381,52 @@ def _kept(wanted: Sums | Counts, table: str, pieces: Sequence[Piece], param: Par
 
 
 def _looked_through(wanted: Sums | Counts, pieces: Sequence[Piece], param: Parameters) -> list[_Source]:
-    """In the postings: up to one of them in their narrow copy, if there is one."""
-    until = param.narrowed.get(wanted.kind.name)
+    """In the postings; up to one of them in their narrow copy, if there is one."""
+    narrowed = _narrowed(wanted, param)
+    if narrowed is None:
+        return [_posted(wanted, _days(pieces, param), param, POSTING)]
+    return [
+        _posted(wanted, _days(pieces, param), param, NARROW),
+        _posted(wanted, f"{_days(pieces, param)} AND id > {narrowed.posting_id:d}", param, POSTING),
+    ]
+
+
+def _narrowed(wanted: Sums | Counts, param: Parameters) -> Narrowed | None:
+    """How far the narrow copy goes that serves the question; None where none does."""
     # The postings have an index on customers.
-    if until is None or dict(wanted.filters).get(NOT_IN_BALANCES) is not None:
-        return [_source(wanted, pieces, param)]
-    return [_source(wanted, pieces, param, coded=True), _source(wanted, pieces, param, after=until)]
+    by_customer = dict(wanted.filters).get(NOT_IN_BALANCES) is not None
+    return None if by_customer else param.narrowed.get(wanted.kind.name)
 
 
-def _source(
-    wanted: Sums | Counts, pieces: Sequence[Piece], param: Parameters, *, coded: bool = False, after: int | None = None
-) -> _Source:
+def _stood(wanted: Sums, day: date, openings: Sequence[date], param: Parameters) -> Iterator[_Source]:
+    """What stood at the beginning of a day, by the narrow copy: what it opened with before, and what came since."""
+    first = EARLIEST_DAY
+    if before := [each for each in openings if each <= day]:
+        first = before[-1]
+        # No more than the levels, and not when they were recorded.
+        brought = wanted._replace(as_of=None)
+        yield _posted(brought, f"day = {param(first)}", param, OPENINGS)._replace(levels=wanted.kind.levels)
+        if wanted.as_of is not None:
+            later = f"day < {param(first)} AND recorded_time > {param(wanted.as_of)}"
+            yield _posted(brought, later, param, NARROW).taken_away()
+    if first < day:
+        yield _posted(wanted, _between(first, day - timedelta(days=1), param), param, NARROW)
+
+
+def _posted(wanted: Sums | Counts, days: str, param: Parameters, tables: Mapping[Kind, Table]) -> _Source:
+    """In the postings or what was made of them, under another condition beside those of the question."""
+    coded = tables is not POSTING
     given = "(SELECT code FROM dimension_value WHERE value = {})" if coded else "{}"
     conditions = [
         f"{name} IS NULL" if value is None else f"{name} = {given.format(param(value))}"
         for name, value in wanted.filters
     ]
-    conditions.append(_days(pieces, param))
+    conditions.append(days)
     if wanted.kind.split_by is not None:
         conditions.append("split" if _of_shares(wanted) else "NOT split")
     if wanted.as_of is not None:
         conditions.append(f"recorded_time <= {param(wanted.as_of)}")
-    if after is not None:
-        conditions.append(f"id > {after:d}")
-    table = (NARROW if coded else POSTING)[wanted.kind].name
+    table = tables[wanted.kind].name
     return _Source(table, " AND ".join(conditions), wanted.group_by or "NULL", coded and wanted.group_by is not None)
 
 
@@ -427,8 +487,3 @@ def _bucket(interval: Interval | None) -> str:
     if interval == "day":
         return "day"
     return f"date_trunc('{interval}', day::timestamp)::date" if interval else "NULL::date"
-
-
-def _sums(measures: Sequence[str]) -> str:
-    # Where all postings say nothing of a measure, they add nothing to it.
-    return f"ARRAY[{', '.join(f'coalesce(sum({name}), 0)' for name in measures)}]::numeric[]"

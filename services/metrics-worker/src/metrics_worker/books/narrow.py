@@ -2,16 +2,20 @@
 
 A copy is made in the background and costs the consumer nothing. It is complete up to one posting, which stands in
 `narrowed`; whoever reads adds the postings after it. Nothing in it is ever changed, as nothing in the postings is.
+Opening balances are made along with it.
 """
 
 import asyncio
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from metrics_worker.books import opening_balances
+from metrics_worker.books.codes import translated
 from metrics_worker.books.tables import NARROW
 from metrics_worker.kpis.kinds import Kind
 from service_kit.health import Heartbeat
@@ -68,12 +72,14 @@ class Narrower:
             seen = self._ends.get(kind)
             if seen is None or seen.table != end.table:
                 self._ends[kind] = end
+                await self._open(kind)
             elif row.oldest >= seen.transactions:
                 self._ends[kind] = end
                 if seen.posting_id - row.copied >= self._enough:
                     while await self._copy(kind, seen):
                         done += PORTION
                         self.heartbeat.beat()
+                    await self._open(kind)
         return done
 
     async def _copy(self, kind: Kind, until: _End) -> bool:
@@ -87,15 +93,34 @@ class Narrower:
                 return False
             ids = {"after": row.copied, "until": min(row.copied + PORTION, until.posting_id)}
             await connection.execute(_VALUES[kind], ids)
+            await opening_balances.add_late(connection, kind, **ids)
             copied = await connection.execute(_COPY[kind], ids)
             await connection.execute(_MARK, {"kind": kind.name, "until": ids["until"]})
         COPIED.labels(kind.name).inc(copied.rowcount)
         return True
 
+    async def _open(self, kind: Kind) -> None:
+        """Makes the opening balances that are worth it by now."""
+        made = True
+        while made:
+            async with self._engine.begin() as connection:
+                locked = (await connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK)))).scalar_one()
+                made = locked and await opening_balances.make_one(connection, kind, self._enough)
+            self.heartbeat.beat()
 
-async def narrowed_until(connection: AsyncConnection) -> Mapping[str, int]:
-    """By kind, the posting up to which its copy is complete in this snapshot; a kind without a copy is left out."""
-    return {row.kind: row.posting_id for row in await connection.execute(_NARROWED)}
+
+class Narrowed(NamedTuple):
+    """How far a kind's copy goes."""
+
+    posting_id: int
+    """The posting up to which it is complete, that one included."""
+    openings: list[date]
+    """The days of which there are opening balances, in order."""
+
+
+async def narrowed_until(connection: AsyncConnection) -> Mapping[str, Narrowed]:
+    """By kind, how far its copy goes in this snapshot; a kind without a copy is left out."""
+    return {kind: Narrowed(*rest) for kind, *rest in await connection.execute(_NARROWED)}
 
 
 async def strayed(connection: AsyncConnection, kind: Kind) -> list[tuple[str, tuple[Any, ...]]]:
@@ -106,7 +131,11 @@ async def strayed(connection: AsyncConnection, kind: Kind) -> list[tuple[str, tu
     return [(row[0], tuple(row[1:])) for row in await connection.execute(_STRAYED[kind])]
 
 
-_NARROWED = sa.text("SELECT kind, posting_id FROM narrowed")
+_NARROWED = sa.text("""
+    SELECT kind, posting_id,
+           ARRAY(SELECT day FROM opening_balance AS opening WHERE opening.kind = narrowed.kind ORDER BY day)
+    FROM narrowed
+""")
 _MARK = sa.text("""
     INSERT INTO narrowed (kind, posting_id) VALUES (:kind, :until)
     ON CONFLICT (kind) DO UPDATE SET posting_id = excluded.posting_id
@@ -137,18 +166,8 @@ def _columns(kind: Kind) -> list[str]:
     return [column.name for column in NARROW[kind].columns]
 
 
-def _translated(kind: Kind, table: str, *, known: str, wanted: str) -> tuple[str, str]:
-    """A copy's columns out of a table, with values in the place of codes or the reverse, and the joins for that."""
-    told = [f"{name}_value.{wanted}" if name in kind.dimensions else f"{table}.{name}" for name in _columns(kind)]
-    joins = [
-        f"LEFT JOIN dimension_value AS {name}_value ON {name}_value.{known} = {table}.{name}"
-        for name in kind.dimensions
-    ]
-    return ", ".join(told), " ".join(joins)
-
-
 def _copy(kind: Kind) -> sa.TextClause:
-    told, joins = _translated(kind, "posting", known="value", wanted="code")
+    told, joins = translated(kind, _columns(kind), "posting", "code")
     return sa.text(f"""
         INSERT INTO {kind.name}_narrow ({", ".join(_columns(kind))})
         SELECT {told} FROM {kind.name}_posting AS posting {joins}
@@ -157,7 +176,7 @@ def _copy(kind: Kind) -> sa.TextClause:
 
 
 def _strayed(kind: Kind) -> sa.TextClause:
-    told, joins = _translated(kind, "narrow", known="code", wanted="value")
+    told, joins = translated(kind, _columns(kind), "narrow", "value")
     return sa.text(f"""
         WITH posted AS (
             SELECT {", ".join(_columns(kind))} FROM {kind.name}_posting

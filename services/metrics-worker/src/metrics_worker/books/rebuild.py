@@ -55,7 +55,7 @@ SWAP_ATTEMPTS: Final = 100
 REBUILT: Final = tuple(
     table.name
     for table in metadata.sorted_tables
-    if table.name in ("books", "narrowed", "sequence_gap")
+    if table.name in ("books", "narrowed", "opening_balance", "sequence_gap")
     or table.name.startswith(tuple(f"{kind.name}_" for kind in KINDS))
 )
 """The tables that follow from the log and change places; all others are kept."""

@@ -1,5 +1,6 @@
 """The tables of the books: subjects, postings and balances of each kind, and what is known of the books as a whole."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
@@ -72,11 +73,8 @@ def _column_type(measure: Measure) -> TypeEngine[Any]:
     return Numeric(38, 0) if measure.unit == "money" else BigInteger()
 
 
-def _measures(kind: Kind, *, nullable: bool) -> list[Column[Any]]:
-    return [
-        Column(name, _column_type(measure), nullable=nullable)
-        for name, measure in zip(kind.measures, kind.measure_docs, strict=True)
-    ]
+def _measures(kind: Kind, names: Iterable[str], *, nullable: bool) -> list[Column[Any]]:
+    return [Column(name, _column_type(kind.measure_named(name)), nullable=nullable) for name in names]
 
 
 def bucket_column(duration: str) -> str:
@@ -84,12 +82,18 @@ def bucket_column(duration: str) -> str:
     return f"{duration}_bucket"
 
 
+def _dimensions(kind: Kind, type_: TypeEngine[Any]) -> list[Column[Any]]:
+    return [
+        *([Column("split", Boolean, nullable=False)] if kind.split_by else []),
+        *(Column(name, type_) for name in kind.dimensions),
+    ]
+
+
 def _told(kind: Kind, dimension: TypeEngine[Any]) -> list[Column[Any]]:
     """What a posting tells, with dimensions of some type."""
     return [
-        *([Column("split", Boolean, nullable=False)] if kind.split_by else []),
-        *(Column(name, dimension) for name in kind.dimensions),
-        *_measures(kind, nullable=True),
+        *_dimensions(kind, dimension),
+        *_measures(kind, kind.measures, nullable=True),
         *(Column(bucket_column(name), SmallInteger) for name in kind.durations),
     ]
 
@@ -127,6 +131,9 @@ def _posting(kind: Kind) -> Table:
     )
 
 
+AS_WRITTEN = {"autosummarize": "on"}
+
+
 def _narrow(kind: Kind) -> Table:
     name = f"{kind.name}_narrow"
     return Table(
@@ -136,6 +143,8 @@ def _narrow(kind: Kind) -> Table:
         Column("recorded_time", DateTime(timezone=True), nullable=False),
         *_told(kind, Integer()),
         Index(f"{name}_day_idx", "day"),
+        # Rows stand in the order in which they were recorded, more or less: what came after a moment is found by it.
+        Index(f"{name}_recorded_time_idx", "recorded_time", postgresql_using="brin", postgresql_with=AS_WRITTEN),
         comment=f"A copy of what {kind.name} postings are summed by, made in the background up to the posting that "
         "`narrowed` names: dimensions by their codes in `dimension_value`.",
     )
@@ -147,6 +156,33 @@ narrowed = Table(
     Column("kind", Text, primary_key=True),
     Column("posting_id", BigInteger, nullable=False),
     comment="Up to which posting, that one included, a kind's narrow copy is complete; without a row it is empty.",
+)
+
+
+def _opening(kind: Kind) -> Table:
+    name = f"{kind.name}_opening"
+    return Table(
+        name,
+        metadata,
+        Column("day", Date, nullable=False),
+        *_dimensions(kind, Integer()),
+        *_measures(kind, kind.levels, nullable=False),
+        Index(f"{name}_day_idx", "day"),
+        comment=f"What stood of {kind.name} postings at the beginning of the days that `opening_balance` names, as far "
+        "as their narrow copy goes: rows of the same day and dimensions add up.",
+    )
+
+
+opening_balance = Table(
+    "opening_balance",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("rows_made", BigInteger, nullable=False),
+    Column("rows_added", BigInteger, nullable=False),
+    PrimaryKeyConstraint("kind", "day"),
+    comment="Of which days there are opening balances: how many rows each was made of, and how many were added to "
+    "it by postings that came late.",
 )
 
 dimension_value = Table(
@@ -169,7 +205,7 @@ def _balance(kind: Kind) -> Table:
         Column("span", Text, nullable=False),
         Column("day", Date, nullable=False),
         Column("value", Text, nullable=False),
-        *_measures(kind, nullable=False),
+        *_measures(kind, kind.measures, nullable=False),
         PrimaryKeyConstraint("dimension", "span", "day", "value"),
         postgresql_with=ROOM_TO_CHANGE,
         comment=f"Sums of {kind.name} postings by one dimension ('all' is the total), the day, month or year "
@@ -236,5 +272,6 @@ relationship_review = Table(
 SUBJECT: dict[Kind, Table] = {kind: _subject(kind) for kind in TOLD_KINDS}
 POSTING: dict[Kind, Table] = {kind: _posting(kind) for kind in KINDS if kind.kept}
 NARROW: dict[Kind, Table] = {kind: _narrow(kind) for kind in KINDS if kind.kept}
+OPENING: dict[Kind, Table] = {kind: _opening(kind) for kind in KINDS if kind.levels}
 BALANCE: dict[Kind, Table] = {kind: _balance(kind) for kind in KINDS if kind.kept}
 HISTOGRAM: dict[Kind, Table] = {kind: _histogram(kind) for kind in KINDS if kind.durations}

@@ -37,8 +37,9 @@ from metrics_worker.books.fold import (
 from metrics_worker.books.keeping import CONSUMER, TOPICS
 from metrics_worker.books.narrow import strayed
 from metrics_worker.books.opening import kept_by
+from metrics_worker.books.opening_balances import misbrought
 from metrics_worker.books.recomputing import Newest, newest_of, recomputed
-from metrics_worker.books.tables import BALANCE, HISTOGRAM, NARROW, POSTING, SUBJECT, bucket_column
+from metrics_worker.books.tables import BALANCE, HISTOGRAM, NARROW, OPENING, POSTING, SUBJECT, bucket_column
 from metrics_worker.kpis.kinds import TOLD_KINDS, Kind
 from metrics_worker.kpis.posting import Posting, Reporting
 from service_kit.consumer_tables import consumer_offset, dead_letter
@@ -101,6 +102,8 @@ class _Books:
     """What the histograms should be, by the postings."""
     strayed: dict[str, list[tuple[str, tuple[Any, ...]]]]
     """What the postings and their narrow copies do not agree on."""
+    misbrought: dict[str, list[tuple[date, tuple[Any, ...], dict[str, int]]]]
+    """What opening balances do not owe to the postings."""
 
 
 @dataclass
@@ -202,6 +205,7 @@ async def _read_books(engine: AsyncEngine, topics: Sequence[str], reporting: Rep
             histograms={kind.name: await stored_histograms(connection, kind) for kind in HISTOGRAM},
             counted={kind.name: await counted_postings(connection, kind) for kind in HISTOGRAM},
             strayed={kind.name: await strayed(connection, kind) for kind in NARROW},
+            misbrought={kind.name: await misbrought(connection, kind) for kind in OPENING},
         )
 
 
@@ -378,6 +382,8 @@ def _compare(books: _Books, log: _Log, reporting: Reporting) -> Report:
         _compare_tables(report, f"{kind.name}_posting", kind.measures, log=customers, postings=posted)
         for side, row in books.strayed[kind.name]:
             report.differ(f"{kind.name}_narrow", row, only_in=side)
+        for day, dimensions, off_by in books.misbrought.get(kind.name, []):
+            report.differ(f"{kind.name}_opening", (day, *dimensions), off_by=off_by)
         if kind.durations:
             counts = histograms_of(kind, postings[kind])
             table = f"{kind.name}_histogram"

@@ -86,6 +86,11 @@ class Kind:
         return self.measure_docs[self.measures.index(name)]
 
     @property
+    def levels(self) -> tuple[str, ...]:
+        """The measures that stand rather than happen."""
+        return tuple(name for name, measure in zip(self.measures, self.measure_docs, strict=True) if measure.level)
+
+    @property
     def kept(self) -> bool:
         """True when the kind has postings and balances; otherwise only its latest states are kept."""
         return bool(self.measures)
