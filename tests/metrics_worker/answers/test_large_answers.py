@@ -17,7 +17,6 @@ from metrics_worker.answers.period import Period
 from metrics_worker.answers.queries import AT_ONCE, OPENING, Found, Row, Sums
 from metrics_worker.answers.question import Question
 from metrics_worker.answers.routes import written
-from metrics_worker.books.standing import Standing
 from metrics_worker.kpis.registry import KPIS
 from service_kit.identifiers import new_id
 from tests.metrics_worker.conftest import book
@@ -32,7 +31,7 @@ def by_customer(kpi: str) -> Asked:
     period = Period(date(2026, 3, 1), date(2026, 3, 31))
     variant = KPIS[kpi].default_variant
     question = Question(KPIS[kpi], variant, period, None, "customer", {}, with_previous=False)
-    return Asked(question, Standing(VILNIUS, None))
+    return Asked(question, VILNIUS)
 
 
 def found_of(asked: Asked) -> Found:
@@ -66,7 +65,7 @@ async def test_others_have_their_turn_while_a_large_answer_is_made(kpi: str) -> 
     asked = by_customer(kpi)
     found = found_of(asked)
     async with counting_turns() as turns:
-        answer = await asked.answer(found)
+        answer = await asked.answer(found, None)
         made = turns[0]
         response = await written(answer)
     assert answer.groups is not None

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from metrics_worker.books.opening import open_books
 from tests.metrics_worker.conftest import book
 from tests.metrics_worker.facts import all_told, deal, line, moment, survey, ticket
 
@@ -18,15 +20,30 @@ MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
 
 @contextmanager
 def statements(engine: AsyncEngine) -> Iterator[list[str]]:
-    """Collects what is sent to the database meanwhile."""
+    """Collects what is sent to the database meanwhile, transactions' beginnings and ends included."""
     sent: list[str] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def note(query: asyncpg.connection.LoggedQuery) -> None:
+        # Types are looked up once a connection.
+        if "typeinfo_tree" not in query.query and "current_setting('jit')" not in query.query:
+            sent.append(query.query)
+
+    def note_prepared(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         sent.append(statement)
 
-    sa.event.listen(engine.sync_engine, "before_cursor_execute", note)
+    def listen(connection: Any, *_: object) -> None:
+        connection.driver_connection.add_query_logger(note)
+
+    def leave(connection: Any, *_: object) -> None:
+        connection.driver_connection.remove_query_logger(note)
+
+    sa.event.listen(engine.sync_engine, "checkout", listen)
+    sa.event.listen(engine.sync_engine, "checkin", leave)
+    sa.event.listen(engine.sync_engine, "after_cursor_execute", note_prepared)
     yield sent
-    sa.event.remove(engine.sync_engine, "before_cursor_execute", note)
+    sa.event.remove(engine.sync_engine, "after_cursor_execute", note_prepared)
+    sa.event.remove(engine.sync_engine, "checkout", listen)
+    sa.event.remove(engine.sync_engine, "checkin", leave)
 
 
 async def answer(client: httpx.AsyncClient, path: str, **parameters: str) -> dict[str, Any]:
@@ -41,12 +58,32 @@ async def test_whatever_balances_hold_is_read_by_one_statement(client: httpx.Asy
         ("kpis/win_rate", {"group_by": "owner", "interval": "week", "compare": "previous"}),
         ("kpis/csat", {"group_by": "region"}),
         ("kpis/upsell_from_service", {}),
-        ("scorecard", {"compare": "previous"}),
     ):
         with statements(app.state.engine) as sent:
             await answer(client, path, **parameters)
-        # The first tells how the books stand: what they are kept by and how fresh they are.
-        assert len(sent) == 2, (path, sent)
+        # Not even a transaction: one statement sees one moment.
+        assert len(sent) == 1, (path, sent)
+
+
+async def test_all_kpis_together_are_read_by_one_statement(client: httpx.AsyncClient, app: FastAPI) -> None:
+    with statements(app.state.engine) as sent:
+        await answer(client, "scorecard", compare="previous")
+    begun, stands, _, ended = sent
+    assert (begun, ended) == ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;", "ROLLBACK;")
+    # How the books stand: what they are kept by and how fresh they are.
+    assert "FROM freshness" in stands
+
+
+async def test_what_takes_several_statements_is_read_in_one_snapshot(client: httpx.AsyncClient, app: FastAPI) -> None:
+    for path, parameters in (
+        ("kpis/win_rate", {"region": "EMEA", "segment": "smb"}),
+        ("kpis/win_rate", {"as_of": "2026-03-20T00:00:00Z"}),
+        ("kpis/resolution_hours", {"variant": "p90"}),
+    ):
+        with statements(app.state.engine) as sent:
+            await answer(client, path, **parameters)
+        assert (sent[0], sent[-1]) == ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;", "ROLLBACK;"), path
+        assert sent.count("ROLLBACK;") == 1
 
 
 async def test_the_postings_are_looked_through_once(client: httpx.AsyncClient, app: FastAPI) -> None:
@@ -54,6 +91,21 @@ async def test_the_postings_are_looked_through_once(client: httpx.AsyncClient, a
         with statements(app.state.engine) as sent:
             await answer(client, f"kpis/{kpi}", region="EMEA", segment="smb", group_by="owner")
         assert sum("_posting" in each for each in sent) == 1, (kpi, sent)
+
+
+async def test_books_that_another_process_changed_are_read_by_what_they_are_kept_by_now(
+    client: httpx.AsyncClient, engine: AsyncEngine, app: FastAPI
+) -> None:
+    await open_books(engine, app.state.reporting)
+    assert (await answer(client, "kpis/leads_created"))["timezone"] == "Europe/Vilnius"
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("UPDATE books SET timezone = 'Europe/Brussels'"))
+    with statements(app.state.engine) as sent:
+        changed = await answer(client, "kpis/leads_created")
+    assert (changed["timezone"], len(sent)) == ("Europe/Brussels", 2)
+    with statements(app.state.engine) as sent:
+        assert (await answer(client, "kpis/sales_volume"))["timezone"] == "Europe/Brussels"
+    assert len(sent) == 1
 
 
 @pytest.mark.parametrize("kpi", ["pipeline_velocity", "win_rate", "sales_volume", "sales_cycle_days"])
@@ -119,3 +171,20 @@ async def test_every_question_gets_a_plan_of_its_own(app: FastAPI) -> None:
     # After five times PostgreSQL would plan for any days at all, and look through a year as it does through a day.
     async with app.state.engine.connect() as connection:
         assert (await connection.execute(sa.text("SHOW plan_cache_mode"))).scalar_one() == "force_custom_plan"
+
+
+async def test_connections_that_were_cut_are_done_with_after_one_answer(
+    client: httpx.AsyncClient, engine: AsyncEngine, app: FastAPI
+) -> None:
+    sessions = [app.state.sessions() for _ in range(3)]
+    backends = [(await each.execute(sa.text("SELECT pg_backend_pid()"))).scalar_one() for each in sessions]
+    for each in sessions:
+        await each.close()
+    async with engine.connect() as connection:
+        await connection.execute(
+            sa.text("SELECT pg_terminate_backend(pid) FROM unnest(CAST(:pids AS integer[])) AS pid"), {"pids": backends}
+        )
+    cut = await client.get("/v1/kpis/win_rate", params=MARCH)
+    assert cut.status_code == 503
+    assert "retry-after" in cut.headers
+    assert [(await client.get("/v1/kpis/win_rate", params=MARCH)).status_code for _ in range(5)] == [200] * 5

@@ -4,6 +4,8 @@ SQLAlchemy spends some 0.1 ms of CPU on each execution of a statement, most of i
 out before; asyncpg spends a fifth of that. For what is done once a request only, this is not worth a second way.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -63,17 +65,34 @@ async def driver_of(connection: AsyncConnection) -> asyncpg.Connection:
     return cast("asyncpg.Connection", (await connection.get_raw_connection()).driver_connection)
 
 
+@asynccontextmanager
+async def noticing_cuts(connection: AsyncConnection) -> AsyncIterator[None]:
+    """For what goes past SQLAlchemy before SQLAlchemy itself has said anything: should the connection turn out to be
+    cut, it finds that out too, and hands out none of that age any more."""
+    try:
+        yield
+    except Exception:
+        if (await driver_of(connection)).is_closed():
+            await connection.execute(_BEGIN)
+        raise
+
+
+async def begun_driver_of(connection: AsyncConnection) -> asyncpg.Connection:
+    """The same, in the connection's transaction: SQLAlchemy says BEGIN with its own first statement."""
+    driver = await driver_of(connection)
+    if not driver.is_in_transaction():
+        await connection.execute(_BEGIN)
+    return driver
+
+
 async def _driver(session: Through) -> asyncpg.Connection:
     if isinstance(session, asyncpg.Connection):
         return session
     transaction = session.sync_session.get_transaction()
     if transaction is not None and (known := _drivers.get(transaction)) is not None:
         return known
-    connection = await session.connection()
-    driver = await driver_of(connection)
-    if not driver.is_in_transaction():
-        # SQLAlchemy says BEGIN with its own first statement. Without it, ours would be a transaction by itself.
-        await connection.execute(_BEGIN)
+    # Outside of it, ours would be a transaction by itself.
+    driver = await begun_driver_of(await session.connection())
     transaction = session.sync_session.get_transaction()
     assert transaction is not None  # noqa: S101 - it has just been asked for its connection
     _drivers[transaction] = driver

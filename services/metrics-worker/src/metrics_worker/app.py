@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from metrics_worker import dashboard
 from metrics_worker.alerts.routes import alerts
+from metrics_worker.answers.asking import LastSeen
 from metrics_worker.answers.coverage import coverage
 from metrics_worker.answers.explain import explanations
 from metrics_worker.answers.routes import routes
@@ -77,6 +78,7 @@ def create(settings: MetricsSettings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.reporting = settings.reporting
+    app.state.last_seen = LastSeen(settings.reporting)
     app.state.hub = Hub(engine, settings.reporting, readers=settings.stream_readers)
     app.state.tickets = Tickets(engine)
     app.state.exports_free = asyncio.Semaphore(AT_ONCE)

@@ -1,7 +1,7 @@
 """Answers a question from the books, out of one snapshot, so that its parts agree with each other."""
 
 import asyncio
-from collections.abc import AsyncIterator, Hashable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Hashable, Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from operator import add, sub
@@ -16,7 +16,6 @@ from metrics_worker.answers.question import Question
 from metrics_worker.answers.tallies import Tally, merged
 from metrics_worker.answers.views import AnswerView, GroupView, NowView, PointView, PreviousView
 from metrics_worker.books.freshness import fresh_as_of
-from metrics_worker.books.standing import Standing
 from metrics_worker.kpis.kinds import Kind
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import Formula, Term, carried
@@ -35,23 +34,17 @@ Series = dict[date | None, Tally]
 
 async def answer(session: AsyncSession, question: Question, reporting: Reporting) -> AnswerView:
     """The whole answer. Raises `Unprocessable` when it would be too large to be of use."""
-    [found] = await answers(session, [question], Standing(reporting, await fresh_as_of(await snapshot(session))))
-    return found
-
-
-async def answers(session: AsyncSession, questions: Sequence[Question], standing: Standing) -> list[AnswerView]:
-    """The answers, read together, by the books as they stand in this snapshot. Raises as `answer` does."""
-    asked = [Asked(question, standing) for question in questions]
-    found = await read(session, [want for each in asked for want in each.wanted], limit=ROWS_AT_MOST)
-    return [await each.answer(found) for each in asked]
+    fresh = await fresh_as_of(await snapshot(session))
+    asked = Asked(question, reporting)
+    return await asked.answer(await read(session, asked.wanted, limit=ROWS_AT_MOST), fresh)
 
 
 class Asked:
     """One question: what has to be read to answer it, and the answer that follows from what was read."""
 
-    def __init__(self, question: Question, standing: Standing) -> None:
+    def __init__(self, question: Question, reporting: Reporting) -> None:
         self.question = question
-        self._standing = standing
+        self._reporting = reporting
         self._whole = Tallies(question, question.period)
         self._previous = self._now = self._groups = None
         if question.with_previous:
@@ -67,12 +60,12 @@ class Asked:
         parts = (self._whole, self._previous, self._now, self._groups)
         return [each for part in parts if part is not None for each in part.wanted]
 
-    async def answer(self, found: Found) -> AnswerView:
+    async def answer(self, found: Found, fresh_as_of: datetime | None) -> AnswerView:
         """The answer out of what was found, made while others have their turn: it may hold 100,000 values.
 
         Raises `Unprocessable` when it would be too large to be of use.
         """
-        question, (reporting, fresh_as_of) = self.question, self._standing
+        question, reporting = self.question, self._reporting
         render = Renderer(question.formula, reporting.currency)
         whole = (await self._whole.of(found)).get(None, {})
         total = merged(whole.values()).figure(question.formula)

@@ -4,15 +4,15 @@ What is to be read is said first, as values, and then read together: each is a b
 costs one way to the database and back, and what two of them have in common is read once.
 """
 
-import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from operator import add
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
+import asyncpg
 from sqlalchemy import Table
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from metrics_worker.answers.period import Interval, Period
 from metrics_worker.answers.spans import LARGEST, Piece, cover
@@ -22,6 +22,7 @@ from metrics_worker.books.tables import BALANCE, HISTOGRAM, NARROW, POSTING, buc
 from metrics_worker.books.tables import OPENING as OPENINGS
 from metrics_worker.kpis.kinds import Kind
 from metrics_worker.kpis.posting import EARLIEST_DAY
+from service_kit.prepared import begun_driver_of, driver_of, noticing_cuts
 from service_kit.waiting import in_portions
 
 AT_ONCE: Final = 250
@@ -258,10 +259,15 @@ def _add_up(cells: Cells, rows: Iterable[Row]) -> None:
         cells[bucket, key] = amounts if standing is None else tuple(map(add, standing, amounts))
 
 
+def are_one_statement(wanted: Iterable[Read]) -> bool:
+    """Whether `read` reads all of it at one moment, in a snapshot or not."""
+    return not any(each.scans or isinstance(each, Counts) for each in wanted)
+
+
 async def read(session: AsyncSession, wanted: Iterable[Read], *, limit: int) -> Found:
     """All that is wanted: the balances by one statement, the histograms by another. `limit` rows of each at most.
 
-    The session is in the snapshot that all of it is to be of.
+    The session is in the snapshot that all of it is to be of, unless that is one statement.
     """
     asked = dict.fromkeys(wanted)
     groups: dict[Read, Sums | Counts] = {
@@ -272,20 +278,22 @@ async def read(session: AsyncSession, wanted: Iterable[Read], *, limit: int) -> 
     found = Found()
     reads = [each for each in asked if each not in adding_up]
     connection = await session.connection()
-    narrowed = await narrowed_until(connection) if any(each.scans for each in reads) else {}
-    for of_counts in (False, True):
-        kept = [each for each in reads if isinstance(each, Counts) == of_counts and not each.scans]
-        found.rows |= await _rows(connection, narrowed, kept, limit)
-    for each in reads:
-        if isinstance(each, Counts) and each.scans:
-            found.rows |= await _rows(connection, narrowed, [each], limit)
-    # What looks through the same postings looks through them once.
-    same: dict[Sums, list[Sums]] = {}
-    for each in reads:
-        if isinstance(each, Sums) and each.scans:
-            same.setdefault(each._replace(measures=(), from_the_beginning=False), []).append(each)
-    for parts in same.values():
-        found.rows |= await _together(connection, narrowed, parts, limit)
+    driver = await (driver_of if are_one_statement(reads) else begun_driver_of)(connection)
+    async with noticing_cuts(connection):
+        narrowed = await narrowed_until(connection) if any(each.scans for each in reads) else {}
+        for of_counts in (False, True):
+            kept = [each for each in reads if isinstance(each, Counts) == of_counts and not each.scans]
+            found.rows |= await _rows(driver, narrowed, kept, limit)
+        for each in reads:
+            if isinstance(each, Counts) and each.scans:
+                found.rows |= await _rows(driver, narrowed, [each], limit)
+        # What looks through the same postings looks through them once.
+        same: dict[Sums, list[Sums]] = {}
+        for each in reads:
+            if isinstance(each, Sums) and each.scans:
+                same.setdefault(each._replace(measures=(), from_the_beginning=False), []).append(each)
+        for parts in same.values():
+            found.rows |= await _together(driver, narrowed, parts, limit)
     for whole, of_groups in adding_up.items():
         found.rows[whole] = []
         async for rows in in_portions(found.rows[of_groups], AT_ONCE):
@@ -294,14 +302,14 @@ async def read(session: AsyncSession, wanted: Iterable[Read], *, limit: int) -> 
 
 
 async def _together(
-    connection: AsyncConnection, narrowed: Mapping[str, Narrowed], parts: Sequence[Sums], limit: int
+    driver: asyncpg.Connection, narrowed: Mapping[str, Narrowed], parts: Sequence[Sums], limit: int
 ) -> dict[Read, list[Row]]:
     """Sums that differ only by their measures and whether they begin at the beginning."""
     whole = parts[0]._replace(
         measures=tuple(dict.fromkeys(name for part in parts for name in part.measures)),
         from_the_beginning=any(part.from_the_beginning for part in parts),
     )
-    found = await _rows(connection, narrowed, [whole], limit)
+    found = await _rows(driver, narrowed, [whole], limit)
     rows = found[whole]
     for part in parts:
         if part != whole:
@@ -317,7 +325,7 @@ async def _together(
 
 
 async def _rows(
-    connection: AsyncConnection, narrowed: Mapping[str, Narrowed], reads: Sequence[Read], limit: int
+    driver: asyncpg.Connection, narrowed: Mapping[str, Narrowed], reads: Sequence[Read], limit: int
 ) -> dict[Read, list[Row]]:
     found: dict[Read, list[Row]] = {each: [] for each in reads}
     if reads:
@@ -326,14 +334,10 @@ async def _rows(
             f"SELECT {number}, * FROM ({each.branch(param, limit)}) AS branch"  # noqa: S608 -- SQL of ours, no input
             for number, each in enumerate(reads)
         ]
-        # As text: to build these of SQLAlchemy's expressions costs as much as to run them.
-        rows = await connection.exec_driver_sql(" UNION ALL ".join(branches), tuple(param.values))
-        for portion in rows.partitions(AT_ONCE):
-            row: Any
-            for row in portion:
-                found[reads[row[0]]].append(Row(*row[1:]))
-            if len(portion) == AT_ONCE:
-                await asyncio.sleep(0)
+        # As text and past SQLAlchemy: to build these of its expressions costs as much as to run them.
+        async for portion in in_portions(await driver.fetch(" UNION ALL ".join(branches), *param.values), AT_ONCE):
+            for number, *row in portion:
+                found[reads[number]].append(Row(*row))
     return found
 
 

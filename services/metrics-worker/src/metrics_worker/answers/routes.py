@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from event_contracts.fields import CODE_PATTERN
 from metrics_worker.answers.answering import snapshot
-from metrics_worker.answers.asking import ask
+from metrics_worker.answers.asking import ask_at_once, readable
 from metrics_worker.answers.period import Interval
 from metrics_worker.answers.queries import AT_ONCE
 from metrics_worker.answers.question import (
@@ -23,7 +23,6 @@ from metrics_worker.answers.question import (
     variant_of,
 )
 from metrics_worker.answers.views import AnswerView, GroupView, KpiView, RegistryView, VariantView
-from metrics_worker.books.opening import BooksKeptOtherwise
 from metrics_worker.books.standing import Standing, standing_of
 from metrics_worker.kpis.kinds import DIMENSIONS
 from metrics_worker.kpis.posting import Reporting
@@ -31,7 +30,6 @@ from metrics_worker.kpis.registry import KPIS, Kpi
 from service_kit.auth import ROLES, requires
 from service_kit.dependencies import in_loop
 from service_kit.fields import Moment
-from service_kit.problems import Unavailable
 from service_kit.routing import Session, router
 from service_kit.waiting import in_portions
 
@@ -47,10 +45,8 @@ async def standing(request: Request, session: Session) -> Standing:
     Read first, in the request's own snapshot: books that are rebuilt meanwhile change nothing under the answer.
     Raises `Unavailable`.
     """
-    try:
+    with readable():
         return await standing_of(await snapshot(session), request.app.state.reporting)
-    except BooksKeptOtherwise as error:
-        raise Unavailable(f"The books wait to be rebuilt: {error}.") from error
 
 
 Stand = Annotated[Standing, Depends(standing)]
@@ -118,8 +114,8 @@ async def list_kpis(reporting: InBooks) -> RegistryView:
 @routes.get("/{name}", dependencies=READERS, response_model=AnswerView)
 async def answer_kpi(
     name: Annotated[str, Path(max_length=64, examples=["revenue"])],
+    request: Request,
     session: Session,
-    stand: Stand,
     given: Annotated[dict[str, str | None], Depends(in_loop(filters))],
     start: FirstDay = None,
     end: LastDay = None,
@@ -140,17 +136,21 @@ async def answer_kpi(
 ) -> AnswerView | Response:
     """A KPI over a run of days in the reporting time zone, with the sums that its value is made of."""
     kpi = kpi_named(name)
-    question = Question(
-        kpi=kpi,
-        variant=variant_of(kpi, variant),
-        period=period_of(start, end, stand.reporting),
-        interval=interval,
-        group_by=group_by_of(kpi, group_by),
-        filters=filters_of(kpi, given),
-        with_previous=compare is not None,
-        as_of=as_of_of(as_of),
-    )
-    [answer] = await ask(session, [question], stand)
+
+    def question_by(reporting: Reporting) -> Question:
+        return Question(
+            kpi=kpi,
+            variant=variant_of(kpi, variant),
+            period=period_of(start, end, reporting),
+            interval=interval,
+            group_by=group_by_of(kpi, group_by),
+            filters=filters_of(kpi, given),
+            with_previous=compare is not None,
+            as_of=as_of_of(as_of),
+        )
+
+    state = request.app.state
+    answer = await ask_at_once(session, question_by, state.last_seen, state.reporting)
     return answer if len(answer.groups or ()) <= AT_ONCE else await written(answer)
 
 

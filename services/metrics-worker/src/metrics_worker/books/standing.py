@@ -1,7 +1,9 @@
 """How the books stand: what they are kept by and how fresh they are, at the price of one small query."""
 
-from datetime import datetime
-from typing import NamedTuple
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,10 +21,15 @@ class Standing(NamedTuple):
     """See `freshness.fresh_as_of`."""
 
 
-_STANDING = sa.text(f"""
-    SELECT fresh.as_of, timezone, currency, rules_version
-    FROM ({FRESH_AS_OF}) AS fresh (as_of) LEFT JOIN books ON true
-""")  # noqa: S608 -- SQL of ours, no input
+_STOOD = f"FROM ({FRESH_AS_OF}) AS fresh (as_of) LEFT JOIN books ON true"
+_STANDING = sa.text(f"SELECT fresh.as_of, timezone, currency, rules_version {_STOOD}")
+STANDING: Final = f"""
+    SELECT NULL::date, timezone || ' ' || currency,
+           ARRAY[rules_version::numeric, extract(epoch FROM fresh.as_of) * 1000000]
+    {_STOOD}
+"""  # noqa: S608 -- SQL of ours, no input
+"""The same as one row of a date, a text and numbers, so that it can be read along with others; see `told_standing`."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def standing_of(connection: AsyncConnection, unopened: Reporting) -> Standing:
@@ -32,3 +39,13 @@ async def standing_of(connection: AsyncConnection, unopened: Reporting) -> Stand
     """
     fresh_as_of, *kept = (await connection.execute(_STANDING)).one()
     return Standing(unopened if kept[0] is None else reporting_of(*kept), fresh_as_of)
+
+
+def told_standing(kept_by: str | None, numbers: Sequence[Decimal | int | None], unopened: Reporting) -> Standing:
+    """What the row of `STANDING` says; as `standing_of`."""
+    rules_version, microseconds = numbers
+    fresh_as_of = None if microseconds is None else _EPOCH + timedelta(microseconds=int(microseconds))
+    if kept_by is None or rules_version is None:
+        return Standing(unopened, fresh_as_of)
+    timezone, currency = kept_by.split()
+    return Standing(reporting_of(timezone, currency, int(rules_version)), fresh_as_of)
