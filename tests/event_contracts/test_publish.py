@@ -18,6 +18,7 @@ from event_contracts.examples import encoded_example, examples
 from event_contracts.publish import TABLE_BEGINS, TABLE_ENDS, main, schemas
 
 DOCS = Path(__file__).parents[2] / "docs"
+SCHEMAS = schemas()
 DEAL_CLOSED = "sales.deal-closed.v1.json"
 
 Schema = dict[str, Any]
@@ -60,13 +61,13 @@ def test_there_is_a_schema_for_each_event_and_one_for_the_envelope(docs: Path) -
 def test_each_example_fits_its_published_schemas(name: str) -> None:
     event = json.loads(encoded_example(name))
     for file, instance in (("cloudevent.v1.json", event), (f"{name}.v1.json", event["data"])):
-        validator = jsonschema_rs.Draft202012Validator(schemas()[file], validate_formats=True)
+        validator = jsonschema_rs.Draft202012Validator(SCHEMAS[file], validate_formats=True)
         assert [error.message for error in validator.iter_errors(instance)] == []
 
 
-@pytest.mark.parametrize("file", sorted(schemas()))
+@pytest.mark.parametrize("file", sorted(SCHEMAS))
 def test_each_schema_is_itself_valid(file: str) -> None:
-    jsonschema_rs.meta.validate(schemas()[file])
+    jsonschema_rs.meta.validate(SCHEMAS[file])
 
 
 def test_the_yaml_says_exactly_what_was_meant(docs: Path) -> None:

@@ -1,5 +1,6 @@
 """The JSON Schemas of the events' data and of their CloudEvents envelope, made from the types by msgspec."""
 
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -83,12 +84,17 @@ def envelope_schema() -> JsonSchema:
 
 
 def _inlined(data: type[Any]) -> JsonSchema:
+    """A type's schema in the form that is published; each call returns one of its own."""
+    published: JsonSchema = _with_exact_decimals(_of_msgspec(data))  # type: ignore[arg-type]  # a class is hashable
+    return published
+
+
+@cache
+def _of_msgspec(data: type[Any]) -> JsonSchema:
     """msgspec's schema of a type with the type itself at the root, and only what it refers to under `$defs`."""
     (schema,), definitions = msgspec.json.schema_components([data], ref_template="#/$defs/{name}")
-    root = definitions.pop(schema["$ref"].rpartition("/")[2])
-    inlined = root | ({"$defs": dict(sorted(definitions.items()))} if definitions else {})
-    published: JsonSchema = _with_exact_decimals(inlined)
-    return published
+    root: JsonSchema = definitions.pop(schema["$ref"].rpartition("/")[2])
+    return root | ({"$defs": dict(sorted(definitions.items()))} if definitions else {})
 
 
 def _with_exact_decimals(schema: Any) -> Any:
