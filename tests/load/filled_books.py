@@ -68,12 +68,16 @@ async def _fill(connection: AsyncConnection, kind: Kind, postings: int) -> None:
     # A subject begins to stand with one of its two postings and ends with the other, both whole or both shares.
     first = f"CASE WHEN number % 2 = 1 THEN number - {STANDING_DAYS * (postings // 731) // 4 * 4 + 1} ELSE number END"
     share = "number % 4 >= 2"
+
+    def amount(level: str) -> str:
+        return "1" if kind.measure_named(level).unit == "count" else "(subject % 3 + 1)"
+
     told = {
         "event_id": "gen_random_uuid()", "subject_id": _id("subject"), "event_time": "now()",
         "recorded_time": "now()", "day": f"date '2024-01-01' + ((number * 731) / {postings})::integer",
         **{name: value_of(name, "subject") for name in kind.dimensions},
         **{
-            name: f"CASE WHEN subject >= 0 AND NOT ({share}) THEN (1 - number % 2 * 2) * (subject % 3 + 1) END"
+            name: f"CASE WHEN subject >= 0 AND NOT ({share}) THEN (1 - number % 2 * 2) * {amount(name)} END"
             if kind.measure_named(name).level
             else f"nullif((number + {position}) % 3, 0)"
             for position, name in enumerate(kind.measures)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from metrics_worker.settings import MetricsSettings
 from metrics_worker.targets.judging import Judge
 from tandem_cli.issuer import Issuer
-from tests.metrics_worker.conftest import book, moved
+from tests.metrics_worker.conftest import book, moved, narrow
 from tests.metrics_worker.facts import VILNIUS, account, all_told, lead, survey, ticket
 
 NOW = datetime.now(UTC)
@@ -56,6 +56,22 @@ async def test_a_customer_left_alone_for_more_than_an_hour_is_named_with_the_tic
     assert datetime.fromisoformat(found["since"]) == long.opened_at
     explained = (await client.get(found["explain"])).json()
     assert (explained["kpi"], explained["value"]) == ("unattended_now", "3")
+
+
+async def test_for_tickets_that_waited_for_years_only_their_customers_are_looked_at(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    alone, answered = UUID(int=101), UUID(int=102)
+    long = ticket(customer_id=alone, opened_at=ago(days=1200))
+    old = [ticket(customer_id=answered, opened_at=ago(days=900), first_responded_at=ago(days=899)) for _ in range(9)]
+    await book(engine, all_told([(one, 1) for one in (long, *old)]))
+    await narrow(engine)
+    async with engine.begin() as connection:
+        # Nobody would find these but by going through all there is.
+        spoilt = "UPDATE ticket_posting SET unattended = 1 WHERE customer = :customer"
+        await connection.execute(sa.text(spoilt), {"customer": str(answered)})
+    [found] = await told(client, kind="unattended")
+    assert (found["subject"], found["tickets"]) == (f"customers/{alone}", [str(long.id)])
 
 
 async def test_a_missed_target_is_an_alert_from_the_judgement_on(

@@ -16,14 +16,14 @@ from metrics_worker.alerts.turning import WEEKS, Turn, turn_of
 from metrics_worker.answers.answering import answer
 from metrics_worker.answers.coverage import carried_by, unasked
 from metrics_worker.answers.period import DEFAULT_DAYS, Period
+from metrics_worker.answers.queries import Sums, standing
 from metrics_worker.answers.question import Question
 from metrics_worker.answers.samples import percent
 from metrics_worker.answers.views import AnswerView
-from metrics_worker.books.fold import ALL
 from metrics_worker.books.freshness import caught_up, fresh_as_of
-from metrics_worker.books.tables import BALANCE, POSTING, SUBJECT
+from metrics_worker.books.tables import POSTING, SUBJECT
 from metrics_worker.kpis.kinds import KIND_BY_NAME
-from metrics_worker.kpis.posting import EARLIEST_DAY, Reporting
+from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import KPIS, Kpi
 from metrics_worker.kpis.tickets import LOST_AFTER_SECONDS
 from metrics_worker.targets.comparing import today_in
@@ -31,7 +31,6 @@ from metrics_worker.targets.model import Target
 
 MOST_TICKETS: Final = 5_000
 """Tickets without an answer that are looked at, the longest waiting first."""
-_LOOK_BACK_DAYS: Final = (7, 90, 730)
 _NAMED_AT_MOST: Final = 5
 
 _TICKET = KIND_BY_NAME["ticket"]
@@ -87,29 +86,23 @@ async def left_alone(session: AsyncSession, now: datetime) -> list[AlertView]:
 
 
 async def _unattended(session: AsyncSession, today: date) -> list[Ticket]:
-    balance, posting, subject = BALANCE[_TICKET], POSTING[_TICKET], SUBJECT[_TICKET]
-    standing = sa.select(sa.func.coalesce(sa.func.sum(balance.c.unattended), 0)).where(
-        balance.c.dimension == ALL, balance.c.span == "year"
+    """Up to `MOST_TICKETS` that stand without an answer, those that have waited longest."""
+    posting, subject = POSTING[_TICKET], SUBJECT[_TICKET]
+    level = Sums(_TICKET, ("unattended",), Period(today, today), group_by="customer", from_the_beginning=True)
+    # Whose they are is known without looking through the past, and leads to the tickets however old they are.
+    customers = list(await standing(session, level))
+    if not customers:
+        return []
+    waiting = (
+        sa.select(posting.c.subject_id)
+        .where(posting.c.customer == sa.func.any(sa.cast(customers, sa.ARRAY(sa.Text))), posting.c.unattended != 0)
+        .group_by(posting.c.subject_id)
+        .having(sa.func.sum(posting.c.unattended) > 0)
+        .order_by(sa.func.min(posting.c.day), posting.c.subject_id)
+        .limit(MOST_TICKETS)
     )
-    total = int((await session.execute(standing)).scalar_one())
-    found: list[UUID] = []
-    # The level says how many there are: looking further back ends when all are found, however long the history is.
-    for first_day in (*(today - timedelta(days=days) for days in _LOOK_BACK_DAYS), EARLIEST_DAY):
-        if len(found) >= total:
-            break
-        query = (
-            sa.select(posting.c.subject_id)
-            .where(posting.c.day >= first_day, posting.c.unattended != 0)
-            .group_by(posting.c.subject_id)
-            .having(sa.func.sum(posting.c.unattended) > 0)
-            .order_by(sa.func.min(posting.c.day), posting.c.subject_id)
-            .limit(MOST_TICKETS)
-        )
-        found = list((await session.execute(query)).scalars())
-    states = await session.execute(
-        sa.select(subject.c.state).where(subject.c.id == sa.func.any(sa.cast(found, sa.ARRAY(sa.Uuid))))
-    )
-    return [_TICKET_STATE.decode(state) for state in states.scalars()] if found else []
+    states = await session.execute(sa.select(subject.c.state).where(subject.c.id.in_(waiting)))
+    return [_TICKET_STATE.decode(state) for state in states.scalars()]
 
 
 async def missed(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:

@@ -27,6 +27,8 @@ from service_kit.waiting import in_portions
 
 AT_ONCE: Final = 250
 """Rows, groups or values that are worked on before others have their turn: some milliseconds."""
+ALL_THERE_IS: Final = 10**9
+"""Rows: a limit to nothing."""
 OPENING = date.min
 """The bucket of all that was before the period: what levels begin with."""
 
@@ -299,6 +301,18 @@ async def read(session: AsyncSession, wanted: Iterable[Read], *, limit: int) -> 
         async for rows in in_portions(found.rows[of_groups], AT_ONCE):
             found.rows[whole] += [Row(bucket, None, numbers) for bucket, _, numbers in rows]
     return found
+
+
+async def standing(session: AsyncSession, wanted: Sums) -> list[str | None]:
+    """The groups of which anything of one level stands at the end of the period."""
+    connection = await session.connection()
+    param = Parameters(await narrowed_until(connection))
+    rows = await connection.exec_driver_sql(
+        f"SELECT key FROM ({wanted.branch(param, ALL_THERE_IS)}) AS told "  # noqa: S608 -- SQL of ours, no input
+        "GROUP BY key HAVING sum(numbers[1]) > 0",
+        tuple(param.values),
+    )
+    return list(rows.scalars())
 
 
 async def _together(
