@@ -7,11 +7,14 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from metrics_worker.answers import explain
 from metrics_worker.books.fold import Entry, decode
 from metrics_worker.kpis.durations import bucket_of, seconds_of
-from tests.metrics_worker.conftest import book
+from tests.metrics_worker.conftest import book, narrow
 from tests.metrics_worker.facts import MORNING, VILNIUS, all_told, deal, delivery, line, moment, record, survey, ticket
 
 MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
@@ -91,6 +94,49 @@ async def test_a_level_is_explained_by_all_that_came_before_its_day(
     assert (opened["value"], counted(opened)["merged"], counted(opened)["taken-back"]) == ("2", 1, 0)
 
 
+async def test_what_no_longer_stands_is_counted_over_the_days_asked_for(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    def one(opened: str, closed: str | None, **fields: Any) -> Any:
+        stage = {} if closed is None else {"stage": "won", "closed_at": moment(closed)}
+        return deal(line("desk", 1, "9"), opened_at=moment(opened), **stage, **fields)
+
+    told = [
+        one("2026-01-10", "2026-02-10"), one("2026-01-10", "2026-03-10"), one("2026-01-10", "2026-04-02"),
+        one("2026-03-10", "2026-03-11", region="APAC"), one("2026-03-10", None),
+    ]  # fmt: skip
+    await book(engine, all_told([(each, 1) for each in told]))
+
+    async def ended(kpi: str, **filters: str) -> int | None:
+        return counted(await ask(client, f"{kpi}/explain", **filters)).get("ended")
+
+    assert await ended("pipeline_value") == await ended("pipeline_velocity") == 2
+    assert await ended("pipeline_value", region="APAC", segment="smb") == 1
+    assert await ended("pipeline_value", stage="negotiation") is None, "deals are not told apart by it when they close"
+    assert await ended("customers_at_risk") is None
+
+
+async def test_of_what_was_taken_back_the_newest_is_looked_at(
+    client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in ("2026-03-03", "2026-03-20"):
+        won = deal(line("desk", 1, "9"), stage="won", opened_at=moment("2026-03-01"), closed_at=moment(day))
+        lost = deal(line("desk", 1, "9"), stage="lost", id=won.id, closed_at=moment(day), opened_at=won.opened_at)
+        await book(engine, all_told([(won, 1)]), all_told([(lost, 2)]))
+
+    async def taken_back() -> tuple[int, bool]:
+        [found] = [
+            each for each in (await ask(client, "sales_volume/explain"))["exclusions"] if each["reason"] == "taken-back"
+        ]
+        return found["count"], found["partial"]
+
+    assert await taken_back() == (2, False)
+    async with engine.connect() as connection:
+        of_last = await connection.scalar(sa.text("SELECT count(*) FROM deal_posting WHERE day = '2026-03-20'"))
+    monkeypatch.setattr(explain, "LOOKED_AT", of_last)
+    assert await taken_back() == (1, True)
+
+
 async def test_the_pipeline_was_worth_what_was_known_then(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     first = deal(line("desk", 1, "100"))
     await book(
@@ -140,8 +186,11 @@ async def test_percentiles_are_told_as_of_a_moment_and_explained_by_their_durati
     assert (sum(counts), sum(seconds)) == (10, sum(range(1, 11)) * 60)
     assert (min(seconds), max(seconds)) == (-18_000, 18_000)
     assert [each["count"] for each in told["exclusions"] if each["reason"] == "not-counted"] == [1]
-    early = await ask(client, "first_response_minutes/explain", variant="p90", as_of=at(2))
-    assert (early["denominator"], counted(early)["recorded-later"]) == (10, 2)
+    for copied in (False, True):
+        if copied:
+            await narrow(engine)
+        early = await ask(client, "first_response_minutes/explain", variant="p90", as_of=at(2), region="EMEA")
+        assert (early["denominator"], counted(early)["recorded-later"]) == (10, 2)
     assert five_hours > ten > nine
 
 

@@ -30,7 +30,8 @@ from metrics_worker.answers.question import (
 from metrics_worker.answers.routes import READERS, InBooks, filters
 from metrics_worker.answers.views import NowView, Sum
 from metrics_worker.books.keeping import CONSUMER
-from metrics_worker.books.tables import POSTING, SUBJECT, sequence_gap
+from metrics_worker.books.narrow import narrowed_until
+from metrics_worker.books.tables import NARROW, POSTING, SUBJECT, dimension_value, sequence_gap
 from metrics_worker.exports.postings import neutralised
 from metrics_worker.kpis.kinds import KINDS, RULES_VERSION, Kind
 from metrics_worker.kpis.posting import Reporting
@@ -44,6 +45,8 @@ from service_kit.routing import Session, router
 
 CSV_ROWS: Final = 10_000
 """Postings in one CSV at most; more are for GET /v1/exports/postings."""
+LOOKED_AT: Final = 20_000
+"""Newest postings of a kind that are looked at for what cancels out: some 50 ms, however many there are."""
 _ID_BITS, _DAY_BITS = 64, 32
 
 explanations = router("/kpis", "kpis")
@@ -55,6 +58,8 @@ class ExclusionView(View):
     reason: Literal["unreadable", "missing", "merged", "taken-back", "ended", "not-counted", "recorded-later"]
     says: str
     count: int
+    partial: bool = False
+    """Whether only the newest 20,000 postings of a kind on these days were looked at for it, and there are more."""
 
 
 class ExplainedPostingView(View):
@@ -157,6 +162,20 @@ class Position(NamedTuple):
         return cls(kind, date.fromordinal(day), posting_id)
 
 
+class Cancelled(NamedTuple):
+    """How many subjects' postings cancel out."""
+
+    merged: int = 0
+    """Of those that were merged into another."""
+    others: int = 0
+    partial: bool = False
+    """Whether there are postings that were not looked at."""
+
+    def with_more(self, merged: int, others: int, partial: bool) -> "Cancelled":
+        """Together with those of another kind."""
+        return Cancelled(self.merged + merged, self.others + others, self.partial or partial)
+
+
 class Entries:
     """The postings behind a question's value, of all kinds that its formula reads."""
 
@@ -190,81 +209,107 @@ class Entries:
             found += (await connection.execute(query)).all()
         return found
 
-    def net_nothing(self, *, level: bool, merged: bool) -> list[sa.Select[Any]]:
-        """For each kind, the number of subjects whose postings to what happens, or to what stands, cancel out.
+    async def cancelled(self, connection: AsyncConnection, *, level: bool) -> "Cancelled":
+        """How many subjects' postings to what happens, or to what stands, cancel out, of all kinds together.
 
-        Those `merged` into another alone, or all others.
+        Of each kind the newest postings of the days are looked at, however many there are before them.
         """
-        found = []
+        found = Cancelled()
         for kind, names in self.formula.kinds.items():
             of_sort = [name for name in names if kind.measure_named(name).level == level]
-            can_merge = "merged_into" in kind.state.__struct_fields__
-            if not of_sort or (merged and not can_merge):
-                continue
-            table = POSTING[kind]
-            counted_here = self.conditions(kind, names=of_sort)
-            if not level:
-                # Nothing cancels out without a reversal, and of what happens few are: the others need not be summed.
-                reversed_ = sa.select(table.c.subject_id).where(
-                    *counted_here, sa.or_(*(table.c[name] < 0 for name in of_sort))
-                )
-                counted_here = [*counted_here, table.c.subject_id.in_(reversed_)]
-            subjects = (
-                sa.select(table.c.subject_id)
-                .where(*counted_here)
-                .group_by(table.c.subject_id)
-                .having(*(sa.func.coalesce(sa.func.sum(table.c[name]), 0) == 0 for name in of_sort))
-            )
-            counted = sa.select(sa.func.count()).select_from(subjects.subquery())
-            if can_merge:
-                subject = SUBJECT[kind]
-                counted = sa.select(sa.func.count()).where(subject.c.id.in_(subjects))
-                state = sa.cast(sa.func.convert_from(subject.c.state, "UTF8"), JSONB)
-                into = state["merged_into"].astext
-                counted = counted.where(into.is_not(None) if merged else into.is_(None))
-            found.append(counted)
+            if of_sort:
+                found = found.with_more(*(await connection.execute(self._cancelled(kind, of_sort))).one())
         return found
 
-    def recorded_later(self) -> list[sa.Select[Any]]:
-        """For each kind, the number of postings that came after the moment asked for."""
-        return [
-            sa.select(sa.func.count()).where(
-                *self.conditions(kind, recorded=False), POSTING[kind].c.recorded_time > self.as_of
-            )
-            for kind in self.formula.kinds
-        ]
+    def _cancelled(self, kind: Kind, names: list[str]) -> sa.Select[Any]:
+        table = POSTING[kind]
+        days, counted = self._days(kind, table.c, names), [*self._counted(kind, table.c, names)]
+        customer = self.question.filters.get("customer")
+        if customer is not None:
+            # This one has an index that leads to few.
+            days.append(table.c.customer == customer)
+        newest = sa.select(table.c.subject_id, sa.and_(*counted).label("counted"), *(table.c[name] for name in names))
+        looked_at = newest.where(*days).order_by(table.c.day.desc(), table.c.id.desc()).limit(LOOKED_AT).cte()
+        net = (
+            sa.select(looked_at.c.subject_id)
+            .where(looked_at.c.counted)
+            .group_by(looked_at.c.subject_id)
+            .having(*(sa.func.coalesce(sa.func.sum(looked_at.c[name]), 0) == 0 for name in names))
+            .subquery()
+        )
+        merged: sa.ColumnElement[bool] = sa.false()
+        subjects: sa.FromClause = net
+        if "merged_into" in kind.state.__struct_fields__:
+            subject = SUBJECT[kind]
+            subjects = net.outerjoin(subject, subject.c.id == net.c.subject_id)
+            state = sa.cast(sa.func.convert_from(subject.c.state, "UTF8"), JSONB)
+            merged = sa.func.coalesce(state["merged_into"].astext, "") != ""
+        return sa.select(
+            sa.func.count().filter(merged),
+            sa.func.count().filter(~merged),
+            sa.select(sa.func.count() == LOOKED_AT).select_from(looked_at).scalar_subquery(),
+        ).select_from(subjects)
 
-    def conditions(
-        self, kind: Kind, *, recorded: bool = True, names: Sequence[str] | None = None
+    async def recorded_later(self, connection: AsyncConnection) -> int:
+        """The number of postings that came after the moment asked for: by their copy, which is in that order."""
+        narrowed, found = await narrowed_until(connection), 0
+        for kind, names in self.formula.kinds.items():
+            tables: list[tuple[sa.Table, list[sa.ColumnElement[bool]]]] = [(POSTING[kind], [])]
+            if kind.name in narrowed:
+                since = POSTING[kind].c.id > narrowed[kind.name].posting_id
+                tables = [(NARROW[kind], []), (POSTING[kind], [since])]
+            for table, more in tables:
+                days = self._days(kind, table.c, names)
+                counted = self._counted(kind, table.c, names, recorded=False, coded=table is NARROW[kind])
+                later = table.c.recorded_time > self.as_of
+                query = sa.select(sa.func.count()).select_from(table).where(*days, *counted, later, *more)
+                found += (await connection.execute(query)).scalar_one()
+        return found
+
+    def conditions(self, kind: Kind) -> list[sa.ColumnElement[bool]]:
+        """Which postings count: of a level, all up to when it is read."""
+        columns, names = POSTING[kind].c, self.formula.kinds[kind]
+        return [*self._days(kind, columns, names), *self._counted(kind, columns, names)]
+
+    def _days(self, kind: Kind, columns: Any, names: Sequence[str]) -> list[sa.ColumnElement[bool]]:
+        """The days of these measures, said by themselves, so that the index on days can be used."""
+        period = self.question.period
+        stands = any(kind.measure_named(name).level for name in names)
+        return [columns.day <= period.end, *([] if stands else [columns.day >= period.start])]
+
+    def _counted(
+        self, kind: Kind, columns: Any, names: Sequence[str], *, recorded: bool = True, coded: bool = False
     ) -> list[sa.ColumnElement[bool]]:
-        """Which postings count, of these measures alone if they are named: of a level, all up to when it is read."""
-        table, period = POSTING[kind], self.question.period
+        """Which of them tell of these measures on their days, under the question's filters, values or codes of them."""
+        period = self.question.period
+
+        def told(value: str) -> Any:
+            code = sa.select(dimension_value.c.code).where(dimension_value.c.value == value)
+            return code.scalar_subquery() if coded else value
+
         terms = {
             (term.column, term.measure.level, term.at_start)
             for term in self.formula.terms
-            if term.kind is kind and (names is None or term.column in names)
+            if term.kind is kind and term.column in names
         }
         counted = []
         for name, level, at_start in sorted(terms):
-            days = [table.c.day < period.start if at_start else table.c.day <= period.end]
+            days = [columns.day < period.start if at_start else columns.day <= period.end]
             if not level:
-                days.append(table.c.day >= period.start)
-            counted.append(sa.and_(table.c[name] != 0, *days))
+                days.append(columns.day >= period.start)
+            counted.append(sa.and_(columns[name] != 0, *days))
         conditions: list[sa.ColumnElement[bool]] = [
-            # Said once more by itself, so that the index on days can be used.
-            table.c.day <= period.end,
-            *([] if any(level for _, level, _ in terms) else [table.c.day >= period.start]),
             sa.or_(*counted),
             *(
-                table.c[name].is_(None) if value is None else table.c[name] == value
+                columns[name].is_(None) if value is None else columns[name] == told(value)
                 for name, value in self.question.filters.items()
             ),
         ]
         if kind.split_by is not None:
             # Shares when the split dimension is asked about, wholes when not: never both.
-            conditions.append(table.c.split == sa.literal(kind.split_by in self.question.filters))
+            conditions.append(columns.split == sa.literal(kind.split_by in self.question.filters))
         if recorded and self.as_of is not None:
-            conditions.append(table.c.recorded_time <= self.as_of)
+            conditions.append(columns.recorded_time <= self.as_of)
         return conditions
 
     def _rows(self, kind: Kind) -> sa.Select[Any]:
@@ -347,13 +392,14 @@ async def _exclusions(
         any(kind.measure_named(name).level == level for kind in kinds for name in kinds[kind])
         for level in (False, True)
     )
-    merged = [*entries.net_nothing(level=not flows, merged=True)]
-    if merged:
+    cancelled = await entries.cancelled(connection, level=not flows)
+    if any("merged_into" in kind.state.__struct_fields__ for kind in kinds):
         found.append(
             ExclusionView(
                 reason="merged",
                 says="subjects that were merged into another, which tells of the same",
-                count=await number(*merged),
+                count=cancelled.merged,
+                partial=cancelled.partial,
             )
         )
     if flows:
@@ -361,15 +407,17 @@ async def _exclusions(
             ExclusionView(
                 reason="taken-back",
                 says="subjects that counted here once and no longer do: reopened, amended or moved",
-                count=await number(*entries.net_nothing(level=False, merged=False)),
+                count=cancelled.others,
+                partial=cancelled.partial,
             )
         )
-    if levels:
+    ended = await _ended(session, entries, reporting) if levels else None
+    if ended is not None:
         found.append(
             ExclusionView(
                 reason="ended",
-                says="subjects that stood here once and no longer did when the level is read",
-                count=await number(*entries.net_nothing(level=True, merged=False)),
+                says="subjects that stood here when these days began, or came since, and no longer did at their end",
+                count=ended,
             )
         )
     for says, measures in entries.question.kpi.leaves_out.items():
@@ -377,17 +425,32 @@ async def _exclusions(
         if count is not None:
             found.append(ExclusionView(reason="not-counted", says=says, count=count))
     if entries.as_of is not None:
-        later = await number(*entries.recorded_later())
+        later = await entries.recorded_later(connection)
         found.append(
             ExclusionView(reason="recorded-later", says="postings of events recorded after as_of", count=later)
         )
     return found
 
 
+async def _ended(session: AsyncSession, entries: Entries, reporting: Reporting) -> int | None:
+    """How many subjects no longer stand; None where nothing counts them as the question tells them apart."""
+    ended = 0
+    for kind, names in entries.formula.kinds.items():
+        levels = [kind.measure_named(name) for name in names if name in kind.levels]
+        if levels:
+            count = await _left_out(session, entries.question, "ended", levels[0].ended, reporting)
+            if count is None:
+                return None
+            ended += count
+    return ended
+
+
 async def _left_out(
     session: AsyncSession, question: Question, says: str, measures: tuple[str, ...], reporting: Reporting
 ) -> int | None:
-    """How many there are of what the KPI leaves out; None where that is not told apart by what is filtered by."""
+    """How many there are of what is left out; None where no measures count it, or not by what is filtered by."""
+    if not measures:
+        return None
     kpi = replace(question.kpi, variants={"left_out": Formula("count", measures, says=says)}, leaves_out={})
     if not set(question.filters) <= set(kpi.dimensions):
         return None

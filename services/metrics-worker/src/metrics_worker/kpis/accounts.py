@@ -12,7 +12,14 @@ class AccountMeasures(NamedTuple):
 
     registered: Annotated[int, Measure("customers, on the day sales registered them")] = 0
     referred: Annotated[int, Measure("of these, those whom another customer had recommended us to")] = 0
-    customers: Annotated[int, Measure("customers that sales knows", level=True)] = 0
+    customers: Annotated[
+        int,
+        Measure(
+            "customers that sales knows",
+            level=True,
+            ended=("account.customers@start", "account.registered", "-account.customers"),
+        ),
+    ] = 0
 
 
 def postings_for(account: Account, reporting: Reporting) -> list[Posting]:

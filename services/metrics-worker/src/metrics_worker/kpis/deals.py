@@ -28,6 +28,7 @@ class DealDimensions(NamedTuple):
 
 CLOSING = ("stage",)
 PIPELINE = ("product",)
+CLOSED = ("deal.won", "deal.lost")
 
 
 class DealMeasures(NamedTuple):
@@ -64,14 +65,25 @@ class DealMeasures(NamedTuple):
             not_by=CLOSING,
         ),
     ] = 0
-    pipeline_deals: Annotated[int, Measure("deals that are open", level=True, not_by=PIPELINE)] = 0
+    pipeline_deals: Annotated[int, Measure("deals that are open", level=True, ended=CLOSED, not_by=PIPELINE)] = 0
     pipeline_value: Annotated[
-        int, Measure("what open deals are worth, as far as it is known", unit="money", level=True, not_by=PIPELINE)
+        int,
+        Measure(
+            "what open deals are worth, as far as it is known",
+            unit="money",
+            level=True,
+            ended=CLOSED,
+            not_by=PIPELINE,
+        ),
     ] = 0
     pipeline_weighted: Annotated[
         int,
         Measure(
-            "what open deals are worth, times the chance of their stage", unit="money", level=True, not_by=PIPELINE
+            "what open deals are worth, times the chance of their stage",
+            unit="money",
+            level=True,
+            ended=CLOSED,
+            not_by=PIPELINE,
         ),
     ] = 0
     entered: Annotated[

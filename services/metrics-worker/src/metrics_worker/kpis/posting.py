@@ -41,6 +41,8 @@ class Measure:
     level: bool = False
     """True for what stands rather than happens: posted as +x on the day it begins and -x on the day it ends, and
     read as the running sum up to a day."""
+    ended: tuple[str, ...] = ()
+    """Of a level: measures that come to how many subjects it has lost over some days. Empty where none do."""
     counted_by: str | None = None
     """Set for a duration: the measure that counts how many were summed. It has a histogram beside its sum."""
     not_by: tuple[str, ...] = ()

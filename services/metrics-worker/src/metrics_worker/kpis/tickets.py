@@ -109,8 +109,22 @@ class TicketMeasures(NamedTuple):
         int,
         Measure("of these, those not reopened within seven days so far, on the day they were resolved the first time"),
     ] = 0
-    backlog: Annotated[int, Measure("tickets that are neither resolved nor closed", level=True)] = 0
-    unattended: Annotated[int, Measure("of these, those that have had no first response yet", level=True)] = 0
+    backlog: Annotated[
+        int,
+        Measure(
+            "tickets that are neither resolved nor closed",
+            level=True,
+            ended=("ticket.backlog@start", "ticket.opened", "-ticket.backlog"),
+        ),
+    ] = 0
+    unattended: Annotated[
+        int,
+        Measure(
+            "of these, those that have had no first response yet",
+            level=True,
+            ended=("ticket.unattended@start", "ticket.opened", "-ticket.unattended"),
+        ),
+    ] = 0
 
 
 def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:
