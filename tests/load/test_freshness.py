@@ -14,6 +14,7 @@ import pytest
 
 from event_contracts import codec
 from event_contracts.sales import LeadCreated
+from service_kit.announcing import CHANNEL
 from service_kit.identifiers import new_id
 from tandem_cli.books import addresses
 from tandem_cli.commands.status import memory_bytes
@@ -91,14 +92,15 @@ async def test_freshness_under_load(business: Business) -> None:
 
 
 class Books:
-    """Writes leads' events as a service does, one a transaction, and watches the balance that counts them."""
+    """Writes leads' events as a service does, one a transaction that is announced, and watches the balance that counts
+    them."""
 
     def __init__(self, sales: asyncpg.Connection, metrics: asyncpg.Connection) -> None:
         self._sales = sales
         self._metrics = metrics
 
-    async def write(self, leads: int = 1) -> None:
-        """So many leads, in one transaction."""
+    async def write(self, leads: int = 1) -> float:
+        """So many leads, in one transaction; the loop's time of its commit."""
         now = datetime.now(UTC)
         rows = []
         for _ in range(leads):
@@ -113,6 +115,9 @@ class Books:
         await self._sales.executemany(
             "INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload) VALUES ($1, $2, $3, $4, $5)", rows
         )
+        committed = asyncio.get_running_loop().time()
+        await self._sales.execute(f"NOTIFY {CHANNEL}")
+        return committed
 
     async def counted(self) -> int:
         """How many leads the balance counts."""
@@ -129,8 +134,7 @@ class Books:
             began = loop.time()
             for number in range(events):
                 await asyncio.sleep(max(began + number / EVENTS_PER_SECOND - loop.time(), 0))
-                await self.write()
-                committed.append(loop.time())
+                committed.append(await self.write())
 
         writing = asyncio.create_task(write_all())
         deadline = loop.time() + 10 * MEASURED_SECONDS

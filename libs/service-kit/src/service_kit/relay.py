@@ -149,7 +149,8 @@ class Relay:
                 if now - tidied > HOUSEKEEPING_SECONDS:
                     await idempotency.forget_old(connection)
                     tidied = now
-                if sent and not announced:
+                # What is found just before it is announced is no surprise either.
+                if sent and not (announced or woken.is_set()):
                     surprised, delay = now, BUSY_POLL_SECONDS
                 if not more:
                     await wait_unless_stopped(woken, delay)
