@@ -58,7 +58,7 @@ def run_migrations(
     """What each service's `env.py` calls: online by the given connection, offline (`--sql`) without one.
 
     Both are called online only, to make what follows from the code, such as views: `beforehand` when there is
-    something to migrate, to take away what would be in the way, `afterwards` always, at the newest version.
+    something to migrate, to take away what would be in the way, `afterwards` at the newest version, migrated or not.
     """
     connection: Connection | None = context.config.attributes.get("connection")
     options: dict[str, Any] = {"target_metadata": metadata, "compare_type": True, "transaction_per_migration": True}
@@ -73,7 +73,7 @@ def run_migrations(
         if beforehand is not None and _is_behind(connection):
             beforehand(connection)
         _run_online(connection, options)
-        if afterwards is not None:
+        if afterwards is not None and not _is_behind(connection):
             afterwards(connection)
 
 

@@ -22,8 +22,10 @@ def _read_anew(rules_version: int) -> None:
     # consumer begins at its beginning. The time zone and the currency of the books stay.
     tables = [f"{kind}_{table}" for kind in _KEPT_SO_FAR for table in ("subject", "posting", "balance")]
     tables += [f"{kind}_histogram" for kind in _TIMED]
-    tables += ["account_subject", "customer_subject", "freshness", "sequence_gap", "dead_letter", "consumer_offset"]
+    tables += ["account_subject", "customer_subject", "freshness", "sequence_gap", "consumer_offset"]
     op.execute(f"TRUNCATE {', '.join(tables)}")
+    # Settled letters are a person's decision, mended ones a person's work; the rest come again if they are still bad.
+    op.execute("DELETE FROM dead_letter WHERE status = 'open' AND mended_value IS NULL")
     op.execute(sa.text("UPDATE books SET rules_version = :version").bindparams(version=rules_version))
 
 

@@ -18,8 +18,10 @@ def _tables(ending: str) -> list[str]:
 def _read_anew() -> None:
     # The log has everything: without offsets the consumer begins at its beginning.
     tables = [name for ending in ("_subject", "_posting", "_balance", "_histogram") for name in _tables(ending)]
-    tables += ["freshness", "sequence_gap", "dead_letter", "consumer_offset"]
+    tables += ["freshness", "sequence_gap", "consumer_offset"]
     op.execute(f"TRUNCATE {', '.join(tables)}")
+    # Settled letters are a person's decision, mended ones a person's work; the rest come again if they are still bad.
+    op.execute("DELETE FROM dead_letter WHERE status = 'open' AND mended_value IS NULL")
 
 
 def _by_customer(posting: str) -> bool:

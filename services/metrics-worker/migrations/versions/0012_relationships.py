@@ -25,8 +25,10 @@ def _read_anew(rules_version: int) -> None:
     # consumer begins at its beginning. The time zone and the currency of the books stay.
     names = sorted(sa.inspect(op.get_bind()).get_table_names())
     tables = [name for name in names if name.endswith(("_subject", "_posting", "_balance", "_histogram"))]
-    tables += ["freshness", "sequence_gap", "dead_letter", "consumer_offset"]
+    tables += ["freshness", "sequence_gap", "consumer_offset"]
     op.execute(f"TRUNCATE {', '.join(tables)}")
+    # Settled letters are a person's decision, mended ones a person's work; the rest come again if they are still bad.
+    op.execute("DELETE FROM dead_letter WHERE status = 'open' AND mended_value IS NULL")
     op.execute(sa.text("UPDATE books SET rules_version = :version").bindparams(version=rules_version))
 
 

@@ -1,0 +1,65 @@
+"""A database of the first version comes to the newest with every row, and its deals and leads go on."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+from sqlalchemy.ext.asyncio import create_async_engine
+
+import sales_api
+from sales_api.app import create
+from sales_api.settings import SalesSettings
+from tests.service_kit.toy import Issuer
+from tests.upgrading import Values, id_in, upgrade_step_by_step
+
+MADE: Values = {
+    "lead": {
+        "status": "qualified",
+        "disqualified_at": None,
+        "disqualified_reason": None,
+        "converted_at": None,
+        "account_id": None,
+        "deal_id": None,
+    },
+    "deal": {
+        "stage": "proposal",
+        "closed_from": None,
+        "currency": "EUR",
+        "lead_id": None,
+        "closed_at": None,
+        "close_reason": None,
+        "rate": None,
+        "rate_on": None,
+        "reporting_currency": None,
+        "reporting_amount": None,
+        "expected_close_on": None,
+    },
+    "deal_line": {"reporting_amount": None},
+    "exchange_rate": {"currency": "USD"},
+    "quota": {"currency": "EUR"},
+    "activity": {"kind": "call"},
+}
+
+
+async def test_rows_of_every_table_outlive_every_migration_and_go_on(
+    new_database: Callable[[str], str], tmp_path: Path
+) -> None:
+    url, issuer = new_database("upgraded"), Issuer()
+    engine = create_async_engine(url)
+    async with engine.connect() as connection:
+        await connection.run_sync(upgrade_step_by_step, sales_api, MADE)
+    await engine.dispose()
+    app = create(SalesSettings(database_url=url, auth_jwks=issuer.published_in(tmp_path), allowed_hosts=["sales"]))
+    headers = {"Authorization": f"Bearer {issuer.token('admin', 'sales-manager')}"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sales", headers=headers) as http:
+        for noun in ("accounts", "activities", "leads", "deals", "quotas", "referrals", "reps", "teams", "products"):
+            answer = await http.get(f"/v1/{noun}")
+            assert answer.status_code == 200, answer.text
+            assert len(answer.json()["items"]) == 1, noun
+        deal = (await http.get(f"/v1/deals/{id_in('deal')}")).json()
+        assert (deal["stage_entries"], deal["proposal_count"], deal["promise"]) == ([], 0, None)
+        won = await http.post(f"/v1/deals/{id_in('deal')}/close", json={"outcome": "won"})
+        assert (won.status_code, won.json().get("stage")) == (200, "won"), won.text
+        converted = await http.post(f"/v1/leads/{id_in('lead')}/convert", json={"deal": None})
+        assert converted.status_code == 200, converted.text
+    await app.state.engine.dispose()
