@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import httpx
@@ -19,8 +19,8 @@ from metrics_worker.answers.question import Question
 from metrics_worker.answers.routes import written
 from metrics_worker.kpis.registry import KPIS
 from service_kit.identifiers import new_id
-from tests.metrics_worker.conftest import book
-from tests.metrics_worker.facts import VILNIUS, all_told, deal, line, moment
+from tests.metrics_worker.conftest import book, narrow
+from tests.metrics_worker.facts import VILNIUS, all_told, deal, line, moment, ticket
 
 CUSTOMERS = 20 * AT_ONCE
 MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
@@ -103,6 +103,37 @@ async def test_an_answer_is_refused_for_the_values_it_holds_and_not_for_the_rows
     assert len(allowed.json()["groups"]) == 10
     await _book_deals(engine, 1)
     refused = await client.get("/v1/kpis/pipeline_velocity", params=asked)
+    assert refused.status_code == 422
+    assert "more than 10 values" in refused.json()["detail"]
+
+
+async def test_percentiles_are_refused_for_the_groups_they_have_and_not_for_their_durations(
+    client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "MAX_POINTS", 10)
+    for module in (answering, asking):
+        monkeypatch.setattr(module, "ROWS_AT_MOST", 2 * 10 + 1)
+    asked = MARCH | {"group_by": "customer", "variant": "median"}
+
+    async def book_tickets(customers: int) -> None:
+        opened = moment("2026-03-02T10:00")
+        for _ in range(customers):
+            customer = new_id()
+            hours = [opened + timedelta(hours=hour) for hour in (1, 2, 4, 8, 16)]
+            one_of_each = [ticket(customer_id=customer, opened_at=opened, resolved_at=each) for each in hours]
+            await book(engine, all_told([(one, 1) for one in one_of_each]))
+
+    await book_tickets(10)
+    for copied in (False, True):
+        if copied:
+            await narrow(engine)
+        allowed = await client.get("/v1/kpis/resolution_hours", params=asked)
+        assert allowed.status_code == 200, allowed.text
+        groups = allowed.json()["groups"]
+        assert [group["denominator"] for group in groups] == [5] * 10
+        assert [float(group["value"]) for group in groups] == pytest.approx([4] * 10, rel=0.02)
+    await book_tickets(1)
+    refused = await client.get("/v1/kpis/resolution_hours", params=asked)
     assert refused.status_code == 422
     assert "more than 10 values" in refused.json()["detail"]
 

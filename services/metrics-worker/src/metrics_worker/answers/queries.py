@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from operator import add
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import asyncpg
 from sqlalchemy import Table
@@ -183,7 +183,7 @@ class Counts(NamedTuple):
         return not _is_kept(self)
 
     def branch(self, param: Parameters, limit: int) -> str:
-        """As `Read` says, but of `bigint`: the number of a bucket of the histogram, and the counts from there on."""
+        """As `Read` says, but of `bigint`: a bucket of the histogram and the counts from there on, or pairs of both."""
         wholes: list[Piece] = []
         days = _pieces(self.period, self.interval, False)
         if _is_kept(self):
@@ -200,11 +200,14 @@ class Counts(NamedTuple):
         if days or not parts:
             number = bucket_column(self.duration)
             counting = self.kind.measures[self.kind.counting[self.kind.durations.index(self.duration)]]
-            counts = f"ARRAY[{number}, coalesce(sum({counting}), 0)]::bigint[]"
+            # A row a group and not one a bucket: what is limited is what an answer holds.
             parts += [
                 source.told(
-                    f"SELECT {bucket} AS bucket, {source.key} AS key, {counts} AS numbers FROM {source.table} "  # noqa: S608 -- names of ours, no input
-                    f"WHERE {number} IS NOT NULL AND {source.condition} GROUP BY 1, 2, {number} LIMIT {limit:d}"
+                    "SELECT bucket, key, array_agg(ARRAY[number, count]::bigint[]) AS numbers FROM ("  # noqa: S608 -- names of ours, no input
+                    f"SELECT {bucket} AS bucket, {source.key} AS key, {number} AS number, "
+                    f"coalesce(sum({counting}), 0) AS count FROM {source.table} "
+                    f"WHERE {number} IS NOT NULL AND {source.condition} GROUP BY 1, 2, 3"
+                    f") AS counted GROUP BY 1, 2 LIMIT {limit:d}"
                 )
                 for source in _looked_through(self, days, param)
             ]
@@ -231,12 +234,11 @@ class Found:
         return found
 
     def rows_of(self, wanted: Read, limit: int) -> int:
-        """How many rows there are, each of them once where two tables told of it. Exact from `limit` on."""
+        """How many cells there are, each of them once where several rows tell of it. Exact from `limit` on."""
         rows = self.rows[wanted]
         if len(rows) < limit:
             return len(rows)
-        of_counts = isinstance(wanted, Counts)
-        return len({(row.bucket, row.key, row.numbers[0] if of_counts else None) for row in rows})
+        return len({(row.bucket, row.key) for row in rows})
 
     def by_dimension(self, wanted: Valueless) -> dict[str, tuple[int, ...]]:
         """The sums, by the dimension that no value is carried of."""
@@ -246,12 +248,17 @@ class Found:
         """How many fall into each bucket of the histogram that anything falls into. Others have turns meanwhile."""
         found: Histograms = {}
         async for rows in in_portions(self.rows[wanted], AT_ONCE):
-            for bucket, key, (first, *counts) in rows:
+            for bucket, key, numbers in rows:
                 histogram = found.setdefault((bucket, key), {})
-                for number, count in enumerate(map(int, counts), start=int(first)):
+                for number, count in _counts_of(numbers):
                     if count:
                         histogram[number] = histogram.get(number, 0) + count
         return found
+
+
+def _counts_of(numbers: Sequence[Any]) -> Iterable[tuple[int, int]]:
+    """The buckets of a histogram and how many fall into each, of what `Counts` reads."""
+    return numbers if isinstance(numbers[0], list) else enumerate(numbers[1:], start=numbers[0])
 
 
 def _add_up(cells: Cells, rows: Iterable[Row]) -> None:
