@@ -8,7 +8,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -136,7 +136,64 @@ def facts_of_log(log: Log) -> Facts:
         name = "new" if number == 0 else "repeat"
         add(f"relationship.{name}_won", deal, deal["closed_at"])
         add(f"relationship.{name}_revenue", deal, deal["closed_at"], _cents(deal["reporting_amount"]))
-    return +facts
+    bought: Purchases = defaultdict(list)
+    for _, deal in _numbered_purchases(log):
+        account = log.states[f"accounts/{_survivor(log, deal['account_id'])}"]
+        dimensions = (account["region"], account["segment"], account["channel"])
+        bought[account["id"], dimensions].append((_day(deal["closed_at"]), _cents(deal["reporting_amount"])))
+    facts.update(_loyalty(bought))
+    return _non_zero(facts)
+
+
+Purchases = defaultdict[tuple[str, tuple[str | None, ...]], list[tuple[date, int]]]
+"""Day and worth of what each customer bought, the customer with region, segment and channel."""
+LOYALTY = (
+    "buyers", "repeat_buyers", "active", "active_before", "retained", "revenue_before", "revenue_retained", "lapsed",
+)  # fmt: skip
+
+
+def _loyalty(bought: Purchases) -> Facts:
+    """By how much what retention and churn are made of rises or falls on each day, those to come included."""
+    facts: Facts = Counter()
+    for (_, dimensions), purchases in bought.items():
+        before = dict.fromkeys(LOYALTY, 0)
+        turns = {day + timedelta(days=365 * years) for day, _ in purchases for years in range(3)}
+        for day in sorted(turns):
+            now = _stands(purchases, day)
+            # What a customer does on one day is no level: it is told of on that day alone.
+            now["lapsed"] = int(before["active"] > now["active"])
+            for measure in LOYALTY:
+                change = now[measure] - (before[measure] if measure != "lapsed" else 0)
+                for dimension, value in (TOTAL, *zip(("region", "segment", "channel"), dimensions, strict=True)):
+                    facts[f"relationship.{measure}", dimension, value or "", day] += change
+            before = now
+    return facts
+
+
+def _stands(purchases: list[tuple[date, int]], day: date) -> dict[str, int]:
+    """A customer's figures of one day."""
+    ago = [((day - on).days, worth) for on, worth in purchases if on <= day]
+    lately = [worth for days, worth in ago if days < 365]
+    earlier = [worth for days, worth in ago if 365 <= days < 730]
+    return {
+        "buyers": int(len(ago) >= 1),
+        "repeat_buyers": int(len(ago) >= 2),
+        "active": int(bool(lately)),
+        "active_before": int(bool(earlier)),
+        "retained": int(bool(lately and earlier)),
+        "revenue_before": sum(earlier),
+        "revenue_retained": sum(lately) if earlier else 0,
+    }
+
+
+def _non_zero(facts: Facts) -> Facts:
+    return Counter({key: amount for key, amount in facts.items() if amount})
+
+
+def _survivor(log: Log, customer: str) -> str:
+    while into := log.states.get(f"accounts/{customer}", {}).get("merged_into"):
+        customer = into
+    return customer
 
 
 def _numbered_purchases(log: Log) -> list[tuple[int, dict[str, Any]]]:
@@ -144,9 +201,7 @@ def _numbered_purchases(log: Log) -> list[tuple[int, dict[str, Any]]]:
     purchases: defaultdict[str, list[tuple[datetime, str, dict[str, Any]]]] = defaultdict(list)
     for subject, state in log.states.items():
         if subject.startswith("deals/") and state["stage"] == "won":
-            customer = state["account_id"]
-            while into := log.states.get(f"accounts/{customer}", {}).get("merged_into"):
-                customer = into
+            customer = _survivor(log, state["account_id"])
             purchases[customer].append((datetime.fromisoformat(state["closed_at"]), state["id"], state))
     return [
         (number, state)
@@ -243,12 +298,31 @@ async def facts_of_sources(stack: LocalStack) -> Facts:
                         facts[measure, dimension, value or "", day] += int(amount or 0)
         finally:
             await connection.close()
-    return +facts
+    facts.update(_loyalty(await _bought(stack)))
+    return _non_zero(facts)
+
+
+async def _bought(stack: LocalStack) -> Purchases:
+    """What sales' own tables say was bought."""
+    bought: Purchases = defaultdict(list)
+    connection = await _connect(stack, "sales")
+    try:
+        rows = await connection.fetch(
+            "select stands.id::text, stands.region, stands.segment, stands.channel, closed_at,"
+            " (reporting_amount * 100)::bigint from deal join account on account.id = account_id"
+            " join account as stands on stands.id = coalesce(account.merged_into, account.id) where stage = 'won'"
+        )
+    finally:
+        await connection.close()
+    for customer, *dimensions, at, worth in rows:
+        bought[customer, tuple(dimensions)].append((at.astimezone(UTC).date(), worth))
+    return bought
 
 
 async def facts_of_books(stack: LocalStack) -> tuple[Facts, Facts]:
     """What the balances say, and what the postings sum to."""
     measures = sorted({measure for queries in SOURCES.values() for measure, _ in queries})
+    measures += [f"relationship.{measure}" for measure in LOYALTY]
     balances: Facts = Counter()
     postings: Facts = Counter()
     connection = await _connect(stack, "metrics")
@@ -272,7 +346,7 @@ async def facts_of_books(stack: LocalStack) -> tuple[Facts, Facts]:
                     postings[name, dimension or "all", value or "", day] += int(amount)
     finally:
         await connection.close()
-    return +balances, +postings
+    return _non_zero(balances), _non_zero(postings)
 
 
 async def outbox_rows(stack: LocalStack) -> int:
