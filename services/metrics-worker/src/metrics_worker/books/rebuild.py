@@ -323,6 +323,9 @@ async def _swap(
 ) -> None:
     """Holds the consumer back, books the last records, and lets the tables change places."""
     for attempt in range(1, SWAP_ATTEMPTS + 1):
+        # Asked for before anybody waits: to write out views takes longer than all the rest.
+        async with guard.begin():
+            beside_tables = [*await _grants(guard), *await _views(guard)]
         began = time.monotonic()
         try:
             async with guard.begin():
@@ -332,7 +335,7 @@ async def _swap(
                 target = await _target(guard, reader, topics)
                 await _book_up_to(beside, reader, target, progress)
                 await guard.execute(sa.text(f"SET LOCAL lock_timeout = {SWAP_LOCK_MILLISECONDS}"))
-                await _change_places(guard)
+                await _change_places(guard, beside_tables)
                 await _settle_dead_letters(guard, reader, topics)
         except DBAPIError as error:
             if sqlstate_of(error) not in ("55P03", "40P01"):
@@ -350,12 +353,11 @@ async def _swap(
     await guard.commit()
 
 
-async def _change_places(connection: AsyncConnection) -> None:
+async def _change_places(connection: AsyncConnection, beside_tables: Sequence[str]) -> None:
+    """`beside_tables` are the statements that give the new tables what belongs to the live ones: grants and views."""
     # `books` first, as every reader does: whoever has it has the others too, and nobody waits in a circle.
     in_order = sorted(REBUILT, key=lambda name: (name != "books", name))
     await connection.execute(sa.text("LOCK TABLE " + ", ".join(f"public.{name}" for name in in_order)))
-    grants = await _grants(connection)
-    views = await _views(connection)
     moves = [
         f"ALTER TABLE {schema}.{name} SET SCHEMA {target}"
         for name in in_order
@@ -363,7 +365,7 @@ async def _change_places(connection: AsyncConnection) -> None:
     ]
     # By one message: the consumer and every reader wait meanwhile.
     driver = await driver_of(connection)
-    await driver.execute(";".join([f"CREATE SCHEMA {BEFORE}", *moves, *grants, *(view.rstrip(";") for view in views)]))
+    await driver.execute(";".join([f"CREATE SCHEMA {BEFORE}", *moves, *(each.rstrip(";") for each in beside_tables)]))
 
 
 async def _grants(connection: AsyncConnection) -> list[str]:
