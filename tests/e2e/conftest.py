@@ -1,6 +1,7 @@
 """The whole system, started once for all tests of this folder, and the means to use it as a person would."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 from tandem_cli.stack import LocalStack
+from tests.commands import run_script
 from tests.faults.oracle import outbox_rows
 from tests.support import CARELESS, eventually
 
@@ -38,8 +40,7 @@ def tandem(stack: LocalStack) -> Run:
     """Runs the command on the stack's data directory: `tandem("import", "olist", file)`."""
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        command = [TANDEM, *map(str, arguments), "--data-dir", str(stack.data.path)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+        return run_script("tandem", *arguments, "--data-dir", stack.data.path)
 
     return run
 
@@ -105,7 +106,7 @@ async def imports(stack: LocalStack, tandem: Run) -> Imports:
         asyncio.to_thread(tandem, "import", "incidents", log),
     )
     await asyncio.gather(*(asyncio.to_thread(stack.restart, name) for name in away))
-    await settled(stack, tandem)
+    await settled(stack)
     return Imports(olist, incidents)
 
 
@@ -118,10 +119,13 @@ async def published(stack: LocalStack) -> None:
     await eventually(nothing_waits, 60, every=0.1)
 
 
-async def settled(stack: LocalStack, tandem: Run) -> None:
+async def settled(stack: LocalStack) -> None:
     """Wait until every event is published and in the books; the books are then proven to be what the log says."""
     await published(stack)
-    verified = await asyncio.to_thread(tandem, "verify")
+    servers = {"DATABASE_URL": stack.database_url("metrics"), "KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers}
+    verified = await asyncio.to_thread(
+        run_script, "metrics-verify", env={**os.environ, **servers, "LOG_LEVEL": "error"}
+    )
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
 

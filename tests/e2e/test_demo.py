@@ -13,7 +13,7 @@ from tandem_cli.demo.driver import Driver
 from tandem_cli.demo.memory import Memory
 from tandem_cli.demo.screen import KPIS
 from tandem_cli.stack import LocalStack
-from tests.e2e.conftest import Kpis, Run, settled
+from tests.e2e.conftest import Kpis, settled
 from tests.faults.oracle import read_log
 from tests.support import eventually
 
@@ -37,7 +37,7 @@ async def driver(stack: LocalStack, memory: Memory) -> AsyncIterator[Driver]:
 
 
 async def test_a_short_history_moves_all_eight_kpis_and_a_second_run_adds_nothing(
-    stack: LocalStack, tandem: Run, kpis: Kpis, tmp_path: Path
+    stack: LocalStack, kpis: Kpis, tmp_path: Path
 ) -> None:
     first, last = (TODAY - timedelta(days=DAYS)).isoformat(), TODAY.isoformat()
     memory = remembered(tmp_path / "demo.json")
@@ -47,7 +47,7 @@ async def test_a_short_history_moves_all_eight_kpis_and_a_second_run_adds_nothin
         assert run.board.last_refusal == ""
         assert run.board.stories_told == run.board.stories_total > 20
     memory.keep(tmp_path / "demo.json")
-    await settled(stack, tandem)
+    await settled(stack)
     for name in (*KPIS, *ALIVE):
         answer = await kpis.ask(name, first, last)
         assert answer["value"] not in (None, "0", "0.00"), name
@@ -60,7 +60,7 @@ async def test_a_short_history_moves_all_eight_kpis_and_a_second_run_adds_nothin
         assert set(memory.loaded) >= {(TODAY - timedelta(days=day)).isoformat() for day in range(1, DAYS + 1)}
         await run.history()
         assert run.board.last_refusal == ""
-    await settled(stack, tandem)
+    await settled(stack)
     begun_since = sum(1 for key in memory.threads if key.startswith(TODAY.isoformat()))
     after = (await read_log(stack.bootstrap_servers)).events
     assert after - before <= 10 * begun_since

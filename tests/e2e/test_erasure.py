@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from tandem_cli.stack import LocalStack
 from tandem_cli.system import DATABASES
-from tests.e2e.conftest import Kpis, Run, settled
+from tests.e2e.conftest import Kpis, settled
 from tests.service_kit.traces import places_that_hold
 from tests.support import eventually
 
@@ -18,9 +18,7 @@ TODAY = datetime.now(UTC).date().isoformat()
 NUMBERS = ("revenue", "sales_volume", "leads_created", "activities_completed", "tickets_resolved", "csat", "backlog")
 
 
-async def test_an_erased_customer_is_nowhere_any_more_and_every_number_stays(
-    stack: LocalStack, tandem: Run, kpis: Kpis
-) -> None:
+async def test_an_erased_customer_is_nowhere_any_more_and_every_number_stays(stack: LocalStack, kpis: Kpis) -> None:
     mark = f"Ada-{uuid4().hex}"
     roles = ("sales-manager", "service-manager")
     headers = {"Authorization": f"Bearer {stack.token(*roles)}"}
@@ -57,7 +55,7 @@ async def test_an_erased_customer_is_nowhere_any_more_and_every_number_stays(
         survey = await post("service", "surveys", {"ticket_id": ticket["id"], "kind": "csat"})
         await post("service", f"surveys/{survey['id']}/answer", {"score": 5, "comment": f"Yours, {mark}"})
 
-        await settled(stack, tandem)
+        await settled(stack)
         before = {name: (await kpis.ask(name, TODAY, TODAY))["value"] for name in NUMBERS}
         await post("sales", f"accounts/{customer}/erase", {})
 
@@ -65,7 +63,7 @@ async def test_an_erased_customer_is_nowhere_any_more_and_every_number_stays(
             return (await shown())["erased_at"] is not None
 
         await eventually(erased, 30)
-    await settled(stack, tandem)
+    await settled(stack)
     for database in DATABASES:
         engine = create_async_engine(stack.database_url(database), poolclass=NullPool)
         assert await places_that_hold(engine, mark) == set(), database
