@@ -24,8 +24,8 @@ from service_kit.settings import ServiceSettings
 from tandem_cli.ports import free_port
 from tests.support import eventually
 
-TICKETS = 1_200
-KILLED_AT = (100, 900)
+TICKETS = 300
+KILLED_AT = (50, 350)
 """Breaches told of so far; there are two of each ticket."""
 
 
@@ -92,7 +92,7 @@ async def open_tickets(engine: AsyncEngine) -> None:
                 kind="problem",
                 channel="web",
                 priority="normal",
-                at=now + timedelta(milliseconds=2 * number),
+                at=now + timedelta(milliseconds=5 * number),
                 terms=terms,
             )
             session.add(ticket)

@@ -33,6 +33,7 @@ READ_ANEW = {
     "sequence_gap",
     *(name for name in books.tables if name.endswith(("_subject", "_posting", "_balance", "_histogram"))),
 }
+DEALS = 120
 MADE: Values = {
     "books": {"timezone": VILNIUS.zone.key, "currency": VILNIUS.currency, "rules_version": 1},
     "dead_letter": {"consumer": "metrics-worker", "status": "sent"},
@@ -53,11 +54,10 @@ MADE: Values = {
     "closed_figure": {
         "kpi": "sales_volume",
         "variant": "standard",
-        "as_closed": {"value": "300", "numerator": 300, "denominator": None},
-        "told": {"value": "300", "numerator": 300, "denominator": None},
+        "as_closed": {"value": str(DEALS), "numerator": DEALS, "denominator": None},
+        "told": {"value": str(DEALS), "numerator": DEALS, "denominator": None},
     },
 }
-DEALS = 300
 LETTERS = {0: "sent", 1: "discarded", 2: "open", 3: "open"}
 """By offset; the third is mended, and not sent yet."""
 
@@ -79,7 +79,7 @@ async def test_what_people_entered_outlives_every_migration(new_database: Callab
 
 @pytest.fixture
 async def log(kafka: Kafka, new_topic: Callable[..., str]) -> tuple[str, str]:
-    """Deals won for 3000 euros in all, something of service, and four records that nobody can read."""
+    """Deals won for 10 euros each, something of service, and four records that nobody can read."""
     sales, service = new_topic("sales"), new_topic("service")
     sold = [record(deal(line("desk", 1, "10"), stage="won", closed_at=WHEN), 2) for _ in range(DEALS)]
     served = [record(ticket(), 1), record(survey(answered_at=moment("2026-03-11"), score=2))]
@@ -126,7 +126,7 @@ async def test_books_of_an_early_version_are_read_anew_and_judged_by_once_they_a
     # The target was judged once, by whole books; the closed period is as it was closed.
     [missed] = await told(engine)
     assert isinstance(missed, KpiTargetMissed)
-    assert (missed.id, missed.reached) == (id_in("target"), Decimal(3000))
+    assert (missed.id, missed.reached) == (id_in("target"), Decimal(10 * DEALS))
     async with engine.connect() as connection:
         after = await letters(connection)
     assert [status for _, status in after.values()] == list(LETTERS.values())
