@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from service_kit.database import own_connection
 from service_kit.prepared import driver_of
 
 CHANNEL: Final = "outbox"
@@ -53,14 +54,9 @@ class Announcer:
                 await asyncio.sleep(AFTER_FAILURE_SECONDS)
 
     async def _announce_all(self) -> None:
-        async with self._engine.connect() as plain:
-            connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+        async with own_connection(self._engine) as connection:
             driver = await driver_of(connection)
-            try:
-                while True:
-                    await self._due.wait()
-                    self._due.clear()
-                    await driver.execute(f"NOTIFY {CHANNEL}")
-            finally:
-                # Closed, not given back: the pool would not know that it was cut.
-                await plain.invalidate()
+            while True:
+                await self._due.wait()
+                self._due.clear()
+                await driver.execute(f"NOTIFY {CHANNEL}")

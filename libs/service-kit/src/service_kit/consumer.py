@@ -626,8 +626,10 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         first = await self._kafka.beginning_offsets([*assigned, *others])
         async with self._engine.begin() as connection:
             await self._adopt_log(connection, sorted(assigned), first)
-            for part in sorted(others):
-                await self._open_for_others(connection, part, first[part])
+            if others:
+                # Shows that they have yet to be read, should the members that hold them not have begun.
+                rows = [self._row(part, first[part]) for part in sorted(others)]
+                await connection.execute(insert(consumer_offset).on_conflict_do_nothing(), rows)
             stored = await connection.execute(
                 sa.select(consumer_offset.c.topic, consumer_offset.c.partition, consumer_offset.c.next_offset).where(
                     consumer_offset.c.consumer == self.name,
@@ -685,10 +687,6 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                 await connection.execute(sa.update(consumer_offset).where(ours, unknown).values(topic_id=topic_id))
             else:
                 await self._write_offset(connection, part, first[part])
-
-    async def _open_for_others(self, connection: AsyncConnection, part: TopicPartition, offset: int) -> None:
-        """Shows that another member's partition has yet to be read, should that member not have begun."""
-        await connection.execute(insert(consumer_offset).values(self._row(part, offset)).on_conflict_do_nothing())
 
     async def _note_ends(self) -> None:
         """Notes, where reading has just begun, how far the log reaches back into the past."""

@@ -80,6 +80,19 @@ def create_sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
 
 
 @asynccontextmanager
+async def own_connection(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection for as long as a worker lives, each statement a transaction of its own.
+
+    Closed at the end, not given back: in the pool a session's locks would stay held, and a cut would go unnoticed.
+    """
+    async with engine.connect() as plain:
+        try:
+            yield await plain.execution_options(isolation_level="AUTOCOMMIT")
+        finally:
+            await plain.invalidate()
+
+
+@asynccontextmanager
 async def written_durably(connection: AsyncConnection) -> AsyncIterator[AsyncSession]:
     """A session within a consumer's transaction, for effects that are published: its commit waits for the disk.
 

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from event_contracts.codec import CONTENT_TYPE, MAX_EVENT_BYTES
 from service_kit import idempotency, telemetry
 from service_kit.announcing import CHANNEL
+from service_kit.database import own_connection
 from service_kit.health import Heartbeat
 from service_kit.outbox import outbox
 from service_kit.prepared import Prepared, driver_of
@@ -89,16 +90,11 @@ class Relay:
         pause = 0.2
         while not stop.is_set():
             try:
-                async with self._engine.connect() as plain:
-                    connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
-                    try:
-                        if await self._become_active(connection, stop):
-                            log.info("relay_active")
-                            await self._relay(connection, stop)
-                    finally:
-                        # Closed, not given back: the lock is the session's, and in the pool it would stay held,
-                        # against every relay and this one's own next try.
-                        await plain.invalidate()
+                async with own_connection(self._engine) as connection:
+                    # The lock is the session's: it goes with the connection.
+                    if await self._become_active(connection, stop):
+                        log.info("relay_active")
+                        await self._relay(connection, stop)
                 return
             except Exception as error:
                 # Any failure, so that no error we did not foresee can end the relay and leave the outbox to grow.

@@ -71,11 +71,11 @@ def may_have_been_won(deal: Deal) -> bool:
 
 async def copy_deals(
     connection: AsyncConnection, records: Sequence[Record[CloudEvent]], *, onboarding_days: int
-) -> bool:
+) -> None:
     """Takes over the deals that were won in a batch, and opens an onboarding for each that was won of late.
 
     A deal has one onboarding, however often its event comes; one that was won more than `onboarding_days` ago needs
-    none: it comes from an import, or from a log that is read anew. Returns whether there may be events to publish.
+    none: it comes from an import, or from a log that is read anew.
     """
     newest: dict[UUID, tuple[int, Deal]] = {}
     for record in records:
@@ -93,7 +93,7 @@ async def copy_deals(
     if other:
         await connection.execute(_TAKE_BACK, other)
     if not won:
-        return False
+        return
     await connection.execute(_SET, won)
     since = datetime.now(UTC) - timedelta(days=onboarding_days)
     late = [row["id"] for row in won if row["won_at"] > since]
@@ -101,7 +101,6 @@ async def copy_deals(
         async with written_durably(connection) as session:
             for deal_id in late:
                 await _onboard(session, deal_id, newest[deal_id][1])
-    return bool(late)
 
 
 def _row(sequence: int, deal: Deal) -> dict[str, Any]:

@@ -21,14 +21,14 @@ class Standing(NamedTuple):
     """See `freshness.fresh_as_of`."""
 
 
-_STOOD = f"FROM ({FRESH_AS_OF}) AS fresh (as_of) LEFT JOIN books ON true"
-_STANDING = sa.text(f"SELECT fresh.as_of, timezone, currency, rules_version {_STOOD}")
 STANDING: Final = f"""
     SELECT NULL::date, timezone || ' ' || currency,
            ARRAY[rules_version::numeric, extract(epoch FROM fresh.as_of) * 1000000]
-    {_STOOD}
+    FROM ({FRESH_AS_OF}) AS fresh (as_of) LEFT JOIN books ON true
 """  # noqa: S608 -- SQL of ours, no input
-"""The same as one row of a date, a text and numbers, so that it can be read along with others; see `told_standing`."""
+"""How the books stand, as one row of a date, a text and numbers, so that it can be read along with others; see
+`told_standing`."""
+_STANDING = sa.text(STANDING)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -37,8 +37,8 @@ async def standing_of(connection: AsyncConnection, unopened: Reporting) -> Stand
 
     Raises `BooksKeptOtherwise`.
     """
-    fresh_as_of, *kept = (await connection.execute(_STANDING)).one()
-    return Standing(unopened if kept[0] is None else reporting_of(*kept), fresh_as_of)
+    [(_, kept_by, numbers)] = await connection.execute(_STANDING)
+    return told_standing(kept_by, numbers, unopened)
 
 
 def told_standing(kept_by: str | None, numbers: Sequence[Decimal | int | None], unopened: Reporting) -> Standing:

@@ -80,10 +80,10 @@ _ERASE_NAME = (
 )
 
 
-async def copy_accounts(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> bool:
+async def copy_accounts(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> None:
     """Takes over the accounts in a batch, also that they were merged, and erases those that sales erased.
 
-    Every other event is none of ours. Returns whether there may be events to publish.
+    Every other event is none of ours.
     """
     newest: dict[UUID, tuple[int, Account]] = {}
     for record in records:
@@ -110,7 +110,6 @@ async def copy_accounts(connection: AsyncConnection, records: Sequence[Record[Cl
         async with written_durably(connection) as session:
             for account in erased:
                 await erase_copy(session, account.id, account.erased_at or account.registered_at)
-    return bool(erased)
 
 
 async def copy_names(connection: AsyncConnection, records: Sequence[Record[CloudEvent | None]]) -> None:
@@ -166,18 +165,11 @@ class SalesCustomers:
         onboarding_days: int = 0,
     ) -> None:
         self._announcer = Announcer(engine)
-        written = False
 
         async def copy_events(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> None:
-            nonlocal written
             # Customers first: a deal's onboarding is opened for one.
-            erased = await copy_accounts(connection, records)
-            opened = await copy_deals(connection, records, onboarding_days=onboarding_days)
-            written = erased or opened
-
-        def announce() -> None:
-            if written:
-                self._announcer.announce()
+            await copy_accounts(connection, records)
+            await copy_deals(connection, records, onboarding_days=onboarding_days)
 
         self.accounts: Consumer[CloudEvent] = Consumer(
             name=ACCOUNTS,
@@ -189,7 +181,7 @@ class SalesCustomers:
             concerns=lambda event: (
                 isinstance(event.data, Account) or (isinstance(event.data, Deal) and may_have_been_won(event.data))
             ),
-            committed=announce,
+            committed=self._announcer.announce,
             lost_log=lost_log,
         )
         self.names: Consumer[CloudEvent | None] = Consumer(
