@@ -13,6 +13,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from service_kit.migrations import migrations_of
 
@@ -95,8 +96,8 @@ def rows(connection: Connection) -> dict[str, list[Row]]:
     }
 
 
-def upgrade_step_by_step(
-    connection: Connection,
+async def upgraded_step_by_step(
+    url: str,
     package: ModuleType,
     values: Values,
     *,
@@ -108,6 +109,19 @@ def upgrade_step_by_step(
     After each revision asserts that the rows say what they said: but for tables that are `emptied`, and columns that
     are `made_anew`.
     """
+    engine = create_async_engine(url)
+    async with engine.connect() as connection:
+        await connection.run_sync(_step_by_step, package, values, emptied, made_anew)
+    await engine.dispose()
+
+
+def _step_by_step(
+    connection: Connection,
+    package: ModuleType,
+    values: Values,
+    emptied: Container[str],
+    made_anew: Container[tuple[str, str]],
+) -> None:
     before: dict[str, list[Row]] = {}
     for revision in revisions(package):
         upgrade(connection, package, revision)

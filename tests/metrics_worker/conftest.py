@@ -1,6 +1,7 @@
 """Migrated books on a real database, the API over them, and tokens to ask it with."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import httpx
 import pytest
@@ -127,3 +128,15 @@ async def client(app: FastAPI, engine: AsyncEngine, issuer: Issuer) -> AsyncIter
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://metrics", headers=headers) as http:
         yield http
+
+
+async def answers_to(
+    questions: Iterable[tuple[str, Mapping[str, str]]], client: httpx.AsyncClient, during: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """What the API says to questions about KPIs over some days."""
+    found = []
+    for kpi, asked in questions:
+        given = await client.get(f"/v1/kpis/{kpi}", params={**during, **asked})
+        assert given.status_code == 200, given.text
+        found.append(given.json())
+    return found

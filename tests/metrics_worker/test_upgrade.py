@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from aiokafka import AIOKafkaProducer
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 import metrics_worker
 from event_contracts.codec import decode
@@ -25,7 +25,7 @@ from service_kit.kafka_log import identify_log
 from service_kit.outbox import outbox
 from tests.metrics_worker.facts import VILNIUS, deal, line, moment, record, survey, ticket
 from tests.support import Kafka, eventually
-from tests.upgrading import WHEN, Values, fill, id_in, upgrade, upgrade_step_by_step
+from tests.upgrading import WHEN, Values, fill, id_in, upgrade, upgraded_step_by_step
 
 READ_ANEW = {
     "consumer_offset",
@@ -63,18 +63,15 @@ LETTERS = {0: "sent", 1: "discarded", 2: "open", 3: "open"}
 
 
 async def test_what_people_entered_outlives_every_migration(new_database: Callable[[str], str]) -> None:
-    engine = create_async_engine(new_database("upgraded"))
-    async with engine.connect() as connection:
-        await connection.run_sync(
-            upgrade_step_by_step,
-            metrics_worker,
-            MADE,
-            # Letters that nobody has settled come again.
-            emptied=READ_ANEW | {"dead_letter"},
-            # By which rules books are kept is what these migrations change.
-            made_anew={("books", "rules_version")},
-        )
-    await engine.dispose()
+    await upgraded_step_by_step(
+        new_database("upgraded"),
+        metrics_worker,
+        MADE,
+        # Letters that nobody has settled come again.
+        emptied=READ_ANEW | {"dead_letter"},
+        # By which rules books are kept is what these migrations change.
+        made_anew={("books", "rules_version")},
+    )
 
 
 @pytest.fixture

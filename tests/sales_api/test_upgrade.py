@@ -4,13 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-from sqlalchemy.ext.asyncio import create_async_engine
 
 import sales_api
 from sales_api.app import create
 from sales_api.settings import SalesSettings
 from tests.service_kit.toy import Issuer
-from tests.upgrading import Values, id_in, upgrade_step_by_step
+from tests.upgrading import Values, id_in, upgraded_step_by_step
 
 MADE: Values = {
     "lead": {
@@ -45,10 +44,7 @@ async def test_rows_of_every_table_outlive_every_migration_and_go_on(
     new_database: Callable[[str], str], tmp_path: Path
 ) -> None:
     url, issuer = new_database("upgraded"), Issuer()
-    engine = create_async_engine(url)
-    async with engine.connect() as connection:
-        await connection.run_sync(upgrade_step_by_step, sales_api, MADE)
-    await engine.dispose()
+    await upgraded_step_by_step(url, sales_api, MADE)
     app = create(SalesSettings(database_url=url, auth_jwks=issuer.published_in(tmp_path), allowed_hosts=["sales"]))
     headers = {"Authorization": f"Bearer {issuer.token('admin', 'sales-manager')}"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sales", headers=headers) as http:

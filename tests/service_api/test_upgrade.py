@@ -11,7 +11,7 @@ import service_api
 from service_api.app import create
 from service_api.settings import ServiceApiSettings
 from tests.service_kit.toy import Issuer
-from tests.upgrading import Values, id_in, upgrade, upgrade_step_by_step
+from tests.upgrading import Values, id_in, upgrade, upgraded_step_by_step
 
 NOUNS = (
     "agents", "business-calendars", "check-ins", "customers", "deliveries", "maintenance", "maintenance-plans",
@@ -45,11 +45,8 @@ async def test_rows_of_every_table_outlive_every_migration_and_go_on(
     new_database: Callable[[str], str], tmp_path: Path
 ) -> None:
     url, issuer = new_database("upgraded"), Issuer()
-    engine = create_async_engine(url)
-    async with engine.connect() as connection:
-        # A letter's number became an id.
-        await connection.run_sync(upgrade_step_by_step, service_api, MADE, made_anew={("dead_letter", "id")})
-    await engine.dispose()
+    # A letter's number became an id.
+    await upgraded_step_by_step(url, service_api, MADE, made_anew={("dead_letter", "id")})
     settings = ServiceApiSettings(
         database_url=url,
         auth_jwks=issuer.published_in(tmp_path),

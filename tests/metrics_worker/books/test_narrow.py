@@ -11,7 +11,7 @@ from metrics_worker.books.ledger import Ledger
 from metrics_worker.books.narrow import LOCK, Narrower, narrowed_until
 from metrics_worker.books.tables import NARROW, OPENING, POSTING
 from metrics_worker.kpis.kinds import KIND_BY_NAME
-from tests.metrics_worker.conftest import all_ended, book, copied, narrow
+from tests.metrics_worker.conftest import all_ended, answers_to, book, copied, narrow
 from tests.metrics_worker.facts import VILNIUS, all_told, deal, lead, line, moment, ticket
 
 MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
@@ -62,12 +62,7 @@ def facts(first: int) -> list[Any]:
 
 
 async def answers(client: httpx.AsyncClient) -> list[dict[str, Any]]:
-    found = []
-    for kpi, asked in QUESTIONS:
-        given = await client.get(f"/v1/kpis/{kpi}", params=MARCH | asked)
-        assert given.status_code == 200, given.text
-        found.append(given.json())
-    return found
+    return await answers_to(QUESTIONS, client, MARCH)
 
 
 async def rows(engine: AsyncEngine, table: sa.Table) -> int:

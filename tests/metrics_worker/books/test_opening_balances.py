@@ -14,7 +14,7 @@ from metrics_worker.books.opening_balances import misbrought
 from metrics_worker.books.tables import NARROW, OPENING
 from metrics_worker.kpis.kinds import KIND_BY_NAME
 from tests.metrics_worker.books.test_narrow import forget
-from tests.metrics_worker.conftest import book, narrow
+from tests.metrics_worker.conftest import answers_to, book, narrow
 from tests.metrics_worker.facts import CUSTOMER, OTHER_REP, VILNIUS, account, deal, line, moment, record, ticket
 
 SPRING = {"from": "2026-02-10", "to": "2026-03-20"}
@@ -62,12 +62,7 @@ def _with(state: Any, **fields: Any) -> Any:
 
 
 async def answers(client: httpx.AsyncClient) -> list[dict[str, Any]]:
-    found = []
-    for kpi, asked in QUESTIONS:
-        given = await client.get(f"/v1/kpis/{kpi}", params=SPRING | asked)
-        assert given.status_code == 200, given.text
-        found.append(given.json())
-    return found
+    return await answers_to(QUESTIONS, client, SPRING)
 
 
 async def opened(engine: AsyncEngine, kind: str = "deal") -> list[str]:
