@@ -32,7 +32,7 @@ BATCH_BYTES: Final = 900 * 1024
 COMPRESSION: Final = "zstd"
 """A fifth of the time that aiokafka's lz4 takes, which is at its highest level, for two thirds of the size."""
 BUSY_POLL_SECONDS: Final = 0.003
-IDLE_POLL_SECONDS: Final = 0.05
+IDLE_POLL_SECONDS: Final = 0.2
 BUSY_SECONDS: Final = 0.1
 """For so long after an event that nobody announced another one is looked for at once: at ten a second none waits for
 long."""
