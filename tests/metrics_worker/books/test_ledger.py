@@ -1,5 +1,6 @@
 """The books come to the same end whatever the log does to a history, and always reconcile."""
 
+import asyncio
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -47,6 +48,7 @@ from tests.metrics_worker.facts import (
     told,
 )
 from tests.metrics_worker.histories import Delivery, Recorded, deliveries, interleavings
+from tests.support import eventually
 
 Balances = dict[Kind, dict[BalanceKey, Sums]]
 Histograms = dict[Kind, dict[HistogramKey, int]]
@@ -282,6 +284,32 @@ def test_a_subjects_entries_of_a_batch_are_put_in_order_each_once() -> None:
     one = ticket()
     found = steps_of(all_told([(one, 2), (one, 9), (one, 4), (one, 2)]))
     assert [entry.sequence for of_kind in found.values() for entry in of_kind[one.id.int]] == [2, 4, 9]
+
+
+async def test_who_waits_for_a_customers_story_then_knows_what_the_other_told(
+    engine: AsyncEngine,
+) -> None:
+    first, second = (
+        deal(line("desk", 1, "10"), id=UUID(int=number), stage="won", closed_at=moment(f"2026-03-0{number}"))
+        for number in (1, 2)
+    )
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("SELECT 1"))
+        await Ledger(VILNIUS).apply(connection, told(first))
+        waiting = asyncio.create_task(book(engine, told(second)))
+
+        async def it_waits() -> bool:
+            query = sa.text(
+                "SELECT EXISTS (SELECT FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock')"
+            )
+            async with engine.connect() as other:
+                return bool((await other.execute(query)).scalar_one())
+
+        await eventually(it_waits)
+    await waiting
+    balances, postings = await kept(engine)
+    assert balances == postings == recomputed(all_told([(first, 1), (second, 1)]))
 
 
 async def test_a_batch_of_many_rows_is_as_exact(engine: AsyncEngine) -> None:

@@ -11,7 +11,7 @@ import contextlib
 import gc
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -26,8 +26,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from event_contracts.codec import UndecodableEvent
 from service_kit import telemetry
 from service_kit.consumer_tables import NO_TOPIC_ID, consumer_halt, consumer_offset, dead_letter
+from service_kit.database import own_connection
 from service_kit.health import Heartbeat
 from service_kit.kafka_log import LogIdentity, identify_log
+from service_kit.prepared import Prepared, driver_of
 from service_kit.problems import is_transient, sqlstate_of
 from service_kit.waiting import in_portions, wait_unless_stopped
 
@@ -108,12 +110,15 @@ class Halted(Exception):
 
 
 # Arrays, not a list of values: a statement that looks the same for any number of partitions is compiled once.
-_ADVANCE: Final = sa.text(
-    "update consumer_offset as stored set next_offset = told.now, updated_at = now()"
-    " from unnest(cast(:topics as text[]), cast(:partitions as integer[]), cast(:topic_ids as uuid[]),"
-    " cast(:was as bigint[]), cast(:now as bigint[])) as told (topic, partition, topic_id, was, now)"
-    " where stored.consumer = :consumer and stored.cluster_id = :cluster_id and stored.topic = told.topic"
-    " and stored.partition = told.partition and stored.topic_id = told.topic_id and stored.next_offset = told.was"
+_ADVANCE: Final = Prepared(
+    sa.text(
+        "update consumer_offset as stored set next_offset = told.now, updated_at = now()"
+        " from unnest(cast(:topics as text[]), cast(:partitions as integer[]), cast(:topic_ids as uuid[]),"
+        " cast(:was as bigint[]), cast(:now as bigint[])) as told (topic, partition, topic_id, was, now)"
+        " where stored.consumer = :consumer and stored.cluster_id = :cluster_id and stored.topic = told.topic"
+        " and stored.partition = told.partition and stored.topic_id = told.topic_id and stored.next_offset = told.was"
+        " returning stored.partition"
+    )
 )
 
 _NOTE_ENDS: Final = sa.text(
@@ -184,6 +189,8 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         self._turn = asyncio.Lock()
         """Held by a batch, and by a change of partitions: neither may see the offsets while the other moves them."""
         self._kafka: AIOKafkaConsumer
+        self._connection: AsyncConnection
+        """A member's own, for its batches."""
         self._log = LogIdentity("", {})
         self._lost_log = lost_log
         self._recent_bad: deque[bool] = deque(maxlen=LIMIT_WINDOW)
@@ -228,6 +235,11 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
 
     async def _member(self, stop: asyncio.Event) -> None:
         """One membership of the group, from joining to the first failure or the stop."""
+        async with own_connection(self._engine) as connection:
+            self._connection = connection
+            await self._consume(stop)
+
+    async def _consume(self, stop: asyncio.Event) -> None:
         self._log = await identify_log(self._bootstrap_servers, self._topics)
         self._failure = None
         self._halt_looked_at = float("-inf")
@@ -469,7 +481,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                 over_limit = True
                 break
         if letters or over_limit or self._concern_anybody(records):
-            async with self._engine.begin() as connection:
+            async with self._transaction() as connection:
                 await self._advance(connection, self._next_offsets | advanced)
                 if letters:
                     await self._set_aside(connection, letters)
@@ -506,7 +518,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         if self._stored_offsets == self._next_offsets or time.monotonic() - self._stored_at < STORE_SECONDS:
             return
         async with self._turn:
-            async with self._engine.begin() as connection:
+            async with self._transaction() as connection:
                 await self._advance(connection, self._next_offsets)
             self._stored_offsets = dict(self._next_offsets)
         self._stored_at = time.monotonic()
@@ -519,23 +531,27 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             {"consumer": self.name, "bad_records": bad_records, "open_allowed": max(before, 0)},
         )
 
+    @contextlib.asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A batch's transaction: begun past SQLAlchemy, which takes 0.4 ms of CPU for that, a tenth of a live batch."""
+        async with (await driver_of(self._connection)).transaction():
+            yield self._connection
+
     async def _advance(self, connection: AsyncConnection, offsets: dict[TopicPartition, int]) -> None:
         advanced = {part: offset for part, offset in offsets.items() if offset != self._stored_offsets[part]}
         parts = sorted(advanced)
-        moved = await connection.execute(
-            _ADVANCE,
-            {
-                "consumer": self.name,
-                "cluster_id": self._log.cluster_id,
-                "topics": [part.topic for part in parts],
-                "partitions": [part.partition for part in parts],
-                "topic_ids": [self._log.topic_ids[part.topic] for part in parts],
-                "was": [self._stored_offsets[part] for part in parts],
-                "now": [advanced[part] for part in parts],
-            },
+        moved = await _ADVANCE.all(
+            await driver_of(connection),
+            consumer=self.name,
+            cluster_id=self._log.cluster_id,
+            topics=[part.topic for part in parts],
+            partitions=[part.partition for part in parts],
+            topic_ids=[self._log.topic_ids[part.topic] for part in parts],
+            was=[self._stored_offsets[part] for part in parts],
+            now=[advanced[part] for part in parts],
         )
-        if moved.rowcount != len(advanced):
-            raise Fenced(f"{len(advanced) - moved.rowcount} of {len(advanced)} partitions were advanced by another")
+        if len(moved) != len(advanced):
+            raise Fenced(f"{len(advanced) - len(moved)} of {len(advanced)} partitions were advanced by another")
 
     async def _set_aside(self, connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
         await connection.execute(

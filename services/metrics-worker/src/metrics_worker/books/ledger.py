@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -104,10 +105,16 @@ class Ledger:
                 await write(driver, [each.postings])
         if merged:
             await merges.move(driver, known, new, moves.keys())
-        await write(driver, [*chapter.rows, *beside])
-        # At the very end: every consumer changes the same sums, and waits from here to the other's commit.
-        for each in written:
-            await write(driver, each.sums if merged or each.postings.are_many else [each.postings, *each.sums])
+        # Sums at the very end: every consumer changes the same ones, and waits from here to the other's commit.
+        sets = [
+            [*chapter.rows, *beside],
+            *(each.sums if merged or each.postings.are_many else [each.postings, *each.sums] for each in written),
+        ]
+        if len(moves) == 1:
+            # What one event changes goes in one statement. Of several kinds, there would be too many different ones.
+            sets = [list(chain.from_iterable(sets))]
+        for together in sets:
+            await write(driver, together)
 
     def _versions(self, kind: Kind, moved: Moves) -> Iterable[Version]:
         """What the batch's steps of a kind tell of customers' stories."""

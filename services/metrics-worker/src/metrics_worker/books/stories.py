@@ -33,16 +33,22 @@ _REVIEWED: Final = tuple(
     RelationshipMeasures._fields.index(name) for name in ("at_risk", "breached", "reopened", "badly_rated")
 )
 
-# Adding to the row is what locks the story, in sorted order; what it holds is read by the next statement.
-_LOCK: Final = """
-    INSERT INTO relationship_subject AS subject (id, facts)
-    SELECT id, facts FROM unnest($1::uuid[], $2::integer[]) AS told (id, facts)
-    ON CONFLICT (id) DO UPDATE SET facts = subject.facts + excluded.facts
-"""
 _READ: Final = """
-    SELECT customer, '['::bytea || string_agg(told, ','::bytea) || ']'::bytea
+    SELECT customer, count(*) AS facts, '['::bytea || string_agg(told, ','::bytea) || ']'::bytea AS told
     FROM relationship_fact WHERE customer = ANY($1::uuid[]) GROUP BY customer
 """
+# Adding to the row is what locks the story, in sorted order. Whoever had to wait for that has not seen what the other
+# one wrote meanwhile, and reads again.
+_LOCK_AND_READ: Final = f"""
+    WITH locked AS (
+        INSERT INTO relationship_subject AS subject (id, facts)
+        SELECT id, facts FROM unnest($1::uuid[], $2::integer[]) AS told (id, facts)
+        ON CONFLICT (id) DO UPDATE SET facts = subject.facts + excluded.facts
+        RETURNING id, facts
+    )
+    SELECT locked.id, locked.facts, coalesce(story.facts, 0), story.told
+    FROM locked LEFT JOIN ({_READ}) AS story ON story.customer = locked.id
+"""  # noqa: S608 -- no input
 _MERGE_FACTS: Final = "UPDATE relationship_fact SET customer = $2 WHERE customer = ANY($1::uuid[])"
 _MERGE_SUBJECTS: Final = """
     WITH gone AS (DELETE FROM relationship_subject WHERE id = ANY($1::uuid[]) RETURNING facts)
@@ -221,11 +227,20 @@ class Stories:
         self, driver: Any, parts: Mapping[UUID, set[UUID]], told: Mapping[UUID, Sequence[Version]]
     ) -> dict[UUID, list[Version]]:
         ids = sorted({*parts, *chain.from_iterable(parts.values())})
-        await driver.execute(_LOCK, ids, [len(told.get(id_, ())) for id_ in ids], timeout=SECONDS)
-        return {
-            customer: _VERSIONS.decode(versions)
-            for customer, versions in await driver.fetch(_READ, ids, timeout=SECONDS)
-        }
+        new = {id_: len(told.get(id_, ())) for id_ in ids}
+        stories, unseen = {}, []
+        for customer, facts, seen, versions in await driver.fetch(
+            _LOCK_AND_READ, ids, list(new.values()), timeout=SECONDS
+        ):
+            if seen + new[customer] != facts:
+                unseen.append(customer)
+            elif seen:
+                stories[customer] = versions
+        if unseen:
+            stories |= {
+                customer: versions for customer, _, versions in await driver.fetch(_READ, unseen, timeout=SECONDS)
+            }
+        return {customer: _VERSIONS.decode(versions) for customer, versions in stories.items()}
 
 
 def _parts(
