@@ -33,8 +33,8 @@ BEFORE = 40_000
 """Events in the log before the measurement: what a rebuild has to read. `--events` may say less."""
 ACCOUNTS = 200
 """With five, each would have as many deals in a minute as a customer has in years."""
-SETTLE_WRITES = 500
-"""Written before the first probe, so that caches are warm and the pace is steady."""
+SETTLE_WRITES = 2000
+"""Written before the first probe, so that caches are warm, the broker's code is compiled and the pace is steady."""
 
 pytestmark = pytest.mark.long
 
@@ -73,7 +73,7 @@ async def seconds_until_shown(business: Business, channel: str) -> float:
 async def test_freshness_under_load(business: Business) -> None:
     stop = asyncio.Event()
     working = asyncio.create_task(business.work(stop, writes_per_second=WRITES_PER_SECOND))
-    await eventually(lambda: sum(business.answers.values()) >= SETTLE_WRITES, 60)
+    await eventually(lambda: sum(business.answers.values()) >= SETTLE_WRITES, 120)
     business.seconds.clear()
     waits = []
     for _ in range(PROBES):
