@@ -4,7 +4,7 @@ RUN := .venv/bin
 .DEFAULT_GOAL := help
 # Where it is set, every one of a dozen processes compiles every module anew: a third of the time of a start.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help bootstrap demo up test lint fmt types imports contracts contracts-check containers bench faults lock export-locks clean
+.PHONY: help bootstrap demo up test lint fmt types imports contracts contracts-check containers bench openapi faults lock export-locks clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -46,6 +46,9 @@ containers: bootstrap ## check the compose file and the Dockerfile
 
 bench: bootstrap ## benchmarks under tests/load, printed as ratios (about 2 GB under .tandem/bench; BENCH="--events 100000")
 	@$(RUN)/python -m pytest tests/load -m long -s $(BENCH)
+
+openapi: bootstrap ## thousands of requests against the three APIs: every answer is one that their OpenAPI documents tell of
+	@$(RUN)/python -m pytest tests/e2e/test_openapi.py -m long
 
 faults: bootstrap ## every experiment of tests/faults in its long form
 	@$(RUN)/python -m pytest tests/faults -m "long or not long" -s

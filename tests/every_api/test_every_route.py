@@ -142,6 +142,10 @@ async def test_a_spoiled_field_is_refused(operation: Operation, send: Send) -> N
             answer = await send(operation, body)
             assert answer.status_code == 422, f"{what}: {answer.status_code} {answer.text}"
             assert_problem(answer, 422)
+            place = f"#{what.partition(' = ')[0]}/"
+            for error in answer.json().get("errors", ()):
+                # The place itself, or what holds it.
+                assert place.startswith(error["pointer"].removesuffix("/") + "/"), f"{what}: {answer.text}"
 
 
 @each_with_body

@@ -17,6 +17,6 @@ async def test_the_description_names_tokens_errors_and_the_headers_of_writes(cli
     assert document["openapi"].startswith("3.1")
     assert document["security"] == [{"bearer": []}]
     create = document["paths"]["/v1/boxes"]["post"]
-    assert {"401", "403", "409", "412", "422", "503"} <= set(create["responses"])
+    assert {"401", "403", "409", "410", "412", "422", "503"} <= set(create["responses"])
     assert {each["name"] for each in create["parameters"]} == {"Idempotency-Key", "If-Match"}
     assert "application/problem+json" in create["responses"]["422"]["content"]

@@ -12,11 +12,16 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     PlainSerializer,
     StringConstraints,
     WithJsonSchema,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_after_validator_function
 
 from event_contracts.fields import CODE_PATTERN, DECIMAL_PLACES, MAX_COUNT, MAX_SECONDS
 from event_contracts.fields import Money as ContractMoney
@@ -30,8 +35,9 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _DECIMAL = r"-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,10})?"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# Written as both Python and JSON Schema read them.
+_CONTROL = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
+_CONTROL_BUT_LINES = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069"
 
 
 def _text_matching(pattern: re.Pattern[str], what: str) -> BeforeValidator:
@@ -61,13 +67,23 @@ def _day_in_bounds(value: date) -> date:
     return value
 
 
-def _without_control(pattern: re.Pattern[str]) -> AfterValidator:
-    def check(value: str) -> str:
-        if pattern.search(value):
+class _Without:
+    """Refuses a text that has any of some characters, and says so in the schema."""
+
+    def __init__(self, characters: str) -> None:
+        self._characters = characters
+        self._any = re.compile(f"[{characters}]")
+
+    def _check(self, value: str) -> str:
+        if self._any.search(value):
             raise ValueError("must not contain control characters")
         return value
 
-    return AfterValidator(check)
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(schema) | {"pattern": f"^[^{self._characters}]*$"}
 
 
 def _iso_z(value: datetime) -> str:
@@ -104,16 +120,14 @@ Code = Annotated[
 ]
 """A short code of a list that the company defines: a region, a segment, a channel, a product."""
 
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), _without_control(_CONTROL)
-]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), _Without(_CONTROL)]
 """One line that a person reads."""
 
-Text = Annotated[str, StringConstraints(max_length=10_000), _without_control(_CONTROL_BUT_LINES)]
+Text = Annotated[str, StringConstraints(max_length=10_000), _Without(_CONTROL_BUT_LINES)]
 """Lines that a person reads; stays in the service's own database."""
 
 ExternalReference = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), _without_control(_CONTROL)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), _Without(_CONTROL)
 ]
 """The record's id in the system that it was imported from; unique a resource."""
 

@@ -5,8 +5,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import Request, Response
-from pydantic import ConfigDict, Field, field_validator
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -74,16 +73,9 @@ class AgentChange(Change):
         }
     )
 
-    name: Name | SkipJsonSchema[None] = None
+    name: Name = Field(default_factory=str)
     team_id: Identifier | None = Field(default=None, description="Null takes the agent out of the team.")
-    active: Flag | SkipJsonSchema[None] = None
-
-    @field_validator("name", "active")
-    @classmethod
-    def _stays_or_is_given(cls, value: object) -> object:
-        if value is None:
-            raise ValueError("must not be null; leave it out to keep it")
-        return value
+    active: Flag = Field(default_factory=bool)
 
 
 class AgentView(View):

@@ -26,6 +26,16 @@ HEARTBEAT_SECONDS: Final = 5.0
 SLOWEST_SECONDS: Final = 30.0
 """A reader that takes nothing for this long is cut off; it may come back and go on where it was."""
 RECONNECT_MILLISECONDS: Final = 2000
+_EVENT: Final = {
+    "type": "object",
+    "description": "One event of the stream.",
+    "properties": {
+        "event": {"type": "string"},
+        "id": {"type": "string", "description": "Where to go on, by Last-Event-ID."},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["event", "data"],
+}
 
 
 class StreamRoute(StrictRoute):
@@ -63,7 +73,7 @@ async def issue_stream_ticket(request: Request, by: By) -> TicketView:
     "",
     dependencies=READERS,
     response_class=Response,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {"text/event-stream": {"schema": _EVENT}}}},
 )
 async def stream_kpis(
     request: Request,

@@ -23,7 +23,15 @@ def _known(types: list[str]) -> list[str]:
 EventTypes = Annotated[
     list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=50), AfterValidator(_known)
 ]
-Url = Annotated[str, Field(min_length=1, max_length=2000, description="https, public, without credentials.")]
+Url = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2000,
+        description="https, public, without credentials.",
+        json_schema_extra={"format": "uri", "pattern": r"^https?://[!-\"$-\[\]-~]+$"},
+    ),
+]
 
 
 class WebhookIn(StrictModel):
