@@ -6,12 +6,15 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
+from metrics_worker.books.freshness import FRESH_AS_OF
 from tandem_cli.stack import LocalStack
 from tests.commands import run_script
 from tests.faults.oracle import outbox_rows
@@ -117,6 +120,20 @@ async def published(stack: LocalStack) -> None:
         return await outbox_rows(stack) == 0
 
     await eventually(nothing_waits, 60, every=0.1)
+
+
+async def booked(stack: LocalStack) -> None:
+    """Wait until every event so far is published and in the books."""
+    await published(stack)
+    since = datetime.now(UTC)
+    connection = await asyncpg.connect(stack.database_url("metrics").replace("+asyncpg", ""))
+
+    async def complete() -> bool:
+        until = await connection.fetchval(FRESH_AS_OF)
+        return until is not None and until > since
+
+    await eventually(complete, 60, every=0.1)
+    await connection.close()
 
 
 async def settled(stack: LocalStack) -> None:

@@ -13,7 +13,7 @@ from tandem_cli.demo.driver import Driver
 from tandem_cli.demo.memory import Memory
 from tandem_cli.demo.screen import KPIS
 from tandem_cli.stack import LocalStack
-from tests.e2e.conftest import Kpis, settled
+from tests.e2e.conftest import Kpis, booked, settled
 from tests.faults.oracle import read_log
 from tests.support import eventually
 
@@ -47,7 +47,7 @@ async def test_a_short_history_moves_all_eight_kpis_and_a_second_run_adds_nothin
         assert run.board.last_refusal == ""
         assert run.board.stories_told == run.board.stories_total > 20
     memory.keep(tmp_path / "demo.json")
-    await settled(stack)
+    await booked(stack)
     for name in (*KPIS, *ALIVE):
         answer = await kpis.ask(name, first, last)
         assert answer["value"] not in (None, "0", "0.00"), name

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from tandem_cli.stack import LocalStack
 from tandem_cli.system import DATABASES
-from tests.e2e.conftest import Kpis, settled
+from tests.e2e.conftest import Kpis, booked, settled
 from tests.service_kit.traces import places_that_hold
 from tests.support import eventually
 
@@ -55,7 +55,7 @@ async def test_an_erased_customer_is_nowhere_any_more_and_every_number_stays(sta
         survey = await post("service", "surveys", {"ticket_id": ticket["id"], "kind": "csat"})
         await post("service", f"surveys/{survey['id']}/answer", {"score": 5, "comment": f"Yours, {mark}"})
 
-        await settled(stack)
+        await booked(stack)
         before = {name: (await kpis.ask(name, TODAY, TODAY))["value"] for name in NUMBERS}
         await post("sales", f"accounts/{customer}/erase", {})
 
