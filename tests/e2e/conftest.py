@@ -132,8 +132,10 @@ async def booked(stack: LocalStack) -> None:
         until = await connection.fetchval(FRESH_AS_OF)
         return until is not None and until > since
 
-    await eventually(complete, 60, every=0.1)
-    await connection.close()
+    try:
+        await eventually(complete, 60, every=0.1)
+    finally:
+        await connection.close()
 
 
 async def settled(stack: LocalStack) -> None:

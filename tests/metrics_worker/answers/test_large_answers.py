@@ -89,13 +89,18 @@ async def test_an_answer_of_many_groups_is_told_as_one_of_few(
     assert many.headers["content-type"] == few.headers["content-type"]
 
 
-async def test_an_answer_is_refused_for_the_values_it_holds_and_not_for_the_rows_behind_them(
-    client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # A level has a row from before the period beside the one within it: two for each value of the answer.
+@pytest.fixture
+def ten_values_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer may hold ten values; a level may have two rows for each: one from before the period, one within it."""
     monkeypatch.setattr(answering, "MAX_POINTS", 10)
     for module in (answering, asking):
         monkeypatch.setattr(module, "ROWS_AT_MOST", 2 * 10 + 1)
+
+
+@pytest.mark.usefixtures("ten_values_at_most")
+async def test_an_answer_is_refused_for_the_values_it_holds_and_not_for_the_rows_behind_them(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
     asked = MARCH | {"group_by": "customer"}
     await _book_deals(engine, 10)
     allowed = await client.get("/v1/kpis/pipeline_velocity", params=asked)
@@ -107,12 +112,10 @@ async def test_an_answer_is_refused_for_the_values_it_holds_and_not_for_the_rows
     assert "more than 10 values" in refused.json()["detail"]
 
 
+@pytest.mark.usefixtures("ten_values_at_most")
 async def test_percentiles_are_refused_for_the_groups_they_have_and_not_for_their_durations(
-    client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
-    monkeypatch.setattr(answering, "MAX_POINTS", 10)
-    for module in (answering, asking):
-        monkeypatch.setattr(module, "ROWS_AT_MOST", 2 * 10 + 1)
     asked = MARCH | {"group_by": "customer", "variant": "median"}
 
     async def book_tickets(customers: int) -> None:

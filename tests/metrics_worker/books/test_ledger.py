@@ -286,9 +286,7 @@ def test_a_subjects_entries_of_a_batch_are_put_in_order_each_once() -> None:
     assert [entry.sequence for of_kind in found.values() for entry in of_kind[one.id.int]] == [2, 4, 9]
 
 
-async def test_who_waits_for_a_customers_story_then_knows_what_the_other_told(
-    engine: AsyncEngine,
-) -> None:
+async def test_who_waits_for_a_customers_story_then_knows_what_the_other_told(engine: AsyncEngine) -> None:
     first, second = (
         deal(line("desk", 1, "10"), id=UUID(int=number), stage="won", closed_at=moment(f"2026-03-0{number}"))
         for number in (1, 2)

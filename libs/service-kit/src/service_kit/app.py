@@ -30,8 +30,8 @@ _ERRORS = {
     "503": "A part this needs is not available; Retry-After says when to try again.",
 }
 _WRITE_ERRORS = {
-    "410": "The request was done before, and its answer was erased with whom it was about; do not send it again.",
     "409": "The state does not allow this.",
+    "410": "The request was done before, and its answer was erased with whom it was about; do not send it again.",
     "412": "If-Match names a version that is no longer current.",
 }
 
