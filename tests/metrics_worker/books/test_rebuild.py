@@ -12,9 +12,10 @@ from aiokafka import AIOKafkaProducer
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from metrics_worker.books.rebuild import CLOSE_ENOUGH, LOCK, REBUILT, CannotRebuild, rebuild
+from metrics_worker.books.rebuild import CLOSE_ENOUGH, LOCK, REBUILT, CannotRebuild, drop_schema, rebuild
 from metrics_worker.books.tables import BALANCE, NARROW, OPENING, POSTING, SUBJECT, metadata
 from metrics_worker.books.verify import verify
 from metrics_worker.kpis.posting import Reporting
@@ -108,6 +109,38 @@ async def test_reads_and_new_events_go_on_while_books_are_rebuilt(
     assert await reading > 0
     await eventually(shows(client, "leads_created", str(published)), deadline=20)
     await in_order(straight, engine)
+
+
+async def test_who_still_reads_the_former_books_waits_for_nobody_in_a_circle(engine: AsyncEngine) -> None:
+    former = [f"former.part_{number}" for number in range(6)]
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("CREATE SCHEMA former"))
+        for name in former:
+            await connection.execute(sa.text(f"CREATE TABLE {name} ()"))
+
+    async def drop() -> None:
+        async with engine.connect() as connection:
+            await drop_schema(connection, "former")
+
+    async with engine.connect() as reader:
+        await reader.execute(sa.text(f"SELECT FROM {former[3]}"))
+        dropping = asyncio.create_task(drop())
+
+        async def is_held_up() -> bool:
+            async with engine.connect() as other:
+                waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = CAST(:held AS regclass)"
+                return bool(await other.scalar(sa.text(waits), {"held": former[3]}))
+
+        await eventually(is_held_up)
+        for name in former:
+            try:
+                async with reader.begin_nested():
+                    await reader.execute(sa.text(f"SELECT FROM {name}"))
+            except ProgrammingError as gone:
+                assert "does not exist" in str(gone)  # noqa: PT017 - those before the one that is read
+    await dropping
+    async with engine.connect() as connection:
+        assert "former" not in await connection.run_sync(lambda sync: sa.inspect(sync).get_schema_names())
 
 
 async def test_a_rebuild_that_breaks_off_leaves_the_books_alone_and_can_be_begun_again(

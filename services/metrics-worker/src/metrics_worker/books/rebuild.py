@@ -180,7 +180,7 @@ async def _kept_by(connection: AsyncConnection) -> Reporting | None:
 
 async def _make_room(connection: AsyncConnection) -> None:
     for schema in (BESIDE, BEFORE):
-        await connection.execute(sa.text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
+        await drop_schema(connection, schema)
     await connection.execute(sa.text(f"CREATE SCHEMA {BESIDE}"))
     for table in REBUILT:
         await connection.execute(sa.text(f"CREATE TABLE {BESIDE}.{table} (LIKE public.{table} INCLUDING ALL)"))
@@ -348,9 +348,21 @@ async def _swap(
             break
     else:
         raise CannotRebuild("somebody has been reading the books all the time; try again when that has ended")
-    await guard.execute(sa.text(f"DROP SCHEMA {BEFORE} CASCADE"))
-    await guard.execute(sa.text(f"DROP SCHEMA {BESIDE} CASCADE"))
-    await guard.commit()
+    await drop_schema(guard, BEFORE)
+    await drop_schema(guard, BESIDE)
+
+
+async def drop_schema(connection: AsyncConnection, schema: str) -> None:
+    """Drops a schema that may be absent, one table after the other, each in a transaction of its own.
+
+    Whoever was asking while the books changed places may still hold on to some of the former tables and want another:
+    who waits for one while holding others would make a circle with them.
+    """
+    for name in await connection.run_sync(lambda sync: sa.inspect(sync).get_table_names(schema)):
+        await connection.execute(sa.text(f"DROP TABLE {schema}.{name} CASCADE"))
+        await connection.commit()
+    await connection.execute(sa.text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
+    await connection.commit()
 
 
 async def _change_places(connection: AsyncConnection, beside_tables: Sequence[str]) -> None:
