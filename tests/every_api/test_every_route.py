@@ -49,6 +49,11 @@ OPERATIONS = list(every_operation())
 WRITES = [operation for operation in OPERATIONS if operation.writes]
 WITH_BODY = [operation for operation in OPERATIONS if operation.fields]
 OF_ONE_THING = [operation for operation in OPERATIONS if "{" in operation.template]
+CREATIONS = [
+    operation
+    for operation in WITH_BODY
+    if operation.method == "POST" and operation.template.count("/") == 2 and operation.api != "metrics-api"
+]
 LISTS = [operation for operation in OPERATIONS if any(each["name"] == "cursor" for each in operation.parameters)]
 
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
@@ -146,6 +151,23 @@ async def test_a_spoiled_field_is_refused(operation: Operation, send: Send) -> N
             for error in answer.json().get("errors", ()):
                 # The place itself, or what holds it.
                 assert place.startswith(error["pointer"].removesuffix("/") + "/"), f"{what}: {answer.text}"
+
+
+@pytest.mark.parametrize("operation", CREATIONS, ids=str)
+async def test_a_spoiled_field_is_refused_in_a_bulk_import_too(
+    operation: Operation, clients: dict[str, httpx.AsyncClient], issuer: Issuer
+) -> None:
+    resource = operation.template.removeprefix("/v1/")
+    bad = [body for example in operation.examples for body, _ in spoiled(example)]
+    answer = await clients[operation.api].post(
+        "/v1/imports?mode=best-effort",
+        content="\n".join(f'{{"resource": "{resource}", "record": {record}}}' for record in bad),
+        headers={"Authorization": f"Bearer {issuer.token('admin')}", "content-type": "application/x-ndjson"},
+    )
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["rows"]) == len(bad) > 0
+    for row, record in zip(answer.json()["rows"], bad, strict=True):
+        assert (row["status"], row["problem"]["status"]) == ("failed", 422), record
 
 
 @each_with_body

@@ -29,9 +29,17 @@ class Sales:
         self, method: str, path: str, body: Body | None = None, *, role: str = "importer", **headers: str
     ) -> httpx.Response:
         """Any request. Header names are given with underscores."""
-        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.http.request(method, path, json=body, headers=self._headers(role, headers))
+
+    async def raw(
+        self, method: str, path: str, content: bytes, *, role: str = "importer", **headers: str
+    ) -> httpx.Response:
+        """Any request whose body is not JSON."""
+        return await self.http.request(method, path, content=content, headers=self._headers(role, headers))
+
+    def _headers(self, role: str, given: dict[str, str]) -> dict[str, str]:
         token = {"Authorization": f"Bearer {self._issuer.token(role)}"}
-        return await self.http.request(method, path, json=body, headers=token | given)
+        return token | {name.replace("_", "-"): value for name, value in given.items()}
 
     async def get(self, path: str) -> Body:
         """What stands at an address."""

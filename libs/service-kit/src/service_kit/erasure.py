@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from service_kit import outbox
 from service_kit.consumer_tables import dead_letter
 from service_kit.idempotency import idempotency_key
+from service_kit.imports import records
 from service_kit.problems import MEDIA_TYPE, problem_fields
 
 _ERASED_ANSWER: Final = {
@@ -30,9 +31,10 @@ _ERASED_ANSWER: Final = {
 
 
 async def erase_answers(session: AsyncSession, subject_ids: Sequence[UUID]) -> None:
-    """Takes away what is stored of the answers about these records, for requests that come twice."""
+    """Takes away what is stored of the answers about these records, and of their import, for what comes twice."""
     about = idempotency_key.c.subject_id == sa.any_(sa.cast(list(subject_ids), sa.ARRAY(sa.Uuid)))
     await session.execute(sa.update(idempotency_key).where(about).values(**_ERASED_ANSWER))
+    await records.forget(session, subject_ids)
 
 
 async def erase_name(session: AsyncSession, topic: str, key: UUID) -> None:

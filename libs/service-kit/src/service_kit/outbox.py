@@ -3,7 +3,10 @@
 The columns are those of Debezium's outbox event router, so that it can stand in for the relay.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -41,8 +44,26 @@ sa.Index(
     postgresql_where=outbox.c.parked_reason.is_not(None),
 )
 
-_COLUMNS = ("id", "aggregatetype", "aggregateid", "type", "payload")
-_INSERT = Prepared(sa.insert(outbox).values({name: sa.bindparam(name) for name in _COLUMNS}).inline())
+
+class _Row(NamedTuple):
+    id: UUID
+    aggregatetype: str
+    aggregateid: str
+    type: str
+    payload: bytes | None
+
+
+_INSERT = Prepared(sa.insert(outbox).values({name: sa.bindparam(name) for name in _Row._fields}).inline())
+_INSERT_ALL = Prepared(
+    sa.text(
+        "insert into outbox (id, aggregatetype, aggregateid, type, payload)"
+        " select id, aggregatetype, aggregateid, type, payload"
+        " from unnest(cast(:id as uuid[]), cast(:aggregatetype as text[]), cast(:aggregateid as text[]),"
+        " cast(:type as text[]), cast(:payload as bytea[]))"
+        " with ordinality as told (id, aggregatetype, aggregateid, type, payload, place) order by place"
+    )
+)
+_GATHERED: Final = "gathered_outbox_rows"
 
 
 async def write(session: AsyncSession, data: State, *, sequence: int, time: datetime, partition_key: UUID) -> UUID:
@@ -53,30 +74,50 @@ async def write(session: AsyncSession, data: State, *, sequence: int, time: date
     """
     entry = event_type_of(data)
     event_id = new_id()
-    # The aggregate's own row first: its lock is what puts the positions of one aggregate in order.
-    await session.flush()
-    await _INSERT.execute(
-        session,
-        id=event_id,
-        aggregatetype=entry.topic,
-        aggregateid=str(partition_key),
-        type=entry.name,
-        payload=codec.encode(
-            data,
-            event_id=event_id,
-            time=time,
-            recorded_time=datetime.now(UTC),
-            sequence=sequence,
-            partition_key=partition_key,
-            traceparent=current_traceparent.get(),
-        ),
+    payload = codec.encode(
+        data,
+        event_id=event_id,
+        time=time,
+        recorded_time=datetime.now(UTC),
+        sequence=sequence,
+        partition_key=partition_key,
+        traceparent=current_traceparent.get(),
     )
+    await _add(session, _Row(event_id, entry.topic, str(partition_key), entry.name, payload))
     return event_id
 
 
 async def write_tombstone(session: AsyncSession, topic: str, key: UUID) -> None:
     """Adds a record without a value to the transaction: of a compacted topic it erases what stood under the key."""
+    await _add(session, _Row(new_id(), topic, str(key), f"{topic}.tombstone", None))
+
+
+@asynccontextmanager
+async def gathered(session: AsyncSession) -> AsyncIterator[None]:
+    """Within it, what is written waits, and goes to the database together at its end, in the same order.
+
+    Nothing is flushed meanwhile either, so that a new aggregate of many changes is inserted once, as it is in the end.
+    A use case that makes what another row refers to flushes it itself.
+    """
+    rows: list[_Row] = []
+    session.info[_GATHERED] = rows
+    try:
+        yield
+        await session.flush()
+        if rows:
+            columns = zip(*rows, strict=True)
+            await _INSERT_ALL.execute(
+                session, **{name: list(one) for name, one in zip(_Row._fields, columns, strict=True)}
+            )
+    finally:
+        del session.info[_GATHERED]
+
+
+async def _add(session: AsyncSession, row: _Row) -> None:
+    waiting: list[_Row] | None = session.info.get(_GATHERED)
+    if waiting is not None:
+        waiting.append(row)
+        return
+    # The aggregate's own row first: its lock is what puts the positions of one aggregate in order.
     await session.flush()
-    await _INSERT.execute(
-        session, id=new_id(), aggregatetype=topic, aggregateid=str(key), type=f"{topic}.tombstone", payload=None
-    )
+    await _INSERT.execute(session, **row._asdict())

@@ -1,7 +1,7 @@
 """Errors that carry their HTTP status; one place turns every failure into problem+json (RFC 9457)."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import asyncpg
@@ -11,10 +11,12 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
+_SEE_ERRORS = "See errors: each names the place and what is wrong."
 
 log = structlog.get_logger()
 
@@ -38,6 +40,10 @@ class Problem(Exception):
     def response(self) -> JSONResponse:
         """The problem+json answer."""
         return problem_response(self.status, self.slug, self.title, self.detail, headers=self.headers, **self.extra)
+
+    def fields(self) -> dict[str, Any]:
+        """The members of its JSON, for one among others in an answer."""
+        return problem_fields(self.status, self.slug, self.title, self.detail, **self.extra)
 
 
 class MalformedBody(Problem):
@@ -94,9 +100,7 @@ class Unprocessable(Problem):
     @classmethod
     def at(cls, pointer: str, detail: str) -> "Unprocessable":
         """One field's error, in the form of all validation errors."""
-        return cls(
-            "See errors: each names the place and what is wrong.", errors=[{"pointer": pointer, "detail": detail}]
-        )
+        return cls(_SEE_ERRORS, errors=[{"pointer": pointer, "detail": detail}])
 
 
 class Unavailable(Problem):
@@ -130,23 +134,25 @@ def _pointer(location: tuple[Any, ...]) -> str:
     return f"{'?' if where == 'query' else where + ':'}{'/'.join(steps)}"
 
 
-def _validation_failed(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 -- the handler is registered for this type only
-    errors = [
-        # Never the input: it may hold what JSON cannot carry back (NaN, lone surrogates), or a secret.
+def _errors(found: Iterable[Mapping[str, Any]], *, inside: tuple[str, ...] = ()) -> list[dict[str, str]]:
+    # Never the input: it may hold what JSON cannot carry back (NaN, lone surrogates), or a secret.
+    return [
         {
-            "pointer": _pointer(tuple(item["loc"])),
+            "pointer": _pointer((*inside, *item["loc"])),
             "detail": str(item["msg"]).removeprefix("Value error, ").encode("ascii", "backslashreplace").decode(),
         }
-        for item in error.errors()
+        for item in found
     ]
-    return problem_response(
-        422,
-        "invalid-request",
-        Unprocessable.title,
-        "See errors: each names the place and what is wrong.",
-        errors=errors,
-    )
+
+
+def invalid(error: ValidationError) -> Unprocessable:
+    """What is wrong with a value that a model was given, as if it had been a request's body."""
+    return Unprocessable(_SEE_ERRORS, errors=_errors(error.errors(), inside=("body",)))
+
+
+def _validation_failed(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 -- the handler is registered for this type only
+    return Unprocessable(_SEE_ERRORS, errors=_errors(error.errors())).response()
 
 
 _SLUGS = {

@@ -24,17 +24,18 @@ def _constant(name: str) -> NoReturn:
 _decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
 
 
-def _check_texts(value: Any) -> None:
+def check_texts(value: Any) -> None:
+    """Raises `Unprocessable` (422) when a text anywhere in a JSON value is none that can be stored."""
     pending = [value]
     while pending:
         item = pending.pop()
         if isinstance(item, str):
             if "\x00" in item:
-                raise _Refused("A text contains the NUL character.")
+                raise Unprocessable("A text contains the NUL character.")
             try:
                 item.encode()
             except UnicodeEncodeError:
-                raise _Refused("A text contains half of a surrogate pair.") from None
+                raise Unprocessable("A text contains half of a surrogate pair.") from None
         elif isinstance(item, dict):
             pending.extend(item)
             pending.extend(item.values())
@@ -48,7 +49,7 @@ def parse(body: bytes) -> Any:
         value = _decoder.decode(body.decode())
         if b"\\u" in body:
             # Only an escape can bring in NUL or a lone surrogate: raw ones fail above.
-            _check_texts(value)
+            check_texts(value)
     except _Refused as refused:
         raise Unprocessable(str(refused)) from None
     except UnicodeDecodeError:

@@ -1,6 +1,6 @@
 """Who may do what in sales, as dependencies of the routes."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
@@ -16,6 +16,9 @@ Seller = Annotated[Principal, Depends(requires("sales-rep", "sales-manager", "im
 
 Manager = Annotated[Principal, Depends(requires("sales-manager", "importer"))]
 """Who keeps the catalogue, the teams, the rates and the quotas."""
+
+IMPORTING: Final = requires("sales-manager", "importer")
+"""Who may enter many records at once: whoever may enter each of them."""
 
 Eraser = Annotated[Principal, Depends(requires("sales-manager"))]
 """Who may forget a customer, which nobody can take back."""

@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from sales_api.access import IMPORTING
 from sales_api.accounts.routes import accounts
 from sales_api.activities import activities
 from sales_api.deals.routes import deals
@@ -15,14 +16,16 @@ from sales_api.settings import SalesSettings
 from sales_api.teams import teams
 from service_kit.app import create_app
 from service_kit.database import create_engine
+from service_kit.imports.routes import imports_of
 
 
 def create(settings: SalesSettings) -> FastAPI:
     """The API over its own database; its relay is a process of its own."""
+    nouns = [accounts, leads, deals, activities, referrals, quotas, products, exchange_rates, reps, teams]
     return create_app(
         title="Tandem sales",
         description="Accounts, leads, deals, activities, referrals, quotas. Every change is told on `sales.events`.",
         settings=settings,
         engine=create_engine(settings, application="sales-api"),
-        routers=[accounts, leads, deals, activities, referrals, quotas, products, exchange_rates, reps, teams],
+        routers=[*nouns, imports_of(nouns, IMPORTING)],
     )

@@ -19,6 +19,9 @@ Worker = Annotated[Principal, Depends(requires(*WORKERS))]
 Manager = Annotated[Principal, Depends(requires("service-manager", "importer"))]
 """Who says who works here."""
 
+IMPORTING: Final = requires("service-manager", "importer")
+"""Who may enter many records at once: whoever may enter each of them."""
+
 Eraser = Annotated[Principal, Depends(requires("service-manager"))]
 """Who may forget a customer, which nobody can take back."""
 

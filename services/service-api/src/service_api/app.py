@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from service_api.access import IMPORTING
 from service_api.agents import agents
 from service_api.business_calendars import business_calendars
 from service_api.check_ins import check_ins
@@ -20,33 +21,35 @@ from service_api.trainings import trainings
 from service_api.upsell_suggestions import upsell_suggestions
 from service_kit.app import create_app
 from service_kit.database import create_engine
+from service_kit.imports.routes import imports_of
 
 
 def create(settings: ServiceApiSettings) -> FastAPI:
     """The API of one process."""
+    nouns = [
+        teams,
+        agents,
+        customers,
+        tickets,
+        surveys,
+        survey_answers,
+        sla_policies,
+        business_calendars,
+        trainings,
+        check_ins,
+        maintenance_plans,
+        maintenance,
+        deliveries,
+        reviews,
+        upsell_suggestions,
+        dead_letters,
+    ]
     app = create_app(
         title="Tandem service",
         description="Customers, tickets with the contacts about them, surveys, and what is done for customers besides.",
         settings=settings,
         engine=create_engine(settings, application="service-api"),
-        routers=[
-            teams,
-            agents,
-            customers,
-            tickets,
-            surveys,
-            survey_answers,
-            sla_policies,
-            business_calendars,
-            trainings,
-            check_ins,
-            maintenance_plans,
-            maintenance,
-            deliveries,
-            reviews,
-            upsell_suggestions,
-            dead_letters,
-        ],
+        routers=[*nouns, imports_of(nouns, IMPORTING)],
     )
     app.state.survey_links = SurveyLinks(settings.survey_link_secret.get_secret_value())
     return app

@@ -4,6 +4,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 from service_kit.consumer_tables import consumer_halt, consumer_offset, dead_letter
 from service_kit.idempotency import idempotency_key
+from service_kit.imports.records import imported_record
 from service_kit.outbox import outbox
 from service_kit.tables import COLUMN_TYPES, own_metadata
 
@@ -11,5 +12,5 @@ from service_kit.tables import COLUMN_TYPES, own_metadata
 class Base(DeclarativeBase):
     """All tables of this service's database."""
 
-    metadata = own_metadata(consumer_halt, consumer_offset, dead_letter, idempotency_key, outbox)
+    metadata = own_metadata(consumer_halt, consumer_offset, dead_letter, idempotency_key, imported_record, outbox)
     type_annotation_map = COLUMN_TYPES

@@ -60,6 +60,8 @@ async def add_account(
         name=name, attribution=attribution, external_ref=external_ref, at=at, referred_by=referred_by
     )
     session.add(account)
+    # The lead that it came of will name it, and so will the lead's deal.
+    await session.flush()
     await outbox.write(session, event, sequence=account.version, time=at, partition_key=account.id)
     await _publish_name(session, account)
     return account

@@ -27,6 +27,7 @@ from sales_api.products import check_products
 from sales_api.reps import team_of
 from service_kit import outbox
 from service_kit.auth import Principal
+from service_kit.locking import locked
 from service_kit.occurrence import happened_at
 from service_kit.problems import NotFound
 from service_kit.references import UnknownReference, require_free
@@ -92,6 +93,8 @@ async def add_deal(
         day_rate=await _day_rate(session, terms.currency, at, reporting_currency),
     )
     session.add(deal)
+    # The lead that it came of will name it.
+    await session.flush()
     await _publish(session, deal, event)
     return deal
 
@@ -203,9 +206,7 @@ async def get_deal(session: AsyncSession, deal_id: UUID) -> Deal:
 
 
 async def _locked(session: AsyncSession, deal_id: UUID, expected: ExpectedVersion) -> Deal:
-    # The key stays shared: what refers to the deal does not wait for us.
-    options = [selectinload(Deal.lines)]
-    deal = _found(await session.get(Deal, deal_id, with_for_update={"key_share": True}, options=options), deal_id)
+    deal = _found(await locked(session, Deal, deal_id, options=[selectinload(Deal.lines)]), deal_id)
     expected.check(deal.version)
     return deal
 

@@ -25,6 +25,7 @@ from sales_api.referrals import referrer_of
 from sales_api.reps import team_of
 from service_kit import outbox
 from service_kit.auth import Principal
+from service_kit.locking import locked
 from service_kit.occurrence import happened_at
 from service_kit.problems import NotFound, Unprocessable
 from service_kit.references import require_free
@@ -174,8 +175,7 @@ async def _register_account(session: AsyncSession, lead: Lead, given: ConvertedA
 
 
 async def _locked(session: AsyncSession, lead_id: UUID, expected: ExpectedVersion) -> Lead:
-    # The key stays shared: what refers to the lead does not wait for us.
-    lead = await session.get(Lead, lead_id, with_for_update={"key_share": True})
+    lead = await locked(session, Lead, lead_id)
     if lead is None:
         raise NotFound(f"There is no lead {lead_id}.")
     expected.check(lead.version)

@@ -38,6 +38,7 @@ from service_api.won_deals import onboarding_of, require_won_deal
 from service_kit import outbox
 from service_kit.auth import Principal
 from service_kit.identifiers import new_id
+from service_kit.locking import locked
 from service_kit.occurrence import happened_at
 from service_kit.problems import NotFound, Unprocessable
 from service_kit.references import UnknownReference, require_free
@@ -165,6 +166,8 @@ async def log_interaction(
         wrap_up_seconds=body.wrap_up_seconds,
         occurred_at=at,
     )
+    # The interaction will name it.
+    await session.flush()
     ticket.log_interaction(contact)
     await _publish(session, ticket, InteractionLogged(**ticket.state_fields(), change=contact), at)
     if ticket.is_first_responded_by(contact):
@@ -244,7 +247,7 @@ def _team_of(agent: Agent | None, *, named: UUID | None, otherwise: UUID | None)
 
 async def _lock(session: AsyncSession, ticket_id: UUID, expected: ExpectedVersion) -> Ticket:
     """The ticket, its row locked until the transaction ends. Raises `NotFound` and `PreconditionFailed` (412)."""
-    ticket = await session.get(Ticket, ticket_id, with_for_update=True)
+    ticket = await locked(session, Ticket, ticket_id)
     if ticket is None:
         raise NotFound(f"There is no ticket {ticket_id}.")
     expected.check(ticket.version)

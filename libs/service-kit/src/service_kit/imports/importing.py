@@ -1,0 +1,207 @@
+"""Imports rows: all of a request is one transaction, and each row is in it whole or not at all."""
+
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Final, Literal, NamedTuple
+from uuid import UUID
+
+import asyncpg
+from pydantic import BaseModel
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from service_kit import outbox
+from service_kit.fields import View
+from service_kit.imports import records
+from service_kit.imports.operations import Caller, Operation, Resource
+from service_kit.imports.records import Imported
+from service_kit.imports.rows import Row, SpoiltRow, Step
+from service_kit.problems import Conflict, Problem, Unprocessable, sqlstate_of
+from service_kit.references import ExternalRefTaken
+
+BLOCK: Final = 25
+"""Rows that are tried together: their records and events then go to the database at once."""
+_CONTRADICTIONS: Final = ("23503", "23505")
+"""What PostgreSQL says of a reference to nothing, and of a name that is taken."""
+
+
+class ImportedOtherwise(Conflict):
+    """A record was imported before, by a row that said something else; `existing_id` is its id."""
+
+    slug, title = "imported-otherwise", "The record was imported before with other values"
+
+
+class RowContradicts(Conflict):
+    """A row names the same thing twice, or something that it makes later only."""
+
+    slug, title = "row-contradicts", "The row contradicts itself"
+
+
+class ImportedRow(View):
+    """What became of one row."""
+
+    line: int
+    resource: str | None
+    status: Literal["created", "continued", "existing", "failed"]
+    """`continued`: it was there, and the steps that its history has more of now were done."""
+    id: UUID | None = None
+    at: str | None = None
+    """Where in the row it failed: `#/record` or `#/history/{step}`."""
+    problem: dict[str, Any] | None = None
+
+
+class _Failed(Exception):
+    def __init__(self, at: str, problem: Problem) -> None:
+        super().__init__(at)
+        self.at = at
+        self.problem = problem
+
+
+class _Done(NamedTuple):
+    result: ImportedRow
+    digest: bytes | None
+    imported: Imported | None
+
+
+class Importing:
+    """One import, within the transaction of its request."""
+
+    def __init__(self, session: AsyncSession, caller: Caller, resources: Mapping[str, Resource]) -> None:
+        self._session = session
+        self._caller = caller
+        self._resources = resources
+        self._known: dict[bytes, Imported] = {}
+        self._new: dict[bytes, Imported] = {}
+
+    async def run(self, rows: Sequence[Row | SpoiltRow]) -> list[ImportedRow]:
+        """What became of each row, in their order."""
+        readable = [row for row in rows if isinstance(row, Row)]
+        digests = {digest for row in readable if (digest := records.digest_of(row)) is not None}
+        self._known = await records.known(self._session, digests)
+        # Who is named by many rows is read once: of what it has read, a session keeps only what somebody holds.
+        held: list[object] = []
+        event.listen(self._session.sync_session, "loaded_as_persistent", lambda _, loaded: held.append(loaded))
+        results = [_failed(row, "#", row.problem) for row in rows if isinstance(row, SpoiltRow)]
+        for block in _blocks(readable):
+            results += await self._block(block)
+        await records.note(self._session, self._new)
+        return sorted(results, key=lambda result: result.line)
+
+    async def _block(self, rows: Sequence[Row]) -> list[ImportedRow]:
+        try:
+            async with self._session.begin_nested(), outbox.gathered(self._session):
+                done = [await self._row(row) for row in rows]
+        except (_Failed, DBAPIError, asyncpg.PostgresError) as error:
+            if not isinstance(error, _Failed) and sqlstate_of(error) not in _CONTRADICTIONS:
+                raise
+            # One of them cannot be imported; now each by itself.
+            return [await self._alone(row) for row in rows]
+        return [self._note(one) for one in done]
+
+    async def _alone(self, row: Row) -> ImportedRow:
+        # Twice: what it met may have been committed by somebody else in between, and is found then.
+        for _ in range(2):
+            try:
+                async with self._session.begin_nested():
+                    done = await self._row(row)
+                return self._note(done)
+            except _Failed as failure:
+                if failure.at == "#/record" and isinstance(failure.problem, ExternalRefTaken):
+                    return _result(row, "existing", UUID(failure.problem.extra["existing_id"]))
+                return _failed(row, failure.at, failure.problem)
+            except (DBAPIError, asyncpg.PostgresError) as error:
+                if sqlstate_of(error) not in _CONTRADICTIONS:
+                    raise
+        return _failed(row, "#", RowContradicts("It gives two things the same name, or names what is not there yet."))
+
+    def _note(self, done: _Done) -> ImportedRow:
+        if done.digest is not None and done.imported is not None:
+            self._new[done.digest] = done.imported
+        return done.result
+
+    async def _row(self, row: Row) -> _Done:
+        digest = records.digest_of(row)
+        before = None if digest is None else self._new.get(digest) or self._known.get(digest)
+        if before is None:
+            answer = await _at("#/record", self._resources[row.resource].create.run(self._caller, body=row.record))
+            record_id: UUID | None = getattr(answer, "id", None)
+            await self._go_on(row, record_id, answer, 0)
+        else:
+            record_id = before.record_id
+            if len(row.history) < before.steps or records.fingerprint_of(row, before.steps) != before.fingerprint:
+                raise _Failed(
+                    "#", ImportedOtherwise("It is left as it is; correct it by itself.", existing_id=str(record_id))
+                )
+            if len(row.history) == before.steps:
+                return _Done(_result(row, "existing", record_id), None, None)
+            await self._go_on(row, record_id, None, before.steps)
+        imported = None
+        if record_id is not None:
+            imported = Imported(record_id, len(row.history), records.fingerprint_of(row, len(row.history)))
+        return _Done(_result(row, "created" if before is None else "continued", record_id), digest, imported)
+
+    async def _go_on(self, row: Row, record_id: UUID | None, record: BaseModel | None, done: int) -> None:
+        """Does the steps of a row's history after the first so many. `record` is the record as last answered."""
+        for number, step in enumerate(row.history[done:], done):
+            at = f"#/history/{number}"
+            operation = self._operation(row, step, at)
+            identity = record_id
+            if step.of is not None and step.of != row.resource:
+                record = record or await self._read(row, record_id)
+                identity = getattr(record, self._resources[step.of].member, None)
+            if identity is None:
+                raise _Failed(at, Unprocessable.at(f"{at}/of", f"the record has none of {step.of or row.resource}"))
+            answer = await _at(f"{at}/body", operation.run(self._caller, body=step.body, identity=identity), place=at)
+            if identity == record_id and hasattr(answer, "id") and answer.id == record_id:
+                record = answer
+
+    def _operation(self, row: Row, step: Step, at: str) -> Operation:
+        resource = self._resources.get(step.of or row.resource)
+        if resource is None:
+            raise _Failed(at, Unprocessable.at(f"{at}/of", f"is none of: {', '.join(sorted(self._resources))}"))
+        if step.action not in resource.actions:
+            known = ", ".join(sorted(resource.actions)) or "nothing"
+            raise _Failed(
+                at, Unprocessable.at(f"{at}/action", f"is none of what can be done with {resource.name}: {known}")
+            )
+        return resource.actions[step.action]
+
+    async def _read(self, row: Row, record_id: UUID | None) -> BaseModel | None:
+        read = self._resources[row.resource].read
+        return None if read is None else await read.run(self._caller, identity=record_id)
+
+
+async def _at(pointer: str, working: Awaitable[BaseModel], place: str | None = None) -> BaseModel:
+    """The answer of an operation whose body is at `pointer` in the row. Raises `_Failed`."""
+    try:
+        return await working
+    except Problem as problem:
+        if problem.status >= 500:
+            raise
+        for error in problem.extra.get("errors", ()):
+            error["pointer"] = pointer + error["pointer"].removeprefix("#")
+        raise _Failed(place or pointer, problem) from None
+
+
+def _blocks(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """So many rows of one resource at a time: what others name must be in the database before they do."""
+    for _, same in groupby(rows, key=lambda row: row.resource):
+        waiting = list(same)
+        yield from (waiting[first : first + BLOCK] for first in range(0, len(waiting), BLOCK))
+
+
+def _result(row: Row, status: Literal["created", "continued", "existing"], record_id: UUID | None) -> ImportedRow:
+    return ImportedRow(line=row.line, resource=row.resource, status=status, id=record_id)
+
+
+def _failed(row: Row | SpoiltRow, at: str, problem: Problem) -> ImportedRow:
+    existing = problem.extra.get("existing_id")
+    return ImportedRow(
+        line=row.line,
+        resource=row.resource,
+        status="failed",
+        id=UUID(existing) if existing else None,
+        at=at,
+        problem=problem.fields(),
+    )

@@ -1,0 +1,120 @@
+"""The operations of an API that an import may use: the creation of each resource, and the actions on it."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, cast
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from fastapi.dependencies.models import Dependant
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from service_kit.problems import invalid
+from service_kit.routing import StrictRoute
+
+_COLLECTION: Final = re.compile(r"/v1/([a-z-]+)")
+_ONE: Final = re.compile(r"/v1/([a-z-]+)/\{[a-z_]+\}")
+_ACTION: Final = re.compile(r"/v1/([a-z-]+)/\{[a-z_]+\}/([a-z-]+)")
+
+
+class Caller:
+    """What operations are told of the request that they are used by; each thing is worked out once."""
+
+    def __init__(self, request: Request) -> None:
+        # Its headers are about the import as a whole: no record has the version that an If-Match may name.
+        self.request = Request({**request.scope, "headers": []})
+        self._known: dict[Any, Any] = {}
+
+    async def tells(self, dependency: Dependant) -> Any:
+        """The value of one dependency. Raises what it raises."""
+        call = dependency.call
+        assert call is not None  # noqa: S101 - what FastAPI calls
+        if call not in self._known:
+            self._known[call] = await call(**{str(dependency.request_param_name): self.request})
+        return self._known[call]
+
+
+class Operation:
+    """A route used without a request of its own: the same checks, rules and events."""
+
+    def __init__(self, route: StrictRoute) -> None:
+        dependant = route.dependant
+        if strange := [one.name for one in dependant.dependencies if one.request_param_name is None or _asks(one)]:
+            raise TypeError(f"{route.path}: imports know dependencies of the request only, and not {strange[0]}")
+        if len(dependant.body_params) > 1 or dependant.query_params:
+            raise TypeError(f"{route.path}: imports know operations that take one body and no query")
+        self._dependant = dependant
+        self._endpoint = route.endpoint
+        self._body: TypeAdapter[Any] | None = None
+        for body in dependant.body_params:
+            self._body = TypeAdapter(cast("Any", body.field_info.annotation))
+
+    @cached_property
+    def shape(self) -> dict[str, Any]:
+        """The JSON Schema of its body."""
+        return {} if self._body is None else self._body.json_schema()
+
+    async def run(
+        self, caller: Caller, *, body: Mapping[str, Any] | None = None, identity: UUID | None = None
+    ) -> BaseModel:
+        """Does it within the caller's transaction; the answer. Raises `Problem`, with pointers into the body."""
+        dependant = self._dependant
+        arguments = {str(one.name): await caller.tells(one) for one in dependant.dependencies}
+        if dependant.request_param_name is not None:
+            arguments[dependant.request_param_name] = caller.request
+        if dependant.response_param_name is not None:
+            arguments[dependant.response_param_name] = Response()
+        for one in dependant.path_params:
+            arguments[one.name] = identity
+        if self._body is not None:
+            try:
+                arguments[dependant.body_params[0].name] = self._body.validate_python(body)
+            except ValidationError as error:
+                raise invalid(error) from None
+        answer: BaseModel = await self._endpoint(**arguments)
+        return answer
+
+
+def _asks(dependency: Dependant) -> list[Any]:
+    """What a dependency wants to know besides the request."""
+    asked = (dependency.dependencies, dependency.path_params, dependency.query_params, dependency.header_params)
+    return [one for some in (*asked, dependency.cookie_params, dependency.body_params) for one in some]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Something that can be imported."""
+
+    name: str
+    create: Operation
+    read: Operation | None
+    actions: Mapping[str, Operation]
+
+    @property
+    def member(self) -> str:
+        """What other records call its id: `deal_id` for deals."""
+        return re.sub("(ie)?s$", lambda end: "y" if end[1] else "", self.name).replace("-", "_") + "_id"
+
+
+def resources_of(routers: Iterable[APIRouter]) -> dict[str, Resource]:
+    """By name, everything that `POST /v1/{resource}` creates, with the actions that take a body."""
+    routes = [route for one in routers for route in one.routes if isinstance(route, StrictRoute)]
+    private = [route for route in routes if not route.is_public]
+    writes = [route for route in private if route.methods == {"POST"} and route.body_field is not None]
+    reads = [route for route in private if route.methods == {"GET"}]
+    return {
+        name: Resource(
+            name=name,
+            create=Operation(route),
+            read=next((Operation(one) for found, one in _matching(_ONE, reads) if found[1] == name), None),
+            actions={found[2]: Operation(one) for found, one in _matching(_ACTION, writes) if found[1] == name},
+        )
+        for creation, route in _matching(_COLLECTION, writes)
+        if (name := creation[1])
+    }
+
+
+def _matching(pattern: re.Pattern[str], routes: Sequence[StrictRoute]) -> Iterator[tuple[re.Match[str], StrictRoute]]:
+    return ((found, route) for route in routes if (found := pattern.fullmatch(route.path)))

@@ -1,0 +1,85 @@
+"""What was imported: so that the same file may come again, or a longer one."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from service_kit.database import metadata
+from service_kit.imports.rows import Row
+from service_kit.prepared import Prepared
+
+imported_record = sa.Table(
+    "imported_record",
+    metadata,
+    sa.Column("digest", sa.LargeBinary, primary_key=True, comment="of the resource and the external_ref"),
+    sa.Column("record_id", sa.Uuid, nullable=False, index=True),
+    sa.Column("steps", sa.Integer, nullable=False, comment="of its history that were done"),
+    sa.Column("fingerprint", sa.LargeBinary, nullable=False, comment="of the record and these steps"),
+    sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+)
+
+_KNOWN: Final = Prepared(
+    sa.select(*imported_record.c["digest", "record_id", "steps", "fingerprint"]).where(
+        imported_record.c.digest == sa.any_(sa.bindparam("digests", type_=sa.ARRAY(sa.LargeBinary)))
+    )
+)
+_NOTE: Final = Prepared(
+    sa.text(
+        "insert into imported_record (digest, record_id, steps, fingerprint)"
+        " select * from unnest(cast(:digests as bytea[]), cast(:record_ids as uuid[]), cast(:steps as integer[]),"
+        " cast(:fingerprints as bytea[])) as noted (digest, record_id, steps, fingerprint) order by digest"
+        " on conflict (digest) do update set steps = excluded.steps, fingerprint = excluded.fingerprint"
+    )
+)
+
+
+class Imported(msgspec.Struct, frozen=True):
+    """What became of a row of an earlier import, or of this one."""
+
+    record_id: UUID
+    steps: int
+    fingerprint: bytes
+
+
+def digest_of(row: Row) -> bytes | None:
+    """What a row is known by; None for a record without an `external_ref`, which is new each time."""
+    reference = row.record.get("external_ref")
+    if not isinstance(reference, str) or not (stripped := reference.strip()):
+        return None
+    return hashlib.sha256(f"{row.resource}:{stripped}".encode()).digest()
+
+
+def fingerprint_of(row: Row, steps: int) -> bytes:
+    """Of the record and so many steps of its history."""
+    history = [(step.action, step.of, step.body) for step in row.history[:steps]]
+    told: tuple[Mapping[str, Any], Sequence[Any]] = (row.record, history)
+    return hashlib.sha256(msgspec.json.encode(told, order="sorted")).digest()
+
+
+async def known(session: AsyncSession, digests: Iterable[bytes]) -> dict[bytes, Imported]:
+    """What was imported of these before."""
+    found = await _KNOWN.all(session, digests=list(digests))
+    return {row["digest"]: Imported(row["record_id"], row["steps"], row["fingerprint"]) for row in found}
+
+
+async def note(session: AsyncSession, imported: Mapping[bytes, Imported]) -> None:
+    """Remembers what was imported now."""
+    if imported:
+        await _NOTE.execute(
+            session,
+            digests=list(imported),
+            record_ids=[one.record_id for one in imported.values()],
+            steps=[one.steps for one in imported.values()],
+            fingerprints=[one.fingerprint for one in imported.values()],
+        )
+
+
+async def forget(session: AsyncSession, record_ids: Sequence[UUID]) -> None:
+    """Takes away what is known of these, who are being erased; their references stay taken."""
+    ids = sa.cast(list(record_ids), sa.ARRAY(sa.Uuid))
+    await session.execute(sa.delete(imported_record).where(imported_record.c.record_id == sa.any_(ids)))

@@ -1,0 +1,203 @@
+"""Reads what is to be imported: NDJSON, a record with its history a line, or CSV, a record a row."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from service_kit import strict_json
+from service_kit.fields import StrictModel
+from service_kit.problems import Problem, Unprocessable, invalid
+
+NDJSON: Final = "application/x-ndjson"
+CSV: Final = "text/csv"
+MAX_STEPS: Final = 5_000
+"""Records and what happened to them, in one request: all of it is one transaction."""
+
+
+class UnsupportedMediaType(Problem):
+    """The body is in no form that is read here."""
+
+    status, slug, title = 415, "unsupported-media-type", "The body is in a form that is not read here"
+
+
+class Step(StrictModel):
+    """One thing that happened to a record: the action and the body of `POST /v1/{resource}/{id}/{action}`."""
+
+    action: str = Field(max_length=64)
+    of: str | None = Field(default=None, max_length=64)
+    """The resource that it happened to, where that is not the record itself: the deals of a lead."""
+    body: dict[str, Any] = Field(default_factory=dict)
+
+
+class _Line(StrictModel):
+    resource: str | None = Field(default=None, max_length=64)
+    record: dict[str, Any]
+    history: list[Step] = Field(default_factory=list)
+
+
+_LINE: Final = TypeAdapter(_Line)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One record to import: the body that creates it, and what happened to it since."""
+
+    line: int
+    """Of the file, the first one being 1."""
+    resource: str
+    record: Mapping[str, Any]
+    history: Sequence[Step] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpoiltRow:
+    """A row that cannot be read."""
+
+    line: int
+    resource: str | None
+    problem: Problem
+
+
+def read(body: bytes, media_type: str, resource: str | None, shapes: Mapping[str, Any]) -> list[Row | SpoiltRow]:
+    """The rows of a body, each readable or not.
+
+    `resource` is what the rows are that do not say so; `shapes` gives the JSON Schema of each resource's body.
+    Raises `UnsupportedMediaType` (415), and `Unprocessable` (422) for a body that is no table at all or too long.
+    """
+    if media_type == NDJSON:
+        rows = list(_lines(body, resource, shapes))
+    elif media_type == CSV:
+        if resource is None:
+            raise Unprocessable.at("?resource", "is needed: it says what the rows of the CSV are")
+        rows = list(_cells(body, resource, shapes[resource]))
+    else:
+        raise UnsupportedMediaType(f"Send Content-Type {NDJSON} or {CSV}.")
+    if not rows:
+        raise Unprocessable("The body has no rows.")
+    if sum(1 + len(row.history) for row in rows if isinstance(row, Row)) > MAX_STEPS:
+        raise Unprocessable(f"Send at most {MAX_STEPS} records and steps of their histories at once.")
+    return rows
+
+
+def _lines(body: bytes, resource: str | None, shapes: Mapping[str, Any]) -> Iterator[Row | SpoiltRow]:
+    for number, text in enumerate(body.split(b"\n"), 1):
+        if not text.strip():
+            continue
+        said = resource
+        try:
+            try:
+                line = _LINE.validate_python(strict_json.parse(text))
+            except ValidationError as error:
+                raise invalid(error) from None
+            said = line.resource or resource
+            if said is None:
+                raise Unprocessable.at("#/resource", "is needed: it says what the record is")
+            if said not in shapes:
+                raise Unprocessable.at("#/resource", f"is none of: {', '.join(sorted(shapes))}")
+            yield Row(line=number, resource=said, record=line.record, history=line.history)
+        except Problem as problem:
+            yield SpoiltRow(line=number, resource=said, problem=problem)
+
+
+def _cells(body: bytes, resource: str, shape: Mapping[str, Any]) -> Iterator[Row | SpoiltRow]:
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Unprocessable("The CSV is not UTF-8.") from None
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = next(reader, [])
+        columns = _columns(header, shape)
+        begins = reader.line_num + 1
+        for cells in reader:
+            line, begins = begins, reader.line_num + 1
+            if not cells:
+                continue
+            try:
+                if len(cells) != len(columns):
+                    raise Unprocessable(f"The row has {len(cells)} cells where the header has {len(columns)}.")
+                record = _record(columns, cells)
+                strict_json.check_texts(record)
+                yield Row(line=line, resource=resource, record=record)
+            except Problem as problem:
+                yield SpoiltRow(line=line, resource=resource, problem=problem)
+    except csv.Error as error:
+        raise Unprocessable(f"Line {reader.line_num} is not CSV: {error}.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    path: tuple[str | int, ...]
+    type: str
+
+
+def _columns(header: Sequence[str], shape: Mapping[str, Any]) -> list[_Column]:
+    """What each column is, by names such as `channel` and `lines.0.quantity`."""
+    if twice := sorted({name for name in header if header.count(name) > 1}):
+        raise Unprocessable(f"The header has the column {twice[0]!r} twice.")
+    return [_column(name, shape) for name in header]
+
+
+def _column(name: str, shape: Mapping[str, Any]) -> _Column:
+    path: list[str | int] = []
+    schema: Mapping[str, Any] = shape
+    for part in name.split("."):
+        options = [_resolved(shape, option) for option in schema.get("anyOf", [schema])]
+        held = next((option for option in options if "properties" in option or "items" in option), {})
+        if part.isdecimal() and part.isascii() and "items" in held:
+            if int(part) >= held.get("maxItems", MAX_STEPS):
+                raise Unprocessable(f"The column {name!r} counts too far.")
+            path.append(int(part))
+            schema = _resolved(shape, held["items"])
+        elif part in held.get("properties", {}):
+            path.append(part)
+            schema = _resolved(shape, held["properties"][part])
+        else:
+            raise Unprocessable(f"The column {name!r} is no field of what is imported.")
+    types = {_resolved(shape, option).get("type", "") for option in schema.get("anyOf", [schema])}
+    return _Column(tuple(path), next((one for one in ("integer", "boolean") if one in types), "string"))
+
+
+def _resolved(shape: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    while "$ref" in schema:
+        schema = shape["$defs"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def _record(columns: Sequence[_Column], cells: Sequence[str]) -> dict[str, Any]:
+    """The body that a row's cells make; an empty cell is a field that is left out."""
+    record: dict[str, Any] = {}
+    for column, cell in zip(columns, cells, strict=True):
+        if cell != "":
+            _put(record, column.path, _value(column, cell))
+    whole = _listed(record)
+    assert isinstance(whole, dict)  # noqa: S101 - its keys are names
+    return whole
+
+
+def _value(column: _Column, cell: str) -> str | int | bool:
+    # As JSON has them; anything else stays a text, which the field itself refuses.
+    if column.type == "integer" and cell.isascii() and cell.removeprefix("-").isdecimal() and len(cell) < 20:
+        return int(cell)
+    if column.type == "boolean" and cell in ("true", "false"):
+        return cell == "true"
+    return cell
+
+
+def _put(into: dict[Any, Any], path: Sequence[str | int], value: Any) -> None:
+    for step in path[:-1]:
+        into = into.setdefault(step, {})
+    into[path[-1]] = value
+
+
+def _listed(value: Any) -> Any:
+    """The same with lists in the place of what has numbers for keys; a gap closes up."""
+    if not isinstance(value, dict):
+        return value
+    if value and all(isinstance(key, int) for key in value):
+        return [_listed(value[key]) for key in sorted(value)]
+    return {key: _listed(member) for key, member in value.items()}

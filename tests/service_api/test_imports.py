@@ -1,0 +1,88 @@
+"""A ticket that is imported with its history is the ticket that single requests make, event by event."""
+
+import json
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from tests.service_api.conftest import Service, a_customer, a_ticket, an_agent, make, reference
+
+BEGAN = "2026-03-02T08:0{}:00Z"
+
+
+@pytest.fixture
+async def importer(service: Service) -> Any:
+    async with service.client("importer") as http:
+        yield http
+
+
+async def imported(importer: httpx.AsyncClient, *rows: Any) -> list[dict[str, Any]]:
+    answer = await importer.post(
+        "/v1/imports",
+        content="\n".join(json.dumps(row) for row in rows),
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["rows"])
+
+
+async def told_of(service: Service, ticket: dict[str, Any]) -> list[Any]:
+    """What its events say that does not differ between one ticket and another."""
+
+    def shared(members: dict[str, Any]) -> dict[str, Any]:
+        change = {"change": shared(members["change"])} if isinstance(members.get("change"), dict) else {}
+        return {name: value for name, value in members.items() if name not in ("id", "ticket_id")} | change
+
+    events = await service.events_of(f"tickets/{ticket['id']}")
+    return [
+        (event.event_type.name, event.sequence, event.time, shared(msgspec.to_builtins(event.data))) for event in events
+    ]
+
+
+async def test_an_imported_ticket_tells_what_single_requests_tell(
+    service: Service, importer: httpx.AsyncClient
+) -> None:
+    customer, agent = await a_customer(importer), await an_agent(importer)
+    record = {"customer_id": customer["id"], "kind": "problem", "channel": "phone", "occurred_at": BEGAN.format(0)}
+    talk = {"direction": "outbound", "agent_id": agent["id"], "talk_seconds": 90, "note": "Called back."}
+    history: list[tuple[str, dict[str, Any]]] = [
+        ("assign", {"agent_id": agent["id"]}),
+        ("interactions", talk),
+        ("resolve", {"resolution": "replaced-part"}),
+        ("reopen", {}),
+        ("resolve", {}),
+        ("close", {}),
+    ]
+    steps = [(action, body | {"occurred_at": BEGAN.format(n)}) for n, (action, body) in enumerate(history, 1)]
+    single = await a_ticket(importer, **record)
+    for action, body in steps:
+        answer = await importer.post(f"/v1/tickets/{single['id']}/{action}", json=body)
+        assert answer.is_success, answer.text
+    history_of_row = [{"action": action, "body": body} for action, body in steps]
+    (row,) = await imported(importer, {"resource": "tickets", "record": record, "history": history_of_row})
+    assert row["status"] == "created"
+    assert await told_of(service, row) == await told_of(service, single)
+    ours, theirs = [(await importer.get(f"/v1/tickets/{one['id']}")).json() for one in (row, single)]
+    assert ours | {"id": single["id"]} == theirs
+
+
+async def test_customers_agents_and_tickets_come_in_one_file(importer: httpx.AsyncClient) -> None:
+    team = await make(importer, "/v1/teams", name="Group 1")
+    customer = await a_customer(importer)
+    rows = await imported(
+        importer,
+        {"resource": "agents", "record": {"name": "Ann", "team_id": team["id"], "external_ref": reference()}},
+        {"resource": "customers", "record": {"name": "UAB Vėjas", "external_ref": reference()}},
+        {"resource": "tickets", "record": {"customer_id": customer["id"], "kind": "complaint", "channel": "email"}},
+    )
+    assert [row["status"] for row in rows] == ["created"] * 3
+    for row in rows:
+        assert (await importer.get(f"/v1/{row['resource']}/{row['id']}")).status_code == 200
+
+
+async def test_a_service_agent_may_not_import(service: Service) -> None:
+    async with service.client("service-agent") as agent:
+        answer = await agent.post("/v1/imports", content="{}", headers={"Content-Type": "application/x-ndjson"})
+    assert answer.status_code == 403
