@@ -103,7 +103,8 @@ async def test_a_second_run_of_tickets_changes_nothing(stack: LocalStack, tandem
 async def test_an_import_that_was_broken_off_goes_on_where_it_stopped(
     stack: LocalStack, tandem: Run, kpis: Kpis, tmp_path: Path, number: signal.Signals
 ) -> None:
-    mapping, *files = tickets_files(tmp_path, f"broken-off-{number.value}", 40)
+    count = 400
+    mapping, *files = tickets_files(tmp_path, f"broken-off-{number.value}", count)
 
     async def begun() -> int:
         return int((await kpis.ask("tickets_opened", "2012-02-01", "2012-02-28", product="thing-2"))["numerator"])
@@ -111,7 +112,7 @@ async def test_an_import_that_was_broken_off_goes_on_where_it_stopped(
     before = await begun()
     command = [TANDEM, "import", str(mapping), *map(str, files), "--data-dir", str(stack.data.path)]
     process = subprocess.Popen(  # noqa: ASYNC220
-        [*command, "--concurrency", "2"],
+        [*command, "--concurrency", "1"],
         stdout=subprocess.PIPE,
         text=True,
         # Shells start what runs in the background with SIGINT ignored, and so it is inherited.
@@ -131,7 +132,7 @@ async def test_an_import_that_was_broken_off_goes_on_where_it_stopped(
 
     async def all_are_resolved() -> bool:
         rate = await kpis.ask("resolution_rate", "2012-02-01", "2012-02-28", product="thing-2")
-        return bool(rate["numerator"] == rate["denominator"] == before + 40)
+        return bool(rate["numerator"] == rate["denominator"] == before + count)
 
     await eventually(all_are_resolved, 60)
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from event_contracts.sales import DealClosed, DealOpened, LeadConverted, LeadCreated, LeadQualified
 from service_kit.imports.importing import BLOCK
 from service_kit.imports.records import imported_record
-from service_kit.imports.rows import MAX_STEPS
+from service_kit.imports.rows import MAX_HISTORY, MAX_STEPS
 from service_kit.outbox import outbox
 from tests.sales_api.sales import Body, Sales, pointers, reference
 from tests.service_kit.conftest import assert_problem
@@ -121,6 +121,7 @@ async def test_a_bad_row_among_best_effort_is_reported_and_leaves_nothing_of_its
         (a_lead(a_step("assign", owner_id="nobody")), "#/history/0/body/owner_id"),
         (a_lead({"action": "qualify", "body": {"status": "won"}}), "#/history/0/body/status"),
         (a_lead(a_step("convert", deal={"currency": "EUR", "lines": []})), "#/history/0/body/deal/lines"),
+        (a_lead(*[{"action": "qualify"}] * (MAX_HISTORY + 1)), "#/history"),
         (a_lead(occurred_at="2026-01-01T00:00:00"), "#/record/occurred_at"),
     ],
 )
@@ -289,6 +290,6 @@ async def test_other_forms_other_roles_and_too_much_are_refused(sales: Sales) ->
     assert_problem(await send(sales, a_lead(), role="sales-rep"), 403, "forbidden")
     assert_problem(await send(sales, a_lead(), query="?mode=somehow"), 422, "invalid-request")
     assert_problem(await send(sales, b" "), 422, "invalid-request")
-    steps = [{"action": "qualify"}] * MAX_STEPS
-    assert_problem(await send(sales, a_lead(*steps)), 422, "invalid-request")
+    long = a_lead(*[{"action": "qualify"}] * MAX_HISTORY)
+    assert_problem(await send(sales, *[long] * (MAX_STEPS // MAX_HISTORY)), 422, "invalid-request")
     assert_problem(await send(sales, b" " * (1024 * 1024 + 1)), 413, "body-too-large")

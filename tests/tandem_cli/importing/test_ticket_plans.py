@@ -82,13 +82,6 @@ def test_each_rise_of_the_reopen_count_is_a_reopening_after_a_resolution(tmp_pat
         ("reopen", "05T09:00"),
         ("resolve", "06T07:00"),
     ]
-    assert record.standing is not None
-    assert [record.standing(done) for done in (0, 1, 2, 7)] == [
-        ("open", 0),
-        ("resolved", 0),
-        ("open", 1),
-        ("resolved", 3),
-    ]
 
 
 def test_an_unknown_resolution_is_taken_from_the_state_of_the_rows(tmp_path: Path) -> None:

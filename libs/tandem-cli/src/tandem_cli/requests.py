@@ -30,8 +30,6 @@ class Step:
     """Which column of an imported file a field of the body came from, so that a refusal can name it."""
     gives: Mapping[str, str] = field(default_factory=dict)
     """Names for what the answer holds: `{"deal": "deal_id"}`."""
-    done_when: str = ""
-    """The refusal that means that it was done before."""
 
 
 def filled(value: Any, identity: Callable[[Ref], str]) -> Any:

@@ -14,6 +14,7 @@ from service_kit.problems import Problem, Unprocessable, invalid
 
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
+MAX_HISTORY: Final = 1_000
 MAX_STEPS: Final = 5_000
 """Records and what happened to them, in one request: all of it is one transaction."""
 
@@ -36,7 +37,7 @@ class Step(StrictModel):
 class _Line(StrictModel):
     resource: str | None = Field(default=None, max_length=64)
     record: dict[str, Any]
-    history: list[Step] = Field(default_factory=list)
+    history: list[Step] = Field(default_factory=list, max_length=MAX_HISTORY)
 
 
 _LINE: Final = TypeAdapter(_Line)

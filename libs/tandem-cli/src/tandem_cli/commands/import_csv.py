@@ -28,7 +28,7 @@ def import_csv(
     token: Annotated[
         str | None, typer.Option(envvar="TANDEM_TOKEN", help="A token with the role importer; by default a local one.")
     ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Requests at once.")] = 16,
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Requests at once, of up to 200 steps each.")] = 4,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and send nothing.")] = False,
     errors: Annotated[Path | None, typer.Option(help="Write each row's error to this CSV file.")] = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,

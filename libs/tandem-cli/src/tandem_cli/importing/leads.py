@@ -88,7 +88,7 @@ class _Planner:
             self._product(body["product"])
         columns = _columns(**cells, owner_id=fields.owner, external_ref=fields.reference)
         columns["occurred_at"] = fields.created_at.column
-        create = Step("create", "sales", ("leads",), body, columns, gives={"lead": "id"})
+        create = Step("create", "sales", ("leads",), body, columns)
         return Record("leads", reference, row, [create, *after])
 
     def _deal(self, reference: str, row: Row, fields: DealFields, closed_at: datetime) -> list[Step]:
@@ -139,15 +139,11 @@ class _Planner:
                 ("leads", LEAD, "convert"),
                 {"account": account, "deal": deal, "occurred_at": moment(closed_at)},
                 columns,
-                gives={"deal": "deal_id"},
-                done_when="lead-already-converted",
             )
         ]
         if outcome != "open":
             body = given(outcome=outcome, reason=self.deals.code(row, fields.reason), occurred_at=moment(closed_at))
-            steps.append(
-                Step("close", "sales", ("deals", DEAL, "close"), body, columns, done_when="deal-already-closed")
-            )
+            steps.append(Step("close", "sales", ("deals", DEAL, "close"), body, columns))
         return steps
 
     def _rep(self, name: str | None) -> Ref | None:

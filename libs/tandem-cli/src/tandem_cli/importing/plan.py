@@ -1,6 +1,6 @@
 """What an import will do, as plain data: what must exist first, and the steps of every record in their order."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,14 +21,12 @@ class Needed:
 
 @dataclass(frozen=True)
 class Record:
-    """A lead or a ticket with all that happened to it."""
+    """A lead or a ticket with all that happened to it: the first step makes it."""
 
     noun: str
     reference: str
     row: Row
     steps: Sequence[Step]
-    standing: Callable[[int], tuple[str, int]] | None = None
-    """For a ticket: its status and reopen count after so many steps, to go on where an earlier run stopped."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class Target:
     sales_url: str
     service_url: str
     token: str
-    concurrency: int = 16
+    concurrency: int = 4
 
     @property
     def urls(self) -> dict[str, str]:

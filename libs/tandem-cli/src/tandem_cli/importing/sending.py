@@ -1,17 +1,22 @@
-"""Sends a plan: first what records refer to, then the records, many at once, each one's steps in their order."""
+"""Sends a plan by bulk imports: first what records refer to, then the records with their histories."""
 
-import hashlib
-from collections import ChainMap
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, TypeVar
 
-from tandem_cli.api import Answer, Api, Refused
+from tandem_cli.api import Api, Refused
 from tandem_cli.importing.plan import Needed, Plan, Record
 from tandem_cli.importing.tables import RowError
 from tandem_cli.problem import StackProblem
-from tandem_cli.requests import Ref, Step, filled
+from tandem_cli.requests import Ref, filled
 from tandem_cli.together import each
+
+Item = TypeVar("Item")
+
+STEPS_AT_ONCE: Final = 200
+"""Records and steps of their histories in one request."""
+_PLACE: Final = re.compile(r"^#/(record|history/\d+/body)?/?")
 
 
 @dataclass
@@ -52,90 +57,73 @@ class Sender:
     async def run(self) -> None:
         """Send everything. Raises StackProblem when the APIs refuse the token or stay away; what was sent stays."""
         for layer in _layers(self.plan.needed.values()):
-            await each(layer, self._make, at_once=self.concurrency)
-        await each(self.plan.records, self._send, at_once=self.concurrency)
+            await each(_portions(layer, lambda _: 1), self._make, at_once=self.concurrency)
+        portions = _portions(self.plan.records, lambda record: len(record.steps))
+        await each(portions, self._send, at_once=self.concurrency)
 
-    async def _make(self, needed: Needed) -> None:
-        api, collection = needed.ref.noun.split("/")
-        reference = f"{self.plan.name}:{needed.ref.key}"[:200]
+    async def _make(self, needed: Sequence[Needed]) -> None:
+        nouns = [one.ref.noun.split("/") for one in needed]
+        rows = [
+            {"resource": collection, "record": self._needed_body(one)}
+            for one, (_, collection) in zip(needed, nouns, strict=True)
+        ]
+        for one, result in zip(needed, await _import(self.apis[nouns[0][0]], rows), strict=True):
+            # It was made before, perhaps of other rows: records need only that it is there.
+            if (refusal := _refusal(result)) and refusal.slug not in ("imported-otherwise", "product-code-taken"):
+                raise StackProblem(f"{one.ref.noun} {one.ref.key!r} cannot be made: {_explained(refusal)}")
+            self._ids[one.ref] = one.ref.key if one.by_code else str(result["id"])
+
+    def _needed_body(self, needed: Needed) -> dict[str, Any]:
         body = dict(filled(needed.body, self._ids.__getitem__))
         if not needed.by_code:
-            body["external_ref"] = reference
-        try:
-            key = _ascii(f"import:{self.plan.name}:{needed.ref.noun}:{needed.ref.key}")
-            identity = (await self.apis[api].post(collection, body, key=key)).body.get("id", needed.ref.key)
-        except Refused as refusal:
-            # It was made before, perhaps of other rows: records need only that it is there.
-            if refusal.slug not in ("external-ref-taken", "idempotency-key-reused", "product-code-taken"):
-                raise StackProblem(f"{collection} {needed.ref.key!r} cannot be made: {_explained(refusal)}") from None
-            identity = needed.ref.key if needed.by_code else await self._existing(api, collection, reference)
-        self._ids[needed.ref] = identity
+            body["external_ref"] = f"{self.plan.name}:{needed.ref.key}"[:200]
+        return body
 
-    async def _existing(self, api: str, collection: str, reference: str) -> str:
-        page = await self.apis[api].get(collection, {"external_ref": reference})
-        if not page["items"]:
-            raise StackProblem(
-                f"{collection} {reference!r} was made by an import and is gone since; import under another name."
-            )
-        return str(page["items"][0]["id"])
-
-    async def _send(self, record: Record) -> None:
-        """Do the steps of one record, and count what came of it."""
-        answers = 0
-        replays = 0
-        try:
-            async for replayed in self._steps(record):
-                answers += 1
-                replays += replayed
-        except _Failed as failure:
-            self.outcome.errors.append(failure.error)
-        else:
-            self.outcome.new += replays == 0
-            self.outcome.continued += 0 < replays < answers
-            self.outcome.there += replays == answers
+    async def _send(self, records: Sequence[Record]) -> None:
+        """Import some records, and count what came of them."""
+        api = self.apis[records[0].steps[0].api]
+        for record, result in zip(records, await _import(api, [self._row(one) for one in records]), strict=True):
+            if refusal := _refusal(result):
+                self.outcome.errors.append(_row_error(record, result["at"], refusal))
+            self.outcome.new += result["status"] == "created"
+            self.outcome.continued += result["status"] == "continued"
+            self.outcome.there += result["status"] == "existing"
         self.progress(self.outcome)
 
-    async def _steps(self, record: Record) -> AsyncIterator[bool]:
-        """Each step that is done: whether an earlier run had done it. Raises _Failed."""
-        names: dict[Ref, str] = {}
-        skip = 0
-        for number, step in enumerate(record.steps):
-            if 0 < number <= skip:
-                yield True
-                continue
-            try:
-                answer = await self._step(record, step, names)
-            except Refused as refusal:
-                if refusal.status in (401, 403):
-                    raise StackProblem(f"{self.apis[step.api].url} refuses the token: {refusal}") from None
-                if refusal.slug == "external-ref-taken" and number == 0:
-                    view = await self._view(record, str(refusal.problem["existing_id"]))
-                    skip = _steps_done(record, view)
-                elif step.done_when and refusal.slug == step.done_when:
-                    view = await self._view(record, names[next(iter(names))])
-                else:
-                    raise _Failed(_row_error(record, step, refusal)) from None
-                answer = Answer(200, view, replayed=True)
-            names |= {Ref("self", name): str(answer.body[member]) for name, member in step.gives.items()}
-            yield answer.replayed
-
-    async def _step(self, record: Record, step: Step, names: dict[Ref, str]) -> Answer:
-        identity = ChainMap(names, self._ids).__getitem__
-        path = "/".join(filled(step.path, identity))
-        key = f"import:{self.plan.name}:{record.noun}:{record.reference}:{step.name}"
-        return await self.apis[step.api].post(path, filled(step.body, identity), key=_ascii(key))
-
-    async def _view(self, record: Record, identity: str) -> Any:
-        """The record as it stands."""
-        return await self.apis[record.steps[0].api].get(f"{record.noun}/{identity}")
+    def _row(self, record: Record) -> dict[str, Any]:
+        first, *later = record.steps
+        history = [
+            {"action": step.path[-1], "of": step.path[0], "body": filled(step.body, self._ids.__getitem__)}
+            for step in later
+        ]
+        body = filled(first.body, self._ids.__getitem__)
+        return {"resource": record.noun, "record": body, "history": history}
 
 
-class _Failed(Exception):
-    """A record cannot be imported, or not to its end."""
+async def _import(api: Api, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    try:
+        return await api.import_rows(rows)
+    except Refused as refusal:
+        # Rows are refused one by one; this is the token, or the API as a whole.
+        raise StackProblem(f"{api.url} takes no imports: {refusal}") from None
 
-    def __init__(self, error: RowError) -> None:
-        super().__init__(error.reason)
-        self.error = error
+
+def _refusal(result: Mapping[str, Any]) -> Refused | None:
+    return Refused(result["problem"]["status"], result["problem"]) if result["status"] == "failed" else None
+
+
+def _portions(items: Iterable[Item], steps: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """So many at a time that a request takes well under a second."""
+    portion: list[Item] = []
+    taken = 0
+    for item in items:
+        if portion and taken + steps(item) > STEPS_AT_ONCE:
+            yield portion
+            portion, taken = [], 0
+        portion.append(item)
+        taken += steps(item)
+    if portion:
+        yield portion
 
 
 def _layers(needed: Iterable[Needed]) -> list[list[Needed]]:
@@ -156,45 +144,24 @@ def _layers(needed: Iterable[Needed]) -> list[list[Needed]]:
     return [layers[number] for number in sorted(layers)]
 
 
-def _steps_done(record: Record, view: Mapping[str, Any]) -> int:
-    """How many steps after the creation an earlier run has done, for a record whose keys are forgotten.
-
-    A ticket's version counts its changes, each step being one. A lead's steps say by their refusals that they were
-    done. Raises _Failed when somebody else has changed the ticket before its import was complete.
-    """
-    if record.standing is None:
-        return 0
-    done = int(view["version"]) - 1
-    if done >= len(record.steps) - 1:
-        return len(record.steps) - 1
-    if record.standing(done) != (view["status"], view["reopen_count"]):
-        reason = "was changed by somebody after a part of it was imported; it is left as it is"
-        raise _Failed(RowError(record.row.file, record.row.line, "", reason, record.reference))
-    return done
-
-
-def _row_error(record: Record, step: Step, refusal: Refused) -> RowError:
+def _row_error(record: Record, at: str, refusal: Refused) -> RowError:
     row = record.row
     column = ""
-    if refusal.slug == "idempotency-key-reused":
+    if refusal.slug == "imported-otherwise":
         reason = "was imported before with other values; it is left as it is"
     else:
-        reason = _explained(refusal)
+        # `#/record`, or the number in `#/history/0`.
+        number = int(at.removeprefix("#/history/")) + 1 if at.startswith("#/history/") else 0
+        step = record.steps[number]
         for pointer, _ in refusal.errors:
             column = column or step.columns.get(pointer.rsplit("/", 1)[-1], "")
         if refusal.slug == "exchange-rate-missing":
             column = step.columns.get("currency", "")
-    return RowError(row.file, row.line, column, f"{step.name}: {reason}", record.reference)
+        reason = f"{step.name}: {_explained(refusal)}"
+    return RowError(row.file, row.line, column, reason, record.reference)
 
 
 def _explained(refusal: Refused) -> str:
     if refusal.errors:
-        return "; ".join(f"{pointer.removeprefix('#/')} {detail}" for pointer, detail in refusal.errors)
+        return "; ".join(f"{_PLACE.sub('', pointer)} {detail}" for pointer, detail in refusal.errors)
     return str(refusal)
-
-
-def _ascii(key: str) -> str:
-    """A key that the header may carry; one that is too long or not ASCII is replaced by its digest."""
-    if len(key) <= 255 and key.isascii() and key.isprintable():
-        return key
-    return "import:" + hashlib.sha256(key.encode()).hexdigest()

@@ -90,9 +90,9 @@ class _Planner:
             if cell is not None and cell.column is not None
         }
         columns["occurred_at"] = fields.opened_at.column
-        create = Step("create", "service", ("tickets",), body, columns, gives={"ticket": "id"})
+        create = Step("create", "service", ("tickets",), body, columns)
         steps = [self._step(number, happening) for number, happening in enumerate(happenings, 1)]
-        return Record("tickets", reference, first, [create, *steps], standing=_standing(happenings))
+        return Record("tickets", reference, first, [create, *steps])
 
     def _turns(self, rows: Sequence[Row], opened_at: datetime) -> list[Happening]:
         """Resolved, reopened, resolved again, closed: as the reopen count rises and the state tells."""
@@ -219,16 +219,3 @@ def _story(happenings: Sequence[Happening], team: str | None, agent: str | None)
             team, agent = happening.team or team, now_agent
             story.append(Happening(happening.at, "assign", team, agent))
     return story
-
-
-def _standing(happenings: Sequence[Happening]) -> Callable[[int], tuple[str, int]]:
-    def after(steps: int) -> tuple[str, int]:
-        status, count = "open", 0
-        for happening in happenings[:steps]:
-            if happening.action == "reopen":
-                status, count = "open", count + 1
-            elif happening.action in ("resolve", "close"):
-                status = "resolved" if happening.action == "resolve" else "closed"
-        return status, count
-
-    return after
