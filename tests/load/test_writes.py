@@ -1,6 +1,7 @@
 """What the two APIs' writes cost, beside a bare handler that takes the same body and inserts one row."""
 
 import asyncio
+import json
 import os
 import sys
 import time
@@ -129,3 +130,32 @@ async def test_writes(stack: LocalStack, business: Business, bare: str) -> None:
     await compare("create_lead", business, leads, [(f"{bare}/leads", lead)] * WRITES)
     await compare("close_deal", business, closings, [(f"{bare}/deals/{uuid.uuid4()}/close", closing)] * WRITES)
     await compare("open_ticket", business, tickets, [(f"{bare}/tickets", ticket)] * WRITES)
+
+
+async def test_imports(stack: LocalStack, business: Business) -> None:
+    """Leads by bulk imports beside the same leads by single requests."""
+    url = stack.urls["sales"]
+    lead = {"channel": "referral", "region": "EMEA", "segment": "smb", "owner_id": business.reps[0]}
+    in_one = 100
+    rows = "\n".join([json.dumps({"resource": "leads", "record": lead})] * in_one)
+
+    async def imported() -> None:
+        async with business.http.post(
+            f"{url}/v1/imports", data=rows, headers={"Content-Type": "application/x-ndjson"}
+        ) as answer:
+            assert (await answer.json())["created"] == in_one
+
+    ratios, rates = [], []
+    for number in range(ROUNDS + 1):
+        single = await writes_per_second(business, [(f"{url}/v1/leads", lead)] * WRITES)
+        began = time.perf_counter()
+        for _ in range(5):
+            await asyncio.gather(*(imported() for _ in range(4)))
+        rate = 5 * 4 * in_one / (time.perf_counter() - began)
+        # The first round only warms up.
+        if number:
+            ratios.append(rate / single)
+            rates.append(rate)
+    print()
+    say("imported_leads_per_second", median(rates), "leads/s")
+    say("imported_leads_vs_single_requests", median(ratios), "")
