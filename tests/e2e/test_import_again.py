@@ -103,7 +103,7 @@ async def test_a_second_run_of_tickets_changes_nothing(stack: LocalStack, tandem
 async def test_an_import_that_was_broken_off_goes_on_where_it_stopped(
     stack: LocalStack, tandem: Run, kpis: Kpis, tmp_path: Path, number: signal.Signals
 ) -> None:
-    count = 400
+    count = 250
     mapping, *files = tickets_files(tmp_path, f"broken-off-{number.value}", count)
 
     async def begun() -> int:
