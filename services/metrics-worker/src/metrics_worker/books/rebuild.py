@@ -44,8 +44,8 @@ LOCK: Final = 0x7461_6E64_656D_0005
 BESIDE: Final = "books_rebuilt"
 BEFORE: Final = "books_before"
 BATCH: Final = 10_000
-CLOSE_ENOUGH: Final = 100
-"""Records behind the live books at which the consumer is made to wait: a hundredth of a second of work."""
+CLOSE_ENOUGH: Final = 10
+"""Records behind the live books at which the consumer is made to wait: some milliseconds of work."""
 POLL_MILLISECONDS: Final = 500
 SILENT_SECONDS: Final = 20.0
 SWAP_LOCK_MILLISECONDS: Final = 200
@@ -225,13 +225,16 @@ async def _live_offsets(connection: AsyncConnection, topics: Sequence[str]) -> d
 async def _follow(
     guard: AsyncConnection, beside: AsyncEngine, reader: _Log, topics: Sequence[str], progress: Progress
 ) -> None:
-    """Comes close to the live books, which go on meanwhile."""
+    """Comes as close to the live books, which go on meanwhile, as they let it."""
+    before = None
     while True:
         target = await _target(guard, reader, topics)
         await guard.commit()
-        if reader.behind(target) <= CLOSE_ENOUGH:
+        behind = reader.behind(target)
+        if behind <= CLOSE_ENOUGH or (before is not None and behind >= before):
             return
         await _book_up_to(beside, reader, target, progress)
+        before = behind
 
 
 async def _count_rows(beside: AsyncEngine) -> None:
@@ -326,6 +329,7 @@ async def _swap(
         # Asked for before anybody waits: to write out views takes longer than all the rest.
         async with guard.begin():
             beside_tables = [*await _grants(guard), *await _views(guard)]
+        await _follow(guard, beside, reader, topics, progress)
         began = time.monotonic()
         try:
             async with guard.begin():
