@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -84,7 +85,7 @@ def _take(log: Log, seen: dict[str, set[int]], value: bytes | None) -> None:
 
 
 def _day(text: str) -> date:
-    return datetime.fromisoformat(text).astimezone(UTC).date()
+    return _utc_day(datetime.fromisoformat(text))
 
 
 def _cents(money: dict[str, str]) -> int:
@@ -136,45 +137,86 @@ def facts_of_log(log: Log) -> Facts:
         name = "new" if number == 0 else "repeat"
         add(f"relationship.{name}_won", deal, deal["closed_at"])
         add(f"relationship.{name}_revenue", deal, deal["closed_at"], _cents(deal["reporting_amount"]))
-    bought: Purchases = defaultdict(list)
-    for _, deal in _numbered_purchases(log):
-        account = log.states[f"accounts/{_survivor(log, deal['account_id'])}"]
-        dimensions = (account["region"], account["segment"], account["channel"])
-        bought[account["id"], dimensions].append((_day(deal["closed_at"]), _cents(deal["reporting_amount"])))
-    facts.update(_loyalty(bought))
+    facts.update(_standing(_customers_of_log(log)))
     return _non_zero(facts)
 
 
-Purchases = defaultdict[tuple[str, tuple[str | None, ...]], list[tuple[date, int]]]
-"""Day and worth of what each customer bought, the customer with region, segment and channel."""
-LOYALTY = (
+@dataclass
+class Customer:
+    """What a customer's levels are made of; customers that were merged are one."""
+
+    dimensions: tuple[str | None, ...] = (None, None, None)
+    """Region, segment and channel: the account's, else what service knows."""
+    purchases: list[tuple[date, int]] = field(default_factory=list)
+    """The day and the worth of each won deal."""
+    threats: list[tuple[str, date, date | None]] = field(default_factory=list)
+    """What puts it at risk, from which day on, and the first day after."""
+
+
+Customers = defaultdict[str, Customer]
+STANDING = (
     "buyers", "repeat_buyers", "active", "active_before", "retained", "revenue_before", "revenue_retained", "lapsed",
+    "at_risk", "breached", "reopened", "badly_rated", "revenue_at_risk",
 )  # fmt: skip
 
 
-def _loyalty(bought: Purchases) -> Facts:
-    """By how much what retention and churn are made of rises or falls on each day, those to come included."""
+def _customers_of_log(log: Log) -> Customers:
+    customers: Customers = defaultdict(Customer)
+    for subject, state in log.states.items():
+        match subject.split("/")[0]:
+            case "customers":
+                customers[state["id"]].dimensions = (state["region"], state["segment"], None)
+            case "deals" if state["stage"] == "won":
+                bought = (_day(state["closed_at"]), _cents(state["reporting_amount"]))
+                customers[_survivor(log, state["account_id"])].purchases.append(bought)
+            case "tickets" if not state["merged_into"]:
+                reopened_at = state["reopened_at"] if state["reopen_count"] else None
+                done_at = min(filter(None, (state["resolved_at"], state["closed_at"])), key=_day, default=None)
+                customers[_survivor(log, state["customer_id"])].threats += [
+                    (threat, _day(since), _day(done_at) if done_at else None)
+                    for threat, since in (("breached", state["sla_breached_at"]), ("reopened", reopened_at))
+                    if since
+                ]
+            case "surveys" if state["answered_at"] and state["score"] and state["score"] <= 2:
+                customers[_survivor(log, state["customer_id"])].threats.append(_bad_rating(_day(state["answered_at"])))
+    for subject, state in log.states.items():
+        if subject.startswith("accounts/") and state["id"] in customers:
+            customers[state["id"]].dimensions = (state["region"], state["segment"], state["channel"])
+    return customers
+
+
+def _bad_rating(day: date) -> tuple[str, date, date]:
+    return "badly_rated", day, day + timedelta(days=90)
+
+
+def _standing(customers: Customers) -> Facts:
+    """By how much what stands of customers rises or falls on each day, those to come included."""
     facts: Facts = Counter()
-    for (_, dimensions), purchases in bought.items():
-        before = dict.fromkeys(LOYALTY, 0)
-        turns = {day + timedelta(days=365 * years) for day, _ in purchases for years in range(3)}
+    for customer in customers.values():
+        before = dict.fromkeys(STANDING, 0)
+        turns = {day + timedelta(days=365 * years) for day, _ in customer.purchases for years in range(3)}
+        turns |= {day for _, *days in customer.threats for day in days if day is not None}
         for day in sorted(turns):
-            now = _stands(purchases, day)
+            now = _stands(customer, day)
             # What a customer does on one day is no level: it is told of on that day alone.
             now["lapsed"] = int(before["active"] > now["active"])
-            for measure in LOYALTY:
+            for measure in STANDING:
                 change = now[measure] - (before[measure] if measure != "lapsed" else 0)
-                for dimension, value in (TOTAL, *zip(("region", "segment", "channel"), dimensions, strict=True)):
+                for dimension, value in (
+                    TOTAL,
+                    *zip(("region", "segment", "channel"), customer.dimensions, strict=True),
+                ):
                     facts[f"relationship.{measure}", dimension, value or "", day] += change
             before = now
     return facts
 
 
-def _stands(purchases: list[tuple[date, int]], day: date) -> dict[str, int]:
+def _stands(customer: Customer, day: date) -> dict[str, int]:
     """A customer's figures of one day."""
-    ago = [((day - on).days, worth) for on, worth in purchases if on <= day]
+    ago = [((day - on).days, worth) for on, worth in customer.purchases if on <= day]
     lately = [worth for days, worth in ago if days < 365]
     earlier = [worth for days, worth in ago if 365 <= days < 730]
+    threats = {threat for threat, first, end in customer.threats if first <= day and (end is None or day < end)}
     return {
         "buyers": int(len(ago) >= 1),
         "repeat_buyers": int(len(ago) >= 2),
@@ -183,6 +225,9 @@ def _stands(purchases: list[tuple[date, int]], day: date) -> dict[str, int]:
         "retained": int(bool(lately and earlier)),
         "revenue_before": sum(earlier),
         "revenue_retained": sum(lately) if earlier else 0,
+        "at_risk": int(bool(threats)),
+        "revenue_at_risk": sum(lately) if threats else 0,
+        **{threat: int(threat in threats) for threat in ("breached", "reopened", "badly_rated")},
     }
 
 
@@ -292,37 +337,66 @@ async def facts_of_sources(stack: LocalStack) -> Facts:
         try:
             for measure, query in queries:
                 for at, amount, *dimensions in await connection.fetch(query):
-                    day = at.astimezone(UTC).date()
+                    day = _utc_day(at)
                     facts[measure, *TOTAL, day] += int(amount or 0)
                     for dimension, value in zip(("region", "segment", "channel"), dimensions, strict=True):
                         facts[measure, dimension, value or "", day] += int(amount or 0)
         finally:
             await connection.close()
-    facts.update(_loyalty(await _bought(stack)))
+    facts.update(_standing(await _customers_of_sources(stack)))
     return _non_zero(facts)
 
 
-async def _bought(stack: LocalStack) -> Purchases:
-    """What sales' own tables say was bought."""
-    bought: Purchases = defaultdict(list)
-    connection = await _connect(stack, "sales")
+async def _customers_of_sources(stack: LocalStack) -> Customers:
+    """What the two services' own tables say of each customer."""
+    customers: Customers = defaultdict(Customer)
+    sales, service = await _connect(stack, "sales"), await _connect(stack, "service")
     try:
-        rows = await connection.fetch(
-            "select stands.id::text, stands.region, stands.segment, stands.channel, closed_at,"
-            " (reporting_amount * 100)::bigint from deal join account on account.id = account_id"
-            " join account as stands on stands.id = coalesce(account.merged_into, account.id) where stage = 'won'"
+        accounts = await sales.fetch(
+            "select id, coalesce(merged_into, id) as stands, region, segment, channel from account"
         )
+        deals = await sales.fetch(
+            "select account_id, closed_at, (reporting_amount * 100)::bigint as worth from deal where stage = 'won'"
+        )
+        known = await service.fetch("select id, region, segment from customer where registered_at is not null")
+        tickets = await service.fetch(
+            "select customer_id, least(resolved_at, closed_at) as done, case when reopen_count > 0 then reopened_at end"
+            " as reopened, least(first_response_breached_at, resolution_breached_at) as breached"
+            " from ticket where merged_into is null"
+        )
+        ratings = await service.fetch("select customer_id, answered_at from survey where score <= 2")
     finally:
-        await connection.close()
-    for customer, *dimensions, at, worth in rows:
-        bought[customer, tuple(dimensions)].append((at.astimezone(UTC).date(), worth))
-    return bought
+        await sales.close()
+        await service.close()
+    stands = {account["id"]: account["stands"] for account in accounts}
+
+    def of(customer: UUID) -> Customer:
+        return customers[str(stands.get(customer, customer))]
+
+    for deal in deals:
+        of(deal["account_id"]).purchases.append((_utc_day(deal["closed_at"]), deal["worth"]))
+    for ticket in tickets:
+        done = _utc_day(ticket["done"]) if ticket["done"] else None
+        for threat in ("breached", "reopened"):
+            if ticket[threat]:
+                of(ticket["customer_id"]).threats.append((threat, _utc_day(ticket[threat]), done))
+    for rating in ratings:
+        of(rating["customer_id"]).threats.append(_bad_rating(_utc_day(rating["answered_at"])))
+    for row in known:
+        customers[str(row["id"])].dimensions = (row["region"], row["segment"], None)
+    for row in accounts:
+        customers[str(row["id"])].dimensions = (row["region"], row["segment"], row["channel"])
+    return customers
+
+
+def _utc_day(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()
 
 
 async def facts_of_books(stack: LocalStack) -> tuple[Facts, Facts]:
     """What the balances say, and what the postings sum to."""
     measures = sorted({measure for queries in SOURCES.values() for measure, _ in queries})
-    measures += [f"relationship.{measure}" for measure in LOYALTY]
+    measures += [f"relationship.{measure}" for measure in STANDING]
     balances: Facts = Counter()
     postings: Facts = Counter()
     connection = await _connect(stack, "metrics")

@@ -174,8 +174,8 @@ async def test_a_row_that_says_something_else_than_before_is_left_alone_and_repo
     other = row | {"record": row["record"] | {"company": "Casa Azul"}}
     for changed in (other, row | {"history": []}, row | {"history": [a_step("disqualify", reason="no-budget")]}):
         (failed,) = (await imported(sales, changed, mode="best-effort"))["rows"]
-        assert (failed["status"], failed["id"]) == ("failed", first["id"])
         assert failed["problem"]["type"] == "urn:tandem:problem:imported-otherwise"
+        assert failed["problem"]["existing_id"] == first["id"]
     lead = await sales.get(f"/v1/leads/{first['id']}")
     assert (lead["company"], lead["status"]) == ("Casa Verde", "qualified")
 
@@ -186,6 +186,16 @@ async def test_a_reference_that_comes_twice_in_a_file_is_one_record(sales: Sales
     report = await imported(sales, row, row, other, mode="best-effort")
     assert statuses(report) == [(1, "created"), (2, "existing"), (3, "failed")]
     assert len(await leads_of(sales, row)) == 1
+
+
+async def test_rows_of_a_file_are_held_against_each_other(sales: Sales) -> None:
+    rep = await sales.rep()
+    until = {"rep_id": rep["id"], "target": "9000.00", "period_end": "2026-12-31"}
+    begin = ("2026-01-01", "2026-07-01")
+    quotas = [{"resource": "quotas", "record": until | {"period_start": day}} for day in begin]
+    report = await imported(sales, *quotas, mode="best-effort")
+    assert statuses(report) == [(1, "created"), (2, "failed")]
+    assert report["rows"][1]["problem"]["existing_id"] == report["rows"][0]["id"]
 
 
 async def test_what_came_by_itself_before_is_there(sales: Sales) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 import aiohttp
 
@@ -84,16 +83,12 @@ class Api:
         return await self._request("POST", path, body=body, key=key)
 
     async def import_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """What became of each row of a bulk import, the good ones being imported whatever the others are."""
+        """What became of each row of a bulk import, the good ones being imported whatever the others are.
+
+        May be sent more than once, so each row must have a reference or a code by which it is known to be there.
+        """
         lines = "\n".join(json.dumps(row) for row in rows).encode()
-        # Its own, so that a repeat is told the same; what another run imported, the API itself knows.
-        answer = await self._request(
-            "POST",
-            "imports",
-            lines=lines,
-            key=f"import:{uuid4()}",
-            params={"mode": "best-effort"},
-        )
+        answer = await self._request("POST", "imports", lines=lines, params={"mode": "best-effort"})
         return list(answer.body["rows"])
 
     async def patch(self, path: str, body: Mapping[str, Any], *, key: str) -> Answer:

@@ -196,12 +196,4 @@ def _result(row: Row, status: Literal["created", "continued", "existing"], recor
 
 
 def _failed(row: Row | SpoiltRow, at: str, problem: Problem) -> ImportedRow:
-    existing = problem.extra.get("existing_id")
-    return ImportedRow(
-        line=row.line,
-        resource=row.resource,
-        status="failed",
-        id=UUID(existing) if existing else None,
-        at=at,
-        problem=problem.fields(),
-    )
+    return ImportedRow(line=row.line, resource=row.resource, status="failed", at=at, problem=problem.fields())

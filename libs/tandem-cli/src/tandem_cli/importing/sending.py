@@ -68,10 +68,13 @@ class Sender:
             for one, (_, collection) in zip(needed, nouns, strict=True)
         ]
         for one, result in zip(needed, await _import(self.apis[nouns[0][0]], rows), strict=True):
-            # It was made before, perhaps of other rows: records need only that it is there.
-            if (refusal := _refusal(result)) and refusal.slug not in ("imported-otherwise", "product-code-taken"):
-                raise StackProblem(f"{one.ref.noun} {one.ref.key!r} cannot be made: {_explained(refusal)}")
-            self._ids[one.ref] = one.ref.key if one.by_code else str(result["id"])
+            identity = result["id"]
+            if refusal := _refusal(result):
+                # It was made before, perhaps of other rows: records need only that it is there.
+                if refusal.slug not in ("imported-otherwise", "product-code-taken"):
+                    raise StackProblem(f"{one.ref.noun} {one.ref.key!r} cannot be made: {_explained(refusal)}")
+                identity = refusal.problem.get("existing_id")
+            self._ids[one.ref] = one.ref.key if one.by_code else str(identity)
 
     def _needed_body(self, needed: Needed) -> dict[str, Any]:
         body = dict(filled(needed.body, self._ids.__getitem__))
