@@ -23,7 +23,7 @@ from metrics_worker.kpis.facts import AccountFact, DealFact, Fact, SurveyFact, T
 from metrics_worker.kpis.kinds import KIND_BY_NAME
 from metrics_worker.kpis.merges import survivor_of
 from metrics_worker.kpis.posting import Posting, Reporting
-from metrics_worker.kpis.relationships import Key, RelationshipMeasures, Version, key_of, postings_for
+from metrics_worker.kpis.relationships import Key, Purchases, RelationshipMeasures, Version, key_of, postings_for
 
 RELATIONSHIP: Final = KIND_BY_NAME["relationship"]
 SECONDS: Final = 30.0
@@ -150,6 +150,7 @@ def _from(
 ) -> Iterable[tuple[Order, Version, list[Posting]]]:
     """What each version changed, in the order of recording, from a place in that order on."""
     story: dict[Key, Version] = {}
+    purchases: Purchases = {}
     standing: list[Posting] | None = None
     for order, version in versions:
         if order < first:
@@ -161,9 +162,9 @@ def _from(
             yield order, version, []
             continue
         if standing is None:
-            standing = postings_for(story, reporting)
+            standing = postings_for(story, reporting, purchases)
         _tell(story, version)
-        after = postings_for(story, reporting)
+        after = postings_for(story, reporting, purchases)
         yield order, version, difference(standing, after)
         standing = after
 

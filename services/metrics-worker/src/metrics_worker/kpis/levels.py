@@ -25,12 +25,13 @@ class Level:
     def of(cls, spans: Iterable[tuple[Span, int]]) -> "Level":
         """Amounts that stand for a span each; where spans overlap, amounts add up. A span that ends before it begins
         is none."""
-        return cls(
-            change
-            for (first, end), amount in spans
-            if end is None or first < end
-            for change in ((first, amount), *(() if end is None else ((end, -amount),)))
-        )
+        summed: dict[int, int] = {}
+        for (first, end), amount in spans:
+            if end is None or first < end:
+                summed[first] = summed.get(first, 0) + amount
+                if end is not None:
+                    summed[end] = summed.get(end, 0) - amount
+        return cls._changing({day: change for day, change in summed.items() if change})
 
     @classmethod
     def covering(cls, spans: Iterable[Span]) -> "Level":

@@ -5,6 +5,7 @@ into it; `postings_for` is as pure as every other kind's, and levels that end by
 the day to come.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -149,12 +150,21 @@ def key_of(version: Version) -> Key:
     return (version.kind, version.subject_id, version.customer)
 
 
-def postings_for(story: Story, reporting: Reporting) -> list[Posting]:
-    """The whole contribution of a story, which may be that of several customers that are to become one."""
+Purchases = dict[tuple[int, UUID, bool, bool], list[Posting]]
+"""What closed deals contribute, so that of a long story only what changed is made anew: by the identity of the fact,
+the customer, whether it was the first purchase, and whether it was assisted. Holds as long as the facts themselves."""
+
+
+def postings_for(story: Story, reporting: Reporting, known: Purchases | None = None) -> list[Posting]:
+    """The whole contribution of a story, which may be that of several customers that are to become one.
+
+    `known` is filled for the next call about the same story.
+    """
+    known = {} if known is None else known
     return [
         posting
         for customer, versions in by_survivor(story.values()).items()
-        for posting in Relationship(customer, versions, reporting).postings
+        for posting in Relationship(customer, versions, reporting).postings(known)
     ]
 
 
@@ -207,6 +217,7 @@ class Relationship:
         for version in versions:
             self._take(version)
         self.closed.sort(key=lambda closed: closed[:2])
+        self._asked.sort()
 
     def _take(self, version: Version) -> None:
         fact = version.fact
@@ -242,27 +253,22 @@ class Relationship:
         """The won deals; the first one made a customer."""
         return [closed for closed in self.closed if closed.fact.won]
 
-    @property
-    def postings(self) -> list[Posting]:
+    def postings(self, known: Purchases) -> list[Posting]:
         """What it contributes."""
-        return [*self._purchases(), *self._standing()]
-
-    def _purchases(self) -> Iterable[Posting]:
         first = self.won[0].deal_id if self.won else None
+        found = []
         for deal in self.closed:
-            fact = deal.fact
-            whole = RelationshipDimensions(
-                fact.region, fact.segment, None, fact.channel, fact.owner, fact.team, str(self.customer)
-            )
-            day = date.fromordinal(fact.closed_on or 0)
-            is_first, assisted = deal.deal_id == first, self.assisted(deal)
-            yield Posting(day, whole, _closing(fact, fact.worth, is_first, assisted))
-            for product, worth in fact.shares:
-                yield Posting(day, whole._replace(product=product), _closing(fact, worth, is_first, assisted), True)
+            key = (id(deal.fact), self.customer, deal.deal_id == first, self.assisted(deal))
+            purchase = known.get(key)
+            if purchase is None:
+                purchase = known[key] = _purchase(deal.fact, *key[1:])
+            found += purchase
+        return found + self._standing()
 
     def assisted(self, deal: Closed) -> bool:
         """Whether the customer asked service a question shortly before the deal was closed."""
-        return any(asked < deal.closed_at <= asked + ASKED_WITHIN for asked in self._asked)
+        before = bisect_left(self._asked, deal.closed_at)
+        return before > 0 and deal.closed_at <= self._asked[before - 1] + ASKED_WITHIN
 
     def _standing(self) -> list[Posting]:
         levels = self.levels()
@@ -381,6 +387,18 @@ class Relationship:
             region, segment, channel = newest.region, newest.segment, newest.channel
             owner, team = newest.owner, newest.team
         return RelationshipDimensions(region, segment, None, channel, owner, team, str(self.customer))
+
+
+def _purchase(fact: DealFact, customer: UUID, is_first: bool, assisted: bool) -> list[Posting]:
+    whole = RelationshipDimensions(fact.region, fact.segment, None, fact.channel, fact.owner, fact.team, str(customer))
+    day = date.fromordinal(fact.closed_on or 0)
+    return [
+        Posting(day, whole, _closing(fact, fact.worth, is_first, assisted)),
+        *(
+            Posting(day, whole._replace(product=product), _closing(fact, worth, is_first, assisted), True)
+            for product, worth in fact.shares
+        ),
+    ]
 
 
 def _closing(fact: DealFact, worth: int, is_first: bool, assisted: bool) -> RelationshipMeasures:
