@@ -280,8 +280,20 @@ async def test_cells_of_a_list_and_numbers_become_what_the_field_is(sales: Sales
         ("company", '"Casa'),
         ("company",),
         (),
+        (",".join(f"lines.{number % 100}.quantity" for number in range(50_000)), "1"),
+        ("x" * 100_000, "1"),
     ],
-    ids=["unknown column", "column twice", "column of a text", "no name", "open quote", "header only", "empty"],
+    ids=[
+        "unknown column",
+        "column twice",
+        "column of a text",
+        "no name",
+        "open quote",
+        "header only",
+        "empty",
+        "many",
+        "long",
+    ],
 )
 async def test_what_is_no_table_of_the_resource_is_refused(sales: Sales, lines: tuple[str, ...]) -> None:
     assert_problem(await send_csv(sales, *lines), 422, "invalid-request")

@@ -138,9 +138,12 @@ class _Column:
 
 def _columns(header: Sequence[str], shape: Mapping[str, Any]) -> list[_Column]:
     """What each column is, by names such as `channel` and `lines.0.quantity`."""
-    if twice := sorted({name for name in header if header.count(name) > 1}):
-        raise Unprocessable(f"The header has the column {twice[0]!r} twice.")
-    return [_column(name, shape) for name in header]
+    columns: dict[str, _Column] = {}
+    for name in header:
+        if name in columns:
+            raise Unprocessable(f"The header has the column {name!r} twice.")
+        columns[name] = _column(name, shape)
+    return list(columns.values())
 
 
 def _column(name: str, shape: Mapping[str, Any]) -> _Column:
@@ -158,7 +161,7 @@ def _column(name: str, shape: Mapping[str, Any]) -> _Column:
             path.append(part)
             schema = _resolved(shape, held["properties"][part])
         else:
-            raise Unprocessable(f"The column {name!r} is no field of what is imported.")
+            raise Unprocessable(f"The column {name[:100]!r} is no field of what is imported.")
     types = {_resolved(shape, option).get("type", "") for option in schema.get("anyOf", [schema])}
     return _Column(tuple(path), next((one for one in ("integer", "boolean") if one in types), "string"))
 
