@@ -192,7 +192,7 @@ class Business:
 
 def connected(stack: LocalStack, seed: int) -> Business:
     """A business on a running stack, with an admin's token. Close its `http` afterwards."""
-    http = aiohttp.ClientSession(
-        headers={"Authorization": f"Bearer {stack.token('admin')}"}, connector=aiohttp.TCPConnector(limit=100)
-    )
+    # Not for longer than servers do: uvicorn closes what was idle for 5 s unless it is told otherwise.
+    connector = aiohttp.TCPConnector(limit=100, keepalive_timeout=3)
+    http = aiohttp.ClientSession(headers={"Authorization": f"Bearer {stack.token('admin')}"}, connector=connector)
     return Business(stack=stack, http=http, random=random.Random(seed))

@@ -169,10 +169,11 @@ async def rebuilding(stack: LocalStack) -> AsyncIterator[Callable[[], int]]:
         nonlocal done
         while True:
             process = await asyncio.create_subprocess_exec(
-                *script("metrics-replay"), env=environment, stdout=asyncio.subprocess.DEVNULL
+                *script("metrics-replay"), env=environment, stdout=asyncio.subprocess.PIPE
             )
             try:
-                assert await process.wait() == 0
+                said, _ = await process.communicate()
+                assert process.returncode == 0, said.decode().splitlines()[-1]
                 done += 1
             finally:
                 if process.returncode is None:
