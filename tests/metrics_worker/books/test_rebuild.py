@@ -111,6 +111,36 @@ async def test_reads_and_new_events_go_on_while_books_are_rebuilt(
     await in_order(straight, engine)
 
 
+async def test_a_swap_gives_way_to_who_looks_at_the_new_tables_and_is_tried_again(
+    straight: Line, client: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings
+) -> None:
+    """As PostgreSQL itself does, which counts the rows of what was filled just now."""
+    await straight.publish(straight.sales, record(lead()))
+    await eventually(shows(client, "leads_created", "1"), deadline=20)
+    new = "books_rebuilt.lead_posting"
+    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = to_regclass(:new)")
+
+    async def somebody_waits() -> bool:
+        async with engine.connect() as other:
+            return bool(await other.scalar(waiting, {"new": new}))
+
+    async def nobody_waits() -> bool:
+        return not await somebody_waits()
+
+    async def is_there() -> bool:
+        async with engine.connect() as other:
+            return await other.scalar(sa.text("SELECT to_regclass(:new)"), {"new": new}) is not None
+
+    rebuilding = asyncio.create_task(rebuilt(straight, settings))
+    await eventually(is_there, deadline=20)
+    async with engine.connect() as counting:
+        await counting.execute(sa.text(f"LOCK TABLE {new} IN ACCESS SHARE MODE"))
+        await eventually(somebody_waits, deadline=20)
+        await eventually(nobody_waits, deadline=20)
+    assert await rebuilding == 1
+    await in_order(straight, engine)
+
+
 async def test_who_still_reads_the_former_books_waits_for_nobody_in_a_circle(engine: AsyncEngine) -> None:
     former = [f"former.part_{number}" for number in range(6)]
     async with engine.begin() as connection:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import sqlalchemy as sa
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -341,10 +342,11 @@ async def _swap(
                 await guard.execute(sa.text(f"SET LOCAL lock_timeout = {SWAP_LOCK_MILLISECONDS}"))
                 await _change_places(guard, beside_tables)
                 await _settle_dead_letters(guard, reader, topics)
-        except DBAPIError as error:
+        except (DBAPIError, asyncpg.PostgresError) as error:
             if sqlstate_of(error) not in ("55P03", "40P01"):
                 raise
-            # Somebody reads the books just now, a long report for one; nobody shall wait for us.
+            # Somebody reads the books just now, a long report for one, or PostgreSQL counts the rows of the new ones;
+            # nobody shall wait for us.
             log.info("swap_waits_for_readers", attempt=attempt)
             await asyncio.sleep(0.05)
         else:
