@@ -205,6 +205,34 @@ async def test_a_consumer_that_is_cancelled_ends(
         await asyncio.wait_for(task, 20)
 
 
+@pytest.mark.parametrize("failure", [ConnectionError, ValueError])
+async def test_a_consumer_is_cancelled_whatever_a_driver_makes_of_it(
+    books: AsyncEngine,
+    kafka: Kafka,
+    new_topic: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+    failure: type[Exception],
+) -> None:
+    topic = new_topic("consumer")
+    await publish(kafka, topic, texts(1))
+    reader = Reader(books, kafka, topic)
+    handling = asyncio.Event()
+
+    async def cut_off(connection: AsyncConnection, records: Sequence[Record[int]]) -> None:
+        handling.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise failure("cut off amid a statement") from None
+
+    monkeypatch.setattr(reader.consumer, "_handle", cut_off)
+    task = asyncio.create_task(reader.consumer.run(asyncio.Event()))
+    await asyncio.wait_for(handling.wait(), 20)
+    task.cancel()
+    await asyncio.wait([task], timeout=20)
+    assert task.cancelled()
+
+
 async def test_bad_records_are_set_aside_with_their_bytes_and_their_neighbours_flow(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:

@@ -221,9 +221,9 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             except MustStop:
                 raise
             except (Exception, asyncio.CancelledError) as error:
-                task = asyncio.current_task()
-                if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-                    raise
+                if _is_being_cancelled():
+                    # Whatever a driver made of it on the way out.
+                    raise asyncio.CancelledError from error
                 # Any failure: the stored offsets make beginning anew always safe. aiokafka lets a cancellation of its
                 # own out while a broker goes away; taken for ours, it would end the consumer without a word.
                 telemetry.CONSUMER_RESTARTS.labels(self.name, type(error).__name__).inc()
@@ -421,7 +421,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         except (Fenced, MustStop):
             raise
         except Exception as error:
-            if is_transient(error) or sqlstate_of(error) in ("40001", "40P01"):
+            if _is_no_records_fault(error):
                 raise
             # One record stops nobody but itself: find it by taking the batch record by record.
             log.warning("batch_taken_apart", consumer=self.name, records=len(taken), error=repr(error))
@@ -443,7 +443,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         except (Fenced, MustStop):
             raise
         except Exception as error:
-            if is_transient(error) or sqlstate_of(error) in ("40001", "40P01"):
+            if _is_no_records_fault(error):
                 raise
             log.error("record_refused", consumer=self.name, offset=record.offset, exc_info=error)
             await self._commit([read], refuse=DeadLetter(record, "handler-failed", type(error).__name__))
@@ -761,3 +761,12 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             "topic_id": self._log.topic_ids[part.topic],
             "next_offset": offset,
         }
+
+
+def _is_no_records_fault(error: Exception) -> bool:
+    return is_transient(error) or sqlstate_of(error) in ("40001", "40P01") or _is_being_cancelled()
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
