@@ -1,6 +1,7 @@
 """A ticket that is imported with its history is the ticket that single requests make, event by event."""
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -13,7 +14,7 @@ BEGAN = "2026-03-02T08:0{}:00Z"
 
 
 @pytest.fixture
-async def importer(service: Service) -> Any:
+async def importer(service: Service) -> AsyncIterator[httpx.AsyncClient]:
     async with service.client("importer") as http:
         yield http
 
@@ -80,6 +81,16 @@ async def test_customers_agents_and_tickets_come_in_one_file(importer: httpx.Asy
     assert [row["status"] for row in rows] == ["created"] * 3
     for row in rows:
         assert (await importer.get(f"/v1/{row['resource']}/{row['id']}")).status_code == 200
+
+
+async def test_a_maintenance_plan_comes_in_with_what_was_done_under_it(importer: httpx.AsyncClient) -> None:
+    customer, agent = await a_customer(importer), await an_agent(importer)
+    plan = {"customer_id": customer["id"], "interval_days": 90, "next_due_on": "2026-01-10"}
+    done = {"action": "perform", "body": {"agent_id": agent["id"], "occurred_at": "2026-01-09T08:00:00Z"}}
+    (row,) = await imported(importer, {"resource": "maintenance-plans", "record": plan, "history": [done]})
+    assert row["status"] == "created", row
+    stands = (await importer.get(f"/v1/maintenance-plans/{row['id']}")).json()
+    assert stands["version"] == 2
 
 
 async def test_a_service_agent_may_not_import(service: Service) -> None:

@@ -39,6 +39,12 @@ async def rebuilt(straight: Line, settings: MetricsSettings, **options: object) 
     )
 
 
+async def somebody_waits_for(engine: AsyncEngine, table: str) -> bool:
+    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = to_regclass(:table)")
+    async with engine.connect() as connection:
+        return bool(await connection.scalar(waiting, {"table": table}))
+
+
 async def in_order(straight: Line, engine: AsyncEngine, reporting: Reporting = VILNIUS) -> None:
     report = await verify(
         engine, straight.bootstrap_servers, reporting, topics=[straight.sales, straight.service], catch_up_seconds=20
@@ -118,14 +124,9 @@ async def test_a_swap_gives_way_to_who_looks_at_the_new_tables_and_is_tried_agai
     await straight.publish(straight.sales, record(lead()))
     await eventually(shows(client, "leads_created", "1"), deadline=20)
     new = "books_rebuilt.lead_posting"
-    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = to_regclass(:new)")
-
-    async def somebody_waits() -> bool:
-        async with engine.connect() as other:
-            return bool(await other.scalar(waiting, {"new": new}))
 
     async def nobody_waits() -> bool:
-        return not await somebody_waits()
+        return not await somebody_waits_for(engine, new)
 
     async def is_there() -> bool:
         async with engine.connect() as other:
@@ -135,7 +136,7 @@ async def test_a_swap_gives_way_to_who_looks_at_the_new_tables_and_is_tried_agai
     await eventually(is_there, deadline=20)
     async with engine.connect() as counting:
         await counting.execute(sa.text(f"LOCK TABLE {new} IN ACCESS SHARE MODE"))
-        await eventually(somebody_waits, deadline=20)
+        await eventually(lambda: somebody_waits_for(engine, new), deadline=20)
         await eventually(nobody_waits, deadline=20)
     assert await rebuilding == 1
     await in_order(straight, engine)
@@ -155,13 +156,7 @@ async def test_who_still_reads_the_former_books_waits_for_nobody_in_a_circle(eng
     async with engine.connect() as reader:
         await reader.execute(sa.text(f"SELECT FROM {former[3]}"))
         dropping = asyncio.create_task(drop())
-
-        async def is_held_up() -> bool:
-            async with engine.connect() as other:
-                waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = CAST(:held AS regclass)"
-                return bool(await other.scalar(sa.text(waits), {"held": former[3]}))
-
-        await eventually(is_held_up)
+        await eventually(lambda: somebody_waits_for(engine, former[3]))
         for name in former:
             try:
                 async with reader.begin_nested():

@@ -30,7 +30,7 @@ from service_kit.database import own_connection
 from service_kit.health import Heartbeat
 from service_kit.kafka_log import LogIdentity, identify_log
 from service_kit.prepared import Prepared, driver_of
-from service_kit.problems import is_transient, sqlstate_of
+from service_kit.problems import is_transient
 from service_kit.waiting import in_portions, wait_unless_stopped
 
 log = structlog.get_logger()
@@ -764,7 +764,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
 
 
 def _is_no_records_fault(error: Exception) -> bool:
-    return is_transient(error) or sqlstate_of(error) in ("40001", "40P01") or _is_being_cancelled()
+    return is_transient(error) or _is_being_cancelled()
 
 
 def _is_being_cancelled() -> bool:

@@ -14,11 +14,11 @@ Reader = Annotated[Principal, Depends(requires(*ROLES))]
 Seller = Annotated[Principal, Depends(requires("sales-rep", "sales-manager", "importer"))]
 """Who works with customers."""
 
-Manager = Annotated[Principal, Depends(requires("sales-manager", "importer"))]
-"""Who keeps the catalogue, the teams, the rates and the quotas."""
+MANAGING: Final = requires("sales-manager", "importer")
+"""Whoever may enter anything that can be entered here, and so many things at once."""
 
-IMPORTING: Final = requires("sales-manager", "importer")
-"""Who may enter many records at once: whoever may enter each of them."""
+Manager = Annotated[Principal, Depends(MANAGING)]
+"""Who keeps the catalogue, the teams, the rates and the quotas."""
 
 Eraser = Annotated[Principal, Depends(requires("sales-manager"))]
 """Who may forget a customer, which nobody can take back."""

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from sales_api.access import IMPORTING
+from sales_api.access import MANAGING
 from sales_api.accounts.routes import accounts
 from sales_api.activities import activities
 from sales_api.deals.routes import deals
@@ -27,5 +27,5 @@ def create(settings: SalesSettings) -> FastAPI:
         description="Accounts, leads, deals, activities, referrals, quotas. Every change is told on `sales.events`.",
         settings=settings,
         engine=create_engine(settings, application="sales-api"),
-        routers=[*nouns, imports_of(nouns, IMPORTING)],
+        routers=[*nouns, imports_of(nouns, MANAGING)],
     )

@@ -19,6 +19,7 @@ from service_kit.changes import Change
 from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View
 from service_kit.filters import equal
 from service_kit.identifiers import new_id
+from service_kit.locking import locked
 from service_kit.paging import Paged, PageView
 from service_kit.prepared import Prepared
 from service_kit.problems import NotFound
@@ -133,7 +134,7 @@ async def change_rep(
     rep_id: Identifier, body: RepChange, session: Session, response: Response, expected: Expected, _: Manager
 ) -> RepView:
     """Changes a salesperson. What they own already keeps the team that it was sold under."""
-    rep = await session.get(Rep, rep_id, with_for_update={"key_share": True})
+    rep = await locked(session, Rep, rep_id)
     if rep is None:
         raise NotFound(f"There is no rep {rep_id}.")
     expected.check(rep.version)

@@ -16,11 +16,11 @@ Reader = Annotated[Principal, Depends(requires(*ROLES))]
 Worker = Annotated[Principal, Depends(requires(*WORKERS))]
 """Who works with customers: registers them, works on tickets, sends surveys."""
 
-Manager = Annotated[Principal, Depends(requires("service-manager", "importer"))]
-"""Who says who works here."""
+MANAGING: Final = requires("service-manager", "importer")
+"""Whoever may enter anything that can be entered here, and so many things at once."""
 
-IMPORTING: Final = requires("service-manager", "importer")
-"""Who may enter many records at once: whoever may enter each of them."""
+Manager = Annotated[Principal, Depends(MANAGING)]
+"""Who says who works here."""
 
 Eraser = Annotated[Principal, Depends(requires("service-manager"))]
 """Who may forget a customer, which nobody can take back."""

@@ -20,6 +20,7 @@ from service_api.tables import Base
 from service_kit.changes import Change
 from service_kit.fields import Day, Identifier, Name, StrictModel, View
 from service_kit.identifiers import new_id
+from service_kit.locking import locked
 from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound
 from service_kit.references import UnknownReference
@@ -204,7 +205,7 @@ async def change_calendar(
     calendar_id: Identifier, body: CalendarChange, session: Session, response: Response, expected: Expected, _: Manager
 ) -> CalendarView:
     """Changes hours or holidays for what is opened from now on. What is due already stays due when it was."""
-    calendar = await session.get(BusinessCalendar, calendar_id, with_for_update={"key_share": True})
+    calendar = await locked(session, BusinessCalendar, calendar_id)
     if calendar is None:
         raise NotFound(f"There is no business calendar {calendar_id}.")
     expected.check(calendar.version)

@@ -16,6 +16,7 @@ from service_api.customers.use_cases import require_customer
 from service_api.tables import Base
 from service_kit.fields import Code, Day, Identifier, Moment, StrictModel, View
 from service_kit.identifiers import new_id
+from service_kit.locking import locked
 from service_kit.occurrence import happened_at
 from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound
@@ -153,7 +154,7 @@ async def perform_maintenance(
     plan_id: Identifier, body: MaintenanceIn, session: Session, response: Response, expected: Expected, by: Worker
 ) -> MaintenanceView:
     """Enters that what the plan asks for next was done. If-Match is about the plan, which moves on to its next day."""
-    plan = await session.get(MaintenancePlan, plan_id, with_for_update={"key_share": True})
+    plan = await locked(session, MaintenancePlan, plan_id)
     if plan is None:
         raise NotFound(f"There is no maintenance plan {plan_id}.")
     expected.check(plan.version)

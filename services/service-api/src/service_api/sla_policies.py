@@ -20,6 +20,7 @@ from service_kit.changes import Change
 from service_kit.fields import Identifier, Name, StrictModel, View
 from service_kit.filters import equal
 from service_kit.identifiers import new_id
+from service_kit.locking import locked
 from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound, Unprocessable
 from service_kit.routing import Session, router
@@ -199,7 +200,7 @@ async def change_policy(
     policy_id: Identifier, body: PolicyChange, session: Session, response: Response, expected: Expected, _: Manager
 ) -> PolicyView:
     """Renames it, or takes it out of use for new tickets; those that have it keep what they were promised."""
-    policy = await session.get(SlaPolicy, policy_id, with_for_update={"key_share": True})
+    policy = await locked(session, SlaPolicy, policy_id)
     if policy is None:
         raise NotFound(f"There is no SLA policy {policy_id}.")
     expected.check(policy.version)

@@ -60,8 +60,8 @@ class _Failed(Exception):
 
 class _Done(NamedTuple):
     result: ImportedRow
-    digest: bytes | None
-    imported: Imported | None
+    imported: dict[bytes, Imported]
+    """What is to be remembered of it, by its digest; nothing of a record without an `external_ref`."""
 
 
 class Importing:
@@ -116,8 +116,7 @@ class Importing:
         return _failed(row, "#", RowContradicts("It gives two things the same name, or names what is not there yet."))
 
     def _note(self, done: _Done) -> ImportedRow:
-        if done.digest is not None and done.imported is not None:
-            self._new[done.digest] = done.imported
+        self._new |= done.imported
         return done.result
 
     async def _row(self, row: Row) -> _Done:
@@ -134,12 +133,13 @@ class Importing:
                     "#", ImportedOtherwise("It is left as it is; correct it by itself.", existing_id=str(record_id))
                 )
             if len(row.history) == before.steps:
-                return _Done(_result(row, "existing", record_id), None, None)
+                return _Done(_result(row, "existing", record_id), {})
             await self._go_on(row, record_id, None, before.steps)
-        imported = None
-        if record_id is not None:
-            imported = Imported(record_id, len(row.history), records.fingerprint_of(row, len(row.history)))
-        return _Done(_result(row, "created" if before is None else "continued", record_id), digest, imported)
+        imported = {}
+        if digest is not None and record_id is not None:
+            steps = len(row.history)
+            imported[digest] = Imported(record_id, steps, records.fingerprint_of(row, steps))
+        return _Done(_result(row, "created" if before is None else "continued", record_id), imported)
 
     async def _go_on(self, row: Row, record_id: UUID | None, record: BaseModel | None, done: int) -> None:
         """Does the steps of a row's history after the first so many. `record` is the record as last answered."""

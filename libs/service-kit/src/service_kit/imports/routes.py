@@ -35,7 +35,6 @@ class ImportReport(View):
 def imports_of(routers: Iterable[APIRouter], allowed: requires) -> APIRouter:
     """The route that imports what the given routers create, for who is allowed to create all of it."""
     resources = resources_of(routers)
-    shapes = {name: resource.create.shape for name, resource in resources.items()}
     names = sorted(resources)
     imports = router("/imports", "imports")
 
@@ -65,7 +64,7 @@ def imports_of(routers: Iterable[APIRouter], allowed: requires) -> APIRouter:
         if resource is not None and resource not in resources:
             raise Unprocessable.at("?resource", f"is none of: {', '.join(names)}")
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        rows = read(await request.body(), media_type, resource, shapes)
+        rows = read(await request.body(), media_type, resource, resources)
         done = await Importing(session, Caller(request), resources).run(rows)
         failed = [row for row in done if row.status == "failed"]
         if failed and mode == "all-or-nothing":

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
 from service_kit import strict_json
 from service_kit.fields import StrictModel
+from service_kit.imports.operations import Resource
 from service_kit.problems import Problem, Unprocessable, invalid
 
 NDJSON: Final = "application/x-ndjson"
@@ -40,9 +41,6 @@ class _Line(StrictModel):
     history: list[Step] = Field(default_factory=list, max_length=MAX_HISTORY)
 
 
-_LINE: Final = TypeAdapter(_Line)
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """One record to import: the body that creates it, and what happened to it since."""
@@ -63,18 +61,20 @@ class SpoiltRow:
     problem: Problem
 
 
-def read(body: bytes, media_type: str, resource: str | None, shapes: Mapping[str, Any]) -> list[Row | SpoiltRow]:
+def read(
+    body: bytes, media_type: str, resource: str | None, resources: Mapping[str, Resource]
+) -> list[Row | SpoiltRow]:
     """The rows of a body, each readable or not.
 
-    `resource` is what the rows are that do not say so; `shapes` gives the JSON Schema of each resource's body.
+    `resource`, one of `resources`, is what the rows are that do not say so.
     Raises `UnsupportedMediaType` (415), and `Unprocessable` (422) for a body that is no table at all or too long.
     """
     if media_type == NDJSON:
-        rows = list(_lines(body, resource, shapes))
+        rows = list(_lines(body, resource, resources))
     elif media_type == CSV:
         if resource is None:
             raise Unprocessable.at("?resource", "is needed: it says what the rows of the CSV are")
-        rows = list(_cells(body, resource, shapes[resource]))
+        rows = list(_cells(body, resource, resources[resource].create.shape))
     else:
         raise UnsupportedMediaType(f"Send Content-Type {NDJSON} or {CSV}.")
     if not rows:
@@ -84,21 +84,21 @@ def read(body: bytes, media_type: str, resource: str | None, shapes: Mapping[str
     return rows
 
 
-def _lines(body: bytes, resource: str | None, shapes: Mapping[str, Any]) -> Iterator[Row | SpoiltRow]:
+def _lines(body: bytes, resource: str | None, resources: Mapping[str, Resource]) -> Iterator[Row | SpoiltRow]:
     for number, text in enumerate(body.split(b"\n"), 1):
         if not text.strip():
             continue
         said = resource
         try:
             try:
-                line = _LINE.validate_python(strict_json.parse(text))
+                line = _Line.model_validate(strict_json.parse(text))
             except ValidationError as error:
                 raise invalid(error) from None
             said = line.resource or resource
             if said is None:
                 raise Unprocessable.at("#/resource", "is needed: it says what the record is")
-            if said not in shapes:
-                raise Unprocessable.at("#/resource", f"is none of: {', '.join(sorted(shapes))}")
+            if said not in resources:
+                raise Unprocessable.at("#/resource", f"is none of: {', '.join(sorted(resources))}")
             yield Row(line=number, resource=said, record=line.record, history=line.history)
         except Problem as problem:
             yield SpoiltRow(line=number, resource=said, problem=problem)

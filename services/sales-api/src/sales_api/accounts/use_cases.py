@@ -11,6 +11,7 @@ from sales_api.attribution import Attribution
 from sales_api.reps import team_of
 from service_kit import outbox
 from service_kit.auth import Principal
+from service_kit.locking import locked
 from service_kit.occurrence import happened_at
 from service_kit.problems import NotFound, Unprocessable
 from service_kit.references import UnknownReference, require_free
@@ -71,7 +72,7 @@ async def update_account(
     session: AsyncSession, account_id: UUID, body: AccountChange, expected: ExpectedVersion, by: Principal
 ) -> Account:
     """Changes a customer's name, owner, region, segment or channel; giving the same again changes nothing."""
-    account = await session.get(Account, account_id, with_for_update={"key_share": True})
+    account = await locked(session, Account, account_id)
     if account is None:
         raise NotFound(f"There is no account {account_id}.")
     expected.check(account.version)

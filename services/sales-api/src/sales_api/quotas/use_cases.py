@@ -11,6 +11,7 @@ from sales_api.quotas.schemas import QuotaChange, QuotaIn
 from sales_api.reps import Rep
 from service_kit import outbox
 from service_kit.auth import Principal
+from service_kit.locking import locked
 from service_kit.occurrence import happened_at
 from service_kit.problems import NotFound
 from service_kit.references import UnknownReference, require_free
@@ -22,7 +23,7 @@ async def set_quota(session: AsyncSession, body: QuotaIn, by: Principal, reporti
     at = happened_at(body.occurred_at, by)
     await require_free(session, body.external_ref, among=Quota.external_ref, ids=Quota.id)
     # Under the salesperson's lock: two overlapping quotas at the same moment would not see each other.
-    rep = await session.get(Rep, body.rep_id, with_for_update={"key_share": True})
+    rep = await locked(session, Rep, body.rep_id)
     if rep is None:
         raise UnknownReference.at("#/rep_id", "no rep has this id")
     quota, event = Quota.set(
@@ -45,7 +46,7 @@ async def change_quota(
     session: AsyncSession, quota_id: UUID, body: QuotaChange, expected: ExpectedVersion, by: Principal
 ) -> Quota:
     """Sets another target for the same period; giving the same again changes nothing."""
-    quota = await session.get(Quota, quota_id, with_for_update={"key_share": True})
+    quota = await locked(session, Quota, quota_id)
     if quota is None:
         raise NotFound(f"There is no quota {quota_id}.")
     expected.check(quota.version)
