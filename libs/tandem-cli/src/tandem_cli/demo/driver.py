@@ -162,14 +162,16 @@ class Driver:
         """Do the story's next beat: at its own time, or when `live` now."""
         thread = self.memory.threads[story.key]
         beat = story.beats[thread.beats]
-        at = datetime.now(UTC) if live else beat.at
+        if live and thread.at is None:
+            thread.at = datetime.now(UTC).isoformat()
+        at = beat.at if thread.at is None else datetime.fromisoformat(thread.at)
         body = timed(filled(beat.step.body, self._identity(thread)), at)
         if not live and beat.step.path != _PLANS:
             body["occurred_at"] = moment(beat.at)
         if _creates(beat):
             body["external_ref"] = self.business.company.reference(f"{story.key}:{beat.step.name}")
         ok = await self._send(story, beat, thread, body)
-        thread.beats += 1
+        thread.beats, thread.at = thread.beats + 1, None
         if not ok or thread.beats == len(story.beats):
             del self.memory.threads[story.key]
         if ok and live:
@@ -215,12 +217,15 @@ class Driver:
         return True
 
     def _goes_on_after(self, refusal: Refused, story: Story, beat: Beat) -> bool:
-        """A conflict is what an earlier run or somebody else has done already; any other refusal ends the story."""
+        """A conflict is what an earlier run or somebody else has done already; any other refusal ends the story.
+
+        So does a conflict that leaves unknown what later beats are about.
+        """
         if refusal.status in (401, 403):
             raise StackProblem(f"{self.apis[beat.step.api].url} refuses the demo's token: {refusal}") from None
         self.board.refused += 1
         self.board.last_refusal = f"{story.key} {beat.step.name}: {refusal} {refusal.errors or ''}".strip()
-        return refusal.status == 409
+        return refusal.status == 409 and not beat.step.gives
 
     async def _make_all(self, things: list[tuple[Ref, dict[str, Any]]]) -> None:
         """Make things, those together that do not refer to one another."""

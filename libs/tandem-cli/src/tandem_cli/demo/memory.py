@@ -14,6 +14,8 @@ class Thread:
 
     beats: int = 0
     names: dict[str, str] = field(default_factory=dict)
+    at: str | None = None
+    """When the next beat was begun, while nobody knows whether it was heard: told again, it is the same request."""
 
 
 @dataclass

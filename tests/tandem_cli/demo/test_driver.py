@@ -1,0 +1,73 @@
+"""What the demo's driver sends, whatever cuts it short."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tandem_cli.api import Answer, Refused
+from tandem_cli.demo.business import Business
+from tandem_cli.demo.company import Company
+from tandem_cli.demo.driver import Driver
+from tandem_cli.demo.memory import Memory, Thread
+from tandem_cli.demo.story import After, Beat, Story
+from tandem_cli.requests import Ref, Step
+
+OPEN = Step("1-open", "sales", ("deals",), {"due_at": After(timedelta(days=1))}, gives={"deal": "id"})
+WIN = Step("2-win", "sales", ("deals", Ref("self", "deal"), "close"), {"outcome": "won"})
+STORY = Story("live:1", (Beat(datetime.now(UTC), OPEN), Beat(datetime.now(UTC), WIN)))
+
+
+class Sales:
+    """Hears every request, and fails those that it is told to fail."""
+
+    url = "http://sales"
+
+    def __init__(self, *failures: BaseException) -> None:
+        self.heard: list[tuple[str, Any, str]] = []
+        self._failures = list(failures)
+
+    async def post(self, path: str, body: Any, *, key: str) -> Answer:
+        self.heard.append((path, body, key))
+        if self._failures:
+            raise self._failures.pop(0)
+        return Answer(201, {"id": "d1"}, False)
+
+
+def driver(sales: Sales, memory: Memory) -> Driver:
+    return Driver(Business(Company(1, 5)), {"sales": sales}, memory)  # type: ignore[dict-item]
+
+
+def telling() -> Memory:
+    return Memory(1, 5, "2026-01-01", threads={STORY.key: Thread()})
+
+
+async def test_a_live_beat_that_was_cut_short_is_told_again_as_it_was_begun() -> None:
+    memory, sales = telling(), Sales(asyncio.CancelledError())
+    with pytest.raises(asyncio.CancelledError):
+        await driver(sales, memory).tell_next(STORY, live=True)
+    cut = memory.threads[STORY.key]
+    assert cut.beats == 0
+    assert cut.at is not None
+    cut.at = "2026-11-01T12:00:00+00:00"  # as if a later run came long after
+    await driver(sales, memory).tell_next(STORY, live=True)
+    assert sales.heard[1][1]["due_at"] == "2026-11-02T12:00:00Z"
+    assert memory.threads[STORY.key] == Thread(1, {"deal": "d1"})
+
+
+async def test_a_story_ends_where_a_conflict_leaves_unknown_what_it_is_about() -> None:
+    memory = telling()
+    reused = Refused(409, {"type": "urn:tandem:problem:idempotency-key-reused", "status": 409})
+    await driver(Sales(reused), memory).tell_next(STORY, live=True)
+    assert memory.threads == {}
+
+
+async def test_a_story_goes_on_after_a_conflict_about_what_somebody_did_already() -> None:
+    memory, sales = telling(), Sales()
+    run = driver(sales, memory)
+    await run.tell_next(STORY, live=True)
+    closed = Refused(409, {"type": "urn:tandem:problem:deal-already-closed", "status": 409})
+    longer = Story(STORY.key, (*STORY.beats, STORY.beats[1]))
+    await driver(Sales(closed), memory).tell_next(longer, live=True)
+    assert memory.threads[STORY.key].beats == 2
