@@ -1,6 +1,7 @@
 """Coverage: what carries which dimension, whom nobody asked, and the word of caution beside a value."""
 
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -107,6 +108,23 @@ async def test_every_answer_says_what_it_stands_on(client: httpx.AsyncClient, en
     assert (nothing["coverage"], nothing["warnings"]) == (None, [])
     then = await ask(client, "kpis/win_rate", as_of="2026-05-01T00:00:00Z")
     assert (then["coverage"], [each["code"] for each in then["warnings"]]) == (None, ["thin"])
+
+
+async def test_what_is_divided_by_as_it_stood_at_the_start_is_covered_as_it_was_then(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    regions = {UUID(int=70): "EMEA", UUID(int=71): None}
+    bought = {
+        id_: deal(
+            line("desk", 1, "9"), stage="won", account_id=id_, opened_at=moment("2025-01-01"), closed_at=moment(day)
+        )
+        for id_, day in zip(regions, ("2025-06-01", "2026-03-05"), strict=True)
+    }
+    accounts = [account(id=id_, region=region) for id_, region in regions.items()]
+    await book(engine, all_told([(state, 1) for state in [*accounts, *bought.values()]]))
+    # Who came during the month is no part of what is divided by.
+    churn = await ask(client, "kpis/churn", variant="period")
+    assert (churn["denominator"], churn["coverage"]["region"]) == (1, "1")
 
 
 @pytest.mark.parametrize(

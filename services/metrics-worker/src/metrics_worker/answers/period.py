@@ -26,6 +26,11 @@ class Period:
         """The same number of days, directly before. Raises OverflowError before the year 1."""
         return Period(self.start - timedelta(days=self.days), self.start - timedelta(days=1))
 
+    def eve(self) -> "Period":
+        """The day before it, on which what stands at its start stood."""
+        before = self.start - timedelta(days=1)
+        return Period(before, before)
+
     def buckets(self, interval: Interval) -> list[date]:
         """The first day of each bucket. The first bucket begins where the period does, be it mid-week or mid-month."""
         starts = [self.start]

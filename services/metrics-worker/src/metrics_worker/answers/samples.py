@@ -54,11 +54,11 @@ class Sample:
 
     def _valueless(self) -> Iterator[tuple[Valueless, list[Term]]]:
         for kind, terms in self._base.items():
-            for level in (False, True):
-                of_level = [term for term in terms if term.measure.level == level]
-                if of_level:
-                    columns = tuple(term.column for term in of_level)
-                    yield Valueless(kind, columns, self._question.period, level), of_level
+            for level, at_start in ((False, False), (True, True), (True, False)):
+                alike = [term for term in terms if (term.measure.level, term.at_start) == (level, at_start)]
+                if alike:
+                    period = self._question.period.eve() if at_start else self._question.period
+                    yield Valueless(kind, tuple(term.column for term in alike), period, level), alike
 
     def _coverage(self, found: Found) -> dict[str, Fraction]:
         """By dimension of the KPI, the share that carries a value of it; nothing where nothing is counted."""
