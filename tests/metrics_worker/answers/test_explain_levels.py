@@ -15,7 +15,19 @@ from metrics_worker.answers import explain
 from metrics_worker.books.fold import Entry, decode
 from metrics_worker.kpis.durations import bucket_of, seconds_of
 from tests.metrics_worker.conftest import book, narrow
-from tests.metrics_worker.facts import MORNING, VILNIUS, all_told, deal, delivery, line, moment, record, survey, ticket
+from tests.metrics_worker.facts import (
+    MORNING,
+    VILNIUS,
+    all_told,
+    check_in,
+    deal,
+    delivery,
+    line,
+    moment,
+    record,
+    survey,
+    ticket,
+)
 
 MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
 HOUR = timedelta(hours=1)
@@ -192,6 +204,16 @@ async def test_percentiles_are_told_as_of_a_moment_and_explained_by_their_durati
         early = await ask(client, "first_response_minutes/explain", variant="p90", as_of=at(2), region="EMEA")
         assert (early["denominator"], counted(early)["recorded-later"]) == (10, 2)
     assert five_hours > ten > nine
+
+
+async def test_what_a_variant_counts_itself_it_does_not_leave_out(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await book(engine, all_told([(check_in(), 1), (check_in(due_on=MORNING.date()), 1)]))
+    every = await ask(client, "check_ins_completed/explain")
+    assert (every["numerator"], "not-counted" in counted(every)) == (2, False)
+    in_time = await ask(client, "check_ins_completed/explain", variant="on_time")
+    assert (in_time["denominator"], counted(in_time)["not-counted"]) == (1, 1)
 
 
 async def test_what_a_kpi_leaves_out_is_counted_under_the_same_filters(

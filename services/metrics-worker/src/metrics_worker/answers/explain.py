@@ -420,7 +420,7 @@ async def _exclusions(
                 count=ended,
             )
         )
-    for says, measures in entries.question.kpi.leaves_out.items():
+    for says, measures in entries.question.kpi.left_out_by(entries.question.variant).items():
         count = await _left_out(session, entries.question, says, measures, reporting)
         if count is not None:
             found.append(ExclusionView(reason="not-counted", says=says, count=count))

@@ -158,7 +158,8 @@ class Kpi:
     chart: Chart = "line"
     """How a dashboard draws it unless told otherwise."""
     leaves_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """What it does not count though one may look for it there, in words, and the measures that count that."""
+    """What it does not count though one may look for it there, in words, and the measures that count that: the first
+    one all of which only a part is looked at. A variant that counts all of it leaves nothing out."""
     dimensions: tuple[str, ...] = field(init=False)
     """What it may be grouped and filtered by: what all of its kinds are told apart by."""
 
@@ -174,6 +175,11 @@ class Kpi:
             )
         )
         object.__setattr__(self, "dimensions", common)
+
+    def left_out_by(self, variant: str) -> dict[str, tuple[str, ...]]:
+        """What of `leaves_out` the variant leaves out: not what it counts itself."""
+        counted = set(self.variants[variant].measures)
+        return {says: measures for says, measures in self.leaves_out.items() if counted.isdisjoint(measures[:1])}
 
     @property
     def default_variant(self) -> str:
