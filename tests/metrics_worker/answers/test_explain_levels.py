@@ -206,6 +206,27 @@ async def test_percentiles_are_told_as_of_a_moment_and_explained_by_their_durati
     assert five_hours > ten > nine
 
 
+async def test_what_stood_at_the_start_is_explained_by_what_came_before_it_alone(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    def won(on: str) -> Any:
+        return deal(
+            line("desk", 1, "9"), stage="won", opened_at=moment("2024-01-01"), closed_at=moment(on), account_id=uuid4()
+        )
+
+    # One lapses on the 10th of March 2026, one has long lapsed, one stays and one comes during the month.
+    days = ("2025-03-10", "2024-02-01", "2025-06-01", "2026-03-05")
+    await book(engine, all_told([(won(day), 1) for day in days]))
+    told = await ask(client, "churn/explain", variant="period")
+    assert (told["numerator"], told["denominator"]) == (1, 2)
+    for measure, amount in (("relationship.lapsed", 1), ("relationship.active", 2)):
+        assert sum(item["measures"][measure] for item in told["items"]) == amount
+    rows = csv.DictReader(io.StringIO((await client.get(
+        "/v1/kpis/churn/explain", params=MARCH | {"variant": "period", "format": "csv"}
+    )).text))  # fmt: skip
+    assert sum(int(row["relationship.active"]) for row in rows) == 2
+
+
 async def test_what_a_variant_counts_itself_it_does_not_leave_out(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:

@@ -277,27 +277,29 @@ class Entries:
         stands = any(kind.measure_named(name).level for name in names)
         return [columns.day <= period.end, *([] if stands else [columns.day >= period.start])]
 
-    def _counted(
-        self, kind: Kind, columns: Any, names: Sequence[str], *, recorded: bool = True, coded: bool = False
-    ) -> list[sa.ColumnElement[bool]]:
-        """Which of them tell of these measures on their days, under the question's filters, values or codes of them."""
-        period = self.question.period
-
-        def told(value: str) -> Any:
-            code = sa.select(dimension_value.c.code).where(dimension_value.c.value == value)
-            return code.scalar_subquery() if coded else value
-
+    def _when(self, kind: Kind, columns: Any, names: Sequence[str]) -> list[tuple[str, sa.ColumnElement[bool]]]:
+        """These measures, and on which days each of them counts."""
+        period, found = self.question.period, []
         terms = {
             (term.column, term.measure.level, term.at_start)
             for term in self.formula.terms
             if term.kind is kind and term.column in names
         }
-        counted = []
         for name, level, at_start in sorted(terms):
-            days = [columns.day < period.start if at_start else columns.day <= period.end]
-            if not level:
-                days.append(columns.day >= period.start)
-            counted.append(sa.and_(columns[name] != 0, *days))
+            until = columns.day < period.start if at_start else columns.day <= period.end
+            found.append((name, until if level else sa.and_(until, columns.day >= period.start)))
+        return found
+
+    def _counted(
+        self, kind: Kind, columns: Any, names: Sequence[str], *, recorded: bool = True, coded: bool = False
+    ) -> list[sa.ColumnElement[bool]]:
+        """Which of them tell of these measures on their days, under the question's filters, values or codes of them."""
+
+        def told(value: str) -> Any:
+            code = sa.select(dimension_value.c.code).where(dimension_value.c.value == value)
+            return code.scalar_subquery() if coded else value
+
+        counted = [sa.and_(columns[name] != 0, days) for name, days in self._when(kind, columns, names)]
         conditions: list[sa.ColumnElement[bool]] = [
             sa.or_(*counted),
             *(
@@ -315,12 +317,12 @@ class Entries:
     def _rows(self, kind: Kind) -> sa.Select[Any]:
         table = POSTING[kind]
         dimensions = [part for name in kind.dimensions for part in (sa.literal(name), table.c[name])]
-        # As text: a sum of money may be more than JSON's readers take for a whole number.
-        measures = [
-            part
-            for name in self.formula.kinds[kind]
-            for part in (sa.literal(name), sa.cast(sa.func.coalesce(table.c[name], 0), sa.Text))
-        ]
+        # One posting may tell of what stands and of what happens, of which the formula reads other days. As text: a sum
+        # of money may be more than JSON's readers take for a whole number.
+        measures = []
+        for name, days in self._when(kind, table.c, self.formula.kinds[kind]):
+            amount = sa.case((days, sa.func.coalesce(table.c[name], 0)), else_=0)
+            measures += [sa.literal(name), sa.cast(amount, sa.Text)]
         return sa.select(
             sa.literal(KINDS.index(kind)).label("kind"),
             table.c.id,
