@@ -81,7 +81,18 @@ def test_a_sum_since_a_day_says_nothing_of_other_days() -> None:
     since = target("3100", since=date(2026, 1, 1))
     assert since.due_over(Period(date(2026, 1, 1), TODAY), TODAY, direction="up", adds_up=True) == 3100
     assert since.due_over(Period(date(2026, 1, 2), TODAY), TODAY, direction="up", adds_up=True) is None
-    assert since.period_on(date(2025, 12, 31)) is None
+    assert since.period_on(date(2025, 12, 31), direction="up", adds_up=True) is None
+
+
+def test_on_the_first_day_of_a_period_the_sum_of_the_one_before_it_is_judged_whole() -> None:
+    monthly, first_of_april = target("3100", period="month"), date(2026, 4, 1)
+    judged = monthly.period_on(first_of_april, direction="up", adds_up=True)
+    assert judged == Period(date(2026, 3, 1), date(2026, 3, 31))
+    assert monthly.due_over(judged, first_of_april, direction="up", adds_up=True) == 3100
+    april = Period(date(2026, 4, 1), date(2026, 4, 30))
+    assert monthly.period_on(date(2026, 4, 2), direction="up", adds_up=True) == april
+    assert monthly.period_on(first_of_april, direction="down", adds_up=True) == april
+    assert monthly.period_on(first_of_april, direction="up", adds_up=False) == april
 
 
 days = st.dates(date(2023, 1, 1), date(2026, 1, 1))
@@ -212,6 +223,19 @@ async def test_crossings_are_published_once_each_and_in_order(
         "metrics.kpi-target-recovered",
         "metrics.kpi-target-missed",
     ]
+
+
+async def test_a_target_by_the_day_is_missed_when_the_day_is_over(
+    manager: httpx.AsyncClient, engine: AsyncEngine, judge: Judge
+) -> None:
+    await manager.put("/v1/targets/revenue", json={"value": "100", "period": "day"})
+    await book(engine, won("60"))
+    await judge.look()
+    (missed,) = await published(engine)
+    yesterday = datetime.now(VILNIUS.zone).date() - timedelta(days=1)
+    assert isinstance(missed.data, KpiTargetMissed)
+    assert (missed.data.period_start, missed.data.period_end) == (yesterday, yesterday)
+    assert missed.data.reached == 0, "what came today is judged tomorrow"
 
 
 async def test_a_target_that_is_met_from_the_start_tells_nothing(

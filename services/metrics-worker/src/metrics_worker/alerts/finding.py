@@ -26,7 +26,7 @@ from metrics_worker.kpis.kinds import KIND_BY_NAME
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import KPIS, Kpi
 from metrics_worker.kpis.tickets import LOST_AFTER_SECONDS
-from metrics_worker.targets.comparing import today_in
+from metrics_worker.targets.comparing import adds_up, today_in
 from metrics_worker.targets.model import Target
 
 MOST_TICKETS: Final = 5_000
@@ -109,8 +109,12 @@ async def missed(session: AsyncSession, reporting: Reporting, now: datetime) -> 
     """One alert for each target that was missed when it was last judged."""
     found = []
     for target in (await session.execute(sa.select(Target).where(Target.missed.is_(True)))).scalars():
-        kpi, period = KPIS.get(target.kpi), target.period_on(today_in(reporting, now))
-        if kpi is None or period is None:
+        kpi = KPIS.get(target.kpi)
+        if kpi is None or target.variant not in kpi.variants:
+            continue
+        in_shares = adds_up(kpi.variants[target.variant])
+        period = target.period_on(today_in(reporting, now), direction=kpi.direction, adds_up=in_shares)
+        if period is None:
             continue
         of_whom = "" if target.dimension is None else f" of {target.dimension} {target.dimension_value or 'none'}"
         filters = {} if target.dimension is None else {target.dimension: target.dimension_value or ""}

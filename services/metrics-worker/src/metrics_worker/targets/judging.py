@@ -96,9 +96,12 @@ class Judge:
     async def _judgement(self, target: Target, now: datetime) -> Judgement | None:
         """What the books say; None while the period has not begun or there is nothing to divide by."""
         kpi = KPIS.get(target.kpi)
+        if kpi is None or target.variant not in kpi.variants:
+            return None
         today = today_in(self._reporting, now)
-        period = target.period_on(today)
-        if kpi is None or target.variant not in kpi.variants or period is None:
+        in_shares = adds_up(kpi.variants[target.variant])
+        period = target.period_on(today, direction=kpi.direction, adds_up=in_shares)
+        if period is None:
             return None
         question = Question(
             kpi=kpi,
@@ -109,7 +112,7 @@ class Judge:
             filters={} if target.dimension is None else {target.dimension: target.dimension_value},
             with_previous=False,
         )
-        due = target.due_over(period, today, direction=kpi.direction, adds_up=adds_up(question.formula))
+        due = target.due_over(period, today, direction=kpi.direction, adds_up=in_shares)
         async with self._sessions() as session:
             found = await answer(session, question, self._reporting)
         if found.value is None or due is None:

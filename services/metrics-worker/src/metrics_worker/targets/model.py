@@ -64,8 +64,7 @@ class Goal:
             return Fraction(self.value) if covered else None
         if not adds_up:
             return Fraction(self.value)
-        last = today - timedelta(days=1) if direction == "up" else today
-        return self._spread(asked.start, min(asked.end, last))
+        return self._spread(asked.start, min(asked.end, _last_due(today, direction, adds_up=adds_up)))
 
     def _spread(self, first: date, last: date) -> Fraction:
         due = Fraction(0)
@@ -137,12 +136,16 @@ class Target(Base):
         """What it is set for."""
         return TargetKey(self.kpi, self.variant, self.dimension, self.dimension_value)
 
-    def period_on(self, today: date) -> Period | None:
-        """The whole period that is judged on a day; None before it begins."""
+    def period_on(self, today: date, *, direction: Direction, adds_up: bool) -> Period | None:
+        """The whole period that is judged on a day; None before it begins.
+
+        Of a sum that more is better of, nothing is due on the first day of a period: then the one before it is judged
+        a last time. Else what is due by its last day would never be asked for, and of a target by the day nothing.
+        """
         if self.since is not None:
             return Period(self.since, today) if self.since <= today else None
         interval = self._interval
-        start = bucket_of(today, interval)
+        start = bucket_of(_last_due(today, direction, adds_up=adds_up), interval)
         return Period(start, next_bucket(start, interval) - timedelta(days=1))
 
     def due_over(self, asked: Period, today: date, *, direction: Direction, adds_up: bool) -> Fraction | None:
@@ -181,6 +184,11 @@ class Target(Base):
     @property
     def _interval(self) -> Interval:
         return next(each for each in PERIODS if each == self.period)
+
+
+def _last_due(today: date, direction: Direction, *, adds_up: bool) -> date:
+    """The last day that something is due of."""
+    return today - timedelta(days=1) if adds_up and direction == "up" else today
 
 
 def is_met(reached: Decimal, due: Fraction, direction: Direction) -> bool:
