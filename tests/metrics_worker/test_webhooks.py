@@ -330,6 +330,14 @@ BAD_ADDRESSES = [
     "https:///hook",
     "https://example.com/hook#part",
     "//example.com/hook",
+    "https://[fec0::1]/hook",
+    "https://[4000::1]/hook",
+    "https://[::1",
+    "https://[/hook",
+    "https://]/hook",
+    "https://[8.8.8.8]/hook",
+    "https://[v1.x]/hook",
+    "https://[2606:4700::1]]/hook",
 ]
 
 

@@ -13,8 +13,11 @@ _NAME: Final = re.compile(
     r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE
 )
 _URL: Final = re.compile(r"[!-\[\]-~]{1,2000}")  # printable ASCII without the backslash, which parsers disagree about
+_BRACKETED: Final = re.compile(r"\[[0-9a-fA-F:.]+\](:[0-9]*)?")
 _CARRIERS: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"), IPv6Network("::/96"))
 """IPv6 addresses that end in an IPv4 address and lead to it."""
+_PUBLIC: Final = IPv6Network("2000::/3")
+"""All that is given out of IPv6. Beyond it are what Python calls global as well: the site-local addresses of old."""
 
 
 class AddressRefused(Exception):
@@ -28,7 +31,10 @@ def check_address(url: str, *, allow_loopback: bool) -> None:
     """
     if not _URL.fullmatch(url):
         raise AddressRefused("must be printable ASCII without spaces, 2,000 characters at most")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise AddressRefused("has brackets that hold no IPv6 address") from None
     if parts.scheme != "https" and not (allow_loopback and parts.scheme == "http"):
         raise AddressRefused("must begin with https://")
     if parts.username is not None or parts.password is not None or "@" in parts.netloc:
@@ -37,6 +43,8 @@ def check_address(url: str, *, allow_loopback: bool) -> None:
         raise AddressRefused("must not have a fragment")
     _check_port(parts)
     host = parts.hostname or ""
+    if ("[" in parts.netloc or "]" in parts.netloc) and not _BRACKETED.fullmatch(parts.netloc):
+        raise AddressRefused("has brackets that hold no IPv6 address")
     try:
         address = ip_address(host)
     except ValueError:
@@ -60,7 +68,8 @@ def check_ip(address: IPv4Address | IPv6Address, *, allow_loopback: bool) -> Non
     """Raises `AddressRefused` unless the address is public. Whatever carries an IPv4 address within is refused."""
     if allow_loopback and address.is_loopback:
         return
-    if not address.is_global or address.is_multicast or address.is_reserved or _carries_ipv4(address):
+    beyond = isinstance(address, IPv6Address) and address not in _PUBLIC
+    if beyond or not address.is_global or address.is_multicast or address.is_reserved or _carries_ipv4(address):
         raise AddressRefused("must not lead to a private, local or reserved address")
 
 
