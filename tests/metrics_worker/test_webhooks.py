@@ -150,6 +150,59 @@ async def test_retry_after_is_honoured(
     assert timedelta(hours=1.9) < pause < timedelta(hours=2.5)
 
 
+@pytest.mark.parametrize("header", ["soon", "1 Jan 2030 99999999999999:00:00 GMT", "Wed, 32 Oct 2030 07:28:00 GMT"])
+async def test_a_retry_after_that_says_nothing_leaves_our_own_pause(
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender, header: str
+) -> None:
+    async with receiving(f"503 Busy\r\nRetry-After: {header}\r\n") as receiver:
+        webhook = await register(admin, receiver.url)
+        await happen(engine)
+        await send(sender)
+    (delivery,) = await deliveries(admin, webhook)
+    assert (delivery["last_status"], delivery["last_error"]) == (503, "refused")
+    pause = datetime.fromisoformat(delivery["next_try_at"]) - datetime.now(UTC)
+    assert pause < timedelta(seconds=10)
+
+
+class AnHourAhead(datetime):
+    @classmethod
+    def now(cls, tz: Any = None) -> datetime:
+        return datetime.now(tz) + timedelta(hours=1)
+
+
+async def test_pauses_are_taken_by_the_databases_clock_whatever_ours_says(
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("metrics_worker.webhooks.sending.datetime", AnHourAhead)
+    monkeypatch.setattr("metrics_worker.webhooks.use_cases.datetime", AnHourAhead)
+    async with receiving("500 Broken\r\n") as receiver:
+        webhook = await register(admin, receiver.url)
+        await happen(engine)
+        await send(sender)
+        (delivery,) = await deliveries(admin, webhook)
+        assert datetime.fromisoformat(delivery["next_try_at"]) - datetime.now(UTC) < timedelta(seconds=10)
+        await make_due(engine)
+        await send(sender)
+        await admin.post(f"/v1/webhooks/{webhook['id']}/deliveries/{delivery['id']}/send")
+        await send(sender)
+    assert len(receiver.received) == 3
+
+
+async def test_a_message_whose_tries_are_all_cut_off_is_given_up(
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender
+) -> None:
+    async with receiving() as receiver:
+        webhook = await register(admin, receiver.url)
+        await happen(engine)
+        async with engine.begin() as connection:
+            # As the processes leave it that end while they try.
+            await connection.execute(sa.text(f"UPDATE webhook_delivery SET tries = {len(RETRY_AFTER) + 1}"))
+        await send(sender)
+    assert receiver.received == []
+    (delivery,) = await deliveries(admin, webhook)
+    assert (delivery["status"], delivery["last_error"]) == ("dead", "every try was cut off before its end")
+
+
 def delivery_tried(tries: int) -> WebhookDelivery:
     return WebhookDelivery(status="pending", tries=tries, next_try_at=NOW)
 

@@ -22,6 +22,7 @@ RETRY_AFTER: Final = tuple(
     for seconds in (5, 60, 300, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600)
 )
 """The pauses between tries: eleven tries within three days and a bit."""
+MOST_TRIES: Final = len(RETRY_AFTER) + 1
 LONGEST_PAUSE: Final = timedelta(days=1)
 STATUSES: Final = ("pending", "delivered", "dead")
 
@@ -115,7 +116,7 @@ class WebhookDelivery(Base):
     def fail(self, error: str, *, status: int | None, at: datetime, retry_after: timedelta | None = None) -> None:
         """It was not; another try follows, unless this was the last."""
         self.last_status, self.last_error = status, error
-        if self.tries > len(RETRY_AFTER):
+        if self.tries >= MOST_TRIES:
             self.status = "dead"
             return
         pause = RETRY_AFTER[self.tries - 1]

@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from metrics_worker.webhooks.addresses import AddressRefused, GuardedNetwork, check_address
-from metrics_worker.webhooks.model import Webhook, WebhookDelivery, WebhookSecret
+from metrics_worker.webhooks.model import MOST_TRIES, Webhook, WebhookDelivery, WebhookSecret
 from metrics_worker.webhooks.signing import headers_of
 from service_kit.database import create_sessions
 from service_kit.health import Heartbeat
@@ -121,7 +121,11 @@ class Sender:
                 ).scalars()
                 keys = [bytes(key) for key in found]
             # No transaction is open while a stranger is waited for.
-            await self._note(delivery, await self._post(webhook.url, delivery, keys))
+            if delivery.tries > MOST_TRIES:
+                outcome = Outcome(error="every try was cut off before its end")
+            else:
+                outcome = await self._post(webhook.url, delivery, keys)
+            await self._note(delivery, outcome)
         except Exception as error:
             # Deleted meanwhile, or the database is away: the lease brings it back if it is still there.
             log.warning("webhook_try_lost", delivery_id=str(delivery_id), error=repr(error))
@@ -152,6 +156,8 @@ class Sender:
             if delivery.status != "pending" or delivery.tries != tried.tries:
                 # Its lease ended, and another process is at it.
                 return
+            # By the clock that says what is due: ours may be another.
+            now = (await session.execute(sa.select(sa.func.now()))).scalar_one()
             status = outcome.status
             if status is not None and 200 <= status < 300:
                 delivery.succeed(status)
@@ -163,7 +169,7 @@ class Sender:
                 error = outcome.error or (
                     "a redirect, which is not followed" if 300 <= (status or 0) < 400 else "refused"
                 )
-                delivery.fail(error, status=status, at=datetime.now(UTC), retry_after=outcome.retry_after)
+                delivery.fail(error, status=status, at=now, retry_after=outcome.retry_after)
             result = delivery.status
         SENT.labels("delivered" if result == "delivered" else "failed").inc()
         log.info("webhook_tried", delivery_id=str(tried.id), status=outcome.status, result=result, tries=tried.tries)
@@ -189,6 +195,6 @@ def _pause(retry_after: bytes | None) -> timedelta | None:
         return timedelta(seconds=min(int(text), 10**9))
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return moment - datetime.now(UTC) if moment.tzinfo else None

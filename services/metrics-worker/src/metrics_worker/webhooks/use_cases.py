@@ -69,7 +69,7 @@ async def send_again(session: AsyncSession, webhook_id: UUID, delivery_id: UUID)
     delivery = await session.get(WebhookDelivery, delivery_id, with_for_update=True)
     if delivery is None or delivery.webhook_id != webhook_id:
         raise NotFound(f"There is no delivery {delivery_id} of this webhook.")
-    delivery.send_again(datetime.now(UTC))
+    delivery.send_again((await session.execute(sa.select(sa.func.now()))).scalar_one())
     return delivery
 
 
