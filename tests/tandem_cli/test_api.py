@@ -1,5 +1,6 @@
 """The client of the APIs keeps trying while they are busy or away, does nothing twice, and passes refusals on."""
 
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -107,3 +108,13 @@ async def test_a_refusal_that_is_no_json_is_one_all_the_same() -> None:
 def test_an_address_that_is_none_is_refused_in_plain_words() -> None:
     with pytest.raises(StackProblem, match="localhost:8001 is not an address such as"):
         Api("localhost:8001", "token")
+
+
+async def test_a_refusal_says_what_is_wrong_with_the_request() -> None:
+    async def handle(_: web.Request) -> web.StreamResponse:
+        errors = [{"pointer": "?status", "detail": "Input should be 'open'"}]
+        return problem(422, "invalid-request", errors=errors)
+
+    async with served(handle) as url, Api(url, "token") as api:
+        with pytest.raises(Refused, match=re.escape("No: ?status Input should be 'open'")):
+            await api.get("dead-letters")

@@ -1,8 +1,10 @@
 """The command line offers every command that its modules have, though each is imported only when it is called."""
 
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 
+import pytest
 import typer
 from typer.main import get_group
 from typer.testing import CliRunner
@@ -23,6 +25,16 @@ def test_every_command_of_every_module_can_be_called() -> None:
 def test_help_lists_every_command() -> None:
     said = CliRunner().invoke(app, ["--help"]).output
     assert [name for name in COMMANDS if f"│ {name} " not in said] == []
+
+
+def test_a_proof_of_books_that_are_not_there_is_not_taken_for_books_that_are_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("METRICS_DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"):
+        monkeypatch.delenv(name, raising=False)
+    said = CliRunner().invoke(app, ["verify", "--data-dir", str(tmp_path)])
+    assert said.exit_code == 2
+    assert "Nothing runs on" in said.output
 
 
 def test_a_command_that_there_is_not_is_a_plain_word() -> None:

@@ -1,5 +1,7 @@
 """The proof of the books finds them in order, and finds every kind of damage."""
 
+import json
+import os
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -11,6 +13,7 @@ from metrics_worker.books.keeping import Bookkeeper
 from metrics_worker.books.verify import CannotVerify, Report, read_log, verify
 from metrics_worker.kpis.kinds import KIND_BY_NAME
 from metrics_worker.schema import metadata
+from tests.commands import run_script
 from tests.metrics_worker.books.test_keeping import consuming
 from tests.metrics_worker.conftest import empty, narrow
 from tests.metrics_worker.facts import (
@@ -166,6 +169,14 @@ async def test_books_that_are_behind_are_not_compared(kept: AsyncEngine, kafka: 
         await connection.execute(sa.text("UPDATE consumer_offset SET next_offset = 0"))
     with pytest.raises(CannotVerify, match="behind the log"):
         await verify(kept, kafka.bootstrap_servers, VILNIUS, topics=topics, catch_up_seconds=0)
+
+
+@pytest.mark.parametrize("database", ["mysql://nowhere/books", "postgresql+asyncpg://a:b@127.0.0.1:1/books"])
+def test_what_keeps_the_command_from_comparing_is_exit_code_2(database: str) -> None:
+    servers = {"DATABASE_URL": database, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+    said = run_script("metrics-verify", env={**os.environ, **servers})
+    assert said.returncode == 2
+    assert json.loads(said.stdout)["ok"] is None
 
 
 async def test_a_missing_topic_is_said(kept: AsyncEngine, kafka: Kafka) -> None:

@@ -28,7 +28,9 @@ class Refused(Exception):
         self.status = status
         self.slug = str(problem.get("type", "")).removeprefix("urn:tandem:problem:")
         self.problem = problem
-        super().__init__(f"{problem.get('title', status)}: {problem.get('detail', '')}".strip(": "))
+        # The detail of a request that is not valid only says to look at the errors.
+        says = "; ".join(f"{place} {what}" for place, what in self.errors) or problem.get("detail", "")
+        super().__init__(f"{problem.get('title', status)}: {says}".strip(": "))
 
     @property
     def errors(self) -> list[tuple[str, str]]:

@@ -27,9 +27,9 @@ REPLAY_NICENESS = 10
 
 def verify() -> None:
     """Prints as JSON whether balances, postings and log agree; exits with 0 if so, 1 if not, 2 if it can't tell."""
-    settings = MetricsSettings()
-    _keep_output_clear("metrics-verify", settings)
     try:
+        settings = MetricsSettings()
+        _keep_output_clear("metrics-verify", settings)
         report = asyncio.run(_verified(settings))
     except Exception as error:
         # Whatever keeps it from comparing must not look like books that are wrong.
