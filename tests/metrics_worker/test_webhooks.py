@@ -5,7 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 import httpx
@@ -166,8 +166,8 @@ async def test_a_retry_after_that_says_nothing_leaves_our_own_pause(
 
 class AnHourAhead(datetime):
     @classmethod
-    def now(cls, tz: Any = None) -> datetime:
-        return datetime.now(tz) + timedelta(hours=1)
+    def now(cls, tz: Any = None) -> Self:
+        return super().now(tz) + timedelta(hours=1)
 
 
 async def test_pauses_are_taken_by_the_databases_clock_whatever_ours_says(
