@@ -27,11 +27,17 @@ from tests.metrics_worker.facts import VILNIUS, deal, line, moment, record, surv
 from tests.support import Kafka, eventually
 from tests.upgrading import WHEN, Values, fill, id_in, upgrade, upgraded_step_by_step
 
+OF_KINDS = ("_subject", "_posting", "_balance", "_histogram", "_narrow", "_opening")
 READ_ANEW = {
+    "account_merge",
     "consumer_offset",
     "freshness",
+    "narrowed",
+    "opening_balance",
+    "relationship_fact",
+    "relationship_review",
     "sequence_gap",
-    *(name for name in books.tables if name.endswith(("_subject", "_posting", "_balance", "_histogram"))),
+    *(name for name in books.tables if name.endswith(OF_KINDS)),
 }
 DEALS = 120
 MADE: Values = {

@@ -125,6 +125,22 @@ def test_a_lost_deal_has_advanced_from_the_stages_before_its_last_one_only() -> 
     assert conversions == [("prospecting", 1, 1), ("negotiation", 1, 0)]
 
 
+def test_a_deal_that_was_won_and_reopened_has_not_advanced_from_the_stage_it_is_back_in() -> None:
+    way = entries(
+        ("proposal", "2026-03-01"), ("negotiation", "2026-03-04"), ("won", "2026-03-09"), ("negotiation", "2026-03-10")
+    )
+    [postings] = [entry.postings for entry in told(deal(stage="negotiation", stage_entries=way))]
+    conversions = [(posting.dimensions[-1], *posting.measures[-2:]) for posting in postings if posting.measures[-2]]
+    assert conversions == [("proposal", 1, 1), ("negotiation", 1, 0)]
+
+
+def test_a_deal_put_back_into_a_stage_that_it_had_skipped_has_not_advanced_from_it() -> None:
+    way = entries(("prospecting", "2026-03-01"), ("proposal", "2026-03-04"), ("qualification", "2026-03-09"))
+    [postings] = [entry.postings for entry in told(deal(stage="qualification", stage_entries=way))]
+    conversions = [(posting.dimensions[-1], *posting.measures[-2:]) for posting in postings if posting.measures[-2]]
+    assert conversions == [("prospecting", 1, 1), ("proposal", 1, 0), ("qualification", 1, 0)]
+
+
 def test_an_open_deal_in_a_foreign_currency_is_worth_what_its_event_estimates() -> None:
     dollars = Money(amount=Decimal(100), currency="USD")
     assert "pipeline_value" not in posted(deal(amount=dollars), "deal")[0]

@@ -92,7 +92,7 @@ class DealMeasures(NamedTuple):
     advanced: Annotated[
         int,
         Measure(
-            "of these, those from which the deal came to a later stage or was won by now, on the day it entered",
+            "of these, those from which the deal went on to a later stage or stands won, on the day it entered",
             not_by=PIPELINE,
         ),
     ] = 0
@@ -162,26 +162,27 @@ def worth_of(deal: Deal, reporting: Reporting) -> int:
 
 
 def _stages(whole: DealDimensions, stays: list[Stay], reporting: Reporting) -> list[Posting]:
-    entered: dict[Stage, datetime] = {}
-    for stay in stays:
-        if stay.stage is not None:
-            entered.setdefault(stay.stage, stay.since)
-    furthest = max((_rank(stage) for stage in entered), default=-1)
+    entered: dict[Stage, int] = {}
+    for place, stay in enumerate(stays):
+        if stay.stage in STAGES:
+            entered.setdefault(stay.stage, place)
     return [
         Posting(
-            reporting.day_of(since),
+            reporting.day_of(stays[place].since),
             whole._replace(stage=stage),
-            DealMeasures(entered=1, advanced=int(furthest > _rank(stage))),
+            DealMeasures(
+                entered=1, advanced=int(any(_rank(later) > STAGES.index(stage) for later in stays[place + 1 :]))
+            ),
         )
-        for stage, since in entered.items()
-        if stage in STAGES
+        for stage, place in entered.items()
     ]
 
 
-def _rank(stage: Stage) -> int:
-    if stage == "won":
+def _rank(stay: Stay) -> int:
+    # A deal that was reopened has not been won after all.
+    if stay.stage == "won" and stay.until is None:
         return len(STAGES)
-    return STAGES.index(stage) if stage in STAGES else -1
+    return STAGES.index(stay.stage) if stay.stage in STAGES else -1
 
 
 def _closing(deal: Deal, whole: DealDimensions, reporting: Reporting) -> list[Posting]:

@@ -396,9 +396,12 @@ declare(
         },
         prose=(
             "Group by `stage` to see where deals stay behind. A deal counts once for each stage that it entered, on "
-            "the day it first did, and has advanced once it reached a later stage or was won, skipped stages or not. "
-            "Some divide the deals that enter one stage by those that enter the one before in the same period, which "
-            "compares different deals."
+            "the day it first did, and has advanced from it once it went on from there to a later stage or to being "
+            "won, skipped stages or not. What was taken back has not advanced: a deal won and reopened again, or one "
+            "put back from a later stage into a stage that it had skipped. A deal whose way through the stages was not "
+            "kept counts while it is open, under the stage it is in, on the day it was opened. Some divide the deals "
+            "that enter one stage by those that enter the one before in the same period, which compares different "
+            "deals."
         ),
         chart="bar",
     )
