@@ -5,6 +5,7 @@ import json
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
@@ -205,6 +206,20 @@ async def test_readers_of_the_same_share_one_question(
     async with reading("sales_volume") as one, reading("sales_volume") as two, reading("sales_volume") as three:
         await eventually(lambda: one.values and two.values and three.values)
     assert asked.count("sales_volume") <= 2
+
+
+async def test_a_reader_whose_days_have_become_too_many_keeps_nothing_from_the_others(
+    app: FastAPI, reading: Callable[..., Any]
+) -> None:
+    # As a stream stands after the night in which the days since its first one became more than may be asked for.
+    too_long = hub.Watch("revenue", "standard", date(1990, 1, 1), None, None, ())
+    overdue = hub.Reader([too_long], [b""])
+    app.state.hub.join(overdue)
+    try:
+        async with reading("revenue") as stream:
+            await eventually(lambda: stream.values)
+    finally:
+        app.state.hub.leave(overdue)
 
 
 async def test_no_more_streams_are_open_than_may_be(reading: Callable[..., Any], settings: MetricsSettings) -> None:
