@@ -134,6 +134,13 @@ async def test_nobody_gets_in_without_a_token(operation: Operation, send: Send) 
         assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
+@each_with_body
+async def test_a_body_that_is_no_json_by_its_type_is_told_so(operation: Operation, send: Send) -> None:
+    answer = await send(operation, good_body(operation), content_type="text/plain")
+    assert_problem(answer, 415, "unsupported-media-type")
+    assert "Content-Type" in answer.json()["detail"]
+
+
 @each_private_write
 async def test_a_token_without_roles_may_not_write(operation: Operation, send: Send, issuer: Issuer) -> None:
     answer = await send(operation, good_body(operation), Authorization=f"Bearer {issuer.token()}")

@@ -129,6 +129,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             writes = method in ("post", "put", "patch", "delete")
             for status, description in (_ERRORS | (_WRITE_ERRORS if writes else {})).items():
                 operation["responses"][status] = {"description": description, **answer}
+            if "requestBody" in operation:
+                operation["responses"].setdefault("415", {"description": "The body is not JSON by its type.", **answer})
             if writes:
                 operation.setdefault("parameters", []).extend(_WRITE_PARAMETERS)
     app.openapi_schema = document

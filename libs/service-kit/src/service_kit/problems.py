@@ -92,6 +92,12 @@ class BodyTooLarge(Problem):
     status, slug, title = 413, "body-too-large", "The body is too large"
 
 
+class UnsupportedMediaType(Problem):
+    """The body is in no form that is read here."""
+
+    status, slug, title = 415, "unsupported-media-type", "The body is in a form that is not read here"
+
+
 class Unprocessable(Problem):
     """The body is JSON and means nothing that can be done."""
 

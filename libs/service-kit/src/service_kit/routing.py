@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from service_kit import idempotency, strict_json
 from service_kit.auth import Authenticator, Principal
 from service_kit.dependencies import in_loop
-from service_kit.problems import BodyTooLarge, Unavailable, Unprocessable, sqlstate_of
+from service_kit.problems import BodyTooLarge, Unavailable, Unprocessable, UnsupportedMediaType, sqlstate_of
 
 log = structlog.get_logger()
 
@@ -87,6 +87,7 @@ class StrictRoute(APIRoute):
             request.state.principal = principal
             _check_query(request, known)
             if takes_body and await request.body():
+                _require_json(request)
                 # Before FastAPI does it: it would turn our problem into one of its own.
                 await request.json()
             if not writes:
@@ -94,6 +95,14 @@ class StrictRoute(APIRoute):
             return await _write(request, handle, principal.subject)
 
         return run
+
+
+def _require_json(request: Request) -> None:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind, _, form = media_type.partition("/")
+    if kind != "application" or not (form == "json" or form.endswith("+json")):
+        # Read as a mere text otherwise, which is then told to be no object.
+        raise UnsupportedMediaType("Send the body as JSON, with Content-Type: application/json.")
 
 
 def _check_query(request: Request, known: frozenset[str]) -> None:

@@ -11,19 +11,13 @@ from pydantic import Field, ValidationError
 from service_kit import strict_json
 from service_kit.fields import StrictModel
 from service_kit.imports.operations import Resource
-from service_kit.problems import Problem, Unprocessable, invalid
+from service_kit.problems import Problem, Unprocessable, UnsupportedMediaType, invalid
 
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
 MAX_HISTORY: Final = 1_000
 MAX_STEPS: Final = 5_000
 """Records and what happened to them, in one request: all of it is one transaction."""
-
-
-class UnsupportedMediaType(Problem):
-    """The body is in no form that is read here."""
-
-    status, slug, title = 415, "unsupported-media-type", "The body is in a form that is not read here"
 
 
 class Step(StrictModel):
