@@ -58,6 +58,20 @@ async def test_a_customer_left_alone_for_more_than_an_hour_is_named_with_the_tic
     assert (explained["kpi"], explained["value"]) == ("unattended_now", "3")
 
 
+async def test_merged_customers_left_alone_are_one_alert_that_leads_to_all_of_their_tickets(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    gone, remains = UUID(int=101), UUID(int=102)
+    earlier, later = ticket(customer_id=gone, opened_at=ago(days=3)), ticket(customer_id=remains, opened_at=ago(days=2))
+    accounts: list[tuple[Any, int]] = [(account(id=gone), 1), (account(id=remains), 1)]
+    await book(
+        engine, all_told([*accounts, (earlier, 1), (later, 1)]), all_told([(account(id=gone, merged_into=remains), 2)])
+    )
+    [found] = await told(client, kind="unattended")
+    assert (found["subject"], found["tickets"]) == (f"customers/{remains}", [str(earlier.id), str(later.id)])
+    assert (await client.get(found["explain"])).json()["value"] == "2"
+
+
 async def test_for_tickets_that_waited_for_years_only_their_customers_are_looked_at(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:

@@ -4,7 +4,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 from typing import Any, Final
 from urllib.parse import urlencode
-from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
@@ -65,10 +64,10 @@ def being_read(complete_until: datetime) -> AlertView:
 
 async def left_alone(session: AsyncSession, now: datetime) -> list[AlertView]:
     """One alert for each customer whose ticket has had no first response for more than an hour."""
-    waiting: dict[UUID, list[Ticket]] = {}
-    for ticket in await _unattended(session, today=(now + timedelta(days=1)).date()):
+    waiting: dict[str, list[Ticket]] = {}
+    for customer, ticket in await _unattended(session, today=(now + timedelta(days=1)).date()):
         if (now - ticket.opened_at).total_seconds() > LOST_AFTER_SECONDS:
-            waiting.setdefault(ticket.customer_id, []).append(ticket)
+            waiting.setdefault(customer, []).append(ticket)
     return [
         alert(
             "unattended",
@@ -79,14 +78,15 @@ async def left_alone(session: AsyncSession, now: datetime) -> list[AlertView]:
             do="Reply on each of these tickets, or assign them to somebody who does: POST /v1/tickets/{id}/assign.",
             tickets=[ticket.id for ticket in sorted(tickets, key=lambda each: (each.opened_at, each.id))],
             kpi="unattended_now",
-            explain=_explain("unattended_now", customer=str(customer)),
+            explain=_explain("unattended_now", customer=customer),
         )
         for customer, tickets in waiting.items()
     ]
 
 
-async def _unattended(session: AsyncSession, today: date) -> list[Ticket]:
-    """Up to `MOST_TICKETS` that stand without an answer, those that have waited longest."""
+async def _unattended(session: AsyncSession, today: date) -> list[tuple[str, Ticket]]:
+    """Up to `MOST_TICKETS` that stand without an answer, those that have waited longest, with whom they count for: a
+    ticket keeps the name of a customer who was merged since."""
     posting, subject = POSTING[_TICKET], SUBJECT[_TICKET]
     level = Sums(_TICKET, ("unattended",), Period(today, today), group_by="customer", from_the_beginning=True)
     # Whose they are is known without looking through the past, and leads to the tickets however old they are.
@@ -94,15 +94,16 @@ async def _unattended(session: AsyncSession, today: date) -> list[Ticket]:
     if not customers:
         return []
     waiting = (
-        sa.select(posting.c.subject_id)
+        sa.select(posting.c.subject_id, posting.c.customer)
         .where(posting.c.customer == sa.func.any(sa.cast(customers, sa.ARRAY(sa.Text))), posting.c.unattended != 0)
-        .group_by(posting.c.subject_id)
+        .group_by(posting.c.subject_id, posting.c.customer)
         .having(sa.func.sum(posting.c.unattended) > 0)
         .order_by(sa.func.min(posting.c.day), posting.c.subject_id)
         .limit(MOST_TICKETS)
+        .subquery()
     )
-    states = await session.execute(sa.select(subject.c.state).where(subject.c.id.in_(waiting)))
-    return [_TICKET_STATE.decode(state) for state in states.scalars()]
+    found = sa.select(waiting.c.customer, subject.c.state).join(waiting, waiting.c.subject_id == subject.c.id)
+    return [(customer, _TICKET_STATE.decode(state)) for customer, state in await session.execute(found)]
 
 
 async def missed(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:
