@@ -90,3 +90,10 @@ def test_what_two_kinds_do_not_share_is_no_dimension_of_a_kpi_over_both() -> Non
     assert KPIS["quota_attainment"].dimensions == ("owner", "team")
     assert "priority" in KPIS["csat"].dimensions
     assert "priority" not in KPIS["revenue"].dimensions
+
+
+def test_what_two_kinds_mean_differently_by_one_name_is_no_dimension_of_a_kpi_over_both() -> None:
+    # An agent's minutes divided by a salesperson's customers, contacts by web divided by customers who came by web, …
+    assert KPIS["cost_to_serve_minutes"].dimensions == ("region", "segment", "customer")
+    assert KPIS["advocacy"].dimensions == ("region", "segment", "customer")
+    assert KPIS["upsell_from_service"].dimensions == ("region", "segment", "product", "customer")

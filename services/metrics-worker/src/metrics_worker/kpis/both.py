@@ -38,7 +38,11 @@ declare(
                 says="good public reviews and recommendations of the period per customer that sales knows at its end",
             )
         },
-        prose="What customers do for us unasked: reviews with 4 or 5 of 5 on the day they were written, and referrals.",
+        not_by=("channel",),
+        prose=(
+            "What customers do for us unasked: reviews with 4 or 5 of 5 on the day they were written, and referrals. "
+            "Not by channel, which is where a review was written, and where a customer came from."
+        ),
     )
 )
 declare(
@@ -115,9 +119,11 @@ declare(
                 says="won deals of the period that an agent had suggested, per suggestion made in the period",
             )
         },
+        not_by=("owner", "team"),
         prose=(
             "What agents see and salespeople make of it. Deals and suggestions of one period are not the same ones, so "
-            "it may pass 1. `upsell_revenue` tells what it brings."
+            "it may pass 1. `upsell_revenue` tells what it brings. Not by owner or team: those of suggestions are of "
+            "service, those of deals of sales."
         ),
     )
 )
@@ -136,7 +142,11 @@ declare(
                 says="talk, hold and wrap-up time of the period per customer that sales knows at its end",
             )
         },
-        prose="Agents' time, not money. Customers whom only service knows add time and are not counted.",
+        not_by=("channel", "owner", "team"),
+        prose=(
+            "Agents' time, not money. Customers whom only service knows add time and are not counted. Not by channel, "
+            "owner or team: those of contacts are of service, those of customers of sales."
+        ),
     )
 )
 

@@ -160,8 +160,10 @@ class Kpi:
     leaves_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What it does not count though one may look for it there, in words, and the measures that count that: the first
     one all of which only a part is looked at. A variant that counts all of it leaves nothing out."""
+    not_by: tuple[str, ...] = ()
+    """Dimensions by whose name its kinds are told apart in different senses: divided by each other they say nothing."""
     dimensions: tuple[str, ...] = field(init=False)
-    """What it may be grouped and filtered by: what all of its kinds are told apart by."""
+    """What it may be grouped and filtered by: what all of its kinds are told apart by, less `not_by`."""
 
     def __post_init__(self) -> None:
         for measures in self.leaves_out.values():
@@ -169,6 +171,7 @@ class Kpi:
         kinds = {kind for formula in self.variants.values() for kind in formula.kinds}
         shared = [name for kind in KINDS if kind in kinds for name in kind.dimensions]
         apart = {name for formula in self.variants.values() for term in formula.terms for name in term.measure.not_by}
+        apart.update(self.not_by)
         common = tuple(
             dict.fromkeys(
                 name for name in shared if all(name in kind.dimensions for kind in kinds) and name not in apart
