@@ -17,10 +17,16 @@ _INTRODUCTION = """\
 Every KPI is a sum of measures, or one sum of measures divided by another, over the days of a period in the reporting
 time zone. A measure marked as a level is what stands at the end of a day, or with `@start` at the end of the day before
 the period; one followed by a dimension in brackets is only of what carries a value of it. Medians and p90s are read
-from histograms, within 2 %: their numerator is the percentile itself in seconds, their denominator how many there are.
+from histograms, within 2 %: the shortest duration that half, or nine tenths, of them do not exceed. Their numerator is
+the percentile itself in seconds, their denominator how many there are. Durations are in whole seconds, rounded down.
 Ratios are computed when they are read, from exact whole sums, and rounded once: six decimal places, half to even;
 money to its currency's places. A ratio with nothing to divide by is null, not 0. A value that is missing, such as a
 lead without a channel, is a group of its own (`null`), distinct from every code.
+
+Each subject stands under the region, owner and so on of its newest state. What stands of customers, and who lapsed
+(`relationship.buyers` and all after it), stands under the account as it is now; without one under what service knows of
+the customer, else under the newest deal. Closed deals stand under their own. Customers who were merged count as the one
+who remains, also in their past.
 
 `GET /v1/kpis/{name}?from=&to=&interval=&group_by=&<dimension>=&variant=&compare=previous` answers each of them.
 `<dimension>=` with nothing after it asks for what has no value.

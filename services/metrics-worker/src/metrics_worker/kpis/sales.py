@@ -136,9 +136,9 @@ declare(
             )
         },
         prose=(
-            "A quota is spread evenly over the days of its period, in whole minor units, so that any part of the "
-            "period has its part of the target. Revenue of salespeople without a quota counts in the total; group by "
-            "owner to see each against their own."
+            "A quota is spread evenly over the days of its period, so that any part of the period has its part of the "
+            "target: the first k of n days have k/n of it, rounded down to whole minor units. Revenue of salespeople "
+            "without a quota counts in the total; group by owner to see each against their own."
         ),
     )
 )
@@ -346,8 +346,9 @@ declare(
         },
         prose=(
             "`pipeline_value` with each deal weighed by the chance of its stage: prospecting 10 %, qualification 20 %, "
-            "presentation 40 %, proposal 60 %, negotiation 80 %. The chances are a convention; `stage_conversion` "
-            "tells what they really are."
+            "presentation 40 %, proposal 60 %, negotiation 80 %; each is rounded down to whole minor units. Closed "
+            "deals whose way through the stages was not kept weigh nothing on the days they were open. The chances are a "
+            "convention; `stage_conversion` tells what they really are."
         ),
         chart="area",
     )
