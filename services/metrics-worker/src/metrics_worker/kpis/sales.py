@@ -347,8 +347,8 @@ declare(
         prose=(
             "`pipeline_value` with each deal weighed by the chance of its stage: prospecting 10 %, qualification 20 %, "
             "presentation 40 %, proposal 60 %, negotiation 80 %; each is rounded down to whole minor units. Closed "
-            "deals whose way through the stages was not kept weigh nothing on the days they were open. The chances are a "
-            "convention; `stage_conversion` tells what they really are."
+            "deals whose way through the stages was not kept weigh nothing on the days they were open. The chances are "
+            "a convention; `stage_conversion` tells what they really are."
         ),
         chart="area",
     )
