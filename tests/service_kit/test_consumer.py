@@ -254,6 +254,33 @@ async def test_bad_records_are_set_aside_with_their_bytes_and_their_neighbours_f
     }
 
 
+async def test_what_was_discarded_or_replaced_does_not_count_when_the_log_is_read_anew(
+    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic = new_topic("consumer")
+    await publish(kafka, topic, texts(12))
+    reader = Reader(books, kafka, topic)
+    reader.poison = {3, 4, 5}
+
+    async def all_set_aside() -> bool:
+        return await _letters(books) == 3
+
+    async with reader.running():
+        await eventually(lambda: _has(books, 9), 20)
+        await eventually(all_set_aside, 20)
+    settled = {b"3": {"status": "discarded"}, b"4": {"status": "sent", "mended_value": b"40"}, b"5": {"status": "sent"}}
+    async with books.begin() as connection:
+        for value, fate in settled.items():
+            await connection.execute(sa.update(dead_letter).where(dead_letter.c.value == value).values(**fate))
+        await connection.execute(sa.delete(seen))
+        await connection.execute(sa.delete(consumer_offset))
+    # Of a release that takes them all.
+    again = Reader(books, kafka, topic)
+    async with again.running():
+        await asyncio.wait_for(again.consumer.caught_up.wait(), 20)
+    assert await numbers(books) == [number for number in range(12) if number not in (3, 4)]
+
+
 async def test_a_consumer_whose_partitions_were_advanced_by_another_writes_nothing(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:

@@ -85,6 +85,23 @@ async def test_rebuilding_repairs_damaged_books_and_leaves_the_tables_of_the_cod
     assert not {"books_rebuilt", "books_before"} & set(schemas)
 
 
+async def test_a_record_that_was_discarded_counts_in_no_books_that_can_read_it_by_now(
+    straight: Line, client: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings
+) -> None:
+    await straight.publish(straight.sales, record(lead()), record(lead()), b"{")
+    await eventually(shows(client, "leads_created", "2"), deadline=20)
+    await eventually(lambda: letters(engine))
+    async with engine.begin() as connection:
+        # As if the release before could not read the first of them.
+        await connection.execute(sa.text("""UPDATE dead_letter SET "offset" = 0, status = 'discarded'"""))
+    await rebuilt(straight, settings)
+    await in_order(straight, engine)
+    await eventually(shows(client, "leads_created", "1"))
+    async with engine.connect() as connection:
+        rows = await connection.execute(sa.text('SELECT status, "offset" FROM dead_letter ORDER BY "offset"'))
+        assert [tuple(row) for row in rows] == [("discarded", 0), ("open", 2)]
+
+
 async def test_reads_and_new_events_go_on_while_books_are_rebuilt(
     straight: Line, client: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings
 ) -> None:

@@ -73,3 +73,15 @@ consumer_halt = sa.Table(
     sa.Column("open_allowed", sa.Integer, nullable=False, comment="it goes on when no more dead letters are open"),
     comment="Consumers that stopped because nearly everything that arrived was bad.",
 )
+
+
+def overruled(consumer: str) -> sa.Select[str, UUID, int, int]:
+    """Where the records lie that shall not count as they came, also when the log is read anew by who could take them.
+
+    They were discarded, or something else was sent in their place. Topic, topic's id, partition and offset of each.
+    """
+    letter = dead_letter.c
+    replaced = sa.and_(letter.status == "sent", letter.mended_value.is_not(None))
+    return sa.select(letter.topic, letter.topic_id, letter.partition, letter.offset).where(
+        letter.consumer == consumer, sa.or_(letter.status == "discarded", replaced)
+    )

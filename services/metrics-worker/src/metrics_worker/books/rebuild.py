@@ -34,7 +34,7 @@ from metrics_worker.books.opening import open_books
 from metrics_worker.books.tables import metadata
 from metrics_worker.kpis.kinds import KINDS
 from metrics_worker.kpis.posting import Reporting
-from service_kit.consumer_tables import NO_TOPIC_ID, consumer_offset, dead_letter
+from service_kit.consumer_tables import NO_TOPIC_ID, consumer_offset, dead_letter, overruled
 from service_kit.kafka_log import LogIdentity, identify_log
 from service_kit.prepared import driver_of
 from service_kit.problems import is_transient, sqlstate_of
@@ -81,6 +81,8 @@ class _Log:
     done: dict[TopicPartition, int] = field(default_factory=dict)
     bad: dict[tuple[str, int, int], dict[str, Any]] = field(default_factory=dict)
     """What cannot be booked, as rows of `dead_letter`."""
+    overruled: frozenset[tuple[str, int, int]] = frozenset()
+    """What shall not be booked, as somebody decided when it could not be."""
 
     async def take_up(self, live: dict[TopicPartition, Any]) -> None:
         """Reads those partitions of the live books too that it does not know yet, from their beginning."""
@@ -163,6 +165,13 @@ async def rebuild(
             await _make_room(guard)
             reporting = await open_books(beside, reporting or kept or default)
             async with _reading(bootstrap_servers, identity, reporting) as reader:
+                settled = await guard.execute(overruled(CONSUMER))
+                reader.overruled = frozenset(
+                    (row.topic, row.partition, row.offset)
+                    for row in settled
+                    if row.topic_id == identity.topic_ids.get(row.topic)
+                )
+                await guard.commit()
                 await _follow(guard, beside, reader, topics, progress)
                 await _count_rows(beside)
                 await _swap(guard, beside, reader, topics, progress)
@@ -276,6 +285,8 @@ async def _decoded(reader: _Log, target: dict[TopicPartition, int]) -> list[tupl
     decoded = []
     async for portion in in_portions(await reader.batch(target)):
         for record in portion:
+            if (record.topic, record.partition, record.offset) in reader.overruled:
+                continue
             try:
                 decoded.append((record, fold.decode(record.value, reader.reporting)))
             except UndecodableEvent as error:
@@ -427,7 +438,8 @@ async def _settle_dead_letters(connection: AsyncConnection, reader: _Log, topics
     rows = await connection.execute(
         sa.select(dead_letter.c.id, dead_letter.c.topic, dead_letter.c.partition, dead_letter.c.offset).where(*of_log)
     )
-    booked = [row.id for row in rows if (row.topic, row.partition, row.offset) not in reader.bad]
+    not_booked = reader.bad.keys() | reader.overruled
+    booked = [row.id for row in rows if (row.topic, row.partition, row.offset) not in not_booked]
     if booked:
         await connection.execute(sa.delete(dead_letter).where(dead_letter.c.id.in_(booked)))
     if reader.bad:

@@ -42,7 +42,7 @@ from metrics_worker.books.recomputing import Newest, newest_of, recomputed
 from metrics_worker.books.tables import BALANCE, HISTOGRAM, NARROW, OPENING, POSTING, SUBJECT, bucket_column
 from metrics_worker.kpis.kinds import TOLD_KINDS, Kind
 from metrics_worker.kpis.posting import Posting, Reporting
-from service_kit.consumer_tables import consumer_offset, dead_letter
+from service_kit.consumer_tables import consumer_offset, dead_letter, overruled
 
 SHOWN_DIFFERENCES = 100
 CATCH_UP_SECONDS = 60.0
@@ -94,6 +94,8 @@ class _Books:
     offsets: Offsets
     dead_letters: dict[tuple[str, int, int], str]
     """The status of each."""
+    overruled: frozenset[tuple[str, int, int]]
+    """Those whose records do not count as they came, whoever can read them now."""
     subjects: dict[str, dict[UUID, int]]
     balances: dict[str, dict[BalanceKey, Sums]]
     postings: dict[str, dict[BalanceKey, Sums]]
@@ -138,7 +140,8 @@ async def verify(
         end: Offsets = await kafka.end_offsets(partitions)
         await _caught_up(engine, end, catch_up_seconds)
         books = await _read_books(engine, topics, reporting)
-        log = await read_log(kafka, {part: books.offsets.get(part, 0) for part in partitions}, reporting)
+        until = {part: books.offsets.get(part, 0) for part in partitions}
+        log = await read_log(kafka, until, reporting, books.overruled)
     finally:
         await kafka.stop()
     return _compare(books, log, reporting)
@@ -192,6 +195,9 @@ async def _read_books(engine: AsyncEngine, topics: Sequence[str], reporting: Rep
                     sa.select(dead_letter).where(dead_letter.c.consumer == CONSUMER, dead_letter.c.topic.in_(topics))
                 )
             },
+            overruled=frozenset(
+                (row.topic, row.partition, row.offset) for row in await connection.execute(overruled(CONSUMER))
+            ),
             subjects={
                 kind.name: {
                     row.id: row.sequence for row in await connection.execute(sa.select(table.c.id, table.c.sequence))
@@ -324,8 +330,16 @@ def _non_zero(rows: Any) -> dict[BalanceKey, Sums]:
     return found
 
 
-async def read_log(kafka: AIOKafkaConsumer, until: Offsets, reporting: Reporting) -> _Log:
-    """Reads the topics from their beginning, each partition up to but without the given offset."""
+async def read_log(
+    kafka: AIOKafkaConsumer,
+    until: Offsets,
+    reporting: Reporting,
+    overruled: frozenset[tuple[str, int, int]] = frozenset(),
+) -> _Log:
+    """Reads the topics from their beginning, each partition up to but without the given offset.
+
+    Leaves out the records that are `overruled`: topic, partition and offset of each.
+    """
     log = _Log()
     open_partitions = {part for part, offset in until.items() if offset > 0}
     kafka.assign(sorted(open_partitions))
@@ -340,7 +354,7 @@ async def read_log(kafka: AIOKafkaConsumer, until: Offsets, reporting: Reporting
             raise CannotVerify(f"the log gave nothing for {SILENT_SECONDS:.0f} s: is Kafka up?")
         for part, records in polled.items():
             for record in records:
-                if record.offset < until[part]:
+                if record.offset < until[part] and (part.topic, part.partition, record.offset) not in overruled:
                     _take(log, record, reporting)
         finished = {part for part in open_partitions if await kafka.position(part) >= until[part]}
         if finished:
