@@ -134,6 +134,17 @@ async def test_a_receiver_that_is_away_is_tried_again(
     assert delivery["last_error"].startswith("no connection")
 
 
+async def test_who_is_reached_and_answers_no_http_is_not_said_to_be_away(
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender
+) -> None:
+    async with receiving("200 OK\r\nContent-Length: -5\r\n") as receiver:
+        webhook = await register(admin, receiver.url)
+        await happen(engine)
+        await send(sender)
+    (delivery,) = await deliveries(admin, webhook)
+    assert delivery["last_error"] == "the answer broke off, or is not HTTP"
+
+
 @pytest.mark.parametrize("form", ["seconds", "date"])
 async def test_retry_after_is_honoured(
     admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender, form: str

@@ -147,7 +147,9 @@ class Sender:
             return Outcome(error=f"the address {refused}")
         except (TimeoutError, httpcore.TimeoutException):
             return Outcome(error="no answer in time")
-        except (OSError, httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
+        except httpcore.ProtocolError:
+            return Outcome(error="the answer broke off, or is not HTTP")
+        except (OSError, httpcore.NetworkError, httpcore.UnsupportedProtocol) as error:
             return Outcome(error=f"no connection: {type(error).__name__}")
 
     async def _note(self, tried: WebhookDelivery, outcome: "Outcome") -> None:
