@@ -66,9 +66,9 @@ async def empty(engine: AsyncEngine) -> None:
         await driver.execute(statements)
 
 
-async def book(engine: AsyncEngine, *batches: Sequence[Entry]) -> None:
+async def book(engine: AsyncEngine, *batches: Sequence[Entry], sums: bool = True) -> None:
     """Folds each batch into the books in a transaction of its own."""
-    ledger = Ledger(VILNIUS)
+    ledger = Ledger(VILNIUS, sums=sums)
     for batch in batches:
         async with engine.begin() as connection:
             await connection.execute(sa.text("SELECT 1"))

@@ -26,6 +26,7 @@ from metrics_worker.books.fold import (
 from metrics_worker.books.gaps import missing_runs
 from metrics_worker.books.ledger import Ledger
 from metrics_worker.books.recomputing import newest_of
+from metrics_worker.books.summing import sum_up
 from metrics_worker.books.tables import BALANCE, HISTOGRAM, POSTING, SUBJECT, metadata
 from metrics_worker.books.verify import counted_postings, stored_balances, stored_histograms, summed_postings
 from metrics_worker.books.writing import BULK_ROWS
@@ -122,6 +123,21 @@ async def test_books_depend_on_the_history_alone(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("metrics_worker.books.writing.BULK_ROWS", bulk_rows)
         await book(shared_engine, *(all_told(batch) for batch in batches))
+    balances, postings = await kept(shared_engine)
+    assert balances == postings == recomputed(all_told([fact for subject in history for fact in subject]))
+
+
+@given(delivery=deliveries())
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_sums_made_in_the_end_are_those_added_up_batch_by_batch(
+    shared_engine: AsyncEngine, delivery: tuple[list[list[Delivery]], list[list[Delivery]]]
+) -> None:
+    history, batches = delivery
+    await empty(shared_engine)
+    await book(shared_engine, *(all_told(batch) for batch in batches), sums=False)
+    async with shared_engine.begin() as connection:
+        for kind in BALANCE:
+            await sum_up(connection, kind)
     balances, postings = await kept(shared_engine)
     assert balances == postings == recomputed(all_told([fact for subject in history for fact in subject]))
 

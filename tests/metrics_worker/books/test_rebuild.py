@@ -21,7 +21,7 @@ from metrics_worker.books.verify import verify
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.settings import MetricsSettings
 from tests.metrics_worker.books.test_keeping import Line, consuming, letters, shows, straight
-from tests.metrics_worker.facts import VILNIUS, deal, lead, line, moment, record, ticket
+from tests.metrics_worker.facts import CUSTOMER, VILNIUS, account, deal, lead, line, moment, record, ticket
 from tests.support import Kafka, eventually
 
 __all__ = ["straight"]
@@ -100,6 +100,24 @@ async def test_a_record_that_was_discarded_counts_in_no_books_that_can_read_it_b
     async with engine.connect() as connection:
         rows = await connection.execute(sa.text('SELECT status, "offset" FROM dead_letter ORDER BY "offset"'))
         assert [tuple(row) for row in rows] == [("discarded", 0), ("open", 2)]
+
+
+async def test_customers_that_were_merged_are_one_in_the_new_books_too(
+    straight: Line, client: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings
+) -> None:
+    remaining = account()
+    gone = account(id=CUSTOMER, merged_into=remaining.id)
+    won = deal(line("desk", 1, "60"), stage="won", account_id=CUSTOMER)
+    await straight.publish(straight.sales, record(remaining), record(won), record(gone))
+    of_remaining = {"customer": str(remaining.id)}
+    await eventually(shows(client, "revenue", "60.00", **of_remaining), deadline=20)
+    # The second finds the merge in the books, and the first in the log alone.
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("DELETE FROM account_merge"))
+    for _ in range(2):
+        assert await rebuilt(straight, settings) == 3
+        await in_order(straight, engine)
+        await eventually(shows(client, "revenue", "60.00", **of_remaining))
 
 
 async def test_reads_and_new_events_go_on_while_books_are_rebuilt(

@@ -65,9 +65,10 @@ Change = tuple[Entry, list[Posting]]
 class Ledger:
     """The books, as the consumer writes them."""
 
-    def __init__(self, reporting: Reporting) -> None:
-        self._pages = [_Page(kind, reporting) for kind in TOLD_KINDS]
-        self._relationships = _Page(RELATIONSHIP, reporting)
+    def __init__(self, reporting: Reporting, *, sums: bool = True) -> None:
+        """Without `sums`, balances and histograms are left to `summing.sum_up`."""
+        self._pages = [_Page(kind, reporting, sums=sums) for kind in TOLD_KINDS]
+        self._relationships = _Page(RELATIONSHIP, reporting, sums=sums)
         self._stories = Stories(reporting)
         self._reporting = reporting
 
@@ -152,9 +153,10 @@ class _Written(NamedTuple):
 class _Page:
     """One kind's tables: what a batch writes into them."""
 
-    def __init__(self, kind: Kind, reporting: Reporting) -> None:
+    def __init__(self, kind: Kind, reporting: Reporting, *, sums: bool) -> None:
         self.kind = kind
         self._reporting = reporting
+        self._keeps_sums = sums
         self._decoder = msgspec.json.Decoder(kind.state)
         if kind in SUBJECT:
             # PostgreSQL 18's `old` gives the state that stood, drops what is not newer, and writes, in one statement.
@@ -240,6 +242,8 @@ class _Page:
                 for posting in postings
             ]  # fmt: skip
         POSTINGS.labels(self.kind.name).inc(len(rows))
+        if not self._keeps_sums:
+            return _Written(Rows(self._postings, rows), [])
         balances = balances_of(self.kind, posted)
         sums = [Rows(self._balances, [(*key, *balances[key]) for key in sorted(balances)])]
         if self.kind.durations:

@@ -1,9 +1,10 @@
 """Rebuilds the books from the log beside the live ones, then swaps the two, while reads and new events go on.
 
 The new books are kept by the very code that keeps the live ones, in a schema of their own that the connection's
-search path puts first. They follow the log up to the live books' offsets; for the last few records the consumer's
-next transaction is made to wait, so that both stand at the same offsets when the tables change places in one
-transaction. A crash before that leaves the live books untouched and a schema that the next rebuild drops.
+search path puts first. What the live books had read at the beginning is booked without sums, which the database makes
+afterwards. Then they follow the log up to the live books' offsets; for the last few records the consumer's next
+transaction is made to wait, so that both stand at the same offsets when the tables change places in one transaction.
+A crash before that leaves the live books untouched and a schema that the next rebuild drops.
 """
 
 import asyncio
@@ -31,7 +32,8 @@ from metrics_worker.books.fold import Entry
 from metrics_worker.books.keeping import CONSUMER, TOPICS
 from metrics_worker.books.ledger import Ledger
 from metrics_worker.books.opening import open_books
-from metrics_worker.books.tables import metadata
+from metrics_worker.books.summing import sum_up
+from metrics_worker.books.tables import BALANCE, POSTING, metadata
 from metrics_worker.kpis.kinds import KINDS
 from metrics_worker.kpis.posting import Reporting
 from service_kit.consumer_tables import NO_TOPIC_ID, consumer_offset, dead_letter, overruled
@@ -162,7 +164,7 @@ async def rebuild(
             await guard.commit()
             kept = await _kept_by(guard)
             identity = await identify_log(bootstrap_servers, topics)
-            await _make_room(guard)
+            indexes = await _make_room(guard)
             reporting = await open_books(beside, reporting or kept or default)
             async with _reading(bootstrap_servers, identity, reporting) as reader:
                 settled = await guard.execute(overruled(CONSUMER))
@@ -172,6 +174,7 @@ async def rebuild(
                     if row.topic_id == identity.topic_ids.get(row.topic)
                 )
                 await guard.commit()
+                await _book_whole_log(guard, beside, reader, topics, progress, indexes)
                 await _follow(guard, beside, reader, topics, progress)
                 await _count_rows(beside)
                 await _swap(guard, beside, reader, topics, progress)
@@ -188,7 +191,8 @@ async def _kept_by(connection: AsyncConnection) -> Reporting | None:
     return None if row is None else Reporting(zone=ZoneInfo(row.timezone), currency=row.currency)
 
 
-async def _make_room(connection: AsyncConnection) -> None:
+async def _make_room(connection: AsyncConnection) -> list[str]:
+    """Makes the new tables, empty; returns the statements that make those indexes that are to follow."""
     for schema in (BESIDE, BEFORE):
         await drop_schema(connection, schema)
     await connection.execute(sa.text(f"CREATE SCHEMA {BESIDE}"))
@@ -205,7 +209,30 @@ async def _make_room(connection: AsyncConnection) -> None:
     )
     for comment in comments.scalars().all():
         await connection.exec_driver_sql(comment)
+    # Before anybody else knows of the tables: to take an index away means to wait for all who look at its table.
+    indexes = await _take_indexes(connection)
     await connection.commit()
+    return indexes
+
+
+async def _take_indexes(connection: AsyncConnection) -> list[str]:
+    """Takes from the new postings the indexes that filling them does not need; returns what makes them again.
+
+    Where customers were merged it needs them all: each merge looks for a customer's postings.
+    """
+    if (await connection.execute(sa.text("SELECT EXISTS (SELECT FROM public.account_merge)"))).scalar_one():
+        return []
+    found = await connection.execute(
+        sa.text("""
+            SELECT indexrelid::regclass AS name, pg_get_indexdef(indexrelid) AS definition
+            FROM pg_index WHERE indrelid = ANY(CAST(:tables AS regclass[])) AND NOT indisprimary
+        """),
+        {"tables": [f"{BESIDE}.{table.name}" for table in POSTING.values()]},
+    )
+    indexes = found.all()
+    for index in indexes:
+        await connection.execute(sa.text(f"DROP INDEX {index.name}"))
+    return [index.definition for index in indexes]
 
 
 @asynccontextmanager
@@ -232,10 +259,31 @@ async def _live_offsets(connection: AsyncConnection, topics: Sequence[str]) -> d
     return {TopicPartition(row.topic, row.partition): row for row in rows}
 
 
+async def _book_whole_log(
+    guard: AsyncConnection,
+    beside: AsyncEngine,
+    reader: _Log,
+    topics: Sequence[str],
+    progress: Progress,
+    indexes: Sequence[str],
+) -> None:
+    """Books all that the live books have read by now: the empty new ones are filled, then indexed and summed up."""
+    target = await _target(guard, reader, topics)
+    await guard.commit()
+    await _book_up_to(beside, Ledger(reader.reporting, sums=False), reader, target, progress)
+    async with beside.begin() as connection:
+        for index in indexes:
+            await connection.exec_driver_sql(index)
+    for kind in BALANCE:
+        async with beside.begin() as connection:
+            await sum_up(connection, kind)
+
+
 async def _follow(
     guard: AsyncConnection, beside: AsyncEngine, reader: _Log, topics: Sequence[str], progress: Progress
 ) -> None:
     """Comes as close to the live books, which go on meanwhile, as they let it."""
+    ledger = Ledger(reader.reporting)
     before = None
     while True:
         target = await _target(guard, reader, topics)
@@ -243,7 +291,7 @@ async def _follow(
         behind = reader.behind(target)
         if behind <= CLOSE_ENOUGH or (before is not None and behind >= before):
             return
-        await _book_up_to(beside, reader, target, progress)
+        await _book_up_to(beside, ledger, reader, target, progress)
         before = behind
 
 
@@ -259,9 +307,10 @@ async def _target(connection: AsyncConnection, reader: _Log, topics: Sequence[st
     return {part: row.next_offset for part, row in live.items()}
 
 
-async def _book_up_to(beside: AsyncEngine, reader: _Log, target: dict[TopicPartition, int], progress: Progress) -> None:
+async def _book_up_to(
+    beside: AsyncEngine, ledger: Ledger, reader: _Log, target: dict[TopicPartition, int], progress: Progress
+) -> None:
     """Books all records before the target offsets; while one batch is written, the next is read and decoded."""
-    ledger = Ledger(reader.reporting)
     writing: asyncio.Task[None] | None = None
     # As in the consumer: batches make many objects and no cycles to look for.
     gc.disable()
@@ -337,6 +386,7 @@ async def _swap(
     progress: Progress,
 ) -> None:
     """Holds the consumer back, books the last records, and lets the tables change places."""
+    ledger = Ledger(reader.reporting)
     for attempt in range(1, SWAP_ATTEMPTS + 1):
         # Asked for before anybody waits: to write out views takes longer than all the rest.
         async with guard.begin():
@@ -349,7 +399,7 @@ async def _swap(
                 # Every batch begins with its offsets: from here on the consumer's next one waits.
                 await guard.execute(sa.text("LOCK TABLE consumer_offset IN EXCLUSIVE MODE"))
                 target = await _target(guard, reader, topics)
-                await _book_up_to(beside, reader, target, progress)
+                await _book_up_to(beside, ledger, reader, target, progress)
                 await guard.execute(sa.text(f"SET LOCAL lock_timeout = {SWAP_LOCK_MILLISECONDS}"))
                 await _change_places(guard, beside_tables)
                 await _settle_dead_letters(guard, reader, topics)
