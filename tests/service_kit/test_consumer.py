@@ -268,7 +268,11 @@ async def test_what_was_discarded_or_replaced_does_not_count_when_the_log_is_rea
     async with reader.running():
         await eventually(lambda: _has(books, 9), 20)
         await eventually(all_set_aside, 20)
-    settled = {b"3": {"status": "discarded"}, b"4": {"status": "sent", "mended_value": b"40"}, b"5": {"status": "sent"}}
+    settled: dict[bytes, dict[str, Any]] = {
+        b"3": {"status": "discarded"},
+        b"4": {"status": "sent", "mended_value": b"40"},
+        b"5": {"status": "sent"},
+    }
     async with books.begin() as connection:
         for value, fate in settled.items():
             await connection.execute(sa.update(dead_letter).where(dead_letter.c.value == value).values(**fate))
