@@ -49,6 +49,13 @@ async def test_a_csv_export_holds_every_posting_of_the_days(client: httpx.AsyncC
     assert await as_csv(client, "kind=deal&from=2026-04-01&to=2026-04-30") == []
 
 
+async def test_round_amounts_are_whole_numbers_in_csv(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    worth = ("100", "1200", "1000000")
+    await book(engine, all_told([(deal(line("desk", 1, amount), stage="won"), 1) for amount in worth]))
+    rows = await as_csv(client, f"kind=deal&{MARCH}")
+    assert {row["revenue"] for row in rows} == {"0", "10000", "120000", "100000000"}
+
+
 async def test_a_parquet_export_holds_the_same(
     client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

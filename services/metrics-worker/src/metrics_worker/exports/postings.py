@@ -104,6 +104,9 @@ def _field(value: Any) -> str:
             return "true" if value else "false"
         case datetime():
             return value.isoformat().replace("+00:00", "Z")
+        case Decimal():
+            # As text, what the driver reads of 10000 is 1E+4.
+            return f"{value:f}"
         case _:
             # Numbers keep their sign: they are computed here and cannot be a formula.
             return str(value)
