@@ -216,13 +216,16 @@ async def test_crossings_are_published_once_each_and_in_order(
     assert isinstance(recovered.data, KpiTargetRecovered)
     assert (recovered.sequence, recovered.data.reached) == (2, Decimal("120.00"))
 
-    await manager.put("/v1/targets/revenue", json={"value": "130", "since": since.isoformat()})
+    await manager.put("/v1/targets/revenue", json={"value": "20000", "since": since.isoformat()})
     await judge.look()
-    assert [event.event_type.name for event in await published(engine)] == [
+    events = await published(engine)
+    assert [event.event_type.name for event in events] == [
         "metrics.kpi-target-missed",
         "metrics.kpi-target-recovered",
         "metrics.kpi-target-missed",
     ]
+    assert isinstance(events[-1].data, KpiTargetMissed)
+    assert str(events[-1].data.target) == "20000", "written as it was set, not as 2E+4"
 
 
 async def test_a_target_by_the_day_is_missed_when_the_day_is_over(

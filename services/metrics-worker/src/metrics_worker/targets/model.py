@@ -171,7 +171,8 @@ class Target(Base):
             value=self.dimension_value,
             period_start=judgement.period.start,
             period_end=judgement.period.end,
-            target=self.value,
+            # As it was set: what the driver reads of 200000 would be written as 2.0E+5.
+            target=Decimal(f"{self.value:f}"),
             reached=judgement.reached,
             judged_at=judgement.at,
         )
