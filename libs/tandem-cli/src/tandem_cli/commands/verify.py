@@ -45,12 +45,16 @@ def _cannot_tell(error: str) -> dict[str, Any]:
     return {"ok": None, "error": error}
 
 
+def _plural(kind: str) -> str:
+    return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+
+
 def _show(report: dict[str, Any]) -> None:
     console = Console()
     if report["ok"] is None:
         console.print(f"The books could not be compared: {report['error']}", style="red", highlight=False)
     elif report["ok"]:
-        subjects = ", ".join(f"{count:,} {kind}s" for kind, count in report["subjects"].items() if count)
+        subjects = ", ".join(f"{count:,} {_plural(kind)}" for kind, count in report["subjects"].items() if count)
         console.print(f"The books are exact: {report['events']:,} events, {subjects or 'no subjects'}.", style="green")
     else:
         console.print(f"{report['differences_found']:,} differences between books and log:", style="red")
