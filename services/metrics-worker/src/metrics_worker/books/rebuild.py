@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -390,7 +390,7 @@ async def _swap(
     for attempt in range(1, SWAP_ATTEMPTS + 1):
         # Asked for before anybody waits: to write out views takes longer than all the rest.
         async with guard.begin():
-            beside_tables = [*await _grants(guard), *await _views(guard)]
+            followers = [*await _grants(guard), *await _views(guard)]
         await _follow(guard, beside, reader, topics, progress)
         began = time.monotonic()
         try:
@@ -401,7 +401,7 @@ async def _swap(
                 target = await _target(guard, reader, topics)
                 await _book_up_to(beside, ledger, reader, target, progress)
                 await guard.execute(sa.text(f"SET LOCAL lock_timeout = {SWAP_LOCK_MILLISECONDS}"))
-                await _change_places(guard, beside_tables)
+                await _change_places(guard, followers)
                 await _settle_dead_letters(guard, reader, topics)
         except (DBAPIError, asyncpg.PostgresError) as error:
             if sqlstate_of(error) not in ("55P03", "40P01"):
@@ -432,54 +432,75 @@ async def drop_schema(connection: AsyncConnection, schema: str) -> None:
     await connection.commit()
 
 
-async def _change_places(connection: AsyncConnection, beside_tables: Sequence[str]) -> None:
-    """`beside_tables` are the statements that give the new tables what belongs to the live ones: grants and views."""
+class _Follower(NamedTuple):
+    """What belongs to some of the live tables: a grant, or a view over them."""
+
+    tables: Sequence[str]
+    statement: str
+    """Gives it to those that have come in their place."""
+
+
+async def _change_places(connection: AsyncConnection, followers: Sequence[_Follower]) -> None:
     # `books` first, as every reader does: whoever has it has the others too, and nobody waits in a circle.
     in_order = sorted(REBUILT, key=lambda name: (name != "books", name))
     await connection.execute(sa.text("LOCK TABLE " + ", ".join(f"public.{name}" for name in in_order)))
+    # Of kinds that the company does not use, both are empty: each table that stays is a third of a millisecond less.
+    rows = await connection.execute(_EVER_USED, {"beside": BESIDE, "names": list(REBUILT)})
+    moved = set(rows.scalars())
     moves = [
         f"ALTER TABLE {schema}.{name} SET SCHEMA {target}"
         for name in in_order
+        if name in moved
         for schema, target in (("public", BEFORE), (BESIDE, "public"))
     ]
+    follow = [each.statement.rstrip(";") for each in followers if not moved.isdisjoint(each.tables)]
     # By one message: the consumer and every reader wait meanwhile.
     driver = await driver_of(connection)
-    await driver.execute(";".join([f"CREATE SCHEMA {BEFORE}", *moves, *(each.rstrip(";") for each in beside_tables)]))
+    await driver.execute(";".join([f"CREATE SCHEMA {BEFORE}", *moves, *follow]))
 
 
-async def _grants(connection: AsyncConnection) -> list[str]:
+_EVER_USED: Final = sa.text("""
+    SELECT DISTINCT relname FROM pg_class
+    WHERE relnamespace IN ('public'::regnamespace, CAST(:beside AS regnamespace)) AND relname = ANY(:names)
+        AND pg_relation_size(oid) > 0
+""")
+
+
+async def _grants(connection: AsyncConnection) -> list[_Follower]:
     """Who may do what with the live tables: tables made like others do not inherit that."""
     rows = await connection.execute(
         sa.text("""
-            SELECT format('GRANT %s ON public.%I TO %s', acl.privilege_type, c.relname,
+            SELECT ARRAY[c.relname], format('GRANT %s ON public.%I TO %s', acl.privilege_type, c.relname,
                           CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(acl.grantee)) END)
             FROM pg_class AS c, aclexplode(c.relacl) AS acl
             WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY(:names) AND acl.grantee <> c.relowner
         """),
         {"names": list(REBUILT)},
     )
-    return list(rows.scalars())
+    return [_Follower(*row) for row in rows]
 
 
-async def _views(connection: AsyncConnection) -> list[str]:
+async def _views(connection: AsyncConnection) -> list[_Follower]:
     """What makes each view over the live tables anew: a view holds on to a table, whatever its name becomes."""
     before = (await connection.execute(sa.text("SHOW search_path"))).scalar_one()
     # With nothing on the path, every name in a definition is written out.
     await connection.execute(sa.text("SET LOCAL search_path = ''"))
     rows = await connection.execute(
         sa.text("""
-            SELECT DISTINCT format('CREATE OR REPLACE VIEW %s AS %s', v.oid::regclass, pg_get_viewdef(v.oid))
+            SELECT array_agg(DISTINCT t.relname),
+                   format('CREATE OR REPLACE VIEW %s AS %s', v.oid::regclass, pg_get_viewdef(v.oid))
             FROM pg_depend AS d
             JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
             JOIN pg_class AS v ON v.oid = r.ev_class AND v.relkind = 'v'
             JOIN pg_class AS t ON d.refclassid = 'pg_class'::regclass AND t.oid = d.refobjid AND t.oid <> v.oid
             WHERE t.relnamespace = 'public'::regnamespace AND t.relname = ANY(:names)
+            GROUP BY v.oid
         """),
         {"names": list(REBUILT)},
     )
-    statements = list(rows.scalars())
+    followers = [_Follower(*row) for row in rows]
     await connection.execute(sa.text("SELECT set_config('search_path', :path, true)"), {"path": before})
-    return statements
+    return followers
 
 
 async def _settle_dead_letters(connection: AsyncConnection, reader: _Log, topics: Sequence[str]) -> None:
