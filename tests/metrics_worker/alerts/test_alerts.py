@@ -122,6 +122,23 @@ async def test_a_leading_kpi_that_turns_is_named_with_its_weeks(client: httpx.As
     assert (await client.get(found["explain"])).json()["value"] == "3"
 
 
+async def test_a_share_that_is_yet_to_grow_does_not_seem_to_turn(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    monday = datetime.combine(TODAY - timedelta(days=TODAY.weekday()), datetime.min.time(), VILNIUS.zone)
+    leads = []
+    for weeks_ago in range(1, 18):
+        came = monday - timedelta(weeks=weeks_ago) + timedelta(hours=12)
+        # As good as ever: each is found worth pursuing a week after it came, one of every other week's excepted.
+        for number in range(6):
+            worth = weeks_ago > 1 and number >= weeks_ago % 2
+            leads.append(lead(created_at=came, qualified_at=came + timedelta(weeks=1) if worth else None))
+    await book(engine, all_told([(each, 1) for each in leads]))
+    week = {"from": str((monday - timedelta(weeks=1)).date()), "to": str((monday - timedelta(days=1)).date())}
+    assert (await client.get("/v1/kpis/qualification_rate", params=week)).json()["value"] == "0"
+    assert await told(client, kind="kpi-turning") == []
+
+
 async def test_thin_and_unasked_parts_of_the_books_are_pointed_at(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:

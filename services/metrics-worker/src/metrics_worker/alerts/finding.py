@@ -142,11 +142,13 @@ async def turning(session: AsyncSession, reporting: Reporting, now: datetime) ->
     weeks = Period(this_monday - timedelta(weeks=WEEKS), this_monday - timedelta(days=1))
     found = []
     for kpi in KPIS.values():
-        if kpi.indicator != "leading":
+        # Of a share that goes on growing the last weeks look worse than all before them, whatever anybody does.
+        variant = next((name for name, formula in kpi.variants.items() if not formula.ripens), None)
+        if kpi.indicator != "leading" or variant is None:
             continue
         question = Question(
             kpi=kpi,
-            variant=kpi.default_variant,
+            variant=variant,
             period=weeks,
             interval="week",
             group_by=None,
@@ -157,11 +159,11 @@ async def turning(session: AsyncSession, reporting: Reporting, now: datetime) ->
         values = [None if point.value is None else Fraction(point.value) for point in told.series or []]
         turn = turn_of(values, kpi.direction)
         if turn is not None:
-            found.append(_turned(kpi, turn, told, reporting))
+            found.append(_turned(kpi, variant, turn, told, reporting))
     return found
 
 
-def _turned(kpi: Kpi, turn: Turn, told: AnswerView, reporting: Reporting) -> AlertView:
+def _turned(kpi: Kpi, variant: str, turn: Turn, told: AnswerView, reporting: Reporting) -> AlertView:
     points = (told.series or [])[-turn.weeks :]
     values = ", ".join(str(point.value) for point in points)
     way = "falling" if kpi.direction == "up" else "rising"
@@ -179,7 +181,7 @@ def _turned(kpi: Kpi, turn: Turn, told: AnswerView, reporting: Reporting) -> Ale
         since=_midnight(points[0].start, reporting),
         do="It leads the results: look by region, product and team where it comes from, and act before they follow.",
         kpi=kpi.name,
-        explain=_explain(kpi.name, kpi.default_variant, Period(points[0].start, told.end)),
+        explain=_explain(kpi.name, variant, Period(points[0].start, told.end)),
     )
 
 

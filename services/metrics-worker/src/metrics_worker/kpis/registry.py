@@ -83,6 +83,8 @@ class Formula:
     """What the quotient is multiplied by: 100 for points of a hundred."""
     percentile: int | None = None
     """50 for the median of the duration that is the only numerator, 90 for its p90; read from its histogram."""
+    ripens: bool = False
+    """Whether what it counts of a day goes on coming for long after it: its last weeks are yet to be what they will."""
 
     def __post_init__(self) -> None:
         for side in (self.numerator, self.denominator):

@@ -105,6 +105,7 @@ declare(
                 ("lead.cohort_converted",),
                 ("lead.created",),
                 says="of the leads that came in during the period, the share that has been converted by now",
+                ripens=True,
             ),
             "period": Formula(
                 "ratio",
@@ -166,6 +167,7 @@ declare(
                 ("lead.cohort_qualified",),
                 ("lead.created",),
                 says="of the leads that came in during the period, the share that was found worth pursuing by now",
+                ripens=True,
             ),
             "period": Formula(
                 "ratio",
@@ -393,6 +395,7 @@ declare(
                 ("deal.advanced",),
                 ("deal.entered",),
                 says="of the stages that deals entered in the period, the share that they have left forwards by now",
+                ripens=True,
             )
         },
         prose=(

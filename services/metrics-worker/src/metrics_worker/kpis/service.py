@@ -42,6 +42,7 @@ declare(
                 ("ticket.cohort_resolved",),
                 ("ticket.opened",),
                 says="of the tickets opened in the period, the share that stands resolved now",
+                ripens=True,
             ),
             "period": Formula(
                 "ratio",
@@ -147,6 +148,7 @@ declare(
                 ("ticket.cohort_reopened",),
                 ("ticket.opened",),
                 says="of the tickets opened in the period, the share that was reopened at least once",
+                ripens=True,
             ),
             "period": Formula(
                 "ratio",
@@ -167,7 +169,10 @@ declare(
         direction="down",
         variants={
             "cohort": Formula(
-                "count", ("ticket.reopenings",), says="how often tickets opened in the period have been reopened by now"
+                "count",
+                ("ticket.reopenings",),
+                says="how often tickets opened in the period have been reopened by now",
+                ripens=True,
             )
         },
         prose="A ticket that was reopened twice counts twice, on the day the ticket was opened.",
@@ -186,6 +191,7 @@ declare(
                 ("survey.cohort_answered",),
                 ("survey.sent",),
                 says="of the surveys sent in the period, the share that has been answered by now",
+                ripens=True,
             )
         },
         prose="A satisfaction that few have answered to is the satisfaction of a few.",
@@ -379,6 +385,7 @@ declare(
                 ("ticket.cohort_escalated",),
                 ("ticket.opened",),
                 says="of the tickets opened in the period, the share that has been escalated by now",
+                ripens=True,
             )
         },
         prose="How often the first line needed help. A ticket escalated twice counts once.",
