@@ -1,7 +1,7 @@
 """Targets: set over HTTP, compared in answers, judged against the books, and told of when they are crossed."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,7 @@ from event_contracts.codec import CloudEvent, decode
 from event_contracts.metrics import KpiTargetMissed, KpiTargetRecovered
 from metrics_worker.answers.period import Period
 from metrics_worker.books.fold import Entry
+from metrics_worker.books.freshness import bring_up
 from metrics_worker.kpis.registry import KPIS
 from metrics_worker.settings import MetricsSettings
 from metrics_worker.targets.comparing import adds_up
@@ -57,6 +58,12 @@ async def published(engine: AsyncEngine) -> list[CloudEvent]:
 
 def won(amount: str) -> list[Entry]:
     return all_told([(deal(line("desk", 1, amount), stage="won", closed_at=datetime.now(UTC)), 1)])
+
+
+async def complete_until(engine: AsyncEngine, moment: datetime) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("SELECT 1"))
+        await bring_up(connection, {("t", 0): moment})
 
 
 def test_a_sum_is_due_in_even_shares_by_yesterday() -> None:
@@ -233,6 +240,11 @@ async def test_a_target_by_the_day_is_missed_when_the_day_is_over(
 ) -> None:
     await manager.put("/v1/targets/revenue", json={"value": "100", "period": "day"})
     await book(engine, won("60"))
+    await complete_until(engine, datetime.combine(datetime.now(VILNIUS.zone), time.min, VILNIUS.zone))
+    await judge.look()
+    assert await published(engine) == [], "the day's last events may be under way"
+    await complete_until(engine, datetime.now(UTC) + timedelta(minutes=1))
+    await moved(engine)
     await judge.look()
     (missed,) = await published(engine)
     yesterday = datetime.now(VILNIUS.zone).date() - timedelta(days=1)

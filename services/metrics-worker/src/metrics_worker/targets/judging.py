@@ -1,7 +1,7 @@
 """The judge: looks at targets and customers whenever the books have moved, and publishes each crossing."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
@@ -9,16 +9,17 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 from prometheus_client import Counter
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from metrics_worker.answers.answering import answer
 from metrics_worker.answers.question import Question
-from metrics_worker.books.freshness import caught_up
+from metrics_worker.books.freshness import caught_up, fresh_as_of
 from metrics_worker.books.mark import Mark, mark_of
 from metrics_worker.books.opening import kept_by
 from metrics_worker.customers.judging import RiskJudge
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import KPIS
+from metrics_worker.periods.use_cases import UNDER_WAY
 from metrics_worker.targets.comparing import adds_up, today_in
 from metrics_worker.targets.model import Judgement, Target, is_met
 from metrics_worker.webhooks.publishing import publish
@@ -94,7 +95,7 @@ class Judge:
             log.info("target_crossed", target_id=str(target_id), kpi=target.kpi, outcome=outcome)
 
     async def _judgement(self, target: Target, now: datetime) -> Judgement | None:
-        """What the books say; None while the period has not begun or there is nothing to divide by."""
+        """What the books say; None while the period has not begun or is not whole, or there is nothing to divide by."""
         kpi = KPIS.get(target.kpi)
         if kpi is None or target.variant not in kpi.variants:
             return None
@@ -114,8 +115,16 @@ class Judge:
         )
         due = target.due_over(period, today, direction=kpi.direction, adds_up=in_shares)
         async with self._sessions() as session:
+            if period.end < today and not await self._holds_all_before(today, session):
+                return None
             found = await answer(session, question, self._reporting)
         if found.value is None or due is None:
             return None
         reached = Decimal(found.value)
         return Judgement(period=period, due=due, reached=reached, met=is_met(reached, due, kpi.direction), at=now)
+
+    async def _holds_all_before(self, day: date, session: AsyncSession) -> bool:
+        """Whether the books hold the day before to its end: what its last minute brought must not be missing."""
+        complete_until = await fresh_as_of(await session.connection())
+        over_at = datetime.combine(day, time.min, self._reporting.zone)
+        return complete_until is not None and complete_until - UNDER_WAY >= over_at
