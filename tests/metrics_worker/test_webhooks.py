@@ -1,5 +1,6 @@
 """Webhooks: registered at public addresses only, signed by every secret, tried for days, and never lost."""
 
+import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -337,6 +338,33 @@ async def test_two_senders_send_a_message_once(admin: httpx.AsyncClient, engine:
         await sender.idle()
         await other.idle()
     assert len(receiver.received) == 1
+
+
+async def test_a_receiver_gets_one_message_at_a_time_whoever_sends(
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender
+) -> None:
+    other, arrived, answer = Sender(engine, allow_loopback=True), asyncio.Event(), asyncio.Event()
+
+    async def think(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        arrived.set()
+        await answer.wait()
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(think, "127.0.0.1", 0)
+    async with server:
+        webhook = await register(admin, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook")
+        await happen(engine)
+        await happen(engine, RECOVERED)
+        await sender.look()
+        await asyncio.wait_for(arrived.wait(), 10)
+        await other.look()
+        assert sorted(each["tries"] for each in await deliveries(admin, webhook)) == [0, 1]
+        answer.set()
+        await sender.idle()
+        await send(other)
+    assert [each["status"] for each in await deliveries(admin, webhook)] == ["delivered", "delivered"]
 
 
 async def test_a_webhook_is_listed_changed_and_deleted(admin: httpx.AsyncClient, engine: AsyncEngine) -> None:

@@ -32,7 +32,8 @@ LEASE: Final = timedelta(seconds=60)
 KEPT: Final = timedelta(days=30)
 TIDY_SECONDS: Final = 3600
 
-# A try is counted when it is taken, so that a message that kills its sender is not tried for ever.
+# A try is counted when it is taken, so that a message that kills its sender is not tried for ever. What is due exactly
+# a lease after its last try is held by somebody: meanwhile its receiver gets nothing else, from no process.
 _TAKE = sa.text("""
     UPDATE webhook_delivery AS delivery
     SET tries = tries + 1, next_try_at = now() + :lease, last_tried_at = now()
@@ -42,6 +43,11 @@ _TAKE = sa.text("""
             SELECT DISTINCT ON (webhook_id) due.id
             FROM webhook_delivery AS due JOIN webhook ON webhook.id = due.webhook_id AND webhook.active
             WHERE due.status = 'pending' AND due.next_try_at <= now() AND NOT due.webhook_id = ANY (:busy)
+            AND NOT EXISTS (
+                SELECT FROM webhook_delivery AS held
+                WHERE held.webhook_id = due.webhook_id AND held.status = 'pending'
+                AND held.next_try_at > now() AND held.next_try_at = held.last_tried_at + :lease
+            )
             ORDER BY due.webhook_id, due.next_try_at, due.id
         )
         ORDER BY next_try_at LIMIT :free FOR UPDATE SKIP LOCKED
