@@ -32,7 +32,7 @@ class TargetIn(StrictModel):
 
 
 class TargetView(View):
-    """A target. `missed` is null until the books have been looked at, and while there is nothing to divide by."""
+    """A target. `missed` is as it was last judged: null until there was something to judge it by."""
 
     id: UUID
     version: int
