@@ -10,6 +10,7 @@ from typer.main import get_group
 from typer.testing import CliRunner
 
 from tandem_cli import commands
+from tandem_cli.commands import verify
 from tandem_cli.main import COMMANDS, app
 
 
@@ -35,6 +36,12 @@ def test_a_proof_of_books_that_are_not_there_is_not_taken_for_books_that_are_wro
     said = CliRunner().invoke(app, ["verify", "--data-dir", str(tmp_path)])
     assert said.exit_code == 2
     assert "Nothing runs on" in said.output
+
+
+def test_exact_books_are_told_of_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    subjects = {"deal": 2, "survey": 3, "activity": 4, "quota": 0}
+    verify._show({"ok": True, "events": 9, "subjects": subjects})
+    assert "9 events, 2 deals, 3 surveys, 4 activities." in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_command_that_there_is_not_is_a_plain_word() -> None:

@@ -46,7 +46,7 @@ def _cannot_tell(error: str) -> dict[str, Any]:
 
 
 def _plural(kind: str) -> str:
-    return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+    return f"{kind[:-1]}ies" if kind.endswith("y") and kind[-2] not in "aeiou" else f"{kind}s"
 
 
 def _show(report: dict[str, Any]) -> None:
