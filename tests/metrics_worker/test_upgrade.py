@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from aiokafka import AIOKafkaProducer
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 import metrics_worker
@@ -21,6 +22,7 @@ from metrics_worker.periods.restating import Restater
 from metrics_worker.settings import MetricsSettings
 from metrics_worker.targets.judging import Judge
 from service_kit.database import create_engine
+from service_kit.identifiers import new_id
 from service_kit.kafka_log import identify_log
 from service_kit.outbox import outbox
 from tests.metrics_worker.facts import VILNIUS, deal, line, moment, record, survey, ticket
@@ -78,6 +80,21 @@ async def test_what_people_entered_outlives_every_migration(new_database: Callab
         # By which rules books are kept is what these migrations change.
         made_anew={("books", "rules_version")},
     )
+
+
+async def test_targets_that_nobody_can_address_any_more_are_taken_away(new_database: Callable[[str], str]) -> None:
+    engine = create_engine(MetricsSettings(database_url=new_database("upgraded")), application="test")
+    another = "INSERT INTO target SELECT (jsonb_populate_record(target, :differing)).* FROM target"
+    differing = {"id": str(new_id()), "kpi": "cost_to_serve_minutes"}
+    async with engine.connect() as connection:
+        await connection.run_sync(upgrade, metrics_worker, "0017")
+        by_team = MADE["target"] | {"kpi": "advocacy", "dimension": "team", "dimension_value": "x"}
+        await connection.run_sync(fill, {**MADE, "target": by_team})
+        await connection.execute(sa.text(another).bindparams(sa.bindparam("differing", differing, JSONB)))
+        await connection.run_sync(upgrade, metrics_worker)
+        left = (await connection.execute(sa.text("SELECT kpi FROM target"))).scalars().all()
+    await engine.dispose()
+    assert left == ["advocacy"]
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""Deals that were taken back no longer count as advanced: the books are emptied and read anew."""
+"""Deals that were taken back no longer count as advanced: the books are emptied and read anew.
+
+Targets for groupings that have ceased to be are taken away: nobody could address them any more.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,6 +16,11 @@ _OTHERS = (
     "relationship_fact", "relationship_review", "account_merge", "narrowed", "opening_balance", "freshness",
     "sequence_gap", "consumer_offset",
 )  # fmt: skip
+_NO_LONGER_BY = {
+    "advocacy": ("channel",),
+    "cost_to_serve_minutes": ("channel", "owner", "team"),
+    "upsell_from_service": ("owner", "team"),
+}
 
 
 def _read_anew(rules_version: int) -> None:
@@ -28,6 +36,9 @@ def _read_anew(rules_version: int) -> None:
 def upgrade() -> None:
     """Applies it."""
     _read_anew(rules_version=5)
+    for kpi, dimensions in _NO_LONGER_BY.items():
+        named = ", ".join(f"'{name}'" for name in dimensions)
+        op.execute(f"DELETE FROM target WHERE kpi = '{kpi}' AND dimension IN ({named})")  # noqa: S608 -- names of ours
 
 
 def downgrade() -> None:
