@@ -31,6 +31,7 @@ from metrics_worker.books import fold
 from metrics_worker.books.fold import Entry
 from metrics_worker.books.keeping import CONSUMER, TOPICS
 from metrics_worker.books.ledger import Ledger
+from metrics_worker.books.narrow import LOCK as NARROWING
 from metrics_worker.books.opening import open_books
 from metrics_worker.books.summing import sum_up
 from metrics_worker.books.tables import BALANCE, POSTING, metadata
@@ -54,6 +55,8 @@ SILENT_SECONDS: Final = 20.0
 SWAP_LOCK_MILLISECONDS: Final = 200
 """Under PostgreSQL's own deadlock time-out: whoever reads is never the one that is turned away."""
 SWAP_ATTEMPTS: Final = 100
+HELPERS_LOCK_MILLISECONDS: Final = 5_000
+"""Over PostgreSQL's deadlock time-out, after which its own vacuums give way to whoever waits for them."""
 
 REBUILT: Final = tuple(
     table.name
@@ -176,6 +179,7 @@ async def rebuild(
                 await guard.commit()
                 await _book_whole_log(guard, beside, reader, topics, progress, indexes)
                 await _follow(guard, beside, reader, topics, progress)
+                await guard.commit()
                 await _count_rows(beside)
                 await _swap(guard, beside, reader, topics, progress)
                 return sum(reader.done.values())
@@ -287,7 +291,6 @@ async def _follow(
     before = None
     while True:
         target = await _target(guard, reader, topics)
-        await guard.commit()
         behind = reader.behind(target)
         if behind <= CLOSE_ENOUGH or (before is not None and behind >= before):
             return
@@ -388,13 +391,13 @@ async def _swap(
     """Holds the consumer back, books the last records, and lets the tables change places."""
     ledger = Ledger(reader.reporting)
     for attempt in range(1, SWAP_ATTEMPTS + 1):
-        # Asked for before anybody waits: to write out views takes longer than all the rest.
-        async with guard.begin():
-            followers = [*await _grants(guard), *await _views(guard)]
-        await _follow(guard, beside, reader, topics, progress)
-        began = time.monotonic()
         try:
             async with guard.begin():
+                await _keep_helpers_away(guard)
+                # Asked for before anybody waits: to write out views takes longer than all the rest.
+                followers = [*await _grants(guard), *await _views(guard)]
+                await _follow(guard, beside, reader, topics, progress)
+                began = time.monotonic()
                 await guard.execute(sa.text(f"SET LOCAL lock_timeout = {SWAP_LOCK_MILLISECONDS * attempt}"))
                 # Every batch begins with its offsets: from here on the consumer's next one waits.
                 await guard.execute(sa.text("LOCK TABLE consumer_offset IN EXCLUSIVE MODE"))
@@ -406,8 +409,7 @@ async def _swap(
         except (DBAPIError, asyncpg.PostgresError) as error:
             if sqlstate_of(error) not in ("55P03", "40P01"):
                 raise
-            # Somebody reads the books just now, a long report for one, or PostgreSQL counts the rows of the new ones;
-            # nobody shall wait for us.
+            # Somebody reads the books just now, a long report for one; nobody shall wait for us.
             log.info("swap_waits_for_readers", attempt=attempt)
             await asyncio.sleep(0.05)
         else:
@@ -430,6 +432,17 @@ async def drop_schema(connection: AsyncConnection, schema: str) -> None:
         await connection.commit()
     await connection.execute(sa.text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
     await connection.commit()
+
+
+async def _keep_helpers_away(connection: AsyncConnection) -> None:
+    """From here on nothing is cleaned up, counted or copied in the background until the transaction ends.
+
+    That would keep the tables for longer than anybody is to wait for their lock. Reading and booking go on.
+    """
+    await connection.execute(sa.text(f"SET LOCAL lock_timeout = {HELPERS_LOCK_MILLISECONDS}"))
+    await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(NARROWING)))
+    tables = ", ".join(f"{schema}.{name}" for schema in ("public", BESIDE) for name in REBUILT)
+    await connection.execute(sa.text(f"LOCK TABLE {tables} IN SHARE UPDATE EXCLUSIVE MODE"))
 
 
 class _Follower(NamedTuple):
