@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts.codec import UndecodableEvent
 from service_kit import telemetry
-from service_kit.consumer_tables import NO_TOPIC_ID, consumer_halt, consumer_offset, dead_letter, overruled
+from service_kit.consumer_tables import NO_TOPIC_ID, Place, consumer_halt, consumer_offset, dead_letter, overruled
 from service_kit.database import own_connection
 from service_kit.health import Heartbeat
 from service_kit.kafka_log import LogIdentity, identify_log
@@ -179,8 +179,8 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         self._stored_offsets: dict[TopicPartition, int] = {}
         """Behind the next ones by what concerned nobody: reading that again would change nothing either."""
         self._stored_at = float("-inf")
-        self._overruled: frozenset[tuple[str, int, int]] = frozenset()
-        """Topic, partition and offset of the records to come that somebody has decided about before."""
+        self._overruled: frozenset[Place] = frozenset()
+        """The records to come that somebody has decided about before."""
         self._failure: Exception | None = None
         self._seeks = 0
         """How often reading went back to the stored offsets: what was read before that comes again, and is dropped."""
@@ -655,12 +655,10 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                 )
             )
             offsets = {TopicPartition(row.topic, row.partition): row.next_offset for row in stored}
-            settled = await connection.execute(overruled(self.name))
             self._overruled = frozenset(
-                (row.topic, row.partition, row.offset)
-                for row in settled
-                if row.topic_id == self._log.topic_ids.get(row.topic)
-                and row.offset >= offsets.get(TopicPartition(row.topic, row.partition), 0)
+                (topic, partition, offset)
+                for topic, partition, offset in await overruled(connection, self.name, self._log.topic_ids)
+                if offset >= offsets.get(TopicPartition(topic, partition), 0)
             )
         last = await self._ends_reaching({part: offsets[part] for part in assigned})
         for part in sorted(assigned):

@@ -1,10 +1,12 @@
 """Where a consumer keeps what it must not lose: how far it has come, and the records that it could not take."""
 
+from collections.abc import Mapping
 from typing import Final, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service_kit.database import metadata
 
@@ -75,13 +77,26 @@ consumer_halt = sa.Table(
 )
 
 
-def overruled(consumer: str) -> sa.Select[str, UUID, int, int]:
+Place = tuple[str, int, int]
+"""Where a record lies: topic, partition and offset."""
+
+
+async def overruled(
+    connection: AsyncConnection, consumer: str, topic_ids: Mapping[str, UUID] | None = None
+) -> frozenset[Place]:
     """Where the records lie that shall not count as they came, also when the log is read anew by who could take them.
 
-    They were discarded, or something else was sent in their place. Topic, topic's id, partition and offset of each.
+    They were discarded, or something else was sent in their place. With `topic_ids`, of these makings of the topics.
     """
     letter = dead_letter.c
     replaced = sa.and_(letter.status == "sent", letter.mended_value.is_not(None))
-    return sa.select(letter.topic, letter.topic_id, letter.partition, letter.offset).where(
-        letter.consumer == consumer, sa.or_(letter.status == "discarded", replaced)
+    found = await connection.execute(
+        sa.select(letter.topic, letter.topic_id, letter.partition, letter.offset).where(
+            letter.consumer == consumer, sa.or_(letter.status == "discarded", replaced)
+        )
+    )
+    return frozenset(
+        (row.topic, row.partition, row.offset)
+        for row in found
+        if topic_ids is None or row.topic_id == topic_ids.get(row.topic)
     )

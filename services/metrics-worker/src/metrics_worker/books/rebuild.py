@@ -37,7 +37,7 @@ from metrics_worker.books.summing import sum_up
 from metrics_worker.books.tables import BALANCE, POSTING, metadata
 from metrics_worker.kpis.kinds import KINDS
 from metrics_worker.kpis.posting import Reporting
-from service_kit.consumer_tables import NO_TOPIC_ID, consumer_offset, dead_letter, overruled
+from service_kit.consumer_tables import NO_TOPIC_ID, Place, consumer_offset, dead_letter, overruled
 from service_kit.kafka_log import LogIdentity, identify_log
 from service_kit.prepared import driver_of
 from service_kit.problems import is_transient, sqlstate_of
@@ -84,9 +84,9 @@ class _Log:
     identity: LogIdentity
     reporting: Reporting
     done: dict[TopicPartition, int] = field(default_factory=dict)
-    bad: dict[tuple[str, int, int], dict[str, Any]] = field(default_factory=dict)
+    bad: dict[Place, dict[str, Any]] = field(default_factory=dict)
     """What cannot be booked, as rows of `dead_letter`."""
-    overruled: frozenset[tuple[str, int, int]] = frozenset()
+    overruled: frozenset[Place] = frozenset()
     """What shall not be booked, as somebody decided when it could not be."""
 
     async def take_up(self, live: dict[TopicPartition, Any]) -> None:
@@ -170,18 +170,13 @@ async def rebuild(
             indexes = await _make_room(guard)
             reporting = await open_books(beside, reporting or kept or default)
             async with _reading(bootstrap_servers, identity, reporting) as reader:
-                settled = await guard.execute(overruled(CONSUMER))
-                reader.overruled = frozenset(
-                    (row.topic, row.partition, row.offset)
-                    for row in settled
-                    if row.topic_id == identity.topic_ids.get(row.topic)
-                )
-                await guard.commit()
+                reader.overruled = await overruled(guard, CONSUMER, identity.topic_ids)
                 await _book_whole_log(guard, beside, reader, topics, progress, indexes)
-                await _follow(guard, beside, reader, topics, progress)
+                ledger = Ledger(reporting)
+                await _follow(guard, beside, ledger, reader, topics, progress)
                 await guard.commit()
                 await _count_rows(beside)
-                await _swap(guard, beside, reader, topics, progress)
+                await _swap(guard, beside, ledger, reader, topics, progress)
                 return sum(reader.done.values())
     finally:
         await beside.dispose()
@@ -284,10 +279,9 @@ async def _book_whole_log(
 
 
 async def _follow(
-    guard: AsyncConnection, beside: AsyncEngine, reader: _Log, topics: Sequence[str], progress: Progress
+    guard: AsyncConnection, beside: AsyncEngine, ledger: Ledger, reader: _Log, topics: Sequence[str], progress: Progress
 ) -> None:
     """Comes as close to the live books, which go on meanwhile, as they let it."""
-    ledger = Ledger(reader.reporting)
     before = None
     while True:
         target = await _target(guard, reader, topics)
@@ -384,19 +378,19 @@ def _note_bad(reader: _Log, record: Any, reason: str, detail: str) -> None:
 async def _swap(
     guard: AsyncConnection,
     beside: AsyncEngine,
+    ledger: Ledger,
     reader: _Log,
     topics: Sequence[str],
     progress: Progress,
 ) -> None:
     """Holds the consumer back, books the last records, and lets the tables change places."""
-    ledger = Ledger(reader.reporting)
     for attempt in range(1, SWAP_ATTEMPTS + 1):
         try:
             async with guard.begin():
                 await _keep_helpers_away(guard)
                 # Asked for before anybody waits: to write out views takes longer than all the rest.
                 followers = [*await _grants(guard), *await _views(guard)]
-                await _follow(guard, beside, reader, topics, progress)
+                await _follow(guard, beside, ledger, reader, topics, progress)
                 began = time.monotonic()
                 await guard.execute(sa.text(f"SET LOCAL lock_timeout = {SWAP_LOCK_MILLISECONDS * attempt}"))
                 # Every batch begins with its offsets: from here on the consumer's next one waits.

@@ -42,7 +42,7 @@ from metrics_worker.books.recomputing import Newest, newest_of, recomputed
 from metrics_worker.books.tables import BALANCE, HISTOGRAM, NARROW, OPENING, POSTING, SUBJECT, bucket_column
 from metrics_worker.kpis.kinds import TOLD_KINDS, Kind
 from metrics_worker.kpis.posting import Posting, Reporting
-from service_kit.consumer_tables import consumer_offset, dead_letter, overruled
+from service_kit.consumer_tables import Place, consumer_offset, dead_letter, overruled
 
 SHOWN_DIFFERENCES = 100
 CATCH_UP_SECONDS = 60.0
@@ -92,9 +92,9 @@ class _Books:
     """What the database holds, of one moment."""
 
     offsets: Offsets
-    dead_letters: dict[tuple[str, int, int], str]
+    dead_letters: dict[Place, str]
     """The status of each."""
-    overruled: frozenset[tuple[str, int, int]]
+    overruled: frozenset[Place]
     """Those whose records do not count as they came, whoever can read them now."""
     subjects: dict[str, dict[UUID, int]]
     balances: dict[str, dict[BalanceKey, Sums]]
@@ -114,7 +114,7 @@ class _Log:
     """What the topics hold, up to the same moment."""
 
     events: int = 0
-    undecodable: set[tuple[str, int, int]] = field(default_factory=set)
+    undecodable: set[Place] = field(default_factory=set)
     newest: dict[Kind, dict[UUID, Newest]] = field(default_factory=lambda: defaultdict(dict))
 
 
@@ -195,9 +195,7 @@ async def _read_books(engine: AsyncEngine, topics: Sequence[str], reporting: Rep
                     sa.select(dead_letter).where(dead_letter.c.consumer == CONSUMER, dead_letter.c.topic.in_(topics))
                 )
             },
-            overruled=frozenset(
-                (row.topic, row.partition, row.offset) for row in await connection.execute(overruled(CONSUMER))
-            ),
+            overruled=await overruled(connection, CONSUMER),
             subjects={
                 kind.name: {
                     row.id: row.sequence for row in await connection.execute(sa.select(table.c.id, table.c.sequence))
@@ -334,11 +332,11 @@ async def read_log(
     kafka: AIOKafkaConsumer,
     until: Offsets,
     reporting: Reporting,
-    overruled: frozenset[tuple[str, int, int]] = frozenset(),
+    overruled: frozenset[Place] = frozenset(),
 ) -> _Log:
     """Reads the topics from their beginning, each partition up to but without the given offset.
 
-    Leaves out the records that are `overruled`: topic, partition and offset of each.
+    Leaves out the records that are `overruled`.
     """
     log = _Log()
     open_partitions = {part for part, offset in until.items() if offset > 0}
