@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import MetaData, text
+from sqlalchemy import MetaData, func, select, text
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncEngine,
@@ -77,6 +78,11 @@ def create_engine(
 def create_sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
     """Sessions that leave objects readable after commit, since answers are rendered from them."""
     return async_sessionmaker(engine, expire_on_commit=False)
+
+
+async def database_now(session: AsyncSession) -> datetime:
+    """When the session's transaction began, by the clock that due times are compared with; ours may be another."""
+    return (await session.execute(select(func.now()))).scalar_one()
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service_api.tickets.model import Ticket
 from service_api.tickets.use_cases import publish_breaches
-from service_kit.database import create_sessions
+from service_kit.database import create_sessions, database_now
 from service_kit.health import Heartbeat
 from service_kit.waiting import wait_unless_stopped
 
@@ -49,7 +49,7 @@ class SlaClock:
         """One transaction: the number of tickets that were looked at, `BATCH` at most."""
         async with self._sessions() as session, session.begin():
             # The database's time: a process whose clock is wrong must not tell of breaches to come.
-            now = (await session.execute(sa.select(sa.func.now()))).scalar_one()
+            now = await database_now(session)
             due = (
                 sa.select(Ticket)
                 .where(Ticket.sla_check_at < now)

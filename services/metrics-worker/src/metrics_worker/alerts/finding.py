@@ -25,7 +25,7 @@ from metrics_worker.kpis.kinds import KIND_BY_NAME
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import KPIS, Kpi
 from metrics_worker.kpis.tickets import LOST_AFTER_SECONDS
-from metrics_worker.targets.comparing import adds_up, today_in
+from metrics_worker.targets.comparing import period_judged, today_in
 from metrics_worker.targets.model import Target
 
 MOST_TICKETS: Final = 5_000
@@ -110,13 +110,10 @@ async def missed(session: AsyncSession, reporting: Reporting, now: datetime) -> 
     """One alert for each target that was missed when it was last judged."""
     found = []
     for target in (await session.execute(sa.select(Target).where(Target.missed.is_(True)))).scalars():
-        kpi = KPIS.get(target.kpi)
-        if kpi is None or target.variant not in kpi.variants:
-            continue
-        in_shares = adds_up(kpi.variants[target.variant])
-        period = target.period_on(today_in(reporting, now), direction=kpi.direction, adds_up=in_shares)
+        period = period_judged(target, today_in(reporting, now))
         if period is None:
             continue
+        kpi = KPIS[target.kpi]
         of_whom = "" if target.dimension is None else f" of {target.dimension} {target.dimension_value or 'none'}"
         filters = {} if target.dimension is None else {target.dimension: target.dimension_value or ""}
         found.append(

@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 from event_contracts.fields import DECIMAL_PLACES
 from metrics_worker.answers.figures import RATIO_PLACES, decimal_text, divided, trimmed
+from metrics_worker.answers.period import Period
 from metrics_worker.answers.queries import Found, Parameters, Read
 from metrics_worker.answers.question import Question
 from metrics_worker.answers.views import AnswerView, TargetFigureView
 from metrics_worker.kpis.posting import Reporting
-from metrics_worker.kpis.registry import Formula
-from metrics_worker.targets.model import PERIODS, Goal, TargetKey, is_met
+from metrics_worker.kpis.registry import KPIS, Formula
+from metrics_worker.targets.model import PERIODS, Goal, Target, TargetKey, is_met
 
 
 def adds_up(formula: Formula) -> bool:
@@ -22,6 +23,16 @@ def adds_up(formula: Formula) -> bool:
     """
     whole = not formula.denominator and not formula.times
     return whole and not any(term.measure.level for term in formula.terms)
+
+
+def period_judged(target: Target, today: date) -> Period | None:
+    """The whole period that a target is judged over on a day; None before it begins, and when its KPI or variant has
+    ceased to be."""
+    kpi = KPIS.get(target.kpi)
+    formula = None if kpi is None else kpi.variants.get(target.variant)
+    if kpi is None or formula is None:
+        return None
+    return target.period_on(today, direction=kpi.direction, adds_up=adds_up(formula))
 
 
 class TargetRead(NamedTuple):

@@ -20,7 +20,7 @@ from metrics_worker.customers.judging import RiskJudge
 from metrics_worker.kpis.posting import Reporting
 from metrics_worker.kpis.registry import KPIS
 from metrics_worker.periods.use_cases import UNDER_WAY
-from metrics_worker.targets.comparing import adds_up, today_in
+from metrics_worker.targets.comparing import adds_up, period_judged, today_in
 from metrics_worker.targets.model import Judgement, Target, is_met
 from metrics_worker.webhooks.publishing import publish
 from service_kit.database import create_sessions
@@ -96,14 +96,11 @@ class Judge:
 
     async def _judgement(self, target: Target, now: datetime) -> Judgement | None:
         """What the books say; None while the period has not begun or is not whole, or there is nothing to divide by."""
-        kpi = KPIS.get(target.kpi)
-        if kpi is None or target.variant not in kpi.variants:
-            return None
         today = today_in(self._reporting, now)
-        in_shares = adds_up(kpi.variants[target.variant])
-        period = target.period_on(today, direction=kpi.direction, adds_up=in_shares)
+        period = period_judged(target, today)
         if period is None:
             return None
+        kpi = KPIS[target.kpi]
         question = Question(
             kpi=kpi,
             variant=target.variant,
@@ -113,7 +110,7 @@ class Judge:
             filters={} if target.dimension is None else {target.dimension: target.dimension_value},
             with_previous=False,
         )
-        due = target.due_over(period, today, direction=kpi.direction, adds_up=in_shares)
+        due = target.due_over(period, today, direction=kpi.direction, adds_up=adds_up(question.formula))
         async with self._sessions() as session:
             if period.end < today and not await self._holds_all_before(today, session):
                 return None

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from metrics_worker.webhooks.addresses import AddressRefused, GuardedNetwork, check_address
 from metrics_worker.webhooks.model import MOST_TRIES, Webhook, WebhookDelivery, WebhookSecret
 from metrics_worker.webhooks.signing import headers_of
-from service_kit.database import create_sessions
+from service_kit.database import create_sessions, database_now
 from service_kit.health import Heartbeat
 from service_kit.looking import look_until_stopped
 
@@ -164,8 +164,7 @@ class Sender:
             if delivery.status != "pending" or delivery.tries != tried.tries:
                 # Its lease ended, and another process is at it.
                 return
-            # By the clock that says what is due: ours may be another.
-            now = (await session.execute(sa.select(sa.func.now()))).scalar_one()
+            now = await database_now(session)
             status = outcome.status
             if status is not None and 200 <= status < 300:
                 delivery.succeed(status)

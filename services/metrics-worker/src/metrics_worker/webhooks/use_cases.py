@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from metrics_worker.webhooks.addresses import AddressRefused, check_address
 from metrics_worker.webhooks.model import OVERLAP, Webhook, WebhookDelivery, WebhookSecret
 from metrics_worker.webhooks.schemas import WebhookChange, WebhookIn
+from service_kit.database import database_now
 from service_kit.problems import NotFound, Unprocessable
 from service_kit.versions import ExpectedVersion
 
@@ -69,7 +70,7 @@ async def send_again(session: AsyncSession, webhook_id: UUID, delivery_id: UUID)
     delivery = await session.get(WebhookDelivery, delivery_id, with_for_update=True)
     if delivery is None or delivery.webhook_id != webhook_id:
         raise NotFound(f"There is no delivery {delivery_id} of this webhook.")
-    delivery.send_again((await session.execute(sa.select(sa.func.now()))).scalar_one())
+    delivery.send_again(await database_now(session))
     return delivery
 
 
