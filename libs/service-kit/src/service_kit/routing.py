@@ -97,9 +97,13 @@ class StrictRoute(APIRoute):
         return run
 
 
+def media_type_of(request: Request) -> str:
+    """What the body is by its header, in lower case and without parameters; empty where it does not say."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def _require_json(request: Request) -> None:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    kind, _, form = media_type.partition("/")
+    kind, _, form = media_type_of(request).partition("/")
     if kind != "application" or not (form == "json" or form.endswith("+json")):
         # Read as a mere text otherwise, which is then told to be no object.
         raise UnsupportedMediaType("Send the body as JSON, with Content-Type: application/json.")

@@ -224,7 +224,7 @@ class Driver:
         if refusal.status in (401, 403):
             raise StackProblem(f"{self.apis[beat.step.api].url} refuses the demo's token: {refusal}") from None
         self.board.refused += 1
-        self.board.last_refusal = f"{story.key} {beat.step.name}: {refusal} {refusal.errors or ''}".strip()
+        self.board.last_refusal = f"{story.key} {beat.step.name}: {refusal}"
         return refusal.status == 409 and not beat.step.gives
 
     async def _make_all(self, things: list[tuple[Ref, dict[str, Any]]]) -> None:
