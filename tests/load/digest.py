@@ -9,7 +9,7 @@ import asyncpg
 
 from metrics_worker.books.fold import SEGMENT_BUCKETS
 from metrics_worker.books.tables import BALANCE, HISTOGRAM
-from metrics_worker.kpis.kinds import Kind
+from metrics_worker.domain.kinds import Kind
 
 
 async def digest_of(database: asyncpg.Connection) -> dict[str, str]:

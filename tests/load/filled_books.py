@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from metrics_worker.books.fold import ALL, NO_VALUE, NOT_IN_BALANCES, SEGMENT_BUCKETS
 from metrics_worker.books.narrow import Narrower, narrowed_until
 from metrics_worker.books.tables import BALANCE, HISTOGRAM, NARROW, POSTING, bucket_column
-from metrics_worker.kpis.kinds import IDENTITY_DIMENSIONS, KIND_BY_NAME, Kind
+from metrics_worker.domain.kinds import IDENTITY_DIMENSIONS, KIND_BY_NAME, Kind
 
 FILLED = ("lead", "deal", "ticket", "interaction", "survey")
 DIFFERENT = {

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 import metrics_worker
 from metrics_worker.app import create
 from metrics_worker.books.opening import open_books
-from metrics_worker.kpis.kinds import IDENTITY_DIMENSIONS
-from metrics_worker.kpis.posting import Reporting
-from metrics_worker.kpis.registry import KPIS, Kpi
+from metrics_worker.domain.kinds import IDENTITY_DIMENSIONS
+from metrics_worker.domain.posting import Reporting
+from metrics_worker.kpis.formula import KPIS, Kpi
 from metrics_worker.settings import MetricsSettings
 from service_kit.migrations import migrate
 from tandem_cli.issuer import Issuer

@@ -11,7 +11,7 @@ import metrics_worker
 from metrics_worker.books.keeping import CONSUMER
 from metrics_worker.books.opening import open_books
 from metrics_worker.books.rebuild import rebuild
-from metrics_worker.kpis.posting import Reporting
+from metrics_worker.domain.posting import Reporting
 from service_kit.kafka_log import identify_log
 from service_kit.migrations import migrate
 from tandem_cli.kafka import EmbeddedKafka

@@ -34,7 +34,7 @@ from event_contracts.service import (
     UpsellSuggested,
 )
 from metrics_worker.books.fold import Entry, decode
-from metrics_worker.kpis.posting import Reporting
+from metrics_worker.domain.posting import Reporting
 
 VILNIUS = Reporting(zone=ZoneInfo("Europe/Vilnius"), currency="EUR")
 REP, OTHER_REP, AGENT, TEAM, CUSTOMER = (UUID(int=number) for number in range(1, 6))

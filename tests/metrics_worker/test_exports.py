@@ -17,10 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import metrics_worker
 from metrics_worker.books.opening import open_books
+from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.exports import postings
 from metrics_worker.exports.postings import exported_columns, neutralised
 from metrics_worker.exports.views import drop_views, make_views, views
-from metrics_worker.kpis.kinds import KIND_BY_NAME
 from metrics_worker.settings import MetricsSettings
 from service_kit.migrations import migrate
 from tandem_cli.issuer import Issuer

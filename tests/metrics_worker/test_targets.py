@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts.codec import CloudEvent, decode
 from event_contracts.metrics import KpiTargetMissed, KpiTargetRecovered
-from metrics_worker.answers.period import Period
 from metrics_worker.books.fold import Entry
 from metrics_worker.books.freshness import bring_up
-from metrics_worker.kpis.registry import KPIS
+from metrics_worker.domain.period import Period
+from metrics_worker.kpis.formula import KPIS
 from metrics_worker.settings import MetricsSettings
 from metrics_worker.targets.comparing import adds_up
 from metrics_worker.targets.judging import Judge

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.kpis.document import document
-from metrics_worker.kpis.registry import KPIS, Formula, Kpi, declare
+from metrics_worker.kpis.formula import KPIS, Formula, Kpi, declare
 from tests.metrics_worker.conftest import book
 from tests.metrics_worker.facts import all_told, deal, line, ticket
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.answers import explain
 from metrics_worker.books.fold import Entry, decode
-from metrics_worker.kpis.durations import bucket_of, seconds_of
+from metrics_worker.domain.histogram import bucket_of, seconds_of
 from tests.metrics_worker.conftest import book, narrow
 from tests.metrics_worker.facts import (
     MORNING,

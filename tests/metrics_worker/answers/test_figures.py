@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics_worker.answers.figures import Figure, decimal_text, difference_text, sum_shown, value_text
-from metrics_worker.answers.period import Interval, Period, bucket_of
-from metrics_worker.kpis.registry import Formula
+from metrics_worker.domain.period import Interval, Period, bucket_of
+from metrics_worker.kpis.formula import Formula
 
 RATIO = Formula("ratio", ("deal.won",), ("deal.lost",))
 MONEY = Formula("money", ("deal.revenue",))

@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.answers import answering, asking
 from metrics_worker.answers.answering import Asked
-from metrics_worker.answers.period import Period
 from metrics_worker.answers.queries import AT_ONCE, OPENING, Found, Row, Sums
 from metrics_worker.answers.question import Question
 from metrics_worker.answers.routes import written
-from metrics_worker.kpis.registry import KPIS
+from metrics_worker.domain.period import Period
+from metrics_worker.kpis.formula import KPIS
 from service_kit.identifiers import new_id
 from tests.metrics_worker.conftest import book, narrow
 from tests.metrics_worker.facts import VILNIUS, all_told, deal, line, moment, ticket

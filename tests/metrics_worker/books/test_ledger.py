@@ -30,8 +30,8 @@ from metrics_worker.books.summing import sum_up
 from metrics_worker.books.tables import BALANCE, HISTOGRAM, POSTING, SUBJECT, metadata
 from metrics_worker.books.verify import counted_postings, stored_balances, stored_histograms, summed_postings
 from metrics_worker.books.writing import BULK_ROWS
-from metrics_worker.kpis.kinds import KIND_BY_NAME, Kind
-from metrics_worker.kpis.posting import Posting
+from metrics_worker.domain.kinds import KIND_BY_NAME, Kind
+from metrics_worker.domain.posting import Posting
 from tests.metrics_worker.conftest import book, empty
 from tests.metrics_worker.facts import (
     MORNING,

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from metrics_worker.books.ledger import Ledger
 from metrics_worker.books.narrow import LOCK, Narrower, narrowed_until
 from metrics_worker.books.tables import NARROW, OPENING, POSTING
-from metrics_worker.kpis.kinds import KIND_BY_NAME
+from metrics_worker.domain.kinds import KIND_BY_NAME
 from tests.metrics_worker.conftest import all_ended, answers_to, book, copied, narrow
 from tests.metrics_worker.facts import VILNIUS, all_told, deal, lead, line, moment, ticket
 

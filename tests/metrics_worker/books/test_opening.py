@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.app import create
 from metrics_worker.books.opening import BooksKeptOtherwise, open_books
-from metrics_worker.kpis.posting import Reporting
+from metrics_worker.domain.posting import Reporting
 from metrics_worker.settings import MetricsSettings
 from tests.metrics_worker.facts import VILNIUS
 

@@ -12,7 +12,7 @@ from metrics_worker.books import opening_balances
 from metrics_worker.books.fold import Entry, decode
 from metrics_worker.books.opening_balances import misbrought
 from metrics_worker.books.tables import NARROW, OPENING
-from metrics_worker.kpis.kinds import KIND_BY_NAME
+from metrics_worker.domain.kinds import KIND_BY_NAME
 from tests.metrics_worker.books.test_narrow import forget
 from tests.metrics_worker.conftest import answers_to, book, narrow
 from tests.metrics_worker.facts import CUSTOMER, OTHER_REP, VILNIUS, account, deal, line, moment, record, ticket

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from metrics_worker.books.rebuild import CLOSE_ENOUGH, LOCK, REBUILT, CannotRebuild, drop_schema, rebuild
 from metrics_worker.books.tables import BALANCE, NARROW, OPENING, POSTING, SUBJECT, metadata
 from metrics_worker.books.verify import verify
-from metrics_worker.kpis.posting import Reporting
+from metrics_worker.domain.posting import Reporting
 from metrics_worker.settings import MetricsSettings
 from tests.metrics_worker.books.test_keeping import Line, consuming, letters, shows, straight
 from tests.metrics_worker.facts import CUSTOMER, VILNIUS, account, deal, lead, line, moment, record, ticket

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.books.keeping import Bookkeeper
 from metrics_worker.books.verify import CannotVerify, Report, read_log, verify
-from metrics_worker.kpis.kinds import KIND_BY_NAME
+from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.schema import metadata
 from tests.commands import run_script
 from tests.metrics_worker.books.test_keeping import consuming

@@ -18,7 +18,7 @@ from metrics_worker.books.opening import kept_by
 from metrics_worker.books.rebuild import rebuild
 from metrics_worker.books.verify import Report
 from metrics_worker.books.verify import verify as compare_with_log
-from metrics_worker.kpis.posting import Reporting
+from metrics_worker.domain.posting import Reporting
 from metrics_worker.settings import MetricsSettings, known_zone
 from service_kit import logs
 

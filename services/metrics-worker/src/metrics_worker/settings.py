@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field
 
 from event_contracts.fields import DECIMAL_PLACES
-from metrics_worker.kpis.posting import Reporting
+from metrics_worker.domain.posting import Reporting
 from service_kit.settings import ServiceSettings
 
 

@@ -1,6 +1,6 @@
 import java.util.Arrays;
 
-/** What of a subject's state matters to its customer's story: as `kpis/facts.py`. Its numbers depend on the kind. */
+/** What of a subject's state matters to its customer's story: as `domain/customer_facts.py`. Its numbers depend on the kind. */
 record Fact(Kind kind, int[] names, long[] numbers) {
     private static final int[] NO_NAMES = {};
     private static final long[] NO_NUMBERS = {};

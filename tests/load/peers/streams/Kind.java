@@ -1,4 +1,4 @@
-/** The kinds of subject that the log tells of, and what is summed of each: as in `kpis/kinds.py` and its order. */
+/** The kinds of subject that the log tells of, and what is summed of each: as in `domain/kinds.py` and its order. */
 enum Kind {
     ACCOUNT("accounts", "", 3, "region segment channel owner team", "", new int[0]),
     LEAD("leads", "", 10, "region segment product channel owner team", "response_seconds", new int[] {5}),

@@ -1,6 +1,6 @@
 import java.util.Arrays;
 
-/** What stands from day to day, by how much it changes on which days: as `kpis/levels.py`. */
+/** What stands from day to day, by how much it changes on which days: as `domain/step_function.py`. */
 final class Level {
     static final int NEVER = Integer.MAX_VALUE;
     static final Level NONE = new Level(new int[0], new long[0]);

@@ -332,7 +332,7 @@ final class Rules {
         return one == NONE ? other : other == NONE ? one : Math.min(one, other);
     }
 
-    /** The histogram's bucket that a duration falls into, as `kpis/durations.py` cuts them. */
+    /** The histogram's bucket that a duration falls into, as `domain/histogram.py` cuts them. */
     private static int bucket(long seconds) {
         int at = Arrays.binarySearch(ENDS, seconds);
         return Math.min(at >= 0 ? at : -at - 1, ENDS.length - 1);

@@ -3,7 +3,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.UUID;
 
-/** What events told of one customer, and what that contributes: as `kpis/relationships.py`. */
+/** What events told of one customer, and what that contributes: as `domain/relationship.py`. */
 final class Story {
     private static final int YEAR_DAYS = 365;
     private static final int LATELY_DAYS = 180;

@@ -14,17 +14,17 @@ from metrics_worker.alerts.schemas import AlertView, alert
 from metrics_worker.alerts.turning import WEEKS, Turn, turn_of
 from metrics_worker.answers.answering import answer
 from metrics_worker.answers.coverage import carried_by, unasked
-from metrics_worker.answers.period import DEFAULT_DAYS, Period
 from metrics_worker.answers.queries import Sums, standing
 from metrics_worker.answers.question import Question
 from metrics_worker.answers.samples import percent
 from metrics_worker.answers.views import AnswerView
 from metrics_worker.books.freshness import caught_up, fresh_as_of
 from metrics_worker.books.tables import POSTING, SUBJECT
-from metrics_worker.kpis.kinds import KIND_BY_NAME
-from metrics_worker.kpis.posting import Reporting
-from metrics_worker.kpis.registry import KPIS, Kpi
-from metrics_worker.kpis.tickets import LOST_AFTER_SECONDS
+from metrics_worker.domain.kinds import KIND_BY_NAME
+from metrics_worker.domain.period import DEFAULT_DAYS, Period
+from metrics_worker.domain.posting import Reporting
+from metrics_worker.domain.ticket import LOST_AFTER_SECONDS
+from metrics_worker.kpis.formula import KPIS, Kpi
 from metrics_worker.targets.comparing import period_judged, today_in
 from metrics_worker.targets.model import Target
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Literal
 
-from metrics_worker.kpis.registry import Direction
+from metrics_worker.kpis.formula import Direction
 
 BASELINE_WEEKS: Final = 12
 FEWEST_WEEKS: Final = 8

@@ -9,14 +9,14 @@ from pydantic import ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from metrics_worker.answers.figures import share_text
-from metrics_worker.answers.period import Period
 from metrics_worker.answers.queries import Sums, Valueless, read
 from metrics_worker.answers.question import FirstDay, LastDay, period_of
 from metrics_worker.answers.routes import READERS, Stand
 from metrics_worker.answers.samples import ASKED_EVERYWHERE, COVERED, ENOUGH_COVERED, by_value
 from metrics_worker.books.fold import ALL
-from metrics_worker.kpis.kinds import Kind
-from metrics_worker.kpis.registry import measure_of
+from metrics_worker.domain.kinds import Kind
+from metrics_worker.domain.period import Period
+from metrics_worker.kpis.formula import measure_of
 from service_kit.fields import Moment, View
 from service_kit.routing import Session, router
 

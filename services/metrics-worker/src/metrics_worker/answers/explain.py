@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from metrics_worker.answers.answering import answer, snapshot
 from metrics_worker.answers.figures import sum_shown
-from metrics_worker.answers.period import Period
 from metrics_worker.answers.question import (
     FirstDay,
     LastDay,
@@ -32,10 +31,11 @@ from metrics_worker.answers.views import NowView, Sum
 from metrics_worker.books.keeping import CONSUMER
 from metrics_worker.books.narrow import narrowed_until
 from metrics_worker.books.tables import NARROW, POSTING, SUBJECT, dimension_value, sequence_gap
+from metrics_worker.domain.kinds import KINDS, RULES_VERSION, Kind
+from metrics_worker.domain.period import Period
+from metrics_worker.domain.posting import Reporting
 from metrics_worker.exports.postings import neutralised
-from metrics_worker.kpis.kinds import KINDS, RULES_VERSION, Kind
-from metrics_worker.kpis.posting import Reporting
-from metrics_worker.kpis.registry import Formula
+from metrics_worker.kpis.formula import Formula
 from service_kit.consumer_tables import dead_letter
 from service_kit.dependencies import in_loop
 from service_kit.fields import Moment, View

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from event_contracts.fields import DECIMAL_PLACES
-from metrics_worker.kpis.registry import SECONDS_IN, Formula
+from metrics_worker.kpis.formula import SECONDS_IN, Formula
 
 RATIO_PLACES = 6
 """Decimal places of ratios and means, trailing zeros left out."""

@@ -14,14 +14,14 @@ import asyncpg
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from metrics_worker.answers.period import Interval, Period
 from metrics_worker.answers.spans import LARGEST, Piece, cover
 from metrics_worker.books.fold import ALL, NO_VALUE, NOT_IN_BALANCES, SEGMENT_BUCKETS
 from metrics_worker.books.narrow import Narrowed, narrowed_until
 from metrics_worker.books.tables import BALANCE, HISTOGRAM, NARROW, POSTING, bucket_column
 from metrics_worker.books.tables import OPENING as OPENINGS
-from metrics_worker.kpis.kinds import Kind
-from metrics_worker.kpis.posting import EARLIEST_DAY
+from metrics_worker.domain.kinds import Kind
+from metrics_worker.domain.period import Interval, Period
+from metrics_worker.domain.posting import EARLIEST_DAY
 from service_kit.prepared import begun_driver_of, driver_of, noticing_cuts
 from service_kit.waiting import in_portions
 

@@ -10,10 +10,10 @@ from uuid import UUID
 from fastapi import Query
 
 from event_contracts.fields import CODE_PATTERN
-from metrics_worker.answers.period import DEFAULT_DAYS, MAX_DAYS, Interval, Period
-from metrics_worker.kpis.kinds import IDENTITY_DIMENSIONS
-from metrics_worker.kpis.posting import Reporting
-from metrics_worker.kpis.registry import KPIS, Formula, Kpi
+from metrics_worker.domain.kinds import IDENTITY_DIMENSIONS
+from metrics_worker.domain.period import DEFAULT_DAYS, MAX_DAYS, Interval, Period
+from metrics_worker.domain.posting import Reporting
+from metrics_worker.kpis.formula import KPIS, Formula, Kpi
 from service_kit.fields import Day
 from service_kit.problems import NotFound, Unprocessable
 

@@ -9,7 +9,6 @@ from pydantic import TypeAdapter
 from event_contracts.fields import CODE_PATTERN
 from metrics_worker.answers.answering import snapshot
 from metrics_worker.answers.asking import ask_at_once, readable
-from metrics_worker.answers.period import Interval
 from metrics_worker.answers.queries import AT_ONCE
 from metrics_worker.answers.question import (
     FirstDay,
@@ -24,9 +23,10 @@ from metrics_worker.answers.question import (
 )
 from metrics_worker.answers.views import AnswerView, GroupView, KpiView, RegistryView, VariantView
 from metrics_worker.books.standing import Standing, standing_of
-from metrics_worker.kpis.kinds import DIMENSIONS
-from metrics_worker.kpis.posting import Reporting
-from metrics_worker.kpis.registry import KPIS, Kpi
+from metrics_worker.domain.kinds import DIMENSIONS
+from metrics_worker.domain.period import Interval
+from metrics_worker.domain.posting import Reporting
+from metrics_worker.kpis.formula import KPIS, Kpi
 from service_kit.auth import ROLES, requires
 from service_kit.dependencies import in_loop
 from service_kit.fields import Moment

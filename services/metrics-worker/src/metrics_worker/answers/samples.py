@@ -9,8 +9,8 @@ from metrics_worker.answers.queries import Found, Read, Sums, Valueless
 from metrics_worker.answers.question import Question
 from metrics_worker.answers.views import AnswerView, WarningView
 from metrics_worker.books.fold import ALL
-from metrics_worker.kpis.kinds import KIND_BY_NAME, Kind
-from metrics_worker.kpis.registry import Formula, Term, term_of
+from metrics_worker.domain.kinds import KIND_BY_NAME, Kind
+from metrics_worker.kpis.formula import Formula, Term, term_of
 
 COVERED: Final = ("region", "segment", "product", "channel", "owner", "team", "priority", "kind")
 """The dimensions that coverage is told of: not the customer, whom all but leads have, nor what passes, as a stage."""

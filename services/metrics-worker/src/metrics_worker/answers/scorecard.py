@@ -11,11 +11,11 @@ from fastapi import Query
 from pydantic import ConfigDict, Field
 
 from metrics_worker.answers.asking import ask
-from metrics_worker.answers.period import Period
 from metrics_worker.answers.question import FirstDay, LastDay, Question, period_of
 from metrics_worker.answers.routes import READERS, Stand
 from metrics_worker.answers.views import AnswerView, PreviousView, Sum, TargetFigureView
-from metrics_worker.kpis.registry import KPIS
+from metrics_worker.domain.period import Period
+from metrics_worker.kpis.formula import KPIS
 from metrics_worker.targets.model import is_met
 from service_kit.fields import Moment, View
 from service_kit.routing import Session, router

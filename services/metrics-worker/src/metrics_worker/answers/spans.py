@@ -3,9 +3,9 @@
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
-from metrics_worker.answers.period import Interval, bucket_of, next_bucket
 from metrics_worker.books.fold import Span
-from metrics_worker.kpis.posting import EARLIEST_DAY, LATEST_DAY
+from metrics_worker.domain.period import Interval, bucket_of, next_bucket
+from metrics_worker.domain.posting import EARLIEST_DAY, LATEST_DAY
 
 LARGEST: Final[dict[Interval | None, Span]] = {
     "day": "day", "week": "day", "month": "month", "quarter": "month", "year": "year", None: "year",

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from metrics_worker.answers.figures import Figure
-from metrics_worker.kpis.durations import quantile
-from metrics_worker.kpis.registry import Formula, term_of
+from metrics_worker.domain.histogram import quantile
+from metrics_worker.kpis.formula import Formula, term_of
 
 _NOTHING: Final[Mapping[Any, int]] = MappingProxyType({})
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal
 
-from metrics_worker.kpis.kinds import Kind
+from metrics_worker.domain.kinds import Kind
 
 
 def translated(kind: Kind, columns: Iterable[str], table: str, wanted: Literal["code", "value"]) -> tuple[str, str]:

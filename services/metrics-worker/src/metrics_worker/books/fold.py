@@ -10,9 +10,9 @@ from uuid import UUID
 from event_contracts import codec
 from event_contracts.codec import CloudEvent, UndecodableEvent
 from event_contracts.service import InteractionLogged
-from metrics_worker.kpis.facts import Fact
-from metrics_worker.kpis.kinds import KIND_BY_NAME, KIND_OF_SUBJECT, Kind
-from metrics_worker.kpis.posting import EARLIEST_DAY, LATEST_DAY, Posting, Reporting
+from metrics_worker.domain.customer_facts import Fact
+from metrics_worker.domain.kinds import KIND_BY_NAME, KIND_OF_SUBJECT, Kind
+from metrics_worker.domain.posting import EARLIEST_DAY, LATEST_DAY, Posting, Reporting
 
 ALL = "all"
 """The dimension under which a balance holds the total."""

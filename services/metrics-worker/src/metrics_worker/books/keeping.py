@@ -13,7 +13,7 @@ from metrics_worker.books.fold import Entry
 from metrics_worker.books.freshness import Partition, Pulse, brought_up
 from metrics_worker.books.ledger import Ledger
 from metrics_worker.books.opening import kept_by, open_books, warn_of_difference
-from metrics_worker.kpis.posting import Reporting
+from metrics_worker.domain.posting import Reporting
 from service_kit.consumer import Consumer, Fenced, LostLog, Record
 from service_kit.problems import is_transient
 from service_kit.waiting import wait_unless_stopped

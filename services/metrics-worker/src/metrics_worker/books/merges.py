@@ -12,8 +12,8 @@ from uuid import UUID
 
 from metrics_worker.books.fold import Entry
 from metrics_worker.books.tables import bucket_column
-from metrics_worker.kpis.kinds import TOLD_KINDS, Kind
-from metrics_worker.kpis.merges import path_of
+from metrics_worker.domain.customer_merges import path_of
+from metrics_worker.domain.kinds import TOLD_KINDS, Kind
 
 SECONDS: Final = 30.0
 """What moving one customer's postings of one kind may take."""

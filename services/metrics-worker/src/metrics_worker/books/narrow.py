@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from metrics_worker.books import opening_balances
 from metrics_worker.books.codes import translated
 from metrics_worker.books.tables import NARROW
-from metrics_worker.kpis.kinds import Kind
+from metrics_worker.domain.kinds import Kind
 from service_kit.health import Heartbeat
 from service_kit.looking import look_until_stopped
 

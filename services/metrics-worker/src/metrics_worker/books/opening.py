@@ -9,8 +9,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from metrics_worker.books.tables import books
-from metrics_worker.kpis.kinds import RULES_VERSION
-from metrics_worker.kpis.posting import Reporting
+from metrics_worker.domain.kinds import RULES_VERSION
+from metrics_worker.domain.posting import Reporting
 from service_kit.consumer import MustStop
 from service_kit.prepared import Prepared, driver_of
 

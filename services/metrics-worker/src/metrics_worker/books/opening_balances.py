@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.books.codes import translated
 from metrics_worker.books.tables import OPENING
-from metrics_worker.kpis.kinds import Kind
-from metrics_worker.kpis.posting import EARLIEST_DAY
+from metrics_worker.domain.kinds import Kind
+from metrics_worker.domain.posting import EARLIEST_DAY
 from service_kit.prepared import driver_of
 
 MOST_ADDED: Final = 100_000

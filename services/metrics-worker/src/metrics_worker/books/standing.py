@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.books.freshness import FRESH_AS_OF
 from metrics_worker.books.opening import reporting_of
-from metrics_worker.kpis.posting import Reporting
+from metrics_worker.domain.posting import Reporting
 
 
 class Standing(NamedTuple):

@@ -19,11 +19,11 @@ from metrics_worker.books.fold import Entry, difference
 from metrics_worker.books.merges import Merges, links_of
 from metrics_worker.books.tables import relationship_fact, relationship_review
 from metrics_worker.books.writing import Insert, Row, Rows
-from metrics_worker.kpis.facts import AccountFact, DealFact, Fact, SurveyFact, TicketFact
-from metrics_worker.kpis.kinds import KIND_BY_NAME
-from metrics_worker.kpis.merges import survivor_of
-from metrics_worker.kpis.posting import Posting, Reporting
-from metrics_worker.kpis.relationships import Key, Purchases, RelationshipMeasures, Version, key_of, postings_for
+from metrics_worker.domain.customer_facts import AccountFact, DealFact, Fact, SurveyFact, TicketFact
+from metrics_worker.domain.customer_merges import survivor_of
+from metrics_worker.domain.kinds import KIND_BY_NAME
+from metrics_worker.domain.posting import Posting, Reporting
+from metrics_worker.domain.relationship import Key, Purchases, RelationshipMeasures, Version, key_of, postings_for
 
 RELATIONSHIP: Final = KIND_BY_NAME["relationship"]
 SECONDS: Final = 30.0

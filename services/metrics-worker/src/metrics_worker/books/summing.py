@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.books.fold import ALL, NO_VALUE, NOT_IN_BALANCES, SEGMENT_BUCKETS
 from metrics_worker.books.tables import BALANCE, HISTOGRAM, POSTING, bucket_column
-from metrics_worker.kpis.kinds import Kind
+from metrics_worker.domain.kinds import Kind
 
 MEMORY: Final = "64MB"
 """What one step of the database may take before it goes to the disk."""

@@ -25,8 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from metrics_worker.books.fold import SEGMENT_BUCKETS
-from metrics_worker.kpis.kinds import KINDS, TOLD_KINDS, Kind
-from metrics_worker.kpis.posting import Measure
+from metrics_worker.domain.kinds import KINDS, TOLD_KINDS, Kind
+from metrics_worker.domain.posting import Measure
 from service_kit.consumer_tables import consumer_halt, consumer_offset, dead_letter
 from service_kit.idempotency import idempotency_key
 from service_kit.outbox import outbox

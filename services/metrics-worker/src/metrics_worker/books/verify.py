@@ -40,8 +40,8 @@ from metrics_worker.books.opening import kept_by
 from metrics_worker.books.opening_balances import misbrought
 from metrics_worker.books.recomputing import Newest, newest_of, recomputed
 from metrics_worker.books.tables import BALANCE, HISTOGRAM, NARROW, OPENING, POSTING, SUBJECT, bucket_column
-from metrics_worker.kpis.kinds import TOLD_KINDS, Kind
-from metrics_worker.kpis.posting import Posting, Reporting
+from metrics_worker.domain.kinds import TOLD_KINDS, Kind
+from metrics_worker.domain.posting import Posting, Reporting
 from service_kit.consumer_tables import Place, consumer_offset, dead_letter, overruled
 
 SHOWN_DIFFERENCES = 100

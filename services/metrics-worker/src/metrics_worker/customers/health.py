@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from metrics_worker.kpis.relationships import (
+from metrics_worker.domain.relationship import (
     LATELY_DAYS,
     NOT_FOR_LONG,
     NOT_LATELY,

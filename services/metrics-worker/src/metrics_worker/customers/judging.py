@@ -14,7 +14,7 @@ from metrics_worker.books.tables import books, relationship_review
 from metrics_worker.customers.health import health_of
 from metrics_worker.customers.model import PublishedRisk
 from metrics_worker.customers.queries import relationship_of
-from metrics_worker.kpis.posting import Reporting
+from metrics_worker.domain.posting import Reporting
 from metrics_worker.targets.comparing import today_in
 from metrics_worker.webhooks.publishing import publish
 

@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from metrics_worker.books.stories import story_of
 from metrics_worker.books.tables import SUBJECT, account_merge, relationship_fact
-from metrics_worker.kpis.kinds import KIND_BY_NAME
-from metrics_worker.kpis.merges import survivor_of
-from metrics_worker.kpis.posting import Reporting
-from metrics_worker.kpis.relationships import Relationship, Version, by_survivor
+from metrics_worker.domain.customer_merges import survivor_of
+from metrics_worker.domain.kinds import KIND_BY_NAME
+from metrics_worker.domain.posting import Reporting
+from metrics_worker.domain.relationship import Relationship, Version, by_survivor
 
 _VERSION = msgspec.json.Decoder(Version)
 

@@ -12,8 +12,8 @@ from metrics_worker.answers.routes import READERS, InBooks
 from metrics_worker.books.freshness import fresh_as_of
 from metrics_worker.customers.health import Worry, health_of
 from metrics_worker.customers.queries import relationship_of
-from metrics_worker.kpis.kinds import KIND_BY_NAME
-from metrics_worker.kpis.relationships import BADLY_RATED, BREACHED, NOT_FOR_LONG, NOT_LATELY, REOPENED
+from metrics_worker.domain.kinds import KIND_BY_NAME
+from metrics_worker.domain.relationship import BADLY_RATED, BREACHED, NOT_FOR_LONG, NOT_LATELY, REOPENED
 from metrics_worker.targets.comparing import today_in
 from service_kit.fields import Moment, View
 from service_kit.problems import NotFound

@@ -12,10 +12,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from metrics_worker.answers.period import Period
 from metrics_worker.books.tables import POSTING
+from metrics_worker.domain.kinds import Kind
+from metrics_worker.domain.period import Period
 from metrics_worker.exports.sink import Sink
-from metrics_worker.kpis.kinds import Kind
 
 Format = Literal["csv", "parquet"]
 MEDIA_TYPES: Final[dict[Format, str]] = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}

@@ -8,8 +8,8 @@ from fastapi import Depends, Query, Request, Response
 
 from metrics_worker.answers.question import FirstDay, LastDay, period_of
 from metrics_worker.answers.routes import InBooks
+from metrics_worker.domain.kinds import KIND_BY_NAME, KINDS
 from metrics_worker.exports.postings import MEDIA_TYPES, Format, export
-from metrics_worker.kpis.kinds import KIND_BY_NAME, KINDS
 from service_kit.auth import requires
 from service_kit.problems import RETRY_AFTER_SECONDS, Problem, Unprocessable
 from service_kit.routing import router

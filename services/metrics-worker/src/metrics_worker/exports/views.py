@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from event_contracts.fields import DECIMAL_PLACES
 from metrics_worker.books.fold import NOT_IN_BALANCES
 from metrics_worker.books.tables import BALANCE
+from metrics_worker.domain.kinds import KINDS, Kind
 from metrics_worker.exports.postings import exported_columns
-from metrics_worker.kpis.kinds import KINDS, Kind
 
 SCHEMA = "bi"
 

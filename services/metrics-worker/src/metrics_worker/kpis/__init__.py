@@ -1,1 +1,1 @@
-"""What the books measure and which KPIs follow from it; pure, with no I/O."""
+"""What each KPI is: formulas over measures."""

@@ -2,12 +2,12 @@
 
 import sys
 
-from metrics_worker.kpis import both, sales, service
-from metrics_worker.kpis.kinds import KINDS
-from metrics_worker.kpis.registry import KPIS, Formula, Kpi
+from metrics_worker.domain.kinds import KINDS
+from metrics_worker.kpis import joint, sales, service
+from metrics_worker.kpis.formula import KPIS, Formula, Kpi
 
 # Importing them fills the registry.
-DECLARED = (sales, service, both)
+DECLARED = (sales, service, joint)
 
 _INTRODUCTION = """\
 # KPIs

@@ -1,6 +1,6 @@
 """The KPIs of sales."""
 
-from metrics_worker.kpis.registry import Formula, Kpi, declare, duration
+from metrics_worker.kpis.formula import Formula, Kpi, declare, duration
 
 declare(
     Kpi(

@@ -10,8 +10,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.metrics import KpiFigure, KpiRestated, PeriodClosed
-from metrics_worker.answers.period import Period
 from metrics_worker.database import Base
+from metrics_worker.domain.period import Period
 from service_kit.identifiers import new_id
 
 Shown = dict[str, Any]

@@ -4,7 +4,7 @@ import re
 from datetime import date, timedelta
 from typing import Final
 
-from metrics_worker.answers.period import Interval, Period, next_bucket
+from metrics_worker.domain.period import Interval, Period, next_bucket
 from service_kit.problems import NotFound
 
 FIRST_YEAR: Final = 1970

@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from metrics_worker.answers.explain import Entries
 from metrics_worker.answers.figures import difference_text
 from metrics_worker.answers.question import Question
-from metrics_worker.kpis.kinds import KINDS
-from metrics_worker.kpis.posting import Reporting
-from metrics_worker.kpis.registry import KPIS
+from metrics_worker.domain.kinds import KINDS
+from metrics_worker.domain.posting import Reporting
+from metrics_worker.kpis.formula import KPIS
 from metrics_worker.periods.model import ClosedFigure, ClosedPeriod, Shown
 from metrics_worker.periods.schemas import ClosedPeriodView, EventBehindView, FigureView, RestatementView
 from metrics_worker.periods.use_cases import shown_of

@@ -14,7 +14,7 @@ from metrics_worker.answers.answering import snapshot
 from metrics_worker.books.freshness import caught_up
 from metrics_worker.books.mark import Mark, mark_of
 from metrics_worker.books.opening import kept_by
-from metrics_worker.kpis.posting import Reporting
+from metrics_worker.domain.posting import Reporting
 from metrics_worker.periods.model import ClosedFigure, ClosedPeriod
 from metrics_worker.periods.use_cases import shown_of
 from metrics_worker.webhooks.publishing import publish

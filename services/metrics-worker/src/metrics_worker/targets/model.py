@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.metrics import KpiTargetMissed, KpiTargetRecovered
-from metrics_worker.answers.period import Interval, Period, bucket_of, next_bucket
 from metrics_worker.database import Base
-from metrics_worker.kpis.registry import Direction
+from metrics_worker.domain.period import Interval, Period, bucket_of, next_bucket
+from metrics_worker.kpis.formula import Direction
 from service_kit.identifiers import new_id
 from service_kit.tables import one_of
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, model_validator
 
-from metrics_worker.answers.period import Interval
+from metrics_worker.domain.period import Interval
 from metrics_worker.targets.model import Target
 from service_kit.fields import Day, DecimalText, Moment, StrictModel, View
 

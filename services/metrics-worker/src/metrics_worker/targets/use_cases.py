@@ -6,8 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from event_contracts.fields import DECIMAL_PLACES
 from metrics_worker.answers.figures import RATIO_PLACES
-from metrics_worker.kpis.posting import Reporting
-from metrics_worker.kpis.registry import Formula
+from metrics_worker.domain.posting import Reporting
+from metrics_worker.kpis.formula import Formula
 from metrics_worker.targets.model import Target, TargetKey
 from metrics_worker.targets.queries import target_for
 from metrics_worker.targets.schemas import TargetIn, places_of

@@ -14,10 +14,10 @@ from uuid import UUID
 
 import msgspec
 
-from metrics_worker.kpis.facts import AccountFact, CustomerFact, DealFact, Fact, SurveyFact, TicketFact
-from metrics_worker.kpis.levels import Level
-from metrics_worker.kpis.merges import survivor_of
-from metrics_worker.kpis.posting import LATEST_DAY, Measure, Posting, Reporting
+from metrics_worker.domain.customer_facts import AccountFact, CustomerFact, DealFact, Fact, SurveyFact, TicketFact
+from metrics_worker.domain.customer_merges import survivor_of
+from metrics_worker.domain.posting import LATEST_DAY, Measure, Posting, Reporting
+from metrics_worker.domain.step_function import Level
 
 YEAR_DAYS: Final = 365
 """How long a purchase makes an active customer."""

@@ -3,8 +3,8 @@
 from typing import Annotated, NamedTuple
 
 from event_contracts.sales import Lead
-from metrics_worker.kpis.durations import bucket_of
-from metrics_worker.kpis.posting import Measure, Posting, Reporting, seconds_between, text_of
+from metrics_worker.domain.histogram import bucket_of
+from metrics_worker.domain.posting import Measure, Posting, Reporting, seconds_between, text_of
 
 
 class LeadDimensions(NamedTuple):

@@ -8,9 +8,9 @@ import pytest
 from event_contracts.catalogue import State
 from metrics_worker.books.fold import Entry, balances_of
 from metrics_worker.books.stories import RELATIONSHIP, story_of, versions_of
-from metrics_worker.kpis.deals import DealMeasures
-from metrics_worker.kpis.kinds import KIND_BY_NAME
-from metrics_worker.kpis.relationships import WEIGHTS, postings_for
+from metrics_worker.domain.deal import DealMeasures
+from metrics_worker.domain.kinds import KIND_BY_NAME
+from metrics_worker.domain.relationship import WEIGHTS, postings_for
 from tests.metrics_worker.facts import (
     CUSTOMER,
     DAY,

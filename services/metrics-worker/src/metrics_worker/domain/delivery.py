@@ -3,7 +3,7 @@
 from typing import Annotated, NamedTuple
 
 from event_contracts.service import Delivery
-from metrics_worker.kpis.posting import Measure, Posting, Reporting, text_of
+from metrics_worker.domain.posting import Measure, Posting, Reporting, text_of
 
 
 class DeliveryDimensions(NamedTuple):

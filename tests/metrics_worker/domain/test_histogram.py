@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics_worker.kpis.durations import ENDS, LONGEST_SECONDS, bucket_of, quantile, seconds_of
+from metrics_worker.domain.histogram import ENDS, LONGEST_SECONDS, bucket_of, quantile, seconds_of
 
 seconds = st.integers(0, LONGEST_SECONDS) | st.integers(0, 10_000)
 

@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Annotated, NamedTuple
 
 from event_contracts.sales import Deal, DealLine, Stage
-from metrics_worker.kpis.durations import bucket_of
-from metrics_worker.kpis.posting import Measure, Posting, Reporting, seconds_between, text_of
+from metrics_worker.domain.histogram import bucket_of
+from metrics_worker.domain.posting import Measure, Posting, Reporting, seconds_between, text_of
 
 CHANCE_PERCENT = {"prospecting": 10, "qualification": 20, "presentation": 40, "proposal": 60, "negotiation": 80}
 """How likely a deal is to be won from each stage; what the weighted pipeline weighs by."""

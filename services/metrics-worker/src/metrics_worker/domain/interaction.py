@@ -3,9 +3,9 @@
 from typing import Annotated, NamedTuple
 
 from event_contracts.service import Interaction
-from metrics_worker.kpis.durations import bucket_of
-from metrics_worker.kpis.posting import Measure, Posting, Reporting, text_of
-from metrics_worker.kpis.tickets import ServiceDimensions
+from metrics_worker.domain.histogram import bucket_of
+from metrics_worker.domain.posting import Measure, Posting, Reporting, text_of
+from metrics_worker.domain.ticket import ServiceDimensions
 
 
 class InteractionMeasures(NamedTuple):

@@ -4,8 +4,8 @@ from datetime import date, datetime
 from typing import Annotated, NamedTuple
 
 from event_contracts.service import CheckIn, Maintenance, Review, Training, UpsellSuggestion
-from metrics_worker.kpis.posting import Measure, Posting, Reporting, text_of
-from metrics_worker.kpis.surveys import SATISFIED_FROM
+from metrics_worker.domain.posting import Measure, Posting, Reporting, text_of
+from metrics_worker.domain.survey import SATISFIED_FROM
 
 
 class CareDimensions(NamedTuple):

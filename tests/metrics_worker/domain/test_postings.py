@@ -15,9 +15,9 @@ from event_contracts.codec import UndecodableEvent
 from event_contracts.fields import Money
 from event_contracts.sales import StageEntry
 from metrics_worker.books.fold import decode
-from metrics_worker.kpis.kinds import KIND_BY_NAME
-from metrics_worker.kpis.posting import Posting, Reporting
-from metrics_worker.kpis.quotas import spread
+from metrics_worker.domain.kinds import KIND_BY_NAME
+from metrics_worker.domain.posting import Posting, Reporting
+from metrics_worker.domain.quota import spread
 from tests.metrics_worker.facts import (
     AGENT,
     CUSTOMER,

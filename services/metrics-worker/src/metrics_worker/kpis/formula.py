@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal, NamedTuple
 
-from metrics_worker.kpis.kinds import KIND_BY_NAME, KINDS, Kind
-from metrics_worker.kpis.posting import Measure
+from metrics_worker.domain.kinds import KIND_BY_NAME, KINDS, Kind
+from metrics_worker.domain.posting import Measure
 
 Function = Literal["sales", "service", "both"]
 Indicator = Literal["leading", "lagging"]

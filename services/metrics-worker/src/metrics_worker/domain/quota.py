@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Annotated, NamedTuple
 
 from event_contracts.sales import Quota
-from metrics_worker.kpis.posting import Measure, Posting, Reporting, text_of
+from metrics_worker.domain.posting import Measure, Posting, Reporting, text_of
 
 MAX_DAYS = 3_660
 """A longer period is refused: ten years of days, each a posting, is what one quota may cost."""

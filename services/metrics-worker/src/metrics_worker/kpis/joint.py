@@ -1,6 +1,6 @@
 """The KPIs of sales and service together."""
 
-from metrics_worker.kpis.registry import Formula, Kpi, carried, declare, duration
+from metrics_worker.kpis.formula import Formula, Kpi, carried, declare, duration
 
 declare(
     Kpi(

@@ -10,9 +10,9 @@ import msgspec
 
 from event_contracts.sales import Account, Deal, DealLine
 from event_contracts.service import Customer, Survey, Ticket
-from metrics_worker.kpis.deals import line_revenue, stays_of, worth_of
-from metrics_worker.kpis.levels import Span
-from metrics_worker.kpis.posting import Reporting, text_of
+from metrics_worker.domain.deal import line_revenue, stays_of, worth_of
+from metrics_worker.domain.posting import Reporting, text_of
+from metrics_worker.domain.step_function import Span
 
 BADLY_RATED_TO = 2
 """The highest score, of five, that puts a customer at risk."""

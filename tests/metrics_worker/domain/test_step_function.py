@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics_worker.kpis.levels import Level, Span
+from metrics_worker.domain.step_function import Level, Span
 
 DAYS = range(14)
 spans = st.tuples(st.integers(0, 10), st.none() | st.integers(0, 12))

@@ -3,8 +3,8 @@
 from typing import Annotated, NamedTuple
 
 from event_contracts.service import Survey
-from metrics_worker.kpis.posting import Measure, Posting, Reporting, text_of
-from metrics_worker.kpis.tickets import ServiceDimensions
+from metrics_worker.domain.posting import Measure, Posting, Reporting, text_of
+from metrics_worker.domain.ticket import ServiceDimensions
 
 SATISFIED_FROM = 4
 """The lowest score that counts as satisfied: the top two of five."""

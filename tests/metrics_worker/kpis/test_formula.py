@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from metrics_worker.kpis.document import document
-from metrics_worker.kpis.registry import KPIS, Formula, Kpi, declare
+from metrics_worker.kpis.formula import KPIS, Formula, Kpi, declare
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "kpis.md"
 
@@ -23,7 +23,7 @@ def test_the_kpis_that_this_exists_for_are_declared() -> None:
 
 
 def test_a_kpi_over_existing_measures_is_one_declaration(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("metrics_worker.kpis.registry.KPIS", kpis := dict(KPIS))
+    monkeypatch.setattr("metrics_worker.kpis.formula.KPIS", kpis := dict(KPIS))
     formula = Formula("ratio", ("ticket.opened",), ("deal.won",), says="tickets for each won deal")
     kpi = declare(Kpi("tickets_per_deal", "Tickets per deal", "both", "lagging", "down", {"standard": formula}, "…"))
     assert kpis["tickets_per_deal"] is kpi

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
 
 from event_contracts.service import Ticket
-from metrics_worker.kpis.durations import bucket_of
-from metrics_worker.kpis.posting import Measure, Posting, Reporting, seconds_between, text_of
+from metrics_worker.domain.histogram import bucket_of
+from metrics_worker.domain.posting import Measure, Posting, Reporting, seconds_between, text_of
 
 LOST_AFTER_SECONDS = 3_600
 """A customer left alone for longer is lost."""

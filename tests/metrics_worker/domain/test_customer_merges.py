@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics_worker.kpis.merges import path_of, survivor_of
+from metrics_worker.domain.customer_merges import path_of, survivor_of
 
 
 @pytest.mark.parametrize(

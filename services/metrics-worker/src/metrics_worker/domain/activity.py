@@ -3,7 +3,7 @@
 from typing import Annotated, NamedTuple
 
 from event_contracts.sales import Activity, Referral
-from metrics_worker.kpis.posting import Measure, Posting, Reporting, text_of
+from metrics_worker.domain.posting import Measure, Posting, Reporting, text_of
 
 
 class SellingDimensions(NamedTuple):

@@ -3,8 +3,8 @@
 from typing import Annotated, NamedTuple
 
 from event_contracts.sales import Account
-from metrics_worker.kpis.activities import SellingDimensions
-from metrics_worker.kpis.posting import Measure, Posting, Reporting, text_of
+from metrics_worker.domain.activity import SellingDimensions
+from metrics_worker.domain.posting import Measure, Posting, Reporting, text_of
 
 
 class AccountMeasures(NamedTuple):
