@@ -1,9 +1,9 @@
 """The demo's business, in small, moves all eight KPIs, and a later run goes on with it instead of making it twice."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from tandem_cli.api import Api
@@ -21,27 +21,34 @@ ALIVE = ("activities_completed", "stage_conversion", "pipeline_value", "sla_atta
 """What moves besides those that the demo's screen shows; of rarer things a short history may have none."""
 ACCOUNTS = 30
 DAYS = 30
-TODAY = datetime.now(UTC).date()
+NOON = datetime(2025, 7, 4, 12, tzinfo=UTC)
+"""Where the history ends, whenever the test runs: which stories a short one has depends on its days."""
+LAST_DAY = NOON.date()
+FIRST_DAY = LAST_DAY - timedelta(days=DAYS)
 
 
-def remembered(file: Path) -> Memory:
-    return Memory.recall(file, seed=11, accounts=ACCOUNTS, first_day=TODAY - timedelta(days=DAYS))
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def remembered(file: Path, first_day: date) -> Memory:
+    return Memory.recall(file, seed=11, accounts=ACCOUNTS, first_day=first_day)
 
 
 @asynccontextmanager
-async def driver(stack: LocalStack, memory: Memory) -> AsyncIterator[Driver]:
+async def driver(stack: LocalStack, memory: Memory, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[Driver]:
     token = stack.token("importer", subject="demo")
     async with Api(stack.urls["sales"], token) as sales, Api(stack.urls["service"], token) as service:
         business = Business(Company(memory.seed, memory.accounts))
-        yield Driver(business, {"sales": sales, "service": service}, memory, speed=50)
+        yield Driver(business, {"sales": sales, "service": service}, memory, speed=50, clock=clock)
 
 
 async def test_a_short_history_moves_all_eight_kpis_and_a_second_run_adds_nothing(
     stack: LocalStack, kpis: Kpis, tmp_path: Path
 ) -> None:
-    first, last = (TODAY - timedelta(days=DAYS)).isoformat(), TODAY.isoformat()
-    memory = remembered(tmp_path / "demo.json")
-    async with driver(stack, memory) as run:
+    first, last = FIRST_DAY.isoformat(), LAST_DAY.isoformat()
+    memory = remembered(tmp_path / "demo.json", FIRST_DAY)
+    async with driver(stack, memory, lambda: NOON) as run:
         await run.prepare()
         await run.history()
         assert run.board.last_refusal == ""
@@ -53,21 +60,22 @@ async def test_a_short_history_moves_all_eight_kpis_and_a_second_run_adds_nothin
         assert answer["value"] not in (None, "0", "0.00"), name
 
     before = (await read_log(stack.bootstrap_servers)).events
-    memory = remembered(tmp_path / "demo.json")
-    async with driver(stack, memory) as run:
+    memory = remembered(tmp_path / "demo.json", FIRST_DAY)
+    async with driver(stack, memory, lambda: NOON) as run:
         await run.prepare()
         # Every day but today, which is not over, is there.
-        assert set(memory.loaded) >= {(TODAY - timedelta(days=day)).isoformat() for day in range(1, DAYS + 1)}
+        assert set(memory.loaded) >= {(LAST_DAY - timedelta(days=day)).isoformat() for day in range(1, DAYS + 1)}
         await run.history()
         assert run.board.last_refusal == ""
     await settled(stack)
-    begun_since = sum(1 for key in memory.threads if key.startswith(TODAY.isoformat()))
+    begun_since = sum(1 for key in memory.threads if key.startswith(LAST_DAY.isoformat()))
     after = (await read_log(stack.bootstrap_servers)).events
     assert after - before <= 10 * begun_since
 
 
 async def test_live_traffic_goes_on_where_the_last_run_stopped(stack: LocalStack, kpis: Kpis, tmp_path: Path) -> None:
-    memory = remembered(tmp_path / "demo.json")
+    today = utc_now().date()
+    memory = remembered(tmp_path / "demo.json", today - timedelta(days=DAYS))
     async with driver(stack, memory) as run:
         await run.prepare()
         live = asyncio.create_task(run.live())
@@ -91,5 +99,5 @@ async def test_live_traffic_goes_on_where_the_last_run_stopped(stack: LocalStack
         live.cancel()
         assert later.board.last_refusal == ""
         assert not open_stories <= set(memory.threads), "none of the open stories came to its end"
-    answer = await kpis.ask("tickets_opened", TODAY.isoformat(), datetime.now(UTC).date().isoformat())
+    answer = await kpis.ask("tickets_opened", today.isoformat(), utc_now().date().isoformat())
     assert answer["numerator"] > 0

@@ -58,11 +58,25 @@ class Board:
     news: deque[str] = field(default_factory=lambda: deque(maxlen=6))
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Driver:
-    """One run of the demo on one business."""
+    """One run of the demo on one business.
+
+    `clock` returns the moment, in UTC, where the history ends; stories depend on their days.
+    """
 
     def __init__(
-        self, business: Business, apis: Mapping[str, Api], memory: Memory, *, speed: float = 1.0, history: bool = True
+        self,
+        business: Business,
+        apis: Mapping[str, Api],
+        memory: Memory,
+        *,
+        speed: float = 1.0,
+        history: bool = True,
+        clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         self.business = business
         self.apis = apis
@@ -70,6 +84,7 @@ class Driver:
         self.board = Board()
         self._speed = speed
         self._history = history
+        self._clock = clock
         self._ids: dict[Ref, str] = {}
         self._random = Random()
 
@@ -81,7 +96,7 @@ class Driver:
     async def prepare(self) -> None:
         """Make what must be there before anything can happen, or find it."""
         company = self.business.company
-        today = datetime.now(UTC).date()
+        today = self._clock().date()
         months = _months(date.fromisoformat(self.memory.first_day), today)
         for things in (
             company.things(),
@@ -95,7 +110,7 @@ class Driver:
     async def history(self) -> None:
         """Tell the days that were not told yet, the latest first."""
         company, memory = self.business.company, self.memory
-        today = datetime.now(UTC).date()
+        today = self._clock().date()
         first_day = date.fromisoformat(memory.first_day)
         days = [today - timedelta(days=back) for back in range((today - first_day).days + 1)]
         missing = [day for day in days if day.isoformat() not in set(memory.loaded)]
@@ -117,7 +132,7 @@ class Driver:
             if left[day] == 0 and day != today:
                 memory.loaded.append(day.isoformat())
 
-        now = datetime.now(UTC)
+        now = self._clock()
         due = [(day, story) for day in missing for story in told[day] if story.beats[0].at <= now]
         # What the last 30 days show began in the last 60: mixed, so that every KPI of theirs grows from the start.
         recent = [item for item in due if (today - item[0]).days < RECENT_DAYS]
@@ -133,12 +148,12 @@ class Driver:
         stories: dict[str, Story] = {}
         for key, thread in self.memory.threads.items():
             if not key.startswith("live:"):
-                story = stories[key] = self.business.story(key, datetime.now(UTC))
+                story = stories[key] = self.business.story(key, self._clock())
                 calendar.append((story.beats[thread.beats].at, key))
         heapq.heapify(calendar)
         while calendar:
             at, key = calendar[0]
-            await asyncio.sleep(max(0.0, (at - datetime.now(UTC)).total_seconds()))
+            await asyncio.sleep(max(0.0, (at - self._clock()).total_seconds()))
             heapq.heappop(calendar)
             await self._tell_due(stories[key])
             if key in self.memory.threads:
@@ -146,11 +161,11 @@ class Driver:
 
     async def live(self) -> None:
         """A little of everything, now, for ever: one beat after the other, at a pace that can be watched."""
-        active = [self.business.story(key, datetime.now(UTC)) for key in self.memory.threads if key.startswith("live:")]
+        active = [self.business.story(key, self._clock()) for key in self.memory.threads if key.startswith("live:")]
         while True:
             await asyncio.sleep(self._random.uniform(0.4, 1.6) / (BEATS_A_SECOND * self._speed))
             if len(active) < LIVE_STORIES:
-                story = self.business.live(self.memory.next_live, datetime.now(UTC))
+                story = self.business.live(self.memory.next_live, self._clock())
                 self.memory.next_live += 1
                 self.memory.threads[story.key] = Thread()
                 active.append(story)
@@ -163,7 +178,7 @@ class Driver:
         thread = self.memory.threads[story.key]
         beat = story.beats[thread.beats]
         if live and thread.at is None:
-            thread.at = datetime.now(UTC).isoformat()
+            thread.at = self._clock().isoformat()
         at = beat.at if thread.at is None else datetime.fromisoformat(thread.at)
         body = timed(filled(beat.step.body, self._identity(thread)), at)
         if not live and beat.step.path != _PLANS:
@@ -186,7 +201,7 @@ class Driver:
     async def _tell_due(self, story: Story) -> None:
         """Every beat of a story whose time has come."""
         while (thread := self.memory.threads.get(story.key)) is not None:
-            if story.beats[thread.beats].at > datetime.now(UTC):
+            if story.beats[thread.beats].at > self._clock():
                 return
             await self.tell_next(story, live=False)
 
