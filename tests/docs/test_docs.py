@@ -89,14 +89,26 @@ def test_the_event_that_is_shown_is_the_published_example() -> None:
     assert shown == example
 
 
-def test_every_decision_is_listed_under_its_own_title() -> None:
+def title_and_status(decision: str) -> tuple[str, str]:
+    """Return a decision's title and status, without what the status says in brackets."""
+    title = decision.partition("\n")[0].partition(": ")[2]
+    (status,) = re.findall(r"^- Status: (.+?)(?: \([^()]*\))?$", decision, re.MULTILINE)
+    return title, status
+
+
+@pytest.mark.parametrize("decision", sorted((ROOT / "docs/decisions").glob("0*.md")), ids=lambda path: path.stem)
+def test_every_decision_has_the_same_form(decision: Path) -> None:
+    headings = re.findall(r"^## (.+)$", decision.read_text(), re.MULTILINE)
+    assert headings == ["Context", "Decision", "Consequences", "Alternatives", "Revisit when"]
+    assert re.search(r"^- Date: \d{4}-\d\d-\d\d$", decision.read_text(), re.MULTILINE)
+
+
+def test_every_decision_is_listed_under_its_own_title_and_status() -> None:
     folder = ROOT / "docs/decisions"
-    listed = dict(re.findall(r"^\| \[\d{4}\]\(([^)]+)\) \| (.+) \|$", (folder / "README.md").read_text(), re.MULTILINE))
-    titles = {
-        path.name: path.read_text().partition("\n")[0].partition(": ")[2]
-        for path in folder.glob("*.md")
-        if path.name != "README.md"
-    }
+    rows = re.findall(r"^\| \[\d{4}\]\(([^)]+)\) \| (.+) \| (.+) \|$", (folder / "README.md").read_text(), re.MULTILINE)
+    listed = {name: (title, status) for name, title, status in rows}
+    pages = {path.name: path.read_text() for path in folder.glob("*.md") if path.name != "README.md"}
+    titles = {name: title_and_status(page) for name, page in pages.items()}
     assert listed == titles
     numbers = [name[:4] for name in sorted(titles)]
     assert numbers == [f"{number:04}" for number in range(1, len(titles) + 1)]
