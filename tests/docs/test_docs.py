@@ -14,7 +14,7 @@ from event_contracts.examples import encoded_example
 from metrics_worker.webhooks import sending
 from service_kit import telemetry
 from service_kit.settings import ServiceSettings
-from tandem_cli.main import COMMANDS
+from tandem_cli.app import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

@@ -10,8 +10,8 @@ from typer.main import get_group
 from typer.testing import CliRunner
 
 from tandem_cli import commands
+from tandem_cli.app import COMMANDS, app
 from tandem_cli.commands import verify
-from tandem_cli.main import COMMANDS, app
 
 
 def test_every_command_of_every_module_can_be_called() -> None:

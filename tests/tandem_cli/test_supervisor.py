@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -22,6 +22,8 @@ from tests.support import eventually
 PROJECT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "tests.tandem_cli.fake_system"]
 
+IGNORING = ("/bin/sh", "-c", 'trap "" INT TERM; exec "$@"', "sh")
+"""Starts a program with these signals ignored, as a script's background job is."""
 NOBODY = User(pwd.getpwnam("nobody").pw_uid, pwd.getpwnam("nobody").pw_gid)
 
 Supervisor = subprocess.Popen[bytes]
@@ -32,13 +34,19 @@ Start = Callable[..., Supervisor]
 def start() -> Iterator[Start]:
     """Call it with a data directory: starts a supervisor, whose words go to `said` beside that directory.
 
-    `user` and `env` make it run as another user in another environment.
+    `user` and `env` make it run as another user in another environment; `through` is a program that starts it.
     """
     started: list[Supervisor] = []
 
-    def begin(data_dir: Path, user: User | None = None, env: Mapping[str, str] | None = None) -> Supervisor:
+    def begin(
+        data_dir: Path,
+        user: User | None = None,
+        env: Mapping[str, str] | None = None,
+        through: Sequence[str] = (),
+    ) -> Supervisor:
+        command = [*through, *COMMAND, str(data_dir)]
         with said(data_dir).open("wb") as output:
-            started.append(spawn([*COMMAND, str(data_dir)], cwd=PROJECT, output=output, env=env, user=user))
+            started.append(spawn(command, cwd=PROJECT, output=output, env=env, user=user))
         return started[-1]
 
     yield begin
@@ -96,13 +104,17 @@ async def test_a_killed_supervisor_leaves_no_orphan_and_data_to_go_on_with(tmp_p
     assert words.index("metrics-api stopped") < words.index("kafka stopped") < words.index("postgresql stopped")
 
 
-async def test_ctrl_c_during_the_start_stops_cleanly(tmp_path: Path, start: Start) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("through", [(), IGNORING], ids=["heard", "ignored by the parent"])
+async def test_ctrl_c_during_the_start_stops_cleanly(
+    tmp_path: Path, start: Start, through: Sequence[str], number: signal.Signals
+) -> None:
     data_dir = tmp_path / "data"
-    supervisor = start(data_dir)
+    supervisor = start(data_dir, through=through)
     await eventually(lambda: "postgresql ready" in said(data_dir).read_text(), deadline=30)
     processes = psutil.Process(supervisor.pid).children(recursive=True)
     assert processes
-    supervisor.send_signal(signal.SIGINT)
+    supervisor.send_signal(number)
     assert supervisor.wait(30) == 0, said(data_dir).read_text()
     assert "Traceback" not in said(data_dir).read_text()
     assert not DataDir(data_dir).locked()

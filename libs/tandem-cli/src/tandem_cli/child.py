@@ -78,7 +78,9 @@ def main() -> None:
         uid, gid = user.split(":")
         become(int(uid), int(gid))
     end_with(int(parent), int(death))
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    # What the starter ignores would stay ignored: a JVM, for one, leaves SIGTERM alone that it inherits so.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
     try:
         os.execvp(program[0], program)  # noqa: S606
     except OSError as error:

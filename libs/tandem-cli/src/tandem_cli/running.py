@@ -40,9 +40,9 @@ def _interrupted(stack: LocalStack, terminal: Terminal) -> Iterator[None]:
         heard = True
         raise KeyboardInterrupt
 
-    # What the caller had ignored stays ignored: nohup, or a script that started us in the background.
-    heeded = [number for number in _ENDS if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, hear) for number in heeded}
+    # A script's background job inherits SIGINT ignored, which asks for nothing; nohup asks to survive SIGHUP.
+    numbers = [number for number in _ENDS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, hear) for number in numbers}
     try:
         yield
     finally:

@@ -3,6 +3,10 @@
 Apart from the processes, so that they need not import the API, which takes longer than a small proof.
 """
 
+from service_kit.signals import exit_on_signals
+
+exit_on_signals()  # the imports below take seconds
+
 import argparse
 import asyncio
 import os

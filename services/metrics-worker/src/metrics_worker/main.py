@@ -1,5 +1,9 @@
 """The console scripts of the processes: metrics-migrate, metrics-consumer, metrics-api and metrics-relay."""
 
+from service_kit.signals import exit_on_signals
+
+exit_on_signals()  # the imports below take seconds
+
 import asyncio
 
 import metrics_worker

@@ -1,5 +1,9 @@
 """The processes of sales: the API, the relay that takes its events to Kafka, and the one-shot migration."""
 
+from service_kit.signals import exit_on_signals
+
+exit_on_signals()  # the imports below take seconds
+
 import asyncio
 
 import sales_api

@@ -1,5 +1,9 @@
 """The console scripts: service-api, service-relay, service-consumer and service-migrate."""
 
+from service_kit.signals import exit_on_signals
+
+exit_on_signals()  # the imports below take seconds
+
 import asyncio
 
 import service_api

@@ -56,10 +56,14 @@ def _rebuild(data_dir: Path, *options: str) -> None:
     ):
         task = bar.add_task("records", total=None)
         assert process.stdout is not None  # noqa: S101 - asked for above
-        for said in process.stdout:
-            last = json.loads(said)
-            if "done" in last:
-                bar.update(task, completed=last["done"], total=last["total"])
+        try:
+            for line in process.stdout:
+                last = json.loads(line)
+                if "done" in last:
+                    bar.update(task, completed=last["done"], total=last["total"])
+        except BaseException:
+            process.terminate()
+            raise
     if process.returncode or "rebuilt" not in last:
         raise StackProblem(f"The books are as they were: {last.get('error', 'the rebuild ended early, see above')}")
     console.print(f"The books are rebuilt from {last['rebuilt']:,} records.", style="green", highlight=False)
