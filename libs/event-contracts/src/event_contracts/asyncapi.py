@@ -21,18 +21,18 @@ from event_contracts.schemas import ENVELOPE_FILE, schema_file
 PARTITIONS: Final = 12
 
 _TOPICS: Final = {
-    SALES_TOPIC: "What happened to leads, accounts, deals and quotas.",
-    SERVICE_TOPIC: "What happened to customers of service's own, tickets, interactions and surveys.",
-    METRICS_TOPIC: "What the KPIs say about targets and customers.",
-    SALES_DIRECTORY_TOPIC: "The names behind the ids that sales gives out. Personal data: a tombstone erases it.",
-    SERVICE_DIRECTORY_TOPIC: "The names behind the ids that service gives out. Personal data: a tombstone erases it.",
+    SALES_TOPIC: "Accounts, leads, deals, activities, referrals and quotas.",
+    SERVICE_TOPIC: "Service's customers, tickets, interactions, surveys, deliveries and other work for customers.",
+    METRICS_TOPIC: "KPI targets, customers at risk, closed periods and restatements.",
+    SALES_DIRECTORY_TOPIC: "Names of accounts, salespeople and teams. Personal data: a tombstone erases a name.",
+    SERVICE_DIRECTORY_TOPIC: "Names of service's customers, agents, teams. Personal data: a tombstone erases a name.",
 }
 _KEPT_FOR_EVER: Final = {"cleanup.policy": ["delete"], "retention.ms": -1}
 _LATEST_KEPT: Final = {"cleanup.policy": ["compact"], "max.compaction.lag.ms": 86_400_000}
 _DESCRIPTION: Final = """\
-Sales and service publish every change as one event that carries the whole state of what changed.
-An event's `sequence` is the version of its `subject`: whoever keeps the highest sequence of each subject
-comes to the same end under repeats, reordering and replays. docs/events.md says how to consume."""
+Sales and service publish every change as one event with the whole state of its subject.
+An event's `sequence` is the version of its `subject`: a consumer that keeps the highest sequence of each subject
+reaches the same state under repeats, reordering and replays. docs/events.md describes how to consume."""
 
 
 def asyncapi() -> dict[str, Any]:

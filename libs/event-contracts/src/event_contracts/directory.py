@@ -1,6 +1,6 @@
-"""What the compacted directory topics hold: the names behind the ids. The only events with personal data.
+"""The entries of the compacted directory topics: names by id. The only events with personal data.
 
-They are keyed by the id they tell of, so that compaction keeps the latest and a tombstone erases it.
+The key is the named id, so that compaction keeps the latest name and a tombstone erases it.
 """
 
 from typing import Annotated, Literal
@@ -13,7 +13,7 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
 class DirectoryEntry(State, frozen=True, kw_only=True):
-    """The name behind one id."""
+    """The name of one id."""
 
     kind: Literal["account", "customer", "rep", "agent", "team"]
     name: Name
@@ -21,9 +21,9 @@ class DirectoryEntry(State, frozen=True, kw_only=True):
 
 @event("sales.directory-entry-set", topic=SALES_DIRECTORY_TOPIC, subject_kind="directory")
 class SalesDirectoryEntrySet(DirectoryEntry, frozen=True, kw_only=True):
-    """Sales named an account, a salesperson or a team."""
+    """An account, a salesperson or a team got its name or a new one."""
 
 
 @event("service.directory-entry-set", topic=SERVICE_DIRECTORY_TOPIC, subject_kind="directory")
 class ServiceDirectoryEntrySet(DirectoryEntry, frozen=True, kw_only=True):
-    """Service named a customer of its own, an agent or a team."""
+    """A customer of service, an agent or a team got its name or a new one."""

@@ -1,4 +1,4 @@
-"""What the books publish on `metrics.events`: crossed targets, customers at risk, closed periods, restatements."""
+"""The events on `metrics.events`: crossed targets, customers at risk, closed periods, restatements."""
 
 from datetime import date
 from decimal import Decimal
@@ -11,34 +11,34 @@ from event_contracts.fields import Code, Moment, Money
 
 
 class Target(State, frozen=True, kw_only=True):
-    """What a KPI is to reach, and what it was when last looked at."""
+    """A KPI's target and its value at the last evaluation."""
 
     kpi: Code
     variant: Code
     dimension: Code | None = None
-    """Set, with `value`, when the target is for one region, owner or the like only."""
+    """With `value`: the one region, owner or other value that the target is for; null for the whole."""
     value: Code | None = None
     period_start: date
     period_end: date
     target: Decimal
     """In the KPI's unit."""
     reached: Decimal | None
-    """The KPI's value; null while there is nothing to divide by."""
+    """The KPI's value; null when its denominator is empty."""
     judged_at: Moment
 
 
 @event("metrics.kpi-target-missed", topic=METRICS_TOPIC, subject_kind="targets")
 class KpiTargetMissed(Target, frozen=True, kw_only=True):
-    """A KPI fell to the wrong side of its target."""
+    """A KPI missed its target."""
 
 
 @event("metrics.kpi-target-recovered", topic=METRICS_TOPIC, subject_kind="targets")
 class KpiTargetRecovered(Target, frozen=True, kw_only=True):
-    """A KPI came back to the right side of its target."""
+    """A KPI met its target again."""
 
 
 class Risk(State, frozen=True, kw_only=True):
-    """Why a customer may be lost, and what is at stake. Its id is the customer's."""
+    """The reasons why a customer is at risk, and the revenue at stake. Its id is the customer's."""
 
     reasons: list[Code]
     """`sla-breached`, `reopened`, `badly-rated`; empty once recovered."""
@@ -50,43 +50,43 @@ class Risk(State, frozen=True, kw_only=True):
 
 @event("metrics.customer-at-risk", topic=METRICS_TOPIC, subject_kind="risks")
 class CustomerAtRisk(Risk, frozen=True, kw_only=True):
-    """A customer has a ticket that was breached, reopened or badly rated."""
+    """A customer came to be at risk, or for other reasons than before."""
 
 
 @event("metrics.customer-recovered", topic=METRICS_TOPIC, subject_kind="risks")
 class CustomerRecovered(Risk, frozen=True, kw_only=True):
-    """Nothing puts the customer at risk any more."""
+    """A customer is no longer at risk."""
 
 
 class Period(State, frozen=True, kw_only=True):
-    """A period whose KPIs were given out."""
+    """A closed period."""
 
     period: Code
     """A day 2026-03-10, an ISO week 2026-W11, a month 2026-03, a quarter 2026-Q1 or a year 2026."""
     period_start: date
     period_end: date
     as_of: Moment
-    """The KPIs count as the books stood then."""
+    """The moment whose ledger the period's figures come from."""
     closed_at: Moment
 
 
 @event("metrics.period-closed", topic=METRICS_TOPIC, subject_kind="periods")
 class PeriodClosed(Period, frozen=True, kw_only=True):
-    """A period's KPIs were given out: every later change of one is told of as a restatement."""
+    """A period was closed: each later change of a figure is published as a restatement."""
 
 
 class KpiFigure(msgspec.Struct, frozen=True, kw_only=True):
-    """A KPI's value with the sums that it is made of, money in the reporting currency."""
+    """A KPI's value with its numerator and denominator, money in the reporting currency."""
 
     value: Decimal | None
-    """In the KPI's unit; null while there is nothing to divide by."""
+    """In the KPI's unit; null when the denominator is empty."""
     numerator: Decimal
     denominator: Decimal | None
     """Null for a plain sum."""
 
 
 class Restatement(State, frozen=True, kw_only=True):
-    """What a variant of a KPI is now in a closed period. Its id is that of the variant in this period."""
+    """The current figure of a KPI's variant in a closed period. Its id identifies the variant in this period."""
 
     period_id: UUID
     period: Code
@@ -96,12 +96,12 @@ class Restatement(State, frozen=True, kw_only=True):
     variant: Code
     as_closed: KpiFigure
     now: KpiFigure
-    """Equal to `as_closed` when a change was taken back."""
+    """Equal to `as_closed` when a change was reversed."""
     as_of: Moment
-    """Events recorded after this are behind the change."""
+    """Events recorded after this moment caused the change."""
     restated_at: Moment
 
 
 @event("metrics.kpi-restated", topic=METRICS_TOPIC, subject_kind="restatements")
 class KpiRestated(Restatement, frozen=True, kw_only=True):
-    """A KPI of a closed period changed."""
+    """A KPI's figure in a closed period changed."""

@@ -122,7 +122,7 @@ def catalogue_table() -> str:
     """The catalogue in Markdown, a table for each topic."""
     lines: list[str] = []
     for topic in sorted({entry.topic for entry in EVENT_TYPES.values()}):
-        lines += [f"\n**`{topic}`**\n", "| event | tells that | subject | schema |", "| --- | --- | --- | --- |"]
+        lines += [f"\n**`{topic}`**\n", "| event | fact | subject | schema |", "| --- | --- | --- | --- |"]
         lines += [
             f"| `{entry.name}` | {' '.join((getdoc(entry.data) or '').split())} | `{entry.subject_kind}/<id>` "
             f"| [v{entry.version}](schemas/{schema_file(entry)}) |"

@@ -1,4 +1,4 @@
-"""What sales publishes on `sales.events`: customers, the way to a deal, and quotas, each event with the whole state."""
+"""The events on `sales.events`: accounts, leads, deals, activities, referrals, quotas, each with the whole state."""
 
 from datetime import date
 from decimal import Decimal
@@ -18,54 +18,54 @@ ActivityKind = Literal["call", "email", "meeting", "demonstration", "visit", "fo
 
 
 class Account(State, frozen=True, kw_only=True):
-    """A customer as sales knows it. Its id is the customer's id everywhere; its name is in the directory."""
+    """A customer of sales. Its id is the customer's id everywhere; its name is in the directory."""
 
     region: Code | None
     segment: Code | None
     channel: Code | None
-    """Where the customer came from; taken over from the lead that it was converted from."""
+    """Where the customer came from; the channel of its lead where it was converted from one."""
     owner_id: UUID | None
-    """The salesperson who looks after the account."""
+    """The salesperson responsible for the account."""
     team_id: UUID | None
     registered_at: Moment
     referred_by: UUID | None = None
     """The customer who recommended us to this one."""
     merged_into: UUID | None = None
-    """The account that this one turned out to be the same customer as; once set it stays."""
+    """The account of the same customer that survives the merge; never reset."""
     erased_at: Moment | None = None
-    """When names and texts were erased for good; ids, codes and amounts stay, so that the sums do."""
+    """When names and texts were erased. Ids, codes and amounts remain, and so do the sums."""
 
 
 @event("sales.account-registered", topic=SALES_TOPIC, subject_kind="accounts")
 class AccountRegistered(Account, frozen=True, kw_only=True):
-    """A new customer was entered, or came out of a converted lead."""
+    """A new customer was registered, by hand or by converting a lead."""
 
 
 class AccountUpdate(msgspec.Struct, frozen=True, kw_only=True):
-    """Which fields were changed, by name."""
+    """The names of the changed fields."""
 
     fields: list[Code]
 
 
 @event("sales.account-updated", topic=SALES_TOPIC, subject_kind="accounts")
 class AccountUpdated(Account, frozen=True, kw_only=True):
-    """A customer's region, segment, channel, owner or name was changed."""
+    """A customer's region, segment, channel, owner or name changed."""
 
     change: AccountUpdate
 
 
 @event("sales.account-merged", topic=SALES_TOPIC, subject_kind="accounts")
 class AccountMerged(Account, frozen=True, kw_only=True):
-    """Two accounts were found to be one customer: what this one did counts for `merged_into` from now on."""
+    """The account was merged: all that it did counts for `merged_into` from now on."""
 
 
 @event("sales.account-erased", topic=SALES_TOPIC, subject_kind="accounts")
 class AccountErased(Account, frozen=True, kw_only=True):
-    """A customer's name and all that was written of it were erased: erase your copies too. Its numbers stay."""
+    """A customer's name and texts were erased: erase your copies too. Its figures stay."""
 
 
 class Lead(State, frozen=True, kw_only=True):
-    """Someone who may buy. `created_at` is the cohort that its conversion is counted in."""
+    """A possible customer. Its conversion counts in the cohort of `created_at`."""
 
     status: LeadStatus
     channel: Code | None
@@ -77,58 +77,58 @@ class Lead(State, frozen=True, kw_only=True):
     created_at: Moment
     assigned_at: Moment | None = None
     contacted_at: Moment | None = None
-    """The first contact by the salesperson that the lead was assigned to."""
+    """The first contact by the assigned salesperson."""
     qualified_at: Moment | None = None
     disqualified_at: Moment | None = None
     disqualified_reason: Code | None = None
     converted_at: Moment | None = None
     account_id: UUID | None = None
-    """An existing customer, or the one that conversion made."""
+    """An existing customer, or the one that the conversion created."""
     deal_id: UUID | None = None
     upsell_suggestion_id: UUID | None = None
-    """The suggestion of a service agent that this lead came from."""
+    """The service agent's suggestion that led to this lead."""
     erased_at: Moment | None = None
-    """When names and texts were erased for good; ids, codes and amounts stay, so that the sums do."""
+    """When names and texts were erased. Ids, codes and amounts remain, and so do the sums."""
 
 
 @event("sales.lead-created", topic=SALES_TOPIC, subject_kind="leads")
 class LeadCreated(Lead, frozen=True, kw_only=True):
-    """A lead came in."""
+    """A lead was created."""
 
 
 class LeadAssignment(msgspec.Struct, frozen=True, kw_only=True):
-    """Who had the lead before."""
+    """The owner before."""
 
     previous_owner_id: UUID | None
 
 
 @event("sales.lead-assigned", topic=SALES_TOPIC, subject_kind="leads")
 class LeadAssigned(Lead, frozen=True, kw_only=True):
-    """A lead was given to a salesperson, or passed on to another."""
+    """A lead was assigned to a salesperson, or reassigned to another."""
 
     change: LeadAssignment
 
 
 @event("sales.lead-contacted", topic=SALES_TOPIC, subject_kind="leads")
 class LeadContacted(Lead, frozen=True, kw_only=True):
-    """The salesperson made the first contact."""
+    """The assigned salesperson made the first contact."""
 
 
 @event("sales.lead-qualified", topic=SALES_TOPIC, subject_kind="leads")
 class LeadQualified(Lead, frozen=True, kw_only=True):
-    """The lead was found worth pursuing."""
+    """The lead was qualified as worth pursuing."""
 
 
 @event("sales.lead-disqualified", topic=SALES_TOPIC, subject_kind="leads")
 class LeadDisqualified(Lead, frozen=True, kw_only=True):
-    """The lead was given up; `disqualified_reason` says why."""
+    """The lead was given up; `disqualified_reason` gives the reason."""
 
 
 class LeadConversion(msgspec.Struct, frozen=True, kw_only=True):
-    """What the conversion made."""
+    """The result of the conversion."""
 
     account_registered: bool
-    """False when the lead belonged to a customer that was already known."""
+    """False when the lead belonged to an existing customer."""
 
 
 @event("sales.lead-converted", topic=SALES_TOPIC, subject_kind="leads")
@@ -140,7 +140,7 @@ class LeadConverted(Lead, frozen=True, kw_only=True):
 
 @event("sales.lead-erased", topic=SALES_TOPIC, subject_kind="leads")
 class LeadErased(Lead, frozen=True, kw_only=True):
-    """Who the lead was, and how to reach them, was erased: erase your copies too."""
+    """The lead's name and contact details were erased: erase your copies too."""
 
 
 class DealLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,33 +155,33 @@ class DealLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FrozenRate(msgspec.Struct, frozen=True, kw_only=True):
-    """The exchange rate that a deal was closed at; it never changes while the deal stays closed."""
+    """The exchange rate at closing; unchanged while the deal stays closed."""
 
     rate: Decimal
-    """Reporting currency for one unit of the deal's currency."""
+    """Units of the reporting currency for one unit of the deal's currency."""
     on: date
-    """The day that the rate was published for: the closing day, or the last one before it that has a rate."""
+    """The day of the rate: the closing day, or the last day before it that has a rate."""
 
 
 class StageEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """When a deal came to stand in a stage; it stays there until the next entry."""
+    """When a deal entered a stage; it stays there until the next entry."""
 
     stage: Stage
     entered_at: Moment
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
-    """What a deal was won with: the time, the price and the quality that were agreed on."""
+    """What a won deal agrees on: time, price and quality."""
 
     deliver_by: date
     price: Money
     """In the deal's currency."""
     quality: Code | None = None
-    """The grade or service level that was agreed on; null when nothing beyond the usual was."""
+    """The agreed grade or service level; null for the usual one."""
 
 
 class Deal(State, frozen=True, kw_only=True):
-    """A sale in the pipeline. `amount` is the sum of its lines; attribution is as it stood at this event."""
+    """A sale. `amount` is the sum of its lines; attribution is that at this event."""
 
     account_id: UUID
     lead_id: UUID | None
@@ -196,24 +196,24 @@ class Deal(State, frozen=True, kw_only=True):
     opened_at: Moment
     expected_close_on: date | None = None
     closed_at: Moment | None = None
-    """When it was won or lost; null while it is open, and again after it was reopened."""
+    """When it was won or lost; null while it is open or reopened."""
     close_reason: Code | None = None
     frozen_rate: FrozenRate | None = None
     reporting_amount: Money | None = None
     """The sum of the lines' reporting amounts; null until the deal is closed."""
     reopen_count: Count = 0
     stage_entries: list[StageEntry] = msgspec.field(default_factory=list)
-    """Every stage that it stood in, won and lost included, in order of time; empty where they were not kept."""
+    """Every stage it entered, won and lost included, in order of time; empty where not recorded."""
     estimated_reporting_amount: Money | None = None
-    """`amount` at the rate of the day of this event, while the deal is open."""
+    """`amount` at the rate of the event's day, while the deal is open."""
     proposal_sent_at: Moment | None = None
-    """When the first proposal went out."""
+    """When the first proposal was sent."""
     proposal_count: Count = 0
     promise: Promise | None = None
     upsell_suggestion_id: UUID | None = None
-    """The suggestion of a service agent that this deal came from."""
+    """The service agent's suggestion that led to this deal."""
     erased_at: Moment | None = None
-    """When names and texts were erased for good; ids, codes and amounts stay, so that the sums do."""
+    """When names and texts were erased. Ids, codes and amounts remain, and so do the sums."""
 
 
 @event("sales.deal-opened", topic=SALES_TOPIC, subject_kind="deals")
@@ -222,21 +222,21 @@ class DealOpened(Deal, frozen=True, kw_only=True):
 
 
 class DealStageChange(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the deal came from."""
+    """The stage before."""
 
     previous_stage: OpenStage
 
 
 @event("sales.deal-stage-changed", topic=SALES_TOPIC, subject_kind="deals")
 class DealStageChanged(Deal, frozen=True, kw_only=True):
-    """A deal moved along the pipeline, forwards or back."""
+    """A deal moved to another stage, forwards or back."""
 
     change: DealStageChange
 
 
 @event("sales.proposal-sent", topic=SALES_TOPIC, subject_kind="deals")
 class ProposalSent(Deal, frozen=True, kw_only=True):
-    """A proposal for a deal went out to the customer."""
+    """A proposal was sent to the customer."""
 
 
 class DealClosing(msgspec.Struct, frozen=True, kw_only=True):
@@ -254,20 +254,20 @@ class DealClosed(Deal, frozen=True, kw_only=True):
 
 
 class DealReopening(msgspec.Struct, frozen=True, kw_only=True):
-    """What was taken back."""
+    """The outcome that was reversed."""
 
     previous_outcome: Outcome
 
 
 @event("sales.deal-reopened", topic=SALES_TOPIC, subject_kind="deals")
 class DealReopened(Deal, frozen=True, kw_only=True):
-    """A closed deal was taken back into the pipeline; a won one leaves the revenue of its day."""
+    """A closed deal returned to the pipeline; a won one leaves the revenue of its day."""
 
     change: DealReopening
 
 
 class DealAmendment(msgspec.Struct, frozen=True, kw_only=True):
-    """What the deal was worth before."""
+    """The amount before."""
 
     previous_amount: Money
 
@@ -281,11 +281,11 @@ class DealAmended(Deal, frozen=True, kw_only=True):
 
 @event("sales.deal-erased", topic=SALES_TOPIC, subject_kind="deals")
 class DealErased(Deal, frozen=True, kw_only=True):
-    """What was written of a deal was erased with its customer; its numbers stay."""
+    """A deal's texts were erased with its customer; its figures stay."""
 
 
 class Quota(State, frozen=True, kw_only=True):
-    """What a salesperson is to sell in a period; both days belong to it."""
+    """A salesperson's sales target for a period, first and last day included."""
 
     rep_id: UUID
     team_id: UUID | None
@@ -304,13 +304,13 @@ class QuotaSetting(msgspec.Struct, frozen=True, kw_only=True):
 
 @event("sales.quota-set", topic=SALES_TOPIC, subject_kind="quotas")
 class QuotaSet(Quota, frozen=True, kw_only=True):
-    """A quota was set, or set anew."""
+    """A quota was set or changed."""
 
     change: QuotaSetting
 
 
 class Activity(State, frozen=True, kw_only=True):
-    """Something that a salesperson did for a lead, a deal or a customer; attribution is as it stood then."""
+    """A salesperson's completed work on a lead, a deal or a customer; attribution is that at the time."""
 
     kind: ActivityKind
     account_id: UUID | None
@@ -322,22 +322,22 @@ class Activity(State, frozen=True, kw_only=True):
     segment: Code | None
     channel: Code | None
     due_at: Moment | None
-    """When it was promised or planned for; null for what was done unplanned."""
+    """When it was due; null when unplanned."""
     completed_at: Moment
 
 
 @event("sales.activity-completed", topic=SALES_TOPIC, subject_kind="activities")
 class ActivityCompleted(Activity, frozen=True, kw_only=True):
-    """A salesperson did what was planned, or something unplanned."""
+    """A salesperson completed an activity, planned or not."""
 
 
 class Referral(State, frozen=True, kw_only=True):
-    """A customer's recommendation of us to somebody else; attribution is the recommending customer's."""
+    """A customer's recommendation to another party; attribution is the recommending customer's."""
 
     account_id: UUID
     """The customer who recommends."""
     lead_id: UUID | None
-    """The lead that came of it."""
+    """The lead that resulted."""
     owner_id: UUID | None
     team_id: UUID | None
     region: Code | None
@@ -348,4 +348,4 @@ class Referral(State, frozen=True, kw_only=True):
 
 @event("sales.referral-recorded", topic=SALES_TOPIC, subject_kind="referrals")
 class ReferralRecorded(Referral, frozen=True, kw_only=True):
-    """A customer recommended us."""
+    """A customer's recommendation was recorded."""

@@ -1,4 +1,4 @@
-"""What service publishes on `service.events`: tickets and surveys, and what is done for customers besides."""
+"""The events on `service.events`: tickets, surveys and all other work for customers, each with the whole state."""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -27,27 +27,27 @@ Effort = Annotated[
 
 
 class Customer(State, frozen=True, kw_only=True):
-    """A customer whom service met before sales did; names are in the directory."""
+    """A customer registered by service before sales; names are in the directory."""
 
     region: Code | None
     segment: Code | None
     registered_at: Moment
     erased_at: Moment | None = None
-    """When names and texts were erased for good; ids, codes and amounts stay, so that the sums do."""
+    """When names and texts were erased. Ids, codes and amounts remain, and so do the sums."""
 
 
 @event("service.customer-registered", topic=SERVICE_TOPIC, subject_kind="customers")
 class CustomerRegistered(Customer, frozen=True, kw_only=True):
-    """Service entered a customer of its own."""
+    """Service registered a customer that sales does not know."""
 
 
 @event("service.customer-erased", topic=SERVICE_TOPIC, subject_kind="customers")
 class CustomerErased(Customer, frozen=True, kw_only=True):
-    """A customer's name and all that was written of it were erased: erase your copies too. Its numbers stay."""
+    """A customer's name and texts were erased: erase your copies too. Its figures stay."""
 
 
 class Interaction(msgspec.Struct, frozen=True, kw_only=True):
-    """One contact handled on a ticket. Immutable; attribution is as it stood when it took place."""
+    """One contact on a ticket. Immutable; attribution is that at the time."""
 
     id: UUID
     ticket_id: UUID
@@ -70,7 +70,7 @@ class Interaction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ticket(State, frozen=True, kw_only=True):
-    """A customer's question, request or problem. Region, segment and product are as when it was opened."""
+    """A customer's question, request or problem. Region, segment and product are those at the opening."""
 
     customer_id: UUID
     kind: TicketKind
@@ -87,7 +87,7 @@ class Ticket(State, frozen=True, kw_only=True):
     first_responded_at: Moment | None = None
     """The first public reply by a person; a reopened ticket keeps it."""
     resolved_at: Moment | None = None
-    """When it was last resolved; null while it is open, and again after it was reopened."""
+    """When it was last resolved; null while it is open or reopened."""
     resolution: Code | None = None
     closed_at: Moment | None = None
     reopened_at: Moment | None = None
@@ -95,55 +95,55 @@ class Ticket(State, frozen=True, kw_only=True):
     reopen_count: Count = 0
     interaction_count: Count = 0
     inbound_count: Count = 0
-    """Interactions that the customer began: more than one means that they had to come back."""
+    """Interactions that the customer started: more than one is a repeated contact."""
     first_resolved_at: Moment | None = None
     """When it was resolved for the first time; a reopened ticket keeps it."""
     first_reopened_at: Moment | None = None
     escalated_at: Moment | None = None
-    """When it was first passed on to somebody with more knowledge or say."""
+    """When it was first escalated."""
     merged_into: UUID | None = None
-    """The ticket that tells of the same; this one counts no more."""
+    """The ticket about the same matter that survives; this one no longer counts."""
     merged_at: Moment | None = None
     first_response_due_at: Moment | None = None
-    """By when the service-level agreement asks for the first response; null where none applies."""
+    """When the SLA policy requires the first response; null without a policy."""
     resolution_due_at: Moment | None = None
-    """By when the service-level agreement asks for the resolution; null where none applies."""
+    """When the SLA policy requires the resolution; null without a policy."""
     sla_breached_at: Moment | None = None
-    """When the first of the two passed unfulfilled."""
+    """When the first of the two was missed."""
     first_response_business_seconds: Count | None = None
-    """Business hours from opening to the first response; null where the policy has no business hours."""
+    """Business time from opening to first response; null where the policy has no business hours."""
     resolution_business_seconds: Count | None = None
-    """Business hours from opening to the resolution; null where the policy has no business hours."""
+    """Business time from opening to resolution; null where the policy has no business hours."""
     onboarding_deal_id: UUID | None = None
-    """The won deal that this ticket brings into use, for an onboarding."""
+    """For an onboarding: the won deal."""
     onboarding_since: Moment | None = None
-    """When that deal was won, as service was told."""
+    """When that deal was won, as known to service."""
     erased_at: Moment | None = None
-    """When names and texts were erased for good; ids, codes and amounts stay, so that the sums do."""
+    """When names and texts were erased. Ids, codes and amounts remain, and so do the sums."""
 
 
 @event("service.ticket-opened", topic=SERVICE_TOPIC, subject_kind="tickets")
 class TicketOpened(Ticket, frozen=True, kw_only=True):
-    """A ticket came in."""
+    """A ticket was opened."""
 
 
 class TicketAssignment(msgspec.Struct, frozen=True, kw_only=True):
-    """Who had the ticket before."""
+    """The agent before."""
 
     previous_agent_id: UUID | None
 
 
 @event("service.ticket-assigned", topic=SERVICE_TOPIC, subject_kind="tickets")
 class TicketAssigned(Ticket, frozen=True, kw_only=True):
-    """A ticket was given to an agent or a team."""
+    """A ticket was assigned to an agent or a team."""
 
     change: TicketAssignment
 
 
 @event("service.interaction-logged", topic=SERVICE_TOPIC, subject_kind="tickets")
 class InteractionLogged(Ticket, frozen=True, kw_only=True):
-    """A contact was handled. The subject is the ticket; the contact itself is `change`, a subject of its own
-    (`interactions/<id>`) to whoever keeps books of contacts, at this event's sequence."""
+    """A contact on a ticket was logged. The subject is the ticket; `change` is the interaction, a subject of its own
+    (`interactions/<id>`) at the same sequence for consumers that keep interactions."""
 
     change: Interaction
 
@@ -155,44 +155,44 @@ class TicketFirstResponded(Ticket, frozen=True, kw_only=True):
 
 @event("service.ticket-resolved", topic=SERVICE_TOPIC, subject_kind="tickets")
 class TicketResolved(Ticket, frozen=True, kw_only=True):
-    """The ticket was solved."""
+    """A ticket was resolved."""
 
 
 class TicketReopening(msgspec.Struct, frozen=True, kw_only=True):
-    """Which resolution was taken back."""
+    """The resolution that was reversed."""
 
     previous_resolved_at: Moment
 
 
 @event("service.ticket-reopened", topic=SERVICE_TOPIC, subject_kind="tickets")
 class TicketReopened(Ticket, frozen=True, kw_only=True):
-    """The solution did not hold: the ticket loses its resolution and keeps its first response."""
+    """A resolved ticket was reopened: it loses its resolution and keeps its first response."""
 
     change: TicketReopening
 
 
 @event("service.ticket-closed", topic=SERVICE_TOPIC, subject_kind="tickets")
 class TicketClosed(Ticket, frozen=True, kw_only=True):
-    """A resolved ticket was put away for good."""
+    """A resolved ticket was closed for good."""
 
 
 @event("service.ticket-escalated", topic=SERVICE_TOPIC, subject_kind="tickets")
 class TicketEscalated(Ticket, frozen=True, kw_only=True):
-    """The ticket was passed on to somebody with more knowledge or say."""
+    """A ticket was escalated to a person with more knowledge or authority."""
 
 
 @event("service.ticket-merged", topic=SERVICE_TOPIC, subject_kind="tickets")
 class TicketMerged(Ticket, frozen=True, kw_only=True):
-    """The ticket told of the same as another and counts no more; the other one's numbers stay as they are."""
+    """A ticket was merged into another about the same matter and no longer counts; the other's figures stay."""
 
 
 @event("service.ticket-erased", topic=SERVICE_TOPIC, subject_kind="tickets")
 class TicketErased(Ticket, frozen=True, kw_only=True):
-    """What was written on a ticket and its contacts was erased with its customer; its numbers stay."""
+    """The texts of a ticket and its interactions were erased with its customer; its figures stay."""
 
 
 class SlaBreach(msgspec.Struct, frozen=True, kw_only=True):
-    """What was not done in time."""
+    """The target that was missed."""
 
     target: SlaTarget
     due_at: Moment
@@ -200,15 +200,15 @@ class SlaBreach(msgspec.Struct, frozen=True, kw_only=True):
 
 @event("service.sla-breached", topic=SERVICE_TOPIC, subject_kind="tickets")
 class SlaBreached(Ticket, frozen=True, kw_only=True):
-    """A ticket waited longer than its service-level agreement allows."""
+    """A ticket missed a target of its SLA policy."""
 
     change: SlaBreach
 
 
 class Survey(State, frozen=True, kw_only=True):
-    """What a customer was asked after a ticket: satisfaction, recommendation, effort, or several of them.
+    """A survey after a ticket, about satisfaction, recommendation, effort or several of them.
 
-    Attribution is the ticket's when it was sent.
+    Attribution is the ticket's at the time of sending.
     """
 
     kind: SurveyKind
@@ -226,21 +226,21 @@ class Survey(State, frozen=True, kw_only=True):
     answered_at: Moment | None = None
     """When it was first answered; a revision keeps it."""
     score: Score | None = None
-    """Satisfaction; null while unanswered, and where it was not asked about."""
+    """Satisfaction; null while unanswered, and where the survey does not ask it."""
     recommendation: Recommendation | None = None
     effort: Effort | None = None
     erased_at: Moment | None = None
-    """When names and texts were erased for good; ids, codes and amounts stay, so that the sums do."""
+    """When names and texts were erased. Ids, codes and amounts remain, and so do the sums."""
 
 
 @event("service.survey-sent", topic=SERVICE_TOPIC, subject_kind="surveys")
 class SurveySent(Survey, frozen=True, kw_only=True):
-    """A survey went out."""
+    """A survey was sent."""
 
 
 @event("service.survey-answered", topic=SERVICE_TOPIC, subject_kind="surveys")
 class SurveyAnswered(Survey, frozen=True, kw_only=True):
-    """The customer answered."""
+    """The customer answered the survey."""
 
 
 class SurveyRevision(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,18 +251,18 @@ class SurveyRevision(msgspec.Struct, frozen=True, kw_only=True):
 
 @event("service.survey-revised", topic=SERVICE_TOPIC, subject_kind="surveys")
 class SurveyRevised(Survey, frozen=True, kw_only=True):
-    """The customer changed the answer; it counts on the day of the first one."""
+    """The customer revised the answer; it counts on the day of the first one."""
 
     change: SurveyRevision
 
 
 @event("service.survey-erased", topic=SERVICE_TOPIC, subject_kind="surveys")
 class SurveyErased(Survey, frozen=True, kw_only=True):
-    """What the customer wrote was erased with the customer; the score stays."""
+    """A survey's comment was erased with the customer; the score stays."""
 
 
 class Training(State, frozen=True, kw_only=True):
-    """A training that a customer was given."""
+    """A training for a customer's staff."""
 
     customer_id: UUID
     agent_id: UUID | None
@@ -276,11 +276,11 @@ class Training(State, frozen=True, kw_only=True):
 
 @event("service.training-delivered", topic=SERVICE_TOPIC, subject_kind="trainings")
 class TrainingDelivered(Training, frozen=True, kw_only=True):
-    """A customer's people were trained."""
+    """A training was delivered."""
 
 
 class CheckIn(State, frozen=True, kw_only=True):
-    """A conversation that service sought on its own, before anything was wrong."""
+    """A conversation that service starts without a request by the customer."""
 
     customer_id: UUID
     agent_id: UUID | None
@@ -289,13 +289,13 @@ class CheckIn(State, frozen=True, kw_only=True):
     segment: Code | None
     product: Code | None
     due_on: date | None
-    """The last day that it was planned for; null when unplanned."""
+    """The last day on which it is on time; null when unplanned."""
     completed_at: Moment
 
 
 @event("service.check-in-completed", topic=SERVICE_TOPIC, subject_kind="checkins")
 class CheckInCompleted(CheckIn, frozen=True, kw_only=True):
-    """Service asked a customer how they fare."""
+    """A check-in with a customer was completed."""
 
 
 class Maintenance(State, frozen=True, kw_only=True):
@@ -309,17 +309,17 @@ class Maintenance(State, frozen=True, kw_only=True):
     segment: Code | None
     product: Code | None
     due_on: date
-    """The last day on which it is in time."""
+    """The last day on which it is on time."""
     performed_at: Moment
 
 
 @event("service.maintenance-performed", topic=SERVICE_TOPIC, subject_kind="maintenance")
 class MaintenancePerformed(Maintenance, frozen=True, kw_only=True):
-    """Planned maintenance was done."""
+    """Planned maintenance was performed."""
 
 
 class Delivery(State, frozen=True, kw_only=True):
-    """What was delivered for a won deal, as the customer accepted it; to be held against the deal's promise."""
+    """The delivery of a won deal as the customer accepted it, to compare with the deal's promise."""
 
     deal_id: UUID
     customer_id: UUID
@@ -330,38 +330,38 @@ class Delivery(State, frozen=True, kw_only=True):
     delivered_at: Moment
     accepted_at: Moment
     price: Money
-    """What the customer had to pay in the end, in the deal's currency."""
+    """The final price, in the deal's currency."""
     quality_as_agreed: bool
-    """What the customer said of the quality, held against what was agreed on."""
+    """Whether the customer found the quality as agreed."""
     promise: Promise | None = None
-    """What the deal was won with, as service was told; null where nothing was agreed on."""
+    """The deal's promise as known to service; null where nothing was agreed."""
 
 
 @event("service.delivery-accepted", topic=SERVICE_TOPIC, subject_kind="deliveries")
 class DeliveryAccepted(Delivery, frozen=True, kw_only=True):
-    """The customer accepted what was delivered for a won deal."""
+    """The customer accepted the delivery of a won deal."""
 
 
 class Review(State, frozen=True, kw_only=True):
-    """What a customer said of us in public, as a score; the words stay where they were said."""
+    """A customer's public review, as a score without its text."""
 
     customer_id: UUID
     region: Code | None
     segment: Code | None
     product: Code | None
     channel: Code | None
-    """Where it was said: a marketplace, a directory, a forum."""
+    """Where it was published: a marketplace, a directory, a forum."""
     score: Score
     reviewed_at: Moment
 
 
 @event("service.review-recorded", topic=SERVICE_TOPIC, subject_kind="reviews")
 class ReviewRecorded(Review, frozen=True, kw_only=True):
-    """A customer's public review was found, or found changed."""
+    """A customer's public review was recorded, or recorded again after a change."""
 
 
 class UpsellSuggestion(State, frozen=True, kw_only=True):
-    """What a service agent thinks a customer would gain from buying; sales makes a lead of it."""
+    """A service agent's suggestion of what a customer could buy; it becomes a lead in sales."""
 
     customer_id: UUID
     ticket_id: UUID | None
@@ -375,4 +375,4 @@ class UpsellSuggestion(State, frozen=True, kw_only=True):
 
 @event("service.upsell-suggested", topic=SERVICE_TOPIC, subject_kind="upsells")
 class UpsellSuggested(UpsellSuggestion, frozen=True, kw_only=True):
-    """A service agent saw what else a customer could use."""
+    """A service agent suggested an upsell."""
