@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service_kit import relay
 from service_kit.announcing import CHANNEL, Announcer
+from service_kit.compiled import driver_of
 from service_kit.database import create_engine, metadata
 from service_kit.outbox import outbox
-from service_kit.prepared import driver_of
 from service_kit.relay import BATCH_BYTES, Relay, partition_of
 from service_kit.settings import ServiceSettings
 from tests.support import Kafka, eventually

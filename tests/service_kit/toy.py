@@ -21,7 +21,7 @@ from service_kit.app import create_app
 from service_kit.auth import Principal, requires
 from service_kit.consumer_tables import consumer_offset
 from service_kit.database import Base, create_engine, metadata
-from service_kit.dependencies import in_loop
+from service_kit.dependencies import async_dependency
 from service_kit.fields import (
     Code,
     Count,
@@ -100,7 +100,7 @@ async def grow_box(
     box_id: Identifier,
     session: Session,
     response: Response,
-    expected: Annotated[ExpectedVersion, Depends(in_loop(ExpectedVersion))],
+    expected: Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))],
 ) -> BoxView:
     box = await session.get(Box, box_id, with_for_update=True)
     if box is None:

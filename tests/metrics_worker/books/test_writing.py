@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from metrics_worker.books.writing import BULK_ROWS, Insert, Rows, write
-from service_kit.prepared import driver_of
+from service_kit.compiled import driver_of
 
 metadata = sa.MetaData()
 TABLES = [

@@ -13,8 +13,8 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from service_kit.compiled import driver_of
 from service_kit.database import own_connection
-from service_kit.prepared import driver_of
 
 CHANNEL: Final = "outbox"
 AFTER_FAILURE_SECONDS: Final = 1.0

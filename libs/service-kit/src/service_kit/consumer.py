@@ -25,11 +25,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts.codec import UndecodableEvent
 from service_kit import telemetry
+from service_kit.compiled import CompiledStatement, driver_of
 from service_kit.consumer_tables import NO_TOPIC_ID, Place, consumer_halt, consumer_offset, dead_letter, overruled
 from service_kit.database import own_connection
 from service_kit.health import Heartbeat
 from service_kit.kafka_log import LogIdentity, identify_log
-from service_kit.prepared import Prepared, driver_of
 from service_kit.problems import is_transient
 from service_kit.waiting import in_portions, wait_unless_stopped
 
@@ -110,7 +110,7 @@ class Halted(Exception):
 
 
 # Arrays, not a list of values: a statement that looks the same for any number of partitions is compiled once.
-_ADVANCE: Final = Prepared(
+_ADVANCE: Final = CompiledStatement(
     sa.text(
         "update consumer_offset as stored set next_offset = told.now, updated_at = now()"
         " from unnest(cast(:topics as text[]), cast(:partitions as integer[]), cast(:topic_ids as uuid[]),"

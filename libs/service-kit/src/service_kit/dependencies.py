@@ -8,7 +8,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def in_loop(make: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+def async_dependency(make: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
     """The same function or class for `Depends(...)`, run in the event loop.
 
     FastAPI runs what is not a coroutine function in a thread, since it might block. Ours only look at the request,

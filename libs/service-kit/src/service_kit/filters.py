@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-from service_kit.references import forgotten
+from service_kit.references import erased_ref
 
 Filter = Mapping[str, Any]
 """Values by column; None asks nothing."""
@@ -17,6 +17,6 @@ def equal(columns: ReadOnlyColumnCollection[str, Any], filters: Filter) -> Itera
     for name, value in filters.items():
         if name == "external_ref" and value is not None:
             # A record that was erased is still the one that was imported under this reference.
-            yield columns[name].in_((value, forgotten(value)))
+            yield columns[name].in_((value, erased_ref(value)))
         elif value is not None:
             yield columns[name] == value

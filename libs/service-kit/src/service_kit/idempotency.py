@@ -24,8 +24,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from service_kit.compiled import CompiledStatement
 from service_kit.database import metadata
-from service_kit.prepared import Prepared
 from service_kit.problems import Conflict, Unprocessable
 
 HEADER: Final = "idempotency-key"
@@ -53,7 +53,7 @@ _CLAIM = text(
 ).bindparams(bindparam("lock"), bindparam("digest", type_=LargeBinary))
 
 _STORED = ("digest", "fingerprint", "status", "headers", "body", "subject_id")
-_STORE = Prepared(insert(idempotency_key).values({name: bindparam(name) for name in _STORED}))
+_STORE = CompiledStatement(insert(idempotency_key).values({name: bindparam(name) for name in _STORED}))
 
 
 class IdempotencyKeyInUse(Conflict):

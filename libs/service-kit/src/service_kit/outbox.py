@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from event_contracts import codec
 from event_contracts.catalogue import State, event_type_of
+from service_kit.compiled import CompiledStatement
 from service_kit.database import metadata
 from service_kit.identifiers import new_id
-from service_kit.prepared import Prepared
 from service_kit.trace import current_traceparent
 
 outbox = sa.Table(
@@ -53,8 +53,8 @@ class _Row(NamedTuple):
     payload: bytes | None
 
 
-_INSERT = Prepared(sa.insert(outbox).values({name: sa.bindparam(name) for name in _Row._fields}).inline())
-_INSERT_ALL = Prepared(
+_INSERT = CompiledStatement(sa.insert(outbox).values({name: sa.bindparam(name) for name in _Row._fields}).inline())
+_INSERT_ALL = CompiledStatement(
     sa.text(
         "insert into outbox (id, aggregatetype, aggregateid, type, payload)"
         " select id, aggregatetype, aggregateid, type, payload"

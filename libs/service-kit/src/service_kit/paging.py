@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from service_kit.dependencies import in_loop
+from service_kit.dependencies import async_dependency
 from service_kit.problems import Unprocessable
 
 MAX_LIMIT = 200
@@ -79,4 +79,4 @@ class Page:
 
 
 _OWN = ("limit", "cursor")
-Paged = Annotated[Page, Depends(in_loop(Page))]
+Paged = Annotated[Page, Depends(async_dependency(Page))]

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from service_kit.prepared import Prepared
+from service_kit.compiled import CompiledStatement
 from service_kit.problems import Conflict, Unprocessable
 
 
@@ -24,7 +24,7 @@ class ExternalRefTaken(Conflict):
     slug, title = "external-ref-taken", "This external_ref belongs to another record"
 
 
-def forgotten(external_ref: str) -> str:
+def erased_ref(external_ref: str) -> str:
     """What stands in a reference's place once its record was erased.
 
     The words are gone, and yet the next import still finds the record instead of making it anew.
@@ -46,7 +46,7 @@ async def require_free(
     """
     if external_ref is None:
         return
-    existing = await _taken(among, ids).one_or_none(session, references=[external_ref, forgotten(external_ref)])
+    existing = await _taken(among, ids).one_or_none(session, references=[external_ref, erased_ref(external_ref)])
     if existing is not None:
         raise ExternalRefTaken(
             "It was created before; existing_id names the record that stands.", existing_id=str(existing["id"])
@@ -54,6 +54,6 @@ async def require_free(
 
 
 @cache
-def _taken(among: InstrumentedAttribute[str | None], ids: InstrumentedAttribute[UUID]) -> Prepared:
+def _taken(among: InstrumentedAttribute[str | None], ids: InstrumentedAttribute[UUID]) -> CompiledStatement:
     references = sa.bindparam("references", type_=sa.ARRAY(sa.Text))
-    return Prepared(sa.select(ids.label("id")).where(among == sa.any_(references)))
+    return CompiledStatement(sa.select(ids.label("id")).where(among == sa.any_(references)))

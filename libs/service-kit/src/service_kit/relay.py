@@ -19,10 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from event_contracts.codec import CONTENT_TYPE, MAX_EVENT_BYTES
 from service_kit import idempotency, telemetry
 from service_kit.announcing import CHANNEL
+from service_kit.compiled import CompiledStatement, driver_of
 from service_kit.database import own_connection
 from service_kit.health import Heartbeat
 from service_kit.outbox import outbox
-from service_kit.prepared import Prepared, driver_of
 from service_kit.waiting import wait_unless_stopped
 
 log = structlog.get_logger()
@@ -51,7 +51,7 @@ _HEADERS = [("content-type", CONTENT_TYPE.encode())]
 
 # Not `position > last`: positions commit out of order, and a lower one that commits late would be lost for ever.
 _parked = outbox.alias("parked")
-_NEXT: Final = Prepared(
+_NEXT: Final = CompiledStatement(
     sa.select(outbox.c.position, outbox.c.aggregatetype, outbox.c.aggregateid, outbox.c.payload)
     .where(
         ~sa.exists().where(
@@ -63,7 +63,7 @@ _NEXT: Final = Prepared(
     .order_by(outbox.c.position)
     .limit(sa.literal_column(str(ROUND_ROWS)))
 )
-_DELETE: Final = Prepared(
+_DELETE: Final = CompiledStatement(
     sa.delete(outbox).where(outbox.c.position == sa.any_(sa.bindparam("sent", type_=sa.ARRAY(sa.BigInteger))))
 )
 

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from service_kit import idempotency, strict_json
 from service_kit.auth import Authenticator, Principal
-from service_kit.dependencies import in_loop
+from service_kit.dependencies import async_dependency
 from service_kit.problems import BodyTooLarge, Unavailable, Unprocessable, UnsupportedMediaType, sqlstate_of
 
 log = structlog.get_logger()
@@ -176,8 +176,8 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
-Session = Annotated[AsyncSession, Depends(in_loop(session_of))]
-By = Annotated[Principal, Depends(in_loop(principal_of))]
+Session = Annotated[AsyncSession, Depends(async_dependency(session_of))]
+By = Annotated[Principal, Depends(async_dependency(principal_of))]
 
 
 def router(prefix: str, tag: str, *, route_class: type[StrictRoute] = StrictRoute) -> APIRouter:

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 
 from service_kit.auth import ROLES, Principal, requires
-from service_kit.dependencies import in_loop
+from service_kit.dependencies import async_dependency
 from service_kit.versions import ExpectedVersion
 
 Reader = Annotated[Principal, Depends(requires(*ROLES))]
@@ -23,7 +23,7 @@ Manager = Annotated[Principal, Depends(MANAGING)]
 Eraser = Annotated[Principal, Depends(requires("sales-manager"))]
 """Who may forget a customer, which nobody can take back."""
 
-Expected = Annotated[ExpectedVersion, Depends(in_loop(ExpectedVersion))]
+Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]
 """The version that the client's `If-Match` allows."""
 
 
@@ -32,4 +32,4 @@ def _reporting_currency(request: Request) -> str:
     return currency
 
 
-ReportingCurrency = Annotated[str, Depends(in_loop(_reporting_currency))]
+ReportingCurrency = Annotated[str, Depends(async_dependency(_reporting_currency))]

@@ -14,11 +14,11 @@ from event_contracts.sales import FrozenRate
 from sales_api.access import Manager, Reader, ReportingCurrency
 from sales_api.amounts import RATE, Rate, trimmed
 from sales_api.tables import Base
+from service_kit.compiled import CompiledStatement
 from service_kit.fields import Currency, Day, DecimalText, StrictModel, View
 from service_kit.filters import equal
 from service_kit.identifiers import new_id
 from service_kit.paging import Paged, PageView
-from service_kit.prepared import Prepared
 from service_kit.problems import Unprocessable
 from service_kit.routing import Session, router
 
@@ -65,7 +65,7 @@ class ExchangeRateView(View):
 
 exchange_rates = router("/exchange-rates", "exchange-rates")
 _columns = ExchangeRate.__table__.c
-_LAST_RATE = Prepared(
+_LAST_RATE = CompiledStatement(
     sa.select(_columns.rate, _columns.on)
     .where(_columns.currency == sa.bindparam("currency"), _columns.on <= sa.bindparam("day"))
     .order_by(_columns.on.desc())

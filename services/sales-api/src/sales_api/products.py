@@ -11,11 +11,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sales_api.access import Expected, Manager, Reader
 from sales_api.tables import Base
 from service_kit.changes import Change
+from service_kit.compiled import CompiledStatement
 from service_kit.fields import Code, Name, StrictModel, View
 from service_kit.filters import equal
 from service_kit.identifiers import new_id
 from service_kit.paging import Paged, PageView
-from service_kit.prepared import Prepared
 from service_kit.problems import Conflict, NotFound
 from service_kit.references import UnknownReference
 from service_kit.routing import Session, router
@@ -74,7 +74,7 @@ class ProductView(View):
 products = router("/products", "products")
 _columns = Product.__table__.c
 _CODES = sa.bindparam("codes", type_=sa.ARRAY(sa.Text))
-_KNOWN = Prepared(sa.select(_columns.code).where(_columns.code == sa.any_(_CODES)))
+_KNOWN = CompiledStatement(sa.select(_columns.code).where(_columns.code == sa.any_(_CODES)))
 
 
 @products.post("", status_code=201)

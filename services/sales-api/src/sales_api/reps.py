@@ -16,12 +16,12 @@ from sales_api.tables import Base
 from sales_api.teams import check_team
 from service_kit import outbox
 from service_kit.changes import Change
+from service_kit.compiled import CompiledStatement
 from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View
 from service_kit.filters import equal
 from service_kit.identifiers import new_id
 from service_kit.locking import locked
 from service_kit.paging import Paged, PageView
-from service_kit.prepared import Prepared
 from service_kit.problems import NotFound
 from service_kit.references import UnknownReference, require_free
 from service_kit.routing import Session, router
@@ -86,7 +86,7 @@ class RepView(View):
 
 reps = router("/reps", "reps")
 _columns = Rep.__table__.c
-_TEAM_OF = Prepared(sa.select(_columns.team_id).where(_columns.id == sa.bindparam("owner_id")))
+_TEAM_OF = CompiledStatement(sa.select(_columns.team_id).where(_columns.id == sa.bindparam("owner_id")))
 
 
 @reps.post("", status_code=201)

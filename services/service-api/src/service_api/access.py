@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from fastapi import Depends
 
 from service_kit.auth import ROLES, Principal, requires
-from service_kit.dependencies import in_loop
+from service_kit.dependencies import async_dependency
 from service_kit.versions import ExpectedVersion
 
 WORKERS: Final = ("service-agent", "service-manager", "importer")
@@ -25,5 +25,5 @@ Manager = Annotated[Principal, Depends(MANAGING)]
 Eraser = Annotated[Principal, Depends(requires("service-manager"))]
 """Who may forget a customer, which nobody can take back."""
 
-Expected = Annotated[ExpectedVersion, Depends(in_loop(ExpectedVersion))]
+Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]
 """The version that the client's `If-Match` allows."""

@@ -9,9 +9,9 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from service_kit.compiled import CompiledStatement
 from service_kit.database import metadata
 from service_kit.imports.rows import Row
-from service_kit.prepared import Prepared
 
 imported_record = sa.Table(
     "imported_record",
@@ -23,12 +23,12 @@ imported_record = sa.Table(
     sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
 )
 
-_KNOWN: Final = Prepared(
+_KNOWN: Final = CompiledStatement(
     sa.select(*imported_record.c["digest", "record_id", "steps", "fingerprint"]).where(
         imported_record.c.digest == sa.any_(sa.bindparam("digests", type_=sa.ARRAY(sa.LargeBinary)))
     )
 )
-_NOTE: Final = Prepared(
+_NOTE: Final = CompiledStatement(
     sa.text(
         "insert into imported_record (digest, record_id, steps, fingerprint)"
         " select * from unnest(cast(:digests as bytea[]), cast(:record_ids as uuid[]), cast(:steps as integer[]),"

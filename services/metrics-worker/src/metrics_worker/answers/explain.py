@@ -37,7 +37,7 @@ from metrics_worker.domain.posting import Reporting
 from metrics_worker.exports.postings import neutralised
 from metrics_worker.kpis.formula import Formula
 from service_kit.consumer_tables import dead_letter
-from service_kit.dependencies import in_loop
+from service_kit.dependencies import async_dependency
 from service_kit.fields import Moment, View
 from service_kit.paging import Page, Paged
 from service_kit.problems import Unprocessable
@@ -112,7 +112,7 @@ async def explain_kpi(
     session: Session,
     reporting: InBooks,
     page: Paged,
-    given: Annotated[dict[str, str | None], Depends(in_loop(filters))],
+    given: Annotated[dict[str, str | None], Depends(async_dependency(filters))],
     start: FirstDay = None,
     end: LastDay = None,
     variant: Annotated[str | None, Query(max_length=64, description="Which definition; see GET /v1/kpis.")] = None,

@@ -22,7 +22,7 @@ from metrics_worker.books.tables import OPENING as OPENINGS
 from metrics_worker.domain.kinds import Kind
 from metrics_worker.domain.period import Interval, Period
 from metrics_worker.domain.posting import EARLIEST_DAY
-from service_kit.prepared import begun_driver_of, driver_of, noticing_cuts
+from service_kit.compiled import begun_driver_of, driver_of, noticing_cuts
 from service_kit.waiting import in_portions
 
 AT_ONCE: Final = 250

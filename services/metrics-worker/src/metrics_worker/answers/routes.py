@@ -28,7 +28,7 @@ from metrics_worker.domain.period import Interval
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.formula import KPIS, Kpi
 from service_kit.auth import ROLES, requires
-from service_kit.dependencies import in_loop
+from service_kit.dependencies import async_dependency
 from service_kit.fields import Moment
 from service_kit.routing import Session, router
 from service_kit.waiting import in_portions
@@ -116,7 +116,7 @@ async def answer_kpi(
     name: Annotated[str, Path(max_length=64, examples=["revenue"])],
     request: Request,
     session: Session,
-    given: Annotated[dict[str, str | None], Depends(in_loop(filters))],
+    given: Annotated[dict[str, str | None], Depends(async_dependency(filters))],
     start: FirstDay = None,
     end: LastDay = None,
     interval: Annotated[Interval | None, Query(description="Also a series; weeks begin on Monday.")] = None,

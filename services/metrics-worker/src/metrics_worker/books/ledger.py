@@ -27,7 +27,7 @@ from metrics_worker.books.writing import Insert, Row, Rows, fetch, write
 from metrics_worker.domain.kinds import KIND_BY_NAME, TOLD_KINDS, Kind
 from metrics_worker.domain.posting import Posting, Reporting
 from metrics_worker.domain.relationship import Version
-from service_kit.prepared import driver_of
+from service_kit.compiled import driver_of
 
 POSTINGS = Counter("tandem_books_postings_total", "Postings appended to the books.", ["kind"])
 STALE = Counter(

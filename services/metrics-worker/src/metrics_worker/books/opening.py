@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from metrics_worker.books.tables import books
 from metrics_worker.domain.kinds import RULES_VERSION
 from metrics_worker.domain.posting import Reporting
+from service_kit.compiled import CompiledStatement, driver_of
 from service_kit.consumer import MustStop
-from service_kit.prepared import Prepared, driver_of
 
-_KEPT_BY = Prepared(sa.select(books.c.timezone, books.c.currency, books.c.rules_version))
+_KEPT_BY = CompiledStatement(sa.select(books.c.timezone, books.c.currency, books.c.rules_version))
 
 log = structlog.get_logger()
 

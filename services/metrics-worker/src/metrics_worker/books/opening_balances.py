@@ -16,7 +16,7 @@ from metrics_worker.books.codes import translated
 from metrics_worker.books.tables import OPENING
 from metrics_worker.domain.kinds import Kind
 from metrics_worker.domain.posting import EARLIEST_DAY
-from service_kit.prepared import driver_of
+from service_kit.compiled import driver_of
 
 MOST_ADDED: Final = 100_000
 """Late postings times opening balances after them that are added in one transaction: about a second."""

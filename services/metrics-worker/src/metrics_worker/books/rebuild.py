@@ -37,9 +37,9 @@ from metrics_worker.books.summing import sum_up
 from metrics_worker.books.tables import BALANCE, POSTING, metadata
 from metrics_worker.domain.kinds import KINDS
 from metrics_worker.domain.posting import Reporting
+from service_kit.compiled import driver_of
 from service_kit.consumer_tables import NO_TOPIC_ID, Place, consumer_offset, dead_letter, overruled
 from service_kit.kafka_log import LogIdentity, identify_log
-from service_kit.prepared import driver_of
 from service_kit.problems import is_transient, sqlstate_of
 from service_kit.waiting import in_portions
 

@@ -15,7 +15,7 @@ from metrics_worker.domain.period import Interval
 from metrics_worker.push.hub import DIGEST_BYTES, AlertsWatch, Hub, Reader, TooManyReaders, Watch, Watched
 from metrics_worker.push.tickets import MAX_LENGTH, Tickets
 from service_kit.auth import Principal
-from service_kit.dependencies import in_loop
+from service_kit.dependencies import async_dependency
 from service_kit.fields import Day, Moment, View
 from service_kit.problems import Unprocessable
 from service_kit.routing import By, StrictRoute, router
@@ -79,7 +79,7 @@ async def stream_kpis(
     request: Request,
     by: By,
     reporting: InBooks,
-    given: Annotated[dict[str, str | None], Depends(in_loop(filters))],
+    given: Annotated[dict[str, str | None], Depends(async_dependency(filters))],
     kpis: Annotated[
         str,
         Query(

@@ -11,7 +11,7 @@ from metrics_worker.targets import queries, use_cases
 from metrics_worker.targets.model import TargetKey
 from metrics_worker.targets.schemas import TargetIn, TargetView
 from service_kit.auth import requires
-from service_kit.dependencies import in_loop
+from service_kit.dependencies import async_dependency
 from service_kit.fields import Code
 from service_kit.paging import Paged, PageView
 from service_kit.problems import Unprocessable
@@ -21,7 +21,7 @@ from service_kit.versions import ExpectedVersion, set_etag, unchanged
 targets = router("/targets", "targets")
 
 MANAGERS = [Depends(requires("sales-manager", "service-manager"))]
-Expected = Annotated[ExpectedVersion, Depends(in_loop(ExpectedVersion))]
+Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]
 
 
 class Address:
@@ -30,7 +30,7 @@ class Address:
     def __init__(
         self,
         kpi: Annotated[str, Path(max_length=64, examples=["revenue"])],
-        given: Annotated[dict[str, str | None], Depends(in_loop(filters))],
+        given: Annotated[dict[str, str | None], Depends(async_dependency(filters))],
         variant: Annotated[str | None, Query(max_length=64, description="Which definition; see GET /v1/kpis.")] = None,
     ) -> None:
         self._kpi, self._given, self._variant = kpi, given, variant
@@ -45,7 +45,7 @@ class Address:
         return TargetKey(kpi.name, variant_of(kpi, self._variant), dimension, value)
 
 
-At = Annotated[Address, Depends(in_loop(Address))]
+At = Annotated[Address, Depends(async_dependency(Address))]
 
 
 @targets.get("", dependencies=READERS)

@@ -18,7 +18,7 @@ from metrics_worker.webhooks.schemas import (
 )
 from metrics_worker.webhooks.signing import secret_text
 from service_kit.auth import requires
-from service_kit.dependencies import in_loop
+from service_kit.dependencies import async_dependency
 from service_kit.fields import Identifier
 from service_kit.filters import equal
 from service_kit.paging import Paged, PageView
@@ -28,7 +28,7 @@ from service_kit.versions import ExpectedVersion, set_etag, unchanged
 webhooks = router("/webhooks", "push")
 
 ADMINS = [Depends(requires("admin"))]
-Expected = Annotated[ExpectedVersion, Depends(in_loop(ExpectedVersion))]
+Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]
 
 
 def _allow_loopback(request: Request) -> bool:
@@ -36,7 +36,7 @@ def _allow_loopback(request: Request) -> bool:
     return settings.webhooks_allow_loopback
 
 
-AllowLoopback = Annotated[bool, Depends(in_loop(_allow_loopback))]
+AllowLoopback = Annotated[bool, Depends(async_dependency(_allow_loopback))]
 
 
 @webhooks.post("", status_code=201, dependencies=ADMINS)

@@ -15,7 +15,7 @@ from sales_api.tables import Base
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
-from service_kit.references import forgotten
+from service_kit.references import erased_ref
 from service_kit.tables import filtered
 
 
@@ -112,7 +112,7 @@ class Account(Base):
         """Forgets who it is. What it was counted for stays. Raises `OccurredTooEarly`."""
         check_follows(at, self.changed_at)
         self.name = None
-        self.external_ref = forgotten(self.external_ref) if self.external_ref is not None else None
+        self.external_ref = erased_ref(self.external_ref) if self.external_ref is not None else None
         self.version += 1
         self.changed_at = self.erased_at = at
         return AccountErased(**self.state_fields())

@@ -39,7 +39,7 @@ from sales_api.tables import Base
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict, Unprocessable
-from service_kit.references import forgotten
+from service_kit.references import erased_ref
 from service_kit.tables import filtered, one_of
 
 
@@ -318,7 +318,7 @@ class Deal(Base):
         """Forgets what was written of it; all that is counted stays."""
         self._step(at)
         self.title = None
-        self.external_ref = forgotten(self.external_ref) if self.external_ref is not None else None
+        self.external_ref = erased_ref(self.external_ref) if self.external_ref is not None else None
         self.erased_at = at
         return DealErased(**self.state_fields())
 

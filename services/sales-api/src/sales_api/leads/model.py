@@ -24,7 +24,7 @@ from sales_api.tables import Base
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
-from service_kit.references import forgotten
+from service_kit.references import erased_ref
 from service_kit.tables import filtered, one_of
 
 
@@ -218,7 +218,7 @@ class Lead(Base):
         """Forgets who it is, in whatever status."""
         self._step(at)
         self.name = self.company = self.email = self.phone = None
-        self.external_ref = forgotten(self.external_ref) if self.external_ref is not None else None
+        self.external_ref = erased_ref(self.external_ref) if self.external_ref is not None else None
         self.erased_at = at
         return LeadErased(**self.state_fields())
 

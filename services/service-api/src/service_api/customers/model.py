@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from event_contracts.service import CustomerErased
 from service_api.tables import Base
 from service_kit.problems import Conflict
-from service_kit.references import forgotten
+from service_kit.references import erased_ref
 from service_kit.tables import filtered, one_of
 
 Origin = Literal["sales", "service"]
@@ -84,7 +84,7 @@ class Customer(Base):
     def erase(self, *, at: datetime) -> CustomerErased | None:
         """Forgets who it is. The event is for a customer of our own only: sales tells of its own."""
         self.name = None
-        self.external_ref = forgotten(self.external_ref) if self.external_ref is not None else None
+        self.external_ref = erased_ref(self.external_ref) if self.external_ref is not None else None
         self.erased_at = at
         self.version += 1
         return CustomerErased(**self.state_fields()) if self.origin == "service" else None

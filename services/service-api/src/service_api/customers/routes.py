@@ -9,7 +9,7 @@ from service_api.customers import queries, use_cases
 from service_api.customers.erasure import erase_customer as erase
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerFilters, CustomerToRegister, CustomerView
-from service_kit.dependencies import in_loop
+from service_kit.dependencies import async_dependency
 from service_kit.fields import Identifier
 from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound
@@ -30,7 +30,10 @@ async def register_customer(body: CustomerToRegister, session: Session, response
 
 @customers.get("", summary="List customers")
 async def list_customers(
-    session: Session, page: Paged, _: Reader, filters: Annotated[CustomerFilters, Depends(in_loop(CustomerFilters))]
+    session: Session,
+    page: Paged,
+    _: Reader,
+    filters: Annotated[CustomerFilters, Depends(async_dependency(CustomerFilters))],
 ) -> PageView[CustomerView]:
     """Newest first."""
     return await queries.list_customers(session, page, filters)

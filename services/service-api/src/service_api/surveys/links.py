@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
-from service_kit.dependencies import in_loop
+from service_kit.dependencies import async_dependency
 
 _SIGNATURE_BYTES: Final = 16
 _BYTES: Final = 16 + _SIGNATURE_BYTES
@@ -47,4 +47,4 @@ def links_of(request: Request) -> SurveyLinks:
     return links
 
 
-Links = Annotated[SurveyLinks, Depends(in_loop(links_of))]
+Links = Annotated[SurveyLinks, Depends(async_dependency(links_of))]

@@ -13,7 +13,7 @@ from service_api.tickets.model import Ticket
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
-from service_kit.references import forgotten
+from service_kit.references import erased_ref
 from service_kit.tables import filtered, one_of
 
 
@@ -158,7 +158,7 @@ class Survey(Base):
     def erase(self, *, at: datetime) -> SurveyErased:
         """Forgets what the customer wrote; the score stays."""
         self.comment = None
-        self.external_ref = forgotten(self.external_ref) if self.external_ref is not None else None
+        self.external_ref = erased_ref(self.external_ref) if self.external_ref is not None else None
         self.erased_at = at
         self.version += 1
         return SurveyErased(**self.state_fields())

@@ -17,7 +17,7 @@ from service_api.surveys.schemas import (
     SurveyView,
 )
 from service_kit.auth import Principal
-from service_kit.dependencies import in_loop
+from service_kit.dependencies import async_dependency
 from service_kit.fields import Identifier
 from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound
@@ -49,7 +49,7 @@ async def list_surveys(
     page: Paged,
     links: Links,
     by: Reader,
-    filters: Annotated[SurveyFilters, Depends(in_loop(SurveyFilters))],
+    filters: Annotated[SurveyFilters, Depends(async_dependency(SurveyFilters))],
 ) -> PageView[SurveyView]:
     """Newest first."""
     return await queries.list_surveys(session, page, filters, lambda row: _view(row, links, by))

@@ -25,7 +25,7 @@ from service_api.tickets.sla import SlaTerms
 from service_kit.identifiers import new_id
 from service_kit.occurrence import CLOCK_TOLERANCE, check_follows
 from service_kit.problems import Conflict
-from service_kit.references import forgotten
+from service_kit.references import erased_ref
 from service_kit.tables import filtered, one_of
 
 LIVE_CHANNELS = frozenset({"phone", "chat", "in_person"})
@@ -453,7 +453,7 @@ class Ticket(Base):
     def erase(self, *, at: datetime) -> TicketErased:
         """Forgets what was written on it, in whatever status; all that is counted stays."""
         self.subject = self.description = None
-        self.external_ref = forgotten(self.external_ref) if self.external_ref is not None else None
+        self.external_ref = erased_ref(self.external_ref) if self.external_ref is not None else None
         self.erased_at = at
         self.version += 1
         return TicketErased(**self.state_fields())
@@ -544,5 +544,5 @@ class Interaction(Base):
     def erase(self, *, at: datetime) -> None:
         """Forgets what was written of it."""
         self.note = None
-        self.external_ref = forgotten(self.external_ref) if self.external_ref is not None else None
+        self.external_ref = erased_ref(self.external_ref) if self.external_ref is not None else None
         self.erased_at = at

@@ -19,7 +19,7 @@ from service_api.tickets.schemas import (
     TicketToOpen,
     TicketView,
 )
-from service_kit.dependencies import in_loop
+from service_kit.dependencies import async_dependency
 from service_kit.fields import ExternalReference, Identifier
 from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound
@@ -44,7 +44,10 @@ async def open_ticket(body: TicketToOpen, session: Session, response: Response, 
 
 @tickets.get("", summary="List tickets")
 async def list_tickets(
-    session: Session, page: Paged, _: Reader, filters: Annotated[TicketFilters, Depends(in_loop(TicketFilters))]
+    session: Session,
+    page: Paged,
+    _: Reader,
+    filters: Annotated[TicketFilters, Depends(async_dependency(TicketFilters))],
 ) -> PageView[TicketView]:
     """Newest first."""
     return await queries.list_tickets(session, page, filters)

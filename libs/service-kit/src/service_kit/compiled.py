@@ -28,7 +28,7 @@ Through = AsyncSession | asyncpg.Connection
 """A session, in whose transaction a statement takes part, or a connection of asyncpg's own."""
 
 
-class Prepared:
+class CompiledStatement:
     """A statement with `bindparam`s.
 
     Values go to asyncpg as they are, without SQLAlchemy's conversions: JSON has to be given as text.

@@ -1,4 +1,4 @@
-"""Prepared statements: a session's transaction is theirs too, whatever comes first and however it ends."""
+"""CompiledStatement statements: a session's transaction is theirs too, whatever comes first and however it ends."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -9,16 +9,16 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from service_kit.compiled import CompiledStatement
 from service_kit.database import create_sessions
 from service_kit.identifiers import new_id
-from service_kit.prepared import Prepared
 from service_kit.problems import is_transient
 from tests.service_kit.toy import Box
 
 _columns = Box.__table__.c
-ADD = Prepared(sa.insert(Box).values({name: sa.bindparam(name) for name in ("id", "version", "name", "size")}))
-NAMED = Prepared(sa.select(_columns.size).where(_columns.name == sa.bindparam("name")).order_by(_columns.size))
-END_ME = Prepared(sa.text("select pg_terminate_backend(pg_backend_pid())"))
+ADD = CompiledStatement(sa.insert(Box).values({name: sa.bindparam(name) for name in ("id", "version", "name", "size")}))
+NAMED = CompiledStatement(sa.select(_columns.size).where(_columns.name == sa.bindparam("name")).order_by(_columns.size))
+END_ME = CompiledStatement(sa.text("select pg_terminate_backend(pg_backend_pid())"))
 
 
 @pytest.fixture
