@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,20 @@ def test_writing_twice_changes_nothing(docs: Path, capsys: pytest.CaptureFixture
     assert main([str(docs)]) == 0
     assert capsys.readouterr().out == ""
     assert {path: path.read_bytes() for path in docs.rglob("*") if path.is_file()} == before
+
+
+def test_descriptions_have_no_indentation_on_any_version_of_python() -> None:
+    def described(schema: Any) -> list[str]:
+        if isinstance(schema, list):
+            return [text for value in schema for text in described(value)]
+        if not isinstance(schema, dict):
+            return []
+        own = [schema["description"]] if isinstance(schema.get("description"), str) else []
+        return own + [text for value in schema.values() for text in described(value)]
+
+    texts = described(list(SCHEMAS.values()))
+    assert [text for text in texts if text != cleandoc(text)] == []
+    assert any("\n" in text for text in texts), "none has a second line to indent"
 
 
 def test_there_is_a_schema_for_each_event_and_one_for_the_envelope(docs: Path) -> None:

@@ -1,6 +1,7 @@
 """The JSON Schemas of the events' data and of their CloudEvents envelope, made from the types by msgspec."""
 
 from functools import cache
+from inspect import cleandoc
 from typing import Any, Final
 
 import msgspec
@@ -85,7 +86,7 @@ def envelope_schema() -> JsonSchema:
 
 def _inlined(data: type[Any]) -> JsonSchema:
     """A type's schema in the form that is published; each call returns one of its own."""
-    published: JsonSchema = _with_exact_decimals(_of_msgspec(data))  # type: ignore[arg-type]  # a class is hashable
+    published: JsonSchema = _published(_of_msgspec(data))  # type: ignore[arg-type]  # a class is hashable
     return published
 
 
@@ -97,12 +98,19 @@ def _of_msgspec(data: type[Any]) -> JsonSchema:
     return root | ({"$defs": dict(sorted(definitions.items()))} if definitions else {})
 
 
-def _with_exact_decimals(schema: Any) -> Any:
-    if isinstance(schema, dict):
-        if schema.get("format") == "decimal":
-            kept = {key: value for key, value in schema.items() if key != "format"}
-            return {"description": "An exact decimal number.", **kept, "pattern": _DECIMAL_PATTERN}
-        return {key: _with_exact_decimals(value) for key, value in schema.items()}
+def _published(schema: Any) -> Any:
+    """Return a schema in the form that is published: exact decimals, descriptions without indentation.
+
+    Python 3.13 strips a docstring's indentation when it compiles it; earlier versions keep it.
+    """
     if isinstance(schema, list):
-        return [_with_exact_decimals(value) for value in schema]
-    return schema
+        return [_published(value) for value in schema]
+    if not isinstance(schema, dict):
+        return schema
+    published = {key: _published(value) for key, value in schema.items()}
+    if isinstance(description := published.get("description"), str):
+        published["description"] = cleandoc(description)
+    if published.get("format") == "decimal":
+        del published["format"]
+        return {"description": "An exact decimal number.", **published, "pattern": _DECIMAL_PATTERN}
+    return published
