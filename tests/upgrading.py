@@ -103,15 +103,16 @@ async def upgraded_step_by_step(
     *,
     emptied: Container[str] = (),
     made_anew: Container[tuple[str, str]] = (),
+    renamed: Mapping[str, str] | None = None,
 ) -> None:
     """Takes a row of every table, from the revision on that made the table, to the newest one.
 
     After each revision asserts that the rows say what they said: but for tables that are `emptied`, and columns that
-    are `made_anew`.
+    are `made_anew`. Tables that are `renamed` are looked for under either name.
     """
     engine = create_async_engine(url)
     async with engine.connect() as connection:
-        await connection.run_sync(_step_by_step, package, values, emptied, made_anew)
+        await connection.run_sync(_step_by_step, package, values, emptied, made_anew, renamed or {})
     await engine.dispose()
 
 
@@ -121,6 +122,7 @@ def _step_by_step(
     values: Values,
     emptied: Container[str],
     made_anew: Container[tuple[str, str]],
+    renamed: Mapping[str, str],
 ) -> None:
     before: dict[str, list[Row]] = {}
     for revision in revisions(package):
@@ -130,6 +132,7 @@ def _step_by_step(
             if name in emptied:
                 continue
             kept = {column: value for column, value in row.items() if (name, column) not in made_anew}
-            assert [{column: found.get(column) for column in kept} for found in after[name]] == [kept], revision
+            now = after[name] if name in after else after[renamed[name]]
+            assert [{column: found.get(column) for column in kept} for found in now] == [kept], revision
         fill(connection, values)
         before = rows(connection)

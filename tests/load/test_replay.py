@@ -12,7 +12,7 @@ from metrics_worker.books.keeping import CONSUMER
 from metrics_worker.books.opening import open_books
 from metrics_worker.books.rebuild import rebuild
 from metrics_worker.domain.posting import Reporting
-from service_kit.kafka_log import identify_log
+from service_kit.consumer.log_identity import identify_log
 from service_kit.migrations import migrate
 from tandem_cli.kafka import EmbeddedKafka
 from tests.load.prepared_log import PreparedLog

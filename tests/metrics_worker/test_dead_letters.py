@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.books.keeping import CONSUMER
 from metrics_worker.books.verify import verify
-from service_kit.consumer_tables import consumer_halt, dead_letter
+from service_kit.consumer.circuit_breaker import circuit_breaker
+from service_kit.consumer.dead_letters import dead_letter
 from service_kit.outbox import outbox
 from service_kit.relay import Relay
 from tandem_cli.issuer import Issuer
@@ -136,8 +137,8 @@ async def test_a_halted_consumer_says_how_many_letters_it_waits_for(
     async with engine.begin() as connection:
         await connection.execute(sa.insert(dead_letter), letters)
         for consumer in (CONSUMER, "somebody-elses"):
-            halt = {"consumer": consumer, "bad_records": 700, "open_allowed": 3}
-            await connection.execute(sa.insert(consumer_halt), halt)
+            halt = {"consumer": consumer, "bad_records": 700, "max_dead_letters": 3}
+            await connection.execute(sa.insert(circuit_breaker), halt)
     for left in (2, 1, 0, 0):
         [halted] = (await admin.get("/v1/dead-letters/halts")).json()["items"]
         assert (halted["consumer"], halted["bad_records"], halted["to_settle"]) == (CONSUMER, 700, left)

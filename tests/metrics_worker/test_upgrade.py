@@ -21,9 +21,9 @@ from metrics_worker.books.verify import verify
 from metrics_worker.periods.restating import Restater
 from metrics_worker.settings import MetricsSettings
 from metrics_worker.targets.judging import Judge
+from service_kit.consumer.log_identity import identify_log
 from service_kit.database import create_engine
 from service_kit.identifiers import new_id
-from service_kit.kafka_log import identify_log
 from service_kit.outbox import outbox
 from tests.metrics_worker.facts import VILNIUS, deal, line, moment, record, survey, ticket
 from tests.support import Kafka, eventually
@@ -78,7 +78,12 @@ async def test_what_people_entered_outlives_every_migration(new_database: Callab
         # Letters that nobody has settled come again.
         emptied=READ_ANEW | {"dead_letter"},
         # By which rules books are kept is what these migrations change.
-        made_anew={("books", "rules_version")},
+        made_anew={
+            ("books", "rules_version"),
+            ("consumer_halt", "halted_at"),
+            ("consumer_halt", "open_allowed"),
+        },
+        renamed={"consumer_halt": "circuit_breaker"},
     )
 
 
@@ -116,8 +121,8 @@ async def log(kafka: Kafka, new_topic: Callable[..., str]) -> tuple[str, str]:
 async def test_books_of_an_early_version_are_read_anew_and_judged_by_once_they_are_whole(
     new_database: Callable[[str], str], kafka: Kafka, log: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service_kit.consumer.SMALLEST_BATCH", 20)
-    monkeypatch.setattr("service_kit.consumer.LARGEST_BATCH", 20)
+    monkeypatch.setattr("service_kit.consumer.consumer.SMALLEST_BATCH", 20)
+    monkeypatch.setattr("service_kit.consumer.consumer.LARGEST_BATCH", 20)
     monkeypatch.setattr("metrics_worker.targets.judging.LOOK_SECONDS", 0.01)
     monkeypatch.setattr("metrics_worker.periods.restating.LOOK_SECONDS", 0.01)
     monkeypatch.setattr("metrics_worker.periods.restating.REST", 1)

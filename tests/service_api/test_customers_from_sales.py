@@ -23,8 +23,8 @@ from event_contracts.sales import AccountMerged, AccountRegistered, AccountUpdat
 from service_api.customers.from_sales import SalesCustomers, copy_accounts, copy_names, decode_name
 from service_api.customers.model import Customer
 from service_kit import telemetry
-from service_kit.consumer import Record
-from service_kit.consumer_tables import dead_letter
+from service_kit.consumer.dead_letters import dead_letter
+from service_kit.consumer.records import Record
 from service_kit.identifiers import new_id
 from tests.service_api.conftest import Service, a_ticket
 from tests.service_kit.conftest import assert_problem

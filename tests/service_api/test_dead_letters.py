@@ -3,7 +3,7 @@
 import httpx
 import sqlalchemy as sa
 
-from service_kit.consumer_tables import dead_letter
+from service_kit.consumer.dead_letters import dead_letter
 from service_kit.identifiers import new_id
 from service_kit.outbox import outbox
 from tests.service_api.conftest import Service

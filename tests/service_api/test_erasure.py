@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from event_contracts.sales import AccountErased
 from event_contracts.service import CustomerErased, SurveyErased, TicketErased
 from service_api.customers.from_sales import copy_accounts, copy_names
-from service_kit.consumer_tables import dead_letter
+from service_kit.consumer.dead_letters import dead_letter
 from service_kit.identifiers import new_id
 from service_kit.outbox import outbox
 from tests.service_api.conftest import NOWHERE, Service, a_customer, a_ticket, an_agent, make, reference

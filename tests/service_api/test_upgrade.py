@@ -46,7 +46,10 @@ async def test_rows_of_every_table_outlive_every_migration_and_go_on(
 ) -> None:
     url, issuer = new_database("upgraded"), Issuer()
     # A letter's number became an id.
-    await upgraded_step_by_step(url, service_api, MADE, made_anew={("dead_letter", "id")})
+    made_anew = {("dead_letter", "id"), ("consumer_halt", "halted_at"), ("consumer_halt", "open_allowed")}
+    await upgraded_step_by_step(
+        url, service_api, MADE, made_anew=made_anew, renamed={"consumer_halt": "circuit_breaker"}
+    )
     settings = ServiceApiSettings(
         database_url=url,
         auth_jwks=issuer.published_in(tmp_path),

@@ -14,10 +14,13 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts.codec import UndecodableEvent
-from service_kit.consumer import LIMIT_LETTERS, Consumer, Halted, LostLog, OffsetsOutOfRange, Record
-from service_kit.consumer_tables import NO_TOPIC_ID, consumer_halt, consumer_offset, dead_letter
+from service_kit.consumer.circuit_breaker import MAX_BAD, CircuitOpen, circuit_breaker
+from service_kit.consumer.consumer import Consumer
+from service_kit.consumer.dead_letters import dead_letter
+from service_kit.consumer.log_identity import NO_TOPIC_ID, TopicsMissing, identify_log
+from service_kit.consumer.offsets import OffsetResetPolicy, OffsetsOutOfRange, consumer_offset
+from service_kit.consumer.records import Record
 from service_kit.database import create_engine, metadata
-from service_kit.kafka_log import TopicsMissing, identify_log
 from service_kit.settings import ServiceSettings
 from tandem_cli.kafka import Topic
 from tests.support import Kafka, eventually
@@ -38,7 +41,7 @@ async def books(new_database: Callable[[str], str]) -> AsyncIterator[AsyncEngine
 @pytest.fixture
 def reads_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small batches, so that the next one is always read while the last is written."""
-    monkeypatch.setattr("service_kit.consumer.SMALLEST_BATCH", 5)
+    monkeypatch.setattr("service_kit.consumer.consumer.SMALLEST_BATCH", 5)
 
 
 def decode(value: bytes | None) -> int:
@@ -57,8 +60,8 @@ class Reader:
         kafka: Kafka,
         topic: str,
         group: str = "reader",
-        lost_log: LostLog = "stop",
-        concerns: Callable[[int], bool] | None = None,
+        offset_reset: OffsetResetPolicy = "stop",
+        is_relevant: Callable[[int], bool] | None = None,
     ) -> None:
         self.consumer = Consumer(
             name=group,
@@ -67,8 +70,8 @@ class Reader:
             topics=[topic],
             decode=decode,
             handle=self.handle,
-            concerns=concerns,
-            lost_log=lost_log,
+            is_relevant=is_relevant,
+            offset_reset=offset_reset,
         )
         self.poison: set[int] = set()
         self.failures_left = 0
@@ -135,7 +138,7 @@ async def test_what_concerns_nobody_is_passed_by_and_never_handled_alone(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
-    reader = Reader(books, kafka, topic, concerns=lambda number: number >= 300)
+    reader = Reader(books, kafka, topic, is_relevant=lambda number: number >= 300)
     await publish(kafka, topic, texts(300))
 
     async def stored(count: int) -> bool:
@@ -377,7 +380,7 @@ async def test_a_topic_that_was_made_anew_stops_the_consumer(
     topic = new_topic("consumer")
     await _read_and_make_anew(books, kafka, topic)
     # The new topic holds more than the old one did: by its offset alone, the reader would go on and skip.
-    with pytest.raises(OffsetsOutOfRange, match=f"{topic}/0: the topic was made anew"):
+    with pytest.raises(OffsetsOutOfRange, match=f"{topic}/0: the topic was recreated"):
         await asyncio.wait_for(Reader(books, kafka, topic).consumer.run(asyncio.Event()), 20)
     assert await numbers(books) == list(range(30))
 
@@ -387,7 +390,7 @@ async def test_a_topic_that_was_made_anew_is_read_from_its_beginning_where_that_
 ) -> None:
     topic = new_topic("consumer")
     await _read_and_make_anew(books, kafka, topic)
-    async with Reader(books, kafka, topic, lost_log="reset").running():
+    async with Reader(books, kafka, topic, offset_reset="reset").running():
         await eventually(lambda: _has(books, 90), 20)
     assert await numbers(books) == list(range(90))
 
@@ -400,7 +403,7 @@ async def test_a_topic_that_is_made_anew_under_a_running_consumer_stops_it(
     running = asyncio.create_task(Reader(books, kafka, topic).consumer.run(asyncio.Event()))
     await eventually(lambda: _has(books, 30), 20)
     await _make_anew(kafka, topic)
-    with pytest.raises(OffsetsOutOfRange, match="made anew"):
+    with pytest.raises(OffsetsOutOfRange, match="recreated"):
         await asyncio.wait_for(running, 40)
 
 
@@ -484,7 +487,7 @@ async def test_another_cluster_stops_the_consumer(
         await connection.execute(sa.update(consumer_offset).values(cluster_id="elsewhere"))
     with pytest.raises(OffsetsOutOfRange, match="another Kafka cluster, elsewhere"):
         await asyncio.wait_for(Reader(books, kafka, topic).consumer.run(asyncio.Event()), 20)
-    async with Reader(books, kafka, topic, lost_log="reset").running():
+    async with Reader(books, kafka, topic, offset_reset="reset").running():
         await eventually(lambda: _has(books, 60), 20)
     async with books.connect() as connection:
         clusters = (await connection.execute(sa.select(consumer_offset.c.cluster_id).distinct())).scalars().all()
@@ -505,7 +508,7 @@ async def test_a_log_that_was_cut_past_the_stored_offset_stops_the_consumer(
     await admin.close()
     with pytest.raises(OffsetsOutOfRange, match=f"{topic}/0: next is 5, the log holds 7 to 15"):
         await asyncio.wait_for(Reader(books, kafka, topic).consumer.run(asyncio.Event()), 20)
-    async with Reader(books, kafka, topic, lost_log="reset").running():
+    async with Reader(books, kafka, topic, offset_reset="reset").running():
         await eventually(lambda: _has(books, 88), 20)
 
 
@@ -534,19 +537,19 @@ async def test_nothing_but_bad_records_halts_the_consumer_until_they_are_seen_to
     reader = Reader(books, kafka, topic)
     async with reader.running():
         await eventually(lambda: _is_halted(reader), 20)
-        assert await _letters(books) == LIMIT_LETTERS + 1
+        assert await _letters(books) == MAX_BAD + 1
     # A restart does not walk on through the bad records.
     reader = Reader(books, kafka, topic)
     async with reader.running():
         await eventually(lambda: _is_halted(reader), 20)
-        assert await _letters(books) == LIMIT_LETTERS + 1
+        assert await _letters(books) == MAX_BAD + 1
         async with books.begin() as connection:
             await connection.execute(sa.update(dead_letter).values(status="discarded"))
         await eventually(lambda: _has(books, 30), 20)
-        await reader.consumer.not_halted()
+        await reader.consumer.circuit_breaker.check()
     assert (await _letters(books), await numbers(books)) == (150, list(range(30)))
     async with books.connect() as connection:
-        assert (await connection.execute(sa.select(consumer_halt))).all() == []
+        assert (await connection.execute(sa.select(circuit_breaker))).all() == []
 
 
 async def test_a_few_bad_records_among_many_good_ones_halt_nobody(
@@ -559,14 +562,14 @@ async def test_a_few_bad_records_among_many_good_ones_halt_nobody(
     reader = Reader(books, kafka, topic)
     async with reader.running():
         await eventually(lambda: _has(books, 640), 20)
-        await reader.consumer.not_halted()
+        await reader.consumer.circuit_breaker.check()
     assert await _letters(books) == 160
 
 
 async def _is_halted(reader: Reader) -> bool:
     try:
-        await reader.consumer.not_halted()
-    except Halted:
+        await reader.consumer.circuit_breaker.check()
+    except CircuitOpen:
         return True
     return False
 

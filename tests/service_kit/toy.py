@@ -19,7 +19,7 @@ from event_contracts.service import CustomerRegistered
 from service_kit import outbox
 from service_kit.app import create_app
 from service_kit.auth import Principal, requires
-from service_kit.consumer_tables import consumer_offset
+from service_kit.consumer.offsets import consumer_offset
 from service_kit.database import Base, create_engine, metadata
 from service_kit.dependencies import async_dependency
 from service_kit.fields import (

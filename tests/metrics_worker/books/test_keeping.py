@@ -250,7 +250,7 @@ async def test_partitions_that_are_added_are_taken_up_and_the_books_stay_exact(
     client: httpx.AsyncClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("service_kit.consumer.METADATA_MILLISECONDS", 200)
+    monkeypatch.setattr("service_kit.consumer.consumer.METADATA_MILLISECONDS", 200)
     topic = new_topic("sales")
     bookkeeper = Bookkeeper(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic])
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)

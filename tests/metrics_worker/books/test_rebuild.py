@@ -55,7 +55,7 @@ async def in_order(straight: Line, engine: AsyncEngine, reporting: Reporting = V
 def test_what_follows_from_the_log_is_rebuilt_and_what_people_or_kafka_told_is_kept() -> None:
     follows = {table.name for tables in (SUBJECT, POSTING, BALANCE, NARROW, OPENING) for table in tables.values()}
     assert follows | {"books", "narrowed", "opening_balance", "sequence_gap"} <= set(REBUILT)
-    told = {"consumer_halt", "consumer_offset", "dead_letter", "freshness", "idempotency_key", "outbox", "target"}
+    told = {"circuit_breaker", "consumer_offset", "dead_letter", "freshness", "idempotency_key", "outbox", "target"}
     assert told & set(REBUILT) == set()
 
 

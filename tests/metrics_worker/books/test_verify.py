@@ -3,16 +3,19 @@
 import json
 import os
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from metrics_worker.books.fold import decode
 from metrics_worker.books.keeping import Bookkeeper
 from metrics_worker.books.verify import CannotVerify, Report, read_log, verify
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.schema import metadata
+from service_kit.consumer.log_reader import LogReader
 from tests.commands import run_script
 from tests.metrics_worker.books.test_keeping import consuming
 from tests.metrics_worker.conftest import empty, narrow
@@ -185,8 +188,10 @@ async def test_a_missing_topic_is_said(kept: AsyncEngine, kafka: Kafka) -> None:
 
 
 async def test_the_log_is_read_as_far_as_the_books_have_come(kafka: Kafka, topics: tuple[str, str]) -> None:
-    async with AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="none") as reader:
+    async with LogReader.open(kafka.bootstrap_servers, topics[:1], partial(decode, reporting=VILNIUS)) as reader:
         # Of three records in each partition, these books have the first two and the first one.
-        log = await read_log(reader, {TopicPartition(topics[0], 0): 2, TopicPartition(topics[0], 1): 1}, VILNIUS)
+        until = {TopicPartition(topics[0], 0): 2, TopicPartition(topics[0], 1): 1}
+        await reader.add_partitions(until)
+        log = await read_log(reader, until)
     assert (log.events, log.undecodable) == (3, set())
     assert [newest.sequence for newest in log.newest[KIND_BY_NAME["deal"]].values()] == [3]

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service_kit import outbox
-from service_kit.consumer_tables import dead_letter
+from service_kit.consumer.dead_letters import dead_letter
 from service_kit.idempotency import idempotency_key
 from service_kit.imports import records
 from service_kit.problems import MEDIA_TYPE, problem_fields

@@ -28,8 +28,8 @@ class ServiceSettings(BaseSettings):
     database_pool_size: int = Field(default=10, ge=1, le=200)
     """Connections one process keeps at most."""
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
-    consumer_lost_log: Literal["stop", "reset"] = "stop"
-    """What a consumer does when the log lacks what comes next: a topic made anew, an empty cluster, a cut log."""
+    consumer_offset_reset: Literal["stop", "reset"] = "stop"
+    """What a consumer does when the log lacks the next record: a recreated topic, an empty cluster, a cut log."""
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65535)

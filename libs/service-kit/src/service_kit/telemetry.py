@@ -35,12 +35,14 @@ CONSUMER_BATCH_SECONDS: Final = Histogram(
 CONSUMER_RESTARTS: Final = Counter(
     "tandem_consumer_restarts_total", "Times a consumer began anew.", ["consumer", "error"]
 )
-CONSUMER_HALTED: Final = Gauge(
-    "tandem_consumer_halted", "1 while a consumer waits for somebody to see to its dead letters.", ["consumer"]
+CONSUMER_CIRCUIT_OPEN: Final = Gauge(
+    "tandem_consumer_circuit_open",
+    "1 while a consumer processes nothing because nearly every record was bad.",
+    ["consumer"],
 )
-LOGS_LOST: Final = Counter(
-    "tandem_consumer_logs_lost_total",
-    "Partitions taken up anew because the log did not hold what came next.",
+OFFSET_RESETS: Final = Counter(
+    "tandem_consumer_offset_resets_total",
+    "Partitions read again from their first record because the log did not hold the next one.",
     ["consumer", "topic"],
 )
 

@@ -75,7 +75,7 @@ TANDEM = System(
         "uvicorn.protocols.http.httptools_impl",
         "uvicorn.lifespan.on",
         "service_kit.app",
-        "service_kit.consumer",
+        "service_kit.consumer.consumer",
         "service_kit.migrations",
         "service_kit.relay",
         "service_kit.runner",

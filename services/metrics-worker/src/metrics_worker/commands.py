@@ -9,6 +9,7 @@ exit_on_signals()  # the imports below take seconds
 
 import argparse
 import asyncio
+import gc
 import os
 import sys
 from typing import Any
@@ -66,6 +67,8 @@ def replay() -> None:
     _keep_output_clear("metrics-replay", settings)
     # What is idle is used all the same; but the live books come first.
     os.nice(REPLAY_NICENESS)
+    # The process ends with the rebuild, which makes many objects and no cycles to look for.
+    gc.disable()
     try:
         records = asyncio.run(_rebuilt(settings, arguments.timezone))
     except Exception as error:

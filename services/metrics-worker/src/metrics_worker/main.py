@@ -35,14 +35,14 @@ def consumer() -> None:
         settings, application="metrics-consumer", synchronous_commit=False, plans="force_generic_plan"
     )
     bookkeeper = Bookkeeper(
-        engine, settings.kafka_bootstrap_servers, settings.reporting, lost_log=settings.consumer_lost_log
+        engine, settings.kafka_bootstrap_servers, settings.reporting, offset_reset=settings.consumer_offset_reset
     )
     runner.work(
         "metrics-consumer",
         settings,
         bookkeeper.run,
         live={"consumer": bookkeeper.consumer.heartbeat.check},
-        ready={"database": database_check(engine), "dead letters": bookkeeper.consumer.not_halted},
+        ready={"database": database_check(engine), "dead letters": bookkeeper.consumer.circuit_breaker.check},
     )
 
 

@@ -60,7 +60,7 @@ def consumer() -> None:
     customers = SalesCustomers(
         engine,
         settings.kafka_bootstrap_servers,
-        lost_log=settings.consumer_lost_log,
+        offset_reset=settings.consumer_offset_reset,
         onboarding_days=settings.onboarding_days,
     )
     runner.work(
@@ -70,7 +70,7 @@ def consumer() -> None:
         live={"accounts": customers.accounts.heartbeat.check, "names": customers.names.heartbeat.check},
         ready={
             "database": database_check(engine),
-            "dead letters of accounts": customers.accounts.not_halted,
-            "dead letters of names": customers.names.not_halted,
+            "dead letters of accounts": customers.accounts.circuit_breaker.check,
+            "dead letters of names": customers.names.circuit_breaker.check,
         },
     )

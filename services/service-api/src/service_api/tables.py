@@ -2,7 +2,9 @@
 
 from sqlalchemy.orm import DeclarativeBase
 
-from service_kit.consumer_tables import consumer_halt, consumer_offset, dead_letter
+from service_kit.consumer.circuit_breaker import circuit_breaker
+from service_kit.consumer.dead_letters import dead_letter
+from service_kit.consumer.offsets import consumer_offset
 from service_kit.idempotency import idempotency_key
 from service_kit.imports.records import imported_record
 from service_kit.outbox import outbox
@@ -12,5 +14,5 @@ from service_kit.tables import COLUMN_TYPES, own_metadata
 class Base(DeclarativeBase):
     """All tables of this service's database."""
 
-    metadata = own_metadata(consumer_halt, consumer_offset, dead_letter, idempotency_key, imported_record, outbox)
+    metadata = own_metadata(circuit_breaker, consumer_offset, dead_letter, idempotency_key, imported_record, outbox)
     type_annotation_map = COLUMN_TYPES

@@ -19,7 +19,7 @@ from service_api.sla_policies import terms_for
 from service_api.tables import Base
 from service_api.tickets.model import Ticket
 from service_kit import outbox
-from service_kit.consumer import Record
+from service_kit.consumer.records import Record
 from service_kit.database import written_durably
 from service_kit.fields import Money as HttpMoney
 from service_kit.references import UnknownReference

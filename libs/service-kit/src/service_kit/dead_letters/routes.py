@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends
 
 from service_kit.auth import Principal, requires
-from service_kit.consumer_tables import dead_letter
+from service_kit.consumer.dead_letters import dead_letter
 from service_kit.dead_letters import use_cases
 from service_kit.dead_letters.schemas import (
     Discard,

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, StringConstraints
 
 from event_contracts.codec import MAX_EVENT_BYTES
-from service_kit.consumer_tables import LetterStatus
+from service_kit.consumer.dead_letters import DeadLetterStatus
 from service_kit.fields import Moment, Name, StrictModel, View
 
 
@@ -42,7 +42,7 @@ class LetterView(View):
     reason: str
     detail: str
     recorded_at: Moment
-    status: LetterStatus
+    status: DeadLetterStatus
     mended: bool
     settled_at: Moment | None
     settled_by: str | None
@@ -77,12 +77,12 @@ class HaltsView(View):
 
 
 def halt_of(row: Any) -> HaltView:
-    """From a row of `consumer_halt` with the number of its `unsettled` letters."""
+    """From a row of `circuit_breaker` with the number of its `unsettled` letters."""
     return HaltView(
         consumer=row.consumer,
-        halted_at=row.halted_at,
+        halted_at=row.opened_at,
         bad_records=row.bad_records,
-        to_settle=max(row.unsettled - row.open_allowed, 0),
+        to_settle=max(row.unsettled - row.max_dead_letters, 0),
     )
 
 

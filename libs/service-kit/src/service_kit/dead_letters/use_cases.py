@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from event_contracts import codec
 from event_contracts.codec import UndecodableEvent
 from service_kit.auth import Principal
-from service_kit.consumer_tables import consumer_halt, dead_letter
+from service_kit.consumer.circuit_breaker import circuit_breaker
+from service_kit.consumer.dead_letters import dead_letter
 from service_kit.dead_letters.schemas import Discard, Mend
 from service_kit.outbox import outbox
 from service_kit.problems import Conflict, NotFound, Unprocessable
@@ -38,12 +39,12 @@ class StillUnreadable(Unprocessable):
 async def halts(session: AsyncSession, consumers: Consumers) -> Sequence[Any]:
     """The consumers that are halted, with the number of their `unsettled` letters."""
     unsettled = sa.select(sa.func.count()).where(
-        dead_letter.c.consumer == consumer_halt.c.consumer, dead_letter.c.status == "open"
+        dead_letter.c.consumer == circuit_breaker.c.consumer, dead_letter.c.status == "open"
     )
     query = (
-        sa.select(consumer_halt, unsettled.scalar_subquery().label("unsettled"))
-        .where(consumer_halt.c.consumer.in_(consumers))
-        .order_by(consumer_halt.c.consumer)
+        sa.select(circuit_breaker, unsettled.scalar_subquery().label("unsettled"))
+        .where(circuit_breaker.c.consumer.in_(consumers))
+        .order_by(circuit_breaker.c.consumer)
     )
     return (await session.execute(query)).all()
 

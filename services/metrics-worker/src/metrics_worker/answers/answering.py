@@ -20,7 +20,7 @@ from metrics_worker.domain.period import Period, bucket_of
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.formula import Formula, Term, carried
 from service_kit.problems import Unprocessable
-from service_kit.waiting import in_portions
+from service_kit.waiting import cooperative_chunks
 
 FormulaKey = TypeVar("FormulaKey", bound=Hashable)
 MAX_POINTS = 100_000
@@ -237,7 +237,7 @@ class Tallies:
         for part in self._parts:
             async for names, cells in part.cells(found):
                 if part.level:
-                    async for keys in in_portions(list(dict.fromkeys(key for _, key in cells)), a_few):
+                    async for keys in cooperative_chunks(list(dict.fromkeys(key for _, key in cells)), a_few):
                         for key in keys:
                             standing = cells.get((OPENING, key), (0,) * len(names))
                             for bucket in self._buckets:
@@ -246,7 +246,7 @@ class Tallies:
                                 standing = tuple(map(add, standing, cells.get((bucket, key), (0,) * len(names))))
                                 tally.after = {**tally.after, **_named(names, standing)}
                 else:
-                    async for some in in_portions(list(cells.items()), AT_ONCE):
+                    async for some in cooperative_chunks(list(cells.items()), AT_ONCE):
                         for (bucket, key), flows in some:
                             tally = at(key, bucket)
                             tally.flows = {**tally.flows, **_named(names, flows)}
@@ -256,7 +256,7 @@ class Tallies:
         if len(tallies) * len(self._buckets) > MAX_POINTS:
             raise _too_large()
         left: dict[str | None, Series] = {}
-        async for groups in in_portions(list(tallies.items()), a_few):
+        async for groups in cooperative_chunks(list(tallies.items()), a_few):
             left |= {key: series for key, series in groups if not all(tally.empty for tally in series.values())}
         return left
 
@@ -267,7 +267,7 @@ def _named(names: list[str], amounts: tuple[int, ...]) -> dict[str, int]:
 
 async def _less(amounts: Cells, without: Cells) -> Cells:
     less: Cells = {}
-    async for cells in in_portions(list(amounts.items()), AT_ONCE):
+    async for cells in cooperative_chunks(list(amounts.items()), AT_ONCE):
         less |= {cell: tuple(map(sub, whole, without[cell])) if cell in without else whole for cell, whole in cells}
     return less
 

@@ -36,7 +36,7 @@ from metrics_worker.domain.period import Period
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.exports.postings import neutralised
 from metrics_worker.kpis.formula import Formula
-from service_kit.consumer_tables import dead_letter
+from service_kit.consumer.dead_letters import dead_letter
 from service_kit.dependencies import async_dependency
 from service_kit.fields import Moment, View
 from service_kit.paging import Page, Paged

@@ -23,7 +23,7 @@ from metrics_worker.domain.kinds import Kind
 from metrics_worker.domain.period import Interval, Period
 from metrics_worker.domain.posting import EARLIEST_DAY
 from service_kit.compiled import begun_driver_of, driver_of, noticing_cuts
-from service_kit.waiting import in_portions
+from service_kit.waiting import cooperative_chunks
 
 AT_ONCE: Final = 250
 """Rows, groups or values that are worked on before others have their turn: some milliseconds."""
@@ -229,7 +229,7 @@ class Found:
     async def cells_in_turns(self, wanted: Sums) -> Cells:
         """The same, while others have their turn: there may be as many as there are customers."""
         found: Cells = {}
-        async for rows in in_portions(self.rows[wanted], AT_ONCE):
+        async for rows in cooperative_chunks(self.rows[wanted], AT_ONCE):
             _add_up(found, rows)
         return found
 
@@ -247,7 +247,7 @@ class Found:
     async def histograms(self, wanted: Counts) -> Histograms:
         """How many fall into each bucket of the histogram that anything falls into. Others have turns meanwhile."""
         found: Histograms = {}
-        async for rows in in_portions(self.rows[wanted], AT_ONCE):
+        async for rows in cooperative_chunks(self.rows[wanted], AT_ONCE):
             for bucket, key, numbers in rows:
                 histogram = found.setdefault((bucket, key), {})
                 for number, count in _counts_of(numbers):
@@ -305,7 +305,7 @@ async def read(session: AsyncSession, wanted: Iterable[Read], *, limit: int) -> 
             found.rows |= await _together(driver, narrowed, parts, limit)
     for whole, of_groups in adding_up.items():
         found.rows[whole] = []
-        async for rows in in_portions(found.rows[of_groups], AT_ONCE):
+        async for rows in cooperative_chunks(found.rows[of_groups], AT_ONCE):
             found.rows[whole] += [Row(bucket, None, numbers) for bucket, _, numbers in rows]
     return found
 
@@ -336,10 +336,10 @@ async def _together(
         if part != whole:
             at = [whole.measures.index(name) for name in part.measures]
             found[part] = []
-            async for portion in in_portions(rows, AT_ONCE):
+            async for chunk in cooperative_chunks(rows, AT_ONCE):
                 found[part] += [
                     Row(bucket, key, [numbers[position] for position in at])
-                    for bucket, key, numbers in portion
+                    for bucket, key, numbers in chunk
                     if part.from_the_beginning or bucket != OPENING
                 ]
     return found
@@ -356,8 +356,9 @@ async def _rows(
             for number, each in enumerate(reads)
         ]
         # As text and past SQLAlchemy: to build these of its expressions costs as much as to run them.
-        async for portion in in_portions(await driver.fetch(" UNION ALL ".join(branches), *param.values), AT_ONCE):
-            for number, *row in portion:
+        rows = await driver.fetch(" UNION ALL ".join(branches), *param.values)
+        async for chunk in cooperative_chunks(rows, AT_ONCE):
+            for number, *row in chunk:
                 found[reads[number]].append(Row(*row))
     return found
 

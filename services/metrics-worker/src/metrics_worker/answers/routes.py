@@ -31,7 +31,7 @@ from service_kit.auth import ROLES, requires
 from service_kit.dependencies import async_dependency
 from service_kit.fields import Moment
 from service_kit.routing import Session, router
-from service_kit.waiting import in_portions
+from service_kit.waiting import cooperative_chunks
 
 routes = router("/kpis", "kpis")
 
@@ -156,8 +156,8 @@ async def answer_kpi(
 
 async def written(answer: AnswerView) -> Response:
     """An answer of many groups as JSON, written while others have their turn; `groups` comes last."""
-    portions = in_portions(answer.groups or (), AT_ONCE)
-    groups = [_GROUPS.dump_json(some, by_alias=True)[1:-1] async for some in portions]
+    chunks = cooperative_chunks(answer.groups or (), AT_ONCE)
+    groups = [_GROUPS.dump_json(some, by_alias=True)[1:-1] async for some in chunks]
     rest = answer.model_dump_json(by_alias=True, exclude={"groups"}).encode()
     body = b"".join([rest[:-1], b',"groups":[', b",".join(groups), b"]}"])
     return Response(body, media_type="application/json")

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from metrics_worker.books.tables import freshness
 from metrics_worker.books.writing import Insert, Rows, write
 from service_kit.compiled import driver_of
-from service_kit.consumer_tables import consumer_offset
+from service_kit.consumer.offsets import consumer_offset
 
 HEARTBEAT_SECONDS = 1.0
 

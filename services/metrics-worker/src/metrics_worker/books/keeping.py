@@ -14,7 +14,9 @@ from metrics_worker.books.freshness import Partition, Pulse, brought_up
 from metrics_worker.books.ledger import Ledger
 from metrics_worker.books.opening import kept_by, open_books, warn_of_difference
 from metrics_worker.domain.posting import Reporting
-from service_kit.consumer import Consumer, Fenced, LostLog, Record
+from service_kit.consumer.consumer import Consumer
+from service_kit.consumer.offsets import Fenced, OffsetResetPolicy
+from service_kit.consumer.records import Record
 from service_kit.problems import is_transient
 from service_kit.waiting import wait_unless_stopped
 
@@ -36,7 +38,7 @@ class Bookkeeper:
         reporting: Reporting,
         *,
         topics: Sequence[str] = TOPICS,
-        lost_log: LostLog = "stop",
+        offset_reset: OffsetResetPolicy = "stop",
     ) -> None:
         self._engine = engine
         self._reporting = reporting
@@ -49,12 +51,12 @@ class Bookkeeper:
             topics=topics,
             decode=self._decode,
             handle=self._handle,
-            idle=self._idle,
-            lost_log=lost_log,
+            on_idle=self._idle,
+            offset_reset=offset_reset,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Keeps the books until `stop` is set. Raises `BooksKeptOtherwise` and `MustStop`."""
+        """Keeps the books until `stop` is set. Raises `BooksKeptOtherwise` and `OperatorRequired`."""
         while not stop.is_set():
             try:
                 kept = await open_books(self._engine, self._reporting)

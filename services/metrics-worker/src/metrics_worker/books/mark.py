@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.books.tables import books
-from service_kit.consumer_tables import consumer_offset
+from service_kit.consumer.offsets import consumer_offset
 
 Mark = tuple[object, ...]
 """Equal marks: nothing was entered in between. Of no other meaning."""

@@ -12,14 +12,14 @@ from metrics_worker.books.tables import books
 from metrics_worker.domain.kinds import RULES_VERSION
 from metrics_worker.domain.posting import Reporting
 from service_kit.compiled import CompiledStatement, driver_of
-from service_kit.consumer import MustStop
+from service_kit.consumer.offsets import OperatorRequired
 
 _KEPT_BY = CompiledStatement(sa.select(books.c.timezone, books.c.currency, books.c.rules_version))
 
 log = structlog.get_logger()
 
 
-class BooksKeptOtherwise(MustStop):
+class BooksKeptOtherwise(OperatorRequired):
     """The books were kept by other rules; going on would mix what two rules say in one sum."""
 
 

@@ -8,20 +8,17 @@ A crash before that leaves the live books untouched and a schema that the next r
 """
 
 import asyncio
-import base64
-import gc
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import asyncpg
 import sqlalchemy as sa
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from sqlalchemy.dialects.postgresql import insert
+from aiokafka import TopicPartition
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -38,20 +35,19 @@ from metrics_worker.books.tables import BALANCE, POSTING, metadata
 from metrics_worker.domain.kinds import KINDS
 from metrics_worker.domain.posting import Reporting
 from service_kit.compiled import driver_of
-from service_kit.consumer_tables import NO_TOPIC_ID, Place, consumer_offset, dead_letter, overruled
-from service_kit.kafka_log import LogIdentity, identify_log
+from service_kit.consumer.dead_letters import DeadLetter, dead_letter, insert_dead_letters, skipped_positions
+from service_kit.consumer.log_identity import NO_TOPIC_ID, LogIdentity
+from service_kit.consumer.log_reader import LogReader, UnreadableLog
+from service_kit.consumer.offsets import Offsets, consumer_offset
+from service_kit.consumer.records import DecodedRecord, Position, position_of
 from service_kit.problems import is_transient, sqlstate_of
-from service_kit.waiting import in_portions
 
 LOCK: Final = 0x7461_6E64_656D_0005
 """The session advisory lock that lets one rebuild at a time in."""
 BESIDE: Final = "books_rebuilt"
 BEFORE: Final = "books_before"
-BATCH: Final = 10_000
 CLOSE_ENOUGH: Final = 10
 """Records behind the live books at which the consumer is made to wait: some milliseconds of work."""
-POLL_MILLISECONDS: Final = 500
-SILENT_SECONDS: Final = 20.0
 SWAP_LOCK_MILLISECONDS: Final = 200
 """Under PostgreSQL's own deadlock time-out: whoever reads is never the one that is turned away."""
 SWAP_ATTEMPTS: Final = 100
@@ -77,57 +73,13 @@ class CannotRebuild(Exception):
 
 
 @dataclass
-class _Log:
-    """A reader of the topics that knows how far it has come."""
+class _Source:
+    """The log that the books are rebuilt from."""
 
-    kafka: AIOKafkaConsumer
-    identity: LogIdentity
+    reader: LogReader[list[Entry]]
     reporting: Reporting
-    done: dict[TopicPartition, int] = field(default_factory=dict)
-    bad: dict[Place, dict[str, Any]] = field(default_factory=dict)
-    """What cannot be booked, as rows of `dead_letter`."""
-    overruled: frozenset[Place] = frozenset()
-    """What shall not be booked, as somebody decided when it could not be."""
-
-    async def take_up(self, live: dict[TopicPartition, Any]) -> None:
-        """Reads those partitions of the live books too that it does not know yet, from their beginning."""
-        new = {part: row for part, row in live.items() if part not in self.done}
-        if not new:
-            return
-        for part, row in new.items():
-            known = (NO_TOPIC_ID, self.identity.topic_ids[part.topic])
-            if row.cluster_id != self.identity.cluster_id or row.topic_id not in known:
-                raise CannotRebuild(
-                    f"{part.topic} is not the log that the books were kept from; see metrics-consumer's log"
-                )
-        first = await self.kafka.beginning_offsets(list(new))
-        if cut := [part.topic for part, offset in first.items() if offset > 0]:
-            raise CannotRebuild(f"the log of {cut[0]} was cut: it no longer begins at its beginning")
-        self.done |= dict.fromkeys(new, 0)
-        self.kafka.assign(list(self.done))
-        for part, offset in self.done.items():
-            self.kafka.seek(part, offset)
-
-    def behind(self, target: dict[TopicPartition, int]) -> int:
-        return sum(max(offset - self.done.get(part, 0), 0) for part, offset in target.items())
-
-    async def batch(self, target: dict[TopicPartition, int]) -> list[Any]:
-        """Some records before the target offsets. Raises `CannotRebuild` when Kafka gives none for long."""
-        wanted = [part for part, offset in target.items() if self.done[part] < offset]
-        self.kafka.pause(*(set(target) - set(wanted)))
-        self.kafka.resume(*wanted)
-        heard = time.monotonic()
-        while time.monotonic() - heard < SILENT_SECONDS:
-            polled = await self.kafka.getmany(*wanted, timeout_ms=POLL_MILLISECONDS, max_records=BATCH)
-            taken = [record for part, records in polled.items() for record in records if record.offset < target[part]]
-            for part in wanted:
-                position = await self.kafka.position(part)
-                if position > target[part]:
-                    self.kafka.seek(part, target[part])
-                self.done[part] = min(position, target[part])
-            if taken or not self.behind(target):
-                return taken
-        raise CannotRebuild(f"the log gave nothing for {SILENT_SECONDS:.0f} s: is Kafka up?")
+    dead_letters: dict[Position, DeadLetter] = field(default_factory=dict)
+    """The records that cannot be booked."""
 
 
 async def rebuild(
@@ -166,18 +118,21 @@ async def rebuild(
                 raise CannotRebuild("another rebuild of these books is under way")
             await guard.commit()
             kept = await _kept_by(guard)
-            identity = await identify_log(bootstrap_servers, topics)
             indexes = await _make_room(guard)
             reporting = await open_books(beside, reporting or kept or default)
-            async with _reading(bootstrap_servers, identity, reporting) as reader:
-                reader.overruled = await overruled(guard, CONSUMER, identity.topic_ids)
-                await _book_whole_log(guard, beside, reader, topics, progress, indexes)
+            decode = partial(fold.decode, reporting=reporting)
+            async with LogReader.open(bootstrap_servers, topics, decode) as reader:
+                reader.skipped_positions = await skipped_positions(guard, CONSUMER, reader.identity.topic_ids)
+                source = _Source(reader, reporting)
+                await _book_whole_log(guard, beside, source, topics, progress, indexes)
                 ledger = Ledger(reporting)
-                await _follow(guard, beside, ledger, reader, topics, progress)
+                await _follow(guard, beside, ledger, source, topics, progress)
                 await guard.commit()
                 await _count_rows(beside)
-                await _swap(guard, beside, ledger, reader, topics, progress)
-                return sum(reader.done.values())
+                await _swap(guard, beside, ledger, source, topics, progress)
+                return sum(reader.next_offsets.values())
+    except UnreadableLog as error:
+        raise CannotRebuild(str(error)) from error
     finally:
         await beside.dispose()
         await control.dispose()
@@ -234,23 +189,6 @@ async def _take_indexes(connection: AsyncConnection) -> list[str]:
     return [index.definition for index in indexes]
 
 
-@asynccontextmanager
-async def _reading(bootstrap_servers: str, identity: LogIdentity, by: Reporting) -> AsyncIterator[_Log]:
-    kafka = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        # One request at a time goes to a broker: one that waits for more would keep us from the last records.
-        fetch_max_wait_ms=10,
-        max_partition_fetch_bytes=4 * 1024 * 1024,
-    )
-    await kafka.start()
-    try:
-        yield _Log(kafka, identity, by)
-    finally:
-        await kafka.stop()
-
-
 async def _live_offsets(connection: AsyncConnection, topics: Sequence[str]) -> dict[TopicPartition, Any]:
     rows = await connection.execute(
         sa.select(consumer_offset).where(consumer_offset.c.consumer == CONSUMER, consumer_offset.c.topic.in_(topics))
@@ -261,15 +199,15 @@ async def _live_offsets(connection: AsyncConnection, topics: Sequence[str]) -> d
 async def _book_whole_log(
     guard: AsyncConnection,
     beside: AsyncEngine,
-    reader: _Log,
+    source: _Source,
     topics: Sequence[str],
     progress: Progress,
     indexes: Sequence[str],
 ) -> None:
     """Books all that the live books have read by now: the empty new ones are filled, then indexed and summed up."""
-    target = await _target(guard, reader, topics)
+    target = await _target(guard, source, topics)
     await guard.commit()
-    await _book_up_to(beside, Ledger(reader.reporting, sums=False), reader, target, progress)
+    await _book_up_to(beside, Ledger(source.reporting, sums=False), source, target, progress)
     async with beside.begin() as connection:
         for index in indexes:
             await connection.exec_driver_sql(index)
@@ -279,16 +217,21 @@ async def _book_whole_log(
 
 
 async def _follow(
-    guard: AsyncConnection, beside: AsyncEngine, ledger: Ledger, reader: _Log, topics: Sequence[str], progress: Progress
+    guard: AsyncConnection,
+    beside: AsyncEngine,
+    ledger: Ledger,
+    source: _Source,
+    topics: Sequence[str],
+    progress: Progress,
 ) -> None:
     """Comes as close to the live books, which go on meanwhile, as they let it."""
     before = None
     while True:
-        target = await _target(guard, reader, topics)
-        behind = reader.behind(target)
+        target = await _target(guard, source, topics)
+        behind = source.reader.lag(target)
         if behind <= CLOSE_ENOUGH or (before is not None and behind >= before):
             return
-        await _book_up_to(beside, ledger, reader, target, progress)
+        await _book_up_to(beside, ledger, source, target, progress)
         before = behind
 
 
@@ -298,64 +241,68 @@ async def _count_rows(beside: AsyncEngine) -> None:
         await connection.execute(sa.text("ANALYZE " + ", ".join(f"{BESIDE}.{name}" for name in REBUILT)))
 
 
-async def _target(connection: AsyncConnection, reader: _Log, topics: Sequence[str]) -> dict[TopicPartition, int]:
+async def _target(connection: AsyncConnection, source: _Source, topics: Sequence[str]) -> Offsets:
+    """Return the live books' offsets. Raises `CannotRebuild` when they are of another log."""
     live = await _live_offsets(connection, topics)
-    await reader.take_up(live)
+    _require_same_log(source.reader.identity, live)
+    await source.reader.add_partitions(live)
     return {part: row.next_offset for part, row in live.items()}
 
 
+def _require_same_log(identity: LogIdentity, live: Mapping[TopicPartition, Any]) -> None:
+    for part, row in live.items():
+        known = (NO_TOPIC_ID, identity.topic_ids[part.topic])
+        if row.cluster_id != identity.cluster_id or row.topic_id not in known:
+            raise CannotRebuild(
+                f"{part.topic} is not the log that the books were kept from; see metrics-consumer's log"
+            )
+
+
 async def _book_up_to(
-    beside: AsyncEngine, ledger: Ledger, reader: _Log, target: dict[TopicPartition, int], progress: Progress
+    beside: AsyncEngine, ledger: Ledger, source: _Source, target: Offsets, progress: Progress
 ) -> None:
     """Books all records before the target offsets; while one batch is written, the next is read and decoded."""
+    reader = source.reader
     writing: asyncio.Task[None] | None = None
-    # As in the consumer: batches make many objects and no cycles to look for.
-    gc.disable()
     try:
-        while reader.behind(target):
-            decoded = await _decoded(reader, target)
+        while reader.lag(target):
+            decoded = await reader.read(target)
             if writing is not None:
                 await writing
-            writing = asyncio.create_task(_book_batch(beside, ledger, reader, decoded))
-            progress(sum(reader.done.values()), sum(target.values()))
+            writing = asyncio.create_task(_book_batch(beside, ledger, source, decoded))
+            progress(sum(reader.next_offsets.values()), sum(target.values()))
         if writing is not None:
             await writing
     finally:
-        gc.enable()
         if writing is not None and not writing.done():
             writing.cancel()
             await asyncio.wait([writing])
 
 
-async def _decoded(reader: _Log, target: dict[TopicPartition, int]) -> list[tuple[Any, list[Entry]]]:
-    decoded = []
-    async for portion in in_portions(await reader.batch(target)):
-        for record in portion:
-            if (record.topic, record.partition, record.offset) in reader.overruled:
-                continue
-            try:
-                decoded.append((record, fold.decode(record.value, reader.reporting)))
-            except UndecodableEvent as error:
-                _note_bad(reader, record, error.reason, error.detail)
-    return decoded
-
-
 async def _book_batch(
-    beside: AsyncEngine, ledger: Ledger, reader: _Log, decoded: Sequence[tuple[Any, list[Entry]]]
+    beside: AsyncEngine, ledger: Ledger, source: _Source, decoded: Sequence[DecodedRecord[list[Entry]]]
 ) -> None:
+    booked = []
+    for record, value in decoded:
+        if isinstance(value, UndecodableEvent):
+            source.dead_letters[position_of(record)] = DeadLetter(record, value.reason, value.detail)
+        elif isinstance(value, Exception):
+            source.dead_letters[position_of(record)] = DeadLetter(record, "handler-failed", type(value).__name__)
+        else:
+            booked.append((record, value))
     try:
-        await _book(beside, ledger, [entry for _, entries in decoded for entry in entries])
+        await _book(beside, ledger, [entry for _, entries in booked for entry in entries])
     except Exception as error:
         if is_transient(error):
             raise
         # As the consumer does it: one record stops nobody but itself.
-        for record, entries in decoded:
+        for record, entries in booked:
             try:
                 await _book(beside, ledger, entries)
             except Exception as alone:
                 if is_transient(alone):
                     raise
-                _note_bad(reader, record, "handler-failed", type(alone).__name__)
+                source.dead_letters[position_of(record)] = DeadLetter(record, "handler-failed", type(alone).__name__)
 
 
 async def _book(beside: AsyncEngine, ledger: Ledger, entries: Sequence[Entry]) -> None:
@@ -365,21 +312,11 @@ async def _book(beside: AsyncEngine, ledger: Ledger, entries: Sequence[Entry]) -
         await ledger.apply(connection, entries)
 
 
-def _note_bad(reader: _Log, record: Any, reason: str, detail: str) -> None:
-    reader.bad[record.topic, record.partition, record.offset] = {
-        "key": record.key,
-        "value": record.value,
-        "headers": [[name, base64.b64encode(value or b"").decode()] for name, value in record.headers or ()],
-        "reason": reason,
-        "detail": detail.replace("\x00", "").encode("utf-8", "replace").decode()[:1000],
-    }
-
-
 async def _swap(
     guard: AsyncConnection,
     beside: AsyncEngine,
     ledger: Ledger,
-    reader: _Log,
+    source: _Source,
     topics: Sequence[str],
     progress: Progress,
 ) -> None:
@@ -390,16 +327,16 @@ async def _swap(
                 await _keep_helpers_away(guard)
                 # Asked for before anybody waits: to write out views takes longer than all the rest.
                 followers = [*await _grants(guard), *await _views(guard)]
-                await _follow(guard, beside, ledger, reader, topics, progress)
+                await _follow(guard, beside, ledger, source, topics, progress)
                 began = time.monotonic()
                 await guard.execute(sa.text(f"SET LOCAL lock_timeout = {SWAP_LOCK_MILLISECONDS * attempt}"))
                 # Every batch begins with its offsets: from here on the consumer's next one waits.
                 await guard.execute(sa.text("LOCK TABLE consumer_offset IN EXCLUSIVE MODE"))
-                target = await _target(guard, reader, topics)
-                await _book_up_to(beside, ledger, reader, target, progress)
+                target = await _target(guard, source, topics)
+                await _book_up_to(beside, ledger, source, target, progress)
                 await guard.execute(sa.text(f"SET LOCAL lock_timeout = {SWAP_LOCK_MILLISECONDS}"))
                 await _change_places(guard, followers)
-                await _settle_dead_letters(guard, reader, topics)
+                await _settle_dead_letters(guard, source, topics)
         except (DBAPIError, asyncpg.PostgresError) as error:
             if sqlstate_of(error) not in ("55P03", "40P01"):
                 raise
@@ -510,29 +447,16 @@ async def _views(connection: AsyncConnection) -> list[_Follower]:
     return followers
 
 
-async def _settle_dead_letters(connection: AsyncConnection, reader: _Log, topics: Sequence[str]) -> None:
-    """Strikes off the letters that can be booked now, and adds those that no longer can."""
+async def _settle_dead_letters(connection: AsyncConnection, source: _Source, topics: Sequence[str]) -> None:
+    """Delete the dead letters that can be booked now, and insert those that no longer can."""
     of_log = [dead_letter.c.consumer == CONSUMER, dead_letter.c.topic.in_(topics)]
     rows = await connection.execute(
         sa.select(dead_letter.c.id, dead_letter.c.topic, dead_letter.c.partition, dead_letter.c.offset).where(*of_log)
     )
-    not_booked = reader.bad.keys() | reader.overruled
+    not_booked = source.dead_letters.keys() | source.reader.skipped_positions
     booked = [row.id for row in rows if (row.topic, row.partition, row.offset) not in not_booked]
     if booked:
         await connection.execute(sa.delete(dead_letter).where(dead_letter.c.id.in_(booked)))
-    if reader.bad:
-        await connection.execute(
-            insert(dead_letter).on_conflict_do_nothing(),
-            [
-                letter
-                | {
-                    "consumer": CONSUMER,
-                    "cluster_id": reader.identity.cluster_id,
-                    "topic": topic,
-                    "topic_id": reader.identity.topic_ids[topic],
-                    "partition": partition,
-                    "offset": offset,
-                }
-                for (topic, partition, offset), letter in sorted(reader.bad.items(), key=lambda item: item[0])
-            ],
-        )
+    if source.dead_letters:
+        in_order = [source.dead_letters[position] for position in sorted(source.dead_letters)]
+        await insert_dead_letters(connection, CONSUMER, source.reader.identity, in_order)

@@ -27,12 +27,14 @@ from sqlalchemy.types import TypeEngine
 from metrics_worker.books.fold import SEGMENT_BUCKETS
 from metrics_worker.domain.kinds import KINDS, TOLD_KINDS, Kind
 from metrics_worker.domain.posting import Measure
-from service_kit.consumer_tables import consumer_halt, consumer_offset, dead_letter
+from service_kit.consumer.circuit_breaker import circuit_breaker
+from service_kit.consumer.dead_letters import dead_letter
+from service_kit.consumer.offsets import consumer_offset
 from service_kit.idempotency import idempotency_key
 from service_kit.outbox import outbox
 from service_kit.tables import own_metadata
 
-metadata = own_metadata(consumer_halt, consumer_offset, dead_letter, idempotency_key, outbox)
+metadata = own_metadata(circuit_breaker, consumer_offset, dead_letter, idempotency_key, outbox)
 
 books = Table(
     "books",

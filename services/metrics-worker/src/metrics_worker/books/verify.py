@@ -11,22 +11,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from operator import add
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import TopicPartition
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from event_contracts.codec import UndecodableEvent
 from metrics_worker.books.fold import (
     ALL,
     NO_VALUE,
     NOT_IN_BALANCES,
     SEGMENT_BUCKETS,
     BalanceKey,
+    Entry,
     HistogramKey,
     Span,
     Sums,
@@ -42,15 +42,15 @@ from metrics_worker.books.recomputing import Newest, newest_of, recomputed
 from metrics_worker.books.tables import BALANCE, HISTOGRAM, NARROW, OPENING, POSTING, SUBJECT, bucket_column
 from metrics_worker.domain.kinds import TOLD_KINDS, Kind
 from metrics_worker.domain.posting import Posting, Reporting
-from service_kit.consumer_tables import Place, consumer_offset, dead_letter, overruled
+from service_kit.consumer.dead_letters import dead_letter, skipped_positions
+from service_kit.consumer.log_identity import LogIdentity, TopicsMissing
+from service_kit.consumer.log_reader import LogReader, UnreadableLog
+from service_kit.consumer.offsets import Offsets, consumer_offset
+from service_kit.consumer.records import Position, position_of
 
 SHOWN_DIFFERENCES = 100
 CATCH_UP_SECONDS = 60.0
-POLL_MILLISECONDS = 500
-SILENT_SECONDS = 20.0
-"""A log that gives nothing for this long, though more is known to be there, cannot be read."""
 
-Offsets = dict[TopicPartition, int]
 CustomerKey = tuple[str, date]
 """Customer (`NO_VALUE` for none) and day."""
 
@@ -92,9 +92,9 @@ class _Books:
     """What the database holds, of one moment."""
 
     offsets: Offsets
-    dead_letters: dict[Place, str]
+    dead_letters: dict[Position, str]
     """The status of each."""
-    overruled: frozenset[Place]
+    skipped_positions: frozenset[Position]
     """Those whose records do not count as they came, whoever can read them now."""
     subjects: dict[str, dict[UUID, int]]
     balances: dict[str, dict[BalanceKey, Sums]]
@@ -114,7 +114,7 @@ class _Log:
     """What the topics hold, up to the same moment."""
 
     events: int = 0
-    undecodable: set[Place] = field(default_factory=set)
+    undecodable: set[Position] = field(default_factory=set)
     newest: dict[Kind, dict[UUID, Newest]] = field(default_factory=lambda: defaultdict(dict))
 
 
@@ -130,33 +130,19 @@ async def verify(
 
     Raises `CannotVerify` when they don't within `catch_up_seconds`, or the log no longer begins at its beginning.
     """
-    partitions = await _partitions(bootstrap_servers, topics)
-    kafka = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False, auto_offset_reset="none")
     try:
-        await kafka.start()
-        first: Offsets = await kafka.beginning_offsets(partitions)
-        if cut := [part for part, offset in first.items() if offset > 0]:
-            raise CannotVerify(f"the log of {cut[0].topic} was cut: it no longer begins at its beginning")
-        end: Offsets = await kafka.end_offsets(partitions)
-        await _caught_up(engine, end, catch_up_seconds)
-        books = await _read_books(engine, topics, reporting)
-        until = {part: books.offsets.get(part, 0) for part in partitions}
-        log = await read_log(kafka, until, reporting, books.overruled)
-    finally:
-        await kafka.stop()
+        async with LogReader.open(bootstrap_servers, topics, partial(decode, reporting=reporting)) as reader:
+            identity = reader.identity
+            await reader.add_partitions(
+                TopicPartition(topic, number) for topic in topics for number in range(identity.partitions[topic])
+            )
+            await _caught_up(engine, await reader.end_offsets(), catch_up_seconds)
+            books = await _read_books(engine, topics, identity, reporting)
+            reader.skipped_positions = books.skipped_positions
+            log = await read_log(reader, {part: books.offsets.get(part, 0) for part in reader.next_offsets})
+    except (TopicsMissing, UnreadableLog) as error:
+        raise CannotVerify(str(error)) from error
     return _compare(books, log, reporting)
-
-
-async def _partitions(bootstrap_servers: str, topics: Sequence[str]) -> list[TopicPartition]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=10_000)
-    try:
-        await admin.start()
-        described = await admin.describe_topics(list(topics))
-    finally:
-        await admin.close()
-    if absent := [entry["topic"] for entry in described if entry["error_code"]]:
-        raise CannotVerify(f"Kafka has no topic {absent[0]}")
-    return [TopicPartition(entry["topic"], part["partition"]) for entry in described for part in entry["partitions"]]
 
 
 async def _stored_offsets(connection: AsyncConnection, topics: Sequence[str]) -> Offsets:
@@ -181,7 +167,9 @@ async def _caught_up(engine: AsyncEngine, end: Offsets, seconds: float) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _read_books(engine: AsyncEngine, topics: Sequence[str], reporting: Reporting) -> _Books:
+async def _read_books(
+    engine: AsyncEngine, topics: Sequence[str], identity: LogIdentity, reporting: Reporting
+) -> _Books:
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         offsets = await _stored_offsets(connection, topics)
@@ -195,7 +183,7 @@ async def _read_books(engine: AsyncEngine, topics: Sequence[str], reporting: Rep
                     sa.select(dead_letter).where(dead_letter.c.consumer == CONSUMER, dead_letter.c.topic.in_(topics))
                 )
             },
-            overruled=await overruled(connection, CONSUMER),
+            skipped_positions=await skipped_positions(connection, CONSUMER, identity.topic_ids),
             subjects={
                 kind.name: {
                     row.id: row.sequence for row in await connection.execute(sa.select(table.c.id, table.c.sequence))
@@ -328,46 +316,20 @@ def _non_zero(rows: Any) -> dict[BalanceKey, Sums]:
     return found
 
 
-async def read_log(
-    kafka: AIOKafkaConsumer,
-    until: Offsets,
-    reporting: Reporting,
-    overruled: frozenset[Place] = frozenset(),
-) -> _Log:
-    """Reads the topics from their beginning, each partition up to but without the given offset.
-
-    Leaves out the records that are `overruled`.
-    """
+async def read_log(reader: LogReader[list[Entry]], until: Offsets) -> _Log:
+    """Return what the reader's partitions hold, each up to but without the given offset."""
     log = _Log()
-    open_partitions = {part for part, offset in until.items() if offset > 0}
-    kafka.assign(sorted(open_partitions))
-    for part in open_partitions:
-        kafka.seek(part, 0)
-    heard = time.monotonic()
-    while open_partitions:
-        polled = await kafka.getmany(timeout_ms=POLL_MILLISECONDS)
-        if polled:
-            heard = time.monotonic()
-        elif time.monotonic() - heard > SILENT_SECONDS:
-            raise CannotVerify(f"the log gave nothing for {SILENT_SECONDS:.0f} s: is Kafka up?")
-        for part, records in polled.items():
-            for record in records:
-                if record.offset < until[part] and (part.topic, part.partition, record.offset) not in overruled:
-                    _take(log, record, reporting)
-        finished = {part for part in open_partitions if await kafka.position(part) >= until[part]}
-        if finished:
-            open_partitions -= finished
-            kafka.pause(*finished)
+    while reader.lag(until):
+        for record, value in await reader.read(until):
+            if isinstance(value, Exception):
+                log.undecodable.add(position_of(record))
+            else:
+                log.events += 1
+                _keep_newest(log, value)
     return log
 
 
-def _take(log: _Log, record: Any, reporting: Reporting) -> None:
-    try:
-        entries = decode(record.value, reporting)
-    except UndecodableEvent:
-        log.undecodable.add((record.topic, record.partition, record.offset))
-        return
-    log.events += 1
+def _keep_newest(log: _Log, entries: Iterable[Entry]) -> None:
     for entry in entries:
         of_kind = log.newest[entry.kind]
         known = of_kind.get(entry.subject_id)

@@ -18,7 +18,9 @@ from service_api.customers.erasure import erase_copy
 from service_api.customers.model import Customer
 from service_api.won_deals import copy_deals, may_have_been_won
 from service_kit.announcing import Announcer
-from service_kit.consumer import Consumer, LostLog, Record
+from service_kit.consumer.consumer import Consumer
+from service_kit.consumer.offsets import OffsetResetPolicy
+from service_kit.consumer.records import Record
 from service_kit.database import written_durably
 
 ACCOUNTS = "service-customers"
@@ -161,7 +163,7 @@ class SalesCustomers:
         *,
         events_topic: str = SALES_TOPIC,
         directory_topic: str = SALES_DIRECTORY_TOPIC,
-        lost_log: LostLog = "stop",
+        offset_reset: OffsetResetPolicy = "stop",
         onboarding_days: int = 0,
     ) -> None:
         self._announcer = Announcer(engine)
@@ -178,11 +180,11 @@ class SalesCustomers:
             topics=[events_topic],
             decode=codec.decode,
             handle=copy_events,
-            concerns=lambda event: (
+            is_relevant=lambda event: (
                 isinstance(event.data, Account) or (isinstance(event.data, Deal) and may_have_been_won(event.data))
             ),
-            committed=self._announcer.announce,
-            lost_log=lost_log,
+            on_commit=self._announcer.announce,
+            offset_reset=offset_reset,
         )
         self.names: Consumer[CloudEvent | None] = Consumer(
             name=NAMES,
@@ -191,11 +193,11 @@ class SalesCustomers:
             topics=[directory_topic],
             decode=decode_name,
             handle=copy_names,
-            lost_log=lost_log,
+            offset_reset=offset_reset,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Copies until `stop` is set. Raises an exception group with `MustStop`."""
+        """Copies until `stop` is set. Raises an exception group with `OperatorRequired`."""
         async with self._announcer.announcing(), asyncio.TaskGroup() as both:
             both.create_task(self.accounts.run(stop))
             both.create_task(self.names.run(stop))

@@ -1,4 +1,4 @@
-"""Which log this is: the cluster's id and the topics' ids, which a topic that is made anew does not share.
+"""The identity of a log: the cluster's id and the topics' ids, which a recreated topic does not share.
 
 aiokafka speaks Metadata up to version 5; topic ids came with version 10. So that one request is written out here, as
 https://kafka.apache.org/protocol#The_Messages_Metadata has it.
@@ -6,28 +6,31 @@ https://kafka.apache.org/protocol#The_Messages_Metadata has it.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, Final
 from uuid import UUID
 
-import msgspec
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import IncompatibleBrokerVersion
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
 
-from service_kit.consumer_tables import NO_TOPIC_ID
-
 KAFKA_SECONDS: Final = 20
+NO_TOPIC_ID: Final = UUID(int=0)
+"""Kafka's own value for an unknown topic id."""
 
 
-class LogIdentity(msgspec.Struct, frozen=True):
-    """Offsets mean something only together with these."""
+@dataclass(frozen=True)
+class LogIdentity:
+    """What offsets refer to."""
 
     cluster_id: str
     topic_ids: Mapping[str, UUID]
     """By name; `NO_TOPIC_ID` from a broker that knows no ids (before Kafka 2.8)."""
+    partitions: Mapping[str, int] = field(compare=False)
+    """The number of each topic's partitions, which may grow."""
 
 
 class TopicsMissing(Exception):
@@ -115,10 +118,10 @@ class _MetadataRequest(Request[_MetadataRequestV10]):
 
 
 async def identify_log(bootstrap_servers: str, topics: Sequence[str]) -> LogIdentity:
-    """Asks a broker which log this is. Raises `TopicsMissing`, what aiokafka raises, and TimeoutError.
+    """Return the log's identity from a broker. Raises `TopicsMissing`, what aiokafka raises, and TimeoutError.
 
-    A member that joins a group before Kafka knows all topics is given the others only, and hears of the rest half a
-    minute later: until then it would look as if everything were read.
+    A member that joins a group before Kafka knows all topics gets partitions of the others only, and of the rest half
+    a minute later: until then it would seem to have read everything.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=10_000)
     await asyncio.wait_for(admin.start(), KAFKA_SECONDS)
@@ -136,9 +139,16 @@ async def _ask(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> tuple[LogId
         answer: Any = await admin._send_request(_MetadataRequest(topics))
     except (IncompatibleBrokerVersion, NotImplementedError):
         described = await admin.describe_topics(list(topics))
-        missing = [topic["topic"] for topic in described if topic["error_code"] or not topic["partitions"]]
-        cluster = await admin.describe_cluster()
-        return LogIdentity(str(cluster["cluster_id"]), dict.fromkeys(topics, NO_TOPIC_ID)), missing
-    # Each topic: error code, name, id, whether internal, partitions, …
-    missing = [topic[1] for topic in answer.topics if topic[0] or not topic[4]]
-    return LogIdentity(str(answer.cluster_id), {topic[1]: topic[2] for topic in answer.topics}), missing
+        cluster_id = str((await admin.describe_cluster())["cluster_id"])
+        found = [(each["error_code"], each["topic"], NO_TOPIC_ID, each["partitions"]) for each in described]
+    else:
+        cluster_id = str(answer.cluster_id)
+        # Each topic: error code, name, id, whether internal, partitions, …
+        found = [(topic[0], topic[1], topic[2], topic[4]) for topic in answer.topics]
+    missing = [name for error_code, name, _, partitions in found if error_code or not partitions]
+    identity = LogIdentity(
+        cluster_id,
+        {name: topic_id for _, name, topic_id, _ in found},
+        {name: len(partitions) for _, name, _, partitions in found},
+    )
+    return identity, missing
