@@ -78,7 +78,7 @@ async def _fill(connection: AsyncConnection, kind: Kind, postings: int) -> None:
         **{name: value_of(name, "subject") for name in kind.dimensions},
         **{
             name: f"CASE WHEN subject >= 0 AND NOT ({share}) THEN (1 - number % 2 * 2) * {amount(name)} END"
-            if kind.measure_named(name).level
+            if kind.measure_named(name).semi_additive
             else f"nullif((number + {position}) % 3, 0)"
             for position, name in enumerate(kind.measures)
         },

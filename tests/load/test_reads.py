@@ -15,7 +15,8 @@ from metrics_worker.app import create
 from metrics_worker.books.opening import open_books
 from metrics_worker.domain.kinds import IDENTITY_DIMENSIONS
 from metrics_worker.domain.posting import Reporting
-from metrics_worker.kpis.formula import KPIS, Kpi
+from metrics_worker.kpis.catalogue import KPIS
+from metrics_worker.kpis.formula import Kpi
 from metrics_worker.settings import MetricsSettings
 from service_kit.migrations import migrate
 from tandem_cli.issuer import Issuer

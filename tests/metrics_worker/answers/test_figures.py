@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics_worker.answers.figures import Figure, decimal_text, difference_text, sum_shown, value_text
+from metrics_worker.domain.deal import DealMeasures
 from metrics_worker.domain.period import Interval, Period, bucket_of
 from metrics_worker.kpis.formula import Formula
 
-RATIO = Formula("ratio", ("deal.won",), ("deal.lost",))
-MONEY = Formula("money", ("deal.revenue",))
-MEAN_MONEY = Formula("money", ("deal.revenue",), ("deal.won",))
-COUNT = Formula("count", ("deal.won",))
+RATIO = Formula("ratio", DealMeasures.won, DealMeasures.lost)
+MONEY = Formula("money", DealMeasures.revenue)
+MEAN_MONEY = Formula("money", DealMeasures.revenue, DealMeasures.won)
+COUNT = Formula("count", DealMeasures.won)
 
 
 @pytest.mark.parametrize(

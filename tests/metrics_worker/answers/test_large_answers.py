@@ -17,7 +17,7 @@ from metrics_worker.answers.queries import AT_ONCE, OPENING, Found, Row, Sums
 from metrics_worker.answers.question import Question
 from metrics_worker.answers.routes import written
 from metrics_worker.domain.period import Period
-from metrics_worker.kpis.formula import KPIS
+from metrics_worker.kpis.catalogue import KPIS
 from service_kit.identifiers import new_id
 from tests.metrics_worker.conftest import book, narrow
 from tests.metrics_worker.facts import VILNIUS, all_told, deal, line, moment, ticket

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.domain.kinds import DIMENSIONS
-from metrics_worker.kpis.formula import KPIS
+from metrics_worker.kpis.catalogue import KPIS
 from service_kit.auth import ROLES
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import book

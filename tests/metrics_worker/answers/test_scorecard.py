@@ -7,7 +7,7 @@ import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.answers.scorecard import ROWS
-from metrics_worker.kpis.formula import KPIS
+from metrics_worker.kpis.catalogue import KPIS
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import book
 from tests.metrics_worker.facts import (

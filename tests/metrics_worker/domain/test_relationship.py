@@ -72,7 +72,7 @@ def test_new_and_repeated_revenue_are_revenue_in_every_group() -> None:
     ]
     kind = KIND_BY_NAME["deal"]
     deals = balances_of(kind, [posting for entry in entries(*states) for posting in entry.postings])
-    revenue = DealMeasures._fields.index("revenue")
+    revenue = DealMeasures.revenue.position
     versions = [version for entry in entries(*states) for version in versions_of((None, None), [entry])]
     story = balances_of(RELATIONSHIP, postings_for(story_of(versions), VILNIUS))
     new, repeat = (RELATIONSHIP.measures.index(name) for name in ("new_revenue", "repeat_revenue"))

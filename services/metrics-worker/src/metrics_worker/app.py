@@ -18,7 +18,6 @@ from metrics_worker.books.opening import open_books
 from metrics_worker.customers.routes import customers
 from metrics_worker.dead_letters import dead_letters
 from metrics_worker.exports.routes import AT_ONCE, exports
-from metrics_worker.kpis import joint, sales, service
 from metrics_worker.periods.routes import periods
 from metrics_worker.push.hub import Hub
 from metrics_worker.push.stream import stream, stream_tickets
@@ -29,9 +28,6 @@ from metrics_worker.webhooks.routes import webhooks
 from service_kit.app import create_app
 from service_kit.database import create_engine
 from service_kit.problems import is_transient
-
-# Importing them fills the registry; an API without them would know no KPI.
-DECLARED = (sales, service, joint)
 
 log = structlog.get_logger()
 

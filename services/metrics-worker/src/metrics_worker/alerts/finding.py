@@ -24,7 +24,8 @@ from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.period import DEFAULT_DAYS, Period
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.domain.ticket import LOST_AFTER_SECONDS
-from metrics_worker.kpis.formula import KPIS, Kpi
+from metrics_worker.kpis.catalogue import KPIS
+from metrics_worker.kpis.formula import Kpi
 from metrics_worker.targets.comparing import period_judged, today_in
 from metrics_worker.targets.model import Target
 

@@ -16,9 +16,10 @@ from metrics_worker.answers.tallies import Tally, merged
 from metrics_worker.answers.views import AnswerView, GroupView, NowView, PointView, PreviousView
 from metrics_worker.books.freshness import fresh_as_of
 from metrics_worker.domain.kinds import Kind
+from metrics_worker.domain.measure import Term, key_of
 from metrics_worker.domain.period import Period, bucket_of
 from metrics_worker.domain.posting import Reporting
-from metrics_worker.kpis.formula import Formula, Term, carried
+from metrics_worker.kpis.formula import Formula, kind_of
 from service_kit.problems import Unprocessable
 from service_kit.waiting import cooperative_chunks
 
@@ -108,13 +109,14 @@ async def figures(
 ) -> dict[FormulaKey, Figure]:
     """Each formula's figure of the whole books over the days, from few queries however many formulas there are."""
     terms = [term for formula in formulas.values() for term in formula.terms]
-    parts = _parts(terms, Sums(terms[0].kind, (), period, as_of=as_of))
-    timed = {
-        key: Counts(formula.terms[0].kind, formula.terms[0].column, period, as_of=as_of)
+    parts = _parts(terms, Sums(kind_of(terms[0].measure), (), period, as_of=as_of))
+    histograms = {
+        key: Counts(kind_of(timed.measure), timed.measure.column, period, as_of=as_of)
         for key, formula in formulas.items()
         if formula.percentile is not None
+        for timed in formula.numerator.terms
     }
-    wanted = [*(each for part in parts for each in part.wanted), *timed.values()]
+    wanted = [*(each for part in parts for each in part.wanted), *histograms.values()]
     found = await read(session, wanted, limit=ROWS_AT_MOST)
     flows: dict[str, int] = {}
     before: dict[str, int] = {}
@@ -130,8 +132,8 @@ async def figures(
                 flows |= _named(names, moved)
     tally = Tally(flows, before, after)
     return {
-        key: Tally(histogram=(await found.histograms(timed[key])).get((None, None), {})).figure(formula)
-        if key in timed
+        key: Tally(histogram=(await found.histograms(histograms[key])).get((None, None), {})).figure(formula)
+        if key in histograms
         else tally.figure(formula)
         for key, formula in formulas.items()
     }
@@ -162,7 +164,7 @@ class Part(NamedTuple):
             # What carries a value is all but what carries none: shares of a split subject may be more than it.
             missing = self._without(dimension)
             without = {} if missing is None else await found.cells_in_turns(missing)
-            yield [carried(name, dimension) for name in names], await _less(whole, without)
+            yield [key_of(name, dimension) for name in names], await _less(whole, without)
 
     def _without(self, dimension: str) -> Sums | None:
         filters = dict(self.sums.filters)
@@ -175,12 +177,12 @@ def _parts(terms: Iterable[Term], like: Sums) -> list[Part]:
     """The terms by kind, and what happens apart from what stands."""
     of_kind: dict[tuple[Kind, bool], list[Term]] = {}
     for term in terms:
-        of_kind.setdefault((term.kind, term.measure.level), []).append(term)
+        of_kind.setdefault((kind_of(term.measure), term.measure.semi_additive), []).append(term)
     return [
         Part(
             like._replace(
                 kind=kind,
-                measures=tuple(dict.fromkeys(term.column for term in of_sort)),
+                measures=tuple(dict.fromkeys(term.measure.column for term in of_sort)),
                 from_the_beginning=level,
             ),
             tuple(dict.fromkeys(term.carrying for term in of_sort if term.carrying is not None)),
@@ -199,13 +201,13 @@ class Tallies:
         self._buckets: list[date | None] = [None]
         if question.interval is not None:
             self._buckets = [bucket_of(start, question.interval) for start in period.buckets(question.interval)]
-        [first, *_] = formula.terms
-        asked = Sums(first.kind, (), period, question.interval, group_by, filters, as_of=question.as_of)
+        first = formula.terms[0].measure
+        asked = Sums(kind_of(first), (), period, question.interval, group_by, filters, as_of=question.as_of)
         self._parts = _parts(formula.terms, asked)
         self._counts = None
         if formula.percentile is not None:
             self._counts = Counts(
-                first.kind, first.column, period, question.interval, group_by, filters, as_of=question.as_of
+                kind_of(first), first.column, period, question.interval, group_by, filters, as_of=question.as_of
             )
 
     @property
@@ -285,8 +287,8 @@ class Renderer:
         self._formula = formula
         self._currency = currency
         # A product of several measures has a unit of its own: it is shown as the whole number that it is.
-        self._numerator_unit = None if formula.times else formula.unit_of(formula.numerator)
-        self._denominator_unit = None if formula.over else formula.unit_of(formula.denominator)
+        self._numerator_unit = None if formula.times else formula.numerator.unit
+        self._denominator_unit = None if formula.over or formula.denominator is None else formula.denominator.unit
 
     def value(self, figure: Figure) -> str | None:
         return value_text(figure, self._formula, self._currency)

@@ -14,21 +14,27 @@ from metrics_worker.answers.question import FirstDay, LastDay, period_of
 from metrics_worker.answers.routes import READERS, Stand
 from metrics_worker.answers.samples import ASKED_EVERYWHERE, COVERED, ENOUGH_COVERED, by_value
 from metrics_worker.books.fold import ALL
+from metrics_worker.domain.account import AccountMeasures
+from metrics_worker.domain.deal import DealMeasures
 from metrics_worker.domain.kinds import Kind
+from metrics_worker.domain.lead import LeadMeasures
+from metrics_worker.domain.measure import Measure
 from metrics_worker.domain.period import Period
-from metrics_worker.kpis.formula import measure_of
+from metrics_worker.domain.survey import SurveyMeasures
+from metrics_worker.domain.ticket import TicketMeasures
+from metrics_worker.kpis.formula import kind_of
 from service_kit.fields import Moment, View
 from service_kit.routing import Session, router
 
 coverage = router("/coverage", "kpis")
 
 Subject = Literal["customers", "leads", "deals", "tickets", "answers"]
-SUBJECTS: Final[dict[Subject, tuple[str, ...]]] = {
-    "customers": ("account.customers",),
-    "leads": ("lead.created",),
-    "deals": ("deal.won", "deal.lost"),
-    "tickets": ("ticket.opened",),
-    "answers": ("survey.answered",),
+SUBJECTS: Final[dict[Subject, tuple[Measure, ...]]] = {
+    "customers": (AccountMeasures.customers,),
+    "leads": (LeadMeasures.created,),
+    "deals": (DealMeasures.won, DealMeasures.lost),
+    "tickets": (TicketMeasures.opened,),
+    "answers": (SurveyMeasures.answered,),
 }
 """What is looked at, and the measures that count it: all customers by the last day, all else as it came in, was closed
 or was answered on these days."""
@@ -179,7 +185,7 @@ async def unasked(session: AsyncSession, period: Period) -> list[UnaskedView]:
         (name, dimension): Sums(*_columns(measures), period, group_by=dimension, from_the_beginning=_stands(measures))
         for name, measures in _ASKED.items()
         for dimension in ASKED_EVERYWHERE
-        if dimension in measure_of(measures[0])[0].dimensions
+        if dimension in kind_of(measures[0]).dimensions
     }
     found = await read(session, reads.values(), limit=VALUES_AT_MOST)
     there: dict[tuple[str, str], dict[str, int]] = {}
@@ -202,18 +208,17 @@ async def unasked(session: AsyncSession, period: Period) -> list[UnaskedView]:
     ]
 
 
-_ASKED: Final[dict[str, tuple[str, ...]]] = {
+_ASKED: Final[dict[str, tuple[Measure, ...]]] = {
     **{subject: SUBJECTS[subject] for subject in ("customers", "deals", "tickets")},
-    "surveys_sent": ("survey.sent",),
-    "surveys_answered": ("survey.answered",),
+    "surveys_sent": (SurveyMeasures.sent,),
+    "surveys_answered": (SurveyMeasures.answered,),
 }
 
 
-def _columns(measures: Sequence[str]) -> tuple[Kind, tuple[str, ...]]:
+def _columns(measures: Sequence[Measure]) -> tuple[Kind, tuple[str, ...]]:
     """Measures of one kind, as the balances hold them."""
-    [kind] = {measure_of(name)[0] for name in measures}
-    return kind, tuple(name.partition(".")[2] for name in measures)
+    return kind_of(measures[0]), tuple(measure.column for measure in measures)
 
 
-def _stands(measures: Sequence[str]) -> bool:
-    return any(measure_of(name)[1].level for name in measures)
+def _stands(measures: Sequence[Measure]) -> bool:
+    return any(measure.semi_additive for measure in measures)

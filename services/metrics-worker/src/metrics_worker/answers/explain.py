@@ -27,14 +27,16 @@ from metrics_worker.answers.question import (
     variant_of,
 )
 from metrics_worker.answers.routes import READERS, InBooks, filters
-from metrics_worker.answers.views import NowView, Sum
+from metrics_worker.answers.views import Amount, NowView
 from metrics_worker.books.keeping import CONSUMER
 from metrics_worker.books.narrow import narrowed_until
 from metrics_worker.books.tables import NARROW, POSTING, SUBJECT, dimension_value, sequence_gap
 from metrics_worker.domain.kinds import KINDS, RULES_VERSION, Kind
+from metrics_worker.domain.measure import Sum
 from metrics_worker.domain.period import Period
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.exports.postings import neutralised
+from metrics_worker.kpis.catalogue import ENDED
 from metrics_worker.kpis.formula import Formula
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.dependencies import async_dependency
@@ -72,7 +74,7 @@ class ExplainedPostingView(View):
     recorded_time: Moment
     day: date
     dimensions: dict[str, str | None]
-    measures: dict[str, Sum]
+    measures: dict[str, Amount]
     """Money as a decimal string, all else as whole numbers."""
 
 
@@ -96,8 +98,8 @@ class ExplanationView(View):
     timezone: str
     as_of: Moment | None
     value: str | None
-    numerator: Sum
-    denominator: Sum
+    numerator: Amount
+    denominator: Amount
     now: NowView | None
     """Only with `as_of`."""
     exclusions: list[ExclusionView]
@@ -216,7 +218,7 @@ class Entries:
         """
         found = Cancelled()
         for kind, names in self.formula.kinds.items():
-            of_sort = [name for name in names if kind.measure_named(name).level == level]
+            of_sort = [name for name in names if kind.measure_named(name).semi_additive == level]
             if of_sort:
                 found = found.with_more(*(await connection.execute(self._cancelled(kind, of_sort))).one())
         return found
@@ -274,16 +276,16 @@ class Entries:
     def _days(self, kind: Kind, columns: Any, names: Sequence[str]) -> list[sa.ColumnElement[bool]]:
         """The days of these measures, said by themselves, so that the index on days can be used."""
         period = self.question.period
-        stands = any(kind.measure_named(name).level for name in names)
+        stands = any(kind.measure_named(name).semi_additive for name in names)
         return [columns.day <= period.end, *([] if stands else [columns.day >= period.start])]
 
     def _when(self, kind: Kind, columns: Any, names: Sequence[str]) -> list[tuple[str, sa.ColumnElement[bool]]]:
         """These measures, and on which days each of them counts."""
         period, found = self.question.period, []
         terms = {
-            (term.column, term.measure.level, term.at_start)
+            (term.measure.column, term.measure.semi_additive, term.at_start)
             for term in self.formula.terms
-            if term.kind is kind and term.column in names
+            if term.measure.kind == kind.name and term.measure.column in names
         }
         for name, level, at_start in sorted(terms):
             until = columns.day < period.start if at_start else columns.day <= period.end
@@ -350,10 +352,10 @@ async def _explanation(
     }
     return ExplanationView(
         **same,
-        definition=formula.says,
+        definition=formula.definition,
         rules_version=RULES_VERSION,
-        numerator_measures=[*formula.numerator, *formula.times],
-        denominator_measures=[*formula.denominator, *formula.over],
+        numerator_measures=list(map(str, formula.numerator_terms)),
+        denominator_measures=list(map(str, formula.denominator_terms)),
         exclusions=await _exclusions(session, connection, entries, reporting),
         items=[_view_of(row, reporting.currency) for row in shown],
         next_cursor=page.cursor_after(Position(shown[-1].kind, shown[-1].day, shown[-1].id).packed) if more else None,
@@ -391,7 +393,7 @@ async def _exclusions(
     ]
     kinds = entries.formula.kinds
     flows, levels = (
-        any(kind.measure_named(name).level == level for kind in kinds for name in kinds[kind])
+        any(kind.measure_named(name).semi_additive == level for kind in kinds for name in kinds[kind])
         for level in (False, True)
     )
     cancelled = await entries.cancelled(connection, level=not flows)
@@ -422,8 +424,8 @@ async def _exclusions(
                 count=ended,
             )
         )
-    for says, measures in entries.question.kpi.left_out_by(entries.question.variant).items():
-        count = await _left_out(session, entries.question, says, measures, reporting)
+    for says, counted in entries.question.kpi.left_out_by(entries.question.variant).items():
+        count = await _left_out(session, entries.question, says, counted, reporting)
         if count is not None:
             found.append(ExclusionView(reason="not-counted", says=says, count=count))
     if entries.as_of is not None:
@@ -440,7 +442,8 @@ async def _ended(session: AsyncSession, entries: Entries, reporting: Reporting) 
     for kind, names in entries.formula.kinds.items():
         levels = [kind.measure_named(name) for name in names if name in kind.levels]
         if levels:
-            count = await _left_out(session, entries.question, "ended", levels[0].ended, reporting)
+            counted = ENDED.get(levels[0])
+            count = None if counted is None else await _left_out(session, entries.question, "ended", counted, reporting)
             if count is None:
                 return None
             ended += count
@@ -448,12 +451,10 @@ async def _ended(session: AsyncSession, entries: Entries, reporting: Reporting) 
 
 
 async def _left_out(
-    session: AsyncSession, question: Question, says: str, measures: tuple[str, ...], reporting: Reporting
+    session: AsyncSession, question: Question, says: str, counted: Sum, reporting: Reporting
 ) -> int | None:
-    """How many there are of what is left out; None where no measures count it, or not by what is filtered by."""
-    if not measures:
-        return None
-    kpi = replace(question.kpi, variants={"left_out": Formula("count", measures, says=says)}, leaves_out={})
+    """How many there are of what is left out; None where it cannot be counted by what is filtered by."""
+    kpi = replace(question.kpi, variants={"left_out": Formula("count", counted, definition=says)}, leaves_out={})
     if not set(question.filters) <= set(kpi.dimensions):
         return None
     found = await answer(session, replace(question, kpi=kpi, variant="left_out"), reporting)

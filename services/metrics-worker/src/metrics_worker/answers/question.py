@@ -13,7 +13,8 @@ from event_contracts.fields import CODE_PATTERN
 from metrics_worker.domain.kinds import IDENTITY_DIMENSIONS
 from metrics_worker.domain.period import DEFAULT_DAYS, MAX_DAYS, Interval, Period
 from metrics_worker.domain.posting import Reporting
-from metrics_worker.kpis.formula import KPIS, Formula, Kpi
+from metrics_worker.kpis.catalogue import KPIS
+from metrics_worker.kpis.formula import Formula, Kpi
 from service_kit.fields import Day
 from service_kit.problems import NotFound, Unprocessable
 

@@ -26,7 +26,8 @@ from metrics_worker.books.standing import Standing, standing_of
 from metrics_worker.domain.kinds import DIMENSIONS
 from metrics_worker.domain.period import Interval
 from metrics_worker.domain.posting import Reporting
-from metrics_worker.kpis.formula import KPIS, Kpi
+from metrics_worker.kpis.catalogue import KPIS
+from metrics_worker.kpis.formula import Kpi
 from service_kit.auth import ROLES, requires
 from service_kit.dependencies import async_dependency
 from service_kit.fields import Moment
@@ -179,11 +180,11 @@ def _view_of(kpi: Kpi) -> KpiView:
             VariantView(
                 name=name,
                 unit=formula.unit,
-                formula=formula.says,
-                numerator=list(formula.numerator),
-                denominator=list(formula.denominator),
+                formula=formula.definition,
+                numerator=list(map(str, formula.numerator.terms)),
+                denominator=[] if formula.denominator is None else list(map(str, formula.denominator.terms)),
             )
             for name, formula in kpi.variants.items()
         ],
-        description=kpi.prose,
+        description=kpi.description,
     )

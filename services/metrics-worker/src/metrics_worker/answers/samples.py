@@ -10,7 +10,8 @@ from metrics_worker.answers.question import Question
 from metrics_worker.answers.views import AnswerView, WarningView
 from metrics_worker.books.fold import ALL
 from metrics_worker.domain.kinds import KIND_BY_NAME, Kind
-from metrics_worker.kpis.formula import Formula, Term, term_of
+from metrics_worker.domain.measure import Term
+from metrics_worker.kpis.formula import Formula, kind_of
 
 COVERED: Final = ("region", "segment", "product", "channel", "owner", "team", "priority", "kind")
 """The dimensions that coverage is told of: not the customer, whom all but leads have, nor what passes, as a stage."""
@@ -55,10 +56,10 @@ class Sample:
     def _valueless(self) -> Iterator[tuple[Valueless, list[Term]]]:
         for kind, terms in self._base.items():
             for level, at_start in ((False, False), (True, True), (True, False)):
-                alike = [term for term in terms if (term.measure.level, term.at_start) == (level, at_start)]
+                alike = [term for term in terms if (term.measure.semi_additive, term.at_start) == (level, at_start)]
                 if alike:
                     period = self._question.period.eve() if at_start else self._question.period
-                    yield Valueless(kind, tuple(term.column for term in alike), period, level), alike
+                    yield Valueless(kind, tuple(term.measure.column for term in alike), period, level), alike
 
     def _coverage(self, found: Found) -> dict[str, Fraction]:
         """By dimension of the KPI, the share that carries a value of it; nothing where nothing is counted."""
@@ -76,7 +77,8 @@ class Sample:
 
 
 def _thin(formula: Formula, answer: AnswerView) -> Iterator[WarningView]:
-    counts = formula.percentile is not None or (formula.unit_of(formula.denominator) == "count" and not formula.over)
+    under = formula.denominator
+    counts = formula.percentile is not None or (under is not None and under.unit == "count" and not formula.over)
     if counts and isinstance(answer.denominator, int) and 0 < answer.denominator < THIN:
         yield WarningView(code="thin", says=f"It stands on {answer.denominator} only; below {THIN}, chance moves it.")
 
@@ -91,20 +93,16 @@ def _incomplete(covered: dict[str, Fraction]) -> Iterator[WarningView]:
 
 def _base(formula: Formula) -> dict[Kind, list[Term]]:
     """What a value stands on: what it divides by, or the sum itself. None where the formula is of coverage already."""
-    terms = [term_of(text) for text in formula.denominator or formula.numerator]
-    if formula.percentile is not None:
-        [timed] = [term_of(text) for text in formula.numerator]
-        counted = f"{timed.kind.name}.{timed.measure.counted_by}"
-        terms = [term_of(counted)]
+    terms = (formula.denominator or formula.numerator).terms
     found: dict[Kind, list[Term]] = {}
-    if not any(formula.carried.values()):
+    if not any(term.carrying for term in formula.terms):
         for term in terms:
-            found.setdefault(term.kind, []).append(term)
+            found.setdefault(kind_of(term.measure), []).append(term)
     return found
 
 
 def _is_sample(kind: Kind, terms: Iterable[Term]) -> bool:
-    return kind.name in _PEOPLE_ASKED_OF and not any(term.measure.level for term in terms)
+    return kind.name in _PEOPLE_ASKED_OF and not any(term.measure.semi_additive for term in terms)
 
 
 class _Heard:
@@ -113,7 +111,7 @@ class _Heard:
     def __init__(self, question: Question, kind: Kind, terms: Iterable[Term]) -> None:
         of_kind, measure = _PEOPLE_ASKED_OF[kind.name]
         self._noun = {"ticket": "tickets", "deal": "won deals"}[of_kind]
-        columns = tuple(term.column for term in terms)
+        columns = tuple(term.measure.column for term in terms)
         self._reads = {
             name: (
                 Sums(kind, columns, question.period, group_by=name),

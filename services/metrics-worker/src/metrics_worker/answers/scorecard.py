@@ -13,9 +13,9 @@ from pydantic import ConfigDict, Field
 from metrics_worker.answers.asking import ask
 from metrics_worker.answers.question import FirstDay, LastDay, Question, period_of
 from metrics_worker.answers.routes import READERS, Stand
-from metrics_worker.answers.views import AnswerView, PreviousView, Sum, TargetFigureView
+from metrics_worker.answers.views import Amount, AnswerView, PreviousView, TargetFigureView
 from metrics_worker.domain.period import Period
-from metrics_worker.kpis.formula import KPIS
+from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.targets.model import is_met
 from service_kit.fields import Moment, View
 from service_kit.routing import Session, router
@@ -116,8 +116,8 @@ class ScoreView(View):
     currency: str | None
     direction: Literal["up", "down"]
     value: str | None
-    numerator: Sum
-    denominator: Sum
+    numerator: Amount
+    denominator: Amount
     previous: PreviousView | None
     target: TargetFigureView | None
     explain: str

@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 
 from metrics_worker.answers.figures import Figure
 from metrics_worker.domain.histogram import quantile
-from metrics_worker.kpis.formula import Formula, term_of
+from metrics_worker.domain.measure import Sum
+from metrics_worker.kpis.formula import Formula
 
 _NOTHING: Final[Mapping[Any, int]] = MappingProxyType({})
 
@@ -38,16 +39,16 @@ class Tally:
             found = quantile(self.histogram, formula.percentile)
             return Figure(numerator=found or 0, denominator=sum(self.histogram.values()))
         numerator = self._sum(formula.numerator)
-        for text in formula.times:
-            numerator *= self._sum((text,))
-        if not formula.denominator:
+        for factor in formula.times:
+            numerator *= self._sum(factor)
+        if formula.denominator is None:
             return Figure(numerator=numerator, denominator=None)
         denominator = self._sum(formula.denominator)
-        for text in formula.over:
-            denominator *= self._sum((text,))
+        for factor in formula.over:
+            denominator *= self._sum(factor)
         return Figure(numerator=numerator, denominator=denominator)
 
-    def _sum(self, side: tuple[str, ...]) -> int:
+    def _sum(self, side: Sum) -> int:
         total = 0
         # A plain loop: an answer by customer comes by here for each of a hundred thousand.
         for sign, key, moment in _read_as(side):
@@ -57,11 +58,11 @@ class Tally:
 
 
 @cache
-def _read_as(side: tuple[str, ...]) -> tuple[tuple[int, str, Literal["flow", "before", "after"]], ...]:
+def _read_as(side: Sum) -> tuple[tuple[int, str, Literal["flow", "before", "after"]], ...]:
     """The terms of a side of a formula: sign, key, and which of a tally's sums it is."""
     return tuple(
-        (term.sign, term.key, "flow" if not term.measure.level else "before" if term.at_start else "after")
-        for term in map(term_of, side)
+        (term.sign, term.key, "flow" if not term.measure.semi_additive else "before" if term.at_start else "after")
+        for term in side.terms
     )
 
 

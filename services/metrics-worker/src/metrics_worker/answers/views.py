@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 
 from service_kit.fields import Moment, View
 
-Sum = int | str | None
+Amount = int | str | None
 """A whole number, or money as a decimal string; null where there is no denominator."""
 
 
@@ -48,8 +48,8 @@ class PointView(View):
 
     start: date
     value: str | None
-    numerator: Sum
-    denominator: Sum
+    numerator: Amount
+    denominator: Amount
 
 
 class GroupView(View):
@@ -57,8 +57,8 @@ class GroupView(View):
 
     key: str | None
     value: str | None
-    numerator: Sum
-    denominator: Sum
+    numerator: Amount
+    denominator: Amount
     series: list[PointView] | None
 
 
@@ -71,8 +71,8 @@ class PreviousView(View):
     end: date = Field(serialization_alias="to")
     value: str | None
     change: str | None
-    numerator: Sum
-    denominator: Sum
+    numerator: Amount
+    denominator: Amount
 
 
 class TargetFigureView(View):
@@ -94,8 +94,8 @@ class NowView(View):
 
     value: str | None
     change: str | None
-    numerator: Sum
-    denominator: Sum
+    numerator: Amount
+    denominator: Amount
 
 
 class AnswerView(View):
@@ -147,8 +147,8 @@ class AnswerView(View):
     now: NowView | None
     """Only with `as_of`."""
     value: str | None
-    numerator: Sum
-    denominator: Sum
+    numerator: Amount
+    denominator: Amount
     previous: PreviousView | None
     series: list[PointView] | None
     groups: list[GroupView] | None

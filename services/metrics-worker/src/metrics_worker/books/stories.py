@@ -30,7 +30,13 @@ SECONDS: Final = 30.0
 """What one statement over a whole batch's stories may take."""
 
 _REVIEWED: Final = tuple(
-    RelationshipMeasures._fields.index(name) for name in ("at_risk", "breached", "reopened", "badly_rated")
+    measure.position
+    for measure in (
+        RelationshipMeasures.at_risk,
+        RelationshipMeasures.breached,
+        RelationshipMeasures.reopened,
+        RelationshipMeasures.badly_rated,
+    )
 )
 
 _READ: Final = """

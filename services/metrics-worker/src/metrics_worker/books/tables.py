@@ -26,7 +26,7 @@ from sqlalchemy.types import TypeEngine
 
 from metrics_worker.books.fold import SEGMENT_BUCKETS
 from metrics_worker.domain.kinds import KINDS, TOLD_KINDS, Kind
-from metrics_worker.domain.posting import Measure
+from metrics_worker.domain.measure import Measure
 from service_kit.consumer.circuit_breaker import circuit_breaker
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.consumer.offsets import consumer_offset

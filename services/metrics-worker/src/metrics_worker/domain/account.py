@@ -1,25 +1,17 @@
 """What a customer contributes by being one: on the day it was registered, and as a level from then on."""
 
-from typing import Annotated, NamedTuple
-
 from event_contracts.sales import Account
 from metrics_worker.domain.activity import SellingDimensions
-from metrics_worker.domain.posting import Measure, Posting, Reporting, text_of
+from metrics_worker.domain.measure import Measure, Measures
+from metrics_worker.domain.posting import Posting, Reporting, text_of
 
 
-class AccountMeasures(NamedTuple):
+class AccountMeasures(Measures, kind="account"):
     """What is summed of accounts. One that was merged into another contributes nothing."""
 
-    registered: Annotated[int, Measure("customers, on the day sales registered them")] = 0
-    referred: Annotated[int, Measure("of these, those whom another customer had recommended us to")] = 0
-    customers: Annotated[
-        int,
-        Measure(
-            "customers that sales knows",
-            level=True,
-            ended=("account.customers@start", "account.registered", "-account.customers"),
-        ),
-    ] = 0
+    registered: Measure = Measure("customers, on the day sales registered them")
+    referred: Measure = Measure("of these, those whom another customer had recommended us to")
+    customers: Measure = Measure("customers that sales knows", semi_additive=True)
 
 
 def postings_for(account: Account, reporting: Reporting) -> list[Posting]:

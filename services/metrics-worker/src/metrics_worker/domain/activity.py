@@ -1,9 +1,10 @@
 """What salespeople's activities and customers' recommendations contribute, on the day they took place."""
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 from event_contracts.sales import Activity, Referral
-from metrics_worker.domain.posting import Measure, Posting, Reporting, text_of
+from metrics_worker.domain.measure import Measure, Measures
+from metrics_worker.domain.posting import Posting, Reporting, text_of
 
 
 class SellingDimensions(NamedTuple):
@@ -17,18 +18,18 @@ class SellingDimensions(NamedTuple):
     customer: str | None
 
 
-class ActivityMeasures(NamedTuple):
+class ActivityMeasures(Measures, kind="activity"):
     """What is summed of activities."""
 
-    completed: Annotated[int, Measure("activities, on the day they were completed")] = 0
-    follow_ups: Annotated[int, Measure("activities that were due at a time, on the day they were completed")] = 0
-    on_time: Annotated[int, Measure("of these, those completed by then, on the day they were completed")] = 0
+    completed: Measure = Measure("activities, on the day they were completed")
+    follow_ups: Measure = Measure("activities that were due at a time, on the day they were completed")
+    on_time: Measure = Measure("of these, those completed by then, on the day they were completed")
 
 
-class ReferralMeasures(NamedTuple):
+class ReferralMeasures(Measures, kind="referral"):
     """What is summed of referrals."""
 
-    recorded: Annotated[int, Measure("recommendations by customers, on the day they were recorded")] = 0
+    recorded: Measure = Measure("recommendations by customers, on the day they were recorded")
 
 
 def postings_for_activity(activity: Activity, reporting: Reporting) -> list[Posting]:

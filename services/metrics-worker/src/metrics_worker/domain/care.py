@@ -1,10 +1,11 @@
 """What service does for customers besides tickets contributes, on the day it was done; and what they say in public."""
 
 from datetime import date, datetime
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 from event_contracts.service import CheckIn, Maintenance, Review, Training, UpsellSuggestion
-from metrics_worker.domain.posting import Measure, Posting, Reporting, text_of
+from metrics_worker.domain.measure import Measure, Measures
+from metrics_worker.domain.posting import Posting, Reporting, text_of
 from metrics_worker.domain.survey import SATISFIED_FROM
 
 
@@ -29,40 +30,40 @@ class ReviewDimensions(NamedTuple):
     customer: str | None
 
 
-class TrainingMeasures(NamedTuple):
+class TrainingMeasures(Measures, kind="training"):
     """What is summed of trainings."""
 
-    delivered: Annotated[int, Measure("trainings, on the day they were delivered")] = 0
-    attendees: Annotated[int, Measure("people trained in them")] = 0
+    delivered: Measure = Measure("trainings, on the day they were delivered")
+    attendees: Measure = Measure("people trained in them")
 
 
-class CheckInMeasures(NamedTuple):
+class CheckInMeasures(Measures, kind="checkin"):
     """What is summed of check-ins."""
 
-    completed: Annotated[int, Measure("check-ins, on the day they were completed")] = 0
-    due: Annotated[int, Measure("check-ins that were planned for a day, on the day they were completed")] = 0
-    on_time: Annotated[int, Measure("of these, those completed by then, on the day they were completed")] = 0
+    completed: Measure = Measure("check-ins, on the day they were completed")
+    due: Measure = Measure("check-ins that were planned for a day, on the day they were completed")
+    on_time: Measure = Measure("of these, those completed by then, on the day they were completed")
 
 
-class MaintenanceMeasures(NamedTuple):
+class MaintenanceMeasures(Measures, kind="maintenance"):
     """What is summed of planned maintenance."""
 
-    performed: Annotated[int, Measure("planned maintenance, on the day it was performed")] = 0
-    on_time: Annotated[int, Measure("of it, what was performed by the day it was due, on the day of that")] = 0
+    performed: Measure = Measure("planned maintenance, on the day it was performed")
+    on_time: Measure = Measure("of it, what was performed by the day it was due, on the day of that")
 
 
-class UpsellMeasures(NamedTuple):
+class UpsellMeasures(Measures, kind="upsell"):
     """What is summed of agents' suggestions."""
 
-    suggested: Annotated[int, Measure("agents' suggestions of what else to sell, on the day they were made")] = 0
+    suggested: Measure = Measure("agents' suggestions of what else to sell, on the day they were made")
 
 
-class ReviewMeasures(NamedTuple):
+class ReviewMeasures(Measures, kind="review"):
     """What is summed of public reviews."""
 
-    recorded: Annotated[int, Measure("public reviews, on the day they were written")] = 0
-    good: Annotated[int, Measure("of these, those with 4 or 5 of 5")] = 0
-    score: Annotated[int, Measure("the scores given in them", unit="score")] = 0
+    recorded: Measure = Measure("public reviews, on the day they were written")
+    good: Measure = Measure("of these, those with 4 or 5 of 5")
+    score: Measure = Measure("the scores given in them", unit="score")
 
 
 def postings_for_training(training: Training, reporting: Reporting) -> list[Posting]:

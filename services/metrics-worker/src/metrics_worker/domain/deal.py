@@ -1,11 +1,12 @@
 """What a deal contributes: to the pipeline while it is open, on the day of its closing, and in shares by product."""
 
 from datetime import datetime
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 from event_contracts.sales import Deal, DealLine, Stage
 from metrics_worker.domain.histogram import bucket_of
-from metrics_worker.domain.posting import Measure, Posting, Reporting, seconds_between, text_of
+from metrics_worker.domain.measure import Measure, Measures
+from metrics_worker.domain.posting import Posting, Reporting, seconds_between, text_of
 
 CHANCE_PERCENT = {"prospecting": 10, "qualification": 20, "presentation": 40, "proposal": 60, "negotiation": 80}
 """How likely a deal is to be won from each stage; what the weighted pipeline weighs by."""
@@ -28,74 +29,45 @@ class DealDimensions(NamedTuple):
 
 CLOSING = ("stage",)
 PIPELINE = ("product",)
-CLOSED = ("deal.won", "deal.lost")
 
 
-class DealMeasures(NamedTuple):
+class DealMeasures(Measures, kind="deal"):
     """What is summed of deals. A deal with several products counts once under each of them."""
 
-    won: Annotated[int, Measure("won deals, on the day they were closed", not_by=CLOSING)] = 0
-    lost: Annotated[int, Measure("lost deals, on the day they were closed", not_by=CLOSING)] = 0
-    revenue: Annotated[
-        int,
-        Measure(
-            "what won deals are worth at the rate frozen on closing, on the day they were closed",
-            unit="money",
-            not_by=CLOSING,
-        ),
-    ] = 0
-    units: Annotated[int, Measure("pieces sold in won deals, on the day they were closed", not_by=CLOSING)] = 0
-    cycle_seconds: Annotated[
-        int,
-        Measure(
-            "time from opening to winning of won deals, on the day they were closed",
-            unit="seconds",
-            counted_by="won",
-            not_by=CLOSING,
-        ),
-    ] = 0
-    upsell_won: Annotated[
-        int, Measure("won deals that a service agent had suggested, on the day they were closed", not_by=CLOSING)
-    ] = 0
-    upsell_revenue: Annotated[
-        int,
-        Measure(
-            "what won deals that a service agent had suggested are worth, on the day they were closed",
-            unit="money",
-            not_by=CLOSING,
-        ),
-    ] = 0
-    pipeline_deals: Annotated[int, Measure("deals that are open", level=True, ended=CLOSED, not_by=PIPELINE)] = 0
-    pipeline_value: Annotated[
-        int,
-        Measure(
-            "what open deals are worth, as far as it is known",
-            unit="money",
-            level=True,
-            ended=CLOSED,
-            not_by=PIPELINE,
-        ),
-    ] = 0
-    pipeline_weighted: Annotated[
-        int,
-        Measure(
-            "what open deals are worth, times the chance of their stage",
-            unit="money",
-            level=True,
-            ended=CLOSED,
-            not_by=PIPELINE,
-        ),
-    ] = 0
-    entered: Annotated[
-        int, Measure("stages that deals entered for the first time, on the day they did", not_by=PIPELINE)
-    ] = 0
-    advanced: Annotated[
-        int,
-        Measure(
-            "of these, those from which the deal went on to a later stage or stands won, on the day it entered",
-            not_by=PIPELINE,
-        ),
-    ] = 0
+    won: Measure = Measure("won deals, on the day they were closed", not_by=CLOSING)
+    lost: Measure = Measure("lost deals, on the day they were closed", not_by=CLOSING)
+    revenue: Measure = Measure(
+        "what won deals are worth at the rate frozen on closing, on the day they were closed",
+        unit="money",
+        not_by=CLOSING,
+    )
+    units: Measure = Measure("pieces sold in won deals, on the day they were closed", not_by=CLOSING)
+    cycle_seconds: Measure = Measure(
+        "time from opening to winning of won deals, on the day they were closed",
+        unit="seconds",
+        counted_by=won,
+        not_by=CLOSING,
+    )
+    upsell_won: Measure = Measure(
+        "won deals that a service agent had suggested, on the day they were closed", not_by=CLOSING
+    )
+    upsell_revenue: Measure = Measure(
+        "what won deals that a service agent had suggested are worth, on the day they were closed",
+        unit="money",
+        not_by=CLOSING,
+    )
+    pipeline_deals: Measure = Measure("deals that are open", semi_additive=True, not_by=PIPELINE)
+    pipeline_value: Measure = Measure(
+        "what open deals are worth, as far as it is known", unit="money", semi_additive=True, not_by=PIPELINE
+    )
+    pipeline_weighted: Measure = Measure(
+        "what open deals are worth, times the chance of their stage", unit="money", semi_additive=True, not_by=PIPELINE
+    )
+    entered: Measure = Measure("stages that deals entered for the first time, on the day they did", not_by=PIPELINE)
+    advanced: Measure = Measure(
+        "of these, those from which the deal went on to a later stage or stands won, on the day it entered",
+        not_by=PIPELINE,
+    )
 
 
 def postings_for(deal: Deal, reporting: Reporting) -> list[Posting]:

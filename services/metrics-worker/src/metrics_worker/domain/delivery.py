@@ -1,9 +1,10 @@
 """What a delivery contributes on the day the customer accepted it, held against what the deal promised."""
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 from event_contracts.service import Delivery
-from metrics_worker.domain.posting import Measure, Posting, Reporting, text_of
+from metrics_worker.domain.measure import Measure, Measures
+from metrics_worker.domain.posting import Posting, Reporting, text_of
 
 
 class DeliveryDimensions(NamedTuple):
@@ -16,15 +17,15 @@ class DeliveryDimensions(NamedTuple):
     customer: str | None
 
 
-class DeliveryMeasures(NamedTuple):
+class DeliveryMeasures(Measures, kind="delivery"):
     """What is summed of deliveries, on the day they were accepted."""
 
-    accepted: Annotated[int, Measure("deliveries, on the day they were accepted")] = 0
-    promised: Annotated[int, Measure("of these, those of deals that were won with a promise")] = 0
-    kept: Annotated[int, Measure("of these, those that kept the time, the price and the quality")] = 0
-    in_time: Annotated[int, Measure("of the promised ones, those delivered by the day agreed on")] = 0
-    at_price: Annotated[int, Measure("of the promised ones, those that cost no more than agreed on")] = 0
-    of_quality: Annotated[int, Measure("of the promised ones, those of the quality agreed on")] = 0
+    accepted: Measure = Measure("deliveries, on the day they were accepted")
+    promised: Measure = Measure("of these, those of deals that were won with a promise")
+    kept: Measure = Measure("of these, those that kept the time, the price and the quality")
+    in_time: Measure = Measure("of the promised ones, those delivered by the day agreed on")
+    at_price: Measure = Measure("of the promised ones, those that cost no more than agreed on")
+    of_quality: Measure = Measure("of the promised ones, those of the quality agreed on")
 
 
 def postings_for(delivery: Delivery, reporting: Reporting) -> list[Posting]:

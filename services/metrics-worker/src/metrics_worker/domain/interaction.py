@@ -1,23 +1,20 @@
 """What one contact on a ticket contributes, on the day it took place."""
 
-from typing import Annotated, NamedTuple
-
 from event_contracts.service import Interaction
 from metrics_worker.domain.histogram import bucket_of
-from metrics_worker.domain.posting import Measure, Posting, Reporting, text_of
+from metrics_worker.domain.measure import Measure, Measures
+from metrics_worker.domain.posting import Posting, Reporting, text_of
 from metrics_worker.domain.ticket import ServiceDimensions
 
 
-class InteractionMeasures(NamedTuple):
+class InteractionMeasures(Measures, kind="interaction"):
     """What is summed of interactions."""
 
-    handled: Annotated[int, Measure("contacts handled by an agent, on the day they took place")] = 0
-    talk_seconds: Annotated[int, Measure("time spent talking or writing in them", unit="seconds")] = 0
-    hold_seconds: Annotated[int, Measure("time the customer was on hold in them", unit="seconds")] = 0
-    wrap_up_seconds: Annotated[int, Measure("time spent wrapping them up", unit="seconds")] = 0
-    handle_seconds: Annotated[
-        int, Measure("talk, hold and wrap-up time together", unit="seconds", counted_by="handled")
-    ] = 0
+    handled: Measure = Measure("contacts handled by an agent, on the day they took place")
+    talk_seconds: Measure = Measure("time spent talking or writing in them", unit="seconds")
+    hold_seconds: Measure = Measure("time the customer was on hold in them", unit="seconds")
+    wrap_up_seconds: Measure = Measure("time spent wrapping them up", unit="seconds")
+    handle_seconds: Measure = Measure("talk, hold and wrap-up time together", unit="seconds", counted_by=handled)
 
 
 def postings_for(interaction: Interaction, reporting: Reporting) -> list[Posting]:

@@ -1,8 +1,9 @@
-"""The kinds of subject that books are kept of: which state, dimensions, measures and rule each has."""
+"""The kinds of subject that the ledger measures: the state, dimensions, measures and rule of each."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, get_type_hints
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import msgspec
 
@@ -34,247 +35,220 @@ from metrics_worker.domain import (
     ticket,
 )
 from metrics_worker.domain.customer_facts import Fact
-from metrics_worker.domain.posting import Measure, Posting, Reporting
+from metrics_worker.domain.measure import Measure
+from metrics_worker.domain.posting import Posting, Reporting
 
 RULES_VERSION = 5
-"""Raise it when any `postings_for` changes what it returns: books kept by other rules have to be rebuilt."""
+"""Raise it when any `postings_for` changes what it returns: a ledger written by other rules has to be rebuilt."""
 
 
-def _nothing(_state: Any, _reporting: Reporting) -> list[Posting]:
+def _no_postings(_state: Any, _reporting: Reporting) -> list[Posting]:
     return []
 
 
 @dataclass(frozen=True, eq=False)
 class Kind:
-    """One kind of subject. Its name prefixes the tables: `deal_subject`, `deal_posting`, `deal_balance`."""
+    """One kind of subject. Its name prefixes the tables."""
 
     name: str
     subject_kind: str
     """As events name it: the `deals` of `deals/<uuid>`."""
     state: type[msgspec.Struct]
     dimensions: tuple[str, ...] = ()
-    measures: tuple[str, ...] = ()
-    measure_docs: tuple[Measure, ...] = ()
-    postings_for: Callable[[Any, Reporting], list[Posting]] = _nothing
+    columns: tuple[Measure, ...] = ()
+    """Its measures. Empty where only the latest states are kept."""
+    postings_for: Callable[[Any, Reporting], list[Posting]] = _no_postings
     split_by: str | None = None
     """The dimension that a subject may have several values of; its postings carry `split`."""
     sequenced: bool = True
     """False when the subject's own sequence has gaps by nature: an interaction borrows its ticket's."""
     customer_field: str | None = None
-    """The field of its state that holds the customer's id; None where it is about none, or not told apart by it."""
+    """The field of its state that holds the customer's id; None where no customer is named or none is measured."""
     fact_of: Callable[[Any, Reporting], Fact | None] | None = None
-    """What of its state matters to the customer's story; None where nothing does."""
-    derived: bool = False
-    """True when no event tells its state: it follows from the facts of other kinds."""
+    """What its state contributes to the customer's timeline; None where nothing does."""
+    is_derived: bool = False
+    """True when no event carries its state: it follows from the facts of other kinds."""
 
-    durations: tuple[str, ...] = field(init=False)
-    """The measures that have a histogram, in the order of a posting's `buckets`."""
-    counting: tuple[int, ...] = field(init=False)
-    """For each of them, where among the measures the one stands that counts them."""
+    @cached_property
+    def measures(self) -> tuple[str, ...]:
+        """Return the names of its measures."""
+        return tuple(measure.column for measure in self.columns)
 
-    def __post_init__(self) -> None:
-        timed = [
-            (name, self.measures.index(measure.counted_by))
-            for name, measure in zip(self.measures, self.measure_docs, strict=True)
-            if measure.counted_by is not None
-        ]
-        object.__setattr__(self, "durations", tuple(name for name, _ in timed))
-        object.__setattr__(self, "counting", tuple(index for _, index in timed))
+    @cached_property
+    def durations(self) -> tuple[str, ...]:
+        """Return the measures that have a histogram, in the order of a posting's `buckets`."""
+        return tuple(measure.column for measure in self.columns if measure.counted_by is not None)
 
-    def measure_named(self, name: str) -> Measure:
-        """What is said of one of its measures. Raises ValueError when there is none of that name."""
-        return self.measure_docs[self.measures.index(name)]
+    @cached_property
+    def counting(self) -> tuple[int, ...]:
+        """Return, for each duration, the position of the measure that counts it."""
+        return tuple(measure.counted_by.position for measure in self.columns if measure.counted_by is not None)
 
-    @property
+    @cached_property
     def levels(self) -> tuple[str, ...]:
-        """The measures that stand rather than happen."""
-        return tuple(name for name, measure in zip(self.measures, self.measure_docs, strict=True) if measure.level)
+        """Return the semi-additive measures."""
+        return tuple(measure.column for measure in self.columns if measure.semi_additive)
 
     @property
     def kept(self) -> bool:
-        """True when the kind has postings and balances; otherwise only its latest states are kept."""
-        return bool(self.measures)
+        """Whether the kind has postings and sums; otherwise only its latest states are kept."""
+        return bool(self.columns)
 
-
-def _kind(
-    name: str,
-    subject_kind: str,
-    state: type[msgspec.Struct],
-    dimensions: Any,
-    measures: Any,
-    postings_for: Callable[[Any, Reporting], list[Posting]],
-    *,
-    split_by: str | None = None,
-    sequenced: bool = True,
-    customer: str | None = None,
-    fact_of: Callable[[Any, Reporting], Fact | None] | None = None,
-    derived: bool = False,
-) -> Kind:
-    hints = get_type_hints(measures, include_extras=True)
-    return Kind(
-        name=name,
-        subject_kind=subject_kind,
-        state=state,
-        dimensions=dimensions._fields,
-        measures=measures._fields,
-        measure_docs=tuple(hints[field].__metadata__[0] for field in measures._fields),
-        postings_for=postings_for,
-        split_by=split_by,
-        sequenced=sequenced,
-        customer_field=customer,
-        fact_of=fact_of,
-        derived=derived,
-    )
+    def measure_named(self, name: str) -> Measure:
+        """Return one of its measures. Raise ValueError when none has that name."""
+        return self.columns[self.measures.index(name)]
 
 
 KINDS: tuple[Kind, ...] = (
     # Every transaction writes the kinds in this order, so that two consumers never wait for each other in a circle.
-    _kind(
+    Kind(
         "account",
         "accounts",
         Account,
-        activity.SellingDimensions,
-        account.AccountMeasures,
+        activity.SellingDimensions._fields,
+        account.AccountMeasures.columns,
         account.postings_for,
-        customer="id",
+        customer_field="id",
         fact_of=customer_facts.of_account,
     ),
+    Kind("customer", "customers", Customer, customer_field="id", fact_of=customer_facts.of_customer),
     Kind(
-        name="customer",
-        subject_kind="customers",
-        state=Customer,
-        customer_field="id",
-        fact_of=customer_facts.of_customer,
+        "lead",
+        "leads",
+        Lead,
+        lead.LeadDimensions._fields,
+        lead.LeadMeasures.columns,
+        lead.postings_for,
+        customer_field="account_id",
     ),
-    _kind("lead", "leads", Lead, lead.LeadDimensions, lead.LeadMeasures, lead.postings_for, customer="account_id"),
-    _kind(
+    Kind(
         "deal",
         "deals",
         Deal,
-        deal.DealDimensions,
-        deal.DealMeasures,
+        deal.DealDimensions._fields,
+        deal.DealMeasures.columns,
         deal.postings_for,
         split_by="product",
-        customer="account_id",
+        customer_field="account_id",
         fact_of=customer_facts.of_deal,
     ),
-    _kind("quota", "quotas", Quota, quota.QuotaDimensions, quota.QuotaMeasures, quota.postings_for),
-    _kind(
+    Kind("quota", "quotas", Quota, quota.QuotaDimensions._fields, quota.QuotaMeasures.columns, quota.postings_for),
+    Kind(
         "ticket",
         "tickets",
         Ticket,
-        ticket.ServiceDimensions,
-        ticket.TicketMeasures,
+        ticket.ServiceDimensions._fields,
+        ticket.TicketMeasures.columns,
         ticket.postings_for,
-        customer="customer_id",
+        customer_field="customer_id",
         fact_of=customer_facts.of_ticket,
     ),
-    _kind(
+    Kind(
         "interaction",
         "interactions",
         Interaction,
-        ticket.ServiceDimensions,
-        interaction.InteractionMeasures,
+        ticket.ServiceDimensions._fields,
+        interaction.InteractionMeasures.columns,
         interaction.postings_for,
         sequenced=False,
-        customer="customer_id",
+        customer_field="customer_id",
     ),
-    _kind(
+    Kind(
         "survey",
         "surveys",
         Survey,
-        ticket.ServiceDimensions,
-        survey.SurveyMeasures,
+        ticket.ServiceDimensions._fields,
+        survey.SurveyMeasures.columns,
         survey.postings_for,
-        customer="customer_id",
+        customer_field="customer_id",
         fact_of=customer_facts.of_survey,
     ),
-    _kind(
+    Kind(
         "activity",
         "activities",
         Activity,
-        activity.SellingDimensions,
-        activity.ActivityMeasures,
+        activity.SellingDimensions._fields,
+        activity.ActivityMeasures.columns,
         activity.postings_for_activity,
-        customer="account_id",
+        customer_field="account_id",
     ),
-    _kind(
+    Kind(
         "referral",
         "referrals",
         Referral,
-        activity.SellingDimensions,
-        activity.ReferralMeasures,
+        activity.SellingDimensions._fields,
+        activity.ReferralMeasures.columns,
         activity.postings_for_referral,
-        customer="account_id",
+        customer_field="account_id",
     ),
-    _kind(
+    Kind(
         "training",
         "trainings",
         Training,
-        care.CareDimensions,
-        care.TrainingMeasures,
+        care.CareDimensions._fields,
+        care.TrainingMeasures.columns,
         care.postings_for_training,
-        customer="customer_id",
+        customer_field="customer_id",
     ),
-    _kind(
+    Kind(
         "checkin",
         "checkins",
         CheckIn,
-        care.CareDimensions,
-        care.CheckInMeasures,
+        care.CareDimensions._fields,
+        care.CheckInMeasures.columns,
         care.postings_for_check_in,
-        customer="customer_id",
+        customer_field="customer_id",
     ),
-    _kind(
+    Kind(
         "maintenance",
         "maintenance",
         Maintenance,
-        care.CareDimensions,
-        care.MaintenanceMeasures,
+        care.CareDimensions._fields,
+        care.MaintenanceMeasures.columns,
         care.postings_for_maintenance,
-        customer="customer_id",
+        customer_field="customer_id",
     ),
-    _kind(
+    Kind(
         "delivery",
         "deliveries",
         Delivery,
-        delivery.DeliveryDimensions,
-        delivery.DeliveryMeasures,
+        delivery.DeliveryDimensions._fields,
+        delivery.DeliveryMeasures.columns,
         delivery.postings_for,
-        customer="customer_id",
+        customer_field="customer_id",
     ),
-    _kind(
+    Kind(
         "review",
         "reviews",
         Review,
-        care.ReviewDimensions,
-        care.ReviewMeasures,
+        care.ReviewDimensions._fields,
+        care.ReviewMeasures.columns,
         care.postings_for_review,
-        customer="customer_id",
+        customer_field="customer_id",
     ),
-    _kind(
+    Kind(
         "upsell",
         "upsells",
         UpsellSuggestion,
-        care.CareDimensions,
-        care.UpsellMeasures,
+        care.CareDimensions._fields,
+        care.UpsellMeasures.columns,
         care.postings_for_upsell,
-        customer="customer_id",
+        customer_field="customer_id",
     ),
-    _kind(
+    Kind(
         "relationship",
         "relationships",
         relationship.Version,
-        relationship.RelationshipDimensions,
-        relationship.RelationshipMeasures,
+        relationship.RelationshipDimensions._fields,
+        relationship.RelationshipMeasures.columns,
         relationship.postings_for,
         split_by="product",
-        derived=True,
+        is_derived=True,
     ),
 )
 
-TOLD_KINDS: tuple[Kind, ...] = tuple(kind for kind in KINDS if not kind.derived)
-"""Those whose states events tell."""
+TOLD_KINDS: tuple[Kind, ...] = tuple(kind for kind in KINDS if not kind.is_derived)
+"""Those whose states events carry."""
 KIND_OF_SUBJECT: dict[str, Kind] = {kind.subject_kind: kind for kind in TOLD_KINDS}
 KIND_BY_NAME: dict[str, Kind] = {kind.name: kind for kind in KINDS}
 DIMENSIONS: tuple[str, ...] = tuple(dict.fromkeys(name for kind in KINDS for name in kind.dimensions))

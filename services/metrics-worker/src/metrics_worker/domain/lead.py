@@ -1,10 +1,11 @@
 """What a lead contributes: by cohort on the day it came in, and by period on the day that something came of it."""
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 from event_contracts.sales import Lead
 from metrics_worker.domain.histogram import bucket_of
-from metrics_worker.domain.posting import Measure, Posting, Reporting, seconds_between, text_of
+from metrics_worker.domain.measure import Measure, Measures
+from metrics_worker.domain.posting import Posting, Reporting, seconds_between, text_of
 
 
 class LeadDimensions(NamedTuple):
@@ -19,26 +20,21 @@ class LeadDimensions(NamedTuple):
     customer: str | None
 
 
-class LeadMeasures(NamedTuple):
+class LeadMeasures(Measures, kind="lead"):
     """What is summed of leads."""
 
-    created: Annotated[int, Measure("leads, on the day they came in")] = 0
-    cohort_contacted: Annotated[int, Measure("leads contacted by now, on the day they came in")] = 0
-    cohort_qualified: Annotated[int, Measure("leads qualified by now, on the day they came in")] = 0
-    cohort_disqualified: Annotated[int, Measure("leads given up by now, on the day they came in")] = 0
-    cohort_converted: Annotated[int, Measure("leads converted by now, on the day they came in")] = 0
-    contacted: Annotated[int, Measure("leads, on the day of the first contact")] = 0
-    qualified: Annotated[int, Measure("leads, on the day they were qualified")] = 0
-    disqualified: Annotated[int, Measure("leads, on the day they were given up")] = 0
-    converted: Annotated[int, Measure("leads, on the day they were converted")] = 0
-    response_seconds: Annotated[
-        int,
-        Measure(
-            "time from coming in to the first contact, on the day of the contact",
-            unit="seconds",
-            counted_by="contacted",
-        ),
-    ] = 0
+    created: Measure = Measure("leads, on the day they came in")
+    cohort_contacted: Measure = Measure("leads contacted by now, on the day they came in")
+    cohort_qualified: Measure = Measure("leads qualified by now, on the day they came in")
+    cohort_disqualified: Measure = Measure("leads given up by now, on the day they came in")
+    cohort_converted: Measure = Measure("leads converted by now, on the day they came in")
+    contacted: Measure = Measure("leads, on the day of the first contact")
+    qualified: Measure = Measure("leads, on the day they were qualified")
+    disqualified: Measure = Measure("leads, on the day they were given up")
+    converted: Measure = Measure("leads, on the day they were converted")
+    response_seconds: Measure = Measure(
+        "time from coming in to the first contact, on the day of the contact", unit="seconds", counted_by=contacted
+    )
 
 
 def postings_for(lead: Lead, reporting: Reporting) -> list[Posting]:

@@ -32,24 +32,6 @@ class Posting(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """What one column of the books sums, in words, and in which unit."""
-
-    says: str
-    unit: str = "count"
-    """`count`, `money` (minor units of the reporting currency), `seconds` or `score`."""
-    level: bool = False
-    """True for what stands rather than happens: posted as +x on the day it begins and -x on the day it ends, and
-    read as the running sum up to a day."""
-    ended: tuple[str, ...] = ()
-    """Of a level: measures that come to how many subjects it has lost over some days. Empty where none do."""
-    counted_by: str | None = None
-    """Set for a duration: the measure that counts how many were summed. It has a histogram beside its sum."""
-    not_by: tuple[str, ...] = ()
-    """Dimensions of the kind that this measure is not told apart by."""
-
-
-@dataclass(frozen=True, slots=True)
 class Reporting:
     """The time zone that days are taken in, and the currency that money is summed in."""
 

@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 from itertools import pairwise
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 from event_contracts.sales import Quota
-from metrics_worker.domain.posting import Measure, Posting, Reporting, text_of
+from metrics_worker.domain.measure import Measure, Measures
+from metrics_worker.domain.posting import Posting, Reporting, text_of
 
 MAX_DAYS = 3_660
 """A longer period is refused: ten years of days, each a posting, is what one quota may cost."""
@@ -18,10 +19,10 @@ class QuotaDimensions(NamedTuple):
     team: str | None
 
 
-class QuotaMeasures(NamedTuple):
+class QuotaMeasures(Measures, kind="quota"):
     """What is summed of quotas."""
 
-    target: Annotated[int, Measure("the quotas' targets, spread evenly over the days of their period", unit="money")]
+    target: Measure = Measure("the quotas' targets, spread evenly over the days of their period", unit="money")
 
 
 def spread(total: int, days: int) -> list[int]:

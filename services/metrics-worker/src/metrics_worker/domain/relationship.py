@@ -9,14 +9,15 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import Annotated, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from metrics_worker.domain.customer_facts import AccountFact, CustomerFact, DealFact, Fact, SurveyFact, TicketFact
 from metrics_worker.domain.customer_merges import survivor_of
-from metrics_worker.domain.posting import LATEST_DAY, Measure, Posting, Reporting
+from metrics_worker.domain.measure import Measure, Measures
+from metrics_worker.domain.posting import LATEST_DAY, Posting, Reporting
 from metrics_worker.domain.step_function import Level
 
 YEAR_DAYS: Final = 365
@@ -52,77 +53,62 @@ class RelationshipDimensions(NamedTuple):
 PRODUCT = ("product",)
 
 
-class RelationshipMeasures(NamedTuple):
+class RelationshipMeasures(Measures, kind="relationship"):
     """What is summed of customers' stories."""
 
-    new_won: Annotated[int, Measure("customers' first won deals, on the day they were closed")] = 0
-    new_revenue: Annotated[
-        int, Measure("what customers' first won deals are worth, on the day they were closed", unit="money")
-    ] = 0
-    repeat_won: Annotated[int, Measure("won deals after a customer's first, on the day they were closed")] = 0
-    repeat_revenue: Annotated[
-        int, Measure("what won deals after a customer's first are worth, on the day they were closed", unit="money")
-    ] = 0
-    assisted_closed: Annotated[
-        int,
-        Measure(
-            "deals closed within 180 days of a question that the customer asked service before the purchase, on the "
-            "day they were closed"
-        ),
-    ] = 0
-    assisted_won: Annotated[int, Measure("of these, the won ones")] = 0
-    unassisted_closed: Annotated[int, Measure("deals closed without such a question, on the day of that")] = 0
-    unassisted_won: Annotated[int, Measure("of these, the won ones")] = 0
-    buyers: Annotated[int, Measure("customers who bought at least once", level=True, not_by=PRODUCT)] = 0
-    repeat_buyers: Annotated[int, Measure("customers who bought at least twice", level=True, not_by=PRODUCT)] = 0
-    active: Annotated[int, Measure("customers who bought within the last 365 days", level=True, not_by=PRODUCT)] = 0
-    lapsed: Annotated[
-        int, Measure("customers, on the day on which their last purchase was 365 days ago", not_by=PRODUCT)
-    ] = 0
-    active_before: Annotated[
-        int, Measure("customers who bought in the 365 days that ended 365 days ago", level=True, not_by=PRODUCT)
-    ] = 0
-    retained: Annotated[
-        int, Measure("of these, those who bought within the last 365 days too", level=True, not_by=PRODUCT)
-    ] = 0
-    revenue_before: Annotated[
-        int,
-        Measure("revenue of the 365 days that ended 365 days ago", unit="money", level=True, not_by=PRODUCT),
-    ] = 0
-    revenue_retained: Annotated[
-        int,
-        Measure(
-            "revenue of the last 365 days from customers who had bought in the 365 days before them",
-            unit="money",
-            level=True,
-            not_by=PRODUCT,
-        ),
-    ] = 0
-    at_risk: Annotated[int, Measure("customers at risk, for whichever reason", level=True, not_by=PRODUCT)] = 0
-    breached: Annotated[
-        int,
-        Measure("customers with an unresolved ticket whose agreement was breached", level=True, not_by=PRODUCT),
-    ] = 0
-    reopened: Annotated[
-        int, Measure("customers with a reopened ticket that is not resolved again", level=True, not_by=PRODUCT)
-    ] = 0
-    badly_rated: Annotated[
-        int, Measure("customers who gave 1 or 2 of 5 within the last 90 days", level=True, not_by=PRODUCT)
-    ] = 0
-    revenue_at_risk: Annotated[
-        int,
-        Measure("revenue of the last 365 days from customers at risk", unit="money", level=True, not_by=PRODUCT),
-    ] = 0
-    pipeline_at_risk: Annotated[
-        int, Measure("what open deals of customers at risk are worth", unit="money", level=True, not_by=PRODUCT)
-    ] = 0
-    health: Annotated[
-        int,
-        Measure("the health scores of customers who bought at least once", unit="score", level=True, not_by=PRODUCT),
-    ] = 0
-
-
-_LEVELS: Final = RelationshipMeasures._fields[RelationshipMeasures._fields.index("buyers") :]
+    new_won: Measure = Measure("customers' first won deals, on the day they were closed")
+    new_revenue: Measure = Measure(
+        "what customers' first won deals are worth, on the day they were closed", unit="money"
+    )
+    repeat_won: Measure = Measure("won deals after a customer's first, on the day they were closed")
+    repeat_revenue: Measure = Measure(
+        "what won deals after a customer's first are worth, on the day they were closed", unit="money"
+    )
+    assisted_closed: Measure = Measure(
+        "deals closed within 180 days of a question that the customer asked service before the purchase, on the "
+        "day they were closed"
+    )
+    assisted_won: Measure = Measure("of these, the won ones")
+    unassisted_closed: Measure = Measure("deals closed without such a question, on the day of that")
+    unassisted_won: Measure = Measure("of these, the won ones")
+    buyers: Measure = Measure("customers who bought at least once", semi_additive=True, not_by=PRODUCT)
+    repeat_buyers: Measure = Measure("customers who bought at least twice", semi_additive=True, not_by=PRODUCT)
+    active: Measure = Measure("customers who bought within the last 365 days", semi_additive=True, not_by=PRODUCT)
+    lapsed: Measure = Measure("customers, on the day on which their last purchase was 365 days ago", not_by=PRODUCT)
+    active_before: Measure = Measure(
+        "customers who bought in the 365 days that ended 365 days ago", semi_additive=True, not_by=PRODUCT
+    )
+    retained: Measure = Measure(
+        "of these, those who bought within the last 365 days too", semi_additive=True, not_by=PRODUCT
+    )
+    revenue_before: Measure = Measure(
+        "revenue of the 365 days that ended 365 days ago", unit="money", semi_additive=True, not_by=PRODUCT
+    )
+    revenue_retained: Measure = Measure(
+        "revenue of the last 365 days from customers who had bought in the 365 days before them",
+        unit="money",
+        semi_additive=True,
+        not_by=PRODUCT,
+    )
+    at_risk: Measure = Measure("customers at risk, for whichever reason", semi_additive=True, not_by=PRODUCT)
+    breached: Measure = Measure(
+        "customers with an unresolved ticket whose agreement was breached", semi_additive=True, not_by=PRODUCT
+    )
+    reopened: Measure = Measure(
+        "customers with a reopened ticket that is not resolved again", semi_additive=True, not_by=PRODUCT
+    )
+    badly_rated: Measure = Measure(
+        "customers who gave 1 or 2 of 5 within the last 90 days", semi_additive=True, not_by=PRODUCT
+    )
+    revenue_at_risk: Measure = Measure(
+        "revenue of the last 365 days from customers at risk", unit="money", semi_additive=True, not_by=PRODUCT
+    )
+    pipeline_at_risk: Measure = Measure(
+        "what open deals of customers at risk are worth", unit="money", semi_additive=True, not_by=PRODUCT
+    )
+    health: Measure = Measure(
+        "the health scores of customers who bought at least once", unit="score", semi_additive=True, not_by=PRODUCT
+    )
 
 
 class Version(msgspec.Struct, frozen=True, array_like=True):

@@ -1,9 +1,8 @@
 """What a survey contributes: on the day it was sent, and on the day of its first answer."""
 
-from typing import Annotated, NamedTuple
-
 from event_contracts.service import Survey
-from metrics_worker.domain.posting import Measure, Posting, Reporting, text_of
+from metrics_worker.domain.measure import Measure, Measures
+from metrics_worker.domain.posting import Posting, Reporting, text_of
 from metrics_worker.domain.ticket import ServiceDimensions
 
 SATISFIED_FROM = 4
@@ -14,25 +13,21 @@ EFFORTLESS_FROM = 5
 """The lowest answer that counts as easy: the top three of seven."""
 
 
-class SurveyMeasures(NamedTuple):
+class SurveyMeasures(Measures, kind="survey"):
     """What is summed of surveys."""
 
-    sent: Annotated[int, Measure("surveys, on the day they were sent")] = 0
-    cohort_answered: Annotated[int, Measure("surveys answered by now, on the day they were sent")] = 0
-    answered: Annotated[int, Measure("surveys, on the day they were first answered")] = 0
-    scored: Annotated[int, Measure("surveys answered with a score, on the day they were first answered")] = 0
-    satisfied: Annotated[int, Measure("surveys answered with 4 or 5, on the day they were first answered")] = 0
-    score: Annotated[int, Measure("the scores given, on the day of the first answer", unit="score")] = 0
-    recommended: Annotated[
-        int, Measure("surveys answered on how likely a recommendation is, on the day of the first answer")
-    ] = 0
-    promoters: Annotated[int, Measure("of these, those answered with 9 or 10, on the day of the first answer")] = 0
-    detractors: Annotated[int, Measure("of these, those answered with 0 to 6, on the day of the first answer")] = 0
-    effort_rated: Annotated[int, Measure("surveys answered on how easy it was, on the day of the first answer")] = 0
-    effort: Annotated[
-        int, Measure("the answers to that, from 1 to 7, on the day of the first answer", unit="score")
-    ] = 0
-    effortless: Annotated[int, Measure("of these, those answered with 5 to 7, on the day of the first answer")] = 0
+    sent: Measure = Measure("surveys, on the day they were sent")
+    cohort_answered: Measure = Measure("surveys answered by now, on the day they were sent")
+    answered: Measure = Measure("surveys, on the day they were first answered")
+    scored: Measure = Measure("surveys answered with a score, on the day they were first answered")
+    satisfied: Measure = Measure("surveys answered with 4 or 5, on the day they were first answered")
+    score: Measure = Measure("the scores given, on the day of the first answer", unit="score")
+    recommended: Measure = Measure("surveys answered on how likely a recommendation is, on the day of the first answer")
+    promoters: Measure = Measure("of these, those answered with 9 or 10, on the day of the first answer")
+    detractors: Measure = Measure("of these, those answered with 0 to 6, on the day of the first answer")
+    effort_rated: Measure = Measure("surveys answered on how easy it was, on the day of the first answer")
+    effort: Measure = Measure("the answers to that, from 1 to 7, on the day of the first answer", unit="score")
+    effortless: Measure = Measure("of these, those answered with 5 to 7, on the day of the first answer")
 
 
 def postings_for(survey: Survey, reporting: Reporting) -> list[Posting]:

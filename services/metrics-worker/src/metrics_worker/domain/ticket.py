@@ -1,11 +1,12 @@
 """What a ticket contributes: by cohort on the day it was opened, by period when it was answered and resolved."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 from event_contracts.service import Ticket
 from metrics_worker.domain.histogram import bucket_of
-from metrics_worker.domain.posting import Measure, Posting, Reporting, seconds_between, text_of
+from metrics_worker.domain.measure import Measure, Measures
+from metrics_worker.domain.posting import Posting, Reporting, seconds_between, text_of
 
 LOST_AFTER_SECONDS = 3_600
 """A customer left alone for longer is lost."""
@@ -27,104 +28,67 @@ class ServiceDimensions(NamedTuple):
     kind: str | None
 
 
-class TicketMeasures(NamedTuple):
+class TicketMeasures(Measures, kind="ticket"):
     """What is summed of tickets. One that was merged into another contributes nothing."""
 
-    opened: Annotated[int, Measure("tickets, on the day they were opened")] = 0
-    presales: Annotated[int, Measure("questions before a purchase, on the day they were asked")] = 0
-    cohort_resolved: Annotated[int, Measure("tickets that stand resolved, on the day they were opened")] = 0
-    cohort_reopened: Annotated[int, Measure("tickets reopened at least once, on the day they were opened")] = 0
-    cohort_escalated: Annotated[int, Measure("tickets escalated by now, on the day they were opened")] = 0
-    cohort_within_hour: Annotated[
-        int, Measure("tickets that got their first response within an hour, on the day they were opened")
-    ] = 0
-    reopenings: Annotated[int, Measure("times that tickets were reopened, on the day they were opened")] = 0
-    first_responded: Annotated[int, Measure("tickets, on the day of their first response")] = 0
-    first_response_seconds: Annotated[
-        int,
-        Measure(
-            "time from opening to the first response, on the day of the response",
-            unit="seconds",
-            counted_by="first_responded",
-        ),
-    ] = 0
-    business_responded: Annotated[
-        int, Measure("tickets under a policy with business hours, on the day of their first response")
-    ] = 0
-    business_response_seconds: Annotated[
-        int,
-        Measure(
-            "business hours from opening to the first response, on the day of the response",
-            unit="seconds",
-            counted_by="business_responded",
-        ),
-    ] = 0
-    resolved: Annotated[int, Measure("tickets that stand resolved, on the day they were last resolved")] = 0
-    resolution_seconds: Annotated[
-        int,
-        Measure(
-            "time from opening to the last resolution, on the day they were last resolved",
-            unit="seconds",
-            counted_by="resolved",
-        ),
-    ] = 0
-    business_resolved: Annotated[
-        int, Measure("resolved tickets under a policy with business hours, on the day they were last resolved")
-    ] = 0
-    business_resolution_seconds: Annotated[
-        int,
-        Measure(
-            "business hours from opening to the last resolution, on the day they were last resolved",
-            unit="seconds",
-            counted_by="business_resolved",
-        ),
-    ] = 0
-    onboarded: Annotated[int, Measure("resolved onboardings of won deals, on the day they were last resolved")] = 0
-    onboarding_seconds: Annotated[
-        int,
-        Measure(
-            "time from winning the deal to the resolution of its onboarding, on the day they were last resolved",
-            unit="seconds",
-            counted_by="onboarded",
-        ),
-    ] = 0
-    resolved_reopened: Annotated[
-        int, Measure("resolved tickets that had been reopened, on the day they were last resolved")
-    ] = 0
-    resolved_first_contact: Annotated[
-        int,
-        Measure(
-            "resolved tickets for which the customer came once at most and that were never reopened, on the day they "
-            "were resolved"
-        ),
-    ] = 0
-    resolved_under_sla: Annotated[
-        int, Measure("resolved tickets with a service-level agreement, on the day they were last resolved")
-    ] = 0
-    resolved_within_sla: Annotated[
-        int, Measure("of these, those that never breached it, on the day they were last resolved")
-    ] = 0
-    first_resolved: Annotated[int, Measure("tickets, on the day they were resolved for the first time")] = 0
-    held: Annotated[
-        int,
-        Measure("of these, those not reopened within seven days so far, on the day they were resolved the first time"),
-    ] = 0
-    backlog: Annotated[
-        int,
-        Measure(
-            "tickets that are neither resolved nor closed",
-            level=True,
-            ended=("ticket.backlog@start", "ticket.opened", "-ticket.backlog"),
-        ),
-    ] = 0
-    unattended: Annotated[
-        int,
-        Measure(
-            "of these, those that have had no first response yet",
-            level=True,
-            ended=("ticket.unattended@start", "ticket.opened", "-ticket.unattended"),
-        ),
-    ] = 0
+    opened: Measure = Measure("tickets, on the day they were opened")
+    presales: Measure = Measure("questions before a purchase, on the day they were asked")
+    cohort_resolved: Measure = Measure("tickets that stand resolved, on the day they were opened")
+    cohort_reopened: Measure = Measure("tickets reopened at least once, on the day they were opened")
+    cohort_escalated: Measure = Measure("tickets escalated by now, on the day they were opened")
+    cohort_within_hour: Measure = Measure(
+        "tickets that got their first response within an hour, on the day they were opened"
+    )
+    reopenings: Measure = Measure("times that tickets were reopened, on the day they were opened")
+    first_responded: Measure = Measure("tickets, on the day of their first response")
+    first_response_seconds: Measure = Measure(
+        "time from opening to the first response, on the day of the response",
+        unit="seconds",
+        counted_by=first_responded,
+    )
+    business_responded: Measure = Measure(
+        "tickets under a policy with business hours, on the day of their first response"
+    )
+    business_response_seconds: Measure = Measure(
+        "business hours from opening to the first response, on the day of the response",
+        unit="seconds",
+        counted_by=business_responded,
+    )
+    resolved: Measure = Measure("tickets that stand resolved, on the day they were last resolved")
+    resolution_seconds: Measure = Measure(
+        "time from opening to the last resolution, on the day they were last resolved",
+        unit="seconds",
+        counted_by=resolved,
+    )
+    business_resolved: Measure = Measure(
+        "resolved tickets under a policy with business hours, on the day they were last resolved"
+    )
+    business_resolution_seconds: Measure = Measure(
+        "business hours from opening to the last resolution, on the day they were last resolved",
+        unit="seconds",
+        counted_by=business_resolved,
+    )
+    onboarded: Measure = Measure("resolved onboardings of won deals, on the day they were last resolved")
+    onboarding_seconds: Measure = Measure(
+        "time from winning the deal to the resolution of its onboarding, on the day they were last resolved",
+        unit="seconds",
+        counted_by=onboarded,
+    )
+    resolved_reopened: Measure = Measure("resolved tickets that had been reopened, on the day they were last resolved")
+    resolved_first_contact: Measure = Measure(
+        "resolved tickets for which the customer came once at most and that were never reopened, on the day they "
+        "were resolved"
+    )
+    resolved_under_sla: Measure = Measure(
+        "resolved tickets with a service-level agreement, on the day they were last resolved"
+    )
+    resolved_within_sla: Measure = Measure("of these, those that never breached it, on the day they were last resolved")
+    first_resolved: Measure = Measure("tickets, on the day they were resolved for the first time")
+    held: Measure = Measure(
+        "of these, those not reopened within seven days so far, on the day they were resolved the first time"
+    )
+    backlog: Measure = Measure("tickets that are neither resolved nor closed", semi_additive=True)
+    unattended: Measure = Measure("of these, those that have had no first response yet", semi_additive=True)
 
 
 def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:

@@ -1,13 +1,11 @@
-"""Writes docs/kpis.md from the registry: `python -m metrics_worker.kpis.document > docs/kpis.md`."""
+"""Writes docs/kpis.md from the catalogue: `python -m metrics_worker.kpis.document > docs/kpis.md`."""
 
 import sys
 
 from metrics_worker.domain.kinds import KINDS
-from metrics_worker.kpis import joint, sales, service
-from metrics_worker.kpis.formula import KPIS, Formula, Kpi
-
-# Importing them fills the registry.
-DECLARED = (sales, service, joint)
+from metrics_worker.domain.measure import Measure, Sum
+from metrics_worker.kpis.catalogue import KPIS
+from metrics_worker.kpis.formula import Formula, Kpi
 
 _INTRODUCTION = """\
 # KPIs
@@ -55,13 +53,13 @@ def _overview() -> str:
 
 
 def _section(kpi: Kpi) -> str:
-    lines = [f"### {kpi.name}", "", kpi.prose, ""]
+    lines = [f"### {kpi.name}", "", kpi.description, ""]
     lines += ["| variant | meaning | formula | unit |", "| --- | --- | --- | --- |"]
     for name, formula in kpi.variants.items():
         default = " (default)" if name == kpi.default_variant and len(kpi.variants) > 1 else ""
-        lines.append(f"| `{name}`{default} | {formula.says} | {_formula(formula)} | {formula.unit} |")
+        lines.append(f"| `{name}`{default} | {formula.definition} | {_formula(formula)} | {formula.unit} |")
     if kpi.leaves_out:
-        left = [f"{says} ({_side(measures)})" for says, measures in kpi.leaves_out.items()]
+        left = [f"{words} ({_side(total)})" for words, total in kpi.leaves_out.items()]
         lines += ["", f"Leaves out, and `explain` counts: {'; '.join(left)}."]
     lines += [
         "",
@@ -73,30 +71,30 @@ def _section(kpi: Kpi) -> str:
 
 def _formula(formula: Formula) -> str:
     if formula.percentile is not None:
-        return f"{formula.percentile} % of `{formula.numerator[0]}`"
+        return f"{formula.percentile} % of {_side(formula.numerator)}"
 
-    def side(measures: tuple[str, ...], factors: tuple[str, ...]) -> str:
-        text = _side(measures)
-        text = f"({text})" if len(measures) > 1 and formula.denominator else text
-        return " × ".join([text, *(f"`{name}`" for name in factors)])
+    def side(total: Sum, factors: tuple[Measure, ...]) -> str:
+        text = _side(total)
+        text = f"({text})" if len(total.terms) > 1 and formula.denominator else text
+        return " × ".join([text, *map(_side, factors)])
 
     text = side(formula.numerator, formula.times)
-    if formula.denominator:
+    if formula.denominator is not None:
         under = side(formula.denominator, formula.over)
         text += f" ÷ ({under})" if formula.over else f" ÷ {under}"
     return f"{text} × {formula.scale}" if formula.scale != 1 else text
 
 
-def _side(measures: tuple[str, ...]) -> str:
-    return " + ".join(f"`{name}`" for name in measures).replace("+ `-", "− `")
+def _side(total: Sum) -> str:
+    return " + ".join(f"`{term}`" for term in total.terms).replace("+ `-", "− `")
 
 
 def _measures() -> str:
     lines = ["## Measures", "", "| measure | sums | unit |", "| --- | --- | --- |"]
     for kind in KINDS:
-        for name, measure in zip(kind.measures, kind.measure_docs, strict=True):
-            level = " (level)" if measure.level else ""
-            lines.append(f"| `{kind.name}.{name}` | {measure.says}{level} | {measure.unit} |")
+        for measure in kind.columns:
+            level = " (level)" if measure.semi_additive else ""
+            lines.append(f"| `{measure.name}` | {measure.description}{level} | {measure.unit} |")
     return "\n".join([*lines, ""])
 
 

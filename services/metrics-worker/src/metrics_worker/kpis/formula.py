@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Literal, NamedTuple
+from functools import cached_property
+from typing import Literal
 
 from metrics_worker.domain.kinds import KIND_BY_NAME, KINDS, Kind
-from metrics_worker.domain.posting import Measure
+from metrics_worker.domain.measure import Measure, Sum, Term
 
 Function = Literal["sales", "service", "both"]
 Indicator = Literal["leading", "lagging"]
@@ -16,138 +16,91 @@ Direction = Literal["up", "down"]
 Chart = Literal["line", "bar", "area"]
 
 SECONDS_IN: Mapping[str, int] = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400}
-"""The units of time: measures are in seconds, values in whichever unit people think in."""
+"""The units of time: measures are in seconds, values in the unit that people think in."""
 
 
-class Term(NamedTuple):
-    """One measure of a formula, as it is to be read."""
-
-    name: str
-    """`<kind>.<measure>`."""
-    kind: Kind
-    column: str
-    measure: Measure
-    sign: int
-    at_start: bool
-    """Of a level: as it stood on the eve of the period instead of at its end."""
-    carrying: str | None
-    """Only of what carries a value of this dimension; None for all of it."""
-
-    @property
-    def key(self) -> str:
-        """What tells its sums from those of other terms: the name, with the dimension that has to be carried."""
-        return carried(self.name, self.carrying) if self.carrying else self.name
-
-
-def carried(name: str, dimension: str) -> str:
-    """How a measure of only what carries a value of the dimension is named."""
-    return f"{name}[{dimension}]"
-
-
-@cache
-def term_of(text: str) -> Term:
-    """Reads `<kind>.<measure>`, with `-` before it to subtract and `@start` after it for a level before the period.
-
-    `<kind>.<measure>[<dimension>]` is only of what carries a value of that dimension. Raises ValueError when there is
-    no such measure, it is no level, or it is not told apart by the dimension.
-    """
-    whole, _, moment = text.removeprefix("-").partition("@")
-    name, _, carrying = whole.removesuffix("]").partition("[")
-    kind, measure = measure_of(name)
-    if carrying and (carrying not in kind.dimensions or carrying in measure.not_by):
-        raise ValueError(f"{text}: {name} is not told apart by {carrying}")
-    if moment not in ("", "start") or (moment and not measure.level):
-        raise ValueError(f"{text}: only a level can be read at the start")
-    sign = -1 if text.startswith("-") else 1
-    return Term(name, kind, name.partition(".")[2], measure, sign, bool(moment), carrying or None)
+def kind_of(measure: Measure) -> Kind:
+    """Return the kind whose postings hold a measure."""
+    return KIND_BY_NAME[measure.kind]
 
 
 @dataclass(frozen=True)
 class Formula:
-    """A sum of measures, or one sum divided by another. Measures are named as `term_of` reads them.
+    """A sum of measures, or one sum divided by another.
 
-    Raises ValueError when a measure does not exist, or measures of different units are added.
+    Raises ValueError when a term asks for a dimension that its measure cannot be grouped by, or a percentile is asked
+    of anything but one duration.
     """
 
     unit: Unit
-    numerator: tuple[str, ...]
-    denominator: tuple[str, ...] = ()
-    """Empty for a plain sum."""
-    says: str = ""
+    numerator: Sum
+    denominator: Sum | None = None
+    """None for a plain sum."""
+    definition: str = ""
     """The formula in words."""
-    times: tuple[str, ...] = ()
-    """Measures that the numerator is multiplied by besides."""
-    over: tuple[str, ...] = ()
-    """Measures that the denominator is multiplied by besides."""
+    times: tuple[Measure, ...] = ()
+    """Measures that the numerator is multiplied by."""
+    over: tuple[Measure, ...] = ()
+    """Measures that the denominator is multiplied by."""
     scale: int = 1
     """What the quotient is multiplied by: 100 for points of a hundred."""
     percentile: int | None = None
     """50 for the median of the duration that is the only numerator, 90 for its p90; read from its histogram."""
     ripens: bool = False
-    """Whether what it counts of a day goes on coming for long after it: its last weeks are yet to be what they will."""
+    """Whether its value of a day goes on growing for long after it: its last weeks are not final."""
 
     def __post_init__(self) -> None:
-        for side in (self.numerator, self.denominator):
-            if len({term_of(text).measure.unit for text in side}) > 1:
-                raise ValueError(f"{', '.join(side)} are not of one unit")
-        if not self.numerator:
-            raise ValueError("a formula needs a numerator")
-        if self.percentile is not None:
-            counted_by = term_of(self.numerator[0]).measure.counted_by
-            if len(self.numerator) > 1 or counted_by is None:
-                raise ValueError(f"{', '.join(self.numerator)}: percentiles are known of single durations only")
-        for text in (*self.times, *self.over):
-            term_of(text)
+        for term in self.terms:
+            dimension = term.carrying
+            if dimension and (dimension not in kind_of(term.measure).dimensions or dimension in term.measure.not_by):
+                raise ValueError(f"{term}: {term.measure.name} is not told apart by {dimension}")
+        if self.percentile is not None and not (
+            isinstance(self.numerator, Measure)
+            and self.numerator.counted_by is not None
+            and self.numerator.counted_by is self.denominator
+        ):
+            raise ValueError(f"{', '.join(map(str, self.terms))}: percentiles are known of single durations only")
 
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Every measure that it reads."""
-        return self.numerator + self.times + self.denominator + self.over
+    @cached_property
+    def numerator_terms(self) -> tuple[Term, ...]:
+        """Return the numerator's terms, with the factors."""
+        return self.numerator.terms + tuple(term for factor in self.times for term in factor.terms)
 
-    @property
+    @cached_property
+    def denominator_terms(self) -> tuple[Term, ...]:
+        """Return the denominator's terms, with the factors; empty for a plain sum."""
+        terms = () if self.denominator is None else self.denominator.terms
+        return terms + tuple(term for factor in self.over for term in factor.terms)
+
+    @cached_property
     def terms(self) -> tuple[Term, ...]:
-        """The same, read."""
-        return tuple(term_of(text) for text in self.measures)
+        """Return every term that it reads."""
+        return self.numerator_terms + self.denominator_terms
 
-    def unit_of(self, side: tuple[str, ...]) -> str | None:
-        """The unit of the numerator or the denominator; None for an absent denominator."""
-        return term_of(side[0]).measure.unit if side else None
-
-    @property
+    @cached_property
     def kinds(self) -> dict[Kind, list[str]]:
-        """The measures that it reads, by kind."""
+        """Return the measures that it reads, by kind."""
         found: dict[Kind, list[str]] = {}
-        for term in self.terms:
-            columns = found.setdefault(term.kind, [])
-            if term.column not in columns:
-                columns.append(term.column)
-        return found
-
-    @property
-    def carried(self) -> dict[Kind, list[str]]:
-        """The dimensions that its terms ask to be carried, by kind."""
-        found: dict[Kind, list[str]] = {}
-        for term in self.terms:
-            dimensions = found.setdefault(term.kind, [])
-            if term.carrying is not None and term.carrying not in dimensions:
-                dimensions.append(term.carrying)
+        for measure in dict.fromkeys(term.measure for term in self.terms):
+            found.setdefault(kind_of(measure), []).append(measure.column)
         return found
 
 
-def duration(unit: Unit, seconds: str, counted: str, says: str, *, prefix: str = "") -> dict[str, Formula]:
-    """The variants `mean`, `median` and `p90` of a duration, each with `prefix` before its name."""
+def duration(unit: Unit, seconds: Measure, definition: str, *, prefix: str = "") -> dict[str, Formula]:
+    """Return the variants `mean`, `median` and `p90` of a duration, each with `prefix` before its name."""
+    counted = seconds.counted_by
     return {
-        f"{prefix}mean": Formula(unit, (seconds,), (counted,), says=f"the mean of {says}"),
-        f"{prefix}median": Formula(unit, (seconds,), (counted,), says=f"the median of {says}", percentile=50),
+        f"{prefix}mean": Formula(unit, seconds, counted, f"the mean of {definition}"),
+        f"{prefix}median": Formula(unit, seconds, counted, f"the median of {definition}", percentile=50),
         f"{prefix}p90": Formula(
-            unit, (seconds,), (counted,), says=f"what nine of ten did not exceed of {says}", percentile=90
+            unit, seconds, counted, f"what nine of ten did not exceed of {definition}", percentile=90
         ),
     }
 
 
 @dataclass(frozen=True)
 class Kpi:
-    """One KPI. The first of its variants is the one that is meant when none is named."""
+    """One KPI. The first of its variants is the default."""
 
     name: str
     title: str
@@ -155,59 +108,37 @@ class Kpi:
     indicator: Indicator
     direction: Direction
     variants: Mapping[str, Formula]
-    prose: str
-    """What it tells, and how the industry's definitions differ."""
+    description: str
+    """What it shows, and how the industry's definitions differ."""
     chart: Chart = "line"
-    """How a dashboard draws it unless told otherwise."""
-    leaves_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """What it does not count though one may look for it there, in words, and the measures that count that: the first
-    one all of which only a part is looked at. A variant that counts all of it leaves nothing out."""
+    """How a dashboard draws it by default."""
+    leaves_out: Mapping[str, Sum] = field(default_factory=dict)
+    """What it does not count though a reader may expect it, in words, and the sum that counts that, whose first term is
+    the whole that it is a part of. A variant that counts that whole leaves nothing out."""
     not_by: tuple[str, ...] = ()
-    """Dimensions by whose name its kinds are told apart in different senses: divided by each other they say nothing."""
-    dimensions: tuple[str, ...] = field(init=False)
-    """What it may be grouped and filtered by: what all of its kinds are told apart by, less `not_by`."""
+    """Dimensions whose name means different things in its kinds: sums divided by each other mean nothing by them."""
 
-    def __post_init__(self) -> None:
-        for measures in self.leaves_out.values():
-            Formula("count", measures)
-        kinds = {kind for formula in self.variants.values() for kind in formula.kinds}
-        shared = [name for kind in KINDS if kind in kinds for name in kind.dimensions]
-        apart = {name for formula in self.variants.values() for term in formula.terms for name in term.measure.not_by}
-        apart.update(self.not_by)
-        common = tuple(
+    @cached_property
+    def dimensions(self) -> tuple[str, ...]:
+        """Return what it may be grouped and filtered by: the dimensions that all of its measures share."""
+        measures = {term.measure for formula in self.variants.values() for term in formula.terms}
+        kinds = [kind for kind in KINDS if any(measure.kind == kind.name for measure in measures)]
+        excluded = {name for measure in measures for name in measure.not_by}.union(self.not_by)
+        return tuple(
             dict.fromkeys(
-                name for name in shared if all(name in kind.dimensions for kind in kinds) and name not in apart
+                name
+                for kind in kinds
+                for name in kind.dimensions
+                if name not in excluded and all(name in other.dimensions for other in kinds)
             )
         )
-        object.__setattr__(self, "dimensions", common)
 
-    def left_out_by(self, variant: str) -> dict[str, tuple[str, ...]]:
-        """What of `leaves_out` the variant leaves out: not what it counts itself."""
-        counted = set(self.variants[variant].measures)
-        return {says: measures for says, measures in self.leaves_out.items() if counted.isdisjoint(measures[:1])}
+    def left_out_by(self, variant: str) -> dict[str, Sum]:
+        """Return what of `leaves_out` a variant leaves out: not what it counts itself."""
+        counted = self.variants[variant].terms
+        return {words: left_out for words, left_out in self.leaves_out.items() if left_out.terms[0] not in counted}
 
     @property
     def default_variant(self) -> str:
-        """The variant that is meant when none is named."""
+        """Return the variant that applies when a request names none."""
         return next(iter(self.variants))
-
-
-KPIS: dict[str, Kpi] = {}
-"""Every KPI by its name, in order of declaration. Filled by importing `sales` and `service` beside this module."""
-
-
-def declare(kpi: Kpi) -> Kpi:
-    """Enters a KPI into the registry. Raises ValueError on a name used twice."""
-    if kpi.name in KPIS:
-        raise ValueError(f"KPI {kpi.name} is declared twice")
-    KPIS[kpi.name] = kpi
-    return kpi
-
-
-def measure_of(name: str) -> tuple[Kind, Measure]:
-    """The kind and description of a measure named `<kind>.<measure>`. Raises ValueError when there is none."""
-    kind_name, _, measure = name.partition(".")
-    kind = KIND_BY_NAME.get(kind_name)
-    if kind is None or measure not in kind.measures:
-        raise ValueError(f"there is no measure {name}")
-    return kind, kind.measure_docs[kind.measures.index(measure)]

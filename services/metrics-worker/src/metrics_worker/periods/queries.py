@@ -11,7 +11,7 @@ from metrics_worker.answers.figures import difference_text
 from metrics_worker.answers.question import Question
 from metrics_worker.domain.kinds import KINDS
 from metrics_worker.domain.posting import Reporting
-from metrics_worker.kpis.formula import KPIS
+from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.periods.model import ClosedFigure, ClosedPeriod, Shown
 from metrics_worker.periods.schemas import ClosedPeriodView, EventBehindView, FigureView, RestatementView
 from metrics_worker.periods.use_cases import shown_of

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from metrics_worker.answers.views import Sum
+from metrics_worker.answers.views import Amount
 from metrics_worker.periods.model import ClosedPeriod
 from service_kit.fields import Moment, View
 
@@ -37,8 +37,8 @@ class FigureView(View):
     """A value with the sums that it is made of."""
 
     value: str | None
-    numerator: Sum
-    denominator: Sum
+    numerator: Amount
+    denominator: Amount
 
 
 class EventBehindView(View):

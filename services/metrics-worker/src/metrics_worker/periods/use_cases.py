@@ -10,7 +10,7 @@ from metrics_worker.answers.answering import Renderer, figures
 from metrics_worker.books.freshness import fresh_as_of
 from metrics_worker.domain.period import Period
 from metrics_worker.domain.posting import Reporting
-from metrics_worker.kpis.formula import KPIS
+from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.periods.model import ClosedFigure, ClosedPeriod, Shown
 from metrics_worker.periods.names import period_named
 from metrics_worker.webhooks.publishing import publish

@@ -12,7 +12,8 @@ from metrics_worker.answers.question import Question
 from metrics_worker.answers.views import AnswerView, TargetFigureView
 from metrics_worker.domain.period import Period
 from metrics_worker.domain.posting import Reporting
-from metrics_worker.kpis.formula import KPIS, Formula
+from metrics_worker.kpis.catalogue import KPIS
+from metrics_worker.kpis.formula import Formula
 from metrics_worker.targets.model import PERIODS, Goal, Target, TargetKey, is_met
 
 
@@ -21,8 +22,8 @@ def adds_up(formula: Formula) -> bool:
 
     Not a ratio or a mean, and not what stands, such as a backlog.
     """
-    whole = not formula.denominator and not formula.times
-    return whole and not any(term.measure.level for term in formula.terms)
+    whole = formula.denominator is None and not formula.times
+    return whole and not any(term.measure.semi_additive for term in formula.terms)
 
 
 def period_judged(target: Target, today: date) -> Period | None:

@@ -18,7 +18,7 @@ from metrics_worker.books.mark import Mark, mark_of
 from metrics_worker.books.opening import kept_by
 from metrics_worker.customers.judging import RiskJudge
 from metrics_worker.domain.posting import Reporting
-from metrics_worker.kpis.formula import KPIS
+from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.periods.use_cases import UNDER_WAY
 from metrics_worker.targets.comparing import adds_up, period_judged, today_in
 from metrics_worker.targets.model import Judgement, Target, is_met
