@@ -66,4 +66,4 @@ async def test_the_first_migration_can_be_taken_back(empty_database: AsyncEngine
 
 def test_migrations_are_found_beside_the_sources() -> None:
     assert (migrations_of(service_api) / "env.py").is_file()
-    assert Path(migrations_of(service_api), "versions", "0001_customers_tickets_and_surveys.py").is_file()
+    assert Path(migrations_of(service_api), "versions", "0001_initial.py").is_file()

@@ -146,7 +146,7 @@ async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(issu
         allowed_hosts=["toy"],
     )
     engine = create_engine(settings, application="test")
-    app = create_app(title="toy", description="", settings=settings, engine=engine, routers=[boxes])
+    app = create_app(title="toy", description="", settings=settings, engine=engine, routers=[boxes.routes])
     headers = {"Authorization": f"Bearer {issuer.token('service-agent')}"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://toy", headers=headers) as http:
         for answer in (await http.post("/v1/boxes", json=BOX), await http.get("/v1/boxes")):

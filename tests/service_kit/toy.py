@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.service import CustomerRegistered
-from service_kit import outbox
+from service_kit.aggregates import publish
 from service_kit.app import create_app
-from service_kit.auth import Principal, requires
+from service_kit.auth import ROLES, Principal, requires
 from service_kit.consumer.offsets import consumer_offset
 from service_kit.database import Base, create_engine, metadata
 from service_kit.dependencies import async_dependency
@@ -38,11 +38,11 @@ from service_kit.fields import (
     View,
 )
 from service_kit.identifiers import new_id
-from service_kit.paging import Paged, PageView
-from service_kit.problems import NotFound
-from service_kit.routing import Session, router
+from service_kit.locking import lock
+from service_kit.resources import Resource
+from service_kit.routing import Session
 from service_kit.settings import ServiceSettings
-from service_kit.versions import ExpectedVersion, set_etag
+from service_kit.versions import ExpectedVersion
 
 assert consumer_offset is not None
 
@@ -55,8 +55,12 @@ class Box(Base):
     name: Mapped[str]
     size: Mapped[int]
 
+    @property
+    def partition_key(self) -> UUID:
+        return self.id
 
-class BoxIn(StrictModel):
+
+class BoxCreate(StrictModel):
     name: Name
     size: Count
     code: Code | None = None
@@ -69,7 +73,7 @@ class BoxIn(StrictModel):
     shelf_id: Identifier | None = None
 
 
-class BoxView(View):
+class BoxRead(View):
     id: UUID
     version: int
     name: str
@@ -77,53 +81,44 @@ class BoxView(View):
     price: MoneyView | None = None
 
 
-boxes = router("/boxes", "boxes")
+boxes = Resource("/boxes/{box_id}", Box.__table__, BoxRead, filters={"name": Name})
 
 
 def _event(box: Box) -> CustomerRegistered:
     return CustomerRegistered(id=box.id, region=None, segment=None, registered_at=datetime.now(UTC))
 
 
-@boxes.post("", status_code=201)
+@boxes.routes.post("", status_code=201)
 async def create_box(
-    body: BoxIn, session: Session, response: Response, _: Annotated[Principal, Depends(requires("service-agent"))]
-) -> BoxView:
+    body: BoxCreate, session: Session, response: Response, _: Annotated[Principal, Depends(requires("service-agent"))]
+) -> BoxRead:
     box = Box(id=new_id(), version=1, name=body.name, size=body.size)
     session.add(box)
-    await outbox.write(session, _event(box), sequence=1, time=datetime.now(UTC), partition_key=box.id)
-    set_etag(response, 1)
-    return BoxView.model_validate(box)
+    await publish(session, box, _event(box), datetime.now(UTC))
+    return boxes.show_created(response, box)
 
 
-@boxes.post("/{box_id}/grow")
+@boxes.routes.post("/{box_id}/grow")
 async def grow_box(
     box_id: Identifier,
     session: Session,
     response: Response,
     expected: Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))],
-) -> BoxView:
-    box = await session.get(Box, box_id, with_for_update=True)
-    if box is None:
-        raise NotFound(f"There is no box {box_id}.")
-    expected.check(box.version)
+) -> BoxRead:
+    box = await lock(session, Box, box_id, expected)
     box.size += 1
     box.version += 1
-    await outbox.write(session, _event(box), sequence=box.version, time=datetime.now(UTC), partition_key=box.id)
-    set_etag(response, box.version)
-    return BoxView.model_validate(box)
+    await publish(session, box, _event(box), datetime.now(UTC))
+    return boxes.show(response, box)
 
 
-@boxes.get("")
-async def list_boxes(session: Session, page: Paged, name: str | None = None) -> PageView[BoxView]:
-    query = sa.select(Box.id, Box.version, Box.name, Box.size)
-    if name is not None:
-        query = query.where(Box.name == name)
-    return await page.of(session, query, Box.__table__.c.id, BoxView.model_validate)
-
-
-@boxes.get("/broken")
+@boxes.routes.get("/broken")
 async def broken() -> None:
     raise RuntimeError("secret")
+
+
+# After /broken, which would be taken for an id.
+boxes.read_routes(requires(*ROLES), list_as="list_boxes", get_as="get_box")
 
 
 class Issuer:
@@ -162,6 +157,6 @@ async def toy_app(url: str, jwks_address: str) -> AsyncIterator[tuple[FastAPI, A
     async with engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
         await connection.execute(sa.text("create table if not exists alembic_version (version_num text)"))
-    app = create_app(title="toy", description="", settings=settings, engine=engine, routers=[boxes])
+    app = create_app(title="toy", description="", settings=settings, engine=engine, routers=[boxes.routes])
     yield app, engine
     await engine.dispose()

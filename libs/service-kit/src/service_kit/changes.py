@@ -1,10 +1,16 @@
 """Partial updates: what a PATCH gives is changed, what it leaves out stays, what is the same is no change."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import model_validator
 
 from service_kit.fields import StrictModel
+
+
+class Versioned(Protocol):
+    """A row with a version, the number of its changes."""
+
+    version: Any
 
 
 class Change(StrictModel):
@@ -25,5 +31,14 @@ class Change(StrictModel):
 
     def changed_from(self, row: object, *, besides: frozenset[str] = frozenset()) -> dict[str, Any]:
         """The given fields whose value is another than the row's, without those named in `besides`."""
-        given = {name: getattr(self, name) for name in self.model_fields_set - besides}
+        given = self.model_dump(include=set(self.model_fields_set - besides))
         return {name: value for name, value in given.items() if getattr(row, name) != value}
+
+    def apply_to(self, row: Versioned) -> frozenset[str]:
+        """Set the given fields on the row and return the names of those that changed; any change is a new version."""
+        changed = self.changed_from(row)
+        for name, value in changed.items():
+            setattr(row, name, value)
+        if changed:
+            row.version += 1
+        return frozenset(changed)

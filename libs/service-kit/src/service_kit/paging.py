@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 from sqlalchemy import ColumnElement, Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,6 +25,13 @@ class PageView(BaseModel, Generic[Item]):
 
     items: list[Item]
     next_cursor: str | None
+
+
+def page_of(read: type[Item]) -> type[PageView[Item]]:
+    """Return the schema of a page of such records: `DealPage` of `DealRead`."""
+    name = f"{read.__name__.removesuffix('Read').removesuffix('View')}Page"
+    base: type[PageView[Item]] = PageView.__class_getitem__(read)  # type: ignore[assignment]  # what pydantic makes
+    return create_model(name, __base__=base, __doc__=PageView.__doc__)
 
 
 class Page:

@@ -2,14 +2,16 @@
 
 import hashlib
 from functools import cache
+from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
 
 from service_kit.compiled import CompiledStatement
 from service_kit.problems import Conflict, Unprocessable
+from service_kit.tables import noun_of
 
 
 class UnknownReference(Unprocessable):
@@ -19,17 +21,28 @@ class UnknownReference(Unprocessable):
 
 
 class ExternalRefTaken(Conflict):
-    """A record with this external_ref was imported before; `existing_id` is its id."""
+    """A record with this external_ref exists; `existing_id` is its id."""
 
     slug, title = "external-ref-taken", "This external_ref belongs to another record"
 
 
-def erased_ref(external_ref: str) -> str:
-    """What stands in a reference's place once its record was erased.
+def erased_ref(external_ref: str | None) -> str | None:
+    """Return what replaces a reference when its record is erased.
 
-    The words are gone, and yet the next import still finds the record instead of making it anew.
+    The words are gone; the next import still finds the record instead of creating it again.
     """
-    return f"erased:{hashlib.sha256(external_ref.encode()).hexdigest()}"
+    return None if external_ref is None else f"erased:{hashlib.sha256(external_ref.encode()).hexdigest()}"
+
+
+Entity = TypeVar("Entity", bound=DeclarativeBase)
+
+
+async def require(session: AsyncSession, entity: type[Entity], identity: Any, pointer: str) -> Entity:
+    """Return the record that a body names at `pointer`. Raise `UnknownReference` (422)."""
+    found = await session.get(entity, identity)
+    if found is None:
+        raise UnknownReference.at(pointer, f"names no {noun_of(entity.__table__)}")
+    return found
 
 
 async def require_free(
@@ -39,7 +52,7 @@ async def require_free(
     among: InstrumentedAttribute[str | None],
     ids: InstrumentedAttribute[UUID],
 ) -> None:
-    """Raises `ExternalRefTaken` (409) when a record has this reference already.
+    """Raise `ExternalRefTaken` (409) when a record has this reference already.
 
     Two requests at the same moment both pass; the second then meets the unique constraint, is tried again by its
     route, and is refused here.
@@ -48,9 +61,7 @@ async def require_free(
         return
     existing = await _taken(among, ids).one_or_none(session, references=[external_ref, erased_ref(external_ref)])
     if existing is not None:
-        raise ExternalRefTaken(
-            "It was created before; existing_id names the record that stands.", existing_id=str(existing["id"])
-        )
+        raise ExternalRefTaken("Read or change the record that existing_id names.", existing_id=str(existing["id"]))
 
 
 @cache

@@ -24,6 +24,13 @@ def own_metadata(*kit_tables: sa.Table) -> sa.MetaData:
     return metadata
 
 
+def noun_of(table: sa.FromClause) -> str:
+    """Return what people call a row of the table: its name in words, unless `info` has another `noun`."""
+    assert isinstance(table, sa.Table)  # noqa: S101 -- what a mapped class has
+    noun: str = table.info.get("noun", table.name.replace("_", " "))
+    return noun
+
+
 def one_of(column: str, allowed: Iterable[Any]) -> sa.CheckConstraint:
     """A column of a closed list; null passes."""
     listed = ", ".join(f"'{value}'" for value in allowed)

@@ -10,20 +10,21 @@ from service_kit.versions import ExpectedVersion
 
 WORKERS: Final = ("service-agent", "service-manager", "importer")
 
-Reader = Annotated[Principal, Depends(requires(*ROLES))]
-"""Anybody with a role."""
+READING: Final = requires(*ROLES)
+MANAGING: Final = requires("service-manager", "importer")
+"""Also for bulk imports, which may create anything."""
+
+Reader = Annotated[Principal, Depends(READING)]
+"""Holds any role."""
 
 Worker = Annotated[Principal, Depends(requires(*WORKERS))]
-"""Who works with customers: registers them, works on tickets, sends surveys."""
-
-MANAGING: Final = requires("service-manager", "importer")
-"""Whoever may enter anything that can be entered here, and so many things at once."""
+"""Works with customers: registers them, works on tickets, sends surveys."""
 
 Manager = Annotated[Principal, Depends(MANAGING)]
-"""Who says who works here."""
+"""Manages agents, teams, calendars, policies and plans."""
 
 Eraser = Annotated[Principal, Depends(requires("service-manager"))]
-"""Who may forget a customer, which nobody can take back."""
+"""May erase a customer, which cannot be undone."""
 
 Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]
 """The version that the client's `If-Match` allows."""

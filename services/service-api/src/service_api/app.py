@@ -1,4 +1,4 @@
-"""Wires the service API: every noun's routes, and the signer of survey links."""
+"""The service API, wired: every noun's routes, and the signer of survey links."""
 
 from fastapi import FastAPI
 
@@ -8,11 +8,11 @@ from service_api.business_calendars import business_calendars
 from service_api.check_ins import check_ins
 from service_api.customers.routes import customers
 from service_api.dead_letters import dead_letters
-from service_api.deliveries import deliveries
-from service_api.maintenance import maintenance, maintenance_plans
+from service_api.deliveries.routes import deliveries
+from service_api.maintenance.routes import maintenance, plans
 from service_api.reviews import reviews
 from service_api.settings import ServiceApiSettings
-from service_api.sla_policies import sla_policies
+from service_api.sla_policies.routes import sla_policies
 from service_api.surveys.links import SurveyLinks
 from service_api.surveys.routes import survey_answers, surveys
 from service_api.teams import teams
@@ -25,28 +25,28 @@ from service_kit.imports.routes import imports_of
 
 
 def create(settings: ServiceApiSettings) -> FastAPI:
-    """The API of one process."""
+    """Return the API of one process."""
     nouns = [
-        teams,
-        agents,
-        customers,
-        tickets,
-        surveys,
+        teams.routes,
+        agents.routes,
+        customers.routes,
+        tickets.routes,
+        surveys.routes,
         survey_answers,
-        sla_policies,
-        business_calendars,
-        trainings,
-        check_ins,
-        maintenance_plans,
-        maintenance,
-        deliveries,
-        reviews,
-        upsell_suggestions,
+        sla_policies.routes,
+        business_calendars.routes,
+        trainings.routes,
+        check_ins.routes,
+        plans.routes,
+        maintenance.routes,
+        deliveries.routes,
+        reviews.routes,
+        upsell_suggestions.routes,
         dead_letters,
     ]
     app = create_app(
         title="Tandem service",
-        description="Customers, tickets with the contacts about them, surveys, and what is done for customers besides.",
+        description="Customers, tickets with the contacts about them, surveys, and what else is done for customers.",
         settings=settings,
         engine=create_engine(settings, application="service-api"),
         routers=[*nouns, imports_of(nouns, MANAGING)],

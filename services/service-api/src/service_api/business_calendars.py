@@ -8,30 +8,26 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from fastapi import Request, Response
+from fastapi import Response
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service_api.access import Expected, Manager, Reader
+from service_api.access import READING, Expected, Manager
 from service_api.business_time import BusinessHours, Shift
 from service_api.tables import Base
 from service_kit.changes import Change
 from service_kit.fields import Day, Identifier, Name, StrictModel, View
 from service_kit.identifiers import new_id
-from service_kit.locking import locked
-from service_kit.paging import Paged, PageView
-from service_kit.problems import NotFound
-from service_kit.references import UnknownReference
-from service_kit.routing import Session, router
-from service_kit.versions import set_etag, unchanged
+from service_kit.locking import lock
+from service_kit.resources import Resource
+from service_kit.routing import Session
 
 _CLOCK = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d|24:00", re.ASCII)
 
 
 class BusinessCalendar(Base):
-    """When there is business. What is due already stays due; what is counted from now on is counted by this."""
+    """When there is business. A change counts for tickets from then on; what is due already stays due."""
 
     __tablename__ = "business_calendar"
 
@@ -44,7 +40,7 @@ class BusinessCalendar(Base):
 
 
 def business_hours(calendar: Any) -> BusinessHours:
-    """The hours of a calendar, or of a row with its columns."""
+    """Return the hours of a calendar, or of a row with its columns."""
     return BusinessHours(
         ZoneInfo(calendar.timezone),
         tuple(Shift(each["weekday"], _minute(each["opens"]), _minute(each["closes"])) for each in calendar.hours),
@@ -84,7 +80,7 @@ Clock = Annotated[
 ]
 
 
-class Hours(StrictModel):
+class ShiftCreate(StrictModel):
     """A stretch of a weekday on which there is business; 1 is Monday."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"weekday": 1, "opens": "08:00", "closes": "17:30"}]})
@@ -100,7 +96,7 @@ class Hours(StrictModel):
         return self
 
 
-def _apart(hours: list[Hours]) -> list[Hours]:
+def _apart(hours: list[ShiftCreate]) -> list[ShiftCreate]:
     ordered = sorted(hours, key=lambda each: (each.weekday, each.opens))
     for one, other in pairwise(ordered):
         if one.weekday == other.weekday and other.opens < one.closes:
@@ -108,7 +104,7 @@ def _apart(hours: list[Hours]) -> list[Hours]:
     return ordered
 
 
-Week = Annotated[list[Hours], Field(min_length=1, max_length=50), AfterValidator(_apart)]
+Week = Annotated[list[ShiftCreate], Field(min_length=1, max_length=50), AfterValidator(_apart)]
 Holidays = Annotated[list[Day], Field(max_length=1_000), AfterValidator(lambda days: sorted(set(days)))]
 
 _EXAMPLE: dict[str, Any] = {
@@ -119,7 +115,7 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
-class CalendarToCreate(StrictModel):
+class BusinessCalendarCreate(StrictModel):
     """A new calendar."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
@@ -130,8 +126,8 @@ class CalendarToCreate(StrictModel):
     holidays: Holidays = Field(default_factory=list)
 
 
-class CalendarChange(Change):
-    """What is to be changed; what is not given stays."""
+class BusinessCalendarUpdate(Change):
+    """What to change; what is left out stays."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
@@ -141,7 +137,7 @@ class CalendarChange(Change):
     holidays: Holidays = Field(default_factory=list)
 
 
-class HoursView(View):
+class ShiftRead(View):
     """A stretch of a weekday on which there is business."""
 
     weekday: int
@@ -149,81 +145,42 @@ class HoursView(View):
     closes: str
 
 
-class CalendarView(View):
+class BusinessCalendarRead(View):
     """A calendar."""
 
     id: UUID
     version: int
     name: str
     timezone: str
-    hours: list[HoursView]
+    hours: list[ShiftRead]
     holidays: list[date]
 
 
-business_calendars = router("/business-calendars", "business-calendars")
+business_calendars = Resource("/business-calendars/{calendar_id}", BusinessCalendar.__table__, BusinessCalendarRead)
+business_calendars.read_routes(READING, list_as="list_calendars", get_as="get_calendar")
 
 
-@business_calendars.post("", status_code=201, summary="Create a business calendar")
-async def create_calendar(body: CalendarToCreate, session: Session, response: Response, _: Manager) -> CalendarView:
-    """Says when there is business."""
-    calendar = BusinessCalendar(
-        id=new_id(),
-        version=1,
-        name=body.name,
-        timezone=body.timezone,
-        hours=[each.model_dump() for each in body.hours],
-        holidays=body.holidays,
-    )
+@business_calendars.routes.post("", status_code=201, summary="Create a business calendar")
+async def create_calendar(
+    body: BusinessCalendarCreate, session: Session, response: Response, _: Manager
+) -> BusinessCalendarRead:
+    """Set the hours and holidays by which SLA policies can count."""
+    calendar = BusinessCalendar(id=new_id(), version=1, **body.model_dump())
     session.add(calendar)
     await session.flush()
-    response.headers["Location"] = f"/v1/business-calendars/{calendar.id}"
-    set_etag(response, calendar.version)
-    return CalendarView.model_validate(calendar)
+    return business_calendars.show_created(response, calendar)
 
 
-@business_calendars.get("", summary="List business calendars")
-async def list_calendars(session: Session, page: Paged, _: Reader) -> PageView[CalendarView]:
-    """Newest first."""
-    calendar: Any = BusinessCalendar.__table__
-    return await page.of(session, sa.select(calendar), calendar.c.id, CalendarView.model_validate)
-
-
-@business_calendars.get("/{calendar_id}", summary="Read a business calendar", response_model=CalendarView)
-async def get_calendar(
-    calendar_id: Identifier, session: Session, request: Request, response: Response, _: Reader
-) -> CalendarView | Response:
-    """One calendar."""
-    calendar = await session.get(BusinessCalendar, calendar_id)
-    if calendar is None:
-        raise NotFound(f"There is no business calendar {calendar_id}.")
-    set_etag(response, calendar.version)
-    return unchanged(request, calendar.version) or CalendarView.model_validate(calendar)
-
-
-@business_calendars.patch("/{calendar_id}", summary="Change a business calendar")
+@business_calendars.routes.patch("/{calendar_id}", summary="Change a business calendar")
 async def change_calendar(
-    calendar_id: Identifier, body: CalendarChange, session: Session, response: Response, expected: Expected, _: Manager
-) -> CalendarView:
-    """Changes hours or holidays for what is opened from now on. What is due already stays due when it was."""
-    calendar = await locked(session, BusinessCalendar, calendar_id)
-    if calendar is None:
-        raise NotFound(f"There is no business calendar {calendar_id}.")
-    expected.check(calendar.version)
-    given = {name: body.model_dump()[name] for name in body.model_fields_set}
-    changed = {name: value for name, value in given.items() if getattr(calendar, name) != value}
-    if changed:
-        for name, value in changed.items():
-            setattr(calendar, name, value)
-        calendar.version += 1
-    set_etag(response, calendar.version)
-    return CalendarView.model_validate(calendar)
-
-
-async def require_calendar(session: AsyncSession, calendar_id: UUID | None) -> BusinessCalendar | None:
-    """The calendar that a body names, if it names one. Raises `UnknownReference` (422)."""
-    if calendar_id is None:
-        return None
-    calendar = await session.get(BusinessCalendar, calendar_id)
-    if calendar is None:
-        raise UnknownReference.at("#/calendar_id", "names no business calendar")
-    return calendar
+    calendar_id: Identifier,
+    body: BusinessCalendarUpdate,
+    session: Session,
+    response: Response,
+    expected: Expected,
+    _: Manager,
+) -> BusinessCalendarRead:
+    """Change hours or holidays for tickets that are opened from now on. What is due already stays due."""
+    calendar = await lock(session, BusinessCalendar, calendar_id, expected)
+    body.apply_to(calendar)
+    return business_calendars.show(response, calendar)

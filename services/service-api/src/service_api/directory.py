@@ -1,4 +1,4 @@
-"""Tells the directory what an id is called: the only event with a name in it."""
+"""The directory of names: the only event that carries a name."""
 
 from datetime import UTC, datetime
 from typing import Literal, Protocol
@@ -15,7 +15,7 @@ class Named(Protocol):
 
     @property
     def id(self) -> UUID:
-        """What the entry is keyed by."""
+        """The entry's key."""
 
     @property
     def version(self) -> int:
@@ -23,12 +23,12 @@ class Named(Protocol):
 
     @property
     def name(self) -> str | None:
-        """What people call it."""
+        """The name that people use."""
 
 
-async def announce(session: AsyncSession, kind: Literal["customer", "agent", "team"], named: Named) -> None:
-    """Publishes the name of a row that was just named or renamed, within its transaction."""
+async def publish_name(session: AsyncSession, kind: Literal["customer", "agent", "team"], named: Named) -> None:
+    """Write the name of a row that was created or renamed to its transaction."""
     if named.name is None:
-        raise ValueError(f"{kind} {named.id} has no name to announce")
+        raise ValueError(f"{kind} {named.id} has no name to publish")
     entry = ServiceDirectoryEntrySet(id=named.id, kind=kind, name=named.name)
     await outbox.write(session, entry, sequence=named.version, time=datetime.now(UTC), partition_key=named.id)

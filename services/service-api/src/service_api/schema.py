@@ -1,19 +1,19 @@
-"""Everything that is in this service's database: importing it declares every table."""
+"""The metadata of this service's database: importing it declares every table."""
 
 from service_api import (
     agents,
     business_calendars,
     check_ins,
-    deliveries,
-    maintenance,
     reviews,
-    sla_policies,
     teams,
     trainings,
     upsell_suggestions,
     won_deals,
 )
 from service_api.customers import model as customers
+from service_api.deliveries import model as deliveries
+from service_api.maintenance import model as maintenance
+from service_api.sla_policies import model as sla_policies
 from service_api.surveys import model as surveys
 from service_api.tables import Base
 from service_api.tickets import model as tickets

@@ -1,4 +1,4 @@
-"""The SLA clock: tells of tickets that nobody answered or resolved in time; once each, however many clocks run."""
+"""The SLA clock: publishes tickets that were not answered or resolved in time; once each, however many clocks run."""
 
 import asyncio
 from typing import Final
@@ -21,10 +21,10 @@ FAILURE_SECONDS: Final = 2.0
 
 
 class SlaClock:
-    """Looks each second for tickets whose time has come.
+    """Checks each second for tickets that are due.
 
-    What was told is on the ticket, in the transaction of its event: a clock that is killed repeats nothing and leaves
-    nothing out, and two clocks skip each other's tickets.
+    A breach is recorded on its ticket in the transaction of its event: a clock that is killed repeats nothing and
+    leaves nothing out, and two clocks skip each other's tickets.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -32,23 +32,23 @@ class SlaClock:
         self.heartbeat = Heartbeat("sla clock", limit_seconds=90)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Ticks until `stop` is set; survives every failure of the database."""
+        """Tick until `stop` is set; survive every failure of the database."""
         while not stop.is_set():
             self.heartbeat.beat()
             try:
-                looked_at = await self.tick()
+                checked = await self.tick()
             except Exception as error:
                 # Any failure: the next tick finds the same tickets.
                 log.warning("sla_clock_failed", error=repr(error), retry_seconds=FAILURE_SECONDS)
                 await wait_unless_stopped(stop, FAILURE_SECONDS)
             else:
-                if looked_at < BATCH:
+                if checked < BATCH:
                     await wait_unless_stopped(stop, TICK_SECONDS)
 
     async def tick(self) -> int:
-        """One transaction: the number of tickets that were looked at, `BATCH` at most."""
+        """Publish the breaches of `BATCH` tickets at most in one transaction; return the number that were checked."""
         async with self._sessions() as session, session.begin():
-            # The database's time: a process whose clock is wrong must not tell of breaches to come.
+            # The database's time: a process whose clock is wrong must not publish breaches that are still to come.
             now = await database_now(session)
             due = (
                 sa.select(Ticket)

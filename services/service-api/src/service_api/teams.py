@@ -1,24 +1,20 @@
 """Teams: what agents and tickets are grouped by."""
 
-from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
-from fastapi import Request, Response
+from fastapi import Response
 from pydantic import ConfigDict
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service_api.access import Expected, Manager, Reader
-from service_api.directory import announce
+from service_api.access import READING, Expected, Manager
+from service_api.directory import publish_name
 from service_api.tables import Base
 from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View
 from service_kit.identifiers import new_id
-from service_kit.paging import Paged, PageView
-from service_kit.problems import NotFound
-from service_kit.references import UnknownReference, require_free
-from service_kit.routing import Session, router
-from service_kit.versions import set_etag, unchanged
+from service_kit.locking import lock
+from service_kit.references import require_free
+from service_kit.resources import Resource
+from service_kit.routing import Session
 
 
 class Team(Base):
@@ -32,7 +28,7 @@ class Team(Base):
     external_ref: Mapped[str | None] = mapped_column(unique=True)
 
 
-class TeamToCreate(StrictModel):
+class TeamCreate(StrictModel):
     """A new team."""
 
     model_config = ConfigDict(
@@ -43,7 +39,7 @@ class TeamToCreate(StrictModel):
     external_ref: ExternalReference | None = None
 
 
-class TeamChange(StrictModel):
+class TeamUpdate(StrictModel):
     """What to change of a team."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Installation, north and east"}]})
@@ -51,7 +47,7 @@ class TeamChange(StrictModel):
     name: Name
 
 
-class TeamView(View):
+class TeamRead(View):
     """A team."""
 
     id: UUID
@@ -60,72 +56,28 @@ class TeamView(View):
     external_ref: str | None
 
 
-async def require_team(session: AsyncSession, team_id: UUID | None) -> Team | None:
-    """The team that a body names, if it names one. Raises `UnknownReference` (422)."""
-    if team_id is None:
-        return None
-    team = await session.get(Team, team_id)
-    if team is None:
-        raise UnknownReference.at("#/team_id", "names no team")
-    return team
+teams = Resource("/teams/{team_id}", Team.__table__, TeamRead, filters={"external_ref": ExternalReference})
+teams.read_routes(READING, list_as="list_teams", get_as="get_team")
 
 
-teams = router("/teams", "teams")
-
-
-@teams.post("", status_code=201, summary="Create a team")
-async def create_team(body: TeamToCreate, session: Session, response: Response, _: Manager) -> TeamView:
-    """Names a group of agents."""
+@teams.routes.post("", status_code=201, summary="Create a team")
+async def create_team(body: TeamCreate, session: Session, response: Response, _: Manager) -> TeamRead:
+    """Create a team, which agents can then belong to."""
     await require_free(session, body.external_ref, among=Team.external_ref, ids=Team.id)
-    team = Team(id=new_id(), version=1, name=body.name, external_ref=body.external_ref)
+    team = Team(id=new_id(), version=1, **dict(body))
     session.add(team)
-    await announce(session, "team", team)
-    response.headers["Location"] = f"/v1/teams/{team.id}"
-    set_etag(response, team.version)
-    return TeamView.model_validate(team)
+    await publish_name(session, "team", team)
+    return teams.show_created(response, team)
 
 
-@teams.get("", summary="List teams")
-async def list_teams(
-    session: Session, page: Paged, _: Reader, external_ref: ExternalReference | None = None
-) -> PageView[TeamView]:
-    """Newest first."""
-    team: Any = Team.__table__
-    query = sa.select(team)
-    if external_ref is not None:
-        query = query.where(team.c.external_ref == external_ref)
-    return await page.of(session, query, team.c.id, TeamView.model_validate)
-
-
-@teams.get("/{team_id}", summary="Read a team", response_model=TeamView)
-async def get_team(
-    team_id: Identifier, session: Session, request: Request, response: Response, _: Reader
-) -> TeamView | Response:
-    """One team."""
-    team = await session.get(Team, team_id)
-    if team is None:
-        raise NotFound(f"There is no team {team_id}.")
-    set_etag(response, team.version)
-    return unchanged(request, team.version) or TeamView.model_validate(team)
-
-
-@teams.patch("/{team_id}", summary="Rename a team")
+@teams.routes.patch("/{team_id}", summary="Rename a team")
 async def rename_team(
-    team_id: Identifier,
-    body: TeamChange,
-    session: Session,
-    response: Response,
-    expected: Expected,
-    _: Manager,
-) -> TeamView:
-    """Gives the team another name."""
-    team = await session.get(Team, team_id, with_for_update=True)
-    if team is None:
-        raise NotFound(f"There is no team {team_id}.")
-    expected.check(team.version)
+    team_id: Identifier, body: TeamUpdate, session: Session, response: Response, expected: Expected, _: Manager
+) -> TeamRead:
+    """Give the team another name."""
+    team = await lock(session, Team, team_id, expected)
     if body.name != team.name:
         team.name = body.name
         team.version += 1
-        await announce(session, "team", team)
-    set_etag(response, team.version)
-    return TeamView.model_validate(team)
+        await publish_name(session, "team", team)
+    return teams.show(response, team)

@@ -2,23 +2,24 @@
 
 from datetime import datetime
 
-from fastapi import Request, Response
+from fastapi import Response
 from pydantic import ConfigDict
 from sqlalchemy.orm import Mapped
 
 from event_contracts.service import TrainingDelivered
-from service_api.access import Reader, Worker
-from service_api.care import ByAgent, DoneIn, DoneView, attributed, listed, shown, tell
+from service_api.access import READING, Worker
+from service_api.attribution import ByAgent, DoneCreate, DoneRead, attributed
 from service_api.tables import Base
+from service_kit.aggregates import publish
 from service_kit.fields import Count, Identifier, Moment
 from service_kit.occurrence import happened_at
-from service_kit.paging import Paged, PageView
-from service_kit.routing import Session, router
+from service_kit.resources import Resource
+from service_kit.routing import Session
 from service_kit.tables import filtered
 
 
 class Training(ByAgent, Base):
-    """A training that a customer was given. Never changed."""
+    """A training of a customer's people. It never changes."""
 
     __tablename__ = "training"
     __table_args__ = filtered("training", ("customer_id", "agent_id", "team_id"))
@@ -28,8 +29,8 @@ class Training(ByAgent, Base):
     delivered_at: Mapped[datetime]
 
 
-class TrainingIn(DoneIn):
-    """A training that was given."""
+class TrainingCreate(DoneCreate):
+    """A training that was delivered."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -49,7 +50,7 @@ class TrainingIn(DoneIn):
     attendees: Count
 
 
-class TrainingView(DoneView):
+class TrainingRead(DoneRead):
     """A training."""
 
     product: str | None
@@ -57,40 +58,22 @@ class TrainingView(DoneView):
     delivered_at: Moment
 
 
-trainings = router("/trainings", "trainings")
+trainings = Resource(
+    "/trainings/{training_id}",
+    Training.__table__,
+    TrainingRead,
+    filters={"customer_id": Identifier, "agent_id": Identifier, "team_id": Identifier},
+)
+trainings.read_routes(READING, list_as="list_trainings", get_as="get_training")
 
 
-@trainings.post("", status_code=201, summary="Enter a training")
-async def deliver_training(body: TrainingIn, session: Session, response: Response, by: Worker) -> TrainingView:
-    """Enters that a customer's people were trained."""
+@trainings.routes.post("", status_code=201, summary="Record a training")
+async def deliver_training(body: TrainingCreate, session: Session, response: Response, by: Worker) -> TrainingRead:
+    """Record that a customer's people were trained."""
     at = happened_at(body.occurred_at, by)
-    state = await attributed(session, body) | {
-        "product": body.product,
-        "attendees": body.attendees,
-        "delivered_at": at,
-    }
+    state = await attributed(session, body)
+    state |= {"product": body.product, "attendees": body.attendees, "delivered_at": at}
     training = Training(version=1, **state)
-    await tell(session, training, TrainingDelivered(**state), at, response, "trainings")
-    return TrainingView.model_validate(training)
-
-
-@trainings.get("", summary="List trainings")
-async def list_trainings(
-    session: Session,
-    page: Paged,
-    _: Reader,
-    customer_id: Identifier | None = None,
-    agent_id: Identifier | None = None,
-    team_id: Identifier | None = None,
-) -> PageView[TrainingView]:
-    """Newest first."""
-    filters = {"customer_id": customer_id, "agent_id": agent_id, "team_id": team_id}
-    return await listed(session, page, Training, filters, TrainingView.model_validate)
-
-
-@trainings.get("/{training_id}", summary="Read a training", response_model=TrainingView)
-async def get_training(
-    training_id: Identifier, session: Session, request: Request, response: Response, _: Reader
-) -> TrainingView | Response:
-    """One training."""
-    return await shown(session, request, response, Training, training_id, TrainingView, noun="training")
+    session.add(training)
+    await publish(session, training, TrainingDelivered(**state), at)
+    return trainings.show_created(response, training)

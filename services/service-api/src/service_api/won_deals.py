@@ -1,4 +1,4 @@
-"""Won deals, as sales tells of them: what is to be delivered to whom, and brought into use."""
+"""Won deals, copied from sales: what is to be delivered to which customer, and brought into use."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -13,12 +13,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.codec import CloudEvent
 from event_contracts.sales import Deal, Promise
-from event_contracts.service import TicketOpened
 from service_api.customers.use_cases import surviving_customer
-from service_api.sla_policies import terms_for
+from service_api.sla_policies.queries import terms_for
 from service_api.tables import Base
 from service_api.tickets.model import Ticket
-from service_kit import outbox
+from service_kit.aggregates import publish
 from service_kit.consumer.records import Record
 from service_kit.database import written_durably
 from service_kit.fields import Money as HttpMoney
@@ -26,14 +25,14 @@ from service_kit.references import UnknownReference
 
 
 class WonDeal(Base):
-    """A deal that sales won, or had won once; only the consumer writes it. Its id is the deal's."""
+    """A deal that sales won, or had won before it was reopened; only the consumer writes it. Its id is the deal's."""
 
     __tablename__ = "won_deal"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    sequence: Mapped[int] = mapped_column(comment="of the newest event that is in here")
+    sequence: Mapped[int] = mapped_column(comment="of the newest event")
     customer_id: Mapped[UUID]
-    won_at: Mapped[datetime | None] = mapped_column(comment="null once it was taken back")
+    won_at: Mapped[datetime | None] = mapped_column(comment="null once it was reopened")
     promised_by: Mapped[date | None]
     promised_price: Mapped[Decimal | None] = mapped_column(sa.Numeric(16, 4))
     promised_currency: Mapped[str | None]
@@ -41,7 +40,7 @@ class WonDeal(Base):
 
     @property
     def promise(self) -> Promise | None:
-        """What it was won with; None where nothing was agreed on."""
+        """What it was won with; None where nothing was promised."""
         if self.promised_by is None or self.promised_price is None or self.promised_currency is None:
             return None
         price = HttpMoney(amount=self.promised_price, currency=self.promised_currency).to_contract()
@@ -51,13 +50,13 @@ class WonDeal(Base):
 _table: Any = WonDeal.__table__
 _new = insert(_table)
 _KEPT = ("sequence", "won_at", "promised_by", "promised_price", "promised_currency", "promised_quality")
-# Whatever comes twice or late is not newer, and changes nothing.
+# An event that comes twice or late is not newer, and changes nothing.
 _SET = _new.on_conflict_do_update(
     index_elements=[_table.c.id],
     set_={name: _new.excluded[name] for name in _KEPT},
     where=_table.c.sequence < _new.excluded.sequence,
 )
-_TAKE_BACK = (
+_REOPEN = (
     sa.update(_table)
     .where(_table.c.id == sa.bindparam("deal_id"), _table.c.sequence < sa.bindparam("newer"))
     .values(won_at=None, sequence=sa.bindparam("newer"))
@@ -65,17 +64,17 @@ _TAKE_BACK = (
 
 
 def may_have_been_won(deal: Deal) -> bool:
-    """Whether there can be a won deal to keep or to take back: most events are of deals that were never closed."""
+    """Return whether there can be a won deal to copy or reopen: most events are of deals that were never closed."""
     return deal.stage == "won" or deal.reopen_count > 0
 
 
 async def copy_deals(
     connection: AsyncConnection, records: Sequence[Record[CloudEvent]], *, onboarding_days: int
 ) -> None:
-    """Takes over the deals that were won in a batch, and opens an onboarding for each that was won of late.
+    """Copy the deals that were won in a batch, and open an onboarding for each that was won recently.
 
     A deal has one onboarding, however often its event comes; one that was won more than `onboarding_days` ago needs
-    none: it comes from an import, or from a log that is read anew.
+    none: it comes from an import, or from a replay.
     """
     newest: dict[UUID, tuple[int, Deal]] = {}
     for record in records:
@@ -91,15 +90,15 @@ async def copy_deals(
     won = [_row(sequence, deal) for _, (sequence, deal) in ordered if deal.stage == "won"]
     other = [{"deal_id": deal.id, "newer": sequence} for _, (sequence, deal) in ordered if deal.stage != "won"]
     if other:
-        await connection.execute(_TAKE_BACK, other)
+        await connection.execute(_REOPEN, other)
     if not won:
         return
     await connection.execute(_SET, won)
     since = datetime.now(UTC) - timedelta(days=onboarding_days)
-    late = [row["id"] for row in won if row["won_at"] > since]
-    if late:
+    recent = [row["id"] for row in won if row["won_at"] > since]
+    if recent:
         async with written_durably(connection) as session:
-            for deal_id in late:
+            for deal_id in recent:
                 await _onboard(session, deal_id, newest[deal_id][1])
 
 
@@ -123,9 +122,9 @@ async def _onboard(session: AsyncSession, deal_id: UUID, deal: Deal) -> None:
         return
     customer = await surviving_customer(session, deal.account_id)
     if customer is None or customer.registered_at is None or customer.erased_at is not None:
-        # An account's events come before its deals'; whoever is unknown here was erased, or lost with a cut log.
+        # An account's events come before its deals'; an unknown customer was erased, or lost with a cut log.
         return
-    ticket = Ticket.open(
+    ticket, event = Ticket.open(
         customer_id=customer.id,
         kind="installation",
         channel="web",
@@ -139,18 +138,17 @@ async def _onboard(session: AsyncSession, deal_id: UUID, deal: Deal) -> None:
         onboarding_since=won.won_at,
     )
     session.add(ticket)
-    event = TicketOpened(**ticket.state_fields())
-    await outbox.write(session, event, sequence=ticket.version, time=won.won_at, partition_key=customer.id)
+    await publish(session, ticket, event, won.won_at)
 
 
 async def onboarding_of(session: AsyncSession, deal_id: UUID) -> UUID | None:
-    """The ticket that brings a deal into use, if there is one."""
+    """Return the ticket that brings a deal into use, or None."""
     query = sa.select(Ticket.id).where(Ticket.onboarding_deal_id == deal_id)
     return (await session.execute(query)).scalar_one_or_none()
 
 
 async def require_won_deal(session: AsyncSession, deal_id: UUID, pointer: str) -> WonDeal:
-    """The won deal that a body names, locked: one at a time opens its onboarding. Raises `UnknownReference` (422)."""
+    """Return the won deal that a body names, locked: its onboarding is opened once. Raise `UnknownReference` (422)."""
     deal = await session.get(WonDeal, deal_id, with_for_update=True)
     if deal is None or deal.won_at is None:
         raise UnknownReference.at(pointer, "names no won deal that service knows yet")

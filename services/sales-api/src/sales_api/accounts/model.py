@@ -112,7 +112,7 @@ class Account(Base):
         """Forgets who it is. What it was counted for stays. Raises `OccurredTooEarly`."""
         check_follows(at, self.changed_at)
         self.name = None
-        self.external_ref = erased_ref(self.external_ref) if self.external_ref is not None else None
+        self.external_ref = erased_ref(self.external_ref)
         self.version += 1
         self.changed_at = self.erased_at = at
         return AccountErased(**self.state_fields())

@@ -318,7 +318,7 @@ class Deal(Base):
         """Forgets what was written of it; all that is counted stays."""
         self._step(at)
         self.title = None
-        self.external_ref = erased_ref(self.external_ref) if self.external_ref is not None else None
+        self.external_ref = erased_ref(self.external_ref)
         self.erased_at = at
         return DealErased(**self.state_fields())
 

@@ -218,7 +218,7 @@ class Lead(Base):
         """Forgets who it is, in whatever status."""
         self._step(at)
         self.name = self.company = self.email = self.phone = None
-        self.external_ref = erased_ref(self.external_ref) if self.external_ref is not None else None
+        self.external_ref = erased_ref(self.external_ref)
         self.erased_at = at
         return LeadErased(**self.state_fields())
 

@@ -1,4 +1,4 @@
-"""Erasure: forgets who a customer is, with every word that was written on their tickets, in one transaction."""
+"""Erasure: who a customer is, with every word that was written on their tickets, in one transaction."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,31 +10,28 @@ from event_contracts.catalogue import SERVICE_DIRECTORY_TOPIC
 from service_api.customers.model import Customer
 from service_api.surveys.model import Survey
 from service_api.tickets.model import Interaction, Ticket
-from service_kit import outbox
+from service_kit.aggregates import publish
 from service_kit.auth import Principal
 from service_kit.erasure import erase_answers, erase_letters, erase_name
+from service_kit.locking import lock
 from service_kit.occurrence import happened_at
-from service_kit.problems import NotFound
 from service_kit.versions import ExpectedVersion
 
 
 async def erase_customer(
     session: AsyncSession, customer_id: UUID, expected: ExpectedVersion, by: Principal
 ) -> Customer:
-    """Erases a customer of our own; a second time changes nothing. Raises `CustomerOfSales` (409) for a copy."""
-    # Not only its columns: whoever opens a ticket for it at this moment is waited for, and seen.
-    customer = await session.get(Customer, customer_id, with_for_update=True)
-    if customer is None:
-        raise NotFound(f"There is no customer {customer_id}.")
-    expected.check(customer.version)
+    """Erase a customer of service's own; again changes nothing. Raise `CustomerOfSales` (409) for a copy."""
+    # With its key: a ticket that is being opened for it is waited for, and erased too.
+    customer = await lock(session, Customer, customer_id, expected, with_key=True)
     if customer.erased_at is None:
-        customer.check_own()
+        customer.check_is_own()
         await _erase(session, customer, happened_at(None, by, after=customer.registered_at), by=by.subject)
     return customer
 
 
 async def erase_copy(session: AsyncSession, customer_id: UUID, at: datetime) -> None:
-    """Erases the copy of a customer whom sales erased; a second time changes nothing."""
+    """Erase the copy of a customer that sales erased; again changes nothing."""
     customer = await session.get(Customer, customer_id, with_for_update=True)
     if customer is not None and customer.origin == "sales" and customer.erased_at is None:
         await _erase(session, customer, at, by="sales")
@@ -60,18 +57,16 @@ async def _erase(session: AsyncSession, customer: Customer, at: datetime, *, by:
     ).scalars()
     erased = [customer.id]
     for ticket in tickets.all():
-        told = ticket.erase(at=at)
-        await outbox.write(session, told, sequence=ticket.version, time=at, partition_key=customer.id)
+        await publish(session, ticket, ticket.erase(at=at), at)
         erased.append(ticket.id)
     for interaction in interactions.all():
         interaction.erase(at=at)
         erased.append(interaction.id)
     for survey in surveys.all():
-        said = survey.erase(at=at)
-        await outbox.write(session, said, sequence=survey.version, time=at, partition_key=customer.id)
+        await publish(session, survey, survey.erase(at=at), at)
         erased.append(survey.id)
     if (event := customer.erase(at=at)) is not None:
-        await outbox.write(session, event, sequence=customer.version, time=at, partition_key=customer.id)
+        await publish(session, customer, event, at)
         await erase_name(session, SERVICE_DIRECTORY_TOPIC, customer.id)
     await erase_letters(session, customer.id, by=by)
     await erase_answers(session, erased)

@@ -1,14 +1,16 @@
 """A customer as service knows it."""
 
 from datetime import datetime
-from typing import Literal, TypedDict, get_args
+from typing import Literal, get_args
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from event_contracts.service import CustomerErased
+from event_contracts.service import CustomerErased, CustomerRegistered
 from service_api.tables import Base
+from service_kit.aggregates import state_of
+from service_kit.identifiers import new_id
 from service_kit.problems import Conflict
 from service_kit.references import erased_ref
 from service_kit.tables import filtered, one_of
@@ -17,7 +19,7 @@ Origin = Literal["sales", "service"]
 
 
 class CustomerAlreadyErased(Conflict):
-    """Whoever it was is forgotten."""
+    """Nothing more may be written about it."""
 
     slug, title = "customer-already-erased", "The customer was erased"
 
@@ -34,18 +36,8 @@ class CustomerOfSales(Conflict):
     slug, title = "customer-of-sales", "The customer belongs to sales"
 
 
-class CustomerFields(TypedDict):
-    """The fields of the contract's `Customer`."""
-
-    id: UUID
-    region: str | None
-    segment: str | None
-    registered_at: datetime
-    erased_at: datetime | None
-
-
 class Customer(Base):
-    """A customer, whoever met them first.
+    """A customer, of sales or of service's own.
 
     Of origin `sales` it is a copy that only the consumer writes, and its id is the account's.
     """
@@ -59,44 +51,58 @@ class Customer(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     version: Mapped[int]
     origin: Mapped[Origin] = mapped_column(sa.Text)
-    name: Mapped[str | None] = mapped_column(comment="null until the directory tells it, and after it was erased")
-    name_sequence: Mapped[int] = mapped_column(comment="of sales' newest directory entry that is in here, 0 for none")
-    account_sequence: Mapped[int] = mapped_column(comment="of sales' newest account event that is in here, 0 for none")
+    name: Mapped[str | None] = mapped_column(comment="null until the directory event arrives, and after erasure")
+    name_sequence: Mapped[int] = mapped_column(comment="of the newest directory entry of sales, 0 for none")
+    account_sequence: Mapped[int] = mapped_column(comment="of the newest account event of sales, 0 for none")
     region: Mapped[str | None]
     segment: Mapped[str | None]
     external_ref: Mapped[str | None] = mapped_column(unique=True)
     registered_at: Mapped[datetime | None] = mapped_column(comment="null while only the name is known")
     erased_at: Mapped[datetime | None]
-    merged_into: Mapped[UUID | None] = mapped_column(comment="whose copy may come later: no foreign key")
+    merged_into: Mapped[UUID | None] = mapped_column(comment="no foreign key: its copy may arrive later")
 
-    def check_stands(self) -> None:
-        """Asked before anything new is written of it. Raises `CustomerAlreadyMerged`, `CustomerAlreadyErased`."""
+    @classmethod
+    def register(
+        cls, *, name: str, region: str | None, segment: str | None, external_ref: str | None, at: datetime
+    ) -> tuple["Customer", CustomerRegistered]:
+        """Return a new customer of service's own."""
+        customer = cls(
+            id=new_id(),
+            version=1,
+            origin="service",
+            name=name,
+            name_sequence=0,
+            account_sequence=0,
+            region=region,
+            segment=segment,
+            external_ref=external_ref,
+            registered_at=at,
+            erased_at=None,
+            merged_into=None,
+        )
+        return customer, CustomerRegistered(**state_of(customer, CustomerRegistered))
+
+    @property
+    def partition_key(self) -> UUID:
+        """The customer's own id."""
+        return self.id
+
+    def check_is_current(self) -> None:
+        """Raise `CustomerAlreadyMerged` or `CustomerAlreadyErased` for a customer that nothing new is written about."""
         if self.merged_into is not None:
             raise CustomerAlreadyMerged("Use the customer that merged_into names.", merged_into=str(self.merged_into))
         if self.erased_at is not None:
-            raise CustomerAlreadyErased("Whoever comes back is a new customer: register them.")
+            raise CustomerAlreadyErased("Register a returning customer as a new one.")
 
-    def check_own(self) -> None:
-        """Raises `CustomerOfSales` for a copy."""
+    def check_is_own(self) -> None:
+        """Raise `CustomerOfSales` for a copy."""
         if self.origin != "service":
             raise CustomerOfSales("Erase the account of the same id in sales; the copy here goes with it.")
 
     def erase(self, *, at: datetime) -> CustomerErased | None:
-        """Forgets who it is. The event is for a customer of our own only: sales tells of its own."""
+        """Erase who it is. Return the event for a customer of service's own; sales publishes that of a copy."""
         self.name = None
-        self.external_ref = erased_ref(self.external_ref) if self.external_ref is not None else None
+        self.external_ref = erased_ref(self.external_ref)
         self.erased_at = at
         self.version += 1
-        return CustomerErased(**self.state_fields()) if self.origin == "service" else None
-
-    def state_fields(self) -> CustomerFields:
-        """The state that events of a customer of our own carry."""
-        if self.registered_at is None:
-            raise ValueError(f"customer {self.id} is not one of our own")
-        return {
-            "id": self.id,
-            "region": self.region,
-            "segment": self.segment,
-            "registered_at": self.registered_at,
-            "erased_at": self.erased_at,
-        }
+        return CustomerErased(**state_of(self, CustomerErased)) if self.origin == "service" else None

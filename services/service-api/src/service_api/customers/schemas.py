@@ -1,16 +1,15 @@
 """Customers over HTTP."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
 from pydantic import ConfigDict
 
 from service_api.customers.model import Origin
-from service_kit.fields import Code, ExternalReference, Identifier, Moment, Name, StrictModel, View
+from service_kit.fields import Code, ExternalReference, Moment, Name, StrictModel, View
 
 
-class CustomerToRegister(StrictModel):
-    """A customer whom service met before sales did."""
+class CustomerCreate(StrictModel):
+    """A customer that service met before sales did."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -33,8 +32,8 @@ class CustomerToRegister(StrictModel):
     occurred_at: Moment | None = None
 
 
-class CustomerView(View):
-    """A customer; the name of one of sales' may be unknown yet, or erased."""
+class CustomerRead(View):
+    """A customer; the name of a customer of sales may be unknown yet, or erased."""
 
     id: UUID
     version: int
@@ -47,14 +46,3 @@ class CustomerView(View):
     erased_at: Moment | None
     merged_into: UUID | None
     """The customer that sales found this one to be; what is new is entered for that one."""
-
-
-@dataclass(frozen=True)
-class CustomerFilters:
-    """What a list of customers can be narrowed to; the query's parameters."""
-
-    origin: Origin | None = None
-    region: Code | None = None
-    segment: Code | None = None
-    external_ref: ExternalReference | None = None
-    merged_into: Identifier | None = None

@@ -1,59 +1,44 @@
-"""What can be done with customers: one function a use case, each within its route's transaction."""
+"""The use cases of customers: one function each, within its route's transaction."""
 
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from event_contracts.service import CustomerRegistered
 from service_api.customers.model import Customer
-from service_api.customers.schemas import CustomerToRegister
-from service_api.directory import announce
-from service_kit import outbox
+from service_api.customers.schemas import CustomerCreate
+from service_api.directory import publish_name
+from service_kit.aggregates import publish
 from service_kit.auth import Principal
-from service_kit.identifiers import new_id
 from service_kit.occurrence import happened_at
 from service_kit.references import UnknownReference, require_free
 
 
-async def register_customer(session: AsyncSession, body: CustomerToRegister, by: Principal) -> Customer:
-    """Enters a customer of our own, and its name in the directory. Raises `ExternalRefTaken` (409)."""
+async def register_customer(session: AsyncSession, body: CustomerCreate, by: Principal) -> Customer:
+    """Register a customer of service's own, with its name in the directory. Raise `ExternalRefTaken` (409)."""
     at = happened_at(body.occurred_at, by)
     await require_free(session, body.external_ref, among=Customer.external_ref, ids=Customer.id)
-    customer = Customer(
-        id=new_id(),
-        version=1,
-        origin="service",
-        name=body.name,
-        name_sequence=0,
-        account_sequence=0,
-        region=body.region,
-        segment=body.segment,
-        external_ref=body.external_ref,
-        registered_at=at,
-        erased_at=None,
-        merged_into=None,
+    customer, event = Customer.register(
+        name=body.name, region=body.region, segment=body.segment, external_ref=body.external_ref, at=at
     )
     session.add(customer)
-    event = CustomerRegistered(**customer.state_fields())
-    await outbox.write(session, event, sequence=customer.version, time=at, partition_key=customer.id)
-    await announce(session, "customer", customer)
+    await publish(session, customer, event, at)
+    await publish_name(session, "customer", customer)
     return customer
 
 
 async def require_customer(session: AsyncSession, customer_id: UUID) -> Customer:
-    """The customer that a body names, kept from being erased until the transaction ends.
+    """Return the customer that a body names, protected from erasure until the transaction ends.
 
-    Raises `UnknownReference` (422), and `CustomerAlreadyMerged` and `CustomerAlreadyErased` (409).
-    Of one whose name came before the account's event nothing is known yet that a ticket could take over.
+    Raise `UnknownReference` (422), and `CustomerAlreadyMerged` and `CustomerAlreadyErased` (409).
     """
-    return _standing(await _kept(session, customer_id))
+    return _current(await _protected(session, customer_id))
 
 
 async def surviving_customer(session: AsyncSession, customer_id: UUID) -> Customer | None:
-    """The customer, or the one that it was merged into, as far as service knows yet; kept from being erased."""
-    customer = await _kept(session, customer_id)
+    """Return the customer, or the one that it was merged into as far as service knows, protected from erasure."""
+    customer = await _protected(session, customer_id)
     while customer is not None and customer.merged_into is not None:
-        into = await _kept(session, customer.merged_into)
+        into = await _protected(session, customer.merged_into)
         if into is None or into.registered_at is None:
             break
         customer = into
@@ -61,22 +46,23 @@ async def surviving_customer(session: AsyncSession, customer_id: UUID) -> Custom
 
 
 async def is_now(session: AsyncSession, customer_id: UUID, other_id: UUID) -> bool:
-    """Whether a customer is another one, or was merged into it."""
+    """Return whether a customer is another one, or was merged into it."""
     survivor = await surviving_customer(session, customer_id)
     return survivor is not None and survivor.id == other_id
 
 
 async def require_survivor(session: AsyncSession, customer_id: UUID) -> Customer:
-    """The customer that stands for the one named, whom sales may have merged. Raises as `require_customer` does."""
-    return _standing(await surviving_customer(session, customer_id))
+    """Return the customer, or the one that sales merged it into. Raise as `require_customer` does."""
+    return _current(await surviving_customer(session, customer_id))
 
 
-async def _kept(session: AsyncSession, customer_id: UUID) -> Customer | None:
+async def _protected(session: AsyncSession, customer_id: UUID) -> Customer | None:
     return await session.get(Customer, customer_id, with_for_update={"read": True, "key_share": True})
 
 
-def _standing(customer: Customer | None) -> Customer:
+def _current(customer: Customer | None) -> Customer:
+    # A name may arrive before the account: nothing is known then that a ticket could take over.
     if customer is None or customer.registered_at is None:
         raise UnknownReference.at("#/customer_id", "names no customer that service knows yet")
-    customer.check_stands()
+    customer.check_is_current()
     return customer

@@ -15,18 +15,18 @@ _BYTES: Final = 16 + _SIGNATURE_BYTES
 
 
 class SurveyLinks:
-    """Makes and reads tokens: the survey's id and an HMAC-SHA256 over it, cut to 128 bits, in base64url."""
+    """Signs and verifies tokens: the survey's id and an HMAC-SHA256 over it, cut to 128 bits, in base64url."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode()
 
     def path_of(self, survey_id: UUID) -> str:
-        """Where the survey's customer sends the answer."""
+        """Return the path that the survey's customer sends the answer to."""
         token = base64.urlsafe_b64encode(survey_id.bytes + self._sign(survey_id)).rstrip(b"=").decode()
         return f"/v1/survey-answers/{token}"
 
     def read(self, token: str) -> UUID | None:
-        """The survey that a token is for; None for one that we did not make."""
+        """Return the survey that a token is for, or None when the signature is not valid."""
         try:
             raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         except ValueError:
@@ -42,7 +42,7 @@ class SurveyLinks:
 
 
 def links_of(request: Request) -> SurveyLinks:
-    """The application's, as wired in `app.py`."""
+    """Return the application's signer, as wired in `app.py`."""
     links: SurveyLinks = request.app.state.survey_links
     return links
 

@@ -1,20 +1,38 @@
 """A survey and the rules of its answer."""
 
 from datetime import datetime
-from typing import TypedDict, get_args
+from typing import get_args
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from event_contracts.service import Priority, SurveyErased, SurveyKind, TicketChannel, TicketKind
+from event_contracts.service import (
+    Priority,
+    SurveyAnswered,
+    SurveyErased,
+    SurveyKind,
+    SurveyRevised,
+    SurveyRevision,
+    SurveySent,
+    TicketChannel,
+    TicketKind,
+)
+from event_contracts.service import Survey as ContractSurvey
 from service_api.tables import Base
 from service_api.tickets.model import Ticket
+from service_kit.aggregates import state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
 from service_kit.references import erased_ref
 from service_kit.tables import filtered, one_of
+
+
+class SurveyAlreadyOpen(Conflict):
+    """A ticket has one unanswered survey of a kind at most; `existing_id` is its id."""
+
+    slug, title = "survey-already-open", "The customer was asked already"
 
 
 class SurveyAnswerUnchanged(Conflict):
@@ -24,32 +42,9 @@ class SurveyAnswerUnchanged(Conflict):
 
 
 class SurveyAlreadyErased(Conflict):
-    """Its customer was erased, so nothing more may be written about them."""
+    """Its customer was erased: nothing more may be written about them."""
 
     slug, title = "survey-already-erased", "The survey's customer was erased"
-
-
-class SurveyFields(TypedDict):
-    """The fields of the contract's `Survey`."""
-
-    id: UUID
-    kind: SurveyKind
-    ticket_id: UUID
-    customer_id: UUID
-    agent_id: UUID | None
-    team_id: UUID | None
-    ticket_kind: TicketKind
-    channel: TicketChannel
-    priority: Priority
-    region: str | None
-    segment: str | None
-    product: str | None
-    sent_at: datetime
-    answered_at: datetime | None
-    score: int | None
-    recommendation: int | None
-    effort: int | None
-    erased_at: datetime | None
 
 
 class Survey(Base):
@@ -90,10 +85,12 @@ class Survey(Base):
     erased_at: Mapped[datetime | None]
 
     @classmethod
-    def send(cls, *, kind: SurveyKind, ticket: Ticket, at: datetime, external_ref: str | None) -> "Survey":
-        """A new survey, at version 1."""
+    def send(
+        cls, *, kind: SurveyKind, ticket: Ticket, at: datetime, external_ref: str | None
+    ) -> tuple["Survey", SurveySent]:
+        """Return a new survey about a ticket."""
         check_follows(at, ticket.opened_at)
-        return cls(
+        survey = cls(
             id=new_id(),
             version=1,
             kind=kind,
@@ -117,6 +114,12 @@ class Survey(Base):
             comment=None,
             erased_at=None,
         )
+        return survey, SurveySent(**state_of(survey, SurveySent))
+
+    @property
+    def partition_key(self) -> UUID:
+        """The customer's id."""
+        return self.customer_id
 
     @property
     def changed_at(self) -> datetime:
@@ -131,10 +134,10 @@ class Survey(Base):
         at: datetime,
         recommendation: int | None = None,
         effort: int | None = None,
-    ) -> int | None:
-        """Takes the customer's answer and returns the score before, null for the first.
+    ) -> SurveyAnswered | SurveyRevised:
+        """Take the customer's answer. A later answer revises the earlier one, which keeps its day.
 
-        A later answer revises the earlier one, which keeps its day; so does a comment that follows the score.
+        Raise `SurveyAnswerUnchanged`, `SurveyAlreadyErased` for a comment, and `OccurredTooEarly`.
         """
         if comment is not None and self.erased_at is not None:
             raise SurveyAlreadyErased("Leave the comment out; the score alone may still be given.")
@@ -146,42 +149,19 @@ class Survey(Base):
         self.version += 1
         self.score = score
         self.comment = comment
-        # What was not asked again stands.
+        # What is not answered again stays.
         self.recommendation = self.recommendation if recommendation is None else recommendation
         self.effort = self.effort if effort is None else effort
-        if self.answered_at is None:
+        if previous_score is None:
             self.answered_at = at
-        else:
-            self.revised_at = at
-        return previous_score
+            return SurveyAnswered(**state_of(self, ContractSurvey))
+        self.revised_at = at
+        return SurveyRevised(**state_of(self, ContractSurvey), change=SurveyRevision(previous_score=previous_score))
 
     def erase(self, *, at: datetime) -> SurveyErased:
-        """Forgets what the customer wrote; the score stays."""
+        """Erase what the customer wrote; the score stays."""
         self.comment = None
-        self.external_ref = erased_ref(self.external_ref) if self.external_ref is not None else None
+        self.external_ref = erased_ref(self.external_ref)
         self.erased_at = at
         self.version += 1
-        return SurveyErased(**self.state_fields())
-
-    def state_fields(self) -> SurveyFields:
-        """The state that all of its events carry."""
-        return {
-            "id": self.id,
-            "kind": self.kind,
-            "ticket_id": self.ticket_id,
-            "customer_id": self.customer_id,
-            "agent_id": self.agent_id,
-            "team_id": self.team_id,
-            "ticket_kind": self.ticket_kind,
-            "channel": self.channel,
-            "priority": self.priority,
-            "region": self.region,
-            "segment": self.segment,
-            "product": self.product,
-            "sent_at": self.sent_at,
-            "answered_at": self.answered_at,
-            "score": self.score,
-            "recommendation": self.recommendation,
-            "effort": self.effort,
-            "erased_at": self.erased_at,
-        }
+        return SurveyErased(**state_of(self, SurveyErased))

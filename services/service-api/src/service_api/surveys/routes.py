@@ -1,106 +1,95 @@
-"""Surveys' addresses, for staff and for the customer who answers by a signed link."""
+"""Surveys over HTTP, for staff and for the customer who answers by a signed link."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import Depends, Path, Request, Response
+from fastapi import Path, Request, Response
 
-from service_api.access import WORKERS, Expected, Reader, Worker
-from service_api.surveys import queries, use_cases
-from service_api.surveys.links import Links, SurveyLinks
+from service_api.access import READING, WORKERS, Expected, Worker
+from service_api.surveys import use_cases
+from service_api.surveys.links import Links, links_of
 from service_api.surveys.model import Survey
 from service_api.surveys.schemas import (
-    CustomerAnswer,
-    CustomerAnswerView,
-    SurveyAnswer,
-    SurveyFilters,
-    SurveyToSend,
-    SurveyView,
+    SurveyAnswerCreate,
+    SurveyAnswerRead,
+    SurveyAnswerRequest,
+    SurveyCreate,
+    SurveyRead,
+    SurveyScore,
 )
-from service_kit.auth import Principal
-from service_kit.dependencies import async_dependency
-from service_kit.fields import Identifier
-from service_kit.paging import Paged, PageView
+from service_kit.fields import ExternalReference, Identifier
 from service_kit.problems import NotFound
-from service_kit.routing import By, Session, router
-from service_kit.versions import set_etag, unchanged
+from service_kit.resources import Resource
+from service_kit.routing import By, Session, principal_of, router
+from service_kit.versions import set_etag
 
-surveys = router("/surveys", "surveys")
+
+def view_for(request: Request) -> Callable[[Any], SurveyRead]:
+    """Return the view of surveys for a request; whoever has the link can answer, so only workers get it."""
+    links = links_of(request) if principal_of(request).may(*WORKERS) else None
+
+    def view(survey: Any) -> SurveyRead:
+        columns = {name: getattr(survey, name) for name in SurveyRead.model_fields if name != "answer_path"}
+        return SurveyRead(**columns, answer_path=links and links.path_of(survey.id))
+
+    return view
+
+
+surveys = Resource(
+    "/surveys/{survey_id}",
+    Survey.__table__,
+    SurveyRead,
+    view_for=view_for,
+    filters={
+        "ticket_id": Identifier,
+        "customer_id": Identifier,
+        "agent_id": Identifier,
+        "team_id": Identifier,
+        "score": SurveyScore,
+        "external_ref": ExternalReference,
+    },
+)
+surveys.read_routes(READING, list_as="list_surveys", get_as="get_survey")
 survey_answers = router("/survey-answers", "surveys")
 
 
-def _view(survey: Any, links: SurveyLinks, by: Principal) -> SurveyView:
-    columns = {column.name: getattr(survey, column.name) for column in Survey.__table__.columns}
-    # Whoever has the link can answer as the customer.
-    return SurveyView(**columns, answer_path=links.path_of(survey.id) if by.may(*WORKERS) else None)
+@surveys.routes.post("", status_code=201, summary="Send a survey")
+async def send_survey(
+    body: SurveyCreate, session: Session, request: Request, response: Response, by: Worker
+) -> SurveyRead:
+    """Send a survey about a ticket to its customer; `answer_path` is the link to give to them."""
+    return surveys.show_created(response, await use_cases.send_survey(session, body, by), view_for(request))
 
 
-@surveys.post("", status_code=201, summary="Send a survey")
-async def send_survey(body: SurveyToSend, session: Session, response: Response, links: Links, by: Worker) -> SurveyView:
-    """Puts a question to a ticket's customer; `answer_path` is the link to give to them."""
-    survey = await use_cases.send_survey(session, body, by)
-    response.headers["Location"] = f"/v1/surveys/{survey.id}"
-    set_etag(response, survey.version)
-    return _view(survey, links, by)
-
-
-@surveys.get("", summary="List surveys")
-async def list_surveys(
-    session: Session,
-    page: Paged,
-    links: Links,
-    by: Reader,
-    filters: Annotated[SurveyFilters, Depends(async_dependency(SurveyFilters))],
-) -> PageView[SurveyView]:
-    """Newest first."""
-    return await queries.list_surveys(session, page, filters, lambda row: _view(row, links, by))
-
-
-@surveys.get("/{survey_id}", summary="Read a survey", response_model=SurveyView)
-async def get_survey(
-    survey_id: Identifier, session: Session, request: Request, response: Response, links: Links, by: Reader
-) -> SurveyView | Response:
-    """One survey."""
-    survey = await session.get(Survey, survey_id)
-    if survey is None:
-        raise NotFound(f"There is no survey {survey_id}.")
-    set_etag(response, survey.version)
-    return unchanged(request, survey.version) or _view(survey, links, by)
-
-
-@surveys.post("/{survey_id}/answer", summary="Enter a survey's answer")
+@surveys.routes.post("/{survey_id}/answer", summary="Record a survey's answer")
 async def answer_survey(
     survey_id: Identifier,
-    body: SurveyAnswer,
+    body: SurveyAnswerRequest,
     session: Session,
+    request: Request,
     response: Response,
-    links: Links,
     by: Worker,
     expected: Expected,
-) -> SurveyView:
-    """Enters what the customer said; another score later revises it and counts on the day of the first."""
+) -> SurveyRead:
+    """Record what the customer answered; a later score revises it and counts on the day of the first."""
     survey = await use_cases.answer_survey(session, survey_id, body, by, expected)
-    set_etag(response, survey.version)
-    return _view(survey, links, by)
+    return surveys.show(response, survey, view_for(request))
 
 
-@survey_answers.post(
-    "/{token}",
-    summary="Answer a survey as the customer",
-    openapi_extra={"security": []},
-)
+@survey_answers.post("/{token}", summary="Answer a survey as the customer", openapi_extra={"security": []})
 async def give_answer(
     token: Annotated[str, Path(max_length=100, description="The last part of the survey's answer_path.")],
-    body: CustomerAnswer,
+    body: SurveyAnswerCreate,
     session: Session,
     response: Response,
     links: Links,
     by: By,
     expected: Expected,
-) -> CustomerAnswerView:
-    """Needs no account: whoever has the link may answer. Another score later revises the answer."""
+) -> SurveyAnswerRead:
+    """Answer without an account: whoever has the link may answer. A later score revises the answer."""
     survey_id = links.read(token)
     if survey_id is None:
-        raise NotFound("There is no such survey.")
+        raise NotFound("There is no survey for this link. Use the survey's answer_path unchanged.")
     survey = await use_cases.give_answer(session, survey_id, body, by, expected)
     set_etag(response, survey.version)
-    return CustomerAnswerView.model_validate(survey)
+    return SurveyAnswerRead.model_validate(survey)

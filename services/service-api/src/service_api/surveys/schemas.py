@@ -1,10 +1,8 @@
 """Surveys over HTTP."""
 
-from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query
 from pydantic import ConfigDict, Field
 
 from event_contracts.service import Priority, SurveyKind, TicketChannel, TicketKind
@@ -16,7 +14,11 @@ Recommendation = Annotated[
 Effort = Annotated[int, Field(strict=True, ge=1, le=7, description="How easy it was: 7 is very easy.")]
 
 
-class SurveyToSend(StrictModel):
+SurveyScore = Annotated[int, Field(ge=1, le=5)]
+"""A score as a query's parameter, where every value is a text."""
+
+
+class SurveyCreate(StrictModel):
     """Which survey to send about which ticket."""
 
     model_config = ConfigDict(
@@ -38,8 +40,8 @@ class SurveyToSend(StrictModel):
     occurred_at: Moment | None = None
 
 
-class CustomerAnswer(StrictModel):
-    """What the customer says: 1 is the worst, 5 the best. Besides, if asked: would they recommend us, was it easy?"""
+class SurveyAnswerCreate(StrictModel):
+    """What the customer says: 1 is the worst, 5 the best. Where asked, also recommendation and effort."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -53,7 +55,7 @@ class CustomerAnswer(StrictModel):
     comment: Text | None = None
 
 
-class SurveyAnswer(CustomerAnswer):
+class SurveyAnswerRequest(SurveyAnswerCreate):
     """An answer that staff or an import enters for the customer."""
 
     model_config = ConfigDict(
@@ -73,7 +75,7 @@ class SurveyAnswer(CustomerAnswer):
     occurred_at: Moment | None = None
 
 
-class SurveyView(View):
+class SurveyRead(View):
     """A survey; `answer_path` is the link for its customer, null to a role that may not enter answers itself."""
 
     id: UUID
@@ -101,8 +103,8 @@ class SurveyView(View):
     answer_path: str | None
 
 
-class CustomerAnswerView(View):
-    """What the customer is shown of the survey."""
+class SurveyAnswerRead(View):
+    """A survey as its customer sees it."""
 
     id: UUID
     version: int
@@ -112,15 +114,3 @@ class CustomerAnswerView(View):
     recommendation: int | None
     effort: int | None
     comment: str | None
-
-
-@dataclass(frozen=True)
-class SurveyFilters:
-    """What a list of surveys can be narrowed to; the query's parameters."""
-
-    ticket_id: Identifier | None = None
-    customer_id: Identifier | None = None
-    agent_id: Identifier | None = None
-    team_id: Identifier | None = None
-    score: Annotated[int | None, Query(ge=1, le=5)] = None
-    external_ref: ExternalReference | None = None

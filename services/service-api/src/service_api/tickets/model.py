@@ -1,7 +1,7 @@
-"""A ticket and the rules of its life; the contacts about it."""
+"""A ticket and its rules; the contacts about it."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypedDict, get_args
+from typing import Any, Final, get_args
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -9,19 +9,32 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.service import (
     Direction,
+    InteractionLogged,
     Priority,
     SlaBreach,
     SlaBreached,
     SlaTarget,
+    TicketAssigned,
     TicketChannel,
+    TicketClosed,
     TicketErased,
+    TicketEscalated,
+    TicketFirstResponded,
     TicketKind,
+    TicketMerged,
+    TicketOpened,
+    TicketReopened,
+    TicketReopening,
+    TicketResolved,
     TicketStatus,
     Visibility,
 )
 from event_contracts.service import Interaction as ContractInteraction
+from event_contracts.service import Ticket as ContractTicket
+from event_contracts.service import TicketAssignment as AssignmentChange
 from service_api.tables import Base
 from service_api.tickets.sla import SlaTerms
+from service_kit.aggregates import state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import CLOCK_TOLERANCE, check_follows
 from service_kit.problems import Conflict
@@ -32,7 +45,7 @@ LIVE_CHANNELS = frozenset({"phone", "chat", "in_person"})
 """Where a person who takes the customer's contact replies in the same moment."""
 
 BACKDATED_WAIT: Final = timedelta(hours=1)
-"""How long the SLA clock leaves a ticket of the past alone: whoever enters it has its answers to enter yet."""
+"""How long the SLA clock ignores a backdated ticket: its answers are still being entered."""
 
 
 class TicketAlreadyResolved(Conflict):
@@ -42,25 +55,25 @@ class TicketAlreadyResolved(Conflict):
 
 
 class TicketAlreadyClosed(Conflict):
-    """It was put away; only reopening brings it back."""
+    """It is closed; only reopening brings it back."""
 
     slug, title = "ticket-already-closed", "The ticket is closed already"
 
 
 class TicketStillOpen(Conflict):
-    """What was asked for comes after a resolution."""
+    """The action needs a resolution first."""
 
     slug, title = "ticket-still-open", "The ticket is not resolved yet"
 
 
 class TicketAlreadyAssigned(Conflict):
-    """The agent and the team are the ones it has."""
+    """It has this agent and this team already."""
 
-    slug, title = "ticket-already-assigned", "The ticket is with them already"
+    slug, title = "ticket-already-assigned", "The ticket is assigned to them already"
 
 
 class TicketAlreadyMerged(Conflict):
-    """It tells of the same as another ticket; `merged_into` names that one."""
+    """It is about the same as another ticket; `merged_into` names that one."""
 
     slug, title = "ticket-already-merged", "The ticket was merged into another"
 
@@ -72,54 +85,15 @@ class OnboardingAlreadyOpened(Conflict):
 
 
 class TicketOfAnotherCustomer(Conflict):
-    """Two tickets tell of the same only when they are of one customer."""
+    """Only tickets of one customer can be merged."""
 
     slug, title = "ticket-of-another-customer", "The tickets are of different customers"
 
 
 class TicketAlreadyErased(Conflict):
-    """Its customer was erased, so nothing more may be written about them."""
+    """Its customer was erased: nothing more may be written about them."""
 
     slug, title = "ticket-already-erased", "The ticket's customer was erased"
-
-
-class TicketFields(TypedDict):
-    """The fields of the contract's `Ticket`."""
-
-    id: UUID
-    customer_id: UUID
-    kind: TicketKind
-    channel: TicketChannel
-    priority: Priority
-    status: TicketStatus
-    region: str | None
-    segment: str | None
-    product: str | None
-    agent_id: UUID | None
-    team_id: UUID | None
-    opened_at: datetime
-    assigned_at: datetime | None
-    first_responded_at: datetime | None
-    resolved_at: datetime | None
-    resolution: str | None
-    closed_at: datetime | None
-    reopened_at: datetime | None
-    reopen_count: int
-    interaction_count: int
-    inbound_count: int
-    first_resolved_at: datetime | None
-    first_reopened_at: datetime | None
-    escalated_at: datetime | None
-    merged_into: UUID | None
-    merged_at: datetime | None
-    first_response_due_at: datetime | None
-    resolution_due_at: datetime | None
-    sla_breached_at: datetime | None
-    first_response_business_seconds: int | None
-    resolution_business_seconds: int | None
-    onboarding_deal_id: UUID | None
-    onboarding_since: datetime | None
-    erased_at: datetime | None
 
 
 class Ticket(Base):
@@ -194,7 +168,8 @@ class Ticket(Base):
         sa.ForeignKey("won_deal.id"), unique=True, comment="the won deal that it brings into use"
     )
     onboarding_since: Mapped[datetime | None] = mapped_column(comment="when that deal was won")
-    sla_check_at: Mapped[datetime | None] = mapped_column(comment="when the SLA clock has to look; null for never")
+    created_at: Mapped[datetime] = mapped_column(comment="when it was entered; opened_at may be backdated")
+    sla_check_at: Mapped[datetime | None] = mapped_column(comment="when the SLA clock checks it; null for never")
     erased_at: Mapped[datetime | None]
 
     @classmethod
@@ -217,10 +192,10 @@ class Ticket(Base):
         terms: SlaTerms | None = None,
         onboarding_deal_id: UUID | None = None,
         onboarding_since: datetime | None = None,
-    ) -> "Ticket":
-        """A new ticket, at version 1; one that names an agent or a team is assigned from the start.
+    ) -> tuple["Ticket", TicketOpened]:
+        """Return a new ticket; one that names an agent or a team is assigned from the start.
 
-        `terms` are what is promised of it, if anything is.
+        `terms` are what its SLA policy grants.
         """
         ticket = cls(
             id=new_id(),
@@ -262,23 +237,46 @@ class Ticket(Base):
             resolution_business_seconds=None,
             onboarding_deal_id=onboarding_deal_id,
             onboarding_since=onboarding_since,
+            created_at=datetime.now(UTC),
             sla_check_at=None,
             erased_at=None,
         )
         ticket._set_clock()
-        return ticket
+        return ticket, TicketOpened(**ticket.state_fields())
+
+    @property
+    def partition_key(self) -> UUID:
+        """The customer's id."""
+        return self.customer_id
 
     @property
     def changed_at(self) -> datetime:
-        """The earliest time at which its next change can happen: that of the last one. Contacts do not count."""
+        """The time of its last change, contacts left out: the earliest time of the next one."""
         times = (self.opened_at, self.assigned_at, self.resolved_at, self.reopened_at, self.closed_at)
         return max(time for time in times if time is not None)
 
-    def assign(self, *, agent_id: UUID | None, team_id: UUID | None, at: datetime) -> None:
-        """Gives it to an agent, or to a team of which nobody has taken it yet."""
+    def assign(self, *, agent_id: UUID | None, team_id: UUID | None, at: datetime) -> TicketAssigned:
+        """Assign it to an agent, or to a team alone. Raise `TicketAlreadyClosed`, `TicketAlreadyAssigned`."""
+        previous_agent_id = self.agent_id
+        self._reassign(agent_id, team_id, at)
+        return TicketAssigned(**self.state_fields(), change=AssignmentChange(previous_agent_id=previous_agent_id))
+
+    def escalate(self, *, agent_id: UUID | None, team_id: UUID | None, at: datetime) -> TicketEscalated:
+        """Pass it on to an agent or a team with more knowledge or authority; the first time is what counts.
+
+        Raise `TicketAlreadyResolved`, and as `assign` does.
+        """
+        if self.status == "resolved":
+            raise TicketAlreadyResolved("Reopen it first if the solution did not work.")
+        self._reassign(agent_id, team_id, at)
+        if self.escalated_at is None:
+            self.escalated_at = at
+        return TicketEscalated(**self.state_fields())
+
+    def _reassign(self, agent_id: UUID | None, team_id: UUID | None, at: datetime) -> None:
         self._check_not_merged()
         if self.status == "closed":
-            raise TicketAlreadyClosed("Reopen it before it is given to somebody.")
+            raise TicketAlreadyClosed("Reopen it before you assign it.")
         if (agent_id, team_id) == (self.agent_id, self.team_id):
             raise TicketAlreadyAssigned("Name another agent or another team.")
         self._change(at)
@@ -286,47 +284,41 @@ class Ticket(Base):
         self.team_id = team_id
         self.assigned_at = at
 
-    def escalate(self, *, agent_id: UUID | None, team_id: UUID | None, at: datetime) -> None:
-        """Passes it on to somebody with more knowledge or say. What counts is the first time."""
-        if self.status == "resolved":
-            raise TicketAlreadyResolved("Reopen it first if the solution did not hold.")
-        self.assign(agent_id=agent_id, team_id=team_id, at=at)
-        if self.escalated_at is None:
-            self.escalated_at = at
-
-    def log_interaction(self, interaction: ContractInteraction) -> None:
-        """Counts a contact; any ticket takes one, also a closed one. See `respond` for what may follow."""
+    def log_interaction(self, interaction: ContractInteraction) -> InteractionLogged:
+        """Count a contact, also of a closed ticket. The first public reply by a person is for `respond` too."""
         self._check_not_merged()
         check_follows(interaction.occurred_at, self.opened_at)
         self.version += 1
         self.interaction_count += 1
         if interaction.direction == "inbound" and interaction.visibility == "public":
             self.inbound_count += 1
+        return InteractionLogged(**self.state_fields(), change=interaction)
 
     def is_first_responded_by(self, interaction: ContractInteraction) -> bool:
-        """True when a contact is a person's public reply to the customer, and earlier than any that is known."""
+        """Return whether a contact is a person's public reply to the customer, earlier than any known one."""
         return is_reply(interaction) and (
             self.first_responded_at is None or interaction.occurred_at < self.first_responded_at
         )
 
-    def respond(self, at: datetime, terms: SlaTerms | None = None) -> None:
-        """Notes a person's first public reply; an earlier one that is logged later takes its place."""
+    def respond(self, at: datetime, terms: SlaTerms | None = None) -> TicketFirstResponded:
+        """Record a person's first public reply; an earlier one that is logged later replaces it."""
         self.version += 1
         self.first_responded_at = at
         if terms is not None:
             self.first_response_business_seconds = terms.business_seconds(self.opened_at, at)
         if self.first_response_due_at is not None and at <= self.first_response_due_at:
-            # What looked like a breach was an answer that nobody had entered yet.
+            # Not a breach after all: the answer was entered late.
             self.first_response_breached_at = None
         self._set_clock()
+        return TicketFirstResponded(**self.state_fields())
 
-    def resolve(self, *, resolution: str | None, at: datetime, terms: SlaTerms | None = None) -> None:
-        """Says that it is solved."""
+    def resolve(self, *, resolution: str | None, at: datetime, terms: SlaTerms | None = None) -> TicketResolved:
+        """Resolve it. Raise `TicketAlreadyResolved`, `TicketAlreadyClosed`."""
         self._check_not_merged()
         if self.status == "resolved":
-            raise TicketAlreadyResolved("Reopen it first if the solution did not hold.")
+            raise TicketAlreadyResolved("Reopen it first if the solution did not work.")
         if self.status == "closed":
-            raise TicketAlreadyClosed("Reopen it first if the solution did not hold.")
+            raise TicketAlreadyClosed("Reopen it first if the solution did not work.")
         self._change(at)
         self.status = "resolved"
         self.resolved_at = at
@@ -338,15 +330,16 @@ class Ticket(Base):
         if self.resolution_due_at is not None and at <= self.resolution_due_at:
             self.resolution_breached_at = None
         self._set_clock()
+        return TicketResolved(**self.state_fields())
 
-    def reopen(self, *, at: datetime, terms: SlaTerms | None = None) -> datetime:
-        """Takes the resolution back, also of a closed ticket, and returns when that was. The first response stays.
+    def reopen(self, *, at: datetime, terms: SlaTerms | None = None) -> TicketReopened:
+        """Undo the resolution, also of a closed ticket; the first response stays. Raise `TicketStillOpen`.
 
-        The time that it stood resolved is not held against it: what was left of its resolution time is left again.
+        The SLA does not count the time between: what was left of its resolution time is left again.
         """
         self._check_not_merged()
         if self.resolved_at is None:
-            raise TicketStillOpen("There is no resolution to take back.")
+            raise TicketStillOpen("There is no resolution to undo.")
         self._change(at)
         previous_resolved_at = self.resolved_at
         if terms is not None and self.resolution_due_at is not None and self.resolution_breached_at is None:
@@ -362,21 +355,26 @@ class Ticket(Base):
         self.reopened_at = at
         self.reopen_count += 1
         self._set_clock()
-        return previous_resolved_at
+        change = TicketReopening(previous_resolved_at=previous_resolved_at)
+        return TicketReopened(**self.state_fields(), change=change)
 
-    def close(self, *, at: datetime) -> None:
-        """Puts a resolved ticket away."""
+    def close(self, *, at: datetime) -> TicketClosed:
+        """Close a resolved ticket. Raise `TicketStillOpen`, `TicketAlreadyClosed`."""
         self._check_not_merged()
         if self.status == "open":
-            raise TicketStillOpen("Resolve it before it is closed.")
+            raise TicketStillOpen("Resolve it before you close it.")
         if self.status == "closed":
-            raise TicketAlreadyClosed("It needs no closing.")
+            raise TicketAlreadyClosed("There is nothing to do.")
         self._change(at)
         self.status = "closed"
         self.closed_at = at
+        return TicketClosed(**self.state_fields())
 
-    def merge(self, into: "Ticket", *, at: datetime) -> None:
-        """Says that it tells of the same as another ticket of the customer, which goes on alone. For good."""
+    def merge(self, into: "Ticket", *, at: datetime) -> TicketMerged:
+        """Merge it into another ticket of the customer about the same; this one is closed for good.
+
+        Raise `TicketAlreadyMerged`, `TicketOfAnotherCustomer`.
+        """
         self._check_not_merged()
         if into.merged_into is not None:
             raise TicketAlreadyMerged(
@@ -391,25 +389,26 @@ class Ticket(Base):
         self.merged_at = at
         self.closed_at = self.closed_at or at
         self._set_clock()
+        return TicketMerged(**self.state_fields())
 
     def overdue(self, now: datetime) -> list[SlaTarget]:
-        """The targets that were missed by then, and that no breach was told of yet."""
+        """Return the targets that were missed by `now` and have no breach yet, the earliest first."""
         found: list[tuple[datetime, SlaTarget]] = []
         waits = self.status == "open"
         first: SlaTarget = "first_response"
         last: SlaTarget = "resolution"
-        for target, due, done, told in (
+        for target, due, done, breached in (
             (first, self.first_response_due_at, self.first_responded_at, self.first_response_breached_at),
             (last, self.resolution_due_at, self.resolved_at, self.resolution_breached_at),
         ):
-            if due is None or told is not None or self.merged_into is not None:
+            if due is None or breached is not None or self.merged_into is not None:
                 continue
             if (done is not None and done > due) or (done is None and waits and now > due):
                 found.append((due, target))
         return [target for _, target in sorted(found)]
 
     def breach(self, target: SlaTarget) -> SlaBreached:
-        """Notes that a target was missed. Raises ValueError when nothing was due."""
+        """Record that a target was missed. Raise ValueError when nothing was due."""
         due = self.first_response_due_at if target == "first_response" else self.resolution_due_at
         if due is None:
             raise ValueError(f"ticket {self.id} has no {target} due")
@@ -423,37 +422,36 @@ class Ticket(Base):
 
     @property
     def sla_breached_at(self) -> datetime | None:
-        """When the first target was missed; None while none was."""
+        """When the first target was missed; None when none was."""
         breaches = (self.first_response_breached_at, self.resolution_breached_at)
         return min((at for at in breaches if at is not None), default=None)
 
     def _set_clock(self) -> None:
-        """When the SLA clock has to look at it next: as soon as something that is still awaited is overdue."""
+        """Set when the SLA clock checks it next: as soon as something that is still awaited is overdue."""
         awaited: list[datetime] = []
         if self.status == "open":
             if self.first_responded_at is None and self.first_response_breached_at is None:
                 awaited += [self.first_response_due_at] if self.first_response_due_at is not None else []
             if self.resolution_breached_at is None:
                 awaited += [self.resolution_due_at] if self.resolution_due_at is not None else []
-        look_at = min(awaited, default=None)
-        entered_at = datetime.fromtimestamp((self.id.int >> 80) / 1000, UTC)  # as every UUIDv7 says
-        if look_at is not None and self.opened_at < entered_at - CLOCK_TOLERANCE:
-            look_at = max(look_at, entered_at + BACKDATED_WAIT)
-        self.sla_check_at = look_at
+        check_at = min(awaited, default=None)
+        if check_at is not None and self.opened_at < self.created_at - CLOCK_TOLERANCE:
+            check_at = max(check_at, self.created_at + BACKDATED_WAIT)
+        self.sla_check_at = check_at
 
     def _check_not_merged(self) -> None:
         if self.merged_into is not None:
-            raise TicketAlreadyMerged("Go on with the one that merged_into names.", merged_into=str(self.merged_into))
+            raise TicketAlreadyMerged("Use the ticket that merged_into names.", merged_into=str(self.merged_into))
 
     def check_may_be_written_on(self) -> None:
-        """Asked before a text is taken in. Raises `TicketAlreadyErased`."""
+        """Raise `TicketAlreadyErased` for a ticket on which no text may be written."""
         if self.erased_at is not None:
-            raise TicketAlreadyErased("Leave the text out; what is only counted may still happen.")
+            raise TicketAlreadyErased("Leave the text out; the contact itself can still be logged.")
 
     def erase(self, *, at: datetime) -> TicketErased:
-        """Forgets what was written on it, in whatever status; all that is counted stays."""
+        """Erase what was written on it, in any status; all that is counted stays."""
         self.subject = self.description = None
-        self.external_ref = erased_ref(self.external_ref) if self.external_ref is not None else None
+        self.external_ref = erased_ref(self.external_ref)
         self.erased_at = at
         self.version += 1
         return TicketErased(**self.state_fields())
@@ -462,48 +460,13 @@ class Ticket(Base):
         check_follows(at, self.changed_at)
         self.version += 1
 
-    def state_fields(self) -> TicketFields:
-        """The state that all of its events carry."""
-        return {
-            "id": self.id,
-            "customer_id": self.customer_id,
-            "kind": self.kind,
-            "channel": self.channel,
-            "priority": self.priority,
-            "status": self.status,
-            "region": self.region,
-            "segment": self.segment,
-            "product": self.product,
-            "agent_id": self.agent_id,
-            "team_id": self.team_id,
-            "opened_at": self.opened_at,
-            "assigned_at": self.assigned_at,
-            "first_responded_at": self.first_responded_at,
-            "resolved_at": self.resolved_at,
-            "resolution": self.resolution,
-            "closed_at": self.closed_at,
-            "reopened_at": self.reopened_at,
-            "reopen_count": self.reopen_count,
-            "interaction_count": self.interaction_count,
-            "inbound_count": self.inbound_count,
-            "first_resolved_at": self.first_resolved_at,
-            "first_reopened_at": self.first_reopened_at,
-            "escalated_at": self.escalated_at,
-            "merged_into": self.merged_into,
-            "merged_at": self.merged_at,
-            "first_response_due_at": self.first_response_due_at,
-            "resolution_due_at": self.resolution_due_at,
-            "sla_breached_at": self.sla_breached_at,
-            "first_response_business_seconds": self.first_response_business_seconds,
-            "resolution_business_seconds": self.resolution_business_seconds,
-            "onboarding_deal_id": self.onboarding_deal_id,
-            "onboarding_since": self.onboarding_since,
-            "erased_at": self.erased_at,
-        }
+    def state_fields(self) -> dict[str, Any]:
+        """Return the state that all of its events carry."""
+        return state_of(self, ContractTicket)
 
 
 def is_reply(interaction: ContractInteraction) -> bool:
-    """True when a person answered the customer: by writing or calling, or by taking a live contact of theirs."""
+    """Return whether a person answered the customer: by writing or calling, or by taking a live contact of theirs."""
     return (
         interaction.agent_id is not None
         and interaction.visibility == "public"
@@ -512,9 +475,9 @@ def is_reply(interaction: ContractInteraction) -> bool:
 
 
 class Interaction(Base):
-    """One contact about a ticket, with the attribution that it had when it took place.
+    """One contact about a ticket, with its attribution at that time.
 
-    Never changed, but for its words, which are erased with the customer.
+    It never changes, except that its note is erased with the customer.
     """
 
     __tablename__ = "interaction"
@@ -541,8 +504,31 @@ class Interaction(Base):
     occurred_at: Mapped[datetime]
     erased_at: Mapped[datetime | None]
 
+    @classmethod
+    def of(
+        cls, contact: ContractInteraction, *, ticket_version: int, note: str | None, external_ref: str | None
+    ) -> "Interaction":
+        """Return the row of a contact; `ticket_version` is the ticket's after it."""
+        return cls(
+            id=contact.id,
+            ticket_id=contact.ticket_id,
+            ticket_version=ticket_version,
+            agent_id=contact.agent_id,
+            team_id=contact.team_id,
+            direction=contact.direction,
+            visibility=contact.visibility,
+            channel=contact.channel,
+            talk_seconds=contact.talk_seconds,
+            hold_seconds=contact.hold_seconds,
+            wrap_up_seconds=contact.wrap_up_seconds,
+            note=note,
+            external_ref=external_ref,
+            occurred_at=contact.occurred_at,
+            erased_at=None,
+        )
+
     def erase(self, *, at: datetime) -> None:
-        """Forgets what was written of it."""
+        """Erase what was written about it."""
         self.note = None
-        self.external_ref = erased_ref(self.external_ref) if self.external_ref is not None else None
+        self.external_ref = erased_ref(self.external_ref)
         self.erased_at = at

@@ -1,34 +1,34 @@
-"""Reads of tickets and contacts that no rule depends on."""
+"""Reads of the contacts about a ticket."""
 
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service_api.tickets.model import Interaction, Ticket
-from service_api.tickets.schemas import InteractionView, TicketFilters, TicketView
-from service_kit.filters import equal
+from service_api.tickets.schemas import InteractionRead
+from service_kit.filters import Filter, equal
 from service_kit.paging import Page, PageView
 from service_kit.problems import NotFound
 
-
-async def list_tickets(session: AsyncSession, page: Page, filters: TicketFilters) -> PageView[TicketView]:
-    """One page of the tickets that match every filter given, newest first."""
-    ticket: Any = Ticket.__table__
-    return await page.of(
-        session, sa.select(ticket).where(*equal(ticket.c, vars(filters))), ticket.c.id, TicketView.model_validate
-    )
+_interaction = Interaction.__table__
 
 
 async def list_interactions(
-    session: AsyncSession, page: Page, ticket_id: UUID, external_ref: str | None
-) -> PageView[InteractionView]:
-    """One page of a ticket's contacts, the last one logged first. Raises `NotFound`."""
+    session: AsyncSession, page: Page, ticket_id: UUID, given: Filter
+) -> PageView[InteractionRead]:
+    """Return one page of a ticket's contacts, the last one logged first. Raise `NotFound`."""
     if (await session.execute(sa.select(Ticket.id).where(Ticket.id == ticket_id))).scalar_one_or_none() is None:
         raise NotFound(f"There is no ticket {ticket_id}.")
-    interaction: Any = Interaction.__table__
-    query = sa.select(interaction).where(interaction.c.ticket_id == ticket_id)
-    if external_ref is not None:
-        query = query.where(interaction.c.external_ref == external_ref)
-    return await page.of(session, query, interaction.c.id, InteractionView.of)
+    query = sa.select(_interaction).where(*equal(_interaction.c, {"ticket_id": ticket_id, **given}))
+    return await page.of(session, query, _interaction.c.id, InteractionRead.of)
+
+
+async def get_interaction(session: AsyncSession, ticket_id: UUID, interaction_id: UUID) -> InteractionRead:
+    """Return one contact about a ticket. Raise `NotFound`."""
+    found = await session.execute(
+        sa.select(_interaction).where(_interaction.c.id == interaction_id, _interaction.c.ticket_id == ticket_id)
+    )
+    if (row := found.one_or_none()) is None:
+        raise NotFound(f"There is no interaction {interaction_id} of ticket {ticket_id}.")
+    return InteractionRead.of(row)

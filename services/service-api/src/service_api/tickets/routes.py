@@ -1,177 +1,181 @@
-"""Tickets' addresses; actions are sub-resources."""
+"""Tickets over HTTP; actions are sub-resources."""
 
-from typing import Annotated
+from fastapi import Request, Response
 
-from fastapi import Depends, Request, Response
-
-from service_api.access import Expected, Reader, Worker
+from event_contracts.service import Priority, TicketChannel, TicketKind, TicketStatus
+from service_api.access import READING, Expected, Reader, Worker
 from service_api.tickets import queries, use_cases
-from service_api.tickets.model import Interaction, Ticket
+from service_api.tickets.model import Ticket
 from service_api.tickets.schemas import (
-    InteractionToLog,
-    InteractionView,
-    TicketAssignment,
-    TicketEscalation,
-    TicketFilters,
-    TicketMerge,
-    TicketResolution,
-    TicketStep,
-    TicketToOpen,
-    TicketView,
+    InteractionCreate,
+    InteractionRead,
+    TicketAssignRequest,
+    TicketCloseRequest,
+    TicketCreate,
+    TicketEscalateRequest,
+    TicketMergeRequest,
+    TicketRead,
+    TicketReopenRequest,
+    TicketResolveRequest,
 )
-from service_kit.dependencies import async_dependency
-from service_kit.fields import ExternalReference, Identifier
-from service_kit.paging import Paged, PageView
-from service_kit.problems import NotFound
-from service_kit.routing import Session, router
+from service_kit.fields import Code, ExternalReference, Identifier
+from service_kit.paging import Paged, PageView, page_of
+from service_kit.resources import Resource
+from service_kit.routing import Session
 from service_kit.versions import set_etag, unchanged
 
-tickets = router("/tickets", "tickets")
+tickets = Resource(
+    "/tickets/{ticket_id}",
+    Ticket.__table__,
+    TicketRead,
+    filters={
+        "customer_id": Identifier,
+        "kind": TicketKind,
+        "channel": TicketChannel,
+        "priority": Priority,
+        "status": TicketStatus,
+        "region": Code,
+        "segment": Code,
+        "product": Code,
+        "agent_id": Identifier,
+        "team_id": Identifier,
+        "merged_into": Identifier,
+        "onboarding_deal_id": Identifier,
+        "external_ref": ExternalReference,
+    },
+)
+tickets.read_routes(READING, list_as="list_tickets", get_as="get_ticket")
 
 
-def _shown(ticket: Ticket, response: Response) -> TicketView:
-    set_etag(response, ticket.version)
-    return TicketView.model_validate(ticket)
+@tickets.routes.post("", status_code=201, summary="Open a ticket")
+async def open_ticket(body: TicketCreate, session: Session, response: Response, by: Worker) -> TicketRead:
+    """Open a ticket for a customer's question, request or problem."""
+    return tickets.show_created(response, await use_cases.open_ticket(session, body, by))
 
 
-@tickets.post("", status_code=201, summary="Open a ticket")
-async def open_ticket(body: TicketToOpen, session: Session, response: Response, by: Worker) -> TicketView:
-    """Takes in a customer's question, request or problem."""
-    ticket = await use_cases.open_ticket(session, body, by)
-    response.headers["Location"] = f"/v1/tickets/{ticket.id}"
-    return _shown(ticket, response)
-
-
-@tickets.get("", summary="List tickets")
-async def list_tickets(
-    session: Session,
-    page: Paged,
-    _: Reader,
-    filters: Annotated[TicketFilters, Depends(async_dependency(TicketFilters))],
-) -> PageView[TicketView]:
-    """Newest first."""
-    return await queries.list_tickets(session, page, filters)
-
-
-@tickets.get("/{ticket_id}", summary="Read a ticket", response_model=TicketView)
-async def get_ticket(
-    ticket_id: Identifier, session: Session, request: Request, response: Response, _: Reader
-) -> TicketView | Response:
-    """One ticket."""
-    ticket = await session.get(Ticket, ticket_id)
-    if ticket is None:
-        raise NotFound(f"There is no ticket {ticket_id}.")
-    return unchanged(request, ticket.version) or _shown(ticket, response)
-
-
-@tickets.post("/{ticket_id}/assign", summary="Assign a ticket")
+@tickets.routes.post("/{ticket_id}/assign", summary="Assign a ticket")
 async def assign_ticket(
     ticket_id: Identifier,
-    body: TicketAssignment,
+    body: TicketAssignRequest,
     session: Session,
     response: Response,
     by: Worker,
     expected: Expected,
-) -> TicketView:
-    """Gives it to an agent, or to a team of which nobody has taken it yet."""
-    return _shown(await use_cases.assign_ticket(session, ticket_id, body, by, expected), response)
+) -> TicketRead:
+    """Assign it to an agent, or to a team alone until one of its agents takes it."""
+    return tickets.show(response, await use_cases.assign_ticket(session, ticket_id, body, by, expected))
 
 
-@tickets.post("/{ticket_id}/escalate", summary="Escalate a ticket")
+@tickets.routes.post("/{ticket_id}/escalate", summary="Escalate a ticket")
 async def escalate_ticket(
     ticket_id: Identifier,
-    body: TicketEscalation,
+    body: TicketEscalateRequest,
     session: Session,
     response: Response,
     by: Worker,
     expected: Expected,
-) -> TicketView:
-    """Passes it on to somebody with more knowledge or say. What counts is the first time."""
-    return _shown(await use_cases.escalate_ticket(session, ticket_id, body, by, expected), response)
+) -> TicketRead:
+    """Pass it on to somebody with more knowledge or authority. The first escalation is what counts."""
+    return tickets.show(response, await use_cases.escalate_ticket(session, ticket_id, body, by, expected))
 
 
-@tickets.post("/{ticket_id}/merge", summary="Merge a ticket into another")
+@tickets.routes.post("/{ticket_id}/merge", summary="Merge a ticket into another")
 async def merge_ticket(
-    ticket_id: Identifier, body: TicketMerge, session: Session, response: Response, by: Worker, expected: Expected
-) -> TicketView:
-    """Says that it tells of the same as another ticket of the customer: it is closed and counts no more."""
-    return _shown(await use_cases.merge_ticket(session, ticket_id, body, by, expected), response)
+    ticket_id: Identifier,
+    body: TicketMergeRequest,
+    session: Session,
+    response: Response,
+    by: Worker,
+    expected: Expected,
+) -> TicketRead:
+    """Merge it into another ticket of the customer about the same: it is closed and no longer counts."""
+    return tickets.show(response, await use_cases.merge_ticket(session, ticket_id, body, by, expected))
 
 
-@tickets.post(
+@tickets.routes.post(
     "/{ticket_id}/interactions",
     status_code=201,
     summary="Log a contact about a ticket",
 )
 async def log_interaction(
     ticket_id: Identifier,
-    body: InteractionToLog,
+    body: InteractionCreate,
     session: Session,
     response: Response,
     by: Worker,
     expected: Expected,
-) -> InteractionView:
-    """Enters a call, a message or a meeting, with the time that it took. If-Match is about the ticket.
+) -> InteractionRead:
+    """Log a call, a message or a meeting, with the time that it took. If-Match is about the ticket.
 
     The first public reply by a person is the ticket's first response: a message or call to the customer, or a
     customer's live contact (phone, chat, in person) that an agent takes.
     """
-    interaction = await use_cases.log_interaction(session, ticket_id, body, by, expected)
-    response.headers["Location"] = f"/v1/tickets/{ticket_id}/interactions/{interaction.id}"
-    shown = InteractionView.of(interaction)
+    shown = InteractionRead.of(await use_cases.log_interaction(session, ticket_id, body, by, expected))
+    response.headers["Location"] = f"/v1/tickets/{ticket_id}/interactions/{shown.id}"
     set_etag(response, shown.version)
     return shown
 
 
-@tickets.get("/{ticket_id}/interactions", summary="List the contacts about a ticket")
+@tickets.routes.get(
+    "/{ticket_id}/interactions",
+    summary="List the contacts about a ticket",
+    response_model=page_of(InteractionRead),
+)
 async def list_interactions(
     ticket_id: Identifier, session: Session, page: Paged, _: Reader, external_ref: ExternalReference | None = None
-) -> PageView[InteractionView]:
+) -> PageView[InteractionRead]:
     """The last one logged first."""
-    return await queries.list_interactions(session, page, ticket_id, external_ref)
+    return await queries.list_interactions(session, page, ticket_id, {"external_ref": external_ref})
 
 
-@tickets.get(
+@tickets.routes.get(
     "/{ticket_id}/interactions/{interaction_id}",
-    summary="Read a contact about a ticket",
-    response_model=InteractionView,
+    summary="Read one contact about a ticket",
+    response_model=InteractionRead,
 )
 async def get_interaction(
     ticket_id: Identifier, interaction_id: Identifier, session: Session, request: Request, response: Response, _: Reader
-) -> InteractionView | Response:
-    """One contact."""
-    interaction = await session.get(Interaction, interaction_id)
-    if interaction is None or interaction.ticket_id != ticket_id:
-        raise NotFound(f"There is no interaction {interaction_id} of ticket {ticket_id}.")
-    shown = InteractionView.of(interaction)
+) -> InteractionRead | Response:
+    """The contact with its version as ETag; 304 when If-None-Match names that version."""
+    shown = await queries.get_interaction(session, ticket_id, interaction_id)
     set_etag(response, shown.version)
     return unchanged(request, shown.version) or shown
 
 
-@tickets.post("/{ticket_id}/resolve", summary="Resolve a ticket")
+@tickets.routes.post("/{ticket_id}/resolve", summary="Resolve a ticket")
 async def resolve_ticket(
     ticket_id: Identifier,
-    body: TicketResolution,
+    body: TicketResolveRequest,
     session: Session,
     response: Response,
     by: Worker,
     expected: Expected,
-) -> TicketView:
-    """Says that it is solved, and how."""
-    return _shown(await use_cases.resolve_ticket(session, ticket_id, body, by, expected), response)
+) -> TicketRead:
+    """Record that it is solved, and how."""
+    return tickets.show(response, await use_cases.resolve_ticket(session, ticket_id, body, by, expected))
 
 
-@tickets.post("/{ticket_id}/reopen", summary="Reopen a ticket")
+@tickets.routes.post("/{ticket_id}/reopen", summary="Reopen a ticket")
 async def reopen_ticket(
-    ticket_id: Identifier, body: TicketStep, session: Session, response: Response, by: Worker, expected: Expected
-) -> TicketView:
-    """Takes the resolution back, also of a closed ticket; the first response stays."""
-    return _shown(await use_cases.reopen_ticket(session, ticket_id, body, by, expected), response)
+    ticket_id: Identifier,
+    body: TicketReopenRequest,
+    session: Session,
+    response: Response,
+    by: Worker,
+    expected: Expected,
+) -> TicketRead:
+    """Undo the resolution, also of a closed ticket; the first response stays."""
+    return tickets.show(response, await use_cases.reopen_ticket(session, ticket_id, body, by, expected))
 
 
-@tickets.post("/{ticket_id}/close", summary="Close a ticket")
+@tickets.routes.post("/{ticket_id}/close", summary="Close a ticket")
 async def close_ticket(
-    ticket_id: Identifier, body: TicketStep, session: Session, response: Response, by: Worker, expected: Expected
-) -> TicketView:
-    """Puts a resolved ticket away."""
-    return _shown(await use_cases.close_ticket(session, ticket_id, body, by, expected), response)
+    ticket_id: Identifier,
+    body: TicketCloseRequest,
+    session: Session,
+    response: Response,
+    by: Worker,
+    expected: Expected,
+) -> TicketRead:
+    """Close a resolved ticket."""
+    return tickets.show(response, await use_cases.close_ticket(session, ticket_id, body, by, expected))

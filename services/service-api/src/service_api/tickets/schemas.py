@@ -1,6 +1,5 @@
 """Tickets and the contacts about them, over HTTP."""
 
-from dataclasses import dataclass
 from typing import Any, Literal, Self
 from uuid import UUID
 
@@ -14,7 +13,7 @@ _TEAM = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14"
 _AGENT = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
 
 
-class TicketToOpen(StrictModel):
+class TicketCreate(StrictModel):
     """A customer's question, request or problem."""
 
     model_config = ConfigDict(
@@ -54,7 +53,7 @@ class TicketToOpen(StrictModel):
     occurred_at: Moment | None = None
 
 
-class TicketAssignment(StrictModel):
+class TicketAssignRequest(StrictModel):
     """Who is to work on it: an agent, a team, or both. A team alone takes it from the agent who had it."""
 
     model_config = ConfigDict(
@@ -72,26 +71,12 @@ class TicketAssignment(StrictModel):
         return self
 
 
-class TicketEscalation(StrictModel):
-    """Who knows more, or has more say: an agent, a team, or both."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"agent_id": _AGENT, "team_id": _TEAM, "occurred_at": _OCCURRED}]}
-    )
-
-    agent_id: Identifier | None = None
-    team_id: Identifier | None = Field(default=None, description="The agent's team when left out.")
-    occurred_at: Moment | None = None
-
-    @model_validator(mode="after")
-    def _names_somebody(self) -> Self:
-        if self.agent_id is None and self.team_id is None:
-            raise ValueError("name an agent, a team, or both")
-        return self
+class TicketEscalateRequest(TicketAssignRequest):
+    """Who has more knowledge or authority: an agent, a team, or both."""
 
 
-class TicketMerge(StrictModel):
-    """The ticket that tells of the same."""
+class TicketMergeRequest(StrictModel):
+    """The ticket that is about the same."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -103,7 +88,7 @@ class TicketMerge(StrictModel):
     occurred_at: Moment | None = None
 
 
-class TicketResolution(StrictModel):
+class TicketResolveRequest(StrictModel):
     """How it was solved."""
 
     model_config = ConfigDict(
@@ -114,15 +99,23 @@ class TicketResolution(StrictModel):
     occurred_at: Moment | None = None
 
 
-class TicketStep(StrictModel):
-    """A step that needs no further words."""
+class TicketReopenRequest(StrictModel):
+    """When it was reopened."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"occurred_at": _OCCURRED}]})
 
     occurred_at: Moment | None = None
 
 
-class InteractionToLog(StrictModel):
+class TicketCloseRequest(StrictModel):
+    """When it was closed."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"occurred_at": _OCCURRED}]})
+
+    occurred_at: Moment | None = None
+
+
+class InteractionCreate(StrictModel):
     """One contact about a ticket."""
 
     model_config = ConfigDict(
@@ -156,7 +149,7 @@ class InteractionToLog(StrictModel):
     occurred_at: Moment | None = None
 
 
-class TicketView(View):
+class TicketRead(View):
     """A ticket. Business seconds are null where its SLA policy counts around the clock, or it has none."""
 
     id: UUID
@@ -201,10 +194,10 @@ class TicketView(View):
     erased_at: Moment | None
 
 
-class InteractionView(View):
-    """A contact. It never changes, unless it is erased with its customer, which makes it version 2.
+class InteractionRead(View):
+    """A contact. It never changes, except that it is erased with its customer, which makes it version 2.
 
-    `ticket_version` is what the ticket's next If-Match can be based on.
+    `ticket_version` is the version for the ticket's next If-Match.
     """
 
     id: UUID
@@ -225,26 +218,7 @@ class InteractionView(View):
     erased_at: Moment | None
 
     @classmethod
-    def of(cls, row: Any) -> "InteractionView":
-        """The view of a contact, or of a row with its columns."""
-        shown = {name: getattr(row, name) for name in cls.model_fields if name != "version"}
-        return cls(**shown, version=1 if row.erased_at is None else 2)
-
-
-@dataclass(frozen=True)
-class TicketFilters:
-    """What a list of tickets can be narrowed to; the query's parameters."""
-
-    customer_id: Identifier | None = None
-    kind: TicketKind | None = None
-    channel: TicketChannel | None = None
-    priority: Priority | None = None
-    status: TicketStatus | None = None
-    region: Code | None = None
-    segment: Code | None = None
-    product: Code | None = None
-    agent_id: Identifier | None = None
-    team_id: Identifier | None = None
-    merged_into: Identifier | None = None
-    onboarding_deal_id: Identifier | None = None
-    external_ref: ExternalReference | None = None
+    def of(cls, row: Any) -> "InteractionRead":
+        """Return the view of a contact, or of a row with its columns."""
+        columns = {name: getattr(row, name) for name in cls.model_fields if name != "version"}
+        return cls(**columns, version=1 if row.erased_at is None else 2)

@@ -1,0 +1,31 @@
+"""What an aggregate has in common with every other: a version, a partition key, and events with its whole state."""
+
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from event_contracts.catalogue import State
+from service_kit import outbox
+
+
+class Aggregate(Protocol):
+    """A noun whose changes are published."""
+
+    @property
+    def version(self) -> Any:
+        """The number of its changes: the sequence of its latest event."""
+
+    @property
+    def partition_key(self) -> Any:
+        """The id that puts its events in order; it never changes."""
+
+
+def state_of(aggregate: object, contract: type[State]) -> dict[str, Any]:
+    """Return the fields of a contract as the aggregate has them. Raise AttributeError for one that it has not."""
+    return {name: getattr(aggregate, name) for name in contract.__struct_fields__}
+
+
+async def publish(session: AsyncSession, aggregate: Aggregate, event: State, at: datetime) -> None:
+    """Write the event of an aggregate's change to its transaction; `at` is when the change happened."""
+    await outbox.write(session, event, sequence=aggregate.version, time=at, partition_key=aggregate.partition_key)

@@ -1,0 +1,104 @@
+"""One declaration a noun gives the reads of it: the list with its filters, the single record, 404, `ETag` and 304."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final, Generic, TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import Depends, Path, Request, Response
+
+from service_kit.auth import Principal, requires
+from service_kit.fields import Identifier, View
+from service_kit.filters import Filter, Filters, equal, query_parameters
+from service_kit.paging import Paged, PageView, page_of
+from service_kit.problems import NotFound
+from service_kit.routing import Session, router
+from service_kit.tables import noun_of
+from service_kit.versions import set_etag, unchanged
+
+Read = TypeVar("Read", bound=View)
+NO_FILTERS: Final[Filters] = {}
+
+
+class Resource(Generic[Read]):
+    """A noun of an API: where its records are, how they are shown, and by what a list of them is filtered.
+
+    `path` is the address of one record, with the name of its parameter. `view` shows a row, and an aggregate that has
+    the same attributes; left out, it is `read.model_validate`. `view_for` returns the view where it depends on the
+    request. `rows` selects what a view needs beyond the table.
+    `routes` is the noun's router: what else can be done with the noun is added to it.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        table: sa.FromClause,
+        read: type[Read],
+        *,
+        filters: Filters = NO_FILTERS,
+        view: Callable[[Any], Read] | None = None,
+        view_for: Callable[[Request], Callable[[Any], Read]] | None = None,
+        rows: sa.Select[*tuple[Any, ...]] | None = None,
+        key: str = "id",
+        tag: str | None = None,
+    ) -> None:
+        prefix, _, self._one = path.rpartition("/")
+        self.routes = router(prefix, tag or prefix.removeprefix("/"))
+        self._table = table
+        self._read = read
+        self._filters = filters
+        self._view = view or read.model_validate
+        self._view_for = view_for or (lambda _: self._view)
+        self._rows = sa.select(table) if rows is None else rows
+        self._key = table.c[key]
+        if unknown := filters.keys() - table.c.keys():
+            raise ValueError(f"{prefix} is filtered by what is no column: {', '.join(sorted(unknown))}")
+
+    def show(self, response: Response, record: Any, view: Callable[[Any], Read] | None = None) -> Read:
+        """Return the view of a row or an aggregate, with its version as the answer's ETag."""
+        set_etag(response, record.version)
+        return (view or self._view)(record)
+
+    def show_created(self, response: Response, record: Any, view: Callable[[Any], Read] | None = None) -> Read:
+        """Return the view of a new record, with its address as the answer's Location."""
+        response.headers["Location"] = f"{self.routes.prefix}/{getattr(record, self._key.name)}"
+        return self.show(response, record, view)
+
+    def read_routes(self, readers: requires, *, list_as: str, get_as: str | None = None, key: Any = Identifier) -> None:
+        """Add the list and the single record to the routes, under these operation ids; without `get_as`, the list only.
+
+        `key` is the type of the address's parameter.
+        """
+        May = Annotated[Principal, Depends(readers)]  # noqa: N806 -- a type
+        Given = Annotated[Filter, Depends(query_parameters(self._filters))]  # noqa: N806 -- a type
+
+        async def list_records(session: Session, request: Request, page: Paged, _: May, given: Given) -> PageView[Read]:
+            rows = self._rows.where(*equal(self._table.c, given))
+            return await page.of(session, rows, self._table.c.id, self._view_for(request))
+
+        async def get_record(
+            record_id: UUID, session: Session, request: Request, response: Response, _: May
+        ) -> Read | Response:
+            row = (await session.execute(self._rows.where(self._key == record_id))).one_or_none()
+            if row is None:
+                raise NotFound(f"There is no {noun_of(self._table)} {record_id}.")
+            return unchanged(request, row.version) or self.show(response, row, self._view_for(request))
+
+        words = list_as.removeprefix("list_").replace("_", " ")
+        self.routes.get(
+            "",
+            name=list_as,
+            summary=f"List {words}",
+            description="The newest first. A filter that is left out lets everything through.",
+            response_model=page_of(self._read),
+        )(list_records)
+        if get_as is not None:
+            parameter = Path(alias=self._one.strip("{}"))
+            get_record.__annotations__["record_id"] = Annotated[key, parameter]
+            self.routes.get(
+                f"/{self._one}",
+                name=get_as,
+                summary=f"Read one {noun_of(self._table)}",
+                description="The record with its version as ETag; 304 when If-None-Match names that version.",
+                response_model=self._read,
+            )(get_record)

@@ -1,0 +1,80 @@
+"""For whom something was done and by whom: the customer, with region and segment then; the agent and the team."""
+
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service_api.agents import Agent
+from service_api.customers.model import Customer
+from service_api.customers.use_cases import require_customer
+from service_api.teams import Team
+from service_kit.fields import Code, Identifier, Moment, StrictModel, View
+from service_kit.identifiers import new_id
+from service_kit.references import require
+
+
+class ForCustomer:
+    """The columns of what is recorded of a customer."""
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    customer_id: Mapped[UUID] = mapped_column(sa.ForeignKey("customer.id"))
+    region: Mapped[str | None]
+    segment: Mapped[str | None]
+
+    @property
+    def partition_key(self) -> UUID:
+        """The customer's id."""
+        return self.customer_id
+
+
+class ByAgent(ForCustomer):
+    """The columns of what an agent did for a customer."""
+
+    agent_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("agent.id"))
+    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
+
+
+class DoneCreate(StrictModel):
+    """Something that an agent did for a customer."""
+
+    customer_id: Identifier
+    agent_id: Identifier | None = None
+    team_id: Identifier | None = Field(default=None, description="The agent's team when left out.")
+    product: Code | None = None
+    occurred_at: Moment | None = None
+
+
+class DoneRead(View):
+    """Something that an agent did for a customer; region and segment are the customer's at that time."""
+
+    id: UUID
+    version: int
+    customer_id: UUID
+    region: str | None
+    segment: str | None
+    agent_id: UUID | None
+    team_id: UUID | None
+
+
+def attribution_of(customer: Customer) -> dict[str, Any]:
+    """Return the columns that a record takes over from its customer."""
+    return {"customer_id": customer.id, "region": customer.region, "segment": customer.segment}
+
+
+async def done_by(session: AsyncSession, agent_id: UUID | None, team_id: UUID | None) -> dict[str, Any]:
+    """Return the columns of agent and team. Raise `UnknownReference` (422)."""
+    agent = None if agent_id is None else await require(session, Agent, agent_id, "#/agent_id")
+    if team_id is not None:
+        await require(session, Team, team_id, "#/team_id")
+    return {"agent_id": agent_id, "team_id": team_id or (None if agent is None else agent.team_id)}
+
+
+async def attributed(session: AsyncSession, body: DoneCreate) -> dict[str, Any]:
+    """Return a new id and the attribution. Raise `UnknownReference` (422), and 409 for an erased customer."""
+    customer = await require_customer(session, body.customer_id)
+    return {"id": new_id()} | attribution_of(customer) | await done_by(session, body.agent_id, body.team_id)

@@ -1,0 +1,1 @@
+"""Deliveries: what was delivered for won deals, as customers accepted it."""

@@ -1,0 +1,68 @@
+"""A delivery and the rules of its acceptance."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from event_contracts.fields import Money
+from event_contracts.service import DeliveryAccepted
+from service_api.attribution import ByAgent
+from service_api.tables import Base
+from service_api.won_deals import WonDeal
+from service_kit.identifiers import new_id
+from service_kit.problems import Conflict, Unprocessable
+from service_kit.tables import filtered
+
+
+class DeliveryAlreadyAccepted(Conflict):
+    """A deal is delivered once; `existing_id` is the delivery's id."""
+
+    slug, title = "delivery-already-accepted", "The deal's delivery was accepted"
+
+
+class Delivery(ByAgent, Base):
+    """What was delivered for a won deal, as the customer accepted it. It never changes."""
+
+    __tablename__ = "delivery"
+    __table_args__ = filtered("delivery", ("customer_id", "agent_id", "team_id"))
+
+    deal_id: Mapped[UUID] = mapped_column(sa.ForeignKey("won_deal.id"), unique=True)
+    delivered_at: Mapped[datetime]
+    accepted_at: Mapped[datetime]
+    amount: Mapped[Decimal] = mapped_column(sa.Numeric(16, 4), comment="what the customer had to pay in the end")
+    currency: Mapped[str]
+    quality_as_agreed: Mapped[bool]
+
+    @classmethod
+    def accept(
+        cls,
+        deal: WonDeal,
+        *,
+        delivered_at: datetime | None,
+        price: Money,
+        quality_as_agreed: bool,
+        attribution: dict[str, Any],
+        at: datetime,
+    ) -> tuple["Delivery", DeliveryAccepted]:
+        """Return a new delivery for the deal, with the deal's promise in its event.
+
+        Raise `Unprocessable` for a delivery after its acceptance, and for another currency than the deal's.
+        """
+        if delivered_at is not None and delivered_at > at:
+            raise Unprocessable.at("#/delivered_at", "is after it was accepted")
+        if deal.promised_currency not in (None, price.currency):
+            raise Unprocessable.at("#/price/currency", f"is not the deal's, {deal.promised_currency}")
+        state: dict[str, Any] = {
+            "id": new_id(),
+            "deal_id": deal.id,
+            "delivered_at": delivered_at or at,
+            "accepted_at": at,
+            "quality_as_agreed": quality_as_agreed,
+            **attribution,
+        }
+        delivery = cls(version=1, amount=price.amount, currency=price.currency, **state)
+        return delivery, DeliveryAccepted(**state, price=price, promise=deal.promise)

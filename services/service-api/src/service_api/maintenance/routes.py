@@ -1,0 +1,55 @@
+"""Maintenance plans and maintenance over HTTP."""
+
+from fastapi import Response
+
+from service_api.access import READING, Expected, Manager, Worker
+from service_api.maintenance import use_cases
+from service_api.maintenance.model import Maintenance, MaintenancePlan
+from service_api.maintenance.schemas import (
+    MaintenancePlanCreate,
+    MaintenancePlanPerformRequest,
+    MaintenancePlanRead,
+    MaintenanceRead,
+)
+from service_kit.fields import Identifier
+from service_kit.resources import Resource
+from service_kit.routing import Session
+
+plans = Resource(
+    "/maintenance-plans/{plan_id}",
+    MaintenancePlan.__table__,
+    MaintenancePlanRead,
+    filters={"customer_id": Identifier},
+    tag="maintenance",
+)
+plans.read_routes(READING, list_as="list_maintenance_plans", get_as="get_maintenance_plan")
+
+maintenance = Resource(
+    "/maintenance/{maintenance_id}",
+    Maintenance.__table__,
+    MaintenanceRead,
+    filters={"customer_id": Identifier, "agent_id": Identifier, "team_id": Identifier, "plan_id": Identifier},
+)
+maintenance.read_routes(READING, list_as="list_maintenance", get_as="get_maintenance")
+
+
+@plans.routes.post("", status_code=201, summary="Create a maintenance plan")
+async def create_maintenance_plan(
+    body: MaintenancePlanCreate, session: Session, response: Response, _: Manager
+) -> MaintenancePlanRead:
+    """Plan what is to be maintained, how often, and by when first."""
+    return plans.show_created(response, await use_cases.create_plan(session, body))
+
+
+@plans.routes.post("/{plan_id}/perform", status_code=201, summary="Record maintenance")
+async def perform_maintenance(
+    plan_id: Identifier,
+    body: MaintenancePlanPerformRequest,
+    session: Session,
+    response: Response,
+    expected: Expected,
+    by: Worker,
+) -> MaintenanceRead:
+    """Record that the plan's next maintenance was done. If-Match is about the plan, which moves on to its next day."""
+    done = await use_cases.perform_maintenance(session, plan_id, body, by, expected)
+    return maintenance.show_created(response, done)
