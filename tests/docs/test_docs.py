@@ -1,4 +1,4 @@
-"""The documents tell the truth where a machine can tell: links lead somewhere, names are where they are said to be."""
+"""The documents agree with the code: links resolve, and commands, settings, metrics and names exist."""
 
 import json
 import re
@@ -28,13 +28,13 @@ every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path:
 
 
 def anchors(document: Path) -> set[str]:
-    """The anchors that a renderer gives to the headings of a document."""
+    """Return the anchors that a renderer gives to the headings of a document."""
     headings = re.findall(r"^#+ (.*)$", CODE_BLOCK.sub("", document.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @every_document
-def test_every_link_within_the_project_leads_somewhere(document: Path) -> None:
+def test_every_link_within_the_project_resolves(document: Path) -> None:
     for target in LINK.findall(CODE_BLOCK.sub("", document.read_text())):
         if re.match(r"[a-z]+:", target):
             continue
@@ -47,24 +47,24 @@ def test_every_link_within_the_project_leads_somewhere(document: Path) -> None:
 
 
 @every_document
-def test_every_make_target_that_is_named_exists(document: Path) -> None:
+def test_every_named_make_target_exists(document: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"(?:`|^|\$ )make ([a-z-]+)", document.read_text(), re.MULTILINE)) <= targets
 
 
 @every_document
-def test_every_tandem_command_that_is_named_exists(document: Path) -> None:
+def test_every_named_tandem_command_exists(document: Path) -> None:
     named = set(re.findall(r"(?:`|^|/|run --rm issuer )tandem ([a-z-]+)\b", document.read_text(), re.MULTILINE))
     assert named <= set(COMMANDS)
 
 
 def path_of_a_closed_deal() -> list[tuple[str, list[str]]]:
-    """The rows of the table: a file, and the names that are said to be in it."""
+    """Return the rows of the table: a file, and the names that it should contain."""
     rows = re.findall(r"^\| \d+ \| \[[^\]]+\]\(\.\./([^)]+)\) \| (.*) \|$", ARCHITECTURE, re.MULTILINE)
     return [(file, re.findall(r"`([A-Za-z_]+)`", what)) for file, what in rows]
 
 
-def test_the_path_of_a_closed_deal_names_what_is_there() -> None:
+def test_the_path_of_a_closed_deal_names_existing_code() -> None:
     rows = path_of_a_closed_deal()
     assert len(rows) == 15
     for file, names in rows:
@@ -79,7 +79,7 @@ def test_the_architecture_fits_on_a_page_with_one_diagram() -> None:
     assert len(ARCHITECTURE.splitlines()) <= 90
 
 
-def test_the_event_that_is_shown_is_the_published_example() -> None:
+def test_the_shown_event_is_the_published_example() -> None:
     text = (ROOT / "docs/quickstart-events.md").read_text()
     (shown,) = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
     example = json.loads(encoded_example("sales.deal-closed"))
@@ -90,7 +90,7 @@ def test_the_event_that_is_shown_is_the_published_example() -> None:
 
 
 def title_and_status(decision: str) -> tuple[str, str]:
-    """Return a decision's title and status, without what the status says in brackets."""
+    """Return a decision's title and status, without the remark in brackets."""
     title = decision.partition("\n")[0].partition(": ")[2]
     (status,) = re.findall(r"^- Status: (.+?)(?: \([^()]*\))?$", decision, re.MULTILINE)
     return title, status
@@ -114,7 +114,7 @@ def test_every_decision_is_listed_under_its_own_title_and_status() -> None:
     assert numbers == [f"{number:04}" for number in range(1, len(titles) + 1)]
 
 
-def test_every_metric_that_operations_is_told_to_watch_is_measured() -> None:
+def test_every_metric_of_the_operations_guide_is_registered() -> None:
     measured = {metric.name for metric in REGISTRY.collect()} | {
         f"{metric.name}_total" for metric in REGISTRY.collect()
     }
@@ -123,7 +123,7 @@ def test_every_metric_that_operations_is_told_to_watch_is_measured() -> None:
     assert named <= measured
 
 
-def test_every_setting_that_operations_is_told_of_exists_and_none_is_left_out() -> None:
+def test_the_operations_guide_lists_exactly_the_existing_settings() -> None:
     table = OPERATIONS.partition("| variable |")[2].partition("\n\n")[0]
     named = {name for row in table.splitlines() for name in re.findall(r"`([A-Z_]+)`", row.partition(" | ")[0])}
     packages = (metrics_worker.settings, sales_api.settings, service_api.settings)

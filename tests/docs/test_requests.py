@@ -1,4 +1,4 @@
-"""Every request that a document shows is one that an API takes: address, query and body."""
+"""The APIs accept every request in the documents: address, query and body."""
 
 import json
 import re
@@ -27,7 +27,7 @@ SOME_ID = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
 
 @cache
 def operations() -> dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]]:
-    """Every operation of the three APIs by method and path, with the document that it is in."""
+    """Return every operation of the three APIs by method and path, with its document."""
     documents = [
         sales_api.app.create(SalesSettings(database_url=NOWHERE)).openapi(),
         service_api.app.create(
@@ -44,7 +44,7 @@ def operations() -> dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]]
 
 
 def found(method: str, path: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """The operations that an address may mean; placeholders match placeholders, and fixed words each other."""
+    """Return the operations that match an address; placeholders match placeholders only."""
     shown = re.sub(r"\{\w+\}", SOME_ID, path)
     matching = []
     for (other_method, template), operation in operations().items():
@@ -55,7 +55,7 @@ def found(method: str, path: str) -> list[tuple[dict[str, Any], dict[str, Any]]]
 
 
 @pytest.mark.parametrize("request_shown", REQUESTS, ids=lambda text: text.splitlines()[0])
-def test_a_request_of_the_quickstart_is_taken(request_shown: str) -> None:
+def test_an_api_accepts_the_request_of_the_quickstart(request_shown: str) -> None:
     head, _, body = request_shown.partition("\n")
     method, target = head.split(" ")
     address = urlsplit(target)
@@ -71,7 +71,7 @@ def test_a_request_of_the_quickstart_is_taken(request_shown: str) -> None:
             assert [error.message for error in validator.iter_errors(given)] == []
 
 
-def test_every_address_that_a_document_names_exists() -> None:
+def test_every_named_address_exists() -> None:
     for document in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]):
         for method, path in re.findall(r"\b(GET|POST|PUT|PATCH|DELETE) (/v1/[^\s?`]+)", document.read_text()):
             named = re.sub(r"\{(name)\}", "revenue", path)

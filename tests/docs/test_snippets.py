@@ -1,4 +1,4 @@
-"""The Python that the documents show runs as it stands, against a real Kafka."""
+"""The Python programs in the documents run unchanged against a real Kafka."""
 
 import asyncio
 import re
@@ -17,14 +17,14 @@ SECONDS = 30
 
 
 def snippet(document: str) -> str:
-    """The one Python program of a document."""
+    """Return the one Python program of a document."""
     (code,) = re.findall(r"^```python\n(.*?)^```", (DOCS / document).read_text(), re.MULTILINE | re.DOTALL)
     return str(code)
 
 
 @pytest.fixture
 async def topic(kafka: Kafka, new_topic: Callable[..., str]) -> str:
-    """A topic with three events of a deal, one of them twice."""
+    """Return a topic with three events of a deal, one of them twice."""
     name = new_topic("sales.events")
     producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers)
     await producer.start()
@@ -36,7 +36,7 @@ async def topic(kafka: Kafka, new_topic: Callable[..., str]) -> str:
 
 
 async def output_of(program: str, *arguments: str, lines: int, directory: Path) -> list[str]:
-    """The first lines that a program prints; it is ended then."""
+    """Return the first lines that a program prints, then kill it."""
     file = directory / "snippet.py"
     file.write_text(program)
     process = await asyncio.create_subprocess_exec(
@@ -58,7 +58,7 @@ async def test_the_consumer_of_events_md_keeps_the_highest_sequence(kafka: Kafka
     program = program.replace("await consumer.commit()", 'await consumer.commit(); print(event["sequence"])')
     printed = await output_of(program, lines=5, directory=tmp_path)
     deal = f"deals/{examples()['sales.deal-closed'].data.id}"
-    # The second closing is a repeat and is dropped: only one line tells of it.
+    # The second closing is a repeat and is dropped: it prints no line.
     assert printed == ["1", f"{deal} won {{'amount': '1195.08', 'currency': 'EUR'}}", "3", "3", "4"]
 
 
