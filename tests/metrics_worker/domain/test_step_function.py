@@ -3,19 +3,21 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics_worker.domain.step_function import Level, Span
+from metrics_worker.domain.step_function import Span, StepFunction
 
 DAYS = range(14)
 spans = st.tuples(st.integers(0, 10), st.none() | st.integers(0, 12))
-levels = st.lists(st.tuples(spans, st.integers(-3, 3)), max_size=4).map(Level.of)
+levels = st.lists(st.tuples(spans, st.integers(-3, 3)), max_size=4).map(StepFunction.of)
 
 
-def days_of(level: Level) -> list[int]:
+def days_of(level: StepFunction) -> list[int]:
     return [level.on(day) for day in DAYS]
 
 
 @given(levels, levels)
-def test_what_is_computed_with_levels_is_computed_with_what_stands_on_each_day(one: Level, other: Level) -> None:
+def test_what_is_computed_with_levels_is_computed_with_what_stands_on_each_day(
+    one: StepFunction, other: StepFunction
+) -> None:
     pairs = list(zip(days_of(one), days_of(other), strict=True))
     assert days_of(one + other) == [left + right for left, right in pairs]
     assert days_of(one - other) == [left - right for left, right in pairs]
@@ -29,8 +31,8 @@ def test_what_is_computed_with_levels_is_computed_with_what_stands_on_each_day(o
 @given(st.lists(spans, max_size=4))
 def test_days_that_several_spans_cover_are_covered_once(some: list[Span]) -> None:
     covered = [int(any(first <= day and (end is None or day < end) for first, end in some)) for day in DAYS]
-    assert days_of(Level.covering(some)) == covered
+    assert days_of(StepFunction.covering(some)) == covered
 
 
 def test_a_level_that_falls_and_rises_on_one_day_does_not_end_there() -> None:
-    assert Level.of([((1, 3), 1), ((3, 5), 1)]).ends() == [5]
+    assert StepFunction.of([((1, 3), 1), ((3, 5), 1)]).ends() == [5]

@@ -24,9 +24,9 @@ from metrics_worker.books.fold import (
 from metrics_worker.books.stories import RELATIONSHIP, Stories, versions_of
 from metrics_worker.books.tables import BALANCE, HISTOGRAM, POSTING, SUBJECT, bucket_column
 from metrics_worker.books.writing import Insert, Row, Rows, fetch, write
+from metrics_worker.domain.customer_timeline import TimelineEntry as Version
 from metrics_worker.domain.kinds import KIND_BY_NAME, TOLD_KINDS, Kind
 from metrics_worker.domain.posting import Posting, Reporting
-from metrics_worker.domain.relationship import Version
 from service_kit.compiled import driver_of
 
 POSTINGS = Counter("tandem_books_postings_total", "Postings appended to the books.", ["kind"])

@@ -7,9 +7,10 @@ from uuid import UUID
 from metrics_worker.books.fold import Entry
 from metrics_worker.books.stories import version_of
 from metrics_worker.domain.customer_merges import survivor_of
+from metrics_worker.domain.customer_timeline import TimelineEntry as Version
 from metrics_worker.domain.kinds import KIND_BY_NAME, Kind
 from metrics_worker.domain.posting import Posting, Reporting, text_of
-from metrics_worker.domain.relationship import Version, postings_for
+from metrics_worker.domain.relationship import postings_for
 
 
 class Newest(NamedTuple):

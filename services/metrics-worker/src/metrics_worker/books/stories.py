@@ -21,9 +21,11 @@ from metrics_worker.books.tables import relationship_fact, relationship_review
 from metrics_worker.books.writing import Insert, Row, Rows
 from metrics_worker.domain.customer_facts import AccountFact, DealFact, Fact, SurveyFact, TicketFact
 from metrics_worker.domain.customer_merges import survivor_of
+from metrics_worker.domain.customer_timeline import Key, key_of
+from metrics_worker.domain.customer_timeline import TimelineEntry as Version
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.posting import Posting, Reporting
-from metrics_worker.domain.relationship import Key, Purchases, RelationshipMeasures, Version, key_of, postings_for
+from metrics_worker.domain.relationship import Purchases, RelationshipMeasures, postings_for
 
 RELATIONSHIP: Final = KIND_BY_NAME["relationship"]
 SECONDS: Final = 30.0

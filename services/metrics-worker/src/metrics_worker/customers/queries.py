@@ -10,11 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from metrics_worker.books.stories import story_of
 from metrics_worker.books.tables import SUBJECT, account_merge, relationship_fact
 from metrics_worker.domain.customer_merges import survivor_of
+from metrics_worker.domain.customer_timeline import TimelineEntry, by_survivor
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.posting import Reporting
-from metrics_worker.domain.relationship import Relationship, Version, by_survivor
+from metrics_worker.domain.relationship import Relationship
 
-_VERSION = msgspec.json.Decoder(Version)
+_VERSION = msgspec.json.Decoder(TimelineEntry)
 
 
 class Found(NamedTuple):

@@ -1,4 +1,4 @@
-"""What a customer contributes by being one: on the day it was registered, and as a level from then on."""
+"""What a customer contributes by being one: on the day it was registered, and as a balance from then on."""
 
 from event_contracts.sales import Account
 from metrics_worker.domain.activity import SellingDimensions
@@ -7,7 +7,7 @@ from metrics_worker.domain.posting import Posting, Reporting, text_of
 
 
 class AccountMeasures(Measures, kind="account"):
-    """What is summed of accounts. One that was merged into another contributes nothing."""
+    """The measures of accounts. One that was merged into another contributes nothing."""
 
     registered: Measure = Measure("customers, on the day sales registered them")
     referred: Measure = Measure("of these, those whom another customer had recommended us to")
@@ -15,7 +15,7 @@ class AccountMeasures(Measures, kind="account"):
 
 
 def postings_for(account: Account, reporting: Reporting) -> list[Posting]:
-    """The account's whole contribution. Raises ValueError when its day is outside the calendar."""
+    """Return the account's whole contribution. Raise ValueError when its day is outside the calendar."""
     if account.merged_into is not None:
         # The surviving account is the same customer.
         return []

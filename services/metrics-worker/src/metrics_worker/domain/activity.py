@@ -8,7 +8,7 @@ from metrics_worker.domain.posting import Posting, Reporting, text_of
 
 
 class SellingDimensions(NamedTuple):
-    """What activities and referrals are told apart by; of a referral, all are the recommending customer's."""
+    """The dimensions of activities and referrals; of a referral, all are the recommending customer's."""
 
     region: str | None
     segment: str | None
@@ -19,7 +19,7 @@ class SellingDimensions(NamedTuple):
 
 
 class ActivityMeasures(Measures, kind="activity"):
-    """What is summed of activities."""
+    """The measures of activities."""
 
     completed: Measure = Measure("activities, on the day they were completed")
     follow_ups: Measure = Measure("activities that were due at a time, on the day they were completed")
@@ -27,13 +27,13 @@ class ActivityMeasures(Measures, kind="activity"):
 
 
 class ReferralMeasures(Measures, kind="referral"):
-    """What is summed of referrals."""
+    """The measures of referrals."""
 
     recorded: Measure = Measure("recommendations by customers, on the day they were recorded")
 
 
 def postings_for_activity(activity: Activity, reporting: Reporting) -> list[Posting]:
-    """The activity's whole contribution. Raises ValueError when its day is outside the calendar."""
+    """Return the activity's whole contribution. Raise ValueError when its day is outside the calendar."""
     due = activity.due_at
     measures = ActivityMeasures(
         completed=1,
@@ -44,7 +44,7 @@ def postings_for_activity(activity: Activity, reporting: Reporting) -> list[Post
 
 
 def postings_for_referral(referral: Referral, reporting: Reporting) -> list[Posting]:
-    """The referral's whole contribution. Raises ValueError when its day is outside the calendar."""
+    """Return the referral's whole contribution. Raise ValueError when its day is outside the calendar."""
     return [Posting(reporting.day_of(referral.recorded_at), _dimensions(referral), ReferralMeasures(recorded=1))]
 
 

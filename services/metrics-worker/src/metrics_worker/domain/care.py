@@ -1,4 +1,4 @@
-"""What service does for customers besides tickets contributes, on the day it was done; and what they say in public."""
+"""What trainings, check-ins, maintenance, suggestions and public reviews contribute, each on its day."""
 
 from datetime import date, datetime
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from metrics_worker.domain.survey import SATISFIED_FROM
 
 
 class CareDimensions(NamedTuple):
-    """What trainings, check-ins, maintenance and suggestions are told apart by; `owner` is the agent."""
+    """The dimensions of trainings, check-ins, maintenance and suggestions; `owner` is the agent."""
 
     region: str | None
     segment: str | None
@@ -21,7 +21,7 @@ class CareDimensions(NamedTuple):
 
 
 class ReviewDimensions(NamedTuple):
-    """What reviews are told apart by; `channel` is where one was said."""
+    """The dimensions of reviews; `channel` is where one was said."""
 
     region: str | None
     segment: str | None
@@ -31,14 +31,14 @@ class ReviewDimensions(NamedTuple):
 
 
 class TrainingMeasures(Measures, kind="training"):
-    """What is summed of trainings."""
+    """The measures of trainings."""
 
     delivered: Measure = Measure("trainings, on the day they were delivered")
     attendees: Measure = Measure("people trained in them")
 
 
 class CheckInMeasures(Measures, kind="checkin"):
-    """What is summed of check-ins."""
+    """The measures of check-ins."""
 
     completed: Measure = Measure("check-ins, on the day they were completed")
     due: Measure = Measure("check-ins that were planned for a day, on the day they were completed")
@@ -46,20 +46,20 @@ class CheckInMeasures(Measures, kind="checkin"):
 
 
 class MaintenanceMeasures(Measures, kind="maintenance"):
-    """What is summed of planned maintenance."""
+    """The measures of planned maintenance."""
 
     performed: Measure = Measure("planned maintenance, on the day it was performed")
     on_time: Measure = Measure("of it, what was performed by the day it was due, on the day of that")
 
 
 class UpsellMeasures(Measures, kind="upsell"):
-    """What is summed of agents' suggestions."""
+    """The measures of agents' suggestions."""
 
     suggested: Measure = Measure("agents' suggestions of what else to sell, on the day they were made")
 
 
 class ReviewMeasures(Measures, kind="review"):
-    """What is summed of public reviews."""
+    """The measures of public reviews."""
 
     recorded: Measure = Measure("public reviews, on the day they were written")
     good: Measure = Measure("of these, those with 4 or 5 of 5")
@@ -67,30 +67,30 @@ class ReviewMeasures(Measures, kind="review"):
 
 
 def postings_for_training(training: Training, reporting: Reporting) -> list[Posting]:
-    """The training's whole contribution. Raises ValueError when its day is outside the calendar."""
+    """Return the training's whole contribution. Raise ValueError when its day is outside the calendar."""
     return _on(training.delivered_at, training, TrainingMeasures(1, training.attendees), reporting)
 
 
 def postings_for_check_in(check_in: CheckIn, reporting: Reporting) -> list[Posting]:
-    """The check-in's whole contribution. Raises ValueError when its day is outside the calendar."""
+    """Return the check-in's whole contribution. Raise ValueError when its day is outside the calendar."""
     on_time = _on_time(check_in.completed_at, check_in.due_on, reporting)
     measures = CheckInMeasures(completed=1, due=int(check_in.due_on is not None), on_time=on_time)
     return _on(check_in.completed_at, check_in, measures, reporting)
 
 
 def postings_for_maintenance(maintenance: Maintenance, reporting: Reporting) -> list[Posting]:
-    """The maintenance's whole contribution. Raises ValueError when its day is outside the calendar."""
+    """Return the maintenance's whole contribution. Raise ValueError when its day is outside the calendar."""
     on_time = _on_time(maintenance.performed_at, maintenance.due_on, reporting)
     return _on(maintenance.performed_at, maintenance, MaintenanceMeasures(1, on_time), reporting)
 
 
 def postings_for_upsell(suggestion: UpsellSuggestion, reporting: Reporting) -> list[Posting]:
-    """The suggestion's whole contribution. Raises ValueError when its day is outside the calendar."""
+    """Return the suggestion's whole contribution. Raise ValueError when its day is outside the calendar."""
     return _on(suggestion.suggested_at, suggestion, UpsellMeasures(1), reporting)
 
 
 def postings_for_review(review: Review, reporting: Reporting) -> list[Posting]:
-    """The review's whole contribution. Raises ValueError when its day is outside the calendar."""
+    """Return the review's whole contribution. Raise ValueError when its day is outside the calendar."""
     dimensions = ReviewDimensions(
         region=review.region,
         segment=review.segment,

@@ -1,7 +1,7 @@
-"""What matters to a customer's story of the states that events tell: small facts, each from one state alone.
+"""The facts of a customer's timeline: the few fields of each state that matter there.
 
-A state that says nothing of the kind gives None, and a state that changes nothing of it gives the same fact: most
-events of service never touch a story. Days are whole numbers (`date.toordinal`) in the reporting time zone.
+A state without such fields gives None, and a state that changes none of them gives an equal fact: most events of
+service never touch a timeline. Days are whole numbers (`date.toordinal`) in the reporting time zone.
 """
 
 from datetime import datetime
@@ -19,7 +19,7 @@ BADLY_RATED_TO = 2
 
 
 class AccountFact(msgspec.Struct, frozen=True, array_like=True, tag="account"):
-    """To whom a customer's numbers are attributed, and whether it is the same as another customer."""
+    """The attribution of a customer's numbers, and the customer that it was merged into."""
 
     region: str | None
     segment: str | None
@@ -30,14 +30,14 @@ class AccountFact(msgspec.Struct, frozen=True, array_like=True, tag="account"):
 
 
 class CustomerFact(msgspec.Struct, frozen=True, array_like=True, tag="customer"):
-    """The same of a customer whom service met first, as far as service knows."""
+    """The attribution of a customer whom service met first, as far as service knows it."""
 
     region: str | None
     segment: str | None
 
 
 class DealFact(msgspec.Struct, frozen=True, array_like=True, tag="deal"):
-    """When a deal was open and for how much, how it ended, and under which attribution."""
+    """When a deal was open, its worth, how it ended, and its attribution."""
 
     region: str | None
     segment: str | None
@@ -51,12 +51,11 @@ class DealFact(msgspec.Struct, frozen=True, array_like=True, tag="deal"):
     closed_on: int | None = None
     won: bool = False
     shares: list[tuple[str | None, int]] = []
-    """Of a closed deal, each product and what of the worth is its own; None for a deal without lines."""
+    """Of a closed deal, each product and its part of the worth; the product is None for a deal without lines."""
 
 
 class TicketFact(msgspec.Struct, frozen=True, array_like=True, tag="ticket"):
-    """What of a ticket bears on the rest of the story: a question before a purchase, a broken agreement, a solution
-    that did not hold."""
+    """What of a ticket matters: a question before a purchase, a breached agreement, a solution that did not hold."""
 
     asked_at: datetime | None
     """Set for a question before a purchase."""
@@ -66,11 +65,11 @@ class TicketFact(msgspec.Struct, frozen=True, array_like=True, tag="ticket"):
     """When a breached or reopened ticket was resolved or closed; null while it is open."""
     breached: Span | None = None
     reopened: Span | None = None
-    """On which days it stood breached or reopened, unresolved."""
+    """The days on which it was breached or reopened, and unresolved."""
 
 
 class SurveyFact(msgspec.Struct, frozen=True, array_like=True, tag="survey"):
-    """A bad rating, and of which ticket."""
+    """A bad rating, and its ticket."""
 
     ticket: str
     answered_at: datetime
@@ -81,7 +80,7 @@ Fact = AccountFact | CustomerFact | DealFact | TicketFact | SurveyFact
 
 
 def of_account(account: Account, _reporting: Reporting) -> AccountFact:
-    """A customer of sales."""
+    """Return the fact of a customer of sales."""
     return AccountFact(
         region=account.region,
         segment=account.segment,
@@ -93,19 +92,19 @@ def of_account(account: Account, _reporting: Reporting) -> AccountFact:
 
 
 def of_customer(customer: Customer, _reporting: Reporting) -> CustomerFact:
-    """A customer whom service met first."""
+    """Return the fact of a customer whom service met first."""
     return CustomerFact(region=customer.region, segment=customer.segment)
 
 
 def of_deal(deal: Deal, reporting: Reporting) -> DealFact:
-    """A deal. Raises ValueError where `deals.postings_for` does."""
+    """Return the fact of a deal. Raise ValueError where `deal.postings_for` does."""
     spans: list[Span] = []
     for stay in stays_of(deal):
         if stay.stage in ("won", "lost"):
             continue
         since = _day(stay.since, reporting)
         until = None if stay.until is None else _day(stay.until, reporting)
-        # Stages follow each other: to the story they are one time of being open.
+        # Stages follow each other: to the timeline they are one span of being open.
         if spans and spans[-1][1] == since:
             spans[-1] = (spans[-1][0], until)
         else:
@@ -138,9 +137,9 @@ def _shares(deal: Deal, won: bool, reporting: Reporting) -> list[tuple[str | Non
 
 
 def of_ticket(ticket: Ticket, reporting: Reporting) -> TicketFact | None:
-    """A ticket; None for one that neither asks before a purchase nor puts the customer at risk.
+    """Return the fact of a ticket; None for one that neither asks before a purchase nor puts the customer at risk.
 
-    Raises ValueError when a day is outside the calendar.
+    Raise ValueError when a day is outside the calendar.
     """
     asked_at = ticket.opened_at if ticket.kind == "presales_question" else None
     breached_at = ticket.sla_breached_at
@@ -161,7 +160,7 @@ def of_ticket(ticket: Ticket, reporting: Reporting) -> TicketFact | None:
 
 
 def of_survey(survey: Survey, reporting: Reporting) -> SurveyFact | None:
-    """A survey; None for one without a bad rating."""
+    """Return the fact of a survey; None for one without a bad rating."""
     if survey.answered_at is None or survey.score is None or survey.score > BADLY_RATED_TO:
         return None
     return SurveyFact(

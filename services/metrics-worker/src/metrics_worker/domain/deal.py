@@ -9,13 +9,13 @@ from metrics_worker.domain.measure import Measure, Measures
 from metrics_worker.domain.posting import Posting, Reporting, seconds_between, text_of
 
 CHANCE_PERCENT = {"prospecting": 10, "qualification": 20, "presentation": 40, "proposal": 60, "negotiation": 80}
-"""How likely a deal is to be won from each stage; what the weighted pipeline weighs by."""
+"""How likely a deal is to be won from each stage; the weights of the weighted pipeline."""
 STAGES = tuple(CHANCE_PERCENT)
 """The open stages, in order."""
 
 
 class DealDimensions(NamedTuple):
-    """What deals are told apart by. `product` is only set on shares, `stage` only on what happens in a stage."""
+    """The dimensions of deals. `product` is only set on shares, `stage` only on what happens in a stage."""
 
     region: str | None
     segment: str | None
@@ -32,7 +32,7 @@ PIPELINE = ("product",)
 
 
 class DealMeasures(Measures, kind="deal"):
-    """What is summed of deals. A deal with several products counts once under each of them."""
+    """The measures of deals. A deal with several products counts once under each of them."""
 
     won: Measure = Measure("won deals, on the day they were closed", not_by=CLOSING)
     lost: Measure = Measure("lost deals, on the day they were closed", not_by=CLOSING)
@@ -71,9 +71,9 @@ class DealMeasures(Measures, kind="deal"):
 
 
 def postings_for(deal: Deal, reporting: Reporting) -> list[Posting]:
-    """The deal's whole contribution.
+    """Return the deal's whole contribution.
 
-    Raises ValueError when a closed deal lacks its time, or a won one its worth in the reporting currency.
+    Raise ValueError when a closed deal lacks its time, or a won one its worth in the reporting currency.
     """
     whole = DealDimensions(
         region=deal.region,
@@ -93,7 +93,7 @@ def postings_for(deal: Deal, reporting: Reporting) -> list[Posting]:
 
 
 class Stay(NamedTuple):
-    """A deal's time in one stage, which is None where it was not kept."""
+    """A deal's time in one stage, which is None where it is not known."""
 
     stage: Stage | None
     since: datetime
@@ -101,7 +101,7 @@ class Stay(NamedTuple):
 
 
 def stays_of(deal: Deal) -> list[Stay]:
-    """In which stages a deal stood, in order of time; won and lost are stages too where they were kept."""
+    """Return a deal's stays in its stages, in order of time; won and lost are stages too where they are known."""
     if not deal.stage_entries:
         return [Stay(deal.stage if deal.closed_at is None else None, deal.opened_at, deal.closed_at)]
     entries = sorted(deal.stage_entries, key=lambda entry: entry.entered_at)
@@ -117,16 +117,16 @@ def _pipeline(deal: Deal, whole: DealDimensions, stays: list[Stay], reporting: R
             continue
         dimensions = whole._replace(stage=stay.stage)
         weighted = worth * CHANCE_PERCENT.get(stay.stage or "", 0) // 100
-        standing = DealMeasures(pipeline_deals=1, pipeline_value=worth, pipeline_weighted=weighted)
-        postings.append(Posting(reporting.day_of(stay.since), dimensions, standing))
+        opened = DealMeasures(pipeline_deals=1, pipeline_value=worth, pipeline_weighted=weighted)
+        postings.append(Posting(reporting.day_of(stay.since), dimensions, opened))
         if stay.until is not None:
-            gone = DealMeasures(*(-amount for amount in standing))
-            postings.append(Posting(reporting.day_of(stay.until), dimensions, gone))
+            closed = DealMeasures(*(-amount for amount in opened))
+            postings.append(Posting(reporting.day_of(stay.until), dimensions, closed))
     return postings
 
 
 def worth_of(deal: Deal, reporting: Reporting) -> int:
-    """What a deal is worth in minor units of the reporting currency; 0 for an open one in a currency without a rate."""
+    """Return a deal's worth in minor units of the reporting currency; 0 for an open one without an exchange rate."""
     for amount in (deal.reporting_amount, deal.estimated_reporting_amount, deal.amount):
         if amount is not None and amount.currency == reporting.currency:
             return reporting.minor_units(amount)
@@ -202,7 +202,7 @@ def _closing(deal: Deal, whole: DealDimensions, reporting: Reporting) -> list[Po
 
 
 def line_revenue(line: DealLine, reporting: Reporting) -> int:
-    """What a line of a won deal is worth, in minor units. Raises ValueError where that is not known."""
+    """Return the worth of a line of a won deal, in minor units. Raise ValueError where it is not known."""
     if line.reporting_amount is None:
         raise ValueError("a line of a won deal lacks its worth in the reporting currency")
     return reporting.minor_units(line.reporting_amount)

@@ -1,4 +1,4 @@
-"""What a delivery contributes on the day the customer accepted it, held against what the deal promised."""
+"""What a delivery contributes on the day the customer accepted it, compared with what the deal promised."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from metrics_worker.domain.posting import Posting, Reporting, text_of
 
 
 class DeliveryDimensions(NamedTuple):
-    """What deliveries are told apart by; `owner` is the agent."""
+    """The dimensions of deliveries; `owner` is the agent."""
 
     region: str | None
     segment: str | None
@@ -18,7 +18,7 @@ class DeliveryDimensions(NamedTuple):
 
 
 class DeliveryMeasures(Measures, kind="delivery"):
-    """What is summed of deliveries, on the day they were accepted."""
+    """The measures of deliveries, on the day they were accepted."""
 
     accepted: Measure = Measure("deliveries, on the day they were accepted")
     promised: Measure = Measure("of these, those of deals that were won with a promise")
@@ -29,9 +29,9 @@ class DeliveryMeasures(Measures, kind="delivery"):
 
 
 def postings_for(delivery: Delivery, reporting: Reporting) -> list[Posting]:
-    """The delivery's whole contribution.
+    """Return the delivery's whole contribution.
 
-    Raises ValueError when its day is outside the calendar, or its price in another currency than the one promised.
+    Raise ValueError when its day is outside the calendar, or its price in another currency than the one promised.
     """
     dimensions = DeliveryDimensions(
         region=delivery.region,

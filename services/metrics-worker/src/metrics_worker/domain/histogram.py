@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 GROWTH_PERCENT = 4
 LONGEST_SECONDS = 300 * 366 * 86_400
-"""Longer durations than the calendar of the books fall into the last bucket."""
+"""Durations longer than the ledger's calendar fall into the last bucket."""
 
 
 def _ends() -> tuple[int, ...]:
@@ -24,19 +24,19 @@ ENDS = _ends()
 
 
 def bucket_of(seconds: int) -> int:
-    """The number of the bucket that a duration falls into. Raises ValueError for a negative one."""
+    """Return the number of the bucket that a duration falls into. Raise ValueError for a negative one."""
     if seconds < 0:
         raise ValueError(f"a duration of {seconds} seconds")
     return min(bisect_left(ENDS, seconds), len(ENDS) - 1)
 
 
 def seconds_of(bucket: int) -> int:
-    """What a bucket stands for: within 2 % of everything in it. Raises IndexError for a bucket that there is not."""
+    """Return the value of a bucket: within 2 % of all in it. Raise IndexError for a bucket that does not exist."""
     return 0 if bucket == 0 else (ENDS[bucket - 1] + 1 + ENDS[bucket]) // 2
 
 
 def quantile(counts: Mapping[int, int], percent: int) -> int | None:
-    """The shortest duration, in seconds, that at least `percent` of all are not longer than (the nearest rank).
+    """Return the shortest duration, in seconds, that at least `percent` of all do not exceed (the nearest rank).
 
     None when nothing is counted.
     """

@@ -8,7 +8,7 @@ from metrics_worker.domain.ticket import ServiceDimensions
 
 
 class InteractionMeasures(Measures, kind="interaction"):
-    """What is summed of interactions."""
+    """The measures of interactions."""
 
     handled: Measure = Measure("contacts handled by an agent, on the day they took place")
     talk_seconds: Measure = Measure("time spent talking or writing in them", unit="seconds")
@@ -18,7 +18,7 @@ class InteractionMeasures(Measures, kind="interaction"):
 
 
 def postings_for(interaction: Interaction, reporting: Reporting) -> list[Posting]:
-    """The contact's whole contribution: none for an automatic message, which nobody handled."""
+    """Return the contact's whole contribution: none for an automatic message, which no agent handled."""
     day = reporting.day_of(interaction.occurred_at)
     if interaction.agent_id is None:
         return []

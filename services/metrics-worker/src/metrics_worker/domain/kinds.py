@@ -35,6 +35,7 @@ from metrics_worker.domain import (
     ticket,
 )
 from metrics_worker.domain.customer_facts import Fact
+from metrics_worker.domain.customer_timeline import TimelineEntry
 from metrics_worker.domain.measure import Measure
 from metrics_worker.domain.posting import Posting, Reporting
 
@@ -91,7 +92,7 @@ class Kind:
 
     @property
     def kept(self) -> bool:
-        """Whether the kind has postings and sums; otherwise only its latest states are kept."""
+        """Return whether the kind has postings and sums; otherwise only its latest states are kept."""
         return bool(self.columns)
 
     def measure_named(self, name: str) -> Measure:
@@ -238,7 +239,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "relationship",
         "relationships",
-        relationship.Version,
+        TimelineEntry,
         relationship.RelationshipDimensions._fields,
         relationship.RelationshipMeasures.columns,
         relationship.postings_for,

@@ -9,7 +9,7 @@ from metrics_worker.domain.posting import Posting, Reporting, seconds_between, t
 
 
 class LeadDimensions(NamedTuple):
-    """What leads are told apart by."""
+    """The dimensions of leads."""
 
     region: str | None
     segment: str | None
@@ -21,7 +21,7 @@ class LeadDimensions(NamedTuple):
 
 
 class LeadMeasures(Measures, kind="lead"):
-    """What is summed of leads."""
+    """The measures of leads."""
 
     created: Measure = Measure("leads, on the day they came in")
     cohort_contacted: Measure = Measure("leads contacted by now, on the day they came in")
@@ -38,7 +38,7 @@ class LeadMeasures(Measures, kind="lead"):
 
 
 def postings_for(lead: Lead, reporting: Reporting) -> list[Posting]:
-    """The lead's whole contribution to the books. Raises ValueError when a day is outside the calendar."""
+    """Return the lead's whole contribution. Raise ValueError when a day is outside the calendar."""
     dimensions = LeadDimensions(
         region=lead.region,
         segment=lead.segment,

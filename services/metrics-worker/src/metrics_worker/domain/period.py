@@ -1,4 +1,4 @@
-"""The days that a question asks about, and the buckets that its series is cut into."""
+"""The days of a query, and the buckets of its series."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -19,20 +19,20 @@ class Period:
 
     @property
     def days(self) -> int:
-        """How many days it has."""
+        """Return the number of its days."""
         return (self.end - self.start).days + 1
 
     def previous(self) -> "Period":
-        """The same number of days, directly before. Raises OverflowError before the year 1."""
+        """Return the same number of days, directly before. Raise OverflowError before the year 1."""
         return Period(self.start - timedelta(days=self.days), self.start - timedelta(days=1))
 
     def eve(self) -> "Period":
-        """The day before it, on which what stands at its start stood."""
+        """Return the day before it, at whose end balances have their value at its start."""
         before = self.start - timedelta(days=1)
         return Period(before, before)
 
     def buckets(self, interval: Interval) -> list[date]:
-        """The first day of each bucket. The first bucket begins where the period does, be it mid-week or mid-month."""
+        """Return the first day of each bucket. The first begins with the period, even in mid-week or mid-month."""
         starts = [self.start]
         while (following := next_bucket(starts[-1], interval)) <= self.end:
             starts.append(following)
@@ -40,7 +40,7 @@ class Period:
 
 
 def bucket_of(day: date, interval: Interval) -> date:
-    """The first day of the calendar bucket that a day belongs to; weeks begin on Monday, as in ISO 8601."""
+    """Return the first day of the calendar bucket that a day belongs to; weeks begin on Monday, as in ISO 8601."""
     match interval:
         case "day":
             return day
@@ -58,6 +58,6 @@ _LONGEST = {"day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}
 
 
 def next_bucket(day: date, interval: Interval) -> date:
-    """The first day of the calendar bucket after the one that a day belongs to."""
+    """Return the first day of the calendar bucket after the one that a day belongs to."""
     # The longest bucket's length from a bucket's first day always lands in the bucket after it.
     return bucket_of(bucket_of(day, interval) + timedelta(days=_LONGEST[interval]), interval)

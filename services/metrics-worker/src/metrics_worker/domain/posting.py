@@ -1,4 +1,4 @@
-"""What one subject's state contributes to one day: the smallest entry of the books."""
+"""What one subject's state contributes to one day."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -20,15 +20,15 @@ class Posting(NamedTuple):
 
     day: date
     dimensions: tuple[str | None, ...]
-    """A missing value is None: not the same group as any code, `unknown` included."""
+    """A missing value is None: a group of its own, distinct from every code, `unknown` included."""
     measures: tuple[int, ...]
     """Whole numbers only: counts, minor units of the reporting currency, seconds."""
     split: bool = False
     """True for a share of a subject that has several products. Shares count under the dimension that they
     split and nowhere else; the whole counts everywhere else. So nothing is counted twice."""
     buckets: tuple[int | None, ...] = ()
-    """For each duration of the kind, in its order, the histogram's bucket that it falls into (`durations.bucket_of`);
-    None for a duration that this posting says nothing of, and empty for none at all."""
+    """For each duration of the kind, in its order, the histogram's bucket that it falls into (`histogram.bucket_of`);
+    None for a duration that this posting does not have, and empty for none at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Reporting:
     currency: str
 
     def day_of(self, moment: datetime) -> date:
-        """The calendar day of an instant in the reporting time zone. Raises ValueError outside 1970 to 2199."""
+        """Return the calendar day of an instant in the reporting time zone. Raise ValueError outside 1970 to 2199."""
         try:
             day = moment.astimezone(self.zone).date()
         except OverflowError:
@@ -47,24 +47,24 @@ class Reporting:
         return self.within_calendar(day)
 
     def within_calendar(self, day: date) -> date:
-        """The same day. Raises ValueError outside 1970 to 2199."""
+        """Return the same day. Raise ValueError outside 1970 to 2199."""
         if not EARLIEST_DAY <= day <= LATEST_DAY:
             raise ValueError(f"{day.isoformat()} is not between 1970 and 2199")
         return day
 
     def minor_units(self, money: Money) -> int:
-        """An amount in the reporting currency's smallest unit. Raises ValueError for any other currency."""
+        """Return an amount in the reporting currency's smallest unit. Raise ValueError for any other currency."""
         if money.currency != self.currency:
             raise ValueError(f"an amount in {money.currency} where the books are kept in {self.currency}")
         return money.minor_units()
 
 
 def seconds_between(start: datetime, end: datetime) -> int:
-    """Whole seconds from one instant to another; 0 when the second is not after the first, as clocks may disagree."""
+    """Return whole seconds from one instant to another; 0 when the second is not later, as clocks may disagree."""
     return max(int((end - start).total_seconds()), 0)
 
 
 def text_of(identifier: UUID | None) -> str | None:
-    """An owner's, team's or customer's id as dimensions hold it."""
+    """Return an owner's, team's or customer's id as dimensions hold it."""
     # msgspec writes a UUID several times as fast as `str` does, and each event holds a handful.
     return None if identifier is None else msgspec.json.encode(identifier)[1:-1].decode()

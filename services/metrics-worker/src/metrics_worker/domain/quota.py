@@ -1,4 +1,4 @@
-"""What a quota contributes: its target, spread over the days of its period so that any part of it can be asked for."""
+"""What a quota contributes: its target, spread over the days of its period, so that any part of it can be queried."""
 
 from datetime import timedelta
 from itertools import pairwise
@@ -13,28 +13,28 @@ MAX_DAYS = 3_660
 
 
 class QuotaDimensions(NamedTuple):
-    """What quotas are told apart by."""
+    """The dimensions of quotas."""
 
     owner: str | None
     team: str | None
 
 
 class QuotaMeasures(Measures, kind="quota"):
-    """What is summed of quotas."""
+    """The measures of quotas."""
 
     target: Measure = Measure("the quotas' targets, spread evenly over the days of their period", unit="money")
 
 
 def spread(total: int, days: int) -> list[int]:
-    """`total` in `days` whole parts, such that the first k of them sum to floor(total · k / days)."""
+    """Return `total` in `days` whole parts, such that the first k of them sum to floor(total · k / days)."""
     ends = [total * k // days for k in range(days + 1)]
     return [end - start for start, end in pairwise(ends)]
 
 
 def postings_for(quota: Quota, reporting: Reporting) -> list[Posting]:
-    """One posting a day of the period, both ends included.
+    """Return one posting a day of the period, both ends included.
 
-    Raises ValueError when the period is empty or longer than ten years, or the target in a foreign currency.
+    Raise ValueError when the period is empty or longer than ten years, or the target in a foreign currency.
     """
     first = reporting.within_calendar(quota.period_start)
     days = (reporting.within_calendar(quota.period_end) - first).days + 1

@@ -1,24 +1,21 @@
-"""What a customer's whole story contributes: first and repeated purchases, loyalty, risk and health.
+"""What a customer's timeline contributes: first and repeated purchases, loyalty, risk and health.
 
-Only sales and service together tell it. A story is what every event so far told of one customer and of those merged
-into it; `postings_for` is as pure as every other kind's, and levels that end by time alone are posted with their end on
-the day to come.
+It takes the events of sales and of service together. `postings_for` is as pure as that of every other kind: a balance
+that ends by time alone is posted with its end on the day to come.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Final, NamedTuple
 from uuid import UUID
 
-import msgspec
-
-from metrics_worker.domain.customer_facts import AccountFact, CustomerFact, DealFact, Fact, SurveyFact, TicketFact
-from metrics_worker.domain.customer_merges import survivor_of
+from metrics_worker.domain.customer_facts import AccountFact, CustomerFact, DealFact, SurveyFact, TicketFact
+from metrics_worker.domain.customer_timeline import Timeline, TimelineEntry, by_survivor
 from metrics_worker.domain.measure import Measure, Measures
 from metrics_worker.domain.posting import LATEST_DAY, Posting, Reporting
-from metrics_worker.domain.step_function import Level
+from metrics_worker.domain.step_function import StepFunction
 
 YEAR_DAYS: Final = 365
 """How long a purchase makes an active customer."""
@@ -31,7 +28,7 @@ WHOLE_SCORE: Final = 100
 BREACHED, REOPENED, BADLY_RATED = "sla-breached", "reopened", "badly-rated"
 NOT_LATELY, NOT_FOR_LONG = "no-purchase-180-days", "no-purchase-365-days"
 WEIGHTS: Final = {BREACHED: 30, REOPENED: 20, BADLY_RATED: 20, NOT_LATELY: 15, NOT_FOR_LONG: 15}
-"""What each reason takes from a customer's health; all of them together take everything."""
+"""The points that each reason takes from a customer's health; together they take all."""
 RISKS: Final = (BREACHED, REOPENED, BADLY_RATED)
 LATELY_DAYS: Final = 180
 
@@ -39,7 +36,7 @@ _LAST: Final = LATEST_DAY.toordinal()
 
 
 class RelationshipDimensions(NamedTuple):
-    """What stories are told apart by. Purchases have the deal's, frozen; all else the account's as it is now."""
+    """Of purchases these are the deal's, frozen; of all else the account's as it is now."""
 
     region: str | None
     segment: str | None
@@ -54,7 +51,7 @@ PRODUCT = ("product",)
 
 
 class RelationshipMeasures(Measures, kind="relationship"):
-    """What is summed of customers' stories."""
+    """The measures of customers' timelines."""
 
     new_won: Measure = Measure("customers' first won deals, on the day they were closed")
     new_revenue: Measure = Measure(
@@ -111,66 +108,26 @@ class RelationshipMeasures(Measures, kind="relationship"):
     )
 
 
-class Version(msgspec.Struct, frozen=True, array_like=True):
-    """What one event made of one subject, as far as it matters to the story."""
-
-    recorded_time: datetime
-    event_id: UUID
-    time: datetime
-    customer: UUID
-    """The one that the subject itself names, whatever was merged since."""
-    kind: str
-    subject_id: UUID
-    sequence: int
-    fact: Fact | None
-    """None when the subject has come to say nothing that matters."""
-
-
-Key = tuple[str, UUID, UUID]
-Story = Mapping[Key, Version]
-"""The newest version of each subject, by its kind, its id and the customer that it names."""
-
-
-def key_of(version: Version) -> Key:
-    """The subject, and the customer that it names."""
-    return (version.kind, version.subject_id, version.customer)
-
-
 Purchases = dict[tuple[int, UUID, bool, bool], list[Posting]]
-"""What closed deals contribute, so that of a long story only what changed is made anew: by the identity of the fact,
-the customer, whether it was the first purchase, and whether it was assisted. Holds as long as the facts themselves."""
+"""The postings of closed deals, so that of a long timeline only what changed is computed again: by the identity of the
+fact, the customer, whether it was the first purchase, and whether it was assisted. Valid as long as the facts exist."""
 
 
-def postings_for(story: Story, reporting: Reporting, known: Purchases | None = None) -> list[Posting]:
-    """The whole contribution of a story, which may be that of several customers that are to become one.
+def postings_for(timeline: Timeline, reporting: Reporting, known: Purchases | None = None) -> list[Posting]:
+    """Return the whole contribution of a timeline, which may belong to several customers that a merge makes one.
 
-    `known` is filled for the next call about the same story.
+    `known` is filled for the next call about the same timeline.
     """
     known = {} if known is None else known
     return [
         posting
-        for customer, versions in by_survivor(story.values()).items()
-        for posting in Relationship(customer, versions, reporting).postings(known)
+        for customer, entries in by_survivor(timeline.values()).items()
+        for posting in Relationship(customer, entries, reporting).postings(known)
     ]
 
 
-def by_survivor(versions: Iterable[Version]) -> dict[UUID, list[Version]]:
-    """The versions that say something, by the customer that they count for."""
-    told = [version for version in versions if version.fact is not None]
-    merged_into = {
-        version.customer: UUID(version.fact.merged_into)
-        for version in told
-        if isinstance(version.fact, AccountFact) and version.fact.merged_into is not None
-    }
-    found: dict[UUID, list[Version]] = {}
-    for version in told:
-        survivor = survivor_of(version.customer, merged_into) if merged_into else version.customer
-        found.setdefault(survivor, []).append(version)
-    return found
-
-
-class Closed(NamedTuple):
-    """One closed deal of a customer, in the order of their closing."""
+class ClosedDeal(NamedTuple):
+    """A closed deal. They sort by their closing."""
 
     closed_at: datetime
     deal_id: UUID
@@ -178,7 +135,7 @@ class Closed(NamedTuple):
 
 
 class Reason(NamedTuple):
-    """Something that a subject makes hold from one day until another."""
+    """A reason to worry about a customer: it begins on one day, and may end on another."""
 
     name: str
     kind: str
@@ -189,42 +146,42 @@ class Reason(NamedTuple):
 
 
 class Relationship:
-    """Everything that stands between us and one customer, day by day."""
+    """Purchases, risk and health of one customer, day by day."""
 
-    def __init__(self, customer: UUID, versions: Iterable[Version], reporting: Reporting) -> None:
+    def __init__(self, customer: UUID, entries: Iterable[TimelineEntry], reporting: Reporting) -> None:
         self.customer = customer
         self._reporting = reporting
-        self.closed: list[Closed] = []
+        self.closed: list[ClosedDeal] = []
         self.deals: list[tuple[UUID, DealFact]] = []
         self.risks: list[Reason] = []
         self._asked: list[datetime] = []
         self._account: AccountFact | None = None
         self._known: CustomerFact | None = None
-        for version in versions:
-            self._take(version)
+        for entry in entries:
+            self._add(entry)
         self.closed.sort(key=lambda closed: closed[:2])
         self._asked.sort()
 
-    def _take(self, version: Version) -> None:
-        fact = version.fact
+    def _add(self, entry: TimelineEntry) -> None:
+        fact = entry.fact
         match fact:
             case DealFact():
-                self.deals.append((version.subject_id, fact))
+                self.deals.append((entry.subject_id, fact))
                 if fact.closed_at is not None:
-                    self.closed.append(Closed(fact.closed_at, version.subject_id, fact))
+                    self.closed.append(ClosedDeal(fact.closed_at, entry.subject_id, fact))
             case TicketFact():
-                self._take_ticket(version, fact)
+                self._add_ticket(entry, fact)
             case SurveyFact():
                 since, first = fact.answered_at, fact.answered_on
                 self.risks.append(
-                    Reason(BADLY_RATED, "survey", version.subject_id, since, first, first + BAD_RATING_DAYS)
+                    Reason(BADLY_RATED, "survey", entry.subject_id, since, first, first + BAD_RATING_DAYS)
                 )
-            case AccountFact() if version.customer == self.customer:
+            case AccountFact() if entry.customer == self.customer:
                 self._account = fact
-            case CustomerFact() if version.customer == self.customer:
+            case CustomerFact() if entry.customer == self.customer:
                 self._known = fact
 
-    def _take_ticket(self, version: Version, fact: TicketFact) -> None:
+    def _add_ticket(self, entry: TimelineEntry, fact: TicketFact) -> None:
         if fact.asked_at is not None:
             self._asked.append(fact.asked_at)
         for name, since, span in (
@@ -232,15 +189,15 @@ class Relationship:
             (REOPENED, fact.reopened_at, fact.reopened),
         ):
             if since is not None and span is not None:
-                self.risks.append(Reason(name, "ticket", version.subject_id, since, *span))
+                self.risks.append(Reason(name, "ticket", entry.subject_id, since, *span))
 
     @cached_property
-    def won(self) -> list[Closed]:
-        """The won deals; the first one made a customer."""
+    def won(self) -> list[ClosedDeal]:
+        """Return the won deals. The first made the customer a buyer."""
         return [closed for closed in self.closed if closed.fact.won]
 
     def postings(self, known: Purchases) -> list[Posting]:
-        """What it contributes."""
+        """Return its whole contribution."""
         first = self.won[0].deal_id if self.won else None
         found = []
         for deal in self.closed:
@@ -249,18 +206,18 @@ class Relationship:
             if purchase is None:
                 purchase = known[key] = _purchase(deal.fact, *key[1:])
             found += purchase
-        return found + self._standing()
+        return found + self._balances()
 
-    def assisted(self, deal: Closed) -> bool:
-        """Whether the customer asked service a question shortly before the deal was closed."""
+    def assisted(self, deal: ClosedDeal) -> bool:
+        """Return whether the customer asked service a question shortly before the deal was closed."""
         before = bisect_left(self._asked, deal.closed_at)
         return before > 0 and deal.closed_at <= self._asked[before - 1] + ASKED_WITHIN
 
-    def _standing(self) -> list[Posting]:
-        levels = self.levels()
+    def _balances(self) -> list[Posting]:
+        balances = self.balances()
         days: dict[int, dict[str, int]] = {}
-        for name, level in levels.items():
-            for day, change in level.changes.items():
+        for name, balance in balances.items():
+            for day, change in balance.changes.items():
                 days.setdefault(day, {})[name] = change
         for day in self.active.ends():
             days.setdefault(day, {})["lapsed"] = 1
@@ -268,15 +225,15 @@ class Relationship:
             return []
         dimensions = self.dimensions
         return [
-            # What ends after the calendar does stands to its end.
+            # A balance that ends after the calendar does has no end in the ledger.
             Posting(date.fromordinal(day), dimensions, RelationshipMeasures(**amounts))
             for day, amounts in days.items()
             if day <= _LAST
         ]
 
-    def levels(self) -> dict[str, Level]:
-        """What stands, by the measure's name; what never stands may be left out."""
-        found: dict[str, Level] = {}
+    def balances(self) -> dict[str, StepFunction]:
+        """Return the semi-additive measures by name. One that is always 0 may be left out."""
+        found: dict[str, StepFunction] = {}
         if self.won:
             before = self.active.later(YEAR_DAYS)
             found |= {
@@ -289,7 +246,7 @@ class Relationship:
                 "health": self.health,
             }
             if len(self.won) > 1:
-                found["repeat_buyers"] = Level([(self._day(1), 1)])
+                found["repeat_buyers"] = StepFunction([(self._day(1), 1)])
         if self.risks:
             found |= {
                 "at_risk": self.at_risk,
@@ -305,62 +262,62 @@ class Relationship:
         return self.won[number].fact.closed_on or 0
 
     @cached_property
-    def buyers(self) -> Level:
-        """1 from the first purchase on."""
-        return Level([(self._day(0), 1)]) if self.won else Level()
+    def buyers(self) -> StepFunction:
+        """Return 1 from the first purchase on."""
+        return StepFunction([(self._day(0), 1)]) if self.won else StepFunction()
 
     @cached_property
-    def active(self) -> Level:
-        """1 while a purchase is less than 365 days old."""
+    def active(self) -> StepFunction:
+        """Return 1 while a purchase is less than 365 days old."""
         return self.bought_within(YEAR_DAYS)
 
-    def bought_within(self, days: int) -> Level:
-        """1 while a purchase is less than so many days old."""
+    def bought_within(self, days: int) -> StepFunction:
+        """Return 1 while a purchase is less than so many days old."""
         bought = [deal.fact.closed_on or 0 for deal in self.won]
-        return Level.covering((day, day + days) for day in bought)
+        return StepFunction.covering((day, day + days) for day in bought)
 
     @cached_property
-    def revenue(self) -> Level:
-        """The revenue of the last 365 days, in minor units."""
+    def revenue(self) -> StepFunction:
+        """Return the revenue of the last 365 days, in minor units."""
         bought = [(deal.fact.closed_on or 0, deal.fact.worth) for deal in self.won]
-        return Level.of(((day, day + YEAR_DAYS), worth) for day, worth in bought)
+        return StepFunction.of(((day, day + YEAR_DAYS), worth) for day, worth in bought)
 
     @cached_property
-    def pipeline(self) -> Level:
-        """What its open deals are worth, in minor units."""
-        return Level.of((span, fact.worth) for _, fact in self.deals for span in fact.open)
+    def pipeline(self) -> StepFunction:
+        """Return the worth of its open deals, in minor units."""
+        return StepFunction.of((span, fact.worth) for _, fact in self.deals for span in fact.open)
 
     @cached_property
-    def reasons(self) -> dict[str, Level]:
-        """1 while one of its subjects gives a reason to worry, by the name of the reason."""
+    def reasons(self) -> dict[str, StepFunction]:
+        """Return, for each reason by its name, 1 while a subject gives it."""
         return {
-            name: Level.covering((each.first_day, each.end_day) for each in self.risks if each.name == name)
+            name: StepFunction.covering((each.first_day, each.end_day) for each in self.risks if each.name == name)
             for name in RISKS
         }
 
     @cached_property
-    def at_risk(self) -> Level:
-        """1 while anything puts it at risk."""
-        return Level.covering((each.first_day, each.end_day) for each in self.risks)
+    def at_risk(self) -> StepFunction:
+        """Return 1 while anything puts the customer at risk."""
+        return StepFunction.covering((each.first_day, each.end_day) for each in self.risks)
 
     @cached_property
-    def health(self) -> Level:
-        """Its score from 0 to 100, from the first purchase on."""
+    def health(self) -> StepFunction:
+        """Return the score from 0 to 100, from the first purchase on."""
         score = self.buyers.times(WHOLE_SCORE)
-        for name, level in self.worries().items():
-            score -= level.times(WEIGHTS[name])
+        for name, deduction in self.deductions().items():
+            score -= deduction.times(WEIGHTS[name])
         return score
 
-    def worries(self) -> dict[str, Level]:
-        """1 while something takes from its health, by the name of the reason."""
-        found = {name: level * self.buyers for name, level in self.reasons.items()} if self.risks else {}
+    def deductions(self) -> dict[str, StepFunction]:
+        """Return, for each reason by its name, 1 while it takes points from the health."""
+        found = {name: reason * self.buyers for name, reason in self.reasons.items()} if self.risks else {}
         found[NOT_LATELY] = self.buyers - self.bought_within(LATELY_DAYS)
         found[NOT_FOR_LONG] = self.buyers - self.active
         return found
 
     @cached_property
     def dimensions(self) -> RelationshipDimensions:
-        """What it is told apart by: the account's, else what service knows, else its newest deal's."""
+        """Return its dimensions: the account's, else those that service knows, else its newest deal's."""
         region = segment = channel = owner = team = None
         if self._account is not None:
             account = self._account

@@ -1,4 +1,4 @@
-"""The arithmetic of what stands from day to day: whole numbers that change on some days and hold until the next."""
+"""The arithmetic of balances: whole numbers that change on some days and hold in between."""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,13 +6,13 @@ Span = tuple[int, int | None]
 """The first day, and the first day after; None while there is no end. Days as `date.toordinal` numbers them."""
 
 
-class Level:
-    """A step function over days: 0 before its first change. Never changed after it was made."""
+class StepFunction:
+    """A step function over days, immutable; 0 before its first change."""
 
     __slots__ = ("changes",)
 
     changes: Mapping[int, int]
-    """By how much it changes, by day; no change is 0."""
+    """The change of each day on which it changes."""
 
     def __init__(self, changes: Iterable[tuple[int, int]] = ()) -> None:
         """Changes of one day add up."""
@@ -22,9 +22,8 @@ class Level:
         self.changes = {day: change for day, change in summed.items() if change}
 
     @classmethod
-    def of(cls, spans: Iterable[tuple[Span, int]]) -> "Level":
-        """Amounts that stand for a span each; where spans overlap, amounts add up. A span that ends before it begins
-        is none."""
+    def of(cls, spans: Iterable[tuple[Span, int]]) -> "StepFunction":
+        """Return the sum of amounts that hold for a span each. A span that ends before it begins counts for nothing."""
         summed: dict[int, int] = {}
         for (first, end), amount in spans:
             if end is None or first < end:
@@ -34,67 +33,67 @@ class Level:
         return cls._changing({day: change for day, change in summed.items() if change})
 
     @classmethod
-    def covering(cls, spans: Iterable[Span]) -> "Level":
-        """1 on each day that any of the spans covers."""
+    def covering(cls, spans: Iterable[Span]) -> "StepFunction":
+        """Return 1 on each day that any of the spans covers."""
         return cls.of((span, 1) for span in spans).positive()
 
     def __bool__(self) -> bool:
-        """False for what never stands."""
+        """Return False for 0 on every day."""
         return bool(self.changes)
 
     @classmethod
-    def _changing(cls, changes: dict[int, int]) -> "Level":
-        # Each day once and no zeros: nothing to sum. Stories compute dozens of levels for each event.
+    def _changing(cls, changes: dict[int, int]) -> "StepFunction":
+        # Each day once and no zeros: nothing to sum. Timelines compute dozens of these for each event.
         level = cls.__new__(cls)
         level.changes = changes
         return level
 
-    def __add__(self, other: "Level") -> "Level":
+    def __add__(self, other: "StepFunction") -> "StepFunction":
         summed = dict(self.changes)
         for day, change in other.changes.items():
             if change := summed.pop(day, 0) + change:
                 summed[day] = change
-        return Level._changing(summed)
+        return StepFunction._changing(summed)
 
-    def __sub__(self, other: "Level") -> "Level":
+    def __sub__(self, other: "StepFunction") -> "StepFunction":
         return self + other.times(-1)
 
-    def __mul__(self, other: "Level") -> "Level":
-        """Day by day: with a level of 0 and 1 what stands is kept on the days of 1."""
+    def __mul__(self, other: "StepFunction") -> "StepFunction":
+        """Return the product of each day: a factor of 0 and 1 selects days."""
         if not self.changes or not other.changes:
-            return Level()
+            return StepFunction()
         changes = {}
-        left = right = standing = 0
+        left = right = value = 0
         for day in sorted({*self.changes, *other.changes}):
             left += self.changes.get(day, 0)
             right += other.changes.get(day, 0)
-            if left * right != standing:
-                changes[day] = left * right - standing
-                standing = left * right
-        return Level._changing(changes)
+            if left * right != value:
+                changes[day] = left * right - value
+                value = left * right
+        return StepFunction._changing(changes)
 
-    def times(self, factor: int) -> "Level":
-        """The same on every day, multiplied."""
-        return Level._changing({day: change * factor for day, change in self.changes.items()} if factor else {})
+    def times(self, factor: int) -> "StepFunction":
+        """Return it multiplied by a factor."""
+        return StepFunction._changing({day: change * factor for day, change in self.changes.items()} if factor else {})
 
-    def later(self, days: int) -> "Level":
-        """The same, so many days later."""
-        return Level._changing({day + days: change for day, change in self.changes.items()})
+    def later(self, days: int) -> "StepFunction":
+        """Return the same, so many days later."""
+        return StepFunction._changing({day + days: change for day, change in self.changes.items()})
 
-    def positive(self) -> "Level":
-        """1 on each day that it is more than 0, and 0 on all others."""
+    def positive(self) -> "StepFunction":
+        """Return 1 on each day that it is more than 0, and 0 on all others."""
         changes = {}
-        standing = 0
+        value = 0
         for day, change in sorted(self.changes.items()):
-            if (standing > 0) != (standing + change > 0):
+            if (value > 0) != (value + change > 0):
                 changes[day] = 1 if change > 0 else -1
-            standing += change
-        return Level._changing(changes)
+            value += change
+        return StepFunction._changing(changes)
 
     def ends(self) -> list[int]:
-        """The days on which it falls."""
+        """Return the days on which it falls."""
         return [day for day, change in self.changes.items() if change < 0]
 
     def on(self, day: int) -> int:
-        """What stands at the end of a day."""
+        """Return its value at the end of a day."""
         return sum(change for since, change in self.changes.items() if since <= day)

@@ -14,7 +14,7 @@ EFFORTLESS_FROM = 5
 
 
 class SurveyMeasures(Measures, kind="survey"):
-    """What is summed of surveys."""
+    """The measures of surveys."""
 
     sent: Measure = Measure("surveys, on the day they were sent")
     cohort_answered: Measure = Measure("surveys answered by now, on the day they were sent")
@@ -31,7 +31,10 @@ class SurveyMeasures(Measures, kind="survey"):
 
 
 def postings_for(survey: Survey, reporting: Reporting) -> list[Posting]:
-    """The survey's whole contribution. Raises ValueError when an answered survey lacks an answer, or the reverse."""
+    """Return the survey's whole contribution.
+
+    Raise ValueError for an answer without a time, or a time without an answer.
+    """
     score, recommendation, effort = survey.score, survey.recommendation, survey.effort
     if (survey.answered_at is None) != (score is None and recommendation is None and effort is None):
         raise ValueError("a survey has both an answer and the time of it, or neither")

@@ -11,11 +11,11 @@ from metrics_worker.domain.posting import Posting, Reporting, seconds_between, t
 LOST_AFTER_SECONDS = 3_600
 """A customer left alone for longer is lost."""
 HELD_AFTER = timedelta(days=7)
-"""A resolution that has held for so long is taken to be one."""
+"""A resolution that is not reopened for so long counts as final."""
 
 
 class ServiceDimensions(NamedTuple):
-    """What tickets, interactions and surveys are told apart by; `owner` is the agent, `kind` the ticket's."""
+    """The dimensions of tickets, interactions and surveys; `owner` is the agent, `kind` the ticket's."""
 
     region: str | None
     segment: str | None
@@ -29,7 +29,7 @@ class ServiceDimensions(NamedTuple):
 
 
 class TicketMeasures(Measures, kind="ticket"):
-    """What is summed of tickets. One that was merged into another contributes nothing."""
+    """The measures of tickets. One that was merged into another contributes nothing."""
 
     opened: Measure = Measure("tickets, on the day they were opened")
     presales: Measure = Measure("questions before a purchase, on the day they were asked")
@@ -92,9 +92,9 @@ class TicketMeasures(Measures, kind="ticket"):
 
 
 def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:
-    """The ticket's whole contribution. Raises ValueError when a day is outside the calendar."""
+    """Return the ticket's whole contribution. Raise ValueError when a day is outside the calendar."""
     if ticket.merged_into is not None:
-        # The other ticket tells of the same: counting both would count the customer's question twice.
+        # The other ticket covers the same: counting both would count the customer's question twice.
         return []
     dimensions = ServiceDimensions(
         region=ticket.region,
@@ -125,7 +125,7 @@ def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:
     done_at = _first(ticket.resolved_at, ticket.closed_at)
     attended_at = _first(ticket.first_responded_at, done_at)
     first_resolved_at = _first_resolved_at(ticket)
-    # One posting for each moment, since most of these are the same: rows are what booking costs.
+    # One posting for each moment, since most of these coincide: rows are what a posting costs.
     moments = {ticket.first_responded_at, ticket.resolved_at, first_resolved_at, done_at, attended_at}
     for moment in sorted(moment for moment in moments if moment is not None):
         first_response = response if moment == ticket.first_responded_at else None
@@ -172,7 +172,7 @@ def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:
 def _first_resolved_at(ticket: Ticket) -> datetime | None:
     if ticket.first_resolved_at is None and ticket.reopen_count == 0:
         return ticket.resolved_at
-    # A reopened ticket whose first resolution was not kept is left out: nobody knows its day.
+    # A reopened ticket whose first resolution is not known is left out: so is its day.
     return ticket.first_resolved_at
 
 
