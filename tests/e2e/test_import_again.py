@@ -115,8 +115,8 @@ async def test_an_import_that_was_broken_off_goes_on_where_it_stopped(
         [*command, "--concurrency", "1"],
         stdout=subprocess.PIPE,
         text=True,
-        # Shells start what runs in the background with SIGINT ignored, and so it is inherited.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        # As a script starts what runs in the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )
 
     async def some_are_in() -> bool:

@@ -56,7 +56,7 @@ def started() -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 def await_file(file: Path) -> None:
-    asyncio.run(eventually(file.exists))
+    asyncio.run(eventually(file.exists, 60))
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -70,7 +70,7 @@ def test_a_process_ends_on_a_signal_while_it_imports(
         started.append(process)
         await_file(importing)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
         assert (process.returncode, errors) == (128 + number, b"")
 
 

@@ -6,14 +6,16 @@ from types import FrameType
 
 
 def main() -> None:
-    """Run the command; exit with 128 plus the signal's number on SIGINT and SIGTERM.
+    """Run the command; exit with 128 plus the signal's number on SIGTERM, and on SIGINT while it imports.
 
-    A process that a script starts in the background ignores SIGINT until it installs a handler.
+    A process that a script starts in the background ignores SIGINT until it installs a handler. Commands get SIGINT
+    as a KeyboardInterrupt.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit)
     from tandem_cli.app import app
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     app()
 
 
