@@ -14,8 +14,8 @@ import pytest
 
 from event_contracts import codec
 from event_contracts.sales import LeadCreated
-from service_kit.announcing import CHANNEL
 from service_kit.identifiers import new_id
+from service_kit.outbox_notify import CHANNEL
 from tandem_cli.books import addresses
 from tandem_cli.commands.status import memory_bytes
 from tandem_cli.stack import LocalStack

@@ -189,7 +189,7 @@ def bookkeeper(engine: AsyncEngine, kafka: Kafka, topics: tuple[str, str]) -> Bo
 async def judging(engine: AsyncEngine) -> AsyncIterator[None]:
     """Judges all the while, as `metrics-relay` does."""
     stop = asyncio.Event()
-    judges = [asyncio.create_task(each(engine, VILNIUS).run(stop)) for each in (Judge, Restater)]
+    judges = [asyncio.create_task(each(engine, VILNIUS).job.run(stop)) for each in (Judge, Restater)]
     try:
         yield
     finally:

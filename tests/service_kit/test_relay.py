@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service_kit import relay
-from service_kit.announcing import CHANNEL, Announcer
 from service_kit.compiled import driver_of
 from service_kit.database import create_engine, metadata
 from service_kit.outbox import outbox
+from service_kit.outbox_notify import CHANNEL, OutboxNotifier
 from service_kit.relay import BATCH_BYTES, Relay, partition_of
 from service_kit.settings import ServiceSettings
 from tests.support import Kafka, eventually
@@ -178,33 +178,33 @@ async def test_what_is_announced_is_sent_without_waiting_for_the_next_look(
     # Longer than this test waits for anything.
     monkeypatch.setattr(relay, "BUSY_POLL_SECONDS", 60.0)
     monkeypatch.setattr(relay, "IDLE_POLL_SECONDS", 60.0)
-    topic, announcer = new_topic("relay"), Announcer(source)
+    topic, notifier = new_topic("relay"), OutboxNotifier(source)
     await add(source, row(topic, "before", b"1"))
-    async with relaying(source, kafka), announcer.announcing():
+    async with relaying(source, kafka), notifier.running():
         # Found by its first look, after which it listens.
         await eventually(lambda: is_empty(source))
-        await add(source, row(topic, "announced", b"2"))
-        announcer.announce()
+        await add(source, row(topic, "notified", b"2"))
+        notifier.notify()
         await eventually(lambda: is_empty(source))
-    assert await read(kafka, topic) == {"before": [b"1"], "announced": [b"2"]}
+    assert await read(kafka, topic) == {"before": [b"1"], "notified": [b"2"]}
 
 
-async def test_an_announcer_whose_connection_is_cut_announces_again(source: AsyncEngine) -> None:
+async def test_a_notifier_whose_connection_is_cut_notifies_again(source: AsyncEngine) -> None:
     heard: list[object] = []
-    announcer = Announcer(source)
-    async with source.connect() as plain, announcer.announcing():
+    notifier = OutboxNotifier(source)
+    async with source.connect() as plain, notifier.running():
         listening = await driver_of(await plain.execution_options(isolation_level="AUTOCOMMIT"))
-        await listening.add_listener(CHANNEL, lambda *_: heard.append("announced"))
-        announcer.announce()
-        await eventually(lambda: heard == ["announced"])
+        await listening.add_listener(CHANNEL, lambda *_: heard.append("notified"))
+        notifier.notify()
+        await eventually(lambda: heard == ["notified"])
         await plain.execute(
             sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = :its"),
             {"its": f"NOTIFY {CHANNEL}"},
         )
 
-        def announced_again() -> bool:
-            announcer.announce()
+        def notified_again() -> bool:
+            notifier.notify()
             return len(heard) > 1
 
-        await eventually(announced_again)
+        await eventually(notified_again)
         await listening.reset()

@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts import codec
-from service_kit.announcing import CHANNEL
 from service_kit.app import create_app
 from service_kit.compiled import driver_of
 from service_kit.database import create_engine
 from service_kit.outbox import outbox
+from service_kit.outbox_notify import CHANNEL
 from service_kit.settings import ServiceSettings
 from tests.service_kit.conftest import assert_problem
 from tests.service_kit.toy import Issuer, boxes, toy_app

@@ -12,12 +12,12 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from service_kit import problems
-from service_kit.announcing import Announcer
 from service_kit.auth import Authenticator
 from service_kit.database import create_sessions
 from service_kit.docs import docs_routes
 from service_kit.health import Check, database_check, health_routes
 from service_kit.middleware import RequestContext
+from service_kit.outbox_notify import OutboxNotifier
 from service_kit.settings import ServiceSettings
 
 _ERRORS = {
@@ -50,15 +50,15 @@ def create_app(
 ) -> FastAPI:
     """An API with problem+json errors, tokens, strict parsing, health and OpenAPI 3.1.
 
-    `app.state` holds `settings`, `engine`, `sessions`, `authenticator`, `announcer` and `routes`. The engine is
+    `app.state` holds `settings`, `engine`, `sessions`, `authenticator`, `outbox_notifier` and `routes`. The engine is
     disposed of at the end.
     """
 
-    announcer = Announcer(engine)
+    notifier = OutboxNotifier(engine)
 
     @asynccontextmanager
     async def whole_lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with announcer.announcing(), lifespan(app) if lifespan else _nothing(app):
+        async with notifier.running(), lifespan(app) if lifespan else _nothing(app):
             yield
         await engine.dispose()
 
@@ -75,7 +75,7 @@ def create_app(
     app.state.engine = engine
     app.state.sessions = create_sessions(engine)
     app.state.authenticator = Authenticator(settings)
-    app.state.announcer = announcer
+    app.state.outbox_notifier = notifier
     app.state.routes = [route for one in routers for route in one.routes if isinstance(route, APIRoute)]
     for one in routers:
         app.include_router(one)

@@ -18,12 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts.codec import CONTENT_TYPE, MAX_EVENT_BYTES
 from service_kit import idempotency, telemetry
-from service_kit.announcing import CHANNEL
 from service_kit.compiled import CompiledStatement, driver_of
+from service_kit.concurrency import wait_unless_stopped
 from service_kit.database import own_connection
 from service_kit.health import Heartbeat
 from service_kit.outbox import outbox
-from service_kit.waiting import wait_unless_stopped
+from service_kit.outbox_notify import CHANNEL
 
 log = structlog.get_logger()
 

@@ -148,7 +148,7 @@ async def _write(request: Request, handle: Handler, subject: str) -> Response:
                     if response.status_code < 400:
                         await idempotency.store(session, claimed, response)
                 await session.commit()
-            request.app.state.announcer.announce()
+            request.app.state.outbox_notifier.notify()
             return response
         except (DBAPIError, asyncpg.PostgresError) as error:
             if not _is_worth_another_try(error):

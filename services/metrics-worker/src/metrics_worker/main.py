@@ -66,10 +66,10 @@ def relay() -> None:
     async def work(stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(moving.run(stop))
-            tasks.create_task(judge.run(stop))
-            tasks.create_task(restater.run(stop))
+            tasks.create_task(judge.job.run(stop))
+            tasks.create_task(restater.job.run(stop))
             tasks.create_task(sender.run(stop))
-            tasks.create_task(narrower.run(stop))
+            tasks.create_task(narrower.job.run(stop))
 
     runner.work(
         "metrics-relay",
@@ -77,10 +77,7 @@ def relay() -> None:
         work,
         live={
             "relay": moving.heartbeat.check,
-            "judge": judge.heartbeat.check,
-            "restater": restater.heartbeat.check,
-            "webhooks": sender.heartbeat.check,
-            "narrow copies": narrower.heartbeat.check,
+            **{each.job.name: each.job.heartbeat.check for each in (judge, restater, sender, narrower)},
         },
         ready={"database": database_check(engine)},
     )

@@ -41,13 +41,13 @@ def relay() -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(sender.run(stop))
             # Also while another relay is the active one: clocks do not get in each other's way.
-            group.create_task(clock.run(stop))
+            group.create_task(clock.job.run(stop))
 
     runner.work(
         "service-relay",
         settings,
         both,
-        live={"relay": sender.heartbeat.check, "sla clock": clock.heartbeat.check},
+        live={"relay": sender.heartbeat.check, clock.job.name: clock.job.heartbeat.check},
         ready={"database": database_check(engine)},
     )
 

@@ -1,23 +1,17 @@
 """The SLA clock: publishes tickets that were not answered or resolved in time; once each, however many clocks run."""
 
-import asyncio
 from typing import Final
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service_api.tickets.model import Ticket
 from service_api.tickets.use_cases import publish_breaches
 from service_kit.database import create_sessions, database_now
-from service_kit.health import Heartbeat
-from service_kit.waiting import wait_unless_stopped
-
-log = structlog.get_logger()
+from service_kit.periodic import PeriodicJob
 
 TICK_SECONDS: Final = 1.0
 BATCH: Final = 100
-FAILURE_SECONDS: Final = 2.0
 
 
 class SlaClock:
@@ -29,21 +23,10 @@ class SlaClock:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._sessions = create_sessions(engine)
-        self.heartbeat = Heartbeat("sla clock", limit_seconds=90)
+        self.job = PeriodicJob("sla clock", self._is_behind, pause=TICK_SECONDS)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Tick until `stop` is set; survive every failure of the database."""
-        while not stop.is_set():
-            self.heartbeat.beat()
-            try:
-                checked = await self.tick()
-            except Exception as error:
-                # Any failure: the next tick finds the same tickets.
-                log.warning("sla_clock_failed", error=repr(error), retry_seconds=FAILURE_SECONDS)
-                await wait_unless_stopped(stop, FAILURE_SECONDS)
-            else:
-                if checked < BATCH:
-                    await wait_unless_stopped(stop, TICK_SECONDS)
+    async def _is_behind(self) -> bool:
+        return await self.tick() == BATCH
 
     async def tick(self) -> int:
         """Publish the breaches of `BATCH` tickets at most in one transaction; return the number that were checked."""

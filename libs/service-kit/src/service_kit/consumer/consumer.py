@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from event_contracts.codec import UndecodableEvent
 from service_kit import telemetry
 from service_kit.compiled import driver_of
+from service_kit.concurrency import wait_unless_stopped
 from service_kit.consumer.circuit_breaker import CircuitBreaker
 from service_kit.consumer.dead_letters import DeadLetter, insert_dead_letters, skipped_positions
 from service_kit.consumer.log_identity import LogIdentity, identify_log
@@ -39,7 +40,6 @@ from service_kit.consumer.records import (
 from service_kit.database import own_connection
 from service_kit.health import Heartbeat
 from service_kit.problems import is_transient
-from service_kit.waiting import wait_unless_stopped
 
 log = structlog.get_logger()
 

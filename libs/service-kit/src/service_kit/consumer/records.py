@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 import msgspec
 from aiokafka import ConsumerRecord
 
-from service_kit.waiting import cooperative_chunks
+from service_kit.concurrency import cooperative_chunks
 
 RawRecord = ConsumerRecord[bytes, bytes]
 Position = tuple[str, int, int]

@@ -20,8 +20,8 @@ from metrics_worker.domain.measure import Term, key_of
 from metrics_worker.domain.period import Period, bucket_of
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.formula import Formula, kind_of
+from service_kit.concurrency import cooperative_chunks
 from service_kit.problems import Unprocessable
-from service_kit.waiting import cooperative_chunks
 
 FormulaKey = TypeVar("FormulaKey", bound=Hashable)
 MAX_POINTS = 100_000

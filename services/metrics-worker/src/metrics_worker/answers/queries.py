@@ -23,7 +23,7 @@ from metrics_worker.domain.kinds import Kind
 from metrics_worker.domain.period import Interval, Period
 from metrics_worker.domain.posting import EARLIEST_DAY
 from service_kit.compiled import begun_driver_of, driver_of, noticing_cuts
-from service_kit.waiting import cooperative_chunks
+from service_kit.concurrency import cooperative_chunks
 
 AT_ONCE: Final = 250
 """Rows, groups or values that are worked on before others have their turn: some milliseconds."""

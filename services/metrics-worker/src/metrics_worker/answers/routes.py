@@ -29,10 +29,10 @@ from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.kpis.formula import Kpi
 from service_kit.auth import ROLES, requires
+from service_kit.concurrency import cooperative_chunks
 from service_kit.dependencies import async_dependency
 from service_kit.fields import Moment
 from service_kit.routing import Session, router
-from service_kit.waiting import cooperative_chunks
 
 routes = router("/kpis", "kpis")
 

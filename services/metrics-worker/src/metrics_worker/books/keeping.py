@@ -14,11 +14,11 @@ from metrics_worker.books.freshness import Partition, Pulse, brought_up
 from metrics_worker.books.ledger import Ledger
 from metrics_worker.books.opening import kept_by, open_books, warn_of_difference
 from metrics_worker.domain.posting import Reporting
+from service_kit.concurrency import wait_unless_stopped
 from service_kit.consumer.consumer import Consumer
 from service_kit.consumer.offsets import Fenced, OffsetResetPolicy
 from service_kit.consumer.records import Record
 from service_kit.problems import is_transient
-from service_kit.waiting import wait_unless_stopped
 
 CONSUMER = "metrics-worker"
 """The consumer group, and the name under which its offsets and dead letters are kept."""

@@ -5,7 +5,6 @@ A copy is made in the background and costs the consumer nothing. It is complete 
 Opening balances are made along with it.
 """
 
-import asyncio
 from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final, NamedTuple
@@ -18,8 +17,7 @@ from metrics_worker.books import opening_balances
 from metrics_worker.books.codes import translated
 from metrics_worker.books.tables import NARROW
 from metrics_worker.domain.kinds import Kind
-from service_kit.health import Heartbeat
-from service_kit.looking import look_until_stopped
+from service_kit.periodic import PeriodicJob
 
 COPIED = Counter("tandem_narrow_postings_total", "Postings copied for combinations of filters.", ["kind"])
 
@@ -43,17 +41,13 @@ class _End(NamedTuple):
 
 
 class Narrower:
-    """One process's maker of copies. `run` ends when told to stop; every failure is met by looking again."""
+    """One process's maker of copies."""
 
     def __init__(self, engine: AsyncEngine, *, enough: int = ENOUGH) -> None:
         self._engine = engine
         self._enough = enough
         self._ends: dict[Kind, _End] = {}
-        self.heartbeat = Heartbeat("narrower", limit_seconds=180)
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Looks until `stop` is set."""
-        await look_until_stopped(self.look, stop, self.heartbeat, rest=lambda _: LOOK_SECONDS)
+        self.job = PeriodicJob("narrow copies", self.look, pause=LOOK_SECONDS, limit_seconds=180)
 
     async def look(self) -> int:
         """Copies what is settled, where it is enough to be worth it; returns how many ids were gone through.
@@ -78,7 +72,7 @@ class Narrower:
                 if seen.posting_id - row.copied >= self._enough:
                     while await self._copy(kind, seen):
                         done += PORTION
-                        self.heartbeat.beat()
+                        self.job.heartbeat.beat()
                     await self._open(kind)
         return done
 
@@ -106,7 +100,7 @@ class Narrower:
             async with self._engine.begin() as connection:
                 locked = (await connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK)))).scalar_one()
                 made = locked and await opening_balances.make_one(connection, kind, self._enough)
-            self.heartbeat.beat()
+            self.job.heartbeat.beat()
 
 
 class Narrowed(NamedTuple):

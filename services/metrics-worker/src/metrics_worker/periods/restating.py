@@ -1,6 +1,5 @@
 """The restater: looks at closed periods when the books have moved, and publishes each change of a figure."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -19,8 +18,7 @@ from metrics_worker.periods.model import ClosedFigure, ClosedPeriod
 from metrics_worker.periods.use_cases import shown_of
 from metrics_worker.webhooks.publishing import publish
 from service_kit.database import create_sessions
-from service_kit.health import Heartbeat
-from service_kit.looking import look_until_stopped
+from service_kit.periodic import PeriodicJob
 
 log = structlog.get_logger()
 
@@ -35,22 +33,18 @@ LOCK: Final = 0x7461_6E64_656D_0004
 
 
 class Restater:
-    """One process's restater. `run` ends when told to stop; every failure is met by looking again."""
+    """One process's restater."""
 
     def __init__(self, engine: AsyncEngine, reporting: Reporting) -> None:
         self._engine = engine
         self._sessions = create_sessions(engine)
         self._reporting = reporting
         self._seen: Mark | None = None
-        self.heartbeat = Heartbeat("restater", limit_seconds=180)
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Looks until `stop` is set."""
-        await look_until_stopped(
+        self.job = PeriodicJob(
+            "restater",
             self.look,
-            stop,
-            self.heartbeat,
-            rest=lambda took: max(LOOK_SECONDS, min(REST * took, LONGEST_REST_SECONDS)),
+            pause=lambda took: max(LOOK_SECONDS, min(REST * took, LONGEST_REST_SECONDS)),
+            limit_seconds=180,
         )
 
     async def look(self) -> None:

@@ -1,6 +1,5 @@
 """The judge: looks at targets and customers whenever the books have moved, and publishes each crossing."""
 
-import asyncio
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Final
@@ -24,8 +23,7 @@ from metrics_worker.targets.comparing import adds_up, period_judged, today_in
 from metrics_worker.targets.model import Judgement, Target, is_met
 from metrics_worker.webhooks.publishing import publish
 from service_kit.database import create_sessions
-from service_kit.health import Heartbeat
-from service_kit.looking import look_until_stopped
+from service_kit.periodic import PeriodicJob
 
 log = structlog.get_logger()
 
@@ -39,7 +37,7 @@ LOCK: Final = 0x7461_6E64_656D_0003
 
 
 class Judge:
-    """One process's judge. `run` ends when told to stop; every failure is met by looking again."""
+    """One process's judge."""
 
     def __init__(self, engine: AsyncEngine, reporting: Reporting) -> None:
         self._engine = engine
@@ -47,11 +45,7 @@ class Judge:
         self._reporting = reporting
         self._judged: Mark | None = None
         self._risks = RiskJudge(self._sessions)
-        self.heartbeat = Heartbeat("judge", limit_seconds=90)
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Judges until `stop` is set."""
-        await look_until_stopped(self.look, stop, self.heartbeat, rest=lambda _: LOOK_SECONDS)
+        self.job = PeriodicJob("judge", self.look, pause=LOOK_SECONDS)
 
     async def look(self) -> None:
         """Judges every target if the books, the targets or the time have moved since the last look.

@@ -16,8 +16,7 @@ from metrics_worker.webhooks.addresses import AddressRefused, GuardedNetwork, ch
 from metrics_worker.webhooks.model import MOST_TRIES, Webhook, WebhookDelivery, WebhookSecret
 from metrics_worker.webhooks.signing import headers_of
 from service_kit.database import create_sessions, database_now
-from service_kit.health import Heartbeat
-from service_kit.looking import look_until_stopped
+from service_kit.periodic import PeriodicJob
 
 log = structlog.get_logger()
 
@@ -72,12 +71,12 @@ class Sender:
             network_backend=GuardedNetwork(allow_loopback=allow_loopback),
         )
         self._tidied = float("-inf")
-        self.heartbeat = Heartbeat("webhooks", limit_seconds=90)
+        # What a run that fails had taken is tried again when its lease ends.
+        self.job = PeriodicJob("webhooks", self.look, pause=LOOK_SECONDS)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Sends until `stop` is set, and then waits for the tries that are under way."""
-        # What a look that fails had taken is tried again when its lease ends.
-        await look_until_stopped(self.look, stop, self.heartbeat, rest=lambda _: LOOK_SECONDS)
+        await self.job.run(stop)
         if self._busy:
             await asyncio.wait(self._busy.values(), timeout=5)
         for task in self._busy.values():

@@ -17,11 +17,11 @@ from event_contracts.sales import Account, Deal
 from service_api.customers.erasure import erase_copy
 from service_api.customers.model import Customer
 from service_api.won_deals import copy_deals, may_have_been_won
-from service_kit.announcing import Announcer
 from service_kit.consumer.consumer import Consumer
 from service_kit.consumer.offsets import OffsetResetPolicy
 from service_kit.consumer.records import Record
 from service_kit.database import written_durably
+from service_kit.outbox_notify import OutboxNotifier
 
 ACCOUNTS = "service-customers"
 NAMES = "service-customer-names"
@@ -166,7 +166,7 @@ class SalesCustomers:
         offset_reset: OffsetResetPolicy = "stop",
         onboarding_days: int = 0,
     ) -> None:
-        self._announcer = Announcer(engine)
+        self._outbox_notifier = OutboxNotifier(engine)
 
         async def copy_events(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> None:
             # Customers first: a deal's onboarding is opened for one.
@@ -183,7 +183,7 @@ class SalesCustomers:
             is_relevant=lambda event: (
                 isinstance(event.data, Account) or (isinstance(event.data, Deal) and may_have_been_won(event.data))
             ),
-            on_commit=self._announcer.announce,
+            on_commit=self._outbox_notifier.notify,
             offset_reset=offset_reset,
         )
         self.names: Consumer[CloudEvent | None] = Consumer(
@@ -198,6 +198,6 @@ class SalesCustomers:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Copies until `stop` is set. Raises an exception group with `OperatorRequired`."""
-        async with self._announcer.announcing(), asyncio.TaskGroup() as both:
+        async with self._outbox_notifier.running(), asyncio.TaskGroup() as both:
             both.create_task(self.accounts.run(stop))
             both.create_task(self.names.run(stop))

@@ -1,8 +1,8 @@
-"""How a writer wakes the relay: it announces by NOTIFY that the outbox has something new, once that is committed.
+"""How a writer wakes the relay: PostgreSQL's NOTIFY, after its commit.
 
 In the writer's own transaction, NOTIFY would take a lock that all commits of the server share; here it has a
-transaction of its own, and one announcement is for all that was committed meanwhile. It is a hint and no more: the
-relay looks for itself now and then, and then finds what nobody announced.
+transaction of its own, and one notification stands for all commits before it. It only saves time: the relay also polls,
+and then finds what was never notified.
 """
 
 import asyncio
@@ -17,26 +17,26 @@ from service_kit.compiled import driver_of
 from service_kit.database import own_connection
 
 CHANNEL: Final = "outbox"
-AFTER_FAILURE_SECONDS: Final = 1.0
+RETRY_SECONDS: Final = 1.0
 
 log = structlog.get_logger()
 
 
-class Announcer:
-    """Announces what was written, while `announcing` holds."""
+class OutboxNotifier:
+    """Notifies the relay of writes, while `running` is entered."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._due = asyncio.Event()
 
-    def announce(self) -> None:
-        """Says, soon, that something was written. Waits for nothing and cannot fail."""
+    def notify(self) -> None:
+        """Notify the relay soon. Waits for nothing and cannot fail."""
         self._due.set()
 
     @contextlib.asynccontextmanager
-    async def announcing(self) -> AsyncIterator[None]:
-        """Announces until it is left."""
-        task = asyncio.create_task(self._run(), name="announcer")
+    async def running(self) -> AsyncIterator[None]:
+        """Send notifications until the context is left."""
+        task = asyncio.create_task(self._run(), name="outbox notifier")
         try:
             yield
         finally:
@@ -47,13 +47,13 @@ class Announcer:
         while True:
             await self._due.wait()
             try:
-                await self._announce_all()
+                await self._send_all()
             except Exception as error:
-                # Any failure: until the database is back there is nothing to announce, and the relay looks anyway.
-                log.info("announcing_failed", error=repr(error))
-                await asyncio.sleep(AFTER_FAILURE_SECONDS)
+                # Any failure: until the database is back there is nothing to notify of, and the relay polls anyway.
+                log.info("outbox_notify_failed", error=repr(error))
+                await asyncio.sleep(RETRY_SECONDS)
 
-    async def _announce_all(self) -> None:
+    async def _send_all(self) -> None:
         async with own_connection(self._engine) as connection:
             driver = await driver_of(connection)
             while True:

@@ -1,4 +1,4 @@
-"""How a loop waits: never past the moment when it has to stop, and for other tasks amid long work."""
+"""Waiting in a loop that has to stop at once, and long work that lets other tasks run."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 async def wait_unless_stopped(stop: asyncio.Event, seconds: float) -> None:
     """Return after `seconds`, or as soon as `stop` is set."""
     with contextlib.suppress(TimeoutError):
-        # Not `wait_for`, which makes a task each time; loops that look for work wait hundreds of times a second.
+        # Not `wait_for`, which makes a task each time; a polling loop waits hundreds of times a second.
         async with asyncio.timeout(seconds):
             await stop.wait()
 
