@@ -18,9 +18,9 @@ from event_contracts.metrics import KpiTargetMissed
 from metrics_worker.books.keeping import Bookkeeper
 from metrics_worker.books.tables import metadata as books
 from metrics_worker.books.verify import verify
-from metrics_worker.periods.restating import Restater
+from metrics_worker.jobs.restatements import Restater
+from metrics_worker.jobs.targets import Judge
 from metrics_worker.settings import MetricsSettings
-from metrics_worker.targets.judging import Judge
 from service_kit.consumer.log_identity import identify_log
 from service_kit.database import create_engine
 from service_kit.identifiers import new_id
@@ -123,9 +123,9 @@ async def test_books_of_an_early_version_are_read_anew_and_judged_by_once_they_a
 ) -> None:
     monkeypatch.setattr("service_kit.consumer.consumer.SMALLEST_BATCH", 20)
     monkeypatch.setattr("service_kit.consumer.consumer.LARGEST_BATCH", 20)
-    monkeypatch.setattr("metrics_worker.targets.judging.LOOK_SECONDS", 0.01)
-    monkeypatch.setattr("metrics_worker.periods.restating.LOOK_SECONDS", 0.01)
-    monkeypatch.setattr("metrics_worker.periods.restating.REST", 1)
+    monkeypatch.setattr("metrics_worker.jobs.targets.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("metrics_worker.jobs.restatements.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("metrics_worker.jobs.restatements.REST", 1)
     engine = create_engine(MetricsSettings(database_url=new_database("upgraded")), application="test")
     async with engine.connect() as connection:
         await connection.run_sync(upgrade, metrics_worker, "0004")

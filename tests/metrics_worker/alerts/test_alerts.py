@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from metrics_worker.jobs.targets import Judge
 from metrics_worker.settings import MetricsSettings
-from metrics_worker.targets.judging import Judge
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import book, moved, narrow
 from tests.metrics_worker.facts import VILNIUS, account, all_told, lead, survey, ticket

@@ -11,11 +11,12 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.answers import answering, asking
+from metrics_worker.answers import answering
 from metrics_worker.answers.answering import Asked
 from metrics_worker.answers.queries import AT_ONCE, OPENING, Found, Row, Sums
 from metrics_worker.answers.question import Question
-from metrics_worker.answers.routes import written
+from metrics_worker.api import answers
+from metrics_worker.api.kpis import written
 from metrics_worker.domain.period import Period
 from metrics_worker.kpis.catalogue import KPIS
 from service_kit.identifiers import new_id
@@ -82,7 +83,7 @@ async def test_an_answer_of_many_groups_is_told_as_one_of_few(
     await _book_deals(engine, 7)
     asked = MARCH | {"group_by": "customer", "interval": "week"}
     few = await client.get("/v1/kpis/pipeline_value", params=asked)
-    monkeypatch.setattr("metrics_worker.answers.routes.AT_ONCE", 2)
+    monkeypatch.setattr("metrics_worker.api.kpis.AT_ONCE", 2)
     many = await client.get("/v1/kpis/pipeline_value", params=asked)
     assert len(few.json()["groups"]) == 7
     assert many.json() == few.json()
@@ -93,7 +94,7 @@ async def test_an_answer_of_many_groups_is_told_as_one_of_few(
 def ten_values_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer may hold ten values; a level may have two rows for each: one from before the period, one within it."""
     monkeypatch.setattr(answering, "MAX_POINTS", 10)
-    for module in (answering, asking):
+    for module in (answering, answers):
         monkeypatch.setattr(module, "ROWS_AT_MOST", 2 * 10 + 1)
 
 

@@ -12,10 +12,10 @@ from event_contracts.catalogue import State
 from event_contracts.codec import decode
 from metrics_worker.books.freshness import bring_up
 from metrics_worker.books.rebuild import REBUILT
-from metrics_worker.periods.restating import Restater
+from metrics_worker.jobs.restatements import Restater
+from metrics_worker.jobs.targets import Judge
 from metrics_worker.periods.use_cases import close_period
 from metrics_worker.settings import MetricsSettings
-from metrics_worker.targets.judging import Judge
 from metrics_worker.targets.model import Target, TargetKey
 from service_kit.database import create_sessions
 from service_kit.outbox import outbox

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from event_contracts.catalogue import State
 from event_contracts.codec import decode
 from event_contracts.metrics import CustomerAtRisk, CustomerRecovered
+from metrics_worker.jobs.targets import Judge
 from metrics_worker.settings import MetricsSettings
-from metrics_worker.targets.judging import Judge
 from service_kit.outbox import outbox
 from tests.metrics_worker.conftest import book, moved
 from tests.metrics_worker.facts import CUSTOMER, REP, account, all_told, deal, line, survey, ticket

@@ -16,8 +16,8 @@ from event_contracts.metrics import KpiRestated, PeriodClosed
 from metrics_worker.books.fold import Entry
 from metrics_worker.books.fold import decode as entries_of
 from metrics_worker.books.freshness import bring_up
+from metrics_worker.jobs.restatements import Restater
 from metrics_worker.kpis.catalogue import KPIS
-from metrics_worker.periods.restating import Restater
 from metrics_worker.settings import MetricsSettings
 from service_kit.outbox import outbox
 from tandem_cli.issuer import Issuer

@@ -8,23 +8,23 @@ import structlog
 from fastapi import FastAPI
 
 from metrics_worker import dashboard
-from metrics_worker.alerts.routes import alerts
-from metrics_worker.answers.asking import LastSeen
 from metrics_worker.answers.coverage import coverage
 from metrics_worker.answers.explain import explanations
-from metrics_worker.answers.routes import routes
-from metrics_worker.answers.scorecard import scorecard
+from metrics_worker.api.alerts import alerts
+from metrics_worker.api.answers import LastSeen
+from metrics_worker.api.customers import customers
+from metrics_worker.api.dead_letters import dead_letters
+from metrics_worker.api.exports import AT_ONCE, exports
+from metrics_worker.api.kpis import routes
+from metrics_worker.api.periods import periods
+from metrics_worker.api.scorecard import scorecard
+from metrics_worker.api.stream import stream, stream_tickets
+from metrics_worker.api.stream_hub import Hub
+from metrics_worker.api.stream_tickets import Tickets
+from metrics_worker.api.targets import targets
+from metrics_worker.api.webhooks import webhooks
 from metrics_worker.books.opening import open_books
-from metrics_worker.customers.routes import customers
-from metrics_worker.dead_letters import dead_letters
-from metrics_worker.exports.routes import AT_ONCE, exports
-from metrics_worker.periods.routes import periods
-from metrics_worker.push.hub import Hub
-from metrics_worker.push.stream import stream, stream_tickets
-from metrics_worker.push.tickets import Tickets
 from metrics_worker.settings import MetricsSettings
-from metrics_worker.targets.routes import targets
-from metrics_worker.webhooks.routes import webhooks
 from service_kit.app import create_app
 from service_kit.database import create_engine
 from service_kit.problems import is_transient

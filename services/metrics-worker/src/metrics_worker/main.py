@@ -10,10 +10,10 @@ import metrics_worker
 from metrics_worker.app import create
 from metrics_worker.books.keeping import Bookkeeper
 from metrics_worker.books.narrow import Narrower
-from metrics_worker.periods.restating import Restater
+from metrics_worker.jobs.restatements import Restater
+from metrics_worker.jobs.targets import Judge
+from metrics_worker.jobs.webhooks import Sender
 from metrics_worker.settings import ConsumerSettings, MetricsSettings, RelaySettings
-from metrics_worker.targets.judging import Judge
-from metrics_worker.webhooks.sending import Sender
 from service_kit import logs, migrations, runner
 from service_kit.database import create_engine
 from service_kit.health import database_check

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from metrics_worker.answers.figures import share_text
 from metrics_worker.answers.queries import Sums, Valueless, read
 from metrics_worker.answers.question import FirstDay, LastDay, period_of
-from metrics_worker.answers.routes import READERS, Stand
 from metrics_worker.answers.samples import ASKED_EVERYWHERE, COVERED, ENOUGH_COVERED, by_value
+from metrics_worker.api.kpis import READERS, Stand
 from metrics_worker.books.fold import ALL
 from metrics_worker.domain.account import AccountMeasures
 from metrics_worker.domain.deal import DealMeasures

@@ -26,8 +26,8 @@ from metrics_worker.answers.question import (
     period_of,
     variant_of,
 )
-from metrics_worker.answers.routes import READERS, InBooks, filters
 from metrics_worker.answers.views import Amount, NowView
+from metrics_worker.api.kpis import READERS, InBooks, filters
 from metrics_worker.books.keeping import CONSUMER
 from metrics_worker.books.narrow import narrowed_until
 from metrics_worker.books.tables import NARROW, POSTING, SUBJECT, dimension_value, sequence_gap

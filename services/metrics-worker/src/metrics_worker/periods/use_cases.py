@@ -13,7 +13,7 @@ from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.periods.model import ClosedFigure, ClosedPeriod, Shown
 from metrics_worker.periods.names import period_named
-from metrics_worker.webhooks.publishing import publish
+from metrics_worker.webhooks.publisher import publish
 from service_kit.problems import Conflict, NotFound, Unavailable
 
 UNDER_WAY: Final = timedelta(seconds=10)

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from metrics_worker.database import Base
-from metrics_worker.webhooks.signing import new_secret
+from metrics_worker.webhooks.signatures import new_secret
 from service_kit.identifiers import new_id
 from service_kit.problems import Conflict
 from service_kit.tables import one_of

@@ -16,7 +16,7 @@ from metrics_worker.books.opening import kept_by
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.periods.model import ClosedFigure, ClosedPeriod
 from metrics_worker.periods.use_cases import shown_of
-from metrics_worker.webhooks.publishing import publish
+from metrics_worker.webhooks.publisher import publish
 from service_kit.database import create_sessions
 from service_kit.periodic import PeriodicJob
 

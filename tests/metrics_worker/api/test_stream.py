@@ -15,10 +15,10 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from metrics_worker.api import stream as pushing
+from metrics_worker.api import stream_hub as hub
 from metrics_worker.app import create
 from metrics_worker.books.opening import open_books
-from metrics_worker.push import hub
-from metrics_worker.push import stream as pushing
 from metrics_worker.settings import MetricsSettings
 from tandem_cli.issuer import Issuer
 from tandem_cli.ports import free_port
@@ -261,7 +261,7 @@ async def test_a_ticket_that_is_not_ours_opens_nothing(
 async def test_an_old_ticket_opens_nothing(
     reading: Callable[..., Any], client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("metrics_worker.push.tickets.TICKET_SECONDS", -1)
+    monkeypatch.setattr("metrics_worker.api.stream_tickets.TICKET_SECONDS", -1)
     ticket = (await client.post("/v1/stream-tickets")).json()["ticket"]
     async with reading("revenue", anonymous=True, ticket=ticket) as stream:
         await stream.ended.wait()

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Path
 
 from metrics_worker.answers.answering import snapshot
-from metrics_worker.answers.routes import READERS, InBooks
+from metrics_worker.api.kpis import READERS, InBooks
 from metrics_worker.periods import queries, use_cases
 from metrics_worker.periods.schemas import ClosedPeriodView, RestatementView
 from service_kit.auth import requires

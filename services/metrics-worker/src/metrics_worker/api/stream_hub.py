@@ -20,18 +20,18 @@ import structlog
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.alerts.finding import alerts as all_alerts
+from metrics_worker.alerts.rules import alerts as all_alerts
 from metrics_worker.alerts.schemas import summary
 from metrics_worker.answers.answering import snapshot
-from metrics_worker.answers.asking import ask
 from metrics_worker.answers.question import Question, kpi_named, period_of
+from metrics_worker.api.answers import ask
 from metrics_worker.books.freshness import fresh_as_of
 from metrics_worker.books.mark import Mark, mark_of
 from metrics_worker.books.opening import kept_by
 from metrics_worker.books.standing import standing_of
 from metrics_worker.domain.period import Interval
 from metrics_worker.domain.posting import Reporting
-from metrics_worker.targets.comparing import today_in
+from metrics_worker.targets.lookup import today_in
 from metrics_worker.targets.model import Target
 from service_kit.database import create_sessions
 from service_kit.problems import RETRY_AFTER_SECONDS, Problem

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.answers.scorecard import ROWS
+from metrics_worker.api.scorecard import ROWS
 from metrics_worker.kpis.catalogue import KPIS
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import book

@@ -17,16 +17,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts.examples import examples
 from metrics_worker.app import create
+from metrics_worker.jobs.targets import Judge
+from metrics_worker.jobs.webhooks import Sender
 from metrics_worker.settings import MetricsSettings
-from metrics_worker.targets.judging import Judge
 from metrics_worker.webhooks.addresses import AddressRefused, GuardedNetwork, check_address, check_ip
 from metrics_worker.webhooks.model import RETRY_AFTER, WebhookDelivery
-from metrics_worker.webhooks.publishing import publish
-from metrics_worker.webhooks.sending import Sender
+from metrics_worker.webhooks.publisher import publish
 from service_kit.database import create_sessions
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import moved
-from tests.metrics_worker.receiver import receiving
+from tests.metrics_worker.webhooks.receiver import receiving
 
 MISSED, RECOVERED = "metrics.kpi-target-missed", "metrics.kpi-target-recovered"
 NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
@@ -185,7 +185,7 @@ class AnHourAhead(datetime):
 async def test_pauses_are_taken_by_the_databases_clock_whatever_ours_says(
     admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("metrics_worker.webhooks.sending.datetime", AnHourAhead)
+    monkeypatch.setattr("metrics_worker.jobs.webhooks.datetime", AnHourAhead)
     monkeypatch.setattr("metrics_worker.webhooks.use_cases.datetime", AnHourAhead)
     async with receiving("500 Broken\r\n") as receiver:
         webhook = await register(admin, receiver.url)

@@ -15,7 +15,7 @@ from metrics_worker.answers.views import AnswerView
 from metrics_worker.books.opening import BooksKeptOtherwise
 from metrics_worker.books.standing import STANDING, Standing, told_standing
 from metrics_worker.domain.posting import Reporting
-from metrics_worker.targets.comparing import Aim
+from metrics_worker.targets.lookup import Aim
 from service_kit.problems import Unavailable
 
 ATTEMPTS: Final = 3

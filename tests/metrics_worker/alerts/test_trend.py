@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from metrics_worker.alerts.turning import Turn, turn_of
+from metrics_worker.alerts.trend import Turn, turn_of
 from metrics_worker.kpis.formula import Direction
 
 # The mean is 100, and it moves by 4 from each week to the next: usual is down to 100 - 2.66 * 4 = 89.36.

@@ -28,7 +28,7 @@ from tests.metrics_worker.conftest import book
 from tests.metrics_worker.facts import CUSTOMER, all_told, deal, lead, line
 
 MARCH = "from=2026-03-01&to=2026-03-31"
-BI = (Path(__file__).parents[2] / "docs/bi.md").read_text()
+BI = (Path(__file__).parents[3] / "docs/bi.md").read_text()
 
 
 async def as_csv(client: httpx.AsyncClient, query: str) -> list[dict[str, str]]:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from metrics_worker.webhooks.addresses import AddressRefused, GuardedNetwork, check_address
 from metrics_worker.webhooks.model import MOST_TRIES, Webhook, WebhookDelivery, WebhookSecret
-from metrics_worker.webhooks.signing import headers_of
+from metrics_worker.webhooks.signatures import headers_of
 from service_kit.database import create_sessions, database_now
 from service_kit.periodic import PeriodicJob
 

@@ -1,6 +1,6 @@
 """Records that the books could not take: seen, mended, sent again, or discarded."""
 
-from metrics_worker.answers.routes import InBooks
+from metrics_worker.api.kpis import InBooks
 from metrics_worker.books import fold
 from metrics_worker.books.keeping import CONSUMER
 from service_kit.dead_letters.routes import dead_letter_routes

@@ -8,7 +8,6 @@ from pydantic import TypeAdapter
 
 from event_contracts.fields import CODE_PATTERN
 from metrics_worker.answers.answering import snapshot
-from metrics_worker.answers.asking import ask_at_once, readable
 from metrics_worker.answers.queries import AT_ONCE
 from metrics_worker.answers.question import (
     FirstDay,
@@ -22,6 +21,7 @@ from metrics_worker.answers.question import (
     variant_of,
 )
 from metrics_worker.answers.views import AnswerView, GroupView, KpiView, RegistryView, VariantView
+from metrics_worker.api.answers import ask_at_once, readable
 from metrics_worker.books.standing import Standing, standing_of
 from metrics_worker.domain.kinds import DIMENSIONS
 from metrics_worker.domain.period import Interval

@@ -16,7 +16,7 @@ from metrics_worker.webhooks.schemas import (
     WebhookIn,
     WebhookView,
 )
-from metrics_worker.webhooks.signing import secret_text
+from metrics_worker.webhooks.signatures import secret_text
 from service_kit.auth import requires
 from service_kit.dependencies import async_dependency
 from service_kit.fields import Identifier

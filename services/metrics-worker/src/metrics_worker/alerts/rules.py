@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from event_contracts.service import Ticket
 from metrics_worker.alerts.schemas import AlertView, alert
-from metrics_worker.alerts.turning import WEEKS, Turn, turn_of
+from metrics_worker.alerts.trend import WEEKS, Turn, turn_of
 from metrics_worker.answers.answering import answer
 from metrics_worker.answers.coverage import carried_by, unasked
 from metrics_worker.answers.queries import Sums, standing
@@ -26,7 +26,7 @@ from metrics_worker.domain.posting import Reporting
 from metrics_worker.domain.ticket import LOST_AFTER_SECONDS
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.kpis.formula import Kpi
-from metrics_worker.targets.comparing import period_judged, today_in
+from metrics_worker.targets.lookup import period_judged, today_in
 from metrics_worker.targets.model import Target
 
 MOST_TICKETS: Final = 5_000

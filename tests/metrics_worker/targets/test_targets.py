@@ -18,10 +18,10 @@ from event_contracts.metrics import KpiTargetMissed, KpiTargetRecovered
 from metrics_worker.books.fold import Entry
 from metrics_worker.books.freshness import bring_up
 from metrics_worker.domain.period import Period
+from metrics_worker.jobs.targets import Judge
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.settings import MetricsSettings
-from metrics_worker.targets.comparing import adds_up
-from metrics_worker.targets.judging import Judge
+from metrics_worker.targets.lookup import adds_up
 from metrics_worker.targets.model import Target, TargetKey
 from service_kit.outbox import outbox
 from tandem_cli.issuer import Issuer

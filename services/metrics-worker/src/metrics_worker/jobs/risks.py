@@ -15,8 +15,8 @@ from metrics_worker.customers.health import health_of
 from metrics_worker.customers.model import PublishedRisk
 from metrics_worker.customers.queries import relationship_of
 from metrics_worker.domain.posting import Reporting
-from metrics_worker.targets.comparing import today_in
-from metrics_worker.webhooks.publishing import publish
+from metrics_worker.targets.lookup import today_in
+from metrics_worker.webhooks.publisher import publish
 
 log = structlog.get_logger()
 

@@ -15,13 +15,13 @@ from metrics_worker.answers.question import Question
 from metrics_worker.books.freshness import caught_up, fresh_as_of
 from metrics_worker.books.mark import Mark, mark_of
 from metrics_worker.books.opening import kept_by
-from metrics_worker.customers.judging import RiskJudge
 from metrics_worker.domain.posting import Reporting
+from metrics_worker.jobs.risks import RiskJudge
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.periods.use_cases import UNDER_WAY
-from metrics_worker.targets.comparing import adds_up, period_judged, today_in
+from metrics_worker.targets.lookup import adds_up, period_judged, today_in
 from metrics_worker.targets.model import Judgement, Target, is_met
-from metrics_worker.webhooks.publishing import publish
+from metrics_worker.webhooks.publisher import publish
 from service_kit.database import create_sessions
 from service_kit.periodic import PeriodicJob
 

@@ -1,0 +1,1 @@
+"""The HTTP API: one file an address family, thin over queries and use cases."""

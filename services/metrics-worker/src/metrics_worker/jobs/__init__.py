@@ -1,0 +1,1 @@
+"""What metrics-jobs does when the ledger or the time moves: it evaluates, publishes and delivers."""

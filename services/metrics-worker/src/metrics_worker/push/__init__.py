@@ -1,1 +1,0 @@
-"""What is pushed: KPI values as a stream of server-sent events."""
