@@ -65,9 +65,8 @@ class Business:
                     self.answers[answer.status] += 1
                     if answer.status < 300:
                         return dict(content)
-                    in_use = answer.status == 409 and content["type"].endswith(":idempotency-key-in-use")
                     unknown_customer = answer.status == 422 and content["type"].endswith(":unknown-reference")
-                    assert answer.status == 503 or in_use or unknown_customer, f"{method} {path}: {content}"
+                    assert answer.status == 503 or unknown_customer, f"{method} {path}: {content}"
             except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
                 self.failures[type(error).__name__] += 1
             await asyncio.sleep(0.1)  # a client's back-off, not a wait for a condition

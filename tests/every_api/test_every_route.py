@@ -10,7 +10,6 @@ import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
 
 import metrics_worker
 import metrics_worker.app
@@ -22,6 +21,7 @@ from metrics_worker.settings import MetricsSettings
 from sales_api.settings import SalesSettings
 from service_api.settings import ServiceApiSettings
 from service_kit.migrations import migrate
+from service_kit.routing import StrictRoute
 from tests.every_api.examples import Operation, leaves, operations, spoiled
 from tests.service_kit.conftest import assert_problem
 from tests.service_kit.toy import Issuer
@@ -281,8 +281,9 @@ def dependencies_of(dependant: Dependant) -> Iterator[Callable[..., Any]]:
 
 @pytest.mark.parametrize("api", PACKAGES)
 def test_no_dependency_costs_a_thread(api: str) -> None:
-    routes: list[APIRoute] = make_app(api, "postgresql+asyncpg://nowhere/nothing", "").state.routes
-    calls = [call for route in routes for call in dependencies_of(route.dependant)]
+    routes: list[StrictRoute] = make_app(api, "postgresql+asyncpg://nowhere/nothing", "").state.routes
+    calls: list[Callable[..., Any]] = [call for route in routes for call in dependencies_of(route.dependant)]
+    calls += [call for route in routes for call in (*route.given.values(), *route.checks)]
     assert calls
     for call in calls:
         assert inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(type(call).__call__), call

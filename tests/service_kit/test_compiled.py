@@ -7,73 +7,71 @@ import asyncpg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service_kit.compiled import CompiledStatement
-from service_kit.database import create_sessions
 from service_kit.identifiers import new_id
 from service_kit.problems import is_transient
+from service_kit.unit_of_work import UnitOfWork, units_of_work
 from tests.service_kit.toy import Box
 
-_columns = Box.__table__.c
-ADD = CompiledStatement(sa.insert(Box).values({name: sa.bindparam(name) for name in ("id", "version", "name", "size")}))
+_columns = Box.table.c
+ADD = CompiledStatement(sa.insert(Box.table).values({column.name: sa.bindparam(column.name) for column in _columns}))
 NAMED = CompiledStatement(sa.select(_columns.size).where(_columns.name == sa.bindparam("name")).order_by(_columns.size))
 END_ME = CompiledStatement(sa.text("select pg_terminate_backend(pg_backend_pid())"))
 
 
 @pytest.fixture
-async def session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
-    async with create_sessions(engine)() as session:
-        yield session
+async def work(engine: AsyncEngine) -> AsyncIterator[UnitOfWork]:
+    async with units_of_work(engine)() as work:
+        yield work
 
 
-async def add(session: AsyncSession, name: str, size: int) -> None:
-    await ADD.execute(session, id=new_id(), version=1, name=name, size=size)
+async def add(work: UnitOfWork, name: str, size: int) -> None:
+    await ADD.execute(work, id=new_id(), version=1, name=name, size=size)
 
 
 async def sizes(engine: AsyncEngine, name: str) -> list[int]:
-    async with create_sessions(engine)() as session:
-        return [row["size"] for row in await NAMED.all(session, name=name)]
+    async with units_of_work(engine)() as work:
+        return [row["size"] for row in await NAMED.all(work, name=name)]
 
 
-async def test_the_first_statement_of_a_transaction_is_undone_with_it(
-    session: AsyncSession, engine: AsyncEngine
-) -> None:
+async def test_the_first_statement_of_a_transaction_is_undone_with_it(engine: AsyncEngine) -> None:
     name = uuid.uuid4().hex
-    await add(session, name, 1)
-    assert [row["size"] for row in await NAMED.all(session, name=name)] == [1]
-    await session.rollback()
-    assert await NAMED.one_or_none(session, name=name) is None
-
-
-async def test_it_commits_with_what_the_session_flushed(session: AsyncSession, engine: AsyncEngine) -> None:
-    name = uuid.uuid4().hex
-    session.add(Box(id=new_id(), version=1, name=name, size=1))
-    await session.flush()
-    await add(session, name, 2)
-    assert [row["size"] for row in await NAMED.all(session, name=name)] == [1, 2]
+    async with units_of_work(engine)() as work:
+        await add(work, name, 1)
+        assert [row["size"] for row in await NAMED.all(work, name=name)] == [1]
     assert await sizes(engine, name) == []
-    await session.commit()
+
+
+async def test_it_commits_with_what_the_unit_of_work_flushed(work: UnitOfWork, engine: AsyncEngine) -> None:
+    name = uuid.uuid4().hex
+    work.add(Box(id=new_id(), version=1, name=name, size=1))
+    await work.flush()
+    await add(work, name, 2)
+    assert [row["size"] for row in await NAMED.all(work, name=name)] == [1, 2]
+    assert await sizes(engine, name) == []
+    await work.commit()
     assert await sizes(engine, name) == [1, 2]
 
 
-async def test_each_transaction_of_a_session_has_its_own_connection(session: AsyncSession, engine: AsyncEngine) -> None:
+async def test_each_unit_of_work_has_its_own_connection(work: UnitOfWork, engine: AsyncEngine) -> None:
     name = uuid.uuid4().hex
-    await add(session, name, 1)
-    await session.rollback()
-    async with create_sessions(engine)() as other:
-        # Takes the connection that the first transaction gave back.
+    async with units_of_work(engine)() as undone:
+        await add(undone, name, 1)
+    async with units_of_work(engine)() as other:
+        # Takes the connection that the first one gave back.
         await add(other, name, 2)
-        await add(session, name, 3)
-        await session.commit()
+        await add(work, name, 3)
+        await work.commit()
         assert await sizes(engine, name) == [3]
     assert await sizes(engine, name) == [3]
 
 
 async def lose_the_connection(engine: AsyncEngine, name: str) -> None:
-    async with create_sessions(engine)() as session:
-        await add(session, name, 1)
-        await END_ME.execute(session)
+    async with units_of_work(engine)() as work:
+        await add(work, name, 1)
+        await END_ME.execute(work)
 
 
 async def test_a_lost_connection_is_a_failure_of_the_database_and_is_not_used_again(engine: AsyncEngine) -> None:
@@ -82,3 +80,8 @@ async def test_a_lost_connection_is_a_failure_of_the_database_and_is_not_used_ag
         await lose_the_connection(engine, name)
     assert is_transient(failed.value)
     assert await sizes(engine, name) == []
+
+
+async def test_a_forgotten_value_is_an_error_and_no_null(work: UnitOfWork) -> None:
+    with pytest.raises(KeyError):
+        await NAMED.all(work)

@@ -61,4 +61,4 @@ async def test_schemas_and_operations_are_named_after_the_noun(toy: tuple[httpx.
 
 def test_a_filter_must_be_a_column() -> None:
     with pytest.raises(ValueError, match="colour"):
-        Resource("/boxes/{box_id}", Box.__table__, BoxRead, filters={"name": Name, "colour": Name})
+        Resource("/boxes/{box_id}", Box.table, BoxRead, filters={"name": Name, "colour": Name})

@@ -13,15 +13,15 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi import Depends, FastAPI, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.service import CustomerRegistered
 from service_kit.aggregates import publish
 from service_kit.app import create_app
 from service_kit.auth import ROLES, Principal, requires
 from service_kit.consumer.offsets import consumer_offset
-from service_kit.database import Base, create_engine, metadata
+from service_kit.database import create_engine, metadata
 from service_kit.dependencies import async_dependency
+from service_kit.entities import Entity, column
 from service_kit.fields import (
     Code,
     Count,
@@ -40,20 +40,22 @@ from service_kit.fields import (
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.resources import Resource
-from service_kit.routing import Session
+from service_kit.routing import Work
 from service_kit.settings import ServiceSettings
 from service_kit.versions import ExpectedVersion
 
 assert consumer_offset is not None
 
 
-class Box(Base):
-    __tablename__ = "box"
+class Base(Entity):
+    metadata = metadata
 
-    id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True)
-    version: Mapped[int]
-    name: Mapped[str]
-    size: Mapped[int]
+
+class Box(Base, table="box"):
+    id: Annotated[UUID, column(primary_key=True)]
+    version: int
+    name: str
+    size: int
 
     @property
     def partition_key(self) -> UUID:
@@ -81,7 +83,7 @@ class BoxRead(View):
     price: MoneyView | None = None
 
 
-boxes = Resource("/boxes/{box_id}", Box.__table__, BoxRead, filters={"name": Name})
+boxes = Resource("/boxes/{box_id}", Box.table, BoxRead, filters={"name": Name})
 
 
 def _event(box: Box) -> CustomerRegistered:
@@ -90,25 +92,25 @@ def _event(box: Box) -> CustomerRegistered:
 
 @boxes.routes.post("", status_code=201)
 async def create_box(
-    body: BoxCreate, session: Session, response: Response, _: Annotated[Principal, Depends(requires("service-agent"))]
+    body: BoxCreate, work: Work, response: Response, _: Annotated[Principal, Depends(requires("service-agent"))]
 ) -> BoxRead:
     box = Box(id=new_id(), version=1, name=body.name, size=body.size)
-    session.add(box)
-    await publish(session, box, _event(box), datetime.now(UTC))
+    work.add(box)
+    await publish(work, box, _event(box), datetime.now(UTC))
     return boxes.show_created(response, box)
 
 
 @boxes.routes.post("/{box_id}/grow")
 async def grow_box(
     box_id: Identifier,
-    session: Session,
+    work: Work,
     response: Response,
     expected: Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))],
 ) -> BoxRead:
-    box = await lock(session, Box, box_id, expected)
+    box = await lock(work, Box, box_id, expected)
     box.size += 1
     box.version += 1
-    await publish(session, box, _event(box), datetime.now(UTC))
+    await publish(work, box, _event(box), datetime.now(UTC))
     return boxes.show(response, box)
 
 

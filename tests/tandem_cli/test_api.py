@@ -65,21 +65,6 @@ async def test_an_api_that_is_not_there_yet_is_waited_for() -> None:
             assert await api.get("leads") == {"items": []}
 
 
-async def test_a_key_that_is_being_worked_on_is_waited_for() -> None:
-    asked = 0
-
-    async def handle(_: web.Request) -> web.StreamResponse:
-        nonlocal asked
-        asked += 1
-        if asked == 1:
-            return problem(409, "idempotency-key-in-use")
-        return web.json_response({}, headers={"Idempotent-Replayed": "true"})
-
-    async with served(handle) as url, Api(url, "token") as api:
-        assert (await api.post("leads", {}, key="k")).replayed
-    assert asked == 2
-
-
 async def test_a_refusal_is_passed_on_at_once_with_its_name_and_its_fields() -> None:
     asked = 0
 

@@ -3,10 +3,9 @@
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from event_contracts.catalogue import State
 from service_kit import outbox
+from service_kit.unit_of_work import AnyWork
 
 
 class Aggregate(Protocol):
@@ -26,6 +25,6 @@ def state_of(aggregate: object, contract: type[State]) -> dict[str, Any]:
     return {name: getattr(aggregate, name) for name in contract.__struct_fields__}
 
 
-async def publish(session: AsyncSession, aggregate: Aggregate, event: State, at: datetime) -> None:
-    """Write the event of an aggregate's change to its transaction; `at` is when the change happened."""
-    await outbox.write(session, event, sequence=aggregate.version, time=at, partition_key=aggregate.partition_key)
+async def publish(work: AnyWork, aggregate: Aggregate, event: State, at: datetime) -> None:
+    """Write the event of an aggregate's change to the unit of work; `at` is when the change happened."""
+    await outbox.write(work, event, sequence=aggregate.version, time=at, partition_key=aggregate.partition_key)

@@ -7,18 +7,18 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from service_kit import problems
 from service_kit.auth import Authenticator
-from service_kit.database import create_sessions
 from service_kit.docs import docs_routes
 from service_kit.health import Check, database_check, health_routes
 from service_kit.middleware import RequestContext
 from service_kit.outbox_notify import OutboxNotifier
 from service_kit.settings import ServiceSettings
+from service_kit.unit_of_work import units_of_work
 
 _ERRORS = {
     "400": "The request cannot be read.",
@@ -47,11 +47,12 @@ def create_app(
     routers: Sequence[APIRouter],
     ready: dict[str, Check] | None = None,
     lifespan: Lifespan | None = None,
+    sessions: async_sessionmaker[AsyncSession] | None = None,
 ) -> FastAPI:
-    """An API with problem+json errors, tokens, strict parsing, health and OpenAPI 3.1.
+    """Return an API with problem+json errors, tokens, strict parsing, health and OpenAPI 3.1.
 
-    `app.state` holds `settings`, `engine`, `sessions`, `authenticator`, `outbox_notifier` and `routes`. The engine is
-    disposed of at the end.
+    `app.state` holds `settings`, `engine`, `begin`, `sessions`, `authenticator`, `outbox_notifier` and `routes`. The
+    engine is disposed of at the end. `sessions` are for a service whose rows are mapped by SQLAlchemy's ORM.
     """
 
     notifier = OutboxNotifier(engine)
@@ -73,12 +74,13 @@ def create_app(
     )
     app.state.settings = settings
     app.state.engine = engine
-    app.state.sessions = create_sessions(engine)
+    app.state.sessions = sessions
+    app.state.begin = units_of_work(engine) if sessions is None else lambda **_: sessions()
     app.state.authenticator = Authenticator(settings)
     app.state.outbox_notifier = notifier
     app.state.routes = [route for one in routers for route in one.routes if isinstance(route, APIRoute)]
-    for one in routers:
-        app.include_router(one)
+    # Directly: an included router would be searched, and its context made, by each request anew.
+    app.router.routes.extend(route for one in routers for route in one.routes)
     app.router.routes.extend(health_routes({}, {"database": database_check(engine)} | (ready or {})))
     app.router.routes.extend(docs_routes(title))
     problems.install(app)

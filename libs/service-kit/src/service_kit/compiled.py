@@ -1,4 +1,4 @@
-"""Statements that every write makes: compiled once by SQLAlchemy, and handed to the driver as they are.
+"""Core statements that SQLAlchemy compiles once, and that go to the driver as they are.
 
 SQLAlchemy spends some 0.1 ms of CPU on each execution of a statement, most of it to find out once more what it found
 out before; asyncpg spends a fifth of that. For what is done once a request only, this is not worth a second way.
@@ -7,7 +7,7 @@ out before; asyncpg spends a fifth of that. For what is done once a request only
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from weakref import WeakKeyDictionary
 
 import asyncpg
@@ -16,59 +16,92 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import SessionTransaction
+from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import SQLCompiler
 
 _DIALECT: Dialect = registry.load("postgresql.asyncpg")()
 _BEGIN = sa.text("select")
 _drivers: WeakKeyDictionary[SessionTransaction, asyncpg.Connection] = WeakKeyDictionary()
-"""What each open transaction speaks through: a session takes a while to say so."""
+"""What each open transaction of an ORM session speaks through: a session takes a while to say so."""
 
 
-Through = AsyncSession | asyncpg.Connection
-"""A session, in whose transaction a statement takes part, or a connection of asyncpg's own."""
+class Connected(Protocol):
+    """A unit of work, as a statement that takes part in it needs it."""
+
+    async def driver_for(self, statement: "CompiledStatement") -> asyncpg.Connection:
+        """Return the connection that the statement goes to."""
+
+
+Through = Connected | AsyncSession | asyncpg.Connection
+"""What a statement goes through: a unit of work or a session, or a connection of asyncpg's own."""
 
 
 class CompiledStatement:
     """A statement with `bindparam`s.
 
-    Values go to asyncpg as they are, without SQLAlchemy's conversions: JSON has to be given as text.
-    Nothing is flushed before. Raises asyncpg's own exceptions, which `problems` knows as well as SQLAlchemy's.
+    Values go to asyncpg as they are, without SQLAlchemy's conversions: JSON is given as text. `locks` says that a
+    select locks rows. `sees_all` is false for one that need not see what its unit of work has not sent yet. Raises
+    asyncpg's own exceptions, which `problems` knows as well as SQLAlchemy's.
     """
 
-    def __init__(self, statement: sa.ClauseElement) -> None:
+    def __init__(self, statement: sa.ClauseElement, *, locks: bool = False, sees_all: bool = True) -> None:
         self._statement = statement
+        self.sees_all = sees_all
+        self.only_reads = isinstance(statement, sa.Select) and not locks
 
     async def execute(self, through: Through, **values: Any) -> None:
-        """Runs it."""
-        sql, names = self._compiled
-        await (await _driver(through)).execute(sql, *[values[name] for name in names])
+        """Run it."""
+        await (await self._driver(through)).execute(self.sql, *self.arguments(values))
 
     async def one_or_none(self, through: Through, **values: Any) -> asyncpg.Record | None:
-        """Its first row."""
-        sql, names = self._compiled
-        return await (await _driver(through)).fetchrow(sql, *[values[name] for name in names])
+        """Return its first row."""
+        return await (await self._driver(through)).fetchrow(self.sql, *self.arguments(values))
 
     async def all(self, through: Through, **values: Any) -> list[asyncpg.Record]:
-        """Its rows."""
-        sql, names = self._compiled
-        return await (await _driver(through)).fetch(sql, *[values[name] for name in names])
+        """Return its rows."""
+        return await (await self._driver(through)).fetch(self.sql, *self.arguments(values))
+
+    @property
+    def sql(self) -> str:
+        """The text that PostgreSQL gets."""
+        return self._compiled[0]
 
     @cached_property
-    def _compiled(self) -> tuple[str, list[str]]:
+    def tables(self) -> frozenset[sa.Table] | None:
+        """The tables that it names; None where its text does not say."""
+        elements = list(visitors.iterate(self._statement))
+        if any(isinstance(element, sa.TextClause) for element in elements):
+            return None
+        return frozenset(element for element in elements if isinstance(element, sa.Table))
+
+    def arguments(self, values: dict[str, Any]) -> list[Any]:
+        """Return the values in the order of the text's parameters."""
+        _, names, literals = self._compiled
+        return [values[name] if name in values else literals[name] for name in names]
+
+    async def _driver(self, through: Through) -> asyncpg.Connection:
+        if isinstance(through, asyncpg.Connection):
+            return through
+        if isinstance(through, AsyncSession):
+            return await _driver_of_session(through)
+        return await through.driver_for(self)
+
+    @cached_property
+    def _compiled(self) -> tuple[str, list[str], dict[str, Any]]:
         compiled = self._statement.compile(dialect=_DIALECT)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 - what a dialect compiles statements to
-        return compiled.string, compiled.positiontup or []
+        literals = {name: value for name, value in compiled.params.items() if value is not None}
+        return compiled.string, list(compiled.positiontup or ()), literals
 
 
 async def driver_of(connection: AsyncConnection) -> asyncpg.Connection:
-    """The connection of asyncpg's that this one speaks through."""
+    """Return the connection of asyncpg's that this one speaks through."""
     return cast("asyncpg.Connection", (await connection.get_raw_connection()).driver_connection)
 
 
 @asynccontextmanager
 async def noticing_cuts(connection: AsyncConnection) -> AsyncIterator[None]:
-    """For what goes past SQLAlchemy before SQLAlchemy itself has said anything: should the connection turn out to be
-    cut, it finds that out too, and hands out none of that age any more."""
+    """Let SQLAlchemy notice a cut that it did not meet itself, so that its pool hands out no connection of that age."""
     try:
         yield
     except Exception:
@@ -78,16 +111,14 @@ async def noticing_cuts(connection: AsyncConnection) -> AsyncIterator[None]:
 
 
 async def begun_driver_of(connection: AsyncConnection) -> asyncpg.Connection:
-    """The same, in the connection's transaction: SQLAlchemy says BEGIN with its own first statement."""
+    """Return the same, in the connection's transaction: SQLAlchemy says BEGIN with its own first statement."""
     driver = await driver_of(connection)
     if not driver.is_in_transaction():
         await connection.execute(_BEGIN)
     return driver
 
 
-async def _driver(session: Through) -> asyncpg.Connection:
-    if isinstance(session, asyncpg.Connection):
-        return session
+async def _driver_of_session(session: AsyncSession) -> asyncpg.Connection:
     transaction = session.sync_session.get_transaction()
     if transaction is not None and (known := _drivers.get(transaction)) is not None:
         return known

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
-from sqlalchemy.orm import DeclarativeBase
 
 from service_kit.settings import ServiceSettings
 
@@ -33,12 +32,6 @@ metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
 
 Plans = Literal["auto", "force_custom_plan", "force_generic_plan"]
-
-
-class Base(DeclarativeBase):
-    """The base of every service's tables; a process loads one service only, so they share one metadata."""
-
-    metadata = metadata
 
 
 def create_engine(

@@ -2,14 +2,21 @@
 
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import Any, ParamSpec, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, ParamSpec, TypeVar, get_args, get_origin
+
+from fastapi import Request, params
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+RequestDependency = Callable[[Request], Coroutine[Any, Any, Any]]
+"""A dependency that looks at the request only."""
+
+_REQUEST: Final = "request"
+
 
 def async_dependency(make: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """The same function or class for `Depends(...)`, run in the event loop.
+    """Return the same function or class for `Depends(...)`, run in the event loop.
 
     FastAPI runs what is not a coroutine function in a thread, since it might block. Ours only look at the request,
     and the two hops between threads would cost more than all the rest of the dependency.
@@ -20,3 +27,58 @@ def async_dependency(make: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]
 
     call.__signature__ = inspect.signature(make)  # type: ignore[attr-defined]
     return call
+
+
+class Endpoint(NamedTuple):
+    """An endpoint without the dependencies that look at the request only, which its route calls by itself.
+
+    For each of them FastAPI would go through its whole machinery with each request.
+    """
+
+    call: Callable[..., Any]
+    """Takes what FastAPI gives, and reads the rest from `request.state.dependencies`."""
+    given: dict[str, RequestDependency]
+    """The dependencies by the name of their parameter."""
+
+
+def without_request_dependencies(endpoint: Callable[..., Any]) -> Endpoint:
+    """Return the endpoint with these dependencies taken out of its signature."""
+    signature = inspect.signature(endpoint)
+    given = {
+        name: dependency
+        for name, parameter in signature.parameters.items()
+        if (dependency := _dependency_of(parameter)) is not None
+    }
+    if not given:
+        return Endpoint(endpoint, given)
+    takes_request = next((name for name, one in signature.parameters.items() if one.annotation is Request), None)
+
+    async def call(**arguments: Any) -> Any:
+        request: Request = arguments[takes_request or _REQUEST]
+        if takes_request is None:
+            del arguments[_REQUEST]
+        return await endpoint(**arguments, **request.state.dependencies)
+
+    kept = [parameter for name, parameter in signature.parameters.items() if name not in given]
+    if takes_request is None:
+        kept.append(inspect.Parameter(_REQUEST, inspect.Parameter.KEYWORD_ONLY, annotation=Request))
+    call.__name__, call.__doc__, call.__module__ = endpoint.__name__, endpoint.__doc__, endpoint.__module__
+    by_keyword = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in kept]
+    call.__signature__ = signature.replace(parameters=by_keyword)  # type: ignore[attr-defined]
+    return Endpoint(call, given)
+
+
+def request_dependency(depends: params.Depends) -> RequestDependency | None:
+    """Return what is called if it is a coroutine function whose only parameter is the request, else None."""
+    call = depends.dependency
+    if call is None or not (inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(type(call).__call__)):
+        return None
+    takes = [one.annotation for one in inspect.signature(call).parameters.values()]
+    return call if takes == [Request] else None
+
+
+def _dependency_of(parameter: inspect.Parameter) -> RequestDependency | None:
+    if get_origin(parameter.annotation) is not Annotated:
+        return None
+    depends = [one for one in get_args(parameter.annotation) if isinstance(one, params.Depends)]
+    return request_dependency(depends[0]) if depends else None

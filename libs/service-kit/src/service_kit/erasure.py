@@ -7,13 +7,13 @@ from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from service_kit import outbox
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.idempotency import idempotency_key
 from service_kit.imports import records
 from service_kit.problems import MEDIA_TYPE, problem_fields
+from service_kit.unit_of_work import AnyWork
 
 _ERASED_ANSWER: Final = {
     # Kept, though without its words: the request that it answered must still not be done a second time.
@@ -30,25 +30,25 @@ _ERASED_ANSWER: Final = {
 }
 
 
-async def erase_answers(session: AsyncSession, subject_ids: Sequence[UUID]) -> None:
+async def erase_answers(work: AnyWork, subject_ids: Sequence[UUID]) -> None:
     """Takes away what is stored of the answers about these records, and of their import, for what comes twice."""
     about = idempotency_key.c.subject_id == sa.any_(sa.cast(list(subject_ids), sa.ARRAY(sa.Uuid)))
-    await session.execute(sa.update(idempotency_key).where(about).values(**_ERASED_ANSWER))
-    await records.forget(session, subject_ids)
+    await work.execute(sa.update(idempotency_key).where(about).values(**_ERASED_ANSWER))
+    await records.forget(work, subject_ids)
 
 
-async def erase_name(session: AsyncSession, topic: str, key: UUID) -> None:
+async def erase_name(work: AnyWork, topic: str, key: UUID) -> None:
     """Takes back the names that still wait to be published, and lays a tombstone on the one that was."""
-    await session.flush()
+    await work.flush()
     table = outbox.outbox
     waiting = (table.c.aggregatetype == topic) & (table.c.aggregateid == str(key)) & table.c.payload.is_not(None)
-    await session.execute(sa.delete(table).where(waiting))
-    await outbox.write_tombstone(session, topic, key)
+    await work.execute(sa.delete(table).where(waiting))
+    await outbox.write_tombstone(work, topic, key)
 
 
-async def erase_letters(session: AsyncSession, key: UUID, *, by: str) -> None:
+async def erase_letters(work: AnyWork, key: UUID, *, by: str) -> None:
     """Empties the records of somebody that a consumer could not take; they shall never count."""
-    await session.execute(
+    await work.execute(
         sa.update(dead_letter)
         .where(dead_letter.c.key == str(key).encode(), dead_letter.c.value.is_not(None))
         .values(

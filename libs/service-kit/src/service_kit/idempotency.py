@@ -19,14 +19,14 @@ from sqlalchemy import (
     func,
     insert,
     select,
-    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from service_kit.compiled import CompiledStatement
+from service_kit.compiled import CompiledStatement, Through
 from service_kit.database import metadata
-from service_kit.problems import Conflict, Unprocessable
+from service_kit.problems import Unprocessable
+from service_kit.unit_of_work import UnitOfWork
 
 HEADER: Final = "idempotency-key"
 RETENTION: Final = timedelta(days=7)
@@ -45,21 +45,13 @@ idempotency_key = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now(), index=True),
 )
 
-# One round trip for both. The row may be committed between this statement's snapshot and its lock;
-# then the insert below meets the primary key and the whole request is tried again.
-_CLAIM = text(
-    "select pg_try_advisory_xact_lock(:lock) as claimed, k.fingerprint, k.status, k.headers, k.body"
-    " from (select 1) as one left join idempotency_key as k on k.digest = :digest"
-).bindparams(bindparam("lock"), bindparam("digest", type_=LargeBinary))
-
-_STORED = ("digest", "fingerprint", "status", "headers", "body", "subject_id")
-_STORE = CompiledStatement(insert(idempotency_key).values({name: bindparam(name) for name in _STORED}))
-
-
-class IdempotencyKeyInUse(Conflict):
-    """The same key is being worked on at this moment."""
-
-    slug, title = "idempotency-key-in-use", "A request with this key is under way"
+_STORED: Final = CompiledStatement(
+    select(*idempotency_key.c["fingerprint", "status", "headers", "body"]).where(
+        idempotency_key.c.digest == bindparam("digest", type_=LargeBinary)
+    )
+)
+_COLUMNS: Final = ("digest", "fingerprint", "status", "headers", "body", "subject_id")
+_STORE: Final = CompiledStatement(insert(idempotency_key).values({name: bindparam(name) for name in _COLUMNS}))
 
 
 class IdempotencyKeyReused(Unprocessable):
@@ -92,41 +84,44 @@ def key_of(request: Request) -> str | None:
     return key
 
 
-async def claim(session: AsyncSession, request: Request, key: str, subject: str) -> Claim | Response:
-    """Claims the key until the transaction ends, or gives the answer that is stored under it.
-
-    Raises `IdempotencyKeyInUse` (409) and `IdempotencyKeyReused` (422).
-    """
+async def claim_of(request: Request, key: str, subject: str) -> Claim:
+    """Return the claim of a request that the key's owner sends."""
     digest = hashlib.sha256(f"{len(subject)}:{subject}{key}".encode()).digest()
     asked = f"{request.method} {request.url.path}?{request.url.query}\n{request.headers.get('if-match', '')}\n"
-    fingerprint = hashlib.sha256(asked.encode() + await request.body()).digest()
-    lock = int.from_bytes(digest[:8], "big", signed=True)
-    asked_for = {"lock": lock, "digest": digest}
-    # One step into SQLAlchemy for both, the connection and the statement that the transaction begins with.
-    found = await session.run_sync(lambda begun: begun.connection().execute(_CLAIM, asked_for).one())
-    if found.fingerprint is None:
-        if not found.claimed:
-            raise IdempotencyKeyInUse("Wait for the answer of the first request, then send it again.")
-        return Claim(digest=digest, fingerprint=fingerprint)
-    if bytes(found.fingerprint) != fingerprint:
+    return Claim(digest=digest, fingerprint=hashlib.sha256(asked.encode() + await request.body()).digest())
+
+
+async def stored_answer(work: Through, claim: Claim) -> Response | None:
+    """Return the answer that is stored under the key, if one is. Raises `IdempotencyKeyReused` (422).
+
+    Of two requests with one key at the same moment both find none. The second one's answer then waits for the first
+    transaction at the primary key, meets it there, and is tried again: now there is an answer.
+    """
+    found = await _STORED.one_or_none(work, digest=claim.digest)
+    if found is None:
+        return None
+    if found["fingerprint"] != claim.fingerprint:
         raise IdempotencyKeyReused("Use a new Idempotency-Key for a new request.")
-    return Response(
-        content=bytes(found.body), status_code=found.status, headers=found.headers | {"idempotent-replayed": "true"}
-    )
+    headers = found["headers"] | {"idempotent-replayed": "true"}
+    return Response(content=found["body"], status_code=found["status"], headers=headers)
 
 
-async def store(session: AsyncSession, claimed: Claim, response: Response) -> None:
-    """Stores the answer; it becomes visible with the write itself."""
-    headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
-    await _STORE.execute(
-        session,
-        digest=claimed.digest,
-        fingerprint=claimed.fingerprint,
-        status=response.status_code,
-        headers=msgspec.json.encode(headers).decode(),
-        body=response.body,
-        subject_id=_subject_of(bytes(response.body)),
-    )
+async def store(work: UnitOfWork | AsyncSession, claim: Claim, response: Response) -> None:
+    """Store the answer; it becomes visible with the write itself."""
+    row = {
+        "digest": claim.digest,
+        "fingerprint": claim.fingerprint,
+        "status": response.status_code,
+        "headers": msgspec.json.encode(
+            {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
+        ).decode(),
+        "body": bytes(response.body),
+        "subject_id": _subject_of(bytes(response.body)),
+    }
+    if isinstance(work, UnitOfWork):
+        work.insert(idempotency_key, row)
+    else:
+        await _STORE.execute(work, **row)
 
 
 def _subject_of(body: bytes) -> UUID | None:

@@ -18,6 +18,7 @@ from service_kit.compiled import CompiledStatement
 from service_kit.database import metadata
 from service_kit.identifiers import new_id
 from service_kit.trace import current_traceparent
+from service_kit.unit_of_work import AnyWork, UnitOfWork
 
 outbox = sa.Table(
     "outbox",
@@ -66,8 +67,8 @@ _INSERT_ALL = CompiledStatement(
 _GATHERED: Final = "gathered_outbox_rows"
 
 
-async def write(session: AsyncSession, data: State, *, sequence: int, time: datetime, partition_key: UUID) -> UUID:
-    """Adds an event to the transaction; its id.
+async def write(work: AnyWork, data: State, *, sequence: int, time: datetime, partition_key: UUID) -> UUID:
+    """Add an event to the unit of work and return its id.
 
     `sequence` is the aggregate's version after the change, taken under its row's lock. `time` is when it happened
     in the business. Raises KeyError when `data` is not an event.
@@ -83,13 +84,13 @@ async def write(session: AsyncSession, data: State, *, sequence: int, time: date
         partition_key=partition_key,
         traceparent=current_traceparent.get(),
     )
-    await _add(session, _Row(event_id, entry.topic, str(partition_key), entry.name, payload))
+    await _add(work, _Row(event_id, entry.topic, str(partition_key), entry.name, payload))
     return event_id
 
 
-async def write_tombstone(session: AsyncSession, topic: str, key: UUID) -> None:
-    """Adds a record without a value to the transaction: of a compacted topic it erases what stood under the key."""
-    await _add(session, _Row(new_id(), topic, str(key), f"{topic}.tombstone", None))
+async def write_tombstone(work: AnyWork, topic: str, key: UUID) -> None:
+    """Add a record without a value: in a compacted topic it erases what the key had."""
+    await _add(work, _Row(new_id(), topic, str(key), f"{topic}.tombstone", None))
 
 
 @asynccontextmanager
@@ -113,7 +114,10 @@ async def gathered(session: AsyncSession) -> AsyncIterator[None]:
         del session.info[_GATHERED]
 
 
-async def _add(session: AsyncSession, row: _Row) -> None:
+async def _add(session: AnyWork, row: _Row) -> None:
+    if isinstance(session, UnitOfWork):
+        session.insert(outbox, row._asdict())
+        return
     waiting: list[_Row] | None = session.info.get(_GATHERED)
     if waiting is not None:
         waiting.append(row)

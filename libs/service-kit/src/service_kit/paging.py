@@ -9,10 +9,10 @@ from uuid import UUID
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel, create_model
 from sqlalchemy import ColumnElement, Select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from service_kit.dependencies import async_dependency
 from service_kit.problems import Unprocessable
+from service_kit.unit_of_work import AnyWork
 
 MAX_LIMIT = 200
 _CHECK_BYTES = 6
@@ -69,7 +69,7 @@ class Page:
 
     async def of(
         self,
-        session: AsyncSession,
+        work: AnyWork,
         query: Select[*tuple[Any, ...]],
         key: ColumnElement[UUID],
         view: Callable[[Any], Item],
@@ -77,7 +77,7 @@ class Page:
         """Runs a Core query as one page, newest first by `key`, a UUIDv7 column that is selected as `id`."""
         if self.after is not None:
             query = query.where(key < self.after)
-        rows: Sequence[Any] = (await session.execute(query.order_by(key.desc()).limit(self.limit + 1))).all()
+        rows: Sequence[Any] = (await work.execute(query.order_by(key.desc()).limit(self.limit + 1))).all()
         shown = rows[: self.limit]
         more = len(rows) > self.limit
         return PageView(

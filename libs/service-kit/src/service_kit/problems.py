@@ -156,7 +156,12 @@ def invalid(error: ValidationError) -> Unprocessable:
     return Unprocessable(_SEE_ERRORS, errors=_errors(error.errors(), inside=("body",)))
 
 
-def _validation_failed(_: Request, error: Exception) -> JSONResponse:
+async def _problem(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)  # noqa: S101 -- the handler is registered for this type only
+    return error.response()
+
+
+async def _validation_failed(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 -- the handler is registered for this type only
     return Unprocessable(_SEE_ERRORS, errors=_errors(error.errors())).response()
 
@@ -168,7 +173,7 @@ _SLUGS = {
 }
 
 
-def _http_exception(request: Request, error: Exception) -> JSONResponse:
+async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 -- the handler is registered for this type only
     slug, title = _SLUGS.get(error.status_code, ("http-error", "The request failed"))
     headers = dict(error.headers or {})
@@ -230,10 +235,11 @@ def unexpected(error: Exception) -> JSONResponse:
 
 
 def install(app: FastAPI) -> None:
-    """Makes every error of the application problem+json, without stack, SQL or secret.
+    """Make every error of the application problem+json, without stack, SQL or secret.
 
-    Unexpected ones reach `middleware.RequestContext`, so that they too are answered under the request's id.
+    Unexpected ones reach `middleware.RequestContext`, so that they too are answered under the request's id. The
+    handlers are coroutines: any other would cost a thread.
     """
-    app.add_exception_handler(Problem, lambda _, error: error.response())
+    app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _validation_failed)
     app.add_exception_handler(HTTPException, _http_exception)

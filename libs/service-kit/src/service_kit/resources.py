@@ -12,7 +12,7 @@ from service_kit.fields import Identifier, View
 from service_kit.filters import Filter, Filters, equal, query_parameters
 from service_kit.paging import Paged, PageView, page_of
 from service_kit.problems import NotFound
-from service_kit.routing import Session, router
+from service_kit.routing import Work, router
 from service_kit.tables import noun_of
 from service_kit.versions import set_etag, unchanged
 
@@ -72,14 +72,14 @@ class Resource(Generic[Read]):
         May = Annotated[Principal, Depends(readers)]  # noqa: N806 -- a type
         Given = Annotated[Filter, Depends(query_parameters(self._filters))]  # noqa: N806 -- a type
 
-        async def list_records(session: Session, request: Request, page: Paged, _: May, given: Given) -> PageView[Read]:
+        async def list_records(work: Work, request: Request, page: Paged, _: May, given: Given) -> PageView[Read]:
             rows = self._rows.where(*equal(self._table.c, given))
-            return await page.of(session, rows, self._table.c.id, self._view_for(request))
+            return await page.of(work, rows, self._table.c.id, self._view_for(request))
 
         async def get_record(
-            record_id: UUID, session: Session, request: Request, response: Response, _: May
+            record_id: UUID, work: Work, request: Request, response: Response, _: May
         ) -> Read | Response:
-            row = (await session.execute(self._rows.where(self._key == record_id))).one_or_none()
+            row = (await work.execute(self._rows.where(self._key == record_id))).one_or_none()
             if row is None:
                 raise NotFound(f"There is no {noun_of(self._table)} {record_id}.")
             return unchanged(request, row.version) or self.show(response, row, self._view_for(request))

@@ -1,11 +1,12 @@
-"""The route class of every API: strict parsing, one transaction a request, idempotency, retries of deadlocks.
+"""The route class of every API: strict parsing, one unit of work a request, idempotency, retries of deadlocks.
 
-The order matters and is all here: authenticate, check the query, open the session, look for a stored answer, run
+The order matters and is all here: authenticate, check the query, begin the unit of work, look for a stored answer, run
 the use case, store the answer, commit, wake the relay, and only then answer. A client never sees 201 before a commit
 that fails.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, Final
 
 import asyncpg
@@ -14,12 +15,25 @@ from fastapi import APIRouter, Depends, Request, Response, params
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from service_kit import idempotency, strict_json
 from service_kit.auth import Authenticator, Principal
-from service_kit.dependencies import async_dependency
-from service_kit.problems import BodyTooLarge, Unavailable, Unprocessable, UnsupportedMediaType, sqlstate_of
+from service_kit.dependencies import (
+    RequestDependency,
+    async_dependency,
+    request_dependency,
+    without_request_dependencies,
+)
+from service_kit.problems import (
+    BodyTooLarge,
+    Problem,
+    Unavailable,
+    Unprocessable,
+    UnsupportedMediaType,
+    sqlstate_of,
+)
+from service_kit.unit_of_work import StaleEntity, UnitOfWork
 
 log = structlog.get_logger()
 
@@ -28,6 +42,8 @@ _DEADLOCK, _SERIALIZATION, _UNIQUE = "40P01", "40001", "23505"
 _ATTEMPTS: Final = 4
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+Begin = Callable[..., AbstractAsyncContextManager[UnitOfWork | AsyncSession]]
+"""Begins what a request does its work in; takes the options of `UnitOfWork`."""
 
 
 class StrictRequest(Request):
@@ -58,6 +74,23 @@ class StrictRequest(Request):
 class StrictRoute(APIRoute):
     """Every route of the APIs. A route with `openapi_extra={"security": []}` is open to anyone."""
 
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        dependencies: Sequence[params.Depends] = (),
+        **options: Any,
+    ) -> None:
+        reduced = without_request_dependencies(endpoint)
+        self.operation = endpoint
+        self.given: dict[str, RequestDependency] = reduced.given
+        """The operation's dependencies that look at the request only, by the name of their parameter."""
+        self.checks = [call for one in dependencies if (call := request_dependency(one)) is not None]
+        """Such dependencies of the route, whose values nobody needs."""
+        others = [one for one in dependencies if request_dependency(one) is None]
+        super().__init__(path, reduced.call, dependencies=others, **options)
+
     @property
     def is_public(self) -> bool:
         """True for the few routes that need no token (a customer answering a survey)."""
@@ -77,6 +110,13 @@ class StrictRoute(APIRoute):
         )
         is_public = self.is_public
         takes_body = self.body_field is not None
+        checks, given = self.checks, self.given
+
+        async def handle_with_dependencies(request: Request) -> Response:
+            for check in checks:
+                await check(request)
+            request.state.dependencies = {name: await dependency(request) for name, dependency in given.items()}
+            return await handle(request)
 
         async def run(plain: Request) -> Response:
             request = StrictRequest(plain.scope, plain.receive)
@@ -91,8 +131,8 @@ class StrictRoute(APIRoute):
                 # Before FastAPI does it: it would turn our problem into one of its own.
                 await request.json()
             if not writes:
-                return await _read(request, handle)
-            return await _write(request, handle, principal.subject)
+                return await _read(request, handle_with_dependencies)
+            return await _write(request, handle_with_dependencies, principal.subject)
 
         return run
 
@@ -123,60 +163,79 @@ def _check_query(request: Request, known: frozenset[str]) -> None:
 
 
 async def _read(request: Request, handle: Handler) -> Response:
-    sessions: async_sessionmaker[AsyncSession] = request.app.state.sessions
-    async with sessions() as session:
-        request.state.session = session
+    begin: Begin = request.app.state.begin
+    async with begin(only_reads=True) as work:
+        request.state.work = work
         return await handle(request)
 
 
 async def _write(request: Request, handle: Handler, subject: str) -> Response:
-    sessions: async_sessionmaker[AsyncSession] = request.app.state.sessions
+    begin: Begin = request.app.state.begin
     key = idempotency.key_of(request)
+    claim = None if key is None else await idempotency.claim_of(request, key, subject)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            async with sessions() as session:
-                # Says so and no more, so it needs no detour by SQLAlchemy's greenlet.
-                session.sync_session.begin()
-                request.state.session = session
-                if key is None:
-                    response = await handle(request)
-                else:
-                    claimed = await idempotency.claim(session, request, key, subject)
-                    if isinstance(claimed, Response):
-                        return claimed
-                    response = await handle(request)
-                    if response.status_code < 400:
-                        await idempotency.store(session, claimed, response)
-                await session.commit()
+            async with begin(is_contended=attempt > 1) as work:
+                if isinstance(work, AsyncSession):
+                    # Says so and no more, so it needs no detour by SQLAlchemy's greenlet.
+                    work.sync_session.begin()
+                request.state.work = work
+                response = await _answer(request, handle, work, claim)
+                await work.commit()
             request.app.state.outbox_notifier.notify()
             return response
-        except (DBAPIError, asyncpg.PostgresError) as error:
+        except (DBAPIError, asyncpg.PostgresError, StaleEntity) as error:
             if not _is_worth_another_try(error):
                 raise
             log.info("transaction_retried", attempt=attempt, sqlstate=sqlstate_of(error))
     raise Unavailable("Too many writers met on the same record. Send the same request again shortly.")
 
 
+async def _answer(
+    request: Request, handle: Handler, work: UnitOfWork | AsyncSession, claim: idempotency.Claim | None
+) -> Response:
+    if claim is None:
+        return await handle(request)
+    if (stored := await idempotency.stored_answer(work, claim)) is not None:
+        return stored
+    try:
+        response = await handle(request)
+    except Problem:
+        # The first request with this key may have been under way, and its own effect is what now stands in the way.
+        if (stored := await idempotency.stored_answer(work, claim)) is not None:
+            return stored
+        raise
+    if response.status_code < 400:
+        await idempotency.store(work, claim, response)
+    return response
+
+
 def _is_worth_another_try(error: Exception) -> bool:
-    state = sqlstate_of(error)
     # Two requests with one key, or one external_ref, at the same moment: every use case looks before it inserts, so
     # the second finds what the first one made when it tries again.
-    return state in (_DEADLOCK, _SERIALIZATION, _UNIQUE)
+    return isinstance(error, StaleEntity) or sqlstate_of(error) in (_DEADLOCK, _SERIALIZATION, _UNIQUE)
 
 
 def session_of(request: Request) -> AsyncSession:
-    """The request's session; its transaction ends before the answer is sent."""
-    session: AsyncSession = request.state.session
+    """Return the request's session; its transaction ends before the answer is sent."""
+    session: AsyncSession = request.state.work
     return session
 
 
+def work_of(request: Request) -> UnitOfWork:
+    """Return the request's unit of work, which is committed before the answer is sent."""
+    work: UnitOfWork = request.state.work
+    return work
+
+
 def principal_of(request: Request) -> Principal:
-    """Who is asking."""
+    """Return who is asking."""
     principal: Principal = request.state.principal
     return principal
 
 
 Session = Annotated[AsyncSession, Depends(async_dependency(session_of))]
+Work = Annotated[UnitOfWork, Depends(async_dependency(work_of))]
 By = Annotated[Principal, Depends(async_dependency(principal_of))]
 
 

@@ -26,7 +26,7 @@ from metrics_worker.api.webhooks import webhooks
 from metrics_worker.books.opening import open_books
 from metrics_worker.settings import MetricsSettings
 from service_kit.app import create_app
-from service_kit.database import create_engine
+from service_kit.database import create_engine, create_sessions
 from service_kit.problems import is_transient
 
 log = structlog.get_logger()
@@ -55,6 +55,7 @@ def create(settings: MetricsSettings) -> FastAPI:
         description="KPIs of sales and service from one set of books. Every role may read them.",
         settings=settings,
         engine=engine,
+        sessions=create_sessions(engine),
         routers=[
             routes,
             explanations,

@@ -1,14 +1,12 @@
 """Activities: what salespeople do for leads, deals and customers, planned or not."""
 
 from datetime import datetime
-from typing import Any, Self, get_args
+from typing import Annotated, Any, ClassVar, Self, get_args
 from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import Request, Response
 from pydantic import ConfigDict, Field, model_validator
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.sales import ActivityCompleted, ActivityKind
 from sales_api.access import Reader, Seller
@@ -18,6 +16,7 @@ from sales_api.leads.model import Lead
 from sales_api.reps import team_of
 from sales_api.tables import Base
 from service_kit import outbox
+from service_kit.entities import column
 from service_kit.fields import Identifier, Moment, StrictModel, View
 from service_kit.filters import equal
 from service_kit.identifiers import new_id
@@ -25,31 +24,30 @@ from service_kit.occurrence import happened_at
 from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound
 from service_kit.references import UnknownReference
-from service_kit.routing import Session, router
+from service_kit.routing import Work, router
 from service_kit.tables import filtered, one_of
+from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import set_etag, unchanged
 
 
-class Activity(Base):
+class Activity(Base, table="activity"):
     """Something that was done, with the attribution that it had then. Never changed."""
 
-    __tablename__ = "activity"
+    id: Annotated[UUID, column(primary_key=True)]
+    version: int
+    kind: ActivityKind
+    account_id: Annotated[UUID | None, column(sa.ForeignKey("account.id"))] = None
+    lead_id: Annotated[UUID | None, column(sa.ForeignKey("lead.id"))] = None
+    deal_id: Annotated[UUID | None, column(sa.ForeignKey("deal.id"))] = None
+    owner_id: Annotated[UUID | None, column(sa.ForeignKey("rep.id"))] = None
+    team_id: Annotated[UUID | None, column(sa.ForeignKey("team.id"))] = None
+    region: str | None = None
+    segment: str | None = None
+    channel: str | None = None
+    due_at: Annotated[datetime | None, column(comment="null for what was not planned")] = None
+    completed_at: datetime
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    kind: Mapped[ActivityKind] = mapped_column(sa.Text)
-    account_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("account.id"))
-    lead_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("lead.id"))
-    deal_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("deal.id"))
-    owner_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("rep.id"))
-    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
-    region: Mapped[str | None]
-    segment: Mapped[str | None]
-    channel: Mapped[str | None]
-    due_at: Mapped[datetime | None] = mapped_column(comment="null for what was not planned")
-    completed_at: Mapped[datetime]
-
-    __table_args__ = (
+    __table_args__: ClassVar = (
         *filtered("activity", ("kind", "account_id", "lead_id", "deal_id", "owner_id", "team_id")),
         one_of("kind", get_args(ActivityKind)),
     )
@@ -110,17 +108,17 @@ class ActivityView(View):
 
 
 activities = router("/activities", "activities")
-_columns = Activity.__table__.c
+_columns = Activity.table.c
 
 
 @activities.post("", status_code=201)
-async def complete_activity(body: ActivityIn, session: Session, response: Response, by: Seller) -> ActivityView:
+async def complete_activity(body: ActivityIn, work: Work, response: Response, by: Seller) -> ActivityView:
     """Enters what a salesperson did, for a deal, a lead or a customer. With `due_at` it counts as in time or late."""
     at = happened_at(body.occurred_at, by)
-    subject = await _subject(session, body)
+    subject = await _subject(work, body)
     owner_id, team_id = subject.owner_id, subject.team_id
     if body.owner_id is not None:
-        owner_id, team_id = body.owner_id, await team_of(session, body.owner_id)
+        owner_id, team_id = body.owner_id, await team_of(work, body.owner_id)
     account_id = body.account_id or subject.account_id
     state: dict[str, Any] = {
         "id": new_id(),
@@ -137,9 +135,9 @@ async def complete_activity(body: ActivityIn, session: Session, response: Respon
         "completed_at": at,
     }
     activity = Activity(version=1, **state)
-    session.add(activity)
+    work.add(activity)
     key = account_id or activity.id
-    await outbox.write(session, ActivityCompleted(**state), sequence=1, time=at, partition_key=key)
+    await outbox.write(work, ActivityCompleted(**state), sequence=1, time=at, partition_key=key)
     response.headers["Location"] = f"/v1/activities/{activity.id}"
     set_etag(response, activity.version)
     return ActivityView.model_validate(activity)
@@ -147,7 +145,7 @@ async def complete_activity(body: ActivityIn, session: Session, response: Respon
 
 @activities.get("")
 async def list_activities(
-    session: Session,
+    work: Work,
     page: Paged,
     _: Reader,
     kind: ActivityKind | None = None,
@@ -167,29 +165,29 @@ async def list_activities(
         "team_id": team_id,
     }
     query = sa.select(*_columns).where(*equal(_columns, filters))
-    return await page.of(session, query, _columns.id, ActivityView.model_validate)
+    return await page.of(work, query, _columns.id, ActivityView.model_validate)
 
 
 @activities.get("/{activity_id}", response_model=ActivityView)
 async def get_activity(
-    activity_id: Identifier, session: Session, request: Request, response: Response, _: Reader
+    activity_id: Identifier, work: Work, request: Request, response: Response, _: Reader
 ) -> ActivityView | Response:
     """One activity."""
-    activity = await session.get(Activity, activity_id)
+    activity = await work.get(Activity, activity_id)
     if activity is None:
         raise NotFound(f"There is no activity {activity_id}.")
     set_etag(response, activity.version)
     return unchanged(request, activity.version) or ActivityView.model_validate(activity)
 
 
-async def _subject(session: AsyncSession, body: ActivityIn) -> Any:
+async def _subject(work: UnitOfWork, body: ActivityIn) -> Any:
     """What it was done for, whose attribution it takes over. An account has no `account_id` of its own to tell."""
     if body.account_id is not None:
-        return await standing_account(session, body.account_id)
+        return await standing_account(work, body.account_id)
     pointer, found = (
-        ("#/lead_id", await session.get(Lead, body.lead_id))
+        ("#/lead_id", await work.get(Lead, body.lead_id))
         if body.lead_id is not None
-        else ("#/deal_id", await session.get(Deal, body.deal_id))
+        else ("#/deal_id", await work.get(Deal, body.deal_id))
     )
     if found is None:
         raise UnknownReference.at(pointer, f"no {pointer[2:-3]} has this id")

@@ -2,25 +2,26 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
 from pydantic import ConfigDict
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.sales import FrozenRate
 from sales_api.access import Manager, Reader, ReportingCurrency
 from sales_api.amounts import RATE, Rate, trimmed
 from sales_api.tables import Base
 from service_kit.compiled import CompiledStatement
+from service_kit.entities import column
 from service_kit.fields import Currency, Day, DecimalText, StrictModel, View
 from service_kit.filters import equal
 from service_kit.identifiers import new_id
 from service_kit.paging import Paged, PageView
 from service_kit.problems import Unprocessable
-from service_kit.routing import Session, router
+from service_kit.routing import Work, router
+from service_kit.unit_of_work import UnitOfWork
 
 
 class ExchangeRateMissing(Unprocessable):
@@ -29,17 +30,15 @@ class ExchangeRateMissing(Unprocessable):
     slug, title = "exchange-rate-missing", "There is no exchange rate for that day"
 
 
-class ExchangeRate(Base):
+class ExchangeRate(Base, table="exchange_rate"):
     """What one unit of a currency was worth in the reporting currency, from a day on."""
 
-    __tablename__ = "exchange_rate"
+    currency: Annotated[str, column(primary_key=True)]
+    on: Annotated[date, column(primary_key=True)]
+    id: Annotated[UUID, column(unique=True, comment="rises with time: the order of the list")]
+    rate: Annotated[Decimal, column(RATE)]
 
-    currency: Mapped[str] = mapped_column(primary_key=True)
-    on: Mapped[date] = mapped_column(primary_key=True)
-    id: Mapped[UUID] = mapped_column(unique=True, comment="rises with time: the order of the list")
-    rate: Mapped[Decimal] = mapped_column(RATE)
-
-    __table_args__ = (sa.CheckConstraint("rate > 0", name="rate"),)
+    __table_args__: ClassVar = (sa.CheckConstraint("rate > 0", name="rate"),)
 
 
 class ExchangeRateIn(StrictModel):
@@ -64,7 +63,7 @@ class ExchangeRateView(View):
 
 
 exchange_rates = router("/exchange-rates", "exchange-rates")
-_columns = ExchangeRate.__table__.c
+_columns = ExchangeRate.table.c
 _LAST_RATE = CompiledStatement(
     sa.select(_columns.rate, _columns.on)
     .where(_columns.currency == sa.bindparam("currency"), _columns.on <= sa.bindparam("day"))
@@ -75,30 +74,30 @@ _LAST_RATE = CompiledStatement(
 
 @exchange_rates.post("")
 async def set_exchange_rate(
-    body: ExchangeRateIn, session: Session, reporting_currency: ReportingCurrency, _: Manager
+    body: ExchangeRateIn, work: Work, reporting_currency: ReportingCurrency, _: Manager
 ) -> ExchangeRateView:
     """Sets a day's rate, in place of the one it had. Deals that are closed keep the rate they were closed at."""
     if body.currency == reporting_currency:
         raise Unprocessable.at("#/currency", "is the reporting currency, whose rate is always 1")
-    statement = insert(ExchangeRate).values(id=new_id(), currency=body.currency, on=body.on, rate=body.rate)
+    statement = insert(ExchangeRate.table).values(id=new_id(), currency=body.currency, on=body.on, rate=body.rate)
     statement = statement.on_conflict_do_update(
         index_elements=["currency", "on"], set_={"rate": statement.excluded.rate}
     )
-    return _view((await session.execute(statement.returning(*_columns))).one())
+    return _view((await work.execute(statement.returning(*_columns))).one())
 
 
 @exchange_rates.get("")
 async def list_exchange_rates(
-    session: Session, page: Paged, _: Reader, currency: Currency | None = None, on: Day | None = None
+    work: Work, page: Paged, _: Reader, currency: Currency | None = None, on: Day | None = None
 ) -> PageView[ExchangeRateView]:
     """Rates, the latest entered first."""
     query = sa.select(*_columns).where(*equal(_columns, {"currency": currency, "on": on}))
-    return await page.of(session, query, _columns.id, _view)
+    return await page.of(work, query, _columns.id, _view)
 
 
-async def rate_of(session: AsyncSession, currency: str, day: date, reporting_currency: str) -> FrozenRate:
+async def rate_of(work: UnitOfWork, currency: str, day: date, reporting_currency: str) -> FrozenRate:
     """The currency's rate on a day: that day's, or the last one before it. Raises `ExchangeRateMissing` (422)."""
-    found = await known_rate_of(session, currency, day, reporting_currency)
+    found = await known_rate_of(work, currency, day, reporting_currency)
     if found is None:
         raise ExchangeRateMissing(
             f"Set the rate of {currency} for {day} or a day before it with POST /v1/exchange-rates, then try again.",
@@ -108,11 +107,11 @@ async def rate_of(session: AsyncSession, currency: str, day: date, reporting_cur
     return found
 
 
-async def known_rate_of(session: AsyncSession, currency: str, day: date, reporting_currency: str) -> FrozenRate | None:
+async def known_rate_of(work: UnitOfWork, currency: str, day: date, reporting_currency: str) -> FrozenRate | None:
     """The same, or None when no rate is known."""
     if currency == reporting_currency:
         return FrozenRate(rate=Decimal(1), on=day)
-    found = await _LAST_RATE.one_or_none(session, currency=currency, day=day)
+    found = await _LAST_RATE.one_or_none(work, currency=currency, day=day)
     if found is None:
         return None
     return FrozenRate(rate=trimmed(found["rate"]), on=found["on"])

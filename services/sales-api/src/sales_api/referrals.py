@@ -1,14 +1,12 @@
 """Referrals: customers who recommended us to somebody else."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import Request, Response
 from pydantic import ConfigDict, Field
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.sales import ReferralRecorded
 from sales_api.access import Reader, Seller
@@ -16,6 +14,8 @@ from sales_api.accounts.use_cases import standing_account
 from sales_api.leads.model import Lead
 from sales_api.tables import Base
 from service_kit import outbox
+from service_kit.compiled import CompiledStatement
+from service_kit.entities import column
 from service_kit.fields import Identifier, Moment, StrictModel, View
 from service_kit.filters import equal
 from service_kit.identifiers import new_id
@@ -23,8 +23,9 @@ from service_kit.occurrence import happened_at
 from service_kit.paging import Paged, PageView
 from service_kit.problems import Conflict, NotFound
 from service_kit.references import UnknownReference
-from service_kit.routing import Session, router
+from service_kit.routing import Work, router
 from service_kit.tables import filtered
+from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import set_etag, unchanged
 
 
@@ -34,23 +35,21 @@ class ReferralAlreadyRecorded(Conflict):
     slug, title = "referral-already-recorded", "The lead's referral is recorded"
 
 
-class Referral(Base):
+class Referral(Base, table="referral"):
     """A recommendation, with the recommending customer's attribution when it was made. Never changed."""
 
-    __tablename__ = "referral"
+    id: Annotated[UUID, column(primary_key=True)]
+    version: int
+    account_id: Annotated[UUID, column(sa.ForeignKey("account.id"))]
+    lead_id: Annotated[UUID | None, column(sa.ForeignKey("lead.id"), unique=True)] = None
+    owner_id: Annotated[UUID | None, column(sa.ForeignKey("rep.id"))] = None
+    team_id: Annotated[UUID | None, column(sa.ForeignKey("team.id"))] = None
+    region: str | None = None
+    segment: str | None = None
+    channel: str | None = None
+    recorded_at: datetime
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    account_id: Mapped[UUID] = mapped_column(sa.ForeignKey("account.id"))
-    lead_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("lead.id"), unique=True)
-    owner_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("rep.id"))
-    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
-    region: Mapped[str | None]
-    segment: Mapped[str | None]
-    channel: Mapped[str | None]
-    recorded_at: Mapped[datetime]
-
-    __table_args__ = filtered("referral", ("account_id", "owner_id", "team_id"))
+    __table_args__: ClassVar = filtered("referral", ("account_id", "owner_id", "team_id"))
 
 
 class ReferralIn(StrictModel):
@@ -89,16 +88,19 @@ class ReferralView(View):
 
 
 referrals = router("/referrals", "referrals")
-_columns = Referral.__table__.c
+_columns = Referral.table.c
+_OF_LEAD = CompiledStatement(
+    sa.select(_columns.id, _columns.account_id).where(_columns.lead_id == sa.bindparam("lead_id"))
+)
 
 
 @referrals.post("", status_code=201)
-async def record_referral(body: ReferralIn, session: Session, response: Response, by: Seller) -> ReferralView:
+async def record_referral(body: ReferralIn, work: Work, response: Response, by: Seller) -> ReferralView:
     """Records that a customer recommended us. When its lead becomes a customer, that one was referred by them."""
     at = happened_at(body.occurred_at, by)
-    account = await standing_account(session, body.account_id)
+    account = await standing_account(work, body.account_id)
     if body.lead_id is not None:
-        await _check_lead(session, body.lead_id)
+        await _check_lead(work, body.lead_id)
     state: dict[str, Any] = {
         "id": new_id(),
         "account_id": account.id,
@@ -111,8 +113,8 @@ async def record_referral(body: ReferralIn, session: Session, response: Response
         "recorded_at": at,
     }
     referral = Referral(version=1, **state)
-    session.add(referral)
-    await outbox.write(session, ReferralRecorded(**state), sequence=1, time=at, partition_key=account.id)
+    work.add(referral)
+    await outbox.write(work, ReferralRecorded(**state), sequence=1, time=at, partition_key=account.id)
     response.headers["Location"] = f"/v1/referrals/{referral.id}"
     set_etag(response, referral.version)
     return ReferralView.model_validate(referral)
@@ -120,7 +122,7 @@ async def record_referral(body: ReferralIn, session: Session, response: Response
 
 @referrals.get("")
 async def list_referrals(
-    session: Session,
+    work: Work,
     page: Paged,
     _: Reader,
     account_id: Identifier | None = None,
@@ -131,30 +133,29 @@ async def list_referrals(
     """Recommendations, newest first."""
     filters = {"account_id": account_id, "lead_id": lead_id, "owner_id": owner_id, "team_id": team_id}
     query = sa.select(*_columns).where(*equal(_columns, filters))
-    return await page.of(session, query, _columns.id, ReferralView.model_validate)
+    return await page.of(work, query, _columns.id, ReferralView.model_validate)
 
 
 @referrals.get("/{referral_id}", response_model=ReferralView)
 async def get_referral(
-    referral_id: Identifier, session: Session, request: Request, response: Response, _: Reader
+    referral_id: Identifier, work: Work, request: Request, response: Response, _: Reader
 ) -> ReferralView | Response:
     """One recommendation."""
-    referral = await session.get(Referral, referral_id)
+    referral = await work.get(Referral, referral_id)
     if referral is None:
         raise NotFound(f"There is no referral {referral_id}.")
     set_etag(response, referral.version)
     return unchanged(request, referral.version) or ReferralView.model_validate(referral)
 
 
-async def referrer_of(session: AsyncSession, lead_id: UUID) -> UUID | None:
+async def referrer_of(work: UnitOfWork, lead_id: UUID) -> UUID | None:
     """The customer whose recommendation brought a lead, if one did."""
-    query = sa.select(Referral.account_id).where(Referral.lead_id == lead_id)
-    return (await session.execute(query)).scalar_one_or_none()
+    found = await _OF_LEAD.one_or_none(work, lead_id=lead_id)
+    return None if found is None else found["account_id"]
 
 
-async def _check_lead(session: AsyncSession, lead_id: UUID) -> None:
-    if await session.get(Lead, lead_id) is None:
+async def _check_lead(work: UnitOfWork, lead_id: UUID) -> None:
+    if await work.get(Lead, lead_id) is None:
         raise UnknownReference.at("#/lead_id", "no lead has this id")
-    query = sa.select(Referral.id).where(Referral.lead_id == lead_id)
-    if (existing_id := (await session.execute(query)).scalar_one_or_none()) is not None:
-        raise ReferralAlreadyRecorded("existing_id names the one that stands.", existing_id=str(existing_id))
+    if (existing := await _OF_LEAD.one_or_none(work, lead_id=lead_id)) is not None:
+        raise ReferralAlreadyRecorded("existing_id names the one that stands.", existing_id=str(existing["id"]))

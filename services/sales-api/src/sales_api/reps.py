@@ -1,14 +1,12 @@
 """Salespeople: a name, the team, and whether they still sell."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import Request, Response
 from pydantic import ConfigDict, Field, StrictBool
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.directory import SalesDirectoryEntrySet
 from sales_api.access import Expected, Manager, Reader
@@ -17,31 +15,30 @@ from sales_api.teams import check_team
 from service_kit import outbox
 from service_kit.changes import Change
 from service_kit.compiled import CompiledStatement
+from service_kit.entities import column
 from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View
 from service_kit.filters import equal
 from service_kit.identifiers import new_id
-from service_kit.locking import locked
 from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound
 from service_kit.references import UnknownReference, require_free
-from service_kit.routing import Session, router
+from service_kit.routing import Work, router
 from service_kit.tables import filtered
+from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import set_etag, unchanged
 
 
-class Rep(Base):
+class Rep(Base, table="rep"):
     """A salesperson. Deals and leads take the team over when they get the owner, and keep it."""
 
-    __tablename__ = "rep"
+    id: Annotated[UUID, column(primary_key=True)]
+    version: int
+    name: str
+    team_id: Annotated[UUID | None, column(sa.ForeignKey("team.id"))] = None
+    active: bool
+    external_ref: Annotated[str | None, column(unique=True)] = None
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    name: Mapped[str]
-    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
-    active: Mapped[bool]
-    external_ref: Mapped[str | None] = mapped_column(unique=True)
-
-    __table_args__ = filtered("rep", ("team_id",))
+    __table_args__: ClassVar = filtered("rep", ("team_id",))
 
 
 Active = Annotated[
@@ -85,18 +82,18 @@ class RepView(View):
 
 
 reps = router("/reps", "reps")
-_columns = Rep.__table__.c
+_columns = Rep.table.c
 _TEAM_OF = CompiledStatement(sa.select(_columns.team_id).where(_columns.id == sa.bindparam("owner_id")))
 
 
 @reps.post("", status_code=201)
-async def create_rep(body: RepIn, session: Session, response: Response, _: Manager) -> RepView:
+async def create_rep(body: RepIn, work: Work, response: Response, _: Manager) -> RepView:
     """Creates a salesperson."""
-    await require_free(session, body.external_ref, among=Rep.external_ref, ids=Rep.id)
-    await check_team(session, body.team_id)
+    await require_free(work, body.external_ref, among=Rep.table.c.external_ref, ids=Rep.table.c.id)
+    await check_team(work, body.team_id)
     rep = Rep(id=new_id(), version=1, **dict(body))
-    session.add(rep)
-    await _publish_name(session, rep)
+    work.add(rep)
+    await _publish_name(work, rep)
     response.headers["Location"] = f"/v1/reps/{rep.id}"
     set_etag(response, rep.version)
     return RepView.model_validate(rep)
@@ -104,7 +101,7 @@ async def create_rep(body: RepIn, session: Session, response: Response, _: Manag
 
 @reps.get("")
 async def list_reps(
-    session: Session,
+    work: Work,
     page: Paged,
     _: Reader,
     team_id: Identifier | None = None,
@@ -114,15 +111,15 @@ async def list_reps(
     """Salespeople, newest first."""
     filters = {"team_id": team_id, "active": active, "external_ref": external_ref}
     query = sa.select(*_columns).where(*equal(_columns, filters))
-    return await page.of(session, query, _columns.id, RepView.model_validate)
+    return await page.of(work, query, _columns.id, RepView.model_validate)
 
 
 @reps.get("/{rep_id}", response_model=RepView)
 async def get_rep(
-    rep_id: Identifier, session: Session, request: Request, response: Response, _: Reader
+    rep_id: Identifier, work: Work, request: Request, response: Response, _: Reader
 ) -> RepView | Response:
     """One salesperson."""
-    rep = await session.get(Rep, rep_id)
+    rep = await work.get(Rep, rep_id)
     if rep is None:
         raise NotFound(f"There is no rep {rep_id}.")
     set_etag(response, rep.version)
@@ -131,37 +128,37 @@ async def get_rep(
 
 @reps.patch("/{rep_id}")
 async def change_rep(
-    rep_id: Identifier, body: RepChange, session: Session, response: Response, expected: Expected, _: Manager
+    rep_id: Identifier, body: RepChange, work: Work, response: Response, expected: Expected, _: Manager
 ) -> RepView:
     """Changes a salesperson. What they own already keeps the team that it was sold under."""
-    rep = await locked(session, Rep, rep_id)
+    rep = await work.edit(Rep, rep_id)
     if rep is None:
         raise NotFound(f"There is no rep {rep_id}.")
     expected.check(rep.version)
     changed = body.changed_from(rep)
     if "team_id" in changed:
-        await check_team(session, changed["team_id"])
+        await check_team(work, changed["team_id"])
     if changed:
         for name, value in changed.items():
             setattr(rep, name, value)
         rep.version += 1
     if "name" in changed:
-        await _publish_name(session, rep)
+        await _publish_name(work, rep)
     set_etag(response, rep.version)
     return RepView.model_validate(rep)
 
 
-async def team_of(session: AsyncSession, owner_id: UUID | None, pointer: str = "#/owner_id") -> UUID | None:
+async def team_of(work: UnitOfWork, owner_id: UUID | None, pointer: str = "#/owner_id") -> UUID | None:
     """The team that the owner belongs to now. Raises `UnknownReference` (422) when there is no such salesperson."""
     if owner_id is None:
         return None
-    found = await _TEAM_OF.one_or_none(session, owner_id=owner_id)
+    found = await _TEAM_OF.one_or_none(work, owner_id=owner_id)
     if found is None:
         raise UnknownReference.at(pointer, "no rep has this id")
     team_id: UUID | None = found["team_id"]
     return team_id
 
 
-async def _publish_name(session: AsyncSession, rep: Rep) -> None:
+async def _publish_name(work: UnitOfWork, rep: Rep) -> None:
     entry = SalesDirectoryEntrySet(id=rep.id, kind="rep", name=rep.name)
-    await outbox.write(session, entry, sequence=rep.version, time=datetime.now(UTC), partition_key=rep.id)
+    await outbox.write(work, entry, sequence=rep.version, time=datetime.now(UTC), partition_key=rep.id)

@@ -1,15 +1,13 @@
-"""The declarative base of this service's tables."""
+"""The base of this service's entities."""
 
-from sqlalchemy.orm import DeclarativeBase
-
+from service_kit.entities import Entity
 from service_kit.idempotency import idempotency_key
 from service_kit.imports.records import imported_record
 from service_kit.outbox import outbox
-from service_kit.tables import COLUMN_TYPES, own_metadata
+from service_kit.tables import own_metadata
 
 
-class Base(DeclarativeBase):
+class Base(Entity):
     """All tables of this service's database."""
 
     metadata = own_metadata(idempotency_key, imported_record, outbox)
-    type_annotation_map = COLUMN_TYPES

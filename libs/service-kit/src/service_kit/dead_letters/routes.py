@@ -23,7 +23,7 @@ from service_kit.dead_letters.use_cases import Consumers, Readable
 from service_kit.fields import Code, Identifier
 from service_kit.filters import equal
 from service_kit.paging import Paged, PageView
-from service_kit.routing import Session, router
+from service_kit.routing import Work, router
 
 Admin = Annotated[Principal, Depends(requires("admin"))]
 
@@ -41,7 +41,7 @@ def dead_letter_routes(
 
     @routes.get("", dependencies=may_read)
     async def list_dead_letters(
-        session: Session,
+        work: Work,
         page: Paged,
         status: Literal["open", "sent", "discarded"] | None = None,
         reason: Code | None = None,
@@ -53,33 +53,33 @@ def dead_letter_routes(
             dead_letter.c.consumer.in_(consumers),
             *equal(dead_letter.c, {"status": status, "reason": reason, "topic": topic, "consumer": consumer}),
         )
-        return await page.of(session, query, dead_letter.c.id, view_of)
+        return await page.of(work, query, dead_letter.c.id, view_of)
 
     @routes.get("/halts", dependencies=may_read)
-    async def list_halts(session: Session) -> HaltsView:
+    async def list_halts(work: Work) -> HaltsView:
         """Consumers that wait for their dead letters to be settled, since nearly everything that arrived was bad."""
-        return HaltsView(items=[halt_of(row) for row in await use_cases.halts(session, consumers)])
+        return HaltsView(items=[halt_of(row) for row in await use_cases.halts(work, consumers)])
 
     @routes.get("/{letter_id}", dependencies=may_read)
-    async def get_dead_letter(letter_id: Identifier, session: Session) -> WholeLetterView:
+    async def get_dead_letter(letter_id: Identifier, work: Work) -> WholeLetterView:
         """One record as it came, with what it was mended to."""
-        return whole_view_of(await use_cases.get_letter(session, consumers, letter_id))
+        return whole_view_of(await use_cases.get_letter(work, consumers, letter_id))
 
     @routes.post("/{letter_id}/mend")
     async def mend_dead_letter(
-        letter_id: Identifier, body: Mend, _: Admin, session: Session, reading: Reading
+        letter_id: Identifier, body: Mend, _: Admin, work: Work, reading: Reading
     ) -> WholeLetterView:
         """Says what shall be sent in the original's place; refused while the consumer could not take it either."""
-        return whole_view_of(await use_cases.mend_letter(session, consumers, letter_id, body, reading))
+        return whole_view_of(await use_cases.mend_letter(work, consumers, letter_id, body, reading))
 
     @routes.post("/{letter_id}/send")
-    async def send_dead_letter(letter_id: Identifier, session: Session, reading: Reading, by: Admin) -> WholeLetterView:
+    async def send_dead_letter(letter_id: Identifier, work: Work, reading: Reading, by: Admin) -> WholeLetterView:
         """Sends it to its topic again. However often this is asked for, it counts once."""
-        return whole_view_of(await use_cases.send_letter(session, consumers, letter_id, by, reading))
+        return whole_view_of(await use_cases.send_letter(work, consumers, letter_id, by, reading))
 
     @routes.post("/{letter_id}/discard")
-    async def discard_dead_letter(letter_id: Identifier, body: Discard, session: Session, by: Admin) -> WholeLetterView:
+    async def discard_dead_letter(letter_id: Identifier, body: Discard, work: Work, by: Admin) -> WholeLetterView:
         """Settles that it shall never count. Its bytes are kept."""
-        return whole_view_of(await use_cases.discard_letter(session, consumers, letter_id, body, by))
+        return whole_view_of(await use_cases.discard_letter(work, consumers, letter_id, body, by))
 
     return routes

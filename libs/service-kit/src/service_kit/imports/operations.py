@@ -1,5 +1,6 @@
 """The operations of an API that an import may use: the creation of each resource, and the actions on it."""
 
+import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,9 +9,9 @@ from typing import Any, Final, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from fastapi.dependencies.models import Dependant
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from service_kit.dependencies import RequestDependency
 from service_kit.problems import invalid
 from service_kit.routing import StrictRoute
 
@@ -20,20 +21,18 @@ _ACTION: Final = re.compile(r"/v1/([a-z-]+)/\{[a-z_]+\}/([a-z-]+)")
 
 
 class Caller:
-    """What operations are told of the request that they are used by; each thing is worked out once."""
+    """The request that operations are used by; what they depend on of it is worked out once."""
 
     def __init__(self, request: Request) -> None:
         # Its headers are about the import as a whole: no record has the version that an If-Match may name.
         self.request = Request({**request.scope, "headers": []})
-        self._known: dict[Any, Any] = {}
+        self._known: dict[RequestDependency, Any] = {}
 
-    async def tells(self, dependency: Dependant) -> Any:
-        """The value of one dependency. Raises what it raises."""
-        call = dependency.call
-        assert call is not None  # noqa: S101 - what FastAPI calls
-        if call not in self._known:
-            self._known[call] = await call(**{str(dependency.request_param_name): self.request})
-        return self._known[call]
+    async def value_of(self, dependency: RequestDependency) -> Any:
+        """Return the value of a dependency. Raises what it raises."""
+        if dependency not in self._known:
+            self._known[dependency] = await dependency(self.request)
+        return self._known[dependency]
 
 
 class Operation:
@@ -41,12 +40,14 @@ class Operation:
 
     def __init__(self, route: StrictRoute) -> None:
         dependant = route.dependant
-        if strange := [one.name for one in dependant.dependencies if one.request_param_name is None or _asks(one)]:
-            raise TypeError(f"{route.path}: imports know dependencies of the request only, and not {strange[0]}")
+        if dependant.dependencies or route.checks:
+            raise TypeError(f"{route.path}: imports know dependencies of the request only, one a parameter")
         if len(dependant.body_params) > 1 or dependant.query_params:
             raise TypeError(f"{route.path}: imports know operations that take one body and no query")
         self._dependant = dependant
-        self._endpoint = route.endpoint
+        self._given = route.given
+        self._call = route.operation
+        self._takes_request = dependant.request_param_name in inspect.signature(route.operation).parameters
         self._body: TypeAdapter[Any] | None = None
         for body in dependant.body_params:
             self._body = TypeAdapter(cast("Any", body.field_info.annotation))
@@ -59,11 +60,11 @@ class Operation:
     async def run(
         self, caller: Caller, *, body: Mapping[str, Any] | None = None, identity: UUID | None = None
     ) -> BaseModel:
-        """Does it within the caller's transaction; the answer. Raises `Problem`, with pointers into the body."""
+        """Do it within the caller's unit of work; return the answer. Raises `Problem`, with pointers into the body."""
         dependant = self._dependant
-        arguments = {str(one.name): await caller.tells(one) for one in dependant.dependencies}
-        if dependant.request_param_name is not None:
-            arguments[dependant.request_param_name] = caller.request
+        arguments = {name: await caller.value_of(dependency) for name, dependency in self._given.items()}
+        if self._takes_request:
+            arguments[str(dependant.request_param_name)] = caller.request
         if dependant.response_param_name is not None:
             arguments[dependant.response_param_name] = Response()
         for one in dependant.path_params:
@@ -73,14 +74,8 @@ class Operation:
                 arguments[dependant.body_params[0].name] = self._body.validate_python(body)
             except ValidationError as error:
                 raise invalid(error) from None
-        answer: BaseModel = await self._endpoint(**arguments)
+        answer: BaseModel = await self._call(**arguments)
         return answer
-
-
-def _asks(dependency: Dependant) -> list[Any]:
-    """What a dependency wants to know besides the request."""
-    asked = (dependency.dependencies, dependency.path_params, dependency.query_params, dependency.header_params)
-    return [one for some in (*asked, dependency.cookie_params, dependency.body_params) for one in some]
 
 
 @dataclass(frozen=True, slots=True)

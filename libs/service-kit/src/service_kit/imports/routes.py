@@ -11,7 +11,7 @@ from service_kit.imports.importing import ImportedRow, Importing
 from service_kit.imports.operations import Caller, resources_of
 from service_kit.imports.rows import CSV, NDJSON, read
 from service_kit.problems import Problem, Unprocessable
-from service_kit.routing import Session, media_type_of, router
+from service_kit.routing import Work, media_type_of, router
 
 Mode = Literal["all-or-nothing", "best-effort"]
 
@@ -46,7 +46,7 @@ def imports_of(routers: Iterable[APIRouter], allowed: requires) -> APIRouter:
     )
     async def import_records(
         request: Request,
-        session: Session,
+        work: Work,
         _: Annotated[Any, Depends(allowed)],
         mode: Annotated[
             Mode, Query(description="What becomes of the good rows when one is bad: nothing, or they are imported.")
@@ -64,7 +64,7 @@ def imports_of(routers: Iterable[APIRouter], allowed: requires) -> APIRouter:
         if resource is not None and resource not in resources:
             raise Unprocessable.at("?resource", f"is none of: {', '.join(names)}")
         rows = read(await request.body(), media_type_of(request), resource, resources)
-        done = await Importing(session, Caller(request), resources).run(rows)
+        done = await Importing(work, Caller(request), resources).run(rows)
         failed = [row for row in done if row.status == "failed"]
         if failed and mode == "all-or-nothing":
             raise ImportRefused(

@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.directory import SalesDirectoryEntrySet
 from event_contracts.sales import AccountErased, AccountMerged, AccountRegistered, AccountUpdate, AccountUpdated
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
+from service_kit.entities import column
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
@@ -31,27 +31,25 @@ class AccountAlreadyErased(Conflict):
     slug, title = "account-already-erased", "The account was erased"
 
 
-class Account(Base):
+class Account(Base, table="account"):
     """A customer. Its id is the customer's id in every service; its name goes to the directory only."""
 
-    __tablename__ = "account"
+    id: Annotated[UUID, column(primary_key=True)]
+    version: int
+    name: Annotated[str | None, column(comment="null once erased")] = None
+    region: str | None = None
+    segment: str | None = None
+    channel: str | None = None
+    owner_id: Annotated[UUID | None, column(sa.ForeignKey("rep.id"))] = None
+    team_id: Annotated[UUID | None, column(sa.ForeignKey("team.id"))] = None
+    external_ref: Annotated[str | None, column(unique=True)] = None
+    registered_at: datetime
+    referred_by: Annotated[UUID | None, column(sa.ForeignKey("account.id"))] = None
+    merged_into: Annotated[UUID | None, column(sa.ForeignKey("account.id"))] = None
+    erased_at: datetime | None = None
+    changed_at: Annotated[datetime, column(comment="when the latest change happened in the business")]
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    name: Mapped[str | None] = mapped_column(comment="null once erased")
-    region: Mapped[str | None]
-    segment: Mapped[str | None]
-    channel: Mapped[str | None]
-    owner_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("rep.id"))
-    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
-    external_ref: Mapped[str | None] = mapped_column(unique=True)
-    registered_at: Mapped[datetime]
-    referred_by: Mapped[UUID | None] = mapped_column(sa.ForeignKey("account.id"))
-    merged_into: Mapped[UUID | None] = mapped_column(sa.ForeignKey("account.id"))
-    erased_at: Mapped[datetime | None]
-    changed_at: Mapped[datetime] = mapped_column(comment="when the latest change happened in the business")
-
-    __table_args__ = filtered(
+    __table_args__: ClassVar = filtered(
         "account", ("region", "segment", "channel", "owner_id", "team_id", "referred_by", "merged_into")
     )
 
@@ -85,8 +83,8 @@ class Account(Base):
         """
         self.check_stands()
         check_follows(at, self.changed_at)
-        for column, value in changes.items():
-            setattr(self, column, value)
+        for name, value in changes.items():
+            setattr(self, name, value)
         self.version += 1
         self.changed_at = at
         return AccountUpdated(**self.state_fields(), change=AccountUpdate(fields=sorted(changes)))

@@ -10,16 +10,16 @@ from sales_api.accounts.schemas import AccountChange, AccountIn, AccountMerge, A
 from service_kit.fields import Code, ExternalReference, Identifier
 from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound
-from service_kit.routing import Session, router
+from service_kit.routing import Work, router
 from service_kit.versions import set_etag, unchanged
 
 accounts = router("/accounts", "accounts")
 
 
 @accounts.post("", status_code=201)
-async def register_account(body: AccountIn, session: Session, response: Response, by: Seller) -> AccountView:
+async def register_account(body: AccountIn, work: Work, response: Response, by: Seller) -> AccountView:
     """Enters a new customer."""
-    account = await use_cases.register_account(session, body, by)
+    account = await use_cases.register_account(work, body, by)
     response.headers["Location"] = f"/v1/accounts/{account.id}"
     set_etag(response, account.version)
     return AccountView.model_validate(account)
@@ -27,7 +27,7 @@ async def register_account(body: AccountIn, session: Session, response: Response
 
 @accounts.get("")
 async def list_accounts(
-    session: Session,
+    work: Work,
     page: Paged,
     _: Reader,
     owner_id: Identifier | None = None,
@@ -50,15 +50,15 @@ async def list_accounts(
         "merged_into": merged_into,
         "external_ref": external_ref,
     }
-    return await queries.list_accounts(session, page, filters)
+    return await queries.list_accounts(work, page, filters)
 
 
 @accounts.get("/{account_id}", response_model=AccountView)
 async def get_account(
-    account_id: Identifier, session: Session, request: Request, response: Response, _: Reader
+    account_id: Identifier, work: Work, request: Request, response: Response, _: Reader
 ) -> AccountView | Response:
     """One account."""
-    account = await session.get(Account, account_id)
+    account = await work.get(Account, account_id)
     if account is None:
         raise NotFound(f"There is no account {account_id}.")
     set_etag(response, account.version)
@@ -67,32 +67,32 @@ async def get_account(
 
 @accounts.patch("/{account_id}")
 async def update_account(
-    account_id: Identifier, body: AccountChange, session: Session, response: Response, expected: Expected, by: Seller
+    account_id: Identifier, body: AccountChange, work: Work, response: Response, expected: Expected, by: Seller
 ) -> AccountView:
     """Changes a customer's name, owner, region, segment or channel."""
-    account = await use_cases.update_account(session, account_id, body, expected, by)
+    account = await use_cases.update_account(work, account_id, body, expected, by)
     set_etag(response, account.version)
     return AccountView.model_validate(account)
 
 
 @accounts.post("/{account_id}/merge")
 async def merge_account(
-    account_id: Identifier, body: AccountMerge, session: Session, response: Response, expected: Expected, by: Manager
+    account_id: Identifier, body: AccountMerge, work: Work, response: Response, expected: Expected, by: Manager
 ) -> AccountView:
     """Says that this account is the same customer as another, for which all that it did counts from now on."""
-    account = await use_cases.merge_account(session, account_id, body, expected, by)
+    account = await use_cases.merge_account(work, account_id, body, expected, by)
     set_etag(response, account.version)
     return AccountView.model_validate(account)
 
 
 @accounts.post("/{account_id}/erase")
 async def erase_account(
-    account_id: Identifier, session: Session, response: Response, expected: Expected, by: Eraser
+    account_id: Identifier, work: Work, response: Response, expected: Expected, by: Eraser
 ) -> AccountView:
     """Erases who the customer is, here and in service, for good. Ids, codes and amounts stay, and so do all sums.
 
     Accounts that were merged into it, its leads and its deals are erased with it. Once erased, it stays so.
     """
-    account = await erase(session, account_id, expected, by)
+    account = await erase(work, account_id, expected, by)
     set_etag(response, account.version)
     return AccountView.model_validate(account)

@@ -1,16 +1,15 @@
 """The deal: its columns, and the rules of its way from opened to won or lost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, get_args
+from typing import Annotated, Any, ClassVar, get_args
 from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from event_contracts.fields import Money
 from event_contracts.sales import (
@@ -36,6 +35,7 @@ from event_contracts.sales import DealLine as ContractLine
 from sales_api.amounts import AMOUNT, LIMIT, RATE, check_limit, converted, has_places_of, money, times, trimmed
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
+from service_kit.entities import column
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict, Unprocessable
@@ -99,73 +99,70 @@ class Terms:
     unit_price: Decimal
 
 
-class DealLine(Base):
+class DealLine(Base, table="deal_line"):
     """One product of a deal."""
 
-    __tablename__ = "deal_line"
+    deal_id: Annotated[UUID, column(sa.ForeignKey("deal.id"), primary_key=True)]
+    position: Annotated[int, column(sa.SmallInteger, primary_key=True)]
+    product: Annotated[str, column(sa.ForeignKey("product.code"))]
+    quantity: int
+    unit_price: Annotated[Decimal, column(AMOUNT)]
+    amount: Annotated[Decimal, column(AMOUNT, comment="quantity times unit price")]
+    reporting_amount: Annotated[Decimal | None, column(AMOUNT, comment="null while the deal is open")] = None
 
-    deal_id: Mapped[UUID] = mapped_column(sa.ForeignKey("deal.id"), primary_key=True)
-    position: Mapped[int] = mapped_column(sa.SmallInteger, primary_key=True)
-    product: Mapped[str] = mapped_column(sa.ForeignKey("product.code"))
-    quantity: Mapped[int]
-    unit_price: Mapped[Decimal] = mapped_column(AMOUNT)
-    amount: Mapped[Decimal] = mapped_column(AMOUNT, comment="quantity times unit price")
-    reporting_amount: Mapped[Decimal | None] = mapped_column(AMOUNT, comment="null while the deal is open")
-
-    __table_args__ = (sa.CheckConstraint("quantity > 0", name="quantity"),)
+    __table_args__: ClassVar = (sa.CheckConstraint("quantity > 0", name="quantity"),)
 
     def matches(self, terms: Terms) -> bool:
         """True when the line says just that."""
         return (self.product, self.quantity, self.unit_price) == (terms.product, terms.quantity, terms.unit_price)
 
 
-class Deal(Base):
+class Deal(Base, table="deal"):
     """A sale in the pipeline. Loaded with its lines, always."""
 
-    __tablename__ = "deal"
+    id: Annotated[UUID, column(primary_key=True)]
+    version: int
+    account_id: Annotated[UUID, column(sa.ForeignKey("account.id"))]
+    lead_id: Annotated[UUID | None, column(sa.ForeignKey("lead.id"))] = None
+    title: str | None = None
+    stage: Stage
+    closed_from: Annotated[OpenStage | None, column(comment="the stage that reopening leads back to")] = None
+    currency: str
+    amount: Annotated[Decimal, column(AMOUNT, comment="the sum of the lines")] = Decimal(0)
+    owner_id: Annotated[UUID | None, column(sa.ForeignKey("rep.id"))] = None
+    team_id: Annotated[UUID | None, column(sa.ForeignKey("team.id"))] = None
+    region: str | None = None
+    segment: str | None = None
+    channel: str | None = None
+    opened_at: datetime
+    expected_close_on: date | None = None
+    closed_at: datetime | None = None
+    close_reason: str | None = None
+    rate: Annotated[Decimal | None, column(RATE, comment="reporting currency for one unit, frozen on closing")] = None
+    rate_on: date | None = None
+    reporting_currency: str | None = None
+    reporting_amount: Annotated[Decimal | None, column(AMOUNT)] = None
+    reopen_count: int = 0
+    stage_entries: Annotated[
+        list[dict[str, str]],
+        column(JSONB, comment="each stage that it stood in and since when; empty where they were not kept"),
+    ]
+    estimated_reporting_amount: Annotated[
+        Decimal | None, column(AMOUNT, comment="at the rate of the day of the latest change, while it is open")
+    ] = None
+    estimated_currency: Annotated[str | None, column(comment="the reporting currency then")] = None
+    proposal_sent_at: Annotated[datetime | None, column(comment="when the first one went out")] = None
+    proposal_count: int
+    promised_by: date | None = None
+    promised_price: Annotated[Decimal | None, column(AMOUNT)] = None
+    promised_quality: str | None = None
+    upsell_suggestion_id: UUID | None = None
+    external_ref: Annotated[str | None, column(unique=True)] = None
+    erased_at: datetime | None = None
+    changed_at: Annotated[datetime, column(comment="when the latest change happened in the business")]
+    lines: list[DealLine] = field(default_factory=list)
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    account_id: Mapped[UUID] = mapped_column(sa.ForeignKey("account.id"))
-    lead_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("lead.id"))
-    title: Mapped[str | None]
-    stage: Mapped[Stage] = mapped_column(sa.Text)
-    closed_from: Mapped[OpenStage | None] = mapped_column(sa.Text, comment="the stage that reopening leads back to")
-    currency: Mapped[str]
-    amount: Mapped[Decimal] = mapped_column(AMOUNT, comment="the sum of the lines")
-    owner_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("rep.id"))
-    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
-    region: Mapped[str | None]
-    segment: Mapped[str | None]
-    channel: Mapped[str | None]
-    opened_at: Mapped[datetime]
-    expected_close_on: Mapped[date | None]
-    closed_at: Mapped[datetime | None]
-    close_reason: Mapped[str | None]
-    rate: Mapped[Decimal | None] = mapped_column(RATE, comment="reporting currency for one unit, frozen on closing")
-    rate_on: Mapped[date | None]
-    reporting_currency: Mapped[str | None]
-    reporting_amount: Mapped[Decimal | None] = mapped_column(AMOUNT)
-    reopen_count: Mapped[int] = mapped_column(default=0)
-    stage_entries: Mapped[list[dict[str, str]]] = mapped_column(
-        JSONB, comment="each stage that it stood in and since when; empty where they were not kept"
-    )
-    estimated_reporting_amount: Mapped[Decimal | None] = mapped_column(
-        AMOUNT, comment="at the rate of the day of the latest change, while it is open"
-    )
-    estimated_currency: Mapped[str | None] = mapped_column(comment="the reporting currency then")
-    proposal_sent_at: Mapped[datetime | None] = mapped_column(comment="when the first one went out")
-    proposal_count: Mapped[int]
-    promised_by: Mapped[date | None]
-    promised_price: Mapped[Decimal | None] = mapped_column(AMOUNT)
-    promised_quality: Mapped[str | None]
-    upsell_suggestion_id: Mapped[UUID | None]
-    external_ref: Mapped[str | None] = mapped_column(unique=True)
-    erased_at: Mapped[datetime | None]
-    changed_at: Mapped[datetime] = mapped_column(comment="when the latest change happened in the business")
-    lines: Mapped[list[DealLine]] = relationship(order_by=DealLine.position, cascade="all, delete-orphan", lazy="raise")
-
-    __table_args__ = (
+    __table_args__: ClassVar = (
         *filtered("deal", ("account_id", "lead_id", "stage", "currency", "owner_id", "team_id")),
         *filtered("deal", ("region", "segment", "channel", "close_reason")),
         one_of("stage", get_args(Stage)),
@@ -306,8 +303,8 @@ class Deal(Base):
             raise DealNotClosed("The reason is that of closing, and this deal is open.")
         self._step(at)
         previous = money(self.amount, self.currency)
-        for column, value in changes.items():
-            setattr(self, column, value)
+        for name, value in changes.items():
+            setattr(self, name, value)
         if lines is not None:
             self._replace_lines(lines)
         if not self.is_closed:
@@ -419,14 +416,17 @@ class Deal(Base):
                 raise PriceTooFine(
                     f"Line {position + 1}: {terms.unit_price} has more decimal places than {self.currency}."
                 )
-        # In place: a line that keeps its position keeps its row.
-        del self.lines[len(lines) :]
-        for position, terms in enumerate(lines):
-            if position == len(self.lines):
-                self.lines.append(DealLine(position=position))
-            line = self.lines[position]
-            line.product, line.quantity, line.unit_price = terms.product, terms.quantity, terms.unit_price
-            line.amount = times(terms.unit_price, terms.quantity)
+        self.lines = [
+            DealLine(
+                deal_id=self.id,
+                position=position,
+                product=terms.product,
+                quantity=terms.quantity,
+                unit_price=terms.unit_price,
+                amount=times(terms.unit_price, terms.quantity),
+            )
+            for position, terms in enumerate(lines)
+        ]
         self.amount = sum((line.amount for line in self.lines), Decimal(0))
         check_limit(self.amount, "The deal's amount")
         if self.is_closed:

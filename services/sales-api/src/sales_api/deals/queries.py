@@ -6,15 +6,15 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from sales_api.deals.model import Deal, DealLine
 from sales_api.deals.schemas import DealView
 from service_kit.filters import Filter, equal
 from service_kit.paging import Page, PageView
+from service_kit.unit_of_work import UnitOfWork
 
-_columns = Deal.__table__.c
-_line = DealLine.__table__.c
+_columns = Deal.table.c
+_line = DealLine.table.c
 _AMOUNTS = ("unit_price", "amount", "reporting_amount")
 
 _lines_of_deal = (
@@ -36,10 +36,10 @@ _lines_of_deal = (
 )
 
 
-async def list_deals(session: AsyncSession, page: Page, filters: Filter) -> PageView[DealView]:
+async def list_deals(work: UnitOfWork, page: Page, filters: Filter) -> PageView[DealView]:
     """Deals whose columns have the given values, newest first; each with its lines, in one statement."""
     query = sa.select(*_columns, _lines_of_deal.label("lines")).where(*equal(_columns, filters))
-    return await page.of(session, query, _columns.id, _view)
+    return await page.of(work, query, _columns.id, _view)
 
 
 def _view(row: Any) -> DealView:

@@ -1,11 +1,10 @@
 """The lead: its columns, and the rules of its way from new to converted or given up."""
 
 from datetime import datetime
-from typing import Any, get_args
+from typing import Annotated, Any, ClassVar, get_args
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.sales import (
     LeadAssigned,
@@ -21,6 +20,7 @@ from event_contracts.sales import (
 )
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
+from service_kit.entities import column
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
@@ -76,42 +76,38 @@ class LeadAlreadyErased(Conflict):
     slug, title = "lead-already-erased", "The lead was erased"
 
 
-class Lead(Base):
+class Lead(Base, table="lead"):
     """Someone who may buy. Who it is (name, company, email, phone) stays in this table."""
 
-    __tablename__ = "lead"
+    id: Annotated[UUID, column(primary_key=True)]
+    version: int
+    partition_key: Annotated[UUID, column(comment="the account's id if it had one at first, else its own")]
+    status: LeadStatus
+    name: str | None = None
+    company: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    channel: str | None = None
+    region: str | None = None
+    segment: str | None = None
+    product: Annotated[str | None, column(sa.ForeignKey("product.code"))] = None
+    owner_id: Annotated[UUID | None, column(sa.ForeignKey("rep.id"))] = None
+    team_id: Annotated[UUID | None, column(sa.ForeignKey("team.id"))] = None
+    account_id: Annotated[UUID | None, column(sa.ForeignKey("account.id"))] = None
+    deal_id: Annotated[UUID | None, column(sa.ForeignKey("deal.id", use_alter=True))] = None
+    upsell_suggestion_id: UUID | None = None
+    created_at: datetime
+    assigned_at: datetime | None = None
+    contacted_at: datetime | None = None
+    qualified_at: datetime | None = None
+    disqualified_at: datetime | None = None
+    disqualified_reason: str | None = None
+    converted_at: datetime | None = None
+    external_ref: Annotated[str | None, column(unique=True)] = None
+    erased_at: datetime | None = None
+    changed_at: Annotated[datetime, column(comment="when the latest change happened in the business")]
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    partition_key: Mapped[UUID] = mapped_column(
-        sa.Uuid, comment="the account's id if it had one at first, else its own"
-    )
-    status: Mapped[LeadStatus] = mapped_column(sa.Text)
-    name: Mapped[str | None]
-    company: Mapped[str | None]
-    email: Mapped[str | None]
-    phone: Mapped[str | None]
-    channel: Mapped[str | None]
-    region: Mapped[str | None]
-    segment: Mapped[str | None]
-    product: Mapped[str | None] = mapped_column(sa.ForeignKey("product.code"))
-    owner_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("rep.id"))
-    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
-    account_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("account.id"))
-    deal_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("deal.id", use_alter=True))
-    upsell_suggestion_id: Mapped[UUID | None]
-    created_at: Mapped[datetime]
-    assigned_at: Mapped[datetime | None]
-    contacted_at: Mapped[datetime | None]
-    qualified_at: Mapped[datetime | None]
-    disqualified_at: Mapped[datetime | None]
-    disqualified_reason: Mapped[str | None]
-    converted_at: Mapped[datetime | None]
-    external_ref: Mapped[str | None] = mapped_column(unique=True)
-    erased_at: Mapped[datetime | None]
-    changed_at: Mapped[datetime] = mapped_column(comment="when the latest change happened in the business")
-
-    __table_args__ = (
+    __table_args__: ClassVar = (
         *filtered("lead", ("status", "account_id", "deal_id", "owner_id", "team_id")),
         *filtered("lead", ("channel", "region", "segment", "product")),
         one_of("status", get_args(LeadStatus)),

@@ -3,8 +3,6 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from event_contracts.sales import Lead as LeadState
 from sales_api.accounts.model import Account
 from sales_api.accounts.use_cases import add_account, check_referrer, standing_account, surviving_account
@@ -25,23 +23,23 @@ from sales_api.referrals import referrer_of
 from sales_api.reps import team_of
 from service_kit import outbox
 from service_kit.auth import Principal
-from service_kit.locking import locked
 from service_kit.occurrence import happened_at
 from service_kit.problems import NotFound, Unprocessable
 from service_kit.references import require_free
+from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 
 
-async def create_lead(session: AsyncSession, body: LeadIn, by: Principal) -> Lead:
+async def create_lead(work: UnitOfWork, body: LeadIn, by: Principal) -> Lead:
     """Enters a lead. One of a known customer has that customer's region and segment unless it brings its own."""
     at = happened_at(body.occurred_at, by)
-    await require_free(session, body.external_ref, among=Lead.external_ref, ids=Lead.id)
-    account = None if body.account_id is None else await standing_account(session, body.account_id)
+    await require_free(work, body.external_ref, among=Lead.table.c.external_ref, ids=Lead.table.c.id)
+    account = None if body.account_id is None else await standing_account(work, body.account_id)
     if body.product is not None:
-        await check_products(session, {body.product: "#/product"})
+        await check_products(work, {body.product: "#/product"})
     attribution = Attribution(
         owner_id=body.owner_id,
-        team_id=await team_of(session, body.owner_id),
+        team_id=await team_of(work, body.owner_id),
         region=body.region or (account.region if account else None),
         segment=body.segment or (account.segment if account else None),
         channel=body.channel,
@@ -58,54 +56,54 @@ async def create_lead(session: AsyncSession, body: LeadIn, by: Principal) -> Lea
         at=at,
         upsell_suggestion_id=body.upsell_suggestion_id,
     )
-    session.add(lead)
-    await _publish(session, lead, event)
+    work.add(lead)
+    await _publish(work, lead, event)
     return lead
 
 
 async def assign_lead(
-    session: AsyncSession, lead_id: UUID, body: LeadAssign, expected: ExpectedVersion, by: Principal
+    work: UnitOfWork, lead_id: UUID, body: LeadAssign, expected: ExpectedVersion, by: Principal
 ) -> Lead:
     """Gives a lead to a salesperson, or passes it on."""
-    lead = await _locked(session, lead_id, expected)
+    lead = await _locked(work, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
-    team_id = await team_of(session, body.owner_id)
-    await _publish(session, lead, lead.assign(body.owner_id, team_id, at=at))
+    team_id = await team_of(work, body.owner_id)
+    await _publish(work, lead, lead.assign(body.owner_id, team_id, at=at))
     return lead
 
 
 async def contact_lead(
-    session: AsyncSession, lead_id: UUID, body: LeadContact, expected: ExpectedVersion, by: Principal
+    work: UnitOfWork, lead_id: UUID, body: LeadContact, expected: ExpectedVersion, by: Principal
 ) -> Lead:
     """Records the first contact by the lead's owner."""
-    lead = await _locked(session, lead_id, expected)
+    lead = await _locked(work, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
-    await _publish(session, lead, lead.contact(at=at))
+    await _publish(work, lead, lead.contact(at=at))
     return lead
 
 
 async def qualify_lead(
-    session: AsyncSession, lead_id: UUID, body: LeadQualify, expected: ExpectedVersion, by: Principal
+    work: UnitOfWork, lead_id: UUID, body: LeadQualify, expected: ExpectedVersion, by: Principal
 ) -> Lead:
     """Finds a lead worth pursuing."""
-    lead = await _locked(session, lead_id, expected)
+    lead = await _locked(work, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
-    await _publish(session, lead, lead.qualify(at=at))
+    await _publish(work, lead, lead.qualify(at=at))
     return lead
 
 
 async def disqualify_lead(
-    session: AsyncSession, lead_id: UUID, body: LeadDisqualify, expected: ExpectedVersion, by: Principal
+    work: UnitOfWork, lead_id: UUID, body: LeadDisqualify, expected: ExpectedVersion, by: Principal
 ) -> Lead:
     """Gives a lead up."""
-    lead = await _locked(session, lead_id, expected)
+    lead = await _locked(work, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
-    await _publish(session, lead, lead.disqualify(body.reason, at=at))
+    await _publish(work, lead, lead.disqualify(body.reason, at=at))
     return lead
 
 
 async def convert_lead(
-    session: AsyncSession,
+    work: UnitOfWork,
     lead_id: UUID,
     body: LeadConvert,
     expected: ExpectedVersion,
@@ -113,14 +111,14 @@ async def convert_lead(
     reporting_currency: str,
 ) -> Lead:
     """Makes a lead a customer, known or new, and opens the deal that comes with it: all or nothing."""
-    lead = await _locked(session, lead_id, expected)
+    lead = await _locked(work, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
     lead.check_convertible(body.account_id, makes_account=body.account is not None)
     known_id = body.account_id or lead.account_id
-    account = None if known_id is None else await surviving_account(session, known_id)
+    account = None if known_id is None else await surviving_account(work, known_id)
     registers = account is None
     if account is None:
-        account = await _register_account(session, lead, body.account or ConvertedAccount(), at)
+        account = await _register_account(work, lead, body.account or ConvertedAccount(), at)
     deal_id = None
     if body.deal is not None:
         defaults = Attribution(
@@ -131,7 +129,7 @@ async def convert_lead(
             channel=lead.channel or account.channel,
         )
         deal = await add_deal(
-            session,
+            work,
             body.deal,
             account_id=account.id,
             lead_id=lead.id,
@@ -143,17 +141,17 @@ async def convert_lead(
         )
         deal_id = deal.id
     event = lead.convert(account_id=account.id, account_registered=registers, deal_id=deal_id, at=at)
-    await _publish(session, lead, event)
+    await _publish(work, lead, event)
     return lead
 
 
-async def _register_account(session: AsyncSession, lead: Lead, given: ConvertedAccount, at: datetime) -> Account:
+async def _register_account(work: UnitOfWork, lead: Lead, given: ConvertedAccount, at: datetime) -> Account:
     name = given.name or lead.company or lead.name
     if name is None:
         raise Unprocessable.at("#/account/name", "is needed, since the lead has neither company nor name")
     owner_id, team_id = lead.owner_id, lead.team_id
     if given.owner_id is not None:
-        owner_id, team_id = given.owner_id, await team_of(session, given.owner_id, "#/account/owner_id")
+        owner_id, team_id = given.owner_id, await team_of(work, given.owner_id, "#/account/owner_id")
     attribution = Attribution(
         owner_id=owner_id,
         team_id=team_id,
@@ -163,24 +161,24 @@ async def _register_account(session: AsyncSession, lead: Lead, given: ConvertedA
     )
     referred_by = given.referred_by
     if referred_by is not None:
-        await check_referrer(session, referred_by, "#/account/referred_by")
+        await check_referrer(work, referred_by, "#/account/referred_by")
     return await add_account(
-        session,
+        work,
         name=name,
         attribution=attribution,
         external_ref=given.external_ref,
         at=at,
-        referred_by=referred_by or await referrer_of(session, lead.id),
+        referred_by=referred_by or await referrer_of(work, lead.id),
     )
 
 
-async def _locked(session: AsyncSession, lead_id: UUID, expected: ExpectedVersion) -> Lead:
-    lead = await locked(session, Lead, lead_id)
+async def _locked(work: UnitOfWork, lead_id: UUID, expected: ExpectedVersion) -> Lead:
+    lead = await work.edit(Lead, lead_id)
     if lead is None:
         raise NotFound(f"There is no lead {lead_id}.")
     expected.check(lead.version)
     return lead
 
 
-async def _publish(session: AsyncSession, lead: Lead, event: LeadState) -> None:
-    await outbox.write(session, event, sequence=lead.version, time=lead.changed_at, partition_key=lead.partition_key)
+async def _publish(work: UnitOfWork, lead: Lead, event: LeadState) -> None:
+    await outbox.write(work, event, sequence=lead.version, time=lead.changed_at, partition_key=lead.partition_key)

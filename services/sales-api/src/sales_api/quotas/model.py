@@ -2,15 +2,15 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.sales import QuotaSet, QuotaSetting
 from sales_api.amounts import AMOUNT, has_places_of, money
 from sales_api.tables import Base
+from service_kit.entities import column
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict, Unprocessable
@@ -26,23 +26,21 @@ class QuotaOverlaps(Conflict):
     slug, title = "quota-overlaps", "The salesperson has a quota for some of these days"
 
 
-class Quota(Base):
+class Quota(Base, table="quota"):
     """What a salesperson is to sell from its first to its last day, in the reporting currency."""
 
-    __tablename__ = "quota"
+    id: Annotated[UUID, column(primary_key=True)]
+    version: int
+    rep_id: Annotated[UUID, column(sa.ForeignKey("rep.id"))]
+    team_id: Annotated[UUID | None, column(sa.ForeignKey("team.id"))] = None
+    period_start: date
+    period_end: date
+    target: Annotated[Decimal, column(AMOUNT)]
+    currency: Annotated[str, column(comment="the reporting currency when it was set")]
+    external_ref: Annotated[str | None, column(unique=True)] = None
+    set_at: Annotated[datetime, column(comment="when it was last set")]
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    rep_id: Mapped[UUID] = mapped_column(sa.ForeignKey("rep.id"))
-    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
-    period_start: Mapped[date]
-    period_end: Mapped[date]
-    target: Mapped[Decimal] = mapped_column(AMOUNT)
-    currency: Mapped[str] = mapped_column(comment="the reporting currency when it was set")
-    external_ref: Mapped[str | None] = mapped_column(unique=True)
-    set_at: Mapped[datetime] = mapped_column(comment="when it was last set")
-
-    __table_args__ = (
+    __table_args__: ClassVar = (
         sa.Index("quota_rep_id_period_start_idx", "rep_id", "period_start"),
         *filtered("quota", ("team_id",)),
         sa.CheckConstraint(f"period_end >= period_start and period_end - period_start < {MAX_DAYS}", name="period"),

@@ -9,7 +9,7 @@ from sales_api.quotas.schemas import QuotaChange, QuotaIn, QuotaView
 from service_kit.fields import Day, ExternalReference, Identifier
 from service_kit.paging import Paged, PageView
 from service_kit.problems import NotFound
-from service_kit.routing import Session, router
+from service_kit.routing import Work, router
 from service_kit.versions import set_etag, unchanged
 
 quotas = router("/quotas", "quotas")
@@ -17,17 +17,17 @@ quotas = router("/quotas", "quotas")
 
 @quotas.post("", status_code=201)
 async def set_quota(
-    body: QuotaIn, session: Session, response: Response, by: Manager, reporting_currency: ReportingCurrency
+    body: QuotaIn, work: Work, response: Response, by: Manager, reporting_currency: ReportingCurrency
 ) -> QuotaView:
     """Sets what a salesperson is to sell in a period; periods of one salesperson do not overlap."""
-    quota = await use_cases.set_quota(session, body, by, reporting_currency)
+    quota = await use_cases.set_quota(work, body, by, reporting_currency)
     response.headers["Location"] = f"/v1/quotas/{quota.id}"
     return _answer(response, quota)
 
 
 @quotas.get("")
 async def list_quotas(
-    session: Session,
+    work: Work,
     page: Paged,
     _: Reader,
     rep_id: Identifier | None = None,
@@ -37,15 +37,15 @@ async def list_quotas(
 ) -> PageView[QuotaView]:
     """Quotas, newest first."""
     filters = {"rep_id": rep_id, "team_id": team_id, "period_start": period_start, "external_ref": external_ref}
-    return await queries.list_quotas(session, page, filters)
+    return await queries.list_quotas(work, page, filters)
 
 
 @quotas.get("/{quota_id}", response_model=QuotaView)
 async def get_quota(
-    quota_id: Identifier, session: Session, request: Request, response: Response, _: Reader
+    quota_id: Identifier, work: Work, request: Request, response: Response, _: Reader
 ) -> QuotaView | Response:
     """One quota."""
-    quota = await session.get(Quota, quota_id)
+    quota = await work.get(Quota, quota_id)
     if quota is None:
         raise NotFound(f"There is no quota {quota_id}.")
     return unchanged(request, quota.version) or _answer(response, quota)
@@ -53,10 +53,10 @@ async def get_quota(
 
 @quotas.patch("/{quota_id}")
 async def change_quota(
-    quota_id: Identifier, body: QuotaChange, session: Session, response: Response, expected: Expected, by: Manager
+    quota_id: Identifier, body: QuotaChange, work: Work, response: Response, expected: Expected, by: Manager
 ) -> QuotaView:
     """Sets another target for the same salesperson and period."""
-    return _answer(response, await use_cases.change_quota(session, quota_id, body, expected, by))
+    return _answer(response, await use_cases.change_quota(work, quota_id, body, expected, by))
 
 
 def _answer(response: Response, quota: Quota) -> QuotaView:

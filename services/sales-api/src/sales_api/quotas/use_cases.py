@@ -4,26 +4,35 @@ from datetime import date
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from sales_api.quotas.model import Quota, QuotaOverlaps
 from sales_api.quotas.schemas import QuotaChange, QuotaIn
 from sales_api.reps import Rep
 from service_kit import outbox
 from service_kit.auth import Principal
-from service_kit.locking import locked
+from service_kit.compiled import CompiledStatement
 from service_kit.occurrence import happened_at
 from service_kit.problems import NotFound
 from service_kit.references import UnknownReference, require_free
+from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 
+_columns = Quota.table.c
+_OVERLAPPING = CompiledStatement(
+    sa.select(_columns.id).where(
+        _columns.rep_id == sa.bindparam("rep_id"),
+        _columns.period_start <= sa.bindparam("end"),
+        _columns.period_end >= sa.bindparam("start"),
+    )
+)
 
-async def set_quota(session: AsyncSession, body: QuotaIn, by: Principal, reporting_currency: str) -> Quota:
+
+async def set_quota(work: UnitOfWork, body: QuotaIn, by: Principal, reporting_currency: str) -> Quota:
     """Sets what a salesperson is to sell in a period. Raises `QuotaOverlaps` (409)."""
     at = happened_at(body.occurred_at, by)
-    await require_free(session, body.external_ref, among=Quota.external_ref, ids=Quota.id)
+    await require_free(work, body.external_ref, among=Quota.table.c.external_ref, ids=Quota.table.c.id)
     # Under the salesperson's lock: two overlapping quotas at the same moment would not see each other.
-    rep = await locked(session, Rep, body.rep_id)
+    rep = await work.get(Rep, body.rep_id, lock="no key update")
     if rep is None:
         raise UnknownReference.at("#/rep_id", "no rep has this id")
     quota, event = Quota.set(
@@ -36,17 +45,17 @@ async def set_quota(session: AsyncSession, body: QuotaIn, by: Principal, reporti
         external_ref=body.external_ref,
         at=at,
     )
-    await _check_overlap(session, rep.id, body.period_start, body.period_end)
-    session.add(quota)
-    await outbox.write(session, event, sequence=quota.version, time=at, partition_key=quota.id)
+    await _check_overlap(work, rep.id, body.period_start, body.period_end)
+    work.add(quota)
+    await outbox.write(work, event, sequence=quota.version, time=at, partition_key=quota.id)
     return quota
 
 
 async def change_quota(
-    session: AsyncSession, quota_id: UUID, body: QuotaChange, expected: ExpectedVersion, by: Principal
+    work: UnitOfWork, quota_id: UUID, body: QuotaChange, expected: ExpectedVersion, by: Principal
 ) -> Quota:
     """Sets another target for the same period; giving the same again changes nothing."""
-    quota = await locked(session, Quota, quota_id)
+    quota = await work.edit(Quota, quota_id)
     if quota is None:
         raise NotFound(f"There is no quota {quota_id}.")
     expected.check(quota.version)
@@ -54,14 +63,11 @@ async def change_quota(
     if body.target == quota.target:
         return quota
     event = quota.set_anew(body.target, at=at)
-    await outbox.write(session, event, sequence=quota.version, time=at, partition_key=quota.id)
+    await outbox.write(work, event, sequence=quota.version, time=at, partition_key=quota.id)
     return quota
 
 
-async def _check_overlap(session: AsyncSession, rep_id: UUID, start: date, end: date) -> None:
-    overlapping = sa.select(Quota.id).where(
-        Quota.rep_id == rep_id, Quota.period_start <= end, Quota.period_end >= start
-    )
-    existing_id = (await session.execute(overlapping.limit(1))).scalar_one_or_none()
-    if existing_id is not None:
-        raise QuotaOverlaps("Change that one with PATCH, or choose other days.", existing_id=str(existing_id))
+async def _check_overlap(work: UnitOfWork, rep_id: UUID, start: date, end: date) -> None:
+    overlapping = await _OVERLAPPING.one_or_none(work, rep_id=rep_id, start=start, end=end)
+    if overlapping is not None:
+        raise QuotaOverlaps("Change that one with PATCH, or choose other days.", existing_id=str(overlapping["id"]))

@@ -1,0 +1,138 @@
+"""Entities: plain classes whose fields are the columns of a declared table.
+
+    class Lead(Base, table="lead"):
+        id: Annotated[UUID, column(primary_key=True)]
+        version: int
+        product: Annotated[str | None, column(sa.ForeignKey("product.code"))] = None
+
+They hold rules and do no I/O: `UnitOfWork` reads and writes them, and tests of their rules need no database.
+"""
+
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import date, datetime
+from functools import cached_property
+from operator import attrgetter
+from types import NoneType
+from typing import Annotated, Any, ClassVar, Final, Literal, cast, dataclass_transform, get_args, get_origin
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+
+_TYPES: Final[Mapping[Any, sa.types.TypeEngine[Any]]] = {
+    bool: sa.Boolean(),
+    date: sa.Date(),
+    datetime: sa.DateTime(timezone=True),
+    int: sa.Integer(),
+    str: sa.Text(),
+    UUID: sa.Uuid(),
+}
+
+
+SqlType = sa.types.TypeEngine[Any] | type[sa.types.TypeEngine[Any]]
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a field's column has besides the name, the type and whether it may be null, which the annotation says."""
+
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any]
+
+
+def column(*arguments: SqlType | sa.schema.SchemaItem, **options: Any) -> Column:
+    """Return what else `sa.Column` takes for a field: a type that the annotation lacks, constraints, a comment."""
+    return Column(arguments, options)
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
+class Entity:
+    """The base of everything that is kept in a table of its own.
+
+    A field annotated `list[X]`, X being an entity whose key begins with this one's, holds its child rows in the order
+    of the rest of their key. Values are compared with what was loaded: a list or dictionary is replaced, not changed.
+    """
+
+    metadata: ClassVar[sa.MetaData]
+    table: ClassVar[sa.Table]
+    binding: ClassVar["Binding"]
+    __table_args__: ClassVar[tuple[sa.schema.SchemaItem, ...]] = ()
+
+    def __init_subclass__(cls, table: str | None = None) -> None:
+        if table is None:
+            return
+        columns: list[sa.Column[Any]] = []
+        children: dict[str, type[Entity]] = {}
+        dataclass(kw_only=True, eq=False)(cls)
+        for one in fields(cast("Any", cls)):
+            if get_origin(one.type) is list and issubclass(get_args(one.type)[0], Entity):
+                children[one.name] = get_args(one.type)[0]
+            else:
+                columns.append(_column(one.name, one.type))
+        cls.table = sa.Table(table, cls.metadata, *columns, *cls.__table_args__)
+        cls.binding = Binding(cls.table, children)
+
+
+class Binding:
+    """How an entity's fields and a table's columns correspond."""
+
+    def __init__(self, table: sa.Table, children: Mapping[str, type[Entity]]) -> None:
+        if len(children) > 1:
+            raise TypeError(f"{table.name}: an entity has one kind of child rows at most")
+        self.table: Final = table
+        self.names: Final = tuple(one.name for one in table.c)
+        self.keys: Final = tuple(one.name for one in table.primary_key.columns)
+        self.identity: Final = (*self.keys, "version") if "version" in self.names else self.keys
+        self.values_of: Final[Callable[[object], tuple[Any, ...]]] = attrgetter(*self.names)
+        self.child_field: Final = next(iter(children), None)
+        self.child_type: Final = None if self.child_field is None else children[self.child_field]
+        self._key_places: Final = [self.names.index(name) for name in self.keys]
+        self._json: Final = frozenset(one.name for one in table.c if isinstance(one.type, sa.JSON))
+
+    def children_of(self, entity: Entity) -> Sequence[Entity]:
+        """Return an entity's child rows, none where it has no such field."""
+        return () if self.child_field is None else getattr(entity, self.child_field)
+
+    def key_in(self, row: Sequence[Any]) -> tuple[Any, ...]:
+        """Return the key in a row of all columns."""
+        return tuple(row[place] for place in self._key_places)
+
+    def stored(self, values: tuple[Any, ...], columns: Container[str] | None = None) -> Iterator[tuple[str, Any]]:
+        """Yield the values of some columns, or of all, as the driver takes them: JSON is text there."""
+        for name, value in zip(self.names, values, strict=True):
+            if columns is None or name in columns:
+                is_json = name in self._json and value is not None
+                yield name, msgspec.json.encode(value).decode() if is_json else value
+
+    def fields(self, row: Sequence[Any]) -> dict[str, Any]:
+        """Return the fields in a row of all columns that the driver gave: JSON is decoded there."""
+        return dict(zip(self.names, row, strict=True))
+
+    @cached_property
+    def child_order(self) -> list[sa.Column[Any]]:
+        """The columns of the child rows' key that follow their parent's."""
+        return [] if self.child_type is None else list(self.child_type.table.primary_key.columns)[len(self.keys) :]
+
+    @cached_property
+    def select(self) -> sa.Select[Any]:
+        """Every entity, beside each of its child rows where it has a kind of them."""
+        if self.child_type is None:
+            return sa.select(self.table)
+        child = self.child_type.table
+        own = zip(child.primary_key.columns, self.table.primary_key.columns, strict=False)
+        return sa.select(self.table, child).outerjoin_from(self.table, child, sa.and_(*(a == b for a, b in own)))
+
+
+def _column(name: str, annotation: Any) -> sa.Column[Any]:
+    declared = Column((), {})
+    if get_origin(annotation) is Annotated:
+        annotation, *extras = get_args(annotation)
+        declared = next(extra for extra in extras if isinstance(extra, Column))
+    nullable = NoneType in get_args(annotation)
+    if nullable:
+        (annotation,) = (one for one in get_args(annotation) if one is not NoneType)
+    arguments = declared.arguments
+    if not arguments or isinstance(arguments[0], sa.schema.SchemaItem):
+        arguments = (_TYPES[str if get_origin(annotation) is Literal else annotation], *arguments)
+    return sa.Column(name, *arguments, nullable=nullable, **declared.options)

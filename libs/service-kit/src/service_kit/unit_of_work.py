@@ -1,0 +1,294 @@
+"""The unit of work: what a request or a message reads and writes, sent with as few statements as it can be.
+
+Reads go at once. Rows, events and the stored answer wait and leave together at the end, in one statement, which is a
+transaction by itself; BEGIN is sent only when something is locked, or when one statement is not enough.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import cache, partial
+from types import TracebackType
+from typing import Any, Final, Literal, Self, TypeVar, cast
+
+import asyncpg
+import sqlalchemy as sa
+from asyncpg.transaction import Transaction
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+
+from service_kit.compiled import CompiledStatement, driver_of
+from service_kit.entities import Binding, Entity
+from service_kit.write_statement import Change, Loaded, Write, statement_of, write_of
+
+E = TypeVar("E", bound=Entity)
+
+Lock = Literal["update", "no key update", "key share"]
+"""How a row is locked until the transaction ends, in PostgreSQL's words."""
+
+_EMPTY: Final = sa.text("select")
+
+
+def units_of_work(engine: AsyncEngine) -> Callable[..., "UnitOfWork"]:
+    """Return what begins a unit of work on the engine's connections."""
+    # SQLAlchemy begins nothing: the transaction is asyncpg's, so that there is none where none is needed.
+    return partial(UnitOfWork, engine.execution_options(isolation_level="AUTOCOMMIT"))
+
+
+class StaleEntity(Exception):
+    """Somebody else changed a row after this unit of work read it; the whole of it is worth another try."""
+
+
+class UnitOfWork:
+    """A unit of work on a connection of the engine, taken when it is first needed and given back at the end.
+
+    What was not committed is rolled back. An entity is read once, and whatever changes of it until the end is written,
+    provided that its `version` in the table is the one that was read; `StaleEntity` says that it is not.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, is_contended: bool = False, only_reads: bool = False) -> None:
+        """Begin nothing yet. `engine` is in autocommit: see `units_of_work`.
+
+        `is_contended` locks before an edit what would otherwise be checked after it: for another try. `only_reads`
+        lets every statement be a transaction by itself.
+        """
+        self._engine = engine
+        self._is_contended = is_contended
+        self._only_reads = only_reads
+        self._connection: AsyncConnection | None = None
+        self._driver: asyncpg.Connection | None = None
+        self._transaction: Transaction | None = None
+        self._is_guest = False
+        self._is_unusable = False
+        self._known: dict[tuple[type[Entity], Any], Entity] = {}
+        self._loaded: dict[int, Loaded] = {}
+        self._new: list[Entity] = []
+        self._rows: dict[tuple[sa.Table, tuple[str, ...]], list[tuple[Any, ...]]] = {}
+
+    @classmethod
+    async def within(cls, connection: AsyncConnection) -> "UnitOfWork":
+        """Return a unit of work in the transaction that a consumer has begun, and commits, on its connection."""
+        work = cls(connection.engine, is_contended=True)
+        work._connection, work._driver, work._is_guest = connection, await driver_of(connection), True
+        return work
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
+        if self._connection is None or self._is_guest:
+            return
+        if kind is not None and not issubclass(kind, Exception):
+            # Cancelled at whatever it was at: nobody knows in what state it left the connection.
+            self._is_unusable = True
+        if kind is None and self._transaction is None:
+            await self._connection.close()
+        else:
+            await asyncio.shield(asyncio.ensure_future(self._give_back(self._connection)))
+
+    async def get(self, entity: type[E], key: Any, *, lock: Lock | None = None) -> E | None:
+        """Return the entity with this key, or None. Raises `StaleEntity` when it has changed since it was read."""
+        known = self._known.get((entity, (key,)))
+        if known is not None and (lock is None or id(known) not in self._loaded):
+            # An entity that is not in the database yet is nobody else's, and needs no lock.
+            return cast("E", known)
+        rows = await _by_key(entity.binding, lock).all(self, key=key)
+        if rows and lock is not None and entity.binding.child_type is not None:
+            # In a statement of its own: one that waited for the lock would see child rows as they were before.
+            rows = await _by_key(entity.binding).all(self, key=key)
+        return self._made(entity, rows) if rows else None
+
+    async def edit(self, entity: type[E], key: Any) -> E | None:
+        """Return the entity with this key to be changed, or None.
+
+        Its row is locked only when somebody else was quicker once; until then its version is checked on writing.
+        """
+        return await self.get(entity, key, lock="no key update" if self._is_contended else None)
+
+    async def find(
+        self,
+        entity: type[E],
+        *where: sa.ColumnElement[bool],
+        order_by: Sequence[sa.ColumnElement[Any]] = (),
+        lock: Lock | None = None,
+        limit: int | None = None,
+        skips_locked: bool = False,
+    ) -> list[E]:
+        """Return the entities that meet all conditions, in the given order.
+
+        With a lock they are locked in this order, `limit` at most, leaving out those that others have locked if so
+        asked.
+        """
+        key = entity.table.primary_key.columns[0]
+        condition = sa.and_(sa.true(), *where)
+        if lock is not None:
+            keys = sa.select(key).where(condition).order_by(*order_by).limit(limit)
+            locking = _locking(keys, lock, skips_locked=skips_locked)
+            locked = [row[0] for row in await CompiledStatement(locking, locks=True).all(self)]
+            condition = key == sa.any_(sa.literal(locked, sa.ARRAY(key.type)))
+        query = entity.binding.select.where(condition).order_by(*order_by, *entity.binding.child_order)
+        found: dict[Any, list[asyncpg.Record]] = {}
+        for row in await CompiledStatement(query).all(self):
+            found.setdefault(row[0], []).append(row)
+        return [self._made(entity, rows) for rows in found.values()]
+
+    def add(self, entity: Entity) -> None:
+        """Insert a new entity with its child rows."""
+        self._new.append(entity)
+        binding = entity.binding
+        self._known[type(entity), binding.key_in(binding.values_of(entity))] = entity
+
+    def insert(self, table: sa.Table, row: Mapping[str, Any]) -> None:
+        """Insert a row of a table that is no entity's, after all that was inserted into it before."""
+        self._rows.setdefault((table, tuple(row)), []).append(tuple(row.values()))
+
+    async def execute(self, statement: sa.Executable, values: Any = None) -> sa.CursorResult[Any]:
+        """Run a Core statement that is not compiled, by SQLAlchemy, after all that waits to be written."""
+        if not self._only_reads:
+            await self.begin()
+            await self.flush()
+        await self._connect()
+        assert self._connection is not None  # noqa: S101 - it has just been connected
+        return await self._connection.execute(statement, values)
+
+    async def begin(self) -> None:
+        """Begin a transaction, unless there is one."""
+        if self._transaction is not None or self._is_guest:
+            return
+        driver = await self._connect()
+        # Should BEGIN fail half-way, asyncpg takes the connection for one that has begun.
+        self._is_unusable = True
+        transaction = driver.transaction()
+        await transaction.start()
+        self._transaction, self._is_unusable = transaction, False
+
+    async def flush(self) -> None:
+        """Send what waits to be written, within the transaction. Raises `StaleEntity`."""
+        changes = self._changes()
+        if changes or self._new or self._rows:
+            await self.begin()
+            await self._send(changes)
+
+    async def commit(self) -> None:
+        """Send what waits to be written, and end the transaction. Raises `StaleEntity`."""
+        changes = self._changes()
+        if len(changes) > 1:
+            await self.begin()
+        await self._send(changes)
+        if self._transaction is not None:
+            transaction, self._transaction = self._transaction, None
+            await transaction.commit()
+
+    @contextlib.asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undo, should it fail, all that is done within."""
+        await self.begin()
+        await self.flush()
+        transaction = (await self._connect()).transaction()
+        await transaction.start()
+        try:
+            yield
+            await self.flush()
+        except BaseException:
+            # What was read may have been changed since, and what was added is not there: all is read anew.
+            self._known.clear()
+            self._loaded.clear()
+            self._new.clear()
+            self._rows.clear()
+            await transaction.rollback()
+            raise
+        await transaction.commit()
+
+    async def driver_for(self, statement: CompiledStatement) -> asyncpg.Connection:
+        """Return the connection for a compiled statement, once what it has to see has been sent."""
+        if not statement.only_reads:
+            await self.begin()
+        if not self._only_reads and statement.sees_all and self._has_waiting(statement.tables):
+            await self.flush()
+        return await self._connect()
+
+    def _has_waiting(self, tables: frozenset[sa.Table] | None) -> bool:
+        waiting = {entity.table for entity in self._new} | {table for table, _ in self._rows}
+        waiting |= {change.loaded.entity.table for change in self._changes()}
+        return bool(waiting) if tables is None else not waiting.isdisjoint(tables)
+
+    async def _connect(self) -> asyncpg.Connection:
+        if self._driver is None:
+            self._connection = await self._engine.connect()
+            self._driver = await driver_of(self._connection)
+        return self._driver
+
+    async def _give_back(self, connection: AsyncConnection) -> None:
+        try:
+            assert self._driver is not None  # noqa: S101 - it came with the connection
+            if self._driver.is_closed():
+                # SQLAlchemy finds it out by itself, and hands out no other connection of that age.
+                with contextlib.suppress(sa.exc.DBAPIError):
+                    await connection.execute(_EMPTY)
+            elif self._is_unusable:
+                await connection.invalidate()
+            elif self._transaction is not None:
+                await self._transaction.rollback()
+        except Exception:
+            # What brought us here matters more than that there was nothing left to roll back.
+            await connection.invalidate()
+        finally:
+            await connection.close()
+
+    def _made(self, entity: type[E], rows: Sequence[asyncpg.Record]) -> E:
+        """Return the entity that is in the rows, one for each of its child rows."""
+        binding = entity.binding
+        values = tuple(rows[0].values())[: len(binding.names)]
+        fields = binding.fields(values)
+        key = binding.key_in(values)
+        if (known := self._known.get((entity, key))) is not None:
+            loaded = dict(zip(binding.names, self._loaded[id(known)].values, strict=True))
+            if not self._only_reads and any(fields[name] != loaded[name] for name in binding.identity):
+                raise StaleEntity
+            return cast("E", known)
+        if binding.child_field is not None and binding.child_type is not None:
+            child = binding.child_type
+            beside = [tuple(row.values())[len(binding.names) :] for row in rows]
+            fields[binding.child_field] = [child(**child.binding.fields(one)) for one in beside if one[0] is not None]
+        made = entity(**fields)
+        self._known[entity, key] = made
+        self._loaded[id(made)] = Loaded.of(made)
+        return made
+
+    def _changes(self) -> list[Change]:
+        return [change for loaded in self._loaded.values() if (change := loaded.change()) is not None]
+
+    async def _send(self, changes: list[Change]) -> None:
+        for change in changes[:-1]:
+            await self._write(write_of(change, (), {}))
+        if changes or self._new or self._rows:
+            await self._write(write_of(changes[-1] if changes else None, self._new, self._rows))
+        for entity in (*(change.loaded.entity for change in changes), *self._new):
+            self._loaded[id(entity)] = Loaded.of(entity)
+        self._new.clear()
+        self._rows.clear()
+
+    async def _write(self, write: Write) -> None:
+        statement = statement_of(write.shape)
+        driver = await self._connect()
+        if not await driver.fetchval(statement.sql, *statement.arguments(write.values)):
+            raise StaleEntity
+
+
+def _locking(query: sa.Select[Any], lock: Lock, *, skips_locked: bool = False) -> sa.Select[Any]:
+    is_shared = lock == "key share"
+    return query.with_for_update(read=is_shared, key_share=lock != "update", skip_locked=skips_locked)
+
+
+@cache
+def _by_key(binding: Binding, lock: Lock | None = None) -> CompiledStatement:
+    """Return the statement that reads an entity by its key, or locks its row and reads that."""
+    (key,) = binding.table.primary_key.columns
+    everything = binding.select.order_by(*binding.child_order)
+    query = everything if lock is None else _locking(sa.select(binding.table), lock)
+    # What waits to be written is known by its key, and not read.
+    found = query.where(key == sa.bindparam("key", type_=key.type))
+    return CompiledStatement(found, locks=lock is not None, sees_all=False)
+
+
+AnyWork = UnitOfWork | AsyncSession
+"""A unit of work, or the session of a service whose rows are mapped by SQLAlchemy's ORM."""

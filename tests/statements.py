@@ -1,0 +1,38 @@
+"""The statements that go to PostgreSQL, BEGIN and COMMIT included: each is one round trip."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from asyncpg.connection import LoggedQuery
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+@asynccontextmanager
+async def statements_of(engine: AsyncEngine) -> AsyncIterator[list[str]]:
+    """Yield the list that the statements of connections taken meanwhile are added to."""
+    sent: list[str] = []
+    heard: list[Any] = []
+
+    def note(query: LoggedQuery) -> None:
+        # What asyncpg asks about types is asked once a connection.
+        if not any(word in query.query for word in ("typeinfo_tree", "'jit'")):
+            sent.append(query.query)
+
+    def listen(connection: Any, *_: object) -> None:
+        driver = connection.driver_connection
+        if driver not in heard:
+            driver.add_query_logger(note)
+            heard.append(driver)
+
+    sa.event.listen(engine.sync_engine.pool, "checkout", listen)
+    try:
+        yield sent
+        # asyncpg tells of a query in the loop's next turn.
+        await asyncio.sleep(0)
+    finally:
+        sa.event.remove(engine.sync_engine.pool, "checkout", listen)
+        for driver in heard:
+            driver.remove_query_logger(note)
