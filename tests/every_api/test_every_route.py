@@ -125,7 +125,7 @@ def test_the_examples_show_every_field(operation: Operation) -> None:
 
 
 @each_operation
-async def test_nobody_gets_in_without_a_token(operation: Operation, send: Send) -> None:
+async def test_a_request_without_a_token_is_refused(operation: Operation, send: Send) -> None:
     answer = await send(operation, good_body(operation), Authorization="")
     if operation.is_public:
         assert answer.status_code in (404, 422)
@@ -135,7 +135,7 @@ async def test_nobody_gets_in_without_a_token(operation: Operation, send: Send) 
 
 
 @each_with_body
-async def test_a_body_that_is_no_json_by_its_type_is_told_so(operation: Operation, send: Send) -> None:
+async def test_a_body_that_is_not_json_by_its_type_is_refused(operation: Operation, send: Send) -> None:
     answer = await send(operation, good_body(operation), content_type="text/plain")
     assert_problem(answer, 415, "unsupported-media-type")
     assert "Content-Type" in answer.json()["detail"]
@@ -254,7 +254,7 @@ async def test_what_is_not_there_is_not_found(operation: Operation, send: Send) 
 
 
 @each_operation
-async def test_a_wrong_method_is_told_the_right_ones(
+async def test_a_wrong_method_is_answered_with_the_allowed_ones(
     operation: Operation, clients: dict[str, httpx.AsyncClient]
 ) -> None:
     answer = await clients[operation.api].request("TRACE", operation.path)
@@ -262,7 +262,7 @@ async def test_a_wrong_method_is_told_the_right_ones(
     assert operation.method in answer.headers["allow"].split(", ")
 
 
-async def test_nothing_of_all_this_left_a_trace(clients: dict[str, httpx.AsyncClient]) -> None:
+async def test_no_refused_request_wrote_an_event(clients: dict[str, httpx.AsyncClient]) -> None:
     for api, client in clients.items():
         app: FastAPI = client._transport.app  # type: ignore[attr-defined]
         async with app.state.engine.connect() as connection:

@@ -95,7 +95,7 @@ def test_the_night_on_which_clocks_change_is_as_long_as_it_is() -> None:
     assert ALWAYS.between(at("2026-10-25T00:00"), at("2026-10-26T00:00")) == 25 * 3600
 
 
-def test_what_is_never_reached_is_said_to_be() -> None:
+def test_a_time_that_is_never_reached_is_reported() -> None:
     christmas = BusinessHours(VILNIUS, (Shift(5, 0, 1),), frozenset())
     with pytest.raises(NeverReached):
         christmas.after(at("2026-01-01T00:00"), 31_000_000)

@@ -49,7 +49,7 @@ NOUNS: list[tuple[str, dict[str, Any], str, type[Any], str]] = [
 
 
 @pytest.mark.parametrize(("noun", "fields", "kind", "event", "time"), NOUNS, ids=[noun for noun, *_ in NOUNS])
-async def test_what_was_done_is_told_with_whom_it_counts_for(
+async def test_each_record_of_care_is_published_with_its_attribution(
     service: Service,
     manager: httpx.AsyncClient,
     people: dict[str, str],
@@ -79,7 +79,7 @@ async def test_what_was_done_is_told_with_whom_it_counts_for(
     assert_problem(await manager.post(f"/v1/{noun}", json=by | fields), 409, "customer-already-erased")
 
 
-async def test_a_suggestion_may_come_of_a_ticket_of_that_customer(
+async def test_a_suggestion_may_name_a_ticket_of_its_customer_only(
     manager: httpx.AsyncClient, people: dict[str, str]
 ) -> None:
     own, other = await a_ticket(manager, customer_id=people["customer_id"]), await a_ticket(manager)
@@ -146,7 +146,7 @@ async def told_of(service: Service, *records: Any, onboarding_days: int = 0) -> 
         await copy_deals(connection, records, onboarding_days=onboarding_days)
 
 
-async def test_a_deal_won_of_late_opens_one_onboarding_however_often_service_is_told(
+async def test_a_recently_won_deal_opens_one_onboarding_however_often_its_event_comes(
     service: Service, manager: httpx.AsyncClient
 ) -> None:
     account_id, deal_id, old_id = new_id(), new_id(), new_id()
@@ -180,7 +180,7 @@ async def test_a_deal_won_of_late_opens_one_onboarding_however_often_service_is_
     assert_problem(await manager.post("/v1/tickets", json=other), 422, "unknown-reference")
 
 
-async def test_a_delivery_is_held_against_what_the_deal_was_won_with(
+async def test_a_delivery_is_compared_with_the_promise_of_its_deal(
     service: Service, manager: httpx.AsyncClient, people: dict[str, str]
 ) -> None:
     account_id, deal_id = new_id(), new_id()
@@ -211,7 +211,7 @@ async def test_a_delivery_is_held_against_what_the_deal_was_won_with(
     assert (await manager.get(f"/v1/deliveries/{made['id']}")).json() == made
 
 
-async def test_what_a_merged_customer_bought_is_brought_to_the_one_that_stands(
+async def test_what_a_merged_customer_bought_is_delivered_to_the_surviving_one(
     service: Service, manager: httpx.AsyncClient
 ) -> None:
     gone, stands, lately, old = new_id(), new_id(), new_id(), new_id()
@@ -227,7 +227,7 @@ async def test_what_a_merged_customer_bought_is_brought_to_the_one_that_stands(
     assert (await make(manager, "/v1/deliveries", **delivery))["customer_id"] == str(stands)
 
 
-async def test_an_onboarding_does_not_wait_for_the_copy_of_the_one_that_stands(
+async def test_an_onboarding_does_not_wait_for_the_copy_of_the_surviving_customer(
     service: Service, manager: httpx.AsyncClient
 ) -> None:
     gone, deal_id = new_id(), new_id()
@@ -238,7 +238,7 @@ async def test_an_onboarding_does_not_wait_for_the_copy_of_the_one_that_stands(
     assert ticket["onboarding_deal_id"] == str(deal_id)
 
 
-async def test_a_deal_that_was_taken_back_is_delivered_no_more(service: Service, manager: httpx.AsyncClient) -> None:
+async def test_a_reopened_deal_is_not_delivered(service: Service, manager: httpx.AsyncClient) -> None:
     account_id, deal_id = new_id(), new_id()
     reopened = DealReopened(
         **deal_state(account_id, deal_id, stage="proposal", closed_at=None, promise=None, reopen_count=1),

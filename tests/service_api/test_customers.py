@@ -59,12 +59,12 @@ async def test_a_reference_is_taken_once(manager: httpx.AsyncClient, path: str) 
 
 
 @pytest.mark.parametrize("path", ["/v1/agents", "/v1/teams"])
-async def test_only_managers_say_who_works_here(agent: httpx.AsyncClient, path: str) -> None:
+async def test_only_managers_change_agents_and_teams(agent: httpx.AsyncClient, path: str) -> None:
     assert_problem(await agent.post(path, json={"name": "Somebody"}), 403, "forbidden")
     assert_problem(await agent.patch(f"{path}/{NOWHERE}", json={"name": "Somebody"}), 403, "forbidden")
 
 
-async def test_who_only_reads_writes_nothing(analyst: httpx.AsyncClient) -> None:
+async def test_a_role_that_only_reads_cannot_write(analyst: httpx.AsyncClient) -> None:
     assert_problem(await analyst.post("/v1/customers", json={"name": "Somebody"}), 403, "forbidden")
     for path in ("customers", "agents", "teams", "tickets", "surveys"):
         assert (await analyst.get(f"/v1/{path}")).status_code == 200
@@ -93,7 +93,7 @@ async def test_a_renamed_team_is_in_the_directory_again(service: Service, manage
     assert_problem(await manager.patch(f"/v1/teams/{NOWHERE}", json={"name": "West"}), 404)
 
 
-async def test_a_change_of_an_agent_leaves_the_rest(service: Service, manager: httpx.AsyncClient) -> None:
+async def test_an_update_of_an_agent_leaves_the_other_fields(service: Service, manager: httpx.AsyncClient) -> None:
     team = await make(manager, "/v1/teams", name="North")
     rita = await an_agent(manager, name="Rita", team_id=team["id"])
     path = f"/v1/agents/{rita['id']}"
@@ -108,7 +108,7 @@ async def test_a_change_of_an_agent_leaves_the_rest(service: Service, manager: h
 
 
 @pytest.mark.parametrize("body", [{}, {"name": None}, {"active": None}, {"active": "yes"}, {"version": 3}])
-async def test_a_change_of_an_agent_says_what_to_change(manager: httpx.AsyncClient, body: dict[str, Any]) -> None:
+async def test_an_update_of_an_agent_names_a_field(manager: httpx.AsyncClient, body: dict[str, Any]) -> None:
     rita = await an_agent(manager)
     assert_problem(await manager.patch(f"/v1/agents/{rita['id']}", json=body), 422, "invalid-request")
 
@@ -123,7 +123,7 @@ async def test_an_agents_team_must_exist(manager: httpx.AsyncClient) -> None:
     assert_problem(await manager.patch(f"/v1/agents/{NOWHERE}", json={"active": True}), 404)
 
 
-async def test_agents_are_found_by_team_and_by_whether_they_still_work_here(manager: httpx.AsyncClient) -> None:
+async def test_agents_are_filtered_by_team_and_activity(manager: httpx.AsyncClient) -> None:
     team = await make(manager, "/v1/teams", name="North")
     here, gone = [await an_agent(manager, team_id=team["id"], active=active) for active in (True, False)]
     for active, expected in (("true", here), ("false", gone)):

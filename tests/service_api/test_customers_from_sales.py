@@ -162,13 +162,13 @@ async def test_a_tombstone_erases_the_name_and_nothing_else(engine: AsyncEngine)
     assert (await row_of(engine, account_id)).name == "Petras"
 
 
-async def test_a_tombstone_of_somebody_unknown_is_nothing(engine: AsyncEngine) -> None:
+async def test_a_tombstone_of_an_unknown_customer_changes_nothing(engine: AsyncEngine) -> None:
     account_id = new_id()
     await copied(engine, copy_names, [tombstone(account_id)])
     assert await row_of(engine, account_id) is None
 
 
-async def test_who_is_no_account_is_no_customer(engine: AsyncEngine) -> None:
+async def test_only_accounts_become_customers(engine: AsyncEngine) -> None:
     rep = SalesDirectoryEntrySet(id=new_id(), kind="rep", name="Rita")
     await copied(engine, copy_names, [record(rep, 1)])
     assert await row_of(engine, rep.id) is None
@@ -182,7 +182,7 @@ async def test_a_customer_of_our_own_is_not_overwritten(service: Service, agent:
     assert (await agent.get(f"/v1/customers/{own_id}")).json() == own
 
 
-async def test_what_is_new_is_entered_for_the_customer_that_another_was_merged_into(
+async def test_new_records_are_for_the_surviving_customer_of_a_merge(
     service: Service, agent: httpx.AsyncClient
 ) -> None:
     gone, between, stands = new_id(), new_id(), new_id()
@@ -201,21 +201,6 @@ async def test_what_is_new_is_entered_for_the_customer_that_another_was_merged_i
     seen = {"ticket_id": before["id"], "product": "desk"}
     suggested = await agent.post("/v1/upsell-suggestions", json=seen | {"customer_id": str(stands)})
     assert suggested.status_code == 201, suggested.text
-
-
-async def test_copies_from_before_merges_were_kept_learn_of_them_when_the_log_is_read_anew(engine: AsyncEngine) -> None:
-    gone, stands = new_id(), new_id()
-    history = [record(registered(gone), 1), record(merged(gone, stands), 2)]
-    await copied(engine, copy_accounts, history)
-    async with engine.begin() as connection:
-        await connection.execute(sa.update(Customer).where(Customer.id == gone).values(merged_into=None))
-    await copied(engine, copy_accounts, history[:1])
-    assert (await row_of(engine, gone)).merged_into is None
-    await copied(engine, copy_accounts, history[1:])
-    learnt = await row_of(engine, gone)
-    assert learnt.merged_into == stands
-    await copied(engine, copy_accounts, history, history[:1])
-    assert await row_of(engine, gone) == learnt
 
 
 class Topics:

@@ -31,7 +31,7 @@ async def set_aside(service: Service, consumer: str, topic: str, value: bytes) -
     return f"/v1/dead-letters/{letter_id}"
 
 
-async def test_a_letter_is_mended_and_sent_once_to_its_topic_under_its_own_key(
+async def test_a_dead_letter_is_mended_and_sent_once_to_its_topic_under_its_own_key(
     service: Service, manager: httpx.AsyncClient, analyst: httpx.AsyncClient
 ) -> None:
     account_id = new_id()
@@ -54,7 +54,7 @@ async def test_a_letter_is_mended_and_sent_once_to_its_topic_under_its_own_key(
         assert [tuple(row) for row in await connection.execute(sent)] == [("sales.events", good)]
 
 
-async def test_a_name_is_discarded_and_another_consumers_letter_is_none_of_ours(service: Service) -> None:
+async def test_a_name_is_discarded_and_another_consumers_dead_letter_is_not_found(service: Service) -> None:
     value = encoded(named(new_id(), "Jonas"), 1)[:-1]
     at = await set_aside(service, "service-customer-names", "sales.directory", value)
     foreign = await set_aside(service, "metrics", "sales.events", b"{")

@@ -78,7 +78,7 @@ async def test_a_customer_of_our_own_is_erased_from_every_table(service: Service
     assert_problem(await manager.post(f"/v1/customers/{NOWHERE}/erase"), 404)
 
 
-async def test_nothing_more_is_written_of_an_erased_customer_and_the_work_goes_on(
+async def test_nothing_more_is_written_about_an_erased_customer_and_the_work_goes_on(
     service: Service, manager: httpx.AsyncClient
 ) -> None:
     customer = await a_customer(manager)
@@ -95,7 +95,7 @@ async def test_nothing_more_is_written_of_an_erased_customer_and_the_work_goes_o
     assert_problem(await manager.post("/v1/tickets", json=new), 409, "customer-already-erased")
 
 
-async def test_what_sales_erases_is_erased_here_in_whatever_order_the_logs_come(
+async def test_a_customer_erased_in_sales_is_erased_here_in_any_order_of_the_logs(
     service: Service, manager: httpx.AsyncClient
 ) -> None:
     mark, account_id = reference(), new_id()

@@ -42,7 +42,7 @@ async def told_of(service: Service, ticket: dict[str, Any]) -> list[Any]:
     ]
 
 
-async def test_an_imported_ticket_tells_what_single_requests_tell(
+async def test_an_imported_ticket_publishes_what_single_requests_publish(
     service: Service, importer: httpx.AsyncClient
 ) -> None:
     customer, agent = await a_customer(importer), await an_agent(importer)
@@ -83,7 +83,7 @@ async def test_customers_agents_and_tickets_come_in_one_file(importer: httpx.Asy
         assert (await importer.get(f"/v1/{row['resource']}/{row['id']}")).status_code == 200
 
 
-async def test_a_maintenance_plan_comes_in_with_what_was_done_under_it(importer: httpx.AsyncClient) -> None:
+async def test_a_maintenance_plan_is_imported_with_its_maintenance(importer: httpx.AsyncClient) -> None:
     customer, agent = await a_customer(importer), await an_agent(importer)
     plan = {"customer_id": customer["id"], "interval_days": 90, "next_due_on": "2026-01-10"}
     done = {"action": "perform", "body": {"agent_id": agent["id"], "occurred_at": "2026-01-09T08:00:00Z"}}

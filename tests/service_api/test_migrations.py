@@ -51,7 +51,7 @@ async def test_constraints_and_indexes_are_the_models_to_the_letter(
     assert any("CHECK" in definition for _, _, definition in found)
 
 
-async def test_the_first_migration_can_be_taken_back(empty_database: AsyncEngine) -> None:
+async def test_the_initial_revision_can_be_undone(empty_database: AsyncEngine) -> None:
     config = Config()
     config.set_main_option("script_location", str(migrations_of(service_api)))
 

@@ -30,7 +30,7 @@ def promised(terms: SlaTerms = TERMS) -> Ticket:
     return ticket
 
 
-def test_nothing_is_overdue_at_the_moment_it_is_due_and_all_is_a_moment_later() -> None:
+def test_nothing_is_overdue_at_its_due_time_and_everything_a_moment_later() -> None:
     ticket = promised()
     assert ticket.overdue(NOON + 10 * MINUTE) == []
     assert ticket.overdue(NOON + 10 * MINUTE + MINUTE) == ["first_response"]
@@ -43,7 +43,7 @@ def test_nothing_is_overdue_at_the_moment_it_is_due_and_all_is_a_moment_later() 
     assert (ticket.version, ticket.sla_check_at) == (3, None)
 
 
-def test_an_answer_that_is_entered_late_takes_a_breach_back() -> None:
+def test_an_answer_that_is_entered_late_undoes_a_breach() -> None:
     ticket = promised()
     ticket.breach("first_response")
     ticket.log_interaction(contact(ticket, NOON + 5 * MINUTE))
@@ -55,7 +55,7 @@ def test_an_answer_that_is_entered_late_takes_a_breach_back() -> None:
     assert late.overdue(NOON + 15 * MINUTE) == ["first_response"]
 
 
-def test_the_time_that_a_ticket_stood_resolved_is_not_held_against_it() -> None:
+def test_the_time_between_resolution_and_reopening_does_not_count() -> None:
     ticket = promised()
     ticket.respond(NOON + MINUTE, TERMS)
     ticket.resolve(resolution=None, at=NOON + 20 * MINUTE, terms=TERMS)
@@ -78,7 +78,7 @@ def test_a_ticket_that_was_solved_or_merged_waits_for_no_answer() -> None:
         assert ticket.sla_check_at is None
 
 
-def test_the_clock_leaves_what_is_entered_of_the_past_alone_for_a_while() -> None:
+def test_the_clock_ignores_a_backdated_ticket_for_a_while() -> None:
     past = promised()
     now, _ = Ticket.open(
         customer_id=new_id(), kind="problem", channel="web", priority="low", at=datetime.now(UTC), terms=TERMS
@@ -103,9 +103,7 @@ async def policies(service: Service, manager: httpx.AsyncClient) -> AsyncIterato
         assert (await manager.patch(path, json={"active": False})).status_code == 200
 
 
-async def test_the_policy_that_names_most_of_a_ticket_says_by_when_it_is_due(
-    policies: Any, manager: httpx.AsyncClient
-) -> None:
+async def test_the_most_specific_policy_sets_the_due_times(policies: Any, manager: httpx.AsyncClient) -> None:
     calendar = await make(
         manager,
         "/v1/business-calendars",
@@ -137,7 +135,7 @@ async def test_the_policy_that_names_most_of_a_ticket_says_by_when_it_is_due(
     assert (urgent["first_response_due_at"], urgent["resolution_due_at"]) == ("2026-02-13T14:32:00Z", None)
 
 
-async def test_an_answer_after_the_time_is_told_as_a_breach_at_once(
+async def test_a_late_answer_is_published_as_a_breach_at_once(
     service: Service, policies: Any, manager: httpx.AsyncClient
 ) -> None:
     await policies(first_response_seconds=600)
@@ -152,7 +150,7 @@ async def test_an_answer_after_the_time_is_told_as_a_breach_at_once(
     assert (await manager.get(path)).json()["first_response_breached_at"] == "2026-02-13T14:10:00Z"
 
 
-async def test_many_clocks_tell_of_each_breach_once_also_when_one_is_killed(
+async def test_many_clocks_publish_each_breach_once_even_when_one_is_killed(
     service: Service, policies: Any, manager: httpx.AsyncClient
 ) -> None:
     await policies(first_response_seconds=1, resolution_seconds=1)
@@ -203,7 +201,7 @@ async def test_a_calendar_must_make_sense(manager: httpx.AsyncClient, agent: htt
     assert (await manager.get("/v1/business-calendars")).json()["items"][0] == changed
 
 
-async def test_a_policy_must_ask_for_what_can_be_done(manager: httpx.AsyncClient) -> None:
+async def test_a_policy_must_be_reachable(manager: httpx.AsyncClient) -> None:
     minute = [{"weekday": 1, "opens": "09:00", "closes": "09:01"}]
     calendar = await make(manager, "/v1/business-calendars", name="Rare", timezone="UTC", hours=minute)
     never = {"name": "Never", "resolution_seconds": 10**7, "calendar_id": calendar["id"]}

@@ -117,7 +117,7 @@ async def test_a_stale_answer_is_refused(agent: httpx.AsyncClient) -> None:
     assert_problem(await agent.post(path, json={"score": 2}, headers={"If-Match": '"1"'}), 412)
 
 
-async def test_surveys_are_found_by_what_they_are_about(manager: httpx.AsyncClient) -> None:
+async def test_surveys_are_filtered_by_ticket_and_attribution(manager: httpx.AsyncClient) -> None:
     team = await make(manager, "/v1/teams", name="Desk")
     rita = await an_agent(manager, team_id=team["id"])
     customer = await a_customer(manager)
@@ -210,13 +210,13 @@ def test_a_link_names_its_survey_and_no_other() -> None:
 
 @settings(deadline=None)
 @given(token=st.text(max_size=60))
-def test_no_text_is_too_odd_for_a_token(token: str) -> None:
+def test_any_text_is_refused_as_a_token(token: str) -> None:
     assert SurveyLinks("a secret").read(token) is None
 
 
 @settings(deadline=None)
 @given(steps=st.lists(st.tuples(st.integers(1, 5), st.integers(-60, 600)), max_size=12))
-def test_whatever_is_answered_the_first_day_stays_and_the_last_score_counts(steps: list[tuple[int, int]]) -> None:
+def test_the_first_day_and_the_last_score_of_an_answer_count(steps: list[tuple[int, int]]) -> None:
     noon = datetime(2025, 3, 31, 12, tzinfo=UTC)
     ticket, _ = Ticket.open(customer_id=new_id(), kind="problem", channel="web", priority="low", at=noon)
     survey, _ = Survey.send(kind="csat", ticket=ticket, at=noon, external_ref=None)

@@ -125,7 +125,7 @@ async def test_a_ticket_lives_from_opening_to_closing_and_back(service: Service,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(actions=st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=12), data=st.data())
-async def test_whatever_is_tried_every_event_equals_the_row_that_it_tells_of(
+async def test_every_event_equals_its_row_after_any_actions(
     service: Service, manager: httpx.AsyncClient, actions: list[str], data: st.DataObject
 ) -> None:
     rita = (await an_agent(manager))["id"]
@@ -202,20 +202,20 @@ async def test_an_agent_without_a_team_leaves_the_ticket_in_its_own(manager: htt
     assert (taken["agent_id"], taken["team_id"]) == (rita["id"], desk["id"])
 
 
-async def test_an_assignment_names_somebody(agent: httpx.AsyncClient) -> None:
+async def test_an_assignment_names_an_agent_or_a_team(agent: httpx.AsyncClient) -> None:
     ticket = await a_ticket(agent)
     assert_problem(await agent.post(f"/v1/tickets/{ticket['id']}/assign", json={}), 422, "invalid-request")
 
 
 @pytest.mark.parametrize("field", ["customer_id", "agent_id", "team_id"])
-async def test_what_a_ticket_names_must_exist(agent: httpx.AsyncClient, field: str) -> None:
+async def test_a_ticket_refers_to_what_exists(agent: httpx.AsyncClient, field: str) -> None:
     body = {"customer_id": (await a_customer(agent))["id"], "kind": "problem", "channel": "web"} | {field: NOWHERE}
     problem = assert_problem(await agent.post("/v1/tickets", json=body), 422, "unknown-reference")
     assert [error["pointer"] for error in problem["errors"]] == [f"#/{field}"]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_a_ticket_that_is_not_there_takes_no_action(agent: httpx.AsyncClient, action: str) -> None:
+async def test_an_action_on_a_missing_ticket_is_not_found(agent: httpx.AsyncClient, action: str) -> None:
     rita = {"agent_id": NOWHERE}
     body = {"assign": rita, "interactions": rita | {"direction": "inbound"}}.get(action, {})
     assert_problem(await agent.post(f"/v1/tickets/{NOWHERE}/{action}", json=body), 404)
@@ -411,7 +411,7 @@ class TestLists:
             assert_problem(await agent.get("/v1/tickets", params=query), 422, "invalid-request")
 
 
-async def test_a_ticket_is_escalated_to_who_knows_more(
+async def test_a_ticket_is_escalated_to_another_agent_or_team(
     service: Service, agent: httpx.AsyncClient, manager: httpx.AsyncClient
 ) -> None:
     first, second = await an_agent(manager), await an_agent(manager)
@@ -430,7 +430,7 @@ async def test_a_ticket_is_escalated_to_who_knows_more(
     assert_problem(late, 409, "ticket-already-resolved")
 
 
-async def test_a_ticket_that_tells_of_the_same_is_merged_for_good(service: Service, agent: httpx.AsyncClient) -> None:
+async def test_a_ticket_is_merged_for_good(service: Service, agent: httpx.AsyncClient) -> None:
     ticket = await a_ticket(agent)
     same = await a_ticket(agent, customer_id=ticket["customer_id"])
     path = f"/v1/tickets/{same['id']}"

@@ -90,7 +90,9 @@ class Authenticator:
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("The token has expired; get a new one.", error="invalid_token") from None
         except jwt.InvalidTokenError as error:
-            raise Unauthenticated(f"The token does not hold: {type(error).__name__}.", error="invalid_token") from None
+            raise Unauthenticated(
+                f"The token is not valid: {type(error).__name__}. Get a new one.", error="invalid_token"
+            ) from None
         roles = claims.get("roles", [])
         if not isinstance(roles, list):
             raise Unauthenticated("The token's roles are not a list.", error="invalid_token")

@@ -1,4 +1,4 @@
-"""Partial updates: what a PATCH gives is changed, what it leaves out stays, what is the same is no change."""
+"""Partial updates: a field that is given is changed, one that is left out stays, an equal value is no change."""
 
 from typing import Any, Protocol
 
@@ -24,13 +24,13 @@ class Change(StrictModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
-        """The model's schema, which says that the empty object is refused."""
+        """Return the model's schema, which excludes the empty object."""
         schema: dict[str, Any] = handler(core_schema)
         handler.resolve_ref_schema(schema)["minProperties"] = 1
         return schema
 
     def changed_from(self, row: object, *, besides: frozenset[str] = frozenset()) -> dict[str, Any]:
-        """The given fields whose value is another than the row's, without those named in `besides`."""
+        """Return the given fields whose value differs from the row's, without those named in `besides`."""
         given = self.model_dump(include=set(self.model_fields_set - besides))
         return {name: value for name, value in given.items() if getattr(row, name) != value}
 

@@ -164,6 +164,11 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=20_000)
 
 
+def examples(*bodies: dict[str, Any]) -> ConfigDict:
+    """Return the configuration of a request body that shows these examples in the API's document."""
+    return ConfigDict(json_schema_extra={"examples": list(bodies)})
+
+
 class View(BaseModel):
     """The base of every answer, read straight from a row's attributes."""
 

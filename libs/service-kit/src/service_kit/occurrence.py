@@ -1,4 +1,4 @@
-"""When something happened: now, or earlier on the word of somebody who may backdate."""
+"""When something happened: now, or earlier when a caller who may backdate gives the time."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,26 +10,26 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
 class OccurredTooEarly(Conflict):
-    """It is said to have happened before the change that it follows; `latest_change_at` says when that was."""
+    """The given time is before the change that it follows, which happened at `latest_change_at`."""
 
-    slug, title = "occurred-too-early", "It follows something that happened later"
+    slug, title = "occurred-too-early", "The given time is before the latest change"
 
 
 def check_follows(at: datetime, latest: datetime) -> None:
-    """Time never runs backwards within one aggregate. Raises `OccurredTooEarly` (409) when `at` is before `latest`."""
+    """Raise `OccurredTooEarly` (409) when `at` is before `latest`: time never runs backwards within one aggregate."""
     if at < latest:
         raise OccurredTooEarly(
-            f"Its latest change happened at {latest.isoformat()}, which is after the occurred_at that was given.",
+            f"The latest change happened at {latest.isoformat()}. Give an occurred_at that is not before it.",
             latest_change_at=latest.isoformat(),
         )
 
 
 def happened_at(occurred_at: datetime | None, by: Principal, *, after: datetime | None = None) -> datetime:
-    """The time of an action, in UTC.
+    """Return the time of an action, in UTC.
 
     Without `occurred_at` it is now, but never before `after`: what it follows may have been recorded by a replica
-    whose clock is ahead, and a live action must not be refused for that. Raises `Forbidden` (403) for a role that may
-    not backdate, and `Unprocessable` (422) for a time that has not come yet.
+    whose clock is ahead, and a live action must not be refused for that. Raise `Forbidden` (403) for a role that may
+    not backdate, and `Unprocessable` (422) for a time in the future.
     """
     now = datetime.now(UTC)
     if occurred_at is None:

@@ -1,4 +1,4 @@
-"""Cursor paging: stable under inserts, flat in cost, and closed to made-up cursors."""
+"""Cursor paging: stable under inserts, constant in cost, and closed to invented cursors."""
 
 import base64
 import hashlib
@@ -35,7 +35,7 @@ def page_of(read: type[Item]) -> type[PageView[Item]]:
 
 
 class Page:
-    """A request's `limit` and `cursor`. A cursor holds for the address and filters that it was given for."""
+    """A request's `limit` and `cursor`. A cursor is valid for the address and filters that it was issued for."""
 
     def __init__(
         self,
@@ -60,11 +60,11 @@ class Page:
             raw = b""
         last, check = raw[:16], raw[16:]
         if len(last) != 16 or check != self._check(last):
-            raise Unprocessable.at("?cursor", "is not a cursor of this list with these filters; start without one")
+            raise Unprocessable.at("?cursor", "is not a cursor of this list with these filters; start without a cursor")
         return UUID(bytes=last)
 
     def cursor_after(self, last: UUID) -> str:
-        """The cursor of the page that begins after an item."""
+        """Return the cursor of the page that begins after an item."""
         return base64.urlsafe_b64encode(last.bytes + self._check(last.bytes)).decode()
 
     async def of(
@@ -74,7 +74,7 @@ class Page:
         key: ColumnElement[UUID],
         view: Callable[[Any], Item],
     ) -> PageView[Item]:
-        """Runs a Core query as one page, newest first by `key`, a UUIDv7 column that is selected as `id`."""
+        """Return one page of a Core query, the newest first by `key`, a UUIDv7 column that is selected as `id`."""
         if self.after is not None:
             query = query.where(key < self.after)
         rows: Sequence[Any] = (await work.execute(query.order_by(key.desc()).limit(self.limit + 1))).all()

@@ -53,7 +53,7 @@ class MalformedBody(Problem):
 
 
 class Unauthenticated(Problem):
-    """No token, or one that does not hold."""
+    """No token, or one that is not valid."""
 
     status, slug, title = 401, "unauthenticated", "A valid bearer token is needed"
 
@@ -83,7 +83,7 @@ class Conflict(Problem):
 class PreconditionFailed(Problem):
     """`If-Match` names a version that is no longer current."""
 
-    status, slug, title = 412, "stale-version", "Somebody changed it in the meantime"
+    status, slug, title = 412, "stale-version", "The record was changed in the meantime"
 
 
 class BodyTooLarge(Problem):

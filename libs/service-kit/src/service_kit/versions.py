@@ -10,17 +10,17 @@ _ETAGS = re.compile(r'(W/)?"[0-9a-z]{1,32}"(,[ ]?(W/)?"[0-9a-z]{1,32}"){0,9}', r
 
 
 def etag_of(version: int) -> str:
-    """The strong entity tag of a version."""
+    """Return the strong entity tag of a version."""
     return f'"{version}"'
 
 
 def set_etag(response: Response, version: int) -> None:
-    """Tells the client which version the answer shows."""
+    """Set the answer's ETag to the version that it shows."""
     response.headers["ETag"] = etag_of(version)
 
 
 def unchanged(request: Request, version: int) -> Response | None:
-    """An answer 304 when the client's `If-None-Match` names this version, else None."""
+    """Return an answer 304 when the client's `If-None-Match` names this version, else None."""
     tags = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     if etag_of(version) not in tags:
         return None
@@ -37,9 +37,9 @@ class ExpectedVersion:
         self._value = value
 
     def check(self, version: int) -> None:
-        """Raises `PreconditionFailed` (412) when the client has seen another version than this one."""
+        """Raise `PreconditionFailed` (412) when the client has seen another version than this one."""
         if self._value is None or self._value == "*":
             return
         # A weak tag never matches If-Match (RFC 9110, section 13.1.1).
         if etag_of(version) not in [tag.strip() for tag in self._value.split(",")]:
-            raise PreconditionFailed("Read it again, look at what changed, and send the change with the new ETag.")
+            raise PreconditionFailed("Read it again, merge your change, and send it with the new ETag.")

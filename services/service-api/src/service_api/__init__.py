@@ -1,1 +1,1 @@
-"""Service: keeps customers happy, and says so on `service.events`."""
+"""The service API: customers, tickets, surveys and care, published on `service.events`."""

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import Response
-from pydantic import ConfigDict, Field, StrictBool
+from pydantic import Field, StrictBool
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service_api.access import READING, Expected, Manager
@@ -12,7 +12,7 @@ from service_api.directory import publish_name
 from service_api.tables import Base
 from service_api.teams import Team
 from service_kit.changes import Change
-from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View
+from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View, examples
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.references import require, require_free
@@ -38,16 +38,12 @@ class Agent(Base):
 class AgentCreate(StrictModel):
     """A new agent."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "Rūta Kazlauskienė",
-                    "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
-                    "active": True,
-                    "external_ref": "employee-77",
-                }
-            ]
+    model_config = examples(
+        {
+            "name": "Rūta Kazlauskienė",
+            "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "active": True,
+            "external_ref": "employee-77",
         }
     )
 
@@ -60,12 +56,8 @@ class AgentCreate(StrictModel):
 class AgentUpdate(Change):
     """What to change of an agent; what is left out stays."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"name": "Rūta Kazlauskaitė", "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11", "active": False}
-            ],
-        }
+    model_config = examples(
+        {"name": "Rūta Kazlauskaitė", "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11", "active": False}
     )
 
     name: Name = Field(default_factory=str)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from fastapi import Response
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -17,7 +17,7 @@ from service_api.access import READING, Expected, Manager
 from service_api.business_time import BusinessHours, Shift
 from service_api.tables import Base
 from service_kit.changes import Change
-from service_kit.fields import Day, Identifier, Name, StrictModel, View
+from service_kit.fields import Day, Identifier, Name, StrictModel, View, examples
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.resources import Resource
@@ -83,7 +83,7 @@ Clock = Annotated[
 class ShiftCreate(StrictModel):
     """A stretch of a weekday on which there is business; 1 is Monday."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"weekday": 1, "opens": "08:00", "closes": "17:30"}]})
+    model_config = examples({"weekday": 1, "opens": "08:00", "closes": "17:30"})
 
     weekday: Annotated[int, Field(strict=True, ge=1, le=7)]
     opens: Clock
@@ -118,7 +118,7 @@ _EXAMPLE: dict[str, Any] = {
 class BusinessCalendarCreate(StrictModel):
     """A new calendar."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = examples(_EXAMPLE)
 
     name: Name
     timezone: Zone
@@ -129,7 +129,7 @@ class BusinessCalendarCreate(StrictModel):
 class BusinessCalendarUpdate(Change):
     """What to change; what is left out stays."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = examples(_EXAMPLE)
 
     name: Name = Field(default_factory=str)
     timezone: Zone = Field(default_factory=str)

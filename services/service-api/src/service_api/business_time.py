@@ -1,4 +1,4 @@
-"""Business time: how much of it passed between two instants, and when so much of it will have passed. Pure."""
+"""Business time between two instants, and the instant by which so much of it has passed. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 HORIZON_DAYS: Final = 3_660
-"""How far ahead business time is looked for: ten years."""
+"""The horizon of business time: ten years."""
 
 
 class NeverReached(ValueError):
@@ -25,7 +25,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class BusinessHours:
-    """When there is business: shifts by weekday in a time zone, but for holidays.
+    """When there is business: shifts by weekday in a time zone, except on holidays.
 
     Shifts of a weekday must not overlap. Time is counted as it passes, not as the wall shows it: a shift in which the
     clocks are put back is an hour longer.
@@ -36,9 +36,9 @@ class BusinessHours:
     holidays: frozenset[date] = frozenset()
 
     def after(self, start: datetime, seconds: int) -> datetime:
-        """The first instant by which so many business seconds have passed since `start`, in UTC.
+        """Return the first instant by which so many business seconds have passed since `start`, in UTC.
 
-        Raises `NeverReached`.
+        Raise `NeverReached`.
         """
         left = timedelta(seconds=seconds)
         if not left:
@@ -53,7 +53,7 @@ class BusinessHours:
         raise NeverReached(f"{seconds} business seconds do not pass within {HORIZON_DAYS} days")
 
     def between(self, start: datetime, end: datetime) -> int:
-        """The whole business seconds from one instant to another; 0 when the second is not later."""
+        """Return the whole business seconds from one instant to another; 0 when the second is not later."""
         passed = timedelta(0)
         day, last = start.astimezone(self.zone).date(), end.astimezone(self.zone).date()
         while day <= last:
@@ -63,7 +63,7 @@ class BusinessHours:
         return passed // timedelta(seconds=1)
 
     def _open(self, day: date) -> Iterator[tuple[datetime, datetime]]:
-        """A day's stretches of business in UTC, in order, none overlapping."""
+        """Yield a day's stretches of business in UTC, in order, none overlapping."""
         if day in self.holidays:
             return
         until = datetime.min.replace(tzinfo=UTC)

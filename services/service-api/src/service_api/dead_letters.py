@@ -1,4 +1,4 @@
-"""Records of sales that service could not take: seen, mended, sent again, or discarded."""
+"""The dead letters of the consumers of sales."""
 
 from event_contracts import codec
 from service_api.customers.from_sales import ACCOUNTS, NAMES
@@ -14,5 +14,5 @@ async def _readable() -> Readable:
     return _check
 
 
-# Some hold names, so not every role may look.
+# Some hold names, so not every role may read them.
 dead_letters = dead_letter_routes([ACCOUNTS, NAMES], readers=("service-manager",), readable=_readable)

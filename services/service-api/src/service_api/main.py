@@ -18,20 +18,20 @@ from service_kit.relay import Relay
 
 
 def migrate() -> None:
-    """Brings the database to the newest version."""
+    """Migrate the database to the newest version."""
     settings = RelaySettings()
     logs.configure("service-migrate", settings.log_level, settings.log_format)
     asyncio.run(migrations.migrate(service_api, settings.database_url))
 
 
 def api() -> None:
-    """Serves customers, tickets and surveys until SIGTERM."""
+    """Serve the API until SIGTERM."""
     settings = ServiceApiSettings()
     runner.serve("service-api", settings, create(settings))
 
 
 def relay() -> None:
-    """Publishes the outbox, and what the SLA clock finds, until SIGTERM."""
+    """Publish the outbox, and the breaches that the SLA clock finds, until SIGTERM."""
     settings = RelaySettings()
     engine = create_engine(settings, application="service-relay")
     sender = Relay(engine=engine, bootstrap_servers=settings.kafka_bootstrap_servers)
@@ -53,7 +53,7 @@ def relay() -> None:
 
 
 def consumer() -> None:
-    """Copies sales' customers and won deals, and opens onboardings, until SIGTERM."""
+    """Copy customers and won deals of sales, and open onboardings, until SIGTERM."""
     settings = ConsumerSettings()
     # What a crash of the database loses is read again from Kafka: offsets and copies are one transaction.
     engine = create_engine(settings, application="service-consumer", synchronous_commit=False)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import Response
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.service import ReviewRecorded
@@ -14,7 +14,7 @@ from service_api.attribution import ForCustomer, attribution_of
 from service_api.customers.use_cases import require_customer
 from service_api.tables import Base
 from service_kit.aggregates import publish
-from service_kit.fields import Code, Identifier, Moment, Score, StrictModel, View
+from service_kit.fields import Code, Identifier, Moment, Score, StrictModel, View, examples
 from service_kit.identifiers import new_id
 from service_kit.occurrence import happened_at
 from service_kit.resources import Resource
@@ -40,17 +40,13 @@ class Review(ForCustomer, Base):
 class ReviewCreate(StrictModel):
     """A public review: 1 is the worst, 5 the best."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "customer_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
-                    "product": "heat-pump-9",
-                    "channel": "marketplace",
-                    "score": 5,
-                    "occurred_at": "2026-05-20T18:00:00Z",
-                }
-            ]
+    model_config = examples(
+        {
+            "customer_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
+            "product": "heat-pump-9",
+            "channel": "marketplace",
+            "score": 5,
+            "occurred_at": "2026-05-20T18:00:00Z",
         }
     )
 

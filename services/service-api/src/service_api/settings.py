@@ -8,7 +8,7 @@ from service_kit.settings import ServiceSettings
 class ServiceApiSettings(ServiceSettings):
     """Adds `SURVEY_LINK_SECRET`, which signs the links that customers answer surveys by.
 
-    Whoever has it can answer any survey; changing it makes all links that are out invalid.
+    Its holder can answer any survey; changing it invalidates every link that was sent.
     """
 
     http_port: int = 8002
@@ -26,4 +26,4 @@ class ConsumerSettings(ServiceSettings):
 
     http_port: int = 8022
     onboarding_days: int = Field(default=30, ge=0, le=3_660)
-    """A deal that was won at most so many days ago gets an onboarding ticket when service is told; 0 for none."""
+    """A deal that was won at most this many days before its event arrives gets an onboarding ticket; 0 for none."""

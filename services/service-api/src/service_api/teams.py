@@ -3,13 +3,12 @@
 from uuid import UUID
 
 from fastapi import Response
-from pydantic import ConfigDict
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service_api.access import READING, Expected, Manager
 from service_api.directory import publish_name
 from service_api.tables import Base
-from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View
+from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View, examples
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.references import require_free
@@ -31,9 +30,7 @@ class Team(Base):
 class TeamCreate(StrictModel):
     """A new team."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"name": "Installation, north", "external_ref": "group-12"}]}
-    )
+    model_config = examples({"name": "Installation, north", "external_ref": "group-12"})
 
     name: Name
     external_ref: ExternalReference | None = None
@@ -42,7 +39,7 @@ class TeamCreate(StrictModel):
 class TeamUpdate(StrictModel):
     """What to change of a team."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Installation, north and east"}]})
+    model_config = examples({"name": "Installation, north and east"})
 
     name: Name
 

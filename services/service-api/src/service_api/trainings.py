@@ -3,7 +3,6 @@
 from datetime import datetime
 
 from fastapi import Response
-from pydantic import ConfigDict
 from sqlalchemy.orm import Mapped
 
 from event_contracts.service import TrainingDelivered
@@ -11,7 +10,7 @@ from service_api.access import READING, Worker
 from service_api.attribution import ByAgent, DoneCreate, DoneRead, attributed
 from service_api.tables import Base
 from service_kit.aggregates import publish
-from service_kit.fields import Count, Identifier, Moment
+from service_kit.fields import Count, Identifier, Moment, examples
 from service_kit.occurrence import happened_at
 from service_kit.resources import Resource
 from service_kit.routing import Session
@@ -32,18 +31,14 @@ class Training(ByAgent, Base):
 class TrainingCreate(DoneCreate):
     """A training that was delivered."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "customer_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
-                    "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
-                    "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14",
-                    "product": "heat-pump-9",
-                    "occurred_at": "2026-03-31T21:00:00Z",
-                    "attendees": 6,
-                }
-            ]
+    model_config = examples(
+        {
+            "customer_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
+            "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14",
+            "product": "heat-pump-9",
+            "occurred_at": "2026-03-31T21:00:00Z",
+            "attendees": 6,
         }
     )
 

@@ -5,7 +5,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import Response
-from pydantic import ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -16,7 +15,7 @@ from service_api.customers.use_cases import is_now
 from service_api.tables import Base
 from service_api.tickets.model import Ticket
 from service_kit.aggregates import publish
-from service_kit.fields import Identifier, Moment
+from service_kit.fields import Identifier, Moment, examples
 from service_kit.occurrence import happened_at
 from service_kit.references import UnknownReference
 from service_kit.resources import Resource
@@ -38,18 +37,14 @@ class UpsellSuggestion(ByAgent, Base):
 class UpsellSuggestionCreate(DoneCreate):
     """What a customer could use, and the ticket that showed it."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "customer_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
-                    "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
-                    "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14",
-                    "product": "heat-pump-9",
-                    "occurred_at": "2026-03-31T21:00:00Z",
-                    "ticket_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13",
-                }
-            ]
+    model_config = examples(
+        {
+            "customer_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
+            "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14",
+            "product": "heat-pump-9",
+            "occurred_at": "2026-03-31T21:00:00Z",
+            "ticket_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13",
         }
     )
 

@@ -1,4 +1,4 @@
-"""Keeps the copy of sales' customers and won deals from `sales.events`, and of names from `sales.directory`."""
+"""The consumers that copy customers and won deals from `sales.events`, and names from `sales.directory`."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,8 +25,8 @@ from service_kit.outbox_notify import OutboxNotifier
 
 ACCOUNTS = "service-customers"
 NAMES = "service-customer-names"
-"""The consumer groups, and the names under which offsets and dead letters are kept. Two, because a record without a
-value is a dead letter on the one topic and an erasure on the other."""
+"""The consumer groups, and the names of their offsets and dead letters. Two, because a record without a value is a dead
+letter on the one topic and an erasure on the other."""
 
 _customer: Any = Customer.__table__
 _new = insert(_customer)
@@ -44,7 +44,7 @@ _UNKNOWN: dict[str, Any] = {
     "merged_into": None,
 }
 
-# Whatever comes twice or late is not newer, and changes nothing.
+# An event that comes twice or late is not newer, and changes nothing.
 _SET_ACCOUNT = _new.on_conflict_do_update(
     index_elements=[_customer.c.id],
     set_={
@@ -55,13 +55,7 @@ _SET_ACCOUNT = _new.on_conflict_do_update(
         "registered_at": _new.excluded.registered_at,
         "merged_into": _new.excluded.merged_into,
     },
-    where=(_customer.c.origin == "sales")
-    & (
-        (_customer.c.account_sequence < _new.excluded.account_sequence)
-        # Copied when merges were not kept: the same event tells more now.
-        | (_customer.c.account_sequence == _new.excluded.account_sequence)
-        & _customer.c.merged_into.is_distinct_from(_new.excluded.merged_into)
-    ),
+    where=(_customer.c.origin == "sales") & (_customer.c.account_sequence < _new.excluded.account_sequence),
 )
 _SET_NAME = _new.on_conflict_do_update(
     index_elements=[_customer.c.id],
@@ -72,7 +66,7 @@ _SET_NAME = _new.on_conflict_do_update(
     },
     where=(_customer.c.origin == "sales")
     & (_customer.c.name_sequence < _new.excluded.name_sequence)
-    # Names have a log of their own: one may still come when the erasure has come already.
+    # Names have a log of their own: one may arrive after the erasure.
     & _customer.c.erased_at.is_(None),
 )
 _ERASE_NAME = (
@@ -83,10 +77,7 @@ _ERASE_NAME = (
 
 
 async def copy_accounts(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> None:
-    """Takes over the accounts in a batch, also that they were merged, and erases those that sales erased.
-
-    Every other event is none of ours.
-    """
+    """Copy the accounts in a batch, with their merges, and erase those that sales erased."""
     newest: dict[UUID, tuple[int, Account]] = {}
     for record in records:
         account = record.value.data
@@ -115,9 +106,9 @@ async def copy_accounts(connection: AsyncConnection, records: Sequence[Record[Cl
 
 
 async def copy_names(connection: AsyncConnection, records: Sequence[Record[CloudEvent | None]]) -> None:
-    """Takes over the accounts' names in a batch, and forgets those that were erased.
+    """Copy the accounts' names in a batch, and erase those that sales erased.
 
-    Raises ValueError for an erasure whose key is not an id.
+    Raise ValueError for an erasure whose key is not an id.
     """
     newest: dict[UUID, tuple[int, str] | None] = {}
     for record in records:
@@ -149,7 +140,7 @@ def _id_of(item: tuple[UUID, object]) -> UUID:
 
 
 def decode_name(value: bytes | None) -> CloudEvent | None:
-    """A directory record; None is a tombstone. Raises `UndecodableEvent`."""
+    """Return a directory record, or None for a tombstone. Raise `UndecodableEvent`."""
     return None if value is None else codec.decode(value)
 
 
@@ -197,7 +188,7 @@ class SalesCustomers:
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Copies until `stop` is set. Raises an exception group with `OperatorRequired`."""
+        """Copy until `stop` is set. Raise an exception group with `OperatorRequired`."""
         async with self._outbox_notifier.running(), asyncio.TaskGroup() as both:
             both.create_task(self.accounts.run(stop))
             both.create_task(self.names.run(stop))

@@ -25,7 +25,7 @@ class CustomerAlreadyErased(Conflict):
 
 
 class CustomerAlreadyMerged(Conflict):
-    """Sales found it to be the same customer as another; `merged_into` names that one."""
+    """Sales merged it into another customer, which `merged_into` names."""
 
     slug, title = "customer-already-merged", "The customer was merged into another"
 

@@ -2,26 +2,20 @@
 
 from uuid import UUID
 
-from pydantic import ConfigDict
-
 from service_api.customers.model import Origin
-from service_kit.fields import Code, ExternalReference, Moment, Name, StrictModel, View
+from service_kit.fields import Code, ExternalReference, Moment, Name, StrictModel, View, examples
 
 
 class CustomerCreate(StrictModel):
     """A customer that service met before sales did."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "UAB Vėjas",
-                    "region": "baltics",
-                    "segment": "manufacturing",
-                    "external_ref": "caller-2403",
-                    "occurred_at": "2025-03-31T21:00:00Z",
-                }
-            ]
+    model_config = examples(
+        {
+            "name": "UAB Vėjas",
+            "region": "baltics",
+            "segment": "manufacturing",
+            "external_ref": "caller-2403",
+            "occurred_at": "2025-03-31T21:00:00Z",
         }
     )
 

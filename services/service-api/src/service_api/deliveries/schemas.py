@@ -3,28 +3,24 @@
 from typing import Any
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, StrictBool
+from pydantic import Field, StrictBool
 
 from service_api.attribution import DoneRead
-from service_kit.fields import Identifier, Moment, Money, MoneyView, StrictModel
+from service_kit.fields import Identifier, Moment, Money, MoneyView, StrictModel, examples
 
 
 class DeliveryCreate(StrictModel):
     """What was delivered, and what the customer said when accepting it, which is when it `occurred_at`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "deal_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a18",
-                    "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
-                    "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14",
-                    "delivered_at": "2026-04-10T09:00:00Z",
-                    "price": {"amount": "1299.00", "currency": "EUR"},
-                    "quality_as_agreed": True,
-                    "occurred_at": "2026-04-13T15:00:00Z",
-                }
-            ]
+    model_config = examples(
+        {
+            "deal_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a18",
+            "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14",
+            "delivered_at": "2026-04-10T09:00:00Z",
+            "price": {"amount": "1299.00", "currency": "EUR"},
+            "quality_as_agreed": True,
+            "occurred_at": "2026-04-13T15:00:00Z",
         }
     )
 

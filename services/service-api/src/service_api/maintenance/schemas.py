@@ -4,10 +4,10 @@ from datetime import date
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from service_api.attribution import DoneRead
-from service_kit.fields import Code, Day, Identifier, Moment, StrictModel, View
+from service_kit.fields import Code, Day, Identifier, Moment, StrictModel, View, examples
 
 IntervalDays = Annotated[int, Field(strict=True, ge=1, le=3_660)]
 
@@ -15,16 +15,12 @@ IntervalDays = Annotated[int, Field(strict=True, ge=1, le=3_660)]
 class MaintenancePlanCreate(StrictModel):
     """A new plan."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "customer_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
-                    "product": "heat-pump-9",
-                    "interval_days": 182,
-                    "next_due_on": "2026-06-30",
-                }
-            ]
+    model_config = examples(
+        {
+            "customer_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
+            "product": "heat-pump-9",
+            "interval_days": 182,
+            "next_due_on": "2026-06-30",
         }
     )
 
@@ -37,15 +33,11 @@ class MaintenancePlanCreate(StrictModel):
 class MaintenancePlanPerformRequest(StrictModel):
     """Who did the plan's next maintenance, and when."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
-                    "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14",
-                    "occurred_at": "2026-06-24T07:30:00Z",
-                }
-            ]
+    model_config = examples(
+        {
+            "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14",
+            "occurred_at": "2026-06-24T07:30:00Z",
         }
     )
 

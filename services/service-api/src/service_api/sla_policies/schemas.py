@@ -3,12 +3,12 @@
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, StrictBool, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from event_contracts.fields import MAX_SECONDS
 from event_contracts.service import Priority, TicketKind
 from service_kit.changes import Change
-from service_kit.fields import Identifier, Name, StrictModel, View
+from service_kit.fields import Identifier, Name, StrictModel, View, examples
 
 TargetSeconds = Annotated[int, Field(strict=True, ge=1, le=MAX_SECONDS)]
 
@@ -26,7 +26,7 @@ _EXAMPLE: dict[str, Any] = {
 class SlaPolicyCreate(StrictModel):
     """A new policy, for tickets that are opened from now on."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = examples(_EXAMPLE)
 
     name: Name
     kind: TicketKind | None = Field(default=None, description="Every kind when left out.")
@@ -46,7 +46,7 @@ class SlaPolicyCreate(StrictModel):
 class SlaPolicyUpdate(Change):
     """What to change; what is left out stays. Another target or calendar is another policy."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Urgent problems, 2025", "active": False}]})
+    model_config = examples({"name": "Urgent problems, 2025", "active": False})
 
     name: Name = Field(default_factory=str)
     active: StrictBool = Field(default_factory=bool)

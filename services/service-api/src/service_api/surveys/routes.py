@@ -25,7 +25,7 @@ from service_kit.versions import set_etag
 
 
 def view_for(request: Request) -> Callable[[Any], SurveyRead]:
-    """Return the view of surveys for a request; whoever has the link can answer, so only workers get it."""
+    """Return the view of surveys for a request. The link lets its holder answer: only workers get it."""
     links = links_of(request) if principal_of(request).may(*WORKERS) else None
 
     def view(survey: Any) -> SurveyRead:
@@ -86,7 +86,7 @@ async def give_answer(
     by: By,
     expected: Expected,
 ) -> SurveyAnswerRead:
-    """Answer without an account: whoever has the link may answer. A later score revises the answer."""
+    """Answer by the link alone, without an account. A later score revises the answer."""
     survey_id = links.read(token)
     if survey_id is None:
         raise NotFound("There is no survey for this link. Use the survey's answer_path unchanged.")

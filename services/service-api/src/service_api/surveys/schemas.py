@@ -3,10 +3,10 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from event_contracts.service import Priority, SurveyKind, TicketChannel, TicketKind
-from service_kit.fields import ExternalReference, Identifier, Moment, Score, StrictModel, Text, View
+from service_kit.fields import ExternalReference, Identifier, Moment, Score, StrictModel, Text, View, examples
 
 Recommendation = Annotated[
     int, Field(strict=True, ge=0, le=10, description="How likely they would recommend us: 10 is certainly.")
@@ -21,16 +21,12 @@ SurveyScore = Annotated[int, Field(ge=1, le=5)]
 class SurveyCreate(StrictModel):
     """Which survey to send about which ticket."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "ticket_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13",
-                    "kind": "csat",
-                    "external_ref": "csat-4711",
-                    "occurred_at": "2025-03-31T21:00:00Z",
-                }
-            ]
+    model_config = examples(
+        {
+            "ticket_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13",
+            "kind": "csat",
+            "external_ref": "csat-4711",
+            "occurred_at": "2025-03-31T21:00:00Z",
         }
     )
 
@@ -41,13 +37,9 @@ class SurveyCreate(StrictModel):
 
 
 class SurveyAnswerCreate(StrictModel):
-    """What the customer says: 1 is the worst, 5 the best. Where asked, also recommendation and effort."""
+    """What the customer answers: 1 is the worst, 5 the best. Where asked, also recommendation and effort."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"score": 5, "recommendation": 9, "effort": 6, "comment": "Quick and friendly."}]
-        }
-    )
+    model_config = examples({"score": 5, "recommendation": 9, "effort": 6, "comment": "Quick and friendly."})
 
     score: Score
     recommendation: Recommendation | None = None
@@ -58,17 +50,13 @@ class SurveyAnswerCreate(StrictModel):
 class SurveyAnswerRequest(SurveyAnswerCreate):
     """An answer that staff or an import enters for the customer."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "score": 4,
-                    "recommendation": 8,
-                    "effort": 5,
-                    "comment": "Said so on the phone.",
-                    "occurred_at": "2025-03-31T21:00:00Z",
-                }
-            ]
+    model_config = examples(
+        {
+            "score": 4,
+            "recommendation": 8,
+            "effort": 5,
+            "comment": "Said so on the phone.",
+            "occurred_at": "2025-03-31T21:00:00Z",
         }
     )
 

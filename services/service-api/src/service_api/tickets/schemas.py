@@ -3,10 +3,21 @@
 from typing import Any, Literal, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from event_contracts.service import Direction, Priority, TicketChannel, TicketKind, TicketStatus, Visibility
-from service_kit.fields import Code, ExternalReference, Identifier, Moment, Name, Seconds, StrictModel, Text, View
+from service_kit.fields import (
+    Code,
+    ExternalReference,
+    Identifier,
+    Moment,
+    Name,
+    Seconds,
+    StrictModel,
+    Text,
+    View,
+    examples,
+)
 
 _OCCURRED = "2025-03-31T21:00:00Z"
 _TEAM = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14"
@@ -16,24 +27,20 @@ _AGENT = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
 class TicketCreate(StrictModel):
     """A customer's question, request or problem."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "customer_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
-                    "kind": "problem",
-                    "channel": "phone",
-                    "priority": "high",
-                    "product": "heat-pump-9",
-                    "subject": "No hot water since the morning",
-                    "description": "The display shows E4.\nRestarting does not help.",
-                    "agent_id": _AGENT,
-                    "team_id": _TEAM,
-                    "onboarding_deal_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a18",
-                    "external_ref": "INC0000045",
-                    "occurred_at": _OCCURRED,
-                }
-            ]
+    model_config = examples(
+        {
+            "customer_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
+            "kind": "problem",
+            "channel": "phone",
+            "priority": "high",
+            "product": "heat-pump-9",
+            "subject": "No hot water since the morning",
+            "description": "The display shows E4.\nRestarting does not help.",
+            "agent_id": _AGENT,
+            "team_id": _TEAM,
+            "onboarding_deal_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a18",
+            "external_ref": "INC0000045",
+            "occurred_at": _OCCURRED,
         }
     )
 
@@ -56,9 +63,7 @@ class TicketCreate(StrictModel):
 class TicketAssignRequest(StrictModel):
     """Who is to work on it: an agent, a team, or both. A team alone takes it from the agent who had it."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"agent_id": _AGENT, "team_id": _TEAM, "occurred_at": _OCCURRED}]}
-    )
+    model_config = examples({"agent_id": _AGENT, "team_id": _TEAM, "occurred_at": _OCCURRED})
 
     agent_id: Identifier | None = None
     team_id: Identifier | None = Field(default=None, description="The agent's team when left out.")
@@ -78,11 +83,7 @@ class TicketEscalateRequest(TicketAssignRequest):
 class TicketMergeRequest(StrictModel):
     """The ticket that is about the same."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"into": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a15", "occurred_at": _OCCURRED}],
-        }
-    )
+    model_config = examples({"into": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a15", "occurred_at": _OCCURRED})
 
     into: Identifier
     occurred_at: Moment | None = None
@@ -91,9 +92,7 @@ class TicketMergeRequest(StrictModel):
 class TicketResolveRequest(StrictModel):
     """How it was solved."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"resolution": "replaced-part", "occurred_at": _OCCURRED}]}
-    )
+    model_config = examples({"resolution": "replaced-part", "occurred_at": _OCCURRED})
 
     resolution: Code | None = None
     occurred_at: Moment | None = None
@@ -102,7 +101,7 @@ class TicketResolveRequest(StrictModel):
 class TicketReopenRequest(StrictModel):
     """When it was reopened."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"occurred_at": _OCCURRED}]})
+    model_config = examples({"occurred_at": _OCCURRED})
 
     occurred_at: Moment | None = None
 
@@ -110,7 +109,7 @@ class TicketReopenRequest(StrictModel):
 class TicketCloseRequest(StrictModel):
     """When it was closed."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"occurred_at": _OCCURRED}]})
+    model_config = examples({"occurred_at": _OCCURRED})
 
     occurred_at: Moment | None = None
 
@@ -118,22 +117,18 @@ class TicketCloseRequest(StrictModel):
 class InteractionCreate(StrictModel):
     """One contact about a ticket."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "direction": "outbound",
-                    "visibility": "public",
-                    "channel": "phone",
-                    "agent_id": _AGENT,
-                    "talk_seconds": 340,
-                    "hold_seconds": 45,
-                    "wrap_up_seconds": 120,
-                    "note": "Called back; a technician comes on Thursday.",
-                    "external_ref": "call-88120",
-                    "occurred_at": _OCCURRED,
-                }
-            ]
+    model_config = examples(
+        {
+            "direction": "outbound",
+            "visibility": "public",
+            "channel": "phone",
+            "agent_id": _AGENT,
+            "talk_seconds": 340,
+            "hold_seconds": 45,
+            "wrap_up_seconds": 120,
+            "note": "Called back; a technician comes on Thursday.",
+            "external_ref": "call-88120",
+            "occurred_at": _OCCURRED,
         }
     )
 

@@ -1,4 +1,4 @@
-"""What a service-level agreement grants a ticket: how long it may wait, and by which clock. Pure."""
+"""What a service-level agreement grants a ticket: its targets, and the clock that counts them. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ class SlaTerms:
     hours: BusinessHours | None = None
 
     def due(self, start: datetime, seconds: int | None) -> datetime | None:
-        """By when it must be done; None where nothing is asked, or nobody works for ten years."""
+        """Return by when it must be done; None without a target, or without business time for ten years."""
         if seconds is None:
             return None
         if self.hours is None:
@@ -28,11 +28,11 @@ class SlaTerms:
             return None
 
     def seconds_between(self, start: datetime, end: datetime) -> int:
-        """What passed by the agreement's clock, 0 when the second is not later."""
+        """Return the seconds that passed by the agreement's clock; 0 when the second instant is not later."""
         if self.hours is not None:
             return self.hours.between(start, end)
         return max(end - start, timedelta(0)) // timedelta(seconds=1)
 
     def business_seconds(self, start: datetime, end: datetime) -> int | None:
-        """The business time that passed; None where there are no business hours."""
+        """Return the business time that passed; None without business hours."""
         return None if self.hours is None else self.hours.between(start, end)
