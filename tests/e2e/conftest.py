@@ -97,11 +97,11 @@ class Imports:
 async def imports(stack: LocalStack, tandem: Run) -> Imports:
     """Leads, deals and tickets of the real files, all in and in the books.
 
-    Both are imported at once, while relays and consumers are away: that takes half the time, since what they have to
-    catch up with comes in large batches, and shows on the way that an import needs the two APIs only.
+    Both are imported at once, while relays, jobs and consumers are away: that takes half the time, since what they have
+    to catch up with comes in large batches, and shows on the way that an import needs the two APIs only.
     """
     leads, deals, log = real_files("olist_leads.csv.gz", "olist_closed_deals.csv.gz", "incident_log_sample.csv.gz")
-    away = [name for name in stack.processes if name.endswith(("-relay", "-consumer"))]
+    away = [name for name in stack.processes if name.endswith(("-relay", "-jobs", "-consumer"))]
     for name in away:
         await asyncio.to_thread(stack.processes[name].stop)
     olist, incidents = await asyncio.gather(

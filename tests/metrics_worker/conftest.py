@@ -76,7 +76,7 @@ async def book(engine: AsyncEngine, *batches: Sequence[Entry], sums: bool = True
 
 
 async def narrow(engine: AsyncEngine) -> None:
-    """Brings the narrow copies up to the newest posting, as `metrics-relay` does in time."""
+    """Brings the narrow copies up to the newest posting, as `metrics-jobs` does in time."""
     await copied(Narrower(engine, enough=1), engine)
 
 

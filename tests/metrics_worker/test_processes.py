@@ -142,7 +142,7 @@ async def test_a_missed_target_reaches_kafka(engine: AsyncEngine, settings: Metr
 
     try:
         async with running(
-            "metrics-relay", settings, KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers, HTTP_PORT="0"
+            "metrics-jobs", settings, KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers, HTTP_PORT="0"
         ) as process:
             await eventually(told, 30)
             process.send_signal(signal.SIGTERM)

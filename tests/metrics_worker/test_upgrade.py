@@ -187,7 +187,7 @@ def bookkeeper(engine: AsyncEngine, kafka: Kafka, topics: tuple[str, str]) -> Bo
 
 @asynccontextmanager
 async def judging(engine: AsyncEngine) -> AsyncIterator[None]:
-    """Judges all the while, as `metrics-relay` does."""
+    """Judges all the while, as `metrics-jobs` does."""
     stop = asyncio.Event()
     judges = [asyncio.create_task(each(engine, VILNIUS).job.run(stop)) for each in (Judge, Restater)]
     try:

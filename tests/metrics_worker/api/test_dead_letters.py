@@ -41,7 +41,7 @@ async def the_letter(client: httpx.AsyncClient) -> str:
 
 
 async def relayed(engine: AsyncEngine, straight: Line) -> None:
-    """Does what metrics-relay does, until the outbox is empty."""
+    """Does what metrics-jobs does, until the outbox is empty."""
     stop = asyncio.Event()
     moving = asyncio.create_task(Relay(engine=engine, bootstrap_servers=straight.bootstrap_servers).run(stop))
 

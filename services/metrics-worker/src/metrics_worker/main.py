@@ -1,4 +1,4 @@
-"""The console scripts of the processes: metrics-migrate, metrics-consumer, metrics-api and metrics-relay."""
+"""The console scripts of the processes: metrics-migrate, metrics-consumer, metrics-api and metrics-jobs."""
 
 from service_kit.signals import exit_on_signals
 
@@ -13,7 +13,7 @@ from metrics_worker.books.narrow import Narrower
 from metrics_worker.jobs.restatements import Restater
 from metrics_worker.jobs.targets import Judge
 from metrics_worker.jobs.webhooks import Sender
-from metrics_worker.settings import ConsumerSettings, MetricsSettings, RelaySettings
+from metrics_worker.settings import ConsumerSettings, JobsSettings, MetricsSettings
 from service_kit import logs, migrations, runner
 from service_kit.database import create_engine
 from service_kit.health import database_check
@@ -53,10 +53,10 @@ def api() -> None:
     runner.serve("metrics-api", settings, app, on_stop=app.state.hub.close)
 
 
-def relay() -> None:
-    """Judges targets and closed periods, moves what is published on, and makes narrow copies, until SIGTERM."""
-    settings = RelaySettings()
-    engine = create_engine(settings, application="metrics-relay")
+def jobs() -> None:
+    """Run the jobs and the relay of metrics-worker until SIGTERM."""
+    settings = JobsSettings()
+    engine = create_engine(settings, application="metrics-jobs")
     moving = Relay(engine=engine, bootstrap_servers=settings.kafka_bootstrap_servers)
     judge = Judge(engine, settings.reporting)
     restater = Restater(engine, settings.reporting)
@@ -72,7 +72,7 @@ def relay() -> None:
             tasks.create_task(narrower.job.run(stop))
 
     runner.work(
-        "metrics-relay",
+        "metrics-jobs",
         settings,
         work,
         live={

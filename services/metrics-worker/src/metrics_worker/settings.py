@@ -44,8 +44,8 @@ class MetricsSettings(ServiceSettings):
         return Reporting(zone=ZoneInfo(self.reporting_timezone), currency=self.reporting_currency)
 
 
-class RelaySettings(MetricsSettings):
-    """The relay serves health and metrics only, on a port of its own."""
+class JobsSettings(MetricsSettings):
+    """metrics-jobs serves health and metrics only, on a port of its own."""
 
     http_port: int = 8023
 
