@@ -63,6 +63,28 @@ async def test_a_write_wakes_the_relay(issuer: Issuer, new_database: Callable[[s
         await listening.reset()
 
 
+async def test_one_pooled_connection_serves_reads_and_readiness_after_a_write(
+    issuer: Issuer, new_database: Callable[[str], str], tmp_path: Path
+) -> None:
+    headers = {"Authorization": f"Bearer {issuer.token('service-agent')}"}
+    async with (
+        toy_app(new_database("toy"), issuer.published_in(tmp_path), pool_size=1) as (app, engine),
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://toy", headers=headers) as http,
+    ):
+
+        async def is_notified() -> bool:
+            query = sa.text("SELECT count(*) FROM pg_stat_activity WHERE query = :its AND datname = current_database()")
+            async with engine.connect() as connection:
+                return bool((await connection.execute(query, {"its": f"NOTIFY {CHANNEL}"})).scalar_one())
+
+        assert (await http.post("/v1/boxes", json=BOX)).status_code == 201
+        await eventually(is_notified)
+        assert (await http.get("/v1/boxes")).status_code == 200
+        assert (await http.get("/readyz")).status_code == 200
+        assert (await http.post("/v1/boxes", json=BOX)).status_code == 201
+
+
 async def test_a_repeat_with_the_same_key_gets_the_same_answer_and_does_nothing(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:

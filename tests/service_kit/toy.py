@@ -153,8 +153,14 @@ class Issuer:
 
 
 @asynccontextmanager
-async def toy_app(url: str, jwks_address: str) -> AsyncIterator[tuple[FastAPI, AsyncEngine]]:
-    settings = ServiceSettings(database_url=url, auth_jwks=jwks_address, allowed_hosts=["toy"], max_body_bytes=65536)
+async def toy_app(url: str, jwks_address: str, *, pool_size: int = 10) -> AsyncIterator[tuple[FastAPI, AsyncEngine]]:
+    settings = ServiceSettings(
+        database_url=url,
+        database_pool_size=pool_size,
+        auth_jwks=jwks_address,
+        allowed_hosts=["toy"],
+        max_body_bytes=65536,
+    )
     engine = create_engine(settings, application="toy")
     async with engine.begin() as connection:
         await connection.run_sync(metadata.create_all)

@@ -96,7 +96,9 @@ class CompiledStatement:
 
 async def driver_of(connection: AsyncConnection) -> asyncpg.Connection:
     """Return the connection of asyncpg's that this one speaks through."""
-    return cast("asyncpg.Connection", (await connection.get_raw_connection()).driver_connection)
+    # By way of the adapter, for a connection that is detached from its pool names no driver.
+    adapter = cast("sa.AdaptedConnection", (await connection.get_raw_connection()).dbapi_connection)
+    return cast("asyncpg.Connection", adapter.driver_connection)
 
 
 @asynccontextmanager

@@ -80,15 +80,15 @@ async def database_now(session: AsyncSession) -> datetime:
 
 @asynccontextmanager
 async def own_connection(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A connection for as long as a worker lives, each statement a transaction of its own.
+    """Yield a connection for as long as a worker lives, each statement a transaction of its own.
 
-    Closed at the end, not given back: in the pool a session's locks would stay held, and a cut would go unnoticed.
+    It does not count among those of the pool, which would have one less for everything else. It is closed at the end,
+    not given back: in the pool a session's locks would stay held, and a cut would go unnoticed.
     """
-    async with engine.connect() as plain:
-        try:
-            yield await plain.execution_options(isolation_level="AUTOCOMMIT")
-        finally:
-            await plain.invalidate()
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.run_sync(lambda pooled: pooled.detach())
+        yield connection
 
 
 @asynccontextmanager
