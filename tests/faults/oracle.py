@@ -394,21 +394,21 @@ def _utc_day(moment: datetime) -> date:
 
 
 async def facts_of_books(stack: LocalStack) -> tuple[Facts, Facts]:
-    """What the balances say, and what the postings sum to."""
+    """What the blocks say, and what the postings sum to."""
     measures = sorted({measure for queries in SOURCES.values() for measure, _ in queries})
     measures += [f"relationship.{measure}" for measure in STANDING]
-    balances: Facts = Counter()
+    blocks: Facts = Counter()
     postings: Facts = Counter()
     connection = await _connect(stack, "metrics")
     try:
         for name in measures:
             kind, measure = name.split(".")
             rows = await connection.fetch(
-                f"select dimension, value, day, {measure} from {kind}_balance"
-                " where dimension in ('all', 'region', 'segment', 'channel') and span = 'day'"
+                f"select dimension, coalesce(value, ''), day, {measure} from bi.{kind}_daily"
+                " where dimension in ('all', 'region', 'segment', 'channel')"
             )
             for dimension, value, day, amount in rows:
-                balances[name, dimension, value, day] += int(amount)
+                blocks[name, dimension, value, day] += int(amount)
             whole = "where not split" if kind in ("deal", "relationship") else ""
             for dimension in ("", "region", "segment", "channel"):
                 rows = await connection.fetch(
@@ -420,7 +420,7 @@ async def facts_of_books(stack: LocalStack) -> tuple[Facts, Facts]:
                     postings[name, dimension or "all", value or "", day] += int(amount)
     finally:
         await connection.close()
-    return _non_zero(balances), _non_zero(postings)
+    return _non_zero(blocks), _non_zero(postings)
 
 
 async def outbox_rows(stack: LocalStack) -> int:
@@ -486,9 +486,9 @@ async def judge(stack: LocalStack, *, deals: list[str], tickets: list[str], bad_
     assert log.disordered == [], "I3: sequences were first seen out of order"
     from_log = facts_of_log(log)
     assert from_log, "nothing happened: there is nothing to judge"
-    balances, postings = await facts_of_books(stack)
+    blocks, postings = await facts_of_books(stack)
     sources = await facts_of_sources(stack)
-    must_equal(balances, from_log, "I2: the balances are not what the log says")
+    must_equal(blocks, from_log, "I2: the blocks are not what the log says")
     must_equal(postings, from_log, "I2: the postings are not what the log says")
     must_equal(sources, from_log, "I2: the services' databases are not what the log says")
     assert await dead_letters(stack) == bad_records == log.bad_records, "I4: dead letters are not the bad records"

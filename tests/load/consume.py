@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from event_contracts.catalogue import EVENT_TYPES
 from event_contracts.codec import Envelope
-from metrics_worker.books.keeping import Bookkeeper
+from metrics_worker.books.consumer import LedgerConsumer
 from metrics_worker.settings import ConsumerSettings
 from service_kit.database import create_engine
 from tests.load.prepared_log import PARTITIONS
@@ -31,7 +31,7 @@ async def books(topics: Sequence[str]) -> float:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     engine = create_engine(settings, application="bench", synchronous_commit=False, plans="force_generic_plan")
-    await Bookkeeper(engine, settings.kafka_bootstrap_servers, settings.reporting, topics=topics).run(stop)
+    await LedgerConsumer(engine, settings.kafka_bootstrap_servers, settings.reporting, topics=topics).run(stop)
     await engine.dispose()
     return 0.0
 

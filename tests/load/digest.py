@@ -1,42 +1,53 @@
-"""All sums of the books as a hash for each kind, dimension and span: whoever makes the same sums can be compared with
-them, and a difference be found.
+"""All sums of the ledger as a hash for each kind, dimension and span: two systems that make the same sums can be
+compared by it, and a difference be found.
 
-A hash is the md5 of sorted lines: `day|value|measure,measure,…` of balances, `day|value|bucket|count` of histograms.
-Zeros are left out: they come and go with how a log is cut into batches.
+A hash is the md5 of sorted lines: `day|value|measure,measure,…` of sums, `day|value|bucket|count` of histograms. Zeros
+are left out: they come and go with how a log is cut into batches.
 """
+
+import hashlib
+from collections import defaultdict
+from datetime import date
 
 import asyncpg
 
-from metrics_worker.books.fold import SEGMENT_BUCKETS
-from metrics_worker.books.tables import BALANCE, HISTOGRAM
-from metrics_worker.domain.kinds import Kind
+from metrics_worker.books.blocks import BUCKET_BITS, DAY_BITS, Block, BlockKey, block_of
+from metrics_worker.domain.kinds import KIND_BY_NAME
 
 
 async def digest_of(database: asyncpg.Connection) -> dict[str, str]:
-    """The hashes, by `kind dimension span` of balances and by `kind duration dimension span` of histograms."""
-    statements = [*map(_balances, BALANCE), *map(_histograms, HISTOGRAM)]
-    return {group: hashed for statement in statements for group, hashed in await database.fetch(statement)}
+    """Return the hashes, by `kind dimension span` of sums and by `kind duration dimension span` of histograms."""
+    blocks: defaultdict[BlockKey, Block] = defaultdict(Block)
+    rows = await database.fetch(
+        "SELECT kind, dimension, span, start, value, sums, cells, amounts, buckets, counts FROM block"
+    )
+    for *parts, sums, cells, amounts, buckets, counts in rows:
+        name = BlockKey(*parts)
+        blocks[name].add(block_of(name.span, sums, cells, amounts, buckets, counts))
+    lines: defaultdict[str, list[str]] = defaultdict(list)
+    for key, block in blocks.items():
+        _add_sums(lines, key, block)
+        durations = KIND_BY_NAME[key.kind].durations
+        for number, count in block.buckets.items():
+            if count:
+                duration, bucket = durations[number >> BUCKET_BITS], number & ((1 << BUCKET_BITS) - 1)
+                lines[f"{key.kind} {duration} {key.dimension} {key.span}"].append(
+                    f"{key.start}|{key.value}|{bucket}|{count}"
+                )
+    return {
+        group: hashlib.md5("\n".join(sorted(found)).encode(), usedforsecurity=False).hexdigest()
+        for group, found in lines.items()
+    }
 
 
-def _balances(kind: Kind) -> str:
-    measures = ", ".join(kind.measures)
-    return f"""
-        SELECT concat_ws(' ', '{kind.name}', dimension, span), {_hash("concat_ws('|', day, value, told)")}
-        FROM {kind.name}_balance CROSS JOIN LATERAL concat_ws(',', {measures}) AS told
-        WHERE ({measures}) <> ({", ".join("0" for _ in kind.measures)})
-        GROUP BY dimension, span
-    """
-
-
-def _histograms(kind: Kind) -> str:
-    line = f"concat_ws('|', day, value, segment * {SEGMENT_BUCKETS} + position - 1, count)"
-    return f"""
-        SELECT concat_ws(' ', '{kind.name}', duration, dimension, span), {_hash(line)}
-        FROM {kind.name}_histogram CROSS JOIN unnest(counts) WITH ORDINALITY AS bar (count, position)
-        WHERE count <> 0
-        GROUP BY duration, dimension, span
-    """
-
-
-def _hash(line: str) -> str:
-    return f"""md5(string_agg({line}, E'\\n' ORDER BY {line} COLLATE "C"))"""
+def _add_sums(lines: dict[str, list[str]], key: BlockKey, block: Block) -> None:
+    measures = len(KIND_BY_NAME[key.kind].measures)
+    days: defaultdict[tuple[str, date], list[int]] = defaultdict(lambda: [0] * measures)
+    for number, amount in block.cells.items():
+        measure, day = number >> DAY_BITS, number & ((1 << DAY_BITS) - 1)
+        days[key.span, key.start][measure] += amount
+        if key.span == "month":
+            days["day", key.start.replace(day=day)][measure] += amount
+    for (span, day_), sums in days.items():
+        if any(sums):
+            lines[f"{key.kind} {key.dimension} {span}"].append(f"{day_}|{key.value}|{','.join(map(str, sums))}")

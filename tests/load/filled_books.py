@@ -5,11 +5,16 @@ import asyncio
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from metrics_worker.books.fold import ALL, NO_VALUE, NOT_IN_BALANCES, SEGMENT_BUCKETS
-from metrics_worker.books.narrow import Narrower, narrowed_until
-from metrics_worker.books.tables import BALANCE, HISTOGRAM, NARROW, POSTING, bucket_column
+from metrics_worker.books.blocks import Block, row_of
+from metrics_worker.books.bulk_insert import Row
+from metrics_worker.books.tables import POSTING, bucket_column
+from metrics_worker.books.tables import block as block_table
 from metrics_worker.domain.kinds import IDENTITY_DIMENSIONS, KIND_BY_NAME, Kind
+from metrics_worker.maintenance.stored_sums import summed_postings
+from service_kit.compiled import driver_of
 
+PARTS = 2
+"""Writers of the blocks."""
 FILLED = ("lead", "deal", "ticket", "interaction", "survey")
 DIFFERENT = {
     "region": 4,
@@ -42,14 +47,8 @@ async def fill_books(engine: AsyncEngine, postings: int) -> None:
     async with asyncio.TaskGroup() as group:
         for name in FILLED:
             group.create_task(one(name))
-    narrower = Narrower(engine, enough=1)
     async with engine.connect() as plain:
-        connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
-        # At its first look it does not know yet what is settled.
-        while not set(FILLED) <= (await narrowed_until(connection)).keys():
-            await narrower.look()
-        tables = [NARROW[KIND_BY_NAME[name]].name for name in FILLED]
-        await run(connection, f"VACUUM ANALYZE {', '.join([*tables, 'dimension_value'])}")
+        await run(await plain.execution_options(isolation_level="AUTOCOMMIT"), "VACUUM ANALYZE block")
 
 
 def value_of(dimension: str, number: str) -> str:
@@ -98,54 +97,27 @@ async def _fill(connection: AsyncConnection, kind: Kind, postings: int) -> None:
     )
     for index in table.indexes:
         await connection.run_sync(index.create)
-    kept = [name for name in kind.dimensions if name != NOT_IN_BALANCES]
-    if kind.split_by is None:
-        await _sum_up(connection, kind, [ALL, *kept], "true")
-    else:
-        await _sum_up(connection, kind, [ALL, *(name for name in kept if name != kind.split_by)], "NOT split")
-        await _sum_up(connection, kind, [kind.split_by], "split")
-    tables = [table.name, BALANCE[kind].name, *([HISTOGRAM[kind].name] if kind.durations else [])]
-    await run(connection, f"VACUUM ANALYZE {', '.join(tables)}")
+    await _write_blocks(connection, kind)
+    await run(connection, f"VACUUM ANALYZE {table.name}")
 
 
-async def _sum_up(connection: AsyncConnection, kind: Kind, dimensions: list[str], counted: str) -> None:
-    """The balances and histograms of some dimensions: days in one look through the postings, longer spans from them."""
-    balance, measures = BALANCE[kind].name, ", ".join(kind.measures)
-    sums = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in kind.measures)
-    columns = [name for name in dimensions if name != ALL]
-    # Of the columns a row was not grouped by, `grouping` has the bit set; the one without is the row's dimension.
-    cases = "".join(f"WHEN grouping({name}) = 0 THEN " + "{" + name + "} " for name in columns)
-    dimension = f"CASE {cases.format(**{name: repr(name) for name in columns})} ELSE '{ALL}' END"
-    value = f"CASE {cases.format(**{name: name for name in columns})} ELSE '{NO_VALUE}' END"
+async def _write_blocks(connection: AsyncConnection, kind: Kind) -> None:
+    """The blocks of the kind's postings, as two consumers leave them that have shared the work evenly."""
+    driver = await driver_of(connection)
+    rows: list[Row] = []
+    for key, block in (await summed_postings(connection, kind)).items():
+        parts = [Block() for _ in range(PARTS)]
+        for name in ("cells", "buckets"):
+            for number, amount in getattr(block, name).items():
+                for part, share in zip(parts, _shares(amount), strict=True):
+                    getattr(part, name)[number] = share
+        rows += [row_of(key, part, number) for number, part in enumerate(parts)]
+    await driver.copy_records_to_table("block", records=rows, columns=[column.name for column in block_table.columns])
 
-    def sets(*with_each: str) -> str:
-        return ", ".join(f"({', '.join([*with_each, *([] if name == ALL else [name])])})" for name in dimensions)
 
-    await run(
-        connection,
-        f"INSERT INTO {balance} (dimension, span, value, day, {measures}) "
-        f"SELECT {dimension}, 'day', {value}, day, {sums} FROM {POSTING[kind].name} WHERE {counted} "
-        f"GROUP BY GROUPING SETS ({sets('day')})",
-    )
-    for span, of in (("month", "day"), ("year", "month")):
-        await run(
-            connection,
-            f"INSERT INTO {balance} (dimension, span, value, day, {measures}) "
-            f"SELECT dimension, '{span}', value, date_trunc('{span}', day::timestamp)::date, {sums} FROM {balance} "
-            f"WHERE span = '{of}' AND dimension = ANY (ARRAY{dimensions}) GROUP BY 1, 2, 3, 4",
-        )
-    for duration, counting in zip(kind.durations, kind.counting, strict=True):
-        for span in ("month", "year"):
-            await run(
-                connection,
-                f"INSERT INTO {HISTOGRAM[kind].name} (duration, dimension, span, value, day, segment, counts) "
-                f"SELECT '{duration}', dimension, '{span}', value, first, bucket / {SEGMENT_BUCKETS}, "
-                "array_agg(coalesce(count, 0) ORDER BY bucket) FROM ("
-                f"SELECT {dimension} AS dimension, {value} AS value, first, bucket, sum(count) AS count FROM ("
-                f"SELECT *, date_trunc('{span}', day::timestamp)::date AS first, {bucket_column(duration)} AS bucket, "
-                f"{kind.measures[counting]} AS count FROM {POSTING[kind].name} WHERE {counted}) AS told "
-                f"GROUP BY GROUPING SETS ({sets('first', 'bucket')})) AS counted GROUP BY 2, 4, 5, 6",
-            )
+def _shares(amount: int) -> list[int]:
+    whole, rest = divmod(amount, PARTS)
+    return [whole + (number < rest) for number in range(PARTS)]
 
 
 async def run(connection: AsyncConnection, statements: str) -> None:

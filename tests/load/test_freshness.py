@@ -123,7 +123,10 @@ class Books:
 
     async def counted(self) -> int:
         """How many leads the balance counts."""
-        query = "SELECT coalesce(sum(created), 0)::bigint FROM lead_balance WHERE dimension = 'all' AND span = 'year'"
+        query = (
+            "SELECT coalesce(sum(sums[1]), 0)::bigint FROM block"
+            " WHERE kind = 'lead' AND dimension = 'all' AND span = 'year'"
+        )
         return int(await self._metrics.fetchval(query))
 
     async def waits(self) -> list[float]:

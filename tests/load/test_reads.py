@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 import metrics_worker
 from metrics_worker.app import create
-from metrics_worker.books.opening import open_books
+from metrics_worker.books.status import open_ledger
 from metrics_worker.domain.kinds import IDENTITY_DIMENSIONS
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.catalogue import KPIS
@@ -36,7 +36,7 @@ async def client(
     """Asks, as an analyst, about books with `--postings` postings over the years 2024 and 2025."""
     await migrate(metrics_worker, bench_database)
     engine = create_async_engine(bench_database)
-    await open_books(engine, Reporting(ZoneInfo("UTC"), "EUR"))
+    await open_ledger(engine, Reporting(ZoneInfo("UTC"), "EUR"))
     await fill_books(engine, int(request.config.getoption("--postings")))
     await engine.dispose()
     issuer = Issuer(tmp_path_factory.mktemp("issuer"))

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import metrics_worker
-from metrics_worker.books.keeping import CONSUMER
-from metrics_worker.books.opening import open_books
-from metrics_worker.books.rebuild import rebuild
+from metrics_worker.books.consumer import CONSUMER
+from metrics_worker.books.status import open_ledger
 from metrics_worker.domain.posting import Reporting
+from metrics_worker.maintenance.rebuild import rebuild
 from service_kit.consumer.log_identity import identify_log
 from service_kit.migrations import migrate
 from tandem_cli.kafka import EmbeddedKafka
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.long
 async def test_replay(bench_kafka: EmbeddedKafka, bench_database: str, prepared_log: PreparedLog) -> None:
     await migrate(metrics_worker, bench_database)
     engine = create_async_engine(bench_database)
-    await open_books(engine, REPORTING)
+    await open_ledger(engine, REPORTING)
     await engine.dispose()
     # Books that claim to have read everything: what a rebuild builds does not depend on what it replaces.
     identity = await identify_log(bench_kafka.bootstrap_servers, prepared_log.topics)
@@ -45,7 +45,7 @@ async def test_replay(bench_kafka: EmbeddedKafka, bench_database: str, prepared_
     )
     seconds = time.perf_counter() - began
     assert records == prepared_log.events
-    assert await database.fetchval("SELECT sum(opened) FROM ticket_balance WHERE dimension = 'all' AND span = 'year'")
+    assert await database.fetchval("SELECT sum(sums[1]) FROM block WHERE kind = 'ticket' AND dimension = 'all'")
     await database.close()
     print()
     say("replay_events_per_second", records / seconds, "events/s")

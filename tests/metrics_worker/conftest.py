@@ -11,16 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import metrics_worker
 from metrics_worker.app import create
-from metrics_worker.books.fold import Entry
-from metrics_worker.books.ledger import Ledger
-from metrics_worker.books.narrow import Narrower
+from metrics_worker.books.aggregate import SubjectState
+from metrics_worker.books.writer import LedgerWriter
 from metrics_worker.schema import metadata
 from metrics_worker.settings import MetricsSettings
 from service_kit.database import create_engine
 from service_kit.migrations import migrate
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.facts import VILNIUS
-from tests.support import eventually
 
 
 @pytest.fixture(scope="session")
@@ -66,39 +64,13 @@ async def empty(engine: AsyncEngine) -> None:
         await driver.execute(statements)
 
 
-async def book(engine: AsyncEngine, *batches: Sequence[Entry], sums: bool = True) -> None:
-    """Folds each batch into the books in a transaction of its own."""
-    ledger = Ledger(VILNIUS, sums=sums)
+async def book(engine: AsyncEngine, *batches: Sequence[SubjectState]) -> None:
+    """Writes each batch into the ledger in a transaction of its own."""
+    writer = LedgerWriter(VILNIUS)
     for batch in batches:
         async with engine.begin() as connection:
             await connection.execute(sa.text("SELECT 1"))
-            await ledger.apply(connection, batch)
-
-
-async def narrow(engine: AsyncEngine) -> None:
-    """Brings the narrow copies up to the newest posting, as `metrics-jobs` does in time."""
-    await copied(Narrower(engine, enough=1), engine)
-
-
-async def copied(narrower: Narrower, engine: AsyncEngine) -> None:
-    """Looks twice: at the first look it does not know yet what is settled."""
-    await narrower.look()
-    await all_ended(engine)
-    await narrower.look()
-
-
-async def all_ended(engine: AsyncEngine) -> None:
-    """Waits for all transactions that are under way, those of other tests' databases on the same server included."""
-    async with engine.connect() as connection:
-        query = sa.text("SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)")
-        newest = (await connection.execute(query)).scalar_one()
-
-    async def ended() -> bool:
-        async with engine.connect() as connection:
-            query = sa.text("SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)")
-            return bool((await connection.execute(query)).scalar_one() >= newest)
-
-    await eventually(ended, 30)
+            await writer.apply(connection, batch)
 
 
 async def moved(engine: AsyncEngine) -> None:

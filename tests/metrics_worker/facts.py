@@ -33,7 +33,7 @@ from event_contracts.service import (
     TrainingDelivered,
     UpsellSuggested,
 )
-from metrics_worker.books.fold import Entry, decode
+from metrics_worker.books.aggregate import SubjectState, decode
 from metrics_worker.domain.posting import Reporting
 
 VILNIUS = Reporting(zone=ZoneInfo("Europe/Vilnius"), currency="EUR")
@@ -196,10 +196,10 @@ def record(
     )
 
 
-def told(state: State, sequence: int = 1, reporting: Reporting = VILNIUS) -> list[Entry]:
+def told(state: State, sequence: int = 1, reporting: Reporting = VILNIUS) -> list[SubjectState]:
     """A state as the books' entries, through the record and back."""
     return decode(record(state, sequence), reporting)
 
 
-def all_told(states: Sequence[tuple[State, int]], reporting: Reporting = VILNIUS) -> list[Entry]:
+def all_told(states: Sequence[tuple[State, int]], reporting: Reporting = VILNIUS) -> list[SubjectState]:
     return [entry for state, sequence in states for entry in told(state, sequence, reporting)]

@@ -79,7 +79,7 @@ async def test_a_rebuild_prints_its_progress_and_nothing_else(
     assert process.returncode == 0
     assert json.loads(out.splitlines()[-1]) == {"rebuilt": 0}
     assert all(json.loads(line) for line in out.splitlines())
-    assert b"books_swapped" in told
+    assert b"ledger_swapped" in told
 
 
 async def test_a_consumer_without_kafka_lives_and_stops_when_told(
@@ -97,7 +97,7 @@ async def test_a_consumer_without_kafka_lives_and_stops_when_told(
                 return answer.status_code == 200
 
             await eventually(ready, 30)
-            assert "tandem_books_postings_total" in (await http.get("/metrics")).text
+            assert "tandem_ledger_postings_total" in (await http.get("/metrics")).text
         process.send_signal(signal.SIGTERM)
         await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 0
@@ -109,11 +109,11 @@ async def test_a_consumer_does_not_go_on_with_books_kept_by_other_rules(
     async with running("metrics-consumer", settings, HTTP_PORT="0") as process:
         await eventually(lambda: _opened(engine), 30)
     async with engine.begin() as connection:
-        await connection.exec_driver_sql("UPDATE books SET rules_version = 0")
+        await connection.exec_driver_sql("UPDATE ledger SET rules_version = 0")
     async with running("metrics-consumer", settings, HTTP_PORT="0") as process:
         _, complaint = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode != 0
-    assert b"the books are kept by rules 0" in complaint
+    assert b"the ledger follows rules 0" in complaint
 
 
 async def test_a_missed_target_reaches_kafka(engine: AsyncEngine, settings: MetricsSettings, kafka: Kafka) -> None:
@@ -154,4 +154,4 @@ async def test_a_missed_target_reaches_kafka(engine: AsyncEngine, settings: Metr
 
 async def _opened(engine: AsyncEngine) -> bool:
     async with engine.connect() as connection:
-        return bool((await connection.exec_driver_sql("SELECT count(*) FROM books")).scalar_one())
+        return bool((await connection.exec_driver_sql("SELECT count(*) FROM ledger")).scalar_one())

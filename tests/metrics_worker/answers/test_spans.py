@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics_worker.answers.spans import Piece, cover
-from metrics_worker.books.fold import Span
 from metrics_worker.domain.period import next_bucket
+from metrics_worker.queries.plan import Piece, Span, cover
 
 DAYS = st.dates(date(2019, 12, 1), date(2025, 2, 1))
 

@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.books.keeping import CONSUMER
-from metrics_worker.books.verify import verify
+from metrics_worker.books.consumer import CONSUMER
+from metrics_worker.maintenance.verify import verify
 from service_kit.consumer.circuit_breaker import circuit_breaker
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.outbox import outbox

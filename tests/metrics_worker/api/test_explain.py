@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.books.fold import Entry, decode
+from metrics_worker.books.aggregate import SubjectState, decode
 from tests.metrics_worker.conftest import book
 from tests.metrics_worker.facts import MORNING, VILNIUS, all_told, deal, lead, line, moment, record, ticket
 from tests.service_kit.conftest import assert_problem
@@ -17,12 +17,12 @@ MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
 HOUR = timedelta(hours=1)
 
 
-def recorded(state: Any, sequence: int, hours: int) -> list[Entry]:
+def recorded(state: Any, sequence: int, hours: int) -> list[SubjectState]:
     """A state that its service recorded some hours after the morning."""
     return decode(record(state, sequence, recorded_time=MORNING + hours * HOUR), VILNIUS)
 
 
-def a_deal_that_was_amended_and_lost() -> list[Entry]:
+def a_deal_that_was_amended_and_lost() -> list[SubjectState]:
     """Worth 100 after an hour, 60 after two, and won no longer after three; another one of 7 stays."""
     first = deal(line("desk", 1, "100"), stage="won")
     steps = [

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import metrics_worker
-from metrics_worker.books.opening import open_books
+from metrics_worker.books.status import open_ledger
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.exports import postings
 from metrics_worker.exports.postings import exported_columns, neutralised
@@ -144,7 +144,7 @@ async def test_the_documented_queries_give_what_the_api_gives(
     client: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings
 ) -> None:
     await book(engine, all_told([(deal(line("desk", 1, "10.50"), stage=stage), 1) for stage in ("won", "won", "lost")]))
-    await open_books(engine, settings.reporting)
+    await open_ledger(engine, settings.reporting)
     queries = re.findall(r"^```sql\n(SELECT.*?)^```", BI, re.MULTILINE | re.DOTALL)
     assert len(queries) == 2
     async with engine.connect() as connection:

@@ -8,7 +8,7 @@ import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts.catalogue import State
-from metrics_worker.books.fold import Entry, decode
+from metrics_worker.books.aggregate import SubjectState, decode
 from tests.metrics_worker.conftest import book
 from tests.metrics_worker.facts import (
     CUSTOMER,
@@ -29,7 +29,7 @@ HOUR = timedelta(hours=1)
 OTHER = UUID(int=77)
 
 
-def recorded(state: State, sequence: int = 1, hours: int = 0) -> list[Entry]:
+def recorded(state: State, sequence: int = 1, hours: int = 0) -> list[SubjectState]:
     return decode(record(state, sequence, recorded_time=MORNING + hours * HOUR), VILNIUS)
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from metrics_worker.api import stream as pushing
 from metrics_worker.api import stream_hub as hub
 from metrics_worker.app import create
-from metrics_worker.books.opening import open_books
+from metrics_worker.books.status import open_ledger
 from metrics_worker.settings import MetricsSettings
 from tandem_cli.issuer import Issuer
 from tandem_cli.ports import free_port
@@ -316,12 +316,12 @@ async def test_streams_end_when_the_process_is_told_to_stop(
 async def test_books_kept_in_another_zone_are_streamed_in_theirs(
     reading: Callable[..., Any], engine: AsyncEngine
 ) -> None:
-    await open_books(engine, VILNIUS)
+    await open_ledger(engine, VILNIUS)
     async with reading("revenue") as stream:
         await eventually(lambda: stream.events)
         assert json.loads(stream.events[0]["data"])["timezone"] == "Europe/Vilnius"
         async with engine.begin() as connection:
-            await connection.execute(sa.text("UPDATE books SET timezone = 'America/New_York', opened_at = now()"))
+            await connection.execute(sa.text("UPDATE ledger SET timezone = 'America/New_York', opened_at = now()"))
         await eventually(lambda: len(stream.values) == 2)
     assert json.loads(stream.events[-1]["data"])["timezone"] == "America/New_York"
 

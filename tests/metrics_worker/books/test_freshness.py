@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.books.freshness import Pulse, bring_up, fresh_as_of
+from metrics_worker.books.status import CompletenessHeartbeat, complete_partitions, fresh_as_of
 from metrics_worker.books.tables import metadata
 from tests.metrics_worker.facts import MORNING
 
@@ -23,7 +23,7 @@ async def assign(engine: AsyncEngine, *partitions: int) -> None:
 
 async def note(engine: AsyncEngine, complete_until: dict[tuple[str, int], datetime]) -> datetime | None:
     async with engine.begin() as connection:
-        await bring_up(connection, complete_until)
+        await complete_partitions(connection, complete_until)
         return await fresh_as_of(connection)
 
 
@@ -48,7 +48,7 @@ async def test_a_late_event_takes_nothing_back(engine: AsyncEngine) -> None:
 
 async def test_a_pulse_writes_once_a_second_at_most(engine: AsyncEngine) -> None:
     await assign(engine, 0)
-    pulse = Pulse(engine)
+    pulse = CompletenessHeartbeat(engine)
     await pulse.beat([("t", 0)])
     query = sa.select(metadata.tables["freshness"].c.complete_until)
     async with engine.connect() as connection:

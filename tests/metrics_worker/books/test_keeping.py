@@ -16,9 +16,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from prometheus_client import REGISTRY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.books.keeping import Bookkeeper
+from metrics_worker.books.consumer import LedgerConsumer
 from metrics_worker.books.tables import metadata
-from metrics_worker.books.verify import verify
+from metrics_worker.maintenance.verify import verify
 from tandem_cli.kafka import Topic
 from tests.metrics_worker.facts import (
     AGENT,
@@ -46,7 +46,7 @@ class Line:
     sales: str
     service: str
     bootstrap_servers: str
-    bookkeeper: Bookkeeper
+    bookkeeper: LedgerConsumer
     producer: AIOKafkaProducer
 
     async def publish(self, topic: str, *values: bytes | None, partition: int = 0) -> None:
@@ -55,7 +55,7 @@ class Line:
 
 
 @asynccontextmanager
-async def consuming(bookkeeper: Bookkeeper) -> AsyncIterator[None]:
+async def consuming(bookkeeper: LedgerConsumer) -> AsyncIterator[None]:
     stop = asyncio.Event()
     running = asyncio.create_task(bookkeeper.run(stop))
     try:
@@ -69,7 +69,7 @@ async def consuming(bookkeeper: Bookkeeper) -> AsyncIterator[None]:
 async def straight(engine: AsyncEngine, kafka: Kafka, new_topic: Callable[..., str]) -> AsyncIterator[Line]:
     """A running consumer of two new topics, over empty books."""
     topics = new_topic("sales"), new_topic("service")
-    bookkeeper = Bookkeeper(engine, kafka.bootstrap_servers, VILNIUS, topics=topics)
+    bookkeeper = LedgerConsumer(engine, kafka.bootstrap_servers, VILNIUS, topics=topics)
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer, consuming(bookkeeper):
         yield Line(*topics, kafka.bootstrap_servers, bookkeeper, producer)
 
@@ -152,7 +152,7 @@ async def test_a_new_consumer_goes_on_where_the_last_one_stopped(
         for expected in ("3", "6"):
             for number in range(3):
                 await producer.send_and_wait(topic, record(lead()), partition=number)
-            async with consuming(Bookkeeper(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic])):
+            async with consuming(LedgerConsumer(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic])):
                 await eventually(shows(client, "leads_created", expected), deadline=20)
     assert sum((await stored_offsets(engine)).values()) == 6
 
@@ -203,7 +203,7 @@ async def test_two_consumers_share_the_work_and_the_balances(
     straight: Line, client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     topics = [straight.sales, straight.service]
-    another = Bookkeeper(engine, straight.bootstrap_servers, VILNIUS, topics=topics)
+    another = LedgerConsumer(engine, straight.bootstrap_servers, VILNIUS, topics=topics)
     async with consuming(another):
         published = 0
 
@@ -231,7 +231,7 @@ async def test_a_consumer_that_is_there_before_a_topic_waits_for_it(
 
     before = attempts()
     early, late = new_topic("sales"), f"service.{uuid4().hex[:12]}"
-    bookkeeper = Bookkeeper(engine, kafka.bootstrap_servers, VILNIUS, topics=[early, late])
+    bookkeeper = LedgerConsumer(engine, kafka.bootstrap_servers, VILNIUS, topics=[early, late])
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer, consuming(bookkeeper):
         await producer.send_and_wait(early, record(lead()), partition=0)
         await eventually(lambda: attempts() > before, deadline=20)
@@ -252,7 +252,7 @@ async def test_partitions_that_are_added_are_taken_up_and_the_books_stay_exact(
 ) -> None:
     monkeypatch.setattr("service_kit.consumer.consumer.METADATA_MILLISECONDS", 200)
     topic = new_topic("sales")
-    bookkeeper = Bookkeeper(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic])
+    bookkeeper = LedgerConsumer(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic])
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
     await admin.start()
     moves = lead()

@@ -9,29 +9,20 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.books import recomputing
-from metrics_worker.books.fold import (
-    BalanceKey,
-    Entry,
-    HistogramKey,
-    Sums,
-    balances_of,
-    decode,
-    difference,
-    histograms_of,
-    steps_of,
-)
-from metrics_worker.books.gaps import missing_runs
-from metrics_worker.books.ledger import Ledger
-from metrics_worker.books.recomputing import newest_of
-from metrics_worker.books.summing import sum_up
-from metrics_worker.books.tables import BALANCE, HISTOGRAM, POSTING, SUBJECT, metadata
-from metrics_worker.books.verify import counted_postings, stored_balances, stored_histograms, summed_postings
-from metrics_worker.books.writing import BULK_ROWS
+from metrics_worker.books.aggregate import SubjectState, decode, group_by_subject, net_postings
+from metrics_worker.books.blocks import DAY_BITS, Blocks, blocks_of
+from metrics_worker.books.bulk_insert import BULK_ROWS
+from metrics_worker.books.sequence_gaps import missing_runs
+from metrics_worker.books.tables import POSTING, metadata, subject_state
+from metrics_worker.books.writer import LedgerWriter
 from metrics_worker.domain.kinds import KIND_BY_NAME, Kind
 from metrics_worker.domain.posting import Posting
+from metrics_worker.maintenance import recompute
+from metrics_worker.maintenance.recompute import newest_of
+from metrics_worker.maintenance.stored_sums import stored_blocks, summed_postings
 from tests.metrics_worker.conftest import book, empty
 from tests.metrics_worker.facts import (
     MORNING,
@@ -51,30 +42,26 @@ from tests.metrics_worker.facts import (
 from tests.metrics_worker.histories import Delivery, Recorded, deliveries, interleavings
 from tests.support import eventually
 
-Balances = dict[Kind, dict[BalanceKey, Sums]]
-Histograms = dict[Kind, dict[HistogramKey, int]]
-Books = tuple[Balances, Histograms]
 
-
-def standing(entries: Iterable[Entry]) -> dict[Kind, list[Posting]]:
+def standing(entries: Iterable[SubjectState]) -> dict[Kind, list[Posting]]:
     """What each subject's last state contributes, under the customers that remain."""
-    newest = {kind: [newest_of(steps[-1]) for steps in of_kind.values()] for kind, of_kind in steps_of(entries).items()}
-    return recomputing.recomputed(newest, VILNIUS)
+    newest = {
+        kind: [newest_of(steps[-1]) for steps in of_kind.values()]
+        for kind, of_kind in group_by_subject(entries).items()
+    }
+    return recompute.recomputed(newest, VILNIUS)
 
 
 def net(postings: list[Posting]) -> set[tuple[Any, ...]]:
     """What remains of postings by day and all dimensions, durations aside."""
-    found = difference([], [posting._replace(buckets=()) for posting in postings])
+    found = net_postings([], [posting._replace(buckets=()) for posting in postings])
     return {(posting.day, posting.dimensions, posting.split, tuple(posting.measures)) for posting in found}
 
 
-def recomputed(entries: Iterable[Entry]) -> Books:
-    """What the books must hold: the sums over each subject's last state, under the customers that remain."""
-    postings = standing(entries)
-    return (
-        {kind: balances_of(kind, postings.get(kind, [])) for kind in BALANCE},
-        {kind: histograms_of(kind, postings.get(kind, [])) for kind in HISTOGRAM},
-    )
+def recomputed(states: Iterable[SubjectState]) -> Blocks:
+    """What the blocks must hold: the sums over each subject's last state, under the customers that survive."""
+    postings = standing(states)
+    return {key: block for kind in POSTING for key, block in blocks_of(kind, postings.get(kind, [])).items()}
 
 
 async def posted(engine: AsyncEngine) -> dict[Kind, list[tuple[datetime, Posting]]]:
@@ -97,19 +84,15 @@ async def posted(engine: AsyncEngine) -> dict[Kind, list[tuple[datetime, Posting
     return found
 
 
-async def kept(engine: AsyncEngine) -> tuple[Books, Books]:
-    """The balances and histograms, and the sums of the postings by the same keys."""
+async def kept(engine: AsyncEngine) -> tuple[Blocks, Blocks]:
+    """The blocks, and the sums of the postings by the same keys."""
     async with engine.connect() as connection:
-        return (
-            (
-                {kind: await stored_balances(connection, kind) for kind in BALANCE},
-                {kind: await stored_histograms(connection, kind) for kind in HISTOGRAM},
-            ),
-            (
-                {kind: await summed_postings(connection, kind) for kind in POSTING},
-                {kind: await counted_postings(connection, kind) for kind in HISTOGRAM},
-            ),
-        )
+        blocks, contradictory = await stored_blocks(connection)
+        assert contradictory == []
+        sums = Blocks()
+        for kind in POSTING:
+            sums |= await summed_postings(connection, kind)
+        return blocks, sums
 
 
 @pytest.mark.parametrize("bulk_rows", [1, BULK_ROWS], ids=["by-copy", "by-arrays"])
@@ -121,25 +104,31 @@ async def test_books_depend_on_the_history_alone(
     history, batches = delivery
     await empty(shared_engine)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("metrics_worker.books.writing.BULK_ROWS", bulk_rows)
+        patch.setattr("metrics_worker.books.bulk_insert.BULK_ROWS", bulk_rows)
         await book(shared_engine, *(all_told(batch) for batch in batches))
-    balances, postings = await kept(shared_engine)
-    assert balances == postings == recomputed(all_told([fact for subject in history for fact in subject]))
+    blocks, postings = await kept(shared_engine)
+    assert blocks == postings == recomputed(all_told([fact for subject in history for fact in subject]))
 
 
-@given(delivery=deliveries())
+@given(delivery=deliveries(), cells=st.integers(0, 200))
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_sums_made_in_the_end_are_those_added_up_batch_by_batch(
-    shared_engine: AsyncEngine, delivery: tuple[list[list[Delivery]], list[list[Delivery]]]
+async def test_deferred_blocks_are_those_written_batch_by_batch(
+    shared_engine: AsyncEngine, delivery: tuple[list[list[Delivery]], list[list[Delivery]]], cells: int
 ) -> None:
     history, batches = delivery
     await empty(shared_engine)
-    await book(shared_engine, *(all_told(batch) for batch in batches), sums=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("metrics_worker.books.blocks.CELLS_IN_MEMORY", cells)
+        writer = LedgerWriter(VILNIUS, deferred=True)
+    for batch in batches:
+        async with shared_engine.begin() as connection:
+            await connection.execute(sa.text("SELECT 1"))
+            await writer.apply(connection, all_told(batch))
     async with shared_engine.begin() as connection:
-        for kind in BALANCE:
-            await sum_up(connection, kind)
-    balances, postings = await kept(shared_engine)
-    assert balances == postings == recomputed(all_told([fact for subject in history for fact in subject]))
+        await connection.execute(sa.text("SELECT 1"))
+        await writer.flush(connection)
+    blocks, postings = await kept(shared_engine)
+    assert blocks == postings == recomputed(all_told([fact for subject in history for fact in subject]))
 
 
 @given(interleavings())
@@ -176,37 +165,41 @@ def test_differences_add_up_to_the_last_state(delivery: tuple[list[list[Delivery
         standing: dict[str, list[Posting]] = {}
         posted: dict[str, list[Posting]] = {}
         for entry in all_told(subject):
-            posted.setdefault(entry.kind.name, []).extend(difference(standing.get(entry.kind.name, []), entry.postings))
+            posted.setdefault(entry.kind.name, []).extend(
+                net_postings(standing.get(entry.kind.name, []), entry.postings)
+            )
             standing[entry.kind.name] = entry.postings
         for name, postings in posted.items():
-            assert balances_of(KIND_BY_NAME[name], postings) == balances_of(KIND_BY_NAME[name], standing[name])
+            assert blocks_of(KIND_BY_NAME[name], postings) == blocks_of(KIND_BY_NAME[name], standing[name])
 
 
 def test_a_state_that_changes_no_number_posts_nothing() -> None:
     one = lead()
     [before] = told(one)
     [after] = told(lead(id=one.id, disqualified_reason="budget"), 2)
-    assert difference(before.postings, after.postings) == []
+    assert net_postings(before.postings, after.postings) == []
 
 
-async def balance(
-    engine: AsyncEngine, kind: str, measure: str, dimension: str = "all", value: str = ""
-) -> dict[str, int]:
+async def sums(engine: AsyncEngine, kind: str, measure: str, dimension: str = "all", value: str = "") -> dict[str, int]:
     """A measure by day, days that sum to zero left out."""
-    table = metadata.tables[f"{kind}_balance"]
-    query = sa.select(table.c.day, table.c[measure]).where(
-        table.c.dimension == dimension, table.c.span == "day", table.c.value == value
-    )
+    number = KIND_BY_NAME[kind].measures.index(measure)
     async with engine.connect() as connection:
-        return {str(row[0]): int(row[1]) for row in await connection.execute(query) if row[1]}
+        blocks, _ = await stored_blocks(connection)
+    return {
+        str(key.start.replace(day=cell & ((1 << DAY_BITS) - 1))): amount
+        for key, block in sorted(blocks.items())
+        if key[:3] == (kind, dimension, "month") and key.value == value
+        for cell, amount in sorted(block.cells.items())
+        if cell >> DAY_BITS == number and amount
+    }
 
 
 async def test_a_change_of_owner_moves_the_number(engine: AsyncEngine) -> None:
     one = lead(owner_id=REP)
     await book(engine, told(one), told(lead(id=one.id, owner_id=OTHER_REP), 2))
-    assert await balance(engine, "lead", "created", "owner", str(REP)) == {}
-    assert await balance(engine, "lead", "created", "owner", str(OTHER_REP)) == {"2026-03-10": 1}
-    assert await balance(engine, "lead", "created") == {"2026-03-10": 1}
+    assert await sums(engine, "lead", "created", "owner", str(REP)) == {}
+    assert await sums(engine, "lead", "created", "owner", str(OTHER_REP)) == {"2026-03-10": 1}
+    assert await sums(engine, "lead", "created") == {"2026-03-10": 1}
 
 
 async def test_a_reopened_deal_leaves_the_day_it_was_won(engine: AsyncEngine) -> None:
@@ -214,18 +207,18 @@ async def test_a_reopened_deal_leaves_the_day_it_was_won(engine: AsyncEngine) ->
     back = deal(line("desk", 1, "100"), id=won.id)
     again = deal(line("desk", 1, "90"), id=won.id, stage="won", closed_at=moment("2026-04-02T10:00"))
     await book(engine, told(won, 3))
-    assert await balance(engine, "deal", "revenue") == {"2026-03-10": 10000}
+    assert await sums(engine, "deal", "revenue") == {"2026-03-10": 10000}
     await book(engine, told(back, 4))
-    assert await balance(engine, "deal", "revenue") == {}
+    assert await sums(engine, "deal", "revenue") == {}
     await book(engine, told(again, 5), told(back, 4), told(won, 3))
-    assert await balance(engine, "deal", "revenue") == {"2026-04-02": 9000}
-    assert await balance(engine, "deal", "won", "product", "desk") == {"2026-04-02": 1}
+    assert await sums(engine, "deal", "revenue") == {"2026-04-02": 9000}
+    assert await sums(engine, "deal", "won", "product", "desk") == {"2026-04-02": 1}
 
 
 async def test_what_has_no_value_is_kept_apart_from_every_code(engine: AsyncEngine) -> None:
     await book(engine, all_told([(lead(channel=None), 1), (lead(channel="unknown"), 1), (lead(channel="unknown"), 1)]))
-    assert await balance(engine, "lead", "created", "channel", "") == {"2026-03-10": 1}
-    assert await balance(engine, "lead", "created", "channel", "unknown") == {"2026-03-10": 2}
+    assert await sums(engine, "lead", "created", "channel", "") == {"2026-03-10": 1}
+    assert await sums(engine, "lead", "created", "channel", "unknown") == {"2026-03-10": 2}
 
 
 async def test_postings_name_their_event_and_both_times(engine: AsyncEngine) -> None:
@@ -240,15 +233,15 @@ async def test_postings_name_their_event_and_both_times(engine: AsyncEngine) -> 
 async def test_absurd_amounts_spoil_no_sum(engine: AsyncEngine) -> None:
     absurd = "999999999999999.99"
     await book(engine, all_told([(deal(line("moon", 1, absurd), stage="won"), 1) for _ in range(100)]))
-    assert await balance(engine, "deal", "revenue") == {"2026-03-10": 100 * 99999999999999999}
+    assert await sums(engine, "deal", "revenue") == {"2026-03-10": 100 * 99999999999999999}
 
 
 async def test_subjects_without_measures_are_kept_too(engine: AsyncEngine) -> None:
     one = account()
     await book(engine, told(one, 2))
     async with engine.connect() as connection:
-        [row] = await connection.execute(sa.select(SUBJECT[KIND_BY_NAME["account"]]))
-    assert (row.id, row.sequence) == (one.id, 2)
+        [row] = await connection.execute(sa.select(subject_state))
+    assert (row.kind, row.id, row.sequence) == ("account", one.id, 2)
 
 
 async def test_the_books_are_not_written_outside_a_transaction(engine: AsyncEngine) -> None:
@@ -256,7 +249,7 @@ async def test_the_books_are_not_written_outside_a_transaction(engine: AsyncEngi
         await connection.execute(sa.text("SELECT 1"))
         await connection.rollback()
         with pytest.raises(RuntimeError, match="inside a transaction"):
-            await Ledger(VILNIUS).apply(connection, told(lead()))
+            await LedgerWriter(VILNIUS).apply(connection, told(lead()))
 
 
 async def gaps(engine: AsyncEngine) -> list[tuple[Any, ...]]:
@@ -298,7 +291,7 @@ def test_missing_runs_are_what_was_jumped_over(before: int, seen: list[int], run
 
 def test_a_subjects_entries_of_a_batch_are_put_in_order_each_once() -> None:
     one = ticket()
-    found = steps_of(all_told([(one, 2), (one, 9), (one, 4), (one, 2)]))
+    found = group_by_subject(all_told([(one, 2), (one, 9), (one, 4), (one, 2)]))
     assert [entry.sequence for of_kind in found.values() for entry in of_kind[one.id.int]] == [2, 4, 9]
 
 
@@ -309,7 +302,8 @@ async def test_who_waits_for_a_customers_story_then_knows_what_the_other_told(en
     )
     async with engine.begin() as connection:
         await connection.execute(sa.text("SELECT 1"))
-        await Ledger(VILNIUS).apply(connection, told(first))
+        # Of another part, so that the two wait for nothing but the timeline.
+        await LedgerWriter(VILNIUS, part=1).apply(connection, told(first))
         waiting = asyncio.create_task(book(engine, told(second)))
 
         async def it_waits() -> bool:
@@ -322,13 +316,13 @@ async def test_who_waits_for_a_customers_story_then_knows_what_the_other_told(en
 
         await eventually(it_waits)
     await waiting
-    balances, postings = await kept(engine)
-    assert balances == postings == recomputed(all_told([(first, 1), (second, 1)]))
+    blocks, postings = await kept(engine)
+    assert blocks == postings == recomputed(all_told([(first, 1), (second, 1)]))
 
 
 async def test_a_batch_of_many_rows_is_as_exact(engine: AsyncEngine) -> None:
     leads: list[Delivery] = [(lead(channel=f"c{number % 7}"), 1) for number in range(BULK_ROWS + 20)]
     again: list[Delivery] = [(lead(id=state.id, owner_id=OTHER_REP), 2) for state, _ in leads[:BULK_ROWS]]
     await book(engine, all_told(leads), all_told(leads), all_told(again))
-    balances, postings = await kept(engine)
-    assert balances == postings == recomputed(all_told([*leads, *again]))
+    blocks, postings = await kept(engine)
+    assert blocks == postings == recomputed(all_told([*leads, *again]))

@@ -7,14 +7,14 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.app import create
-from metrics_worker.books.opening import BooksKeptOtherwise, open_books
+from metrics_worker.books.status import LedgerRulesDiffer, open_ledger
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.settings import MetricsSettings
 from tests.metrics_worker.facts import VILNIUS
 
 
 async def test_new_books_are_kept_by_the_settings(engine: AsyncEngine) -> None:
-    assert await open_books(engine, VILNIUS) == VILNIUS
+    assert await open_ledger(engine, VILNIUS) == VILNIUS
 
 
 @pytest.mark.parametrize(
@@ -22,24 +22,24 @@ async def test_new_books_are_kept_by_the_settings(engine: AsyncEngine) -> None:
     [Reporting(zone=ZoneInfo("UTC"), currency="EUR"), Reporting(zone=ZoneInfo("Europe/Vilnius"), currency="USD")],
 )
 async def test_books_go_on_as_they_were_begun_whatever_the_settings(engine: AsyncEngine, other: Reporting) -> None:
-    await open_books(engine, VILNIUS)
-    assert await open_books(engine, other) == VILNIUS
+    await open_ledger(engine, VILNIUS)
+    assert await open_ledger(engine, other) == VILNIUS
 
 
 async def test_other_rules_do_not_go_on_with_old_books(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    await open_books(engine, VILNIUS)
-    monkeypatch.setattr("metrics_worker.books.opening.RULES_VERSION", 1000)
-    with pytest.raises(BooksKeptOtherwise, match=r"rules \d+, .* rules 1000: rebuild them"):
-        await open_books(engine, VILNIUS)
+    await open_ledger(engine, VILNIUS)
+    monkeypatch.setattr("metrics_worker.books.status.RULES_VERSION", 1000)
+    with pytest.raises(LedgerRulesDiffer, match=r"rules \d+, .* rules 1000: rebuild it"):
+        await open_ledger(engine, VILNIUS)
 
 
 async def test_the_api_does_not_start_over_books_kept_by_other_rules(
     engine: AsyncEngine, settings: MetricsSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await open_books(engine, VILNIUS)
-    monkeypatch.setattr("metrics_worker.books.opening.RULES_VERSION", 1000)
+    await open_ledger(engine, VILNIUS)
+    monkeypatch.setattr("metrics_worker.books.status.RULES_VERSION", 1000)
     app = create(settings)
-    with pytest.raises(BooksKeptOtherwise):
+    with pytest.raises(LedgerRulesDiffer):
         async with app.router.lifespan_context(app):
             pass
     await app.state.engine.dispose()

@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts.catalogue import State
 from event_contracts.codec import decode
-from metrics_worker.books.freshness import bring_up
-from metrics_worker.books.rebuild import REBUILT
+from metrics_worker.books.status import complete_partitions
 from metrics_worker.jobs.restatements import Restater
 from metrics_worker.jobs.targets import Judge
+from metrics_worker.maintenance.shadow_schema import REBUILT
 from metrics_worker.periods.use_cases import close_period
 from metrics_worker.settings import MetricsSettings
 from metrics_worker.targets.model import Target, TargetKey
@@ -55,7 +55,7 @@ async def judged(engine: AsyncEngine, settings: MetricsSettings) -> list[Any]:
     """Books by which a target is met, a customer is at risk and a period is closed; and what was published of that."""
     await read(engine, *LOG)
     async with engine.begin() as connection:
-        await bring_up(connection, {("t", 0): NOW})
+        await complete_partitions(connection, {("t", 0): NOW})
     async with create_sessions(engine)() as session, session.begin():
         revenue = TargetKey("revenue", "standard")
         session.add(Target.set(revenue, Decimal(100), period=None, since=date(2025, 1, 1), at=NOW))

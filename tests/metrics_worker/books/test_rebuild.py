@@ -15,10 +15,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from metrics_worker.books.rebuild import CLOSE_ENOUGH, LOCK, REBUILT, CannotRebuild, drop_schema, rebuild
-from metrics_worker.books.tables import BALANCE, NARROW, OPENING, POSTING, SUBJECT, metadata
-from metrics_worker.books.verify import verify
+from metrics_worker.books.tables import POSTING, metadata
 from metrics_worker.domain.posting import Reporting
+from metrics_worker.maintenance.rebuild import CLOSE_ENOUGH, LOCK, CannotRebuild, rebuild
+from metrics_worker.maintenance.shadow_schema import REBUILT, drop_schema
+from metrics_worker.maintenance.verify import verify
 from metrics_worker.settings import MetricsSettings
 from tests.metrics_worker.books.test_keeping import Line, consuming, letters, shows, straight
 from tests.metrics_worker.facts import CUSTOMER, VILNIUS, account, deal, lead, line, moment, record, ticket
@@ -53,8 +54,8 @@ async def in_order(straight: Line, engine: AsyncEngine, reporting: Reporting = V
 
 
 def test_what_follows_from_the_log_is_rebuilt_and_what_people_or_kafka_told_is_kept() -> None:
-    follows = {table.name for tables in (SUBJECT, POSTING, BALANCE, NARROW, OPENING) for table in tables.values()}
-    assert follows | {"books", "narrowed", "opening_balance", "sequence_gap"} <= set(REBUILT)
+    follows = {table.name for table in POSTING.values()}
+    assert follows | {"ledger", "subject_state", "block", "block_part", "sequence_gap"} <= set(REBUILT)
     told = {"circuit_breaker", "consumer_offset", "dead_letter", "freshness", "idempotency_key", "outbox", "target"}
     assert told & set(REBUILT) == set()
 
@@ -68,7 +69,7 @@ async def test_rebuilding_repairs_damaged_books_and_leaves_the_tables_of_the_cod
     await eventually(shows(client, "revenue", "60.00"), deadline=20)
     await eventually(shows(client, "tickets_opened", "2"), deadline=20)
     async with engine.begin() as connection:
-        await connection.execute(sa.text("UPDATE deal_balance SET revenue = 7"))
+        await connection.execute(sa.text("UPDATE block SET sums = '{7,7,7,7}' WHERE kind = 'deal'"))
         await connection.execute(sa.text("DELETE FROM ticket_posting"))
         await connection.execute(sa.text('UPDATE dead_letter SET "offset" = 1000'))
     assert await rebuilt(straight, settings) == 5
@@ -82,7 +83,7 @@ async def test_rebuilding_repairs_damaged_books_and_leaves_the_tables_of_the_cod
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
         schemas = await connection.run_sync(lambda sync: sa.inspect(sync).get_schema_names())
-    assert not {"books_rebuilt", "books_before"} & set(schemas)
+    assert not {"ledger_rebuilt", "ledger_before"} & set(schemas)
 
 
 async def test_a_record_that_was_discarded_counts_in_no_books_that_can_read_it_by_now(
@@ -158,7 +159,7 @@ async def test_a_swap_gives_way_to_who_looks_at_the_new_tables_and_is_tried_agai
     """As PostgreSQL itself does, which counts the rows of what was filled just now."""
     await straight.publish(straight.sales, record(lead()))
     await eventually(shows(client, "leads_created", "1"), deadline=20)
-    new = "books_rebuilt.lead_posting"
+    new = "ledger_rebuilt.lead_posting"
 
     async def nobody_waits() -> bool:
         return not await somebody_waits_for(engine, new)
@@ -267,16 +268,16 @@ async def test_one_rebuild_at_a_time(straight: Line, engine: AsyncEngine, settin
 async def test_books_by_old_rules_are_rebuilt_by_the_new_ones(
     engine: AsyncEngine, kafka: Kafka, new_topic: Callable[..., str], settings: MetricsSettings
 ) -> None:
-    from metrics_worker.books.keeping import Bookkeeper
+    from metrics_worker.books.consumer import LedgerConsumer
 
     topic = new_topic("sales")
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:
         await producer.send_and_wait(topic, record(lead()))
-    async with consuming(Bookkeeper(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic])):
+    async with consuming(LedgerConsumer(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic])):
         await verify(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic], catch_up_seconds=20)
     async with engine.begin() as connection:
-        await connection.execute(sa.text("UPDATE books SET rules_version = 0"))
-        await connection.execute(sa.text("UPDATE lead_balance SET created = 99"))
+        await connection.execute(sa.text("UPDATE ledger SET rules_version = 0"))
+        await connection.execute(sa.text("UPDATE block SET sums = '{99}' WHERE kind = 'lead'"))
     await rebuild(settings.database_url, kafka.bootstrap_servers, default=VILNIUS, topics=[topic])
     report = await verify(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic])
     assert report.to_json()["differences"] == []

@@ -138,6 +138,6 @@ async def test_risk_that_the_books_made_anew_do_not_know_ends(engine: AsyncEngin
     await tell(engine, (ticket(sla_breached_at=ago(days=1)), 1))
     await Judge(engine, settings.reporting).look()
     async with engine.begin() as connection:
-        await connection.execute(sa.text("TRUNCATE relationship_fact, relationship_review"))
+        await connection.execute(sa.text("TRUNCATE timeline_entry, risk_review"))
     await Judge(engine, settings.reporting).look()
     assert [type(each) for each in await published(engine)] == [CustomerAtRisk, CustomerRecovered]

@@ -1,13 +1,15 @@
 """What a customer's story contributes, by the rules that the KPIs promise."""
 
 from datetime import date, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from event_contracts.catalogue import State
-from metrics_worker.books.fold import Entry, balances_of
-from metrics_worker.books.stories import RELATIONSHIP, story_of, versions_of
+from metrics_worker.books.aggregate import SubjectState
+from metrics_worker.books.blocks import DAY_BITS, Blocks, blocks_of
+from metrics_worker.books.customer_timelines import RELATIONSHIP, current_entries, entries_of
 from metrics_worker.domain.deal import DealMeasures
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.relationship import WEIGHTS, postings_for
@@ -29,16 +31,16 @@ from tests.metrics_worker.facts import (
 ACCOUNT = account(id=CUSTOMER, region="APAC", owner_id=OTHER_REP)
 
 
-def entries(*states: State) -> list[Entry]:
+def entries(*states: State) -> list[SubjectState]:
     return [entry for number, state in enumerate(states, 1) for entry in told(state, number)]
 
 
 def measured(measure: str, *states: State, dimension: str = "all", value: str = "") -> dict[str, int]:
     """A measure of the story by day, days that sum to zero left out."""
-    versions = [version for entry in entries(*states) for version in versions_of((None, None), [entry])]
+    versions = [version for entry in entries(*states) for version in entries_of((None, None), [entry])]
     column = RELATIONSHIP.measures.index(measure)
     sums: dict[str, int] = {}
-    for posting in postings_for(story_of(versions), VILNIUS):
+    for posting in postings_for(current_entries(versions), VILNIUS):
         held = posting.dimensions[RELATIONSHIP.dimensions.index(dimension)] if dimension != "all" else ""
         if held == value and not posting.split:
             sums[str(posting.day)] = sums.get(str(posting.day), 0) + posting.measures[column]
@@ -70,16 +72,22 @@ def test_new_and_repeated_revenue_are_revenue_in_every_group() -> None:
         deal(line("lamp", 2, "8"), stage="won", region=None, account_id=REP),
         deal(stage="lost", closed_at=moment("2026-04-02")),
     ]
-    kind = KIND_BY_NAME["deal"]
-    deals = balances_of(kind, [posting for entry in entries(*states) for posting in entry.postings])
-    revenue = DealMeasures.revenue.position
-    versions = [version for entry in entries(*states) for version in versions_of((None, None), [entry])]
-    story = balances_of(RELATIONSHIP, postings_for(story_of(versions), VILNIUS))
+    deals = blocks_of(KIND_BY_NAME["deal"], [posting for entry in entries(*states) for posting in entry.postings])
+    versions = [version for entry in entries(*states) for version in entries_of((None, None), [entry])]
+    timeline = blocks_of(RELATIONSHIP, postings_for(current_entries(versions), VILNIUS))
+
+    def sums(blocks: Blocks, *measures: int) -> dict[tuple[Any, ...], int]:
+        """The measures' sum by everything but the kind, and the cell's day."""
+        found: dict[tuple[Any, ...], int] = {}
+        for key, block in blocks.items():
+            for cell, amount in block.cells.items():
+                if cell >> DAY_BITS in measures and key.dimension != "stage":
+                    at = (*key[1:], cell & ((1 << DAY_BITS) - 1))
+                    found[at] = found.get(at, 0) + amount
+        return {at: amount for at, amount in found.items() if amount}
+
     new, repeat = (RELATIONSHIP.measures.index(name) for name in ("new_revenue", "repeat_revenue"))
-    both = {key: sums[new] + sums[repeat] for key, sums in story.items()}
-    assert {key: sums[revenue] for key, sums in deals.items() if sums[revenue] and key[0] != "stage"} == {
-        key: amount for key, amount in both.items() if amount
-    }
+    assert sums(deals, DealMeasures.revenue.position) == sums(timeline, new, repeat)
 
 
 def test_purchases_have_the_deals_attribution_and_what_stands_has_the_accounts() -> None:
@@ -206,19 +214,19 @@ def test_merged_customers_have_one_story() -> None:
 
 def test_only_a_change_of_what_matters_is_a_version() -> None:
     one = ticket()
-    assert list(versions_of((None, None), told(one))) == []
+    assert list(entries_of((None, None), told(one))) == []
     opened = deal(line("desk", 1, "10"))
     [entry] = told(opened)
     [moved] = told(deal(line("desk", 1, "10"), id=opened.id, stage="proposal"), 2)
-    [version] = versions_of((None, None), [entry, moved])
+    [version] = entries_of((None, None), [entry, moved])
     assert (version.sequence, version.kind, version.customer) == (1, "deal", CUSTOMER)
-    assert list(versions_of((CUSTOMER, entry.fact), [moved])) == []
+    assert list(entries_of((CUSTOMER, entry.fact), [moved])) == []
 
 
 def test_a_subject_that_names_another_customer_leaves_the_one_before() -> None:
     first, second = won("2026-03-01"), won("2026-03-01", account_id=REP)
     [before], [after] = told(first), told(second, 2)
-    [left, came] = versions_of((CUSTOMER, before.fact), [after])
+    [left, came] = entries_of((CUSTOMER, before.fact), [after])
     assert (left.customer, left.fact, came.customer, came.fact) == (CUSTOMER, None, REP, after.fact)
 
 

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts.codec import CloudEvent, decode
 from event_contracts.metrics import KpiRestated, PeriodClosed
-from metrics_worker.books.fold import Entry
-from metrics_worker.books.fold import decode as entries_of
-from metrics_worker.books.freshness import bring_up
+from metrics_worker.books.aggregate import SubjectState
+from metrics_worker.books.aggregate import decode as entries_of
+from metrics_worker.books.status import complete_partitions
 from metrics_worker.jobs.restatements import Restater
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.settings import MetricsSettings
@@ -57,7 +57,7 @@ async def restater(engine: AsyncEngine, settings: MetricsSettings) -> Restater:
 async def complete(engine: AsyncEngine, until: datetime | None = None) -> None:
     """Brings the books up to a moment: now, unless told otherwise."""
     async with engine.begin() as connection:
-        await bring_up(connection, {("t", 0): until or datetime.now(UTC)})
+        await complete_partitions(connection, {("t", 0): until or datetime.now(UTC)})
 
 
 async def published(engine: AsyncEngine) -> list[CloudEvent]:
@@ -72,7 +72,7 @@ async def restatements(client: httpx.AsyncClient, **parameters: str) -> dict[tup
     return {(item["kpi"], item["variant"]): item for item in answer.json()["items"]}
 
 
-def recorded_now(state: Any, sequence: int) -> list[Entry]:
+def recorded_now(state: Any, sequence: int) -> list[SubjectState]:
     return entries_of(record(state, sequence, recorded_time=datetime.now(UTC)), VILNIUS)
 
 

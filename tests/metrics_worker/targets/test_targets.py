@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts.codec import CloudEvent, decode
 from event_contracts.metrics import KpiTargetMissed, KpiTargetRecovered
-from metrics_worker.books.fold import Entry
-from metrics_worker.books.freshness import bring_up
+from metrics_worker.books.aggregate import SubjectState
+from metrics_worker.books.status import complete_partitions
 from metrics_worker.domain.period import Period
 from metrics_worker.jobs.targets import Judge
 from metrics_worker.kpis.catalogue import KPIS
@@ -56,14 +56,14 @@ async def published(engine: AsyncEngine) -> list[CloudEvent]:
         return [decode(row.payload) for row in rows]
 
 
-def won(amount: str) -> list[Entry]:
+def won(amount: str) -> list[SubjectState]:
     return all_told([(deal(line("desk", 1, amount), stage="won", closed_at=datetime.now(UTC)), 1)])
 
 
 async def complete_until(engine: AsyncEngine, moment: datetime) -> None:
     async with engine.begin() as connection:
         await connection.execute(sa.text("SELECT 1"))
-        await bring_up(connection, {("t", 0): moment})
+        await complete_partitions(connection, {("t", 0): moment})
 
 
 def test_a_sum_is_due_in_even_shares_by_yesterday() -> None:

@@ -11,7 +11,6 @@ from metrics_worker import dashboard
 from metrics_worker.answers.coverage import coverage
 from metrics_worker.answers.explain import explanations
 from metrics_worker.api.alerts import alerts
-from metrics_worker.api.answers import LastSeen
 from metrics_worker.api.customers import customers
 from metrics_worker.api.dead_letters import dead_letters
 from metrics_worker.api.exports import AT_ONCE, exports
@@ -23,7 +22,7 @@ from metrics_worker.api.stream_hub import Hub
 from metrics_worker.api.stream_tickets import Tickets
 from metrics_worker.api.targets import targets
 from metrics_worker.api.webhooks import webhooks
-from metrics_worker.books.opening import open_books
+from metrics_worker.books.status import open_ledger
 from metrics_worker.settings import MetricsSettings
 from service_kit.app import create_app
 from service_kit.database import create_engine, create_sessions
@@ -33,11 +32,11 @@ log = structlog.get_logger()
 
 
 def create(settings: MetricsSettings) -> FastAPI:
-    """The API of one process. Its start fails with `BooksKeptOtherwise` when the books are kept by other rules."""
+    """The API of one process. Its start fails with `LedgerRulesDiffer` when the books are kept by other rules."""
     engine = create_engine(settings, application="metrics-api", plans="force_custom_plan")
 
     async def books_fit() -> None:
-        await open_books(engine, settings.reporting)
+        await open_ledger(engine, settings.reporting)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -75,7 +74,6 @@ def create(settings: MetricsSettings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.reporting = settings.reporting
-    app.state.last_seen = LastSeen(settings.reporting)
     app.state.hub = Hub(engine, settings.reporting, readers=settings.stream_readers)
     app.state.tickets = Tickets(engine)
     app.state.exports_free = asyncio.Semaphore(AT_ONCE)

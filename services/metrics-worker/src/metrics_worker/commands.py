@@ -19,11 +19,11 @@ import msgspec
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from metrics_worker.books.opening import kept_by
-from metrics_worker.books.rebuild import rebuild
-from metrics_worker.books.verify import Report
-from metrics_worker.books.verify import verify as compare_with_log
+from metrics_worker.books.status import reporting_of_ledger
 from metrics_worker.domain.posting import Reporting
+from metrics_worker.maintenance.rebuild import rebuild
+from metrics_worker.maintenance.verify import Report
+from metrics_worker.maintenance.verify import verify as compare_with_log
 from metrics_worker.settings import MetricsSettings, known_zone
 from service_kit import logs
 
@@ -49,7 +49,7 @@ async def _verified(settings: MetricsSettings) -> Report:
     engine = create_async_engine(settings.database_url, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
-            kept = await kept_by(connection)
+            kept = await reporting_of_ledger(connection)
         return await compare_with_log(engine, settings.kafka_bootstrap_servers, kept or settings.reporting)
     finally:
         await engine.dispose()

@@ -8,8 +8,7 @@ import asyncio
 
 import metrics_worker
 from metrics_worker.app import create
-from metrics_worker.books.keeping import Bookkeeper
-from metrics_worker.books.narrow import Narrower
+from metrics_worker.books.consumer import LedgerConsumer
 from metrics_worker.jobs.restatements import Restater
 from metrics_worker.jobs.targets import Judge
 from metrics_worker.jobs.webhooks import Sender
@@ -34,7 +33,7 @@ def consumer() -> None:
     engine = create_engine(
         settings, application="metrics-consumer", synchronous_commit=False, plans="force_generic_plan"
     )
-    bookkeeper = Bookkeeper(
+    bookkeeper = LedgerConsumer(
         engine, settings.kafka_bootstrap_servers, settings.reporting, offset_reset=settings.consumer_offset_reset
     )
     runner.work(
@@ -60,7 +59,6 @@ def jobs() -> None:
     moving = Relay(engine=engine, bootstrap_servers=settings.kafka_bootstrap_servers)
     judge = Judge(engine, settings.reporting)
     restater = Restater(engine, settings.reporting)
-    narrower = Narrower(engine)
     sender = Sender(engine, allow_loopback=settings.webhooks_allow_loopback)
 
     async def work(stop: asyncio.Event) -> None:
@@ -69,7 +67,6 @@ def jobs() -> None:
             tasks.create_task(judge.job.run(stop))
             tasks.create_task(restater.job.run(stop))
             tasks.create_task(sender.run(stop))
-            tasks.create_task(narrower.job.run(stop))
 
     runner.work(
         "metrics-jobs",
@@ -77,7 +74,7 @@ def jobs() -> None:
         work,
         live={
             "relay": moving.heartbeat.check,
-            **{each.job.name: each.job.heartbeat.check for each in (judge, restater, sender, narrower)},
+            **{each.job.name: each.job.heartbeat.check for each in (judge, restater, sender)},
         },
         ready={"database": database_check(engine)},
     )

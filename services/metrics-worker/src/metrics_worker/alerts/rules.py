@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 from typing import Any, Final
 from urllib.parse import urlencode
+from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
@@ -14,12 +15,12 @@ from metrics_worker.alerts.schemas import AlertView, alert
 from metrics_worker.alerts.trend import WEEKS, Turn, turn_of
 from metrics_worker.answers.answering import answer
 from metrics_worker.answers.coverage import carried_by, unasked
-from metrics_worker.answers.queries import Sums, standing
 from metrics_worker.answers.question import Question
 from metrics_worker.answers.samples import percent
 from metrics_worker.answers.views import AnswerView
-from metrics_worker.books.freshness import caught_up, fresh_as_of
-from metrics_worker.books.tables import POSTING, SUBJECT
+from metrics_worker.books.status import fresh_as_of, is_caught_up
+from metrics_worker.books.tables import subject_state
+from metrics_worker.customers.queries import survivors_of
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.period import DEFAULT_DAYS, Period
 from metrics_worker.domain.posting import Reporting
@@ -40,7 +41,7 @@ _TICKET_STATE = msgspec.json.Decoder(Ticket)
 async def alerts(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:
     """Every alert, in no order; only that they are read anew while the books are."""
     connection = await session.connection()
-    if not await caught_up(connection):
+    if not await is_caught_up(connection):
         return [being_read(await fresh_as_of(connection) or now)]
     return [
         *await left_alone(session, now),
@@ -64,11 +65,15 @@ def being_read(complete_until: datetime) -> AlertView:
 
 
 async def left_alone(session: AsyncSession, now: datetime) -> list[AlertView]:
-    """One alert for each customer whose ticket has had no first response for more than an hour."""
-    waiting: dict[str, list[Ticket]] = {}
-    for customer, ticket in await _unattended(session, today=(now + timedelta(days=1)).date()):
-        if (now - ticket.opened_at).total_seconds() > LOST_AFTER_SECONDS:
-            waiting.setdefault(customer, []).append(ticket)
+    """Return one alert for each customer whose ticket has had no first response for more than an hour."""
+    waiting: dict[UUID, list[Ticket]] = {}
+    for ticket in await _waiting_tickets(session, before=now - timedelta(seconds=LOST_AFTER_SECONDS)):
+        waiting.setdefault(ticket.customer_id, []).append(ticket)
+    # A ticket keeps the name of a customer who was merged since.
+    survivors = await survivors_of(session, waiting)
+    by_survivor: dict[UUID, list[Ticket]] = {}
+    for customer, tickets in waiting.items():
+        by_survivor.setdefault(survivors[customer], []).extend(tickets)
     return [
         alert(
             "unattended",
@@ -79,32 +84,21 @@ async def left_alone(session: AsyncSession, now: datetime) -> list[AlertView]:
             do="Reply on each of these tickets, or assign them to somebody who does: POST /v1/tickets/{id}/assign.",
             tickets=[ticket.id for ticket in sorted(tickets, key=lambda each: (each.opened_at, each.id))],
             kpi="unattended_now",
-            explain=_explain("unattended_now", customer=customer),
+            explain=_explain("unattended_now", customer=str(customer)),
         )
-        for customer, tickets in waiting.items()
+        for customer, tickets in by_survivor.items()
     ]
 
 
-async def _unattended(session: AsyncSession, today: date) -> list[tuple[str, Ticket]]:
-    """Up to `MOST_TICKETS` that stand without an answer, those that have waited longest, with whom they count for: a
-    ticket keeps the name of a customer who was merged since."""
-    posting, subject = POSTING[_TICKET], SUBJECT[_TICKET]
-    level = Sums(_TICKET, ("unattended",), Period(today, today), group_by="customer", from_the_beginning=True)
-    # Whose they are is known without looking through the past, and leads to the tickets however old they are.
-    customers = list(await standing(session, level))
-    if not customers:
-        return []
+async def _waiting_tickets(session: AsyncSession, before: datetime) -> list[Ticket]:
+    """Return at most `MOST_TICKETS` whose customers have waited since before a moment, the longest wait first."""
     waiting = (
-        sa.select(posting.c.subject_id, posting.c.customer)
-        .where(posting.c.customer == sa.func.any(sa.cast(customers, sa.ARRAY(sa.Text))), posting.c.unattended != 0)
-        .group_by(posting.c.subject_id, posting.c.customer)
-        .having(sa.func.sum(posting.c.unattended) > 0)
-        .order_by(sa.func.min(posting.c.day), posting.c.subject_id)
+        sa.select(subject_state.c.state)
+        .where(subject_state.c.kind == _TICKET.name, subject_state.c.waiting_since < before)
+        .order_by(subject_state.c.waiting_since, subject_state.c.id)
         .limit(MOST_TICKETS)
-        .subquery()
     )
-    found = sa.select(waiting.c.customer, subject.c.state).join(waiting, waiting.c.subject_id == subject.c.id)
-    return [(customer, _TICKET_STATE.decode(state)) for customer, state in await session.execute(found)]
+    return [_TICKET_STATE.decode(state) for state in (await session.execute(waiting)).scalars()]
 
 
 async def missed(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:

@@ -9,11 +9,10 @@ from pydantic import ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from metrics_worker.answers.figures import share_text
-from metrics_worker.answers.queries import Sums, Valueless, read
 from metrics_worker.answers.question import FirstDay, LastDay, period_of
 from metrics_worker.answers.samples import ASKED_EVERYWHERE, COVERED, ENOUGH_COVERED, by_value
 from metrics_worker.api.kpis import READERS, Stand
-from metrics_worker.books.fold import ALL
+from metrics_worker.books.blocks import ALL
 from metrics_worker.domain.account import AccountMeasures
 from metrics_worker.domain.deal import DealMeasures
 from metrics_worker.domain.kinds import Kind
@@ -23,6 +22,7 @@ from metrics_worker.domain.period import Period
 from metrics_worker.domain.survey import SurveyMeasures
 from metrics_worker.domain.ticket import TicketMeasures
 from metrics_worker.kpis.formula import kind_of
+from metrics_worker.queries.sql import Sums, Valueless, read
 from service_kit.fields import Moment, View
 from service_kit.routing import Session, router
 

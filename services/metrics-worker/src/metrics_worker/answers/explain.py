@@ -28,9 +28,8 @@ from metrics_worker.answers.question import (
 )
 from metrics_worker.answers.views import Amount, NowView
 from metrics_worker.api.kpis import READERS, InBooks, filters
-from metrics_worker.books.keeping import CONSUMER
-from metrics_worker.books.narrow import narrowed_until
-from metrics_worker.books.tables import NARROW, POSTING, SUBJECT, dimension_value, sequence_gap
+from metrics_worker.books.consumer import CONSUMER
+from metrics_worker.books.tables import POSTING, sequence_gap, subject_state
 from metrics_worker.domain.kinds import KINDS, RULES_VERSION, Kind
 from metrics_worker.domain.measure import Sum
 from metrics_worker.domain.period import Period
@@ -242,9 +241,9 @@ class Entries:
         merged: sa.ColumnElement[bool] = sa.false()
         subjects: sa.FromClause = net
         if "merged_into" in kind.state.__struct_fields__:
-            subject = SUBJECT[kind]
-            subjects = net.outerjoin(subject, subject.c.id == net.c.subject_id)
-            state = sa.cast(sa.func.convert_from(subject.c.state, "UTF8"), JSONB)
+            of_net = sa.and_(subject_state.c.kind == kind.name, subject_state.c.id == net.c.subject_id)
+            subjects = net.outerjoin(subject_state, of_net)
+            state = sa.cast(sa.func.convert_from(subject_state.c.state, "UTF8"), JSONB)
             merged = sa.func.coalesce(state["merged_into"].astext, "") != ""
         return sa.select(
             sa.func.count().filter(merged),
@@ -253,19 +252,15 @@ class Entries:
         ).select_from(subjects)
 
     async def recorded_later(self, connection: AsyncConnection) -> int:
-        """The number of postings that came after the moment asked for: by their copy, which is in that order."""
-        narrowed, found = await narrowed_until(connection), 0
+        """Return the number of postings that came after the moment asked for."""
+        found = 0
         for kind, names in self.formula.kinds.items():
-            tables: list[tuple[sa.Table, list[sa.ColumnElement[bool]]]] = [(POSTING[kind], [])]
-            if kind.name in narrowed:
-                since = POSTING[kind].c.id > narrowed[kind.name].posting_id
-                tables = [(NARROW[kind], []), (POSTING[kind], [since])]
-            for table, more in tables:
-                days = self._days(kind, table.c, names)
-                counted = self._counted(kind, table.c, names, recorded=False, coded=table is NARROW[kind])
-                later = table.c.recorded_time > self.as_of
-                query = sa.select(sa.func.count()).select_from(table).where(*days, *counted, later, *more)
-                found += (await connection.execute(query)).scalar_one()
+            table = POSTING[kind]
+            days = self._days(kind, table.c, names)
+            counted = self._counted(kind, table.c, names, recorded=False)
+            later = table.c.recorded_time > self.as_of
+            query = sa.select(sa.func.count()).select_from(table).where(*days, *counted, later)
+            found += (await connection.execute(query)).scalar_one()
         return found
 
     def conditions(self, kind: Kind) -> list[sa.ColumnElement[bool]]:
@@ -293,19 +288,14 @@ class Entries:
         return found
 
     def _counted(
-        self, kind: Kind, columns: Any, names: Sequence[str], *, recorded: bool = True, coded: bool = False
+        self, kind: Kind, columns: Any, names: Sequence[str], *, recorded: bool = True
     ) -> list[sa.ColumnElement[bool]]:
-        """Which of them tell of these measures on their days, under the question's filters, values or codes of them."""
-
-        def told(value: str) -> Any:
-            code = sa.select(dimension_value.c.code).where(dimension_value.c.value == value)
-            return code.scalar_subquery() if coded else value
-
+        """Return which of them contribute to these measures on their days, under the question's filters."""
         counted = [sa.and_(columns[name] != 0, days) for name, days in self._when(kind, columns, names)]
         conditions: list[sa.ColumnElement[bool]] = [
             sa.or_(*counted),
             *(
-                columns[name].is_(None) if value is None else columns[name] == told(value)
+                columns[name].is_(None) if value is None else columns[name] == value
                 for name, value in self.question.filters.items()
             ),
         ]

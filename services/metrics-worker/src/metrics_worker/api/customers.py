@@ -9,7 +9,7 @@ from event_contracts.fields import DECIMAL_PLACES
 from metrics_worker.answers.answering import snapshot
 from metrics_worker.answers.figures import decimal_text
 from metrics_worker.api.kpis import READERS, InBooks
-from metrics_worker.books.freshness import fresh_as_of
+from metrics_worker.books.status import fresh_as_of
 from metrics_worker.customers.health import Worry, health_of
 from metrics_worker.customers.queries import relationship_of
 from metrics_worker.domain.kinds import KIND_BY_NAME

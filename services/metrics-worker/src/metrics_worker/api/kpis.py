@@ -8,7 +8,6 @@ from pydantic import TypeAdapter
 
 from event_contracts.fields import CODE_PATTERN
 from metrics_worker.answers.answering import snapshot
-from metrics_worker.answers.queries import AT_ONCE
 from metrics_worker.answers.question import (
     FirstDay,
     LastDay,
@@ -21,13 +20,14 @@ from metrics_worker.answers.question import (
     variant_of,
 )
 from metrics_worker.answers.views import AnswerView, GroupView, KpiView, RegistryView, VariantView
-from metrics_worker.api.answers import ask_at_once, readable
-from metrics_worker.books.standing import Standing, standing_of
+from metrics_worker.api.answers import ask, readable
+from metrics_worker.books.status import LedgerStatus, ledger_status
 from metrics_worker.domain.kinds import DIMENSIONS
 from metrics_worker.domain.period import Interval
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.kpis.formula import Kpi
+from metrics_worker.queries.sql import AT_ONCE
 from service_kit.auth import ROLES, requires
 from service_kit.concurrency import cooperative_chunks
 from service_kit.dependencies import async_dependency
@@ -40,17 +40,17 @@ routes = router("/kpis", "kpis")
 READERS = [Depends(requires(*ROLES))]
 
 
-async def standing(request: Request, session: Session) -> Standing:
+async def standing(request: Request, session: Session) -> LedgerStatus:
     """How the books stand: by the settings before they are opened.
 
     Read first, in the request's own snapshot: books that are rebuilt meanwhile change nothing under the answer.
     Raises `Unavailable`.
     """
     with readable():
-        return await standing_of(await snapshot(session), request.app.state.reporting)
+        return await ledger_status(await snapshot(session), request.app.state.reporting)
 
 
-Stand = Annotated[Standing, Depends(standing)]
+Stand = Annotated[LedgerStatus, Depends(standing)]
 
 
 async def reporting_of(stand: Stand) -> Reporting:
@@ -115,8 +115,8 @@ async def list_kpis(reporting: InBooks) -> RegistryView:
 @routes.get("/{name}", dependencies=READERS, response_model=AnswerView)
 async def answer_kpi(
     name: Annotated[str, Path(max_length=64, examples=["revenue"])],
-    request: Request,
     session: Session,
+    stand: Stand,
     given: Annotated[dict[str, str | None], Depends(async_dependency(filters))],
     start: FirstDay = None,
     end: LastDay = None,
@@ -138,20 +138,17 @@ async def answer_kpi(
     """A KPI over a run of days in the reporting time zone, with the sums that its value is made of."""
     kpi = kpi_named(name)
 
-    def question_by(reporting: Reporting) -> Question:
-        return Question(
-            kpi=kpi,
-            variant=variant_of(kpi, variant),
-            period=period_of(start, end, reporting),
-            interval=interval,
-            group_by=group_by_of(kpi, group_by),
-            filters=filters_of(kpi, given),
-            with_previous=compare is not None,
-            as_of=as_of_of(as_of),
-        )
-
-    state = request.app.state
-    answer = await ask_at_once(session, question_by, state.last_seen, state.reporting)
+    question = Question(
+        kpi=kpi,
+        variant=variant_of(kpi, variant),
+        period=period_of(start, end, stand.reporting),
+        interval=interval,
+        group_by=group_by_of(kpi, group_by),
+        filters=filters_of(kpi, given),
+        with_previous=compare is not None,
+        as_of=as_of_of(as_of),
+    )
+    [answer] = await ask(session, [question], stand)
     return answer if len(answer.groups or ()) <= AT_ONCE else await written(answer)
 
 

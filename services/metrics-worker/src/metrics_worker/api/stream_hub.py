@@ -25,10 +25,7 @@ from metrics_worker.alerts.schemas import summary
 from metrics_worker.answers.answering import snapshot
 from metrics_worker.answers.question import Question, kpi_named, period_of
 from metrics_worker.api.answers import ask
-from metrics_worker.books.freshness import fresh_as_of
-from metrics_worker.books.mark import Mark, mark_of
-from metrics_worker.books.opening import kept_by
-from metrics_worker.books.standing import standing_of
+from metrics_worker.books.status import LedgerMark, fresh_as_of, ledger_mark, ledger_status, reporting_of_ledger
 from metrics_worker.domain.period import Interval
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.targets.lookup import today_in
@@ -127,7 +124,7 @@ class Hub:
         self._newest: dict[Watched, Value] = {}
         self._alerts_marked: tuple[object, ...] | None = None
         self._alerts_asked = float("-inf")
-        self._looked_at: Mark | None = None
+        self._looked_at: LedgerMark | None = None
         self._looking: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
         self.fresh_as_of: datetime | None = None
@@ -188,9 +185,9 @@ class Hub:
         self._wanted.clear()
         async with self._engine.connect() as connection:
             # Settings that differ from the books change nothing, and a rebuild may change the books.
-            self._reporting = await kept_by(connection) or self._reporting
-            mark: Mark = (
-                *await mark_of(connection),
+            self._reporting = await reporting_of_ledger(connection) or self._reporting
+            mark: LedgerMark = (
+                *await ledger_mark(connection),
                 *(await connection.execute(_TARGETS)).one(),
                 today_in(self._reporting, datetime.now(UTC)),
             )
@@ -207,7 +204,7 @@ class Hub:
 
     async def _ask(self, watches: Sequence[Watch]) -> None:
         async with self._sessions() as session:
-            stand = await standing_of(await snapshot(session), self._reporting)
+            stand = await ledger_status(await snapshot(session), self._reporting)
             asked = {}
             for watch in watches:
                 # Days that were few enough when the stream was opened may be too many by now; nobody else shall miss
@@ -218,7 +215,7 @@ class Hub:
         for watch, found in zip(asked, answers, strict=True):
             self._note(watch, found, found.model_dump_json(by_alias=True, exclude={"fresh_as_of"}))
 
-    async def _look_for_alerts(self, watch: AlertsWatch, mark: Mark) -> None:
+    async def _look_for_alerts(self, watch: AlertsWatch, mark: LedgerMark) -> None:
         # Many questions in one: not at every move. And what nobody does for an hour moves no books: by the clock too.
         now = time.monotonic()
         since = now - self._alerts_asked

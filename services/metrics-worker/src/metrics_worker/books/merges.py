@@ -7,10 +7,12 @@ of every past moment show the customers of that moment, whichever came first, th
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from metrics_worker.books.fold import Entry
+import asyncpg
+
+from metrics_worker.books.aggregate import SubjectState
 from metrics_worker.books.tables import bucket_column
 from metrics_worker.domain.customer_merges import path_of
 from metrics_worker.domain.kinds import TOLD_KINDS, Kind
@@ -57,7 +59,7 @@ def links_of(merges: Mapping[UUID, Merge]) -> dict[UUID, UUID]:
     return {customer: merge.merged_into for customer, merge in merges.items()}
 
 
-async def known_merges(driver: Any, entries: Iterable[Entry]) -> tuple[Merges, set[UUID]]:
+async def known_merges(driver: asyncpg.Connection, entries: Iterable[SubjectState]) -> tuple[Merges, set[UUID]]:
     """The merges that bear on a batch's customers, and those customers.
 
     Nobody can add to the merges until the transaction ends.
@@ -79,14 +81,14 @@ async def known_merges(driver: Any, entries: Iterable[Entry]) -> tuple[Merges, s
     return await merges_of(driver, customers), customers
 
 
-async def merges_of(driver: Any, customers: Collection[UUID]) -> Merges:
+async def merges_of(driver: asyncpg.Connection, customers: Collection[UUID]) -> Merges:
     """The merges that these customers went through."""
     if not customers:
         return {}
     return {row["customer"]: Merge(*row) for row in await driver.fetch(_KNOWN, list(customers))}
 
 
-def merges_told(histories: Iterable[Collection[Entry]], known: Mapping[UUID, Merge]) -> Merges:
+def merges_in(histories: Iterable[Collection[SubjectState]], known: Mapping[UUID, Merge]) -> Merges:
     """Those that accounts' new steps tell of and that are not known yet."""
     found: Merges = {}
     for steps in histories:
@@ -98,7 +100,7 @@ def merges_told(histories: Iterable[Collection[Entry]], known: Mapping[UUID, Mer
     return found
 
 
-async def move(driver: Any, known: Merges, new: Merges, moved: Collection[Kind]) -> None:
+async def move(driver: asyncpg.Connection, known: Merges, new: Merges, moved: Collection[Kind]) -> None:
     """Brings to the customers that remain what new merges move, and what a batch wrote of some kinds."""
     for merge in new.values():
         await driver.execute(_NOTE, *merge)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -67,6 +68,8 @@ class Kind:
     """The field of its state that holds the customer's id; None where no customer is named or none is measured."""
     fact_of: Callable[[Any, Reporting], Fact | None] | None = None
     """What its state contributes to the customer's timeline; None where nothing does."""
+    waiting_since: Callable[[Any], datetime | None] | None = None
+    """Since when somebody waits for an answer, by its state; None where nobody ever does."""
     is_derived: bool = False
     """True when no event carries its state: it follows from the facts of other kinds."""
 
@@ -143,6 +146,7 @@ KINDS: tuple[Kind, ...] = (
         ticket.postings_for,
         customer_field="customer_id",
         fact_of=customer_facts.of_ticket,
+        waiting_since=ticket.waiting_since,
     ),
     Kind(
         "interaction",

@@ -169,6 +169,12 @@ def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:
     return postings
 
 
+def waiting_since(ticket: Ticket) -> datetime | None:
+    """Return since when a ticket's customer has waited for the first response; None when none is due."""
+    answered_or_done = ticket.first_responded_at or ticket.resolved_at or ticket.closed_at
+    return ticket.opened_at if answered_or_done is None and ticket.merged_into is None else None
+
+
 def _first_resolved_at(ticket: Ticket) -> datetime | None:
     if ticket.first_resolved_at is None and ticket.reopen_count == 0:
         return ticket.resolved_at

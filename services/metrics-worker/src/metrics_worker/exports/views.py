@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from event_contracts.fields import DECIMAL_PLACES
-from metrics_worker.books.fold import NOT_IN_BALANCES
-from metrics_worker.books.tables import BALANCE
+from metrics_worker.books.blocks import NOT_IN_BLOCKS
+from metrics_worker.books.tables import POSTING
 from metrics_worker.domain.kinds import KINDS, Kind
 from metrics_worker.exports.postings import exported_columns
+from metrics_worker.queries.sql import DAY_OF_CELL, sum_of_days
 
 SCHEMA = "bi"
 
@@ -68,7 +69,7 @@ def _books() -> str:
     )
     return (
         f"SELECT timezone, currency, CASE {cases} ELSE {_USUAL_PLACES} END AS currency_places,"  # noqa: S608
-        " (SELECT min(complete_until) FROM public.freshness) AS fresh_as_of FROM public.books"
+        " (SELECT min(complete_until) FROM public.freshness) AS fresh_as_of FROM public.ledger"
     )
 
 
@@ -81,17 +82,18 @@ def _postings(kind: Kind) -> str:
 
 
 def _daily(kind: Kind) -> str:
-    balances = (
-        f"SELECT day, dimension, nullif(value, '') AS value, {', '.join(kind.measures)} FROM public.{kind.name}_balance"  # noqa: S608
-        " WHERE span = 'day'"
+    types = {name: POSTING[kind].c[name].type.compile() for name in kind.measures}
+    summed = ", ".join(f"CAST({sum_of_days(kind, name)} AS {type_}) AS {name}" for name, type_ in types.items())
+    blocks = (
+        f"SELECT {DAY_OF_CELL} AS day, dimension, nullif(value, '') AS value, {summed} "  # noqa: S608 -- names of ours
+        "FROM public.block CROSS JOIN LATERAL unnest(cells, amounts) AS summed (cell, amount) "
+        f"WHERE kind = '{kind.name}' AND span = 'month' GROUP BY 1, 2, 3"
     )
-    if NOT_IN_BALANCES not in kind.dimensions:
-        return balances
-    sums = ", ".join(
-        f"CAST(coalesce(sum({name}), 0) AS {BALANCE[kind].c[name].type.compile()}) AS {name}" for name in kind.measures
-    )
+    if NOT_IN_BLOCKS not in kind.dimensions:
+        return blocks
+    sums = ", ".join(f"CAST(coalesce(sum({name}), 0) AS {type_}) AS {name}" for name, type_ in types.items())
     wholes = "WHERE NOT split" if kind.split_by else ""
     return (
-        f"{balances} UNION ALL SELECT day, '{NOT_IN_BALANCES}' AS dimension, {NOT_IN_BALANCES} AS value, {sums}"  # noqa: S608
-        f" FROM public.{kind.name}_posting {wholes} GROUP BY day, {NOT_IN_BALANCES}"
+        f"{blocks} UNION ALL SELECT day, '{NOT_IN_BLOCKS}' AS dimension, {NOT_IN_BLOCKS} AS value, {sums}"  # noqa: S608
+        f" FROM public.{kind.name}_posting {wholes} GROUP BY day, {NOT_IN_BLOCKS}"
     )

@@ -10,9 +10,7 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.answers.answering import snapshot
-from metrics_worker.books.freshness import caught_up
-from metrics_worker.books.mark import Mark, mark_of
-from metrics_worker.books.opening import kept_by
+from metrics_worker.books.status import LedgerMark, is_caught_up, ledger_mark, reporting_of_ledger
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.periods.model import ClosedFigure, ClosedPeriod
 from metrics_worker.periods.use_cases import shown_of
@@ -39,7 +37,7 @@ class Restater:
         self._engine = engine
         self._sessions = create_sessions(engine)
         self._reporting = reporting
-        self._seen: Mark | None = None
+        self._seen: LedgerMark | None = None
         self.job = PeriodicJob(
             "restater",
             self.look,
@@ -56,10 +54,10 @@ class Restater:
             if not (await guard.execute(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK)))).scalar_one():
                 self._seen = None
                 return
-            self._reporting = await kept_by(guard) or self._reporting
+            self._reporting = await reporting_of_ledger(guard) or self._reporting
             closed = list((await guard.execute(sa.select(ClosedPeriod.id).order_by(ClosedPeriod.first_day))).scalars())
-            mark = (*await mark_of(guard), *closed)
-            if mark == self._seen or not await caught_up(guard):
+            mark = (*await ledger_mark(guard), *closed)
+            if mark == self._seen or not await is_caught_up(guard):
                 return
             for period_id in closed:
                 await self._restate(period_id)

@@ -10,7 +10,7 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from event_contracts.fields import money_from_minor_units
-from metrics_worker.books.tables import books, relationship_review
+from metrics_worker.books.tables import ledger, risk_review
 from metrics_worker.customers.health import health_of
 from metrics_worker.customers.model import PublishedRisk
 from metrics_worker.customers.queries import relationship_of
@@ -43,7 +43,7 @@ class RiskJudge:
     async def _look_again_at_the_published(self, reporting: Reporting, now: datetime) -> None:
         """Books that were made anew ask for whom they know to be at risk, and not for whom they do not."""
         async with self._sessions() as session, session.begin():
-            opened = (await session.execute(sa.select(books.c.opened_at))).scalar_one_or_none()
+            opened = (await session.execute(sa.select(ledger.c.opened_at))).scalar_one_or_none()
             if opened == self._opened:
                 return
             published = sa.select(PublishedRisk.customer).where(sa.func.cardinality(PublishedRisk.reasons) > 0)
@@ -55,17 +55,13 @@ class RiskJudge:
         async with self._sessions() as session, session.begin():
             due = (
                 await session.execute(
-                    sa.select(relationship_review.c.id, relationship_review.c.customer)
-                    .where(relationship_review.c.day <= today)
-                    .limit(AT_ONCE)
+                    sa.select(risk_review.c.id, risk_review.c.customer).where(risk_review.c.day <= today).limit(AT_ONCE)
                 )
             ).all()
             for customer in sorted({row.customer for row in due}):
                 await self._judge(session, customer, reporting, now)
             if due:
-                await session.execute(
-                    sa.delete(relationship_review).where(relationship_review.c.id.in_([row.id for row in due]))
-                )
+                await session.execute(sa.delete(risk_review).where(risk_review.c.id.in_([row.id for row in due])))
         return bool(due)
 
     async def _judge(self, session: AsyncSession, customer: UUID, reporting: Reporting, now: datetime) -> None:

@@ -12,9 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from metrics_worker.answers.answering import answer
 from metrics_worker.answers.question import Question
-from metrics_worker.books.freshness import caught_up, fresh_as_of
-from metrics_worker.books.mark import Mark, mark_of
-from metrics_worker.books.opening import kept_by
+from metrics_worker.books.status import LedgerMark, fresh_as_of, is_caught_up, ledger_mark, reporting_of_ledger
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.jobs.risks import RiskJudge
 from metrics_worker.kpis.catalogue import KPIS
@@ -43,7 +41,7 @@ class Judge:
         self._engine = engine
         self._sessions = create_sessions(engine)
         self._reporting = reporting
-        self._judged: Mark | None = None
+        self._judged: LedgerMark | None = None
         self._risks = RiskJudge(self._sessions)
         self.job = PeriodicJob("judge", self.look, pause=LOOK_SECONDS)
 
@@ -58,11 +56,11 @@ class Judge:
                 self._judged = None
                 return
             # Settings that differ from the books change nothing, and a rebuild may change the books.
-            self._reporting = await kept_by(guard) or self._reporting
+            self._reporting = await reporting_of_ledger(guard) or self._reporting
             targets = (await guard.execute(sa.select(Target.id, Target.version).order_by(Target.id))).all()
             now = datetime.now(UTC)
-            mark = (*await mark_of(guard), *map(tuple, targets), int(now.timestamp()) // AT_LEAST_EVERY_SECONDS)
-            if mark == self._judged or not await caught_up(guard):
+            mark = (*await ledger_mark(guard), *map(tuple, targets), int(now.timestamp()) // AT_LEAST_EVERY_SECONDS)
+            if mark == self._judged or not await is_caught_up(guard):
                 return
             for target_id, _ in targets:
                 await self._judge(target_id, now)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from metrics_worker.answers.answering import Renderer, figures
-from metrics_worker.books.freshness import fresh_as_of
+from metrics_worker.books.status import fresh_as_of
 from metrics_worker.domain.period import Period
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.catalogue import KPIS

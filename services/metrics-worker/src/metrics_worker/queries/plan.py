@@ -1,12 +1,12 @@
-"""Which balances cover a run of days: those of whole years and months, and of single days at the ends."""
+"""The plan of a read: which blocks cover a run of days."""
 
 from datetime import date, timedelta
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from metrics_worker.books.fold import Span
 from metrics_worker.domain.period import Interval, bucket_of, next_bucket
 from metrics_worker.domain.posting import EARLIEST_DAY, LATEST_DAY
 
+Span = Literal["day", "month", "year"]
 LARGEST: Final[dict[Interval | None, Span]] = {
     "day": "day", "week": "day", "month": "month", "quarter": "month", "year": "year", None: "year",
 }  # fmt: skip
@@ -16,7 +16,7 @@ _ONE_DAY: Final = timedelta(days=1)
 
 
 class Piece(NamedTuple):
-    """Balances of one span that cover the days from `first` to `last`, both included."""
+    """Whole spans, one or several, that cover the days from `first` to `last`, both included."""
 
     span: Span
     first: date
@@ -24,9 +24,9 @@ class Piece(NamedTuple):
 
 
 def cover(start: date, end: date, largest: Span) -> list[Piece]:
-    """Pieces that hold each day from start to end once, as few balances as there are; none when start is after end.
+    """Return pieces that hold each day from start to end once, as few spans as possible; none when start is after end.
 
-    Days that the books do not have, before 1970 and after 2199, are left out.
+    Days outside the ledger's calendar, before 1970 and after 2199, are left out.
     """
     return _cover(max(start, EARLIEST_DAY), min(end, LATEST_DAY), largest)
 

@@ -7,15 +7,15 @@ should not happen, and so it is counted, kept in `sequence_gap`, and struck off 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
+import asyncpg
 from prometheus_client import Counter
 
-from metrics_worker.books.fold import Entry
+from metrics_worker.books.aggregate import SubjectState
 
-GAPS = Counter("tandem_books_sequence_gaps_total", "Events found missing when a later one of their subject came.")
-HEALED = Counter("tandem_books_sequence_gaps_healed_total", "Missing events that arrived after all.")
+GAPS = Counter("tandem_ledger_sequence_gaps_total", "Events found missing when a later one of their subject came.")
+HEALED = Counter("tandem_ledger_sequence_gaps_healed_total", "Missing events that arrived after all.")
 
 _INSERT = """
     INSERT INTO sequence_gap (kind, subject_id, first_missing, last_missing, noticed_at)
@@ -36,12 +36,14 @@ def missing_runs(before: int, seen: Iterable[int]) -> list[tuple[int, int]]:
     return runs
 
 
-async def note(driver: Any, entries: Iterable[Entry], sequences_before: Mapping[Subject, int]) -> None:
-    """Keeps the books' list of gaps, given a batch and the sequence that stood before it, of the subjects it moved."""
+async def note(
+    driver: asyncpg.Connection, states: Iterable[SubjectState], sequences_before: Mapping[Subject, int]
+) -> None:
+    """Update the list of gaps by a batch, given the sequence before it of each subject that it changed."""
     seen: dict[Subject, list[int]] = defaultdict(list)
-    for entry in entries:
-        if entry.kind.sequenced:
-            seen[entry.kind.name, entry.subject_id.int].append(entry.sequence)
+    for state in states:
+        if state.kind.sequenced:
+            seen[state.kind.name, state.subject_id.int].append(state.sequence)
     new = [
         (kind, UUID(int=number), *run)
         for (kind, number), before in sequences_before.items()
@@ -62,7 +64,7 @@ async def note(driver: Any, entries: Iterable[Entry], sequences_before: Mapping[
         await driver.executemany(_INSERT, [(*gap, now) for gap in sorted(new)])
 
 
-async def _heal(driver: Any, late: set[tuple[str, UUID, int]]) -> None:
+async def _heal(driver: asyncpg.Connection, late: set[tuple[str, UUID, int]]) -> None:
     """Strikes off sequences that came after all; a run is cut in two around one in its middle."""
     for kind, subject_id, sequence in await driver.fetch(
         """

@@ -1,0 +1,204 @@
+"""The status of the ledger: the time zone, currency and rules that it follows, and how far it is complete.
+
+A ledger follows one time zone, one currency and one version of the rules, or it is not used at all. A batch completes
+its partitions up to the time at which its last event was recorded; a consumer that has read everything completes all of
+its partitions up to now, once a second at most.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from metrics_worker.books.bulk_insert import Insert, Rows, write
+from metrics_worker.books.tables import freshness, ledger
+from metrics_worker.domain.kinds import RULES_VERSION
+from metrics_worker.domain.posting import Reporting
+from service_kit.compiled import CompiledStatement, driver_of
+from service_kit.consumer.offsets import OperatorRequired, consumer_offset
+
+HEARTBEAT_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+class LedgerRulesDiffer(OperatorRequired):
+    """The ledger follows other rules; going on would mix what two rules say in one sum."""
+
+
+async def open_ledger(engine: AsyncEngine, reporting: Reporting) -> Reporting:
+    """Store what a new ledger follows, and return what this one follows.
+
+    The ledger decides: settings that differ change nothing until it is rebuilt. Raise `LedgerRulesDiffer`.
+    """
+    async with engine.begin() as connection:
+        if (stored := await reporting_of_ledger(connection)) is not None:
+            return stored
+        await connection.execute(
+            insert(ledger)
+            .values(
+                id=1,
+                timezone=reporting.zone.key,
+                currency=reporting.currency,
+                rules_version=RULES_VERSION,
+                opened_at=datetime.now(UTC),
+            )
+            .on_conflict_do_nothing()
+        )
+        return await reporting_of_ledger(connection) or reporting
+
+
+_REPORTING = CompiledStatement(sa.select(ledger.c.timezone, ledger.c.currency, ledger.c.rules_version))
+
+
+async def reporting_of_ledger(connection: AsyncConnection) -> Reporting | None:
+    """Return what the ledger follows, as a transaction that has begun sees it; None before it is opened.
+
+    Raise `LedgerRulesDiffer`.
+    """
+    row = await _REPORTING.one_or_none(await driver_of(connection))
+    return None if row is None else _reporting(*row)
+
+
+def _reporting(timezone: str, currency: str, rules_version: int) -> Reporting:
+    if rules_version != RULES_VERSION:
+        raise LedgerRulesDiffer(
+            f"the ledger follows rules {rules_version}, this program has rules {RULES_VERSION}: "
+            "rebuild it with metrics-replay (on the local stack: tandem replay)"
+        )
+    return Reporting(zone=ZoneInfo(timezone), currency=currency)
+
+
+def warn_of_difference(settings: Reporting, stored: Reporting) -> None:
+    """Log a warning when the settings ask for another ledger than there is."""
+    if settings != stored:
+        log.warning(
+            "settings_differ_from_ledger",
+            settings=f"{settings.zone.key} {settings.currency}",
+            ledger=f"{stored.zone.key} {stored.currency}",
+            hint="the ledger decides; metrics-replay --timezone rebuilds it",
+        )
+
+
+# ----------------------------------------------------------------------------------------------- freshness
+
+Partition = tuple[str, int]
+"""Topic and number."""
+
+_COMPLETE = Insert(
+    freshness,
+    ("topic", "partition", "complete_until"),
+    conflict="(topic, partition) DO UPDATE"
+    " SET complete_until = greatest(existing.complete_until, excluded.complete_until)",
+)
+
+
+def completeness_rows(complete_until: Mapping[Partition, datetime]) -> Rows:
+    """Return the rows that note up to when partitions are complete; they never take anything back."""
+    return Rows(_COMPLETE, [(*partition, complete_until[partition]) for partition in sorted(complete_until)])
+
+
+async def complete_partitions(connection: AsyncConnection, complete_until: Mapping[Partition, datetime]) -> None:
+    """Note up to when partitions are complete."""
+    await write(await driver_of(connection), [completeness_rows(complete_until)])
+
+
+class CompletenessHeartbeat:
+    """Keeps partitions that have nothing left to read complete up to now."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._last = float("-inf")
+
+    async def beat(self, partitions: Iterable[Partition]) -> None:
+        """Complete the partitions up to now, unless that was done less than a second ago."""
+        now = time.monotonic()
+        if now - self._last < HEARTBEAT_SECONDS:
+            return
+        moment = datetime.now(UTC)
+        async with self._engine.begin() as connection:
+            await complete_partitions(connection, dict.fromkeys(partitions, moment))
+        self._last = now
+
+
+FRESH_AS_OF = """
+    SELECT CASE WHEN count(*) >= (
+        SELECT count(*) FROM (SELECT DISTINCT topic, partition FROM consumer_offset) AS read
+    ) THEN min(complete_until) END FROM freshness
+"""
+_FRESHNESS = sa.text(FRESH_AS_OF)
+
+
+async def fresh_as_of(connection: AsyncConnection) -> datetime | None:
+    """Return the time up to which all partitions are complete; None while one of them has not been read at all."""
+    moment: datetime | None = (await connection.execute(_FRESHNESS)).scalar_one()
+    return moment
+
+
+_CAUGHT_UP = sa.select(
+    sa.func.coalesce(
+        sa.func.bool_and(sa.func.coalesce(consumer_offset.c.next_offset >= consumer_offset.c.log_end, sa.false())),
+        sa.false(),
+    )
+)
+
+
+async def is_caught_up(connection: AsyncConnection) -> bool:
+    """Return whether the ledger has all that the log had when it began to be read: until then no sum is final.
+
+    A ledger that a migration has emptied has no offsets until its log begins to be read anew. It cannot be emptied
+    until the transaction ends that has asked this: the transaction holds a lock on the offsets.
+    """
+    return bool((await connection.execute(_CAUGHT_UP)).scalar_one())
+
+
+# -------------------------------------------------------------------------------------------------- status
+
+
+class LedgerStatus(NamedTuple):
+    """What all parts of an answer out of one snapshot have in common."""
+
+    reporting: Reporting
+    fresh_as_of: datetime | None
+    """See the function of that name."""
+
+
+_STATUS = sa.text(
+    f"SELECT timezone, currency, rules_version, fresh.as_of FROM ({FRESH_AS_OF}) AS fresh (as_of) "  # noqa: S608 -- no input
+    "LEFT JOIN ledger ON true"
+)
+
+
+async def ledger_status(connection: AsyncConnection, unopened: Reporting) -> LedgerStatus:
+    """Return the status that this transaction sees; with `unopened` before the ledger is opened.
+
+    Raise `LedgerRulesDiffer`.
+    """
+    timezone, currency, rules_version, as_of = (await connection.execute(_STATUS)).one()
+    if timezone is None:
+        return LedgerStatus(unopened, as_of)
+    return LedgerStatus(_reporting(timezone, currency, rules_version), as_of)
+
+
+LedgerMark = tuple[object, ...]
+"""Equal marks: nothing was written in between. It has no other meaning."""
+
+# Offsets and effects are one transaction, so nothing is written without the sum moving. Two consumers may commit in
+# another order than they began: the time alone would miss one of them.
+_MARK = sa.select(
+    sa.func.coalesce(sa.func.sum(consumer_offset.c.next_offset), 0),
+    sa.func.max(consumer_offset.c.updated_at),
+    # A rebuild moves no offset, and may change every sum.
+    sa.select(sa.func.max(ledger.c.opened_at)).scalar_subquery(),
+)
+
+
+async def ledger_mark(connection: AsyncConnection) -> LedgerMark:
+    """Return a mark of what the ledger holds now."""
+    return tuple((await connection.execute(_MARK)).one())

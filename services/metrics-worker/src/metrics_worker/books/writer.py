@@ -1,0 +1,241 @@
+"""Writes a batch of subject states into the ledger, in the transaction that also advances the consumer's offsets."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from prometheus_client import Counter
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from metrics_worker.books import merges, sequence_gaps
+from metrics_worker.books.aggregate import SubjectState, group_by_subject, net_postings
+from metrics_worker.books.blocks import Blocks, BlockWriter, blocks_of
+from metrics_worker.books.bulk_insert import Insert, Rows, fetch, write
+from metrics_worker.books.customer_timelines import RELATIONSHIP, entries_of, extend_timelines
+from metrics_worker.books.tables import POSTING, bucket_column, subject_state
+from metrics_worker.domain.customer_timeline import TimelineEntry
+from metrics_worker.domain.kinds import KIND_BY_NAME, KINDS, Kind
+from metrics_worker.domain.posting import Posting, Reporting
+from service_kit.compiled import driver_of
+
+POSTINGS = Counter("tandem_ledger_postings_total", "Postings appended to the ledger.", ["kind"])
+STALE = Counter(
+    "tandem_ledger_stale_states_total", "States dropped because the ledger had the same or a newer one.", ["kind"]
+)
+
+ACCOUNT: Final = KIND_BY_NAME["account"]
+
+# PostgreSQL 18's `old` gives the state before, drops what is not newer, and writes, in one statement.
+_WRITE_STATES: Final = Insert(
+    subject_state,
+    ("kind", "id", "sequence", "event_id", "state", "waiting_since"),
+    conflict="""(kind, id) DO UPDATE
+        SET sequence = excluded.sequence, event_id = excluded.event_id, state = excluded.state,
+            waiting_since = excluded.waiting_since
+        WHERE existing.sequence < excluded.sequence""",
+    returning="new.kind, new.id, old.sequence, old.state",
+)
+
+
+@dataclass(frozen=True)
+class Transition:
+    """What a batch did to one subject."""
+
+    sequence: int
+    """Of the state before; 0 when the ledger did not know the subject."""
+    encoded: bytes | None
+    """The state before, as JSON; None when the ledger did not know the subject."""
+    steps: list[SubjectState]
+    """The newer states by rising sequence, at least one."""
+    decode: Callable[[bytes], Any]
+
+    @cached_property
+    def before(self) -> Any:
+        """The state before, as the kind's struct, or None; decoded on first use."""
+        return None if self.encoded is None else self.decode(self.encoded)
+
+
+Transitions = dict[Kind, dict[int, Transition]]
+"""By kind, in its order, and the subject's id as a number."""
+Change = tuple[SubjectState, list[Posting]]
+"""What one event changed."""
+
+
+class LedgerWriter:
+    """The ledger, as a consumer or a rebuild writes it."""
+
+    def __init__(self, reporting: Reporting, *, part: int = 0, deferred: bool = False) -> None:
+        """`deferred` leaves blocks in memory until there are too many or `flush` writes them: for a rebuild, whose
+        ledger is only used when it is complete."""
+        self._reporting = reporting
+        self._blocks = BlockWriter(part)
+        self._deferred = deferred
+        self._decoders = {kind: msgspec.json.Decoder(kind.state).decode for kind in KINDS if not kind.is_derived}
+        self._postings = {kind: _insert_postings(kind) for kind in POSTING}
+
+    @property
+    def part(self) -> int:
+        """The part of the blocks that it writes."""
+        return self._blocks.part
+
+    @part.setter
+    def part(self, part: int) -> None:
+        if part != self._blocks.part:
+            self._blocks = BlockWriter(part)
+
+    async def apply(
+        self, connection: AsyncConnection, states: Sequence[SubjectState], *, beside: Sequence[Rows] = ()
+    ) -> None:
+        """Write a batch, and the rows that are to be written `beside` it.
+
+        The caller begins and commits the transaction. States may come in any order and more than once: the highest
+        sequence of each subject wins.
+        """
+        driver = await _begun_driver(connection)
+        # 1. Lock what the batch depends on: merges of its customers, and the part of the blocks.
+        known, customers = await merges.known_merges(driver, states)
+        if not self._deferred:
+            await self._blocks.begin(driver)
+        # 2. Write the newest states; what they replace makes the transitions.
+        transitions = await self._write_states(driver, states)
+        # A subject may have named another customer before, which is none of the batch's.
+        known |= await merges.merges_of(driver, _customers_before(transitions) - customers)
+        new = merges.merges_in((each.steps for each in transitions.get(ACCOUNT, {}).values()), known)
+        # 3. Extend the timelines of the customers.
+        timelines = await extend_timelines(driver, self._timeline_entries(transitions), known, new, self._reporting)
+        # 4. Note sequences that were skipped, and those that have arrived after all.
+        await sequence_gaps.note(driver, states, _sequences_before(transitions))
+        # 5. Append the postings.
+        changes = {kind: self._changes(kind, transitions[kind]) for kind in transitions if kind.kept}
+        changes[RELATIONSHIP] = timelines.changes
+        postings = [self._posting_rows(kind, changes[kind]) for kind in changes]
+        if known or new:
+            await write(driver, postings)
+            postings = []
+            await merges.move(driver, known, new, transitions.keys())
+        # 6. Add them to the blocks.
+        await self._blocks.add(driver, _blocks_of(changes))
+        blocks = self._blocks.rows() if not self._deferred or self._blocks.is_full else []
+        await write(driver, [*postings, *timelines.rows, *blocks, *beside])
+
+    async def flush(self, connection: AsyncConnection) -> None:
+        """Write the blocks that were deferred; later batches write theirs at once."""
+        await write(await _begun_driver(connection), self._blocks.rows())
+        self._deferred = False
+
+    async def _write_states(self, driver: asyncpg.Connection, states: Sequence[SubjectState]) -> Transitions:
+        """Write the newest state of each subject; return the transitions of those that were not as new already."""
+        by_kind = group_by_subject(states)
+        kinds = [kind for kind in KINDS if kind in by_kind]
+        last = [by_kind[kind][number][-1] for kind in kinds for number in sorted(by_kind[kind])]
+        rows = [
+            (
+                state.kind.name, state.subject_id, state.sequence, state.event_id, msgspec.json.encode(state.state),
+                None if state.kind.waiting_since is None else state.kind.waiting_since(state.state),
+            )
+            for state in last
+        ]  # fmt: skip
+        before = {
+            (kind, subject_id.int): (sequence or 0, encoded)
+            for kind, subject_id, sequence, encoded in await fetch(driver, Rows(_WRITE_STATES, rows))
+        }
+        transitions: Transitions = {kind: {} for kind in kinds}
+        for state in last:
+            kind, number = state.kind, state.subject_id.int
+            known = before.get((kind.name, number))
+            if known is None:
+                STALE.labels(kind.name).inc()
+                continue
+            sequence, encoded = known
+            newer = [step for step in by_kind[kind][number] if step.sequence > sequence]
+            transitions[kind][number] = Transition(sequence, encoded, newer, self._decoders[kind])
+        return transitions
+
+    def _changes(self, kind: Kind, transitions: Mapping[int, Transition]) -> list[Change]:
+        """Return what each step changed, one by one: a past moment can only be answered if none is skipped."""
+        changes = []
+        for transition in transitions.values():
+            before = [] if transition.before is None else kind.postings_for(transition.before, self._reporting)
+            for step in transition.steps:
+                changes.append((step, net_postings(before, step.postings)))
+                before = step.postings
+        return changes
+
+    def _timeline_entries(self, transitions: Transitions) -> list[TimelineEntry]:
+        return [
+            entry
+            for kind, of_kind in transitions.items()
+            if kind.fact_of is not None
+            for transition in of_kind.values()
+            for entry in entries_of(self._relation_before(kind, transition), transition.steps)
+        ]
+
+    def _relation_before(self, kind: Kind, transition: Transition) -> tuple[UUID | None, Any]:
+        before = transition.before
+        if before is None or kind.fact_of is None:
+            return None, None
+        return getattr(before, kind.customer_field or ""), kind.fact_of(before, self._reporting)
+
+    def _posting_rows(self, kind: Kind, changes: Iterable[Change]) -> Rows:
+        has_split = kind.split_by is not None
+        no_buckets = (None,) * len(kind.durations)
+        rows = [
+            (
+                state.event_id, state.subject_id, state.time, state.recorded_time, posting.day,
+                *((posting.split,) if has_split else ()), *posting.dimensions,
+                *[amount or None for amount in posting.measures], *(posting.buckets or no_buckets),
+            )
+            for state, postings in changes
+            for posting in postings
+        ]  # fmt: skip
+        POSTINGS.labels(kind.name).inc(len(rows))
+        return Rows(self._postings[kind], rows)
+
+
+async def _begun_driver(connection: AsyncConnection) -> asyncpg.Connection:
+    # asyncpg itself from here on: COPY, and arrays of whole columns, are its strength.
+    driver = await driver_of(connection)
+    if not driver.is_in_transaction():
+        raise RuntimeError("the ledger is only written inside a transaction")
+    return driver
+
+
+def _insert_postings(kind: Kind) -> Insert:
+    return Insert(
+        POSTING[kind],
+        (
+            "event_id", "subject_id", "event_time", "recorded_time", "day", *(("split",) if kind.split_by else ()),
+            *kind.dimensions, *kind.measures, *map(bucket_column, kind.durations),
+        ),
+    )  # fmt: skip
+
+
+def _blocks_of(changes: Mapping[Kind, Iterable[Change]]) -> Blocks:
+    found: Blocks = {}
+    for kind, of_kind in changes.items():
+        found |= blocks_of(kind, [posting for _, postings in of_kind for posting in postings])
+    return found
+
+
+def _customers_before(transitions: Transitions) -> set[UUID]:
+    """Return the customers that subjects named before the batch."""
+    found = {
+        getattr(transition.before, kind.customer_field)
+        for kind, of_kind in transitions.items()
+        if kind.customer_field is not None
+        for transition in of_kind.values()
+        if transition.encoded is not None
+    }
+    return found - {None}
+
+
+def _sequences_before(transitions: Transitions) -> dict[sequence_gaps.Subject, int]:
+    return {
+        (kind.name, number): transition.sequence
+        for kind, of_kind in transitions.items()
+        for number, transition in of_kind.items()
+    }
