@@ -22,6 +22,7 @@ from event_contracts.codec import Envelope
 from metrics_worker.books.consumer import LedgerConsumer
 from metrics_worker.settings import ConsumerSettings
 from service_kit.database import create_engine
+from service_kit.runner import WORKER_COLLECTION_THRESHOLD, tune_garbage_collector
 from tests.load.prepared_log import PARTITIONS
 
 
@@ -30,6 +31,7 @@ async def books(topics: Sequence[str]) -> float:
     settings = ConsumerSettings()
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    tune_garbage_collector(WORKER_COLLECTION_THRESHOLD)
     engine = create_engine(settings, application="bench", synchronous_commit=False, plans="force_generic_plan")
     await LedgerConsumer(engine, settings.kafka_bootstrap_servers, settings.reporting, topics=topics).run(stop)
     await engine.dispose()
