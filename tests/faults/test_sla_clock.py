@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 import service_api
 from event_contracts.codec import decode
@@ -21,6 +21,7 @@ from service_kit.identifiers import new_id
 from service_kit.migrations import migrate
 from service_kit.outbox import outbox
 from service_kit.settings import ServiceSettings
+from service_kit.unit_of_work import units_of_work
 from tandem_cli.ports import free_port
 from tests.support import eventually
 
@@ -74,12 +75,12 @@ async def open_tickets(engine: AsyncEngine) -> None:
     """Tickets whose two levels run out within the next seconds, one after the other."""
     policy_id, customer_id, now = new_id(), new_id(), datetime.now(UTC)
     terms = SlaTerms(policy_id=policy_id, first_response_seconds=1, resolution_seconds=2)
-    async with AsyncSession(engine) as session, session.begin():
-        await session.execute(
+    async with units_of_work(engine)() as work:
+        await work.execute(
             sa.text("INSERT INTO sla_policy (id, version, name, active) VALUES (:id, 1, 'quick', true)"),
             {"id": policy_id},
         )
-        await session.execute(
+        await work.execute(
             sa.text(
                 "INSERT INTO customer (id, version, origin, name_sequence, account_sequence, registered_at)"
                 " VALUES (:id, 1, 'service', 0, 0, now())"
@@ -87,7 +88,7 @@ async def open_tickets(engine: AsyncEngine) -> None:
             {"id": customer_id},
         )
         for number in range(TICKETS):
-            ticket = Ticket.open(
+            ticket, _ = Ticket.open(
                 customer_id=customer_id,
                 kind="problem",
                 channel="web",
@@ -95,4 +96,5 @@ async def open_tickets(engine: AsyncEngine) -> None:
                 at=now + timedelta(milliseconds=5 * number),
                 terms=terms,
             )
-            session.add(ticket)
+            work.add(ticket)
+        await work.commit()

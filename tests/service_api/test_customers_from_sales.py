@@ -88,7 +88,7 @@ async def copied(engine: AsyncEngine, copy: Any, *batches: Sequence[Record[Any]]
 
 async def row_of(engine: AsyncEngine, customer_id: UUID) -> Any:
     async with engine.connect() as connection:
-        query = sa.select(Customer.__table__).where(Customer.id == customer_id)
+        query = sa.select(Customer.table).where(Customer.table.c.id == customer_id)
         return (await connection.execute(query)).one_or_none()
 
 

@@ -157,7 +157,7 @@ async def test_many_clocks_publish_each_breach_once_even_when_one_is_killed(
     customer = (await a_customer(manager))["id"]
     tickets = [(await a_ticket(manager, customer_id=customer, channel="web"))["id"] for _ in range(25)]
     waiting = (await a_ticket(manager, customer_id=customer, channel="web"))["id"]
-    table: Any = Ticket.__table__
+    table: Any = Ticket.table
     past = datetime.now(UTC) - HOUR
     # As if they had been opened an hour ago, but for the last one.
     overdue = {"first_response_due_at": past, "resolution_due_at": past, "sla_check_at": past}

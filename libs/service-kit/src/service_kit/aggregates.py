@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from event_contracts.catalogue import State
 from service_kit import outbox
-from service_kit.unit_of_work import AnyWork
+from service_kit.unit_of_work import UnitOfWork
 
 
 class Aggregate(Protocol):
@@ -25,6 +25,6 @@ def state_of(aggregate: object, contract: type[State]) -> dict[str, Any]:
     return {name: getattr(aggregate, name) for name in contract.__struct_fields__}
 
 
-async def publish(work: AnyWork, aggregate: Aggregate, event: State, at: datetime) -> None:
+async def publish(work: UnitOfWork, aggregate: Aggregate, event: State, at: datetime) -> None:
     """Write the event of an aggregate's change to the unit of work; `at` is when the change happened."""
     await outbox.write(work, event, sequence=aggregate.version, time=at, partition_key=aggregate.partition_key)

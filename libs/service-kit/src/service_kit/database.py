@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import MetaData, func, select, text
+from sqlalchemy import MetaData, func, select
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncEngine,
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from service_kit.settings import ServiceSettings
+from service_kit.unit_of_work import AnyWork
 
 CONNECT_SECONDS = 4
 STATEMENT_SECONDS = 6
@@ -73,9 +74,9 @@ def create_sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
     return async_sessionmaker(engine, expire_on_commit=False)
 
 
-async def database_now(session: AsyncSession) -> datetime:
-    """When the session's transaction began, by the clock that due times are compared with; ours may be another."""
-    return (await session.execute(select(func.now()))).scalar_one()
+async def database_now(work: AnyWork) -> datetime:
+    """Return when the transaction began, by the clock that due times are compared with; ours may be another."""
+    return (await work.execute(select(func.now()))).scalar_one()
 
 
 @asynccontextmanager
@@ -89,16 +90,3 @@ async def own_connection(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         await connection.run_sync(lambda pooled: pooled.detach())
         yield connection
-
-
-@asynccontextmanager
-async def written_durably(connection: AsyncConnection) -> AsyncIterator[AsyncSession]:
-    """A session within a consumer's transaction, for effects that are published: its commit waits for the disk.
-
-    What a crash takes from a consumer's other effects is read again; but an event that was sent must never have
-    been lost, or another would come under the same sequence.
-    """
-    await connection.execute(text("set local synchronous_commit to on"))
-    async with AsyncSession(bind=connection, expire_on_commit=False, autoflush=False) as session:
-        yield session
-        await session.flush()

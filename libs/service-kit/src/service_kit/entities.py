@@ -3,7 +3,7 @@
     class Lead(Base, table="lead"):
         id: Annotated[UUID, column(primary_key=True)]
         version: int
-        product: Annotated[str | None, column(sa.ForeignKey("product.code"))] = None
+        product: Annotated[str | None, column(references="product.code")] = None
 
 They hold rules and do no I/O: `UnitOfWork` reads and writes them, and tests of their rules need no database.
 """
@@ -38,12 +38,16 @@ class Column:
     """What a field's column has besides the name, the type and whether it may be null, which the annotation says."""
 
     arguments: tuple[Any, ...]
+    references: str | None
     options: Mapping[str, Any]
 
 
-def column(*arguments: SqlType | sa.schema.SchemaItem, **options: Any) -> Column:
-    """Return what else `sa.Column` takes for a field: a type that the annotation lacks, constraints, a comment."""
-    return Column(arguments, options)
+def column(*arguments: SqlType | sa.schema.SchemaItem, references: str | None = None, **options: Any) -> Column:
+    """Return what else `sa.Column` takes for a field: a type that the annotation lacks, constraints, a comment.
+
+    `references` is a foreign key, which fields that several entities take over must not share.
+    """
+    return Column(arguments, references, options)
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
@@ -57,20 +61,24 @@ class Entity:
     metadata: ClassVar[sa.MetaData]
     table: ClassVar[sa.Table]
     binding: ClassVar["Binding"]
-    __table_args__: ClassVar[tuple[sa.schema.SchemaItem, ...]] = ()
+    __table_args__: ClassVar[tuple[Any, ...]] = ()
+    """What else `sa.Table` takes: constraints and indexes, and last its options if there are any."""
 
     def __init_subclass__(cls, table: str | None = None) -> None:
+        dataclass(kw_only=True, eq=False)(cls)
         if table is None:
+            # A base of others, which take over its fields.
             return
         columns: list[sa.Column[Any]] = []
         children: dict[str, type[Entity]] = {}
-        dataclass(kw_only=True, eq=False)(cls)
         for one in fields(cast("Any", cls)):
             if get_origin(one.type) is list and issubclass(get_args(one.type)[0], Entity):
                 children[one.name] = get_args(one.type)[0]
             else:
                 columns.append(_column(one.name, one.type))
-        cls.table = sa.Table(table, cls.metadata, *columns, *cls.__table_args__)
+        items = [item for item in cls.__table_args__ if not isinstance(item, dict)]
+        options = cls.__table_args__[-1] if len(items) < len(cls.__table_args__) else {}
+        cls.table = sa.Table(table, cls.metadata, *columns, *items, **options)
         cls.binding = Binding(cls.table, children)
 
 
@@ -125,7 +133,7 @@ class Binding:
 
 
 def _column(name: str, annotation: Any) -> sa.Column[Any]:
-    declared = Column((), {})
+    declared = Column((), None, {})
     if get_origin(annotation) is Annotated:
         annotation, *extras = get_args(annotation)
         declared = next(extra for extra in extras if isinstance(extra, Column))
@@ -135,4 +143,6 @@ def _column(name: str, annotation: Any) -> sa.Column[Any]:
     arguments = declared.arguments
     if not arguments or isinstance(arguments[0], sa.schema.SchemaItem):
         arguments = (_TYPES[str if get_origin(annotation) is Literal else annotation], *arguments)
+    if declared.references is not None:
+        arguments = (*arguments, sa.ForeignKey(declared.references))
     return sa.Column(name, *arguments, nullable=nullable, **declared.options)

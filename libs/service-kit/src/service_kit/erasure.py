@@ -13,7 +13,7 @@ from service_kit.consumer.dead_letters import dead_letter
 from service_kit.idempotency import idempotency_key
 from service_kit.imports import records
 from service_kit.problems import MEDIA_TYPE, problem_fields
-from service_kit.unit_of_work import AnyWork
+from service_kit.unit_of_work import UnitOfWork
 
 _ERASED_ANSWER: Final = {
     # Kept, though without its words: the request that it answered must still not be done a second time.
@@ -30,14 +30,14 @@ _ERASED_ANSWER: Final = {
 }
 
 
-async def erase_answers(work: AnyWork, subject_ids: Sequence[UUID]) -> None:
+async def erase_answers(work: UnitOfWork, subject_ids: Sequence[UUID]) -> None:
     """Takes away what is stored of the answers about these records, and of their import, for what comes twice."""
     about = idempotency_key.c.subject_id == sa.any_(sa.cast(list(subject_ids), sa.ARRAY(sa.Uuid)))
     await work.execute(sa.update(idempotency_key).where(about).values(**_ERASED_ANSWER))
     await records.forget(work, subject_ids)
 
 
-async def erase_name(work: AnyWork, topic: str, key: UUID) -> None:
+async def erase_name(work: UnitOfWork, topic: str, key: UUID) -> None:
     """Takes back the names that still wait to be published, and lays a tombstone on the one that was."""
     await work.flush()
     table = outbox.outbox
@@ -46,7 +46,7 @@ async def erase_name(work: AnyWork, topic: str, key: UUID) -> None:
     await outbox.write_tombstone(work, topic, key)
 
 
-async def erase_letters(work: AnyWork, key: UUID, *, by: str) -> None:
+async def erase_letters(work: UnitOfWork, key: UUID, *, by: str) -> None:
     """Empties the records of somebody that a consumer could not take; they shall never count."""
     await work.execute(
         sa.update(dead_letter)

@@ -3,14 +3,11 @@
 The columns are those of Debezium's outbox event router, so that it can stand in for the relay.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from event_contracts import codec
 from event_contracts.catalogue import State, event_type_of
@@ -55,16 +52,6 @@ class _Row(NamedTuple):
 
 
 _INSERT = CompiledStatement(sa.insert(outbox).values({name: sa.bindparam(name) for name in _Row._fields}).inline())
-_INSERT_ALL = CompiledStatement(
-    sa.text(
-        "insert into outbox (id, aggregatetype, aggregateid, type, payload)"
-        " select id, aggregatetype, aggregateid, type, payload"
-        " from unnest(cast(:id as uuid[]), cast(:aggregatetype as text[]), cast(:aggregateid as text[]),"
-        " cast(:type as text[]), cast(:payload as bytea[]))"
-        " with ordinality as told (id, aggregatetype, aggregateid, type, payload, place) order by place"
-    )
-)
-_GATHERED: Final = "gathered_outbox_rows"
 
 
 async def write(work: AnyWork, data: State, *, sequence: int, time: datetime, partition_key: UUID) -> UUID:
@@ -93,35 +80,10 @@ async def write_tombstone(work: AnyWork, topic: str, key: UUID) -> None:
     await _add(work, _Row(new_id(), topic, str(key), f"{topic}.tombstone", None))
 
 
-@asynccontextmanager
-async def gathered(session: AsyncSession) -> AsyncIterator[None]:
-    """Within it, what is written waits, and goes to the database together at its end, in the same order.
-
-    Nothing is flushed meanwhile either, so that a new aggregate of many changes is inserted once, as it is in the end.
-    A use case that makes what another row refers to flushes it itself.
-    """
-    rows: list[_Row] = []
-    session.info[_GATHERED] = rows
-    try:
-        yield
-        await session.flush()
-        if rows:
-            columns = zip(*rows, strict=True)
-            await _INSERT_ALL.execute(
-                session, **{name: list(one) for name, one in zip(_Row._fields, columns, strict=True)}
-            )
-    finally:
-        del session.info[_GATHERED]
-
-
-async def _add(session: AnyWork, row: _Row) -> None:
-    if isinstance(session, UnitOfWork):
-        session.insert(outbox, row._asdict())
-        return
-    waiting: list[_Row] | None = session.info.get(_GATHERED)
-    if waiting is not None:
-        waiting.append(row)
-        return
-    # The aggregate's own row first: its lock is what puts the positions of one aggregate in order.
-    await session.flush()
-    await _INSERT.execute(session, **row._asdict())
+async def _add(work: AnyWork, row: _Row) -> None:
+    if isinstance(work, UnitOfWork):
+        work.insert(outbox, row._asdict())
+    else:
+        # The aggregate's own row first: its lock is what puts the positions of one aggregate in order.
+        await work.flush()
+        await _INSERT.execute(work, **row._asdict())

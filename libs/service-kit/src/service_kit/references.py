@@ -2,16 +2,15 @@
 
 import hashlib
 from functools import cache
-from typing import Any, TypeVar, cast
-from uuid import UUID
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.orm import InstrumentedAttribute
 
 from service_kit.compiled import CompiledStatement
+from service_kit.entities import Entity
 from service_kit.problems import Conflict, Unprocessable
-from service_kit.tables import noun_of, table_of
-from service_kit.unit_of_work import AnyWork
+from service_kit.tables import noun_of
+from service_kit.unit_of_work import UnitOfWork
 
 
 class UnknownReference(Unprocessable):
@@ -34,23 +33,23 @@ def erased_ref(external_ref: str | None) -> str | None:
     return None if external_ref is None else f"erased:{hashlib.sha256(external_ref.encode()).hexdigest()}"
 
 
-Entity = TypeVar("Entity")
+E = TypeVar("E", bound=Entity)
 
 
-async def require(work: AnyWork, entity: type[Entity], identity: Any, pointer: str) -> Entity:
+async def require(work: UnitOfWork, entity: type[E], identity: Any, pointer: str) -> E:
     """Return the record that a body names at `pointer`. Raise `UnknownReference` (422)."""
-    found: Entity | None = await cast("Any", work).get(entity, identity)
+    found = await work.get(entity, identity)
     if found is None:
-        raise UnknownReference.at(pointer, f"names no {noun_of(table_of(entity))}")
+        raise UnknownReference.at(pointer, f"names no {noun_of(entity.table)}")
     return found
 
 
 async def require_free(
-    work: AnyWork,
+    work: UnitOfWork,
     external_ref: str | None,
     *,
-    among: InstrumentedAttribute[str | None] | sa.Column[Any],
-    ids: InstrumentedAttribute[UUID] | sa.Column[Any],
+    among: sa.Column[Any],
+    ids: sa.Column[Any],
 ) -> None:
     """Raise `ExternalRefTaken` (409) when a record has this reference already.
 
@@ -65,9 +64,7 @@ async def require_free(
 
 
 @cache
-def _taken(
-    among: InstrumentedAttribute[str | None] | sa.Column[Any], ids: InstrumentedAttribute[UUID] | sa.Column[Any]
-) -> CompiledStatement:
+def _taken(among: sa.Column[Any], ids: sa.Column[Any]) -> CompiledStatement:
     references = sa.bindparam("references", type_=sa.ARRAY(sa.Text))
     # Two of one unit of work meet the unique constraint, so that an import need not send row after row.
     return CompiledStatement(sa.select(ids.label("id")).where(among == sa.any_(references)), sees_all=False)

@@ -24,12 +24,6 @@ def own_metadata(*kit_tables: sa.Table) -> sa.MetaData:
     return metadata
 
 
-def table_of(entity: type[Any]) -> sa.Table:
-    """Return the table of an entity, or of a class that SQLAlchemy's ORM maps."""
-    table: sa.Table = entity.table if hasattr(entity, "table") else entity.__table__
-    return table
-
-
 def noun_of(table: sa.FromClause) -> str:
     """Return what people call a row of the table: its name in words, unless `info` has another `noun`."""
     assert isinstance(table, sa.Table)  # noqa: S101 -- what a mapped class has

@@ -290,5 +290,18 @@ def _by_key(binding: Binding, lock: Lock | None = None) -> CompiledStatement:
     return CompiledStatement(found, locks=lock is not None, sees_all=False)
 
 
+@contextlib.asynccontextmanager
+async def written_durably(connection: AsyncConnection) -> AsyncIterator[UnitOfWork]:
+    """Yield a unit of work within a consumer's transaction, for effects that are published: it is durable.
+
+    What a crash takes from a consumer's other effects is read again; but an event that was sent must never have
+    been lost, or another would come under the same sequence.
+    """
+    await connection.execute(sa.text("set local synchronous_commit to on"))
+    work = await UnitOfWork.within(connection)
+    yield work
+    await work.flush()
+
+
 AnyWork = UnitOfWork | AsyncSession
 """A unit of work, or the session of a service whose rows are mapped by SQLAlchemy's ORM."""

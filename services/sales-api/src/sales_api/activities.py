@@ -36,11 +36,11 @@ class Activity(Base, table="activity"):
     id: Annotated[UUID, column(primary_key=True)]
     version: int
     kind: ActivityKind
-    account_id: Annotated[UUID | None, column(sa.ForeignKey("account.id"))] = None
-    lead_id: Annotated[UUID | None, column(sa.ForeignKey("lead.id"))] = None
-    deal_id: Annotated[UUID | None, column(sa.ForeignKey("deal.id"))] = None
-    owner_id: Annotated[UUID | None, column(sa.ForeignKey("rep.id"))] = None
-    team_id: Annotated[UUID | None, column(sa.ForeignKey("team.id"))] = None
+    account_id: Annotated[UUID | None, column(references="account.id")] = None
+    lead_id: Annotated[UUID | None, column(references="lead.id")] = None
+    deal_id: Annotated[UUID | None, column(references="deal.id")] = None
+    owner_id: Annotated[UUID | None, column(references="rep.id")] = None
+    team_id: Annotated[UUID | None, column(references="team.id")] = None
     region: str | None = None
     segment: str | None = None
     channel: str | None = None

@@ -40,10 +40,10 @@ class Referral(Base, table="referral"):
 
     id: Annotated[UUID, column(primary_key=True)]
     version: int
-    account_id: Annotated[UUID, column(sa.ForeignKey("account.id"))]
-    lead_id: Annotated[UUID | None, column(sa.ForeignKey("lead.id"), unique=True)] = None
-    owner_id: Annotated[UUID | None, column(sa.ForeignKey("rep.id"))] = None
-    team_id: Annotated[UUID | None, column(sa.ForeignKey("team.id"))] = None
+    account_id: Annotated[UUID, column(references="account.id")]
+    lead_id: Annotated[UUID | None, column(references="lead.id", unique=True)] = None
+    owner_id: Annotated[UUID | None, column(references="rep.id")] = None
+    team_id: Annotated[UUID | None, column(references="team.id")] = None
     region: str | None = None
     segment: str | None = None
     channel: str | None = None

@@ -34,7 +34,7 @@ class Rep(Base, table="rep"):
     id: Annotated[UUID, column(primary_key=True)]
     version: int
     name: str
-    team_id: Annotated[UUID | None, column(sa.ForeignKey("team.id"))] = None
+    team_id: Annotated[UUID | None, column(references="team.id")] = None
     active: bool
     external_ref: Annotated[str | None, column(unique=True)] = None
 

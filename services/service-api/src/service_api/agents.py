@@ -1,38 +1,37 @@
 """Agents: the people who answer customers."""
 
+from typing import Annotated, ClassVar
 from uuid import UUID
 
-import sqlalchemy as sa
 from fastapi import Response
 from pydantic import Field, StrictBool
-from sqlalchemy.orm import Mapped, mapped_column
 
 from service_api.access import READING, Expected, Manager
 from service_api.directory import publish_name
 from service_api.tables import Base
 from service_api.teams import Team
 from service_kit.changes import Change
+from service_kit.entities import column
 from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View, examples
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.references import require, require_free
 from service_kit.resources import Resource
-from service_kit.routing import Session
+from service_kit.routing import Work
 from service_kit.tables import filtered
 
 
-class Agent(Base):
+class Agent(Base, table="agent"):
     """A person who works on tickets."""
 
-    __tablename__ = "agent"
-    __table_args__ = filtered("agent", ("team_id", "active"))
+    __table_args__: ClassVar = filtered("agent", ("team_id", "active"))
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    name: Mapped[str]
-    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
-    active: Mapped[bool]
-    external_ref: Mapped[str | None] = mapped_column(unique=True)
+    id: Annotated[UUID, column(primary_key=True)]
+    version: int
+    name: str
+    team_id: Annotated[UUID | None, column(references="team.id")] = None
+    active: bool
+    external_ref: Annotated[str | None, column(unique=True)] = None
 
 
 class AgentCreate(StrictModel):
@@ -78,7 +77,7 @@ class AgentRead(View):
 
 agents = Resource(
     "/agents/{agent_id}",
-    Agent.__table__,
+    Agent.table,
     AgentRead,
     filters={"team_id": Identifier, "active": bool, "external_ref": ExternalReference},
 )
@@ -86,28 +85,28 @@ agents.read_routes(READING, list_as="list_agents", get_as="get_agent")
 
 
 @agents.routes.post("", status_code=201, summary="Create an agent")
-async def create_agent(body: AgentCreate, session: Session, response: Response, _: Manager) -> AgentRead:
+async def create_agent(body: AgentCreate, work: Work, response: Response, _: Manager) -> AgentRead:
     """Create a person who works on tickets."""
-    await require_free(session, body.external_ref, among=Agent.external_ref, ids=Agent.id)
+    await require_free(work, body.external_ref, among=Agent.table.c.external_ref, ids=Agent.table.c.id)
     if body.team_id is not None:
-        await require(session, Team, body.team_id, "#/team_id")
+        await require(work, Team, body.team_id, "#/team_id")
     agent = Agent(id=new_id(), version=1, **dict(body))
-    session.add(agent)
-    await publish_name(session, "agent", agent)
+    work.add(agent)
+    await publish_name(work, "agent", agent)
     return agents.show_created(response, agent)
 
 
 @agents.routes.patch("/{agent_id}", summary="Change an agent")
 async def change_agent(
-    agent_id: Identifier, body: AgentUpdate, session: Session, response: Response, expected: Expected, _: Manager
+    agent_id: Identifier, body: AgentUpdate, work: Work, response: Response, expected: Expected, _: Manager
 ) -> AgentRead:
     """Rename the agent, move them to another team, or take them out of service.
 
     What they did so far stays with the team that they were in at the time.
     """
-    agent = await lock(session, Agent, agent_id, expected)
+    agent = await lock(work, Agent, agent_id, expected)
     if body.team_id is not None:
-        await require(session, Team, body.team_id, "#/team_id")
+        await require(work, Team, body.team_id, "#/team_id")
     if "name" in body.apply_to(agent):
-        await publish_name(session, "agent", agent)
+        await publish_name(work, "agent", agent)
     return agents.show(response, agent)

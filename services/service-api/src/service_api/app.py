@@ -20,7 +20,7 @@ from service_api.tickets.routes import tickets
 from service_api.trainings import trainings
 from service_api.upsell_suggestions import upsell_suggestions
 from service_kit.app import create_app
-from service_kit.database import create_engine, create_sessions
+from service_kit.database import create_engine
 from service_kit.imports.routes import imports_of
 
 
@@ -44,14 +44,12 @@ def create(settings: ServiceApiSettings) -> FastAPI:
         upsell_suggestions.routes,
         dead_letters,
     ]
-    engine = create_engine(settings, application="service-api")
     app = create_app(
         title="Tandem service",
         description="Customers, tickets with the contacts about them, surveys, and what else is done for customers.",
         settings=settings,
-        engine=engine,
+        engine=create_engine(settings, application="service-api"),
         routers=[*nouns, imports_of(nouns, MANAGING)],
-        sessions=create_sessions(engine),
     )
     app.state.survey_links = SurveyLinks(settings.survey_link_secret.get_secret_value())
     return app

@@ -1,30 +1,30 @@
 """For whom something was done and by whom: the customer, with region and segment then; the agent and the team."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-import sqlalchemy as sa
 from pydantic import Field
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
 
 from service_api.agents import Agent
 from service_api.customers.model import Customer
 from service_api.customers.use_cases import require_customer
+from service_api.tables import Base
 from service_api.teams import Team
+from service_kit.entities import column
 from service_kit.fields import Code, Identifier, Moment, StrictModel, View
 from service_kit.identifiers import new_id
 from service_kit.references import require
+from service_kit.unit_of_work import UnitOfWork
 
 
-class ForCustomer:
+class ForCustomer(Base):
     """The columns of what is recorded of a customer."""
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    customer_id: Mapped[UUID] = mapped_column(sa.ForeignKey("customer.id"))
-    region: Mapped[str | None]
-    segment: Mapped[str | None]
+    id: Annotated[UUID, column(primary_key=True)]
+    version: int
+    customer_id: Annotated[UUID, column(references="customer.id")]
+    region: str | None = None
+    segment: str | None = None
 
     @property
     def partition_key(self) -> UUID:
@@ -35,8 +35,8 @@ class ForCustomer:
 class ByAgent(ForCustomer):
     """The columns of what an agent did for a customer."""
 
-    agent_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("agent.id"))
-    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
+    agent_id: Annotated[UUID | None, column(references="agent.id")] = None
+    team_id: Annotated[UUID | None, column(references="team.id")] = None
 
 
 class DoneCreate(StrictModel):
@@ -66,15 +66,15 @@ def attribution_of(customer: Customer) -> dict[str, Any]:
     return {"customer_id": customer.id, "region": customer.region, "segment": customer.segment}
 
 
-async def done_by(session: AsyncSession, agent_id: UUID | None, team_id: UUID | None) -> dict[str, Any]:
+async def done_by(work: UnitOfWork, agent_id: UUID | None, team_id: UUID | None) -> dict[str, Any]:
     """Return the columns of agent and team. Raise `UnknownReference` (422)."""
-    agent = None if agent_id is None else await require(session, Agent, agent_id, "#/agent_id")
+    agent = None if agent_id is None else await require(work, Agent, agent_id, "#/agent_id")
     if team_id is not None:
-        await require(session, Team, team_id, "#/team_id")
+        await require(work, Team, team_id, "#/team_id")
     return {"agent_id": agent_id, "team_id": team_id or (None if agent is None else agent.team_id)}
 
 
-async def attributed(session: AsyncSession, body: DoneCreate) -> dict[str, Any]:
+async def attributed(work: UnitOfWork, body: DoneCreate) -> dict[str, Any]:
     """Return a new id and the attribution. Raise `UnknownReference` (422), and 409 for an erased customer."""
-    customer = await require_customer(session, body.customer_id)
-    return {"id": new_id()} | attribution_of(customer) | await done_by(session, body.agent_id, body.team_id)
+    customer = await require_customer(work, body.customer_id)
+    return {"id": new_id()} | attribution_of(customer) | await done_by(work, body.agent_id, body.team_id)

@@ -11,32 +11,30 @@ import sqlalchemy as sa
 from fastapi import Response
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.orm import Mapped, mapped_column
 
 from service_api.access import READING, Expected, Manager
 from service_api.business_time import BusinessHours, Shift
 from service_api.tables import Base
 from service_kit.changes import Change
+from service_kit.entities import column
 from service_kit.fields import Day, Identifier, Name, StrictModel, View, examples
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.resources import Resource
-from service_kit.routing import Session
+from service_kit.routing import Work
 
 _CLOCK = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d|24:00", re.ASCII)
 
 
-class BusinessCalendar(Base):
+class BusinessCalendar(Base, table="business_calendar"):
     """When there is business. A change counts for tickets from then on; what is due already stays due."""
 
-    __tablename__ = "business_calendar"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    name: Mapped[str]
-    timezone: Mapped[str]
-    hours: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
-    holidays: Mapped[list[date]] = mapped_column(ARRAY(sa.Date))
+    id: Annotated[UUID, column(primary_key=True)]
+    version: int
+    name: str
+    timezone: str
+    hours: Annotated[list[dict[str, Any]], column(JSONB)]
+    holidays: Annotated[list[date], column(ARRAY(sa.Date))]
 
 
 def business_hours(calendar: Any) -> BusinessHours:
@@ -156,18 +154,17 @@ class BusinessCalendarRead(View):
     holidays: list[date]
 
 
-business_calendars = Resource("/business-calendars/{calendar_id}", BusinessCalendar.__table__, BusinessCalendarRead)
+business_calendars = Resource("/business-calendars/{calendar_id}", BusinessCalendar.table, BusinessCalendarRead)
 business_calendars.read_routes(READING, list_as="list_calendars", get_as="get_calendar")
 
 
 @business_calendars.routes.post("", status_code=201, summary="Create a business calendar")
 async def create_calendar(
-    body: BusinessCalendarCreate, session: Session, response: Response, _: Manager
+    body: BusinessCalendarCreate, work: Work, response: Response, _: Manager
 ) -> BusinessCalendarRead:
     """Set the hours and holidays by which SLA policies can count."""
     calendar = BusinessCalendar(id=new_id(), version=1, **body.model_dump())
-    session.add(calendar)
-    await session.flush()
+    work.add(calendar)
     return business_calendars.show_created(response, calendar)
 
 
@@ -175,12 +172,12 @@ async def create_calendar(
 async def change_calendar(
     calendar_id: Identifier,
     body: BusinessCalendarUpdate,
-    session: Session,
+    work: Work,
     response: Response,
     expected: Expected,
     _: Manager,
 ) -> BusinessCalendarRead:
     """Change hours or holidays for tickets that are opened from now on. What is due already stays due."""
-    calendar = await lock(session, BusinessCalendar, calendar_id, expected)
+    calendar = await lock(work, BusinessCalendar, calendar_id, expected)
     body.apply_to(calendar)
     return business_calendars.show(response, calendar)

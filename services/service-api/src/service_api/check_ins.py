@@ -1,32 +1,34 @@
 """Check-ins: conversations that service starts before anything is wrong."""
 
 from datetime import date, datetime
+from typing import Annotated, ClassVar
 
 from fastapi import Response
 from pydantic import Field
-from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.service import CheckInCompleted
 from service_api.access import READING, Worker
 from service_api.attribution import ByAgent, DoneCreate, DoneRead, attributed
-from service_api.tables import Base
 from service_kit.aggregates import publish
+from service_kit.entities import column
 from service_kit.fields import Day, Identifier, Moment, examples
 from service_kit.occurrence import happened_at
 from service_kit.resources import Resource
-from service_kit.routing import Session
+from service_kit.routing import Work
 from service_kit.tables import filtered
 
 
-class CheckIn(ByAgent, Base):
+class CheckIn(ByAgent, table="check_in"):
     """A check-in that took place. It never changes."""
 
-    __tablename__ = "check_in"
-    __table_args__ = (*filtered("check_in", ("customer_id", "agent_id", "team_id")), {"info": {"noun": "check-in"}})
+    __table_args__: ClassVar = (
+        *filtered("check_in", ("customer_id", "agent_id", "team_id")),
+        {"info": {"noun": "check-in"}},
+    )
 
-    product: Mapped[str | None]
-    due_on: Mapped[date | None] = mapped_column(comment="the last day that it was planned for; null when unplanned")
-    completed_at: Mapped[datetime]
+    product: str | None = None
+    due_on: Annotated[date | None, column(comment="the last day that it was planned for; null when unplanned")] = None
+    completed_at: datetime
 
 
 class CheckInCreate(DoneCreate):
@@ -56,7 +58,7 @@ class CheckInRead(DoneRead):
 
 check_ins = Resource(
     "/check-ins/{check_in_id}",
-    CheckIn.__table__,
+    CheckIn.table,
     CheckInRead,
     filters={"customer_id": Identifier, "agent_id": Identifier, "team_id": Identifier},
 )
@@ -64,11 +66,11 @@ check_ins.read_routes(READING, list_as="list_check_ins", get_as="get_check_in")
 
 
 @check_ins.routes.post("", status_code=201, summary="Record a check-in")
-async def complete_check_in(body: CheckInCreate, session: Session, response: Response, by: Worker) -> CheckInRead:
+async def complete_check_in(body: CheckInCreate, work: Work, response: Response, by: Worker) -> CheckInRead:
     """Record that service asked a customer how they are doing."""
     at = happened_at(body.occurred_at, by)
-    state = await attributed(session, body) | {"product": body.product, "due_on": body.due_on, "completed_at": at}
+    state = await attributed(work, body) | {"product": body.product, "due_on": body.due_on, "completed_at": at}
     check_in = CheckIn(version=1, **state)
-    session.add(check_in)
-    await publish(session, check_in, CheckInCompleted(**state), at)
+    work.add(check_in)
+    await publish(work, check_in, CheckInCompleted(**state), at)
     return check_ins.show_created(response, check_in)

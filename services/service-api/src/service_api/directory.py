@@ -4,10 +4,9 @@ from datetime import UTC, datetime
 from typing import Literal, Protocol
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from event_contracts.directory import ServiceDirectoryEntrySet
 from service_kit import outbox
+from service_kit.unit_of_work import UnitOfWork
 
 
 class Named(Protocol):
@@ -26,9 +25,9 @@ class Named(Protocol):
         """The name that people use."""
 
 
-async def publish_name(session: AsyncSession, kind: Literal["customer", "agent", "team"], named: Named) -> None:
+async def publish_name(work: UnitOfWork, kind: Literal["customer", "agent", "team"], named: Named) -> None:
     """Write the name of a row that was created or renamed to its transaction."""
     if named.name is None:
         raise ValueError(f"{kind} {named.id} has no name to publish")
     entry = ServiceDirectoryEntrySet(id=named.id, kind=kind, name=named.name)
-    await outbox.write(session, entry, sequence=named.version, time=datetime.now(UTC), partition_key=named.id)
+    await outbox.write(work, entry, sequence=named.version, time=datetime.now(UTC), partition_key=named.id)

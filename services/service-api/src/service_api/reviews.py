@@ -1,40 +1,39 @@
 """Reviews: scores that customers give in public; the words stay where they were written."""
 
 from datetime import datetime
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import Response
 from pydantic import Field
-from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.service import ReviewRecorded
 from service_api.access import READING, Worker
 from service_api.attribution import ForCustomer, attribution_of
 from service_api.customers.use_cases import require_customer
-from service_api.tables import Base
 from service_kit.aggregates import publish
+from service_kit.entities import column
 from service_kit.fields import Code, Identifier, Moment, Score, StrictModel, View, examples
 from service_kit.identifiers import new_id
 from service_kit.occurrence import happened_at
 from service_kit.resources import Resource
-from service_kit.routing import Session
+from service_kit.routing import Work
 from service_kit.tables import filtered
 
 
-class Review(ForCustomer, Base):
+class Review(ForCustomer, table="review"):
     """A public review that was found. It never changes."""
 
-    __tablename__ = "review"
-    __table_args__ = (
+    __table_args__: ClassVar = (
         sa.CheckConstraint("score BETWEEN 1 AND 5", name="score"),
         *filtered("review", ("customer_id", "channel")),
     )
 
-    product: Mapped[str | None]
-    channel: Mapped[str | None] = mapped_column(comment="where it was given")
-    score: Mapped[int] = mapped_column(sa.SmallInteger)
-    reviewed_at: Mapped[datetime]
+    product: str | None = None
+    channel: Annotated[str | None, column(comment="where it was given")] = None
+    score: Annotated[int, column(sa.SmallInteger)]
+    reviewed_at: datetime
 
 
 class ReviewCreate(StrictModel):
@@ -72,19 +71,19 @@ class ReviewRead(View):
 
 
 reviews = Resource(
-    "/reviews/{review_id}", Review.__table__, ReviewRead, filters={"customer_id": Identifier, "channel": Code}
+    "/reviews/{review_id}", Review.table, ReviewRead, filters={"customer_id": Identifier, "channel": Code}
 )
 reviews.read_routes(READING, list_as="list_reviews", get_as="get_review")
 
 
 @reviews.routes.post("", status_code=201, summary="Record a public review")
-async def record_review(body: ReviewCreate, session: Session, response: Response, by: Worker) -> ReviewRead:
+async def record_review(body: ReviewCreate, work: Work, response: Response, by: Worker) -> ReviewRead:
     """Record the score that a customer gave in public."""
     at = happened_at(body.occurred_at, by)
-    customer = await require_customer(session, body.customer_id)
+    customer = await require_customer(work, body.customer_id)
     state = {"id": new_id(), **attribution_of(customer), "product": body.product, "channel": body.channel}
     state |= {"score": body.score, "reviewed_at": at}
     review = Review(version=1, **state)
-    session.add(review)
-    await publish(session, review, ReviewRecorded(**state), at)
+    work.add(review)
+    await publish(work, review, ReviewRecorded(**state), at)
     return reviews.show_created(response, review)

@@ -2,13 +2,13 @@
 
 from typing import Final
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service_api.tickets.model import Ticket
 from service_api.tickets.use_cases import publish_breaches
-from service_kit.database import create_sessions, database_now
+from service_kit.database import database_now
 from service_kit.periodic import PeriodicJob
+from service_kit.unit_of_work import units_of_work
 
 TICK_SECONDS: Final = 1.0
 BATCH: Final = 100
@@ -22,7 +22,7 @@ class SlaClock:
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._sessions = create_sessions(engine)
+        self._begin = units_of_work(engine)
         self.job = PeriodicJob("sla clock", self._is_behind, pause=TICK_SECONDS)
 
     async def _is_behind(self) -> bool:
@@ -30,17 +30,14 @@ class SlaClock:
 
     async def tick(self) -> int:
         """Publish the breaches of `BATCH` tickets at most in one transaction; return the number that were checked."""
-        async with self._sessions() as session, session.begin():
+        async with self._begin() as work:
             # The database's time: a process whose clock is wrong must not publish breaches that are still to come.
-            now = await database_now(session)
-            due = (
-                sa.select(Ticket)
-                .where(Ticket.sla_check_at < now)
-                .order_by(Ticket.sla_check_at)
-                .limit(BATCH)
-                .with_for_update(skip_locked=True)
+            now = await database_now(work)
+            check_at = Ticket.table.c.sla_check_at
+            tickets = await work.find(
+                Ticket, check_at < now, order_by=[check_at], lock="update", limit=BATCH, skips_locked=True
             )
-            tickets = (await session.execute(due)).scalars().all()
             for ticket in tickets:
-                await publish_breaches(session, ticket, now)
+                await publish_breaches(work, ticket, now)
+            await work.commit()
             return len(tickets)

@@ -1,18 +1,16 @@
-"""The declarative base of this service's tables."""
-
-from sqlalchemy.orm import DeclarativeBase
+"""The base of this service's entities."""
 
 from service_kit.consumer.circuit_breaker import circuit_breaker
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.consumer.offsets import consumer_offset
+from service_kit.entities import Entity
 from service_kit.idempotency import idempotency_key
 from service_kit.imports.records import imported_record
 from service_kit.outbox import outbox
-from service_kit.tables import COLUMN_TYPES, own_metadata
+from service_kit.tables import own_metadata
 
 
-class Base(DeclarativeBase):
+class Base(Entity):
     """All tables of this service's database."""
 
     metadata = own_metadata(circuit_breaker, consumer_offset, dead_letter, idempotency_key, imported_record, outbox)
-    type_annotation_map = COLUMN_TYPES

@@ -1,30 +1,29 @@
 """Teams: what agents and tickets are grouped by."""
 
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Response
-from sqlalchemy.orm import Mapped, mapped_column
 
 from service_api.access import READING, Expected, Manager
 from service_api.directory import publish_name
 from service_api.tables import Base
+from service_kit.entities import column
 from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View, examples
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.references import require_free
 from service_kit.resources import Resource
-from service_kit.routing import Session
+from service_kit.routing import Work
 
 
-class Team(Base):
+class Team(Base, table="team"):
     """A group of agents."""
 
-    __tablename__ = "team"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    name: Mapped[str]
-    external_ref: Mapped[str | None] = mapped_column(unique=True)
+    id: Annotated[UUID, column(primary_key=True)]
+    version: int
+    name: str
+    external_ref: Annotated[str | None, column(unique=True)] = None
 
 
 class TeamCreate(StrictModel):
@@ -53,28 +52,28 @@ class TeamRead(View):
     external_ref: str | None
 
 
-teams = Resource("/teams/{team_id}", Team.__table__, TeamRead, filters={"external_ref": ExternalReference})
+teams = Resource("/teams/{team_id}", Team.table, TeamRead, filters={"external_ref": ExternalReference})
 teams.read_routes(READING, list_as="list_teams", get_as="get_team")
 
 
 @teams.routes.post("", status_code=201, summary="Create a team")
-async def create_team(body: TeamCreate, session: Session, response: Response, _: Manager) -> TeamRead:
+async def create_team(body: TeamCreate, work: Work, response: Response, _: Manager) -> TeamRead:
     """Create a team, which agents can then belong to."""
-    await require_free(session, body.external_ref, among=Team.external_ref, ids=Team.id)
+    await require_free(work, body.external_ref, among=Team.table.c.external_ref, ids=Team.table.c.id)
     team = Team(id=new_id(), version=1, **dict(body))
-    session.add(team)
-    await publish_name(session, "team", team)
+    work.add(team)
+    await publish_name(work, "team", team)
     return teams.show_created(response, team)
 
 
 @teams.routes.patch("/{team_id}", summary="Rename a team")
 async def rename_team(
-    team_id: Identifier, body: TeamUpdate, session: Session, response: Response, expected: Expected, _: Manager
+    team_id: Identifier, body: TeamUpdate, work: Work, response: Response, expected: Expected, _: Manager
 ) -> TeamRead:
     """Give the team another name."""
-    team = await lock(session, Team, team_id, expected)
+    team = await lock(work, Team, team_id, expected)
     if body.name != team.name:
         team.name = body.name
         team.version += 1
-        await publish_name(session, "team", team)
+        await publish_name(work, "team", team)
     return teams.show(response, team)

@@ -1,31 +1,29 @@
 """Trainings: what service taught customers' people."""
 
 from datetime import datetime
+from typing import ClassVar
 
 from fastapi import Response
-from sqlalchemy.orm import Mapped
 
 from event_contracts.service import TrainingDelivered
 from service_api.access import READING, Worker
 from service_api.attribution import ByAgent, DoneCreate, DoneRead, attributed
-from service_api.tables import Base
 from service_kit.aggregates import publish
 from service_kit.fields import Count, Identifier, Moment, examples
 from service_kit.occurrence import happened_at
 from service_kit.resources import Resource
-from service_kit.routing import Session
+from service_kit.routing import Work
 from service_kit.tables import filtered
 
 
-class Training(ByAgent, Base):
+class Training(ByAgent, table="training"):
     """A training of a customer's people. It never changes."""
 
-    __tablename__ = "training"
-    __table_args__ = filtered("training", ("customer_id", "agent_id", "team_id"))
+    __table_args__: ClassVar = filtered("training", ("customer_id", "agent_id", "team_id"))
 
-    product: Mapped[str | None]
-    attendees: Mapped[int]
-    delivered_at: Mapped[datetime]
+    product: str | None = None
+    attendees: int
+    delivered_at: datetime
 
 
 class TrainingCreate(DoneCreate):
@@ -55,7 +53,7 @@ class TrainingRead(DoneRead):
 
 trainings = Resource(
     "/trainings/{training_id}",
-    Training.__table__,
+    Training.table,
     TrainingRead,
     filters={"customer_id": Identifier, "agent_id": Identifier, "team_id": Identifier},
 )
@@ -63,12 +61,12 @@ trainings.read_routes(READING, list_as="list_trainings", get_as="get_training")
 
 
 @trainings.routes.post("", status_code=201, summary="Record a training")
-async def deliver_training(body: TrainingCreate, session: Session, response: Response, by: Worker) -> TrainingRead:
+async def deliver_training(body: TrainingCreate, work: Work, response: Response, by: Worker) -> TrainingRead:
     """Record that a customer's people were trained."""
     at = happened_at(body.occurred_at, by)
-    state = await attributed(session, body)
+    state = await attributed(work, body)
     state |= {"product": body.product, "attendees": body.attendees, "delivered_at": at}
     training = Training(version=1, **state)
-    session.add(training)
-    await publish(session, training, TrainingDelivered(**state), at)
+    work.add(training)
+    await publish(work, training, TrainingDelivered(**state), at)
     return trainings.show_created(response, training)

@@ -1,37 +1,35 @@
 """Upsell suggestions: what agents think a customer could use; sales makes leads of them."""
 
 from datetime import datetime
+from typing import Annotated, ClassVar
 from uuid import UUID
 
-import sqlalchemy as sa
 from fastapi import Response
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.service import UpsellSuggested
 from service_api.access import READING, Worker
 from service_api.attribution import ByAgent, DoneCreate, DoneRead, attributed
 from service_api.customers.use_cases import is_now
-from service_api.tables import Base
 from service_api.tickets.model import Ticket
 from service_kit.aggregates import publish
+from service_kit.entities import column
 from service_kit.fields import Identifier, Moment, examples
 from service_kit.occurrence import happened_at
 from service_kit.references import UnknownReference
 from service_kit.resources import Resource
-from service_kit.routing import Session
+from service_kit.routing import Work
 from service_kit.tables import filtered
+from service_kit.unit_of_work import UnitOfWork
 
 
-class UpsellSuggestion(ByAgent, Base):
+class UpsellSuggestion(ByAgent, table="upsell_suggestion"):
     """A suggestion. It never changes; the lead and the deal that come of it name it."""
 
-    __tablename__ = "upsell_suggestion"
-    __table_args__ = filtered("upsell_suggestion", ("customer_id", "agent_id", "team_id", "ticket_id"))
+    __table_args__: ClassVar = filtered("upsell_suggestion", ("customer_id", "agent_id", "team_id", "ticket_id"))
 
-    ticket_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("ticket.id"))
-    product: Mapped[str | None]
-    suggested_at: Mapped[datetime]
+    ticket_id: Annotated[UUID | None, column(references="ticket.id")] = None
+    product: str | None = None
+    suggested_at: datetime
 
 
 class UpsellSuggestionCreate(DoneCreate):
@@ -61,7 +59,7 @@ class UpsellSuggestionRead(DoneRead):
 
 upsell_suggestions = Resource(
     "/upsell-suggestions/{suggestion_id}",
-    UpsellSuggestion.__table__,
+    UpsellSuggestion.table,
     UpsellSuggestionRead,
     filters={"customer_id": Identifier, "agent_id": Identifier, "team_id": Identifier, "ticket_id": Identifier},
 )
@@ -70,21 +68,21 @@ upsell_suggestions.read_routes(READING, list_as="list_suggestions", get_as="get_
 
 @upsell_suggestions.routes.post("", status_code=201, summary="Suggest what a customer could use")
 async def suggest_upsell(
-    body: UpsellSuggestionCreate, session: Session, response: Response, by: Worker
+    body: UpsellSuggestionCreate, work: Work, response: Response, by: Worker
 ) -> UpsellSuggestionRead:
     """Suggest to sales what else a customer could use."""
     at = happened_at(body.occurred_at, by)
     if body.ticket_id is not None:
-        await _require_ticket(session, body.ticket_id, body.customer_id)
-    state = await attributed(session, body)
+        await _require_ticket(work, body.ticket_id, body.customer_id)
+    state = await attributed(work, body)
     state |= {"ticket_id": body.ticket_id, "product": body.product, "suggested_at": at}
     suggestion = UpsellSuggestion(version=1, **state)
-    session.add(suggestion)
-    await publish(session, suggestion, UpsellSuggested(**state), at)
+    work.add(suggestion)
+    await publish(work, suggestion, UpsellSuggested(**state), at)
     return upsell_suggestions.show_created(response, suggestion)
 
 
-async def _require_ticket(session: AsyncSession, ticket_id: UUID, customer_id: UUID) -> None:
-    ticket = await session.get(Ticket, ticket_id)
-    if ticket is None or not await is_now(session, ticket.customer_id, customer_id):
+async def _require_ticket(work: UnitOfWork, ticket_id: UUID, customer_id: UUID) -> None:
+    ticket = await work.get(Ticket, ticket_id)
+    if ticket is None or not await is_now(work, ticket.customer_id, customer_id):
         raise UnknownReference.at("#/ticket_id", "names no ticket of this customer")

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from event_contracts.codec import CloudEvent
 from event_contracts.sales import Deal, Promise
@@ -18,25 +17,25 @@ from service_api.sla_policies.queries import terms_for
 from service_api.tables import Base
 from service_api.tickets.model import Ticket
 from service_kit.aggregates import publish
+from service_kit.compiled import CompiledStatement
 from service_kit.consumer.records import Record
-from service_kit.database import written_durably
+from service_kit.entities import column
 from service_kit.fields import Money as HttpMoney
 from service_kit.references import UnknownReference
+from service_kit.unit_of_work import UnitOfWork, written_durably
 
 
-class WonDeal(Base):
+class WonDeal(Base, table="won_deal"):
     """A deal that sales won, or had won before it was reopened; only the consumer writes it. Its id is the deal's."""
 
-    __tablename__ = "won_deal"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    sequence: Mapped[int] = mapped_column(comment="of the newest event")
-    customer_id: Mapped[UUID]
-    won_at: Mapped[datetime | None] = mapped_column(comment="null once it was reopened")
-    promised_by: Mapped[date | None]
-    promised_price: Mapped[Decimal | None] = mapped_column(sa.Numeric(16, 4))
-    promised_currency: Mapped[str | None]
-    promised_quality: Mapped[str | None]
+    id: Annotated[UUID, column(primary_key=True)]
+    sequence: Annotated[int, column(comment="of the newest event")]
+    customer_id: UUID
+    won_at: Annotated[datetime | None, column(comment="null once it was reopened")] = None
+    promised_by: date | None = None
+    promised_price: Annotated[Decimal | None, column(sa.Numeric(16, 4))] = None
+    promised_currency: str | None = None
+    promised_quality: str | None = None
 
     @property
     def promise(self) -> Promise | None:
@@ -47,7 +46,7 @@ class WonDeal(Base):
         return Promise(deliver_by=self.promised_by, price=price, quality=self.promised_quality)
 
 
-_table: Any = WonDeal.__table__
+_table: Any = WonDeal.table
 _new = insert(_table)
 _KEPT = ("sequence", "won_at", "promised_by", "promised_price", "promised_currency", "promised_quality")
 # An event that comes twice or late is not newer, and changes nothing.
@@ -55,6 +54,9 @@ _SET = _new.on_conflict_do_update(
     index_elements=[_table.c.id],
     set_={name: _new.excluded[name] for name in _KEPT},
     where=_table.c.sequence < _new.excluded.sequence,
+)
+_ONBOARDING = CompiledStatement(
+    sa.select(Ticket.table.c.id).where(Ticket.table.c.onboarding_deal_id == sa.bindparam("deal_id"))
 )
 _REOPEN = (
     sa.update(_table)
@@ -97,9 +99,9 @@ async def copy_deals(
     since = datetime.now(UTC) - timedelta(days=onboarding_days)
     recent = [row["id"] for row in won if row["won_at"] > since]
     if recent:
-        async with written_durably(connection) as session:
+        async with written_durably(connection) as work:
             for deal_id in recent:
-                await _onboard(session, deal_id, newest[deal_id][1])
+                await _onboard(work, deal_id, newest[deal_id][1])
 
 
 def _row(sequence: int, deal: Deal) -> dict[str, Any]:
@@ -116,11 +118,11 @@ def _row(sequence: int, deal: Deal) -> dict[str, Any]:
     }
 
 
-async def _onboard(session: AsyncSession, deal_id: UUID, deal: Deal) -> None:
-    won = await session.get(WonDeal, deal_id, with_for_update=True)
-    if won is None or won.won_at is None or await onboarding_of(session, deal_id) is not None:
+async def _onboard(work: UnitOfWork, deal_id: UUID, deal: Deal) -> None:
+    won = await work.get(WonDeal, deal_id, lock="update")
+    if won is None or won.won_at is None or await onboarding_of(work, deal_id) is not None:
         return
-    customer = await surviving_customer(session, deal.account_id)
+    customer = await surviving_customer(work, deal.account_id)
     if customer is None or customer.registered_at is None or customer.erased_at is not None:
         # An account's events come before its deals'; an unknown customer was erased, or lost with a cut log.
         return
@@ -133,23 +135,23 @@ async def _onboard(session: AsyncSession, deal_id: UUID, deal: Deal) -> None:
         region=customer.region,
         segment=customer.segment,
         product=deal.lines[0].product if len(deal.lines) == 1 else None,
-        terms=await terms_for(session, "installation", "normal"),
+        terms=await terms_for(work, "installation", "normal"),
         onboarding_deal_id=won.id,
         onboarding_since=won.won_at,
     )
-    session.add(ticket)
-    await publish(session, ticket, event, won.won_at)
+    work.add(ticket)
+    await publish(work, ticket, event, won.won_at)
 
 
-async def onboarding_of(session: AsyncSession, deal_id: UUID) -> UUID | None:
+async def onboarding_of(work: UnitOfWork, deal_id: UUID) -> UUID | None:
     """Return the ticket that brings a deal into use, or None."""
-    query = sa.select(Ticket.id).where(Ticket.onboarding_deal_id == deal_id)
-    return (await session.execute(query)).scalar_one_or_none()
+    found = await _ONBOARDING.one_or_none(work, deal_id=deal_id)
+    return None if found is None else found["id"]
 
 
-async def require_won_deal(session: AsyncSession, deal_id: UUID, pointer: str) -> WonDeal:
+async def require_won_deal(work: UnitOfWork, deal_id: UUID, pointer: str) -> WonDeal:
     """Return the won deal that a body names, locked: its onboarding is opened once. Raise `UnknownReference` (422)."""
-    deal = await session.get(WonDeal, deal_id, with_for_update=True)
+    deal = await work.get(WonDeal, deal_id, lock="update")
     if deal is None or deal.won_at is None:
         raise UnknownReference.at(pointer, "names no won deal that service knows yet")
     return deal

@@ -1,18 +1,14 @@
 """Imports rows: all of a request is one transaction, and each row is in it whole or not at all."""
 
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 import asyncpg
 from pydantic import BaseModel
-from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from service_kit import outbox
 from service_kit.fields import View
 from service_kit.imports import records
 from service_kit.imports.operations import Caller, Operation, Resource
@@ -20,7 +16,7 @@ from service_kit.imports.records import Imported
 from service_kit.imports.rows import Row, SpoiltRow, Step
 from service_kit.problems import Conflict, Problem, Unprocessable, sqlstate_of
 from service_kit.references import ExternalRefTaken
-from service_kit.unit_of_work import AnyWork, UnitOfWork
+from service_kit.unit_of_work import UnitOfWork
 
 BLOCK: Final = 25
 """Rows that are tried together: their records and events then go to the database at once."""
@@ -69,7 +65,7 @@ class _Done(NamedTuple):
 class Importing:
     """One import, within the transaction of its request."""
 
-    def __init__(self, work: AnyWork, caller: Caller, resources: Mapping[str, Resource]) -> None:
+    def __init__(self, work: UnitOfWork, caller: Caller, resources: Mapping[str, Resource]) -> None:
         self._work = work
         self._caller = caller
         self._resources = resources
@@ -81,10 +77,6 @@ class Importing:
         readable = [row for row in rows if isinstance(row, Row)]
         digests = {digest for row in readable if (digest := records.digest_of(row)) is not None}
         self._known = await records.known(self._work, digests)
-        held: list[object] = []
-        if isinstance(self._work, AsyncSession):
-            # Who is named by many rows is read once: of what it has read, a session keeps only what somebody holds.
-            event.listen(self._work.sync_session, "loaded_as_persistent", lambda _, loaded: held.append(loaded))
         results = [_failed(row, "#", row.problem) for row in rows if isinstance(row, SpoiltRow)]
         for block in _blocks(readable):
             results += await self._block(block)
@@ -93,7 +85,7 @@ class Importing:
 
     async def _block(self, rows: Sequence[Row]) -> list[ImportedRow]:
         try:
-            async with _savepoint(self._work, defers=True):
+            async with self._work.savepoint():
                 done = [await self._row(row) for row in rows]
         except (_Failed, DBAPIError, asyncpg.PostgresError) as error:
             if not isinstance(error, _Failed) and sqlstate_of(error) not in _CONTRADICTIONS:
@@ -106,7 +98,7 @@ class Importing:
         # Twice: what it met may have been committed by somebody else in between, and is found then.
         for _ in range(2):
             try:
-                async with _savepoint(self._work):
+                async with self._work.savepoint():
                     done = await self._row(row)
                 return self._note(done)
             except _Failed as failure:
@@ -173,16 +165,6 @@ class Importing:
     async def _read(self, row: Row, record_id: UUID | None) -> BaseModel | None:
         read = self._resources[row.resource].read
         return None if read is None else await read.run(self._caller, identity=record_id)
-
-
-@asynccontextmanager
-async def _savepoint(work: AnyWork, *, defers: bool = False) -> AsyncIterator[None]:
-    if isinstance(work, UnitOfWork):
-        async with work.savepoint():
-            yield
-    else:
-        async with work.begin_nested(), outbox.gathered(work) if defers else nullcontext():
-            yield
 
 
 async def _at(pointer: str, working: Awaitable[BaseModel], place: str | None = None) -> BaseModel:

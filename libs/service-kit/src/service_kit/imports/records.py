@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from service_kit.compiled import CompiledStatement
 from service_kit.database import metadata
 from service_kit.imports.rows import Row
-from service_kit.unit_of_work import AnyWork
+from service_kit.unit_of_work import UnitOfWork
 
 imported_record = sa.Table(
     "imported_record",
@@ -61,13 +61,13 @@ def fingerprint_of(row: Row, steps: int) -> bytes:
     return hashlib.sha256(msgspec.json.encode(told, order="sorted")).digest()
 
 
-async def known(work: AnyWork, digests: Iterable[bytes]) -> dict[bytes, Imported]:
+async def known(work: UnitOfWork, digests: Iterable[bytes]) -> dict[bytes, Imported]:
     """What was imported of these before."""
     found = await _KNOWN.all(work, digests=list(digests))
     return {row["digest"]: Imported(row["record_id"], row["steps"], row["fingerprint"]) for row in found}
 
 
-async def note(work: AnyWork, imported: Mapping[bytes, Imported]) -> None:
+async def note(work: UnitOfWork, imported: Mapping[bytes, Imported]) -> None:
     """Remembers what was imported now."""
     if imported:
         await _NOTE.execute(
@@ -79,7 +79,7 @@ async def note(work: AnyWork, imported: Mapping[bytes, Imported]) -> None:
         )
 
 
-async def forget(work: AnyWork, record_ids: Sequence[UUID]) -> None:
+async def forget(work: UnitOfWork, record_ids: Sequence[UUID]) -> None:
     """Takes away what is known of these, who are being erased; their references stay taken."""
     ids = sa.cast(list(record_ids), sa.ARRAY(sa.Uuid))
     await work.execute(sa.delete(imported_record).where(imported_record.c.record_id == sa.any_(ids)))

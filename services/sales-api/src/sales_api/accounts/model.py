@@ -5,8 +5,6 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-import sqlalchemy as sa
-
 from event_contracts.directory import SalesDirectoryEntrySet
 from event_contracts.sales import AccountErased, AccountMerged, AccountRegistered, AccountUpdate, AccountUpdated
 from sales_api.attribution import Attribution
@@ -40,12 +38,12 @@ class Account(Base, table="account"):
     region: str | None = None
     segment: str | None = None
     channel: str | None = None
-    owner_id: Annotated[UUID | None, column(sa.ForeignKey("rep.id"))] = None
-    team_id: Annotated[UUID | None, column(sa.ForeignKey("team.id"))] = None
+    owner_id: Annotated[UUID | None, column(references="rep.id")] = None
+    team_id: Annotated[UUID | None, column(references="team.id")] = None
     external_ref: Annotated[str | None, column(unique=True)] = None
     registered_at: datetime
-    referred_by: Annotated[UUID | None, column(sa.ForeignKey("account.id"))] = None
-    merged_into: Annotated[UUID | None, column(sa.ForeignKey("account.id"))] = None
+    referred_by: Annotated[UUID | None, column(references="account.id")] = None
+    merged_into: Annotated[UUID | None, column(references="account.id")] = None
     erased_at: datetime | None = None
     changed_at: Annotated[datetime, column(comment="when the latest change happened in the business")]
 

@@ -102,9 +102,9 @@ class Terms:
 class DealLine(Base, table="deal_line"):
     """One product of a deal."""
 
-    deal_id: Annotated[UUID, column(sa.ForeignKey("deal.id"), primary_key=True)]
+    deal_id: Annotated[UUID, column(references="deal.id", primary_key=True)]
     position: Annotated[int, column(sa.SmallInteger, primary_key=True)]
-    product: Annotated[str, column(sa.ForeignKey("product.code"))]
+    product: Annotated[str, column(references="product.code")]
     quantity: int
     unit_price: Annotated[Decimal, column(AMOUNT)]
     amount: Annotated[Decimal, column(AMOUNT, comment="quantity times unit price")]
@@ -122,15 +122,15 @@ class Deal(Base, table="deal"):
 
     id: Annotated[UUID, column(primary_key=True)]
     version: int
-    account_id: Annotated[UUID, column(sa.ForeignKey("account.id"))]
-    lead_id: Annotated[UUID | None, column(sa.ForeignKey("lead.id"))] = None
+    account_id: Annotated[UUID, column(references="account.id")]
+    lead_id: Annotated[UUID | None, column(references="lead.id")] = None
     title: str | None = None
     stage: Stage
     closed_from: Annotated[OpenStage | None, column(comment="the stage that reopening leads back to")] = None
     currency: str
     amount: Annotated[Decimal, column(AMOUNT, comment="the sum of the lines")] = Decimal(0)
-    owner_id: Annotated[UUID | None, column(sa.ForeignKey("rep.id"))] = None
-    team_id: Annotated[UUID | None, column(sa.ForeignKey("team.id"))] = None
+    owner_id: Annotated[UUID | None, column(references="rep.id")] = None
+    team_id: Annotated[UUID | None, column(references="team.id")] = None
     region: str | None = None
     segment: str | None = None
     channel: str | None = None

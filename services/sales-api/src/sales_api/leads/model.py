@@ -90,10 +90,10 @@ class Lead(Base, table="lead"):
     channel: str | None = None
     region: str | None = None
     segment: str | None = None
-    product: Annotated[str | None, column(sa.ForeignKey("product.code"))] = None
-    owner_id: Annotated[UUID | None, column(sa.ForeignKey("rep.id"))] = None
-    team_id: Annotated[UUID | None, column(sa.ForeignKey("team.id"))] = None
-    account_id: Annotated[UUID | None, column(sa.ForeignKey("account.id"))] = None
+    product: Annotated[str | None, column(references="product.code")] = None
+    owner_id: Annotated[UUID | None, column(references="rep.id")] = None
+    team_id: Annotated[UUID | None, column(references="team.id")] = None
+    account_id: Annotated[UUID | None, column(references="account.id")] = None
     deal_id: Annotated[UUID | None, column(sa.ForeignKey("deal.id", use_alter=True))] = None
     upsell_suggestion_id: UUID | None = None
     created_at: datetime

@@ -31,8 +31,8 @@ class Quota(Base, table="quota"):
 
     id: Annotated[UUID, column(primary_key=True)]
     version: int
-    rep_id: Annotated[UUID, column(sa.ForeignKey("rep.id"))]
-    team_id: Annotated[UUID | None, column(sa.ForeignKey("team.id"))] = None
+    rep_id: Annotated[UUID, column(references="rep.id")]
+    team_id: Annotated[UUID | None, column(references="team.id")] = None
     period_start: date
     period_end: date
     target: Annotated[Decimal, column(AMOUNT)]

@@ -20,15 +20,15 @@ from service_api.won_deals import copy_deals, may_have_been_won
 from service_kit.consumer.consumer import Consumer
 from service_kit.consumer.offsets import OffsetResetPolicy
 from service_kit.consumer.records import Record
-from service_kit.database import written_durably
 from service_kit.outbox_notify import OutboxNotifier
+from service_kit.unit_of_work import written_durably
 
 ACCOUNTS = "service-customers"
 NAMES = "service-customer-names"
 """The consumer groups, and the names of their offsets and dead letters. Two, because a record without a value is a dead
 letter on the one topic and an erasure on the other."""
 
-_customer: Any = Customer.__table__
+_customer: Any = Customer.table
 _new = insert(_customer)
 _UNKNOWN: dict[str, Any] = {
     "version": 1,
@@ -100,9 +100,9 @@ async def copy_accounts(connection: AsyncConnection, records: Sequence[Record[Cl
         await connection.execute(_SET_ACCOUNT, rows)
     erased = [account for _, (_, account) in sorted(newest.items()) if account.erased_at is not None]
     if erased:
-        async with written_durably(connection) as session:
+        async with written_durably(connection) as work:
             for account in erased:
-                await erase_copy(session, account.id, account.erased_at or account.registered_at)
+                await erase_copy(work, account.id, account.erased_at or account.registered_at)
 
 
 async def copy_names(connection: AsyncConnection, records: Sequence[Record[CloudEvent | None]]) -> None:

@@ -1,15 +1,13 @@
 """A customer as service knows it."""
 
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 from uuid import UUID
-
-import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.service import CustomerErased, CustomerRegistered
 from service_api.tables import Base
 from service_kit.aggregates import state_of
+from service_kit.entities import column
 from service_kit.identifiers import new_id
 from service_kit.problems import Conflict
 from service_kit.references import erased_ref
@@ -36,30 +34,29 @@ class CustomerOfSales(Conflict):
     slug, title = "customer-of-sales", "The customer belongs to sales"
 
 
-class Customer(Base):
+class Customer(Base, table="customer"):
     """A customer, of sales or of service's own.
 
     Of origin `sales` it is a copy that only the consumer writes, and its id is the account's.
     """
 
-    __tablename__ = "customer"
-    __table_args__ = (
+    __table_args__: ClassVar = (
         one_of("origin", get_args(Origin)),
         *filtered("customer", ("origin", "region", "segment", "merged_into")),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    origin: Mapped[Origin] = mapped_column(sa.Text)
-    name: Mapped[str | None] = mapped_column(comment="null until the directory event arrives, and after erasure")
-    name_sequence: Mapped[int] = mapped_column(comment="of the newest directory entry of sales, 0 for none")
-    account_sequence: Mapped[int] = mapped_column(comment="of the newest account event of sales, 0 for none")
-    region: Mapped[str | None]
-    segment: Mapped[str | None]
-    external_ref: Mapped[str | None] = mapped_column(unique=True)
-    registered_at: Mapped[datetime | None] = mapped_column(comment="null while only the name is known")
-    erased_at: Mapped[datetime | None]
-    merged_into: Mapped[UUID | None] = mapped_column(comment="no foreign key: its copy may arrive later")
+    id: Annotated[UUID, column(primary_key=True)]
+    version: int
+    origin: Origin
+    name: Annotated[str | None, column(comment="null until the directory event arrives, and after erasure")] = None
+    name_sequence: Annotated[int, column(comment="of the newest directory entry of sales, 0 for none")]
+    account_sequence: Annotated[int, column(comment="of the newest account event of sales, 0 for none")]
+    region: str | None = None
+    segment: str | None = None
+    external_ref: Annotated[str | None, column(unique=True)] = None
+    registered_at: Annotated[datetime | None, column(comment="null while only the name is known")] = None
+    erased_at: datetime | None = None
+    merged_into: Annotated[UUID | None, column(comment="no foreign key: its copy may arrive later")] = None
 
     @classmethod
     def register(

@@ -8,11 +8,11 @@ from service_api.customers.model import Customer, Origin
 from service_api.customers.schemas import CustomerCreate, CustomerRead
 from service_kit.fields import Code, ExternalReference, Identifier
 from service_kit.resources import Resource
-from service_kit.routing import Session
+from service_kit.routing import Work
 
 customers = Resource(
     "/customers/{customer_id}",
-    Customer.__table__,
+    Customer.table,
     CustomerRead,
     filters={
         "origin": Origin,
@@ -26,17 +26,17 @@ customers.read_routes(READING, list_as="list_customers", get_as="get_customer")
 
 
 @customers.routes.post("", status_code=201, summary="Register a customer")
-async def register_customer(body: CustomerCreate, session: Session, response: Response, by: Worker) -> CustomerRead:
+async def register_customer(body: CustomerCreate, work: Work, response: Response, by: Worker) -> CustomerRead:
     """Register a customer that service met first; customers of sales arrive by themselves."""
-    return customers.show_created(response, await use_cases.register_customer(session, body, by))
+    return customers.show_created(response, await use_cases.register_customer(work, body, by))
 
 
 @customers.routes.post("/{customer_id}/erase", summary="Erase a customer")
 async def erase_customer(
-    customer_id: Identifier, session: Session, response: Response, expected: Expected, by: Eraser
+    customer_id: Identifier, work: Work, response: Response, expected: Expected, by: Eraser
 ) -> CustomerRead:
     """Erase who a customer of service's own is, and all that was written about them, for good; the numbers stay.
 
     A customer of sales is erased there. Erasing again changes nothing.
     """
-    return customers.show(response, await erasure.erase_customer(session, customer_id, expected, by))
+    return customers.show(response, await erasure.erase_customer(work, customer_id, expected, by))

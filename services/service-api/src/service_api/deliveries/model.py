@@ -2,17 +2,16 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.fields import Money
 from event_contracts.service import DeliveryAccepted
 from service_api.attribution import ByAgent
-from service_api.tables import Base
 from service_api.won_deals import WonDeal
+from service_kit.entities import column
 from service_kit.identifiers import new_id
 from service_kit.problems import Conflict, Unprocessable
 from service_kit.tables import filtered
@@ -24,18 +23,17 @@ class DeliveryAlreadyAccepted(Conflict):
     slug, title = "delivery-already-accepted", "The deal's delivery was accepted"
 
 
-class Delivery(ByAgent, Base):
+class Delivery(ByAgent, table="delivery"):
     """What was delivered for a won deal, as the customer accepted it. It never changes."""
 
-    __tablename__ = "delivery"
-    __table_args__ = filtered("delivery", ("customer_id", "agent_id", "team_id"))
+    __table_args__: ClassVar = filtered("delivery", ("customer_id", "agent_id", "team_id"))
 
-    deal_id: Mapped[UUID] = mapped_column(sa.ForeignKey("won_deal.id"), unique=True)
-    delivered_at: Mapped[datetime]
-    accepted_at: Mapped[datetime]
-    amount: Mapped[Decimal] = mapped_column(sa.Numeric(16, 4), comment="what the customer had to pay in the end")
-    currency: Mapped[str]
-    quality_as_agreed: Mapped[bool]
+    deal_id: Annotated[UUID, column(references="won_deal.id", unique=True)]
+    delivered_at: datetime
+    accepted_at: datetime
+    amount: Annotated[Decimal, column(sa.Numeric(16, 4), comment="what the customer had to pay in the end")]
+    currency: str
+    quality_as_agreed: bool
 
     @classmethod
     def accept(

@@ -8,11 +8,11 @@ from service_api.deliveries.model import Delivery
 from service_api.deliveries.schemas import DeliveryCreate, DeliveryRead
 from service_kit.fields import Identifier
 from service_kit.resources import Resource
-from service_kit.routing import Session
+from service_kit.routing import Work
 
 deliveries = Resource(
     "/deliveries/{delivery_id}",
-    Delivery.__table__,
+    Delivery.table,
     DeliveryRead,
     view=DeliveryRead.of,
     filters={"customer_id": Identifier, "deal_id": Identifier, "agent_id": Identifier, "team_id": Identifier},
@@ -21,6 +21,6 @@ deliveries.read_routes(READING, list_as="list_deliveries", get_as="get_delivery"
 
 
 @deliveries.routes.post("", status_code=201, summary="Record an accepted delivery")
-async def accept_delivery(body: DeliveryCreate, session: Session, response: Response, by: Worker) -> DeliveryRead:
+async def accept_delivery(body: DeliveryCreate, work: Work, response: Response, by: Worker) -> DeliveryRead:
     """Record that a customer accepted what was delivered for a won deal, to be compared with the deal's promise."""
-    return deliveries.show_created(response, await use_cases.accept_delivery(session, body, by))
+    return deliveries.show_created(response, await use_cases.accept_delivery(work, body, by))

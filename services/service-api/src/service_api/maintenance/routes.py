@@ -13,11 +13,11 @@ from service_api.maintenance.schemas import (
 )
 from service_kit.fields import Identifier
 from service_kit.resources import Resource
-from service_kit.routing import Session
+from service_kit.routing import Work
 
 plans = Resource(
     "/maintenance-plans/{plan_id}",
-    MaintenancePlan.__table__,
+    MaintenancePlan.table,
     MaintenancePlanRead,
     filters={"customer_id": Identifier},
     tag="maintenance",
@@ -26,7 +26,7 @@ plans.read_routes(READING, list_as="list_maintenance_plans", get_as="get_mainten
 
 maintenance = Resource(
     "/maintenance/{maintenance_id}",
-    Maintenance.__table__,
+    Maintenance.table,
     MaintenanceRead,
     filters={"customer_id": Identifier, "agent_id": Identifier, "team_id": Identifier, "plan_id": Identifier},
 )
@@ -35,21 +35,21 @@ maintenance.read_routes(READING, list_as="list_maintenance", get_as="get_mainten
 
 @plans.routes.post("", status_code=201, summary="Create a maintenance plan")
 async def create_maintenance_plan(
-    body: MaintenancePlanCreate, session: Session, response: Response, _: Manager
+    body: MaintenancePlanCreate, work: Work, response: Response, _: Manager
 ) -> MaintenancePlanRead:
     """Plan what is to be maintained, how often, and by when first."""
-    return plans.show_created(response, await use_cases.create_plan(session, body))
+    return plans.show_created(response, await use_cases.create_plan(work, body))
 
 
 @plans.routes.post("/{plan_id}/perform", status_code=201, summary="Record maintenance")
 async def perform_maintenance(
     plan_id: Identifier,
     body: MaintenancePlanPerformRequest,
-    session: Session,
+    work: Work,
     response: Response,
     expected: Expected,
     by: Worker,
 ) -> MaintenanceRead:
     """Record that the plan's next maintenance was done. If-Match is about the plan, which moves on to its next day."""
-    done = await use_cases.perform_maintenance(session, plan_id, body, by, expected)
+    done = await use_cases.perform_maintenance(work, plan_id, body, by, expected)
     return maintenance.show_created(response, done)

@@ -2,8 +2,6 @@
 
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from service_api.attribution import attribution_of, done_by
 from service_api.customers.use_cases import require_customer
 from service_api.maintenance.model import Maintenance, MaintenancePlan
@@ -13,12 +11,13 @@ from service_kit.auth import Principal
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
+from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 
 
-async def create_plan(session: AsyncSession, body: MaintenancePlanCreate) -> MaintenancePlan:
+async def create_plan(work: UnitOfWork, body: MaintenancePlanCreate) -> MaintenancePlan:
     """Create a plan. Raise `UnknownReference` (422), and 409 for an erased or merged customer."""
-    customer = await require_customer(session, body.customer_id)
+    customer = await require_customer(work, body.customer_id)
     plan = MaintenancePlan(
         id=new_id(),
         version=1,
@@ -27,22 +26,21 @@ async def create_plan(session: AsyncSession, body: MaintenancePlanCreate) -> Mai
         interval_days=body.interval_days,
         next_due_on=body.next_due_on,
     )
-    session.add(plan)
-    await session.flush()
+    work.add(plan)
     return plan
 
 
 async def perform_maintenance(
-    session: AsyncSession,
+    work: UnitOfWork,
     plan_id: UUID,
     body: MaintenancePlanPerformRequest,
     by: Principal,
     expected: ExpectedVersion,
 ) -> Maintenance:
     """Record the maintenance that a plan asks for next. Raise `UnknownReference` (422)."""
-    plan = await lock(session, MaintenancePlan, plan_id, expected)
+    plan = await lock(work, MaintenancePlan, plan_id, expected)
     at = happened_at(body.occurred_at, by)
-    maintenance, event = plan.perform(at=at, done_by=await done_by(session, body.agent_id, body.team_id))
-    session.add(maintenance)
-    await publish(session, maintenance, event, at)
+    maintenance, event = plan.perform(at=at, done_by=await done_by(work, body.agent_id, body.team_id))
+    work.add(maintenance)
+    await publish(work, maintenance, event, at)
     return maintenance

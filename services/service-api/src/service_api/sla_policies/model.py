@@ -1,25 +1,24 @@
 """An SLA policy, and the rule of what it can promise."""
 
 from datetime import datetime
-from typing import Any, get_args
+from typing import Annotated, Any, ClassVar, get_args
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.service import Priority, TicketKind
 from service_api.business_time import BusinessHours
 from service_api.tables import Base
 from service_api.tickets.sla import SlaTerms
+from service_kit.entities import column
 from service_kit.problems import Unprocessable
 from service_kit.tables import filtered, one_of
 
 
-class SlaPolicy(Base):
+class SlaPolicy(Base, table="sla_policy"):
     """What is promised of which tickets. A ticket keeps the policy that it was opened under, and what was due then."""
 
-    __tablename__ = "sla_policy"
-    __table_args__ = (
+    __table_args__: ClassVar = (
         one_of("kind", get_args(TicketKind)),
         one_of("priority", get_args(Priority)),
         sa.CheckConstraint("first_response_seconds > 0", name="first_response_seconds"),
@@ -28,17 +27,17 @@ class SlaPolicy(Base):
         {"info": {"noun": "SLA policy"}},
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    name: Mapped[str]
-    kind: Mapped[TicketKind | None] = mapped_column(sa.Text, comment="null for every kind")
-    priority: Mapped[Priority | None] = mapped_column(sa.Text, comment="null for every priority")
-    first_response_seconds: Mapped[int | None]
-    resolution_seconds: Mapped[int | None]
-    calendar_id: Mapped[UUID | None] = mapped_column(
-        sa.ForeignKey("business_calendar.id"), comment="null for around the clock"
-    )
-    active: Mapped[bool]
+    id: Annotated[UUID, column(primary_key=True)]
+    version: int
+    name: str
+    kind: Annotated[TicketKind | None, column(comment="null for every kind")] = None
+    priority: Annotated[Priority | None, column(comment="null for every priority")] = None
+    first_response_seconds: int | None = None
+    resolution_seconds: int | None = None
+    calendar_id: Annotated[
+        UUID | None, column(references="business_calendar.id", comment="null for around the clock")
+    ] = None
+    active: bool
 
     def check_is_reachable(self, hours: BusinessHours | None, *, at: datetime) -> None:
         """Raise `Unprocessable` for a target that a ticket opened `at` this time would never reach in these hours."""

@@ -9,23 +9,23 @@ from service_api.sla_policies.schemas import SlaPolicyCreate, SlaPolicyRead, Sla
 from service_kit.fields import Identifier
 from service_kit.locking import lock
 from service_kit.resources import Resource
-from service_kit.routing import Session
+from service_kit.routing import Work
 
-sla_policies = Resource("/sla-policies/{policy_id}", SlaPolicy.__table__, SlaPolicyRead, filters={"active": bool})
+sla_policies = Resource("/sla-policies/{policy_id}", SlaPolicy.table, SlaPolicyRead, filters={"active": bool})
 sla_policies.read_routes(READING, list_as="list_policies", get_as="get_policy")
 
 
 @sla_policies.routes.post("", status_code=201, summary="Create an SLA policy")
-async def create_policy(body: SlaPolicyCreate, session: Session, response: Response, _: Manager) -> SlaPolicyRead:
+async def create_policy(body: SlaPolicyCreate, work: Work, response: Response, _: Manager) -> SlaPolicyRead:
     """Promise times for tickets that are opened from now on. Of several policies that fit, the most specific holds."""
-    return sla_policies.show_created(response, await use_cases.create_policy(session, body))
+    return sla_policies.show_created(response, await use_cases.create_policy(work, body))
 
 
 @sla_policies.routes.patch("/{policy_id}", summary="Change an SLA policy")
 async def change_policy(
-    policy_id: Identifier, body: SlaPolicyUpdate, session: Session, response: Response, expected: Expected, _: Manager
+    policy_id: Identifier, body: SlaPolicyUpdate, work: Work, response: Response, expected: Expected, _: Manager
 ) -> SlaPolicyRead:
     """Rename the policy, or take it out of use for new tickets; tickets that have it keep what they were promised."""
-    policy = await lock(session, SlaPolicy, policy_id, expected)
+    policy = await lock(work, SlaPolicy, policy_id, expected)
     body.apply_to(policy)
     return sla_policies.show(response, policy)

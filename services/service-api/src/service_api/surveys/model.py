@@ -1,11 +1,10 @@
 """A survey and the rules of its answer."""
 
 from datetime import datetime
-from typing import get_args
+from typing import Annotated, ClassVar, get_args
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.service import (
     Priority,
@@ -22,6 +21,7 @@ from event_contracts.service import Survey as ContractSurvey
 from service_api.tables import Base
 from service_api.tickets.model import Ticket
 from service_kit.aggregates import state_of
+from service_kit.entities import column
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
@@ -47,11 +47,10 @@ class SurveyAlreadyErased(Conflict):
     slug, title = "survey-already-erased", "The survey's customer was erased"
 
 
-class Survey(Base):
+class Survey(Base, table="survey"):
     """A question put to a customer about a ticket, with the attribution that the ticket had when it was sent."""
 
-    __tablename__ = "survey"
-    __table_args__ = (
+    __table_args__: ClassVar = (
         one_of("kind", get_args(SurveyKind)),
         sa.CheckConstraint("score BETWEEN 1 AND 5", name="score"),
         sa.CheckConstraint("recommendation BETWEEN 0 AND 10", name="recommendation"),
@@ -61,28 +60,28 @@ class Survey(Base):
         *filtered("survey", ("ticket_id", "customer_id", "agent_id", "team_id", "score")),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    kind: Mapped[SurveyKind] = mapped_column(sa.Text)
-    ticket_id: Mapped[UUID] = mapped_column(sa.ForeignKey("ticket.id"))
-    customer_id: Mapped[UUID] = mapped_column(sa.ForeignKey("customer.id"))
-    agent_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("agent.id"))
-    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
-    ticket_kind: Mapped[TicketKind] = mapped_column(sa.Text)
-    channel: Mapped[TicketChannel] = mapped_column(sa.Text)
-    priority: Mapped[Priority] = mapped_column(sa.Text)
-    region: Mapped[str | None]
-    segment: Mapped[str | None]
-    product: Mapped[str | None]
-    external_ref: Mapped[str | None] = mapped_column(unique=True)
-    sent_at: Mapped[datetime]
-    answered_at: Mapped[datetime | None]
-    revised_at: Mapped[datetime | None]
-    score: Mapped[int | None] = mapped_column(sa.SmallInteger)
-    recommendation: Mapped[int | None] = mapped_column(sa.SmallInteger)
-    effort: Mapped[int | None] = mapped_column(sa.SmallInteger)
-    comment: Mapped[str | None] = mapped_column(comment="free text: never in an event")
-    erased_at: Mapped[datetime | None]
+    id: Annotated[UUID, column(primary_key=True)]
+    version: int
+    kind: SurveyKind
+    ticket_id: Annotated[UUID, column(references="ticket.id")]
+    customer_id: Annotated[UUID, column(references="customer.id")]
+    agent_id: Annotated[UUID | None, column(references="agent.id")] = None
+    team_id: Annotated[UUID | None, column(references="team.id")] = None
+    ticket_kind: TicketKind
+    channel: TicketChannel
+    priority: Priority
+    region: str | None = None
+    segment: str | None = None
+    product: str | None = None
+    external_ref: Annotated[str | None, column(unique=True)] = None
+    sent_at: datetime
+    answered_at: datetime | None = None
+    revised_at: datetime | None = None
+    score: Annotated[int | None, column(sa.SmallInteger)] = None
+    recommendation: Annotated[int | None, column(sa.SmallInteger)] = None
+    effort: Annotated[int | None, column(sa.SmallInteger)] = None
+    comment: Annotated[str | None, column(comment="free text: never in an event")] = None
+    erased_at: datetime | None = None
 
     @classmethod
     def send(

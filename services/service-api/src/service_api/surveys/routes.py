@@ -20,7 +20,7 @@ from service_api.surveys.schemas import (
 from service_kit.fields import ExternalReference, Identifier
 from service_kit.problems import NotFound
 from service_kit.resources import Resource
-from service_kit.routing import By, Session, principal_of, router
+from service_kit.routing import By, Work, principal_of, router
 from service_kit.versions import set_etag
 
 
@@ -37,7 +37,7 @@ def view_for(request: Request) -> Callable[[Any], SurveyRead]:
 
 surveys = Resource(
     "/surveys/{survey_id}",
-    Survey.__table__,
+    Survey.table,
     SurveyRead,
     view_for=view_for,
     filters={
@@ -54,25 +54,23 @@ survey_answers = router("/survey-answers", "surveys")
 
 
 @surveys.routes.post("", status_code=201, summary="Send a survey")
-async def send_survey(
-    body: SurveyCreate, session: Session, request: Request, response: Response, by: Worker
-) -> SurveyRead:
+async def send_survey(body: SurveyCreate, work: Work, request: Request, response: Response, by: Worker) -> SurveyRead:
     """Send a survey about a ticket to its customer; `answer_path` is the link to give to them."""
-    return surveys.show_created(response, await use_cases.send_survey(session, body, by), view_for(request))
+    return surveys.show_created(response, await use_cases.send_survey(work, body, by), view_for(request))
 
 
 @surveys.routes.post("/{survey_id}/answer", summary="Record a survey's answer")
 async def answer_survey(
     survey_id: Identifier,
     body: SurveyAnswerRequest,
-    session: Session,
+    work: Work,
     request: Request,
     response: Response,
     by: Worker,
     expected: Expected,
 ) -> SurveyRead:
     """Record what the customer answered; a later score revises it and counts on the day of the first."""
-    survey = await use_cases.answer_survey(session, survey_id, body, by, expected)
+    survey = await use_cases.answer_survey(work, survey_id, body, by, expected)
     return surveys.show(response, survey, view_for(request))
 
 
@@ -80,7 +78,7 @@ async def answer_survey(
 async def give_answer(
     token: Annotated[str, Path(max_length=100, description="The last part of the survey's answer_path.")],
     body: SurveyAnswerCreate,
-    session: Session,
+    work: Work,
     response: Response,
     links: Links,
     by: By,
@@ -90,6 +88,6 @@ async def give_answer(
     survey_id = links.read(token)
     if survey_id is None:
         raise NotFound("There is no survey for this link. Use the survey's answer_path unchanged.")
-    survey = await use_cases.give_answer(session, survey_id, body, by, expected)
+    survey = await use_cases.give_answer(work, survey_id, body, by, expected)
     set_etag(response, survey.version)
     return SurveyAnswerRead.model_validate(survey)

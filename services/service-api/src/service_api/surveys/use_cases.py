@@ -4,61 +4,68 @@ from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from service_api.surveys.model import Survey, SurveyAlreadyOpen
 from service_api.surveys.schemas import SurveyAnswerCreate, SurveyAnswerRequest, SurveyCreate
 from service_api.tickets.model import Ticket
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
+from service_kit.compiled import CompiledStatement
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
 from service_kit.references import require, require_free
+from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 
-
-async def send_survey(session: AsyncSession, body: SurveyCreate, by: Principal) -> Survey:
-    """Send a survey about a ticket. Raise `SurveyAlreadyOpen` (409) and `UnknownReference` (422)."""
-    await require_free(session, body.external_ref, among=Survey.external_ref, ids=Survey.id)
-    ticket = await require(session, Ticket, body.ticket_id, "#/ticket_id")
-    unanswered = sa.select(Survey.id).where(
-        Survey.ticket_id == ticket.id, Survey.kind == body.kind, Survey.answered_at.is_(None)
+_columns = Survey.table.c
+_UNANSWERED = CompiledStatement(
+    sa.select(_columns.id).where(
+        _columns.ticket_id == sa.bindparam("ticket_id"),
+        _columns.kind == sa.bindparam("kind"),
+        _columns.answered_at.is_(None),
     )
-    if (existing_id := (await session.execute(unanswered)).scalar_one_or_none()) is not None:
-        raise SurveyAlreadyOpen("Wait for the answer; existing_id names the survey.", existing_id=str(existing_id))
+)
+
+
+async def send_survey(work: UnitOfWork, body: SurveyCreate, by: Principal) -> Survey:
+    """Send a survey about a ticket. Raise `SurveyAlreadyOpen` (409) and `UnknownReference` (422)."""
+    await require_free(work, body.external_ref, among=Survey.table.c.external_ref, ids=Survey.table.c.id)
+    ticket = await require(work, Ticket, body.ticket_id, "#/ticket_id")
+    if (existing := await _UNANSWERED.one_or_none(work, ticket_id=ticket.id, kind=body.kind)) is not None:
+        raise SurveyAlreadyOpen("Wait for the answer; existing_id names the survey.", existing_id=str(existing["id"]))
     at = happened_at(body.occurred_at, by, after=ticket.opened_at)
     survey, event = Survey.send(kind=body.kind, ticket=ticket, at=at, external_ref=body.external_ref)
-    session.add(survey)
-    await publish(session, survey, event, at)
+    work.add(survey)
+    await publish(work, survey, event, at)
     return survey
 
 
 async def answer_survey(
-    session: AsyncSession, survey_id: UUID, body: SurveyAnswerRequest, by: Principal, expected: ExpectedVersion
+    work: UnitOfWork, survey_id: UUID, body: SurveyAnswerRequest, by: Principal, expected: ExpectedVersion
 ) -> Survey:
     """Record an answer that staff or an import enters for the customer; a second one revises the first."""
-    return await _answer(session, survey_id, body, by, expected, body.occurred_at)
+    return await _answer(work, survey_id, body, by, expected, body.occurred_at)
 
 
 async def give_answer(
-    session: AsyncSession, survey_id: UUID, body: SurveyAnswerCreate, by: Principal, expected: ExpectedVersion
+    work: UnitOfWork, survey_id: UUID, body: SurveyAnswerCreate, by: Principal, expected: ExpectedVersion
 ) -> Survey:
     """Record the answer that a customer gives by the signed link, now."""
-    return await _answer(session, survey_id, body, by, expected, None)
+    return await _answer(work, survey_id, body, by, expected, None)
 
 
 async def _answer(
-    session: AsyncSession,
+    work: UnitOfWork,
     survey_id: UUID,
     body: SurveyAnswerCreate,
     by: Principal,
     expected: ExpectedVersion,
     occurred_at: datetime | None,
 ) -> Survey:
-    survey = await lock(session, Survey, survey_id, expected)
+    survey = await lock(work, Survey, survey_id, expected)
     at = happened_at(occurred_at, by, after=survey.changed_at)
     event = survey.answer(
         score=body.score, comment=body.comment, at=at, recommendation=body.recommendation, effort=body.effort
     )
-    await publish(session, survey, event, at)
+    await publish(work, survey, event, at)
     return survey

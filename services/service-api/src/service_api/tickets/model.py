@@ -1,11 +1,10 @@
 """A ticket and its rules; the contacts about it."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, get_args
+from typing import Annotated, Any, ClassVar, Final, get_args
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.service import (
     Direction,
@@ -35,6 +34,7 @@ from event_contracts.service import TicketAssignment as AssignmentChange
 from service_api.tables import Base
 from service_api.tickets.sla import SlaTerms
 from service_kit.aggregates import state_of
+from service_kit.entities import column
 from service_kit.identifiers import new_id
 from service_kit.occurrence import CLOCK_TOLERANCE, check_follows
 from service_kit.problems import Conflict
@@ -96,11 +96,10 @@ class TicketAlreadyErased(Conflict):
     slug, title = "ticket-already-erased", "The ticket's customer was erased"
 
 
-class Ticket(Base):
+class Ticket(Base, table="ticket"):
     """A customer's question, request or problem. Region and segment are the customer's when it was opened."""
 
-    __tablename__ = "ticket"
-    __table_args__ = (
+    __table_args__: ClassVar = (
         one_of("kind", get_args(TicketKind)),
         one_of("channel", get_args(TicketChannel)),
         one_of("priority", get_args(Priority)),
@@ -127,50 +126,50 @@ class Ticket(Base):
         ),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    customer_id: Mapped[UUID] = mapped_column(sa.ForeignKey("customer.id"))
-    kind: Mapped[TicketKind] = mapped_column(sa.Text)
-    channel: Mapped[TicketChannel] = mapped_column(sa.Text)
-    priority: Mapped[Priority] = mapped_column(sa.Text)
-    status: Mapped[TicketStatus] = mapped_column(sa.Text)
-    region: Mapped[str | None]
-    segment: Mapped[str | None]
-    product: Mapped[str | None]
-    subject: Mapped[str | None] = mapped_column(comment="free text: never in an event")
-    description: Mapped[str | None] = mapped_column(comment="free text: never in an event")
-    agent_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("agent.id"))
-    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
-    external_ref: Mapped[str | None] = mapped_column(unique=True)
-    opened_at: Mapped[datetime]
-    assigned_at: Mapped[datetime | None]
-    first_responded_at: Mapped[datetime | None]
-    resolved_at: Mapped[datetime | None]
-    resolution: Mapped[str | None]
-    closed_at: Mapped[datetime | None]
-    reopened_at: Mapped[datetime | None]
-    reopen_count: Mapped[int]
-    interaction_count: Mapped[int]
-    inbound_count: Mapped[int]
-    first_resolved_at: Mapped[datetime | None]
-    first_reopened_at: Mapped[datetime | None]
-    escalated_at: Mapped[datetime | None]
-    merged_into: Mapped[UUID | None] = mapped_column(sa.ForeignKey("ticket.id"))
-    merged_at: Mapped[datetime | None]
-    sla_policy_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("sla_policy.id"))
-    first_response_due_at: Mapped[datetime | None]
-    resolution_due_at: Mapped[datetime | None]
-    first_response_breached_at: Mapped[datetime | None]
-    resolution_breached_at: Mapped[datetime | None]
-    first_response_business_seconds: Mapped[int | None]
-    resolution_business_seconds: Mapped[int | None]
-    onboarding_deal_id: Mapped[UUID | None] = mapped_column(
-        sa.ForeignKey("won_deal.id"), unique=True, comment="the won deal that it brings into use"
-    )
-    onboarding_since: Mapped[datetime | None] = mapped_column(comment="when that deal was won")
-    created_at: Mapped[datetime] = mapped_column(comment="when it was entered; opened_at may be backdated")
-    sla_check_at: Mapped[datetime | None] = mapped_column(comment="when the SLA clock checks it; null for never")
-    erased_at: Mapped[datetime | None]
+    id: Annotated[UUID, column(primary_key=True)]
+    version: int
+    customer_id: Annotated[UUID, column(references="customer.id")]
+    kind: TicketKind
+    channel: TicketChannel
+    priority: Priority
+    status: TicketStatus
+    region: str | None = None
+    segment: str | None = None
+    product: str | None = None
+    subject: Annotated[str | None, column(comment="free text: never in an event")] = None
+    description: Annotated[str | None, column(comment="free text: never in an event")] = None
+    agent_id: Annotated[UUID | None, column(references="agent.id")] = None
+    team_id: Annotated[UUID | None, column(references="team.id")] = None
+    external_ref: Annotated[str | None, column(unique=True)] = None
+    opened_at: datetime
+    assigned_at: datetime | None = None
+    first_responded_at: datetime | None = None
+    resolved_at: datetime | None = None
+    resolution: str | None = None
+    closed_at: datetime | None = None
+    reopened_at: datetime | None = None
+    reopen_count: int
+    interaction_count: int
+    inbound_count: int
+    first_resolved_at: datetime | None = None
+    first_reopened_at: datetime | None = None
+    escalated_at: datetime | None = None
+    merged_into: Annotated[UUID | None, column(references="ticket.id")] = None
+    merged_at: datetime | None = None
+    sla_policy_id: Annotated[UUID | None, column(references="sla_policy.id")] = None
+    first_response_due_at: datetime | None = None
+    resolution_due_at: datetime | None = None
+    first_response_breached_at: datetime | None = None
+    resolution_breached_at: datetime | None = None
+    first_response_business_seconds: int | None = None
+    resolution_business_seconds: int | None = None
+    onboarding_deal_id: Annotated[
+        UUID | None, column(references="won_deal.id", unique=True, comment="the won deal that it brings into use")
+    ] = None
+    onboarding_since: Annotated[datetime | None, column(comment="when that deal was won")] = None
+    created_at: Annotated[datetime, column(comment="when it was entered; opened_at may be backdated")]
+    sla_check_at: Annotated[datetime | None, column(comment="when the SLA clock checks it; null for never")] = None
+    erased_at: datetime | None = None
 
     @classmethod
     def open(
@@ -474,35 +473,34 @@ def is_reply(interaction: ContractInteraction) -> bool:
     )
 
 
-class Interaction(Base):
+class Interaction(Base, table="interaction"):
     """One contact about a ticket, with its attribution at that time.
 
     It never changes, except that its note is erased with the customer.
     """
 
-    __tablename__ = "interaction"
-    __table_args__ = (
+    __table_args__: ClassVar = (
         one_of("direction", get_args(Direction)),
         one_of("visibility", get_args(Visibility)),
         one_of("channel", get_args(TicketChannel)),
         *filtered("interaction", ("ticket_id",)),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    ticket_id: Mapped[UUID] = mapped_column(sa.ForeignKey("ticket.id"))
-    ticket_version: Mapped[int] = mapped_column(comment="of the ticket once it was logged")
-    agent_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("agent.id"))
-    team_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("team.id"))
-    direction: Mapped[Direction] = mapped_column(sa.Text)
-    visibility: Mapped[Visibility] = mapped_column(sa.Text)
-    channel: Mapped[TicketChannel] = mapped_column(sa.Text)
-    talk_seconds: Mapped[int]
-    hold_seconds: Mapped[int]
-    wrap_up_seconds: Mapped[int]
-    note: Mapped[str | None] = mapped_column(comment="free text: never in an event")
-    external_ref: Mapped[str | None] = mapped_column(unique=True)
-    occurred_at: Mapped[datetime]
-    erased_at: Mapped[datetime | None]
+    id: Annotated[UUID, column(primary_key=True)]
+    ticket_id: Annotated[UUID, column(references="ticket.id")]
+    ticket_version: Annotated[int, column(comment="of the ticket once it was logged")]
+    agent_id: Annotated[UUID | None, column(references="agent.id")] = None
+    team_id: Annotated[UUID | None, column(references="team.id")] = None
+    direction: Direction
+    visibility: Visibility
+    channel: TicketChannel
+    talk_seconds: int
+    hold_seconds: int
+    wrap_up_seconds: int
+    note: Annotated[str | None, column(comment="free text: never in an event")] = None
+    external_ref: Annotated[str | None, column(unique=True)] = None
+    occurred_at: datetime
+    erased_at: datetime | None = None
 
     @classmethod
     def of(

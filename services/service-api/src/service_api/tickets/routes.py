@@ -21,12 +21,12 @@ from service_api.tickets.schemas import (
 from service_kit.fields import Code, ExternalReference, Identifier
 from service_kit.paging import Paged, PageView, page_of
 from service_kit.resources import Resource
-from service_kit.routing import Session
+from service_kit.routing import Work
 from service_kit.versions import set_etag, unchanged
 
 tickets = Resource(
     "/tickets/{ticket_id}",
-    Ticket.__table__,
+    Ticket.table,
     TicketRead,
     filters={
         "customer_id": Identifier,
@@ -48,48 +48,48 @@ tickets.read_routes(READING, list_as="list_tickets", get_as="get_ticket")
 
 
 @tickets.routes.post("", status_code=201, summary="Open a ticket")
-async def open_ticket(body: TicketCreate, session: Session, response: Response, by: Worker) -> TicketRead:
+async def open_ticket(body: TicketCreate, work: Work, response: Response, by: Worker) -> TicketRead:
     """Open a ticket for a customer's question, request or problem."""
-    return tickets.show_created(response, await use_cases.open_ticket(session, body, by))
+    return tickets.show_created(response, await use_cases.open_ticket(work, body, by))
 
 
 @tickets.routes.post("/{ticket_id}/assign", summary="Assign a ticket")
 async def assign_ticket(
     ticket_id: Identifier,
     body: TicketAssignRequest,
-    session: Session,
+    work: Work,
     response: Response,
     by: Worker,
     expected: Expected,
 ) -> TicketRead:
     """Assign it to an agent, or to a team alone until one of its agents takes it."""
-    return tickets.show(response, await use_cases.assign_ticket(session, ticket_id, body, by, expected))
+    return tickets.show(response, await use_cases.assign_ticket(work, ticket_id, body, by, expected))
 
 
 @tickets.routes.post("/{ticket_id}/escalate", summary="Escalate a ticket")
 async def escalate_ticket(
     ticket_id: Identifier,
     body: TicketEscalateRequest,
-    session: Session,
+    work: Work,
     response: Response,
     by: Worker,
     expected: Expected,
 ) -> TicketRead:
     """Pass it on to somebody with more knowledge or authority. The first escalation is what counts."""
-    return tickets.show(response, await use_cases.escalate_ticket(session, ticket_id, body, by, expected))
+    return tickets.show(response, await use_cases.escalate_ticket(work, ticket_id, body, by, expected))
 
 
 @tickets.routes.post("/{ticket_id}/merge", summary="Merge a ticket into another")
 async def merge_ticket(
     ticket_id: Identifier,
     body: TicketMergeRequest,
-    session: Session,
+    work: Work,
     response: Response,
     by: Worker,
     expected: Expected,
 ) -> TicketRead:
     """Merge it into another ticket of the customer about the same: it is closed and no longer counts."""
-    return tickets.show(response, await use_cases.merge_ticket(session, ticket_id, body, by, expected))
+    return tickets.show(response, await use_cases.merge_ticket(work, ticket_id, body, by, expected))
 
 
 @tickets.routes.post(
@@ -100,7 +100,7 @@ async def merge_ticket(
 async def log_interaction(
     ticket_id: Identifier,
     body: InteractionCreate,
-    session: Session,
+    work: Work,
     response: Response,
     by: Worker,
     expected: Expected,
@@ -110,7 +110,7 @@ async def log_interaction(
     The first public reply by a person is the ticket's first response: a message or call to the customer, or a
     customer's live contact (phone, chat, in person) that an agent takes.
     """
-    shown = InteractionRead.of(await use_cases.log_interaction(session, ticket_id, body, by, expected))
+    shown = InteractionRead.of(await use_cases.log_interaction(work, ticket_id, body, by, expected))
     response.headers["Location"] = f"/v1/tickets/{ticket_id}/interactions/{shown.id}"
     set_etag(response, shown.version)
     return shown
@@ -122,10 +122,10 @@ async def log_interaction(
     response_model=page_of(InteractionRead),
 )
 async def list_interactions(
-    ticket_id: Identifier, session: Session, page: Paged, _: Reader, external_ref: ExternalReference | None = None
+    ticket_id: Identifier, work: Work, page: Paged, _: Reader, external_ref: ExternalReference | None = None
 ) -> PageView[InteractionRead]:
     """The last one logged first."""
-    return await queries.list_interactions(session, page, ticket_id, {"external_ref": external_ref})
+    return await queries.list_interactions(work, page, ticket_id, {"external_ref": external_ref})
 
 
 @tickets.routes.get(
@@ -134,10 +134,10 @@ async def list_interactions(
     response_model=InteractionRead,
 )
 async def get_interaction(
-    ticket_id: Identifier, interaction_id: Identifier, session: Session, request: Request, response: Response, _: Reader
+    ticket_id: Identifier, interaction_id: Identifier, work: Work, request: Request, response: Response, _: Reader
 ) -> InteractionRead | Response:
     """The contact with its version as ETag; 304 when If-None-Match names that version."""
-    shown = await queries.get_interaction(session, ticket_id, interaction_id)
+    shown = await queries.get_interaction(work, ticket_id, interaction_id)
     set_etag(response, shown.version)
     return unchanged(request, shown.version) or shown
 
@@ -146,36 +146,36 @@ async def get_interaction(
 async def resolve_ticket(
     ticket_id: Identifier,
     body: TicketResolveRequest,
-    session: Session,
+    work: Work,
     response: Response,
     by: Worker,
     expected: Expected,
 ) -> TicketRead:
     """Record that it is solved, and how."""
-    return tickets.show(response, await use_cases.resolve_ticket(session, ticket_id, body, by, expected))
+    return tickets.show(response, await use_cases.resolve_ticket(work, ticket_id, body, by, expected))
 
 
 @tickets.routes.post("/{ticket_id}/reopen", summary="Reopen a ticket")
 async def reopen_ticket(
     ticket_id: Identifier,
     body: TicketReopenRequest,
-    session: Session,
+    work: Work,
     response: Response,
     by: Worker,
     expected: Expected,
 ) -> TicketRead:
     """Undo the resolution, also of a closed ticket; the first response stays."""
-    return tickets.show(response, await use_cases.reopen_ticket(session, ticket_id, body, by, expected))
+    return tickets.show(response, await use_cases.reopen_ticket(work, ticket_id, body, by, expected))
 
 
 @tickets.routes.post("/{ticket_id}/close", summary="Close a ticket")
 async def close_ticket(
     ticket_id: Identifier,
     body: TicketCloseRequest,
-    session: Session,
+    work: Work,
     response: Response,
     by: Worker,
     expected: Expected,
 ) -> TicketRead:
     """Close a resolved ticket."""
-    return tickets.show(response, await use_cases.close_ticket(session, ticket_id, body, by, expected))
+    return tickets.show(response, await use_cases.close_ticket(work, ticket_id, body, by, expected))

@@ -3,8 +3,6 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from event_contracts.service import Interaction as ContractInteraction
 from service_api.agents import Agent
 from service_api.customers.use_cases import is_now, require_customer
@@ -29,18 +27,19 @@ from service_kit.locking import lock, lock_both
 from service_kit.occurrence import happened_at
 from service_kit.problems import Unprocessable
 from service_kit.references import UnknownReference, require, require_free
+from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 
 
-async def open_ticket(session: AsyncSession, body: TicketCreate, by: Principal) -> Ticket:
+async def open_ticket(work: UnitOfWork, body: TicketCreate, by: Principal) -> Ticket:
     """Open a ticket. Raise `ExternalRefTaken`, `OnboardingAlreadyOpened` (409) and `UnknownReference` (422)."""
     at = happened_at(body.occurred_at, by)
-    await require_free(session, body.external_ref, among=Ticket.external_ref, ids=Ticket.id)
-    customer = await require_customer(session, body.customer_id)
-    team_id = await _team_of(session, body.agent_id, body.team_id, otherwise=None)
+    await require_free(work, body.external_ref, among=Ticket.table.c.external_ref, ids=Ticket.table.c.id)
+    customer = await require_customer(work, body.customer_id)
+    team_id = await _team_of(work, body.agent_id, body.team_id, otherwise=None)
     onboarding_since = None
     if body.onboarding_deal_id is not None:
-        onboarding_since = await _onboarding_since(session, body.onboarding_deal_id, customer.id)
+        onboarding_since = await _onboarding_since(work, body.onboarding_deal_id, customer.id)
     ticket, event = Ticket.open(
         customer_id=customer.id,
         kind=body.kind,
@@ -55,64 +54,64 @@ async def open_ticket(session: AsyncSession, body: TicketCreate, by: Principal) 
         agent_id=body.agent_id,
         team_id=team_id,
         external_ref=body.external_ref,
-        terms=await terms_for(session, body.kind, body.priority),
+        terms=await terms_for(work, body.kind, body.priority),
         onboarding_deal_id=body.onboarding_deal_id,
         onboarding_since=onboarding_since,
     )
-    session.add(ticket)
-    await publish(session, ticket, event, at)
+    work.add(ticket)
+    await publish(work, ticket, event, at)
     return ticket
 
 
 async def assign_ticket(
-    session: AsyncSession, ticket_id: UUID, body: TicketAssignRequest, by: Principal, expected: ExpectedVersion
+    work: UnitOfWork, ticket_id: UUID, body: TicketAssignRequest, by: Principal, expected: ExpectedVersion
 ) -> Ticket:
     """Assign a ticket to an agent or a team. Raise `UnknownReference` (422)."""
-    ticket = await lock(session, Ticket, ticket_id, expected)
+    ticket = await lock(work, Ticket, ticket_id, expected)
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
-    team_id = await _team_of(session, body.agent_id, body.team_id, otherwise=ticket.team_id)
-    await publish(session, ticket, ticket.assign(agent_id=body.agent_id, team_id=team_id, at=at), at)
+    team_id = await _team_of(work, body.agent_id, body.team_id, otherwise=ticket.team_id)
+    await publish(work, ticket, ticket.assign(agent_id=body.agent_id, team_id=team_id, at=at), at)
     return ticket
 
 
 async def escalate_ticket(
-    session: AsyncSession, ticket_id: UUID, body: TicketEscalateRequest, by: Principal, expected: ExpectedVersion
+    work: UnitOfWork, ticket_id: UUID, body: TicketEscalateRequest, by: Principal, expected: ExpectedVersion
 ) -> Ticket:
     """Pass a ticket on to an agent or a team with more knowledge or authority. Raise `UnknownReference` (422)."""
-    ticket = await lock(session, Ticket, ticket_id, expected)
+    ticket = await lock(work, Ticket, ticket_id, expected)
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
-    team_id = await _team_of(session, body.agent_id, body.team_id, otherwise=ticket.team_id)
-    await publish(session, ticket, ticket.escalate(agent_id=body.agent_id, team_id=team_id, at=at), at)
+    team_id = await _team_of(work, body.agent_id, body.team_id, otherwise=ticket.team_id)
+    await publish(work, ticket, ticket.escalate(agent_id=body.agent_id, team_id=team_id, at=at), at)
     return ticket
 
 
 async def merge_ticket(
-    session: AsyncSession, ticket_id: UUID, body: TicketMergeRequest, by: Principal, expected: ExpectedVersion
+    work: UnitOfWork, ticket_id: UUID, body: TicketMergeRequest, by: Principal, expected: ExpectedVersion
 ) -> Ticket:
     """Merge a ticket into another one about the same."""
     if body.into == ticket_id:
         raise Unprocessable.at("#/into", "is the ticket itself")
-    ticket, into = await lock_both(session, Ticket, ticket_id, body.into, expected, pointer="#/into")
+    ticket, into = await lock_both(work, Ticket, ticket_id, body.into, expected, pointer="#/into")
     at = happened_at(body.occurred_at, by, after=max(ticket.changed_at, into.opened_at))
-    await publish(session, ticket, ticket.merge(into, at=at), at)
+    await publish(work, ticket, ticket.merge(into, at=at), at)
     return ticket
 
 
 async def log_interaction(
-    session: AsyncSession, ticket_id: UUID, body: InteractionCreate, by: Principal, expected: ExpectedVersion
+    work: UnitOfWork, ticket_id: UUID, body: InteractionCreate, by: Principal, expected: ExpectedVersion
 ) -> Interaction:
     """Log a contact about a ticket; a person's first public reply is an event of its own."""
-    ticket = await lock(session, Ticket, ticket_id, expected)
+    ticket = await lock(work, Ticket, ticket_id, expected)
     if body.note is not None:
         ticket.check_may_be_written_on()
     at = happened_at(body.occurred_at, by, after=ticket.opened_at)
-    await require_free(session, body.external_ref, among=Interaction.external_ref, ids=Interaction.id)
+    await require_free(work, body.external_ref, among=Interaction.table.c.external_ref, ids=Interaction.table.c.id)
     contact = ContractInteraction(
         id=new_id(),
         ticket_id=ticket.id,
         customer_id=ticket.customer_id,
         agent_id=body.agent_id,
-        team_id=await _team_of(session, body.agent_id, None, otherwise=ticket.team_id),
+        team_id=await _team_of(work, body.agent_id, None, otherwise=ticket.team_id),
         direction=body.direction,
         visibility=body.visibility,
         channel=body.channel or ticket.channel,
@@ -126,71 +125,68 @@ async def log_interaction(
         wrap_up_seconds=body.wrap_up_seconds,
         occurred_at=at,
     )
-    # The interaction refers to it.
-    await session.flush()
-    await publish(session, ticket, ticket.log_interaction(contact), at)
+    await publish(work, ticket, ticket.log_interaction(contact), at)
     if ticket.is_first_responded_by(contact):
-        await publish(session, ticket, ticket.respond(at, await terms_of(session, ticket.sla_policy_id)), at)
-        await publish_breaches(session, ticket, at)
+        await publish(work, ticket, ticket.respond(at, await terms_of(work, ticket.sla_policy_id)), at)
+        await publish_breaches(work, ticket, at)
     interaction = Interaction.of(contact, ticket_version=ticket.version, note=body.note, external_ref=body.external_ref)
-    session.add(interaction)
-    await session.flush()
+    work.add(interaction)
     return interaction
 
 
 async def resolve_ticket(
-    session: AsyncSession, ticket_id: UUID, body: TicketResolveRequest, by: Principal, expected: ExpectedVersion
+    work: UnitOfWork, ticket_id: UUID, body: TicketResolveRequest, by: Principal, expected: ExpectedVersion
 ) -> Ticket:
     """Resolve a ticket."""
-    ticket = await lock(session, Ticket, ticket_id, expected)
+    ticket = await lock(work, Ticket, ticket_id, expected)
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
-    terms = await terms_of(session, ticket.sla_policy_id)
-    await publish(session, ticket, ticket.resolve(resolution=body.resolution, at=at, terms=terms), at)
-    await publish_breaches(session, ticket, at)
+    terms = await terms_of(work, ticket.sla_policy_id)
+    await publish(work, ticket, ticket.resolve(resolution=body.resolution, at=at, terms=terms), at)
+    await publish_breaches(work, ticket, at)
     return ticket
 
 
 async def reopen_ticket(
-    session: AsyncSession, ticket_id: UUID, body: TicketReopenRequest, by: Principal, expected: ExpectedVersion
+    work: UnitOfWork, ticket_id: UUID, body: TicketReopenRequest, by: Principal, expected: ExpectedVersion
 ) -> Ticket:
     """Undo a ticket's resolution."""
-    ticket = await lock(session, Ticket, ticket_id, expected)
+    ticket = await lock(work, Ticket, ticket_id, expected)
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
-    await publish(session, ticket, ticket.reopen(at=at, terms=await terms_of(session, ticket.sla_policy_id)), at)
+    await publish(work, ticket, ticket.reopen(at=at, terms=await terms_of(work, ticket.sla_policy_id)), at)
     return ticket
 
 
 async def close_ticket(
-    session: AsyncSession, ticket_id: UUID, body: TicketCloseRequest, by: Principal, expected: ExpectedVersion
+    work: UnitOfWork, ticket_id: UUID, body: TicketCloseRequest, by: Principal, expected: ExpectedVersion
 ) -> Ticket:
     """Close a resolved ticket."""
-    ticket = await lock(session, Ticket, ticket_id, expected)
+    ticket = await lock(work, Ticket, ticket_id, expected)
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
-    await publish(session, ticket, ticket.close(at=at), at)
+    await publish(work, ticket, ticket.close(at=at), at)
     return ticket
 
 
-async def publish_breaches(session: AsyncSession, ticket: Ticket, now: datetime) -> None:
+async def publish_breaches(work: UnitOfWork, ticket: Ticket, now: datetime) -> None:
     """Publish each target that a ticket missed by `now`, once. The ticket's row must be locked."""
     for target in ticket.overdue(now):
         event = ticket.breach(target)
-        await publish(session, ticket, event, event.change.due_at)
+        await publish(work, ticket, event, event.change.due_at)
 
 
-async def _onboarding_since(session: AsyncSession, deal_id: UUID, customer_id: UUID) -> datetime | None:
-    deal = await require_won_deal(session, deal_id, "#/onboarding_deal_id")
-    if not await is_now(session, deal.customer_id, customer_id):
+async def _onboarding_since(work: UnitOfWork, deal_id: UUID, customer_id: UUID) -> datetime | None:
+    deal = await require_won_deal(work, deal_id, "#/onboarding_deal_id")
+    if not await is_now(work, deal.customer_id, customer_id):
         raise UnknownReference.at("#/onboarding_deal_id", "names no won deal of this customer")
-    if (existing_id := await onboarding_of(session, deal_id)) is not None:
+    if (existing_id := await onboarding_of(work, deal_id)) is not None:
         raise OnboardingAlreadyOpened("Use the ticket that existing_id names.", existing_id=str(existing_id))
     return deal.won_at
 
 
 async def _team_of(
-    session: AsyncSession, agent_id: UUID | None, team_id: UUID | None, *, otherwise: UUID | None
+    work: UnitOfWork, agent_id: UUID | None, team_id: UUID | None, *, otherwise: UUID | None
 ) -> UUID | None:
     """Return the team that is named, or else the agent's, or else the other one. Raise `UnknownReference` (422)."""
-    agent = None if agent_id is None else await require(session, Agent, agent_id, "#/agent_id")
+    agent = None if agent_id is None else await require(work, Agent, agent_id, "#/agent_id")
     if team_id is not None:
-        return (await require(session, Team, team_id, "#/team_id")).id
+        return (await require(work, Team, team_id, "#/team_id")).id
     return agent.team_id if agent is not None and agent.team_id is not None else otherwise
