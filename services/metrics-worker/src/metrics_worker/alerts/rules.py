@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from event_contracts.service import Ticket
 from metrics_worker.alerts.schemas import AlertView, alert
-from metrics_worker.alerts.trend import WEEKS, Turn, turn_of
+from metrics_worker.alerts.trend import WEEKS, Trend, trend_of
 from metrics_worker.answers.answering import answer
 from metrics_worker.answers.coverage import carried_by, unasked
 from metrics_worker.answers.question import Question
@@ -27,7 +27,7 @@ from metrics_worker.domain.posting import Reporting
 from metrics_worker.domain.ticket import LOST_AFTER_SECONDS
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.kpis.formula import Kpi
-from metrics_worker.targets.lookup import period_judged, today_in
+from metrics_worker.targets.lookup import period_evaluated, today_in
 from metrics_worker.targets.model import Target
 
 MOST_TICKETS: Final = 5_000
@@ -105,7 +105,7 @@ async def missed(session: AsyncSession, reporting: Reporting, now: datetime) -> 
     """One alert for each target that was missed when it was last judged."""
     found = []
     for target in (await session.execute(sa.select(Target).where(Target.missed.is_(True)))).scalars():
-        period = period_judged(target, today_in(reporting, now))
+        period = period_evaluated(target, today_in(reporting, now))
         if period is None:
             continue
         kpi = KPIS[target.kpi]
@@ -149,13 +149,13 @@ async def turning(session: AsyncSession, reporting: Reporting, now: datetime) ->
         )
         told = await answer(session, question, reporting)
         values = [None if point.value is None else Fraction(point.value) for point in told.series or []]
-        turn = turn_of(values, kpi.direction)
+        turn = trend_of(values, kpi.direction)
         if turn is not None:
             found.append(_turned(kpi, variant, turn, told, reporting))
     return found
 
 
-def _turned(kpi: Kpi, variant: str, turn: Turn, told: AnswerView, reporting: Reporting) -> AlertView:
+def _turned(kpi: Kpi, variant: str, turn: Trend, told: AnswerView, reporting: Reporting) -> AlertView:
     points = (told.series or [])[-turn.weeks :]
     values = ", ".join(str(point.value) for point in points)
     way = "falling" if kpi.direction == "up" else "rising"

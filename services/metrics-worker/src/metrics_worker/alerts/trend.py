@@ -1,4 +1,4 @@
-"""When a leading KPI turns: a rule over its weekly values, with no judgement left to anybody.
+"""When a leading KPI changes direction: a rule over its weekly values.
 
 The individuals chart of statistical process control: the mean of the weeks before, and how far a value usually moves
 from one week to the next. Nothing is assumed of how values are distributed.
@@ -13,29 +13,29 @@ from metrics_worker.kpis.formula import Direction
 
 BASELINE_WEEKS: Final = 12
 FEWEST_WEEKS: Final = 8
-"""Weeks of the baseline that must have a value: of fewer, nobody knows what is usual."""
+"""Weeks of the baseline that must have a value: fewer do not show what is usual."""
 RUN_WEEKS: Final = 3
 WEEKS: Final = BASELINE_WEEKS + RUN_WEEKS
-"""The complete weeks that are looked at."""
+"""The complete weeks that the rule reads."""
 LIMIT: Final = Fraction(266, 100)
 """Mean moving ranges from the mean to the limit of what is usual: the constant of individuals charts."""
 
 
 @dataclass(frozen=True)
-class Turn:
-    """What turned, and for how many of the last weeks."""
+class Trend:
+    """A change for the worse, and for how many of the last weeks."""
 
     rule: Literal["beyond-usual-spread", "three-weeks-in-a-row"]
     weeks: int
 
 
-def turn_of(values: Sequence[Fraction | None], direction: Direction) -> Turn | None:
-    """Whether the last weeks went wrong: `WEEKS` values of complete weeks, the oldest first, None for one without.
+def trend_of(values: Sequence[Fraction | None], direction: Direction) -> Trend | None:
+    """Return whether the last weeks became worse, from `WEEKS` values of complete weeks, the oldest first.
 
     The baseline is the twelve weeks before the last three. Beyond the usual spread: the last week lies further on the
     wrong side of the baseline's mean than `LIMIT` times its mean moving range. Three weeks in a row: each of the last
     three was worse than the one before it, and all together by more than the mean moving range. A KPI that never moved
-    has no usual spread, and does not turn.
+    has no usual spread and so no trend.
     """
     good = 1 if direction == "up" else -1
     signed = [None if value is None else good * value for value in values[-WEEKS:]]
@@ -54,8 +54,8 @@ def turn_of(values: Sequence[Fraction | None], direction: Direction) -> Turn | N
             break
         beyond += 1
     if beyond:
-        return Turn("beyond-usual-spread", beyond)
+        return Trend("beyond-usual-spread", beyond)
     before = signed[-RUN_WEEKS - 1]
     if before is not None and before > last[0] > last[1] > last[2] and before - last[2] > moving:
-        return Turn("three-weeks-in-a-row", RUN_WEEKS)
+        return Trend("three-weeks-in-a-row", RUN_WEEKS)
     return None

@@ -10,8 +10,8 @@ from metrics_worker.answers.answering import snapshot
 from metrics_worker.answers.figures import decimal_text
 from metrics_worker.api.kpis import READERS, InBooks
 from metrics_worker.books.status import fresh_as_of
-from metrics_worker.customers.health import Worry, health_of
 from metrics_worker.customers.queries import relationship_of
+from metrics_worker.domain.customer_health import HealthReason, health_of
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.relationship import BADLY_RATED, BREACHED, NOT_FOR_LONG, NOT_LATELY, REOPENED
 from metrics_worker.targets.lookup import today_in
@@ -110,7 +110,7 @@ async def get_customer_health(customer_id: UUID, session: Session, reporting: In
         score=health.score,
         at_risk=health.at_risk_since is not None,
         at_risk_since=health.at_risk_since,
-        reasons=[_view_of(worry) for worry in health.worries],
+        reasons=[_view_of(reason) for reason in health.reasons],
         currency=reporting.currency,
         revenue_365_days=decimal_text(health.revenue, places),
         open_deals=decimal_text(health.pipeline, places),
@@ -118,12 +118,12 @@ async def get_customer_health(customer_id: UUID, session: Session, reporting: In
     )
 
 
-def _view_of(worry: Worry) -> HealthReasonView:
+def _view_of(reason: HealthReason) -> HealthReasonView:
     return HealthReasonView(
-        reason=worry.name,
-        says=_SAYS[worry.name],
-        points=worry.points,
-        since=worry.since,
-        until=worry.until,
-        behind=sorted(f"{KIND_BY_NAME[each.kind].subject_kind}/{each.subject_id}" for each in worry.behind),
+        reason=reason.name,
+        says=_SAYS[reason.name],
+        points=reason.points,
+        since=reason.since,
+        until=reason.until,
+        behind=sorted(f"{KIND_BY_NAME[each.kind].subject_kind}/{each.subject_id}" for each in reason.behind),
     )

@@ -1,4 +1,4 @@
-"""What was published of a customer's risk: its columns, and which change is worth an event."""
+"""The published risk of a customer: its columns, and which change is an event."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from metrics_worker.database import Base
 
 
 class PublishedRisk(Base):
-    """Why a customer is at risk, as the last event said."""
+    """Why a customer is at risk, as published last."""
 
     __tablename__ = "published_risk"
 
@@ -25,15 +25,15 @@ class PublishedRisk(Base):
 
     @classmethod
     def of(cls, customer: UUID, at: datetime) -> "PublishedRisk":
-        """Of a customer of whom nothing was published yet."""
+        """Return the risk of a customer of whom nothing was published yet."""
         return cls(customer=customer, reasons=[], sequence=0, judged_at=at)
 
-    def judge(
+    def update(
         self, reasons: Sequence[str], at_stake: Money, *, since: datetime | None, at: datetime
     ) -> CustomerAtRisk | CustomerRecovered | None:
-        """Takes note of a judgement; the event to publish when the reasons are others than before.
+        """Take over the reasons of now, and return the event to publish when they differ from those before.
 
-        What is at stake moves with every deal: that alone is no event.
+        The revenue at stake changes with every deal: that alone is no event.
         """
         if list(reasons) == self.reasons:
             return None

@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from event_contracts.fields import money_from_minor_units
 from metrics_worker.books.tables import ledger, risk_review
-from metrics_worker.customers.health import health_of
 from metrics_worker.customers.model import PublishedRisk
 from metrics_worker.customers.queries import relationship_of
+from metrics_worker.domain.customer_health import health_of
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.targets.lookup import today_in
 from metrics_worker.webhooks.publisher import publish
@@ -72,7 +72,7 @@ class RiskJudge:
         risk = await session.get(PublishedRisk, customer)
         if risk is None:
             risk = PublishedRisk.of(customer, now)
-        event = risk.judge(
+        event = risk.update(
             health.risks if at_risk else [],
             money_from_minor_units(health.revenue + health.pipeline if at_risk else 0, reporting.currency),
             since=health.at_risk_since if at_risk else None,

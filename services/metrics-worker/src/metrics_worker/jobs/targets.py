@@ -17,8 +17,8 @@ from metrics_worker.domain.posting import Reporting
 from metrics_worker.jobs.risks import RiskJudge
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.periods.use_cases import UNDER_WAY
-from metrics_worker.targets.lookup import adds_up, period_judged, today_in
-from metrics_worker.targets.model import Judgement, Target, is_met
+from metrics_worker.targets.lookup import adds_up, period_evaluated, today_in
+from metrics_worker.targets.model import Evaluation, Target, is_met
 from metrics_worker.webhooks.publisher import publish
 from service_kit.database import create_sessions
 from service_kit.periodic import PeriodicJob
@@ -70,26 +70,26 @@ class Judge:
     async def _judge(self, target_id: UUID, now: datetime) -> None:
         async with self._sessions() as session:
             target = await session.get(Target, target_id)
-        judgement = None if target is None else await self._judgement(target, now)
-        if target is None or judgement is None:
+        evaluation = None if target is None else await self._judgement(target, now)
+        if target is None or evaluation is None:
             return
         async with self._sessions() as session, session.begin():
             locked = await session.get(Target, target_id, with_for_update=True)
             if locked is None or locked.version != target.version:
                 # Somebody set it anew meanwhile: the next look sees that.
                 return
-            event = locked.judge(judgement)
+            event = locked.evaluate(evaluation)
             if event is not None:
-                await publish(session, event, sequence=locked.sequence, time=judgement.at, partition_key=locked.id)
+                await publish(session, event, sequence=locked.sequence, time=evaluation.at, partition_key=locked.id)
         if event is not None:
-            outcome = "missed" if not judgement.met else "recovered"
+            outcome = "missed" if not evaluation.met else "recovered"
             CROSSINGS.labels(target.kpi, outcome).inc()
             log.info("target_crossed", target_id=str(target_id), kpi=target.kpi, outcome=outcome)
 
-    async def _judgement(self, target: Target, now: datetime) -> Judgement | None:
+    async def _judgement(self, target: Target, now: datetime) -> Evaluation | None:
         """What the books say; None while the period has not begun or is not whole, or there is nothing to divide by."""
         today = today_in(self._reporting, now)
-        period = period_judged(target, today)
+        period = period_evaluated(target, today)
         if period is None:
             return None
         kpi = KPIS[target.kpi]
@@ -110,7 +110,7 @@ class Judge:
         if found.value is None or due is None:
             return None
         reached = Decimal(found.value)
-        return Judgement(period=period, due=due, reached=reached, met=is_met(reached, due, kpi.direction), at=now)
+        return Evaluation(period=period, due=due, reached=reached, met=is_met(reached, due, kpi.direction), at=now)
 
     async def _holds_all_before(self, day: date, session: AsyncSession) -> bool:
         """Whether the books hold the day before to its end: what its last minute brought must not be missing."""

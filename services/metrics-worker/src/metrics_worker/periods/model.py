@@ -1,4 +1,4 @@
-"""The closed period and the figures it was closed with: their columns, and when a figure is restated."""
+"""The closed period and its figures: their columns, and when a figure is restated."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -19,7 +19,7 @@ Shown = dict[str, Any]
 
 
 class ClosedPeriod(Base):
-    """A period whose numbers were given out: whatever changes them later is told of as a restatement."""
+    """A period whose figures are final: a later change of one is published as a restatement."""
 
     __tablename__ = "closed_period"
 
@@ -34,16 +34,16 @@ class ClosedPeriod(Base):
 
     @classmethod
     def close(cls, name: str, period: Period, *, as_of: datetime, at: datetime) -> "ClosedPeriod":
-        """A period, closed now."""
+        """Return a period, closed now."""
         return cls(id=new_id(), name=name, first_day=period.start, last_day=period.end, as_of=as_of, closed_at=at)
 
     @property
     def period(self) -> Period:
-        """Its days."""
+        """Return its days."""
         return Period(self.first_day, self.last_day)
 
     def event(self) -> PeriodClosed:
-        """What is published of its closing."""
+        """Return the event of its closing."""
         return PeriodClosed(
             id=self.id,
             period=self.name,
@@ -55,7 +55,7 @@ class ClosedPeriod(Base):
 
 
 class ClosedFigure(Base):
-    """One variant of one KPI in a closed period: as it was closed, and as it was last told of."""
+    """One variant of one KPI in a closed period: as it was closed, and as it was last published."""
 
     __tablename__ = "closed_figure"
 
@@ -72,7 +72,7 @@ class ClosedFigure(Base):
 
     @classmethod
     def close(cls, closed: ClosedPeriod, kpi: str, variant: str, shown: Shown) -> "ClosedFigure":
-        """A figure as it is when its period is closed."""
+        """Return a figure as it is when its period is closed."""
         return cls(
             id=new_id(),
             period_id=closed.id,
@@ -85,7 +85,7 @@ class ClosedFigure(Base):
         )
 
     def restate(self, closed: ClosedPeriod, now: Shown, *, at: datetime) -> KpiRestated | None:
-        """Takes note of what the figure is now; the event to publish when that was not told before."""
+        """Take over the figure of now, and return the event to publish when it differs from the one published last."""
         if now == self.told:
             return None
         self.told = now
@@ -99,14 +99,14 @@ class ClosedFigure(Base):
             period_end=closed.last_day,
             kpi=self.kpi,
             variant=self.variant,
-            as_closed=_told(self.as_closed),
-            now=_told(now),
+            as_closed=_figure(self.as_closed),
+            now=_figure(now),
             as_of=closed.as_of,
             restated_at=at,
         )
 
 
-def _told(shown: Shown) -> KpiFigure:
+def _figure(shown: Shown) -> KpiFigure:
     def exact(amount: Any) -> Decimal | None:
         return None if amount is None else Decimal(amount)
 

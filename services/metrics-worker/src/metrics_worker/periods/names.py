@@ -1,4 +1,4 @@
-"""Periods by their names: a day 2026-03-10, an ISO week 2026-W11, a month 2026-03, a quarter 2026-Q1, a year 2026."""
+"""Names of periods: a day 2026-03-10, an ISO week 2026-W11, a month 2026-03, a quarter 2026-Q1, a year 2026."""
 
 import re
 from datetime import date, timedelta
@@ -23,7 +23,7 @@ class NoSuchPeriod(NotFound):
 
 
 def period_named(name: str) -> Period:
-    """The days of the period that has this name. Raises `NoSuchPeriod`."""
+    """Return the days of the period that has this name. Raise `NoSuchPeriod`."""
     found = _NAME.fullmatch(name)
     if found is None or not FIRST_YEAR <= int(found["year"]) <= LAST_YEAR:
         raise _unknown()

@@ -26,7 +26,7 @@ def adds_up(formula: Formula) -> bool:
     return whole and not any(term.measure.semi_additive for term in formula.terms)
 
 
-def period_judged(target: Target, today: date) -> Period | None:
+def period_evaluated(target: Target, today: date) -> Period | None:
     """The whole period that a target is judged over on a day; None before it begins, and when its KPI or variant has
     ceased to be."""
     kpi = KPIS.get(target.kpi)

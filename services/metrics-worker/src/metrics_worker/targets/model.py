@@ -1,4 +1,4 @@
-"""The target: its columns, what it makes due by when, and when it counts as missed."""
+"""The target: its columns, what is due by when, and when it is missed."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -21,9 +21,9 @@ PERIODS: tuple[Interval, ...] = ("day", "week", "month", "quarter", "year")
 
 @dataclass(frozen=True)
 class TargetKey:
-    """What a target is set for: one variant of a KPI, as a whole or for one value of one dimension.
+    """One variant of a KPI, as a whole or for one value of one dimension.
 
-    With a `dimension`, a `dimension_value` of None stands for what has no value.
+    With a `dimension`, a `dimension_value` of None means no value.
     """
 
     kpi: str
@@ -33,13 +33,13 @@ class TargetKey:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What the books say of a target at one moment."""
+class Evaluation:
+    """How a target compares with the ledger at one moment."""
 
     period: Period
-    """The whole period that is judged; its end may be still to come."""
+    """The whole period; its end may be in the future."""
     due: Fraction
-    """What the KPI should be by now."""
+    """The value that is due by now."""
     reached: Decimal
     met: bool
     at: datetime
@@ -47,14 +47,14 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Goal:
-    """What a KPI is to reach: in each calendar `period`, or `since` a day; one of the two is set."""
+    """A value to reach: in each calendar `period`, or `since` a day; one of the two is set."""
 
     value: Decimal
     period: Interval | None
     since: date | None
 
     def due_over(self, asked: Period, today: date, *, direction: Direction, adds_up: bool) -> Fraction | None:
-        """What the KPI should be over some days, seen from today; None where the target says nothing of them.
+        """Return the value that is due over some days, seen from today; None where the target does not apply to them.
 
         A value that `adds_up` over days is spread evenly over the days of each calendar period, as quotas are. Today
         counts as done only where less is better: a day that has just begun must not look like a miss.
@@ -78,7 +78,7 @@ class Goal:
 
 
 class Target(Base):
-    """What a KPI is to reach: in each calendar `period`, or `since` a day; one of the two is set."""
+    """The value that a KPI is to reach: in each calendar `period`, or `since` a day; one of the two is set."""
 
     __tablename__ = "target"
 
@@ -106,7 +106,7 @@ class Target(Base):
     def set(
         cls, key: TargetKey, value: Decimal, *, period: Interval | None, since: date | None, at: datetime
     ) -> "Target":
-        """A new target, not judged yet."""
+        """Return a new target, not evaluated yet."""
         return cls(
             id=new_id(),
             version=1,
@@ -123,8 +123,8 @@ class Target(Base):
             sequence=0,
         )
 
-    def set_anew(self, value: Decimal, *, period: Interval | None, since: date | None, at: datetime) -> None:
-        """Another value or period. Whether it is missed is told by the next judgement, as a crossing if it is one."""
+    def reset(self, value: Decimal, *, period: Interval | None, since: date | None, at: datetime) -> None:
+        """Set another value or period. The next evaluation decides whether it is missed, and publishes a change."""
         if (value, period, since) == (self.value, self.period, self.since):
             return
         self.value, self.period, self.since = value, period, since
@@ -133,14 +133,14 @@ class Target(Base):
 
     @property
     def key(self) -> TargetKey:
-        """What it is set for."""
+        """Return what it is set for."""
         return TargetKey(self.kpi, self.variant, self.dimension, self.dimension_value)
 
     def period_on(self, today: date, *, direction: Direction, adds_up: bool) -> Period | None:
-        """The whole period that is judged on a day; None before it begins.
+        """Return the whole period to evaluate on a day; None before it begins.
 
-        Of a sum that more is better of, nothing is due on the first day of a period: then the one before it is judged
-        a last time. Else what is due by its last day would never be asked for, and of a target by the day nothing.
+        Of a sum of which more is better, nothing is due on the first day of a period: that day evaluates the period
+        before it a last time. Otherwise its last day would never count, nor any day of a target by the day.
         """
         if self.since is not None:
             return Period(self.since, today) if self.since <= today else None
@@ -149,18 +149,18 @@ class Target(Base):
         return Period(start, next_bucket(start, interval) - timedelta(days=1))
 
     def due_over(self, asked: Period, today: date, *, direction: Direction, adds_up: bool) -> Fraction | None:
-        """See `Goal.due_over`."""
+        """Return the value that is due over some days; see `Goal.due_over`."""
         return self.goal.due_over(asked, today, direction=direction, adds_up=adds_up)
 
-    def judge(self, judgement: Judgement) -> KpiTargetMissed | KpiTargetRecovered | None:
-        """Takes note of a judgement; the event to publish when it is a crossing.
+    def evaluate(self, evaluation: Evaluation) -> KpiTargetMissed | KpiTargetRecovered | None:
+        """Take over an evaluation, and return the event to publish when it crosses the target.
 
-        A target that is met from the beginning tells nothing: nobody was told that it was missed.
+        A target that is met from the beginning publishes nothing: it was never published as missed.
         """
-        was_missed, self.missed = bool(self.missed), not judgement.met
+        was_missed, self.missed = bool(self.missed), not evaluation.met
         if was_missed == self.missed:
             return None
-        self.missed_since = judgement.at if self.missed else None
+        self.missed_since = evaluation.at if self.missed else None
         self.sequence += 1
         event = KpiTargetMissed if self.missed else KpiTargetRecovered
         return event(
@@ -169,17 +169,17 @@ class Target(Base):
             variant=self.variant,
             dimension=self.dimension,
             value=self.dimension_value,
-            period_start=judgement.period.start,
-            period_end=judgement.period.end,
+            period_start=evaluation.period.start,
+            period_end=evaluation.period.end,
             # As it was set: what the driver reads of 200000 would be written as 2.0E+5.
             target=Decimal(f"{self.value:f}"),
-            reached=judgement.reached,
-            judged_at=judgement.at,
+            reached=evaluation.reached,
+            judged_at=evaluation.at,
         )
 
     @property
     def goal(self) -> Goal:
-        """What it asks for."""
+        """Return its goal."""
         return Goal(self.value, None if self.period is None else self._interval, self.since)
 
     @property
@@ -188,10 +188,10 @@ class Target(Base):
 
 
 def _last_due(today: date, direction: Direction, *, adds_up: bool) -> date:
-    """The last day that something is due of."""
+    """Return the last day of which something is due."""
     return today - timedelta(days=1) if adds_up and direction == "up" else today
 
 
 def is_met(reached: Decimal, due: Fraction, direction: Direction) -> bool:
-    """Whether a value is on the good side of what is due; exactly there is good."""
+    """Return whether a value is at least as good as what is due."""
     return reached >= due if direction == "up" else reached <= due

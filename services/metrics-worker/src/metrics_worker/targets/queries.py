@@ -1,4 +1,4 @@
-"""Reads targets: the list, one by what it is set for, and all for the judge."""
+"""Reads targets: the list, and one by its key."""
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,13 +12,13 @@ _columns = Target.__table__.c
 
 
 async def list_targets(session: AsyncSession, page: Page, filters: Filter) -> PageView[TargetView]:
-    """Targets whose columns have the given values, newest first."""
+    """Return targets whose columns have the given values, newest first."""
     query = sa.select(*_columns).where(*equal(_columns, filters))
     return await page.of(session, query, _columns.id, TargetView.of)
 
 
 async def target_for(session: AsyncSession, key: TargetKey, *, lock: bool = False) -> Target | None:
-    """The target that is set for exactly this, or None."""
+    """Return the target of exactly this key, or None."""
     query = sa.select(Target).where(
         Target.kpi == key.kpi,
         Target.variant == key.variant,

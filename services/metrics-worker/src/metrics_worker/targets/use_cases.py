@@ -1,4 +1,4 @@
-"""What can be done with targets: one function, one transaction each."""
+"""The use cases of targets: one function, one transaction each."""
 
 from datetime import UTC, datetime
 
@@ -29,7 +29,7 @@ async def set_target(
     expected: ExpectedVersion,
     reporting: Reporting,
 ) -> tuple[Target, bool]:
-    """Sets the target, or sets it anew; True when it is new. Raises `Unprocessable` and `PreconditionFailed`."""
+    """Set or change a target; return it, and whether it is new. Raise `Unprocessable` and `PreconditionFailed`."""
     places = DECIMAL_PLACES[reporting.currency] if formula.unit == "money" else RATIO_PLACES
     if places_of(body.value) > places:
         raise Unprocessable.at("#/value", f"has more than {places} decimal places")
@@ -43,12 +43,12 @@ async def set_target(
         await session.flush()
         return target, True
     expected.check(target.version)
-    target.set_anew(body.value, period=body.period, since=body.since, at=now)
+    target.reset(body.value, period=body.period, since=body.since, at=now)
     return target, False
 
 
 async def get_target(session: AsyncSession, key: TargetKey) -> Target:
-    """Raises `NoTarget`."""
+    """Return a target. Raise `NoTarget`."""
     target = await target_for(session, key)
     if target is None:
         raise _absent(key)
@@ -56,7 +56,7 @@ async def get_target(session: AsyncSession, key: TargetKey) -> Target:
 
 
 async def delete_target(session: AsyncSession, key: TargetKey, expected: ExpectedVersion) -> None:
-    """Takes it away; nothing is published. Raises `NoTarget` and `PreconditionFailed`."""
+    """Delete a target; nothing is published. Raise `NoTarget` and `PreconditionFailed`."""
     target = await target_for(session, key, lock=True)
     if target is None:
         raise _absent(key)

@@ -1,4 +1,4 @@
-"""Where a webhook may go: to public addresses only, checked when it is given and again when it is connected to."""
+"""The addresses that a webhook may have: public ones only, checked on registration and again on connection."""
 
 import asyncio
 import re
@@ -17,15 +17,15 @@ _BRACKETED: Final = re.compile(r"\[[0-9a-fA-F:.]+\](:[0-9]*)?")
 _CARRIERS: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"), IPv6Network("::/96"))
 """IPv6 addresses that end in an IPv4 address and lead to it."""
 _PUBLIC: Final = IPv6Network("2000::/3")
-"""All that is given out of IPv6. Beyond it are what Python calls global as well: the site-local addresses of old."""
+"""The assigned part of IPv6. Python also calls the former site-local addresses outside of it global."""
 
 
 class AddressRefused(Exception):
-    """A webhook must not go there; says why, for whoever gave the address."""
+    """The address is not allowed; the message tells its owner why."""
 
 
 def check_address(url: str, *, allow_loopback: bool) -> None:
-    """Raises `AddressRefused` for what can be seen without asking a name server.
+    """Raise `AddressRefused` for what is wrong without asking a name server.
 
     `allow_loopback`, for tests and the local stack, also takes plain HTTP, and this machine.
     """
@@ -65,7 +65,7 @@ def _check_port(parts: SplitResult) -> None:
 
 
 def check_ip(address: IPv4Address | IPv6Address, *, allow_loopback: bool) -> None:
-    """Raises `AddressRefused` unless the address is public. Whatever carries an IPv4 address within is refused."""
+    """Raise `AddressRefused` unless the address is public. Whatever carries an IPv4 address within is refused."""
     if allow_loopback and address.is_loopback:
         return
     beyond = isinstance(address, IPv6Address) and address not in _PUBLIC
@@ -81,7 +81,7 @@ def _carries_ipv4(address: IPv4Address | IPv6Address) -> bool:
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):
-    """Connects to the very address that it has checked: a name may lead elsewhere the next time it is asked."""
+    """Connects to the very address that it has checked: the name may resolve to another the next time."""
 
     def __init__(self, *, allow_loopback: bool) -> None:
         self._allow_loopback = allow_loopback
@@ -95,7 +95,7 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Any = None,
     ) -> httpcore.AsyncNetworkStream:
-        """A connection to the host. Raises `AddressRefused` when any of its addresses must not be reached."""
+        """Return a connection to the host. Raise `AddressRefused` when any of its addresses is not allowed."""
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -107,5 +107,5 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         return await self._network.connect_tcp(str(addresses[0]), port, timeout, local_address, socket_options)
 
     async def sleep(self, seconds: float) -> None:
-        """Sleeps."""
+        """Sleep."""
         await self._network.sleep(seconds)

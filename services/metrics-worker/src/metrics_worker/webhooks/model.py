@@ -16,7 +16,7 @@ from service_kit.problems import Conflict
 from service_kit.tables import one_of
 
 OVERLAP: Final = timedelta(days=1)
-"""How long an old secret goes on signing beside a new one."""
+"""How long an old secret signs beside a new one."""
 RETRY_AFTER: Final = tuple(
     timedelta(seconds=seconds)
     for seconds in (5, 60, 300, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600)
@@ -28,13 +28,13 @@ STATUSES: Final = ("pending", "delivered", "dead")
 
 
 class DeliveryPending(Conflict):
-    """It is going to be tried anyway."""
+    """The delivery is tried again without a request."""
 
     slug, title = "delivery-pending", "The delivery is still being tried"
 
 
 class Webhook(Base):
-    """Where to send which events."""
+    """An address and the events that it receives."""
 
     __tablename__ = "webhook"
 
@@ -48,13 +48,13 @@ class Webhook(Base):
 
     @classmethod
     def register(cls, url: str, event_types: list[str], *, at: datetime) -> "Webhook":
-        """A new webhook, active."""
+        """Return a new webhook, active."""
         return cls(
             id=new_id(), version=1, url=url, event_types=event_types, active=True, disabled_because=None, created_at=at
         )
 
     def change(self, changed: dict[str, Any]) -> None:
-        """Takes the given values over; whoever switches it on has seen why it was off."""
+        """Take over the given values. A change clears the reason why it was disabled."""
         for name, value in changed.items():
             setattr(self, name, value)
         if changed:
@@ -62,14 +62,14 @@ class Webhook(Base):
             self.disabled_because = None
 
     def switch_off(self, because: str) -> None:
-        """Nothing is sent any more until somebody switches it on."""
+        """Send nothing more until it is activated by a request."""
         self.active = False
         self.disabled_because = because
         self.version += 1
 
 
 class WebhookSecret(Base):
-    """What a webhook's messages are signed with."""
+    """A key that signs a webhook's messages."""
 
     __tablename__ = "webhook_secret"
 
@@ -80,12 +80,12 @@ class WebhookSecret(Base):
 
     @classmethod
     def make(cls, webhook_id: UUID) -> "WebhookSecret":
-        """A new secret, which does not retire."""
+        """Return a new secret, which does not expire."""
         return cls(id=new_id(), webhook_id=webhook_id, key=new_secret(), retires_at=None)
 
 
 class WebhookDelivery(Base):
-    """One event on its way to one webhook; what is sent is kept, so that every try sends the same."""
+    """One event for one webhook; its payload is stored, so that every try sends the same."""
 
     __tablename__ = "webhook_delivery"
 
@@ -110,11 +110,11 @@ class WebhookDelivery(Base):
     )
 
     def succeed(self, status: int) -> None:
-        """It was taken."""
+        """Note that the receiver accepted it."""
         self.status, self.last_status, self.last_error = "delivered", status, None
 
     def fail(self, error: str, *, status: int | None, at: datetime, retry_after: timedelta | None = None) -> None:
-        """It was not; another try follows, unless this was the last."""
+        """Note a failed try; another one follows, unless this was the last."""
         self.last_status, self.last_error = status, error
         if self.tries >= MOST_TRIES:
             self.status = "dead"
@@ -126,11 +126,11 @@ class WebhookDelivery(Base):
         self.next_try_at = at + pause * (1 + random.random() / 10)  # noqa: S311 -- no secret
 
     def give_up(self, error: str, *, status: int) -> None:
-        """No further try: the receiver said so."""
+        """Stop trying, as the receiver demands."""
         self.status, self.last_status, self.last_error = "dead", status, error
 
     def send_again(self, at: datetime) -> None:
-        """Begins anew with the same message. Raises `DeliveryPending` (409)."""
+        """Start over with the same message. Raise `DeliveryPending` (409)."""
         if self.status == "pending":
             raise DeliveryPending("Wait until it is delivered or given up.")
         self.status, self.tries, self.next_try_at = "pending", 0, at

@@ -1,4 +1,4 @@
-"""Publishes an event to everybody: on `metrics.events`, and to the webhooks that asked for it, in one transaction."""
+"""Publishes an event on `metrics.events` and to the webhooks that subscribe to it, in one transaction."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -22,7 +22,7 @@ _DELIVER = sa.text("""
 
 
 async def publish(session: AsyncSession, event: State, *, sequence: int, time: datetime, partition_key: UUID) -> None:
-    """As `outbox.write`, and a delivery for each webhook. The message is the Standard Webhooks' form of the event."""
+    """Write the event to the outbox, and a delivery for each webhook, in the form of Standard Webhooks."""
     entry = event_type_of(event)
     event_id = await outbox.write(session, event, sequence=sequence, time=time, partition_key=partition_key)
     message = {

@@ -13,17 +13,17 @@ _PREFIX: Final = "whsec_"
 
 
 def new_secret() -> bytes:
-    """A fresh secret."""
+    """Return a new secret."""
     return secrets.token_bytes(SECRET_BYTES)
 
 
 def secret_text(secret: bytes) -> str:
-    """The secret as receivers keep it."""
+    """Return a secret as receivers store it."""
     return _PREFIX + base64.b64encode(secret).decode()
 
 
 def headers_of(message_id: str, body: bytes, at: datetime, keys: Sequence[bytes]) -> dict[str, str]:
-    """The three headers of a message; a signature by each key, so that receivers may change over in their own time."""
+    """Return the three headers of a message, signed by each key, so that receivers can change keys when they like."""
     timestamp = str(int(at.timestamp()))
     signed = b".".join((message_id.encode(), timestamp.encode(), body))
     signatures = [base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode() for key in keys]

@@ -1,4 +1,4 @@
-"""What can be done with webhooks: one function, one transaction each."""
+"""The use cases of webhooks: one function, one transaction each."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -17,7 +17,7 @@ from service_kit.versions import ExpectedVersion
 async def register_webhook(
     session: AsyncSession, body: WebhookIn, *, allow_loopback: bool
 ) -> tuple[Webhook, WebhookSecret]:
-    """A new webhook with its first secret. Raises `Unprocessable` for an address that must not be."""
+    """Register a webhook with its first secret. Raise `Unprocessable` for an address that is not allowed."""
     _check(body.url, allow_loopback=allow_loopback)
     webhook = Webhook.register(body.url, body.event_types, at=datetime.now(UTC))
     session.add(webhook)
@@ -30,7 +30,7 @@ async def register_webhook(
 async def change_webhook(
     session: AsyncSession, webhook_id: UUID, body: WebhookChange, expected: ExpectedVersion, *, allow_loopback: bool
 ) -> Webhook:
-    """Raises `NotFound`, `PreconditionFailed` and `Unprocessable`."""
+    """Change a webhook. Raise `NotFound`, `PreconditionFailed` and `Unprocessable`."""
     webhook = await get_webhook(session, webhook_id, lock=True)
     expected.check(webhook.version)
     changed = body.changed_from(webhook)
@@ -41,14 +41,14 @@ async def change_webhook(
 
 
 async def delete_webhook(session: AsyncSession, webhook_id: UUID, expected: ExpectedVersion) -> None:
-    """With its secrets and deliveries. Raises `NotFound` and `PreconditionFailed`."""
+    """Delete a webhook with its secrets and deliveries. Raise `NotFound` and `PreconditionFailed`."""
     webhook = await get_webhook(session, webhook_id, lock=True)
     expected.check(webhook.version)
     await session.execute(sa.delete(Webhook).where(Webhook.id == webhook_id))
 
 
 async def add_secret(session: AsyncSession, webhook_id: UUID) -> tuple[WebhookSecret, datetime]:
-    """A new secret, and when the ones before cease to sign. Raises `NotFound`."""
+    """Return a new secret, and when the former ones expire. Raise `NotFound`."""
     await get_webhook(session, webhook_id, lock=True)
     now = datetime.now(UTC)
     await session.execute(
@@ -75,7 +75,7 @@ async def send_again(session: AsyncSession, webhook_id: UUID, delivery_id: UUID)
 
 
 async def get_webhook(session: AsyncSession, webhook_id: UUID, *, lock: bool = False) -> Webhook:
-    """Raises `NotFound`."""
+    """Return a webhook. Raise `NotFound`."""
     webhook = await session.get(Webhook, webhook_id, with_for_update={"key_share": True} if lock else None)
     if webhook is None:
         raise NotFound(f"There is no webhook {webhook_id}.")

@@ -1,4 +1,4 @@
-"""A customer's health on one day, with the reasons for it and what is behind each; the same rules as the KPIs'."""
+"""A customer's health on one day, with the reasons for it and their subjects; by the same rules as the KPIs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from metrics_worker.domain.relationship import (
 
 
 @dataclass(frozen=True)
-class Behind:
+class Cause:
     """A subject that gives a reason."""
 
     kind: str
@@ -26,24 +26,24 @@ class Behind:
 
 
 @dataclass(frozen=True)
-class Worry:
-    """A reason that holds on the day; `points` are what it takes, nothing from a customer who has not bought yet."""
+class HealthReason:
+    """A reason that holds on the day; `points` are its deduction, 0 for a customer who has not bought yet."""
 
     name: str
     points: int
     since: date
     until: date | None
-    """The first day on which it ends by time alone; None for what somebody has to end."""
-    behind: list[Behind]
+    """The day on which it ends by time alone; None for what a person has to end."""
+    behind: list[Cause]
 
 
 @dataclass(frozen=True)
 class Health:
-    """What stands on the day. Money is in minor units of the reporting currency."""
+    """Score, risk and worth on the day. Money is in minor units of the reporting currency."""
 
     score: int | None
     """From 0 to 100; None for a customer who has not bought yet."""
-    worries: list[Worry]
+    reasons: list[HealthReason]
     at_risk_since: datetime | None
     """Since when, without a day between, anything puts the customer at risk; None when nothing does."""
     revenue: int
@@ -53,28 +53,28 @@ class Health:
 
     @property
     def risks(self) -> list[str]:
-        """The reasons that put the customer at risk."""
-        return [worry.name for worry in self.worries if worry.name in RISKS]
+        """Return the reasons that put the customer at risk."""
+        return [reason.name for reason in self.reasons if reason.name in RISKS]
 
 
 def health_of(relationship: Relationship, today: date) -> Health:
-    """The health at the end of a day, as far as it is known."""
+    """Return the health at the end of a day, as far as it is known."""
     day = today.toordinal()
     bought = relationship.buyers.on(day) > 0
-    worries = [
-        Worry(
+    reasons = [
+        HealthReason(
             name=name,
             points=WEIGHTS[name] if bought else 0,
             since=date.fromordinal(min(each.first_day for each in holding)),
             until=_until(each.end_day for each in holding),
-            behind=[Behind(each.kind, each.subject_id) for each in holding],
+            behind=[Cause(each.kind, each.subject_id) for each in holding],
         )
         for name in RISKS
         if (holding := [each for each in relationship.risks if each.name == name and _holds(day, each)])
     ]
     return Health(
         score=relationship.health.on(day) if bought else None,
-        worries=[*worries, *_recency(relationship, day)],
+        reasons=[*reasons, *_recency(relationship, day)],
         at_risk_since=_at_risk_since(relationship, day),
         revenue=relationship.revenue.on(day),
         pipeline=relationship.pipeline.on(day),
@@ -86,19 +86,19 @@ def _holds(day: int, reason: Reason) -> bool:
 
 
 def _until(ends: Iterable[int | None]) -> date | None:
-    """What is known of the end: the last of all ends, none if one has none."""
+    """Return the last of all ends; None if one has none."""
     found = list(ends)
     known = [end for end in found if end is not None]
     return date.fromordinal(max(known)) if len(known) == len(found) else None
 
 
-def _recency(relationship: Relationship, day: int) -> list[Worry]:
+def _recency(relationship: Relationship, day: int) -> list[HealthReason]:
     bought = [deal for deal in relationship.won if (deal.fact.closed_on or 0) <= day]
     if not bought:
         return []
     last = bought[-1]
     return [
-        Worry(name, WEIGHTS[name], date.fromordinal(since), None, [Behind("deal", last.deal_id)])
+        HealthReason(name, WEIGHTS[name], date.fromordinal(since), None, [Cause("deal", last.deal_id)])
         for name, days in ((NOT_LATELY, LATELY_DAYS), (NOT_FOR_LONG, YEAR_DAYS))
         if (since := (last.fact.closed_on or 0) + days) <= day
     ]
