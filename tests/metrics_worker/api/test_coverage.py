@@ -7,7 +7,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.answers.samples import one_sided
+from metrics_worker.queries.sample import one_sided
 from tests.metrics_worker.conftest import book
 from tests.metrics_worker.facts import MORNING, account, all_told, deal, lead, line, moment, survey, ticket
 from tests.service_kit.conftest import assert_problem

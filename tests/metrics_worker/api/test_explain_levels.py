@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.answers import explain
 from metrics_worker.books.aggregate import SubjectState, decode
 from metrics_worker.domain.histogram import bucket_of, seconds_of
+from metrics_worker.queries import explain
 from tests.metrics_worker.conftest import book
 from tests.metrics_worker.facts import (
     MORNING,

@@ -13,11 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from event_contracts.service import Ticket
 from metrics_worker.alerts.schemas import AlertView, alert
 from metrics_worker.alerts.trend import WEEKS, Trend, trend_of
-from metrics_worker.answers.answering import answer
-from metrics_worker.answers.coverage import carried_by, unasked
-from metrics_worker.answers.question import Question
-from metrics_worker.answers.samples import percent
-from metrics_worker.answers.views import AnswerView
 from metrics_worker.books.status import fresh_as_of, is_caught_up
 from metrics_worker.books.tables import subject_state
 from metrics_worker.customers.queries import survivors_of
@@ -27,6 +22,11 @@ from metrics_worker.domain.posting import Reporting
 from metrics_worker.domain.ticket import LOST_AFTER_SECONDS
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.kpis.formula import Kpi
+from metrics_worker.queries.answer import answer
+from metrics_worker.queries.coverage import carried_by, unasked
+from metrics_worker.queries.query import Question
+from metrics_worker.queries.sample import percent
+from metrics_worker.queries.schemas import AnswerView
 from metrics_worker.targets.lookup import period_evaluated, today_in
 from metrics_worker.targets.model import Target
 

@@ -7,8 +7,8 @@ from fastapi import Query
 
 from metrics_worker.alerts.rules import alerts as all_alerts
 from metrics_worker.alerts.schemas import AlertKind, AlertView, Severity, place_of
-from metrics_worker.answers.answering import snapshot
 from metrics_worker.api.kpis import READERS, InBooks
+from metrics_worker.queries.answer import snapshot
 from service_kit.paging import Paged, PageView
 from service_kit.routing import Session, router
 

@@ -6,12 +6,12 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from metrics_worker.answers.answering import ROWS_AT_MOST, Asked
-from metrics_worker.answers.question import Question
-from metrics_worker.answers.samples import Sample
-from metrics_worker.answers.views import AnswerView
 from metrics_worker.books.status import LedgerRulesDiffer, LedgerStatus
 from metrics_worker.domain.posting import Reporting
+from metrics_worker.queries.answer import ROWS_AT_MOST, Asked
+from metrics_worker.queries.query import Question
+from metrics_worker.queries.sample import Sample
+from metrics_worker.queries.schemas import AnswerView
 from metrics_worker.queries.sql import Found, Read, read
 from metrics_worker.targets.lookup import Aim
 from service_kit.problems import Unavailable

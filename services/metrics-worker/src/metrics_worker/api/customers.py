@@ -6,14 +6,14 @@ from uuid import UUID
 from pydantic import ConfigDict
 
 from event_contracts.fields import DECIMAL_PLACES
-from metrics_worker.answers.answering import snapshot
-from metrics_worker.answers.figures import decimal_text
 from metrics_worker.api.kpis import READERS, InBooks
 from metrics_worker.books.status import fresh_as_of
 from metrics_worker.customers.queries import relationship_of
 from metrics_worker.domain.customer_health import HealthReason, health_of
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.relationship import BADLY_RATED, BREACHED, NOT_FOR_LONG, NOT_LATELY, REOPENED
+from metrics_worker.queries.answer import snapshot
+from metrics_worker.queries.figure import decimal_text
 from metrics_worker.targets.lookup import today_in
 from service_kit.fields import Moment, View
 from service_kit.problems import NotFound

@@ -7,8 +7,15 @@ from fastapi import Depends, Path, Query, Request, Response
 from pydantic import TypeAdapter
 
 from event_contracts.fields import CODE_PATTERN
-from metrics_worker.answers.answering import snapshot
-from metrics_worker.answers.question import (
+from metrics_worker.api.answers import ask, readable
+from metrics_worker.books.status import LedgerStatus, ledger_status
+from metrics_worker.domain.kinds import DIMENSIONS
+from metrics_worker.domain.period import Interval
+from metrics_worker.domain.posting import Reporting
+from metrics_worker.kpis.catalogue import KPIS
+from metrics_worker.kpis.formula import Kpi
+from metrics_worker.queries.answer import snapshot
+from metrics_worker.queries.query import (
     FirstDay,
     LastDay,
     Question,
@@ -19,14 +26,7 @@ from metrics_worker.answers.question import (
     period_of,
     variant_of,
 )
-from metrics_worker.answers.views import AnswerView, GroupView, KpiView, RegistryView, VariantView
-from metrics_worker.api.answers import ask, readable
-from metrics_worker.books.status import LedgerStatus, ledger_status
-from metrics_worker.domain.kinds import DIMENSIONS
-from metrics_worker.domain.period import Interval
-from metrics_worker.domain.posting import Reporting
-from metrics_worker.kpis.catalogue import KPIS
-from metrics_worker.kpis.formula import Kpi
+from metrics_worker.queries.schemas import AnswerView, GroupView, KpiView, RegistryView, VariantView
 from metrics_worker.queries.sql import AT_ONCE
 from service_kit.auth import ROLES, requires
 from service_kit.concurrency import cooperative_chunks

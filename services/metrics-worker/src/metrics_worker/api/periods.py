@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import Depends, Path
 
-from metrics_worker.answers.answering import snapshot
 from metrics_worker.api.kpis import READERS, InBooks
 from metrics_worker.periods import queries, use_cases
 from metrics_worker.periods.schemas import ClosedPeriodView, RestatementView
+from metrics_worker.queries.answer import snapshot
 from service_kit.auth import requires
 from service_kit.fields import Code
 from service_kit.paging import Paged, PageView

@@ -10,12 +10,12 @@ from urllib.parse import urlencode
 from fastapi import Query
 from pydantic import ConfigDict, Field
 
-from metrics_worker.answers.question import FirstDay, LastDay, Question, period_of
-from metrics_worker.answers.views import Amount, AnswerView, PreviousView, TargetFigureView
 from metrics_worker.api.answers import ask
 from metrics_worker.api.kpis import READERS, Stand
 from metrics_worker.domain.period import Period
 from metrics_worker.kpis.catalogue import KPIS
+from metrics_worker.queries.query import FirstDay, LastDay, Question, period_of
+from metrics_worker.queries.schemas import Amount, AnswerView, PreviousView, TargetFigureView
 from metrics_worker.targets.model import is_met
 from service_kit.fields import Moment, View
 from service_kit.routing import Session, router

@@ -9,11 +9,11 @@ from typing import Annotated, Final
 from fastapi import Depends, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from metrics_worker.answers.question import filters_of, kpi_named, variant_of
 from metrics_worker.api.kpis import READERS, InBooks, filters
 from metrics_worker.api.stream_hub import DIGEST_BYTES, AlertsWatch, Hub, Reader, TooManyReaders, Watch, Watched
 from metrics_worker.api.stream_tickets import MAX_LENGTH, Tickets
 from metrics_worker.domain.period import Interval
+from metrics_worker.queries.query import filters_of, kpi_named, variant_of
 from service_kit.auth import Principal
 from service_kit.dependencies import async_dependency
 from service_kit.fields import Day, Moment, View

@@ -22,12 +22,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.alerts.rules import alerts as all_alerts
 from metrics_worker.alerts.schemas import summary
-from metrics_worker.answers.answering import snapshot
-from metrics_worker.answers.question import Question, kpi_named, period_of
 from metrics_worker.api.answers import ask
 from metrics_worker.books.status import LedgerMark, fresh_as_of, ledger_mark, ledger_status, reporting_of_ledger
 from metrics_worker.domain.period import Interval
 from metrics_worker.domain.posting import Reporting
+from metrics_worker.queries.answer import snapshot
+from metrics_worker.queries.query import Question, kpi_named, period_of
 from metrics_worker.targets.lookup import today_in
 from metrics_worker.targets.model import Target
 from service_kit.database import create_sessions

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request, Response
 
-from metrics_worker.answers.question import filters_of, kpi_named, variant_of
 from metrics_worker.api.kpis import READERS, InBooks, filters
 from metrics_worker.kpis.catalogue import KPIS
+from metrics_worker.queries.query import filters_of, kpi_named, variant_of
 from metrics_worker.targets import queries, use_cases
 from metrics_worker.targets.model import TargetKey
 from metrics_worker.targets.schemas import TargetIn, TargetView

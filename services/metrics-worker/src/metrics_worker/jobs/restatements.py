@@ -9,11 +9,11 @@ import structlog
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.answers.answering import snapshot
 from metrics_worker.books.status import LedgerMark, is_caught_up, ledger_mark, reporting_of_ledger
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.periods.model import ClosedFigure, ClosedPeriod
 from metrics_worker.periods.use_cases import shown_of
+from metrics_worker.queries.answer import snapshot
 from metrics_worker.webhooks.publisher import publish
 from service_kit.database import create_sessions
 from service_kit.periodic import PeriodicJob

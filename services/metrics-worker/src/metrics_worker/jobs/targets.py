@@ -10,13 +10,13 @@ import structlog
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from metrics_worker.answers.answering import answer
-from metrics_worker.answers.question import Question
 from metrics_worker.books.status import LedgerMark, fresh_as_of, is_caught_up, ledger_mark, reporting_of_ledger
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.jobs.risks import RiskJudge
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.periods.use_cases import UNDER_WAY
+from metrics_worker.queries.answer import answer
+from metrics_worker.queries.query import Question
 from metrics_worker.targets.lookup import adds_up, period_evaluated, today_in
 from metrics_worker.targets.model import Evaluation, Target, is_met
 from metrics_worker.webhooks.publisher import publish

@@ -6,15 +6,15 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from metrics_worker.answers.explain import Entries
-from metrics_worker.answers.figures import difference_text
-from metrics_worker.answers.question import Question
 from metrics_worker.domain.kinds import KINDS
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.periods.model import ClosedFigure, ClosedPeriod, Shown
 from metrics_worker.periods.schemas import ClosedPeriodView, EventBehindView, FigureView, RestatementView
 from metrics_worker.periods.use_cases import shown_of
+from metrics_worker.queries.explain import Entries
+from metrics_worker.queries.figure import difference_text
+from metrics_worker.queries.query import Question
 from service_kit.paging import Page, PageView
 
 EVENTS_SHOWN: Final = 10

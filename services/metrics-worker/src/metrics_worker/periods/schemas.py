@@ -5,8 +5,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from metrics_worker.answers.views import Amount
 from metrics_worker.periods.model import ClosedPeriod
+from metrics_worker.queries.schemas import Amount
 from service_kit.fields import Moment, View
 
 

@@ -6,13 +6,13 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from event_contracts.fields import DECIMAL_PLACES
-from metrics_worker.answers.figures import RATIO_PLACES, decimal_text, divided, trimmed
-from metrics_worker.answers.question import Question
-from metrics_worker.answers.views import AnswerView, TargetFigureView
 from metrics_worker.domain.period import Period
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.kpis.formula import Formula
+from metrics_worker.queries.figure import RATIO_PLACES, decimal_text, divided, trimmed
+from metrics_worker.queries.query import Question
+from metrics_worker.queries.schemas import AnswerView, TargetFigureView
 from metrics_worker.queries.sql import Found, Parameters, Read
 from metrics_worker.targets.model import PERIODS, Goal, Target, TargetKey, is_met
 

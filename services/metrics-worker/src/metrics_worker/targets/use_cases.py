@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from event_contracts.fields import DECIMAL_PLACES
-from metrics_worker.answers.figures import RATIO_PLACES
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.formula import Formula
+from metrics_worker.queries.figure import RATIO_PLACES
 from metrics_worker.targets.model import Target, TargetKey
 from metrics_worker.targets.queries import target_for
 from metrics_worker.targets.schemas import TargetIn, places_of

@@ -9,16 +9,16 @@ from typing import NamedTuple, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from metrics_worker.answers.figures import Figure, difference_text, sum_shown, value_text
-from metrics_worker.answers.question import Question
-from metrics_worker.answers.tallies import Tally, merged
-from metrics_worker.answers.views import AnswerView, GroupView, NowView, PointView, PreviousView
 from metrics_worker.books.status import fresh_as_of
 from metrics_worker.domain.kinds import Kind
 from metrics_worker.domain.measure import Term, key_of
 from metrics_worker.domain.period import Period, bucket_of
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.formula import Formula, kind_of
+from metrics_worker.queries.figure import Figure, difference_text, sum_shown, value_text
+from metrics_worker.queries.query import Question
+from metrics_worker.queries.result import Tally, merged
+from metrics_worker.queries.schemas import AnswerView, GroupView, NowView, PointView, PreviousView
 from metrics_worker.queries.sql import AT_ONCE, OPENING, Cells, Counts, Found, Read, Sums, read
 from service_kit.concurrency import cooperative_chunks
 from service_kit.problems import Unprocessable

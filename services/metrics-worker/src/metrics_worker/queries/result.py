@@ -6,10 +6,10 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from metrics_worker.answers.figures import Figure
 from metrics_worker.domain.histogram import quantile
 from metrics_worker.domain.measure import Sum
 from metrics_worker.kpis.formula import Formula
+from metrics_worker.queries.figure import Figure
 
 _NOTHING: Final[Mapping[Any, int]] = MappingProxyType({})
 

@@ -11,13 +11,13 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.answers import answering
-from metrics_worker.answers.answering import Asked
-from metrics_worker.answers.question import Question
 from metrics_worker.api import answers
 from metrics_worker.api.kpis import written
 from metrics_worker.domain.period import Period
 from metrics_worker.kpis.catalogue import KPIS
+from metrics_worker.queries import answer as answering
+from metrics_worker.queries.answer import Asked
+from metrics_worker.queries.query import Question
 from metrics_worker.queries.sql import AT_ONCE, OPENING, Found, Row, Sums
 from service_kit.identifiers import new_id
 from tests.metrics_worker.conftest import book

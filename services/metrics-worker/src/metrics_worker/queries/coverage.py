@@ -8,9 +8,6 @@ from typing import Final, Literal
 from pydantic import ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from metrics_worker.answers.figures import share_text
-from metrics_worker.answers.question import FirstDay, LastDay, period_of
-from metrics_worker.answers.samples import ASKED_EVERYWHERE, COVERED, ENOUGH_COVERED, by_value
 from metrics_worker.api.kpis import READERS, Stand
 from metrics_worker.books.blocks import ALL
 from metrics_worker.domain.account import AccountMeasures
@@ -22,6 +19,9 @@ from metrics_worker.domain.period import Period
 from metrics_worker.domain.survey import SurveyMeasures
 from metrics_worker.domain.ticket import TicketMeasures
 from metrics_worker.kpis.formula import kind_of
+from metrics_worker.queries.figure import share_text
+from metrics_worker.queries.query import FirstDay, LastDay, period_of
+from metrics_worker.queries.sample import ASKED_EVERYWHERE, COVERED, ENOUGH_COVERED, by_value
 from metrics_worker.queries.sql import Sums, Valueless, read
 from service_kit.fields import Moment, View
 from service_kit.routing import Session, router

@@ -14,9 +14,19 @@ from pydantic import Field
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from metrics_worker.answers.answering import answer, snapshot
-from metrics_worker.answers.figures import sum_shown
-from metrics_worker.answers.question import (
+from metrics_worker.api.kpis import READERS, InBooks, filters
+from metrics_worker.books.consumer import CONSUMER
+from metrics_worker.books.tables import POSTING, sequence_gap, subject_state
+from metrics_worker.domain.kinds import KINDS, RULES_VERSION, Kind
+from metrics_worker.domain.measure import Sum
+from metrics_worker.domain.period import Period
+from metrics_worker.domain.posting import Reporting
+from metrics_worker.kpis.catalogue import ENDED
+from metrics_worker.kpis.formula import Formula
+from metrics_worker.queries.answer import answer, snapshot
+from metrics_worker.queries.export import neutralised
+from metrics_worker.queries.figure import sum_shown
+from metrics_worker.queries.query import (
     FirstDay,
     LastDay,
     Question,
@@ -26,17 +36,7 @@ from metrics_worker.answers.question import (
     period_of,
     variant_of,
 )
-from metrics_worker.answers.views import Amount, NowView
-from metrics_worker.api.kpis import READERS, InBooks, filters
-from metrics_worker.books.consumer import CONSUMER
-from metrics_worker.books.tables import POSTING, sequence_gap, subject_state
-from metrics_worker.domain.kinds import KINDS, RULES_VERSION, Kind
-from metrics_worker.domain.measure import Sum
-from metrics_worker.domain.period import Period
-from metrics_worker.domain.posting import Reporting
-from metrics_worker.exports.postings import neutralised
-from metrics_worker.kpis.catalogue import ENDED
-from metrics_worker.kpis.formula import Formula
+from metrics_worker.queries.schemas import Amount, NowView
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.dependencies import async_dependency
 from service_kit.fields import Moment, View

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Final
 
-from metrics_worker.answers.figures import share_text
-from metrics_worker.answers.question import Question
-from metrics_worker.answers.views import AnswerView, WarningView
 from metrics_worker.books.blocks import ALL
 from metrics_worker.domain.kinds import KIND_BY_NAME, Kind
 from metrics_worker.domain.measure import Term
 from metrics_worker.kpis.formula import Formula, kind_of
+from metrics_worker.queries.figure import share_text
+from metrics_worker.queries.query import Question
+from metrics_worker.queries.schemas import AnswerView, WarningView
 from metrics_worker.queries.sql import Found, Read, Sums, Valueless
 
 COVERED: Final = ("region", "segment", "product", "channel", "owner", "team", "priority", "kind")

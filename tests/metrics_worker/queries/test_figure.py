@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics_worker.answers.figures import Figure, decimal_text, difference_text, sum_shown, value_text
 from metrics_worker.domain.deal import DealMeasures
 from metrics_worker.domain.period import Interval, Period, bucket_of
 from metrics_worker.kpis.formula import Formula
+from metrics_worker.queries.figure import Figure, decimal_text, difference_text, sum_shown, value_text
 
 RATIO = Formula("ratio", DealMeasures.won, DealMeasures.lost)
 MONEY = Formula("money", DealMeasures.revenue)

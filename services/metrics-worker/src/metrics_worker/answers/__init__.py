@@ -1,1 +1,0 @@
-"""KPIs over HTTP: read from the balances where they hold the answer, from the postings where not."""
