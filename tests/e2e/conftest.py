@@ -14,7 +14,7 @@ import asyncpg
 import httpx
 import pytest
 
-from metrics_worker.books.status import FRESH_AS_OF
+from metrics_worker.ledger.status import FRESH_AS_OF
 from tandem_cli.stack import LocalStack
 from tests.commands import run_script
 from tests.faults.oracle import outbox_rows

@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from event_contracts.catalogue import EVENT_TYPES
 from event_contracts.codec import Envelope
-from metrics_worker.books.consumer import LedgerConsumer
+from metrics_worker.ledger.consumer import LedgerConsumer
 from metrics_worker.settings import ConsumerSettings
 from service_kit.database import create_engine
 from service_kit.runner import WORKER_COLLECTION_THRESHOLD, tune_garbage_collector

@@ -11,8 +11,8 @@ from datetime import date
 
 import asyncpg
 
-from metrics_worker.books.blocks import BUCKET_BITS, DAY_BITS, Block, BlockKey, block_of
 from metrics_worker.domain.kinds import KIND_BY_NAME
+from metrics_worker.ledger.blocks import BUCKET_BITS, DAY_BITS, Block, BlockKey, block_of
 
 
 async def digest_of(database: asyncpg.Connection) -> dict[str, str]:

@@ -5,11 +5,11 @@ import asyncio
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from metrics_worker.books.blocks import Block, row_of
-from metrics_worker.books.bulk_insert import Row
-from metrics_worker.books.tables import POSTING, bucket_column
-from metrics_worker.books.tables import block as block_table
 from metrics_worker.domain.kinds import IDENTITY_DIMENSIONS, KIND_BY_NAME, Kind
+from metrics_worker.ledger.blocks import Block, row_of
+from metrics_worker.ledger.bulk_insert import Row
+from metrics_worker.ledger.tables import POSTING, bucket_column
+from metrics_worker.ledger.tables import block as block_table
 from metrics_worker.maintenance.stored_sums import summed_postings
 from service_kit.compiled import driver_of
 

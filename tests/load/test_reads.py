@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 import metrics_worker
 from metrics_worker.app import create
-from metrics_worker.books.status import open_ledger
 from metrics_worker.domain.kinds import IDENTITY_DIMENSIONS
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.kpis.formula import Kpi
+from metrics_worker.ledger.status import open_ledger
 from metrics_worker.settings import MetricsSettings
 from service_kit.migrations import migrate
 from tandem_cli.issuer import Issuer

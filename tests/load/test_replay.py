@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import metrics_worker
-from metrics_worker.books.consumer import CONSUMER
-from metrics_worker.books.status import open_ledger
 from metrics_worker.domain.posting import Reporting
+from metrics_worker.ledger.consumer import CONSUMER
+from metrics_worker.ledger.status import open_ledger
 from metrics_worker.maintenance.rebuild import rebuild
 from service_kit.consumer.log_identity import identify_log
 from service_kit.migrations import migrate

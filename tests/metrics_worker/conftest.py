@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import metrics_worker
 from metrics_worker.app import create
-from metrics_worker.books.aggregate import SubjectState
-from metrics_worker.books.writer import LedgerWriter
+from metrics_worker.ledger.aggregate import SubjectState
+from metrics_worker.ledger.writer import LedgerWriter
 from metrics_worker.schema import metadata
 from metrics_worker.settings import MetricsSettings
 from service_kit.database import create_engine

@@ -33,8 +33,8 @@ from event_contracts.service import (
     TrainingDelivered,
     UpsellSuggested,
 )
-from metrics_worker.books.aggregate import SubjectState, decode
 from metrics_worker.domain.posting import Reporting
+from metrics_worker.ledger.aggregate import SubjectState, decode
 
 VILNIUS = Reporting(zone=ZoneInfo("Europe/Vilnius"), currency="EUR")
 REP, OTHER_REP, AGENT, TEAM, CUSTOMER = (UUID(int=number) for number in range(1, 6))

@@ -1,6 +1,6 @@
 """Runs the books' migrations, and then makes the views over their tables; see service_kit.migrations."""
 
-from metrics_worker.books.bi_views import drop_views, make_views
+from metrics_worker.queries.bi_views import drop_views, make_views
 from metrics_worker.schema import metadata
 from service_kit.migrations import run_migrations
 

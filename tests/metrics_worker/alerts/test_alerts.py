@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.jobs.targets import Judge
+from metrics_worker.jobs.targets import TargetEvaluator
 from metrics_worker.settings import MetricsSettings
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import book, moved
@@ -96,7 +96,7 @@ async def test_a_missed_target_is_an_alert_from_the_judgement_on(
     assert made.status_code == 201
     assert await told(client, kind="target-missed") == []
     before = datetime.now(UTC)
-    await Judge(engine, settings.reporting).look()
+    await TargetEvaluator(engine, settings.reporting).run_once()
     found = {each["subject"]: each for each in await told(client, kind="target-missed")}
     whole = found[f"targets/{made.json()['id']}"]
     assert whole["says"] == "Revenue has fallen short of its target of 100."
@@ -104,7 +104,7 @@ async def test_a_missed_target_is_an_alert_from_the_judgement_on(
     for each in found.values():
         assert (await client.get(each["explain"])).json()["kpi"] == "revenue"
     await client.put("/v1/targets/revenue", json={"value": "0", "since": "2020-01-01"}, headers=headers)
-    await Judge(engine, settings.reporting).look()
+    await TargetEvaluator(engine, settings.reporting).run_once()
     assert whole["subject"] not in {each["subject"] for each in await told(client, kind="target-missed")}
 
 

@@ -8,15 +8,15 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.books.consumer import CONSUMER
+from metrics_worker.ledger.consumer import CONSUMER
 from metrics_worker.maintenance.verify import verify
 from service_kit.consumer.circuit_breaker import circuit_breaker
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.outbox import outbox
 from service_kit.relay import Relay
 from tandem_cli.issuer import Issuer
-from tests.metrics_worker.books.test_keeping import Line, shows, straight
 from tests.metrics_worker.facts import VILNIUS, deal, line, record
+from tests.metrics_worker.ledger.test_consumer import Line, shows, straight
 from tests.service_kit.conftest import assert_problem
 from tests.support import eventually
 

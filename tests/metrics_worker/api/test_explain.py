@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.books.aggregate import SubjectState, decode
+from metrics_worker.ledger.aggregate import SubjectState, decode
 from tests.metrics_worker.conftest import book
 from tests.metrics_worker.facts import MORNING, VILNIUS, all_told, deal, lead, line, moment, record, ticket
 from tests.service_kit.conftest import assert_problem

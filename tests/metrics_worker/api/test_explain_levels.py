@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.books.aggregate import SubjectState, decode
 from metrics_worker.domain.histogram import bucket_of, seconds_of
+from metrics_worker.ledger.aggregate import SubjectState, decode
 from metrics_worker.queries import explain
 from tests.metrics_worker.conftest import book
 from tests.metrics_worker.facts import (
@@ -145,7 +145,7 @@ async def test_of_what_was_taken_back_the_newest_is_looked_at(
     assert await taken_back() == (2, False)
     async with engine.connect() as connection:
         of_last = await connection.scalar(sa.text("SELECT count(*) FROM deal_posting WHERE day = '2026-03-20'"))
-    monkeypatch.setattr(explain, "LOOKED_AT", of_last)
+    monkeypatch.setattr(explain, "POSTINGS_CHECKED", of_last)
     assert await taken_back() == (1, True)
 
 

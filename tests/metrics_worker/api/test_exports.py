@@ -16,10 +16,10 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import metrics_worker
-from metrics_worker.books.bi_views import drop_views, make_views, views
-from metrics_worker.books.status import open_ledger
 from metrics_worker.domain.kinds import KIND_BY_NAME
+from metrics_worker.ledger.status import open_ledger
 from metrics_worker.queries import export as postings
+from metrics_worker.queries.bi_views import drop_views, make_views, views
 from metrics_worker.queries.export import exported_columns, neutralised
 from metrics_worker.settings import MetricsSettings
 from service_kit.migrations import migrate

@@ -8,7 +8,7 @@ import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts.catalogue import State
-from metrics_worker.books.aggregate import SubjectState, decode
+from metrics_worker.ledger.aggregate import SubjectState, decode
 from tests.metrics_worker.conftest import book
 from tests.metrics_worker.facts import (
     CUSTOMER,

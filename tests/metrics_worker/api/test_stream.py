@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from metrics_worker.api import stream as pushing
 from metrics_worker.api import stream_hub as hub
 from metrics_worker.app import create
-from metrics_worker.books.status import open_ledger
+from metrics_worker.ledger.status import open_ledger
 from metrics_worker.settings import MetricsSettings
 from tandem_cli.issuer import Issuer
 from tandem_cli.ports import free_port

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from event_contracts.catalogue import State
 from event_contracts.codec import decode
 from event_contracts.metrics import CustomerAtRisk, CustomerRecovered
-from metrics_worker.jobs.targets import Judge
+from metrics_worker.jobs.targets import TargetEvaluator
 from metrics_worker.settings import MetricsSettings
 from service_kit.outbox import outbox
 from tests.metrics_worker.conftest import book, moved
@@ -29,8 +29,8 @@ def won(days: int, amount: str, **fields: Any) -> State:
 
 
 @pytest.fixture
-def judge(engine: AsyncEngine, settings: MetricsSettings) -> Judge:
-    return Judge(engine, settings.reporting)
+def evaluator(engine: AsyncEngine, settings: MetricsSettings) -> TargetEvaluator:
+    return TargetEvaluator(engine, settings.reporting)
 
 
 async def tell(engine: AsyncEngine, *states: tuple[State, int]) -> None:
@@ -96,39 +96,41 @@ async def test_who_has_not_bought_has_no_score_and_who_is_unknown_is_not_found(
     assert_problem(await client.get(f"/v1/customers/{uuid4()}/health"), 404, "not-found")
 
 
-async def test_each_change_of_risk_is_published_once(engine: AsyncEngine, judge: Judge) -> None:
+async def test_each_change_of_risk_is_published_once(engine: AsyncEngine, evaluator: TargetEvaluator) -> None:
     one = ticket(opened_at=ago(days=2), sla_breached_at=ago(days=1))
     await tell(engine, (won(10, "80"), 1), (one, 1))
-    await judge.look()
+    await evaluator.run_once()
     [risk] = await published(engine)
     assert isinstance(risk, CustomerAtRisk)
     assert (risk.id, risk.reasons, str(risk.revenue_at_risk.amount)) == (CUSTOMER, ["sla-breached"], "80.00")
     assert risk.at_risk_since == one.sla_breached_at
     # More revenue is at stake now, which is no other risk.
     await tell(engine, (won(1, "5"), 1))
-    await judge.look()
+    await evaluator.run_once()
     assert len(await published(engine)) == 1
     resolved = ticket(id=one.id, opened_at=one.opened_at, sla_breached_at=one.sla_breached_at, resolved_at=ago())
     await tell(engine, (resolved, 2))
-    await judge.look()
+    await evaluator.run_once()
     [_, recovered] = await published(engine)
     assert isinstance(recovered, CustomerRecovered)
     assert (recovered.reasons, recovered.at_risk_since) == ([], None)
 
 
-async def test_what_was_at_risk_in_the_past_alone_is_not_published(engine: AsyncEngine, judge: Judge) -> None:
+async def test_what_was_at_risk_in_the_past_alone_is_not_published(
+    engine: AsyncEngine, evaluator: TargetEvaluator
+) -> None:
     await tell(engine, (survey(sent_at=ago(days=101), answered_at=ago(days=100), score=1), 1))
-    await judge.look()
+    await evaluator.run_once()
     assert await published(engine) == []
 
 
 async def test_the_risk_of_a_merged_customer_becomes_that_of_the_one_that_remains(
-    engine: AsyncEngine, judge: Judge
+    engine: AsyncEngine, evaluator: TargetEvaluator
 ) -> None:
     await tell(engine, (ticket(sla_breached_at=ago(days=1), customer_id=REP), 1))
-    await judge.look()
+    await evaluator.run_once()
     await tell(engine, (account(id=REP, merged_into=CUSTOMER), 1))
-    await judge.look()
+    await evaluator.run_once()
     [first, *both] = [(each.id, each.reasons) for each in await published(engine)]
     assert first == (REP, ["sla-breached"])
     assert sorted(both) == [(REP, []), (CUSTOMER, ["sla-breached"])]
@@ -136,8 +138,8 @@ async def test_the_risk_of_a_merged_customer_becomes_that_of_the_one_that_remain
 
 async def test_risk_that_the_books_made_anew_do_not_know_ends(engine: AsyncEngine, settings: MetricsSettings) -> None:
     await tell(engine, (ticket(sla_breached_at=ago(days=1)), 1))
-    await Judge(engine, settings.reporting).look()
+    await TargetEvaluator(engine, settings.reporting).run_once()
     async with engine.begin() as connection:
         await connection.execute(sa.text("TRUNCATE timeline_entry, risk_review"))
-    await Judge(engine, settings.reporting).look()
+    await TargetEvaluator(engine, settings.reporting).run_once()
     assert [type(each) for each in await published(engine)] == [CustomerAtRisk, CustomerRecovered]

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from event_contracts.codec import UndecodableEvent
 from event_contracts.fields import Money
 from event_contracts.sales import StageEntry
-from metrics_worker.books.aggregate import decode
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.posting import Posting, Reporting
 from metrics_worker.domain.quota import spread
+from metrics_worker.ledger.aggregate import decode
 from tests.metrics_worker.facts import (
     AGENT,
     CUSTOMER,

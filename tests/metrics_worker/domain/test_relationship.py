@@ -7,12 +7,12 @@ from uuid import UUID
 import pytest
 
 from event_contracts.catalogue import State
-from metrics_worker.books.aggregate import SubjectState
-from metrics_worker.books.blocks import DAY_BITS, Blocks, blocks_of
-from metrics_worker.books.customer_timelines import RELATIONSHIP, current_entries, entries_of
 from metrics_worker.domain.deal import DealMeasures
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.relationship import WEIGHTS, postings_for
+from metrics_worker.ledger.aggregate import SubjectState
+from metrics_worker.ledger.blocks import DAY_BITS, Blocks, blocks_of
+from metrics_worker.ledger.customer_timelines import RELATIONSHIP, current_entries, entries_of
 from tests.metrics_worker.facts import (
     CUSTOMER,
     DAY,

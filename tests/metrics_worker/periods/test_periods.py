@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts.codec import CloudEvent, decode
 from event_contracts.metrics import KpiRestated, PeriodClosed
-from metrics_worker.books.aggregate import SubjectState
-from metrics_worker.books.aggregate import decode as entries_of
-from metrics_worker.books.status import complete_partitions
-from metrics_worker.jobs.restatements import Restater
+from metrics_worker.jobs.restatements import RestatementJob
 from metrics_worker.kpis.catalogue import KPIS
+from metrics_worker.ledger.aggregate import SubjectState
+from metrics_worker.ledger.aggregate import decode as entries_of
+from metrics_worker.ledger.status import complete_partitions
 from metrics_worker.settings import MetricsSettings
 from service_kit.outbox import outbox
 from tandem_cli.issuer import Issuer
@@ -49,9 +49,9 @@ async def manager(app: FastAPI, client: httpx.AsyncClient, issuer: Issuer) -> As
 
 
 @pytest.fixture
-async def restater(engine: AsyncEngine, settings: MetricsSettings) -> Restater:
+async def restatement_job(engine: AsyncEngine, settings: MetricsSettings) -> RestatementJob:
     await moved(engine)
-    return Restater(engine, settings.reporting)
+    return RestatementJob(engine, settings.reporting)
 
 
 async def complete(engine: AsyncEngine, until: datetime | None = None) -> None:
@@ -77,7 +77,7 @@ def recorded_now(state: Any, sequence: int) -> list[SubjectState]:
 
 
 async def test_what_changes_after_the_closing_is_a_restatement_with_its_events(
-    manager: httpx.AsyncClient, engine: AsyncEngine, restater: Restater
+    manager: httpx.AsyncClient, engine: AsyncEngine, restatement_job: RestatementJob
 ) -> None:
     won, other = deal(line("desk", 1, "60"), stage="won"), deal(line("desk", 1, "40"), stage="won")
     await book(engine, all_told([(won, 1), (other, 1), (deal(stage="lost"), 1)]))
@@ -87,7 +87,7 @@ async def test_what_changes_after_the_closing_is_a_restatement_with_its_events(
     told = closed.json()
     assert (told["period"], told["from"], told["to"]) == ("2026-03", "2026-03-01", "2026-03-31")
     assert await restatements(manager) == {}
-    await restater.look()
+    await restatement_job.run_once()
     [closing] = await published(engine)
     assert isinstance(closing.data, PeriodClosed)
     assert (closing.subject, closing.data.as_of.isoformat()) == (
@@ -115,8 +115,8 @@ async def test_what_changes_after_the_closing_is_a_restatement_with_its_events(
     )
     assert as_of.json()["value"] == revenue["as_closed"]["value"]
 
-    await restater.look()
-    await restater.look()
+    await restatement_job.run_once()
+    await restatement_job.run_once()
     _, *events = await published(engine)
     of_revenue = [event for event in events if isinstance(event.data, KpiRestated) and event.data.kpi == "revenue"]
     assert [(event.sequence, event.subject) for event in of_revenue] == [(1, f"restatements/{revenue['id']}")]
@@ -129,7 +129,7 @@ async def test_what_changes_after_the_closing_is_a_restatement_with_its_events(
     await book(engine, recorded_now(deal(line("desk", 1, "60"), stage="won", id=won.id), 3))
     await moved(engine)
     assert ("revenue", "standard") not in await restatements(manager)
-    await restater.look()
+    await restatement_job.run_once()
     last = [event for event in await published(engine) if event.subject == f"restatements/{revenue['id']}"][-1]
     assert isinstance(last.data, KpiRestated)
     assert (last.sequence, last.data.now) == (2, last.data.as_closed)
@@ -203,14 +203,14 @@ async def test_a_period_is_closed_once_when_it_is_over_and_the_books_are_complet
     assert (await client.get("/v1/periods")).json()["items"] == [made.json()]
 
 
-async def test_two_restaters_tell_of_a_restatement_once(
-    manager: httpx.AsyncClient, engine: AsyncEngine, restater: Restater, settings: MetricsSettings
+async def test_two_jobs_publish_a_restatement_once(
+    manager: httpx.AsyncClient, engine: AsyncEngine, restatement_job: RestatementJob, settings: MetricsSettings
 ) -> None:
     await complete(engine)
     await manager.post("/v1/periods/2026-03-10/close")
     await book(engine, recorded_now(lead(), 1))
-    await restater.look()
-    await Restater(engine, settings.reporting).look()
+    await restatement_job.run_once()
+    await RestatementJob(engine, settings.reporting).run_once()
     told = [event.data for event in await published(engine) if isinstance(event.data, KpiRestated)]
     assert [each.kpi for each in told if each.kpi == "leads_created"] == ["leads_created"]
     assert {each.period for each in told} == {"2026-03-10"}

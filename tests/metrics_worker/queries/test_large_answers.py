@@ -15,9 +15,9 @@ from metrics_worker.api import answers
 from metrics_worker.api.kpis import written
 from metrics_worker.domain.period import Period
 from metrics_worker.kpis.catalogue import KPIS
-from metrics_worker.queries import answer as answering
-from metrics_worker.queries.answer import Asked
-from metrics_worker.queries.query import Question
+from metrics_worker.queries import result
+from metrics_worker.queries.answer import AnswerBuilder
+from metrics_worker.queries.query import KpiQuery
 from metrics_worker.queries.sql import AT_ONCE, OPENING, Found, Row, Sums
 from service_kit.identifiers import new_id
 from tests.metrics_worker.conftest import book
@@ -27,18 +27,18 @@ CUSTOMERS = 20 * AT_ONCE
 MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
 
 
-def by_customer(kpi: str) -> Asked:
+def by_customer(kpi: str) -> AnswerBuilder:
     """A question of a KPI in March by customer."""
     period = Period(date(2026, 3, 1), date(2026, 3, 31))
     variant = KPIS[kpi].default_variant
-    question = Question(KPIS[kpi], variant, period, None, "customer", {}, with_previous=False)
-    return Asked(question, VILNIUS)
+    question = KpiQuery(KPIS[kpi], variant, period, None, "customer", {}, with_previous=False)
+    return AnswerBuilder(question, VILNIUS)
 
 
-def found_of(asked: Asked) -> Found:
+def found_of(builder: AnswerBuilder) -> Found:
     """As many rows of each read as there are customers, and of a level as many again from before."""
     found = Found()
-    for read in asked.wanted:
+    for read in builder.reads:
         assert isinstance(read, Sums)
         keys = [f"customer-{number:06}" for number in range(CUSTOMERS)] if read.group_by else [None]
         buckets = [OPENING, None] if read.from_the_beginning else [None]
@@ -63,10 +63,10 @@ async def counting_turns() -> AsyncIterator[list[int]]:
 
 @pytest.mark.parametrize("kpi", ["leads_created", "win_rate", "backlog", "pipeline_velocity"])
 async def test_others_have_their_turn_while_a_large_answer_is_made(kpi: str) -> None:
-    asked = by_customer(kpi)
-    found = found_of(asked)
+    builder = by_customer(kpi)
+    found = found_of(builder)
     async with counting_turns() as turns:
-        answer = await asked.answer(found, None)
+        answer = await builder.answer(found, None)
         made = turns[0]
         response = await written(answer)
     assert answer.groups is not None
@@ -93,9 +93,9 @@ async def test_an_answer_of_many_groups_is_told_as_one_of_few(
 @pytest.fixture
 def ten_values_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer may hold ten values; a level may have two rows for each: one from before the period, one within it."""
-    monkeypatch.setattr(answering, "MAX_POINTS", 10)
-    for module in (answering, answers):
-        monkeypatch.setattr(module, "ROWS_AT_MOST", 2 * 10 + 1)
+    monkeypatch.setattr(result, "MAX_POINTS", 10)
+    for module in (result, answers):
+        monkeypatch.setattr(module, "MAX_ROWS", 2 * 10 + 1)
 
 
 @pytest.mark.usefixtures("ten_values_at_most")

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.books.status import open_ledger
+from metrics_worker.ledger.status import open_ledger
 from tests.metrics_worker.conftest import book
 from tests.metrics_worker.facts import all_told, deal, line, moment, survey, ticket
 
@@ -62,10 +62,12 @@ async def test_whatever_blocks_hold_is_read_by_one_statement(client: httpx.Async
     ):
         with statements(app.state.engine) as sent:
             await answer(client, path, **parameters)
-        begin, status, _, end = sent
+        begin, status, sums, targets, end = sent
         assert (begin, end) == ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;", "ROLLBACK;"), path
         # The status of the ledger: what it follows and how fresh it is.
         assert "FROM freshness" in status
+        assert "FROM block" in sums
+        assert "FROM target" in targets
 
 
 async def test_what_takes_several_statements_is_read_in_one_snapshot(client: httpx.AsyncClient, app: FastAPI) -> None:
@@ -125,7 +127,13 @@ async def test_the_whole_of_deals_is_the_same_however_it_is_grouped(
 
 @pytest.mark.parametrize(
     ("kpi", "variant"),
-    [("resolution_hours", ""), ("resolution_hours", "p90"), ("backlog", ""), ("resolution_rate", ""), ("csat", "")],
+    [
+        ("resolution_hours", "mean"),
+        ("resolution_hours", "p90"),
+        ("backlog", "standard"),
+        ("resolution_rate", "cohort"),
+        ("csat", "top_two"),
+    ],
 )
 async def test_the_whole_of_care_is_the_same_however_it_is_grouped(
     client: httpx.AsyncClient, engine: AsyncEngine, kpi: str, variant: str
@@ -141,8 +149,8 @@ async def test_the_whole_of_care_is_the_same_however_it_is_grouped(
     ]
     surveys = [survey(answered_at=moment("2026-03-12"), score=1 + number % 5, region="A") for number in range(20)]
     await book(engine, all_told([(one, 1) for one in [*tickets, *surveys]]))
-    chosen = {"variant": variant} if variant else {}
-    await _is_the_same_however_grouped(client, kpi, {"region": "A"} | chosen, "priority", "owner", "product")
+    asked = {"region": "A", "variant": variant}
+    await _is_the_same_however_grouped(client, kpi, asked, "priority", "owner", "product")
 
 
 async def _is_the_same_however_grouped(

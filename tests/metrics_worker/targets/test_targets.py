@@ -15,13 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts.codec import CloudEvent, decode
 from event_contracts.metrics import KpiTargetMissed, KpiTargetRecovered
-from metrics_worker.books.aggregate import SubjectState
-from metrics_worker.books.status import complete_partitions
 from metrics_worker.domain.period import Period
-from metrics_worker.jobs.targets import Judge
+from metrics_worker.jobs.targets import TargetEvaluator
 from metrics_worker.kpis.catalogue import KPIS
+from metrics_worker.ledger.aggregate import SubjectState
+from metrics_worker.ledger.status import complete_partitions
 from metrics_worker.settings import MetricsSettings
-from metrics_worker.targets.lookup import adds_up
+from metrics_worker.targets.lookup import is_sum_of_days
 from metrics_worker.targets.model import Target, TargetKey
 from service_kit.outbox import outbox
 from tandem_cli.issuer import Issuer
@@ -41,9 +41,9 @@ async def manager(app: FastAPI, client: httpx.AsyncClient, issuer: Issuer) -> As
 
 
 @pytest.fixture
-async def judge(engine: AsyncEngine, settings: MetricsSettings) -> Judge:
+async def evaluator(engine: AsyncEngine, settings: MetricsSettings) -> TargetEvaluator:
     await moved(engine)
-    return Judge(engine, settings.reporting)
+    return TargetEvaluator(engine, settings.reporting)
 
 
 def target(value: str, **fields: Any) -> Target:
@@ -122,7 +122,7 @@ def test_what_is_due_over_two_runs_of_days_is_due_over_both_together(
 
 
 def test_only_what_happens_adds_up_over_days() -> None:
-    sums = {name for name, kpi in KPIS.items() if adds_up(kpi.variants[kpi.default_variant])}
+    sums = {name for name, kpi in KPIS.items() if is_sum_of_days(kpi.variants[kpi.default_variant])}
     assert sums >= {"revenue", "sales_volume", "leads_created"}
     assert not sums & {"win_rate", "average_deal_size", "backlog", "pipeline_value", "average_handle_time"}
 
@@ -203,12 +203,12 @@ async def test_an_answer_carries_the_target_of_exactly_what_was_asked(
 
 
 async def test_crossings_are_published_once_each_and_in_order(
-    manager: httpx.AsyncClient, engine: AsyncEngine, judge: Judge
+    manager: httpx.AsyncClient, engine: AsyncEngine, evaluator: TargetEvaluator
 ) -> None:
     since = datetime.now(VILNIUS.zone).date()
     put = await manager.put("/v1/targets/revenue", json={"value": "100", "since": since.isoformat()})
-    await judge.look()
-    await judge.look()
+    await evaluator.run_once()
+    await evaluator.run_once()
     (missed,) = await published(engine)
     assert isinstance(missed.data, KpiTargetMissed)
     assert (missed.sequence, missed.subject) == (1, f"targets/{put.json()['id']}")
@@ -218,13 +218,13 @@ async def test_crossings_are_published_once_each_and_in_order(
 
     await book(engine, won("60"), won("60"))
     await moved(engine)
-    await judge.look()
+    await evaluator.run_once()
     _, recovered = await published(engine)
     assert isinstance(recovered.data, KpiTargetRecovered)
     assert (recovered.sequence, recovered.data.reached) == (2, Decimal("120.00"))
 
     await manager.put("/v1/targets/revenue", json={"value": "20000", "since": since.isoformat()})
-    await judge.look()
+    await evaluator.run_once()
     events = await published(engine)
     assert [event.event_type.name for event in events] == [
         "metrics.kpi-target-missed",
@@ -236,16 +236,16 @@ async def test_crossings_are_published_once_each_and_in_order(
 
 
 async def test_a_target_by_the_day_is_missed_when_the_day_is_over(
-    manager: httpx.AsyncClient, engine: AsyncEngine, judge: Judge
+    manager: httpx.AsyncClient, engine: AsyncEngine, evaluator: TargetEvaluator
 ) -> None:
     await manager.put("/v1/targets/revenue", json={"value": "100", "period": "day"})
     await book(engine, won("60"))
     await complete_until(engine, datetime.combine(datetime.now(VILNIUS.zone), time.min, VILNIUS.zone))
-    await judge.look()
+    await evaluator.run_once()
     assert await published(engine) == [], "the day's last events may be under way"
     await complete_until(engine, datetime.now(UTC) + timedelta(minutes=1))
     await moved(engine)
-    await judge.look()
+    await evaluator.run_once()
     (missed,) = await published(engine)
     yesterday = datetime.now(VILNIUS.zone).date() - timedelta(days=1)
     assert isinstance(missed.data, KpiTargetMissed)
@@ -254,20 +254,20 @@ async def test_a_target_by_the_day_is_missed_when_the_day_is_over(
 
 
 async def test_a_target_that_is_met_from_the_start_tells_nothing(
-    manager: httpx.AsyncClient, engine: AsyncEngine, judge: Judge
+    manager: httpx.AsyncClient, engine: AsyncEngine, evaluator: TargetEvaluator
 ) -> None:
     await manager.put("/v1/targets/revenue", json={"value": "0", "period": "year"})
     await manager.put("/v1/targets/win_rate", json={"value": "0.5", "period": "year"})
-    await judge.look()
+    await evaluator.run_once()
     assert await published(engine) == []
     assert (await manager.get("/v1/targets/revenue")).json()["missed"] is False
     assert (await manager.get("/v1/targets/win_rate")).json()["missed"] is None, "nothing to divide by"
 
 
 async def test_two_judges_tell_of_a_crossing_once(
-    manager: httpx.AsyncClient, engine: AsyncEngine, judge: Judge, settings: MetricsSettings
+    manager: httpx.AsyncClient, engine: AsyncEngine, evaluator: TargetEvaluator, settings: MetricsSettings
 ) -> None:
     await manager.put("/v1/targets/revenue", json={"value": "100", "since": "2020-01-01"})
-    await judge.look()
-    await Judge(engine, settings.reporting).look()
+    await evaluator.run_once()
+    await TargetEvaluator(engine, settings.reporting).run_once()
     assert len(await published(engine)) == 1

@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts.examples import examples
 from metrics_worker.app import create
-from metrics_worker.jobs.targets import Judge
-from metrics_worker.jobs.webhooks import Sender
+from metrics_worker.jobs.targets import TargetEvaluator
+from metrics_worker.jobs.webhooks import WebhookSender
 from metrics_worker.settings import MetricsSettings
 from metrics_worker.webhooks.addresses import AddressRefused, GuardedNetwork, check_address, check_ip
 from metrics_worker.webhooks.model import RETRY_AFTER, WebhookDelivery
@@ -49,8 +49,8 @@ async def admin(lenient: FastAPI, engine: AsyncEngine, issuer: Issuer) -> AsyncI
 
 
 @pytest.fixture
-async def sender(engine: AsyncEngine) -> Sender:
-    return Sender(engine, allow_loopback=True)
+async def sender(engine: AsyncEngine) -> WebhookSender:
+    return WebhookSender(engine, allow_loopback=True)
 
 
 async def register(admin: httpx.AsyncClient, url: str, *types: str) -> dict[str, Any]:
@@ -66,9 +66,9 @@ async def happen(engine: AsyncEngine, name: str = MISSED) -> None:
         await publish(session, examples()[name].data, sequence=1, time=NOW, partition_key=uuid4())
 
 
-async def send(sender: Sender) -> None:
+async def send(sender: WebhookSender) -> None:
     """One round of the sender, to its end."""
-    await sender.look()
+    await sender.run_once()
     await sender.idle()
 
 
@@ -84,14 +84,14 @@ async def deliveries(admin: httpx.AsyncClient, webhook: dict[str, Any], query: s
 
 
 async def test_a_crossing_reaches_who_asked_for_it_signed(
-    admin: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings, sender: Sender
+    admin: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings, sender: WebhookSender
 ) -> None:
     async with receiving() as receiver, receiving() as other:
         webhook = await register(admin, receiver.url)
         await register(admin, other.url, RECOVERED)
         await admin.put("/v1/targets/revenue", json={"value": "100", "since": "2026-01-01"})
         await moved(engine)
-        await Judge(engine, settings.reporting).look()
+        await TargetEvaluator(engine, settings.reporting).run_once()
         await send(sender)
     (message,) = receiver.received
     assert other.received == []
@@ -106,7 +106,7 @@ async def test_a_crossing_reaches_who_asked_for_it_signed(
 
 
 async def test_a_refused_message_is_tried_again_as_it_was(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
 ) -> None:
     async with receiving("500 Broken\r\n") as receiver:
         webhook = await register(admin, receiver.url)
@@ -123,7 +123,7 @@ async def test_a_refused_message_is_tried_again_as_it_was(
 
 
 async def test_a_receiver_that_is_away_is_tried_again(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
 ) -> None:
     async with receiving() as receiver:
         pass
@@ -136,7 +136,7 @@ async def test_a_receiver_that_is_away_is_tried_again(
 
 
 async def test_who_is_reached_and_answers_no_http_is_not_said_to_be_away(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
 ) -> None:
     async with receiving("200 OK\r\nContent-Length: -5\r\n") as receiver:
         webhook = await register(admin, receiver.url)
@@ -148,7 +148,7 @@ async def test_who_is_reached_and_answers_no_http_is_not_said_to_be_away(
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
 async def test_retry_after_is_honoured(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender, form: str
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender, form: str
 ) -> None:
     # Now, and not when the tests were collected: the whole suite takes minutes.
     in_two_hours = datetime.now(UTC) + timedelta(hours=2, seconds=5)
@@ -164,7 +164,7 @@ async def test_retry_after_is_honoured(
 
 @pytest.mark.parametrize("header", ["soon", "1 Jan 2030 99999999999999:00:00 GMT", "Wed, 32 Oct 2030 07:28:00 GMT"])
 async def test_a_retry_after_that_says_nothing_leaves_our_own_pause(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender, header: str
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender, header: str
 ) -> None:
     async with receiving(f"503 Busy\r\nRetry-After: {header}\r\n") as receiver:
         webhook = await register(admin, receiver.url)
@@ -183,7 +183,7 @@ class AnHourAhead(datetime):
 
 
 async def test_pauses_are_taken_by_the_databases_clock_whatever_ours_says(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender, monkeypatch: pytest.MonkeyPatch
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("metrics_worker.jobs.webhooks.datetime", AnHourAhead)
     monkeypatch.setattr("metrics_worker.webhooks.use_cases.datetime", AnHourAhead)
@@ -201,7 +201,7 @@ async def test_pauses_are_taken_by_the_databases_clock_whatever_ours_says(
 
 
 async def test_a_message_whose_tries_are_all_cut_off_is_given_up(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
 ) -> None:
     async with receiving() as receiver:
         webhook = await register(admin, receiver.url)
@@ -240,7 +240,7 @@ def test_nobody_can_make_us_wait_for_ever() -> None:
 
 
 async def test_what_was_given_up_can_be_sent_again(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
 ) -> None:
     async with receiving(*["500 Broken\r\n"] * 2) as receiver:
         webhook = await register(admin, receiver.url)
@@ -261,7 +261,7 @@ async def test_what_was_given_up_can_be_sent_again(
 
 
 async def test_a_receiver_that_is_gone_is_not_asked_again(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
 ) -> None:
     async with receiving("410 Gone\r\n") as receiver:
         webhook = await register(admin, receiver.url)
@@ -279,7 +279,7 @@ async def test_a_receiver_that_is_gone_is_not_asked_again(
     assert len(receiver.received) == 2, "what waited meanwhile is sent"
 
 
-async def test_a_redirect_is_not_followed(admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender) -> None:
+async def test_a_redirect_is_not_followed(admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender) -> None:
     async with receiving() as hidden, receiving(f"307 Elsewhere\r\nLocation: {hidden.url}\r\n") as receiver:
         webhook = await register(admin, receiver.url)
         await happen(engine)
@@ -290,7 +290,7 @@ async def test_a_redirect_is_not_followed(admin: httpx.AsyncClient, engine: Asyn
 
 
 async def test_old_secrets_sign_beside_a_new_one_until_they_retire(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
 ) -> None:
     async with receiving() as receiver:
         webhook = await register(admin, receiver.url)
@@ -312,7 +312,7 @@ async def test_old_secrets_sign_beside_a_new_one_until_they_retire(
 
 
 async def test_what_a_dead_process_had_taken_is_sent_by_the_next(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
 ) -> None:
     async with receiving() as receiver:
         await register(admin, receiver.url)
@@ -328,22 +328,24 @@ async def test_what_a_dead_process_had_taken_is_sent_by_the_next(
     assert len(receiver.received) == 1
 
 
-async def test_two_senders_send_a_message_once(admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender) -> None:
-    other = Sender(engine, allow_loopback=True)
+async def test_two_senders_send_a_message_once(
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
+) -> None:
+    other = WebhookSender(engine, allow_loopback=True)
     async with receiving() as receiver:
         await register(admin, receiver.url)
         await happen(engine)
-        await sender.look()
-        await other.look()
+        await sender.run_once()
+        await other.run_once()
         await sender.idle()
         await other.idle()
     assert len(receiver.received) == 1
 
 
 async def test_a_receiver_gets_one_message_at_a_time_whoever_sends(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: Sender
+    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
 ) -> None:
-    other, arrived, answer = Sender(engine, allow_loopback=True), asyncio.Event(), asyncio.Event()
+    other, arrived, answer = WebhookSender(engine, allow_loopback=True), asyncio.Event(), asyncio.Event()
 
     async def think(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -357,9 +359,9 @@ async def test_a_receiver_gets_one_message_at_a_time_whoever_sends(
         webhook = await register(admin, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook")
         await happen(engine)
         await happen(engine, RECOVERED)
-        await sender.look()
+        await sender.run_once()
         await asyncio.wait_for(arrived.wait(), 10)
-        await other.look()
+        await other.run_once()
         assert sorted(each["tries"] for each in await deliveries(admin, webhook)) == [0, 1]
         answer.set()
         await sender.idle()
@@ -478,7 +480,7 @@ async def test_a_name_that_leads_to_this_machine_gets_nothing(admin: httpx.Async
         async with engine.begin() as connection:
             # As if the rules had been laxer when it was registered.
             await connection.execute(sa.text(f"UPDATE webhook SET url = 'https://localhost:{receiver.port}/'"))
-        await send(Sender(engine, allow_loopback=False))
+        await send(WebhookSender(engine, allow_loopback=False))
     assert receiver.received == []
     (delivery,) = await deliveries(admin, webhook)
     assert delivery["last_error"].startswith("the address must")

@@ -9,8 +9,10 @@ from fastapi import FastAPI
 
 from metrics_worker import dashboard
 from metrics_worker.api.alerts import alerts
+from metrics_worker.api.coverage import coverage
 from metrics_worker.api.customers import customers
 from metrics_worker.api.dead_letters import dead_letters
+from metrics_worker.api.explain import explanations
 from metrics_worker.api.exports import AT_ONCE, exports
 from metrics_worker.api.kpis import routes
 from metrics_worker.api.periods import periods
@@ -20,9 +22,7 @@ from metrics_worker.api.stream_hub import Hub
 from metrics_worker.api.stream_tickets import Tickets
 from metrics_worker.api.targets import targets
 from metrics_worker.api.webhooks import webhooks
-from metrics_worker.books.status import open_ledger
-from metrics_worker.queries.coverage import coverage
-from metrics_worker.queries.explain import explanations
+from metrics_worker.ledger.status import open_ledger
 from metrics_worker.settings import MetricsSettings
 from service_kit.app import create_app
 from service_kit.database import create_engine, create_sessions

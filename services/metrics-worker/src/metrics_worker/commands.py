@@ -19,8 +19,8 @@ import msgspec
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from metrics_worker.books.status import reporting_of_ledger
 from metrics_worker.domain.posting import Reporting
+from metrics_worker.ledger.status import reporting_of_ledger
 from metrics_worker.maintenance.rebuild import rebuild
 from metrics_worker.maintenance.verify import Report
 from metrics_worker.maintenance.verify import verify as compare_with_log

@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import DeclarativeBase
 
-from metrics_worker.books.tables import metadata
+from metrics_worker.ledger.tables import metadata
 from service_kit.tables import COLUMN_TYPES
 
 

@@ -8,10 +8,10 @@ import asyncio
 
 import metrics_worker
 from metrics_worker.app import create
-from metrics_worker.books.consumer import LedgerConsumer
-from metrics_worker.jobs.restatements import Restater
-from metrics_worker.jobs.targets import Judge
-from metrics_worker.jobs.webhooks import Sender
+from metrics_worker.jobs.restatements import RestatementJob
+from metrics_worker.jobs.targets import TargetEvaluator
+from metrics_worker.jobs.webhooks import WebhookSender
+from metrics_worker.ledger.consumer import LedgerConsumer
 from metrics_worker.settings import ConsumerSettings, JobsSettings, MetricsSettings
 from service_kit import logs, migrations, runner
 from service_kit.database import create_engine
@@ -56,16 +56,16 @@ def jobs() -> None:
     """Run the jobs and the relay of metrics-worker until SIGTERM."""
     settings = JobsSettings()
     engine = create_engine(settings, application="metrics-jobs")
-    moving = Relay(engine=engine, bootstrap_servers=settings.kafka_bootstrap_servers)
-    judge = Judge(engine, settings.reporting)
-    restater = Restater(engine, settings.reporting)
-    sender = Sender(engine, allow_loopback=settings.webhooks_allow_loopback)
+    relay = Relay(engine=engine, bootstrap_servers=settings.kafka_bootstrap_servers)
+    evaluator = TargetEvaluator(engine, settings.reporting)
+    restatements = RestatementJob(engine, settings.reporting)
+    sender = WebhookSender(engine, allow_loopback=settings.webhooks_allow_loopback)
 
     async def work(stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(moving.run(stop))
-            tasks.create_task(judge.job.run(stop))
-            tasks.create_task(restater.job.run(stop))
+            tasks.create_task(relay.run(stop))
+            tasks.create_task(evaluator.job.run(stop))
+            tasks.create_task(restatements.job.run(stop))
             tasks.create_task(sender.run(stop))
 
     runner.work(
@@ -73,8 +73,8 @@ def jobs() -> None:
         settings,
         work,
         live={
-            "relay": moving.heartbeat.check,
-            **{each.job.name: each.job.heartbeat.check for each in (judge, restater, sender)},
+            "relay": relay.heartbeat.check,
+            **{each.job.name: each.job.heartbeat.check for each in (evaluator, restatements, sender)},
         },
         ready={"database": database_check(engine)},
     )

@@ -13,8 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from event_contracts.service import Ticket
 from metrics_worker.alerts.schemas import AlertView, alert
 from metrics_worker.alerts.trend import WEEKS, Trend, trend_of
-from metrics_worker.books.status import fresh_as_of, is_caught_up
-from metrics_worker.books.tables import subject_state
 from metrics_worker.customers.queries import survivors_of
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.period import DEFAULT_DAYS, Period
@@ -22,12 +20,14 @@ from metrics_worker.domain.posting import Reporting
 from metrics_worker.domain.ticket import LOST_AFTER_SECONDS
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.kpis.formula import Kpi
+from metrics_worker.ledger.status import fresh_as_of, is_caught_up
+from metrics_worker.ledger.tables import subject_state
 from metrics_worker.queries.answer import answer
 from metrics_worker.queries.coverage import carried_by, unasked
-from metrics_worker.queries.query import Question
+from metrics_worker.queries.query import KpiQuery
 from metrics_worker.queries.sample import percent
 from metrics_worker.queries.schemas import AnswerView
-from metrics_worker.targets.lookup import period_evaluated, today_in
+from metrics_worker.targets.lookup import period_evaluated
 from metrics_worker.targets.model import Target
 
 MOST_TICKETS: Final = 5_000
@@ -105,7 +105,7 @@ async def missed(session: AsyncSession, reporting: Reporting, now: datetime) -> 
     """One alert for each target that was missed when it was last judged."""
     found = []
     for target in (await session.execute(sa.select(Target).where(Target.missed.is_(True)))).scalars():
-        period = period_evaluated(target, today_in(reporting, now))
+        period = period_evaluated(target, reporting.day_of(now))
         if period is None:
             continue
         kpi = KPIS[target.kpi]
@@ -130,7 +130,7 @@ async def missed(session: AsyncSession, reporting: Reporting, now: datetime) -> 
 
 async def turning(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:
     """One alert for each leading KPI that has turned over the last complete weeks."""
-    this_monday = _monday(today_in(reporting, now))
+    this_monday = _monday(reporting.day_of(now))
     weeks = Period(this_monday - timedelta(weeks=WEEKS), this_monday - timedelta(days=1))
     found = []
     for kpi in KPIS.values():
@@ -138,7 +138,7 @@ async def turning(session: AsyncSession, reporting: Reporting, now: datetime) ->
         variant = next((name for name, formula in kpi.variants.items() if not formula.ripens), None)
         if kpi.indicator != "leading" or variant is None:
             continue
-        question = Question(
+        question = KpiQuery(
             kpi=kpi,
             variant=variant,
             period=weeks,
@@ -179,7 +179,7 @@ def _turned(kpi: Kpi, variant: str, turn: Trend, told: AnswerView, reporting: Re
 
 async def thin(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:
     """Alerts for dimensions that too little carries, and for those with values that nobody asked, over 30 days."""
-    today = today_in(reporting, now)
+    today = reporting.day_of(now)
     period = Period(today - timedelta(days=DEFAULT_DAYS - 1), today)
     since = _midnight(period.start, reporting)
     explain = f"/v1/coverage?{urlencode({'from': period.start, 'to': period.end})}"

@@ -7,8 +7,8 @@ from fastapi import Query
 
 from metrics_worker.alerts.rules import alerts as all_alerts
 from metrics_worker.alerts.schemas import AlertKind, AlertView, Severity, place_of
-from metrics_worker.api.kpis import READERS, InBooks
-from metrics_worker.queries.answer import snapshot
+from metrics_worker.api.parameters import READERS, LedgerReporting
+from metrics_worker.queries.sql import snapshot
 from service_kit.paging import Paged, PageView
 from service_kit.routing import Session, router
 
@@ -18,7 +18,7 @@ alerts = router("/alerts", "kpis")
 @alerts.get("", dependencies=READERS)
 async def list_alerts(
     session: Session,
-    reporting: InBooks,
+    reporting: LedgerReporting,
     page: Paged,
     kind: Annotated[AlertKind | None, Query(description="Only this kind.")] = None,
     severity: Annotated[Severity | None, Query(description="Only this severity.")] = None,

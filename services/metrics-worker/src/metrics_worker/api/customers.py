@@ -6,15 +6,14 @@ from uuid import UUID
 from pydantic import ConfigDict
 
 from event_contracts.fields import DECIMAL_PLACES
-from metrics_worker.api.kpis import READERS, InBooks
-from metrics_worker.books.status import fresh_as_of
+from metrics_worker.api.parameters import READERS, LedgerReporting
 from metrics_worker.customers.queries import relationship_of
 from metrics_worker.domain.customer_health import HealthReason, health_of
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.relationship import BADLY_RATED, BREACHED, NOT_FOR_LONG, NOT_LATELY, REOPENED
-from metrics_worker.queries.answer import snapshot
+from metrics_worker.ledger.status import fresh_as_of
 from metrics_worker.queries.figure import decimal_text
-from metrics_worker.targets.lookup import today_in
+from metrics_worker.queries.sql import snapshot
 from service_kit.fields import Moment, View
 from service_kit.problems import NotFound
 from service_kit.routing import Session, router
@@ -93,13 +92,13 @@ class CustomerHealthView(View):
 
 
 @customers.get("/{customer_id}/health", dependencies=READERS)
-async def get_customer_health(customer_id: UUID, session: Session, reporting: InBooks) -> CustomerHealthView:
+async def get_customer_health(customer_id: UUID, session: Session, reporting: LedgerReporting) -> CustomerHealthView:
     """How a customer fares today, and why: what `customer_health` and `revenue_at_risk` are made of."""
     connection = await snapshot(session)
     found = await relationship_of(session, customer_id, reporting)
     if not found.known:
         raise NotFound("The books know of no customer with this id, or not yet.")
-    today = today_in(reporting, datetime.now(UTC))
+    today = reporting.day_of(datetime.now(UTC))
     health = health_of(found.relationship, today)
     places = DECIMAL_PLACES[reporting.currency]
     return CustomerHealthView(

@@ -1,13 +1,13 @@
 """Records that the books could not take: seen, mended, sent again, or discarded."""
 
-from metrics_worker.api.kpis import InBooks
-from metrics_worker.books import aggregate
-from metrics_worker.books.consumer import CONSUMER
+from metrics_worker.api.parameters import LedgerReporting
+from metrics_worker.ledger import aggregate
+from metrics_worker.ledger.consumer import CONSUMER
 from service_kit.dead_letters.routes import dead_letter_routes
 from service_kit.dead_letters.use_cases import Readable
 
 
-async def _readable(reporting: InBooks) -> Readable:
+async def _readable(reporting: LedgerReporting) -> Readable:
     def check(_: str, value: bytes | None) -> None:
         aggregate.decode(value, reporting)
 

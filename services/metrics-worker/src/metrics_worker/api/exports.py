@@ -6,10 +6,10 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request, Response
 
-from metrics_worker.api.kpis import InBooks
+from metrics_worker.api.parameters import FirstDay, LastDay, LedgerReporting
 from metrics_worker.domain.kinds import KIND_BY_NAME, KINDS
 from metrics_worker.queries.export import MEDIA_TYPES, Format, export
-from metrics_worker.queries.query import FirstDay, LastDay, period_of
+from metrics_worker.queries.query import period_of
 from service_kit.auth import requires
 from service_kit.problems import RETRY_AFTER_SECONDS, Problem, Unprocessable
 from service_kit.routing import router
@@ -38,7 +38,7 @@ class TooManyExports(Problem):
 )
 async def export_postings(
     request: Request,
-    reporting: InBooks,
+    reporting: LedgerReporting,
     kind: Annotated[
         str,
         Query(

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import Depends, Path
 
-from metrics_worker.api.kpis import READERS, InBooks
+from metrics_worker.api.parameters import READERS, LedgerReporting
 from metrics_worker.periods import queries, use_cases
 from metrics_worker.periods.schemas import ClosedPeriodView, RestatementView
-from metrics_worker.queries.answer import snapshot
+from metrics_worker.queries.sql import snapshot
 from service_kit.auth import requires
 from service_kit.fields import Code
 from service_kit.paging import Paged, PageView
@@ -32,14 +32,14 @@ async def get_period(period: Named, session: Session) -> ClosedPeriodView:
 
 
 @periods.post("/{period}/close", dependencies=MANAGERS)
-async def close_period(period: Named, session: Session, reporting: InBooks) -> ClosedPeriodView:
+async def close_period(period: Named, session: Session, reporting: LedgerReporting) -> ClosedPeriodView:
     """Closes a period that is over: from now on every change of its KPIs is published as a restatement."""
     return ClosedPeriodView.of(await use_cases.close_period(session, period, reporting))
 
 
 @periods.get("/{period}/restatements", dependencies=READERS)
 async def list_restatements(
-    period: Named, session: Session, reporting: InBooks, page: Paged, kpi: Code | None = None
+    period: Named, session: Session, reporting: LedgerReporting, page: Paged, kpi: Code | None = None
 ) -> PageView[RestatementView]:
     """The KPIs of a closed period that are no longer what it was closed with, and the events behind each."""
     await snapshot(session)

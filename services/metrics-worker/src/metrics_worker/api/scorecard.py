@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 from fastapi import Query
 from pydantic import ConfigDict, Field
 
-from metrics_worker.api.answers import ask
-from metrics_worker.api.kpis import READERS, Stand
+from metrics_worker.api.answers import answers_of
+from metrics_worker.api.parameters import READERS, FirstDay, LastDay, Status
 from metrics_worker.domain.period import Period
 from metrics_worker.kpis.catalogue import KPIS
-from metrics_worker.queries.query import FirstDay, LastDay, Question, period_of
+from metrics_worker.queries.query import KpiQuery, period_of
 from metrics_worker.queries.schemas import Amount, AnswerView, PreviousView, TargetFigureView
 from metrics_worker.targets.model import is_met
 from service_kit.fields import Moment, View
@@ -202,7 +202,7 @@ class ScorecardView(View):
 @scorecard.get("", dependencies=READERS)
 async def get_scorecard(
     session: Session,
-    stand: Stand,
+    stand: Status,
     start: FirstDay = None,
     end: LastDay = None,
     compare: Annotated[
@@ -213,7 +213,7 @@ async def get_scorecard(
     period = period_of(start, end, stand.reporting)
     cells = list(dict.fromkeys(cell for row in ROWS for cell in (*row.sales, *row.service)))
     questions = [_question(cell, period, compare is not None) for cell in cells]
-    answers = await ask(session, questions, stand, with_sample=False)
+    answers = await answers_of(session, questions, stand, with_sample=False)
     figures = {
         cell: _figure(cell, question, told) for cell, question, told in zip(cells, questions, answers, strict=True)
     }
@@ -249,9 +249,9 @@ def side(figures: list[ScoreView], by: Literal["count", "target"]) -> SideView:
     return SideView(reply=reply, has_target=bool(targets), figures=figures)
 
 
-def _question(cell: Cell, period: Period, with_previous: bool) -> Question:
+def _question(cell: Cell, period: Period, with_previous: bool) -> KpiQuery:
     kpi = KPIS[cell.kpi]
-    return Question(
+    return KpiQuery(
         kpi=kpi,
         variant=cell.variant or kpi.default_variant,
         period=period,
@@ -262,7 +262,7 @@ def _question(cell: Cell, period: Period, with_previous: bool) -> Question:
     )
 
 
-def _figure(cell: Cell, question: Question, told: AnswerView) -> ScoreView:
+def _figure(cell: Cell, question: KpiQuery, told: AnswerView) -> ScoreView:
     kpi, period = question.kpi, question.period
     target = told.target
     if target is None and cell.due is not None and told.value is not None:

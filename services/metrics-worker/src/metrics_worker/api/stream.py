@@ -6,16 +6,15 @@ import time
 from collections.abc import AsyncGenerator
 from typing import Annotated, Final
 
-from fastapi import Depends, Query, Request, Response
+from fastapi import Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from metrics_worker.api.kpis import READERS, InBooks, filters
+from metrics_worker.api.parameters import READERS, Filters, LedgerReporting
 from metrics_worker.api.stream_hub import DIGEST_BYTES, AlertsWatch, Hub, Reader, TooManyReaders, Watch, Watched
 from metrics_worker.api.stream_tickets import MAX_LENGTH, Tickets
 from metrics_worker.domain.period import Interval
 from metrics_worker.queries.query import filters_of, kpi_named, variant_of
 from service_kit.auth import Principal
-from service_kit.dependencies import async_dependency
 from service_kit.fields import Day, Moment, View
 from service_kit.problems import Unprocessable
 from service_kit.routing import By, StrictRoute, router
@@ -78,8 +77,8 @@ async def issue_stream_ticket(request: Request, by: By) -> TicketView:
 async def stream_kpis(
     request: Request,
     by: By,
-    reporting: InBooks,
-    given: Annotated[dict[str, str | None], Depends(async_dependency(filters))],
+    reporting: LedgerReporting,
+    given: Filters,
     kpis: Annotated[
         str,
         Query(

@@ -22,13 +22,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.alerts.rules import alerts as all_alerts
 from metrics_worker.alerts.schemas import summary
-from metrics_worker.api.answers import ask
-from metrics_worker.books.status import LedgerMark, fresh_as_of, ledger_mark, ledger_status, reporting_of_ledger
+from metrics_worker.api.answers import answers_of
 from metrics_worker.domain.period import Interval
 from metrics_worker.domain.posting import Reporting
-from metrics_worker.queries.answer import snapshot
-from metrics_worker.queries.query import Question, kpi_named, period_of
-from metrics_worker.targets.lookup import today_in
+from metrics_worker.ledger.status import LedgerMark, fresh_as_of, ledger_mark, ledger_status, reporting_of_ledger
+from metrics_worker.queries.query import KpiQuery, kpi_named, period_of
+from metrics_worker.queries.sql import snapshot
 from metrics_worker.targets.model import Target
 from service_kit.database import create_sessions
 from service_kit.problems import RETRY_AFTER_SECONDS, Problem
@@ -72,9 +71,9 @@ class Watch:
     interval: Interval | None
     filters: tuple[tuple[str, str | None], ...]
 
-    def question(self, reporting: Reporting) -> Question:
+    def question(self, reporting: Reporting) -> KpiQuery:
         """What is asked of the books, as of today."""
-        return Question(
+        return KpiQuery(
             kpi=kpi_named(self.kpi),
             variant=self.variant,
             period=period_of(self.start, self.end, reporting),
@@ -189,7 +188,7 @@ class Hub:
             mark: LedgerMark = (
                 *await ledger_mark(connection),
                 *(await connection.execute(_TARGETS)).one(),
-                today_in(self._reporting, datetime.now(UTC)),
+                self._reporting.day_of(datetime.now(UTC)),
             )
             self.fresh_as_of = await fresh_as_of(connection)
         moved = mark != self._looked_at
@@ -211,7 +210,7 @@ class Hub:
                 # anything for it.
                 with contextlib.suppress(Problem):
                     asked[watch] = watch.question(stand.reporting)
-            answers = await ask(session, list(asked.values()), stand) if asked else []
+            answers = await answers_of(session, list(asked.values()), stand) if asked else []
         for watch, found in zip(asked, answers, strict=True):
             self._note(watch, found, found.model_dump_json(by_alias=True, exclude={"fresh_as_of"}))
 

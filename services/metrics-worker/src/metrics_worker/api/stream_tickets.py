@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.books.tables import metadata
+from metrics_worker.ledger.tables import metadata
 from service_kit.auth import Principal
 from service_kit.problems import Unauthenticated
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request, Response
 
-from metrics_worker.api.kpis import READERS, InBooks, filters
+from metrics_worker.api.parameters import READERS, Filters, LedgerReporting
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.queries.query import filters_of, kpi_named, variant_of
 from metrics_worker.targets import queries, use_cases
@@ -30,7 +30,7 @@ class Address:
     def __init__(
         self,
         kpi: Annotated[str, Path(max_length=64, examples=["revenue"])],
-        given: Annotated[dict[str, str | None], Depends(async_dependency(filters))],
+        given: Filters,
         variant: Annotated[str | None, Query(max_length=64, description="Which definition; see GET /v1/kpis.")] = None,
     ) -> None:
         self._kpi, self._given, self._variant = kpi, given, variant
@@ -56,7 +56,7 @@ async def list_targets(session: Session, page: Paged, kpi: Code | None = None) -
 
 @targets.put("/{kpi}", dependencies=MANAGERS)
 async def set_target(
-    at: At, body: TargetIn, session: Session, response: Response, expected: Expected, reporting: InBooks
+    at: At, body: TargetIn, session: Session, response: Response, expected: Expected, reporting: LedgerReporting
 ) -> TargetView:
     """Sets what a KPI is to reach, or sets it anew. The filter is part of the address: `?region=EMEA`."""
     key = at.key()

@@ -8,12 +8,12 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from metrics_worker.books.customer_timelines import current_entries
-from metrics_worker.books.tables import account_merge, subject_state, timeline_entry
 from metrics_worker.domain.customer_merges import survivor_of
 from metrics_worker.domain.customer_timeline import TimelineEntry, by_survivor
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.domain.relationship import Relationship
+from metrics_worker.ledger.customer_timelines import current_entries
+from metrics_worker.ledger.tables import account_merge, subject_state, timeline_entry
 
 _ENTRY = msgspec.json.Decoder(TimelineEntry)
 

@@ -1,4 +1,4 @@
-"""The restater: looks at closed periods when the books have moved, and publishes each change of a figure."""
+"""Compares closed periods with the ledger whenever it changes, and publishes each change of a figure."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -9,11 +9,11 @@ import structlog
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.books.status import LedgerMark, is_caught_up, ledger_mark, reporting_of_ledger
 from metrics_worker.domain.posting import Reporting
+from metrics_worker.ledger.status import LedgerMark, is_caught_up, ledger_mark, reporting_of_ledger
 from metrics_worker.periods.model import ClosedFigure, ClosedPeriod
 from metrics_worker.periods.use_cases import shown_of
-from metrics_worker.queries.answer import snapshot
+from metrics_worker.queries.sql import snapshot
 from metrics_worker.webhooks.publisher import publish
 from service_kit.database import create_sessions
 from service_kit.periodic import PeriodicJob
@@ -22,16 +22,16 @@ log = structlog.get_logger()
 
 RESTATEMENTS = Counter("tandem_restatements_total", "Changes of KPIs of closed periods that were published.", ["kpi"])
 
-LOOK_SECONDS: Final = 2.0
-REST: Final = 20
-"""A look rests for this many times as long as it took: every closed period is asked for all KPIs."""
-LONGEST_REST_SECONDS: Final = 60.0
+SHORTEST_PAUSE_SECONDS: Final = 2.0
+PAUSE_FACTOR: Final = 20
+"""A run pauses for this many times as long as it took: it computes all KPIs of every closed period."""
+LONGEST_PAUSE_SECONDS: Final = 60.0
 LOCK: Final = 0x7461_6E64_656D_0004
-"""The advisory lock that lets one restater at a time look: an older look must not be told after a newer one."""
+"""The advisory lock of the one process that compares: an older figure must not be published after a newer one."""
 
 
-class Restater:
-    """One process's restater."""
+class RestatementJob:
+    """The job of one process."""
 
     def __init__(self, engine: AsyncEngine, reporting: Reporting) -> None:
         self._engine = engine
@@ -39,16 +39,16 @@ class Restater:
         self._reporting = reporting
         self._seen: LedgerMark | None = None
         self.job = PeriodicJob(
-            "restater",
-            self.look,
-            pause=lambda took: max(LOOK_SECONDS, min(REST * took, LONGEST_REST_SECONDS)),
+            "restatements",
+            self.run_once,
+            pause=lambda took: max(SHORTEST_PAUSE_SECONDS, min(PAUSE_FACTOR * took, LONGEST_PAUSE_SECONDS)),
             limit_seconds=180,
         )
 
-    async def look(self) -> None:
-        """Holds every closed period against the books, if they or the periods have moved since the last look.
+    async def run_once(self) -> None:
+        """Compare every closed period with the ledger, if it or the periods have changed since the last run.
 
-        Not while the books are read anew: what half of the log says restates nothing.
+        It waits while the ledger catches up: what half of the log adds up to restates nothing.
         """
         async with self._engine.begin() as guard:
             if not (await guard.execute(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK)))).scalar_one():
@@ -71,11 +71,11 @@ class Restater:
             now = await shown_of(session, closed.period, self._reporting)
         async with self._sessions() as session, session.begin():
             of_period = sa.select(ClosedFigure).where(ClosedFigure.period_id == period_id).order_by(ClosedFigure.id)
-            told_at = datetime.now(UTC)
+            restated_at = datetime.now(UTC)
             for figure in (await session.execute(of_period)).scalars():
                 shown = now.get((figure.kpi, figure.variant))
-                event = None if shown is None else figure.restate(closed, shown, at=told_at)
+                event = None if shown is None else figure.restate(closed, shown, at=restated_at)
                 if event is not None:
-                    await publish(session, event, sequence=figure.sequence, time=told_at, partition_key=closed.id)
+                    await publish(session, event, sequence=figure.sequence, time=restated_at, partition_key=closed.id)
                     RESTATEMENTS.labels(figure.kpi).inc()
                     log.info("kpi_restated", period=closed.name, kpi=figure.kpi, variant=figure.variant)

@@ -1,4 +1,4 @@
-"""Sends what is due to webhooks: each receiver one message at a time, none waiting for another."""
+"""Sends due deliveries to webhooks: each receiver one message at a time, independently of the others."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 SENT = Counter("tandem_webhook_tries_total", "Messages sent to webhooks.", ["outcome"])
 DEAD = Gauge("tandem_webhook_dead_deliveries", "Messages to webhooks that were given up.")
 
-LOOK_SECONDS: Final = 0.25
+PAUSE_SECONDS: Final = 0.25
 AT_ONCE: Final = 20
 TRY_SECONDS: Final = 15
 LEASE: Final = timedelta(seconds=60)
@@ -58,8 +58,8 @@ _TAKE = sa.text("""
 )
 
 
-class Sender:
-    """One process's sender; any number of them share the work. `run` ends when told to stop."""
+class WebhookSender:
+    """The sender of one process; any number of them share the work. `run` ends when told to stop."""
 
     def __init__(self, engine: AsyncEngine, *, allow_loopback: bool) -> None:
         self._sessions = create_sessions(engine)
@@ -72,7 +72,7 @@ class Sender:
         )
         self._tidied = float("-inf")
         # What a run that fails had taken is tried again when its lease ends.
-        self.job = PeriodicJob("webhooks", self.look, pause=LOOK_SECONDS)
+        self.job = PeriodicJob("webhooks", self.run_once, pause=PAUSE_SECONDS)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Sends until `stop` is set, and then waits for the tries that are under way."""
@@ -83,8 +83,8 @@ class Sender:
             task.cancel()
         await self._pool.aclose()
 
-    async def look(self) -> None:
-        """Begins to send what is due, as far as there is room for it."""
+    async def run_once(self) -> None:
+        """Start to send what is due, as far as there is room for it."""
         free = AT_ONCE - len(self._busy)
         async with self._sessions.begin() as session:
             taken = (await session.execute(_TAKE, {"lease": LEASE, "busy": list(self._busy), "free": free})).all()
@@ -98,7 +98,7 @@ class Sender:
             task.add_done_callback(lambda _, webhook_id=webhook_id: self._busy.pop(webhook_id))  # type: ignore[misc]
 
     async def idle(self) -> None:
-        """Waits for the tries that are under way."""
+        """Wait for the tries that are under way."""
         if self._busy:
             await asyncio.wait(list(self._busy.values()))
 
@@ -125,12 +125,12 @@ class Sender:
                     )
                 ).scalars()
                 keys = [bytes(key) for key in found]
-            # No transaction is open while a stranger is waited for.
+            # No transaction is open while the receiver is slow.
             if delivery.tries > MOST_TRIES:
                 outcome = Outcome(error="every try was cut off before its end")
             else:
                 outcome = await self._post(webhook.url, delivery, keys)
-            await self._note(delivery, outcome)
+            await self._record(delivery, outcome)
         except Exception as error:
             # Deleted meanwhile, or the database is away: the lease brings it back if it is still there.
             log.warning("webhook_try_lost", delivery_id=str(delivery_id), error=repr(error))
@@ -139,13 +139,13 @@ class Sender:
         signed = headers_of(str(delivery.event_id), delivery.payload, datetime.now(UTC), keys)
         headers = {"content-type": "application/json", "user-agent": "tandem-webhooks/1", **signed}
         try:
-            # Again: rules may be stricter than when it was given.
+            # Again: the rules may be stricter than at registration.
             check_address(url, allow_loopback=self._allow_loopback)
             async with (
                 asyncio.timeout(TRY_SECONDS),
                 self._pool.stream("POST", url, headers=list(headers.items()), content=delivery.payload) as answer,
             ):
-                # The body is not read: nobody needs it, and it may have no end.
+                # The body is not read: it is not needed, and may have no end.
                 given = {name.lower(): value for name, value in answer.headers}
                 return Outcome(status=answer.status, retry_after=_pause(given.get(b"retry-after")))
         except AddressRefused as refused:
@@ -157,11 +157,11 @@ class Sender:
         except (OSError, httpcore.NetworkError, httpcore.UnsupportedProtocol) as error:
             return Outcome(error=f"no connection: {type(error).__name__}")
 
-    async def _note(self, tried: WebhookDelivery, outcome: "Outcome") -> None:
+    async def _record(self, tried: WebhookDelivery, outcome: "Outcome") -> None:
         async with self._sessions.begin() as session:
             delivery = await session.get_one(WebhookDelivery, tried.id, with_for_update=True)
             if delivery.status != "pending" or delivery.tries != tried.tries:
-                # Its lease ended, and another process is at it.
+                # Its lease ended, and another process has taken it.
                 return
             now = await database_now(session)
             status = outcome.status
@@ -182,7 +182,7 @@ class Sender:
 
 
 class Outcome:
-    """What came of one try: the answer's status, or why there was none."""
+    """The outcome of one try: the answer's status, or why there was none."""
 
     def __init__(
         self, *, status: int | None = None, retry_after: timedelta | None = None, error: str | None = None
@@ -193,7 +193,7 @@ class Outcome:
 
 
 def _pause(retry_after: bytes | None) -> timedelta | None:
-    """The header's value, in either of its forms; None when it says nothing that can be understood."""
+    """Return the header's value, in either of its forms; None when it is not valid."""
     if retry_after is None:
         return None
     text = retry_after[:64].decode("ascii", "replace").strip()

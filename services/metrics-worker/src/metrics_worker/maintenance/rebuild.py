@@ -24,12 +24,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from event_contracts.codec import UndecodableEvent
-from metrics_worker.books import aggregate
-from metrics_worker.books.aggregate import SubjectState
-from metrics_worker.books.consumer import CONSUMER, TOPICS
-from metrics_worker.books.status import open_ledger
-from metrics_worker.books.writer import LedgerWriter
 from metrics_worker.domain.posting import Reporting
+from metrics_worker.ledger import aggregate
+from metrics_worker.ledger.aggregate import SubjectState
+from metrics_worker.ledger.consumer import CONSUMER, TOPICS
+from metrics_worker.ledger.status import open_ledger
+from metrics_worker.ledger.writer import LedgerWriter
 from metrics_worker.maintenance.shadow_schema import (
     SHADOW,
     analyze_shadow_schema,

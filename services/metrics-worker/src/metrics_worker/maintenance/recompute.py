@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from uuid import UUID
 
-from metrics_worker.books.aggregate import SubjectState
-from metrics_worker.books.customer_timelines import RELATIONSHIP, entry_of
 from metrics_worker.domain.customer_merges import survivor_of
 from metrics_worker.domain.customer_timeline import TimelineEntry
 from metrics_worker.domain.kinds import KIND_BY_NAME, Kind
 from metrics_worker.domain.posting import Posting, Reporting, text_of
 from metrics_worker.domain.relationship import postings_for
+from metrics_worker.ledger.aggregate import SubjectState
+from metrics_worker.ledger.customer_timelines import RELATIONSHIP, entry_of
 
 
 class Newest(NamedTuple):

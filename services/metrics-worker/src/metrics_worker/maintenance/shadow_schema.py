@@ -5,7 +5,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from metrics_worker.books.tables import DERIVED, POSTING
+from metrics_worker.ledger.tables import DERIVED, POSTING
 
 SHADOW: Final = "ledger_rebuilt"
 REBUILT: Final = tuple(table.name for table in DERIVED)

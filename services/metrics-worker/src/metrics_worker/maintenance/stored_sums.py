@@ -8,7 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from metrics_worker.books.blocks import (
+from metrics_worker.domain.kinds import Kind
+from metrics_worker.domain.posting import Posting
+from metrics_worker.ledger.blocks import (
     ALL,
     BUCKET_BITS,
     DAY_BITS,
@@ -21,9 +23,7 @@ from metrics_worker.books.blocks import (
     block_of,
     row_of,
 )
-from metrics_worker.books.tables import POSTING, block, bucket_column
-from metrics_worker.domain.kinds import Kind
-from metrics_worker.domain.posting import Posting
+from metrics_worker.ledger.tables import POSTING, block, bucket_column
 
 CustomerKey = tuple[str, date]
 """Customer (`NO_VALUE` for none) and day."""

@@ -18,13 +18,13 @@ import sqlalchemy as sa
 from aiokafka import TopicPartition
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from metrics_worker.books.aggregate import SubjectState, decode
-from metrics_worker.books.blocks import BlockKey, Blocks, blocks_of
-from metrics_worker.books.consumer import CONSUMER, TOPICS
-from metrics_worker.books.status import reporting_of_ledger
-from metrics_worker.books.tables import POSTING, subject_state
 from metrics_worker.domain.kinds import KINDS, Kind
 from metrics_worker.domain.posting import Reporting
+from metrics_worker.ledger.aggregate import SubjectState, decode
+from metrics_worker.ledger.blocks import BlockKey, Blocks, blocks_of
+from metrics_worker.ledger.consumer import CONSUMER, TOPICS
+from metrics_worker.ledger.status import reporting_of_ledger
+from metrics_worker.ledger.tables import POSTING, subject_state
 from metrics_worker.maintenance.recompute import Newest, newest_of, recomputed
 from metrics_worker.maintenance.stored_sums import (
     CustomerSums,

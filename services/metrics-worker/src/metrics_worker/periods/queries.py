@@ -12,9 +12,9 @@ from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.periods.model import ClosedFigure, ClosedPeriod, Shown
 from metrics_worker.periods.schemas import ClosedPeriodView, EventBehindView, FigureView, RestatementView
 from metrics_worker.periods.use_cases import shown_of
-from metrics_worker.queries.explain import Entries
+from metrics_worker.queries.explain import PostingsBehind
 from metrics_worker.queries.figure import difference_text
-from metrics_worker.queries.query import Question
+from metrics_worker.queries.query import KpiQuery
 from service_kit.paging import Page, PageView
 
 EVENTS_SHOWN: Final = 10
@@ -60,7 +60,7 @@ async def _view_of(
 ) -> RestatementView:
     kpi = KPIS[figure.kpi]
     formula = kpi.variants[figure.variant]
-    question = Question(
+    question = KpiQuery(
         kpi=kpi,
         variant=figure.variant,
         period=closed.period,
@@ -69,7 +69,7 @@ async def _view_of(
         filters={},
         with_previous=False,
     )
-    count, events = await _events_behind(session, Entries(question, recorded_after=closed.as_of))
+    count, events = await _events_behind(session, PostingsBehind(question, recorded_after=closed.as_of))
     since = {
         "variant": figure.variant,
         "from": closed.first_day,
@@ -92,8 +92,8 @@ async def _view_of(
     )
 
 
-async def _events_behind(session: AsyncSession, entries: Entries) -> tuple[int, list[EventBehindView]]:
-    rows = entries.query()
+async def _events_behind(session: AsyncSession, behind: PostingsBehind) -> tuple[int, list[EventBehindView]]:
+    rows = behind.rows()
     # An event may move several postings of its subject: it is one event all the same.
     events = (
         sa.select(rows.c.event_id, rows.c.kind, rows.c.subject_id, rows.c.event_time, rows.c.recorded_time)

@@ -6,13 +6,14 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from metrics_worker.books.status import fresh_as_of
 from metrics_worker.domain.period import Period
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.catalogue import KPIS
+from metrics_worker.ledger.status import fresh_as_of
 from metrics_worker.periods.model import ClosedFigure, ClosedPeriod, Shown
 from metrics_worker.periods.names import period_named
-from metrics_worker.queries.answer import Renderer, figures
+from metrics_worker.queries.answer import Renderer
+from metrics_worker.queries.result import figures
 from metrics_worker.webhooks.publisher import publish
 from service_kit.problems import Conflict, NotFound, Unavailable
 

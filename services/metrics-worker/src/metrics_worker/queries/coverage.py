@@ -1,15 +1,11 @@
-"""GET /v1/coverage: what carries a value of which dimension, and whom nobody asked."""
+"""Coverage: the share of subjects that carries each dimension, and the values that have no answers."""
 
 from collections.abc import Sequence
-from datetime import date
 from fractions import Fraction
 from typing import Final, Literal
 
-from pydantic import ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from metrics_worker.api.kpis import READERS, Stand
-from metrics_worker.books.blocks import ALL
 from metrics_worker.domain.account import AccountMeasures
 from metrics_worker.domain.deal import DealMeasures
 from metrics_worker.domain.kinds import Kind
@@ -19,14 +15,11 @@ from metrics_worker.domain.period import Period
 from metrics_worker.domain.survey import SurveyMeasures
 from metrics_worker.domain.ticket import TicketMeasures
 from metrics_worker.kpis.formula import kind_of
+from metrics_worker.ledger.blocks import ALL
 from metrics_worker.queries.figure import share_text
-from metrics_worker.queries.query import FirstDay, LastDay, period_of
 from metrics_worker.queries.sample import ASKED_EVERYWHERE, COVERED, ENOUGH_COVERED, by_value
 from metrics_worker.queries.sql import Sums, Valueless, read
-from service_kit.fields import Moment, View
-from service_kit.routing import Session, router
-
-coverage = router("/coverage", "kpis")
+from service_kit.fields import View
 
 Subject = Literal["customers", "leads", "deals", "tickets", "answers"]
 SUBJECTS: Final[dict[Subject, tuple[Measure, ...]]] = {
@@ -36,12 +29,11 @@ SUBJECTS: Final[dict[Subject, tuple[Measure, ...]]] = {
     "tickets": (TicketMeasures.opened,),
     "answers": (SurveyMeasures.answered,),
 }
-"""What is looked at, and the measures that count it: all customers by the last day, all else as it came in, was closed
-or was answered on these days."""
+"""The measures that count each: all customers by the last day, all else as it came in, was closed or answered."""
 VALUES_AT_MOST: Final = 100_000
-"""Of one dimension, that are looked at."""
+"""Values of one dimension that are read."""
 UNASKED_AT_MOST: Final = 100
-"""Values of one dimension that are named as unasked."""
+"""Values of one dimension that an answer names."""
 
 
 class CarriedView(View):
@@ -85,79 +77,11 @@ class UnaskedView(View):
     values: list[UnaskedValueView]
 
 
-class CoverageView(View):
-    """How complete the books are, and how far the surveys reach."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "from": "2026-01-01",
-                    "to": "2026-03-31",
-                    "timezone": "Europe/Vilnius",
-                    "dimensions": [
-                        {
-                            "dimension": "region",
-                            "thin": False,
-                            "subjects": [
-                                {"subject": "customers", "value": "0.98", "numerator": 490, "denominator": 500}
-                            ],
-                        }
-                    ],
-                    "unasked": [
-                        {
-                            "dimension": "region",
-                            "count": 1,
-                            "values": [
-                                {
-                                    "value": "APAC",
-                                    "customers": 31,
-                                    "deals": 12,
-                                    "tickets": 8,
-                                    "surveys_sent": 0,
-                                    "surveys_answered": 0,
-                                }
-                            ],
-                        }
-                    ],
-                    "fresh_as_of": "2026-03-31T21:00:00.120000Z",
-                }
-            ]
-        }
-    )
-
-    start: date = Field(serialization_alias="from")
-    end: date = Field(serialization_alias="to")
-    timezone: str
-    dimensions: list[DimensionCoverageView]
-    unasked: list[UnaskedView]
-    fresh_as_of: Moment | None
-
-
-@coverage.get("", dependencies=READERS)
-async def get_coverage(
-    session: Session,
-    stand: Stand,
-    start: FirstDay = None,
-    end: LastDay = None,
-) -> CoverageView:
-    """What share of customers, leads, deals, tickets and answers carries each dimension, and whom nobody asked."""
-    period = period_of(start, end, stand.reporting)
-    return CoverageView(
-        start=period.start,
-        end=period.end,
-        timezone=stand.reporting.zone.key,
-        dimensions=await carried_by(session, period),
-        unasked=await unasked(session, period),
-        fresh_as_of=stand.fresh_as_of,
-    )
-
-
 async def carried_by(session: AsyncSession, period: Period) -> list[DimensionCoverageView]:
-    """Each dimension with the subjects that may carry it."""
+    """Return each dimension with the subjects that may carry it."""
     rows: dict[str, list[CarriedView]] = {name: [] for name in COVERED}
     reads = {
-        subject: Valueless(*_columns(measures), period, _stands(measures)) for subject, measures in SUBJECTS.items()
+        subject: Valueless(*_columns(measures), period, _is_balance(measures)) for subject, measures in SUBJECTS.items()
     }
     found = await read(session, reads.values(), limit=VALUES_AT_MOST)
     for subject, of_subject in reads.items():
@@ -179,10 +103,11 @@ async def carried_by(session: AsyncSession, period: Period) -> list[DimensionCov
 
 
 async def unasked(session: AsyncSession, period: Period) -> list[UnaskedView]:
-    """For each dimension that is to be heard everywhere, the values that have customers, deals or tickets and no
-    survey sent or answered on these days."""
+    """Return the values, by dimension, that have customers, deals or tickets and no survey sent or answered."""
     reads = {
-        (name, dimension): Sums(*_columns(measures), period, group_by=dimension, from_the_beginning=_stands(measures))
+        (name, dimension): Sums(
+            *_columns(measures), period, group_by=dimension, from_the_beginning=_is_balance(measures)
+        )
         for name, measures in _ASKED.items()
         for dimension in ASKED_EVERYWHERE
         if dimension in kind_of(measures[0]).dimensions
@@ -216,9 +141,8 @@ _ASKED: Final[dict[str, tuple[Measure, ...]]] = {
 
 
 def _columns(measures: Sequence[Measure]) -> tuple[Kind, tuple[str, ...]]:
-    """Measures of one kind, as the balances hold them."""
     return kind_of(measures[0]), tuple(measure.column for measure in measures)
 
 
-def _stands(measures: Sequence[Measure]) -> bool:
+def _is_balance(measures: Sequence[Measure]) -> bool:
     return any(measure.semi_additive for measure in measures)

@@ -12,10 +12,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from metrics_worker.books.tables import POSTING
 from metrics_worker.domain.kinds import Kind
 from metrics_worker.domain.period import Period
-from metrics_worker.exports.sink import Sink
+from metrics_worker.ledger.tables import POSTING
 
 Format = Literal["csv", "parquet"]
 MEDIA_TYPES: Final[dict[Format, str]] = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
@@ -131,7 +130,7 @@ class _ParquetWriter:
         }  # fmt: skip
         self._is_id = [column.type.python_type is UUID for column in columns]
         self._schema = pa.schema([(column.name, types[column.type.python_type]) for column in columns])
-        self._sink = Sink()
+        self._sink = _Sink()
         self._writer = pq.ParquetWriter(self._sink, self._schema, compression="zstd")
         self._batch: Callable[..., Any] = pa.record_batch
 
@@ -149,3 +148,32 @@ class _ParquetWriter:
     def end(self) -> bytes:
         self._writer.close()
         return self._sink.take()
+
+
+class _Sink(io.RawIOBase):
+    """A write-only file that keeps what was written until it is taken; its position counts every byte ever written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: list[bytes] = []
+        self._position = 0
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the number of bytes written so far."""
+        return self._position
+
+    def write(self, data: Any) -> int:
+        """Keep a copy of the bytes."""
+        part = bytes(data)
+        self._parts.append(part)
+        self._position += len(part)
+        return len(part)
+
+    def take(self) -> bytes:
+        """Return what was written since the last time."""
+        taken, self._parts = b"".join(self._parts), []
+        return taken

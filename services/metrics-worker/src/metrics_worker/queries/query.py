@@ -1,13 +1,10 @@
-"""What is asked of a KPI, checked against what the KPI can answer."""
+"""A query of a KPI, checked against what the KPI can answer."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated
 from uuid import UUID
-
-from fastapi import Query
 
 from event_contracts.fields import CODE_PATTERN
 from metrics_worker.domain.kinds import IDENTITY_DIMENSIONS
@@ -15,11 +12,7 @@ from metrics_worker.domain.period import DEFAULT_DAYS, MAX_DAYS, Interval, Perio
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.kpis.formula import Formula, Kpi
-from service_kit.fields import Day
 from service_kit.problems import NotFound, Unprocessable
-
-FirstDay = Annotated[Day | None, Query(alias="from", description="First day; 30 days by default.")]
-LastDay = Annotated[Day | None, Query(alias="to", description="Last day; today by default.")]
 
 _CODE = re.compile(CODE_PATTERN.removesuffix("$"), re.ASCII)
 
@@ -31,8 +24,8 @@ class UnknownKpi(NotFound):
 
 
 @dataclass(frozen=True)
-class Question:
-    """One request for a KPI, found answerable."""
+class KpiQuery:
+    """One query of a KPI, which the KPI can answer."""
 
     kpi: Kpi
     variant: str
@@ -40,19 +33,19 @@ class Question:
     interval: Interval | None
     group_by: str | None
     filters: Mapping[str, str | None]
-    """By dimension; None asks for what has no value."""
+    """By dimension; None selects what has no value."""
     with_previous: bool
     as_of: datetime | None = None
-    """As the books stood then; None for now."""
+    """Use only what the ledger held then; None for now."""
 
     @property
     def formula(self) -> Formula:
-        """The asked variant's."""
+        """Return the formula of its variant."""
         return self.kpi.variants[self.variant]
 
 
 def kpi_named(name: str) -> Kpi:
-    """Raises `UnknownKpi`."""
+    """Return the KPI of that name. Raise `UnknownKpi`."""
     kpi = KPIS.get(name)
     if kpi is None:
         raise UnknownKpi("GET /v1/kpis lists the names of all KPIs.")
@@ -60,7 +53,7 @@ def kpi_named(name: str) -> Kpi:
 
 
 def variant_of(kpi: Kpi, name: str | None) -> str:
-    """The named variant, or the default one. Raises `Unprocessable`."""
+    """Return the named variant, or the default one. Raise `Unprocessable`."""
     if name is None:
         return kpi.default_variant
     if name not in kpi.variants:
@@ -69,7 +62,7 @@ def variant_of(kpi: Kpi, name: str | None) -> str:
 
 
 def period_of(start: date | None, end: date | None, reporting: Reporting) -> Period:
-    """The asked days; the last 30 in the reporting time zone when not told. Raises `Unprocessable`."""
+    """Return the given days; by default the last 30 in the reporting time zone. Raise `Unprocessable`."""
     if end is None:
         today = datetime.now(reporting.zone).date()
         end = today if start is None or start <= today else start
@@ -83,21 +76,21 @@ def period_of(start: date | None, end: date | None, reporting: Reporting) -> Per
 
 
 def as_of_of(moment: datetime | None) -> datetime | None:
-    """The moment asked for. Raises `Unprocessable` when it is yet to come."""
+    """Return the moment. Raise `Unprocessable` when it is in the future."""
     if moment is not None and moment > datetime.now(UTC):
         raise Unprocessable.at("?as_of", "is in the future")
     return moment
 
 
 def group_by_of(kpi: Kpi, name: str | None) -> str | None:
-    """A dimension of the KPI. Raises `Unprocessable`."""
+    """Return a dimension of the KPI. Raise `Unprocessable`."""
     if name is not None and name not in kpi.dimensions:
         raise Unprocessable.at("?group_by", f"{kpi.name} can be grouped by: {', '.join(kpi.dimensions)}")
     return name
 
 
 def filters_of(kpi: Kpi, given: Mapping[str, str | None]) -> dict[str, str | None]:
-    """The filters that were given, by dimension; an empty one asks for what has no value. Raises `Unprocessable`."""
+    """Return the given filters by dimension; an empty one selects what has no value. Raise `Unprocessable`."""
     filters: dict[str, str | None] = {}
     for name, text in given.items():
         if text is None:

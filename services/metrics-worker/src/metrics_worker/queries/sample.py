@@ -1,52 +1,52 @@
-"""What a KPI stands on: how much of it carries each dimension, and a plain word where it is thin or one-sided."""
+"""The sample behind an answer: how much of it carries each dimension, and warnings where it is thin or one-sided."""
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Final
 
-from metrics_worker.books.blocks import ALL
 from metrics_worker.domain.kinds import KIND_BY_NAME, Kind
 from metrics_worker.domain.measure import Term
 from metrics_worker.kpis.formula import Formula, kind_of
+from metrics_worker.ledger.blocks import ALL
 from metrics_worker.queries.figure import share_text
-from metrics_worker.queries.query import Question
+from metrics_worker.queries.query import KpiQuery
 from metrics_worker.queries.schemas import AnswerView, WarningView
 from metrics_worker.queries.sql import Found, Read, Sums, Valueless
 
 COVERED: Final = ("region", "segment", "product", "channel", "owner", "team", "priority", "kind")
-"""The dimensions that coverage is told of: not the customer, whom all but leads have, nor what passes, as a stage."""
+"""The dimensions of coverage: not the customer, whom all but leads have, nor the stage, which changes."""
 ASKED_EVERYWHERE: Final = ("region", "segment", "product")
-"""Customers are not alike: not only certain regions, segments and popular products are to be heard."""
+"""Dimensions of whose every value customers should be asked: they are not alike."""
 
 THIN: Final = 30
-"""A ratio or mean of fewer than this is moved a lot by chance."""
+"""Chance moves a ratio or mean of fewer than this a lot."""
 ENOUGH_COVERED: Final = Fraction(4, 5)
 WORTH_HEARING: Final = Fraction(1, 10)
-"""Who is at least this share of those who could be asked should be among those who answered."""
+"""A value with at least this share of those who could be asked should have answers."""
 OUT_OF_PROPORTION: Final = Fraction(1, 4)
-"""Between a value's share of the answers and its share of those who could be asked."""
+"""The allowed distance of a value's share of the answers from its share of those who could be asked."""
 
 _PEOPLE_ASKED_OF: Final = {"survey": ("ticket", "opened"), "review": ("deal", "won")}
-"""Samples, and what they are a sample of: whoever answers chooses to, where all else is counted in full."""
+"""The kinds that are samples, and the measure of what they are a sample of: answering is a choice."""
 _NAMED_AT_MOST: Final = 5
 
 
 class Sample:
-    """What has to be read to say on what a question's answer stands, and what is said of it."""
+    """The reads of the sample behind an answer, and what follows from them."""
 
-    def __init__(self, question: Question) -> None:
-        self._question = question
-        self._base = {} if question.as_of is not None else _base(question.formula)
-        self._heard = [_Heard(question, kind, terms) for kind, terms in self._base.items() if _is_sample(kind, terms)]
+    def __init__(self, query: KpiQuery) -> None:
+        self._query = query
+        self._base = {} if query.as_of is not None else _base(query.formula)
+        self._heard = [_Heard(query, kind, terms) for kind, terms in self._base.items() if _is_sample(kind, terms)]
 
     @property
-    def wanted(self) -> list[Read]:
-        """What has to be read."""
-        return [*(read for read, _ in self._valueless()), *(read for each in self._heard for read in each.wanted)]
+    def reads(self) -> list[Read]:
+        """Return what has to be read."""
+        return [*(read for read, _ in self._valueless()), *(read for each in self._heard for read in each.reads)]
 
-    def told(self, found: Found, answer: AnswerView) -> AnswerView:
-        """The answer, with its `coverage` and `warnings`."""
-        warnings = list(_thin(self._question.formula, answer))
+    def annotated(self, answer: AnswerView, found: Found) -> AnswerView:
+        """Return the answer with its `coverage` and `warnings`."""
+        warnings = list(_thin(self._query.formula, answer))
         covered = self._coverage(found)
         warnings += _incomplete(covered)
         warnings += [warning for each in self._heard for warning in each.one_sided(found)]
@@ -55,14 +55,16 @@ class Sample:
 
     def _valueless(self) -> Iterator[tuple[Valueless, list[Term]]]:
         for kind, terms in self._base.items():
-            for level, at_start in ((False, False), (True, True), (True, False)):
-                alike = [term for term in terms if (term.measure.semi_additive, term.at_start) == (level, at_start)]
+            for semi_additive, at_start in ((False, False), (True, True), (True, False)):
+                alike = [
+                    term for term in terms if (term.measure.semi_additive, term.at_start) == (semi_additive, at_start)
+                ]
                 if alike:
-                    period = self._question.period.eve() if at_start else self._question.period
-                    yield Valueless(kind, tuple(term.measure.column for term in alike), period, level), alike
+                    period = self._query.period.eve() if at_start else self._query.period
+                    yield Valueless(kind, tuple(term.measure.column for term in alike), period, semi_additive), alike
 
     def _coverage(self, found: Found) -> dict[str, Fraction]:
-        """By dimension of the KPI, the share that carries a value of it; nothing where nothing is counted."""
+        """Return, by dimension of the KPI, the share that carries a value of it; empty where nothing is counted."""
         whole, without = 0, dict.fromkeys(COVERED, 0)
         for read, terms in self._valueless():
             for name, amounts in found.by_dimension(read).items():
@@ -73,7 +75,7 @@ class Sample:
                     without[name] += amount
         if whole <= 0:
             return {}
-        return {name: 1 - Fraction(without[name], whole) for name in COVERED if name in self._question.kpi.dimensions}
+        return {name: 1 - Fraction(without[name], whole) for name in COVERED if name in self._query.kpi.dimensions}
 
 
 def _thin(formula: Formula, answer: AnswerView) -> Iterator[WarningView]:
@@ -92,7 +94,7 @@ def _incomplete(covered: dict[str, Fraction]) -> Iterator[WarningView]:
 
 
 def _base(formula: Formula) -> dict[Kind, list[Term]]:
-    """What a value stands on: what it divides by, or the sum itself. None where the formula is of coverage already."""
+    """Return the terms of the denominator, or of a plain sum; none where the formula is of coverage itself."""
     terms = (formula.denominator or formula.numerator).terms
     found: dict[Kind, list[Term]] = {}
     if not any(term.carrying for term in formula.terms):
@@ -106,35 +108,35 @@ def _is_sample(kind: Kind, terms: Iterable[Term]) -> bool:
 
 
 class _Heard:
-    """Who of those who could be asked is heard in a sample."""
+    """Which of those who could be asked answered."""
 
-    def __init__(self, question: Question, kind: Kind, terms: Iterable[Term]) -> None:
+    def __init__(self, query: KpiQuery, kind: Kind, terms: Iterable[Term]) -> None:
         of_kind, measure = _PEOPLE_ASKED_OF[kind.name]
         self._noun = {"ticket": "tickets", "deal": "won deals"}[of_kind]
         columns = tuple(term.measure.column for term in terms)
-        self._reads = {
+        self._sums = {
             name: (
-                Sums(kind, columns, question.period, group_by=name),
-                Sums(KIND_BY_NAME[of_kind], (measure,), question.period, group_by=name),
+                Sums(kind, columns, query.period, group_by=name),
+                Sums(KIND_BY_NAME[of_kind], (measure,), query.period, group_by=name),
             )
             for name in ASKED_EVERYWHERE
-            if name in kind.dimensions and name not in question.filters
+            if name in kind.dimensions and name not in query.filters
         }
 
     @property
-    def wanted(self) -> list[Read]:
-        return [read for both in self._reads.values() for read in both]
+    def reads(self) -> list[Read]:
+        return [read for both in self._sums.values() for read in both]
 
     def one_sided(self, found: Found) -> list[WarningView]:
         warnings = (
             one_sided(name, by_value(found, heard), by_value(found, there), self._noun)
-            for name, (heard, there) in self._reads.items()
+            for name, (heard, there) in self._sums.items()
         )
         return [warning for warning in warnings if warning is not None]
 
 
 def by_value(found: Found, wanted: Sums) -> dict[str, int]:
-    """All sums together by the value that is grouped by; what carries none is left out."""
+    """Return the sum of all measures by group; what has no value is left out."""
     sums: dict[str, int] = {}
     for (_, key), amounts in found.cells(wanted).items():
         if key is not None:
@@ -143,7 +145,7 @@ def by_value(found: Found, wanted: Sums) -> dict[str, int]:
 
 
 def one_sided(dimension: str, heard: dict[str, int], all_there: dict[str, int], noun: str) -> WarningView | None:
-    """The warning that the values of a dimension are not heard in proportion to what there is of them, or None."""
+    """Return a warning when the values of a dimension do not answer in proportion to their numbers, else None."""
     total_heard, total = sum(heard.values()), sum(all_there.values())
     if total_heard <= 0 or total <= 0:
         return None
@@ -165,7 +167,7 @@ def _listed(names: list[str]) -> str:
 
 
 def percent(share: Fraction) -> str:
-    """A share in words: whole percents, and never 0 or 100 for what is not."""
+    """Return a share as whole percents, and never as 0 or 100 when it is not."""
     if 0 < share < Fraction(1, 100):
         return "under 1 %"
     if Fraction(99, 100) < share < 1:

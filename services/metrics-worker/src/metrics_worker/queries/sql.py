@@ -11,9 +11,12 @@ from operator import add
 from typing import Final, NamedTuple, Protocol
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from metrics_worker.books.blocks import (
+from metrics_worker.domain.kinds import Kind
+from metrics_worker.domain.period import Interval, Period
+from metrics_worker.domain.posting import EARLIEST_DAY
+from metrics_worker.ledger.blocks import (
     ALL,
     BUCKET_BITS,
     DAY_BITS,
@@ -22,10 +25,7 @@ from metrics_worker.books.blocks import (
     NO_VALUE,
     NOT_IN_BLOCKS,
 )
-from metrics_worker.books.tables import POSTING, bucket_column
-from metrics_worker.domain.kinds import Kind
-from metrics_worker.domain.period import Interval, Period
-from metrics_worker.domain.posting import EARLIEST_DAY
+from metrics_worker.ledger.tables import POSTING, bucket_column
 from metrics_worker.queries.plan import LARGEST, Piece, cover
 from service_kit.compiled import begun_driver_of, noticing_cuts
 from service_kit.concurrency import cooperative_chunks
@@ -77,7 +77,6 @@ class Row(NamedTuple):
     bucket: date | None
     key: str | None
     numbers: Sequence[Decimal | int]
-    """Whole numbers, but for a target's."""
 
 
 class Sums(NamedTuple):
@@ -247,6 +246,18 @@ def _add_up(cells: Cells, rows: Iterable[Row]) -> None:
         amounts = tuple(map(int, numbers))
         sums = cells.get((bucket, key))
         cells[bucket, key] = amounts if sums is None else tuple(map(add, sums, amounts))
+
+
+async def snapshot(session: AsyncSession) -> AsyncConnection:
+    """Return the session's connection, in a transaction whose reads all see the ledger of one moment.
+
+    A deal that is posted between two reads must not count in one and not in the other.
+    """
+    if session.in_transaction():
+        return await session.connection()
+    return await session.connection(
+        execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    )
 
 
 async def read(session: AsyncSession, wanted: Iterable[Read], *, limit: int) -> Found:

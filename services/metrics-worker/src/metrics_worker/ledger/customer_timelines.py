@@ -16,16 +16,16 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from metrics_worker.books.aggregate import SubjectState, net_postings
-from metrics_worker.books.bulk_insert import BULK_SECONDS, Insert, Row, Rows
-from metrics_worker.books.merges import Merges, links_of
-from metrics_worker.books.tables import risk_review, timeline_entry
 from metrics_worker.domain.customer_facts import AccountFact, DealFact, Fact, SurveyFact, TicketFact
 from metrics_worker.domain.customer_merges import survivor_of
 from metrics_worker.domain.customer_timeline import Key, TimelineEntry, key_of
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.posting import Posting, Reporting
 from metrics_worker.domain.relationship import Purchases, RelationshipMeasures, postings_for
+from metrics_worker.ledger.aggregate import SubjectState, net_postings
+from metrics_worker.ledger.bulk_insert import BULK_SECONDS, Insert, Row, Rows
+from metrics_worker.ledger.merges import Merges, links_of
+from metrics_worker.ledger.tables import risk_review, timeline_entry
 
 RELATIONSHIP: Final = KIND_BY_NAME["relationship"]
 

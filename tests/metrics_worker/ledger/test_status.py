@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.app import create
-from metrics_worker.books.status import LedgerRulesDiffer, open_ledger
 from metrics_worker.domain.posting import Reporting
+from metrics_worker.ledger.status import LedgerRulesDiffer, open_ledger
 from metrics_worker.settings import MetricsSettings
 from tests.metrics_worker.facts import VILNIUS
 
@@ -28,7 +28,7 @@ async def test_books_go_on_as_they_were_begun_whatever_the_settings(engine: Asyn
 
 async def test_other_rules_do_not_go_on_with_old_books(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     await open_ledger(engine, VILNIUS)
-    monkeypatch.setattr("metrics_worker.books.status.RULES_VERSION", 1000)
+    monkeypatch.setattr("metrics_worker.ledger.status.RULES_VERSION", 1000)
     with pytest.raises(LedgerRulesDiffer, match=r"rules \d+, .* rules 1000: rebuild it"):
         await open_ledger(engine, VILNIUS)
 
@@ -37,7 +37,7 @@ async def test_the_api_does_not_start_over_books_kept_by_other_rules(
     engine: AsyncEngine, settings: MetricsSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await open_ledger(engine, VILNIUS)
-    monkeypatch.setattr("metrics_worker.books.status.RULES_VERSION", 1000)
+    monkeypatch.setattr("metrics_worker.ledger.status.RULES_VERSION", 1000)
     app = create(settings)
     with pytest.raises(LedgerRulesDiffer):
         async with app.router.lifespan_context(app):

@@ -16,8 +16,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from prometheus_client import REGISTRY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.books.consumer import LedgerConsumer
-from metrics_worker.books.tables import metadata
+from metrics_worker.ledger.consumer import LedgerConsumer
+from metrics_worker.ledger.tables import metadata
 from metrics_worker.maintenance.verify import verify
 from tandem_cli.kafka import Topic
 from tests.metrics_worker.facts import (

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from event_contracts.fields import DECIMAL_PLACES
-from metrics_worker.books.blocks import NOT_IN_BLOCKS
-from metrics_worker.books.tables import POSTING
 from metrics_worker.domain.kinds import KINDS, Kind
+from metrics_worker.ledger.blocks import NOT_IN_BLOCKS
+from metrics_worker.ledger.tables import POSTING
 from metrics_worker.queries.export import exported_columns
 from metrics_worker.queries.sql import DAY_OF_CELL, sum_of_days
 

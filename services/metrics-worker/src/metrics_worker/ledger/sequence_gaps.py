@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 from prometheus_client import Counter
 
-from metrics_worker.books.aggregate import SubjectState
+from metrics_worker.ledger.aggregate import SubjectState
 
 GAPS = Counter("tandem_ledger_sequence_gaps_total", "Events found missing when a later one of their subject came.")
 HEALED = Counter("tandem_ledger_sequence_gaps_healed_total", "Missing events that arrived after all.")

@@ -9,7 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.books.blocks import (
+from metrics_worker.domain.kinds import KIND_BY_NAME
+from metrics_worker.domain.posting import Posting
+from metrics_worker.ledger.blocks import (
     BUCKET_BITS,
     DAY_BITS,
     Block,
@@ -20,9 +22,7 @@ from metrics_worker.books.blocks import (
     blocks_of,
     row_of,
 )
-from metrics_worker.books.bulk_insert import write
-from metrics_worker.domain.kinds import KIND_BY_NAME
-from metrics_worker.domain.posting import Posting
+from metrics_worker.ledger.bulk_insert import write
 from metrics_worker.maintenance.stored_sums import stored_blocks
 from service_kit.compiled import driver_of
 from tests.metrics_worker.conftest import empty
@@ -75,7 +75,7 @@ async def test_blocks_hold_what_was_committed(
 ) -> None:
     await empty(shared_engine)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("metrics_worker.books.blocks.CELLS_IN_MEMORY", cells)
+        patch.setattr("metrics_worker.ledger.blocks.CELLS_IN_MEMORY", cells)
         writers = [BlockWriter(part) for part in parts]
     committed: list[Posting] = []
     for number, posted, commit in steps:

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.books.status import CompletenessHeartbeat, complete_partitions, fresh_as_of
-from metrics_worker.books.tables import metadata
+from metrics_worker.ledger.status import CompletenessHeartbeat, complete_partitions, fresh_as_of
+from metrics_worker.ledger.tables import metadata
 from tests.metrics_worker.facts import MORNING
 
 LATER = MORNING + timedelta(minutes=5)

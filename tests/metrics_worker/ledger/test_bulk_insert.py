@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from metrics_worker.books.bulk_insert import BULK_ROWS, Insert, Rows, write
+from metrics_worker.ledger.bulk_insert import BULK_ROWS, Insert, Rows, write
 from service_kit.compiled import driver_of
 
 metadata = sa.MetaData()

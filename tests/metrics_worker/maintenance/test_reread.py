@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts.catalogue import State
 from event_contracts.codec import decode
-from metrics_worker.books.status import complete_partitions
-from metrics_worker.jobs.restatements import Restater
-from metrics_worker.jobs.targets import Judge
+from metrics_worker.jobs.restatements import RestatementJob
+from metrics_worker.jobs.targets import TargetEvaluator
+from metrics_worker.ledger.status import complete_partitions
 from metrics_worker.maintenance.shadow_schema import REBUILT
 from metrics_worker.periods.use_cases import close_period
 from metrics_worker.settings import MetricsSettings
@@ -40,8 +40,8 @@ async def published(engine: AsyncEngine) -> list[Any]:
 
 async def look(engine: AsyncEngine, settings: MetricsSettings) -> list[Any]:
     """Judges as a process does that has just started, and returns what has been published so far."""
-    await Judge(engine, settings.reporting).look()
-    await Restater(engine, settings.reporting).look()
+    await TargetEvaluator(engine, settings.reporting).run_once()
+    await RestatementJob(engine, settings.reporting).run_once()
     return await published(engine)
 
 
@@ -107,6 +107,6 @@ async def test_the_books_are_not_emptied_while_somebody_judges_by_them(
             await connection.execute(sa.text("SET LOCAL lock_timeout = 100"))
             await connection.execute(sa.text("TRUNCATE consumer_offset"))
 
-    monkeypatch.setattr(Judge, "_judge", empty_them_meanwhile)
+    monkeypatch.setattr(TargetEvaluator, "_evaluate", empty_them_meanwhile)
     with pytest.raises(sa.exc.DBAPIError, match="lock timeout"):
-        await Judge(engine, settings.reporting).look()
+        await TargetEvaluator(engine, settings.reporting).run_once()

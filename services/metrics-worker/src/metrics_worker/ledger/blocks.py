@@ -12,10 +12,10 @@ from typing import Final, Literal, NamedTuple
 
 import asyncpg
 
-from metrics_worker.books.bulk_insert import Insert, Row, Rows
-from metrics_worker.books.tables import block, block_part
 from metrics_worker.domain.kinds import Kind
 from metrics_worker.domain.posting import Posting
+from metrics_worker.ledger.bulk_insert import Insert, Row, Rows
+from metrics_worker.ledger.tables import block, block_part
 
 ALL: Final = "all"
 """The dimension of the total."""

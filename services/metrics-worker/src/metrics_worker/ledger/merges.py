@@ -12,10 +12,10 @@ from uuid import UUID
 
 import asyncpg
 
-from metrics_worker.books.aggregate import SubjectState
-from metrics_worker.books.tables import bucket_column
 from metrics_worker.domain.customer_merges import path_of
 from metrics_worker.domain.kinds import TOLD_KINDS, Kind
+from metrics_worker.ledger.aggregate import SubjectState
+from metrics_worker.ledger.tables import bucket_column
 
 SECONDS: Final = 30.0
 """What moving one customer's postings of one kind may take."""

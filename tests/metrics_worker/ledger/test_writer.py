@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.books.aggregate import SubjectState, decode, group_by_subject, net_postings
-from metrics_worker.books.blocks import DAY_BITS, Blocks, blocks_of
-from metrics_worker.books.bulk_insert import BULK_ROWS
-from metrics_worker.books.sequence_gaps import missing_runs
-from metrics_worker.books.tables import POSTING, metadata, subject_state
-from metrics_worker.books.writer import LedgerWriter
 from metrics_worker.domain.kinds import KIND_BY_NAME, Kind
 from metrics_worker.domain.posting import Posting
+from metrics_worker.ledger.aggregate import SubjectState, decode, group_by_subject, net_postings
+from metrics_worker.ledger.blocks import DAY_BITS, Blocks, blocks_of
+from metrics_worker.ledger.bulk_insert import BULK_ROWS
+from metrics_worker.ledger.sequence_gaps import missing_runs
+from metrics_worker.ledger.tables import POSTING, metadata, subject_state
+from metrics_worker.ledger.writer import LedgerWriter
 from metrics_worker.maintenance import recompute
 from metrics_worker.maintenance.recompute import newest_of
 from metrics_worker.maintenance.stored_sums import stored_blocks, summed_postings
@@ -104,7 +104,7 @@ async def test_books_depend_on_the_history_alone(
     history, batches = delivery
     await empty(shared_engine)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("metrics_worker.books.bulk_insert.BULK_ROWS", bulk_rows)
+        patch.setattr("metrics_worker.ledger.bulk_insert.BULK_ROWS", bulk_rows)
         await book(shared_engine, *(all_told(batch) for batch in batches))
     blocks, postings = await kept(shared_engine)
     assert blocks == postings == recomputed(all_told([fact for subject in history for fact in subject]))
@@ -118,7 +118,7 @@ async def test_deferred_blocks_are_those_written_batch_by_batch(
     history, batches = delivery
     await empty(shared_engine)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("metrics_worker.books.blocks.CELLS_IN_MEMORY", cells)
+        patch.setattr("metrics_worker.ledger.blocks.CELLS_IN_MEMORY", cells)
         writer = LedgerWriter(VILNIUS, deferred=True)
     for batch in batches:
         async with shared_engine.begin() as connection:

@@ -11,15 +11,15 @@ import msgspec
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from metrics_worker.books import merges, sequence_gaps
-from metrics_worker.books.aggregate import SubjectState, group_by_subject, net_postings
-from metrics_worker.books.blocks import Blocks, BlockWriter, blocks_of
-from metrics_worker.books.bulk_insert import Insert, Rows, fetch, write
-from metrics_worker.books.customer_timelines import RELATIONSHIP, entries_of, extend_timelines
-from metrics_worker.books.tables import POSTING, bucket_column, subject_state
 from metrics_worker.domain.customer_timeline import TimelineEntry
 from metrics_worker.domain.kinds import KIND_BY_NAME, KINDS, Kind
 from metrics_worker.domain.posting import Posting, Reporting
+from metrics_worker.ledger import merges, sequence_gaps
+from metrics_worker.ledger.aggregate import SubjectState, group_by_subject, net_postings
+from metrics_worker.ledger.blocks import Blocks, BlockWriter, blocks_of
+from metrics_worker.ledger.bulk_insert import Insert, Rows, fetch, write
+from metrics_worker.ledger.customer_timelines import RELATIONSHIP, entries_of, extend_timelines
+from metrics_worker.ledger.tables import POSTING, bucket_column, subject_state
 from service_kit.compiled import driver_of
 
 POSTINGS = Counter("tandem_ledger_postings_total", "Postings appended to the ledger.", ["kind"])

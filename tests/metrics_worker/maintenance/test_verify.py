@@ -10,14 +10,13 @@ import sqlalchemy as sa
 from aiokafka import AIOKafkaProducer, TopicPartition
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.books.aggregate import decode
-from metrics_worker.books.consumer import LedgerConsumer
 from metrics_worker.domain.kinds import KIND_BY_NAME
+from metrics_worker.ledger.aggregate import decode
+from metrics_worker.ledger.consumer import LedgerConsumer
 from metrics_worker.maintenance.verify import CannotVerify, Report, read_log, verify
 from metrics_worker.schema import metadata
 from service_kit.consumer.log_reader import LogReader
 from tests.commands import run_script
-from tests.metrics_worker.books.test_keeping import consuming
 from tests.metrics_worker.conftest import empty
 from tests.metrics_worker.facts import (
     VILNIUS,
@@ -33,6 +32,7 @@ from tests.metrics_worker.facts import (
     survey,
     ticket,
 )
+from tests.metrics_worker.ledger.test_consumer import consuming
 from tests.support import Kafka
 
 

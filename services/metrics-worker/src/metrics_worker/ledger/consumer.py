@@ -8,9 +8,10 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts.catalogue import SALES_TOPIC, SERVICE_TOPIC
-from metrics_worker.books import aggregate
-from metrics_worker.books.aggregate import SubjectState
-from metrics_worker.books.status import (
+from metrics_worker.domain.posting import Reporting
+from metrics_worker.ledger import aggregate
+from metrics_worker.ledger.aggregate import SubjectState
+from metrics_worker.ledger.status import (
     CompletenessHeartbeat,
     Partition,
     completeness_rows,
@@ -18,8 +19,7 @@ from metrics_worker.books.status import (
     reporting_of_ledger,
     warn_of_difference,
 )
-from metrics_worker.books.writer import LedgerWriter
-from metrics_worker.domain.posting import Reporting
+from metrics_worker.ledger.writer import LedgerWriter
 from service_kit.concurrency import wait_unless_stopped
 from service_kit.consumer.consumer import Consumer
 from service_kit.consumer.offsets import Fenced, OffsetResetPolicy

@@ -16,10 +16,10 @@ import structlog
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from metrics_worker.books.bulk_insert import Insert, Rows, write
-from metrics_worker.books.tables import freshness, ledger
 from metrics_worker.domain.kinds import RULES_VERSION
 from metrics_worker.domain.posting import Reporting
+from metrics_worker.ledger.bulk_insert import Insert, Rows, write
+from metrics_worker.ledger.tables import freshness, ledger
 from service_kit.compiled import CompiledStatement, driver_of
 from service_kit.consumer.offsets import OperatorRequired, consumer_offset
 

@@ -15,14 +15,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from metrics_worker.books.tables import POSTING, metadata
 from metrics_worker.domain.posting import Reporting
+from metrics_worker.ledger.tables import POSTING, metadata
 from metrics_worker.maintenance.rebuild import CLOSE_ENOUGH, LOCK, CannotRebuild, rebuild
 from metrics_worker.maintenance.shadow_schema import REBUILT, drop_schema
 from metrics_worker.maintenance.verify import verify
 from metrics_worker.settings import MetricsSettings
-from tests.metrics_worker.books.test_keeping import Line, consuming, letters, shows, straight
 from tests.metrics_worker.facts import CUSTOMER, VILNIUS, account, deal, lead, line, moment, record, ticket
+from tests.metrics_worker.ledger.test_consumer import Line, consuming, letters, shows, straight
 from tests.support import Kafka, eventually
 
 __all__ = ["straight"]
@@ -268,7 +268,7 @@ async def test_one_rebuild_at_a_time(straight: Line, engine: AsyncEngine, settin
 async def test_books_by_old_rules_are_rebuilt_by_the_new_ones(
     engine: AsyncEngine, kafka: Kafka, new_topic: Callable[..., str], settings: MetricsSettings
 ) -> None:
-    from metrics_worker.books.consumer import LedgerConsumer
+    from metrics_worker.ledger.consumer import LedgerConsumer
 
     topic = new_topic("sales")
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:

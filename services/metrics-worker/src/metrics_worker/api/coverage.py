@@ -1,0 +1,81 @@
+"""GET /v1/coverage."""
+
+from datetime import date
+
+from pydantic import ConfigDict, Field
+
+from metrics_worker.api.parameters import READERS, FirstDay, LastDay, Status
+from metrics_worker.queries.coverage import DimensionCoverageView, UnaskedView, carried_by, unasked
+from metrics_worker.queries.query import period_of
+from service_kit.fields import Moment, View
+from service_kit.routing import Session, router
+
+coverage = router("/coverage", "kpis")
+
+
+class CoverageView(View):
+    """How complete the books are, and how far the surveys reach."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "from": "2026-01-01",
+                    "to": "2026-03-31",
+                    "timezone": "Europe/Vilnius",
+                    "dimensions": [
+                        {
+                            "dimension": "region",
+                            "thin": False,
+                            "subjects": [
+                                {"subject": "customers", "value": "0.98", "numerator": 490, "denominator": 500}
+                            ],
+                        }
+                    ],
+                    "unasked": [
+                        {
+                            "dimension": "region",
+                            "count": 1,
+                            "values": [
+                                {
+                                    "value": "APAC",
+                                    "customers": 31,
+                                    "deals": 12,
+                                    "tickets": 8,
+                                    "surveys_sent": 0,
+                                    "surveys_answered": 0,
+                                }
+                            ],
+                        }
+                    ],
+                    "fresh_as_of": "2026-03-31T21:00:00.120000Z",
+                }
+            ]
+        }
+    )
+
+    start: date = Field(serialization_alias="from")
+    end: date = Field(serialization_alias="to")
+    timezone: str
+    dimensions: list[DimensionCoverageView]
+    unasked: list[UnaskedView]
+    fresh_as_of: Moment | None
+
+
+@coverage.get("", dependencies=READERS)
+async def get_coverage(
+    session: Session,
+    status: Status,
+    start: FirstDay = None,
+    end: LastDay = None,
+) -> CoverageView:
+    """What share of customers, leads, deals, tickets and answers carries each dimension, and whom nobody asked."""
+    period = period_of(start, end, status.reporting)
+    return CoverageView(
+        start=period.start,
+        end=period.end,
+        timezone=status.reporting.zone.key,
+        dimensions=await carried_by(session, period),
+        unasked=await unasked(session, period),
+        fresh_as_of=status.fresh_as_of,
+    )

@@ -1,0 +1,207 @@
+"""GET /v1/kpis/{name}/explain."""
+
+import csv
+import io
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from fastapi import Path, Query, Response
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from metrics_worker.api.parameters import READERS, Filters, FirstDay, LastDay, LedgerReporting
+from metrics_worker.domain.kinds import KINDS, RULES_VERSION
+from metrics_worker.domain.posting import Reporting
+from metrics_worker.queries.answer import answer
+from metrics_worker.queries.explain import Position, PostingsBehind, Reason, exclusions_of
+from metrics_worker.queries.export import neutralised
+from metrics_worker.queries.figure import sum_shown
+from metrics_worker.queries.query import (
+    KpiQuery,
+    as_of_of,
+    filters_of,
+    kpi_named,
+    period_of,
+    variant_of,
+)
+from metrics_worker.queries.schemas import Amount, NowView
+from metrics_worker.queries.sql import snapshot
+from service_kit.fields import Moment, View
+from service_kit.paging import Page, Paged
+from service_kit.problems import Unprocessable
+from service_kit.routing import Session, router
+
+CSV_ROWS: Final = 10_000
+"""Postings in one CSV at most; more are for GET /v1/exports/postings."""
+
+explanations = router("/kpis", "kpis")
+
+
+class ExclusionView(View):
+    """Something that the value leaves out, how often, and why."""
+
+    reason: Reason
+    says: str
+    count: int
+    partial: bool = False
+    """Whether only the newest 20,000 postings of a kind on these days were looked at for it, and there are more."""
+
+
+class ExplainedPostingView(View):
+    """One posting: what one event added to, or took from, the measures that the value is made of."""
+
+    kind: str
+    subject: str
+    event_id: UUID
+    event_time: Moment
+    recorded_time: Moment
+    day: date
+    dimensions: dict[str, str | None]
+    measures: dict[str, Amount]
+    """Money as a decimal string, all else as whole numbers."""
+
+
+class ExplanationView(View):
+    """A value, its definition, and what is behind it. Over all pages the items add up to the measures.
+
+    With `recorded_after` they add up to what has come since.
+    """
+
+    kpi: str
+    variant: str
+    unit: str
+    currency: str | None
+    definition: str
+    rules_version: int
+    """Of the rules by which states become postings."""
+    numerator_measures: list[str]
+    denominator_measures: list[str]
+    start: date = Field(serialization_alias="from")
+    end: date = Field(serialization_alias="to")
+    timezone: str
+    as_of: Moment | None
+    value: str | None
+    numerator: Amount
+    denominator: Amount
+    now: NowView | None
+    """Only with `as_of`."""
+    exclusions: list[ExclusionView]
+    fresh_as_of: Moment | None
+    items: list[ExplainedPostingView]
+    next_cursor: str | None
+
+
+@explanations.get("/{name}/explain", dependencies=READERS, response_model=ExplanationView)
+async def explain_kpi(
+    name: Annotated[str, Path(max_length=64, examples=["revenue"])],
+    session: Session,
+    reporting: LedgerReporting,
+    page: Paged,
+    given: Filters,
+    start: FirstDay = None,
+    end: LastDay = None,
+    variant: Annotated[str | None, Query(max_length=64, description="Which definition; see GET /v1/kpis.")] = None,
+    as_of: Annotated[Moment | None, Query(description="As the books stood then; now by default.")] = None,
+    recorded_after: Annotated[
+        Moment | None, Query(description="Only postings of events recorded after this: what has changed since then.")
+    ] = None,
+    form: Annotated[Literal["json", "csv"], Query(alias="format", description="csv: all postings at once.")] = "json",
+) -> ExplanationView | Response:
+    """A KPI's value with its definition, what it leaves out, and the postings and events that it is the sum of."""
+    kpi = kpi_named(name)
+    query = KpiQuery(
+        kpi=kpi,
+        variant=variant_of(kpi, variant),
+        period=period_of(start, end, reporting),
+        interval=None,
+        group_by=None,
+        filters=filters_of(kpi, given),
+        with_previous=False,
+        as_of=as_of_of(as_of),
+    )
+    connection = await snapshot(session)
+    behind = PostingsBehind(query, recorded_after)
+    if form == "csv":
+        return await _as_csv(connection, behind, reporting)
+    return await _explanation(session, connection, behind, reporting, page)
+
+
+async def _explanation(
+    session: AsyncSession, connection: AsyncConnection, behind: PostingsBehind, reporting: Reporting, page: Page
+) -> ExplanationView:
+    formula = behind.formula
+    answered = await answer(session, behind.query, reporting)
+    shown, more = await _page(connection, behind, page)
+    same = {
+        name: getattr(answered, name) for name in ExplanationView.model_fields if name in type(answered).model_fields
+    }
+    return ExplanationView(
+        **same,
+        definition=formula.definition,
+        rules_version=RULES_VERSION,
+        numerator_measures=list(map(str, formula.numerator_terms)),
+        denominator_measures=list(map(str, formula.denominator_terms)),
+        exclusions=[
+            ExclusionView(reason=each.reason, says=each.says, count=each.count, partial=each.is_partial)
+            for each in await exclusions_of(session, connection, behind, reporting)
+        ],
+        items=[_view_of(row, reporting.currency) for row in shown],
+        next_cursor=page.cursor_after(Position(shown[-1].kind, shown[-1].day, shown[-1].id).packed) if more else None,
+    )
+
+
+async def _page(connection: AsyncConnection, behind: PostingsBehind, page: Page) -> tuple[Sequence[Any], bool]:
+    """Return the page's rows, the latest day first within each kind, and whether there are more."""
+    after = None if page.after is None else Position.of(page.after)
+    found = await behind.newest(connection, page.limit + 1, after)
+    return found[: page.limit], len(found) > page.limit
+
+
+def _view_of(row: Any, currency: str) -> ExplainedPostingView:
+    kind = KINDS[row.kind]
+    return ExplainedPostingView(
+        kind=kind.name,
+        subject=f"{kind.subject_kind}/{row.subject_id}",
+        event_id=row.event_id,
+        event_time=row.event_time,
+        recorded_time=row.recorded_time,
+        day=row.day,
+        dimensions=row.dimensions,
+        measures={
+            f"{kind.name}.{name}": sum_shown(int(amount), kind.measure_named(name).unit, currency)
+            for name, amount in row.measures.items()
+        },
+    )
+
+
+async def _as_csv(connection: AsyncConnection, behind: PostingsBehind, reporting: Reporting) -> Response:
+    found = await behind.newest(connection, CSV_ROWS + 1)
+    if len(found) > CSV_ROWS:
+        raise Unprocessable(
+            f"More than {CSV_ROWS} postings are behind this value. Ask for fewer days, filter, or use "
+            "GET /v1/exports/postings."
+        )
+    kinds = behind.formula.kinds
+    dimensions = list(dict.fromkeys(name for kind in kinds for name in kind.dimensions))
+    measures = [f"{kind.name}.{name}" for kind, names in kinds.items() for name in names]
+    plain = ["kind", "subject", "event_id", "event_time", "recorded_time", "day"]
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([*plain, *dimensions, *measures])
+    for row in found:
+        view = _view_of(row, reporting.currency).model_dump(mode="json")
+        writer.writerow(
+            [
+                *(view[name] for name in plain),
+                # Codes come from people, and a spreadsheet must not take one for a formula.
+                *(neutralised(view["dimensions"].get(name) or "") for name in dimensions),
+                *(view["measures"].get(name, "") for name in measures),
+            ]
+        )
+    period = behind.query.period
+    file = f"{behind.query.kpi.name}-{period.start}-{period.end}.csv"
+    return Response(
+        text.getvalue(), media_type="text/csv", headers={"Content-Disposition": f'attachment; filename="{file}"'}
+    )

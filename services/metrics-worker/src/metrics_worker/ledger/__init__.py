@@ -1,0 +1,1 @@
+"""The write side: events become states, postings and sums, exactly once."""
