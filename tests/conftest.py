@@ -4,13 +4,20 @@ import gc
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from tandem_cli.kafka import EmbeddedKafka, GivenKafka, Topic
 from tandem_cli.postgres import EmbeddedPostgres, GivenPostgres
 from tests import sharing
-from tests.support import CARELESS, Kafka, Postgres
+from tests.support import CARELESS, Kafka, Postgres, eventually
+
+WHOLE_SYSTEM = ("tests/e2e", "tests/faults")
+SERVERS = {"postgres", "kafka"}
+ZONES = (UTC, ZoneInfo("Europe/Vilnius"))
+NEAR = timedelta(seconds=15)
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +82,33 @@ def new_topic(kafka: Kafka) -> Iterator[Callable[..., str]]:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One worker more than processors, since some tests do nothing but wait; more than four only take memory."""
     return min((os.cpu_count() or 1) + 1, 4)
+
+
+@pytest.fixture
+async def within_one_day() -> None:
+    """Begin after midnight, UTC or of the reporting time zone, when that is near: the test relies on what day it is."""
+
+    def is_midnight_far() -> bool:
+        now = datetime.now(UTC)
+        return all(now.astimezone(zone).date() == (now + NEAR).astimezone(zone).date() for zone in ZONES)
+
+    await eventually(is_midnight_far, 2 * NEAR.total_seconds(), every=0.2)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test by its tier: `e2e`, `integration` or `unit`.
+
+    What asks for a server is `integration` without being marked so; what starts processes of its own says so itself.
+    """
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if item.nodeid.startswith(WHOLE_SYSTEM):
+            item.add_marker("e2e")
+        elif fixtures & SERVERS:
+            item.add_marker("integration")
+        elif item.get_closest_marker("integration") is None:
+            item.add_marker("unit")
 
 
 def pytest_collection_finish() -> None:

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from tandem_cli.api import Api
 from tandem_cli.demo.business import Business
 from tandem_cli.demo.company import Company
@@ -16,6 +18,8 @@ from tandem_cli.stack import LocalStack
 from tests.e2e.conftest import Kpis, booked, settled
 from tests.faults.oracle import read_log
 from tests.support import eventually
+
+pytestmark = pytest.mark.clock
 
 ALIVE = ("activities_completed", "stage_conversion", "pipeline_value", "sla_attainment", "maintenance_done_on_time")
 """What moves besides those that the demo's screen shows; of rarer things a short history may have none."""

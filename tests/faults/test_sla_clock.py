@@ -23,6 +23,7 @@ from service_kit.outbox import outbox
 from service_kit.settings import ServiceSettings
 from service_kit.unit_of_work import units_of_work
 from tandem_cli.ports import free_port
+from tandem_cli.spawn import clock_variables
 from tests.support import eventually
 
 TICKETS = 300
@@ -45,6 +46,7 @@ async def test_a_clock_that_is_killed_while_levels_run_out_tells_of_each_breach_
     # Kafka is away, so that all that is told stays in the outbox.
     environment = {
         "PATH": os.environ["PATH"],
+        **clock_variables(),
         "DATABASE_URL": settings.database_url,
         "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}",
         "HTTP_PORT": "0",

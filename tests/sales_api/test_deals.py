@@ -277,6 +277,7 @@ async def test_a_price_too_fine_or_too_large_is_refused(sales: Sales) -> None:
         assert_problem(await sales.send("POST", "/v1/deals", body), 422, "invalid-request")
 
 
+@pytest.mark.clock
 async def test_the_past_is_told_in_order_and_only_by_those_who_may(sales: Sales) -> None:
     opened = datetime(2026, 3, 1, 12, tzinfo=UTC)
     deal = await sales.deal(occurred_at=opened.isoformat())

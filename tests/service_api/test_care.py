@@ -26,6 +26,8 @@ from tests.service_api.conftest import NOWHERE, Service, a_customer, a_ticket, a
 from tests.service_api.test_customers_from_sales import copied, merged, record, registered
 from tests.service_kit.conftest import assert_problem
 
+pytestmark = pytest.mark.clock
+
 WHEN = "2026-03-31T21:00:00Z"
 WON_AT = datetime(2026, 3, 20, 16, tzinfo=UTC)
 PROMISE = Promise(deliver_by=date(2026, 4, 15), price=Money(Decimal("30.00"), "EUR"), quality="gold")

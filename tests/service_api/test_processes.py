@@ -21,6 +21,7 @@ from event_contracts.sales import AccountRegistered
 from service_kit.identifiers import new_id
 from tandem_cli.kafka import standard_topics
 from tandem_cli.ports import free_port
+from tandem_cli.spawn import clock_variables
 from tests.service_api.conftest import a_ticket, make
 from tests.service_kit.toy import Issuer
 from tests.support import Kafka, eventually
@@ -83,6 +84,7 @@ def environment(
     kafka.create_topics(standard_topics(6))
     return {
         "PATH": os.environ["PATH"],
+        **clock_variables(),
         "DATABASE_URL": new_database("processes"),
         "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
         "AUTH_JWKS": issuer_of_processes.published_in(tmp_path),

@@ -18,6 +18,8 @@ from tests.service_api.conftest import Service, a_customer, a_ticket, an_agent, 
 from tests.service_api.test_ticket_rules import NOON, contact
 from tests.service_kit.conftest import assert_problem
 
+pytestmark = pytest.mark.clock
+
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 TERMS = SlaTerms(policy_id=new_id(), first_response_seconds=600, resolution_seconds=3600)
 WEEK = [{"weekday": day, "opens": "00:00", "closes": "24:00"} for day in range(1, 8)]

@@ -8,6 +8,8 @@ from service_kit.auth import BACKDATING_ROLES, ROLES, Principal
 from service_kit.occurrence import CLOCK_TOLERANCE, OccurredTooEarly, check_follows, happened_at
 from service_kit.problems import Forbidden, Unprocessable
 
+pytestmark = pytest.mark.clock
+
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 

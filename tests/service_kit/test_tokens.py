@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.service_kit.conftest import assert_problem
 from tests.service_kit.toy import Issuer
 
+pytestmark = pytest.mark.clock
+
 
 def forged_with_public_key(issuer: Issuer) -> str:
     """An asymmetric key turned into an HMAC secret: everybody has the public key. By hand: PyJWT refuses to."""

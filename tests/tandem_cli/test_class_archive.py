@@ -16,6 +16,8 @@ from tandem_cli.jars import class_path
 OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 MAPPED = "kafka.Kafka$ source: shared objects file"
 
+pytestmark = pytest.mark.integration
+
 
 def archive_in(cache: Path, monkeypatch: pytest.MonkeyPatch) -> ClassArchive:
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))

@@ -21,7 +21,10 @@ from tests.support import eventually
 
 WORKER = str(Path(__file__).with_name("worker.py"))
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every process is started afresh")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every process is started afresh"),
+]
 
 
 @pytest.fixture

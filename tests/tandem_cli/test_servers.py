@@ -5,12 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
+import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from tandem_cli.databases import plain
 from tandem_cli.kafka import EmbeddedKafka, Topic
 from tandem_cli.postgres import EmbeddedPostgres
 from tests.support import Kafka
+
+pytestmark = pytest.mark.integration
 
 
 async def test_a_new_database_is_empty_utf8_and_sorts_by_code_point(new_database: Callable[[str], str]) -> None:

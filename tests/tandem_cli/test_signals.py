@@ -36,6 +36,8 @@ import signal
 print([signal.Signals(number).name for number in (1, 2, 15) if signal.getsignal(number) == signal.SIG_IGN])
 """
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def importing(tmp_path: Path) -> Path:

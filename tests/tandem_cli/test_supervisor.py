@@ -16,7 +16,7 @@ import pytest
 
 from tandem_cli.data_dir import DataDir
 from tandem_cli.jars import class_path, jar_path, read_lock
-from tandem_cli.spawn import User, spawn
+from tandem_cli.spawn import User, clock_variables, spawn
 from tests.support import eventually
 
 PROJECT = Path(__file__).parents[2]
@@ -28,6 +28,8 @@ NOBODY = User(pwd.getpwnam("nobody").pw_uid, pwd.getpwnam("nobody").pw_gid)
 
 Supervisor = subprocess.Popen[bytes]
 Start = Callable[..., Supervisor]
+
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
@@ -179,7 +181,12 @@ def ordinary_home() -> Iterator[Path]:
 
 async def test_an_ordinary_user_can_run_it(ordinary_home: Path, start: Start) -> None:
     data_dir = ordinary_home / "data"
-    env = {"HOME": str(ordinary_home), "M2_REPO": str(ordinary_home / "m2"), "PATH": os.environ["PATH"]}
+    env = {
+        "HOME": str(ordinary_home),
+        "M2_REPO": str(ordinary_home / "m2"),
+        "PATH": os.environ["PATH"],
+        **clock_variables(),
+    }
     supervisor = start(data_dir, NOBODY, env)
     await await_ready(supervisor, data_dir)
     assert {process.username() for process in parts(data_dir)} == {"nobody"}

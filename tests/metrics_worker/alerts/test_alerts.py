@@ -15,12 +15,17 @@ from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import book, moved
 from tests.metrics_worker.facts import VILNIUS, account, all_told, lead, survey, ticket
 
-NOW = datetime.now(UTC)
-TODAY = NOW.astimezone(VILNIUS.zone).date()
+pytestmark = pytest.mark.clock
 
 
 def ago(**span: float) -> datetime:
-    return NOW - timedelta(**span)
+    return datetime.now(UTC) - timedelta(**span)
+
+
+def this_monday() -> datetime:
+    """Return the beginning of the week in the reporting time zone."""
+    today = datetime.now(VILNIUS.zone).date()
+    return datetime.combine(today - timedelta(days=today.weekday()), datetime.min.time(), VILNIUS.zone)
 
 
 @pytest.fixture(autouse=True)
@@ -108,8 +113,9 @@ async def test_a_missed_target_is_an_alert_from_the_judgement_on(
     assert whole["subject"] not in {each["subject"] for each in await told(client, kind="target-missed")}
 
 
+@pytest.mark.usefixtures("within_one_day")
 async def test_a_leading_kpi_that_turns_is_named_with_its_weeks(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
-    monday = datetime.combine(TODAY - timedelta(days=TODAY.weekday()), datetime.min.time(), VILNIUS.zone)
+    monday = this_monday()
     leads = []
     for weeks_ago, count in enumerate([1, 2, 3, 6, 5, 6, 5, 6, 5, 6, 5, 6, 5, 6, 5], start=1):
         leads += [lead(created_at=monday - timedelta(weeks=weeks_ago) + timedelta(hours=12)) for _ in range(count)]
@@ -121,10 +127,11 @@ async def test_a_leading_kpi_that_turns_is_named_with_its_weeks(client: httpx.As
     assert (await client.get(found["explain"])).json()["value"] == "3"
 
 
+@pytest.mark.usefixtures("within_one_day")
 async def test_a_share_that_is_yet_to_grow_does_not_seem_to_turn(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
-    monday = datetime.combine(TODAY - timedelta(days=TODAY.weekday()), datetime.min.time(), VILNIUS.zone)
+    monday = this_monday()
     leads = []
     for weeks_ago in range(1, 18):
         came = monday - timedelta(weeks=weeks_ago) + timedelta(hours=12)

@@ -4,6 +4,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.metrics_worker.conftest import book
@@ -263,6 +264,8 @@ async def test_the_period_before_is_compared_with(client: httpx.AsyncClient, eng
     assert (await ask(client, "csat", compare="previous"))["previous"]["change"] is None
 
 
+@pytest.mark.clock
+@pytest.mark.usefixtures("within_one_day")
 async def test_without_a_period_the_last_30_days_count(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     nothing = (await client.get("/v1/kpis/leads_created")).json()
     last = date.fromisoformat(nothing["to"])

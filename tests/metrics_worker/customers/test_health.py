@@ -19,6 +19,8 @@ from tests.metrics_worker.conftest import book, moved
 from tests.metrics_worker.facts import CUSTOMER, REP, account, all_told, deal, line, survey, ticket
 from tests.service_kit.conftest import assert_problem
 
+pytestmark = pytest.mark.clock
+
 
 def ago(**spans: float) -> datetime:
     return datetime.now(UTC) - timedelta(**spans)

@@ -22,6 +22,8 @@ from service_kit.outbox import outbox
 from tests.metrics_worker.conftest import book, moved
 from tests.metrics_worker.facts import CUSTOMER, VILNIUS, all_told, deal, line, moment, survey
 
+pytestmark = pytest.mark.clock
+
 NOW = datetime.now(UTC)
 LAST_WEEK = NOW - timedelta(days=7)
 LOG: list[tuple[State, int]] = [

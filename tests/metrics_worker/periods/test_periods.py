@@ -39,6 +39,8 @@ from tests.metrics_worker.facts import (
 )
 from tests.service_kit.conftest import assert_problem
 
+pytestmark = pytest.mark.clock
+
 
 @pytest.fixture
 async def manager(app: FastAPI, client: httpx.AsyncClient, issuer: Issuer) -> AsyncIterator[httpx.AsyncClient]:
@@ -181,6 +183,7 @@ async def test_restatements_come_by_page(manager: httpx.AsyncClient, engine: Asy
     assert rest["next_cursor"] is None
 
 
+@pytest.mark.usefixtures("within_one_day")
 async def test_a_period_is_closed_once_when_it_is_over_and_the_books_are_complete(
     manager: httpx.AsyncClient, client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:

@@ -28,6 +28,8 @@ from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import book, moved
 from tests.metrics_worker.facts import VILNIUS, all_told, deal, line
 
+pytestmark = pytest.mark.clock
+
 REVENUE = TargetKey("revenue", "standard")
 TODAY = date(2026, 3, 10)
 
@@ -202,6 +204,7 @@ async def test_an_answer_carries_the_target_of_exactly_what_was_asked(
     assert await shown("from=2025-01-01&to=2025-01-31") == {"value": "0.6", "met": None}
 
 
+@pytest.mark.usefixtures("within_one_day")
 async def test_crossings_are_published_once_each_and_in_order(
     manager: httpx.AsyncClient, engine: AsyncEngine, evaluator: TargetEvaluator
 ) -> None:
@@ -235,6 +238,7 @@ async def test_crossings_are_published_once_each_and_in_order(
     assert str(events[-1].data.target) == "20000", "written as it was set, not as 2E+4"
 
 
+@pytest.mark.usefixtures("within_one_day")
 async def test_a_target_by_the_day_is_missed_when_the_day_is_over(
     manager: httpx.AsyncClient, engine: AsyncEngine, evaluator: TargetEvaluator
 ) -> None:

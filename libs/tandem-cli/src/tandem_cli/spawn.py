@@ -55,6 +55,11 @@ def spawn(
     return start.result()
 
 
+def clock_variables() -> dict[str, str]:
+    """Return the environment variables by which a preloaded library shifts the clock of a process."""
+    return {name: value for name, value in os.environ.items() if name == "LD_PRELOAD" or name.startswith("FAKETIME")}
+
+
 class Child(Protocol):
     """A process that was started from here: what of subprocess.Popen is used of it."""
 
