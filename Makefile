@@ -4,10 +4,11 @@ RUN := .venv/bin
 .DEFAULT_GOAL := help
 # Where it is set, every one of a dozen processes compiles every module anew: a third of the time of a start.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help bootstrap demo up test lint fmt types imports contracts contracts-check containers bench openapi faults lock export-locks clean
+.PHONY: help bootstrap demo up test unit integration e2e clocks pythons coverage lint fmt types imports hygiene contracts \
+	contracts-check containers bench openapi faults lock export-locks clean
 
 help: ## list the commands
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 bootstrap: ## build .venv from requirements.lock (needs only Python and make)
 	@command -v $(PYTHON) >/dev/null || { echo "make: no '$(PYTHON)' on PATH; install Python 3.11 or newer, or name it: make PYTHON=…"; exit 1; }
@@ -22,6 +23,24 @@ up: bootstrap ## the whole system, idle
 test: bootstrap ## every test, on real PostgreSQL and Kafka
 	@$(RUN)/python -m pytest -n auto
 
+unit: bootstrap ## the tests that need nothing but Python, in half a minute
+	@$(RUN)/python -m pytest -m "unit and not long"
+
+integration: bootstrap ## the tests of a part on real PostgreSQL and Kafka
+	@$(RUN)/python -m pytest -n auto -m "integration and not long"
+
+e2e: bootstrap ## the tests of the whole system, and of its faults
+	@$(RUN)/python -m pytest -n auto -m "e2e and not long"
+
+clocks: bootstrap ## what could depend on the day or the hour, under shifted clocks
+	@$(RUN)/python tools/shifted_clocks.py -n auto -m "clock and not long"
+
+pythons: bootstrap ## unit tests and contract check on every other Python from 3.11 on that this machine has
+	@$(RUN)/python tools/other_pythons.py
+
+coverage: bootstrap ## every test, with what none of them reaches (half as much CPU time again, so apart from `make test`)
+	@$(RUN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
+
 lint: bootstrap ## ruff: style and likely mistakes
 	@$(RUN)/ruff check . && $(RUN)/ruff format --check .
 
@@ -33,6 +52,9 @@ types: bootstrap ## mypy --strict over everything
 
 imports: bootstrap ## the import rules between packages
 	@$(RUN)/lint-imports
+
+hygiene: bootstrap ## the hooks on files of every kind: YAML, whitespace, private keys, large files
+	@$(RUN)/pre-commit run --all-files --hook-stage manual
 
 contracts: bootstrap ## write docs/asyncapi.yaml and docs/schemas from the event contracts
 	@$(RUN)/python -m event_contracts.publish docs
@@ -65,5 +87,5 @@ export-locks: bootstrap
 	@$(RUN)/$(EXPORT) --only-group build -o deploy/locks/build.lock
 
 clean: ## remove .venv, local data and caches
-	@rm -rf .venv .tandem .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .tandem .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,6 +3,7 @@
 Run by `make`; quick when nothing changed. Every failure ends in one sentence that says what to do.
 """
 
+import argparse
 import hashlib
 import shutil
 import subprocess
@@ -11,8 +12,6 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv"
-STAMP = VENV / ".bootstrapped"
 UV = "uv==0.13.9"
 MINIMUM_PYTHON = (3, 11)
 NEEDED_BYTES = 2 * 1024**3
@@ -51,29 +50,33 @@ def step(title: str, command: list[str], hint: str) -> None:
 
 
 def main() -> None:
-    """Checks what the machine must have, then builds or confirms `.venv`."""
+    """Check what the machine must have, then build the environment or confirm it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="where to build it")
+    venv: Path = parser.parse_args().venv
+    stamp = venv / ".bootstrapped"
     if sys.version_info < MINIMUM_PYTHON:
         fail(f"Python {sys.version.split()[0]} is too old; Tandem needs 3.11 or newer. Try `make PYTHON=python3.12`.")
     wanted = fingerprint()
-    if STAMP.exists() and STAMP.read_text() == wanted:
+    if stamp.exists() and stamp.read_text() == wanted:
         return
     if shutil.disk_usage(ROOT).free < NEEDED_BYTES:
         fail(
             f"less than {NEEDED_BYTES // 1024**3} GiB of disk is free under {ROOT}; free some space and run make again."
         )
-    print("Preparing .venv (first run, or the lock has changed)")
-    python = str(VENV / "bin" / "python")
+    print(f"Preparing {venv.name} (first run, or the lock has changed)")
+    python = str(venv / "bin" / "python")
     if not Path(python).exists():
         step(
             "virtual environment",
-            [sys.executable, "-m", "venv", str(VENV)],
+            [sys.executable, "-m", "venv", str(venv)],
             "Python's venv module does not work here; on Debian: `apt-get install python3-venv`.",
         )
     registry = (
         "a package could not be fetched: check that this machine reaches the Python package index (or its mirror)."
     )
     step("installer", [python, "-m", "pip", "install", "--quiet", UV], registry)
-    uv = str(VENV / "bin" / "uv")
+    uv = str(venv / "bin" / "uv")
     step(
         "locked packages",
         [uv, "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", "requirements.lock"],
@@ -85,7 +88,7 @@ def main() -> None:
         [uv, "pip", "install", "--quiet", "--python", python, "--no-deps", "--no-build-isolation", *editable],
         "a workspace package did not build; its output is above.",
     )
-    STAMP.write_text(wanted)
+    stamp.write_text(wanted)
 
 
 if __name__ == "__main__":

@@ -48,8 +48,8 @@ def test_every_link_within_the_project_resolves(document: Path) -> None:
 
 @every_document
 def test_every_named_make_target_exists(document: Path) -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"(?:`|^|\$ )make ([a-z-]+)", document.read_text(), re.MULTILINE)) <= targets
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:`|^|\$ )make ([a-z0-9-]+)", document.read_text(), re.MULTILINE)) <= targets
 
 
 @every_document
