@@ -9,13 +9,13 @@ from metrics_worker.alerts.rules import alerts as all_alerts
 from metrics_worker.alerts.schemas import AlertKind, AlertView, Severity, place_of
 from metrics_worker.api.parameters import READERS, LedgerReporting
 from metrics_worker.queries.sql import snapshot
-from service_kit.paging import Paged, PageView
+from service_kit.paging import Paged, PageView, page_of
 from service_kit.routing import Session, router
 
 alerts = router("/alerts", "kpis")
 
 
-@alerts.get("", dependencies=READERS)
+@alerts.get("", dependencies=READERS, response_model=page_of(AlertView))
 async def list_alerts(
     session: Session,
     reporting: LedgerReporting,

@@ -1,6 +1,6 @@
 """The query parameters and dependencies that the address families share."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request
 
@@ -15,7 +15,8 @@ from service_kit.fields import Day
 from service_kit.routing import Session
 
 # A token without any role of ours is somebody else's.
-READERS = [Depends(requires(*ROLES))]
+READING: Final = requires(*ROLES)
+READERS = [Depends(READING)]
 
 
 async def status_of(request: Request, session: Session) -> LedgerStatus:

@@ -6,11 +6,11 @@ from fastapi import Depends, Path
 
 from metrics_worker.api.parameters import READERS, LedgerReporting
 from metrics_worker.periods import queries, use_cases
-from metrics_worker.periods.schemas import ClosedPeriodView, RestatementView
+from metrics_worker.periods.schemas import ClosedPeriodRead, RestatementRead
 from metrics_worker.queries.sql import snapshot
 from service_kit.auth import requires
 from service_kit.fields import Code
-from service_kit.paging import Paged, PageView
+from service_kit.paging import Paged, PageView, page_of
 from service_kit.routing import Session, router
 
 periods = router("/periods", "periods")
@@ -19,28 +19,28 @@ MANAGERS = [Depends(requires("sales-manager", "service-manager"))]
 Named = Annotated[str, Path(max_length=64, description="2026-03-10, 2026-W11, 2026-03, 2026-Q1 or 2026.")]
 
 
-@periods.get("", dependencies=READERS)
-async def list_periods(session: Session, page: Paged) -> PageView[ClosedPeriodView]:
+@periods.get("", dependencies=READERS, response_model=page_of(ClosedPeriodRead))
+async def list_periods(session: Session, page: Paged) -> PageView[ClosedPeriodRead]:
     """Closed periods, the last closed first."""
     return await queries.list_periods(session, page)
 
 
 @periods.get("/{period}", dependencies=READERS)
-async def get_period(period: Named, session: Session) -> ClosedPeriodView:
+async def get_period(period: Named, session: Session) -> ClosedPeriodRead:
     """A closed period, and the moment that its numbers are of."""
-    return ClosedPeriodView.of(await use_cases.closed_period(session, period))
+    return ClosedPeriodRead.of(await use_cases.closed_period(session, period))
 
 
 @periods.post("/{period}/close", dependencies=MANAGERS)
-async def close_period(period: Named, session: Session, reporting: LedgerReporting) -> ClosedPeriodView:
+async def close_period(period: Named, session: Session, reporting: LedgerReporting) -> ClosedPeriodRead:
     """Closes a period that is over: from now on every change of its KPIs is published as a restatement."""
-    return ClosedPeriodView.of(await use_cases.close_period(session, period, reporting))
+    return ClosedPeriodRead.of(await use_cases.close_period(session, period, reporting))
 
 
-@periods.get("/{period}/restatements", dependencies=READERS)
+@periods.get("/{period}/restatements", dependencies=READERS, response_model=page_of(RestatementRead))
 async def list_restatements(
     period: Named, session: Session, reporting: LedgerReporting, page: Paged, kpi: Code | None = None
-) -> PageView[RestatementView]:
+) -> PageView[RestatementRead]:
     """The KPIs of a closed period that are no longer what it was closed with, and the events behind each."""
     await snapshot(session)
     closed = await use_cases.closed_period(session, period)

@@ -4,21 +4,22 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request, Response
 
-from metrics_worker.api.parameters import READERS, Filters, LedgerReporting
+from metrics_worker.api.parameters import READERS, READING, Filters, LedgerReporting
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.queries.query import filters_of, kpi_named, variant_of
-from metrics_worker.targets import queries, use_cases
-from metrics_worker.targets.model import TargetKey
-from metrics_worker.targets.schemas import TargetIn, TargetView
+from metrics_worker.targets import use_cases
+from metrics_worker.targets.model import Target, TargetKey
+from metrics_worker.targets.schemas import TargetRead, TargetSetRequest
 from service_kit.auth import requires
 from service_kit.dependencies import async_dependency
 from service_kit.fields import Code
-from service_kit.paging import Paged, PageView
 from service_kit.problems import Unprocessable
-from service_kit.routing import Session, router
-from service_kit.versions import ExpectedVersion, set_etag, unchanged
+from service_kit.resources import Resource
+from service_kit.routing import Session
+from service_kit.versions import ExpectedVersion, unchanged
 
-targets = router("/targets", "targets")
+targets = Resource("/targets/{kpi}", Target.__table__, TargetRead, filters={"kpi": Code})
+targets.read_routes(READING, list_as="list_targets")
 
 MANAGERS = [Depends(requires("sales-manager", "service-manager"))]
 Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]
@@ -48,35 +49,27 @@ class Address:
 At = Annotated[Address, Depends(async_dependency(Address))]
 
 
-@targets.get("", dependencies=READERS)
-async def list_targets(session: Session, page: Paged, kpi: Code | None = None) -> PageView[TargetView]:
-    """Targets, newest first."""
-    return await queries.list_targets(session, page, {"kpi": kpi})
-
-
-@targets.put("/{kpi}", dependencies=MANAGERS)
+@targets.routes.put("/{kpi}", dependencies=MANAGERS)
 async def set_target(
-    at: At, body: TargetIn, session: Session, response: Response, expected: Expected, reporting: LedgerReporting
-) -> TargetView:
+    at: At, body: TargetSetRequest, session: Session, response: Response, expected: Expected, reporting: LedgerReporting
+) -> TargetRead:
     """Sets what a KPI is to reach, or sets it anew. The filter is part of the address: `?region=EMEA`."""
     key = at.key()
     formula = KPIS[key.kpi].variants[key.variant]
     target, is_new = await use_cases.set_target(session, key, formula, body, expected, reporting)
     if is_new:
         response.status_code = 201
-    set_etag(response, target.version)
-    return TargetView.of(target)
+    return targets.show(response, target)
 
 
-@targets.get("/{kpi}", dependencies=READERS, response_model=TargetView)
-async def get_target(at: At, session: Session, request: Request, response: Response) -> TargetView | Response:
+@targets.routes.get("/{kpi}", dependencies=READERS, response_model=TargetRead)
+async def get_target(at: At, session: Session, request: Request, response: Response) -> TargetRead | Response:
     """The target that is set for exactly this."""
     target = await use_cases.get_target(session, at.key())
-    set_etag(response, target.version)
-    return unchanged(request, target.version) or TargetView.of(target)
+    return unchanged(request, target.version) or targets.show(response, target)
 
 
-@targets.delete("/{kpi}", status_code=204, dependencies=MANAGERS)
+@targets.routes.delete("/{kpi}", status_code=204, dependencies=MANAGERS)
 async def delete_target(at: At, session: Session, expected: Expected) -> None:
     """Takes a target away."""
     await use_cases.delete_target(session, at.key(), expected)

@@ -10,7 +10,12 @@ from metrics_worker.domain.kinds import KINDS
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.periods.model import ClosedFigure, ClosedPeriod, Shown
-from metrics_worker.periods.schemas import ClosedPeriodView, EventBehindView, FigureView, RestatementView
+from metrics_worker.periods.schemas import (
+    ClosedPeriodRead,
+    RestatementEventRead,
+    RestatementFigureRead,
+    RestatementRead,
+)
 from metrics_worker.periods.use_cases import shown_of
 from metrics_worker.queries.explain import PostingsBehind
 from metrics_worker.queries.figure import difference_text
@@ -20,7 +25,7 @@ from service_kit.paging import Page, PageView
 EVENTS_SHOWN: Final = 10
 
 
-async def list_periods(session: AsyncSession, page: Page) -> PageView[ClosedPeriodView]:
+async def list_periods(session: AsyncSession, page: Page) -> PageView[ClosedPeriodRead]:
     """Closed periods, the last closed first."""
     columns = ClosedPeriod.__table__.c
     query = sa.select(
@@ -31,12 +36,12 @@ async def list_periods(session: AsyncSession, page: Page) -> PageView[ClosedPeri
         columns.as_of,
         columns.closed_at,
     )
-    return await page.of(session, query, columns.id, ClosedPeriodView.model_validate)
+    return await page.of(session, query, columns.id, ClosedPeriodRead.model_validate)
 
 
 async def list_restatements(
     session: AsyncSession, closed: ClosedPeriod, page: Page, reporting: Reporting, kpi: str | None
-) -> PageView[RestatementView]:
+) -> PageView[RestatementRead]:
     """What is no longer as it was closed, by the books as they stand in this snapshot."""
     now = await shown_of(session, closed.period, reporting)
     query = sa.select(ClosedFigure).where(ClosedFigure.period_id == closed.id).order_by(ClosedFigure.id)
@@ -57,7 +62,7 @@ async def list_restatements(
 
 async def _view_of(
     session: AsyncSession, closed: ClosedPeriod, figure: ClosedFigure, now: Shown, reporting: Reporting
-) -> RestatementView:
+) -> RestatementRead:
     kpi = KPIS[figure.kpi]
     formula = kpi.variants[figure.variant]
     question = KpiQuery(
@@ -76,14 +81,14 @@ async def _view_of(
         "to": closed.last_day,
         "recorded_after": closed.as_of.isoformat().replace("+00:00", "Z"),
     }
-    return RestatementView(
+    return RestatementRead(
         id=figure.id,
         kpi=kpi.name,
         variant=figure.variant,
         unit=formula.unit,
         currency=reporting.currency if formula.unit == "money" else None,
-        as_closed=FigureView(**figure.as_closed),
-        now=FigureView(**now),
+        as_closed=RestatementFigureRead(**figure.as_closed),
+        now=RestatementFigureRead(**now),
         change=difference_text(now["value"], figure.as_closed["value"], formula),
         restated_at=figure.restated_at,
         event_count=count,
@@ -92,7 +97,7 @@ async def _view_of(
     )
 
 
-async def _events_behind(session: AsyncSession, behind: PostingsBehind) -> tuple[int, list[EventBehindView]]:
+async def _events_behind(session: AsyncSession, behind: PostingsBehind) -> tuple[int, list[RestatementEventRead]]:
     rows = behind.rows()
     # An event may move several postings of its subject: it is one event all the same.
     events = (
@@ -107,7 +112,7 @@ async def _events_behind(session: AsyncSession, behind: PostingsBehind) -> tuple
     )
     found: Any = (await session.execute(newest)).all()
     return (found[0].count if found else 0), [
-        EventBehindView(
+        RestatementEventRead(
             event_id=row.event_id,
             subject=f"{KINDS[row.kind].subject_kind}/{row.subject_id}",
             event_time=row.event_time,

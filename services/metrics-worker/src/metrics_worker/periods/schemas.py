@@ -10,7 +10,7 @@ from metrics_worker.queries.schemas import Amount
 from service_kit.fields import Moment, View
 
 
-class ClosedPeriodView(View):
+class ClosedPeriodRead(View):
     """A closed period. Its KPIs count as the books stood `as_of`: ask for any of them with that."""
 
     id: UUID
@@ -21,7 +21,7 @@ class ClosedPeriodView(View):
     closed_at: Moment
 
     @classmethod
-    def of(cls, closed: ClosedPeriod) -> "ClosedPeriodView":
+    def of(cls, closed: ClosedPeriod) -> "ClosedPeriodRead":
         """The view of a closed period."""
         return cls(
             id=closed.id,
@@ -33,7 +33,7 @@ class ClosedPeriodView(View):
         )
 
 
-class FigureView(View):
+class RestatementFigureRead(View):
     """A value with the sums that it is made of."""
 
     value: str | None
@@ -41,7 +41,7 @@ class FigureView(View):
     denominator: Amount
 
 
-class EventBehindView(View):
+class RestatementEventRead(View):
     """An event that was recorded after the closing and changed what the KPI is made of."""
 
     event_id: UUID
@@ -50,7 +50,7 @@ class EventBehindView(View):
     recorded_time: Moment
 
 
-class RestatementView(View):
+class RestatementRead(View):
     """A KPI of a closed period that is no longer what it was closed with."""
 
     id: UUID
@@ -58,13 +58,13 @@ class RestatementView(View):
     variant: str
     unit: str
     currency: str | None
-    as_closed: FigureView
-    now: FigureView
+    as_closed: RestatementFigureRead
+    now: RestatementFigureRead
     change: str | None
     """`now` minus `as_closed`; null where either has no value."""
     restated_at: Moment | None
     """When it was last published as `metrics.kpi-restated`; null in the seconds before it is."""
     event_count: int
-    events: list[EventBehindView]
+    events: list[RestatementEventRead]
     """The newest of the events behind it, 10 at most; `explain` leads to all of them."""
     explain: str

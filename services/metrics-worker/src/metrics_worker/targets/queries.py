@@ -1,4 +1,4 @@
-"""Reads targets: the list, one by its key, and the goals of several keys."""
+"""Reads of targets: one by its key, and the goals of several keys."""
 
 from collections.abc import Collection
 
@@ -6,17 +6,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from metrics_worker.targets.model import Goal, Target, TargetKey
-from metrics_worker.targets.schemas import TargetView
-from service_kit.filters import Filter, equal
-from service_kit.paging import Page, PageView
 
 _columns = Target.__table__.c
-
-
-async def list_targets(session: AsyncSession, page: Page, filters: Filter) -> PageView[TargetView]:
-    """Return targets whose columns have the given values, newest first."""
-    query = sa.select(*_columns).where(*equal(_columns, filters))
-    return await page.of(session, query, _columns.id, TargetView.of)
 
 
 async def target_for(session: AsyncSession, key: TargetKey, *, lock: bool = False) -> Target | None:

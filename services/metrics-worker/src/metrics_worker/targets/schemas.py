@@ -7,11 +7,10 @@ from uuid import UUID
 from pydantic import ConfigDict, model_validator
 
 from metrics_worker.domain.period import Interval
-from metrics_worker.targets.model import Target
 from service_kit.fields import Day, DecimalText, Moment, StrictModel, View
 
 
-class TargetIn(StrictModel):
+class TargetSetRequest(StrictModel):
     """What a KPI is to reach: in each calendar `period`, or `since` a day. The value is in the KPI's unit."""
 
     model_config = ConfigDict(
@@ -25,13 +24,13 @@ class TargetIn(StrictModel):
     since: Day | None = None
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> "TargetIn":
+    def _one_of_both(self) -> "TargetSetRequest":
         if (self.period is None) == (self.since is None):
             raise ValueError("give either period or since")
         return self
 
 
-class TargetView(View):
+class TargetRead(View):
     """A target. `missed` is as it was last judged: null until there was something to judge it by."""
 
     id: UUID
@@ -46,11 +45,6 @@ class TargetView(View):
     since: date | None
     set_at: Moment
     missed: bool | None
-
-    @classmethod
-    def of(cls, target: Target) -> "TargetView":
-        """The view of a target."""
-        return cls.model_validate(target)
 
 
 def places_of(value: Decimal) -> int:

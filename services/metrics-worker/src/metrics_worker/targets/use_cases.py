@@ -10,7 +10,7 @@ from metrics_worker.kpis.formula import Formula
 from metrics_worker.queries.figure import RATIO_PLACES
 from metrics_worker.targets.model import Target, TargetKey
 from metrics_worker.targets.queries import target_for
-from metrics_worker.targets.schemas import TargetIn, places_of
+from metrics_worker.targets.schemas import TargetSetRequest, places_of
 from service_kit.problems import NotFound, Unprocessable
 from service_kit.versions import ExpectedVersion
 
@@ -25,7 +25,7 @@ async def set_target(
     session: AsyncSession,
     key: TargetKey,
     formula: Formula,
-    body: TargetIn,
+    body: TargetSetRequest,
     expected: ExpectedVersion,
     reporting: Reporting,
 ) -> tuple[Target, bool]:

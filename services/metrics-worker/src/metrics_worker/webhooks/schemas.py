@@ -34,7 +34,7 @@ Url = Annotated[
 ]
 
 
-class WebhookIn(StrictModel):
+class WebhookCreate(StrictModel):
     """Where to send which events."""
 
     model_config = ConfigDict(
@@ -52,7 +52,7 @@ class WebhookIn(StrictModel):
     event_types: EventTypes
 
 
-class WebhookChange(Change):
+class WebhookUpdate(Change):
     """What shall be different; what is left out stays."""
 
     model_config = ConfigDict(
@@ -72,7 +72,7 @@ class WebhookChange(Change):
     active: Annotated[bool, Field(strict=True)] = True
 
 
-class WebhookView(View):
+class WebhookRead(View):
     """A webhook. `disabled_because` says why it was switched off by itself: the receiver answered 410."""
 
     id: UUID
@@ -84,20 +84,20 @@ class WebhookView(View):
     created_at: Moment
 
 
-class RegisteredView(WebhookView):
+class WebhookRegisteredRead(WebhookRead):
     """A new webhook with its secret, which is shown only here."""
 
     secret: str
 
 
-class SecretView(View):
+class WebhookSecretRead(View):
     """A new secret. The ones before sign beside it until `others_retire_at`."""
 
     secret: str
     others_retire_at: Moment
 
 
-class DeliveryView(View):
+class WebhookDeliveryRead(View):
     """One event on its way to one webhook. `event_id` is the header `webhook-id`, the same at every try."""
 
     id: UUID

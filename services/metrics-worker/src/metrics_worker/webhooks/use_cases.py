@@ -8,14 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from metrics_worker.webhooks.addresses import AddressRefused, check_address
 from metrics_worker.webhooks.model import OVERLAP, Webhook, WebhookDelivery, WebhookSecret
-from metrics_worker.webhooks.schemas import WebhookChange, WebhookIn
+from metrics_worker.webhooks.schemas import WebhookCreate, WebhookUpdate
 from service_kit.database import database_now
 from service_kit.problems import NotFound, Unprocessable
 from service_kit.versions import ExpectedVersion
 
 
 async def register_webhook(
-    session: AsyncSession, body: WebhookIn, *, allow_loopback: bool
+    session: AsyncSession, body: WebhookCreate, *, allow_loopback: bool
 ) -> tuple[Webhook, WebhookSecret]:
     """Register a webhook with its first secret. Raise `Unprocessable` for an address that is not allowed."""
     _check(body.url, allow_loopback=allow_loopback)
@@ -28,7 +28,7 @@ async def register_webhook(
 
 
 async def change_webhook(
-    session: AsyncSession, webhook_id: UUID, body: WebhookChange, expected: ExpectedVersion, *, allow_loopback: bool
+    session: AsyncSession, webhook_id: UUID, body: WebhookUpdate, expected: ExpectedVersion, *, allow_loopback: bool
 ) -> Webhook:
     """Change a webhook. Raise `NotFound`, `PreconditionFailed` and `Unprocessable`."""
     webhook = await get_webhook(session, webhook_id, lock=True)
