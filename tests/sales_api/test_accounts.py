@@ -8,7 +8,7 @@ from tests.sales_api.sales import ABSENT, Sales, reference
 from tests.service_kit.conftest import assert_problem
 
 
-async def test_a_new_customer_is_told_to_everyone_and_named_in_the_directory(sales: Sales) -> None:
+async def test_a_new_account_is_published_and_named_in_the_directory(sales: Sales) -> None:
     rep = await sales.rep()
     answer = await sales.send(
         "POST", "/v1/accounts", {"name": "Casa Verde", "region": "south", "owner_id": rep["id"]}, role="sales-rep"
@@ -27,7 +27,7 @@ async def test_a_new_customer_is_told_to_everyone_and_named_in_the_directory(sal
     assert (await sales.send("GET", f"/v1/accounts/{account['id']}", role="analyst")).json() == account
 
 
-async def test_a_change_tells_which_fields_it_changed(sales: Sales) -> None:
+async def test_an_update_names_the_fields_that_it_changed(sales: Sales) -> None:
     account, rep = await sales.account(region="south", segment="retail"), await sales.rep()
     path = f"/v1/accounts/{account['id']}"
     changed = await sales.patch(path, {"region": None, "segment": "retail", "owner_id": rep["id"]})
@@ -92,7 +92,7 @@ async def test_an_external_reference_belongs_to_one_account(sales: Sales) -> Non
     assert assert_problem(answer, 409, "external-ref-taken")["existing_id"] == account["id"]
 
 
-async def test_accounts_are_listed_by_what_they_are_counted_for(sales: Sales) -> None:
+async def test_accounts_are_filtered_by_attribution(sales: Sales) -> None:
     rep = await sales.rep()
     fields = {
         "region": "account-region",

@@ -8,7 +8,7 @@ from tests.sales_api.sales import ABSENT, Sales
 from tests.service_kit.conftest import assert_problem
 
 
-async def test_what_was_done_for_a_deal_takes_over_its_customer_and_attribution(sales: Sales) -> None:
+async def test_an_activity_for_a_deal_takes_over_its_account_and_attribution(sales: Sales) -> None:
     rep = await sales.rep()
     deal = await sales.deal(owner_id=rep["id"], region="south", channel="partner")
     given = {"deal_id": deal["id"], "due_at": "2026-03-16T16:00:00Z", "occurred_at": "2026-03-16T10:00:00Z"}
@@ -26,7 +26,7 @@ async def test_what_was_done_for_a_deal_takes_over_its_customer_and_attribution(
     assert await sales.get(f"/v1/activities/{activity['id']}") == activity
 
 
-async def test_what_was_done_for_a_lead_is_the_leads_until_it_is_a_customer(sales: Sales) -> None:
+async def test_an_activity_for_a_lead_has_no_account_until_the_lead_is_converted(sales: Sales) -> None:
     other = await sales.rep()
     lead = await sales.lead(region="north")
     body = {"kind": "call", "lead_id": lead["id"], "owner_id": other["id"]}
@@ -37,7 +37,7 @@ async def test_what_was_done_for_a_lead_is_the_leads_until_it_is_a_customer(sale
     assert (await sales.events_of(activity["id"]))[0].partition_key == activity["id"]
 
 
-async def test_something_is_done_for_one_that_there_is(sales: Sales) -> None:
+async def test_an_activity_refers_to_what_exists(sales: Sales) -> None:
     lead, account = await sales.lead(), await sales.account()
     for_nobody = {"kind": "visit"}
     for body in (for_nobody, for_nobody | {"lead_id": lead["id"], "account_id": account["id"]}):

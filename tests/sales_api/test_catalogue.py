@@ -22,7 +22,7 @@ async def test_teams_and_salespeople_are_named_in_the_directory_only(sales: Sale
         assert (await sales.send("GET", path, If_None_Match='"1"')).status_code == 304
 
 
-async def test_a_salesperson_changes_name_team_and_whether_they_sell(sales: Sales) -> None:
+async def test_a_salesperson_changes_name_team_and_activity(sales: Sales) -> None:
     rep, team = await sales.rep(), await sales.team()
     path = f"/v1/reps/{rep['id']}"
     moved = await sales.patch(path, {"team_id": team["id"], "active": False})
@@ -112,14 +112,14 @@ async def test_the_same_rate_many_times_at_once_is_one_rate(sales: Sales) -> Non
         ({"on": "2026-02-30"}, "#/on"),
     ],
 )
-async def test_a_rate_that_cannot_be_is_refused(sales: Sales, change: dict[str, str], pointer: str) -> None:
+async def test_an_impossible_rate_is_refused(sales: Sales, change: dict[str, str], pointer: str) -> None:
     body = {"currency": "CAD", "on": "2026-01-05", "rate": "0.66"} | change
     problem = assert_problem(await sales.send("POST", "/v1/exchange-rates", body), 422, "invalid-request")
     assert pointers(problem) == [pointer]
 
 
 @pytest.mark.parametrize("path", ["/v1/teams", "/v1/reps", "/v1/products", "/v1/exchange-rates"])
-async def test_a_sales_rep_reads_the_catalogue_but_does_not_keep_it(sales: Sales, path: str) -> None:
+async def test_a_sales_rep_reads_the_catalogue_but_does_not_change_it(sales: Sales, path: str) -> None:
     bodies = {
         "/v1/products": {"code": "x", "name": "X"},
         "/v1/exchange-rates": {"currency": "CAD", "on": "2026-01-05", "rate": "1"},

@@ -272,7 +272,7 @@ def test_amounts_beyond_twelve_digits_are_refused() -> None:
             win(a_deal("EUR", (1, "999999999999.99")), rate, "CLF")
 
 
-def test_a_deal_remembers_every_stage_and_since_when() -> None:
+def test_a_deal_stores_every_stage_with_its_start() -> None:
     deal = a_deal()
     deal.change_stage("proposal", at=BEGAN + timedelta(days=1))
     win(deal)
@@ -283,12 +283,6 @@ def test_a_deal_remembers_every_stage_and_since_when() -> None:
         ("won", 1),
         ("proposal", 3),
     ]
-
-
-def test_a_deal_whose_beginning_was_not_kept_remembers_no_stages() -> None:
-    deal = a_deal()
-    deal.stage_entries = []
-    assert deal.change_stage("proposal", at=BEGAN).stage_entries == []
 
 
 def test_an_open_deal_is_worth_what_it_is_at_the_rate_of_the_day() -> None:
@@ -304,7 +298,7 @@ def test_an_open_deal_is_worth_what_it_is_at_the_rate_of_the_day() -> None:
     assert deal.reopen(at=deal.changed_at, day_rate=huge).estimated_reporting_amount is None
 
 
-def test_the_first_proposal_is_remembered_and_all_are_counted() -> None:
+def test_the_first_proposal_is_stored_and_all_are_counted() -> None:
     deal = a_deal()
     deal.send_proposal(at=BEGAN + timedelta(days=1))
     event = deal.send_proposal(at=BEGAN + timedelta(days=2))
@@ -314,7 +308,7 @@ def test_the_first_proposal_is_remembered_and_all_are_counted() -> None:
         deal.send_proposal(at=deal.changed_at)
 
 
-def test_a_deal_is_won_with_a_promise_which_reopening_takes_back() -> None:
+def test_a_deal_is_won_with_a_promise_which_reopening_removes() -> None:
     frozen, by = FrozenRate(rate=Decimal(1), on=BEGAN.date()), date(2026, 2, 1)
 
     def close(deal: Deal, outcome: Outcome, agreed: Agreed) -> DealClosed:

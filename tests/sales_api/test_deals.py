@@ -85,7 +85,7 @@ async def test_a_deal_goes_all_the_way_and_every_step_is_an_event(sales: Sales) 
     ]
 
 
-async def test_opening_answers_where_the_deal_is_and_its_version(sales: Sales) -> None:
+async def test_opening_answers_with_location_and_etag(sales: Sales) -> None:
     account = await sales.account(region="south", segment="retail", channel="referral")
     body = {
         "account_id": account["id"],
@@ -107,7 +107,7 @@ async def test_opening_answers_where_the_deal_is_and_its_version(sales: Sales) -
     assert "secret" not in str(event.data)
 
 
-async def test_a_deal_is_counted_for_the_team_that_its_owner_was_in(sales: Sales) -> None:
+async def test_a_deal_keeps_the_team_that_its_owner_was_in(sales: Sales) -> None:
     rep = await sales.rep()
     deal = await sales.deal(owner_id=rep["id"])
     moved = await sales.patch(f"/v1/reps/{rep['id']}", {"team_id": (await sales.team())["id"]})
@@ -158,7 +158,7 @@ async def test_closing_without_a_rate_says_which_one_to_set(sales: Sales) -> Non
     await sales.post(f"/v1/deals/{deal['id']}/close", close | {"occurred_at": "2026-02-02T00:00:00Z"})
 
 
-async def test_what_the_stage_does_not_allow_is_refused(sales: Sales) -> None:
+async def test_an_action_that_the_stage_does_not_allow_is_refused(sales: Sales) -> None:
     deal = await sales.deal()
     path = f"/v1/deals/{deal['id']}"
     stay = await sales.send("POST", f"{path}/stage", {"stage": "prospecting"})
@@ -194,7 +194,7 @@ async def test_a_stale_version_closes_nothing(sales: Sales) -> None:
     assert answer.headers["etag"] == '"3"'
 
 
-async def test_whoever_has_the_current_version_is_not_sent_it_again(sales: Sales) -> None:
+async def test_a_reader_with_the_current_version_gets_304(sales: Sales) -> None:
     deal = await sales.deal()
     path = f"/v1/deals/{deal['id']}"
     assert (await sales.send("GET", path, If_None_Match='"1"')).status_code == 304
@@ -259,7 +259,7 @@ async def test_a_line_refers_to_a_product_of_the_catalogue(sales: Sales) -> None
 @pytest.mark.parametrize(
     "line", [{"unit_price": "-1"}, {"quantity": 0}, {"quantity": 1_000_001}, {"unit_price": 1}, {"unit_price": ""}]
 )
-async def test_a_line_that_cannot_be_is_refused(sales: Sales, line: dict[str, Any]) -> None:
+async def test_an_impossible_line_is_refused(sales: Sales, line: dict[str, Any]) -> None:
     good = {"product": await sales.product(), "quantity": 1, "unit_price": "1"}
     body = {"account_id": (await sales.account())["id"], "currency": "EUR", "lines": [good | line]}
     problem = assert_problem(await sales.send("POST", "/v1/deals", body), 422, "invalid-request")
@@ -278,7 +278,7 @@ async def test_a_price_too_fine_or_too_large_is_refused(sales: Sales) -> None:
 
 
 @pytest.mark.clock
-async def test_the_past_is_told_in_order_and_only_by_those_who_may(sales: Sales) -> None:
+async def test_backdating_is_in_order_and_for_some_roles_only(sales: Sales) -> None:
     opened = datetime(2026, 3, 1, 12, tzinfo=UTC)
     deal = await sales.deal(occurred_at=opened.isoformat())
     path = f"/v1/deals/{deal['id']}/close"
@@ -315,7 +315,7 @@ async def test_the_same_reference_many_times_at_once_opens_one_deal(sales: Sales
     assert {refusal["existing_id"] for refusal in refusals} == {deal}
 
 
-async def test_deals_are_listed_by_what_they_are_counted_for(sales: Sales) -> None:
+async def test_deals_are_filtered_by_attribution(sales: Sales) -> None:
     rep, account = await sales.rep(), await sales.account(region="list-region", segment="list-segment")
     deals = [await sales.deal(account_id=account["id"], owner_id=rep["id"], channel="list-channel") for _ in range(3)]
     won = await sales.post(f"/v1/deals/{deals[1]['id']}/close", {"outcome": "won", "reason": "list-reason"})
@@ -359,7 +359,7 @@ actions = st.lists(
 
 @given(actions=actions)
 @settings(max_examples=25, deadline=None)
-async def test_whatever_is_done_the_events_tell_the_row(
+async def test_every_event_equals_its_row_after_any_actions(
     sales: Sales, actions: list[tuple[str, dict[str, str]]]
 ) -> None:
     deal = await sales.deal()
@@ -377,7 +377,7 @@ async def test_whatever_is_done_the_events_tell_the_row(
         assert_tells(event.data, view)
 
 
-async def test_a_deal_goes_from_proposal_to_promise_and_says_where_it_came_from(sales: Sales) -> None:
+async def test_a_deal_goes_from_proposal_to_promise_and_names_its_origin(sales: Sales) -> None:
     suggestion = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a16"
     lead = await sales.lead(upsell_suggestion_id=suggestion)
     line = {"product": await sales.product(), "quantity": 3, "unit_price": "10.00"}

@@ -34,7 +34,7 @@ async def a_known_customer(sales: Sales, mark: str) -> tuple[dict[str, Any], dic
     return await sales.get(path), converted
 
 
-async def test_an_erased_customer_is_in_no_table_any_more_and_the_numbers_stay(sales: Sales) -> None:
+async def test_an_erased_customer_is_in_no_table_and_the_figures_stay(sales: Sales) -> None:
     mark = reference()
     account, lead = await a_known_customer(sales, mark)
     deal = await sales.get(f"/v1/deals/{lead['deal_id']}")
@@ -69,7 +69,7 @@ async def test_an_erased_customer_is_in_no_table_any_more_and_the_numbers_stay(s
     assert len(await sales.events_of(account["id"], "accounts")) == len(told)
 
 
-async def test_a_request_that_comes_again_after_an_erasure_is_neither_answered_with_names_nor_done(
+async def test_a_request_repeated_after_an_erasure_is_neither_answered_with_names_nor_done(
     sales: Sales,
 ) -> None:
     body, key = {"name": "Ada Lovelace"}, reference()
@@ -80,7 +80,7 @@ async def test_a_request_that_comes_again_after_an_erasure_is_neither_answered_w
     assert "Ada" not in again.text
 
 
-async def test_who_was_imported_and_erased_is_not_imported_anew(sales: Sales) -> None:
+async def test_an_erased_lead_is_not_imported_again(sales: Sales) -> None:
     ref = reference()
     account = await sales.account(external_ref=ref)
     await sales.send("POST", f"/v1/accounts/{account['id']}/erase", role="sales-manager")
@@ -89,7 +89,7 @@ async def test_who_was_imported_and_erased_is_not_imported_anew(sales: Sales) ->
     assert [item["id"] for item in (await sales.get(f"/v1/accounts?external_ref={ref}"))["items"]] == [account["id"]]
 
 
-async def test_nothing_new_is_written_of_an_erased_customer(sales: Sales) -> None:
+async def test_nothing_new_is_written_about_an_erased_customer(sales: Sales) -> None:
     account = await sales.account()
     path = f"/v1/accounts/{account['id']}"
     await sales.send("POST", f"{path}/erase", role="sales-manager")
@@ -111,7 +111,7 @@ async def test_a_lead_without_an_account_is_erased_alone(sales: Sales) -> None:
     assert_problem(refused, 409, "lead-has-account")
 
 
-async def test_an_account_is_merged_into_the_one_that_it_turned_out_to_be(sales: Sales) -> None:
+async def test_an_account_is_merged_into_another_of_the_same_customer(sales: Sales) -> None:
     one, other = await sales.account(), await sales.account()
     path = f"/v1/accounts/{one['id']}"
     lead = await sales.lead(account_id=one["id"])
@@ -136,7 +136,7 @@ async def test_an_account_is_merged_into_the_one_that_it_turned_out_to_be(sales:
     assert (await sales.get(path))["name"] is None
 
 
-async def test_an_account_is_not_merged_into_itself_or_nobody(sales: Sales) -> None:
+async def test_an_account_is_not_merged_into_itself_or_a_missing_one(sales: Sales) -> None:
     account = await sales.account()
     path = f"/v1/accounts/{account['id']}/merge"
     assert_problem(await sales.send("POST", path, {"into": account["id"]}), 422, "invalid-request")

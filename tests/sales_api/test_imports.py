@@ -65,7 +65,7 @@ async def events(sales: Sales) -> int:
         return int(await connection.scalar(sa.select(sa.func.count()).select_from(outbox)) or 0)
 
 
-async def test_a_lead_comes_in_with_its_history_and_every_event(sales: Sales) -> None:
+async def test_a_lead_is_imported_with_its_history_and_every_event(sales: Sales) -> None:
     report = await imported(sales, await a_won_lead(sales))
     assert [report[name] for name in ("created", "continued", "existing", "failed")] == [1, 0, 0, 0]
     lead = await sales.get(f"/v1/leads/{report['rows'][0]['id']}")
@@ -159,7 +159,7 @@ async def test_the_same_file_again_changes_nothing(sales: Sales) -> None:
     assert await events(sales) == before
 
 
-async def test_a_longer_history_is_gone_on_with(sales: Sales) -> None:
+async def test_a_longer_history_is_continued(sales: Sales) -> None:
     whole = await a_won_lead(sales)
     for steps, status in ((0, "created"), (1, "continued"), (2, "continued"), (2, "existing")):
         report = await imported(sales, whole | {"history": whole["history"][:steps]})
@@ -168,7 +168,7 @@ async def test_a_longer_history_is_gone_on_with(sales: Sales) -> None:
     assert (await sales.get(f"/v1/deals/{lead['deal_id']}"))["stage"] == "won"
 
 
-async def test_a_row_that_says_something_else_than_before_is_left_alone_and_reported(sales: Sales) -> None:
+async def test_a_row_that_differs_from_its_earlier_import_is_skipped_and_reported(sales: Sales) -> None:
     row = a_lead(a_step("qualify"))
     (first,) = (await imported(sales, row))["rows"]
     other = row | {"record": row["record"] | {"company": "Casa Azul"}}
@@ -188,7 +188,7 @@ async def test_a_reference_that_comes_twice_in_a_file_is_one_record(sales: Sales
     assert len(await leads_of(sales, row)) == 1
 
 
-async def test_rows_of_a_file_are_held_against_each_other(sales: Sales) -> None:
+async def test_rows_of_a_file_are_checked_against_each_other(sales: Sales) -> None:
     rep = await sales.rep()
     until = {"rep_id": rep["id"], "target": "9000.00", "period_end": "2026-12-31"}
     begin = ("2026-01-01", "2026-07-01")
@@ -198,7 +198,7 @@ async def test_rows_of_a_file_are_held_against_each_other(sales: Sales) -> None:
     assert report["rows"][1]["problem"]["existing_id"] == report["rows"][0]["id"]
 
 
-async def test_what_came_by_itself_before_is_there(sales: Sales) -> None:
+async def test_a_record_created_by_a_single_request_is_found_by_an_import(sales: Sales) -> None:
     row = a_lead()
     lead = await sales.lead(external_ref=row["record"]["external_ref"])
     report = await imported(sales, a_lead(), row)
@@ -222,7 +222,7 @@ async def test_a_repeated_request_gets_the_same_report(sales: Sales) -> None:
     assert again.headers["idempotent-replayed"] == "true"
 
 
-async def test_erasing_a_lead_forgets_its_row_and_another_import_still_finds_it(sales: Sales) -> None:
+async def test_erasing_a_lead_erases_its_import_and_another_import_still_finds_it(sales: Sales) -> None:
     row = a_lead(email="joana@casaverde.example")
     (done,) = (await imported(sales, row))["rows"]
     await sales.post(f"/v1/leads/{done['id']}/erase", {}, role="sales-manager")
@@ -233,7 +233,7 @@ async def test_erasing_a_lead_forgets_its_row_and_another_import_still_finds_it(
     assert (statuses(report), report["rows"][0]["id"]) == ([(1, "existing")], done["id"])
 
 
-async def test_a_csv_comes_in_and_its_bad_rows_are_told_by_line(sales: Sales) -> None:
+async def test_a_csv_is_imported_and_its_bad_rows_are_reported_by_line(sales: Sales) -> None:
     one, two = reference(), reference()
     report = await send_csv(
         sales,
@@ -254,7 +254,7 @@ async def test_a_csv_comes_in_and_its_bad_rows_are_told_by_line(sales: Sales) ->
     assert (await sales.get(f"/v1/leads/{told['rows'][4]['id']}"))["company"] == "=1+1"
 
 
-async def test_cells_of_a_list_and_numbers_become_what_the_field_is(sales: Sales) -> None:
+async def test_cells_become_lists_and_numbers_by_the_type_of_their_field(sales: Sales) -> None:
     account, product = await sales.account(), await sales.product()
     report = await send_csv(
         sales,
@@ -295,11 +295,11 @@ async def test_cells_of_a_list_and_numbers_become_what_the_field_is(sales: Sales
         "long",
     ],
 )
-async def test_what_is_no_table_of_the_resource_is_refused(sales: Sales, lines: tuple[str, ...]) -> None:
+async def test_a_csv_with_other_columns_is_refused(sales: Sales, lines: tuple[str, ...]) -> None:
     assert_problem(await send_csv(sales, *lines), 422, "invalid-request")
 
 
-async def test_a_csv_must_say_what_it_is_and_be_text(sales: Sales) -> None:
+async def test_a_csv_names_its_resource_and_is_text(sales: Sales) -> None:
     assert_problem(await send(sales, b"company\nCasa", media_type="text/csv"), 422, "invalid-request")
     refused = await send(sales, b"company\nCasa", query="?resource=dragons", media_type="text/csv")
     assert pointers(assert_problem(refused, 422)) == ["?resource"]
@@ -307,7 +307,7 @@ async def test_a_csv_must_say_what_it_is_and_be_text(sales: Sales) -> None:
     assert_problem(not_text, 422, "invalid-request")
 
 
-async def test_other_forms_other_roles_and_too_much_are_refused(sales: Sales) -> None:
+async def test_other_media_types_other_roles_and_large_files_are_refused(sales: Sales) -> None:
     assert_problem(await send(sales, a_lead(), media_type="application/json"), 415, "unsupported-media-type")
     assert_problem(await send(sales, a_lead(), role="sales-rep"), 403, "forbidden")
     assert_problem(await send(sales, a_lead(), query="?mode=somehow"), 422, "invalid-request")

@@ -63,7 +63,7 @@ async def test_a_lead_with_an_owner_is_assigned_at_once(sales: Sales) -> None:
     assert lead["created_at"] == lead["assigned_at"] == "2026-01-05T08:00:00Z"
 
 
-async def test_who_it_is_stays_out_of_the_events(sales: Sales) -> None:
+async def test_no_event_of_a_lead_carries_personal_data(sales: Sales) -> None:
     personal = {
         "name": "Joana Prado",
         "company": "Casa Verde",
@@ -104,7 +104,7 @@ async def test_converting_makes_the_customer_and_the_deal_in_one_step(sales: Sal
     assert last.data.change.account_registered
 
 
-async def test_what_the_conversion_says_goes_before_what_the_lead_had(sales: Sales) -> None:
+async def test_the_conversion_overrides_the_attribution_of_the_lead(sales: Sales) -> None:
     product, owner, closer = await sales.product(), await sales.rep(), await sales.rep()
     lead = await sales.lead(region="north", segment="retail", channel="webinar")
     given = {"name": "Renamed", "region": "west", "owner_id": owner["id"], "external_ref": reference()}
@@ -137,7 +137,7 @@ async def test_a_lead_of_a_known_customer_stays_with_it(sales: Sales) -> None:
     assert len(await sales.events_of(account["id"], "accounts")) == 1
 
 
-async def test_a_lead_may_turn_out_to_be_a_known_customer(sales: Sales) -> None:
+async def test_a_lead_is_converted_to_a_known_customer(sales: Sales) -> None:
     account, lead = await sales.account(), await sales.lead()
     converted = await sales.post(f"/v1/leads/{lead['id']}/convert", {"account_id": account["id"]})
     assert (converted["account_id"], converted["deal_id"]) == (account["id"], None)
@@ -177,7 +177,7 @@ async def test_a_conversion_names_one_customer_at_most(sales: Sales) -> None:
         ("convert", {}, "lead-already-converted"),
     ],
 )
-async def test_nothing_happens_to_a_lead_that_is_over(
+async def test_a_converted_or_disqualified_lead_takes_no_action(
     sales: Sales, ending: str, body: dict[str, str], slug: str
 ) -> None:
     rep, lead = await sales.rep(), await sales.lead()
@@ -195,7 +195,7 @@ async def test_nothing_happens_to_a_lead_that_is_over(
     assert len(await sales.events_of(lead["id"])) == 2
 
 
-async def test_what_the_status_does_not_allow_is_refused(sales: Sales) -> None:
+async def test_an_action_that_the_status_does_not_allow_is_refused(sales: Sales) -> None:
     rep, lead = await sales.rep(), await sales.lead()
     path = f"/v1/leads/{lead['id']}"
     assert_problem(await sales.send("POST", f"{path}/contact", {}), 409, "lead-not-assigned")
@@ -225,7 +225,7 @@ async def test_a_lead_refers_to_what_exists(sales: Sales, field: str, value: str
     assert pointers(problem) == [f"#/{field}"]
 
 
-async def test_a_history_is_told_in_order(sales: Sales) -> None:
+async def test_a_history_is_backdated_in_order(sales: Sales) -> None:
     rep = await sales.rep()
     lead = await sales.lead(owner_id=rep["id"], occurred_at="2026-01-05T08:00:00Z")
     path = f"/v1/leads/{lead['id']}"
@@ -249,7 +249,7 @@ async def test_an_external_reference_belongs_to_one_lead(sales: Sales) -> None:
     assert taken["existing_id"] == lead["id"]
 
 
-async def test_leads_are_listed_by_what_they_are_counted_for(sales: Sales) -> None:
+async def test_leads_are_filtered_by_attribution(sales: Sales) -> None:
     product, rep, account = await sales.product(), await sales.rep(), await sales.account()
     fields = {
         "channel": "list-channel",

@@ -59,7 +59,7 @@ async def consumer(kafka: Kafka) -> AsyncIterator[AIOKafkaConsumer]:
     await consumer.stop()
 
 
-async def test_what_is_sold_over_http_arrives_on_the_broker(
+async def test_a_sale_over_http_arrives_on_the_broker(
     new_database: Callable[[str], str], kafka: Kafka, consumer: AIOKafkaConsumer, tmp_path: Path
 ) -> None:
     issuer = Issuer()

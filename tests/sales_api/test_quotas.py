@@ -15,7 +15,7 @@ from tests.service_kit.conftest import assert_problem
 QUARTER = {"period_start": "2026-01-01", "period_end": "2026-03-31", "target": "250000"}
 
 
-async def test_a_quota_is_set_and_set_anew(sales: Sales) -> None:
+async def test_a_quota_is_set_and_changed(sales: Sales) -> None:
     rep = await sales.rep()
     body = QUARTER | {"rep_id": rep["id"], "occurred_at": "2025-12-20T00:00:00Z"}
     answer = await sales.send("POST", "/v1/quotas", body)
@@ -87,7 +87,7 @@ async def test_the_same_quota_many_times_at_once_is_set_once(sales: Sales) -> No
         ({"rep_id": ABSENT}, "#/rep_id"),
     ],
 )
-async def test_a_quota_that_cannot_be_is_refused(sales: Sales, change: dict[str, Any], pointer: str) -> None:
+async def test_an_impossible_quota_is_refused(sales: Sales, change: dict[str, Any], pointer: str) -> None:
     body = QUARTER | {"rep_id": (await sales.rep())["id"]} | change
     problem = assert_problem(await sales.send("POST", "/v1/quotas", body), 422)
     assert pointers(problem) == [pointer]

@@ -7,7 +7,7 @@ from tests.sales_api.sales import ABSENT, Sales
 from tests.service_kit.conftest import assert_problem
 
 
-async def test_whoever_comes_of_a_recommendation_was_referred_by_that_customer(sales: Sales) -> None:
+async def test_a_customer_converted_from_a_referred_lead_names_its_referrer(sales: Sales) -> None:
     rep = await sales.rep()
     friend = await sales.account(region="south", owner_id=rep["id"])
     lead = await sales.lead()
@@ -28,7 +28,7 @@ async def test_whoever_comes_of_a_recommendation_was_referred_by_that_customer(s
     assert await sales.get(f"/v1/referrals/{referral['id']}") == referral
 
 
-async def test_a_lead_comes_of_one_recommendation_at_most(sales: Sales) -> None:
+async def test_a_lead_has_one_referral_at_most(sales: Sales) -> None:
     friend, other, lead = await sales.account(), await sales.account(), await sales.lead()
     first = await sales.post("/v1/referrals", {"account_id": friend["id"], "lead_id": lead["id"]}, status=201)
     second = await sales.send("POST", "/v1/referrals", {"account_id": other["id"], "lead_id": lead["id"]})
@@ -37,7 +37,7 @@ async def test_a_lead_comes_of_one_recommendation_at_most(sales: Sales) -> None:
         assert_problem(await sales.send("POST", "/v1/referrals", body), 422, "unknown-reference")
 
 
-async def test_an_account_may_say_itself_who_referred_it(sales: Sales) -> None:
+async def test_an_account_may_name_its_referrer_itself(sales: Sales) -> None:
     friend = await sales.account()
     assert (await sales.account(referred_by=friend["id"]))["referred_by"] == friend["id"]
     unknown = await sales.send("POST", "/v1/accounts", {"name": "A", "referred_by": ABSENT})

@@ -20,9 +20,13 @@ class Aggregate(Protocol):
         """The id that puts its events in order; it never changes."""
 
 
-def state_of(aggregate: object, contract: type[State]) -> dict[str, Any]:
-    """Return the fields of a contract as the aggregate has them. Raise AttributeError for one that it has not."""
-    return {name: getattr(aggregate, name) for name in contract.__struct_fields__}
+def state_of(aggregate: object, contract: type[State], **converted: Any) -> dict[str, Any]:
+    """Return the fields of a contract: those `converted`, and the others as the aggregate has them.
+
+    Raise AttributeError for one that it has not.
+    """
+    names = (name for name in contract.__struct_fields__ if name not in converted)
+    return {name: getattr(aggregate, name) for name in names} | converted
 
 
 async def publish(work: UnitOfWork, aggregate: Aggregate, event: State, at: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Who may do what in sales, as dependencies of the routes."""
+"""Who may do what in sales, as dependencies of the routes; an admin always may."""
 
 from typing import Annotated, Final
 
@@ -8,20 +8,18 @@ from service_kit.auth import ROLES, Principal, requires
 from service_kit.dependencies import async_dependency
 from service_kit.versions import ExpectedVersion
 
-Reader = Annotated[Principal, Depends(requires(*ROLES))]
-"""Anybody with a role."""
+READING: Final = requires(*ROLES)
+MANAGING: Final = requires("sales-manager", "importer")
+"""Also for bulk imports, which may create anything."""
 
 Seller = Annotated[Principal, Depends(requires("sales-rep", "sales-manager", "importer"))]
-"""Who works with customers."""
-
-MANAGING: Final = requires("sales-manager", "importer")
-"""Whoever may enter anything that can be entered here, and so many things at once."""
+"""Works with customers."""
 
 Manager = Annotated[Principal, Depends(MANAGING)]
-"""Who keeps the catalogue, the teams, the rates and the quotas."""
+"""Manages products, teams, exchange rates and quotas."""
 
 Eraser = Annotated[Principal, Depends(requires("sales-manager"))]
-"""Who may forget a customer, which nobody can take back."""
+"""May erase a customer, which cannot be undone."""
 
 Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]
 """The version that the client's `If-Match` allows."""

@@ -1,4 +1,4 @@
-"""Arithmetic with money that never rounds unseen: prices and rates as they arrive, amounts as they are kept."""
+"""Arithmetic with money that never rounds unseen: the types of prices and rates, the columns of amounts."""
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Annotated, Final
@@ -26,7 +26,7 @@ _UNSIGNED: Final = r"(0|[1-9][0-9]{0,11})(\.[0-9]{1,10})?"
 
 
 class AmountTooLarge(Unprocessable):
-    """More digits than the books take."""
+    """More digits than the ledger takes."""
 
     slug, title = "amount-too-large", "The amount is too large"
 
@@ -59,40 +59,36 @@ Rate = Annotated[
 
 
 def has_places_of(amount: Decimal, currency: str) -> bool:
-    """True when the currency is fine enough for the amount."""
-    return _at_places(amount, currency) == amount
+    """Return whether the amount has no more places than its currency."""
+    return at_places(amount, currency) == amount
 
 
 def money(amount: Decimal, currency: str) -> Money:
-    """The amount as events carry it, with exactly the currency's places; it must not have more."""
-    return Money(amount=_at_places(amount, currency), currency=currency)
-
-
-def shown(amount: Decimal, currency: str) -> Decimal:
-    """The amount with exactly the currency's places, whatever the column's."""
-    return _at_places(amount, currency)
+    """Return the amount as events carry it, with exactly the currency's places; it must not have more."""
+    return Money(amount=at_places(amount, currency), currency=currency)
 
 
 def times(unit_price: Decimal, quantity: int) -> Decimal:
-    """Exactly quantity times unit price."""
+    """Return exactly quantity times unit price."""
     return _EXACT.multiply(unit_price, Decimal(quantity))
 
 
 def converted(amount: Decimal, rate: Decimal, currency: str) -> Decimal:
-    """The amount at the rate, rounded half-even to the places of the currency that it becomes."""
-    return _at_places(_EXACT.multiply(amount, rate), currency)
+    """Return the amount at the rate, rounded half-even to the places of the target currency."""
+    return at_places(_EXACT.multiply(amount, rate), currency)
 
 
 def check_limit(amount: Decimal, what: str) -> None:
-    """Raises `AmountTooLarge` (422)."""
+    """Raise `AmountTooLarge` (422) for an amount at or above the limit; `what` names it."""
     if amount >= LIMIT:
         raise AmountTooLarge(f"{what} has more than {MAX_AMOUNT_DIGITS} digits before the point.")
 
 
 def trimmed(value: Decimal) -> Decimal:
-    """A rate without the zeros that its column adds at the end, and never with an exponent."""
+    """Return a rate without the trailing zeros of its column, and without an exponent."""
     return Decimal(format(value.normalize(_EXACT), "f"))
 
 
-def _at_places(amount: Decimal, currency: str) -> Decimal:
+def at_places(amount: Decimal, currency: str) -> Decimal:
+    """Return the amount with exactly the currency's places."""
     return amount.quantize(Decimal(1).scaleb(-DECIMAL_PLACES[currency]), context=_EXACT)

@@ -2,25 +2,23 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from pydantic import ConfigDict
 from sqlalchemy.dialects.postgresql import insert
 
 from event_contracts.sales import FrozenRate
-from sales_api.access import Manager, Reader, ReportingCurrency
+from sales_api.access import READING, Manager, ReportingCurrency
 from sales_api.amounts import RATE, Rate, trimmed
 from sales_api.tables import Base
 from service_kit.compiled import CompiledStatement
 from service_kit.entities import column
-from service_kit.fields import Currency, Day, DecimalText, StrictModel, View
-from service_kit.filters import equal
+from service_kit.fields import Currency, Day, DecimalText, StrictModel, View, examples
 from service_kit.identifiers import new_id
-from service_kit.paging import Paged, PageView
 from service_kit.problems import Unprocessable
-from service_kit.routing import Work, router
+from service_kit.resources import Resource
+from service_kit.routing import Work
 from service_kit.unit_of_work import UnitOfWork
 
 
@@ -31,7 +29,7 @@ class ExchangeRateMissing(Unprocessable):
 
 
 class ExchangeRate(Base, table="exchange_rate"):
-    """What one unit of a currency was worth in the reporting currency, from a day on."""
+    """The worth of one unit of a currency in the reporting currency, from a day on."""
 
     currency: Annotated[str, column(primary_key=True)]
     on: Annotated[date, column(primary_key=True)]
@@ -41,19 +39,17 @@ class ExchangeRate(Base, table="exchange_rate"):
     __table_args__: ClassVar = (sa.CheckConstraint("rate > 0", name="rate"),)
 
 
-class ExchangeRateIn(StrictModel):
+class ExchangeRateCreate(StrictModel):
     """A currency's rate from a day on, until the next day that has one."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"currency": "BRL", "on": "2026-03-31", "rate": "0.1652"}]}
-    )
+    model_config = examples({"currency": "BRL", "on": "2026-03-31", "rate": "0.1652"})
 
     currency: Currency
     on: Day
     rate: Rate
 
 
-class ExchangeRateView(View):
+class ExchangeRateRead(View):
     """A currency's rate; `rate` is the reporting currency for one unit."""
 
     id: UUID
@@ -61,9 +57,37 @@ class ExchangeRateView(View):
     on: date
     rate: DecimalText
 
+    @classmethod
+    def of(cls, row: Any) -> "ExchangeRateRead":
+        """Return the view of a rate, without the zeros that its column adds."""
+        return cls(id=row.id, currency=row.currency, on=row.on, rate=trimmed(row.rate))
 
-exchange_rates = router("/exchange-rates", "exchange-rates")
+
+exchange_rates = Resource(
+    "/exchange-rates/{rate_id}",
+    ExchangeRate.table,
+    ExchangeRateRead,
+    view=ExchangeRateRead.of,
+    filters={"currency": Currency, "on": Day},
+)
+exchange_rates.read_routes(READING, list_as="list_exchange_rates")
 _columns = ExchangeRate.table.c
+
+
+@exchange_rates.routes.post("")
+async def set_exchange_rate(
+    body: ExchangeRateCreate, work: Work, reporting_currency: ReportingCurrency, _: Manager
+) -> ExchangeRateRead:
+    """Set a day's rate, or replace it. Closed deals keep the rate that they were closed at."""
+    if body.currency == reporting_currency:
+        raise Unprocessable.at("#/currency", "is the reporting currency, whose rate is always 1")
+    statement = insert(ExchangeRate.table).values(id=new_id(), currency=body.currency, on=body.on, rate=body.rate)
+    statement = statement.on_conflict_do_update(
+        index_elements=["currency", "on"], set_={"rate": statement.excluded.rate}
+    )
+    return ExchangeRateRead.of((await work.execute(statement.returning(*_columns))).one())
+
+
 _LAST_RATE = CompiledStatement(
     sa.select(_columns.rate, _columns.on)
     .where(_columns.currency == sa.bindparam("currency"), _columns.on <= sa.bindparam("day"))
@@ -72,31 +96,8 @@ _LAST_RATE = CompiledStatement(
 )
 
 
-@exchange_rates.post("")
-async def set_exchange_rate(
-    body: ExchangeRateIn, work: Work, reporting_currency: ReportingCurrency, _: Manager
-) -> ExchangeRateView:
-    """Sets a day's rate, in place of the one it had. Deals that are closed keep the rate they were closed at."""
-    if body.currency == reporting_currency:
-        raise Unprocessable.at("#/currency", "is the reporting currency, whose rate is always 1")
-    statement = insert(ExchangeRate.table).values(id=new_id(), currency=body.currency, on=body.on, rate=body.rate)
-    statement = statement.on_conflict_do_update(
-        index_elements=["currency", "on"], set_={"rate": statement.excluded.rate}
-    )
-    return _view((await work.execute(statement.returning(*_columns))).one())
-
-
-@exchange_rates.get("")
-async def list_exchange_rates(
-    work: Work, page: Paged, _: Reader, currency: Currency | None = None, on: Day | None = None
-) -> PageView[ExchangeRateView]:
-    """Rates, the latest entered first."""
-    query = sa.select(*_columns).where(*equal(_columns, {"currency": currency, "on": on}))
-    return await page.of(work, query, _columns.id, _view)
-
-
 async def rate_of(work: UnitOfWork, currency: str, day: date, reporting_currency: str) -> FrozenRate:
-    """The currency's rate on a day: that day's, or the last one before it. Raises `ExchangeRateMissing` (422)."""
+    """Return a currency's rate on a day: that day's, or the last one before it. Raise `ExchangeRateMissing` (422)."""
     found = await known_rate_of(work, currency, day, reporting_currency)
     if found is None:
         raise ExchangeRateMissing(
@@ -108,14 +109,10 @@ async def rate_of(work: UnitOfWork, currency: str, day: date, reporting_currency
 
 
 async def known_rate_of(work: UnitOfWork, currency: str, day: date, reporting_currency: str) -> FrozenRate | None:
-    """The same, or None when no rate is known."""
+    """Return the same, or None when no rate is known."""
     if currency == reporting_currency:
         return FrozenRate(rate=Decimal(1), on=day)
     found = await _LAST_RATE.one_or_none(work, currency=currency, day=day)
     if found is None:
         return None
     return FrozenRate(rate=trimmed(found["rate"]), on=found["on"])
-
-
-def _view(row: sa.Row[tuple[object, ...]]) -> ExchangeRateView:
-    return ExchangeRateView(id=row.id, currency=row.currency, on=row.on, rate=trimmed(row.rate))

@@ -16,13 +16,13 @@ from service_kit.relay import Relay
 
 
 def api() -> None:
-    """Serves HTTP until SIGTERM."""
+    """Serve the API until SIGTERM."""
     settings = SalesSettings()
     runner.serve("sales-api", settings, create(settings))
 
 
 def relay() -> None:
-    """Moves events from the outbox to Kafka until SIGTERM."""
+    """Publish the outbox until SIGTERM."""
     settings = SalesSettings()
     engine = create_engine(settings, application="sales-relay")
     moving = Relay(engine=engine, bootstrap_servers=settings.kafka_bootstrap_servers)
@@ -36,7 +36,7 @@ def relay() -> None:
 
 
 def migrate() -> None:
-    """Brings the database to the newest version, and ends."""
+    """Migrate the database to the newest version."""
     settings = SalesSettings()
     logs.configure("sales-migrate", settings.log_level, settings.log_format)
     asyncio.run(migrations.migrate(sales_api, settings.database_url))

@@ -1,10 +1,12 @@
-"""Everything that is in this service's database: importing it declares every table."""
+"""The metadata of this service's database: importing it declares every table."""
 
-from sales_api import activities, exchange_rates, products, referrals, reps, teams
+from sales_api import exchange_rates, products, reps, teams
 from sales_api.accounts import model as accounts
+from sales_api.activities import model as activities
 from sales_api.deals import model as deals
 from sales_api.leads import model as leads
 from sales_api.quotas import model as quotas
+from sales_api.referrals import model as referrals
 from sales_api.tables import Base
 
 DECLARED = (teams, reps, products, exchange_rates, accounts, leads, deals, quotas, activities, referrals)

@@ -1,4 +1,4 @@
-"""Erasure: forgets who a customer is, with everything that sales wrote down about them, in one transaction."""
+"""Erasure: who a customer is, with everything that sales wrote about them, in one transaction."""
 
 from datetime import datetime
 from uuid import UUID
@@ -9,25 +9,22 @@ from event_contracts.catalogue import SALES_DIRECTORY_TOPIC
 from sales_api.accounts.model import Account, AccountAlreadyMerged
 from sales_api.deals.model import Deal
 from sales_api.leads.model import Lead, LeadHasAccount
-from service_kit import outbox
+from service_kit.aggregates import publish
 from service_kit.auth import Principal
 from service_kit.erasure import erase_answers, erase_name
+from service_kit.locking import lock
 from service_kit.occurrence import happened_at
-from service_kit.problems import NotFound
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 
 
 async def erase_account(work: UnitOfWork, account_id: UUID, expected: ExpectedVersion, by: Principal) -> Account:
-    """Erases a customer with its leads and deals, and the accounts merged into it; a second time changes nothing.
+    """Erase a customer with its leads and deals, and the accounts merged into it; again changes nothing.
 
-    Raises `NotFound` (404), and `AccountAlreadyMerged` (409): the account that stands is erased, not a part of it.
+    Raise `NotFound` (404), and `AccountAlreadyMerged` (409): the surviving account is erased, not a part of it.
     """
-    # Not only its columns: whoever refers to it at this moment is waited for, and seen.
-    account = await work.get(Account, account_id, lock="update")
-    if account is None:
-        raise NotFound(f"There is no account {account_id}.")
-    expected.check(account.version)
+    # With its key: what is being created for it at this moment is waited for, and erased too.
+    account = await lock(work, Account, account_id, expected, with_key=True)
     if account.merged_into is not None:
         raise AccountAlreadyMerged(
             "Erase the account that merged_into names, and this one goes with it.", merged_into=str(account.merged_into)
@@ -40,25 +37,22 @@ async def erase_account(work: UnitOfWork, account_id: UUID, expected: ExpectedVe
 
 
 async def erase_lead(work: UnitOfWork, lead_id: UUID, expected: ExpectedVersion, by: Principal) -> Lead:
-    """Erases somebody who never became a customer; a second time changes nothing.
+    """Erase a lead that never became a customer; again changes nothing.
 
-    Raises `NotFound` (404), and `LeadHasAccount` (409) for one who is erased with the account.
+    Raise `NotFound` (404), and `LeadHasAccount` (409) for one that is erased with its account.
     """
-    lead = await work.get(Lead, lead_id, lock="update")
-    if lead is None:
-        raise NotFound(f"There is no lead {lead_id}.")
-    expected.check(lead.version)
+    lead = await lock(work, Lead, lead_id, expected, with_key=True)
     if lead.erased_at is not None:
         return lead
     if lead.account_id is not None:
-        raise LeadHasAccount(f"It belongs to the account {lead.account_id}; erase that.")
+        raise LeadHasAccount(f"It belongs to the account {lead.account_id}. Erase that account.")
     await _erase_lead(work, lead, happened_at(None, by, after=lead.changed_at))
     await erase_answers(work, [lead.id])
     return lead
 
 
 async def _merged_into(work: UnitOfWork, account_id: UUID) -> list[Account]:
-    """All that is the same customer, also by way of others, and is not erased yet."""
+    """Return the accounts merged into one, also by way of others, that are not erased yet."""
     found: list[Account] = []
     into = [account_id]
     while into:
@@ -80,15 +74,12 @@ async def _erase(work: UnitOfWork, account: Account, at: datetime) -> None:
         await _erase_lead(work, lead, max(at, lead.changed_at))
         erased.append(lead.id)
     for deal in deals:
-        event = deal.erase(at=max(at, deal.changed_at))
-        await outbox.write(work, event, sequence=deal.version, time=deal.changed_at, partition_key=deal.account_id)
+        await publish(work, deal, deal.erase(at=max(at, deal.changed_at)), deal.changed_at)
         erased.append(deal.id)
-    erasure = account.erase(at=at)
-    await outbox.write(work, erasure, sequence=account.version, time=at, partition_key=account.id)
+    await publish(work, account, account.erase(at=at), at)
     await erase_name(work, SALES_DIRECTORY_TOPIC, account.id)
     await erase_answers(work, erased)
 
 
 async def _erase_lead(work: UnitOfWork, lead: Lead, at: datetime) -> None:
-    event = lead.erase(at=at)
-    await outbox.write(work, event, sequence=lead.version, time=at, partition_key=lead.partition_key)
+    await publish(work, lead, lead.erase(at=at), at)

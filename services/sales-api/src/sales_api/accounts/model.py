@@ -1,4 +1,4 @@
-"""The account: its columns and its rules."""
+"""An account and its rules."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,9 +6,11 @@ from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from event_contracts.directory import SalesDirectoryEntrySet
+from event_contracts.sales import Account as ContractAccount
 from event_contracts.sales import AccountErased, AccountMerged, AccountRegistered, AccountUpdate, AccountUpdated
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
+from service_kit.aggregates import state_of
 from service_kit.entities import column
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
@@ -18,13 +20,13 @@ from service_kit.tables import filtered
 
 
 class AccountAlreadyMerged(Conflict):
-    """It turned out to be the same customer as another; `merged_into` names that one."""
+    """It was merged into another account, which `merged_into` names."""
 
     slug, title = "account-already-merged", "The account was merged into another"
 
 
 class AccountAlreadyErased(Conflict):
-    """Whoever it was is forgotten."""
+    """Nothing more may be written about it."""
 
     slug, title = "account-already-erased", "The account was erased"
 
@@ -61,7 +63,7 @@ class Account(Base, table="account"):
         at: datetime,
         referred_by: UUID | None = None,
     ) -> tuple["Account", AccountRegistered]:
-        """A new customer."""
+        """Return a new account."""
         account = cls(
             id=new_id(),
             version=1,
@@ -74,12 +76,17 @@ class Account(Base, table="account"):
         )
         return account, AccountRegistered(**account.state_fields())
 
-    def update(self, changes: Mapping[str, Any], *, at: datetime) -> AccountUpdated:
-        """Changes columns by name; the event names those of them that the contract knows, and `name`.
+    @property
+    def partition_key(self) -> UUID:
+        """The account's own id."""
+        return self.id
 
-        Raises `OccurredTooEarly`, `AccountAlreadyMerged` and `AccountAlreadyErased`.
+    def update(self, changes: Mapping[str, Any], *, at: datetime) -> AccountUpdated:
+        """Change columns by name; the event names them.
+
+        Raise `OccurredTooEarly`, `AccountAlreadyMerged` and `AccountAlreadyErased`.
         """
-        self.check_stands()
+        self.check_is_current()
         check_follows(at, self.changed_at)
         for name, value in changes.items():
             setattr(self, name, value)
@@ -87,17 +94,17 @@ class Account(Base, table="account"):
         self.changed_at = at
         return AccountUpdated(**self.state_fields(), change=AccountUpdate(fields=sorted(changes)))
 
-    def check_stands(self) -> None:
-        """Asked before anything new happens with it. Raises `AccountAlreadyMerged`, `AccountAlreadyErased`."""
+    def check_is_current(self) -> None:
+        """Raise `AccountAlreadyMerged` or `AccountAlreadyErased` for an account that nothing new may happen to."""
         if self.merged_into is not None:
             raise AccountAlreadyMerged("Use the account that merged_into names.", merged_into=str(self.merged_into))
         if self.erased_at is not None:
-            raise AccountAlreadyErased("Whoever comes back is a new customer: register an account.")
+            raise AccountAlreadyErased("Register a returning customer as a new account.")
 
     def merge(self, into: "Account", *, at: datetime) -> AccountMerged:
-        """Says that it is the same customer as another. Raises as `check_stands` does, of both."""
-        self.check_stands()
-        into.check_stands()
+        """Merge it into another account of the same customer. Raise as `check_is_current` does, for both."""
+        self.check_is_current()
+        into.check_is_current()
         check_follows(at, max(self.changed_at, into.registered_at))
         self.merged_into = into.id
         self.version += 1
@@ -105,7 +112,7 @@ class Account(Base, table="account"):
         return AccountMerged(**self.state_fields())
 
     def erase(self, *, at: datetime) -> AccountErased:
-        """Forgets who it is. What it was counted for stays. Raises `OccurredTooEarly`."""
+        """Erase who it is; all that is counted stays. Raise `OccurredTooEarly`."""
         check_follows(at, self.changed_at)
         self.name = None
         self.external_ref = erased_ref(self.external_ref)
@@ -114,22 +121,11 @@ class Account(Base, table="account"):
         return AccountErased(**self.state_fields())
 
     def directory_entry(self) -> SalesDirectoryEntrySet:
-        """The name behind the id, for the directory topic. Raises ValueError once it is erased."""
+        """Return the name behind the id, for the directory topic. Raise ValueError after erasure."""
         if self.name is None:
             raise ValueError(f"account {self.id} has no name")
         return SalesDirectoryEntrySet(id=self.id, kind="account", name=self.name)
 
     def state_fields(self) -> dict[str, Any]:
-        """The fields of the contract's `Account`, as this row has them."""
-        return {
-            "id": self.id,
-            "region": self.region,
-            "segment": self.segment,
-            "channel": self.channel,
-            "owner_id": self.owner_id,
-            "team_id": self.team_id,
-            "registered_at": self.registered_at,
-            "referred_by": self.referred_by,
-            "merged_into": self.merged_into,
-            "erased_at": self.erased_at,
-        }
+        """Return the state that all of its events carry."""
+        return state_of(self, ContractAccount)

@@ -1,12 +1,12 @@
-"""What accounts look like over HTTP."""
+"""Accounts over HTTP."""
 
 from typing import Any
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from service_kit.changes import Change
-from service_kit.fields import Code, ExternalReference, Identifier, Moment, Name, StrictModel, View
+from service_kit.fields import Code, ExternalReference, Identifier, Moment, Name, StrictModel, View, examples
 
 _ATTRIBUTION: dict[str, Any] = {
     "region": "south",
@@ -17,40 +17,32 @@ _ATTRIBUTION: dict[str, Any] = {
 
 
 class AccountFields(StrictModel):
-    """What an account is made of, whoever makes it."""
+    """The fields of a new account, registered or converted from a lead."""
 
     region: Code | None = None
     segment: Code | None = None
     channel: Code | None = Field(default=None, description="Where the customer came from.")
-    owner_id: Identifier | None = Field(default=None, description="The salesperson who looks after the account.")
+    owner_id: Identifier | None = Field(default=None, description="The salesperson who is responsible for the account.")
     referred_by: Identifier | None = Field(default=None, description="The customer who recommended us to this one.")
     external_ref: ExternalReference | None = None
 
 
-class AccountIn(AccountFields):
+class AccountCreate(AccountFields):
     """A new customer."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"name": "Casa Verde Ltda", **_ATTRIBUTION, "external_ref": "crm-881"}
-                | {"referred_by": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a17", "occurred_at": "2026-03-02T09:30:00Z"}
-            ]
-        }
+    model_config = examples(
+        {"name": "Casa Verde Ltda", **_ATTRIBUTION, "external_ref": "crm-881"}
+        | {"referred_by": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a17", "occurred_at": "2026-03-02T09:30:00Z"}
     )
 
     name: Name
     occurred_at: Moment | None = None
 
 
-class AccountChange(Change):
-    """What is to be changed; what is not given stays, null takes a value away."""
+class AccountUpdate(Change):
+    """What to change; what is left out stays, null removes a value."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"name": "Casa Verde S.A.", **_ATTRIBUTION, "occurred_at": "2026-03-31T14:00:00Z"}]
-        }
-    )
+    model_config = examples({"name": "Casa Verde S.A.", **_ATTRIBUTION, "occurred_at": "2026-03-31T14:00:00Z"})
 
     name: Name = Field(default_factory=str)
     region: Code | None = None
@@ -60,21 +52,17 @@ class AccountChange(Change):
     occurred_at: Moment | None = None
 
 
-class AccountMerge(StrictModel):
-    """Which account turned out to be the same customer."""
+class AccountMergeRequest(StrictModel):
+    """The other account of the same customer."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"into": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12", "occurred_at": "2026-03-31T14:00:00Z"}]
-        }
-    )
+    model_config = examples({"into": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12", "occurred_at": "2026-03-31T14:00:00Z"})
 
     into: Identifier
     occurred_at: Moment | None = None
 
 
-class AccountView(View):
-    """A customer as sales knows it; the name is null once it was erased.
+class AccountRead(View):
+    """A customer in sales; the name is null after erasure.
 
     `team_id` is the owner's team when the owner got the account.
     """

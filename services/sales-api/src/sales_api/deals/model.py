@@ -1,4 +1,4 @@
-"""The deal: its columns, and the rules of its way from opened to won or lost."""
+"""A deal and its rules, from opened to won or lost."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from event_contracts.fields import Money
+from event_contracts.sales import Deal as ContractDeal
 from event_contracts.sales import (
     DealAmended,
     DealAmendment,
@@ -35,6 +36,7 @@ from event_contracts.sales import DealLine as ContractLine
 from sales_api.amounts import AMOUNT, LIMIT, RATE, check_limit, converted, has_places_of, money, times, trimmed
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
+from service_kit.aggregates import state_of
 from service_kit.entities import column
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
@@ -68,14 +70,14 @@ class PriceTooFine(Unprocessable):
 
 
 class PromiseOfLostDeal(Unprocessable):
-    """Only who buys is promised something."""
+    """Only a won deal has a promise."""
 
     slug, title = "promise-of-lost-deal", "A lost deal promises nothing"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DayRate:
-    """What one unit of a deal's currency is worth in the reporting currency today: what an open deal is valued at."""
+    """The worth of one unit of a deal's currency in the reporting currency: the rate that values an open deal."""
 
     rate: Decimal
     reporting_currency: str
@@ -83,7 +85,7 @@ class DayRate:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Agreed:
-    """What was agreed on when a deal was won; without a price it is the deal's amount."""
+    """What a deal is won with; without a price, it is the deal's amount."""
 
     deliver_by: date
     price: Decimal | None = None
@@ -92,7 +94,7 @@ class Agreed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Terms:
-    """What a deal's line is about: so many of a product, at a price in the deal's currency."""
+    """A line of a deal to be: a quantity of a product, at a price in the deal's currency."""
 
     product: str
     quantity: int
@@ -113,7 +115,7 @@ class DealLine(Base, table="deal_line"):
     __table_args__: ClassVar = (sa.CheckConstraint("quantity > 0", name="quantity"),)
 
     def matches(self, terms: Terms) -> bool:
-        """True when the line says just that."""
+        """Return whether the line has exactly these terms."""
         return (self.product, self.quantity, self.unit_price) == (terms.product, terms.quantity, terms.unit_price)
 
 
@@ -145,7 +147,7 @@ class Deal(Base, table="deal"):
     reopen_count: int = 0
     stage_entries: Annotated[
         list[dict[str, str]],
-        column(JSONB, comment="each stage that it stood in and since when; empty where they were not kept"),
+        column(JSONB, comment="each stage that it was in, with its start"),
     ]
     estimated_reporting_amount: Annotated[
         Decimal | None, column(AMOUNT, comment="at the rate of the day of the latest change, while it is open")
@@ -187,7 +189,7 @@ class Deal(Base, table="deal"):
         upsell_suggestion_id: UUID | None = None,
         day_rate: DayRate | None = None,
     ) -> tuple["Deal", DealOpened]:
-        """A new deal, in the first stage. Raises `PriceTooFine`, `AmountTooLarge`."""
+        """Return a new deal, in the first stage. Raise `PriceTooFine`, `AmountTooLarge`."""
         deal = cls(
             id=new_id(),
             version=1,
@@ -211,26 +213,31 @@ class Deal(Base, table="deal"):
         return deal, DealOpened(**deal.state_fields())
 
     @property
+    def partition_key(self) -> UUID:
+        """The account's id."""
+        return self.account_id
+
+    @property
     def is_closed(self) -> bool:
-        """True when it was won or lost."""
+        """Whether it was won or lost."""
         return self.closed_at is not None
 
     def check_open(self) -> None:
-        """Raises `DealAlreadyClosed`."""
+        """Raise `DealAlreadyClosed`."""
         self._open_stage()
 
     def change_stage(self, stage: OpenStage, *, at: datetime, day_rate: DayRate | None = None) -> DealStageChanged:
-        """Moves it along the pipeline, forwards or back. Raises `DealAlreadyClosed`, `DealStageUnchanged`."""
+        """Move it along the pipeline, forwards or back. Raise `DealAlreadyClosed`, `DealStageUnchanged`."""
         previous = self._open_stage()
         if stage == previous:
-            raise DealStageUnchanged(f"The deal is in {stage}.")
+            raise DealStageUnchanged(f"The deal is in {stage}. Name another stage.")
         self._step(at)
         self._enter(stage, at)
         self._estimate(day_rate)
         return DealStageChanged(**self.state_fields(), change=DealStageChange(previous_stage=previous))
 
     def send_proposal(self, *, at: datetime, day_rate: DayRate | None = None) -> ProposalSent:
-        """Notes that a proposal went out to the customer. Raises `DealAlreadyClosed`."""
+        """Record a proposal to the customer. Raise `DealAlreadyClosed`."""
         self.check_open()
         self._step(at)
         self.proposal_count += 1
@@ -249,9 +256,9 @@ class Deal(Base, table="deal"):
         at: datetime,
         agreed: Agreed | None = None,
     ) -> DealClosed:
-        """Wins or loses it and freezes its worth.
+        """Win or lose it, and freeze its worth.
 
-        Raises `DealAlreadyClosed`, `AmountTooLarge`, `PromiseOfLostDeal` and, for the promised price, `PriceTooFine`.
+        Raise `DealAlreadyClosed`, `AmountTooLarge`, `PromiseOfLostDeal` and, for the promised price, `PriceTooFine`.
         """
         previous = self._open_stage()
         if agreed is not None:
@@ -271,7 +278,7 @@ class Deal(Base, table="deal"):
         return DealClosed(**self.state_fields(), change=DealClosing(outcome=outcome, previous_stage=previous))
 
     def reopen(self, *, at: datetime, day_rate: DayRate | None = None) -> DealReopened:
-        """Takes it back to the stage that it was closed from. Raises `DealNotClosed`."""
+        """Reopen it in the stage that it was closed from. Raise `DealNotClosed`."""
         if self.closed_from is None or (self.stage != "won" and self.stage != "lost"):
             raise DealNotClosed("Only a won or lost deal can be reopened.")
         previous: Outcome = self.stage
@@ -294,13 +301,13 @@ class Deal(Base, table="deal"):
         at: datetime,
         day_rate: DayRate | None = None,
     ) -> DealAmended:
-        """Corrects attribution, the reason of closing (columns by name) and the lines, where given.
+        """Correct attribution, the reason of closing (columns by name) and the lines, where given.
 
-        A closed deal keeps its day and its rate. Raises `DealNotClosed` for the reason of an open deal,
+        A closed deal keeps its day and its rate. Raise `DealNotClosed` for the reason of an open deal,
         `PriceTooFine` and `AmountTooLarge`.
         """
         if "close_reason" in changes and not self.is_closed:
-            raise DealNotClosed("The reason is that of closing, and this deal is open.")
+            raise DealNotClosed("Leave the reason out: it is why a deal was closed.")
         self._step(at)
         previous = money(self.amount, self.currency)
         for name, value in changes.items():
@@ -312,7 +319,7 @@ class Deal(Base, table="deal"):
         return DealAmended(**self.state_fields(), change=DealAmendment(previous_amount=previous))
 
     def erase(self, *, at: datetime) -> DealErased:
-        """Forgets what was written of it; all that is counted stays."""
+        """Erase what was written about it; all that is counted stays."""
         self._step(at)
         self.title = None
         self.external_ref = erased_ref(self.external_ref)
@@ -320,56 +327,38 @@ class Deal(Base, table="deal"):
         return DealErased(**self.state_fields())
 
     def has_lines(self, lines: Sequence[Terms]) -> bool:
-        """True when its lines are just these."""
+        """Return whether its lines are exactly these."""
         return len(self.lines) == len(lines) and all(
             line.matches(terms) for line, terms in zip(self.lines, lines, strict=True)
         )
 
     def state_fields(self) -> dict[str, Any]:
-        """The fields of the contract's `Deal`, as this row has them."""
-        return {
-            "id": self.id,
-            "account_id": self.account_id,
-            "lead_id": self.lead_id,
-            "stage": self.stage,
-            "lines": [self._contract_line(line) for line in self.lines],
-            "amount": money(self.amount, self.currency),
-            "owner_id": self.owner_id,
-            "team_id": self.team_id,
-            "region": self.region,
-            "segment": self.segment,
-            "channel": self.channel,
-            "opened_at": self.opened_at,
-            "expected_close_on": self.expected_close_on,
-            "closed_at": self.closed_at,
-            "close_reason": self.close_reason,
-            "frozen_rate": self.frozen_rate,
-            "reporting_amount": self._reporting_money(self.reporting_amount),
-            "reopen_count": self.reopen_count,
-            "stage_entries": self.entries,
-            "estimated_reporting_amount": self._estimated_money(),
-            "proposal_sent_at": self.proposal_sent_at,
-            "proposal_count": self.proposal_count,
-            "promise": self.promise,
-            "upsell_suggestion_id": self.upsell_suggestion_id,
-            "erased_at": self.erased_at,
-        }
+        """Return the state that all of its events carry."""
+        return state_of(
+            self,
+            ContractDeal,
+            lines=[self._contract_line(line) for line in self.lines],
+            amount=money(self.amount, self.currency),
+            reporting_amount=self._reporting_money(self.reporting_amount),
+            estimated_reporting_amount=self._estimated_money(),
+            stage_entries=self.entries,
+        )
 
     @property
     def frozen_rate(self) -> FrozenRate | None:
-        """The rate that it was closed at; None while it is open."""
+        """The rate that it was closed at; None for an open deal."""
         if self.rate is None or self.rate_on is None:
             return None
         return FrozenRate(rate=trimmed(self.rate), on=self.rate_on)
 
     @property
     def entries(self) -> list[StageEntry]:
-        """Every stage that it stood in, in order of time; none where they were not kept."""
+        """Every stage that it was in, in order of time."""
         return msgspec.convert(self.stage_entries, list[StageEntry])
 
     @property
     def promise(self) -> Promise | None:
-        """What it was won with; None while it is open, and where nothing was agreed on."""
+        """What it was won with; None for an open deal, and where nothing was promised."""
         if self.promised_by is None or self.promised_price is None:
             return None
         price = money(self.promised_price, self.currency)
@@ -383,15 +372,14 @@ class Deal(Base, table="deal"):
 
     def _enter(self, stage: Stage, at: datetime) -> None:
         self.stage = stage
-        if self.stage_entries:
-            # A new list: a change within the old one would go unnoticed. One that has no beginning stays empty.
-            self.stage_entries = [*self.stage_entries, _entry(stage, at)]
+        # A new list: a change within the old one would go unnoticed.
+        self.stage_entries = [*self.stage_entries, _entry(stage, at)]
 
     def _estimate(self, day_rate: DayRate | None) -> None:
         self.estimated_reporting_amount = self.estimated_currency = None
         if day_rate is not None:
             amount = converted(self.amount, day_rate.rate, day_rate.reporting_currency)
-            # Nothing is refused for an estimate; closing will say that it is too much.
+            # An estimate refuses nothing; closing will refuse the amount.
             if amount < LIMIT:
                 self.estimated_reporting_amount, self.estimated_currency = amount, day_rate.reporting_currency
 
@@ -402,7 +390,7 @@ class Deal(Base, table="deal"):
 
     def _open_stage(self) -> OpenStage:
         if self.stage == "won" or self.stage == "lost":
-            raise DealAlreadyClosed(f"The deal was {self.stage}; reopen it first, or amend it.")
+            raise DealAlreadyClosed(f"The deal was {self.stage}. Reopen it first, or amend it.")
         return self.stage
 
     def _step(self, at: datetime) -> None:

@@ -1,4 +1,4 @@
-"""The list of deals."""
+"""Reads of deals with their lines."""
 
 from decimal import Decimal
 from types import SimpleNamespace
@@ -8,10 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from sales_api.deals.model import Deal, DealLine
-from sales_api.deals.schemas import DealView
-from service_kit.filters import Filter, equal
-from service_kit.paging import Page, PageView
-from service_kit.unit_of_work import UnitOfWork
+from sales_api.deals.schemas import DealRead
 
 _columns = Deal.table.c
 _line = DealLine.table.c
@@ -36,14 +33,13 @@ _lines_of_deal = (
 )
 
 
-async def list_deals(work: UnitOfWork, page: Page, filters: Filter) -> PageView[DealView]:
-    """Deals whose columns have the given values, newest first; each with its lines, in one statement."""
-    query = sa.select(*_columns, _lines_of_deal.label("lines")).where(*equal(_columns, filters))
-    return await page.of(work, query, _columns.id, _view)
+ROWS = sa.select(*_columns, _lines_of_deal.label("lines"))
+"""Deals, each with its lines, in one statement."""
 
 
-def _view(row: Any) -> DealView:
-    return DealView.of(row, [_line_from(members) for members in row.lines])
+def view(deal: Any) -> DealRead:
+    """Return the view of a deal, or of one of the rows."""
+    return DealRead.of(deal, deal.lines if isinstance(deal, Deal) else [_line_from(members) for members in deal.lines])
 
 
 def _line_from(members: dict[str, Any]) -> SimpleNamespace:

@@ -1,4 +1,4 @@
-"""What deals look like over HTTP."""
+"""Deals over HTTP."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from event_contracts.sales import OpenStage, Outcome, Stage
-from sales_api.amounts import Price, shown, trimmed
+from sales_api.amounts import Price, at_places, trimmed
 from sales_api.deals.model import Agreed, Terms
 from service_kit.changes import Change
 from service_kit.fields import (
@@ -24,6 +24,7 @@ from service_kit.fields import (
     Quantity,
     StrictModel,
     View,
+    examples,
 )
 
 _LINES: list[Any] = [
@@ -44,28 +45,28 @@ TERMS: Final[dict[str, Any]] = {
 }
 
 
-class LineIn(StrictModel):
+class DealLineCreate(StrictModel):
     """One product of a deal, at a price in the deal's currency."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_LINES[0]]})
+    model_config = examples(_LINES[0])
 
     product: Code
     quantity: Quantity
     unit_price: Price
 
 
-Lines = Annotated[list[LineIn], Field(min_length=1, max_length=100)]
+Lines = Annotated[list[DealLineCreate], Field(min_length=1, max_length=100)]
 
 
-def terms_of(lines: Iterable[LineIn]) -> list[Terms]:
-    """The lines as the aggregate takes them."""
+def terms_of(lines: Iterable[DealLineCreate]) -> list[Terms]:
+    """Return the lines as the aggregate takes them."""
     return [Terms(product=line.product, quantity=line.quantity, unit_price=line.unit_price) for line in lines]
 
 
-class DealTerms(StrictModel):
-    """What a deal is about, however it comes to be opened."""
+class LeadDealCreate(StrictModel):
+    """The terms of a new deal, opened by itself or with a lead's conversion."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [TERMS]})
+    model_config = examples(TERMS)
 
     title: Name | None = None
     currency: Currency
@@ -81,19 +82,15 @@ class DealTerms(StrictModel):
     external_ref: ExternalReference | None = None
 
 
-class DealIn(DealTerms):
+class DealCreate(LeadDealCreate):
     """A new deal with an account."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "account_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
-                    "lead_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13",
-                    **TERMS,
-                    "occurred_at": "2026-03-02T09:30:00Z",
-                }
-            ]
+    model_config = examples(
+        {
+            "account_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
+            "lead_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13",
+            **TERMS,
+            "occurred_at": "2026-03-02T09:30:00Z",
         }
     )
 
@@ -102,85 +99,73 @@ class DealIn(DealTerms):
     occurred_at: Moment | None = None
 
 
-class DealStage(StrictModel):
-    """Where in the pipeline the deal is now."""
+class DealStageRequest(StrictModel):
+    """The stage that the deal is in now."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"stage": "proposal", "occurred_at": "2026-03-10T15:00:00Z"}]}
-    )
+    model_config = examples({"stage": "proposal", "occurred_at": "2026-03-10T15:00:00Z"})
 
     stage: OpenStage
     occurred_at: Moment | None = None
 
 
-class ProposalIn(StrictModel):
-    """That a proposal went out to the customer."""
+class DealProposalRequest(StrictModel):
+    """When a proposal was sent to the customer."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"occurred_at": "2026-03-12T15:00:00Z"}]})
+    model_config = examples({"occurred_at": "2026-03-12T15:00:00Z"})
 
     occurred_at: Moment | None = None
 
 
-class PromiseIn(StrictModel):
-    """What was agreed on: the time, the price in the deal's currency, and the quality if beyond the usual."""
+class DealPromiseCreate(StrictModel):
+    """What is promised: the time, the price in the deal's currency, and a quality beyond the usual."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"deliver_by": "2026-04-15", "price": "2998.50", "quality": "gold"}]}
-    )
+    model_config = examples({"deliver_by": "2026-04-15", "price": "2998.50", "quality": "gold"})
 
     deliver_by: Day
     price: Price | None = Field(default=None, description="The deal's amount when left out.")
     quality: Code | None = None
 
     def agreed(self) -> Agreed:
-        """The same as the aggregate takes it."""
+        """Return the promise as the aggregate takes it."""
         return Agreed(deliver_by=self.deliver_by, price=self.price, quality=self.quality)
 
 
-class DealClose(StrictModel):
-    """How the deal ended, and what was promised when it was won."""
+class DealCloseRequest(StrictModel):
+    """How the deal ended, and what is promised if it is won."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "outcome": "won",
-                    "reason": "best-service",
-                    "promise": {"deliver_by": "2026-04-15", "price": "2998.50", "quality": "gold"},
-                    "occurred_at": "2026-03-31T21:00:00Z",
-                }
-            ]
+    model_config = examples(
+        {
+            "outcome": "won",
+            "reason": "best-service",
+            "promise": {"deliver_by": "2026-04-15", "price": "2998.50", "quality": "gold"},
+            "occurred_at": "2026-03-31T21:00:00Z",
         }
     )
 
     outcome: Outcome
     reason: Code | None = None
-    promise: PromiseIn | None = None
+    promise: DealPromiseCreate | None = None
     occurred_at: Moment | None = None
 
 
-class DealReopen(StrictModel):
-    """That the deal is open again."""
+class DealReopenRequest(StrictModel):
+    """When the deal was reopened."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"occurred_at": "2026-04-02T08:00:00Z"}]})
+    model_config = examples({"occurred_at": "2026-04-02T08:00:00Z"})
 
     occurred_at: Moment | None = None
 
 
-class DealAmend(Change):
-    """What is to be corrected; what is not given stays, null takes a value away."""
+class DealAmendRequest(Change):
+    """What to correct; what is left out stays, null removes a value."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "lines": _LINES,
-                    "owner_id": _OWNER,
-                    **_PLACE,
-                    "reason": "best-price",
-                    "occurred_at": "2026-04-03T08:00:00Z",
-                }
-            ]
+    model_config = examples(
+        {
+            "lines": _LINES,
+            "owner_id": _OWNER,
+            **_PLACE,
+            "reason": "best-price",
+            "occurred_at": "2026-04-03T08:00:00Z",
         }
     )
 
@@ -193,7 +178,7 @@ class DealAmend(Change):
     occurred_at: Moment | None = None
 
 
-class LineView(View):
+class DealLineRead(View):
     """One product of a deal; `reporting_amount` is null until the deal is closed."""
 
     product: str
@@ -203,21 +188,21 @@ class LineView(View):
     reporting_amount: DecimalText | None
 
 
-class FrozenRateView(View):
+class FrozenRateRead(View):
     """The reporting currency for one unit of the deal's, and the day whose rate it is."""
 
     rate: DecimalText
     on: date
 
 
-class StageEntryView(View):
-    """Since when a deal stood in a stage."""
+class StageEntryRead(View):
+    """A stage that a deal was in, and its start."""
 
     stage: Stage
     entered_at: Moment
 
 
-class PromiseView(View):
+class DealPromiseRead(View):
     """What a deal was won with; the price is in the deal's currency."""
 
     deliver_by: date
@@ -225,11 +210,11 @@ class PromiseView(View):
     quality: str | None
 
 
-class DealView(View):
+class DealRead(View):
     """A deal. Amounts are in `currency`; once it is closed there are those in `reporting_currency` too.
 
     While it is open, `estimated_reporting_amount` is its worth at the rate of the day of its latest change, where one
-    is known. The title is null once its customer was erased.
+    is known. The title is null after its customer's erasure.
     """
 
     id: UUID
@@ -240,7 +225,7 @@ class DealView(View):
     stage: Stage
     currency: str
     amount: DecimalText
-    lines: list[LineView]
+    lines: list[DealLineRead]
     owner_id: UUID | None
     team_id: UUID | None
     region: str | None
@@ -250,51 +235,51 @@ class DealView(View):
     expected_close_on: date | None
     closed_at: Moment | None
     close_reason: str | None
-    frozen_rate: FrozenRateView | None
+    frozen_rate: FrozenRateRead | None
     reporting_currency: str | None
     reporting_amount: DecimalText | None
     estimated_reporting_amount: DecimalText | None
     estimated_currency: str | None
     reopen_count: int
-    stage_entries: list[StageEntryView]
+    stage_entries: list[StageEntryRead]
     proposal_sent_at: Moment | None
     proposal_count: int
-    promise: PromiseView | None
+    promise: DealPromiseRead | None
     upsell_suggestion_id: UUID | None
     external_ref: str | None
     erased_at: Moment | None
     changed_at: Moment
 
     @classmethod
-    def of(cls, deal: Any, lines: Iterable[Any]) -> "DealView":
-        """The view of a deal, or of a row with its columns, and its lines in their order."""
+    def of(cls, deal: Any, lines: Iterable[Any]) -> "DealRead":
+        """Return the view of a deal, or of a row with its columns, and its lines in their order."""
         own, reporting = deal.currency, deal.reporting_currency
 
         def in_reporting(amount: Decimal | None) -> Decimal | None:
-            return None if amount is None or reporting is None else shown(amount, reporting)
+            return None if amount is None or reporting is None else at_places(amount, reporting)
 
         plain = {name: getattr(deal, name) for name in cls.model_fields if name not in _MADE}
         estimate = deal.estimated_reporting_amount
         return cls(
             **plain,
-            amount=shown(deal.amount, own),
+            amount=at_places(deal.amount, own),
             lines=[
-                LineView(
+                DealLineRead(
                     product=line.product,
                     quantity=line.quantity,
-                    unit_price=shown(line.unit_price, own),
-                    amount=shown(line.amount, own),
+                    unit_price=at_places(line.unit_price, own),
+                    amount=at_places(line.amount, own),
                     reporting_amount=in_reporting(line.reporting_amount),
                 )
                 for line in lines
             ],
-            frozen_rate=None if deal.rate is None else FrozenRateView(rate=trimmed(deal.rate), on=deal.rate_on),
+            frozen_rate=None if deal.rate is None else FrozenRateRead(rate=trimmed(deal.rate), on=deal.rate_on),
             reporting_amount=in_reporting(deal.reporting_amount),
-            estimated_reporting_amount=None if estimate is None else shown(estimate, deal.estimated_currency),
+            estimated_reporting_amount=None if estimate is None else at_places(estimate, deal.estimated_currency),
             promise=None
             if deal.promised_by is None
-            else PromiseView(
-                deliver_by=deal.promised_by, price=shown(deal.promised_price, own), quality=deal.promised_quality
+            else DealPromiseRead(
+                deliver_by=deal.promised_by, price=at_places(deal.promised_price, own), quality=deal.promised_quality
             ),
         )
 

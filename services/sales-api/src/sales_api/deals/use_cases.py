@@ -1,42 +1,41 @@
-"""What can be done with deals: one function, one transaction each."""
+"""The use cases of deals: one function each, within its route's transaction."""
 
 from datetime import UTC, datetime
 from uuid import UUID
 
-from event_contracts.sales import Deal as DealState
-from sales_api.accounts.use_cases import standing_account
+from sales_api.accounts.use_cases import require_account
 from sales_api.attribution import Attribution
 from sales_api.deals.model import DayRate, Deal
 from sales_api.deals.schemas import (
-    DealAmend,
-    DealClose,
-    DealIn,
-    DealReopen,
-    DealStage,
-    DealTerms,
-    LineIn,
-    ProposalIn,
+    DealAmendRequest,
+    DealCloseRequest,
+    DealCreate,
+    DealLineCreate,
+    DealProposalRequest,
+    DealReopenRequest,
+    DealStageRequest,
+    LeadDealCreate,
     terms_of,
 )
 from sales_api.exchange_rates import known_rate_of, rate_of
 from sales_api.leads.model import Lead
 from sales_api.products import check_products
 from sales_api.reps import team_of
-from service_kit import outbox
+from service_kit.aggregates import publish
 from service_kit.auth import Principal
+from service_kit.locking import lock
 from service_kit.occurrence import happened_at
-from service_kit.problems import NotFound
-from service_kit.references import UnknownReference, require_free
+from service_kit.references import require, require_free
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 
 
-async def open_deal(work: UnitOfWork, body: DealIn, by: Principal, reporting_currency: str) -> Deal:
-    """Opens a deal with an account."""
+async def open_deal(work: UnitOfWork, body: DealCreate, by: Principal, reporting_currency: str) -> Deal:
+    """Open a deal with an account. Raise `ExternalRefTaken` (409) and `UnknownReference` (422)."""
     at = happened_at(body.occurred_at, by)
-    account = await standing_account(work, body.account_id)
-    if body.lead_id is not None and await work.get(Lead, body.lead_id) is None:
-        raise UnknownReference.at("#/lead_id", "no lead has this id")
+    account = await require_account(work, body.account_id)
+    if body.lead_id is not None:
+        await require(work, Lead, body.lead_id, "#/lead_id")
     defaults = Attribution(region=account.region, segment=account.segment, channel=account.channel)
     return await add_deal(
         work,
@@ -51,7 +50,7 @@ async def open_deal(work: UnitOfWork, body: DealIn, by: Principal, reporting_cur
 
 async def add_deal(
     work: UnitOfWork,
-    terms: DealTerms,
+    terms: LeadDealCreate,
     *,
     account_id: UUID,
     lead_id: UUID | None,
@@ -61,9 +60,9 @@ async def add_deal(
     upsell_suggestion_id: UUID | None = None,
     pointer: str = "#",
 ) -> Deal:
-    """The deal with its event, inside whichever use case opens it.
+    """Add a deal with its event, within the use case that opens it.
 
-    `defaults` stand in for what the terms leave out; `pointer` is where in the body the terms are.
+    `defaults` replace what the terms leave out; `pointer` is the place of the terms in the body.
     """
     await require_free(work, terms.external_ref, among=Deal.table.c.external_ref, ids=Deal.table.c.id)
     await _check_products(work, terms.lines, pointer)
@@ -90,52 +89,52 @@ async def add_deal(
         day_rate=await _day_rate(work, terms.currency, at, reporting_currency),
     )
     work.add(deal)
-    await _publish(work, deal, event)
+    await publish(work, deal, event, at)
     return deal
 
 
 async def change_deal_stage(
     work: UnitOfWork,
     deal_id: UUID,
-    body: DealStage,
+    body: DealStageRequest,
     expected: ExpectedVersion,
     by: Principal,
     reporting_currency: str,
 ) -> Deal:
-    """Moves a deal along the pipeline."""
-    deal = await _locked(work, deal_id, expected)
+    """Move a deal along the pipeline."""
+    deal = await lock(work, Deal, deal_id, expected)
     at = happened_at(body.occurred_at, by, after=deal.changed_at)
     day_rate = await _day_rate(work, deal.currency, at, reporting_currency)
-    await _publish(work, deal, deal.change_stage(body.stage, at=at, day_rate=day_rate))
+    await publish(work, deal, deal.change_stage(body.stage, at=at, day_rate=day_rate), at)
     return deal
 
 
 async def send_proposal(
     work: UnitOfWork,
     deal_id: UUID,
-    body: ProposalIn,
+    body: DealProposalRequest,
     expected: ExpectedVersion,
     by: Principal,
     reporting_currency: str,
 ) -> Deal:
-    """Notes that a proposal went out to the customer."""
-    deal = await _locked(work, deal_id, expected)
+    """Record a proposal to the customer."""
+    deal = await lock(work, Deal, deal_id, expected)
     at = happened_at(body.occurred_at, by, after=deal.changed_at)
     day_rate = await _day_rate(work, deal.currency, at, reporting_currency)
-    await _publish(work, deal, deal.send_proposal(at=at, day_rate=day_rate))
+    await publish(work, deal, deal.send_proposal(at=at, day_rate=day_rate), at)
     return deal
 
 
 async def close_deal(
     work: UnitOfWork,
     deal_id: UUID,
-    body: DealClose,
+    body: DealCloseRequest,
     expected: ExpectedVersion,
     by: Principal,
     reporting_currency: str,
 ) -> Deal:
-    """Wins or loses a deal, at the exchange rate of the closing day in UTC."""
-    deal = await _locked(work, deal_id, expected)
+    """Win or lose a deal, at the exchange rate of the closing day in UTC. Raise `ExchangeRateMissing` (422)."""
+    deal = await lock(work, Deal, deal_id, expected)
     at = happened_at(body.occurred_at, by, after=deal.changed_at)
     deal.check_open()
     rate = await rate_of(work, deal.currency, at.astimezone(UTC).date(), reporting_currency)
@@ -147,36 +146,36 @@ async def close_deal(
         at=at,
         agreed=None if body.promise is None else body.promise.agreed(),
     )
-    await _publish(work, deal, event)
+    await publish(work, deal, event, at)
     return deal
 
 
 async def reopen_deal(
     work: UnitOfWork,
     deal_id: UUID,
-    body: DealReopen,
+    body: DealReopenRequest,
     expected: ExpectedVersion,
     by: Principal,
     reporting_currency: str,
 ) -> Deal:
-    """Takes a closed deal back into the pipeline."""
-    deal = await _locked(work, deal_id, expected)
+    """Reopen a closed deal."""
+    deal = await lock(work, Deal, deal_id, expected)
     at = happened_at(body.occurred_at, by, after=deal.changed_at)
     day_rate = await _day_rate(work, deal.currency, at, reporting_currency)
-    await _publish(work, deal, deal.reopen(at=at, day_rate=day_rate))
+    await publish(work, deal, deal.reopen(at=at, day_rate=day_rate), at)
     return deal
 
 
 async def amend_deal(
     work: UnitOfWork,
     deal_id: UUID,
-    body: DealAmend,
+    body: DealAmendRequest,
     expected: ExpectedVersion,
     by: Principal,
     reporting_currency: str,
 ) -> Deal:
-    """Corrects a deal's lines, attribution or reason; giving the same again changes nothing."""
-    deal = await _locked(work, deal_id, expected)
+    """Correct a deal's lines, attribution or reason; the same again changes nothing."""
+    deal = await lock(work, Deal, deal_id, expected)
     at = happened_at(body.occurred_at, by, after=deal.changed_at)
     changes = body.changed_from(deal, besides=frozenset({"lines", "reason", "occurred_at"}))
     if "owner_id" in changes:
@@ -191,38 +190,17 @@ async def amend_deal(
     if lines is not None:
         await _check_products(work, body.lines, "#")
     day_rate = await _day_rate(work, deal.currency, at, reporting_currency)
-    await _publish(work, deal, deal.amend(changes, lines, at=at, day_rate=day_rate))
-    return deal
-
-
-async def get_deal(work: UnitOfWork, deal_id: UUID) -> Deal:
-    """A deal with its lines. Raises `NotFound` (404)."""
-    return _found(await work.get(Deal, deal_id), deal_id)
-
-
-async def _locked(work: UnitOfWork, deal_id: UUID, expected: ExpectedVersion) -> Deal:
-    deal = _found(await work.edit(Deal, deal_id), deal_id)
-    expected.check(deal.version)
-    return deal
-
-
-def _found(deal: Deal | None, deal_id: UUID) -> Deal:
-    if deal is None:
-        raise NotFound(f"There is no deal {deal_id}.")
+    await publish(work, deal, deal.amend(changes, lines, at=at, day_rate=day_rate), at)
     return deal
 
 
 async def _day_rate(work: UnitOfWork, currency: str, at: datetime, reporting_currency: str) -> DayRate | None:
-    """What an open deal is valued at; None where no rate is known, which an open deal need not have."""
+    """Return the rate that values an open deal, or None where no rate is known: an open deal needs none."""
     found = await known_rate_of(work, currency, at.astimezone(UTC).date(), reporting_currency)
     return None if found is None else DayRate(rate=found.rate, reporting_currency=reporting_currency)
 
 
-async def _check_products(work: UnitOfWork, lines: list[LineIn], pointer: str) -> None:
+async def _check_products(work: UnitOfWork, lines: list[DealLineCreate], pointer: str) -> None:
     await check_products(
         work, {line.product: f"{pointer}/lines/{n}/product" for n, line in reversed(list(enumerate(lines)))}
     )
-
-
-async def _publish(work: UnitOfWork, deal: Deal, event: DealState) -> None:
-    await outbox.write(work, event, sequence=deal.version, time=deal.changed_at, partition_key=deal.account_id)

@@ -1,4 +1,4 @@
-"""The lead: its columns, and the rules of its way from new to converted or given up."""
+"""A lead and its rules, from new to converted or disqualified."""
 
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, get_args
@@ -6,6 +6,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from event_contracts.sales import Lead as ContractLead
 from event_contracts.sales import (
     LeadAssigned,
     LeadAssignment,
@@ -20,6 +21,7 @@ from event_contracts.sales import (
 )
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
+from service_kit.aggregates import state_of
 from service_kit.entities import column
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
@@ -35,7 +37,7 @@ class LeadAlreadyConverted(Conflict):
 
 
 class LeadAlreadyDisqualified(Conflict):
-    """It was given up: nothing more can happen to it."""
+    """It was disqualified: nothing more can happen to it."""
 
     slug, title = "lead-already-disqualified", "The lead is disqualified"
 
@@ -47,9 +49,9 @@ class LeadAlreadyAssigned(Conflict):
 
 
 class LeadNotAssigned(Conflict):
-    """Nobody has it, so nobody can have made the contact."""
+    """A contact is made by the owner, and it has none."""
 
-    slug, title = "lead-not-assigned", "The lead belongs to nobody yet"
+    slug, title = "lead-not-assigned", "The lead has no owner yet"
 
 
 class LeadAlreadyContacted(Conflict):
@@ -59,25 +61,25 @@ class LeadAlreadyContacted(Conflict):
 
 
 class LeadAlreadyQualified(Conflict):
-    """It was found worth pursuing before."""
+    """It was qualified before."""
 
     slug, title = "lead-already-qualified", "The lead is qualified"
 
 
 class LeadHasAccount(Conflict):
-    """It belongs to a customer that is known, so its conversion cannot make or name another."""
+    """It belongs to a known customer: its conversion cannot create or name another."""
 
     slug, title = "lead-has-account", "The lead belongs to an account already"
 
 
 class LeadAlreadyErased(Conflict):
-    """Whoever it was is forgotten."""
+    """Nothing more may happen to it."""
 
     slug, title = "lead-already-erased", "The lead was erased"
 
 
 class Lead(Base, table="lead"):
-    """Someone who may buy. Who it is (name, company, email, phone) stays in this table."""
+    """A possible customer. Who it is (name, company, email, phone) stays in this table."""
 
     id: Annotated[UUID, column(primary_key=True)]
     version: int
@@ -130,7 +132,7 @@ class Lead(Base, table="lead"):
         at: datetime,
         upsell_suggestion_id: UUID | None = None,
     ) -> tuple["Lead", LeadCreated]:
-        """A new lead; assigned at once when it comes with an owner."""
+        """Return a new lead; with an owner it is assigned at once."""
         lead_id = new_id()
         lead = cls(
             id=lead_id,
@@ -153,10 +155,10 @@ class Lead(Base, table="lead"):
         return lead, LeadCreated(**lead.state_fields())
 
     def assign(self, owner_id: UUID, team_id: UUID | None, *, at: datetime) -> LeadAssigned:
-        """Gives it to a salesperson, or passes it on; the status never goes back. Raises `LeadAlreadyAssigned`."""
+        """Assign it to a salesperson, or reassign it; the status never goes back. Raise `LeadAlreadyAssigned`."""
         self._check_open()
         if owner_id == self.owner_id:
-            raise LeadAlreadyAssigned("Assign it to somebody else, or leave it.")
+            raise LeadAlreadyAssigned("Assign it to another salesperson.")
         self._step(at)
         previous = self.owner_id
         self.owner_id, self.team_id, self.assigned_at = owner_id, team_id, at
@@ -165,7 +167,7 @@ class Lead(Base, table="lead"):
         return LeadAssigned(**self.state_fields(), change=LeadAssignment(previous_owner_id=previous))
 
     def contact(self, *, at: datetime) -> LeadContacted:
-        """Records the owner's first contact. Raises `LeadNotAssigned`, `LeadAlreadyContacted`."""
+        """Record the owner's first contact. Raise `LeadNotAssigned`, `LeadAlreadyContacted`."""
         self._check_open()
         if self.owner_id is None:
             raise LeadNotAssigned("Assign it first.")
@@ -178,7 +180,7 @@ class Lead(Base, table="lead"):
         return LeadContacted(**self.state_fields())
 
     def qualify(self, *, at: datetime) -> LeadQualified:
-        """Finds it worth pursuing, from any open status. Raises `LeadAlreadyQualified`."""
+        """Qualify it, from any open status. Raise `LeadAlreadyQualified`."""
         self._check_open()
         if self.status == "qualified":
             raise LeadAlreadyQualified("Convert it, or disqualify it.")
@@ -187,22 +189,22 @@ class Lead(Base, table="lead"):
         return LeadQualified(**self.state_fields())
 
     def disqualify(self, reason: str, *, at: datetime) -> LeadDisqualified:
-        """Gives it up, from any open status."""
+        """Disqualify it, from any open status."""
         self._check_open()
         self._step(at)
         self.status, self.disqualified_at, self.disqualified_reason = "disqualified", at, reason
         return LeadDisqualified(**self.state_fields())
 
     def check_convertible(self, account_id: UUID | None, *, makes_account: bool) -> None:
-        """Asked before anything is made for it. Raises `LeadHasAccount`, or that it is not open."""
+        """Raise `LeadHasAccount`, or as `_check_open` does, before anything is created for it."""
         self._check_open()
         if self.account_id is not None and (makes_account or account_id not in (None, self.account_id)):
-            raise LeadHasAccount(f"It belongs to the account {self.account_id}; leave account and account_id out.")
+            raise LeadHasAccount(f"It belongs to the account {self.account_id}. Leave account and account_id out.")
 
     def convert(
         self, *, account_id: UUID, account_registered: bool, deal_id: UUID | None, at: datetime
     ) -> LeadConverted:
-        """Makes it the customer's, with the deal if there is one; from any open status."""
+        """Convert it to a customer, with the deal if there is one, from any open status."""
         self._check_open()
         self._step(at)
         self.status, self.converted_at = "converted", at
@@ -211,55 +213,24 @@ class Lead(Base, table="lead"):
         return LeadConverted(**self.state_fields(), change=change)
 
     def erase(self, *, at: datetime) -> LeadErased:
-        """Forgets who it is, in whatever status."""
+        """Erase who it is, in any status."""
         self._step(at)
         self.name = self.company = self.email = self.phone = None
         self.external_ref = erased_ref(self.external_ref)
         self.erased_at = at
         return LeadErased(**self.state_fields())
 
-    @property
-    def attribution(self) -> Attribution:
-        """What the account and the deal that come out of it take over."""
-        return Attribution(
-            owner_id=self.owner_id,
-            team_id=self.team_id,
-            region=self.region,
-            segment=self.segment,
-            channel=self.channel,
-        )
-
     def state_fields(self) -> dict[str, Any]:
-        """The fields of the contract's `Lead`, as this row has them."""
-        return {
-            "id": self.id,
-            "status": self.status,
-            "channel": self.channel,
-            "region": self.region,
-            "segment": self.segment,
-            "product": self.product,
-            "owner_id": self.owner_id,
-            "team_id": self.team_id,
-            "created_at": self.created_at,
-            "assigned_at": self.assigned_at,
-            "contacted_at": self.contacted_at,
-            "qualified_at": self.qualified_at,
-            "disqualified_at": self.disqualified_at,
-            "disqualified_reason": self.disqualified_reason,
-            "converted_at": self.converted_at,
-            "account_id": self.account_id,
-            "deal_id": self.deal_id,
-            "upsell_suggestion_id": self.upsell_suggestion_id,
-            "erased_at": self.erased_at,
-        }
+        """Return the state that all of its events carry."""
+        return state_of(self, ContractLead)
 
     def _check_open(self) -> None:
         if self.erased_at is not None:
-            raise LeadAlreadyErased("Nobody knows who it was; create a new lead if they come back.")
+            raise LeadAlreadyErased("Create a new lead if they come back.")
         if self.status == "converted":
-            raise LeadAlreadyConverted("It became a customer; what happens now happens to its deals.")
+            raise LeadAlreadyConverted("Act on its account or its deals instead.")
         if self.status == "disqualified":
-            raise LeadAlreadyDisqualified("It was given up; create a new lead if they come back.")
+            raise LeadAlreadyDisqualified("Create a new lead if they come back.")
 
     def _step(self, at: datetime) -> None:
         check_follows(at, self.changed_at)

@@ -1,14 +1,14 @@
-"""What leads look like over HTTP."""
+"""Leads over HTTP."""
 
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from event_contracts.sales import LeadStatus
 from sales_api.accounts.schemas import AccountFields
-from sales_api.deals.schemas import TERMS, DealTerms
-from service_kit.fields import Code, ExternalReference, Identifier, Moment, Name, StrictModel, View
+from sales_api.deals.schemas import TERMS, LeadDealCreate
+from service_kit.fields import Code, ExternalReference, Identifier, Moment, Name, StrictModel, View, examples
 
 _OWNER = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
 _ACCOUNT = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12"
@@ -26,28 +26,24 @@ _WHEN = "2026-03-02T09:30:00Z"
 Line = Annotated[Name, Field(description="Stays in this service; no event carries it.")]
 
 
-class LeadIn(StrictModel):
-    """Someone who may buy. Everything may be left out but nothing is guessed."""
+class LeadCreate(StrictModel):
+    """A possible customer. Every field may be left out; none is guessed."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "Joana Prado",
-                    "company": "Casa Verde Ltda",
-                    "email": "joana@casaverde.example",
-                    "phone": "+55 11 5550 0100",
-                    "channel": "organic_search",
-                    "region": "south",
-                    "segment": "home-decor",
-                    "product": "heat-pump-9",
-                    "account_id": _ACCOUNT,
-                    "owner_id": _OWNER,
-                    "upsell_suggestion_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a16",
-                    "external_ref": "mql-000123",
-                    "occurred_at": _WHEN,
-                }
-            ]
+    model_config = examples(
+        {
+            "name": "Joana Prado",
+            "company": "Casa Verde Ltda",
+            "email": "joana@casaverde.example",
+            "phone": "+55 11 5550 0100",
+            "channel": "organic_search",
+            "region": "south",
+            "segment": "home-decor",
+            "product": "heat-pump-9",
+            "account_id": _ACCOUNT,
+            "owner_id": _OWNER,
+            "upsell_suggestion_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a16",
+            "external_ref": "mql-000123",
+            "occurred_at": _WHEN,
         }
     )
 
@@ -59,7 +55,7 @@ class LeadIn(StrictModel):
     region: Code | None = None
     segment: Code | None = None
     product: Code | None = None
-    account_id: Identifier | None = Field(default=None, description="The customer, if it is a known one.")
+    account_id: Identifier | None = Field(default=None, description="The customer, if it is known.")
     owner_id: Identifier | None = Field(default=None, description="The salesperson; the lead is assigned at once.")
     upsell_suggestion_id: Identifier | None = Field(
         default=None, description="The suggestion of a service agent that it came from."
@@ -68,78 +64,74 @@ class LeadIn(StrictModel):
     occurred_at: Moment | None = None
 
 
-class LeadAssign(StrictModel):
-    """Who gets the lead."""
+class LeadAssignRequest(StrictModel):
+    """The salesperson that the lead is assigned to."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"owner_id": _OWNER, "occurred_at": _WHEN}]})
+    model_config = examples({"owner_id": _OWNER, "occurred_at": _WHEN})
 
     owner_id: Identifier
     occurred_at: Moment | None = None
 
 
-class LeadContact(StrictModel):
-    """That the owner made the first contact."""
+class LeadContactRequest(StrictModel):
+    """When the owner made the first contact."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"occurred_at": _WHEN}]})
-
-    occurred_at: Moment | None = None
-
-
-class LeadQualify(StrictModel):
-    """That the lead is worth pursuing."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"occurred_at": _WHEN}]})
+    model_config = examples({"occurred_at": _WHEN})
 
     occurred_at: Moment | None = None
 
 
-class LeadDisqualify(StrictModel):
-    """Why the lead is given up."""
+class LeadQualifyRequest(StrictModel):
+    """When it was qualified."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "no-budget", "occurred_at": _WHEN}]})
+    model_config = examples({"occurred_at": _WHEN})
+
+    occurred_at: Moment | None = None
+
+
+class LeadDisqualifyRequest(StrictModel):
+    """Why it is disqualified."""
+
+    model_config = examples({"reason": "no-budget", "occurred_at": _WHEN})
 
     reason: Code
     occurred_at: Moment | None = None
 
 
-class ConvertedAccount(AccountFields):
-    """The customer that the lead becomes; what is left out is the lead's."""
+class LeadAccountCreate(AccountFields):
+    """The customer that the lead becomes; what is left out is taken from the lead."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_CUSTOMER]})
+    model_config = examples(_CUSTOMER)
 
     name: Name | None = Field(default=None, description="The lead's company, or else its name, unless given.")
 
 
-class LeadConvert(StrictModel):
-    """What the lead becomes: a customer who is known or new, and a deal if there is one."""
+class LeadConvertRequest(StrictModel):
+    """What the lead becomes: a known or new customer, and a deal if there is one."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "account": _CUSTOMER,
-                    "deal": TERMS,
-                    "occurred_at": "2026-03-31T14:00:00Z",
-                },
-                {"account_id": _ACCOUNT},
-            ]
-        }
+    model_config = examples(
+        {
+            "account": _CUSTOMER,
+            "deal": TERMS,
+            "occurred_at": "2026-03-31T14:00:00Z",
+        },
+        {"account_id": _ACCOUNT},
     )
 
-    account_id: Identifier | None = Field(default=None, description="The customer that it turned out to be.")
-    account: ConvertedAccount | None = None
-    deal: DealTerms | None = None
+    account_id: Identifier | None = Field(default=None, description="The known customer that it becomes.")
+    account: LeadAccountCreate | None = None
+    deal: LeadDealCreate | None = None
     occurred_at: Moment | None = None
 
     @model_validator(mode="after")
-    def _one_account(self) -> "LeadConvert":
+    def _one_account(self) -> "LeadConvertRequest":
         if self.account_id is not None and self.account is not None:
             raise ValueError("must not give both account_id and account")
         return self
 
 
-class LeadView(View):
-    """A lead; name, company, email and phone are null once it was erased.
+class LeadRead(View):
+    """A lead; name, company, email and phone are null after erasure.
 
     `team_id` is the owner's team when the owner got it.
     """

@@ -1,40 +1,40 @@
-"""What can be done with leads: one function, one transaction each."""
+"""The use cases of leads: one function each, within its route's transaction."""
 
 from datetime import datetime
 from uuid import UUID
 
-from event_contracts.sales import Lead as LeadState
 from sales_api.accounts.model import Account
-from sales_api.accounts.use_cases import add_account, check_referrer, standing_account, surviving_account
+from sales_api.accounts.use_cases import add_account, require_account, surviving_account
 from sales_api.attribution import Attribution
 from sales_api.deals.use_cases import add_deal
 from sales_api.leads.model import Lead
 from sales_api.leads.schemas import (
-    ConvertedAccount,
-    LeadAssign,
-    LeadContact,
-    LeadConvert,
-    LeadDisqualify,
-    LeadIn,
-    LeadQualify,
+    LeadAccountCreate,
+    LeadAssignRequest,
+    LeadContactRequest,
+    LeadConvertRequest,
+    LeadCreate,
+    LeadDisqualifyRequest,
+    LeadQualifyRequest,
 )
 from sales_api.products import check_products
-from sales_api.referrals import referrer_of
+from sales_api.referrals.queries import referrer_of
 from sales_api.reps import team_of
-from service_kit import outbox
+from service_kit.aggregates import publish
 from service_kit.auth import Principal
+from service_kit.locking import lock
 from service_kit.occurrence import happened_at
-from service_kit.problems import NotFound, Unprocessable
-from service_kit.references import require_free
+from service_kit.problems import Unprocessable
+from service_kit.references import require, require_free
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 
 
-async def create_lead(work: UnitOfWork, body: LeadIn, by: Principal) -> Lead:
-    """Enters a lead. One of a known customer has that customer's region and segment unless it brings its own."""
+async def create_lead(work: UnitOfWork, body: LeadCreate, by: Principal) -> Lead:
+    """Create a lead; its region and segment are its account's unless given. Raise `ExternalRefTaken` (409)."""
     at = happened_at(body.occurred_at, by)
     await require_free(work, body.external_ref, among=Lead.table.c.external_ref, ids=Lead.table.c.id)
-    account = None if body.account_id is None else await standing_account(work, body.account_id)
+    account = None if body.account_id is None else await require_account(work, body.account_id)
     if body.product is not None:
         await check_products(work, {body.product: "#/product"})
     attribution = Attribution(
@@ -57,68 +57,68 @@ async def create_lead(work: UnitOfWork, body: LeadIn, by: Principal) -> Lead:
         upsell_suggestion_id=body.upsell_suggestion_id,
     )
     work.add(lead)
-    await _publish(work, lead, event)
+    await publish(work, lead, event, at)
     return lead
 
 
 async def assign_lead(
-    work: UnitOfWork, lead_id: UUID, body: LeadAssign, expected: ExpectedVersion, by: Principal
+    work: UnitOfWork, lead_id: UUID, body: LeadAssignRequest, expected: ExpectedVersion, by: Principal
 ) -> Lead:
-    """Gives a lead to a salesperson, or passes it on."""
-    lead = await _locked(work, lead_id, expected)
+    """Assign a lead to a salesperson, or reassign it."""
+    lead = await lock(work, Lead, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
     team_id = await team_of(work, body.owner_id)
-    await _publish(work, lead, lead.assign(body.owner_id, team_id, at=at))
+    await publish(work, lead, lead.assign(body.owner_id, team_id, at=at), at)
     return lead
 
 
 async def contact_lead(
-    work: UnitOfWork, lead_id: UUID, body: LeadContact, expected: ExpectedVersion, by: Principal
+    work: UnitOfWork, lead_id: UUID, body: LeadContactRequest, expected: ExpectedVersion, by: Principal
 ) -> Lead:
-    """Records the first contact by the lead's owner."""
-    lead = await _locked(work, lead_id, expected)
+    """Record the first contact by the lead's owner."""
+    lead = await lock(work, Lead, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
-    await _publish(work, lead, lead.contact(at=at))
+    await publish(work, lead, lead.contact(at=at), at)
     return lead
 
 
 async def qualify_lead(
-    work: UnitOfWork, lead_id: UUID, body: LeadQualify, expected: ExpectedVersion, by: Principal
+    work: UnitOfWork, lead_id: UUID, body: LeadQualifyRequest, expected: ExpectedVersion, by: Principal
 ) -> Lead:
-    """Finds a lead worth pursuing."""
-    lead = await _locked(work, lead_id, expected)
+    """Qualify a lead."""
+    lead = await lock(work, Lead, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
-    await _publish(work, lead, lead.qualify(at=at))
+    await publish(work, lead, lead.qualify(at=at), at)
     return lead
 
 
 async def disqualify_lead(
-    work: UnitOfWork, lead_id: UUID, body: LeadDisqualify, expected: ExpectedVersion, by: Principal
+    work: UnitOfWork, lead_id: UUID, body: LeadDisqualifyRequest, expected: ExpectedVersion, by: Principal
 ) -> Lead:
-    """Gives a lead up."""
-    lead = await _locked(work, lead_id, expected)
+    """Disqualify a lead."""
+    lead = await lock(work, Lead, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
-    await _publish(work, lead, lead.disqualify(body.reason, at=at))
+    await publish(work, lead, lead.disqualify(body.reason, at=at), at)
     return lead
 
 
 async def convert_lead(
     work: UnitOfWork,
     lead_id: UUID,
-    body: LeadConvert,
+    body: LeadConvertRequest,
     expected: ExpectedVersion,
     by: Principal,
     reporting_currency: str,
 ) -> Lead:
-    """Makes a lead a customer, known or new, and opens the deal that comes with it: all or nothing."""
-    lead = await _locked(work, lead_id, expected)
+    """Convert a lead to a customer, known or new, and open the deal that comes with it: all or nothing."""
+    lead = await lock(work, Lead, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
     lead.check_convertible(body.account_id, makes_account=body.account is not None)
     known_id = body.account_id or lead.account_id
     account = None if known_id is None else await surviving_account(work, known_id)
     registers = account is None
     if account is None:
-        account = await _register_account(work, lead, body.account or ConvertedAccount(), at)
+        account = await _register_account(work, lead, body.account or LeadAccountCreate(), at)
     deal_id = None
     if body.deal is not None:
         defaults = Attribution(
@@ -141,11 +141,11 @@ async def convert_lead(
         )
         deal_id = deal.id
     event = lead.convert(account_id=account.id, account_registered=registers, deal_id=deal_id, at=at)
-    await _publish(work, lead, event)
+    await publish(work, lead, event, at)
     return lead
 
 
-async def _register_account(work: UnitOfWork, lead: Lead, given: ConvertedAccount, at: datetime) -> Account:
+async def _register_account(work: UnitOfWork, lead: Lead, given: LeadAccountCreate, at: datetime) -> Account:
     name = given.name or lead.company or lead.name
     if name is None:
         raise Unprocessable.at("#/account/name", "is needed, since the lead has neither company nor name")
@@ -161,7 +161,7 @@ async def _register_account(work: UnitOfWork, lead: Lead, given: ConvertedAccoun
     )
     referred_by = given.referred_by
     if referred_by is not None:
-        await check_referrer(work, referred_by, "#/account/referred_by")
+        await require(work, Account, referred_by, "#/account/referred_by")
     return await add_account(
         work,
         name=name,
@@ -170,15 +170,3 @@ async def _register_account(work: UnitOfWork, lead: Lead, given: ConvertedAccoun
         at=at,
         referred_by=referred_by or await referrer_of(work, lead.id),
     )
-
-
-async def _locked(work: UnitOfWork, lead_id: UUID, expected: ExpectedVersion) -> Lead:
-    lead = await work.edit(Lead, lead_id)
-    if lead is None:
-        raise NotFound(f"There is no lead {lead_id}.")
-    expected.check(lead.version)
-    return lead
-
-
-async def _publish(work: UnitOfWork, lead: Lead, event: LeadState) -> None:
-    await outbox.write(work, event, sequence=lead.version, time=lead.changed_at, partition_key=lead.partition_key)

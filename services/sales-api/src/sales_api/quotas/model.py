@@ -1,4 +1,4 @@
-"""The quota: its columns and its rules."""
+"""A quota and its rules."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -7,9 +7,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from event_contracts.sales import Quota as ContractQuota
 from event_contracts.sales import QuotaSet, QuotaSetting
 from sales_api.amounts import AMOUNT, has_places_of, money
 from sales_api.tables import Base
+from service_kit.aggregates import state_of
 from service_kit.entities import column
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
@@ -21,13 +23,13 @@ MAX_DAYS = 366
 
 
 class QuotaOverlaps(Conflict):
-    """The salesperson has a quota for some of these days; `existing_id` says which."""
+    """The salesperson has a quota for some of these days, which `existing_id` names."""
 
     slug, title = "quota-overlaps", "The salesperson has a quota for some of these days"
 
 
 class Quota(Base, table="quota"):
-    """What a salesperson is to sell from its first to its last day, in the reporting currency."""
+    """What a salesperson has to sell from its first to its last day, in the reporting currency."""
 
     id: Annotated[UUID, column(primary_key=True)]
     version: int
@@ -60,7 +62,7 @@ class Quota(Base, table="quota"):
         external_ref: str | None,
         at: datetime,
     ) -> tuple["Quota", QuotaSet]:
-        """A new quota. Raises `Unprocessable` for a period or a target that cannot be."""
+        """Return a new quota. Raise `Unprocessable` for an impossible period or target."""
         if period_end < period_start:
             raise Unprocessable.at("#/period_end", "is before period_start")
         if (period_end - period_start).days >= MAX_DAYS:
@@ -80,8 +82,13 @@ class Quota(Base, table="quota"):
         )
         return quota, QuotaSet(**quota.state_fields(), change=QuotaSetting(previous_target=None))
 
-    def set_anew(self, target: Decimal, *, at: datetime) -> QuotaSet:
-        """Another target for the same days. Raises `Unprocessable` for one that cannot be, `OccurredTooEarly`."""
+    @property
+    def partition_key(self) -> UUID:
+        """The quota's own id."""
+        return self.id
+
+    def change_target(self, target: Decimal, *, at: datetime) -> QuotaSet:
+        """Set another target for the same days. Raise `Unprocessable` for an impossible one, `OccurredTooEarly`."""
         _check_target(target, self.currency)
         check_follows(at, self.set_at)
         previous = money(self.target, self.currency)
@@ -91,16 +98,8 @@ class Quota(Base, table="quota"):
         return QuotaSet(**self.state_fields(), change=QuotaSetting(previous_target=previous))
 
     def state_fields(self) -> dict[str, Any]:
-        """The fields of the contract's `Quota`, as this row has them."""
-        return {
-            "id": self.id,
-            "rep_id": self.rep_id,
-            "team_id": self.team_id,
-            "period_start": self.period_start,
-            "period_end": self.period_end,
-            "target": money(self.target, self.currency),
-            "set_at": self.set_at,
-        }
+        """Return the state that all of its events carry."""
+        return state_of(self, ContractQuota, target=money(self.target, self.currency))
 
 
 def _check_target(target: Decimal, currency: str) -> None:

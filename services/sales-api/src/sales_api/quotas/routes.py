@@ -1,64 +1,41 @@
 """Quotas over HTTP."""
 
-from fastapi import Request, Response
+from fastapi import Response
 
-from sales_api.access import Expected, Manager, Reader, ReportingCurrency
-from sales_api.quotas import queries, use_cases
+from sales_api.access import READING, Expected, Manager, ReportingCurrency
+from sales_api.quotas import use_cases
 from sales_api.quotas.model import Quota
-from sales_api.quotas.schemas import QuotaChange, QuotaIn, QuotaView
+from sales_api.quotas.schemas import QuotaCreate, QuotaRead, QuotaUpdate
 from service_kit.fields import Day, ExternalReference, Identifier
-from service_kit.paging import Paged, PageView
-from service_kit.problems import NotFound
-from service_kit.routing import Work, router
-from service_kit.versions import set_etag, unchanged
+from service_kit.resources import Resource
+from service_kit.routing import Work
 
-quotas = router("/quotas", "quotas")
+quotas = Resource(
+    "/quotas/{quota_id}",
+    Quota.table,
+    QuotaRead,
+    view=QuotaRead.of,
+    filters={
+        "rep_id": Identifier,
+        "team_id": Identifier,
+        "period_start": Day,
+        "external_ref": ExternalReference,
+    },
+)
+quotas.read_routes(READING, list_as="list_quotas", get_as="get_quota")
 
 
-@quotas.post("", status_code=201)
+@quotas.routes.post("", status_code=201)
 async def set_quota(
-    body: QuotaIn, work: Work, response: Response, by: Manager, reporting_currency: ReportingCurrency
-) -> QuotaView:
-    """Sets what a salesperson is to sell in a period; periods of one salesperson do not overlap."""
-    quota = await use_cases.set_quota(work, body, by, reporting_currency)
-    response.headers["Location"] = f"/v1/quotas/{quota.id}"
-    return _answer(response, quota)
+    body: QuotaCreate, work: Work, response: Response, by: Manager, reporting_currency: ReportingCurrency
+) -> QuotaRead:
+    """Set what a salesperson has to sell in a period; periods of one salesperson do not overlap."""
+    return quotas.show_created(response, await use_cases.set_quota(work, body, by, reporting_currency))
 
 
-@quotas.get("")
-async def list_quotas(
-    work: Work,
-    page: Paged,
-    _: Reader,
-    rep_id: Identifier | None = None,
-    team_id: Identifier | None = None,
-    period_start: Day | None = None,
-    external_ref: ExternalReference | None = None,
-) -> PageView[QuotaView]:
-    """Quotas, newest first."""
-    filters = {"rep_id": rep_id, "team_id": team_id, "period_start": period_start, "external_ref": external_ref}
-    return await queries.list_quotas(work, page, filters)
-
-
-@quotas.get("/{quota_id}", response_model=QuotaView)
-async def get_quota(
-    quota_id: Identifier, work: Work, request: Request, response: Response, _: Reader
-) -> QuotaView | Response:
-    """One quota."""
-    quota = await work.get(Quota, quota_id)
-    if quota is None:
-        raise NotFound(f"There is no quota {quota_id}.")
-    return unchanged(request, quota.version) or _answer(response, quota)
-
-
-@quotas.patch("/{quota_id}")
+@quotas.routes.patch("/{quota_id}")
 async def change_quota(
-    quota_id: Identifier, body: QuotaChange, work: Work, response: Response, expected: Expected, by: Manager
-) -> QuotaView:
-    """Sets another target for the same salesperson and period."""
-    return _answer(response, await use_cases.change_quota(work, quota_id, body, expected, by))
-
-
-def _answer(response: Response, quota: Quota) -> QuotaView:
-    set_etag(response, quota.version)
-    return QuotaView.of(quota)
+    quota_id: Identifier, body: QuotaUpdate, work: Work, response: Response, expected: Expected, by: Manager
+) -> QuotaRead:
+    """Set another target for the same salesperson and period."""
+    return quotas.show(response, await use_cases.change_quota(work, quota_id, body, expected, by))

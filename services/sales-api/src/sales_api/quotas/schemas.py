@@ -1,30 +1,24 @@
-"""What quotas look like over HTTP."""
+"""Quotas over HTTP."""
 
 from datetime import date
 from typing import Any
 from uuid import UUID
 
-from pydantic import ConfigDict
-
-from sales_api.amounts import Price, shown
-from service_kit.fields import Day, DecimalText, ExternalReference, Identifier, Moment, StrictModel, View
+from sales_api.amounts import Price, at_places
+from service_kit.fields import Day, DecimalText, ExternalReference, Identifier, Moment, StrictModel, View, examples
 
 
-class QuotaIn(StrictModel):
-    """What a salesperson is to sell; both days belong to the period. The target is in the reporting currency."""
+class QuotaCreate(StrictModel):
+    """What a salesperson has to sell; both days belong to the period. The target is in the reporting currency."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "rep_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
-                    "period_start": "2026-01-01",
-                    "period_end": "2026-03-31",
-                    "target": "250000.00",
-                    "external_ref": "plan-2026-q1-ana",
-                    "occurred_at": "2025-12-20T10:00:00Z",
-                }
-            ]
+    model_config = examples(
+        {
+            "rep_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "period_start": "2026-01-01",
+            "period_end": "2026-03-31",
+            "target": "250000.00",
+            "external_ref": "plan-2026-q1-ana",
+            "occurred_at": "2025-12-20T10:00:00Z",
         }
     )
 
@@ -36,18 +30,16 @@ class QuotaIn(StrictModel):
     occurred_at: Moment | None = None
 
 
-class QuotaChange(StrictModel):
+class QuotaUpdate(StrictModel):
     """Another target for the same salesperson and period."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"target": "275000.00", "occurred_at": "2026-02-01T10:00:00Z"}]}
-    )
+    model_config = examples({"target": "275000.00", "occurred_at": "2026-02-01T10:00:00Z"})
 
     target: Price
     occurred_at: Moment | None = None
 
 
-class QuotaView(View):
+class QuotaRead(View):
     """A quota. `team_id` is the salesperson's team when the quota was made; `set_at` is when it was last set."""
 
     id: UUID
@@ -62,7 +54,7 @@ class QuotaView(View):
     set_at: Moment
 
     @classmethod
-    def of(cls, quota: Any) -> "QuotaView":
-        """The view of a quota, or of a row with its columns."""
+    def of(cls, quota: Any) -> "QuotaRead":
+        """Return the view of a quota, or of a row with its columns."""
         plain = {name: getattr(quota, name) for name in cls.model_fields if name != "target"}
-        return cls(**plain, target=shown(quota.target, quota.currency))
+        return cls(**plain, target=at_places(quota.target, quota.currency))

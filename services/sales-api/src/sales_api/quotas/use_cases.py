@@ -1,4 +1,4 @@
-"""What can be done with quotas: one function, one transaction each."""
+"""The use cases of quotas: one function each, within its route's transaction."""
 
 from datetime import date
 from uuid import UUID
@@ -6,13 +6,13 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from sales_api.quotas.model import Quota, QuotaOverlaps
-from sales_api.quotas.schemas import QuotaChange, QuotaIn
+from sales_api.quotas.schemas import QuotaCreate, QuotaUpdate
 from sales_api.reps import Rep
-from service_kit import outbox
+from service_kit.aggregates import publish
 from service_kit.auth import Principal
 from service_kit.compiled import CompiledStatement
+from service_kit.locking import lock
 from service_kit.occurrence import happened_at
-from service_kit.problems import NotFound
 from service_kit.references import UnknownReference, require_free
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
@@ -27,14 +27,14 @@ _OVERLAPPING = CompiledStatement(
 )
 
 
-async def set_quota(work: UnitOfWork, body: QuotaIn, by: Principal, reporting_currency: str) -> Quota:
-    """Sets what a salesperson is to sell in a period. Raises `QuotaOverlaps` (409)."""
+async def set_quota(work: UnitOfWork, body: QuotaCreate, by: Principal, reporting_currency: str) -> Quota:
+    """Set what a salesperson has to sell in a period. Raise `QuotaOverlaps` (409)."""
     at = happened_at(body.occurred_at, by)
     await require_free(work, body.external_ref, among=Quota.table.c.external_ref, ids=Quota.table.c.id)
     # Under the salesperson's lock: two overlapping quotas at the same moment would not see each other.
     rep = await work.get(Rep, body.rep_id, lock="no key update")
     if rep is None:
-        raise UnknownReference.at("#/rep_id", "no rep has this id")
+        raise UnknownReference.at("#/rep_id", "names no rep")
     quota, event = Quota.set(
         rep_id=rep.id,
         team_id=rep.team_id,
@@ -47,23 +47,18 @@ async def set_quota(work: UnitOfWork, body: QuotaIn, by: Principal, reporting_cu
     )
     await _check_overlap(work, rep.id, body.period_start, body.period_end)
     work.add(quota)
-    await outbox.write(work, event, sequence=quota.version, time=at, partition_key=quota.id)
+    await publish(work, quota, event, at)
     return quota
 
 
 async def change_quota(
-    work: UnitOfWork, quota_id: UUID, body: QuotaChange, expected: ExpectedVersion, by: Principal
+    work: UnitOfWork, quota_id: UUID, body: QuotaUpdate, expected: ExpectedVersion, by: Principal
 ) -> Quota:
-    """Sets another target for the same period; giving the same again changes nothing."""
-    quota = await work.edit(Quota, quota_id)
-    if quota is None:
-        raise NotFound(f"There is no quota {quota_id}.")
-    expected.check(quota.version)
+    """Set another target for the same period; the same again changes nothing."""
+    quota = await lock(work, Quota, quota_id, expected)
     at = happened_at(body.occurred_at, by, after=quota.set_at)
-    if body.target == quota.target:
-        return quota
-    event = quota.set_anew(body.target, at=at)
-    await outbox.write(work, event, sequence=quota.version, time=at, partition_key=quota.id)
+    if body.target != quota.target:
+        await publish(work, quota, quota.change_target(body.target, at=at), at)
     return quota
 
 

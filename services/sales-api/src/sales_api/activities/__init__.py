@@ -1,0 +1,1 @@
+"""Activities: what salespeople do for leads, deals and customers, planned or not."""

@@ -1,0 +1,1 @@
+"""Referrals: customers' recommendations."""

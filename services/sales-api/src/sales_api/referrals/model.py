@@ -1,0 +1,59 @@
+"""A referral: the recommending customer, and the lead that came of it."""
+
+from datetime import datetime
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+from event_contracts.sales import ReferralRecorded
+from sales_api.accounts.model import Account
+from sales_api.tables import Base
+from service_kit.aggregates import state_of
+from service_kit.entities import column
+from service_kit.identifiers import new_id
+from service_kit.problems import Conflict
+from service_kit.tables import filtered
+
+
+class ReferralAlreadyRecorded(Conflict):
+    """A lead has one referral at most; `existing_id` is its id."""
+
+    slug, title = "referral-already-recorded", "The lead's referral is recorded"
+
+
+class Referral(Base, table="referral"):
+    """A recommendation, with the recommending customer's attribution at that time. It never changes."""
+
+    id: Annotated[UUID, column(primary_key=True)]
+    version: int
+    account_id: Annotated[UUID, column(references="account.id")]
+    lead_id: Annotated[UUID | None, column(references="lead.id", unique=True)] = None
+    owner_id: Annotated[UUID | None, column(references="rep.id")] = None
+    team_id: Annotated[UUID | None, column(references="team.id")] = None
+    region: str | None = None
+    segment: str | None = None
+    channel: str | None = None
+    recorded_at: datetime
+
+    __table_args__: ClassVar = filtered("referral", ("account_id", "owner_id", "team_id"))
+
+    @classmethod
+    def record(cls, account: Account, *, lead_id: UUID | None, at: datetime) -> tuple["Referral", ReferralRecorded]:
+        """Return a new referral by an account."""
+        referral = cls(
+            id=new_id(),
+            version=1,
+            account_id=account.id,
+            lead_id=lead_id,
+            owner_id=account.owner_id,
+            team_id=account.team_id,
+            region=account.region,
+            segment=account.segment,
+            channel=account.channel,
+            recorded_at=at,
+        )
+        return referral, ReferralRecorded(**state_of(referral, ReferralRecorded))
+
+    @property
+    def partition_key(self) -> UUID:
+        """The recommending account's id."""
+        return self.account_id
