@@ -183,6 +183,57 @@ async def test_an_edit_that_waits_for_another_is_stale_after_it_and_its_event_ha
     assert await events_of(engine, crate) == 1
 
 
+async def test_what_was_written_for_a_changed_entity_is_undone(engine: AsyncEngine) -> None:
+    outer = a_crate()
+    await kept(engine, outer)
+    async with units_of_work(engine)() as work, units_of_work(engine)() as other:
+        assert await work.protect(Crate, outer.id) is not None
+        (await edited(other, outer)).grow()
+        await other.commit()
+        work.add(inner := a_crate(inside_id=outer.id))
+        await publish(work, inner)
+        with pytest.raises(StaleEntity):
+            await work.commit()
+    assert await read(engine, inner.id) is None
+    assert await events_of(engine, inner) == 0
+
+
+@pytest.mark.parametrize("is_changed", [True, False])
+async def test_what_refers_to_a_locked_entity_waits_for_its_transaction(
+    engine: AsyncEngine, *, is_changed: bool
+) -> None:
+    outer = a_crate()
+    await kept(engine, outer)
+    async with units_of_work(engine)() as work, units_of_work(engine)() as other:
+        locked = await other.get(Crate, outer.id, lock="update")
+        assert locked is not None
+        if is_changed:
+            locked.grow()
+        await work.protect(Crate, outer.id)
+        work.add(inner := a_crate(inside_id=outer.id))
+        writing = asyncio.create_task(work.commit())
+        await other.flush()
+        assert await read(engine, inner.id) is None
+        await other.commit()
+        if is_changed:
+            with pytest.raises(StaleEntity):
+                await writing
+        else:
+            await writing
+    assert (await read(engine, inner.id) is None) is is_changed
+
+
+async def test_a_contended_protection_is_a_lock(engine: AsyncEngine) -> None:
+    outer = a_crate()
+    await kept(engine, outer)
+    async with units_of_work(engine)(is_contended=True) as work, units_of_work(engine)() as other:
+        await work.protect(Crate, outer.id)
+        waiting = asyncio.create_task(other.get(Crate, outer.id, lock="update"))
+        work.add(a_crate(inside_id=outer.id))
+        await work.commit()
+        assert await waiting is not None
+
+
 async def test_several_edits_are_written_together_or_not_at_all(engine: AsyncEngine) -> None:
     first, second = a_crate(), a_crate()
     await kept(engine, first, second)

@@ -1,4 +1,4 @@
-"""Who is asking: bearer JWTs of one OIDC issuer, and the roles that they carry."""
+"""Authentication: bearer JWTs of one OIDC issuer, and the roles that they carry."""
 
 import asyncio
 import re
@@ -25,7 +25,7 @@ ROLES: Final = (
     "admin",
 )
 BACKDATING_ROLES: Final = frozenset({"sales-manager", "service-manager", "importer", "admin"})
-"""Who may say that something happened earlier than now."""
+"""The roles that may backdate: enter what happened earlier than now."""
 
 # A symmetric algorithm here would let the public key, which everybody has, sign tokens.
 _ALGORITHMS: Final = ("ES256", "ES384", "RS256", "PS256", "EdDSA")
@@ -42,12 +42,12 @@ class Principal(msgspec.Struct, frozen=True):
     expires_at: float
 
     def may(self, *roles: str) -> bool:
-        """True when it holds at least one of the roles; an admin always may."""
+        """Return whether it holds at least one of the roles; an admin always does."""
         return "admin" in self.roles or not self.roles.isdisjoint(roles)
 
 
 class Authenticator:
-    """Verifies tokens against the issuer's published keys, which it reads when first needed and when a key is new."""
+    """Verifies tokens by the issuer's published keys, which it reads when they are first needed and when one is new."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
@@ -57,7 +57,7 @@ class Authenticator:
         self._verified: dict[str, Principal] = {}
 
     async def authenticate(self, authorization: str | None) -> Principal:
-        """The principal of an `Authorization` header. Raises `Unauthenticated`."""
+        """Return the principal of an `Authorization` header. Raise `Unauthenticated`."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("Send the header Authorization: Bearer <token>.")
@@ -130,7 +130,7 @@ def _read_keys(address: str) -> dict[str, jwt.PyJWK]:
 
 
 class requires:  # noqa: N801 -- reads as a word at the route: Depends(requires("sales-manager"))
-    """A dependency that lets only these roles in, and gives the route its principal."""
+    """A dependency that admits only these roles, and gives the route its principal."""
 
     def __init__(self, *roles: str) -> None:
         unknown = set(roles) - set(ROLES)
@@ -139,7 +139,7 @@ class requires:  # noqa: N801 -- reads as a word at the route: Depends(requires(
         self.roles = roles
 
     async def __call__(self, request: Request) -> Principal:
-        """The principal. Raises `Forbidden` when none of its roles is enough."""
+        """Return the principal. Raise `Forbidden` when none of its roles is enough."""
         principal: Principal = request.state.principal
         if not principal.may(*self.roles):
             raise Forbidden(f"This needs one of the roles: {', '.join(self.roles)}.")

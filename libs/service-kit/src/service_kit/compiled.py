@@ -22,7 +22,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 _DIALECT: Dialect = registry.load("postgresql.asyncpg")()
 _BEGIN = sa.text("select")
 _drivers: WeakKeyDictionary[SessionTransaction, asyncpg.Connection] = WeakKeyDictionary()
-"""What each open transaction of an ORM session speaks through: a session takes a while to say so."""
+"""The connection of each open transaction of an ORM session, which takes a session long to find."""
 
 
 class Connected(Protocol):
@@ -68,7 +68,7 @@ class CompiledStatement:
 
     @cached_property
     def tables(self) -> frozenset[sa.Table] | None:
-        """The tables that it names; None where its text does not say."""
+        """The tables that it names; None where it is a text."""
         elements = list(visitors.iterate(self._statement))
         if any(isinstance(element, sa.TextClause) for element in elements):
             return None
@@ -113,7 +113,7 @@ async def noticing_cuts(connection: AsyncConnection) -> AsyncIterator[None]:
 
 
 async def begun_driver_of(connection: AsyncConnection) -> asyncpg.Connection:
-    """Return the same, in the connection's transaction: SQLAlchemy says BEGIN with its own first statement."""
+    """Return the same, in the connection's transaction: SQLAlchemy sends BEGIN with its own first statement."""
     driver = await driver_of(connection)
     if not driver.is_in_transaction():
         await connection.execute(_BEGIN)

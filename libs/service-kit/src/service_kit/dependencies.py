@@ -10,7 +10,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 RequestDependency = Callable[[Request], Coroutine[Any, Any, Any]]
-"""A dependency that looks at the request only."""
+"""A dependency that needs the request only."""
 
 _REQUEST: Final = "request"
 
@@ -18,8 +18,8 @@ _REQUEST: Final = "request"
 def async_dependency(make: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
     """Return the same function or class for `Depends(...)`, run in the event loop.
 
-    FastAPI runs what is not a coroutine function in a thread, since it might block. Ours only look at the request,
-    and the two hops between threads would cost more than all the rest of the dependency.
+    FastAPI runs what is not a coroutine function in a thread, since it might block. Ours only read the request, and
+    the two hops between threads would cost more than all the rest of the dependency.
     """
 
     async def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -30,7 +30,7 @@ def async_dependency(make: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]
 
 
 class Endpoint(NamedTuple):
-    """An endpoint without the dependencies that look at the request only, which its route calls by itself.
+    """An endpoint without the dependencies that need the request only, which its route calls by itself.
 
     For each of them FastAPI would go through its whole machinery with each request.
     """

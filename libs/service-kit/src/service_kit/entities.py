@@ -35,7 +35,7 @@ SqlType = sa.types.TypeEngine[Any] | type[sa.types.TypeEngine[Any]]
 
 @dataclass(frozen=True)
 class Column:
-    """What a field's column has besides the name, the type and whether it may be null, which the annotation says."""
+    """What a field's column has besides what its annotation declares: name, type, and whether it may be null."""
 
     arguments: tuple[Any, ...]
     references: str | None

@@ -1,4 +1,4 @@
-"""What every service erases of somebody besides their own rows: stored answers, names under way, records set aside."""
+"""What a service erases of a customer besides its own rows: stored answers, names in the outbox, dead letters."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -31,14 +31,14 @@ _ERASED_ANSWER: Final = {
 
 
 async def erase_answers(work: UnitOfWork, subject_ids: Sequence[UUID]) -> None:
-    """Takes away what is stored of the answers about these records, and of their import, for what comes twice."""
+    """Delete what is stored of the answers about these records, and of their import."""
     about = idempotency_key.c.subject_id == sa.any_(sa.cast(list(subject_ids), sa.ARRAY(sa.Uuid)))
     await work.execute(sa.update(idempotency_key).where(about).values(**_ERASED_ANSWER))
     await records.forget(work, subject_ids)
 
 
 async def erase_name(work: UnitOfWork, topic: str, key: UUID) -> None:
-    """Takes back the names that still wait to be published, and lays a tombstone on the one that was."""
+    """Delete the names that still wait to be published, and publish a tombstone for the one that was."""
     await work.flush()
     table = outbox.outbox
     waiting = (table.c.aggregatetype == topic) & (table.c.aggregateid == str(key)) & table.c.payload.is_not(None)
@@ -47,7 +47,7 @@ async def erase_name(work: UnitOfWork, topic: str, key: UUID) -> None:
 
 
 async def erase_letters(work: UnitOfWork, key: UUID, *, by: str) -> None:
-    """Empties the records of somebody that a consumer could not take; they shall never count."""
+    """Empty the dead letters of a customer, and discard those that are open."""
     await work.execute(
         sa.update(dead_letter)
         .where(dead_letter.c.key == str(key).encode(), dead_letter.c.value.is_not(None))

@@ -94,8 +94,8 @@ async def claim_of(request: Request, key: str, subject: str) -> Claim:
 async def stored_answer(work: Through, claim: Claim) -> Response | None:
     """Return the answer that is stored under the key, if one is. Raises `IdempotencyKeyReused` (422).
 
-    Of two requests with one key at the same moment both find none. The second one's answer then waits for the first
-    transaction at the primary key, meets it there, and is tried again: now there is an answer.
+    Of two requests with one key at the same moment the second one's answer waits at the primary key for the end of the
+    first transaction, and meets its answer there; then the second request is tried again, and finds it.
     """
     found = await _STORED.one_or_none(work, digest=claim.digest)
     if found is None:

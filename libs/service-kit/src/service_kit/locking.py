@@ -16,7 +16,7 @@ E = TypeVar("E", bound=Entity)
 async def lock(
     work: UnitOfWork, entity: type[E], identity: Any, expected: ExpectedVersion, *, with_key: bool = False
 ) -> E:
-    """Return the aggregate to be changed: whoever else changes it goes first or comes after, as `UnitOfWork.edit` says.
+    """Return the aggregate to be changed. Changes of other transactions come before or after, see `UnitOfWork.edit`.
 
     `with_key` locks its row at once, waits for transactions that refer to it, and keeps new ones out. Raise `NotFound`
     (404), and `PreconditionFailed` (412) when its version is not the expected one.

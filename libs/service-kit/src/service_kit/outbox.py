@@ -1,6 +1,6 @@
-"""The transactional outbox: an event is a row of the transaction that it tells of; the relay takes it from there.
+"""The transactional outbox: an event is a row of the transaction that it is about; the relay takes it from there.
 
-The columns are those of Debezium's outbox event router, so that it can stand in for the relay.
+The columns are those of Debezium's outbox event router, so that it can replace the relay.
 """
 
 from datetime import UTC, datetime

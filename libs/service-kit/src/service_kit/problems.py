@@ -24,7 +24,7 @@ log = structlog.get_logger()
 class Problem(Exception):
     """A failure that a client can act on. Subclasses name it; `type` follows from `slug`.
 
-    `detail` says what to do about it; `extra` is added to the JSON as further members.
+    `detail` is what to do about it; `extra` is added to the JSON as further members.
     """
 
     status: ClassVar[int] = 400
@@ -38,11 +38,11 @@ class Problem(Exception):
         self.extra = extra
 
     def response(self) -> JSONResponse:
-        """The problem+json answer."""
+        """Return the problem+json answer."""
         return problem_response(self.status, self.slug, self.title, self.detail, headers=self.headers, **self.extra)
 
     def fields(self) -> dict[str, Any]:
-        """The members of its JSON, for one among others in an answer."""
+        """Return the members of its JSON, for one among others in an answer."""
         return problem_fields(self.status, self.slug, self.title, self.detail, **self.extra)
 
 
@@ -105,7 +105,7 @@ class Unprocessable(Problem):
 
     @classmethod
     def at(cls, pointer: str, detail: str) -> "Unprocessable":
-        """One field's error, in the form of all validation errors."""
+        """Return one field's error, in the form of all validation errors."""
         return cls(_SEE_ERRORS, errors=[{"pointer": pointer, "detail": detail}])
 
 
@@ -119,20 +119,20 @@ class Unavailable(Problem):
 
 
 def problem_fields(status: int, slug: str, title: str, detail: str, **extra: Any) -> dict[str, Any]:
-    """The members of a problem's JSON."""
+    """Return the members of a problem's JSON."""
     return {"type": f"urn:tandem:problem:{slug}", "title": title, "status": status, "detail": detail, **extra}
 
 
 def problem_response(
     status: int, slug: str, title: str, detail: str, *, headers: Mapping[str, str] | None = None, **extra: Any
 ) -> JSONResponse:
-    """A problem+json answer from its parts."""
+    """Return a problem+json answer from its parts."""
     body = problem_fields(status, slug, title, detail, **extra)
     return JSONResponse(body, status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def _pointer(location: tuple[Any, ...]) -> str:
-    """FastAPI's location as an RFC 9457 pointer: `#/lines/0/quantity` in the body, `?limit` in the query."""
+    """Return FastAPI's location as an RFC 9457 pointer: `#/lines/0/quantity` in the body, `?limit` in the query."""
     where, *path = location or ("body",)
     steps = [str(step).encode("ascii", "backslashreplace").decode()[:100] for step in path]
     if where == "body":
@@ -152,7 +152,7 @@ def _errors(found: Iterable[Mapping[str, Any]], *, inside: tuple[str, ...] = ())
 
 
 def invalid(error: ValidationError) -> Unprocessable:
-    """What is wrong with a value that a model was given, as if it had been a request's body."""
+    """Return what is wrong with a value that a model was given, as if it had been a request's body."""
     return Unprocessable(_SEE_ERRORS, errors=_errors(error.errors(), inside=("body",)))
 
 
@@ -201,14 +201,14 @@ _TRANSIENT_SQLSTATES = frozenset(
 
 
 def sqlstate_of(error: BaseException) -> str | None:
-    """PostgreSQL's five-character code behind an exception, if it is one of PostgreSQL's."""
+    """Return PostgreSQL's five-character code behind an exception, if it is one of PostgreSQL's."""
     original = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
     code = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
     return code if isinstance(code, str) else None
 
 
 def is_transient(error: BaseException) -> bool:
-    """True when a dependency failed rather than the request: trying again later may succeed."""
+    """Return whether a dependency failed rather than the request: trying again later may succeed."""
     if isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated:
         return True
     code = sqlstate_of(error)
@@ -224,7 +224,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def unexpected(error: Exception) -> JSONResponse:
-    """The answer to a failure that is no problem of the request's: 503 when a dependency failed, else 500."""
+    """Return the answer to a failure that is no problem of the request's: 503 when a dependency failed, else 500."""
     if is_transient(error):
         log.warning("dependency_unavailable", error=type(error).__name__)
         return Unavailable("The database did not answer in time. Send the same request again shortly.").response()

@@ -1,8 +1,8 @@
 """The route class of every API: strict parsing, one unit of work a request, idempotency, retries of deadlocks.
 
-The order matters and is all here: authenticate, check the query, begin the unit of work, look for a stored answer, run
-the use case, store the answer, commit, wake the relay, and only then answer. A client never sees 201 before a commit
-that fails.
+The order matters and is all here: authenticate, check the query, begin the unit of work, run the use case, store the
+answer, commit, wake the relay, and only then answer. A client never sees 201 before a commit that fails. What meets
+another request's changes, or an answer stored under its own key, is tried again, and looks for that answer first.
 """
 
 from collections.abc import Callable, Coroutine, Sequence
@@ -33,7 +33,7 @@ from service_kit.problems import (
     UnsupportedMediaType,
     sqlstate_of,
 )
-from service_kit.unit_of_work import StaleEntity, UnitOfWork
+from service_kit.unit_of_work import AnyWork, StaleEntity, UnitOfWork
 
 log = structlog.get_logger()
 
@@ -50,7 +50,7 @@ class StrictRequest(Request):
     """A request whose `json()` refuses what `strict_json` refuses; parsed once, however often it is tried."""
 
     async def body(self) -> bytes:
-        """The body. Raises `BodyTooLarge` as soon as it is known to be, whatever Content-Length says."""
+        """Return the body. Raise `BodyTooLarge` as soon as it is known to be, also without a true Content-Length."""
         if not hasattr(self, "_body"):
             limit: int = self.app.state.settings.max_body_bytes
             declared = self.headers.get("content-length", "")
@@ -85,9 +85,9 @@ class StrictRoute(APIRoute):
         reduced = without_request_dependencies(endpoint)
         self.operation = endpoint
         self.given: dict[str, RequestDependency] = reduced.given
-        """The operation's dependencies that look at the request only, by the name of their parameter."""
+        """The operation's dependencies that need the request only, by the name of their parameter."""
         self.checks = [call for one in dependencies if (call := request_dependency(one)) is not None]
-        """Such dependencies of the route, whose values nobody needs."""
+        """The same of the route, whose values are not passed on."""
         others = [one for one in dependencies if request_dependency(one) is None]
         super().__init__(path, reduced.call, dependencies=others, **options)
 
@@ -138,14 +138,14 @@ class StrictRoute(APIRoute):
 
 
 def media_type_of(request: Request) -> str:
-    """What the body is by its header, in lower case and without parameters; empty where it does not say."""
+    """Return the body's media type in lower case, without parameters; empty when the header is missing."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _require_json(request: Request) -> None:
     kind, _, form = media_type_of(request).partition("/")
     if kind != "application" or not (form == "json" or form.endswith("+json")):
-        # Read as a mere text otherwise, which is then told to be no object.
+        # FastAPI would take it for a text, and answer that it is no object.
         raise UnsupportedMediaType("Send the body as JSON, with Content-Type: application/json.")
 
 
@@ -177,10 +177,10 @@ async def _write(request: Request, handle: Handler, subject: str) -> Response:
         try:
             async with begin(is_contended=attempt > 1) as work:
                 if isinstance(work, AsyncSession):
-                    # Says so and no more, so it needs no detour by SQLAlchemy's greenlet.
+                    # Sends nothing yet, so it needs no detour by SQLAlchemy's greenlet.
                     work.sync_session.begin()
                 request.state.work = work
-                response = await _answer(request, handle, work, claim)
+                response = await _answer(request, handle, work, claim, is_first=attempt == 1)
                 await work.commit()
             request.app.state.outbox_notifier.notify()
             return response
@@ -192,16 +192,17 @@ async def _write(request: Request, handle: Handler, subject: str) -> Response:
 
 
 async def _answer(
-    request: Request, handle: Handler, work: UnitOfWork | AsyncSession, claim: idempotency.Claim | None
+    request: Request, handle: Handler, work: AnyWork, claim: idempotency.Claim | None, *, is_first: bool
 ) -> Response:
     if claim is None:
         return await handle(request)
-    if (stored := await idempotency.stored_answer(work, claim)) is not None:
+    # Few requests are repeats: the first try does not look, and a repeat meets its key when it stores its own answer.
+    if not is_first and (stored := await idempotency.stored_answer(work, claim)) is not None:
         return stored
     try:
         response = await handle(request)
     except Problem:
-        # The first request with this key may have been under way, and its own effect is what now stands in the way.
+        # What forbids a repeat may be the effect of the first request.
         if (stored := await idempotency.stored_answer(work, claim)) is not None:
             return stored
         raise
@@ -211,8 +212,8 @@ async def _answer(
 
 
 def _is_worth_another_try(error: Exception) -> bool:
-    # Two requests with one key, or one external_ref, at the same moment: every use case looks before it inserts, so
-    # the second finds what the first one made when it tries again.
+    # Two requests with one key, or one external_ref at the same moment: every use case reads before it inserts, so the
+    # second finds what the first one made when it tries again.
     return isinstance(error, StaleEntity) or sqlstate_of(error) in (_DEADLOCK, _SERIALIZATION, _UNIQUE)
 
 

@@ -16,14 +16,14 @@ import sqlalchemy as sa
 from asyncpg.transaction import Transaction
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
-from service_kit.compiled import CompiledStatement, driver_of
+from service_kit.compiled import CompiledStatement
 from service_kit.entities import Binding, Entity
 from service_kit.write_statement import Change, Loaded, Write, statement_of, write_of
 
 E = TypeVar("E", bound=Entity)
 
 Lock = Literal["update", "no key update", "key share"]
-"""How a row is locked until the transaction ends, in PostgreSQL's words."""
+"""How a row is locked until the transaction ends, in PostgreSQL's words. See `edit` and `protect` first."""
 
 _EMPTY: Final = sa.text("select")
 
@@ -42,7 +42,7 @@ class UnitOfWork:
     """A unit of work on a connection of the engine, taken when it is first needed and given back at the end.
 
     What was not committed is rolled back. An entity is read once, and whatever changes of it until the end is written,
-    provided that its `version` in the table is the one that was read; `StaleEntity` says that it is not.
+    provided that its `version` in the table is the one that was read; otherwise `StaleEntity` is raised.
     """
 
     def __init__(self, engine: AsyncEngine, *, is_contended: bool = False, only_reads: bool = False) -> None:
@@ -61,14 +61,15 @@ class UnitOfWork:
         self._is_unusable = False
         self._known: dict[tuple[type[Entity], Any], Entity] = {}
         self._loaded: dict[int, Loaded] = {}
+        self._protected: dict[int, Entity] = {}
         self._new: list[Entity] = []
         self._rows: dict[tuple[sa.Table, tuple[str, ...]], list[tuple[Any, ...]]] = {}
 
     @classmethod
-    async def within(cls, connection: AsyncConnection) -> "UnitOfWork":
+    def within(cls, connection: AsyncConnection) -> "UnitOfWork":
         """Return a unit of work in the transaction that a consumer has begun, and commits, on its connection."""
         work = cls(connection.engine, is_contended=True)
-        work._connection, work._driver, work._is_guest = connection, await driver_of(connection), True
+        work._connection, work._driver, work._is_guest = connection, _driver_in(connection), True
         return work
 
     async def __aenter__(self) -> Self:
@@ -78,7 +79,7 @@ class UnitOfWork:
         if self._connection is None or self._is_guest:
             return
         if kind is not None and not issubclass(kind, Exception):
-            # Cancelled at whatever it was at: nobody knows in what state it left the connection.
+            # It may have been cancelled within a statement: the state of the connection is not known.
             self._is_unusable = True
         if kind is None and self._transaction is None:
             await self._connection.close()
@@ -89,7 +90,7 @@ class UnitOfWork:
         """Return the entity with this key, or None. Raises `StaleEntity` when it has changed since it was read."""
         known = self._known.get((entity, (key,)))
         if known is not None and (lock is None or id(known) not in self._loaded):
-            # An entity that is not in the database yet is nobody else's, and needs no lock.
+            # An entity that is not in the database yet needs no lock.
             return cast("E", known)
         rows = await _by_key(entity.binding, lock).all(self, key=key)
         if rows and lock is not None and entity.binding.child_type is not None:
@@ -103,6 +104,18 @@ class UnitOfWork:
         Its row is locked only when somebody else was quicker once; until then its version is checked on writing.
         """
         return await self.get(entity, key, lock="no key update" if self._is_contended else None)
+
+    async def protect(self, entity: type[E], key: Any) -> E | None:
+        """Return the entity with this key, or None. It is as it was read when what refers to it is written.
+
+        Its row is locked only when somebody else was quicker once; until then its version is checked on writing.
+        """
+        if self._is_contended or "version" not in entity.binding.identity:
+            return await self.get(entity, key, lock="key share")
+        found = await self.get(entity, key)
+        if found is not None:
+            self._protected[id(found)] = found
+        return found
 
     async def find(
         self,
@@ -124,11 +137,13 @@ class UnitOfWork:
             keys = sa.select(key).where(condition).order_by(*order_by).limit(limit)
             locking = _locking(keys, lock, skips_locked=skips_locked)
             locked = [row[0] for row in await CompiledStatement(locking, locks=True).all(self)]
+            if not locked:
+                return []
             condition = key == sa.any_(sa.literal(locked, sa.ARRAY(key.type)))
         query = entity.binding.select.where(condition).order_by(*order_by, *entity.binding.child_order)
         found: dict[Any, list[asyncpg.Record]] = {}
         for row in await CompiledStatement(query).all(self):
-            found.setdefault(row[0], []).append(row)
+            found.setdefault(entity.binding.key_in(tuple(row)), []).append(row)
         return [self._made(entity, rows) for rows in found.values()]
 
     def add(self, entity: Entity) -> None:
@@ -192,6 +207,7 @@ class UnitOfWork:
             # What was read may have been changed since, and what was added is not there: all is read anew.
             self._known.clear()
             self._loaded.clear()
+            self._protected.clear()
             self._new.clear()
             self._rows.clear()
             await transaction.rollback()
@@ -214,7 +230,7 @@ class UnitOfWork:
     async def _connect(self) -> asyncpg.Connection:
         if self._driver is None:
             self._connection = await self._engine.connect()
-            self._driver = await driver_of(self._connection)
+            self._driver = _driver_in(self._connection)
         return self._driver
 
     async def _give_back(self, connection: AsyncConnection) -> None:
@@ -261,9 +277,13 @@ class UnitOfWork:
         for change in changes[:-1]:
             await self._write(write_of(change, (), {}))
         if changes or self._new or self._rows:
-            await self._write(write_of(changes[-1] if changes else None, self._new, self._rows))
+            changed = {id(change.loaded.entity) for change in changes}
+            protected = [self._loaded[one] for one in self._protected if one in self._loaded and one not in changed]
+            await self._write(write_of(changes[-1] if changes else None, self._new, self._rows, protected))
         for entity in (*(change.loaded.entity for change in changes), *self._new):
             self._loaded[id(entity)] = Loaded.of(entity)
+        # Once written they are locked until the transaction ends.
+        self._protected.clear()
         self._new.clear()
         self._rows.clear()
 
@@ -272,6 +292,12 @@ class UnitOfWork:
         driver = await self._connect()
         if not await driver.fetchval(statement.sql, *statement.arguments(write.values)):
             raise StaleEntity
+
+
+def _driver_in(connection: AsyncConnection) -> asyncpg.Connection:
+    # Nothing is waited for: the connection was taken from the pool before.
+    assert connection.sync_connection is not None  # noqa: S101 - it has been connected
+    return cast("asyncpg.Connection", connection.sync_connection.connection.driver_connection)
 
 
 def _locking(query: sa.Select[Any], lock: Lock, *, skips_locked: bool = False) -> sa.Select[Any]:
@@ -298,7 +324,7 @@ async def written_durably(connection: AsyncConnection) -> AsyncIterator[UnitOfWo
     been lost, or another would come under the same sequence.
     """
     await connection.execute(sa.text("set local synchronous_commit to on"))
-    work = await UnitOfWork.within(connection)
+    work = UnitOfWork.within(connection)
     yield work
     await work.flush()
 

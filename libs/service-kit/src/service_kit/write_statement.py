@@ -1,7 +1,8 @@
 """The statement that carries a unit of work's writes: one CTE a table, compiled once for each combination of them.
 
-All of them depend on the update of the aggregate: when its version is not the one that was read, nothing is written.
-So its row is locked before its event gets a position in the outbox, which puts the positions of one aggregate in order.
+All of them depend on the update of the aggregate, and on the rows that it refers to: when the version of one is not the
+one that was read, nothing is written. So the aggregate's row is locked before its event gets a position in the outbox,
+which puts the positions of one aggregate in order.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +34,13 @@ class Loaded:
         """Return the entity as it is now, which is as it has just been read or written."""
         binding = entity.binding
         return cls(entity, binding.values_of(entity), tuple(map(_values_of, binding.children_of(entity))))
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The key and the version."""
+        binding = self.entity.binding
+        columns = dict(zip(binding.names, self.values, strict=True))
+        return {name: columns[name] for name in binding.identity}
 
     def change(self) -> "Change | None":
         """Return what is other now, or None."""
@@ -83,6 +91,7 @@ class Insert(NamedTuple):
 class Shape(NamedTuple):
     """What a statement is compiled for."""
 
+    protected: tuple[sa.Table, ...]
     updated: tuple[sa.Table, Columns] | None
     deleted: sa.Table | None
     inserts: tuple[Insert, ...]
@@ -95,9 +104,14 @@ class Write(NamedTuple):
     values: dict[str, Any]
 
 
-def write_of(change: Change | None, new: Iterable[Entity], rows: Rows) -> Write:
-    """Return the write of one change at most, of new entities, and of rows that are no entities'."""
+def write_of(change: Change | None, new: Iterable[Entity], rows: Rows, protected: Sequence[Loaded] = ()) -> Write:
+    """Return the write of one change at most, of new entities, and of rows that are no entities'.
+
+    Nothing is written unless the rows of the `protected` entities are as they were loaded.
+    """
     values: dict[str, Any] = {}
+    for place, loaded in enumerate(protected):
+        values |= {f"protected_{place}_{name}": value for name, value in loaded.identity.items()}
     updated, deleted = None, None
     inserts: list[Insert] = []
     if change is not None:
@@ -105,8 +119,7 @@ def write_of(change: Change | None, new: Iterable[Entity], rows: Rows) -> Write:
         if columns := change.columns:
             updated = (binding.table, columns)
             values |= {f"new_{name}": value for name, value in binding.stored(change.values, columns)}
-            before = dict(zip(binding.names, change.loaded.values, strict=True))
-            values |= {f"old_{name}": before[name] for name in binding.identity}
+            values |= {f"old_{name}": value for name, value in change.loaded.identity.items()}
         if binding.child_type is not None:
             child = binding.child_type.binding
             if lost := change.lost_children:
@@ -126,7 +139,8 @@ def write_of(change: Change | None, new: Iterable[Entity], rows: Rows) -> Write:
         _add(inserts, values, kind.table, kind.binding.names, stored)
     for (table, columns), added in rows.items():
         _add(inserts, values, table, columns, added)
-    return Write(Shape(updated, deleted, tuple(inserts)), values)
+    tables = tuple(loaded.entity.table for loaded in protected)
+    return Write(Shape(tables, updated, deleted, tuple(inserts)), values)
 
 
 def _add(
@@ -147,30 +161,42 @@ def _add(
 
 @lru_cache(maxsize=1000)
 def statement_of(shape: Shape) -> CompiledStatement:
-    """Return the statement of a shape, whose only value is 1 when all was written, and 0 when nothing was."""
-    written: sa.ColumnElement[int] = sa.literal_column("1", sa.Integer)
+    """Return the statement of a shape, whose only value is whether all was written; otherwise nothing was."""
+    one = sa.literal_column("1", sa.Integer).label("one")
     conditions: list[sa.ColumnElement[bool]] = []
+    for place, table in enumerate(shape.protected):
+        locking = (
+            sa.select(one).where(*_is_as_loaded(table, f"protected_{place}")).with_for_update(read=True, key_share=True)
+        )
+        conditions.append(_exists(locking.cte(f"protected_{place}")))
     if shape.updated is not None:
         table, columns = shape.updated
-        identity = [*table.primary_key.columns, *(table.c[name] for name in ("version",) if name in table.c)]
         update = (
             sa.update(table)
-            .where(*(one == _parameter(f"old_{one.name}", one.type) for one in identity))
+            .where(*_is_as_loaded(table, "old"), *conditions)
             .values({table.c[name]: _parameter(f"new_{name}", table.c[name].type) for name in columns})
-            .returning(written.label("one"))
-            .cte("updated")
+            .returning(one)
         )
-        written = sa.select(sa.func.count()).select_from(update).scalar_subquery()
-        conditions.append(written == sa.literal_column("1"))
+        conditions.append(_exists(update.cte("updated")))
     parts: list[sa.CTE] = []
     if shape.deleted is not None:
         keys = list(shape.deleted.primary_key.columns)
         lost = _unnested(keys, "lost")
         same = (key == lost.c[key.name] for key in keys)
         parts.append(sa.delete(shape.deleted).where(*same, *conditions).cte("deleted"))
-    for place, one in enumerate(shape.inserts):
-        parts.append(_insert(place, one, conditions).cte(f"inserted_{place}"))
-    return CompiledStatement(sa.select(written).add_cte(*parts))
+    for place, rows in enumerate(shape.inserts):
+        parts.append(_insert(place, rows, conditions).cte(f"inserted_{place}"))
+    return CompiledStatement(sa.select(sa.and_(sa.true(), *conditions)).add_cte(*parts))
+
+
+def _is_as_loaded(table: sa.Table, prefix: str) -> list[sa.ColumnElement[bool]]:
+    identity = [*table.primary_key.columns, *(table.c[name] for name in ("version",) if name in table.c)]
+    return [one == _parameter(f"{prefix}_{one.name}", one.type) for one in identity]
+
+
+def _exists(part: sa.CTE) -> sa.ColumnElement[bool]:
+    # Of a row that waits for a lock, PostgreSQL checks the conditions again as it is then.
+    return sa.select(sa.func.count()).select_from(part).scalar_subquery() == sa.literal_column("1")
 
 
 def _insert(place: int, one: Insert, conditions: Sequence[sa.ColumnElement[bool]]) -> Any:

@@ -57,8 +57,8 @@ def digest_of(row: Row) -> bytes | None:
 def fingerprint_of(row: Row, steps: int) -> bytes:
     """Of the record and so many steps of its history."""
     history = [(step.action, step.of, step.body) for step in row.history[:steps]]
-    told: tuple[Mapping[str, Any], Sequence[Any]] = (row.record, history)
-    return hashlib.sha256(msgspec.json.encode(told, order="sorted")).digest()
+    content: tuple[Mapping[str, Any], Sequence[Any]] = (row.record, history)
+    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).digest()
 
 
 async def known(work: UnitOfWork, digests: Iterable[bytes]) -> dict[bytes, Imported]:

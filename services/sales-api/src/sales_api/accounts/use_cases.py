@@ -112,4 +112,4 @@ def _current(account: Account | None) -> Account:
 
 
 async def _protected(work: UnitOfWork, account_id: UUID) -> Account | None:
-    return await work.get(Account, account_id, lock="key share")
+    return await work.protect(Account, account_id)

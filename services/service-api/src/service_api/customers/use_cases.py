@@ -56,7 +56,7 @@ async def require_survivor(work: UnitOfWork, customer_id: UUID) -> Customer:
 
 
 async def _protected(work: UnitOfWork, customer_id: UUID) -> Customer | None:
-    return await work.get(Customer, customer_id, lock="key share")
+    return await work.protect(Customer, customer_id)
 
 
 def _current(customer: Customer | None) -> Customer:
