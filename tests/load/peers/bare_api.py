@@ -1,7 +1,8 @@
-"""The least that a write can cost in this stack: a FastAPI handler that checks a body and inserts one row.
+"""The least that a write can cost in this stack: a FastAPI handler that checks a body and makes the same two inserts.
 
 `python -m tests.load.peers.bare_api PORT` serves it over the database DATABASE_URL until SIGTERM. `/leads` and
-`/tickets` take the bodies of the real APIs, `/deals/{id}/close` that of closing; each answers with the new id.
+`/tickets` take the bodies of the real APIs, `/deals/{id}/close` that of closing; each answers with the new id, and
+inserts a row and an outbox row in one transaction.
 """
 
 import contextlib
@@ -17,9 +18,21 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 POOL_SIZE = 10
+_TABLES = """
+CREATE TABLE IF NOT EXISTS written (id uuid PRIMARY KEY, body jsonb NOT NULL);
+CREATE TABLE IF NOT EXISTS outbox (
+    position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id uuid NOT NULL,
+    aggregatetype text NOT NULL,
+    aggregateid text NOT NULL,
+    type text NOT NULL,
+    payload bytea,
+    created_at timestamptz NOT NULL DEFAULT now()
+)
+"""
 
 
-class LeadIn(BaseModel):
+class LeadCreate(BaseModel):
     """A lead's body, as the benchmark sends it."""
 
     channel: str | None = None
@@ -29,13 +42,13 @@ class LeadIn(BaseModel):
     occurred_at: datetime | None = None
 
 
-class CloseIn(BaseModel):
+class DealCloseRequest(BaseModel):
     """How a deal ends."""
 
     outcome: str
 
 
-class TicketIn(BaseModel):
+class TicketCreate(BaseModel):
     """A ticket's body, as the benchmark sends it."""
 
     customer_id: uuid.UUID
@@ -48,7 +61,7 @@ class TicketIn(BaseModel):
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     url = os.environ["DATABASE_URL"].replace("+asyncpg", "")
     async with asyncpg.create_pool(url, min_size=POOL_SIZE, max_size=POOL_SIZE) as pool:
-        await pool.execute("CREATE TABLE IF NOT EXISTS written (id uuid PRIMARY KEY, body jsonb NOT NULL)")
+        await pool.execute(_TABLES)
         app.state.pool = pool
         yield
 
@@ -58,22 +71,28 @@ app = FastAPI(lifespan=lifespan)
 
 async def insert(body: BaseModel) -> dict[str, str]:
     new_id = uuid.uuid4()
-    await app.state.pool.execute("INSERT INTO written VALUES ($1, $2)", new_id, body.model_dump_json())
+    text = body.model_dump_json()
+    async with app.state.pool.acquire() as connection, connection.transaction():
+        await connection.execute("INSERT INTO written VALUES ($1, $2)", new_id, text)
+        await connection.execute(
+            "INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload) VALUES ($1, $2, $3, $4, $5)",
+            uuid.uuid4(), "bare.events", str(new_id), "bare.written", text.encode(),
+        )  # fmt: skip
     return {"id": str(new_id)}
 
 
 @app.post("/leads", status_code=201)
-async def create_lead(body: LeadIn) -> dict[str, str]:
+async def create_lead(body: LeadCreate) -> dict[str, str]:
     return await insert(body)
 
 
 @app.post("/deals/{deal_id}/close")
-async def close_deal(deal_id: uuid.UUID, body: CloseIn) -> dict[str, str]:
+async def close_deal(deal_id: uuid.UUID, body: DealCloseRequest) -> dict[str, str]:
     return await insert(body)
 
 
 @app.post("/tickets", status_code=201)
-async def open_ticket(body: TicketIn) -> dict[str, str]:
+async def open_ticket(body: TicketCreate) -> dict[str, str]:
     return await insert(body)
 
 
