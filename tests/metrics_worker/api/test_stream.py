@@ -196,13 +196,13 @@ async def test_readers_of_the_same_share_one_question(
     app: FastAPI, reading: Callable[..., Any], engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    ask = app.state.hub._ask
+    ask = app.state.hub._answer
 
     async def counted(watches: Any) -> None:
         asked.extend(watch.kpi for watch in watches)
         await ask(watches)
 
-    monkeypatch.setattr(app.state.hub, "_ask", counted)
+    monkeypatch.setattr(app.state.hub, "_answer", counted)
     async with reading("sales_volume") as one, reading("sales_volume") as two, reading("sales_volume") as three:
         await eventually(lambda: one.values and two.values and three.values)
     assert asked.count("sales_volume") <= 2
@@ -329,7 +329,7 @@ async def test_books_kept_in_another_zone_are_streamed_in_theirs(
 async def test_alerts_come_with_the_kpis_for_who_asks_for_them(
     reading: Callable[..., Any], engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub, "ALERTS_REST_SECONDS", 0.0)
+    monkeypatch.setattr(hub, "ALERTS_PAUSE_SECONDS", 0.0)
     await moved(engine)
 
     def alerts(stream: Stream) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Wires the metrics API: the routes, the dashboard, and the books that they read."""
+"""Wires the metrics API: the routes, the dashboard, and the ledger that they read."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,26 +32,26 @@ log = structlog.get_logger()
 
 
 def create(settings: MetricsSettings) -> FastAPI:
-    """The API of one process. Its start fails with `LedgerRulesDiffer` when the books are kept by other rules."""
+    """Return the API of one process. It does not start, by `LedgerRulesDiffer`, when the ledger follows other rules."""
     engine = create_engine(settings, application="metrics-api", plans="force_custom_plan")
 
-    async def books_fit() -> None:
+    async def ledger_fits() -> None:
         await open_ledger(engine, settings.reporting)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            await books_fit()
+            await ledger_fits()
         except Exception as error:
             if not is_transient(error):
                 raise
-            # The database may come later; until the books have been compared, /readyz says no.
-            log.warning("books_not_reachable", error=repr(error))
+            # The database may come later; until then, /readyz fails.
+            log.warning("ledger_not_reachable", error=repr(error))
         yield
 
     app = create_app(
         title="Tandem metrics",
-        description="KPIs of sales and service from one set of books. Every role may read them.",
+        description="KPIs of sales and service from one ledger. Every role may read them.",
         settings=settings,
         engine=engine,
         sessions=create_sessions(engine),
@@ -70,7 +70,7 @@ def create(settings: MetricsSettings) -> FastAPI:
             webhooks.routes,
             exports,
         ],
-        ready={"books": books_fit},
+        ready={"ledger": ledger_fits},
         lifespan=lifespan,
     )
     app.state.reporting = settings.reporting

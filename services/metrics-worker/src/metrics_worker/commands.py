@@ -31,13 +31,13 @@ REPLAY_NICENESS = 10
 
 
 def verify() -> None:
-    """Prints as JSON whether balances, postings and log agree; exits with 0 if so, 1 if not, 2 if it can't tell."""
+    """Print as JSON whether sums, postings and log agree; exit with 0 if so, 1 if not, 2 if it cannot compare them."""
     try:
         settings = MetricsSettings()
         _keep_output_clear("metrics-verify", settings)
         report = asyncio.run(_verified(settings))
     except Exception as error:
-        # Whatever keeps it from comparing must not look like books that are wrong.
+        # A failure to compare must not look like a wrong ledger.
         _print({"ok": None, "error": str(error) or type(error).__name__})
         sys.exit(2)
     _print(report.to_json())
@@ -56,7 +56,7 @@ async def _verified(settings: MetricsSettings) -> Report:
 
 
 def replay() -> None:
-    """Rebuilds the books from the log beside the live ones, then swaps; exits with 1 when it can't.
+    """Rebuild the ledger from the log beside the live one, then swap; exit with 1 on failure.
 
     `--timezone` keeps them by another time zone from then on. Prints progress as lines of JSON.
     """
@@ -65,14 +65,14 @@ def replay() -> None:
     arguments = parser.parse_args()
     settings = MetricsSettings()
     _keep_output_clear("metrics-replay", settings)
-    # What is idle is used all the same; but the live books come first.
+    # It uses what is idle; the live ledger comes first.
     os.nice(REPLAY_NICENESS)
     # The process ends with the rebuild, which makes many objects and no cycles to look for.
     gc.disable()
     try:
         records = asyncio.run(_rebuilt(settings, arguments.timezone))
     except Exception as error:
-        # Whatever it was, the live books are as they were.
+        # The live ledger is unchanged.
         _print_line({"error": str(error) or type(error).__name__})
         sys.exit(1)
     _print_line({"rebuilt": records})

@@ -1,4 +1,4 @@
-"""The declarative base of the rows that people write: targets and what else is asked of the books from outside."""
+"""The declarative base of what people write: targets, closed periods, webhooks."""
 
 from sqlalchemy.orm import DeclarativeBase
 
@@ -7,7 +7,7 @@ from service_kit.tables import COLUMN_TYPES
 
 
 class Base(DeclarativeBase):
-    """Shares one metadata with the books: it is one database."""
+    """Shares its metadata with the ledger: it is one database."""
 
     metadata = metadata
     type_annotation_map = COLUMN_TYPES

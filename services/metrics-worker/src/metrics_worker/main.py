@@ -20,16 +20,16 @@ from service_kit.relay import Relay
 
 
 def migrate() -> None:
-    """Brings the books' database to the newest version."""
+    """Migrate the ledger's database to the newest version."""
     settings = MetricsSettings()
     logs.configure("metrics-migrate", settings.log_level, settings.log_format)
     asyncio.run(migrations.migrate(metrics_worker, settings.database_url))
 
 
 def consumer() -> None:
-    """Keeps the books until SIGTERM."""
+    """Write the ledger until SIGTERM."""
     settings = ConsumerSettings()
-    # What a crash of the database loses is read again from Kafka: offsets and books are one transaction.
+    # What a crash of the database loses is read again from Kafka: offsets and ledger are one transaction.
     engine = create_engine(
         settings, application="metrics-consumer", synchronous_commit=False, plans="force_generic_plan"
     )
@@ -46,7 +46,7 @@ def consumer() -> None:
 
 
 def api() -> None:
-    """Serves the KPIs and the dashboard until SIGTERM."""
+    """Serve the KPIs and the dashboard until SIGTERM."""
     settings = MetricsSettings()
     app = create(settings)
     runner.serve("metrics-api", settings, app, on_stop=app.state.hub.close)

@@ -40,7 +40,7 @@ class MetricsSettings(ServiceSettings):
 
     @property
     def reporting(self) -> Reporting:
-        """Both, as the books use them."""
+        """Return both, as the ledger uses them."""
         return Reporting(zone=ZoneInfo(self.reporting_timezone), currency=self.reporting_currency)
 
 

@@ -1,1 +1,1 @@
-"""Alerts: what somebody should look at now, worked out from the books whenever they are asked for."""
+"""Alerts: what needs attention now, computed from the ledger for every request."""

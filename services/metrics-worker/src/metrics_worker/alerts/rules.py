@@ -1,4 +1,4 @@
-"""Works out every alert from the books as they stand, in one snapshot."""
+"""The alert rules: conditions on the ledger, evaluated in one snapshot."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
@@ -31,7 +31,7 @@ from metrics_worker.targets.lookup import period_evaluated
 from metrics_worker.targets.model import Target
 
 MOST_TICKETS: Final = 5_000
-"""Tickets without an answer that are looked at, the longest waiting first."""
+"""Tickets without an answer that are read, the longest wait first."""
 _NAMED_AT_MOST: Final = 5
 
 _TICKET = KIND_BY_NAME["ticket"]
@@ -39,32 +39,32 @@ _TICKET_STATE = msgspec.json.Decoder(Ticket)
 
 
 async def alerts(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:
-    """Every alert, in no order; only that they are read anew while the books are."""
+    """Return every alert, in no order; while the ledger catches up, only the alert that it does."""
     connection = await session.connection()
     if not await is_caught_up(connection):
-        return [being_read(await fresh_as_of(connection) or now)]
+        return [catching_up(await fresh_as_of(connection) or now)]
     return [
-        *await left_alone(session, now),
-        *await missed(session, reporting, now),
-        *await turning(session, reporting, now),
-        *await thin(session, reporting, now),
+        *await unattended(session, now),
+        *await missed_targets(session, reporting, now),
+        *await adverse_trends(session, reporting, now),
+        *await thin_coverage(session, reporting, now),
     ]
 
 
-def being_read(complete_until: datetime) -> AlertView:
-    """The alert that there are no others yet."""
+def catching_up(complete_until: datetime) -> AlertView:
+    """Return the alert that there are no others yet."""
     return alert(
         "books-being-read",
         "info",
         "books",
-        "The books are being read from the log: until they have caught up, nothing is judged by them.",
+        "The ledger is being read from the log: until it has caught up, nothing is evaluated.",
         since=complete_until,
         do="Wait: alerts come by themselves. If this lasts, see whether metrics-consumer runs, and how far it lags.",
         explain="/v1/dead-letters/halts",
     )
 
 
-async def left_alone(session: AsyncSession, now: datetime) -> list[AlertView]:
+async def unattended(session: AsyncSession, now: datetime) -> list[AlertView]:
     """Return one alert for each customer whose ticket has had no first response for more than an hour."""
     waiting: dict[UUID, list[Ticket]] = {}
     for ticket in await _waiting_tickets(session, before=now - timedelta(seconds=LOST_AFTER_SECONDS)):
@@ -101,8 +101,8 @@ async def _waiting_tickets(session: AsyncSession, before: datetime) -> list[Tick
     return [_TICKET_STATE.decode(state) for state in (await session.execute(waiting)).scalars()]
 
 
-async def missed(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:
-    """One alert for each target that was missed when it was last judged."""
+async def missed_targets(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:
+    """Return one alert for each target that was missed at its last evaluation."""
     found = []
     for target in (await session.execute(sa.select(Target).where(Target.missed.is_(True)))).scalars():
         period = period_evaluated(target, reporting.day_of(now))
@@ -128,17 +128,17 @@ async def missed(session: AsyncSession, reporting: Reporting, now: datetime) -> 
     return found
 
 
-async def turning(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:
-    """One alert for each leading KPI that has turned over the last complete weeks."""
+async def adverse_trends(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:
+    """Return one alert for each leading KPI that became worse over the last complete weeks."""
     this_monday = _monday(reporting.day_of(now))
     weeks = Period(this_monday - timedelta(weeks=WEEKS), this_monday - timedelta(days=1))
     found = []
     for kpi in KPIS.values():
-        # Of a share that goes on growing the last weeks look worse than all before them, whatever anybody does.
+        # A share that keeps growing is always lowest in its last weeks.
         variant = next((name for name, formula in kpi.variants.items() if not formula.ripens), None)
         if kpi.indicator != "leading" or variant is None:
             continue
-        question = KpiQuery(
+        query = KpiQuery(
             kpi=kpi,
             variant=variant,
             period=weeks,
@@ -147,22 +147,22 @@ async def turning(session: AsyncSession, reporting: Reporting, now: datetime) ->
             filters={},
             with_previous=False,
         )
-        told = await answer(session, question, reporting)
-        values = [None if point.value is None else Fraction(point.value) for point in told.series or []]
-        turn = trend_of(values, kpi.direction)
-        if turn is not None:
-            found.append(_turned(kpi, variant, turn, told, reporting))
+        found_answer = await answer(session, query, reporting)
+        values = [None if point.value is None else Fraction(point.value) for point in found_answer.series or []]
+        trend = trend_of(values, kpi.direction)
+        if trend is not None:
+            found.append(_trend_alert(kpi, variant, trend, found_answer, reporting))
     return found
 
 
-def _turned(kpi: Kpi, variant: str, turn: Trend, told: AnswerView, reporting: Reporting) -> AlertView:
-    points = (told.series or [])[-turn.weeks :]
+def _trend_alert(kpi: Kpi, variant: str, trend: Trend, found: AnswerView, reporting: Reporting) -> AlertView:
+    points = (found.series or [])[-trend.weeks :]
     values = ", ".join(str(point.value) for point in points)
     way = "falling" if kpi.direction == "up" else "rising"
-    unit = told.currency or told.unit
+    unit = found.currency or found.unit
     says = (
         f"{kpi.title} has been {way} for three weeks: {values} ({unit})."
-        if turn.rule == "three-weeks-in-a-row"
+        if trend.rule == "three-weeks-in-a-row"
         else f"{kpi.title} is beyond what was usual over the twelve weeks before: {values} ({unit})."
     )
     return alert(
@@ -173,12 +173,12 @@ def _turned(kpi: Kpi, variant: str, turn: Trend, told: AnswerView, reporting: Re
         since=_midnight(points[0].start, reporting),
         do="It leads the results: look by region, product and team where it comes from, and act before they follow.",
         kpi=kpi.name,
-        explain=_explain(kpi.name, variant, Period(points[0].start, told.end)),
+        explain=_explain(kpi.name, variant, Period(points[0].start, found.end)),
     )
 
 
-async def thin(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:
-    """Alerts for dimensions that too little carries, and for those with values that nobody asked, over 30 days."""
+async def thin_coverage(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:
+    """Return alerts for dimensions that are often missing, and for those with values without surveys, over 30 days."""
     today = reporting.day_of(now)
     period = Period(today - timedelta(days=DEFAULT_DAYS - 1), today)
     since = _midnight(period.start, reporting)

@@ -1,4 +1,4 @@
-"""What alerts look like over HTTP."""
+"""The form of alerts over HTTP."""
 
 from collections import Counter
 from typing import Final, Literal
@@ -68,7 +68,7 @@ def alert(
     tickets: list[UUID] | None = None,
     aspect: str = "",
 ) -> AlertView:
-    """An alert under the id that its kind and subject always have; `aspect` tells two of one subject apart."""
+    """Return an alert with the id that its kind and subject always have; `aspect` distinguishes two of one subject."""
     return AlertView(
         id=uuid5(_NAMES, f"{kind} {subject} {aspect}"),
         kind=kind,
@@ -93,14 +93,14 @@ class AlertsView(View):
 
 
 def summary(found: list[AlertView]) -> AlertsView:
-    """All alerts in short."""
+    """Return all alerts in short."""
     counts = Counter(each.severity for each in found)
-    first = sorted(found, key=place_of)[:FIRST]
+    first = sorted(found, key=position_of)[:FIRST]
     return AlertsView(critical=counts["critical"], warning=counts["warning"], info=counts["info"], items=first)
 
 
-def place_of(found: AlertView) -> UUID:
-    """Where it stands in the list, as a number that a cursor can hold: the gravest first, then the oldest."""
+def position_of(found: AlertView) -> UUID:
+    """Return its position in the list, as a number that a cursor can hold: the gravest first, then the oldest."""
     rank = SEVERITIES.index(found.severity)
     since = int(found.since.timestamp() * 1_000_000)
     return UUID(int=(rank << 120) | (since << _DIGITS) | (found.id.int & ((1 << _DIGITS) - 1)))

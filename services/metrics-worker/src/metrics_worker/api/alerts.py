@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Query
 
 from metrics_worker.alerts.rules import alerts as all_alerts
-from metrics_worker.alerts.schemas import AlertKind, AlertView, Severity, place_of
+from metrics_worker.alerts.schemas import AlertKind, AlertView, Severity, position_of
 from metrics_worker.api.parameters import READERS, LedgerReporting
 from metrics_worker.queries.sql import snapshot
 from service_kit.paging import Paged, PageView, page_of
@@ -30,9 +30,9 @@ async def list_alerts(
         for each in await all_alerts(session, reporting, datetime.now(UTC))
         if kind in (None, each.kind) and severity in (None, each.severity)
     ]
-    found.sort(key=place_of)
+    found.sort(key=position_of)
     if page.after is not None:
-        found = [each for each in found if place_of(each) > page.after]
+        found = [each for each in found if position_of(each) > page.after]
     more = len(found) > page.limit
     shown = found[: page.limit]
-    return PageView(items=shown, next_cursor=page.cursor_after(place_of(shown[-1])) if more else None)
+    return PageView(items=shown, next_cursor=page.cursor_after(position_of(shown[-1])) if more else None)

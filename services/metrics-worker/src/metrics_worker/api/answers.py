@@ -43,4 +43,4 @@ def readable() -> Iterator[None]:
     try:
         yield
     except LedgerRulesDiffer as error:
-        raise Unavailable(f"The books wait to be rebuilt: {error}.") from error
+        raise Unavailable(f"The ledger has to be rebuilt: {error}.") from error

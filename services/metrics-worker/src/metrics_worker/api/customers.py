@@ -97,7 +97,7 @@ async def get_customer_health(customer_id: UUID, session: Session, reporting: Le
     connection = await snapshot(session)
     found = await relationship_of(session, customer_id, reporting)
     if not found.known:
-        raise NotFound("The books know of no customer with this id, or not yet.")
+        raise NotFound("The ledger has no customer with this id, or not yet.")
     today = reporting.day_of(datetime.now(UTC))
     health = health_of(found.relationship, today)
     places = DECIMAL_PLACES[reporting.currency]

@@ -1,4 +1,4 @@
-"""Records that the books could not take: seen, mended, sent again, or discarded."""
+"""Records that the ledger could not process: listed, corrected, sent again, or discarded."""
 
 from metrics_worker.api.parameters import LedgerReporting
 from metrics_worker.ledger import aggregate

@@ -27,7 +27,7 @@ Reply = Literal["yes", "no", "unknown"]
 
 @dataclass(frozen=True)
 class Cell:
-    """One KPI on the scorecard, as it is asked for."""
+    """One KPI on the scorecard, and the query of it."""
 
     kpi: str
     variant: str | None = None
@@ -202,7 +202,7 @@ class ScorecardView(View):
 @scorecard.get("", dependencies=READERS)
 async def get_scorecard(
     session: Session,
-    stand: Status,
+    status: Status,
     start: FirstDay = None,
     end: LastDay = None,
     compare: Annotated[
@@ -210,17 +210,15 @@ async def get_scorecard(
     ] = None,
 ) -> ScorecardView:
     """Sales and service side by side: who brings customers, whose targets are met, and who is there when asked."""
-    period = period_of(start, end, stand.reporting)
+    period = period_of(start, end, status.reporting)
     cells = list(dict.fromkeys(cell for row in ROWS for cell in (*row.sales, *row.service)))
-    questions = [_question(cell, period, compare is not None) for cell in cells]
-    answers = await answers_of(session, questions, stand, with_sample=False)
-    figures = {
-        cell: _figure(cell, question, told) for cell, question, told in zip(cells, questions, answers, strict=True)
-    }
+    queries = [_query(cell, period, compare is not None) for cell in cells]
+    answers = await answers_of(session, queries, status, with_sample=False)
+    figures = {cell: _figure(cell, query, answer) for cell, query, answer in zip(cells, queries, answers, strict=True)}
     return ScorecardView(
         start=period.start,
         end=period.end,
-        timezone=stand.reporting.zone.key,
+        timezone=status.reporting.zone.key,
         rows=[
             RowView(
                 question=row.name,
@@ -230,12 +228,12 @@ async def get_scorecard(
             )
             for row in ROWS
         ],
-        fresh_as_of=stand.fresh_as_of,
+        fresh_as_of=status.fresh_as_of,
     )
 
 
 def side(figures: list[ScoreView], by: Literal["count", "target"]) -> SideView:
-    """What a function replies, from its figures."""
+    """Return the reply of a function, from its figures."""
     targets = [each.target for each in figures if each.target is not None]
     reply: Reply
     if by == "count":
@@ -249,7 +247,7 @@ def side(figures: list[ScoreView], by: Literal["count", "target"]) -> SideView:
     return SideView(reply=reply, has_target=bool(targets), figures=figures)
 
 
-def _question(cell: Cell, period: Period, with_previous: bool) -> KpiQuery:
+def _query(cell: Cell, period: Period, with_previous: bool) -> KpiQuery:
     kpi = KPIS[cell.kpi]
     return KpiQuery(
         kpi=kpi,
@@ -262,25 +260,25 @@ def _question(cell: Cell, period: Period, with_previous: bool) -> KpiQuery:
     )
 
 
-def _figure(cell: Cell, question: KpiQuery, told: AnswerView) -> ScoreView:
-    kpi, period = question.kpi, question.period
-    target = told.target
-    if target is None and cell.due is not None and told.value is not None:
-        met = is_met(Decimal(told.value), Fraction(cell.due), kpi.direction)
+def _figure(cell: Cell, query: KpiQuery, answer: AnswerView) -> ScoreView:
+    kpi, period = query.kpi, query.period
+    target = answer.target
+    if target is None and cell.due is not None and answer.value is not None:
+        met = is_met(Decimal(answer.value), Fraction(cell.due), kpi.direction)
         target = TargetFigureView(value=cell.due, met=met)
-    parameters = {"variant": question.variant, "from": period.start, "to": period.end, **dict(cell.filters)}
+    parameters = {"variant": query.variant, "from": period.start, "to": period.end, **dict(cell.filters)}
     return ScoreView(
         kpi=kpi.name,
-        variant=question.variant,
+        variant=query.variant,
         title=kpi.title,
         filters=dict(cell.filters),
-        unit=told.unit,
-        currency=told.currency,
+        unit=answer.unit,
+        currency=answer.currency,
         direction=kpi.direction,
-        value=told.value,
-        numerator=told.numerator,
-        denominator=told.denominator,
-        previous=told.previous,
+        value=answer.value,
+        numerator=answer.numerator,
+        denominator=answer.denominator,
+        previous=answer.previous,
         target=target,
         explain=f"/v1/kpis/{kpi.name}/explain?{urlencode(parameters)}",
     )

@@ -38,10 +38,10 @@ _EVENT: Final = {
 
 
 class StreamRoute(StrictRoute):
-    """Takes a ticket where there is no header."""
+    """Accepts a ticket in the place of the header."""
 
     async def authenticate(self, request: Request) -> Principal:
-        """Who is asking. Raises `Unauthenticated`."""
+        """Return who sends the request. Raise `Unauthenticated`."""
         ticket = request.query_params.get("ticket")
         if ticket is None or "authorization" in request.headers:
             return await super().authenticate(request)
@@ -116,7 +116,7 @@ async def stream_kpis(
             interval=interval,
             filters=tuple(sorted(filters_of(kpi, given).items())),
         )
-        watch.question(reporting)  # refuses days that cannot be asked for
+        watch.query(reporting)  # refuses days that cannot be asked for
         watches.append(watch)
     if len(watches) > MAX_KPIS:
         raise Unprocessable.at("?kpis", f"at most {MAX_KPIS} KPIs in one stream")
@@ -142,7 +142,7 @@ class EventStream(Streamed):
         self._until = until
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Streams until one side ends it."""
+        """Stream until one side ends it."""
         try:
             self._hub.join(self._reader)
         except TooManyReaders as problem:
@@ -158,13 +158,13 @@ class EventStream(Streamed):
         yield f"retry: {RECONNECT_MILLISECONDS}\n\n".encode()
         while not self._hub.closed and time.time() < self._until:
             reader.woken.clear()
-            told = False
+            sent = False
             for number, value in self._hub.changed(reader):
                 reader.sent[number] = value.digest
-                told = True
+                sent = True
                 name = "alerts" if isinstance(reader.watches[number], AlertsWatch) else "kpi"
                 yield f"event: {name}\nid: {_position_written(reader.sent)}\ndata: {value.json}\n\n".encode()
-            if told:
+            if sent:
                 continue
             try:
                 await asyncio.wait_for(reader.woken.wait(), HEARTBEAT_SECONDS)
@@ -179,12 +179,12 @@ def _fresh(hub: Hub) -> str:
 
 
 def _position_written(sent: list[bytes]) -> str:
-    """The digests of what was sent are the position: any process can go on from it, and nothing need be remembered."""
+    """Return the digests of what was sent: any process can continue from them, and none has to remember anything."""
     return base64.urlsafe_b64encode(b"".join(each or bytes(DIGEST_BYTES) for each in sent)).decode()
 
 
 def _position_read(text: str, count: int) -> list[bytes]:
-    """What a reader has seen; nothing when the text is no position of so many KPIs."""
+    """Return what a reader has received; nothing when the text is no position of so many KPIs."""
     try:
         raw = base64.b64decode(text, b"-_", validate=True)
     except ValueError:

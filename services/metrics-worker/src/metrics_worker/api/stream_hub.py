@@ -1,4 +1,4 @@
-"""One look at the books for all readers of a process: what is watched is asked anew whenever the books have moved.
+"""One refresh for all readers of a process: what they watch is computed again whenever the ledger changes.
 
 Nothing is queued for a reader. It is woken, compares what it was sent with what is newest, and is sent the difference:
 however slow it is, it gets the newest values next, and costs no more memory than one that keeps up.
@@ -36,14 +36,14 @@ log = structlog.get_logger()
 
 READERS = prometheus_client.Gauge("tandem_stream_readers", "Readers of the stream of KPI values.")
 
-LOOK_SECONDS: Final = 0.2
-ASKED_AT_ONCE: Final = 20
+PAUSE_SECONDS: Final = 0.2
+QUERIES_AT_ONCE: Final = 20
 """KPIs that one statement reads: a page of them, and not so many that planning it takes long."""
-ALERTS_REST_SECONDS: Final = 5.0
+ALERTS_PAUSE_SECONDS: Final = 5.0
 ALERTS_AT_LEAST_EVERY_SECONDS: Final = 30.0
 AFTER_FAILURE_SECONDS: Final = 1.0
 DIGEST_BYTES: Final = 6
-"""A change that goes unnoticed once in 2^48 is noticed with the next one."""
+"""Two values share a digest once in 2^48; the next change is noticed again."""
 
 
 _TARGETS = sa.select(sa.func.count(), sa.func.sum(Target.version), sa.func.max(Target.set_at))
@@ -56,13 +56,13 @@ class TooManyReaders(Problem):
 
     def __init__(self) -> None:
         super().__init__(
-            "Try again shortly, or ask for the KPIs one by one.", headers={"Retry-After": str(RETRY_AFTER_SECONDS)}
+            "Try again shortly, or query the KPIs one by one.", headers={"Retry-After": str(RETRY_AFTER_SECONDS)}
         )
 
 
 @dataclass(frozen=True)
 class Watch:
-    """One KPI that a reader wants to be told of. Without days it is the last 30, moving on with the calendar."""
+    """One KPI that a reader watches. Without days it is the last 30, moving with the calendar."""
 
     kpi: str
     variant: str
@@ -71,8 +71,8 @@ class Watch:
     interval: Interval | None
     filters: tuple[tuple[str, str | None], ...]
 
-    def question(self, reporting: Reporting) -> KpiQuery:
-        """What is asked of the books, as of today."""
+    def query(self, reporting: Reporting) -> KpiQuery:
+        """Return its query, as of today."""
         return KpiQuery(
             kpi=kpi_named(self.kpi),
             variant=self.variant,
@@ -94,7 +94,7 @@ Watched = Watch | AlertsWatch
 
 @dataclass(frozen=True)
 class Value:
-    """The newest answer: its JSON, and a digest of all in it but how fresh it is."""
+    """The newest answer: its JSON, and a digest of everything but its freshness."""
 
     digest: bytes
     json: str
@@ -111,7 +111,7 @@ class Reader:
 
 
 class Hub:
-    """All readers of one process, and the one look at the books that they share."""
+    """All readers of one process, and the refresh that they share."""
 
     def __init__(self, engine: AsyncEngine, reporting: Reporting, *, readers: int) -> None:
         self._engine = engine
@@ -122,15 +122,15 @@ class Hub:
         self._watched: Counter[Watched] = Counter()
         self._newest: dict[Watched, Value] = {}
         self._alerts_marked: tuple[object, ...] | None = None
-        self._alerts_asked = float("-inf")
-        self._looked_at: LedgerMark | None = None
-        self._looking: asyncio.Task[None] | None = None
+        self._alerts_refreshed = float("-inf")
+        self._refreshed: LedgerMark | None = None
+        self._refreshing: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
         self.fresh_as_of: datetime | None = None
         self.closed = False
 
     def join(self, reader: Reader) -> None:
-        """Begins to look at what the reader watches. Raises `TooManyReaders`."""
+        """Start to refresh what the reader watches. Raise `TooManyReaders`."""
         if self.closed or len(self._readers) >= self._limit:
             raise TooManyReaders
         self._readers.add(reader)
@@ -138,12 +138,12 @@ class Hub:
         READERS.set(len(self._readers))
         if any(watch not in self._newest for watch in reader.watches):
             self._wanted.set()
-        if self._looking is None or self._looking.done():
-            self._looked_at = None
-            self._looking = asyncio.create_task(self._look_while_anybody_reads(), name="stream")
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshed = None
+            self._refreshing = asyncio.create_task(self._refresh_while_read(), name="stream")
 
     def leave(self, reader: Reader) -> None:
-        """Forgets the reader, and what nobody else watches."""
+        """Remove the reader, and what no other reader watches."""
         self._readers.discard(reader)
         self._watched.subtract(reader.watches)
         for watch in reader.watches:
@@ -153,37 +153,37 @@ class Hub:
         READERS.set(len(self._readers))
 
     def close(self) -> None:
-        """Ends every stream: each has said all that it had to say, and its reader may come back to another process."""
+        """End every stream: a reader reconnects to another process and continues there."""
         self.closed = True
         for reader in self._readers:
             reader.woken.set()
 
     def changed(self, reader: Reader) -> Iterable[tuple[int, Value]]:
-        """What the reader has not been sent yet, each as new as it is at the moment that it is taken."""
+        """Yield what the reader has not been sent yet, each value the newest at the moment it is taken."""
         for number, watch in enumerate(reader.watches):
             newest = self._newest.get(watch)
             if newest is not None and newest.digest != reader.sent[number]:
                 yield number, newest
 
-    async def _look_while_anybody_reads(self) -> None:
+    async def _refresh_while_read(self) -> None:
         while self._readers:
             began = time.monotonic()
-            pause = LOOK_SECONDS
+            pause = PAUSE_SECONDS
             try:
-                await self._look()
-                # A round that takes long leaves the database as long in peace.
+                await self._refresh()
+                # The database rests as long as a slow refresh took.
                 pause = max(pause, time.monotonic() - began)
             except Exception as error:
-                # Any failure: readers keep what they have, and the next look begins anew.
-                log.warning("stream_look_failed", error=repr(error))
+                # Any failure: readers keep what they have, and the next refresh starts over.
+                log.warning("stream_refresh_failed", error=repr(error))
                 pause = AFTER_FAILURE_SECONDS
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wanted.wait(), pause)
 
-    async def _look(self) -> None:
+    async def _refresh(self) -> None:
         self._wanted.clear()
         async with self._engine.connect() as connection:
-            # Settings that differ from the books change nothing, and a rebuild may change the books.
+            # Settings that differ from the ledger change nothing, and a rebuild may change the ledger.
             self._reporting = await reporting_of_ledger(connection) or self._reporting
             mark: LedgerMark = (
                 *await ledger_mark(connection),
@@ -191,43 +191,43 @@ class Hub:
                 self._reporting.day_of(datetime.now(UTC)),
             )
             self.fresh_as_of = await fresh_as_of(connection)
-        moved = mark != self._looked_at
+        moved = mark != self._refreshed
         watches = list(self._watched)
         due = [each for each in watches if isinstance(each, Watch) and (moved or each not in self._newest)]
-        for first in range(0, len(due), ASKED_AT_ONCE):
-            await self._ask(due[first : first + ASKED_AT_ONCE])
+        for first in range(0, len(due), QUERIES_AT_ONCE):
+            await self._answer(due[first : first + QUERIES_AT_ONCE])
         for watch in watches:
             if isinstance(watch, AlertsWatch):
-                await self._look_for_alerts(watch, mark)
-        self._looked_at = mark
+                await self._refresh_alerts(watch, mark)
+        self._refreshed = mark
 
-    async def _ask(self, watches: Sequence[Watch]) -> None:
+    async def _answer(self, watches: Sequence[Watch]) -> None:
         async with self._sessions() as session:
-            stand = await ledger_status(await snapshot(session), self._reporting)
-            asked = {}
+            status = await ledger_status(await snapshot(session), self._reporting)
+            queries = {}
             for watch in watches:
-                # Days that were few enough when the stream was opened may be too many by now; nobody else shall miss
-                # anything for it.
+                # Days that were few enough when the stream was opened may be too many by now: the other watches go on.
                 with contextlib.suppress(Problem):
-                    asked[watch] = watch.question(stand.reporting)
-            answers = await answers_of(session, list(asked.values()), stand) if asked else []
-        for watch, found in zip(asked, answers, strict=True):
-            self._note(watch, found, found.model_dump_json(by_alias=True, exclude={"fresh_as_of"}))
+                    queries[watch] = watch.query(status.reporting)
+            answers = await answers_of(session, list(queries.values()), status) if queries else []
+        for watch, found in zip(queries, answers, strict=True):
+            self._store(watch, found, found.model_dump_json(by_alias=True, exclude={"fresh_as_of"}))
 
-    async def _look_for_alerts(self, watch: AlertsWatch, mark: LedgerMark) -> None:
-        # Many questions in one: not at every move. And what nobody does for an hour moves no books: by the clock too.
+    async def _refresh_alerts(self, watch: AlertsWatch, mark: LedgerMark) -> None:
+        # They take many queries: not at every change. And a customer who waits for an hour changes no ledger: so by the
+        # clock too.
         now = time.monotonic()
-        since = now - self._alerts_asked
+        since = now - self._alerts_refreshed
         due = mark != self._alerts_marked or since >= ALERTS_AT_LEAST_EVERY_SECONDS
-        if watch in self._newest and (not due or since < ALERTS_REST_SECONDS):
+        if watch in self._newest and (not due or since < ALERTS_PAUSE_SECONDS):
             return
         async with self._sessions() as session:
             await snapshot(session)
             found = summary(await all_alerts(session, self._reporting, datetime.now(UTC)))
-        self._alerts_marked, self._alerts_asked = mark, time.monotonic()
-        self._note(watch, found, found.model_dump_json())
+        self._alerts_marked, self._alerts_refreshed = mark, time.monotonic()
+        self._store(watch, found, found.model_dump_json())
 
-    def _note(self, watch: Watched, found: BaseModel, unchanging: str) -> None:
+    def _store(self, watch: Watched, found: BaseModel, unchanging: str) -> None:
         digest = hashlib.blake2b(f"{watch}{unchanging}".encode(), digest_size=DIGEST_BYTES).digest()
         known = self._newest.get(watch)
         if watch not in self._watched or (known is not None and known.digest == digest):

@@ -19,7 +19,7 @@ from service_kit.auth import Principal
 from service_kit.problems import Unauthenticated
 
 TICKET_SECONDS: Final = 30
-"""A ticket opens streams for this long. The stream that it opened lasts as long as the token that it was got with."""
+"""A ticket opens streams for this long. The stream lasts as long as the token that the ticket was issued for."""
 MAX_LENGTH: Final = 1000
 
 signing_key = sa.Table(
@@ -40,14 +40,14 @@ class _Claims(msgspec.Struct, frozen=True):
 
 
 class Ticket(msgspec.Struct, frozen=True):
-    """A ticket and when it ceases to open streams."""
+    """A ticket and when it expires."""
 
     text: str
     expires_at: datetime
 
 
 class Tickets:
-    """Issues tickets and takes them; any process takes those of any other."""
+    """Issues and redeems tickets; a process redeems those of any other."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -55,24 +55,24 @@ class Tickets:
         self._reading = asyncio.Lock()
 
     async def issue(self, principal: Principal) -> Ticket:
-        """A ticket for the holder of a token."""
+        """Return a ticket for the holder of a token."""
         until = min(time.time() + TICKET_SECONDS, principal.expires_at)
         claims = msgspec.json.encode(_Claims(principal.subject, sorted(principal.roles), principal.expires_at, until))
         text = f"{_text_of(claims)}.{_text_of(await self._signature(claims))}"
         return Ticket(text, datetime.fromtimestamp(until, UTC))
 
     async def redeem(self, ticket: str) -> Principal:
-        """Who got the ticket. Raises `Unauthenticated` when it is not one of ours, or too old."""
+        """Return the holder of the ticket. Raise `Unauthenticated` when it is not one of ours, or too old."""
         try:
             claims, signature = (base64.b64decode(part, b"-_", validate=True) for part in ticket.split("."))
         except ValueError:
             raise _refused() from None
         if not hmac.compare_digest(signature, await self._signature(claims)):
             raise _refused()
-        told = msgspec.json.decode(claims, type=_Claims)
-        if told.until < time.time():
+        claimed = msgspec.json.decode(claims, type=_Claims)
+        if claimed.until < time.time():
             raise _refused()
-        return Principal(told.subject, frozenset(told.roles), told.token_expires_at)
+        return Principal(claimed.subject, frozenset(claimed.roles), claimed.token_expires_at)
 
     async def _signature(self, claims: bytes) -> bytes:
         if self._key is None:
@@ -94,4 +94,4 @@ def _text_of(value: bytes) -> str:
 
 
 def _refused() -> Unauthenticated:
-    return Unauthenticated("The ticket does not hold; get a new one.", error="invalid_token")
+    return Unauthenticated("The ticket is not valid. Get a new one.", error="invalid_token")

@@ -1,1 +1,1 @@
-"""What the books say of single customers: their health, and whom somebody should look after."""
+"""Single customers: their timelines and their published risk."""

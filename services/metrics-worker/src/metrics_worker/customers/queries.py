@@ -1,4 +1,4 @@
-"""Reads one customer's story."""
+"""Reads one customer's timeline."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -24,12 +24,12 @@ class Found(NamedTuple):
     survivor: UUID
     """The customer itself, unless it was merged."""
     known: bool
-    """False for an id that no event has told of as a customer's."""
+    """False for an id that no event has named as a customer's."""
     relationship: Relationship
 
 
 async def relationship_of(session: AsyncSession, customer: UUID, reporting: Reporting) -> Found:
-    """What the books know of a customer and of all that were merged into it."""
+    """Return the relationship of a customer and of all that were merged into it."""
     survivor = (await survivors_of(session, [customer]))[customer]
     encoded = await session.execute(sa.select(timeline_entry.c.entry).where(timeline_entry.c.customer == survivor))
     timeline = current_entries(map(_ENTRY.decode, encoded.scalars()))

@@ -26,7 +26,7 @@ EVENTS_SHOWN: Final = 10
 
 
 async def list_periods(session: AsyncSession, page: Page) -> PageView[ClosedPeriodRead]:
-    """Closed periods, the last closed first."""
+    """Return closed periods, the last closed first."""
     columns = ClosedPeriod.__table__.c
     query = sa.select(
         columns.id,
@@ -42,7 +42,7 @@ async def list_periods(session: AsyncSession, page: Page) -> PageView[ClosedPeri
 async def list_restatements(
     session: AsyncSession, closed: ClosedPeriod, page: Page, reporting: Reporting, kpi: str | None
 ) -> PageView[RestatementRead]:
-    """What is no longer as it was closed, by the books as they stand in this snapshot."""
+    """Return the figures that differ now from those at the closing, by the ledger of this snapshot."""
     now = await shown_of(session, closed.period, reporting)
     query = sa.select(ClosedFigure).where(ClosedFigure.period_id == closed.id).order_by(ClosedFigure.id)
     restated = [
@@ -65,7 +65,7 @@ async def _view_of(
 ) -> RestatementRead:
     kpi = KPIS[figure.kpi]
     formula = kpi.variants[figure.variant]
-    question = KpiQuery(
+    query = KpiQuery(
         kpi=kpi,
         variant=figure.variant,
         period=closed.period,
@@ -74,7 +74,7 @@ async def _view_of(
         filters={},
         with_previous=False,
     )
-    count, events = await _events_behind(session, PostingsBehind(question, recorded_after=closed.as_of))
+    count, events = await _events_behind(session, PostingsBehind(query, recorded_after=closed.as_of))
     since = {
         "variant": figure.variant,
         "from": closed.first_day,

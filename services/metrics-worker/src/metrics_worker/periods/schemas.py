@@ -1,4 +1,4 @@
-"""What closed periods and restatements look like over HTTP."""
+"""The form of closed periods and restatements over HTTP."""
 
 from datetime import date
 from uuid import UUID
@@ -22,7 +22,7 @@ class ClosedPeriodRead(View):
 
     @classmethod
     def of(cls, closed: ClosedPeriod) -> "ClosedPeriodRead":
-        """The view of a closed period."""
+        """Return the schema of a closed period."""
         return cls(
             id=closed.id,
             period=closed.name,

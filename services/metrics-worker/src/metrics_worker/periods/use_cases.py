@@ -1,4 +1,4 @@
-"""What can be done with periods: one function, one transaction each."""
+"""The use cases of periods: one function, one transaction each."""
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
@@ -18,13 +18,13 @@ from metrics_worker.webhooks.publisher import publish
 from service_kit.problems import Conflict, NotFound, Unavailable
 
 UNDER_WAY: Final = timedelta(seconds=10)
-"""How long an event may take from being recorded to its topic: one that was overtaken is in the books by then."""
+"""How long an event may take from being recorded to its topic: one that was overtaken is in the ledger by then."""
 Variant = tuple[str, str]
 """A KPI's name and a variant's."""
 
 
 class NotClosed(NotFound):
-    """The period exists, and nobody closed it."""
+    """The period exists and is not closed."""
 
     slug, title = "period-not-closed", "The period is not closed"
 
@@ -42,9 +42,9 @@ class PeriodAlreadyClosed(Conflict):
 
 
 async def close_period(session: AsyncSession, name: str, reporting: Reporting) -> ClosedPeriod:
-    """Closes a period with the KPIs as the books stand, up to the moment to which they are complete.
+    """Close a period with the figures of now, as of the moment up to which the ledger is complete.
 
-    Raises `NoSuchPeriod`, `PeriodNotOver`, `PeriodAlreadyClosed`, and `Unavailable` while the books are behind its end.
+    Raise `NoSuchPeriod`, `PeriodNotOver`, `PeriodAlreadyClosed`, and `Unavailable` while the ledger is behind its end.
     """
     period = period_named(name)
     now = datetime.now(UTC)
@@ -54,10 +54,10 @@ async def close_period(session: AsyncSession, name: str, reporting: Reporting) -
     if await _closed(session, name) is not None:
         raise PeriodAlreadyClosed(f"GET /v1/periods/{name}/restatements tells what has changed since.")
     complete_until = await fresh_as_of(await session.connection())
-    # Not now: all that was recorded before this moment is booked, so that the answer as of it stays the same.
+    # Not now: everything recorded before this moment is in the ledger, so the answer as of it stays the same.
     as_of = None if complete_until is None else min(complete_until, now) - UNDER_WAY
     if as_of is None or as_of < over_at:
-        raise Unavailable("The books do not hold all that was recorded in the period yet; try again shortly.")
+        raise Unavailable("The ledger does not yet have everything that was recorded in the period. Try again shortly.")
     closed = ClosedPeriod.close(name, period, as_of=as_of, at=now)
     session.add(closed)
     await session.flush()
@@ -68,7 +68,7 @@ async def close_period(session: AsyncSession, name: str, reporting: Reporting) -
 
 
 async def closed_period(session: AsyncSession, name: str) -> ClosedPeriod:
-    """Raises `NoSuchPeriod` and `NotClosed`."""
+    """Return a closed period. Raise `NoSuchPeriod` and `NotClosed`."""
     period_named(name)
     closed = await _closed(session, name)
     if closed is None:
@@ -79,7 +79,7 @@ async def closed_period(session: AsyncSession, name: str) -> ClosedPeriod:
 async def shown_of(
     session: AsyncSession, period: Period, reporting: Reporting, *, as_of: datetime | None = None
 ) -> dict[Variant, Shown]:
-    """Every variant of every KPI over a period, as answers show it."""
+    """Return the figure of every variant of every KPI over a period, as answers show it."""
     formulas = {(kpi.name, name): formula for kpi in KPIS.values() for name, formula in kpi.variants.items()}
     shown = {}
     for key, figure in (await figures(session, formulas, period, as_of=as_of)).items():

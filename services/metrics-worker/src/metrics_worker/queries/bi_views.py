@@ -1,4 +1,4 @@
-"""The read-only SQL views of schema `bi`: the public form of the books, whatever becomes of the tables behind them."""
+"""The read-only SQL views of schema `bi`: the public form of the ledger, which stays when its tables change."""
 
 import hashlib
 from collections.abc import Iterator
@@ -37,8 +37,8 @@ def make_views(connection: sa.Connection, *, anew: bool = False) -> None:
 
 def drop_views(connection: sa.Connection) -> None:
     """Takes every view away: PostgreSQL changes no column that a view reads."""
-    standing = "SELECT viewname FROM pg_views WHERE schemaname = :schema"
-    names = connection.execute(sa.text(standing), {"schema": SCHEMA}).scalars().all()
+    existing = "SELECT viewname FROM pg_views WHERE schemaname = :schema"
+    names = connection.execute(sa.text(existing), {"schema": SCHEMA}).scalars().all()
     for name in names:
         connection.execute(sa.text(f'DROP VIEW {SCHEMA}."{name}"'))
     if names:

@@ -40,7 +40,7 @@ class Exclusion:
 
 
 class Position(NamedTuple):
-    """Where a row stands among those behind a value."""
+    """The position of a row among those behind a value."""
 
     kind: int
     day: date
@@ -243,7 +243,7 @@ async def exclusions_of(
     found = [
         Exclusion(
             reason="unreadable",
-            says="records of the log that the books could not read; see GET /v1/dead-letters",
+            says="records of the log that the ledger could not process; see GET /v1/dead-letters",
             count=await number(unreadable),
         ),
         Exclusion(
@@ -262,7 +262,7 @@ async def exclusions_of(
         found.append(
             Exclusion(
                 reason="merged",
-                says="subjects that were merged into another, which tells of the same",
+                says="subjects that were merged into another, which counts in their place",
                 count=cancelled.merged,
                 is_partial=cancelled.partial,
             )
@@ -281,7 +281,7 @@ async def exclusions_of(
         found.append(
             Exclusion(
                 reason="ended",
-                says="subjects that stood here when these days began, or came since, and no longer did at their end",
+                says="subjects that were here when these days began, or came since, and had left by their end",
                 count=ended,
             )
         )

@@ -1,4 +1,4 @@
-"""Reads postings in one snapshot and writes them as CSV or Parquet, a part at a time."""
+"""Reads postings in one snapshot and writes them as CSV or Parquet, part by part."""
 
 import asyncio
 import csv
@@ -19,7 +19,7 @@ from metrics_worker.ledger.tables import POSTING
 Format = Literal["csv", "parquet"]
 MEDIA_TYPES: Final[dict[Format, str]] = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 ROWS_AT_ONCE: Final = 500
-"""What is fetched before others have their turn."""
+"""Rows that are fetched before other tasks run."""
 CSV_ROWS: Final = 2_000
 PARQUET_ROWS: Final = 50_000
 """Rows of one row group, and so the most that are in memory at once."""
@@ -28,12 +28,12 @@ _BEGINS_A_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def exported_columns(kind: Kind) -> list[sa.Column[Any]]:
-    """The columns of an export, which are those of the view `bi.<kind>_postings` too."""
+    """Return the columns of an export, which are those of the view `bi.<kind>_postings` too."""
     return [column for column in POSTING[kind].columns if column.name != "id"]
 
 
 def exported(kind: Kind) -> list[sa.ColumnElement[Any]]:
-    """What an export holds of each column: a measure that a posting adds nothing to is 0."""
+    """Return the value of each column: a measure that a posting adds nothing to is 0."""
     return [
         sa.func.coalesce(column, sa.literal_column("0")).label(column.name) if column.name in kind.measures else column
         for column in exported_columns(kind)
@@ -43,7 +43,7 @@ def exported(kind: Kind) -> list[sa.ColumnElement[Any]]:
 async def export(
     sessions: async_sessionmaker[AsyncSession], kind: Kind, period: Period, form: Format
 ) -> AsyncGenerator[bytes, None]:
-    """The file's bytes. Postings come in no particular order."""
+    """Yield the file's bytes. Postings come in no particular order."""
     columns = exported_columns(kind)
     query = sa.select(*exported(kind)).where(POSTING[kind].c.day.between(period.start, period.end))
     # In a thread: importing pyarrow and writing Parquet take longer than other requests may wait.
@@ -66,7 +66,7 @@ async def export(
 
 def _write(writer: "_CsvWriter | _ParquetWriter", rows: list[Sequence[Any]]) -> bytes:
     written = writer.write(rows)
-    # Here, since to let go of them takes long too.
+    # Here, since to free them takes long too.
     rows.clear()
     return written
 
@@ -112,7 +112,7 @@ def _field(value: Any) -> str:
 
 
 def neutralised(text: str) -> str:
-    """Text that no spreadsheet takes for a formula: what begins like one is preceded by an apostrophe."""
+    """Return text that no spreadsheet takes for a formula: what begins like one gets an apostrophe before it."""
     return f"'{text}" if text.startswith(_BEGINS_A_FORMULA) else text
 
 

@@ -1,4 +1,4 @@
-"""Exact arithmetic of answers: whole sums in, decimal strings out; rounded once, half to even, never a float."""
+"""The exact arithmetic of answers: whole sums in, decimal strings out; rounded once, half to even, never a float."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,7 +12,7 @@ RATIO_PLACES = 6
 
 @dataclass(frozen=True)
 class Figure:
-    """A KPI's value for one period and group, with the sums that it is made of."""
+    """The sums that a KPI's value for one period and group is made of."""
 
     numerator: int
     denominator: int | None
@@ -20,7 +20,7 @@ class Figure:
 
 
 def divided(numerator: int, denominator: int) -> int:
-    """The quotient as a whole number, rounded half to even. The denominator is positive."""
+    """Return the quotient as a whole number, rounded half to even. The denominator is positive."""
     quotient, rest = divmod(numerator, denominator)
     if 2 * rest > denominator or (2 * rest == denominator and quotient % 2):
         quotient += 1
@@ -28,19 +28,19 @@ def divided(numerator: int, denominator: int) -> int:
 
 
 def decimal_text(units: int, places: int) -> str:
-    """`units` of 10^-places as a plain decimal: no exponent, exactly `places` digits after the point."""
+    """Return `units` of 10^-places as a plain decimal: no exponent, exactly `places` digits after the point."""
     digits = str(abs(units)).rjust(places + 1, "0")
     text = digits if places == 0 else f"{digits[:-places]}.{digits[-places:]}"
     return f"-{text}" if units < 0 else text
 
 
 def trimmed(text: str) -> str:
-    """Without zeros at the end of the fraction."""
+    """Return the text without zeros at the end of the fraction."""
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def value_text(figure: Figure, formula: Formula, currency: str) -> str | None:
-    """The value in the formula's unit; None when there is nothing to divide by."""
+    """Return the value in the formula's unit; None when there is nothing to divide by."""
     money = DECIMAL_PLACES[currency] if formula.unit == "money" else 0
     numerator, denominator = figure.numerator * formula.scale, figure.denominator
     if denominator is None:
@@ -57,14 +57,14 @@ def value_text(figure: Figure, formula: Formula, currency: str) -> str | None:
 
 
 def sum_shown(amount: int | None, unit: str | None, currency: str) -> int | str | None:
-    """A numerator or denominator: money as a decimal string, everything else as a whole number."""
+    """Return a numerator or denominator: money as a decimal string, everything else as a whole number."""
     if amount is None or unit != "money":
         return amount
     return decimal_text(amount, DECIMAL_PLACES[currency])
 
 
 def difference_text(value: str | None, before: str | None, formula: Formula) -> str | None:
-    """`value` minus `before`, both as shown; None unless both are there."""
+    """Return `value` minus `before`, both as shown; None unless both exist."""
     if value is None or before is None:
         return None
     places = max(len(text.partition(".")[2]) for text in (value, before))
@@ -78,5 +78,5 @@ def _units(text: str, places: int) -> int:
 
 
 def share_text(share: Fraction) -> str:
-    """A share from 0 to 1 as ratios are shown."""
+    """Return a share from 0 to 1 as ratios are shown."""
     return trimmed(decimal_text(divided(share.numerator * 10**RATIO_PLACES, share.denominator), RATIO_PLACES))

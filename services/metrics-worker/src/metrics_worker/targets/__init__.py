@@ -1,1 +1,1 @@
-"""Targets: what a KPI is to reach, whether it does, and the events that tell of a crossing."""
+"""Targets: the values that KPIs are to reach, and the events when one is missed or recovered."""

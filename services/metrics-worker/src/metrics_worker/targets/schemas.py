@@ -1,4 +1,4 @@
-"""What targets look like over HTTP."""
+"""The form of targets over HTTP."""
 
 from datetime import date
 from decimal import Decimal
@@ -48,6 +48,6 @@ class TargetRead(View):
 
 
 def places_of(value: Decimal) -> int:
-    """Decimal places that are not zeros at the end."""
+    """Return the decimal places without zeros at the end."""
     exponent = value.normalize().as_tuple().exponent
     return max(-exponent, 0) if isinstance(exponent, int) else 0

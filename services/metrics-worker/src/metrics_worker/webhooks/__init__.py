@@ -1,1 +1,1 @@
-"""Webhooks: what `metrics.events` carries, sent to addresses that somebody gave, by Standard Webhooks."""
+"""Webhooks: the events of `metrics.events`, sent to registered addresses by Standard Webhooks."""

@@ -1,4 +1,4 @@
-"""What webhooks look like over HTTP."""
+"""The form of webhooks over HTTP."""
 
 from typing import Annotated, Literal
 from uuid import UUID
