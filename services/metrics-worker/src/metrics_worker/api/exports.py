@@ -19,7 +19,7 @@ AT_ONCE: Final = 2
 """Exports that one process makes at the same moment: each holds a connection for as long as it takes."""
 SLOWEST_SECONDS: Final = 20.0
 
-KIND_NAMES: Final = [kind.name for kind in KINDS if kind.kept]
+KIND_NAMES: Final = [kind.name for kind in KINDS if kind.has_postings]
 
 exports = router("/exports", "exports")
 

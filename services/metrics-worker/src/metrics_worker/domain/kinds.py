@@ -62,14 +62,14 @@ class Kind:
     postings_for: Callable[[Any, Reporting], list[Posting]] = _no_postings
     split_by: str | None = None
     """The dimension that a subject may have several values of; its postings carry `split`."""
-    sequenced: bool = True
+    is_sequenced: bool = True
     """False when the subject's own sequence has gaps by nature: an interaction borrows its ticket's."""
     customer_field: str | None = None
     """The field of its state that holds the customer's id; None where no customer is named or none is measured."""
     fact_of: Callable[[Any, Reporting], Fact | None] | None = None
     """What its state contributes to the customer's timeline; None where nothing does."""
     waiting_since: Callable[[Any], datetime | None] | None = None
-    """Since when somebody waits for an answer, by its state; None where nobody ever does."""
+    """Returns since when a customer waits for an answer, by its state; None for kinds without answers."""
     is_derived: bool = False
     """True when no event carries its state: it follows from the facts of other kinds."""
 
@@ -84,17 +84,17 @@ class Kind:
         return tuple(measure.column for measure in self.columns if measure.counted_by is not None)
 
     @cached_property
-    def counting(self) -> tuple[int, ...]:
+    def counters(self) -> tuple[int, ...]:
         """Return, for each duration, the position of the measure that counts it."""
         return tuple(measure.counted_by.position for measure in self.columns if measure.counted_by is not None)
 
     @cached_property
-    def levels(self) -> tuple[str, ...]:
+    def semi_additive(self) -> tuple[str, ...]:
         """Return the semi-additive measures."""
         return tuple(measure.column for measure in self.columns if measure.semi_additive)
 
     @property
-    def kept(self) -> bool:
+    def has_postings(self) -> bool:
         """Return whether the kind has postings and sums; otherwise only its latest states are kept."""
         return bool(self.columns)
 
@@ -155,7 +155,7 @@ KINDS: tuple[Kind, ...] = (
         ticket.ServiceDimensions._fields,
         interaction.InteractionMeasures.columns,
         interaction.postings_for,
-        sequenced=False,
+        is_sequenced=False,
         customer_field="customer_id",
     ),
     Kind(
@@ -252,9 +252,9 @@ KINDS: tuple[Kind, ...] = (
     ),
 )
 
-TOLD_KINDS: tuple[Kind, ...] = tuple(kind for kind in KINDS if not kind.is_derived)
+EVENT_KINDS: tuple[Kind, ...] = tuple(kind for kind in KINDS if not kind.is_derived)
 """Those whose states events carry."""
-KIND_OF_SUBJECT: dict[str, Kind] = {kind.subject_kind: kind for kind in TOLD_KINDS}
+KIND_BY_SUBJECT_KIND: dict[str, Kind] = {kind.subject_kind: kind for kind in EVENT_KINDS}
 KIND_BY_NAME: dict[str, Kind] = {kind.name: kind for kind in KINDS}
 DIMENSIONS: tuple[str, ...] = tuple(dict.fromkeys(name for kind in KINDS for name in kind.dimensions))
 """Every dimension there is, in the order in which documents list them."""

@@ -11,7 +11,7 @@ from event_contracts import codec
 from event_contracts.codec import CloudEvent, UndecodableEvent
 from event_contracts.service import InteractionLogged
 from metrics_worker.domain.customer_facts import Fact
-from metrics_worker.domain.kinds import KIND_BY_NAME, KIND_OF_SUBJECT, Kind
+from metrics_worker.domain.kinds import KIND_BY_NAME, KIND_BY_SUBJECT_KIND, Kind
 from metrics_worker.domain.posting import EARLIEST_DAY, LATEST_DAY, Posting, Reporting
 
 EARLIEST = datetime.combine(EARLIEST_DAY, time.min, UTC)
@@ -42,7 +42,7 @@ def subject_states(event: CloudEvent, reporting: Reporting) -> list[SubjectState
         if not EARLIEST <= moment < END:
             raise ValueError(f"{moment.isoformat()} is not between 1970 and 2199")
     carried: list[tuple[Kind, Any]] = []
-    kind = KIND_OF_SUBJECT.get(event.event_type.subject_kind)
+    kind = KIND_BY_SUBJECT_KIND.get(event.event_type.subject_kind)
     if kind is not None:
         carried.append((kind, event.data))
     if isinstance(event.data, InteractionLogged):

@@ -140,7 +140,7 @@ def _add_buckets(blocks: Blocks, kind: Kind, postings: Iterable[Posting]) -> Non
     counts: dict[tuple[date, int, bool, tuple[str | None, ...]], int] = {}
     for day, dimensions, measures, split, buckets in postings:
         for duration, bucket in enumerate(buckets):
-            if bucket is not None and (count := measures[kind.counting[duration]]):
+            if bucket is not None and (count := measures[kind.counters[duration]]):
                 key = (day.replace(day=1), duration << BUCKET_BITS | bucket, split, dimensions)
                 counts[key] = counts.get(key, 0) + count
     for (month, number, split, dimensions), count in counts.items():

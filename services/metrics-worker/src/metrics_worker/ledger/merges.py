@@ -13,14 +13,14 @@ from uuid import UUID
 import asyncpg
 
 from metrics_worker.domain.customer_merges import path_of
-from metrics_worker.domain.kinds import TOLD_KINDS, Kind
+from metrics_worker.domain.kinds import EVENT_KINDS, Kind
 from metrics_worker.ledger.aggregate import SubjectState
 from metrics_worker.ledger.tables import bucket_column
 
 SECONDS: Final = 30.0
 """What moving one customer's postings of one kind may take."""
 
-MOVED_KINDS: Final = tuple(kind for kind in TOLD_KINDS if kind.kept and "customer" in kind.dimensions)
+MOVED_KINDS: Final = tuple(kind for kind in EVENT_KINDS if kind.has_postings and "customer" in kind.dimensions)
 
 # A batch that tells of a merge waits for all others, and they for it: what they write under the customer that is gone
 # would else be missed. Nobody else waits: this lock and the one of `_KNOWN` are of no concern to readers.

@@ -42,7 +42,7 @@ async def note(
     """Update the list of gaps by a batch, given the sequence before it of each subject that it changed."""
     seen: dict[Subject, list[int]] = defaultdict(list)
     for state in states:
-        if state.kind.sequenced:
+        if state.kind.is_sequenced:
             seen[state.kind.name, state.subject_id.int].append(state.sequence)
     new = [
         (kind, UUID(int=number), *run)

@@ -190,7 +190,7 @@ risk_review = Table(
     comment="Customers whose risk is to be reviewed on a day or after it, because it may have changed.",
 )
 
-POSTING: Final[dict[Kind, Table]] = {kind: _posting(kind) for kind in KINDS if kind.kept}
+POSTING: Final[dict[Kind, Table]] = {kind: _posting(kind) for kind in KINDS if kind.has_postings}
 
 DERIVED: Final[tuple[Table, ...]] = (
     ledger,

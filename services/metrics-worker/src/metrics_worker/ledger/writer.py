@@ -110,7 +110,7 @@ class LedgerWriter:
         # 4. Note sequences that were skipped, and those that have arrived after all.
         await sequence_gaps.note(driver, states, _sequences_before(transitions))
         # 5. Append the postings.
-        changes = {kind: self._changes(kind, transitions[kind]) for kind in transitions if kind.kept}
+        changes = {kind: self._changes(kind, transitions[kind]) for kind in transitions if kind.has_postings}
         changes[RELATIONSHIP] = timelines.changes
         postings = [self._posting_rows(kind, changes[kind]) for kind in changes]
         if known or new:

@@ -71,7 +71,7 @@ async def summed_postings(connection: AsyncConnection, kind: Kind) -> Blocks:
                 for span, start, cell in _spans(day, number | day.day, number):
                     cells = found.setdefault(BlockKey(kind.name, dimension, span, start, of_value), Block()).cells
                     cells[cell] = cells.get(cell, 0) + int(amount or 0)
-        for number, (duration, counting) in enumerate(zip(kind.durations, kind.counting, strict=True)):
+        for number, (duration, counting) in enumerate(zip(kind.durations, kind.counters, strict=True)):
             bucket = table.c[bucket_column(duration)]
             count = sa.func.sum(table.c[kind.measures[counting]])
             by_bucket = query.where(bucket.is_not(None)).add_columns(bucket, count).group_by(bucket)

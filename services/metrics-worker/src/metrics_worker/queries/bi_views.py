@@ -49,7 +49,7 @@ def views() -> Iterator[tuple[str, str]]:
     """Name and query of every view."""
     yield "books", _books()
     for kind in KINDS:
-        if kind.kept:
+        if kind.has_postings:
             yield f"{kind.name}_postings", _postings(kind)
             yield f"{kind.name}_daily", _daily(kind)
 

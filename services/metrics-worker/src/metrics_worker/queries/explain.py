@@ -299,7 +299,7 @@ async def _ended(session: AsyncSession, behind: PostingsBehind, reporting: Repor
     """Return how many subjects have ended; None where it cannot be counted under the query's filters."""
     ended = 0
     for kind, names in behind.formula.kinds.items():
-        levels = [kind.measure_named(name) for name in names if name in kind.levels]
+        levels = [kind.measure_named(name) for name in names if name in kind.semi_additive]
         if levels:
             counted = ENDED.get(levels[0])
             count = None if counted is None else await _left_out(session, behind.query, "ended", counted, reporting)

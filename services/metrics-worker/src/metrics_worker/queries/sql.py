@@ -185,7 +185,7 @@ class Counts(NamedTuple):
             number = bucket_column(self.duration)
             counted.append(
                 f"SELECT {_bucket(self.interval, 'day')} AS bucket, {source.key} AS key, {number} AS number, "  # noqa: S608 -- no input
-                f"coalesce(sum({self.kind.measures[self.kind.counting[duration]]}), 0) AS count FROM {source.table} "
+                f"coalesce(sum({self.kind.measures[self.kind.counters[duration]]}), 0) AS count FROM {source.table} "
                 f"WHERE {number} IS NOT NULL AND {source.condition} GROUP BY 1, 2, 3"
             )
         # A row a group and not one a bucket: the limit is on what an answer holds.
