@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
@@ -260,6 +261,25 @@ async def test_a_wrong_method_is_answered_with_the_allowed_ones(
     answer = await clients[operation.api].request("TRACE", operation.path)
     assert_problem(answer, 405, "method-not-allowed")
     assert operation.method in answer.headers["allow"].split(", ")
+
+
+@pytest.mark.parametrize("api", ["sales-api", "service-api"])
+def test_schemas_are_named_by_one_scheme(api: str) -> None:
+    document = make_app(api, "postgresql+asyncpg://nowhere/nothing", "").openapi()
+    scheme = {"post": r"Create|\w+Request", "patch": "Update", "put": "Update"}
+    for path, methods in document["paths"].items():
+        if path == "/v1/imports":
+            continue
+        for method, operation in methods.items():
+            answer = next(
+                operation["responses"][status] for status in ("200", "201") if status in operation["responses"]
+            )
+            shown = answer["content"]["application/json"]["schema"]["$ref"]
+            is_list = any(each["name"] == "cursor" for each in operation.get("parameters", ()))
+            assert re.fullmatch(r"#/components/schemas/\w+" + ("Page" if is_list else "Read"), shown), path
+            if "requestBody" in operation:
+                body = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+                assert re.fullmatch(rf"#/components/schemas/\w+({scheme[method]})", body), path
 
 
 async def test_no_refused_request_wrote_an_event(clients: dict[str, httpx.AsyncClient]) -> None:

@@ -44,13 +44,7 @@ async def require(work: UnitOfWork, entity: type[E], identity: Any, pointer: str
     return found
 
 
-async def require_free(
-    work: UnitOfWork,
-    external_ref: str | None,
-    *,
-    among: sa.Column[Any],
-    ids: sa.Column[Any],
-) -> None:
+async def require_free(work: UnitOfWork, entity: type[Entity], external_ref: str | None) -> None:
     """Raise `ExternalRefTaken` (409) when a record has this reference already.
 
     Two requests at the same moment both pass; the second then meets the unique constraint, is tried again by its
@@ -58,13 +52,14 @@ async def require_free(
     """
     if external_ref is None:
         return
-    existing = await _taken(among, ids).one_or_none(work, references=[external_ref, erased_ref(external_ref)])
+    references = [external_ref, erased_ref(external_ref)]
+    existing = await _taken(entity.table).one_or_none(work, references=references)
     if existing is not None:
         raise ExternalRefTaken("Read or change the record that existing_id names.", existing_id=str(existing["id"]))
 
 
 @cache
-def _taken(among: sa.Column[Any], ids: sa.Column[Any]) -> CompiledStatement:
+def _taken(table: sa.Table) -> CompiledStatement:
     references = sa.bindparam("references", type_=sa.ARRAY(sa.Text))
     # Two of one unit of work meet the unique constraint, so that an import need not send row after row.
-    return CompiledStatement(sa.select(ids.label("id")).where(among == sa.any_(references)), sees_all=False)
+    return CompiledStatement(sa.select(table.c.id).where(table.c.external_ref == sa.any_(references)), sees_all=False)

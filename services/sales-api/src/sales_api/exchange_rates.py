@@ -74,7 +74,7 @@ exchange_rates.read_routes(READING, list_as="list_exchange_rates")
 _columns = ExchangeRate.table.c
 
 
-@exchange_rates.routes.post("")
+@exchange_rates.routes.post("", summary="Set an exchange rate")
 async def set_exchange_rate(
     body: ExchangeRateCreate, work: Work, reporting_currency: ReportingCurrency, _: Manager
 ) -> ExchangeRateRead:

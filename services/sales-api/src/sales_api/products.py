@@ -71,7 +71,7 @@ products = Resource("/products/{code}", Product.table, ProductRead, filters={"ac
 products.read_routes(READING, list_as="list_products", get_as="get_product", key=Code)
 
 
-@products.routes.post("", status_code=201)
+@products.routes.post("", status_code=201, summary="Add a product")
 async def create_product(body: ProductCreate, work: Work, response: Response, _: Manager) -> ProductRead:
     """Add a product to the catalogue."""
     if await work.get(Product, body.code) is not None:
@@ -81,7 +81,7 @@ async def create_product(body: ProductCreate, work: Work, response: Response, _:
     return products.show_created(response, product)
 
 
-@products.routes.patch("/{code}")
+@products.routes.patch("/{code}", summary="Change a product")
 async def change_product(
     code: Code, body: ProductUpdate, work: Work, response: Response, expected: Expected, _: Manager
 ) -> ProductRead:

@@ -97,10 +97,10 @@ reps = Resource(
 reps.read_routes(READING, list_as="list_reps", get_as="get_rep")
 
 
-@reps.routes.post("", status_code=201)
+@reps.routes.post("", status_code=201, summary="Create a salesperson")
 async def create_rep(body: RepCreate, work: Work, response: Response, _: Manager) -> RepRead:
     """Create a salesperson."""
-    await require_free(work, body.external_ref, among=Rep.table.c.external_ref, ids=Rep.table.c.id)
+    await require_free(work, Rep, body.external_ref)
     if body.team_id is not None:
         await require(work, Team, body.team_id, "#/team_id")
     rep = Rep(id=new_id(), version=1, **dict(body))
@@ -109,7 +109,7 @@ async def create_rep(body: RepCreate, work: Work, response: Response, _: Manager
     return reps.show_created(response, rep)
 
 
-@reps.routes.patch("/{rep_id}")
+@reps.routes.patch("/{rep_id}", summary="Change a salesperson")
 async def change_rep(
     rep_id: Identifier, body: RepUpdate, work: Work, response: Response, expected: Expected, _: Manager
 ) -> RepRead:

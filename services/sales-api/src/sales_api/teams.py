@@ -58,10 +58,10 @@ teams = Resource("/teams/{team_id}", Team.table, TeamRead, filters={"external_re
 teams.read_routes(READING, list_as="list_teams", get_as="get_team")
 
 
-@teams.routes.post("", status_code=201)
+@teams.routes.post("", status_code=201, summary="Create a team")
 async def create_team(body: TeamCreate, work: Work, response: Response, _: Manager) -> TeamRead:
     """Create a team, which salespeople can then belong to."""
-    await require_free(work, body.external_ref, among=Team.table.c.external_ref, ids=Team.table.c.id)
+    await require_free(work, Team, body.external_ref)
     team = Team(id=new_id(), version=1, **dict(body))
     work.add(team)
     await publish(work, team, team.directory_entry(), datetime.now(UTC))

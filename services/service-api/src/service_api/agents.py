@@ -1,15 +1,17 @@
 """Agents: the people who answer customers."""
 
+from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 from uuid import UUID
 
 from fastapi import Response
 from pydantic import Field, StrictBool
 
+from event_contracts.directory import ServiceDirectoryEntrySet
 from service_api.access import READING, Expected, Manager
-from service_api.directory import publish_name
 from service_api.tables import Base
 from service_api.teams import Team
+from service_kit.aggregates import publish
 from service_kit.changes import Change
 from service_kit.entities import column
 from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View, examples
@@ -32,6 +34,15 @@ class Agent(Base, table="agent"):
     team_id: Annotated[UUID | None, column(references="team.id")] = None
     active: bool
     external_ref: Annotated[str | None, column(unique=True)] = None
+
+    @property
+    def partition_key(self) -> UUID:
+        """The agent's own id."""
+        return self.id
+
+    def directory_entry(self) -> ServiceDirectoryEntrySet:
+        """Return the name behind the id, for the directory topic."""
+        return ServiceDirectoryEntrySet(id=self.id, kind="agent", name=self.name)
 
 
 class AgentCreate(StrictModel):
@@ -87,12 +98,12 @@ agents.read_routes(READING, list_as="list_agents", get_as="get_agent")
 @agents.routes.post("", status_code=201, summary="Create an agent")
 async def create_agent(body: AgentCreate, work: Work, response: Response, _: Manager) -> AgentRead:
     """Create a person who works on tickets."""
-    await require_free(work, body.external_ref, among=Agent.table.c.external_ref, ids=Agent.table.c.id)
+    await require_free(work, Agent, body.external_ref)
     if body.team_id is not None:
         await require(work, Team, body.team_id, "#/team_id")
     agent = Agent(id=new_id(), version=1, **dict(body))
     work.add(agent)
-    await publish_name(work, "agent", agent)
+    await publish(work, agent, agent.directory_entry(), datetime.now(UTC))
     return agents.show_created(response, agent)
 
 
@@ -108,5 +119,5 @@ async def change_agent(
     if body.team_id is not None:
         await require(work, Team, body.team_id, "#/team_id")
     if "name" in body.apply_to(agent):
-        await publish_name(work, "agent", agent)
+        await publish(work, agent, agent.directory_entry(), datetime.now(UTC))
     return agents.show(response, agent)

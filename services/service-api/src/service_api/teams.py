@@ -1,13 +1,15 @@
 """Teams: what agents and tickets are grouped by."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Response
 
+from event_contracts.directory import ServiceDirectoryEntrySet
 from service_api.access import READING, Expected, Manager
-from service_api.directory import publish_name
 from service_api.tables import Base
+from service_kit.aggregates import publish
 from service_kit.entities import column
 from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View, examples
 from service_kit.identifiers import new_id
@@ -24,6 +26,15 @@ class Team(Base, table="team"):
     version: int
     name: str
     external_ref: Annotated[str | None, column(unique=True)] = None
+
+    @property
+    def partition_key(self) -> UUID:
+        """The team's own id."""
+        return self.id
+
+    def directory_entry(self) -> ServiceDirectoryEntrySet:
+        """Return the name behind the id, for the directory topic."""
+        return ServiceDirectoryEntrySet(id=self.id, kind="team", name=self.name)
 
 
 class TeamCreate(StrictModel):
@@ -59,10 +70,10 @@ teams.read_routes(READING, list_as="list_teams", get_as="get_team")
 @teams.routes.post("", status_code=201, summary="Create a team")
 async def create_team(body: TeamCreate, work: Work, response: Response, _: Manager) -> TeamRead:
     """Create a team, which agents can then belong to."""
-    await require_free(work, body.external_ref, among=Team.table.c.external_ref, ids=Team.table.c.id)
+    await require_free(work, Team, body.external_ref)
     team = Team(id=new_id(), version=1, **dict(body))
     work.add(team)
-    await publish_name(work, "team", team)
+    await publish(work, team, team.directory_entry(), datetime.now(UTC))
     return teams.show_created(response, team)
 
 
@@ -75,5 +86,5 @@ async def rename_team(
     if body.name != team.name:
         team.name = body.name
         team.version += 1
-        await publish_name(work, "team", team)
+        await publish(work, team, team.directory_entry(), datetime.now(UTC))
     return teams.show(response, team)

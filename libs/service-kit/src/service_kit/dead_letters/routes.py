@@ -1,4 +1,4 @@
-"""Dead letters over HTTP; each service says whose, who may look, and what its consumers can take."""
+"""Dead letters over HTTP; each service names its consumers, the roles that may read, and a check of values."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
@@ -10,11 +10,11 @@ from service_kit.auth import Principal, requires
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.dead_letters import use_cases
 from service_kit.dead_letters.schemas import (
-    Discard,
-    HaltsView,
-    LetterView,
-    Mend,
-    WholeLetterView,
+    DeadLetterDetailRead,
+    DeadLetterDiscardRequest,
+    DeadLetterMendRequest,
+    DeadLetterRead,
+    HaltsRead,
     halt_of,
     view_of,
     whole_view_of,
@@ -22,7 +22,7 @@ from service_kit.dead_letters.schemas import (
 from service_kit.dead_letters.use_cases import Consumers, Readable
 from service_kit.fields import Code, Identifier
 from service_kit.filters import equal
-from service_kit.paging import Paged, PageView
+from service_kit.paging import Paged, PageView, page_of
 from service_kit.routing import Work, router
 
 Admin = Annotated[Principal, Depends(requires("admin"))]
@@ -31,15 +31,15 @@ Admin = Annotated[Principal, Depends(requires("admin"))]
 def dead_letter_routes(
     consumers: Consumers, *, readers: tuple[str, ...], readable: Callable[..., Awaitable[Readable]]
 ) -> APIRouter:
-    """The addresses under `/v1/dead-letters` for the letters of these consumers.
+    """Return the routes under `/v1/dead-letters` for the dead letters of these consumers.
 
-    `readers` are the roles that may look; only an admin settles one. `readable` is a dependency.
+    `readers` are the roles that may read them; only an admin settles one. `readable` is a dependency.
     """
     routes = router("/dead-letters", "dead-letters")
     may_read = [Depends(requires(*readers))]
     Reading = Annotated[Readable, Depends(readable)]  # noqa: N806 -- a type
 
-    @routes.get("", dependencies=may_read)
+    @routes.get("", dependencies=may_read, response_model=page_of(DeadLetterRead))
     async def list_dead_letters(
         work: Work,
         page: Paged,
@@ -47,8 +47,8 @@ def dead_letter_routes(
         reason: Code | None = None,
         topic: Code | None = None,
         consumer: Code | None = None,
-    ) -> PageView[LetterView]:
-        """Records that a consumer could not take, newest first."""
+    ) -> PageView[DeadLetterRead]:
+        """Records that a consumer could not process, the newest first."""
         query: sa.Select[Any] = sa.select(dead_letter).where(
             dead_letter.c.consumer.in_(consumers),
             *equal(dead_letter.c, {"status": status, "reason": reason, "topic": topic, "consumer": consumer}),
@@ -56,30 +56,32 @@ def dead_letter_routes(
         return await page.of(work, query, dead_letter.c.id, view_of)
 
     @routes.get("/halts", dependencies=may_read)
-    async def list_halts(work: Work) -> HaltsView:
-        """Consumers that wait for their dead letters to be settled, since nearly everything that arrived was bad."""
-        return HaltsView(items=[halt_of(row) for row in await use_cases.halts(work, consumers)])
+    async def list_halts(work: Work) -> HaltsRead:
+        """Consumers that wait for their dead letters to be settled, because nearly all records were bad."""
+        return HaltsRead(items=[halt_of(row) for row in await use_cases.halts(work, consumers)])
 
     @routes.get("/{letter_id}", dependencies=may_read)
-    async def get_dead_letter(letter_id: Identifier, work: Work) -> WholeLetterView:
-        """One record as it came, with what it was mended to."""
+    async def get_dead_letter(letter_id: Identifier, work: Work) -> DeadLetterDetailRead:
+        """One record as it arrived, with what it was mended to."""
         return whole_view_of(await use_cases.get_letter(work, consumers, letter_id))
 
     @routes.post("/{letter_id}/mend")
     async def mend_dead_letter(
-        letter_id: Identifier, body: Mend, _: Admin, work: Work, reading: Reading
-    ) -> WholeLetterView:
-        """Says what shall be sent in the original's place; refused while the consumer could not take it either."""
+        letter_id: Identifier, body: DeadLetterMendRequest, _: Admin, work: Work, reading: Reading
+    ) -> DeadLetterDetailRead:
+        """Replace what is sent; refused when the consumer could not process the replacement either."""
         return whole_view_of(await use_cases.mend_letter(work, consumers, letter_id, body, reading))
 
     @routes.post("/{letter_id}/send")
-    async def send_dead_letter(letter_id: Identifier, work: Work, reading: Reading, by: Admin) -> WholeLetterView:
-        """Sends it to its topic again. However often this is asked for, it counts once."""
+    async def send_dead_letter(letter_id: Identifier, work: Work, reading: Reading, by: Admin) -> DeadLetterDetailRead:
+        """Send it to its topic again. However often it is sent, it counts once."""
         return whole_view_of(await use_cases.send_letter(work, consumers, letter_id, by, reading))
 
     @routes.post("/{letter_id}/discard")
-    async def discard_dead_letter(letter_id: Identifier, body: Discard, work: Work, by: Admin) -> WholeLetterView:
-        """Settles that it shall never count. Its bytes are kept."""
+    async def discard_dead_letter(
+        letter_id: Identifier, body: DeadLetterDiscardRequest, work: Work, by: Admin
+    ) -> DeadLetterDetailRead:
+        """Discard it, so that it never counts. Its bytes are kept."""
         return whole_view_of(await use_cases.discard_letter(work, consumers, letter_id, body, by))
 
     return routes

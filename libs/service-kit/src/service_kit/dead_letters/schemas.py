@@ -1,37 +1,33 @@
-"""What is said of dead letters, and what can be asked of them."""
+"""Dead letters over HTTP."""
 
 import base64
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import ConfigDict, StringConstraints
+from pydantic import StringConstraints
 
 from event_contracts.codec import MAX_EVENT_BYTES
 from service_kit.consumer.dead_letters import DeadLetterStatus
-from service_kit.fields import Moment, Name, StrictModel, View
+from service_kit.fields import Moment, Name, StrictModel, View, examples
 
 
-class Mend(StrictModel):
+class DeadLetterMendRequest(StrictModel):
     """The event as it should have been: the whole CloudEvent, in structured JSON."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"value": '{"specversion":"1.0","id":"…"}'}]}
-    )
+    model_config = examples({"value": '{"specversion":"1.0","id":"…"}'})
 
     value: Annotated[str, StringConstraints(min_length=2, max_length=MAX_EVENT_BYTES)]
 
 
-class Discard(StrictModel):
-    """Why a record shall never count."""
+class DeadLetterDiscardRequest(StrictModel):
+    """Why the record is discarded."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"reason": "a load test's record, no customer's"}]}
-    )
+    model_config = examples({"reason": "a load test's record, no customer's"})
 
     reason: Name
 
 
-class LetterView(View):
+class DeadLetterRead(View):
     """A dead letter, without its content."""
 
     id: UUID
@@ -49,7 +45,7 @@ class LetterView(View):
     discarded_because: str | None
 
 
-class WholeLetterView(LetterView):
+class DeadLetterDetailRead(DeadLetterRead):
     """A dead letter with its content. `value` and `key` are null where the bytes are not UTF-8 or not there."""
 
     key: str | None
@@ -59,26 +55,26 @@ class WholeLetterView(LetterView):
     mended_value: str | None
 
 
-class HaltView(View):
-    """A consumer that keeps its place until enough of its dead letters are sent or discarded."""
+class HaltRead(View):
+    """A consumer whose circuit breaker is open until enough of its dead letters are sent or discarded."""
 
     consumer: str
     halted_at: Moment
     bad_records: int
-    """Of the last 1,000 that it had read."""
+    """Among the last 1,000 that it read."""
     to_settle: int
-    """Dead letters that are open and still have to be settled before it goes on; 0 when it is about to."""
+    """Open dead letters that must be settled before it continues; 0 when it is about to."""
 
 
-class HaltsView(View):
-    """All that are halted now; none is as it should be."""
+class HaltsRead(View):
+    """The consumers that are halted now; normally none."""
 
-    items: list[HaltView]
+    items: list[HaltRead]
 
 
-def halt_of(row: Any) -> HaltView:
-    """From a row of `circuit_breaker` with the number of its `unsettled` letters."""
-    return HaltView(
+def halt_of(row: Any) -> HaltRead:
+    """Return the view of a row of `circuit_breaker` with the number of its `unsettled` dead letters."""
+    return HaltRead(
         consumer=row.consumer,
         halted_at=row.opened_at,
         bad_records=row.bad_records,
@@ -86,14 +82,14 @@ def halt_of(row: Any) -> HaltView:
     )
 
 
-def view_of(row: Any) -> LetterView:
-    """From a row of `dead_letter`."""
-    return LetterView(**_summary(row))
+def view_of(row: Any) -> DeadLetterRead:
+    """Return the view of a row of `dead_letter`."""
+    return DeadLetterRead(**_summary(row))
 
 
-def whole_view_of(row: Any) -> WholeLetterView:
-    """From a row of `dead_letter`, with the content."""
-    return WholeLetterView(
+def whole_view_of(row: Any) -> DeadLetterDetailRead:
+    """Return the view of a row of `dead_letter`, with its content."""
+    return DeadLetterDetailRead(
         **_summary(row),
         key=_text(row.key),
         value=_text(row.value),
@@ -103,7 +99,7 @@ def whole_view_of(row: Any) -> WholeLetterView:
 
 
 def _summary(row: Any) -> dict[str, Any]:
-    shown = {name: getattr(row, name) for name in LetterView.model_fields if name != "mended"}
+    shown = {name: getattr(row, name) for name in DeadLetterRead.model_fields if name != "mended"}
     return shown | {"mended": row.mended_value is not None}
 
 

@@ -1,4 +1,4 @@
-"""What can be done with a dead letter: one function, one transaction each."""
+"""The use cases of dead letters: one function each, within its route's transaction."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -12,16 +12,16 @@ from event_contracts.codec import UndecodableEvent
 from service_kit.auth import Principal
 from service_kit.consumer.circuit_breaker import circuit_breaker
 from service_kit.consumer.dead_letters import dead_letter
-from service_kit.dead_letters.schemas import Discard, Mend
+from service_kit.dead_letters.schemas import DeadLetterDiscardRequest, DeadLetterMendRequest
 from service_kit.outbox import outbox
 from service_kit.problems import Conflict, NotFound, Unprocessable
 from service_kit.unit_of_work import AnyWork
 
 Consumers = Sequence[str]
-"""The names of those whose letters are seen to here."""
+"""The names of the consumers whose dead letters are settled here."""
 
 Readable = Callable[[str, bytes | None], None]
-"""Given a consumer's name and a record's value; raises `UndecodableEvent` for what that consumer could not take."""
+"""Takes a consumer's name and a record's value; raises `UndecodableEvent` for one that the consumer cannot read."""
 
 
 class DeadLetterSettled(Conflict):
@@ -37,7 +37,7 @@ class StillUnreadable(Unprocessable):
 
 
 async def halts(work: AnyWork, consumers: Consumers) -> Sequence[Any]:
-    """The consumers that are halted, with the number of their `unsettled` letters."""
+    """Return the consumers that are halted, with the number of their `unsettled` dead letters."""
     unsettled = sa.select(sa.func.count()).where(
         dead_letter.c.consumer == circuit_breaker.c.consumer, dead_letter.c.status == "open"
     )
@@ -50,12 +50,14 @@ async def halts(work: AnyWork, consumers: Consumers) -> Sequence[Any]:
 
 
 async def get_letter(work: AnyWork, consumers: Consumers, letter_id: UUID) -> Any:
-    """The row. Raises `NotFound`."""
+    """Return the row. Raise `NotFound`."""
     return await _row(work, _of(consumers, letter_id), letter_id)
 
 
-async def mend_letter(work: AnyWork, consumers: Consumers, letter_id: UUID, body: Mend, readable: Readable) -> Any:
-    """Keeps what shall be sent in the original's place. Raises `DeadLetterSettled` and `StillUnreadable`."""
+async def mend_letter(
+    work: AnyWork, consumers: Consumers, letter_id: UUID, body: DeadLetterMendRequest, readable: Readable
+) -> Any:
+    """Store what is sent in the original's place. Raise `DeadLetterSettled` and `StillUnreadable`."""
     letter = await _locked(work, consumers, letter_id)
     if letter.status != "open":
         raise DeadLetterSettled(f"It was {letter.status} at {letter.settled_at.isoformat()}.")
@@ -65,7 +67,7 @@ async def mend_letter(work: AnyWork, consumers: Consumers, letter_id: UUID, body
 
 
 async def send_letter(work: AnyWork, consumers: Consumers, letter_id: UUID, by: Principal, readable: Readable) -> Any:
-    """Puts the record, mended if it was, back into its topic by way of the outbox.
+    """Send the record, mended if it was, to its topic again through the outbox.
 
     Asked for again it does nothing: it was sent once. And should Kafka hold it twice, it counts once, by its
     sequence. Raises `DeadLetterSettled` for a discarded one, and `StillUnreadable`.
@@ -92,8 +94,10 @@ async def send_letter(work: AnyWork, consumers: Consumers, letter_id: UUID, by: 
     return await _changed(work, letter_id, status="sent", settled_at=datetime.now(UTC), settled_by=by.subject)
 
 
-async def discard_letter(work: AnyWork, consumers: Consumers, letter_id: UUID, body: Discard, by: Principal) -> Any:
-    """Settles that a record shall never count; its bytes are kept. Raises `DeadLetterSettled`."""
+async def discard_letter(
+    work: AnyWork, consumers: Consumers, letter_id: UUID, body: DeadLetterDiscardRequest, by: Principal
+) -> Any:
+    """Discard a record; its bytes are kept. Raise `DeadLetterSettled`."""
     letter = await _locked(work, consumers, letter_id)
     if letter.status != "open":
         raise DeadLetterSettled(f"It was {letter.status} at {letter.settled_at.isoformat()}.")

@@ -28,13 +28,13 @@ accounts = Resource(
 accounts.read_routes(READING, list_as="list_accounts", get_as="get_account")
 
 
-@accounts.routes.post("", status_code=201)
+@accounts.routes.post("", status_code=201, summary="Register an account")
 async def register_account(body: AccountCreate, work: Work, response: Response, by: Seller) -> AccountRead:
     """Register a new customer."""
     return accounts.show_created(response, await use_cases.register_account(work, body, by))
 
 
-@accounts.routes.patch("/{account_id}")
+@accounts.routes.patch("/{account_id}", summary="Change an account")
 async def update_account(
     account_id: Identifier, body: AccountUpdate, work: Work, response: Response, expected: Expected, by: Seller
 ) -> AccountRead:
@@ -42,7 +42,7 @@ async def update_account(
     return accounts.show(response, await use_cases.update_account(work, account_id, body, expected, by))
 
 
-@accounts.routes.post("/{account_id}/merge")
+@accounts.routes.post("/{account_id}/merge", summary="Merge an account into another")
 async def merge_account(
     account_id: Identifier,
     body: AccountMergeRequest,
@@ -55,7 +55,7 @@ async def merge_account(
     return accounts.show(response, await use_cases.merge_account(work, account_id, body, expected, by))
 
 
-@accounts.routes.post("/{account_id}/erase")
+@accounts.routes.post("/{account_id}/erase", summary="Erase an account")
 async def erase_account(
     account_id: Identifier, work: Work, response: Response, expected: Expected, by: Eraser
 ) -> AccountRead:

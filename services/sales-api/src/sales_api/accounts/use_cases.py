@@ -49,7 +49,7 @@ async def add_account(
     referred_by: UUID | None = None,
 ) -> Account:
     """Add an account with its events, within the use case that creates it. Raise `ExternalRefTaken` (409)."""
-    await require_free(work, external_ref, among=Account.table.c.external_ref, ids=Account.table.c.id)
+    await require_free(work, Account, external_ref)
     account, event = Account.register(
         name=name, attribution=attribution, external_ref=external_ref, at=at, referred_by=referred_by
     )

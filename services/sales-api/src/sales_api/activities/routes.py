@@ -27,7 +27,7 @@ activities = Resource(
 activities.read_routes(READING, list_as="list_activities", get_as="get_activity")
 
 
-@activities.routes.post("", status_code=201)
+@activities.routes.post("", status_code=201, summary="Record an activity")
 async def complete_activity(body: ActivityCreate, work: Work, response: Response, by: Seller) -> ActivityRead:
     """Record what a salesperson did for a deal, a lead or an account. With `due_at` it counts as on time or late."""
     return activities.show_created(response, await use_cases.complete_activity(work, body, by))

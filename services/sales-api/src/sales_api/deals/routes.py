@@ -42,7 +42,7 @@ deals = Resource(
 deals.read_routes(READING, list_as="list_deals", get_as="get_deal")
 
 
-@deals.routes.post("", status_code=201)
+@deals.routes.post("", status_code=201, summary="Open a deal")
 async def open_deal(
     body: DealCreate, work: Work, response: Response, by: Seller, reporting_currency: ReportingCurrency
 ) -> DealRead:
@@ -50,7 +50,7 @@ async def open_deal(
     return deals.show_created(response, await use_cases.open_deal(work, body, by, reporting_currency))
 
 
-@deals.routes.post("/{deal_id}/stage")
+@deals.routes.post("/{deal_id}/stage", summary="Change a deal's stage")
 async def change_deal_stage(
     deal_id: Identifier,
     body: DealStageRequest,
@@ -65,7 +65,7 @@ async def change_deal_stage(
     return deals.show(response, deal)
 
 
-@deals.routes.post("/{deal_id}/proposals")
+@deals.routes.post("/{deal_id}/proposals", summary="Record a proposal")
 async def send_proposal(
     deal_id: Identifier,
     body: DealProposalRequest,
@@ -80,7 +80,7 @@ async def send_proposal(
     return deals.show(response, deal)
 
 
-@deals.routes.post("/{deal_id}/close")
+@deals.routes.post("/{deal_id}/close", summary="Close a deal")
 async def close_deal(
     deal_id: Identifier,
     body: DealCloseRequest,
@@ -95,7 +95,7 @@ async def close_deal(
     return deals.show(response, deal)
 
 
-@deals.routes.post("/{deal_id}/reopen")
+@deals.routes.post("/{deal_id}/reopen", summary="Reopen a deal")
 async def reopen_deal(
     deal_id: Identifier,
     body: DealReopenRequest,
@@ -110,7 +110,7 @@ async def reopen_deal(
     return deals.show(response, deal)
 
 
-@deals.routes.post("/{deal_id}/amend")
+@deals.routes.post("/{deal_id}/amend", summary="Amend a deal")
 async def amend_deal(
     deal_id: Identifier,
     body: DealAmendRequest,

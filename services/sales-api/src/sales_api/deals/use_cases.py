@@ -64,7 +64,7 @@ async def add_deal(
 
     `defaults` replace what the terms leave out; `pointer` is the place of the terms in the body.
     """
-    await require_free(work, terms.external_ref, among=Deal.table.c.external_ref, ids=Deal.table.c.id)
+    await require_free(work, Deal, terms.external_ref)
     await _check_products(work, terms.lines, pointer)
     owner_id, team_id = defaults.owner_id, defaults.team_id
     if terms.owner_id is not None:

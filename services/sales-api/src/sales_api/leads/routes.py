@@ -40,13 +40,13 @@ leads = Resource(
 leads.read_routes(READING, list_as="list_leads", get_as="get_lead")
 
 
-@leads.routes.post("", status_code=201)
+@leads.routes.post("", status_code=201, summary="Create a lead")
 async def create_lead(body: LeadCreate, work: Work, response: Response, by: Seller) -> LeadRead:
     """Create a lead; with an owner it is assigned at once."""
     return leads.show_created(response, await use_cases.create_lead(work, body, by))
 
 
-@leads.routes.post("/{lead_id}/assign")
+@leads.routes.post("/{lead_id}/assign", summary="Assign a lead")
 async def assign_lead(
     lead_id: Identifier, body: LeadAssignRequest, work: Work, response: Response, expected: Expected, by: Seller
 ) -> LeadRead:
@@ -54,7 +54,7 @@ async def assign_lead(
     return leads.show(response, await use_cases.assign_lead(work, lead_id, body, expected, by))
 
 
-@leads.routes.post("/{lead_id}/contact")
+@leads.routes.post("/{lead_id}/contact", summary="Record the first contact")
 async def contact_lead(
     lead_id: Identifier, body: LeadContactRequest, work: Work, response: Response, expected: Expected, by: Seller
 ) -> LeadRead:
@@ -62,7 +62,7 @@ async def contact_lead(
     return leads.show(response, await use_cases.contact_lead(work, lead_id, body, expected, by))
 
 
-@leads.routes.post("/{lead_id}/qualify")
+@leads.routes.post("/{lead_id}/qualify", summary="Qualify a lead")
 async def qualify_lead(
     lead_id: Identifier, body: LeadQualifyRequest, work: Work, response: Response, expected: Expected, by: Seller
 ) -> LeadRead:
@@ -70,7 +70,7 @@ async def qualify_lead(
     return leads.show(response, await use_cases.qualify_lead(work, lead_id, body, expected, by))
 
 
-@leads.routes.post("/{lead_id}/disqualify")
+@leads.routes.post("/{lead_id}/disqualify", summary="Disqualify a lead")
 async def disqualify_lead(
     lead_id: Identifier, body: LeadDisqualifyRequest, work: Work, response: Response, expected: Expected, by: Seller
 ) -> LeadRead:
@@ -78,7 +78,7 @@ async def disqualify_lead(
     return leads.show(response, await use_cases.disqualify_lead(work, lead_id, body, expected, by))
 
 
-@leads.routes.post("/{lead_id}/convert")
+@leads.routes.post("/{lead_id}/convert", summary="Convert a lead")
 async def convert_lead(
     lead_id: Identifier,
     body: LeadConvertRequest,
@@ -93,7 +93,7 @@ async def convert_lead(
     return leads.show(response, lead)
 
 
-@leads.routes.post("/{lead_id}/erase")
+@leads.routes.post("/{lead_id}/erase", summary="Erase a lead")
 async def erase_lead(lead_id: Identifier, work: Work, response: Response, expected: Expected, by: Eraser) -> LeadRead:
     """Erase who the lead is and how to reach them, for good. A lead with an account is erased with that."""
     return leads.show(response, await erasure.erase_lead(work, lead_id, expected, by))

@@ -33,7 +33,7 @@ from service_kit.versions import ExpectedVersion
 async def create_lead(work: UnitOfWork, body: LeadCreate, by: Principal) -> Lead:
     """Create a lead; its region and segment are its account's unless given. Raise `ExternalRefTaken` (409)."""
     at = happened_at(body.occurred_at, by)
-    await require_free(work, body.external_ref, among=Lead.table.c.external_ref, ids=Lead.table.c.id)
+    await require_free(work, Lead, body.external_ref)
     account = None if body.account_id is None else await require_account(work, body.account_id)
     if body.product is not None:
         await check_products(work, {body.product: "#/product"})

@@ -25,7 +25,7 @@ quotas = Resource(
 quotas.read_routes(READING, list_as="list_quotas", get_as="get_quota")
 
 
-@quotas.routes.post("", status_code=201)
+@quotas.routes.post("", status_code=201, summary="Set a quota")
 async def set_quota(
     body: QuotaCreate, work: Work, response: Response, by: Manager, reporting_currency: ReportingCurrency
 ) -> QuotaRead:
@@ -33,7 +33,7 @@ async def set_quota(
     return quotas.show_created(response, await use_cases.set_quota(work, body, by, reporting_currency))
 
 
-@quotas.routes.patch("/{quota_id}")
+@quotas.routes.patch("/{quota_id}", summary="Change a quota")
 async def change_quota(
     quota_id: Identifier, body: QuotaUpdate, work: Work, response: Response, expected: Expected, by: Manager
 ) -> QuotaRead:

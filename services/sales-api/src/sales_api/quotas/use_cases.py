@@ -30,7 +30,7 @@ _OVERLAPPING = CompiledStatement(
 async def set_quota(work: UnitOfWork, body: QuotaCreate, by: Principal, reporting_currency: str) -> Quota:
     """Set what a salesperson has to sell in a period. Raise `QuotaOverlaps` (409)."""
     at = happened_at(body.occurred_at, by)
-    await require_free(work, body.external_ref, among=Quota.table.c.external_ref, ids=Quota.table.c.id)
+    await require_free(work, Quota, body.external_ref)
     # Under the salesperson's lock: two overlapping quotas at the same moment would not see each other.
     rep = await work.get(Rep, body.rep_id, lock="no key update")
     if rep is None:

@@ -19,7 +19,7 @@ referrals = Resource(
 referrals.read_routes(READING, list_as="list_referrals", get_as="get_referral")
 
 
-@referrals.routes.post("", status_code=201)
+@referrals.routes.post("", status_code=201, summary="Record a referral")
 async def record_referral(body: ReferralCreate, work: Work, response: Response, by: Seller) -> ReferralRead:
     """Record that a customer recommended us. When its lead becomes a customer, that one was referred by them."""
     return referrals.show_created(response, await use_cases.record_referral(work, body, by))

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, ClassVar, Literal, get_args
 from uuid import UUID
 
+from event_contracts.directory import ServiceDirectoryEntrySet
 from event_contracts.service import CustomerErased, CustomerRegistered
 from service_api.tables import Base
 from service_kit.aggregates import state_of
@@ -74,8 +75,6 @@ class Customer(Base, table="customer"):
             segment=segment,
             external_ref=external_ref,
             registered_at=at,
-            erased_at=None,
-            merged_into=None,
         )
         return customer, CustomerRegistered(**state_of(customer, CustomerRegistered))
 
@@ -83,6 +82,12 @@ class Customer(Base, table="customer"):
     def partition_key(self) -> UUID:
         """The customer's own id."""
         return self.id
+
+    def directory_entry(self) -> ServiceDirectoryEntrySet:
+        """Return the name behind the id, for the directory topic. Raise ValueError without a name."""
+        if self.name is None:
+            raise ValueError(f"customer {self.id} has no name")
+        return ServiceDirectoryEntrySet(id=self.id, kind="customer", name=self.name)
 
     def check_is_current(self) -> None:
         """Raise `CustomerAlreadyMerged` or `CustomerAlreadyErased` for a customer that nothing new is written about."""

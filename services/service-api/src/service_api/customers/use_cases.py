@@ -1,10 +1,10 @@
 """The use cases of customers: one function each, within its route's transaction."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerCreate
-from service_api.directory import publish_name
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
 from service_kit.occurrence import happened_at
@@ -15,13 +15,13 @@ from service_kit.unit_of_work import UnitOfWork
 async def register_customer(work: UnitOfWork, body: CustomerCreate, by: Principal) -> Customer:
     """Register a customer of service's own, with its name in the directory. Raise `ExternalRefTaken` (409)."""
     at = happened_at(body.occurred_at, by)
-    await require_free(work, body.external_ref, among=Customer.table.c.external_ref, ids=Customer.table.c.id)
+    await require_free(work, Customer, body.external_ref)
     customer, event = Customer.register(
         name=body.name, region=body.region, segment=body.segment, external_ref=body.external_ref, at=at
     )
     work.add(customer)
     await publish(work, customer, event, at)
-    await publish_name(work, "customer", customer)
+    await publish(work, customer, customer.directory_entry(), datetime.now(UTC))
     return customer
 
 

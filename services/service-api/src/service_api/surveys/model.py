@@ -105,13 +105,6 @@ class Survey(Base, table="survey"):
             product=ticket.product,
             external_ref=external_ref,
             sent_at=at,
-            answered_at=None,
-            revised_at=None,
-            score=None,
-            recommendation=None,
-            effort=None,
-            comment=None,
-            erased_at=None,
         )
         return survey, SurveySent(**state_of(survey, SurveySent))
 

@@ -29,7 +29,7 @@ _UNANSWERED = CompiledStatement(
 
 async def send_survey(work: UnitOfWork, body: SurveyCreate, by: Principal) -> Survey:
     """Send a survey about a ticket. Raise `SurveyAlreadyOpen` (409) and `UnknownReference` (422)."""
-    await require_free(work, body.external_ref, among=Survey.table.c.external_ref, ids=Survey.table.c.id)
+    await require_free(work, Survey, body.external_ref)
     ticket = await require(work, Ticket, body.ticket_id, "#/ticket_id")
     if (existing := await _UNANSWERED.one_or_none(work, ticket_id=ticket.id, kind=body.kind)) is not None:
         raise SurveyAlreadyOpen("Wait for the answer; existing_id names the survey.", existing_id=str(existing["id"]))

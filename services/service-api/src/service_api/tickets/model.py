@@ -214,31 +214,15 @@ class Ticket(Base, table="ticket"):
             external_ref=external_ref,
             opened_at=at,
             assigned_at=None if agent_id is None and team_id is None else at,
-            first_responded_at=None,
-            resolved_at=None,
-            resolution=None,
-            closed_at=None,
-            reopened_at=None,
             reopen_count=0,
             interaction_count=0,
             inbound_count=0,
-            first_resolved_at=None,
-            first_reopened_at=None,
-            escalated_at=None,
-            merged_into=None,
-            merged_at=None,
             sla_policy_id=None if terms is None else terms.policy_id,
             first_response_due_at=None if terms is None else terms.due(at, terms.first_response_seconds),
             resolution_due_at=None if terms is None else terms.due(at, terms.resolution_seconds),
-            first_response_breached_at=None,
-            resolution_breached_at=None,
-            first_response_business_seconds=None,
-            resolution_business_seconds=None,
             onboarding_deal_id=onboarding_deal_id,
             onboarding_since=onboarding_since,
             created_at=datetime.now(UTC),
-            sla_check_at=None,
-            erased_at=None,
         )
         ticket._set_clock()
         return ticket, TicketOpened(**ticket.state_fields())
@@ -522,7 +506,6 @@ class Interaction(Base, table="interaction"):
             note=note,
             external_ref=external_ref,
             occurred_at=contact.occurred_at,
-            erased_at=None,
         )
 
     def erase(self, *, at: datetime) -> None:

@@ -34,7 +34,7 @@ from service_kit.versions import ExpectedVersion
 async def open_ticket(work: UnitOfWork, body: TicketCreate, by: Principal) -> Ticket:
     """Open a ticket. Raise `ExternalRefTaken`, `OnboardingAlreadyOpened` (409) and `UnknownReference` (422)."""
     at = happened_at(body.occurred_at, by)
-    await require_free(work, body.external_ref, among=Ticket.table.c.external_ref, ids=Ticket.table.c.id)
+    await require_free(work, Ticket, body.external_ref)
     customer = await require_customer(work, body.customer_id)
     team_id = await _team_of(work, body.agent_id, body.team_id, otherwise=None)
     onboarding_since = None
@@ -105,7 +105,7 @@ async def log_interaction(
     if body.note is not None:
         ticket.check_may_be_written_on()
     at = happened_at(body.occurred_at, by, after=ticket.opened_at)
-    await require_free(work, body.external_ref, among=Interaction.table.c.external_ref, ids=Interaction.table.c.id)
+    await require_free(work, Interaction, body.external_ref)
     contact = ContractInteraction(
         id=new_id(),
         ticket_id=ticket.id,
