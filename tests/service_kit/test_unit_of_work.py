@@ -1,6 +1,7 @@
 """The unit of work: what it reads and writes, with how many statements, and what it leaves when it fails."""
 
 import asyncio
+import contextlib
 import uuid
 from dataclasses import field
 from datetime import UTC, datetime
@@ -321,6 +322,40 @@ async def test_what_fails_within_a_savepoint_is_undone_and_read_anew(engine: Asy
     assert await events_of(engine, lost) == 0
 
 
+async def test_connections_go_to_who_asked_first(engine: AsyncEngine) -> None:
+    begin, asked, served = units_of_work(engine), list[str](), list[str]()
+
+    def name() -> str:
+        task = asyncio.current_task()
+        assert task is not None
+        return task.get_name()
+
+    def note_served(*_: object) -> None:
+        served.append(name())
+
+    async def client() -> None:
+        for _ in range(10):
+            asked.append(name())
+            async with begin(only_reads=True) as work:
+                await NAMED.all(work, name="none")
+
+    # Every connection is open already: to open one takes one longer than another.
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(pool_of(engine).size()):
+            await stack.enter_async_context(engine.connect())
+    sa.event.listen(pool_of(engine), "checkout", note_served)
+    try:
+        await asyncio.gather(*(client() for _ in range(40)))
+    finally:
+        sa.event.remove(pool_of(engine), "checkout", note_served)
+    assert served == asked
+
+
+def pool_of(engine: AsyncEngine) -> AsyncAdaptedQueuePool:
+    assert isinstance(engine.pool, AsyncAdaptedQueuePool)
+    return engine.pool
+
+
 async def test_what_was_not_committed_is_rolled_back(engine: AsyncEngine) -> None:
     crate = a_crate()
     async with units_of_work(engine)() as work:
@@ -352,5 +387,4 @@ async def test_a_cancelled_unit_of_work_keeps_no_connection_and_no_lock(engine: 
         async with units_of_work(engine)(is_contended=True) as work:
             (await edited(work, crate)).grow()
             await work.commit()
-    assert isinstance(engine.pool, AsyncAdaptedQueuePool)
-    assert engine.pool.checkedout() == 0
+    assert pool_of(engine).checkedout() == 0

@@ -15,6 +15,7 @@ import asyncpg
 import sqlalchemy as sa
 from asyncpg.transaction import Transaction
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from service_kit.compiled import CompiledStatement
 from service_kit.entities import Binding, Entity
@@ -26,12 +27,17 @@ Lock = Literal["update", "no key update", "key share"]
 """How a row is locked until the transaction ends, in PostgreSQL's words. See `edit` and `protect` first."""
 
 _EMPTY: Final = sa.text("select")
+TURN_SECONDS: Final = 4.0
+"""How long a unit of work waits for a connection that others use."""
 
 
 def units_of_work(engine: AsyncEngine) -> Callable[..., "UnitOfWork"]:
     """Return what begins a unit of work on the engine's connections."""
     # SQLAlchemy begins nothing: the transaction is asyncpg's, so that there is none where none is needed.
-    return partial(UnitOfWork, engine.execution_options(isolation_level="AUTOCOMMIT"))
+    autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+    size = engine.pool.size() if isinstance(engine.pool, AsyncAdaptedQueuePool) else 1
+    # The last connection is left to health checks.
+    return partial(UnitOfWork, autocommit, asyncio.Semaphore(max(size - 1, 1)))
 
 
 class StaleEntity(Exception):
@@ -45,13 +51,22 @@ class UnitOfWork:
     provided that its `version` in the table is the one that was read; otherwise `StaleEntity` is raised.
     """
 
-    def __init__(self, engine: AsyncEngine, *, is_contended: bool = False, only_reads: bool = False) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        turns: asyncio.Semaphore,
+        *,
+        is_contended: bool = False,
+        only_reads: bool = False,
+    ) -> None:
         """Begin nothing yet. `engine` is in autocommit: see `units_of_work`.
 
-        `is_contended` locks before an edit what would otherwise be checked after it: for another try. `only_reads`
-        lets every statement be a transaction by itself.
+        `turns` are for the connections of its pool, first come, first served: the pool itself lets newcomers overtake
+        those that wait, until they time out. `is_contended` locks before an edit what would otherwise be checked after
+        it: for another try. `only_reads` lets every statement be a transaction by itself.
         """
         self._engine = engine
+        self._turns = turns
         self._is_contended = is_contended
         self._only_reads = only_reads
         self._connection: AsyncConnection | None = None
@@ -68,7 +83,7 @@ class UnitOfWork:
     @classmethod
     def within(cls, connection: AsyncConnection) -> "UnitOfWork":
         """Return a unit of work in the transaction that a consumer has begun, and commits, on its connection."""
-        work = cls(connection.engine, is_contended=True)
+        work = cls(connection.engine, asyncio.Semaphore(), is_contended=True)
         work._connection, work._driver, work._is_guest = connection, _driver_in(connection), True
         return work
 
@@ -82,7 +97,10 @@ class UnitOfWork:
             # It may have been cancelled within a statement: the state of the connection is not known.
             self._is_unusable = True
         if kind is None and self._transaction is None:
-            await self._connection.close()
+            try:
+                await self._connection.close()
+            finally:
+                self._turns.release()
         else:
             await asyncio.shield(asyncio.ensure_future(self._give_back(self._connection)))
 
@@ -229,7 +247,13 @@ class UnitOfWork:
 
     async def _connect(self) -> asyncpg.Connection:
         if self._driver is None:
-            self._connection = await self._engine.connect()
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turns.acquire()
+            try:
+                self._connection = await self._engine.connect()
+            except BaseException:
+                self._turns.release()
+                raise
             self._driver = _driver_in(self._connection)
         return self._driver
 
@@ -248,7 +272,10 @@ class UnitOfWork:
             # What brought us here matters more than that there was nothing left to roll back.
             await connection.invalidate()
         finally:
-            await connection.close()
+            try:
+                await connection.close()
+            finally:
+                self._turns.release()
 
     def _made(self, entity: type[E], rows: Sequence[asyncpg.Record]) -> E:
         """Return the entity that is in the rows, one for each of its child rows."""
