@@ -22,6 +22,7 @@ from service_kit.consumer.offsets import OffsetResetPolicy, OffsetsOutOfRange, c
 from service_kit.consumer.records import Record
 from service_kit.database import create_engine, metadata
 from service_kit.settings import ServiceSettings
+from service_kit.unit_of_work import written_durably
 from tandem_cli.kafka import Topic
 from tests.support import Kafka, eventually
 
@@ -171,6 +172,30 @@ async def test_a_failed_transaction_leaves_nothing_and_is_done_again(
     await publish(kafka, topic, texts(100))
     reader = Reader(books, kafka, topic)
     reader.failures_left = 2
+    async with reader.running():
+        await eventually(lambda: _has(books, 100), 20)
+    assert await numbers(books) == list(range(100))
+
+
+@pytest.mark.usefixtures("reads_ahead")
+async def test_what_is_written_durably_is_part_of_the_transaction(
+    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = new_topic("consumer")
+    await publish(kafka, topic, texts(100))
+    reader = Reader(books, kafka, topic)
+    failures_left = 2
+
+    async def handle(connection: AsyncConnection, records: Sequence[Record[int]]) -> None:
+        nonlocal failures_left
+        async with written_durably(connection) as work:
+            for record in records:
+                work.insert(seen, {"number": record.value, "reader": reader.name})
+        if failures_left:
+            failures_left -= 1
+            raise TimeoutError("the database is away")
+
+    monkeypatch.setattr(reader.consumer, "_handle", handle)
     async with reader.running():
         await eventually(lambda: _has(books, 100), 20)
     assert await numbers(books) == list(range(100))

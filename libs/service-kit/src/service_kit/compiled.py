@@ -96,7 +96,7 @@ class CompiledStatement:
 
 async def driver_of(connection: AsyncConnection) -> asyncpg.Connection:
     """Return the connection of asyncpg's that this one speaks through."""
-    # By way of the adapter, for a connection that is detached from its pool names no driver.
+    # By way of the adapter: a connection that is detached from its pool has no driver_connection itself.
     adapter = cast("sa.AdaptedConnection", (await connection.get_raw_connection()).dbapi_connection)
     return cast("asyncpg.Connection", adapter.driver_connection)
 

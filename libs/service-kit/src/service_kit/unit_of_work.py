@@ -324,7 +324,9 @@ class UnitOfWork:
 def _driver_in(connection: AsyncConnection) -> asyncpg.Connection:
     # Nothing is waited for: the connection was taken from the pool before.
     assert connection.sync_connection is not None  # noqa: S101 - it has been connected
-    return cast("asyncpg.Connection", connection.sync_connection.connection.driver_connection)
+    # By way of the adapter: a connection that is detached from its pool has no driver_connection itself.
+    adapter = cast("sa.AdaptedConnection", connection.sync_connection.connection.dbapi_connection)
+    return cast("asyncpg.Connection", adapter.driver_connection)
 
 
 def _locking(query: sa.Select[Any], lock: Lock, *, skips_locked: bool = False) -> sa.Select[Any]:
