@@ -4,20 +4,25 @@ RUN := .venv/bin
 .DEFAULT_GOAL := help
 # Where it is set, every one of a dozen processes compiles every module anew: a third of the time of a start.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help bootstrap demo up test unit integration e2e clocks pythons coverage lint fmt types imports hygiene contracts \
+.PHONY: help bootstrap runtime python demo up test unit integration e2e clocks pythons coverage lint fmt types imports hygiene contracts \
 	contracts-check containers bench openapi faults lock export-locks clean
 
 help: ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-bootstrap: ## build .venv from requirements.lock (needs only Python and make)
-	@command -v $(PYTHON) >/dev/null || { echo "make: no '$(PYTHON)' on PATH; install Python 3.11 or newer, or name it: make PYTHON=…"; exit 1; }
+bootstrap: python ## build .venv from requirements.lock (needs only Python and make)
 	@$(PYTHON) tools/bootstrap.py
 
-demo: bootstrap ## the whole system with a simulated business; dashboard on http://127.0.0.1:8003
+runtime: python ## build .venv with what `make demo` needs and no more
+	@$(PYTHON) tools/bootstrap.py --runtime
+
+python:
+	@command -v $(PYTHON) >/dev/null || { echo "make: no '$(PYTHON)' on PATH; install Python 3.11 or newer, or name it: make PYTHON=…"; exit 1; }
+
+demo: runtime ## the whole system with a simulated business; dashboard on http://127.0.0.1:8003
 	@$(RUN)/tandem demo
 
-up: bootstrap ## the whole system, idle
+up: runtime ## the whole system, idle
 	@$(RUN)/tandem up
 
 test: bootstrap ## every test, on real PostgreSQL and Kafka
