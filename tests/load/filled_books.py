@@ -6,10 +6,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from metrics_worker.domain.kinds import IDENTITY_DIMENSIONS, KIND_BY_NAME, Kind
-from metrics_worker.ledger.blocks import Block, row_of
-from metrics_worker.ledger.bulk_insert import Row
+from metrics_worker.ledger.blocks import Block, Blocks, BlockWriter
+from metrics_worker.ledger.bulk_insert import write
 from metrics_worker.ledger.tables import POSTING, bucket_column
-from metrics_worker.ledger.tables import block as block_table
 from metrics_worker.maintenance.stored_sums import summed_postings
 from service_kit.compiled import driver_of
 
@@ -104,15 +103,19 @@ async def _fill(connection: AsyncConnection, kind: Kind, postings: int) -> None:
 async def _write_blocks(connection: AsyncConnection, kind: Kind) -> None:
     """The blocks of the kind's postings, as two consumers leave them that have shared the work evenly."""
     driver = await driver_of(connection)
-    rows: list[Row] = []
+    of_parts: list[Blocks] = [{} for _ in range(PARTS)]
     for key, block in (await summed_postings(connection, kind)).items():
         parts = [Block() for _ in range(PARTS)]
         for name in ("cells", "buckets"):
             for number, amount in getattr(block, name).items():
                 for part, share in zip(parts, _shares(amount), strict=True):
                     getattr(part, name)[number] = share
-        rows += [row_of(key, part, number) for number, part in enumerate(parts)]
-    await driver.copy_records_to_table("block", records=rows, columns=[column.name for column in block_table.columns])
+        for blocks, part in zip(of_parts, parts, strict=True):
+            blocks[key] = part
+    for number, blocks in enumerate(of_parts):
+        writer = BlockWriter(number)
+        await writer.add(driver, blocks)
+        await write(driver, writer.rows())
 
 
 def _shares(amount: int) -> list[int]:

@@ -1,5 +1,6 @@
 """Blocks hold what was added to them, whatever was rolled back, evicted, or written by another writer meanwhile."""
 
+import json
 from collections.abc import Sequence
 from datetime import date
 
@@ -110,10 +111,10 @@ def test_a_row_holds_a_whole_block_of_any_amounts(
     key = BlockKey("lead", "all", "month" if span == "month" else "year", date(2026, 1, 1), "")
     row = row_of(key, block, 3)
     assert row[:6] == (*key, 3)
-    sums, cell_numbers, cell_amounts = row[6:9]
+    sums, cell_numbers, cell_amounts, bucket_numbers, counts = (json.loads(f"[{text[1:-1]}]") for text in row[6:])
     assert all(-(2**63) <= amount < 2**63 for amount in [*sums, *cell_amounts])
-    assert all(0 <= number < 2**15 for number in [*cell_numbers, *row[9]])
-    assert block_of(key.span, *row[6:]) == block
+    assert all(0 <= number < 2**15 for number in [*cell_numbers, *bucket_numbers])
+    assert block_of(key.span, sums, cell_numbers, cell_amounts, bucket_numbers, counts) == block
 
 
 def test_a_whole_counts_once_in_the_total_and_by_each_dimension() -> None:

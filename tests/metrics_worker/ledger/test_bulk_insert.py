@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from metrics_worker.ledger.bulk_insert import BULK_ROWS, Insert, Rows, write
+from metrics_worker.ledger.bulk_insert import BULK_ROWS, Insert, Rows, array_text, write
 from service_kit.compiled import driver_of
 
 metadata = sa.MetaData()
@@ -37,8 +37,8 @@ async def make_tables(connection: AsyncConnection) -> None:
         await connection.execute(sa.text(f"CREATE TEMPORARY TABLE {table.name} ({columns})"))
 
 
-def rows(number: int, amount: int = 1) -> list[tuple[int, int, list[int]]]:
-    return [(id_, amount, [1, 2]) for id_ in range(number)]
+def rows(number: int, amount: int = 1) -> list[tuple[int, int, str]]:
+    return [(id_, amount, array_text([1, 2])) for id_ in range(number)]
 
 
 @pytest.mark.parametrize(

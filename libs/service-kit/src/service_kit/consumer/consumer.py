@@ -48,6 +48,8 @@ LARGEST_BATCH: Final = 10_000
 LONGEST_BATCH_SECONDS: Final = 4.0
 """A batch that took longer is followed by a smaller one: a slow batch must not cost the consumer its partitions."""
 POLL_MILLISECONDS: Final = 500
+FILL_MILLISECONDS: Final = 50
+"""How long a consumer that is behind waits for the rest of a full batch."""
 METADATA_MILLISECONDS = 30_000
 """How long partitions that were added to a topic may go unnoticed."""
 KAFKA_SECONDS: Final = 20
@@ -243,17 +245,24 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         prefetch, self._prefetch = self._prefetch, None
         return await prefetch
 
-    async def _read(self) -> _Batch[Decoded]:
-        polled = await self._poll()
+    async def _read(self, *, until_full: bool = False) -> _Batch[Decoded]:
+        """Return what one poll gives; with `until_full`, poll on while more comes."""
         batch = _Batch[Decoded](self._generation, {})
-        for part, records in polled.items():
-            batch.partitions[part] = await decode_records(records, self._decode)
+        left = self._batch_size
+        polled = await self._poll(left, POLL_MILLISECONDS)
+        while polled:
+            for part, records in polled.items():
+                batch.partitions.setdefault(part, []).extend(await decode_records(records, self._decode))
+                left -= len(records)
+            if not until_full or left <= 0:
+                break
+            polled = await self._poll(left, FILL_MILLISECONDS)
         return batch
 
-    async def _poll(self) -> dict[TopicPartition, list[RawRecord]]:
+    async def _poll(self, max_records: int, milliseconds: int) -> dict[TopicPartition, list[RawRecord]]:
         try:
             polled: dict[TopicPartition, list[RawRecord]] = await self._kafka.getmany(
-                timeout_ms=POLL_MILLISECONDS, max_records=self._batch_size
+                timeout_ms=milliseconds, max_records=max_records
             )
         except NoOffsetForPartitionError:
             # Kafka has no committed offset of ours before the first start, and may answer so while `_load_offsets`
@@ -280,7 +289,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             if not taken:
                 return
             if len(taken) >= SMALLEST_BATCH:
-                self._prefetch = asyncio.create_task(self._read(), name=f"{self.name} prefetch")
+                self._prefetch = asyncio.create_task(self._read(until_full=True), name=f"{self.name} prefetch")
             began = time.monotonic()
             try:
                 await self._commit(taken)

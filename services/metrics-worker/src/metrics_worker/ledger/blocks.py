@@ -14,7 +14,7 @@ import asyncpg
 
 from metrics_worker.domain.kinds import Kind
 from metrics_worker.domain.posting import Posting
-from metrics_worker.ledger.bulk_insert import Insert, Row, Rows
+from metrics_worker.ledger.bulk_insert import Insert, Row, Rows, array_text
 from metrics_worker.ledger.tables import block, block_part
 
 ALL: Final = "all"
@@ -37,8 +37,8 @@ HIGH_UNIT_BITS: Final = 62
 """The higher digits count in units of 2 to this power."""
 _MOST: Final = 1 << HIGH_UNIT_BITS
 
-CELLS_IN_MEMORY: Final = 600_000
-"""Cells and buckets that a writer remembers between batches: some 80 MiB."""
+CELLS_IN_MEMORY: Final = 400_000
+"""Cells and buckets that a writer remembers between batches: some 50 MiB."""
 
 
 class BlockKey(NamedTuple):
@@ -54,15 +54,16 @@ class BlockKey(NamedTuple):
 
 
 class Block:
-    """The sums of a month or year, sparse. Zeros may be left in: they cancel out when it is written."""
+    """The sums of a month or year, sparse. What cancels out stays as 0."""
 
-    __slots__ = ("buckets", "cells")
+    __slots__ = ("_buckets_text", "_cells_text", "buckets", "cells")
 
     def __init__(self) -> None:
         self.cells: dict[int, int] = {}
         """A month's sums by `measure << DAY_BITS | day`; a year's by `measure << DAY_BITS`."""
         self.buckets: dict[int, int] = {}
         """The count of each bucket, by `duration << BUCKET_BITS | bucket`."""
+        self._cells_text = self._buckets_text = (0, "{}")
 
     def __len__(self) -> int:
         return len(self.cells) + len(self.buckets)
@@ -86,80 +87,82 @@ class Block:
             for number, amount in added.items():
                 numbers[number] = numbers.get(number, 0) + amount
 
+    def cells_text(self) -> str:
+        """Return the numbers of the cells as PostgreSQL writes an array. They only grow, so the text is kept."""
+        if self._cells_text[0] != len(self.cells):
+            self._cells_text = (len(self.cells), array_text(self.cells))
+        return self._cells_text[1]
+
+    def buckets_text(self) -> str:
+        """Return the numbers of the buckets likewise."""
+        if self._buckets_text[0] != len(self.buckets):
+            self._buckets_text = (len(self.buckets), array_text(self.buckets))
+        return self._buckets_text[1]
+
 
 def _non_zero(numbers: Mapping[int, int]) -> dict[int, int]:
     return {number: amount for number, amount in numbers.items() if amount}
 
 
 Blocks = dict[BlockKey, Block]
+_OfMonth = dict[str, dict[str | None, Block]]
+"""The blocks of a month, by dimension and value."""
 
 
 def blocks_of(kind: Kind, postings: Iterable[Posting]) -> Blocks:
     """Return the blocks that sum up postings of a kind."""
     blocks: Blocks = {}
-    for day, by_dimension in _sums_by_day(kind, postings).items():
-        month, year = day.replace(day=1), day.replace(month=1, day=1)
-        for dimension, by_value in by_dimension.items():
-            for value, amounts in by_value.items():
-                of_month = _block(blocks, kind, dimension, "month", month, value).cells
-                of_year = _block(blocks, kind, dimension, "year", year, value).cells
-                for measure, amount in enumerate(amounts):
-                    if amount:
-                        whole = measure << DAY_BITS
-                        of_month[whole | day.day] = amount
-                        of_year[whole] = of_year.get(whole, 0) + amount
-    if kind.durations:
-        _add_buckets(blocks, kind, postings)
-    return {key: block for key, block in blocks.items() if block}
-
-
-def _sums_by_day(kind: Kind, postings: Iterable[Posting]) -> dict[date, dict[str, dict[str | None, list[int]]]]:
-    wholes, shares = _dimensions_counted(kind)
-    # By day, then dimension, then value: hashing all three together for each would cost more than the sums.
-    days: dict[date, dict[str, dict[str | None, list[int]]]] = {}
-    nothing = [0] * len(kind.measures)
-    for day, dimensions, measures, split, _ in postings:
-        by_dimension = days.get(day)
-        if by_dimension is None:
-            by_dimension = days[day] = {name: {} for name, _ in (*wholes, *shares)}
-        # Of the many measures of a kind a posting has a few.
-        amounts = [(measure, amount) for measure, amount in enumerate(measures) if amount]
-        for name, position in shares if split else wholes:
-            value = None if position is None else dimensions[position]
-            by_value = by_dimension[name]
-            sums = by_value.get(value)
-            if sums is None:
-                sums = by_value[value] = nothing.copy()
-            for measure, amount in amounts:
-                sums[measure] += amount
-    return days
-
-
-def _add_buckets(blocks: Blocks, kind: Kind, postings: Iterable[Posting]) -> None:
-    counted = dict(zip((False, True), _dimensions_counted(kind), strict=True))
-    counts: dict[tuple[date, int, bool, tuple[str | None, ...]], int] = {}
-    for day, dimensions, measures, split, buckets in postings:
-        for duration, bucket in enumerate(buckets):
-            if bucket is not None and (count := measures[kind.counters[duration]]):
-                key = (day.replace(day=1), duration << BUCKET_BITS | bucket, split, dimensions)
-                counts[key] = counts.get(key, 0) + count
-    for (month, number, split, dimensions), count in counts.items():
+    for month, of_month in _months_of(kind, postings).items():
         year = month.replace(month=1)
-        for name, position in counted[split]:
+        for dimension, by_value in of_month.items():
+            for value, found in by_value.items():
+                if not found:
+                    continue
+                blocks[BlockKey(kind.name, dimension, "month", month, value or NO_VALUE)] = found
+                of_year = BlockKey(kind.name, dimension, "year", year, value or NO_VALUE)
+                _add_to_year(blocks.setdefault(of_year, Block()), found)
+    return {key: found for key, found in blocks.items() if found}
+
+
+def _months_of(kind: Kind, postings: Iterable[Posting]) -> dict[date, _OfMonth]:
+    """Return the blocks of the months, in one pass: a batch has some hundred thousand postings times dimensions."""
+    wholes, shares = _dimensions_counted(kind)
+    months: dict[date, _OfMonth] = {}
+    month_of_day: dict[date, _OfMonth] = {}
+    for day, dimensions, measures, split, buckets in postings:
+        of_month = month_of_day.get(day)
+        if of_month is None:
+            of_month = months.setdefault(day.replace(day=1), {name: {} for name, _ in (*wholes, *shares)})
+            month_of_day[day] = of_month
+        day_of_month = day.day
+        # Of the many measures of a kind a posting has a few.
+        sums = [(measure << DAY_BITS | day_of_month, amount) for measure, amount in enumerate(measures) if amount]
+        counts = [
+            (duration << BUCKET_BITS | bucket, measures[kind.counters[duration]])
+            for duration, bucket in enumerate(buckets)
+            if bucket is not None
+        ]
+        for name, position in shares if split else wholes:
+            by_value = of_month[name]
             value = None if position is None else dimensions[position]
-            for found in (
-                _block(blocks, kind, name, "month", month, value),
-                _block(blocks, kind, name, "year", year, value),
-            ):
+            found = by_value.get(value)
+            if found is None:
+                found = by_value[value] = Block()
+            cells = found.cells
+            for cell, amount in sums:
+                cells[cell] = cells.get(cell, 0) + amount
+            for number, count in counts:
                 found.buckets[number] = found.buckets.get(number, 0) + count
+    return months
 
 
-def _block(blocks: Blocks, kind: Kind, dimension: str, span: Span, start: date, value: str | None) -> Block:
-    key = BlockKey(kind.name, dimension, span, start, value or NO_VALUE)
-    found = blocks.get(key)
-    if found is None:
-        found = blocks[key] = Block()
-    return found
+def _add_to_year(year: Block, month: Block) -> None:
+    cells, buckets = year.cells, year.buckets
+    for cell, amount in month.cells.items():
+        whole = cell >> DAY_BITS << DAY_BITS
+        cells[whole] = cells.get(whole, 0) + amount
+    for number, count in month.buckets.items():
+        buckets[number] = buckets.get(number, 0) + count
 
 
 def _dimensions_counted(kind: Kind) -> tuple[list[tuple[str, int | None]], list[tuple[str, int | None]]]:
@@ -194,35 +197,42 @@ _LOAD: Final = """
 
 
 def row_of(key: BlockKey, found: Block, part: int) -> Row:
-    """Return the row of `block` that holds it."""
-    sums: list[int] = []
-    cells: dict[int, int] = {}
+    """Return the row of `block` that holds it, arrays as PostgreSQL writes them."""
+    sums: list[int] = [0] * (max(found.cells, default=-1) + (1 << DAY_BITS) >> DAY_BITS)
     for number, amount in found.cells.items():
-        if amount:
-            measure = number >> DAY_BITS
-            _add_at(sums, measure, amount)
-            if key.span == "month":
-                _set_cell(cells, number, amount)
-    for measure, amount in enumerate(sums[:HIGH]):
-        if not -_MOST <= amount < _MOST:
-            high, sums[measure] = divmod(amount, _MOST)
-            _add_at(sums, HIGH + measure, high)
-    buckets = _non_zero(found.buckets)
-    return (*key, part, sums, [*cells], [*cells.values()], [*buckets], [*buckets.values()])
+        sums[number >> DAY_BITS] += amount
+    if sums and not (min(sums) >= -_MOST and max(sums) < _MOST):
+        split = _with_high(dict(enumerate(sums)), HIGH)
+        sums = [split.get(measure, 0) for measure in range(max(split) + 1)]
+    cells, amounts = "{}", "{}"
+    if key.span == "month" and found.cells:
+        if min(found.cells.values()) >= -_MOST and max(found.cells.values()) < _MOST:
+            cells, amounts = found.cells_text(), array_text(found.cells.values())
+        else:
+            wide = _with_high(found.cells, HIGH << DAY_BITS)
+            cells, amounts = array_text(wide), array_text(wide.values())
+    return (
+        *key, part, array_text(sums), cells, amounts, found.buckets_text(), array_text(found.buckets.values()),
+    )  # fmt: skip
 
 
-def _add_at(sums: list[int], position: int, amount: int) -> None:
-    if position >= len(sums):
-        sums.extend([0] * (position + 1 - len(sums)))
-    sums[position] += amount
+def sums_of(found: Block) -> dict[int, int]:
+    """Return the sums of the whole span by measure, without zeros."""
+    sums: dict[int, int] = {}
+    for number, amount in found.cells.items():
+        sums[number >> DAY_BITS] = sums.get(number >> DAY_BITS, 0) + amount
+    return _non_zero(sums)
 
 
-def _set_cell(cells: dict[int, int], number: int, amount: int) -> None:
-    if -_MOST <= amount < _MOST:
-        cells[number] = amount
-    else:
-        high, cells[number] = divmod(amount, _MOST)
-        cells[number + (HIGH << DAY_BITS)] = high
+def _with_high(numbers: Mapping[int, int], high: int) -> dict[int, int]:
+    """Return the same, with the higher digits of what exceeds 64 bits under a number of their own."""
+    split: dict[int, int] = {}
+    for number, amount in numbers.items():
+        if -_MOST <= amount < _MOST:
+            split[number] = amount
+        else:
+            split[number + high], split[number] = divmod(amount, _MOST)
+    return split
 
 
 def block_of(

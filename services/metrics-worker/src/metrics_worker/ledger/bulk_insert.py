@@ -21,27 +21,32 @@ _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
 
+def array_text(numbers: Iterable[int]) -> str:
+    """Return numbers as PostgreSQL writes an array."""
+    return f"{{{','.join(map(str, numbers))}}}"
+
+
 class Insert:
     """An INSERT of any number of rows into a table.
 
     `conflict` is what follows ON CONFLICT, where `existing` is the row in the table. Rows that another transaction may
     change have to be sorted: two transactions that lock the same rows in opposite order deadlock. `returning` names the
-    columns to return.
+    columns to return. Arrays are given as text: see `array_text`.
     """
 
     def __init__(self, table: Table, columns: Sequence[str], *, conflict: str = "", returning: str = "") -> None:
         self._table = table.name
         self._columns = tuple(columns)
         types = [table.c[name].type for name in columns]
-        self._arrays = frozenset(position for position, type_ in enumerate(types) if isinstance(type_, ARRAY))
         self._money = [position for position, type_ in enumerate(types) if isinstance(type_, Numeric)]
-        self._wide = tuple(type_.compile(_DIALECT) for type_ in types)
+        # Arrays are sent as text: unnest takes arrays of arrays apart, and the driver takes long over each element.
+        self._wide = tuple("text" if isinstance(type_, ARRAY) else type_.compile(_DIALECT) for type_ in types)
         self._narrow = tuple(
             "bigint" if position in self._money else type_ for position, type_ in enumerate(self._wide)
         )
         values = ", ".join(
-            f"{name}::{type_}" if position in self._arrays else name
-            for position, (name, type_) in enumerate(zip(columns, self._wide, strict=True))
+            f"{name}::{type_.compile(_DIALECT)}" if isinstance(type_, ARRAY) else name
+            for name, type_ in zip(columns, types, strict=True)
         )
         self._appends = not conflict
         self._text = (
@@ -63,24 +68,13 @@ class Insert:
 
     def from_arrays(self, types: tuple[str, ...], parameters: Iterable[int]) -> str:
         """Return the statement over arrays of whole columns, one parameter each, with the next numbers."""
-        # unnest takes arrays of arrays apart, so those go as text.
-        arrays = ", ".join(
-            f"${number}::{'text' if position in self._arrays else type_}[]"
-            for position, (type_, number) in enumerate(zip(types, parameters, strict=False))
-        )
+        arrays = ", ".join(f"${number}::{type_}[]" for type_, number in zip(types, parameters, strict=False))
         return self._text.format(source=f"unnest({arrays}) AS sent ({', '.join(self._columns)})")
-
-    def columns_of(self, rows: Sequence[Row]) -> list[Sequence[Any]]:
-        """Return the parameters of that statement."""
-        columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
-        for position in self._arrays:
-            columns[position] = [f"{{{','.join(map(str, array))}}}" for array in columns[position]]
-        return columns
 
     async def few(self, driver: asyncpg.Connection, rows: Sequence[Row]) -> Sequence[Any]:
         """Insert few rows; return what the statement returns."""
         statement = self.from_arrays(self.types_for(rows), count(1))
-        return await driver.fetch(statement, *self.columns_of(rows))
+        return await driver.fetch(statement, *zip(*rows, strict=True))
 
     async def many(self, driver: asyncpg.Connection, rows: Sequence[Row]) -> Sequence[Any]:
         """Insert many rows; return what the statement returns."""
@@ -128,7 +122,7 @@ async def write(driver: asyncpg.Connection, sets: Iterable[Rows]) -> None:
         else:
             few = list(of_size)
             statement = _together(tuple((insert, insert.types_for(rows)) for insert, rows in few))
-            await driver.execute(statement, *(column for insert, rows in few for column in insert.columns_of(rows)))
+            await driver.execute(statement, *(column for _, rows in few for column in zip(*rows, strict=True)))
 
 
 @lru_cache(maxsize=256)
