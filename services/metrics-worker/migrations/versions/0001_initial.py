@@ -368,7 +368,7 @@ def upgrade() -> None:
         comment="The newest state of each subject that the ledger has seen, as its event carries it (JSON).",
     )
     op.create_index(
-        "subject_state_waiting_idx",
+        "subject_state_kind_waiting_since_idx",
         "subject_state",
         ["kind", "waiting_since"],
         unique=False,

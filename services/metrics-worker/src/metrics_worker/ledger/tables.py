@@ -79,7 +79,12 @@ subject_state = Table(
     Column("state", LargeBinary, nullable=False),
     Column("waiting_since", DateTime(timezone=True), comment="null when nobody waits for an answer"),
     PrimaryKeyConstraint("kind", "id"),
-    Index("subject_state_waiting_idx", "kind", "waiting_since", postgresql_where=text("waiting_since IS NOT NULL")),
+    Index(
+        "subject_state_kind_waiting_since_idx",
+        "kind",
+        "waiting_since",
+        postgresql_where=text("waiting_since IS NOT NULL"),
+    ),
     comment="The newest state of each subject that the ledger has seen, as its event carries it (JSON).",
 )
 
