@@ -17,9 +17,10 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from event_contracts.service import CustomerRegistered
 from service_kit import outbox
 from service_kit.compiled import CompiledStatement
+from service_kit.database import create_sessions
 from service_kit.entities import column
 from service_kit.identifiers import new_id
-from service_kit.unit_of_work import StaleEntity, UnitOfWork, units_of_work
+from service_kit.unit_of_work import StaleEntity, UnitOfWork, sessions_in_turn, units_of_work
 from tests.service_kit.toy import Base
 from tests.statements import statements_of
 
@@ -322,8 +323,10 @@ async def test_what_fails_within_a_savepoint_is_undone_and_read_anew(engine: Asy
     assert await events_of(engine, lost) == 0
 
 
-async def test_connections_go_to_who_asked_first(engine: AsyncEngine) -> None:
-    begin, asked, served = units_of_work(engine), list[str](), list[str]()
+@pytest.mark.parametrize("makes_sessions", [False, True])
+async def test_connections_go_to_who_asked_first(engine: AsyncEngine, *, makes_sessions: bool) -> None:
+    begin = sessions_in_turn(engine, create_sessions(engine)) if makes_sessions else units_of_work(engine)
+    asked, served = list[str](), list[str]()
 
     def name() -> str:
         task = asyncio.current_task()

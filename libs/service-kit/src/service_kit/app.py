@@ -18,7 +18,7 @@ from service_kit.health import Check, database_check, health_routes
 from service_kit.middleware import RequestContext
 from service_kit.outbox_notify import OutboxNotifier
 from service_kit.settings import ServiceSettings
-from service_kit.unit_of_work import units_of_work
+from service_kit.unit_of_work import sessions_in_turn, units_of_work
 
 _ERRORS = {
     "400": "The request cannot be read.",
@@ -75,7 +75,7 @@ def create_app(
     app.state.settings = settings
     app.state.engine = engine
     app.state.sessions = sessions
-    app.state.begin = units_of_work(engine) if sessions is None else lambda **_: sessions()
+    app.state.begin = units_of_work(engine) if sessions is None else sessions_in_turn(engine, sessions)
     app.state.authenticator = Authenticator(settings)
     app.state.outbox_notifier = notifier
     app.state.routes = [route for one in routers for route in one.routes if isinstance(route, APIRoute)]

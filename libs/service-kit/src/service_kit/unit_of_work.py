@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, Self, TypeVar, cast
 import asyncpg
 import sqlalchemy as sa
 from asyncpg.transaction import Transaction
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from service_kit.compiled import CompiledStatement
@@ -35,9 +35,46 @@ def units_of_work(engine: AsyncEngine) -> Callable[..., "UnitOfWork"]:
     """Return what begins a unit of work on the engine's connections."""
     # SQLAlchemy begins nothing: the transaction is asyncpg's, so that there is none where none is needed.
     autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
-    size = engine.pool.size() if isinstance(engine.pool, AsyncAdaptedQueuePool) else 1
-    # The last connection is left to health checks.
-    return partial(UnitOfWork, autocommit, asyncio.Semaphore(max(size - 1, 1)))
+    return partial(UnitOfWork, autocommit, Turns(engine))
+
+
+def sessions_in_turn(
+    engine: AsyncEngine, sessions: async_sessionmaker[AsyncSession]
+) -> Callable[..., contextlib.AbstractAsyncContextManager[AsyncSession]]:
+    """Return what begins a session of SQLAlchemy's ORM in a unit of work's place."""
+    turns = Turns(engine)
+
+    @contextlib.asynccontextmanager
+    async def begin(**_: bool) -> AsyncIterator[AsyncSession]:
+        await turns.take()
+        try:
+            async with sessions() as session:
+                yield session
+        finally:
+            turns.give_back()
+
+    return begin
+
+
+class Turns:
+    """The turns for the connections of an engine's pool: first come, first served.
+
+    The pool itself lets newcomers overtake those that wait, until they time out.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        size = engine.pool.size() if isinstance(engine.pool, AsyncAdaptedQueuePool) else 1
+        # The last connection is left to health checks.
+        self._free = asyncio.Semaphore(max(size - 1, 1))
+
+    async def take(self) -> None:
+        """Wait for a turn. Raise TimeoutError."""
+        async with asyncio.timeout(TURN_SECONDS):
+            await self._free.acquire()
+
+    def give_back(self) -> None:
+        """End a turn."""
+        self._free.release()
 
 
 class StaleEntity(Exception):
@@ -54,16 +91,15 @@ class UnitOfWork:
     def __init__(
         self,
         engine: AsyncEngine,
-        turns: asyncio.Semaphore,
+        turns: Turns,
         *,
         is_contended: bool = False,
         only_reads: bool = False,
     ) -> None:
         """Begin nothing yet. `engine` is in autocommit: see `units_of_work`.
 
-        `turns` are for the connections of its pool, first come, first served: the pool itself lets newcomers overtake
-        those that wait, until they time out. `is_contended` locks before an edit what would otherwise be checked after
-        it: for another try. `only_reads` lets every statement be a transaction by itself.
+        `is_contended` locks before an edit what would otherwise be checked after it: for another try. `only_reads`
+        lets every statement be a transaction by itself.
         """
         self._engine = engine
         self._turns = turns
@@ -83,7 +119,7 @@ class UnitOfWork:
     @classmethod
     def within(cls, connection: AsyncConnection) -> "UnitOfWork":
         """Return a unit of work in the transaction that a consumer has begun, and commits, on its connection."""
-        work = cls(connection.engine, asyncio.Semaphore(), is_contended=True)
+        work = cls(connection.engine, Turns(connection.engine), is_contended=True)
         work._connection, work._driver, work._is_guest = connection, _driver_in(connection), True
         return work
 
@@ -100,7 +136,7 @@ class UnitOfWork:
             try:
                 await self._connection.close()
             finally:
-                self._turns.release()
+                self._turns.give_back()
         else:
             await asyncio.shield(asyncio.ensure_future(self._give_back(self._connection)))
 
@@ -247,12 +283,11 @@ class UnitOfWork:
 
     async def _connect(self) -> asyncpg.Connection:
         if self._driver is None:
-            async with asyncio.timeout(TURN_SECONDS):
-                await self._turns.acquire()
+            await self._turns.take()
             try:
                 self._connection = await self._engine.connect()
             except BaseException:
-                self._turns.release()
+                self._turns.give_back()
                 raise
             self._driver = _driver_in(self._connection)
         return self._driver
@@ -275,7 +310,7 @@ class UnitOfWork:
             try:
                 await connection.close()
             finally:
-                self._turns.release()
+                self._turns.give_back()
 
     def _made(self, entity: type[E], rows: Sequence[asyncpg.Record]) -> E:
         """Return the entity that is in the rows, one for each of its child rows."""
