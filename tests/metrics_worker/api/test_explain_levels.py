@@ -247,7 +247,7 @@ async def test_what_a_kpi_leaves_out_is_counted_under_the_same_filters(
         told = await ask(client, f"{kpi}/explain", **filters)
         return {each["says"]: each["count"] for each in told["exclusions"] if each["reason"] == "not-counted"}
 
-    without = "deliveries accepted of deals without a promise"
+    without = "accepted deliveries of deals without a promise"
     assert await left_out("promises_kept") == {without: 2}
     assert await left_out("promises_kept", region="APAC") == {without: 1}
     assert await left_out("promises_kept", as_of="2026-03-10T07:00:00Z") == {without: 0}

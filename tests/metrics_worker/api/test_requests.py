@@ -109,7 +109,7 @@ async def test_the_registry_lists_every_kpi_with_its_definition(client: httpx.As
     assert conversion["variants"][0] == {
         "name": "cohort",
         "unit": "ratio",
-        "formula": "of the leads that came in during the period, the share that has been converted by now",
+        "formula": "of the leads created in the period, the share converted so far",
         "numerator": ["lead.cohort_converted"],
         "denominator": ["lead.created"],
     }

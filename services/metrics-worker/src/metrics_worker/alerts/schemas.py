@@ -19,7 +19,7 @@ _DIGITS: Final = 56
 
 
 class AlertView(View):
-    """Something to look at: what it is, since when, and what to do. Its id stays while it lasts."""
+    """What needs attention, since when, and what to do. The id stays the same while the alert lasts."""
 
     model_config = ConfigDict(
         json_schema_extra={

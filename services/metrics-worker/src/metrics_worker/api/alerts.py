@@ -23,7 +23,7 @@ async def list_alerts(
     kind: Annotated[AlertKind | None, Query(description="Only this kind.")] = None,
     severity: Annotated[Severity | None, Query(description="Only this severity.")] = None,
 ) -> PageView[AlertView]:
-    """What somebody should look at now, the gravest first, then what has lasted longest."""
+    """Return what needs attention now, the most severe first, then the longest-lasting."""
     await snapshot(session)
     found = [
         each

@@ -14,7 +14,7 @@ coverage = router("/coverage", "kpis")
 
 
 class CoverageView(View):
-    """How complete the books are, and how far the surveys reach."""
+    """How complete the dimensions are, and how far surveys reach."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -69,7 +69,8 @@ async def get_coverage(
     start: FirstDay = None,
     end: LastDay = None,
 ) -> CoverageView:
-    """What share of customers, leads, deals, tickets and answers carries each dimension, and whom nobody asked."""
+    """Return the share of customers, leads, deals, tickets and answers that carry each dimension, and the values
+    without surveys or answers."""
     period = period_of(start, end, status.reporting)
     return CoverageView(
         start=period.start,

@@ -30,7 +30,7 @@ _SAYS = {
 
 
 class HealthReasonView(View):
-    """Something that takes points from the score, or will once the customer has bought."""
+    """A reason that takes points from the score, or will after the first purchase."""
 
     reason: str
     says: str
@@ -93,7 +93,8 @@ class CustomerHealthView(View):
 
 @customers.get("/{customer_id}/health", dependencies=READERS)
 async def get_customer_health(customer_id: UUID, session: Session, reporting: LedgerReporting) -> CustomerHealthView:
-    """How a customer fares today, and why: what `customer_health` and `revenue_at_risk` are made of."""
+    """Return a customer's health today with its reasons: one customer's part in `customer_health` and
+    `revenue_at_risk`."""
     connection = await snapshot(session)
     found = await relationship_of(session, customer_id, reporting)
     if not found.known:

@@ -40,7 +40,7 @@ explanations = router("/kpis", "kpis")
 
 
 class ExclusionView(View):
-    """Something that the value leaves out, how often, and why."""
+    """What the value leaves out, how often, and why."""
 
     reason: Reason
     says: str
@@ -50,7 +50,7 @@ class ExclusionView(View):
 
 
 class ExplainedPostingView(View):
-    """One posting: what one event added to, or took from, the measures that the value is made of."""
+    """One posting: what one event added to, or subtracted from, the value's measures."""
 
     kind: str
     subject: str
@@ -64,9 +64,9 @@ class ExplainedPostingView(View):
 
 
 class ExplanationView(View):
-    """A value, its definition, and what is behind it. Over all pages the items add up to the measures.
+    """A value, its definition and the postings behind it. Over all pages the items add up to the measures.
 
-    With `recorded_after` they add up to what has come since.
+    With `recorded_after` they add up to the change since.
     """
 
     kpi: str
@@ -102,14 +102,18 @@ async def explain_kpi(
     given: Filters,
     start: FirstDay = None,
     end: LastDay = None,
-    variant: Annotated[str | None, Query(max_length=64, description="Which definition; see GET /v1/kpis.")] = None,
-    as_of: Annotated[Moment | None, Query(description="As the books stood then; now by default.")] = None,
-    recorded_after: Annotated[
-        Moment | None, Query(description="Only postings of events recorded after this: what has changed since then.")
+    variant: Annotated[
+        str | None, Query(max_length=64, description="The definition to use; GET /v1/kpis lists them.")
     ] = None,
-    form: Annotated[Literal["json", "csv"], Query(alias="format", description="csv: all postings at once.")] = "json",
+    as_of: Annotated[Moment | None, Query(description="Uses the ledger as of this moment; now by default.")] = None,
+    recorded_after: Annotated[
+        Moment | None, Query(description="Only postings of events recorded after this moment.")
+    ] = None,
+    form: Annotated[
+        Literal["json", "csv"], Query(alias="format", description="csv returns all postings at once.")
+    ] = "json",
 ) -> ExplanationView | Response:
-    """A KPI's value with its definition, what it leaves out, and the postings and events that it is the sum of."""
+    """Return a KPI's value with its definition, its exclusions, and the postings and events behind it."""
     kpi = kpi_named(name)
     query = KpiQuery(
         kpi=kpi,

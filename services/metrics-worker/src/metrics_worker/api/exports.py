@@ -43,7 +43,7 @@ async def export_postings(
         str,
         Query(
             max_length=64,
-            description="The kind of subject that the postings are of.",
+            description="The kind of subject.",
             json_schema_extra={"enum": KIND_NAMES},
         ),
     ],
@@ -51,7 +51,7 @@ async def export_postings(
     end: LastDay = None,
     form: Annotated[Format, Query(alias="format")] = "csv",
 ) -> Response:
-    """Every posting of some days, corrections included: their sums are the balances, and so the KPIs."""
+    """Return every posting of a period, corrections included. Their sums are those of the KPIs."""
     if kind not in KIND_NAMES:
         raise Unprocessable.at("?kind", f"must be one of: {', '.join(KIND_NAMES)}")
     period = period_of(start, end, reporting)

@@ -32,7 +32,7 @@ routes = router("/kpis", "kpis")
 
 @routes.get("", dependencies=READERS)
 async def list_kpis(reporting: LedgerReporting) -> RegistryView:
-    """What KPIs there are, how each is defined, and what it may be grouped and filtered by."""
+    """Return every KPI with its definition and the dimensions it can be grouped and filtered by."""
     return RegistryView(
         timezone=reporting.zone.key, currency=reporting.currency, items=[_view_of(kpi) for kpi in KPIS.values()]
     )
@@ -46,22 +46,26 @@ async def answer_kpi(
     given: Filters,
     start: FirstDay = None,
     end: LastDay = None,
-    interval: Annotated[Interval | None, Query(description="Also a series; weeks begin on Monday.")] = None,
+    interval: Annotated[Interval | None, Query(description="Adds a series; weeks begin on Monday.")] = None,
     group_by: Annotated[
         str | None,
         Query(
             max_length=64,
-            description="Also by each value of a dimension; GET /v1/kpis says which ones the KPI has.",
+            description="Adds groups by the values of a dimension; GET /v1/kpis lists those of the KPI.",
             json_schema_extra={"enum": list(DIMENSIONS)},
         ),
     ] = None,
-    variant: Annotated[str | None, Query(max_length=64, description="Which definition; see GET /v1/kpis.")] = None,
-    compare: Annotated[
-        Literal["previous"] | None, Query(description="Also the same number of days directly before.")
+    variant: Annotated[
+        str | None, Query(max_length=64, description="The definition to use; GET /v1/kpis lists them.")
     ] = None,
-    as_of: Annotated[Moment | None, Query(description="As the books stood then, and how far it has come.")] = None,
+    compare: Annotated[
+        Literal["previous"] | None, Query(description="Adds the same number of days directly before.")
+    ] = None,
+    as_of: Annotated[
+        Moment | None, Query(description="Uses the ledger as of this moment, and adds the difference to now.")
+    ] = None,
 ) -> AnswerView | Response:
-    """A KPI over a run of days in the reporting time zone, with the sums that its value is made of."""
+    """Return a KPI over a period of days in the reporting time zone, with its numerator and denominator."""
     kpi = kpi_named(name)
     query = KpiQuery(
         kpi=kpi,

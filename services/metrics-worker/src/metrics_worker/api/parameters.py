@@ -38,13 +38,13 @@ async def reporting_of(status: Status) -> Reporting:
 
 
 LedgerReporting = Annotated[Reporting, Depends(reporting_of)]
-FirstDay = Annotated[Day | None, Query(alias="from", description="First day; 30 days by default.")]
+FirstDay = Annotated[Day | None, Query(alias="from", description="First day; by default 30 days up to the last.")]
 LastDay = Annotated[Day | None, Query(alias="to", description="Last day; today by default.")]
 Code = Annotated[
     str | None,
     Query(
         max_length=64,
-        description="Only this one; empty: only what has none.",
+        description="Only this value; empty for subjects without one.",
         json_schema_extra={"pattern": f"^$|{CODE_PATTERN}"},
     ),
 ]
@@ -52,7 +52,7 @@ Identity = Annotated[
     str | None,
     Query(
         max_length=36,
-        description="Only this one's id; empty: only what has none.",
+        description="Only this id; empty for subjects without one.",
         json_schema_extra={"pattern": "^$|^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"},
     ),
 ]

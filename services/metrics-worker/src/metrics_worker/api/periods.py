@@ -21,19 +21,19 @@ Named = Annotated[str, Path(max_length=64, description="2026-03-10, 2026-W11, 20
 
 @periods.get("", dependencies=READERS, response_model=page_of(ClosedPeriodRead))
 async def list_periods(session: Session, page: Paged) -> PageView[ClosedPeriodRead]:
-    """Closed periods, the last closed first."""
+    """Return closed periods, the last closed first."""
     return await queries.list_periods(session, page)
 
 
 @periods.get("/{period}", dependencies=READERS)
 async def get_period(period: Named, session: Session) -> ClosedPeriodRead:
-    """A closed period, and the moment that its numbers are of."""
+    """Return a closed period and the moment of its figures."""
     return ClosedPeriodRead.of(await use_cases.closed_period(session, period))
 
 
 @periods.post("/{period}/close", dependencies=MANAGERS)
 async def close_period(period: Named, session: Session, reporting: LedgerReporting) -> ClosedPeriodRead:
-    """Closes a period that is over: from now on every change of its KPIs is published as a restatement."""
+    """Close a period that is over: from now on each change of its figures is published as a restatement."""
     return ClosedPeriodRead.of(await use_cases.close_period(session, period, reporting))
 
 
@@ -41,7 +41,7 @@ async def close_period(period: Named, session: Session, reporting: LedgerReporti
 async def list_restatements(
     period: Named, session: Session, reporting: LedgerReporting, page: Paged, kpi: Code | None = None
 ) -> PageView[RestatementRead]:
-    """The KPIs of a closed period that are no longer what it was closed with, and the events behind each."""
+    """Return the figures of a closed period that have changed since, with the events behind each."""
     await snapshot(session)
     closed = await use_cases.closed_period(session, period)
     return await queries.list_restatements(session, closed, page, reporting, kpi)

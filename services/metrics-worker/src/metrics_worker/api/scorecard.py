@@ -105,7 +105,7 @@ ROWS: Final = (
 
 
 class ScoreView(View):
-    """One KPI with the sums behind it, its target and its way to what it is made of."""
+    """One KPI with its sums, its target and its `explain` address."""
 
     kpi: str
     variant: str
@@ -124,9 +124,9 @@ class ScoreView(View):
 
 
 class SideView(View):
-    """What one function has to say to a question.
+    """One function's reply to a question.
 
-    To a question of counting, `yes` when any of its KPIs counts something on these days. To a question of targets,
+    For a question of counting, `yes` when any of its KPIs counts something in the period. For a question of targets,
     `yes` when at least one of its KPIs has a target and each that has one meets it, `no` when one is missed, and
     `unknown` when none is set or there is nothing to compare. A quota is a target too.
     """
@@ -137,7 +137,7 @@ class SideView(View):
 
 
 class RowView(View):
-    """One question, and both replies."""
+    """One question with both replies."""
 
     question: str
     asks: str
@@ -206,10 +206,10 @@ async def get_scorecard(
     start: FirstDay = None,
     end: LastDay = None,
     compare: Annotated[
-        Literal["previous"] | None, Query(description="Also the same number of days directly before.")
+        Literal["previous"] | None, Query(description="Adds the same number of days directly before.")
     ] = None,
 ) -> ScorecardView:
-    """Sales and service side by side: who brings customers, whose targets are met, and who is there when asked."""
+    """Return sales and service side by side: new customers, targets met, contact before and after the purchase."""
     period = period_of(start, end, status.reporting)
     cells = list(dict.fromkeys(cell for row in ROWS for cell in (*row.sales, *row.service)))
     queries = [_query(cell, period, compare is not None) for cell in cells]

@@ -30,7 +30,7 @@ _EVENT: Final = {
     "description": "One event of the stream.",
     "properties": {
         "event": {"type": "string"},
-        "id": {"type": "string", "description": "Where to go on, by Last-Event-ID."},
+        "id": {"type": "string", "description": "The position to resume from, as Last-Event-ID."},
         "data": {"type": "string", "contentMediaType": "application/json"},
     },
     "required": ["event", "data"],
@@ -62,7 +62,7 @@ class TicketView(View):
 
 @stream_tickets.post("", status_code=201, dependencies=READERS)
 async def issue_stream_ticket(request: Request, by: By) -> TicketView:
-    """Gives a short-lived ticket, for an EventSource, which cannot send the token in a header."""
+    """Issue a short-lived ticket for an EventSource, which cannot send the token in a header."""
     tickets: Tickets = request.app.state.tickets
     ticket = await tickets.issue(by)
     return TicketView(ticket=ticket.text, expires_at=ticket.expires_at)
@@ -84,26 +84,27 @@ async def stream_kpis(
         Query(
             min_length=1,
             max_length=2000,
-            description=f"The KPIs, by comma, {MAX_KPIS} at most; `name:variant` for another than the first variant.",
+            description=f"KPI names, comma-separated, at most {MAX_KPIS}; `name:variant` selects another variant.",
             examples=["revenue,win_rate"],
         ),
     ],
-    start: Annotated[Day | None, Query(alias="from", description="First day; the last 30 days by default.")] = None,
+    start: Annotated[Day | None, Query(alias="from", description="First day; by default the last 30 days.")] = None,
     end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
-    interval: Annotated[Interval | None, Query(description="Also a series; weeks begin on Monday.")] = None,
-    alerts: Annotated[bool, Query(description="Also the alerts, as the event `alerts`.")] = False,
+    interval: Annotated[Interval | None, Query(description="Adds a series; weeks begin on Monday.")] = None,
+    alerts: Annotated[bool, Query(description="Adds the alerts, as the event `alerts`.")] = False,
     last_event_id: Annotated[
-        str | None, Query(max_length=400, description="What the header Last-Event-ID says, for who cannot send it.")
+        str | None,
+        Query(max_length=400, description="The value of Last-Event-ID, for clients that cannot send the header."),
     ] = None,
     ticket: Annotated[
-        str | None, Query(max_length=MAX_LENGTH, description="Of POST /v1/stream-tickets, instead of a token.")
+        str | None, Query(max_length=MAX_LENGTH, description="A ticket of POST /v1/stream-tickets, instead of a token.")
     ] = None,
 ) -> Response:
-    """Pushes each KPI's answer now and whenever it changes, as the event `kpi`; filters hold for all of them.
+    """Send each KPI's answer now and whenever it changes, as the event `kpi`; filters apply to all of them.
 
-    With `alerts`, also how many alerts there are and the first of them, as the event `alerts`, within some seconds.
+    With `alerts`, also send the number of alerts and the first of them, as the event `alerts`, within some seconds.
 
-    Between them come `fresh` events, which say up to when the books are complete.
+    `fresh` events in between hold the time up to which the ledger is complete.
     """
     watches: list[Watched] = []
     for name, _, variant in (text.partition(":") for text in dict.fromkeys(kpis.split(","))):

@@ -32,7 +32,9 @@ class Address:
         self,
         kpi: Annotated[str, Path(max_length=64, examples=["revenue"])],
         given: Filters,
-        variant: Annotated[str | None, Query(max_length=64, description="Which definition; see GET /v1/kpis.")] = None,
+        variant: Annotated[
+            str | None, Query(max_length=64, description="The definition to use; GET /v1/kpis lists them.")
+        ] = None,
     ) -> None:
         self._kpi, self._given, self._variant = kpi, given, variant
 
@@ -53,7 +55,7 @@ At = Annotated[Address, Depends(async_dependency(Address))]
 async def set_target(
     at: At, body: TargetSetRequest, session: Session, response: Response, expected: Expected, reporting: LedgerReporting
 ) -> TargetRead:
-    """Sets what a KPI is to reach, or sets it anew. The filter is part of the address: `?region=EMEA`."""
+    """Set or change the target of a KPI. The filter is part of the address: `?region=EMEA`."""
     key = at.key()
     formula = KPIS[key.kpi].variants[key.variant]
     target, is_new = await use_cases.set_target(session, key, formula, body, expected, reporting)
@@ -64,12 +66,12 @@ async def set_target(
 
 @targets.routes.get("/{kpi}", dependencies=READERS, response_model=TargetRead)
 async def get_target(at: At, session: Session, request: Request, response: Response) -> TargetRead | Response:
-    """The target that is set for exactly this."""
+    """Return the target of exactly this variant and filter."""
     target = await use_cases.get_target(session, at.key())
     return unchanged(request, target.version) or targets.show(response, target)
 
 
 @targets.routes.delete("/{kpi}", status_code=204, dependencies=MANAGERS)
 async def delete_target(at: At, session: Session, expected: Expected) -> None:
-    """Takes a target away."""
+    """Delete a target."""
     await use_cases.delete_target(session, at.key(), expected)

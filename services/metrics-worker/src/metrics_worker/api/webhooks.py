@@ -46,7 +46,7 @@ AllowLoopback = Annotated[bool, Depends(async_dependency(_allow_loopback))]
 async def register_webhook(
     body: WebhookCreate, session: Session, response: Response, allow_loopback: AllowLoopback
 ) -> WebhookRegisteredRead:
-    """Registers an address for some types of events; keep the secret, it is not shown again."""
+    """Register a URL for types of events. Store the secret: it is not shown again."""
     webhook, secret = await use_cases.register_webhook(session, body, allow_loopback=allow_loopback)
     shown = webhooks.show_created(response, webhook)
     return WebhookRegisteredRead(**shown.model_dump(), secret=secret_text(secret.key))
@@ -61,20 +61,20 @@ async def change_webhook(
     expected: Expected,
     allow_loopback: AllowLoopback,
 ) -> WebhookRead:
-    """Changes the address, the types, or whether anything is sent."""
+    """Change the URL, the types, or whether anything is sent."""
     webhook = await use_cases.change_webhook(session, webhook_id, body, expected, allow_loopback=allow_loopback)
     return webhooks.show(response, webhook)
 
 
 @webhooks.routes.delete("/{webhook_id}", status_code=204, dependencies=ADMINS)
 async def delete_webhook(webhook_id: Identifier, session: Session, expected: Expected) -> None:
-    """Takes a webhook away, with all that was to be sent to it."""
+    """Delete a webhook with its pending messages."""
     await use_cases.delete_webhook(session, webhook_id, expected)
 
 
 @webhooks.routes.post("/{webhook_id}/secrets", status_code=201, dependencies=ADMINS)
 async def add_webhook_secret(webhook_id: Identifier, session: Session) -> WebhookSecretRead:
-    """Gives a new secret; the ones before sign beside it for another day."""
+    """Add a secret; earlier ones keep signing beside it for one day."""
     secret, retire_at = await use_cases.add_secret(session, webhook_id)
     return WebhookSecretRead(secret=secret_text(secret.key), others_retire_at=retire_at)
 
@@ -86,7 +86,7 @@ async def list_webhook_deliveries(
     page: Paged,
     status: Literal["pending", "delivered", "dead"] | None = None,
 ) -> PageView[WebhookDeliveryRead]:
-    """What was sent, is to be sent, and was given up, newest first."""
+    """Return delivered, pending and dead messages, newest first."""
     await use_cases.get_webhook(session, webhook_id)
     columns = WebhookDelivery.__table__.c
     query = sa.select(*columns).where(*equal(columns, {"webhook_id": webhook_id, "status": status}))
@@ -97,5 +97,5 @@ async def list_webhook_deliveries(
 async def send_webhook_delivery_again(
     webhook_id: Identifier, delivery_id: Identifier, session: Session
 ) -> WebhookDeliveryRead:
-    """Sends the same message again, under the same `webhook-id`."""
+    """Send the same message again, with the same `webhook-id`."""
     return WebhookDeliveryRead.model_validate(await use_cases.send_again(session, webhook_id, delivery_id))

@@ -9,9 +9,9 @@ from metrics_worker.domain.posting import Posting, Reporting, text_of
 class AccountMeasures(Measures, kind="account"):
     """The measures of accounts. One that was merged into another contributes nothing."""
 
-    registered: Measure = Measure("customers, on the day sales registered them")
-    referred: Measure = Measure("of these, those whom another customer had recommended us to")
-    customers: Measure = Measure("customers that sales knows", semi_additive=True)
+    registered: Measure = Measure("customers, by registration day")
+    referred: Measure = Measure("of these, those recommended by another customer")
+    customers: Measure = Measure("customers known to sales", semi_additive=True)
 
 
 def postings_for(account: Account, reporting: Reporting) -> list[Posting]:

@@ -21,15 +21,15 @@ class SellingDimensions(NamedTuple):
 class ActivityMeasures(Measures, kind="activity"):
     """The measures of activities."""
 
-    completed: Measure = Measure("activities, on the day they were completed")
-    follow_ups: Measure = Measure("activities that were due at a time, on the day they were completed")
-    on_time: Measure = Measure("of these, those completed by then, on the day they were completed")
+    completed: Measure = Measure("activities, by completion day")
+    follow_ups: Measure = Measure("activities with a due time, by completion day")
+    on_time: Measure = Measure("of these, those completed by then, by completion day")
 
 
 class ReferralMeasures(Measures, kind="referral"):
     """The measures of referrals."""
 
-    recorded: Measure = Measure("recommendations by customers, on the day they were recorded")
+    recorded: Measure = Measure("recommendations by customers, by recording day")
 
 
 def postings_for_activity(activity: Activity, reporting: Reporting) -> list[Posting]:

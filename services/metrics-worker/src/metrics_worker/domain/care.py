@@ -33,37 +33,37 @@ class ReviewDimensions(NamedTuple):
 class TrainingMeasures(Measures, kind="training"):
     """The measures of trainings."""
 
-    delivered: Measure = Measure("trainings, on the day they were delivered")
+    delivered: Measure = Measure("trainings, by delivery day")
     attendees: Measure = Measure("people trained in them")
 
 
 class CheckInMeasures(Measures, kind="checkin"):
     """The measures of check-ins."""
 
-    completed: Measure = Measure("check-ins, on the day they were completed")
-    due: Measure = Measure("check-ins that were planned for a day, on the day they were completed")
-    on_time: Measure = Measure("of these, those completed by then, on the day they were completed")
+    completed: Measure = Measure("check-ins, by completion day")
+    due: Measure = Measure("check-ins with a planned day, by completion day")
+    on_time: Measure = Measure("of these, those completed by then, by completion day")
 
 
 class MaintenanceMeasures(Measures, kind="maintenance"):
     """The measures of planned maintenance."""
 
-    performed: Measure = Measure("planned maintenance, on the day it was performed")
-    on_time: Measure = Measure("of it, what was performed by the day it was due, on the day of that")
+    performed: Measure = Measure("planned maintenance, by the day it was performed")
+    on_time: Measure = Measure("of this, maintenance performed by its due day, by the day it was performed")
 
 
 class UpsellMeasures(Measures, kind="upsell"):
     """The measures of agents' suggestions."""
 
-    suggested: Measure = Measure("agents' suggestions of what else to sell, on the day they were made")
+    suggested: Measure = Measure("agents' upsell suggestions, by day of suggestion")
 
 
 class ReviewMeasures(Measures, kind="review"):
     """The measures of public reviews."""
 
-    recorded: Measure = Measure("public reviews, on the day they were written")
+    recorded: Measure = Measure("public reviews, by the day they were written")
     good: Measure = Measure("of these, those with 4 or 5 of 5")
-    score: Measure = Measure("the scores given in them", unit="score")
+    score: Measure = Measure("scores of these reviews", unit="score")
 
 
 def postings_for_training(training: Training, reporting: Reporting) -> list[Posting]:

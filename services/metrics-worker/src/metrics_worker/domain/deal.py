@@ -34,38 +34,36 @@ PIPELINE = ("product",)
 class DealMeasures(Measures, kind="deal"):
     """The measures of deals. A deal with several products counts once under each of them."""
 
-    won: Measure = Measure("won deals, on the day they were closed", not_by=CLOSING)
-    lost: Measure = Measure("lost deals, on the day they were closed", not_by=CLOSING)
+    won: Measure = Measure("won deals, by closing day", not_by=CLOSING)
+    lost: Measure = Measure("lost deals, by closing day", not_by=CLOSING)
     revenue: Measure = Measure(
-        "what won deals are worth at the rate frozen on closing, on the day they were closed",
+        "value of won deals at the rate frozen at closing, by closing day",
         unit="money",
         not_by=CLOSING,
     )
-    units: Measure = Measure("pieces sold in won deals, on the day they were closed", not_by=CLOSING)
+    units: Measure = Measure("units in won deals, by closing day", not_by=CLOSING)
     cycle_seconds: Measure = Measure(
-        "time from opening to winning of won deals, on the day they were closed",
+        "time from opening to winning, by closing day",
         unit="seconds",
         counted_by=won,
         not_by=CLOSING,
     )
-    upsell_won: Measure = Measure(
-        "won deals that a service agent had suggested, on the day they were closed", not_by=CLOSING
-    )
+    upsell_won: Measure = Measure("won deals suggested by a service agent, by closing day", not_by=CLOSING)
     upsell_revenue: Measure = Measure(
-        "what won deals that a service agent had suggested are worth, on the day they were closed",
+        "value of won deals suggested by a service agent, by closing day",
         unit="money",
         not_by=CLOSING,
     )
-    pipeline_deals: Measure = Measure("deals that are open", semi_additive=True, not_by=PIPELINE)
+    pipeline_deals: Measure = Measure("open deals", semi_additive=True, not_by=PIPELINE)
     pipeline_value: Measure = Measure(
-        "what open deals are worth, as far as it is known", unit="money", semi_additive=True, not_by=PIPELINE
+        "value of open deals, where known", unit="money", semi_additive=True, not_by=PIPELINE
     )
     pipeline_weighted: Measure = Measure(
-        "what open deals are worth, times the chance of their stage", unit="money", semi_additive=True, not_by=PIPELINE
+        "value of open deals × weight of their stage", unit="money", semi_additive=True, not_by=PIPELINE
     )
-    entered: Measure = Measure("stages that deals entered for the first time, on the day they did", not_by=PIPELINE)
+    entered: Measure = Measure("stages entered for the first time, by day of entry", not_by=PIPELINE)
     advanced: Measure = Measure(
-        "of these, those from which the deal went on to a later stage or stands won, on the day it entered",
+        "of these, stages from which the deal moved on to a later one or is won, by day of entry",
         not_by=PIPELINE,
     )
 

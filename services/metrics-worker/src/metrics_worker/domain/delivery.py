@@ -20,12 +20,12 @@ class DeliveryDimensions(NamedTuple):
 class DeliveryMeasures(Measures, kind="delivery"):
     """The measures of deliveries, on the day they were accepted."""
 
-    accepted: Measure = Measure("deliveries, on the day they were accepted")
-    promised: Measure = Measure("of these, those of deals that were won with a promise")
-    kept: Measure = Measure("of these, those that kept the time, the price and the quality")
-    in_time: Measure = Measure("of the promised ones, those delivered by the day agreed on")
-    at_price: Measure = Measure("of the promised ones, those that cost no more than agreed on")
-    of_quality: Measure = Measure("of the promised ones, those of the quality agreed on")
+    accepted: Measure = Measure("deliveries, by acceptance day")
+    promised: Measure = Measure("of these, deliveries of deals with a promise")
+    kept: Measure = Measure("of these, those that kept time, price and quality")
+    in_time: Measure = Measure("of the promised ones, those delivered by the agreed day")
+    at_price: Measure = Measure("of the promised ones, those that cost no more than agreed")
+    of_quality: Measure = Measure("of the promised ones, those of the agreed quality")
 
 
 def postings_for(delivery: Delivery, reporting: Reporting) -> list[Posting]:

@@ -10,10 +10,10 @@ from metrics_worker.domain.ticket import ServiceDimensions
 class InteractionMeasures(Measures, kind="interaction"):
     """The measures of interactions."""
 
-    handled: Measure = Measure("contacts handled by an agent, on the day they took place")
-    talk_seconds: Measure = Measure("time spent talking or writing in them", unit="seconds")
-    hold_seconds: Measure = Measure("time the customer was on hold in them", unit="seconds")
-    wrap_up_seconds: Measure = Measure("time spent wrapping them up", unit="seconds")
+    handled: Measure = Measure("contacts handled by an agent, by contact day")
+    talk_seconds: Measure = Measure("talk or writing time of these contacts", unit="seconds")
+    hold_seconds: Measure = Measure("hold time of these contacts", unit="seconds")
+    wrap_up_seconds: Measure = Measure("wrap-up time of these contacts", unit="seconds")
     handle_seconds: Measure = Measure("talk, hold and wrap-up time together", unit="seconds", counted_by=handled)
 
 

@@ -23,17 +23,17 @@ class LeadDimensions(NamedTuple):
 class LeadMeasures(Measures, kind="lead"):
     """The measures of leads."""
 
-    created: Measure = Measure("leads, on the day they came in")
-    cohort_contacted: Measure = Measure("leads contacted by now, on the day they came in")
-    cohort_qualified: Measure = Measure("leads qualified by now, on the day they came in")
-    cohort_disqualified: Measure = Measure("leads given up by now, on the day they came in")
-    cohort_converted: Measure = Measure("leads converted by now, on the day they came in")
-    contacted: Measure = Measure("leads, on the day of the first contact")
-    qualified: Measure = Measure("leads, on the day they were qualified")
-    disqualified: Measure = Measure("leads, on the day they were given up")
-    converted: Measure = Measure("leads, on the day they were converted")
+    created: Measure = Measure("leads, by creation day")
+    cohort_contacted: Measure = Measure("leads contacted so far, by creation day")
+    cohort_qualified: Measure = Measure("leads qualified so far, by creation day")
+    cohort_disqualified: Measure = Measure("leads disqualified so far, by creation day")
+    cohort_converted: Measure = Measure("leads converted so far, by creation day")
+    contacted: Measure = Measure("leads, by day of first contact")
+    qualified: Measure = Measure("leads, by qualification day")
+    disqualified: Measure = Measure("leads, by disqualification day")
+    converted: Measure = Measure("leads, by conversion day")
     response_seconds: Measure = Measure(
-        "time from coming in to the first contact, on the day of the contact", unit="seconds", counted_by=contacted
+        "time from creation to first contact, by day of first contact", unit="seconds", counted_by=contacted
     )
 
 

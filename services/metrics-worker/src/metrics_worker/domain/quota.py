@@ -22,7 +22,7 @@ class QuotaDimensions(NamedTuple):
 class QuotaMeasures(Measures, kind="quota"):
     """The measures of quotas."""
 
-    target: Measure = Measure("the quotas' targets, spread evenly over the days of their period", unit="money")
+    target: Measure = Measure("quota targets, spread evenly over the days of their period", unit="money")
 
 
 def spread(total: int, days: int) -> list[int]:

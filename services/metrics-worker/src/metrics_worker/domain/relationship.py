@@ -53,58 +53,53 @@ PRODUCT = ("product",)
 class RelationshipMeasures(Measures, kind="relationship"):
     """The measures of customers' timelines."""
 
-    new_won: Measure = Measure("customers' first won deals, on the day they were closed")
-    new_revenue: Measure = Measure(
-        "what customers' first won deals are worth, on the day they were closed", unit="money"
-    )
-    repeat_won: Measure = Measure("won deals after a customer's first, on the day they were closed")
-    repeat_revenue: Measure = Measure(
-        "what won deals after a customer's first are worth, on the day they were closed", unit="money"
-    )
+    new_won: Measure = Measure("customers' first won deals, by closing day")
+    new_revenue: Measure = Measure("value of customers' first won deals, by closing day", unit="money")
+    repeat_won: Measure = Measure("won deals after a customer's first, by closing day")
+    repeat_revenue: Measure = Measure("value of won deals after a customer's first, by closing day", unit="money")
     assisted_closed: Measure = Measure(
-        "deals closed within 180 days of a question that the customer asked service before the purchase, on the "
-        "day they were closed"
+        "deals closed within 180 days of a presales question by the customer, by closing day"
     )
-    assisted_won: Measure = Measure("of these, the won ones")
-    unassisted_closed: Measure = Measure("deals closed without such a question, on the day of that")
-    unassisted_won: Measure = Measure("of these, the won ones")
-    buyers: Measure = Measure("customers who bought at least once", semi_additive=True, not_by=PRODUCT)
-    repeat_buyers: Measure = Measure("customers who bought at least twice", semi_additive=True, not_by=PRODUCT)
-    active: Measure = Measure("customers who bought within the last 365 days", semi_additive=True, not_by=PRODUCT)
-    lapsed: Measure = Measure("customers, on the day on which their last purchase was 365 days ago", not_by=PRODUCT)
+    assisted_won: Measure = Measure("of these, won deals")
+    unassisted_closed: Measure = Measure("deals closed without such a question, by closing day")
+    unassisted_won: Measure = Measure("of these, won deals")
+    buyers: Measure = Measure("customers with at least one purchase", semi_additive=True, not_by=PRODUCT)
+    repeat_buyers: Measure = Measure("customers with at least two purchases", semi_additive=True, not_by=PRODUCT)
+    active: Measure = Measure("customers with a purchase in the last 365 days", semi_additive=True, not_by=PRODUCT)
+    lapsed: Measure = Measure("customers, by the day their last purchase turned 365 days old", not_by=PRODUCT)
     active_before: Measure = Measure(
-        "customers who bought in the 365 days that ended 365 days ago", semi_additive=True, not_by=PRODUCT
+        "customers with a purchase in the 365 days before the last 365", semi_additive=True, not_by=PRODUCT
     )
     retained: Measure = Measure(
-        "of these, those who bought within the last 365 days too", semi_additive=True, not_by=PRODUCT
+        "of these, those with a purchase in the last 365 days too", semi_additive=True, not_by=PRODUCT
     )
     revenue_before: Measure = Measure(
-        "revenue of the 365 days that ended 365 days ago", unit="money", semi_additive=True, not_by=PRODUCT
+        "revenue of the 365 days before the last 365", unit="money", semi_additive=True, not_by=PRODUCT
     )
     revenue_retained: Measure = Measure(
-        "revenue of the last 365 days from customers who had bought in the 365 days before them",
+        "revenue of the last 365 days from customers with a purchase in the 365 days before",
         unit="money",
         semi_additive=True,
         not_by=PRODUCT,
     )
-    at_risk: Measure = Measure("customers at risk, for whichever reason", semi_additive=True, not_by=PRODUCT)
+    at_risk: Measure = Measure("customers at risk for any reason", semi_additive=True, not_by=PRODUCT)
     breached: Measure = Measure(
-        "customers with an unresolved ticket whose agreement was breached", semi_additive=True, not_by=PRODUCT
+        "customers with an unresolved ticket that breached its SLA policy", semi_additive=True, not_by=PRODUCT
     )
     reopened: Measure = Measure(
         "customers with a reopened ticket that is not resolved again", semi_additive=True, not_by=PRODUCT
     )
     badly_rated: Measure = Measure(
-        "customers who gave 1 or 2 of 5 within the last 90 days", semi_additive=True, not_by=PRODUCT
+        "customers with a rating of 1 or 2 of 5 in the last 90 days", semi_additive=True, not_by=PRODUCT
     )
     revenue_at_risk: Measure = Measure(
         "revenue of the last 365 days from customers at risk", unit="money", semi_additive=True, not_by=PRODUCT
     )
     pipeline_at_risk: Measure = Measure(
-        "what open deals of customers at risk are worth", unit="money", semi_additive=True, not_by=PRODUCT
+        "value of open deals of customers at risk", unit="money", semi_additive=True, not_by=PRODUCT
     )
     health: Measure = Measure(
-        "the health scores of customers who bought at least once", unit="score", semi_additive=True, not_by=PRODUCT
+        "health scores of customers with at least one purchase", unit="score", semi_additive=True, not_by=PRODUCT
     )
 
 

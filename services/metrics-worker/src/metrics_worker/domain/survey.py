@@ -16,18 +16,18 @@ EFFORTLESS_FROM = 5
 class SurveyMeasures(Measures, kind="survey"):
     """The measures of surveys."""
 
-    sent: Measure = Measure("surveys, on the day they were sent")
-    cohort_answered: Measure = Measure("surveys answered by now, on the day they were sent")
-    answered: Measure = Measure("surveys, on the day they were first answered")
-    scored: Measure = Measure("surveys answered with a score, on the day they were first answered")
-    satisfied: Measure = Measure("surveys answered with 4 or 5, on the day they were first answered")
-    score: Measure = Measure("the scores given, on the day of the first answer", unit="score")
-    recommended: Measure = Measure("surveys answered on how likely a recommendation is, on the day of the first answer")
-    promoters: Measure = Measure("of these, those answered with 9 or 10, on the day of the first answer")
-    detractors: Measure = Measure("of these, those answered with 0 to 6, on the day of the first answer")
-    effort_rated: Measure = Measure("surveys answered on how easy it was, on the day of the first answer")
-    effort: Measure = Measure("the answers to that, from 1 to 7, on the day of the first answer", unit="score")
-    effortless: Measure = Measure("of these, those answered with 5 to 7, on the day of the first answer")
+    sent: Measure = Measure("surveys, by sending day")
+    cohort_answered: Measure = Measure("surveys answered so far, by sending day")
+    answered: Measure = Measure("surveys, by day of first answer")
+    scored: Measure = Measure("surveys answered with a score, by day of first answer")
+    satisfied: Measure = Measure("surveys answered with 4 or 5, by day of first answer")
+    score: Measure = Measure("scores, by day of first answer", unit="score")
+    recommended: Measure = Measure("surveys answered on recommendation, by day of first answer")
+    promoters: Measure = Measure("of these, answers of 9 or 10, by day of first answer")
+    detractors: Measure = Measure("of these, answers of 0 to 6, by day of first answer")
+    effort_rated: Measure = Measure("surveys answered on effort, by day of first answer")
+    effort: Measure = Measure("effort answers from 1 to 7, by day of first answer", unit="score")
+    effortless: Measure = Measure("of these, answers of 5 to 7, by day of first answer")
 
 
 def postings_for(survey: Survey, reporting: Reporting) -> list[Posting]:

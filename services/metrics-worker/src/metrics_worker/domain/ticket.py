@@ -31,64 +31,55 @@ class ServiceDimensions(NamedTuple):
 class TicketMeasures(Measures, kind="ticket"):
     """The measures of tickets. One that was merged into another contributes nothing."""
 
-    opened: Measure = Measure("tickets, on the day they were opened")
-    presales: Measure = Measure("questions before a purchase, on the day they were asked")
-    cohort_resolved: Measure = Measure("tickets that stand resolved, on the day they were opened")
-    cohort_reopened: Measure = Measure("tickets reopened at least once, on the day they were opened")
-    cohort_escalated: Measure = Measure("tickets escalated by now, on the day they were opened")
-    cohort_within_hour: Measure = Measure(
-        "tickets that got their first response within an hour, on the day they were opened"
-    )
-    reopenings: Measure = Measure("times that tickets were reopened, on the day they were opened")
-    first_responded: Measure = Measure("tickets, on the day of their first response")
+    opened: Measure = Measure("tickets, by opening day")
+    presales: Measure = Measure("presales questions, by opening day")
+    cohort_resolved: Measure = Measure("tickets resolved now, by opening day")
+    cohort_reopened: Measure = Measure("tickets reopened at least once, by opening day")
+    cohort_escalated: Measure = Measure("tickets escalated so far, by opening day")
+    cohort_within_hour: Measure = Measure("tickets with a first response within an hour, by opening day")
+    reopenings: Measure = Measure("reopenings of tickets, by opening day")
+    first_responded: Measure = Measure("tickets, by day of first response")
     first_response_seconds: Measure = Measure(
-        "time from opening to the first response, on the day of the response",
+        "time from opening to first response, by day of first response",
         unit="seconds",
         counted_by=first_responded,
     )
-    business_responded: Measure = Measure(
-        "tickets under a policy with business hours, on the day of their first response"
-    )
+    business_responded: Measure = Measure("tickets under a policy with business hours, by day of first response")
     business_response_seconds: Measure = Measure(
-        "business hours from opening to the first response, on the day of the response",
+        "business time from opening to first response, by day of first response",
         unit="seconds",
         counted_by=business_responded,
     )
-    resolved: Measure = Measure("tickets that stand resolved, on the day they were last resolved")
+    resolved: Measure = Measure("tickets resolved now, by day of last resolution")
     resolution_seconds: Measure = Measure(
-        "time from opening to the last resolution, on the day they were last resolved",
+        "time from opening to last resolution, by day of last resolution",
         unit="seconds",
         counted_by=resolved,
     )
     business_resolved: Measure = Measure(
-        "resolved tickets under a policy with business hours, on the day they were last resolved"
+        "resolved tickets under a policy with business hours, by day of last resolution"
     )
     business_resolution_seconds: Measure = Measure(
-        "business hours from opening to the last resolution, on the day they were last resolved",
+        "business time from opening to last resolution, by day of last resolution",
         unit="seconds",
         counted_by=business_resolved,
     )
-    onboarded: Measure = Measure("resolved onboardings of won deals, on the day they were last resolved")
+    onboarded: Measure = Measure("resolved onboardings of won deals, by day of last resolution")
     onboarding_seconds: Measure = Measure(
-        "time from winning the deal to the resolution of its onboarding, on the day they were last resolved",
+        "time from winning the deal to resolving its onboarding, by day of last resolution",
         unit="seconds",
         counted_by=onboarded,
     )
-    resolved_reopened: Measure = Measure("resolved tickets that had been reopened, on the day they were last resolved")
+    resolved_reopened: Measure = Measure("resolved tickets that were reopened before, by day of last resolution")
     resolved_first_contact: Measure = Measure(
-        "resolved tickets for which the customer came once at most and that were never reopened, on the day they "
-        "were resolved"
+        "resolved tickets with at most one customer contact and no reopening, by resolution day"
     )
-    resolved_under_sla: Measure = Measure(
-        "resolved tickets with a service-level agreement, on the day they were last resolved"
-    )
-    resolved_within_sla: Measure = Measure("of these, those that never breached it, on the day they were last resolved")
-    first_resolved: Measure = Measure("tickets, on the day they were resolved for the first time")
-    held: Measure = Measure(
-        "of these, those not reopened within seven days so far, on the day they were resolved the first time"
-    )
-    backlog: Measure = Measure("tickets that are neither resolved nor closed", semi_additive=True)
-    unattended: Measure = Measure("of these, those that have had no first response yet", semi_additive=True)
+    resolved_under_sla: Measure = Measure("resolved tickets under an SLA policy, by day of last resolution")
+    resolved_within_sla: Measure = Measure("of these, those without a breach, by day of last resolution")
+    first_resolved: Measure = Measure("tickets, by day of first resolution")
+    held: Measure = Measure("of these, those not reopened within seven days so far, by day of first resolution")
+    backlog: Measure = Measure("tickets neither resolved nor closed", semi_additive=True)
+    unattended: Measure = Measure("of these, those without a first response", semi_additive=True)
 
 
 def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:

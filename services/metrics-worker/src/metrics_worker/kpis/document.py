@@ -1,40 +1,46 @@
 """Writes docs/kpis.md from the catalogue: `python -m metrics_worker.kpis.document > docs/kpis.md`."""
 
 import sys
+from collections import Counter
+from collections.abc import Mapping
 
 from metrics_worker.domain.kinds import KINDS
 from metrics_worker.domain.measure import Measure, Sum
 from metrics_worker.kpis.catalogue import KPIS
-from metrics_worker.kpis.formula import Formula, Kpi
+from metrics_worker.kpis.formula import Direction, Formula, Kpi
 
 _INTRODUCTION = """\
 # KPIs
 
 <!-- Written by `python -m metrics_worker.kpis.document > docs/kpis.md`; a test compares. Change the declarations. -->
 
-Every KPI is a sum of measures, or one sum of measures divided by another, over the days of a period in the reporting
-time zone. A measure marked as a level is what stands at the end of a day, or with `@start` at the end of the day before
-the period; one followed by a dimension in brackets is only of what carries a value of it. Medians and p90s are read
-from histograms, within 2 %: the shortest duration that half, or nine tenths, of them do not exceed. Their numerator is
-the percentile itself in seconds, their denominator how many there are. Durations are in whole seconds, rounded down.
-Ratios are computed when they are read, from exact whole sums, and rounded once: six decimal places, half to even;
-money to its currency's places. A ratio with nothing to divide by is null, not 0. A value that is missing, such as a
-lead without a channel, is a group of its own (`null`), distinct from every code.
+`GET /v1/kpis/{name}?from=&to=&interval=&group_by=&<dimension>=&variant=&compare=previous` returns each KPI.
+`<dimension>=` without a value selects subjects that have none.
 
-Each subject stands under the region, owner and so on of its newest state. What stands of customers, and who lapsed
-(`relationship.buyers` and all after it), stands under the account as it is now; without one under what service knows of
-the customer, else under the newest deal. Closed deals stand under their own. Customers who were merged count as the one
-who remains, also in their past.
-
-`GET /v1/kpis/{name}?from=&to=&interval=&group_by=&<dimension>=&variant=&compare=previous` answers each of them.
-`<dimension>=` with nothing after it asks for what has no value.
+- **Value.** A KPI is a sum of [measures](#measures), or one sum divided by another, over the days of a period in the
+  reporting time zone. Values are computed on read from exact whole sums and rounded once: six decimal places, half to
+  even; money to its currency's places. A ratio with an empty denominator is null, not 0.
+- **Days.** "By closing day" and the like name the day that a subject counts on. "By cohort" counts a later result on
+  the day the subject began; "by period" counts it on the day it happened.
+- **Semi-additive measures** are read at the end of the period's last day; with `@start`, at the end of the day before
+  the period.
+- **Dimension in brackets.** `ticket.opened[region]` counts only subjects with a value of that dimension.
+- **Percentiles** are read from histograms, within 2 %: the shortest duration that half (median) or nine tenths (p90) of
+  the durations do not exceed. The numerator is the percentile in seconds, the denominator the number of durations.
+  Durations are whole seconds, rounded down.
+- **Missing values**, such as a lead without a channel, are a group of their own (`null`), distinct from every code.
+- **Attribution.** A subject counts under the region, owner and other values of its newest state. Semi-additive measures
+  of customers, and lapses (`relationship.buyers` and all after it), count under the account's current values; without
+  an account under service's values for the customer, else under those of the newest deal. Closed deals count under
+  their own. Merged customers count as the surviving one, in the past too.
 """
 
 _FUNCTIONS = {"sales": "Sales", "service": "Service", "both": "Sales and service together"}
+_BETTER: Mapping[Direction, str] = {"up": "higher", "down": "lower"}
 
 
 def document() -> str:
-    """The whole document, in Markdown."""
+    """Return the whole document, in Markdown."""
     parts = [_INTRODUCTION, _overview()]
     for function, title in _FUNCTIONS.items():
         of_function = [kpi for kpi in KPIS.values() if kpi.function == function]
@@ -46,24 +52,24 @@ def document() -> str:
 
 def _overview() -> str:
     rows = [
-        f"| [`{kpi.name}`](#{kpi.name}) | {kpi.title} | {kpi.function} | {kpi.indicator} | {kpi.direction} |"
+        f"| [`{kpi.name}`](#{kpi.name}) | {kpi.title} | {kpi.function} | {kpi.indicator} | {_BETTER[kpi.direction]} |"
         for kpi in KPIS.values()
     ]
-    return "\n".join(["| name | | function | indicator | good is |", "| --- | --- | --- | --- | --- |", *rows, ""])
+    return "\n".join(["| KPI | title | function | indicator | better |", "| --- | --- | --- | --- | --- |", *rows, ""])
 
 
 def _section(kpi: Kpi) -> str:
     lines = [f"### {kpi.name}", "", kpi.description, ""]
-    lines += ["| variant | meaning | formula | unit |", "| --- | --- | --- | --- |"]
+    lines += ["| variant | definition | formula | unit |", "| --- | --- | --- | --- |"]
     for name, formula in kpi.variants.items():
         default = " (default)" if name == kpi.default_variant and len(kpi.variants) > 1 else ""
         lines.append(f"| `{name}`{default} | {formula.definition} | {_formula(formula)} | {formula.unit} |")
     if kpi.leaves_out:
         left = [f"{words} ({_side(total)})" for words, total in kpi.leaves_out.items()]
-        lines += ["", f"Leaves out, and `explain` counts: {'; '.join(left)}."]
+        lines += ["", f"Not counted, but listed by `explain`: {'; '.join(left)}."]
     lines += [
         "",
-        f"Drawn as a {kpi.chart} chart. Group and filter by: {', '.join(f'`{name}`' for name in kpi.dimensions)}.",
+        f"Dimensions: {', '.join(f'`{name}`' for name in kpi.dimensions)}. Chart: {kpi.chart}.",
         "",
     ]
     return "\n".join(lines)
@@ -71,7 +77,7 @@ def _section(kpi: Kpi) -> str:
 
 def _formula(formula: Formula) -> str:
     if formula.percentile is not None:
-        return f"{formula.percentile} % of {_side(formula.numerator)}"
+        return f"{formula.percentile}th percentile of {_side(formula.numerator)}"
 
     def side(total: Sum, factors: tuple[Measure, ...]) -> str:
         text = _side(total)
@@ -86,15 +92,17 @@ def _formula(formula: Formula) -> str:
 
 
 def _side(total: Sum) -> str:
-    return " + ".join(f"`{term}`" for term in total.terms).replace("+ `-", "− `")
+    times = Counter(map(str, total.terms))
+    parts = (f"`{term}`" if count == 1 else f"{count} × `{term}`" for term, count in times.items())
+    return " + ".join(parts).replace("+ `-", "− `")
 
 
 def _measures() -> str:
     lines = ["## Measures", "", "| measure | sums | unit |", "| --- | --- | --- |"]
     for kind in KINDS:
         for measure in kind.columns:
-            level = " (level)" if measure.semi_additive else ""
-            lines.append(f"| `{measure.name}` | {measure.description}{level} | {measure.unit} |")
+            semi_additive = " (semi-additive)" if measure.semi_additive else ""
+            lines.append(f"| `{measure.name}` | {measure.description}{semi_additive} | {measure.unit} |")
     return "\n".join([*lines, ""])
 
 

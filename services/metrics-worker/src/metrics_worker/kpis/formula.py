@@ -90,11 +90,9 @@ def duration(unit: Unit, seconds: Measure, definition: str, *, prefix: str = "")
     """Return the variants `mean`, `median` and `p90` of a duration, each with `prefix` before its name."""
     counted = seconds.counted_by
     return {
-        f"{prefix}mean": Formula(unit, seconds, counted, f"the mean of {definition}"),
-        f"{prefix}median": Formula(unit, seconds, counted, f"the median of {definition}", percentile=50),
-        f"{prefix}p90": Formula(
-            unit, seconds, counted, f"what nine of ten did not exceed of {definition}", percentile=90
-        ),
+        f"{prefix}mean": Formula(unit, seconds, counted, f"mean {definition}"),
+        f"{prefix}median": Formula(unit, seconds, counted, f"median {definition}", percentile=50),
+        f"{prefix}p90": Formula(unit, seconds, counted, f"90th percentile of the {definition}", percentile=90),
     }
 
 

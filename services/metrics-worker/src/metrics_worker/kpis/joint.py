@@ -40,12 +40,12 @@ JOINT: tuple[Kpi, ...] = (
                 "ratio",
                 Referral.recorded,
                 Account.customers,
-                "recommendations recorded in the period per customer that sales knows at its end",
+                "recommendations recorded in the period per customer known to sales at its end",
             )
         },
         description=(
-            "How readily customers recommend us. A customer who recommends twice counts twice; others count the share "
-            "of customers who ever did. Customers are the accounts of sales, without those merged into others."
+            "Recommendations per customer. A customer who recommends twice counts twice; another common definition "
+            "is the share of customers who ever did. Customers are the accounts of sales, without merged ones."
         ),
     ),
     Kpi(
@@ -59,13 +59,13 @@ JOINT: tuple[Kpi, ...] = (
                 "ratio",
                 Review.good + Referral.recorded,
                 Account.customers,
-                "good public reviews and recommendations of the period per customer that sales knows at its end",
+                "good public reviews and recommendations of the period per customer known to sales at its end",
             )
         },
         not_by=("channel",),
         description=(
-            "What customers do for us unasked: reviews with 4 or 5 of 5 on the day they were written, and referrals. "
-            "Not by channel, which is where a review was written, and where a customer came from."
+            "Good public reviews (4 or 5 of 5, by the day they were written) and referrals, per customer. Not "
+            "available by `channel`, which is where a review was written, and where a customer came from."
         ),
     ),
     Kpi(
@@ -74,36 +74,36 @@ JOINT: tuple[Kpi, ...] = (
         function="both",
         indicator="lagging",
         direction="up",
-        leaves_out={"deliveries accepted of deals without a promise": Delivery.accepted - Delivery.promised},
+        leaves_out={"accepted deliveries of deals without a promise": Delivery.accepted - Delivery.promised},
         variants={
             "all": Formula(
                 "ratio",
                 Delivery.kept,
                 Delivery.promised,
-                "of the deliveries accepted in the period, the share that kept time, price and quality",
+                "of the deliveries with a promise accepted in the period, the share that kept time, price and quality",
             ),
             "time": Formula(
                 "ratio",
                 Delivery.in_time,
                 Delivery.promised,
-                "the share delivered by the day that was agreed on",
+                "share delivered by the agreed day",
             ),
             "price": Formula(
                 "ratio",
                 Delivery.at_price,
                 Delivery.promised,
-                "the share that cost no more than was agreed on",
+                "share that cost no more than agreed",
             ),
             "quality": Formula(
                 "ratio",
                 Delivery.of_quality,
                 Delivery.promised,
-                "the share of the quality that was agreed on, as the customer sees it",
+                "share of the agreed quality, as judged by the customer",
             ),
         },
         description=(
-            "What sales promised, held against what was delivered, on the day the customer accepted it. Deliveries of "
-            "deals without a promise are left out, and what was never accepted does not show."
+            "Deliveries compared with the promise of their deal, by acceptance day. Deliveries of deals without a "
+            "promise are left out; deliveries never accepted do not appear."
         ),
     ),
     Kpi(
@@ -115,11 +115,11 @@ JOINT: tuple[Kpi, ...] = (
         variants=duration(
             "days",
             Ticket.onboarding_seconds,
-            "the time from winning a deal to the resolution of its onboarding",
+            "time from winning a deal to the resolution of its onboarding",
         ),
         description=(
-            "Until a customer can use what they bought, on the day the onboarding was resolved; a reopened one leaves "
-            "until it is resolved again. Some end it at the first use."
+            "Time from winning a deal to the resolution of its onboarding ticket, by resolution day. A reopened "
+            "onboarding is removed until it is resolved again. Other definitions end at the first use."
         ),
     ),
     Kpi(
@@ -133,14 +133,14 @@ JOINT: tuple[Kpi, ...] = (
                 "ratio",
                 Deal.upsell_won,
                 Upsell.suggested,
-                "won deals of the period that an agent had suggested, per suggestion made in the period",
+                "deals suggested by an agent and won in the period, per suggestion made in it",
             )
         },
         not_by=("owner", "team"),
         description=(
-            "What agents see and salespeople make of it. Deals and suggestions of one period are not the same ones, so "
-            "it may pass 1. `upsell_revenue` tells what it brings. Not by owner or team: those of suggestions are of "
-            "service, those of deals of sales."
+            "Won deals that came from service suggestions, per suggestion. Deals and suggestions of one period are "
+            "not the same ones, so the rate may exceed 1. `upsell_revenue` gives their value. Not available by "
+            "`owner` or `team`, which belong to service for suggestions and to sales for deals."
         ),
     ),
     Kpi(
@@ -154,13 +154,14 @@ JOINT: tuple[Kpi, ...] = (
                 "minutes",
                 Interaction.handle_seconds,
                 Account.customers,
-                "talk, hold and wrap-up time of the period per customer that sales knows at its end",
+                "talk, hold and wrap-up time of the period per customer known to sales at its end",
             )
         },
         not_by=("channel", "owner", "team"),
         description=(
-            "Agents' time, not money. Customers whom only service knows add time and are not counted. Not by channel, "
-            "owner or team: those of contacts are of service, those of customers of sales."
+            "Agents' handle time per customer; time, not money. Customers known to service only add time and are not "
+            "counted. Not available by `channel`, `owner` or `team`, which belong to service for contacts and to "
+            "sales for customers."
         ),
     ),
     Kpi(
@@ -171,21 +172,22 @@ JOINT: tuple[Kpi, ...] = (
         direction="up",
         variants={
             "standard": _coverage(
-                "of all regions, segments and products that customers, leads, closed deals, tickets and survey answers "
-                "could carry, the share that is filled in",
+                "of all regions, segments and products of customers, leads, closed deals, tickets and survey "
+                "answers, the share with a value",
                 "region",
                 "segment",
                 "product",
             ),
             **{
-                name: _coverage(f"the share of them that carries the {name}", name)
+                name: _coverage(f"the share with a value of `{name}`", name)
                 for name in ("region", "segment", "product", "channel", "owner", "team")
             },
         },
         description=(
-            "Whether the other KPIs can be told apart: grouped by region, they say nothing of what carries none. All"
-            " customers by the period's end, all else as it came in, was closed or was answered in the period. "
-            "`GET /v1/coverage` takes it apart, and names the regions, segments and products that nobody asked."
+            "Share of regions, segments and products that are filled in: groups of other KPIs cannot show subjects "
+            "without a value. It covers all customers at the end of the period, and leads created, deals closed, "
+            "tickets opened and surveys answered in it. `GET /v1/coverage` breaks it down and lists the regions, "
+            "segments and products without surveys or answers."
         ),
     ),
     Kpi(
@@ -199,18 +201,18 @@ JOINT: tuple[Kpi, ...] = (
                 "ratio",
                 Relationship.repeat_buyers,
                 Relationship.buyers,
-                "of the customers who have bought by the end of the period, the share that bought at least twice",
+                "of the customers who bought by the end of the period, the share who bought at least twice",
             ),
             "deals": Formula(
                 "ratio",
                 Relationship.repeat_won,
                 Relationship.new_won + Relationship.repeat_won,
-                "of the deals won in the period, the share that was not its customer's first",
+                "of the deals won in the period, the share that is not its customer's first",
             ),
         },
         description=(
-            "Whether those who bought once come back. By customers is what retailers mean, over all time; a young "
-            "customer base pulls it down, as nobody had the time to return. By deals tells of the period alone."
+            "Share of repeat purchases. `customers` is the retail definition, over all time; a young customer base "
+            "lowers it. `deals` covers the period alone."
         ),
     ),
     Kpi(
@@ -225,7 +227,7 @@ JOINT: tuple[Kpi, ...] = (
                 Relationship.retained,
                 Relationship.active_before,
                 (
-                    "of the customers who bought in the 365 days before the last 365, the share that bought in the "
+                    "of the customers who bought in the 365 days before the last 365, the share who bought in the "
                     "last 365 too, at the end of the period"
                 ),
             ),
@@ -234,17 +236,17 @@ JOINT: tuple[Kpi, ...] = (
                 Relationship.active.at_start() - Relationship.lapsed,
                 Relationship.active.at_start(),
                 (
-                    "of the customers who were active when the period began, the share whose last purchase did not "
-                    "turn 365 days old in it"
+                    "of the customers active at the start of the period, the share whose last purchase did not turn "
+                    "365 days old in it"
                 ),
             ),
         },
         description=(
-            "A customer is active for 365 days after each purchase; where nothing is cancelled, buying is what tells "
-            "that they stay. `trailing` compares two whole years and does not depend on the asked period's beginning; "
-            "it is what is published as annual retention. `period` is the classic (customers at the end less new ones) "
-            "÷ customers at the start, exact for periods of up to 365 days: over longer ones somebody may come and go "
-            "within. A customer who lapses and returns within the period counts as lapsed there."
+            "Share of customers who stay. Without contracts to cancel, purchases show who stays: a customer is "
+            "active for 365 days after each. `trailing` compares two whole years, whatever the start of the period; "
+            "it is what is published as annual retention. `period` is the classic (customers at the end minus new "
+            "ones) ÷ customers at the start, and exact for periods of up to 365 days: within longer ones, customers "
+            "may come and go. A customer who lapses and returns within the period counts as lapsed."
         ),
     ),
     Kpi(
@@ -259,7 +261,7 @@ JOINT: tuple[Kpi, ...] = (
                 Relationship.active_before - Relationship.retained,
                 Relationship.active_before,
                 (
-                    "of the customers who bought in the 365 days before the last 365, the share that did not buy in "
+                    "of the customers who bought in the 365 days before the last 365, the share who did not buy in "
                     "the last 365, at the end of the period"
                 ),
             ),
@@ -267,16 +269,13 @@ JOINT: tuple[Kpi, ...] = (
                 "ratio",
                 Relationship.lapsed,
                 Relationship.active.at_start(),
-                (
-                    "customers whose last purchase turned 365 days old in the period, per customer who was active when "
-                    "it began"
-                ),
+                ("customers whose last purchase turned 365 days old in the period, per customer active at its start"),
             ),
         },
         description=(
-            "What `customer_retention` leaves, by the same two definitions. This is churn of customers; churn of "
-            "revenue is one less `net_revenue_retention`, and may be negative. Where contracts are cancelled, others "
-            "count the cancellations."
+            "Share of customers who leave: 1 minus `customer_retention`, by the same two definitions. Revenue churn "
+            "is 1 minus `net_revenue_retention` and may be negative. Where contracts are cancelled, other "
+            "definitions count the cancellations."
         ),
     ),
     Kpi(
@@ -291,15 +290,15 @@ JOINT: tuple[Kpi, ...] = (
                 Relationship.revenue_retained,
                 Relationship.revenue_before,
                 (
-                    "revenue of the last 365 days from customers who had bought in the 365 days before, per revenue of "
+                    "revenue of the last 365 days from customers who bought in the 365 days before, per revenue of "
                     "those 365 days, at the end of the period"
                 ),
             )
         },
         description=(
-            "What last year's customers spend this year, compared with last year: above 1 they grow by more than those "
-            "who leave take away. New customers count in neither. Firms with subscriptions compare recurring revenue "
-            "of two months instead; gross retention, which leaves growth out, is another number."
+            "Revenue from last year's customers compared with last year: above 1, growth exceeds losses. New "
+            "customers count in neither. Subscription businesses compare recurring revenue of two months instead; "
+            "gross retention, without growth, is another figure."
         ),
     ),
     Kpi(
@@ -314,21 +313,22 @@ JOINT: tuple[Kpi, ...] = (
                 Relationship.assisted_won,
                 Relationship.assisted_closed,
                 (
-                    "won deals per deal closed in the period, of those whose customer had asked service a question "
-                    "within 180 days before the closing"
+                    "of the deals closed in the period whose customer asked service a question within 180 days "
+                    "before, the share won"
                 ),
             ),
             "unassisted": Formula(
                 "ratio",
                 Relationship.unassisted_won,
                 Relationship.unassisted_closed,
-                "the same of all other deals",
+                "the same for all other deals",
             ),
         },
         description=(
-            "Whether contact before the purchase pays: compare the two variants. A deal is assisted when its customer "
-            "asked a presales question (a ticket of that kind, not merged into another) at most 180 days before it was "
-            "closed. Those who ask may be keener from the start, so the difference is not all service's merit."
+            "Win rate with and without contact before the purchase: compare the two variants. A deal is assisted "
+            "when its customer asked a presales question (a ticket of that kind, not merged into another) at most "
+            "180 days before it closed. Customers who ask may be keener from the start, so the difference is not "
+            "service's merit alone."
         ),
     ),
     Kpi(
@@ -342,9 +342,7 @@ JOINT: tuple[Kpi, ...] = (
             "sla_breached": Formula(
                 "count",
                 Relationship.breached,
-                definition=(
-                    "customers with a ticket whose service-level agreement was breached and that is not resolved"
-                ),
+                definition=("customers with an unresolved ticket that breached its SLA policy"),
             ),
             "reopened": Formula(
                 "count",
@@ -354,12 +352,12 @@ JOINT: tuple[Kpi, ...] = (
             "badly_rated": Formula(
                 "count",
                 Relationship.badly_rated,
-                definition="customers who rated us 1 or 2 of 5 within the last 90 days and did not revise it",
+                definition="customers with an unrevised rating of 1 or 2 of 5 in the last 90 days",
             ),
         },
         description=(
-            "Who may leave, while something can still be done. A customer with several reasons counts once, and under "
-            "each of them by variant. `GET /v1/customers/{id}/health` has the tickets and answers behind it."
+            "Customers who may leave, at the end of the period. A customer with several reasons counts once, and "
+            "once in the variant of each. `GET /v1/customers/{id}/health` lists the tickets and answers behind it."
         ),
         chart="area",
     ),
@@ -374,18 +372,18 @@ JOINT: tuple[Kpi, ...] = (
                 "money",
                 Relationship.revenue_at_risk + Relationship.pipeline_at_risk,
                 definition=(
-                    "revenue of the last 365 days and open deals of the customers who are at risk at the end of the "
-                    "period"
+                    "revenue of the last 365 days and open deals of customers at risk at the end of the period"
                 ),
             ),
             "trailing": Formula(
-                "money", Relationship.revenue_at_risk, definition="their revenue of the last 365 days alone"
+                "money", Relationship.revenue_at_risk, definition="their revenue of the last 365 days only"
             ),
-            "pipeline": Formula("money", Relationship.pipeline_at_risk, definition="their open deals alone"),
+            "pipeline": Formula("money", Relationship.pipeline_at_risk, definition="their open deals only"),
         },
         description=(
-            "What stands to be lost with the customers that `customers_at_risk` counts: what they bought in the last "
-            "365 days, as a guess at the next 365, and what they are about to buy. Not weighed by how likely a loss is."
+            "Revenue that may be lost with the customers of `customers_at_risk`, at the end of the period: their "
+            "purchases of the last 365 days, as an estimate of the next 365, and their open deals. Not weighted by "
+            "the likelihood of a loss."
         ),
         chart="area",
     ),
@@ -400,14 +398,14 @@ JOINT: tuple[Kpi, ...] = (
                 "score",
                 Relationship.health,
                 Relationship.buyers,
-                "the mean score, from 0 to 100, of the customers who have bought, at the end of the period",
+                "mean score, from 0 to 100, of customers who have bought, at the end of the period",
             )
         },
         description=(
-            "A score begins at 100 with the first purchase and loses 30 while a breached ticket is unresolved, 20 "
-            "while a reopened one is, 20 for 90 days after a rating of 1 or 2 of 5, 15 once the last purchase is 180 "
-            "days old and 15 more at 365. There is no standard score in the industry; this one can be told to a "
-            "customer reason by reason, which `GET /v1/customers/{id}/health` does."
+            "Mean health score of customers, at the end of the period. A score starts at 100 with the first purchase "
+            "and loses 30 while a breached ticket is unresolved, 20 while a reopened one is, 20 for 90 days after a "
+            "rating of 1 or 2 of 5, 15 once the last purchase is 180 days old and 15 more at 365. There is no "
+            "industry standard; `GET /v1/customers/{id}/health` explains a customer's score reason by reason."
         ),
     ),
 )

@@ -17,9 +17,9 @@ SALES: tuple[Kpi, ...] = (
         direction="up",
         variants={"standard": Formula("count", Deal.won, definition="won deals")},
         description=(
-            "How many deals were won, on the day they were closed. A deal that is reopened leaves its day. "
-            "By product, a deal counts once under each product that it holds, so the groups may add up to more than "
-            "the whole. For pieces instead of deals see `units_sold`."
+            "Number of deals won, by closing day. Reopening a deal removes it from that day. By `product`, a deal "
+            "counts once under each of its products, so groups may add up to more than the total. For units instead "
+            "of deals see `units_sold`."
         ),
     ),
     Kpi(
@@ -28,11 +28,11 @@ SALES: tuple[Kpi, ...] = (
         function="sales",
         indicator="lagging",
         direction="up",
-        variants={"standard": Formula("money", Deal.revenue, definition="what won deals are worth")},
+        variants={"standard": Formula("money", Deal.revenue, definition="value of won deals")},
         description=(
-            "What won deals are worth in the reporting currency, at the exchange rate frozen when each was closed, on "
-            "the day of its closing. An amended deal corrects its own day; a reopened one leaves it. By product, each "
-            "line counts under its own product. This is revenue as booked by sales, not as recognised by accountants."
+            "Value of won deals in the reporting currency, by closing day, at the exchange rate frozen at closing. "
+            "An amendment corrects the deal's own day; reopening removes it. By `product`, each line counts under "
+            "its own product. This is revenue as booked by sales, not as recognised in accounting."
         ),
     ),
     Kpi(
@@ -45,14 +45,14 @@ SALES: tuple[Kpi, ...] = (
             "standard": Formula(
                 "money",
                 Relationship.new_revenue,
-                definition="what won deals that were their customer's first are worth",
+                definition="value of won deals that are their customer's first",
             )
         },
         description=(
-            "Revenue from customers who had never bought before: each customer's won deal that was closed first, on "
-            "the day of its closing. With `repeat_revenue` it adds up to `revenue`, in every group. Some count all "
-            "revenue of a customer's first year as new; here it is the first deal alone. When an earlier deal is "
-            "booked late, or two customers are found to be one, what was new becomes repeated on its own day."
+            "Revenue from first purchases: each customer's earliest won deal, by closing day. `new_revenue` and "
+            "`repeat_revenue` add up to `revenue` in every group. Another common definition counts all revenue of a "
+            "customer's first year as new. When an earlier deal is recorded late, or two customers are merged, new "
+            "revenue becomes repeat revenue on its own day."
         ),
     ),
     Kpi(
@@ -65,12 +65,12 @@ SALES: tuple[Kpi, ...] = (
             "standard": Formula(
                 "money",
                 Relationship.repeat_revenue,
-                definition="what won deals after their customer's first are worth",
+                definition="value of won deals after their customer's first",
             )
         },
         description=(
-            "Revenue from customers who had bought before, on the day of each deal's closing. Upsell, renewal and a "
-            "purchase of the same again all count; for what service suggested see `upsell_revenue`."
+            "Revenue from customers who had bought before, by closing day. Upsells, renewals and repeated purchases "
+            "all count; for deals suggested by service see `upsell_revenue`."
         ),
     ),
     Kpi(
@@ -81,14 +81,13 @@ SALES: tuple[Kpi, ...] = (
         direction="up",
         variants={
             "standard": Formula(
-                "count", Relationship.new_won, definition="customers whose first won deal was closed in the period"
+                "count", Relationship.new_won, definition="customers whose first won deal closed in the period"
             )
         },
         description=(
-            "Who brings new customers: a customer is new on the day of the first won deal, under that deal's "
-            "salesperson, channel and region. An account that never bought is none; `referral_customers` counts those "
-            "who were recommended, on the day they were registered. By product, a customer counts once under each "
-            "product of the first deal."
+            "Number of customers by the day of their first won deal, under that deal's salesperson, channel and "
+            "region. An account without a purchase does not count; `referral_customers` counts recommended accounts "
+            "by registration day. By `product`, a customer counts once under each product of the first deal."
         ),
     ),
     Kpi(
@@ -102,20 +101,20 @@ SALES: tuple[Kpi, ...] = (
                 "ratio",
                 Lead.cohort_converted,
                 Lead.created,
-                "of the leads that came in during the period, the share that has been converted by now",
+                "of the leads created in the period, the share converted so far",
                 ripens=True,
             ),
             "period": Formula(
                 "ratio",
                 Lead.converted,
                 Lead.created,
-                "leads converted during the period, whenever they came in, per lead that came in during it",
+                "leads converted in the period, whenever created, per lead created in it",
             ),
         },
         description=(
-            "Both definitions are in use. By cohort the rate never passes 1 and is fair to a growing business, but "
-            "recent periods still rise as their leads mature. By period it is final at once, but compares leads of "
-            "different ages and may pass 1."
+            "Share of leads that become customers. By cohort, the rate never exceeds 1 and is fair to a growing "
+            "business, but recent periods still rise as their leads mature. By period, it is final at once, but "
+            "compares leads of different ages and may exceed 1."
         ),
     ),
     Kpi(
@@ -133,9 +132,9 @@ SALES: tuple[Kpi, ...] = (
             )
         },
         description=(
-            "A quota is spread evenly over the days of its period, so that any part of the period has its part of the "
-            "target: the first k of n days have k/n of it, rounded down to whole minor units. Revenue of salespeople "
-            "without a quota counts in the total; group by owner to see each against their own."
+            "Revenue as a share of quota. A quota is spread evenly over the days of its period: the first k of n "
+            "days have k/n of it, rounded down to whole minor units. Revenue of salespeople without a quota counts "
+            "in the total; group by `owner` to compare each with their own quota."
         ),
     ),
     Kpi(
@@ -144,8 +143,8 @@ SALES: tuple[Kpi, ...] = (
         function="sales",
         indicator="leading",
         direction="up",
-        variants={"standard": Formula("count", Lead.created, definition="leads that came in")},
-        description="How many leads came in, on the day that they did; by channel it tells where customers come from.",
+        variants={"standard": Formula("count", Lead.created, definition="leads created")},
+        description="Number of leads, by creation day. By `channel`, it shows where customers come from.",
     ),
     Kpi(
         name="qualification_rate",
@@ -158,17 +157,17 @@ SALES: tuple[Kpi, ...] = (
                 "ratio",
                 Lead.cohort_qualified,
                 Lead.created,
-                "of the leads that came in during the period, the share that was found worth pursuing by now",
+                "of the leads created in the period, the share qualified so far",
                 ripens=True,
             ),
             "period": Formula(
                 "ratio",
                 Lead.qualified,
                 Lead.created,
-                "leads qualified during the period, whenever they came in, per lead that came in during it",
+                "leads qualified in the period, whenever created, per lead created in it",
             ),
         },
-        description="What share of leads is worth a salesperson's time: it turns before the conversion rate does.",
+        description="Share of leads that are worth a salesperson's time. It moves before the conversion rate does.",
     ),
     Kpi(
         name="win_rate",
@@ -176,18 +175,19 @@ SALES: tuple[Kpi, ...] = (
         function="sales",
         indicator="lagging",
         direction="up",
-        leaves_out={"deals still open at the period's end": Deal.pipeline_deals},
+        leaves_out={"deals still open at the end of the period": Deal.pipeline_deals},
         variants={
             "count": Formula(
                 "ratio",
                 Deal.won,
                 Deal.won + Deal.lost,
-                "of the deals closed in the period, the share that was won",
+                "of the deals closed in the period, the share won",
             )
         },
         description=(
-            "Deals still open are left out: dividing by all deals opened, as some do, punishes a growing pipeline. By "
-            "product, a deal counts once under each product that it holds."
+            "Share of closed deals that were won, by closing day. Open deals are left out: dividing by all opened "
+            "deals, another common definition, penalises a growing pipeline. By `product`, a deal counts once under "
+            "each of its products."
         ),
     ),
     Kpi(
@@ -196,8 +196,11 @@ SALES: tuple[Kpi, ...] = (
         function="sales",
         indicator="lagging",
         direction="up",
-        variants={"standard": Formula("money", Deal.revenue, Deal.won, "revenue divided by the won deals")},
-        description="By product, the mean worth of the lines of that product in a won deal that holds it.",
+        variants={"standard": Formula("money", Deal.revenue, Deal.won, "revenue per won deal")},
+        description=(
+            "Mean value of a won deal. By `product`, the mean value of that product's lines per won deal "
+            "that contains it."
+        ),
     ),
     Kpi(
         name="units_sold",
@@ -205,8 +208,8 @@ SALES: tuple[Kpi, ...] = (
         function="sales",
         indicator="lagging",
         direction="up",
-        variants={"standard": Formula("count", Deal.units, definition="pieces in won deals")},
-        description="The quantities of the lines of won deals, on the day the deal was closed.",
+        variants={"standard": Formula("count", Deal.units, definition="units in won deals")},
+        description="Quantities on the lines of won deals, by closing day.",
     ),
     Kpi(
         name="sales_cycle_days",
@@ -215,11 +218,11 @@ SALES: tuple[Kpi, ...] = (
         indicator="lagging",
         direction="down",
         leaves_out={"deals lost in the period": Deal.lost},
-        variants=duration("days", Deal.cycle_seconds, "the time from opening to winning of won deals"),
+        variants=duration("days", Deal.cycle_seconds, "time from opening to winning a deal"),
         description=(
-            "How long a won deal took from its opening, on the day it was won. Some begin at the lead's arrival, which "
-            "adds the time that marketing takes; some count lost deals too, which mostly tells how long a salesperson "
-            "hopes. A few endless deals move the mean and leave the median alone."
+            "Time from opening to winning a deal, by closing day. Other definitions start at the lead's creation, "
+            "which adds marketing's time, or include lost deals, which mostly measures how long salespeople hope. A "
+            "few very long deals move the mean, not the median."
         ),
     ),
     Kpi(
@@ -232,18 +235,18 @@ SALES: tuple[Kpi, ...] = (
             "standard": Formula(
                 "count",
                 Account.referred,
-                definition="customers registered in the period, recommended by another",
+                definition="customers registered in the period on another's recommendation",
             ),
             "share": Formula(
                 "ratio",
                 Account.referred,
                 Account.registered,
-                "of the customers registered in the period, the share that another one had recommended us to",
+                "of the customers registered in the period, the share recommended by another",
             ),
         },
         description=(
-            "Who came through another customer, on the day they were registered. Some count by the lead's channel: "
-            "group `leads_created` by channel for that."
+            "Customers recommended by another customer, by registration day. For a definition by the lead's channel, "
+            "group `leads_created` by `channel`."
         ),
         chart="bar",
     ),
@@ -255,18 +258,18 @@ SALES: tuple[Kpi, ...] = (
         direction="up",
         variants={
             "standard": Formula(
-                "money", Deal.upsell_revenue, definition="what won deals that a service agent had suggested are worth"
+                "money", Deal.upsell_revenue, definition="value of won deals suggested by a service agent"
             ),
             "share": Formula(
                 "ratio",
                 Deal.upsell_revenue,
                 Deal.revenue,
-                "the share of revenue that a service agent had suggested",
+                "share of revenue from deals suggested by a service agent",
             ),
         },
         description=(
-            "Revenue of won deals that name the suggestion they came from. Others call every further sale to a "
-            "customer an upsell: see `repeat_revenue` for that."
+            "Revenue of won deals that name the service suggestion they came from. Other definitions count every "
+            "further sale to a customer: see `repeat_revenue`."
         ),
         chart="bar",
     ),
@@ -276,13 +279,12 @@ SALES: tuple[Kpi, ...] = (
         function="sales",
         indicator="leading",
         direction="down",
-        leaves_out={"leads of the period that nobody has contacted so far": Lead.created - Lead.cohort_contacted},
-        variants=duration("minutes", Lead.response_seconds, "the time from a lead's arrival to its first contact"),
+        leaves_out={"leads of the period without a contact so far": Lead.created - Lead.cohort_contacted},
+        variants=duration("minutes", Lead.response_seconds, "time from a lead's creation to its first contact"),
         description=(
-            "From the lead's arrival to the first contact by the salesperson that it was assigned to, on the day of "
-            "it; all hours count, since the lead waits through the night too. Leads never contacted are left out: "
-            "`qualification_rate` shows what becomes of them. Some measure from the assignment, which hides how long "
-            "leads lie unassigned."
+            "Time from a lead's creation to the first contact by its assigned salesperson, by contact day. All hours "
+            "count, nights included. Leads without a contact are left out; `qualification_rate` covers them. "
+            "Measuring from the assignment, another common definition, hides how long leads wait for one."
         ),
     ),
     Kpi(
@@ -292,14 +294,15 @@ SALES: tuple[Kpi, ...] = (
         indicator="leading",
         direction="up",
         variants={
-            "value": Formula("money", Deal.pipeline_value, definition="what the deals open at its end are worth"),
-            "deals": Formula("count", Deal.pipeline_deals, definition="the deals open at the period's end"),
+            "value": Formula(
+                "money", Deal.pipeline_value, definition="value of the deals open at the end of the period"
+            ),
+            "deals": Formula("count", Deal.pipeline_deals, definition="deals open at the end of the period"),
         },
         description=(
-            "A level: what stood open at the end of the last day, whatever came and went before. A deal counts at what "
-            "it is worth now; one in a foreign currency is worth nothing until its event names an estimate. By "
-            "`stage`, deals whose way through the stages was not kept stand under the one they are in, and once "
-            "closed under none."
+            "Value of open deals at the end of the period. A deal counts at its current value; one in a foreign "
+            "currency has no value until its event carries an estimate. By `stage`, open deals without a stage "
+            "history count under their current stage, and closed ones under none."
         ),
         chart="area",
     ),
@@ -313,14 +316,14 @@ SALES: tuple[Kpi, ...] = (
             "standard": Formula(
                 "money",
                 Deal.pipeline_weighted,
-                definition="what open deals are worth at the period's end, times the chance of their stage",
+                definition="value of open deals at the end of the period × weight of their stage",
             )
         },
         description=(
-            "`pipeline_value` with each deal weighed by the chance of its stage: prospecting 10 %, qualification 20 %, "
+            "`pipeline_value` with each deal weighted by its stage: prospecting 10 %, qualification 20 %, "
             "presentation 40 %, proposal 60 %, negotiation 80 %; each is rounded down to whole minor units. Closed "
-            "deals whose way through the stages was not kept weigh nothing on the days they were open. The chances are "
-            "a convention; `stage_conversion` tells what they really are."
+            "deals without a stage history have no weight on the days they were open. The weights are a convention; "
+            "`stage_conversion` shows the actual rates."
         ),
         chart="area",
     ),
@@ -335,10 +338,7 @@ SALES: tuple[Kpi, ...] = (
                 "money",
                 Deal.revenue,
                 Deal.won + Deal.lost,
-                (
-                    "open deals at the period's end × win rate × average deal size ÷ mean sales cycle in days: revenue "
-                    "a day to be expected"
-                ),
+                ("open deals at the end of the period × win rate × average deal size ÷ mean sales cycle in days"),
                 times=(
                     Deal.pipeline_deals,
                     Deal.won,
@@ -348,8 +348,8 @@ SALES: tuple[Kpi, ...] = (
             )
         },
         description=(
-            "How much revenue a day the pipeline yields if deals go on being won as often, as large and as fast as in "
-            "the period. Numerator and denominator are the products of the sums that it is made of."
+            "Expected revenue per day if deals keep being won as often, as large and as fast as in the period. "
+            "Numerator and denominator are products of the underlying sums."
         ),
     ),
     Kpi(
@@ -363,18 +363,17 @@ SALES: tuple[Kpi, ...] = (
                 "ratio",
                 Deal.advanced,
                 Deal.entered,
-                "of the stages that deals entered in the period, the share that they have left forwards by now",
+                "of the stages entered in the period, the share left forwards so far",
                 ripens=True,
             )
         },
         description=(
-            "Group by `stage` to see where deals stay behind. A deal counts once for each stage that it entered, on "
-            "the day it first did, and has advanced from it once it went on from there to a later stage or to being "
-            "won, skipped stages or not. What was taken back has not advanced: a deal won and reopened again, or one "
-            "put back from a later stage into a stage that it had skipped. A deal whose way through the stages was not "
-            "kept counts while it is open, under the stage it is in, on the day it was opened. Some divide the deals "
-            "that enter one stage by those that enter the one before in the same period, which compares different "
-            "deals."
+            "Share of entered stages from which deals advanced; group by `stage` to find where deals stall. A deal "
+            "counts once per stage, on the day it first entered, and has advanced once it moved on to a later stage "
+            "or was won, skipped stages or not. A reversed step does not count: a deal won and reopened, or returned "
+            "from a later stage to one it had skipped. An open deal without a stage history counts under its current "
+            "stage on its opening day. Dividing the entries of one stage by those of the one before in the same "
+            "period, another common definition, compares different deals."
         ),
         chart="bar",
     ),
@@ -385,7 +384,10 @@ SALES: tuple[Kpi, ...] = (
         indicator="leading",
         direction="up",
         variants={"standard": Formula("count", Activity.completed, definition="activities completed in the period")},
-        description="Calls, messages, meetings and the like, on the day they took place. Effort, not success.",
+        description=(
+            "Calls, messages, meetings and other activities, by the day they took place. A measure of "
+            "effort, not of success."
+        ),
         chart="bar",
     ),
     Kpi(
@@ -394,18 +396,18 @@ SALES: tuple[Kpi, ...] = (
         function="sales",
         indicator="leading",
         direction="up",
-        leaves_out={"activities completed that had no due time": Activity.completed - Activity.follow_ups},
+        leaves_out={"completed activities without a due time": Activity.completed - Activity.follow_ups},
         variants={
             "standard": Formula(
                 "ratio",
                 Activity.on_time,
                 Activity.follow_ups,
-                "of the activities with a due time that were completed in the period, the share that was in time",
+                "of the activities with a due time completed in the period, the share on time",
             )
         },
         description=(
-            "Whether promises to come back are kept. Counted on the day of completion, so what is overdue and undone "
-            "shows only when it is done."
+            "Share of activities with a due time that were completed on time, by completion day. An overdue activity "
+            "appears only once completed."
         ),
     ),
 )

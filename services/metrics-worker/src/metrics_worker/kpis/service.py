@@ -25,14 +25,14 @@ SERVICE: tuple[Kpi, ...] = (
                 "ratio",
                 Survey.satisfied,
                 Survey.scored,
-                "of the surveys answered with a score in the period, the share answered with 4 or 5 of 5",
+                "of the surveys answered with a score in the period, the share with 4 or 5 of 5",
             ),
-            "mean": Formula("score", Survey.score, Survey.scored, "the mean of the scores from 1 to 5"),
+            "mean": Formula("score", Survey.score, Survey.scored, "mean score, from 1 to 5"),
         },
         description=(
-            "The share of the top two answers says how many customers are satisfied, the mean how satisfied they are; "
-            "figures of the two kinds cannot be compared. An answer counts on the day it was first given, and a "
-            "revised one corrects that day."
+            "Customer satisfaction after a ticket. `top_two` measures how many customers are satisfied, `mean` how "
+            "satisfied they are; the two are not comparable. An answer counts on the day it was first given, and a "
+            "revision corrects that day."
         ),
     ),
     Kpi(
@@ -46,20 +46,20 @@ SERVICE: tuple[Kpi, ...] = (
                 "ratio",
                 Ticket.cohort_resolved,
                 Ticket.opened,
-                "of the tickets opened in the period, the share that stands resolved now",
+                "of the tickets opened in the period, the share resolved now",
                 ripens=True,
             ),
             "period": Formula(
                 "ratio",
                 Ticket.resolved,
                 Ticket.opened,
-                "tickets resolved in the period, whenever they were opened, per ticket opened in the period",
+                "tickets resolved in the period, whenever opened, per ticket opened in it",
             ),
         },
         description=(
-            "By cohort it tells what becomes of the tickets of a period and never passes 1. By period it tells "
-            "whether work goes out as fast as it comes in, and passes 1 while a backlog is worked off. A reopened "
-            "ticket loses its resolution until it is resolved again."
+            "Resolved tickets per opened ticket. By cohort, it shows what becomes of a period's tickets and never "
+            "exceeds 1. By period, it shows whether work is done as fast as it arrives, and exceeds 1 while a "
+            "backlog shrinks. A reopened ticket loses its resolution until it is resolved again."
         ),
     ),
     Kpi(
@@ -73,27 +73,21 @@ SERVICE: tuple[Kpi, ...] = (
                 "ratio",
                 Ticket.resolved_first_contact,
                 Ticket.resolved,
-                (
-                    "of the tickets resolved in the period, the share for which the customer came once at most and "
-                    "that were never reopened"
-                ),
+                ("of the tickets resolved in the period, the share with at most one customer contact and no reopening"),
             ),
             "no_reopen_7d": Formula(
                 "ratio",
                 Ticket.held,
                 Ticket.first_resolved,
-                (
-                    "of the tickets resolved for the first time in the period, the share that was not reopened within "
-                    "seven days"
-                ),
+                ("of the tickets first resolved in the period, the share not reopened within seven days"),
             ),
         },
         description=(
-            "Both definitions are in use. `one_touch` counts contacts that the customer began; our own calls and "
-            "automatic messages are not. It suits calls, and says little of a conversation by mail. `no_reopen_7d` "
-            "takes a ticket for solved at once when it was not reopened within a week of its first resolution; those "
-            "of the last week count as held so far. A reopened ticket whose first resolution was not kept is left "
-            "out of it. Others ask the customer, which only those who answer know."
+            "Share of tickets solved at the first contact, by two common definitions. `one_touch` counts contacts "
+            "started by the customer, not our calls or automatic messages; it suits calls and means little for email "
+            "threads. `no_reopen_7d` counts a ticket as solved when it was not reopened within a week of its first "
+            "resolution; tickets of the last week count as held so far, and a reopened ticket without a record of "
+            "its first resolution is left out. Asking the customer, a third definition, covers only those who answer."
         ),
     ),
     Kpi(
@@ -105,11 +99,11 @@ SERVICE: tuple[Kpi, ...] = (
         variants=duration(
             "seconds",
             Interaction.handle_seconds,
-            "the talk, hold and wrap-up time of contacts handled by an agent",
+            "talk, hold and wrap-up time of contacts handled by an agent",
         ),
         description=(
-            "Counted on the day of each contact. Automatic messages are left out, since nobody handled them. Some "
-            "leave out wrap-up time and so look faster."
+            "Talk, hold and wrap-up time of a contact handled by an agent, by contact day. Automatic messages are "
+            "left out. Definitions without wrap-up time give lower values."
         ),
     ),
     Kpi(
@@ -118,10 +112,8 @@ SERVICE: tuple[Kpi, ...] = (
         function="service",
         indicator="leading",
         direction="down",
-        variants={"standard": Formula("count", Ticket.opened, definition="tickets that came in")},
-        description=(
-            "How many tickets came in, on the day they were opened; group by kind to tell questions from complaints."
-        ),
+        variants={"standard": Formula("count", Ticket.opened, definition="tickets opened")},
+        description=("Number of tickets, by opening day; group by `kind` to separate questions from complaints."),
     ),
     Kpi(
         name="tickets_resolved",
@@ -130,7 +122,10 @@ SERVICE: tuple[Kpi, ...] = (
         indicator="lagging",
         direction="up",
         variants={"standard": Formula("count", Ticket.resolved, definition="tickets resolved in the period")},
-        description="Each ticket counts once, on the day it was last resolved; not while it is reopened.",
+        description=(
+            "Number of tickets, by the day of their last resolution. A reopened ticket does not count until "
+            "it is resolved again."
+        ),
     ),
     Kpi(
         name="reopen_rate",
@@ -143,17 +138,17 @@ SERVICE: tuple[Kpi, ...] = (
                 "ratio",
                 Ticket.cohort_reopened,
                 Ticket.opened,
-                "of the tickets opened in the period, the share that was reopened at least once",
+                "of the tickets opened in the period, the share reopened at least once",
                 ripens=True,
             ),
             "period": Formula(
                 "ratio",
                 Ticket.resolved_reopened,
                 Ticket.resolved,
-                "of the tickets resolved in the period, the share that had been reopened before",
+                "of the tickets resolved in the period, the share reopened before",
             ),
         },
-        description="How often a solution did not hold.",
+        description="Share of tickets whose solution did not last.",
     ),
     Kpi(
         name="reopen_count",
@@ -165,11 +160,11 @@ SERVICE: tuple[Kpi, ...] = (
             "cohort": Formula(
                 "count",
                 Ticket.reopenings,
-                definition="how often tickets opened in the period have been reopened by now",
+                definition="reopenings so far of tickets opened in the period",
                 ripens=True,
             )
         },
-        description="A ticket that was reopened twice counts twice, on the day the ticket was opened.",
+        description="Number of reopenings, by the tickets' opening day. A ticket reopened twice counts twice.",
     ),
     Kpi(
         name="survey_response_rate",
@@ -182,11 +177,11 @@ SERVICE: tuple[Kpi, ...] = (
                 "ratio",
                 Survey.cohort_answered,
                 Survey.sent,
-                "of the surveys sent in the period, the share that has been answered by now",
+                "of the surveys sent in the period, the share answered so far",
                 ripens=True,
             )
         },
-        description="A satisfaction that few have answered to is the satisfaction of a few.",
+        description="Share of surveys that are answered. A low rate means that satisfaction reflects few customers.",
     ),
     Kpi(
         name="nps",
@@ -203,14 +198,14 @@ SERVICE: tuple[Kpi, ...] = (
                 "score",
                 Survey.promoters - Survey.detractors,
                 Survey.recommended,
-                "promoters (9 and 10 of 10) less detractors (0 to 6), per hundred answers",
+                "promoters (9 and 10 of 10) minus detractors (0 to 6), per hundred answers",
                 scale=100,
             )
         },
         description=(
-            "From -100 to 100. Answers of 7 and 8 count in the denominator only. An answer counts on the day it was "
-            "first given, and a revised one corrects that day. This is the score after a ticket; one asked of all "
-            "customers once a year, as its inventors do, cannot be compared with it."
+            "Net promoter score after a ticket, from -100 to 100. Answers of 7 and 8 count in the denominator only. "
+            "An answer counts on the day it was first given, and a revision corrects that day. The score is not "
+            "comparable with one asked of all customers once a year, as its inventors do."
         ),
     ),
     Kpi(
@@ -221,25 +216,25 @@ SERVICE: tuple[Kpi, ...] = (
         direction="up",
         leaves_out={
             "surveys sent in the period and not answered so far": Survey.sent - Survey.cohort_answered,
-            "answers that say nothing of the effort": Survey.answered - Survey.effort_rated,
+            "answers without an effort rating": Survey.answered - Survey.effort_rated,
         },
         variants={
             "mean": Formula(
                 "score",
                 Survey.effort,
                 Survey.effort_rated,
-                "the mean of the answers from 1 (very difficult) to 7 (very easy)",
+                "mean answer, from 1 (very difficult) to 7 (very easy)",
             ),
             "top_three": Formula(
                 "ratio",
                 Survey.effortless,
                 Survey.effort_rated,
-                "the share of the answers from 5 to 7",
+                "share of answers from 5 to 7",
             ),
         },
         description=(
-            "How easy it was to get help: high is good, as in its second version of 2013. The first one, from 1 to 5, "
-            "asked for the effort, so that low was good."
+            "Customer effort score: how easy it was to get help. High is good, as in the second version of 2013; the "
+            "first version, from 1 to 5, asked for the effort, so that low was good."
         ),
     ),
     Kpi(
@@ -248,23 +243,23 @@ SERVICE: tuple[Kpi, ...] = (
         function="service",
         indicator="lagging",
         direction="down",
-        leaves_out={"tickets neither resolved nor closed at the period's end": Ticket.backlog},
+        leaves_out={"tickets neither resolved nor closed at the end of the period": Ticket.backlog},
         variants=duration(
             "hours",
             Ticket.resolution_seconds,
-            "the time from a ticket's opening to its resolution",
+            "time from a ticket's opening to its resolution",
         )
         | duration(
             "hours",
             Ticket.business_resolution_seconds,
-            "the business hours from a ticket's opening to its resolution",
+            "business time from a ticket's opening to its resolution",
             prefix="business_",
         ),
         description=(
-            "From the opening to the last resolution, on the day of that; a ticket that is reopened leaves until it is "
-            "resolved again, and then has taken the whole time. All hours count, as the customer waits through them; "
-            "the business variants count the hours of the policy, for tickets under one that has any. Some stop the "
-            "clock while they wait for the customer."
+            "Time from opening to the last resolution, by the day of that resolution. A reopened ticket is removed "
+            "until it is resolved again, and then counts with its whole time. `mean`, `median` and `p90` count all "
+            "hours; the business variants count the policy's business hours, for tickets under a policy that has "
+            "any. Stopping the clock while waiting for the customer, another common definition, gives lower values."
         ),
     ),
     Kpi(
@@ -273,22 +268,22 @@ SERVICE: tuple[Kpi, ...] = (
         function="service",
         indicator="leading",
         direction="down",
-        leaves_out={"open tickets without a first response at the period's end": Ticket.unattended},
+        leaves_out={"open tickets without a first response at the end of the period": Ticket.unattended},
         variants=duration(
             "minutes",
             Ticket.first_response_seconds,
-            "the time from a ticket's opening to its first response",
+            "time from a ticket's opening to its first response",
         )
         | duration(
             "minutes",
             Ticket.business_response_seconds,
-            "the business hours from a ticket's opening to its first response",
+            "business time from a ticket's opening to its first response",
             prefix="business_",
         ),
         description=(
-            "To the first public reply by a person, on the day of it; automatic messages are no response, though some "
-            "count them. Tickets not answered yet are left out: see `unattended_now`. A reopened ticket keeps its "
-            "first response."
+            "Time from opening to the first public reply by a person, by the day of the reply. Automatic messages do "
+            "not count, although other definitions include them. Tickets without a reply are left out: see "
+            "`unattended_now`. A reopened ticket keeps its first response."
         ),
     ),
     Kpi(
@@ -302,12 +297,12 @@ SERVICE: tuple[Kpi, ...] = (
                 "ratio",
                 Ticket.cohort_within_hour,
                 Ticket.opened,
-                "of the tickets opened in the period, the share that got a first response within an hour",
+                "of the tickets opened in the period, the share with a first response within an hour",
             )
         },
         description=(
-            "A customer left alone for an hour is lost. Unlike `first_response_minutes` it counts tickets that nobody "
-            "answered, those of the last hour included."
+            "Share of tickets with a first response within an hour: a customer left alone for longer is lost. Unlike "
+            "`first_response_minutes`, it counts tickets without a response, those of the last hour included."
         ),
     ),
     Kpi(
@@ -320,10 +315,12 @@ SERVICE: tuple[Kpi, ...] = (
             "standard": Formula(
                 "count",
                 Ticket.unattended,
-                definition="open tickets without a first response, as they stood at the period's end",
+                definition="open tickets without a first response at the end of the period",
             )
         },
-        description="A level: with a period that ends today, it is now.",
+        description=(
+            "Open tickets without a first response at the end of the period; for a period that ends today, now."
+        ),
         chart="area",
     ),
     Kpi(
@@ -336,12 +333,12 @@ SERVICE: tuple[Kpi, ...] = (
             "standard": Formula(
                 "count",
                 Ticket.backlog,
-                definition="tickets neither resolved nor closed, as they stood at the period's end",
+                definition="tickets neither resolved nor closed at the end of the period",
             )
         },
         description=(
-            "A level: what stood open at the end of the last day. A ticket that was reopened counts as never resolved "
-            "in between, since the solution did not hold; so past days of it rise. `as_of` shows them as they were."
+            "Open tickets at the end of the period. A reopened ticket counts as open in between, since its solution "
+            "did not last, so past days rise; `as_of` shows them as they were."
         ),
         chart="area",
     ),
@@ -356,11 +353,11 @@ SERVICE: tuple[Kpi, ...] = (
                 "ratio",
                 Ticket.cohort_escalated,
                 Ticket.opened,
-                "of the tickets opened in the period, the share that has been escalated by now",
+                "of the tickets opened in the period, the share escalated so far",
                 ripens=True,
             )
         },
-        description="How often the first line needed help. A ticket escalated twice counts once.",
+        description="Share of tickets that the first line passed on. A ticket escalated twice counts once.",
     ),
     Kpi(
         name="sla_attainment",
@@ -368,18 +365,18 @@ SERVICE: tuple[Kpi, ...] = (
         function="service",
         indicator="lagging",
         direction="up",
-        leaves_out={"tickets resolved without a service-level agreement": Ticket.resolved - Ticket.resolved_under_sla},
+        leaves_out={"tickets resolved without an SLA policy": Ticket.resolved - Ticket.resolved_under_sla},
         variants={
             "standard": Formula(
                 "ratio",
                 Ticket.resolved_within_sla,
                 Ticket.resolved_under_sla,
-                "of the tickets with a service-level agreement resolved in the period, the share without a breach",
+                "of the tickets under an SLA policy resolved in the period, the share without a breach",
             )
         },
         description=(
-            "A ticket that missed either the first response or the resolution has breached it. Tickets without an "
-            "agreement are left out; some count them as attained."
+            "Share of resolved tickets that kept their SLA policy; missing the first response or the resolution is a "
+            "breach. Tickets without a policy are left out, although other definitions count them as attained."
         ),
     ),
     Kpi(
@@ -389,7 +386,7 @@ SERVICE: tuple[Kpi, ...] = (
         indicator="leading",
         direction="up",
         variants={"standard": Formula("count", Ticket.presales, definition="questions asked before a purchase")},
-        description="Tickets of the kind `presales_question`, on the day they were opened: who asks may buy.",
+        description="Tickets of the kind `presales_question`, by opening day: customers who ask may buy.",
         chart="bar",
     ),
     Kpi(
@@ -402,7 +399,7 @@ SERVICE: tuple[Kpi, ...] = (
             "trainings": Formula("count", Training.delivered, definition="trainings delivered in the period"),
             "attendees": Formula("count", Training.attendees, definition="people trained in them"),
         },
-        description="Whoever knows the product asks less and stays longer. On the day each training was delivered.",
+        description="Trainings, by delivery day. Trained customers ask less and stay longer.",
         chart="bar",
     ),
     Kpi(
@@ -411,19 +408,17 @@ SERVICE: tuple[Kpi, ...] = (
         function="service",
         indicator="leading",
         direction="up",
-        leaves_out={
-            "check-ins completed that were planned for no day, where it is about time": CheckIn.completed - CheckIn.due
-        },
+        leaves_out={"for `on_time`, completed check-ins without a planned day": CheckIn.completed - CheckIn.due},
         variants={
             "standard": Formula("count", CheckIn.completed, definition="check-ins completed in the period"),
             "on_time": Formula(
                 "ratio",
                 CheckIn.on_time,
                 CheckIn.due,
-                "of those that were planned for a day, the share completed by then",
+                "of those with a planned day, the share completed by then",
             ),
         },
-        description="Conversations that service sought before anything was wrong, on the day they took place.",
+        description="Conversations that service starts without a request, by the day they took place.",
         chart="bar",
     ),
     Kpi(
@@ -441,7 +436,8 @@ SERVICE: tuple[Kpi, ...] = (
             )
         },
         description=(
-            "Days are those of the reporting time zone. Maintenance that is overdue shows when it is performed."
+            "Share of planned maintenance performed by its due day, in the reporting time zone. Overdue maintenance "
+            "appears once performed."
         ),
     ),
     Kpi(
@@ -451,10 +447,10 @@ SERVICE: tuple[Kpi, ...] = (
         indicator="lagging",
         direction="up",
         variants={
-            "mean": Formula("score", Review.score, Review.recorded, "the mean score of public reviews, from 1 to 5"),
-            "good": Formula("ratio", Review.good, Review.recorded, "the share of public reviews with 4 or 5"),
+            "mean": Formula("score", Review.score, Review.recorded, "mean score of public reviews, from 1 to 5"),
+            "good": Formula("ratio", Review.good, Review.recorded, "share of public reviews with 4 or 5"),
             "count": Formula("count", Review.recorded, definition="public reviews written in the period"),
         },
-        description="What customers say where others can read it, on the day they wrote it.",
+        description="Scores of public reviews, by the day they were written.",
     ),
 )

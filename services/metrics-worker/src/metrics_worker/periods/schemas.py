@@ -11,7 +11,7 @@ from service_kit.fields import Moment, View
 
 
 class ClosedPeriodRead(View):
-    """A closed period. Its KPIs count as the books stood `as_of`: ask for any of them with that."""
+    """A closed period. Its figures are those of the ledger `as_of`; any KPI can be read with it."""
 
     id: UUID
     period: str
@@ -34,7 +34,7 @@ class ClosedPeriodRead(View):
 
 
 class RestatementFigureRead(View):
-    """A value with the sums that it is made of."""
+    """A value with its numerator and denominator."""
 
     value: str | None
     numerator: Amount
@@ -42,7 +42,7 @@ class RestatementFigureRead(View):
 
 
 class RestatementEventRead(View):
-    """An event that was recorded after the closing and changed what the KPI is made of."""
+    """An event recorded after the closing that changed the KPI."""
 
     event_id: UUID
     subject: str
@@ -51,7 +51,7 @@ class RestatementEventRead(View):
 
 
 class RestatementRead(View):
-    """A KPI of a closed period that is no longer what it was closed with."""
+    """A figure of a closed period that has changed since."""
 
     id: UUID
     kpi: str

@@ -37,7 +37,7 @@ UNASKED_AT_MOST: Final = 100
 
 
 class CarriedView(View):
-    """What share of the subjects carries a value; null where there are none."""
+    """The share of subjects that carry a value; null without subjects."""
 
     subject: Subject
     value: str | None
@@ -51,7 +51,7 @@ class CarriedView(View):
 
 
 class DimensionCoverageView(View):
-    """One dimension: `thin` when less than four fifths of any kind of subject carries a value."""
+    """One dimension: `thin` when less than four fifths of any kind of subject carry a value."""
 
     dimension: str
     thin: bool
@@ -59,7 +59,7 @@ class DimensionCoverageView(View):
 
 
 class UnaskedValueView(View):
-    """A region, segment or product that is in the books, and that no survey was sent to or none answered from."""
+    """A region, segment or product in the ledger without surveys, or without answers."""
 
     value: str
     customers: int
@@ -70,7 +70,7 @@ class UnaskedValueView(View):
 
 
 class UnaskedView(View):
-    """Who is not heard, the largest first; `count` is how many there are, 100 are named at most."""
+    """Values without surveys or answers, the largest first; `count` is their number, at most 100 are named."""
 
     dimension: str
     count: int

@@ -22,7 +22,7 @@ class VariantView(View):
 
 
 class KpiView(View):
-    """What the registry says of a KPI; its first variant is the one that is meant when none is named."""
+    """A KPI's declaration. The first variant is the default."""
 
     name: str
     title: str
@@ -36,7 +36,7 @@ class KpiView(View):
 
 
 class RegistryView(View):
-    """Every KPI there is."""
+    """Every KPI."""
 
     timezone: str
     currency: str
@@ -44,7 +44,7 @@ class RegistryView(View):
 
 
 class PointView(View):
-    """One bucket of a series. `start` is the first day that it covers."""
+    """One bucket of a series. `start` is its first day."""
 
     start: date
     value: str | None
@@ -53,7 +53,7 @@ class PointView(View):
 
 
 class GroupView(View):
-    """One value of the dimension that was grouped by; `key` is null for what has none."""
+    """One value of the grouping dimension; `key` is null for subjects without one."""
 
     key: str | None
     value: str | None
@@ -76,21 +76,21 @@ class PreviousView(View):
 
 
 class TargetFigureView(View):
-    """What the target makes due over the asked days, by today; `met` is null when there is no value to compare."""
+    """The target's due value over the queried days, by today; `met` is null without a value to compare."""
 
     value: str
     met: bool | None
 
 
 class WarningView(View):
-    """Why a value is to be taken with care, in words."""
+    """Why a value needs care, in words."""
 
     code: Literal["thin", "one-sided", "incomplete"]
     says: str
 
 
 class NowView(View):
-    """The same value as the books stand now, and how far it has come from the one asked for."""
+    """The same value now, and its difference from the requested one."""
 
     value: str | None
     change: str | None
@@ -99,9 +99,9 @@ class NowView(View):
 
 
 class AnswerView(View):
-    """A KPI over a period. `series`, `groups` and `previous` are null unless they were asked for.
+    """A KPI over a period. `series`, `groups` and `previous` are null unless requested.
 
-    `target` is null where none is set for this variant and filter, or where it says nothing of these days.
+    `target` is null where none is set for this variant and filter, or where it does not cover these days.
     """
 
     model_config = ConfigDict(

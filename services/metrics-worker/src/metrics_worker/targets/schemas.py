@@ -11,7 +11,7 @@ from service_kit.fields import Day, DecimalText, Moment, StrictModel, View
 
 
 class TargetSetRequest(StrictModel):
-    """What a KPI is to reach: in each calendar `period`, or `since` a day. The value is in the KPI's unit."""
+    """The value to reach, in the KPI's unit: in each calendar `period`, or `since` a day."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -31,7 +31,7 @@ class TargetSetRequest(StrictModel):
 
 
 class TargetRead(View):
-    """A target. `missed` is as it was last judged: null until there was something to judge it by."""
+    """A target. `missed` is the last evaluation; null before the first."""
 
     id: UUID
     version: int

@@ -35,7 +35,7 @@ Url = Annotated[
 
 
 class WebhookCreate(StrictModel):
-    """Where to send which events."""
+    """The URL and the types of events to send."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -53,7 +53,7 @@ class WebhookCreate(StrictModel):
 
 
 class WebhookUpdate(Change):
-    """What shall be different; what is left out stays."""
+    """The fields to change; absent ones stay."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -73,7 +73,7 @@ class WebhookUpdate(Change):
 
 
 class WebhookRead(View):
-    """A webhook. `disabled_because` says why it was switched off by itself: the receiver answered 410."""
+    """A webhook. `disabled_because` gives the reason for an automatic deactivation: the receiver answered 410."""
 
     id: UUID
     version: int
@@ -91,14 +91,14 @@ class WebhookRegisteredRead(WebhookRead):
 
 
 class WebhookSecretRead(View):
-    """A new secret. The ones before sign beside it until `others_retire_at`."""
+    """A new secret. Earlier ones sign beside it until `others_retire_at`."""
 
     secret: str
     others_retire_at: Moment
 
 
 class WebhookDeliveryRead(View):
-    """One event on its way to one webhook. `event_id` is the header `webhook-id`, the same at every try."""
+    """One event for one webhook. `event_id` is the header `webhook-id`, the same in every attempt."""
 
     id: UUID
     event_id: UUID
