@@ -1,4 +1,4 @@
-"""Migrated books on a real database, the API over them, and tokens to ask it with."""
+"""A migrated ledger on a real database, the API over it, and tokens."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Facts to keep books of: states of every kind with sensible defaults, as events, entries and Kafka records."""
+"""Facts for a ledger: states of every kind with sensible defaults, as events, subject states and Kafka records."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime

@@ -82,7 +82,7 @@ async def test_a_rebuild_prints_its_progress_and_nothing_else(
     assert b"ledger_swapped" in told
 
 
-async def test_a_consumer_without_kafka_lives_and_stops_when_told(
+async def test_a_consumer_without_kafka_lives_and_stops_on_request(
     engine: AsyncEngine, settings: MetricsSettings
 ) -> None:
     port = free_port()
@@ -103,7 +103,7 @@ async def test_a_consumer_without_kafka_lives_and_stops_when_told(
     assert process.returncode == 0
 
 
-async def test_a_consumer_does_not_go_on_with_books_kept_by_other_rules(
+async def test_a_consumer_does_not_continue_a_ledger_of_other_rules(
     engine: AsyncEngine, settings: MetricsSettings
 ) -> None:
     async with running("metrics-consumer", settings, HTTP_PORT="0") as process:

@@ -1,4 +1,4 @@
-"""A database of the first version comes to the newest: what people entered is kept."""
+"""A database of the first version migrates to the newest: what people entered is kept."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Alerts: who is left alone, which target is missed, which KPI turns, and where the books are thin."""
+"""Alerts: customers without an answer, missed targets, adverse trends, and thin coverage."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -77,7 +77,7 @@ async def test_merged_customers_left_alone_are_one_alert_that_leads_to_all_of_th
     assert (await client.get(found["explain"])).json()["value"] == "2"
 
 
-async def test_for_tickets_that_waited_for_years_only_their_customers_are_looked_at(
+async def test_for_tickets_that_waited_for_years_only_their_customers_are_read(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     alone, answered = UUID(int=101), UUID(int=102)
@@ -92,7 +92,7 @@ async def test_for_tickets_that_waited_for_years_only_their_customers_are_looked
     assert (found["subject"], found["tickets"]) == (f"customers/{alone}", [str(long.id)])
 
 
-async def test_a_missed_target_is_an_alert_from_the_judgement_on(
+async def test_a_missed_target_is_an_alert_from_its_evaluation_on(
     client: httpx.AsyncClient, engine: AsyncEngine, issuer: Issuer, settings: MetricsSettings
 ) -> None:
     headers = {"Authorization": f"Bearer {issuer.token(['sales-manager'])}"}
@@ -145,9 +145,7 @@ async def test_a_share_that_is_yet_to_grow_does_not_seem_to_turn(
     assert await told(client, kind="kpi-turning") == []
 
 
-async def test_thin_and_unasked_parts_of_the_books_are_pointed_at(
-    client: httpx.AsyncClient, engine: AsyncEngine
-) -> None:
+async def test_thin_and_unasked_values_are_alerts(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     customers = [account(registered_at=ago(days=900), region=region) for region in ("EMEA", None, None, "APAC")]
     states: list[Any] = [*customers, survey(sent_at=ago(days=1), answered_at=ago(hours=1), score=5)]
     await book(engine, all_told([(state, 1) for state in states]))
@@ -179,7 +177,7 @@ async def test_the_gravest_and_oldest_come_first_and_pages_hold_each_once(
     assert len({each["id"] for each in whole}) == len(whole)
 
 
-async def test_while_the_books_are_read_anew_there_is_no_alert_but_that(
+async def test_while_the_ledger_catches_up_there_is_no_alert_but_that(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     await book(engine, all_told([(ticket(opened_at=ago(hours=3)), 1)]))

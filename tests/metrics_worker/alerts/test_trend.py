@@ -1,4 +1,4 @@
-"""A leading KPI turns by a rule that anybody can work out by hand."""
+"""A trend follows from a rule that can be computed by hand."""
 
 from fractions import Fraction
 from typing import Any

@@ -1,4 +1,4 @@
-"""Coverage: what carries which dimension, whom nobody asked, and the word of caution beside a value."""
+"""Coverage: what carries which dimension, which values have no answers, and the warnings beside a value."""
 
 from typing import Any
 from uuid import UUID
@@ -37,7 +37,7 @@ async def a_lopsided_business(engine: AsyncEngine) -> None:
     await book(engine, all_told([(state, 1) for state in states]))
 
 
-async def test_coverage_says_what_carries_each_dimension_and_whom_nobody_asked(
+async def test_coverage_shows_what_carries_each_dimension_and_which_values_have_no_answers(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     await a_lopsided_business(engine)
@@ -88,7 +88,7 @@ async def test_the_kpi_of_coverage_is_asked_for_like_any_other(client: httpx.Asy
     assert [point["denominator"] for point in months["series"]] == [4, 20]
 
 
-async def test_every_answer_says_what_it_stands_on(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+async def test_every_answer_shows_its_sample(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     await a_lopsided_business(engine)
     win_rate = await ask(client, "kpis/win_rate")
     assert win_rate["coverage"]["region"] == win_rate["coverage"]["product"] == "0.5"

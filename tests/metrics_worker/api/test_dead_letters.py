@@ -1,4 +1,4 @@
-"""Records that the books could not take are seen, mended and sent again, each counting once; or discarded."""
+"""Records that the ledger could not process are listed, corrected and sent again, each counting once; or discarded."""
 
 import asyncio
 import json
@@ -96,7 +96,7 @@ async def test_a_discarded_letter_never_counts_and_keeps_its_bytes(straight: Lin
     assert (await admin.get("/v1/dead-letters", params={"status": "open"})).json()["items"] == []
 
 
-async def test_an_analyst_may_look_and_not_touch(straight: Line, client: httpx.AsyncClient, issuer: Issuer) -> None:
+async def test_an_analyst_may_read_and_not_write(straight: Line, client: httpx.AsyncClient, issuer: Issuer) -> None:
     await straight.publish(straight.sales, b"{")
     at = await the_letter(client)
     assert (await client.get(at)).status_code == 200

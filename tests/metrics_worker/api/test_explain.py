@@ -1,4 +1,4 @@
-"""Every number can be taken apart into the postings and events behind it, and told as of any past moment."""
+"""Every number is explained by the postings and events behind it, also as of any past moment."""
 
 import csv
 import io
@@ -62,7 +62,7 @@ async def test_the_postings_add_up_to_the_number(client: httpx.AsyncClient, engi
     assert {each["reason"]: each["count"] for each in revenue["exclusions"]}["taken-back"] == 1
 
 
-async def test_the_books_as_of_a_moment_do_not_depend_on_how_the_log_was_cut(
+async def test_the_ledger_as_of_a_moment_does_not_depend_on_batches(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     # All in one batch, as a replay reads it.

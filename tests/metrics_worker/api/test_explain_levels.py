@@ -1,4 +1,4 @@
-"""What stands, and what nine of ten did not exceed: taken apart, and told as of past moments, like all numbers."""
+"""Semi-additive measures and percentiles are explained, also as of past moments, like all numbers."""
 
 import csv
 import io
@@ -72,7 +72,7 @@ def a_queue() -> list[SubjectState]:
     ]
 
 
-async def test_a_level_stood_otherwise_as_of_earlier(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+async def test_a_semi_additive_measure_as_of_earlier_is_another(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     await book(engine, a_queue())
     then = {hours: (await ask(client, "backlog", as_of=at(hours)))["value"] for hours in range(5)}
     assert then == {0: "1", 1: "4", 2: "2", 3: "1", 4: "2"}
@@ -83,7 +83,7 @@ async def test_a_level_stood_otherwise_as_of_earlier(client: httpx.AsyncClient, 
     assert (await ask(client, "backlog", as_of=at(1), region="EMEA", priority="normal"))["value"] == "3"
 
 
-async def test_a_level_is_explained_by_all_that_came_before_its_day(
+async def test_a_semi_additive_measure_is_explained_by_all_postings_up_to_its_day(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     await book(engine, a_queue())
@@ -106,9 +106,7 @@ async def test_a_level_is_explained_by_all_that_came_before_its_day(
     assert (opened["value"], counted(opened)["merged"], counted(opened)["taken-back"]) == ("2", 1, 0)
 
 
-async def test_what_no_longer_stands_is_counted_over_the_days_asked_for(
-    client: httpx.AsyncClient, engine: AsyncEngine
-) -> None:
+async def test_what_has_ended_is_counted_over_the_queried_days(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     def one(opened: str, closed: str | None, **fields: Any) -> Any:
         stage = {} if closed is None else {"stage": "won", "closed_at": moment(closed)}
         return deal(line("desk", 1, "9"), opened_at=moment(opened), **stage, **fields)
@@ -128,7 +126,7 @@ async def test_what_no_longer_stands_is_counted_over_the_days_asked_for(
     assert await ended("customers_at_risk") is None
 
 
-async def test_of_what_was_taken_back_the_newest_is_looked_at(
+async def test_of_what_was_taken_back_the_newest_is_checked(
     client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for day in ("2026-03-03", "2026-03-20"):
@@ -165,7 +163,7 @@ async def test_the_pipeline_was_worth_what_was_known_then(client: httpx.AsyncCli
     assert [each["count"] for each in win_rate["exclusions"] if each["reason"] == "not-counted"] == [1]
 
 
-async def test_percentiles_are_told_as_of_a_moment_and_explained_by_their_durations(
+async def test_percentiles_are_answered_as_of_a_moment_and_explained_by_their_durations(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     slow = uuid4()

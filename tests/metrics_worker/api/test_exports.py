@@ -1,4 +1,4 @@
-"""Exports: every posting, exactly, in two formats; and views that say the same in SQL."""
+"""Exports: every posting, exactly, in two formats; and views that show the same in SQL."""
 
 import asyncio
 import csv

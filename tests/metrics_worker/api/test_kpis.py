@@ -1,4 +1,4 @@
-"""What the API answers about books of known facts, to the unit."""
+"""The answers of the API about a ledger of known facts, to the unit."""
 
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -304,7 +304,7 @@ async def test_a_combination_agrees_with_a_count_by_hand(client: httpx.AsyncClie
         }
 
 
-async def test_a_level_is_what_stands_at_the_end(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+async def test_a_semi_additive_measure_is_read_at_the_end(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     tickets = [
         ticket(opened_at=moment("2026-01-05"), region=None),
         ticket(opened_at=moment("2026-01-05"), resolved_at=moment("2026-03-03")),

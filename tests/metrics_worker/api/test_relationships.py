@@ -1,4 +1,4 @@
-"""What only sales and service together show, asked of the API."""
+"""The KPIs over customers' timelines, over HTTP."""
 
 from datetime import timedelta
 from typing import Any
@@ -47,7 +47,7 @@ async def value(client: httpx.AsyncClient, kpi: str, **parameters: str) -> str |
     return (await told(client, kpi, **parameters))["value"]  # type: ignore[no-any-return]
 
 
-async def test_loyalty_is_told_by_two_years_of_purchases(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+async def test_loyalty_follows_from_two_years_of_purchases(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     await book(
         engine,
         # One stays and spends half as much again, one leaves, one comes.

@@ -1,4 +1,4 @@
-"""What may be asked, by whom, and what a mistake is told."""
+"""Which queries are allowed, for which roles, and how a mistake is answered."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ async def refusal(
         ({"as_of": "2199-01-01T00:00:00Z"}, "?as_of", "is in the future"),
     ],
 )
-async def test_a_mistake_is_told_where_it_is(
+async def test_a_mistake_is_reported_where_it_is(
     client: httpx.AsyncClient, parameters: dict[str, str], pointer: str, detail: str | None
 ) -> None:
     body = await refusal(client, "/v1/kpis/quota_attainment", parameters)
@@ -95,7 +95,7 @@ async def test_every_role_may_read(client: httpx.AsyncClient, issuer: Issuer, ro
 
 
 @pytest.mark.parametrize("path", ["/v1/kpis", "/v1/kpis/csat"])
-async def test_without_a_token_nothing_is_told(client: httpx.AsyncClient, path: str) -> None:
+async def test_without_a_token_nothing_is_answered(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path, headers={"Authorization": ""})
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")

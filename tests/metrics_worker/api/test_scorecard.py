@@ -1,4 +1,4 @@
-"""The scorecard: both functions beside each other, each reply with the numbers that it rests on."""
+"""The scorecard: both functions beside each other, each reply with its figures."""
 
 from datetime import date
 from typing import Any

@@ -1,4 +1,4 @@
-"""The stream: what changes is pushed, what was seen is not sent again, and who reads slowly gets the newest."""
+"""The stream: changes are pushed, what was received is not sent again, and a slow reader gets the newest."""
 
 import asyncio
 import json
@@ -124,7 +124,9 @@ async def win(engine: AsyncEngine, amount: str = "10") -> None:
     await moved(engine)
 
 
-async def test_a_reader_is_told_at_once_and_at_every_change(reading: Callable[..., Any], engine: AsyncEngine) -> None:
+async def test_a_reader_gets_a_value_at_once_and_at_every_change(
+    reading: Callable[..., Any], engine: AsyncEngine
+) -> None:
     async with reading("sales_volume,revenue") as stream:
         await eventually(lambda: len(stream.values) == 2)
         assert (stream.status, stream.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
@@ -142,7 +144,7 @@ async def test_filters_and_variants_hold_in_the_stream(reading: Callable[..., An
     assert json.loads(emea.events[0]["data"])["series"][0]["start"] == "2026-03-01"
 
 
-async def test_who_comes_back_is_told_only_what_changed_meanwhile(
+async def test_a_returning_reader_gets_only_what_changed_meanwhile(
     reading: Callable[..., Any], engine: AsyncEngine
 ) -> None:
     async with reading("sales_volume,leads_created") as stream:
@@ -282,9 +284,7 @@ async def test_what_cannot_be_streamed_is_refused(client: httpx.AsyncClient, que
     assert (await client.get(f"/v1/stream?{query}")).status_code == status
 
 
-async def test_streams_end_when_the_process_is_told_to_stop(
-    engine: AsyncEngine, settings: MetricsSettings, token: str
-) -> None:
+async def test_streams_end_when_the_process_stops(engine: AsyncEngine, settings: MetricsSettings, token: str) -> None:
     port = free_port()
     environment = {"HTTP_PORT": str(port), "AUTH_JWKS": settings.auth_jwks}
     headers = {"Authorization": f"Bearer {token}"}
@@ -313,7 +313,7 @@ async def test_streams_end_when_the_process_is_told_to_stop(
     assert process.returncode == 0
 
 
-async def test_books_kept_in_another_zone_are_streamed_in_theirs(
+async def test_a_ledger_of_another_time_zone_is_streamed_in_its_own(
     reading: Callable[..., Any], engine: AsyncEngine
 ) -> None:
     await open_ledger(engine, VILNIUS)

@@ -1,4 +1,4 @@
-"""One customer's health with its reasons, and who is told when a customer comes to be at risk or recovers."""
+"""One customer's health with its reasons, and the events when a customer is at risk or recovers."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -53,7 +53,7 @@ async def published(engine: AsyncEngine) -> list[Any]:
         return [decode(row.payload).data for row in rows]
 
 
-async def test_the_score_is_told_with_its_reasons_and_agrees_with_the_kpis(
+async def test_the_score_comes_with_its_reasons_and_agrees_with_the_kpis(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     bought = won(200, "80")
@@ -138,7 +138,7 @@ async def test_the_risk_of_a_merged_customer_becomes_that_of_the_one_that_remain
     assert sorted(both) == [(REP, []), (CUSTOMER, ["sla-breached"])]
 
 
-async def test_risk_that_the_books_made_anew_do_not_know_ends(engine: AsyncEngine, settings: MetricsSettings) -> None:
+async def test_risk_that_a_rebuilt_ledger_does_not_have_ends(engine: AsyncEngine, settings: MetricsSettings) -> None:
     await tell(engine, (ticket(sla_breached_at=ago(days=1)), 1))
     await TargetEvaluator(engine, settings.reporting).run_once()
     async with engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""Whoever was merged counts for the one that remains, over any number of steps and past mistakes."""
+"""A merged customer counts for the survivor, over any number of merges and despite circles."""
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,9 @@ from metrics_worker.domain.customer_merges import path_of, survivor_of
         ({4: 2, 2: 3, 3: 2}, [1, 2, 2, 2]),
     ],
 )
-def test_the_survivor_is_whoever_remains_at_the_end(merged_into: dict[int, int], survivors: list[int]) -> None:
+def test_the_survivor_is_the_customer_that_remains_at_the_end(
+    merged_into: dict[int, int], survivors: list[int]
+) -> None:
     assert [survivor_of(customer, merged_into) for customer in (1, 2, 3, 4)] == survivors
 
 

@@ -1,4 +1,4 @@
-"""A histogram of durations is at most 2 % off in any quantile, and what was taken back leaves no trace."""
+"""A histogram of durations is at most 2 % off in any quantile, and reversals leave no trace."""
 
 from collections import Counter
 
@@ -12,7 +12,7 @@ seconds = st.integers(0, LONGEST_SECONDS) | st.integers(0, 10_000)
 
 
 @given(seconds)
-def test_a_bucket_stands_for_each_of_its_durations_within_two_percent(duration: int) -> None:
+def test_a_bucket_represents_each_of_its_durations_within_two_percent(duration: int) -> None:
     assert abs(seconds_of(bucket_of(duration)) - duration) * 100 <= 2 * duration
 
 

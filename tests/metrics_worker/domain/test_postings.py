@@ -87,7 +87,7 @@ def closing(state: Any) -> list[dict[str, Any]]:
     return [row for row in posted(state, "deal") if {"won", "lost"} & row.keys()]
 
 
-def test_an_open_deal_stands_in_the_pipeline_at_the_chance_of_its_stage() -> None:
+def test_an_open_deal_is_in_the_pipeline_at_the_chance_of_its_stage() -> None:
     assert posted(deal(line("desk", 1, "100")), "deal") == [
         {"day": "2026-03-10", "pipeline_deals": 1, "pipeline_value": 10000, "pipeline_weighted": 8000},
         {"day": "2026-03-10", "entered": 1},
@@ -260,7 +260,7 @@ def test_a_reopened_ticket_keeps_its_reopenings_and_has_no_resolution() -> None:
     ]
 
 
-def test_a_logged_contact_tells_of_its_ticket_and_of_itself() -> None:
+def test_a_logged_contact_carries_its_ticket_and_itself() -> None:
     contact = interaction(occurred_at=moment("2026-03-11"), talk_seconds=100, hold_seconds=0, wrap_up_seconds=7)
     event = logged(contact, interaction_count=1)
     assert posted(event, "ticket") == [{"day": "2026-03-10", "opened": 1, "backlog": 1, "unattended": 1}]
@@ -271,7 +271,7 @@ def test_a_logged_contact_tells_of_its_ticket_and_of_itself() -> None:
     assert subjects == {"ticket": (contact.ticket_id, 5), "interaction": (contact.id, 5)}
 
 
-def test_an_automatic_message_was_handled_by_nobody() -> None:
+def test_an_automatic_message_is_not_handled() -> None:
     assert posted(logged(interaction(agent_id=None)), "interaction") == []
 
 
@@ -305,7 +305,7 @@ def test_an_effort_counts_beside_the_score() -> None:
     }  # fmt: skip
 
 
-def test_a_customer_stands_from_its_registration_until_it_is_found_to_be_another() -> None:
+def test_a_customer_counts_from_its_registration_until_it_is_merged() -> None:
     registered = {"day": "2026-03-10", "registered": 1, "customers": 1}
     assert posted(account(), "account") == [registered]
     assert posted(account(referred_by=CUSTOMER), "account") == [registered | {"referred": 1}]
@@ -440,7 +440,7 @@ def refused(state: Any) -> str:
         (quota(date(2000, 1, 1), date(2026, 3, 1), eur("1")), "a quota covers 1 to 3660"),
     ],
 )
-def test_what_cannot_be_booked_is_refused_before_it_reaches_the_books(state: Any, reason: str) -> None:
+def test_what_cannot_be_posted_is_refused_before_it_reaches_the_ledger(state: Any, reason: str) -> None:
     assert reason in refused(state)
 
 

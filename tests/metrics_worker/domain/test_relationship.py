@@ -1,4 +1,4 @@
-"""What a customer's story contributes, by the rules that the KPIs promise."""
+"""What a customer's timeline contributes, by the rules that the KPIs promise."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -56,7 +56,7 @@ def won(on: str, amount: str = "100", **fields: object) -> State:
     return deal(line("desk", 1, amount), stage="won", opened_at=moment("2024-01-01"), closed_at=moment(on), **fields)
 
 
-def test_the_deal_won_first_is_new_and_all_later_ones_are_repeated_whichever_is_told_first() -> None:
+def test_the_deal_won_first_is_new_and_all_later_ones_are_repeated_in_any_order_of_events() -> None:
     later, first = won("2026-03-10T10:00", "70"), won("2026-03-10T09:00", "30")
     for states in ((later, first), (first, later)):
         assert measured("new_revenue", *states) == {"2026-03-10": 3000}
@@ -90,7 +90,7 @@ def test_new_and_repeated_revenue_are_revenue_in_every_group() -> None:
     assert sums(deals, DealMeasures.revenue.position) == sums(timeline, new, repeat)
 
 
-def test_purchases_have_the_deals_attribution_and_what_stands_has_the_accounts() -> None:
+def test_purchases_have_the_deals_attribution_and_balances_have_the_accounts() -> None:
     states = (ACCOUNT, won("2026-03-10", region="EMEA", owner_id=REP))
     assert measured("new_won", *states, dimension="region", value="EMEA") == {"2026-03-10": 1}
     assert measured("buyers", *states, dimension="region", value="EMEA") == {}
@@ -198,7 +198,7 @@ def test_nothing_is_posted_after_the_calendar_ends() -> None:
     assert measured("active", last) == {"2199-12-30": 1}
 
 
-def test_merged_customers_have_one_story() -> None:
+def test_merged_customers_have_one_timeline() -> None:
     other = UUID(int=99)
     states = (
         ACCOUNT,

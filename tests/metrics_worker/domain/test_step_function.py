@@ -1,4 +1,4 @@
-"""Levels behave as the numbers that they stand for do, on every day."""
+"""Step functions behave as their values do, on every day."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,9 +15,7 @@ def days_of(level: StepFunction) -> list[int]:
 
 
 @given(levels, levels)
-def test_what_is_computed_with_levels_is_computed_with_what_stands_on_each_day(
-    one: StepFunction, other: StepFunction
-) -> None:
+def test_step_functions_are_computed_as_their_values_of_each_day(one: StepFunction, other: StepFunction) -> None:
     pairs = list(zip(days_of(one), days_of(other), strict=True))
     assert days_of(one + other) == [left + right for left, right in pairs]
     assert days_of(one - other) == [left - right for left, right in pairs]
@@ -34,5 +32,5 @@ def test_days_that_several_spans_cover_are_covered_once(some: list[Span]) -> Non
     assert days_of(StepFunction.covering(some)) == covered
 
 
-def test_a_level_that_falls_and_rises_on_one_day_does_not_end_there() -> None:
+def test_a_step_function_that_falls_and_rises_on_one_day_does_not_end_there() -> None:
     assert StepFunction.of([((1, 3), 1), ((3, 5), 1)]).ends() == [5]

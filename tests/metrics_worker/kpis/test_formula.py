@@ -70,7 +70,7 @@ def test_a_term_is_written_as_the_api_shows_it() -> None:
     assert [str(term) for term in total.terms] == ["ticket.backlog@start", "ticket.opened[region]", "-ticket.backlog"]
 
 
-def test_what_a_measure_is_not_told_apart_by_is_no_dimension_of_its_kpi() -> None:
+def test_what_a_measure_cannot_be_grouped_by_is_no_dimension_of_its_kpi() -> None:
     assert "stage" in KPIS["pipeline_value"].dimensions
     assert "product" not in KPIS["pipeline_value"].dimensions
     assert "stage" not in KPIS["revenue"].dimensions

@@ -1,4 +1,4 @@
-"""A batch's rows get into their tables in the order given, few or many."""
+"""A batch's rows are written in the order given, few or many."""
 
 from collections.abc import Sequence
 
@@ -62,7 +62,7 @@ async def test_tables_are_written_one_after_the_other(engine: AsyncEngine, sizes
 
 
 @pytest.mark.parametrize("size", [FEW, MANY])
-async def test_what_stands_is_added_to_also_beyond_64_bits(engine: AsyncEngine, size: int) -> None:
+async def test_sums_grow_beyond_64_bits(engine: AsyncEngine, size: int) -> None:
     async with engine.begin() as connection:
         await make_tables(connection)
         driver = await driver_of(connection)

@@ -157,7 +157,7 @@ async def test_a_new_consumer_goes_on_where_the_last_one_stopped(
     assert sum((await stored_offsets(engine)).values()) == 6
 
 
-async def test_the_books_survive_a_database_that_drops_its_connections(
+async def test_the_consumer_survives_a_database_that_drops_its_connections(
     straight: Line, client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     await straight.publish(straight.sales, record(lead()))
@@ -182,7 +182,7 @@ async def test_the_books_survive_a_database_that_drops_its_connections(
     await eventually(recovered, deadline=20)
 
 
-async def test_idle_books_say_that_they_are_fresh(straight: Line, client: httpx.AsyncClient) -> None:
+async def test_an_idle_ledger_stays_fresh(straight: Line, client: httpx.AsyncClient) -> None:
     async def freshness() -> datetime | None:
         answer = await client.get("/v1/kpis/leads_created")
         told = answer.json()["fresh_as_of"]
@@ -243,7 +243,7 @@ async def test_a_consumer_that_is_there_before_a_topic_waits_for_it(
         await eventually(shows(client, "tickets_opened", "1"), deadline=20)
 
 
-async def test_partitions_that_are_added_are_taken_up_and_the_books_stay_exact(
+async def test_added_partitions_are_read_and_the_ledger_stays_exact(
     engine: AsyncEngine,
     kafka: Kafka,
     new_topic: Callable[..., str],

@@ -1,4 +1,4 @@
-"""How fresh the books are is the time of the partition that is furthest behind."""
+"""The ledger is as fresh as the partition that is furthest behind."""
 
 from datetime import datetime, timedelta
 

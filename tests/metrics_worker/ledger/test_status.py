@@ -1,4 +1,4 @@
-"""Books are kept by one set of settings and rules; a process with others stops."""
+"""A ledger follows one set of settings and rules; a process with others stops."""
 
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from metrics_worker.settings import MetricsSettings
 from tests.metrics_worker.facts import VILNIUS
 
 
-async def test_new_books_are_kept_by_the_settings(engine: AsyncEngine) -> None:
+async def test_a_new_ledger_follows_the_settings(engine: AsyncEngine) -> None:
     assert await open_ledger(engine, VILNIUS) == VILNIUS
 
 
@@ -21,19 +21,19 @@ async def test_new_books_are_kept_by_the_settings(engine: AsyncEngine) -> None:
     "other",
     [Reporting(zone=ZoneInfo("UTC"), currency="EUR"), Reporting(zone=ZoneInfo("Europe/Vilnius"), currency="USD")],
 )
-async def test_books_go_on_as_they_were_begun_whatever_the_settings(engine: AsyncEngine, other: Reporting) -> None:
+async def test_a_ledger_keeps_what_it_follows_whatever_the_settings(engine: AsyncEngine, other: Reporting) -> None:
     await open_ledger(engine, VILNIUS)
     assert await open_ledger(engine, other) == VILNIUS
 
 
-async def test_other_rules_do_not_go_on_with_old_books(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_other_rules_do_not_continue_an_old_ledger(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     await open_ledger(engine, VILNIUS)
     monkeypatch.setattr("metrics_worker.ledger.status.RULES_VERSION", 1000)
     with pytest.raises(LedgerRulesDiffer, match=r"rules \d+, .* rules 1000: rebuild it"):
         await open_ledger(engine, VILNIUS)
 
 
-async def test_the_api_does_not_start_over_books_kept_by_other_rules(
+async def test_the_api_does_not_start_over_a_ledger_of_other_rules(
     engine: AsyncEngine, settings: MetricsSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await open_ledger(engine, VILNIUS)

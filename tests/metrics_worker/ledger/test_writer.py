@@ -1,4 +1,4 @@
-"""The books come to the same end whatever the log does to a history, and always reconcile."""
+"""The ledger is the same whatever the log does to a history, and always reconciles."""
 
 import asyncio
 from collections.abc import Iterable
@@ -98,7 +98,7 @@ async def kept(engine: AsyncEngine) -> tuple[Blocks, Blocks]:
 @pytest.mark.parametrize("bulk_rows", [1, BULK_ROWS], ids=["by-copy", "by-arrays"])
 @given(delivery=deliveries())
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_books_depend_on_the_history_alone(
+async def test_the_ledger_depends_on_the_history_alone(
     shared_engine: AsyncEngine, bulk_rows: int, delivery: tuple[list[list[Delivery]], list[list[Delivery]]]
 ) -> None:
     history, batches = delivery
@@ -133,7 +133,7 @@ async def test_deferred_blocks_are_those_written_batch_by_batch(
 
 @given(interleavings())
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_books_of_any_moment_do_not_depend_on_which_subject_came_first(
+async def test_the_ledger_of_any_moment_does_not_depend_on_which_subject_came_first(
     shared_engine: AsyncEngine, batches: list[list[Recorded]]
 ) -> None:
     told_batches = [
@@ -244,7 +244,7 @@ async def test_subjects_without_measures_are_kept_too(engine: AsyncEngine) -> No
     assert (row.kind, row.id, row.sequence) == ("account", one.id, 2)
 
 
-async def test_the_books_are_not_written_outside_a_transaction(engine: AsyncEngine) -> None:
+async def test_the_ledger_is_not_written_outside_a_transaction(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         await connection.execute(sa.text("SELECT 1"))
         await connection.rollback()
@@ -295,7 +295,7 @@ def test_a_subjects_entries_of_a_batch_are_put_in_order_each_once() -> None:
     assert [entry.sequence for of_kind in found.values() for entry in of_kind[one.id.int]] == [2, 4, 9]
 
 
-async def test_who_waits_for_a_customers_story_then_knows_what_the_other_told(engine: AsyncEngine) -> None:
+async def test_a_writer_that_waits_for_a_timeline_then_reads_what_the_other_added(engine: AsyncEngine) -> None:
     first, second = (
         deal(line("desk", 1, "10"), id=UUID(int=number), stage="won", closed_at=moment(f"2026-03-0{number}"))
         for number in (1, 2)

@@ -1,4 +1,4 @@
-"""Books that are rebuilt beside the live ones come to the same sums, and nobody who reads or writes has to stop."""
+"""A ledger that is rebuilt beside the live one has the same sums, and no reader or writer has to stop."""
 
 import asyncio
 from collections.abc import Callable
@@ -53,14 +53,14 @@ async def in_order(straight: Line, engine: AsyncEngine, reporting: Reporting = V
     assert report.to_json()["differences"] == []
 
 
-def test_what_follows_from_the_log_is_rebuilt_and_what_people_or_kafka_told_is_kept() -> None:
+def test_what_follows_from_the_log_is_rebuilt_and_all_else_is_kept() -> None:
     follows = {table.name for table in POSTING.values()}
     assert follows | {"ledger", "subject_state", "block", "block_part", "sequence_gap"} <= set(REBUILT)
     told = {"circuit_breaker", "consumer_offset", "dead_letter", "freshness", "idempotency_key", "outbox", "target"}
     assert told & set(REBUILT) == set()
 
 
-async def test_rebuilding_repairs_damaged_books_and_leaves_the_tables_of_the_code(
+async def test_rebuilding_repairs_a_damaged_ledger_and_leaves_the_tables_of_the_code(
     straight: Line, client: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings
 ) -> None:
     one = deal(line("desk", 2, "100"), stage="won")
@@ -86,7 +86,7 @@ async def test_rebuilding_repairs_damaged_books_and_leaves_the_tables_of_the_cod
     assert not {"ledger_rebuilt", "ledger_before"} & set(schemas)
 
 
-async def test_a_record_that_was_discarded_counts_in_no_books_that_can_read_it_by_now(
+async def test_a_discarded_record_counts_in_no_rebuilt_ledger_even_when_it_has_become_readable(
     straight: Line, client: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings
 ) -> None:
     await straight.publish(straight.sales, record(lead()), record(lead()), b"{")
@@ -103,7 +103,7 @@ async def test_a_record_that_was_discarded_counts_in_no_books_that_can_read_it_b
         assert [tuple(row) for row in rows] == [("discarded", 0), ("open", 2)]
 
 
-async def test_customers_that_were_merged_are_one_in_the_new_books_too(
+async def test_merged_customers_are_one_in_the_rebuilt_ledger_too(
     straight: Line, client: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings
 ) -> None:
     remaining = account()
@@ -121,7 +121,7 @@ async def test_customers_that_were_merged_are_one_in_the_new_books_too(
         await eventually(shows(client, "revenue", "60.00", **of_remaining))
 
 
-async def test_reads_and_new_events_go_on_while_books_are_rebuilt(
+async def test_reads_and_new_events_go_on_during_a_rebuild(
     straight: Line, client: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings
 ) -> None:
     published = 0
@@ -153,7 +153,7 @@ async def test_reads_and_new_events_go_on_while_books_are_rebuilt(
     await in_order(straight, engine)
 
 
-async def test_a_swap_gives_way_to_who_looks_at_the_new_tables_and_is_tried_again(
+async def test_a_swap_gives_way_to_a_reader_of_the_new_tables_and_is_tried_again(
     straight: Line, client: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings
 ) -> None:
     """As PostgreSQL itself does, which counts the rows of what was filled just now."""
@@ -178,7 +178,7 @@ async def test_a_swap_gives_way_to_who_looks_at_the_new_tables_and_is_tried_agai
     await in_order(straight, engine)
 
 
-async def test_who_still_reads_the_former_books_waits_for_nobody_in_a_circle(engine: AsyncEngine) -> None:
+async def test_a_reader_of_the_former_tables_causes_no_deadlock(engine: AsyncEngine) -> None:
     former = [f"former.part_{number}" for number in range(6)]
     async with engine.begin() as connection:
         await connection.execute(sa.text("CREATE SCHEMA former"))
@@ -204,7 +204,7 @@ async def test_who_still_reads_the_former_books_waits_for_nobody_in_a_circle(eng
         assert "former" not in await connection.run_sync(lambda sync: sa.inspect(sync).get_schema_names())
 
 
-async def test_a_rebuild_that_breaks_off_leaves_the_books_alone_and_can_be_begun_again(
+async def test_a_rebuild_that_breaks_off_leaves_the_ledger_alone_and_can_start_over(
     straight: Line, client: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings
 ) -> None:
     await straight.publish(straight.sales, *(record(lead()) for _ in range(20)))
@@ -239,7 +239,7 @@ async def test_another_time_zone_moves_what_happened_to_other_days(
     await in_order(straight, engine, NEW_YORK)
 
 
-async def test_views_show_the_rebuilt_books(
+async def test_views_show_the_rebuilt_ledger(
     straight: Line, client: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings
 ) -> None:
     async with engine.begin() as connection:
@@ -265,7 +265,7 @@ async def test_one_rebuild_at_a_time(straight: Line, engine: AsyncEngine, settin
         await connection.execute(sa.select(sa.func.pg_advisory_unlock(LOCK)))
 
 
-async def test_books_by_old_rules_are_rebuilt_by_the_new_ones(
+async def test_a_ledger_of_old_rules_is_rebuilt_by_the_new_ones(
     engine: AsyncEngine, kafka: Kafka, new_topic: Callable[..., str], settings: MetricsSettings
 ) -> None:
     from metrics_worker.ledger.consumer import LedgerConsumer

@@ -1,4 +1,4 @@
-"""While the books are read anew from the log nothing is judged by them, and afterwards nothing is told twice."""
+"""While the ledger catches up with the log nothing is evaluated, and afterwards nothing is published twice."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -73,7 +73,7 @@ async def empty_books(engine: AsyncEngine) -> None:
         await connection.execute(sa.text(f"TRUNCATE {', '.join(REBUILT)}, freshness, consumer_offset"))
 
 
-async def test_nothing_is_told_while_the_books_are_read_anew_nor_when_they_say_the_same_again(
+async def test_nothing_is_published_while_the_ledger_catches_up_nor_when_it_is_the_same_again(
     engine: AsyncEngine, settings: MetricsSettings, judged: list[Any]
 ) -> None:
     await empty_books(engine)
@@ -91,7 +91,7 @@ async def test_nothing_is_told_while_the_books_are_read_anew_nor_when_they_say_t
     assert await look(engine, settings) == judged
 
 
-async def test_what_the_books_say_otherwise_once_they_have_caught_up_is_told(
+async def test_what_differs_once_the_ledger_has_caught_up_is_published(
     engine: AsyncEngine, settings: MetricsSettings, judged: list[Any]
 ) -> None:
     await empty_books(engine)
@@ -101,7 +101,7 @@ async def test_what_the_books_say_otherwise_once_they_have_caught_up_is_told(
     assert len(told) == len(judged) + 2
 
 
-async def test_the_books_are_not_emptied_while_somebody_judges_by_them(
+async def test_the_ledger_is_not_emptied_during_an_evaluation(
     engine: AsyncEngine, settings: MetricsSettings, judged: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def empty_them_meanwhile(*_: Any) -> None:

@@ -1,4 +1,4 @@
-"""The proof of the books finds them in order, and finds every kind of damage."""
+"""`verify` finds a correct ledger in order, and finds every kind of damage."""
 
 import json
 import os
@@ -92,7 +92,7 @@ async def damaged_by(statement: str, engine: AsyncEngine, kafka: Kafka, topics: 
     return await verify(engine, kafka.bootstrap_servers, VILNIUS, topics=topics)
 
 
-async def test_books_that_agree_with_the_log_are_in_order(
+async def test_a_ledger_that_agrees_with_the_log_is_in_order(
     kept: AsyncEngine, kafka: Kafka, topics: tuple[str, str]
 ) -> None:
     report = await verify(kept, kafka.bootstrap_servers, VILNIUS, topics=topics)
@@ -134,7 +134,9 @@ async def test_damage_is_found(
     assert {difference["table"] for difference in report.differences} == set(table.split())
 
 
-async def test_books_that_are_behind_are_not_compared(kept: AsyncEngine, kafka: Kafka, topics: tuple[str, str]) -> None:
+async def test_a_ledger_that_is_behind_is_not_compared(
+    kept: AsyncEngine, kafka: Kafka, topics: tuple[str, str]
+) -> None:
     async with kept.begin() as connection:
         await connection.execute(sa.text("UPDATE consumer_offset SET next_offset = 0"))
     with pytest.raises(CannotVerify, match="behind the log"):
@@ -154,7 +156,7 @@ async def test_a_missing_topic_is_said(kept: AsyncEngine, kafka: Kafka) -> None:
         await verify(kept, kafka.bootstrap_servers, VILNIUS, topics=["nowhere"])
 
 
-async def test_the_log_is_read_as_far_as_the_books_have_come(kafka: Kafka, topics: tuple[str, str]) -> None:
+async def test_the_log_is_read_as_far_as_the_ledger_has_come(kafka: Kafka, topics: tuple[str, str]) -> None:
     async with LogReader.open(kafka.bootstrap_servers, topics[:1], partial(decode, reporting=VILNIUS)) as reader:
         # Of three records in each partition, these books have the first two and the first one.
         until = {TopicPartition(topics[0], 0): 2, TopicPartition(topics[0], 1): 1}

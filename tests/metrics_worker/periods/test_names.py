@@ -1,4 +1,4 @@
-"""Periods are named as calendars name them."""
+"""Periods have the names of the calendar."""
 
 from datetime import date
 
@@ -18,7 +18,7 @@ from metrics_worker.periods.names import NoSuchPeriod, period_named
         ("2026", date(2026, 1, 1), date(2026, 12, 31)),
     ],
 )
-def test_a_name_stands_for_its_days(name: str, first: date, last: date) -> None:
+def test_a_name_denotes_its_days(name: str, first: date, last: date) -> None:
     period = period_named(name)
     assert (period.start, period.end) == (first, last)
 

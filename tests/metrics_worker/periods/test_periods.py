@@ -184,7 +184,7 @@ async def test_restatements_come_by_page(manager: httpx.AsyncClient, engine: Asy
 
 
 @pytest.mark.usefixtures("within_one_day")
-async def test_a_period_is_closed_once_when_it_is_over_and_the_books_are_complete(
+async def test_a_period_is_closed_once_when_it_is_over_and_the_ledger_is_complete(
     manager: httpx.AsyncClient, client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     assert_problem(await client.post("/v1/periods/2026-03/close"), 403, "forbidden")

@@ -1,4 +1,4 @@
-"""Answers of as many groups as there are customers: what is refused, and that nobody waits for one to be made."""
+"""Answers with as many groups as there are customers: what is refused, and that other requests need not wait."""
 
 import asyncio
 import json
@@ -62,7 +62,7 @@ async def counting_turns() -> AsyncIterator[list[int]]:
 
 
 @pytest.mark.parametrize("kpi", ["leads_created", "win_rate", "backlog", "pipeline_velocity"])
-async def test_others_have_their_turn_while_a_large_answer_is_made(kpi: str) -> None:
+async def test_other_tasks_run_while_a_large_answer_is_made(kpi: str) -> None:
     builder = by_customer(kpi)
     found = found_of(builder)
     async with counting_turns() as turns:
@@ -77,7 +77,7 @@ async def test_others_have_their_turn_while_a_large_answer_is_made(kpi: str) -> 
     assert json.loads(bytes(response.body)) == json.loads(answer.model_dump_json(by_alias=True))
 
 
-async def test_an_answer_of_many_groups_is_told_as_one_of_few(
+async def test_an_answer_of_many_groups_has_the_form_of_one_of_few(
     client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await _book_deals(engine, 7)

@@ -1,4 +1,4 @@
-"""Any run of days is covered by balances of days, months and years, each day once."""
+"""Any run of days is covered by spans of days, months and years, each day once."""
 
 from datetime import date, timedelta
 

@@ -1,4 +1,4 @@
-"""How little is asked of the database for an answer, and that no number depends on what is read together."""
+"""Which statements an answer takes, and that no number depends on what is read together."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,7 +53,7 @@ async def answer(client: httpx.AsyncClient, path: str, **parameters: str) -> dic
     return body
 
 
-async def test_whatever_blocks_hold_is_read_by_one_statement(client: httpx.AsyncClient, app: FastAPI) -> None:
+async def test_what_blocks_hold_is_read_by_one_statement(client: httpx.AsyncClient, app: FastAPI) -> None:
     for path, parameters in (
         ("kpis/win_rate", {"group_by": "owner", "interval": "week", "compare": "previous"}),
         ("kpis/csat", {"group_by": "region"}),
@@ -82,7 +82,7 @@ async def test_what_takes_several_statements_is_read_in_one_snapshot(client: htt
         assert sent.count("ROLLBACK;") == 1
 
 
-async def test_the_postings_are_looked_through_once(client: httpx.AsyncClient, app: FastAPI) -> None:
+async def test_the_postings_are_scanned_once(client: httpx.AsyncClient, app: FastAPI) -> None:
     for kpi in ("pipeline_velocity", "win_rate", "backlog"):
         with statements(app.state.engine) as sent:
             await answer(client, f"kpis/{kpi}", region="EMEA", segment="smb", group_by="owner")

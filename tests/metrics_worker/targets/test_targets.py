@@ -1,4 +1,4 @@
-"""Targets: set over HTTP, compared in answers, judged against the books, and told of when they are crossed."""
+"""Targets: set over HTTP, compared in answers, evaluated against the ledger, and published when they are crossed."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -93,7 +93,7 @@ def test_a_sum_since_a_day_says_nothing_of_other_days() -> None:
     assert since.period_on(date(2025, 12, 31), direction="up", adds_up=True) is None
 
 
-def test_on_the_first_day_of_a_period_the_sum_of_the_one_before_it_is_judged_whole() -> None:
+def test_on_the_first_day_of_a_period_the_sum_of_the_one_before_it_is_evaluated_whole() -> None:
     monthly, first_of_april = target("3100", period="month"), date(2026, 4, 1)
     judged = monthly.period_on(first_of_april, direction="up", adds_up=True)
     assert judged == Period(date(2026, 3, 1), date(2026, 3, 31))
@@ -257,7 +257,7 @@ async def test_a_target_by_the_day_is_missed_when_the_day_is_over(
     assert missed.data.reached == 0, "what came today is judged tomorrow"
 
 
-async def test_a_target_that_is_met_from_the_start_tells_nothing(
+async def test_a_target_that_is_met_from_the_start_publishes_nothing(
     manager: httpx.AsyncClient, engine: AsyncEngine, evaluator: TargetEvaluator
 ) -> None:
     # Not of a year: on its first day there is nothing to judge it by.
@@ -269,7 +269,7 @@ async def test_a_target_that_is_met_from_the_start_tells_nothing(
     assert (await manager.get("/v1/targets/win_rate")).json()["missed"] is None, "nothing to divide by"
 
 
-async def test_two_judges_tell_of_a_crossing_once(
+async def test_two_evaluators_publish_a_crossing_once(
     manager: httpx.AsyncClient, engine: AsyncEngine, evaluator: TargetEvaluator, settings: MetricsSettings
 ) -> None:
     await manager.put("/v1/targets/revenue", json={"value": "100", "since": "2020-01-01"})

@@ -235,7 +235,7 @@ def test_the_pauses_grow_over_days_and_then_it_is_given_up() -> None:
     assert last.status == "dead"
 
 
-def test_nobody_can_make_us_wait_for_ever() -> None:
+def test_no_receiver_can_make_the_sender_wait_for_ever() -> None:
     delivery = delivery_tried(1)
     delivery.fail("refused", status=503, at=NOW, retry_after=timedelta(days=999))
     assert delivery.next_try_at <= NOW + timedelta(days=1.1)
@@ -344,7 +344,7 @@ async def test_two_senders_send_a_message_once(
     assert len(receiver.received) == 1
 
 
-async def test_a_receiver_gets_one_message_at_a_time_whoever_sends(
+async def test_a_receiver_gets_one_message_at_a_time_from_any_process(
     admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
 ) -> None:
     other, arrived, answer = WebhookSender(engine, allow_loopback=True), asyncio.Event(), asyncio.Event()
