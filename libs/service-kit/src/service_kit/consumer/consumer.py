@@ -58,6 +58,8 @@ STORE_SECONDS: Final = 1.0
 """How long the stored offsets may lag behind by irrelevant records."""
 LOG_END_SECONDS: Final = 10.0
 """How long a log may seem to end before the stored offset until that is believed."""
+REPORT_SECONDS: Final = 1.0
+"""How often the lag is reported: setting a gauge for each partition takes as long as a turn without records."""
 IDENTIFY_SECONDS: Final = 5.0
 """How often a running consumer checks that its topics are still those of its offsets."""
 SHORTEST_PAUSE_SECONDS: Final = 0.2
@@ -139,7 +141,9 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         self._connection: AsyncConnection
         self._identity: LogIdentity
         self._offsets: OffsetStore
-        self._stored_at = self._identified_at = self._committed_to_kafka_at = float("-inf")
+        self._stored_at = self._identified_at = self._committed_to_kafka_at = self._reported_at = float("-inf")
+        self._kafka_offsets: Offsets = {}
+        """Those that were committed to Kafka last."""
         self.circuit_breaker = CircuitBreaker(engine, name)
         self.heartbeat = Heartbeat(name, limit_seconds=90)
         self.caught_up = asyncio.Event()
@@ -181,6 +185,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         self.circuit_breaker.expire()
         self._next_offsets.clear()
         self._stored_offsets.clear()
+        self._kafka_offsets = {}
         self._kafka = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap_servers,
             group_id=self.name,
@@ -420,9 +425,10 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
     async def _commit_to_kafka(self) -> None:
         """Commit the offsets to Kafka too, for lag tools. Its failure costs nothing."""
         offsets = {part: offset for part, offset in self._next_offsets.items() if part in self._kafka.assignment()}
-        if offsets:
+        if offsets != self._kafka_offsets:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self._kafka.commit(offsets), 5)
+                self._kafka_offsets = offsets
 
     # What is due now and then
 
@@ -456,16 +462,16 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             raise ConnectionError("the topics were recreated, or this is another cluster")
 
     async def _report_lag(self) -> None:
-        lags = []
+        lags: dict[TopicPartition, int | None] = {}
         for part in self._kafka.assignment():
-            end = self._kafka.highwater(part)
-            if end is None or part not in self._next_offsets:
-                lags.append(1)
-                continue
-            lag = max(end - self._next_offsets[part], 0)
-            telemetry.CONSUMER_LAG.labels(self.name, part.topic, part.partition).set(lag)
-            lags.append(lag)
-        if lags and not any(lags):
+            end, next_offset = self._kafka.highwater(part), self._next_offsets.get(part)
+            lags[part] = None if end is None or next_offset is None else max(end - next_offset, 0)
+        if time.monotonic() - self._reported_at > REPORT_SECONDS:
+            self._reported_at = time.monotonic()
+            for part, lag in lags.items():
+                if lag is not None:
+                    telemetry.CONSUMER_LAG.labels(self.name, part.topic, part.partition).set(lag)
+        if lags and not any(lag != 0 for lag in lags.values()):
             self.caught_up.set()
             if self._on_idle is not None:
                 await self._on_idle()

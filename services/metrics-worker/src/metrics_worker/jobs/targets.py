@@ -20,6 +20,7 @@ from metrics_worker.queries.query import KpiQuery
 from metrics_worker.targets.lookup import is_sum_of_days, period_evaluated
 from metrics_worker.targets.model import Evaluation, Target, is_met
 from metrics_worker.webhooks.publisher import publish
+from service_kit.compiled import CompiledStatement, driver_of
 from service_kit.database import create_sessions
 from service_kit.periodic import PeriodicJob
 
@@ -32,6 +33,8 @@ AT_LEAST_EVERY_SECONDS: Final = 60
 """Targets are evaluated this often even if the ledger does not change: what is due grows with the days."""
 LOCK: Final = 0x7461_6E64_656D_0003
 """The advisory lock of the one process that evaluates: an older evaluation must not replace a newer one."""
+
+_TARGETS: Final = CompiledStatement(sa.select(Target.id, Target.version).order_by(Target.id))
 
 
 class TargetEvaluator:
@@ -50,6 +53,12 @@ class TargetEvaluator:
 
         It waits while the ledger catches up: what half of the log adds up to was never true.
         """
+        async with self._engine.connect() as connection:
+            now = datetime.now(UTC)
+            targets = await _TARGETS.all(await driver_of(connection))
+            mark = (*await ledger_mark(connection), *targets, int(now.timestamp()) // AT_LEAST_EVERY_SECONDS)
+        if mark == self._evaluated:
+            return
         async with self._engine.begin() as guard:
             if not (await guard.execute(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK)))).scalar_one():
                 # Another process evaluates; should it end, this one does not know what that one has evaluated.
@@ -57,13 +66,10 @@ class TargetEvaluator:
                 return
             # Settings that differ from the ledger change nothing, and a rebuild may change the ledger.
             self._reporting = await reporting_of_ledger(guard) or self._reporting
-            targets = (await guard.execute(sa.select(Target.id, Target.version).order_by(Target.id))).all()
-            now = datetime.now(UTC)
-            mark = (*await ledger_mark(guard), *map(tuple, targets), int(now.timestamp()) // AT_LEAST_EVERY_SECONDS)
-            if mark == self._evaluated or not await is_caught_up(guard):
+            if not await is_caught_up(guard):
                 return
-            for target_id, _ in targets:
-                await self._evaluate(target_id, now)
+            for target in targets:
+                await self._evaluate(target["id"], now)
             await self._risks.run_once(self._reporting, now)
             self._evaluated = mark
 

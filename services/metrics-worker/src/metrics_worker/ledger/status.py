@@ -191,14 +191,16 @@ LedgerMark = tuple[object, ...]
 
 # Offsets and effects are one transaction, so nothing is written without the sum moving. Two consumers may commit in
 # another order than they began: the time alone would miss one of them.
-_MARK = sa.select(
-    sa.func.coalesce(sa.func.sum(consumer_offset.c.next_offset), 0),
-    sa.func.max(consumer_offset.c.updated_at),
-    # A rebuild moves no offset, and may change every sum.
-    sa.select(sa.func.max(ledger.c.opened_at)).scalar_subquery(),
+_MARK = CompiledStatement(
+    sa.select(
+        sa.func.coalesce(sa.func.sum(consumer_offset.c.next_offset), 0),
+        sa.func.max(consumer_offset.c.updated_at),
+        # A rebuild moves no offset, and may change every sum.
+        sa.select(sa.func.max(ledger.c.opened_at)).scalar_subquery(),
+    )
 )
 
 
 async def ledger_mark(connection: AsyncConnection) -> LedgerMark:
     """Return a mark of what the ledger holds now."""
-    return tuple((await connection.execute(_MARK)).one())
+    return tuple(*await _MARK.all(await driver_of(connection)))
