@@ -11,7 +11,6 @@ RULES = re.compile(
         (
             # What another row or the query's other parts decide.
             r"^is not a cursor of this list",
-            r"^no \w+ has this (id|code)$",
             r"^names no ",
             r"^is the (ticket|account) itself$",
             r" can be (filtered|grouped) by: ",

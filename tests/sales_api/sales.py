@@ -42,7 +42,7 @@ class Sales:
         return token | {name.replace("_", "-"): value for name, value in given.items()}
 
     async def get(self, path: str) -> Body:
-        """What stands at an address."""
+        """Return what an address answers."""
         answer = await self.send("GET", path)
         assert answer.status_code == 200, answer.text
         return cast("Body", answer.json())

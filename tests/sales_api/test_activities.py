@@ -1,4 +1,4 @@
-"""Activities over HTTP: what was done counts for whoever it was done for."""
+"""Activities over HTTP: what was done, with the attribution of the deal, lead or account."""
 
 from datetime import UTC, datetime
 from uuid import UUID

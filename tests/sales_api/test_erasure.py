@@ -51,9 +51,9 @@ async def test_an_erased_customer_is_in_no_table_and_the_figures_stay(sales: Sal
     after = await sales.get(f"/v1/deals/{deal['id']}")
     changed = {name for name in deal if deal[name] != after[name]}
     assert changed == {"title", "external_ref", "version", "erased_at", "changed_at"}
-    told = [event.data for event in await sales.events_of(account["id"], "accounts")]
-    assert isinstance(told[-1], AccountErased)
-    assert told[-1].erased_at == datetime.fromisoformat(erased["erased_at"])
+    published = [event.data for event in await sales.events_of(account["id"], "accounts")]
+    assert isinstance(published[-1], AccountErased)
+    assert published[-1].erased_at == datetime.fromisoformat(erased["erased_at"])
     assert isinstance((await sales.events_of(deal["id"], "deals"))[-1].data, DealErased)
     assert isinstance((await sales.events_of(lead["id"], "leads"))[-1].data, LeadErased)
 
@@ -66,7 +66,7 @@ async def test_an_erased_customer_is_in_no_table_and_the_figures_stay(sales: Sal
 
     again = await sales.send("POST", f"{path}/erase", role="admin")
     assert (again.status_code, again.json()) == (200, erased)
-    assert len(await sales.events_of(account["id"], "accounts")) == len(told)
+    assert len(await sales.events_of(account["id"], "accounts")) == len(published)
 
 
 async def test_a_request_repeated_after_an_erasure_is_neither_answered_with_names_nor_done(

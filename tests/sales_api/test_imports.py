@@ -1,4 +1,4 @@
-"""Bulk imports: leads with what became of them go in by the rules of single requests, and each row is told of."""
+"""Bulk imports: leads with their histories by the rules of single requests, and a report of each row."""
 
 import asyncio
 import json
@@ -72,10 +72,10 @@ async def test_a_lead_is_imported_with_its_history_and_every_event(sales: Sales)
     assert (lead["status"], lead["created_at"], lead["converted_at"]) == ("converted", WHEN, "2026-03-31T14:00:00Z")
     deal = await sales.get(f"/v1/deals/{lead['deal_id']}")
     assert (deal["stage"], deal["reporting_amount"], deal["account_id"]) == ("won", "20.00", lead["account_id"])
-    told = [type(event.data) for event in await sales.events_of(lead["id"], "leads")]
-    assert told == [LeadCreated, LeadConverted]
-    told = [type(event.data) for event in await sales.events_of(deal["id"], "deals")]
-    assert told == [DealOpened, DealClosed]
+    published = [type(event.data) for event in await sales.events_of(lead["id"], "leads")]
+    assert published == [LeadCreated, LeadConverted]
+    published = [type(event.data) for event in await sales.events_of(deal["id"], "deals")]
+    assert published == [DealOpened, DealClosed]
 
 
 async def test_many_rows_come_in_at_once_and_are_reported_in_their_order(sales: Sales) -> None:
@@ -245,13 +245,13 @@ async def test_a_csv_is_imported_and_its_bad_rows_are_reported_by_line(sales: Sa
         f"=1+1,fair,{two},{WHEN}",
     )
     assert report.status_code == 200, report.text
-    told = report.json()
-    assert statuses(told) == [(2, "failed"), (3, "created"), (4, "failed"), (5, "failed"), (6, "created")]
-    assert pointers(told["rows"][0]["problem"]) == ["#/record/company"]
-    assert pointers(told["rows"][3]["problem"]) == ["#/record/channel"]
-    lead = await sales.get(f"/v1/leads/{told['rows'][1]['id']}")
+    body = report.json()
+    assert statuses(body) == [(2, "failed"), (3, "created"), (4, "failed"), (5, "failed"), (6, "created")]
+    assert pointers(body["rows"][0]["problem"]) == ["#/record/company"]
+    assert pointers(body["rows"][3]["problem"]) == ["#/record/channel"]
+    lead = await sales.get(f"/v1/leads/{body['rows'][1]['id']}")
     assert (lead["company"], lead["channel"]) == ('Casa, "Azul"', None)
-    assert (await sales.get(f"/v1/leads/{told['rows'][4]['id']}"))["company"] == "=1+1"
+    assert (await sales.get(f"/v1/leads/{body['rows'][4]['id']}"))["company"] == "=1+1"
 
 
 async def test_cells_become_lists_and_numbers_by_the_type_of_their_field(sales: Sales) -> None:
@@ -264,10 +264,10 @@ async def test_cells_become_lists_and_numbers_by_the_type_of_their_field(sales: 
         f"{account['id']},EUR,{product},2.5,10.00,,,",
         resource="deals",
     )
-    told = report.json()
-    assert statuses(told) == [(2, "created"), (3, "created"), (4, "failed")]
-    assert (await sales.get(f"/v1/deals/{told['rows'][1]['id']}"))["amount"] == "27.50"
-    assert pointers(told["rows"][2]["problem"]) == ["#/record/lines/0/quantity"]
+    body = report.json()
+    assert statuses(body) == [(2, "created"), (3, "created"), (4, "failed")]
+    assert (await sales.get(f"/v1/deals/{body['rows'][1]['id']}"))["amount"] == "27.50"
+    assert pointers(body["rows"][2]["problem"]) == ["#/record/lines/0/quantity"]
 
 
 @pytest.mark.parametrize(

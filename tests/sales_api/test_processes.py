@@ -26,7 +26,7 @@ BIN = Path(sys.executable).parent
 
 @contextmanager
 def process(name: str, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A running process, which must end by itself and well when it is told to."""
+    """A running process, which must end by itself with 0 on SIGTERM."""
     running = subprocess.Popen([BIN / name], env=os.environ | environment)
     try:
         yield running

@@ -1,4 +1,4 @@
-"""What service does for customers besides tickets: entered once, told once, and counted for whoever it was for."""
+"""What service does for customers besides tickets: recorded once, published once, with its attribution."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -65,10 +65,10 @@ async def test_each_record_of_care_is_published_with_its_attribution(
     made = await make(manager, f"/v1/{noun}", **by, **fields, occurred_at=WHEN)
     assert (made["region"], made["segment"], made[time]) == ("baltics", "smb", WHEN)
     assert made.items() >= (fields | by | ({} if noun == "reviews" else {"team_id": people["team_id"]})).items()
-    (told,) = await service.events_of(f"{kind}/{made['id']}")
-    assert isinstance(told.data, event)
-    assert (told.sequence, told.partition_key) == (1, people["customer_id"])
-    assert getattr(told.data, time) == told.time == datetime.fromisoformat(WHEN)
+    (published,) = await service.events_of(f"{kind}/{made['id']}")
+    assert isinstance(published.data, event)
+    assert (published.sequence, published.partition_key) == (1, people["customer_id"])
+    assert getattr(published.data, time) == published.time == datetime.fromisoformat(WHEN)
 
     assert (await manager.get(f"/v1/{noun}/{made['id']}")).json() == made
     for name in by:
@@ -101,9 +101,9 @@ async def test_a_plan_moves_on_with_each_maintenance(
     path = f"/v1/maintenance-plans/{plan['id']}"
     first = await make(agent, f"{path}/perform", agent_id=people["agent_id"])
     assert (first["due_on"], first["product"], first["team_id"]) == ("2026-06-30", "heat-pump-9", people["team_id"])
-    (told,) = await service.events_of(f"maintenance/{first['id']}")
-    assert isinstance(told.data, MaintenancePerformed)
-    assert (told.data.due_on, str(told.data.plan_id)) == (date(2026, 6, 30), plan["id"])
+    (published,) = await service.events_of(f"maintenance/{first['id']}")
+    assert isinstance(published.data, MaintenancePerformed)
+    assert (published.data.due_on, str(published.data.plan_id)) == (date(2026, 6, 30), plan["id"])
     moved = (await agent.get(path)).json()
     assert (moved["next_due_on"], moved["version"]) == ("2026-12-29", 2)
     stale = await agent.post(f"{path}/perform", json={}, headers={"If-Match": '"1"'})
@@ -168,9 +168,9 @@ async def test_a_recently_won_deal_opens_one_onboarding_however_often_its_event_
     )
     assert ticket["onboarding_since"] == ticket["opened_at"]
     assert datetime.fromisoformat(ticket["opened_at"]) == lately
-    (told,) = await service.events_of(f"tickets/{ticket['id']}")
-    assert isinstance(told.data, TicketOpened)
-    assert told.data.onboarding_deal_id == deal_id
+    (published,) = await service.events_of(f"tickets/{ticket['id']}")
+    assert isinstance(published.data, TicketOpened)
+    assert published.data.onboarding_deal_id == deal_id
     body = {"customer_id": str(account_id), "kind": "installation", "channel": "web"}
     again = await manager.post("/v1/tickets", json=body | {"onboarding_deal_id": str(deal_id)})
     assert assert_problem(again, 409, "onboarding-already-opened")["existing_id"] == ticket["id"]
@@ -203,10 +203,10 @@ async def test_a_delivery_is_compared_with_the_promise_of_its_deal(
     made = await make(manager, "/v1/deliveries", **body, occurred_at="2026-04-13T15:00:00Z")
     assert made["customer_id"] == str(account_id)
     assert made["price"] == {"amount": "31.50", "currency": "EUR"}
-    (told,) = await service.events_of(f"deliveries/{made['id']}")
-    assert isinstance(told.data, DeliveryAccepted)
-    assert told.data.promise == PROMISE
-    assert (told.data.price, told.data.team_id) == (Money(Decimal("31.50"), "EUR"), UUID(people["team_id"]))
+    (published,) = await service.events_of(f"deliveries/{made['id']}")
+    assert isinstance(published.data, DeliveryAccepted)
+    assert published.data.promise == PROMISE
+    assert (published.data.price, published.data.team_id) == (Money(Decimal("31.50"), "EUR"), UUID(people["team_id"]))
     again = await manager.post("/v1/deliveries", json=body)
     assert assert_problem(again, 409, "delivery-already-accepted")["existing_id"] == made["id"]
     assert (await manager.get(f"/v1/deliveries?deal_id={deal_id}")).json()["items"] == [made]
@@ -216,17 +216,17 @@ async def test_a_delivery_is_compared_with_the_promise_of_its_deal(
 async def test_what_a_merged_customer_bought_is_delivered_to_the_surviving_one(
     service: Service, manager: httpx.AsyncClient
 ) -> None:
-    gone, stands, lately, old = new_id(), new_id(), new_id(), new_id()
-    accounts = [record(registered(gone), 1), record(registered(stands), 1), record(merged(gone, stands), 2)]
+    gone, survivor, lately, old = new_id(), new_id(), new_id(), new_id()
+    accounts = [record(registered(gone), 1), record(registered(survivor), 1), record(merged(gone, survivor), 2)]
     since = datetime.now(UTC) - timedelta(days=2)
     await told_of(service, *accounts, record(won(gone, lately, closed_at=since), 3), onboarding_days=30)
     await told_of(service, record(won(gone, old), 3))
-    (ticket,) = (await manager.get(f"/v1/tickets?customer_id={stands}")).json()["items"]
+    (ticket,) = (await manager.get(f"/v1/tickets?customer_id={survivor}")).json()["items"]
     assert ticket["onboarding_deal_id"] == str(lately)
-    body = {"customer_id": str(stands), "kind": "installation", "channel": "web"}
+    body = {"customer_id": str(survivor), "kind": "installation", "channel": "web"}
     assert (await a_ticket(manager, **body, onboarding_deal_id=str(old)))["onboarding_deal_id"] == str(old)
     delivery = {"deal_id": str(old), "price": {"amount": "30", "currency": "EUR"}, "quality_as_agreed": True}
-    assert (await make(manager, "/v1/deliveries", **delivery))["customer_id"] == str(stands)
+    assert (await make(manager, "/v1/deliveries", **delivery))["customer_id"] == str(survivor)
 
 
 async def test_an_onboarding_does_not_wait_for_the_copy_of_the_surviving_customer(

@@ -1,4 +1,4 @@
-"""Customers, agents and teams over HTTP: who may enter them, and what the directory is told of them."""
+"""Customers, agents and teams over HTTP: who may create them, and what the directory gets."""
 
 import asyncio
 from typing import Any

@@ -185,21 +185,23 @@ async def test_a_customer_of_our_own_is_not_overwritten(service: Service, agent:
 async def test_new_records_are_for_the_surviving_customer_of_a_merge(
     service: Service, agent: httpx.AsyncClient
 ) -> None:
-    gone, between, stands = new_id(), new_id(), new_id()
-    await copied(service.engine, copy_accounts, [record(registered(gone), 1), record(registered(stands), 1)])
+    gone, between, survivor = new_id(), new_id(), new_id()
+    await copied(service.engine, copy_accounts, [record(registered(gone), 1), record(registered(survivor), 1)])
     before = await a_ticket(agent, customer_id=str(gone))
-    await copied(service.engine, copy_accounts, [record(merged(gone, between), 2), record(merged(between, stands), 2)])
+    await copied(
+        service.engine, copy_accounts, [record(merged(gone, between), 2), record(merged(between, survivor), 2)]
+    )
     assert (await agent.get(f"/v1/customers/{gone}")).json()["merged_into"] == str(between)
-    ids = [each["id"] for each in (await agent.get(f"/v1/customers?merged_into={stands}")).json()["items"]]
+    ids = [each["id"] for each in (await agent.get(f"/v1/customers?merged_into={survivor}")).json()["items"]]
     assert ids == [str(between)]
     new = {"kind": "problem", "channel": "web"}
     refused = await agent.post("/v1/tickets", json=new | {"customer_id": str(gone)})
     assert assert_problem(refused, 409, "customer-already-merged")["merged_into"] == str(between)
-    assert (await agent.post("/v1/tickets", json=new | {"customer_id": str(stands)})).status_code == 201
-    # What was begun with it goes on, and what follows from that is for the one that stands.
+    assert (await agent.post("/v1/tickets", json=new | {"customer_id": str(survivor)})).status_code == 201
+    # What was begun with it goes on, and what follows from that is for the surviving one.
     assert (await agent.post(f"/v1/tickets/{before['id']}/resolve", json={})).status_code == 200
     seen = {"ticket_id": before["id"], "product": "desk"}
-    suggested = await agent.post("/v1/upsell-suggestions", json=seen | {"customer_id": str(stands)})
+    suggested = await agent.post("/v1/upsell-suggestions", json=seen | {"customer_id": str(survivor)})
     assert suggested.status_code == 201, suggested.text
 
 

@@ -1,4 +1,4 @@
-"""Erasure in service: every word that was written of a customer goes, whoever met them first; the numbers stay."""
+"""Erasure in service: every word about a customer goes, of sales or of service's own; the figures stay."""
 
 from typing import Any
 from uuid import UUID
@@ -140,9 +140,9 @@ async def test_a_customer_erased_in_sales_is_erased_here_in_any_order_of_the_log
     assert await row_of(service.engine, account_id) == settled
     assert settled.erased_at == REGISTERED
 
-    told = await service.events_of(f"tickets/{ticket['id']}")
-    assert [event.sequence for event in told] == list(range(1, len(told) + 1))
-    assert isinstance(told[-1].data, TicketErased)
+    published = await service.events_of(f"tickets/{ticket['id']}")
+    assert [event.sequence for event in published] == list(range(1, len(published) + 1))
+    assert isinstance(published[-1].data, TicketErased)
     assert len(await service.events_of(f"surveys/{survey['id']}")) == 3
     assert await service.events_of(f"customers/{account_id}") == []
-    assert UUID(ticket["id"]) == told[-1].data.id
+    assert UUID(ticket["id"]) == published[-1].data.id

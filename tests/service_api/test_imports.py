@@ -89,8 +89,8 @@ async def test_a_maintenance_plan_is_imported_with_its_maintenance(importer: htt
     done = {"action": "perform", "body": {"agent_id": agent["id"], "occurred_at": "2026-01-09T08:00:00Z"}}
     (row,) = await imported(importer, {"resource": "maintenance-plans", "record": plan, "history": [done]})
     assert row["status"] == "created", row
-    stands = (await importer.get(f"/v1/maintenance-plans/{row['id']}")).json()
-    assert stands["version"] == 2
+    plan = (await importer.get(f"/v1/maintenance-plans/{row['id']}")).json()
+    assert plan["version"] == 2
 
 
 async def test_a_service_agent_may_not_import(service: Service) -> None:

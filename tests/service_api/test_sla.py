@@ -1,4 +1,4 @@
-"""Service levels: what is promised when a ticket is opened, and what is told once when it is not kept."""
+"""Service levels: the due times of a new ticket, and each breach published once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -174,8 +174,8 @@ async def test_many_clocks_publish_each_breach_once_even_when_one_is_killed(
     await SlaClock(service.engine).tick()
 
     for ticket_id in tickets:
-        told = [event.data for event in await service.events_of(f"tickets/{ticket_id}")]
-        breaches = [data.change.target for data in told if isinstance(data, SlaBreached)]
+        published = [event.data for event in await service.events_of(f"tickets/{ticket_id}")]
+        breaches = [data.change.target for data in published if isinstance(data, SlaBreached)]
         assert sorted(breaches) == ["first_response", "resolution"]
     assert len(await service.events_of(f"tickets/{waiting}")) == 1
     assert await SlaClock(service.engine).tick() == 0

@@ -135,7 +135,7 @@ async def test_surveys_are_filtered_by_ticket_and_attribution(manager: httpx.Asy
 
 
 class TestTheCustomersLink:
-    """Whoever has the signed link may answer, and nobody else without an account."""
+    """Only the signed link lets someone without an account answer."""
 
     async def test_a_customer_answers_and_revises_without_an_account(
         self, service: Service, agent: httpx.AsyncClient, anybody: httpx.AsyncClient

@@ -1,4 +1,4 @@
-"""Tickets over HTTP: each action answers with the ticket, and its event tells the same."""
+"""Tickets over HTTP: each action answers with the ticket, and its event carries the same."""
 
 import asyncio
 from collections import Counter
@@ -89,18 +89,18 @@ async def test_a_ticket_lives_from_opening_to_closing_and_back(service: Service,
     rita = await an_agent(manager, team_id=team["id"])
     ticket = await a_ticket(manager, channel="email")
     path = f"/v1/tickets/{ticket['id']}"
-    told: list[tuple[type[State], dict[str, Any]]] = [(TicketOpened, ticket)]
-    told.append((TicketAssigned, await make(manager, f"{path}/assign", agent_id=rita["id"])))
+    published: list[tuple[type[State], dict[str, Any]]] = [(TicketOpened, ticket)]
+    published.append((TicketAssigned, await make(manager, f"{path}/assign", agent_id=rita["id"])))
     contact = await make(manager, f"{path}/interactions", direction="outbound", agent_id=rita["id"], talk_seconds=30)
-    told.append((TicketFirstResponded, (await manager.get(path)).json()))
-    told.append((TicketResolved, await make(manager, f"{path}/resolve", resolution="replaced-part")))
-    told.append((TicketReopened, await make(manager, f"{path}/reopen")))
-    told.append((TicketResolved, await make(manager, f"{path}/resolve")))
-    told.append((TicketClosed, await make(manager, f"{path}/close")))
+    published.append((TicketFirstResponded, (await manager.get(path)).json()))
+    published.append((TicketResolved, await make(manager, f"{path}/resolve", resolution="replaced-part")))
+    published.append((TicketReopened, await make(manager, f"{path}/reopen")))
+    published.append((TicketResolved, await make(manager, f"{path}/resolve")))
+    published.append((TicketClosed, await make(manager, f"{path}/close")))
     events = await service.events_of(f"tickets/{ticket['id']}")
     assert [event.sequence for event in events] == list(range(1, 9))
     logged = events.pop(2)
-    for event, (data, view) in zip(events, told, strict=True):
+    for event, (data, view) in zip(events, published, strict=True):
         assert_tells(event, view, data)
         assert event.partition_key == ticket["customer_id"]
     assigned, reopened = events[1].data, events[4].data
@@ -108,7 +108,7 @@ async def test_a_ticket_lives_from_opening_to_closing_and_back(service: Service,
     assert assigned.change == TicketAssignment(previous_agent_id=None)
     assert str(assigned.team_id) == team["id"]
     assert isinstance(reopened, TicketReopened)
-    resolved_at = datetime.fromisoformat(told[3][1]["resolved_at"])
+    resolved_at = datetime.fromisoformat(published[3][1]["resolved_at"])
     assert reopened.change == TicketReopening(previous_resolved_at=resolved_at)
     assert reopened.first_responded_at is not None
     assert reopened.resolved_at is None
@@ -116,7 +116,7 @@ async def test_a_ticket_lives_from_opening_to_closing_and_back(service: Service,
     assert logged.data.first_responded_at is None
     assert str(logged.data.change.id) == contact["id"]
     assert contact["ticket_version"] == 4
-    assert told[-1][1]["reopen_count"] == 1
+    assert published[-1][1]["reopen_count"] == 1
 
 
 @settings(
