@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from tandem_cli.api import Api
+from tandem_cli.concurrency import all_of
 from tandem_cli.demo.business import Business
 from tandem_cli.demo.company import Company
 from tandem_cli.demo.driver import Driver
@@ -21,7 +22,6 @@ from tandem_cli.options import DEFAULT_DATA_DIR, DEFAULT_PORT_BASE, DataDirOptio
 from tandem_cli.running import run
 from tandem_cli.stack import External, LocalStack
 from tandem_cli.terminal import Terminal
-from tandem_cli.together import all_of
 
 TOKEN_LIFETIME = timedelta(days=30)
 """Longer than anybody leaves a demo running."""

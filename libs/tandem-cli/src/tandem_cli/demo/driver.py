@@ -11,13 +11,13 @@ from random import Random
 from typing import Any
 
 from tandem_cli.api import Api, Refused
+from tandem_cli.concurrency import all_of, each
 from tandem_cli.demo.business import Business
 from tandem_cli.demo.company import moment
 from tandem_cli.demo.memory import Memory, Thread
 from tandem_cli.demo.story import Beat, Story, timed
 from tandem_cli.problem import StackProblem
 from tandem_cli.requests import Ref, filled
-from tandem_cli.together import all_of, each
 
 WORKERS = 10
 """Requests at once while history is loaded."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from tandem_cli.api import Api, Refused
+from tandem_cli.concurrency import each
 from tandem_cli.importing.plan import Needed, Plan, Record
 from tandem_cli.importing.tables import RowError
 from tandem_cli.problem import StackProblem
 from tandem_cli.requests import Ref, filled
-from tandem_cli.together import each
 
 Item = TypeVar("Item")
 

@@ -1,4 +1,4 @@
-"""Runs coroutines together; the first failure ends them all and is raised as itself, not as a group."""
+"""Parallel coroutines; the first failure ends them all and is raised as itself, not as a group."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 
 
 async def all_of(*coroutines: Coroutine[Any, Any, None]) -> None:
-    """Run them all to their end."""
+    """Run all coroutines to their end. Raise the first failure."""
     try:
         async with asyncio.TaskGroup() as group:
             for coroutine in coroutines:
