@@ -1,5 +1,6 @@
 """Runs a real Apache Kafka (one KRaft node) on a Java runtime that comes as a wheel: no installation, no Docker."""
 
+import asyncio
 import base64
 import os
 import signal
@@ -27,6 +28,7 @@ from tandem_cli.spawn import finish, spawn
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
+TOPIC_SECONDS = 20.0
 _JVM_OPTIONS = (
     "-Xss512k",
     "-XX:+UseSerialGC",
@@ -291,20 +293,32 @@ class EmbeddedKafka:
 
 def create_topics(bootstrap_servers: str, topics: Iterable[Topic]) -> None:
     """Create the topics that are not there. Raises StackProblem when the cluster refuses or cannot be reached."""
+    wanted = list(topics)
 
     async def create() -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
         try:
             await admin.start()
             brokers = len((await admin.describe_cluster())["brokers"])
-            answer = await admin.create_topics([_new_topic(topic, brokers) for topic in topics])
+            answer = await admin.create_topics([_new_topic(topic, brokers) for topic in wanted])
+            for name, code, *why in answer.topic_errors:  # type: ignore[attr-defined]
+                if code not in (0, TopicAlreadyExistsError.errno):
+                    reason = why[0] if why else for_code(code).__name__
+                    raise StackProblem(f"Kafka did not create topic {name}: {reason}")
+            await _await_topics(admin, [topic.name for topic in wanted])
         finally:
             await admin.close()
-        for name, code, *why in answer.topic_errors:  # type: ignore[attr-defined]
-            if code not in (0, TopicAlreadyExistsError.errno):
-                raise StackProblem(f"Kafka did not create topic {name}: {why[0] if why else for_code(code).__name__}")
 
     _at_cluster(bootstrap_servers, create)
+
+
+async def _await_topics(admin: AIOKafkaAdminClient, names: list[str]) -> None:
+    """Wait until the broker knows topics that the controller has created: a consumer would find none before."""
+    deadline = time.monotonic() + TOPIC_SECONDS
+    while any(topic["error_code"] for topic in await admin.describe_topics(names)):
+        if time.monotonic() > deadline:
+            raise StackProblem(f"Kafka did not create {', '.join(names)} within {TOPIC_SECONDS:g} s.")
+        await asyncio.sleep(0.02)
 
 
 def _new_topic(topic: Topic, brokers: int) -> NewTopic:
