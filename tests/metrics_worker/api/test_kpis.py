@@ -70,7 +70,7 @@ async def test_an_answer_has_this_form(client: httpx.AsyncClient, engine: AsyncE
         "fresh_as_of": None,
         "target": None,
         "coverage": {"region": "1", "segment": "1", "product": "1", "channel": "1", "owner": "1", "team": "1"},
-        "warnings": [{"code": "thin", "says": "It stands on 3 only; below 30, chance moves it."}],
+        "warnings": [{"code": "thin", "says": "It is based on 3 only; below 30, chance moves it."}],
     }
 
 

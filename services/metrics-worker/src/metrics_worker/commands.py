@@ -37,7 +37,7 @@ def verify() -> None:
         _keep_output_clear("metrics-verify", settings)
         report = asyncio.run(_verified(settings))
     except Exception as error:
-        # A failure to compare must not look like a wrong ledger.
+        # A failure to compare must not be reported as a wrong ledger.
         _print({"ok": None, "error": str(error) or type(error).__name__})
         sys.exit(2)
     _print(report.to_json())

@@ -14,7 +14,7 @@ from service_kit.dependencies import async_dependency
 from service_kit.fields import Day
 from service_kit.routing import Session
 
-# A token without any role of ours is somebody else's.
+# A token without a role of ours belongs to another system.
 READING: Final = requires(*ROLES)
 READERS = [Depends(READING)]
 

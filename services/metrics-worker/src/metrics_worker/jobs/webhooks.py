@@ -33,7 +33,7 @@ KEPT: Final = timedelta(days=30)
 TIDY_SECONDS: Final = 3600
 
 # A try is counted when it is taken, so that a message that kills its sender is not tried for ever. What is due exactly
-# a lease after its last try is held by somebody: meanwhile its receiver gets nothing else, from no process.
+# a lease after its last try is being tried: meanwhile its receiver gets nothing else, from no process.
 _TAKE = sa.text("""
     UPDATE webhook_delivery AS delivery
     SET tries = tries + 1, next_try_at = now() + :lease, last_tried_at = now()
@@ -67,7 +67,7 @@ _ANY_DUE = CompiledStatement(
 
 
 class WebhookSender:
-    """The sender of one process; any number of them share the work. `run` ends when told to stop."""
+    """The sender of one process; any number of them share the work. `run` ends when `stop` is set."""
 
     def __init__(self, engine: AsyncEngine, *, allow_loopback: bool) -> None:
         self._engine = engine

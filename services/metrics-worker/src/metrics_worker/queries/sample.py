@@ -82,7 +82,7 @@ def _thin(formula: Formula, answer: AnswerView) -> Iterator[WarningView]:
     under = formula.denominator
     counts = formula.percentile is not None or (under is not None and under.unit == "count" and not formula.over)
     if counts and isinstance(answer.denominator, int) and 0 < answer.denominator < THIN:
-        yield WarningView(code="thin", says=f"It stands on {answer.denominator} only; below {THIN}, chance moves it.")
+        yield WarningView(code="thin", says=f"It is based on {answer.denominator} only; below {THIN}, chance moves it.")
 
 
 def _incomplete(covered: dict[str, Fraction]) -> Iterator[WarningView]:

@@ -57,7 +57,7 @@ class Goal:
         """Return the value that is due over some days, seen from today; None where the target does not apply to them.
 
         A value that `adds_up` over days is spread evenly over the days of each calendar period, as quotas are. Today
-        counts as done only where less is better: a day that has just begun must not look like a miss.
+        counts as done only where less is better: a day that has just begun must not count as a miss.
         """
         if self.since is not None:
             covered = asked.start == self.since if adds_up else asked.end >= self.since
