@@ -40,8 +40,8 @@ async def books(new_database: Callable[[str], str]) -> AsyncIterator[AsyncEngine
 
 
 @pytest.fixture
-def reads_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small batches, so that the next one is always read while the last is written."""
+def prefetches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make batches small, so that the next one is always read while the last is written."""
     monkeypatch.setattr("service_kit.consumer.consumer.SMALLEST_BATCH", 5)
 
 
@@ -53,7 +53,7 @@ def decode(value: bytes | None) -> int:
 
 
 class Reader:
-    """A consumer that notes each number it read; it can be made to fail."""
+    """A consumer that stores each number it reads; it can be made to fail."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ def texts(count: int, start: int = 0) -> list[bytes | None]:
     return [str(number).encode() for number in range(start, start + count)]
 
 
-@pytest.mark.usefixtures("reads_ahead")
+@pytest.mark.usefixtures("prefetches")
 async def test_each_record_counts_once_over_restarts(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
@@ -134,8 +134,8 @@ async def test_each_record_counts_once_over_restarts(
     assert await numbers(books) == list(range(1500))
 
 
-@pytest.mark.usefixtures("reads_ahead")
-async def test_what_concerns_nobody_is_passed_by_and_never_handled_alone(
+@pytest.mark.usefixtures("prefetches")
+async def test_irrelevant_records_are_skipped_and_never_handled_alone(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
@@ -164,8 +164,8 @@ async def _has(books: AsyncEngine, count: int) -> bool:
     return len(await numbers(books)) >= count
 
 
-@pytest.mark.usefixtures("reads_ahead")
-async def test_a_failed_transaction_leaves_nothing_and_is_done_again(
+@pytest.mark.usefixtures("prefetches")
+async def test_a_failed_transaction_leaves_nothing_and_is_retried(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
@@ -177,7 +177,7 @@ async def test_a_failed_transaction_leaves_nothing_and_is_done_again(
     assert await numbers(books) == list(range(100))
 
 
-@pytest.mark.usefixtures("reads_ahead")
+@pytest.mark.usefixtures("prefetches")
 async def test_what_is_written_durably_is_part_of_the_transaction(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,7 +201,7 @@ async def test_what_is_written_durably_is_part_of_the_transaction(
     assert await numbers(books) == list(range(100))
 
 
-async def test_a_cancellation_that_the_client_lets_out_does_not_end_the_consumer(
+async def test_a_cancellation_that_escapes_from_the_client_does_not_end_the_consumer(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = new_topic("consumer")
@@ -234,7 +234,7 @@ async def test_a_consumer_that_is_cancelled_ends(
 
 
 @pytest.mark.parametrize("failure", [ConnectionError, ValueError])
-async def test_a_consumer_is_cancelled_whatever_a_driver_makes_of_it(
+async def test_a_consumer_is_cancelled_even_when_a_driver_raises_something_else(
     books: AsyncEngine,
     kafka: Kafka,
     new_topic: Callable[[str], str],
@@ -261,7 +261,7 @@ async def test_a_consumer_is_cancelled_whatever_a_driver_makes_of_it(
     assert task.cancelled()
 
 
-async def test_bad_records_are_set_aside_with_their_bytes_and_their_neighbours_flow(
+async def test_bad_records_become_dead_letters_and_the_others_are_processed(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
@@ -282,7 +282,7 @@ async def test_bad_records_are_set_aside_with_their_bytes_and_their_neighbours_f
     }
 
 
-async def test_what_was_discarded_or_replaced_does_not_count_when_the_log_is_read_anew(
+async def test_discarded_and_replaced_records_do_not_count_when_the_log_is_read_again(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
@@ -290,12 +290,12 @@ async def test_what_was_discarded_or_replaced_does_not_count_when_the_log_is_rea
     reader = Reader(books, kafka, topic)
     reader.poison = {3, 4, 5}
 
-    async def all_set_aside() -> bool:
-        return await _letters(books) == 3
+    async def all_are_dead_letters() -> bool:
+        return await _dead_letters(books) == 3
 
     async with reader.running():
         await eventually(lambda: _has(books, 9), 20)
-        await eventually(all_set_aside, 20)
+        await eventually(all_are_dead_letters, 20)
     settled: dict[bytes, dict[str, Any]] = {
         b"3": {"status": "discarded"},
         b"4": {"status": "sent", "mended_value": b"40"},
@@ -330,7 +330,7 @@ async def test_a_consumer_whose_partitions_were_advanced_by_another_writes_nothi
     assert len(found) == len(set(found)) == 84
 
 
-@pytest.mark.usefixtures("reads_ahead")
+@pytest.mark.usefixtures("prefetches")
 async def test_each_record_counts_once_while_consumers_come_and_go(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
@@ -362,7 +362,7 @@ async def _has_read(books: AsyncEngine, reader: str) -> bool:
         return (await connection.execute(query)).scalar_one() > 0
 
 
-async def test_a_broker_that_forgets_its_end_for_a_moment_is_asked_again(
+async def test_a_log_end_that_a_broker_reports_too_low_is_asked_for_again(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = new_topic("consumer")
@@ -399,48 +399,48 @@ async def test_offsets_that_the_log_does_not_hold_stop_the_consumer(
         await asyncio.wait_for(Reader(books, kafka, topic).consumer.run(asyncio.Event()), 20)
 
 
-async def test_a_topic_that_was_made_anew_stops_the_consumer(
+async def test_a_recreated_topic_stops_the_consumer(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
-    await _read_and_make_anew(books, kafka, topic)
+    await _read_and_recreate(books, kafka, topic)
     # The new topic holds more than the old one did: by its offset alone, the reader would go on and skip.
     with pytest.raises(OffsetsOutOfRange, match=f"{topic}/0: the topic was recreated"):
         await asyncio.wait_for(Reader(books, kafka, topic).consumer.run(asyncio.Event()), 20)
     assert await numbers(books) == list(range(30))
 
 
-async def test_a_topic_that_was_made_anew_is_read_from_its_beginning_where_that_is_declared(
+async def test_a_recreated_topic_is_read_from_its_beginning_by_the_reset_policy(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
-    await _read_and_make_anew(books, kafka, topic)
+    await _read_and_recreate(books, kafka, topic)
     async with Reader(books, kafka, topic, offset_reset="reset").running():
         await eventually(lambda: _has(books, 90), 20)
     assert await numbers(books) == list(range(90))
 
 
-async def test_a_topic_that_is_made_anew_under_a_running_consumer_stops_it(
+async def test_a_topic_that_is_recreated_while_the_consumer_runs_stops_it(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
     await publish(kafka, topic, texts(30))
     running = asyncio.create_task(Reader(books, kafka, topic).consumer.run(asyncio.Event()))
     await eventually(lambda: _has(books, 30), 20)
-    await _make_anew(kafka, topic)
+    await _recreate(kafka, topic)
     with pytest.raises(OffsetsOutOfRange, match="recreated"):
         await asyncio.wait_for(running, 40)
 
 
-async def _read_and_make_anew(books: AsyncEngine, kafka: Kafka, topic: str) -> None:
+async def _read_and_recreate(books: AsyncEngine, kafka: Kafka, topic: str) -> None:
     await publish(kafka, topic, texts(30))
     async with Reader(books, kafka, topic).running():
         await eventually(lambda: _has(books, 30), 20)
-    await _make_anew(kafka, topic)
+    await _recreate(kafka, topic)
     await publish(kafka, topic, texts(60, start=30))
 
 
-async def _make_anew(kafka: Kafka, topic: str) -> None:
+async def _recreate(kafka: Kafka, topic: str) -> None:
     before = (await identify_log(kafka.bootstrap_servers, [topic])).topic_ids[topic]
     await asyncio.to_thread(kafka.delete_topics, [topic])
     await asyncio.to_thread(kafka.create_topics, [Topic(topic, 6)])
@@ -455,7 +455,7 @@ async def _make_anew(kafka: Kafka, topic: str) -> None:
     await eventually(is_another)
 
 
-async def test_where_the_log_ended_is_noted_when_reading_begins_and_kept(
+async def test_the_log_end_is_stored_when_reading_begins_and_kept(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
@@ -473,7 +473,7 @@ async def test_where_the_log_ended_is_noted_when_reading_begins_and_kept(
     assert await _offsets(books) == [(10, 10)] * 6
 
 
-async def test_partitions_that_another_member_has_yet_to_take_up_have_offsets(
+async def test_partitions_that_another_member_has_not_started_have_offsets(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
@@ -537,7 +537,7 @@ async def test_a_log_that_was_cut_past_the_stored_offset_stops_the_consumer(
         await eventually(lambda: _has(books, 88), 20)
 
 
-async def test_offsets_from_before_topic_ids_were_kept_are_taken_up(
+async def test_offsets_without_a_topic_id_are_adopted(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
@@ -552,8 +552,8 @@ async def test_offsets_from_before_topic_ids_were_kept_are_taken_up(
     assert await numbers(books) == list(range(60))
 
 
-@pytest.mark.usefixtures("reads_ahead")
-async def test_nothing_but_bad_records_halts_the_consumer_until_they_are_seen_to(
+@pytest.mark.usefixtures("prefetches")
+async def test_bad_records_only_open_the_circuit_breaker_until_they_are_settled(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
@@ -561,23 +561,23 @@ async def test_nothing_but_bad_records_halts_the_consumer_until_they_are_seen_to
     await publish(kafka, topic, texts(30))
     reader = Reader(books, kafka, topic)
     async with reader.running():
-        await eventually(lambda: _is_halted(reader), 20)
-        assert await _letters(books) == MAX_BAD + 1
+        await eventually(lambda: _is_open(reader), 20)
+        assert await _dead_letters(books) == MAX_BAD + 1
     # A restart does not walk on through the bad records.
     reader = Reader(books, kafka, topic)
     async with reader.running():
-        await eventually(lambda: _is_halted(reader), 20)
-        assert await _letters(books) == MAX_BAD + 1
+        await eventually(lambda: _is_open(reader), 20)
+        assert await _dead_letters(books) == MAX_BAD + 1
         async with books.begin() as connection:
             await connection.execute(sa.update(dead_letter).values(status="discarded"))
         await eventually(lambda: _has(books, 30), 20)
         await reader.consumer.circuit_breaker.check()
-    assert (await _letters(books), await numbers(books)) == (150, list(range(30)))
+    assert (await _dead_letters(books), await numbers(books)) == (150, list(range(30)))
     async with books.connect() as connection:
         assert (await connection.execute(sa.select(circuit_breaker))).all() == []
 
 
-async def test_a_few_bad_records_among_many_good_ones_halt_nobody(
+async def test_a_few_bad_records_among_many_good_ones_leave_the_circuit_breaker_closed(
     books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
@@ -588,10 +588,10 @@ async def test_a_few_bad_records_among_many_good_ones_halt_nobody(
     async with reader.running():
         await eventually(lambda: _has(books, 640), 20)
         await reader.consumer.circuit_breaker.check()
-    assert await _letters(books) == 160
+    assert await _dead_letters(books) == 160
 
 
-async def _is_halted(reader: Reader) -> bool:
+async def _is_open(reader: Reader) -> bool:
     try:
         await reader.consumer.circuit_breaker.check()
     except CircuitOpen:
@@ -599,6 +599,6 @@ async def _is_halted(reader: Reader) -> bool:
     return False
 
 
-async def _letters(books: AsyncEngine) -> int:
+async def _dead_letters(books: AsyncEngine) -> int:
     async with books.connect() as connection:
         return int((await connection.execute(sa.select(sa.func.count()).select_from(dead_letter))).scalar_one())

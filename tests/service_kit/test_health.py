@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from service_kit.health import health_routes
 
 
-async def test_checks_that_hang_are_waited_for_side_by_side() -> None:
+async def test_hanging_checks_are_awaited_side_by_side() -> None:
     both = asyncio.Barrier(2)
 
     async def hangs() -> None:

@@ -106,7 +106,7 @@ async def test_a_row_that_commits_late_with_a_lower_position_is_not_lost(
     assert await read(kafka, topic) == {"slow": [b"slow"], "fast": [b"fast"]}
 
 
-async def test_a_relay_that_stopped_leaves_its_place_to_the_next_though_its_connections_stay_open(
+async def test_a_stopped_relay_is_succeeded_though_its_connections_stay_open(
     source: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("relay")
@@ -172,7 +172,7 @@ async def test_events_larger_than_one_batch_together_all_arrive_in_order(
     assert (await read(kafka, topic))["large"] == payloads
 
 
-async def test_what_is_announced_is_sent_without_waiting_for_the_next_look(
+async def test_a_notification_is_answered_without_waiting_for_the_next_poll(
     source: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Longer than this test waits for anything.
@@ -181,7 +181,7 @@ async def test_what_is_announced_is_sent_without_waiting_for_the_next_look(
     topic, notifier = new_topic("relay"), OutboxNotifier(source)
     await add(source, row(topic, "before", b"1"))
     async with relaying(source, kafka), notifier.running():
-        # Found by its first look, after which it listens.
+        # Found by its first poll, after which it listens.
         await eventually(lambda: is_empty(source))
         await add(source, row(topic, "notified", b"2"))
         notifier.notify()

@@ -46,7 +46,7 @@ async def erase_name(work: UnitOfWork, topic: str, key: UUID) -> None:
     await outbox.write_tombstone(work, topic, key)
 
 
-async def erase_letters(work: UnitOfWork, key: UUID, *, by: str) -> None:
+async def erase_dead_letters(work: UnitOfWork, key: UUID, *, by: str) -> None:
     """Empty the dead letters of a customer, and discard those that are open."""
     await work.execute(
         sa.update(dead_letter)

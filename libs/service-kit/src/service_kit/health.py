@@ -14,13 +14,13 @@ from starlette.routing import Route
 from service_kit import telemetry
 
 Check = Callable[[], Awaitable[None]]
-"""Raises when its part is not fit; the exception's text says why."""
+"""Raises when its part does not work; the exception's text is the reason."""
 
 log = structlog.get_logger()
 
 
 class Heartbeat:
-    """Set by a loop at each turn; a loop that stopped turning makes the process not alive."""
+    """The time of a loop's last turn: a loop that no longer turns makes its process not alive."""
 
     def __init__(self, name: str, limit_seconds: float) -> None:
         self.name = name
@@ -28,18 +28,18 @@ class Heartbeat:
         self._last = time.monotonic()
 
     def beat(self) -> None:
-        """Notes a turn of the loop."""
+        """Note a turn of the loop."""
         self._last = time.monotonic()
 
     async def check(self) -> None:
-        """Raises RuntimeError when the last turn is too long ago."""
+        """Raise RuntimeError when the last turn is too long ago."""
         silent = time.monotonic() - self._last
         if silent > self.limit_seconds:
             raise RuntimeError(f"no progress for {silent:.0f} s")
 
 
 def database_check(engine: AsyncEngine) -> Check:
-    """Ready when the database answers and is migrated."""
+    """Return a check that passes when the database answers and is migrated."""
 
     async def check() -> None:
         async with engine.connect() as connection:
@@ -49,7 +49,7 @@ def database_check(engine: AsyncEngine) -> Check:
 
 
 async def _report(checks: dict[str, Check]) -> Response:
-    # Side by side: a database that hangs costs each check its time-out, and whoever probes waits for one at most.
+    # Side by side: a database that hangs costs each check its time-out, and a probe waits for one at most.
     found = await asyncio.gather(*(_outcome(name, check) for name, check in checks.items()))
     results = dict(zip(checks, found, strict=True))
     failed = "failed" in found
@@ -68,7 +68,7 @@ async def _outcome(name: str, check: Check) -> str:
 
 
 def health_routes(live: dict[str, Check], ready: dict[str, Check]) -> list[Route]:
-    """`/healthz`, `/readyz` and `/metrics`."""
+    """Return `/healthz`, `/readyz` and `/metrics`."""
 
     async def healthz(_: Request) -> Response:
         return await _report(live)

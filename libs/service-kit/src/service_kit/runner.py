@@ -1,4 +1,4 @@
-"""Runs a process: an API, or a worker with its health endpoint, until SIGTERM; then ends it within its limit."""
+"""Runs a process, an API or a worker with its health endpoints, until SIGTERM; then ends it within its limit."""
 
 import asyncio
 import contextlib
@@ -47,7 +47,7 @@ def _server(app: ASGIApp, settings: ServiceSettings) -> _Server:
         access_log=False,
         server_header=False,
         date_header=True,
-        # Nobody asks whom a request came from; its headers are a proxy's to write.
+        # The client's address is not used; its headers are a proxy's to write.
         proxy_headers=False,
         timeout_keep_alive=30,
         # uvicorn would wait for ever for an open connection (a stream of events).
@@ -59,7 +59,7 @@ def _server(app: ASGIApp, settings: ServiceSettings) -> _Server:
 
 
 def serve(process: str, settings: ServiceSettings, app: ASGIApp, *, on_stop: Callable[[], None] | None = None) -> None:
-    """Runs an API until SIGTERM or SIGINT. `on_stop` is called first: to end streams, which would never end."""
+    """Run an API until SIGTERM or SIGINT. `on_stop` is called first, to end streams."""
     logs.configure(process, settings.log_level, settings.log_format)
     tune_garbage_collector(API_COLLECTION_THRESHOLD)
     uvloop.run(_run(process, settings, app, None, on_stop))
@@ -68,7 +68,7 @@ def serve(process: str, settings: ServiceSettings, app: ASGIApp, *, on_stop: Cal
 def work(
     process: str, settings: ServiceSettings, work: Work, *, live: dict[str, Check], ready: dict[str, Check]
 ) -> None:
-    """Runs a worker, with `/healthz`, `/readyz` and `/metrics` beside it, until SIGTERM or SIGINT.
+    """Run a worker, with `/healthz`, `/readyz` and `/metrics` beside it, until SIGTERM or SIGINT.
 
     When the work ends by itself with an exception, so does the process: the orchestrator has to see it.
     """

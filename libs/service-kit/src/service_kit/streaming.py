@@ -1,4 +1,4 @@
-"""Answers that are sent while they are made: bounded in memory, in patience, and in what they leave behind."""
+"""Responses that are sent while they are generated: bounded in memory and time, and closed however they end."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 
 class Streamed(Response):
-    """Sends chunks as they come. It ends with them, when the client goes, or when it takes nothing for too long.
+    """A response of chunks. It ends with them, when the client disconnects, or when it reads nothing for too long.
 
     However it ends, the generator is closed before the request is over, and gives back what it holds. `first` is a
     chunk that was taken from it already, to know that it can begin.
@@ -31,7 +31,7 @@ class Streamed(Response):
         self._slowest_seconds = slowest_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Streams until one side ends it. Raises what the generator raises."""
+        """Stream until one side ends it. Raise what the generator raises."""
         sending = asyncio.create_task(self._send_all(send))
         leaving = asyncio.create_task(_left(receive))
         try:

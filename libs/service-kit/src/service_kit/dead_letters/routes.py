@@ -63,25 +63,25 @@ def dead_letter_routes(
     @routes.get("/{letter_id}", dependencies=may_read)
     async def get_dead_letter(letter_id: Identifier, work: Work) -> DeadLetterDetailRead:
         """One record as it arrived, with what it was mended to."""
-        return whole_view_of(await use_cases.get_letter(work, consumers, letter_id))
+        return whole_view_of(await use_cases.get_dead_letter(work, consumers, letter_id))
 
     @routes.post("/{letter_id}/mend")
     async def mend_dead_letter(
         letter_id: Identifier, body: DeadLetterMendRequest, _: Admin, work: Work, reading: Reading
     ) -> DeadLetterDetailRead:
         """Replace what is sent; refused when the consumer could not process the replacement either."""
-        return whole_view_of(await use_cases.mend_letter(work, consumers, letter_id, body, reading))
+        return whole_view_of(await use_cases.mend_dead_letter(work, consumers, letter_id, body, reading))
 
     @routes.post("/{letter_id}/send")
     async def send_dead_letter(letter_id: Identifier, work: Work, reading: Reading, by: Admin) -> DeadLetterDetailRead:
         """Send it to its topic again. However often it is sent, it counts once."""
-        return whole_view_of(await use_cases.send_letter(work, consumers, letter_id, by, reading))
+        return whole_view_of(await use_cases.send_dead_letter(work, consumers, letter_id, by, reading))
 
     @routes.post("/{letter_id}/discard")
     async def discard_dead_letter(
         letter_id: Identifier, body: DeadLetterDiscardRequest, work: Work, by: Admin
     ) -> DeadLetterDetailRead:
         """Discard it, so that it never counts. Its bytes are kept."""
-        return whole_view_of(await use_cases.discard_letter(work, consumers, letter_id, body, by))
+        return whole_view_of(await use_cases.discard_dead_letter(work, consumers, letter_id, body, by))
 
     return routes

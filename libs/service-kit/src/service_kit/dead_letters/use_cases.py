@@ -49,34 +49,34 @@ async def halts(work: AnyWork, consumers: Consumers) -> Sequence[Any]:
     return (await work.execute(query)).all()
 
 
-async def get_letter(work: AnyWork, consumers: Consumers, letter_id: UUID) -> Any:
+async def get_dead_letter(work: AnyWork, consumers: Consumers, letter_id: UUID) -> Any:
     """Return the row. Raise `NotFound`."""
     return await _row(work, _of(consumers, letter_id), letter_id)
 
 
-async def mend_letter(
+async def mend_dead_letter(
     work: AnyWork, consumers: Consumers, letter_id: UUID, body: DeadLetterMendRequest, readable: Readable
 ) -> Any:
     """Store what is sent in the original's place. Raise `DeadLetterSettled` and `StillUnreadable`."""
     letter = await _locked(work, consumers, letter_id)
-    if letter.status != "open":
-        raise DeadLetterSettled(f"It was {letter.status} at {letter.settled_at.isoformat()}.")
+    _require_open(letter)
     value = body.value.encode()
     _require_readable(letter.consumer, value, readable)
     return await _changed(work, letter_id, mended_value=value)
 
 
-async def send_letter(work: AnyWork, consumers: Consumers, letter_id: UUID, by: Principal, readable: Readable) -> Any:
+async def send_dead_letter(
+    work: AnyWork, consumers: Consumers, letter_id: UUID, by: Principal, readable: Readable
+) -> Any:
     """Send the record, mended if it was, to its topic again through the outbox.
 
-    Asked for again it does nothing: it was sent once. And should Kafka hold it twice, it counts once, by its
-    sequence. Raises `DeadLetterSettled` for a discarded one, and `StillUnreadable`.
+    A second request does nothing: it was sent. Should Kafka hold it twice, it counts once, by its sequence. Raise
+    `DeadLetterSettled` for a discarded one, and `StillUnreadable`.
     """
     letter = await _locked(work, consumers, letter_id)
     if letter.status == "sent":
         return letter
-    if letter.status != "open":
-        raise DeadLetterSettled(f"It was {letter.status} at {letter.settled_at.isoformat()}.")
+    _require_open(letter)
     value = letter.value if letter.mended_value is None else letter.mended_value
     _require_readable(letter.consumer, value, readable)
     event = codec.decode(value)
@@ -85,7 +85,7 @@ async def send_letter(work: AnyWork, consumers: Consumers, letter_id: UUID, by: 
         {
             "id": event.id,
             "aggregatetype": letter.topic,
-            # By the event's own word: the record's key may be what was wrong with it.
+            # The event's own key: the record's may be what was wrong with it.
             "aggregateid": str(event.partition_key),
             "type": event.event_type.name,
             "payload": value,
@@ -94,13 +94,12 @@ async def send_letter(work: AnyWork, consumers: Consumers, letter_id: UUID, by: 
     return await _changed(work, letter_id, status="sent", settled_at=datetime.now(UTC), settled_by=by.subject)
 
 
-async def discard_letter(
+async def discard_dead_letter(
     work: AnyWork, consumers: Consumers, letter_id: UUID, body: DeadLetterDiscardRequest, by: Principal
 ) -> Any:
     """Discard a record; its bytes are kept. Raise `DeadLetterSettled`."""
     letter = await _locked(work, consumers, letter_id)
-    if letter.status != "open":
-        raise DeadLetterSettled(f"It was {letter.status} at {letter.settled_at.isoformat()}.")
+    _require_open(letter)
     return await _changed(
         work,
         letter_id,
@@ -129,6 +128,11 @@ async def _locked(work: AnyWork, consumers: Consumers, letter_id: UUID) -> Any:
 async def _changed(work: AnyWork, letter_id: UUID, **values: Any) -> Any:
     statement = sa.update(dead_letter).where(dead_letter.c.id == letter_id).values(**values).returning(dead_letter)
     return (await work.execute(statement)).one()
+
+
+def _require_open(letter: Any) -> None:
+    if letter.status != "open":
+        raise DeadLetterSettled(f"It was {letter.status} at {letter.settled_at.isoformat()}.")
 
 
 def _require_readable(consumer: str, value: bytes | None, readable: Readable) -> None:

@@ -11,7 +11,7 @@ from service_api.surveys.model import Survey
 from service_api.tickets.model import Interaction, Ticket
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
-from service_kit.erasure import erase_answers, erase_letters, erase_name
+from service_kit.erasure import erase_answers, erase_dead_letters, erase_name
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
 from service_kit.unit_of_work import UnitOfWork
@@ -56,5 +56,5 @@ async def _erase(work: UnitOfWork, customer: Customer, at: datetime, *, by: str)
     if (event := customer.erase(at=at)) is not None:
         await publish(work, customer, event, at)
         await erase_name(work, SERVICE_DIRECTORY_TOPIC, customer.id)
-    await erase_letters(work, customer.id, by=by)
+    await erase_dead_letters(work, customer.id, by=by)
     await erase_answers(work, erased)
