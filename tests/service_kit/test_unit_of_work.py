@@ -323,6 +323,29 @@ async def test_what_fails_within_a_savepoint_is_undone_and_read_anew(engine: Asy
     assert await events_of(engine, lost) == 0
 
 
+async def test_what_a_savepoint_has_written_is_read_anew_after_it(engine: AsyncEngine) -> None:
+    crate, other, outer = a_crate("Rioja"), a_crate(), a_crate()
+    await kept(engine, other, outer)
+    async with units_of_work(engine)() as work:
+        held = await edited(work, outer)
+        async with work.savepoint():
+            work.add(crate)
+            (await edited(work, other)).grow()
+            held.grow()
+        held.grow()
+        async with work.savepoint():
+            again = await edited(work, crate)
+            assert again is not crate
+            again.fill("Rioja", "Douro")
+            (await edited(work, other)).grow()
+        await work.commit()
+    found = await read(engine, crate.id)
+    assert found is not None
+    assert (found.version, len(found.bottles)) == (2, 2)
+    sizes = [one.size for crate in (other, outer) if (one := await read(engine, crate.id)) is not None]
+    assert sizes == [2, 2]
+
+
 @pytest.mark.parametrize("makes_sessions", [False, True])
 async def test_connections_go_to_who_asked_first(engine: AsyncEngine, *, makes_sessions: bool) -> None:
     begin = sessions_in_turn(engine, create_sessions(engine)) if makes_sessions else units_of_work(engine)

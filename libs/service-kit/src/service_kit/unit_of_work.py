@@ -6,6 +6,7 @@ transaction by itself; BEGIN is sent only when something is locked, or when one 
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import cache, partial
 from types import TracebackType
@@ -111,7 +112,8 @@ class UnitOfWork:
         self._is_guest = False
         self._is_unusable = False
         self._known: dict[tuple[type[Entity], Any], Entity] = {}
-        self._loaded: dict[int, Loaded] = {}
+        self._loaded: defaultdict[sa.Table, dict[int, Loaded]] = defaultdict(dict)
+        self._sent: list[Entity] = []
         self._protected: dict[int, Entity] = {}
         self._new: list[Entity] = []
         self._rows: dict[tuple[sa.Table, tuple[str, ...]], list[tuple[Any, ...]]] = {}
@@ -143,7 +145,7 @@ class UnitOfWork:
     async def get(self, entity: type[E], key: Any, *, lock: Lock | None = None) -> E | None:
         """Return the entity with this key, or None. Raises `StaleEntity` when it has changed since it was read."""
         known = self._known.get((entity, (key,)))
-        if known is not None and (lock is None or id(known) not in self._loaded):
+        if known is not None and (lock is None or id(known) not in self._loaded[entity.table]):
             # An entity that is not in the database yet needs no lock.
             return cast("E", known)
         rows = await _by_key(entity.binding, lock).all(self, key=key)
@@ -249,9 +251,11 @@ class UnitOfWork:
 
     @contextlib.asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """Undo, should it fail, all that is done within."""
+        """Undo, should it fail, all that is done within. What it has read and written is read anew after it."""
         await self.begin()
         await self.flush()
+        self._sent.clear()
+        before = frozenset(self._known)
         transaction = (await self._connect()).transaction()
         await transaction.start()
         try:
@@ -259,6 +263,7 @@ class UnitOfWork:
             await self.flush()
         except BaseException:
             # What was read may have been changed since, and what was added is not there: all is read anew.
+            self._sent.clear()
             self._known.clear()
             self._loaded.clear()
             self._protected.clear()
@@ -267,6 +272,13 @@ class UnitOfWork:
             await transaction.rollback()
             raise
         await transaction.commit()
+        # An import of many rows would compare all that it has written before with each flush.
+        for entity in self._sent:
+            key = type(entity), entity.binding.key_in(entity.binding.values_of(entity))
+            if key not in before:
+                self._known.pop(key, None)
+                self._loaded[entity.table].pop(id(entity), None)
+        self._sent.clear()
 
     async def driver_for(self, statement: CompiledStatement) -> asyncpg.Connection:
         """Return the connection for a compiled statement, once what it has to see has been sent."""
@@ -277,9 +289,13 @@ class UnitOfWork:
         return await self._connect()
 
     def _has_waiting(self, tables: frozenset[sa.Table] | None) -> bool:
-        waiting = {entity.table for entity in self._new} | {table for table, _ in self._rows}
-        waiting |= {change.loaded.entity.table for change in self._changes()}
-        return bool(waiting) if tables is None else not waiting.isdisjoint(tables)
+        if tables is None:
+            return bool(self._new or self._rows or self._changes())
+        return (
+            any(entity.table in tables for entity in self._new)
+            or any(table in tables for table, _ in self._rows)
+            or any(loaded.change() is not None for table in tables for loaded in self._loaded[table].values())
+        )
 
     async def _connect(self) -> asyncpg.Connection:
         if self._driver is None:
@@ -319,7 +335,7 @@ class UnitOfWork:
         fields = binding.fields(values)
         key = binding.key_in(values)
         if (known := self._known.get((entity, key))) is not None:
-            loaded = dict(zip(binding.names, self._loaded[id(known)].values, strict=True))
+            loaded = self._loaded[entity.table][id(known)].identity
             if not self._only_reads and any(fields[name] != loaded[name] for name in binding.identity):
                 raise StaleEntity
             return cast("E", known)
@@ -329,21 +345,27 @@ class UnitOfWork:
             fields[binding.child_field] = [child(**child.binding.fields(one)) for one in beside if one[0] is not None]
         made = entity(**fields)
         self._known[entity, key] = made
-        self._loaded[id(made)] = Loaded.of(made)
+        self._loaded[entity.table][id(made)] = Loaded.of(made)
         return made
 
     def _changes(self) -> list[Change]:
-        return [change for loaded in self._loaded.values() if (change := loaded.change()) is not None]
+        loaded = (one for of_table in self._loaded.values() for one in of_table.values())
+        return [change for one in loaded if (change := one.change()) is not None]
 
     async def _send(self, changes: list[Change]) -> None:
         for change in changes[:-1]:
             await self._write(write_of(change, (), {}))
         if changes or self._new or self._rows:
             changed = {id(change.loaded.entity) for change in changes}
-            protected = [self._loaded[one] for one in self._protected if one in self._loaded and one not in changed]
+            protected = [
+                self._loaded[entity.table][one]
+                for one, entity in self._protected.items()
+                if one in self._loaded[entity.table] and one not in changed
+            ]
             await self._write(write_of(changes[-1] if changes else None, self._new, self._rows, protected))
         for entity in (*(change.loaded.entity for change in changes), *self._new):
-            self._loaded[id(entity)] = Loaded.of(entity)
+            self._loaded[entity.table][id(entity)] = Loaded.of(entity)
+            self._sent.append(entity)
         # Once written they are locked until the transaction ends.
         self._protected.clear()
         self._new.clear()
