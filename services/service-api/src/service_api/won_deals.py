@@ -97,11 +97,10 @@ async def copy_deals(
         return
     await connection.execute(_SET, won)
     since = datetime.now(UTC) - timedelta(days=onboarding_days)
-    recent = [row["id"] for row in won if row["won_at"] > since]
-    if recent:
+    for deal_id in [row["id"] for row in won if row["won_at"] > since]:
+        # A unit of work for each: one compares all that it has loaded before every statement.
         async with written_durably(connection) as work:
-            for deal_id in recent:
-                await _onboard(work, deal_id, newest[deal_id][1])
+            await _onboard(work, deal_id, newest[deal_id][1])
 
 
 def _row(sequence: int, deal: Deal) -> dict[str, Any]:
