@@ -60,17 +60,22 @@ async def summed_postings(connection: AsyncConnection, kind: Kind) -> Blocks:
         query = sa.select(table.c.day, value.label("value")).where(*counted).group_by("day", "value")
         for day, of_value, *amounts in await connection.execute(query.add_columns(*sums)):
             for measure, amount in enumerate(amounts):
+                if not amount:
+                    continue
                 number = measure << DAY_BITS
                 for span, start, cell in _spans(day, number | day.day, number):
                     cells = found.setdefault(BlockKey(kind.name, dimension, span, start, of_value), Block()).cells
-                    cells[cell] = cells.get(cell, 0) + int(amount or 0)
+                    cells[cell] = cells.get(cell, 0) + int(amount)
         for number, (duration, counting) in enumerate(zip(kind.durations, kind.counters, strict=True)):
             bucket = table.c[bucket_column(duration)]
             count = sa.func.sum(table.c[kind.measures[counting]])
-            by_bucket = query.where(bucket.is_not(None)).add_columns(bucket, count).group_by(bucket)
-            for day, of_value, in_bucket, counts in await connection.execute(by_bucket):
+            month = sa.cast(sa.func.date_trunc("month", sa.cast(table.c.day, sa.DateTime)), sa.Date).label("month")
+            by_bucket = sa.select(month, value.label("value"), bucket, count).where(bucket.is_not(None), *counted)
+            for first, of_value, in_bucket, counts in await connection.execute(
+                by_bucket.group_by("month", "value", bucket)
+            ):
                 cell = number << BUCKET_BITS | in_bucket
-                for span, start, _ in _spans(day, 0, 0):
+                for span, start, _ in _spans(first, 0, 0):
                     buckets = found.setdefault(BlockKey(kind.name, dimension, span, start, of_value), Block()).buckets
                     buckets[cell] = buckets.get(cell, 0) + int(counts or 0)
     return {key: each for key, each in found.items() if each}
