@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 
-from tandem_cli.preload import SUPPORTED
+from tandem_cli.preloader import SUPPORTED
 
 TIMEOUT_SECONDS = 280.0
 

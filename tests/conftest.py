@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tandem_cli.kafka import EmbeddedKafka, GivenKafka, Topic
-from tandem_cli.postgres import EmbeddedPostgres, GivenPostgres
+from tandem_cli.kafka import EmbeddedKafka, ExternalKafka, Topic
+from tandem_cli.postgres import EmbeddedPostgres, ExternalPostgres
 from tests import sharing
 from tests.support import CARELESS, Kafka, Postgres, eventually
 
@@ -24,7 +24,7 @@ NEAR = timedelta(seconds=15)
 def postgres(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A running PostgreSQL server; TEST_DATABASE_URL names another than the embedded one."""
     if given := sharing.postgres_of(request.config) or os.environ.get("TEST_DATABASE_URL"):
-        yield GivenPostgres(given)
+        yield ExternalPostgres(given)
         return
     server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), options=CARELESS)
     server.start()
@@ -36,7 +36,7 @@ def postgres(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A running Kafka; KAFKA_BOOTSTRAP_SERVERS names another than the embedded one."""
     if given := sharing.kafka_of(request.config) or os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
-        yield GivenKafka(given)
+        yield ExternalKafka(given)
         return
     broker = EmbeddedKafka(tmp_path_factory.mktemp("kafka"))
     broker.start()
@@ -75,7 +75,7 @@ def new_topic(kafka: Kafka) -> Iterator[Callable[..., str]]:
         return name
 
     yield create
-    if made and isinstance(kafka, GivenKafka):
+    if made and isinstance(kafka, ExternalKafka):
         kafka.delete_topics(made)
 
 

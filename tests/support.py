@@ -6,11 +6,11 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, overload
 
-from tandem_cli.kafka import EmbeddedKafka, GivenKafka
-from tandem_cli.postgres import EmbeddedPostgres, GivenPostgres
+from tandem_cli.kafka import EmbeddedKafka, ExternalKafka
+from tandem_cli.postgres import EmbeddedPostgres, ExternalPostgres
 
-Postgres = EmbeddedPostgres | GivenPostgres
-Kafka = EmbeddedKafka | GivenKafka
+Postgres = EmbeddedPostgres | ExternalPostgres
+Kafka = EmbeddedKafka | ExternalKafka
 CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 """Settings of a PostgreSQL whose data may be lost in a crash of the machine: no write waits for the disk."""
 T = TypeVar("T")

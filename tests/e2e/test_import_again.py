@@ -15,7 +15,7 @@ from tandem_cli.stack import LocalStack
 from tests.e2e.conftest import TANDEM, Kpis, Run, published
 from tests.faults.oracle import read_log
 from tests.support import eventually
-from tests.tandem_cli.importing.samples import (
+from tests.tandem_cli.imports.samples import (
     DEAL_COLUMNS,
     LEAD_COLUMNS,
     LEADS,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tandem_cli.running import run
+from tandem_cli.foreground import run
 from tandem_cli.stack import LocalStack
 from tandem_cli.system import DATABASES, TANDEM, Program, System
 from tandem_cli.terminal import Terminal

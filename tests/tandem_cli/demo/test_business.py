@@ -25,7 +25,7 @@ def stories(business: Business) -> list[Story]:
 
 
 def actions(story: Story) -> list[str]:
-    return [beat.step.name.partition("-")[2] for beat in story.beats]
+    return [action.step.name.partition("-")[2] for action in story.actions]
 
 
 def test_a_seed_is_a_business_and_another_seed_another() -> None:
@@ -51,12 +51,12 @@ def test_a_live_story_is_the_same_whenever_it_begins(business: Business) -> None
     morning, evening = datetime(2026, 6, 1, 8, tzinfo=UTC), datetime(2026, 7, 1, 20, tzinfo=UTC)
     for number in range(40):
         early, late = business.live(number, morning), business.live(number, evening)
-        assert [beat.step for beat in early.beats] == [beat.step for beat in late.beats]
+        assert [action.step for action in early.actions] == [action.step for action in late.actions]
 
 
 def test_time_runs_forwards_in_every_story(stories: list[Story]) -> None:
     for story in stories:
-        assert all(earlier.at <= later.at for earlier, later in pairwise(story.beats))
+        assert all(earlier.at <= later.at for earlier, later in pairwise(story.actions))
 
 
 def test_nothing_is_referred_to_before_it_is_there(business: Business, stories: list[Story]) -> None:
@@ -64,10 +64,10 @@ def test_nothing_is_referred_to_before_it_is_there(business: Business, stories: 
     known = {ref for ref, _ in [*company.things(), *company.registrations()]}
     for story in stories:
         given = set(known)
-        for beat in story.beats:
-            refs = [part for part in [*beat.step.path, *beat.step.body.values()] if isinstance(part, Ref)]
+        for action in story.actions:
+            refs = [part for part in [*action.step.path, *action.step.body.values()] if isinstance(part, Ref)]
             assert given.issuperset(refs), story.key
-            given |= {Ref("self", name) for name in beat.step.gives}
+            given |= {Ref("self", name) for name in action.step.gives}
 
 
 def test_leads_and_deals_go_the_way_that_sales_allows(stories: list[Story]) -> None:
@@ -110,8 +110,8 @@ def test_prices_have_no_more_places_than_their_currency(stories: list[Story]) ->
     deals = [
         body
         for story in stories
-        for beat in story.beats
-        if "lines" in (body := beat.step.body.get("deal", beat.step.body)) and "currency" in body
+        for action in story.actions
+        if "lines" in (body := action.step.body.get("deal", action.step.body)) and "currency" in body
     ]
     assert {deal["currency"] for deal in deals} == set(CURRENCIES)
     for deal in deals:
@@ -137,7 +137,7 @@ def test_leads_from_referrals_convert_better_than_those_from_social_media() -> N
     converted: dict[str, list[bool]] = {"referral": [], "social": []}
     for day in YEAR[:180]:
         for story in business.day(day):
-            channel = story.beats[0].step.body.get("channel")
+            channel = story.actions[0].step.body.get("channel")
             if ":lead:" in story.key and channel in converted:
                 converted[channel].append("convert" in actions(story))
     rates = {channel: sum(found) / len(found) for channel, found in converted.items()}
@@ -149,7 +149,7 @@ def test_a_problem_that_comes_back_costs_satisfaction() -> None:
     scores: dict[bool, list[int]] = {True: [], False: []}
     for day in YEAR[:180]:
         for story in business.day(day):
-            given = [beat.step.body["score"] for beat in story.beats if beat.step.name.endswith("answer")]
+            given = [action.step.body["score"] for action in story.actions if action.step.name.endswith("answer")]
             if given:
                 scores["reopen" in actions(story)].append(given[0])
     means = {reopened: sum(found) / len(found) for reopened, found in scores.items()}

@@ -14,7 +14,7 @@ def test_a_business_is_recalled_as_it_was_kept(tmp_path: Path) -> None:
     assert Memory.recall(tmp_path / "demo.json", seed=1, accounts=5, first_day=date(2026, 5, 1)) == memory
 
 
-@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"seed": 1}', '{"threads": {"a": {"beat": 1}}}'])
+@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"seed": 1}', '{"threads": {"a": {"action": 1}}}'])
 def test_without_a_memory_a_new_business_begins(tmp_path: Path, content: str | None) -> None:
     file = tmp_path / "demo.json"
     if content is not None:

@@ -11,7 +11,7 @@ from typing import IO
 
 import psutil
 
-from tandem_cli import private
+from tandem_cli import atomic_files
 from tandem_cli.problem import StackProblem
 
 DEFAULT = Path(".tandem")
@@ -111,7 +111,7 @@ class DataDir:
 
     def write(self, running: Running) -> None:
         """Write down what runs, for `tandem status` and `tandem down`."""
-        private.replace(self._state_file, json.dumps(asdict(running), indent=2).encode(), mode=0o644)
+        atomic_files.replace(self._state_file, json.dumps(asdict(running), indent=2).encode(), mode=0o644)
 
     def running(self) -> Running | None:
         """What runs on this directory, or None."""
@@ -128,7 +128,7 @@ class DataDir:
         """A random secret, made at first use and kept in a file that only its owner can read."""
         file = self.path / name
         if not file.exists():
-            private.keep_first(file, secrets.token_urlsafe(32).encode())
+            atomic_files.create(file, secrets.token_urlsafe(32).encode())
         return file.read_text()
 
     def nearly_full(self) -> bool:

@@ -12,7 +12,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tandem_cli import private
+from tandem_cli import atomic_files
 from tandem_cli.problem import StackProblem
 
 ISSUER = "http://127.0.0.1/tandem-local"
@@ -72,14 +72,14 @@ class Issuer:
         jwk = _public_jwk(key)
         jwks = json.dumps({"keys": [{**jwk, "kid": _thumbprint(jwk), "use": "sig", "alg": "ES256"}]}, indent=2)
         if not self.jwks_file.exists() or self.jwks_file.read_text() != jwks:
-            private.replace(self.jwks_file, jwks.encode(), mode=0o644)
+            atomic_files.replace(self.jwks_file, jwks.encode(), mode=0o644)
         return key
 
     def _make(self) -> None:
         pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        private.keep_first(self._key_file, pem)
+        atomic_files.create(self._key_file, pem)
 
 
 def _public_jwk(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:

@@ -63,8 +63,8 @@ def standard_topics(partitions: int = 6) -> list[Topic]:
     ]
 
 
-class GivenKafka:
-    """A cluster that somebody else runs."""
+class ExternalKafka:
+    """A cluster that the environment names."""
 
     def __init__(self, bootstrap_servers: str) -> None:
         self.bootstrap_servers = bootstrap_servers
@@ -271,7 +271,7 @@ class EmbeddedKafka:
         )
 
     def unexpected_end(self) -> int | None:
-        """The exit code when it ended though nobody asked it to, else None."""
+        """Return the exit code when it ended unexpectedly, else None."""
         return self._started().poll() if self._asked_to_run else None
 
     def last_words(self) -> list[str]:

@@ -244,8 +244,8 @@ class EmbeddedPostgres:
         return self._process
 
 
-class GivenPostgres:
-    """A server that somebody else runs; `server_url` names one of its databases and a user that may create more."""
+class ExternalPostgres:
+    """A server that the environment names; `server_url` names one of its databases and a user that may create more."""
 
     def __init__(self, server_url: str) -> None:
         scheme, separator, rest = server_url.partition("://")

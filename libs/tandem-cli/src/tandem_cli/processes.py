@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tandem_cli.ports import LOOPBACK
-from tandem_cli.preload import Preloader, script_of
+from tandem_cli.preloader import Preloader, script_of
 from tandem_cli.spawn import Child, finish, spawn
 from tandem_cli.system import Program
 
@@ -110,7 +110,7 @@ class SupervisedProcess:
         return answers_ready(self.port)
 
     def died(self) -> bool:
-        """True when it ended though nobody asked it to."""
+        """True when it ended unexpectedly."""
         return self.expected_to_run and self._process is not None and self._process.poll() is not None
 
     def _read(self, pipe: int) -> None:

@@ -17,10 +17,10 @@ import psutil
 
 from tandem_cli.data_dir import DataDir, Part, Running
 from tandem_cli.issuer import AUDIENCE, ISSUER, Issuer
-from tandem_cli.kafka import EmbeddedKafka, GivenKafka, standard_topics
+from tandem_cli.kafka import EmbeddedKafka, ExternalKafka, standard_topics
 from tandem_cli.ports import LOOPBACK, Ports, free_port, require_free
-from tandem_cli.postgres import EmbeddedPostgres, GivenPostgres
-from tandem_cli.preload import SUPPORTED, Preloader
+from tandem_cli.postgres import EmbeddedPostgres, ExternalPostgres
+from tandem_cli.preloader import SUPPORTED, Preloader
 from tandem_cli.problem import StackProblem
 from tandem_cli.processes import SupervisedProcess, ending
 from tandem_cli.system import DATABASES, TANDEM, Program, System, require_scripts
@@ -31,7 +31,7 @@ PARTITIONS = 6
 
 @dataclass(frozen=True)
 class External:
-    """Servers that somebody else runs, in place of the embedded ones.
+    """Servers that run elsewhere, in place of the embedded ones.
 
     `databases` maps sales, service and metrics to the URL of a database; `server` is the URL of a server on which
     those that are not named so are made.
@@ -43,7 +43,7 @@ class External:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """What SALES_DATABASE_URL, SERVICE_…, METRICS_…, DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS say."""
+        """Return what SALES_DATABASE_URL, SERVICE_…, METRICS_…, DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS name."""
         named = {name: environment.get(f"{name.upper()}_DATABASE_URL") for name in DATABASES}
         return cls(
             databases={name: url for name, url in named.items() if url},
@@ -53,7 +53,7 @@ class External:
 
 
 class Listener:
-    """Is told how a stack does; this one keeps it to itself. Called from several threads."""
+    """Gets what happens in a stack, from several threads. This one ignores it."""
 
     def line(self, name: str, text: str) -> None:
         """A process printed a line."""
@@ -62,7 +62,7 @@ class Listener:
         """A part is `starting`, `ready`, `done` (a migration), `stopping` or `stopped`."""
 
     def jars(self, done: int, total: int) -> None:
-        """So many of Kafka's jars have been fetched."""
+        """`done` of `total` of Kafka's jars are there."""
 
 
 class LocalStack:
@@ -93,14 +93,14 @@ class LocalStack:
         self.processes: dict[str, SupervisedProcess] = {}
         self.urls: dict[str, str] = {}
         external = external or External()
-        self._given_databases = external.databases
-        self.postgres: EmbeddedPostgres | GivenPostgres | None = None
+        self._external_databases = external.databases
+        self.postgres: EmbeddedPostgres | ExternalPostgres | None = None
         if external.server:
-            self.postgres = GivenPostgres(external.server)
+            self.postgres = ExternalPostgres(external.server)
         elif set(DATABASES) - set(external.databases):
             self.postgres = EmbeddedPostgres(self.data.path / "postgres", self.ports.postgres, options=postgres_options)
-        self.kafka: EmbeddedKafka | GivenKafka = (
-            GivenKafka(external.kafka)
+        self.kafka: EmbeddedKafka | ExternalKafka = (
+            ExternalKafka(external.kafka)
             if external.kafka
             else EmbeddedKafka(
                 self.data.path / "kafka",
@@ -121,8 +121,8 @@ class LocalStack:
 
     def database_url(self, database: str) -> str:
         """The `postgresql+asyncpg://` URL of sales, service or metrics."""
-        if database in self._given_databases:
-            return GivenPostgres(self._given_databases[database]).server_url
+        if database in self._external_databases:
+            return ExternalPostgres(self._external_databases[database]).server_url
         assert self.postgres is not None  # noqa: S101 - there is one unless every database is given
         return self.postgres.url(database)
 
@@ -168,7 +168,7 @@ class LocalStack:
                 os.kill(part.pid, signal.SIGKILL)
 
     def check(self) -> None:
-        """Raise StackProblem when a part has ended though nobody asked it to."""
+        """Raise StackProblem when a part has ended unexpectedly."""
         for process in self.processes.values():
             if process.died() and not self._stopping.is_set():
                 raise self._death(process.name, process.wait(), list(process.last_lines))
@@ -177,7 +177,7 @@ class LocalStack:
                 raise self._death(name, code, server.last_words())
 
     def wait(self, until: Callable[[], bool] = lambda: False) -> None:
-        """Watch until `until` says so. Raises StackProblem as soon as a part ends unexpectedly."""
+        """Watch until `until` returns True. Raise StackProblem as soon as a part ends unexpectedly."""
         while not until():
             self.check()
             time.sleep(0.2)
@@ -252,7 +252,7 @@ class LocalStack:
             self.postgres.start()
             self.listener.state("postgresql", "ready")
         for name in DATABASES:
-            if name not in self._given_databases:
+            if name not in self._external_databases:
                 self.postgres.create_database(name)
 
     def _start_kafka(self) -> None:

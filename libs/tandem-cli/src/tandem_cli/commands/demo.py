@@ -18,8 +18,8 @@ from tandem_cli.demo.company import Company
 from tandem_cli.demo.driver import Driver
 from tandem_cli.demo.memory import Memory
 from tandem_cli.demo.screen import Screen
+from tandem_cli.foreground import run
 from tandem_cli.options import DEFAULT_DATA_DIR, DEFAULT_PORT_BASE, DataDirOption, PortBaseOption, PortOption, ports
-from tandem_cli.running import run
 from tandem_cli.stack import External, LocalStack
 from tandem_cli.terminal import Terminal
 

@@ -8,10 +8,10 @@ import typer
 from rich.console import Console
 
 from tandem_cli.data_dir import DataDir
-from tandem_cli.importing import report
-from tandem_cli.importing.mapping import bundled, load
-from tandem_cli.importing.plan import Plan
-from tandem_cli.importing.run import Target, import_files, make_plan
+from tandem_cli.imports import report
+from tandem_cli.imports.mapping import bundled, load
+from tandem_cli.imports.plan import Plan
+from tandem_cli.imports.run import Target, import_files, make_plan
 from tandem_cli.issuer import Issuer
 from tandem_cli.options import DEFAULT_DATA_DIR, DEFAULT_PORT_BASE, DataDirOption
 

@@ -41,7 +41,7 @@ def up(
     METRICS_DATABASE_URL or KAFKA_BOOTSTRAP_SERVERS name others.
     """
     # Here, so that the other commands need not wait for the imports of this one.
-    from tandem_cli.running import run
+    from tandem_cli.foreground import run
     from tandem_cli.stack import External, LocalStack
     from tandem_cli.terminal import Terminal
 

@@ -15,7 +15,7 @@ from tandem_cli.concurrency import all_of, each
 from tandem_cli.demo.business import Business
 from tandem_cli.demo.company import moment
 from tandem_cli.demo.memory import Memory, Thread
-from tandem_cli.demo.story import Beat, Story, timed
+from tandem_cli.demo.story import Action, Story, timed
 from tandem_cli.problem import StackProblem
 from tandem_cli.requests import Ref, filled
 
@@ -25,10 +25,10 @@ WORKERS = 10
 RECENT_DAYS = 60
 """Of the history, that are loaded before all others."""
 
-LIVE_STORIES = 14
+CONCURRENT_LIVE_STORIES = 14
 """Stories that live traffic tells at the same time, in turns."""
 
-BEATS_A_SECOND = 1.5
+ACTIONS_PER_SECOND = 1.5
 """Of live traffic, at speed 1."""
 
 _DIRECTORY_SECONDS = 60.0
@@ -50,7 +50,7 @@ class Board:
     loading: bool = True
     """Until the history is there."""
     stories_total: int = 0
-    stories_told: int = 0
+    stories_done: int = 0
     history_began: float = 0.0
     requests: int = 0
     refused: int = 0
@@ -125,15 +125,15 @@ class Driver:
             # One that an earlier run has begun belongs to `threads`.
             if story.key not in memory.threads:
                 memory.threads[story.key] = Thread()
-                await self._tell_due(story)
-            self.board.stories_told += 1
+                await self._send_due(story)
+            self.board.stories_done += 1
             left[day] -= 1
             # Today is not over: stories of its later hours come with the next run.
             if left[day] == 0 and day != today:
                 memory.loaded.append(day.isoformat())
 
         now = self._clock()
-        due = [(day, story) for day in missing for story in told[day] if story.beats[0].at <= now]
+        due = [(day, story) for day in missing for story in told[day] if story.actions[0].at <= now]
         # What the last 30 days show began in the last 60: mixed, so that every KPI of theirs grows from the start.
         recent = [item for item in due if (today - item[0]).days < RECENT_DAYS]
         company.random("order").shuffle(recent)
@@ -149,48 +149,48 @@ class Driver:
         for key, thread in self.memory.threads.items():
             if not key.startswith("live:"):
                 story = stories[key] = self.business.story(key, self._clock())
-                calendar.append((story.beats[thread.beats].at, key))
+                calendar.append((story.actions[thread.actions].at, key))
         heapq.heapify(calendar)
         while calendar:
             at, key = calendar[0]
             await asyncio.sleep(max(0.0, (at - self._clock()).total_seconds()))
             heapq.heappop(calendar)
-            await self._tell_due(stories[key])
+            await self._send_due(stories[key])
             if key in self.memory.threads:
-                heapq.heappush(calendar, (stories[key].beats[self.memory.threads[key].beats].at, key))
+                heapq.heappush(calendar, (stories[key].actions[self.memory.threads[key].actions].at, key))
 
     async def live(self) -> None:
-        """A little of everything, now, for ever: one beat after the other, at a pace that can be watched."""
+        """A little of everything, now, for ever: one action after the other, at a pace that can be watched."""
         active = [self.business.story(key, self._clock()) for key in self.memory.threads if key.startswith("live:")]
         while True:
-            await asyncio.sleep(self._random.uniform(0.4, 1.6) / (BEATS_A_SECOND * self._speed))
-            if len(active) < LIVE_STORIES:
+            await asyncio.sleep(self._random.uniform(0.4, 1.6) / (ACTIONS_PER_SECOND * self._speed))
+            if len(active) < CONCURRENT_LIVE_STORIES:
                 story = self.business.live(self.memory.next_live, self._clock())
                 self.memory.next_live += 1
                 self.memory.threads[story.key] = Thread()
                 active.append(story)
             story = self._random.choice(active)
-            await self.tell_next(story, live=True)
+            await self.send_next(story, live=True)
             active = [one for one in active if one.key in self.memory.threads]
 
-    async def tell_next(self, story: Story, *, live: bool) -> None:
-        """Do the story's next beat: at its own time, or when `live` now."""
+    async def send_next(self, story: Story, *, live: bool) -> None:
+        """Do the story's next action: at its own time, or when `live` now."""
         thread = self.memory.threads[story.key]
-        beat = story.beats[thread.beats]
+        action = story.actions[thread.actions]
         if live and thread.at is None:
             thread.at = self._clock().isoformat()
-        at = beat.at if thread.at is None else datetime.fromisoformat(thread.at)
-        body = timed(filled(beat.step.body, self._identity(thread)), at)
-        if not live and beat.step.path != _PLANS:
-            body["occurred_at"] = moment(beat.at)
-        if _creates(beat):
-            body["external_ref"] = self.business.company.reference(f"{story.key}:{beat.step.name}")
-        ok = await self._send(story, beat, thread, body)
-        thread.beats, thread.at = thread.beats + 1, None
-        if not ok or thread.beats == len(story.beats):
+        at = action.at if thread.at is None else datetime.fromisoformat(thread.at)
+        body = timed(filled(action.step.body, self._identity(thread)), at)
+        if not live and action.step.path != _PLANS:
+            body["occurred_at"] = moment(action.at)
+        if _creates(action):
+            body["external_ref"] = self.business.company.reference(f"{story.key}:{action.step.name}")
+        ok = await self._send(story, action, thread, body)
+        thread.actions, thread.at = thread.actions + 1, None
+        if not ok or thread.actions == len(story.actions):
             del self.memory.threads[story.key]
         if ok and live:
-            self.board.news.append(f"{datetime.now().astimezone():%H:%M:%S}  {_told(beat)}")
+            self.board.news.append(f"{datetime.now().astimezone():%H:%M:%S}  {_description(action)}")
 
     async def _history_and_threads(self) -> None:
         if self._history:
@@ -198,16 +198,16 @@ class Driver:
         self.board.loading = False
         await self.threads()
 
-    async def _tell_due(self, story: Story) -> None:
-        """Every beat of a story whose time has come."""
+    async def _send_due(self, story: Story) -> None:
+        """Every action of a story whose time has come."""
         while (thread := self.memory.threads.get(story.key)) is not None:
-            if story.beats[thread.beats].at > self._clock():
+            if story.actions[thread.actions].at > self._clock():
                 return
-            await self.tell_next(story, live=False)
+            await self.send_next(story, live=False)
 
-    async def _send(self, story: Story, beat: Beat, thread: Thread, body: Mapping[str, Any]) -> bool:
+    async def _send(self, story: Story, action: Action, thread: Thread, body: Mapping[str, Any]) -> bool:
         """One request; False when the story cannot go on."""
-        step = beat.step
+        step = action.step
         path = "/".join(filled(step.path, self._identity(thread)))
         key = f"{self.business.company.reference(story.key)}:{step.name}"
         api = self.apis[step.api]
@@ -227,20 +227,20 @@ class Driver:
                 if refusal.slug == "lead-already-converted":
                     view = await api.get(path.removesuffix("/convert"))
                     break
-                return self._goes_on_after(refusal, story, beat)
+                return self._goes_on_after(refusal, story, action)
         thread.names |= {name: str(view[member]) for name, member in step.gives.items()}
         return True
 
-    def _goes_on_after(self, refusal: Refused, story: Story, beat: Beat) -> bool:
+    def _goes_on_after(self, refusal: Refused, story: Story, action: Action) -> bool:
         """A conflict is what an earlier run or somebody else has done already; any other refusal ends the story.
 
-        So does a conflict that leaves unknown what later beats are about.
+        So does a conflict that leaves unknown what later actions are about.
         """
         if refusal.status in (401, 403):
-            raise StackProblem(f"{self.apis[beat.step.api].url} refuses the demo's token: {refusal}") from None
+            raise StackProblem(f"{self.apis[action.step.api].url} refuses the demo's token: {refusal}") from None
         self.board.refused += 1
-        self.board.last_refusal = f"{story.key} {beat.step.name}: {refusal}"
-        return refusal.status == 409 and not beat.step.gives
+        self.board.last_refusal = f"{story.key} {action.step.name}: {refusal}"
+        return refusal.status == 409 and not action.step.gives
 
     async def _make_all(self, things: list[tuple[Ref, dict[str, Any]]]) -> None:
         """Make things, those together that do not refer to one another."""
@@ -283,15 +283,15 @@ class Driver:
         return ChainMap(own, self._ids).__getitem__
 
 
-def _creates(beat: Beat) -> bool:
-    return beat.step.path[-1] == "interactions" or (len(beat.step.path) == 1 and beat.step.path[0] in _REFERENCED)
+def _creates(action: Action) -> bool:
+    return action.step.path[-1] == "interactions" or (len(action.step.path) == 1 and action.step.path[0] in _REFERENCED)
 
 
-def _told(beat: Beat) -> str:
-    """A beat in the words of its address: `deal close won`."""
-    words = [part.removesuffix("s") for part in beat.step.path if isinstance(part, str)]
+def _description(action: Action) -> str:
+    """An action in the words of its address: `deal close won`."""
+    words = [part.removesuffix("s") for part in action.step.path if isinstance(part, str)]
     told = ("outcome", "stage", "channel", "direction", "score")
-    detail = next((str(beat.step.body[name]) for name in told if name in beat.step.body), "")
+    detail = next((str(action.step.body[name]) for name in told if name in action.step.body), "")
     return " ".join(word for word in (*words, "new" if len(words) == 1 else "", detail) if word)
 
 

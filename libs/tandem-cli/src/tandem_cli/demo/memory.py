@@ -5,17 +5,17 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 
-from tandem_cli import private
+from tandem_cli import atomic_files
 
 
 @dataclass
 class Thread:
-    """A story that is not told to its end: how many beats were, and the ids that they gave."""
+    """A story that is not told to its end: how many actions were, and the ids that they gave."""
 
-    beats: int = 0
+    actions: int = 0
     names: dict[str, str] = field(default_factory=dict)
     at: str | None = None
-    """When the next beat was begun, while nobody knows whether it was heard: told again, it is the same request."""
+    """When the next action was begun, while nobody knows whether it was heard: told again, it is the same request."""
 
 
 @dataclass
@@ -41,4 +41,4 @@ class Memory:
 
     def keep(self, file: Path) -> None:
         """Write it down."""
-        private.replace(file, json.dumps(asdict(self)).encode(), mode=0o644)
+        atomic_files.replace(file, json.dumps(asdict(self)).encode(), mode=0o644)

@@ -123,7 +123,7 @@ class Screen:
             grid.add_row(title, shown(answer), self._change(name), parts, spark(answer))
         lines: list[RenderableType] = [Text(), grid, Text()]
         if self._board.loading:
-            done = self._board.stories_told / max(1, self._board.stories_total)
+            done = self._board.stories_done / max(1, self._board.stories_total)
             lines.append(ProgressBar(total=1.0, completed=done, width=60))
         lines.append(Text(self._progress(), style="dim"))
         if self.readings.problem:
@@ -136,11 +136,11 @@ class Screen:
 
     def _progress(self) -> str:
         board = self._board
-        if not board.loading or not board.stories_told:
+        if not board.loading or not board.stories_done:
             return f"{board.doing}; {board.requests} requests so far, {board.refused} refused"
         seconds = time.monotonic() - board.history_began
-        left = seconds / max(1, board.stories_told) * (board.stories_total - board.stories_told)
-        return f"history {board.stories_told} of {board.stories_total} stories, about {left:.0f} s left"
+        left = seconds / max(1, board.stories_done) * (board.stories_total - board.stories_done)
+        return f"history {board.stories_done} of {board.stories_total} stories, about {left:.0f} s left"
 
     def _change(self, name: str) -> Text:
         change = self.readings.change(name)

@@ -12,7 +12,7 @@ from tandem_cli.requests import ApiName, Ref, Step
 
 @dataclass(frozen=True)
 class After:
-    """Stands in a body for a time counted from the beat's own: a moment, or the day that it falls on."""
+    """Stands in a body for a time counted from the action's own: a moment, or the day that it falls on."""
 
     time: timedelta
     day: bool = False
@@ -32,7 +32,7 @@ def _timed(value: Any, at: datetime) -> Any:
 
 
 @dataclass(frozen=True)
-class Beat:
+class Action:
     """One request of a story, and when it happens."""
 
     at: datetime
@@ -44,27 +44,27 @@ class Story:
     """`key` names it for ever: the same story always has the same key."""
 
     key: str
-    beats: tuple[Beat, ...]
+    actions: tuple[Action, ...]
 
 
 class Script:
-    """Writes a story, beat by beat, with a clock that runs forwards only."""
+    """Writes a story, action by action, with a clock that runs forwards only."""
 
     def __init__(self, key: str, random: Random, begins: datetime) -> None:
         self.key = key
         self.random = random
         self.at = begins
-        self._beats: list[Beat] = []
+        self._actions: list[Action] = []
 
     def wait(self, shortest: timedelta, longest: timedelta) -> None:
         """Let some time pass."""
         self.at += shortest + (longest - shortest) * self.random.random()
 
     def do(self, name: str, api: ApiName, path: tuple[str | Ref, ...], body: dict[str, Any], **gives: str) -> None:
-        """Something happens now. `gives` names what its answer holds, for later beats."""
-        number = len(self._beats) + 1
-        self._beats.append(Beat(self.at, Step(f"{number}-{name}", api, path, body, gives=gives)))
+        """Something happens now. `gives` names what its answer holds, for later actions."""
+        number = len(self._actions) + 1
+        self._actions.append(Action(self.at, Step(f"{number}-{name}", api, path, body, gives=gives)))
 
     def end(self) -> Story:
         """The story as it is written."""
-        return Story(self.key, tuple(self._beats))
+        return Story(self.key, tuple(self._actions))

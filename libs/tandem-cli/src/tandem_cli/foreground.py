@@ -1,4 +1,4 @@
-"""Runs a stack in the foreground until Ctrl-C, SIGTERM, a closed terminal or the end of a part."""
+"""A stack that runs in the foreground until Ctrl-C, SIGTERM, a closed terminal or the end of a part."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -12,9 +12,9 @@ _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(stack: LocalStack, terminal: Terminal, while_ready: Callable[[], None] | None = None) -> None:
-    """Start `stack`, call `while_ready` (by default: watch it for ever), and stop it in the end, whatever happens.
+    """Start `stack`, call `while_ready` (by default: watch it), and stop it in the end, whatever happens.
 
-    A first signal stops in order, a second one kills what is left. Raises StackProblem when a part fails.
+    A first signal stops in order, a second one kills what is left. Raise StackProblem when a part fails.
     """
     with _interrupted(stack, terminal):
         try:
@@ -29,20 +29,20 @@ def run(stack: LocalStack, terminal: Terminal, while_ready: Callable[[], None] |
 
 @contextmanager
 def _interrupted(stack: LocalStack, terminal: Terminal) -> Iterator[None]:
-    """The first of the ending signals raises KeyboardInterrupt where the main thread is; later ones kill."""
-    heard = False
+    """Raise KeyboardInterrupt in the main thread on the first signal that ends it, and kill on later ones."""
+    is_stopping = False
 
-    def hear(number: int, frame: FrameType | None) -> None:
-        nonlocal heard
-        if heard:
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal is_stopping
+        if is_stopping:
             stack.kill_all()
             return
-        heard = True
+        is_stopping = True
         raise KeyboardInterrupt
 
     # A script's background job inherits SIGINT ignored, which asks for nothing; nohup asks to survive SIGHUP.
     numbers = [number for number in _ENDS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, hear) for number in numbers}
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
     finally:

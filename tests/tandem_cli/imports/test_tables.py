@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tandem_cli.importing.mapping import Source
-from tandem_cli.importing.tables import assign, read
+from tandem_cli.imports.mapping import Source
+from tandem_cli.imports.tables import assign, read
 from tandem_cli.problem import StackProblem
-from tests.tandem_cli.importing.samples import written
+from tests.tandem_cli.imports.samples import written
 
 COLUMNS = {"leads": {"id", "created"}, "deals": {"lead", "price"}}
 SOURCES = {"leads": Source(), "deals": Source()}

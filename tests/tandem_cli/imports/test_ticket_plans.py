@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tandem_cli.importing.plan import Plan, Record
-from tandem_cli.importing.tables import read
-from tandem_cli.importing.tickets import plan_tickets
+from tandem_cli.imports.plan import Plan, Record
+from tandem_cli.imports.tables import read
+from tandem_cli.imports.tickets import plan_tickets
 from tandem_cli.requests import Ref
-from tests.tandem_cli.importing.samples import TICKET_COLUMNS, tickets_mapping, written
+from tests.tandem_cli.imports.samples import TICKET_COLUMNS, tickets_mapping, written
 
 DEFAULTS = {
     "number": "T1",

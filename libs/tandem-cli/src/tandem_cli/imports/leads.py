@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from tandem_cli.importing.mapping import Cell, DealFields, LeadMapping
-from tandem_cli.importing.plan import Needed, Plan, Record, moment
-from tandem_cli.importing.tables import Row, RowError, Table
-from tandem_cli.importing.values import Reader, error
+from tandem_cli.imports.mapping import Cell, DealFields, LeadMapping
+from tandem_cli.imports.plan import Needed, Plan, Record, moment
+from tandem_cli.imports.tables import Row, RowError, Table
+from tandem_cli.imports.values import Reader, error
 from tandem_cli.requests import Ref, Step, given
 
 LEAD = Ref("self", "lead")

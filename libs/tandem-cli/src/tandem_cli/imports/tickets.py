@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tandem_cli.importing.mapping import TicketMapping
-from tandem_cli.importing.plan import Needed, Plan, Record, moment
-from tandem_cli.importing.tables import Row, RowError, Table
-from tandem_cli.importing.values import Reader
+from tandem_cli.imports.mapping import TicketMapping
+from tandem_cli.imports.plan import Needed, Plan, Record, moment
+from tandem_cli.imports.tables import Row, RowError, Table
+from tandem_cli.imports.values import Reader
 from tandem_cli.requests import Ref, Step, given
 
 TICKET = Ref("self", "ticket")

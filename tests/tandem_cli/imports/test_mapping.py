@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tandem_cli.importing.mapping import bundled, load
+from tandem_cli.imports.mapping import bundled, load
 from tandem_cli.problem import StackProblem
-from tests.tandem_cli.importing.samples import LEADS, TICKETS, changed, written
+from tests.tandem_cli.imports.samples import LEADS, TICKETS, changed, written
 
 
 def refusal(folder: Path, text: str) -> str:

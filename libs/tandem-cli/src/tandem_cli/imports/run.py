@@ -9,13 +9,13 @@ from pathlib import Path
 from rich.console import Console
 
 from tandem_cli.api import Api, Refused
-from tandem_cli.importing import report
-from tandem_cli.importing.leads import plan_leads
-from tandem_cli.importing.mapping import LeadMapping, TicketMapping
-from tandem_cli.importing.plan import Plan
-from tandem_cli.importing.sending import Outcome, Sender
-from tandem_cli.importing.tables import RowError, Table, assign, read
-from tandem_cli.importing.tickets import plan_tickets
+from tandem_cli.imports import report
+from tandem_cli.imports.leads import plan_leads
+from tandem_cli.imports.mapping import LeadMapping, TicketMapping
+from tandem_cli.imports.plan import Plan
+from tandem_cli.imports.sender import Outcome, Sender
+from tandem_cli.imports.tables import RowError, Table, assign, read
+from tandem_cli.imports.tickets import plan_tickets
 from tandem_cli.problem import StackProblem
 
 REACH_SECONDS = 5.0

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tandem_cli.ports import free_port
-from tandem_cli.preload import Forked, Preloader, script_of
+from tandem_cli.preloader import ForkedProcess, Preloader, script_of
 from tandem_cli.problem import StackProblem
 from tandem_cli.system import TANDEM
 from tests.support import eventually
@@ -36,10 +36,10 @@ def preloader(tmp_path: Path) -> Iterator[Preloader]:
 
 
 @pytest.fixture
-def worker(preloader: Preloader, tmp_path: Path) -> Callable[..., tuple[Forked, str]]:
+def worker(preloader: Preloader, tmp_path: Path) -> Callable[..., tuple[ForkedProcess, str]]:
     """Call it with environment variables: forks a worker; returns it and the URL that shows its environment."""
 
-    def fork(**env: str) -> tuple[Forked, str]:
+    def fork(**env: str) -> tuple[ForkedProcess, str]:
         port = free_port()
         env = {"HTTP_HOST": "127.0.0.1", "HTTP_PORT": str(port), **env}
         with (tmp_path / "output").open("wb") as output:
@@ -61,26 +61,28 @@ async def shown(url: str) -> dict[str, str]:
     return await eventually(settings)
 
 
-async def test_it_has_the_environment_that_it_is_given_and_no_other(worker: Callable[..., tuple[Forked, str]]) -> None:
+async def test_it_has_the_environment_that_it_is_given_and_no_other(
+    worker: Callable[..., tuple[ForkedProcess, str]],
+) -> None:
     _, url = worker(COLOUR="blue")
     settings = await shown(url)
     assert settings["COLOUR"] == "blue"
     assert "PATH" not in settings
 
 
-async def test_it_has_a_session_of_its_own(worker: Callable[..., tuple[Forked, str]]) -> None:
+async def test_it_has_a_session_of_its_own(worker: Callable[..., tuple[ForkedProcess, str]]) -> None:
     forked, url = worker()
     await shown(url)
     assert os.getsid(forked.pid) == forked.pid
 
 
-def test_its_output_and_exit_code_arrive(worker: Callable[..., tuple[Forked, str]], tmp_path: Path) -> None:
+def test_its_output_and_exit_code_arrive(worker: Callable[..., tuple[ForkedProcess, str]], tmp_path: Path) -> None:
     forked, _ = worker(WORKER_SAY="good morning", WORKER_EXIT="7")
     assert forked.wait(10) == 7
     assert (tmp_path / "output").read_text() == "good morning\ncannot go on\n"
 
 
-async def test_its_end_by_a_signal_is_told(worker: Callable[..., tuple[Forked, str]]) -> None:
+async def test_its_end_by_a_signal_is_told(worker: Callable[..., tuple[ForkedProcess, str]]) -> None:
     forked, url = worker()
     await shown(url)
     with pytest.raises(subprocess.TimeoutExpired):
@@ -91,7 +93,7 @@ async def test_its_end_by_a_signal_is_told(worker: Callable[..., tuple[Forked, s
 
 
 async def test_it_dies_with_the_preloader(
-    preloader: Preloader, worker: Callable[..., tuple[Forked, str]], tmp_path: Path
+    preloader: Preloader, worker: Callable[..., tuple[ForkedProcess, str]], tmp_path: Path
 ) -> None:
     forked, url = worker()
     await shown(url)

@@ -1,4 +1,4 @@
-"""Writes files whole or not at all, and readable to nobody else where they are secret."""
+"""Files that are written whole or not at all, and that only their owner can read where they are secret."""
 
 import os
 import secrets
@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def replace(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Write `path`; whoever reads it meanwhile sees the old content or the new, never a part."""
+    """Write `path`. A concurrent reader gets the old content or the new, never a part."""
     _fresh(path, content, mode).replace(path)
 
 
-def keep_first(path: Path, content: bytes) -> None:
-    """Write `path` with mode 0600 unless it is there: of two that write at one moment the first one's stays."""
+def create(path: Path, content: bytes) -> None:
+    """Write `path` with mode 0600 unless it exists. Of two concurrent writers the first one wins."""
     fresh = _fresh(path, content, 0o600)
     with suppress(FileExistsError):
         path.hardlink_to(fresh)

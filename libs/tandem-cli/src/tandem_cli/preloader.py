@@ -42,7 +42,7 @@ def script_of(command: Sequence[str]) -> list[str] | None:
     return arguments if arguments[0].endswith(".py") or b"python" in first else None
 
 
-class Forked:
+class ForkedProcess:
     """A program that the preloader forked; to its supervisor what a subprocess.Popen is."""
 
     def __init__(self, pid: int) -> None:
@@ -84,8 +84,8 @@ class Preloader:
         self._log_file = log_file
         self._lock = threading.Lock()
         self._born = threading.Condition()
-        self._answers: dict[int, Forked] = {}
-        self._living: dict[int, Forked] = {}
+        self._answers: dict[int, ForkedProcess] = {}
+        self._living: dict[int, ForkedProcess] = {}
         self._requests = 0
         self._gone = False
         self._socket: socket.socket | None = None
@@ -100,13 +100,13 @@ class Preloader:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._log_file.parent.mkdir(parents=True, exist_ok=True)
         with theirs, self._log_file.open("wb") as log:
-            program = [sys.executable, "-m", "tandem_cli.preload", str(theirs.fileno()), *self._modules]
+            program = [sys.executable, "-m", "tandem_cli.preloader", str(theirs.fileno()), *self._modules]
             self._process = spawn(program, env=env, output=log, pass_fds=[theirs.fileno()])
         self._socket = ours
         self._gone = False
         threading.Thread(target=self._listen, args=(ours,), name="preloader", daemon=True).start()
 
-    def fork(self, script: Sequence[str], env: Mapping[str, str], output: int) -> Forked:
+    def fork(self, script: Sequence[str], env: Mapping[str, str], output: int) -> ForkedProcess:
         """Run a Python script with the environment `env`; its output and errors go to the descriptor `output`.
 
         Raises StackProblem when the preloader is gone.
@@ -147,7 +147,7 @@ class Preloader:
                 answer = json.loads(message)
                 with self._born:
                     if "number" in answer:
-                        forked = self._living[answer["pid"]] = Forked(answer["pid"])
+                        forked = self._living[answer["pid"]] = ForkedProcess(answer["pid"])
                         self._answers[answer["number"]] = forked
                         self._born.notify_all()
                     else:
@@ -218,7 +218,7 @@ def _serve(connection: socket.socket) -> list[str]:
 
 
 def _report(connection: socket.socket) -> None:
-    """Tell of every child that has ended."""
+    """Report every child that has ended."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)

@@ -7,8 +7,8 @@ from typing import Any, Final, TypeVar
 
 from tandem_cli.api import Api, Refused
 from tandem_cli.concurrency import each
-from tandem_cli.importing.plan import Needed, Plan, Record
-from tandem_cli.importing.tables import RowError
+from tandem_cli.imports.plan import Needed, Plan, Record
+from tandem_cli.imports.tables import RowError
 from tandem_cli.problem import StackProblem
 from tandem_cli.requests import Ref, filled
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from tandem_cli.importing.mapping import LeadMapping, TicketMapping, load
+from tandem_cli.imports.mapping import LeadMapping, TicketMapping, load
 
 LEADS = """
 name: small-leads

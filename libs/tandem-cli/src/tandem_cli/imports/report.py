@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as Grid
 
-from tandem_cli.importing.sending import Outcome
-from tandem_cli.importing.tables import RowError
+from tandem_cli.imports.sender import Outcome
+from tandem_cli.imports.tables import RowError
 from tandem_cli.problem import StackProblem
 
 SHOWN = 20

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tandem_cli.importing.leads import plan_leads
-from tandem_cli.importing.plan import Plan
-from tandem_cli.importing.tables import read
+from tandem_cli.imports.leads import plan_leads
+from tandem_cli.imports.plan import Plan
+from tandem_cli.imports.tables import read
 from tandem_cli.requests import Ref
-from tests.tandem_cli.importing.samples import DEAL_COLUMNS, LEAD_COLUMNS, leads_mapping, written
+from tests.tandem_cli.imports.samples import DEAL_COLUMNS, LEAD_COLUMNS, leads_mapping, written
 
 WON = "a,2012-03-05 10:00,W,price,Ona,Jonas,EUR,pump,2,1299.50"
 

@@ -8,8 +8,8 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from event_contracts.fields import CODE_PATTERN, Money
-from tandem_cli.importing.mapping import Cell, Source, Time
-from tandem_cli.importing.tables import Row, RowError
+from tandem_cli.imports.mapping import Cell, Source, Time
+from tandem_cli.imports.tables import Row, RowError
 
 _CODE = re.compile(CODE_PATTERN)
 _DECIMAL = re.compile(r"(0|[1-9][0-9]{0,11})(\.[0-9]{1,10})?", re.ASCII)

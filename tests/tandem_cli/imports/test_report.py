@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tandem_cli.importing.report import show_errors, write_errors
-from tandem_cli.importing.tables import RowError
+from tandem_cli.imports.report import show_errors, write_errors
+from tandem_cli.imports.tables import RowError
 from tandem_cli.problem import StackProblem
 
 

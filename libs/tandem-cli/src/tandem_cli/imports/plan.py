@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tandem_cli.importing.tables import Row, RowError
+from tandem_cli.imports.tables import Row, RowError
 from tandem_cli.requests import Ref, Step
 
 

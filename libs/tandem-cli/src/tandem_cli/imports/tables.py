@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from tandem_cli.importing.mapping import Source
+from tandem_cli.imports.mapping import Source
 from tandem_cli.problem import StackProblem
 
 csv.field_size_limit(1_000_000)
