@@ -71,7 +71,7 @@ containers: bootstrap ## check the compose file and the Dockerfile
 	@$(RUN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@$(RUN)/hadolint deploy/Dockerfile
 
-bench: bootstrap ## benchmarks under tests/load, printed as ratios (about 2 GB under .tandem/bench; BENCH="--events 100000")
+bench: bootstrap ## benchmarks of tests/load, each beside the bare thing (2 GB under .tandem/bench; BENCH="-k reads --postings 200000")
 	@$(RUN)/python -m pytest tests/load -m long -s $(BENCH)
 
 openapi: bootstrap ## thousands of requests against the three APIs: every answer is one that their OpenAPI documents tell of

@@ -1,6 +1,6 @@
 """Runs as a process of its own what a benchmark of consumers compares, so that its CPU time and memory are its own.
 
-`python -m tests.load.consume books TOPICS` keeps the books of the database DATABASE_URL until SIGTERM;
+`python -m tests.load.consume ledger TOPICS` keeps the ledger of the database DATABASE_URL until SIGTERM;
 `… decode TOPICS` merely reads and decodes, to the end. Each ends with a line of JSON.
 """
 
@@ -12,7 +12,8 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -23,11 +24,40 @@ from metrics_worker.ledger.consumer import LedgerConsumer
 from metrics_worker.settings import ConsumerSettings
 from service_kit.database import create_engine
 from service_kit.runner import WORKER_COLLECTION_THRESHOLD, tune_garbage_collector
-from tests.load.prepared_log import PARTITIONS
+from tests.load.prepared_log import PARTITIONS, PreparedLog
 
 
-async def books(topics: Sequence[str]) -> float:
-    """The consumer as `metrics-consumer` runs it, but for the topics. Returns 0."""
+@asynccontextmanager
+async def program(
+    what: str, log: PreparedLog, environment: dict[str, str]
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run `ledger` or `decode` over a log; it is killed when the context is left before its end."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.load.consume", what, ",".join(log.topics),
+        env=os.environ | environment, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def figures_of(process: asyncio.subprocess.Process) -> dict[str, float]:
+    """Wait for a program's end, and return its figures."""
+    output, _ = await process.communicate()
+    return json.loads(output.decode().splitlines()[-1])  # type: ignore[no-any-return]
+
+
+async def read_and_decode(bootstrap_servers: str, log: PreparedLog) -> dict[str, float]:
+    """Run `decode`; return its `seconds`, `cpu_seconds` and `peak_mib`."""
+    async with program("decode", log, {"KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers}) as process:
+        return await figures_of(process)
+
+
+async def ledger(topics: Sequence[str]) -> dict[str, float]:
+    """Consume as `metrics-consumer` does, but for the topics."""
     settings = ConsumerSettings()
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -35,11 +65,14 @@ async def books(topics: Sequence[str]) -> float:
     engine = create_engine(settings, application="bench", synchronous_commit=False, plans="force_generic_plan")
     await LedgerConsumer(engine, settings.kafka_bootstrap_servers, settings.reporting, topics=topics).run(stop)
     await engine.dispose()
-    return 0.0
+    return {}
 
 
-async def decode(topics: Sequence[str]) -> float:
-    """Reads the topics to their end by aiokafka and decodes each event into its types by msgspec. Returns seconds."""
+async def decode(topics: Sequence[str]) -> dict[str, float]:
+    """Read the topics to their end by aiokafka and decode each event into its types by msgspec.
+
+    Return the seconds and CPU seconds that it took, without the start.
+    """
     import msgspec
 
     envelope = msgspec.json.Decoder(Envelope)
@@ -54,7 +87,7 @@ async def decode(topics: Sequence[str]) -> float:
     left = sum((await consumer.end_offsets(parts)).values())
     consumer.assign(parts)
     await consumer.seek_to_beginning(*parts)
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     while left:
         for records in (await consumer.getmany(timeout_ms=1000, max_records=20_000)).values():
             left -= len(records)
@@ -64,13 +97,12 @@ async def decode(topics: Sequence[str]) -> float:
                 event = envelope.decode(record.value or b"")
                 data[event.type].decode(event.data)
             gc.enable()
-    seconds = time.perf_counter() - began
+    figures = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu}
     await consumer.stop()
-    return seconds
+    return figures
 
 
 if __name__ == "__main__":
-    seconds = uvloop.run({"books": books, "decode": decode}[sys.argv[1]](sys.argv[2].split(",")))
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    figures = {"seconds": seconds, "cpu_seconds": used.ru_utime + used.ru_stime, "peak_mib": used.ru_maxrss / 1024}
+    figures = uvloop.run({"ledger": ledger, "decode": decode}[sys.argv[1]](sys.argv[2].split(",")))
+    figures["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sys.stdout.write(json.dumps(figures) + "\n")

@@ -1,4 +1,4 @@
-"""What a benchmark found: printed as it goes, and kept as one flat number a name for whoever compares runs."""
+"""The figures of a benchmark: printed, and kept as one number a name, so that runs can be compared."""
 
 import json
 import statistics
@@ -9,14 +9,14 @@ FILE = Path(__file__).parents[2] / ".tandem" / "bench.json"
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """The smallest value that so many percent of the values do not exceed (nearest rank)."""
+    """Return the smallest value that so many percent of the values do not exceed (nearest rank)."""
     ordered = sorted(values)
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
 def say(name: str, value: float, unit: str) -> None:
-    """Prints one figure and keeps it."""
-    print(f"{name:40} {value:12.3f} {unit}")
+    """Print one figure and keep it."""
+    print(f"{name:54} {value:12.3f} {unit}")
     FILE.parent.mkdir(exist_ok=True)
     figures = json.loads(FILE.read_text()) if FILE.exists() else {}
     figures[name] = round(value, 4)
@@ -24,5 +24,5 @@ def say(name: str, value: float, unit: str) -> None:
 
 
 def median(values: Sequence[float]) -> float:
-    """The median."""
+    """Return the median."""
     return statistics.median(values)

@@ -1,15 +1,11 @@
-"""How fast the books take in a prepared log: one process and two, beside merely reading and decoding the same log, and
-beside Kafka Streams that makes the same sums exactly once."""
+"""How fast the ledger consumes a prepared log, and what an event costs: one process and two, beside merely reading and
+decoding the same log, and beside Kafka Streams that makes the same sums exactly once."""
 
-import asyncio
-import json
-import os
 import signal
-import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import NamedTuple
 
 import asyncpg
@@ -20,15 +16,23 @@ import metrics_worker
 from service_kit.migrations import migrate
 from tandem_cli.kafka import EmbeddedKafka
 from tandem_cli.postgres import EmbeddedPostgres
+from tests.load.consume import figures_of, program, read_and_decode
+from tests.load.cpu import CpuMeter
 from tests.load.digest import digest_of
-from tests.load.peers.kafka_streams import jdk, keep_books
+from tests.load.peers.kafka_streams import jdk, run_kafka_streams
 from tests.load.prepared_log import PreparedLog
 from tests.load.report import median, say
 from tests.support import eventually
 
 ROUNDS = 3
-"""Everything is measured so often in turn, A B C A B C: on a machine that others use too, only ratios within a round
-mean something, and their median is what is told."""
+"""Everything is measured so often in turn, A B C A B C: on a host that others use too, only ratios within a round
+hold, and their median is reported."""
+ROWS_WRITTEN = "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_user_tables"
+OTHER_SESSIONS = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+)
+WAL_BYTES = "SELECT pg_current_wal_lsn() - '0/0'"
 
 pytestmark = pytest.mark.long
 
@@ -41,100 +45,102 @@ class Run(NamedTuple):
     """A million events: of the process or processes alone."""
     database_cpu_seconds: float
     """The same of PostgreSQL."""
+    broker_cpu_seconds: float
+    """The same of Kafka."""
     peak_mib: float
     """Of the largest process."""
+    rows: float = 0
+    """Inserted, updated and deleted per event."""
+    wal_bytes: float = 0
+    """Per event."""
     digest: dict[str, str] | None = None
     """Of all sums, as `digest_of` makes it: the same whoever sums. None where nothing is summed."""
 
-
-@asynccontextmanager
-async def program(
-    what: str, log: PreparedLog, environment: dict[str, str]
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.load.consume", what, ",".join(log.topics),
-        env=os.environ | environment, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-async def figures(process: asyncio.subprocess.Process) -> dict[str, float]:
-    """What the program says last."""
-    said, _ = await process.communicate()
-    return json.loads(said.decode().splitlines()[-1])  # type: ignore[no-any-return]
+    @property
+    def whole_cpu_seconds(self) -> float:
+        """A million events: of all processes together."""
+        return self.cpu_seconds + self.database_cpu_seconds + self.broker_cpu_seconds
 
 
 async def decode(kafka: EmbeddedKafka, log: PreparedLog) -> Run:
-    async with program("decode", log, {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}) as process:
-        found = await figures(process)
+    meter = CpuMeter({"kafka": psutil.Process(kafka.pid)})
+    found = await read_and_decode(kafka.bootstrap_servers, log)
     millions = log.events / 1e6
-    return Run(log.events / found["seconds"], found["cpu_seconds"] / millions, 0, found["peak_mib"])
+    return Run(
+        log.events / found["seconds"],
+        found["cpu_seconds"] / millions,
+        0,
+        meter.seconds()["kafka"] / millions,
+        found["peak_mib"],
+    )
 
 
 async def kafka_streams(kafka: EmbeddedKafka, log: PreparedLog) -> Run:
     """With as many threads as we have processes at most."""
-    found = await keep_books(kafka.bootstrap_servers, log, threads=2)
+    meter = CpuMeter({"kafka": psutil.Process(kafka.pid)})
+    found = await run_kafka_streams(kafka.bootstrap_servers, log, threads=2)
+    millions = log.events / 1e6
     return Run(
         log.events / found["seconds"],
-        found["cpu_seconds"] / log.events * 1e6,
+        found["cpu_seconds"] / millions,
         0,
+        meter.seconds()["kafka"] / millions,
         found["peak_mib"],
-        found["digest"],
+        digest=found["digest"],
     )
 
 
-async def books(kafka: EmbeddedKafka, postgres: EmbeddedPostgres, log: PreparedLog, processes: int) -> Run:
-    """Books from nothing to the log's end. The clock runs from the first batch on, not while processes start."""
+async def ledger(kafka: EmbeddedKafka, postgres: EmbeddedPostgres, log: PreparedLog, processes: int) -> Run:
+    """A ledger from nothing to the log's end. The clock runs from the first batch on, not while processes start."""
     name = f"bench_{uuid.uuid4().hex[:12]}"
     postgres.create_database(name)
     await migrate(metrics_worker, postgres.url(name))
     environment = {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "DATABASE_URL": postgres.url(name)}
     database = await asyncpg.connect(postgres.url(name).replace("+asyncpg", ""))
 
-    async def taken() -> int:
+    async def consumed() -> int:
         return int(await database.fetchval("SELECT coalesce(sum(next_offset), 0) FROM consumer_offset"))
 
-    async def all_taken() -> bool:
-        return await taken() >= log.events
+    async def is_all_consumed() -> bool:
+        return await consumed() >= log.events
+
+    async def are_sessions_ended() -> bool:
+        return not await database.fetchval(OTHER_SESSIONS)
 
     try:
+        wal_bytes = await database.fetchval(WAL_BYTES)
         async with AsyncExitStack() as stack:
-            members = [await stack.enter_async_context(program("books", log, environment)) for _ in range(processes)]
-            at_first = await eventually(taken, 60)
-            pids = [member.pid for member in members]
-            began, cpu, database_cpu = time.perf_counter(), _cpu_seconds(*pids), _cpu_seconds(postgres.pid)
-            await eventually(all_taken, 3600, every=0.05)
-            seconds = time.perf_counter() - began
-            cpu, database_cpu = _cpu_seconds(*pids) - cpu, _cpu_seconds(postgres.pid) - database_cpu
+            members = [await stack.enter_async_context(program("ledger", log, environment)) for _ in range(processes)]
+            at_first = await eventually(consumed, 60)
+            servers = {"postgresql": psutil.Process(postgres.pid), "kafka": psutil.Process(kafka.pid)}
+            meter = CpuMeter({str(member.pid): psutil.Process(member.pid) for member in members} | servers)
+            began = time.perf_counter()
+            await eventually(is_all_consumed, 3600, every=0.05)
+            seconds, cpu = time.perf_counter() - began, meter.seconds()
             for member in members:
                 member.send_signal(signal.SIGTERM)
-            found = [await figures(member) for member in members]
+            found = [await figures_of(member) for member in members]
+        # The server adds up a session's last rows when the session ends.
+        await eventually(are_sessions_ended, 30)
+        rows = await database.fetchval(ROWS_WRITTEN)
+        wal_bytes = await database.fetchval(WAL_BYTES) - wal_bytes
         assert await database.fetchval("SELECT count(*) FROM dead_letter") == 0
         digest = await digest_of(database)
     finally:
         await database.close()
         postgres.drop_database(name)
     millions = (log.events - at_first) / 1e6
+    database_cpu, broker_cpu = cpu.pop("postgresql"), cpu.pop("kafka")
     return Run(
         (log.events - at_first) / seconds,
-        cpu / millions,
+        sum(cpu.values()) / millions,
         database_cpu / millions,
+        broker_cpu / millions,
         max(each["peak_mib"] for each in found),
+        float(rows) / log.events,
+        float(wal_bytes) / log.events,
         digest,
     )
-
-
-def _cpu_seconds(*pids: int) -> float:
-    """What these processes and all their children have used, those that ended included."""
-    heads = [psutil.Process(pid) for pid in pids]
-    live = [part.cpu_times() for head in heads for part in (head, *head.children(recursive=True))]
-    ended = [head.cpu_times() for head in heads]
-    return sum(one.user + one.system for one in live) + sum(one.children_user + one.children_system for one in ended)
 
 
 async def test_consumer(
@@ -142,8 +148,8 @@ async def test_consumer(
 ) -> None:
     ways: dict[str, Callable[[], Awaitable[Run]]] = {
         "decode": lambda: decode(bench_kafka, prepared_log),
-        "one": lambda: books(bench_kafka, bench_postgres, prepared_log, 1),
-        "two": lambda: books(bench_kafka, bench_postgres, prepared_log, 2),
+        "one": lambda: ledger(bench_kafka, bench_postgres, prepared_log, 1),
+        "two": lambda: ledger(bench_kafka, bench_postgres, prepared_log, 2),
     }
     if jdk() is None:
         print("\nKafka Streams is left out: no JDK (javac) is installed")
@@ -165,22 +171,27 @@ async def test_consumer(
     def middle(name: str, figure: str) -> float:
         return median([getattr(run, figure) for run in runs[name]])
 
-    def ratio(name: str, peer: str) -> float:
+    def ratio(name: str, peer: str, figure: str = "events_per_second") -> float:
         pairs = zip(runs[name], runs[peer], strict=True)
-        return median([one.events_per_second / other.events_per_second for one, other in pairs])
+        return median([getattr(one, figure) / getattr(other, figure) for one, other in pairs])
 
-    say("decode_limit_events_per_second", middle("decode", "events_per_second"), "events/s")
-    say("consumer_events_per_second", middle("one", "events_per_second"), "events/s")
-    say("consumer_two_processes_events_per_second", middle("two", "events_per_second"), "events/s")
-    say("consumer_vs_decode_limit", ratio("one", "decode"), "")
-    say("consumer_two_processes_vs_decode_limit", ratio("two", "decode"), "")
-    say("consumer_cpu_seconds_per_million", middle("one", "cpu_seconds"), "s")
-    say("consumer_database_cpu_seconds_per_million", middle("one", "database_cpu_seconds"), "s")
+    names = {"decode": "decode_limit", "one": "consumer", "two": "consumer_two_processes"}
     if "streams" in runs:
-        say("kafka_streams_eos_events_per_second", middle("streams", "events_per_second"), "events/s")
-        say("kafka_streams_eos_cpu_seconds_per_million", middle("streams", "cpu_seconds"), "s")
-        say("kafka_streams_eos_peak_mib", middle("streams", "peak_mib"), "MiB")
+        names["streams"] = "kafka_streams_eos"
+    for way, name in names.items():
+        say(f"{name}_events_per_second", middle(way, "events_per_second"), "events/s")
+        say(f"{name}_cpu_seconds_per_million", middle(way, "cpu_seconds"), "s")
+        say(f"{name}_kafka_cpu_seconds_per_million", middle(way, "broker_cpu_seconds"), "s")
+        say(f"{name}_peak_mib", max(run.peak_mib for run in runs[way]), "MiB")
+    for way in ("one", "two"):
+        name = names[way]
+        say(f"{name}_database_cpu_seconds_per_million", middle(way, "database_cpu_seconds"), "s")
+        say(f"{name}_rows_per_event", middle(way, "rows"), "rows")
+        say(f"{name}_wal_bytes_per_event", middle(way, "wal_bytes"), "bytes")
+        say(f"{name}_vs_decode_limit", ratio(way, "decode"), "")
+        say(f"{name}_whole_cpu_vs_decode_limit", ratio(way, "decode", "whole_cpu_seconds"), "")
+    if "streams" in runs:
         # Like with like: two processes beside its two threads.
         say("consumer_vs_kafka_streams_eos", ratio("two", "streams"), "")
         say("consumer_one_process_vs_kafka_streams_eos", ratio("one", "streams"), "")
-    say("consumer_peak_mib", max(run.peak_mib for run in runs["one"] + runs["two"]), "MiB")
+        say("consumer_whole_cpu_vs_kafka_streams_eos", ratio("two", "streams", "whole_cpu_seconds"), "")

@@ -1,12 +1,17 @@
-"""How soon a change shows: from the commit in the service's database to the balance, also while the books are rebuilt,
-and from a write's 2xx to the KPI's new value over HTTP."""
+"""How soon a change shows, beside the least that it can take: from the commit in the service's database to the ledger
+beside a bare pipeline, also while the ledger is rebuilt; and from a write's 2xx to the KPI's new value over HTTP beside
+the write itself."""
 
 import asyncio
 import os
+import sys
+import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import asyncpg
 import psutil
@@ -18,16 +23,26 @@ from service_kit.identifiers import new_id
 from service_kit.outbox_notify import CHANNEL
 from tandem_cli.books import addresses
 from tandem_cli.commands.status import memory_bytes
+from tandem_cli.kafka import EmbeddedKafka, Topic
+from tandem_cli.postgres import EmbeddedPostgres
 from tandem_cli.stack import LocalStack
 from tandem_cli.system import script
 from tests.business import Business, connected
-from tests.load.report import percentile, say
+from tests.load.cpu import CpuMeter, processes_of, say_cpu
+from tests.load.peers import bare_pipeline
+from tests.load.report import median, percentile, say
 from tests.support import eventually
 
 WRITES_PER_SECOND = 50
+CPU_WRITES = 1000
+"""Written while the CPU of a write is measured and no client reads."""
+ANSWERS = 500
+"""Read while the CPU of an answer is measured and no client writes."""
 PROBES = 200
 EVENTS_PER_SECOND = 200
-MEASURED_SECONDS = 20
+ROUNDS = 3
+"""Tandem and the bare pipeline in turns: on a host that others use too, only ratios within a round hold."""
+ROUND_SECONDS = 10
 POLL_SECONDS = 0.001
 BEFORE = 40_000
 """Events in the log before the measurement: what a rebuild has to read. `--events` may say less."""
@@ -57,52 +72,93 @@ async def business(stack: LocalStack) -> AsyncIterator[Business]:
     await made.http.close()
 
 
-async def seconds_until_shown(business: Business, channel: str) -> float:
-    """Waits until the KPI shows the one deal that was won through a channel of its own."""
-    loop = asyncio.get_running_loop()
-    began = loop.time()
+async def seconds_to_close_a_deal(business: Business, channel: str) -> float:
+    """Win a deal through a channel of its own, and return the time of the request that closes it."""
+    deal = await business.send(
+        "sales",
+        "POST",
+        "/v1/deals",
+        {
+            "account_id": business.random.choice(business.accounts), "currency": "EUR", "channel": channel,
+            "owner_id": business.reps[0],
+            "lines": [{"product": business.products[0], "quantity": 2, "unit_price": "99.50"}],
+        },
+    )  # fmt: skip
+    began = time.perf_counter()
+    await business.send("sales", "POST", f"/v1/deals/{deal['id']}/close", {"outcome": "won"})
+    return time.perf_counter() - began
+
+
+async def sales_volume(business: Business, **filters: str) -> int:
+    """Return how many deals were won today, as the KPI says."""
     today = datetime.now(UTC).date().isoformat()
-    query = {"from": today, "to": today, "channel": channel}
-    while loop.time() - began < 10:
-        async with business.http.get(business.stack.urls["metrics"] + "/v1/kpis/sales_volume", params=query) as answer:
-            body = await answer.json()
-            assert answer.status == 200, body
-            if body["numerator"] == 1:
-                return loop.time() - began
+    query = {"from": today, "to": today, **filters}
+    async with business.http.get(business.stack.urls["metrics"] + "/v1/kpis/sales_volume", params=query) as answer:
+        body = await answer.json()
+        assert answer.status == 200, body
+        return int(body["numerator"])
+
+
+async def seconds_until_shown(business: Business, channel: str) -> float:
+    """Wait until the KPI shows the one deal that was won through a channel of its own."""
+    began = time.perf_counter()
+    while time.perf_counter() - began < 10:
+        if await sales_volume(business, channel=channel) == 1:
+            return time.perf_counter() - began
     raise AssertionError("the deal did not show within 10 s")
 
 
-async def test_freshness_under_load(business: Business) -> None:
+async def test_freshness_under_load(stack: LocalStack, business: Business) -> None:
     stop = asyncio.Event()
     working = asyncio.create_task(business.work(stop, writes_per_second=WRITES_PER_SECOND))
-    await eventually(lambda: sum(business.answers.values()) >= SETTLE_WRITES, 120)
+
+    async def write(number: int) -> int:
+        before = business.answers.total()
+        await eventually(lambda: business.answers.total() >= before + number, 120)
+        return business.answers.total() - before
+
+    await write(SETTLE_WRITES)
+    meter = CpuMeter(processes_of(stack))
+    written = await write(CPU_WRITES)
+    of_writes = meter.seconds()
     business.seconds.clear()
-    waits = []
+    closings, waits = [], []
     for _ in range(PROBES):
         channel = f"probe-{uuid.uuid4().hex[:12]}"
-        await business.win_a_deal(channel=channel)
+        closings.append(await seconds_to_close_a_deal(business, channel))
         waits.append(await seconds_until_shown(business, channel))
         await asyncio.sleep(0.05)
     stop.set()
     await working
     assert set(business.answers) <= {200, 201, 409, 422}
+    meter = CpuMeter(processes_of(stack))
+    for _ in range(ANSWERS):
+        await sales_volume(business)
+    of_answers = meter.seconds()
     print()
-    say("http_to_kpi_p50_ms", percentile(waits, 50) * 1000, "ms")
-    say("http_to_kpi_p99_ms", percentile(waits, 99) * 1000, "ms")
+    for percent in (50, 99):
+        wait, closing = percentile(waits, percent), percentile(closings, percent)
+        say(f"http_to_kpi_p{percent}_ms", wait * 1000, "ms")
+        say(f"http_to_kpi_p{percent}_close_ms", closing * 1000, "ms")
+        say(f"http_to_kpi_p{percent}_vs_close", wait / closing, "")
     say("write_p50_ms", percentile(business.seconds, 50) * 1000, "ms")
     say("write_p99_ms", percentile(business.seconds, 99) * 1000, "ms")
+    say_cpu("write", of_writes, written)
+    say_cpu("answer", of_answers, ANSWERS)
 
 
-class Books:
-    """Writes leads' events as a service does, one a transaction that is announced, and watches the balance that counts
-    them."""
+@dataclass(frozen=True)
+class Pipeline:
+    """A way from an outbox to a count: Tandem's or the bare one. Writes leads' events as a service does, one a
+    transaction that is notified, and watches the count."""
 
-    def __init__(self, sales: asyncpg.Connection, metrics: asyncpg.Connection) -> None:
-        self._sales = sales
-        self._metrics = metrics
+    source: asyncpg.Connection
+    target: asyncpg.Connection
+    topic: str
+    count_query: str
 
     async def write(self, leads: int = 1) -> float:
-        """So many leads, in one transaction; the loop's time of its commit."""
+        """Write so many leads in one transaction, and return the time of its commit."""
         now = datetime.now(UTC)
         rows = []
         for _ in range(leads):
@@ -113,58 +169,124 @@ class Books:
             value = codec.encode(
                 lead, event_id=(id_ := new_id()), time=now, recorded_time=now, sequence=1, partition_key=lead.id
             )
-            rows.append((id_, "sales.events", str(lead.id), "sales.lead-created", value))
-        await self._sales.executemany(
+            rows.append((id_, self.topic, str(lead.id), "sales.lead-created", value))
+        await self.source.executemany(
             "INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload) VALUES ($1, $2, $3, $4, $5)", rows
         )
-        committed = asyncio.get_running_loop().time()
-        await self._sales.execute(f"NOTIFY {CHANNEL}")
+        committed = time.perf_counter()
+        await self.source.execute(f"NOTIFY {CHANNEL}")
         return committed
 
+    async def write_steadily(self, committed: list[float]) -> None:
+        """Write for a round at a steady pace, and add each commit's time to a list."""
+        began = time.perf_counter()
+        for number in range(EVENTS_PER_SECOND * ROUND_SECONDS):
+            await asyncio.sleep(max(began + number / EVENTS_PER_SECOND - time.perf_counter(), 0))
+            committed.append(await self.write())
+
     async def counted(self) -> int:
-        """How many leads the balance counts."""
-        query = (
-            "SELECT coalesce(sum(sums[1]), 0)::bigint FROM block"
-            " WHERE kind = 'lead' AND dimension = 'all' AND span = 'year'"
-        )
-        return int(await self._metrics.fetchval(query))
+        """Return how many leads have arrived."""
+        return int(await self.target.fetchval(self.count_query))
+
+    async def count_more(self, before: int, more: int) -> None:
+        """Wait until so many more are counted."""
+
+        async def are_counted() -> bool:
+            return await self.counted() >= before + more
+
+        await eventually(are_counted, 300)
 
     async def waits(self) -> list[float]:
-        """Writes at a steady pace; returns for each the seconds from its commit to the balance that counts it."""
-        loop = asyncio.get_running_loop()
+        """Write for a round, and return for each event the seconds from its commit until it is counted."""
         before, committed, waits = await self.counted(), list[float](), list[float]()
-        events = EVENTS_PER_SECOND * MEASURED_SECONDS
-
-        async def write_all() -> None:
-            began = loop.time()
-            for number in range(events):
-                await asyncio.sleep(max(began + number / EVENTS_PER_SECOND - loop.time(), 0))
-                committed.append(await self.write())
-
-        writing = asyncio.create_task(write_all())
-        deadline = loop.time() + 10 * MEASURED_SECONDS
-        while len(waits) < events and loop.time() < deadline:
-            counted, now = await self.counted() - before, loop.time()
-            # The n-th commit is shown when the balance counts n; one that shows before its writer knows took no time.
+        events = EVENTS_PER_SECOND * ROUND_SECONDS
+        writing = asyncio.create_task(self.write_steadily(committed))
+        deadline = time.perf_counter() + 10 * ROUND_SECONDS
+        while len(waits) < events and time.perf_counter() < deadline:
+            counted, now = await self.counted() - before, time.perf_counter()
+            # The n-th commit is shown when the count is n; one that shows before its writer knows took no time.
             waits += [max(now - at, 0.0) for at in committed[len(waits) : counted]]
             await asyncio.sleep(POLL_SECONDS)
         await writing
         assert len(waits) == events
         return waits
 
+    async def cpu(self, processes: dict[str, psutil.Process]) -> dict[str, float]:
+        """Write for a round while no client reads; return the CPU seconds of processes until all is counted."""
+        before, meter = await self.counted(), CpuMeter(processes)
+        await self.write_steadily([])
+        await self.count_more(before, EVENTS_PER_SECOND * ROUND_SECONDS)
+        return meter.seconds()
+
 
 @pytest.fixture
-async def books(stack: LocalStack) -> AsyncIterator[Books]:
+async def tandem(stack: LocalStack) -> AsyncIterator[Pipeline]:
+    """From the outbox of sales to the ledger's number of leads."""
+    count = (
+        "SELECT coalesce(sum(sums[1]), 0)::bigint FROM block"
+        " WHERE kind = 'lead' AND dimension = 'all' AND span = 'year'"
+    )
     urls = [stack.database_url(name).replace("+asyncpg", "") for name in ("sales", "metrics")]
-    connections = [await asyncpg.connect(url) for url in urls]
-    yield Books(*connections)
-    for connection in connections:
-        await connection.close()
+    source, target = [await asyncpg.connect(url) for url in urls]
+    yield Pipeline(source, target, "sales.events", count)
+    await source.close()
+    await target.close()
+
+
+class Bare(NamedTuple):
+    """The bare pipeline on the same PostgreSQL and Kafka, and its processes."""
+
+    pipeline: Pipeline
+    processes: dict[str, psutil.Process]
+
+
+@pytest.fixture
+async def bare(stack: LocalStack) -> AsyncIterator[Bare]:
+    assert isinstance(stack.postgres, EmbeddedPostgres)
+    assert isinstance(stack.kafka, EmbeddedKafka)
+    stack.postgres.create_database("bare")
+    stack.kafka.create_topics([Topic("bare", bare_pipeline.PARTITIONS)])
+    url = stack.postgres.url("bare")
+    source, target = [await asyncpg.connect(url.replace("+asyncpg", "")) for _ in range(2)]
+    await source.execute(bare_pipeline.TABLES)
+    environment = os.environ | {"DATABASE_URL": url, "KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers}
+    started = {
+        part: await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.load.peers.bare_pipeline", part, "bare", env=environment
+        )
+        for part in ("relay", "consume")
+    }
+    servers = {name: process for name, process in processes_of(stack).items() if name in ("postgresql", "kafka")}
+    try:
+        yield Bare(
+            Pipeline(source, target, "bare", bare_pipeline.RECEIVED),
+            {part: psutil.Process(process.pid) for part, process in started.items()} | servers,
+        )
+    finally:
+        for process in started.values():
+            process.terminate()
+            await process.wait()
+        await source.close()
+        await target.close()
+
+
+Round = tuple[list[float], list[float]]
+"""The waits of Tandem, and those of the bare pipeline directly after."""
+
+
+def say_waits(name: str, rounds: Sequence[Round]) -> None:
+    """Print and keep the waits of Tandem, those of the bare pipeline, and the median of their ratios."""
+    for percent in (50, 99):
+        ours, theirs = ([wait for one in rounds for wait in one[side]] for side in (0, 1))
+        ratios = [percentile(tandem, percent) / percentile(bare, percent) for tandem, bare in rounds]
+        say(f"{name}_p{percent}_ms", percentile(ours, percent) * 1000, "ms")
+        say(f"{name}_p{percent}_bare_ms", percentile(theirs, percent) * 1000, "ms")
+        say(f"{name}_p{percent}_vs_bare", median(ratios), "")
 
 
 @asynccontextmanager
 async def rebuilding(stack: LocalStack) -> AsyncIterator[Callable[[], int]]:
-    """Rebuilds the books again and again; gives how often that was done."""
+    """Rebuild the ledger again and again; yield a function that returns how often that was done."""
     environment = {**os.environ, **addresses(stack.data.path), "LOG_LEVEL": "error"}
     done = 0
 
@@ -192,27 +314,30 @@ async def rebuilding(stack: LocalStack) -> AsyncIterator[Callable[[], int]]:
             await rebuilds
 
 
-async def test_freshness_from_the_commit_on(stack: LocalStack, books: Books, request: pytest.FixtureRequest) -> None:
-    filled = min(BEFORE, int(request.config.getoption("--events")))
-    counted_at_first = await books.counted()
-    for _ in range(filled // 1_000):
-        await books.write(1_000)
+async def test_freshness_from_the_commit_on(
+    stack: LocalStack, tandem: Pipeline, bare: Bare, request: pytest.FixtureRequest
+) -> None:
+    thousands = min(BEFORE, int(request.config.getoption("--events"))) // 1_000
+    before = await tandem.counted()
+    for _ in range(thousands):
+        await tandem.write(1_000)
+    await tandem.count_more(before, thousands * 1_000)
 
-    async def all_counted() -> bool:
-        return await books.counted() - counted_at_first >= filled // 1_000 * 1_000
+    async def measure_in_turns(rounds: int) -> list[Round]:
+        return [(await tandem.waits(), await bare.pipeline.waits()) for _ in range(rounds)]
 
-    await eventually(all_counted, 300)
-    for _ in range(SETTLE_ROUNDS):
-        await books.waits()
-    quiet = await books.waits()
+    await measure_in_turns(SETTLE_ROUNDS)
+    quiet = await measure_in_turns(ROUNDS)
+    of_tandem, of_bare = await tandem.cpu(processes_of(stack)), await bare.pipeline.cpu(bare.processes)
     async with rebuilding(stack) as rebuilds:
-        busy = await books.waits()
+        busy = await measure_in_turns(ROUNDS)
         await eventually(lambda: rebuilds() >= 1, 120)
     print()
-    say("freshness_p50_ms", percentile(quiet, 50) * 1000, "ms")
-    say("freshness_p99_ms", percentile(quiet, 99) * 1000, "ms")
-    say("freshness_during_replay_p50_ms", percentile(busy, 50) * 1000, "ms")
-    say("freshness_during_replay_p99_ms", percentile(busy, 99) * 1000, "ms")
+    say_waits("freshness", quiet)
+    say_waits("freshness_during_replay", busy)
+    say_cpu("event", of_tandem, EVENTS_PER_SECOND * ROUND_SECONDS)
+    say_cpu("bare_event", of_bare, EVENTS_PER_SECOND * ROUND_SECONDS)
+    say("event_stack_cpu_vs_bare", sum(of_tandem.values()) / sum(of_bare.values()), "")
 
 
 async def test_memory_of_the_whole_stack(stack: LocalStack) -> None:

@@ -1,13 +1,17 @@
-"""How long answers take over books with many postings, asked through the API without a network in between."""
+"""How long answers take over a ledger with many postings, read through the API without a network in between, beside a
+trivial route that selects one row through the same pool."""
 
 import itertools
 import random
 import time
 from collections.abc import AsyncIterator
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import httpx
+import psutil
 import pytest
+from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import metrics_worker
@@ -18,13 +22,17 @@ from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.kpis.formula import Kpi
 from metrics_worker.ledger.status import open_ledger
 from metrics_worker.settings import MetricsSettings
+from service_kit.compiled import driver_of
 from service_kit.migrations import migrate
 from tandem_cli.issuer import Issuer
-from tests.load.filled_books import DIFFERENT, FILLED, fill_books
+from tandem_cli.postgres import EmbeddedPostgres
+from tests.load.cpu import CpuMeter
+from tests.load.filled_ledger import DIFFERENT, FILLED, fill_ledger
 from tests.load.report import percentile, say
 
 YEAR = {"from": "2025-01-01", "to": "2025-12-31"}
 COMBINATIONS = 300
+ONE_ROW_SELECT = "/one-row"
 
 pytestmark = pytest.mark.long
 
@@ -33,15 +41,16 @@ pytestmark = pytest.mark.long
 async def client(
     bench_database: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """Asks, as an analyst, about books with `--postings` postings over the years 2024 and 2025."""
+    """Reads, as an analyst, a ledger with `--postings` postings over the years 2024 and 2025."""
     await migrate(metrics_worker, bench_database)
     engine = create_async_engine(bench_database)
     await open_ledger(engine, Reporting(ZoneInfo("UTC"), "EUR"))
-    await fill_books(engine, int(request.config.getoption("--postings")))
+    await fill_ledger(engine, int(request.config.getoption("--postings")))
     await engine.dispose()
     issuer = Issuer(tmp_path_factory.mktemp("issuer"))
     settings = MetricsSettings(database_url=bench_database, auth_jwks=issuer.jwks_url, allowed_hosts=["metrics"])
     app = create(settings)
+    add_one_row_select(app)
     headers = {"Authorization": f"Bearer {issuer.token(['analyst'])}"}
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://metrics", headers=headers, timeout=60
@@ -50,15 +59,33 @@ async def client(
     await app.state.engine.dispose()
 
 
-async def seconds(client: httpx.AsyncClient, kpi: str, query: dict[str, str]) -> float:
-    began = time.perf_counter()
-    answer = await client.get(f"/v1/kpis/{kpi}", params=YEAR | query)
-    elapsed = time.perf_counter() - began
+def add_one_row_select(app: FastAPI) -> None:
+    """Add the least that a read can be: a route that selects one row by its primary key."""
+    engine = app.state.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @app.get(ONE_ROW_SELECT)
+    async def select_one_row() -> dict[str, str]:
+        async with engine.connect() as connection:
+            driver = await driver_of(connection)
+            return {"currency": await driver.fetchval("SELECT currency FROM ledger WHERE id = 1")}
+
+
+class Taken(NamedTuple):
+    """What one answer took, in seconds; the client's CPU is included."""
+
+    seconds: float
+    cpu_seconds: float
+
+
+async def get(client: httpx.AsyncClient, path: str, query: dict[str, str]) -> Taken:
+    began, cpu = time.perf_counter(), time.process_time()
+    answer = await client.get(path, params=query)
+    taken = Taken(time.perf_counter() - began, time.process_time() - cpu)
     assert answer.status_code == 200, answer.text
-    return elapsed
+    return taken
 
 
-def asked() -> list[Kpi]:
+def filled_kpis() -> list[Kpi]:
     """The KPIs over the kinds that were filled."""
     return [
         kpi
@@ -67,13 +94,14 @@ def asked() -> list[Kpi]:
     ]
 
 
-async def test_reads(client: httpx.AsyncClient) -> None:
+async def test_reads(client: httpx.AsyncClient, bench_postgres: EmbeddedPostgres) -> None:
     chance = random.Random(1)
+    kpis = filled_kpis()
     grouped = [
-        (kpi.name, {"group_by": name}) for kpi in asked() for name in kpi.dimensions if name not in ("customer", "")
+        (kpi.name, {"group_by": name}) for kpi in kpis for name in kpi.dimensions if name not in ("customer", "")
     ]
-    by_customer = [(kpi.name, {"group_by": "customer"}) for kpi in asked() if "customer" in kpi.dimensions]
-    combined = [random_filters(chance.choice(asked()), chance) for _ in range(COMBINATIONS)]
+    by_customer = [(kpi.name, {"group_by": "customer"}) for kpi in kpis if "customer" in kpi.dimensions]
+    combined = [random_filters(chance.choice(kpis), chance) for _ in range(COMBINATIONS)]
     print()
     for name, questions, rounds in (
         ("kpi_read", grouped, 5),
@@ -81,15 +109,27 @@ async def test_reads(client: httpx.AsyncClient) -> None:
         ("kpi_read_by_customer", by_customer, 1),
     ):
         for kpi, query in questions[:20]:
-            await seconds(client, kpi, query)
-        taken = [
-            (await seconds(client, kpi, query), kpi, query)
-            for kpi, query in itertools.chain.from_iterable([questions] * rounds)
-        ]
-        slowest = max(taken, key=lambda one: one[0])
-        print(f"{name}: {len(taken)} answers, the slowest was {slowest[1]} {slowest[2]}")
-        say(f"{name}_p50_ms", percentile([one[0] for one in taken], 50) * 1000, "ms")
-        say(f"{name}_p99_ms", percentile([one[0] for one in taken], 99) * 1000, "ms")
+            await get(client, f"/v1/kpis/{kpi}", YEAR | query)
+        answers, selects = list[Taken](), list[Taken]()
+        meter = CpuMeter({"database": psutil.Process(bench_postgres.pid)})
+        asked = list(itertools.chain.from_iterable([questions] * rounds))
+        for kpi, query in asked:
+            selects.append(await get(client, ONE_ROW_SELECT, {}))
+            answers.append(await get(client, f"/v1/kpis/{kpi}", YEAR | query))
+        database = meter.seconds()["database"]
+        slowest = asked[max(range(len(asked)), key=lambda number: answers[number].seconds)]
+        print(f"{name}: {len(answers)} answers, the slowest was {slowest[0]} {slowest[1]}")
+        for percent in (50, 99):
+            answer = percentile([one.seconds for one in answers], percent)
+            select = percentile([one.seconds for one in selects], percent)
+            say(f"{name}_p{percent}_ms", answer * 1000, "ms")
+            say(f"{name}_p{percent}_one_row_select_ms", select * 1000, "ms")
+            say(f"{name}_p{percent}_vs_one_row_select", answer / select, "")
+        cpu, least = (sum(one.cpu_seconds for one in side) for side in (answers, selects))
+        say(f"{name}_api_cpu_ms", cpu / len(answers) * 1000, "ms")
+        say(f"{name}_api_cpu_vs_one_row_select", cpu / least, "")
+        # With the one-row selects, which cost it next to nothing.
+        say(f"{name}_database_cpu_ms", database / len(answers) * 1000, "ms")
 
 
 def random_filters(kpi: Kpi, chance: random.Random) -> tuple[str, dict[str, str]]:

@@ -1,9 +1,11 @@
-"""How fast `metrics-replay` builds the books anew from a prepared log, up to the swap with the live ones."""
+"""How fast `metrics-replay` rebuilds the ledger from a prepared log, up to the swap with the live one, beside merely
+reading and decoding the same log."""
 
 import time
 from zoneinfo import ZoneInfo
 
 import asyncpg
+import psutil
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -15,20 +17,27 @@ from metrics_worker.maintenance.rebuild import rebuild
 from service_kit.consumer.log_identity import identify_log
 from service_kit.migrations import migrate
 from tandem_cli.kafka import EmbeddedKafka
+from tandem_cli.postgres import EmbeddedPostgres
+from tests.load.consume import read_and_decode
+from tests.load.cpu import CpuMeter
 from tests.load.prepared_log import PreparedLog
-from tests.load.report import say
+from tests.load.report import median, say
 
 REPORTING = Reporting(ZoneInfo("Europe/Vilnius"), "EUR")
+ROUNDS = 3
+"""Of decoding and rebuilding in turns; the medians are reported."""
 
 pytestmark = pytest.mark.long
 
 
-async def test_replay(bench_kafka: EmbeddedKafka, bench_database: str, prepared_log: PreparedLog) -> None:
+async def test_replay(
+    bench_kafka: EmbeddedKafka, bench_postgres: EmbeddedPostgres, bench_database: str, prepared_log: PreparedLog
+) -> None:
     await migrate(metrics_worker, bench_database)
     engine = create_async_engine(bench_database)
     await open_ledger(engine, REPORTING)
     await engine.dispose()
-    # Books that claim to have read everything: what a rebuild builds does not depend on what it replaces.
+    # A ledger that claims to have read everything: what a rebuild makes does not depend on what it replaces.
     identity = await identify_log(bench_kafka.bootstrap_servers, prepared_log.topics)
     database = await asyncpg.connect(bench_database.replace("+asyncpg", ""))
     await database.executemany(
@@ -39,13 +48,30 @@ async def test_replay(bench_kafka: EmbeddedKafka, bench_database: str, prepared_
             for part, end in prepared_log.ends.items()
         ],
     )
-    began = time.perf_counter()
-    records = await rebuild(
-        bench_database, bench_kafka.bootstrap_servers, default=REPORTING, topics=prepared_log.topics
-    )
-    seconds = time.perf_counter() - began
-    assert records == prepared_log.events
-    assert await database.fetchval("SELECT sum(sums[1]) FROM block WHERE kind = 'ticket' AND dimension = 'all'")
+    servers = {"database": psutil.Process(bench_postgres.pid), "kafka": psutil.Process(bench_kafka.pid)}
+    rates, ratios, cpu_ratios, spent = [], [], [], []
+    for _ in range(ROUNDS):
+        decoding = await read_and_decode(bench_kafka.bootstrap_servers, prepared_log)
+        meter, began, own = CpuMeter(servers), time.perf_counter(), time.process_time()
+        records = await rebuild(
+            bench_database, bench_kafka.bootstrap_servers, default=REPORTING, topics=prepared_log.topics
+        )
+        seconds = time.perf_counter() - began
+        cpu = {"rebuild": time.process_time() - own} | meter.seconds()
+        assert records == prepared_log.events
+        assert await database.fetchval("SELECT sum(sums[1]) FROM block WHERE kind = 'ticket' AND dimension = 'all'")
+        rates.append(records / seconds)
+        ratios.append(decoding["seconds"] / seconds)
+        cpu_ratios.append((cpu["rebuild"] + cpu["database"]) / decoding["cpu_seconds"])
+        spent.append(cpu)
     await database.close()
     print()
-    say("replay_events_per_second", records / seconds, "events/s")
+    say("replay_events_per_second", median(rates), "events/s")
+    say("replay_vs_decode_limit", median(ratios), "")
+    say("replay_cpu_vs_decode_limit", median(cpu_ratios), "")
+    for name in spent[0]:
+        say(
+            f"replay_{name}_cpu_seconds_per_million",
+            median([cpu[name] for cpu in spent]) / prepared_log.events * 1e6,
+            "s",
+        )

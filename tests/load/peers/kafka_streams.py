@@ -20,15 +20,15 @@ SOURCES = sorted(Path(__file__).with_name("streams").glob("*.java"))
 
 
 def jdk() -> tuple[str, str] | None:
-    """The paths of javac and java, or None where no JDK is installed."""
+    """Return the paths of javac and java, or None where no JDK is installed."""
     javac = shutil.which("javac")
     if javac is None:
         return None
     return javac, str(Path(javac).resolve().with_name("java"))
 
 
-async def keep_books(bootstrap_servers: str, log: PreparedLog, *, threads: int) -> dict[str, Any]:
-    """Runs it over the log from nothing to the end; `seconds`, `cpu_seconds`, `peak_mib` and `digest` as it says.
+async def run_kafka_streams(bootstrap_servers: str, log: PreparedLog, *, threads: int) -> dict[str, Any]:
+    """Run it over the log from nothing to the end; return its `seconds`, `cpu_seconds`, `peak_mib` and `digest`.
 
     Raises RuntimeError when it fails.
     """
@@ -49,7 +49,7 @@ async def keep_books(bootstrap_servers: str, log: PreparedLog, *, threads: int) 
                 application, f"{scratch}/state", str(threads), str(log.events), ",".join(log.topics),
             )  # fmt: skip
         finally:
-            await _forget(bootstrap_servers, application)
+            await _delete_topics(bootstrap_servers, application)
     return json.loads(said.splitlines()[-1])  # type: ignore[no-any-return]
 
 
@@ -68,8 +68,8 @@ async def _run(*program: str) -> str:
     return said.decode()
 
 
-async def _forget(bootstrap_servers: str, application: str) -> None:
-    """Deletes what Kafka Streams left in the broker."""
+async def _delete_topics(bootstrap_servers: str, application: str) -> None:
+    """Delete what Kafka Streams left in the broker."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
     try:

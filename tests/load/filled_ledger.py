@@ -1,4 +1,4 @@
-"""Books with many postings, written straight into the tables: what the consumer would need hours for, in minutes."""
+"""A ledger with many postings, written straight into the tables: in minutes, where the consumer would need hours."""
 
 import asyncio
 
@@ -34,8 +34,8 @@ STANDING_DAYS = 20
 AT_ONCE = 2
 
 
-async def fill_books(engine: AsyncEngine, postings: int) -> None:
-    """So many postings, of all filled kinds together, spread evenly over 2024 and 2025; and what they sum to."""
+async def fill_ledger(engine: AsyncEngine, postings: int) -> None:
+    """Write so many postings, of all filled kinds together, spread evenly over 2024 and 2025, and their sums."""
     free = asyncio.Semaphore(AT_ONCE)
 
     async def one(name: str) -> None:
