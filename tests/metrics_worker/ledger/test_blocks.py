@@ -1,8 +1,10 @@
 """Blocks hold what was added to them, whatever was rolled back, evicted, or written by another writer meanwhile."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from datetime import date
+from typing import Literal
 
 import pytest
 import sqlalchemy as sa
@@ -27,6 +29,7 @@ from metrics_worker.ledger.bulk_insert import write
 from metrics_worker.maintenance.stored_sums import stored_blocks
 from service_kit.compiled import driver_of
 from tests.metrics_worker.conftest import empty
+from tests.support import eventually
 
 LEAD, TICKET = KIND_BY_NAME["lead"], KIND_BY_NAME["ticket"]
 days = st.sampled_from([date(2026, 1, 31), date(2026, 2, 1), date(2026, 2, 28), date(2027, 2, 1)])
@@ -45,18 +48,22 @@ def postings(draw: st.DrawFn) -> list[Posting]:
     return found
 
 
-steps = st.lists(st.tuples(st.integers(0, 1), postings(), st.booleans()), max_size=12)
-"""Of each transaction: which of two writers, what it adds, and whether it commits."""
+Outcome = Literal["committed", "rolled back", "broken off"]
+"""What becomes of a transaction; it may break off before it has written anything."""
+outcomes: st.SearchStrategy[Outcome] = st.sampled_from(["committed", "committed", "rolled back", "broken off"])
+steps = st.lists(st.tuples(st.integers(0, 1), postings(), outcomes), min_size=3, max_size=12)
+"""Of each transaction: which of two writers, what it adds, and how it ends."""
 
 
-async def written(engine: AsyncEngine, writer: BlockWriter, added: Blocks, *, commit: bool = True) -> None:
+async def written(engine: AsyncEngine, writer: BlockWriter, added: Blocks, outcome: Outcome = "committed") -> None:
     async with engine.connect() as connection:
         await connection.execute(sa.text("SELECT 1"))
         driver = await driver_of(connection)
         await writer.begin(driver)
         await writer.add(driver, added)
-        await write(driver, writer.rows())
-        await (connection.commit if commit else connection.rollback)()
+        if outcome != "broken off":
+            await write(driver, writer.rows())
+        await (connection.commit if outcome == "committed" else connection.rollback)()
 
 
 async def stored(engine: AsyncEngine) -> Blocks:
@@ -67,10 +74,10 @@ async def stored(engine: AsyncEngine) -> Blocks:
 
 
 @given(steps=steps, parts=st.sampled_from([(0, 0), (0, 1)]), cells=st.sampled_from([0, 20, 10_000]))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_blocks_hold_what_was_committed(
     shared_engine: AsyncEngine,
-    steps: Sequence[tuple[int, list[Posting], bool]],
+    steps: Sequence[tuple[int, list[Posting], Outcome]],
     parts: tuple[int, int],
     cells: int,
 ) -> None:
@@ -79,20 +86,58 @@ async def test_blocks_hold_what_was_committed(
         patch.setattr("metrics_worker.ledger.blocks.CELLS_IN_MEMORY", cells)
         writers = [BlockWriter(part) for part in parts]
     committed: list[Posting] = []
-    for number, posted, commit in steps:
-        await written(shared_engine, writers[number], blocks_of(LEAD, posted), commit=commit)
-        committed += posted if commit else []
+    for number, posted, outcome in steps:
+        await written(shared_engine, writers[number], blocks_of(LEAD, posted), outcome)
+        committed += posted if outcome == "committed" else []
     assert await stored(shared_engine) == blocks_of(LEAD, committed)
 
 
+ONE = blocks_of(LEAD, [Posting(date(2026, 1, 1), (None,) * 7, (1, *[0] * 9))])
+
+
+async def total(engine: AsyncEngine) -> int:
+    [block] = [block for key, block in (await stored(engine)).items() if key[:3] == ("lead", "all", "month")]
+    return sum(block.cells.values())
+
+
+async def test_what_breaks_off_leaves_no_trace(engine: AsyncEngine) -> None:
+    writer = BlockWriter()
+    await written(engine, writer, ONE)
+    await written(engine, writer, ONE, "broken off")
+    await written(engine, writer, ONE)
+    assert await total(engine) == 2
+
+
+async def test_of_two_writers_that_begin_a_part_at_once_one_waits_for_the_other(engine: AsyncEngine) -> None:
+    first, second = BlockWriter(5), BlockWriter(5)
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("SELECT 1"))
+        driver = await driver_of(connection)
+        await first.begin(driver)
+        await first.add(driver, ONE)
+        waiting = asyncio.create_task(written(engine, second, ONE))
+        await eventually(lambda: somebody_waits(engine))
+        await write(driver, first.rows())
+    await waiting
+    assert await total(engine) == 2
+
+
+async def somebody_waits(engine: AsyncEngine) -> bool:
+    query = (
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
+    )
+    async with engine.connect() as connection:
+        return bool(await connection.scalar(sa.text(query)))
+
+
 async def test_a_writer_forgets_blocks_of_tables_that_were_replaced(engine: AsyncEngine) -> None:
-    writer, one = BlockWriter(), blocks_of(LEAD, [Posting(date(2026, 1, 1), (None,) * 7, (1, *[0] * 9))])
-    await written(engine, writer, one)
+    writer = BlockWriter()
+    await written(engine, writer, ONE)
     async with engine.begin() as connection:
         await connection.execute(sa.text("DELETE FROM block"))
         await connection.execute(sa.text("UPDATE block_part SET revision = 0"))
-    await written(engine, writer, one)
-    assert await stored(engine) == one
+    await written(engine, writer, ONE)
+    assert await stored(engine) == ONE
 
 
 @given(

@@ -187,6 +187,7 @@ _WRITE_REVISION: Final = Insert(
     block_part, ("part", "revision"), conflict="(part) DO UPDATE SET revision = excluded.revision"
 )
 _LOCK_PART: Final = "SELECT revision FROM block_part WHERE part = $1 FOR UPDATE"
+_CREATE_PART: Final = "INSERT INTO block_part (part, revision) VALUES ($1, 0) ON CONFLICT DO NOTHING"
 _LOAD: Final = """
     SELECT kind, dimension, span, start, value, sums, cells, amounts, buckets, counts
     FROM unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::text[])
@@ -282,13 +283,19 @@ class BlockWriter:
     async def begin(self, driver: asyncpg.Connection) -> None:
         """Lock the part until the transaction ends, and forget the blocks that another transaction has changed."""
         revision = await driver.fetchval(_LOCK_PART, self.part)
-        if revision is None or revision != self._revision:
+        if revision is None:
+            # A row is all that can be locked. A writer that creates the same one at this moment is waited for.
+            await driver.execute(_CREATE_PART, self.part)
+            revision = await driver.fetchval(_LOCK_PART, self.part)
+        if revision != self._revision:
             self._blocks.clear()
             self._dirty.clear()
             self._cells = 0
 
     async def add(self, driver: asyncpg.Connection, added: Blocks) -> None:
         """Add to the part's blocks. They are written by `rows`."""
+        # What breaks off before that leaves blocks in memory that the database does not have.
+        self._revision = None
         await self._load(driver, [key for key in added if key not in self._blocks])
         for key, sums in added.items():
             found = self._blocks.pop(key)
