@@ -252,9 +252,9 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
 
     async def _read(self, *, until_full: bool = False) -> _Batch[Decoded]:
         """Return what one poll gives; with `until_full`, poll on while more comes."""
-        batch = _Batch[Decoded](self._generation, {})
-        left = self._batch_size
-        polled = await self._poll(left, POLL_MILLISECONDS)
+        polled = await self._poll(self._batch_size, POLL_MILLISECONDS)
+        # After the poll: what it gives is from where reading had gone to by then.
+        batch, left = _Batch[Decoded](self._generation, {}), self._batch_size
         while polled:
             for part, records in polled.items():
                 batch.partitions.setdefault(part, []).extend(await decode_records(records, self._decode))
@@ -262,6 +262,9 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             if not until_full or left <= 0:
                 break
             polled = await self._poll(left, FILL_MILLISECONDS)
+            if batch.generation != self._generation:
+                # What was read before comes again, and what comes now is from there on.
+                batch, left = _Batch[Decoded](self._generation, {}), self._batch_size
         return batch
 
     async def _poll(self, max_records: int, milliseconds: int) -> dict[TopicPartition, list[RawRecord]]:
