@@ -131,6 +131,31 @@ async def test_deferred_blocks_are_those_written_batch_by_batch(
     assert blocks == postings == recomputed(all_told([fact for subject in history for fact in subject]))
 
 
+async def test_deferred_blocks_hold_nothing_of_a_batch_that_was_not_written(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, states = LedgerWriter(VILNIUS, deferred=True), told(lead())
+
+    async def refuse(*_: object) -> None:
+        raise ValueError("refused")
+
+    async def apply() -> None:
+        async with engine.begin() as connection:
+            await connection.execute(sa.text("SELECT 1"))
+            await writer.apply(connection, states)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("metrics_worker.ledger.writer.write", refuse)
+        with pytest.raises(ValueError, match="refused"):
+            await apply()
+    await apply()
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("SELECT 1"))
+        await writer.flush(connection)
+    blocks, postings = await kept(engine)
+    assert blocks == postings == recomputed(states)
+
+
 @given(interleavings())
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_ledger_of_any_moment_does_not_depend_on_which_subject_came_first(

@@ -22,8 +22,8 @@ SECONDS: Final = 30.0
 
 MOVED_KINDS: Final = tuple(kind for kind in EVENT_KINDS if kind.has_postings and "customer" in kind.dimensions)
 
-# A batch that tells of a merge waits for all others, and they for it: what they write under the customer that is gone
-# would else be missed. Nobody else waits: this lock and the one of `_KNOWN` are of no concern to readers.
+# A batch that includes a merge waits for all others, and they for it: otherwise it would miss what they write under the
+# merged customer. Readers do not wait: neither this lock nor the one of `_KNOWN` conflicts with theirs.
 _ALONE: Final = "LOCK TABLE account_merge IN EXCLUSIVE MODE"
 _KNOWN: Final = """
     WITH RECURSIVE chain AS (
@@ -41,7 +41,7 @@ _NOTE: Final = """
 
 
 class Merge(NamedTuple):
-    """One customer that was found to be another, and the event that told of it."""
+    """One customer that was merged into another, and the event that did it."""
 
     customer: UUID
     merged_into: UUID

@@ -118,9 +118,14 @@ class LedgerWriter:
             postings = []
             await merges.move(driver, known, new, transitions.keys())
         # 6. Add them to the blocks.
-        await self._blocks.add(driver, _blocks_of(changes))
-        blocks = self._blocks.rows() if not self._deferred or self._blocks.is_full else []
-        await write(driver, [*postings, *timelines.rows, *blocks, *beside])
+        if self._deferred:
+            # Last: what is deferred survives a rollback, so that it must hold nothing that the batch may yet lose.
+            await write(driver, [*postings, *timelines.rows, *beside])
+            await self._blocks.add(driver, _blocks_of(changes))
+            await write(driver, self._blocks.rows() if self._blocks.is_full else [])
+        else:
+            await self._blocks.add(driver, _blocks_of(changes))
+            await write(driver, [*postings, *timelines.rows, *self._blocks.rows(), *beside])
 
     async def flush(self, connection: AsyncConnection) -> None:
         """Write the blocks that were deferred; later batches write theirs at once."""
