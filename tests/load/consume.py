@@ -23,6 +23,7 @@ from event_contracts.codec import Envelope
 from metrics_worker.ledger.consumer import LedgerConsumer
 from metrics_worker.settings import ConsumerSettings
 from service_kit.database import create_engine
+from service_kit.kafka import KafkaServers
 from service_kit.runner import WORKER_COLLECTION_THRESHOLD, tune_garbage_collector
 from tests.load.prepared_log import PARTITIONS, PreparedLog
 
@@ -63,7 +64,9 @@ async def ledger(topics: Sequence[str]) -> dict[str, float]:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     tune_garbage_collector(WORKER_COLLECTION_THRESHOLD)
     engine = create_engine(settings, application="bench", synchronous_commit=False, plans="force_generic_plan")
-    await LedgerConsumer(engine, settings.kafka_bootstrap_servers, settings.reporting, topics=topics).run(stop)
+    await LedgerConsumer(engine, KafkaServers(settings.kafka_bootstrap_servers), settings.reporting, topics=topics).run(
+        stop
+    )
     await engine.dispose()
     return {}
 

@@ -13,6 +13,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 import sales_api
 from service_kit.database import create_engine
+from service_kit.kafka import KafkaServers
 from service_kit.migrations import migrate
 from service_kit.relay import BATCH_BYTES, COMPRESSION, Relay
 from service_kit.settings import ServiceSettings
@@ -42,7 +43,7 @@ async def relayed_per_second(kafka: EmbeddedKafka, url: str, topic: str, told: l
 
     engine = create_engine(ServiceSettings(database_url=url), application="bench")
     stop = asyncio.Event()
-    relay = Relay(engine=engine, bootstrap_servers=kafka.bootstrap_servers)
+    relay = Relay(engine=engine, kafka=KafkaServers(kafka.bootstrap_servers))
     began = time.perf_counter()
     running = asyncio.create_task(relay.run(stop))
     try:

@@ -26,6 +26,7 @@ from service_kit import telemetry
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.consumer.records import Record
 from service_kit.identifiers import new_id
+from service_kit.kafka import KafkaServers
 from tests.service_api.conftest import Service, a_ticket
 from tests.service_kit.conftest import assert_problem
 from tests.support import Kafka, eventually
@@ -214,7 +215,7 @@ class Topics:
         self.directory = new_topic("sales.directory", compacted=True)
         self.engine = engine
         self.customers = SalesCustomers(
-            engine, kafka.bootstrap_servers, events_topic=self.events, directory_topic=self.directory
+            engine, KafkaServers(kafka.bootstrap_servers), events_topic=self.events, directory_topic=self.directory
         )
 
     @asynccontextmanager

@@ -21,6 +21,7 @@ from service_kit.consumer.log_identity import NO_TOPIC_ID, TopicsMissing, identi
 from service_kit.consumer.offsets import OffsetResetPolicy, OffsetsOutOfRange, consumer_offset
 from service_kit.consumer.records import Record
 from service_kit.database import create_engine, metadata
+from service_kit.kafka import KafkaServers
 from service_kit.settings import ServiceSettings
 from service_kit.unit_of_work import written_durably
 from tandem_cli.kafka import Topic
@@ -67,7 +68,7 @@ class Reader:
         self.consumer = Consumer(
             name=group,
             engine=books,
-            bootstrap_servers=kafka.bootstrap_servers,
+            kafka=KafkaServers(kafka.bootstrap_servers),
             topics=[topic],
             decode=decode,
             handle=self.handle,

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service_kit import relay
 from service_kit.compiled import driver_of
 from service_kit.database import create_engine, metadata
+from service_kit.kafka import KafkaServers
 from service_kit.outbox import outbox
 from service_kit.outbox_notify import CHANNEL, OutboxNotifier
 from service_kit.relay import BATCH_BYTES, Relay, partition_of
@@ -35,7 +36,7 @@ async def source(new_database: Callable[[str], str]) -> AsyncIterator[AsyncEngin
 @asynccontextmanager
 async def relaying(engine: AsyncEngine, kafka: Kafka, count: int = 1) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    relays = [Relay(engine=engine, bootstrap_servers=kafka.bootstrap_servers) for _ in range(count)]
+    relays = [Relay(engine=engine, kafka=KafkaServers(kafka.bootstrap_servers)) for _ in range(count)]
     tasks = [asyncio.create_task(each.run(stop)) for each in relays]
     yield
     stop.set()

@@ -12,6 +12,7 @@ from metrics_worker.ledger.consumer import CONSUMER
 from metrics_worker.maintenance.verify import verify
 from service_kit.consumer.circuit_breaker import circuit_breaker
 from service_kit.consumer.dead_letters import dead_letter
+from service_kit.kafka import KafkaServers
 from service_kit.outbox import outbox
 from service_kit.relay import Relay
 from tandem_cli.issuer import Issuer
@@ -43,7 +44,7 @@ async def the_letter(client: httpx.AsyncClient) -> str:
 async def relayed(engine: AsyncEngine, straight: Line) -> None:
     """Does what metrics-jobs does, until the outbox is empty."""
     stop = asyncio.Event()
-    moving = asyncio.create_task(Relay(engine=engine, bootstrap_servers=straight.bootstrap_servers).run(stop))
+    moving = asyncio.create_task(Relay(engine=engine, kafka=KafkaServers(straight.bootstrap_servers)).run(stop))
 
     async def empty() -> bool:
         async with engine.connect() as connection:

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from metrics_worker.ledger.consumer import LedgerConsumer
 from metrics_worker.ledger.tables import metadata
 from metrics_worker.maintenance.verify import verify
+from service_kit.kafka import KafkaServers
 from tandem_cli.kafka import Topic
 from tests.metrics_worker.facts import (
     AGENT,
@@ -69,7 +70,7 @@ async def consuming(bookkeeper: LedgerConsumer) -> AsyncIterator[None]:
 async def straight(engine: AsyncEngine, kafka: Kafka, new_topic: Callable[..., str]) -> AsyncIterator[Line]:
     """A running consumer of two new topics, over empty books."""
     topics = new_topic("sales"), new_topic("service")
-    bookkeeper = LedgerConsumer(engine, kafka.bootstrap_servers, VILNIUS, topics=topics)
+    bookkeeper = LedgerConsumer(engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=topics)
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer, consuming(bookkeeper):
         yield Line(*topics, kafka.bootstrap_servers, bookkeeper, producer)
 
@@ -152,7 +153,9 @@ async def test_a_new_consumer_goes_on_where_the_last_one_stopped(
         for expected in ("3", "6"):
             for number in range(3):
                 await producer.send_and_wait(topic, record(lead()), partition=number)
-            async with consuming(LedgerConsumer(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic])):
+            async with consuming(
+                LedgerConsumer(engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=[topic])
+            ):
                 await eventually(shows(client, "leads_created", expected), deadline=20)
     assert sum((await stored_offsets(engine)).values()) == 6
 
@@ -203,7 +206,7 @@ async def test_two_consumers_share_the_work_and_the_balances(
     straight: Line, client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     topics = [straight.sales, straight.service]
-    another = LedgerConsumer(engine, straight.bootstrap_servers, VILNIUS, topics=topics)
+    another = LedgerConsumer(engine, KafkaServers(straight.bootstrap_servers), VILNIUS, topics=topics)
     async with consuming(another):
         published = 0
 
@@ -231,7 +234,7 @@ async def test_a_consumer_that_is_there_before_a_topic_waits_for_it(
 
     before = attempts()
     early, late = new_topic("sales"), f"service.{uuid4().hex[:12]}"
-    bookkeeper = LedgerConsumer(engine, kafka.bootstrap_servers, VILNIUS, topics=[early, late])
+    bookkeeper = LedgerConsumer(engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=[early, late])
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer, consuming(bookkeeper):
         await producer.send_and_wait(early, record(lead()), partition=0)
         await eventually(lambda: attempts() > before, deadline=20)
@@ -252,7 +255,7 @@ async def test_added_partitions_are_read_and_the_ledger_stays_exact(
 ) -> None:
     monkeypatch.setattr("service_kit.consumer.consumer.METADATA_MILLISECONDS", 200)
     topic = new_topic("sales")
-    bookkeeper = LedgerConsumer(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic])
+    bookkeeper = LedgerConsumer(engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=[topic])
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
     await admin.start()
     moves = lead()

@@ -21,6 +21,7 @@ from metrics_worker.maintenance.rebuild import CLOSE_ENOUGH, LOCK, CannotRebuild
 from metrics_worker.maintenance.shadow_schema import REBUILT, drop_schema
 from metrics_worker.maintenance.verify import verify
 from metrics_worker.settings import MetricsSettings
+from service_kit.kafka import KafkaServers
 from tests.metrics_worker.facts import CUSTOMER, VILNIUS, account, deal, lead, line, moment, record, ticket
 from tests.metrics_worker.ledger.test_consumer import Line, consuming, letters, shows, straight
 from tests.support import Kafka, eventually
@@ -273,7 +274,7 @@ async def test_a_ledger_of_old_rules_is_rebuilt_by_the_new_ones(
     topic = new_topic("sales")
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:
         await producer.send_and_wait(topic, record(lead()))
-    async with consuming(LedgerConsumer(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic])):
+    async with consuming(LedgerConsumer(engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=[topic])):
         await verify(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic], catch_up_seconds=20)
     async with engine.begin() as connection:
         await connection.execute(sa.text("UPDATE ledger SET rules_version = 0"))

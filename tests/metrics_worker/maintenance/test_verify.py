@@ -16,6 +16,7 @@ from metrics_worker.ledger.consumer import LedgerConsumer
 from metrics_worker.maintenance.verify import CannotVerify, Report, read_log, verify
 from metrics_worker.schema import metadata
 from service_kit.consumer.log_reader import LogReader
+from service_kit.kafka import KafkaServers
 from tests.commands import run_script
 from tests.metrics_worker.conftest import empty
 from tests.metrics_worker.facts import (
@@ -62,7 +63,7 @@ async def topics(kafka: Kafka, new_topic: Callable[..., str]) -> tuple[str, str]
 async def original(shared_engine: AsyncEngine, kafka: Kafka, topics: tuple[str, str]) -> AsyncIterator[list[str]]:
     """Books of that log, and a copy of their rows; the tables that have any."""
     await empty(shared_engine)
-    bookkeeper = LedgerConsumer(shared_engine, kafka.bootstrap_servers, VILNIUS, topics=topics)
+    bookkeeper = LedgerConsumer(shared_engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=topics)
     async with consuming(bookkeeper):
         await verify(shared_engine, kafka.bootstrap_servers, VILNIUS, topics=topics, catch_up_seconds=20)
     async with shared_engine.begin() as connection:

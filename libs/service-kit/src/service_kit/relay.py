@@ -6,7 +6,6 @@ batch arrives whole or not at all, and an event can never overtake an earlier on
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Sequence
 from functools import lru_cache
 from struct import unpack
@@ -21,10 +20,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts.codec import CONTENT_TYPE, MAX_EVENT_BYTES
 from service_kit import idempotency, telemetry
+from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.compiled import CompiledStatement, driver_of
-from service_kit.concurrency import wait_unless_stopped
 from service_kit.database import own_connection
 from service_kit.health import Heartbeat
+from service_kit.kafka import Kafka
 from service_kit.outbox import outbox
 from service_kit.outbox_notify import CHANNEL
 
@@ -96,9 +96,10 @@ class UnsendableRow(Exception):
 class Relay:
     """The relay of one process. Several may run: a lock of the database makes one of them the active one."""
 
-    def __init__(self, *, engine: AsyncEngine, bootstrap_servers: str) -> None:
+    def __init__(self, *, engine: AsyncEngine, kafka: Kafka, clock: Clock = SYSTEM_CLOCK) -> None:
         self._engine = engine
-        self._bootstrap_servers = bootstrap_servers
+        self._kafka = kafka
+        self._clock = clock
         self._partitions: dict[str, tuple[float, int]] = {}
         """By topic, with the time when they were counted."""
         self.heartbeat = Heartbeat("relay", limit_seconds=90)
@@ -118,7 +119,7 @@ class Relay:
                 # Any failure: an unforeseen error must not end the relay and leave the outbox to grow.
                 telemetry.RELAY_FAILURES.labels(type(error).__name__).inc()
                 log.warning("relay_failed", error=repr(error), retry_seconds=pause)
-                await wait_unless_stopped(stop, pause)
+                await self._clock.wait(stop, pause)
                 pause = min(pause * 2, 2.0)
             finally:
                 telemetry.RELAY_ACTIVE.set(0)
@@ -129,12 +130,11 @@ class Relay:
             if (await connection.execute(sa.select(sa.func.pg_try_advisory_lock(LOCK)))).scalar_one():
                 telemetry.RELAY_ACTIVE.set(1)
                 return True
-            await wait_unless_stopped(stop, STANDBY_SECONDS)
+            await self._clock.wait(stop, STANDBY_SECONDS)
         return False
 
     async def _relay(self, connection: AsyncConnection, stop: asyncio.Event) -> None:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap_servers,
+        producer = self._kafka.producer(
             acks="all",
             enable_idempotence=True,
             compression_type=COMPRESSION,
@@ -146,7 +146,7 @@ class Relay:
         driver = await driver_of(connection)
         # What a crash of the database takes back from this connection is only that rows were sent: they are sent again.
         await driver.execute("SET synchronous_commit TO off")
-        wakeup = _Wakeup(stop)
+        wakeup = _Wakeup(stop, self._clock)
         stopping = asyncio.create_task(wakeup.follow_stop())
         measured = cleaned = float("-inf")
         self._partitions.clear()
@@ -157,7 +157,7 @@ class Relay:
                 self.heartbeat.beat()
                 await wakeup.linger()
                 sent, has_more = await self._round(driver, producer)
-                now = time.monotonic()
+                now = self._clock.monotonic()
                 if now - measured > GAUGES_SECONDS:
                     await _measure(connection)
                     measured = now
@@ -230,19 +230,20 @@ class Relay:
     async def _count(self, producer: AIOKafkaProducer, topic: str) -> int:
         """Return the number of a topic's partitions. Raises KafkaError when it does not exist."""
         counted_at, count = self._partitions.get(topic, (float("-inf"), 0))
-        if time.monotonic() - counted_at > PARTITIONS_SECONDS:
+        if self._clock.monotonic() - counted_at > PARTITIONS_SECONDS:
             count = len(await asyncio.wait_for(producer.partitions_for(topic), SEND_SECONDS) or ())
             if not count:
                 raise KafkaError(f"topic {topic} does not exist")
-            self._partitions[topic] = (time.monotonic(), count)
+            self._partitions[topic] = (self._clock.monotonic(), count)
         return count
 
 
 class _Wakeup:
     """Decides when the relay's next round begins: by a notification, or by a poll."""
 
-    def __init__(self, stop: asyncio.Event) -> None:
+    def __init__(self, stop: asyncio.Event, clock: Clock) -> None:
         self._stop = stop
+        self._clock = clock
         self._woken = asyncio.Event()
         self._was_notified = False
         self._sent_at = float("-inf")
@@ -261,15 +262,15 @@ class _Wakeup:
     async def linger(self) -> None:
         """Wait for others to join a notification, under load only."""
         self._was_notified = self._woken.is_set()
-        if self._was_notified and time.monotonic() - self._sent_at < LOADED_SECONDS:
-            await asyncio.sleep(LINGER_SECONDS)
+        if self._was_notified and self._clock.monotonic() - self._sent_at < LOADED_SECONDS:
+            await self._clock.sleep(LINGER_SECONDS)
         self._woken.clear()
 
     def note(self, sent: int) -> None:
         """Note how many rows a round sent."""
         if not sent:
             return
-        self._sent_at = time.monotonic()
+        self._sent_at = self._clock.monotonic()
         # A row that is found just before its notification comes is no surprise either.
         if not self._was_notified and not self._woken.is_set():
             self._surprised_at, self._poll = self._sent_at, BUSY_POLL_SECONDS
@@ -277,8 +278,8 @@ class _Wakeup:
     async def wait(self) -> None:
         """Wait for a notification, or until it is time to poll: rarely, unless rows came without one of late."""
         if not self._stop.is_set():
-            await wait_unless_stopped(self._woken, self._poll)
-        if time.monotonic() - self._surprised_at > BUSY_SECONDS:
+            await self._clock.wait(self._woken, self._poll)
+        if self._clock.monotonic() - self._surprised_at > BUSY_SECONDS:
             self._poll = min(self._poll * 1.2, IDLE_POLL_SECONDS)
 
 

@@ -16,6 +16,7 @@ from metrics_worker.settings import ConsumerSettings, JobsSettings, MetricsSetti
 from service_kit import logs, migrations, runner
 from service_kit.database import create_engine
 from service_kit.health import database_check
+from service_kit.kafka import KafkaServers
 from service_kit.relay import Relay
 
 
@@ -34,7 +35,10 @@ def consumer() -> None:
         settings, application="metrics-consumer", synchronous_commit=False, plans="force_generic_plan"
     )
     bookkeeper = LedgerConsumer(
-        engine, settings.kafka_bootstrap_servers, settings.reporting, offset_reset=settings.consumer_offset_reset
+        engine,
+        KafkaServers(settings.kafka_bootstrap_servers),
+        settings.reporting,
+        offset_reset=settings.consumer_offset_reset,
     )
     runner.work(
         "metrics-consumer",
@@ -56,7 +60,7 @@ def jobs() -> None:
     """Run the jobs and the relay of metrics-worker until SIGTERM."""
     settings = JobsSettings()
     engine = create_engine(settings, application="metrics-jobs")
-    relay = Relay(engine=engine, bootstrap_servers=settings.kafka_bootstrap_servers)
+    relay = Relay(engine=engine, kafka=KafkaServers(settings.kafka_bootstrap_servers))
     evaluator = TargetEvaluator(engine, settings.reporting)
     restatements = RestatementJob(engine, settings.reporting)
     sender = WebhookSender(engine, allow_loopback=settings.webhooks_allow_loopback)

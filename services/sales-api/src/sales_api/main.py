@@ -12,6 +12,7 @@ from sales_api.settings import SalesSettings
 from service_kit import logs, migrations, runner
 from service_kit.database import create_engine
 from service_kit.health import database_check
+from service_kit.kafka import KafkaServers
 from service_kit.relay import Relay
 
 
@@ -25,7 +26,7 @@ def relay() -> None:
     """Publish the outbox until SIGTERM."""
     settings = SalesSettings()
     engine = create_engine(settings, application="sales-relay")
-    moving = Relay(engine=engine, bootstrap_servers=settings.kafka_bootstrap_servers)
+    moving = Relay(engine=engine, kafka=KafkaServers(settings.kafka_bootstrap_servers))
     runner.work(
         "sales-relay",
         settings,

@@ -14,6 +14,7 @@ from service_api.sla_clock import SlaClock
 from service_kit import logs, migrations, runner
 from service_kit.database import create_engine
 from service_kit.health import database_check
+from service_kit.kafka import KafkaServers
 from service_kit.relay import Relay
 
 
@@ -34,7 +35,7 @@ def relay() -> None:
     """Publish the outbox, and the breaches that the SLA clock finds, until SIGTERM."""
     settings = RelaySettings()
     engine = create_engine(settings, application="service-relay")
-    sender = Relay(engine=engine, bootstrap_servers=settings.kafka_bootstrap_servers)
+    sender = Relay(engine=engine, kafka=KafkaServers(settings.kafka_bootstrap_servers))
     clock = SlaClock(engine)
 
     async def both(stop: asyncio.Event) -> None:
@@ -59,7 +60,7 @@ def consumer() -> None:
     engine = create_engine(settings, application="service-consumer", synchronous_commit=False)
     customers = SalesCustomers(
         engine,
-        settings.kafka_bootstrap_servers,
+        KafkaServers(settings.kafka_bootstrap_servers),
         offset_reset=settings.consumer_offset_reset,
         onboarding_days=settings.onboarding_days,
     )

@@ -4,7 +4,6 @@ Then the records are not at fault, but their producer, or this release. The open
 restart does not turn the rest of the log into dead letters. It closes once the dead letters that opened it are settled.
 """
 
-import time
 from collections import deque
 from typing import Final
 
@@ -14,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from service_kit import telemetry
+from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.consumer.dead_letters import count_open
 from service_kit.database import metadata
 
@@ -76,7 +76,8 @@ class BadRecords:
 class CircuitBreaker:
     """The circuit breaker of one consumer."""
 
-    def __init__(self, engine: AsyncEngine, consumer: str) -> None:
+    def __init__(self, engine: AsyncEngine, consumer: str, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
         self._engine = engine
         self._consumer = consumer
         self.is_open = False
@@ -93,7 +94,7 @@ class CircuitBreaker:
     def is_due(self) -> bool:
         """Return whether the state in the database may have changed since the last refresh."""
         seconds = OPEN_REFRESH_SECONDS if self.is_open else CLOSED_REFRESH_SECONDS
-        return time.monotonic() - self._refreshed_at >= seconds
+        return self._clock.monotonic() - self._refreshed_at >= seconds
 
     def expire(self) -> None:
         """Make the next refresh due at once."""
@@ -116,7 +117,7 @@ class CircuitBreaker:
             if row is not None and unsettled <= row.max_dead_letters:
                 await connection.execute(sa.delete(circuit_breaker).where(ours))
                 row = None
-        self._refreshed_at = time.monotonic()
+        self._refreshed_at = self._clock.monotonic()
         if row is not None and self._refreshed_at - self._logged_at > LOG_SECONDS:
             self._logged_at = self._refreshed_at
             log.error(

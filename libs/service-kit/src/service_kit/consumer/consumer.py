@@ -7,7 +7,6 @@ offset follows afterwards, for lag tools only.
 
 import asyncio
 import contextlib
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,11 +20,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts.codec import UndecodableEvent
 from service_kit import telemetry
+from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.compiled import driver_of
-from service_kit.concurrency import wait_unless_stopped
 from service_kit.consumer.circuit_breaker import CircuitBreaker
 from service_kit.consumer.dead_letters import DeadLetter, insert_dead_letters, skipped_positions
-from service_kit.consumer.log_identity import LogIdentity, identify_log
+from service_kit.consumer.log_identity import LogIdentity
 from service_kit.consumer.offsets import Fenced, OffsetResetPolicy, Offsets, OffsetStore, OperatorRequired
 from service_kit.consumer.records import (
     Decode,
@@ -39,6 +38,7 @@ from service_kit.consumer.records import (
 )
 from service_kit.database import own_connection
 from service_kit.health import Heartbeat
+from service_kit.kafka import Kafka
 from service_kit.problems import is_transient
 
 log = structlog.get_logger()
@@ -105,7 +105,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         *,
         name: str,
         engine: AsyncEngine,
-        bootstrap_servers: str,
+        kafka: Kafka,
         topics: Sequence[str],
         decode: Decode[Decoded],
         handle: Handle[Decoded],
@@ -113,11 +113,13 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         on_commit: Callable[[], None] | None = None,
         on_idle: Callable[[], Awaitable[None]] | None = None,
         offset_reset: OffsetResetPolicy = "stop",
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """`on_idle` is called at every turn that finds all partitions read to their end."""
         self.name = name
         self._engine = engine
-        self._bootstrap_servers = bootstrap_servers
+        self._clients = kafka
+        self._clock = clock
         self._topics = list(topics)
         self._decode = decode
         self._handle = handle
@@ -144,7 +146,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         self._stored_at = self._identified_at = self._committed_to_kafka_at = self._reported_at = float("-inf")
         self._kafka_offsets: Offsets = {}
         """Those that were committed to Kafka last."""
-        self.circuit_breaker = CircuitBreaker(engine, name)
+        self.circuit_breaker = CircuitBreaker(engine, name, clock)
         self.heartbeat = Heartbeat(name, limit_seconds=90)
         self.caught_up = asyncio.Event()
         """Set while every assigned partition is read to its end."""
@@ -158,7 +160,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         """Consume until `stop` is set. Raises `OperatorRequired`, such as `OffsetsOutOfRange`."""
         pause = SHORTEST_PAUSE_SECONDS
         while not stop.is_set():
-            began = time.monotonic()
+            began = self._clock.monotonic()
             try:
                 async with own_connection(self._engine) as self._connection:
                     await self._run_member(stop)
@@ -171,23 +173,22 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                 # Any failure: the stored offsets make starting again always safe. aiokafka lets a cancellation of its
                 # own out while a broker goes away; mistaken for ours, it would end the consumer silently.
                 telemetry.CONSUMER_RESTARTS.labels(self.name, type(error).__name__).inc()
-                if time.monotonic() - began > STABLE_SECONDS:
+                if self._clock.monotonic() - began > STABLE_SECONDS:
                     pause = SHORTEST_PAUSE_SECONDS
                 log.warning("consumer_restarts", consumer=self.name, error=repr(error), retry_seconds=pause)
-                await wait_unless_stopped(stop, pause)
+                await self._clock.wait(stop, pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def _run_member(self, stop: asyncio.Event) -> None:
         """Be one member of the group, from joining to the first failure or the stop."""
-        self._identity = await identify_log(self._bootstrap_servers, self._topics)
+        self._identity = await self._clients.identify(self._topics)
         self._offsets = OffsetStore(self.name, self._identity, self._offset_reset)
         self._rebalance_failure = None
         self.circuit_breaker.expire()
         self._next_offsets.clear()
         self._stored_offsets.clear()
         self._kafka_offsets = {}
-        self._kafka = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap_servers,
+        self._kafka = self._clients.consumer(
             group_id=self.name,
             enable_auto_commit=False,
             # Our own offsets decide; any other start would be a silent skip or a silent repeat.
@@ -205,7 +206,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         try:
             await asyncio.wait_for(self._kafka.start(), KAFKA_SECONDS)
             self._kafka.subscribe(topics=self._topics, listener=self)
-            self._identified_at = self._committed_to_kafka_at = time.monotonic()
+            self._identified_at = self._committed_to_kafka_at = self._clock.monotonic()
             while not stop.is_set():
                 await self._run_once()
             await self._commit_to_kafka()
@@ -223,7 +224,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             await self._process(batch)
         await self._store_offsets()
         await self._report_lag()
-        now = time.monotonic()
+        now = self._clock.monotonic()
         if now - self._identified_at > IDENTIFY_SECONDS:
             self._identified_at = now
             await self._require_same_log()
@@ -298,7 +299,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                 return
             if len(taken) >= SMALLEST_BATCH:
                 self._prefetch = asyncio.create_task(self._read(until_full=True), name=f"{self.name} prefetch")
-            began = time.monotonic()
+            began = self._clock.monotonic()
             try:
                 await self._commit(taken)
             except Exception as error:
@@ -309,7 +310,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                 for decoded in taken:
                     if not self.circuit_breaker.is_open:
                         await self._commit_alone(decoded)
-            self._adapt_batch_size(len(taken), time.monotonic() - began)
+            self._adapt_batch_size(len(taken), self._clock.monotonic() - began)
 
     def _without_stale(self, batch: _Batch[Decoded]) -> list[DecodedRecord[Decoded]]:
         """Return the records that are still to be processed: reading may have gone back, partitions may be gone."""
@@ -417,13 +418,13 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
 
     async def _store_offsets(self) -> None:
         """Store the offsets behind irrelevant records, at most once in `STORE_SECONDS`."""
-        if self._stored_offsets == self._next_offsets or time.monotonic() - self._stored_at < STORE_SECONDS:
+        if self._stored_offsets == self._next_offsets or self._clock.monotonic() - self._stored_at < STORE_SECONDS:
             return
         async with self._batch_lock:
             async with self._transaction() as connection:
                 await self._offsets.advance(connection, self._stored_offsets, self._next_offsets)
             self._stored_offsets = dict(self._next_offsets)
-        self._stored_at = time.monotonic()
+        self._stored_at = self._clock.monotonic()
 
     async def _commit_to_kafka(self) -> None:
         """Commit the offsets to Kafka too, for lag tools. Its failure costs nothing."""
@@ -455,7 +456,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
     async def _require_same_log(self) -> None:
         """Raise ConnectionError when a topic was recreated: it may soon hold another record at our next offset."""
         try:
-            found = await asyncio.wait_for(identify_log(self._bootstrap_servers, self._topics), IDENTIFY_SECONDS)
+            found = await asyncio.wait_for(self._clients.identify(self._topics), IDENTIFY_SECONDS)
         except Exception as error:
             # A broker that is away proves nothing; its failure shows in reading from it.
             log.info("log_not_identified", consumer=self.name, error=repr(error))
@@ -469,8 +470,8 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         for part in self._kafka.assignment():
             end, next_offset = self._kafka.highwater(part), self._next_offsets.get(part)
             lags[part] = None if end is None or next_offset is None else max(end - next_offset, 0)
-        if time.monotonic() - self._reported_at > REPORT_SECONDS:
-            self._reported_at = time.monotonic()
+        if self._clock.monotonic() - self._reported_at > REPORT_SECONDS:
+            self._reported_at = self._clock.monotonic()
             for part, lag in lags.items():
                 if lag is not None:
                     telemetry.CONSUMER_LAG.labels(self.name, part.topic, part.partition).set(lag)
@@ -543,12 +544,12 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
 
         A broker that was killed reports for a moment the end that it last wrote down as known to all replicas.
         """
-        deadline = time.monotonic() + LOG_END_SECONDS
+        deadline = self._clock.monotonic() + LOG_END_SECONDS
         while True:
             ends: Offsets = await self._kafka.end_offsets(list(offsets))
-            if all(ends[part] >= offset for part, offset in offsets.items()) or time.monotonic() > deadline:
+            if all(ends[part] >= offset for part, offset in offsets.items()) or self._clock.monotonic() > deadline:
                 return ends
-            await asyncio.sleep(0.2)
+            await self._clock.sleep(0.2)
 
     async def _store_log_ends(self) -> None:
         async with self._engine.begin() as connection:

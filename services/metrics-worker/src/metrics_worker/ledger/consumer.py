@@ -20,10 +20,11 @@ from metrics_worker.ledger.status import (
     warn_of_difference,
 )
 from metrics_worker.ledger.writer import LedgerWriter
-from service_kit.concurrency import wait_unless_stopped
+from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.consumer.consumer import Consumer
 from service_kit.consumer.offsets import Fenced, OffsetResetPolicy
 from service_kit.consumer.records import Record
+from service_kit.kafka import Kafka
 from service_kit.problems import is_transient
 
 CONSUMER = "metrics-worker"
@@ -40,25 +41,28 @@ class LedgerConsumer:
     def __init__(
         self,
         engine: AsyncEngine,
-        bootstrap_servers: str,
+        kafka: Kafka,
         reporting: Reporting,
         *,
         topics: Sequence[str] = TOPICS,
         offset_reset: OffsetResetPolicy = "stop",
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._engine = engine
+        self._clock = clock
         self._reporting = reporting
         self._writer = LedgerWriter(reporting)
         self._completeness = CompletenessHeartbeat(engine)
         self.consumer: Consumer[list[SubjectState]] = Consumer(
             name=CONSUMER,
             engine=engine,
-            bootstrap_servers=bootstrap_servers,
+            kafka=kafka,
             topics=topics,
             decode=self._decode,
             handle=self._handle,
             on_idle=self._idle,
             offset_reset=offset_reset,
+            clock=clock,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -70,7 +74,7 @@ class LedgerConsumer:
                 if not is_transient(error):
                     raise
                 log.warning("ledger_not_reachable", error=repr(error), retry_seconds=RETRY_SECONDS)
-                await wait_unless_stopped(stop, RETRY_SECONDS)
+                await self._clock.wait(stop, RETRY_SECONDS)
             else:
                 warn_of_difference(self._reporting, stored)
                 self._follow(stored)

@@ -17,9 +17,11 @@ from event_contracts.sales import Account, Deal
 from service_api.customers.erasure import erase_copy
 from service_api.customers.model import Customer
 from service_api.won_deals import copy_deals, may_have_been_won
+from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.consumer.consumer import Consumer
 from service_kit.consumer.offsets import OffsetResetPolicy
 from service_kit.consumer.records import Record
+from service_kit.kafka import Kafka
 from service_kit.outbox_notify import OutboxNotifier
 from service_kit.unit_of_work import written_durably
 
@@ -150,12 +152,13 @@ class SalesCustomers:
     def __init__(
         self,
         engine: AsyncEngine,
-        bootstrap_servers: str,
+        kafka: Kafka,
         *,
         events_topic: str = SALES_TOPIC,
         directory_topic: str = SALES_DIRECTORY_TOPIC,
         offset_reset: OffsetResetPolicy = "stop",
         onboarding_days: int = 0,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._outbox_notifier = OutboxNotifier(engine)
 
@@ -167,7 +170,7 @@ class SalesCustomers:
         self.accounts: Consumer[CloudEvent] = Consumer(
             name=ACCOUNTS,
             engine=engine,
-            bootstrap_servers=bootstrap_servers,
+            kafka=kafka,
             topics=[events_topic],
             decode=codec.decode,
             handle=copy_events,
@@ -176,15 +179,17 @@ class SalesCustomers:
             ),
             on_commit=self._outbox_notifier.notify,
             offset_reset=offset_reset,
+            clock=clock,
         )
         self.names: Consumer[CloudEvent | None] = Consumer(
             name=NAMES,
             engine=engine,
-            bootstrap_servers=bootstrap_servers,
+            kafka=kafka,
             topics=[directory_topic],
             decode=decode_name,
             handle=copy_names,
             offset_reset=offset_reset,
+            clock=clock,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
