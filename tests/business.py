@@ -43,7 +43,7 @@ class Business:
     agents: list[str] = field(default_factory=list)
 
     async def send(self, api: str, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """One request, repeated with the same Idempotency-Key until it is answered by something but a 503.
+        """One request, repeated with the same Idempotency-Key until it is answered by something but "later".
 
         Returns the answer's JSON. Raises AssertionError on any other refusal, `GaveUp` when nothing answers.
         """
@@ -65,8 +65,9 @@ class Business:
                     self.answers[answer.status] += 1
                     if answer.status < 300:
                         return dict(content)
+                    in_use = answer.status == 409 and content["type"].endswith(":idempotency-key-in-use")
                     unknown_customer = answer.status == 422 and content["type"].endswith(":unknown-reference")
-                    assert answer.status == 503 or unknown_customer, f"{method} {path}: {content}"
+                    assert answer.status == 503 or in_use or unknown_customer, f"{method} {path}: {content}"
             except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
                 self.failures[type(error).__name__] += 1
             await asyncio.sleep(0.1)  # a client's back-off, not a wait for a condition

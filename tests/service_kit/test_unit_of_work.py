@@ -20,7 +20,7 @@ from service_kit.compiled import CompiledStatement
 from service_kit.database import create_sessions
 from service_kit.entities import column
 from service_kit.identifiers import new_id
-from service_kit.unit_of_work import StaleEntity, UnitOfWork, sessions_in_turn, units_of_work
+from service_kit.unit_of_work import ClaimTaken, StaleEntity, UnitOfWork, sessions_in_turn, units_of_work
 from tests.service_kit.toy import Base
 from tests.statements import statements_of
 
@@ -380,6 +380,41 @@ async def test_connections_go_to_who_asked_first(engine: AsyncEngine, *, makes_s
 def pool_of(engine: AsyncEngine) -> AsyncAdaptedQueuePool:
     assert isinstance(engine.pool, AsyncAdaptedQueuePool)
     return engine.pool
+
+
+async def test_a_claim_goes_with_the_first_write_and_lasts_until_the_end(engine: AsyncEngine) -> None:
+    begin = units_of_work(engine)
+    crate, refused, later = a_crate(), a_crate(), a_crate()
+    async with statements_of(engine) as sent, begin(claim=1) as work:
+        work.add(crate)
+        await work.flush()
+        async with begin(claim=1) as other:
+            other.add(refused)
+            with pytest.raises(ClaimTaken):
+                await other.commit()
+        await work.commit()
+    assert len(sent) == 4, sent  # BEGIN, the write, the refused write, COMMIT
+    async with begin(claim=1) as work:
+        work.add(later)
+        await work.commit()
+    found = [await read(engine, one.id) for one in (crate, refused, later)]
+    assert [one is not None for one in found] == [True, False, True]
+
+
+async def test_a_claim_survives_the_savepoint_that_it_was_made_in(engine: AsyncEngine) -> None:
+    begin = units_of_work(engine)
+    async with begin(claim=2) as work:
+        with contextlib.suppress(ZeroDivisionError):
+            async with work.savepoint():
+                work.add(a_crate())
+                await work.flush()
+                raise ZeroDivisionError
+        work.add(a_crate())
+        await work.flush()
+        async with begin(claim=2) as other:
+            other.add(a_crate())
+            with pytest.raises(ClaimTaken):
+                await other.commit()
 
 
 async def test_what_was_not_committed_is_rolled_back(engine: AsyncEngine) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -109,12 +110,29 @@ async def test_a_key_is_bounded(client: httpx.AsyncClient) -> None:
         assert_problem(await client.post("/v1/boxes", json=BOX, headers={"Idempotency-Key": bad}), 422)
 
 
+@asynccontextmanager
+async def holding(engine: AsyncEngine, statement: str) -> AsyncIterator[None]:
+    """Hold the locks that the statement takes, as a slow writer would."""
+    async with engine.begin() as connection:
+        await connection.execute(sa.text(statement))
+        yield
+
+
 async def test_the_same_key_many_times_at_once_writes_once(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     headers = key()
-    answers = await asyncio.gather(*(client.post("/v1/boxes", json=BOX, headers=headers) for _ in range(20)))
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.json()["id"] for answer in answers}) == 1
-    assert len(await events_of(engine, answers[0].json()["id"])) == 1
+    async with holding(engine, "LOCK TABLE box IN SHARE MODE"):
+        sent = [asyncio.create_task(client.post("/v1/boxes", json=BOX, headers=headers)) for _ in range(20)]
+        await eventually(lambda: sum(one.done() for one in sent) == 19)
+        refused = [one.result() for one in sent if one.done()]
+    answers = await asyncio.gather(*sent)
+    for answer in refused:
+        assert_problem(answer, 409, "idempotency-key-in-use")
+        assert int(answer.headers["retry-after"]) > 0
+    (first,) = [answer for answer in answers if answer not in refused]
+    assert first.status_code == 201
+    again = await client.post("/v1/boxes", json=BOX, headers=headers)
+    assert (again.status_code, again.content) == (201, first.content)
+    assert len(await events_of(engine, first.json()["id"])) == 1
 
 
 async def test_the_same_key_many_times_at_once_changes_once(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
@@ -122,15 +140,55 @@ async def test_the_same_key_many_times_at_once_changes_once(client: httpx.AsyncC
     headers = key()
     path = f"/v1/boxes/{box['id']}/grow"
     answers = await asyncio.gather(*(client.post(path, headers=headers) for _ in range(20)))
-    assert {(answer.status_code, answer.content) for answer in answers} == {(200, answers[0].content)}
+    done = [answer for answer in answers if answer.status_code == 200]
+    for answer in answers:
+        if answer not in done:
+            assert_problem(answer, 409, "idempotency-key-in-use")
+    assert {answer.content for answer in done} == {done[0].content}
+    assert (await client.post(path, headers=headers)).content == done[0].content
     assert [event.sequence for event in await events_of(engine, box["id"])] == [1, 2]
+
+
+async def test_a_key_that_is_under_way_in_another_process_is_refused_without_a_wait(
+    client: httpx.AsyncClient, engine: AsyncEngine, issuer: Issuer, tmp_path: Path
+) -> None:
+    box = (await client.post("/v1/boxes", json=BOX)).json()
+    headers = key()
+    path = f"/v1/boxes/{box['id']}/grow"
+    url = engine.url.render_as_string(hide_password=False)
+    async with (
+        toy_app(url, issuer.published_in(tmp_path)) as (other, _),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(other), base_url="http://toy", headers=dict(client.headers)
+        ) as elsewhere,
+    ):
+        async with holding(engine, f"SELECT 1 FROM box WHERE id = '{box['id']}' FOR UPDATE"):
+            first = asyncio.create_task(client.post(path, headers=headers))
+            await eventually(lambda: is_claimed(engine))
+            assert_problem(await elsewhere.post(path, headers=headers), 409, "idempotency-key-in-use")
+            assert not first.done()
+        assert (await first).status_code == 200
+        again = await elsewhere.post(path, headers=headers)
+    assert (again.status_code, again.content) == (200, (await first).content)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert [event.sequence for event in await events_of(engine, box["id"])] == [1, 2]
+
+
+async def is_claimed(engine: AsyncEngine) -> bool:
+    """Whether a request with a key is under way in the database."""
+    query = sa.text(
+        "SELECT count(*) FROM pg_locks JOIN pg_database AS d ON d.oid = database"
+        " WHERE locktype = 'advisory' AND granted AND datname = current_database()"
+    )
+    async with engine.connect() as connection:
+        return bool((await connection.execute(query)).scalar_one())
 
 
 async def test_a_repeat_that_meets_its_own_effect_gets_the_answer(client: httpx.AsyncClient) -> None:
     box = (await client.post("/v1/boxes", json=BOX)).json()
     headers = key() | {"If-Match": '"1"'}
     path = f"/v1/boxes/{box['id']}/grow"
-    answers = await asyncio.gather(*(client.post(path, headers=headers) for _ in range(20)))
+    answers = [await client.post(path, headers=headers) for _ in range(2)]
     assert {(answer.status_code, answer.content) for answer in answers} == {(200, answers[0].content)}
 
 

@@ -65,6 +65,21 @@ async def test_an_api_that_is_not_there_yet_is_waited_for() -> None:
             assert await api.get("leads") == {"items": []}
 
 
+async def test_a_request_that_is_still_under_way_is_repeated_until_it_is_answered() -> None:
+    asked = 0
+
+    async def handle(_: web.Request) -> web.StreamResponse:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            return problem(409, "idempotency-key-in-use")
+        return web.json_response({}, headers={"Idempotent-Replayed": "true"})
+
+    async with served(handle) as url, Api(url, "token") as api:
+        assert (await api.post("leads", {}, key="k")).replayed
+    assert asked == 2
+
+
 async def test_a_refusal_is_passed_on_at_once_with_its_name_and_its_fields() -> None:
     asked = 0
 

@@ -30,7 +30,7 @@ _ERRORS = {
     "503": "A part this needs is not available; Retry-After says when to try again.",
 }
 _WRITE_ERRORS = {
-    "409": "The state does not allow this.",
+    "409": "The state does not allow this; or a request with this Idempotency-Key is under way, then with Retry-After.",
     "410": "The request was done before, and its answer was erased with whom it was about; do not send it again.",
     "412": "If-Match names a version that is no longer current.",
 }
@@ -51,8 +51,9 @@ def create_app(
 ) -> FastAPI:
     """Return an API with problem+json errors, tokens, strict parsing, health and OpenAPI 3.1.
 
-    `app.state` holds `settings`, `engine`, `begin`, `sessions`, `authenticator`, `outbox_notifier` and `routes`. The
-    engine is disposed of at the end. `sessions` are for a service whose rows are mapped by SQLAlchemy's ORM.
+    `app.state` holds `settings`, `engine`, `begin`, `sessions`, `authenticator`, `outbox_notifier`, `routes` and
+    `keys_under_way`. The engine is disposed of at the end. `sessions` are for a service whose rows are mapped by
+    SQLAlchemy's ORM.
     """
 
     notifier = OutboxNotifier(engine)
@@ -78,6 +79,7 @@ def create_app(
     app.state.begin = units_of_work(engine) if sessions is None else sessions_in_turn(engine, sessions)
     app.state.authenticator = Authenticator(settings)
     app.state.outbox_notifier = notifier
+    app.state.keys_under_way = set()
     app.state.routes = [route for one in routers for route in one.routes if isinstance(route, APIRoute)]
     # Directly: an included router would be searched, and its context made, by each request anew.
     app.router.routes.extend(route for one in routers for route in one.routes)

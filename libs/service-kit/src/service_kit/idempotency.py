@@ -25,11 +25,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from service_kit.compiled import CompiledStatement, Through
 from service_kit.database import metadata
-from service_kit.problems import Unprocessable
+from service_kit.problems import Conflict, Unprocessable
 from service_kit.unit_of_work import UnitOfWork
 
 HEADER: Final = "idempotency-key"
 RETENTION: Final = timedelta(days=7)
+RETRY_AFTER_SECONDS: Final = 1
 MAX_LENGTH: Final = 255
 _KEPT_HEADERS = ("etag", "location", "content-type")
 
@@ -54,6 +55,18 @@ _COLUMNS: Final = ("digest", "fingerprint", "status", "headers", "body", "subjec
 _STORE: Final = CompiledStatement(insert(idempotency_key).values({name: bindparam(name) for name in _COLUMNS}))
 
 
+class IdempotencyKeyInUse(Conflict):
+    """The first request with this key is under way."""
+
+    slug, title = "idempotency-key-in-use", "A request with this key is under way"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "It was sent again before it was answered. Repeat it with the same Idempotency-Key after Retry-After.",
+            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
+
+
 class IdempotencyKeyReused(Unprocessable):
     """The key came before, with another request."""
 
@@ -75,6 +88,11 @@ class Claim(msgspec.Struct, frozen=True):
     digest: bytes
     fingerprint: bytes
 
+    @property
+    def lock(self) -> int:
+        """The advisory lock that stands for the key while its request is under way."""
+        return int.from_bytes(self.digest[:8], "big", signed=True)
+
 
 def key_of(request: Request) -> str | None:
     """The request's key. Raises `Unprocessable` when it is empty, too long or not printable ASCII."""
@@ -92,11 +110,7 @@ async def claim_of(request: Request, key: str, subject: str) -> Claim:
 
 
 async def stored_answer(work: Through, claim: Claim) -> Response | None:
-    """Return the answer that is stored under the key, if one is. Raises `IdempotencyKeyReused` (422).
-
-    Of two requests with one key at the same moment the second one's answer waits at the primary key for the end of the
-    first transaction, and meets its answer there; then the second request is tried again, and finds it.
-    """
+    """Return the answer that is stored under the key, if one is. Raises `IdempotencyKeyReused` (422)."""
     found = await _STORED.one_or_none(work, digest=claim.digest)
     if found is None:
         return None

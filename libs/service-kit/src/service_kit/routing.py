@@ -2,7 +2,8 @@
 
 The order matters and is all here: authenticate, check the query, begin the unit of work, run the use case, store the
 answer, commit, wake the relay, and only then answer. A client never sees 201 before a commit that fails. What meets
-another request's changes, or an answer stored under its own key, is tried again, and looks for that answer first.
+another request's changes, or an answer stored under its own key, is tried again, and looks for that answer first. A
+repeat of a request that is under way is refused: at once where this process has it, with its first write elsewhere.
 """
 
 from collections.abc import Callable, Coroutine, Sequence
@@ -33,7 +34,7 @@ from service_kit.problems import (
     UnsupportedMediaType,
     sqlstate_of,
 )
-from service_kit.unit_of_work import AnyWork, StaleEntity, UnitOfWork
+from service_kit.unit_of_work import AnyWork, ClaimTaken, StaleEntity, UnitOfWork
 
 log = structlog.get_logger()
 
@@ -170,12 +171,38 @@ async def _read(request: Request, handle: Handler) -> Response:
 
 
 async def _write(request: Request, handle: Handler, subject: str) -> Response:
-    begin: Begin = request.app.state.begin
     key = idempotency.key_of(request)
-    claim = None if key is None else await idempotency.claim_of(request, key, subject)
+    if key is None:
+        return await _commit(request, handle, None)
+    claim = await idempotency.claim_of(request, key, subject)
+    under_way: set[bytes] = request.app.state.keys_under_way
+    if claim.digest in under_way:
+        return await _repeat(request, claim)
+    under_way.add(claim.digest)
+    try:
+        return await _commit(request, handle, claim)
+    except ClaimTaken:
+        return await _repeat(request, claim)
+    finally:
+        under_way.remove(claim.digest)
+
+
+async def _repeat(request: Request, claim: idempotency.Claim) -> Response:
+    """Return the answer of the request that has the same key. Raises `IdempotencyKeyInUse` (409) until there is one."""
+    begin: Begin = request.app.state.begin
+    async with begin(only_reads=True) as work:
+        stored = await idempotency.stored_answer(work, claim)
+    if stored is None:
+        raise idempotency.IdempotencyKeyInUse
+    return stored
+
+
+async def _commit(request: Request, handle: Handler, claim: idempotency.Claim | None) -> Response:
+    begin: Begin = request.app.state.begin
+    lock = None if claim is None else claim.lock
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            async with begin(is_contended=attempt > 1) as work:
+            async with begin(is_contended=attempt > 1, claim=lock) as work:
                 if isinstance(work, AsyncSession):
                     # Sends nothing yet, so it needs no detour by SQLAlchemy's greenlet.
                     work.sync_session.begin()

@@ -46,7 +46,7 @@ def sessions_in_turn(
     turns = Turns(engine)
 
     @contextlib.asynccontextmanager
-    async def begin(**_: bool) -> AsyncIterator[AsyncSession]:
+    async def begin(**_: object) -> AsyncIterator[AsyncSession]:
         await turns.take()
         try:
             async with sessions() as session:
@@ -82,6 +82,10 @@ class StaleEntity(Exception):
     """Somebody else changed a row after this unit of work read it; the whole of it is worth another try."""
 
 
+class ClaimTaken(Exception):
+    """A unit of work with the same claim is under way."""
+
+
 class UnitOfWork:
     """A unit of work on a connection of the engine, taken when it is first needed and given back at the end.
 
@@ -96,16 +100,19 @@ class UnitOfWork:
         *,
         is_contended: bool = False,
         only_reads: bool = False,
+        claim: int | None = None,
     ) -> None:
         """Begin nothing yet. `engine` is in autocommit: see `units_of_work`.
 
         `is_contended` locks before an edit what would otherwise be checked after it: for another try. `only_reads`
-        lets every statement be a transaction by itself.
+        lets every statement be a transaction by itself. `claim` is an advisory lock that goes with the first write and
+        is kept until the transaction ends; while another one has it, that write raises `ClaimTaken`.
         """
         self._engine = engine
         self._turns = turns
         self._is_contended = is_contended
         self._only_reads = only_reads
+        self._claim = claim
         self._connection: AsyncConnection | None = None
         self._driver: asyncpg.Connection | None = None
         self._transaction: Transaction | None = None
@@ -233,14 +240,14 @@ class UnitOfWork:
         self._transaction, self._is_unusable = transaction, False
 
     async def flush(self) -> None:
-        """Send what waits to be written, within the transaction. Raises `StaleEntity`."""
+        """Send what waits to be written, within the transaction. Raises `StaleEntity`, `ClaimTaken`."""
         changes = self._changes()
         if changes or self._new or self._rows:
             await self.begin()
             await self._send(changes)
 
     async def commit(self) -> None:
-        """Send what waits to be written, and end the transaction. Raises `StaleEntity`."""
+        """Send what waits to be written, and end the transaction. Raises `StaleEntity`, `ClaimTaken`."""
         changes = self._changes()
         if len(changes) > 1:
             await self.begin()
@@ -255,7 +262,7 @@ class UnitOfWork:
         await self.begin()
         await self.flush()
         self._sent.clear()
-        before = frozenset(self._known)
+        before, claim = frozenset(self._known), self._claim
         transaction = (await self._connect()).transaction()
         await transaction.start()
         try:
@@ -270,6 +277,8 @@ class UnitOfWork:
             self._new.clear()
             self._rows.clear()
             await transaction.rollback()
+            # PostgreSQL releases with it what was locked within.
+            self._claim = claim
             raise
         await transaction.commit()
         # An import of many rows would compare all that it has written before with each flush.
@@ -354,7 +363,7 @@ class UnitOfWork:
 
     async def _send(self, changes: list[Change]) -> None:
         for change in changes[:-1]:
-            await self._write(write_of(change, (), {}))
+            await self._write(write_of(change, (), {}, claim=self._claim))
         if changes or self._new or self._rows:
             changed = {id(change.loaded.entity) for change in changes}
             protected = [
@@ -362,7 +371,8 @@ class UnitOfWork:
                 for one, entity in self._protected.items()
                 if one in self._loaded[entity.table] and one not in changed
             ]
-            await self._write(write_of(changes[-1] if changes else None, self._new, self._rows, protected))
+            last = changes[-1] if changes else None
+            await self._write(write_of(last, self._new, self._rows, protected, claim=self._claim))
         for entity in (*(change.loaded.entity for change in changes), *self._new):
             self._loaded[entity.table][id(entity)] = Loaded.of(entity)
             self._sent.append(entity)
@@ -374,8 +384,13 @@ class UnitOfWork:
     async def _write(self, write: Write) -> None:
         statement = statement_of(write.shape)
         driver = await self._connect()
-        if not await driver.fetchval(statement.sql, *statement.arguments(write.values)):
+        outcome = await driver.fetchrow(statement.sql, *statement.arguments(write.values))
+        assert outcome is not None  # noqa: S101 - its select has one row
+        if not outcome["is_claimed"]:
+            raise ClaimTaken
+        if not outcome["is_written"]:
             raise StaleEntity
+        self._claim = None
 
 
 def _driver_in(connection: AsyncConnection) -> asyncpg.Connection:

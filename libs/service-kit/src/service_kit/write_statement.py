@@ -2,7 +2,8 @@
 
 All of them depend on the update of the aggregate, and on the rows that it refers to: when the version of one is not the
 one that was read, nothing is written. So the aggregate's row is locked before its event gets a position in the outbox,
-which puts the positions of one aggregate in order.
+which puts the positions of one aggregate in order. A claim comes before all of this: it is an advisory lock, and while
+another transaction has it nothing is written either, and nothing waited for.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -91,6 +92,7 @@ class Insert(NamedTuple):
 class Shape(NamedTuple):
     """What a statement is compiled for."""
 
+    claims: bool
     protected: tuple[sa.Table, ...]
     updated: tuple[sa.Table, Columns] | None
     deleted: sa.Table | None
@@ -104,12 +106,20 @@ class Write(NamedTuple):
     values: dict[str, Any]
 
 
-def write_of(change: Change | None, new: Iterable[Entity], rows: Rows, protected: Sequence[Loaded] = ()) -> Write:
+def write_of(
+    change: Change | None,
+    new: Iterable[Entity],
+    rows: Rows,
+    protected: Sequence[Loaded] = (),
+    *,
+    claim: int | None = None,
+) -> Write:
     """Return the write of one change at most, of new entities, and of rows that are no entities'.
 
-    Nothing is written unless the rows of the `protected` entities are as they were loaded.
+    Nothing is written unless the rows of the `protected` entities are as they were loaded, and the advisory lock
+    `claim` is free.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {} if claim is None else {"claim": claim}
     for place, loaded in enumerate(protected):
         values |= {f"protected_{place}_{name}": value for name, value in loaded.identity.items()}
     updated, deleted = None, None
@@ -140,7 +150,7 @@ def write_of(change: Change | None, new: Iterable[Entity], rows: Rows, protected
     for (table, columns), added in rows.items():
         _add(inserts, values, table, columns, added)
     tables = tuple(loaded.entity.table for loaded in protected)
-    return Write(Shape(tables, updated, deleted, tuple(inserts)), values)
+    return Write(Shape(claim is not None, tables, updated, deleted, tuple(inserts)), values)
 
 
 def _add(
@@ -161,13 +171,17 @@ def _add(
 
 @lru_cache(maxsize=1000)
 def statement_of(shape: Shape) -> CompiledStatement:
-    """Return the statement of a shape, whose only value is whether all was written; otherwise nothing was."""
+    """Return the statement of a shape. Its row has `is_claimed`, and `is_written`: whether all was, or nothing."""
     one = sa.literal_column("1", sa.Integer).label("one")
+    is_claimed: sa.ColumnElement[bool] = sa.true()
     conditions: list[sa.ColumnElement[bool]] = []
+    if shape.claims:
+        claim = sa.select(sa.func.pg_try_advisory_xact_lock(_parameter("claim", sa.BigInteger())).label("is_claimed"))
+        is_claimed = sa.select(claim.cte("claim").c.is_claimed).scalar_subquery()
+        conditions.append(is_claimed)
     for place, table in enumerate(shape.protected):
-        locking = (
-            sa.select(one).where(*_is_as_loaded(table, f"protected_{place}")).with_for_update(read=True, key_share=True)
-        )
+        is_as_loaded = _is_as_loaded(table, f"protected_{place}")
+        locking = sa.select(one).where(*conditions, *is_as_loaded).with_for_update(read=True, key_share=True)
         conditions.append(_exists(locking.cte(f"protected_{place}")))
     if shape.updated is not None:
         table, columns = shape.updated
@@ -186,7 +200,8 @@ def statement_of(shape: Shape) -> CompiledStatement:
         parts.append(sa.delete(shape.deleted).where(*same, *conditions).cte("deleted"))
     for place, rows in enumerate(shape.inserts):
         parts.append(_insert(place, rows, conditions).cte(f"inserted_{place}"))
-    return CompiledStatement(sa.select(sa.and_(sa.true(), *conditions)).add_cte(*parts))
+    is_written = sa.and_(sa.true(), *conditions)
+    return CompiledStatement(sa.select(is_claimed.label("is_claimed"), is_written.label("is_written")).add_cte(*parts))
 
 
 def _is_as_loaded(table: sa.Table, prefix: str) -> list[sa.ColumnElement[bool]]:

@@ -124,7 +124,7 @@ class Api:
                         return Answer(response.status, await response.json(), replayed)
                     problem = await _problem(response)
                     failure = Refused(response.status, problem)
-                    if response.status not in _TRY_AGAIN:
+                    if response.status not in _TRY_AGAIN and failure.slug != "idempotency-key-in-use":
                         raise failure
                     asked_wait = _seconds(response.headers.get("Retry-After"))
                     reason = str(failure)
