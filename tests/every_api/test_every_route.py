@@ -4,6 +4,7 @@ import inspect
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,6 +25,7 @@ from service_api.settings import ServiceApiSettings
 from service_kit.migrations import migrate
 from service_kit.routing import StrictRoute
 from tests.every_api.examples import Operation, leaves, operations, spoiled
+from tests.service_kit.bad_tokens import bad_tokens
 from tests.service_kit.conftest import assert_problem
 from tests.service_kit.toy import Issuer
 
@@ -133,6 +135,35 @@ async def test_a_request_without_a_token_is_refused(operation: Operation, send: 
     else:
         assert_problem(answer, 401, "unauthenticated")
         assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("api", PACKAGES)
+@pytest.mark.parametrize("name", sorted(bad_tokens(Issuer())))
+async def test_a_token_that_is_not_valid_is_refused(
+    api: str, name: str, clients: dict[str, httpx.AsyncClient], issuer: Issuer
+) -> None:
+    operation = next(each for each in OPERATIONS if each.api == api and not each.is_public)
+    headers = {"Authorization": f"Bearer {bad_tokens(issuer)[name]}"}
+    answer = await clients[api].request(operation.method, operation.path, headers=headers)
+    assert_problem(answer, 401, "unauthenticated")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("api", PACKAGES)
+@pytest.mark.parametrize("keys", ["", "garbage", '{"keys": []}', None], ids=["empty", "garbage", "no keys", "no file"])
+async def test_an_issuer_without_usable_keys_is_unavailable(
+    api: str, keys: str | None, tmp_path: Path, issuer: Issuer
+) -> None:
+    file = tmp_path / "jwks.json"
+    if keys is not None:
+        file.write_text(keys)
+    app = make_app(api, "postgresql+asyncpg://nowhere/nothing", file.as_uri())
+    operation = next(each for each in OPERATIONS if each.api == api and not each.is_public)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tandem") as client:
+        headers = {"Authorization": f"Bearer {issuer.token('admin')}"}
+        answer = await client.request(operation.method, operation.path, headers=headers)
+    assert_problem(answer, 503, "unavailable")
+    assert int(answer.headers["retry-after"]) > 0
 
 
 @each_with_body

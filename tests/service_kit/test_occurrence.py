@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service_kit.auth import BACKDATING_ROLES, ROLES, Principal
+from service_kit.auth import BACKDATING_ROLES, Principal
 from service_kit.occurrence import CLOCK_TOLERANCE, OccurredTooEarly, check_follows, happened_at
 from service_kit.problems import Forbidden, Unprocessable
+from service_kit.roles import ROLES
 
 pytestmark = pytest.mark.clock
 

@@ -86,6 +86,16 @@ async def test_one_pooled_connection_serves_reads_and_readiness_after_a_write(
         assert (await http.post("/v1/boxes", json=BOX)).status_code == 201
 
 
+async def test_a_repeat_by_who_has_lost_the_role_gets_no_stored_answer(
+    client: httpx.AsyncClient, issuer: Issuer
+) -> None:
+    given = key()
+    assert (await client.post("/v1/boxes", json=BOX, headers=given)).status_code == 201
+    demoted = {"Authorization": f"Bearer {issuer.token('analyst')}"}
+    assert_problem(await client.post("/v1/boxes", json=BOX, headers=given | demoted), 403, "forbidden")
+    assert (await client.post("/v1/boxes", json=BOX, headers=given)).headers["idempotent-replayed"] == "true"
+
+
 async def test_a_repeat_with_the_same_key_gets_the_same_answer_and_does_nothing(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from event_contracts.service import CustomerRegistered
 from service_kit.aggregates import publish
 from service_kit.app import create_app
-from service_kit.auth import ROLES, Principal, requires
+from service_kit.auth import Principal, requires
 from service_kit.consumer.offsets import consumer_offset
 from service_kit.database import create_engine, metadata
 from service_kit.dependencies import async_dependency
@@ -40,6 +40,7 @@ from service_kit.fields import (
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.resources import Resource
+from service_kit.roles import ROLES
 from service_kit.routing import Work
 from service_kit.settings import ServiceSettings
 from service_kit.versions import ExpectedVersion

@@ -2,14 +2,18 @@
 
 import json
 import stat
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import jwt
 import pytest
 
-from tandem_cli.issuer import AUDIENCE, ISSUER, Issuer
+from service_kit.auth import Authenticator
+from service_kit.settings import ServiceSettings
+from tandem_cli.issuer import AUDIENCE, ISSUER, Issuer, address_of
 from tandem_cli.problem import StackProblem
 
 
@@ -59,3 +63,19 @@ def test_an_unknown_role_is_refused_with_the_known_ones(tmp_path: Path) -> None:
 def test_a_token_without_a_role_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StackProblem, match="at least one role"):
         Issuer(tmp_path).token([])
+
+
+async def test_a_service_finds_the_keys_by_discovery_where_they_are_served(tmp_path: Path) -> None:
+    issuer = Issuer(tmp_path)
+    team = UUID("01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11")
+    with issuer.server(0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = address_of(server)
+        settings = ServiceSettings(database_url="postgresql+asyncpg://nowhere/nothing", auth_issuer=address)
+        token = issuer.token(["sales-rep"], subject="ada", teams=[team], regions=["south"], issuer=address)
+        found = await Authenticator(settings).authenticate(f"Bearer {token}")
+        server.shutdown()
+    assert found.subject == "ada"
+    assert found.roles == {"sales-rep"}
+    assert found.teams == {team}
+    assert found.regions == {"south"}

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.domain.kinds import DIMENSIONS
 from metrics_worker.kpis.catalogue import KPIS
-from service_kit.auth import ROLES
+from service_kit.roles import ROLES
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import book
 from tests.metrics_worker.facts import all_told, lead

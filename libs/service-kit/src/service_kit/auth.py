@@ -1,36 +1,24 @@
-"""Authentication: bearer JWTs of one OIDC issuer, and the roles that they carry."""
+"""Authentication: bearer JWTs of one OIDC issuer, and what they claim of their holder."""
 
-import asyncio
 import re
 import time
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
-from urllib.request import url2pathname, urlopen
+from uuid import UUID
 
 import jwt
 import msgspec
 from fastapi import Request
 
+from service_kit.issuer_keys import ALGORITHMS, IssuerKeys, Keys
 from service_kit.problems import Forbidden, Unauthenticated
+from service_kit.roles import ROLES
 from service_kit.settings import ServiceSettings
 
-ROLES: Final = (
-    "sales-rep",
-    "sales-manager",
-    "service-agent",
-    "service-manager",
-    "analyst",
-    "importer",
-    "admin",
-)
 BACKDATING_ROLES: Final = frozenset({"sales-manager", "service-manager", "importer", "admin"})
 """The roles that may backdate: enter what happened earlier than now."""
 
-# A symmetric algorithm here would let the public key, which everybody has, sign tokens.
-_ALGORITHMS: Final = ("ES256", "ES384", "RS256", "PS256", "EdDSA")
 _KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
-_REFRESH_SECONDS = 10
 _CACHED_TOKENS = 1024
 
 
@@ -40,6 +28,10 @@ class Principal(msgspec.Struct, frozen=True):
     subject: str
     roles: frozenset[str]
     expires_at: float
+    teams: frozenset[UUID] = frozenset()
+    """The teams that the token claims, beside that of the person's own record."""
+    regions: frozenset[str] = frozenset()
+    """The regions that the token claims, likewise."""
 
     def may(self, *roles: str) -> bool:
         """Return whether it holds at least one of the roles; an admin always does."""
@@ -47,20 +39,26 @@ class Principal(msgspec.Struct, frozen=True):
 
 
 class Authenticator:
-    """Verifies tokens by the issuer's published keys, which it reads when they are first needed and when one is new."""
+    """Verifies tokens by the issuer's published keys."""
 
-    def __init__(self, settings: ServiceSettings) -> None:
+    def __init__(self, settings: ServiceSettings, keys: IssuerKeys | None = None) -> None:
         self._settings = settings
-        self._keys: dict[str, jwt.PyJWK] = {}
-        self._read_at = float("-inf")
-        self._reading = asyncio.Lock()
+        self._keys = keys or IssuerKeys(settings)
         self._verified: dict[str, Principal] = {}
+        self._verified_by: Keys = {}
 
     async def authenticate(self, authorization: str | None) -> Principal:
-        """Return the principal of an `Authorization` header. Raise `Unauthenticated`."""
+        """Return the principal of an `Authorization` header.
+
+        Raise `Unauthenticated`, and `Unavailable` (503) while there are no keys to verify by.
+        """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("Send the header Authorization: Bearer <token>.")
+        keys = await self._keys.current()
+        if keys is not self._verified_by:
+            # The key of a verified token may be withdrawn.
+            self._verified, self._verified_by = {}, keys
         if (known := self._verified.get(token)) is not None:
             # A signature costs more than all the rest of a small request; a token is verified once.
             if known.expires_at > time.time():
@@ -73,18 +71,19 @@ class Authenticator:
         return principal
 
     async def _verify(self, token: str) -> Principal:
+        settings = self._settings
         try:
             header = jwt.get_unverified_header(token)
             key_id = header.get("kid")
-            if header.get("alg") not in _ALGORITHMS or not isinstance(key_id, str) or not _KEY_ID.fullmatch(key_id):
+            if header.get("alg") not in ALGORITHMS or not isinstance(key_id, str) or not _KEY_ID.fullmatch(key_id):
                 raise Unauthenticated("The token's header is not one of this issuer's.", error="invalid_token")
             claims = jwt.decode(
                 token,
-                await self._key(key_id),
-                algorithms=list(_ALGORITHMS),
-                audience=self._settings.auth_audience,
-                issuer=self._settings.auth_issuer,
-                options={"require": ["exp", "iat", "sub", "iss", "aud"]},
+                await self._keys.key(key_id),
+                algorithms=list(ALGORITHMS),
+                audience=settings.auth_audience,
+                issuer=settings.auth_issuer,
+                options={"require": ["exp", "iat", "iss", "aud"]},
                 leeway=5,
             )
         except jwt.ExpiredSignatureError:
@@ -93,40 +92,56 @@ class Authenticator:
             raise Unauthenticated(
                 f"The token is not valid: {type(error).__name__}. Get a new one.", error="invalid_token"
             ) from None
-        roles = claims.get("roles", [])
-        if not isinstance(roles, list):
-            raise Unauthenticated("The token's roles are not a list.", error="invalid_token")
+        subject = _claim(claims, settings.auth_subject_claim)
+        if not isinstance(subject, str) or not subject:
+            raise Unauthenticated(f"The token has no {settings.auth_subject_claim}.", error="invalid_token")
         return Principal(
-            subject=claims["sub"],
-            roles=frozenset(role for role in roles if role in ROLES),
+            subject=subject,
+            roles=_roles(claims, settings),
             expires_at=float(claims["exp"]),
+            teams=frozenset(_identifiers(_claim(claims, settings.auth_teams_claim))),
+            regions=frozenset(_texts(_claim(claims, settings.auth_regions_claim))),
         )
 
-    async def _key(self, key_id: str) -> jwt.PyJWK:
-        if key_id not in self._keys:
-            async with self._reading:
-                # Unknown ids must not become a way to hammer the issuer.
-                if key_id not in self._keys and time.monotonic() - self._read_at > _REFRESH_SECONDS:
-                    self._read_at = time.monotonic()
-                    self._keys = await asyncio.to_thread(_read_keys, self._settings.auth_jwks)
-        if (key := self._keys.get(key_id)) is None:
-            raise Unauthenticated(
-                "The token is signed by a key that the issuer does not publish.", error="invalid_token"
-            )
-        return key
+
+def _claim(claims: Mapping[str, Any], path: str) -> Any:
+    """Return the claim of this name, or at this path of names with dots between, or None.
+
+    The name first: some issuers name claims by addresses.
+    """
+    if path in claims:
+        return claims[path]
+    value: Any = claims
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
 
 
-def _read_keys(address: str) -> dict[str, jwt.PyJWK]:
-    parts = urlsplit(address)
-    if parts.scheme == "file":
-        document = Path(url2pathname(parts.path)).read_bytes()
-    elif parts.scheme == "https":
-        with urlopen(address, timeout=5) as answer:  # noqa: S310 -- the scheme was checked
-            document = answer.read(1024 * 1024)
-    else:
-        raise Unauthenticated("The service has no issuer: AUTH_JWKS must be an https:// or file:// address.")
-    keys: dict[str, Any] = msgspec.json.decode(document)
-    return {key.key_id: key for key in jwt.PyJWKSet.from_dict(keys).keys if key.key_id}
+def _roles(claims: Mapping[str, Any], settings: ServiceSettings) -> frozenset[str]:
+    found = _claim(claims, settings.auth_roles_claim)
+    if found is None:
+        return frozenset()
+    if not isinstance(found, list):
+        raise Unauthenticated("The token's roles are not a list.", error="invalid_token")
+    if not settings.auth_role_mapping:
+        return frozenset(role for role in found if role in ROLES)
+    # Only what is declared: a group that happens to be called admin makes no admin.
+    return frozenset(role for name in _texts(found) for role in settings.auth_role_mapping.get(name, ()))
+
+
+def _texts(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [text for text in values if isinstance(text, str) and text]
+
+
+def _identifiers(value: Any) -> list[UUID]:
+    found = []
+    for text in _texts(value):
+        try:
+            found.append(UUID(text))
+        except ValueError:
+            continue
+    return found
 
 
 class requires:  # noqa: N801 -- reads as a word at the route: Depends(requires("sales-manager"))

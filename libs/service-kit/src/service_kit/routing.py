@@ -1,9 +1,10 @@
 """The route class of every API: strict parsing, one unit of work a request, idempotency, retries of deadlocks.
 
-The order matters and is all here: authenticate, check the query, begin the unit of work, run the use case, store the
-answer, commit, wake the relay, and only then answer. A client never sees 201 before a commit that fails. What meets
-another request's changes, or an answer stored under its own key, is tried again, and looks for that answer first. A
-repeat of a request that is under way is refused: at once where this process has it, with its first write elsewhere.
+The order matters and is all here: authenticate, check the role, check the query, begin the unit of work, run the use
+case, store the answer, commit, wake the relay, and only then answer. A client never sees 201 before a commit that
+fails. What meets another request's changes, or an answer stored under its own key, is tried again, and looks for that
+answer first. A repeat of a request that is under way is refused: at once where this process has it, with its first
+write elsewhere.
 """
 
 from collections.abc import Callable, Coroutine, Sequence
@@ -19,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service_kit import idempotency, strict_json
-from service_kit.auth import Authenticator, Principal
+from service_kit.auth import Authenticator, Principal, requires
 from service_kit.dependencies import (
     RequestDependency,
     async_dependency,
@@ -28,6 +29,7 @@ from service_kit.dependencies import (
 )
 from service_kit.problems import (
     BodyTooLarge,
+    Forbidden,
     Problem,
     Unavailable,
     Unprocessable,
@@ -111,7 +113,9 @@ class StrictRoute(APIRoute):
         )
         is_public = self.is_public
         takes_body = self.body_field is not None
-        checks, given = self.checks, self.given
+        checks = [call for call in self.checks if not isinstance(call, requires)]
+        given = self.given
+        roles = [call for call in (*self.checks, *given.values()) if isinstance(call, requires)]
 
         async def handle_with_dependencies(request: Request) -> Response:
             for check in checks:
@@ -126,6 +130,9 @@ class StrictRoute(APIRoute):
             else:
                 principal = await self.authenticate(request)
             request.state.principal = principal
+            # Before an answer that is stored under an idempotency key can be found: the role may have been lost since.
+            for role in roles:
+                await role(request)
             _check_query(request, known)
             if takes_body and await request.body():
                 _require_json(request)
@@ -228,6 +235,9 @@ async def _answer(
         return stored
     try:
         response = await handle(request)
+    except Forbidden:
+        # What was allowed once is not shown again to who may not do it any more.
+        raise
     except Problem:
         # What forbids a repeat may be the effect of the first request.
         if (stored := await idempotency.stored_answer(work, claim)) is not None:

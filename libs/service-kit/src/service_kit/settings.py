@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service_kit.roles import Role
+
 
 def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -43,7 +45,20 @@ class ServiceSettings(BaseSettings):
     auth_issuer: str = "http://127.0.0.1/tandem-local"
     auth_audience: str = "tandem"
     auth_jwks: str = ""
-    """Where the issuer's keys are: `https://…` or `file:///…`."""
+    """Where the issuer's keys are: `https://…` or `file:///…`; by discovery from the issuer when left out."""
+    auth_keys_seconds: int = Field(default=300, ge=1, le=86_400)
+    """How long the issuer's keys are trusted before they are read again: a withdrawn one verifies no longer than that.
+    """
+    auth_roles_claim: str = "roles"
+    """The claim with the list of roles, or its path: `realm_access.roles`, `groups`."""
+    auth_role_mapping: dict[str, list[Role]] = {}
+    """As JSON, Tandem's roles for each value of that claim; when left out, the values are Tandem's roles."""
+    auth_subject_claim: str = "sub"
+    """The claim that a salesperson's or an agent's `subject` names."""
+    auth_teams_claim: str = "teams"
+    """The claim with ids of teams that the holder belongs to beside their record's; or its path."""
+    auth_regions_claim: str = "regions"
+    """The claim with codes of regions, likewise."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"

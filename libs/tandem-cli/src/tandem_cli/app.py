@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": "demo",
     "down": "down",
     "import": "import_csv",
+    "issuer": "token",
     "rebucket": "replay",
     "replay": "replay",
     "status": "status",

@@ -1,18 +1,24 @@
-"""The local issuer of bearer tokens: what an OpenID provider is in production, as two files in the data directory."""
+"""The local issuer of bearer tokens: what an OpenID provider is in production, as two files in the data directory.
+
+`serve` publishes the same keys over HTTP, found by OpenID Connect Discovery as those of a provider are.
+"""
 
 import base64
 import hashlib
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tandem_cli import atomic_files
+from tandem_cli.ports import LOOPBACK
 from tandem_cli.problem import StackProblem
 
 ISSUER = "http://127.0.0.1/tandem-local"
@@ -41,17 +47,27 @@ class Issuer:
         return self.jwks_file.as_uri()
 
     def token(
-        self, roles: Sequence[str], *, subject: str = "local-user", lifetime: timedelta = timedelta(hours=12)
+        self,
+        roles: Sequence[str],
+        *,
+        subject: str = "local-user",
+        lifetime: timedelta = timedelta(hours=12),
+        teams: Sequence[UUID] = (),
+        regions: Sequence[str] = (),
+        issuer: str = ISSUER,
     ) -> str:
-        """A JWT for `subject` in these roles. Raises StackProblem for an unknown role or none."""
+        """Return a JWT for `subject` in these roles, teams and regions. Raise StackProblem for an unknown role or none.
+
+        `issuer` differs where the keys are served.
+        """
         if not roles:
             raise StackProblem(f"A token needs at least one role: {', '.join(ROLES)}.")
         for role in roles:
             if role not in ROLES:
                 raise StackProblem(f"There is no role '{role}'; the roles are {', '.join(ROLES)}.")
         now = datetime.now(UTC)
-        claims = {
-            "iss": ISSUER,
+        claims: dict[str, Any] = {
+            "iss": issuer,
             "aud": AUDIENCE,
             "sub": subject,
             "iat": now,
@@ -60,7 +76,33 @@ class Issuer:
             "jti": str(uuid4()),
             "roles": list(roles),
         }
+        # Only where there are some: most tokens claim none.
+        claims |= {"teams": [str(team) for team in teams]} if teams else {}
+        claims |= {"regions": list(regions)} if regions else {}
         return jwt.encode(claims, self._key, algorithm="ES256", headers={"kid": _thumbprint(_public_jwk(self._key))})
+
+    def server(self, port: int) -> ThreadingHTTPServer:
+        """Return a server of the keys and of the configuration that leads to them, on this machine only."""
+        keys = self.jwks_file.read_bytes()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                address = address_of(server)
+                documents = {
+                    "/.well-known/openid-configuration": json.dumps(_configuration(address)).encode(),
+                    "/jwks.json": keys,
+                }
+                found = documents.get(self.path)
+                self.send_response(404 if found is None else 200)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(found or b"{}")
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the base class' name
+                pass
+
+        server = ThreadingHTTPServer((LOOPBACK, port), Handler)
+        return server
 
     def _load_or_make(self) -> ec.EllipticCurvePrivateKey:
         if not self._key_file.exists():
@@ -80,6 +122,23 @@ class Issuer:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         atomic_files.create(self._key_file, pem)
+
+
+def address_of(server: ThreadingHTTPServer) -> str:
+    """Return the address of a server: the issuer that its tokens have to name."""
+    return f"http://{LOOPBACK}:{server.server_port}"
+
+
+def _configuration(address: str) -> dict[str, Any]:
+    """Return what OpenID Connect Discovery requires of an issuer, which has no more than keys here."""
+    return {
+        "issuer": address,
+        "jwks_uri": f"{address}/jwks.json",
+        "authorization_endpoint": f"{address}/authorize",
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES256"],
+    }
 
 
 def _public_jwk(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:

@@ -4,8 +4,9 @@ from typing import Annotated, Final
 
 from fastapi import Depends
 
-from service_kit.auth import ROLES, Principal, requires
+from service_kit.auth import Principal, requires
 from service_kit.dependencies import async_dependency
+from service_kit.roles import ROLES
 from service_kit.versions import ExpectedVersion
 
 WORKERS: Final = ("service-agent", "service-manager", "importer")

@@ -1,24 +1,51 @@
-"""`tandem token`: a bearer token of the local issuer."""
+"""`tandem token`: a bearer token of the local issuer. `tandem issuer`: its keys over HTTP."""
 
 from datetime import timedelta
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
-from tandem_cli.issuer import ROLES, Issuer
+from tandem_cli.issuer import ISSUER, ROLES, Issuer, address_of
 from tandem_cli.options import DEFAULT_DATA_DIR, DataDirOption
 
 
 def register(app: typer.Typer) -> None:
     app.command()(token)
+    app.command()(issuer)
 
 
 def token(
     role: Annotated[list[str], typer.Option(help=f"One of {', '.join(ROLES)}; may be given several times.")],
-    subject: Annotated[str, typer.Option(help="Whom the token stands for.")] = "local-user",
+    subject: Annotated[
+        str, typer.Option(help="Whose token it is: the subject of a salesperson or an agent, who then sees their own.")
+    ] = "local-user",
     hours: Annotated[float, typer.Option(min=0.01, max=24 * 365, help="How long it is good for.")] = 12,
+    team: Annotated[
+        list[UUID] | None, typer.Option(help="The id of a team to belong to; may be given several times.")
+    ] = None,
+    region: Annotated[list[str] | None, typer.Option(help="The code of a region, likewise.")] = None,
+    issuer: Annotated[str, typer.Option(help="The address that `tandem issuer` prints.")] = ISSUER,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
 ) -> None:
     """Print a token for the local stack; none has to run."""
-    issuer = Issuer(data_dir / "auth")
-    typer.echo(issuer.token(role, subject=subject, lifetime=timedelta(hours=hours)))
+    typer.echo(
+        Issuer(data_dir / "auth").token(
+            role,
+            subject=subject,
+            lifetime=timedelta(hours=hours),
+            teams=team or (),
+            regions=region or (),
+            issuer=issuer,
+        )
+    )
+
+
+def issuer(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to serve; 0 for a free one.")] = 8004,
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+) -> None:
+    """Serve the local issuer's keys as an OpenID provider does, until Ctrl-C: for a service with this AUTH_ISSUER."""
+    with Issuer(data_dir / "auth").server(port) as server:
+        typer.echo(f"AUTH_ISSUER={address_of(server)}")
+        server.serve_forever()

@@ -9,9 +9,10 @@ from metrics_worker.api.answers import readable
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger.status import LedgerStatus, ledger_status
 from metrics_worker.queries.sql import snapshot
-from service_kit.auth import ROLES, requires
+from service_kit.auth import requires
 from service_kit.dependencies import async_dependency
 from service_kit.fields import Day
+from service_kit.roles import ROLES
 from service_kit.routing import Session
 
 # A token without a role of ours belongs to another system.
