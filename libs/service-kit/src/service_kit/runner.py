@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import resource
 import signal
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp
 
 from service_kit import logs
 from service_kit.health import Check, health_routes
+from service_kit.http_protocol import SURPLUS, Limits, limited
 from service_kit.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -24,6 +26,9 @@ API_COLLECTION_THRESHOLD: Final = 20_000
 WORKER_COLLECTION_THRESHOLD: Final = 250_000
 """The same of a worker: a consumer's batch makes 180,000 objects that the next one replaces, and no cycles. Looking for
 some amid each batch takes a third of the time of decoding it."""
+
+OTHER_FILES: Final = 200
+"""Files of a process beside its clients' connections: those of the database and Kafka, and its own."""
 
 Work = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 """Works until the event is set."""
@@ -38,21 +43,26 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(app: ASGIApp, settings: ServiceSettings) -> _Server:
+def http_server(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Server:
+    """Return a server, within the limits that are set, that installs no signal handlers."""
     config = uvicorn.Config(
         app,
         host=settings.http_host,
         port=settings.http_port,
+        http=limited(Limits.of(settings)),
+        ws="none",
         log_config=None,
+        # Its warnings are about what clients send: they would fill the log, and are counted by the protocol.
+        log_level="error",
         access_log=False,
         server_header=False,
         date_header=True,
-        # The client's address is not used; its headers are a proxy's to write.
-        proxy_headers=False,
-        timeout_keep_alive=30,
+        # Anyone else could write them.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        timeout_keep_alive=settings.keep_alive_seconds,
         # uvicorn would wait for ever for an open connection (a stream of events).
         timeout_graceful_shutdown=settings.shutdown_seconds,
-        h11_max_incomplete_event_size=64 * 1024,
         lifespan="on",
     )
     return _Server(config)
@@ -85,6 +95,14 @@ def tune_garbage_collector(threshold: int) -> None:
     gc.set_threshold(threshold)
 
 
+def _allow_files(number: int) -> None:
+    """Let the process open so many files, if it may: 1,024 are usual, and a server without one accepts nothing."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = number if hard == resource.RLIM_INFINITY else min(number, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 async def _run(
     process: str,
     settings: ServiceSettings,
@@ -92,11 +110,12 @@ async def _run(
     work: Work | None,
     on_stop: Callable[[], None] | None = None,
 ) -> None:
+    _allow_files(settings.max_connections + SURPLUS + OTHER_FILES)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    server = _server(app, settings)
+    server = http_server(app, settings)
     serving = asyncio.create_task(server.serve(), name="http")
     working = asyncio.create_task(work(stop), name="work") if work is not None else None
     stopping = asyncio.create_task(stop.wait(), name="stop")

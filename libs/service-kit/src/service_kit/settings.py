@@ -1,5 +1,6 @@
 """What every process reads from its environment; a service adds its own by subclassing."""
 
+from ipaddress import ip_network
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -15,6 +16,12 @@ def _split(value: object) -> object:
 def _postgres_url(value: str) -> str:
     if not value.startswith("postgresql+asyncpg://"):
         raise ValueError("must begin with postgresql+asyncpg://")
+    return value
+
+
+def _networks(value: list[str]) -> list[str]:
+    for one in value:
+        ip_network(one)
     return value
 
 
@@ -38,7 +45,24 @@ class ServiceSettings(BaseSettings):
     allowed_hosts: CommaSeparated = ["localhost", "127.0.0.1", "[::1]"]
     """Host names that requests may be addressed to; `*` allows all (behind a proxy that checks)."""
     cors_origins: CommaSeparated = []
+    trusted_proxies: Annotated[CommaSeparated, AfterValidator(_networks)] = []
+    """Addresses or networks of proxies, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
+    max_url_bytes: int = Field(default=8 * 1024, ge=1024)
+    max_header_bytes: int = Field(default=32 * 1024, ge=4096)
+    """Of a request's address and headers together."""
+    max_headers: int = Field(default=100, ge=20)
+    head_seconds: float = Field(default=10, gt=0)
+    """How long a request's head may take to arrive, and a new connection may be silent."""
+    body_seconds: float = Field(default=60, gt=0)
+    """How long a body may take to arrive."""
+    min_body_bytes_per_second: int = Field(default=500, ge=1)
+    keep_alive_seconds: int = Field(default=30, ge=1)
+    """How long a connection is kept between requests."""
+    max_connections: int = Field(default=1000, ge=1)
+    max_connections_per_address: int = Field(default=250, ge=1)
+    """Of one client; those of `trusted_proxies` count for nobody."""
     shutdown_seconds: int = Field(default=10, ge=1, le=15)
     """How long a stop waits for requests in flight; the orchestrator's limit is 20 s."""
 

@@ -11,6 +11,11 @@ HTTP_SECONDS: Final = Histogram(
     ["method", "route", "status"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+HTTP_CUT_OFF: Final = Counter(
+    "tandem_http_cut_off_total",
+    "Connections that were closed because a client exceeded a limit of the server.",
+    ["reason"],
+)
 OUTBOX_ROWS: Final = Gauge("tandem_outbox_rows", "Events that are written and not yet in Kafka.")
 OUTBOX_AGE_SECONDS: Final = Gauge("tandem_outbox_oldest_seconds", "Age of the oldest event that is not yet in Kafka.")
 OUTBOX_PARKED: Final = Gauge("tandem_outbox_parked_keys", "Keys whose events cannot be sent until someone looks.")
