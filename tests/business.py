@@ -171,7 +171,7 @@ class Business:
         return str(ticket["id"])
 
     async def work(self, stop: asyncio.Event, *, writes_per_second: float) -> None:
-        """Works at a steady pace until told to stop, then finishes what was begun."""
+        """Work at a steady pace until the stop, then finish what was begun."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         sent_before = sum(self.answers.values())
@@ -192,7 +192,7 @@ class Business:
 
 def connected(stack: LocalStack, seed: int) -> Business:
     """A business on a running stack, with an admin's token. Close its `http` afterwards."""
-    # Not for longer than servers do: uvicorn closes what was idle for 5 s unless it is told otherwise.
+    # Not for longer than servers do: uvicorn by default closes what was idle for 5 s.
     connector = aiohttp.TCPConnector(limit=100, keepalive_timeout=3)
     http = aiohttp.ClientSession(headers={"Authorization": f"Bearer {stack.token('admin')}"}, connector=connector)
     return Business(stack=stack, http=http, random=random.Random(seed))

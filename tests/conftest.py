@@ -99,7 +99,7 @@ async def within_one_day() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test by its tier: `e2e`, `integration` or `unit`.
 
-    What asks for a server is `integration` without being marked so; what starts processes of its own says so itself.
+    What asks for a server is `integration` without being marked so; what starts its own processes is marked.
     """
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
@@ -125,4 +125,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """`--seed N` repeats an experiment of tests/faults; the others give the size of a benchmark of tests/load."""
     parser.addoption("--seed", type=int, help="seed of the experiments under tests/faults; printed by each")
     parser.addoption("--events", type=int, default=1_000_000, help="events of the log that the benchmarks consume")
-    parser.addoption("--postings", type=int, default=10_000_000, help="postings of the books that the benchmarks ask")
+    parser.addoption(
+        "--postings", type=int, default=10_000_000, help="postings of the ledger that the benchmarks query"
+    )

@@ -62,7 +62,7 @@ def kafka_of(config: pytest.Config) -> str | None:
 
 
 def pytest_configure_node(node: WorkerController) -> None:
-    """Tells each worker, before it starts, where the servers are."""
+    """Pass the servers' addresses to each worker before it starts."""
     stash = node.config.stash
     if _servers not in stash:
         stash[_servers] = _Servers()

@@ -30,7 +30,7 @@ async def statements_of(engine: AsyncEngine) -> AsyncIterator[list[str]]:
     sa.event.listen(engine.sync_engine.pool, "checkout", listen)
     try:
         yield sent
-        # asyncpg tells of a query in the loop's next turn.
+        # asyncpg reports a query in the loop's next turn.
         await asyncio.sleep(0)
     finally:
         sa.event.remove(engine.sync_engine.pool, "checkout", listen)

@@ -87,7 +87,7 @@ async def service(stack: LocalStack) -> AsyncIterator[httpx.AsyncClient]:
 
 @dataclass(frozen=True)
 class Imports:
-    """What `tandem import` said of the real files."""
+    """The output of `tandem import` for the real files."""
 
     olist: subprocess.CompletedProcess[str]
     incidents: subprocess.CompletedProcess[str]
@@ -95,7 +95,7 @@ class Imports:
 
 @pytest.fixture(scope="session")
 async def imports(stack: LocalStack, tandem: Run) -> Imports:
-    """Leads, deals and tickets of the real files, all in and in the books.
+    """Leads, deals and tickets of the real files, all imported and in the ledger.
 
     Both are imported at once, while relays, jobs and consumers are away: that takes half the time, since what they have
     to catch up with comes in large batches, and shows on the way that an import needs the two APIs only.
@@ -123,7 +123,7 @@ async def published(stack: LocalStack) -> None:
 
 
 async def booked(stack: LocalStack) -> None:
-    """Wait until every event so far is published and in the books."""
+    """Wait until every event so far is published and in the ledger."""
     await published(stack)
     since = datetime.now(UTC)
     connection = await asyncpg.connect(stack.database_url("metrics").replace("+asyncpg", ""))
@@ -139,7 +139,7 @@ async def booked(stack: LocalStack) -> None:
 
 
 async def settled(stack: LocalStack) -> None:
-    """Wait until every event is published and in the books; the books are then proven to be what the log says."""
+    """Wait until every event is published and in the ledger; then prove that the ledger equals the log."""
     await published(stack)
     servers = {"DATABASE_URL": stack.database_url("metrics"), "KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers}
     verified = await asyncio.to_thread(

@@ -1,4 +1,4 @@
-"""A check for Schemathesis: what fits the schema is refused only by rules that no schema can tell."""
+"""A check for Schemathesis: what fits the schema is refused only by rules that no schema can express."""
 
 import re
 from typing import Any
@@ -51,5 +51,5 @@ def refused_by_a_rule_only(_ctx: CheckContext, response: Response, case: Case[An
     """Fails for a 422 of a request that fits the schema, unless a rule is the reason."""
     if response.status_code != 422 or case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
         return
-    unsaid = [error for error in response.json().get("errors", ()) if not RULES.search(error["detail"])]
-    assert not unsaid, f"the schema does not tell: {unsaid}"
+    undocumented = [error for error in response.json().get("errors", ()) if not RULES.search(error["detail"])]
+    assert not undocumented, f"the schema does not express: {undocumented}"

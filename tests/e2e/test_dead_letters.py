@@ -1,4 +1,4 @@
-"""Whoever runs the system sees to a bad record from the command line, and the numbers follow."""
+"""A bad record is settled from the command line, and the numbers follow."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ async def test_a_bad_record_is_listed_mended_sent_and_counted(stack: LocalStack,
     (tmp_path / "event.json").write_bytes(good)
     await run("mend", cut, str(tmp_path / "event.json"))
     assert "1 sent again" in await run("send", cut)
-    assert "1 discarded" in await run("discard", junk, "--because", "nobody sent it")
+    assert "1 discarded" in await run("discard", junk, "--because", "not one of ours")
     assert "There are none" in await run("list")
     assert "Name one dead letter" in await run("send", code=1)
     verified = await asyncio.to_thread(tandem, "verify")

@@ -1,4 +1,4 @@
-"""The demo's business, in small, moves all eight KPIs, and a later run goes on with it instead of making it twice."""
+"""The demo's business, in small, moves all eight KPIs, and a later run continues it instead of repeating it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -26,7 +26,7 @@ ALIVE = ("activities_completed", "stage_conversion", "pipeline_value", "sla_atta
 ACCOUNTS = 30
 DAYS = 30
 NOON = datetime(2025, 7, 4, 12, tzinfo=UTC)
-"""Where the history ends, whenever the test runs: which stories a short one has depends on its days."""
+"""Where the history ends, whenever the test runs: the scenarios of a short one depend on its days."""
 LAST_DAY = NOON.date()
 FIRST_DAY = LAST_DAY - timedelta(days=DAYS)
 
@@ -84,24 +84,24 @@ async def test_live_traffic_goes_on_where_the_last_run_stopped(stack: LocalStack
         await run.prepare()
         live = asyncio.create_task(run.live())
 
-        async def much_was_told() -> bool:
+        async def has_sent_many() -> bool:
             if live.done():
                 live.result()
             return run.board.requests > 200
 
-        await eventually(much_was_told, 60, every=0.2)
+        await eventually(has_sent_many, 60, every=0.2)
         live.cancel()
         assert run.board.last_refusal == ""
     memory.keep(tmp_path / "demo.json")
-    open_stories = set(memory.threads)
-    assert open_stories
+    open_scenarios = set(memory.threads)
+    assert open_scenarios
     async with driver(stack, memory) as later:
         await later.prepare()
-        told = later.board.requests
+        sent_before = later.board.requests
         live = asyncio.create_task(later.live())
-        await eventually(lambda: later.board.requests > told + 40, 60, every=0.2)
+        await eventually(lambda: later.board.requests > sent_before + 40, 60, every=0.2)
         live.cancel()
         assert later.board.last_refusal == ""
-        assert not open_stories <= set(memory.threads), "none of the open stories came to its end"
+        assert not open_scenarios <= set(memory.threads), "no open scenario came to its end"
     answer = await kpis.ask("tickets_opened", today.isoformat(), utc_now().date().isoformat())
     assert answer["numerator"] > 0

@@ -21,7 +21,7 @@ NUMBERS = ("revenue", "sales_volume", "leads_created", "activities_completed", "
 
 
 async def test_an_erased_customer_is_nowhere_any_more_and_every_number_stays(stack: LocalStack, kpis: Kpis) -> None:
-    mark = f"Ada-{uuid4().hex}"
+    personal = f"Ada-{uuid4().hex}"
     today = datetime.now(UTC).date()
     # Longer than a day, for the test may last beyond midnight.
     days = (today.isoformat(), (today + timedelta(days=1)).isoformat())
@@ -37,9 +37,9 @@ async def test_an_erased_customer_is_nowhere_any_more_and_every_number_stays(sta
 
         product = f"p-{uuid4().hex[:8]}"
         await post("sales", "products", {"code": product, "name": "Something"})
-        lead = await post("sales", "leads", {"name": mark, "company": mark, "email": f"{mark}@example.org"})
+        lead = await post("sales", "leads", {"name": personal, "company": personal, "email": f"{personal}@example.org"})
         line = {"product": product, "quantity": 1, "unit_price": "99.00"}
-        deal = {"title": mark, "currency": "EUR", "lines": [line]}
+        deal = {"title": personal, "currency": "EUR", "lines": [line]}
         lead = await post("sales", f"leads/{lead['id']}/convert", {"deal": deal})
         customer = lead["account_id"]
         await post("sales", "activities", {"kind": "call", "deal_id": lead["deal_id"]})
@@ -50,15 +50,15 @@ async def test_an_erased_customer_is_nowhere_any_more_and_every_number_stays(sta
 
         async def known() -> bool:
             found = await shown()
-            return bool(found.get("name") == mark and found.get("registered_at"))
+            return bool(found.get("name") == personal and found.get("registered_at"))
 
         await eventually(known, 30)
-        opening = {"customer_id": customer, "kind": "problem", "channel": "phone", "subject": mark}
-        ticket = await post("service", "tickets", opening | {"description": f"{mark} called"})
-        await post("service", f"tickets/{ticket['id']}/interactions", {"direction": "inbound", "note": mark})
+        opening = {"customer_id": customer, "kind": "problem", "channel": "phone", "subject": personal}
+        ticket = await post("service", "tickets", opening | {"description": f"{personal} called"})
+        await post("service", f"tickets/{ticket['id']}/interactions", {"direction": "inbound", "note": personal})
         await post("service", f"tickets/{ticket['id']}/resolve", {})
         survey = await post("service", "surveys", {"ticket_id": ticket["id"], "kind": "csat"})
-        await post("service", f"surveys/{survey['id']}/answer", {"score": 5, "comment": f"Yours, {mark}"})
+        await post("service", f"surveys/{survey['id']}/answer", {"score": 5, "comment": f"Yours, {personal}"})
 
         await booked(stack)
         before = {name: (await kpis.ask(name, *days))["value"] for name in NUMBERS}
@@ -71,6 +71,6 @@ async def test_an_erased_customer_is_nowhere_any_more_and_every_number_stays(sta
     await settled(stack)
     for database in DATABASES:
         engine = create_async_engine(stack.database_url(database), poolclass=NullPool)
-        assert await places_that_hold(engine, mark) == set(), database
+        assert await places_that_hold(engine, personal) == set(), database
         await engine.dispose()
     assert {name: (await kpis.ask(name, *days))["value"] for name in NUMBERS} == before

@@ -124,9 +124,9 @@ async def test_an_import_that_was_broken_off_goes_on_where_it_stopped(
 
     await eventually(some_are_in, 60)
     process.send_signal(number)
-    said, _ = await asyncio.to_thread(process.communicate)
+    output, _ = await asyncio.to_thread(process.communicate)
     assert process.returncode == (130 if number == signal.SIGINT else -number)
-    assert ("Run the same command again" in said) is (number == signal.SIGINT)
+    assert ("Run the same command again" in output) is (number == signal.SIGINT)
     rest = await asyncio.to_thread(tandem, "import", mapping, *files)
     assert rest.returncode == 0, rest.stdout
 
@@ -181,7 +181,7 @@ async def test_a_row_whose_values_changed_since_it_was_imported_is_left_and_repo
     assert "was imported before with other values" in done.stdout
 
 
-async def test_a_missing_exchange_rate_is_told_with_its_row(tandem: Run, tmp_path: Path) -> None:
+async def test_a_missing_exchange_rate_is_reported_with_its_row(tandem: Run, tmp_path: Path) -> None:
     mapping, leads, deals = leads_files(tmp_path, "no-rate", 1)
     written(mapping, changed(mapping.read_text(), "exchange_rates", to=[]))
     written(deals, *deals.read_text().replace("USD", "CHF").splitlines())
@@ -200,7 +200,7 @@ async def test_a_dry_run_checks_everything_and_sends_nothing(
     assert (await sales.get("/v1/leads", params={"external_ref": "dry:dry0"})).json()["items"] == []
 
 
-async def test_a_token_that_may_not_import_is_told_once(stack: LocalStack, tandem: Run, tmp_path: Path) -> None:
+async def test_a_token_that_may_not_import_is_reported_once(stack: LocalStack, tandem: Run, tmp_path: Path) -> None:
     files = leads_files(tmp_path, "forbidden", 3)
     done = await asyncio.to_thread(tandem, "import", *files, "--token", stack.token("analyst"))
     assert done.returncode == 1
@@ -210,7 +210,7 @@ async def test_a_token_that_may_not_import_is_told_once(stack: LocalStack, tande
     assert "is no sales-api that takes this token" in " ".join(nonsense.stderr.split())
 
 
-async def test_an_address_where_nothing_answers_is_told_soon(tandem: Run, tmp_path: Path) -> None:
+async def test_an_address_where_nothing_answers_is_reported_soon(tandem: Run, tmp_path: Path) -> None:
     files = leads_files(tmp_path, "nowhere", 1)
     done = await asyncio.to_thread(tandem, "import", *files, "--sales-url", f"http://127.0.0.1:{free_port()}")
     assert done.returncode == 1

@@ -51,7 +51,7 @@ def log(imports: Imports) -> Log:
     for number, rows in changes.items():
         rows.sort(key=lambda row: int(row["sys_mod_count"]))
         resolved = rows[-1]["resolved_at"]
-        if resolved == "?":  # then the log itself says when its state became so
+        if resolved == "?":  # then the log itself has the time of the change
             resolved = next(row["sys_updated_at"] for row in rows if row["incident_state"] == "Resolved")
         categories = [row["category"] for row in rows if row["category"] != "?"]
         incidents[number] = Incident(
@@ -77,7 +77,7 @@ def months_by_priority(log: Log, member: str) -> dict[str, dict[str, int]]:
     return {priority: dict(months) for priority, months in found.items()}
 
 
-def test_every_incident_is_imported_and_the_command_says_so(log: Log) -> None:
+def test_every_incident_is_imported_and_reported(log: Log) -> None:
     assert log.imported.returncode == 0, log.imported.stdout + log.imported.stderr
     assert "890 tickets imported, 0 completed, 0 were there already, 0 failed" in log.imported.stdout
 

@@ -78,7 +78,7 @@ def by_month(answer_or_group: dict[str, object], member: str = "numerator") -> d
     return {point["start"]: point[member] for point in series if point[member] not in (0, "0.00")}
 
 
-def test_every_row_is_imported_and_the_command_says_so(olist: Olist) -> None:
+def test_every_row_is_imported_and_reported(olist: Olist) -> None:
     assert olist.imported.returncode == 0, olist.imported.stdout + olist.imported.stderr
     assert "8000 leads imported, 0 completed, 0 were there already, 0 failed" in olist.imported.stdout
 

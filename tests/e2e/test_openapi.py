@@ -16,7 +16,7 @@ pytestmark = pytest.mark.long
 
 
 @pytest.mark.parametrize("api", ["sales", "service", "metrics"])
-def test_every_answer_is_one_that_the_document_tells_of(stack: LocalStack, api: str) -> None:
+def test_every_answer_is_documented(stack: LocalStack, api: str) -> None:
     run = subprocess.run(
         [
             SCHEMATHESIS,
@@ -24,7 +24,7 @@ def test_every_answer_is_one_that_the_document_tells_of(stack: LocalStack, api: 
             "run",
             f"{stack.urls[api]}/openapi.json",
             f"--header=Authorization: Bearer {stack.token('admin')}",
-            # A stream never ends; what it says and refuses is tried in tests/metrics_worker/test_stream.py.
+            # A stream never ends; its events and refusals are tested in tests/metrics_worker/test_stream.py.
             "--exclude-path=/v1/stream",
         ],
         env=os.environ | {"SCHEMATHESIS_HOOKS": "tests.e2e.refusals", "PYTHONPATH": str(HERE.parents[1])},

@@ -180,7 +180,7 @@ def test_a_missing_attribute_is_malformed(attribute: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["sales.deal-enlarged", "", "sales.deal-closed ", "x" * 5000])
-def test_an_event_that_nobody_declared_is_an_unknown_type(name: str) -> None:
+def test_an_undeclared_event_is_an_unknown_type(name: str) -> None:
     assert reason_of(changed(lambda event: event.update(type=name))) == "unknown-type"
 
 

@@ -108,7 +108,7 @@ def test_every_instant_of_the_envelope_must_have_a_zone() -> None:
 
 
 @every_event
-def test_every_event_carries_the_whole_state_and_says_what_it_tells(entry: EventType) -> None:
+def test_every_event_carries_the_whole_state_and_describes_itself(entry: EventType) -> None:
     state = entry.data.__mro__[1]
     assert issubclass(state, State)
     assert state is not State, "an event extends the state of its aggregate"

@@ -85,7 +85,7 @@ def test_each_schema_is_itself_valid(file: str) -> None:
     jsonschema_rs.meta.validate(SCHEMAS[file])
 
 
-def test_the_yaml_says_exactly_what_was_meant(docs: Path) -> None:
+def test_the_yaml_is_exactly_what_was_meant(docs: Path) -> None:
     assert yaml.safe_load((docs / "asyncapi.yaml").read_text()) == asyncapi()
 
 
@@ -124,10 +124,10 @@ def test_a_check_shows_what_differs_and_writes_nothing(docs: Path, capsys: pytes
     change_schema(docs, DEAL_CLOSED, lambda schema: schema.update(description="Something old."))
     before = (docs / "schemas" / DEAL_CLOSED).read_text()
     assert main([str(docs), "--check"]) == 1
-    said = capsys.readouterr()
-    assert '+  "description": "A deal was won or lost."' in said.out
-    assert f"{DEAL_CLOSED} differs from the code" in said.err
-    assert "make contracts" in said.err
+    printed = capsys.readouterr()
+    assert '+  "description": "A deal was won or lost."' in printed.out
+    assert f"{DEAL_CLOSED} differs from the code" in printed.err
+    assert "make contracts" in printed.err
     assert (docs / "schemas" / DEAL_CLOSED).read_text() == before
 
 
@@ -168,9 +168,9 @@ def test_a_breaking_change_is_refused_and_nothing_is_written(docs: Path, capsys:
     change_schema(docs, DEAL_CLOSED, lambda schema: schema["properties"].update(discount={"type": "string"}))
     (docs / "asyncapi.yaml").unlink()
     assert main([str(docs)]) == 1
-    said = capsys.readouterr().err
-    assert f"{DEAL_CLOSED}: data.discount was removed or renamed" in said
-    assert "new major version" in said
+    printed = capsys.readouterr().err
+    assert f"{DEAL_CLOSED}: data.discount was removed or renamed" in printed
+    assert "new major version" in printed
     assert not (docs / "asyncapi.yaml").exists()
 
 
@@ -190,7 +190,7 @@ def test_an_event_without_an_example_is_not_published(
 
 
 def changes(change: Callable[[Schema], object]) -> list[str]:
-    """What is said of a change to the schema of a closed deal."""
+    """The complaints about a change to the schema of a closed deal."""
     old = schemas()[DEAL_CLOSED]
     new = copy.deepcopy(old)
     change(new)
@@ -201,7 +201,7 @@ def changes(change: Callable[[Schema], object]) -> list[str]:
     "change",
     [
         lambda new: None,
-        lambda new: new.update(description="Told in other words."),
+        lambda new: new.update(description="In other words."),
         lambda new: new["properties"].update(note={"type": "string", "default": ""}),
         lambda new: new["$defs"]["DealLine"]["properties"].update(note={"type": "string", "default": ""}),
         lambda new: new["properties"]["stage"]["enum"].reverse(),
@@ -209,7 +209,7 @@ def changes(change: Callable[[Schema], object]) -> list[str]:
     ],
     ids=["none", "description", "optional property", "optional property within", "order of a list", "type inlined"],
 )
-def test_these_changes_break_nobody(change: Callable[[Schema], object]) -> None:
+def test_these_changes_break_no_reader(change: Callable[[Schema], object]) -> None:
     assert changes(change) == []
 
 
@@ -219,7 +219,7 @@ def rename_amount(new: Schema) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "printed"),
     [
         (lambda new: new["properties"].pop("close_reason"), ["data.close_reason was removed or renamed"]),
         (rename_amount, ["data.amount was removed or renamed", "data.total is new and required"]),
@@ -277,8 +277,8 @@ def rename_amount(new: Schema) -> None:
         ),
     ],
 )
-def test_these_changes_break_a_reader(change: Callable[[Schema], object], said: list[str]) -> None:
+def test_these_changes_break_a_reader(change: Callable[[Schema], object], printed: list[str]) -> None:
     found = changes(change)
-    assert len(found) == len(said)
-    for sentence, expected in zip(found, said, strict=True):
+    assert len(found) == len(printed)
+    for sentence, expected in zip(found, printed, strict=True):
         assert sentence.startswith(expected)

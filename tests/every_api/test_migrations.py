@@ -39,7 +39,7 @@ async def test_models_and_migrations_agree(package: ModuleType, new_database: Ca
 
 
 @each_service
-async def test_constraints_and_indexes_are_the_models_to_the_letter(
+async def test_constraints_and_indexes_are_exactly_the_models(
     package: ModuleType, new_database: Callable[[str], str]
 ) -> None:
     """Alembic compares no checks and no conditions of indexes; PostgreSQL's own words for them are compared here."""

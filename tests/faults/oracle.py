@@ -1,4 +1,4 @@
-"""The judge of every experiment: what the services' databases, the log and the books say must be the same, exactly.
+"""The oracle of every experiment: the services' databases, the log and the ledger must agree exactly.
 
 Written apart from the services: plain SQL, plain JSON, its own arithmetic. A fact is `(measure, dimension, value,
 day) -> amount`; days are taken in UTC, as the experiments' stack does.
@@ -137,7 +137,7 @@ def facts_of_log(log: Log) -> Facts:
         name = "new" if number == 0 else "repeat"
         add(f"relationship.{name}_won", deal, deal["closed_at"])
         add(f"relationship.{name}_revenue", deal, deal["closed_at"], _cents(deal["reporting_amount"]))
-    facts.update(_standing(_customers_of_log(log)))
+    facts.update(_changes_by_day(_customers_of_log(log)))
     return _non_zero(facts)
 
 
@@ -189,16 +189,16 @@ def _bad_rating(day: date) -> tuple[str, date, date]:
     return "badly_rated", day, day + timedelta(days=90)
 
 
-def _standing(customers: Customers) -> Facts:
-    """By how much what stands of customers rises or falls on each day, those to come included."""
+def _changes_by_day(customers: Customers) -> Facts:
+    """By how much the customers' semi-additive measures rise or fall on each day, future days included."""
     facts: Facts = Counter()
     for customer in customers.values():
         before = dict.fromkeys(STANDING, 0)
         turns = {day + timedelta(days=365 * years) for day, _ in customer.purchases for years in range(3)}
         turns |= {day for _, *days in customer.threats for day in days if day is not None}
         for day in sorted(turns):
-            now = _stands(customer, day)
-            # What a customer does on one day is no level: it is told of on that day alone.
+            now = _counted_on(customer, day)
+            # What a customer does on one day counts on that day alone.
             now["lapsed"] = int(before["active"] > now["active"])
             for measure in STANDING:
                 change = now[measure] - (before[measure] if measure != "lapsed" else 0)
@@ -211,7 +211,7 @@ def _standing(customers: Customers) -> Facts:
     return facts
 
 
-def _stands(customer: Customer, day: date) -> dict[str, int]:
+def _counted_on(customer: Customer, day: date) -> dict[str, int]:
     """A customer's figures of one day."""
     ago = [((day - on).days, worth) for on, worth in customer.purchases if on <= day]
     lately = [worth for days, worth in ago if days < 365]
@@ -343,17 +343,17 @@ async def facts_of_sources(stack: LocalStack) -> Facts:
                         facts[measure, dimension, value or "", day] += int(amount or 0)
         finally:
             await connection.close()
-    facts.update(_standing(await _customers_of_sources(stack)))
+    facts.update(_changes_by_day(await _customers_of_sources(stack)))
     return _non_zero(facts)
 
 
 async def _customers_of_sources(stack: LocalStack) -> Customers:
-    """What the two services' own tables say of each customer."""
+    """Return each customer's facts from the two services' own tables."""
     customers: Customers = defaultdict(Customer)
     sales, service = await _connect(stack, "sales"), await _connect(stack, "service")
     try:
         accounts = await sales.fetch(
-            "select id, coalesce(merged_into, id) as stands, region, segment, channel from account"
+            "select id, coalesce(merged_into, id) as surviving, region, segment, channel from account"
         )
         deals = await sales.fetch(
             "select account_id, closed_at, (reporting_amount * 100)::bigint as worth from deal where stage = 'won'"
@@ -368,10 +368,10 @@ async def _customers_of_sources(stack: LocalStack) -> Customers:
     finally:
         await sales.close()
         await service.close()
-    stands = {account["id"]: account["stands"] for account in accounts}
+    surviving = {account["id"]: account["surviving"] for account in accounts}
 
     def of(customer: UUID) -> Customer:
-        return customers[str(stands.get(customer, customer))]
+        return customers[str(surviving.get(customer, customer))]
 
     for deal in deals:
         of(deal["account_id"]).purchases.append((_utc_day(deal["closed_at"]), deal["worth"]))
@@ -393,8 +393,8 @@ def _utc_day(moment: datetime) -> date:
     return moment.astimezone(UTC).date()
 
 
-async def facts_of_books(stack: LocalStack) -> tuple[Facts, Facts]:
-    """What the blocks say, and what the postings sum to."""
+async def facts_of_ledger(stack: LocalStack) -> tuple[Facts, Facts]:
+    """Return the sums of the blocks, and those of the postings."""
     measures = sorted({measure for queries in SOURCES.values() for measure, _ in queries})
     measures += [f"relationship.{measure}" for measure in STANDING]
     blocks: Facts = Counter()
@@ -412,7 +412,7 @@ async def facts_of_books(stack: LocalStack) -> tuple[Facts, Facts]:
             whole = "where not split" if kind in ("deal", "relationship") else ""
             for dimension in ("", "region", "segment", "channel"):
                 rows = await connection.fetch(
-                    # A posting says nothing, and not 0, of measures that it does not touch.
+                    # A posting has null, and not 0, for measures that it does not touch.
                     f"select {dimension or 'null'}, day, coalesce(sum({measure}), 0)"
                     f" from {kind}_posting {whole} group by 1, 2"
                 )
@@ -454,7 +454,7 @@ async def events_written(stack: LocalStack) -> dict[str, int]:
 
 
 async def dead_letters(stack: LocalStack) -> int:
-    """Records that the books have set aside."""
+    """Return the ledger's dead letters."""
     connection = await _connect(stack, "metrics")
     try:
         return int(await connection.fetchval("select count(*) from dead_letter"))
@@ -467,7 +467,7 @@ async def _connect(stack: LocalStack, database: str) -> asyncpg.Connection:
 
 
 def must_equal(one: Mapping[Any, int], other: Mapping[Any, int], what: str) -> None:
-    """Raises AssertionError with the first few keys under which two tallies differ, and what each says."""
+    """Raise AssertionError with the first few keys under which two sets of facts differ, and both values."""
     keys = [key for key in {**one, **other} if one.get(key) != other.get(key)]
     first = "".join(f"\n  {key}: {one.get(key)} and {other.get(key)}" for key in keys[:10])
     assert not keys, f"{what}: {len(keys)} differences{first}"
@@ -486,10 +486,10 @@ async def judge(stack: LocalStack, *, deals: list[str], tickets: list[str], bad_
     assert log.disordered == [], "I3: sequences were first seen out of order"
     from_log = facts_of_log(log)
     assert from_log, "nothing happened: there is nothing to judge"
-    blocks, postings = await facts_of_books(stack)
+    blocks, postings = await facts_of_ledger(stack)
     sources = await facts_of_sources(stack)
-    must_equal(blocks, from_log, "I2: the blocks are not what the log says")
-    must_equal(postings, from_log, "I2: the postings are not what the log says")
-    must_equal(sources, from_log, "I2: the services' databases are not what the log says")
+    must_equal(blocks, from_log, "I2: the blocks differ from the log")
+    must_equal(postings, from_log, "I2: the postings differ from the log")
+    must_equal(sources, from_log, "I2: the services' databases differ from the log")
     assert await dead_letters(stack) == bad_records == log.bad_records, "I4: dead letters are not the bad records"
     return log

@@ -15,7 +15,7 @@ QUIET_SECONDS = 60.0
 
 
 async def all_agree(stack: LocalStack, business: Business, *, bad_records: int = 0) -> None:
-    """Within a minute after the last repair everything is quiet and the books are right."""
+    """Within a minute after the last repair everything is quiet and the ledger is exact."""
     await eventually(
         lambda: judge(stack, deals=business.deals_closed, tickets=business.tickets_resolved, bad_records=bad_records),
         QUIET_SECONDS,
@@ -28,7 +28,7 @@ def tries(business: Business) -> int:
     return sum(business.answers.values()) + sum(business.failures.values())
 
 
-async def test_every_process_is_killed_in_turn_under_load_and_the_books_are_exact(
+async def test_every_process_is_killed_in_turn_under_load_and_the_ledger_is_exact(
     stack: LocalStack, business: Business
 ) -> None:
     stop = asyncio.Event()

@@ -1,4 +1,4 @@
-"""kill -9 of the SLA clock while service levels run out: each breach is told exactly once."""
+"""kill -9 of the SLA clock while service levels run out: each breach is published exactly once."""
 
 import os
 import sys
@@ -28,10 +28,10 @@ from tests.support import eventually
 
 TICKETS = 300
 KILLED_AT = (50, 350)
-"""Breaches told of so far; there are two of each ticket."""
+"""Breaches published so far; each ticket has two."""
 
 
-async def test_a_clock_that_is_killed_while_levels_run_out_tells_of_each_breach_once(
+async def test_a_clock_that_is_killed_while_levels_run_out_publishes_each_breach_once(
     new_database: Callable[[str], str],
 ) -> None:
     settings = ServiceSettings(database_url=new_database("clock"))
@@ -39,11 +39,11 @@ async def test_a_clock_that_is_killed_while_levels_run_out_tells_of_each_breach_
     engine = create_engine(settings, application="test")
     await open_tickets(engine)
 
-    async def told() -> int:
+    async def published() -> int:
         async with engine.connect() as connection:
             return int((await connection.execute(sa.select(sa.func.count()).select_from(outbox))).scalar_one())
 
-    # Kafka is away, so that all that is told stays in the outbox.
+    # Kafka is away, so that every event stays in the outbox.
     environment = {
         "PATH": os.environ["PATH"],
         **clock_variables(),
@@ -57,18 +57,18 @@ async def test_a_clock_that_is_killed_while_levels_run_out_tells_of_each_breach_
         )
         try:
 
-            async def has_told(enough: int = enough) -> bool:
-                return await told() >= enough
+            async def is_enough(enough: int = enough) -> bool:
+                return await published() >= enough
 
-            await eventually(has_told, 150)
+            await eventually(is_enough, 150)
         finally:
             relay.kill()
             await relay.wait()
     async with engine.connect() as connection:
         events = [decode(row.payload) for row in await connection.execute(sa.select(outbox.c.payload))]
     await engine.dispose()
-    told_of = [event.data for event in events if isinstance(event.data, SlaBreached)]
-    breaches = Counter((breach.id, breach.change.target) for breach in told_of)
+    breached = [event.data for event in events if isinstance(event.data, SlaBreached)]
+    breaches = Counter((breach.id, breach.change.target) for breach in breached)
     assert (len(breaches), set(breaches.values())) == (2 * TICKETS, {1})
     assert Counter(event.sequence for event in events) == {2: TICKETS, 3: TICKETS}
 

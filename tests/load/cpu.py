@@ -6,7 +6,7 @@ from contextlib import suppress
 import psutil
 
 from tandem_cli.stack import LocalStack
-from tests.load.report import say
+from tests.load.report import report
 
 
 class CpuMeter:
@@ -31,11 +31,11 @@ def processes_of(stack: LocalStack) -> dict[str, psutil.Process]:
     return {part.name: psutil.Process(part.pid) for part in running.parts if part.name != "preloader"}
 
 
-def say_cpu(name: str, seconds: Mapping[str, float], count: int) -> None:
+def report_cpu(name: str, seconds: Mapping[str, float], count: int) -> None:
     """Print and keep the CPU of one of `count` events, writes or answers: of all processes, and of each."""
-    say(f"{name}_stack_cpu_ms", sum(seconds.values()) / count * 1000, "ms")
+    report(f"{name}_stack_cpu_ms", sum(seconds.values()) / count * 1000, "ms")
     for process, used in sorted(seconds.items(), key=lambda item: -item[1]):
-        say(f"{name}_cpu_ms_of_{process.replace('-', '_')}", used / count * 1000, "ms")
+        report(f"{name}_cpu_ms_of_{process.replace('-', '_')}", used / count * 1000, "ms")
 
 
 def _cpu_seconds(process: psutil.Process) -> float:

@@ -30,7 +30,7 @@ CUSTOMERS = 50_000
 BUCKETS = 200
 """Of a duration: about as many as lie between a minute and a week. All of them are met every month."""
 STANDING_DAYS = 20
-"""For so long each subject stands in the levels of its kind."""
+"""How long each subject counts in the semi-additive measures of its kind."""
 AT_ONCE = 2
 
 
@@ -63,14 +63,14 @@ def _id(number: str) -> str:
 
 async def _fill(connection: AsyncConnection, kind: Kind, postings: int) -> None:
     table = POSTING[kind]
-    # A subject begins to stand with one of its two postings and ends with the other, both whole or both shares.
+    # A subject's one posting adds it to a semi-additive measure, the other removes it; both are whole or both shares.
     first = f"CASE WHEN number % 2 = 1 THEN number - {STANDING_DAYS * (postings // 731) // 4 * 4 + 1} ELSE number END"
     share = "number % 4 >= 2"
 
     def amount(level: str) -> str:
         return "1" if kind.measure_named(level).unit == "count" else "(subject % 3 + 1)"
 
-    told = {
+    columns = {
         "event_id": "gen_random_uuid()", "subject_id": _id("subject"), "event_time": "now()",
         "recorded_time": "now()", "day": f"date '2024-01-01' + ((number * 731) / {postings})::integer",
         **{name: value_of(name, "subject") for name in kind.dimensions},
@@ -83,15 +83,15 @@ async def _fill(connection: AsyncConnection, kind: Kind, postings: int) -> None:
         **{bucket_column(name): f"(number * 7 + {at}) % {BUCKETS}" for at, name in enumerate(kind.durations)},
     }  # fmt: skip
     if kind.split_by is not None:
-        told["split"] = share
+        columns["split"] = share
     await run(connection, "SET work_mem = '256MB'; SET maintenance_work_mem = '256MB'; SET synchronous_commit = off")
     for index in table.indexes:
         # Made at the end, which is several times as fast.
         await connection.run_sync(index.drop)
     await run(
         connection,
-        f"INSERT INTO {table.name} ({', '.join(told)}) "
-        f"SELECT {', '.join(told.values())} FROM generate_series(0::bigint, {postings - 1}) AS number, "
+        f"INSERT INTO {table.name} ({', '.join(columns)}) "
+        f"SELECT {', '.join(columns.values())} FROM generate_series(0::bigint, {postings - 1}) AS number, "
         f"LATERAL (SELECT {first} AS subject) AS same",
     )
     for index in table.indexes:
@@ -124,6 +124,6 @@ def _shares(amount: int) -> list[int]:
 
 
 async def run(connection: AsyncConnection, statements: str) -> None:
-    """SQL as it stands."""
+    """Literal SQL."""
     for statement in statements.split("; "):
         await connection.execute(sa.text(statement.replace(":", r"\:")))

@@ -1,6 +1,6 @@
 """The log that benchmarks read: a company's year as real contract events, made once and kept in Kafka between runs.
 
-Stories of leads, deals, tickets and surveys are told in the order in which they happen, with every dimension set.
+Leads, deals, tickets and surveys pass through their states in the order in which they happen, with every dimension set.
 Two in a hundred are recorded late, by up to 30 days; one event in a hundred arrives a second time.
 """
 
@@ -68,7 +68,7 @@ YEAR = 365 * DAY
 LATE, LATE_SECONDS = 0.02, 30 * DAY
 REPEATED, REPEAT_SECONDS = 0.01, 3_600.0
 EVENTS_A_STORY = 5.0
-"""About as many events a story tells; by it the stories are spread over the year."""
+"""Roughly the number of events of a subject; it spreads the subjects over the year."""
 BATCH_BYTES = 900 * 1024
 
 REGIONS = ["EMEA", "AMER", "APAC", "LATAM"]
@@ -129,7 +129,7 @@ class Company:
         """A waiting time, exponentially distributed."""
         return self.random.expovariate(1 / mean_seconds) + 1.0
 
-    def story(self, at: float) -> Iterator[Fact]:
+    def subject_facts(self, at: float) -> Iterator[Fact]:
         """What begins to happen at a moment."""
         if self._unknown and self.random.random() < 0.2:
             return account(self, at, *self.customers[self._unknown.pop()])
@@ -148,31 +148,31 @@ def account(company: Company, at: float, customer: UUID, region: str, segment: s
 def lead(company: Company, at: float) -> Iterator[Fact]:
     customer, region, segment = company.pick(company.customers)
     owner, team = company.pick(company.reps)
-    told: dict[str, Any] = {
+    state: dict[str, Any] = {
         "id": company.new_id(at), "status": "new", "channel": company.pick(SALES_CHANNELS), "region": region,
         "segment": segment, "product": company.pick(PRODUCTS), "owner_id": None, "team_id": None,
         "created_at": moment(at),
     }  # fmt: skip
-    key = told["id"]
-    yield Fact(at, LeadCreated(**told), 1, key)
+    key = state["id"]
+    yield Fact(at, LeadCreated(**state), 1, key)
     at += company.later(0.1 * DAY)
-    told |= {"status": "assigned", "owner_id": owner, "team_id": team, "assigned_at": moment(at)}
-    yield Fact(at, LeadAssigned(change=LeadAssignment(previous_owner_id=None), **told), 2, key)
+    state |= {"status": "assigned", "owner_id": owner, "team_id": team, "assigned_at": moment(at)}
+    yield Fact(at, LeadAssigned(change=LeadAssignment(previous_owner_id=None), **state), 2, key)
     at += company.later(0.5 * DAY)
-    told |= {"status": "contacted", "contacted_at": moment(at)}
-    yield Fact(at, LeadContacted(**told), 3, key)
+    state |= {"status": "contacted", "contacted_at": moment(at)}
+    yield Fact(at, LeadContacted(**state), 3, key)
     at += company.later(2 * DAY)
     if company.random.random() < 0.5:
-        told |= {"status": "disqualified", "disqualified_at": moment(at), "disqualified_reason": "no-budget"}
-        yield Fact(at, LeadDisqualified(**told), 4, key)
+        state |= {"status": "disqualified", "disqualified_at": moment(at), "disqualified_reason": "no-budget"}
+        yield Fact(at, LeadDisqualified(**state), 4, key)
         return
-    told |= {"status": "qualified", "qualified_at": moment(at)}
-    yield Fact(at, LeadQualified(**told), 4, key)
+    state |= {"status": "qualified", "qualified_at": moment(at)}
+    yield Fact(at, LeadQualified(**state), 4, key)
     if company.random.random() < 0.5:
         at += company.later(3 * DAY)
-        told |= {"status": "converted", "converted_at": moment(at), "account_id": customer}
-        told["deal_id"] = company.new_id(at)
-        yield Fact(at, LeadConverted(change=LeadConversion(account_registered=False), **told), 5, key)
+        state |= {"status": "converted", "converted_at": moment(at), "account_id": customer}
+        state["deal_id"] = company.new_id(at)
+        yield Fact(at, LeadConverted(change=LeadConversion(account_registered=False), **state), 5, key)
 
 
 def _lines(company: Company) -> list[DealLine]:
@@ -195,36 +195,36 @@ def deal(company: Company, at: float) -> Iterator[Fact]:
     owner, team = company.pick(company.reps)
     lines = _lines(company)
     stage, sequence = "prospecting", 1
-    told: dict[str, Any] = {
+    state: dict[str, Any] = {
         "id": company.new_id(at), "account_id": customer, "lead_id": None, "stage": stage, "lines": lines,
         "amount": _total(lines), "owner_id": owner, "team_id": team, "region": region, "segment": segment,
         "channel": company.pick(SALES_CHANNELS), "opened_at": moment(at),
         "expected_close_on": moment(at + 30 * DAY).date(),
     }  # fmt: skip
-    yield Fact(at, DealOpened(**told), sequence, customer)
+    yield Fact(at, DealOpened(**state), sequence, customer)
     for following in STAGES[: company.random.randint(1, len(STAGES))]:
         at, sequence = at + company.later(4 * DAY), sequence + 1
         change = DealStageChange(previous_stage=stage)  # type: ignore[arg-type]
-        stage = told["stage"] = following
-        yield Fact(at, DealStageChanged(change=change, **told), sequence, customer)
+        stage = state["stage"] = following
+        yield Fact(at, DealStageChanged(change=change, **state), sequence, customer)
     at, sequence = at + company.later(4 * DAY), sequence + 1
     rate = FrozenRate(rate=Decimal(1), on=moment(at).date())
     closed = {
         "stage": company.pick(["won", "lost"]), "closed_at": moment(at), "close_reason": "price", "frozen_rate": rate,
-        "reporting_amount": told["amount"],
+        "reporting_amount": state["amount"],
     }  # fmt: skip
     closing = DealClosing(outcome=closed["stage"], previous_stage=stage)  # type: ignore[arg-type]
-    yield Fact(at, DealClosed(change=closing, **(told | closed)), sequence, customer)
+    yield Fact(at, DealClosed(change=closing, **(state | closed)), sequence, customer)
     chance = company.random.random()
     if chance < 0.03:
         at, sequence = at + company.later(10 * DAY), sequence + 1
         reopening = DealReopening(previous_outcome=closed["stage"])
-        yield Fact(at, DealReopened(change=reopening, reopen_count=1, **told), sequence, customer)
+        yield Fact(at, DealReopened(change=reopening, reopen_count=1, **state), sequence, customer)
     elif chance < 0.08:
         at, sequence = at + company.later(10 * DAY), sequence + 1
         amended = {"lines": (anew := _lines(company)), "amount": _total(anew), "reporting_amount": _total(anew)}
-        amendment = DealAmendment(previous_amount=told["amount"])
-        yield Fact(at, DealAmended(change=amendment, **(told | closed | amended)), sequence, customer)
+        amendment = DealAmendment(previous_amount=state["amount"])
+        yield Fact(at, DealAmended(change=amendment, **(state | closed | amended)), sequence, customer)
 
 
 def ticket(company: Company, at: float) -> Iterator[Fact]:
@@ -236,68 +236,74 @@ def ticket(company: Company, at: float) -> Iterator[Fact]:
         "product": company.pick(PRODUCTS), "agent_id": None, "team_id": None,
     }  # fmt: skip
     kind = company.pick(["presales_question", "installation", "maintenance", "problem", "complaint"])
-    told: dict[str, Any] = {"id": company.new_id(at), "kind": kind, "status": "open", "opened_at": moment(at), **served}
+    state: dict[str, Any] = {
+        "id": company.new_id(at),
+        "kind": kind,
+        "status": "open",
+        "opened_at": moment(at),
+        **served,
+    }
     sequence = 1
-    yield Fact(at, TicketOpened(**told), sequence, customer)
+    yield Fact(at, TicketOpened(**state), sequence, customer)
     at, sequence = at + company.later(0.02 * DAY), sequence + 1
-    told |= {"agent_id": agent, "team_id": team, "assigned_at": moment(at)}
+    state |= {"agent_id": agent, "team_id": team, "assigned_at": moment(at)}
     served |= {"agent_id": agent, "team_id": team}
-    yield Fact(at, TicketAssigned(change=TicketAssignment(previous_agent_id=None), **told), sequence, customer)
+    yield Fact(at, TicketAssigned(change=TicketAssignment(previous_agent_id=None), **state), sequence, customer)
 
     def contact(direction: str) -> Fact:
-        told["interaction_count"] = told.get("interaction_count", 0) + 1
-        told["inbound_count"] = told.get("inbound_count", 0) + (direction == "inbound")
+        state["interaction_count"] = state.get("interaction_count", 0) + 1
+        state["inbound_count"] = state.get("inbound_count", 0) + (direction == "inbound")
         contact = Interaction(
-            id=company.new_id(at), ticket_id=told["id"], direction=direction, visibility="public",  # type: ignore[arg-type]
+            id=company.new_id(at), ticket_id=state["id"], direction=direction, visibility="public",  # type: ignore[arg-type]
             ticket_kind=kind, talk_seconds=company.random.randint(20, 900),
             hold_seconds=company.random.randint(0, 120), wrap_up_seconds=company.random.randint(5, 300),
             occurred_at=moment(at), **served,
         )  # fmt: skip
-        return Fact(at, InteractionLogged(change=contact, **told), sequence, customer)
+        return Fact(at, InteractionLogged(change=contact, **state), sequence, customer)
 
     at, sequence = at + company.later(0.1 * DAY), sequence + 1
-    told["first_responded_at"] = moment(at)
+    state["first_responded_at"] = moment(at)
     yield contact("outbound")
     sequence += 1
-    yield Fact(at, TicketFirstResponded(**told), sequence, customer)
+    yield Fact(at, TicketFirstResponded(**state), sequence, customer)
     for _ in range(company.pick([0, 1, 1, 2])):
         at, sequence = at + company.later(0.3 * DAY), sequence + 1
         yield contact(company.pick(["inbound", "outbound"]))
     at, sequence = at + company.later(0.5 * DAY), sequence + 1
     resolved = {"status": "resolved", "resolved_at": moment(at), "resolution": "solved"}
-    yield Fact(at, TicketResolved(**(told | resolved)), sequence, customer)
+    yield Fact(at, TicketResolved(**(state | resolved)), sequence, customer)
     if company.random.random() < 0.08:
         at, sequence = at + company.later(2 * DAY), sequence + 1
-        told |= {"reopened_at": moment(at), "reopen_count": 1}
+        state |= {"reopened_at": moment(at), "reopen_count": 1}
         change = TicketReopening(previous_resolved_at=resolved["resolved_at"])  # type: ignore[arg-type]
-        yield Fact(at, TicketReopened(change=change, **told), sequence, customer)
+        yield Fact(at, TicketReopened(change=change, **state), sequence, customer)
         at, sequence = at + company.later(1 * DAY), sequence + 1
         resolved["resolved_at"] = moment(at)
-        yield Fact(at, TicketResolved(**(told | resolved)), sequence, customer)
+        yield Fact(at, TicketResolved(**(state | resolved)), sequence, customer)
     if company.random.random() < 0.4:
-        at = yield from _survey(company, at, kind, told["id"], served)
+        at = yield from _survey(company, at, kind, state["id"], served)
     at, sequence = at + company.later(3 * DAY), sequence + 1
     yield Fact(
-        at, TicketClosed(**(told | resolved | {"status": "closed", "closed_at": moment(at)})), sequence, customer
+        at, TicketClosed(**(state | resolved | {"status": "closed", "closed_at": moment(at)})), sequence, customer
     )
 
 
 def _survey(
     company: Company, at: float, kind: str, ticket_id: UUID, served: dict[str, Any]
 ) -> Generator[Fact, None, float]:
-    told: dict[str, Any] = {
+    state: dict[str, Any] = {
         "id": company.new_id(at), "kind": "csat", "ticket_id": ticket_id, "ticket_kind": kind, "sent_at": moment(at),
         **served,
     }  # fmt: skip
     customer = served["customer_id"]
-    yield Fact(at, SurveySent(**told), 1, customer)
+    yield Fact(at, SurveySent(**state), 1, customer)
     if company.random.random() < 0.5:
         at += company.later(1 * DAY)
-        told |= {"answered_at": moment(at), "score": company.random.randint(1, 5)}
-        yield Fact(at, SurveyAnswered(**told), 2, customer)
+        state |= {"answered_at": moment(at), "score": company.random.randint(1, 5)}
+        yield Fact(at, SurveyAnswered(**state), 2, customer)
         if company.random.random() < 0.05:
-            revision, score = SurveyRevision(previous_score=told["score"]), company.random.randint(1, 5)
-            yield Fact(at + 60, SurveyRevised(change=revision, **(told | {"score": score})), 3, customer)
+            revision, score = SurveyRevision(previous_score=state["score"]), company.random.randint(1, 5)
+            yield Fact(at + 60, SurveyRevised(change=revision, **(state | {"score": score})), 3, customer)
     return at
 
 
@@ -306,30 +312,30 @@ def records(events: int, *, seed: int = 1) -> Iterator[LogRecord]:
     company = Company(seed, min(CUSTOMERS, max(events // 20, 1)))
     spacing = YEAR * EVENTS_A_STORY / events
     begins, made, number = 0.0, 0, 0
-    # What is to be recorded next: when, a number that breaks ties, what, and the story that goes on from there.
+    # What is recorded next: when, a number that breaks ties, the fact, its lag, and the facts that follow it.
     waiting: list[tuple[float, int, Fact | LogRecord, float, Iterator[Fact]]] = []
 
-    def push(story: Iterator[Fact], lag: float) -> None:
+    def push(subject_facts: Iterator[Fact], lag: float) -> None:
         nonlocal number
-        if (fact := next(story, None)) is not None:
+        if (fact := next(subject_facts, None)) is not None:
             number += 1
-            heapq.heappush(waiting, (fact.at + lag, number, fact, lag, story))
+            heapq.heappush(waiting, (fact.at + lag, number, fact, lag, subject_facts))
 
     while made < events:
         while not waiting or begins <= waiting[0][0]:
             late = company.random.random() < LATE
-            push(company.story(begins), company.random.random() * LATE_SECONDS if late else 0.0)
+            push(company.subject_facts(begins), company.random.random() * LATE_SECONDS if late else 0.0)
             begins += company.later(spacing)
-        recorded, _, told, lag, story = heapq.heappop(waiting)
-        if isinstance(told, Fact):
-            record = _record(company, told, recorded)
-            push(story, lag)
+        recorded, _, state, lag, subject_facts = heapq.heappop(waiting)
+        if isinstance(state, Fact):
+            record = _record(company, state, recorded)
+            push(subject_facts, lag)
             if company.random.random() < REPEATED:
                 number += 1
                 again = recorded + company.random.random() * REPEAT_SECONDS
-                heapq.heappush(waiting, (again, number, record, 0.0, story))
+                heapq.heappush(waiting, (again, number, record, 0.0, subject_facts))
         else:
-            record = told
+            record = state
         made += 1
         yield record
 
@@ -348,7 +354,7 @@ def _record(company: Company, fact: Fact, recorded: float) -> LogRecord:
 
 
 class PreparedLog(NamedTuple):
-    """A log that stands ready; topics are named for its size, so that several sizes can be kept side by side."""
+    """A prepared log; topics are named for its size, so that several sizes can be kept side by side."""
 
     topics: list[str]
     events: int
@@ -356,7 +362,7 @@ class PreparedLog(NamedTuple):
 
 
 async def prepare(kafka: Kafka, events: int, progress: Callable[[int], None]) -> PreparedLog:
-    """The log of so many events: made unless a former run has left it. `progress` is told how many are written."""
+    """The log of so many events: written unless a former run has left it. `progress` receives the number written."""
     topics = {name: f"bench.v{VERSION}.{events}.{name}" for name in ("sales.events", "service.events")}
     kafka.create_topics([Topic(name, PARTITIONS) for name in topics.values()])
     ends = await _ends(kafka, list(topics.values()))

@@ -14,7 +14,7 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
-def say(name: str, value: float, unit: str) -> None:
+def report(name: str, value: float, unit: str) -> None:
     """Print one figure and keep it."""
     print(f"{name:54} {value:12.3f} {unit}")
     FILE.parent.mkdir(exist_ok=True)

@@ -21,7 +21,7 @@ from tests.load.cpu import CpuMeter
 from tests.load.digest import digest_of
 from tests.load.peers.kafka_streams import jdk, run_kafka_streams
 from tests.load.prepared_log import PreparedLog
-from tests.load.report import median, say
+from tests.load.report import median, report
 from tests.support import eventually
 
 ROUNDS = 3
@@ -54,7 +54,7 @@ class Run(NamedTuple):
     wal_bytes: float = 0
     """Per event."""
     digest: dict[str, str] | None = None
-    """Of all sums, as `digest_of` makes it: the same whoever sums. None where nothing is summed."""
+    """The `digest_of` all sums, the same for every way of summing; None where nothing is summed."""
 
     @property
     def whole_cpu_seconds(self) -> float:
@@ -162,7 +162,7 @@ async def test_consumer(
             measured = await run()
             runs.setdefault(name, []).append(measured)
             print(f"{name:8} {measured._replace(digest=None)}")
-    # However the log is cut into batches and shared out, and whoever sums it, the sums end the same.
+    # The sums are the same, however the log is cut into batches and divided among processes.
     sums = runs["one"][0].digest
     assert sums
     for other in runs["one"] + runs["two"] + runs.get("streams", []):
@@ -179,19 +179,19 @@ async def test_consumer(
     if "streams" in runs:
         names["streams"] = "kafka_streams_eos"
     for way, name in names.items():
-        say(f"{name}_events_per_second", middle(way, "events_per_second"), "events/s")
-        say(f"{name}_cpu_seconds_per_million", middle(way, "cpu_seconds"), "s")
-        say(f"{name}_kafka_cpu_seconds_per_million", middle(way, "broker_cpu_seconds"), "s")
-        say(f"{name}_peak_mib", max(run.peak_mib for run in runs[way]), "MiB")
+        report(f"{name}_events_per_second", middle(way, "events_per_second"), "events/s")
+        report(f"{name}_cpu_seconds_per_million", middle(way, "cpu_seconds"), "s")
+        report(f"{name}_kafka_cpu_seconds_per_million", middle(way, "broker_cpu_seconds"), "s")
+        report(f"{name}_peak_mib", max(run.peak_mib for run in runs[way]), "MiB")
     for way in ("one", "two"):
         name = names[way]
-        say(f"{name}_database_cpu_seconds_per_million", middle(way, "database_cpu_seconds"), "s")
-        say(f"{name}_rows_per_event", middle(way, "rows"), "rows")
-        say(f"{name}_wal_bytes_per_event", middle(way, "wal_bytes"), "bytes")
-        say(f"{name}_vs_decode_limit", ratio(way, "decode"), "")
-        say(f"{name}_whole_cpu_vs_decode_limit", ratio(way, "decode", "whole_cpu_seconds"), "")
+        report(f"{name}_database_cpu_seconds_per_million", middle(way, "database_cpu_seconds"), "s")
+        report(f"{name}_rows_per_event", middle(way, "rows"), "rows")
+        report(f"{name}_wal_bytes_per_event", middle(way, "wal_bytes"), "bytes")
+        report(f"{name}_vs_decode_limit", ratio(way, "decode"), "")
+        report(f"{name}_whole_cpu_vs_decode_limit", ratio(way, "decode", "whole_cpu_seconds"), "")
     if "streams" in runs:
         # Like with like: two processes beside its two threads.
-        say("consumer_vs_kafka_streams_eos", ratio("two", "streams"), "")
-        say("consumer_one_process_vs_kafka_streams_eos", ratio("one", "streams"), "")
-        say("consumer_whole_cpu_vs_kafka_streams_eos", ratio("two", "streams", "whole_cpu_seconds"), "")
+        report("consumer_vs_kafka_streams_eos", ratio("two", "streams"), "")
+        report("consumer_one_process_vs_kafka_streams_eos", ratio("one", "streams"), "")
+        report("consumer_whole_cpu_vs_kafka_streams_eos", ratio("two", "streams", "whole_cpu_seconds"), "")

@@ -28,9 +28,9 @@ from tandem_cli.postgres import EmbeddedPostgres
 from tandem_cli.stack import LocalStack
 from tandem_cli.system import script
 from tests.business import Business, connected
-from tests.load.cpu import CpuMeter, processes_of, say_cpu
+from tests.load.cpu import CpuMeter, processes_of, report_cpu
 from tests.load.peers import bare_pipeline
-from tests.load.report import median, percentile, say
+from tests.load.report import median, percentile, report
 from tests.support import eventually
 
 WRITES_PER_SECOND = 50
@@ -45,7 +45,7 @@ ROUNDS = 3
 ROUND_SECONDS = 10
 POLL_SECONDS = 0.001
 BEFORE = 40_000
-"""Events in the log before the measurement: what a rebuild has to read. `--events` may say less."""
+"""Events in the log before the measurement: what a rebuild has to read. `--events` may lower it."""
 ACCOUNTS = 200
 """With five, each would have as many deals in a minute as a customer has in years."""
 SETTLE_WRITES = 2000
@@ -90,7 +90,7 @@ async def seconds_to_close_a_deal(business: Business, channel: str) -> float:
 
 
 async def sales_volume(business: Business, **filters: str) -> int:
-    """Return how many deals were won today, as the KPI says."""
+    """Return how many deals were won today, according to the KPI."""
     today = datetime.now(UTC).date().isoformat()
     query = {"from": today, "to": today, **filters}
     async with business.http.get(business.stack.urls["metrics"] + "/v1/kpis/sales_volume", params=query) as answer:
@@ -138,13 +138,13 @@ async def test_freshness_under_load(stack: LocalStack, business: Business) -> No
     print()
     for percent in (50, 99):
         wait, closing = percentile(waits, percent), percentile(closings, percent)
-        say(f"http_to_kpi_p{percent}_ms", wait * 1000, "ms")
-        say(f"http_to_kpi_p{percent}_close_ms", closing * 1000, "ms")
-        say(f"http_to_kpi_p{percent}_vs_close", wait / closing, "")
-    say("write_p50_ms", percentile(business.seconds, 50) * 1000, "ms")
-    say("write_p99_ms", percentile(business.seconds, 99) * 1000, "ms")
-    say_cpu("write", of_writes, written)
-    say_cpu("answer", of_answers, ANSWERS)
+        report(f"http_to_kpi_p{percent}_ms", wait * 1000, "ms")
+        report(f"http_to_kpi_p{percent}_close_ms", closing * 1000, "ms")
+        report(f"http_to_kpi_p{percent}_vs_close", wait / closing, "")
+    report("write_p50_ms", percentile(business.seconds, 50) * 1000, "ms")
+    report("write_p99_ms", percentile(business.seconds, 99) * 1000, "ms")
+    report_cpu("write", of_writes, written)
+    report_cpu("answer", of_answers, ANSWERS)
 
 
 @dataclass(frozen=True)
@@ -274,14 +274,14 @@ Round = tuple[list[float], list[float]]
 """The waits of Tandem, and those of the bare pipeline directly after."""
 
 
-def say_waits(name: str, rounds: Sequence[Round]) -> None:
+def report_waits(name: str, rounds: Sequence[Round]) -> None:
     """Print and keep the waits of Tandem, those of the bare pipeline, and the median of their ratios."""
     for percent in (50, 99):
         ours, theirs = ([wait for one in rounds for wait in one[side]] for side in (0, 1))
         ratios = [percentile(tandem, percent) / percentile(bare, percent) for tandem, bare in rounds]
-        say(f"{name}_p{percent}_ms", percentile(ours, percent) * 1000, "ms")
-        say(f"{name}_p{percent}_bare_ms", percentile(theirs, percent) * 1000, "ms")
-        say(f"{name}_p{percent}_vs_bare", median(ratios), "")
+        report(f"{name}_p{percent}_ms", percentile(ours, percent) * 1000, "ms")
+        report(f"{name}_p{percent}_bare_ms", percentile(theirs, percent) * 1000, "ms")
+        report(f"{name}_p{percent}_vs_bare", median(ratios), "")
 
 
 @asynccontextmanager
@@ -297,8 +297,8 @@ async def rebuilding(stack: LocalStack) -> AsyncIterator[Callable[[], int]]:
                 *script("metrics-replay"), env=environment, stdout=asyncio.subprocess.PIPE
             )
             try:
-                said, _ = await process.communicate()
-                assert process.returncode == 0, said.decode().splitlines()[-1]
+                output, _ = await process.communicate()
+                assert process.returncode == 0, output.decode().splitlines()[-1]
                 done += 1
             finally:
                 if process.returncode is None:
@@ -333,11 +333,11 @@ async def test_freshness_from_the_commit_on(
         busy = await measure_in_turns(ROUNDS)
         await eventually(lambda: rebuilds() >= 1, 120)
     print()
-    say_waits("freshness", quiet)
-    say_waits("freshness_during_replay", busy)
-    say_cpu("event", of_tandem, EVENTS_PER_SECOND * ROUND_SECONDS)
-    say_cpu("bare_event", of_bare, EVENTS_PER_SECOND * ROUND_SECONDS)
-    say("event_stack_cpu_vs_bare", sum(of_tandem.values()) / sum(of_bare.values()), "")
+    report_waits("freshness", quiet)
+    report_waits("freshness_during_replay", busy)
+    report_cpu("event", of_tandem, EVENTS_PER_SECOND * ROUND_SECONDS)
+    report_cpu("bare_event", of_bare, EVENTS_PER_SECOND * ROUND_SECONDS)
+    report("event_stack_cpu_vs_bare", sum(of_tandem.values()) / sum(of_bare.values()), "")
 
 
 async def test_memory_of_the_whole_stack(stack: LocalStack) -> None:
@@ -345,4 +345,4 @@ async def test_memory_of_the_whole_stack(stack: LocalStack) -> None:
     assert running is not None
     processes = [psutil.Process(part.pid) for part in running.parts]
     total = sum(memory_bytes(each) for process in processes for each in [process, *process.children(recursive=True)])
-    say("stack_memory_mib", total / 1024**2, "MiB")
+    report("stack_memory_mib", total / 1024**2, "MiB")

@@ -28,7 +28,7 @@ from tandem_cli.issuer import Issuer
 from tandem_cli.postgres import EmbeddedPostgres
 from tests.load.cpu import CpuMeter
 from tests.load.filled_ledger import DIFFERENT, FILLED, fill_ledger
-from tests.load.report import percentile, say
+from tests.load.report import percentile, report
 
 YEAR = {"from": "2025-01-01", "to": "2025-12-31"}
 COMBINATIONS = 300
@@ -122,14 +122,14 @@ async def test_reads(client: httpx.AsyncClient, bench_postgres: EmbeddedPostgres
         for percent in (50, 99):
             answer = percentile([one.seconds for one in answers], percent)
             select = percentile([one.seconds for one in selects], percent)
-            say(f"{name}_p{percent}_ms", answer * 1000, "ms")
-            say(f"{name}_p{percent}_one_row_select_ms", select * 1000, "ms")
-            say(f"{name}_p{percent}_vs_one_row_select", answer / select, "")
+            report(f"{name}_p{percent}_ms", answer * 1000, "ms")
+            report(f"{name}_p{percent}_one_row_select_ms", select * 1000, "ms")
+            report(f"{name}_p{percent}_vs_one_row_select", answer / select, "")
         cpu, least = (sum(one.cpu_seconds for one in side) for side in (answers, selects))
-        say(f"{name}_api_cpu_ms", cpu / len(answers) * 1000, "ms")
-        say(f"{name}_api_cpu_vs_one_row_select", cpu / least, "")
+        report(f"{name}_api_cpu_ms", cpu / len(answers) * 1000, "ms")
+        report(f"{name}_api_cpu_vs_one_row_select", cpu / least, "")
         # With the one-row selects, which cost it next to nothing.
-        say(f"{name}_database_cpu_ms", database / len(answers) * 1000, "ms")
+        report(f"{name}_database_cpu_ms", database / len(answers) * 1000, "ms")
 
 
 def random_filters(kpi: Kpi, chance: random.Random) -> tuple[str, dict[str, str]]:

@@ -19,7 +19,7 @@ from service_kit.relay import BATCH_BYTES, COMPRESSION, Relay
 from service_kit.settings import ServiceSettings
 from tandem_cli.kafka import EmbeddedKafka, Topic
 from tests.load.prepared_log import PARTITIONS, LogRecord, records
-from tests.load.report import median, say
+from tests.load.report import median, report
 from tests.support import eventually
 
 ROWS = 50_000
@@ -28,12 +28,12 @@ ROUNDS = 3
 pytestmark = pytest.mark.long
 
 
-async def relayed_per_second(kafka: EmbeddedKafka, url: str, topic: str, told: list[LogRecord]) -> float:
+async def relayed_per_second(kafka: EmbeddedKafka, url: str, topic: str, published: list[LogRecord]) -> float:
     """Fills the outbox, then runs a relay until it is empty."""
     database = await asyncpg.connect(url.replace("+asyncpg", ""))
     await database.copy_records_to_table(
         "outbox",
-        records=[(uuid.uuid4(), topic, record.key.decode(), "bench", record.value) for record in told],
+        records=[(uuid.uuid4(), topic, record.key.decode(), "bench", record.value) for record in published],
         columns=["id", "aggregatetype", "aggregateid", "type", "payload"],
     )
     await database.execute("ANALYZE outbox")
@@ -48,7 +48,7 @@ async def relayed_per_second(kafka: EmbeddedKafka, url: str, topic: str, told: l
     running = asyncio.create_task(relay.run(stop))
     try:
         await eventually(empty, 600, every=0.05)
-        return len(told) / (time.perf_counter() - began)
+        return len(published) / (time.perf_counter() - began)
     finally:
         stop.set()
         await running
@@ -56,7 +56,7 @@ async def relayed_per_second(kafka: EmbeddedKafka, url: str, topic: str, told: l
         await database.close()
 
 
-async def written_per_second(kafka: EmbeddedKafka, topic: str, told: list[LogRecord]) -> float:
+async def written_per_second(kafka: EmbeddedKafka, topic: str, published: list[LogRecord]) -> float:
     """The same records in batches as large, made beforehand, with all of them under way at once."""
     producer = AIOKafkaProducer(
         bootstrap_servers=kafka.bootstrap_servers,
@@ -70,7 +70,7 @@ async def written_per_second(kafka: EmbeddedKafka, topic: str, told: list[LogRec
     try:
         hashed, numbers = DefaultPartitioner(), list(range(PARTITIONS))
         batches: dict[int, list[Any]] = defaultdict(list)
-        for record in told:
+        for record in published:
             of_partition = batches[hashed(record.key, numbers, numbers)]
             fits = of_partition and of_partition[-1].append(timestamp=None, key=record.key, value=record.value)
             if not fits:
@@ -83,25 +83,25 @@ async def written_per_second(kafka: EmbeddedKafka, topic: str, told: list[LogRec
             for batch in of_partition
         ]
         await asyncio.gather(*sent)
-        return len(told) / (time.perf_counter() - began)
+        return len(published) / (time.perf_counter() - began)
     finally:
         await producer.stop()
 
 
 async def test_relay(bench_kafka: EmbeddedKafka, bench_database: str) -> None:
     await migrate(sales_api, bench_database)
-    told = list(records(ROWS))
+    published = list(records(ROWS))
     topic = f"bench.relay.{uuid.uuid4().hex[:12]}"
     bench_kafka.create_topics([Topic(topic, PARTITIONS)])
     rates, ratios = [], []
     try:
         for _ in range(ROUNDS):
-            pure = await written_per_second(bench_kafka, topic, told)
-            ours = await relayed_per_second(bench_kafka, bench_database, topic, told)
+            pure = await written_per_second(bench_kafka, topic, published)
+            ours = await relayed_per_second(bench_kafka, bench_database, topic, published)
             rates.append(ours)
             ratios.append(ours / pure)
     finally:
         bench_kafka.delete_topics([topic])
     print()
-    say("relay_events_per_second", median(rates), "events/s")
-    say("relay_vs_broker_limit", median(ratios), "")
+    report("relay_events_per_second", median(rates), "events/s")
+    report("relay_vs_broker_limit", median(ratios), "")

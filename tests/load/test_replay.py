@@ -21,7 +21,7 @@ from tandem_cli.postgres import EmbeddedPostgres
 from tests.load.consume import read_and_decode
 from tests.load.cpu import CpuMeter
 from tests.load.prepared_log import PreparedLog
-from tests.load.report import median, say
+from tests.load.report import median, report
 
 REPORTING = Reporting(ZoneInfo("Europe/Vilnius"), "EUR")
 ROUNDS = 3
@@ -66,11 +66,11 @@ async def test_replay(
         spent.append(cpu)
     await database.close()
     print()
-    say("replay_events_per_second", median(rates), "events/s")
-    say("replay_vs_decode_limit", median(ratios), "")
-    say("replay_cpu_vs_decode_limit", median(cpu_ratios), "")
+    report("replay_events_per_second", median(rates), "events/s")
+    report("replay_vs_decode_limit", median(ratios), "")
+    report("replay_cpu_vs_decode_limit", median(cpu_ratios), "")
     for name in spent[0]:
-        say(
+        report(
             f"replay_{name}_cpu_seconds_per_million",
             median([cpu[name] for cpu in spent]) / prepared_log.events * 1e6,
             "s",

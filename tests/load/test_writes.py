@@ -21,7 +21,7 @@ from tandem_cli.ports import free_port
 from tandem_cli.postgres import EmbeddedPostgres
 from tandem_cli.stack import LocalStack
 from tests.business import Business, connected
-from tests.load.report import median, percentile, say
+from tests.load.report import median, percentile, report
 from tests.support import eventually
 
 ROUNDS = 5
@@ -171,10 +171,10 @@ async def compare(
             rates.append(sent.rate)
             ours.append(cpu / len(writes) * 1000)
             theirs.append((cpu_seconds(peer.process) - peer_before) / len(writes) * 1000)
-    say(f"{name}_per_second", median(rates), "writes/s")
-    say(f"{name}_vs_bare_handler", median(ratios), "")
-    say(f"{name}_api_cpu_ms", median(ours), "ms")
-    say(f"{name}_bare_handler_cpu_ms", median(theirs), "ms")
+    report(f"{name}_per_second", median(rates), "writes/s")
+    report(f"{name}_vs_bare_handler", median(ratios), "")
+    report(f"{name}_api_cpu_ms", median(ours), "ms")
+    report(f"{name}_bare_handler_cpu_ms", median(theirs), "ms")
 
 
 async def opened_deals(business: Business, number: int) -> list[str]:
@@ -217,13 +217,13 @@ async def test_writes_of_the_whole_system(stack: LocalStack, business: Business)
     await eventually(all_counted, 300)
     spent = {name: seconds - at_first[name] for name, seconds in used().items()}
     print()
-    say("close_deal_whole_system_per_second", len(deals) / (time.perf_counter() - began), "deals/s")
-    say("close_deal_64_clients_p50_ms", percentile(sent.waits, 50) * 1000, "ms")
-    say("close_deal_64_clients_p99_ms", percentile(sent.waits, 99) * 1000, "ms")
-    say("close_deal_64_clients_503", sent.answers[503], "answers")
-    say("close_deal_stack_cpu_ms", sum(spent.values()) / len(deals) * 1000, "ms")
+    report("close_deal_whole_system_per_second", len(deals) / (time.perf_counter() - began), "deals/s")
+    report("close_deal_64_clients_p50_ms", percentile(sent.waits, 50) * 1000, "ms")
+    report("close_deal_64_clients_p99_ms", percentile(sent.waits, 99) * 1000, "ms")
+    report("close_deal_64_clients_503", sent.answers[503], "answers")
+    report("close_deal_stack_cpu_ms", sum(spent.values()) / len(deals) * 1000, "ms")
     for name, seconds in sorted(spent.items(), key=lambda item: -item[1]):
-        say(f"close_deal_cpu_ms_of_{name.replace('-', '_')}", seconds / len(deals) * 1000, "ms")
+        report(f"close_deal_cpu_ms_of_{name.replace('-', '_')}", seconds / len(deals) * 1000, "ms")
 
 
 async def is_settled(business: Business) -> bool:
@@ -295,5 +295,5 @@ async def test_imports(stack: LocalStack, business: Business) -> None:
             ratios.append(rate / single)
             rates.append(rate)
     print()
-    say("imported_leads_per_second", median(rates), "leads/s")
-    say("imported_leads_vs_single_requests", median(ratios), "")
+    report("imported_leads_per_second", median(rates), "leads/s")
+    report("imported_leads_vs_single_requests", median(ratios), "")

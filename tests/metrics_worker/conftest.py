@@ -29,7 +29,7 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
 @pytest.fixture(scope="session")
 async def settings(new_database: Callable[[str], str], issuer: Issuer) -> MetricsSettings:
     """Settings of processes whose database is migrated, with days in Vilnius and money in euros."""
-    url = new_database("books")
+    url = new_database("ledger")
     await migrate(metrics_worker, url)
     return MetricsSettings(
         database_url=url,
@@ -49,13 +49,13 @@ async def shared_engine(settings: MetricsSettings) -> AsyncIterator[AsyncEngine]
 
 @pytest.fixture
 async def engine(shared_engine: AsyncEngine) -> AsyncEngine:
-    """The books' database, with empty tables."""
+    """The ledger's database, with empty tables."""
     await empty(shared_engine)
     return shared_engine
 
 
 async def empty(engine: AsyncEngine) -> None:
-    """Takes every row out of the books."""
+    """Delete every row of the ledger."""
     # TRUNCATE makes new files for every table and index: twenty times as long as deleting the few rows of a test.
     statements = "; ".join(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables))
     async with engine.connect() as connection:
@@ -64,8 +64,8 @@ async def empty(engine: AsyncEngine) -> None:
         await driver.execute(statements)
 
 
-async def book(engine: AsyncEngine, *batches: Sequence[SubjectState]) -> None:
-    """Writes each batch into the ledger in a transaction of its own."""
+async def ingest(engine: AsyncEngine, *batches: Sequence[SubjectState]) -> None:
+    """Write each batch into the ledger in a transaction of its own."""
     writer = LedgerWriter(VILNIUS)
     for batch in batches:
         async with engine.begin() as connection:
@@ -74,7 +74,7 @@ async def book(engine: AsyncEngine, *batches: Sequence[SubjectState]) -> None:
 
 
 async def moved(engine: AsyncEngine) -> None:
-    """What a consumer that has caught up does in the transaction of a batch."""
+    """Move the offsets as a consumer does that has caught up."""
     async with engine.begin() as connection:
         await connection.execute(
             sa.text(
@@ -95,7 +95,7 @@ async def app(settings: MetricsSettings) -> AsyncIterator[FastAPI]:
 
 @pytest.fixture
 async def client(app: FastAPI, engine: AsyncEngine, issuer: Issuer) -> AsyncIterator[httpx.AsyncClient]:
-    """Asks the API about empty books, as an analyst."""
+    """A client of the API over an empty ledger, as an analyst."""
     headers = {"Authorization": f"Bearer {issuer.token(['analyst'])}"}
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://metrics", headers=headers) as http:
@@ -105,7 +105,7 @@ async def client(app: FastAPI, engine: AsyncEngine, issuer: Issuer) -> AsyncIter
 async def answers_to(
     questions: Iterable[tuple[str, Mapping[str, str]]], client: httpx.AsyncClient, during: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """What the API says to questions about KPIs over some days."""
+    """Return the API's answers to questions about KPIs over some days."""
     found = []
     for kpi, asked in questions:
         given = await client.get(f"/v1/kpis/{kpi}", params={**during, **asked})

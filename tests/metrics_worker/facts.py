@@ -43,7 +43,7 @@ DAY = date(2026, 3, 10)
 
 
 def moment(text: str) -> datetime:
-    """An instant from `2026-03-10T08:00`, in UTC unless the text says otherwise."""
+    """An instant from `2026-03-10T08:00`, in UTC unless the text has an offset."""
     found = datetime.fromisoformat(text)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
@@ -75,7 +75,7 @@ def line(product: str, quantity: int, amount: str) -> DealLine:
 
 
 def deal(*lines: DealLine, **fields: Any) -> DealOpened:
-    """A deal, open unless `stage` says otherwise; a closed one is worth the sum of its lines."""
+    """A deal, open unless `stage` is won or lost; a closed one is worth the sum of its lines."""
     amount = eur(sum((one.amount.amount for one in lines), Decimal(0)))  # type: ignore[arg-type]
     closed = fields.get("stage") in ("won", "lost")
     defaults: dict[str, Any] = {
@@ -165,7 +165,7 @@ def upsell(**fields: Any) -> UpsellSuggested:
 
 
 def delivery(**fields: Any) -> DeliveryAccepted:
-    """What was promised and delivered on the same day, unless told otherwise."""
+    """A delivery, by default on the promised day, at the promised price and quality."""
     defaults: dict[str, Any] = {
         "id": uuid4(), "deal_id": uuid4(), "delivered_at": MORNING, "accepted_at": MORNING, "price": eur(100),
         "quality_as_agreed": True, "promise": Promise(deliver_by=DAY, price=eur(100)),
@@ -196,10 +196,10 @@ def record(
     )
 
 
-def told(state: State, sequence: int = 1, reporting: Reporting = VILNIUS) -> list[SubjectState]:
-    """A state as the books' entries, through the record and back."""
+def decoded(state: State, sequence: int = 1, reporting: Reporting = VILNIUS) -> list[SubjectState]:
+    """Return the subject states of a state, encoded as a record and decoded again."""
     return decode(record(state, sequence), reporting)
 
 
-def all_told(states: Sequence[tuple[State, int]], reporting: Reporting = VILNIUS) -> list[SubjectState]:
-    return [entry for state, sequence in states for entry in told(state, sequence, reporting)]
+def all_decoded(states: Sequence[tuple[State, int]], reporting: Reporting = VILNIUS) -> list[SubjectState]:
+    return [entry for state, sequence in states for entry in decoded(state, sequence, reporting)]

@@ -38,7 +38,7 @@ async def test_the_script_writes_no_markup(client: httpx.AsyncClient) -> None:
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
 
 
-async def test_the_script_finds_everything_that_it_looks_for_in_the_page(client: httpx.AsyncClient) -> None:
+async def test_every_element_that_the_script_needs_is_in_the_page(client: httpx.AsyncClient) -> None:
     page, script = [(await client.get(path)).text for path in ("/", "/dashboard.js")]
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))

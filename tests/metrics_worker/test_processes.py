@@ -30,7 +30,7 @@ NOWHERE = "127.0.0.1:1"
 async def running(
     script: str, settings: MetricsSettings, *arguments: str, **environment: str
 ) -> AsyncIterator[Process]:
-    """A console script over the tests' books, without Kafka; killed at the end if it has not ended by then."""
+    """A console script over the tests' ledger, without Kafka; killed at the end if it has not ended by then."""
     process = await asyncio.create_subprocess_exec(
         Path(sys.executable).with_name(script),
         *arguments,
@@ -62,7 +62,7 @@ async def test_a_proof_that_cannot_be_made_is_neither_good_nor_bad(
     assert report["error"]
 
 
-async def test_a_rebuild_that_cannot_be_made_says_why(engine: AsyncEngine, settings: MetricsSettings) -> None:
+async def test_a_rebuild_that_is_not_possible_gives_the_reason(engine: AsyncEngine, settings: MetricsSettings) -> None:
     async with running("metrics-replay", settings, "--timezone", "Europe/Nowhere") as process:
         out, _ = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 1
@@ -75,11 +75,11 @@ async def test_a_rebuild_prints_its_progress_and_nothing_else(
     kafka.create_topics([Topic(SALES_TOPIC, 6), Topic(SERVICE_TOPIC, 6)])
     brokers = {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
     async with running("metrics-replay", settings, **brokers) as process:
-        out, told = await asyncio.wait_for(process.communicate(), 30)
+        out, is_published = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 0
     assert json.loads(out.splitlines()[-1]) == {"rebuilt": 0}
     assert all(json.loads(line) for line in out.splitlines())
-    assert b"ledger_swapped" in told
+    assert b"ledger_swapped" in is_published
 
 
 async def test_a_consumer_without_kafka_lives_and_stops_on_request(
@@ -135,7 +135,7 @@ async def test_a_missed_target_reaches_kafka(engine: AsyncEngine, settings: Metr
         reader.seek(part, 0)
     subjects: list[tuple[str, str]] = []
 
-    async def told() -> bool:
+    async def is_published() -> bool:
         for records in (await reader.getmany(timeout_ms=200)).values():
             subjects.extend((event.event_type.name, event.subject) for event in map(decode, (r.value for r in records)))
         return ("metrics.kpi-target-missed", f"targets/{target_id}") in subjects
@@ -144,7 +144,7 @@ async def test_a_missed_target_reaches_kafka(engine: AsyncEngine, settings: Metr
         async with running(
             "metrics-jobs", settings, KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers, HTTP_PORT="0"
         ) as process:
-            await eventually(told, 30)
+            await eventually(is_published, 30)
             process.send_signal(signal.SIGTERM)
             await asyncio.wait_for(process.communicate(), 20)
         assert process.returncode == 0

@@ -39,12 +39,12 @@ async def test_an_activity_for_a_lead_has_no_account_until_the_lead_is_converted
 
 async def test_an_activity_refers_to_what_exists(sales: Sales) -> None:
     lead, account = await sales.lead(), await sales.account()
-    for_nobody = {"kind": "visit"}
-    for body in (for_nobody, for_nobody | {"lead_id": lead["id"], "account_id": account["id"]}):
+    without_customer = {"kind": "visit"}
+    for body in (without_customer, without_customer | {"lead_id": lead["id"], "account_id": account["id"]}):
         assert_problem(await sales.send("POST", "/v1/activities", body), 422, "invalid-request")
     for name in ("lead_id", "deal_id", "account_id", "owner_id"):
-        body = for_nobody | ({"account_id": account["id"]} if name == "owner_id" else {}) | {name: ABSENT}
+        body = without_customer | ({"account_id": account["id"]} if name == "owner_id" else {}) | {name: ABSENT}
         assert_problem(await sales.send("POST", "/v1/activities", body), 422, "unknown-reference")
     await sales.send("POST", f"/v1/accounts/{account['id']}/erase", role="sales-manager")
-    refused = await sales.send("POST", "/v1/activities", for_nobody | {"account_id": account["id"]})
+    refused = await sales.send("POST", "/v1/activities", without_customer | {"account_id": account["id"]})
     assert_problem(refused, 409, "account-already-erased")

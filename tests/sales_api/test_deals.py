@@ -21,7 +21,7 @@ def money(amount: Money | None) -> str | None:
     return None if amount is None else str(amount.amount)
 
 
-def assert_tells(event: DealState, deal: dict[str, Any]) -> None:
+def assert_carries(event: DealState, deal: dict[str, Any]) -> None:
     """The event's state is what the API shows of the deal."""
     same = ("stage", "region", "segment", "channel", "close_reason", "reopen_count")
     assert {name: getattr(event, name) for name in same} == {name: deal[name] for name in same}
@@ -77,7 +77,7 @@ async def test_a_deal_goes_all_the_way_and_every_step_is_an_event(sales: Sales) 
     assert {event.partition_key for event in events} == {deal["account_id"]}
     for event, step in zip(events, steps, strict=True):
         assert isinstance(event.data, DealState)
-        assert_tells(event.data, step)
+        assert_carries(event.data, step)
         assert event.time == datetime.fromisoformat(step["changed_at"])
     assert await sales.get(path) == steps[-1]
     assert [step["stage"] for step in steps] == [
@@ -116,8 +116,8 @@ async def test_a_deal_keeps_the_team_that_its_owner_was_in(sales: Sales) -> None
     other = await sales.rep()
     amended = await sales.post(f"/v1/deals/{deal['id']}/amend", {"owner_id": other["id"]})
     assert (amended["owner_id"], amended["team_id"]) == (other["id"], other["team_id"])
-    nobody = await sales.post(f"/v1/deals/{deal['id']}/amend", {"owner_id": None})
-    assert (nobody["owner_id"], nobody["team_id"]) == (None, None)
+    unassigned = await sales.post(f"/v1/deals/{deal['id']}/amend", {"owner_id": None})
+    assert (unassigned["owner_id"], unassigned["team_id"]) == (None, None)
 
 
 async def test_closing_freezes_the_latest_rate_up_to_that_day(sales: Sales) -> None:
@@ -147,7 +147,7 @@ async def test_closing_freezes_the_latest_rate_up_to_that_day(sales: Sales) -> N
     assert events[2].data.change.previous_amount.amount * 100 == 10008
 
 
-async def test_closing_without_a_rate_says_which_one_to_set(sales: Sales) -> None:
+async def test_closing_without_a_rate_names_the_missing_rate(sales: Sales) -> None:
     await sales.post("/v1/exchange-rates", {"currency": "SEK", "on": "2026-02-02", "rate": "0.09"})
     deal = await sales.deal(currency="SEK", occurred_at="2026-01-01T00:00:00Z")
     close = {"outcome": "lost", "occurred_at": "2026-02-01T12:00:00Z"}
@@ -374,7 +374,7 @@ async def test_every_event_equals_its_row_after_any_actions(
     assert [event.sequence for event in events] == list(range(1, len(shown) + 1))
     for event, view in zip(events, shown, strict=True):
         assert isinstance(event.data, DealState)
-        assert_tells(event.data, view)
+        assert_carries(event.data, view)
 
 
 async def test_a_deal_goes_from_proposal_to_promise_and_names_its_origin(sales: Sales) -> None:

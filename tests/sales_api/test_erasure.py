@@ -13,20 +13,20 @@ from tests.service_kit.conftest import assert_problem
 from tests.service_kit.traces import places_that_hold
 
 
-async def a_known_customer(sales: Sales, mark: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A customer whose mark is in every text that sales keeps: the account, and its lead with a won deal."""
+async def a_known_customer(sales: Sales, text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A customer with this text in every field of text that sales keeps: the account, and its lead with a won deal."""
     lead = await sales.lead(
-        name=mark, company=mark, email=f"{mark}@example.org", phone=mark, external_ref=mark, region="south"
+        name=text, company=text, email=f"{text}@example.org", phone=text, external_ref=text, region="south"
     )
     deal = {
-        "title": f"For {mark}",
+        "title": f"For {text}",
         "currency": "EUR",
         "lines": [{"product": await sales.product(), "quantity": 2, "unit_price": "10.00"}],
-        "external_ref": f"deal of {mark}",
+        "external_ref": f"deal of {text}",
     }
-    body = {"account": {"name": f"Ms {mark}", "external_ref": mark}, "deal": deal}
+    body = {"account": {"name": f"Ms {text}", "external_ref": text}, "deal": deal}
     converted = await sales.post(f"/v1/leads/{lead['id']}/convert", body, Idempotency_Key=f"convert {lead['id']}")
-    renamed = {"name": f"Mrs {mark}"}
+    renamed = {"name": f"Mrs {text}"}
     path = f"/v1/accounts/{converted['account_id']}"
     answer = await sales.send("PATCH", path, renamed, Idempotency_Key=f"rename {lead['id']}")
     assert answer.status_code == 200
@@ -35,16 +35,16 @@ async def a_known_customer(sales: Sales, mark: str) -> tuple[dict[str, Any], dic
 
 
 async def test_an_erased_customer_is_in_no_table_and_the_figures_stay(sales: Sales) -> None:
-    mark = reference()
-    account, lead = await a_known_customer(sales, mark)
+    text = reference()
+    account, lead = await a_known_customer(sales, text)
     deal = await sales.get(f"/v1/deals/{lead['deal_id']}")
-    assert await places_that_hold(sales.engine, mark) >= {"account.name", "lead.email", "deal.title", "outbox.payload"}
+    assert await places_that_hold(sales.engine, text) >= {"account.name", "lead.email", "deal.title", "outbox.payload"}
 
     path = f"/v1/accounts/{account['id']}"
     assert_problem(await sales.send("POST", f"{path}/erase", role="sales-rep"), 403, "forbidden")
     assert_problem(await sales.send("POST", f"{path}/erase", role="sales-manager", If_Match='"1"'), 412)
     erased = (await sales.send("POST", f"{path}/erase", role="sales-manager")).json()
-    assert await places_that_hold(sales.engine, mark) == set()
+    assert await places_that_hold(sales.engine, text) == set()
 
     assert (erased["name"], erased["version"]) == (None, account["version"] + 1)
     assert erased == await sales.get(path)
@@ -99,12 +99,12 @@ async def test_nothing_new_is_written_about_an_erased_customer(sales: Sales) -> 
 
 
 async def test_a_lead_without_an_account_is_erased_alone(sales: Sales) -> None:
-    mark = reference()
-    lead = await sales.lead(name=mark, email=mark)
+    text = reference()
+    lead = await sales.lead(name=text, email=text)
     path = f"/v1/leads/{lead['id']}"
     erased = (await sales.send("POST", f"{path}/erase", role="sales-manager")).json()
     assert (erased["name"], erased["status"]) == (None, "new")
-    assert await places_that_hold(sales.engine, mark) == set()
+    assert await places_that_hold(sales.engine, text) == set()
     assert_problem(await sales.send("POST", f"{path}/qualify", {}), 409, "lead-already-erased")
     of_account = await sales.lead(account_id=(await sales.account())["id"])
     refused = await sales.send("POST", f"/v1/leads/{of_account['id']}/erase", role="sales-manager")

@@ -118,7 +118,7 @@ async def test_a_bad_row_among_best_effort_is_reported_and_leaves_nothing_of_its
         (a_lead(a_step("fly")), "#/history/0/action"),
         (a_lead(a_step("close", "dragons")), "#/history/0/of"),
         (a_lead(a_step("close", "deals", outcome="won")), "#/history/0/of"),
-        (a_lead(a_step("assign", owner_id="nobody")), "#/history/0/body/owner_id"),
+        (a_lead(a_step("assign", owner_id="no-id")), "#/history/0/body/owner_id"),
         (a_lead({"action": "qualify", "body": {"status": "won"}}), "#/history/0/body/status"),
         (a_lead(a_step("convert", deal={"currency": "EUR", "lines": []})), "#/history/0/body/deal/lines"),
         (a_lead(*[{"action": "qualify"}] * (MAX_HISTORY + 1)), "#/history"),

@@ -13,7 +13,7 @@ from tests.sales_api.sales import ABSENT, Sales, pointers, reference
 from tests.service_kit.conftest import assert_problem
 
 
-def assert_tells(event: Lead, lead: dict[str, Any]) -> None:
+def assert_carries(event: Lead, lead: dict[str, Any]) -> None:
     """The event's state is what the API shows of the lead."""
     for name in ("status", "channel", "region", "segment", "product", "disqualified_reason"):
         assert getattr(event, name) == lead[name], name
@@ -51,7 +51,7 @@ async def test_a_lead_goes_all_the_way_and_every_step_is_an_event(sales: Sales) 
     assert {event.partition_key for event in events} == {lead["id"]}
     for event, step in zip(events, steps, strict=True):
         assert isinstance(event.data, Lead)
-        assert_tells(event.data, step)
+        assert_carries(event.data, step)
     assert await sales.get(path) == steps[-1]
     assert steps[3]["team_id"] == other["team_id"]
 

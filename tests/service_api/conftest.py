@@ -126,7 +126,7 @@ def reference() -> str:
     return f"ref-{uuid.uuid4().hex}"
 
 
-def assert_tells(event: codec.CloudEvent, view: dict[str, Any], data: type[State]) -> None:
+def assert_carries(event: codec.CloudEvent, view: dict[str, Any], data: type[State]) -> None:
     """The event is of this type and carries exactly what the answer shows of the aggregate at that version.
 
     What the contract has a place for and this service does not know of yet is null.

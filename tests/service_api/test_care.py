@@ -142,7 +142,7 @@ def won(account_id: UUID, deal_id: UUID, **more: Any) -> Deal:
     return DealClosed(**deal_state(account_id, deal_id, **more), change=change)
 
 
-async def told_of(service: Service, *records: Any, onboarding_days: int = 0) -> None:
+async def consume(service: Service, *records: Any, onboarding_days: int = 0) -> None:
     async with service.engine.begin() as connection:
         await copy_accounts(connection, records)
         await copy_deals(connection, records, onboarding_days=onboarding_days)
@@ -158,8 +158,8 @@ async def test_a_recently_won_deal_opens_one_onboarding_however_often_its_event_
         record(won(account_id, deal_id, closed_at=lately), 3),
         record(won(account_id, old_id, closed_at=WON_AT), 3),
     ]
-    await told_of(service, *records, onboarding_days=30)
-    await told_of(service, *records, onboarding_days=30)
+    await consume(service, *records, onboarding_days=30)
+    await consume(service, *records, onboarding_days=30)
     (ticket,) = (await manager.get(f"/v1/tickets?customer_id={account_id}")).json()["items"]
     assert (ticket["kind"], ticket["onboarding_deal_id"], ticket["product"]) == (
         "installation",
@@ -174,7 +174,7 @@ async def test_a_recently_won_deal_opens_one_onboarding_however_often_its_event_
     body = {"customer_id": str(account_id), "kind": "installation", "channel": "web"}
     again = await manager.post("/v1/tickets", json=body | {"onboarding_deal_id": str(deal_id)})
     assert assert_problem(again, 409, "onboarding-already-opened")["existing_id"] == ticket["id"]
-    # An older one is brought into use when somebody says so.
+    # An older one gets its onboarding on request.
     own = await a_ticket(manager, **body, onboarding_deal_id=str(old_id))
     assert own["onboarding_since"] == "2026-03-20T16:00:00Z"
     assert (await manager.get(f"/v1/tickets?onboarding_deal_id={old_id}")).json()["items"] == [own]
@@ -195,7 +195,7 @@ async def test_a_delivery_is_compared_with_the_promise_of_its_deal(
     }
     assert_problem(await manager.post("/v1/deliveries", json=body), 422, "unknown-reference")
     await copied(service.engine, copy_accounts, [record(registered(account_id), 1)])
-    await told_of(service, record(won(account_id, deal_id), 3))
+    await consume(service, record(won(account_id, deal_id), 3))
     foreign = body | {"price": {"amount": "31.50", "currency": "USD"}}
     assert_problem(await manager.post("/v1/deliveries", json=foreign), 422, "invalid-request")
     early = body | {"occurred_at": "2026-04-09T09:00:00Z"}
@@ -219,8 +219,8 @@ async def test_what_a_merged_customer_bought_is_delivered_to_the_surviving_one(
     gone, survivor, lately, old = new_id(), new_id(), new_id(), new_id()
     accounts = [record(registered(gone), 1), record(registered(survivor), 1), record(merged(gone, survivor), 2)]
     since = datetime.now(UTC) - timedelta(days=2)
-    await told_of(service, *accounts, record(won(gone, lately, closed_at=since), 3), onboarding_days=30)
-    await told_of(service, record(won(gone, old), 3))
+    await consume(service, *accounts, record(won(gone, lately, closed_at=since), 3), onboarding_days=30)
+    await consume(service, record(won(gone, old), 3))
     (ticket,) = (await manager.get(f"/v1/tickets?customer_id={survivor}")).json()["items"]
     assert ticket["onboarding_deal_id"] == str(lately)
     body = {"customer_id": str(survivor), "kind": "installation", "channel": "web"}
@@ -235,7 +235,7 @@ async def test_an_onboarding_does_not_wait_for_the_copy_of_the_surviving_custome
     gone, deal_id = new_id(), new_id()
     accounts = [record(registered(gone), 1), record(merged(gone, new_id()), 2)]
     since = datetime.now(UTC) - timedelta(days=2)
-    await told_of(service, *accounts, record(won(gone, deal_id, closed_at=since), 3), onboarding_days=30)
+    await consume(service, *accounts, record(won(gone, deal_id, closed_at=since), 3), onboarding_days=30)
     (ticket,) = (await manager.get(f"/v1/tickets?customer_id={gone}")).json()["items"]
     assert ticket["onboarding_deal_id"] == str(deal_id)
 
@@ -246,9 +246,9 @@ async def test_a_reopened_deal_is_not_delivered(service: Service, manager: httpx
         **deal_state(account_id, deal_id, stage="proposal", closed_at=None, promise=None, reopen_count=1),
         change=DealReopening(previous_outcome="won"),
     )
-    await told_of(service, record(registered(account_id), 1), record(won(account_id, deal_id), 3))
-    await told_of(service, record(reopened, 4))
-    await told_of(service, record(won(account_id, deal_id), 3))
+    await consume(service, record(registered(account_id), 1), record(won(account_id, deal_id), 3))
+    await consume(service, record(reopened, 4))
+    await consume(service, record(won(account_id, deal_id), 3))
     body = {
         "deal_id": str(deal_id),
         "delivered_at": WHEN,

@@ -9,7 +9,7 @@ import pytest
 
 from event_contracts.directory import ServiceDirectoryEntrySet
 from event_contracts.service import CustomerRegistered
-from tests.service_api.conftest import NOWHERE, Service, a_customer, an_agent, assert_tells, make, reference
+from tests.service_api.conftest import NOWHERE, Service, a_customer, an_agent, assert_carries, make, reference
 from tests.service_kit.conftest import assert_problem
 
 
@@ -17,7 +17,7 @@ async def test_a_customer_of_our_own_is_published_without_its_name(service: Serv
     customer = await a_customer(agent, name="Ona Onaitė")
     assert (customer["origin"], customer["name"]) == ("service", "Ona Onaitė")
     (event,) = await service.events_of(f"customers/{customer['id']}")
-    assert_tells(event, customer, CustomerRegistered)
+    assert_carries(event, customer, CustomerRegistered)
     assert "Ona" not in repr(event)
     (entry,) = await service.events_of(f"directory/{customer['id']}")
     assert (type(entry.data), entry.sequence) == (ServiceDirectoryEntrySet, 1)

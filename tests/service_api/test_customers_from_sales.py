@@ -246,7 +246,7 @@ class Topics:
             if sample.name.endswith("_total") and sample.labels["consumer"].startswith("service-")
         )
 
-    async def letters(self) -> list[tuple[str, str]]:
+    async def stored_dead_letters(self) -> list[tuple[str, str]]:
         async with self.engine.connect() as connection:
             found = await connection.execute(sa.select(dead_letter.c.consumer, dead_letter.c.reason))
             return sorted((row.consumer, row.reason) for row in found)
@@ -259,8 +259,8 @@ async def test_the_consumer_copies_what_sales_publishes_and_sets_bad_records_asi
     accounts = [new_id() for _ in range(20)]
     restarts = topics.restarts()
     async with topics.consumed():
-        await topics.publish(topics.events, b"nobody", b"{broken")
-        await topics.publish(topics.events, b"nobody", None)
+        await topics.publish(topics.events, b"unknown", b"{broken")
+        await topics.publish(topics.events, b"unknown", None)
         await topics.publish(topics.directory, b"no-id", None)
         for account_id in accounts:
             await topics.publish(topics.events, account_id, encoded(registered(account_id), 1))
@@ -274,7 +274,7 @@ async def test_the_consumer_copies_what_sales_publishes_and_sets_bad_records_asi
         await eventually(everybody_is_here, 20)
 
         async def three_are_set_aside() -> bool:
-            return await topics.letters() == [
+            return await topics.stored_dead_letters() == [
                 ("service-customer-names", "handler-failed"),
                 ("service-customers", "empty"),
                 ("service-customers", "malformed"),

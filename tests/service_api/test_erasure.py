@@ -18,28 +18,28 @@ from tests.service_kit.conftest import assert_problem
 from tests.service_kit.traces import places_that_hold
 
 
-async def with_words(http: httpx.AsyncClient, customer_id: str, mark: str) -> tuple[dict[str, Any], ...]:
-    """A ticket, a contact and an answered survey of a customer, with the mark wherever a text can be."""
+async def with_words(http: httpx.AsyncClient, customer_id: str, text: str) -> tuple[dict[str, Any], ...]:
+    """A ticket, a contact and an answered survey of a customer, with this text in every field of text."""
     agent = await an_agent(http)
-    ticket = await a_ticket(http, customer_id=customer_id, subject=mark, description=mark, external_ref=mark)
+    ticket = await a_ticket(http, customer_id=customer_id, subject=text, description=text, external_ref=text)
     path = f"/v1/tickets/{ticket['id']}"
-    contact = {"direction": "outbound", "agent_id": agent["id"], "note": mark, "external_ref": mark}
+    contact = {"direction": "outbound", "agent_id": agent["id"], "note": text, "external_ref": text}
     interaction = (await http.post(f"{path}/interactions", json=contact)).json()
-    survey = await make(http, "/v1/surveys", ticket_id=ticket["id"], kind="csat", external_ref=mark)
+    survey = await make(http, "/v1/surveys", ticket_id=ticket["id"], kind="csat", external_ref=text)
     answered = await http.post(
         f"/v1/surveys/{survey['id']}/answer",
-        json={"score": 4, "comment": mark},
-        headers={"Idempotency-Key": f"answer {mark}"},
+        json={"score": 4, "comment": text},
+        headers={"Idempotency-Key": f"answer {text}"},
     )
     assert answered.is_success
     return (await http.get(path)).json(), interaction, answered.json()
 
 
 async def test_a_customer_of_our_own_is_erased_from_every_table(service: Service, manager: httpx.AsyncClient) -> None:
-    mark = reference()
-    customer = await a_customer(manager, name=mark, external_ref=mark)
-    ticket, interaction, survey = await with_words(manager, customer["id"], mark)
-    assert await places_that_hold(service.engine, mark) >= {
+    text = reference()
+    customer = await a_customer(manager, name=text, external_ref=text)
+    ticket, interaction, survey = await with_words(manager, customer["id"], text)
+    assert await places_that_hold(service.engine, text) >= {
         "customer.name",
         "ticket.subject",
         "interaction.note",
@@ -52,7 +52,7 @@ async def test_a_customer_of_our_own_is_erased_from_every_table(service: Service
     async with service.client("service-agent") as agent:
         assert_problem(await agent.post(f"{path}/erase"), 403, "forbidden")
     erased = (await manager.post(f"{path}/erase")).json()
-    assert await places_that_hold(service.engine, mark) == set()
+    assert await places_that_hold(service.engine, text) == set()
 
     assert (erased["name"], erased["version"]) == (None, 2)
     after = (await manager.get(f"/v1/tickets/{ticket['id']}")).json()
@@ -89,8 +89,8 @@ async def test_nothing_more_is_written_about_an_erased_customer_and_the_work_goe
     assert_problem(noted, 409, "ticket-already-erased")
     assert (await manager.post(f"{path}/interactions", json={"direction": "inbound"})).status_code == 201
     assert (await manager.post(f"{path}/resolve", json={})).status_code == 200
-    said = await manager.post(f"/v1/surveys/{survey['id']}/answer", json={"score": 2, "comment": "I am"})
-    assert_problem(said, 409, "survey-already-erased")
+    conflict = await manager.post(f"/v1/surveys/{survey['id']}/answer", json={"score": 2, "comment": "I am"})
+    assert_problem(conflict, 409, "survey-already-erased")
     new = {"customer_id": customer["id"], "kind": "problem", "channel": "web", "subject": "She again"}
     assert_problem(await manager.post("/v1/tickets", json=new), 409, "customer-already-erased")
 
@@ -98,24 +98,24 @@ async def test_nothing_more_is_written_about_an_erased_customer_and_the_work_goe
 async def test_a_customer_erased_in_sales_is_erased_here_in_any_order_of_the_logs(
     service: Service, manager: httpx.AsyncClient
 ) -> None:
-    mark, account_id = reference(), new_id()
+    text, account_id = reference(), new_id()
     await copied(service.engine, copy_accounts, [record(registered(account_id), 1)])
-    await copied(service.engine, copy_names, [record(named(account_id, mark), 1)])
-    ticket, _, survey = await with_words(manager, str(account_id), mark)
+    await copied(service.engine, copy_names, [record(named(account_id, text), 1)])
+    ticket, _, survey = await with_words(manager, str(account_id), text)
     async with service.engine.begin() as connection:
-        letter = {
+        row = {
             "consumer": "service-customer-names",
             "cluster_id": "c",
             "topic": "sales.directory",
             "partition": 0,
             "offset": int.from_bytes(account_id.bytes[-6:], "big"),
             "key": str(account_id).encode(),
-            "value": f"{{{mark}".encode(),
+            "value": f"{{{text}".encode(),
             "headers": [],
             "reason": "malformed",
-            "detail": mark,
+            "detail": text,
         }
-        await connection.execute(sa.insert(dead_letter), letter)
+        await connection.execute(sa.insert(dead_letter), row)
 
     refused = await manager.post(f"/v1/customers/{account_id}/erase")
     assert_problem(refused, 409, "customer-of-sales")
@@ -130,10 +130,10 @@ async def test_a_customer_erased_in_sales_is_erased_here_in_any_order_of_the_log
         erased_at=REGISTERED,
     )
     await copied(service.engine, copy_accounts, [record(erasure, 2)])
-    assert await places_that_hold(service.engine, mark) == set()
+    assert await places_that_hold(service.engine, text) == set()
     # The names' log lags behind: one that was still in it must not come back.
-    await copied(service.engine, copy_names, [record(named(account_id, mark), 2)])
-    assert await places_that_hold(service.engine, mark) == set()
+    await copied(service.engine, copy_names, [record(named(account_id, text), 2)])
+    assert await places_that_hold(service.engine, text) == set()
     settled = await row_of(service.engine, account_id)
     await copied(service.engine, copy_names, [tombstone(account_id)])
     await copied(service.engine, copy_accounts, [record(erasure, 2), record(registered(account_id), 1)])

@@ -29,8 +29,8 @@ async def imported(importer: httpx.AsyncClient, *rows: Any) -> list[dict[str, An
     return list(answer.json()["rows"])
 
 
-async def told_of(service: Service, ticket: dict[str, Any]) -> list[Any]:
-    """What its events say that does not differ between one ticket and another."""
+async def published_states(service: Service, ticket: dict[str, Any]) -> list[Any]:
+    """Return its events without the fields that differ from ticket to ticket."""
 
     def shared(members: dict[str, Any]) -> dict[str, Any]:
         change = {"change": shared(members["change"])} if isinstance(members.get("change"), dict) else {}
@@ -64,7 +64,7 @@ async def test_an_imported_ticket_publishes_what_single_requests_publish(
     history_of_row = [{"action": action, "body": body} for action, body in steps]
     (row,) = await imported(importer, {"resource": "tickets", "record": record, "history": history_of_row})
     assert row["status"] == "created"
-    assert await told_of(service, row) == await told_of(service, single)
+    assert await published_states(service, row) == await published_states(service, single)
     ours, theirs = [(await importer.get(f"/v1/tickets/{one['id']}")).json() for one in (row, single)]
     assert ours | {"id": single["id"]} == theirs
 

@@ -18,7 +18,7 @@ from service_api.surveys.model import Survey, SurveyAnswerUnchanged
 from service_api.tickets.model import Ticket
 from service_kit.identifiers import new_id
 from service_kit.occurrence import OccurredTooEarly
-from tests.service_api.conftest import NOWHERE, Service, a_customer, a_ticket, an_agent, assert_tells, make, reference
+from tests.service_api.conftest import NOWHERE, Service, a_customer, a_ticket, an_agent, assert_carries, make, reference
 from tests.service_kit.conftest import assert_problem
 
 
@@ -39,7 +39,7 @@ async def test_a_survey_keeps_the_attribution_that_its_ticket_had(service: Servi
     assert survey["ticket_kind"] == ticket["kind"]
     assert (await manager.get(f"/v1/surveys/{survey['id']}")).json() == survey
     (event,) = await service.events_of(f"surveys/{survey['id']}")
-    assert_tells(event, survey, SurveySent)
+    assert_carries(event, survey, SurveySent)
     assert event.partition_key == ticket["customer_id"]
 
 
@@ -52,9 +52,9 @@ async def test_an_answer_counts_on_the_day_of_the_first(service: Service, manage
     assert (second["score"], second["comment"], second["answered_at"]) == (5, None, first["answered_at"])
     assert second["revised_at"] == "2024-01-15T00:00:00Z"
     sent, answered, revised = await service.events_of(f"surveys/{survey['id']}")
-    assert_tells(sent, survey, SurveySent)
-    assert_tells(answered, first, SurveyAnswered)
-    assert_tells(revised, second, SurveyRevised)
+    assert_carries(sent, survey, SurveySent)
+    assert_carries(answered, first, SurveyAnswered)
+    assert_carries(revised, second, SurveyRevised)
     assert isinstance(revised.data, SurveyRevised)
     assert revised.data.change == SurveyRevision(previous_score=2)
     assert revised.time == datetime(2024, 1, 15, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""A ticket's rules without any I/O: whatever is tried in whatever order, it keeps telling one consistent story."""
+"""A ticket's rules without any I/O: whatever is tried in whatever order, its history stays consistent."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -30,7 +30,7 @@ channels: st.SearchStrategy[TicketChannel] = st.sampled_from(["phone", "email", 
 directions: st.SearchStrategy[Direction] = st.sampled_from(["inbound", "outbound"])
 visibilities: st.SearchStrategy[Visibility] = st.sampled_from(["public", "internal"])
 somebody = st.sampled_from(PEOPLE)
-somebody_or_nobody = st.one_of(st.none(), somebody)
+maybe_somebody = st.one_of(st.none(), somebody)
 
 
 def opened(at: datetime = NOON, *, agent_id: UUID | None = None) -> Ticket:
@@ -85,7 +85,7 @@ class TicketLife(RuleBasedStateMachine):
     def time_passes(self, passed: int) -> None:
         self.clock += timedelta(minutes=passed)
 
-    @rule(agent_id=somebody_or_nobody, team_id=somebody_or_nobody)
+    @rule(agent_id=maybe_somebody, team_id=maybe_somebody)
     def assign(self, agent_id: UUID | None, team_id: UUID | None) -> None:
         before = self.ticket.state_fields()
         if self.ticket.status == "closed":
@@ -152,7 +152,7 @@ class TicketLife(RuleBasedStateMachine):
         direction=directions,
         visibility=visibilities,
         channel=channels,
-        agent_id=somebody_or_nobody,
+        agent_id=maybe_somebody,
         late_by=minutes,
     )
     def log_interaction(

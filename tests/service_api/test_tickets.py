@@ -30,7 +30,7 @@ from tests.service_api.conftest import (
     a_customer,
     a_ticket,
     an_agent,
-    assert_tells,
+    assert_carries,
     make,
     reference,
 )
@@ -48,7 +48,7 @@ async def test_a_ticket_takes_region_and_segment_from_its_customer(service: Serv
     assert ticket["status"] == "open"
     assert (ticket["region"], ticket["segment"]) == ("nordics", "public-sector")
     (event,) = await service.events_of(f"tickets/{ticket['id']}")
-    assert_tells(event, ticket, TicketOpened)
+    assert_carries(event, ticket, TicketOpened)
     assert event.partition_key == customer["id"]
     assert event.time == datetime.fromisoformat(ticket["opened_at"])
 
@@ -101,7 +101,7 @@ async def test_a_ticket_lives_from_opening_to_closing_and_back(service: Service,
     assert [event.sequence for event in events] == list(range(1, 9))
     logged = events.pop(2)
     for event, (data, view) in zip(events, published, strict=True):
-        assert_tells(event, view, data)
+        assert_carries(event, view, data)
         assert event.partition_key == ticket["customer_id"]
     assigned, reopened = events[1].data, events[4].data
     assert isinstance(assigned, TicketAssigned)
@@ -147,7 +147,7 @@ async def test_every_event_equals_its_row_after_any_actions(
     assert [event.sequence for event in events] == list(range(1, ticket["version"] + 1))
     for event in events:
         if event.sequence in shown:
-            assert_tells(event, shown[event.sequence], type(event.data))
+            assert_carries(event, shown[event.sequence], type(event.data))
         else:
             # A first response comes with the contact that it is, in one step.
             assert type(event.data) is InteractionLogged
@@ -314,7 +314,7 @@ class TestWhenItHappened:
         assert resolved_event.time == datetime(2023, 5, 2, 8, tzinfo=UTC)
         assert resolved_event.recorded_time > datetime.now(UTC) - timedelta(minutes=1)
 
-    async def test_an_agent_may_not_say(self, agent: httpx.AsyncClient) -> None:
+    async def test_an_agent_may_not_backdate(self, agent: httpx.AsyncClient) -> None:
         body = {"customer_id": (await a_customer(agent))["id"], "kind": "problem", "channel": "web"}
         assert_problem(await agent.post("/v1/tickets", json=body | {"occurred_at": self.LONG_AGO}), 403, "forbidden")
         ticket = await a_ticket(agent)

@@ -31,7 +31,7 @@ seen = sa.Table("seen", sa.MetaData(), sa.Column("number", sa.Integer), sa.Colum
 
 
 @pytest.fixture
-async def books(new_database: Callable[[str], str]) -> AsyncIterator[AsyncEngine]:
+async def database(new_database: Callable[[str], str]) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(ServiceSettings(database_url=new_database("consumer")), application="test")
     async with engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
@@ -58,7 +58,7 @@ class Reader:
 
     def __init__(
         self,
-        books: AsyncEngine,
+        database: AsyncEngine,
         kafka: Kafka,
         topic: str,
         group: str = "reader",
@@ -67,7 +67,7 @@ class Reader:
     ) -> None:
         self.consumer = Consumer(
             name=group,
-            engine=books,
+            engine=database,
             kafka=KafkaServers(kafka.bootstrap_servers),
             topics=[topic],
             decode=decode,
@@ -112,8 +112,8 @@ async def publish(kafka: Kafka, topic: str, values: Sequence[bytes | None]) -> N
         await producer.stop()
 
 
-async def numbers(books: AsyncEngine) -> list[int]:
-    async with books.connect() as connection:
+async def numbers(database: AsyncEngine) -> list[int]:
+    async with database.connect() as connection:
         return list((await connection.execute(sa.select(seen.c.number).order_by(seen.c.number))).scalars())
 
 
@@ -123,68 +123,68 @@ def texts(count: int, start: int = 0) -> list[bytes | None]:
 
 @pytest.mark.usefixtures("prefetches")
 async def test_each_record_counts_once_over_restarts(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
     await publish(kafka, topic, texts(1000))
-    async with Reader(books, kafka, topic).running():
-        await eventually(lambda: _has(books, 1000), 20)
+    async with Reader(database, kafka, topic).running():
+        await eventually(lambda: _has(database, 1000), 20)
     await publish(kafka, topic, texts(500, start=1000))
-    async with Reader(books, kafka, topic).running():
-        await eventually(lambda: _has(books, 1500), 20)
-    assert await numbers(books) == list(range(1500))
+    async with Reader(database, kafka, topic).running():
+        await eventually(lambda: _has(database, 1500), 20)
+    assert await numbers(database) == list(range(1500))
 
 
 @pytest.mark.usefixtures("prefetches")
 async def test_irrelevant_records_are_skipped_and_never_handled_alone(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
-    reader = Reader(books, kafka, topic, is_relevant=lambda number: number >= 300)
+    reader = Reader(database, kafka, topic, is_relevant=lambda number: number >= 300)
     await publish(kafka, topic, texts(300))
 
     async def stored(count: int) -> bool:
-        async with books.connect() as connection:
+        async with database.connect() as connection:
             offsets = (await connection.execute(sa.select(consumer_offset.c.next_offset))).scalars()
             return bool(sum(offsets) == count)
 
     async with reader.running():
         await eventually(lambda: stored(300), 20)
-        assert await numbers(books) == []
+        assert await numbers(database) == []
         await publish(kafka, topic, texts(12, start=300))
-        await eventually(lambda: _has(books, 12), 20)
+        await eventually(lambda: _has(database, 12), 20)
         await publish(kafka, topic, texts(12))
         await eventually(lambda: stored(324), 20)
-    async with Reader(books, kafka, topic).running():
+    async with Reader(database, kafka, topic).running():
         await publish(kafka, topic, texts(6, start=500))
-        await eventually(lambda: _has(books, 18), 20)
-    assert await numbers(books) == [*range(300, 312), *range(500, 506)]
+        await eventually(lambda: _has(database, 18), 20)
+    assert await numbers(database) == [*range(300, 312), *range(500, 506)]
 
 
-async def _has(books: AsyncEngine, count: int) -> bool:
-    return len(await numbers(books)) >= count
+async def _has(database: AsyncEngine, count: int) -> bool:
+    return len(await numbers(database)) >= count
 
 
 @pytest.mark.usefixtures("prefetches")
 async def test_a_failed_transaction_leaves_nothing_and_is_retried(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
     await publish(kafka, topic, texts(100))
-    reader = Reader(books, kafka, topic)
+    reader = Reader(database, kafka, topic)
     reader.failures_left = 2
     async with reader.running():
-        await eventually(lambda: _has(books, 100), 20)
-    assert await numbers(books) == list(range(100))
+        await eventually(lambda: _has(database, 100), 20)
+    assert await numbers(database) == list(range(100))
 
 
 @pytest.mark.usefixtures("prefetches")
 async def test_what_is_written_durably_is_part_of_the_transaction(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = new_topic("consumer")
     await publish(kafka, topic, texts(100))
-    reader = Reader(books, kafka, topic)
+    reader = Reader(database, kafka, topic)
     failures_left = 2
 
     async def handle(connection: AsyncConnection, records: Sequence[Record[int]]) -> None:
@@ -198,12 +198,12 @@ async def test_what_is_written_durably_is_part_of_the_transaction(
 
     monkeypatch.setattr(reader.consumer, "_handle", handle)
     async with reader.running():
-        await eventually(lambda: _has(books, 100), 20)
-    assert await numbers(books) == list(range(100))
+        await eventually(lambda: _has(database, 100), 20)
+    assert await numbers(database) == list(range(100))
 
 
 async def test_a_cancellation_that_escapes_from_the_client_does_not_end_the_consumer(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = new_topic("consumer")
     await publish(kafka, topic, texts(10))
@@ -217,16 +217,16 @@ async def test_a_cancellation_that_escapes_from_the_client_does_not_end_the_cons
         return await getmany(self, *args, **options)
 
     monkeypatch.setattr(AIOKafkaConsumer, "getmany", cancelled_once)
-    reader = Reader(books, kafka, topic)
+    reader = Reader(database, kafka, topic)
     async with reader.running():
-        await eventually(lambda: _has(books, 10), 20)
-    assert await numbers(books) == list(range(10))
+        await eventually(lambda: _has(database, 10), 20)
+    assert await numbers(database) == list(range(10))
 
 
 async def test_a_consumer_that_is_cancelled_ends(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
-    reader = Reader(books, kafka, new_topic("consumer"))
+    reader = Reader(database, kafka, new_topic("consumer"))
     task = asyncio.create_task(reader.consumer.run(asyncio.Event()))
     await eventually(lambda: reader.consumer.caught_up.is_set(), 20)
     task.cancel()
@@ -236,7 +236,7 @@ async def test_a_consumer_that_is_cancelled_ends(
 
 @pytest.mark.parametrize("failure", [ConnectionError, ValueError])
 async def test_a_consumer_is_cancelled_even_when_a_driver_raises_something_else(
-    books: AsyncEngine,
+    database: AsyncEngine,
     kafka: Kafka,
     new_topic: Callable[[str], str],
     monkeypatch: pytest.MonkeyPatch,
@@ -244,7 +244,7 @@ async def test_a_consumer_is_cancelled_even_when_a_driver_raises_something_else(
 ) -> None:
     topic = new_topic("consumer")
     await publish(kafka, topic, texts(1))
-    reader = Reader(books, kafka, topic)
+    reader = Reader(database, kafka, topic)
     handling = asyncio.Event()
 
     async def cut_off(connection: AsyncConnection, records: Sequence[Record[int]]) -> None:
@@ -263,19 +263,19 @@ async def test_a_consumer_is_cancelled_even_when_a_driver_raises_something_else(
 
 
 async def test_bad_records_become_dead_letters_and_the_others_are_processed(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
     bad: list[bytes | None] = [b"not a number", b"\xff\x00", None]
     await publish(kafka, topic, [*texts(50), *bad, *texts(50, start=50)])
-    reader = Reader(books, kafka, topic)
+    reader = Reader(database, kafka, topic)
     reader.poison = {7}
     async with reader.running():
-        await eventually(lambda: _has(books, 99), 20)
-    assert await numbers(books) == [number for number in range(100) if number != 7]
-    async with books.connect() as connection:
-        letters = (await connection.execute(sa.select(dead_letter.c.value, dead_letter.c.reason))).all()
-    assert {(letter.value, letter.reason) for letter in letters} == {
+        await eventually(lambda: _has(database, 99), 20)
+    assert await numbers(database) == [number for number in range(100) if number != 7]
+    async with database.connect() as connection:
+        found = (await connection.execute(sa.select(dead_letter.c.value, dead_letter.c.reason))).all()
+    assert {(row.value, row.reason) for row in found} == {
         (b"not a number", "malformed"),
         (b"\xff\x00", "malformed"),
         (None, "malformed"),
@@ -284,56 +284,56 @@ async def test_bad_records_become_dead_letters_and_the_others_are_processed(
 
 
 async def test_discarded_and_replaced_records_do_not_count_when_the_log_is_read_again(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
     await publish(kafka, topic, texts(12))
-    reader = Reader(books, kafka, topic)
+    reader = Reader(database, kafka, topic)
     reader.poison = {3, 4, 5}
 
     async def all_are_dead_letters() -> bool:
-        return await _dead_letters(books) == 3
+        return await _dead_letters(database) == 3
 
     async with reader.running():
-        await eventually(lambda: _has(books, 9), 20)
+        await eventually(lambda: _has(database, 9), 20)
         await eventually(all_are_dead_letters, 20)
     settled: dict[bytes, dict[str, Any]] = {
         b"3": {"status": "discarded"},
         b"4": {"status": "sent", "mended_value": b"40"},
         b"5": {"status": "sent"},
     }
-    async with books.begin() as connection:
+    async with database.begin() as connection:
         for value, fate in settled.items():
             await connection.execute(sa.update(dead_letter).where(dead_letter.c.value == value).values(**fate))
         await connection.execute(sa.delete(seen))
         await connection.execute(sa.delete(consumer_offset))
     # Of a release that takes them all.
-    again = Reader(books, kafka, topic)
+    again = Reader(database, kafka, topic)
     async with again.running():
         await asyncio.wait_for(again.consumer.caught_up.wait(), 20)
-    assert await numbers(books) == [number for number in range(12) if number not in (3, 4)]
+    assert await numbers(database) == [number for number in range(12) if number not in (3, 4)]
 
 
 async def test_a_consumer_whose_partitions_were_advanced_by_another_writes_nothing(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
     await publish(kafka, topic, texts(30))
-    reader = Reader(books, kafka, topic)
+    reader = Reader(database, kafka, topic)
     async with reader.running():
-        await eventually(lambda: _has(books, 30), 20)
-        async with books.begin() as connection:
+        await eventually(lambda: _has(database, 30), 20)
+        async with database.begin() as connection:
             await connection.execute(sa.update(consumer_offset).values(next_offset=consumer_offset.c.next_offset + 1))
         await publish(kafka, topic, texts(60, start=30))
         # Each partition's next record was "taken by another": the reader must see that, begin anew and skip it.
-        await eventually(lambda: _has(books, 84), 30)
-    found = await numbers(books)
+        await eventually(lambda: _has(database, 84), 30)
+    found = await numbers(database)
     assert len(found) == len(set(found)) == 84
 
 
 @pytest.mark.usefixtures("prefetches")
 async def test_each_record_counts_once_while_consumers_come_and_go(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
     stop = asyncio.Event()
@@ -345,31 +345,31 @@ async def test_each_record_counts_once_while_consumers_come_and_go(
             await publish(kafka, topic, texts(60, start=published))
             published += 60
 
-    async with Reader(books, kafka, topic).running():
+    async with Reader(database, kafka, topic).running():
         publishing = asyncio.create_task(publish_steadily())
         for _ in range(3):
-            newcomer = Reader(books, kafka, topic)
+            newcomer = Reader(database, kafka, topic)
             async with newcomer.running():
-                await eventually(lambda name=newcomer.name: _has_read(books, name), 30)  # type: ignore[misc]
+                await eventually(lambda name=newcomer.name: _has_read(database, name), 30)  # type: ignore[misc]
         stop.set()
         await publishing
-        await eventually(lambda: _has(books, published), 30)
-    assert await numbers(books) == list(range(published))
+        await eventually(lambda: _has(database, published), 30)
+    assert await numbers(database) == list(range(published))
 
 
-async def _has_read(books: AsyncEngine, reader: str) -> bool:
-    async with books.connect() as connection:
+async def _has_read(database: AsyncEngine, reader: str) -> bool:
+    async with database.connect() as connection:
         query = sa.select(sa.func.count()).select_from(seen).where(seen.c.reader == reader)
         return (await connection.execute(query)).scalar_one() > 0
 
 
 async def test_a_log_end_that_a_broker_reports_too_low_is_asked_for_again(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = new_topic("consumer")
     await publish(kafka, topic, texts(30))
-    async with Reader(books, kafka, topic).running():
-        await eventually(lambda: _has(books, 30), 20)
+    async with Reader(database, kafka, topic).running():
+        await eventually(lambda: _has(database, 30), 20)
     asked = 0
     real: Callable[..., Any] = AIOKafkaConsumer.end_offsets
 
@@ -381,62 +381,62 @@ async def test_a_log_end_that_a_broker_reports_too_low_is_asked_for_again(
 
     monkeypatch.setattr(AIOKafkaConsumer, "end_offsets", forgetful)
     await publish(kafka, topic, texts(30, start=30))
-    async with Reader(books, kafka, topic).running():
-        await eventually(lambda: _has(books, 60), 20)
+    async with Reader(database, kafka, topic).running():
+        await eventually(lambda: _has(database, 60), 20)
     assert asked > 2
-    assert await numbers(books) == list(range(60))
+    assert await numbers(database) == list(range(60))
 
 
 async def test_offsets_that_the_log_does_not_hold_stop_the_consumer(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
     await publish(kafka, topic, texts(30))
-    async with Reader(books, kafka, topic).running():
-        await eventually(lambda: _has(books, 30), 20)
-    async with books.begin() as connection:
+    async with Reader(database, kafka, topic).running():
+        await eventually(lambda: _has(database, 30), 20)
+    async with database.begin() as connection:
         await connection.execute(sa.update(consumer_offset).values(next_offset=1000))
     with pytest.raises(OffsetsOutOfRange, match=topic):
-        await asyncio.wait_for(Reader(books, kafka, topic).consumer.run(asyncio.Event()), 20)
+        await asyncio.wait_for(Reader(database, kafka, topic).consumer.run(asyncio.Event()), 20)
 
 
 async def test_a_recreated_topic_stops_the_consumer(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
-    await _read_and_recreate(books, kafka, topic)
+    await _read_and_recreate(database, kafka, topic)
     # The new topic holds more than the old one did: by its offset alone, the reader would go on and skip.
     with pytest.raises(OffsetsOutOfRange, match=f"{topic}/0: the topic was recreated"):
-        await asyncio.wait_for(Reader(books, kafka, topic).consumer.run(asyncio.Event()), 20)
-    assert await numbers(books) == list(range(30))
+        await asyncio.wait_for(Reader(database, kafka, topic).consumer.run(asyncio.Event()), 20)
+    assert await numbers(database) == list(range(30))
 
 
 async def test_a_recreated_topic_is_read_from_its_beginning_by_the_reset_policy(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
-    await _read_and_recreate(books, kafka, topic)
-    async with Reader(books, kafka, topic, offset_reset="reset").running():
-        await eventually(lambda: _has(books, 90), 20)
-    assert await numbers(books) == list(range(90))
+    await _read_and_recreate(database, kafka, topic)
+    async with Reader(database, kafka, topic, offset_reset="reset").running():
+        await eventually(lambda: _has(database, 90), 20)
+    assert await numbers(database) == list(range(90))
 
 
 async def test_a_topic_that_is_recreated_while_the_consumer_runs_stops_it(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
     await publish(kafka, topic, texts(30))
-    running = asyncio.create_task(Reader(books, kafka, topic).consumer.run(asyncio.Event()))
-    await eventually(lambda: _has(books, 30), 20)
+    running = asyncio.create_task(Reader(database, kafka, topic).consumer.run(asyncio.Event()))
+    await eventually(lambda: _has(database, 30), 20)
     await _recreate(kafka, topic)
     with pytest.raises(OffsetsOutOfRange, match="recreated"):
         await asyncio.wait_for(running, 40)
 
 
-async def _read_and_recreate(books: AsyncEngine, kafka: Kafka, topic: str) -> None:
+async def _read_and_recreate(database: AsyncEngine, kafka: Kafka, topic: str) -> None:
     await publish(kafka, topic, texts(30))
-    async with Reader(books, kafka, topic).running():
-        await eventually(lambda: _has(books, 30), 20)
+    async with Reader(database, kafka, topic).running():
+        await eventually(lambda: _has(database, 30), 20)
     await _recreate(kafka, topic)
     await publish(kafka, topic, texts(60, start=30))
 
@@ -457,25 +457,25 @@ async def _recreate(kafka: Kafka, topic: str) -> None:
 
 
 async def test_the_log_end_is_stored_when_reading_begins_and_kept(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
     await publish(kafka, topic, texts(30))
-    async with Reader(books, kafka, topic).running():
-        await eventually(lambda: _has(books, 30), 20)
+    async with Reader(database, kafka, topic).running():
+        await eventually(lambda: _has(database, 30), 20)
     await publish(kafka, topic, texts(30, start=30))
-    async with Reader(books, kafka, topic).running():
-        await eventually(lambda: _has(books, 60), 20)
-    assert await _offsets(books) == [(10, 5)] * 6
-    async with books.begin() as connection:
+    async with Reader(database, kafka, topic).running():
+        await eventually(lambda: _has(database, 60), 20)
+    assert await _offsets(database) == [(10, 5)] * 6
+    async with database.begin() as connection:
         await connection.execute(sa.delete(consumer_offset))
-    async with Reader(books, kafka, topic).running():
-        await eventually(lambda: _has(books, 120), 20)
-    assert await _offsets(books) == [(10, 10)] * 6
+    async with Reader(database, kafka, topic).running():
+        await eventually(lambda: _has(database, 120), 20)
+    assert await _offsets(database) == [(10, 10)] * 6
 
 
 async def test_partitions_that_another_member_has_not_started_have_offsets(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
     await publish(kafka, topic, texts(30))
@@ -489,107 +489,107 @@ async def test_partitions_that_another_member_has_not_started_have_offsets(
     await idle.start()
     try:
         await eventually(lambda: len(idle.assignment()) == 6, 20)
-        async with Reader(books, kafka, topic).running():
-            await eventually(lambda: _has(books, 15), 30)
-            assert sorted(await _offsets(books)) == [(0, 5)] * 3 + [(5, 5)] * 3
+        async with Reader(database, kafka, topic).running():
+            await eventually(lambda: _has(database, 15), 30)
+            assert sorted(await _offsets(database)) == [(0, 5)] * 3 + [(5, 5)] * 3
     finally:
         await idle.stop()
 
 
-async def _offsets(books: AsyncEngine) -> list[tuple[int, int | None]]:
+async def _offsets(database: AsyncEngine) -> list[tuple[int, int | None]]:
     query = sa.select(consumer_offset.c.next_offset, consumer_offset.c.log_end)
-    async with books.connect() as connection:
+    async with database.connect() as connection:
         return [tuple(row) for row in (await connection.execute(query)).all()]
 
 
 async def test_another_cluster_stops_the_consumer(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
     await publish(kafka, topic, texts(30))
-    async with Reader(books, kafka, topic).running():
-        await eventually(lambda: _has(books, 30), 20)
-    async with books.begin() as connection:
+    async with Reader(database, kafka, topic).running():
+        await eventually(lambda: _has(database, 30), 20)
+    async with database.begin() as connection:
         await connection.execute(sa.update(consumer_offset).values(cluster_id="elsewhere"))
     with pytest.raises(OffsetsOutOfRange, match="another Kafka cluster, elsewhere"):
-        await asyncio.wait_for(Reader(books, kafka, topic).consumer.run(asyncio.Event()), 20)
-    async with Reader(books, kafka, topic, offset_reset="reset").running():
-        await eventually(lambda: _has(books, 60), 20)
-    async with books.connect() as connection:
+        await asyncio.wait_for(Reader(database, kafka, topic).consumer.run(asyncio.Event()), 20)
+    async with Reader(database, kafka, topic, offset_reset="reset").running():
+        await eventually(lambda: _has(database, 60), 20)
+    async with database.connect() as connection:
         clusters = (await connection.execute(sa.select(consumer_offset.c.cluster_id).distinct())).scalars().all()
     assert "elsewhere" not in clusters
 
 
 async def test_a_log_that_was_cut_past_the_stored_offset_stops_the_consumer(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
     await publish(kafka, topic, texts(30))
-    async with Reader(books, kafka, topic).running():
-        await eventually(lambda: _has(books, 30), 20)
+    async with Reader(database, kafka, topic).running():
+        await eventually(lambda: _has(database, 30), 20)
     await publish(kafka, topic, texts(60, start=30))
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
     await admin.start()
     await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=7)})
     await admin.close()
     with pytest.raises(OffsetsOutOfRange, match=f"{topic}/0: next is 5, the log holds 7 to 15"):
-        await asyncio.wait_for(Reader(books, kafka, topic).consumer.run(asyncio.Event()), 20)
-    async with Reader(books, kafka, topic, offset_reset="reset").running():
-        await eventually(lambda: _has(books, 88), 20)
+        await asyncio.wait_for(Reader(database, kafka, topic).consumer.run(asyncio.Event()), 20)
+    async with Reader(database, kafka, topic, offset_reset="reset").running():
+        await eventually(lambda: _has(database, 88), 20)
 
 
 async def test_offsets_without_a_topic_id_are_adopted(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
     await publish(kafka, topic, texts(30))
-    async with Reader(books, kafka, topic).running():
-        await eventually(lambda: _has(books, 30), 20)
-    async with books.begin() as connection:
+    async with Reader(database, kafka, topic).running():
+        await eventually(lambda: _has(database, 30), 20)
+    async with database.begin() as connection:
         await connection.execute(sa.update(consumer_offset).values(topic_id=NO_TOPIC_ID))
     await publish(kafka, topic, texts(30, start=30))
-    async with Reader(books, kafka, topic).running():
-        await eventually(lambda: _has(books, 60), 20)
-    assert await numbers(books) == list(range(60))
+    async with Reader(database, kafka, topic).running():
+        await eventually(lambda: _has(database, 60), 20)
+    assert await numbers(database) == list(range(60))
 
 
 @pytest.mark.usefixtures("prefetches")
 async def test_bad_records_only_open_the_circuit_breaker_until_they_are_settled(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
     await publish(kafka, topic, [b"bad"] * 150)
     await publish(kafka, topic, texts(30))
-    reader = Reader(books, kafka, topic)
+    reader = Reader(database, kafka, topic)
     async with reader.running():
         await eventually(lambda: _is_open(reader), 20)
-        assert await _dead_letters(books) == MAX_BAD + 1
+        assert await _dead_letters(database) == MAX_BAD + 1
     # A restart does not walk on through the bad records.
-    reader = Reader(books, kafka, topic)
+    reader = Reader(database, kafka, topic)
     async with reader.running():
         await eventually(lambda: _is_open(reader), 20)
-        assert await _dead_letters(books) == MAX_BAD + 1
-        async with books.begin() as connection:
+        assert await _dead_letters(database) == MAX_BAD + 1
+        async with database.begin() as connection:
             await connection.execute(sa.update(dead_letter).values(status="discarded"))
-        await eventually(lambda: _has(books, 30), 20)
+        await eventually(lambda: _has(database, 30), 20)
         await reader.consumer.circuit_breaker.check()
-    assert (await _dead_letters(books), await numbers(books)) == (150, list(range(30)))
-    async with books.connect() as connection:
+    assert (await _dead_letters(database), await numbers(database)) == (150, list(range(30)))
+    async with database.connect() as connection:
         assert (await connection.execute(sa.select(circuit_breaker))).all() == []
 
 
 async def test_a_few_bad_records_among_many_good_ones_leave_the_circuit_breaker_closed(
-    books: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:
     topic = new_topic("consumer")
     # Every fifth, over six partitions: each has few bad ones, in whichever order they are polled.
     values: list[bytes | None] = [value if number % 5 else b"bad" for number, value in enumerate(texts(800))]
     await publish(kafka, topic, values)
-    reader = Reader(books, kafka, topic)
+    reader = Reader(database, kafka, topic)
     async with reader.running():
-        await eventually(lambda: _has(books, 640), 20)
+        await eventually(lambda: _has(database, 640), 20)
         await reader.consumer.circuit_breaker.check()
-    assert await _dead_letters(books) == 160
+    assert await _dead_letters(database) == 160
 
 
 async def _is_open(reader: Reader) -> bool:
@@ -600,6 +600,6 @@ async def _is_open(reader: Reader) -> bool:
     return False
 
 
-async def _dead_letters(books: AsyncEngine) -> int:
-    async with books.connect() as connection:
+async def _dead_letters(database: AsyncEngine) -> int:
+    async with database.connect() as connection:
         return int((await connection.execute(sa.select(sa.func.count()).select_from(dead_letter))).scalar_one())

@@ -1,4 +1,4 @@
-"""When something happened: who may say so, what cannot be, and clocks that differ."""
+"""When something happened: who may backdate it, what is impossible, and clocks that differ."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,7 @@ def holder(*roles: str) -> Principal:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_only_some_roles_may_say_when(role: str) -> None:
+def test_only_some_roles_may_backdate(role: str) -> None:
     if role in BACKDATING_ROLES:
         assert happened_at(LONG_AGO, holder(role)) == LONG_AGO
     else:
@@ -28,7 +28,7 @@ def test_only_some_roles_may_say_when(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_whoever_does_not_say_means_now(role: str) -> None:
+def test_the_default_is_now(role: str) -> None:
     before = datetime.now(UTC)
     assert before <= happened_at(None, holder(role), after=LONG_AGO) <= datetime.now(UTC)
 

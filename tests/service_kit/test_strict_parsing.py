@@ -133,7 +133,7 @@ async def test_an_unknown_host_is_refused(client: httpx.AsyncClient) -> None:
     assert_problem(await client.get("/v1/boxes", headers={"host": "evil"}), 400, "unknown-host")
 
 
-async def test_a_wrong_method_is_told_the_right_ones(client: httpx.AsyncClient) -> None:
+async def test_a_wrong_method_gets_the_right_ones_in_allow(client: httpx.AsyncClient) -> None:
     answer = await client.put("/v1/boxes")
     assert_problem(answer, 405)
     assert set(answer.headers["allow"].split(", ")) == {"GET", "POST"}

@@ -243,7 +243,7 @@ async def test_pages_hold_every_item_once_newest_first(client: httpx.AsyncClient
     assert_problem(await client.get("/v1/boxes", params={"cursor": query["cursor"], "name": "other"}), 422)
 
 
-async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(issuer: Issuer, tmp_path: Path) -> None:
+async def test_a_database_that_is_away_is_a_503_with_retry_after(issuer: Issuer, tmp_path: Path) -> None:
     settings = ServiceSettings(
         database_url="postgresql+asyncpg://nobody@127.0.0.1:1/nothing",
         auth_jwks=issuer.published_in(tmp_path),

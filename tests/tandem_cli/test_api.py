@@ -34,7 +34,7 @@ def problem(status: int, slug: str, **members: object) -> web.Response:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-async def test_a_busy_api_is_asked_again_with_the_same_key_when_it_said(status: int) -> None:
+async def test_a_busy_api_is_called_again_with_the_same_key_after_its_retry_after(status: int) -> None:
     asked: list[tuple[float, str]] = []
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -110,7 +110,7 @@ def test_an_address_that_is_none_is_refused_in_plain_words() -> None:
         Api("localhost:8001", "token")
 
 
-async def test_a_refusal_says_what_is_wrong_with_the_request() -> None:
+async def test_a_refusal_names_what_is_wrong_with_the_request() -> None:
     async def handle(_: web.Request) -> web.StreamResponse:
         errors = [{"pointer": "?status", "detail": "Input should be 'open'"}]
         return problem(422, "invalid-request", errors=errors)

@@ -24,21 +24,19 @@ def test_every_command_of_every_module_can_be_called() -> None:
 
 
 def test_help_lists_every_command() -> None:
-    said = CliRunner().invoke(app, ["--help"]).output
-    assert [name for name in COMMANDS if f"│ {name} " not in said] == []
+    result = CliRunner().invoke(app, ["--help"]).output
+    assert [name for name in COMMANDS if f"│ {name} " not in result] == []
 
 
-def test_a_proof_of_books_that_are_not_there_is_not_taken_for_books_that_are_wrong(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_verify_without_a_ledger_does_not_report_a_wrong_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("METRICS_DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"):
         monkeypatch.delenv(name, raising=False)
-    said = CliRunner().invoke(app, ["verify", "--data-dir", str(tmp_path)])
-    assert said.exit_code == 2
-    assert "Nothing runs on" in said.output
+    result = CliRunner().invoke(app, ["verify", "--data-dir", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "Nothing runs on" in result.output
 
 
-def test_exact_books_are_told_of_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_exact_ledger_is_reported_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     subjects = {"deal": 2, "survey": 3, "activity": 4, "quota": 0}
     verify._show({"ok": True, "events": 9, "subjects": subjects})
     assert "9 events, 2 deals, 3 surveys, 4 activities." in " ".join(capsys.readouterr().out.split())

@@ -41,7 +41,7 @@ def test_every_token_has_an_id_of_its_own(tmp_path: Path) -> None:
     assert first != second
 
 
-def test_the_key_is_kept_and_nobody_else_can_read_it(tmp_path: Path) -> None:
+def test_the_key_is_kept_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
     token = Issuer(tmp_path).token(["admin"])
     assert claims(token, Issuer(tmp_path))["roles"] == ["admin"]
     assert stat.S_IMODE((tmp_path / "private-key.pem").stat().st_mode) == 0o600

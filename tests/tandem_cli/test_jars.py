@@ -42,18 +42,18 @@ def test_an_altered_jar_is_not_used(repository: Path, offline: None) -> None:
         class_path()
 
 
-def test_without_a_registry_the_message_says_what_to_do(
+def test_without_a_registry_the_message_names_the_remedy(
     tmp_path: Path, offline: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("M2_REPO", str(tmp_path / "empty"))
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     with pytest.raises(StackProblem, match="check the network or proxy settings"):
-        class_path(lambda done, total: told.append((done, total)))
-    assert told[0] == (0, len(read_lock()))
+        class_path(lambda done, total: progress.append((done, total)))
+    assert progress[0] == (0, len(read_lock()))
     assert not list((tmp_path / "empty").rglob("*.jar"))
 
 
-def test_a_repository_that_cannot_be_written_is_said(
+def test_a_repository_that_cannot_be_written_is_reported(
     tmp_path: Path, offline: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()

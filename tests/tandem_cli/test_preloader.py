@@ -82,7 +82,7 @@ def test_its_output_and_exit_code_arrive(worker: Callable[..., tuple[ForkedProce
     assert (tmp_path / "output").read_text() == "good morning\ncannot go on\n"
 
 
-async def test_its_end_by_a_signal_is_told(worker: Callable[..., tuple[ForkedProcess, str]]) -> None:
+async def test_its_end_by_a_signal_is_reported(worker: Callable[..., tuple[ForkedProcess, str]]) -> None:
     forked, url = worker()
     await shown(url)
     with pytest.raises(subprocess.TimeoutExpired):
@@ -114,7 +114,7 @@ def test_a_module_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
     preloader.stop()
 
 
-def test_python_scripts_are_told_from_other_programs(tmp_path: Path) -> None:
+def test_python_scripts_are_distinguished_from_other_programs(tmp_path: Path) -> None:
     console_script = str(Path(sys.executable).with_name("tandem"))
     assert script_of((console_script, "status")) == [console_script, "status"]
     assert script_of((sys.executable, WORKER)) == [WORKER]

@@ -31,22 +31,22 @@ async def test_postgres_keeps_its_data_through_a_stop_and_a_crash(tmp_path: Path
     server = EmbeddedPostgres(tmp_path / "postgres", options={"fsync": "off"})
     server.start()
     try:
-        server.create_database("books")
-        server.create_database("books")  # again is no error
-        connection = await asyncpg.connect(plain(server.url("books")))
+        server.create_database("ledger")
+        server.create_database("ledger")  # again is no error
+        connection = await asyncpg.connect(plain(server.url("ledger")))
         await connection.execute("CREATE TABLE kept AS SELECT 1 AS value")
         await connection.close()
         server.stop()
         server.start()
         server.restart_at_once()
-        connection = await asyncpg.connect(plain(server.url("books")))
+        connection = await asyncpg.connect(plain(server.url("ledger")))
         assert await connection.fetchval("SELECT value FROM kept") == 1
         await connection.close()
     finally:
         server.stop()
 
 
-async def test_a_suspended_postgres_answers_nobody_until_it_is_resumed(tmp_path: Path) -> None:
+async def test_a_suspended_postgres_answers_only_when_it_is_resumed(tmp_path: Path) -> None:
     server = EmbeddedPostgres(tmp_path / "postgres", options={"fsync": "off"})
     server.start()
     connection = await asyncpg.connect(plain(server.url("postgres")))

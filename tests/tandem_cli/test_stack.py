@@ -29,7 +29,7 @@ Usage = namedtuple("Usage", "total used free")
 
 
 class Notes(Listener):
-    """Remembers all that it is told."""
+    """Record every call."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str]] = []
@@ -112,8 +112,8 @@ def test_control_characters_of_a_process_do_not_reach_the_terminal(
 ) -> None:
     overrides = {"WORKER_SAY": "before\x1b[2J\x1b]0;title\x07after\ttab"}
     with LocalStack(tmp_path, external=external, listener=notes, system=fake_system(), env_overrides=overrides):
-        said = dict(notes.lines)["sales-api"]
-    assert said == "before]0;titleafter\ttab"
+        shown = dict(notes.lines)["sales-api"]
+    assert shown == "before]0;titleafter\ttab"
 
 
 def test_a_process_that_ends_by_itself_is_reported_with_its_last_words(stack: LocalStack) -> None:
@@ -194,7 +194,7 @@ def test_a_busy_port_is_named_with_the_option_that_changes_it(tmp_path: Path, ex
     assert not stack.data.locked()
 
 
-def test_too_little_disk_is_said_before_anything_starts(
+def test_too_little_disk_is_reported_before_anything_starts(
     stack: LocalStack, notes: Notes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(2**40, 2**40, 100 * 2**20))
@@ -203,7 +203,7 @@ def test_too_little_disk_is_said_before_anything_starts(
     assert notes.states == []
 
 
-def test_a_data_directory_that_is_a_file_is_said(tmp_path: Path) -> None:
+def test_a_data_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StackProblem, match="is not a directory"):
         DataDir(tmp_path / "file").claim()
@@ -219,13 +219,13 @@ def test_given_servers_take_the_place_of_embedded_ones(tmp_path: Path) -> None:
     given = External.from_environment(
         {
             "DATABASE_URL": "postgresql://ann@db.example/postgres",
-            "METRICS_DATABASE_URL": "postgresql://ann@books.example/ledger",
+            "METRICS_DATABASE_URL": "postgresql://ann@ledger.example/ledger",
             "KAFKA_BOOTSTRAP_SERVERS": "broker.example:9092",
         }
     )
     stack = LocalStack(tmp_path, external=given, system=fake_system())
     assert stack.database_url("sales") == "postgresql+asyncpg://ann@db.example/sales"
-    assert stack.database_url("metrics") == "postgresql+asyncpg://ann@books.example/ledger"
+    assert stack.database_url("metrics") == "postgresql+asyncpg://ann@ledger.example/ledger"
     assert stack.bootstrap_servers == "broker.example:9092"
 
 

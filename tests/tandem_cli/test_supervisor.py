@@ -24,7 +24,7 @@ COMMAND = [sys.executable, "-m", "tests.tandem_cli.fake_system"]
 
 IGNORING = ("/bin/sh", "-c", 'trap "" INT TERM; exec "$@"', "sh")
 """Starts a program with these signals ignored, as a script's background job is."""
-NOBODY = User(pwd.getpwnam("nobody").pw_uid, pwd.getpwnam("nobody").pw_gid)
+UNPRIVILEGED = User(pwd.getpwnam("nobody").pw_uid, pwd.getpwnam("nobody").pw_gid)
 
 Supervisor = subprocess.Popen[bytes]
 Start = Callable[..., Supervisor]
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Call it with a data directory: starts a supervisor, whose words go to `said` beside that directory.
+    """Return a function that starts a supervisor on a data directory; `output_of` is where it prints.
 
     `user` and `env` make it run as another user in another environment; `through` is a program that starts it.
     """
@@ -47,7 +47,7 @@ def start() -> Iterator[Start]:
         through: Sequence[str] = (),
     ) -> Supervisor:
         command = [*through, *COMMAND, str(data_dir)]
-        with said(data_dir).open("wb") as output:
+        with output_of(data_dir).open("wb") as output:
             started.append(spawn(command, cwd=PROJECT, output=output, env=env, user=user))
         return started[-1]
 
@@ -62,13 +62,13 @@ def tandem(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
 
 
-def said(data_dir: Path) -> Path:
-    return data_dir.with_name(data_dir.name + ".said")
+def output_of(data_dir: Path) -> Path:
+    return data_dir.with_name(data_dir.name + ".output")
 
 
 async def await_ready(supervisor: Supervisor, data_dir: Path) -> None:
     def ready() -> bool:
-        words = said(data_dir).read_text()
+        words = output_of(data_dir).read_text()
         assert supervisor.poll() is None, words
         return "ready for work" in words
 
@@ -102,7 +102,7 @@ async def test_a_killed_supervisor_leaves_no_orphan_and_data_to_go_on_with(tmp_p
     assert down.stdout == "Stopped.\n"
     assert supervisor.wait(10) == 0
     assert not [process for process in processes if alive(process)]
-    words = said(data_dir).read_text()
+    words = output_of(data_dir).read_text()
     assert words.index("metrics-api stopped") < words.index("kafka stopped") < words.index("postgresql stopped")
 
 
@@ -113,18 +113,18 @@ async def test_ctrl_c_during_the_start_stops_cleanly(
 ) -> None:
     data_dir = tmp_path / "data"
     supervisor = start(data_dir, through=through)
-    await eventually(lambda: "postgresql ready" in said(data_dir).read_text(), deadline=30)
+    await eventually(lambda: "postgresql ready" in output_of(data_dir).read_text(), deadline=30)
     processes = psutil.Process(supervisor.pid).children(recursive=True)
     assert processes
     supervisor.send_signal(number)
-    assert supervisor.wait(30) == 0, said(data_dir).read_text()
-    assert "Traceback" not in said(data_dir).read_text()
+    assert supervisor.wait(30) == 0, output_of(data_dir).read_text()
+    assert "Traceback" not in output_of(data_dir).read_text()
     assert not DataDir(data_dir).locked()
     assert not [process for process in processes if alive(process)]
 
 
 def alive(process: psutil.Process) -> bool:
-    """Whether it still does anything; an orphan that ended stays as a zombie where nobody reaps it."""
+    """Whether it still runs; an orphan that ended stays a zombie where no process reaps it."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -140,11 +140,11 @@ async def test_a_part_that_dies_ends_the_supervisor_with_a_plain_word(tmp_path: 
     broker = next(part for part in running.parts if part.name == "kafka")
     os.kill(broker.pid, signal.SIGKILL)
     assert supervisor.wait(30) != 0
-    assert "kafka ended unexpectedly with signal SIGKILL" in said(data_dir).read_text()
+    assert "kafka ended unexpectedly with signal SIGKILL" in output_of(data_dir).read_text()
     assert not DataDir(data_dir).locked()
 
 
-def test_status_and_down_say_that_nothing_runs(tmp_path: Path) -> None:
+def test_status_and_down_report_that_nothing_runs(tmp_path: Path) -> None:
     status = tandem("status", "--data-dir", tmp_path)
     assert status.returncode == 1
     assert status.stdout.startswith("Nothing runs on ")
@@ -173,7 +173,7 @@ def ordinary_home() -> Iterator[Path]:
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(jar, place)
         for path in (home, *home.rglob("*")):
-            os.chown(path, NOBODY.uid, NOBODY.gid)
+            os.chown(path, UNPRIVILEGED.uid, UNPRIVILEGED.gid)
         yield home
     finally:
         shutil.rmtree(home)
@@ -187,7 +187,7 @@ async def test_an_ordinary_user_can_run_it(ordinary_home: Path, start: Start) ->
         "PATH": os.environ["PATH"],
         **clock_variables(),
     }
-    supervisor = start(data_dir, NOBODY, env)
+    supervisor = start(data_dir, UNPRIVILEGED, env)
     await await_ready(supervisor, data_dir)
     assert {process.username() for process in parts(data_dir)} == {"nobody"}
     supervisor.send_signal(signal.SIGTERM)

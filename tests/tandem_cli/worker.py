@@ -1,4 +1,4 @@
-"""A small process for tests of the supervisor: answers /readyz, shows its settings, ends as it is told.
+"""A small process for tests of the supervisor: answers /readyz, shows its settings, ends on demand.
 
 Its behaviour comes by environment variables: WORKER_EXIT (end at once with this code), WORKER_STUBBORN (ignore
 SIGTERM), WORKER_SAY (print this line).
@@ -23,15 +23,15 @@ class Health(BaseHTTPRequestHandler):
         pass
 
 
-def say(text: str) -> None:
+def write_line(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 def main() -> None:
-    say(os.environ.get("WORKER_SAY", "at work"))
+    write_line(os.environ.get("WORKER_SAY", "at work"))
     if code := os.environ.get("WORKER_EXIT"):
-        say("cannot go on")
+        write_line("cannot go on")
         sys.exit(int(code))
     if os.environ.get("WORKER_STUBBORN"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -44,13 +44,13 @@ async def run_kafka_streams(bootstrap_servers: str, log: PreparedLog, *, threads
     with tempfile.TemporaryDirectory(prefix="tandem-streams-") as scratch:
         await _run(javac, "-cp", jars, "-d", scratch, *map(str, SOURCES))
         try:
-            said = await _run(
+            output = await _run(
                 java, *HEAP, "-cp", os.pathsep.join([scratch, jars]), "KafkaStreamsBooks", bootstrap_servers,
                 application, f"{scratch}/state", str(threads), str(log.events), ",".join(log.topics),
             )  # fmt: skip
         finally:
             await _delete_topics(bootstrap_servers, application)
-    return json.loads(said.splitlines()[-1])  # type: ignore[no-any-return]
+    return json.loads(output.splitlines()[-1])  # type: ignore[no-any-return]
 
 
 async def _run(*program: str) -> str:
@@ -58,14 +58,14 @@ async def _run(*program: str) -> str:
         *program, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     try:
-        said, complained = await process.communicate()
+        output, complained = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     if process.returncode:
         raise RuntimeError(f"{Path(program[0]).name} failed: {complained.decode()[-2000:]}")
-    return said.decode()
+    return output.decode()
 
 
 async def _delete_topics(bootstrap_servers: str, application: str) -> None:

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from metrics_worker.jobs.targets import TargetEvaluator
 from metrics_worker.settings import MetricsSettings
 from tandem_cli.issuer import Issuer
-from tests.metrics_worker.conftest import book, moved
-from tests.metrics_worker.facts import VILNIUS, account, all_told, lead, survey, ticket
+from tests.metrics_worker.conftest import ingest, moved
+from tests.metrics_worker.facts import VILNIUS, account, all_decoded, lead, survey, ticket
 
 pytestmark = pytest.mark.clock
 
@@ -33,7 +33,7 @@ async def _caught_up(engine: AsyncEngine) -> None:
     await moved(engine)
 
 
-async def told(client: httpx.AsyncClient, **parameters: str) -> list[dict[str, Any]]:
+async def get_alerts(client: httpx.AsyncClient, **parameters: str) -> list[dict[str, Any]]:
     answer = await client.get("/v1/alerts", params=parameters)
     assert answer.status_code == 200, answer.text
     items: list[dict[str, Any]] = answer.json()["items"]
@@ -54,8 +54,8 @@ async def test_a_customer_left_alone_for_more_than_an_hour_is_named_with_the_tic
         (ticket(customer_id=answered, opened_at=ago(hours=3), closed_at=ago(hours=1), status="closed"), 2),
         (ticket(customer_id=answered, opened_at=ago(hours=3), id=merged), 1),
     ]
-    await book(engine, all_told(states), all_told([(ticket(id=merged, merged_into=long.id), 2)]))
-    [found] = await told(client, kind="unattended")
+    await ingest(engine, all_decoded(states), all_decoded([(ticket(id=merged, merged_into=long.id), 2)]))
+    [found] = await get_alerts(client, kind="unattended")
     assert (found["subject"], found["severity"]) == (f"customers/{alone}", "critical")
     assert found["tickets"] == [str(long.id), str(recent.id)]
     assert datetime.fromisoformat(found["since"]) == long.opened_at
@@ -69,10 +69,12 @@ async def test_merged_customers_left_alone_are_one_alert_that_leads_to_all_of_th
     gone, remains = UUID(int=101), UUID(int=102)
     earlier, later = ticket(customer_id=gone, opened_at=ago(days=3)), ticket(customer_id=remains, opened_at=ago(days=2))
     accounts: list[tuple[Any, int]] = [(account(id=gone), 1), (account(id=remains), 1)]
-    await book(
-        engine, all_told([*accounts, (earlier, 1), (later, 1)]), all_told([(account(id=gone, merged_into=remains), 2)])
+    await ingest(
+        engine,
+        all_decoded([*accounts, (earlier, 1), (later, 1)]),
+        all_decoded([(account(id=gone, merged_into=remains), 2)]),
     )
-    [found] = await told(client, kind="unattended")
+    [found] = await get_alerts(client, kind="unattended")
     assert (found["subject"], found["tickets"]) == (f"customers/{remains}", [str(earlier.id), str(later.id)])
     assert (await client.get(found["explain"])).json()["value"] == "2"
 
@@ -83,12 +85,12 @@ async def test_for_tickets_that_waited_for_years_only_their_customers_are_read(
     alone, answered = UUID(int=101), UUID(int=102)
     long = ticket(customer_id=alone, opened_at=ago(days=1200))
     old = [ticket(customer_id=answered, opened_at=ago(days=900), first_responded_at=ago(days=899)) for _ in range(9)]
-    await book(engine, all_told([(one, 1) for one in (long, *old)]))
+    await ingest(engine, all_decoded([(one, 1) for one in (long, *old)]))
     async with engine.begin() as connection:
-        # Nobody would find these but by going through all there is.
+        # Only a scan of the whole table would find these.
         spoilt = "UPDATE ticket_posting SET unattended = 1 WHERE customer = :customer"
         await connection.execute(sa.text(spoilt), {"customer": str(answered)})
-    [found] = await told(client, kind="unattended")
+    [found] = await get_alerts(client, kind="unattended")
     assert (found["subject"], found["tickets"]) == (f"customers/{alone}", [str(long.id)])
 
 
@@ -99,10 +101,10 @@ async def test_a_missed_target_is_an_alert_from_its_evaluation_on(
     await client.put("/v1/targets/revenue?region=EMEA", json={"value": "9", "period": "year"}, headers=headers)
     made = await client.put("/v1/targets/revenue", json={"value": "100", "since": "2020-01-01"}, headers=headers)
     assert made.status_code == 201
-    assert await told(client, kind="target-missed") == []
+    assert await get_alerts(client, kind="target-missed") == []
     before = datetime.now(UTC)
     await TargetEvaluator(engine, settings.reporting).run_once()
-    found = {each["subject"]: each for each in await told(client, kind="target-missed")}
+    found = {each["subject"]: each for each in await get_alerts(client, kind="target-missed")}
     whole = found[f"targets/{made.json()['id']}"]
     assert whole["says"] == "Revenue has fallen short of its target of 100."
     assert before <= datetime.fromisoformat(whole["since"]) <= datetime.now(UTC)
@@ -110,7 +112,7 @@ async def test_a_missed_target_is_an_alert_from_its_evaluation_on(
         assert (await client.get(each["explain"])).json()["kpi"] == "revenue"
     await client.put("/v1/targets/revenue", json={"value": "0", "since": "2020-01-01"}, headers=headers)
     await TargetEvaluator(engine, settings.reporting).run_once()
-    assert whole["subject"] not in {each["subject"] for each in await told(client, kind="target-missed")}
+    assert whole["subject"] not in {each["subject"] for each in await get_alerts(client, kind="target-missed")}
 
 
 @pytest.mark.usefixtures("within_one_day")
@@ -119,8 +121,8 @@ async def test_a_leading_kpi_that_turns_is_named_with_its_weeks(client: httpx.As
     leads = []
     for weeks_ago, count in enumerate([1, 2, 3, 6, 5, 6, 5, 6, 5, 6, 5, 6, 5, 6, 5], start=1):
         leads += [lead(created_at=monday - timedelta(weeks=weeks_ago) + timedelta(hours=12)) for _ in range(count)]
-    await book(engine, all_told([(each, 1) for each in leads]))
-    [found] = [each for each in await told(client, kind="kpi-turning") if each["kpi"] == "leads_created"]
+    await ingest(engine, all_decoded([(each, 1) for each in leads]))
+    [found] = [each for each in await get_alerts(client, kind="kpi-turning") if each["kpi"] == "leads_created"]
     # 6 at most and 5 at least until then; 2.66 below the mean of 5.5 begins with the second of the three weeks.
     assert found["says"] == "Leads created is beyond what was usual over the twelve weeks before: 2, 1 (count)."
     assert datetime.fromisoformat(found["since"]) == monday - timedelta(weeks=2)
@@ -139,28 +141,28 @@ async def test_a_share_that_is_yet_to_grow_does_not_seem_to_turn(
         for number in range(6):
             worth = weeks_ago > 1 and number >= weeks_ago % 2
             leads.append(lead(created_at=came, qualified_at=came + timedelta(weeks=1) if worth else None))
-    await book(engine, all_told([(each, 1) for each in leads]))
+    await ingest(engine, all_decoded([(each, 1) for each in leads]))
     week = {"from": str((monday - timedelta(weeks=1)).date()), "to": str((monday - timedelta(days=1)).date())}
     assert (await client.get("/v1/kpis/qualification_rate", params=week)).json()["value"] == "0"
-    assert await told(client, kind="kpi-turning") == []
+    assert await get_alerts(client, kind="kpi-turning") == []
 
 
 async def test_thin_and_unasked_values_are_alerts(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     customers = [account(registered_at=ago(days=900), region=region) for region in ("EMEA", None, None, "APAC")]
     states: list[Any] = [*customers, survey(sent_at=ago(days=1), answered_at=ago(hours=1), score=5)]
-    await book(engine, all_told([(state, 1) for state in states]))
-    found = {each["says"] for each in await told(client, kind="thin-coverage", severity="info")}
+    await ingest(engine, all_decoded([(state, 1) for state in states]))
+    found = {each["says"] for each in await get_alerts(client, kind="thin-coverage", severity="info")}
     assert "The region is missing too often: only 50 % of customers carry it." in found
     assert "No survey was answered from region APAC." in found
-    assert await told(client, kind="thin-coverage", severity="critical") == []
+    assert await get_alerts(client, kind="thin-coverage", severity="critical") == []
 
 
 async def test_the_gravest_and_oldest_come_first_and_pages_hold_each_once(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     waiting = [ticket(customer_id=uuid4(), opened_at=ago(hours=2 + number % 3)) for number in range(5)]
-    await book(engine, all_told([(each, 1) for each in [*waiting, account(region=None)]]))
-    whole = await told(client)
+    await ingest(engine, all_decoded([(each, 1) for each in [*waiting, account(region=None)]]))
+    whole = await get_alerts(client)
     assert [each["kind"] for each in whole[:5]] == ["unattended"] * 5
     assert whole[5:]
     order = [(each["severity"], each["since"]) for each in whole]
@@ -180,13 +182,13 @@ async def test_the_gravest_and_oldest_come_first_and_pages_hold_each_once(
 async def test_while_the_ledger_catches_up_there_is_no_alert_but_that(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
-    await book(engine, all_told([(ticket(opened_at=ago(hours=3)), 1)]))
-    assert [each["kind"] for each in await told(client, severity="critical")] == ["unattended"]
+    await ingest(engine, all_decoded([(ticket(opened_at=ago(hours=3)), 1)]))
+    assert [each["kind"] for each in await get_alerts(client, severity="critical")] == ["unattended"]
     async with engine.begin() as connection:
         await connection.execute(sa.text("UPDATE consumer_offset SET next_offset = 0, log_end = 2"))
-    [found] = await told(client)
+    [found] = await get_alerts(client)
     assert (found["kind"], found["severity"], found["subject"]) == ("books-being-read", "info", "books")
     await moved(engine)
-    assert [each["kind"] for each in await told(client)] == ["books-being-read"]
+    assert [each["kind"] for each in await get_alerts(client)] == ["books-being-read"]
     await moved(engine)
-    assert [each["kind"] for each in await told(client, severity="critical")] == ["unattended"]
+    assert [each["kind"] for each in await get_alerts(client, severity="critical")] == ["unattended"]

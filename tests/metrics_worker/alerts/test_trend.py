@@ -42,7 +42,7 @@ def test_where_less_is_better_a_rise_is_wrong() -> None:
     assert turned(100, 100, 50, direction="down") is None
 
 
-def test_nothing_is_said_without_knowing_what_is_usual() -> None:
+def test_there_is_no_trend_without_a_usual_range() -> None:
     assert turned(100, 100, 50, baseline=[None] * 5 + USUAL[:7]) is None
     assert turned(100, 100, 50, baseline=[None] * 4 + USUAL[:8]) == Trend("beyond-usual-spread", 1)
     assert turned(100, 100, 50, baseline=[100] * 12) is None, "what never moved has no usual spread"

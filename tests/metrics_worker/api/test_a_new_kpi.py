@@ -11,8 +11,8 @@ from metrics_worker.domain.ticket import TicketMeasures
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.kpis.document import document
 from metrics_worker.kpis.formula import Formula, Kpi
-from tests.metrics_worker.conftest import book
-from tests.metrics_worker.facts import all_told, deal, line, ticket
+from tests.metrics_worker.conftest import ingest
+from tests.metrics_worker.facts import all_decoded, deal, line, ticket
 
 MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
 
@@ -32,17 +32,17 @@ async def test_one_declaration_is_answered_listed_documented_explained_and_given
     monkeypatch.setitem(KPIS, kpi.name, kpi)
     won = [deal(line("desk", 1, "1"), stage="won") for _ in range(2)]
     states: list[Any] = [*won, ticket(), ticket(), ticket(region="APAC")]
-    await book(engine, all_told([(state, 1) for state in states]))
+    await ingest(engine, all_decoded([(state, 1) for state in states]))
 
     async def ask(address: str, **parameters: str) -> Any:
         answer = await client.get(f"/v1/{address}", params=parameters)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    told = await ask("kpis/tickets_per_deal", group_by="region", interval="month", **MARCH)
-    assert (told["value"], told["numerator"], told["denominator"]) == ("1.5", 3, 2)
-    assert {group["key"]: group["value"] for group in told["groups"]} == {"APAC": None, "EMEA": "1"}
-    assert told["coverage"]["region"] == "1"
+    body = await ask("kpis/tickets_per_deal", group_by="region", interval="month", **MARCH)
+    assert (body["value"], body["numerator"], body["denominator"]) == ("1.5", 3, 2)
+    assert {group["key"]: group["value"] for group in body["groups"]} == {"APAC": None, "EMEA": "1"}
+    assert body["coverage"]["region"] == "1"
     explained = await ask("kpis/tickets_per_deal/explain", **MARCH)
     assert (explained["definition"], len(explained["items"])) == ("tickets per won deal", 5)
     [listed] = [each for each in (await ask("kpis"))["items"] if each["name"] == "tickets_per_deal"]

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.queries.sample import one_sided
-from tests.metrics_worker.conftest import book
-from tests.metrics_worker.facts import MORNING, account, all_told, deal, lead, line, moment, survey, ticket
+from tests.metrics_worker.conftest import ingest
+from tests.metrics_worker.facts import MORNING, account, all_decoded, deal, lead, line, moment, survey, ticket
 from tests.service_kit.conftest import assert_problem
 
 MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
@@ -34,17 +34,17 @@ async def a_lopsided_business(engine: AsyncEngine) -> None:
     surveys = [survey(answered_at=MORNING, score=5) for _ in range(3)]
     surveys += [survey(region="APAC"), survey(answered_at=moment("2026-04-02"), score=1, region="APAC")]
     states: list[Any] = [*customers, *deals, *leads, *tickets, *surveys]
-    await book(engine, all_told([(state, 1) for state in states]))
+    await ingest(engine, all_decoded([(state, 1) for state in states]))
 
 
 async def test_coverage_shows_what_carries_each_dimension_and_which_values_have_no_answers(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     await a_lopsided_business(engine)
-    told = await ask(client, "coverage")
+    body = await ask(client, "coverage")
     shares = {
         (row["dimension"], each["subject"]): (each["numerator"], each["denominator"], each["value"])
-        for row in told["dimensions"]
+        for row in body["dimensions"]
         for each in row["subjects"]
     }
     assert shares["region", "customers"] == (3, 4, "0.75")
@@ -54,11 +54,11 @@ async def test_coverage_shows_what_carries_each_dimension_and_which_values_have_
     assert shares["product", "deals"] == (1, 2, "0.5")
     assert shares["region", "answers"] == (3, 3, "1")
     assert ("product", "customers") not in shares
-    assert {row["dimension"]: row["thin"] for row in told["dimensions"]} | {"team": False, "kind": False} == {
+    assert {row["dimension"]: row["thin"] for row in body["dimensions"]} | {"team": False, "kind": False} == {
         "region": True, "segment": True, "product": True, "channel": True, "owner": True, "team": False,
         "priority": False, "kind": False,
     }  # fmt: skip
-    unasked = {row["dimension"]: row for row in told["unasked"]}
+    unasked = {row["dimension"]: row for row in body["unasked"]}
     apac, latam = unasked["region"]["values"]
     assert (apac["value"], apac["customers"], apac["tickets"], apac["surveys_sent"], apac["surveys_answered"]) == (
         "APAC", 1, 4, 2, 0,
@@ -110,7 +110,7 @@ async def test_every_answer_shows_its_sample(client: httpx.AsyncClient, engine: 
     assert (then["coverage"], [each["code"] for each in then["warnings"]]) == (None, ["thin"])
 
 
-async def test_what_is_divided_by_as_it_stood_at_the_start_is_covered_as_it_was_then(
+async def test_a_denominator_at_the_start_has_the_coverage_of_that_day(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     regions = {UUID(int=70): "EMEA", UUID(int=71): None}
@@ -121,7 +121,7 @@ async def test_what_is_divided_by_as_it_stood_at_the_start_is_covered_as_it_was_
         for id_, day in zip(regions, ("2025-06-01", "2026-03-05"), strict=True)
     }
     accounts = [account(id=id_, region=region) for id_, region in regions.items()]
-    await book(engine, all_told([(state, 1) for state in [*accounts, *bought.values()]]))
+    await ingest(engine, all_decoded([(state, 1) for state in [*accounts, *bought.values()]]))
     # Who came during the month is no part of what is divided by.
     churn = await ask(client, "kpis/churn", variant="period")
     assert (churn["denominator"], churn["coverage"]["region"]) == (1, "1")

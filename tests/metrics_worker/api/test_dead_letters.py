@@ -33,7 +33,7 @@ async def admin(client: httpx.AsyncClient, issuer: Issuer) -> httpx.AsyncClient:
     return client
 
 
-async def the_letter(client: httpx.AsyncClient) -> str:
+async def path_of_dead_letter(client: httpx.AsyncClient) -> str:
     async def found() -> str | None:
         items = (await client.get("/v1/dead-letters", params={"status": "open"})).json()["items"]
         return items[0]["id"] if items else None
@@ -56,11 +56,11 @@ async def relayed(engine: AsyncEngine, straight: Line) -> None:
     await asyncio.wait_for(moving, 20)
 
 
-async def test_a_mended_letter_that_is_sent_twice_counts_once(
+async def test_a_mended_dead_letter_that_is_sent_twice_counts_once(
     straight: Line, admin: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     await straight.publish(straight.sales, BAD)
-    at = await the_letter(admin)
+    at = await path_of_dead_letter(admin)
     seen = (await admin.get(at)).json()
     assert (seen["value"], seen["reason"], seen["status"]) == (BAD.decode(), "invalid-data", "open")
     assert_problem(await admin.post(f"{at}/send"), 422, "still-unreadable")
@@ -85,9 +85,11 @@ async def test_a_mended_letter_that_is_sent_twice_counts_once(
     assert_problem(await admin.post(f"{at}/mend", json={"value": GOOD.decode()}), 409, "dead-letter-settled")
 
 
-async def test_a_discarded_letter_never_counts_and_keeps_its_bytes(straight: Line, admin: httpx.AsyncClient) -> None:
+async def test_a_discarded_dead_letter_never_counts_and_keeps_its_bytes(
+    straight: Line, admin: httpx.AsyncClient
+) -> None:
     await straight.publish(straight.sales, b"\xff\x00")
-    at = await the_letter(admin)
+    at = await path_of_dead_letter(admin)
     discarded = await admin.post(f"{at}/discard", json={"reason": "nothing that anybody sent"})
     assert discarded.status_code == 200
     shown = (await admin.get(at)).json()
@@ -99,7 +101,7 @@ async def test_a_discarded_letter_never_counts_and_keeps_its_bytes(straight: Lin
 
 async def test_an_analyst_may_read_and_not_write(straight: Line, client: httpx.AsyncClient, issuer: Issuer) -> None:
     await straight.publish(straight.sales, b"{")
-    at = await the_letter(client)
+    at = await path_of_dead_letter(client)
     assert (await client.get(at)).status_code == 200
     for action, body in (("send", {}), ("mend", {"value": GOOD.decode()}), ("discard", {"reason": "no"})):
         assert_problem(await client.post(f"{at}/{action}", json=body), 403, "forbidden")
@@ -107,7 +109,7 @@ async def test_an_analyst_may_read_and_not_write(straight: Line, client: httpx.A
     assert_problem(await client.get(at), 403, "forbidden")
 
 
-async def test_letters_are_listed_by_reason_and_topic(straight: Line, client: httpx.AsyncClient) -> None:
+async def test_dead_letters_are_listed_by_reason_and_topic(straight: Line, client: httpx.AsyncClient) -> None:
     await straight.publish(straight.sales, b"{", BAD)
     await straight.publish(straight.service, None)
 
@@ -126,27 +128,29 @@ async def test_letters_are_listed_by_reason_and_topic(straight: Line, client: ht
     assert json.loads(GOOD)["subject"] not in str(await listed()), "a list names no content"
 
 
-async def test_a_halted_consumer_says_how_many_letters_it_waits_for(
+async def test_a_halted_consumer_is_listed_with_its_unsettled_dead_letters(
     admin: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     assert (await admin.get("/v1/dead-letters/halts")).json() == {"items": []}
-    letters = [
+    rows = [
         {"consumer": CONSUMER, "cluster_id": "c", "topic": "t", "partition": 0, "offset": offset, "headers": [],
          "reason": "malformed", "detail": "{"}
         for offset in range(5)
     ]  # fmt: skip
     async with engine.begin() as connection:
-        await connection.execute(sa.insert(dead_letter), letters)
+        await connection.execute(sa.insert(dead_letter), rows)
         for consumer in (CONSUMER, "somebody-elses"):
             halt = {"consumer": consumer, "bad_records": 700, "max_dead_letters": 3}
             await connection.execute(sa.insert(circuit_breaker), halt)
     for left in (2, 1, 0, 0):
         [halted] = (await admin.get("/v1/dead-letters/halts")).json()["items"]
         assert (halted["consumer"], halted["bad_records"], halted["to_settle"]) == (CONSUMER, 700, left)
-        settled = await admin.post(f"{await the_letter(admin)}/discard", json={"reason": "nobody's"})
+        settled = await admin.post(
+            f"{await path_of_dead_letter(admin)}/discard", json={"reason": "no customer of ours"}
+        )
         assert settled.status_code == 200, settled.text
 
 
-async def test_who_may_not_see_letters_may_not_see_halts(client: httpx.AsyncClient, issuer: Issuer) -> None:
+async def test_dead_letters_and_halts_need_the_same_role(client: httpx.AsyncClient, issuer: Issuer) -> None:
     client.headers["Authorization"] = f"Bearer {issuer.token(['sales-rep'])}"
     assert_problem(await client.get("/v1/dead-letters/halts"), 403, "forbidden")

@@ -9,8 +9,8 @@ import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.ledger.aggregate import SubjectState, decode
-from tests.metrics_worker.conftest import book
-from tests.metrics_worker.facts import MORNING, VILNIUS, all_told, deal, lead, line, moment, record, ticket
+from tests.metrics_worker.conftest import ingest
+from tests.metrics_worker.facts import MORNING, VILNIUS, all_decoded, deal, lead, line, moment, record, ticket
 from tests.service_kit.conftest import assert_problem
 
 MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
@@ -46,16 +46,16 @@ def at(hours: float) -> str:
 
 async def test_the_postings_add_up_to_the_number(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     entries = a_deal_that_was_amended_and_lost()
-    await book(engine, entries)
-    said = await explained(client, "win_rate")
-    assert (said["value"], said["numerator"], said["denominator"]) == ("0.5", 1, 2)
-    assert said["definition"]
+    await ingest(engine, entries)
+    body = await explained(client, "win_rate")
+    assert (body["value"], body["numerator"], body["denominator"]) == ("0.5", 1, 2)
+    assert body["definition"]
     for measure in ("deal.won", "deal.lost"):
-        assert sum(item["measures"][measure] for item in said["items"]) == 1
+        assert sum(item["measures"][measure] for item in body["items"]) == 1
     # Amending changed neither side of the win rate, so that its event is not behind it.
-    assert {item["event_id"] for item in said["items"]} == {str(entries[number].event_id) for number in (0, 2, 3)}
-    assert {item["subject"].partition("/")[0] for item in said["items"]} == {"deals"}
-    counts = {each["reason"]: each["count"] for each in said["exclusions"]}
+    assert {item["event_id"] for item in body["items"]} == {str(entries[number].event_id) for number in (0, 2, 3)}
+    assert {item["subject"].partition("/")[0] for item in body["items"]} == {"deals"}
+    counts = {each["reason"]: each["count"] for each in body["exclusions"]}
     assert counts == {"unreadable": 0, "missing": 0, "taken-back": 0, "not-counted": 0}
     revenue = await explained(client, "revenue")
     assert (revenue["value"], revenue["denominator"]) == ("7.00", None)
@@ -66,13 +66,13 @@ async def test_the_ledger_as_of_a_moment_does_not_depend_on_batches(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     # All in one batch, as a replay reads it.
-    await book(engine, a_deal_that_was_amended_and_lost())
-    told = {}
+    await ingest(engine, a_deal_that_was_amended_and_lost())
+    found = {}
     for hours in (0.5, 1, 2, 3):
-        said = await explained(client, "revenue", as_of=at(hours))
-        told[hours] = said["value"]
-        assert (said["now"]["value"], said["as_of"]) == ("7.00", at(hours))
-    assert told == {0.5: "0.00", 1: "107.00", 2: "67.00", 3: "7.00"}
+        body = await explained(client, "revenue", as_of=at(hours))
+        found[hours] = body["value"]
+        assert (body["now"]["value"], body["as_of"]) == ("7.00", at(hours))
+    assert found == {0.5: "0.00", 1: "107.00", 2: "67.00", 3: "7.00"}
     early = await explained(client, "revenue", as_of=at(1))
     assert early["now"]["change"] == "-100.00"
     assert {each["reason"]: each["count"] for each in early["exclusions"]}["recorded-later"] == 2
@@ -81,7 +81,7 @@ async def test_the_ledger_as_of_a_moment_does_not_depend_on_batches(
 
 
 async def test_any_answer_can_be_asked_for_as_of_a_moment(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
-    await book(engine, a_deal_that_was_amended_and_lost())
+    await ingest(engine, a_deal_that_was_amended_and_lost())
     asked = MARCH | {"as_of": at(2), "group_by": "product", "interval": "month"}
     then = (await client.get("/v1/kpis/revenue", params=asked)).json()
     assert (then["value"], then["as_of"]) == ("67.00", at(2))
@@ -95,7 +95,7 @@ async def test_any_answer_can_be_asked_for_as_of_a_moment(client: httpx.AsyncCli
 async def test_pages_hold_each_posting_once(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     won = [entry for number in range(7) for entry in recorded(deal(line("desk", 1, "1"), stage="won"), 1, number)]
     leads = [entry for number in range(3) for entry in recorded(lead(), 1, number)]
-    await book(engine, won + leads)
+    await ingest(engine, won + leads)
     for kpi, count in (("revenue", 7), ("leads_created", 3)):
         seen: list[str] = []
         cursor: dict[str, str] = {}
@@ -110,9 +110,9 @@ async def test_pages_hold_each_posting_once(client: httpx.AsyncClient, engine: A
 
 async def test_pages_go_from_day_to_day_and_from_kind_to_kind(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     days = [moment(f"2026-03-{day:02}T10:00") for day in (5, 20, 5, 11, 20, 20, 2)]
-    told = [deal(line("desk", 1, "1"), stage="won", opened_at=days[-1], closed_at=day) for day in days]
+    found = [deal(line("desk", 1, "1"), stage="won", opened_at=days[-1], closed_at=day) for day in days]
     asked = [ticket(opened_at=day, first_responded_at=None, resolved_at=None) for day in days]
-    await book(engine, all_told([(one, 1) for one in [*told, *asked]]))
+    await ingest(engine, all_decoded([(one, 1) for one in [*found, *asked]]))
     seen: list[tuple[str, str, str]] = []
     cursor: dict[str, str] = {}
     while True:
@@ -130,7 +130,7 @@ async def test_as_csv_nothing_is_a_formula(client: httpx.AsyncClient, engine: As
     entries = a_deal_that_was_amended_and_lost()
     odd = entries[-1]
     dimensions = [posting._replace(dimensions=("=1+1", *posting.dimensions[1:])) for posting in odd.postings]
-    await book(engine, [*entries[:-1], odd._replace(postings=dimensions)])
+    await ingest(engine, [*entries[:-1], odd._replace(postings=dimensions)])
     answer = await client.get("/v1/kpis/revenue/explain", params=MARCH | {"format": "csv"})
     assert answer.headers["content-type"].startswith("text/csv")
     rows = list(csv.DictReader(io.StringIO(answer.text)))
@@ -139,7 +139,7 @@ async def test_as_csv_nothing_is_a_formula(client: httpx.AsyncClient, engine: As
     assert {row["event_id"] for row in rows} == {str(entry.event_id) for entry in entries}
 
 
-async def test_what_cannot_be_explained_is_said(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+async def test_what_cannot_be_explained_is_refused(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     assert_problem(await client.get("/v1/kpis/nothing/explain"), 404, "unknown-kpi")
     later = await client.get("/v1/kpis/revenue/explain", params={"as_of": "2199-01-01T00:00:00Z"})
     assert_problem(later, 422, "invalid-request")

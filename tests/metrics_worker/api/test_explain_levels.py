@@ -14,11 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from metrics_worker.domain.histogram import bucket_of, seconds_of
 from metrics_worker.ledger.aggregate import SubjectState, decode
 from metrics_worker.queries import explain
-from tests.metrics_worker.conftest import book
+from tests.metrics_worker.conftest import ingest
 from tests.metrics_worker.facts import (
     MORNING,
     VILNIUS,
-    all_told,
+    all_decoded,
     check_in,
     deal,
     delivery,
@@ -48,8 +48,8 @@ async def ask(client: httpx.AsyncClient, address: str, **parameters: str) -> Any
     return answer.json()
 
 
-def counted(told: Any) -> dict[str, int]:
-    return {each["reason"]: each["count"] for each in told["exclusions"]}
+def counted(body: Any) -> dict[str, int]:
+    return {each["reason"]: each["count"] for each in body["exclusions"]}
 
 
 def a_queue() -> list[SubjectState]:
@@ -73,7 +73,7 @@ def a_queue() -> list[SubjectState]:
 
 
 async def test_a_semi_additive_measure_as_of_earlier_is_another(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
-    await book(engine, a_queue())
+    await ingest(engine, a_queue())
     then = {hours: (await ask(client, "backlog", as_of=at(hours)))["value"] for hours in range(5)}
     assert then == {0: "1", 1: "4", 2: "2", 3: "1", 4: "2"}
     two = await ask(client, "backlog", as_of=at(2), group_by="region", interval="week")
@@ -86,12 +86,12 @@ async def test_a_semi_additive_measure_as_of_earlier_is_another(client: httpx.As
 async def test_a_semi_additive_measure_is_explained_by_all_postings_up_to_its_day(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
-    await book(engine, a_queue())
+    await ingest(engine, a_queue())
     for as_of in ({}, {"as_of": at(2)}):
-        told = await ask(client, "backlog/explain", **as_of)
-        assert sum(item["measures"]["ticket.backlog"] for item in told["items"]) == told["numerator"] == 2
-        assert min(item["day"] for item in told["items"]) == "2026-02-10"
-        assert max(item["day"] for item in told["items"]) <= "2026-03-31"
+        body = await ask(client, "backlog/explain", **as_of)
+        assert sum(item["measures"]["ticket.backlog"] for item in body["items"]) == body["numerator"] == 2
+        assert min(item["day"] for item in body["items"]) == "2026-02-10"
+        assert max(item["day"] for item in body["items"]) <= "2026-03-31"
     assert counted(await ask(client, "backlog/explain")) == {
         "unreadable": 0, "missing": 0, "merged": 1, "ended": 1,
     }  # fmt: skip
@@ -111,18 +111,18 @@ async def test_what_has_ended_is_counted_over_the_queried_days(client: httpx.Asy
         stage = {} if closed is None else {"stage": "won", "closed_at": moment(closed)}
         return deal(line("desk", 1, "9"), opened_at=moment(opened), **stage, **fields)
 
-    told = [
+    body = [
         one("2026-01-10", "2026-02-10"), one("2026-01-10", "2026-03-10"), one("2026-01-10", "2026-04-02"),
         one("2026-03-10", "2026-03-11", region="APAC"), one("2026-03-10", None),
     ]  # fmt: skip
-    await book(engine, all_told([(each, 1) for each in told]))
+    await ingest(engine, all_decoded([(each, 1) for each in body]))
 
     async def ended(kpi: str, **filters: str) -> int | None:
         return counted(await ask(client, f"{kpi}/explain", **filters)).get("ended")
 
     assert await ended("pipeline_value") == await ended("pipeline_velocity") == 2
     assert await ended("pipeline_value", region="APAC", segment="smb") == 1
-    assert await ended("pipeline_value", stage="negotiation") is None, "deals are not told apart by it when they close"
+    assert await ended("pipeline_value", stage="negotiation") is None, "closing deals are not broken down by it"
     assert await ended("customers_at_risk") is None
 
 
@@ -132,7 +132,7 @@ async def test_of_what_was_taken_back_the_newest_is_checked(
     for day in ("2026-03-03", "2026-03-20"):
         won = deal(line("desk", 1, "9"), stage="won", opened_at=moment("2026-03-01"), closed_at=moment(day))
         lost = deal(line("desk", 1, "9"), stage="lost", id=won.id, closed_at=moment(day), opened_at=won.opened_at)
-        await book(engine, all_told([(won, 1)]), all_told([(lost, 2)]))
+        await ingest(engine, all_decoded([(won, 1)]), all_decoded([(lost, 2)]))
 
     async def taken_back() -> tuple[int, bool]:
         [found] = [
@@ -149,7 +149,7 @@ async def test_of_what_was_taken_back_the_newest_is_checked(
 
 async def test_the_pipeline_was_worth_what_was_known_then(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     first = deal(line("desk", 1, "100"))
-    await book(
+    await ingest(
         engine,
         recorded(first, 1, 1),
         recorded(deal(line("desk", 1, "60"), id=first.id), 2, 2) + recorded(deal(line("desk", 1, "7")), 1, 2),
@@ -157,8 +157,8 @@ async def test_the_pipeline_was_worth_what_was_known_then(client: httpx.AsyncCli
     )
     values = [(await ask(client, "pipeline_value", as_of=at(hours)))["value"] for hours in range(4)]
     assert values == ["0.00", "100.00", "67.00", "7.00"]
-    told = await ask(client, "pipeline_value/explain", as_of=at(2))
-    assert sum(float(item["measures"]["deal.pipeline_value"]) for item in told["items"]) == 67
+    body = await ask(client, "pipeline_value/explain", as_of=at(2))
+    assert sum(float(item["measures"]["deal.pipeline_value"]) for item in body["items"]) == 67
     win_rate = await ask(client, "win_rate/explain")
     assert [each["count"] for each in win_rate["exclusions"] if each["reason"] == "not-counted"] == [1]
 
@@ -168,7 +168,7 @@ async def test_percentiles_are_answered_as_of_a_moment_and_explained_by_their_du
 ) -> None:
     slow = uuid4()
     quick = [ticket(first_responded_at=MORNING + timedelta(minutes=minutes)) for minutes in range(1, 10)]
-    await book(
+    await ingest(
         engine,
         [entry for each in quick for entry in recorded(each, 1, 1)],
         recorded(ticket(id=slow, first_responded_at=MORNING + 5 * HOUR), 1, 2),
@@ -180,8 +180,8 @@ async def test_percentiles_are_answered_as_of_a_moment_and_explained_by_their_du
     nine = seconds_of(bucket_of(9 * 60))
 
     async def p90(**parameters: str) -> tuple[int, int]:
-        told = await ask(client, "first_response_minutes", variant="p90", **parameters)
-        return told["numerator"], told["denominator"]
+        body = await ask(client, "first_response_minutes", variant="p90", **parameters)
+        return body["numerator"], body["denominator"]
 
     assert [await p90(as_of=at(hours)) for hours in (0, 1, 2, 3)] == [(0, 0), (nine, 9), (nine, 10), (nine, 10)]
     assert await p90() == (nine, 10)
@@ -189,19 +189,19 @@ async def test_percentiles_are_answered_as_of_a_moment_and_explained_by_their_du
     assert median["groups"][0]["numerator"] == seconds_of(bucket_of(5 * 60))
     longest = {"variant": "p90", "region": "EMEA", "customer": str(quick[0].customer_id), "as_of": at(2)}
     assert (await ask(client, "first_response_minutes", **longest))["numerator"] == nine
-    told = await ask(client, "first_response_minutes/explain", variant="p90")
-    assert (told["numerator"], told["denominator"]) == (nine, 10)
-    counts = [item["measures"]["ticket.first_responded"] for item in told["items"]]
-    seconds = [item["measures"]["ticket.first_response_seconds"] for item in told["items"]]
+    body = await ask(client, "first_response_minutes/explain", variant="p90")
+    assert (body["numerator"], body["denominator"]) == (nine, 10)
+    counts = [item["measures"]["ticket.first_responded"] for item in body["items"]]
+    seconds = [item["measures"]["ticket.first_response_seconds"] for item in body["items"]]
     assert (sum(counts), sum(seconds)) == (10, sum(range(1, 11)) * 60)
     assert (min(seconds), max(seconds)) == (-18_000, 18_000)
-    assert [each["count"] for each in told["exclusions"] if each["reason"] == "not-counted"] == [1]
+    assert [each["count"] for each in body["exclusions"] if each["reason"] == "not-counted"] == [1]
     early = await ask(client, "first_response_minutes/explain", variant="p90", as_of=at(2), region="EMEA")
     assert (early["denominator"], counted(early)["recorded-later"]) == (10, 2)
     assert five_hours > ten > nine
 
 
-async def test_what_stood_at_the_start_is_explained_by_what_came_before_it_alone(
+async def test_a_value_at_the_start_is_explained_by_earlier_postings_alone(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     def won(on: str) -> Any:
@@ -211,11 +211,11 @@ async def test_what_stood_at_the_start_is_explained_by_what_came_before_it_alone
 
     # One lapses on the 10th of March 2026, one has long lapsed, one stays and one comes during the month.
     days = ("2025-03-10", "2024-02-01", "2025-06-01", "2026-03-05")
-    await book(engine, all_told([(won(day), 1) for day in days]))
-    told = await ask(client, "churn/explain", variant="period")
-    assert (told["numerator"], told["denominator"]) == (1, 2)
+    await ingest(engine, all_decoded([(won(day), 1) for day in days]))
+    body = await ask(client, "churn/explain", variant="period")
+    assert (body["numerator"], body["denominator"]) == (1, 2)
     for measure, amount in (("relationship.lapsed", 1), ("relationship.active", 2)):
-        assert sum(item["measures"][measure] for item in told["items"]) == amount
+        assert sum(item["measures"][measure] for item in body["items"]) == amount
     rows = csv.DictReader(io.StringIO((await client.get(
         "/v1/kpis/churn/explain", params=MARCH | {"variant": "period", "format": "csv"}
     )).text))  # fmt: skip
@@ -225,7 +225,7 @@ async def test_what_stood_at_the_start_is_explained_by_what_came_before_it_alone
 async def test_what_a_variant_counts_itself_it_does_not_leave_out(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
-    await book(engine, all_told([(check_in(), 1), (check_in(due_on=MORNING.date()), 1)]))
+    await ingest(engine, all_decoded([(check_in(), 1), (check_in(due_on=MORNING.date()), 1)]))
     every = await ask(client, "check_ins_completed/explain")
     assert (every["numerator"], "not-counted" in counted(every)) == (2, False)
     in_time = await ask(client, "check_ins_completed/explain", variant="on_time")
@@ -239,15 +239,15 @@ async def test_what_a_kpi_leaves_out_is_counted_under_the_same_filters(
         delivery(), delivery(promise=None), delivery(promise=None, region="APAC"),
         survey(), survey(answered_at=MORNING, score=5), survey(answered_at=MORNING, recommendation=9),
     ]  # fmt: skip
-    await book(engine, all_told([(state, 1) for state in states]))
+    await ingest(engine, all_decoded([(state, 1) for state in states]))
 
     async def left_out(kpi: str, **filters: str) -> dict[str, int]:
-        told = await ask(client, f"{kpi}/explain", **filters)
-        return {each["says"]: each["count"] for each in told["exclusions"] if each["reason"] == "not-counted"}
+        body = await ask(client, f"{kpi}/explain", **filters)
+        return {each["says"]: each["count"] for each in body["exclusions"] if each["reason"] == "not-counted"}
 
     without = "accepted deliveries of deals without a promise"
     assert await left_out("promises_kept") == {without: 2}
     assert await left_out("promises_kept", region="APAC") == {without: 1}
     assert await left_out("promises_kept", as_of="2026-03-10T07:00:00Z") == {without: 0}
     assert list((await left_out("csat")).values()) == [1, 1]
-    assert await left_out("win_rate", product="desk") == {}, "open deals are not told apart by product"
+    assert await left_out("win_rate", product="desk") == {}, "open deals are not broken down by product"

@@ -24,8 +24,8 @@ from metrics_worker.queries.export import exported_columns, neutralised
 from metrics_worker.settings import MetricsSettings
 from service_kit.migrations import migrate
 from tandem_cli.issuer import Issuer
-from tests.metrics_worker.conftest import book
-from tests.metrics_worker.facts import CUSTOMER, all_told, deal, lead, line
+from tests.metrics_worker.conftest import ingest
+from tests.metrics_worker.facts import CUSTOMER, all_decoded, deal, lead, line
 
 MARCH = "from=2026-03-01&to=2026-03-31"
 BI = (Path(__file__).parents[3] / "docs/bi.md").read_text()
@@ -39,7 +39,7 @@ async def as_csv(client: httpx.AsyncClient, query: str) -> list[dict[str, str]]:
 
 async def test_a_csv_export_holds_every_posting_of_the_days(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     won = deal(line("desk", 2, "10.50"), stage="won", segment=None)
-    await book(engine, all_told([(won, 1)]), all_told([(deal(id=won.id), 2)]))
+    await ingest(engine, all_decoded([(won, 1)]), all_decoded([(deal(id=won.id), 2)]))
     rows = await as_csv(client, f"kind=deal&{MARCH}")
     assert sum(int(row["revenue"]) for row in rows if row["split"] == "false") == 0, "what was taken back is there too"
     first = next(row for row in rows if row["split"] == "true" and row["revenue"] == "1050")
@@ -51,7 +51,7 @@ async def test_a_csv_export_holds_every_posting_of_the_days(client: httpx.AsyncC
 
 async def test_round_amounts_are_whole_numbers_in_csv(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     worth = ("100", "1200", "1000000")
-    await book(engine, all_told([(deal(line("desk", 1, amount), stage="won"), 1) for amount in worth]))
+    await ingest(engine, all_decoded([(deal(line("desk", 1, amount), stage="won"), 1) for amount in worth]))
     rows = await as_csv(client, f"kind=deal&{MARCH}")
     assert {row["revenue"] for row in rows} == {"10000", "120000", "100000000"}
 
@@ -60,7 +60,7 @@ async def test_a_parquet_export_holds_the_same(
     client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postings, "PARQUET_ROWS", 7)
-    await book(engine, all_told([(deal(line("desk", 1, "10"), stage="won"), 1) for _ in range(10)]))
+    await ingest(engine, all_decoded([(deal(line("desk", 1, "10"), stage="won"), 1) for _ in range(10)]))
     answer = await client.get(f"/v1/exports/postings?kind=deal&{MARCH}&format=parquet")
     assert answer.headers["content-type"] == "application/vnd.apache.parquet"
     assert answer.headers["content-disposition"] == (
@@ -84,7 +84,7 @@ async def test_text_that_begins_like_a_formula_is_neutralised(
     client: httpx.AsyncClient, engine: AsyncEngine, text: str
 ) -> None:
     assert neutralised(text) == f"'{text}"
-    await book(engine, all_told([(lead(channel=text), 1)]))
+    await ingest(engine, all_decoded([(lead(channel=text), 1)]))
     assert {row["channel"] for row in await as_csv(client, f"kind=lead&{MARCH}")} == {f"'{text}"}
 
 
@@ -102,7 +102,7 @@ async def test_an_export_that_is_broken_off_gives_back_what_it_held(
     app: FastAPI, client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postings, "CSV_ROWS", 1)
-    await book(engine, all_told([(lead(), 1) for _ in range(50)]))
+    await ingest(engine, all_decoded([(lead(), 1) for _ in range(50)]))
     headers = [(b"host", b"metrics"), (b"authorization", client.headers["authorization"].encode())]
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
@@ -143,7 +143,9 @@ async def test_no_more_exports_run_at_once_than_may(app: FastAPI, client: httpx.
 async def test_the_documented_queries_give_what_the_api_gives(
     client: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings
 ) -> None:
-    await book(engine, all_told([(deal(line("desk", 1, "10.50"), stage=stage), 1) for stage in ("won", "won", "lost")]))
+    await ingest(
+        engine, all_decoded([(deal(line("desk", 1, "10.50"), stage=stage), 1) for stage in ("won", "won", "lost")])
+    )
     await open_ledger(engine, settings.reporting)
     queries = re.findall(r"^```sql\n(SELECT.*?)^```", BI, re.MULTILINE | re.DOTALL)
     assert len(queries) == 2
@@ -183,8 +185,8 @@ async def test_views_are_made_again_when_they_are_not_those_of_the_code(
         await connection.execute(sa.text("COMMENT ON SCHEMA bi IS 'of old'"))
     await migrate(metrics_worker, settings.database_url)
     async with engine.begin() as connection:
-        standing = "SELECT viewname FROM pg_views WHERE schemaname = 'bi'"
-        assert set((await connection.execute(sa.text(standing))).scalars()) == {name for name, _ in views()}
+        view_names = "SELECT viewname FROM pg_views WHERE schemaname = 'bi'"
+        assert set((await connection.execute(sa.text(view_names))).scalars()) == {name for name, _ in views()}
         await connection.run_sync(lambda sync: make_views(sync, anew=True))
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts.catalogue import State
 from metrics_worker.ledger.aggregate import SubjectState, decode
-from tests.metrics_worker.conftest import book
+from tests.metrics_worker.conftest import ingest
 from tests.metrics_worker.facts import (
     CUSTOMER,
     MORNING,
@@ -37,18 +37,18 @@ def won(on: str, amount: str, **fields: Any) -> State:
     return deal(line("desk", 1, amount), stage="won", opened_at=moment("2024-01-01"), closed_at=moment(on), **fields)
 
 
-async def told(client: httpx.AsyncClient, kpi: str, **parameters: str) -> Any:
+async def get_kpi(client: httpx.AsyncClient, kpi: str, **parameters: str) -> Any:
     answer = await client.get(f"/v1/kpis/{kpi}", params=MARCH | parameters)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
 async def value(client: httpx.AsyncClient, kpi: str, **parameters: str) -> str | None:
-    return (await told(client, kpi, **parameters))["value"]  # type: ignore[no-any-return]
+    return (await get_kpi(client, kpi, **parameters))["value"]  # type: ignore[no-any-return]
 
 
 async def test_loyalty_follows_from_two_years_of_purchases(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
-    await book(
+    await ingest(
         engine,
         # One stays and spends half as much again, one leaves, one comes.
         [*recorded(won("2024-06-01", "200")), *recorded(won("2025-06-01", "300"))],
@@ -72,7 +72,7 @@ async def test_loyalty_follows_from_two_years_of_purchases(client: httpx.AsyncCl
 async def test_a_merge_makes_the_second_first_purchase_a_repeated_one_and_as_of_shows_both(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
-    await book(
+    await ingest(
         engine,
         # The merge is recorded last of all, and read before one of the deals.
         [*recorded(account(id=CUSTOMER)), *recorded(account(id=OTHER)), *recorded(won("2026-03-05", "30"), 1, 1)],
@@ -97,7 +97,7 @@ async def test_whats_at_risk_is_explained_by_the_events_of_both_functions(
     bought = recorded(won("2026-03-01", "80"))
     breached = recorded(ticket(sla_breached_at=moment("2026-03-12")), 1, 1)
     rated = recorded(survey(score=1, answered_at=moment("2026-03-20")), 1, 2)
-    await book(engine, rated, breached, bought)
+    await ingest(engine, rated, breached, bought)
     assert await value(client, "revenue_at_risk") == "80.00"
     assert await value(client, "customers_at_risk") == "1"
     assert await value(client, "customers_at_risk", variant="badly_rated") == "1"

@@ -10,8 +10,8 @@ from metrics_worker.domain.kinds import DIMENSIONS
 from metrics_worker.kpis.catalogue import KPIS
 from service_kit.roles import ROLES
 from tandem_cli.issuer import Issuer
-from tests.metrics_worker.conftest import book
-from tests.metrics_worker.facts import all_told, lead
+from tests.metrics_worker.conftest import ingest
+from tests.metrics_worker.facts import all_decoded, lead
 
 
 async def refusal(
@@ -70,10 +70,8 @@ async def test_an_unknown_kpi_is_not_found(client: httpx.AsyncClient) -> None:
     )
 
 
-async def test_an_answer_that_is_too_large_says_how_to_make_it_smaller(
-    client: httpx.AsyncClient, engine: AsyncEngine
-) -> None:
-    await book(engine, all_told([(lead(channel=f"c{number}"), 1) for number in range(20)]))
+async def test_the_refusal_of_a_large_answer_names_the_remedy(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    await ingest(engine, all_decoded([(lead(channel=f"c{number}"), 1) for number in range(20)]))
     twenty_years = {"from": "2006-04-01", "to": "2026-03-31", "interval": "day"}
     body = await refusal(client, "/v1/kpis/leads_created", twenty_years | {"group_by": "channel"})
     assert "Ask for fewer days" in body["detail"]
@@ -83,7 +81,7 @@ async def test_an_answer_that_is_too_large_says_how_to_make_it_smaller(
 
 async def test_identifiers_may_be_written_in_capitals(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     one = lead(owner_id="019ca869-5000-7000-8000-0000000000a1")
-    await book(engine, all_told([(one, 1)]))
+    await ingest(engine, all_decoded([(one, 1)]))
     asked = {"from": "2026-03-01", "to": "2026-03-31", "owner": "019CA869-5000-7000-8000-0000000000A1"}
     assert (await client.get("/v1/kpis/leads_created", params=asked)).json()["value"] == "1"
 

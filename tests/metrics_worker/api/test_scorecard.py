@@ -9,12 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from metrics_worker.api.scorecard import ROWS
 from metrics_worker.kpis.catalogue import KPIS
 from tandem_cli.issuer import Issuer
-from tests.metrics_worker.conftest import book
+from tests.metrics_worker.conftest import ingest
 from tests.metrics_worker.facts import (
     MORNING,
     account,
     activity,
-    all_told,
+    all_decoded,
     deal,
     eur,
     lead,
@@ -44,7 +44,7 @@ def figure(rows: dict[str, Any], question: str, function: str, kpi: str) -> dict
     return found[0]
 
 
-async def test_sales_and_service_stand_side_by_side_with_the_numbers_behind_each_reply(
+async def test_sales_and_service_are_side_by_side_with_the_numbers_behind_each_reply(
     client: httpx.AsyncClient, engine: AsyncEngine, issuer: Issuer
 ) -> None:
     asked = moment("2026-03-05")
@@ -57,7 +57,7 @@ async def test_sales_and_service_stand_side_by_side_with_the_numbers_behind_each
         ticket(kind="complaint"),
         survey(answered_at=MORNING, score=5), survey(answered_at=MORNING, score=1),
     ]  # fmt: skip
-    await book(engine, all_told([(state, 1) for state in states]))
+    await ingest(engine, all_decoded([(state, 1) for state in states]))
     manager = {"Authorization": f"Bearer {issuer.token(['service-manager'])}"}
     await client.put("/v1/targets/csat", json={"value": "0.8", "period": "month"}, headers=manager)
     rows = await ask(client, compare="previous")
@@ -88,7 +88,7 @@ async def test_sales_and_service_stand_side_by_side_with_the_numbers_behind_each
             ]
 
 
-async def test_where_nothing_happened_and_nothing_was_aimed_at_it_says_so(client: httpx.AsyncClient) -> None:
+async def test_without_facts_and_targets_each_reply_is_no_or_unknown(client: httpx.AsyncClient) -> None:
     assert replies(await ask(client)) == {
         row.name: ("no", "no") if row.by == "count" else ("unknown", "unknown") for row in ROWS
     }

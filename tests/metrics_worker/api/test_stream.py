@@ -22,8 +22,8 @@ from metrics_worker.ledger.status import open_ledger
 from metrics_worker.settings import MetricsSettings
 from tandem_cli.issuer import Issuer
 from tandem_cli.ports import free_port
-from tests.metrics_worker.conftest import book, moved
-from tests.metrics_worker.facts import VILNIUS, all_told, deal, lead, line, ticket
+from tests.metrics_worker.conftest import ingest, moved
+from tests.metrics_worker.facts import VILNIUS, all_decoded, deal, lead, line, ticket
 from tests.metrics_worker.test_processes import running
 from tests.support import eventually
 
@@ -54,8 +54,8 @@ class Stream:
     @property
     def values(self) -> list[tuple[str, str]]:
         """KPI and value of every `kpi` event."""
-        told = [json.loads(event["data"]) for event in self.events if event["event"] == "kpi"]
-        return [(each["kpi"], each["value"]) for each in told]
+        sent = [json.loads(event["data"]) for event in self.events if event["event"] == "kpi"]
+        return [(each["kpi"], each["value"]) for each in sent]
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ async def reading(app: FastAPI, engine: AsyncEngine, token: str) -> Callable[...
 
 
 async def win(engine: AsyncEngine, amount: str = "10") -> None:
-    await book(engine, all_told([(deal(line("desk", 1, amount), stage="won"), 1)]))
+    await ingest(engine, all_decoded([(deal(line("desk", 1, amount), stage="won"), 1)]))
     await moved(engine)
 
 
@@ -184,7 +184,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off(
         await asyncio.wait_for(stream.ended.wait(), 10)
 
 
-async def test_a_silent_stream_says_that_it_is_alive_and_how_fresh_it_is(
+async def test_a_silent_stream_sends_heartbeats_with_its_freshness(
     reading: Callable[..., Any], engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pushing, "HEARTBEAT_SECONDS", 0.05)
@@ -213,7 +213,7 @@ async def test_readers_of_the_same_share_one_question(
 async def test_a_reader_whose_days_have_become_too_many_keeps_nothing_from_the_others(
     app: FastAPI, reading: Callable[..., Any]
 ) -> None:
-    # As a stream stands after the night in which the days since its first one became more than may be asked for.
+    # A stream after the night in which the days since its first one exceed the longest period of a query.
     too_long = hub.Watch("revenue", "standard", date(1990, 1, 1), None, None, ())
     overdue = hub.Reader([too_long], [b""])
     app.state.hub.join(overdue)
@@ -339,7 +339,7 @@ async def test_alerts_come_with_the_kpis_for_who_asks_for_them(
         await eventually(lambda: alerts(stream) and stream.values)
         assert alerts(stream)[0]["critical"] == 0
         waiting = ticket()
-        await book(engine, all_told([(waiting, 1)]))
+        await ingest(engine, all_decoded([(waiting, 1)]))
         await moved(engine)
         await eventually(lambda: alerts(stream)[-1]["critical"] == 1)
         assert alerts(stream)[-1]["items"][0]["tickets"] == [str(waiting.id)]
@@ -347,7 +347,7 @@ async def test_alerts_come_with_the_kpis_for_who_asks_for_them(
         assert silent.values
         assert not alerts(silent)
     async with reading("leads_created", alerts="true", last_event_id=position) as again:
-        await book(engine, all_told([(lead(), 1)]))
+        await ingest(engine, all_decoded([(lead(), 1)]))
         await moved(engine)
         await eventually(lambda: again.values == [("leads_created", "1")])
-        assert alerts(again) == [], "nothing new to tell of them"
+        assert alerts(again) == [], "the alerts have not changed"

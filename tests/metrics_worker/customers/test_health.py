@@ -15,8 +15,8 @@ from event_contracts.metrics import CustomerAtRisk, CustomerRecovered
 from metrics_worker.jobs.targets import TargetEvaluator
 from metrics_worker.settings import MetricsSettings
 from service_kit.outbox import outbox
-from tests.metrics_worker.conftest import book, moved
-from tests.metrics_worker.facts import CUSTOMER, REP, account, all_told, deal, line, survey, ticket
+from tests.metrics_worker.conftest import ingest, moved
+from tests.metrics_worker.facts import CUSTOMER, REP, account, all_decoded, deal, line, survey, ticket
 from tests.service_kit.conftest import assert_problem
 
 pytestmark = pytest.mark.clock
@@ -35,9 +35,9 @@ def evaluator(engine: AsyncEngine, settings: MetricsSettings) -> TargetEvaluator
     return TargetEvaluator(engine, settings.reporting)
 
 
-async def tell(engine: AsyncEngine, *states: tuple[State, int]) -> None:
-    """As a consumer does: the books and its offsets move together."""
-    await book(engine, all_told(states))
+async def consume(engine: AsyncEngine, *states: tuple[State, int]) -> None:
+    """As a consumer does: the ledger and its offsets move together."""
+    await ingest(engine, all_decoded(states))
     await moved(engine)
 
 
@@ -60,16 +60,16 @@ async def test_the_score_comes_with_its_reasons_and_agrees_with_the_kpis(
     open_deal = deal(line("lamp", 1, "20"), opened_at=ago(days=3))
     breached = ticket(opened_at=ago(days=9), sla_breached_at=ago(days=8))
     rated = survey(sent_at=ago(days=6), answered_at=ago(days=5), score=2)
-    await tell(engine, (account(id=CUSTOMER), 1), (bought, 1), (open_deal, 1), (breached, 1), (rated, 1))
-    told = await health(client)
-    assert (told["score"], told["at_risk"], told["merged_into"]) == (35, True, None)
-    assert {each["reason"]: (each["points"], each["behind"]) for each in told["reasons"]} == {
+    await consume(engine, (account(id=CUSTOMER), 1), (bought, 1), (open_deal, 1), (breached, 1), (rated, 1))
+    shown = await health(client)
+    assert (shown["score"], shown["at_risk"], shown["merged_into"]) == (35, True, None)
+    assert {each["reason"]: (each["points"], each["behind"]) for each in shown["reasons"]} == {
         "sla-breached": (30, [f"tickets/{breached.id}"]),
         "badly-rated": (20, [f"surveys/{rated.id}"]),
         "no-purchase-180-days": (15, [f"deals/{bought.id}"]),
     }
-    assert datetime.fromisoformat(told["at_risk_since"]) == breached.sla_breached_at
-    assert (told["revenue_365_days"], told["open_deals"]) == ("80.00", "20.00")
+    assert datetime.fromisoformat(shown["at_risk_since"]) == breached.sla_breached_at
+    assert (shown["revenue_365_days"], shown["open_deals"]) == ("80.00", "20.00")
     for kpi, value in (("customer_health", "35"), ("revenue_at_risk", "100.00"), ("customers_at_risk", "1")):
         answer = await client.get(f"/v1/kpis/{kpi}", params={"customer": str(CUSTOMER)})
         assert answer.json()["value"] == value
@@ -78,40 +78,40 @@ async def test_the_score_comes_with_its_reasons_and_agrees_with_the_kpis(
 async def test_a_merged_customers_health_is_that_of_the_one_that_remains(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
-    await tell(
+    await consume(
         engine,
         (won(10, "80", account_id=REP), 1),
         (account(id=CUSTOMER), 1),
         (account(id=REP, merged_into=CUSTOMER), 2),
     )
-    told = await health(client, REP)
-    assert (told["customer_id"], told["merged_into"], told["score"]) == (str(REP), str(CUSTOMER), 100)
+    shown = await health(client, REP)
+    assert (shown["customer_id"], shown["merged_into"], shown["score"]) == (str(REP), str(CUSTOMER), 100)
     assert (await health(client))["revenue_365_days"] == "80.00"
 
 
 async def test_who_has_not_bought_has_no_score_and_who_is_unknown_is_not_found(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
-    await tell(engine, (account(id=CUSTOMER), 1), (ticket(sla_breached_at=ago(days=1)), 1))
-    told = await health(client)
-    assert (told["score"], told["at_risk"], [each["points"] for each in told["reasons"]]) == (None, True, [0])
+    await consume(engine, (account(id=CUSTOMER), 1), (ticket(sla_breached_at=ago(days=1)), 1))
+    shown = await health(client)
+    assert (shown["score"], shown["at_risk"], [each["points"] for each in shown["reasons"]]) == (None, True, [0])
     assert_problem(await client.get(f"/v1/customers/{uuid4()}/health"), 404, "not-found")
 
 
 async def test_each_change_of_risk_is_published_once(engine: AsyncEngine, evaluator: TargetEvaluator) -> None:
     one = ticket(opened_at=ago(days=2), sla_breached_at=ago(days=1))
-    await tell(engine, (won(10, "80"), 1), (one, 1))
+    await consume(engine, (won(10, "80"), 1), (one, 1))
     await evaluator.run_once()
     [risk] = await published(engine)
     assert isinstance(risk, CustomerAtRisk)
     assert (risk.id, risk.reasons, str(risk.revenue_at_risk.amount)) == (CUSTOMER, ["sla-breached"], "80.00")
     assert risk.at_risk_since == one.sla_breached_at
     # More revenue is at stake now, which is no other risk.
-    await tell(engine, (won(1, "5"), 1))
+    await consume(engine, (won(1, "5"), 1))
     await evaluator.run_once()
     assert len(await published(engine)) == 1
     resolved = ticket(id=one.id, opened_at=one.opened_at, sla_breached_at=one.sla_breached_at, resolved_at=ago())
-    await tell(engine, (resolved, 2))
+    await consume(engine, (resolved, 2))
     await evaluator.run_once()
     [_, recovered] = await published(engine)
     assert isinstance(recovered, CustomerRecovered)
@@ -121,7 +121,7 @@ async def test_each_change_of_risk_is_published_once(engine: AsyncEngine, evalua
 async def test_what_was_at_risk_in_the_past_alone_is_not_published(
     engine: AsyncEngine, evaluator: TargetEvaluator
 ) -> None:
-    await tell(engine, (survey(sent_at=ago(days=101), answered_at=ago(days=100), score=1), 1))
+    await consume(engine, (survey(sent_at=ago(days=101), answered_at=ago(days=100), score=1), 1))
     await evaluator.run_once()
     assert await published(engine) == []
 
@@ -129,9 +129,9 @@ async def test_what_was_at_risk_in_the_past_alone_is_not_published(
 async def test_the_risk_of_a_merged_customer_becomes_that_of_the_one_that_remains(
     engine: AsyncEngine, evaluator: TargetEvaluator
 ) -> None:
-    await tell(engine, (ticket(sla_breached_at=ago(days=1), customer_id=REP), 1))
+    await consume(engine, (ticket(sla_breached_at=ago(days=1), customer_id=REP), 1))
     await evaluator.run_once()
-    await tell(engine, (account(id=REP, merged_into=CUSTOMER), 1))
+    await consume(engine, (account(id=REP, merged_into=CUSTOMER), 1))
     await evaluator.run_once()
     [first, *both] = [(each.id, each.reasons) for each in await published(engine)]
     assert first == (REP, ["sla-breached"])
@@ -139,7 +139,7 @@ async def test_the_risk_of_a_merged_customer_becomes_that_of_the_one_that_remain
 
 
 async def test_risk_that_a_rebuilt_ledger_does_not_have_ends(engine: AsyncEngine, settings: MetricsSettings) -> None:
-    await tell(engine, (ticket(sla_breached_at=ago(days=1)), 1))
+    await consume(engine, (ticket(sla_breached_at=ago(days=1)), 1))
     await TargetEvaluator(engine, settings.reporting).run_once()
     async with engine.begin() as connection:
         await connection.execute(sa.text("TRUNCATE timeline_entry, risk_review"))

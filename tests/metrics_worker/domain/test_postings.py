@@ -28,6 +28,7 @@ from tests.metrics_worker.facts import (
     activity,
     check_in,
     deal,
+    decoded,
     delivery,
     eur,
     interaction,
@@ -42,7 +43,6 @@ from tests.metrics_worker.facts import (
     review,
     survey,
     ticket,
-    told,
     training,
     upsell,
 )
@@ -60,7 +60,7 @@ def shown(kind_name: str, postings: Iterable[Posting]) -> list[dict[str, Any]]:
 
 
 def posted(state: Any, kind: str, reporting: Reporting = VILNIUS) -> list[dict[str, Any]]:
-    [postings] = [entry.postings for entry in told(state, 1, reporting) if entry.kind.name == kind]
+    [postings] = [entry.postings for entry in decoded(state, 1, reporting) if entry.kind.name == kind]
     return shown(kind, postings)
 
 
@@ -78,7 +78,7 @@ def test_a_converted_lead_counts_in_its_cohort_and_on_the_day_of_its_conversion(
 
 
 def test_a_leads_dimensions_are_its_attribution() -> None:
-    [entry] = told(lead(account_id=CUSTOMER, channel=None))
+    [entry] = decoded(lead(account_id=CUSTOMER, channel=None))
     assert entry.postings[0].dimensions == ("EMEA", "smb", None, None, str(REP), str(TEAM), str(CUSTOMER))
 
 
@@ -101,13 +101,13 @@ def entries(*entered: tuple[Any, str]) -> list[StageEntry]:
 def test_a_deal_leaves_the_pipeline_when_it_is_closed_and_each_stage_when_it_moves_on() -> None:
     way = entries(("prospecting", "2026-03-01"), ("proposal", "2026-03-04"), ("won", "2026-03-09"))
     won = deal(line("desk", 1, "100"), stage="won", closed_at=moment("2026-03-09"), stage_entries=way)
-    [postings] = [entry.postings for entry in told(won)]
-    standing = [
+    [postings] = [entry.postings for entry in decoded(won)]
+    contributions = [
         (str(posting.day), posting.dimensions[-1], posting.measures[-4], posting.measures[-3])
         for posting in postings
         if posting.measures[-4]
     ]
-    assert standing == [
+    assert contributions == [
         ("2026-03-01", "prospecting", 10000, 1000),
         ("2026-03-04", "prospecting", -10000, -1000),
         ("2026-03-04", "proposal", 10000, 6000),
@@ -120,7 +120,7 @@ def test_a_deal_leaves_the_pipeline_when_it_is_closed_and_each_stage_when_it_mov
 def test_a_lost_deal_has_advanced_from_the_stages_before_its_last_one_only() -> None:
     way = entries(("prospecting", "2026-03-01"), ("negotiation", "2026-03-04"), ("lost", "2026-03-09"))
     lost = deal(stage="lost", closed_at=moment("2026-03-09"), stage_entries=way)
-    [postings] = [entry.postings for entry in told(lost)]
+    [postings] = [entry.postings for entry in decoded(lost)]
     conversions = [(posting.dimensions[-1], *posting.measures[-2:]) for posting in postings if posting.measures[-2]]
     assert conversions == [("prospecting", 1, 1), ("negotiation", 1, 0)]
 
@@ -129,14 +129,14 @@ def test_a_deal_that_was_won_and_reopened_has_not_advanced_from_the_stage_it_is_
     way = entries(
         ("proposal", "2026-03-01"), ("negotiation", "2026-03-04"), ("won", "2026-03-09"), ("negotiation", "2026-03-10")
     )
-    [postings] = [entry.postings for entry in told(deal(stage="negotiation", stage_entries=way))]
+    [postings] = [entry.postings for entry in decoded(deal(stage="negotiation", stage_entries=way))]
     conversions = [(posting.dimensions[-1], *posting.measures[-2:]) for posting in postings if posting.measures[-2]]
     assert conversions == [("proposal", 1, 1), ("negotiation", 1, 0)]
 
 
 def test_a_deal_put_back_into_a_stage_that_it_had_skipped_has_not_advanced_from_it() -> None:
     way = entries(("prospecting", "2026-03-01"), ("proposal", "2026-03-04"), ("qualification", "2026-03-09"))
-    [postings] = [entry.postings for entry in told(deal(stage="qualification", stage_entries=way))]
+    [postings] = [entry.postings for entry in decoded(deal(stage="qualification", stage_entries=way))]
     conversions = [(posting.dimensions[-1], *posting.measures[-2:]) for posting in postings if posting.measures[-2]]
     assert conversions == [("prospecting", 1, 1), ("proposal", 1, 0), ("qualification", 1, 0)]
 
@@ -267,7 +267,7 @@ def test_a_logged_contact_carries_its_ticket_and_itself() -> None:
     assert posted(event, "interaction") == [
         {"day": "2026-03-11", "handled": 1, "talk_seconds": 100, "wrap_up_seconds": 7, "handle_seconds": 107}
     ]
-    subjects = {entry.kind.name: (entry.subject_id, entry.sequence) for entry in told(event, 5)}
+    subjects = {entry.kind.name: (entry.subject_id, entry.sequence) for entry in decoded(event, 5)}
     assert subjects == {"ticket": (contact.ticket_id, 5), "interaction": (contact.id, 5)}
 
 
@@ -276,7 +276,7 @@ def test_an_automatic_message_is_not_handled() -> None:
 
 
 def test_a_tickets_owner_is_its_agent() -> None:
-    [entry] = told(ticket(priority="urgent", kind="complaint"))
+    [entry] = decoded(ticket(priority="urgent", kind="complaint"))
     owner, *_, priority, kind = entry.postings[0].dimensions[4:]
     assert (owner, priority, kind) == (str(AGENT), "urgent", "complaint")
 

@@ -21,22 +21,22 @@ from tests.metrics_worker.facts import (
     VILNIUS,
     account,
     deal,
+    decoded,
     line,
     moment,
     survey,
     ticket,
-    told,
 )
 
 ACCOUNT = account(id=CUSTOMER, region="APAC", owner_id=OTHER_REP)
 
 
 def entries(*states: State) -> list[SubjectState]:
-    return [entry for number, state in enumerate(states, 1) for entry in told(state, number)]
+    return [entry for number, state in enumerate(states, 1) for entry in decoded(state, number)]
 
 
 def measured(measure: str, *states: State, dimension: str = "all", value: str = "") -> dict[str, int]:
-    """A measure of the story by day, days that sum to zero left out."""
+    """Return a measure of the timeline by day, without days that sum to zero."""
     versions = [version for entry in entries(*states) for version in entries_of((None, None), [entry])]
     column = RELATIONSHIP.measures.index(measure)
     sums: dict[str, int] = {}
@@ -47,8 +47,8 @@ def measured(measure: str, *states: State, dimension: str = "all", value: str = 
     return {day: amount for day, amount in sorted(sums.items()) if amount}
 
 
-def standing(measure: str, on: date | str, *states: State) -> int:
-    """A level of the story at the end of a day."""
+def value_at(measure: str, on: date | str, *states: State) -> int:
+    """Return a semi-additive measure of the timeline at the end of a day."""
     return sum(amount for day, amount in measured(measure, *states).items() if day <= str(on))
 
 
@@ -96,7 +96,7 @@ def test_purchases_have_the_deals_attribution_and_balances_have_the_accounts() -
     assert measured("buyers", *states, dimension="region", value="EMEA") == {}
     assert measured("buyers", *states, dimension="region", value="APAC") == {"2026-03-10": 1}
     assert measured("buyers", *states, dimension="owner", value=str(OTHER_REP)) == {"2026-03-10": 1}
-    # An account may be told of after its deal; until then the deal is all that is known.
+    # An account's event may arrive after its deal's; until then the deal is all that is known.
     assert measured("buyers", states[1], dimension="region", value="EMEA") == {"2026-03-10": 1}
 
 
@@ -106,21 +106,21 @@ def test_a_customer_is_active_for_365_days_after_each_purchase_and_then_lapses()
     assert measured("lapsed", once) == {"2026-01-01": 1}
     again = won("2025-12-31T12:00")
     assert measured("lapsed", once, again) == {"2026-12-31": 1}
-    assert standing("repeat_buyers", "2025-12-30", once, again) == 0
-    assert standing("repeat_buyers", "2025-12-31", once, again) == 1
+    assert value_at("repeat_buyers", "2025-12-30", once, again) == 0
+    assert value_at("repeat_buyers", "2025-12-31", once, again) == 1
     back = won("2026-03-01T12:00")
     assert measured("lapsed", once, back) == {"2026-01-01": 1, "2027-03-01": 1}
 
 
 def test_a_customer_is_retained_while_both_years_hold_a_purchase() -> None:
     states = (won("2025-01-01T12:00", "100"), won("2026-02-01T12:00", "250"))
-    assert standing("active_before", "2025-12-31", *states) == 0
-    assert (standing("active_before", "2026-01-31", *states), standing("retained", "2026-01-31", *states)) == (1, 0)
-    assert (standing("active_before", "2026-02-01", *states), standing("retained", "2026-02-01", *states)) == (1, 1)
-    assert standing("revenue_before", "2026-02-01", *states) == 10000
-    assert standing("revenue_retained", "2026-02-01", *states) == 25000
+    assert value_at("active_before", "2025-12-31", *states) == 0
+    assert (value_at("active_before", "2026-01-31", *states), value_at("retained", "2026-01-31", *states)) == (1, 0)
+    assert (value_at("active_before", "2026-02-01", *states), value_at("retained", "2026-02-01", *states)) == (1, 1)
+    assert value_at("revenue_before", "2026-02-01", *states) == 10000
+    assert value_at("revenue_retained", "2026-02-01", *states) == 25000
     # On the first day of 2027 the first purchase is two years old.
-    assert standing("revenue_before", "2027-01-01", *states) == 0
+    assert value_at("revenue_before", "2027-01-01", *states) == 0
 
 
 @pytest.mark.parametrize(
@@ -189,8 +189,8 @@ def test_each_worry_takes_its_weight_from_the_health_of_those_who_have_bought() 
     assert measured("health", breached) == {}
     bought = won("2026-03-01T12:00")
     days = {"2026-02-28": 0, "2026-03-01": 100, "2026-03-10": 70, "2026-08-28": 55, "2027-03-01": 40}
-    assert {day: standing("health", day, bought, breached) for day in days} == days
-    assert standing("health", "2026-08-27", bought, breached) == 70
+    assert {day: value_at("health", day, bought, breached) for day in days} == days
+    assert value_at("health", "2026-08-27", bought, breached) == 70
 
 
 def test_nothing_is_posted_after_the_calendar_ends() -> None:
@@ -214,10 +214,10 @@ def test_merged_customers_have_one_timeline() -> None:
 
 def test_only_a_change_of_what_matters_is_a_version() -> None:
     one = ticket()
-    assert list(entries_of((None, None), told(one))) == []
+    assert list(entries_of((None, None), decoded(one))) == []
     opened = deal(line("desk", 1, "10"))
-    [entry] = told(opened)
-    [moved] = told(deal(line("desk", 1, "10"), id=opened.id, stage="proposal"), 2)
+    [entry] = decoded(opened)
+    [moved] = decoded(deal(line("desk", 1, "10"), id=opened.id, stage="proposal"), 2)
     [version] = entries_of((None, None), [entry, moved])
     assert (version.sequence, version.kind, version.customer) == (1, "deal", CUSTOMER)
     assert list(entries_of((CUSTOMER, entry.fact), [moved])) == []
@@ -225,7 +225,7 @@ def test_only_a_change_of_what_matters_is_a_version() -> None:
 
 def test_a_subject_that_names_another_customer_leaves_the_one_before() -> None:
     first, second = won("2026-03-01"), won("2026-03-01", account_id=REP)
-    [before], [after] = told(first), told(second, 2)
+    [before], [after] = decoded(first), decoded(second, 2)
     [left, came] = entries_of((CUSTOMER, before.fact), [after])
     assert (left.customer, left.fact, came.customer, came.fact) == (CUSTOMER, None, REP, after.fact)
 

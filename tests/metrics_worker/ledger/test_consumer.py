@@ -68,7 +68,7 @@ async def consuming(bookkeeper: LedgerConsumer) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def straight(engine: AsyncEngine, kafka: Kafka, new_topic: Callable[..., str]) -> AsyncIterator[Line]:
-    """A running consumer of two new topics, over empty books."""
+    """A running consumer of two new topics, over an empty ledger."""
     topics = new_topic("sales"), new_topic("service")
     bookkeeper = LedgerConsumer(engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=topics)
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer, consuming(bookkeeper):
@@ -84,7 +84,7 @@ def shows(client: httpx.AsyncClient, kpi: str, value: str, **parameters: str) ->
     return check
 
 
-async def letters(engine: AsyncEngine) -> Sequence[Any]:
+async def dead_letters(engine: AsyncEngine) -> Sequence[Any]:
     table = metadata.tables["dead_letter"]
     async with engine.connect() as connection:
         return (await connection.execute(sa.select(table.c.reason, table.c.value).order_by(table.c.id))).all()
@@ -117,9 +117,9 @@ async def test_a_bad_record_is_set_aside_and_its_neighbours_count(
     bad: list[bytes | None] = [b"{", None, dollars, hair, b'{"type":"sales.deal-closed"}']
     await straight.publish(straight.sales, record(lead()), *bad, record(lead()))
     await eventually(shows(client, "leads_created", "2"), deadline=20)
-    found = await letters(engine)
-    assert [letter.value for letter in found] == bad
-    assert [letter.reason for letter in found] == ["malformed", "empty", "invalid-data", "invalid-data", "malformed"]
+    found = await dead_letters(engine)
+    assert [stored.value for stored in found] == bad
+    assert [stored.reason for stored in found] == ["malformed", "empty", "invalid-data", "invalid-data", "malformed"]
 
 
 async def stored_offsets(engine: AsyncEngine) -> dict[tuple[str, int], int]:
@@ -140,7 +140,7 @@ async def test_a_consumer_that_was_overtaken_writes_nothing(
         theirs = sa.update(table).where(table.c.topic == straight.sales, table.c.partition == 0)
         await connection.execute(theirs.values(next_offset=2))
     await straight.publish(straight.sales, record(lead()), record(lead()))
-    # Ours is fenced off, begins anew where the other one stands, and so skips what that one has booked.
+    # Ours is fenced off, restarts at the other one's offsets, and so skips what that one has posted.
     await eventually(shows(client, "leads_created", "2"), deadline=20)
     assert (await stored_offsets(engine))[straight.sales, 0] == 3
 
@@ -176,7 +176,7 @@ async def test_the_consumer_survives_a_database_that_drops_its_connections(
 
     async def recovered() -> bool:
         answer = await client.get("/v1/kpis/leads_created", params=MARCH)
-        # The API's own connections were dropped too: a 503 says so, anything else would be wrong.
+        # The API's own connections were dropped too: it answers 503, anything else would be wrong.
         assert answer.status_code in (200, 503), answer.text
         assert answer.status_code == 200
         assert answer.json()["value"] == "3"
@@ -186,17 +186,17 @@ async def test_the_consumer_survives_a_database_that_drops_its_connections(
 
 
 async def test_an_idle_ledger_stays_fresh(straight: Line, client: httpx.AsyncClient) -> None:
-    async def freshness() -> datetime | None:
+    async def fresh_as_of() -> datetime | None:
         answer = await client.get("/v1/kpis/leads_created")
-        told = answer.json()["fresh_as_of"]
-        return datetime.fromisoformat(told) if told else None
+        body = answer.json()["fresh_as_of"]
+        return datetime.fromisoformat(body) if body else None
 
-    first = await eventually(freshness, deadline=20)
+    first = await eventually(fresh_as_of, deadline=20)
     assert first is not None
     assert abs(datetime.now(UTC) - first) < timedelta(seconds=20)
 
     async def later() -> bool:
-        now = await freshness()
+        now = await fresh_as_of()
         return now is not None and now > first
 
     await eventually(later)
@@ -238,7 +238,7 @@ async def test_a_consumer_that_is_there_before_a_topic_waits_for_it(
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer, consuming(bookkeeper):
         await producer.send_and_wait(early, record(lead()), partition=0)
         await eventually(lambda: attempts() > before, deadline=20)
-        # Books that don't hear of one topic yet must not say that they are fresh.
+        # A ledger that does not read one of its topics yet must not claim to be fresh.
         assert (await client.get("/v1/kpis/leads_created")).json()["fresh_as_of"] is None
         kafka.create_topics([Topic(late, 6, False)])
         await eventually(shows(client, "leads_created", "1"), deadline=20)

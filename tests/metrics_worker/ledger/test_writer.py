@@ -23,27 +23,27 @@ from metrics_worker.ledger.writer import LedgerWriter
 from metrics_worker.maintenance import recompute
 from metrics_worker.maintenance.recompute import newest_of
 from metrics_worker.maintenance.stored_sums import stored_blocks, summed_postings
-from tests.metrics_worker.conftest import book, empty
+from tests.metrics_worker.conftest import empty, ingest
 from tests.metrics_worker.facts import (
     MORNING,
     OTHER_REP,
     REP,
     VILNIUS,
     account,
-    all_told,
+    all_decoded,
     deal,
+    decoded,
     lead,
     line,
     moment,
     record,
     ticket,
-    told,
 )
 from tests.metrics_worker.histories import Delivery, Recorded, deliveries, interleavings
 from tests.support import eventually
 
 
-def standing(entries: Iterable[SubjectState]) -> dict[Kind, list[Posting]]:
+def contributions(entries: Iterable[SubjectState]) -> dict[Kind, list[Posting]]:
     """What each subject's last state contributes, under the customers that remain."""
     newest = {
         kind: [newest_of(steps[-1]) for steps in of_kind.values()]
@@ -60,7 +60,7 @@ def net(postings: list[Posting]) -> set[tuple[Any, ...]]:
 
 def recomputed(states: Iterable[SubjectState]) -> Blocks:
     """What the blocks must hold: the sums over each subject's last state, under the customers that survive."""
-    postings = standing(states)
+    postings = contributions(states)
     return {key: block for kind in POSTING for key, block in blocks_of(kind, postings.get(kind, [])).items()}
 
 
@@ -105,9 +105,9 @@ async def test_the_ledger_depends_on_the_history_alone(
     await empty(shared_engine)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("metrics_worker.ledger.bulk_insert.BULK_ROWS", bulk_rows)
-        await book(shared_engine, *(all_told(batch) for batch in batches))
+        await ingest(shared_engine, *(all_decoded(batch) for batch in batches))
     blocks, postings = await kept(shared_engine)
-    assert blocks == postings == recomputed(all_told([fact for subject in history for fact in subject]))
+    assert blocks == postings == recomputed(all_decoded([fact for subject in history for fact in subject]))
 
 
 @given(delivery=deliveries(), cells=st.integers(0, 200))
@@ -123,18 +123,18 @@ async def test_deferred_blocks_are_those_written_batch_by_batch(
     for batch in batches:
         async with shared_engine.begin() as connection:
             await connection.execute(sa.text("SELECT 1"))
-            await writer.apply(connection, all_told(batch))
+            await writer.apply(connection, all_decoded(batch))
     async with shared_engine.begin() as connection:
         await connection.execute(sa.text("SELECT 1"))
         await writer.flush(connection)
     blocks, postings = await kept(shared_engine)
-    assert blocks == postings == recomputed(all_told([fact for subject in history for fact in subject]))
+    assert blocks == postings == recomputed(all_decoded([fact for subject in history for fact in subject]))
 
 
 async def test_deferred_blocks_hold_nothing_of_a_batch_that_was_not_written(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer, states = LedgerWriter(VILNIUS, deferred=True), told(lead())
+    writer, states = LedgerWriter(VILNIUS, deferred=True), decoded(lead())
 
     async def refuse(*_: object) -> None:
         raise ValueError("refused")
@@ -161,7 +161,7 @@ async def test_deferred_blocks_hold_nothing_of_a_batch_that_was_not_written(
 async def test_the_ledger_of_any_moment_does_not_depend_on_which_subject_came_first(
     shared_engine: AsyncEngine, batches: list[list[Recorded]]
 ) -> None:
-    told_batches = [
+    decoded_batches = [
         [
             entry
             for state, sequence, minute in batch
@@ -170,16 +170,16 @@ async def test_the_ledger_of_any_moment_does_not_depend_on_which_subject_came_fi
         for batch in batches
     ]
     await empty(shared_engine)
-    await book(shared_engine, *told_batches)
+    await ingest(shared_engine, *decoded_batches)
     postings = await posted(shared_engine)
     for minutes in range(6):
         then = MORNING + timedelta(minutes=minutes)
-        stood = {
+        found_then = {
             kind: net([posting for recorded, posting in of_kind if recorded <= then])
             for kind, of_kind in postings.items()
         }
-        expected = standing(entry for batch in told_batches for entry in batch if entry.recorded_time <= then)
-        assert stood == {kind: net(expected.get(kind, [])) for kind in POSTING}, f"{minutes} minutes on"
+        expected = contributions(entry for batch in decoded_batches for entry in batch if entry.recorded_time <= then)
+        assert found_then == {kind: net(expected.get(kind, [])) for kind in POSTING}, f"{minutes} minutes on"
 
 
 @given(deliveries())
@@ -187,21 +187,21 @@ async def test_the_ledger_of_any_moment_does_not_depend_on_which_subject_came_fi
 def test_differences_add_up_to_the_last_state(delivery: tuple[list[list[Delivery]], list[list[Delivery]]]) -> None:
     history, _ = delivery
     for subject in history:
-        standing: dict[str, list[Posting]] = {}
+        contributions: dict[str, list[Posting]] = {}
         posted: dict[str, list[Posting]] = {}
-        for entry in all_told(subject):
+        for entry in all_decoded(subject):
             posted.setdefault(entry.kind.name, []).extend(
-                net_postings(standing.get(entry.kind.name, []), entry.postings)
+                net_postings(contributions.get(entry.kind.name, []), entry.postings)
             )
-            standing[entry.kind.name] = entry.postings
+            contributions[entry.kind.name] = entry.postings
         for name, postings in posted.items():
-            assert blocks_of(KIND_BY_NAME[name], postings) == blocks_of(KIND_BY_NAME[name], standing[name])
+            assert blocks_of(KIND_BY_NAME[name], postings) == blocks_of(KIND_BY_NAME[name], contributions[name])
 
 
 def test_a_state_that_changes_no_number_posts_nothing() -> None:
     one = lead()
-    [before] = told(one)
-    [after] = told(lead(id=one.id, disqualified_reason="budget"), 2)
+    [before] = decoded(one)
+    [after] = decoded(lead(id=one.id, disqualified_reason="budget"), 2)
     assert net_postings(before.postings, after.postings) == []
 
 
@@ -221,7 +221,7 @@ async def sums(engine: AsyncEngine, kind: str, measure: str, dimension: str = "a
 
 async def test_a_change_of_owner_moves_the_number(engine: AsyncEngine) -> None:
     one = lead(owner_id=REP)
-    await book(engine, told(one), told(lead(id=one.id, owner_id=OTHER_REP), 2))
+    await ingest(engine, decoded(one), decoded(lead(id=one.id, owner_id=OTHER_REP), 2))
     assert await sums(engine, "lead", "created", "owner", str(REP)) == {}
     assert await sums(engine, "lead", "created", "owner", str(OTHER_REP)) == {"2026-03-10": 1}
     assert await sums(engine, "lead", "created") == {"2026-03-10": 1}
@@ -231,24 +231,26 @@ async def test_a_reopened_deal_leaves_the_day_it_was_won(engine: AsyncEngine) ->
     won = deal(line("desk", 1, "100"), stage="won")
     back = deal(line("desk", 1, "100"), id=won.id)
     again = deal(line("desk", 1, "90"), id=won.id, stage="won", closed_at=moment("2026-04-02T10:00"))
-    await book(engine, told(won, 3))
+    await ingest(engine, decoded(won, 3))
     assert await sums(engine, "deal", "revenue") == {"2026-03-10": 10000}
-    await book(engine, told(back, 4))
+    await ingest(engine, decoded(back, 4))
     assert await sums(engine, "deal", "revenue") == {}
-    await book(engine, told(again, 5), told(back, 4), told(won, 3))
+    await ingest(engine, decoded(again, 5), decoded(back, 4), decoded(won, 3))
     assert await sums(engine, "deal", "revenue") == {"2026-04-02": 9000}
     assert await sums(engine, "deal", "won", "product", "desk") == {"2026-04-02": 1}
 
 
 async def test_what_has_no_value_is_kept_apart_from_every_code(engine: AsyncEngine) -> None:
-    await book(engine, all_told([(lead(channel=None), 1), (lead(channel="unknown"), 1), (lead(channel="unknown"), 1)]))
+    await ingest(
+        engine, all_decoded([(lead(channel=None), 1), (lead(channel="unknown"), 1), (lead(channel="unknown"), 1)])
+    )
     assert await sums(engine, "lead", "created", "channel", "") == {"2026-03-10": 1}
     assert await sums(engine, "lead", "created", "channel", "unknown") == {"2026-03-10": 2}
 
 
 async def test_postings_name_their_event_and_both_times(engine: AsyncEngine) -> None:
     event_id, recorded = UUID(int=77), moment("2026-05-01T12:00")
-    await book(engine, decode(record(ticket(), event_id=event_id, recorded_time=recorded), VILNIUS))
+    await ingest(engine, decode(record(ticket(), event_id=event_id, recorded_time=recorded), VILNIUS))
     async with engine.connect() as connection:
         [row] = await connection.execute(sa.select(POSTING[KIND_BY_NAME["ticket"]]))
     assert (row.event_id, row.recorded_time, row.event_time) == (event_id, recorded, moment("2026-03-10T08:00"))
@@ -257,13 +259,13 @@ async def test_postings_name_their_event_and_both_times(engine: AsyncEngine) -> 
 
 async def test_absurd_amounts_spoil_no_sum(engine: AsyncEngine) -> None:
     absurd = "999999999999999.99"
-    await book(engine, all_told([(deal(line("moon", 1, absurd), stage="won"), 1) for _ in range(100)]))
+    await ingest(engine, all_decoded([(deal(line("moon", 1, absurd), stage="won"), 1) for _ in range(100)]))
     assert await sums(engine, "deal", "revenue") == {"2026-03-10": 100 * 99999999999999999}
 
 
 async def test_subjects_without_measures_are_kept_too(engine: AsyncEngine) -> None:
     one = account()
-    await book(engine, told(one, 2))
+    await ingest(engine, decoded(one, 2))
     async with engine.connect() as connection:
         [row] = await connection.execute(sa.select(subject_state))
     assert (row.kind, row.id, row.sequence) == ("account", one.id, 2)
@@ -274,7 +276,7 @@ async def test_the_ledger_is_not_written_outside_a_transaction(engine: AsyncEngi
         await connection.execute(sa.text("SELECT 1"))
         await connection.rollback()
         with pytest.raises(RuntimeError, match="inside a transaction"):
-            await LedgerWriter(VILNIUS).apply(connection, told(lead()))
+            await LedgerWriter(VILNIUS).apply(connection, decoded(lead()))
 
 
 async def gaps(engine: AsyncEngine) -> list[tuple[Any, ...]]:
@@ -286,17 +288,17 @@ async def gaps(engine: AsyncEngine) -> list[tuple[Any, ...]]:
 
 async def test_a_jump_in_the_sequence_is_kept_until_the_late_event_comes(engine: AsyncEngine) -> None:
     one = ticket()
-    await book(engine, told(one, 1), told(one, 6))
+    await ingest(engine, decoded(one, 1), decoded(one, 6))
     assert await gaps(engine) == [("ticket", 2, 5)]
-    await book(engine, told(one, 6), told(one, 3))
+    await ingest(engine, decoded(one, 6), decoded(one, 3))
     assert await gaps(engine) == [("ticket", 2, 2), ("ticket", 4, 5)]
-    await book(engine, [*told(one, 4), *told(one, 2), *told(one, 5)])
+    await ingest(engine, [*decoded(one, 4), *decoded(one, 2), *decoded(one, 5)])
     assert await gaps(engine) == []
 
 
 async def test_events_of_one_batch_leave_no_gap_between_them(engine: AsyncEngine) -> None:
     one = ticket()
-    await book(engine, all_told([(one, 3), (one, 1), (one, 2)]), all_told([(one, 6), (one, 4)]))
+    await ingest(engine, all_decoded([(one, 3), (one, 1), (one, 2)]), all_decoded([(one, 6), (one, 4)]))
     assert await gaps(engine) == [("ticket", 5, 5)]
 
 
@@ -316,7 +318,7 @@ def test_missing_runs_are_what_was_jumped_over(before: int, seen: list[int], run
 
 def test_a_subjects_entries_of_a_batch_are_put_in_order_each_once() -> None:
     one = ticket()
-    found = group_by_subject(all_told([(one, 2), (one, 9), (one, 4), (one, 2)]))
+    found = group_by_subject(all_decoded([(one, 2), (one, 9), (one, 4), (one, 2)]))
     assert [entry.sequence for of_kind in found.values() for entry in of_kind[one.id.int]] == [2, 4, 9]
 
 
@@ -328,8 +330,8 @@ async def test_a_writer_that_waits_for_a_timeline_then_reads_what_the_other_adde
     async with engine.begin() as connection:
         await connection.execute(sa.text("SELECT 1"))
         # Of another part, so that the two wait for nothing but the timeline.
-        await LedgerWriter(VILNIUS, part=1).apply(connection, told(first))
-        waiting = asyncio.create_task(book(engine, told(second)))
+        await LedgerWriter(VILNIUS, part=1).apply(connection, decoded(first))
+        waiting = asyncio.create_task(ingest(engine, decoded(second)))
 
         async def it_waits() -> bool:
             query = sa.text(
@@ -342,12 +344,12 @@ async def test_a_writer_that_waits_for_a_timeline_then_reads_what_the_other_adde
         await eventually(it_waits)
     await waiting
     blocks, postings = await kept(engine)
-    assert blocks == postings == recomputed(all_told([(first, 1), (second, 1)]))
+    assert blocks == postings == recomputed(all_decoded([(first, 1), (second, 1)]))
 
 
 async def test_a_batch_of_many_rows_is_as_exact(engine: AsyncEngine) -> None:
     leads: list[Delivery] = [(lead(channel=f"c{number % 7}"), 1) for number in range(BULK_ROWS + 20)]
     again: list[Delivery] = [(lead(id=state.id, owner_id=OTHER_REP), 2) for state, _ in leads[:BULK_ROWS]]
-    await book(engine, all_told(leads), all_told(leads), all_told(again))
+    await ingest(engine, all_decoded(leads), all_decoded(leads), all_decoded(again))
     blocks, postings = await kept(engine)
-    assert blocks == postings == recomputed(all_told([*leads, *again]))
+    assert blocks == postings == recomputed(all_decoded([*leads, *again]))

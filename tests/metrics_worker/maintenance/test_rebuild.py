@@ -23,7 +23,7 @@ from metrics_worker.maintenance.verify import verify
 from metrics_worker.settings import MetricsSettings
 from service_kit.kafka import KafkaServers
 from tests.metrics_worker.facts import CUSTOMER, VILNIUS, account, deal, lead, line, moment, record, ticket
-from tests.metrics_worker.ledger.test_consumer import Line, consuming, letters, shows, straight
+from tests.metrics_worker.ledger.test_consumer import Line, consuming, dead_letters, shows, straight
 from tests.support import Kafka, eventually
 
 __all__ = ["straight"]
@@ -57,8 +57,8 @@ async def in_order(straight: Line, engine: AsyncEngine, reporting: Reporting = V
 def test_what_follows_from_the_log_is_rebuilt_and_all_else_is_kept() -> None:
     follows = {table.name for table in POSTING.values()}
     assert follows | {"ledger", "subject_state", "block", "block_part", "sequence_gap"} <= set(REBUILT)
-    told = {"circuit_breaker", "consumer_offset", "dead_letter", "freshness", "idempotency_key", "outbox", "target"}
-    assert told & set(REBUILT) == set()
+    kept = {"circuit_breaker", "consumer_offset", "dead_letter", "freshness", "idempotency_key", "outbox", "target"}
+    assert kept & set(REBUILT) == set()
 
 
 async def test_rebuilding_repairs_a_damaged_ledger_and_leaves_the_tables_of_the_code(
@@ -76,7 +76,7 @@ async def test_rebuilding_repairs_a_damaged_ledger_and_leaves_the_tables_of_the_
     assert await rebuilt(straight, settings) == 5
     await in_order(straight, engine)
     await eventually(shows(client, "revenue", "60.00"))
-    assert [letter.value for letter in await letters(engine)] == [b"{"]
+    assert [stored.value for stored in await dead_letters(engine)] == [b"{"]
 
     def differences(connection: sa.Connection) -> object:
         return compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
@@ -92,7 +92,7 @@ async def test_a_discarded_record_counts_in_no_rebuilt_ledger_even_when_it_has_b
 ) -> None:
     await straight.publish(straight.sales, record(lead()), record(lead()), b"{")
     await eventually(shows(client, "leads_created", "2"), deadline=20)
-    await eventually(lambda: letters(engine))
+    await eventually(lambda: dead_letters(engine))
     async with engine.begin() as connection:
         # As if the release before could not read the first of them.
         await connection.execute(sa.text("""UPDATE dead_letter SET "offset" = 0, status = 'discarded'"""))
@@ -113,7 +113,7 @@ async def test_merged_customers_are_one_in_the_rebuilt_ledger_too(
     await straight.publish(straight.sales, record(remaining), record(won), record(gone))
     of_remaining = {"customer": str(remaining.id)}
     await eventually(shows(client, "revenue", "60.00", **of_remaining), deadline=20)
-    # The second finds the merge in the books, and the first in the log alone.
+    # The second finds the merge in the ledger, and the first in the log alone.
     async with engine.begin() as connection:
         await connection.execute(sa.text("DELETE FROM account_merge"))
     for _ in range(2):
@@ -139,7 +139,7 @@ async def test_reads_and_new_events_go_on_during_a_rebuild(
         while not done.is_set():
             answer = await client.get("/v1/kpis/leads_created", params={"from": "2026-03-01", "to": "2026-03-31"})
             assert answer.status_code == 200, answer.text
-            assert int(answer.json()["value"]) >= seen, "a number went back while the books changed places"
+            assert int(answer.json()["value"]) >= seen, "a number went back during the swap"
             seen = int(answer.json()["value"])
         return seen
 
@@ -234,7 +234,7 @@ async def test_another_time_zone_moves_what_happened_to_other_days(
     await eventually(shows(client, "leads_created", "1"))
     answer = await client.get("/v1/kpis/leads_created")
     assert answer.json()["timezone"] == "America/New_York"
-    # The running consumer keeps the new books by the new time zone, without a restart.
+    # The running consumer writes the new ledger by the new time zone, without a restart.
     await straight.publish(straight.sales, record(lead(created_at=moment("2026-04-01T02:00"))), partition=4)
     await eventually(shows(client, "leads_created", "2"), deadline=20)
     await in_order(straight, engine, NEW_YORK)
@@ -287,7 +287,7 @@ async def test_a_ledger_of_old_rules_is_rebuilt_by_the_new_ones(
 async def test_partitions_that_the_consumer_meets_meanwhile_are_rebuilt_too(
     straight: Line, client: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings
 ) -> None:
-    # More than are left for the change of places, which holds back whoever meets a partition.
+    # More than are left for the swap, which blocks every reader of a partition.
     await straight.publish(straight.sales, *(record(lead()) for _ in range(CLOSE_ENOUGH + 1)))
     await straight.publish(straight.sales, record(lead()), partition=4)
     await eventually(shows(client, "leads_created", str(CLOSE_ENOUGH + 2)), deadline=20)

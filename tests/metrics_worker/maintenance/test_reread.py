@@ -19,8 +19,8 @@ from metrics_worker.settings import MetricsSettings
 from metrics_worker.targets.model import Target, TargetKey
 from service_kit.database import create_sessions
 from service_kit.outbox import outbox
-from tests.metrics_worker.conftest import book, moved
-from tests.metrics_worker.facts import CUSTOMER, VILNIUS, all_told, deal, line, moment, survey
+from tests.metrics_worker.conftest import ingest, moved
+from tests.metrics_worker.facts import CUSTOMER, VILNIUS, all_decoded, deal, line, moment, survey
 
 pytestmark = pytest.mark.clock
 
@@ -40,7 +40,7 @@ async def published(engine: AsyncEngine) -> list[Any]:
         return [decode(row.payload).event_type.name for row in rows]
 
 
-async def look(engine: AsyncEngine, settings: MetricsSettings) -> list[Any]:
+async def run_jobs(engine: AsyncEngine, settings: MetricsSettings) -> list[Any]:
     """Judges as a process does that has just started, and returns what has been published so far."""
     await TargetEvaluator(engine, settings.reporting).run_once()
     await RestatementJob(engine, settings.reporting).run_once()
@@ -48,13 +48,13 @@ async def look(engine: AsyncEngine, settings: MetricsSettings) -> list[Any]:
 
 
 async def read(engine: AsyncEngine, *states: tuple[State, int]) -> None:
-    await book(engine, all_told(states))
+    await ingest(engine, all_decoded(states))
     await moved(engine)
 
 
 @pytest.fixture
 async def judged(engine: AsyncEngine, settings: MetricsSettings) -> list[Any]:
-    """Books by which a target is met, a customer is at risk and a period is closed; and what was published of that."""
+    """A ledger with a target met, a customer at risk and a closed period; returns the events published of them."""
     await read(engine, *LOG)
     async with engine.begin() as connection:
         await complete_partitions(connection, {("t", 0): NOW})
@@ -62,12 +62,12 @@ async def judged(engine: AsyncEngine, settings: MetricsSettings) -> list[Any]:
         revenue = TargetKey("revenue", "standard")
         session.add(Target.set(revenue, Decimal(100), period=None, since=date(2025, 1, 1), at=NOW))
         await close_period(session, "2025-03", VILNIUS)
-    told = await look(engine, settings)
-    assert sorted(told) == ["metrics.customer-at-risk", "metrics.period-closed"]
-    return told
+    events = await run_jobs(engine, settings)
+    assert sorted(events) == ["metrics.customer-at-risk", "metrics.period-closed"]
+    return events
 
 
-async def empty_books(engine: AsyncEngine) -> None:
+async def empty_ledger(engine: AsyncEngine) -> None:
     """What a migration does after which all is read anew."""
     async with engine.begin() as connection:
         await connection.execute(sa.text(f"TRUNCATE {', '.join(REBUILT)}, freshness, consumer_offset"))
@@ -76,29 +76,29 @@ async def empty_books(engine: AsyncEngine) -> None:
 async def test_nothing_is_published_while_the_ledger_catches_up_nor_when_it_is_the_same_again(
     engine: AsyncEngine, settings: MetricsSettings, judged: list[Any]
 ) -> None:
-    await empty_books(engine)
-    assert await look(engine, settings) == judged, "nobody has begun to read"
+    await empty_ledger(engine)
+    assert await run_jobs(engine, settings) == judged, "no consumer has begun to read"
     async with engine.begin() as connection:
         begun = "INSERT INTO consumer_offset (consumer, cluster_id, topic, partition, next_offset)"
         offsets = "('metrics-worker', 'c', 't', 0, 0), ('metrics-worker', 'c', 't', 1, 5)"
         await connection.execute(sa.text(f"{begun} VALUES {offsets}"))
-    assert await look(engine, settings) == judged, "nobody knows yet where the log ends"
+    assert await run_jobs(engine, settings) == judged, "the end of the log is not known yet"
     async with engine.begin() as connection:
         await connection.execute(sa.text("UPDATE consumer_offset SET log_end = 3 + 2 * partition"))
     for state in LOG:
-        assert await look(engine, settings) == judged
+        assert await run_jobs(engine, settings) == judged
         await read(engine, state)
-    assert await look(engine, settings) == judged
+    assert await run_jobs(engine, settings) == judged
 
 
 async def test_what_differs_once_the_ledger_has_caught_up_is_published(
     engine: AsyncEngine, settings: MetricsSettings, judged: list[Any]
 ) -> None:
-    await empty_books(engine)
+    await empty_ledger(engine)
     await read(engine, *LOG[1:2])
-    told = await look(engine, settings)
-    assert set(told[len(judged) :]) == {"metrics.kpi-target-missed", "metrics.customer-recovered"}
-    assert len(told) == len(judged) + 2
+    events = await run_jobs(engine, settings)
+    assert set(events[len(judged) :]) == {"metrics.kpi-target-missed", "metrics.customer-recovered"}
+    assert len(events) == len(judged) + 2
 
 
 async def test_the_ledger_is_not_emptied_during_an_evaluation(

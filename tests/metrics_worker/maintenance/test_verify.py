@@ -45,8 +45,8 @@ async def topics(kafka: Kafka, new_topic: Callable[..., str]) -> tuple[str, str]
     back = deal(line("desk", 2, "100"), id=one.id)
     contact = interaction()
     target = quota(moment("2026-03-01").date(), moment("2026-03-31").date(), eur("1000"))
-    standing = deal(line("desk", 1, "70"), opened_at=moment("2026-02-11"))
-    sold = [record(one, 1), record(back, 3), record(one, 1), record(lead(), 1), b"{", record(target), record(standing)]
+    open_deal = deal(line("desk", 1, "70"), opened_at=moment("2026-02-11"))
+    sold = [record(one, 1), record(back, 3), record(one, 1), record(lead(), 1), b"{", record(target), record(open_deal)]
     served = [
         record(ticket(), 1),
         record(logged(contact), 2),
@@ -61,7 +61,7 @@ async def topics(kafka: Kafka, new_topic: Callable[..., str]) -> tuple[str, str]
 
 @pytest.fixture(scope="module")
 async def original(shared_engine: AsyncEngine, kafka: Kafka, topics: tuple[str, str]) -> AsyncIterator[list[str]]:
-    """Books of that log, and a copy of their rows; the tables that have any."""
+    """A ledger of that log, and a copy of its rows; the tables that have any."""
     await empty(shared_engine)
     bookkeeper = LedgerConsumer(shared_engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=topics)
     async with consuming(bookkeeper):
@@ -79,7 +79,7 @@ async def original(shared_engine: AsyncEngine, kafka: Kafka, topics: tuple[str, 
 
 @pytest.fixture
 async def kept(shared_engine: AsyncEngine, original: list[str]) -> AsyncEngine:
-    """Those books, whatever the last test did to them."""
+    """That ledger, restored from the copy after the last test."""
     await empty(shared_engine)
     async with shared_engine.begin() as connection:
         for name in original:
@@ -147,19 +147,19 @@ async def test_a_ledger_that_is_behind_is_not_compared(
 @pytest.mark.parametrize("database", ["mysql://nowhere/books", "postgresql+asyncpg://a:b@127.0.0.1:1/books"])
 def test_what_keeps_the_command_from_comparing_is_exit_code_2(database: str) -> None:
     servers = {"DATABASE_URL": database, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
-    said = run_script("metrics-verify", env={**os.environ, **servers})
-    assert said.returncode == 2
-    assert json.loads(said.stdout)["ok"] is None
+    finished = run_script("metrics-verify", env={**os.environ, **servers})
+    assert finished.returncode == 2
+    assert json.loads(finished.stdout)["ok"] is None
 
 
-async def test_a_missing_topic_is_said(kept: AsyncEngine, kafka: Kafka) -> None:
+async def test_a_missing_topic_is_reported(kept: AsyncEngine, kafka: Kafka) -> None:
     with pytest.raises(CannotVerify, match="no topic nowhere"):
         await verify(kept, kafka.bootstrap_servers, VILNIUS, topics=["nowhere"])
 
 
 async def test_the_log_is_read_as_far_as_the_ledger_has_come(kafka: Kafka, topics: tuple[str, str]) -> None:
     async with LogReader.open(kafka.bootstrap_servers, topics[:1], partial(decode, reporting=VILNIUS)) as reader:
-        # Of three records in each partition, these books have the first two and the first one.
+        # Of three records in each partition, this ledger has the first two and the first one.
         until = {TopicPartition(topics[0], 0): 2, TopicPartition(topics[0], 1): 1}
         await reader.add_partitions(until)
         log = await read_log(reader, until)

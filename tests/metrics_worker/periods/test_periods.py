@@ -21,12 +21,12 @@ from metrics_worker.ledger.status import complete_partitions
 from metrics_worker.settings import MetricsSettings
 from service_kit.outbox import outbox
 from tandem_cli.issuer import Issuer
-from tests.metrics_worker.conftest import book, moved
+from tests.metrics_worker.conftest import ingest, moved
 from tests.metrics_worker.facts import (
     MORNING,
     VILNIUS,
     account,
-    all_told,
+    all_decoded,
     deal,
     interaction,
     lead,
@@ -57,7 +57,7 @@ async def restatement_job(engine: AsyncEngine, settings: MetricsSettings) -> Res
 
 
 async def complete(engine: AsyncEngine, until: datetime | None = None) -> None:
-    """Brings the books up to a moment: now, unless told otherwise."""
+    """Bring the ledger up to a moment, by default now."""
     async with engine.begin() as connection:
         await complete_partitions(connection, {("t", 0): until or datetime.now(UTC)})
 
@@ -82,23 +82,23 @@ async def test_what_changes_after_the_closing_is_a_restatement_with_its_events(
     manager: httpx.AsyncClient, engine: AsyncEngine, restatement_job: RestatementJob
 ) -> None:
     won, other = deal(line("desk", 1, "60"), stage="won"), deal(line("desk", 1, "40"), stage="won")
-    await book(engine, all_told([(won, 1), (other, 1), (deal(stage="lost"), 1)]))
+    await ingest(engine, all_decoded([(won, 1), (other, 1), (deal(stage="lost"), 1)]))
     await complete(engine)
     closed = await manager.post("/v1/periods/2026-03/close")
     assert closed.status_code == 200, closed.text
-    told = closed.json()
-    assert (told["period"], told["from"], told["to"]) == ("2026-03", "2026-03-01", "2026-03-31")
+    body = closed.json()
+    assert (body["period"], body["from"], body["to"]) == ("2026-03", "2026-03-01", "2026-03-31")
     assert await restatements(manager) == {}
     await restatement_job.run_once()
     [closing] = await published(engine)
     assert isinstance(closing.data, PeriodClosed)
     assert (closing.subject, closing.data.as_of.isoformat()) == (
-        f"periods/{told['id']}",
-        datetime.fromisoformat(told["as_of"]).isoformat(),
+        f"periods/{body['id']}",
+        datetime.fromisoformat(body["as_of"]).isoformat(),
     )
 
     lost = recorded_now(deal(line("desk", 1, "60"), stage="lost", id=won.id), 2)
-    await book(engine, lost, recorded_now(deal(line("desk", 1, "1"), stage="won", closed_at=moment("2026-04-02")), 1))
+    await ingest(engine, lost, recorded_now(deal(line("desk", 1, "1"), stage="won", closed_at=moment("2026-04-02")), 1))
     await moved(engine)
     found = await restatements(manager)
     revenue = found["revenue", "standard"]
@@ -113,7 +113,7 @@ async def test_what_changes_after_the_closing_is_a_restatement_with_its_events(
     explained = (await manager.get(revenue["explain"])).json()
     assert [item["measures"]["deal.revenue"] for item in explained["items"]] == ["-60.00"]
     as_of = await manager.get(
-        "/v1/kpis/revenue", params={"from": told["from"], "to": told["to"], "as_of": told["as_of"]}
+        "/v1/kpis/revenue", params={"from": body["from"], "to": body["to"], "as_of": body["as_of"]}
     )
     assert as_of.json()["value"] == revenue["as_closed"]["value"]
 
@@ -127,8 +127,8 @@ async def test_what_changes_after_the_closing_is_a_restatement_with_its_events(
     assert (of_revenue[0].data.as_closed.value, of_revenue[0].data.now.value) == (Decimal(100), Decimal(40))
     assert (await restatements(manager, kpi="revenue"))["revenue", "standard"]["restated_at"] is not None
 
-    # Won again after all: nothing differs any more, and that is told too.
-    await book(engine, recorded_now(deal(line("desk", 1, "60"), stage="won", id=won.id), 3))
+    # Won again after all: nothing differs any more, and that is published too.
+    await ingest(engine, recorded_now(deal(line("desk", 1, "60"), stage="won", id=won.id), 3))
     await moved(engine)
     assert ("revenue", "standard") not in await restatements(manager)
     await restatement_job.run_once()
@@ -150,7 +150,7 @@ async def test_every_kpi_is_closed_as_it_is_answered(manager: httpx.AsyncClient,
         logged(contact),
         survey(answered_at=MORNING, score=4),
     ]
-    await book(engine, all_told([(state, 1) for state in states]))
+    await ingest(engine, all_decoded([(state, 1) for state in states]))
     await complete(engine)
     assert (await manager.post("/v1/periods/2026-Q1/close")).status_code == 200
     assert (await manager.get("/v1/periods/2026-Q1/restatements")).json() == {"items": [], "next_cursor": None}
@@ -171,7 +171,7 @@ async def test_every_kpi_is_closed_as_it_is_answered(manager: httpx.AsyncClient,
 async def test_restatements_come_by_page(manager: httpx.AsyncClient, engine: AsyncEngine) -> None:
     await complete(engine)
     await manager.post("/v1/periods/2026-03/close")
-    await book(engine, recorded_now(deal(line("desk", 1, "60"), stage="won"), 1))
+    await ingest(engine, recorded_now(deal(line("desk", 1, "60"), stage="won"), 1))
     whole = (await manager.get("/v1/periods/2026-03/restatements")).json()["items"]
     assert len(whole) > 3
     first = (await manager.get("/v1/periods/2026-03/restatements", params={"limit": "3"})).json()
@@ -211,9 +211,9 @@ async def test_two_jobs_publish_a_restatement_once(
 ) -> None:
     await complete(engine)
     await manager.post("/v1/periods/2026-03-10/close")
-    await book(engine, recorded_now(lead(), 1))
+    await ingest(engine, recorded_now(lead(), 1))
     await restatement_job.run_once()
     await RestatementJob(engine, settings.reporting).run_once()
-    told = [event.data for event in await published(engine) if isinstance(event.data, KpiRestated)]
-    assert [each.kpi for each in told if each.kpi == "leads_created"] == ["leads_created"]
-    assert {each.period for each in told} == {"2026-03-10"}
+    body = [event.data for event in await published(engine) if isinstance(event.data, KpiRestated)]
+    assert [each.kpi for each in body if each.kpi == "leads_created"] == ["leads_created"]
+    assert {each.period for each in body} == {"2026-03-10"}

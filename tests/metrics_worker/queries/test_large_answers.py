@@ -20,8 +20,8 @@ from metrics_worker.queries.answer import AnswerBuilder
 from metrics_worker.queries.query import KpiQuery
 from metrics_worker.queries.sql import AT_ONCE, OPENING, Found, Row, Sums
 from service_kit.identifiers import new_id
-from tests.metrics_worker.conftest import book
-from tests.metrics_worker.facts import VILNIUS, all_told, deal, line, moment, ticket
+from tests.metrics_worker.conftest import ingest
+from tests.metrics_worker.facts import VILNIUS, all_decoded, deal, line, moment, ticket
 
 CUSTOMERS = 20 * AT_ONCE
 MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
@@ -71,7 +71,7 @@ async def test_other_tasks_run_while_a_large_answer_is_made(kpi: str) -> None:
         response = await written(answer)
     assert answer.groups is not None
     assert len(answer.groups) == CUSTOMERS
-    # For every portion of its customers: when their sums are taken, told apart, and made into groups.
+    # For every chunk of its customers: when their sums are read, separated, and made into groups.
     assert made >= 3 * CUSTOMERS / AT_ONCE
     assert turns[0] - made >= CUSTOMERS / AT_ONCE
     assert json.loads(bytes(response.body)) == json.loads(answer.model_dump_json(by_alias=True))
@@ -80,7 +80,7 @@ async def test_other_tasks_run_while_a_large_answer_is_made(kpi: str) -> None:
 async def test_an_answer_of_many_groups_has_the_form_of_one_of_few(
     client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await _book_deals(engine, 7)
+    await _ingest_deals(engine, 7)
     asked = MARCH | {"group_by": "customer", "interval": "week"}
     few = await client.get("/v1/kpis/pipeline_value", params=asked)
     monkeypatch.setattr("metrics_worker.api.kpis.AT_ONCE", 2)
@@ -103,11 +103,11 @@ async def test_an_answer_is_refused_for_the_values_it_holds_and_not_for_the_rows
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     asked = MARCH | {"group_by": "customer"}
-    await _book_deals(engine, 10)
+    await _ingest_deals(engine, 10)
     allowed = await client.get("/v1/kpis/pipeline_velocity", params=asked)
     assert allowed.status_code == 200, allowed.text
     assert len(allowed.json()["groups"]) == 10
-    await _book_deals(engine, 1)
+    await _ingest_deals(engine, 1)
     refused = await client.get("/v1/kpis/pipeline_velocity", params=asked)
     assert refused.status_code == 422
     assert "more than 10 values" in refused.json()["detail"]
@@ -119,27 +119,27 @@ async def test_percentiles_are_refused_for_the_groups_they_have_and_not_for_thei
 ) -> None:
     asked = MARCH | {"group_by": "customer", "variant": "median"}
 
-    async def book_tickets(customers: int) -> None:
+    async def ingest_tickets(customers: int) -> None:
         opened = moment("2026-03-02T10:00")
         for _ in range(customers):
             customer = new_id()
             hours = [opened + timedelta(hours=hour) for hour in (1, 2, 4, 8, 16)]
             one_of_each = [ticket(customer_id=customer, opened_at=opened, resolved_at=each) for each in hours]
-            await book(engine, all_told([(one, 1) for one in one_of_each]))
+            await ingest(engine, all_decoded([(one, 1) for one in one_of_each]))
 
-    await book_tickets(10)
+    await ingest_tickets(10)
     allowed = await client.get("/v1/kpis/resolution_hours", params=asked)
     assert allowed.status_code == 200, allowed.text
     groups = allowed.json()["groups"]
     assert [group["denominator"] for group in groups] == [5] * 10
     assert [float(group["value"]) for group in groups] == pytest.approx([4] * 10, rel=0.02)
-    await book_tickets(1)
+    await ingest_tickets(1)
     refused = await client.get("/v1/kpis/resolution_hours", params=asked)
     assert refused.status_code == 422
     assert "more than 10 values" in refused.json()["detail"]
 
 
-async def _book_deals(engine: AsyncEngine, customers: int) -> None:
+async def _ingest_deals(engine: AsyncEngine, customers: int) -> None:
     """For each customer a deal that is open since February, and one that was opened and won in March."""
     for _ in range(customers):
         customer = str(new_id())
@@ -152,4 +152,4 @@ async def _book_deals(engine: AsyncEngine, customers: int) -> None:
             opened_at=moment("2026-03-02T10:00"),
             closed_at=closed,
         )
-        await book(engine, all_told([(still_open, 1), (won, 1)]))
+        await ingest(engine, all_decoded([(still_open, 1), (won, 1)]))

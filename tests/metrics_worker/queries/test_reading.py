@@ -12,8 +12,8 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.ledger.status import open_ledger
-from tests.metrics_worker.conftest import book
-from tests.metrics_worker.facts import all_told, deal, line, moment, survey, ticket
+from tests.metrics_worker.conftest import ingest
+from tests.metrics_worker.facts import all_decoded, deal, line, moment, survey, ticket
 
 MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
 
@@ -116,9 +116,9 @@ async def test_the_whole_of_deals_is_the_same_however_it_is_grouped(
         )
         for number in range(24)
     ]
-    await book(engine, all_told([(one, 1) for one in deals]))
-    told = (await answer(client, "kpis/pipeline_value"))["numerator"]
-    assert told == "720.00"
+    await ingest(engine, all_decoded([(one, 1) for one in deals]))
+    numerator = (await answer(client, "kpis/pipeline_value"))["numerator"]
+    assert numerator == "720.00"
     # From the postings: more than one dimension is involved. A deal of two products is in two groups, and once in all.
     await _is_the_same_however_grouped(client, kpi, {"region": "EMEA"}, "segment", "owner", "channel")
     if kpi != "pipeline_velocity":
@@ -148,7 +148,7 @@ async def test_the_whole_of_care_is_the_same_however_it_is_grouped(
         for number in range(20)
     ]
     surveys = [survey(answered_at=moment("2026-03-12"), score=1 + number % 5, region="A") for number in range(20)]
-    await book(engine, all_told([(one, 1) for one in [*tickets, *surveys]]))
+    await ingest(engine, all_decoded([(one, 1) for one in [*tickets, *surveys]]))
     asked = {"region": "A", "variant": variant}
     await _is_the_same_however_grouped(client, kpi, asked, "priority", "owner", "product")
 

@@ -25,8 +25,8 @@ from metrics_worker.targets.lookup import is_sum_of_days
 from metrics_worker.targets.model import Target, TargetKey
 from service_kit.outbox import outbox
 from tandem_cli.issuer import Issuer
-from tests.metrics_worker.conftest import book, moved
-from tests.metrics_worker.facts import VILNIUS, all_told, deal, line
+from tests.metrics_worker.conftest import ingest, moved
+from tests.metrics_worker.facts import VILNIUS, all_decoded, deal, line
 
 pytestmark = pytest.mark.clock
 
@@ -59,7 +59,7 @@ async def published(engine: AsyncEngine) -> list[CloudEvent]:
 
 
 def won(amount: str) -> list[SubjectState]:
-    return all_told([(deal(line("desk", 1, amount), stage="won", closed_at=datetime.now(UTC)), 1)])
+    return all_decoded([(deal(line("desk", 1, amount), stage="won", closed_at=datetime.now(UTC)), 1)])
 
 
 async def complete_until(engine: AsyncEngine, moment: datetime) -> None:
@@ -86,7 +86,7 @@ def test_a_ratio_is_due_whole_over_any_days() -> None:
     assert target("0.6", period="month").due_over(some_days, TODAY, direction="up", adds_up=False) == Decimal("0.6")
 
 
-def test_a_sum_since_a_day_says_nothing_of_other_days() -> None:
+def test_a_sum_since_a_day_covers_no_other_days() -> None:
     since = target("3100", since=date(2026, 1, 1))
     assert since.due_over(Period(date(2026, 1, 1), TODAY), TODAY, direction="up", adds_up=True) == 3100
     assert since.due_over(Period(date(2026, 1, 2), TODAY), TODAY, direction="up", adds_up=True) is None
@@ -188,7 +188,7 @@ async def test_a_repeated_setting_gives_the_first_answer_again(manager: httpx.As
 async def test_an_answer_carries_the_target_of_exactly_what_was_asked(
     manager: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
-    await book(engine, all_told([(deal(line("desk", 1, "10"), stage=stage), 1) for stage in ("won", "lost")]))
+    await ingest(engine, all_decoded([(deal(line("desk", 1, "10"), stage=stage), 1) for stage in ("won", "lost")]))
     await manager.put("/v1/targets/win_rate", json={"value": "0.6", "period": "month"})
     await manager.put("/v1/targets/win_rate?region=EMEA", json={"value": "0.5", "since": "2026-01-01"})
     days = "from=2026-03-01&to=2026-03-31"
@@ -219,7 +219,7 @@ async def test_crossings_are_published_once_each_and_in_order(
     assert (missed.data.period_start, missed.data.kpi, missed.data.dimension) == (since, "revenue", None)
     assert (await manager.get("/v1/targets/revenue")).json()["missed"] is True
 
-    await book(engine, won("60"), won("60"))
+    await ingest(engine, won("60"), won("60"))
     await moved(engine)
     await evaluator.run_once()
     _, recovered = await published(engine)
@@ -243,7 +243,7 @@ async def test_a_target_by_the_day_is_missed_when_the_day_is_over(
     manager: httpx.AsyncClient, engine: AsyncEngine, evaluator: TargetEvaluator
 ) -> None:
     await manager.put("/v1/targets/revenue", json={"value": "100", "period": "day"})
-    await book(engine, won("60"))
+    await ingest(engine, won("60"))
     await complete_until(engine, datetime.combine(datetime.now(VILNIUS.zone), time.min, VILNIUS.zone))
     await evaluator.run_once()
     assert await published(engine) == [], "the day's last events may be under way"

@@ -99,8 +99,8 @@ async def test_a_crossing_reaches_who_asked_for_it_signed(
     assert other.received == []
     assert message.is_signed_by(webhook["secret"])
     assert not message.is_signed_by("whsec_" + "AAAA" * 8)
-    told = json.loads(message.body)
-    assert (told["type"], told["sequence"], told["data"]["kpi"]) == (MISSED, 1, "revenue")
+    sent = json.loads(message.body)
+    assert (sent["type"], sent["sequence"], sent["data"]["kpi"]) == (MISSED, 1, "revenue")
     (delivery,) = await deliveries(admin, webhook)
     assert (delivery["status"], delivery["tries"], delivery["last_status"]) == ("delivered", 1, 204)
     assert delivery["event_id"] == message.headers["webhook-id"]
@@ -137,7 +137,7 @@ async def test_a_receiver_that_is_away_is_tried_again(
     assert delivery["last_error"].startswith("no connection")
 
 
-async def test_who_is_reached_and_answers_no_http_is_not_said_to_be_away(
+async def test_a_receiver_that_answers_no_http_is_not_recorded_as_unreachable(
     admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
 ) -> None:
     async with receiving("200 OK\r\nContent-Length: -5\r\n") as receiver:
@@ -165,7 +165,7 @@ async def test_retry_after_is_honoured(
 
 
 @pytest.mark.parametrize("header", ["soon", "1 Jan 2030 99999999999999:00:00 GMT", "Wed, 32 Oct 2030 07:28:00 GMT"])
-async def test_a_retry_after_that_says_nothing_leaves_our_own_pause(
+async def test_a_meaningless_retry_after_leaves_our_own_pause(
     admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender, header: str
 ) -> None:
     async with receiving(f"503 Busy\r\nRetry-After: {header}\r\n") as receiver:
@@ -184,7 +184,7 @@ class AnHourAhead(datetime):
         return super().now(tz) + timedelta(hours=1)
 
 
-async def test_pauses_are_taken_by_the_databases_clock_whatever_ours_says(
+async def test_pauses_follow_the_databases_clock_and_not_ours(
     admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("metrics_worker.jobs.webhooks.datetime", AnHourAhead)

@@ -26,7 +26,7 @@ def test_a_name_that_is_neither_file_nor_bundled_lists_what_there_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (changed(LEADS, "lead", "chanel", to="source"), "lead.chanel: there is no such key"),
         (changed(LEADS, "kind", to="leads and deals"), "`kind` must be leads or tickets"),
@@ -53,5 +53,5 @@ def test_a_name_that_is_neither_file_nor_bundled_lists_what_there_is() -> None:
         ("{", "is not YAML"),
     ],
 )
-def test_what_is_wrong_with_a_mapping_is_said_with_its_place(tmp_path: Path, text: str, said: str) -> None:
-    assert said in refusal(tmp_path, text)
+def test_an_error_in_a_mapping_is_reported_with_its_place(tmp_path: Path, text: str, message: str) -> None:
+    assert message in refusal(tmp_path, text)

@@ -23,7 +23,7 @@ def test_the_file_holds_every_error_and_no_formula(tmp_path: Path) -> None:
         ]
 
 
-def test_a_report_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(StackProblem, match="cannot be written"):
         write_errors(tmp_path / "absent" / "errors.csv", [])
 

@@ -1,4 +1,4 @@
-"""Files are told apart by their headers, and a bad row spoils nothing but itself."""
+"""Files are recognised by their headers, and a bad row spoils only itself."""
 
 import gzip
 from pathlib import Path
@@ -14,7 +14,7 @@ COLUMNS = {"leads": {"id", "created"}, "deals": {"lead", "price"}}
 SOURCES = {"leads": Source(), "deals": Source()}
 
 
-def test_files_are_told_apart_by_their_columns_in_any_order(tmp_path: Path) -> None:
+def test_files_are_recognised_by_their_columns_in_any_order(tmp_path: Path) -> None:
     leads = written(tmp_path / "a.csv", "id,created,more", "1,2,3")
     deals = written(tmp_path / "b.csv", "price,lead")
     assert assign([deals, leads], COLUMNS, SOURCES) == {"leads": [leads], "deals": [deals]}

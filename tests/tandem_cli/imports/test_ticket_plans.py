@@ -42,7 +42,7 @@ def planned(folder: Path, *changes: dict[str, str]) -> Plan:
     return plan_tickets(mapping, read([path], mapping.sources.changes))
 
 
-def story(record: Record) -> list[tuple[str, str]]:
+def happenings(record: Record) -> list[tuple[str, str]]:
     return [(str(step.path[-1]), step.body["occurred_at"][8:16]) for step in record.steps[1:]]
 
 
@@ -59,7 +59,7 @@ def test_a_ticket_is_opened_resolved_and_closed_at_the_times_of_its_last_row(tmp
         "external_ref": "small-tickets:T1",
         "occurred_at": "2012-02-01T08:00:00Z",
     }
-    assert story(record) == [("resolve", "03T10:00"), ("close", "08T12:00")]
+    assert happenings(record) == [("resolve", "03T10:00"), ("close", "08T12:00")]
     customer = plan.needed[Ref("service/customers", "Caller 7")]
     assert (customer.body["region"], customer.body["occurred_at"]) == ("location-143", "2012-02-01T08:00:00Z")
 
@@ -73,10 +73,10 @@ def test_each_rise_of_the_reopen_count_is_a_reopening_after_a_resolution(tmp_pat
         {"state": "Active", "changed": "05.02.2012 09:00", "reopened": "3", "resolved": "06.02.2012 07:00"},
     )
     (record,) = plan.records
-    assert story(record) == [
+    assert happenings(record) == [
         ("resolve", "02T09:00"),
         ("reopen", "03T09:00"),
-        ("resolve", "05T09:00"),  # nobody saw these resolved, and they must have been
+        ("resolve", "05T09:00"),  # no row has these resolved, and they must have been
         ("reopen", "05T09:00"),
         ("resolve", "05T09:00"),
         ("reopen", "05T09:00"),
@@ -91,7 +91,7 @@ def test_an_unknown_resolution_is_taken_from_the_state_of_the_rows(tmp_path: Pat
         {"state": "Resolved", "changed": "02.02.2012 09:00", "closed": "09.02.2012 09:00"},
         {"state": "Closed", "changed": "09.02.2012 09:00", "closed": "09.02.2012 09:00"},
     )
-    assert story(plan.records[0]) == [("resolve", "02T09:00"), ("close", "09T09:00")]
+    assert happenings(plan.records[0]) == [("resolve", "02T09:00"), ("close", "09T09:00")]
 
 
 def test_a_resolution_from_before_the_last_reopening_did_not_hold(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_resolution_from_before_the_last_reopening_did_not_hold(tmp_path: Path
         {"state": "Resolved", "changed": "02.02.2012 09:00"},
         {"state": "Active", "changed": "03.02.2012 09:00", "reopened": "1", "resolved": "02.02.2012 09:00"},
     )
-    assert story(plan.records[0]) == [("resolve", "02T09:00"), ("reopen", "03T09:00")]
+    assert happenings(plan.records[0]) == [("resolve", "02T09:00"), ("reopen", "03T09:00")]
 
 
 def test_a_ticket_passes_from_hand_to_hand_and_another_team_takes_it_from_its_agent(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ rows = st.lists(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=rows, rises=st.lists(st.integers(0, 1), min_size=8, max_size=8))
-def test_whatever_the_rows_say_the_history_is_one_that_a_ticket_can_have(
+def test_whatever_is_in_the_rows_the_history_is_one_that_a_ticket_can_have(
     tmp_path: Path, changes: list[dict[str, str]], rises: list[int]
 ) -> None:
     count = 0
