@@ -17,10 +17,9 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from event_contracts.service import CustomerRegistered
 from service_kit import outbox
 from service_kit.compiled import CompiledStatement
-from service_kit.database import create_sessions
 from service_kit.entities import column
 from service_kit.identifiers import new_id
-from service_kit.unit_of_work import ClaimTaken, StaleEntity, UnitOfWork, sessions_in_turn, units_of_work
+from service_kit.unit_of_work import ClaimTaken, StaleEntity, UnitOfWork, units_of_work
 from tests.service_kit.toy import Base
 from tests.statements import statements_of
 
@@ -346,9 +345,8 @@ async def test_what_a_savepoint_has_written_is_read_anew_after_it(engine: AsyncE
     assert sizes == [2, 2]
 
 
-@pytest.mark.parametrize("makes_sessions", [False, True])
-async def test_connections_go_to_who_asked_first(engine: AsyncEngine, *, makes_sessions: bool) -> None:
-    begin = sessions_in_turn(engine, create_sessions(engine)) if makes_sessions else units_of_work(engine)
+async def test_connections_go_to_who_asked_first(engine: AsyncEngine) -> None:
+    begin = units_of_work(engine)
     asked, served = list[str](), list[str]()
 
     def name() -> str:
@@ -380,6 +378,29 @@ async def test_connections_go_to_who_asked_first(engine: AsyncEngine, *, makes_s
 def pool_of(engine: AsyncEngine) -> AsyncAdaptedQueuePool:
     assert isinstance(engine.pool, AsyncAdaptedQueuePool)
     return engine.pool
+
+
+async def test_plain_reads_of_a_unit_of_work_that_only_reads_are_of_one_moment(engine: AsyncEngine) -> None:
+    begin = units_of_work(engine)
+    crate = a_crate()
+    await kept(engine, crate)
+    size = sa.select(Crate.table.c.size).where(Crate.table.c.id == crate.id)
+    async with begin(only_reads=True) as reading, begin() as work:
+        connection = await reading.connection()
+        assert (await connection.execute(size)).scalar_one() == 0
+        (await edited(work, crate)).grow()
+        await work.commit()
+        assert (await connection.execute(size)).scalar_one() == 0
+    assert pool_of(engine).checkedout() == 0
+
+
+async def test_plain_reads_see_what_waits_to_be_written(engine: AsyncEngine) -> None:
+    crate = a_crate()
+    count = sa.select(sa.func.count()).where(Crate.table.c.id == crate.id)
+    async with units_of_work(engine)() as work:
+        work.add(crate)
+        assert (await (await work.connection()).execute(count)).scalar_one() == 1
+    assert await read(engine, crate.id) is None
 
 
 async def test_a_claim_goes_with_the_first_write_and_lasts_until_the_end(engine: AsyncEngine) -> None:

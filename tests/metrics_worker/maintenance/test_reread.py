@@ -17,8 +17,8 @@ from metrics_worker.maintenance.shadow_schema import REBUILT
 from metrics_worker.periods.use_cases import close_period
 from metrics_worker.settings import MetricsSettings
 from metrics_worker.targets.model import Target, TargetKey
-from service_kit.database import create_sessions
 from service_kit.outbox import outbox
+from service_kit.unit_of_work import units_of_work
 from tests.metrics_worker.conftest import ingest, moved
 from tests.metrics_worker.facts import CUSTOMER, VILNIUS, all_decoded, deal, line, moment, survey
 
@@ -58,10 +58,11 @@ async def judged(engine: AsyncEngine, settings: MetricsSettings) -> list[Any]:
     await read(engine, *LOG)
     async with engine.begin() as connection:
         await complete_partitions(connection, {("t", 0): NOW})
-    async with create_sessions(engine)() as session, session.begin():
+    async with units_of_work(engine)() as work:
         revenue = TargetKey("revenue", "standard")
-        session.add(Target.set(revenue, Decimal(100), period=None, since=date(2025, 1, 1), at=NOW))
-        await close_period(session, "2025-03", VILNIUS)
+        work.add(Target.set(revenue, Decimal(100), period=None, since=date(2025, 1, 1), at=NOW))
+        await close_period(work, "2025-03", VILNIUS)
+        await work.commit()
     events = await run_jobs(engine, settings)
     assert sorted(events) == ["metrics.customer-at-risk", "metrics.period-closed"]
     return events

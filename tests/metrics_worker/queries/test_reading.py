@@ -1,7 +1,7 @@
 """Which statements an answer takes, and that no number depends on what is read together."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import asyncpg
@@ -173,10 +173,9 @@ async def test_every_question_gets_a_plan_of_its_own(app: FastAPI) -> None:
 async def test_connections_that_were_cut_are_done_with_after_one_answer(
     client: httpx.AsyncClient, engine: AsyncEngine, app: FastAPI
 ) -> None:
-    sessions = [app.state.sessions() for _ in range(3)]
-    backends = [(await each.execute(sa.text("SELECT pg_backend_pid()"))).scalar_one() for each in sessions]
-    for each in sessions:
-        await each.close()
+    async with AsyncExitStack() as stack:
+        pooled = [await stack.enter_async_context(app.state.engine.connect()) for _ in range(3)]
+        backends = [(await each.execute(sa.text("SELECT pg_backend_pid()"))).scalar_one() for each in pooled]
     async with engine.connect() as connection:
         await connection.execute(
             sa.text("SELECT pg_terminate_backend(pid) FROM unnest(CAST(:pids AS integer[])) AS pid"), {"pids": backends}

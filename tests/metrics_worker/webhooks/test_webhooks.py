@@ -23,7 +23,7 @@ from metrics_worker.settings import MetricsSettings
 from metrics_worker.webhooks.addresses import AddressRefused, GuardedNetwork, check_address, check_ip
 from metrics_worker.webhooks.model import RETRY_AFTER, WebhookDelivery
 from metrics_worker.webhooks.publisher import publish
-from service_kit.database import create_sessions
+from service_kit.unit_of_work import units_of_work
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import moved
 from tests.metrics_worker.webhooks.receiver import receiving
@@ -64,8 +64,9 @@ async def register(admin: httpx.AsyncClient, url: str, *types: str) -> dict[str,
 
 async def happen(engine: AsyncEngine, name: str = MISSED) -> None:
     """Publishes the contract's example of an event."""
-    async with create_sessions(engine).begin() as session:
-        await publish(session, examples()[name].data, sequence=1, time=NOW, partition_key=uuid4())
+    async with units_of_work(engine)() as work:
+        await publish(work, examples()[name].data, sequence=1, time=NOW, partition_key=uuid4())
+        await work.commit()
 
 
 async def send(sender: WebhookSender) -> None:
@@ -218,7 +219,20 @@ async def test_a_message_whose_tries_are_all_cut_off_is_given_up(
 
 
 def delivery_tried(tries: int) -> WebhookDelivery:
-    return WebhookDelivery(status="pending", tries=tries, next_try_at=NOW)
+    return WebhookDelivery(
+        id=uuid4(),
+        webhook_id=uuid4(),
+        event_id=uuid4(),
+        event_type=MISSED,
+        payload=b"{}",
+        status="pending",
+        tries=tries,
+        next_try_at=NOW,
+        created_at=NOW,
+        last_tried_at=None,
+        last_status=None,
+        last_error=None,
+    )
 
 
 def test_the_pauses_grow_over_days_and_then_it_is_given_up() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -18,7 +18,7 @@ from service_kit.health import Check, database_check, health_routes
 from service_kit.middleware import RequestContext
 from service_kit.outbox_notify import OutboxNotifier
 from service_kit.settings import ServiceSettings
-from service_kit.unit_of_work import sessions_in_turn, units_of_work
+from service_kit.unit_of_work import units_of_work
 
 _ERRORS = {
     "400": "The request cannot be read.",
@@ -47,13 +47,11 @@ def create_app(
     routers: Sequence[APIRouter],
     ready: dict[str, Check] | None = None,
     lifespan: Lifespan | None = None,
-    sessions: async_sessionmaker[AsyncSession] | None = None,
 ) -> FastAPI:
     """Return an API with problem+json errors, tokens, strict parsing, health and OpenAPI 3.1.
 
-    `app.state` holds `settings`, `engine`, `begin`, `sessions`, `authenticator`, `outbox_notifier`, `routes` and
-    `keys_under_way`. The engine is disposed of at the end. `sessions` are for a service whose rows are mapped by
-    SQLAlchemy's ORM.
+    `app.state` holds `settings`, `engine`, `begin`, `authenticator`, `outbox_notifier`, `routes` and `keys_under_way`.
+    The engine is disposed of at the end.
     """
 
     notifier = OutboxNotifier(engine)
@@ -75,8 +73,7 @@ def create_app(
     )
     app.state.settings = settings
     app.state.engine = engine
-    app.state.sessions = sessions
-    app.state.begin = units_of_work(engine) if sessions is None else sessions_in_turn(engine, sessions)
+    app.state.begin = units_of_work(engine)
     app.state.authenticator = Authenticator(settings)
     app.state.outbox_notifier = notifier
     app.state.keys_under_way = set()

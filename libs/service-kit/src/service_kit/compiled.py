@@ -4,25 +4,18 @@ SQLAlchemy spends some 0.1 ms of CPU on each execution of a statement, most of i
 out before; asyncpg spends a fifth of that. For what is done once a request only, this is not worth a second way.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any, Protocol, cast
-from weakref import WeakKeyDictionary
 
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.dialects import registry
 from sqlalchemy.engine import Dialect
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
-from sqlalchemy.orm import SessionTransaction
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import SQLCompiler
 
 _DIALECT: Dialect = registry.load("postgresql.asyncpg")()
-_BEGIN = sa.text("select")
-_drivers: WeakKeyDictionary[SessionTransaction, asyncpg.Connection] = WeakKeyDictionary()
-"""The connection of each open transaction of an ORM session, which takes a session long to find."""
 
 
 class Connected(Protocol):
@@ -32,8 +25,8 @@ class Connected(Protocol):
         """Return the connection that the statement goes to."""
 
 
-Through = Connected | AsyncSession | asyncpg.Connection
-"""What a statement goes through: a unit of work or a session, or a connection of asyncpg's own."""
+Through = Connected | asyncpg.Connection
+"""What a statement goes through: a unit of work, or a connection of asyncpg's own."""
 
 
 class CompiledStatement:
@@ -82,8 +75,6 @@ class CompiledStatement:
     async def _driver(self, through: Through) -> asyncpg.Connection:
         if isinstance(through, asyncpg.Connection):
             return through
-        if isinstance(through, AsyncSession):
-            return await _driver_of_session(through)
         return await through.driver_for(self)
 
     @cached_property
@@ -99,34 +90,3 @@ async def driver_of(connection: AsyncConnection) -> asyncpg.Connection:
     # By way of the adapter: a connection that is detached from its pool has no driver_connection itself.
     adapter = cast("sa.AdaptedConnection", (await connection.get_raw_connection()).dbapi_connection)
     return cast("asyncpg.Connection", adapter.driver_connection)
-
-
-@asynccontextmanager
-async def noticing_cuts(connection: AsyncConnection) -> AsyncIterator[None]:
-    """Let SQLAlchemy notice a cut that it did not meet itself, so that its pool hands out no connection of that age."""
-    try:
-        yield
-    except Exception:
-        if (await driver_of(connection)).is_closed():
-            await connection.execute(_BEGIN)
-        raise
-
-
-async def begun_driver_of(connection: AsyncConnection) -> asyncpg.Connection:
-    """Return the same, in the connection's transaction: SQLAlchemy sends BEGIN with its own first statement."""
-    driver = await driver_of(connection)
-    if not driver.is_in_transaction():
-        await connection.execute(_BEGIN)
-    return driver
-
-
-async def _driver_of_session(session: AsyncSession) -> asyncpg.Connection:
-    transaction = session.sync_session.get_transaction()
-    if transaction is not None and (known := _drivers.get(transaction)) is not None:
-        return known
-    # Outside of it, ours would be a transaction by itself.
-    driver = await begun_driver_of(await session.connection())
-    transaction = session.sync_session.get_transaction()
-    assert transaction is not None  # noqa: S101 - it has just been asked for its connection
-    _drivers[transaction] = driver
-    return driver

@@ -1,4 +1,4 @@
-"""Engines, the declarative base and its naming convention: how every service talks to its own PostgreSQL."""
+"""Engines and the naming convention of their tables: how every service talks to its own PostgreSQL."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,16 +6,10 @@ from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import MetaData, func, select
-from sqlalchemy.ext.asyncio import (
-    AsyncConnection,
-    AsyncEngine,
-    AsyncSession,
-    async_sessionmaker,
-    create_async_engine,
-)
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from service_kit.settings import ServiceSettings
-from service_kit.unit_of_work import AnyWork
+from service_kit.unit_of_work import UnitOfWork
 
 CONNECT_SECONDS = 4
 STATEMENT_SECONDS = 6
@@ -69,14 +63,10 @@ def create_engine(
     )
 
 
-def create_sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
-    """Sessions that leave objects readable after commit, since answers are rendered from them."""
-    return async_sessionmaker(engine, expire_on_commit=False)
-
-
-async def database_now(work: AnyWork) -> datetime:
+async def database_now(work: UnitOfWork) -> datetime:
     """Return when the transaction began, by the clock that due times are compared with; ours may be another."""
-    return (await work.execute(select(func.now()))).scalar_one()
+    now: datetime = (await work.execute(select(func.now()))).scalar_one()
+    return now
 
 
 @asynccontextmanager

@@ -17,11 +17,10 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
-    insert,
     select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service_kit.compiled import CompiledStatement, Through
 from service_kit.database import metadata
@@ -51,8 +50,6 @@ _STORED: Final = CompiledStatement(
         idempotency_key.c.digest == bindparam("digest", type_=LargeBinary)
     )
 )
-_COLUMNS: Final = ("digest", "fingerprint", "status", "headers", "body", "subject_id")
-_STORE: Final = CompiledStatement(insert(idempotency_key).values({name: bindparam(name) for name in _COLUMNS}))
 
 
 class IdempotencyKeyInUse(Conflict):
@@ -120,22 +117,19 @@ async def stored_answer(work: Through, claim: Claim) -> Response | None:
     return Response(content=found["body"], status_code=found["status"], headers=headers)
 
 
-async def store(work: UnitOfWork | AsyncSession, claim: Claim, response: Response) -> None:
+def store(work: UnitOfWork, claim: Claim, response: Response) -> None:
     """Store the answer; it becomes visible with the write itself."""
+    headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
+    body = bytes(response.body)
     row = {
         "digest": claim.digest,
         "fingerprint": claim.fingerprint,
         "status": response.status_code,
-        "headers": msgspec.json.encode(
-            {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
-        ).decode(),
-        "body": bytes(response.body),
-        "subject_id": _subject_of(bytes(response.body)),
+        "headers": msgspec.json.encode(headers).decode(),
+        "body": body,
+        "subject_id": _subject_of(body),
     }
-    if isinstance(work, UnitOfWork):
-        work.insert(idempotency_key, row)
-    else:
-        await _STORE.execute(work, **row)
+    work.insert(idempotency_key, row)
 
 
 def _subject_of(body: bytes) -> UUID | None:

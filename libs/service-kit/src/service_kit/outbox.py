@@ -4,18 +4,16 @@ The columns are those of Debezium's outbox event router, so that it can replace 
 """
 
 from datetime import UTC, datetime
-from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from event_contracts import codec
 from event_contracts.catalogue import State, event_type_of
-from service_kit.compiled import CompiledStatement
 from service_kit.database import metadata
 from service_kit.identifiers import new_id
 from service_kit.trace import current_traceparent
-from service_kit.unit_of_work import AnyWork, UnitOfWork
+from service_kit.unit_of_work import UnitOfWork
 
 outbox = sa.Table(
     "outbox",
@@ -43,18 +41,7 @@ sa.Index(
 )
 
 
-class _Row(NamedTuple):
-    id: UUID
-    aggregatetype: str
-    aggregateid: str
-    type: str
-    payload: bytes | None
-
-
-_INSERT = CompiledStatement(sa.insert(outbox).values({name: sa.bindparam(name) for name in _Row._fields}).inline())
-
-
-async def write(work: AnyWork, data: State, *, sequence: int, time: datetime, partition_key: UUID) -> UUID:
+async def write(work: UnitOfWork, data: State, *, sequence: int, time: datetime, partition_key: UUID) -> UUID:
     """Add an event to the unit of work and return its id.
 
     `sequence` is the aggregate's version after the change, taken under its row's lock. `time` is when it happened
@@ -71,19 +58,16 @@ async def write(work: AnyWork, data: State, *, sequence: int, time: datetime, pa
         partition_key=partition_key,
         traceparent=current_traceparent.get(),
     )
-    await _add(work, _Row(event_id, entry.topic, str(partition_key), entry.name, payload))
+    _add(work, event_id, entry.topic, partition_key, entry.name, payload)
     return event_id
 
 
-async def write_tombstone(work: AnyWork, topic: str, key: UUID) -> None:
+async def write_tombstone(work: UnitOfWork, topic: str, key: UUID) -> None:
     """Add a record without a value: in a compacted topic it erases what the key had."""
-    await _add(work, _Row(new_id(), topic, str(key), f"{topic}.tombstone", None))
+    _add(work, new_id(), topic, key, f"{topic}.tombstone", None)
 
 
-async def _add(work: AnyWork, row: _Row) -> None:
-    if isinstance(work, UnitOfWork):
-        work.insert(outbox, row._asdict())
-    else:
-        # The aggregate's own row first: its lock is what puts the positions of one aggregate in order.
-        await work.flush()
-        await _INSERT.execute(work, **row._asdict())
+def _add(work: UnitOfWork, row_id: UUID, topic: str, key: UUID, kind: str, payload: bytes | None) -> None:
+    work.insert(
+        outbox, {"id": row_id, "aggregatetype": topic, "aggregateid": str(key), "type": kind, "payload": payload}
+    )

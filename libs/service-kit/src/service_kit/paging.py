@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select
 
 from service_kit.dependencies import async_dependency
 from service_kit.problems import Unprocessable
-from service_kit.unit_of_work import AnyWork
+from service_kit.unit_of_work import UnitOfWork
 
 MAX_LIMIT = 200
 _CHECK_BYTES = 6
@@ -69,7 +69,7 @@ class Page:
 
     async def of(
         self,
-        work: AnyWork,
+        work: UnitOfWork,
         query: Select[*tuple[Any, ...]],
         key: ColumnElement[UUID],
         view: Callable[[Any], Item],

@@ -32,7 +32,7 @@ class Resource(Generic[Read]):
     def __init__(
         self,
         path: str,
-        table: sa.FromClause,
+        table: sa.Table,
         read: type[Read],
         *,
         filters: Filters = NO_FILTERS,

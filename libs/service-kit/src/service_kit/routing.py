@@ -8,7 +8,6 @@ write elsewhere.
 """
 
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, Final
 
 import asyncpg
@@ -17,7 +16,6 @@ from fastapi import APIRouter, Depends, Request, Response, params
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from service_kit import idempotency, strict_json
 from service_kit.auth import Authenticator, Principal, requires
@@ -36,7 +34,7 @@ from service_kit.problems import (
     UnsupportedMediaType,
     sqlstate_of,
 )
-from service_kit.unit_of_work import AnyWork, ClaimTaken, StaleEntity, UnitOfWork
+from service_kit.unit_of_work import ClaimTaken, StaleEntity, UnitOfWork
 
 log = structlog.get_logger()
 
@@ -45,8 +43,8 @@ _DEADLOCK, _SERIALIZATION, _UNIQUE = "40P01", "40001", "23505"
 _ATTEMPTS: Final = 4
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-Begin = Callable[..., AbstractAsyncContextManager[UnitOfWork | AsyncSession]]
-"""Begins what a request does its work in; takes the options of `UnitOfWork`."""
+Begin = Callable[..., UnitOfWork]
+"""Begins a unit of work; takes its options."""
 
 
 class StrictRequest(Request):
@@ -210,9 +208,6 @@ async def _commit(request: Request, handle: Handler, claim: idempotency.Claim | 
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             async with begin(is_contended=attempt > 1, claim=lock) as work:
-                if isinstance(work, AsyncSession):
-                    # Sends nothing yet, so it needs no detour by SQLAlchemy's greenlet.
-                    work.sync_session.begin()
                 request.state.work = work
                 response = await _answer(request, handle, work, claim, is_first=attempt == 1)
                 await work.commit()
@@ -226,7 +221,7 @@ async def _commit(request: Request, handle: Handler, claim: idempotency.Claim | 
 
 
 async def _answer(
-    request: Request, handle: Handler, work: AnyWork, claim: idempotency.Claim | None, *, is_first: bool
+    request: Request, handle: Handler, work: UnitOfWork, claim: idempotency.Claim | None, *, is_first: bool
 ) -> Response:
     if claim is None:
         return await handle(request)
@@ -244,7 +239,7 @@ async def _answer(
             return stored
         raise
     if response.status_code < 400:
-        await idempotency.store(work, claim, response)
+        idempotency.store(work, claim, response)
     return response
 
 
@@ -252,12 +247,6 @@ def _is_worth_another_try(error: Exception) -> bool:
     # Two requests with one key, or one external_ref at the same moment: every use case reads before it inserts, so the
     # second finds what the first one made when it tries again.
     return isinstance(error, StaleEntity) or sqlstate_of(error) in (_DEADLOCK, _SERIALIZATION, _UNIQUE)
-
-
-def session_of(request: Request) -> AsyncSession:
-    """Return the request's session; its transaction ends before the answer is sent."""
-    session: AsyncSession = request.state.work
-    return session
 
 
 def work_of(request: Request) -> UnitOfWork:
@@ -272,7 +261,6 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
-Session = Annotated[AsyncSession, Depends(async_dependency(session_of))]
 Work = Annotated[UnitOfWork, Depends(async_dependency(work_of))]
 By = Annotated[Principal, Depends(async_dependency(principal_of))]
 

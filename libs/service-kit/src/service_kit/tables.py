@@ -1,16 +1,11 @@
-"""What the tables of every service are made of: metadata of its own, column types, closed lists, indexes of lists."""
+"""What the tables of every service are made of: metadata of its own, closed lists, indexes of lists."""
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Any, Final
-from uuid import UUID
+from typing import Any
 
 import sqlalchemy as sa
 
 from service_kit.database import NAMING_CONVENTION
-
-COLUMN_TYPES: Final[dict[Any, Any]] = {datetime: sa.DateTime(timezone=True), str: sa.Text(), UUID: sa.Uuid()}
-"""The `type_annotation_map` of a declarative base."""
 
 
 def own_metadata(*kit_tables: sa.Table) -> sa.MetaData:
@@ -24,9 +19,8 @@ def own_metadata(*kit_tables: sa.Table) -> sa.MetaData:
     return metadata
 
 
-def noun_of(table: sa.FromClause) -> str:
+def noun_of(table: sa.Table) -> str:
     """Return what people call a row of the table: its name in words, unless `info` has another `noun`."""
-    assert isinstance(table, sa.Table)  # noqa: S101 -- what a mapped class has
     noun: str = table.info.get("noun", table.name.replace("_", " "))
     return noun
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, Self, TypeVar, cast
 import asyncpg
 import sqlalchemy as sa
 from asyncpg.transaction import Transaction
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from service_kit.compiled import CompiledStatement
@@ -37,24 +37,6 @@ def units_of_work(engine: AsyncEngine) -> Callable[..., "UnitOfWork"]:
     # SQLAlchemy begins nothing: the transaction is asyncpg's, so that there is none where none is needed.
     autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
     return partial(UnitOfWork, autocommit, Turns(engine))
-
-
-def sessions_in_turn(
-    engine: AsyncEngine, sessions: async_sessionmaker[AsyncSession]
-) -> Callable[..., contextlib.AbstractAsyncContextManager[AsyncSession]]:
-    """Return what begins a session of SQLAlchemy's ORM in a unit of work's place."""
-    turns = Turns(engine)
-
-    @contextlib.asynccontextmanager
-    async def begin(**_: object) -> AsyncIterator[AsyncSession]:
-        await turns.take()
-        try:
-            async with sessions() as session:
-                yield session
-        finally:
-            turns.give_back()
-
-    return begin
 
 
 class Turns:
@@ -228,14 +210,30 @@ class UnitOfWork:
         assert self._connection is not None  # noqa: S101 - it has just been connected
         return await self._connection.execute(statement, values)
 
+    async def connection(self) -> AsyncConnection:
+        """Return the connection for plain reads, once what waits to be written has been sent.
+
+        Where the unit of work only reads, all that is read from then on is of one moment.
+        """
+        if self._only_reads:
+            await self._begin(isolation="repeatable_read", readonly=True)
+        else:
+            await self.flush()
+        await self._connect()
+        assert self._connection is not None  # noqa: S101 - it has just been connected
+        return self._connection
+
     async def begin(self) -> None:
         """Begin a transaction, unless there is one."""
+        await self._begin()
+
+    async def _begin(self, **options: Any) -> None:
         if self._transaction is not None or self._is_guest:
             return
         driver = await self._connect()
         # Should BEGIN fail half-way, asyncpg takes the connection for one that has begun.
         self._is_unusable = True
-        transaction = driver.transaction()
+        transaction = driver.transaction(**options)
         await transaction.start()
         self._transaction, self._is_unusable = transaction, False
 
@@ -428,7 +426,3 @@ async def written_durably(connection: AsyncConnection) -> AsyncIterator[UnitOfWo
     work = UnitOfWork.within(connection)
     yield work
     await work.flush()
-
-
-AnyWork = UnitOfWork | AsyncSession
-"""A unit of work, or the session of a service whose rows are mapped by SQLAlchemy's ORM."""

@@ -25,7 +25,7 @@ from metrics_worker.api.webhooks import webhooks
 from metrics_worker.ledger.status import open_ledger
 from metrics_worker.settings import MetricsSettings
 from service_kit.app import create_app
-from service_kit.database import create_engine, create_sessions
+from service_kit.database import create_engine
 from service_kit.problems import is_transient
 
 log = structlog.get_logger()
@@ -54,7 +54,6 @@ def create(settings: MetricsSettings) -> FastAPI:
         description="KPIs of sales and service from one ledger. Every role may read them.",
         settings=settings,
         engine=engine,
-        sessions=create_sessions(engine),
         routers=[
             routes,
             explanations,

@@ -1,13 +1,10 @@
-"""The declarative base of what people write: targets, closed periods, webhooks."""
+"""The base of the entities that people and jobs write: targets, closed periods, webhooks, published risks."""
 
-from sqlalchemy.orm import DeclarativeBase
-
-from metrics_worker.ledger.tables import metadata
-from service_kit.tables import COLUMN_TYPES
+from metrics_worker.ledger.tables import metadata as tables
+from service_kit.entities import Entity
 
 
-class Base(DeclarativeBase):
+class Base(Entity):
     """Shares its metadata with the ledger: it is one database."""
 
-    metadata = metadata
-    type_annotation_map = COLUMN_TYPES
+    metadata = tables

@@ -15,7 +15,7 @@ from service_kit.consumer.dead_letters import dead_letter
 from service_kit.dead_letters.schemas import DeadLetterDiscardRequest, DeadLetterMendRequest
 from service_kit.outbox import outbox
 from service_kit.problems import Conflict, NotFound, Unprocessable
-from service_kit.unit_of_work import AnyWork
+from service_kit.unit_of_work import UnitOfWork
 
 Consumers = Sequence[str]
 """The names of the consumers whose dead letters are settled here."""
@@ -36,7 +36,7 @@ class StillUnreadable(Unprocessable):
     slug, title = "still-unreadable", "The consumer still cannot take this record"
 
 
-async def halts(work: AnyWork, consumers: Consumers) -> Sequence[Any]:
+async def halts(work: UnitOfWork, consumers: Consumers) -> Sequence[Any]:
     """Return the consumers that are halted, with the number of their `unsettled` dead letters."""
     unsettled = sa.select(sa.func.count()).where(
         dead_letter.c.consumer == circuit_breaker.c.consumer, dead_letter.c.status == "open"
@@ -49,13 +49,13 @@ async def halts(work: AnyWork, consumers: Consumers) -> Sequence[Any]:
     return (await work.execute(query)).all()
 
 
-async def get_dead_letter(work: AnyWork, consumers: Consumers, letter_id: UUID) -> Any:
+async def get_dead_letter(work: UnitOfWork, consumers: Consumers, letter_id: UUID) -> Any:
     """Return the row. Raise `NotFound`."""
     return await _row(work, _of(consumers, letter_id), letter_id)
 
 
 async def mend_dead_letter(
-    work: AnyWork, consumers: Consumers, letter_id: UUID, body: DeadLetterMendRequest, readable: Readable
+    work: UnitOfWork, consumers: Consumers, letter_id: UUID, body: DeadLetterMendRequest, readable: Readable
 ) -> Any:
     """Store what is sent in the original's place. Raise `DeadLetterSettled` and `StillUnreadable`."""
     letter = await _locked(work, consumers, letter_id)
@@ -66,7 +66,7 @@ async def mend_dead_letter(
 
 
 async def send_dead_letter(
-    work: AnyWork, consumers: Consumers, letter_id: UUID, by: Principal, readable: Readable
+    work: UnitOfWork, consumers: Consumers, letter_id: UUID, by: Principal, readable: Readable
 ) -> Any:
     """Send the record, mended if it was, to its topic again through the outbox.
 
@@ -95,7 +95,7 @@ async def send_dead_letter(
 
 
 async def discard_dead_letter(
-    work: AnyWork, consumers: Consumers, letter_id: UUID, body: DeadLetterDiscardRequest, by: Principal
+    work: UnitOfWork, consumers: Consumers, letter_id: UUID, body: DeadLetterDiscardRequest, by: Principal
 ) -> Any:
     """Discard a record; its bytes are kept. Raise `DeadLetterSettled`."""
     letter = await _locked(work, consumers, letter_id)
@@ -114,18 +114,18 @@ def _of(consumers: Consumers, letter_id: UUID) -> sa.Select[Any]:
     return sa.select(dead_letter).where(dead_letter.c.consumer.in_(consumers), dead_letter.c.id == letter_id)
 
 
-async def _row(work: AnyWork, query: sa.Select[Any], letter_id: UUID) -> Any:
+async def _row(work: UnitOfWork, query: sa.Select[Any], letter_id: UUID) -> Any:
     row = (await work.execute(query)).one_or_none()
     if row is None:
         raise NotFound(f"There is no dead letter {letter_id}.")
     return row
 
 
-async def _locked(work: AnyWork, consumers: Consumers, letter_id: UUID) -> Any:
+async def _locked(work: UnitOfWork, consumers: Consumers, letter_id: UUID) -> Any:
     return await _row(work, _of(consumers, letter_id).with_for_update(), letter_id)
 
 
-async def _changed(work: AnyWork, letter_id: UUID, **values: Any) -> Any:
+async def _changed(work: UnitOfWork, letter_id: UUID, **values: Any) -> Any:
     statement = sa.update(dead_letter).where(dead_letter.c.id == letter_id).values(**values).returning(dead_letter)
     return (await work.execute(statement)).one()
 

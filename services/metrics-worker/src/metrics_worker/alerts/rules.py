@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from event_contracts.service import Ticket
 from metrics_worker.alerts.schemas import AlertView, alert
@@ -29,6 +29,7 @@ from metrics_worker.queries.sample import percent
 from metrics_worker.queries.schemas import AnswerView
 from metrics_worker.targets.lookup import period_evaluated
 from metrics_worker.targets.model import Target
+from service_kit.unit_of_work import UnitOfWork
 
 MOST_TICKETS: Final = 5_000
 """Tickets without an answer that are read, the longest wait first."""
@@ -38,16 +39,16 @@ _TICKET = KIND_BY_NAME["ticket"]
 _TICKET_STATE = msgspec.json.Decoder(Ticket)
 
 
-async def alerts(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:
+async def alerts(work: UnitOfWork, reporting: Reporting, now: datetime) -> list[AlertView]:
     """Return every alert, in no order; while the ledger catches up, only the alert that it does."""
-    connection = await session.connection()
+    connection = await work.connection()
     if not await is_caught_up(connection):
         return [catching_up(await fresh_as_of(connection) or now)]
     return [
-        *await unattended(session, now),
-        *await missed_targets(session, reporting, now),
-        *await adverse_trends(session, reporting, now),
-        *await thin_coverage(session, reporting, now),
+        *await unattended(connection, now),
+        *await missed_targets(work, reporting, now),
+        *await adverse_trends(connection, reporting, now),
+        *await thin_coverage(connection, reporting, now),
     ]
 
 
@@ -64,13 +65,13 @@ def catching_up(complete_until: datetime) -> AlertView:
     )
 
 
-async def unattended(session: AsyncSession, now: datetime) -> list[AlertView]:
+async def unattended(connection: AsyncConnection, now: datetime) -> list[AlertView]:
     """Return one alert for each customer whose ticket has had no first response for more than an hour."""
     waiting: dict[UUID, list[Ticket]] = {}
-    for ticket in await _waiting_tickets(session, before=now - timedelta(seconds=LOST_AFTER_SECONDS)):
+    for ticket in await _waiting_tickets(connection, before=now - timedelta(seconds=LOST_AFTER_SECONDS)):
         waiting.setdefault(ticket.customer_id, []).append(ticket)
     # A ticket keeps the name of a customer who was merged since.
-    survivors = await survivors_of(session, waiting)
+    survivors = await survivors_of(connection, waiting)
     by_survivor: dict[UUID, list[Ticket]] = {}
     for customer, tickets in waiting.items():
         by_survivor.setdefault(survivors[customer], []).extend(tickets)
@@ -90,7 +91,7 @@ async def unattended(session: AsyncSession, now: datetime) -> list[AlertView]:
     ]
 
 
-async def _waiting_tickets(session: AsyncSession, before: datetime) -> list[Ticket]:
+async def _waiting_tickets(connection: AsyncConnection, before: datetime) -> list[Ticket]:
     """Return at most `MOST_TICKETS` whose customers have waited since before a moment, the longest wait first."""
     waiting = (
         sa.select(subject_state.c.state)
@@ -98,13 +99,13 @@ async def _waiting_tickets(session: AsyncSession, before: datetime) -> list[Tick
         .order_by(subject_state.c.waiting_since, subject_state.c.id)
         .limit(MOST_TICKETS)
     )
-    return [_TICKET_STATE.decode(state) for state in (await session.execute(waiting)).scalars()]
+    return [_TICKET_STATE.decode(state) for state in (await connection.execute(waiting)).scalars()]
 
 
-async def missed_targets(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:
+async def missed_targets(work: UnitOfWork, reporting: Reporting, now: datetime) -> list[AlertView]:
     """Return one alert for each target that was missed at its last evaluation."""
     found = []
-    for target in (await session.execute(sa.select(Target).where(Target.missed.is_(True)))).scalars():
+    for target in await work.find(Target, Target.table.c.missed.is_(True)):
         period = period_evaluated(target, reporting.day_of(now))
         if period is None:
             continue
@@ -128,7 +129,7 @@ async def missed_targets(session: AsyncSession, reporting: Reporting, now: datet
     return found
 
 
-async def adverse_trends(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:
+async def adverse_trends(connection: AsyncConnection, reporting: Reporting, now: datetime) -> list[AlertView]:
     """Return one alert for each leading KPI that became worse over the last complete weeks."""
     this_monday = _monday(reporting.day_of(now))
     weeks = Period(this_monday - timedelta(weeks=WEEKS), this_monday - timedelta(days=1))
@@ -147,7 +148,7 @@ async def adverse_trends(session: AsyncSession, reporting: Reporting, now: datet
             filters={},
             with_previous=False,
         )
-        found_answer = await answer(session, query, reporting)
+        found_answer = await answer(connection, query, reporting)
         values = [None if point.value is None else Fraction(point.value) for point in found_answer.series or []]
         trend = trend_of(values, kpi.direction)
         if trend is not None:
@@ -177,14 +178,14 @@ def _trend_alert(kpi: Kpi, variant: str, trend: Trend, found: AnswerView, report
     )
 
 
-async def thin_coverage(session: AsyncSession, reporting: Reporting, now: datetime) -> list[AlertView]:
+async def thin_coverage(connection: AsyncConnection, reporting: Reporting, now: datetime) -> list[AlertView]:
     """Return alerts for dimensions that are often missing, and for those with values without surveys, over 30 days."""
     today = reporting.day_of(now)
     period = Period(today - timedelta(days=DEFAULT_DAYS - 1), today)
     since = _midnight(period.start, reporting)
     explain = f"/v1/coverage?{urlencode({'from': period.start, 'to': period.end})}"
     found = []
-    for row in await carried_by(session, period):
+    for row in await carried_by(connection, period):
         if row.thin:
             shares = [
                 f"{percent(Fraction(each.numerator, each.denominator))} of {each.subject}"
@@ -203,7 +204,7 @@ async def thin_coverage(session: AsyncSession, reporting: Reporting, now: dateti
                     explain=explain,
                 )
             )
-    for silent in await unasked(session, period):
+    for silent in await unasked(connection, period):
         if silent.count:
             names = ", ".join(each.value for each in silent.values[:_NAMED_AT_MOST])
             more = f" and {silent.count - _NAMED_AT_MOST} more" if silent.count > _NAMED_AT_MOST else ""

@@ -8,26 +8,24 @@ from fastapi import Query
 from metrics_worker.alerts.rules import alerts as all_alerts
 from metrics_worker.alerts.schemas import AlertKind, AlertView, Severity, position_of
 from metrics_worker.api.parameters import READERS, LedgerReporting
-from metrics_worker.queries.sql import snapshot
 from service_kit.paging import Paged, PageView, page_of
-from service_kit.routing import Session, router
+from service_kit.routing import Work, router
 
 alerts = router("/alerts", "kpis")
 
 
 @alerts.get("", dependencies=READERS, response_model=page_of(AlertView))
 async def list_alerts(
-    session: Session,
+    work: Work,
     reporting: LedgerReporting,
     page: Paged,
     kind: Annotated[AlertKind | None, Query(description="Only this kind.")] = None,
     severity: Annotated[Severity | None, Query(description="Only this severity.")] = None,
 ) -> PageView[AlertView]:
     """Return what needs attention now, the most severe first, then the longest-lasting."""
-    await snapshot(session)
     found = [
         each
-        for each in await all_alerts(session, reporting, datetime.now(UTC))
+        for each in await all_alerts(work, reporting, datetime.now(UTC))
         if kind in (None, each.kind) and severity in (None, each.severity)
     ]
     found.sort(key=position_of)

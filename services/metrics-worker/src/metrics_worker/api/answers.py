@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.ledger.status import LedgerRulesDiffer, LedgerStatus
 from metrics_worker.queries.answer import AnswerBuilder
@@ -17,7 +17,7 @@ from service_kit.problems import Unavailable
 
 
 async def answers_of(
-    session: AsyncSession, queries: Sequence[KpiQuery], status: LedgerStatus, *, with_sample: bool = True
+    connection: AsyncConnection, queries: Sequence[KpiQuery], status: LedgerStatus, *, with_sample: bool = True
 ) -> list[AnswerView]:
     """Return the answers with their targets and, by default, their coverage and warnings; all read together.
 
@@ -27,8 +27,8 @@ async def answers_of(
     samples = [Sample(query) for query in queries if with_sample]
     reads = [each for builder in builders for each in builder.reads]
     reads += [each for sample in samples for each in sample.reads]
-    found = await read(session, reads, limit=MAX_ROWS)
-    targets = await TargetLookup.read(session, queries, status.reporting)
+    found = await read(connection, reads, limit=MAX_ROWS)
+    targets = await TargetLookup.read(connection, queries, status.reporting)
     answers = [
         targets.annotated(await builder.answer(found, status.fresh_as_of), builder.query) for builder in builders
     ]

@@ -8,7 +8,7 @@ from metrics_worker.api.parameters import READERS, FirstDay, LastDay, Status
 from metrics_worker.queries.coverage import DimensionCoverageView, UnaskedView, carried_by, unasked
 from metrics_worker.queries.query import period_of
 from service_kit.fields import Moment, View
-from service_kit.routing import Session, router
+from service_kit.routing import Work, router
 
 coverage = router("/coverage", "kpis")
 
@@ -64,7 +64,7 @@ class CoverageView(View):
 
 @coverage.get("", dependencies=READERS)
 async def get_coverage(
-    session: Session,
+    work: Work,
     status: Status,
     start: FirstDay = None,
     end: LastDay = None,
@@ -72,11 +72,12 @@ async def get_coverage(
     """Return the share of customers, leads, deals, tickets and answers that carry each dimension, and the values
     without surveys or answers."""
     period = period_of(start, end, status.reporting)
+    connection = await work.connection()
     return CoverageView(
         start=period.start,
         end=period.end,
         timezone=status.reporting.zone.key,
-        dimensions=await carried_by(session, period),
-        unasked=await unasked(session, period),
+        dimensions=await carried_by(connection, period),
+        unasked=await unasked(connection, period),
         fresh_as_of=status.fresh_as_of,
     )

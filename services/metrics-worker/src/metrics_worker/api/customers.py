@@ -13,10 +13,9 @@ from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.relationship import BADLY_RATED, BREACHED, NOT_FOR_LONG, NOT_LATELY, REOPENED
 from metrics_worker.ledger.status import fresh_as_of
 from metrics_worker.queries.figure import decimal_text
-from metrics_worker.queries.sql import snapshot
 from service_kit.fields import Moment, View
 from service_kit.problems import NotFound
-from service_kit.routing import Session, router
+from service_kit.routing import Work, router
 
 customers = router("/customers", "customers")
 
@@ -92,11 +91,11 @@ class CustomerHealthView(View):
 
 
 @customers.get("/{customer_id}/health", dependencies=READERS)
-async def get_customer_health(customer_id: UUID, session: Session, reporting: LedgerReporting) -> CustomerHealthView:
+async def get_customer_health(customer_id: UUID, work: Work, reporting: LedgerReporting) -> CustomerHealthView:
     """Return a customer's health today with its reasons: one customer's part in `customer_health` and
     `revenue_at_risk`."""
-    connection = await snapshot(session)
-    found = await relationship_of(session, customer_id, reporting)
+    connection = await work.connection()
+    found = await relationship_of(connection, customer_id, reporting)
     if not found.known:
         raise NotFound("The ledger has no customer with this id, or not yet.")
     today = reporting.day_of(datetime.now(UTC))

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from fastapi import Path, Query, Response
 from pydantic import Field
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.api.parameters import READERS, Filters, FirstDay, LastDay, LedgerReporting
 from metrics_worker.domain.kinds import KINDS, RULES_VERSION
@@ -27,11 +27,10 @@ from metrics_worker.queries.query import (
     variant_of,
 )
 from metrics_worker.queries.schemas import Amount, NowView
-from metrics_worker.queries.sql import snapshot
 from service_kit.fields import Moment, View
 from service_kit.paging import Page, Paged
 from service_kit.problems import Unprocessable
-from service_kit.routing import Session, router
+from service_kit.routing import Work, router
 
 CSV_ROWS: Final = 10_000
 """Postings in one CSV at most; more are for GET /v1/exports/postings."""
@@ -96,7 +95,7 @@ class ExplanationView(View):
 @explanations.get("/{name}/explain", dependencies=READERS, response_model=ExplanationView)
 async def explain_kpi(
     name: Annotated[str, Path(max_length=64, examples=["revenue"])],
-    session: Session,
+    work: Work,
     reporting: LedgerReporting,
     page: Paged,
     given: Filters,
@@ -125,18 +124,18 @@ async def explain_kpi(
         with_previous=False,
         as_of=as_of_of(as_of),
     )
-    connection = await snapshot(session)
+    connection = await work.connection()
     behind = PostingsBehind(query, recorded_after)
     if form == "csv":
         return await _as_csv(connection, behind, reporting)
-    return await _explanation(session, connection, behind, reporting, page)
+    return await _explanation(connection, behind, reporting, page)
 
 
 async def _explanation(
-    session: AsyncSession, connection: AsyncConnection, behind: PostingsBehind, reporting: Reporting, page: Page
+    connection: AsyncConnection, behind: PostingsBehind, reporting: Reporting, page: Page
 ) -> ExplanationView:
     formula = behind.formula
-    answered = await answer(session, behind.query, reporting)
+    answered = await answer(connection, behind.query, reporting)
     shown, more = await _page(connection, behind, page)
     same = {
         name: getattr(answered, name) for name in ExplanationView.model_fields if name in type(answered).model_fields
@@ -149,7 +148,7 @@ async def _explanation(
         denominator_measures=list(map(str, formula.denominator_terms)),
         exclusions=[
             ExclusionView(reason=each.reason, says=each.says, count=each.count, partial=each.is_partial)
-            for each in await exclusions_of(session, connection, behind, reporting)
+            for each in await exclusions_of(connection, behind, reporting)
         ],
         items=[_view_of(row, reporting.currency) for row in shown],
         next_cursor=page.cursor_after(Position(shown[-1].kind, shown[-1].day, shown[-1].id).packed) if more else None,

@@ -61,7 +61,7 @@ async def export_postings(
             "Send the same request again when one has ended.", headers={"Retry-After": str(RETRY_AFTER_SECONDS)}
         )
     await free.acquire()
-    chunks = _giving_back(free, export(request.app.state.sessions, KIND_BY_NAME[kind], period, form))
+    chunks = _giving_back(free, export(request.app.state.engine, KIND_BY_NAME[kind], period, form))
     try:
         # Begun before the answer is, so that a database that is away is a 503 and not half a file.
         first = await anext(chunks)

@@ -25,7 +25,7 @@ from metrics_worker.queries.schemas import AnswerView, GroupView, KpiView, Regis
 from metrics_worker.queries.sql import AT_ONCE
 from service_kit.concurrency import cooperative_chunks
 from service_kit.fields import Moment
-from service_kit.routing import Session, router
+from service_kit.routing import Work, router
 
 routes = router("/kpis", "kpis")
 
@@ -41,7 +41,7 @@ async def list_kpis(reporting: LedgerReporting) -> RegistryView:
 @routes.get("/{name}", dependencies=READERS, response_model=AnswerView)
 async def answer_kpi(
     name: Annotated[str, Path(max_length=64, examples=["revenue"])],
-    session: Session,
+    work: Work,
     status: Status,
     given: Filters,
     start: FirstDay = None,
@@ -77,7 +77,7 @@ async def answer_kpi(
         with_previous=compare is not None,
         as_of=as_of_of(as_of),
     )
-    [answer] = await answers_of(session, [query], status)
+    [answer] = await answers_of(await work.connection(), [query], status)
     return answer if len(answer.groups or ()) <= AT_ONCE else await written(answer)
 
 

@@ -8,26 +8,25 @@ from event_contracts.fields import CODE_PATTERN
 from metrics_worker.api.answers import readable
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger.status import LedgerStatus, ledger_status
-from metrics_worker.queries.sql import snapshot
 from service_kit.auth import requires
 from service_kit.dependencies import async_dependency
 from service_kit.fields import Day
 from service_kit.roles import ROLES
-from service_kit.routing import Session
+from service_kit.routing import Work
 
 # A token without a role of ours belongs to another system.
 READING: Final = requires(*ROLES)
 READERS = [Depends(READING)]
 
 
-async def status_of(request: Request, session: Session) -> LedgerStatus:
+async def status_of(request: Request, work: Work) -> LedgerStatus:
     """Return the status of the ledger, with the settings' time zone and currency before it is opened.
 
     It is read first, in the request's own snapshot: a rebuild meanwhile changes nothing under the answer.
     Raise `Unavailable`.
     """
     with readable():
-        return await ledger_status(await snapshot(session), request.app.state.reporting)
+        return await ledger_status(await work.connection(), request.app.state.reporting)
 
 
 Status = Annotated[LedgerStatus, Depends(status_of)]

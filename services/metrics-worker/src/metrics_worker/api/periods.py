@@ -7,11 +7,10 @@ from fastapi import Depends, Path
 from metrics_worker.api.parameters import READERS, LedgerReporting
 from metrics_worker.periods import queries, use_cases
 from metrics_worker.periods.schemas import ClosedPeriodRead, RestatementRead
-from metrics_worker.queries.sql import snapshot
 from service_kit.auth import requires
 from service_kit.fields import Code
 from service_kit.paging import Paged, PageView, page_of
-from service_kit.routing import Session, router
+from service_kit.routing import Work, router
 
 periods = router("/periods", "periods")
 
@@ -20,28 +19,27 @@ Named = Annotated[str, Path(max_length=64, description="2026-03-10, 2026-W11, 20
 
 
 @periods.get("", dependencies=READERS, response_model=page_of(ClosedPeriodRead))
-async def list_periods(session: Session, page: Paged) -> PageView[ClosedPeriodRead]:
+async def list_periods(work: Work, page: Paged) -> PageView[ClosedPeriodRead]:
     """Return closed periods, the last closed first."""
-    return await queries.list_periods(session, page)
+    return await queries.list_periods(work, page)
 
 
 @periods.get("/{period}", dependencies=READERS)
-async def get_period(period: Named, session: Session) -> ClosedPeriodRead:
+async def get_period(period: Named, work: Work) -> ClosedPeriodRead:
     """Return a closed period and the moment of its figures."""
-    return ClosedPeriodRead.of(await use_cases.closed_period(session, period))
+    return ClosedPeriodRead.of(await use_cases.closed_period(work, period))
 
 
 @periods.post("/{period}/close", dependencies=MANAGERS)
-async def close_period(period: Named, session: Session, reporting: LedgerReporting) -> ClosedPeriodRead:
+async def close_period(period: Named, work: Work, reporting: LedgerReporting) -> ClosedPeriodRead:
     """Close a period that is over: from now on each change of its figures is published as a restatement."""
-    return ClosedPeriodRead.of(await use_cases.close_period(session, period, reporting))
+    return ClosedPeriodRead.of(await use_cases.close_period(work, period, reporting))
 
 
 @periods.get("/{period}/restatements", dependencies=READERS, response_model=page_of(RestatementRead))
 async def list_restatements(
-    period: Named, session: Session, reporting: LedgerReporting, page: Paged, kpi: Code | None = None
+    period: Named, work: Work, reporting: LedgerReporting, page: Paged, kpi: Code | None = None
 ) -> PageView[RestatementRead]:
     """Return the figures of a closed period that have changed since, with the events behind each."""
-    await snapshot(session)
-    closed = await use_cases.closed_period(session, period)
-    return await queries.list_restatements(session, closed, page, reporting, kpi)
+    closed = await use_cases.closed_period(work, period)
+    return await queries.list_restatements(work, closed, page, reporting, kpi)

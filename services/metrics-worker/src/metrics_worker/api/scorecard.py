@@ -18,7 +18,7 @@ from metrics_worker.queries.query import KpiQuery, period_of
 from metrics_worker.queries.schemas import Amount, AnswerView, PreviousView, TargetFigureView
 from metrics_worker.targets.model import is_met
 from service_kit.fields import Moment, View
-from service_kit.routing import Session, router
+from service_kit.routing import Work, router
 
 scorecard = router("/scorecard", "kpis")
 
@@ -201,7 +201,7 @@ class ScorecardView(View):
 
 @scorecard.get("", dependencies=READERS)
 async def get_scorecard(
-    session: Session,
+    work: Work,
     status: Status,
     start: FirstDay = None,
     end: LastDay = None,
@@ -213,7 +213,7 @@ async def get_scorecard(
     period = period_of(start, end, status.reporting)
     cells = list(dict.fromkeys(cell for row in ROWS for cell in (*row.sales, *row.service)))
     queries = [_query(cell, period, compare is not None) for cell in cells]
-    answers = await answers_of(session, queries, status, with_sample=False)
+    answers = await answers_of(await work.connection(), queries, status, with_sample=False)
     figures = {cell: _figure(cell, query, answer) for cell, query, answer in zip(cells, queries, answers, strict=True)}
     return ScorecardView(
         start=period.start,

@@ -27,10 +27,9 @@ from metrics_worker.domain.period import Interval
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger.status import LedgerMark, fresh_as_of, ledger_mark, ledger_status, reporting_of_ledger
 from metrics_worker.queries.query import KpiQuery, kpi_named, period_of
-from metrics_worker.queries.sql import snapshot
 from metrics_worker.targets.model import Target
-from service_kit.database import create_sessions
 from service_kit.problems import RETRY_AFTER_SECONDS, Problem
+from service_kit.unit_of_work import units_of_work
 
 log = structlog.get_logger()
 
@@ -46,7 +45,7 @@ DIGEST_BYTES: Final = 6
 """Two values share a digest once in 2^48; the next change is noticed again."""
 
 
-_TARGETS = sa.select(sa.func.count(), sa.func.sum(Target.version), sa.func.max(Target.set_at))
+_TARGETS = sa.select(sa.func.count(), sa.func.sum(Target.table.c.version), sa.func.max(Target.table.c.set_at))
 
 
 class TooManyReaders(Problem):
@@ -115,7 +114,7 @@ class Hub:
 
     def __init__(self, engine: AsyncEngine, reporting: Reporting, *, readers: int) -> None:
         self._engine = engine
-        self._sessions = create_sessions(engine)
+        self._begin = units_of_work(engine)
         self._reporting = reporting
         self._limit = readers
         self._readers: set[Reader] = set()
@@ -202,14 +201,15 @@ class Hub:
         self._refreshed = mark
 
     async def _answer(self, watches: Sequence[Watch]) -> None:
-        async with self._sessions() as session:
-            status = await ledger_status(await snapshot(session), self._reporting)
+        async with self._begin(only_reads=True) as work:
+            connection = await work.connection()
+            status = await ledger_status(connection, self._reporting)
             queries = {}
             for watch in watches:
                 # Days that were few enough when the stream was opened may be too many by now: the other watches go on.
                 with contextlib.suppress(Problem):
                     queries[watch] = watch.query(status.reporting)
-            answers = await answers_of(session, list(queries.values()), status) if queries else []
+            answers = await answers_of(connection, list(queries.values()), status) if queries else []
         for watch, found in zip(queries, answers, strict=True):
             self._store(watch, found, found.model_dump_json(by_alias=True, exclude={"fresh_as_of"}))
 
@@ -221,9 +221,8 @@ class Hub:
         due = mark != self._alerts_marked or since >= ALERTS_AT_LEAST_EVERY_SECONDS
         if watch in self._newest and (not due or since < ALERTS_PAUSE_SECONDS):
             return
-        async with self._sessions() as session:
-            await snapshot(session)
-            found = summary(await all_alerts(session, self._reporting, datetime.now(UTC)))
+        async with self._begin(only_reads=True) as work:
+            found = summary(await all_alerts(work, self._reporting, datetime.now(UTC)))
         self._alerts_marked, self._alerts_refreshed = mark, time.monotonic()
         self._store(watch, found, found.model_dump_json())
 

@@ -15,10 +15,10 @@ from service_kit.dependencies import async_dependency
 from service_kit.fields import Code
 from service_kit.problems import Unprocessable
 from service_kit.resources import Resource
-from service_kit.routing import Session
+from service_kit.routing import Work
 from service_kit.versions import ExpectedVersion, unchanged
 
-targets = Resource("/targets/{kpi}", Target.__table__, TargetRead, filters={"kpi": Code})
+targets = Resource("/targets/{kpi}", Target.table, TargetRead, filters={"kpi": Code})
 targets.read_routes(READING, list_as="list_targets")
 
 MANAGERS = [Depends(requires("sales-manager", "service-manager"))]
@@ -53,25 +53,25 @@ At = Annotated[Address, Depends(async_dependency(Address))]
 
 @targets.routes.put("/{kpi}", dependencies=MANAGERS)
 async def set_target(
-    at: At, body: TargetSetRequest, session: Session, response: Response, expected: Expected, reporting: LedgerReporting
+    at: At, body: TargetSetRequest, work: Work, response: Response, expected: Expected, reporting: LedgerReporting
 ) -> TargetRead:
     """Set or change the target of a KPI. The filter is part of the address: `?region=EMEA`."""
     key = at.key()
     formula = KPIS[key.kpi].variants[key.variant]
-    target, is_new = await use_cases.set_target(session, key, formula, body, expected, reporting)
+    target, is_new = await use_cases.set_target(work, key, formula, body, expected, reporting)
     if is_new:
         response.status_code = 201
     return targets.show(response, target)
 
 
 @targets.routes.get("/{kpi}", dependencies=READERS, response_model=TargetRead)
-async def get_target(at: At, session: Session, request: Request, response: Response) -> TargetRead | Response:
+async def get_target(at: At, work: Work, request: Request, response: Response) -> TargetRead | Response:
     """Return the target of exactly this variant and filter."""
-    target = await use_cases.get_target(session, at.key())
+    target = await use_cases.get_target(work, at.key())
     return unchanged(request, target.version) or targets.show(response, target)
 
 
 @targets.routes.delete("/{kpi}", status_code=204, dependencies=MANAGERS)
-async def delete_target(at: At, session: Session, expected: Expected) -> None:
+async def delete_target(at: At, work: Work, expected: Expected) -> None:
     """Delete a target."""
-    await use_cases.delete_target(session, at.key(), expected)
+    await use_cases.delete_target(work, at.key(), expected)

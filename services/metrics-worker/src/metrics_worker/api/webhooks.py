@@ -23,13 +23,13 @@ from service_kit.fields import Identifier
 from service_kit.filters import equal
 from service_kit.paging import Paged, PageView, page_of
 from service_kit.resources import Resource
-from service_kit.routing import Session
+from service_kit.routing import Work
 from service_kit.versions import ExpectedVersion
 
 _ADMIN: Final = requires("admin")
 ADMINS = [Depends(_ADMIN)]
 
-webhooks = Resource("/webhooks/{webhook_id}", Webhook.__table__, WebhookRead, filters={"active": bool}, tag="push")
+webhooks = Resource("/webhooks/{webhook_id}", Webhook.table, WebhookRead, filters={"active": bool}, tag="push")
 webhooks.read_routes(_ADMIN, list_as="list_webhooks", get_as="get_webhook")
 Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]
 
@@ -44,10 +44,10 @@ AllowLoopback = Annotated[bool, Depends(async_dependency(_allow_loopback))]
 
 @webhooks.routes.post("", status_code=201, dependencies=ADMINS)
 async def register_webhook(
-    body: WebhookCreate, session: Session, response: Response, allow_loopback: AllowLoopback
+    body: WebhookCreate, work: Work, response: Response, allow_loopback: AllowLoopback
 ) -> WebhookRegisteredRead:
     """Register a URL for types of events. Store the secret: it is not shown again."""
-    webhook, secret = await use_cases.register_webhook(session, body, allow_loopback=allow_loopback)
+    webhook, secret = await use_cases.register_webhook(work, body, allow_loopback=allow_loopback)
     shown = webhooks.show_created(response, webhook)
     return WebhookRegisteredRead(**shown.model_dump(), secret=secret_text(secret.key))
 
@@ -56,46 +56,46 @@ async def register_webhook(
 async def change_webhook(
     webhook_id: Identifier,
     body: WebhookUpdate,
-    session: Session,
+    work: Work,
     response: Response,
     expected: Expected,
     allow_loopback: AllowLoopback,
 ) -> WebhookRead:
     """Change the URL, the types, or whether anything is sent."""
-    webhook = await use_cases.change_webhook(session, webhook_id, body, expected, allow_loopback=allow_loopback)
+    webhook = await use_cases.change_webhook(work, webhook_id, body, expected, allow_loopback=allow_loopback)
     return webhooks.show(response, webhook)
 
 
 @webhooks.routes.delete("/{webhook_id}", status_code=204, dependencies=ADMINS)
-async def delete_webhook(webhook_id: Identifier, session: Session, expected: Expected) -> None:
+async def delete_webhook(webhook_id: Identifier, work: Work, expected: Expected) -> None:
     """Delete a webhook with its pending messages."""
-    await use_cases.delete_webhook(session, webhook_id, expected)
+    await use_cases.delete_webhook(work, webhook_id, expected)
 
 
 @webhooks.routes.post("/{webhook_id}/secrets", status_code=201, dependencies=ADMINS)
-async def add_webhook_secret(webhook_id: Identifier, session: Session) -> WebhookSecretRead:
+async def add_webhook_secret(webhook_id: Identifier, work: Work) -> WebhookSecretRead:
     """Add a secret; earlier ones keep signing beside it for one day."""
-    secret, retire_at = await use_cases.add_secret(session, webhook_id)
+    secret, retire_at = await use_cases.add_secret(work, webhook_id)
     return WebhookSecretRead(secret=secret_text(secret.key), others_retire_at=retire_at)
 
 
 @webhooks.routes.get("/{webhook_id}/deliveries", dependencies=ADMINS, response_model=page_of(WebhookDeliveryRead))
 async def list_webhook_deliveries(
     webhook_id: Identifier,
-    session: Session,
+    work: Work,
     page: Paged,
     status: Literal["pending", "delivered", "dead"] | None = None,
 ) -> PageView[WebhookDeliveryRead]:
     """Return delivered, pending and dead messages, newest first."""
-    await use_cases.get_webhook(session, webhook_id)
-    columns = WebhookDelivery.__table__.c
+    await use_cases.get_webhook(work, webhook_id)
+    columns = WebhookDelivery.table.c
     query = sa.select(*columns).where(*equal(columns, {"webhook_id": webhook_id, "status": status}))
-    return await page.of(session, query, columns.id, WebhookDeliveryRead.model_validate)
+    return await page.of(work, query, columns.id, WebhookDeliveryRead.model_validate)
 
 
 @webhooks.routes.post("/{webhook_id}/deliveries/{delivery_id}/send", dependencies=ADMINS)
 async def send_webhook_delivery_again(
-    webhook_id: Identifier, delivery_id: Identifier, session: Session
+    webhook_id: Identifier, delivery_id: Identifier, work: Work
 ) -> WebhookDeliveryRead:
     """Send the same message again, with the same `webhook-id`."""
-    return WebhookDeliveryRead.model_validate(await use_cases.send_again(session, webhook_id, delivery_id))
+    return WebhookDeliveryRead.model_validate(await use_cases.send_again(work, webhook_id, delivery_id))

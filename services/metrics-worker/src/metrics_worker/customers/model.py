@@ -2,26 +2,25 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.fields import Money
 from event_contracts.metrics import CustomerAtRisk, CustomerRecovered
 from metrics_worker.database import Base
+from service_kit.entities import column
 
 
-class PublishedRisk(Base):
+class PublishedRisk(Base, table="published_risk"):
     """Why a customer is at risk, as published last."""
 
-    __tablename__ = "published_risk"
-
-    customer: Mapped[UUID] = mapped_column(primary_key=True)
-    reasons: Mapped[list[str]] = mapped_column(ARRAY(sa.Text), comment="empty once recovered")
-    sequence: Mapped[int] = mapped_column(comment="how many events told of it")
-    judged_at: Mapped[datetime]
+    customer: Annotated[UUID, column(primary_key=True)]
+    reasons: Annotated[list[str], column(ARRAY(sa.Text), comment="empty once recovered")]
+    sequence: Annotated[int, column(comment="how many events told of it")]
+    judged_at: datetime
 
     @classmethod
     def of(cls, customer: UUID, at: datetime) -> "PublishedRisk":

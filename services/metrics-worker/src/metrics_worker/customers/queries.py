@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.domain.customer_merges import survivor_of
 from metrics_worker.domain.customer_timeline import TimelineEntry, by_survivor
@@ -28,17 +28,17 @@ class Found(NamedTuple):
     relationship: Relationship
 
 
-async def relationship_of(session: AsyncSession, customer: UUID, reporting: Reporting) -> Found:
+async def relationship_of(connection: AsyncConnection, customer: UUID, reporting: Reporting) -> Found:
     """Return the relationship of a customer and of all that were merged into it."""
-    survivor = (await survivors_of(session, [customer]))[customer]
-    encoded = await session.execute(sa.select(timeline_entry.c.entry).where(timeline_entry.c.customer == survivor))
+    survivor = (await survivors_of(connection, [customer]))[customer]
+    encoded = await connection.execute(sa.select(timeline_entry.c.entry).where(timeline_entry.c.customer == survivor))
     timeline = current_entries(map(_ENTRY.decode, encoded.scalars()))
     of_survivor = by_survivor(timeline.values()).get(survivor, [])
-    known = bool(timeline) or await _is_known(session, survivor)
+    known = bool(timeline) or await _is_known(connection, survivor)
     return Found(survivor, known, Relationship(survivor, of_survivor, reporting))
 
 
-async def survivors_of(session: AsyncSession, customers: Collection[UUID]) -> dict[UUID, UUID]:
+async def survivors_of(connection: AsyncConnection, customers: Collection[UUID]) -> dict[UUID, UUID]:
     """Return, for each customer, the one that it was merged into in the end; itself unless it was merged."""
     onward = account_merge.alias()
     chain = (
@@ -49,10 +49,10 @@ async def survivors_of(session: AsyncSession, customers: Collection[UUID]) -> di
     chain = chain.union(
         sa.select(onward.c.customer, onward.c.merged_into).where(onward.c.customer == chain.c.merged_into)
     )
-    links = {row.customer: row.merged_into for row in await session.execute(sa.select(chain))}
+    links = {row.customer: row.merged_into for row in await connection.execute(sa.select(chain))}
     return {customer: survivor_of(customer, links) for customer in customers}
 
 
-async def _is_known(session: AsyncSession, customer: UUID) -> bool:
+async def _is_known(connection: AsyncConnection, customer: UUID) -> bool:
     is_one = sa.exists().where(subject_state.c.kind.in_(["account", "customer"]), subject_state.c.id == customer)
-    return bool((await session.execute(sa.select(is_one))).scalar_one())
+    return bool((await connection.execute(sa.select(is_one))).scalar_one())

@@ -13,10 +13,9 @@ from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger.status import LedgerMark, is_caught_up, ledger_mark, reporting_of_ledger
 from metrics_worker.periods.model import ClosedFigure, ClosedPeriod
 from metrics_worker.periods.use_cases import shown_of
-from metrics_worker.queries.sql import snapshot
 from metrics_worker.webhooks.publisher import publish
-from service_kit.database import create_sessions
 from service_kit.periodic import PeriodicJob
+from service_kit.unit_of_work import units_of_work
 
 log = structlog.get_logger()
 
@@ -35,7 +34,7 @@ class RestatementJob:
 
     def __init__(self, engine: AsyncEngine, reporting: Reporting) -> None:
         self._engine = engine
-        self._sessions = create_sessions(engine)
+        self._begin = units_of_work(engine)
         self._reporting = reporting
         self._seen: LedgerMark | None = None
         self.job = PeriodicJob(
@@ -55,7 +54,8 @@ class RestatementJob:
                 self._seen = None
                 return
             self._reporting = await reporting_of_ledger(guard) or self._reporting
-            closed = list((await guard.execute(sa.select(ClosedPeriod.id).order_by(ClosedPeriod.first_day))).scalars())
+            periods = ClosedPeriod.table.c
+            closed = list((await guard.execute(sa.select(periods.id).order_by(periods.first_day))).scalars())
             mark = (*await ledger_mark(guard), *closed)
             if mark == self._seen or not await is_caught_up(guard):
                 return
@@ -64,18 +64,20 @@ class RestatementJob:
             self._seen = mark
 
     async def _restate(self, period_id: UUID) -> None:
-        async with self._sessions() as session:
+        async with self._begin(only_reads=True) as work:
+            closed = await work.get(ClosedPeriod, period_id)
+            if closed is None:
+                return
             # One snapshot: half of a correction would be a restatement that never was.
-            await snapshot(session)
-            closed = await session.get_one(ClosedPeriod, period_id)
-            now = await shown_of(session, closed.period, self._reporting)
-        async with self._sessions() as session, session.begin():
-            of_period = sa.select(ClosedFigure).where(ClosedFigure.period_id == period_id).order_by(ClosedFigure.id)
+            now = await shown_of(await work.connection(), closed.period, self._reporting)
+        async with self._begin() as work:
+            figures = ClosedFigure.table.c
             restated_at = datetime.now(UTC)
-            for figure in (await session.execute(of_period)).scalars():
+            for figure in await work.find(ClosedFigure, figures.period_id == period_id, order_by=[figures.id]):
                 shown = now.get((figure.kpi, figure.variant))
                 event = None if shown is None else figure.restate(closed, shown, at=restated_at)
                 if event is not None:
-                    await publish(session, event, sequence=figure.sequence, time=restated_at, partition_key=closed.id)
+                    await publish(work, event, sequence=figure.sequence, time=restated_at, partition_key=closed.id)
                     RESTATEMENTS.labels(figure.kpi).inc()
                     log.info("kpi_restated", period=closed.name, kpi=figure.kpi, variant=figure.variant)
+            await work.commit()

@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 from prometheus_client import Counter
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.jobs.risks import RiskEvaluator
@@ -21,8 +21,8 @@ from metrics_worker.targets.lookup import is_sum_of_days, period_evaluated
 from metrics_worker.targets.model import Evaluation, Target, is_met
 from metrics_worker.webhooks.publisher import publish
 from service_kit.compiled import CompiledStatement, driver_of
-from service_kit.database import create_sessions
 from service_kit.periodic import PeriodicJob
+from service_kit.unit_of_work import units_of_work
 
 log = structlog.get_logger()
 
@@ -34,7 +34,7 @@ AT_LEAST_EVERY_SECONDS: Final = 60
 LOCK: Final = 0x7461_6E64_656D_0003
 """The advisory lock of the one process that evaluates: an older evaluation must not replace a newer one."""
 
-_TARGETS: Final = CompiledStatement(sa.select(Target.id, Target.version).order_by(Target.id))
+_TARGETS: Final = CompiledStatement(sa.select(*Target.table.c["id", "version"]).order_by(Target.table.c.id))
 
 
 class TargetEvaluator:
@@ -42,10 +42,10 @@ class TargetEvaluator:
 
     def __init__(self, engine: AsyncEngine, reporting: Reporting) -> None:
         self._engine = engine
-        self._sessions = create_sessions(engine)
+        self._begin = units_of_work(engine)
         self._reporting = reporting
         self._evaluated: LedgerMark | None = None
-        self._risks = RiskEvaluator(self._sessions)
+        self._risks = RiskEvaluator(self._begin)
         self.job = PeriodicJob("targets", self.run_once, pause=PAUSE_SECONDS)
 
     async def run_once(self) -> None:
@@ -74,19 +74,20 @@ class TargetEvaluator:
             self._evaluated = mark
 
     async def _evaluate(self, target_id: UUID, now: datetime) -> None:
-        async with self._sessions() as session:
-            target = await session.get(Target, target_id)
+        async with self._begin(only_reads=True) as work:
+            target = await work.get(Target, target_id)
         evaluation = None if target is None else await self._evaluation(target, now)
         if target is None or evaluation is None:
             return
-        async with self._sessions() as session, session.begin():
-            locked = await session.get(Target, target_id, with_for_update=True)
+        async with self._begin() as work:
+            locked = await work.get(Target, target_id, lock="no key update")
             if locked is None or locked.version != target.version:
                 # It was set again meanwhile: the next run reads that.
                 return
             event = locked.evaluate(evaluation)
             if event is not None:
-                await publish(session, event, sequence=locked.sequence, time=evaluation.at, partition_key=locked.id)
+                await publish(work, event, sequence=locked.sequence, time=evaluation.at, partition_key=locked.id)
+            await work.commit()
         if event is not None:
             outcome = "missed" if not evaluation.met else "recovered"
             CROSSINGS.labels(target.kpi, outcome).inc()
@@ -109,17 +110,18 @@ class TargetEvaluator:
             with_previous=False,
         )
         due = target.due_over(period, today, direction=kpi.direction, adds_up=is_sum_of_days(query.formula))
-        async with self._sessions() as session:
-            if period.end < today and not await self._is_complete_before(today, session):
+        async with self._begin(only_reads=True) as work:
+            connection = await work.connection()
+            if period.end < today and not await self._is_complete_before(today, connection):
                 return None
-            found = await answer(session, query, self._reporting)
+            found = await answer(connection, query, self._reporting)
         if found.value is None or due is None:
             return None
         reached = Decimal(found.value)
         return Evaluation(period=period, due=due, reached=reached, met=is_met(reached, due, kpi.direction), at=now)
 
-    async def _is_complete_before(self, day: date, session: AsyncSession) -> bool:
+    async def _is_complete_before(self, day: date, connection: AsyncConnection) -> bool:
         """Return whether the ledger is complete up to the beginning of a day: its last minute must not be missing."""
-        complete_until = await fresh_as_of(await session.connection())
+        complete_until = await fresh_as_of(connection)
         over_at = datetime.combine(day, time.min, self._reporting.zone)
         return complete_until is not None and complete_until - UNDER_WAY >= over_at

@@ -10,14 +10,15 @@ import httpcore
 import sqlalchemy as sa
 import structlog
 from prometheus_client import Counter, Gauge
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.webhooks.addresses import AddressRefused, GuardedNetwork, check_address
 from metrics_worker.webhooks.model import MOST_TRIES, Webhook, WebhookDelivery, WebhookSecret
 from metrics_worker.webhooks.signatures import headers_of
 from service_kit.compiled import CompiledStatement, driver_of
-from service_kit.database import create_sessions, database_now
+from service_kit.database import database_now
 from service_kit.periodic import PeriodicJob
+from service_kit.unit_of_work import UnitOfWork, units_of_work
 
 log = structlog.get_logger()
 
@@ -59,10 +60,9 @@ _TAKE = sa.text("""
 )
 
 # Asked four times a second: as it takes nothing, it needs no transaction.
+_DELIVERY: Final = WebhookDelivery.table.c
 _ANY_DUE = CompiledStatement(
-    sa.select(WebhookDelivery.id)
-    .where(WebhookDelivery.status == "pending", WebhookDelivery.next_try_at <= sa.func.now())
-    .limit(1)
+    sa.select(_DELIVERY.id).where(_DELIVERY.status == "pending", _DELIVERY.next_try_at <= sa.func.now()).limit(1)
 )
 
 
@@ -71,7 +71,7 @@ class WebhookSender:
 
     def __init__(self, engine: AsyncEngine, *, allow_loopback: bool) -> None:
         self._engine = engine
-        self._sessions = create_sessions(engine)
+        self._begin = units_of_work(engine)
         self._allow_loopback = allow_loopback
         self._busy: dict[UUID, asyncio.Task[None]] = {}
         self._pool = httpcore.AsyncConnectionPool(
@@ -99,53 +99,49 @@ class WebhookSender:
             any_due = await _ANY_DUE.all(await driver_of(connection))
         if not any_due and asyncio.get_running_loop().time() - self._tidied <= TIDY_SECONDS:
             return
-        async with self._sessions.begin() as session:
-            taken = (await session.execute(_TAKE, {"lease": LEASE, "busy": list(self._busy), "free": free})).all()
+        async with self._begin() as work:
+            taken = (await work.execute(_TAKE, {"lease": LEASE, "busy": list(self._busy), "free": free})).all()
             now = asyncio.get_running_loop().time()
             if now - self._tidied > TIDY_SECONDS:
-                await self._tidy(session)
+                await self._tidy(work)
                 self._tidied = now
-        for delivery_id, webhook_id in taken:
-            task = asyncio.create_task(self._try(delivery_id, webhook_id))
-            self._busy[webhook_id] = task
-            task.add_done_callback(lambda _, webhook_id=webhook_id: self._busy.pop(webhook_id))  # type: ignore[misc]
+            await work.commit()
+        for delivery in taken:
+            task = asyncio.create_task(self._try(delivery.id, delivery.webhook_id))
+            self._busy[delivery.webhook_id] = task
+            task.add_done_callback(lambda _, busy=delivery.webhook_id: self._busy.pop(busy))  # type: ignore[misc]
 
     async def idle(self) -> None:
         """Wait for the tries that are under way."""
         if self._busy:
             await asyncio.wait(list(self._busy.values()))
 
-    async def _tidy(self, session: AsyncSession) -> None:
-        old = WebhookDelivery.created_at < datetime.now(UTC) - KEPT
-        await session.execute(sa.delete(WebhookDelivery).where(old, WebhookDelivery.status == "delivered"))
-        dead = sa.select(sa.func.count()).where(WebhookDelivery.status == "dead")
-        DEAD.set((await session.execute(dead)).scalar_one())
+    async def _tidy(self, work: UnitOfWork) -> None:
+        old = _DELIVERY.created_at < datetime.now(UTC) - KEPT
+        await work.execute(sa.delete(WebhookDelivery.table).where(old, _DELIVERY.status == "delivered"))
+        dead = sa.select(sa.func.count()).where(_DELIVERY.status == "dead")
+        DEAD.set((await work.execute(dead)).scalar_one())
 
     async def _try(self, delivery_id: UUID, webhook_id: UUID) -> None:
         try:
-            async with self._sessions() as session:
-                delivery = await session.get_one(WebhookDelivery, delivery_id)
-                webhook = await session.get_one(Webhook, webhook_id)
-                now = datetime.now(UTC)
-                found = (
-                    await session.execute(
-                        sa.select(WebhookSecret.key)
-                        .where(
-                            WebhookSecret.webhook_id == webhook_id,
-                            sa.or_(WebhookSecret.retires_at.is_(None), WebhookSecret.retires_at > now),
-                        )
-                        .order_by(WebhookSecret.id.desc())
-                    )
-                ).scalars()
-                keys = [bytes(key) for key in found]
+            async with self._begin(only_reads=True) as work:
+                delivery = await work.get(WebhookDelivery, delivery_id)
+                webhook = await work.get(Webhook, webhook_id)
+                secrets = WebhookSecret.table.c
+                is_valid = sa.or_(secrets.retires_at.is_(None), secrets.retires_at > datetime.now(UTC))
+                of_webhook = secrets.webhook_id == webhook_id
+                valid = await work.find(WebhookSecret, of_webhook, is_valid, order_by=[secrets.id.desc()])
+            if delivery is None or webhook is None:
+                # Deleted meanwhile.
+                return
             # No transaction is open while the receiver is slow.
             if delivery.tries > MOST_TRIES:
                 outcome = Outcome(error="every try was cut off before its end")
             else:
-                outcome = await self._post(webhook.url, delivery, keys)
+                outcome = await self._post(webhook.url, delivery, [secret.key for secret in valid])
             await self._record(delivery, outcome)
         except Exception as error:
-            # Deleted meanwhile, or the database is away: the lease brings it back if it is still there.
+            # The database is away: the lease brings it back.
             log.warning("webhook_try_lost", delivery_id=str(delivery_id), error=repr(error))
 
     async def _post(self, url: str, delivery: WebhookDelivery, keys: list[bytes]) -> "Outcome":
@@ -171,18 +167,19 @@ class WebhookSender:
             return Outcome(error=f"no connection: {type(error).__name__}")
 
     async def _record(self, tried: WebhookDelivery, outcome: "Outcome") -> None:
-        async with self._sessions.begin() as session:
-            delivery = await session.get_one(WebhookDelivery, tried.id, with_for_update=True)
-            if delivery.status != "pending" or delivery.tries != tried.tries:
-                # Its lease ended, and another process has taken it.
+        async with self._begin() as work:
+            delivery = await work.get(WebhookDelivery, tried.id, lock="no key update")
+            if delivery is None or delivery.status != "pending" or delivery.tries != tried.tries:
+                # It was deleted, or its lease ended and another process has taken it.
                 return
-            now = await database_now(session)
+            now = await database_now(work)
             status = outcome.status
             if status is not None and 200 <= status < 300:
                 delivery.succeed(status)
             elif status == 410:
-                webhook = await session.get_one(Webhook, tried.webhook_id, with_for_update=True)
-                webhook.switch_off("the receiver answered 410 Gone")
+                webhook = await work.get(Webhook, tried.webhook_id, lock="no key update")
+                if webhook is not None:
+                    webhook.switch_off("the receiver answered 410 Gone")
                 delivery.give_up("gone", status=status)
             else:
                 error = outcome.error or (
@@ -190,6 +187,7 @@ class WebhookSender:
                 )
                 delivery.fail(error, status=status, at=now, retry_after=outcome.retry_after)
             result = delivery.status
+            await work.commit()
         SENT.labels("delivered" if result == "delivered" else "failed").inc()
         log.info("webhook_tried", delivery_id=str(tried.id), status=outcome.status, result=result, tries=tried.tries)
 

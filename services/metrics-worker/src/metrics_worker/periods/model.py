@@ -2,35 +2,31 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.metrics import KpiFigure, KpiRestated, PeriodClosed
 from metrics_worker.database import Base
 from metrics_worker.domain.period import Period
+from service_kit.entities import column
 from service_kit.identifiers import new_id
 
 Shown = dict[str, Any]
 """A figure as answers show it: `value`, `numerator` and `denominator`."""
 
 
-class ClosedPeriod(Base):
+class ClosedPeriod(Base, table="closed_period"):
     """A period whose figures are final: a later change of one is published as a restatement."""
 
-    __tablename__ = "closed_period"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(unique=True, comment="such as 2026-03 or 2026-Q1")
-    first_day: Mapped[date]
-    last_day: Mapped[date]
-    as_of: Mapped[datetime] = mapped_column(
-        comment="the books held all that was recorded up to then, and count as that"
-    )
-    closed_at: Mapped[datetime]
+    id: Annotated[UUID, column(primary_key=True)]
+    name: Annotated[str, column(unique=True, comment="such as 2026-03 or 2026-Q1")]
+    first_day: date
+    last_day: date
+    as_of: Annotated[datetime, column(comment="the books held all that was recorded up to then, and count as that")]
+    closed_at: datetime
 
     @classmethod
     def close(cls, name: str, period: Period, *, as_of: datetime, at: datetime) -> "ClosedPeriod":
@@ -54,19 +50,17 @@ class ClosedPeriod(Base):
         )
 
 
-class ClosedFigure(Base):
+class ClosedFigure(Base, table="closed_figure"):
     """One variant of one KPI in a closed period: as it was closed, and as it was last published."""
 
-    __tablename__ = "closed_figure"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    period_id: Mapped[UUID] = mapped_column(sa.ForeignKey(ClosedPeriod.id))
-    kpi: Mapped[str]
-    variant: Mapped[str]
-    as_closed: Mapped[Shown] = mapped_column(JSONB)
-    told: Mapped[Shown] = mapped_column(JSONB, comment="as closed, or as the last restatement said")
-    restated_at: Mapped[datetime | None]
-    sequence: Mapped[int] = mapped_column(comment="how many restatements told of it")
+    id: Annotated[UUID, column(primary_key=True)]
+    period_id: Annotated[UUID, column(references="closed_period.id")]
+    kpi: str
+    variant: str
+    as_closed: Annotated[Shown, column(JSONB)]
+    told: Annotated[Shown, column(JSONB, comment="as closed, or as the last restatement said")]
+    restated_at: datetime | None
+    sequence: Annotated[int, column(comment="how many restatements told of it")]
 
     __table_args__ = (sa.UniqueConstraint("period_id", "kpi", "variant"),)
 

@@ -4,7 +4,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.domain.kinds import KINDS
 from metrics_worker.domain.posting import Reporting
@@ -21,13 +21,14 @@ from metrics_worker.queries.explain import PostingsBehind
 from metrics_worker.queries.figure import difference_text
 from metrics_worker.queries.query import KpiQuery
 from service_kit.paging import Page, PageView
+from service_kit.unit_of_work import UnitOfWork
 
 EVENTS_SHOWN: Final = 10
 
 
-async def list_periods(session: AsyncSession, page: Page) -> PageView[ClosedPeriodRead]:
+async def list_periods(work: UnitOfWork, page: Page) -> PageView[ClosedPeriodRead]:
     """Return closed periods, the last closed first."""
-    columns = ClosedPeriod.__table__.c
+    columns = ClosedPeriod.table.c
     query = sa.select(
         columns.id,
         columns.name.label("period"),
@@ -36,18 +37,19 @@ async def list_periods(session: AsyncSession, page: Page) -> PageView[ClosedPeri
         columns.as_of,
         columns.closed_at,
     )
-    return await page.of(session, query, columns.id, ClosedPeriodRead.model_validate)
+    return await page.of(work, query, columns.id, ClosedPeriodRead.model_validate)
 
 
 async def list_restatements(
-    session: AsyncSession, closed: ClosedPeriod, page: Page, reporting: Reporting, kpi: str | None
+    work: UnitOfWork, closed: ClosedPeriod, page: Page, reporting: Reporting, kpi: str | None
 ) -> PageView[RestatementRead]:
     """Return the figures that differ now from those at the closing, by the ledger of this snapshot."""
-    now = await shown_of(session, closed.period, reporting)
-    query = sa.select(ClosedFigure).where(ClosedFigure.period_id == closed.id).order_by(ClosedFigure.id)
+    connection = await work.connection()
+    now = await shown_of(connection, closed.period, reporting)
+    columns = ClosedFigure.table.c
     restated = [
         (figure, now[figure.kpi, figure.variant])
-        for figure in (await session.execute(query)).scalars()
+        for figure in await work.find(ClosedFigure, columns.period_id == closed.id, order_by=[columns.id])
         if kpi in (None, figure.kpi) and now.get((figure.kpi, figure.variant), figure.as_closed) != figure.as_closed
     ]
     if page.after is not None:
@@ -55,13 +57,13 @@ async def list_restatements(
     more = len(restated) > page.limit
     shown = restated[: page.limit]
     return PageView(
-        items=[await _view_of(session, closed, figure, figure_now, reporting) for figure, figure_now in shown],
+        items=[await _view_of(connection, closed, figure, figure_now, reporting) for figure, figure_now in shown],
         next_cursor=page.cursor_after(shown[-1][0].id) if more else None,
     )
 
 
 async def _view_of(
-    session: AsyncSession, closed: ClosedPeriod, figure: ClosedFigure, now: Shown, reporting: Reporting
+    connection: AsyncConnection, closed: ClosedPeriod, figure: ClosedFigure, now: Shown, reporting: Reporting
 ) -> RestatementRead:
     kpi = KPIS[figure.kpi]
     formula = kpi.variants[figure.variant]
@@ -74,7 +76,7 @@ async def _view_of(
         filters={},
         with_previous=False,
     )
-    count, events = await _events_behind(session, PostingsBehind(query, recorded_after=closed.as_of))
+    count, events = await _events_behind(connection, PostingsBehind(query, recorded_after=closed.as_of))
     since = {
         "variant": figure.variant,
         "from": closed.first_day,
@@ -97,7 +99,7 @@ async def _view_of(
     )
 
 
-async def _events_behind(session: AsyncSession, behind: PostingsBehind) -> tuple[int, list[RestatementEventRead]]:
+async def _events_behind(connection: AsyncConnection, behind: PostingsBehind) -> tuple[int, list[RestatementEventRead]]:
     rows = behind.rows()
     # An event may move several postings of its subject: it is one event all the same.
     events = (
@@ -110,7 +112,7 @@ async def _events_behind(session: AsyncSession, behind: PostingsBehind) -> tuple
         .order_by(events.c.recorded_time.desc(), events.c.event_id)
         .limit(EVENTS_SHOWN)
     )
-    found: Any = (await session.execute(newest)).all()
+    found: Any = (await connection.execute(newest)).all()
     return (found[0].count if found else 0), [
         RestatementEventRead(
             event_id=row.event_id,

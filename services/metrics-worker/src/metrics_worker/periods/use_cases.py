@@ -3,8 +3,7 @@
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.domain.period import Period
 from metrics_worker.domain.posting import Reporting
@@ -16,6 +15,7 @@ from metrics_worker.queries.answer import Renderer
 from metrics_worker.queries.result import figures
 from metrics_worker.webhooks.publisher import publish
 from service_kit.problems import Conflict, NotFound, Unavailable
+from service_kit.unit_of_work import UnitOfWork
 
 UNDER_WAY: Final = timedelta(seconds=10)
 """How long an event may take from being recorded to its topic: one that was overtaken is in the ledger by then."""
@@ -41,7 +41,7 @@ class PeriodAlreadyClosed(Conflict):
     slug, title = "period-already-closed", "The period is closed already"
 
 
-async def close_period(session: AsyncSession, name: str, reporting: Reporting) -> ClosedPeriod:
+async def close_period(work: UnitOfWork, name: str, reporting: Reporting) -> ClosedPeriod:
     """Close a period with the figures of now, as of the moment up to which the ledger is complete.
 
     Raise `NoSuchPeriod`, `PeriodNotOver`, `PeriodAlreadyClosed`, and `Unavailable` while the ledger is behind its end.
@@ -51,38 +51,39 @@ async def close_period(session: AsyncSession, name: str, reporting: Reporting) -
     over_at = datetime.combine(period.end + timedelta(days=1), time.min, reporting.zone)
     if now < over_at:
         raise PeriodNotOver(f"It can be closed from {over_at.isoformat()} on.")
-    if await _closed(session, name) is not None:
+    if await _closed(work, name) is not None:
         raise PeriodAlreadyClosed(f"GET /v1/periods/{name}/restatements tells what has changed since.")
-    complete_until = await fresh_as_of(await session.connection())
+    connection = await work.connection()
+    complete_until = await fresh_as_of(connection)
     # Not now: everything recorded before this moment is in the ledger, so the answer as of it stays the same.
     as_of = None if complete_until is None else min(complete_until, now) - UNDER_WAY
     if as_of is None or as_of < over_at:
         raise Unavailable("The ledger does not yet have everything that was recorded in the period. Try again shortly.")
+    shown = await shown_of(connection, period, reporting, as_of=as_of)
     closed = ClosedPeriod.close(name, period, as_of=as_of, at=now)
-    session.add(closed)
-    await session.flush()
-    shown = await shown_of(session, period, reporting, as_of=as_of)
-    session.add_all(ClosedFigure.close(closed, kpi, variant, figure) for (kpi, variant), figure in shown.items())
-    await publish(session, closed.event(), sequence=1, time=now, partition_key=closed.id)
+    work.add(closed)
+    for (kpi, variant), figure in shown.items():
+        work.add(ClosedFigure.close(closed, kpi, variant, figure))
+    await publish(work, closed.event(), sequence=1, time=now, partition_key=closed.id)
     return closed
 
 
-async def closed_period(session: AsyncSession, name: str) -> ClosedPeriod:
+async def closed_period(work: UnitOfWork, name: str) -> ClosedPeriod:
     """Return a closed period. Raise `NoSuchPeriod` and `NotClosed`."""
     period_named(name)
-    closed = await _closed(session, name)
+    closed = await _closed(work, name)
     if closed is None:
         raise NotClosed(f"POST /v1/periods/{name}/close closes it.")
     return closed
 
 
 async def shown_of(
-    session: AsyncSession, period: Period, reporting: Reporting, *, as_of: datetime | None = None
+    connection: AsyncConnection, period: Period, reporting: Reporting, *, as_of: datetime | None = None
 ) -> dict[Variant, Shown]:
     """Return the figure of every variant of every KPI over a period, as answers show it."""
     formulas = {(kpi.name, name): formula for kpi in KPIS.values() for name, formula in kpi.variants.items()}
     shown = {}
-    for key, figure in (await figures(session, formulas, period, as_of=as_of)).items():
+    for key, figure in (await figures(connection, formulas, period, as_of=as_of)).items():
         render = Renderer(formulas[key], reporting.currency)
         shown[key] = {
             "value": render.value(figure),
@@ -92,5 +93,6 @@ async def shown_of(
     return shown
 
 
-async def _closed(session: AsyncSession, name: str) -> ClosedPeriod | None:
-    return (await session.execute(sa.select(ClosedPeriod).where(ClosedPeriod.name == name))).scalar_one_or_none()
+async def _closed(work: UnitOfWork, name: str) -> ClosedPeriod | None:
+    found = await work.find(ClosedPeriod, ClosedPeriod.table.c.name == name)
+    return found[0] if found else None

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.domain.period import Period, bucket_of
 from metrics_worker.domain.posting import Reporting
@@ -15,14 +15,14 @@ from metrics_worker.queries.figure import Figure, difference_text, sum_shown, va
 from metrics_worker.queries.query import KpiQuery
 from metrics_worker.queries.result import MAX_ROWS, Amounts, FormulaReads, Series, merged
 from metrics_worker.queries.schemas import AnswerView, GroupView, NowView, PointView, PreviousView
-from metrics_worker.queries.sql import AT_ONCE, Found, Read, read, snapshot
+from metrics_worker.queries.sql import AT_ONCE, Found, Read, read
 
 
-async def answer(session: AsyncSession, query: KpiQuery, reporting: Reporting) -> AnswerView:
+async def answer(connection: AsyncConnection, query: KpiQuery, reporting: Reporting) -> AnswerView:
     """Return the whole answer. Raise `Unprocessable` when it would be too large to be of use."""
-    fresh = await fresh_as_of(await snapshot(session))
+    fresh = await fresh_as_of(connection)
     builder = AnswerBuilder(query, reporting)
-    return await builder.answer(await read(session, builder.reads, limit=MAX_ROWS), fresh)
+    return await builder.answer(await read(connection, builder.reads, limit=MAX_ROWS), fresh)
 
 
 class AnswerBuilder:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final, Literal
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.domain.account import AccountMeasures
 from metrics_worker.domain.deal import DealMeasures
@@ -77,13 +77,13 @@ class UnaskedView(View):
     values: list[UnaskedValueView]
 
 
-async def carried_by(session: AsyncSession, period: Period) -> list[DimensionCoverageView]:
+async def carried_by(connection: AsyncConnection, period: Period) -> list[DimensionCoverageView]:
     """Return each dimension with the subjects that may carry it."""
     rows: dict[str, list[CarriedView]] = {name: [] for name in COVERED}
     reads = {
         subject: Valueless(*_columns(measures), period, _is_balance(measures)) for subject, measures in SUBJECTS.items()
     }
-    found = await read(session, reads.values(), limit=VALUES_AT_MOST)
+    found = await read(connection, reads.values(), limit=VALUES_AT_MOST)
     for subject, of_subject in reads.items():
         without = found.by_dimension(of_subject)
         whole = sum(without.get(ALL, ()))
@@ -102,7 +102,7 @@ async def carried_by(session: AsyncSession, period: Period) -> list[DimensionCov
     ]
 
 
-async def unasked(session: AsyncSession, period: Period) -> list[UnaskedView]:
+async def unasked(connection: AsyncConnection, period: Period) -> list[UnaskedView]:
     """Return the values, by dimension, that have customers, deals or tickets and no survey sent or answered."""
     reads = {
         (name, dimension): Sums(
@@ -112,7 +112,7 @@ async def unasked(session: AsyncSession, period: Period) -> list[UnaskedView]:
         for dimension in ASKED_EVERYWHERE
         if dimension in kind_of(measures[0]).dimensions
     }
-    found = await read(session, reads.values(), limit=VALUES_AT_MOST)
+    found = await read(connection, reads.values(), limit=VALUES_AT_MOST)
     there: dict[tuple[str, str], dict[str, int]] = {}
     for (name, of_dimension), wanted in reads.items():
         for value, amount in by_value(found, wanted).items():

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.domain.kinds import KINDS, Kind
 from metrics_worker.domain.measure import Sum
@@ -228,9 +228,7 @@ class PostingsBehind:
         )
 
 
-async def exclusions_of(
-    session: AsyncSession, connection: AsyncConnection, behind: PostingsBehind, reporting: Reporting
-) -> list[Exclusion]:
+async def exclusions_of(connection: AsyncConnection, behind: PostingsBehind, reporting: Reporting) -> list[Exclusion]:
     """Return everything that the value leaves out, with a count that may be 0."""
 
     async def number(*queries: sa.Select[Any]) -> int:
@@ -276,7 +274,7 @@ async def exclusions_of(
                 is_partial=cancelled.partial,
             )
         )
-    ended = await _ended(session, behind, reporting) if levels else None
+    ended = await _ended(connection, behind, reporting) if levels else None
     if ended is not None:
         found.append(
             Exclusion(
@@ -286,7 +284,7 @@ async def exclusions_of(
             )
         )
     for says, counted in behind.query.kpi.left_out_by(behind.query.variant).items():
-        count = await _left_out(session, behind.query, says, counted, reporting)
+        count = await _left_out(connection, behind.query, says, counted, reporting)
         if count is not None:
             found.append(Exclusion(reason="not-counted", says=says, count=count))
     if behind.as_of is not None:
@@ -295,14 +293,14 @@ async def exclusions_of(
     return found
 
 
-async def _ended(session: AsyncSession, behind: PostingsBehind, reporting: Reporting) -> int | None:
+async def _ended(connection: AsyncConnection, behind: PostingsBehind, reporting: Reporting) -> int | None:
     """Return how many subjects have ended; None where it cannot be counted under the query's filters."""
     ended = 0
     for kind, names in behind.formula.kinds.items():
         levels = [kind.measure_named(name) for name in names if name in kind.semi_additive]
         if levels:
             counted = ENDED.get(levels[0])
-            count = None if counted is None else await _left_out(session, behind.query, "ended", counted, reporting)
+            count = None if counted is None else await _left_out(connection, behind.query, "ended", counted, reporting)
             if count is None:
                 return None
             ended += count
@@ -310,11 +308,11 @@ async def _ended(session: AsyncSession, behind: PostingsBehind, reporting: Repor
 
 
 async def _left_out(
-    session: AsyncSession, query: KpiQuery, says: str, counted: Sum, reporting: Reporting
+    connection: AsyncConnection, query: KpiQuery, says: str, counted: Sum, reporting: Reporting
 ) -> int | None:
     """Return how many there are of what is left out; None where it cannot be counted under the query's filters."""
     kpi = replace(query.kpi, variants={"left_out": Formula("count", counted, definition=says)}, leaves_out={})
     if not set(query.filters) <= set(kpi.dimensions):
         return None
-    found = await answer(session, replace(query, kpi=kpi, variant="left_out"), reporting)
+    found = await answer(connection, replace(query, kpi=kpi, variant="left_out"), reporting)
     return int(found.numerator or 0)

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.domain.kinds import Kind
 from metrics_worker.domain.period import Period
@@ -40,19 +40,17 @@ def exported(kind: Kind) -> list[sa.ColumnElement[Any]]:
     ]
 
 
-async def export(
-    sessions: async_sessionmaker[AsyncSession], kind: Kind, period: Period, form: Format
-) -> AsyncGenerator[bytes, None]:
+async def export(engine: AsyncEngine, kind: Kind, period: Period, form: Format) -> AsyncGenerator[bytes, None]:
     """Yield the file's bytes. Postings come in no particular order."""
     columns = exported_columns(kind)
     query = sa.select(*exported(kind)).where(POSTING[kind].c.day.between(period.start, period.end))
     # In a thread: importing pyarrow and writing Parquet take longer than other requests may wait.
     writer = _CsvWriter(columns) if form == "csv" else await asyncio.to_thread(_ParquetWriter, columns)
     rows = CSV_ROWS if form == "csv" else PARQUET_ROWS
-    async with sessions() as session:
+    async with engine.connect() as connection:
         # One snapshot: a correction is two postings, and a file that holds one of them is wrong.
-        await session.connection(execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True})
-        found = await session.stream(query, execution_options={"yield_per": min(ROWS_AT_ONCE, rows)})
+        await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        found = await connection.stream(query, execution_options={"yield_per": min(ROWS_AT_ONCE, rows)})
         yield writer.begin()
         part: list[Sequence[Any]] = []
         async for some in found.partitions():

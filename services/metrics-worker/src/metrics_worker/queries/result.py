@@ -8,7 +8,7 @@ from operator import add, sub
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.domain.histogram import quantile
 from metrics_worker.domain.kinds import Kind
@@ -227,7 +227,11 @@ def _parts(terms: Iterable[Term], like: Sums) -> list[_Part]:
 
 
 async def figures(
-    session: AsyncSession, formulas: Mapping[FormulaKey, Formula], period: Period, *, as_of: datetime | None = None
+    connection: AsyncConnection,
+    formulas: Mapping[FormulaKey, Formula],
+    period: Period,
+    *,
+    as_of: datetime | None = None,
 ) -> dict[FormulaKey, Figure]:
     """Return each formula's figure of everything over a period, from few statements for all formulas."""
     terms = [term for formula in formulas.values() for term in formula.terms]
@@ -238,7 +242,7 @@ async def figures(
         if formula.percentile is not None
         for duration in formula.numerator.terms
     }
-    found = await read(session, [*(each for part in parts for each in part.reads), *counts.values()], limit=MAX_ROWS)
+    found = await read(connection, [*(each for part in parts for each in part.reads), *counts.values()], limit=MAX_ROWS)
     flows: dict[str, int] = {}
     opening: dict[str, int] = {}
     closing: dict[str, int] = {}

@@ -11,7 +11,7 @@ from operator import add
 from typing import Final, NamedTuple, Protocol
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.domain.kinds import Kind
 from metrics_worker.domain.period import Interval, Period
@@ -27,7 +27,7 @@ from metrics_worker.ledger.blocks import (
 )
 from metrics_worker.ledger.tables import POSTING, bucket_column
 from metrics_worker.queries.plan import LARGEST, Piece, cover
-from service_kit.compiled import begun_driver_of, noticing_cuts
+from service_kit.compiled import driver_of
 from service_kit.concurrency import cooperative_chunks
 
 DAY_OF_CELL: Final = f"start + (cell & {(1 << DAY_BITS) - 1}) - 1"
@@ -248,22 +248,11 @@ def _add_up(cells: Cells, rows: Iterable[Row]) -> None:
         cells[bucket, key] = amounts if sums is None else tuple(map(add, sums, amounts))
 
 
-async def snapshot(session: AsyncSession) -> AsyncConnection:
-    """Return the session's connection, in a transaction whose reads all see the ledger of one moment.
-
-    A deal that is posted between two reads must not count in one and not in the other.
-    """
-    if session.in_transaction():
-        return await session.connection()
-    return await session.connection(
-        execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    )
-
-
-async def read(session: AsyncSession, wanted: Iterable[Read], *, limit: int) -> Found:
+async def read(connection: AsyncConnection, wanted: Iterable[Read], *, limit: int) -> Found:
     """Read all that is wanted: sums from blocks by one statement, histograms by another. At most `limit` rows of each.
 
-    The session is in the snapshot that all of it is to be of.
+    The connection is in a transaction whose reads all see the ledger of one moment: a deal that is posted between two
+    of them must not count in one and not in the other.
     """
     asked = dict.fromkeys(wanted)
     groups: dict[Read, Sums | Counts] = {
@@ -273,22 +262,20 @@ async def read(session: AsyncSession, wanted: Iterable[Read], *, limit: int) -> 
     adding_up = {each: groups[each] for each in asked if each in groups}
     found = Found()
     reads = [each for each in asked if each not in adding_up]
-    connection = await session.connection()
-    driver = await begun_driver_of(connection)
-    async with noticing_cuts(connection):
-        for of_counts in (False, True):
-            in_blocks = [each for each in reads if isinstance(each, Counts) == of_counts and not each.scans]
-            found.rows |= await _rows(driver, in_blocks, limit)
-        for each in reads:
-            if isinstance(each, Counts) and each.scans:
-                found.rows |= await _rows(driver, [each], limit)
-        # What scans the same postings scans them once.
-        same: dict[Sums, list[Sums]] = {}
-        for each in reads:
-            if isinstance(each, Sums) and each.scans:
-                same.setdefault(each._replace(measures=(), from_the_beginning=False), []).append(each)
-        for parts in same.values():
-            found.rows |= await _together(driver, parts, limit)
+    driver = await driver_of(connection)
+    for of_counts in (False, True):
+        in_blocks = [each for each in reads if isinstance(each, Counts) == of_counts and not each.scans]
+        found.rows |= await _rows(driver, in_blocks, limit)
+    for each in reads:
+        if isinstance(each, Counts) and each.scans:
+            found.rows |= await _rows(driver, [each], limit)
+    # What scans the same postings scans them once.
+    same: dict[Sums, list[Sums]] = {}
+    for each in reads:
+        if isinstance(each, Sums) and each.scans:
+            same.setdefault(each._replace(measures=(), from_the_beginning=False), []).append(each)
+    for parts in same.values():
+        found.rows |= await _together(driver, parts, limit)
     for whole, of_groups in adding_up.items():
         found.rows[whole] = []
         async for rows in cooperative_chunks(found.rows[of_groups], AT_ONCE):

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from event_contracts.fields import DECIMAL_PLACES
 from metrics_worker.domain.period import Period
@@ -46,10 +46,12 @@ class TargetLookup:
         self._reporting = reporting
 
     @classmethod
-    async def read(cls, session: AsyncSession, queries: Iterable[KpiQuery], reporting: Reporting) -> "TargetLookup":
+    async def read(
+        cls, connection: AsyncConnection, queries: Iterable[KpiQuery], reporting: Reporting
+    ) -> "TargetLookup":
         """Return a lookup of the targets that are set for exactly these queries, by one statement."""
         keys = dict.fromkeys(key for query in queries if (key := _key_of(query)) is not None)
-        return cls(await goals_of(session, keys), reporting)
+        return cls(await goals_of(connection, keys), reporting)
 
     def annotated(self, answer: AnswerView, query: KpiQuery) -> AnswerView:
         """Return the answer with its target, if one is set and applies to its days."""

@@ -4,15 +4,16 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Annotated
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
 
 from event_contracts.metrics import KpiTargetMissed, KpiTargetRecovered
 from metrics_worker.database import Base
 from metrics_worker.domain.period import Interval, Period, bucket_of, next_bucket
 from metrics_worker.kpis.formula import Direction
+from service_kit.entities import column
 from service_kit.identifiers import new_id
 from service_kit.tables import one_of
 
@@ -77,24 +78,22 @@ class Goal:
         return due
 
 
-class Target(Base):
+class Target(Base, table="target"):
     """The value that a KPI is to reach: in each calendar `period`, or `since` a day; one of the two is set."""
 
-    __tablename__ = "target"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    kpi: Mapped[str]
-    variant: Mapped[str]
-    dimension: Mapped[str | None]
-    dimension_value: Mapped[str | None]
-    value: Mapped[Decimal] = mapped_column(sa.Numeric, comment="in the KPI's unit")
-    period: Mapped[str | None]
-    since: Mapped[date | None]
-    set_at: Mapped[datetime]
-    missed: Mapped[bool | None] = mapped_column(comment="by the last judgement; null before the first")
-    missed_since: Mapped[datetime | None] = mapped_column(comment="when the judgement that it is missed was first made")
-    sequence: Mapped[int] = mapped_column(comment="how many events told of it")
+    id: Annotated[UUID, column(primary_key=True)]
+    version: int
+    kpi: str
+    variant: str
+    dimension: str | None
+    dimension_value: str | None
+    value: Annotated[Decimal, column(sa.Numeric, comment="in the KPI's unit")]
+    period: str | None
+    since: date | None
+    set_at: datetime
+    missed: Annotated[bool | None, column(comment="by the last judgement; null before the first")]
+    missed_since: Annotated[datetime | None, column(comment="when the judgement that it is missed was first made")]
+    sequence: Annotated[int, column(comment="how many events told of it")]
 
     __table_args__ = (
         sa.UniqueConstraint("kpi", "variant", "dimension", "dimension_value", postgresql_nulls_not_distinct=True),

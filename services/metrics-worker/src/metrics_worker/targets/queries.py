@@ -4,10 +4,11 @@ from collections.abc import Collection
 from dataclasses import astuple
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.targets.model import Goal, Target, TargetKey
-from service_kit.compiled import CompiledStatement, noticing_cuts
+from service_kit.compiled import CompiledStatement, driver_of
+from service_kit.unit_of_work import Lock, UnitOfWork
 
 # Compiled once: every answer reads its targets.
 _GOALS = CompiledStatement(
@@ -23,24 +24,25 @@ _GOALS = CompiledStatement(
 )
 
 
-async def target_for(session: AsyncSession, key: TargetKey, *, lock: bool = False) -> Target | None:
+async def target_for(work: UnitOfWork, key: TargetKey, *, lock: Lock | None = None) -> Target | None:
     """Return the target of exactly this key, or None."""
-    query = sa.select(Target).where(
-        Target.kpi == key.kpi,
-        Target.variant == key.variant,
-        Target.dimension.is_not_distinct_from(key.dimension),
-        Target.dimension_value.is_not_distinct_from(key.dimension_value),
+    columns = Target.table.c
+    found = await work.find(
+        Target,
+        columns.kpi == key.kpi,
+        columns.variant == key.variant,
+        columns.dimension.is_not_distinct_from(key.dimension),
+        columns.dimension_value.is_not_distinct_from(key.dimension_value),
+        lock=lock,
     )
-    # Past the session's memory: another transaction may have changed it since.
-    query = query.execution_options(populate_existing=True)
-    return (await session.execute(query.with_for_update() if lock else query)).scalar_one_or_none()
+    return found[0] if found else None
 
 
-async def goals_of(session: AsyncSession, keys: Collection[TargetKey]) -> dict[TargetKey, Goal]:
+async def goals_of(connection: AsyncConnection, keys: Collection[TargetKey]) -> dict[TargetKey, Goal]:
     """Return the goals of those keys for which a target is set."""
     if not keys:
         return {}
     kpis, variants, dimensions, values = zip(*map(astuple, keys), strict=True)
-    async with noticing_cuts(await session.connection()):
-        rows = await _GOALS.all(session, kpis=kpis, variants=variants, dimensions=dimensions, values=values)
+    driver = await driver_of(connection)
+    rows = await _GOALS.all(driver, kpis=kpis, variants=variants, dimensions=dimensions, values=values)
     return {TargetKey(*row[:4]): Goal(*row[4:]) for row in rows}

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy.ext.asyncio import AsyncSession
+import sqlalchemy as sa
 
 from event_contracts.fields import DECIMAL_PLACES
 from metrics_worker.domain.posting import Reporting
@@ -12,6 +12,7 @@ from metrics_worker.targets.model import Target, TargetKey
 from metrics_worker.targets.queries import target_for
 from metrics_worker.targets.schemas import TargetSetRequest, places_of
 from service_kit.problems import NotFound, Unprocessable
+from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 
 
@@ -22,7 +23,7 @@ class NoTarget(NotFound):
 
 
 async def set_target(
-    session: AsyncSession,
+    work: UnitOfWork,
     key: TargetKey,
     formula: Formula,
     body: TargetSetRequest,
@@ -34,34 +35,33 @@ async def set_target(
     if places_of(body.value) > places:
         raise Unprocessable.at("#/value", f"has more than {places} decimal places")
     now = datetime.now(UTC)
-    target = await target_for(session, key, lock=True)
+    target = await target_for(work, key, lock="no key update")
     if target is None:
         expected.check(0)
         target = Target.set(key, body.value, period=body.period, since=body.since, at=now)
-        session.add(target)
-        # Two first settings at the same moment: the second meets the unique key here and is tried again.
-        await session.flush()
+        # Two first settings at the same moment: the second meets the unique key when it is written, and is tried again.
+        work.add(target)
         return target, True
     expected.check(target.version)
     target.reset(body.value, period=body.period, since=body.since, at=now)
     return target, False
 
 
-async def get_target(session: AsyncSession, key: TargetKey) -> Target:
+async def get_target(work: UnitOfWork, key: TargetKey) -> Target:
     """Return a target. Raise `NoTarget`."""
-    target = await target_for(session, key)
+    target = await target_for(work, key)
     if target is None:
         raise _absent(key)
     return target
 
 
-async def delete_target(session: AsyncSession, key: TargetKey, expected: ExpectedVersion) -> None:
+async def delete_target(work: UnitOfWork, key: TargetKey, expected: ExpectedVersion) -> None:
     """Delete a target; nothing is published. Raise `NoTarget` and `PreconditionFailed`."""
-    target = await target_for(session, key, lock=True)
+    target = await target_for(work, key, lock="update")
     if target is None:
         raise _absent(key)
     expected.check(target.version)
-    await session.delete(target)
+    await work.execute(sa.delete(Target.table).where(Target.table.c.id == target.id))
 
 
 def _absent(key: TargetKey) -> NoTarget:

@@ -2,15 +2,15 @@
 
 import random
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import Mapped, mapped_column
 
 from metrics_worker.database import Base
 from metrics_worker.webhooks.signatures import new_secret
+from service_kit.entities import column
 from service_kit.identifiers import new_id
 from service_kit.problems import Conflict
 from service_kit.tables import one_of
@@ -33,18 +33,16 @@ class DeliveryPending(Conflict):
     slug, title = "delivery-pending", "The delivery is still being tried"
 
 
-class Webhook(Base):
+class Webhook(Base, table="webhook"):
     """An address and the events that it receives."""
 
-    __tablename__ = "webhook"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    url: Mapped[str]
-    event_types: Mapped[list[str]] = mapped_column(ARRAY(sa.Text))
-    active: Mapped[bool]
-    disabled_because: Mapped[str | None] = mapped_column(comment="set when it was switched off by itself")
-    created_at: Mapped[datetime]
+    id: Annotated[UUID, column(primary_key=True)]
+    version: int
+    url: str
+    event_types: Annotated[list[str], column(ARRAY(sa.Text))]
+    active: bool
+    disabled_because: Annotated[str | None, column(comment="set when it was switched off by itself")]
+    created_at: datetime
 
     @classmethod
     def register(cls, url: str, event_types: list[str], *, at: datetime) -> "Webhook":
@@ -68,15 +66,13 @@ class Webhook(Base):
         self.version += 1
 
 
-class WebhookSecret(Base):
+class WebhookSecret(Base, table="webhook_secret"):
     """A key that signs a webhook's messages."""
 
-    __tablename__ = "webhook_secret"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    webhook_id: Mapped[UUID] = mapped_column(sa.ForeignKey("webhook.id", ondelete="CASCADE"), index=True)
-    key: Mapped[bytes] = mapped_column(sa.LargeBinary)
-    retires_at: Mapped[datetime | None]
+    id: Annotated[UUID, column(primary_key=True)]
+    webhook_id: Annotated[UUID, column(sa.ForeignKey("webhook.id", ondelete="CASCADE"), index=True)]
+    key: Annotated[bytes, column(sa.LargeBinary)]
+    retires_at: datetime | None
 
     @classmethod
     def make(cls, webhook_id: UUID) -> "WebhookSecret":
@@ -84,23 +80,21 @@ class WebhookSecret(Base):
         return cls(id=new_id(), webhook_id=webhook_id, key=new_secret(), retires_at=None)
 
 
-class WebhookDelivery(Base):
+class WebhookDelivery(Base, table="webhook_delivery"):
     """One event for one webhook; its payload is stored, so that every try sends the same."""
 
-    __tablename__ = "webhook_delivery"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    webhook_id: Mapped[UUID] = mapped_column(sa.ForeignKey("webhook.id", ondelete="CASCADE"))
-    event_id: Mapped[UUID]
-    event_type: Mapped[str]
-    payload: Mapped[bytes] = mapped_column(sa.LargeBinary)
-    status: Mapped[str]
-    tries: Mapped[int]
-    next_try_at: Mapped[datetime]
-    created_at: Mapped[datetime]
-    last_tried_at: Mapped[datetime | None]
-    last_status: Mapped[int | None] = mapped_column(comment="of the answer; null when there was none")
-    last_error: Mapped[str | None]
+    id: Annotated[UUID, column(primary_key=True)]
+    webhook_id: Annotated[UUID, column(sa.ForeignKey("webhook.id", ondelete="CASCADE"))]
+    event_id: UUID
+    event_type: str
+    payload: Annotated[bytes, column(sa.LargeBinary)]
+    status: str
+    tries: int
+    next_try_at: datetime
+    created_at: datetime
+    last_tried_at: datetime | None
+    last_status: Annotated[int | None, column(comment="of the answer; null when there was none")]
+    last_error: str | None
 
     __table_args__ = (
         sa.UniqueConstraint("webhook_id", "event_id"),

@@ -5,10 +5,10 @@ from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from event_contracts.catalogue import State, event_type_of
 from service_kit import outbox
+from service_kit.unit_of_work import UnitOfWork
 
 _DELIVER = sa.text("""
     INSERT INTO webhook_delivery (id, webhook_id, event_id, event_type, payload, status, tries, next_try_at, created_at)
@@ -21,10 +21,10 @@ _DELIVER = sa.text("""
 )
 
 
-async def publish(session: AsyncSession, event: State, *, sequence: int, time: datetime, partition_key: UUID) -> None:
+async def publish(work: UnitOfWork, event: State, *, sequence: int, time: datetime, partition_key: UUID) -> None:
     """Write the event to the outbox, and a delivery for each webhook, in the form of Standard Webhooks."""
     entry = event_type_of(event)
-    event_id = await outbox.write(session, event, sequence=sequence, time=time, partition_key=partition_key)
+    event_id = await outbox.write(work, event, sequence=sequence, time=time, partition_key=partition_key)
     message = {
         "type": entry.name,
         "timestamp": time.astimezone(UTC),
@@ -32,6 +32,6 @@ async def publish(session: AsyncSession, event: State, *, sequence: int, time: d
         "sequence": sequence,
         "data": event,
     }
-    await session.execute(
+    await work.execute(
         _DELIVER, {"event_id": event_id, "event_type": entry.name, "payload": msgspec.json.encode(message)}
     )

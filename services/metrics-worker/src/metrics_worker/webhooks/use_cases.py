@@ -4,35 +4,34 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from metrics_worker.webhooks.addresses import AddressRefused, check_address
 from metrics_worker.webhooks.model import OVERLAP, Webhook, WebhookDelivery, WebhookSecret
 from metrics_worker.webhooks.schemas import WebhookCreate, WebhookUpdate
 from service_kit.database import database_now
+from service_kit.locking import lock
 from service_kit.problems import NotFound, Unprocessable
+from service_kit.unit_of_work import Lock, UnitOfWork
 from service_kit.versions import ExpectedVersion
 
 
 async def register_webhook(
-    session: AsyncSession, body: WebhookCreate, *, allow_loopback: bool
+    work: UnitOfWork, body: WebhookCreate, *, allow_loopback: bool
 ) -> tuple[Webhook, WebhookSecret]:
     """Register a webhook with its first secret. Raise `Unprocessable` for an address that is not allowed."""
     _check(body.url, allow_loopback=allow_loopback)
     webhook = Webhook.register(body.url, body.event_types, at=datetime.now(UTC))
-    session.add(webhook)
-    await session.flush()
     secret = WebhookSecret.make(webhook.id)
-    session.add(secret)
+    work.add(webhook)
+    work.add(secret)
     return webhook, secret
 
 
 async def change_webhook(
-    session: AsyncSession, webhook_id: UUID, body: WebhookUpdate, expected: ExpectedVersion, *, allow_loopback: bool
+    work: UnitOfWork, webhook_id: UUID, body: WebhookUpdate, expected: ExpectedVersion, *, allow_loopback: bool
 ) -> Webhook:
     """Change a webhook. Raise `NotFound`, `PreconditionFailed` and `Unprocessable`."""
-    webhook = await get_webhook(session, webhook_id, lock=True)
-    expected.check(webhook.version)
+    webhook = await lock(work, Webhook, webhook_id, expected)
     changed = body.changed_from(webhook)
     if "url" in changed:
         _check(body.url, allow_loopback=allow_loopback)
@@ -40,43 +39,38 @@ async def change_webhook(
     return webhook
 
 
-async def delete_webhook(session: AsyncSession, webhook_id: UUID, expected: ExpectedVersion) -> None:
+async def delete_webhook(work: UnitOfWork, webhook_id: UUID, expected: ExpectedVersion) -> None:
     """Delete a webhook with its secrets and deliveries. Raise `NotFound` and `PreconditionFailed`."""
-    webhook = await get_webhook(session, webhook_id, lock=True)
-    expected.check(webhook.version)
-    await session.execute(sa.delete(Webhook).where(Webhook.id == webhook_id))
+    await lock(work, Webhook, webhook_id, expected, with_key=True)
+    await work.execute(sa.delete(Webhook.table).where(Webhook.table.c.id == webhook_id))
 
 
-async def add_secret(session: AsyncSession, webhook_id: UUID) -> tuple[WebhookSecret, datetime]:
+async def add_secret(work: UnitOfWork, webhook_id: UUID) -> tuple[WebhookSecret, datetime]:
     """Return a new secret, and when the former ones expire. Raise `NotFound`."""
-    await get_webhook(session, webhook_id, lock=True)
+    await get_webhook(work, webhook_id, locked="no key update")
     now = datetime.now(UTC)
-    await session.execute(
-        sa.delete(WebhookSecret).where(WebhookSecret.webhook_id == webhook_id, WebhookSecret.retires_at <= now)
-    )
     retire_at = now + OVERLAP
-    await session.execute(
-        sa.update(WebhookSecret)
-        .where(WebhookSecret.webhook_id == webhook_id, WebhookSecret.retires_at.is_(None))
-        .values(retires_at=retire_at)
-    )
+    secrets, columns = WebhookSecret.table, WebhookSecret.table.c
+    of_webhook = columns.webhook_id == webhook_id
+    await work.execute(sa.delete(secrets).where(of_webhook, columns.retires_at <= now))
+    await work.execute(sa.update(secrets).where(of_webhook, columns.retires_at.is_(None)).values(retires_at=retire_at))
     secret = WebhookSecret.make(webhook_id)
-    session.add(secret)
+    work.add(secret)
     return secret, retire_at
 
 
-async def send_again(session: AsyncSession, webhook_id: UUID, delivery_id: UUID) -> WebhookDelivery:
+async def send_again(work: UnitOfWork, webhook_id: UUID, delivery_id: UUID) -> WebhookDelivery:
     """Raises `NotFound` and `DeliveryPending`."""
-    delivery = await session.get(WebhookDelivery, delivery_id, with_for_update=True)
+    delivery = await work.get(WebhookDelivery, delivery_id, lock="no key update")
     if delivery is None or delivery.webhook_id != webhook_id:
         raise NotFound(f"There is no delivery {delivery_id} of this webhook.")
-    delivery.send_again(await database_now(session))
+    delivery.send_again(await database_now(work))
     return delivery
 
 
-async def get_webhook(session: AsyncSession, webhook_id: UUID, *, lock: bool = False) -> Webhook:
+async def get_webhook(work: UnitOfWork, webhook_id: UUID, *, locked: Lock | None = None) -> Webhook:
     """Return a webhook. Raise `NotFound`."""
-    webhook = await session.get(Webhook, webhook_id, with_for_update={"key_share": True} if lock else None)
+    webhook = await work.get(Webhook, webhook_id, lock=locked)
     if webhook is None:
         raise NotFound(f"There is no webhook {webhook_id}.")
     return webhook
