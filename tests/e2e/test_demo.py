@@ -56,7 +56,7 @@ async def test_a_short_history_moves_all_eight_kpis_and_a_second_run_adds_nothin
         await run.prepare()
         await run.history()
         assert run.board.last_refusal == ""
-        assert run.board.stories_done == run.board.stories_total > 20
+        assert run.board.scenarios_done == run.board.scenarios_total > 20
     memory.keep(tmp_path / "demo.json")
     await booked(stack)
     for name in (*KPIS, *ALIVE):

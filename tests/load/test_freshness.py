@@ -21,9 +21,9 @@ from event_contracts import codec
 from event_contracts.sales import LeadCreated
 from service_kit.identifiers import new_id
 from service_kit.outbox_notify import CHANNEL
-from tandem_cli.books import addresses
 from tandem_cli.commands.status import memory_bytes
 from tandem_cli.kafka import EmbeddedKafka, Topic
+from tandem_cli.ledger_addresses import addresses
 from tandem_cli.postgres import EmbeddedPostgres
 from tandem_cli.stack import LocalStack
 from tandem_cli.system import script

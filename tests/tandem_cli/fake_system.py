@@ -30,7 +30,7 @@ def main() -> None:
     stack = LocalStack(Path(sys.argv[1]), listener=terminal, system=fake_system())
 
     def ready() -> None:
-        terminal.say("ready for work")
+        terminal.write("ready for work")
         stack.wait()
 
     run(stack, terminal, ready)

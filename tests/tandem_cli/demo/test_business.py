@@ -8,7 +8,7 @@ import pytest
 from event_contracts.fields import DECIMAL_PLACES
 from tandem_cli.demo.business import Business
 from tandem_cli.demo.company import CURRENCIES, PRODUCTS, Company
-from tandem_cli.demo.story import Story
+from tandem_cli.demo.scenario import Scenario
 from tandem_cli.requests import Ref
 
 YEAR = [date(2026, 1, 1) + timedelta(days=day) for day in range(365)]
@@ -20,12 +20,12 @@ def business() -> Business:
 
 
 @pytest.fixture(scope="module")
-def stories(business: Business) -> list[Story]:
-    return [story for day in YEAR for story in business.day(day)]
+def scenarios(business: Business) -> list[Scenario]:
+    return [scenario for day in YEAR for scenario in business.day(day)]
 
 
-def actions(story: Story) -> list[str]:
-    return [action.step.name.partition("-")[2] for action in story.actions]
+def actions(scenario: Scenario) -> list[str]:
+    return [action.step.name.partition("-")[2] for action in scenario.actions]
 
 
 def test_a_seed_is_a_business_and_another_seed_another() -> None:
@@ -40,11 +40,11 @@ def test_a_day_does_not_depend_on_which_days_were_asked_for_before(business: Bus
     assert [business.day(day) for day in YEAR[190:201]][-1] == asked_alone
 
 
-def test_every_story_can_be_told_again_from_its_key(business: Business, stories: list[Story]) -> None:
+def test_every_story_can_be_told_again_from_its_key(business: Business, scenarios: list[Scenario]) -> None:
     now = datetime(2026, 6, 1, tzinfo=UTC)
-    assert business.story(stories[17].key, now) == stories[17]
-    assert business.story("live:5", now) == business.live(5, now)
-    assert len({story.key for story in stories}) == len(stories)
+    assert business.scenario(scenarios[17].key, now) == scenarios[17]
+    assert business.scenario("live:5", now) == business.live(5, now)
+    assert len({scenario.key for scenario in scenarios}) == len(scenarios)
 
 
 def test_a_live_story_is_the_same_whenever_it_begins(business: Business) -> None:
@@ -54,63 +54,63 @@ def test_a_live_story_is_the_same_whenever_it_begins(business: Business) -> None
         assert [action.step for action in early.actions] == [action.step for action in late.actions]
 
 
-def test_time_runs_forwards_in_every_story(stories: list[Story]) -> None:
-    for story in stories:
-        assert all(earlier.at <= later.at for earlier, later in pairwise(story.actions))
+def test_time_runs_forwards_in_every_story(scenarios: list[Scenario]) -> None:
+    for scenario in scenarios:
+        assert all(earlier.at <= later.at for earlier, later in pairwise(scenario.actions))
 
 
-def test_nothing_is_referred_to_before_it_is_there(business: Business, stories: list[Story]) -> None:
+def test_nothing_is_referred_to_before_it_is_there(business: Business, scenarios: list[Scenario]) -> None:
     company = business.company
     known = {ref for ref, _ in [*company.things(), *company.registrations()]}
-    for story in stories:
+    for scenario in scenarios:
         given = set(known)
-        for action in story.actions:
+        for action in scenario.actions:
             refs = [part for part in [*action.step.path, *action.step.body.values()] if isinstance(part, Ref)]
-            assert given.issuperset(refs), story.key
+            assert given.issuperset(refs), scenario.key
             given |= {Ref("self", name) for name in action.step.gives}
 
 
-def test_leads_and_deals_go_the_way_that_sales_allows(stories: list[Story]) -> None:
-    for story in stories:
-        if ":ticket:" in story.key:
+def test_leads_and_deals_go_the_way_that_sales_allows(scenarios: list[Scenario]) -> None:
+    for scenario in scenarios:
+        if ":ticket:" in scenario.key:
             continue
-        told = actions(story)
-        assert told.count("convert") <= 1
-        if "disqualify" in told:
-            assert told[-1] == "disqualify"
-            assert "convert" not in told
+        names = actions(scenario)
+        assert names.count("convert") <= 1
+        if "disqualify" in names:
+            assert names[-1] == "disqualify"
+            assert "convert" not in names
         is_closed = False
-        for action in told:
+        for action in names:
             if action == "close":
-                assert not is_closed, story.key
+                assert not is_closed, scenario.key
                 is_closed = True
             elif action in ("reopen", "amend"):
-                assert is_closed, story.key
+                assert is_closed, scenario.key
                 is_closed = action != "reopen"
             elif action in ("qualification", "presentation", "proposal", "negotiation"):
-                assert not is_closed, story.key
+                assert not is_closed, scenario.key
 
 
-def test_tickets_go_the_way_that_service_allows(stories: list[Story]) -> None:
-    for story in stories:
-        if ":ticket:" not in story.key:
+def test_tickets_go_the_way_that_service_allows(scenarios: list[Scenario]) -> None:
+    for scenario in scenarios:
+        if ":ticket:" not in scenario.key:
             continue
         status = "open"
-        for action in actions(story):
+        for action in actions(scenario):
             if action in ("resolve", "reopen", "close", "survey"):
                 needed = {"resolve": "open", "reopen": "resolved", "close": "resolved", "survey": "resolved"}[action]
-                assert status == needed, story.key
+                assert status == needed, scenario.key
                 status = {"resolve": "resolved", "reopen": "open", "close": "closed"}.get(action, status)
             if action in ("answer", "revise"):
-                assert "survey" in actions(story)
+                assert "survey" in actions(scenario)
 
 
-def test_prices_have_no_more_places_than_their_currency(stories: list[Story]) -> None:
+def test_prices_have_no_more_places_than_their_currency(scenarios: list[Scenario]) -> None:
     codes = {product.code for product in PRODUCTS}
     deals = [
         body
-        for story in stories
-        for action in story.actions
+        for scenario in scenarios
+        for action in scenario.actions
         if "lines" in (body := action.step.body.get("deal", action.step.body)) and "currency" in body
     ]
     assert {deal["currency"] for deal in deals} == set(CURRENCIES)
@@ -136,10 +136,10 @@ def test_leads_from_referrals_convert_better_than_those_from_social_media() -> N
     business = Business(Company(7, 400))
     converted: dict[str, list[bool]] = {"referral": [], "social": []}
     for day in YEAR[:180]:
-        for story in business.day(day):
-            channel = story.actions[0].step.body.get("channel")
-            if ":lead:" in story.key and channel in converted:
-                converted[channel].append("convert" in actions(story))
+        for scenario in business.day(day):
+            channel = scenario.actions[0].step.body.get("channel")
+            if ":lead:" in scenario.key and channel in converted:
+                converted[channel].append("convert" in actions(scenario))
     rates = {channel: sum(found) / len(found) for channel, found in converted.items()}
     assert rates["referral"] > 2 * rates["social"] > 0
 
@@ -148,9 +148,9 @@ def test_a_problem_that_comes_back_costs_satisfaction() -> None:
     business = Business(Company(7, 400))
     scores: dict[bool, list[int]] = {True: [], False: []}
     for day in YEAR[:180]:
-        for story in business.day(day):
-            given = [action.step.body["score"] for action in story.actions if action.step.name.endswith("answer")]
+        for scenario in business.day(day):
+            given = [action.step.body["score"] for action in scenario.actions if action.step.name.endswith("answer")]
             if given:
-                scores["reopen" in actions(story)].append(given[0])
+                scores["reopen" in actions(scenario)].append(given[0])
     means = {reopened: sum(found) / len(found) for reopened, found in scores.items()}
     assert means[False] > means[True] + 0.5

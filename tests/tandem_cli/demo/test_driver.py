@@ -11,14 +11,14 @@ from tandem_cli.demo.business import Business
 from tandem_cli.demo.company import Company
 from tandem_cli.demo.driver import Driver
 from tandem_cli.demo.memory import Memory, Thread
-from tandem_cli.demo.story import Action, After, Story
+from tandem_cli.demo.scenario import Action, After, Scenario
 from tandem_cli.requests import Ref, Step
 
 pytestmark = pytest.mark.clock
 
 OPEN = Step("1-open", "sales", ("deals",), {"due_at": After(timedelta(days=1))}, gives={"deal": "id"})
 WIN = Step("2-win", "sales", ("deals", Ref("self", "deal"), "close"), {"outcome": "won"})
-STORY = Story("live:1", (Action(datetime.now(UTC), OPEN), Action(datetime.now(UTC), WIN)))
+SCENARIO = Scenario("live:1", (Action(datetime.now(UTC), OPEN), Action(datetime.now(UTC), WIN)))
 
 
 class Sales:
@@ -41,35 +41,35 @@ def driver(sales: Sales, memory: Memory) -> Driver:
     return Driver(Business(Company(1, 5)), {"sales": sales}, memory)  # type: ignore[dict-item]
 
 
-def telling() -> Memory:
-    return Memory(1, 5, "2026-01-01", threads={STORY.key: Thread()})
+def a_memory() -> Memory:
+    return Memory(1, 5, "2026-01-01", threads={SCENARIO.key: Thread()})
 
 
 async def test_a_live_action_that_was_cut_short_is_told_again_as_it_was_begun() -> None:
-    memory, sales = telling(), Sales(asyncio.CancelledError())
+    memory, sales = a_memory(), Sales(asyncio.CancelledError())
     with pytest.raises(asyncio.CancelledError):
-        await driver(sales, memory).send_next(STORY, live=True)
-    cut = memory.threads[STORY.key]
+        await driver(sales, memory).send_next(SCENARIO, live=True)
+    cut = memory.threads[SCENARIO.key]
     assert cut.actions == 0
     assert cut.at is not None
     cut.at = "2026-11-01T12:00:00+00:00"  # as if a later run came long after
-    await driver(sales, memory).send_next(STORY, live=True)
+    await driver(sales, memory).send_next(SCENARIO, live=True)
     assert sales.heard[1][1]["due_at"] == "2026-11-02T12:00:00Z"
-    assert memory.threads[STORY.key] == Thread(1, {"deal": "d1"})
+    assert memory.threads[SCENARIO.key] == Thread(1, {"deal": "d1"})
 
 
 async def test_a_story_ends_where_a_conflict_leaves_unknown_what_it_is_about() -> None:
-    memory = telling()
+    memory = a_memory()
     reused = Refused(409, {"type": "urn:tandem:problem:idempotency-key-reused", "status": 409})
-    await driver(Sales(reused), memory).send_next(STORY, live=True)
+    await driver(Sales(reused), memory).send_next(SCENARIO, live=True)
     assert memory.threads == {}
 
 
 async def test_a_story_goes_on_after_a_conflict_about_what_somebody_did_already() -> None:
-    memory, sales = telling(), Sales()
+    memory, sales = a_memory(), Sales()
     run = driver(sales, memory)
-    await run.send_next(STORY, live=True)
+    await run.send_next(SCENARIO, live=True)
     closed = Refused(409, {"type": "urn:tandem:problem:deal-already-closed", "status": 409})
-    longer = Story(STORY.key, (*STORY.actions, STORY.actions[1]))
+    longer = Scenario(SCENARIO.key, (*SCENARIO.actions, SCENARIO.actions[1]))
     await driver(Sales(closed), memory).send_next(longer, live=True)
-    assert memory.threads[STORY.key].actions == 2
+    assert memory.threads[SCENARIO.key].actions == 2

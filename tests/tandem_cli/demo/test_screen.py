@@ -41,13 +41,13 @@ def test_a_series_is_a_row_of_bars_with_gaps_for_days_without_a_value() -> None:
 
 def test_the_picture_shows_every_kpi_the_progress_and_the_news() -> None:
     console = Console(file=StringIO(), width=120)
-    board = Board(stories_total=10, stories_done=5, news=deque(["12:00:00  deal close won"]))
+    board = Board(scenarios_total=10, scenarios_done=5, news=deque(["12:00:00  deal close won"]))
     screen = Screen(console, Api("http://127.0.0.1:1", ""), board, [])
     console.print(screen.picture())
     text = console.file.getvalue()  # type: ignore[attr-defined]
     for title in KPIS.values():
         assert title in text
-    assert "history 5 of 10 stories" in text
+    assert "history 5 of 10 scenarios" in text
     assert "deal close won" in text
     assert "Sales volume –" in screen.line()
 

@@ -1,4 +1,4 @@
-"""A client of the HTTP APIs that keeps trying while they are busy or away, and tells refusals from failures."""
+"""A client of the HTTP APIs that retries while they are busy or away, and separates refusals from failures."""
 
 import asyncio
 import json
@@ -28,9 +28,9 @@ class Refused(Exception):
         self.status = status
         self.slug = str(problem.get("type", "")).removeprefix("urn:tandem:problem:")
         self.problem = problem
-        # The detail of a request that is not valid only says to look at the errors.
-        says = "; ".join(f"{place} {what}" for place, what in self.errors) or problem.get("detail", "")
-        super().__init__(f"{problem.get('title', status)}: {says}".strip(": "))
+        # The detail of a request that is not valid only refers to the errors.
+        message = "; ".join(f"{place} {what}" for place, what in self.errors) or problem.get("detail", "")
+        super().__init__(f"{problem.get('title', status)}: {message}".strip(": "))
 
     @property
     def errors(self) -> list[tuple[str, str]]:
@@ -41,7 +41,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the API said; `replayed` when it had done the same request before."""
+    """The API's answer; `replayed` when it had processed the same request before."""
 
     status: int
     body: Any

@@ -21,7 +21,7 @@ def run(stack: LocalStack, terminal: Terminal, while_ready: Callable[[], None] |
             stack.start()
             (while_ready or stack.wait)()
         except KeyboardInterrupt:
-            terminal.say("stopping; once more to kill at once")
+            terminal.write("stopping; once more to kill at once")
         finally:
             terminal.close()
             stack.stop()

@@ -23,9 +23,9 @@ Progress = Callable[[int, int], None]
 
 
 def class_path(progress: Progress | None = None) -> list[Path]:
-    """The jars of the lock, fetched where missing. `progress` is told how many of how many are there.
+    """The jars of the lock, fetched where missing. `progress` receives the number fetched and the total.
 
-    Raises StackProblem when Maven Central cannot be reached, the disk is full or a jar is not what the lock says.
+    Raises StackProblem when Maven Central cannot be reached, the disk is full or a jar differs from the lock.
     """
     repository = Path(os.environ.get("M2_REPO") or Path.home() / ".m2" / "repository")
     locked = read_lock()
@@ -117,7 +117,7 @@ def _is(jar: Path, digest: str) -> bool:
     try:
         return hashlib.sha256(jar.read_bytes()).hexdigest() == digest
     except OSError:
-        return False  # absent or unreadable; fetching it says why it cannot be kept
+        return False  # absent or unreadable; fetching it reports why it cannot be kept
 
 
 if __name__ == "__main__":

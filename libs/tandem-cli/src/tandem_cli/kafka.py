@@ -82,7 +82,7 @@ class EmbeddedKafka:
     """One broker on the loopback address, with its log in `data_dir`, kept between runs.
 
     `port` None means a free one, chosen once and kept by this object. `heap_mb` is the Java heap in MiB; the process
-    needs some 130 MiB beside it. `partitions` is what a topic gets when it names no number. `progress` is told of the
+    needs some 130 MiB beside it. `partitions` is what a topic gets when it names no number. `progress` receives the
     jars that arrive. The broker ends when this process does.
     """
 
@@ -210,7 +210,7 @@ class EmbeddedKafka:
             "auto.create.topics.enable": "false",
             # The broker's clock is the machine's; tests shift everybody else's, years ahead.
             "log.message.timestamp.after.max.ms": 2**63 - 1,
-            # The log is the source of truth for the books: it is kept for ever.
+            # The log is the source of truth for the ledger: it is kept for ever.
             "log.retention.ms": -1,
             "log.retention.bytes": -1,
             "offsets.retention.minutes": 2**31 - 1,
@@ -283,7 +283,7 @@ class EmbeddedKafka:
         return lines
 
     def _last_words(self) -> str:
-        return " | ".join(self.last_words()) or "it said nothing"
+        return " | ".join(self.last_words()) or "it printed nothing"
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:

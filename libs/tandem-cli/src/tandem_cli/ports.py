@@ -1,4 +1,4 @@
-"""Finds free TCP ports on the loopback address and says plainly when a wanted one is taken."""
+"""Free TCP ports on the loopback address, and a clear error when a wanted one is taken."""
 
 import errno
 import random

@@ -95,7 +95,7 @@ class EmbeddedPostgres:
             **self.options,
             "listen_addresses": LOOPBACK,
             "port": str(self.port),
-            "unix_socket_directories": "",  # their paths may not exceed 107 bytes, and nobody here needs one
+            "unix_socket_directories": "",  # their paths may not exceed 107 bytes, and none is needed here
         }
         program = [str(BINARIES / "postgres"), "-D", str(self._cluster)]
         for name, value in settings.items():
@@ -222,7 +222,7 @@ class EmbeddedPostgres:
                 process.send_signal(number)
 
     def unexpected_end(self) -> int | None:
-        """The exit code when it ended though nobody asked it to, else None."""
+        """The exit code when it ended without a stop, else None."""
         return self._started().poll() if self._asked_to_run else None
 
     def last_words(self) -> list[str]:
@@ -232,7 +232,7 @@ class EmbeddedPostgres:
         return self.log_file.read_text(errors="replace").strip().splitlines()[-5:]
 
     def _last_words(self) -> str:
-        return " | ".join(self.last_words()) or "it said nothing"
+        return " | ".join(self.last_words()) or "it printed nothing"
 
     def _own(self, path: Path) -> None:
         if self._user is not None:
@@ -266,19 +266,19 @@ class ExternalPostgres:
 def _unprivileged_user(cluster: Path) -> User | None:
     """Whom the server runs as: ourselves (None), unless we are root, which PostgreSQL refuses.
 
-    Then it is the cluster's owner, where an ordinary user made it, or else nobody.
+    Then it is the cluster's owner, where an ordinary user created it, or else the user `nobody`.
     """
     if os.geteuid() != 0:
         return None
     if cluster.exists() and (owner := cluster.stat()).st_uid != 0:
         return User(owner.st_uid, owner.st_gid)
     try:
-        nobody = pwd.getpwnam("nobody")
+        unprivileged = pwd.getpwnam("nobody")
     except KeyError:
         raise StackProblem(
             "PostgreSQL refuses to run as root and there is no user `nobody`; run as an ordinary user."
         ) from None
-    return User(nobody.pw_uid, nobody.pw_gid)
+    return User(unprivileged.pw_uid, unprivileged.pw_gid)
 
 
 def _environment() -> dict[str, str]:

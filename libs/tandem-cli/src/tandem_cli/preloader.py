@@ -160,9 +160,9 @@ class Preloader:
             self._born.notify_all()
 
     def _problem(self) -> StackProblem:
-        said = self._log_file.read_text(errors="replace").strip().splitlines()[-5:]
+        last_lines = self._log_file.read_text(errors="replace").strip().splitlines()[-5:]
         return StackProblem(
-            "The preloader of the processes has ended. It said last: " + (" | ".join(said) or "nothing.")
+            "The preloader of the processes has ended. Its last lines: " + (" | ".join(last_lines) or "nothing.")
         )
 
 

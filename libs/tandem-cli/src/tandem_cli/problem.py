@@ -2,4 +2,4 @@
 
 
 class StackProblem(Exception):
-    """Something a person can mend; its text is one plain sentence that says what and how."""
+    """A problem that the user can fix; its text is one plain sentence: what happened, then what to do."""

@@ -83,7 +83,7 @@ class SupervisedProcess:
         self._reader.start()
 
     def wait(self) -> int:
-        """Wait for its end, with all that it said, and return the exit code."""
+        """Wait for its end and for all its output, and return the exit code."""
         code = self._started().wait()
         self._await_reader()
         return code
@@ -136,7 +136,7 @@ class SupervisedProcess:
 
 
 def answers_ready(port: int, timeout: float = 2.0) -> bool:
-    """True when the process that serves health on `port` says that it is ready. `timeout` is in seconds."""
+    """True when the process that serves health on `port` is ready. `timeout` is in seconds."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout)
     try:
         connection.request("GET", "/readyz")

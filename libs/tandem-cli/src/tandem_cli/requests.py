@@ -9,9 +9,9 @@ ApiName = Literal["sales", "service"]
 
 @dataclass(frozen=True)
 class Ref:
-    """Stands in a path or a body for an id.
+    """A placeholder for an id in a path or a body.
 
-    `noun` is an API's collection, `sales/reps`, or `self` for what a record's or story's own steps make (`lead`).
+    `noun` is an API's collection, `sales/reps`, or `self` for what earlier steps of the same record create (`lead`).
     """
 
     noun: str
@@ -20,7 +20,7 @@ class Ref:
 
 @dataclass(frozen=True)
 class Step:
-    """One POST. `name` is unique in its record or story, and part of the idempotency key."""
+    """One POST. `name` is unique in its record or scenario, and part of the idempotency key."""
 
     name: str
     api: ApiName

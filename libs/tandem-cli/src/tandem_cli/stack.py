@@ -298,7 +298,7 @@ class LocalStack:
                 raise self._death(process.name, process.wait(), list(process.last_lines))
             if time.monotonic() > deadline:
                 raise StackProblem(
-                    f"{process.name} was not ready within {READY_SECONDS:.0f} s; it said last: "
+                    f"{process.name} was not ready within {READY_SECONDS:.0f} s; its last lines: "
                     + _quote(list(process.last_lines))
                 )
             time.sleep(0.05)
@@ -393,7 +393,9 @@ class LocalStack:
 
     def _death(self, name: str, code: int, last_lines: list[str]) -> StackProblem:
         full = f" The disk of {self.data.path} is full." if self.data.nearly_full() else ""
-        return StackProblem(f"{name} ended unexpectedly with {ending(code)}.{full} It said last: {_quote(last_lines)}")
+        return StackProblem(
+            f"{name} ended unexpectedly with {ending(code)}.{full} Its last lines: {_quote(last_lines)}"
+        )
 
 
 def _quote(lines: list[str]) -> str:

@@ -31,7 +31,7 @@ class Terminal(Listener):
 
     def line(self, name: str, text: str) -> None:
         if not self.quiet:
-            self._print(name, Text(text, style=_severity(text)))
+            self._print_line(name, Text(text, style=_severity(text)))
 
     def state(self, name: str, state: str) -> None:
         with self._lock:
@@ -41,7 +41,7 @@ class Terminal(Listener):
         if state in {"starting", "stopping"}:
             return
         seconds = time.monotonic() - began
-        self._print(_OWN, Text.assemble((name, "bold"), f" {state} ", (f"{seconds:.1f} s", "dim")))
+        self._print_line(_OWN, Text.assemble((name, "bold"), f" {state} ", (f"{seconds:.1f} s", "dim")))
 
     def jars(self, done: int, total: int) -> None:
         with self._lock:
@@ -63,11 +63,11 @@ class Terminal(Listener):
                 self._bar.stop()
                 self._bar = None
         if not self.console.is_terminal and (finished or done % 12 == 0):
-            self.say(f"fetching Kafka's jars: {done} of {total}")
+            self.write(f"fetching Kafka's jars: {done} of {total}")
 
-    def say(self, text: str) -> None:
+    def write(self, text: str) -> None:
         """A line of the command's own."""
-        self._print(_OWN, Text(text))
+        self._print_line(_OWN, Text(text))
 
     def close(self) -> None:
         """Take a bar off the screen that a broken-off start left there."""
@@ -76,7 +76,7 @@ class Terminal(Listener):
                 self._bar.stop()
                 self._bar = None
 
-    def _print(self, name: str, text: Text) -> None:
+    def _print_line(self, name: str, text: Text) -> None:
         line = Text.assemble((f"{name:<{_WIDTH}} │ ", self._colour(name)), text)
         try:
             self.console.print(line, soft_wrap=True, highlight=False)

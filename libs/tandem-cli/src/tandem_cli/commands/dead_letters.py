@@ -1,4 +1,4 @@
-"""`tandem dead-letters`: records that the books or service could not take, seen, mended, sent again or discarded."""
+"""`tandem dead-letters`: records that a consumer could not process; list, mend, send or discard them."""
 
 import asyncio
 import json
@@ -21,13 +21,13 @@ from tandem_cli.problem import StackProblem
 PATIENCE_SECONDS = 10.0
 PIPED_WIDTH = 300
 
-letters = typer.Typer(no_args_is_help=True, help="Records that a consumer could not take.")
+dead_letters = typer.Typer(no_args_is_help=True, help="Records that a consumer could not process.")
 
-Letter = Annotated[str | None, typer.Argument(help="The dead letter's id.")]
+DeadLetterArgument = Annotated[str | None, typer.Argument(help="The dead letter's id.")]
 AllOption = Annotated[bool, typer.Option("--all", help="Every open one.")]
 ReasonOption = Annotated[str | None, typer.Option(help="With --all: only those set aside for this reason.")]
 Whose = Literal["metrics", "service"]
-OfOption = Annotated[Whose, typer.Option("--of", help="Whose: the books', or service's.")]
+OfOption = Annotated[Whose, typer.Option("--of", help="Whose: the ledger's, or service's.")]
 UrlOption = Annotated[
     str | None,
     typer.Option("--url", "--metrics-url", help="metrics-api, or service-api; by default that of the local stack."),
@@ -38,11 +38,11 @@ TokenOption = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    app.add_typer(letters, name="dead-letters")
+    app.add_typer(dead_letters, name="dead-letters")
 
 
-@letters.command("list")
-def list_letters(
+@dead_letters.command("list")
+def list_dead_letters(
     status: Annotated[str | None, typer.Option(help="open, sent or discarded.")] = "open",
     reason: ReasonOption = None,
     of: OfOption = "metrics",
@@ -50,7 +50,7 @@ def list_letters(
     token: TokenOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
 ) -> None:
-    """List dead letters, newest first; the open ones unless told otherwise."""
+    """List dead letters, newest first, by default the open ones."""
 
     async def work(api: Api) -> None:
         table = Table(box=None, header_style="bold", pad_edge=False)
@@ -62,7 +62,7 @@ def list_letters(
             table.add_row(item["id"], place, item["reason"], item["recorded_at"][:19], state, item["detail"][:80])
         if table.row_count:
             console = Console()
-            # A program that reads this finds each letter on a line of its own.
+            # A program that reads this finds each dead letter on a line of its own.
             (console if console.is_terminal else Console(width=PIPED_WIDTH)).print(table, markup=False)
         else:
             typer.echo("There are none.")
@@ -70,9 +70,9 @@ def list_letters(
     _run(work, of, url, token, data_dir)
 
 
-@letters.command()
+@dead_letters.command()
 def show(
-    letter: Annotated[str, typer.Argument(help="The dead letter's id.")],
+    dead_letter: Annotated[str, typer.Argument(help="The dead letter's id.")],
     of: OfOption = "metrics",
     url: UrlOption = None,
     token: TokenOption = None,
@@ -81,36 +81,36 @@ def show(
     """Print one with its content, as JSON."""
 
     async def work(api: Api) -> None:
-        typer.echo(json.dumps(await api.get(f"dead-letters/{letter}"), indent=2, ensure_ascii=True))
+        typer.echo(json.dumps(await api.get(f"dead-letters/{dead_letter}"), indent=2, ensure_ascii=True))
 
     _run(work, of, url, token, data_dir)
 
 
-@letters.command()
+@dead_letters.command()
 def mend(
-    letter: Annotated[str, typer.Argument(help="The dead letter's id.")],
+    dead_letter: Annotated[str, typer.Argument(help="The dead letter's id.")],
     file: Annotated[Path, typer.Argument(help="The event as it should have been, in JSON.", exists=True)],
     of: OfOption = "metrics",
     url: UrlOption = None,
     token: TokenOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
 ) -> None:
-    """Say what shall be sent in the original's place; send it with `send`."""
+    """Replace the original's content; `send` sends it."""
     try:
         value = file.read_bytes().decode()
     except UnicodeDecodeError:
         raise StackProblem(f"{file} is not UTF-8 text.") from None
 
     async def work(api: Api) -> None:
-        await api.post(f"dead-letters/{letter}/mend", {"value": value}, key=str(uuid.uuid4()))
+        await api.post(f"dead-letters/{dead_letter}/mend", {"value": value}, key=str(uuid.uuid4()))
         typer.echo("Mended; not sent yet.")
 
     _run(work, of, url, token, data_dir)
 
 
-@letters.command()
+@dead_letters.command()
 def send(
-    letter: Letter = None,
+    dead_letter: DeadLetterArgument = None,
     all_open: AllOption = False,
     reason: ReasonOption = None,
     of: OfOption = "metrics",
@@ -119,13 +119,13 @@ def send(
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
 ) -> None:
     """Send one to its topic again, or every open one; each counts once. Exit code 1 when one was refused."""
-    _settle("send", "sent again", {}, letter, all_open, reason, of, url, token, data_dir)
+    _settle("send", "sent again", {}, dead_letter, all_open, reason, of, url, token, data_dir)
 
 
-@letters.command()
+@dead_letters.command()
 def discard(
-    because: Annotated[str, typer.Option(help="Why it shall never count; kept with it.")],
-    letter: Letter = None,
+    because: Annotated[str, typer.Option(help="Why it never counts; kept with it.")],
+    dead_letter: DeadLetterArgument = None,
     all_open: AllOption = False,
     reason: ReasonOption = None,
     of: OfOption = "metrics",
@@ -133,15 +133,15 @@ def discard(
     token: TokenOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
 ) -> None:
-    """Settle that one shall never count, or every open one; the bytes are kept."""
-    _settle("discard", "discarded", {"reason": because}, letter, all_open, reason, of, url, token, data_dir)
+    """Exclude one for good, or every open one; the bytes are kept."""
+    _settle("discard", "discarded", {"reason": because}, dead_letter, all_open, reason, of, url, token, data_dir)
 
 
 def _settle(
     action: str,
     done: str,
     body: dict[str, str],
-    letter: str | None,
+    dead_letter: str | None,
     all_open: bool,
     reason: str | None,
     of: Whose,
@@ -149,11 +149,11 @@ def _settle(
     token: str | None,
     data_dir: Path,
 ) -> None:
-    if (letter is None) == (not all_open):
-        raise StackProblem("Name one dead letter, or say --all.")
+    if (dead_letter is None) == (not all_open):
+        raise StackProblem("Name one dead letter, or add --all.")
 
     async def work(api: Api) -> None:
-        ids = [letter] if letter else [item["id"] for item in await _every(api, "open", reason)]
+        ids = [dead_letter] if dead_letter else [item["id"] for item in await _every(api, "open", reason)]
         refused = 0
         for one in ids:
             try:

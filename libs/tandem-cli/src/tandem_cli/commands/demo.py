@@ -58,12 +58,12 @@ def demo(
     began = time.monotonic()
 
     def work() -> None:
-        terminal.say(f"ready after {time.monotonic() - began:.1f} s")
+        terminal.write(f"ready after {time.monotonic() - began:.1f} s")
         file = stack.data.path / "demo.json"
         first_day = datetime.now(UTC).date() - timedelta(days=days)
         memory = Memory.recall(file, seed=seed, accounts=accounts, first_day=first_day)
         if (memory.seed, memory.accounts) != (seed, accounts):
-            terminal.say(
+            terminal.write(
                 f"the business of {data_dir} goes on: seed {memory.seed}, {memory.accounts} accounts; "
                 "for another one use another --data-dir"
             )

@@ -74,7 +74,7 @@ def _target(
 
 def _describe(console: Console, plan: Plan) -> None:
     steps = sum(len(record.steps) for record in plan.records)
-    console.print(f"Would send {len(plan.records)} records in {steps} steps, after making", highlight=False)
+    console.print(f"Would send {len(plan.records)} records in {steps} steps, after creating", highlight=False)
     made: dict[str, int] = {}
     for ref in plan.needed:
         made[ref.noun] = made.get(ref.noun, 0) + 1

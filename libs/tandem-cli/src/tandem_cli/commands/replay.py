@@ -1,4 +1,4 @@
-"""`tandem replay` and `tandem rebucket`: build the books anew from the log, while everything goes on."""
+"""`tandem replay` and `tandem rebucket`: rebuild the ledger from the log while everything runs on."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tandem_cli.books import addresses
+from tandem_cli.ledger_addresses import addresses
 from tandem_cli.options import DEFAULT_DATA_DIR, DataDirOption
 from tandem_cli.problem import StackProblem
 from tandem_cli.system import script
@@ -22,9 +22,9 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(data_dir: DataDirOption = DEFAULT_DATA_DIR) -> None:
-    """Build the books anew from the whole log beside the live ones, then swap; reads and new events go on.
+    """Rebuild the ledger from the whole log beside the live one, then swap; reads and new events go on.
 
-    Broken off half-way it leaves the live books as they were, and can be begun again. Works on the running local
+    Interrupted, it leaves the live ledger unchanged, and can be started again. Works on the running local
     stack, or on what METRICS_DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS name.
     """
     _rebuild(data_dir)
@@ -34,7 +34,7 @@ def rebucket(
     timezone: Annotated[str, typer.Option(help="The time zone to take days in, such as Europe/Vilnius.")],
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
 ) -> None:
-    """Keep the books by another time zone: a replay that puts everything on the days of that zone."""
+    """Change the ledger's time zone: a replay that puts everything on the days of that zone."""
     _rebuild(data_dir, "--timezone", timezone)
 
 
@@ -65,5 +65,5 @@ def _rebuild(data_dir: Path, *options: str) -> None:
             process.terminate()
             raise
     if process.returncode or "rebuilt" not in last:
-        raise StackProblem(f"The books are as they were: {last.get('error', 'the rebuild ended early, see above')}")
-    console.print(f"The books are rebuilt from {last['rebuilt']:,} records.", style="green", highlight=False)
+        raise StackProblem(f"The ledger is unchanged: {last.get('error', 'the rebuild ended early, see above')}")
+    console.print(f"The ledger is rebuilt from {last['rebuilt']:,} records.", style="green", highlight=False)

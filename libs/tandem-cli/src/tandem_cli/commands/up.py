@@ -55,12 +55,12 @@ def up(
     )
 
     def watch() -> None:
-        terminal.say(f"ready after {time.monotonic() - began:.1f} s; Ctrl-C stops it")
+        terminal.write(f"ready after {time.monotonic() - began:.1f} s; Ctrl-C stops it")
         for line in links(stack):
-            terminal.say(line)
+            terminal.write(line)
         stack.wait()
 
-    terminal.say(f"starting; data in {stack.data.path}")
+    terminal.write(f"starting; data in {stack.data.path}")
     run(stack, terminal, watch)
 
 

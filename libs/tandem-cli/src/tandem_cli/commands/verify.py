@@ -1,4 +1,4 @@
-"""`tandem verify`: proves that the books are what the log says, to the unit."""
+"""`tandem verify`: proves that the ledger equals the log, to the unit."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tandem_cli.books import addresses
+from tandem_cli.ledger_addresses import addresses
 from tandem_cli.options import DEFAULT_DATA_DIR, DataDirOption
 from tandem_cli.problem import StackProblem
 from tandem_cli.system import script
@@ -22,26 +22,26 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(data_dir: DataDirOption = DEFAULT_DATA_DIR) -> None:
-    """Compare balances, postings and the whole log; exit code 0 when they agree, 1 when not, 2 when it can't tell.
+    """Compare sums, postings and the whole log; exit code 0 when they agree, 1 when not, 2 when it cannot compare them.
 
     Works on the running local stack, or on what METRICS_DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS name.
     """
     try:
         environment = {**os.environ, **addresses(data_dir), "LOG_LEVEL": "error"}
     except StackProblem as problem:
-        report = _cannot_tell(str(problem))
+        report = _unknown(str(problem))
     else:
         finished = subprocess.run(script("metrics-verify"), env=environment, stdout=subprocess.PIPE, check=False)
         try:
             report = json.loads(finished.stdout)
         except ValueError:
-            report = _cannot_tell("the comparison ended without a result; what it said is above")
+            report = _unknown("the comparison ended without a result; its output is above")
     _show(report)
     raise typer.Exit({True: 0, False: 1, None: 2}[report["ok"]])
 
 
-def _cannot_tell(error: str) -> dict[str, Any]:
-    """The report of a comparison that never was. Not exit code 1, by which somebody is told that numbers are wrong."""
+def _unknown(error: str) -> dict[str, Any]:
+    """Return the report of a comparison that never happened: not exit code 1, which means that numbers are wrong."""
     return {"ok": None, "error": error}
 
 
@@ -52,12 +52,12 @@ def _plural(kind: str) -> str:
 def _show(report: dict[str, Any]) -> None:
     console = Console()
     if report["ok"] is None:
-        console.print(f"The books could not be compared: {report['error']}", style="red", highlight=False)
+        console.print(f"The ledger could not be compared: {report['error']}", style="red", highlight=False)
     elif report["ok"]:
         subjects = ", ".join(f"{count:,} {_plural(kind)}" for kind, count in report["subjects"].items() if count)
-        console.print(f"The books are exact: {report['events']:,} events, {subjects or 'no subjects'}.", style="green")
+        console.print(f"The ledger is exact: {report['events']:,} events, {subjects or 'no subjects'}.", style="green")
     else:
-        console.print(f"{report['differences_found']:,} differences between books and log:", style="red")
+        console.print(f"{report['differences_found']:,} differences between ledger and log:", style="red")
         table = Table(box=None, header_style="bold", pad_edge=False)
         for column in ("table", "key", "what"):
             table.add_column(column)

@@ -15,7 +15,7 @@ from tandem_cli.concurrency import all_of, each
 from tandem_cli.demo.business import Business
 from tandem_cli.demo.company import moment
 from tandem_cli.demo.memory import Memory, Thread
-from tandem_cli.demo.story import Action, Story, timed
+from tandem_cli.demo.scenario import Action, Scenario, timed
 from tandem_cli.problem import StackProblem
 from tandem_cli.requests import Ref, filled
 
@@ -25,8 +25,8 @@ WORKERS = 10
 RECENT_DAYS = 60
 """Of the history, that are loaded before all others."""
 
-CONCURRENT_LIVE_STORIES = 14
-"""Stories that live traffic tells at the same time, in turns."""
+CONCURRENT_LIVE_SCENARIOS = 14
+"""Scenarios that live traffic plays at the same time, in turns."""
 
 ACTIONS_PER_SECOND = 1.5
 """Of live traffic, at speed 1."""
@@ -44,13 +44,13 @@ _PLANS = ("maintenance-plans",)
 
 @dataclass
 class Board:
-    """How far the driver is, for whoever shows it."""
+    """The driver's progress, for the screen."""
 
     doing: str = "meeting the company"
     loading: bool = True
     """Until the history is there."""
-    stories_total: int = 0
-    stories_done: int = 0
+    scenarios_total: int = 0
+    scenarios_done: int = 0
     history_began: float = 0.0
     requests: int = 0
     refused: int = 0
@@ -65,7 +65,7 @@ def _utc_now() -> datetime:
 class Driver:
     """One run of the demo on one business.
 
-    `clock` returns the moment, in UTC, where the history ends; stories depend on their days.
+    `clock` returns the moment, in UTC, where the history ends; scenarios depend on their days.
     """
 
     def __init__(
@@ -108,75 +108,75 @@ class Driver:
         self.board.doing = "at work"
 
     async def history(self) -> None:
-        """Tell the days that were not told yet, the latest first."""
+        """Play the days that were not played yet, the latest first."""
         company, memory = self.business.company, self.memory
         today = self._clock().date()
         first_day = date.fromisoformat(memory.first_day)
         days = [today - timedelta(days=back) for back in range((today - first_day).days + 1)]
         missing = [day for day in days if day.isoformat() not in set(memory.loaded)]
-        told = {day: self.business.day(day) for day in missing}
-        left = {day: len(stories) for day, stories in told.items()}
+        by_day = {day: self.business.day(day) for day in missing}
+        left = {day: len(scenarios) for day, scenarios in by_day.items()}
         for month in reversed(_months(first_day, today)[:-1]):
             if month.isoformat()[:7] in {day.isoformat()[:7] for day in missing}:
                 await self._make_all(list(company.quotas(month)))
 
-        async def tell(item: tuple[date, Story]) -> None:
-            day, story = item
+        async def begin(item: tuple[date, Scenario]) -> None:
+            day, scenario = item
             # One that an earlier run has begun belongs to `threads`.
-            if story.key not in memory.threads:
-                memory.threads[story.key] = Thread()
-                await self._send_due(story)
-            self.board.stories_done += 1
+            if scenario.key not in memory.threads:
+                memory.threads[scenario.key] = Thread()
+                await self._send_due(scenario)
+            self.board.scenarios_done += 1
             left[day] -= 1
-            # Today is not over: stories of its later hours come with the next run.
+            # Today is not over: scenarios of its later hours come with the next run.
             if left[day] == 0 and day != today:
                 memory.loaded.append(day.isoformat())
 
         now = self._clock()
-        due = [(day, story) for day in missing for story in told[day] if story.actions[0].at <= now]
+        due = [(day, scenario) for day in missing for scenario in by_day[day] if scenario.actions[0].at <= now]
         # What the last 30 days show began in the last 60: mixed, so that every KPI of theirs grows from the start.
         recent = [item for item in due if (today - item[0]).days < RECENT_DAYS]
         company.random("order").shuffle(recent)
         due[: len(recent)] = recent
-        self.board.stories_total, self.board.history_began = len(due), time.monotonic()
-        memory.loaded += [day.isoformat() for day in missing if not told[day] and day != today]
-        await each(due, tell, at_once=WORKERS)
+        self.board.scenarios_total, self.board.history_began = len(due), time.monotonic()
+        memory.loaded += [day.isoformat() for day in missing if not by_day[day] and day != today]
+        await each(due, begin, at_once=WORKERS)
 
     async def threads(self) -> None:
-        """Go on with the history's open stories as their times come."""
+        """Continue the history's open scenarios as their times come."""
         calendar: list[tuple[datetime, str]] = []
-        stories: dict[str, Story] = {}
+        scenarios: dict[str, Scenario] = {}
         for key, thread in self.memory.threads.items():
             if not key.startswith("live:"):
-                story = stories[key] = self.business.story(key, self._clock())
-                calendar.append((story.actions[thread.actions].at, key))
+                scenario = scenarios[key] = self.business.scenario(key, self._clock())
+                calendar.append((scenario.actions[thread.actions].at, key))
         heapq.heapify(calendar)
         while calendar:
             at, key = calendar[0]
             await asyncio.sleep(max(0.0, (at - self._clock()).total_seconds()))
             heapq.heappop(calendar)
-            await self._send_due(stories[key])
+            await self._send_due(scenarios[key])
             if key in self.memory.threads:
-                heapq.heappush(calendar, (stories[key].actions[self.memory.threads[key].actions].at, key))
+                heapq.heappush(calendar, (scenarios[key].actions[self.memory.threads[key].actions].at, key))
 
     async def live(self) -> None:
         """A little of everything, now, for ever: one action after the other, at a pace that can be watched."""
-        active = [self.business.story(key, self._clock()) for key in self.memory.threads if key.startswith("live:")]
+        active = [self.business.scenario(key, self._clock()) for key in self.memory.threads if key.startswith("live:")]
         while True:
             await asyncio.sleep(self._random.uniform(0.4, 1.6) / (ACTIONS_PER_SECOND * self._speed))
-            if len(active) < CONCURRENT_LIVE_STORIES:
-                story = self.business.live(self.memory.next_live, self._clock())
+            if len(active) < CONCURRENT_LIVE_SCENARIOS:
+                scenario = self.business.live(self.memory.next_live, self._clock())
                 self.memory.next_live += 1
-                self.memory.threads[story.key] = Thread()
-                active.append(story)
-            story = self._random.choice(active)
-            await self.send_next(story, live=True)
+                self.memory.threads[scenario.key] = Thread()
+                active.append(scenario)
+            scenario = self._random.choice(active)
+            await self.send_next(scenario, live=True)
             active = [one for one in active if one.key in self.memory.threads]
 
-    async def send_next(self, story: Story, *, live: bool) -> None:
-        """Do the story's next action: at its own time, or when `live` now."""
-        thread = self.memory.threads[story.key]
-        action = story.actions[thread.actions]
+    async def send_next(self, scenario: Scenario, *, live: bool) -> None:
+        """Send the scenario's next action: at its own time, or when `live` now."""
+        thread = self.memory.threads[scenario.key]
+        action = scenario.actions[thread.actions]
         if live and thread.at is None:
             thread.at = self._clock().isoformat()
         at = action.at if thread.at is None else datetime.fromisoformat(thread.at)
@@ -184,11 +184,11 @@ class Driver:
         if not live and action.step.path != _PLANS:
             body["occurred_at"] = moment(action.at)
         if _creates(action):
-            body["external_ref"] = self.business.company.reference(f"{story.key}:{action.step.name}")
-        ok = await self._send(story, action, thread, body)
+            body["external_ref"] = self.business.company.reference(f"{scenario.key}:{action.step.name}")
+        ok = await self._send(scenario, action, thread, body)
         thread.actions, thread.at = thread.actions + 1, None
-        if not ok or thread.actions == len(story.actions):
-            del self.memory.threads[story.key]
+        if not ok or thread.actions == len(scenario.actions):
+            del self.memory.threads[scenario.key]
         if ok and live:
             self.board.news.append(f"{datetime.now().astimezone():%H:%M:%S}  {_description(action)}")
 
@@ -198,18 +198,18 @@ class Driver:
         self.board.loading = False
         await self.threads()
 
-    async def _send_due(self, story: Story) -> None:
-        """Every action of a story whose time has come."""
-        while (thread := self.memory.threads.get(story.key)) is not None:
-            if story.actions[thread.actions].at > self._clock():
+    async def _send_due(self, scenario: Scenario) -> None:
+        """Send every action of a scenario whose time has come."""
+        while (thread := self.memory.threads.get(scenario.key)) is not None:
+            if scenario.actions[thread.actions].at > self._clock():
                 return
-            await self.send_next(story, live=False)
+            await self.send_next(scenario, live=False)
 
-    async def _send(self, story: Story, action: Action, thread: Thread, body: Mapping[str, Any]) -> bool:
-        """One request; False when the story cannot go on."""
+    async def _send(self, scenario: Scenario, action: Action, thread: Thread, body: Mapping[str, Any]) -> bool:
+        """Send one request; return False when the scenario cannot continue."""
         step = action.step
         path = "/".join(filled(step.path, self._identity(thread)))
-        key = f"{self.business.company.reference(story.key)}:{step.name}"
+        key = f"{self.business.company.reference(scenario.key)}:{step.name}"
         api = self.apis[step.api]
         end = time.monotonic() + _DIRECTORY_SECONDS
         while True:
@@ -227,19 +227,19 @@ class Driver:
                 if refusal.slug == "lead-already-converted":
                     view = await api.get(path.removesuffix("/convert"))
                     break
-                return self._goes_on_after(refusal, story, action)
+                return self._goes_on_after(refusal, scenario, action)
         thread.names |= {name: str(view[member]) for name, member in step.gives.items()}
         return True
 
-    def _goes_on_after(self, refusal: Refused, story: Story, action: Action) -> bool:
-        """A conflict is what an earlier run or somebody else has done already; any other refusal ends the story.
+    def _goes_on_after(self, refusal: Refused, scenario: Scenario, action: Action) -> bool:
+        """A conflict is what an earlier run or somebody else has done already; any other refusal ends the scenario.
 
         So does a conflict that leaves unknown what later actions are about.
         """
         if refusal.status in (401, 403):
             raise StackProblem(f"{self.apis[action.step.api].url} refuses the demo's token: {refusal}") from None
         self.board.refused += 1
-        self.board.last_refusal = f"{story.key} {action.step.name}: {refusal}"
+        self.board.last_refusal = f"{scenario.key} {action.step.name}: {refusal}"
         return refusal.status == 409 and not action.step.gives
 
     async def _make_all(self, things: list[tuple[Ref, dict[str, Any]]]) -> None:
@@ -290,8 +290,8 @@ def _creates(action: Action) -> bool:
 def _description(action: Action) -> str:
     """An action in the words of its address: `deal close won`."""
     words = [part.removesuffix("s") for part in action.step.path if isinstance(part, str)]
-    told = ("outcome", "stage", "channel", "direction", "score")
-    detail = next((str(action.step.body[name]) for name in told if name in action.step.body), "")
+    by_day = ("outcome", "stage", "channel", "direction", "score")
+    detail = next((str(action.step.body[name]) for name in by_day if name in action.step.body), "")
     return " ".join(word for word in (*words, "new" if len(words) == 1 else "", detail) if word)
 
 

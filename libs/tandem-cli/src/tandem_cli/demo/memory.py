@@ -10,17 +10,17 @@ from tandem_cli import atomic_files
 
 @dataclass
 class Thread:
-    """A story that is not told to its end: how many actions were, and the ids that they gave."""
+    """An unfinished scenario: how many actions were sent, and the ids that they returned."""
 
     actions: int = 0
     names: dict[str, str] = field(default_factory=dict)
     at: str | None = None
-    """When the next action was begun, while nobody knows whether it was heard: told again, it is the same request."""
+    """When the next action was begun, while its outcome is unknown: sent again, it is the same request."""
 
 
 @dataclass
 class Memory:
-    """The business of a data directory. `loaded` are the days of its history whose stories have all been begun."""
+    """The business of a data directory. `loaded` are the days of its history whose scenarios have all been begun."""
 
     seed: int
     accounts: int
@@ -31,11 +31,11 @@ class Memory:
 
     @classmethod
     def recall(cls, file: Path, *, seed: int, accounts: int, first_day: date) -> "Memory":
-        """What the file says; a new business where there is none, or one that cannot be read."""
+        """Return the business in the file; a new one where there is none, or none that can be read."""
         try:
-            said = json.loads(file.read_text())
-            said["threads"] = {key: Thread(**thread) for key, thread in said["threads"].items()}
-            return cls(**said)
+            stored = json.loads(file.read_text())
+            stored["threads"] = {key: Thread(**thread) for key, thread in stored["threads"].items()}
+            return cls(**stored)
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return cls(seed, accounts, first_day.isoformat())
 

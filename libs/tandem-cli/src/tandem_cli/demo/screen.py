@@ -81,7 +81,7 @@ class Screen:
         self._board = board
         self._links = links
         self._began = time.monotonic()
-        self._said_complete = False
+        self._announced_complete = False
 
     async def run(self) -> None:
         """Show until cancelled."""
@@ -98,11 +98,11 @@ class Screen:
     async def _lines(self) -> None:
         while True:
             await self.readings.read(self._metrics, loading=self._board.loading)
-            if self.readings.complete and not self._said_complete:
-                self._said_complete = True
+            if self.readings.complete and not self._announced_complete:
+                self._announced_complete = True
                 self.console.print(f"all eight KPIs live {time.monotonic() - self._began:.1f} s after the start")
             self.console.print(self.line(), soft_wrap=True, highlight=False, markup=False)
-            await asyncio.sleep(_PLAIN_SECONDS if self._said_complete else _SCREEN_SECONDS)
+            await asyncio.sleep(_PLAIN_SECONDS if self._announced_complete else _SCREEN_SECONDS)
 
     def line(self) -> str:
         """Everything in one line, for a log."""
@@ -123,7 +123,7 @@ class Screen:
             grid.add_row(title, shown(answer), self._change(name), parts, spark(answer))
         lines: list[RenderableType] = [Text(), grid, Text()]
         if self._board.loading:
-            done = self._board.stories_done / max(1, self._board.stories_total)
+            done = self._board.scenarios_done / max(1, self._board.scenarios_total)
             lines.append(ProgressBar(total=1.0, completed=done, width=60))
         lines.append(Text(self._progress(), style="dim"))
         if self.readings.problem:
@@ -136,11 +136,11 @@ class Screen:
 
     def _progress(self) -> str:
         board = self._board
-        if not board.loading or not board.stories_done:
+        if not board.loading or not board.scenarios_done:
             return f"{board.doing}; {board.requests} requests so far, {board.refused} refused"
         seconds = time.monotonic() - board.history_began
-        left = seconds / max(1, board.stories_done) * (board.stories_total - board.stories_done)
-        return f"history {board.stories_done} of {board.stories_total} stories, about {left:.0f} s left"
+        left = seconds / max(1, board.scenarios_done) * (board.scenarios_total - board.scenarios_done)
+        return f"history {board.scenarios_done} of {board.scenarios_total} scenarios, about {left:.0f} s left"
 
     def _change(self, name: str) -> Text:
         change = self.readings.change(name)

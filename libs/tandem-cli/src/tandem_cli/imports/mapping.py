@@ -1,4 +1,4 @@
-"""What a mapping file may say: which cell becomes which field. Checked before anything is read or sent."""
+"""The schema of a mapping file: which cell becomes which field. Checked before anything is read or sent."""
 
 from collections.abc import Iterator
 from importlib.resources import files
@@ -28,9 +28,9 @@ class Cell(_Strict):
     column: str | None = None
     constant: str | None = None
     values: dict[str, str | None] | None = None
-    """What a cell may say, and what it becomes; null makes it unknown. Any other text is an error of its row."""
+    """A cell's possible texts, and what each becomes; null makes it unknown. Any other text is an error of its row."""
     default: str | None = None
-    """Stands where the cell is unknown; taken as it is."""
+    """The value where the cell is unknown; taken as it is."""
     template: str | None = None
     """Text around the cell: `Seller {}`."""
     slug: bool = False
@@ -89,7 +89,7 @@ class Source(_Strict):
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     encoding: str = "utf-8"
     unknown: list[str] = [""]
-    """Cells that say nothing."""
+    """Texts of cells that count as empty."""
 
     @field_validator("encoding")
     @classmethod
@@ -102,11 +102,11 @@ class Source(_Strict):
 
 
 def _among(allowed: tuple[str, ...]) -> Any:
-    """Checks that a cell becomes one of a closed list, whatever the file says."""
+    """Checks that a cell becomes one of a closed list, whatever the file has."""
 
     def check(cell: Cell) -> Cell:
         if cell.possible is None:
-            raise ValueError(f"say by `values` which cell is which of: {', '.join(allowed)}")
+            raise ValueError(f"map the cells by `values` to: {', '.join(allowed)}")
         if wrong := sorted(cell.possible - set(allowed)):
             raise ValueError(f"{', '.join(wrong)}: must be one of {', '.join(allowed)}")
         return cell
@@ -227,17 +227,17 @@ class LeadMapping(_Mapping):
 
 
 class TicketFields(_Strict):
-    """A ticket's fields; where its rows differ, what stood first counts, for that is what was known at the opening."""
+    """A ticket's fields; where its rows differ, the first one counts, as it is what was known at the opening."""
 
     reference: Cell
-    """Rows that say the same here tell of the same ticket."""
+    """Rows with the same value belong to the same ticket."""
     opened_at: Time
     kind: Cell
     channel: Cell
     priority: Cell = Cell(constant="normal")
     customer: Cell
     region: Cell | None = None
-    """The customer's region: what stands in the customer's first ticket counts."""
+    """The customer's region: the customer's first ticket counts."""
     segment: Cell | None = None
     product: Cell | None = None
     team: Cell | None = None
@@ -251,7 +251,7 @@ class TicketFields(_Strict):
 
 
 class HistoryFields(_Strict):
-    """What the rows of a ticket tell of its history, one row a change."""
+    """The history of a ticket in its rows, one row a change."""
 
     order: str
     """The column with the change's number, by which a ticket's rows are ordered."""
@@ -262,7 +262,7 @@ class HistoryFields(_Strict):
     reopen_count: str
     """The column that counts how often the ticket was reopened so far."""
     resolved_at: Time
-    """When it was resolved for good; where unknown, the first row in a resolved state says it."""
+    """When it was resolved for good; where unknown, the first row in a resolved state counts."""
     resolved_by: Cell | None = None
     closed_at: Time
 

@@ -1,4 +1,4 @@
-"""Tells a person how an import goes and what came of it: progress, a summary, and a file with each row's error."""
+"""The report of an import: progress, a summary, and a file with each row's error."""
 
 import csv
 import time
@@ -31,7 +31,7 @@ class ProgressBar:
         self.total = total
         self.noun = noun
         self._began = time.monotonic()
-        self._said = self._began
+        self._printed_at = self._began
         self._bar = Progress(
             TextColumn(noun),
             BarColumn(),
@@ -60,8 +60,8 @@ class ProgressBar:
         rate = outcome.done / max(now - self._began, 0.001)
         failed = f"{len(outcome.errors)} failed" if outcome.errors else ""
         self._bar.update(self._task, completed=outcome.done, rate=f"{rate:.0f}/s", failed=failed)
-        if not self.console.is_terminal and now - self._said >= _PLAIN_SECONDS:
-            self._said = now
+        if not self.console.is_terminal and now - self._printed_at >= _PLAIN_SECONDS:
+            self._printed_at = now
             left = (self.total - outcome.done) / rate if rate else 0
             self.console.print(
                 f"{outcome.done} of {self.total} {self.noun}, {rate:.0f}/s, about {left:.0f} s left {failed}".rstrip(),

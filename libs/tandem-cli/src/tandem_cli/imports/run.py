@@ -53,7 +53,7 @@ async def send(plan: Plan, target: Target, outcome: Outcome, console: Console) -
     used = {step.api for record in plan.records for step in record.steps}
     await _reach({name: url for name, url in target.urls.items() if name in used}, target.token)
     if plan.needed:
-        console.print(f"making {len(plan.needed)} products, people and the like that they refer to", highlight=False)
+        console.print(f"creating {len(plan.needed)} products, people and the like that they refer to", highlight=False)
     async with (
         Api(target.sales_url, target.token, connections=target.concurrency) as sales,
         Api(target.service_url, target.token, connections=target.concurrency) as service,
@@ -74,7 +74,7 @@ async def _reach(urls: Mapping[str, str], token: str) -> None:
 
 
 def import_files(plan: Plan, target: Target, console: Console) -> list[RowError]:
-    """Send a plan and tell what came of it; every row's error, those of the plan included.
+    """Send a plan and report the outcome; every row's error, those of the plan included.
 
     What was sent stays when it is broken off, by Ctrl-C or by an API that stays away (StackProblem).
     """

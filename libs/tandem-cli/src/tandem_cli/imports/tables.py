@@ -1,4 +1,4 @@
-"""Reads CSV files, plain or gzipped, into rows that know where they stand, and finds out which file is which."""
+"""CSV files, plain or gzipped, as rows that know their file and line; recognises which file is which."""
 
 import csv
 import gzip

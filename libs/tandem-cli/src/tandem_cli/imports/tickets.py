@@ -26,7 +26,7 @@ class Happening:
 
 @dataclass
 class _Customer:
-    """What the tickets tell of the customer who opened them."""
+    """What the tickets contain about the customer who opened them."""
 
     registered_at: datetime
     region: str | None
@@ -72,7 +72,7 @@ class _Planner:
         opened_at = self.reader.known_time(first, fields.opened_at)
         customer = self.reader.needed(first, fields.customer)
         team, agent = self.reader.text(first, fields.team), self.reader.text(first, fields.agent)
-        happenings = _story([*self._assignments(rows, opened_at), *self._turns(rows, opened_at)], team, agent)
+        happenings = _history([*self._assignments(rows, opened_at), *self._turns(rows, opened_at)], team, agent)
         body = given(
             customer_id=self._customer(customer, rows, opened_at),
             kind=self._first(rows, fields.kind, self.reader.needed),
@@ -95,7 +95,7 @@ class _Planner:
         return Record("tickets", reference, first, [create, *steps])
 
     def _turns(self, rows: Sequence[Row], opened_at: datetime) -> list[Happening]:
-        """Resolved, reopened, resolved again, closed: as the reopen count rises and the state tells."""
+        """Resolved, reopened, resolved again, closed: by the reopen count and the state."""
         history = self.mapping.history
         turns: list[Happening] = []
         count = 0
@@ -107,7 +107,7 @@ class _Planner:
             if risen < 0:
                 raise RowError(row.file, row.line, history.reopen_count, "is lower than in the change before")
             for _ in range(risen):
-                # A ticket that nobody saw resolved must have been, or it could not have been reopened.
+                # A ticket without a resolved row must have been resolved, or it could not have been reopened.
                 turns.append(Happening(min(resolved or at, at), "resolve"))
                 turns.append(Happening(at, "reopen"))
                 resolved, reopened = None, at
@@ -118,7 +118,7 @@ class _Planner:
         final = self.reader.time(last, history.resolved_at)
         if final is not None and final < opened_at:
             raise RowError(last.file, last.line, history.resolved_at.column, "is before the ticket was opened")
-        if final is None or final < reopened:  # such a one tells of a resolution that did not hold
+        if final is None or final < reopened:  # a resolution that was taken back
             final = resolved
         if final is None:
             return turns
@@ -133,19 +133,19 @@ class _Planner:
         return turns
 
     def _assignments(self, rows: Sequence[Row], opened_at: datetime) -> list[Happening]:
-        """Where a row says that the ticket is with others than the rows before said."""
+        """Where a row has another team or agent than the rows before it."""
         fields = self.mapping.ticket
         found = []
         at = opened_at
-        said_team, said_agent = self.reader.text(rows[0], fields.team), self.reader.text(rows[0], fields.agent)
+        known_team, known_agent = self.reader.text(rows[0], fields.team), self.reader.text(rows[0], fields.agent)
         for row in rows[1:]:
-            # Some logs number their changes in another order than their times tell; the numbers hold.
+            # Some logs number their changes in another order than their times; the numbers count.
             at = max(at, self._changed_at(row))
             team, agent = self.reader.text(row, fields.team), self.reader.text(row, fields.agent)
-            # An unknown cell says nothing new.
-            if (team or said_team, agent or said_agent) != (said_team, said_agent):
+            # An unknown cell changes nothing.
+            if (team or known_team, agent or known_agent) != (known_team, known_agent):
                 found.append(Happening(at, "assign", team, agent))
-            said_team, said_agent = team or said_team, agent or said_agent
+            known_team, known_agent = team or known_team, agent or known_agent
         return found
 
     def _step(self, number: int, happening: Happening) -> Step:
@@ -162,7 +162,7 @@ class _Planner:
         return self.reader.known_time(row, self.mapping.history.changed_at)
 
     def _first(self, rows: Sequence[Row], cell: Any, read: Callable[[Row, Any], str | None]) -> str | None:
-        """What the first row that knows says; the last row's error where none does and one must."""
+        """The value of the first row that has one; the last row's error where none has and one is required."""
         if cell is None:
             return None
         for row in rows:
@@ -201,21 +201,21 @@ class _Planner:
         return ref
 
 
-def _story(happenings: Sequence[Happening], team: str | None, agent: str | None) -> list[Happening]:
+def _history(happenings: Sequence[Happening], team: str | None, agent: str | None) -> list[Happening]:
     """The happenings in order of time, with assignments that change something only, each naming team and agent."""
-    story = []
+    found = []
     # Stable: of two at the same minute, the assignment comes first, and turns keep their order.
     for happening in sorted(happenings, key=lambda one: one.at):
         if happening.action == "close":
-            story.append(happening)
-            break  # a closed ticket is given to nobody
+            found.append(happening)
+            break  # a closed ticket is not assigned
         if happening.action != "assign":
-            story.append(happening)
+            found.append(happening)
             continue
-        # With another team, whoever had it in the last one has it no more.
+        # Another team takes it from the agent of the last one.
         passed_on = happening.team is not None and happening.team != team
         now_agent = happening.agent if passed_on else happening.agent or agent
         if passed_on or now_agent != agent:
             team, agent = happening.team or team, now_agent
-            story.append(Happening(happening.at, "assign", team, agent))
-    return story
+            found.append(Happening(happening.at, "assign", team, agent))
+    return found

@@ -1,4 +1,4 @@
-"""A story: one lead, deal or ticket with all that happens to it, as requests at their times."""
+"""A scenario: one lead, deal or ticket with all that happens to it, as requests at their times."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tandem_cli.requests import ApiName, Ref, Step
 
 @dataclass(frozen=True)
 class After:
-    """Stands in a body for a time counted from the action's own: a moment, or the day that it falls on."""
+    """A placeholder in a body for a time counted from the action's own: a moment, or the day that it falls on."""
 
     time: timedelta
     day: bool = False
@@ -33,22 +33,22 @@ def _timed(value: Any, at: datetime) -> Any:
 
 @dataclass(frozen=True)
 class Action:
-    """One request of a story, and when it happens."""
+    """One request of a scenario, and when it happens."""
 
     at: datetime
     step: Step
 
 
 @dataclass(frozen=True)
-class Story:
-    """`key` names it for ever: the same story always has the same key."""
+class Scenario:
+    """`key` identifies it for ever: the same scenario always has the same key."""
 
     key: str
     actions: tuple[Action, ...]
 
 
 class Script:
-    """Writes a story, action by action, with a clock that runs forwards only."""
+    """Writes a scenario, action by action, with a clock that runs forwards only."""
 
     def __init__(self, key: str, random: Random, begins: datetime) -> None:
         self.key = key
@@ -65,6 +65,6 @@ class Script:
         number = len(self._actions) + 1
         self._actions.append(Action(self.at, Step(f"{number}-{name}", api, path, body, gives=gives)))
 
-    def end(self) -> Story:
-        """The story as it is written."""
-        return Story(self.key, tuple(self._actions))
+    def end(self) -> Scenario:
+        """Return the scenario as written."""
+        return Scenario(self.key, tuple(self._actions))

@@ -1,11 +1,11 @@
-"""How the simulated company serves: tickets with contacts, resolutions, second tries, and what customers say of it."""
+"""How the simulated company serves: tickets with contacts, resolutions, second tries, and the customers' ratings."""
 
 from datetime import timedelta
 from random import Random
 
 from tandem_cli.demo.company import PRODUCTS, Account, Company, pick
-from tandem_cli.demo.sales_stories import upsell_story
-from tandem_cli.demo.story import After, Script, Story
+from tandem_cli.demo.sales_scenarios import upsell_scenario
+from tandem_cli.demo.scenario import After, Scenario, Script
 from tandem_cli.requests import Ref
 
 TICKET, SURVEY, SUGGESTION, PLAN = (Ref("self", name) for name in ("ticket", "survey", "suggestion", "plan"))
@@ -32,8 +32,8 @@ _RESOLUTIONS = {"explained": 0.4, "repaired": 0.25, "replaced-part": 0.15, "conf
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
-def ticket_story(company: Company, script: Script, mood: float, account: Account) -> Story:
-    """A customer gets in touch, is helped well or less so, and may say how it was. In weeks of low `mood` all drags."""
+def ticket_scenario(company: Company, script: Script, mood: float, account: Account) -> Scenario:
+    """A customer gets in touch, is helped well or less so, and may rate it. In weeks of low `mood` all takes longer."""
     random = script.random
     channel = pick(random, _CHANNELS)
     priority = pick(random, _PRIORITIES)
@@ -68,7 +68,7 @@ def ticket_story(company: Company, script: Script, mood: float, account: Account
         script.wait(5 * MINUTE, 20 * HOUR * drag)
         _contact(script, "outbound", channel, agent)
     if random.random() < 0.05:
-        return script.end()  # nobody ever solves it
+        return script.end()  # it is never solved
     script.wait(10 * MINUTE, 40 * HOUR * drag)
     script.do("resolve", "service", ("tickets", TICKET, "resolve"), {"resolution": pick(random, _RESOLUTIONS)})
     reopened = random.random() < 0.07 * drag
@@ -92,7 +92,7 @@ def ticket_story(company: Company, script: Script, mood: float, account: Account
         product = more.choice(PRODUCTS).code
         suggestion = {**by, "ticket_id": TICKET, "product": product}
         script.do("suggest", "service", ("upsell-suggestions",), suggestion, suggestion="id")
-        upsell_story(company, script, SUGGESTION, account, product)
+        upsell_scenario(company, script, SUGGESTION, account, product)
     elif more.random() < 0.05:
         review = {
             "customer_id": account.ref,
@@ -103,7 +103,7 @@ def ticket_story(company: Company, script: Script, mood: float, account: Account
     return script.end()
 
 
-def care_story(company: Company, script: Script, mood: float, account: Account) -> Story:
+def care_scenario(company: Company, script: Script, mood: float, account: Account) -> Scenario:
     """Service gets in touch before anything is wrong: it asks how they fare, or looks after what they bought."""
     more = company.random("care", script.key)
     agent = more.choice(company.agents)
@@ -150,11 +150,11 @@ def _survey(script: Script, more: Random, *, contacts: int, reopened: bool, days
     script.wait(10 * MINUTE, DAY)
     felt = 4.9 - 0.35 * (contacts - 1) - 0.25 * min(days, 6) - (1.2 if reopened else 0) + random.gauss(0, 0.7)
     score = min(5, max(1, round(felt)))
-    said: dict[str, object] = {"score": score}
+    answer: dict[str, object] = {"score": score}
     if more.random() < 0.6:
-        said["recommendation"] = min(10, max(0, round(2 * felt + more.gauss(0, 1.2))))
-        said["effort"] = min(7, max(1, round(8 - contacts - more.random() * 2)))
-    script.do("answer", "service", ("surveys", SURVEY, "answer"), said)
+        answer["recommendation"] = min(10, max(0, round(2 * felt + more.gauss(0, 1.2))))
+        answer["effort"] = min(7, max(1, round(8 - contacts - more.random() * 2)))
+    script.do("answer", "service", ("surveys", SURVEY, "answer"), answer)
     if random.random() < 0.03:
         script.wait(HOUR, DAY)
         script.do("revise", "service", ("surveys", SURVEY, "answer"), {"score": score + (1 if score < 5 else -1)})

@@ -1,4 +1,4 @@
-"""Where the books are and the log that they are kept from, for the commands that work on them."""
+"""The addresses of the ledger and of the log behind it, for the commands that work on them."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from tandem_cli.problem import StackProblem
 
 
 def addresses(data_dir: Path) -> dict[str, str]:
-    """`DATABASE_URL` of the books and `KAFKA_BOOTSTRAP_SERVERS` of the log: those given, else the local stack's.
+    """`DATABASE_URL` of the ledger and `KAFKA_BOOTSTRAP_SERVERS` of the log: those given, else the local stack's.
 
     Raises StackProblem when nothing runs.
     """
@@ -20,7 +20,7 @@ def addresses(data_dir: Path) -> dict[str, str]:
     kafka = os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or _embedded_kafka(running)
     if database is None or kafka is None:
         raise StackProblem(
-            f"Nothing runs on {data.path}; start it with `tandem up`, or name the books with METRICS_DATABASE_URL and "
+            f"Nothing runs on {data.path}; start it with `tandem up`, or name the ledger with METRICS_DATABASE_URL and "
             "the log with KAFKA_BOOTSTRAP_SERVERS."
         )
     return {"DATABASE_URL": database, "KAFKA_BOOTSTRAP_SERVERS": kafka}

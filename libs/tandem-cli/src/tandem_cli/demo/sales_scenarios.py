@@ -7,7 +7,7 @@ from typing import Any
 
 from event_contracts.fields import DECIMAL_PLACES
 from tandem_cli.demo.company import CHANNELS, CURRENCIES, PRODUCTS, REGIONS, SEGMENTS, Account, Company, pick
-from tandem_cli.demo.story import After, Script, Story
+from tandem_cli.demo.scenario import After, Scenario, Script
 from tandem_cli.requests import Ref, given
 
 LEAD, DEAL, ACCOUNT, ONBOARDING = (Ref("self", name) for name in ("lead", "deal", "account", "onboarding"))
@@ -20,7 +20,7 @@ _DISQUALIFIED = {"no-answer": 0.5, "no-budget": 0.3, "out-of-area": 0.2}
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
-def lead_story(company: Company, script: Script, mood: float) -> Story:
+def lead_scenario(company: Company, script: Script, mood: float) -> Scenario:
     """Someone asks; a salesperson answers; perhaps it becomes a deal. `mood` is around 1 and above it in good weeks."""
     random = script.random
     channel = pick(random, {channel: share for channel, (share, _) in CHANNELS.items()})
@@ -73,7 +73,7 @@ def lead_story(company: Company, script: Script, mood: float) -> Story:
     return script.end()
 
 
-def deal_story(company: Company, script: Script, mood: float, account: Account) -> Story:
+def deal_scenario(company: Company, script: Script, mood: float, account: Account) -> Scenario:
     """A customer buys again, or not."""
     product = pick(script.random, {product.code: product.weight for product in PRODUCTS})
     deal = {**_terms(script, product), "account_id": account.ref, "owner_id": account.rep}
@@ -101,7 +101,7 @@ def _line(script: Script, code: str, currency: str) -> dict[str, Any]:
     return {"product": code, "quantity": quantity, "unit_price": f"{price.quantize(places, ROUND_HALF_EVEN):f}"}
 
 
-def upsell_story(company: Company, script: Script, suggestion: Ref, account: Account, product: str) -> None:
+def upsell_scenario(company: Company, script: Script, suggestion: Ref, account: Account, product: str) -> None:
     """What an agent suggested becomes a lead of sales, and often a deal."""
     more = company.random("upsell", script.key)
     lead = {"account_id": account.ref, "owner_id": account.rep, "product": product, "upsell_suggestion_id": suggestion}
