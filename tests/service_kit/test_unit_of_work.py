@@ -76,10 +76,10 @@ async def edited(work: UnitOfWork, crate: Crate) -> Crate:
     return found
 
 
-async def publish(work: UnitOfWork, crate: Crate) -> None:
+def publish(work: UnitOfWork, crate: Crate) -> None:
     now = datetime.now(UTC)
     event = CustomerRegistered(id=crate.id, region=None, segment=None, registered_at=now)
-    await outbox.write(work, event, sequence=crate.version, time=now, partition_key=crate.id)
+    outbox.write(work, event, sequence=crate.version, time=now, partition_key=crate.id)
 
 
 async def events_of(engine: AsyncEngine, crate: Crate) -> int:
@@ -92,8 +92,8 @@ async def test_new_rows_and_their_events_leave_in_one_statement(engine: AsyncEng
     crate = a_crate("Rioja", "Douro", marks=[{"at": "the top"}])
     async with statements_of(engine) as sent, units_of_work(engine)() as work:
         work.add(crate)
-        await publish(work, crate)
-        await publish(work, crate)
+        publish(work, crate)
+        publish(work, crate)
         await work.commit()
     assert len(sent) == 1, sent
     found = await read(engine, crate.id)
@@ -117,7 +117,7 @@ async def test_an_edit_is_two_statements_and_writes_what_has_changed(engine: Asy
     async with statements_of(engine) as sent, units_of_work(engine)() as work:
         found = await edited(work, crate)
         found.grow()
-        await publish(work, found)
+        publish(work, found)
         await work.commit()
     assert len(sent) == 2, sent
     assert "SET version=" in sent[1]
@@ -158,7 +158,7 @@ async def test_a_stale_edit_leaves_nothing(engine: AsyncEngine) -> None:
         await other.commit()
         slow.grow()
         work.add(beside := a_crate())
-        await publish(work, slow)
+        publish(work, slow)
         with pytest.raises(StaleEntity):
             await work.commit()
     assert await events_of(engine, crate) == 0
@@ -173,10 +173,10 @@ async def test_an_edit_that_waits_for_another_is_stale_after_it_and_its_event_ha
     async with units_of_work(engine)() as work, units_of_work(engine)() as other:
         first, second = await edited(work, crate), await edited(other, crate)
         first.grow()
-        await publish(work, first)
+        publish(work, first)
         await work.flush()
         second.grow()
-        await publish(other, second)
+        publish(other, second)
         waiting = asyncio.create_task(other.commit())
         await work.commit()
         with pytest.raises(StaleEntity):
@@ -192,7 +192,7 @@ async def test_what_was_written_for_a_changed_entity_is_undone(engine: AsyncEngi
         (await edited(other, outer)).grow()
         await other.commit()
         work.add(inner := a_crate(inside_id=outer.id))
-        await publish(work, inner)
+        publish(work, inner)
         with pytest.raises(StaleEntity):
             await work.commit()
     assert await read(engine, inner.id) is None
@@ -304,7 +304,7 @@ async def test_what_fails_within_a_savepoint_is_undone_and_read_anew(engine: Asy
             async with work.savepoint():
                 (await edited(work, crate)).grow()
                 work.add(lost)
-                await publish(work, lost)
+                publish(work, lost)
                 await work.flush()
                 raise ZeroDivisionError
 

@@ -97,7 +97,7 @@ async def create_box(
 ) -> BoxRead:
     box = Box(id=new_id(), version=1, name=body.name, size=body.size)
     work.add(box)
-    await publish(work, box, _event(box), datetime.now(UTC))
+    publish(work, box, _event(box), datetime.now(UTC))
     return boxes.show_created(response, box)
 
 
@@ -111,7 +111,7 @@ async def grow_box(
     box = await lock(work, Box, box_id, expected)
     box.size += 1
     box.version += 1
-    await publish(work, box, _event(box), datetime.now(UTC))
+    publish(work, box, _event(box), datetime.now(UTC))
     return boxes.show(response, box)
 
 

@@ -29,6 +29,6 @@ def state_of(aggregate: object, contract: type[State], **converted: Any) -> dict
     return {name: getattr(aggregate, name) for name in names} | converted
 
 
-async def publish(work: UnitOfWork, aggregate: Aggregate, event: State, at: datetime) -> None:
+def publish(work: UnitOfWork, aggregate: Aggregate, event: State, at: datetime) -> None:
     """Write the event of an aggregate's change to the unit of work; `at` is when the change happened."""
-    await outbox.write(work, event, sequence=aggregate.version, time=at, partition_key=aggregate.partition_key)
+    outbox.write(work, event, sequence=aggregate.version, time=at, partition_key=aggregate.partition_key)

@@ -39,11 +39,10 @@ async def erase_answers(work: UnitOfWork, subject_ids: Sequence[UUID]) -> None:
 
 async def erase_name(work: UnitOfWork, topic: str, key: UUID) -> None:
     """Delete the names that still wait to be published, and publish a tombstone for the one that was."""
-    await work.flush()
     table = outbox.outbox
     waiting = (table.c.aggregatetype == topic) & (table.c.aggregateid == str(key)) & table.c.payload.is_not(None)
     await work.execute(sa.delete(table).where(waiting))
-    await outbox.write_tombstone(work, topic, key)
+    outbox.write_tombstone(work, topic, key)
 
 
 async def erase_dead_letters(work: UnitOfWork, key: UUID, *, by: str) -> None:

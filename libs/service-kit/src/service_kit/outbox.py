@@ -41,7 +41,7 @@ sa.Index(
 )
 
 
-async def write(work: UnitOfWork, data: State, *, sequence: int, time: datetime, partition_key: UUID) -> UUID:
+def write(work: UnitOfWork, data: State, *, sequence: int, time: datetime, partition_key: UUID) -> UUID:
     """Add an event to the unit of work and return its id.
 
     `sequence` is the aggregate's version after the change, taken under its row's lock. `time` is when it happened
@@ -62,7 +62,7 @@ async def write(work: UnitOfWork, data: State, *, sequence: int, time: datetime,
     return event_id
 
 
-async def write_tombstone(work: UnitOfWork, topic: str, key: UUID) -> None:
+def write_tombstone(work: UnitOfWork, topic: str, key: UUID) -> None:
     """Add a record without a value: in a compacted topic it erases what the key had."""
     _add(work, new_id(), topic, key, f"{topic}.tombstone", None)
 

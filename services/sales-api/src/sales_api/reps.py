@@ -105,7 +105,7 @@ async def create_rep(body: RepCreate, work: Work, response: Response, _: Manager
         await require(work, Team, body.team_id, "#/team_id")
     rep = Rep(id=new_id(), version=1, **dict(body))
     work.add(rep)
-    await publish(work, rep, rep.directory_entry(), datetime.now(UTC))
+    publish(work, rep, rep.directory_entry(), datetime.now(UTC))
     return reps.show_created(response, rep)
 
 
@@ -118,7 +118,7 @@ async def change_rep(
     if body.team_id is not None:
         await require(work, Team, body.team_id, "#/team_id")
     if "name" in body.apply_to(rep):
-        await publish(work, rep, rep.directory_entry(), datetime.now(UTC))
+        publish(work, rep, rep.directory_entry(), datetime.now(UTC))
     return reps.show(response, rep)
 
 

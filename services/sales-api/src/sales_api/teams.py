@@ -64,5 +64,5 @@ async def create_team(body: TeamCreate, work: Work, response: Response, _: Manag
     await require_free(work, Team, body.external_ref)
     team = Team(id=new_id(), version=1, **dict(body))
     work.add(team)
-    await publish(work, team, team.directory_entry(), datetime.now(UTC))
+    publish(work, team, team.directory_entry(), datetime.now(UTC))
     return teams.show_created(response, team)

@@ -103,7 +103,7 @@ async def create_agent(body: AgentCreate, work: Work, response: Response, _: Man
         await require(work, Team, body.team_id, "#/team_id")
     agent = Agent(id=new_id(), version=1, **dict(body))
     work.add(agent)
-    await publish(work, agent, agent.directory_entry(), datetime.now(UTC))
+    publish(work, agent, agent.directory_entry(), datetime.now(UTC))
     return agents.show_created(response, agent)
 
 
@@ -119,5 +119,5 @@ async def change_agent(
     if body.team_id is not None:
         await require(work, Team, body.team_id, "#/team_id")
     if "name" in body.apply_to(agent):
-        await publish(work, agent, agent.directory_entry(), datetime.now(UTC))
+        publish(work, agent, agent.directory_entry(), datetime.now(UTC))
     return agents.show(response, agent)

@@ -72,5 +72,5 @@ async def complete_check_in(body: CheckInCreate, work: Work, response: Response,
     state = await attributed(work, body) | {"product": body.product, "due_on": body.due_on, "completed_at": at}
     check_in = CheckIn(version=1, **state)
     work.add(check_in)
-    await publish(work, check_in, CheckInCompleted(**state), at)
+    publish(work, check_in, CheckInCompleted(**state), at)
     return check_ins.show_created(response, check_in)

@@ -85,5 +85,5 @@ async def record_review(body: ReviewCreate, work: Work, response: Response, by: 
     state |= {"score": body.score, "reviewed_at": at}
     review = Review(version=1, **state)
     work.add(review)
-    await publish(work, review, ReviewRecorded(**state), at)
+    publish(work, review, ReviewRecorded(**state), at)
     return reviews.show_created(response, review)

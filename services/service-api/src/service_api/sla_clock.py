@@ -38,6 +38,6 @@ class SlaClock:
                 Ticket, check_at < now, order_by=[check_at], lock="update", limit=BATCH, skips_locked=True
             )
             for ticket in tickets:
-                await publish_breaches(work, ticket, now)
+                publish_breaches(work, ticket, now)
             await work.commit()
             return len(tickets)

@@ -73,7 +73,7 @@ async def create_team(body: TeamCreate, work: Work, response: Response, _: Manag
     await require_free(work, Team, body.external_ref)
     team = Team(id=new_id(), version=1, **dict(body))
     work.add(team)
-    await publish(work, team, team.directory_entry(), datetime.now(UTC))
+    publish(work, team, team.directory_entry(), datetime.now(UTC))
     return teams.show_created(response, team)
 
 
@@ -86,5 +86,5 @@ async def rename_team(
     if body.name != team.name:
         team.name = body.name
         team.version += 1
-        await publish(work, team, team.directory_entry(), datetime.now(UTC))
+        publish(work, team, team.directory_entry(), datetime.now(UTC))
     return teams.show(response, team)

@@ -68,5 +68,5 @@ async def deliver_training(body: TrainingCreate, work: Work, response: Response,
     state |= {"product": body.product, "attendees": body.attendees, "delivered_at": at}
     training = Training(version=1, **state)
     work.add(training)
-    await publish(work, training, TrainingDelivered(**state), at)
+    publish(work, training, TrainingDelivered(**state), at)
     return trainings.show_created(response, training)

@@ -78,7 +78,7 @@ async def suggest_upsell(
     state |= {"ticket_id": body.ticket_id, "product": body.product, "suggested_at": at}
     suggestion = UpsellSuggestion(version=1, **state)
     work.add(suggestion)
-    await publish(work, suggestion, UpsellSuggested(**state), at)
+    publish(work, suggestion, UpsellSuggested(**state), at)
     return upsell_suggestions.show_created(response, suggestion)
 
 

@@ -139,7 +139,7 @@ async def _onboard(work: UnitOfWork, deal_id: UUID, deal: Deal) -> None:
         onboarding_since=won.won_at,
     )
     work.add(ticket)
-    await publish(work, ticket, event, won.won_at)
+    publish(work, ticket, event, won.won_at)
 
 
 async def onboarding_of(work: UnitOfWork, deal_id: UUID) -> UUID | None:

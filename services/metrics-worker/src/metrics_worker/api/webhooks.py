@@ -47,7 +47,7 @@ async def register_webhook(
     body: WebhookCreate, work: Work, response: Response, allow_loopback: AllowLoopback
 ) -> WebhookRegisteredRead:
     """Register a URL for types of events. Store the secret: it is not shown again."""
-    webhook, secret = await use_cases.register_webhook(work, body, allow_loopback=allow_loopback)
+    webhook, secret = use_cases.register_webhook(work, body, allow_loopback=allow_loopback)
     shown = webhooks.show_created(response, webhook)
     return WebhookRegisteredRead(**shown.model_dump(), secret=secret_text(secret.key))
 

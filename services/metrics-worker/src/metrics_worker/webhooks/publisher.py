@@ -24,7 +24,7 @@ _DELIVER = sa.text("""
 async def publish(work: UnitOfWork, event: State, *, sequence: int, time: datetime, partition_key: UUID) -> None:
     """Write the event to the outbox, and a delivery for each webhook, in the form of Standard Webhooks."""
     entry = event_type_of(event)
-    event_id = await outbox.write(work, event, sequence=sequence, time=time, partition_key=partition_key)
+    event_id = outbox.write(work, event, sequence=sequence, time=time, partition_key=partition_key)
     message = {
         "type": entry.name,
         "timestamp": time.astimezone(UTC),

@@ -15,9 +15,7 @@ from service_kit.unit_of_work import Lock, UnitOfWork
 from service_kit.versions import ExpectedVersion
 
 
-async def register_webhook(
-    work: UnitOfWork, body: WebhookCreate, *, allow_loopback: bool
-) -> tuple[Webhook, WebhookSecret]:
+def register_webhook(work: UnitOfWork, body: WebhookCreate, *, allow_loopback: bool) -> tuple[Webhook, WebhookSecret]:
     """Register a webhook with its first secret. Raise `Unprocessable` for an address that is not allowed."""
     _check(body.url, allow_loopback=allow_loopback)
     webhook = Webhook.register(body.url, body.event_types, at=datetime.now(UTC))

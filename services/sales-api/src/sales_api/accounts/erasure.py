@@ -46,7 +46,7 @@ async def erase_lead(work: UnitOfWork, lead_id: UUID, expected: ExpectedVersion,
         return lead
     if lead.account_id is not None:
         raise LeadHasAccount(f"It belongs to the account {lead.account_id}. Erase that account.")
-    await _erase_lead(work, lead, happened_at(None, by, after=lead.changed_at))
+    _erase_lead(work, lead, happened_at(None, by, after=lead.changed_at))
     await erase_answers(work, [lead.id])
     return lead
 
@@ -71,15 +71,15 @@ async def _erase(work: UnitOfWork, account: Account, at: datetime) -> None:
     deals = await work.find(Deal, is_deal, order_by=[of_deals.id], lock="no key update")
     erased = [account.id]
     for lead in leads:
-        await _erase_lead(work, lead, max(at, lead.changed_at))
+        _erase_lead(work, lead, max(at, lead.changed_at))
         erased.append(lead.id)
     for deal in deals:
-        await publish(work, deal, deal.erase(at=max(at, deal.changed_at)), deal.changed_at)
+        publish(work, deal, deal.erase(at=max(at, deal.changed_at)), deal.changed_at)
         erased.append(deal.id)
-    await publish(work, account, account.erase(at=at), at)
+    publish(work, account, account.erase(at=at), at)
     await erase_name(work, SALES_DIRECTORY_TOPIC, account.id)
     await erase_answers(work, erased)
 
 
-async def _erase_lead(work: UnitOfWork, lead: Lead, at: datetime) -> None:
-    await publish(work, lead, lead.erase(at=at), at)
+def _erase_lead(work: UnitOfWork, lead: Lead, at: datetime) -> None:
+    publish(work, lead, lead.erase(at=at), at)

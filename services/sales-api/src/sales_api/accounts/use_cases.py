@@ -54,8 +54,8 @@ async def add_account(
         name=name, attribution=attribution, external_ref=external_ref, at=at, referred_by=referred_by
     )
     work.add(account)
-    await publish(work, account, event, at)
-    await publish(work, account, account.directory_entry(), at)
+    publish(work, account, event, at)
+    publish(work, account, account.directory_entry(), at)
     return account
 
 
@@ -70,9 +70,9 @@ async def update_account(
         changes["team_id"] = await team_of(work, body.owner_id)
     if not changes:
         return account
-    await publish(work, account, account.update(changes, at=at), at)
+    publish(work, account, account.update(changes, at=at), at)
     if "name" in changes:
-        await publish(work, account, account.directory_entry(), at)
+        publish(work, account, account.directory_entry(), at)
     return account
 
 
@@ -84,7 +84,7 @@ async def merge_account(
         raise Unprocessable.at("#/into", "is the account itself")
     account, into = await lock_both(work, Account, account_id, body.into, expected, pointer="#/into")
     at = happened_at(body.occurred_at, by, after=max(account.changed_at, into.registered_at))
-    await publish(work, account, account.merge(into, at=at), at)
+    publish(work, account, account.merge(into, at=at), at)
     return account
 
 

@@ -38,7 +38,7 @@ async def complete_activity(work: UnitOfWork, body: ActivityCreate, by: Principa
         at=at,
     )
     work.add(activity)
-    await publish(work, activity, event, at)
+    publish(work, activity, event, at)
     return activity
 
 

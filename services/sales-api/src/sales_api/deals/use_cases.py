@@ -89,7 +89,7 @@ async def add_deal(
         day_rate=await _day_rate(work, terms.currency, at, reporting_currency),
     )
     work.add(deal)
-    await publish(work, deal, event, at)
+    publish(work, deal, event, at)
     return deal
 
 
@@ -105,7 +105,7 @@ async def change_deal_stage(
     deal = await lock(work, Deal, deal_id, expected)
     at = happened_at(body.occurred_at, by, after=deal.changed_at)
     day_rate = await _day_rate(work, deal.currency, at, reporting_currency)
-    await publish(work, deal, deal.change_stage(body.stage, at=at, day_rate=day_rate), at)
+    publish(work, deal, deal.change_stage(body.stage, at=at, day_rate=day_rate), at)
     return deal
 
 
@@ -121,7 +121,7 @@ async def send_proposal(
     deal = await lock(work, Deal, deal_id, expected)
     at = happened_at(body.occurred_at, by, after=deal.changed_at)
     day_rate = await _day_rate(work, deal.currency, at, reporting_currency)
-    await publish(work, deal, deal.send_proposal(at=at, day_rate=day_rate), at)
+    publish(work, deal, deal.send_proposal(at=at, day_rate=day_rate), at)
     return deal
 
 
@@ -146,7 +146,7 @@ async def close_deal(
         at=at,
         agreed=None if body.promise is None else body.promise.agreed(),
     )
-    await publish(work, deal, event, at)
+    publish(work, deal, event, at)
     return deal
 
 
@@ -162,7 +162,7 @@ async def reopen_deal(
     deal = await lock(work, Deal, deal_id, expected)
     at = happened_at(body.occurred_at, by, after=deal.changed_at)
     day_rate = await _day_rate(work, deal.currency, at, reporting_currency)
-    await publish(work, deal, deal.reopen(at=at, day_rate=day_rate), at)
+    publish(work, deal, deal.reopen(at=at, day_rate=day_rate), at)
     return deal
 
 
@@ -190,7 +190,7 @@ async def amend_deal(
     if lines is not None:
         await _check_products(work, body.lines, "#")
     day_rate = await _day_rate(work, deal.currency, at, reporting_currency)
-    await publish(work, deal, deal.amend(changes, lines, at=at, day_rate=day_rate), at)
+    publish(work, deal, deal.amend(changes, lines, at=at, day_rate=day_rate), at)
     return deal
 
 

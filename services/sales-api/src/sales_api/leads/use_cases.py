@@ -57,7 +57,7 @@ async def create_lead(work: UnitOfWork, body: LeadCreate, by: Principal) -> Lead
         upsell_suggestion_id=body.upsell_suggestion_id,
     )
     work.add(lead)
-    await publish(work, lead, event, at)
+    publish(work, lead, event, at)
     return lead
 
 
@@ -68,7 +68,7 @@ async def assign_lead(
     lead = await lock(work, Lead, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
     team_id = await team_of(work, body.owner_id)
-    await publish(work, lead, lead.assign(body.owner_id, team_id, at=at), at)
+    publish(work, lead, lead.assign(body.owner_id, team_id, at=at), at)
     return lead
 
 
@@ -78,7 +78,7 @@ async def contact_lead(
     """Record the first contact by the lead's owner."""
     lead = await lock(work, Lead, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
-    await publish(work, lead, lead.contact(at=at), at)
+    publish(work, lead, lead.contact(at=at), at)
     return lead
 
 
@@ -88,7 +88,7 @@ async def qualify_lead(
     """Qualify a lead."""
     lead = await lock(work, Lead, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
-    await publish(work, lead, lead.qualify(at=at), at)
+    publish(work, lead, lead.qualify(at=at), at)
     return lead
 
 
@@ -98,7 +98,7 @@ async def disqualify_lead(
     """Disqualify a lead."""
     lead = await lock(work, Lead, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
-    await publish(work, lead, lead.disqualify(body.reason, at=at), at)
+    publish(work, lead, lead.disqualify(body.reason, at=at), at)
     return lead
 
 
@@ -141,7 +141,7 @@ async def convert_lead(
         )
         deal_id = deal.id
     event = lead.convert(account_id=account.id, account_registered=registers, deal_id=deal_id, at=at)
-    await publish(work, lead, event, at)
+    publish(work, lead, event, at)
     return lead
 
 

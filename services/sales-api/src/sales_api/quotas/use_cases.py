@@ -47,7 +47,7 @@ async def set_quota(work: UnitOfWork, body: QuotaCreate, by: Principal, reportin
     )
     await _check_overlap(work, rep.id, body.period_start, body.period_end)
     work.add(quota)
-    await publish(work, quota, event, at)
+    publish(work, quota, event, at)
     return quota
 
 
@@ -58,7 +58,7 @@ async def change_quota(
     quota = await lock(work, Quota, quota_id, expected)
     at = happened_at(body.occurred_at, by, after=quota.set_at)
     if body.target != quota.target:
-        await publish(work, quota, quota.change_target(body.target, at=at), at)
+        publish(work, quota, quota.change_target(body.target, at=at), at)
     return quota
 
 

@@ -22,5 +22,5 @@ async def record_referral(work: UnitOfWork, body: ReferralCreate, by: Principal)
             raise ReferralAlreadyRecorded("Read the referral that existing_id names.", existing_id=str(existing_id))
     referral, event = Referral.record(account, lead_id=body.lead_id, at=at)
     work.add(referral)
-    await publish(work, referral, event, at)
+    publish(work, referral, event, at)
     return referral

@@ -45,16 +45,16 @@ async def _erase(work: UnitOfWork, customer: Customer, at: datetime, *, by: str)
     surveys = await work.find(Survey, by_them, order_by=[of_survey.id], lock="update")
     erased = [customer.id]
     for ticket in tickets:
-        await publish(work, ticket, ticket.erase(at=at), at)
+        publish(work, ticket, ticket.erase(at=at), at)
         erased.append(ticket.id)
     for interaction in interactions:
         interaction.erase(at=at)
         erased.append(interaction.id)
     for survey in surveys:
-        await publish(work, survey, survey.erase(at=at), at)
+        publish(work, survey, survey.erase(at=at), at)
         erased.append(survey.id)
     if (event := customer.erase(at=at)) is not None:
-        await publish(work, customer, event, at)
+        publish(work, customer, event, at)
         await erase_name(work, SERVICE_DIRECTORY_TOPIC, customer.id)
     await erase_dead_letters(work, customer.id, by=by)
     await erase_answers(work, erased)

@@ -20,8 +20,8 @@ async def register_customer(work: UnitOfWork, body: CustomerCreate, by: Principa
         name=body.name, region=body.region, segment=body.segment, external_ref=body.external_ref, at=at
     )
     work.add(customer)
-    await publish(work, customer, event, at)
-    await publish(work, customer, customer.directory_entry(), datetime.now(UTC))
+    publish(work, customer, event, at)
+    publish(work, customer, customer.directory_entry(), datetime.now(UTC))
     return customer
 
 

@@ -33,5 +33,5 @@ async def accept_delivery(work: UnitOfWork, body: DeliveryCreate, by: Principal)
         at=at,
     )
     work.add(delivery)
-    await publish(work, delivery, event, at)
+    publish(work, delivery, event, at)
     return delivery

@@ -42,5 +42,5 @@ async def perform_maintenance(
     at = happened_at(body.occurred_at, by)
     maintenance, event = plan.perform(at=at, done_by=await done_by(work, body.agent_id, body.team_id))
     work.add(maintenance)
-    await publish(work, maintenance, event, at)
+    publish(work, maintenance, event, at)
     return maintenance

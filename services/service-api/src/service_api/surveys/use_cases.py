@@ -36,7 +36,7 @@ async def send_survey(work: UnitOfWork, body: SurveyCreate, by: Principal) -> Su
     at = happened_at(body.occurred_at, by, after=ticket.opened_at)
     survey, event = Survey.send(kind=body.kind, ticket=ticket, at=at, external_ref=body.external_ref)
     work.add(survey)
-    await publish(work, survey, event, at)
+    publish(work, survey, event, at)
     return survey
 
 
@@ -67,5 +67,5 @@ async def _answer(
     event = survey.answer(
         score=body.score, comment=body.comment, at=at, recommendation=body.recommendation, effort=body.effort
     )
-    await publish(work, survey, event, at)
+    publish(work, survey, event, at)
     return survey

@@ -59,7 +59,7 @@ async def open_ticket(work: UnitOfWork, body: TicketCreate, by: Principal) -> Ti
         onboarding_since=onboarding_since,
     )
     work.add(ticket)
-    await publish(work, ticket, event, at)
+    publish(work, ticket, event, at)
     return ticket
 
 
@@ -70,7 +70,7 @@ async def assign_ticket(
     ticket = await lock(work, Ticket, ticket_id, expected)
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
     team_id = await _team_of(work, body.agent_id, body.team_id, otherwise=ticket.team_id)
-    await publish(work, ticket, ticket.assign(agent_id=body.agent_id, team_id=team_id, at=at), at)
+    publish(work, ticket, ticket.assign(agent_id=body.agent_id, team_id=team_id, at=at), at)
     return ticket
 
 
@@ -81,7 +81,7 @@ async def escalate_ticket(
     ticket = await lock(work, Ticket, ticket_id, expected)
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
     team_id = await _team_of(work, body.agent_id, body.team_id, otherwise=ticket.team_id)
-    await publish(work, ticket, ticket.escalate(agent_id=body.agent_id, team_id=team_id, at=at), at)
+    publish(work, ticket, ticket.escalate(agent_id=body.agent_id, team_id=team_id, at=at), at)
     return ticket
 
 
@@ -93,7 +93,7 @@ async def merge_ticket(
         raise Unprocessable.at("#/into", "is the ticket itself")
     ticket, into = await lock_both(work, Ticket, ticket_id, body.into, expected, pointer="#/into")
     at = happened_at(body.occurred_at, by, after=max(ticket.changed_at, into.opened_at))
-    await publish(work, ticket, ticket.merge(into, at=at), at)
+    publish(work, ticket, ticket.merge(into, at=at), at)
     return ticket
 
 
@@ -125,10 +125,10 @@ async def log_interaction(
         wrap_up_seconds=body.wrap_up_seconds,
         occurred_at=at,
     )
-    await publish(work, ticket, ticket.log_interaction(contact), at)
+    publish(work, ticket, ticket.log_interaction(contact), at)
     if ticket.is_first_responded_by(contact):
-        await publish(work, ticket, ticket.respond(at, await terms_of(work, ticket.sla_policy_id)), at)
-        await publish_breaches(work, ticket, at)
+        publish(work, ticket, ticket.respond(at, await terms_of(work, ticket.sla_policy_id)), at)
+        publish_breaches(work, ticket, at)
     interaction = Interaction.of(contact, ticket_version=ticket.version, note=body.note, external_ref=body.external_ref)
     work.add(interaction)
     return interaction
@@ -141,8 +141,8 @@ async def resolve_ticket(
     ticket = await lock(work, Ticket, ticket_id, expected)
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
     terms = await terms_of(work, ticket.sla_policy_id)
-    await publish(work, ticket, ticket.resolve(resolution=body.resolution, at=at, terms=terms), at)
-    await publish_breaches(work, ticket, at)
+    publish(work, ticket, ticket.resolve(resolution=body.resolution, at=at, terms=terms), at)
+    publish_breaches(work, ticket, at)
     return ticket
 
 
@@ -152,7 +152,7 @@ async def reopen_ticket(
     """Undo a ticket's resolution."""
     ticket = await lock(work, Ticket, ticket_id, expected)
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
-    await publish(work, ticket, ticket.reopen(at=at, terms=await terms_of(work, ticket.sla_policy_id)), at)
+    publish(work, ticket, ticket.reopen(at=at, terms=await terms_of(work, ticket.sla_policy_id)), at)
     return ticket
 
 
@@ -162,15 +162,15 @@ async def close_ticket(
     """Close a resolved ticket."""
     ticket = await lock(work, Ticket, ticket_id, expected)
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
-    await publish(work, ticket, ticket.close(at=at), at)
+    publish(work, ticket, ticket.close(at=at), at)
     return ticket
 
 
-async def publish_breaches(work: UnitOfWork, ticket: Ticket, now: datetime) -> None:
+def publish_breaches(work: UnitOfWork, ticket: Ticket, now: datetime) -> None:
     """Publish each target that a ticket missed by `now`, once. The ticket's row must be locked."""
     for target in ticket.overdue(now):
         event = ticket.breach(target)
-        await publish(work, ticket, event, event.change.due_at)
+        publish(work, ticket, event, event.change.due_at)
 
 
 async def _onboarding_since(work: UnitOfWork, deal_id: UUID, customer_id: UUID) -> datetime | None:
