@@ -1,6 +1,6 @@
 """Builds the project's virtual environment from the hashed locks; needs only Python and the standard library.
 
-Run by `make`; quick when nothing changed. Every failure ends in one sentence that says what to do.
+Run by `make`; quick when nothing changed. Every failure ends in one sentence with the remedy.
 """
 
 import argparse

@@ -24,7 +24,7 @@ RULES = re.compile(
             r"^must not give both ",
             r"^a target is for one value of one dimension at most$",
             r"^is needed, since the lead has neither company nor name$",
-            r"^is needed: it says what the rows of the CSV are$",
+            r"^is required for CSV: the resource that its rows are$",
             # Where a webhook may go, which parsers and name servers decide.
             r"^must begin with https://$",
             r"^must not carry credentials$",

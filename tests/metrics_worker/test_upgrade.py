@@ -27,7 +27,7 @@ MADE: Values = {
         "kpi": "sales_volume",
         "variant": "standard",
         "as_closed": {"value": "120", "numerator": 120, "denominator": None},
-        "told": {"value": "120", "numerator": 120, "denominator": None},
+        "published": {"value": "120", "numerator": 120, "denominator": None},
     },
 }
 

@@ -31,11 +31,11 @@ from service_kit.fields import (
     Identifier,
     Moment,
     Money,
-    MoneyView,
+    MoneyRead,
     Name,
+    ReadModel,
     StrictModel,
     Text,
-    View,
 )
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
@@ -76,12 +76,12 @@ class BoxCreate(StrictModel):
     shelf_id: Identifier | None = None
 
 
-class BoxRead(View):
+class BoxRead(ReadModel):
     id: UUID
     version: int
     name: str
     size: int
-    price: MoneyView | None = None
+    price: MoneyRead | None = None
 
 
 boxes = Resource("/boxes/{box_id}", Box.table, BoxRead, filters={"name": Name})

@@ -1,4 +1,4 @@
-"""Runs the books' migrations, and then makes the views over their tables; see service_kit.migrations."""
+"""Runs the ledger's migrations, and then creates the views over its tables; see service_kit.migrations."""
 
 from metrics_worker.queries.bi_views import drop_views, make_views
 from metrics_worker.schema import metadata

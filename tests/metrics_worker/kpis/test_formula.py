@@ -51,8 +51,8 @@ def test_a_measure_that_a_kind_lacks_is_refused(name: str) -> None:
         (lambda: Formula("count", Deal.won + Deal.revenue), "not of one unit"),
         (lambda: Formula("count", Deal.won, Deal.lost - Deal.revenue), "not of one unit"),
         (lambda: Formula("count", Ticket.opened.at_start()), "only a semi-additive measure can be read at the start"),
-        (lambda: Formula("count", Ticket.opened.carrying("stage")), "ticket.opened is not told apart by stage"),
-        (lambda: Formula("count", Deal.pipeline_deals.carrying("product")), "is not told apart by product"),
+        (lambda: Formula("count", Ticket.opened.carrying("stage")), "ticket.opened is not broken down by stage"),
+        (lambda: Formula("count", Deal.pipeline_deals.carrying("product")), "is not broken down by product"),
         (lambda: Formula("count", Ticket.opened, percentile=50), "percentiles are known of single durations only"),
         (
             lambda: Formula("hours", Ticket.resolution_seconds + Ticket.first_response_seconds, percentile=50),

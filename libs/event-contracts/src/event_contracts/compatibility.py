@@ -1,4 +1,4 @@
-"""Says which differences between two schemas of one major version would break a reader.
+"""Finds the differences between two schemas of one major version that would break a reader.
 
 Events are kept for ever and services are upgraded one at a time, so a version must be readable in both directions:
 new code reads every old event, and old code reads every new one. Within a major version that leaves one change:
@@ -37,7 +37,7 @@ def _differences(
         if keyword == "properties":
             yield from _property_differences(old, new, old_root, new_root, at)
         elif keyword == "required":
-            continue  # told with the properties
+            continue  # reported with the properties
         elif keyword == "enum" and isinstance(before, list) and isinstance(after, list):
             yield from _enum_differences(before, after, at)
         elif isinstance(before, dict) and isinstance(after, dict) and keyword in ("items", "additionalProperties"):

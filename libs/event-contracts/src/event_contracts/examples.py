@@ -27,7 +27,7 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _uuid(node: int) -> str:
-    """A fixed UUIDv7 of 1 March 2026, 08:00 UTC, told apart by its last digits."""
+    """A fixed UUIDv7 of 1 March 2026, 08:00 UTC, with these last digits."""
     return str(UUID(int=(0x019CA8695000 << 80) | (0x7000 << 64) | (0x8000 << 48) | node))
 
 
@@ -319,7 +319,7 @@ _RISK: Final[_Values] = {
 _RECOVERED: Final = _RISK | {"reasons": [], "at_risk_since": None, "judged_at": "2026-03-25T15:00:01Z"}
 
 
-def _tell(name: str, time: str, sequence: int, partition_key: str, state: _Values, **change: Any) -> Example:
+def _example(name: str, time: str, sequence: int, partition_key: str, state: _Values, **change: Any) -> Example:
     return Example(
         data=msgspec.convert(state | ({"change": change} if change else {}), EVENT_TYPES[name].data),
         time=datetime.fromisoformat(time),
@@ -331,18 +331,20 @@ def _tell(name: str, time: str, sequence: int, partition_key: str, state: _Value
 @cache
 def examples() -> Mapping[str, Example]:
     """An example of each event, by the event's `type`. Raises msgspec.ValidationError when one is out of date."""
-    told = [
-        _tell("sales.lead-created", "2026-03-02T09:00:00Z", 1, _LEAD_ID, _LEAD),
-        _tell("sales.lead-assigned", "2026-03-02T09:05:00Z", 2, _LEAD_ID, _LEAD_ASSIGNED, previous_owner_id=None),
-        _tell("sales.lead-contacted", "2026-03-02T09:40:00Z", 3, _LEAD_ID, _LEAD_CONTACTED),
-        _tell("sales.lead-qualified", "2026-03-04T14:00:00Z", 4, _LEAD_ID, _LEAD_QUALIFIED),
-        _tell("sales.lead-disqualified", "2026-03-04T14:00:00Z", 4, _LEAD_ID, _LEAD_DISQUALIFIED),
-        _tell("sales.lead-converted", "2026-03-06T10:00:00Z", 5, _LEAD_ID, _LEAD_CONVERTED, account_registered=True),
-        _tell("sales.account-registered", "2026-03-06T10:00:00Z", 1, _ACCOUNT_ID, _ACCOUNT),
-        _tell("sales.account-updated", "2026-03-30T09:00:00Z", 2, _ACCOUNT_ID, _ACCOUNT_PASSED_ON, fields=["owner_id"]),
-        _tell("sales.directory-entry-set", "2026-03-06T10:00:00Z", 1, _ACCOUNT_ID, _ACCOUNT_NAME),
-        _tell("sales.deal-opened", "2026-03-06T10:00:00Z", 1, _ACCOUNT_ID, _DEAL),
-        _tell(
+    all_examples = [
+        _example("sales.lead-created", "2026-03-02T09:00:00Z", 1, _LEAD_ID, _LEAD),
+        _example("sales.lead-assigned", "2026-03-02T09:05:00Z", 2, _LEAD_ID, _LEAD_ASSIGNED, previous_owner_id=None),
+        _example("sales.lead-contacted", "2026-03-02T09:40:00Z", 3, _LEAD_ID, _LEAD_CONTACTED),
+        _example("sales.lead-qualified", "2026-03-04T14:00:00Z", 4, _LEAD_ID, _LEAD_QUALIFIED),
+        _example("sales.lead-disqualified", "2026-03-04T14:00:00Z", 4, _LEAD_ID, _LEAD_DISQUALIFIED),
+        _example("sales.lead-converted", "2026-03-06T10:00:00Z", 5, _LEAD_ID, _LEAD_CONVERTED, account_registered=True),
+        _example("sales.account-registered", "2026-03-06T10:00:00Z", 1, _ACCOUNT_ID, _ACCOUNT),
+        _example(
+            "sales.account-updated", "2026-03-30T09:00:00Z", 2, _ACCOUNT_ID, _ACCOUNT_PASSED_ON, fields=["owner_id"]
+        ),
+        _example("sales.directory-entry-set", "2026-03-06T10:00:00Z", 1, _ACCOUNT_ID, _ACCOUNT_NAME),
+        _example("sales.deal-opened", "2026-03-06T10:00:00Z", 1, _ACCOUNT_ID, _DEAL),
+        _example(
             "sales.deal-stage-changed",
             "2026-03-12T11:00:00Z",
             2,
@@ -350,7 +352,7 @@ def examples() -> Mapping[str, Example]:
             _DEAL_PROPOSED,
             previous_stage="prospecting",
         ),
-        _tell(
+        _example(
             "sales.deal-closed",
             "2026-03-20T16:30:00Z",
             3,
@@ -359,19 +361,19 @@ def examples() -> Mapping[str, Example]:
             outcome="won",
             previous_stage="proposal",
         ),
-        _tell("sales.deal-reopened", "2026-03-21T09:00:00Z", 4, _ACCOUNT_ID, _DEAL_REOPENED, previous_outcome="won"),
-        _tell("sales.deal-amended", "2026-03-21T09:15:00Z", 5, _ACCOUNT_ID, _DEAL_AMENDED, previous_amount=_AMOUNT),
-        _tell("sales.quota-set", "2026-03-01T09:00:00Z", 1, _QUOTA_ID, _QUOTA, previous_target=None),
-        _tell("service.customer-registered", "2026-03-03T13:00:00Z", 1, _CUSTOMER_ID, _CUSTOMER),
-        _tell("service.directory-entry-set", "2026-03-03T13:00:00Z", 1, _CUSTOMER_ID, _CUSTOMER_NAME),
-        _tell("service.ticket-opened", "2026-03-24T08:00:00Z", 1, _ACCOUNT_ID, _TICKET),
-        _tell(
+        _example("sales.deal-reopened", "2026-03-21T09:00:00Z", 4, _ACCOUNT_ID, _DEAL_REOPENED, previous_outcome="won"),
+        _example("sales.deal-amended", "2026-03-21T09:15:00Z", 5, _ACCOUNT_ID, _DEAL_AMENDED, previous_amount=_AMOUNT),
+        _example("sales.quota-set", "2026-03-01T09:00:00Z", 1, _QUOTA_ID, _QUOTA, previous_target=None),
+        _example("service.customer-registered", "2026-03-03T13:00:00Z", 1, _CUSTOMER_ID, _CUSTOMER),
+        _example("service.directory-entry-set", "2026-03-03T13:00:00Z", 1, _CUSTOMER_ID, _CUSTOMER_NAME),
+        _example("service.ticket-opened", "2026-03-24T08:00:00Z", 1, _ACCOUNT_ID, _TICKET),
+        _example(
             "service.ticket-assigned", "2026-03-24T08:02:00Z", 2, _ACCOUNT_ID, _TICKET_ASSIGNED, previous_agent_id=None
         ),
-        _tell("service.interaction-logged", "2026-03-24T08:10:00Z", 3, _ACCOUNT_ID, _TICKET_HANDLED, **_INTERACTION),
-        _tell("service.ticket-first-responded", "2026-03-24T08:10:00Z", 4, _ACCOUNT_ID, _TICKET_ANSWERED),
-        _tell("service.ticket-resolved", "2026-03-24T09:30:00Z", 5, _ACCOUNT_ID, _TICKET_ANSWERED | _RESOLVED),
-        _tell(
+        _example("service.interaction-logged", "2026-03-24T08:10:00Z", 3, _ACCOUNT_ID, _TICKET_HANDLED, **_INTERACTION),
+        _example("service.ticket-first-responded", "2026-03-24T08:10:00Z", 4, _ACCOUNT_ID, _TICKET_ANSWERED),
+        _example("service.ticket-resolved", "2026-03-24T09:30:00Z", 5, _ACCOUNT_ID, _TICKET_ANSWERED | _RESOLVED),
+        _example(
             "service.ticket-reopened",
             "2026-03-25T11:00:00Z",
             6,
@@ -379,10 +381,10 @@ def examples() -> Mapping[str, Example]:
             _TICKET_REOPENED,
             previous_resolved_at="2026-03-24T09:30:00Z",
         ),
-        _tell("service.ticket-closed", "2026-03-27T15:00:00Z", 8, _ACCOUNT_ID, _TICKET_CLOSED),
-        _tell("service.survey-sent", "2026-03-24T09:35:00Z", 1, _ACCOUNT_ID, _SURVEY),
-        _tell("service.survey-answered", "2026-03-24T12:00:00Z", 2, _ACCOUNT_ID, _SURVEY_ANSWERED),
-        _tell(
+        _example("service.ticket-closed", "2026-03-27T15:00:00Z", 8, _ACCOUNT_ID, _TICKET_CLOSED),
+        _example("service.survey-sent", "2026-03-24T09:35:00Z", 1, _ACCOUNT_ID, _SURVEY),
+        _example("service.survey-answered", "2026-03-24T12:00:00Z", 2, _ACCOUNT_ID, _SURVEY_ANSWERED),
+        _example(
             "service.survey-revised",
             "2026-03-26T10:00:00Z",
             3,
@@ -390,19 +392,19 @@ def examples() -> Mapping[str, Example]:
             _SURVEY_ANSWERED | {"score": 5},
             previous_score=3,
         ),
-        _tell("sales.account-merged", "2026-06-01T09:00:00Z", 3, _ACCOUNT_ID, _ACCOUNT_MERGED),
-        _tell("sales.account-erased", _ERASED_AT, 4, _ACCOUNT_ID, _ACCOUNT_PASSED_ON | _ERASED),
-        _tell("sales.lead-erased", _ERASED_AT, 6, _LEAD_ID, _LEAD_CONVERTED | _ERASED),
-        _tell("sales.deal-erased", _ERASED_AT, 6, _ACCOUNT_ID, _DEAL_AMENDED | _ERASED),
-        _tell("service.customer-erased", _ERASED_AT, 2, _CUSTOMER_ID, _CUSTOMER | _ERASED),
-        _tell("service.ticket-erased", _ERASED_AT, 9, _ACCOUNT_ID, _TICKET_CLOSED | _ERASED),
-        _tell("service.survey-erased", _ERASED_AT, 4, _ACCOUNT_ID, _SURVEY_ANSWERED | {"score": 5} | _ERASED),
-        _tell("sales.proposal-sent", "2026-03-12T15:00:00Z", 3, _ACCOUNT_ID, _DEAL_PROPOSAL_SENT),
-        _tell("sales.activity-completed", "2026-03-16T10:00:00Z", 1, _ACCOUNT_ID, _ACTIVITY),
-        _tell("sales.referral-recorded", "2026-04-20T09:00:00Z", 1, _ACCOUNT_ID, _REFERRAL),
-        _tell("service.ticket-escalated", "2026-03-24T08:45:00Z", 5, _ACCOUNT_ID, _TICKET_ESCALATED),
-        _tell("service.ticket-merged", "2026-03-24T08:06:00Z", 3, _ACCOUNT_ID, _TICKET_MERGED),
-        _tell(
+        _example("sales.account-merged", "2026-06-01T09:00:00Z", 3, _ACCOUNT_ID, _ACCOUNT_MERGED),
+        _example("sales.account-erased", _ERASED_AT, 4, _ACCOUNT_ID, _ACCOUNT_PASSED_ON | _ERASED),
+        _example("sales.lead-erased", _ERASED_AT, 6, _LEAD_ID, _LEAD_CONVERTED | _ERASED),
+        _example("sales.deal-erased", _ERASED_AT, 6, _ACCOUNT_ID, _DEAL_AMENDED | _ERASED),
+        _example("service.customer-erased", _ERASED_AT, 2, _CUSTOMER_ID, _CUSTOMER | _ERASED),
+        _example("service.ticket-erased", _ERASED_AT, 9, _ACCOUNT_ID, _TICKET_CLOSED | _ERASED),
+        _example("service.survey-erased", _ERASED_AT, 4, _ACCOUNT_ID, _SURVEY_ANSWERED | {"score": 5} | _ERASED),
+        _example("sales.proposal-sent", "2026-03-12T15:00:00Z", 3, _ACCOUNT_ID, _DEAL_PROPOSAL_SENT),
+        _example("sales.activity-completed", "2026-03-16T10:00:00Z", 1, _ACCOUNT_ID, _ACTIVITY),
+        _example("sales.referral-recorded", "2026-04-20T09:00:00Z", 1, _ACCOUNT_ID, _REFERRAL),
+        _example("service.ticket-escalated", "2026-03-24T08:45:00Z", 5, _ACCOUNT_ID, _TICKET_ESCALATED),
+        _example("service.ticket-merged", "2026-03-24T08:06:00Z", 3, _ACCOUNT_ID, _TICKET_MERGED),
+        _example(
             "service.sla-breached",
             "2026-03-24T09:00:00Z",
             6,
@@ -411,20 +413,22 @@ def examples() -> Mapping[str, Example]:
             target="resolution",
             due_at="2026-03-24T09:00:00Z",
         ),
-        _tell("service.training-delivered", "2026-04-09T12:00:00Z", 1, _ACCOUNT_ID, _TRAINING),
-        _tell("service.check-in-completed", "2026-05-12T09:00:00Z", 1, _ACCOUNT_ID, _CHECK_IN),
-        _tell("service.maintenance-performed", "2026-06-24T07:30:00Z", 1, _ACCOUNT_ID, _MAINTENANCE),
-        _tell("service.delivery-accepted", "2026-04-13T15:00:00Z", 1, _ACCOUNT_ID, _DELIVERY),
-        _tell("service.review-recorded", "2026-05-20T18:00:00Z", 1, _ACCOUNT_ID, _REVIEW),
-        _tell("service.upsell-suggested", "2026-03-24T09:30:00Z", 1, _ACCOUNT_ID, _UPSELL),
-        _tell("metrics.kpi-target-missed", "2026-03-24T12:00:01Z", 1, _TARGET["id"], _TARGET),
-        _tell("metrics.kpi-target-recovered", "2026-03-26T10:00:01Z", 2, _TARGET["id"], _TARGET | {"reached": "0.91"}),
-        _tell("metrics.period-closed", "2026-04-02T09:00:00Z", 1, _PERIOD["id"], _PERIOD),
-        _tell("metrics.kpi-restated", "2026-04-07T10:00:02Z", 1, _PERIOD["id"], _RESTATEMENT),
-        _tell("metrics.customer-at-risk", "2026-03-24T09:00:01Z", 1, _ACCOUNT_ID, _RISK),
-        _tell("metrics.customer-recovered", "2026-03-25T15:00:01Z", 2, _ACCOUNT_ID, _RECOVERED),
+        _example("service.training-delivered", "2026-04-09T12:00:00Z", 1, _ACCOUNT_ID, _TRAINING),
+        _example("service.check-in-completed", "2026-05-12T09:00:00Z", 1, _ACCOUNT_ID, _CHECK_IN),
+        _example("service.maintenance-performed", "2026-06-24T07:30:00Z", 1, _ACCOUNT_ID, _MAINTENANCE),
+        _example("service.delivery-accepted", "2026-04-13T15:00:00Z", 1, _ACCOUNT_ID, _DELIVERY),
+        _example("service.review-recorded", "2026-05-20T18:00:00Z", 1, _ACCOUNT_ID, _REVIEW),
+        _example("service.upsell-suggested", "2026-03-24T09:30:00Z", 1, _ACCOUNT_ID, _UPSELL),
+        _example("metrics.kpi-target-missed", "2026-03-24T12:00:01Z", 1, _TARGET["id"], _TARGET),
+        _example(
+            "metrics.kpi-target-recovered", "2026-03-26T10:00:01Z", 2, _TARGET["id"], _TARGET | {"reached": "0.91"}
+        ),
+        _example("metrics.period-closed", "2026-04-02T09:00:00Z", 1, _PERIOD["id"], _PERIOD),
+        _example("metrics.kpi-restated", "2026-04-07T10:00:02Z", 1, _PERIOD["id"], _RESTATEMENT),
+        _example("metrics.customer-at-risk", "2026-03-24T09:00:01Z", 1, _ACCOUNT_ID, _RISK),
+        _example("metrics.customer-recovered", "2026-03-25T15:00:01Z", 2, _ACCOUNT_ID, _RECOVERED),
     ]
-    return MappingProxyType({event_type_of(example.data).name: example for example in told})
+    return MappingProxyType({event_type_of(example.data).name: example for example in all_examples})
 
 
 def encoded_example(name: str) -> bytes:

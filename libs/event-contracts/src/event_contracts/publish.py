@@ -25,7 +25,7 @@ TABLE_ENDS: Final = "<!-- end of catalogue -->\n"
 
 
 class Unpublishable(Exception):
-    """The contracts cannot be published as they are; the message says why and what to do."""
+    """The contracts cannot be published as they are; the message is why and what to do."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,7 +17,7 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 ENVELOPE_FILE: Final = "cloudevent.v1.json"
 
 _DECIMAL_PATTERN: Final = r"^-?[0-9]+(\.[0-9]+)?([Ee][+-]?[0-9]+)?$"
-"""What stands in for msgspec's `format: decimal`, which JSON Schema does not know."""
+"""Replaces msgspec's `format: decimal`, which JSON Schema does not know."""
 
 _UUID_PATTERN: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 

@@ -27,7 +27,7 @@ _ERRORS = {
     "404": "There is no such thing.",
     "413": "The body is too large.",
     "422": "The request is not valid; `errors` names each place.",
-    "503": "A part this needs is not available; Retry-After says when to try again.",
+    "503": "A part this needs is not available; try again after Retry-After.",
 }
 _WRITE_ERRORS = {
     "409": "The state does not allow this; or a request with this Idempotency-Key is under way, then with Retry-After.",

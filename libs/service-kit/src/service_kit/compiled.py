@@ -32,7 +32,7 @@ Through = Connected | asyncpg.Connection
 class CompiledStatement:
     """A statement with `bindparam`s.
 
-    Values go to asyncpg as they are, without SQLAlchemy's conversions: JSON is given as text. `locks` says that a
+    Values go to asyncpg as they are, without SQLAlchemy's conversions: JSON is passed as text. `locks` means that a
     select locks rows. `sees_all` is false for one that need not see what its unit of work has not sent yet. Raises
     asyncpg's own exceptions, which `problems` knows as well as SQLAlchemy's.
     """

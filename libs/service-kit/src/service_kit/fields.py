@@ -68,7 +68,7 @@ def _day_in_bounds(value: date) -> date:
 
 
 class _Without:
-    """Refuses a text that has any of some characters, and says so in the schema."""
+    """Refuse a text that has any of some characters, and declare that in the schema."""
 
     def __init__(self, characters: str) -> None:
         self._characters = characters
@@ -169,7 +169,7 @@ def examples(*bodies: dict[str, Any]) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": list(bodies)})
 
 
-class View(BaseModel):
+class ReadModel(BaseModel):
     """The base of every answer, read straight from a row's attributes."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
@@ -204,7 +204,7 @@ class Money(StrictModel):
         return ContractMoney(amount=exact, currency=self.currency)
 
 
-class MoneyView(View):
+class MoneyRead(ReadModel):
     """An amount of money in an answer."""
 
     amount: DecimalText

@@ -1,7 +1,7 @@
 """How a writer wakes the relay: PostgreSQL's NOTIFY, after its commit.
 
 In the writer's own transaction, NOTIFY would take a lock that all commits of the server share; here it has a
-transaction of its own, and one notification stands for all commits before it. It only saves time: the relay also polls,
+transaction of its own, and one notification covers all commits before it. It only saves time: the relay also polls,
 and then finds what was never notified.
 """
 

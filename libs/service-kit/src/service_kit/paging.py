@@ -20,18 +20,18 @@ _CHECK_BYTES = 6
 Item = TypeVar("Item")
 
 
-class PageView(BaseModel, Generic[Item]):
+class PageRead(BaseModel, Generic[Item]):
     """One page; `next_cursor` is null on the last."""
 
     items: list[Item]
     next_cursor: str | None
 
 
-def page_of(read: type[Item]) -> type[PageView[Item]]:
+def page_of(read: type[Item]) -> type[PageRead[Item]]:
     """Return the schema of a page of such records: `DealPage` of `DealRead`."""
-    name = f"{read.__name__.removesuffix('Read').removesuffix('View')}Page"
-    base: type[PageView[Item]] = PageView.__class_getitem__(read)  # type: ignore[assignment]  # what pydantic makes
-    return create_model(name, __base__=base, __doc__=PageView.__doc__)
+    name = f"{read.__name__.removesuffix('Read')}Page"
+    base: type[PageRead[Item]] = PageRead.__class_getitem__(read)  # type: ignore[assignment]  # what pydantic makes
+    return create_model(name, __base__=base, __doc__=PageRead.__doc__)
 
 
 class Page:
@@ -73,14 +73,14 @@ class Page:
         query: Select[*tuple[Any, ...]],
         key: ColumnElement[UUID],
         view: Callable[[Any], Item],
-    ) -> PageView[Item]:
+    ) -> PageRead[Item]:
         """Return one page of a Core query, the newest first by `key`, a UUIDv7 column that is selected as `id`."""
         if self.after is not None:
             query = query.where(key < self.after)
         rows: Sequence[Any] = (await work.execute(query.order_by(key.desc()).limit(self.limit + 1))).all()
         shown = rows[: self.limit]
         more = len(rows) > self.limit
-        return PageView(
+        return PageRead(
             items=[view(row) for row in shown], next_cursor=self.cursor_after(shown[-1].id) if more and shown else None
         )
 

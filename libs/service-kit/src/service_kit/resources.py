@@ -8,15 +8,15 @@ import sqlalchemy as sa
 from fastapi import Depends, Path, Request, Response
 
 from service_kit.auth import Principal, requires
-from service_kit.fields import Identifier, View
+from service_kit.fields import Identifier, ReadModel
 from service_kit.filters import Filter, Filters, equal, query_parameters
-from service_kit.paging import Paged, PageView, page_of
+from service_kit.paging import Paged, PageRead, page_of
 from service_kit.problems import NotFound
 from service_kit.routing import Work, router
 from service_kit.tables import noun_of
 from service_kit.versions import set_etag, unchanged
 
-Read = TypeVar("Read", bound=View)
+Read = TypeVar("Read", bound=ReadModel)
 NO_FILTERS: Final[Filters] = {}
 
 
@@ -72,7 +72,7 @@ class Resource(Generic[Read]):
         May = Annotated[Principal, Depends(readers)]  # noqa: N806 -- a type
         Given = Annotated[Filter, Depends(query_parameters(self._filters))]  # noqa: N806 -- a type
 
-        async def list_records(work: Work, request: Request, page: Paged, _: May, given: Given) -> PageView[Read]:
+        async def list_records(work: Work, request: Request, page: Paged, _: May, given: Given) -> PageRead[Read]:
             rows = self._rows.where(*equal(self._table.c, given))
             return await page.of(work, rows, self._table.c.id, self._view_for(request))
 

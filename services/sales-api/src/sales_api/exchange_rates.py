@@ -14,7 +14,7 @@ from sales_api.amounts import RATE, Rate, trimmed
 from sales_api.tables import Base
 from service_kit.compiled import CompiledStatement
 from service_kit.entities import column
-from service_kit.fields import Currency, Day, DecimalText, StrictModel, View, examples
+from service_kit.fields import Currency, Day, DecimalText, ReadModel, StrictModel, examples
 from service_kit.identifiers import new_id
 from service_kit.problems import Unprocessable
 from service_kit.resources import Resource
@@ -49,7 +49,7 @@ class ExchangeRateCreate(StrictModel):
     rate: Rate
 
 
-class ExchangeRateRead(View):
+class ExchangeRateRead(ReadModel):
     """A currency's rate; `rate` is the reporting currency for one unit."""
 
     id: UUID

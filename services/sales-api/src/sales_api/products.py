@@ -12,7 +12,7 @@ from sales_api.tables import Base
 from service_kit.changes import Change
 from service_kit.compiled import CompiledStatement
 from service_kit.entities import column
-from service_kit.fields import Code, Name, StrictModel, View, examples
+from service_kit.fields import Code, Name, ReadModel, StrictModel, examples
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.problems import Conflict
@@ -57,7 +57,7 @@ class ProductUpdate(Change):
     active: StrictBool = Field(default_factory=bool)
 
 
-class ProductRead(View):
+class ProductRead(ReadModel):
     """A product."""
 
     id: UUID

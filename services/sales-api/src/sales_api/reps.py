@@ -16,7 +16,7 @@ from service_kit.aggregates import publish
 from service_kit.changes import Change
 from service_kit.compiled import CompiledStatement
 from service_kit.entities import column
-from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View, examples
+from service_kit.fields import ExternalReference, Identifier, Name, ReadModel, StrictModel, examples
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.references import UnknownReference, require, require_free
@@ -77,7 +77,7 @@ class RepUpdate(Change):
     active: Active = Field(default_factory=bool)
 
 
-class RepRead(View):
+class RepRead(ReadModel):
     """A salesperson."""
 
     id: UUID

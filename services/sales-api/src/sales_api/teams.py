@@ -11,7 +11,7 @@ from sales_api.access import READING, Manager
 from sales_api.tables import Base
 from service_kit.aggregates import publish
 from service_kit.entities import column
-from service_kit.fields import ExternalReference, Name, StrictModel, View, examples
+from service_kit.fields import ExternalReference, Name, ReadModel, StrictModel, examples
 from service_kit.identifiers import new_id
 from service_kit.references import require_free
 from service_kit.resources import Resource
@@ -45,7 +45,7 @@ class TeamCreate(StrictModel):
     external_ref: ExternalReference | None = None
 
 
-class TeamRead(View):
+class TeamRead(ReadModel):
     """A team."""
 
     id: UUID

@@ -14,7 +14,7 @@ from service_api.teams import Team
 from service_kit.aggregates import publish
 from service_kit.changes import Change
 from service_kit.entities import column
-from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View, examples
+from service_kit.fields import ExternalReference, Identifier, Name, ReadModel, StrictModel, examples
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.references import require, require_free
@@ -75,7 +75,7 @@ class AgentUpdate(Change):
     active: StrictBool = Field(default_factory=bool)
 
 
-class AgentRead(View):
+class AgentRead(ReadModel):
     """An agent."""
 
     id: UUID

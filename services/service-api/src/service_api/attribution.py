@@ -11,7 +11,7 @@ from service_api.customers.use_cases import require_customer
 from service_api.tables import Base
 from service_api.teams import Team
 from service_kit.entities import column
-from service_kit.fields import Code, Identifier, Moment, StrictModel, View
+from service_kit.fields import Code, Identifier, Moment, ReadModel, StrictModel
 from service_kit.identifiers import new_id
 from service_kit.references import require
 from service_kit.unit_of_work import UnitOfWork
@@ -49,7 +49,7 @@ class DoneCreate(StrictModel):
     occurred_at: Moment | None = None
 
 
-class DoneRead(View):
+class DoneRead(ReadModel):
     """Something that an agent did for a customer; region and segment are the customer's at that time."""
 
     id: UUID

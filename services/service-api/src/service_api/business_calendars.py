@@ -17,7 +17,7 @@ from service_api.business_time import BusinessHours, Shift
 from service_api.tables import Base
 from service_kit.changes import Change
 from service_kit.entities import column
-from service_kit.fields import Day, Identifier, Name, StrictModel, View, examples
+from service_kit.fields import Day, Identifier, Name, ReadModel, StrictModel, examples
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.resources import Resource
@@ -135,7 +135,7 @@ class BusinessCalendarUpdate(Change):
     holidays: Holidays = Field(default_factory=list)
 
 
-class ShiftRead(View):
+class ShiftRead(ReadModel):
     """A stretch of a weekday on which there is business."""
 
     weekday: int
@@ -143,7 +143,7 @@ class ShiftRead(View):
     closes: str
 
 
-class BusinessCalendarRead(View):
+class BusinessCalendarRead(ReadModel):
     """A calendar."""
 
     id: UUID

@@ -14,7 +14,7 @@ from service_api.attribution import ForCustomer, attribution_of
 from service_api.customers.use_cases import require_customer
 from service_kit.aggregates import publish
 from service_kit.entities import column
-from service_kit.fields import Code, Identifier, Moment, Score, StrictModel, View, examples
+from service_kit.fields import Code, Identifier, Moment, ReadModel, Score, StrictModel, examples
 from service_kit.identifiers import new_id
 from service_kit.occurrence import happened_at
 from service_kit.resources import Resource
@@ -56,7 +56,7 @@ class ReviewCreate(StrictModel):
     occurred_at: Moment | None = None
 
 
-class ReviewRead(View):
+class ReviewRead(ReadModel):
     """A public review."""
 
     id: UUID

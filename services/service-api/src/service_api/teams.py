@@ -11,7 +11,7 @@ from service_api.access import READING, Expected, Manager
 from service_api.tables import Base
 from service_kit.aggregates import publish
 from service_kit.entities import column
-from service_kit.fields import ExternalReference, Identifier, Name, StrictModel, View, examples
+from service_kit.fields import ExternalReference, Identifier, Name, ReadModel, StrictModel, examples
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.references import require_free
@@ -54,7 +54,7 @@ class TeamUpdate(StrictModel):
     name: Name
 
 
-class TeamRead(View):
+class TeamRead(ReadModel):
     """A team."""
 
     id: UUID

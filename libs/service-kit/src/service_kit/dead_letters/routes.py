@@ -22,7 +22,7 @@ from service_kit.dead_letters.schemas import (
 from service_kit.dead_letters.use_cases import Consumers, Readable
 from service_kit.fields import Code, Identifier
 from service_kit.filters import equal
-from service_kit.paging import Paged, PageView, page_of
+from service_kit.paging import Paged, PageRead, page_of
 from service_kit.routing import Work, router
 
 Admin = Annotated[Principal, Depends(requires("admin"))]
@@ -47,7 +47,7 @@ def dead_letter_routes(
         reason: Code | None = None,
         topic: Code | None = None,
         consumer: Code | None = None,
-    ) -> PageView[DeadLetterRead]:
+    ) -> PageRead[DeadLetterRead]:
         """Records that a consumer could not process, the newest first."""
         query: sa.Select[Any] = sa.select(dead_letter).where(
             dead_letter.c.consumer.in_(consumers),

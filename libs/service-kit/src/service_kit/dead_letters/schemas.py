@@ -8,7 +8,7 @@ from pydantic import StringConstraints
 
 from event_contracts.codec import MAX_EVENT_BYTES
 from service_kit.consumer.dead_letters import DeadLetterStatus
-from service_kit.fields import Moment, Name, StrictModel, View, examples
+from service_kit.fields import Moment, Name, ReadModel, StrictModel, examples
 
 
 class DeadLetterMendRequest(StrictModel):
@@ -27,7 +27,7 @@ class DeadLetterDiscardRequest(StrictModel):
     reason: Name
 
 
-class DeadLetterRead(View):
+class DeadLetterRead(ReadModel):
     """A dead letter, without its content."""
 
     id: UUID
@@ -55,7 +55,7 @@ class DeadLetterDetailRead(DeadLetterRead):
     mended_value: str | None
 
 
-class HaltRead(View):
+class HaltRead(ReadModel):
     """A consumer whose circuit breaker is open until enough of its dead letters are sent or discarded."""
 
     consumer: str
@@ -66,7 +66,7 @@ class HaltRead(View):
     """Open dead letters that must be settled before it continues; 0 when it is about to."""
 
 
-class HaltsRead(View):
+class HaltsRead(ReadModel):
     """The consumers that are halted now; normally none."""
 
     items: list[HaltRead]

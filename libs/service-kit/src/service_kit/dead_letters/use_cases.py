@@ -58,10 +58,10 @@ async def mend_dead_letter(
     work: UnitOfWork, consumers: Consumers, letter_id: UUID, body: DeadLetterMendRequest, readable: Readable
 ) -> Any:
     """Store what is sent in the original's place. Raise `DeadLetterSettled` and `StillUnreadable`."""
-    letter = await _locked(work, consumers, letter_id)
-    _require_open(letter)
+    stored = await _locked(work, consumers, letter_id)
+    _require_open(stored)
     value = body.value.encode()
-    _require_readable(letter.consumer, value, readable)
+    _require_readable(stored.consumer, value, readable)
     return await _changed(work, letter_id, mended_value=value)
 
 
@@ -73,18 +73,18 @@ async def send_dead_letter(
     A second request does nothing: it was sent. Should Kafka hold it twice, it counts once, by its sequence. Raise
     `DeadLetterSettled` for a discarded one, and `StillUnreadable`.
     """
-    letter = await _locked(work, consumers, letter_id)
-    if letter.status == "sent":
-        return letter
-    _require_open(letter)
-    value = letter.value if letter.mended_value is None else letter.mended_value
-    _require_readable(letter.consumer, value, readable)
+    stored = await _locked(work, consumers, letter_id)
+    if stored.status == "sent":
+        return stored
+    _require_open(stored)
+    value = stored.value if stored.mended_value is None else stored.mended_value
+    _require_readable(stored.consumer, value, readable)
     event = codec.decode(value)
     await work.execute(
         sa.insert(outbox),
         {
             "id": event.id,
-            "aggregatetype": letter.topic,
+            "aggregatetype": stored.topic,
             # The event's own key: the record's may be what was wrong with it.
             "aggregateid": str(event.partition_key),
             "type": event.event_type.name,
@@ -98,8 +98,8 @@ async def discard_dead_letter(
     work: UnitOfWork, consumers: Consumers, letter_id: UUID, body: DeadLetterDiscardRequest, by: Principal
 ) -> Any:
     """Discard a record; its bytes are kept. Raise `DeadLetterSettled`."""
-    letter = await _locked(work, consumers, letter_id)
-    _require_open(letter)
+    stored = await _locked(work, consumers, letter_id)
+    _require_open(stored)
     return await _changed(
         work,
         letter_id,
@@ -130,9 +130,9 @@ async def _changed(work: UnitOfWork, letter_id: UUID, **values: Any) -> Any:
     return (await work.execute(statement)).one()
 
 
-def _require_open(letter: Any) -> None:
-    if letter.status != "open":
-        raise DeadLetterSettled(f"It was {letter.status} at {letter.settled_at.isoformat()}.")
+def _require_open(stored: Any) -> None:
+    if stored.status != "open":
+        raise DeadLetterSettled(f"It was {stored.status} at {stored.settled_at.isoformat()}.")
 
 
 def _require_readable(consumer: str, value: bytes | None, readable: Readable) -> None:

@@ -9,7 +9,7 @@ import asyncpg
 from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError
 
-from service_kit.fields import View
+from service_kit.fields import ReadModel
 from service_kit.imports import records
 from service_kit.imports.operations import Caller, Operation, Resource
 from service_kit.imports.records import Imported
@@ -21,11 +21,11 @@ from service_kit.unit_of_work import UnitOfWork
 BLOCK: Final = 25
 """Rows that are tried together: their records and events then go to the database at once."""
 _CONTRADICTIONS: Final = ("23503", "23505")
-"""What PostgreSQL says of a reference to nothing, and of a name that is taken."""
+"""PostgreSQL's errors for a dangling reference, and for a name that is taken."""
 
 
 class ImportedOtherwise(Conflict):
-    """A record was imported before, by a row that said something else; `existing_id` is its id."""
+    """A record was imported before, by a row with another content; `existing_id` is its id."""
 
     slug, title = "imported-otherwise", "The record was imported before with other values"
 
@@ -36,7 +36,7 @@ class RowContradicts(Conflict):
     slug, title = "row-contradicts", "The row contradicts itself"
 
 
-class ImportedRow(View):
+class ImportedRow(ReadModel):
     """What became of one row."""
 
     line: int

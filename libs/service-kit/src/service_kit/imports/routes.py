@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 
 from service_kit.auth import requires
-from service_kit.fields import View
+from service_kit.fields import ReadModel
 from service_kit.imports.importing import ImportedRow, Importing
 from service_kit.imports.operations import Caller, resources_of
 from service_kit.imports.rows import CSV, NDJSON, read
@@ -17,12 +17,12 @@ Mode = Literal["all-or-nothing", "best-effort"]
 
 
 class ImportRefused(Problem):
-    """A row failed, and all were to be imported or none; `rows` says which and why."""
+    """A row failed, and all were to be imported or none; `rows` lists which and why."""
 
     status, slug, title = 422, "import-refused", "Nothing was imported"
 
 
-class ImportReport(View):
+class ImportReport(ReadModel):
     """What became of the rows, counted and one by one in the order of their lines."""
 
     created: int
@@ -53,13 +53,13 @@ def imports_of(routers: Iterable[APIRouter], allowed: requires) -> APIRouter:
         ] = "all-or-nothing",
         resource: Annotated[
             str | None,
-            Query(description="What the rows are that do not say so.", json_schema_extra={"enum": names}),
+            Query(description="The resource of the rows that do not name one.", json_schema_extra={"enum": names}),
         ] = None,
     ) -> ImportReport:
         """Enters records, each with all that happened to it, by the rules of the requests that do the same one by one.
 
         A record whose `external_ref` was imported before is left as it is; when its history has grown, the new steps
-        are done. Each row is imported whole or not at all, and the report says by line what became of it.
+        are done. Each row is imported whole or not at all, and the report gives each line's outcome.
         """
         if resource is not None and resource not in resources:
             raise Unprocessable.at("?resource", f"is none of: {', '.join(names)}")
@@ -91,7 +91,7 @@ def _documented(names: list[str]) -> dict[str, Any]:
     )
     cells = (
         "A header of the names of the record's fields, `lines.0.quantity` for those of a list, then a record a row;"
-        " an empty cell is a field that is left out. The query's `resource` says what the rows are."
+        " an empty cell is a field that is left out. The query's `resource` is what the rows are."
     )
     return {
         "required": True,

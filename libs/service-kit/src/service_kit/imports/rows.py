@@ -60,14 +60,14 @@ def read(
 ) -> list[Row | SpoiltRow]:
     """The rows of a body, each readable or not.
 
-    `resource`, one of `resources`, is what the rows are that do not say so.
+    `resource`, one of `resources`, applies to the rows that do not name one.
     Raises `UnsupportedMediaType` (415), and `Unprocessable` (422) for a body that is no table at all or too long.
     """
     if media_type == NDJSON:
         rows = list(_lines(body, resource, resources))
     elif media_type == CSV:
         if resource is None:
-            raise Unprocessable.at("?resource", "is needed: it says what the rows of the CSV are")
+            raise Unprocessable.at("?resource", "is required for CSV: the resource that its rows are")
         rows = list(_cells(body, resource, resources[resource].create.shape))
     else:
         raise UnsupportedMediaType(f"Send Content-Type {NDJSON} or {CSV}.")
@@ -82,20 +82,20 @@ def _lines(body: bytes, resource: str | None, resources: Mapping[str, Resource])
     for number, text in enumerate(body.split(b"\n"), 1):
         if not text.strip():
             continue
-        said = resource
+        resource_name = resource
         try:
             try:
                 line = _Line.model_validate(strict_json.parse(text))
             except ValidationError as error:
                 raise invalid(error) from None
-            said = line.resource or resource
-            if said is None:
-                raise Unprocessable.at("#/resource", "is needed: it says what the record is")
-            if said not in resources:
+            resource_name = line.resource or resource
+            if resource_name is None:
+                raise Unprocessable.at("#/resource", "is required: the resource that the record is")
+            if resource_name not in resources:
                 raise Unprocessable.at("#/resource", f"is none of: {', '.join(sorted(resources))}")
-            yield Row(line=number, resource=said, record=line.record, history=line.history)
+            yield Row(line=number, resource=resource_name, record=line.record, history=line.history)
         except Problem as problem:
-            yield SpoiltRow(line=number, resource=said, problem=problem)
+            yield SpoiltRow(line=number, resource=resource_name, problem=problem)
 
 
 def _cells(body: bytes, resource: str, shape: Mapping[str, Any]) -> Iterator[Row | SpoiltRow]:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from event_contracts.service import Ticket
-from metrics_worker.alerts.schemas import AlertView, alert
+from metrics_worker.alerts.schemas import AlertRead, alert
 from metrics_worker.alerts.trend import WEEKS, Trend, trend_of
 from metrics_worker.customers.queries import survivors_of
 from metrics_worker.domain.kinds import KIND_BY_NAME
@@ -26,7 +26,7 @@ from metrics_worker.queries.answer import answer
 from metrics_worker.queries.coverage import carried_by, unasked
 from metrics_worker.queries.query import KpiQuery
 from metrics_worker.queries.sample import percent
-from metrics_worker.queries.schemas import AnswerView
+from metrics_worker.queries.schemas import AnswerRead
 from metrics_worker.targets.lookup import period_evaluated
 from metrics_worker.targets.model import Target
 from service_kit.unit_of_work import UnitOfWork
@@ -39,7 +39,7 @@ _TICKET = KIND_BY_NAME["ticket"]
 _TICKET_STATE = msgspec.json.Decoder(Ticket)
 
 
-async def alerts(work: UnitOfWork, reporting: Reporting, now: datetime) -> list[AlertView]:
+async def alerts(work: UnitOfWork, reporting: Reporting, now: datetime) -> list[AlertRead]:
     """Return every alert, in no order; while the ledger catches up, only the alert that it does."""
     connection = await work.connection()
     if not await is_caught_up(connection):
@@ -52,7 +52,7 @@ async def alerts(work: UnitOfWork, reporting: Reporting, now: datetime) -> list[
     ]
 
 
-def catching_up(complete_until: datetime) -> AlertView:
+def catching_up(complete_until: datetime) -> AlertRead:
     """Return the alert that there are no others yet."""
     return alert(
         "books-being-read",
@@ -65,7 +65,7 @@ def catching_up(complete_until: datetime) -> AlertView:
     )
 
 
-async def unattended(connection: AsyncConnection, now: datetime) -> list[AlertView]:
+async def unattended(connection: AsyncConnection, now: datetime) -> list[AlertRead]:
     """Return one alert for each customer whose ticket has had no first response for more than an hour."""
     waiting: dict[UUID, list[Ticket]] = {}
     for ticket in await _waiting_tickets(connection, before=now - timedelta(seconds=LOST_AFTER_SECONDS)):
@@ -80,7 +80,7 @@ async def unattended(connection: AsyncConnection, now: datetime) -> list[AlertVi
             "unattended",
             "critical",
             f"customers/{customer}",
-            "Nobody has answered this customer for more than an hour.",
+            "This customer has waited for an answer for more than an hour.",
             since=min(ticket.opened_at for ticket in tickets),
             do="Reply on each of these tickets, or assign them to somebody who does: POST /v1/tickets/{id}/assign.",
             tickets=[ticket.id for ticket in sorted(tickets, key=lambda each: (each.opened_at, each.id))],
@@ -102,7 +102,7 @@ async def _waiting_tickets(connection: AsyncConnection, before: datetime) -> lis
     return [_TICKET_STATE.decode(state) for state in (await connection.execute(waiting)).scalars()]
 
 
-async def missed_targets(work: UnitOfWork, reporting: Reporting, now: datetime) -> list[AlertView]:
+async def missed_targets(work: UnitOfWork, reporting: Reporting, now: datetime) -> list[AlertRead]:
     """Return one alert for each target that was missed at its last evaluation."""
     found = []
     for target in await work.find(Target, Target.table.c.missed.is_(True)):
@@ -129,7 +129,7 @@ async def missed_targets(work: UnitOfWork, reporting: Reporting, now: datetime) 
     return found
 
 
-async def adverse_trends(connection: AsyncConnection, reporting: Reporting, now: datetime) -> list[AlertView]:
+async def adverse_trends(connection: AsyncConnection, reporting: Reporting, now: datetime) -> list[AlertRead]:
     """Return one alert for each leading KPI that became worse over the last complete weeks."""
     this_monday = _monday(reporting.day_of(now))
     weeks = Period(this_monday - timedelta(weeks=WEEKS), this_monday - timedelta(days=1))
@@ -156,7 +156,7 @@ async def adverse_trends(connection: AsyncConnection, reporting: Reporting, now:
     return found
 
 
-def _trend_alert(kpi: Kpi, variant: str, trend: Trend, found: AnswerView, reporting: Reporting) -> AlertView:
+def _trend_alert(kpi: Kpi, variant: str, trend: Trend, found: AnswerRead, reporting: Reporting) -> AlertRead:
     points = (found.series or [])[-trend.weeks :]
     values = ", ".join(str(point.value) for point in points)
     way = "falling" if kpi.direction == "up" else "rising"
@@ -178,7 +178,7 @@ def _trend_alert(kpi: Kpi, variant: str, trend: Trend, found: AnswerView, report
     )
 
 
-async def thin_coverage(connection: AsyncConnection, reporting: Reporting, now: datetime) -> list[AlertView]:
+async def thin_coverage(connection: AsyncConnection, reporting: Reporting, now: datetime) -> list[AlertRead]:
     """Return alerts for dimensions that are often missing, and for those with values without surveys, over 30 days."""
     today = reporting.day_of(now)
     period = Period(today - timedelta(days=DEFAULT_DAYS - 1), today)

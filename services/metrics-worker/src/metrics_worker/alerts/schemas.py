@@ -6,7 +6,7 @@ from uuid import UUID, uuid5
 
 from pydantic import ConfigDict
 
-from service_kit.fields import Moment, View
+from service_kit.fields import Moment, ReadModel
 
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "warning", "info")
@@ -18,7 +18,7 @@ _NAMES: Final = UUID("6f0c1f2e-5f0e-5d0b-9a58-2f6b3d6f4a11")
 _DIGITS: Final = 56
 
 
-class AlertView(View):
+class AlertRead(ReadModel):
     """What needs attention, since when, and what to do. The id stays the same while the alert lasts."""
 
     model_config = ConfigDict(
@@ -29,7 +29,7 @@ class AlertView(View):
                     "kind": "unattended",
                     "severity": "critical",
                     "subject": "customers/01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
-                    "says": "Nobody has answered this customer for more than an hour.",
+                    "says": "This customer has waited for an answer for more than an hour.",
                     "since": "2026-03-31T21:00:00Z",
                     "do": "Reply to the ticket, or assign it to somebody who does.",
                     "tickets": ["01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12"],
@@ -67,9 +67,9 @@ def alert(
     kpi: str | None = None,
     tickets: list[UUID] | None = None,
     aspect: str = "",
-) -> AlertView:
+) -> AlertRead:
     """Return an alert with the id that its kind and subject always have; `aspect` distinguishes two of one subject."""
-    return AlertView(
+    return AlertRead(
         id=uuid5(_NAMES, f"{kind} {subject} {aspect}"),
         kind=kind,
         severity=severity,
@@ -83,23 +83,23 @@ def alert(
     )
 
 
-class AlertsView(View):
+class AlertsRead(ReadModel):
     """How many alerts there are of each severity, and the first of them as GET /v1/alerts orders them."""
 
     critical: int
     warning: int
     info: int
-    items: list[AlertView]
+    items: list[AlertRead]
 
 
-def summary(found: list[AlertView]) -> AlertsView:
+def summary(found: list[AlertRead]) -> AlertsRead:
     """Return all alerts in short."""
     counts = Counter(each.severity for each in found)
     first = sorted(found, key=position_of)[:FIRST]
-    return AlertsView(critical=counts["critical"], warning=counts["warning"], info=counts["info"], items=first)
+    return AlertsRead(critical=counts["critical"], warning=counts["warning"], info=counts["info"], items=first)
 
 
-def position_of(found: AlertView) -> UUID:
+def position_of(found: AlertRead) -> UUID:
     """Return its position in the list, as a number that a cursor can hold: the gravest first, then the oldest."""
     rank = SEVERITIES.index(found.severity)
     since = int(found.since.timestamp() * 1_000_000)

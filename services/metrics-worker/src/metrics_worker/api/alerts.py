@@ -6,22 +6,22 @@ from typing import Annotated
 from fastapi import Query
 
 from metrics_worker.alerts.rules import alerts as all_alerts
-from metrics_worker.alerts.schemas import AlertKind, AlertView, Severity, position_of
+from metrics_worker.alerts.schemas import AlertKind, AlertRead, Severity, position_of
 from metrics_worker.api.parameters import READERS, LedgerReporting
-from service_kit.paging import Paged, PageView, page_of
+from service_kit.paging import Paged, PageRead, page_of
 from service_kit.routing import Work, router
 
 alerts = router("/alerts", "kpis")
 
 
-@alerts.get("", dependencies=READERS, response_model=page_of(AlertView))
+@alerts.get("", dependencies=READERS, response_model=page_of(AlertRead))
 async def list_alerts(
     work: Work,
     reporting: LedgerReporting,
     page: Paged,
     kind: Annotated[AlertKind | None, Query(description="Only this kind.")] = None,
     severity: Annotated[Severity | None, Query(description="Only this severity.")] = None,
-) -> PageView[AlertView]:
+) -> PageRead[AlertRead]:
     """Return what needs attention now, the most severe first, then the longest-lasting."""
     found = [
         each
@@ -33,4 +33,4 @@ async def list_alerts(
         found = [each for each in found if position_of(each) > page.after]
     more = len(found) > page.limit
     shown = found[: page.limit]
-    return PageView(items=shown, next_cursor=page.cursor_after(position_of(shown[-1])) if more else None)
+    return PageRead(items=shown, next_cursor=page.cursor_after(position_of(shown[-1])) if more else None)

@@ -10,7 +10,7 @@ from metrics_worker.queries.answer import AnswerBuilder
 from metrics_worker.queries.query import KpiQuery
 from metrics_worker.queries.result import MAX_ROWS
 from metrics_worker.queries.sample import Sample
-from metrics_worker.queries.schemas import AnswerView
+from metrics_worker.queries.schemas import AnswerRead
 from metrics_worker.queries.sql import read
 from metrics_worker.targets.lookup import TargetLookup
 from service_kit.problems import Unavailable
@@ -18,7 +18,7 @@ from service_kit.problems import Unavailable
 
 async def answers_of(
     connection: AsyncConnection, queries: Sequence[KpiQuery], status: LedgerStatus, *, with_sample: bool = True
-) -> list[AnswerView]:
+) -> list[AnswerRead]:
     """Return the answers with their targets and, by default, their coverage and warnings; all read together.
 
     Raise `Unprocessable` when one would be too large to be of use.

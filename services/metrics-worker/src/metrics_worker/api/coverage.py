@@ -5,15 +5,15 @@ from datetime import date
 from pydantic import ConfigDict, Field
 
 from metrics_worker.api.parameters import READERS, FirstDay, LastDay, Status
-from metrics_worker.queries.coverage import DimensionCoverageView, UnaskedView, carried_by, unasked
+from metrics_worker.queries.coverage import DimensionCoverageRead, UnaskedRead, carried_by, unasked
 from metrics_worker.queries.query import period_of
-from service_kit.fields import Moment, View
+from service_kit.fields import Moment, ReadModel
 from service_kit.routing import Work, router
 
 coverage = router("/coverage", "kpis")
 
 
-class CoverageView(View):
+class CoverageRead(ReadModel):
     """How complete the dimensions are, and how far surveys reach."""
 
     model_config = ConfigDict(
@@ -57,8 +57,8 @@ class CoverageView(View):
     start: date = Field(serialization_alias="from")
     end: date = Field(serialization_alias="to")
     timezone: str
-    dimensions: list[DimensionCoverageView]
-    unasked: list[UnaskedView]
+    dimensions: list[DimensionCoverageRead]
+    unasked: list[UnaskedRead]
     fresh_as_of: Moment | None
 
 
@@ -68,12 +68,12 @@ async def get_coverage(
     status: Status,
     start: FirstDay = None,
     end: LastDay = None,
-) -> CoverageView:
+) -> CoverageRead:
     """Return the share of customers, leads, deals, tickets and answers that carry each dimension, and the values
     without surveys or answers."""
     period = period_of(start, end, status.reporting)
     connection = await work.connection()
-    return CoverageView(
+    return CoverageRead(
         start=period.start,
         end=period.end,
         timezone=status.reporting.zone.key,

@@ -13,7 +13,7 @@ from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.relationship import BADLY_RATED, BREACHED, NOT_FOR_LONG, NOT_LATELY, REOPENED
 from metrics_worker.ledger.status import fresh_as_of
 from metrics_worker.queries.figure import decimal_text
-from service_kit.fields import Moment, View
+from service_kit.fields import Moment, ReadModel
 from service_kit.problems import NotFound
 from service_kit.routing import Work, router
 
@@ -28,7 +28,7 @@ _SAYS = {
 }
 
 
-class HealthReasonView(View):
+class HealthReasonRead(ReadModel):
     """A reason that takes points from the score, or will after the first purchase."""
 
     reason: str
@@ -41,7 +41,7 @@ class HealthReasonView(View):
     """The tickets, surveys and deals that it comes from."""
 
 
-class CustomerHealthView(View):
+class CustomerHealthRead(ReadModel):
     """A customer's health today, with the reasons for the score. Money is in the reporting currency."""
 
     model_config = ConfigDict(
@@ -76,14 +76,14 @@ class CustomerHealthView(View):
 
     customer_id: UUID
     merged_into: UUID | None
-    """The customer that this one turned out to be; all else is told of that one."""
+    """The customer that this one was merged into; all other fields are about that one."""
     today: date
     timezone: str
     score: int | None
     """100 less the points of all reasons; null for a customer who has not bought yet."""
     at_risk: bool
     at_risk_since: Moment | None
-    reasons: list[HealthReasonView]
+    reasons: list[HealthReasonRead]
     currency: str
     revenue_365_days: str
     open_deals: str
@@ -91,7 +91,7 @@ class CustomerHealthView(View):
 
 
 @customers.get("/{customer_id}/health", dependencies=READERS)
-async def get_customer_health(customer_id: UUID, work: Work, reporting: LedgerReporting) -> CustomerHealthView:
+async def get_customer_health(customer_id: UUID, work: Work, reporting: LedgerReporting) -> CustomerHealthRead:
     """Return a customer's health today with its reasons: one customer's part in `customer_health` and
     `revenue_at_risk`."""
     connection = await work.connection()
@@ -101,7 +101,7 @@ async def get_customer_health(customer_id: UUID, work: Work, reporting: LedgerRe
     today = reporting.day_of(datetime.now(UTC))
     health = health_of(found.relationship, today)
     places = DECIMAL_PLACES[reporting.currency]
-    return CustomerHealthView(
+    return CustomerHealthRead(
         customer_id=customer_id,
         merged_into=None if found.survivor == customer_id else found.survivor,
         today=today,
@@ -117,8 +117,8 @@ async def get_customer_health(customer_id: UUID, work: Work, reporting: LedgerRe
     )
 
 
-def _view_of(reason: HealthReason) -> HealthReasonView:
-    return HealthReasonView(
+def _view_of(reason: HealthReason) -> HealthReasonRead:
+    return HealthReasonRead(
         reason=reason.name,
         says=_SAYS[reason.name],
         points=reason.points,

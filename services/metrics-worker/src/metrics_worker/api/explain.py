@@ -26,8 +26,8 @@ from metrics_worker.queries.query import (
     period_of,
     variant_of,
 )
-from metrics_worker.queries.schemas import Amount, NowView
-from service_kit.fields import Moment, View
+from metrics_worker.queries.schemas import Amount, NowRead
+from service_kit.fields import Moment, ReadModel
 from service_kit.paging import Page, Paged
 from service_kit.problems import Unprocessable
 from service_kit.routing import Work, router
@@ -38,17 +38,17 @@ CSV_ROWS: Final = 10_000
 explanations = router("/kpis", "kpis")
 
 
-class ExclusionView(View):
+class ExclusionRead(ReadModel):
     """What the value leaves out, how often, and why."""
 
     reason: Reason
     says: str
     count: int
     partial: bool = False
-    """Whether only the newest 20,000 postings of a kind on these days were looked at for it, and there are more."""
+    """Whether only the newest 20,000 postings of a kind on these days were examined for it, and there are more."""
 
 
-class ExplainedPostingView(View):
+class ExplainedPostingRead(ReadModel):
     """One posting: what one event added to, or subtracted from, the value's measures."""
 
     kind: str
@@ -62,7 +62,7 @@ class ExplainedPostingView(View):
     """Money as a decimal string, all else as whole numbers."""
 
 
-class ExplanationView(View):
+class ExplanationRead(ReadModel):
     """A value, its definition and the postings behind it. Over all pages the items add up to the measures.
 
     With `recorded_after` they add up to the change since.
@@ -84,15 +84,15 @@ class ExplanationView(View):
     value: str | None
     numerator: Amount
     denominator: Amount
-    now: NowView | None
+    now: NowRead | None
     """Only with `as_of`."""
-    exclusions: list[ExclusionView]
+    exclusions: list[ExclusionRead]
     fresh_as_of: Moment | None
-    items: list[ExplainedPostingView]
+    items: list[ExplainedPostingRead]
     next_cursor: str | None
 
 
-@explanations.get("/{name}/explain", dependencies=READERS, response_model=ExplanationView)
+@explanations.get("/{name}/explain", dependencies=READERS, response_model=ExplanationRead)
 async def explain_kpi(
     name: Annotated[str, Path(max_length=64, examples=["revenue"])],
     work: Work,
@@ -111,7 +111,7 @@ async def explain_kpi(
     form: Annotated[
         Literal["json", "csv"], Query(alias="format", description="csv returns all postings at once.")
     ] = "json",
-) -> ExplanationView | Response:
+) -> ExplanationRead | Response:
     """Return a KPI's value with its definition, its exclusions, and the postings and events behind it."""
     kpi = kpi_named(name)
     query = KpiQuery(
@@ -133,21 +133,21 @@ async def explain_kpi(
 
 async def _explanation(
     connection: AsyncConnection, behind: PostingsBehind, reporting: Reporting, page: Page
-) -> ExplanationView:
+) -> ExplanationRead:
     formula = behind.formula
     answered = await answer(connection, behind.query, reporting)
     shown, more = await _page(connection, behind, page)
     same = {
-        name: getattr(answered, name) for name in ExplanationView.model_fields if name in type(answered).model_fields
+        name: getattr(answered, name) for name in ExplanationRead.model_fields if name in type(answered).model_fields
     }
-    return ExplanationView(
+    return ExplanationRead(
         **same,
         definition=formula.definition,
         rules_version=RULES_VERSION,
         numerator_measures=list(map(str, formula.numerator_terms)),
         denominator_measures=list(map(str, formula.denominator_terms)),
         exclusions=[
-            ExclusionView(reason=each.reason, says=each.says, count=each.count, partial=each.is_partial)
+            ExclusionRead(reason=each.reason, says=each.says, count=each.count, partial=each.is_partial)
             for each in await exclusions_of(connection, behind, reporting)
         ],
         items=[_view_of(row, reporting.currency) for row in shown],
@@ -162,9 +162,9 @@ async def _page(connection: AsyncConnection, behind: PostingsBehind, page: Page)
     return found[: page.limit], len(found) > page.limit
 
 
-def _view_of(row: Any, currency: str) -> ExplainedPostingView:
+def _view_of(row: Any, currency: str) -> ExplainedPostingRead:
     kind = KINDS[row.kind]
-    return ExplainedPostingView(
+    return ExplainedPostingRead(
         kind=kind.name,
         subject=f"{kind.subject_kind}/{row.subject_id}",
         event_id=row.event_id,

@@ -21,7 +21,7 @@ from metrics_worker.queries.query import (
     period_of,
     variant_of,
 )
-from metrics_worker.queries.schemas import AnswerView, GroupView, KpiView, RegistryView, VariantView
+from metrics_worker.queries.schemas import AnswerRead, CatalogueRead, GroupRead, KpiRead, VariantRead
 from metrics_worker.queries.sql import AT_ONCE
 from service_kit.concurrency import cooperative_chunks
 from service_kit.fields import Moment
@@ -31,14 +31,14 @@ routes = router("/kpis", "kpis")
 
 
 @routes.get("", dependencies=READERS)
-async def list_kpis(reporting: LedgerReporting) -> RegistryView:
+async def list_kpis(reporting: LedgerReporting) -> CatalogueRead:
     """Return every KPI with its definition and the dimensions it can be grouped and filtered by."""
-    return RegistryView(
+    return CatalogueRead(
         timezone=reporting.zone.key, currency=reporting.currency, items=[_view_of(kpi) for kpi in KPIS.values()]
     )
 
 
-@routes.get("/{name}", dependencies=READERS, response_model=AnswerView)
+@routes.get("/{name}", dependencies=READERS, response_model=AnswerRead)
 async def answer_kpi(
     name: Annotated[str, Path(max_length=64, examples=["revenue"])],
     work: Work,
@@ -64,7 +64,7 @@ async def answer_kpi(
     as_of: Annotated[
         Moment | None, Query(description="Uses the ledger as of this moment, and adds the difference to now.")
     ] = None,
-) -> AnswerView | Response:
+) -> AnswerRead | Response:
     """Return a KPI over a period of days in the reporting time zone, with its numerator and denominator."""
     kpi = kpi_named(name)
     query = KpiQuery(
@@ -81,7 +81,7 @@ async def answer_kpi(
     return answer if len(answer.groups or ()) <= AT_ONCE else await written(answer)
 
 
-async def written(answer: AnswerView) -> Response:
+async def written(answer: AnswerRead) -> Response:
     """Return an answer of many groups as JSON; other tasks run in between. `groups` comes last."""
     chunks = cooperative_chunks(answer.groups or (), AT_ONCE)
     groups = [_GROUPS.dump_json(some, by_alias=True)[1:-1] async for some in chunks]
@@ -90,11 +90,11 @@ async def written(answer: AnswerView) -> Response:
     return Response(body, media_type="application/json")
 
 
-_GROUPS: Final[TypeAdapter[Sequence[GroupView]]] = TypeAdapter(Sequence[GroupView])
+_GROUPS: Final[TypeAdapter[Sequence[GroupRead]]] = TypeAdapter(Sequence[GroupRead])
 
 
-def _view_of(kpi: Kpi) -> KpiView:
-    return KpiView(
+def _view_of(kpi: Kpi) -> KpiRead:
+    return KpiRead(
         name=kpi.name,
         title=kpi.title,
         function=kpi.function,
@@ -103,7 +103,7 @@ def _view_of(kpi: Kpi) -> KpiView:
         chart=kpi.chart,
         dimensions=list(kpi.dimensions),
         variants=[
-            VariantView(
+            VariantRead(
                 name=name,
                 unit=formula.unit,
                 formula=formula.definition,

@@ -9,7 +9,7 @@ from metrics_worker.periods import queries, use_cases
 from metrics_worker.periods.schemas import ClosedPeriodRead, RestatementRead
 from service_kit.auth import requires
 from service_kit.fields import Code
-from service_kit.paging import Paged, PageView, page_of
+from service_kit.paging import Paged, PageRead, page_of
 from service_kit.routing import Work, router
 
 periods = router("/periods", "periods")
@@ -19,7 +19,7 @@ Named = Annotated[str, Path(max_length=64, description="2026-03-10, 2026-W11, 20
 
 
 @periods.get("", dependencies=READERS, response_model=page_of(ClosedPeriodRead))
-async def list_periods(work: Work, page: Paged) -> PageView[ClosedPeriodRead]:
+async def list_periods(work: Work, page: Paged) -> PageRead[ClosedPeriodRead]:
     """Return closed periods, the last closed first."""
     return await queries.list_periods(work, page)
 
@@ -39,7 +39,7 @@ async def close_period(period: Named, work: Work, reporting: LedgerReporting) ->
 @periods.get("/{period}/restatements", dependencies=READERS, response_model=page_of(RestatementRead))
 async def list_restatements(
     period: Named, work: Work, reporting: LedgerReporting, page: Paged, kpi: Code | None = None
-) -> PageView[RestatementRead]:
+) -> PageRead[RestatementRead]:
     """Return the figures of a closed period that have changed since, with the events behind each."""
     closed = await use_cases.closed_period(work, period)
     return await queries.list_restatements(work, closed, page, reporting, kpi)

@@ -15,9 +15,9 @@ from metrics_worker.api.parameters import READERS, FirstDay, LastDay, Status
 from metrics_worker.domain.period import Period
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.queries.query import KpiQuery, period_of
-from metrics_worker.queries.schemas import Amount, AnswerView, PreviousView, TargetFigureView
+from metrics_worker.queries.schemas import Amount, AnswerRead, PreviousRead, TargetFigureRead
 from metrics_worker.targets.model import is_met
-from service_kit.fields import Moment, View
+from service_kit.fields import Moment, ReadModel
 from service_kit.routing import Work, router
 
 scorecard = router("/scorecard", "kpis")
@@ -38,7 +38,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One question and what each function has to say to it."""
+    """One question and each function's reply."""
 
     name: str
     asks: str
@@ -104,7 +104,7 @@ ROWS: Final = (
 )
 
 
-class ScoreView(View):
+class ScoreRead(ReadModel):
     """One KPI with its sums, its target and its `explain` address."""
 
     kpi: str
@@ -118,12 +118,12 @@ class ScoreView(View):
     value: str | None
     numerator: Amount
     denominator: Amount
-    previous: PreviousView | None
-    target: TargetFigureView | None
+    previous: PreviousRead | None
+    target: TargetFigureRead | None
     explain: str
 
 
-class SideView(View):
+class SideRead(ReadModel):
     """One function's reply to a question.
 
     For a question of counting, `yes` when any of its KPIs counts something in the period. For a question of targets,
@@ -133,19 +133,19 @@ class SideView(View):
 
     reply: Reply
     has_target: bool
-    figures: list[ScoreView]
+    figures: list[ScoreRead]
 
 
-class RowView(View):
+class RowRead(ReadModel):
     """One question with both replies."""
 
     question: str
     asks: str
-    sales: SideView
-    service: SideView
+    sales: SideRead
+    service: SideRead
 
 
-class ScorecardView(View):
+class ScorecardRead(ReadModel):
     """The two functions side by side."""
 
     model_config = ConfigDict(
@@ -195,7 +195,7 @@ class ScorecardView(View):
     start: date = Field(serialization_alias="from")
     end: date = Field(serialization_alias="to")
     timezone: str
-    rows: list[RowView]
+    rows: list[RowRead]
     fresh_as_of: Moment | None
 
 
@@ -208,19 +208,19 @@ async def get_scorecard(
     compare: Annotated[
         Literal["previous"] | None, Query(description="Adds the same number of days directly before.")
     ] = None,
-) -> ScorecardView:
+) -> ScorecardRead:
     """Return sales and service side by side: new customers, targets met, contact before and after the purchase."""
     period = period_of(start, end, status.reporting)
     cells = list(dict.fromkeys(cell for row in ROWS for cell in (*row.sales, *row.service)))
     queries = [_query(cell, period, compare is not None) for cell in cells]
     answers = await answers_of(await work.connection(), queries, status, with_sample=False)
     figures = {cell: _figure(cell, query, answer) for cell, query, answer in zip(cells, queries, answers, strict=True)}
-    return ScorecardView(
+    return ScorecardRead(
         start=period.start,
         end=period.end,
         timezone=status.reporting.zone.key,
         rows=[
-            RowView(
+            RowRead(
                 question=row.name,
                 asks=row.asks,
                 sales=side([figures[cell] for cell in row.sales], row.by),
@@ -232,7 +232,7 @@ async def get_scorecard(
     )
 
 
-def side(figures: list[ScoreView], by: Literal["count", "target"]) -> SideView:
+def side(figures: list[ScoreRead], by: Literal["count", "target"]) -> SideRead:
     """Return the reply of a function, from its figures."""
     targets = [each.target for each in figures if each.target is not None]
     reply: Reply
@@ -244,7 +244,7 @@ def side(figures: list[ScoreView], by: Literal["count", "target"]) -> SideView:
         reply = "yes"
     else:
         reply = "unknown"
-    return SideView(reply=reply, has_target=bool(targets), figures=figures)
+    return SideRead(reply=reply, has_target=bool(targets), figures=figures)
 
 
 def _query(cell: Cell, period: Period, with_previous: bool) -> KpiQuery:
@@ -260,14 +260,14 @@ def _query(cell: Cell, period: Period, with_previous: bool) -> KpiQuery:
     )
 
 
-def _figure(cell: Cell, query: KpiQuery, answer: AnswerView) -> ScoreView:
+def _figure(cell: Cell, query: KpiQuery, answer: AnswerRead) -> ScoreRead:
     kpi, period = query.kpi, query.period
     target = answer.target
     if target is None and cell.due is not None and answer.value is not None:
         met = is_met(Decimal(answer.value), Fraction(cell.due), kpi.direction)
-        target = TargetFigureView(value=cell.due, met=met)
+        target = TargetFigureRead(value=cell.due, met=met)
     parameters = {"variant": query.variant, "from": period.start, "to": period.end, **dict(cell.filters)}
-    return ScoreView(
+    return ScoreRead(
         kpi=kpi.name,
         variant=query.variant,
         title=kpi.title,

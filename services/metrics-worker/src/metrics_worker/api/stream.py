@@ -15,7 +15,7 @@ from metrics_worker.api.stream_tickets import MAX_LENGTH, Tickets
 from metrics_worker.domain.period import Interval
 from metrics_worker.queries.query import filters_of, kpi_named, variant_of
 from service_kit.auth import Principal
-from service_kit.fields import Day, Moment, View
+from service_kit.fields import Day, Moment, ReadModel
 from service_kit.problems import Unprocessable
 from service_kit.routing import By, StrictRoute, router
 from service_kit.streaming import Streamed
@@ -53,7 +53,7 @@ stream = router("/stream", "push", route_class=StreamRoute)
 stream_tickets = router("/stream-tickets", "push")
 
 
-class TicketView(View):
+class TicketRead(ReadModel):
     """Opens streams until it expires: `GET /v1/stream?ticket=…`."""
 
     ticket: str
@@ -61,11 +61,11 @@ class TicketView(View):
 
 
 @stream_tickets.post("", status_code=201, dependencies=READERS)
-async def issue_stream_ticket(request: Request, by: By) -> TicketView:
+async def issue_stream_ticket(request: Request, by: By) -> TicketRead:
     """Issue a short-lived ticket for an EventSource, which cannot send the token in a header."""
     tickets: Tickets = request.app.state.tickets
     ticket = await tickets.issue(by)
-    return TicketView(ticket=ticket.text, expires_at=ticket.expires_at)
+    return TicketRead(ticket=ticket.text, expires_at=ticket.expires_at)
 
 
 @stream.get(

@@ -25,7 +25,13 @@ from metrics_worker.alerts.schemas import summary
 from metrics_worker.api.answers import answers_of
 from metrics_worker.domain.period import Interval
 from metrics_worker.domain.posting import Reporting
-from metrics_worker.ledger.status import LedgerMark, fresh_as_of, ledger_mark, ledger_status, reporting_of_ledger
+from metrics_worker.ledger.status import (
+    LedgerRevision,
+    fresh_as_of,
+    ledger_revision,
+    ledger_status,
+    reporting_of_ledger,
+)
 from metrics_worker.queries.query import KpiQuery, kpi_named, period_of
 from metrics_worker.targets.model import Target
 from service_kit.problems import RETRY_AFTER_SECONDS, Problem
@@ -120,9 +126,9 @@ class Hub:
         self._readers: set[Reader] = set()
         self._watched: Counter[Watched] = Counter()
         self._newest: dict[Watched, Value] = {}
-        self._alerts_marked: tuple[object, ...] | None = None
+        self._alerts_revision: tuple[object, ...] | None = None
         self._alerts_refreshed = float("-inf")
-        self._refreshed: LedgerMark | None = None
+        self._refreshed: LedgerRevision | None = None
         self._refreshing: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
         self.fresh_as_of: datetime | None = None
@@ -184,21 +190,21 @@ class Hub:
         async with self._engine.connect() as connection:
             # Settings that differ from the ledger change nothing, and a rebuild may change the ledger.
             self._reporting = await reporting_of_ledger(connection) or self._reporting
-            mark: LedgerMark = (
-                *await ledger_mark(connection),
+            revision: LedgerRevision = (
+                *await ledger_revision(connection),
                 *(await connection.execute(_TARGETS)).one(),
                 self._reporting.day_of(datetime.now(UTC)),
             )
             self.fresh_as_of = await fresh_as_of(connection)
-        moved = mark != self._refreshed
+        moved = revision != self._refreshed
         watches = list(self._watched)
         due = [each for each in watches if isinstance(each, Watch) and (moved or each not in self._newest)]
         for first in range(0, len(due), QUERIES_AT_ONCE):
             await self._answer(due[first : first + QUERIES_AT_ONCE])
         for watch in watches:
             if isinstance(watch, AlertsWatch):
-                await self._refresh_alerts(watch, mark)
-        self._refreshed = mark
+                await self._refresh_alerts(watch, revision)
+        self._refreshed = revision
 
     async def _answer(self, watches: Sequence[Watch]) -> None:
         async with self._begin(only_reads=True) as work:
@@ -213,17 +219,17 @@ class Hub:
         for watch, found in zip(queries, answers, strict=True):
             self._store(watch, found, found.model_dump_json(by_alias=True, exclude={"fresh_as_of"}))
 
-    async def _refresh_alerts(self, watch: AlertsWatch, mark: LedgerMark) -> None:
+    async def _refresh_alerts(self, watch: AlertsWatch, revision: LedgerRevision) -> None:
         # They take many queries: not at every change. And a customer who waits for an hour changes no ledger: so by the
         # clock too.
         now = time.monotonic()
         since = now - self._alerts_refreshed
-        due = mark != self._alerts_marked or since >= ALERTS_AT_LEAST_EVERY_SECONDS
+        due = revision != self._alerts_revision or since >= ALERTS_AT_LEAST_EVERY_SECONDS
         if watch in self._newest and (not due or since < ALERTS_PAUSE_SECONDS):
             return
         async with self._begin(only_reads=True) as work:
             found = summary(await all_alerts(work, self._reporting, datetime.now(UTC)))
-        self._alerts_marked, self._alerts_refreshed = mark, time.monotonic()
+        self._alerts_revision, self._alerts_refreshed = revision, time.monotonic()
         self._store(watch, found, found.model_dump_json())
 
     def _store(self, watch: Watched, found: BaseModel, unchanging: str) -> None:

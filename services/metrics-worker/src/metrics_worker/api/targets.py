@@ -26,7 +26,7 @@ Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))
 
 
 class Address:
-    """What a target's address says. Resolved by the routes, so that a body that cannot be is refused before it."""
+    """The parameters of a target's address. Resolved by the routes, so that an impossible body is refused first."""
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ from service_kit.auth import requires
 from service_kit.dependencies import async_dependency
 from service_kit.fields import Identifier
 from service_kit.filters import equal
-from service_kit.paging import Paged, PageView, page_of
+from service_kit.paging import Paged, PageRead, page_of
 from service_kit.resources import Resource
 from service_kit.routing import Work
 from service_kit.versions import ExpectedVersion
@@ -85,7 +85,7 @@ async def list_webhook_deliveries(
     work: Work,
     page: Paged,
     status: Literal["pending", "delivered", "dead"] | None = None,
-) -> PageView[WebhookDeliveryRead]:
+) -> PageRead[WebhookDeliveryRead]:
     """Return delivered, pending and dead messages, newest first."""
     await use_cases.get_webhook(work, webhook_id)
     columns = WebhookDelivery.table.c

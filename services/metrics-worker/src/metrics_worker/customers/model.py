@@ -19,7 +19,7 @@ class PublishedRisk(Base, table="published_risk"):
 
     customer: Annotated[UUID, column(primary_key=True)]
     reasons: Annotated[list[str], column(ARRAY(sa.Text), comment="empty once recovered")]
-    sequence: Annotated[int, column(comment="how many events told of it")]
+    sequence: Annotated[int, column(comment="the number of events published of it")]
     judged_at: datetime
 
     @classmethod

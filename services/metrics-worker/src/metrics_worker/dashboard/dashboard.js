@@ -138,9 +138,9 @@ function ago(moment) {
   return minutes < 2880 ? `${Math.round(minutes / 60)} hours` : `${Math.round(minutes / 1440)} days`;
 }
 
-function showAlerts(told) {
-  const counts = ["critical", "warning", "info"].map((severity) => `${told[severity]} ${severity}`);
-  const text = told.critical + told.warning === 0 ? "Nothing needs attention." : `${counts.join(", ")}. The gravest come first.`;
+function showAlerts(answer) {
+  const counts = ["critical", "warning", "info"].map((severity) => `${answer[severity]} ${severity}`);
+  const text = answer.critical + answer.warning === 0 ? "Nothing needs attention." : `${counts.join(", ")}. The gravest come first.`;
   if (byId("alerts-count").textContent !== text) byId("alerts-count").textContent = text;
   const attention = byId("attention");
   const information = byId("information").querySelector(".alerts");
@@ -148,7 +148,7 @@ function showAlerts(told) {
   const open = new Set([...attention.children].filter((li) => li.querySelector("[open]")).map((li) => li.dataset.id));
   attention.replaceChildren();
   information.replaceChildren();
-  for (const alert of told.items) {
+  for (const alert of answer.items) {
     const item = byId("alert").content.firstElementChild.cloneNode(true);
     item.dataset.id = alert.id;
     item.classList.add(alert.severity);
@@ -193,10 +193,10 @@ function showSide(row, side) {
   row.append(cell);
 }
 
-function showScorecard(told) {
+function showScorecard(answer) {
   const body = byId("scorecard").querySelector("tbody");
   body.replaceChildren();
-  for (const line of told.rows) {
+  for (const line of answer.rows) {
     const row = document.createElement("tr");
     put(row, "th", line.asks).scope = "row";
     showSide(row, line.sales);

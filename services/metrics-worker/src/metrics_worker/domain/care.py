@@ -21,7 +21,7 @@ class CareDimensions(NamedTuple):
 
 
 class ReviewDimensions(NamedTuple):
-    """The dimensions of reviews; `channel` is where one was said."""
+    """The dimensions of reviews; `channel` is where one was published."""
 
     region: str | None
     segment: str | None

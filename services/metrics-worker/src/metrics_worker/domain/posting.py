@@ -55,7 +55,7 @@ class Reporting:
     def minor_units(self, money: Money) -> int:
         """Return an amount in the reporting currency's smallest unit. Raise ValueError for any other currency."""
         if money.currency != self.currency:
-            raise ValueError(f"an amount in {money.currency} where the books are kept in {self.currency}")
+            raise ValueError(f"an amount in {money.currency} where the ledger is kept in {self.currency}")
         return money.minor_units()
 
 

@@ -10,7 +10,7 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.domain.posting import Reporting
-from metrics_worker.ledger.status import LedgerMark, is_caught_up, ledger_mark, reporting_of_ledger
+from metrics_worker.ledger.status import LedgerRevision, is_caught_up, ledger_revision, reporting_of_ledger
 from metrics_worker.periods.model import ClosedFigure, ClosedPeriod
 from metrics_worker.periods.use_cases import shown_of
 from metrics_worker.webhooks.publisher import publish
@@ -36,7 +36,7 @@ class RestatementJob:
         self._engine = engine
         self._begin = units_of_work(engine)
         self._reporting = reporting
-        self._seen: LedgerMark | None = None
+        self._seen: LedgerRevision | None = None
         self.job = PeriodicJob(
             "restatements",
             self.run_once,
@@ -56,12 +56,12 @@ class RestatementJob:
             self._reporting = await reporting_of_ledger(guard) or self._reporting
             periods = ClosedPeriod.table.c
             closed = list((await guard.execute(sa.select(periods.id).order_by(periods.first_day))).scalars())
-            mark = (*await ledger_mark(guard), *closed)
-            if mark == self._seen or not await is_caught_up(guard):
+            revision = (*await ledger_revision(guard), *closed)
+            if revision == self._seen or not await is_caught_up(guard):
                 return
             for period_id in closed:
                 await self._restate(period_id)
-            self._seen = mark
+            self._seen = revision
 
     async def _restate(self, period_id: UUID) -> None:
         async with self._begin(only_reads=True) as work:

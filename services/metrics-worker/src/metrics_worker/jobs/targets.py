@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.jobs.risks import RiskEvaluator
 from metrics_worker.kpis.catalogue import KPIS
-from metrics_worker.ledger.status import LedgerMark, fresh_as_of, is_caught_up, ledger_mark, reporting_of_ledger
+from metrics_worker.ledger.status import LedgerRevision, fresh_as_of, is_caught_up, ledger_revision, reporting_of_ledger
 from metrics_worker.periods.use_cases import UNDER_WAY
 from metrics_worker.queries.answer import answer
 from metrics_worker.queries.query import KpiQuery
@@ -44,7 +44,7 @@ class TargetEvaluator:
         self._engine = engine
         self._begin = units_of_work(engine)
         self._reporting = reporting
-        self._evaluated: LedgerMark | None = None
+        self._evaluated: LedgerRevision | None = None
         self._risks = RiskEvaluator(self._begin)
         self.job = PeriodicJob("targets", self.run_once, pause=PAUSE_SECONDS)
 
@@ -56,8 +56,8 @@ class TargetEvaluator:
         async with self._engine.connect() as connection:
             now = datetime.now(UTC)
             targets = await _TARGETS.all(await driver_of(connection))
-            mark = (*await ledger_mark(connection), *targets, int(now.timestamp()) // AT_LEAST_EVERY_SECONDS)
-        if mark == self._evaluated:
+            revision = (*await ledger_revision(connection), *targets, int(now.timestamp()) // AT_LEAST_EVERY_SECONDS)
+        if revision == self._evaluated:
             return
         async with self._engine.begin() as guard:
             if not (await guard.execute(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK)))).scalar_one():
@@ -71,7 +71,7 @@ class TargetEvaluator:
             for target in targets:
                 await self._evaluate(target["id"], now)
             await self._risks.run_once(self._reporting, now)
-            self._evaluated = mark
+            self._evaluated = revision
 
     async def _evaluate(self, target_id: UUID, now: datetime) -> None:
         async with self._begin(only_reads=True) as work:

@@ -53,7 +53,7 @@ class Formula:
         for term in self.terms:
             dimension = term.carrying
             if dimension and (dimension not in kind_of(term.measure).dimensions or dimension in term.measure.not_by):
-                raise ValueError(f"{term}: {term.measure.name} is not told apart by {dimension}")
+                raise ValueError(f"{term}: {term.measure.name} is not broken down by {dimension}")
         if self.percentile is not None and not (
             isinstance(self.numerator, Measure)
             and self.numerator.counted_by is not None

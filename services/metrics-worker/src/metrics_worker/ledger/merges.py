@@ -1,8 +1,8 @@
-"""Moves what stands under a customer that was found to be another one to the one that remains.
+"""Moves a merged customer's postings to the customer that remains.
 
-Postings are always written under the customer that a subject names. What then stands under one that is gone is moved
-on: reversed there and posted where it belongs, as of the merge or, what came later, as of its own event. So the books
-of every past moment show the customers of that moment, whichever came first, the merge or what it moves.
+Postings are always written under the customer that a subject names. Those of a merged one are then reversed there and
+posted under the remaining one, as of the merge or, where they came later, as of their own event. So the ledger of every
+past moment shows the customers of that moment, whichever came first, the merge or what it moves.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -62,7 +62,7 @@ def links_of(merges: Mapping[UUID, Merge]) -> dict[UUID, UUID]:
 async def known_merges(driver: asyncpg.Connection, entries: Iterable[SubjectState]) -> tuple[Merges, set[UUID]]:
     """The merges that bear on a batch's customers, and those customers.
 
-    Nobody can add to the merges until the transaction ends.
+    No other transaction can add merges until this one ends.
     """
     customers: set[UUID] = set()
     alone = False
@@ -89,7 +89,7 @@ async def merges_of(driver: asyncpg.Connection, customers: Collection[UUID]) -> 
 
 
 def merges_in(histories: Iterable[Collection[SubjectState]], known: Mapping[UUID, Merge]) -> Merges:
-    """Those that accounts' new steps tell of and that are not known yet."""
+    """Return the merges in accounts' new states that are not known yet."""
     found: Merges = {}
     for steps in histories:
         for step in steps:
@@ -139,7 +139,7 @@ def _move_statement(kind: Kind) -> str:
             FROM {kind.name}_posting WHERE customer = $1
             GROUP BY 1, 2, 3, {same}
             HAVING {" OR ".join(f"sum({name}) <> 0" for name in kind.measures)}
-        ) AS standing
+        ) AS net
         CROSS JOIN (VALUES (-1, $1::text), (1, $2::text)) AS side (sign, customer)
     """  # noqa: S608 -- names of ours, no input
 

@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 
 class LedgerRulesDiffer(OperatorRequired):
-    """The ledger follows other rules; going on would mix what two rules say in one sum."""
+    """The ledger follows other rules; going on would mix two rules in one sum."""
 
 
 async def open_ledger(engine: AsyncEngine, reporting: Reporting) -> Reporting:
@@ -186,12 +186,12 @@ async def ledger_status(connection: AsyncConnection, unopened: Reporting) -> Led
     return LedgerStatus(_reporting(timezone, currency, rules_version), as_of)
 
 
-LedgerMark = tuple[object, ...]
-"""Equal marks: nothing was written in between. It has no other meaning."""
+LedgerRevision = tuple[object, ...]
+"""Two equal revisions: nothing was written in between. It has no other meaning."""
 
 # Offsets and effects are one transaction, so nothing is written without the sum moving. Two consumers may commit in
 # another order than they began: the time alone would miss one of them.
-_MARK = CompiledStatement(
+_REVISION = CompiledStatement(
     sa.select(
         sa.func.coalesce(sa.func.sum(consumer_offset.c.next_offset), 0),
         sa.func.max(consumer_offset.c.updated_at),
@@ -201,6 +201,6 @@ _MARK = CompiledStatement(
 )
 
 
-async def ledger_mark(connection: AsyncConnection) -> LedgerMark:
-    """Return a mark of what the ledger holds now."""
-    return tuple(*await _MARK.all(await driver_of(connection)))
+async def ledger_revision(connection: AsyncConnection) -> LedgerRevision:
+    """Return the revision of what the ledger holds now."""
+    return tuple(*await _REVISION.all(await driver_of(connection)))

@@ -77,7 +77,7 @@ subject_state = Table(
     Column("sequence", Integer, nullable=False),
     Column("event_id", Uuid, nullable=False),
     Column("state", LargeBinary, nullable=False),
-    Column("waiting_since", DateTime(timezone=True), comment="null when nobody waits for an answer"),
+    Column("waiting_since", DateTime(timezone=True), comment="null when no customer waits for an answer"),
     PrimaryKeyConstraint("kind", "id"),
     Index(
         "subject_state_kind_waiting_since_idx",

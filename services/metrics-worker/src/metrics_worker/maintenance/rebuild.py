@@ -63,7 +63,7 @@ log = structlog.get_logger()
 
 
 class CannotRebuild(Exception):
-    """The ledger cannot be rebuilt now; says why and what to do."""
+    """The ledger cannot be rebuilt now; the message is why and what to do."""
 
 
 async def rebuild(
@@ -93,13 +93,13 @@ async def rebuild(
             decode = partial(aggregate.decode, reporting=reporting)
             async with LogReader.open(bootstrap_servers, topics, decode) as reader:
                 reader.skipped_positions = await skipped_positions(guard, CONSUMER, reader.identity.topic_ids)
-                making = _Rebuild(guard, shadow, reader, LedgerWriter(reporting, deferred=True), topics, progress)
-                await making.write_whole_log(indexes)
-                await making.follow()
+                rebuild_run = _Rebuild(guard, shadow, reader, LedgerWriter(reporting, deferred=True), topics, progress)
+                await rebuild_run.write_whole_log(indexes)
+                await rebuild_run.follow()
                 await guard.commit()
                 async with shadow.begin() as connection:
                     await analyze_shadow_schema(connection)
-                await making.swap()
+                await rebuild_run.swap()
             await drop_schema(guard, FORMER)
             await drop_schema(guard, SHADOW)
             return sum(reader.next_offsets.values())
@@ -235,8 +235,8 @@ class _Rebuild:
                 except Exception as alone:
                     if is_transient(alone):
                         raise
-                    letter = DeadLetter(record, "handler-failed", type(alone).__name__)
-                    self.dead_letters[position_of(record)] = letter
+                    dead_letter = DeadLetter(record, "handler-failed", type(alone).__name__)
+                    self.dead_letters[position_of(record)] = dead_letter
 
     async def _write(self, states: Sequence[SubjectState]) -> None:
         async with self.shadow.begin() as connection:

@@ -24,7 +24,7 @@ class Newest(NamedTuple):
 
 
 def newest_of(state: SubjectState) -> Newest:
-    """Return what a state says, if it is the newest of its subject."""
+    """Return a state's value if it is the newest of its subject."""
     field = state.kind.customer_field
     customer: UUID | None = None if field is None else getattr(state.state, field)
     return Newest(

@@ -1,4 +1,4 @@
-"""Proves the ledger: blocks = sum of postings = a recomputation from the log, and says where not.
+"""Proves the ledger: blocks = sum of postings = a recomputation from the log, and lists the differences.
 
 The recomputation shares `postings_for` with the consumer and nothing else: it reads the topics from their beginning
 up to the offsets of the ledger, keeps each subject's newest state in memory, and sums. It holds at any moment, also
@@ -45,7 +45,7 @@ CATCH_UP_SECONDS = 60.0
 
 
 class CannotVerify(Exception):
-    """The ledger could not be compared at all; says why and what to do."""
+    """The ledger could not be compared at all; the message is why and what to do."""
 
 
 @dataclass
@@ -160,7 +160,7 @@ async def _read_ledger(
         offsets = await _stored_offsets(connection, topics)
         if (await reporting_of_ledger(connection) or reporting) != reporting:
             raise CannotVerify("the ledger was rebuilt meanwhile; compare again")
-        letters = await connection.execute(
+        settled_rows = await connection.execute(
             sa.select(dead_letter).where(dead_letter.c.consumer == CONSUMER, dead_letter.c.topic.in_(topics))
         )
         subjects: dict[str, dict[UUID, int]] = {kind.name: {} for kind in KINDS if not kind.is_derived}
@@ -174,7 +174,7 @@ async def _read_ledger(
             postings |= await summed_postings(connection, kept)
         return _Ledger(
             offsets=offsets,
-            dead_letters={(row.topic, row.partition, row.offset): row.status for row in letters},
+            dead_letters={(row.topic, row.partition, row.offset): row.status for row in settled_rows},
             skipped_positions=await skipped_positions(connection, CONSUMER, identity.topic_ids),
             subjects=subjects,
             blocks=blocks,

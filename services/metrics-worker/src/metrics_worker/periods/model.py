@@ -25,7 +25,10 @@ class ClosedPeriod(Base, table="closed_period"):
     name: Annotated[str, column(unique=True, comment="such as 2026-03 or 2026-Q1")]
     first_day: date
     last_day: date
-    as_of: Annotated[datetime, column(comment="the books held all that was recorded up to then, and count as that")]
+    as_of: Annotated[
+        datetime,
+        column(comment="the ledger held all that was recorded up to then; the period's figures are as of this moment"),
+    ]
     closed_at: datetime
 
     @classmethod
@@ -58,9 +61,9 @@ class ClosedFigure(Base, table="closed_figure"):
     kpi: str
     variant: str
     as_closed: Annotated[Shown, column(JSONB)]
-    told: Annotated[Shown, column(JSONB, comment="as closed, or as the last restatement said")]
+    published: Annotated[Shown, column(JSONB, comment="as closed, or as last restated")]
     restated_at: datetime | None
-    sequence: Annotated[int, column(comment="how many restatements told of it")]
+    sequence: Annotated[int, column(comment="the number of restatements published of it")]
 
     __table_args__ = (sa.UniqueConstraint("period_id", "kpi", "variant"),)
 
@@ -73,16 +76,16 @@ class ClosedFigure(Base, table="closed_figure"):
             kpi=kpi,
             variant=variant,
             as_closed=shown,
-            told=shown,
+            published=shown,
             restated_at=None,
             sequence=0,
         )
 
     def restate(self, closed: ClosedPeriod, now: Shown, *, at: datetime) -> KpiRestated | None:
         """Take over the figure of now, and return the event to publish when it differs from the one published last."""
-        if now == self.told:
+        if now == self.published:
             return None
-        self.told = now
+        self.published = now
         self.restated_at = at
         self.sequence += 1
         return KpiRestated(

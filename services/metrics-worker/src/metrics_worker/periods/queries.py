@@ -20,13 +20,13 @@ from metrics_worker.periods.use_cases import shown_of
 from metrics_worker.queries.explain import PostingsBehind
 from metrics_worker.queries.figure import difference_text
 from metrics_worker.queries.query import KpiQuery
-from service_kit.paging import Page, PageView
+from service_kit.paging import Page, PageRead
 from service_kit.unit_of_work import UnitOfWork
 
 EVENTS_SHOWN: Final = 10
 
 
-async def list_periods(work: UnitOfWork, page: Page) -> PageView[ClosedPeriodRead]:
+async def list_periods(work: UnitOfWork, page: Page) -> PageRead[ClosedPeriodRead]:
     """Return closed periods, the last closed first."""
     columns = ClosedPeriod.table.c
     query = sa.select(
@@ -42,7 +42,7 @@ async def list_periods(work: UnitOfWork, page: Page) -> PageView[ClosedPeriodRea
 
 async def list_restatements(
     work: UnitOfWork, closed: ClosedPeriod, page: Page, reporting: Reporting, kpi: str | None
-) -> PageView[RestatementRead]:
+) -> PageRead[RestatementRead]:
     """Return the figures that differ now from those at the closing, by the ledger of this snapshot."""
     connection = await work.connection()
     now = await shown_of(connection, closed.period, reporting)
@@ -56,7 +56,7 @@ async def list_restatements(
         restated = [each for each in restated if each[0].id > page.after]
     more = len(restated) > page.limit
     shown = restated[: page.limit]
-    return PageView(
+    return PageRead(
         items=[await _view_of(connection, closed, figure, figure_now, reporting) for figure, figure_now in shown],
         next_cursor=page.cursor_after(shown[-1][0].id) if more else None,
     )

@@ -7,10 +7,10 @@ from pydantic import Field
 
 from metrics_worker.periods.model import ClosedPeriod
 from metrics_worker.queries.schemas import Amount
-from service_kit.fields import Moment, View
+from service_kit.fields import Moment, ReadModel
 
 
-class ClosedPeriodRead(View):
+class ClosedPeriodRead(ReadModel):
     """A closed period. Its figures are those of the ledger `as_of`; any KPI can be read with it."""
 
     id: UUID
@@ -33,7 +33,7 @@ class ClosedPeriodRead(View):
         )
 
 
-class RestatementFigureRead(View):
+class RestatementFigureRead(ReadModel):
     """A value with its numerator and denominator."""
 
     value: str | None
@@ -41,7 +41,7 @@ class RestatementFigureRead(View):
     denominator: Amount
 
 
-class RestatementEventRead(View):
+class RestatementEventRead(ReadModel):
     """An event recorded after the closing that changed the KPI."""
 
     event_id: UUID
@@ -50,7 +50,7 @@ class RestatementEventRead(View):
     recorded_time: Moment
 
 
-class RestatementRead(View):
+class RestatementRead(ReadModel):
     """A figure of a closed period that has changed since."""
 
     id: UUID

@@ -52,7 +52,7 @@ async def close_period(work: UnitOfWork, name: str, reporting: Reporting) -> Clo
     if now < over_at:
         raise PeriodNotOver(f"It can be closed from {over_at.isoformat()} on.")
     if await _closed(work, name) is not None:
-        raise PeriodAlreadyClosed(f"GET /v1/periods/{name}/restatements tells what has changed since.")
+        raise PeriodAlreadyClosed(f"GET /v1/periods/{name}/restatements lists what has changed since.")
     connection = await work.connection()
     complete_until = await fresh_as_of(connection)
     # Not now: everything recorded before this moment is in the ledger, so the answer as of it stays the same.

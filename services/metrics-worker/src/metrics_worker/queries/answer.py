@@ -14,11 +14,11 @@ from metrics_worker.ledger.status import fresh_as_of
 from metrics_worker.queries.figure import Figure, difference_text, sum_shown, value_text
 from metrics_worker.queries.query import KpiQuery
 from metrics_worker.queries.result import MAX_ROWS, Amounts, FormulaReads, Series, merged
-from metrics_worker.queries.schemas import AnswerView, GroupView, NowView, PointView, PreviousView
+from metrics_worker.queries.schemas import AnswerRead, GroupRead, NowRead, PointRead, PreviousRead
 from metrics_worker.queries.sql import AT_ONCE, Found, Read, read
 
 
-async def answer(connection: AsyncConnection, query: KpiQuery, reporting: Reporting) -> AnswerView:
+async def answer(connection: AsyncConnection, query: KpiQuery, reporting: Reporting) -> AnswerRead:
     """Return the whole answer. Raise `Unprocessable` when it would be too large to be of use."""
     fresh = await fresh_as_of(connection)
     builder = AnswerBuilder(query, reporting)
@@ -46,7 +46,7 @@ class AnswerBuilder:
         parts = (self._whole, self._previous, self._now, self._groups)
         return [each for part in parts if part is not None for each in part.reads]
 
-    async def answer(self, found: Found, fresh_as_of: datetime | None) -> AnswerView:
+    async def answer(self, found: Found, fresh_as_of: datetime | None) -> AnswerRead:
         """Return the answer. Other tasks run in between: it may hold 100,000 values.
 
         Raise `Unprocessable` when it would be too large to be of use.
@@ -55,7 +55,7 @@ class AnswerBuilder:
         render = Renderer(query.formula, reporting.currency)
         whole = (await self._whole.groups(found)).get(None, {})
         total = merged(whole.values()).figure(query.formula)
-        return AnswerView(
+        return AnswerRead(
             kpi=query.kpi.name,
             variant=query.variant,
             unit=query.formula.unit,
@@ -96,16 +96,16 @@ class Renderer:
     def denominator(self, figure: Figure) -> int | str | None:
         return sum_shown(figure.denominator, self._denominator_unit, self._currency)
 
-    def now(self, then: Figure, now: Figure) -> NowView:
-        return NowView(
+    def now(self, then: Figure, now: Figure) -> NowRead:
+        return NowRead(
             value=self.value(now),
             change=difference_text(self.value(now), self.value(then), self._formula),
             numerator=self.numerator(now),
             denominator=self.denominator(now),
         )
 
-    def previous(self, period: Period, before: Figure, now: Figure) -> PreviousView:
-        return PreviousView(
+    def previous(self, period: Period, before: Figure, now: Figure) -> PreviousRead:
+        return PreviousRead(
             start=period.start,
             end=period.end,
             value=self.value(before),
@@ -114,7 +114,7 @@ class Renderer:
             denominator=self.denominator(before),
         )
 
-    def series(self, query: KpiQuery, series: Mapping[date | None, Amounts]) -> list[PointView] | None:
+    def series(self, query: KpiQuery, series: Mapping[date | None, Amounts]) -> list[PointRead] | None:
         """Return one point a bucket, empty ones included; None without an interval."""
         interval = query.interval
         if interval is None:
@@ -123,7 +123,7 @@ class Renderer:
         for start in query.period.buckets(interval):
             figure = series.get(bucket_of(start, interval), Amounts()).figure(self._formula)
             points.append(
-                PointView(
+                PointRead(
                     start=start,
                     value=self.value(figure),
                     numerator=self.numerator(figure),
@@ -132,18 +132,18 @@ class Renderer:
             )
         return points
 
-    async def groups(self, query: KpiQuery, by_key: Mapping[str | None, Series]) -> list[GroupView]:
+    async def groups(self, query: KpiQuery, by_key: Mapping[str | None, Series]) -> list[GroupRead]:
         """Return one group a value, sorted by it, the group without a value last."""
         keys: list[str | None] = [
             *sorted(key for key in by_key if key is not None),
             *(None for _ in by_key.keys() & {None}),
         ]
-        groups: list[GroupView] = []
+        groups: list[GroupRead] = []
         for key in keys:
             series = by_key[key]
             total = merged(series.values()).figure(self._formula)
             groups.append(
-                GroupView(
+                GroupRead(
                     key=key,
                     value=self.value(total),
                     numerator=self.numerator(total),

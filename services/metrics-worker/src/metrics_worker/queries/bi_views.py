@@ -20,7 +20,7 @@ _USUAL_PLACES = 2
 def make_views(connection: sa.Connection, *, anew: bool = False) -> None:
     """Makes the views that the code describes, unless they are there already; `anew` when their tables were replaced.
 
-    Whoever reads a view at this moment is waited for. Rights that were given by ALTER DEFAULT PRIVILEGES hold for the
+    It waits for transactions that are reading a view. Rights that were given by ALTER DEFAULT PRIVILEGES hold for the
     new views; those given for single views have to be given again.
     """
     statements = [f"CREATE VIEW {SCHEMA}.{name} AS {query}" for name, query in views()]
@@ -47,7 +47,7 @@ def drop_views(connection: sa.Connection) -> None:
 
 def views() -> Iterator[tuple[str, str]]:
     """Name and query of every view."""
-    yield "books", _books()
+    yield "books", _ledger()
     for kind in KINDS:
         if kind.has_postings:
             yield f"{kind.name}_postings", _postings(kind)
@@ -58,7 +58,7 @@ def _comment(version: str) -> str:
     return f"Public and read-only, see docs/bi.md. Made by metrics-migrate, version {version}."
 
 
-def _books() -> str:
+def _ledger() -> str:
     by_places: dict[int, list[str]] = {}
     for currency, places in DECIMAL_PLACES.items():
         by_places.setdefault(places, []).append(currency)

@@ -19,7 +19,7 @@ from metrics_worker.ledger.blocks import ALL
 from metrics_worker.queries.figure import share_text
 from metrics_worker.queries.sample import ASKED_EVERYWHERE, COVERED, ENOUGH_COVERED, by_value
 from metrics_worker.queries.sql import Sums, Valueless, read
-from service_kit.fields import View
+from service_kit.fields import ReadModel
 
 Subject = Literal["customers", "leads", "deals", "tickets", "answers"]
 SUBJECTS: Final[dict[Subject, tuple[Measure, ...]]] = {
@@ -36,7 +36,7 @@ UNASKED_AT_MOST: Final = 100
 """Values of one dimension that an answer names."""
 
 
-class CarriedView(View):
+class CarriedRead(ReadModel):
     """The share of subjects that carry a value; null without subjects."""
 
     subject: Subject
@@ -50,15 +50,15 @@ class CarriedView(View):
         return self.denominator > 0 and self.numerator < ENOUGH_COVERED * self.denominator
 
 
-class DimensionCoverageView(View):
+class DimensionCoverageRead(ReadModel):
     """One dimension: `thin` when less than four fifths of any kind of subject carry a value."""
 
     dimension: str
     thin: bool
-    subjects: list[CarriedView]
+    subjects: list[CarriedRead]
 
 
-class UnaskedValueView(View):
+class UnaskedValueRead(ReadModel):
     """A region, segment or product in the ledger without surveys, or without answers."""
 
     value: str
@@ -69,17 +69,17 @@ class UnaskedValueView(View):
     surveys_answered: int
 
 
-class UnaskedView(View):
+class UnaskedRead(ReadModel):
     """Values without surveys or answers, the largest first; `count` is their number, at most 100 are named."""
 
     dimension: str
     count: int
-    values: list[UnaskedValueView]
+    values: list[UnaskedValueRead]
 
 
-async def carried_by(connection: AsyncConnection, period: Period) -> list[DimensionCoverageView]:
+async def carried_by(connection: AsyncConnection, period: Period) -> list[DimensionCoverageRead]:
     """Return each dimension with the subjects that may carry it."""
-    rows: dict[str, list[CarriedView]] = {name: [] for name in COVERED}
+    rows: dict[str, list[CarriedRead]] = {name: [] for name in COVERED}
     reads = {
         subject: Valueless(*_columns(measures), period, _is_balance(measures)) for subject, measures in SUBJECTS.items()
     }
@@ -91,9 +91,9 @@ async def carried_by(connection: AsyncConnection, period: Period) -> list[Dimens
             if name in of_subject.kind.dimensions:
                 with_value = whole - sum(without.get(name, ()))
                 value = share_text(Fraction(with_value, whole)) if whole > 0 else None
-                rows[name].append(CarriedView(subject=subject, value=value, numerator=with_value, denominator=whole))
+                rows[name].append(CarriedRead(subject=subject, value=value, numerator=with_value, denominator=whole))
     return [
-        DimensionCoverageView(
+        DimensionCoverageRead(
             dimension=name,
             thin=any(each.thin for each in subjects),
             subjects=subjects,
@@ -102,7 +102,7 @@ async def carried_by(connection: AsyncConnection, period: Period) -> list[Dimens
     ]
 
 
-async def unasked(connection: AsyncConnection, period: Period) -> list[UnaskedView]:
+async def unasked(connection: AsyncConnection, period: Period) -> list[UnaskedRead]:
     """Return the values, by dimension, that have customers, deals or tickets and no survey sent or answered."""
     reads = {
         (name, dimension): Sums(
@@ -117,18 +117,18 @@ async def unasked(connection: AsyncConnection, period: Period) -> list[UnaskedVi
     for (name, of_dimension), wanted in reads.items():
         for value, amount in by_value(found, wanted).items():
             there.setdefault((of_dimension, value), {})[name] = amount
-    silent: dict[str, list[UnaskedValueView]] = {name: [] for name in ASKED_EVERYWHERE}
+    silent: dict[str, list[UnaskedValueRead]] = {name: [] for name in ASKED_EVERYWHERE}
     for (dimension, value), amounts_of in there.items():
-        view = UnaskedValueView(
+        view = UnaskedValueRead(
             value=value,
-            **{name: amounts_of.get(name, 0) for name in UnaskedValueView.model_fields if name != "value"},
+            **{name: amounts_of.get(name, 0) for name in UnaskedValueRead.model_fields if name != "value"},
         )
         if view.customers + view.deals + view.tickets > 0 and not (view.surveys_sent and view.surveys_answered):
             silent[dimension].append(view)
     for values in silent.values():
         values.sort(key=lambda each: (-(each.customers + each.deals + each.tickets), each.value))
     return [
-        UnaskedView(dimension=name, count=len(values), values=values[:UNASKED_AT_MOST])
+        UnaskedRead(dimension=name, count=len(values), values=values[:UNASKED_AT_MOST])
         for name, values in silent.items()
     ]
 

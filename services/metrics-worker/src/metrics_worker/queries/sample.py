@@ -10,7 +10,7 @@ from metrics_worker.kpis.formula import Formula, kind_of
 from metrics_worker.ledger.blocks import ALL
 from metrics_worker.queries.figure import share_text
 from metrics_worker.queries.query import KpiQuery
-from metrics_worker.queries.schemas import AnswerView, WarningView
+from metrics_worker.queries.schemas import AnswerRead, WarningRead
 from metrics_worker.queries.sql import Found, Read, Sums, Valueless
 
 COVERED: Final = ("region", "segment", "product", "channel", "owner", "team", "priority", "kind")
@@ -44,7 +44,7 @@ class Sample:
         """Return what has to be read."""
         return [*(read for read, _ in self._valueless()), *(read for each in self._heard for read in each.reads)]
 
-    def annotated(self, answer: AnswerView, found: Found) -> AnswerView:
+    def annotated(self, answer: AnswerRead, found: Found) -> AnswerRead:
         """Return the answer with its `coverage` and `warnings`."""
         warnings = list(_thin(self._query.formula, answer))
         covered = self._coverage(found)
@@ -78,18 +78,18 @@ class Sample:
         return {name: 1 - Fraction(without[name], whole) for name in COVERED if name in self._query.kpi.dimensions}
 
 
-def _thin(formula: Formula, answer: AnswerView) -> Iterator[WarningView]:
+def _thin(formula: Formula, answer: AnswerRead) -> Iterator[WarningRead]:
     under = formula.denominator
     counts = formula.percentile is not None or (under is not None and under.unit == "count" and not formula.over)
     if counts and isinstance(answer.denominator, int) and 0 < answer.denominator < THIN:
-        yield WarningView(code="thin", says=f"It is based on {answer.denominator} only; below {THIN}, chance moves it.")
+        yield WarningRead(code="thin", says=f"It is based on {answer.denominator} only; below {THIN}, chance moves it.")
 
 
-def _incomplete(covered: dict[str, Fraction]) -> Iterator[WarningView]:
+def _incomplete(covered: dict[str, Fraction]) -> Iterator[WarningRead]:
     for name, share in covered.items():
         if share < ENOUGH_COVERED:
-            yield WarningView(
-                code="incomplete", says=f"{percent(1 - share)} of it carries no {name}: grouped by it, that is missing."
+            yield WarningRead(
+                code="incomplete", says=f"{percent(1 - share)} of it has no {name} and is missing when grouped by it."
             )
 
 
@@ -127,7 +127,7 @@ class _Heard:
     def reads(self) -> list[Read]:
         return [read for both in self._sums.values() for read in both]
 
-    def one_sided(self, found: Found) -> list[WarningView]:
+    def one_sided(self, found: Found) -> list[WarningRead]:
         warnings = (
             one_sided(name, by_value(found, heard), by_value(found, there), self._noun)
             for name, (heard, there) in self._sums.items()
@@ -144,7 +144,7 @@ def by_value(found: Found, wanted: Sums) -> dict[str, int]:
     return sums
 
 
-def one_sided(dimension: str, heard: dict[str, int], all_there: dict[str, int], noun: str) -> WarningView | None:
+def one_sided(dimension: str, heard: dict[str, int], all_there: dict[str, int], noun: str) -> WarningRead | None:
     """Return a warning when the values of a dimension do not answer in proportion to their numbers, else None."""
     total_heard, total = sum(heard.values()), sum(all_there.values())
     if total_heard <= 0 or total <= 0:
@@ -158,7 +158,7 @@ def one_sided(dimension: str, heard: dict[str, int], all_there: dict[str, int], 
             loud.append(f"{value} ({percent(share_heard)} of this, {percent(share)} of the {noun})")
     parts = [f"no {dimension} {_listed(silent)}"] if silent else []
     parts += [f"too much {dimension} {_listed(loud)}"] if loud else []
-    return WarningView(code="one-sided", says=f"Those heard: {'; '.join(parts)}.") if parts else None
+    return WarningRead(code="one-sided", says=f"Those heard: {'; '.join(parts)}.") if parts else None
 
 
 def _listed(names: list[str]) -> str:

@@ -5,13 +5,13 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from service_kit.fields import Moment, View
+from service_kit.fields import Moment, ReadModel
 
 Amount = int | str | None
 """A whole number, or money as a decimal string; null where there is no denominator."""
 
 
-class VariantView(View):
+class VariantRead(ReadModel):
     """One definition of a KPI."""
 
     name: str
@@ -21,7 +21,7 @@ class VariantView(View):
     denominator: list[str]
 
 
-class KpiView(View):
+class KpiRead(ReadModel):
     """A KPI's declaration. The first variant is the default."""
 
     name: str
@@ -31,19 +31,19 @@ class KpiView(View):
     direction: Literal["up", "down"]
     chart: Literal["line", "bar", "area"]
     dimensions: list[str]
-    variants: list[VariantView]
+    variants: list[VariantRead]
     description: str
 
 
-class RegistryView(View):
+class CatalogueRead(ReadModel):
     """Every KPI."""
 
     timezone: str
     currency: str
-    items: list[KpiView]
+    items: list[KpiRead]
 
 
-class PointView(View):
+class PointRead(ReadModel):
     """One bucket of a series. `start` is its first day."""
 
     start: date
@@ -52,17 +52,17 @@ class PointView(View):
     denominator: Amount
 
 
-class GroupView(View):
+class GroupRead(ReadModel):
     """One value of the grouping dimension; `key` is null for subjects without one."""
 
     key: str | None
     value: str | None
     numerator: Amount
     denominator: Amount
-    series: list[PointView] | None
+    series: list[PointRead] | None
 
 
-class PreviousView(View):
+class PreviousRead(ReadModel):
     """The same number of days, directly before."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -75,21 +75,21 @@ class PreviousView(View):
     denominator: Amount
 
 
-class TargetFigureView(View):
+class TargetFigureRead(ReadModel):
     """The target's due value over the queried days, by today; `met` is null without a value to compare."""
 
     value: str
     met: bool | None
 
 
-class WarningView(View):
+class WarningRead(ReadModel):
     """Why a value needs care, in words."""
 
     code: Literal["thin", "one-sided", "incomplete"]
     says: str
 
 
-class NowView(View):
+class NowRead(ReadModel):
     """The same value now, and its difference from the requested one."""
 
     value: str | None
@@ -98,7 +98,7 @@ class NowView(View):
     denominator: Amount
 
 
-class AnswerView(View):
+class AnswerRead(ReadModel):
     """A KPI over a period. `series`, `groups` and `previous` are null unless requested.
 
     `target` is null where none is set for this variant and filter, or where it does not cover these days.
@@ -144,19 +144,19 @@ class AnswerView(View):
     end: date = Field(serialization_alias="to")
     timezone: str
     as_of: Moment | None
-    now: NowView | None
+    now: NowRead | None
     """Only with `as_of`."""
     value: str | None
     numerator: Amount
     denominator: Amount
-    previous: PreviousView | None
-    series: list[PointView] | None
-    groups: list[GroupView] | None
+    previous: PreviousRead | None
+    series: list[PointRead] | None
+    groups: list[GroupRead] | None
     fresh_as_of: Moment | None
-    target: TargetFigureView | None = None
+    target: TargetFigureRead | None = None
     coverage: dict[str, str] | None = None
     """By dimension, what share of all that the KPI counts on these days, whatever the filter, carries a value of it.
 
     Null with `as_of`, and where nothing is counted.
     """
-    warnings: list[WarningView] = Field(default_factory=list)
+    warnings: list[WarningRead] = Field(default_factory=list)

@@ -165,7 +165,7 @@ class Counts(NamedTuple):
         return not _is_in_blocks(self)
 
     def branch(self, param: Parameters, limit: int) -> str:
-        """As `Read` says, but of `bigint`: pairs of a bucket of the histogram and its count."""
+        """As `Read`, but of `bigint`: pairs of a bucket of the histogram and its count."""
         days, counted = _pieces(self.period, self.interval, False), []
         duration = self.kind.durations.index(self.duration)
         if not self.scans:
@@ -235,7 +235,7 @@ class Found:
         async for rows in cooperative_chunks(self.rows[wanted], AT_ONCE):
             for bucket, key, numbers in rows:
                 histogram = found.setdefault((bucket, key), {})
-                for number, count in numbers:  # type: ignore[misc]  # pairs, as `Counts.branch` says
+                for number, count in numbers:  # type: ignore[misc]  # pairs, see `Counts.branch`
                     if count:
                         histogram[number] = histogram.get(number, 0) + count
         return found

@@ -14,7 +14,7 @@ from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.kpis.formula import Formula
 from metrics_worker.queries.figure import RATIO_PLACES, decimal_text, divided, trimmed
 from metrics_worker.queries.query import KpiQuery
-from metrics_worker.queries.schemas import AnswerView, TargetFigureView
+from metrics_worker.queries.schemas import AnswerRead, TargetFigureRead
 from metrics_worker.targets.model import Goal, Target, TargetKey, is_met
 from metrics_worker.targets.queries import goals_of
 
@@ -53,7 +53,7 @@ class TargetLookup:
         keys = dict.fromkeys(key for query in queries if (key := _key_of(query)) is not None)
         return cls(await goals_of(connection, keys), reporting)
 
-    def annotated(self, answer: AnswerView, query: KpiQuery) -> AnswerView:
+    def annotated(self, answer: AnswerRead, query: KpiQuery) -> AnswerRead:
         """Return the answer with its target, if one is set and applies to its days."""
         key, direction = _key_of(query), query.kpi.direction
         goal = None if key is None else self._goals.get(key)
@@ -64,7 +64,7 @@ class TargetLookup:
         if due is None:
             return answer
         met = None if answer.value is None else is_met(Decimal(answer.value), due, direction)
-        shown = TargetFigureView(value=_shown(due, query.formula, self._reporting.currency), met=met)
+        shown = TargetFigureRead(value=_shown(due, query.formula, self._reporting.currency), met=met)
         return answer.model_copy(update={"target": shown})
 
 

@@ -93,7 +93,7 @@ class Target(Base, table="target"):
     set_at: datetime
     missed: Annotated[bool | None, column(comment="by the last judgement; null before the first")]
     missed_since: Annotated[datetime | None, column(comment="when the judgement that it is missed was first made")]
-    sequence: Annotated[int, column(comment="how many events told of it")]
+    sequence: Annotated[int, column(comment="the number of events published of it")]
 
     __table_args__ = (
         sa.UniqueConstraint("kpi", "variant", "dimension", "dimension_value", postgresql_nulls_not_distinct=True),

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, model_validator
 
 from metrics_worker.domain.period import Interval
-from service_kit.fields import Day, DecimalText, Moment, StrictModel, View
+from service_kit.fields import Day, DecimalText, Moment, ReadModel, StrictModel
 
 
 class TargetSetRequest(StrictModel):
@@ -30,7 +30,7 @@ class TargetSetRequest(StrictModel):
         return self
 
 
-class TargetRead(View):
+class TargetRead(ReadModel):
     """A target. `missed` is the last evaluation; null before the first."""
 
     id: UUID

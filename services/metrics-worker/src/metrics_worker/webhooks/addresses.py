@@ -21,7 +21,7 @@ _PUBLIC: Final = IPv6Network("2000::/3")
 
 
 class AddressRefused(Exception):
-    """The address is not allowed; the message tells its owner why."""
+    """The address is not allowed; the message gives its owner the reason."""
 
 
 def check_address(url: str, *, allow_loopback: bool) -> None:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from event_contracts import metrics as contract
 from event_contracts.catalogue import EVENT_TYPES, METRICS_TOPIC
 from service_kit.changes import Change
-from service_kit.fields import Moment, StrictModel, View
+from service_kit.fields import Moment, ReadModel, StrictModel
 
 DECLARED = contract  # importing it fills the catalogue
 TYPES = sorted(name for name, entry in EVENT_TYPES.items() if entry.topic == METRICS_TOPIC)
@@ -72,7 +72,7 @@ class WebhookUpdate(Change):
     active: Annotated[bool, Field(strict=True)] = True
 
 
-class WebhookRead(View):
+class WebhookRead(ReadModel):
     """A webhook. `disabled_because` gives the reason for an automatic deactivation: the receiver answered 410."""
 
     id: UUID
@@ -90,14 +90,14 @@ class WebhookRegisteredRead(WebhookRead):
     secret: str
 
 
-class WebhookSecretRead(View):
+class WebhookSecretRead(ReadModel):
     """A new secret. Earlier ones sign beside it until `others_retire_at`."""
 
     secret: str
     others_retire_at: Moment
 
 
-class WebhookDeliveryRead(View):
+class WebhookDeliveryRead(ReadModel):
     """One event for one webhook. `event_id` is the header `webhook-id`, the same in every attempt."""
 
     id: UUID

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from service_kit.changes import Change
-from service_kit.fields import Code, ExternalReference, Identifier, Moment, Name, StrictModel, View, examples
+from service_kit.fields import Code, ExternalReference, Identifier, Moment, Name, ReadModel, StrictModel, examples
 
 _ATTRIBUTION: dict[str, Any] = {
     "region": "south",
@@ -61,7 +61,7 @@ class AccountMergeRequest(StrictModel):
     occurred_at: Moment | None = None
 
 
-class AccountRead(View):
+class AccountRead(ReadModel):
     """A customer in sales; the name is null after erasure.
 
     `team_id` is the owner's team when the owner got the account.

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from event_contracts.sales import ActivityKind
-from service_kit.fields import Identifier, Moment, StrictModel, View, examples
+from service_kit.fields import Identifier, Moment, ReadModel, StrictModel, examples
 
 
 class ActivityCreate(StrictModel):
@@ -41,7 +41,7 @@ class ActivityCreate(StrictModel):
         return self
 
 
-class ActivityRead(View):
+class ActivityRead(ReadModel):
     """An activity. `account_id` is also the account of its deal, and of its lead if that has one."""
 
     id: UUID

@@ -22,8 +22,8 @@ from service_kit.fields import (
     Moment,
     Name,
     Quantity,
+    ReadModel,
     StrictModel,
-    View,
     examples,
 )
 
@@ -178,7 +178,7 @@ class DealAmendRequest(Change):
     occurred_at: Moment | None = None
 
 
-class DealLineRead(View):
+class DealLineRead(ReadModel):
     """One product of a deal; `reporting_amount` is null until the deal is closed."""
 
     product: str
@@ -188,21 +188,21 @@ class DealLineRead(View):
     reporting_amount: DecimalText | None
 
 
-class FrozenRateRead(View):
+class FrozenRateRead(ReadModel):
     """The reporting currency for one unit of the deal's, and the day whose rate it is."""
 
     rate: DecimalText
     on: date
 
 
-class StageEntryRead(View):
+class StageEntryRead(ReadModel):
     """A stage that a deal was in, and its start."""
 
     stage: Stage
     entered_at: Moment
 
 
-class DealPromiseRead(View):
+class DealPromiseRead(ReadModel):
     """What a deal was won with; the price is in the deal's currency."""
 
     deliver_by: date
@@ -210,7 +210,7 @@ class DealPromiseRead(View):
     quality: str | None
 
 
-class DealRead(View):
+class DealRead(ReadModel):
     """A deal. Amounts are in `currency`; once it is closed there are those in `reporting_currency` too.
 
     While it is open, `estimated_reporting_amount` is its worth at the rate of the day of its latest change, where one

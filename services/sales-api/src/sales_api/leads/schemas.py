@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from event_contracts.sales import LeadStatus
 from sales_api.accounts.schemas import AccountFields
 from sales_api.deals.schemas import TERMS, LeadDealCreate
-from service_kit.fields import Code, ExternalReference, Identifier, Moment, Name, StrictModel, View, examples
+from service_kit.fields import Code, ExternalReference, Identifier, Moment, Name, ReadModel, StrictModel, examples
 
 _OWNER = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
 _ACCOUNT = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12"
@@ -130,7 +130,7 @@ class LeadConvertRequest(StrictModel):
         return self
 
 
-class LeadRead(View):
+class LeadRead(ReadModel):
     """A lead; name, company, email and phone are null after erasure.
 
     `team_id` is the owner's team when the owner got it.

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sales_api.amounts import Price, at_places
-from service_kit.fields import Day, DecimalText, ExternalReference, Identifier, Moment, StrictModel, View, examples
+from service_kit.fields import Day, DecimalText, ExternalReference, Identifier, Moment, ReadModel, StrictModel, examples
 
 
 class QuotaCreate(StrictModel):
@@ -39,7 +39,7 @@ class QuotaUpdate(StrictModel):
     occurred_at: Moment | None = None
 
 
-class QuotaRead(View):
+class QuotaRead(ReadModel):
     """A quota. `team_id` is the salesperson's team when the quota was made; `set_at` is when it was last set."""
 
     id: UUID

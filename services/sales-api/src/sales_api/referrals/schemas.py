@@ -4,7 +4,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from service_kit.fields import Identifier, Moment, StrictModel, View, examples
+from service_kit.fields import Identifier, Moment, ReadModel, StrictModel, examples
 
 
 class ReferralCreate(StrictModel):
@@ -23,7 +23,7 @@ class ReferralCreate(StrictModel):
     occurred_at: Moment | None = None
 
 
-class ReferralRead(View):
+class ReferralRead(ReadModel):
     """A recommendation."""
 
     id: UUID

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from service_api.customers.model import Origin
-from service_kit.fields import Code, ExternalReference, Moment, Name, StrictModel, View, examples
+from service_kit.fields import Code, ExternalReference, Moment, Name, ReadModel, StrictModel, examples
 
 
 class CustomerCreate(StrictModel):
@@ -26,7 +26,7 @@ class CustomerCreate(StrictModel):
     occurred_at: Moment | None = None
 
 
-class CustomerRead(View):
+class CustomerRead(ReadModel):
     """A customer; the name of a customer of sales may be unknown yet, or erased."""
 
     id: UUID

@@ -6,11 +6,11 @@ from uuid import UUID
 from pydantic import Field, StrictBool
 
 from service_api.attribution import DoneRead
-from service_kit.fields import Identifier, Moment, Money, MoneyView, StrictModel, examples
+from service_kit.fields import Identifier, Moment, Money, MoneyRead, StrictModel, examples
 
 
 class DeliveryCreate(StrictModel):
-    """What was delivered, and what the customer said when accepting it, which is when it `occurred_at`."""
+    """What was delivered, and the customer's rating at its acceptance, the moment of which is `occurred_at`."""
 
     model_config = examples(
         {
@@ -39,7 +39,7 @@ class DeliveryRead(DoneRead):
     deal_id: UUID
     delivered_at: Moment
     accepted_at: Moment
-    price: MoneyView
+    price: MoneyRead
     quality_as_agreed: bool
 
     @classmethod
@@ -48,4 +48,4 @@ class DeliveryRead(DoneRead):
         columns = {name: getattr(delivery, name) for name in cls.model_fields if name != "price"}
         # The column has more decimal places than most currencies.
         price = Money(amount=delivery.amount, currency=delivery.currency).to_contract()
-        return cls(**columns, price=MoneyView(amount=price.amount, currency=price.currency))
+        return cls(**columns, price=MoneyRead(amount=price.amount, currency=price.currency))

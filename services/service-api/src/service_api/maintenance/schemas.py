@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from service_api.attribution import DoneRead
-from service_kit.fields import Code, Day, Identifier, Moment, StrictModel, View, examples
+from service_kit.fields import Code, Day, Identifier, Moment, ReadModel, StrictModel, examples
 
 IntervalDays = Annotated[int, Field(strict=True, ge=1, le=3_660)]
 
@@ -46,7 +46,7 @@ class MaintenancePlanPerformRequest(StrictModel):
     occurred_at: Moment | None = None
 
 
-class MaintenancePlanRead(View):
+class MaintenancePlanRead(ReadModel):
     """A plan."""
 
     id: UUID

@@ -8,7 +8,7 @@ from pydantic import Field, StrictBool, model_validator
 from event_contracts.fields import MAX_SECONDS
 from event_contracts.service import Priority, TicketKind
 from service_kit.changes import Change
-from service_kit.fields import Identifier, Name, StrictModel, View, examples
+from service_kit.fields import Identifier, Name, ReadModel, StrictModel, examples
 
 TargetSeconds = Annotated[int, Field(strict=True, ge=1, le=MAX_SECONDS)]
 
@@ -52,7 +52,7 @@ class SlaPolicyUpdate(Change):
     active: StrictBool = Field(default_factory=bool)
 
 
-class SlaPolicyRead(View):
+class SlaPolicyRead(ReadModel):
     """A policy."""
 
     id: UUID

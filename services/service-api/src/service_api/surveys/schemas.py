@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from event_contracts.service import Priority, SurveyKind, TicketChannel, TicketKind
-from service_kit.fields import ExternalReference, Identifier, Moment, Score, StrictModel, Text, View, examples
+from service_kit.fields import ExternalReference, Identifier, Moment, ReadModel, Score, StrictModel, Text, examples
 
 Recommendation = Annotated[
     int, Field(strict=True, ge=0, le=10, description="How likely they would recommend us: 10 is certainly.")
@@ -55,7 +55,7 @@ class SurveyAnswerRequest(SurveyAnswerCreate):
             "score": 4,
             "recommendation": 8,
             "effort": 5,
-            "comment": "Said so on the phone.",
+            "comment": "Corrected on the phone.",
             "occurred_at": "2025-03-31T21:00:00Z",
         }
     )
@@ -63,7 +63,7 @@ class SurveyAnswerRequest(SurveyAnswerCreate):
     occurred_at: Moment | None = None
 
 
-class SurveyRead(View):
+class SurveyRead(ReadModel):
     """A survey; `answer_path` is the link for its customer, null to a role that may not enter answers itself."""
 
     id: UUID
@@ -91,7 +91,7 @@ class SurveyRead(View):
     answer_path: str | None
 
 
-class SurveyAnswerRead(View):
+class SurveyAnswerRead(ReadModel):
     """A survey as its customer sees it."""
 
     id: UUID

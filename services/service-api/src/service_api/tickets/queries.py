@@ -7,14 +7,14 @@ import sqlalchemy as sa
 from service_api.tickets.model import Interaction, Ticket
 from service_api.tickets.schemas import InteractionRead
 from service_kit.filters import Filter, equal
-from service_kit.paging import Page, PageView
+from service_kit.paging import Page, PageRead
 from service_kit.problems import NotFound
 from service_kit.unit_of_work import UnitOfWork
 
 _interaction = Interaction.table
 
 
-async def list_interactions(work: UnitOfWork, page: Page, ticket_id: UUID, given: Filter) -> PageView[InteractionRead]:
+async def list_interactions(work: UnitOfWork, page: Page, ticket_id: UUID, given: Filter) -> PageRead[InteractionRead]:
     """Return one page of a ticket's contacts, the last one logged first. Raise `NotFound`."""
     if await work.get(Ticket, ticket_id) is None:
         raise NotFound(f"There is no ticket {ticket_id}.")

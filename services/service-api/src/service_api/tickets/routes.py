@@ -19,7 +19,7 @@ from service_api.tickets.schemas import (
     TicketResolveRequest,
 )
 from service_kit.fields import Code, ExternalReference, Identifier
-from service_kit.paging import Paged, PageView, page_of
+from service_kit.paging import Paged, PageRead, page_of
 from service_kit.resources import Resource
 from service_kit.routing import Work
 from service_kit.versions import set_etag, unchanged
@@ -123,7 +123,7 @@ async def log_interaction(
 )
 async def list_interactions(
     ticket_id: Identifier, work: Work, page: Paged, _: Reader, external_ref: ExternalReference | None = None
-) -> PageView[InteractionRead]:
+) -> PageRead[InteractionRead]:
     """The last one logged first."""
     return await queries.list_interactions(work, page, ticket_id, {"external_ref": external_ref})
 

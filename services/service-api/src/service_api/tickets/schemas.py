@@ -12,10 +12,10 @@ from service_kit.fields import (
     Identifier,
     Moment,
     Name,
+    ReadModel,
     Seconds,
     StrictModel,
     Text,
-    View,
     examples,
 )
 
@@ -144,7 +144,7 @@ class InteractionCreate(StrictModel):
     occurred_at: Moment | None = None
 
 
-class TicketRead(View):
+class TicketRead(ReadModel):
     """A ticket. Business seconds are null where its SLA policy counts around the clock, or it has none."""
 
     id: UUID
@@ -189,7 +189,7 @@ class TicketRead(View):
     erased_at: Moment | None
 
 
-class InteractionRead(View):
+class InteractionRead(ReadModel):
     """A contact. It never changes, except that it is erased with its customer, which makes it version 2.
 
     `ticket_version` is the version for the ticket's next If-Match.
