@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from event_contracts.sales import DealClosed, DealOpened, LeadConverted, LeadCreated, LeadQualified
-from service_kit.imports.importing import BLOCK
+from service_kit.imports.importer import BLOCK
 from service_kit.imports.records import imported_record
 from service_kit.imports.rows import MAX_HISTORY, MAX_STEPS
 from service_kit.outbox import outbox

@@ -1,4 +1,4 @@
-"""`/docs`: the API's description as a page to try it on, served from here alone, under a strict content policy."""
+"""`/docs`: a page on which the API can be read and tried, with all its assets, under a strict content policy."""
 
 from importlib import resources
 
@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-# Nothing from elsewhere: the page must work on a closed network, and no script but ours may see the token.
+# Nothing from other hosts: the page must work on a closed network, and no other script may see the token.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -19,7 +19,7 @@ _START = (
 
 
 def docs_routes(title: str) -> list[Route]:
-    """The page and its three assets."""
+    """Return the routes of the page and its assets."""
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         '<link rel="stylesheet" href="/docs/swagger-ui.css"></head>'

@@ -1,4 +1,4 @@
-"""What a service erases of a customer besides its own rows: stored answers, names in the outbox, dead letters."""
+"""Erases what the kit holds of a customer: stored answers, imported records, names in the outbox, dead letters."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from service_kit.problems import MEDIA_TYPE, problem_fields
 from service_kit.unit_of_work import UnitOfWork
 
 _ERASED_ANSWER: Final = {
-    # Kept, though without its words: the request that it answered must still not be done a second time.
+    # The row stays: the request that it answered must not be done a second time.
     "status": 410,
     "headers": {"content-type": MEDIA_TYPE},
     "body": msgspec.json.encode(
@@ -31,7 +31,7 @@ _ERASED_ANSWER: Final = {
 
 
 async def erase_answers(work: UnitOfWork, subject_ids: Sequence[UUID]) -> None:
-    """Delete what is stored of the answers about these records, and of their import."""
+    """Empty the stored answers about these records, and forget that they were imported."""
     about = idempotency_key.c.subject_id == sa.any_(sa.cast(list(subject_ids), sa.ARRAY(sa.Uuid)))
     await work.execute(sa.update(idempotency_key).where(about).values(**_ERASED_ANSWER))
     await records.forget(work, subject_ids)

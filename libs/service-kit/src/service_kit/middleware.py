@@ -26,7 +26,7 @@ class RequestContext:
         self._allowed_hosts = frozenset(allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request."""
+        """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -59,7 +59,7 @@ class RequestContext:
                 refusal = problem_response(400, "unknown-host", "Unknown host", "Address the service by its own name.")
                 await refusal(scope, receive, send_with_headers)
         except Exception as error:
-            # Here, so that this answer has its id and headers too; the framework's own handler is further out.
+            # Here, so that this answer has its id and headers too: the framework's own handler is outside of this.
             if started:
                 raise
             await unexpected(error)(scope, receive, send_with_headers)
@@ -72,7 +72,7 @@ class RequestContext:
                 log.info(
                     "request",
                     method=scope["method"],
-                    # An address that is open to anyone who has it is a secret.
+                    # The address of a public route is a secret: it is open to anyone who has it.
                     path=route if getattr(matched, "is_public", False) else scope["path"],
                     status=status,
                     milliseconds=round(elapsed * 1000, 1),

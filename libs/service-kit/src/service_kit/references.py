@@ -1,8 +1,8 @@
-"""What a body may refer to: a record that exists, or the record's own id in the system that it was imported from."""
+"""What a body may refer to: a record that exists, and the record's own reference in the system it came from."""
 
 import hashlib
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import sqlalchemy as sa
 
@@ -44,8 +44,18 @@ async def require(work: UnitOfWork, entity: type[E], identity: Any, pointer: str
     return found
 
 
-async def require_free(work: UnitOfWork, entity: type[Entity], external_ref: str | None) -> None:
-    """Raise `ExternalRefTaken` (409) when a record has this reference already.
+class HasExternalRef(Protocol):
+    """An entity that may come from another system."""
+
+    table: ClassVar[sa.Table]
+
+    @property
+    def external_ref(self) -> str | None:
+        """Its reference there."""
+
+
+async def require_new(work: UnitOfWork, entity: type[HasExternalRef], external_ref: str | None) -> None:
+    """Raise `ExternalRefTaken` (409) when a record has this reference already, also one that was erased.
 
     Two requests at the same moment both pass; the second then meets the unique constraint, is tried again by its
     route, and is refused here.

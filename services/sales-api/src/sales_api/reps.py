@@ -19,7 +19,7 @@ from service_kit.entities import column
 from service_kit.fields import ExternalReference, Identifier, Name, ReadModel, StrictModel, examples
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
-from service_kit.references import UnknownReference, require, require_free
+from service_kit.references import UnknownReference, require, require_new
 from service_kit.resources import Resource
 from service_kit.routing import Work
 from service_kit.tables import filtered
@@ -100,7 +100,7 @@ reps.read_routes(READING, list_as="list_reps", get_as="get_rep")
 @reps.routes.post("", status_code=201, summary="Create a salesperson")
 async def create_rep(body: RepCreate, work: Work, response: Response, _: Manager) -> RepRead:
     """Create a salesperson."""
-    await require_free(work, Rep, body.external_ref)
+    await require_new(work, Rep, body.external_ref)
     if body.team_id is not None:
         await require(work, Team, body.team_id, "#/team_id")
     rep = Rep(id=new_id(), version=1, **dict(body))

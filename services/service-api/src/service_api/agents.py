@@ -17,7 +17,7 @@ from service_kit.entities import column
 from service_kit.fields import ExternalReference, Identifier, Name, ReadModel, StrictModel, examples
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
-from service_kit.references import require, require_free
+from service_kit.references import require, require_new
 from service_kit.resources import Resource
 from service_kit.routing import Work
 from service_kit.tables import filtered
@@ -98,7 +98,7 @@ agents.read_routes(READING, list_as="list_agents", get_as="get_agent")
 @agents.routes.post("", status_code=201, summary="Create an agent")
 async def create_agent(body: AgentCreate, work: Work, response: Response, _: Manager) -> AgentRead:
     """Create a person who works on tickets."""
-    await require_free(work, Agent, body.external_ref)
+    await require_new(work, Agent, body.external_ref)
     if body.team_id is not None:
         await require(work, Team, body.team_id, "#/team_id")
     agent = Agent(id=new_id(), version=1, **dict(body))

@@ -14,7 +14,7 @@ from service_kit.entities import column
 from service_kit.fields import ExternalReference, Identifier, Name, ReadModel, StrictModel, examples
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
-from service_kit.references import require_free
+from service_kit.references import require_new
 from service_kit.resources import Resource
 from service_kit.routing import Work
 
@@ -70,7 +70,7 @@ teams.read_routes(READING, list_as="list_teams", get_as="get_team")
 @teams.routes.post("", status_code=201, summary="Create a team")
 async def create_team(body: TeamCreate, work: Work, response: Response, _: Manager) -> TeamRead:
     """Create a team, which agents can then belong to."""
-    await require_free(work, Team, body.external_ref)
+    await require_new(work, Team, body.external_ref)
     team = Team(id=new_id(), version=1, **dict(body))
     work.add(team)
     publish(work, team, team.directory_entry(), datetime.now(UTC))

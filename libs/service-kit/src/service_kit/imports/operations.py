@@ -21,29 +21,29 @@ _ACTION: Final = re.compile(r"/v1/([a-z-]+)/\{[a-z_]+\}/([a-z-]+)")
 
 
 class Caller:
-    """The request that operations are used by; what they depend on of it is worked out once."""
+    """The request that runs the operations; each of their dependencies is resolved once."""
 
     def __init__(self, request: Request) -> None:
-        # Its headers are about the import as a whole: no record has the version that an If-Match may name.
+        # Its headers are about the import as a whole: an If-Match names no record's version.
         self.request = Request({**request.scope, "headers": []})
         self._known: dict[RequestDependency, Any] = {}
 
     async def value_of(self, dependency: RequestDependency) -> Any:
-        """Return the value of a dependency. Raises what it raises."""
+        """Return the value of a dependency. Raise what it raises."""
         if dependency not in self._known:
             self._known[dependency] = await dependency(self.request)
         return self._known[dependency]
 
 
 class Operation:
-    """A route used without a request of its own: the same checks, rules and events."""
+    """A route that runs without a request of its own: the same checks, rules and events."""
 
     def __init__(self, route: StrictRoute) -> None:
         dependant = route.dependant
         if dependant.dependencies or route.checks:
-            raise TypeError(f"{route.path}: imports know dependencies of the request only, one a parameter")
+            raise TypeError(f"{route.path}: imports support dependencies of the request only, one a parameter")
         if len(dependant.body_params) > 1 or dependant.query_params:
-            raise TypeError(f"{route.path}: imports know operations that take one body and no query")
+            raise TypeError(f"{route.path}: imports support operations that take one body and no query")
         self._dependant = dependant
         self._given = route.given
         self._call = route.operation
@@ -54,13 +54,13 @@ class Operation:
 
     @cached_property
     def shape(self) -> dict[str, Any]:
-        """The JSON Schema of its body."""
+        """Return the JSON Schema of its body."""
         return {} if self._body is None else self._body.json_schema()
 
     async def run(
         self, caller: Caller, *, body: Mapping[str, Any] | None = None, identity: UUID | None = None
     ) -> BaseModel:
-        """Do it within the caller's unit of work; return the answer. Raises `Problem`, with pointers into the body."""
+        """Run it within the caller's unit of work; return the answer. Raise `Problem`, with pointers into the body."""
         dependant = self._dependant
         arguments = {name: await caller.value_of(dependency) for name, dependency in self._given.items()}
         if self._takes_request:
@@ -79,8 +79,8 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
-    """Something that can be imported."""
+class ImportableResource:
+    """What `POST /v1/{name}` creates, as imports use it."""
 
     name: str
     create: Operation
@@ -89,18 +89,18 @@ class Resource:
 
     @property
     def member(self) -> str:
-        """What other records call its id: `deal_id` for deals."""
+        """Return the field in which other records hold its id: `deal_id` for deals."""
         return re.sub("(ie)?s$", lambda end: "y" if end[1] else "", self.name).replace("-", "_") + "_id"
 
 
-def resources_of(routers: Iterable[APIRouter]) -> dict[str, Resource]:
-    """By name, everything that `POST /v1/{resource}` creates, with the actions that take a body."""
+def importable_resources(routers: Iterable[APIRouter]) -> dict[str, ImportableResource]:
+    """Return by name everything that a POST creates, with its actions that take a body."""
     routes = [route for one in routers for route in one.routes if isinstance(route, StrictRoute)]
     private = [route for route in routes if not route.is_public]
     writes = [route for route in private if route.methods == {"POST"} and route.body_field is not None]
     reads = [route for route in private if route.methods == {"GET"}]
     return {
-        name: Resource(
+        name: ImportableResource(
             name=name,
             create=Operation(route),
             read=next((Operation(one) for found, one in _matching(_ONE, reads) if found[1] == name), None),

@@ -1,4 +1,4 @@
-"""What was imported: so that the same file may come again, or a longer one."""
+"""Which records were imported, so that the same file can be sent again, or a longer one."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,23 +23,23 @@ imported_record = sa.Table(
     sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
 )
 
-_KNOWN: Final = CompiledStatement(
+_IMPORTED: Final = CompiledStatement(
     sa.select(*imported_record.c["digest", "record_id", "steps", "fingerprint"]).where(
         imported_record.c.digest == sa.any_(sa.bindparam("digests", type_=sa.ARRAY(sa.LargeBinary)))
     )
 )
-_NOTE: Final = CompiledStatement(
+_STORE: Final = CompiledStatement(
     sa.text(
         "insert into imported_record (digest, record_id, steps, fingerprint)"
         " select * from unnest(cast(:digests as bytea[]), cast(:record_ids as uuid[]), cast(:steps as integer[]),"
-        " cast(:fingerprints as bytea[])) as noted (digest, record_id, steps, fingerprint) order by digest"
+        " cast(:fingerprints as bytea[])) as new (digest, record_id, steps, fingerprint) order by digest"
         " on conflict (digest) do update set steps = excluded.steps, fingerprint = excluded.fingerprint"
     )
 )
 
 
 class Imported(msgspec.Struct, frozen=True):
-    """What became of a row of an earlier import, or of this one."""
+    """The record that a row became, and how much of its history was done."""
 
     record_id: UUID
     steps: int
@@ -47,7 +47,7 @@ class Imported(msgspec.Struct, frozen=True):
 
 
 def digest_of(row: Row) -> bytes | None:
-    """What a row is known by; None for a record without an `external_ref`, which is new each time."""
+    """Return what identifies a row; None for a record without an `external_ref`, which is new each time."""
     reference = row.record.get("external_ref")
     if not isinstance(reference, str) or not (stripped := reference.strip()):
         return None
@@ -55,31 +55,31 @@ def digest_of(row: Row) -> bytes | None:
 
 
 def fingerprint_of(row: Row, steps: int) -> bytes:
-    """Of the record and so many steps of its history."""
+    """Return the fingerprint of a row's record and the first `steps` of its history."""
     history = [(step.action, step.of, step.body) for step in row.history[:steps]]
     content: tuple[Mapping[str, Any], Sequence[Any]] = (row.record, history)
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).digest()
 
 
-async def known(work: UnitOfWork, digests: Iterable[bytes]) -> dict[bytes, Imported]:
-    """What was imported of these before."""
-    found = await _KNOWN.all(work, digests=list(digests))
+async def imported(work: UnitOfWork, digests: Iterable[bytes]) -> dict[bytes, Imported]:
+    """Return the records that were imported before, by their digests."""
+    found = await _IMPORTED.all(work, digests=list(digests))
     return {row["digest"]: Imported(row["record_id"], row["steps"], row["fingerprint"]) for row in found}
 
 
-async def note(work: UnitOfWork, imported: Mapping[bytes, Imported]) -> None:
-    """Remembers what was imported now."""
-    if imported:
-        await _NOTE.execute(
+async def store(work: UnitOfWork, new: Mapping[bytes, Imported]) -> None:
+    """Store what was imported now."""
+    if new:
+        await _STORE.execute(
             work,
-            digests=list(imported),
-            record_ids=[one.record_id for one in imported.values()],
-            steps=[one.steps for one in imported.values()],
-            fingerprints=[one.fingerprint for one in imported.values()],
+            digests=list(new),
+            record_ids=[one.record_id for one in new.values()],
+            steps=[one.steps for one in new.values()],
+            fingerprints=[one.fingerprint for one in new.values()],
         )
 
 
 async def forget(work: UnitOfWork, record_ids: Sequence[UUID]) -> None:
-    """Takes away what is known of these, who are being erased; their references stay taken."""
+    """Delete the entries of records that are erased; their references stay taken."""
     ids = sa.cast(list(record_ids), sa.ARRAY(sa.Uuid))
     await work.execute(sa.delete(imported_record).where(imported_record.c.record_id == sa.any_(ids)))

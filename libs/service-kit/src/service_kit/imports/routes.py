@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from service_kit.auth import requires
 from service_kit.fields import ReadModel
-from service_kit.imports.importing import ImportedRow, Importing
-from service_kit.imports.operations import Caller, resources_of
+from service_kit.imports.importer import ImportedRow, Importer
+from service_kit.imports.operations import Caller, importable_resources
 from service_kit.imports.rows import CSV, NDJSON, read
 from service_kit.problems import Problem, Unprocessable
 from service_kit.routing import Work, media_type_of, router
@@ -17,13 +17,13 @@ Mode = Literal["all-or-nothing", "best-effort"]
 
 
 class ImportRefused(Problem):
-    """A row failed, and all were to be imported or none; `rows` lists which and why."""
+    """A row failed, so nothing was imported; `rows` names the failed rows and the reasons."""
 
     status, slug, title = 422, "import-refused", "Nothing was imported"
 
 
 class ImportReport(ReadModel):
-    """What became of the rows, counted and one by one in the order of their lines."""
+    """The outcome of the rows: their counts, and each in the order of their lines."""
 
     created: int
     continued: int
@@ -33,8 +33,8 @@ class ImportReport(ReadModel):
 
 
 def imports_of(routers: Iterable[APIRouter], allowed: requires) -> APIRouter:
-    """The route that imports what the given routers create, for who is allowed to create all of it."""
-    resources = resources_of(routers)
+    """Return the route that imports what the given routers create, for roles that may create all of it."""
+    resources = importable_resources(routers)
     names = sorted(resources)
     imports = router("/imports", "imports")
 
@@ -49,22 +49,22 @@ def imports_of(routers: Iterable[APIRouter], allowed: requires) -> APIRouter:
         work: Work,
         _: Annotated[Any, Depends(allowed)],
         mode: Annotated[
-            Mode, Query(description="What becomes of the good rows when one is bad: nothing, or they are imported.")
+            Mode, Query(description="When a row is bad: import nothing, or the good rows.")
         ] = "all-or-nothing",
         resource: Annotated[
             str | None,
-            Query(description="The resource of the rows that do not name one.", json_schema_extra={"enum": names}),
+            Query(description="The resource of rows that name none.", json_schema_extra={"enum": names}),
         ] = None,
     ) -> ImportReport:
-        """Enters records, each with all that happened to it, by the rules of the requests that do the same one by one.
+        """Import records with their histories, by the rules of the single requests.
 
         A record whose `external_ref` was imported before is left as it is; when its history has grown, the new steps
-        are done. Each row is imported whole or not at all, and the report gives each line's outcome.
+        are done. Each row is imported whole or not at all, and the report gives the outcome of each by its line.
         """
         if resource is not None and resource not in resources:
             raise Unprocessable.at("?resource", f"is none of: {', '.join(names)}")
         rows = read(await request.body(), media_type_of(request), resource, resources)
-        done = await Importing(work, Caller(request), resources).run(rows)
+        done = await Importer(work, Caller(request), resources).run(rows)
         failed = [row for row in done if row.status == "failed"]
         if failed and mode == "all-or-nothing":
             raise ImportRefused(
@@ -85,13 +85,13 @@ def imports_of(routers: Iterable[APIRouter], allowed: requires) -> APIRouter:
 def _documented(names: list[str]) -> dict[str, Any]:
     lines = (
         "A JSON object a line: `resource`, one of " + ", ".join(names) + "; `record`, the body of"
-        " `POST /v1/{resource}`; and `history`, a list of what happened since, each with its `action`, the `body` of"
-        " `POST /v1/{resource}/{id}/{action}`, and `of`, the resource that it happened to, where that is another one"
-        " that came of the record: the deals of a lead."
+        " `POST /v1/{resource}`; and `history`, a list of steps, each with its `action`, the `body` of"
+        " `POST /v1/{resource}/{id}/{action}`, and `of`, the resource that it is an action on, where that is another"
+        " one that the record led to: the deals of a lead."
     )
     cells = (
-        "A header of the names of the record's fields, `lines.0.quantity` for those of a list, then a record a row;"
-        " an empty cell is a field that is left out. The query's `resource` is what the rows are."
+        "A header with the record's fields, `lines.0.quantity` for those of a list, then a record a row;"
+        " an empty cell is a field that is left out. The query's `resource` names the resource of all rows."
     )
     return {
         "required": True,

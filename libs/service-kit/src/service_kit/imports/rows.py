@@ -1,4 +1,4 @@
-"""Reads what is to be imported: NDJSON, a record with its history a line, or CSV, a record a row."""
+"""Reads the rows of an import: NDJSON, a record with its history a line, or CSV, a record a row."""
 
 import csv
 import io
@@ -10,22 +10,22 @@ from pydantic import Field, ValidationError
 
 from service_kit import strict_json
 from service_kit.fields import StrictModel
-from service_kit.imports.operations import Resource
+from service_kit.imports.operations import ImportableResource
 from service_kit.problems import Problem, Unprocessable, UnsupportedMediaType, invalid
 
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
 MAX_HISTORY: Final = 1_000
 MAX_STEPS: Final = 5_000
-"""Records and what happened to them, in one request: all of it is one transaction."""
+"""Records and steps of their histories in one request, which is one transaction."""
 
 
 class Step(StrictModel):
-    """One thing that happened to a record: the action and the body of `POST /v1/{resource}/{id}/{action}`."""
+    """A step of a record's history: the action and the body of `POST /v1/{resource}/{id}/{action}`."""
 
     action: str = Field(max_length=64)
     of: str | None = Field(default=None, max_length=64)
-    """The resource that it happened to, where that is not the record itself: the deals of a lead."""
+    """The resource that it is an action on, where that is not the record itself: the deals of a lead."""
     body: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -37,7 +37,7 @@ class _Line(StrictModel):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One record to import: the body that creates it, and what happened to it since."""
+    """One record to import: the body that creates it, and its history."""
 
     line: int
     """Of the file, the first one being 1."""
@@ -47,7 +47,7 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SpoiltRow:
+class UnreadableRow:
     """A row that cannot be read."""
 
     line: int
@@ -56,18 +56,18 @@ class SpoiltRow:
 
 
 def read(
-    body: bytes, media_type: str, resource: str | None, resources: Mapping[str, Resource]
-) -> list[Row | SpoiltRow]:
-    """The rows of a body, each readable or not.
+    body: bytes, media_type: str, resource: str | None, resources: Mapping[str, ImportableResource]
+) -> list[Row | UnreadableRow]:
+    """Return the rows of a body, each readable or not.
 
-    `resource`, one of `resources`, applies to the rows that do not name one.
-    Raises `UnsupportedMediaType` (415), and `Unprocessable` (422) for a body that is no table at all or too long.
+    `resource`, one of `resources`, is that of rows that name none. Raise `UnsupportedMediaType` (415), and
+    `Unprocessable` (422) for a body that has no rows or too many.
     """
     if media_type == NDJSON:
         rows = list(_lines(body, resource, resources))
     elif media_type == CSV:
         if resource is None:
-            raise Unprocessable.at("?resource", "is required for CSV: the resource that its rows are")
+            raise Unprocessable.at("?resource", "is required: it names the resource of the CSV's rows")
         rows = list(_cells(body, resource, resources[resource].create.shape))
     else:
         raise UnsupportedMediaType(f"Send Content-Type {NDJSON} or {CSV}.")
@@ -78,27 +78,29 @@ def read(
     return rows
 
 
-def _lines(body: bytes, resource: str | None, resources: Mapping[str, Resource]) -> Iterator[Row | SpoiltRow]:
+def _lines(
+    body: bytes, resource: str | None, resources: Mapping[str, ImportableResource]
+) -> Iterator[Row | UnreadableRow]:
     for number, text in enumerate(body.split(b"\n"), 1):
         if not text.strip():
             continue
-        resource_name = resource
+        name = resource
         try:
             try:
                 line = _Line.model_validate(strict_json.parse(text))
             except ValidationError as error:
                 raise invalid(error) from None
-            resource_name = line.resource or resource
-            if resource_name is None:
-                raise Unprocessable.at("#/resource", "is required: the resource that the record is")
-            if resource_name not in resources:
+            name = line.resource or resource
+            if name is None:
+                raise Unprocessable.at("#/resource", "is required: it names the resource of the record")
+            if name not in resources:
                 raise Unprocessable.at("#/resource", f"is none of: {', '.join(sorted(resources))}")
-            yield Row(line=number, resource=resource_name, record=line.record, history=line.history)
+            yield Row(line=number, resource=name, record=line.record, history=line.history)
         except Problem as problem:
-            yield SpoiltRow(line=number, resource=resource_name, problem=problem)
+            yield UnreadableRow(line=number, resource=name, problem=problem)
 
 
-def _cells(body: bytes, resource: str, shape: Mapping[str, Any]) -> Iterator[Row | SpoiltRow]:
+def _cells(body: bytes, resource: str, shape: Mapping[str, Any]) -> Iterator[Row | UnreadableRow]:
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -119,7 +121,7 @@ def _cells(body: bytes, resource: str, shape: Mapping[str, Any]) -> Iterator[Row
                 strict_json.check_texts(record)
                 yield Row(line=line, resource=resource, record=record)
             except Problem as problem:
-                yield SpoiltRow(line=line, resource=resource, problem=problem)
+                yield UnreadableRow(line=line, resource=resource, problem=problem)
     except csv.Error as error:
         raise Unprocessable(f"Line {reader.line_num} is not CSV: {error}.") from None
 
@@ -131,7 +133,7 @@ class _Column:
 
 
 def _columns(header: Sequence[str], shape: Mapping[str, Any]) -> list[_Column]:
-    """What each column is, by names such as `channel` and `lines.0.quantity`."""
+    """Return the columns by their names, such as `channel` and `lines.0.quantity`."""
     columns: dict[str, _Column] = {}
     for name in header:
         if name in columns:
@@ -148,14 +150,16 @@ def _column(name: str, shape: Mapping[str, Any]) -> _Column:
         held = next((option for option in options if "properties" in option or "items" in option), {})
         if part.isdecimal() and part.isascii() and "items" in held:
             if int(part) >= held.get("maxItems", MAX_STEPS):
-                raise Unprocessable(f"The column {name!r} counts too far.")
+                raise Unprocessable(f"The column {name!r} has too high a number.")
             path.append(int(part))
             schema = _resolved(shape, held["items"])
         elif part in held.get("properties", {}):
             path.append(part)
             schema = _resolved(shape, held["properties"][part])
         else:
-            raise Unprocessable(f"The column {name[:100]!r} is no field of what is imported.")
+            raise Unprocessable(
+                f"The column {name[:100]!r} is no field of the resource. Remove it, or correct its name."
+            )
     types = {_resolved(shape, option).get("type", "") for option in schema.get("anyOf", [schema])}
     return _Column(tuple(path), next((one for one in ("integer", "boolean") if one in types), "string"))
 
@@ -167,7 +171,7 @@ def _resolved(shape: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[st
 
 
 def _record(columns: Sequence[_Column], cells: Sequence[str]) -> dict[str, Any]:
-    """The body that a row's cells make; an empty cell is a field that is left out."""
+    """Return the body that a row's cells make; an empty cell is a field that is left out."""
     record: dict[str, Any] = {}
     for column, cell in zip(columns, cells, strict=True):
         if cell != "":
@@ -193,7 +197,7 @@ def _put(into: dict[Any, Any], path: Sequence[str | int], value: Any) -> None:
 
 
 def _listed(value: Any) -> Any:
-    """The same with lists in the place of what has numbers for keys; a gap closes up."""
+    """Return the value with lists in place of mappings that have numbers as keys; gaps are closed."""
     if not isinstance(value, dict):
         return value
     if value and all(isinstance(key, int) for key in value):

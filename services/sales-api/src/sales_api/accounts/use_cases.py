@@ -12,7 +12,7 @@ from service_kit.auth import Principal
 from service_kit.locking import lock, lock_both
 from service_kit.occurrence import happened_at
 from service_kit.problems import Unprocessable
-from service_kit.references import UnknownReference, require, require_free
+from service_kit.references import UnknownReference, require, require_new
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 
@@ -49,7 +49,7 @@ async def add_account(
     referred_by: UUID | None = None,
 ) -> Account:
     """Add an account with its events, within the use case that creates it. Raise `ExternalRefTaken` (409)."""
-    await require_free(work, Account, external_ref)
+    await require_new(work, Account, external_ref)
     account, event = Account.register(
         name=name, attribution=attribution, external_ref=external_ref, at=at, referred_by=referred_by
     )

@@ -25,7 +25,7 @@ from service_kit.aggregates import publish
 from service_kit.auth import Principal
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
-from service_kit.references import require, require_free
+from service_kit.references import require, require_new
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 
@@ -64,7 +64,7 @@ async def add_deal(
 
     `defaults` replace what the terms leave out; `pointer` is the place of the terms in the body.
     """
-    await require_free(work, Deal, terms.external_ref)
+    await require_new(work, Deal, terms.external_ref)
     await _check_products(work, terms.lines, pointer)
     owner_id, team_id = defaults.owner_id, defaults.team_id
     if terms.owner_id is not None:

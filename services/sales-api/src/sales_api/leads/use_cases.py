@@ -25,7 +25,7 @@ from service_kit.auth import Principal
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
 from service_kit.problems import Unprocessable
-from service_kit.references import require, require_free
+from service_kit.references import require, require_new
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 
@@ -33,7 +33,7 @@ from service_kit.versions import ExpectedVersion
 async def create_lead(work: UnitOfWork, body: LeadCreate, by: Principal) -> Lead:
     """Create a lead; its region and segment are its account's unless given. Raise `ExternalRefTaken` (409)."""
     at = happened_at(body.occurred_at, by)
-    await require_free(work, Lead, body.external_ref)
+    await require_new(work, Lead, body.external_ref)
     account = None if body.account_id is None else await require_account(work, body.account_id)
     if body.product is not None:
         await check_products(work, {body.product: "#/product"})

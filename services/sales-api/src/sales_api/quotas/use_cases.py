@@ -13,7 +13,7 @@ from service_kit.auth import Principal
 from service_kit.compiled import CompiledStatement
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
-from service_kit.references import UnknownReference, require_free
+from service_kit.references import UnknownReference, require_new
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 
@@ -30,7 +30,7 @@ _OVERLAPPING = CompiledStatement(
 async def set_quota(work: UnitOfWork, body: QuotaCreate, by: Principal, reporting_currency: str) -> Quota:
     """Set what a salesperson has to sell in a period. Raise `QuotaOverlaps` (409)."""
     at = happened_at(body.occurred_at, by)
-    await require_free(work, Quota, body.external_ref)
+    await require_new(work, Quota, body.external_ref)
     # Under the salesperson's lock: two overlapping quotas at the same moment would not see each other.
     rep = await work.get(Rep, body.rep_id, lock="no key update")
     if rep is None:

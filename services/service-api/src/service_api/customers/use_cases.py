@@ -8,14 +8,14 @@ from service_api.customers.schemas import CustomerCreate
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
 from service_kit.occurrence import happened_at
-from service_kit.references import UnknownReference, require_free
+from service_kit.references import UnknownReference, require_new
 from service_kit.unit_of_work import UnitOfWork
 
 
 async def register_customer(work: UnitOfWork, body: CustomerCreate, by: Principal) -> Customer:
     """Register a customer of service's own, with its name in the directory. Raise `ExternalRefTaken` (409)."""
     at = happened_at(body.occurred_at, by)
-    await require_free(work, Customer, body.external_ref)
+    await require_new(work, Customer, body.external_ref)
     customer, event = Customer.register(
         name=body.name, region=body.region, segment=body.segment, external_ref=body.external_ref, at=at
     )

@@ -13,7 +13,7 @@ from service_kit.auth import Principal
 from service_kit.compiled import CompiledStatement
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
-from service_kit.references import require, require_free
+from service_kit.references import require, require_new
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 
@@ -29,7 +29,7 @@ _UNANSWERED = CompiledStatement(
 
 async def send_survey(work: UnitOfWork, body: SurveyCreate, by: Principal) -> Survey:
     """Send a survey about a ticket. Raise `SurveyAlreadyOpen` (409) and `UnknownReference` (422)."""
-    await require_free(work, Survey, body.external_ref)
+    await require_new(work, Survey, body.external_ref)
     ticket = await require(work, Ticket, body.ticket_id, "#/ticket_id")
     if (existing := await _UNANSWERED.one_or_none(work, ticket_id=ticket.id, kind=body.kind)) is not None:
         raise SurveyAlreadyOpen("Wait for the answer; existing_id names the survey.", existing_id=str(existing["id"]))

@@ -26,7 +26,7 @@ from service_kit.identifiers import new_id
 from service_kit.locking import lock, lock_both
 from service_kit.occurrence import happened_at
 from service_kit.problems import Unprocessable
-from service_kit.references import UnknownReference, require, require_free
+from service_kit.references import UnknownReference, require, require_new
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 
@@ -34,7 +34,7 @@ from service_kit.versions import ExpectedVersion
 async def open_ticket(work: UnitOfWork, body: TicketCreate, by: Principal) -> Ticket:
     """Open a ticket. Raise `ExternalRefTaken`, `OnboardingAlreadyOpened` (409) and `UnknownReference` (422)."""
     at = happened_at(body.occurred_at, by)
-    await require_free(work, Ticket, body.external_ref)
+    await require_new(work, Ticket, body.external_ref)
     customer = await require_customer(work, body.customer_id)
     team_id = await _team_of(work, body.agent_id, body.team_id, otherwise=None)
     onboarding_since = None
@@ -105,7 +105,7 @@ async def log_interaction(
     if body.note is not None:
         ticket.check_may_be_written_on()
     at = happened_at(body.occurred_at, by, after=ticket.opened_at)
-    await require_free(work, Interaction, body.external_ref)
+    await require_new(work, Interaction, body.external_ref)
     contact = ContractInteraction(
         id=new_id(),
         ticket_id=ticket.id,

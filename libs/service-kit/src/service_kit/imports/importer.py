@@ -1,4 +1,4 @@
-"""Imports rows: all of a request is one transaction, and each row is in it whole or not at all."""
+"""Imports rows: a request is one transaction, and each row is in it whole or not at all."""
 
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -11,9 +11,9 @@ from sqlalchemy.exc import DBAPIError
 
 from service_kit.fields import ReadModel
 from service_kit.imports import records
-from service_kit.imports.operations import Caller, Operation, Resource
+from service_kit.imports.operations import Caller, ImportableResource, Operation
 from service_kit.imports.records import Imported
-from service_kit.imports.rows import Row, SpoiltRow, Step
+from service_kit.imports.rows import Row, Step, UnreadableRow
 from service_kit.problems import Conflict, Problem, Unprocessable, sqlstate_of
 from service_kit.references import ExternalRefTaken
 from service_kit.unit_of_work import UnitOfWork
@@ -21,28 +21,28 @@ from service_kit.unit_of_work import UnitOfWork
 BLOCK: Final = 25
 """Rows that are tried together: their records and events then go to the database at once."""
 _CONTRADICTIONS: Final = ("23503", "23505")
-"""PostgreSQL's errors for a dangling reference, and for a name that is taken."""
+"""PostgreSQL's codes of a foreign key without its row, and of a key that is taken."""
 
 
 class ImportedOtherwise(Conflict):
-    """A record was imported before, by a row with another content; `existing_id` is its id."""
+    """A record was imported before with other values; `existing_id` is its id."""
 
     slug, title = "imported-otherwise", "The record was imported before with other values"
 
 
 class RowContradicts(Conflict):
-    """A row names the same thing twice, or something that it makes later only."""
+    """A row gives two records the same reference, or refers to a record before it is created."""
 
     slug, title = "row-contradicts", "The row contradicts itself"
 
 
 class ImportedRow(ReadModel):
-    """What became of one row."""
+    """The outcome of one row."""
 
     line: int
     resource: str | None
     status: Literal["created", "continued", "existing", "failed"]
-    """`continued`: it was there, and the steps that its history has more of now were done."""
+    """`continued`: the record was there, and the new steps of its history were done."""
     id: UUID | None = None
     at: str | None = None
     """Where in the row it failed: `#/record` or `#/history/{step}`."""
@@ -56,31 +56,31 @@ class _Failed(Exception):
         self.problem = problem
 
 
-class _Done(NamedTuple):
+class _Outcome(NamedTuple):
     result: ImportedRow
     imported: dict[bytes, Imported]
-    """What is to be remembered of it, by its digest; nothing of a record without an `external_ref`."""
+    """What is to be stored of it, by its digest; nothing for a record without an `external_ref`."""
 
 
-class Importing:
-    """One import, within the transaction of its request."""
+class Importer:
+    """The import of one request, within its transaction."""
 
-    def __init__(self, work: UnitOfWork, caller: Caller, resources: Mapping[str, Resource]) -> None:
+    def __init__(self, work: UnitOfWork, caller: Caller, resources: Mapping[str, ImportableResource]) -> None:
         self._work = work
         self._caller = caller
         self._resources = resources
         self._known: dict[bytes, Imported] = {}
         self._new: dict[bytes, Imported] = {}
 
-    async def run(self, rows: Sequence[Row | SpoiltRow]) -> list[ImportedRow]:
-        """What became of each row, in their order."""
+    async def run(self, rows: Sequence[Row | UnreadableRow]) -> list[ImportedRow]:
+        """Import the rows, and return the outcome of each in the order of their lines."""
         readable = [row for row in rows if isinstance(row, Row)]
         digests = {digest for row in readable if (digest := records.digest_of(row)) is not None}
-        self._known = await records.known(self._work, digests)
-        results = [_failed(row, "#", row.problem) for row in rows if isinstance(row, SpoiltRow)]
+        self._known = await records.imported(self._work, digests)
+        results = [_failed(row, "#", row.problem) for row in rows if isinstance(row, UnreadableRow)]
         for block in _blocks(readable):
             results += await self._block(block)
-        await records.note(self._work, self._new)
+        await records.store(self._work, self._new)
         return sorted(results, key=lambda result: result.line)
 
     async def _block(self, rows: Sequence[Row]) -> list[ImportedRow]:
@@ -90,12 +90,12 @@ class Importing:
         except (_Failed, DBAPIError, asyncpg.PostgresError) as error:
             if not isinstance(error, _Failed) and sqlstate_of(error) not in _CONTRADICTIONS:
                 raise
-            # One of them cannot be imported; now each by itself.
+            # One of them cannot be imported: now each alone.
             return [await self._alone(row) for row in rows]
         return [self._note(one) for one in done]
 
     async def _alone(self, row: Row) -> ImportedRow:
-        # Twice: what it met may have been committed by somebody else in between, and is found then.
+        # Twice: what it met may have been committed by another request meanwhile, and is found then.
         for _ in range(2):
             try:
                 async with self._work.savepoint():
@@ -108,19 +108,25 @@ class Importing:
             except (DBAPIError, asyncpg.PostgresError) as error:
                 if sqlstate_of(error) not in _CONTRADICTIONS:
                     raise
-        return _failed(row, "#", RowContradicts("It gives two things the same name, or names what is not there yet."))
+        return _failed(
+            row,
+            "#",
+            RowContradicts(
+                "It gives two records the same reference, or refers to one before it is created. Correct the row."
+            ),
+        )
 
-    def _note(self, done: _Done) -> ImportedRow:
-        self._new |= done.imported
-        return done.result
+    def _note(self, outcome: _Outcome) -> ImportedRow:
+        self._new |= outcome.imported
+        return outcome.result
 
-    async def _row(self, row: Row) -> _Done:
+    async def _row(self, row: Row) -> _Outcome:
         digest = records.digest_of(row)
         before = None if digest is None else self._new.get(digest) or self._known.get(digest)
         if before is None:
             answer = await _at("#/record", self._resources[row.resource].create.run(self._caller, body=row.record))
             record_id: UUID | None = getattr(answer, "id", None)
-            await self._go_on(row, record_id, answer, 0)
+            await self._continue(row, record_id, answer, 0)
         else:
             record_id = before.record_id
             if len(row.history) < before.steps or records.fingerprint_of(row, before.steps) != before.fingerprint:
@@ -128,16 +134,16 @@ class Importing:
                     "#", ImportedOtherwise("It is left as it is; correct it by itself.", existing_id=str(record_id))
                 )
             if len(row.history) == before.steps:
-                return _Done(_result(row, "existing", record_id), {})
-            await self._go_on(row, record_id, None, before.steps)
+                return _Outcome(_result(row, "existing", record_id), {})
+            await self._continue(row, record_id, None, before.steps)
         imported = {}
         if digest is not None and record_id is not None:
             steps = len(row.history)
             imported[digest] = Imported(record_id, steps, records.fingerprint_of(row, steps))
-        return _Done(_result(row, "created" if before is None else "continued", record_id), imported)
+        return _Outcome(_result(row, "created" if before is None else "continued", record_id), imported)
 
-    async def _go_on(self, row: Row, record_id: UUID | None, record: BaseModel | None, done: int) -> None:
-        """Does the steps of a row's history after the first so many. `record` is the record as last answered."""
+    async def _continue(self, row: Row, record_id: UUID | None, record: BaseModel | None, done: int) -> None:
+        """Do the steps of a row's history after the first `done`. `record` is the record as last answered."""
         for number, step in enumerate(row.history[done:], done):
             at = f"#/history/{number}"
             operation = self._operation(row, step, at)
@@ -168,7 +174,7 @@ class Importing:
 
 
 async def _at(pointer: str, working: Awaitable[BaseModel], place: str | None = None) -> BaseModel:
-    """The answer of an operation whose body is at `pointer` in the row. Raises `_Failed`."""
+    """Return the answer of an operation whose body is at `pointer` in the row. Raise `_Failed`."""
     try:
         return await working
     except Problem as problem:
@@ -180,7 +186,7 @@ async def _at(pointer: str, working: Awaitable[BaseModel], place: str | None = N
 
 
 def _blocks(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """So many rows of one resource at a time: what others name must be in the database before they do."""
+    """Yield the rows of one resource in blocks: what others refer to must be in the database before them."""
     for _, same in groupby(rows, key=lambda row: row.resource):
         waiting = list(same)
         yield from (waiting[first : first + BLOCK] for first in range(0, len(waiting), BLOCK))
@@ -190,5 +196,5 @@ def _result(row: Row, status: Literal["created", "continued", "existing"], recor
     return ImportedRow(line=row.line, resource=row.resource, status=status, id=record_id)
 
 
-def _failed(row: Row | SpoiltRow, at: str, problem: Problem) -> ImportedRow:
+def _failed(row: Row | UnreadableRow, at: str, problem: Problem) -> ImportedRow:
     return ImportedRow(line=row.line, resource=row.resource, status="failed", at=at, problem=problem.fields())
