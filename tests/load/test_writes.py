@@ -21,6 +21,7 @@ from tandem_cli.ports import free_port
 from tandem_cli.postgres import EmbeddedPostgres
 from tandem_cli.stack import LocalStack
 from tests.business import Business, connected
+from tests.load.cpu import CpuMeter, processes_of, report_cpu
 from tests.load.report import median, percentile, report
 from tests.support import eventually
 
@@ -88,20 +89,6 @@ Write = tuple[str, dict[str, Any]]
 """A URL and a body."""
 
 
-def processes_of(stack: LocalStack) -> dict[str, psutil.Process]:
-    """Return every process of the stack by its name, without the one that the others are forked from."""
-    running = stack.data.running()
-    assert running is not None
-    return {part.name: psutil.Process(part.pid) for part in running.parts if part.name != "preloader"}
-
-
-def cpu_seconds(process: psutil.Process) -> float:
-    """Return what a process and its children have used, those that ended included."""
-    own = process.cpu_times()
-    live = [child.cpu_times() for child in process.children(recursive=True)]
-    return own.children_user + own.children_system + sum(one.user + one.system for one in (own, *live))
-
-
 @contextmanager
 def alone(stack: LocalStack, *names: str) -> Iterator[None]:
     """Suspend every process of the stack but these."""
@@ -161,16 +148,16 @@ async def compare(
     ratios, rates, ours, theirs = [], [], [], []
     for number in range(ROUNDS + 1):
         writes = await real()
-        before = cpu_seconds(api)
+        meter = CpuMeter({"api": api, "bare": peer.process})
         sent = await send(business, writes)
-        cpu, peer_before = cpu_seconds(api) - before, cpu_seconds(peer.process)
+        cpu = meter.seconds()["api"]
         same = await send(business, [(peer.url + path, writes[0][1])] * len(writes))
         # The first round only warms up.
         if number:
             ratios.append(sent.rate / same.rate)
             rates.append(sent.rate)
             ours.append(cpu / len(writes) * 1000)
-            theirs.append((cpu_seconds(peer.process) - peer_before) / len(writes) * 1000)
+            theirs.append(meter.seconds()["bare"] / len(writes) * 1000)
     report(f"{name}_per_second", median(rates), "writes/s")
     report(f"{name}_vs_bare_handler", median(ratios), "")
     report(f"{name}_api_cpu_ms", median(ours), "ms")
@@ -194,10 +181,6 @@ async def opened_deals(business: Business, number: int) -> list[str]:
 
 async def test_writes_of_the_whole_system(stack: LocalStack, business: Business) -> None:
     """Deals are closed by many clients at once, until the last of them is in the ledger."""
-    processes = processes_of(stack)
-
-    def used() -> dict[str, float]:
-        return {name: cpu_seconds(process) for name, process in processes.items()}
 
     async def counted() -> int:
         async with business.http.get(f"{stack.urls['metrics']}/v1/kpis/sales_volume") as answer:
@@ -207,7 +190,7 @@ async def test_writes_of_the_whole_system(stack: LocalStack, business: Business)
     deals = await opened_deals(business, CLOSINGS)
     await eventually(lambda: is_settled(business), 300)
     before = await counted()
-    at_first, began = used(), time.perf_counter()
+    meter, began = CpuMeter(processes_of(stack)), time.perf_counter()
     closings = [(f"{stack.urls['sales']}/v1/deals/{deal_id}/close", {"outcome": "won"}) for deal_id in deals]
     sent = await send(business, closings, MANY_CLIENTS)
 
@@ -215,15 +198,13 @@ async def test_writes_of_the_whole_system(stack: LocalStack, business: Business)
         return await counted() - before >= sent.answers[200] and await is_settled(business)
 
     await eventually(all_counted, 300)
-    spent = {name: seconds - at_first[name] for name, seconds in used().items()}
+    spent, took = meter.seconds(), time.perf_counter() - began
     print()
-    report("close_deal_whole_system_per_second", len(deals) / (time.perf_counter() - began), "deals/s")
+    report("close_deal_whole_system_per_second", len(deals) / took, "deals/s")
     report("close_deal_64_clients_p50_ms", percentile(sent.waits, 50) * 1000, "ms")
     report("close_deal_64_clients_p99_ms", percentile(sent.waits, 99) * 1000, "ms")
     report("close_deal_64_clients_503", sent.answers[503], "answers")
-    report("close_deal_stack_cpu_ms", sum(spent.values()) / len(deals) * 1000, "ms")
-    for name, seconds in sorted(spent.items(), key=lambda item: -item[1]):
-        report(f"close_deal_cpu_ms_of_{name.replace('-', '_')}", seconds / len(deals) * 1000, "ms")
+    report_cpu("close_deal", spent, len(deals))
 
 
 async def is_settled(business: Business) -> bool:

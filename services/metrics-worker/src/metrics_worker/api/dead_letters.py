@@ -1,13 +1,17 @@
 """Records that the ledger could not process: listed, corrected, sent again, or discarded."""
 
-from metrics_worker.api.parameters import LedgerReporting
+from fastapi import Request
+
+from metrics_worker.api.parameters import reporting_of
 from metrics_worker.ledger import aggregate
 from metrics_worker.ledger.consumer import CONSUMER
 from service_kit.dead_letters.routes import dead_letter_routes
 from service_kit.dead_letters.use_cases import Readable
 
 
-async def _readable(reporting: LedgerReporting) -> Readable:
+async def _readable(request: Request) -> Readable:
+    reporting = await reporting_of(request)
+
     def check(_: str, value: bytes | None) -> None:
         aggregate.decode(value, reporting)
 

@@ -12,29 +12,29 @@ from service_kit.auth import requires
 from service_kit.dependencies import async_dependency
 from service_kit.fields import Day
 from service_kit.roles import ROLES
-from service_kit.routing import Work
+from service_kit.routing import work_of
 
 # A token without a role of ours belongs to another system.
 READING: Final = requires(*ROLES)
 READERS = [Depends(READING)]
 
 
-async def status_of(request: Request, work: Work) -> LedgerStatus:
+async def status_of(request: Request) -> LedgerStatus:
     """Return the status of the ledger, with the settings' time zone and currency before it is opened.
 
     It is read first, in the request's own snapshot: a rebuild meanwhile changes nothing under the answer.
     Raise `Unavailable`.
     """
     with readable():
-        return await ledger_status(await work.connection(), request.app.state.reporting)
+        return await ledger_status(await work_of(request).connection(), request.app.state.reporting)
 
 
 Status = Annotated[LedgerStatus, Depends(status_of)]
 
 
-async def reporting_of(status: Status) -> Reporting:
+async def reporting_of(request: Request) -> Reporting:
     """Return the time zone and currency of the ledger. Raise `Unavailable`."""
-    return status.reporting
+    return (await status_of(request)).reporting
 
 
 LedgerReporting = Annotated[Reporting, Depends(reporting_of)]
