@@ -4,6 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from service_kit.migration_tables import create_consumer_tables, create_idempotency_key, create_outbox
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -122,14 +124,16 @@ TABLES = [
 
 def upgrade() -> None:
     """Create them."""
+    create_consumer_tables()
+    create_idempotency_key()
+    create_outbox()
     op.create_table(
         "account_merge",
-        sa.Column("customer", sa.Uuid(), nullable=False),
+        sa.Column("customer", sa.Uuid(), primary_key=True),
         sa.Column("merged_into", sa.Uuid(), nullable=False),
         sa.Column("event_id", sa.Uuid(), nullable=False),
         sa.Column("event_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("recorded_time", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("customer", name=op.f("account_merge_pkey")),
         comment="Customers that were merged into another one, and the event that did it.",
     )
     op.create_table(
@@ -157,28 +161,16 @@ def upgrade() -> None:
     )
     op.create_table(
         "block_part",
-        sa.Column("part", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("part", sa.SmallInteger(), primary_key=True, autoincrement=False),
         sa.Column(
             "revision", sa.BigInteger(), nullable=False, comment="a random number that each write of the part replaces"
         ),
-        sa.PrimaryKeyConstraint("part", name=op.f("block_part_pkey")),
         comment="Parts of blocks. A writer locks its part, and trusts its memory while the revision is its own.",
     )
     op.create_table(
-        "circuit_breaker",
-        sa.Column("consumer", sa.Text(), nullable=False),
-        sa.Column("opened_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.Column("bad_records", sa.Integer(), nullable=False, comment="among the latest 1,000"),
-        sa.Column(
-            "max_dead_letters", sa.Integer(), nullable=False, comment="closes when no more dead letters are unsettled"
-        ),
-        sa.PrimaryKeyConstraint("consumer", name=op.f("circuit_breaker_pkey")),
-        comment="A row for each consumer that stopped because nearly every record was bad.",
-    )
-    op.create_table(
         "closed_period",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False, comment="such as 2026-03 or 2026-Q1"),
+        sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("name", sa.Text(), nullable=False, comment="such as 2026-03 or 2026-Q1", unique=True),
         sa.Column("first_day", sa.Date(), nullable=False),
         sa.Column("last_day", sa.Date(), nullable=False),
         sa.Column(
@@ -188,77 +180,13 @@ def upgrade() -> None:
             comment="the ledger held all that was recorded up to then; the period's figures are as of this moment",
         ),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("closed_period_pkey")),
-        sa.UniqueConstraint("name", name=op.f("closed_period_name_key")),
-    )
-    op.create_table(
-        "consumer_offset",
-        sa.Column("consumer", sa.Text(), nullable=False),
-        sa.Column(
-            "cluster_id", sa.Text(), nullable=False, comment="of the Kafka cluster: offsets mean nothing elsewhere"
-        ),
-        sa.Column("topic", sa.Text(), nullable=False),
-        sa.Column("partition", sa.Integer(), nullable=False),
-        sa.Column(
-            "topic_id",
-            sa.Uuid(),
-            server_default="00000000-0000-0000-0000-000000000000",
-            nullable=False,
-            comment="a topic that is recreated under the same name has another id, and other records",
-        ),
-        sa.Column(
-            "next_offset", sa.BigInteger(), nullable=False, comment="of the first record whose effects are not here"
-        ),
-        sa.Column(
-            "log_end",
-            sa.BigInteger(),
-            nullable=True,
-            comment="where the log ended when reading began: up to there all is of the past; null until that is known",
-        ),
-        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.PrimaryKeyConstraint("consumer", "cluster_id", "topic", "partition", name=op.f("consumer_offset_pkey")),
     )
     op.create_table(
         "customer_timeline",
-        sa.Column("customer", sa.Uuid(), nullable=False),
+        sa.Column("customer", sa.Uuid(), primary_key=True),
         sa.Column("entries", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("customer", name=op.f("customer_timeline_pkey")),
         comment="Customers that have a timeline, and the number of its entries; a writer locks the row.",
     )
-    op.create_table(
-        "dead_letter",
-        sa.Column("id", sa.Uuid(), server_default=sa.text("uuidv7()"), nullable=False),
-        sa.Column("consumer", sa.Text(), nullable=False),
-        sa.Column("cluster_id", sa.Text(), nullable=False),
-        sa.Column("topic", sa.Text(), nullable=False),
-        sa.Column("topic_id", sa.Uuid(), server_default="00000000-0000-0000-0000-000000000000", nullable=False),
-        sa.Column("partition", sa.Integer(), nullable=False),
-        sa.Column("offset", sa.BigInteger(), nullable=False),
-        sa.Column("key", sa.LargeBinary(), nullable=True),
-        sa.Column("value", sa.LargeBinary(), nullable=True, comment="the original bytes"),
-        sa.Column(
-            "headers",
-            postgresql.JSONB(astext_type=sa.Text()),
-            nullable=False,
-            comment="pairs of name and value, the value in base64",
-        ),
-        sa.Column("reason", sa.Text(), nullable=False, comment="one of a closed list"),
-        sa.Column("detail", sa.Text(), nullable=False),
-        sa.Column("recorded_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.Column("status", sa.Text(), server_default="open", nullable=False),
-        sa.Column("mended_value", sa.LargeBinary(), nullable=True, comment="what is sent in the original's place"),
-        sa.Column(
-            "settled_at", sa.DateTime(timezone=True), nullable=True, comment="when it was sent again or discarded"
-        ),
-        sa.Column("settled_by", sa.Text(), nullable=True, comment="who asked for that"),
-        sa.Column("discarded_because", sa.Text(), nullable=True),
-        sa.CheckConstraint("status IN ('open', 'sent', 'discarded')", name=op.f("dead_letter_status_check")),
-        sa.PrimaryKeyConstraint("id", name=op.f("dead_letter_pkey")),
-        sa.UniqueConstraint(
-            "consumer", "cluster_id", "topic", "topic_id", "partition", "offset", name="dead_letter_record_key"
-        ),
-    )
-    op.create_index("dead_letter_consumer_status_id_idx", "dead_letter", ["consumer", "status", "id"], unique=False)
     op.create_table(
         "freshness",
         sa.Column("topic", sa.Text(), nullable=False),
@@ -268,75 +196,30 @@ def upgrade() -> None:
         comment="The recorded time up to which the ledger has all events of a partition.",
     )
     op.create_table(
-        "idempotency_key",
-        sa.Column("digest", sa.LargeBinary(), nullable=False, comment="of the principal and its key"),
-        sa.Column("fingerprint", sa.LargeBinary(), nullable=False, comment="of method, address, If-Match and body"),
-        sa.Column("status", sa.SmallInteger(), nullable=False),
-        sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column(
-            "subject_id", sa.Uuid(), nullable=True, comment="the id in the answer: what it is about, and is erased with"
-        ),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.PrimaryKeyConstraint("digest", name=op.f("idempotency_key_pkey")),
-    )
-    op.create_index(op.f("idempotency_key_created_at_idx"), "idempotency_key", ["created_at"], unique=False)
-    op.create_index(op.f("idempotency_key_subject_id_idx"), "idempotency_key", ["subject_id"], unique=False)
-    op.create_table(
         "ledger",
-        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.Integer(), primary_key=True, autoincrement=False),
         sa.Column("timezone", sa.Text(), nullable=False),
         sa.Column("currency", sa.Text(), nullable=False),
         sa.Column("rules_version", sa.Integer(), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ledger_single_row_check")),
-        sa.PrimaryKeyConstraint("id", name=op.f("ledger_pkey")),
         comment="The time zone, currency and rules version of this ledger; one row.",
     )
     op.create_table(
-        "outbox",
-        sa.Column(
-            "position",
-            sa.BigInteger(),
-            sa.Identity(always=True),
-            nullable=False,
-            comment="order within one aggregate only: another transaction's lower position may commit later",
-        ),
-        sa.Column("id", sa.Uuid(), nullable=False, comment="the event's id"),
-        sa.Column("aggregatetype", sa.Text(), nullable=False, comment="the topic"),
-        sa.Column("aggregateid", sa.Text(), nullable=False, comment="the Kafka key"),
-        sa.Column("type", sa.Text(), nullable=False, comment="the event's type"),
-        sa.Column("payload", sa.LargeBinary(), nullable=True, comment="the whole record's value; null is a tombstone"),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.Column(
-            "parked_reason", sa.Text(), nullable=True, comment="why this row cannot be sent; its key's later rows wait"
-        ),
-        sa.PrimaryKeyConstraint("position", name=op.f("outbox_pkey")),
-    )
-    op.create_index(
-        "outbox_parked_idx",
-        "outbox",
-        ["aggregateid", "position"],
-        unique=False,
-        postgresql_where=sa.text("parked_reason IS NOT NULL"),
-    )
-    op.create_table(
         "published_risk",
-        sa.Column("customer", sa.Uuid(), nullable=False),
+        sa.Column("customer", sa.Uuid(), primary_key=True),
         sa.Column("reasons", postgresql.ARRAY(sa.Text()), nullable=False, comment="empty once recovered"),
         sa.Column("sequence", sa.Integer(), nullable=False, comment="the number of events published of it"),
         sa.Column("judged_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("customer", name=op.f("published_risk_pkey")),
     )
     op.create_table(
         "risk_review",
-        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), primary_key=True),
         sa.Column("customer", sa.Uuid(), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("risk_review_pkey")),
         comment="Customers whose risk is to be reviewed on a day or after it, because it may have changed.",
     )
-    op.create_index("risk_review_day_idx", "risk_review", ["day"], unique=False)
+    op.create_index("risk_review_day_idx", "risk_review", ["day"])
     op.create_table(
         "sequence_gap",
         sa.Column("kind", sa.Text(), nullable=False),
@@ -349,9 +232,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "signing_key",
-        sa.Column("purpose", sa.Text(), nullable=False),
+        sa.Column("purpose", sa.Text(), primary_key=True),
         sa.Column("key", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("purpose", name=op.f("signing_key_pkey")),
         comment="Keys that this service signs with for itself; all of its processes share them.",
     )
     op.create_table(
@@ -364,7 +246,6 @@ def upgrade() -> None:
         sa.Column(
             "waiting_since",
             sa.DateTime(timezone=True),
-            nullable=True,
             comment="null when no customer waits for an answer",
         ),
         sa.PrimaryKeyConstraint("kind", "id", name=op.f("subject_state_pkey")),
@@ -374,32 +255,29 @@ def upgrade() -> None:
         "subject_state_kind_waiting_since_idx",
         "subject_state",
         ["kind", "waiting_since"],
-        unique=False,
         postgresql_where=sa.text("waiting_since IS NOT NULL"),
     )
     op.create_table(
         "target",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), primary_key=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("kpi", sa.Text(), nullable=False),
         sa.Column("variant", sa.Text(), nullable=False),
-        sa.Column("dimension", sa.Text(), nullable=True),
-        sa.Column("dimension_value", sa.Text(), nullable=True),
+        sa.Column("dimension", sa.Text()),
+        sa.Column("dimension_value", sa.Text()),
         sa.Column("value", sa.Numeric(), nullable=False, comment="in the KPI's unit"),
-        sa.Column("period", sa.Text(), nullable=True),
-        sa.Column("since", sa.Date(), nullable=True),
+        sa.Column("period", sa.Text()),
+        sa.Column("since", sa.Date()),
         sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("missed", sa.Boolean(), nullable=True, comment="by the last judgement; null before the first"),
+        sa.Column("missed", sa.Boolean(), comment="by the last judgement; null before the first"),
         sa.Column(
             "missed_since",
             sa.DateTime(timezone=True),
-            nullable=True,
             comment="when the judgement that it is missed was first made",
         ),
         sa.Column("sequence", sa.Integer(), nullable=False, comment="the number of events published of it"),
         sa.CheckConstraint("period IN ('day', 'week', 'month', 'quarter', 'year')", name=op.f("target_period_check")),
         sa.CheckConstraint("num_nonnulls(period, since) = 1", name=op.f("target_period_or_since_check")),
-        sa.PrimaryKeyConstraint("id", name=op.f("target_pkey")),
         sa.UniqueConstraint(
             "kpi",
             "variant",
@@ -415,40 +293,32 @@ def upgrade() -> None:
         sa.Column("entry", sa.LargeBinary(), nullable=False),
         comment="The facts of each customer's timeline, with their events (JSON).",
     )
-    op.create_index("timeline_entry_customer_idx", "timeline_entry", ["customer"], unique=False)
+    op.create_index("timeline_entry_customer_idx", "timeline_entry", ["customer"])
     op.create_table(
         "webhook",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), primary_key=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("event_types", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
-        sa.Column("disabled_because", sa.Text(), nullable=True, comment="set when it was switched off by itself"),
+        sa.Column("disabled_because", sa.Text(), comment="set when it was switched off by itself"),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("webhook_pkey")),
     )
     op.create_table(
         "closed_figure",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("period_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("period_id", sa.Uuid(), sa.ForeignKey("closed_period.id"), nullable=False),
         sa.Column("kpi", sa.Text(), nullable=False),
         sa.Column("variant", sa.Text(), nullable=False),
-        sa.Column("as_closed", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column(
-            "published",
-            postgresql.JSONB(astext_type=sa.Text()),
-            nullable=False,
-            comment="as closed, or as last restated",
-        ),
-        sa.Column("restated_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("as_closed", postgresql.JSONB(), nullable=False),
+        sa.Column("published", postgresql.JSONB(), nullable=False, comment="as closed, or as last restated"),
+        sa.Column("restated_at", sa.DateTime(timezone=True)),
         sa.Column("sequence", sa.Integer(), nullable=False, comment="the number of restatements published of it"),
-        sa.ForeignKeyConstraint(["period_id"], ["closed_period.id"], name=op.f("closed_figure_period_id_fkey")),
-        sa.PrimaryKeyConstraint("id", name=op.f("closed_figure_pkey")),
         sa.UniqueConstraint("period_id", "kpi", "variant", name=op.f("closed_figure_period_id_kpi_variant_key")),
     )
     op.create_table(
         "webhook_delivery",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), primary_key=True),
         sa.Column("webhook_id", sa.Uuid(), nullable=False),
         sa.Column("event_id", sa.Uuid(), nullable=False),
         sa.Column("event_type", sa.Text(), nullable=False),
@@ -457,36 +327,33 @@ def upgrade() -> None:
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("next_try_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("last_tried_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("last_status", sa.Integer(), nullable=True, comment="of the answer; null when there was none"),
-        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("last_tried_at", sa.DateTime(timezone=True)),
+        sa.Column("last_status", sa.Integer(), comment="of the answer; null when there was none"),
+        sa.Column("last_error", sa.Text()),
         sa.CheckConstraint("status IN ('pending', 'delivered', 'dead')", name=op.f("webhook_delivery_status_check")),
         sa.ForeignKeyConstraint(
             ["webhook_id"], ["webhook.id"], name=op.f("webhook_delivery_webhook_id_fkey"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("webhook_delivery_pkey")),
         sa.UniqueConstraint("webhook_id", "event_id", name=op.f("webhook_delivery_webhook_id_event_id_key")),
     )
     op.create_index(
         "webhook_delivery_pending_idx",
         "webhook_delivery",
         ["next_try_at"],
-        unique=False,
         postgresql_where=sa.text("status = 'pending'"),
     )
-    op.create_index("webhook_delivery_webhook_id_id_idx", "webhook_delivery", ["webhook_id", "id"], unique=False)
+    op.create_index("webhook_delivery_webhook_id_id_idx", "webhook_delivery", ["webhook_id", "id"])
     op.create_table(
         "webhook_secret",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), primary_key=True),
         sa.Column("webhook_id", sa.Uuid(), nullable=False),
         sa.Column("key", sa.LargeBinary(), nullable=False),
-        sa.Column("retires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("retires_at", sa.DateTime(timezone=True)),
         sa.ForeignKeyConstraint(
             ["webhook_id"], ["webhook.id"], name=op.f("webhook_secret_webhook_id_fkey"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("webhook_secret_pkey")),
     )
-    op.create_index(op.f("webhook_secret_webhook_id_idx"), "webhook_secret", ["webhook_id"], unique=False)
+    op.create_index(op.f("webhook_secret_webhook_id_idx"), "webhook_secret", ["webhook_id"])
     for kind, (dimensions, measures) in POSTINGS.items():
         _create_postings(kind, dimensions.split(), measures.split())
 

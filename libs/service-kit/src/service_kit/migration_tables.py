@@ -1,0 +1,129 @@
+"""Migration steps that create the kit's tables. They are frozen: a later change of a table is a step of its own."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+
+def create_outbox() -> None:
+    """Create the outbox."""
+    op.create_table(
+        "outbox",
+        sa.Column(
+            "position",
+            sa.BigInteger(),
+            sa.Identity(always=True),
+            primary_key=True,
+            comment="order within one aggregate only: another transaction's lower position may commit later",
+        ),
+        sa.Column("id", sa.Uuid(), nullable=False, comment="the event's id"),
+        sa.Column("aggregatetype", sa.Text(), nullable=False, comment="the topic"),
+        sa.Column("aggregateid", sa.Text(), nullable=False, comment="the Kafka key"),
+        sa.Column("type", sa.Text(), nullable=False, comment="the event's type"),
+        sa.Column("payload", sa.LargeBinary(), comment="the whole record's value; null is a tombstone"),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("parked_reason", sa.Text(), comment="why this row cannot be sent; its key's later rows wait"),
+    )
+    op.create_index(
+        "outbox_parked_idx",
+        "outbox",
+        ["aggregateid", "position"],
+        postgresql_where=sa.text("parked_reason IS NOT NULL"),
+    )
+
+
+def create_idempotency_key() -> None:
+    """Create the table of idempotency keys."""
+    op.create_table(
+        "idempotency_key",
+        sa.Column("digest", sa.LargeBinary(), primary_key=True, comment="of the principal and its key"),
+        sa.Column("fingerprint", sa.LargeBinary(), nullable=False, comment="of method, address, If-Match and body"),
+        sa.Column("status", sa.SmallInteger(), nullable=False),
+        sa.Column("headers", postgresql.JSONB(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("subject_id", sa.Uuid(), comment="the id in the answer: what it is about, and is erased with"),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+    )
+    op.create_index(op.f("idempotency_key_created_at_idx"), "idempotency_key", ["created_at"])
+    op.create_index(op.f("idempotency_key_subject_id_idx"), "idempotency_key", ["subject_id"])
+
+
+def create_imported_record() -> None:
+    """Create the table of imported records."""
+    op.create_table(
+        "imported_record",
+        sa.Column("digest", sa.LargeBinary(), primary_key=True, comment="of the resource and the external_ref"),
+        sa.Column("record_id", sa.Uuid(), nullable=False),
+        sa.Column("steps", sa.Integer(), nullable=False, comment="of its history that were done"),
+        sa.Column("fingerprint", sa.LargeBinary(), nullable=False, comment="of the record and these steps"),
+        sa.Column("imported_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+    )
+    op.create_index(op.f("imported_record_record_id_idx"), "imported_record", ["record_id"])
+
+
+def create_consumer_tables() -> None:
+    """Create a consumer's circuit breakers, offsets and dead letters."""
+    op.create_table(
+        "circuit_breaker",
+        sa.Column("consumer", sa.Text(), primary_key=True),
+        sa.Column("opened_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("bad_records", sa.Integer(), nullable=False, comment="among the latest 1,000"),
+        sa.Column(
+            "max_dead_letters", sa.Integer(), nullable=False, comment="closes when no more dead letters are unsettled"
+        ),
+        comment="A row for each consumer that stopped because nearly every record was bad.",
+    )
+    op.create_table(
+        "consumer_offset",
+        sa.Column("consumer", sa.Text(), nullable=False),
+        sa.Column(
+            "cluster_id", sa.Text(), nullable=False, comment="of the Kafka cluster: offsets mean nothing elsewhere"
+        ),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column(
+            "topic_id",
+            sa.Uuid(),
+            server_default="00000000-0000-0000-0000-000000000000",
+            nullable=False,
+            comment="a topic that is recreated under the same name has another id, and other records",
+        ),
+        sa.Column(
+            "next_offset", sa.BigInteger(), nullable=False, comment="of the first record whose effects are not here"
+        ),
+        sa.Column(
+            "log_end",
+            sa.BigInteger(),
+            comment="where the log ended when reading began: up to there all is of the past; null until that is known",
+        ),
+        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("consumer", "cluster_id", "topic", "partition", name=op.f("consumer_offset_pkey")),
+    )
+    op.create_table(
+        "dead_letter",
+        sa.Column("id", sa.Uuid(), primary_key=True, server_default=sa.text("uuidv7()")),
+        sa.Column("consumer", sa.Text(), nullable=False),
+        sa.Column("cluster_id", sa.Text(), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("topic_id", sa.Uuid(), server_default="00000000-0000-0000-0000-000000000000", nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column("offset", sa.BigInteger(), nullable=False),
+        sa.Column("key", sa.LargeBinary()),
+        sa.Column("value", sa.LargeBinary(), comment="the original bytes"),
+        sa.Column(
+            "headers", postgresql.JSONB(), nullable=False, comment="pairs of name and value, the value in base64"
+        ),
+        sa.Column("reason", sa.Text(), nullable=False, comment="one of a closed list"),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("status", sa.Text(), server_default="open", nullable=False),
+        sa.Column("mended_value", sa.LargeBinary(), comment="what is sent in the original's place"),
+        sa.Column("settled_at", sa.DateTime(timezone=True), comment="when it was sent again or discarded"),
+        sa.Column("settled_by", sa.Text(), comment="who asked for that"),
+        sa.Column("discarded_because", sa.Text()),
+        sa.CheckConstraint("status IN ('open', 'sent', 'discarded')", name=op.f("dead_letter_status_check")),
+        sa.UniqueConstraint(
+            "consumer", "cluster_id", "topic", "topic_id", "partition", "offset", name="dead_letter_record_key"
+        ),
+    )
+    op.create_index("dead_letter_consumer_status_id_idx", "dead_letter", ["consumer", "status", "id"])
