@@ -26,10 +26,17 @@ class Sales:
         self._issuer = issuer
 
     async def send(
-        self, method: str, path: str, body: Body | None = None, *, role: str = "importer", **headers: str
+        self,
+        method: str,
+        path: str,
+        body: Body | None = None,
+        *,
+        role: str = "importer",
+        subject: str = "someone",
+        **headers: str,
     ) -> httpx.Response:
-        """Any request. Header names are given with underscores."""
-        return await self.http.request(method, path, json=body, headers=self._headers(role, headers))
+        """Any request. Header names are given with underscores; `subject` is whose token it is."""
+        return await self.http.request(method, path, json=body, headers=self._headers(role, headers, subject))
 
     async def raw(
         self, method: str, path: str, content: bytes, *, role: str = "importer", **headers: str
@@ -37,8 +44,8 @@ class Sales:
         """Any request whose body is not JSON."""
         return await self.http.request(method, path, content=content, headers=self._headers(role, headers))
 
-    def _headers(self, role: str, given: dict[str, str]) -> dict[str, str]:
-        token = {"Authorization": f"Bearer {self._issuer.token(role)}"}
+    def _headers(self, role: str, given: dict[str, str], subject: str = "someone") -> dict[str, str]:
+        token = {"Authorization": f"Bearer {self._issuer.token(role, sub=subject)}"}
         return token | {name.replace("_", "-"): value for name, value in given.items()}
 
     async def get(self, path: str) -> Body:

@@ -9,10 +9,9 @@ from tests.service_kit.conftest import assert_problem
 
 
 async def test_a_new_account_is_published_and_named_in_the_directory(sales: Sales) -> None:
-    rep = await sales.rep()
-    answer = await sales.send(
-        "POST", "/v1/accounts", {"name": "Casa Verde", "region": "south", "owner_id": rep["id"]}, role="sales-rep"
-    )
+    rep = await sales.rep(subject=reference())
+    body = {"name": "Casa Verde", "region": "south", "owner_id": rep["id"]}
+    answer = await sales.send("POST", "/v1/accounts", body, role="sales-rep", subject=rep["subject"])
     account = answer.json()
     assert (answer.status_code, answer.headers["etag"]) == (201, '"1"')
     assert answer.headers["location"] == f"/v1/accounts/{account['id']}"
@@ -24,7 +23,7 @@ async def test_a_new_account_is_published_and_named_in_the_directory(sales: Sale
     assert (entry.event_type.topic, entry.sequence) == ("sales.directory", 1)
     assert entry.data == SalesDirectoryEntrySet(id=UUID(account["id"]), kind="account", name="Casa Verde")
     assert registered.partition_key == entry.partition_key == account["id"]
-    assert (await sales.send("GET", f"/v1/accounts/{account['id']}", role="analyst")).json() == account
+    assert (await sales.send("GET", f"/v1/accounts/{account['id']}", role="service-manager")).json() == account
 
 
 async def test_an_update_names_the_fields_that_it_changed(sales: Sales) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from event_contracts.sales import ActivityCompleted
-from tests.sales_api.sales import ABSENT, Sales
+from tests.sales_api.sales import ABSENT, Sales, reference
 from tests.service_kit.conftest import assert_problem
 
 
@@ -27,10 +27,10 @@ async def test_an_activity_for_a_deal_takes_over_its_account_and_attribution(sal
 
 
 async def test_an_activity_for_a_lead_has_no_account_until_the_lead_is_converted(sales: Sales) -> None:
-    other = await sales.rep()
+    other = await sales.rep(subject=reference())
     lead = await sales.lead(region="north")
     body = {"kind": "call", "lead_id": lead["id"], "owner_id": other["id"]}
-    answer = await sales.send("POST", "/v1/activities", body, role="sales-rep")
+    answer = await sales.send("POST", "/v1/activities", body, role="sales-rep", subject=other["subject"])
     activity = answer.json()
     assert (answer.status_code, answer.headers["etag"]) == (201, '"1"')
     assert (activity["account_id"], activity["owner_id"], activity["due_at"]) == (None, other["id"], None)

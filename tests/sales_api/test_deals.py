@@ -338,10 +338,10 @@ async def test_deals_are_filtered_by_attribution(sales: Sales) -> None:
     assert rest["next_cursor"] is None
 
 
-async def test_a_service_agent_reads_but_does_not_sell(sales: Sales) -> None:
+async def test_a_service_manager_reads_but_does_not_sell(sales: Sales) -> None:
     deal = await sales.deal()
-    assert (await sales.send("GET", f"/v1/deals/{deal['id']}", role="service-agent")).status_code == 200
-    close = await sales.send("POST", f"/v1/deals/{deal['id']}/close", {"outcome": "won"}, role="service-agent")
+    assert (await sales.send("GET", f"/v1/deals/{deal['id']}", role="service-manager")).status_code == 200
+    close = await sales.send("POST", f"/v1/deals/{deal['id']}/close", {"outcome": "won"}, role="service-manager")
     assert_problem(close, 403, "forbidden")
 
 

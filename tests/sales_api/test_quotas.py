@@ -108,7 +108,9 @@ async def test_an_external_reference_belongs_to_one_quota(sales: Sales) -> None:
 
 
 async def test_a_sales_rep_does_not_set_targets(sales: Sales) -> None:
-    quota = await sales.post("/v1/quotas", QUARTER | {"rep_id": (await sales.rep())["id"]}, status=201)
+    rep = await sales.rep(subject=reference())
+    quota = await sales.post("/v1/quotas", QUARTER | {"rep_id": rep["id"]}, status=201)
     change = await sales.send("PATCH", f"/v1/quotas/{quota['id']}", {"target": "1"}, role="sales-rep")
     assert_problem(change, 403, "forbidden")
-    assert (await sales.send("GET", f"/v1/quotas/{quota['id']}", role="sales-rep")).status_code == 200
+    path = f"/v1/quotas/{quota['id']}"
+    assert (await sales.send("GET", path, role="sales-rep", subject=rep["subject"])).status_code == 200

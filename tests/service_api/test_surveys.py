@@ -61,60 +61,60 @@ async def test_an_answer_counts_on_the_day_of_the_first(service: Service, manage
     assert not any("Slow" in repr(event) for event in (sent, answered, revised))
 
 
-async def test_the_same_answer_again_is_rejected(service: Service, agent: httpx.AsyncClient) -> None:
-    survey = await a_survey(agent)
+async def test_the_same_answer_again_is_rejected(service: Service, manager: httpx.AsyncClient) -> None:
+    survey = await a_survey(manager)
     path = f"/v1/surveys/{survey['id']}/answer"
-    await make(agent, path, score=4)
-    assert_problem(await agent.post(path, json={"score": 4}), 409, "survey-answer-unchanged")
+    await make(manager, path, score=4)
+    assert_problem(await manager.post(path, json={"score": 4}), 409, "survey-answer-unchanged")
     assert len(await service.events_of(f"surveys/{survey['id']}")) == 2
 
 
-async def test_a_comment_may_follow_the_score(service: Service, agent: httpx.AsyncClient) -> None:
-    survey = await a_survey(agent)
+async def test_a_comment_may_follow_the_score(service: Service, manager: httpx.AsyncClient) -> None:
+    survey = await a_survey(manager)
     path = f"/v1/surveys/{survey['id']}/answer"
-    await make(agent, path, score=4)
-    commented = await make(agent, path, score=4, comment="Friendly")
+    await make(manager, path, score=4)
+    commented = await make(manager, path, score=4, comment="Friendly")
     assert (commented["score"], commented["comment"], commented["version"]) == (4, "Friendly", 3)
     for body in ({"score": 4}, {"score": 4, "comment": "Friendly"}):
-        assert_problem(await agent.post(path, json=body), 409, "survey-answer-unchanged")
+        assert_problem(await manager.post(path, json=body), 409, "survey-answer-unchanged")
     *_, revised = await service.events_of(f"surveys/{survey['id']}")
     assert isinstance(revised.data, SurveyRevised)
     assert revised.data.change == SurveyRevision(previous_score=4)
 
 
-async def test_a_ticket_has_one_open_survey(agent: httpx.AsyncClient) -> None:
-    ticket = await a_ticket(agent)
+async def test_a_ticket_has_one_open_survey(manager: httpx.AsyncClient) -> None:
+    ticket = await a_ticket(manager)
     body = {"ticket_id": ticket["id"], "kind": "csat"}
-    answers = await asyncio.gather(*(agent.post("/v1/surveys", json=body) for _ in range(10)))
+    answers = await asyncio.gather(*(manager.post("/v1/surveys", json=body) for _ in range(10)))
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 9}
     (sent,) = [answer.json() for answer in answers if answer.status_code == 201]
     for answer in answers:
         if answer.status_code == 409:
             assert assert_problem(answer, 409, "survey-already-open")["existing_id"] == sent["id"]
-    await make(agent, f"/v1/surveys/{sent['id']}/answer", score=3)
-    assert (await agent.post("/v1/surveys", json=body)).status_code == 201
+    await make(manager, f"/v1/surveys/{sent['id']}/answer", score=3)
+    assert (await manager.post("/v1/surveys", json=body)).status_code == 201
 
 
-async def test_a_survey_needs_a_ticket(agent: httpx.AsyncClient) -> None:
-    answer = await agent.post("/v1/surveys", json={"ticket_id": NOWHERE, "kind": "csat"})
+async def test_a_survey_needs_a_ticket(manager: httpx.AsyncClient) -> None:
+    answer = await manager.post("/v1/surveys", json={"ticket_id": NOWHERE, "kind": "csat"})
     problem = assert_problem(answer, 422, "unknown-reference")
     assert [error["pointer"] for error in problem["errors"]] == ["#/ticket_id"]  # type: ignore[attr-defined]
-    assert_problem(await agent.get(f"/v1/surveys/{NOWHERE}"), 404)
-    assert_problem(await agent.post(f"/v1/surveys/{NOWHERE}/answer", json={"score": 1}), 404)
+    assert_problem(await manager.get(f"/v1/surveys/{NOWHERE}"), 404)
+    assert_problem(await manager.post(f"/v1/surveys/{NOWHERE}/answer", json={"score": 1}), 404)
 
 
-async def test_a_reference_is_taken_once(agent: httpx.AsyncClient) -> None:
-    survey = await a_survey(agent, external_ref=reference())
-    other = {"ticket_id": (await a_ticket(agent))["id"], "kind": "csat", "external_ref": survey["external_ref"]}
-    problem = assert_problem(await agent.post("/v1/surveys", json=other), 409, "external-ref-taken")
+async def test_a_reference_is_taken_once(manager: httpx.AsyncClient) -> None:
+    survey = await a_survey(manager, external_ref=reference())
+    other = {"ticket_id": (await a_ticket(manager))["id"], "kind": "csat", "external_ref": survey["external_ref"]}
+    problem = assert_problem(await manager.post("/v1/surveys", json=other), 409, "external-ref-taken")
     assert problem["existing_id"] == survey["id"]
 
 
-async def test_a_stale_answer_is_refused(agent: httpx.AsyncClient) -> None:
-    survey = await a_survey(agent)
+async def test_a_stale_answer_is_refused(manager: httpx.AsyncClient) -> None:
+    survey = await a_survey(manager)
     path = f"/v1/surveys/{survey['id']}/answer"
-    assert (await agent.post(path, json={"score": 1}, headers={"If-Match": '"1"'})).status_code == 200
-    assert_problem(await agent.post(path, json={"score": 2}, headers={"If-Match": '"1"'}), 412)
+    assert (await manager.post(path, json={"score": 1}, headers={"If-Match": '"1"'})).status_code == 200
+    assert_problem(await manager.post(path, json={"score": 2}, headers={"If-Match": '"1"'}), 412)
 
 
 async def test_surveys_are_filtered_by_ticket_and_attribution(manager: httpx.AsyncClient) -> None:
@@ -138,9 +138,9 @@ class TestTheCustomersLink:
     """Only the signed link lets someone without an account answer."""
 
     async def test_a_customer_answers_and_revises_without_an_account(
-        self, service: Service, agent: httpx.AsyncClient, anybody: httpx.AsyncClient
+        self, service: Service, manager: httpx.AsyncClient, anybody: httpx.AsyncClient
     ) -> None:
-        survey = await a_survey(agent)
+        survey = await a_survey(manager)
         answered = await anybody.post(survey["answer_path"], json={"score": 3, "comment": "So so"})
         assert answered.status_code == 200
         shown = answered.json()
@@ -151,22 +151,22 @@ class TestTheCustomersLink:
         types = [type(event.data) for event in await service.events_of(f"surveys/{survey['id']}")]
         assert types == [SurveySent, SurveyAnswered, SurveyRevised]
 
-    async def test_a_customer_may_not_backdate(self, agent: httpx.AsyncClient, anybody: httpx.AsyncClient) -> None:
-        survey = await a_survey(agent)
+    async def test_a_customer_may_not_backdate(self, manager: httpx.AsyncClient, anybody: httpx.AsyncClient) -> None:
+        survey = await a_survey(manager)
         body = {"score": 3, "occurred_at": "2024-01-01T00:00:00Z"}
         assert_problem(await anybody.post(survey["answer_path"], json=body), 422, "invalid-request")
 
     async def test_an_account_is_needed_for_everything_else(
-        self, agent: httpx.AsyncClient, anybody: httpx.AsyncClient
+        self, manager: httpx.AsyncClient, anybody: httpx.AsyncClient
     ) -> None:
-        survey = await a_survey(agent)
+        survey = await a_survey(manager)
         assert_problem(await anybody.get(f"/v1/surveys/{survey['id']}"), 401)
         assert_problem(await anybody.post(f"/v1/surveys/{survey['id']}/answer", json={"score": 1}), 401)
 
     async def test_who_may_only_read_does_not_see_the_link(
-        self, agent: httpx.AsyncClient, analyst: httpx.AsyncClient
+        self, manager: httpx.AsyncClient, analyst: httpx.AsyncClient
     ) -> None:
-        survey = await a_survey(agent)
+        survey = await a_survey(manager)
         assert survey["answer_path"] is not None
         seen = (await analyst.get(f"/v1/surveys/{survey['id']}")).json()
         assert seen == survey | {"answer_path": None}
@@ -174,11 +174,11 @@ class TestTheCustomersLink:
         assert listed["answer_path"] is None
 
     async def test_a_link_that_was_tampered_with_leads_nowhere(
-        self, service: Service, agent: httpx.AsyncClient, anybody: httpx.AsyncClient
+        self, service: Service, manager: httpx.AsyncClient, anybody: httpx.AsyncClient
     ) -> None:
-        survey = await a_survey(agent)
+        survey = await a_survey(manager)
         good = survey["answer_path"].rsplit("/", 1)[1]
-        other = (await a_survey(agent))["answer_path"].rsplit("/", 1)[1]
+        other = (await a_survey(manager))["answer_path"].rsplit("/", 1)[1]
         forged = SurveyLinks("another secret").path_of(UUID(survey["id"])).rsplit("/", 1)[1]
         swapped = good[:10] + ("A" if good[10] != "A" else "B") + good[11:]
         for token in (forged, swapped, good[:-2], good + "AA", good[:21] + other[21:], "A" * 43, "%00", "ą", "="):
@@ -187,8 +187,8 @@ class TestTheCustomersLink:
         assert_problem(await anybody.post(f"/v1/survey-answers/{'A' * 101}", json={"score": 1}), 422)
         assert len(await service.events_of(f"surveys/{survey['id']}")) == 1
 
-    async def test_the_link_is_not_in_the_log(self, agent: httpx.AsyncClient, anybody: httpx.AsyncClient) -> None:
-        survey = await a_survey(agent)
+    async def test_the_link_is_not_in_the_log(self, manager: httpx.AsyncClient, anybody: httpx.AsyncClient) -> None:
+        survey = await a_survey(manager)
         with structlog.testing.capture_logs() as lines:
             await anybody.post(survey["answer_path"], json={"score": 3})
         (line,) = [line for line in lines if line["event"] == "request"]
@@ -247,18 +247,18 @@ def test_a_survey_cannot_be_older_than_its_ticket() -> None:
         Survey.send(kind="csat", ticket=ticket, at=noon - timedelta(seconds=1), external_ref=None)
 
 
-async def test_a_customer_may_be_asked_for_more_than_a_score(service: Service, agent: httpx.AsyncClient) -> None:
-    ticket = await a_ticket(agent)
-    survey = await make(agent, "/v1/surveys", ticket_id=ticket["id"], kind="csat")
+async def test_a_customer_may_be_asked_for_more_than_a_score(service: Service, manager: httpx.AsyncClient) -> None:
+    ticket = await a_ticket(manager)
+    survey = await make(manager, "/v1/surveys", ticket_id=ticket["id"], kind="csat")
     path = f"/v1/surveys/{survey['id']}/answer"
-    answered = (await agent.post(path, json={"score": 4, "recommendation": 9, "effort": 6})).json()
+    answered = (await manager.post(path, json={"score": 4, "recommendation": 9, "effort": 6})).json()
     assert (answered["recommendation"], answered["effort"]) == (9, 6)
-    revised = (await agent.post(path, json={"score": 5})).json()
+    revised = (await manager.post(path, json={"score": 5})).json()
     assert (revised["score"], revised["recommendation"], revised["effort"]) == (5, 9, 6)
     event = (await service.events_of(f"surveys/{survey['id']}"))[-1].data
     assert isinstance(event, SurveyRevised)
     assert (event.recommendation, event.effort) == (9, 6)
-    again = await agent.post(path, json={"score": 5, "recommendation": 9})
+    again = await manager.post(path, json={"score": 5, "recommendation": 9})
     assert_problem(again, 409, "survey-answer-unchanged")
     for bad in ({"recommendation": 11}, {"effort": 0}):
-        assert_problem(await agent.post(path, json={"score": 5} | bad), 422, "invalid-request")
+        assert_problem(await manager.post(path, json={"score": 5} | bad), 422, "invalid-request")

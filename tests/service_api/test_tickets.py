@@ -411,22 +411,22 @@ class TestLists:
             assert_problem(await agent.get("/v1/tickets", params=query), 422, "invalid-request")
 
 
-async def test_a_ticket_is_escalated_to_another_agent_or_team(
-    service: Service, agent: httpx.AsyncClient, manager: httpx.AsyncClient
-) -> None:
+async def test_a_ticket_is_escalated_to_another_agent_or_team(service: Service, manager: httpx.AsyncClient) -> None:
     first, second = await an_agent(manager), await an_agent(manager)
-    ticket = await a_ticket(agent, agent_id=first["id"])
+    ticket = await a_ticket(manager, agent_id=first["id"])
     path = f"/v1/tickets/{ticket['id']}"
-    passed_on = (await agent.post(f"{path}/escalate", json={"agent_id": second["id"]})).json()
+    passed_on = (await manager.post(f"{path}/escalate", json={"agent_id": second["id"]})).json()
     assert (passed_on["agent_id"], passed_on["version"]) == (second["id"], 2)
     assert passed_on["escalated_at"] == passed_on["assigned_at"]
     assert isinstance((await service.events_of(f"tickets/{ticket['id']}"))[-1].data, TicketEscalated)
-    again = (await agent.post(f"{path}/escalate", json={"agent_id": first["id"]})).json()
+    again = (await manager.post(f"{path}/escalate", json={"agent_id": first["id"]})).json()
     assert again["escalated_at"] == passed_on["escalated_at"]
-    assert_problem(await agent.post(f"{path}/escalate", json={}), 422, "invalid-request")
-    assert_problem(await agent.post(f"{path}/escalate", json={"agent_id": first["id"]}), 409, "ticket-already-assigned")
-    await agent.post(f"{path}/resolve", json={})
-    late = await agent.post(f"{path}/escalate", json={"agent_id": second["id"]})
+    assert_problem(await manager.post(f"{path}/escalate", json={}), 422, "invalid-request")
+    assert_problem(
+        await manager.post(f"{path}/escalate", json={"agent_id": first["id"]}), 409, "ticket-already-assigned"
+    )
+    await manager.post(f"{path}/resolve", json={})
+    late = await manager.post(f"{path}/escalate", json={"agent_id": second["id"]})
     assert_problem(late, 409, "ticket-already-resolved")
 
 

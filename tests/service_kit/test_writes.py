@@ -18,7 +18,7 @@ from service_kit.outbox import outbox
 from service_kit.outbox_notify import CHANNEL
 from service_kit.settings import ServiceSettings
 from tests.service_kit.conftest import assert_problem
-from tests.service_kit.toy import Issuer, boxes, toy_app
+from tests.service_kit.toy import ACCESS, Issuer, boxes, toy_app
 from tests.support import eventually
 
 BOX = {"name": "Box", "size": 1}
@@ -250,7 +250,9 @@ async def test_a_database_that_is_away_is_a_503_with_retry_after(issuer: Issuer,
         allowed_hosts=["toy"],
     )
     engine = create_engine(settings, application="test")
-    app = create_app(title="toy", description="", settings=settings, engine=engine, routers=[boxes.routes])
+    app = create_app(
+        title="toy", description="", settings=settings, engine=engine, routers=[boxes.routes], access=ACCESS
+    )
     headers = {"Authorization": f"Bearer {issuer.token('service-agent')}"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://toy", headers=headers) as http:
         for answer in (await http.post("/v1/boxes", json=BOX), await http.get("/v1/boxes")):

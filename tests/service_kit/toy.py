@@ -15,9 +15,9 @@ from fastapi import Depends, FastAPI, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts.service import CustomerRegistered
+from service_kit.access import ALL, AccessTable, Noun, rule
 from service_kit.aggregates import publish
 from service_kit.app import create_app
-from service_kit.auth import Principal, requires
 from service_kit.consumer.offsets import consumer_offset
 from service_kit.database import create_engine, metadata
 from service_kit.dependencies import async_dependency
@@ -92,9 +92,7 @@ def _event(box: Box) -> CustomerRegistered:
 
 
 @boxes.routes.post("", status_code=201)
-async def create_box(
-    body: BoxCreate, work: Work, response: Response, _: Annotated[Principal, Depends(requires("service-agent"))]
-) -> BoxRead:
+async def create_box(body: BoxCreate, work: Work, response: Response) -> BoxRead:
     box = Box(id=new_id(), version=1, name=body.name, size=body.size)
     work.add(box)
     publish(work, box, _event(box), datetime.now(UTC))
@@ -121,7 +119,16 @@ async def broken() -> None:
 
 
 # After /broken, which would be taken for an id.
-boxes.read_routes(requires(*ROLES), list_as="list_boxes", get_as="get_box")
+boxes.read_routes(list_as="list_boxes", get_as="get_box")
+
+
+ACCESS = AccessTable(
+    Noun(
+        "boxes",
+        read=rule("list_boxes get_box grow_box broken", dict.fromkeys(ROLES, ALL)),
+        write=(rule("create_box", {"service-agent": ALL}),),
+    )
+)
 
 
 class Issuer:
@@ -166,6 +173,8 @@ async def toy_app(url: str, jwks_address: str, *, pool_size: int = 10) -> AsyncI
     async with engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
         await connection.execute(sa.text("create table if not exists alembic_version (version_num text)"))
-    app = create_app(title="toy", description="", settings=settings, engine=engine, routers=[boxes.routes])
+    app = create_app(
+        title="toy", description="", settings=settings, engine=engine, routers=[boxes.routes], access=ACCESS
+    )
     yield app, engine
     await engine.dispose()

@@ -12,11 +12,13 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from service_kit import problems
+from service_kit.access import AccessTable
 from service_kit.auth import Authenticator
 from service_kit.docs import docs_routes
 from service_kit.health import Check, database_check, health_routes
 from service_kit.middleware import RequestContext
 from service_kit.outbox_notify import OutboxNotifier
+from service_kit.routing import StrictRoute
 from service_kit.settings import ServiceSettings
 from service_kit.unit_of_work import units_of_work
 
@@ -45,13 +47,14 @@ def create_app(
     settings: ServiceSettings,
     engine: AsyncEngine,
     routers: Sequence[APIRouter],
+    access: AccessTable,
     ready: dict[str, Check] | None = None,
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
     """Return an API with problem+json errors, tokens, strict parsing, health and OpenAPI 3.1.
 
-    `app.state` holds `settings`, `engine`, `begin`, `authenticator`, `outbox_notifier`, `routes` and `keys_under_way`.
-    The engine is disposed of at the end.
+    Raise ValueError unless `access` names every operation. `app.state` holds `access`, `settings`, `engine`, `begin`,
+    `authenticator`, `outbox_notifier`, `routes` and `keys_under_way`. The engine is disposed of at the end.
     """
 
     notifier = OutboxNotifier(engine)
@@ -72,12 +75,14 @@ def create_app(
         redoc_url=None,
     )
     app.state.settings = settings
+    app.state.access = access
     app.state.engine = engine
     app.state.begin = units_of_work(engine)
     app.state.authenticator = Authenticator(settings)
     app.state.outbox_notifier = notifier
     app.state.keys_under_way = set()
     app.state.routes = [route for one in routers for route in one.routes if isinstance(route, APIRoute)]
+    access.check(route.name for route in app.state.routes if not (isinstance(route, StrictRoute) and route.is_public))
     # Directly: an included router would be searched, and its context made, by each request anew.
     app.router.routes.extend(route for one in routers for route in one.routes)
     app.router.routes.extend(health_routes({}, {"database": database_check(engine)} | (ready or {})))
@@ -132,10 +137,19 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
                 operation["responses"][status] = {"description": description, **answer}
             if "requestBody" in operation:
                 operation["responses"].setdefault("415", {"description": "The body is not JSON by its type.", **answer})
+            if operation.get("security") != []:
+                _document_access(operation, app.state.access)
             if writes:
                 operation.setdefault("parameters", []).extend(_WRITE_PARAMETERS)
     app.openapi_schema = document
     return document
+
+
+def _document_access(operation: dict[str, Any], table: AccessTable) -> None:
+    cell = table.described(operation["operationId"])
+    operation["x-access"] = cell
+    words = "; ".join(f"{role} ({', '.join(whose)})" for role, whose in cell.items())
+    operation["description"] = f"{operation.get('description', '')}\n\nRoles, and with whose records: {words}.".strip()
 
 
 _PROBLEM: dict[str, Any] = {

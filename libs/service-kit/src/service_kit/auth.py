@@ -8,10 +8,9 @@ from uuid import UUID
 
 import jwt
 import msgspec
-from fastapi import Request
 
 from service_kit.issuer_keys import ALGORITHMS, IssuerKeys, Keys
-from service_kit.problems import Forbidden, Unauthenticated
+from service_kit.problems import Unauthenticated
 from service_kit.roles import ROLES
 from service_kit.settings import ServiceSettings
 
@@ -142,20 +141,3 @@ def _identifiers(value: Any) -> list[UUID]:
         except ValueError:
             continue
     return found
-
-
-class requires:  # noqa: N801 -- reads as a word at the route: Depends(requires("sales-manager"))
-    """A dependency that admits only these roles, and gives the route its principal."""
-
-    def __init__(self, *roles: str) -> None:
-        unknown = set(roles) - set(ROLES)
-        if unknown:
-            raise ValueError(f"unknown roles: {unknown}")
-        self.roles = roles
-
-    async def __call__(self, request: Request) -> Principal:
-        """Return the principal. Raise `Forbidden` when none of its roles is enough."""
-        principal: Principal = request.state.principal
-        if not principal.may(*self.roles):
-            raise Forbidden(f"This needs one of the roles: {', '.join(self.roles)}.")
-        return principal

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from service_kit.entities import Entity
 from service_kit.problems import NotFound
-from service_kit.references import UnknownReference
+from service_kit.references import is_covered, unknown
 from service_kit.tables import noun_of
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
@@ -22,8 +22,10 @@ async def lock(
     (404), and `PreconditionFailed` (412) when its version is not the expected one.
     """
     found = await (work.get(entity, identity, lock="update") if with_key else work.edit(entity, identity))
-    if found is None:
-        raise NotFound(f"There is no {noun_of(entity.table)} {identity}.")
+    if found is None or not await is_covered(work, found):
+        raise absent(entity, identity, is_hidden=found is not None)
+    if work.access is not None:
+        work.access.touch(found, entity.table, is_new=False)
     expected.check(cast("Any", found).version)
     return found
 
@@ -38,9 +40,16 @@ async def lock_both(
     # In the order of their ids: two that are merged into each other at the same moment must not deadlock.
     found = {each: await work.get(entity, each, lock="update") for each in sorted((identity, other_id))}
     one, other = found[identity], found[other_id]
-    if one is None:
-        raise NotFound(f"There is no {noun_of(entity.table)} {identity}.")
-    if other is None:
-        raise UnknownReference.at(pointer, f"names no {noun_of(entity.table)}")
+    if one is None or not await is_covered(work, one):
+        raise absent(entity, identity, is_hidden=one is not None)
+    if other is None or not await is_covered(work, other):
+        raise unknown(entity, pointer, is_hidden=other is not None)
     expected.check(cast("Any", one).version)
     return one, other
+
+
+def absent(entity: type[Entity], identity: Any, *, is_hidden: bool) -> NotFound:
+    """Return the problem of a record that is not there, or `is_hidden` from the caller: the same answer for both."""
+    problem = NotFound(f"There is no {noun_of(entity.table)} {identity}.")
+    problem.forbids_replay = is_hidden
+    return problem

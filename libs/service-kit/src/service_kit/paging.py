@@ -10,6 +10,7 @@ from fastapi import Depends, Query, Request
 from pydantic import BaseModel, create_model
 from sqlalchemy import ColumnElement, Select
 
+from service_kit.access import Within
 from service_kit.dependencies import async_dependency
 from service_kit.problems import Unprocessable
 from service_kit.unit_of_work import UnitOfWork
@@ -73,10 +74,20 @@ class Page:
         query: Select[*tuple[Any, ...]],
         key: ColumnElement[UUID],
         view: Callable[[Any], Item],
+        *,
+        conditions: Sequence[ColumnElement[bool]] = (),
+        within: Within | None = None,
     ) -> PageRead[Item]:
-        """Return one page of a Core query, the newest first by `key`, a UUIDv7 column that is selected as `id`."""
+        """Return one page of a Core query, the newest first by `key`, a UUIDv7 column that is selected as `id`.
+
+        `conditions` are about the key's table, whose records may be limited to those `within` a caller's scope.
+        """
         if self.after is not None:
-            query = query.where(key < self.after)
+            conditions = (*conditions, key < self.after)
+        if within is None:
+            query = query.where(*conditions)
+        else:
+            query = query.where(key.in_(within.newest(conditions, self.limit + 1)))
         rows: Sequence[Any] = (await work.execute(query.order_by(key.desc()).limit(self.limit + 1))).all()
         shown = rows[: self.limit]
         more = len(rows) > self.limit

@@ -30,6 +30,8 @@ class Problem(Exception):
     status: ClassVar[int] = 400
     slug: ClassVar[str] = "bad-request"
     title: ClassVar[str] = "Bad request"
+    forbids_replay: bool = False
+    """Whether it is about who sends the request: they do not get an answer that is stored under their key either."""
 
     def __init__(self, detail: str, *, headers: Mapping[str, str] | None = None, **extra: Any) -> None:
         super().__init__(detail)
@@ -66,6 +68,7 @@ class Forbidden(Problem):
     """The token is good, its roles are not enough."""
 
     status, slug, title = 403, "forbidden", "The role does not allow this"
+    forbids_replay = True
 
 
 class NotFound(Problem):

@@ -37,11 +37,26 @@ E = TypeVar("E", bound=Entity)
 
 
 async def require(work: UnitOfWork, entity: type[E], identity: Any, pointer: str) -> E:
-    """Return the record that a body names at `pointer`. Raise `UnknownReference` (422)."""
+    """Return the record that a body names at `pointer`.
+
+    Raise `UnknownReference` (422), also for one that the caller may not see.
+    """
     found = await work.get(entity, identity)
-    if found is None:
-        raise UnknownReference.at(pointer, f"names no {noun_of(entity.table)}")
+    if found is None or not await is_covered(work, found):
+        raise unknown(entity, pointer, is_hidden=found is not None)
     return found
+
+
+async def is_covered(work: UnitOfWork, record: Entity) -> bool:
+    """Return whether the caller of the request may do with the record what they do, or see it where it is named."""
+    return work.access is None or await work.access.covers(work, record, record.table)
+
+
+def unknown(entity: type[Entity], pointer: str, *, is_hidden: bool) -> Unprocessable:
+    """Return the problem of a reference to nothing, or to what `is_hidden` from the caller: the same for both."""
+    problem = UnknownReference.at(pointer, f"names no {noun_of(entity.table)}")
+    problem.forbids_replay = is_hidden
+    return problem
 
 
 class HasExternalRef(Protocol):

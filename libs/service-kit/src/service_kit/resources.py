@@ -7,12 +7,11 @@ from uuid import UUID
 import sqlalchemy as sa
 from fastapi import Depends, Path, Request, Response
 
-from service_kit.auth import Principal, requires
 from service_kit.fields import Identifier, ReadModel
 from service_kit.filters import Filter, Filters, equal, query_parameters
 from service_kit.paging import Paged, PageRead, page_of
 from service_kit.problems import NotFound
-from service_kit.routing import Work, router
+from service_kit.routing import CallersAccess, Work, router
 from service_kit.tables import noun_of
 from service_kit.versions import set_etag, unchanged
 
@@ -64,25 +63,33 @@ class Resource(Generic[Read]):
         response.headers["Location"] = f"{self.routes.prefix}/{getattr(record, self._key.name)}"
         return self.show(response, record, view)
 
-    def read_routes(self, readers: requires, *, list_as: str, get_as: str | None = None, key: Any = Identifier) -> None:
+    def read_routes(self, *, list_as: str, get_as: str | None = None, key: Any = Identifier) -> None:
         """Add the list and the single record to the routes, under these operation ids; without `get_as`, the list only.
 
         `key` is the type of the address's parameter.
         """
-        May = Annotated[Principal, Depends(readers)]  # noqa: N806 -- a type
         Given = Annotated[Filter, Depends(query_parameters(self._filters))]  # noqa: N806 -- a type
 
-        async def list_records(work: Work, request: Request, page: Paged, _: May, given: Given) -> PageRead[Read]:
-            rows = self._rows.where(*equal(self._table.c, given))
-            return await page.of(work, rows, self._table.c.id, self._view_for(request))
+        async def list_records(
+            work: Work, request: Request, page: Paged, access: CallersAccess, given: Given
+        ) -> PageRead[Read]:
+            return await page.of(
+                work,
+                self._rows,
+                self._table.c.id,
+                await access.without_personal(work, self._table, self._view_for(request)),
+                conditions=list(equal(self._table.c, given)),
+                within=await access.within(work, self._table),
+            )
 
         async def get_record(
-            record_id: UUID, work: Work, request: Request, response: Response, _: May
+            record_id: UUID, work: Work, request: Request, response: Response, access: CallersAccess
         ) -> Read | Response:
             row = (await work.execute(self._rows.where(self._key == record_id))).one_or_none()
-            if row is None:
+            if row is None or not await access.covers(work, row, self._table):
                 raise NotFound(f"There is no {noun_of(self._table)} {record_id}.")
-            return unchanged(request, row.version) or self.show(response, row, self._view_for(request))
+            view = await access.without_personal(work, self._table, self._view_for(request))
+            return unchanged(request, row.version) or self.show(response, row, view)
 
         words = list_as.removeprefix("list_").replace("_", " ")
         self.routes.get(

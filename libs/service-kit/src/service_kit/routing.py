@@ -18,7 +18,8 @@ from fastapi.routing import APIRoute
 from sqlalchemy.exc import DBAPIError
 
 from service_kit import idempotency, strict_json
-from service_kit.auth import Authenticator, Principal, requires
+from service_kit.access import Access, AccessTable
+from service_kit.auth import Authenticator, Principal
 from service_kit.dependencies import (
     RequestDependency,
     async_dependency,
@@ -27,7 +28,6 @@ from service_kit.dependencies import (
 )
 from service_kit.problems import (
     BodyTooLarge,
-    Forbidden,
     Problem,
     Unavailable,
     Unprocessable,
@@ -111,9 +111,7 @@ class StrictRoute(APIRoute):
         )
         is_public = self.is_public
         takes_body = self.body_field is not None
-        checks = [call for call in self.checks if not isinstance(call, requires)]
-        given = self.given
-        roles = [call for call in (*self.checks, *given.values()) if isinstance(call, requires)]
+        checks, given, name = self.checks, self.given, self.name
 
         async def handle_with_dependencies(request: Request) -> Response:
             for check in checks:
@@ -123,14 +121,15 @@ class StrictRoute(APIRoute):
 
         async def run(plain: Request) -> Response:
             request = StrictRequest(plain.scope, plain.receive)
+            access: Access | None = None
             if is_public:
                 principal = Principal(subject="public", roles=frozenset(), expires_at=float("inf"))
             else:
                 principal = await self.authenticate(request)
-            request.state.principal = principal
-            # Before an answer that is stored under an idempotency key can be found: the role may have been lost since.
-            for role in roles:
-                await role(request)
+                table: AccessTable = request.app.state.access
+                # Before an answer that is stored under an idempotency key can be found: the role may be lost since.
+                access = table.access(name, principal)
+            request.state.principal, request.state.access = principal, access
             _check_query(request, known)
             if takes_body and await request.body():
                 _require_json(request)
@@ -171,8 +170,13 @@ def _check_query(request: Request, known: frozenset[str]) -> None:
 async def _read(request: Request, handle: Handler) -> Response:
     begin: Begin = request.app.state.begin
     async with begin(only_reads=True) as work:
-        request.state.work = work
+        _give(request, work)
         return await handle(request)
+
+
+def _give(request: Request, work: UnitOfWork) -> None:
+    request.state.work = work
+    work.access = access_of(request)
 
 
 async def _write(request: Request, handle: Handler, subject: str) -> Response:
@@ -208,7 +212,7 @@ async def _commit(request: Request, handle: Handler, claim: idempotency.Claim | 
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             async with begin(is_contended=attempt > 1, claim=lock) as work:
-                request.state.work = work
+                _give(request, work)
                 response = await _answer(request, handle, work, claim, is_first=attempt == 1)
                 await work.commit()
             request.app.state.outbox_notifier.notify()
@@ -224,22 +228,31 @@ async def _answer(
     request: Request, handle: Handler, work: UnitOfWork, claim: idempotency.Claim | None, *, is_first: bool
 ) -> Response:
     if claim is None:
-        return await handle(request)
+        return await _handle(request, handle, work)
     # Few requests are repeats: the first try does not look, and a repeat meets its key when it stores its own answer.
     if not is_first and (stored := await idempotency.stored_answer(work, claim)) is not None:
         return stored
     try:
-        response = await handle(request)
-    except Forbidden:
-        # What was allowed once is not shown again to who may not do it any more.
-        raise
-    except Problem:
-        # What forbids a repeat may be the effect of the first request.
-        if (stored := await idempotency.stored_answer(work, claim)) is not None:
+        response = await _handle(request, handle, work)
+    except Problem as problem:
+        # What forbids a repeat may be the effect of the first request. But what was allowed once is not shown again to
+        # who may not do it any more.
+        if not problem.forbids_replay and (stored := await idempotency.stored_answer(work, claim)) is not None:
             return stored
         raise
     if response.status_code < 400:
         idempotency.store(work, claim, response)
+    return response
+
+
+async def _handle(request: Request, handle: Handler, work: UnitOfWork) -> Response:
+    access = access_of(request)
+    if access is not None:
+        # Of the try before.
+        access.forget_touched()
+    response = await handle(request)
+    if access is not None:
+        await access.check_touched(work)
     return response
 
 
@@ -261,8 +274,21 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
+def access_of(request: Request) -> Access | None:
+    """Return what the caller may do with whose records; None on a public route."""
+    access: Access | None = request.state.access
+    return access
+
+
+def _callers_access(request: Request) -> Access:
+    access = access_of(request)
+    assert access is not None  # noqa: S101 -- no public route asks for it
+    return access
+
+
 Work = Annotated[UnitOfWork, Depends(async_dependency(work_of))]
 By = Annotated[Principal, Depends(async_dependency(principal_of))]
+CallersAccess = Annotated[Access, Depends(async_dependency(_callers_access))]
 
 
 def router(prefix: str, tag: str, *, route_class: type[StrictRoute] = StrictRoute) -> APIRouter:

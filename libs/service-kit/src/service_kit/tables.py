@@ -34,3 +34,8 @@ def one_of(column: str, allowed: Iterable[Any]) -> sa.CheckConstraint:
 def filtered(table: str, columns: Iterable[str]) -> tuple[sa.Index, ...]:
     """An index a column that lists filter by; each ends in the id, in whose order pages are read."""
     return tuple(sa.Index(f"{table}_{column}_id_idx", column, "id") for column in columns)
+
+
+def unassigned(table: str, owner: str, team: str) -> sa.Index:
+    """Return the index of the records without owner and team, in the order in which pages are read."""
+    return sa.Index(f"{table}_unassigned_idx", "id", postgresql_where=sa.text(f"{owner} IS NULL AND {team} IS NULL"))

@@ -18,6 +18,7 @@ from asyncpg.transaction import Transaction
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from service_kit.access import Access
 from service_kit.compiled import CompiledStatement
 from service_kit.entities import Binding, Entity
 from service_kit.write_statement import Change, Loaded, Write, statement_of, write_of
@@ -90,6 +91,8 @@ class UnitOfWork:
         lets every statement be a transaction by itself. `claim` is an advisory lock that goes with the first write and
         is kept until the transaction ends; while another one has it, that write raises `ClaimTaken`.
         """
+        self.access: Access | None = None
+        """What the caller of a request may do with whose records; None outside of requests."""
         self._engine = engine
         self._turns = turns
         self._is_contended = is_contended
@@ -193,6 +196,8 @@ class UnitOfWork:
 
     def add(self, entity: Entity) -> None:
         """Insert a new entity with its child rows."""
+        if self.access is not None:
+            self.access.touch(entity, entity.table, is_new=True)
         self._new.append(entity)
         binding = entity.binding
         self._known[type(entity), binding.key_in(binding.values_of(entity))] = entity

@@ -8,6 +8,7 @@ import structlog
 from fastapi import FastAPI
 
 from metrics_worker import dashboard
+from metrics_worker.api.access import ACCESS
 from metrics_worker.api.alerts import alerts
 from metrics_worker.api.coverage import coverage
 from metrics_worker.api.customers import customers
@@ -69,6 +70,7 @@ def create(settings: MetricsSettings) -> FastAPI:
             webhooks.routes,
             exports,
         ],
+        access=ACCESS,
         ready={"ledger": ledger_fits},
         lifespan=lifespan,
     )

@@ -39,15 +39,19 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), primary_key=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("parent_id", sa.Uuid(), sa.ForeignKey("team.id"), comment="the team above"),
         sa.Column("external_ref", sa.Text(), unique=True),
     )
+    op.create_index("team_parent_id_id_idx", "team", ["parent_id", "id"])
     op.create_table(
         "rep",
         sa.Column("id", sa.Uuid(), primary_key=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("team_id", sa.Uuid(), sa.ForeignKey("team.id")),
+        sa.Column("region", sa.Text()),
         sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("subject", sa.Text(), unique=True, comment="of their tokens"),
         sa.Column("external_ref", sa.Text(), unique=True),
     )
     op.create_index("rep_team_id_id_idx", "rep", ["team_id", "id"])
@@ -265,6 +269,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("deal_id", "position", name=op.f("deal_line_pkey")),
     )
     op.create_foreign_key(op.f("lead_deal_id_fkey"), "lead", "deal", ["deal_id"], ["id"])
+    for table in ("account", "lead", "deal", "activity", "referral"):
+        is_unassigned = sa.text("owner_id IS NULL AND team_id IS NULL")
+        op.create_index(f"{table}_unassigned_idx", table, ["id"], postgresql_where=is_unassigned)
 
 
 def downgrade() -> None:

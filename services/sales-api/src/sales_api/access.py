@@ -1,34 +1,126 @@
-"""Who may do what in sales, as dependencies of the routes; an admin always may."""
+"""Who may do what with whose records in sales."""
 
-from typing import Annotated, Final
+from typing import Any, Final
 
-from fastapi import Depends, Request
-
-from service_kit.auth import Principal, requires
-from service_kit.dependencies import async_dependency
+from sales_api.accounts.model import Account
+from sales_api.activities.model import Activity
+from sales_api.deals.model import Deal
+from sales_api.leads.model import Lead
+from sales_api.quotas.model import Quota
+from sales_api.referrals.model import Referral
+from sales_api.reps import Rep
+from sales_api.teams import Team
+from service_kit.access import (
+    ALL,
+    BELOW,
+    OWN,
+    REGION,
+    TEAM,
+    UNASSIGNED,
+    AccessTable,
+    Noun,
+    People,
+    Roles,
+    rule,
+)
 from service_kit.roles import ROLES
-from service_kit.versions import ExpectedVersion
 
-READING: Final = requires(*ROLES)
-MANAGING: Final = requires("sales-manager", "importer")
-"""Also for bulk imports, which may create anything."""
+_EVERYBODY: Final[Roles] = dict.fromkeys(ROLES, ALL)
+_MANAGERS: Final[Roles] = {"sales-manager": ALL, "importer": ALL}
+_SELLERS: Final[Roles] = {"sales-rep": OWN | TEAM | BELOW | UNASSIGNED, **_MANAGERS}
+"""See what their teams sell, and what waits for a salesperson."""
+_OWNERS: Final[Roles] = {"sales-rep": OWN | UNASSIGNED, **_MANAGERS}
+"""Change what is theirs, and take what waits."""
+_WHOSE: Final[dict[str, Any]] = {"owner": "owner_id", "team": "team_id", "region": "region"}
 
-Seller = Annotated[Principal, Depends(requires("sales-rep", "sales-manager", "importer"))]
-"""Works with customers."""
-
-Manager = Annotated[Principal, Depends(MANAGING)]
-"""Manages products, teams, exchange rates and quotas."""
-
-Eraser = Annotated[Principal, Depends(requires("sales-manager"))]
-"""May erase a customer, which cannot be undone."""
-
-Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]
-"""The version that the client's `If-Match` allows."""
-
-
-def _reporting_currency(request: Request) -> str:
-    currency: str = request.app.state.settings.reporting_currency
-    return currency
-
-
-ReportingCurrency = Annotated[str, Depends(async_dependency(_reporting_currency))]
+ACCESS: Final = AccessTable(
+    Noun(
+        "accounts",
+        table=Account.table,
+        **_WHOSE,
+        read=rule(
+            "list_accounts get_account", {**_SELLERS, "service-agent": REGION, "service-manager": ALL, "analyst": ALL}
+        ),
+        write=(
+            rule("register_account", _SELLERS),
+            rule("update_account", _OWNERS),
+            rule("merge_account", _MANAGERS),
+            rule("erase_account", {"sales-manager": ALL}),
+        ),
+        personal=("name",),
+        served_by=frozenset({"sales-rep", "sales-manager", "service-agent", "service-manager", "importer"}),
+    ),
+    Noun(
+        "leads",
+        table=Lead.table,
+        **_WHOSE,
+        read=rule("list_leads get_lead", {**_SELLERS, "analyst": ALL}),
+        write=(
+            rule("create_lead", _SELLERS),
+            rule("assign_lead", _OWNERS, hands_over=True),
+            rule("contact_lead qualify_lead disqualify_lead convert_lead", _OWNERS),
+            rule("erase_lead", {"sales-manager": ALL}),
+        ),
+        personal=("name", "company", "email", "phone"),
+        served_by=frozenset({"sales-rep", "sales-manager", "importer"}),
+    ),
+    Noun(
+        "deals",
+        table=Deal.table,
+        **_WHOSE,
+        read=rule("list_deals get_deal", {**_SELLERS, "service-manager": ALL, "analyst": ALL}),
+        write=(
+            rule("open_deal", _SELLERS),
+            rule("change_deal_stage send_proposal close_deal reopen_deal amend_deal", _OWNERS),
+        ),
+        personal=("title",),
+        served_by=frozenset({"sales-rep", "sales-manager", "service-manager", "importer"}),
+    ),
+    Noun(
+        "activities",
+        table=Activity.table,
+        **_WHOSE,
+        read=rule("list_activities get_activity", {**_SELLERS, "service-manager": ALL, "analyst": ALL}),
+        write=(rule("complete_activity", _SELLERS),),
+    ),
+    Noun(
+        "referrals",
+        table=Referral.table,
+        **_WHOSE,
+        read=rule("list_referrals get_referral", {**_SELLERS, "service-manager": ALL, "analyst": ALL}),
+        write=(rule("record_referral", _SELLERS),),
+    ),
+    Noun(
+        "quotas",
+        table=Quota.table,
+        owner="rep_id",
+        read=rule("list_quotas get_quota", {"sales-rep": OWN, **_MANAGERS, "analyst": ALL}),
+        write=(rule("set_quota change_quota", _MANAGERS),),
+    ),
+    Noun(
+        "products",
+        read=rule("list_products get_product", _EVERYBODY),
+        write=(rule("create_product change_product", _MANAGERS),),
+    ),
+    Noun(
+        "exchange rates",
+        read=rule("list_exchange_rates", _EVERYBODY),
+        write=(rule("set_exchange_rate", _MANAGERS),),
+    ),
+    Noun(
+        "teams",
+        read=rule("list_teams get_team", _EVERYBODY),
+        write=(rule("create_team change_team", _MANAGERS),),
+    ),
+    Noun(
+        "reps",
+        table=Rep.table,
+        read=rule("list_reps get_rep", _EVERYBODY),
+        write=(rule("create_rep change_rep", _MANAGERS),),
+        personal=("subject",),
+        served_by=frozenset({"sales-manager", "importer"}),
+    ),
+    Noun("imports", read=rule("import_records", _MANAGERS)),
+    people=People(Rep.table, Team.table),
+)
+"""Managers and importers see all. A salesperson is the one whose record names the token's subject."""

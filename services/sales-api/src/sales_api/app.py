@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from sales_api.access import MANAGING
+from sales_api.access import ACCESS
 from sales_api.accounts.routes import accounts
 from sales_api.activities.routes import activities
 from sales_api.deals.routes import deals
@@ -30,5 +30,6 @@ def create(settings: SalesSettings) -> FastAPI:
         description="Accounts, leads, deals, activities, referrals, quotas. Changes are published on `sales.events`.",
         settings=settings,
         engine=create_engine(settings, application="sales-api"),
-        routers=[*nouns, imports_of(nouns, MANAGING)],
+        routers=[*nouns, imports_of(nouns)],
+        access=ACCESS,
     )

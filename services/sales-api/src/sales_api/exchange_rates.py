@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from event_contracts.sales import FrozenRate
-from sales_api.access import READING, Manager, ReportingCurrency
 from sales_api.amounts import RATE, Rate, trimmed
+from sales_api.dependencies import ReportingCurrency
 from sales_api.tables import Base
 from service_kit.compiled import CompiledStatement
 from service_kit.entities import column
@@ -70,13 +70,13 @@ exchange_rates = Resource(
     view=ExchangeRateRead.of,
     filters={"currency": Currency, "on": Day},
 )
-exchange_rates.read_routes(READING, list_as="list_exchange_rates")
+exchange_rates.read_routes(list_as="list_exchange_rates")
 _columns = ExchangeRate.table.c
 
 
 @exchange_rates.routes.post("", summary="Set an exchange rate")
 async def set_exchange_rate(
-    body: ExchangeRateCreate, work: Work, reporting_currency: ReportingCurrency, _: Manager
+    body: ExchangeRateCreate, work: Work, reporting_currency: ReportingCurrency
 ) -> ExchangeRateRead:
     """Set a day's rate, or replace it. Closed deals keep the rate that they were closed at."""
     if body.currency == reporting_currency:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from fastapi import Response
 from pydantic import Field, StrictBool
 
-from sales_api.access import READING, Expected, Manager
+from sales_api.dependencies import Expected
 from sales_api.tables import Base
 from service_kit.changes import Change
 from service_kit.compiled import CompiledStatement
@@ -68,11 +68,11 @@ class ProductRead(ReadModel):
 
 
 products = Resource("/products/{code}", Product.table, ProductRead, filters={"active": bool}, key="code")
-products.read_routes(READING, list_as="list_products", get_as="get_product", key=Code)
+products.read_routes(list_as="list_products", get_as="get_product", key=Code)
 
 
 @products.routes.post("", status_code=201, summary="Add a product")
-async def create_product(body: ProductCreate, work: Work, response: Response, _: Manager) -> ProductRead:
+async def create_product(body: ProductCreate, work: Work, response: Response) -> ProductRead:
     """Add a product to the catalogue."""
     if await work.get(Product, body.code) is not None:
         raise ProductCodeTaken("Change it with PATCH, or choose another code.", code=body.code)
@@ -83,7 +83,7 @@ async def create_product(body: ProductCreate, work: Work, response: Response, _:
 
 @products.routes.patch("/{code}", summary="Change a product")
 async def change_product(
-    code: Code, body: ProductUpdate, work: Work, response: Response, expected: Expected, _: Manager
+    code: Code, body: ProductUpdate, work: Work, response: Response, expected: Expected
 ) -> ProductRead:
     """Change a product's name, or whether it is offered."""
     product = await lock(work, Product, code, expected)

@@ -9,16 +9,17 @@ from fastapi import Response
 from pydantic import Field, StrictBool
 
 from event_contracts.directory import SalesDirectoryEntrySet
-from sales_api.access import READING, Expected, Manager
+from sales_api.dependencies import Expected
 from sales_api.tables import Base
 from sales_api.teams import Team
 from service_kit.aggregates import publish
 from service_kit.changes import Change
 from service_kit.compiled import CompiledStatement
 from service_kit.entities import column
-from service_kit.fields import ExternalReference, Identifier, Name, ReadModel, StrictModel, examples
+from service_kit.fields import Code, ExternalReference, Identifier, Name, ReadModel, StrictModel, examples
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
+from service_kit.people import Subject, require_new_subject
 from service_kit.references import UnknownReference, require, require_new
 from service_kit.resources import Resource
 from service_kit.routing import Work
@@ -33,7 +34,9 @@ class Rep(Base, table="rep"):
     version: int
     name: str
     team_id: Annotated[UUID | None, column(references="team.id")] = None
+    region: str | None = None
     active: bool
+    subject: Annotated[str | None, column(unique=True, comment="of their tokens")] = None
     external_ref: Annotated[str | None, column(unique=True)] = None
 
     __table_args__: ClassVar = filtered("rep", ("team_id",))
@@ -53,7 +56,13 @@ Active = Annotated[
     Field(description="False for a salesperson who no longer sells; they keep what they own."),
 ]
 
-_EXAMPLE: dict[str, Any] = {"name": "Ana Souza", "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11", "active": True}
+_EXAMPLE: dict[str, Any] = {
+    "name": "Ana Souza",
+    "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+    "region": "south",
+    "active": True,
+    "subject": "auth0|5f7c8ec7c33c6c004bbafe82",
+}
 
 
 class RepCreate(StrictModel):
@@ -63,7 +72,9 @@ class RepCreate(StrictModel):
 
     name: Name
     team_id: Identifier | None = None
+    region: Code | None = Field(default=None, description="The region whose customers they see where regions count.")
     active: Active = True
+    subject: Subject | None = None
     external_ref: ExternalReference | None = None
 
 
@@ -74,7 +85,9 @@ class RepUpdate(Change):
 
     name: Name = Field(default_factory=str)
     team_id: Identifier | None = None
+    region: Code | None = None
     active: Active = Field(default_factory=bool)
+    subject: Subject | None = None
 
 
 class RepRead(ReadModel):
@@ -84,7 +97,9 @@ class RepRead(ReadModel):
     version: int
     name: str
     team_id: UUID | None
+    region: str | None
     active: bool
+    subject: str | None
     external_ref: str | None
 
 
@@ -94,13 +109,14 @@ reps = Resource(
     RepRead,
     filters={"team_id": Identifier, "active": bool, "external_ref": ExternalReference},
 )
-reps.read_routes(READING, list_as="list_reps", get_as="get_rep")
+reps.read_routes(list_as="list_reps", get_as="get_rep")
 
 
 @reps.routes.post("", status_code=201, summary="Create a salesperson")
-async def create_rep(body: RepCreate, work: Work, response: Response, _: Manager) -> RepRead:
+async def create_rep(body: RepCreate, work: Work, response: Response) -> RepRead:
     """Create a salesperson."""
     await require_new(work, Rep, body.external_ref)
+    await require_new_subject(work, Rep, body.subject)
     if body.team_id is not None:
         await require(work, Team, body.team_id, "#/team_id")
     rep = Rep(id=new_id(), version=1, **dict(body))
@@ -111,12 +127,14 @@ async def create_rep(body: RepCreate, work: Work, response: Response, _: Manager
 
 @reps.routes.patch("/{rep_id}", summary="Change a salesperson")
 async def change_rep(
-    rep_id: Identifier, body: RepUpdate, work: Work, response: Response, expected: Expected, _: Manager
+    rep_id: Identifier, body: RepUpdate, work: Work, response: Response, expected: Expected
 ) -> RepRead:
     """Change a salesperson. What they own already keeps the team that it was sold under."""
     rep = await lock(work, Rep, rep_id, expected)
     if body.team_id is not None:
         await require(work, Team, body.team_id, "#/team_id")
+    if body.subject != rep.subject:
+        await require_new_subject(work, Rep, body.subject)
     if "name" in body.apply_to(rep):
         publish(work, rep, rep.directory_entry(), datetime.now(UTC))
     return reps.show(response, rep)

@@ -1,21 +1,26 @@
-"""Teams of salespeople: a name, and the salespeople that belong to it."""
+"""Teams of salespeople: a name, the team above, and the salespeople that belong to it."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from fastapi import Response
+from pydantic import Field
 
 from event_contracts.directory import SalesDirectoryEntrySet
-from sales_api.access import READING, Manager
+from sales_api.dependencies import Expected
 from sales_api.tables import Base
 from service_kit.aggregates import publish
+from service_kit.changes import Change
 from service_kit.entities import column
-from service_kit.fields import ExternalReference, Name, ReadModel, StrictModel, examples
+from service_kit.fields import ExternalReference, Identifier, Name, ReadModel, StrictModel, examples
 from service_kit.identifiers import new_id
-from service_kit.references import require_new
+from service_kit.locking import lock
+from service_kit.people import require_above
+from service_kit.references import require, require_new
 from service_kit.resources import Resource
 from service_kit.routing import Work
+from service_kit.tables import filtered
 
 
 class Team(Base, table="team"):
@@ -24,7 +29,10 @@ class Team(Base, table="team"):
     id: Annotated[UUID, column(primary_key=True)]
     version: int
     name: str
+    parent_id: Annotated[UUID | None, column(references="team.id", comment="the team above")] = None
     external_ref: Annotated[str | None, column(unique=True)] = None
+
+    __table_args__: ClassVar = filtered("team", ("parent_id",))
 
     @property
     def partition_key(self) -> UUID:
@@ -36,13 +44,28 @@ class Team(Base, table="team"):
         return SalesDirectoryEntrySet(id=self.id, kind="team", name=self.name)
 
 
+_EXAMPLE: dict[str, Any] = {"name": "Iberia", "parent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"}
+
+
 class TeamCreate(StrictModel):
     """A new team."""
 
-    model_config = examples({"name": "Iberia", "external_ref": "crm-team-7"})
+    model_config = examples(_EXAMPLE | {"external_ref": "crm-team-7"})
 
     name: Name
+    parent_id: Identifier | None = Field(
+        default=None, description="The team above, whose members see this one's records."
+    )
     external_ref: ExternalReference | None = None
+
+
+class TeamUpdate(Change):
+    """What to change; what is left out stays."""
+
+    model_config = examples(_EXAMPLE)
+
+    name: Name = Field(default_factory=str)
+    parent_id: Identifier | None = None
 
 
 class TeamRead(ReadModel):
@@ -51,18 +74,36 @@ class TeamRead(ReadModel):
     id: UUID
     version: int
     name: str
+    parent_id: UUID | None
     external_ref: str | None
 
 
-teams = Resource("/teams/{team_id}", Team.table, TeamRead, filters={"external_ref": ExternalReference})
-teams.read_routes(READING, list_as="list_teams", get_as="get_team")
+teams = Resource(
+    "/teams/{team_id}", Team.table, TeamRead, filters={"parent_id": Identifier, "external_ref": ExternalReference}
+)
+teams.read_routes(list_as="list_teams", get_as="get_team")
 
 
 @teams.routes.post("", status_code=201, summary="Create a team")
-async def create_team(body: TeamCreate, work: Work, response: Response, _: Manager) -> TeamRead:
+async def create_team(body: TeamCreate, work: Work, response: Response) -> TeamRead:
     """Create a team, which salespeople can then belong to."""
     await require_new(work, Team, body.external_ref)
+    if body.parent_id is not None:
+        await require(work, Team, body.parent_id, "#/parent_id")
     team = Team(id=new_id(), version=1, **dict(body))
     work.add(team)
     publish(work, team, team.directory_entry(), datetime.now(UTC))
     return teams.show_created(response, team)
+
+
+@teams.routes.patch("/{team_id}", summary="Change a team")
+async def change_team(
+    team_id: Identifier, body: TeamUpdate, work: Work, response: Response, expected: Expected
+) -> TeamRead:
+    """Rename a team, or put it below another."""
+    team = await lock(work, Team, team_id, expected)
+    if body.parent_id is not None:
+        await require_above(work, Team, team, body.parent_id)
+    if "name" in body.apply_to(team):
+        publish(work, team, team.directory_entry(), datetime.now(UTC))
+    return teams.show(response, team)

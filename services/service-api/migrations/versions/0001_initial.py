@@ -59,8 +59,10 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), primary_key=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("parent_id", sa.Uuid(), sa.ForeignKey("team.id"), comment="the team above"),
         sa.Column("external_ref", sa.Text(), unique=True),
     )
+    op.create_index("team_parent_id_id_idx", "team", ["parent_id", "id"])
     op.create_table(
         "won_deal",
         sa.Column("id", sa.Uuid(), primary_key=True),
@@ -78,7 +80,9 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("team_id", sa.Uuid(), sa.ForeignKey("team.id")),
+        sa.Column("region", sa.Text()),
         sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("subject", sa.Text(), unique=True, comment="of their tokens"),
         sa.Column("external_ref", sa.Text(), unique=True),
     )
     op.create_index("agent_active_id_idx", "agent", ["active", "id"])
@@ -367,6 +371,9 @@ def upgrade() -> None:
     )
     for column in ("agent_id", "customer_id", "team_id", "ticket_id"):
         op.create_index(f"upsell_suggestion_{column}_id_idx", "upsell_suggestion", [column, "id"])
+    for table in ("ticket", "survey", "training", "check_in", "maintenance", "delivery", "upsell_suggestion"):
+        is_unassigned = sa.text("agent_id IS NULL AND team_id IS NULL")
+        op.create_index(f"{table}_unassigned_idx", table, ["id"], postgresql_where=is_unassigned)
 
 
 def downgrade() -> None:

@@ -1,31 +1,146 @@
-"""Who may do what in service, as dependencies of the routes; an admin always may."""
+"""Who may do what with whose records in service."""
 
-from typing import Annotated, Final
+from typing import Any, Final
 
-from fastapi import Depends
+from service_api.agents import Agent
+from service_api.check_ins import CheckIn
+from service_api.customers.model import Customer
+from service_api.deliveries.model import Delivery
+from service_api.maintenance.model import Maintenance, MaintenancePlan
+from service_api.reviews import Review
+from service_api.surveys.model import Survey
+from service_api.teams import Team
+from service_api.tickets.model import Interaction, Ticket
+from service_api.trainings import Training
+from service_api.upsell_suggestions import UpsellSuggestion
+from service_kit.access import (
+    ALL,
+    BELOW,
+    OWN,
+    REGION,
+    SEEN,
+    TEAM,
+    UNASSIGNED,
+    AccessTable,
+    Noun,
+    People,
+    Roles,
+    rule,
+)
+from service_kit.roles import ROLES, Role
 
-from service_kit.auth import Principal, requires
-from service_kit.dependencies import async_dependency
-from service_kit.roles import ROLES
-from service_kit.versions import ExpectedVersion
+_EVERYBODY: Final[Roles] = dict.fromkeys(ROLES, ALL)
+_MANAGERS: Final[Roles] = {"service-manager": ALL, "importer": ALL}
+_OTHERS: Final[Roles] = {"sales-manager": ALL, "analyst": ALL}
+"""See what is done for customers, and do none of it."""
+_AGENTS: Final[Roles] = {"service-agent": OWN | TEAM | BELOW | UNASSIGNED, **_MANAGERS}
+"""See what their teams work on, and what waits for an agent."""
+_TEAMS: Final[Roles] = {"service-agent": OWN | TEAM | UNASSIGNED, **_MANAGERS}
+"""Work on what is theirs and their team's, and take what waits."""
+_ANY_AGENT: Final[Roles] = {"service-agent": ALL, **_MANAGERS}
+"""Anybody's customer may call."""
+_SERVED_BY: Final = frozenset[Role]({"service-agent", "service-manager", "importer"})
+_WHOSE: Final[dict[str, Any]] = {"owner": "agent_id", "team": "team_id", "region": "region"}
 
-WORKERS: Final = ("service-agent", "service-manager", "importer")
-
-READING: Final = requires(*ROLES)
-MANAGING: Final = requires("service-manager", "importer")
-"""Also for bulk imports, which may create anything."""
-
-Reader = Annotated[Principal, Depends(READING)]
-"""Holds any role."""
-
-Worker = Annotated[Principal, Depends(requires(*WORKERS))]
-"""Works with customers: registers them, works on tickets, sends surveys."""
-
-Manager = Annotated[Principal, Depends(MANAGING)]
-"""Manages agents, teams, calendars, policies and plans."""
-
-Eraser = Annotated[Principal, Depends(requires("service-manager"))]
-"""May erase a customer, which cannot be undone."""
-
-Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]
-"""The version that the client's `If-Match` allows."""
+ACCESS: Final = AccessTable(
+    Noun(
+        "customers",
+        table=Customer.table,
+        region="region",
+        read=rule("list_customers get_customer", {**_ANY_AGENT, "sales-rep": REGION, **_OTHERS}),
+        write=(rule("register_customer", _ANY_AGENT), rule("erase_customer", {"service-manager": ALL})),
+        personal=("name",),
+        served_by=_SERVED_BY | {"sales-rep", "sales-manager"},
+    ),
+    Noun(
+        "tickets",
+        table=Ticket.table,
+        **_WHOSE,
+        read=rule("list_tickets get_ticket", {**_AGENTS, "sales-rep": REGION, **_OTHERS}),
+        write=(
+            # Who answers a call may open it for another team.
+            rule("open_ticket", _AGENTS, hands_over=True),
+            rule("assign_ticket escalate_ticket", _TEAMS, hands_over=True),
+            rule("log_interaction merge_ticket resolve_ticket reopen_ticket close_ticket", _TEAMS),
+        ),
+        personal=("subject", "description"),
+        served_by=_SERVED_BY,
+    ),
+    Noun(
+        "contacts about tickets",
+        table=Interaction.table,
+        read=rule("list_interactions get_interaction", dict.fromkeys(ROLES, SEEN)),
+        personal=("note",),
+        served_by=_SERVED_BY,
+    ),
+    Noun(
+        "surveys",
+        table=Survey.table,
+        **_WHOSE,
+        read=rule("list_surveys get_survey", {**_AGENTS, **_OTHERS}),
+        # Those who are rated do not answer for the customer.
+        write=(rule("send_survey", _AGENTS), rule("answer_survey", _MANAGERS)),
+        personal=("comment", "answer_path"),
+        served_by=_SERVED_BY,
+    ),
+    *(
+        Noun(
+            name,
+            table=table,
+            **_WHOSE,
+            read=rule(read, {**_AGENTS, **_OTHERS}),
+            write=(rule(write, _AGENTS),) if write else (),
+        )
+        for name, table, read, write in (
+            ("trainings", Training.table, "list_trainings get_training", "deliver_training"),
+            ("check-ins", CheckIn.table, "list_check_ins get_check_in", "complete_check_in"),
+            ("maintenance", Maintenance.table, "list_maintenance get_maintenance", ""),
+            ("deliveries", Delivery.table, "list_deliveries get_delivery", "accept_delivery"),
+            ("upsell suggestions", UpsellSuggestion.table, "list_suggestions get_suggestion", "suggest_upsell"),
+        )
+    ),
+    Noun(
+        "maintenance plans",
+        table=MaintenancePlan.table,
+        read=rule("list_maintenance_plans get_maintenance_plan", {**_ANY_AGENT, **_OTHERS}),
+        write=(rule("create_maintenance_plan", _MANAGERS), rule("perform_maintenance", _ANY_AGENT)),
+    ),
+    Noun(
+        "reviews",
+        table=Review.table,
+        read=rule("list_reviews get_review", {**_ANY_AGENT, **_OTHERS}),
+        write=(rule("record_review", _ANY_AGENT),),
+    ),
+    Noun(
+        "agents",
+        table=Agent.table,
+        read=rule("list_agents get_agent", _EVERYBODY),
+        write=(rule("create_agent change_agent", _MANAGERS),),
+        personal=("subject",),
+        served_by=frozenset({"service-manager", "importer"}),
+    ),
+    Noun(
+        "teams",
+        read=rule("list_teams get_team", _EVERYBODY),
+        write=(rule("create_team change_team", _MANAGERS),),
+    ),
+    Noun(
+        "SLA policies",
+        read=rule("list_policies get_policy", _EVERYBODY),
+        write=(rule("create_policy change_policy", _MANAGERS),),
+    ),
+    Noun(
+        "business calendars",
+        read=rule("list_calendars get_calendar", _EVERYBODY),
+        write=(rule("create_calendar change_calendar", _MANAGERS),),
+    ),
+    Noun("imports", read=rule("import_records", _MANAGERS)),
+    Noun(
+        "dead letters",
+        # Some hold names.
+        read=rule("list_dead_letters list_halts get_dead_letter", {"service-manager": ALL}),
+        write=(rule("mend_dead_letter send_dead_letter discard_dead_letter", {}),),
+    ),
+    people=People(Agent.table, Team.table),
+)
+"""Managers and importers see all. An agent is the one whose record names the token's subject."""

@@ -8,15 +8,16 @@ from fastapi import Response
 from pydantic import Field, StrictBool
 
 from event_contracts.directory import ServiceDirectoryEntrySet
-from service_api.access import READING, Expected, Manager
+from service_api.dependencies import Expected
 from service_api.tables import Base
 from service_api.teams import Team
 from service_kit.aggregates import publish
 from service_kit.changes import Change
 from service_kit.entities import column
-from service_kit.fields import ExternalReference, Identifier, Name, ReadModel, StrictModel, examples
+from service_kit.fields import Code, ExternalReference, Identifier, Name, ReadModel, StrictModel, examples
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
+from service_kit.people import Subject, require_new_subject
 from service_kit.references import require, require_new
 from service_kit.resources import Resource
 from service_kit.routing import Work
@@ -32,7 +33,9 @@ class Agent(Base, table="agent"):
     version: int
     name: str
     team_id: Annotated[UUID | None, column(references="team.id")] = None
+    region: str | None = None
     active: bool
+    subject: Annotated[str | None, column(unique=True, comment="of their tokens")] = None
     external_ref: Annotated[str | None, column(unique=True)] = None
 
     @property
@@ -52,14 +55,18 @@ class AgentCreate(StrictModel):
         {
             "name": "Rūta Kazlauskienė",
             "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "region": "baltics",
             "active": True,
+            "subject": "auth0|5f7c8ec7c33c6c004bbafe82",
             "external_ref": "employee-77",
         }
     )
 
     name: Name
     team_id: Identifier | None = None
+    region: Code | None = Field(default=None, description="The region whose customers they see where regions count.")
     active: StrictBool = True
+    subject: Subject | None = None
     external_ref: ExternalReference | None = None
 
 
@@ -67,12 +74,20 @@ class AgentUpdate(Change):
     """What to change of an agent; what is left out stays."""
 
     model_config = examples(
-        {"name": "Rūta Kazlauskaitė", "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11", "active": False}
+        {
+            "name": "Rūta Kazlauskaitė",
+            "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "region": "baltics",
+            "active": False,
+            "subject": "auth0|5f7c8ec7c33c6c004bbafe82",
+        }
     )
 
     name: Name = Field(default_factory=str)
     team_id: Identifier | None = Field(default=None, description="Null takes the agent out of the team.")
+    region: Code | None = None
     active: StrictBool = Field(default_factory=bool)
+    subject: Subject | None = None
 
 
 class AgentRead(ReadModel):
@@ -82,7 +97,9 @@ class AgentRead(ReadModel):
     version: int
     name: str
     team_id: UUID | None
+    region: str | None
     active: bool
+    subject: str | None
     external_ref: str | None
 
 
@@ -92,13 +109,14 @@ agents = Resource(
     AgentRead,
     filters={"team_id": Identifier, "active": bool, "external_ref": ExternalReference},
 )
-agents.read_routes(READING, list_as="list_agents", get_as="get_agent")
+agents.read_routes(list_as="list_agents", get_as="get_agent")
 
 
 @agents.routes.post("", status_code=201, summary="Create an agent")
-async def create_agent(body: AgentCreate, work: Work, response: Response, _: Manager) -> AgentRead:
+async def create_agent(body: AgentCreate, work: Work, response: Response) -> AgentRead:
     """Create a person who works on tickets."""
     await require_new(work, Agent, body.external_ref)
+    await require_new_subject(work, Agent, body.subject)
     if body.team_id is not None:
         await require(work, Team, body.team_id, "#/team_id")
     agent = Agent(id=new_id(), version=1, **dict(body))
@@ -109,7 +127,7 @@ async def create_agent(body: AgentCreate, work: Work, response: Response, _: Man
 
 @agents.routes.patch("/{agent_id}", summary="Change an agent")
 async def change_agent(
-    agent_id: Identifier, body: AgentUpdate, work: Work, response: Response, expected: Expected, _: Manager
+    agent_id: Identifier, body: AgentUpdate, work: Work, response: Response, expected: Expected
 ) -> AgentRead:
     """Rename the agent, move them to another team, or take them out of service.
 
@@ -118,6 +136,8 @@ async def change_agent(
     agent = await lock(work, Agent, agent_id, expected)
     if body.team_id is not None:
         await require(work, Team, body.team_id, "#/team_id")
+    if body.subject != agent.subject:
+        await require_new_subject(work, Agent, body.subject)
     if "name" in body.apply_to(agent):
         publish(work, agent, agent.directory_entry(), datetime.now(UTC))
     return agents.show(response, agent)

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from service_api.access import MANAGING
+from service_api.access import ACCESS
 from service_api.agents import agents
 from service_api.business_calendars import business_calendars
 from service_api.check_ins import check_ins
@@ -49,7 +49,8 @@ def create(settings: ServiceApiSettings) -> FastAPI:
         description="Customers, tickets with the contacts about them, surveys, and what else is done for customers.",
         settings=settings,
         engine=create_engine(settings, application="service-api"),
-        routers=[*nouns, imports_of(nouns, MANAGING)],
+        routers=[*nouns, imports_of(nouns)],
+        access=ACCESS,
     )
     app.state.survey_links = SurveyLinks(settings.survey_link_secret.get_secret_value())
     return app

@@ -12,8 +12,8 @@ from fastapi import Response
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from service_api.access import READING, Expected, Manager
 from service_api.business_time import BusinessHours, Shift
+from service_api.dependencies import Expected
 from service_api.tables import Base
 from service_kit.changes import Change
 from service_kit.entities import column
@@ -155,13 +155,11 @@ class BusinessCalendarRead(ReadModel):
 
 
 business_calendars = Resource("/business-calendars/{calendar_id}", BusinessCalendar.table, BusinessCalendarRead)
-business_calendars.read_routes(READING, list_as="list_calendars", get_as="get_calendar")
+business_calendars.read_routes(list_as="list_calendars", get_as="get_calendar")
 
 
 @business_calendars.routes.post("", status_code=201, summary="Create a business calendar")
-async def create_calendar(
-    body: BusinessCalendarCreate, work: Work, response: Response, _: Manager
-) -> BusinessCalendarRead:
+async def create_calendar(body: BusinessCalendarCreate, work: Work, response: Response) -> BusinessCalendarRead:
     """Set the hours and holidays by which SLA policies can count."""
     calendar = BusinessCalendar(id=new_id(), version=1, **body.model_dump())
     work.add(calendar)
@@ -175,7 +173,6 @@ async def change_calendar(
     work: Work,
     response: Response,
     expected: Expected,
-    _: Manager,
 ) -> BusinessCalendarRead:
     """Change hours or holidays for tickets that are opened from now on. What is due already stays due."""
     calendar = await lock(work, BusinessCalendar, calendar_id, expected)

@@ -7,15 +7,14 @@ from fastapi import Response
 from pydantic import Field
 
 from event_contracts.service import CheckInCompleted
-from service_api.access import READING, Worker
 from service_api.attribution import ByAgent, DoneCreate, DoneRead, attributed
 from service_kit.aggregates import publish
 from service_kit.entities import column
 from service_kit.fields import Day, Identifier, Moment, examples
 from service_kit.occurrence import happened_at
 from service_kit.resources import Resource
-from service_kit.routing import Work
-from service_kit.tables import filtered
+from service_kit.routing import By, Work
+from service_kit.tables import filtered, unassigned
 
 
 class CheckIn(ByAgent, table="check_in"):
@@ -23,6 +22,7 @@ class CheckIn(ByAgent, table="check_in"):
 
     __table_args__: ClassVar = (
         *filtered("check_in", ("customer_id", "agent_id", "team_id")),
+        unassigned("check_in", "agent_id", "team_id"),
         {"info": {"noun": "check-in"}},
     )
 
@@ -62,11 +62,11 @@ check_ins = Resource(
     CheckInRead,
     filters={"customer_id": Identifier, "agent_id": Identifier, "team_id": Identifier},
 )
-check_ins.read_routes(READING, list_as="list_check_ins", get_as="get_check_in")
+check_ins.read_routes(list_as="list_check_ins", get_as="get_check_in")
 
 
 @check_ins.routes.post("", status_code=201, summary="Record a check-in")
-async def complete_check_in(body: CheckInCreate, work: Work, response: Response, by: Worker) -> CheckInRead:
+async def complete_check_in(body: CheckInCreate, work: Work, response: Response, by: By) -> CheckInRead:
     """Record that service asked a customer how they are doing."""
     at = happened_at(body.occurred_at, by)
     state = await attributed(work, body) | {"product": body.product, "due_on": body.due_on, "completed_at": at}

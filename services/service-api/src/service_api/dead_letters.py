@@ -14,5 +14,4 @@ async def _readable() -> Readable:
     return _check
 
 
-# Some hold names, so not every role may read them.
-dead_letters = dead_letter_routes([ACCOUNTS, NAMES], readers=("service-manager",), readable=_readable)
+dead_letters = dead_letter_routes([ACCOUNTS, NAMES], readable=_readable)

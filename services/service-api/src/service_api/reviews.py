@@ -9,7 +9,6 @@ from fastapi import Response
 from pydantic import Field
 
 from event_contracts.service import ReviewRecorded
-from service_api.access import READING, Worker
 from service_api.attribution import ForCustomer, attribution_of
 from service_api.customers.use_cases import require_customer
 from service_kit.aggregates import publish
@@ -18,7 +17,7 @@ from service_kit.fields import Code, Identifier, Moment, ReadModel, Score, Stric
 from service_kit.identifiers import new_id
 from service_kit.occurrence import happened_at
 from service_kit.resources import Resource
-from service_kit.routing import Work
+from service_kit.routing import By, Work
 from service_kit.tables import filtered
 
 
@@ -73,11 +72,11 @@ class ReviewRead(ReadModel):
 reviews = Resource(
     "/reviews/{review_id}", Review.table, ReviewRead, filters={"customer_id": Identifier, "channel": Code}
 )
-reviews.read_routes(READING, list_as="list_reviews", get_as="get_review")
+reviews.read_routes(list_as="list_reviews", get_as="get_review")
 
 
 @reviews.routes.post("", status_code=201, summary="Record a public review")
-async def record_review(body: ReviewCreate, work: Work, response: Response, by: Worker) -> ReviewRead:
+async def record_review(body: ReviewCreate, work: Work, response: Response, by: By) -> ReviewRead:
     """Record the score that a customer gave in public."""
     at = happened_at(body.occurred_at, by)
     customer = await require_customer(work, body.customer_id)

@@ -6,20 +6,22 @@ from typing import ClassVar
 from fastapi import Response
 
 from event_contracts.service import TrainingDelivered
-from service_api.access import READING, Worker
 from service_api.attribution import ByAgent, DoneCreate, DoneRead, attributed
 from service_kit.aggregates import publish
 from service_kit.fields import Count, Identifier, Moment, examples
 from service_kit.occurrence import happened_at
 from service_kit.resources import Resource
-from service_kit.routing import Work
-from service_kit.tables import filtered
+from service_kit.routing import By, Work
+from service_kit.tables import filtered, unassigned
 
 
 class Training(ByAgent, table="training"):
     """A training of a customer's people. It never changes."""
 
-    __table_args__: ClassVar = filtered("training", ("customer_id", "agent_id", "team_id"))
+    __table_args__: ClassVar = (
+        *filtered("training", ("customer_id", "agent_id", "team_id")),
+        unassigned("training", "agent_id", "team_id"),
+    )
 
     product: str | None = None
     attendees: int
@@ -57,11 +59,11 @@ trainings = Resource(
     TrainingRead,
     filters={"customer_id": Identifier, "agent_id": Identifier, "team_id": Identifier},
 )
-trainings.read_routes(READING, list_as="list_trainings", get_as="get_training")
+trainings.read_routes(list_as="list_trainings", get_as="get_training")
 
 
 @trainings.routes.post("", status_code=201, summary="Record a training")
-async def deliver_training(body: TrainingCreate, work: Work, response: Response, by: Worker) -> TrainingRead:
+async def deliver_training(body: TrainingCreate, work: Work, response: Response, by: By) -> TrainingRead:
     """Record that a customer's people were trained."""
     at = happened_at(body.occurred_at, by)
     state = await attributed(work, body)

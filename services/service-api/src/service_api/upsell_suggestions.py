@@ -7,7 +7,6 @@ from uuid import UUID
 from fastapi import Response
 
 from event_contracts.service import UpsellSuggested
-from service_api.access import READING, Worker
 from service_api.attribution import ByAgent, DoneCreate, DoneRead, attributed
 from service_api.customers.use_cases import is_now
 from service_api.tickets.model import Ticket
@@ -15,17 +14,20 @@ from service_kit.aggregates import publish
 from service_kit.entities import column
 from service_kit.fields import Identifier, Moment, examples
 from service_kit.occurrence import happened_at
-from service_kit.references import UnknownReference
+from service_kit.references import UnknownReference, require
 from service_kit.resources import Resource
-from service_kit.routing import Work
-from service_kit.tables import filtered
+from service_kit.routing import By, Work
+from service_kit.tables import filtered, unassigned
 from service_kit.unit_of_work import UnitOfWork
 
 
 class UpsellSuggestion(ByAgent, table="upsell_suggestion"):
     """A suggestion. It never changes; the lead and the deal that come of it name it."""
 
-    __table_args__: ClassVar = filtered("upsell_suggestion", ("customer_id", "agent_id", "team_id", "ticket_id"))
+    __table_args__: ClassVar = (
+        *filtered("upsell_suggestion", ("customer_id", "agent_id", "team_id", "ticket_id")),
+        unassigned("upsell_suggestion", "agent_id", "team_id"),
+    )
 
     ticket_id: Annotated[UUID | None, column(references="ticket.id")] = None
     product: str | None = None
@@ -63,13 +65,11 @@ upsell_suggestions = Resource(
     UpsellSuggestionRead,
     filters={"customer_id": Identifier, "agent_id": Identifier, "team_id": Identifier, "ticket_id": Identifier},
 )
-upsell_suggestions.read_routes(READING, list_as="list_suggestions", get_as="get_suggestion")
+upsell_suggestions.read_routes(list_as="list_suggestions", get_as="get_suggestion")
 
 
 @upsell_suggestions.routes.post("", status_code=201, summary="Suggest what a customer could use")
-async def suggest_upsell(
-    body: UpsellSuggestionCreate, work: Work, response: Response, by: Worker
-) -> UpsellSuggestionRead:
+async def suggest_upsell(body: UpsellSuggestionCreate, work: Work, response: Response, by: By) -> UpsellSuggestionRead:
     """Suggest to sales what else a customer could use."""
     at = happened_at(body.occurred_at, by)
     if body.ticket_id is not None:
@@ -83,6 +83,6 @@ async def suggest_upsell(
 
 
 async def _require_ticket(work: UnitOfWork, ticket_id: UUID, customer_id: UUID) -> None:
-    ticket = await work.get(Ticket, ticket_id)
-    if ticket is None or not await is_now(work, ticket.customer_id, customer_id):
+    ticket = await require(work, Ticket, ticket_id, "#/ticket_id")
+    if not await is_now(work, ticket.customer_id, customer_id):
         raise UnknownReference.at("#/ticket_id", "names no ticket of this customer")

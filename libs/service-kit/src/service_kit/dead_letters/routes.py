@@ -1,4 +1,4 @@
-"""Dead letters over HTTP; each service names its consumers, the roles that may read, and a check of values."""
+"""Dead letters over HTTP; each service names its consumers and a check of values."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends
 
-from service_kit.auth import Principal, requires
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.dead_letters import use_cases
 from service_kit.dead_letters.schemas import (
@@ -23,23 +22,18 @@ from service_kit.dead_letters.use_cases import Consumers, Readable
 from service_kit.fields import Code, Identifier
 from service_kit.filters import equal
 from service_kit.paging import Paged, PageRead, page_of
-from service_kit.routing import Work, router
-
-Admin = Annotated[Principal, Depends(requires("admin"))]
+from service_kit.routing import By, Work, router
 
 
-def dead_letter_routes(
-    consumers: Consumers, *, readers: tuple[str, ...], readable: Callable[..., Awaitable[Readable]]
-) -> APIRouter:
+def dead_letter_routes(consumers: Consumers, *, readable: Callable[..., Awaitable[Readable]]) -> APIRouter:
     """Return the routes under `/v1/dead-letters` for the dead letters of these consumers.
 
-    `readers` are the roles that may read them; only an admin settles one. `readable` is a dependency.
+    `readable` is a dependency.
     """
     routes = router("/dead-letters", "dead-letters")
-    may_read = [Depends(requires(*readers))]
     Reading = Annotated[Readable, Depends(readable)]  # noqa: N806 -- a type
 
-    @routes.get("", dependencies=may_read, response_model=page_of(DeadLetterRead))
+    @routes.get("", response_model=page_of(DeadLetterRead))
     async def list_dead_letters(
         work: Work,
         page: Paged,
@@ -55,31 +49,31 @@ def dead_letter_routes(
         )
         return await page.of(work, query, dead_letter.c.id, view_of)
 
-    @routes.get("/halts", dependencies=may_read)
+    @routes.get("/halts")
     async def list_halts(work: Work) -> HaltsRead:
         """Consumers that wait for their dead letters to be settled, because nearly all records were bad."""
         return HaltsRead(items=[halt_of(row) for row in await use_cases.halts(work, consumers)])
 
-    @routes.get("/{letter_id}", dependencies=may_read)
+    @routes.get("/{letter_id}")
     async def get_dead_letter(letter_id: Identifier, work: Work) -> DeadLetterDetailRead:
         """One record as it arrived, with what it was mended to."""
         return whole_view_of(await use_cases.get_dead_letter(work, consumers, letter_id))
 
     @routes.post("/{letter_id}/mend")
     async def mend_dead_letter(
-        letter_id: Identifier, body: DeadLetterMendRequest, _: Admin, work: Work, reading: Reading
+        letter_id: Identifier, body: DeadLetterMendRequest, work: Work, reading: Reading
     ) -> DeadLetterDetailRead:
         """Replace what is sent; refused when the consumer could not process the replacement either."""
         return whole_view_of(await use_cases.mend_dead_letter(work, consumers, letter_id, body, reading))
 
     @routes.post("/{letter_id}/send")
-    async def send_dead_letter(letter_id: Identifier, work: Work, reading: Reading, by: Admin) -> DeadLetterDetailRead:
+    async def send_dead_letter(letter_id: Identifier, work: Work, reading: Reading, by: By) -> DeadLetterDetailRead:
         """Send it to its topic again. However often it is sent, it counts once."""
         return whole_view_of(await use_cases.send_dead_letter(work, consumers, letter_id, by, reading))
 
     @routes.post("/{letter_id}/discard")
     async def discard_dead_letter(
-        letter_id: Identifier, body: DeadLetterDiscardRequest, work: Work, by: Admin
+        letter_id: Identifier, body: DeadLetterDiscardRequest, work: Work, by: By
     ) -> DeadLetterDetailRead:
         """Discard it, so that it never counts. Its bytes are kept."""
         return whole_view_of(await use_cases.discard_dead_letter(work, consumers, letter_id, body, by))

@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, cast
@@ -13,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from service_kit.dependencies import RequestDependency
 from service_kit.problems import invalid
-from service_kit.routing import StrictRoute
+from service_kit.routing import StrictRoute, work_of
 
 _COLLECTION: Final = re.compile(r"/v1/([a-z-]+)")
 _ONE: Final = re.compile(r"/v1/([a-z-]+)/\{[a-z_]+\}")
@@ -28,6 +29,17 @@ class Caller:
         self.request = Request({**request.scope, "headers": []})
         self._known: dict[RequestDependency, Any] = {}
 
+    @contextmanager
+    def doing(self, operation: str) -> Iterator[None]:
+        """Let the unit of work do one operation with the caller's access to it. Raise `Forbidden`."""
+        work = work_of(self.request)
+        before = work.access
+        work.access = before and before.of(operation)
+        try:
+            yield
+        finally:
+            work.access = before
+
     async def value_of(self, dependency: RequestDependency) -> Any:
         """Return the value of a dependency. Raise what it raises."""
         if dependency not in self._known:
@@ -39,6 +51,7 @@ class Operation:
     """A route that runs without a request of its own: the same checks, rules and events."""
 
     def __init__(self, route: StrictRoute) -> None:
+        self._name = route.name
         dependant = route.dependant
         if dependant.dependencies or route.checks:
             raise TypeError(f"{route.path}: imports support dependencies of the request only, one a parameter")
@@ -61,6 +74,10 @@ class Operation:
         self, caller: Caller, *, body: Mapping[str, Any] | None = None, identity: UUID | None = None
     ) -> BaseModel:
         """Run it within the caller's unit of work; return the answer. Raise `Problem`, with pointers into the body."""
+        with caller.doing(self._name):
+            return await self._run(caller, body, identity)
+
+    async def _run(self, caller: Caller, body: Mapping[str, Any] | None, identity: UUID | None) -> BaseModel:
         dependant = self._dependant
         arguments = {name: await caller.value_of(dependency) for name, dependency in self._given.items()}
         if self._takes_request:

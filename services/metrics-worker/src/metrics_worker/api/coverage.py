@@ -4,7 +4,7 @@ from datetime import date
 
 from pydantic import ConfigDict, Field
 
-from metrics_worker.api.parameters import READERS, FirstDay, LastDay, Status
+from metrics_worker.api.parameters import FirstDay, LastDay, Status
 from metrics_worker.queries.coverage import DimensionCoverageRead, UnaskedRead, carried_by, unasked
 from metrics_worker.queries.query import period_of
 from service_kit.fields import Moment, ReadModel
@@ -62,7 +62,7 @@ class CoverageRead(ReadModel):
     fresh_as_of: Moment | None
 
 
-@coverage.get("", dependencies=READERS)
+@coverage.get("")
 async def get_coverage(
     work: Work,
     status: Status,

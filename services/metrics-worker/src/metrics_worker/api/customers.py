@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import ConfigDict
 
 from event_contracts.fields import DECIMAL_PLACES
-from metrics_worker.api.parameters import READERS, LedgerReporting
+from metrics_worker.api.parameters import LedgerReporting
 from metrics_worker.customers.queries import relationship_of
 from metrics_worker.domain.customer_health import HealthReason, health_of
 from metrics_worker.domain.kinds import KIND_BY_NAME
@@ -90,7 +90,7 @@ class CustomerHealthRead(ReadModel):
     fresh_as_of: Moment | None
 
 
-@customers.get("/{customer_id}/health", dependencies=READERS)
+@customers.get("/{customer_id}/health")
 async def get_customer_health(customer_id: UUID, work: Work, reporting: LedgerReporting) -> CustomerHealthRead:
     """Return a customer's health today with its reasons: one customer's part in `customer_health` and
     `revenue_at_risk`."""

@@ -18,4 +18,4 @@ async def _readable(request: Request) -> Readable:
     return check
 
 
-dead_letters = dead_letter_routes([CONSUMER], readers=("analyst",), readable=_readable)
+dead_letters = dead_letter_routes([CONSUMER], readable=_readable)

@@ -1,6 +1,6 @@
 """The query parameters and dependencies that the address families share."""
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import Depends, Query, Request
 
@@ -8,15 +8,9 @@ from event_contracts.fields import CODE_PATTERN
 from metrics_worker.api.answers import readable
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger.status import LedgerStatus, ledger_status
-from service_kit.auth import requires
 from service_kit.dependencies import async_dependency
 from service_kit.fields import Day
-from service_kit.roles import ROLES
 from service_kit.routing import work_of
-
-# A token without a role of ours belongs to another system.
-READING: Final = requires(*ROLES)
-READERS = [Depends(READING)]
 
 
 async def status_of(request: Request) -> LedgerStatus:

@@ -11,7 +11,7 @@ from fastapi import Query
 from pydantic import ConfigDict, Field
 
 from metrics_worker.api.answers import answers_of
-from metrics_worker.api.parameters import READERS, FirstDay, LastDay, Status
+from metrics_worker.api.parameters import FirstDay, LastDay, Status
 from metrics_worker.domain.period import Period
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.queries.query import KpiQuery, period_of
@@ -199,7 +199,7 @@ class ScorecardRead(ReadModel):
     fresh_as_of: Moment | None
 
 
-@scorecard.get("", dependencies=READERS)
+@scorecard.get("")
 async def get_scorecard(
     work: Work,
     status: Status,

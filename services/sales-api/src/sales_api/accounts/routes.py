@@ -2,13 +2,13 @@
 
 from fastapi import Response
 
-from sales_api.access import READING, Eraser, Expected, Manager, Seller
 from sales_api.accounts import erasure, use_cases
 from sales_api.accounts.model import Account
 from sales_api.accounts.schemas import AccountCreate, AccountMergeRequest, AccountRead, AccountUpdate
+from sales_api.dependencies import Expected
 from service_kit.fields import Code, ExternalReference, Identifier
 from service_kit.resources import Resource
-from service_kit.routing import Work
+from service_kit.routing import By, Work
 
 accounts = Resource(
     "/accounts/{account_id}",
@@ -25,18 +25,18 @@ accounts = Resource(
         "external_ref": ExternalReference,
     },
 )
-accounts.read_routes(READING, list_as="list_accounts", get_as="get_account")
+accounts.read_routes(list_as="list_accounts", get_as="get_account")
 
 
 @accounts.routes.post("", status_code=201, summary="Register an account")
-async def register_account(body: AccountCreate, work: Work, response: Response, by: Seller) -> AccountRead:
+async def register_account(body: AccountCreate, work: Work, response: Response, by: By) -> AccountRead:
     """Register a new customer."""
     return accounts.show_created(response, await use_cases.register_account(work, body, by))
 
 
 @accounts.routes.patch("/{account_id}", summary="Change an account")
 async def update_account(
-    account_id: Identifier, body: AccountUpdate, work: Work, response: Response, expected: Expected, by: Seller
+    account_id: Identifier, body: AccountUpdate, work: Work, response: Response, expected: Expected, by: By
 ) -> AccountRead:
     """Change a customer's name, owner, region, segment or channel."""
     return accounts.show(response, await use_cases.update_account(work, account_id, body, expected, by))
@@ -49,7 +49,7 @@ async def merge_account(
     work: Work,
     response: Response,
     expected: Expected,
-    by: Manager,
+    by: By,
 ) -> AccountRead:
     """Merge this account into another of the same customer; all that it did counts for that one from now on."""
     return accounts.show(response, await use_cases.merge_account(work, account_id, body, expected, by))
@@ -57,7 +57,7 @@ async def merge_account(
 
 @accounts.routes.post("/{account_id}/erase", summary="Erase an account")
 async def erase_account(
-    account_id: Identifier, work: Work, response: Response, expected: Expected, by: Eraser
+    account_id: Identifier, work: Work, response: Response, expected: Expected, by: By
 ) -> AccountRead:
     """Erase who the customer is, here and in service, for good. Ids, codes and amounts stay, and so do all sums.
 

@@ -12,7 +12,7 @@ from service_kit.auth import Principal
 from service_kit.locking import lock, lock_both
 from service_kit.occurrence import happened_at
 from service_kit.problems import Unprocessable
-from service_kit.references import UnknownReference, require, require_new
+from service_kit.references import UnknownReference, is_covered, require, require_new, unknown
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 
@@ -91,9 +91,13 @@ async def merge_account(
 async def require_account(work: UnitOfWork, account_id: UUID) -> Account:
     """Return the account that a body names, protected from erasure until the transaction ends.
 
-    Raise `UnknownReference` (422) at `#/account_id`, and 409 for one that was merged or erased.
+    Raise `UnknownReference` (422) at `#/account_id`, also for one that the caller may not see, and 409 for one that was
+    merged or erased.
     """
-    return _current(await _protected(work, account_id))
+    account = await _protected(work, account_id)
+    if account is not None and not await is_covered(work, account):
+        raise unknown(Account, "#/account_id", is_hidden=True)
+    return _current(account)
 
 
 async def surviving_account(work: UnitOfWork, account_id: UUID) -> Account:

@@ -10,7 +10,7 @@ from sales_api.tables import Base
 from service_kit.aggregates import state_of
 from service_kit.entities import column
 from service_kit.identifiers import new_id
-from service_kit.tables import filtered, one_of
+from service_kit.tables import filtered, one_of, unassigned
 
 
 class Activity(Base, table="activity"):
@@ -32,6 +32,7 @@ class Activity(Base, table="activity"):
 
     __table_args__: ClassVar = (
         *filtered("activity", ("kind", "account_id", "lead_id", "deal_id", "owner_id", "team_id")),
+        unassigned("activity", "owner_id", "team_id"),
         one_of("kind", get_args(ActivityKind)),
     )
 

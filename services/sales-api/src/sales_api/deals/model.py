@@ -42,7 +42,7 @@ from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict, Unprocessable
 from service_kit.references import erased_ref
-from service_kit.tables import filtered, one_of
+from service_kit.tables import filtered, one_of, unassigned
 
 
 class DealAlreadyClosed(Conflict):
@@ -166,6 +166,7 @@ class Deal(Base, table="deal"):
 
     __table_args__: ClassVar = (
         *filtered("deal", ("account_id", "lead_id", "stage", "currency", "owner_id", "team_id")),
+        unassigned("deal", "owner_id", "team_id"),
         *filtered("deal", ("region", "segment", "channel", "close_reason")),
         one_of("stage", get_args(Stage)),
         one_of("closed_from", get_args(OpenStage)),

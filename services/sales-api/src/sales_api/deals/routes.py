@@ -3,7 +3,6 @@
 from fastapi import Response
 
 from event_contracts.sales import Stage
-from sales_api.access import READING, Expected, ReportingCurrency, Seller
 from sales_api.deals import queries, use_cases
 from sales_api.deals.model import Deal
 from sales_api.deals.schemas import (
@@ -15,9 +14,10 @@ from sales_api.deals.schemas import (
     DealReopenRequest,
     DealStageRequest,
 )
+from sales_api.dependencies import Expected, ReportingCurrency
 from service_kit.fields import Code, Currency, ExternalReference, Identifier
 from service_kit.resources import Resource
-from service_kit.routing import Work
+from service_kit.routing import By, Work
 
 deals = Resource(
     "/deals/{deal_id}",
@@ -39,12 +39,12 @@ deals = Resource(
         "external_ref": ExternalReference,
     },
 )
-deals.read_routes(READING, list_as="list_deals", get_as="get_deal")
+deals.read_routes(list_as="list_deals", get_as="get_deal")
 
 
 @deals.routes.post("", status_code=201, summary="Open a deal")
 async def open_deal(
-    body: DealCreate, work: Work, response: Response, by: Seller, reporting_currency: ReportingCurrency
+    body: DealCreate, work: Work, response: Response, by: By, reporting_currency: ReportingCurrency
 ) -> DealRead:
     """Open a deal with an account, in the stage prospecting."""
     return deals.show_created(response, await use_cases.open_deal(work, body, by, reporting_currency))
@@ -57,7 +57,7 @@ async def change_deal_stage(
     work: Work,
     response: Response,
     expected: Expected,
-    by: Seller,
+    by: By,
     reporting_currency: ReportingCurrency,
 ) -> DealRead:
     """Move an open deal along the pipeline, forwards or back."""
@@ -72,7 +72,7 @@ async def send_proposal(
     work: Work,
     response: Response,
     expected: Expected,
-    by: Seller,
+    by: By,
     reporting_currency: ReportingCurrency,
 ) -> DealRead:
     """Record a proposal to the customer of an open deal; the time of the first one is kept."""
@@ -87,7 +87,7 @@ async def close_deal(
     work: Work,
     response: Response,
     expected: Expected,
-    by: Seller,
+    by: By,
     reporting_currency: ReportingCurrency,
 ) -> DealRead:
     """Win or lose a deal, and freeze its worth at the closing day's exchange rate."""
@@ -102,7 +102,7 @@ async def reopen_deal(
     work: Work,
     response: Response,
     expected: Expected,
-    by: Seller,
+    by: By,
     reporting_currency: ReportingCurrency,
 ) -> DealRead:
     """Reopen a won or lost deal in the stage that it was closed from."""
@@ -117,7 +117,7 @@ async def amend_deal(
     work: Work,
     response: Response,
     expected: Expected,
-    by: Seller,
+    by: By,
     reporting_currency: ReportingCurrency,
 ) -> DealRead:
     """Correct lines, attribution or reason. A closed deal keeps its day and its rate."""

@@ -27,7 +27,7 @@ from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
 from service_kit.references import erased_ref
-from service_kit.tables import filtered, one_of
+from service_kit.tables import filtered, one_of, unassigned
 
 
 class LeadAlreadyConverted(Conflict):
@@ -111,6 +111,7 @@ class Lead(Base, table="lead"):
 
     __table_args__: ClassVar = (
         *filtered("lead", ("status", "account_id", "deal_id", "owner_id", "team_id")),
+        unassigned("lead", "owner_id", "team_id"),
         *filtered("lead", ("channel", "region", "segment", "product")),
         one_of("status", get_args(LeadStatus)),
         sa.CheckConstraint("(status = 'converted') = (converted_at is not null)", name="converted_at"),

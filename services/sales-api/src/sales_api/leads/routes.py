@@ -3,8 +3,8 @@
 from fastapi import Response
 
 from event_contracts.sales import LeadStatus
-from sales_api.access import READING, Eraser, Expected, ReportingCurrency, Seller
 from sales_api.accounts import erasure
+from sales_api.dependencies import Expected, ReportingCurrency
 from sales_api.leads import use_cases
 from sales_api.leads.model import Lead
 from sales_api.leads.schemas import (
@@ -18,7 +18,7 @@ from sales_api.leads.schemas import (
 )
 from service_kit.fields import Code, ExternalReference, Identifier
 from service_kit.resources import Resource
-from service_kit.routing import Work
+from service_kit.routing import By, Work
 
 leads = Resource(
     "/leads/{lead_id}",
@@ -37,18 +37,18 @@ leads = Resource(
         "external_ref": ExternalReference,
     },
 )
-leads.read_routes(READING, list_as="list_leads", get_as="get_lead")
+leads.read_routes(list_as="list_leads", get_as="get_lead")
 
 
 @leads.routes.post("", status_code=201, summary="Create a lead")
-async def create_lead(body: LeadCreate, work: Work, response: Response, by: Seller) -> LeadRead:
+async def create_lead(body: LeadCreate, work: Work, response: Response, by: By) -> LeadRead:
     """Create a lead; with an owner it is assigned at once."""
     return leads.show_created(response, await use_cases.create_lead(work, body, by))
 
 
 @leads.routes.post("/{lead_id}/assign", summary="Assign a lead")
 async def assign_lead(
-    lead_id: Identifier, body: LeadAssignRequest, work: Work, response: Response, expected: Expected, by: Seller
+    lead_id: Identifier, body: LeadAssignRequest, work: Work, response: Response, expected: Expected, by: By
 ) -> LeadRead:
     """Assign a lead to a salesperson, or reassign it."""
     return leads.show(response, await use_cases.assign_lead(work, lead_id, body, expected, by))
@@ -56,7 +56,7 @@ async def assign_lead(
 
 @leads.routes.post("/{lead_id}/contact", summary="Record the first contact")
 async def contact_lead(
-    lead_id: Identifier, body: LeadContactRequest, work: Work, response: Response, expected: Expected, by: Seller
+    lead_id: Identifier, body: LeadContactRequest, work: Work, response: Response, expected: Expected, by: By
 ) -> LeadRead:
     """Record the first contact by the salesperson that the lead is assigned to."""
     return leads.show(response, await use_cases.contact_lead(work, lead_id, body, expected, by))
@@ -64,7 +64,7 @@ async def contact_lead(
 
 @leads.routes.post("/{lead_id}/qualify", summary="Qualify a lead")
 async def qualify_lead(
-    lead_id: Identifier, body: LeadQualifyRequest, work: Work, response: Response, expected: Expected, by: Seller
+    lead_id: Identifier, body: LeadQualifyRequest, work: Work, response: Response, expected: Expected, by: By
 ) -> LeadRead:
     """Qualify a lead as worth pursuing."""
     return leads.show(response, await use_cases.qualify_lead(work, lead_id, body, expected, by))
@@ -72,7 +72,7 @@ async def qualify_lead(
 
 @leads.routes.post("/{lead_id}/disqualify", summary="Disqualify a lead")
 async def disqualify_lead(
-    lead_id: Identifier, body: LeadDisqualifyRequest, work: Work, response: Response, expected: Expected, by: Seller
+    lead_id: Identifier, body: LeadDisqualifyRequest, work: Work, response: Response, expected: Expected, by: By
 ) -> LeadRead:
     """Disqualify a lead; nothing more can happen to it."""
     return leads.show(response, await use_cases.disqualify_lead(work, lead_id, body, expected, by))
@@ -85,7 +85,7 @@ async def convert_lead(
     work: Work,
     response: Response,
     expected: Expected,
-    by: Seller,
+    by: By,
     reporting_currency: ReportingCurrency,
 ) -> LeadRead:
     """Convert a lead to a customer, known or new, and open its deal when one is given."""
@@ -94,6 +94,6 @@ async def convert_lead(
 
 
 @leads.routes.post("/{lead_id}/erase", summary="Erase a lead")
-async def erase_lead(lead_id: Identifier, work: Work, response: Response, expected: Expected, by: Eraser) -> LeadRead:
+async def erase_lead(lead_id: Identifier, work: Work, response: Response, expected: Expected, by: By) -> LeadRead:
     """Erase who the lead is and how to reach them, for good. A lead with an account is erased with that."""
     return leads.show(response, await erasure.erase_lead(work, lead_id, expected, by))

@@ -114,6 +114,8 @@ async def convert_lead(
     lead = await lock(work, Lead, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
     lead.check_convertible(body.account_id, makes_account=body.account is not None)
+    if body.account_id is not None:
+        await require(work, Account, body.account_id, "#/account_id")
     known_id = body.account_id or lead.account_id
     account = None if known_id is None else await surviving_account(work, known_id)
     registers = account is None

@@ -2,13 +2,13 @@
 
 from fastapi import Response
 
-from sales_api.access import READING, Expected, Manager, ReportingCurrency
+from sales_api.dependencies import Expected, ReportingCurrency
 from sales_api.quotas import use_cases
 from sales_api.quotas.model import Quota
 from sales_api.quotas.schemas import QuotaCreate, QuotaRead, QuotaUpdate
 from service_kit.fields import Day, ExternalReference, Identifier
 from service_kit.resources import Resource
-from service_kit.routing import Work
+from service_kit.routing import By, Work
 
 quotas = Resource(
     "/quotas/{quota_id}",
@@ -22,12 +22,12 @@ quotas = Resource(
         "external_ref": ExternalReference,
     },
 )
-quotas.read_routes(READING, list_as="list_quotas", get_as="get_quota")
+quotas.read_routes(list_as="list_quotas", get_as="get_quota")
 
 
 @quotas.routes.post("", status_code=201, summary="Set a quota")
 async def set_quota(
-    body: QuotaCreate, work: Work, response: Response, by: Manager, reporting_currency: ReportingCurrency
+    body: QuotaCreate, work: Work, response: Response, by: By, reporting_currency: ReportingCurrency
 ) -> QuotaRead:
     """Set what a salesperson has to sell in a period; periods of one salesperson do not overlap."""
     return quotas.show_created(response, await use_cases.set_quota(work, body, by, reporting_currency))
@@ -35,7 +35,7 @@ async def set_quota(
 
 @quotas.routes.patch("/{quota_id}", summary="Change a quota")
 async def change_quota(
-    quota_id: Identifier, body: QuotaUpdate, work: Work, response: Response, expected: Expected, by: Manager
+    quota_id: Identifier, body: QuotaUpdate, work: Work, response: Response, expected: Expected, by: By
 ) -> QuotaRead:
     """Set another target for the same salesperson and period."""
     return quotas.show(response, await use_cases.change_quota(work, quota_id, body, expected, by))

@@ -11,7 +11,7 @@ from service_kit.aggregates import state_of
 from service_kit.entities import column
 from service_kit.identifiers import new_id
 from service_kit.problems import Conflict
-from service_kit.tables import filtered
+from service_kit.tables import filtered, unassigned
 
 
 class ReferralAlreadyRecorded(Conflict):
@@ -34,7 +34,10 @@ class Referral(Base, table="referral"):
     channel: str | None = None
     recorded_at: datetime
 
-    __table_args__: ClassVar = filtered("referral", ("account_id", "owner_id", "team_id"))
+    __table_args__: ClassVar = (
+        *filtered("referral", ("account_id", "owner_id", "team_id")),
+        unassigned("referral", "owner_id", "team_id"),
+    )
 
     @classmethod
     def record(cls, account: Account, *, lead_id: UUID | None, at: datetime) -> tuple["Referral", ReferralRecorded]:

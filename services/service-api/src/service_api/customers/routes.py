@@ -2,13 +2,13 @@
 
 from fastapi import Response
 
-from service_api.access import READING, Eraser, Expected, Worker
 from service_api.customers import erasure, use_cases
 from service_api.customers.model import Customer, Origin
 from service_api.customers.schemas import CustomerCreate, CustomerRead
+from service_api.dependencies import Expected
 from service_kit.fields import Code, ExternalReference, Identifier
 from service_kit.resources import Resource
-from service_kit.routing import Work
+from service_kit.routing import By, Work
 
 customers = Resource(
     "/customers/{customer_id}",
@@ -22,18 +22,18 @@ customers = Resource(
         "merged_into": Identifier,
     },
 )
-customers.read_routes(READING, list_as="list_customers", get_as="get_customer")
+customers.read_routes(list_as="list_customers", get_as="get_customer")
 
 
 @customers.routes.post("", status_code=201, summary="Register a customer")
-async def register_customer(body: CustomerCreate, work: Work, response: Response, by: Worker) -> CustomerRead:
+async def register_customer(body: CustomerCreate, work: Work, response: Response, by: By) -> CustomerRead:
     """Register a customer that service met first; customers of sales arrive by themselves."""
     return customers.show_created(response, await use_cases.register_customer(work, body, by))
 
 
 @customers.routes.post("/{customer_id}/erase", summary="Erase a customer")
 async def erase_customer(
-    customer_id: Identifier, work: Work, response: Response, expected: Expected, by: Eraser
+    customer_id: Identifier, work: Work, response: Response, expected: Expected, by: By
 ) -> CustomerRead:
     """Erase who a customer of service's own is, and all that was written about them, for good; the numbers stay.
 

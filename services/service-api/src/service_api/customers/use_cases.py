@@ -8,7 +8,7 @@ from service_api.customers.schemas import CustomerCreate
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
 from service_kit.occurrence import happened_at
-from service_kit.references import UnknownReference, require_new
+from service_kit.references import UnknownReference, is_covered, require_new, unknown
 from service_kit.unit_of_work import UnitOfWork
 
 
@@ -30,7 +30,10 @@ async def require_customer(work: UnitOfWork, customer_id: UUID) -> Customer:
 
     Raise `UnknownReference` (422), and `CustomerAlreadyMerged` and `CustomerAlreadyErased` (409).
     """
-    return _current(await _protected(work, customer_id))
+    customer = await _protected(work, customer_id)
+    if customer is not None and not await is_covered(work, customer):
+        raise unknown(Customer, "#/customer_id", is_hidden=True)
+    return _current(customer)
 
 
 async def surviving_customer(work: UnitOfWork, customer_id: UUID) -> Customer | None:

@@ -14,7 +14,7 @@ from service_api.won_deals import WonDeal
 from service_kit.entities import column
 from service_kit.identifiers import new_id
 from service_kit.problems import Conflict, Unprocessable
-from service_kit.tables import filtered
+from service_kit.tables import filtered, unassigned
 
 
 class DeliveryAlreadyAccepted(Conflict):
@@ -26,7 +26,10 @@ class DeliveryAlreadyAccepted(Conflict):
 class Delivery(ByAgent, table="delivery"):
     """What was delivered for a won deal, as the customer accepted it. It never changes."""
 
-    __table_args__: ClassVar = filtered("delivery", ("customer_id", "agent_id", "team_id"))
+    __table_args__: ClassVar = (
+        *filtered("delivery", ("customer_id", "agent_id", "team_id")),
+        unassigned("delivery", "agent_id", "team_id"),
+    )
 
     deal_id: Annotated[UUID, column(references="won_deal.id", unique=True)]
     delivered_at: datetime

@@ -2,13 +2,12 @@
 
 from fastapi import Response
 
-from service_api.access import READING, Worker
 from service_api.deliveries import use_cases
 from service_api.deliveries.model import Delivery
 from service_api.deliveries.schemas import DeliveryCreate, DeliveryRead
 from service_kit.fields import Identifier
 from service_kit.resources import Resource
-from service_kit.routing import Work
+from service_kit.routing import By, Work
 
 deliveries = Resource(
     "/deliveries/{delivery_id}",
@@ -17,10 +16,10 @@ deliveries = Resource(
     view=DeliveryRead.of,
     filters={"customer_id": Identifier, "deal_id": Identifier, "agent_id": Identifier, "team_id": Identifier},
 )
-deliveries.read_routes(READING, list_as="list_deliveries", get_as="get_delivery")
+deliveries.read_routes(list_as="list_deliveries", get_as="get_delivery")
 
 
 @deliveries.routes.post("", status_code=201, summary="Record an accepted delivery")
-async def accept_delivery(body: DeliveryCreate, work: Work, response: Response, by: Worker) -> DeliveryRead:
+async def accept_delivery(body: DeliveryCreate, work: Work, response: Response, by: By) -> DeliveryRead:
     """Record that a customer accepted what was delivered for a won deal, to be compared with the deal's promise."""
     return deliveries.show_created(response, await use_cases.accept_delivery(work, body, by))

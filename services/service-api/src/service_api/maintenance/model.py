@@ -11,7 +11,7 @@ from service_api.attribution import ByAgent, ForCustomer
 from service_kit.aggregates import state_of
 from service_kit.entities import column
 from service_kit.identifiers import new_id
-from service_kit.tables import filtered
+from service_kit.tables import filtered, unassigned
 
 
 class MaintenancePlan(ForCustomer, table="maintenance_plan"):
@@ -48,7 +48,10 @@ class MaintenancePlan(ForCustomer, table="maintenance_plan"):
 class Maintenance(ByAgent, table="maintenance"):
     """One visit or update under a plan. It never changes."""
 
-    __table_args__: ClassVar = filtered("maintenance", ("customer_id", "agent_id", "team_id", "plan_id"))
+    __table_args__: ClassVar = (
+        *filtered("maintenance", ("customer_id", "agent_id", "team_id", "plan_id")),
+        unassigned("maintenance", "agent_id", "team_id"),
+    )
 
     plan_id: Annotated[UUID, column(references="maintenance_plan.id")]
     product: str | None = None

@@ -2,7 +2,7 @@
 
 from fastapi import Response
 
-from service_api.access import READING, Expected, Manager, Worker
+from service_api.dependencies import Expected
 from service_api.maintenance import use_cases
 from service_api.maintenance.model import Maintenance, MaintenancePlan
 from service_api.maintenance.schemas import (
@@ -13,7 +13,7 @@ from service_api.maintenance.schemas import (
 )
 from service_kit.fields import Identifier
 from service_kit.resources import Resource
-from service_kit.routing import Work
+from service_kit.routing import By, Work
 
 plans = Resource(
     "/maintenance-plans/{plan_id}",
@@ -22,7 +22,7 @@ plans = Resource(
     filters={"customer_id": Identifier},
     tag="maintenance",
 )
-plans.read_routes(READING, list_as="list_maintenance_plans", get_as="get_maintenance_plan")
+plans.read_routes(list_as="list_maintenance_plans", get_as="get_maintenance_plan")
 
 maintenance = Resource(
     "/maintenance/{maintenance_id}",
@@ -30,13 +30,11 @@ maintenance = Resource(
     MaintenanceRead,
     filters={"customer_id": Identifier, "agent_id": Identifier, "team_id": Identifier, "plan_id": Identifier},
 )
-maintenance.read_routes(READING, list_as="list_maintenance", get_as="get_maintenance")
+maintenance.read_routes(list_as="list_maintenance", get_as="get_maintenance")
 
 
 @plans.routes.post("", status_code=201, summary="Create a maintenance plan")
-async def create_maintenance_plan(
-    body: MaintenancePlanCreate, work: Work, response: Response, _: Manager
-) -> MaintenancePlanRead:
+async def create_maintenance_plan(body: MaintenancePlanCreate, work: Work, response: Response) -> MaintenancePlanRead:
     """Plan what is to be maintained, how often, and by when first."""
     return plans.show_created(response, await use_cases.create_plan(work, body))
 
@@ -48,7 +46,7 @@ async def perform_maintenance(
     work: Work,
     response: Response,
     expected: Expected,
-    by: Worker,
+    by: By,
 ) -> MaintenanceRead:
     """Record that the plan's next maintenance was done. If-Match is about the plan, which moves on to its next day."""
     done = await use_cases.perform_maintenance(work, plan_id, body, by, expected)

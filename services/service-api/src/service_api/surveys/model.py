@@ -26,7 +26,7 @@ from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
 from service_kit.references import erased_ref
-from service_kit.tables import filtered, one_of
+from service_kit.tables import filtered, one_of, unassigned
 
 
 class SurveyAlreadyOpen(Conflict):
@@ -58,6 +58,7 @@ class Survey(Base, table="survey"):
         sa.CheckConstraint("(answered_at IS NULL) = (score IS NULL)", name="answer"),
         sa.Index("survey_open_idx", "ticket_id", "kind", unique=True, postgresql_where=sa.text("answered_at IS NULL")),
         *filtered("survey", ("ticket_id", "customer_id", "agent_id", "team_id", "score")),
+        unassigned("survey", "agent_id", "team_id"),
     )
 
     id: Annotated[UUID, column(primary_key=True)]

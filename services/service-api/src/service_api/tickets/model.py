@@ -39,7 +39,7 @@ from service_kit.identifiers import new_id
 from service_kit.occurrence import CLOCK_TOLERANCE, check_follows
 from service_kit.problems import Conflict
 from service_kit.references import erased_ref
-from service_kit.tables import filtered, one_of
+from service_kit.tables import filtered, one_of, unassigned
 
 LIVE_CHANNELS = frozenset({"phone", "chat", "in_person"})
 """Where a person who takes the customer's contact replies in the same moment."""
@@ -108,6 +108,7 @@ class Ticket(Base, table="ticket"):
         sa.CheckConstraint("(status = 'closed') = (closed_at IS NOT NULL)", name="closing"),
         sa.CheckConstraint("(merged_into IS NULL) = (merged_at IS NULL)", name="merging"),
         sa.Index("ticket_sla_check_idx", "sla_check_at", postgresql_where=sa.text("sla_check_at IS NOT NULL")),
+        unassigned("ticket", "agent_id", "team_id"),
         *filtered(
             "ticket",
             (

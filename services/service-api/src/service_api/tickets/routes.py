@@ -3,7 +3,7 @@
 from fastapi import Request, Response
 
 from event_contracts.service import Priority, TicketChannel, TicketKind, TicketStatus
-from service_api.access import READING, Expected, Reader, Worker
+from service_api.dependencies import Expected
 from service_api.tickets import queries, use_cases
 from service_api.tickets.model import Ticket
 from service_api.tickets.schemas import (
@@ -21,7 +21,7 @@ from service_api.tickets.schemas import (
 from service_kit.fields import Code, ExternalReference, Identifier
 from service_kit.paging import Paged, PageRead, page_of
 from service_kit.resources import Resource
-from service_kit.routing import Work
+from service_kit.routing import By, CallersAccess, Work
 from service_kit.versions import set_etag, unchanged
 
 tickets = Resource(
@@ -44,11 +44,11 @@ tickets = Resource(
         "external_ref": ExternalReference,
     },
 )
-tickets.read_routes(READING, list_as="list_tickets", get_as="get_ticket")
+tickets.read_routes(list_as="list_tickets", get_as="get_ticket")
 
 
 @tickets.routes.post("", status_code=201, summary="Open a ticket")
-async def open_ticket(body: TicketCreate, work: Work, response: Response, by: Worker) -> TicketRead:
+async def open_ticket(body: TicketCreate, work: Work, response: Response, by: By) -> TicketRead:
     """Open a ticket for a customer's question, request or problem."""
     return tickets.show_created(response, await use_cases.open_ticket(work, body, by))
 
@@ -59,7 +59,7 @@ async def assign_ticket(
     body: TicketAssignRequest,
     work: Work,
     response: Response,
-    by: Worker,
+    by: By,
     expected: Expected,
 ) -> TicketRead:
     """Assign it to an agent, or to a team alone until one of its agents takes it."""
@@ -72,7 +72,7 @@ async def escalate_ticket(
     body: TicketEscalateRequest,
     work: Work,
     response: Response,
-    by: Worker,
+    by: By,
     expected: Expected,
 ) -> TicketRead:
     """Pass it on to somebody with more knowledge or authority. The first escalation is what counts."""
@@ -85,7 +85,7 @@ async def merge_ticket(
     body: TicketMergeRequest,
     work: Work,
     response: Response,
-    by: Worker,
+    by: By,
     expected: Expected,
 ) -> TicketRead:
     """Merge it into another ticket of the customer about the same: it is closed and no longer counts."""
@@ -102,7 +102,7 @@ async def log_interaction(
     body: InteractionCreate,
     work: Work,
     response: Response,
-    by: Worker,
+    by: By,
     expected: Expected,
 ) -> InteractionRead:
     """Log a call, a message or a meeting, with the time that it took. If-Match is about the ticket.
@@ -122,10 +122,14 @@ async def log_interaction(
     response_model=page_of(InteractionRead),
 )
 async def list_interactions(
-    ticket_id: Identifier, work: Work, page: Paged, _: Reader, external_ref: ExternalReference | None = None
+    ticket_id: Identifier,
+    work: Work,
+    page: Paged,
+    access: CallersAccess,
+    external_ref: ExternalReference | None = None,
 ) -> PageRead[InteractionRead]:
     """The last one logged first."""
-    return await queries.list_interactions(work, page, ticket_id, {"external_ref": external_ref})
+    return await queries.list_interactions(work, page, ticket_id, {"external_ref": external_ref}, access)
 
 
 @tickets.routes.get(
@@ -134,10 +138,15 @@ async def list_interactions(
     response_model=InteractionRead,
 )
 async def get_interaction(
-    ticket_id: Identifier, interaction_id: Identifier, work: Work, request: Request, response: Response, _: Reader
+    ticket_id: Identifier,
+    interaction_id: Identifier,
+    work: Work,
+    request: Request,
+    response: Response,
+    access: CallersAccess,
 ) -> InteractionRead | Response:
     """The contact with its version as ETag; 304 when If-None-Match names that version."""
-    shown = await queries.get_interaction(work, ticket_id, interaction_id)
+    shown = await queries.get_interaction(work, ticket_id, interaction_id, access)
     set_etag(response, shown.version)
     return unchanged(request, shown.version) or shown
 
@@ -148,7 +157,7 @@ async def resolve_ticket(
     body: TicketResolveRequest,
     work: Work,
     response: Response,
-    by: Worker,
+    by: By,
     expected: Expected,
 ) -> TicketRead:
     """Record that it is solved, and how."""
@@ -161,7 +170,7 @@ async def reopen_ticket(
     body: TicketReopenRequest,
     work: Work,
     response: Response,
-    by: Worker,
+    by: By,
     expected: Expected,
 ) -> TicketRead:
     """Undo the resolution, also of a closed ticket; the first response stays."""
@@ -174,7 +183,7 @@ async def close_ticket(
     body: TicketCloseRequest,
     work: Work,
     response: Response,
-    by: Worker,
+    by: By,
     expected: Expected,
 ) -> TicketRead:
     """Close a resolved ticket."""

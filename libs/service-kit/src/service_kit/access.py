@@ -1,0 +1,387 @@
+"""Who may do what with whose records: each service declares one table, and the kit enforces it for every operation.
+
+An operation that the table does not name does not start. A record outside a caller's scope is answered as if it were
+absent; a list leaves it out.
+"""
+
+import enum
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+from pydantic import BaseModel
+
+from service_kit.auth import Principal
+from service_kit.compiled import CompiledStatement, Through
+from service_kit.problems import Forbidden
+from service_kit.roles import ROLES, Role
+
+Read = TypeVar("Read", bound=BaseModel)
+
+
+class Scope(enum.Flag):
+    """Whose records: any of these, combined by `|`."""
+
+    OWN = enum.auto()
+    """Those that the caller owns."""
+    TEAM = enum.auto()
+    """Those of the caller's teams."""
+    BELOW = enum.auto()
+    """Those of the teams below."""
+    REGION = enum.auto()
+    """Those of the caller's regions."""
+    UNASSIGNED = enum.auto()
+    """Those without owner and team."""
+    SEEN = enum.auto()
+    """Those of a record that the caller sees, which the operation names: the contacts about a ticket."""
+    ALL = enum.auto()
+
+    @property
+    def words(self) -> list[str]:
+        """Return the names of its members."""
+        return [str(each.name).lower() for each in type(self) if each in self]
+
+
+OWN, TEAM, BELOW, REGION, UNASSIGNED, SEEN, ALL = Scope
+NOTHING: Final = Scope(0)
+Roles = Mapping[Role, Scope]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Some operations, and with whose records each role may do them; a role that is not named may not."""
+
+    operations: tuple[str, ...]
+    roles: Roles
+    hands_over: bool = False
+    """Whether the record may be out of the caller's sight afterwards: assigned or escalated to others."""
+
+    def scope_of(self, principal: Principal) -> Scope:
+        """Return whose records a caller may do them with: those of all their roles together."""
+        if "admin" in principal.roles:
+            return ALL
+        scope = NOTHING
+        for role, of_role in self.roles.items():
+            if role in principal.roles:
+                scope |= of_role
+        return ALL if scope & (ALL | SEEN) else scope
+
+
+def rule(operations: str, roles: Roles, *, hands_over: bool = False) -> Rule:
+    """Return the rule of these operations, which are given with spaces between."""
+    return Rule(tuple(operations.split()), roles, hands_over)
+
+
+@dataclass(frozen=True)
+class Noun:
+    """A noun's rules, and which columns tell whose its records are."""
+
+    name: str
+    read: Rule
+    """For lists and single records, and for what else refers to a record."""
+    write: tuple[Rule, ...] = ()
+    table: sa.FromClause | None = None
+    owner: str | None = None
+    team: str | None = None
+    region: str | None = None
+    personal: tuple[str, ...] = ()
+    """Fields with personal data, null to who reads a record without serving its customer."""
+    served_by: frozenset[Role] = field(default_factory=frozenset)
+    """The roles that serve the customers of these records, and see the personal fields."""
+
+    def __post_init__(self) -> None:
+        if self.table is not None:
+            columns = {name for name in (self.owner, self.team, self.region) if name is not None}
+            if unknown := columns - set(self.table.c.keys()):
+                raise ValueError(f"{self.name}: {', '.join(sorted(unknown))} is no column")
+        for one in self.rules:
+            for scope in one.roles.values():
+                needed = {
+                    self.owner: scope & (OWN | UNASSIGNED),
+                    self.team: scope & (TEAM | BELOW | UNASSIGNED),
+                    self.region: scope & REGION,
+                }
+                if needed.get(None):
+                    raise ValueError(f"{self.name}: no column tells whose the records of {one.operations} are")
+        # Their answers show the record as it is.
+        for one in self.write:
+            if self.personal and (others := one.roles.keys() - self.served_by):
+                raise ValueError(f"{self.name}: {', '.join(others)} may write what they may not see")
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Return all of them."""
+        return (self.read, *self.write)
+
+    def columns(self) -> list[sa.ColumnElement[Any]]:
+        """Return the columns that tell whose a record is."""
+        assert self.table is not None  # noqa: S101 -- only of nouns that have one
+        return [self.table.c[name] for name in (self.owner, self.team, self.region) if name is not None]
+
+
+@dataclass(frozen=True)
+class People:
+    """Where the callers' own records are.
+
+    A person has `subject`, `active`, `team_id` and `region`, a team has `parent_id`.
+    """
+
+    person: sa.Table
+    team: sa.Table
+
+    @cached_property
+    def reach(self) -> CompiledStatement:
+        """Return the statement for the person, the teams and the region of a `subject` that claims some `teams`."""
+        person, team = self.person.c, self.team.c
+        me = (
+            sa.select(person.id, person.team_id, person.region)
+            .where(person.subject == sa.bindparam("subject", type_=sa.Text), person.active)
+            .cte("me")
+        )
+        claimed = sa.bindparam("teams", type_=sa.ARRAY(sa.Uuid))
+        own = sa.select(team.id).where(sa.or_(team.id == sa.any_(claimed), team.id.in_(sa.select(me.c.team_id))))
+        below = own.cte("below", recursive=True)
+        # `union` drops what was found before, so that teams in a circle end it too.
+        below = below.union(sa.select(team.id).join(below, team.parent_id == below.c.id))
+        return CompiledStatement(
+            sa.select(
+                sa.select(me.c.id).scalar_subquery().label("person"),
+                sa.select(me.c.region).scalar_subquery().label("region"),
+                sa.func.array(own.scalar_subquery()).label("teams"),
+                sa.func.array(sa.select(below.c.id).scalar_subquery()).label("below"),
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What is the caller's: their person, teams and regions."""
+
+    person: UUID | None = None
+    teams: frozenset[UUID] = frozenset()
+    below: frozenset[UUID] = frozenset()
+    """The teams and all below them."""
+    regions: frozenset[str] = frozenset()
+
+    def covers(self, noun: Noun, scope: Scope, record: Any) -> bool:
+        """Return whether a row or an aggregate is in the scope."""
+        if ALL in scope:
+            return True
+        owner, team, region = (name and getattr(record, name) for name in (noun.owner, noun.team, noun.region))
+        return (
+            (OWN in scope and owner is not None and owner == self.person)
+            or (TEAM in scope and team in self.teams)
+            or (BELOW in scope and team in self.below)
+            or (REGION in scope and region in self.regions)
+            or (UNASSIGNED in scope and owner is None and team is None)
+        )
+
+
+class Within:
+    """The records of a list that are in a caller's scope: branches that are each read by their own index."""
+
+    def __init__(self, noun: Noun, scope: Scope, reach: Reach) -> None:
+        assert noun.table is not None  # noqa: S101 -- the table of the list
+        self._table = noun.table
+        self._is_unassigned = UNASSIGNED in scope
+        self._branches: list[tuple[sa.ColumnElement[Any], list[Any]]] = []
+        teams = reach.below if BELOW in scope else reach.teams if TEAM in scope else frozenset()
+        persons = [] if OWN not in scope or reach.person is None else [reach.person]
+        regions = reach.regions if REGION in scope else frozenset()
+        for name, values in ((noun.owner, persons), (noun.team, teams), (noun.region, regions)):
+            if name is not None and values:
+                self._branches.append((self._table.c[name], sorted(values)))
+        self._columns = [self._table.c[name] for name in (noun.owner, noun.team) if name is not None]
+
+    def newest(self, conditions: Sequence[sa.ColumnElement[bool]], limit: int) -> sa.Select[tuple[UUID]]:
+        """Return the ids of the newest records in the scope that meet the conditions.
+
+        Each branch is read up to the limit by its index, which ends in the id: one condition with OR would sort all
+        that is in the scope, or walk through all that is not.
+        """
+        key = self._table.c.id
+        parts: list[sa.Select[tuple[UUID]]] = []
+        for number, (column, values) in enumerate(self._branches):
+            given = (
+                sa.func.unnest(sa.literal(values, sa.ARRAY(column.type)))
+                .table_valued("value")
+                .render_derived(f"v{number}")
+            )
+            part = sa.select(key.label("id")).where(column == given.c.value, *conditions)
+            newest = part.order_by(key.desc()).limit(limit).lateral(f"n{number}")
+            parts.append(sa.select(newest.c.id).select_from(given.join(newest, sa.true())))
+        if self._is_unassigned:
+            none = [column.is_(None) for column in self._columns]
+            unassigned = (
+                sa.select(key.label("id")).where(*none, *conditions).order_by(key.desc()).limit(limit).subquery()
+            )
+            parts.append(sa.select(unassigned.c.id))
+        if not parts:
+            return sa.select(key).where(sa.false())
+        found = sa.union(*parts).subquery()
+        return sa.select(found.c.id).order_by(found.c.id.desc()).limit(limit)
+
+
+class Access:
+    """What the caller of one operation may do, as the table says."""
+
+    def __init__(self, table: "AccessTable", principal: Principal, noun: Noun, rule: Rule) -> None:
+        self._table = table
+        self._principal = principal
+        self._noun = noun
+        self._scope = rule.scope_of(principal)
+        self._hands_over = rule.hands_over
+        self._reach: Reach | None = None
+        self._touched: list[tuple[Noun, Scope, Any]] = []
+
+    def of(self, operation: str) -> "Access":
+        """Return the access of the same caller to another operation. Raise `Forbidden`."""
+        return self._table.access(operation, self._principal)
+
+    @property
+    def is_limited(self) -> bool:
+        """Return whether the operation is not for all records."""
+        return ALL not in self._scope
+
+    async def covers(self, work: Through, record: Any, table: sa.FromClause) -> bool:
+        """Return whether a row or an aggregate of a table is in the operation's scope, or in what may be read.
+
+        The latter for a record of another noun, which is only named.
+        """
+        noun = self._table.noun_of(table)
+        return noun is None or await self._is_in(work, noun, self._scope_for(noun), record)
+
+    async def within(self, work: Through, table: sa.FromClause) -> Within | None:
+        """Return what a list of the table's records is limited to; None for all of them."""
+        noun = self._table.noun_of(table)
+        if noun is None or ALL in (scope := self._scope_for(noun)):
+            return None
+        return Within(noun, scope, await self.reach(work))
+
+    async def without_personal(
+        self, work: Through, table: sa.FromClause, view: Callable[[Any], Read]
+    ) -> Callable[[Any], Read]:
+        """Return the view with personal fields as null, for records whose customers the caller does not serve."""
+        noun = self._table.noun_of(table)
+        if noun is None or not noun.personal:
+            return view
+        serving = Principal(
+            subject=self._principal.subject,
+            roles=self._principal.roles & (noun.served_by | {"admin"}),
+            expires_at=self._principal.expires_at,
+        )
+        scope = noun.read.scope_of(serving)
+        if ALL in scope:
+            return view
+        reach = await self.reach(work) if scope else Reach()
+        nothing = dict.fromkeys(noun.personal)
+
+        def shown(record: Any) -> Read:
+            found = view(record)
+            return found if reach.covers(noun, scope, record) else found.model_copy(update=nothing)
+
+        return shown
+
+    async def reach(self, work: Through) -> Reach:
+        """Return what is the caller's."""
+        if self._reach is None:
+            self._reach = await self._table.reach_of(work, self._principal)
+        return self._reach
+
+    def touch(self, record: Any, table: sa.FromClause, *, is_new: bool) -> None:
+        """Note a record that is changed or added, which the caller must still see in the end."""
+        noun = self._table.noun_of(table)
+        if noun is not None and not (self._hands_over and noun is self._noun):
+            scope = self._scope if is_new and noun is self._noun else noun.read.scope_of(self._principal)
+            if ALL not in scope:
+                self._touched.append((noun, scope, record))
+
+    async def check_touched(self, work: Through) -> None:
+        """Raise `Forbidden` (403) for a record that was moved out of the caller's sight, or added there."""
+        for noun, scope, record in self._touched:
+            if not await self._is_in(work, noun, scope, record):
+                raise Forbidden(f"Your roles may leave {noun.name} only to: {', '.join(scope.words)}.")
+
+    def forget_touched(self) -> None:
+        """Forget what was noted, before another try."""
+        self._touched.clear()
+
+    def _scope_for(self, noun: Noun) -> Scope:
+        return self._scope if noun is self._noun else noun.read.scope_of(self._principal)
+
+    async def _is_in(self, work: Through, noun: Noun, scope: Scope, record: Any) -> bool:
+        if ALL in scope:
+            return True
+        # Without any scope there is nothing to find out.
+        return bool(scope) and (await self.reach(work)).covers(noun, scope, record)
+
+
+class AccessTable:
+    """Every operation of a service, with who may do it with whose records."""
+
+    def __init__(self, *nouns: Noun, people: People | None = None) -> None:
+        self.nouns = nouns
+        self._people = people
+        self._rules: dict[str, tuple[Noun, Rule]] = {}
+        self._nouns = {noun.table: noun for noun in nouns if noun.table is not None}
+        for noun in nouns:
+            for one in noun.rules:
+                for operation in one.operations:
+                    if operation in self._rules:
+                        raise ValueError(f"{operation} has two rules")
+                    self._rules[operation] = (noun, one)
+
+    @property
+    def operations(self) -> frozenset[str]:
+        """Return the names of all operations."""
+        return frozenset(self._rules)
+
+    def check(self, operations: Iterable[str]) -> None:
+        """Raise ValueError unless these are the operations of the table."""
+        if differing := self.operations ^ set(operations):
+            raise ValueError(f"not both operations and in the table of access: {', '.join(sorted(differing))}")
+
+    def rule_of(self, operation: str) -> Rule:
+        """Return the rule of an operation."""
+        return self._rules[operation][1]
+
+    def noun_of(self, table: sa.FromClause) -> Noun | None:
+        """Return the noun whose records are in a table; None where they belong to nobody."""
+        return self._nouns.get(table)
+
+    def access(self, operation: str, principal: Principal) -> Access:
+        """Return a caller's access to an operation. Raise `Forbidden` (403) when none of their roles may do it."""
+        noun, rule = self._rules[operation]
+        if not rule.scope_of(principal):
+            needed = ", ".join((*(role for role in ROLES if role in rule.roles), "admin"))
+            raise Forbidden(f"This needs one of the roles: {needed}.")
+        return Access(self, principal, noun, rule)
+
+    async def reach_of(self, work: Through, principal: Principal) -> Reach:
+        """Return what is a caller's, by their own record and by what their token claims."""
+        teams, regions = principal.teams, principal.regions
+        if self._people is None:
+            return Reach(teams=teams, below=teams, regions=regions)
+        found = await self._people.reach.one_or_none(work, subject=principal.subject, teams=list(teams))
+        assert found is not None  # noqa: S101 -- a select without FROM has one row
+        region = found["region"]
+        return Reach(
+            person=found["person"],
+            teams=frozenset(found["teams"]),
+            below=frozenset(found["below"]),
+            regions=regions if region is None else regions | {region},
+        )
+
+    def described(self, operation: str) -> dict[str, list[str]]:
+        """Return an operation's cells of the table, as documents show them: whose records, by role."""
+        roles: Roles = {**self.rule_of(operation).roles, "admin": ALL}
+        return {role: roles[role].words for role in ROLES if role in roles}
+
+    def rows(self) -> Iterator[tuple[Noun, Rule]]:
+        """Yield every rule with its noun."""
+        for noun in self.nouns:
+            for one in noun.rules:
+                yield noun, one

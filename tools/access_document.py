@@ -1,0 +1,83 @@
+"""Writes docs/access.md from the tables of access: `.venv/bin/python tools/access_document.py > docs/access.md`."""
+
+import sys
+from collections.abc import Iterator
+
+from metrics_worker.api.access import ACCESS as METRICS
+from sales_api.access import ACCESS as SALES
+from service_api.access import ACCESS as SERVICE
+from service_kit.access import AccessTable
+from service_kit.roles import ROLES, Role
+
+_INTRODUCTION = """\
+# Who may do what with whose records
+
+<!-- Written by `.venv/bin/python tools/access_document.py > docs/access.md`; a test compares. Change the tables. -->
+
+Each service declares one table: [sales](../services/sales-api/src/sales_api/access.py),
+[service](../services/service-api/src/service_api/access.py) and
+[metrics](../services/metrics-worker/src/metrics_worker/api/access.py).
+[The kit](../libs/service-kit/src/service_kit/access.py) enforces it for every operation: a route that is not in it does
+not start. A cell says with whose records a role may do an operation:
+
+| word | records |
+| --- | --- |
+| own | whose owner is the caller |
+| team | of the caller's teams |
+| below | of these and of all teams below them |
+| region | of the caller's regions |
+| unassigned | without owner and team |
+| seen | of a record that the caller sees, which the address names |
+| all | all |
+
+- **Who the caller is.** The salesperson or agent whose `subject` is that of the token, while they are `active`; their
+  team and region are the caller's. The claims `teams` and `regions` add to that. A team's `parent_id` is the team
+  above.
+- **A record outside the cell** is answered 404, the same as one that does not exist; a list leaves it out, and a body
+  that names it is refused as if it named nothing. A role without a cell gets 403. Roles add up. An admin may do
+  everything.
+- **A change leaves the record in its author's sight**, and so does a creation: 403 otherwise. Operations marked with →
+  hand a record over to anybody.
+- **Personal fields** are null to a role that does not serve the customers of the records.
+- **Lists** read each part of a scope by its own index, so that a page costs the same however many records others have.
+"""
+
+
+def document() -> str:
+    """Return the whole document."""
+    tables = {"Sales": SALES, "Service": SERVICE, "Metrics": METRICS}
+    parts = [_INTRODUCTION]
+    for title, table in tables.items():
+        parts.append(f"## {title}\n\n" + "\n".join(_rows(table)) + "\n")
+        if personal := list(_personal(table)):
+            parts.append("\n".join(personal) + "\n")
+    return "\n".join(parts)
+
+
+def _rows(table: AccessTable) -> Iterator[str]:
+    roles = [role for role in ROLES if role != "admin"]
+    yield f"| records | operations | {' | '.join(roles)} |"
+    yield f"| --- | --- |{' --- |' * len(roles)}"
+    for noun, rule in table.rows():
+        mark = " →" if rule.hands_over else ""
+        operations = ", ".join(f"`{each}`{mark}" for each in rule.operations)
+        cells = table.described(rule.operations[0])
+        yield f"| {noun.name} | {operations} | {' | '.join(_cell(cells.get(role, [])) for role in roles)} |"
+
+
+def _cell(words: list[str]) -> str:
+    return ", ".join(words) or "–"
+
+
+def _personal(table: AccessTable) -> Iterator[str]:
+    found = [noun for noun in table.nouns if noun.personal]
+    if found:
+        yield "| records | personal fields | shown to |"
+        yield "| --- | --- | --- |"
+    for noun in found:
+        served_by: list[Role] = [role for role in ROLES if role in noun.served_by]
+        yield f"| {noun.name} | {', '.join(f'`{name}`' for name in noun.personal)} | {', '.join(served_by)} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document())
