@@ -414,7 +414,7 @@ async def facts_of_ledger(stack: LocalStack) -> tuple[Facts, Facts]:
                 rows = await connection.fetch(
                     # A posting has null, and not 0, for measures that it does not touch.
                     f"select {dimension or 'null'}, day, coalesce(sum({measure}), 0)"
-                    f" from {kind}_posting {whole} group by 1, 2"
+                    f" from bi.{kind}_postings {whole} group by 1, 2"
                 )
                 for value, day, amount in rows:
                     postings[name, dimension or "all", value or "", day] += int(amount)

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from metrics_worker.domain.kinds import IDENTITY_DIMENSIONS, KIND_BY_NAME, Kind
 from metrics_worker.ledger.blocks import Block, Blocks, BlockWriter
 from metrics_worker.ledger.bulk_insert import write
-from metrics_worker.ledger.tables import POSTING, bucket_column
+from metrics_worker.ledger.tables import CUSTOMER, POSTING, bucket_column
 from metrics_worker.maintenance.stored_sums import summed_postings
 from service_kit.compiled import driver_of
 
@@ -43,6 +43,14 @@ async def fill_ledger(engine: AsyncEngine, postings: int) -> None:
             connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
             await _fill(connection, KIND_BY_NAME[name], postings // len(FILLED))
 
+    async with engine.begin() as connection:
+        for dimension in {name for kind in FILLED for name in KIND_BY_NAME[kind].dimensions if name != CUSTOMER}:
+            await connection.execute(
+                sa.text(
+                    f"INSERT INTO dimension_value (value) SELECT {value_of(dimension, 'number')} "
+                    f"FROM generate_series(0, {DIFFERENT[dimension] - 1}) AS number"
+                )
+            )
     async with asyncio.TaskGroup() as group:
         for name in FILLED:
             group.create_task(one(name))
@@ -51,10 +59,25 @@ async def fill_ledger(engine: AsyncEngine, postings: int) -> None:
 
 
 def value_of(dimension: str, number: str) -> str:
-    """SQL for one of a dimension's values, chosen by a hash of a row's number."""
+    """SQL for one of a dimension's values."""
+    if dimension in IDENTITY_DIMENSIONS:
+        # Owners and teams differ: what has the same text has the same code.
+        return f"overlay({_id(number)}::text PLACING '{'a' if dimension == 'owner' else 'b'}' FROM 15)"
+    return f"'{dimension}-' || {number}"
+
+
+async def chosen_of(connection: AsyncConnection, dimension: str, number: str) -> str:
+    """SQL for one of a dimension's values as postings hold it, chosen by a hash of a row's number."""
     different = DIFFERENT.get(dimension, CUSTOMERS)
     chosen = f"abs(hashint8extended({number}, {sum(map(ord, dimension))})) % {different}"
-    return f"{_id(chosen)}::text" if dimension in IDENTITY_DIMENSIONS else f"'{dimension}-' || {chosen}"
+    if dimension == CUSTOMER:
+        return _id(chosen)
+    numbers = f"generate_series(0, {different - 1}) AS number"
+    codes = sa.text(
+        f"SELECT array_agg(code ORDER BY number) FROM {numbers}"
+        f" JOIN dimension_value ON value = {value_of(dimension, 'number')}"
+    )
+    return f"(ARRAY{(await connection.execute(codes)).scalar_one()})[1 + {chosen}]"
 
 
 def _id(number: str) -> str:
@@ -73,7 +96,7 @@ async def _fill(connection: AsyncConnection, kind: Kind, postings: int) -> None:
     columns = {
         "event_id": "gen_random_uuid()", "subject_id": _id("subject"), "event_time": "now()",
         "recorded_time": "now()", "day": f"date '2024-01-01' + ((number * 731) / {postings})::integer",
-        **{name: value_of(name, "subject") for name in kind.dimensions},
+        **{name: await chosen_of(connection, name, "subject") for name in kind.dimensions},
         **{
             name: f"CASE WHEN subject >= 0 AND NOT ({share}) THEN (1 - number % 2 * 2) * {amount(name)} END"
             if kind.measure_named(name).semi_additive

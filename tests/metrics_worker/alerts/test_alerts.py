@@ -89,7 +89,7 @@ async def test_for_tickets_that_waited_for_years_only_their_customers_are_read(
     async with engine.begin() as connection:
         # Only a scan of the whole table would find these.
         spoilt = "UPDATE ticket_posting SET unattended = 1 WHERE customer = :customer"
-        await connection.execute(sa.text(spoilt), {"customer": str(answered)})
+        await connection.execute(sa.text(spoilt), {"customer": answered})
     [found] = await get_alerts(client, kind="unattended")
     assert (found["subject"], found["tickets"]) == (f"customers/{alone}", [str(long.id)])
 

@@ -191,7 +191,7 @@ async def test_views_are_made_again_when_they_are_not_those_of_the_code(
 
 
 async def test_views_are_not_in_the_way_of_a_migration(engine: AsyncEngine) -> None:
-    change = sa.text("ALTER TABLE deal_posting ALTER COLUMN channel TYPE varchar(64)")
+    change = sa.text("ALTER TABLE deal_posting ALTER COLUMN channel TYPE bigint")
     async with engine.connect() as connection:
         with pytest.raises(sa.exc.DBAPIError, match="used by a view"):
             await connection.execute(change)

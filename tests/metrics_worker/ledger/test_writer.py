@@ -23,6 +23,7 @@ from metrics_worker.ledger.writer import LedgerWriter
 from metrics_worker.maintenance import recompute
 from metrics_worker.maintenance.recompute import newest_of
 from metrics_worker.maintenance.stored_sums import stored_blocks, summed_postings
+from metrics_worker.queries.export import exported
 from tests.metrics_worker.conftest import empty, ingest
 from tests.metrics_worker.facts import (
     MORNING,
@@ -68,7 +69,7 @@ async def posted(engine: AsyncEngine) -> dict[Kind, list[tuple[datetime, Posting
     """Every posting, with the time that its event was recorded at."""
     found = {}
     async with engine.connect() as connection:
-        for kind, table in POSTING.items():
+        for kind in POSTING:
             found[kind] = [
                 (
                     row.recorded_time,
@@ -79,7 +80,7 @@ async def posted(engine: AsyncEngine) -> dict[Kind, list[tuple[datetime, Posting
                         kind.split_by is not None and row.split,
                     ),
                 )
-                for row in await connection.execute(sa.select(table))
+                for row in await connection.execute(exported(kind))
             ]
     return found
 
@@ -252,7 +253,7 @@ async def test_postings_name_their_event_and_both_times(engine: AsyncEngine) -> 
     event_id, recorded = UUID(int=77), moment("2026-05-01T12:00")
     await ingest(engine, decode(record(ticket(), event_id=event_id, recorded_time=recorded), VILNIUS))
     async with engine.connect() as connection:
-        [row] = await connection.execute(sa.select(POSTING[KIND_BY_NAME["ticket"]]))
+        [row] = await connection.execute(exported(KIND_BY_NAME["ticket"]))
     assert (row.event_id, row.recorded_time, row.event_time) == (event_id, recorded, moment("2026-03-10T08:00"))
     assert (row.day, row.kind, row.opened) == (date(2026, 3, 10), "problem", 1)
 

@@ -119,6 +119,8 @@ async def test_a_ledger_that_agrees_with_the_log_is_in_order(
         ("UPDATE interaction_posting SET talk_seconds = 1", "interaction_posting"),
         ("UPDATE ticket_posting SET customer = NULL", "ticket_posting"),
         ("UPDATE interaction_posting SET handle_seconds_bucket = 1", "interaction_posting"),
+        ("UPDATE survey_posting SET region = NULL", "survey_posting"),
+        ("UPDATE survey_posting SET region = 0", "survey_posting"),
         ("UPDATE block SET buckets = '{}', counts = '{}' WHERE kind = 'interaction'", "block"),
         ("DELETE FROM block WHERE kind = 'interaction' AND dimension = 'region'", "block"),
         ("DELETE FROM subject_state WHERE kind = 'survey'", "subject_state"),

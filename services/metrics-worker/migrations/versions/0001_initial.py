@@ -104,6 +104,7 @@ TABLES = [
     "consumer_offset",
     "customer_timeline",
     "dead_letter",
+    "dimension_value",
     "freshness",
     "idempotency_key",
     "ledger",
@@ -186,6 +187,14 @@ def upgrade() -> None:
         sa.Column("customer", sa.Uuid(), primary_key=True),
         sa.Column("entries", sa.Integer(), nullable=False),
         comment="Customers that have a timeline, and the number of its entries; a writer locks the row.",
+    )
+    op.create_table(
+        "dimension_value",
+        sa.Column("code", sa.Integer(), sa.Identity(always=True), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("code", name=op.f("dimension_value_pkey")),
+        sa.UniqueConstraint("value", name=op.f("dimension_value_value_key")),
+        comment="The codes by which postings hold the values of dimensions.",
     )
     op.create_table(
         "freshness",
@@ -364,18 +373,18 @@ def _create_postings(kind: str, dimensions: list[str], measures: list[str]) -> N
     op.create_table(
         name,
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.Column("event_id", sa.Uuid(), nullable=False),
-        sa.Column("subject_id", sa.Uuid(), nullable=False),
         sa.Column("event_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("recorded_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
         *([sa.Column("split", sa.Boolean(), nullable=False)] if kind in SPLIT else []),
-        *(sa.Column(dimension, sa.Text()) for dimension in dimensions),
+        *(sa.Column(name, sa.Uuid() if name == "customer" else sa.Integer()) for name in dimensions),
+        sa.Column("event_id", sa.Uuid(), nullable=False),
+        sa.Column("subject_id", sa.Uuid(), nullable=False),
         *(sa.Column(measure, type_) for measure, type_ in types.items()),
         *(sa.Column(f"{duration}_bucket", sa.SmallInteger()) for duration in DURATIONS.get(kind, ())),
         sa.PrimaryKeyConstraint("day", "id", name=f"{name}_pkey"),
         comment=f"The contributions of changes of {kind} subjects to the sums of a day. Append-only; a measure that a "
-        "posting does not contribute to is null.",
+        "posting does not contribute to is null. Dimensions are codes of dimension_value.",
     )
     op.create_index(
         f"{name}_recorded_time_idx",

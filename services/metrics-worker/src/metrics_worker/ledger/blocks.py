@@ -15,13 +15,13 @@ import asyncpg
 from metrics_worker.domain.kinds import Kind
 from metrics_worker.domain.posting import Posting
 from metrics_worker.ledger.bulk_insert import Insert, Row, Rows, array_text
-from metrics_worker.ledger.tables import block, block_part
+from metrics_worker.ledger.tables import CUSTOMER, block, block_part
 
 ALL: Final = "all"
 """The dimension of the total."""
 NO_VALUE: Final = ""
 """The value of postings without one: a code is never empty, so it is distinct from every code."""
-NOT_IN_BLOCKS: Final = "customer"
+NOT_IN_BLOCKS: Final = CUSTOMER
 """The dimension without blocks: a customer has hardly more than one posting a day, so that its blocks would be as many
 rows as the postings, and larger ones. Queries about customers read the postings."""
 
@@ -280,17 +280,20 @@ class BlockWriter:
         self._cells = 0
         self._revision: int | None = None
 
-    async def begin(self, driver: asyncpg.Connection) -> None:
-        """Lock the part until the transaction ends, and forget the blocks that another transaction has changed."""
+    async def begin(self, driver: asyncpg.Connection) -> bool:
+        """Lock the part until the transaction ends. Return whether this writer wrote it last, and that is committed;
+        otherwise forget all blocks."""
         revision = await driver.fetchval(_LOCK_PART, self.part)
         if revision is None:
             # A row is all that can be locked. A writer that creates the same one at this moment is waited for.
             await driver.execute(_CREATE_PART, self.part)
             revision = await driver.fetchval(_LOCK_PART, self.part)
-        if revision != self._revision:
+        is_current: bool = revision == self._revision
+        if not is_current:
             self._blocks.clear()
             self._dirty.clear()
             self._cells = 0
+        return is_current
 
     async def add(self, driver: asyncpg.Connection, added: Blocks) -> None:
         """Add to the part's blocks. They are written by `rows`."""

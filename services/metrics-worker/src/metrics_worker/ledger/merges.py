@@ -114,7 +114,7 @@ async def move(driver: asyncpg.Connection, known: Merges, new: Merges, moved: Co
         for kind in MOVED_KINDS:
             if kind in moved or customer in of_new:
                 merge = merges[customer]
-                await driver.execute(_MOVE[kind], str(customer), str(merge.merged_into), *merge[2:], timeout=SECONDS)
+                await driver.execute(_MOVE[kind], customer, merge.merged_into, *merge[2:], timeout=SECONDS)
 
 
 def _move_statement(kind: Kind) -> str:
@@ -140,7 +140,7 @@ def _move_statement(kind: Kind) -> str:
             GROUP BY 1, 2, 3, {same}
             HAVING {" OR ".join(f"sum({name}) <> 0" for name in kind.measures)}
         ) AS net
-        CROSS JOIN (VALUES (-1, $1::text), (1, $2::text)) AS side (sign, customer)
+        CROSS JOIN (VALUES (-1, $1::uuid), (1, $2::uuid)) AS side (sign, customer)
     """  # noqa: S608 -- names of ours, no input
 
 

@@ -34,6 +34,9 @@ from service_kit.idempotency import idempotency_key
 from service_kit.outbox import outbox
 from service_kit.tables import own_metadata
 
+CUSTOMER: Final = "customer"
+"""The dimension that postings hold as it is, and not by a code."""
+
 metadata = own_metadata(circuit_breaker, consumer_offset, dead_letter, idempotency_key, outbox)
 
 ledger = Table(
@@ -118,6 +121,15 @@ block_part = Table(
 )
 
 
+dimension_value = Table(
+    "dimension_value",
+    metadata,
+    Column("code", Integer, Identity(always=True), primary_key=True),
+    Column("value", Text, nullable=False, unique=True),
+    comment="The codes by which postings hold the values of dimensions.",
+)
+
+
 def _column_type(measure: Measure) -> TypeEngine[Any]:
     # Money sums outgrow 64 bits when somebody enters absurd amounts; that must spoil a chart, not stop the consumer.
     return Numeric(38, 0) if measure.unit == "money" else BigInteger()
@@ -136,14 +148,16 @@ def _posting(kind: Kind) -> Table:
     return Table(
         name,
         metadata,
+        # A scan takes a row apart up to the last column that it filters by: these come first, and have fixed widths.
         Column("id", BigInteger, Identity(always=True), nullable=False),
-        Column("event_id", Uuid, nullable=False),
-        Column("subject_id", Uuid, nullable=False),
         Column("event_time", DateTime(timezone=True), nullable=False),
         Column("recorded_time", DateTime(timezone=True), nullable=False),
         Column("day", Date, nullable=False),
         *([Column("split", Boolean, nullable=False)] if kind.split_by else []),
-        *(Column(dimension, Text) for dimension in kind.dimensions),
+        # Customers are too many for codes: each would be one more row to write.
+        *(Column(dimension, Uuid if dimension == CUSTOMER else Integer) for dimension in kind.dimensions),
+        Column("event_id", Uuid, nullable=False),
+        Column("subject_id", Uuid, nullable=False),
         *(Column(measure, _column_type(kind.measure_named(measure)), nullable=True) for measure in kind.measures),
         *(Column(bucket_column(duration), SmallInteger) for duration in kind.durations),
         # Combinations of filters scan a range of days; `explain` pages through it by day and id.
@@ -151,9 +165,9 @@ def _posting(kind: Kind) -> Table:
         # Rows are in the order of recording, more or less: what came after a moment is found by it.
         Index(f"{name}_recorded_time_idx", "recorded_time", postgresql_using="brin", postgresql_with=_SUMMARIZED),
         # Blocks are not kept by customer, and postings move to another one when the two are merged.
-        *([Index(f"{name}_customer_day_idx", "customer", "day")] if "customer" in kind.dimensions else []),
+        *([Index(f"{name}_customer_day_idx", "customer", "day")] if CUSTOMER in kind.dimensions else []),
         comment=f"The contributions of changes of {kind.name} subjects to the sums of a day. Append-only; a measure "
-        "that a posting does not contribute to is null.",
+        "that a posting does not contribute to is null. Dimensions are codes of dimension_value.",
     )
 
 
@@ -200,6 +214,7 @@ POSTING: Final[dict[Kind, Table]] = {kind: _posting(kind) for kind in KINDS if k
 DERIVED: Final[tuple[Table, ...]] = (
     ledger,
     subject_state,
+    dimension_value,
     *POSTING.values(),
     block,
     block_part,

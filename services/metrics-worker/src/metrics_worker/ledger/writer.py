@@ -19,7 +19,8 @@ from metrics_worker.ledger.aggregate import SubjectState, group_by_subject, net_
 from metrics_worker.ledger.blocks import Blocks, BlockWriter, blocks_of
 from metrics_worker.ledger.bulk_insert import Insert, Rows, fetch, write
 from metrics_worker.ledger.customer_timelines import RELATIONSHIP, entries_of, extend_timelines
-from metrics_worker.ledger.tables import POSTING, bucket_column, subject_state
+from metrics_worker.ledger.dimension_codes import Codes, DimensionCodes, coded
+from metrics_worker.ledger.tables import CUSTOMER, POSTING, bucket_column, subject_state
 from service_kit.compiled import driver_of
 
 POSTINGS = Counter("tandem_ledger_postings_total", "Postings appended to the ledger.", ["kind"])
@@ -73,6 +74,7 @@ class LedgerWriter:
         ledger is only used when it is complete."""
         self._reporting = reporting
         self._blocks = BlockWriter(part)
+        self._codes = DimensionCodes()
         self._deferred = deferred
         self._decoders = {kind: msgspec.json.Decoder(kind.state).decode for kind in KINDS if not kind.is_derived}
         self._postings = {kind: _insert_postings(kind) for kind in POSTING}
@@ -92,14 +94,14 @@ class LedgerWriter:
     ) -> None:
         """Write a batch, and the rows that are to be written `beside` it.
 
-        The caller begins and commits the transaction. States may come in any order and more than once: the highest
-        sequence of each subject wins.
+        The caller begins and commits a transaction for each batch. States may come in any order and more than once:
+        the highest sequence of each subject wins.
         """
         driver = await _begun_driver(connection)
         # 1. Lock what the batch depends on: merges of its customers, and the part of the blocks.
         known, customers = await merges.known_merges(driver, states)
-        if not self._deferred:
-            await self._blocks.begin(driver)
+        if not self._deferred and not await self._blocks.begin(driver):
+            self._codes.forget()
         # 2. Write the newest states; what they replace makes the transitions.
         transitions = await self._write_states(driver, states)
         # A subject may have named another customer before, which is none of the batch's.
@@ -112,7 +114,8 @@ class LedgerWriter:
         # 5. Append the postings.
         changes = {kind: self._changes(kind, transitions[kind]) for kind in transitions if kind.has_postings}
         changes[RELATIONSHIP] = timelines.changes
-        postings = [self._posting_rows(kind, changes[kind]) for kind in changes]
+        codes = await self._codes.codes_of(driver, _coded_values(changes))
+        postings = [self._posting_rows(kind, changes[kind], codes) for kind in changes]
         if known or new:
             await write(driver, postings)
             postings = []
@@ -185,13 +188,17 @@ class LedgerWriter:
             return None, None
         return getattr(before, kind.customer_field or ""), kind.fact_of(before, self._reporting)
 
-    def _posting_rows(self, kind: Kind, changes: Iterable[Change]) -> Rows:
+    def _posting_rows(self, kind: Kind, changes: Iterable[Change], codes: Codes) -> Rows:
         has_split = kind.split_by is not None
+        by_code = coded(kind)
+        customer = kind.dimensions.index(CUSTOMER) if CUSTOMER in kind.dimensions else None
         no_buckets = (None,) * len(kind.durations)
         rows = [
             (
-                state.event_id, state.subject_id, state.time, state.recorded_time, posting.day,
-                *((posting.split,) if has_split else ()), *posting.dimensions,
+                state.time, state.recorded_time, posting.day, *((posting.split,) if has_split else ()),
+                *[codes[posting.dimensions[position]] for position in by_code],
+                *(() if customer is None else (posting.dimensions[customer],)),
+                state.event_id, state.subject_id,
                 *[amount or None for amount in posting.measures], *(posting.buckets or no_buckets),
             )
             for state, postings in changes
@@ -213,10 +220,21 @@ def _insert_postings(kind: Kind) -> Insert:
     return Insert(
         POSTING[kind],
         (
-            "event_id", "subject_id", "event_time", "recorded_time", "day", *(("split",) if kind.split_by else ()),
-            *kind.dimensions, *kind.measures, *map(bucket_column, kind.durations),
+            "event_time", "recorded_time", "day", *(("split",) if kind.split_by else ()),
+            *(kind.dimensions[position] for position in coded(kind)),
+            *((CUSTOMER,) if CUSTOMER in kind.dimensions else ()), "event_id", "subject_id",
+            *kind.measures, *map(bucket_column, kind.durations),
         ),
     )  # fmt: skip
+
+
+def _coded_values(changes: Mapping[Kind, Iterable[Change]]) -> set[str | None]:
+    found: set[str | None] = set()
+    for kind, of_kind in changes.items():
+        by_dimension = list(zip(*(posting.dimensions for _, postings in of_kind for posting in postings), strict=True))
+        if by_dimension:
+            found.update(*(by_dimension[position] for position in coded(kind)))
+    return found
 
 
 def _blocks_of(changes: Mapping[Kind, Iterable[Change]]) -> Blocks:

@@ -23,7 +23,7 @@ from metrics_worker.ledger.blocks import (
     block_of,
     sums_of,
 )
-from metrics_worker.ledger.tables import POSTING, block, bucket_column
+from metrics_worker.ledger.tables import POSTING, block, bucket_column, dimension_value
 
 CustomerKey = tuple[str, date]
 """Customer (`NO_VALUE` for none) and day."""
@@ -51,32 +51,38 @@ async def stored_blocks(connection: AsyncConnection) -> tuple[Blocks, list[tuple
 async def summed_postings(connection: AsyncConnection, kind: Kind) -> Blocks:
     """Return what a kind's blocks should be, by the database's sums over the postings."""
     table, found = POSTING[kind], Blocks()
+    values: dict[int | None, str] = {
+        row.code: row.value for row in await connection.execute(sa.select(dimension_value))
+    }
+    values[None] = NO_VALUE
     sums = [sa.func.sum(table.c[name]) for name in kind.measures]
     for dimension in (ALL, *kind.dimensions):
         if dimension == NOT_IN_BLOCKS:
             continue
-        value = sa.literal(NO_VALUE) if dimension == ALL else sa.func.coalesce(table.c[dimension], NO_VALUE)
+        code = sa.null() if dimension == ALL else table.c[dimension]
         counted = [] if kind.split_by is None else [table.c.split == sa.literal(dimension == kind.split_by)]
-        query = sa.select(table.c.day, value.label("value")).where(*counted).group_by("day", "value")
-        for day, of_value, *amounts in await connection.execute(query.add_columns(*sums)):
+        query = sa.select(table.c.day, code.label("code")).where(*counted).group_by("day", "code")
+        for day, of_code, *amounts in await connection.execute(query.add_columns(*sums)):
+            value = values.get(of_code, f"code {of_code}")
             for measure, amount in enumerate(amounts):
                 if not amount:
                     continue
                 number = measure << DAY_BITS
                 for span, start, cell in _spans(day, number | day.day, number):
-                    cells = found.setdefault(BlockKey(kind.name, dimension, span, start, of_value), Block()).cells
+                    cells = found.setdefault(BlockKey(kind.name, dimension, span, start, value), Block()).cells
                     cells[cell] = cells.get(cell, 0) + int(amount)
         for number, (duration, counting) in enumerate(zip(kind.durations, kind.counters, strict=True)):
             bucket = table.c[bucket_column(duration)]
             count = sa.func.sum(table.c[kind.measures[counting]])
             month = sa.cast(sa.func.date_trunc("month", sa.cast(table.c.day, sa.DateTime)), sa.Date).label("month")
-            by_bucket = sa.select(month, value.label("value"), bucket, count).where(bucket.is_not(None), *counted)
-            for first, of_value, in_bucket, counts in await connection.execute(
-                by_bucket.group_by("month", "value", bucket)
+            by_bucket = sa.select(month, code.label("code"), bucket, count).where(bucket.is_not(None), *counted)
+            for first, of_code, in_bucket, counts in await connection.execute(
+                by_bucket.group_by("month", "code", bucket)
             ):
+                value = values.get(of_code, f"code {of_code}")
                 cell = number << BUCKET_BITS | in_bucket
                 for span, start, _ in _spans(first, 0, 0):
-                    buckets = found.setdefault(BlockKey(kind.name, dimension, span, start, of_value), Block()).buckets
+                    buckets = found.setdefault(BlockKey(kind.name, dimension, span, start, value), Block()).buckets
                     buckets[cell] = buckets.get(cell, 0) + int(counts or 0)
     return {key: each for key, each in found.items() if each}
 
@@ -95,7 +101,7 @@ async def posted_by_customer(connection: AsyncConnection, kind: Kind) -> Custome
     if kind.split_by is not None:
         query = query.where(~table.c.split)
     return {
-        (row[0] or NO_VALUE, row[1]): tuple(int(amount or 0) for amount in row[2:])
+        (NO_VALUE if row[0] is None else str(row[0]), row[1]): tuple(int(amount or 0) for amount in row[2:])
         for row in await connection.execute(query)
         if any(row[2:])
     }

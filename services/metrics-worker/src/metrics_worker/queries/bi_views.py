@@ -4,12 +4,13 @@ import hashlib
 from collections.abc import Iterator
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from event_contracts.fields import DECIMAL_PLACES
 from metrics_worker.domain.kinds import KINDS, Kind
 from metrics_worker.ledger.blocks import NOT_IN_BLOCKS
 from metrics_worker.ledger.tables import POSTING
-from metrics_worker.queries.export import exported_columns
+from metrics_worker.queries.export import exported
 from metrics_worker.queries.sql import DAY_OF_CELL, sum_of_days
 
 SCHEMA = "bi"
@@ -74,11 +75,12 @@ def _ledger() -> str:
 
 
 def _postings(kind: Kind) -> str:
-    columns = ", ".join(
-        f"coalesce({column.name}, 0) AS {column.name}" if column.name in kind.measures else column.name
-        for column in exported_columns(kind)
+    query = exported(kind).compile(
+        dialect=postgresql.dialect(),  # type: ignore[no-untyped-call]
+        schema_translate_map={None: "public"},
+        render_schema_translate=True,
     )
-    return f"SELECT {columns} FROM public.{kind.name}_posting"  # noqa: S608 -- names of ours, no input
+    return str(query)
 
 
 def _daily(kind: Kind) -> str:
@@ -94,6 +96,6 @@ def _daily(kind: Kind) -> str:
     sums = ", ".join(f"CAST(coalesce(sum({name}), 0) AS {type_}) AS {name}" for name, type_ in types.items())
     wholes = "WHERE NOT split" if kind.split_by else ""
     return (
-        f"{blocks} UNION ALL SELECT day, '{NOT_IN_BLOCKS}' AS dimension, {NOT_IN_BLOCKS} AS value, {sums}"  # noqa: S608
+        f"{blocks} UNION ALL SELECT day, '{NOT_IN_BLOCKS}' AS dimension, {NOT_IN_BLOCKS}::text AS value, {sums}"  # noqa: S608
         f" FROM public.{kind.name}_posting {wholes} GROUP BY day, {NOT_IN_BLOCKS}"
     )

@@ -16,7 +16,7 @@ from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.catalogue import ENDED
 from metrics_worker.kpis.formula import Formula
 from metrics_worker.ledger.consumer import CONSUMER
-from metrics_worker.ledger.tables import POSTING, sequence_gap, subject_state
+from metrics_worker.ledger.tables import CUSTOMER, POSTING, dimension_value, sequence_gap, subject_state
 from metrics_worker.queries.answer import answer
 from metrics_worker.queries.query import KpiQuery
 from service_kit.consumer.dead_letters import dead_letter
@@ -125,7 +125,7 @@ class PostingsBehind:
         customer = self.query.filters.get("customer")
         if customer is not None:
             # This one has an index that leads to few.
-            days.append(table.c.customer == customer)
+            days.append(_carries(table.c.customer, customer))
         rows = sa.select(table.c.subject_id, sa.and_(*counted).label("counted"), *(table.c[name] for name in names))
         newest = rows.where(*days).order_by(table.c.day.desc(), table.c.id.desc()).limit(POSTINGS_CHECKED).cte()
         net = (
@@ -191,10 +191,7 @@ class PostingsBehind:
         counted = [sa.and_(columns[name] != 0, days) for name, days in self._when(kind, columns, names)]
         conditions: list[sa.ColumnElement[bool]] = [
             sa.or_(*counted),
-            *(
-                columns[name].is_(None) if value is None else columns[name] == value
-                for name, value in self.query.filters.items()
-            ),
+            *(_carries(columns[name], value) for name, value in self.query.filters.items()),
         ]
         if kind.split_by is not None:
             # Shares when the split dimension is asked about, wholes when not: never both.
@@ -205,7 +202,7 @@ class PostingsBehind:
 
     def _rows(self, kind: Kind) -> sa.Select[Any]:
         table = POSTING[kind]
-        dimensions = [part for name in kind.dimensions for part in (sa.literal(name), table.c[name])]
+        dimensions = [part for name in kind.dimensions for part in (sa.literal(name), _value_of(table.c[name]))]
         # A posting may have flows and balances, of which the formula reads different days. As text: a sum of money may
         # exceed the whole numbers of JSON readers.
         measures = []
@@ -226,6 +223,23 @@ class PostingsBehind:
             *self.conditions(kind),
             *([] if self.recorded_after is None else [table.c.recorded_time > self.recorded_after]),
         )
+
+
+def _carries(column: sa.Column[Any], value: str | None) -> sa.ColumnElement[bool]:
+    """Return which postings carry a value of a dimension."""
+    if value is None:
+        return column.is_(None)
+    if column.name == CUSTOMER:
+        return column == UUID(value)
+    code = sa.select(dimension_value.c.code).where(dimension_value.c.value == value)
+    return column == code.scalar_subquery()
+
+
+def _value_of(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """Return the value of a dimension that a posting carries. For few rows: it is looked up for each."""
+    if column.name == CUSTOMER:
+        return column
+    return sa.select(dimension_value.c.value).where(dimension_value.c.code == column).scalar_subquery()
 
 
 async def exclusions_of(connection: AsyncConnection, behind: PostingsBehind, reporting: Reporting) -> list[Exclusion]:

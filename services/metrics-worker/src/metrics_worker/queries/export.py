@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.domain.kinds import Kind
 from metrics_worker.domain.period import Period
-from metrics_worker.ledger.tables import POSTING
+from metrics_worker.ledger.tables import CUSTOMER, POSTING, bucket_column, dimension_value
 
 Format = Literal["csv", "parquet"]
 MEDIA_TYPES: Final[dict[Format, str]] = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
@@ -29,21 +29,41 @@ _BEGINS_A_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 def exported_columns(kind: Kind) -> list[sa.Column[Any]]:
     """Return the columns of an export, which are those of the view `bi.<kind>_postings` too."""
-    return [column for column in POSTING[kind].columns if column.name != "id"]
-
-
-def exported(kind: Kind) -> list[sa.ColumnElement[Any]]:
-    """Return the value of each column: a measure that a posting adds nothing to is 0."""
+    split = ["split"] if kind.split_by else []
+    before = ["event_id", "subject_id", "event_time", "recorded_time", "day", *split]
+    after = [*kind.measures, *map(bucket_column, kind.durations)]
+    columns = POSTING[kind].c
     return [
-        sa.func.coalesce(column, sa.literal_column("0")).label(column.name) if column.name in kind.measures else column
-        for column in exported_columns(kind)
+        *(columns[name] for name in before),
+        *(sa.Column(name, sa.Text) for name in kind.dimensions),
+        *(columns[name] for name in after),
     ]
+
+
+def exported(kind: Kind) -> sa.Select[Any]:
+    """Return a query of these columns of all postings: values for codes, and 0 for what adds nothing."""
+    table = POSTING[kind]
+    rows: sa.FromClause = table
+    selected: list[sa.ColumnElement[Any]] = []
+    for name in (column.name for column in exported_columns(kind)):
+        column: sa.ColumnElement[Any] = table.c[name]
+        if name in kind.measures:
+            column = sa.func.coalesce(column, sa.literal_column("0"))
+        elif name == CUSTOMER:
+            column = sa.cast(column, sa.Text)
+        elif name in kind.dimensions:
+            # As joins, of which PostgreSQL leaves out those whose value is not asked for.
+            of_dimension = dimension_value.alias(f"of_{name}")
+            rows = rows.outerjoin(of_dimension, of_dimension.c.code == column)
+            column = of_dimension.c.value
+        selected.append(column.label(name))
+    return sa.select(*selected).select_from(rows)
 
 
 async def export(engine: AsyncEngine, kind: Kind, period: Period, form: Format) -> AsyncGenerator[bytes, None]:
     """Yield the file's bytes. Postings come in no particular order."""
     columns = exported_columns(kind)
-    query = sa.select(*exported(kind)).where(POSTING[kind].c.day.between(period.start, period.end))
+    query = exported(kind).where(POSTING[kind].c.day.between(period.start, period.end))
     # In a thread: importing pyarrow and writing Parquet take longer than other requests may wait.
     writer = _CsvWriter(columns) if form == "csv" else await asyncio.to_thread(_ParquetWriter, columns)
     rows = CSV_ROWS if form == "csv" else PARQUET_ROWS

@@ -25,7 +25,7 @@ from metrics_worker.ledger.blocks import (
     NO_VALUE,
     NOT_IN_BLOCKS,
 )
-from metrics_worker.ledger.tables import POSTING, bucket_column
+from metrics_worker.ledger.tables import CUSTOMER, POSTING, bucket_column
 from metrics_worker.queries.plan import LARGEST, Piece, cover
 from service_kit.compiled import driver_of
 from service_kit.concurrency import cooperative_chunks
@@ -107,8 +107,10 @@ class Sums(NamedTuple):
         pieces = _pieces(self.period, self.interval, self.from_the_beginning)
         sources = [_postings(self, pieces, param)] if self.scans else _blocks(self, pieces, param)
         return _union(
-            f"SELECT {self._bucket(source.day, param)}, {source.key}, {source.sums(self.kind, self.measures)} "  # noqa: S608 -- no input
-            f"FROM {source.table} WHERE {source.condition} {end}"
+            source.with_text(
+                f"SELECT {self._bucket(source.day, param)} AS bucket, {source.key} AS key, "  # noqa: S608 -- no input
+                f"{source.sums(self.kind, self.measures)} AS sums FROM {source.table} WHERE {source.condition} {end}"
+            )
             for source in sources
         )
 
@@ -173,26 +175,28 @@ class Counts(NamedTuple):
             days = [piece for piece in days if piece.span == "day"]
             if wholes:
                 condition, key = _block_condition(self, param)
-                counted.append(
+                counts = (
                     f"SELECT {_bucket(self.interval, 'start')} AS bucket, {key} AS key, "  # noqa: S608 -- no input
                     f"number & {(1 << BUCKET_BITS) - 1} AS number, sum(count) AS count "
                     "FROM block CROSS JOIN LATERAL unnest(buckets, counts) AS counted (number, count) "
                     f"WHERE number >> {BUCKET_BITS} = {duration} AND {condition} AND {_whole_spans(wholes, param)} "
                     "GROUP BY 1, 2, 3"
                 )
+                counted.append(("key", counts))
         if days or not counted:
             source = _postings(self, days, param)
             number = bucket_column(self.duration)
-            counted.append(
+            counts = (
                 f"SELECT {_bucket(self.interval, 'day')} AS bucket, {source.key} AS key, {number} AS number, "  # noqa: S608 -- no input
                 f"coalesce(sum({self.kind.measures[self.kind.counters[duration]]}), 0) AS count FROM {source.table} "
                 f"WHERE {number} IS NOT NULL AND {source.condition} GROUP BY 1, 2, 3"
             )
+            counted.append((source.text or "key", counts))
         # A row a group and not one a bucket: the limit is on what an answer holds.
         return _union(
-            f"SELECT bucket, key, array_agg(ARRAY[number, count]::bigint[]) FROM ({each}) AS counts "  # noqa: S608 -- no input
-            f"GROUP BY 1, 2 LIMIT {limit:d}"
-            for each in counted
+            f"SELECT bucket, {text}, array_agg(ARRAY[number, count]::bigint[]) FROM ({each}) AS counts "  # noqa: S608 -- no input
+            f"GROUP BY bucket, key LIMIT {limit:d}"
+            for text, each in counted
         )
 
 
@@ -332,6 +336,12 @@ class _Source(NamedTuple):
     """The column with the day, or with the first day of the span."""
     form: str
     """How it holds sums: in `columns` of measures, in `sums` of whole spans, or in `cells` of days."""
+    text: str | None = None
+    """SQL for the text of a `key`, where that is an id or a code: it is found once a group, and not once a row."""
+
+    def with_text(self, summed: str) -> str:
+        """Return SQL for sums by `bucket` and `key` with the key's text."""
+        return summed if self.text is None else f"SELECT bucket, {self.text}, sums FROM ({summed}) AS summed"  # noqa: S608 -- no input
 
     def sums(self, kind: Kind, measures: Sequence[str]) -> str:
         """Return SQL for the measures' sums."""
@@ -409,14 +419,27 @@ def _whole_spans(pieces: Sequence[Piece], param: Parameters) -> str:
 
 
 def _postings(wanted: Sums | Counts, pieces: Sequence[Piece], param: Parameters) -> _Source:
-    conditions = [f"{name} IS NULL" if value is None else f"{name} = {param(value)}" for name, value in wanted.filters]
+    conditions = [_carries(name, value, param) for name, value in wanted.filters]
     conditions.append(_days(pieces, param))
     if wanted.kind.split_by is not None:
         conditions.append("split" if _of_shares(wanted) else "NOT split")
     if wanted.as_of is not None:
         conditions.append(f"recorded_time <= {param(wanted.as_of)}")
     table = POSTING[wanted.kind].name
-    return _Source(table, " AND ".join(conditions), wanted.group_by or "NULL", "day", "columns")
+    key = wanted.group_by
+    text = None
+    if key is not None:
+        text = "key::text" if key == CUSTOMER else "(SELECT value FROM dimension_value WHERE code = key)"
+    return _Source(table, " AND ".join(conditions), key or "NULL", "day", "columns", text)
+
+
+def _carries(dimension: str, value: str | None, param: Parameters) -> str:
+    """Return which postings carry a value of a dimension; none where the ledger never met it."""
+    if value is None:
+        return f"{dimension} IS NULL"
+    if dimension == CUSTOMER:
+        return f"{dimension} = {param(value)}"
+    return f"{dimension} = (SELECT code FROM dimension_value WHERE value = {param(value)})"  # noqa: S608 -- no input
 
 
 def _involved(wanted: Sums | Counts) -> set[str]:
