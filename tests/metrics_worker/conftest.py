@@ -1,7 +1,9 @@
 """A migrated ledger on a real database, the API over it, and tokens."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Any
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -10,15 +12,19 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import metrics_worker
+from event_contracts.catalogue import State
+from event_contracts.codec import CloudEvent, decode
 from metrics_worker.app import create
 from metrics_worker.ledger.aggregate import SubjectState
+from metrics_worker.ledger.status import complete_partitions
 from metrics_worker.ledger.writer import LedgerWriter
 from metrics_worker.schema import metadata
 from metrics_worker.settings import MetricsSettings
 from service_kit.database import create_engine
 from service_kit.migrations import migrate
+from service_kit.outbox import outbox
 from tandem_cli.issuer import Issuer
-from tests.metrics_worker.facts import VILNIUS
+from tests.metrics_worker.facts import VILNIUS, all_decoded
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +92,19 @@ async def moved(engine: AsyncEngine) -> None:
         )
 
 
+async def complete(engine: AsyncEngine, until: datetime | None = None) -> None:
+    """Bring the ledger up to a moment, by default now."""
+    async with engine.begin() as connection:
+        await complete_partitions(connection, {("t", 0): until or datetime.now(UTC)})
+
+
+async def published(engine: AsyncEngine) -> list[CloudEvent]:
+    """Return the events in the outbox, in order."""
+    async with engine.connect() as connection:
+        rows = await connection.execute(sa.select(outbox.c.payload).order_by(outbox.c.position))
+        return [decode(row.payload) for row in rows]
+
+
 @pytest.fixture(scope="session")
 async def app(settings: MetricsSettings) -> AsyncIterator[FastAPI]:
     application = create(settings)
@@ -93,13 +112,68 @@ async def app(settings: MetricsSettings) -> AsyncIterator[FastAPI]:
     await application.state.engine.dispose()
 
 
-@pytest.fixture
-async def client(app: FastAPI, engine: AsyncEngine, issuer: Issuer) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the API over an empty ledger, as an analyst."""
-    headers = {"Authorization": f"Bearer {issuer.token(['analyst'])}"}
+@asynccontextmanager
+async def client_of(app: FastAPI, issuer: Issuer, role: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield a client of the API with a token of this role."""
+    headers = {"Authorization": f"Bearer {issuer.token([role])}"}
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://metrics", headers=headers) as http:
         yield http
+
+
+@pytest.fixture
+async def client(app: FastAPI, engine: AsyncEngine, issuer: Issuer) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the API over an empty ledger, as an analyst."""
+    async with client_of(app, issuer, "analyst") as http:
+        yield http
+
+
+MARCH: Final[dict[str, str]] = {"from": "2026-03-01", "to": "2026-03-31"}
+
+
+class Metrics:
+    """The API as an analyst uses it, and the ledger behind it."""
+
+    def __init__(self, client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+        self.client = client
+        self.engine = engine
+
+    async def get(self, path: str, **parameters: str) -> Any:
+        """Return what an address answers."""
+        answer = await self.client.get(path, params=parameters or None)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def ask(self, kpi: str, **parameters: str) -> Any:
+        """Return what an address under `/v1/kpis` answers, of March 2026 by default."""
+        return await self.get(f"/v1/kpis/{kpi}", **(MARCH | parameters))
+
+    async def value(self, kpi: str, **parameters: str) -> str | None:
+        """Return the value of an answer."""
+        return (await self.ask(kpi, **parameters))["value"]  # type: ignore[no-any-return]
+
+    async def ingest(self, *states: State | tuple[State, int]) -> None:
+        """Write states in one batch, each with its sequence or as the first of its subject."""
+        pairs = [state if isinstance(state, tuple) else (state, 1) for state in states]
+        await ingest(self.engine, all_decoded(pairs))
+
+    async def consume(self, *states: State | tuple[State, int]) -> None:
+        """Write states as a consumer does: the ledger and its offsets move together."""
+        await self.ingest(*states)
+        await moved(self.engine)
+
+    async def apply(self, *batches: Sequence[SubjectState]) -> None:
+        """Write each batch in a transaction of its own."""
+        await ingest(self.engine, *batches)
+
+    async def published(self) -> list[Any]:
+        """Return the data of the events in the outbox, in order."""
+        return [event.data for event in await published(self.engine)]
+
+
+@pytest.fixture
+def metrics(client: httpx.AsyncClient, engine: AsyncEngine) -> Metrics:
+    return Metrics(client, engine)
 
 
 async def answers_to(

@@ -69,9 +69,7 @@ async def test_an_erased_customer_is_in_no_table_and_the_figures_stay(sales: Sal
     assert len(await sales.events_of(account["id"], "accounts")) == len(published)
 
 
-async def test_a_request_repeated_after_an_erasure_is_neither_answered_with_names_nor_done(
-    sales: Sales,
-) -> None:
+async def test_a_request_repeated_after_an_erasure_is_neither_answered_with_names_nor_done(sales: Sales) -> None:
     body, key = {"name": "Ada Lovelace"}, reference()
     account = await sales.post("/v1/accounts", body, status=201, Idempotency_Key=key)
     await sales.send("POST", f"/v1/accounts/{account['id']}/erase", role="sales-manager")

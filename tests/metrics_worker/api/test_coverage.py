@@ -3,25 +3,15 @@
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.queries.sample import one_sided
-from tests.metrics_worker.conftest import ingest
-from tests.metrics_worker.facts import MORNING, account, all_decoded, deal, lead, line, moment, survey, ticket
+from tests.metrics_worker.conftest import MARCH, Metrics
+from tests.metrics_worker.facts import MORNING, account, deal, lead, line, moment, survey, ticket
 from tests.service_kit.conftest import assert_problem
 
-MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
 
-
-async def ask(client: httpx.AsyncClient, address: str, **parameters: str) -> Any:
-    answer = await client.get(f"/v1/{address}", params=MARCH | parameters)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-async def a_lopsided_business(engine: AsyncEngine) -> None:
+async def a_lopsided_business(metrics: Metrics) -> None:
     """Two regions; four tickets in each, answers only from one; a customer of a third that is never heard of."""
     early = moment("2025-01-01")
     customers = [account(region=region, registered_at=early) for region in ("EMEA", "APAC", "LATAM", None)]
@@ -34,14 +24,12 @@ async def a_lopsided_business(engine: AsyncEngine) -> None:
     surveys = [survey(answered_at=MORNING, score=5) for _ in range(3)]
     surveys += [survey(region="APAC"), survey(answered_at=moment("2026-04-02"), score=1, region="APAC")]
     states: list[Any] = [*customers, *deals, *leads, *tickets, *surveys]
-    await ingest(engine, all_decoded([(state, 1) for state in states]))
+    await metrics.ingest(*states)
 
 
-async def test_coverage_shows_what_carries_each_dimension_and_which_values_have_no_answers(
-    client: httpx.AsyncClient, engine: AsyncEngine
-) -> None:
-    await a_lopsided_business(engine)
-    body = await ask(client, "coverage")
+async def test_coverage_shows_what_carries_each_dimension_and_which_values_have_no_answers(metrics: Metrics) -> None:
+    await a_lopsided_business(metrics)
+    body = await metrics.get("/v1/coverage", **MARCH)
     shares = {
         (row["dimension"], each["subject"]): (each["numerator"], each["denominator"], each["value"])
         for row in body["dimensions"]
@@ -68,51 +56,47 @@ async def test_coverage_shows_what_carries_each_dimension_and_which_values_have_
     assert unasked["segment"] == {"dimension": "segment", "count": 0, "values": []}
 
 
-async def test_the_kpi_of_coverage_is_asked_for_like_any_other(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
-    await a_lopsided_business(engine)
-    region = await ask(client, "kpis/coverage", variant="region")
+async def test_the_kpi_of_coverage_is_asked_for_like_any_other(metrics: Metrics) -> None:
+    await a_lopsided_business(metrics)
+    region = await metrics.ask("coverage", variant="region")
     # 3 of 4 customers, 1 of 3 leads, 1 of 2 deals, 8 of 8 tickets and 3 of 3 answers.
     assert (region["value"], region["numerator"], region["denominator"]) == ("0.8", 16, 20)
-    product = await ask(client, "kpis/coverage", variant="product")
+    product = await metrics.ask("coverage", variant="product")
     assert (product["numerator"], product["denominator"]) == (12, 16)
     # The same from the postings, whatever is filtered or grouped by.
-    filtered = await ask(client, "kpis/coverage", variant="region", channel="web", segment="smb")
+    filtered = await metrics.ask("coverage", variant="region", channel="web", segment="smb")
     assert (filtered["numerator"], filtered["denominator"]) == (2, 5)
-    by_region = await ask(client, "kpis/coverage", variant="region", group_by="region")
+    by_region = await metrics.ask("coverage", variant="region", group_by="region")
     assert {each["key"]: each["value"] for each in by_region["groups"]} == {
         "APAC": "1", "EMEA": "1", "LATAM": "1", None: "0",
     }  # fmt: skip
-    of_none = await ask(client, "kpis/coverage", variant="region", region="")
+    of_none = await metrics.ask("coverage", variant="region", region="")
     assert (of_none["numerator"], of_none["denominator"]) == (0, 4)
-    months = await ask(client, "kpis/coverage", variant="region", interval="month", **{"from": "2026-02-01"})
+    months = await metrics.ask("coverage", variant="region", interval="month", **{"from": "2026-02-01"})
     assert [point["denominator"] for point in months["series"]] == [4, 20]
 
 
-async def test_every_answer_shows_its_sample(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
-    await a_lopsided_business(engine)
-    win_rate = await ask(client, "kpis/win_rate")
+async def test_every_answer_shows_its_sample(metrics: Metrics) -> None:
+    await a_lopsided_business(metrics)
+    win_rate = await metrics.ask("win_rate")
     assert win_rate["coverage"]["region"] == win_rate["coverage"]["product"] == "0.5"
     assert {each["code"] for each in win_rate["warnings"]} == {"thin", "incomplete"}
-    filtered = await ask(client, "kpis/win_rate", region="EMEA")
+    filtered = await metrics.ask("win_rate", region="EMEA")
     assert filtered["coverage"] == win_rate["coverage"], "how much a filter leaves out does not depend on the filter"
-    csat = await ask(client, "kpis/csat")
+    csat = await metrics.ask("csat")
     assert [each["says"] for each in csat["warnings"] if each["code"] == "one-sided"] == [
         "Those heard: no region APAC (50 % of the tickets); too much region EMEA (100 % of this, 50 % of the tickets)."
     ]
-    assert not [
-        each for each in (await ask(client, "kpis/csat", region="EMEA"))["warnings"] if "region" in each["says"]
-    ]
-    tickets = await ask(client, "kpis/tickets_opened")
+    assert not [each for each in (await metrics.ask("csat", region="EMEA"))["warnings"] if "region" in each["says"]]
+    tickets = await metrics.ask("tickets_opened")
     assert (tickets["coverage"]["priority"], tickets["warnings"]) == ("1", [])
-    nothing = await ask(client, "kpis/win_rate", **{"from": "2025-03-01", "to": "2025-03-02"})
+    nothing = await metrics.ask("win_rate", **{"from": "2025-03-01", "to": "2025-03-02"})
     assert (nothing["coverage"], nothing["warnings"]) == (None, [])
-    then = await ask(client, "kpis/win_rate", as_of="2026-05-01T00:00:00Z")
+    then = await metrics.ask("win_rate", as_of="2026-05-01T00:00:00Z")
     assert (then["coverage"], [each["code"] for each in then["warnings"]]) == (None, ["thin"])
 
 
-async def test_a_denominator_at_the_start_has_the_coverage_of_that_day(
-    client: httpx.AsyncClient, engine: AsyncEngine
-) -> None:
+async def test_a_denominator_at_the_start_has_the_coverage_of_that_day(metrics: Metrics) -> None:
     regions = {UUID(int=70): "EMEA", UUID(int=71): None}
     bought = {
         id_: deal(
@@ -121,9 +105,9 @@ async def test_a_denominator_at_the_start_has_the_coverage_of_that_day(
         for id_, day in zip(regions, ("2025-06-01", "2026-03-05"), strict=True)
     }
     accounts = [account(id=id_, region=region) for id_, region in regions.items()]
-    await ingest(engine, all_decoded([(state, 1) for state in [*accounts, *bought.values()]]))
+    await metrics.ingest(*accounts, *bought.values())
     # Who came during the month is no part of what is divided by.
-    churn = await ask(client, "kpis/churn", variant="period")
+    churn = await metrics.ask("churn", variant="period")
     assert (churn["denominator"], churn["coverage"]["region"]) == (1, "1")
 
 
@@ -146,6 +130,6 @@ def test_who_is_heard_out_of_proportion_is_named(
     assert (found and found.says) == (f"Those heard: {says}." if says else None)
 
 
-async def test_days_that_cannot_be_are_refused(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/v1/coverage", params={"from": "2026-03-02", "to": "2026-03-01"})
+async def test_days_that_cannot_be_are_refused(metrics: Metrics) -> None:
+    answer = await metrics.client.get("/v1/coverage", params={"from": "2026-03-02", "to": "2026-03-01"})
     assert_problem(answer, 422, "invalid-request")

@@ -5,15 +5,11 @@ import io
 from datetime import timedelta
 from typing import Any
 
-import httpx
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from metrics_worker.ledger.aggregate import SubjectState, decode
-from tests.metrics_worker.conftest import ingest
-from tests.metrics_worker.facts import MORNING, VILNIUS, all_decoded, deal, lead, line, moment, record, ticket
+from tests.metrics_worker.conftest import MARCH, Metrics
+from tests.metrics_worker.facts import MORNING, VILNIUS, deal, lead, line, moment, record, ticket
 from tests.service_kit.conftest import assert_problem
 
-MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
 HOUR = timedelta(hours=1)
 
 
@@ -34,20 +30,14 @@ def a_deal_that_was_amended_and_lost() -> list[SubjectState]:
     return entries + recorded(deal(line("chair", 1, "7"), stage="won"), 1, 1)
 
 
-async def explained(client: httpx.AsyncClient, kpi: str, **parameters: str) -> Any:
-    answer = await client.get(f"/v1/kpis/{kpi}/explain", params=MARCH | parameters)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
 def at(hours: float) -> str:
     return (MORNING + hours * HOUR).isoformat().replace("+00:00", "Z")
 
 
-async def test_the_postings_add_up_to_the_number(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+async def test_the_postings_add_up_to_the_number(metrics: Metrics) -> None:
     entries = a_deal_that_was_amended_and_lost()
-    await ingest(engine, entries)
-    body = await explained(client, "win_rate")
+    await metrics.apply(entries)
+    body = await metrics.ask("win_rate/explain")
     assert (body["value"], body["numerator"], body["denominator"]) == ("0.5", 1, 2)
     assert body["definition"]
     for measure in ("deal.won", "deal.lost"):
@@ -57,50 +47,48 @@ async def test_the_postings_add_up_to_the_number(client: httpx.AsyncClient, engi
     assert {item["subject"].partition("/")[0] for item in body["items"]} == {"deals"}
     counts = {each["reason"]: each["count"] for each in body["exclusions"]}
     assert counts == {"unreadable": 0, "missing": 0, "taken-back": 0, "not-counted": 0}
-    revenue = await explained(client, "revenue")
+    revenue = await metrics.ask("revenue/explain")
     assert (revenue["value"], revenue["denominator"]) == ("7.00", None)
     assert {each["reason"]: each["count"] for each in revenue["exclusions"]}["taken-back"] == 1
 
 
-async def test_the_ledger_as_of_a_moment_does_not_depend_on_batches(
-    client: httpx.AsyncClient, engine: AsyncEngine
-) -> None:
+async def test_the_ledger_as_of_a_moment_does_not_depend_on_batches(metrics: Metrics) -> None:
     # All in one batch, as a replay reads it.
-    await ingest(engine, a_deal_that_was_amended_and_lost())
+    await metrics.apply(a_deal_that_was_amended_and_lost())
     found = {}
     for hours in (0.5, 1, 2, 3):
-        body = await explained(client, "revenue", as_of=at(hours))
+        body = await metrics.ask("revenue/explain", as_of=at(hours))
         found[hours] = body["value"]
         assert (body["now"]["value"], body["as_of"]) == ("7.00", at(hours))
     assert found == {0.5: "0.00", 1: "107.00", 2: "67.00", 3: "7.00"}
-    early = await explained(client, "revenue", as_of=at(1))
+    early = await metrics.ask("revenue/explain", as_of=at(1))
     assert early["now"]["change"] == "-100.00"
     assert {each["reason"]: each["count"] for each in early["exclusions"]}["recorded-later"] == 2
-    by_product = await explained(client, "revenue", as_of=at(2), product="desk")
+    by_product = await metrics.ask("revenue/explain", as_of=at(2), product="desk")
     assert by_product["value"] == "60.00"
 
 
-async def test_any_answer_can_be_asked_for_as_of_a_moment(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
-    await ingest(engine, a_deal_that_was_amended_and_lost())
+async def test_any_answer_can_be_asked_for_as_of_a_moment(metrics: Metrics) -> None:
+    await metrics.apply(a_deal_that_was_amended_and_lost())
     asked = MARCH | {"as_of": at(2), "group_by": "product", "interval": "month"}
-    then = (await client.get("/v1/kpis/revenue", params=asked)).json()
+    then = (await metrics.client.get("/v1/kpis/revenue", params=asked)).json()
     assert (then["value"], then["as_of"]) == ("67.00", at(2))
     assert then["now"] == {"value": "7.00", "change": "-60.00", "numerator": "7.00", "denominator": None}
     assert [(group["key"], group["value"]) for group in then["groups"]] == [("chair", "7.00"), ("desk", "60.00")]
     assert [point["value"] for point in then["series"]] == ["67.00"]
-    today = (await client.get("/v1/kpis/revenue", params=MARCH)).json()
+    today = (await metrics.client.get("/v1/kpis/revenue", params=MARCH)).json()
     assert (today["value"], today["as_of"], today["now"]) == ("7.00", None, None)
 
 
-async def test_pages_hold_each_posting_once(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+async def test_pages_hold_each_posting_once(metrics: Metrics) -> None:
     won = [entry for number in range(7) for entry in recorded(deal(line("desk", 1, "1"), stage="won"), 1, number)]
     leads = [entry for number in range(3) for entry in recorded(lead(), 1, number)]
-    await ingest(engine, won + leads)
+    await metrics.apply(won + leads)
     for kpi, count in (("revenue", 7), ("leads_created", 3)):
         seen: list[str] = []
         cursor: dict[str, str] = {}
         while True:
-            page = await explained(client, kpi, limit="2", **cursor)
+            page = await metrics.ask(f"{kpi}/explain", limit="2", **cursor)
             seen += [item["event_id"] for item in page["items"]]
             if page["next_cursor"] is None:
                 break
@@ -108,15 +96,15 @@ async def test_pages_hold_each_posting_once(client: httpx.AsyncClient, engine: A
         assert len(seen) == len(set(seen)) == count
 
 
-async def test_pages_go_from_day_to_day_and_from_kind_to_kind(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+async def test_pages_go_from_day_to_day_and_from_kind_to_kind(metrics: Metrics) -> None:
     days = [moment(f"2026-03-{day:02}T10:00") for day in (5, 20, 5, 11, 20, 20, 2)]
     found = [deal(line("desk", 1, "1"), stage="won", opened_at=days[-1], closed_at=day) for day in days]
     asked = [ticket(opened_at=day, first_responded_at=None, resolved_at=None) for day in days]
-    await ingest(engine, all_decoded([(one, 1) for one in [*found, *asked]]))
+    await metrics.ingest(*found, *asked)
     seen: list[tuple[str, str, str]] = []
     cursor: dict[str, str] = {}
     while True:
-        page = await explained(client, "coverage", variant="region", limit="3", **cursor)
+        page = await metrics.ask("coverage/explain", variant="region", limit="3", **cursor)
         seen += [(item["kind"], item["day"], item["subject"]) for item in page["items"]]
         if page["next_cursor"] is None:
             break
@@ -126,12 +114,12 @@ async def test_pages_go_from_day_to_day_and_from_kind_to_kind(client: httpx.Asyn
     assert len(set(seen)) == len(seen)
 
 
-async def test_as_csv_nothing_is_a_formula(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+async def test_as_csv_nothing_is_a_formula(metrics: Metrics) -> None:
     entries = a_deal_that_was_amended_and_lost()
     odd = entries[-1]
     dimensions = [posting._replace(dimensions=("=1+1", *posting.dimensions[1:])) for posting in odd.postings]
-    await ingest(engine, [*entries[:-1], odd._replace(postings=dimensions)])
-    answer = await client.get("/v1/kpis/revenue/explain", params=MARCH | {"format": "csv"})
+    await metrics.apply([*entries[:-1], odd._replace(postings=dimensions)])
+    answer = await metrics.client.get("/v1/kpis/revenue/explain", params=MARCH | {"format": "csv"})
     assert answer.headers["content-type"].startswith("text/csv")
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert sorted(row["deal.revenue"] for row in rows) == ["-40.00", "-60.00", "100.00", "7.00"]
@@ -139,9 +127,9 @@ async def test_as_csv_nothing_is_a_formula(client: httpx.AsyncClient, engine: As
     assert {row["event_id"] for row in rows} == {str(entry.event_id) for entry in entries}
 
 
-async def test_what_cannot_be_explained_is_refused(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
-    assert_problem(await client.get("/v1/kpis/nothing/explain"), 404, "unknown-kpi")
-    later = await client.get("/v1/kpis/revenue/explain", params={"as_of": "2199-01-01T00:00:00Z"})
+async def test_what_cannot_be_explained_is_refused(metrics: Metrics) -> None:
+    assert_problem(await metrics.client.get("/v1/kpis/nothing/explain"), 404, "unknown-kpi")
+    later = await metrics.client.get("/v1/kpis/revenue/explain", params={"as_of": "2199-01-01T00:00:00Z"})
     assert_problem(later, 422, "invalid-request")
-    without_zone = await client.get("/v1/kpis/revenue/explain", params={"as_of": "2026-01-01T00:00:00"})
+    without_zone = await metrics.client.get("/v1/kpis/revenue/explain", params={"as_of": "2026-01-01T00:00:00"})
     assert_problem(without_zone, 422, "invalid-request")

@@ -6,15 +6,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.domain.histogram import bucket_of, seconds_of
 from metrics_worker.ledger.aggregate import SubjectState, decode
 from metrics_worker.queries import explain
-from tests.metrics_worker.conftest import ingest
+from tests.metrics_worker.conftest import MARCH, Metrics
 from tests.metrics_worker.facts import (
     MORNING,
     VILNIUS,
@@ -29,7 +27,6 @@ from tests.metrics_worker.facts import (
     ticket,
 )
 
-MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
 HOUR = timedelta(hours=1)
 
 
@@ -40,12 +37,6 @@ def recorded(state: Any, sequence: int, hours: int) -> list[SubjectState]:
 
 def at(hours: int) -> str:
     return (MORNING + hours * HOUR).isoformat().replace("+00:00", "Z")
-
-
-async def ask(client: httpx.AsyncClient, address: str, **parameters: str) -> Any:
-    answer = await client.get(f"/v1/kpis/{address}", params=MARCH | parameters)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
 
 
 def counted(body: Any) -> dict[str, int]:
@@ -72,41 +63,39 @@ def a_queue() -> list[SubjectState]:
     ]
 
 
-async def test_a_semi_additive_measure_as_of_earlier_is_another(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
-    await ingest(engine, a_queue())
-    then = {hours: (await ask(client, "backlog", as_of=at(hours)))["value"] for hours in range(5)}
+async def test_a_semi_additive_measure_as_of_earlier_is_another(metrics: Metrics) -> None:
+    await metrics.apply(a_queue())
+    then = {hours: await metrics.value("backlog", as_of=at(hours)) for hours in range(5)}
     assert then == {0: "1", 1: "4", 2: "2", 3: "1", 4: "2"}
-    two = await ask(client, "backlog", as_of=at(2), group_by="region", interval="week")
+    two = await metrics.ask("backlog", as_of=at(2), group_by="region", interval="week")
     assert two["now"] == {"value": "2", "change": "0", "numerator": 2, "denominator": None}
     assert {group["key"]: group["value"] for group in two["groups"]} == {"EMEA": "1", "APAC": "1"}
     assert [point["value"] for point in two["series"]] == ["1", "1", "2", "2", "2", "2"]
-    assert (await ask(client, "backlog", as_of=at(1), region="EMEA", priority="normal"))["value"] == "3"
+    assert await metrics.value("backlog", as_of=at(1), region="EMEA", priority="normal") == "3"
 
 
-async def test_a_semi_additive_measure_is_explained_by_all_postings_up_to_its_day(
-    client: httpx.AsyncClient, engine: AsyncEngine
-) -> None:
-    await ingest(engine, a_queue())
+async def test_a_semi_additive_measure_is_explained_by_all_postings_up_to_its_day(metrics: Metrics) -> None:
+    await metrics.apply(a_queue())
     for as_of in ({}, {"as_of": at(2)}):
-        body = await ask(client, "backlog/explain", **as_of)
+        body = await metrics.ask("backlog/explain", **as_of)
         assert sum(item["measures"]["ticket.backlog"] for item in body["items"]) == body["numerator"] == 2
         assert min(item["day"] for item in body["items"]) == "2026-02-10"
         assert max(item["day"] for item in body["items"]) <= "2026-03-31"
-    assert counted(await ask(client, "backlog/explain")) == {
+    assert counted(await metrics.ask("backlog/explain")) == {
         "unreadable": 0, "missing": 0, "merged": 1, "ended": 1,
     }  # fmt: skip
-    since = await ask(client, "backlog/explain", recorded_after=at(2))
+    since = await metrics.ask("backlog/explain", recorded_after=at(2))
     assert sum(item["measures"]["ticket.backlog"] for item in since["items"]) == 0
     assert len({item["event_id"] for item in since["items"]}) == 2
-    rows = list(csv.DictReader(io.StringIO((await client.get(
+    rows = list(csv.DictReader(io.StringIO((await metrics.client.get(
         "/v1/kpis/backlog/explain", params=MARCH | {"format": "csv"}
     )).text)))  # fmt: skip
     assert sum(int(row["ticket.backlog"]) for row in rows) == 2
-    opened = await ask(client, "tickets_opened/explain")
+    opened = await metrics.ask("tickets_opened/explain")
     assert (opened["value"], counted(opened)["merged"], counted(opened)["taken-back"]) == ("2", 1, 0)
 
 
-async def test_what_has_ended_is_counted_over_the_queried_days(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+async def test_what_has_ended_is_counted_over_the_queried_days(metrics: Metrics) -> None:
     def one(opened: str, closed: str | None, **fields: Any) -> Any:
         stage = {} if closed is None else {"stage": "won", "closed_at": moment(closed)}
         return deal(line("desk", 1, "9"), opened_at=moment(opened), **stage, **fields)
@@ -115,10 +104,10 @@ async def test_what_has_ended_is_counted_over_the_queried_days(client: httpx.Asy
         one("2026-01-10", "2026-02-10"), one("2026-01-10", "2026-03-10"), one("2026-01-10", "2026-04-02"),
         one("2026-03-10", "2026-03-11", region="APAC"), one("2026-03-10", None),
     ]  # fmt: skip
-    await ingest(engine, all_decoded([(each, 1) for each in body]))
+    await metrics.ingest(*body)
 
     async def ended(kpi: str, **filters: str) -> int | None:
-        return counted(await ask(client, f"{kpi}/explain", **filters)).get("ended")
+        return counted(await metrics.ask(f"{kpi}/explain", **filters)).get("ended")
 
     assert await ended("pipeline_value") == await ended("pipeline_velocity") == 2
     assert await ended("pipeline_value", region="APAC", segment="smb") == 1
@@ -126,50 +115,44 @@ async def test_what_has_ended_is_counted_over_the_queried_days(client: httpx.Asy
     assert await ended("customers_at_risk") is None
 
 
-async def test_of_what_was_taken_back_the_newest_is_checked(
-    client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_of_what_was_taken_back_the_newest_is_checked(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
     for day in ("2026-03-03", "2026-03-20"):
         won = deal(line("desk", 1, "9"), stage="won", opened_at=moment("2026-03-01"), closed_at=moment(day))
         lost = deal(line("desk", 1, "9"), stage="lost", id=won.id, closed_at=moment(day), opened_at=won.opened_at)
-        await ingest(engine, all_decoded([(won, 1)]), all_decoded([(lost, 2)]))
+        await metrics.apply(all_decoded([(won, 1)]), all_decoded([(lost, 2)]))
 
     async def taken_back() -> tuple[int, bool]:
         [found] = [
-            each for each in (await ask(client, "sales_volume/explain"))["exclusions"] if each["reason"] == "taken-back"
+            each for each in (await metrics.ask("sales_volume/explain"))["exclusions"] if each["reason"] == "taken-back"
         ]
         return found["count"], found["partial"]
 
     assert await taken_back() == (2, False)
-    async with engine.connect() as connection:
+    async with metrics.engine.connect() as connection:
         of_last = await connection.scalar(sa.text("SELECT count(*) FROM deal_posting WHERE day = '2026-03-20'"))
     monkeypatch.setattr(explain, "POSTINGS_CHECKED", of_last)
     assert await taken_back() == (1, True)
 
 
-async def test_the_pipeline_was_worth_what_was_known_then(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+async def test_the_pipeline_was_worth_what_was_known_then(metrics: Metrics) -> None:
     first = deal(line("desk", 1, "100"))
-    await ingest(
-        engine,
+    await metrics.apply(
         recorded(first, 1, 1),
         recorded(deal(line("desk", 1, "60"), id=first.id), 2, 2) + recorded(deal(line("desk", 1, "7")), 1, 2),
         recorded(deal(line("desk", 1, "60"), id=first.id, stage="won", closed_at=MORNING + HOUR), 3, 3),
     )
-    values = [(await ask(client, "pipeline_value", as_of=at(hours)))["value"] for hours in range(4)]
+    values = [await metrics.value("pipeline_value", as_of=at(hours)) for hours in range(4)]
     assert values == ["0.00", "100.00", "67.00", "7.00"]
-    body = await ask(client, "pipeline_value/explain", as_of=at(2))
+    body = await metrics.ask("pipeline_value/explain", as_of=at(2))
     assert sum(float(item["measures"]["deal.pipeline_value"]) for item in body["items"]) == 67
-    win_rate = await ask(client, "win_rate/explain")
+    win_rate = await metrics.ask("win_rate/explain")
     assert [each["count"] for each in win_rate["exclusions"] if each["reason"] == "not-counted"] == [1]
 
 
-async def test_percentiles_are_answered_as_of_a_moment_and_explained_by_their_durations(
-    client: httpx.AsyncClient, engine: AsyncEngine
-) -> None:
+async def test_percentiles_are_answered_as_of_a_moment_and_explained_by_their_durations(metrics: Metrics) -> None:
     slow = uuid4()
     quick = [ticket(first_responded_at=MORNING + timedelta(minutes=minutes)) for minutes in range(1, 10)]
-    await ingest(
-        engine,
+    await metrics.apply(
         [entry for each in quick for entry in recorded(each, 1, 1)],
         recorded(ticket(id=slow, first_responded_at=MORNING + 5 * HOUR), 1, 2),
         # Its response was entered wrongly, and is corrected.
@@ -180,30 +163,28 @@ async def test_percentiles_are_answered_as_of_a_moment_and_explained_by_their_du
     nine = seconds_of(bucket_of(9 * 60))
 
     async def p90(**parameters: str) -> tuple[int, int]:
-        body = await ask(client, "first_response_minutes", variant="p90", **parameters)
+        body = await metrics.ask("first_response_minutes", variant="p90", **parameters)
         return body["numerator"], body["denominator"]
 
     assert [await p90(as_of=at(hours)) for hours in (0, 1, 2, 3)] == [(0, 0), (nine, 9), (nine, 10), (nine, 10)]
     assert await p90() == (nine, 10)
-    median = await ask(client, "first_response_minutes", variant="median", as_of=at(2), group_by="region")
+    median = await metrics.ask("first_response_minutes", variant="median", as_of=at(2), group_by="region")
     assert median["groups"][0]["numerator"] == seconds_of(bucket_of(5 * 60))
     longest = {"variant": "p90", "region": "EMEA", "customer": str(quick[0].customer_id), "as_of": at(2)}
-    assert (await ask(client, "first_response_minutes", **longest))["numerator"] == nine
-    body = await ask(client, "first_response_minutes/explain", variant="p90")
+    assert (await metrics.ask("first_response_minutes", **longest))["numerator"] == nine
+    body = await metrics.ask("first_response_minutes/explain", variant="p90")
     assert (body["numerator"], body["denominator"]) == (nine, 10)
     counts = [item["measures"]["ticket.first_responded"] for item in body["items"]]
     seconds = [item["measures"]["ticket.first_response_seconds"] for item in body["items"]]
     assert (sum(counts), sum(seconds)) == (10, sum(range(1, 11)) * 60)
     assert (min(seconds), max(seconds)) == (-18_000, 18_000)
     assert [each["count"] for each in body["exclusions"] if each["reason"] == "not-counted"] == [1]
-    early = await ask(client, "first_response_minutes/explain", variant="p90", as_of=at(2), region="EMEA")
+    early = await metrics.ask("first_response_minutes/explain", variant="p90", as_of=at(2), region="EMEA")
     assert (early["denominator"], counted(early)["recorded-later"]) == (10, 2)
     assert five_hours > ten > nine
 
 
-async def test_a_value_at_the_start_is_explained_by_earlier_postings_alone(
-    client: httpx.AsyncClient, engine: AsyncEngine
-) -> None:
+async def test_a_value_at_the_start_is_explained_by_earlier_postings_alone(metrics: Metrics) -> None:
     def won(on: str) -> Any:
         return deal(
             line("desk", 1, "9"), stage="won", opened_at=moment("2024-01-01"), closed_at=moment(on), account_id=uuid4()
@@ -211,38 +192,34 @@ async def test_a_value_at_the_start_is_explained_by_earlier_postings_alone(
 
     # One lapses on the 10th of March 2026, one has long lapsed, one stays and one comes during the month.
     days = ("2025-03-10", "2024-02-01", "2025-06-01", "2026-03-05")
-    await ingest(engine, all_decoded([(won(day), 1) for day in days]))
-    body = await ask(client, "churn/explain", variant="period")
+    await metrics.ingest(*(won(day) for day in days))
+    body = await metrics.ask("churn/explain", variant="period")
     assert (body["numerator"], body["denominator"]) == (1, 2)
     for measure, amount in (("relationship.lapsed", 1), ("relationship.active", 2)):
         assert sum(item["measures"][measure] for item in body["items"]) == amount
-    rows = csv.DictReader(io.StringIO((await client.get(
+    rows = csv.DictReader(io.StringIO((await metrics.client.get(
         "/v1/kpis/churn/explain", params=MARCH | {"variant": "period", "format": "csv"}
     )).text))  # fmt: skip
     assert sum(int(row["relationship.active"]) for row in rows) == 2
 
 
-async def test_what_a_variant_counts_itself_it_does_not_leave_out(
-    client: httpx.AsyncClient, engine: AsyncEngine
-) -> None:
-    await ingest(engine, all_decoded([(check_in(), 1), (check_in(due_on=MORNING.date()), 1)]))
-    every = await ask(client, "check_ins_completed/explain")
+async def test_what_a_variant_counts_itself_it_does_not_leave_out(metrics: Metrics) -> None:
+    await metrics.ingest(check_in(), check_in(due_on=MORNING.date()))
+    every = await metrics.ask("check_ins_completed/explain")
     assert (every["numerator"], "not-counted" in counted(every)) == (2, False)
-    in_time = await ask(client, "check_ins_completed/explain", variant="on_time")
+    in_time = await metrics.ask("check_ins_completed/explain", variant="on_time")
     assert (in_time["denominator"], counted(in_time)["not-counted"]) == (1, 1)
 
 
-async def test_what_a_kpi_leaves_out_is_counted_under_the_same_filters(
-    client: httpx.AsyncClient, engine: AsyncEngine
-) -> None:
+async def test_what_a_kpi_leaves_out_is_counted_under_the_same_filters(metrics: Metrics) -> None:
     states: list[Any] = [
         delivery(), delivery(promise=None), delivery(promise=None, region="APAC"),
         survey(), survey(answered_at=MORNING, score=5), survey(answered_at=MORNING, recommendation=9),
     ]  # fmt: skip
-    await ingest(engine, all_decoded([(state, 1) for state in states]))
+    await metrics.ingest(*states)
 
     async def left_out(kpi: str, **filters: str) -> dict[str, int]:
-        body = await ask(client, f"{kpi}/explain", **filters)
+        body = await metrics.ask(f"{kpi}/explain", **filters)
         return {each["says"]: each["count"] for each in body["exclusions"] if each["reason"] == "not-counted"}
 
     without = "accepted deliveries of deals without a promise"

@@ -4,14 +4,13 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.domain.kinds import DIMENSIONS
 from metrics_worker.kpis.catalogue import KPIS
 from service_kit.roles import ROLES
 from tandem_cli.issuer import Issuer
-from tests.metrics_worker.conftest import ingest
-from tests.metrics_worker.facts import all_decoded, lead
+from tests.metrics_worker.conftest import Metrics
+from tests.metrics_worker.facts import lead
 
 
 async def refusal(
@@ -70,20 +69,20 @@ async def test_an_unknown_kpi_is_not_found(client: httpx.AsyncClient) -> None:
     )
 
 
-async def test_the_refusal_of_a_large_answer_names_the_remedy(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
-    await ingest(engine, all_decoded([(lead(channel=f"c{number}"), 1) for number in range(20)]))
+async def test_the_refusal_of_a_large_answer_names_the_remedy(metrics: Metrics) -> None:
+    await metrics.ingest(*(lead(channel=f"c{number}") for number in range(20)))
     twenty_years = {"from": "2006-04-01", "to": "2026-03-31", "interval": "day"}
-    body = await refusal(client, "/v1/kpis/leads_created", twenty_years | {"group_by": "channel"})
+    body = await refusal(metrics.client, "/v1/kpis/leads_created", twenty_years | {"group_by": "channel"})
     assert "Ask for fewer days" in body["detail"]
-    whole = await client.get("/v1/kpis/leads_created", params=twenty_years)
+    whole = await metrics.client.get("/v1/kpis/leads_created", params=twenty_years)
     assert len(whole.json()["series"]) == 7305
 
 
-async def test_identifiers_may_be_written_in_capitals(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+async def test_identifiers_may_be_written_in_capitals(metrics: Metrics) -> None:
     one = lead(owner_id="019ca869-5000-7000-8000-0000000000a1")
-    await ingest(engine, all_decoded([(one, 1)]))
+    await metrics.ingest(one)
     asked = {"from": "2026-03-01", "to": "2026-03-31", "owner": "019CA869-5000-7000-8000-0000000000A1"}
-    assert (await client.get("/v1/kpis/leads_created", params=asked)).json()["value"] == "1"
+    assert (await metrics.client.get("/v1/kpis/leads_created", params=asked)).json()["value"] == "1"
 
 
 @pytest.mark.parametrize("role", ROLES)

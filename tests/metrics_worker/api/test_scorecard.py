@@ -3,18 +3,14 @@
 from datetime import date
 from typing import Any
 
-import httpx
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from metrics_worker.api.scorecard import ROWS
 from metrics_worker.kpis.catalogue import KPIS
 from tandem_cli.issuer import Issuer
-from tests.metrics_worker.conftest import ingest
+from tests.metrics_worker.conftest import MARCH, Metrics
 from tests.metrics_worker.facts import (
     MORNING,
     account,
     activity,
-    all_decoded,
     deal,
     eur,
     lead,
@@ -26,13 +22,10 @@ from tests.metrics_worker.facts import (
 )
 from tests.service_kit.conftest import assert_problem
 
-MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
 
-
-async def ask(client: httpx.AsyncClient, **parameters: str) -> dict[str, Any]:
-    answer = await client.get("/v1/scorecard", params=MARCH | parameters)
-    assert answer.status_code == 200, answer.text
-    return {row["question"]: row for row in answer.json()["rows"]}
+async def scorecard(metrics: Metrics, **parameters: str) -> dict[str, Any]:
+    rows = (await metrics.get("/v1/scorecard", **MARCH, **parameters))["rows"]
+    return {row["question"]: row for row in rows}
 
 
 def replies(rows: dict[str, Any]) -> dict[str, tuple[str, str]]:
@@ -45,7 +38,7 @@ def figure(rows: dict[str, Any], question: str, function: str, kpi: str) -> dict
 
 
 async def test_sales_and_service_are_side_by_side_with_the_numbers_behind_each_reply(
-    client: httpx.AsyncClient, engine: AsyncEngine, issuer: Issuer
+    metrics: Metrics, issuer: Issuer
 ) -> None:
     asked = moment("2026-03-05")
     states: list[Any] = [
@@ -57,10 +50,10 @@ async def test_sales_and_service_are_side_by_side_with_the_numbers_behind_each_r
         ticket(kind="complaint"),
         survey(answered_at=MORNING, score=5), survey(answered_at=MORNING, score=1),
     ]  # fmt: skip
-    await ingest(engine, all_decoded([(state, 1) for state in states]))
+    await metrics.ingest(*states)
     manager = {"Authorization": f"Bearer {issuer.token(['service-manager'])}"}
-    await client.put("/v1/targets/csat", json={"value": "0.8", "period": "month"}, headers=manager)
-    rows = await ask(client, compare="previous")
+    await metrics.client.put("/v1/targets/csat", json={"value": "0.8", "period": "month"}, headers=manager)
+    rows = await scorecard(metrics, compare="previous")
     assert replies(rows) == {
         "new-customers": ("yes", "yes"),
         "referred-customers": ("yes", "no"),
@@ -82,17 +75,17 @@ async def test_sales_and_service_are_side_by_side_with_the_numbers_behind_each_r
     assert (revenue["previous"]["value"], revenue["previous"]["change"]) == ("50.00", "50.00")
     for row in rows.values():
         for each in row["sales"]["figures"] + row["service"]["figures"]:
-            explained = (await client.get(each["explain"])).json()
+            explained = await metrics.get(each["explain"])
             assert [explained[name] for name in ("kpi", "variant", "value", "numerator", "denominator")] == [
                 each[name] for name in ("kpi", "variant", "value", "numerator", "denominator")
             ]
 
 
-async def test_without_facts_and_targets_each_reply_is_no_or_unknown(client: httpx.AsyncClient) -> None:
-    assert replies(await ask(client)) == {
+async def test_without_facts_and_targets_each_reply_is_no_or_unknown(metrics: Metrics) -> None:
+    assert replies(await scorecard(metrics)) == {
         row.name: ("no", "no") if row.by == "count" else ("unknown", "unknown") for row in ROWS
     }
-    refused = await client.get("/v1/scorecard", params={"from": "2026-03-02", "to": "2026-03-01"})
+    refused = await metrics.client.get("/v1/scorecard", params={"from": "2026-03-02", "to": "2026-03-01"})
     assert_problem(refused, 422, "invalid-request")
 
 

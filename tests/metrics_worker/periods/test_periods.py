@@ -11,17 +11,14 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from event_contracts.codec import CloudEvent, decode
 from event_contracts.metrics import KpiRestated, PeriodClosed
 from metrics_worker.jobs.restatements import RestatementJob
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.ledger.aggregate import SubjectState
 from metrics_worker.ledger.aggregate import decode as entries_of
-from metrics_worker.ledger.status import complete_partitions
 from metrics_worker.settings import MetricsSettings
-from service_kit.outbox import outbox
 from tandem_cli.issuer import Issuer
-from tests.metrics_worker.conftest import ingest, moved
+from tests.metrics_worker.conftest import client_of, complete, ingest, moved, published
 from tests.metrics_worker.facts import (
     MORNING,
     VILNIUS,
@@ -44,9 +41,7 @@ pytestmark = pytest.mark.clock
 
 @pytest.fixture
 async def manager(app: FastAPI, client: httpx.AsyncClient, issuer: Issuer) -> AsyncIterator[httpx.AsyncClient]:
-    headers = {"Authorization": f"Bearer {issuer.token(['service-manager'])}"}
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://metrics", headers=headers) as http:
+    async with client_of(app, issuer, "service-manager") as http:
         yield http
 
 
@@ -54,18 +49,6 @@ async def manager(app: FastAPI, client: httpx.AsyncClient, issuer: Issuer) -> As
 async def restatement_job(engine: AsyncEngine, settings: MetricsSettings) -> RestatementJob:
     await moved(engine)
     return RestatementJob(engine, settings.reporting)
-
-
-async def complete(engine: AsyncEngine, until: datetime | None = None) -> None:
-    """Bring the ledger up to a moment, by default now."""
-    async with engine.begin() as connection:
-        await complete_partitions(connection, {("t", 0): until or datetime.now(UTC)})
-
-
-async def published(engine: AsyncEngine) -> list[CloudEvent]:
-    async with engine.connect() as connection:
-        rows = await connection.execute(sa.select(outbox.c.payload).order_by(outbox.c.position))
-        return [decode(row.payload) for row in rows]
 
 
 async def restatements(client: httpx.AsyncClient, **parameters: str) -> dict[tuple[str, str], dict[str, Any]]:

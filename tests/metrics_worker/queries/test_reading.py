@@ -12,10 +12,8 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.ledger.status import open_ledger
-from tests.metrics_worker.conftest import ingest
+from tests.metrics_worker.conftest import MARCH, ingest
 from tests.metrics_worker.facts import all_decoded, deal, line, moment, survey, ticket
-
-MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
 
 
 @contextmanager

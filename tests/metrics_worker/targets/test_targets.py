@@ -7,25 +7,21 @@ from typing import Any
 
 import httpx
 import pytest
-import sqlalchemy as sa
 from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from event_contracts.codec import CloudEvent, decode
 from event_contracts.metrics import KpiTargetMissed, KpiTargetRecovered
 from metrics_worker.domain.period import Period
 from metrics_worker.jobs.targets import TargetEvaluator
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.ledger.aggregate import SubjectState
-from metrics_worker.ledger.status import complete_partitions
 from metrics_worker.settings import MetricsSettings
 from metrics_worker.targets.lookup import is_sum_of_days
 from metrics_worker.targets.model import Target, TargetKey
-from service_kit.outbox import outbox
 from tandem_cli.issuer import Issuer
-from tests.metrics_worker.conftest import ingest, moved
+from tests.metrics_worker.conftest import client_of, complete, ingest, moved, published
 from tests.metrics_worker.facts import VILNIUS, all_decoded, deal, line
 
 pytestmark = pytest.mark.clock
@@ -36,9 +32,7 @@ TODAY = date(2026, 3, 10)
 
 @pytest.fixture
 async def manager(app: FastAPI, client: httpx.AsyncClient, issuer: Issuer) -> AsyncIterator[httpx.AsyncClient]:
-    headers = {"Authorization": f"Bearer {issuer.token(['sales-manager'])}"}
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://metrics", headers=headers) as http:
+    async with client_of(app, issuer, "sales-manager") as http:
         yield http
 
 
@@ -52,20 +46,8 @@ def target(value: str, **fields: Any) -> Target:
     return Target.set(REVENUE, Decimal(value), **({"period": None, "since": None, "at": datetime.now(UTC)} | fields))
 
 
-async def published(engine: AsyncEngine) -> list[CloudEvent]:
-    async with engine.connect() as connection:
-        rows = await connection.execute(sa.select(outbox.c.payload).order_by(outbox.c.position))
-        return [decode(row.payload) for row in rows]
-
-
 def won(amount: str) -> list[SubjectState]:
     return all_decoded([(deal(line("desk", 1, amount), stage="won", closed_at=datetime.now(UTC)), 1)])
-
-
-async def complete_until(engine: AsyncEngine, moment: datetime) -> None:
-    async with engine.begin() as connection:
-        await connection.execute(sa.text("SELECT 1"))
-        await complete_partitions(connection, {("t", 0): moment})
 
 
 def test_a_sum_is_due_in_even_shares_by_yesterday() -> None:
@@ -244,10 +226,10 @@ async def test_a_target_by_the_day_is_missed_when_the_day_is_over(
 ) -> None:
     await manager.put("/v1/targets/revenue", json={"value": "100", "period": "day"})
     await ingest(engine, won("60"))
-    await complete_until(engine, datetime.combine(datetime.now(VILNIUS.zone), time.min, VILNIUS.zone))
+    await complete(engine, datetime.combine(datetime.now(VILNIUS.zone), time.min, VILNIUS.zone))
     await evaluator.run_once()
     assert await published(engine) == [], "the day's last events may be under way"
-    await complete_until(engine, datetime.now(UTC) + timedelta(minutes=1))
+    await complete(engine, datetime.now(UTC) + timedelta(minutes=1))
     await moved(engine)
     await evaluator.run_once()
     (missed,) = await published(engine)

@@ -25,7 +25,7 @@ from metrics_worker.webhooks.model import RETRY_AFTER, WebhookDelivery
 from metrics_worker.webhooks.publisher import publish
 from service_kit.unit_of_work import units_of_work
 from tandem_cli.issuer import Issuer
-from tests.metrics_worker.conftest import moved
+from tests.metrics_worker.conftest import client_of, moved
 from tests.metrics_worker.webhooks.receiver import receiving
 
 pytestmark = pytest.mark.clock
@@ -44,9 +44,7 @@ async def lenient(settings: MetricsSettings) -> AsyncIterator[FastAPI]:
 
 @pytest.fixture
 async def admin(lenient: FastAPI, engine: AsyncEngine, issuer: Issuer) -> AsyncIterator[httpx.AsyncClient]:
-    headers = {"Authorization": f"Bearer {issuer.token(['admin'])}"}
-    transport = httpx.ASGITransport(lenient, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://metrics", headers=headers) as http:
+    async with client_of(lenient, issuer, "admin") as http:
         yield http
 
 
@@ -475,9 +473,7 @@ def test_allowing_this_machine_allows_no_other(address: str) -> None:
         check_ip(ip_address(address), allow_loopback=True)
 
 
-async def test_a_name_that_leads_inside_is_blocked_when_it_is_connected_to(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_name_that_leads_inside_is_blocked_when_it_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
     class Loop:
         async def getaddrinfo(self, *_: Any, **__: Any) -> list[Any]:
             return [
