@@ -61,27 +61,30 @@ class Kpis:
         return dict(answer.json())
 
 
+def client_of(stack: LocalStack, api: str) -> httpx.AsyncClient:
+    """Return a client of an API, as an analyst."""
+    headers = {"Authorization": f"Bearer {stack.token('analyst')}"}
+    return httpx.AsyncClient(base_url=stack.urls[api], headers=headers, timeout=30)
+
+
 @pytest.fixture(scope="session")
 async def kpis(stack: LocalStack) -> AsyncIterator[Kpis]:
-    """The KPIs as an analyst sees them over HTTP."""
-    headers = {"Authorization": f"Bearer {stack.token('analyst')}"}
-    async with httpx.AsyncClient(base_url=stack.urls["metrics"], headers=headers, timeout=30) as http:
+    """The KPIs over HTTP."""
+    async with client_of(stack, "metrics") as http:
         yield Kpis(http)
 
 
 @pytest.fixture(scope="session")
 async def sales(stack: LocalStack) -> AsyncIterator[httpx.AsyncClient]:
-    """sales-api, as an analyst."""
-    headers = {"Authorization": f"Bearer {stack.token('analyst')}"}
-    async with httpx.AsyncClient(base_url=stack.urls["sales"], headers=headers, timeout=30) as http:
+    """sales-api over HTTP."""
+    async with client_of(stack, "sales") as http:
         yield http
 
 
 @pytest.fixture(scope="session")
 async def service(stack: LocalStack) -> AsyncIterator[httpx.AsyncClient]:
-    """service-api, as an analyst."""
-    headers = {"Authorization": f"Bearer {stack.token('analyst')}"}
-    async with httpx.AsyncClient(base_url=stack.urls["service"], headers=headers, timeout=30) as http:
+    """service-api over HTTP."""
+    async with client_of(stack, "service") as http:
         yield http
 
 

@@ -8,9 +8,19 @@ import pytest
 
 from tandem_cli.kafka import EmbeddedKafka
 from tandem_cli.postgres import EmbeddedPostgres
+from tandem_cli.stack import LocalStack
 from tests.load.prepared_log import PreparedLog, prepare
 
 KEPT = Path(__file__).parents[2] / ".tandem" / "bench"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """All processes on embedded parts, on free ports."""
+    system = LocalStack(tmp_path_factory.mktemp("stack"))
+    system.start()
+    yield system
+    system.stop()
 
 
 @pytest.fixture(scope="session")

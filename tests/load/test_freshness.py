@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,14 +54,6 @@ SETTLE_ROUNDS = 2
 """Measured before those that count, for the same reason."""
 
 pytestmark = pytest.mark.long
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    system = LocalStack(tmp_path_factory.mktemp("stack"))
-    system.start()
-    yield system
-    system.stop()
 
 
 @pytest.fixture

@@ -34,14 +34,6 @@ CLOSINGS = 2_000
 pytestmark = pytest.mark.long
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    system = LocalStack(tmp_path_factory.mktemp("stack"))
-    system.start()
-    yield system
-    system.stop()
-
-
 @pytest.fixture
 async def business(stack: LocalStack) -> AsyncIterator[Business]:
     made = connected(stack, seed=1)

@@ -154,8 +154,7 @@ class Metrics:
 
     async def ingest(self, *states: State | tuple[State, int]) -> None:
         """Write states in one batch, each with its sequence or as the first of its subject."""
-        pairs = [state if isinstance(state, tuple) else (state, 1) for state in states]
-        await ingest(self.engine, all_decoded(pairs))
+        await ingest(self.engine, all_decoded(states))
 
     async def consume(self, *states: State | tuple[State, int]) -> None:
         """Write states as a consumer does: the ledger and its offsets move together."""

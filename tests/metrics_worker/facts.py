@@ -1,6 +1,6 @@
 """Facts for a ledger: states of every kind with sensible defaults, as events, subject states and Kafka records."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -201,5 +201,7 @@ def decoded(state: State, sequence: int = 1, reporting: Reporting = VILNIUS) -> 
     return decode(record(state, sequence), reporting)
 
 
-def all_decoded(states: Sequence[tuple[State, int]], reporting: Reporting = VILNIUS) -> list[SubjectState]:
-    return [entry for state, sequence in states for entry in decoded(state, sequence, reporting)]
+def all_decoded(states: Iterable[State | tuple[State, int]], reporting: Reporting = VILNIUS) -> list[SubjectState]:
+    """Return those of several states, each with its sequence or as the first of its subject."""
+    pairs = (state if isinstance(state, tuple) else (state, 1) for state in states)
+    return [entry for state, sequence in pairs for entry in decoded(state, sequence, reporting)]

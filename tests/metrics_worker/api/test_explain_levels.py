@@ -16,9 +16,9 @@ from tests.metrics_worker.conftest import MARCH, Metrics
 from tests.metrics_worker.facts import (
     MORNING,
     VILNIUS,
-    all_decoded,
     check_in,
     deal,
+    decoded,
     delivery,
     line,
     moment,
@@ -119,7 +119,7 @@ async def test_of_what_was_taken_back_the_newest_is_checked(metrics: Metrics, mo
     for day in ("2026-03-03", "2026-03-20"):
         won = deal(line("desk", 1, "9"), stage="won", opened_at=moment("2026-03-01"), closed_at=moment(day))
         lost = deal(line("desk", 1, "9"), stage="lost", id=won.id, closed_at=moment(day), opened_at=won.opened_at)
-        await metrics.apply(all_decoded([(won, 1)]), all_decoded([(lost, 2)]))
+        await metrics.apply(decoded(won), decoded(lost, 2))
 
     async def taken_back() -> tuple[int, bool]:
         [found] = [

@@ -120,7 +120,7 @@ async def reading(app: FastAPI, engine: AsyncEngine, token: str) -> Callable[...
 
 
 async def win(engine: AsyncEngine, amount: str = "10") -> None:
-    await ingest(engine, all_decoded([(deal(line("desk", 1, amount), stage="won"), 1)]))
+    await ingest(engine, all_decoded([deal(line("desk", 1, amount), stage="won")]))
     await moved(engine)
 
 
@@ -339,7 +339,7 @@ async def test_alerts_come_with_the_kpis_for_who_asks_for_them(
         await eventually(lambda: alerts(stream) and stream.values)
         assert alerts(stream)[0]["critical"] == 0
         waiting = ticket()
-        await ingest(engine, all_decoded([(waiting, 1)]))
+        await ingest(engine, all_decoded([waiting]))
         await moved(engine)
         await eventually(lambda: alerts(stream)[-1]["critical"] == 1)
         assert alerts(stream)[-1]["items"][0]["tickets"] == [str(waiting.id)]
@@ -347,7 +347,7 @@ async def test_alerts_come_with_the_kpis_for_who_asks_for_them(
         assert silent.values
         assert not alerts(silent)
     async with reading("leads_created", alerts="true", last_event_id=position) as again:
-        await ingest(engine, all_decoded([(lead(), 1)]))
+        await ingest(engine, all_decoded([lead()]))
         await moved(engine)
         await eventually(lambda: again.values == [("leads_created", "1")])
         assert alerts(again) == [], "the alerts have not changed"

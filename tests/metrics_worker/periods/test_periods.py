@@ -65,7 +65,7 @@ async def test_what_changes_after_the_closing_is_a_restatement_with_its_events(
     manager: httpx.AsyncClient, engine: AsyncEngine, restatement_job: RestatementJob
 ) -> None:
     won, other = deal(line("desk", 1, "60"), stage="won"), deal(line("desk", 1, "40"), stage="won")
-    await ingest(engine, all_decoded([(won, 1), (other, 1), (deal(stage="lost"), 1)]))
+    await ingest(engine, all_decoded([won, other, deal(stage="lost")]))
     await complete(engine)
     closed = await manager.post("/v1/periods/2026-03/close")
     assert closed.status_code == 200, closed.text
@@ -133,7 +133,7 @@ async def test_every_kpi_is_closed_as_it_is_answered(manager: httpx.AsyncClient,
         logged(contact),
         survey(answered_at=MORNING, score=4),
     ]
-    await ingest(engine, all_decoded([(state, 1) for state in states]))
+    await ingest(engine, all_decoded(states))
     await complete(engine)
     assert (await manager.post("/v1/periods/2026-Q1/close")).status_code == 200
     assert (await manager.get("/v1/periods/2026-Q1/restatements")).json() == {"items": [], "next_cursor": None}

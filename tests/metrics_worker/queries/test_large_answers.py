@@ -125,7 +125,7 @@ async def test_percentiles_are_refused_for_the_groups_they_have_and_not_for_thei
             customer = new_id()
             hours = [opened + timedelta(hours=hour) for hour in (1, 2, 4, 8, 16)]
             one_of_each = [ticket(customer_id=customer, opened_at=opened, resolved_at=each) for each in hours]
-            await ingest(engine, all_decoded([(one, 1) for one in one_of_each]))
+            await ingest(engine, all_decoded(one_of_each))
 
     await ingest_tickets(10)
     allowed = await client.get("/v1/kpis/resolution_hours", params=asked)
@@ -152,4 +152,4 @@ async def _ingest_deals(engine: AsyncEngine, customers: int) -> None:
             opened_at=moment("2026-03-02T10:00"),
             closed_at=closed,
         )
-        await ingest(engine, all_decoded([(still_open, 1), (won, 1)]))
+        await ingest(engine, all_decoded([still_open, won]))

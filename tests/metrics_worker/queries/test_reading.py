@@ -114,7 +114,7 @@ async def test_the_whole_of_deals_is_the_same_however_it_is_grouped(
         )
         for number in range(24)
     ]
-    await ingest(engine, all_decoded([(one, 1) for one in deals]))
+    await ingest(engine, all_decoded(deals))
     numerator = (await answer(client, "kpis/pipeline_value"))["numerator"]
     assert numerator == "720.00"
     # From the postings: more than one dimension is involved. A deal of two products is in two groups, and once in all.
@@ -146,7 +146,7 @@ async def test_the_whole_of_care_is_the_same_however_it_is_grouped(
         for number in range(20)
     ]
     surveys = [survey(answered_at=moment("2026-03-12"), score=1 + number % 5, region="A") for number in range(20)]
-    await ingest(engine, all_decoded([(one, 1) for one in [*tickets, *surveys]]))
+    await ingest(engine, all_decoded([*tickets, *surveys]))
     asked = {"region": "A", "variant": variant}
     await _is_the_same_however_grouped(client, kpi, asked, "priority", "owner", "product")
 

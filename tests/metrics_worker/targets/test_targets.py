@@ -47,7 +47,7 @@ def target(value: str, **fields: Any) -> Target:
 
 
 def won(amount: str) -> list[SubjectState]:
-    return all_decoded([(deal(line("desk", 1, amount), stage="won", closed_at=datetime.now(UTC)), 1)])
+    return all_decoded([deal(line("desk", 1, amount), stage="won", closed_at=datetime.now(UTC))])
 
 
 def test_a_sum_is_due_in_even_shares_by_yesterday() -> None:
@@ -170,7 +170,7 @@ async def test_a_repeated_setting_gives_the_first_answer_again(manager: httpx.As
 async def test_an_answer_carries_the_target_of_exactly_what_was_asked(
     manager: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
-    await ingest(engine, all_decoded([(deal(line("desk", 1, "10"), stage=stage), 1) for stage in ("won", "lost")]))
+    await ingest(engine, all_decoded(deal(line("desk", 1, "10"), stage=stage) for stage in ("won", "lost")))
     await manager.put("/v1/targets/win_rate", json={"value": "0.6", "period": "month"})
     await manager.put("/v1/targets/win_rate?region=EMEA", json={"value": "0.5", "since": "2026-01-01"})
     days = "from=2026-03-01&to=2026-03-31"
