@@ -21,9 +21,9 @@ class DirectoryEntry(State, frozen=True, kw_only=True):
 
 @event("sales.directory-entry-set", topic=SALES_DIRECTORY_TOPIC, subject_kind="directory")
 class SalesDirectoryEntrySet(DirectoryEntry, frozen=True, kw_only=True):
-    """An account, a salesperson or a team got its name or a new one."""
+    """An account, a salesperson or a team was named or renamed."""
 
 
 @event("service.directory-entry-set", topic=SERVICE_DIRECTORY_TOPIC, subject_kind="directory")
 class ServiceDirectoryEntrySet(DirectoryEntry, frozen=True, kw_only=True):
-    """A customer of service, an agent or a team got its name or a new one."""
+    """A customer of service, an agent or a team was named or renamed."""

@@ -50,7 +50,7 @@ class Risk(State, frozen=True, kw_only=True):
 
 @event("metrics.customer-at-risk", topic=METRICS_TOPIC, subject_kind="risks")
 class CustomerAtRisk(Risk, frozen=True, kw_only=True):
-    """A customer came to be at risk, or for other reasons than before."""
+    """A customer became at risk, or is at risk for other reasons than before."""
 
 
 @event("metrics.customer-recovered", topic=METRICS_TOPIC, subject_kind="risks")

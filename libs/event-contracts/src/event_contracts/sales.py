@@ -56,7 +56,7 @@ class AccountUpdated(Account, frozen=True, kw_only=True):
 
 @event("sales.account-merged", topic=SALES_TOPIC, subject_kind="accounts")
 class AccountMerged(Account, frozen=True, kw_only=True):
-    """The account was merged: all that it did counts for `merged_into` from now on."""
+    """The account was merged: everything it did counts for `merged_into` from now on."""
 
 
 @event("sales.account-erased", topic=SALES_TOPIC, subject_kind="accounts")

@@ -33,7 +33,7 @@ class TicketMeasures(Measures, kind="ticket"):
 
     opened: Measure = Measure("tickets, by opening day")
     presales: Measure = Measure("presales questions, by opening day")
-    cohort_resolved: Measure = Measure("tickets resolved now, by opening day")
+    cohort_resolved: Measure = Measure("tickets that are resolved now, by opening day")
     cohort_reopened: Measure = Measure("tickets reopened at least once, by opening day")
     cohort_escalated: Measure = Measure("tickets escalated so far, by opening day")
     cohort_within_hour: Measure = Measure("tickets with a first response within an hour, by opening day")
@@ -50,7 +50,7 @@ class TicketMeasures(Measures, kind="ticket"):
         unit="seconds",
         counted_by=business_responded,
     )
-    resolved: Measure = Measure("tickets resolved now, by day of last resolution")
+    resolved: Measure = Measure("tickets that are resolved now, by day of last resolution")
     resolution_seconds: Measure = Measure(
         "time from opening to last resolution, by day of last resolution",
         unit="seconds",

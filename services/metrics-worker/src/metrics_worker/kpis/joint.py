@@ -138,9 +138,9 @@ JOINT: tuple[Kpi, ...] = (
         },
         not_by=("owner", "team"),
         description=(
-            "Won deals that came from service suggestions, per suggestion. Deals and suggestions of one period are "
-            "not the same ones, so the rate may exceed 1. `upsell_revenue` gives their value. Not available by "
-            "`owner` or `team`, which belong to service for suggestions and to sales for deals."
+            "Won deals that came from service suggestions, per suggestion. The deals won in a period do not "
+            "all stem from its suggestions, so the rate may exceed 1. `upsell_revenue` gives their value. Not available "
+            "by `owner` or `team`, which belong to service for suggestions and to sales for deals."
         ),
     ),
     Kpi(
@@ -159,9 +159,9 @@ JOINT: tuple[Kpi, ...] = (
         },
         not_by=("channel", "owner", "team"),
         description=(
-            "Agents' handle time per customer; time, not money. Customers known to service only add time and are not "
-            "counted. Not available by `channel`, `owner` or `team`, which belong to service for contacts and to "
-            "sales for customers."
+            "Agents' handle time per customer; it measures time, not money. Customers that only service knows add "
+            "time but are not counted. Not available by `channel`, `owner` or `team`, which belong to service for "
+            "contacts and to sales for customers."
         ),
     ),
     Kpi(
@@ -242,9 +242,9 @@ JOINT: tuple[Kpi, ...] = (
             ),
         },
         description=(
-            "Share of customers who stay. Without contracts to cancel, purchases show who stays: a customer is "
-            "active for 365 days after each. `trailing` compares two whole years, whatever the start of the period; "
-            "it is what is published as annual retention. `period` is the classic (customers at the end minus new "
+            "Share of customers who stay. Where no contract is cancelled, purchases show who stays: a customer is "
+            "active for 365 days after each. `trailing` compares two whole years, independently of the period's start; "
+            "it corresponds to published annual retention. `period` is the classic (customers at the end minus new "
             "ones) ÷ customers at the start, and exact for periods of up to 365 days: within longer ones, customers "
             "may come and go. A customer who lapses and returns within the period counts as lapsed."
         ),
@@ -327,8 +327,8 @@ JOINT: tuple[Kpi, ...] = (
         description=(
             "Win rate with and without contact before the purchase: compare the two variants. A deal is assisted "
             "when its customer asked a presales question (a ticket of that kind, not merged into another) at most "
-            "180 days before it closed. Customers who ask may be keener from the start, so the difference is not "
-            "service's merit alone."
+            "180 days before it closed. Customers who ask may be more interested from the start, so the "
+            "difference is not service's merit alone."
         ),
     ),
     Kpi(

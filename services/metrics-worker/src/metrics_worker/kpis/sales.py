@@ -112,8 +112,8 @@ SALES: tuple[Kpi, ...] = (
             ),
         },
         description=(
-            "Share of leads that become customers. By cohort, the rate never exceeds 1 and is fair to a growing "
-            "business, but recent periods still rise as their leads mature. By period, it is final at once, but "
+            "Share of leads that become customers. By cohort, the rate never exceeds 1 and growth does "
+            "not distort it, but recent periods still rise as their leads mature. By period, it is final at once, but "
             "compares leads of different ages and may exceed 1."
         ),
     ),
@@ -221,8 +221,8 @@ SALES: tuple[Kpi, ...] = (
         variants=duration("days", Deal.cycle_seconds, "time from opening to winning a deal"),
         description=(
             "Time from opening to winning a deal, by closing day. Other definitions start at the lead's creation, "
-            "which adds marketing's time, or include lost deals, which mostly measures how long salespeople hope. A "
-            "few very long deals move the mean, not the median."
+            "which adds marketing's time, or include lost deals, which mostly measures how long salespeople wait "
+            "before giving up. A few very long deals move the mean, not the median."
         ),
     ),
     Kpi(
@@ -348,7 +348,7 @@ SALES: tuple[Kpi, ...] = (
             )
         },
         description=(
-            "Expected revenue per day if deals keep being won as often, as large and as fast as in the period. "
+            "Expected revenue per day if deals are won at the rate, size and speed of the period. "
             "Numerator and denominator are products of the underlying sums."
         ),
     ),
@@ -407,7 +407,7 @@ SALES: tuple[Kpi, ...] = (
         },
         description=(
             "Share of activities with a due time that were completed on time, by completion day. An overdue activity "
-            "appears only once completed."
+            "appears only when it is completed."
         ),
     ),
 )

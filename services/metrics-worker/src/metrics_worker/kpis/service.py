@@ -205,7 +205,7 @@ SERVICE: tuple[Kpi, ...] = (
         description=(
             "Net promoter score after a ticket, from -100 to 100. Answers of 7 and 8 count in the denominator only. "
             "An answer counts on the day it was first given, and a revision corrects that day. The score is not "
-            "comparable with one asked of all customers once a year, as its inventors do."
+            "comparable with that of a yearly survey of all customers, as its inventors conduct it."
         ),
     ),
     Kpi(
@@ -437,7 +437,7 @@ SERVICE: tuple[Kpi, ...] = (
         },
         description=(
             "Share of planned maintenance performed by its due day, in the reporting time zone. Overdue maintenance "
-            "appears once performed."
+            "appears only when it is performed."
         ),
     ),
     Kpi(
