@@ -139,8 +139,8 @@ JOINT: tuple[Kpi, ...] = (
         not_by=("owner", "team"),
         description=(
             "Won deals that came from service suggestions, per suggestion. The deals won in a period do not "
-            "all stem from its suggestions, so the rate may exceed 1. `upsell_revenue` gives their value. Not available "
-            "by `owner` or `team`, which belong to service for suggestions and to sales for deals."
+            "all stem from its suggestions, so the rate may exceed 1. `upsell_revenue` gives their value. Not "
+            "available by `owner` or `team`, which belong to service for suggestions and to sales for deals."
         ),
     ),
     Kpi(
