@@ -161,13 +161,16 @@ class Issuer:
 
 
 @asynccontextmanager
-async def toy_app(url: str, jwks_address: str, *, pool_size: int = 10) -> AsyncIterator[tuple[FastAPI, AsyncEngine]]:
+async def toy_app(
+    url: str, jwks_address: str, *, pool_size: int = 10, **others: Any
+) -> AsyncIterator[tuple[FastAPI, AsyncEngine]]:
     settings = ServiceSettings(
         database_url=url,
         database_pool_size=pool_size,
         auth_jwks=jwks_address,
         allowed_hosts=["toy"],
         max_body_bytes=65536,
+        **others,
     )
     engine = create_engine(settings, application="toy")
     async with engine.begin() as connection:

@@ -1,6 +1,6 @@
 """Builds an API: what every one of them has in common, in one place that fits on a screen."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -13,11 +13,13 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from service_kit import problems
 from service_kit.access import AccessTable
+from service_kit.admission import Admission, RouteClass
 from service_kit.auth import Authenticator
 from service_kit.docs import docs_routes
 from service_kit.health import Check, database_check, health_routes
 from service_kit.middleware import RequestContext
 from service_kit.outbox_notify import OutboxNotifier
+from service_kit.rate_limit import RateLimit
 from service_kit.routing import StrictRoute
 from service_kit.settings import ServiceSettings
 from service_kit.unit_of_work import units_of_work
@@ -29,7 +31,8 @@ _ERRORS = {
     "404": "There is no such thing.",
     "413": "The body is too large.",
     "422": "The request is not valid; `errors` names each place.",
-    "503": "A part this needs is not available; try again after Retry-After.",
+    "429": "The subject or the address sends too much; Retry-After says when to try again.",
+    "503": "The service has too much to do, or a part that this needs is away; Retry-After says when to try again.",
 }
 _WRITE_ERRORS = {
     "409": "The state does not allow this; or a request with this Idempotency-Key is under way, then with Retry-After.",
@@ -50,11 +53,13 @@ def create_app(
     access: AccessTable,
     ready: dict[str, Check] | None = None,
     lifespan: Lifespan | None = None,
+    classes: Mapping[str, RouteClass] | None = None,
 ) -> FastAPI:
     """Return an API with problem+json errors, tokens, strict parsing, health and OpenAPI 3.1.
 
     Raise ValueError unless `access` names every operation. `app.state` holds `access`, `settings`, `engine`, `begin`,
-    `authenticator`, `outbox_notifier`, `routes` and `keys_under_way`. The engine is disposed of at the end.
+    `authenticator`, `outbox_notifier`, `routes`, `keys_under_way` and `rates_of_subjects`. The engine is disposed of at
+    the end. `classes` are the route classes of addresses that are neither plain reads nor plain writes.
     """
 
     notifier = OutboxNotifier(engine)
@@ -81,6 +86,7 @@ def create_app(
     app.state.authenticator = Authenticator(settings)
     app.state.outbox_notifier = notifier
     app.state.keys_under_way = set()
+    app.state.rates_of_subjects = RateLimit("subject", settings.subject_requests_per_second, settings.subject_burst)
     app.state.routes = [route for one in routers for route in one.routes if isinstance(route, APIRoute)]
     access.check(route.name for route in app.state.routes if not (isinstance(route, StrictRoute) and route.is_public))
     # Directly: an included router would be searched, and its context made, by each request anew.
@@ -90,6 +96,7 @@ def create_app(
     problems.install(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     app.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=1)
+    app.add_middleware(Admission, settings=settings, classes={"/v1/imports": RouteClass.BULK, **(classes or {})})
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -103,7 +110,15 @@ def create_app(
                 "X-Request-Id",
                 "traceparent",
             ],
-            expose_headers=["ETag", "Location", "X-Request-Id", "Idempotent-Replayed", "Retry-After"],
+            expose_headers=[
+                "ETag",
+                "Location",
+                "X-Request-Id",
+                "Idempotent-Replayed",
+                "Retry-After",
+                "RateLimit",
+                "RateLimit-Policy",
+            ],
             max_age=600,
         )
     app.add_middleware(RequestContext, allowed_hosts=settings.allowed_hosts)

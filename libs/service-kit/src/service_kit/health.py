@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import structlog
 from sqlalchemy import text
@@ -15,6 +16,8 @@ from service_kit import telemetry
 
 Check = Callable[[], Awaitable[None]]
 """Raises when its part does not work; the exception's text is the reason."""
+
+HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
 
 log = structlog.get_logger()
 

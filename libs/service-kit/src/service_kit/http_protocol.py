@@ -15,10 +15,10 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service_kit import telemetry
+from service_kit.health import HEALTH_PATHS
 from service_kit.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, problem_fields
 from service_kit.settings import ServiceSettings
 
-HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
 RATE_INTERVAL: Final = 5.0
 """Seconds over which a body's rate is measured."""
 STALLED_SECONDS: Final = 30.0

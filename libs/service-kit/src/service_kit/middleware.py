@@ -8,6 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service_kit import telemetry
+from service_kit.admission import REFUSED
 from service_kit.identifiers import new_id
 from service_kit.problems import problem_response, unexpected
 from service_kit.trace import child_of, current_request_id, current_traceparent
@@ -19,7 +20,7 @@ _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class RequestContext:
-    """Plain ASGI, outermost of all, so that even a refused request has an id and a line in the log."""
+    """Plain ASGI, outermost of all, so that even a refused request has an id."""
 
     def __init__(self, app: ASGIApp, *, allowed_hosts: list[str]) -> None:
         self._app = app
@@ -36,7 +37,8 @@ class RequestContext:
         request_id = given if _REQUEST_ID.fullmatch(given) else str(new_id())
         id_token = current_request_id.set(request_id)
         trace_token = current_traceparent.set(child_of(headers.get("traceparent")))
-        status = 500
+        # As nginx counts it: the client has gone before it had an answer.
+        status = 499
         started = False
 
         async def send_with_headers(message: Message) -> None:
@@ -68,7 +70,7 @@ class RequestContext:
             matched = scope.get("route")
             route = getattr(matched, "path", "unmatched")
             telemetry.HTTP_SECONDS.labels(scope["method"][:10], route, status).observe(elapsed)
-            if scope["path"] not in _QUIET:
+            if scope["path"] not in _QUIET and REFUSED not in scope:
                 log.info(
                     "request",
                     method=scope["method"],

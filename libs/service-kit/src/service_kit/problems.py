@@ -121,6 +121,12 @@ class Unavailable(Problem):
         super().__init__(detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
+class Overloaded(Unavailable):
+    """More is asked than can be answered in time; the same request may be sent again."""
+
+    slug, title = "overloaded", "The service has too much to do"
+
+
 def problem_fields(status: int, slug: str, title: str, detail: str, **extra: Any) -> dict[str, Any]:
     """Return the members of a problem's JSON."""
     return {"type": f"urn:tandem:problem:{slug}", "title": title, "status": status, "detail": detail, **extra}

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from service_kit import idempotency, strict_json
 from service_kit.access import Access, AccessTable
+from service_kit.admission import ALLOWANCE
 from service_kit.auth import Authenticator, Principal
 from service_kit.dependencies import (
     RequestDependency,
@@ -27,13 +28,13 @@ from service_kit.dependencies import (
     without_request_dependencies,
 )
 from service_kit.problems import (
-    BodyTooLarge,
     Problem,
     Unavailable,
     Unprocessable,
     UnsupportedMediaType,
     sqlstate_of,
 )
+from service_kit.rate_limit import RateLimit
 from service_kit.unit_of_work import ClaimTaken, StaleEntity, UnitOfWork
 
 log = structlog.get_logger()
@@ -49,21 +50,6 @@ Begin = Callable[..., UnitOfWork]
 
 class StrictRequest(Request):
     """A request whose `json()` refuses what `strict_json` refuses; parsed once, however often it is tried."""
-
-    async def body(self) -> bytes:
-        """Return the body. Raise `BodyTooLarge` as soon as it is known to be, also without a true Content-Length."""
-        if not hasattr(self, "_body"):
-            limit: int = self.app.state.settings.max_body_bytes
-            declared = self.headers.get("content-length", "")
-            if declared.isascii() and declared.isdigit() and int(declared[:20]) > limit:
-                raise BodyTooLarge(f"Send at most {limit} bytes at once.")
-            received = bytearray()
-            async for chunk in self.stream():
-                received += chunk
-                if len(received) > limit:
-                    raise BodyTooLarge(f"Send at most {limit} bytes at once.")
-            self._body = bytes(received)
-        return self._body
 
     async def json(self) -> Any:
         """The body's JSON value. Raises `MalformedBody` or `Unprocessable`."""
@@ -126,6 +112,8 @@ class StrictRoute(APIRoute):
                 principal = Principal(subject="public", roles=frozenset(), expires_at=float("inf"))
             else:
                 principal = await self.authenticate(request)
+                rates: RateLimit = request.app.state.rates_of_subjects
+                request.scope[ALLOWANCE] = rates.take(principal.subject)
                 table: AccessTable = request.app.state.access
                 # Before an answer that is stored under an idempotency key can be found: the role may be lost since.
                 access = table.access(name, principal)

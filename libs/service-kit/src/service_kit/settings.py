@@ -63,6 +63,16 @@ class ServiceSettings(BaseSettings):
     max_connections: int = Field(default=1000, ge=1)
     max_connections_per_address: int = Field(default=250, ge=1)
     """Of one client; those of `trusted_proxies` count for nobody."""
+    concurrent_reads: int = Field(default=64, ge=1)
+    concurrent_writes: int = Field(default=64, ge=1)
+    concurrent_bulk: int = Field(default=4, ge=1)
+    """Requests of a class that are under way at once; `bulk` are imports and exports."""
+    queue_seconds: float = Field(default=0.02, gt=0)
+    """How long a request waits for its turn when so many are under way, before it is refused."""
+    subject_requests_per_second: float = Field(default=500, gt=0)
+    subject_burst: int = Field(default=5000, ge=1)
+    address_requests_per_second: float = Field(default=1000, gt=0)
+    address_burst: int = Field(default=10_000, ge=1)
     shutdown_seconds: int = Field(default=10, ge=1, le=15)
     """How long a stop waits for requests in flight; the orchestrator's limit is 20 s."""
 

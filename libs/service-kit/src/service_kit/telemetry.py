@@ -16,6 +16,14 @@ HTTP_CUT_OFF: Final = Counter(
     "Connections that were closed because a client exceeded a limit of the server.",
     ["reason"],
 )
+HTTP_REFUSED: Final = Counter(
+    "tandem_http_refused_total",
+    "Requests refused before they were begun, by route class and problem.",
+    ["of", "problem"],
+)
+HTTP_ABANDONED: Final = Counter(
+    "tandem_http_abandoned_total", "Requests whose client left before it had an answer.", ["of"]
+)
 OUTBOX_ROWS: Final = Gauge("tandem_outbox_rows", "Events that are written and not yet in Kafka.")
 OUTBOX_AGE_SECONDS: Final = Gauge("tandem_outbox_oldest_seconds", "Age of the oldest event that is not yet in Kafka.")
 OUTBOX_PARKED: Final = Gauge("tandem_outbox_parked_keys", "Keys whose events cannot be sent until someone looks.")

@@ -49,16 +49,28 @@ class Turns:
     def __init__(self, engine: AsyncEngine) -> None:
         size = engine.pool.size() if isinstance(engine.pool, AsyncAdaptedQueuePool) else 1
         # The last connection is left to health checks.
-        self._free = asyncio.Semaphore(max(size - 1, 1))
+        turns = max(size - 1, 1)
+        self._free = asyncio.Semaphore(turns)
+        # Some turns are left to reads, which would wait behind all writes of an overload.
+        self._free_for_writes = asyncio.Semaphore(max(turns - max(turns // 4, 1), 1))
 
-    async def take(self) -> None:
+    async def take(self, *, only_reads: bool = False) -> None:
         """Wait for a turn. Raise TimeoutError."""
         async with asyncio.timeout(TURN_SECONDS):
-            await self._free.acquire()
+            if not only_reads:
+                await self._free_for_writes.acquire()
+            try:
+                await self._free.acquire()
+            except BaseException:
+                if not only_reads:
+                    self._free_for_writes.release()
+                raise
 
-    def give_back(self) -> None:
+    def give_back(self, *, only_reads: bool = False) -> None:
         """End a turn."""
         self._free.release()
+        if not only_reads:
+            self._free_for_writes.release()
 
 
 class StaleEntity(Exception):
@@ -130,7 +142,7 @@ class UnitOfWork:
             try:
                 await self._connection.close()
             finally:
-                self._turns.give_back()
+                self._turns.give_back(only_reads=self._only_reads)
         else:
             await asyncio.shield(asyncio.ensure_future(self._give_back(self._connection)))
 
@@ -311,11 +323,11 @@ class UnitOfWork:
 
     async def _connect(self) -> asyncpg.Connection:
         if self._driver is None:
-            await self._turns.take()
+            await self._turns.take(only_reads=self._only_reads)
             try:
                 self._connection = await self._engine.connect()
             except BaseException:
-                self._turns.give_back()
+                self._turns.give_back(only_reads=self._only_reads)
                 raise
             self._driver = _driver_in(self._connection)
         return self._driver
@@ -338,7 +350,7 @@ class UnitOfWork:
             try:
                 await connection.close()
             finally:
-                self._turns.give_back()
+                self._turns.give_back(only_reads=self._only_reads)
 
     def _made(self, entity: type[E], rows: Sequence[asyncpg.Record]) -> E:
         """Return the entity that is in the rows, one for each of its child rows."""

@@ -25,6 +25,7 @@ from metrics_worker.api.targets import targets
 from metrics_worker.api.webhooks import webhooks
 from metrics_worker.ledger.status import open_ledger
 from metrics_worker.settings import MetricsSettings
+from service_kit.admission import RouteClass
 from service_kit.app import create_app
 from service_kit.database import create_engine
 from service_kit.problems import is_transient
@@ -73,6 +74,7 @@ def create(settings: MetricsSettings) -> FastAPI:
         access=ACCESS,
         ready={"ledger": ledger_fits},
         lifespan=lifespan,
+        classes={"/v1/exports": RouteClass.BULK, "/v1/stream": RouteClass.STREAM},
     )
     app.state.reporting = settings.reporting
     app.state.hub = Hub(engine, settings.reporting, readers=settings.stream_readers)
