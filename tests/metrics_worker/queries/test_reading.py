@@ -81,9 +81,14 @@ async def test_what_takes_several_statements_is_read_in_one_snapshot(client: htt
 
 
 async def test_the_postings_are_scanned_once(client: httpx.AsyncClient, app: FastAPI) -> None:
-    for kpi in ("pipeline_velocity", "win_rate", "backlog"):
+    for kpi, variant in (
+        ("pipeline_velocity", {}),
+        ("win_rate", {}),
+        ("backlog", {}),
+        ("resolution_hours", {"variant": "p90"}),
+    ):
         with statements(app.state.engine) as sent:
-            await answer(client, f"kpis/{kpi}", region="EMEA", segment="smb", group_by="owner")
+            await answer(client, f"kpis/{kpi}", region="EMEA", segment="smb", group_by="owner", **variant)
         assert sum("_posting" in each for each in sent) == 1, (kpi, sent)
 
 

@@ -387,11 +387,12 @@ def _create_postings(kind: str, dimensions: list[str], measures: list[str]) -> N
         "posting does not contribute to is null. Dimensions are codes of dimension_value.",
     )
     op.create_index(
-        f"{name}_recorded_time_idx",
+        f"{name}_recorded_time_day_idx",
         name,
-        ["recorded_time"],
+        ["recorded_time", "day"],
         postgresql_using="brin",
-        postgresql_with={"autosummarize": "on"},
+        postgresql_ops={"day": "date_minmax_multi_ops"},
+        postgresql_with={"autosummarize": "on", "pages_per_range": 32},
     )
     if "customer" in dimensions:
         op.create_index(f"{name}_customer_day_idx", name, ["customer", "day"])

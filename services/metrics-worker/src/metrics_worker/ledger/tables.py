@@ -140,9 +140,6 @@ def bucket_column(duration: str) -> str:
     return f"{duration}_bucket"
 
 
-_SUMMARIZED: Final = {"autosummarize": "on"}
-
-
 def _posting(kind: Kind) -> Table:
     name = f"{kind.name}_posting"
     return Table(
@@ -160,10 +157,18 @@ def _posting(kind: Kind) -> Table:
         Column("subject_id", Uuid, nullable=False),
         *(Column(measure, _column_type(kind.measure_named(measure)), nullable=True) for measure in kind.measures),
         *(Column(bucket_column(duration), SmallInteger) for duration in kind.durations),
-        # Combinations of filters scan a range of days; `explain` pages through it by day and id.
+        # `explain` pages through it by day and id.
         PrimaryKeyConstraint("day", "id"),
-        # Rows are in the order of recording, more or less: what came after a moment is found by it.
-        Index(f"{name}_recorded_time_idx", "recorded_time", postgresql_using="brin", postgresql_with=_SUMMARIZED),
+        # Rows are in the order of recording, and more or less of days. A few late ones in a range of pages keep it from
+        # no scan of other days: a range has several runs of days.
+        Index(
+            f"{name}_recorded_time_day_idx",
+            "recorded_time",
+            "day",
+            postgresql_using="brin",
+            postgresql_ops={"day": "date_minmax_multi_ops"},
+            postgresql_with={"autosummarize": "on", "pages_per_range": 32},
+        ),
         # Blocks are not kept by customer, and postings move to another one when the two are merged.
         *([Index(f"{name}_customer_day_idx", "customer", "day")] if CUSTOMER in kind.dimensions else []),
         comment=f"The contributions of changes of {kind.name} subjects to the sums of a day. Append-only; a measure "

@@ -116,9 +116,10 @@ class FormulaReads:
             self._buckets = [bucket_of(start, query.interval) for start in period.buckets(query.interval)]
         first = formula.terms[0].measure
         sums = Sums(kind_of(first), (), period, query.interval, group_by, filters, as_of=query.as_of)
-        self._parts = _parts(formula.terms, sums)
-        self._counts = None
-        if formula.percentile is not None:
+        self._parts, self._counts = [], None
+        if formula.percentile is None:
+            self._parts = _parts(formula.terms, sums)
+        else:
             self._counts = Counts(
                 kind_of(first), first.column, period, query.interval, group_by, filters, as_of=query.as_of
             )
