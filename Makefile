@@ -74,7 +74,7 @@ containers: bootstrap ## check the compose file and the Dockerfile
 bench: bootstrap ## benchmarks of tests/load, each beside the bare thing (2 GB under .tandem/bench; BENCH="-k reads --postings 200000")
 	@$(RUN)/python -m pytest tests/load -m long -s $(BENCH)
 
-openapi: bootstrap ## thousands of requests against the three APIs: every answer is one that their OpenAPI documents tell of
+openapi: bootstrap ## thousands of requests against the three APIs: every answer is one that their OpenAPI documents describe
 	@$(RUN)/python -m pytest tests/e2e/test_openapi.py -m long
 
 faults: bootstrap ## every experiment of tests/faults in its long form

@@ -1,4 +1,4 @@
-"""What an aggregate has in common with every other: a version, a partition key, and events with its whole state."""
+"""What an aggregate has in common with every other: a version, a partition key, and events to publish."""
 
 from datetime import datetime
 from typing import Any, Protocol
@@ -18,15 +18,6 @@ class Aggregate(Protocol):
     @property
     def partition_key(self) -> Any:
         """The id that puts its events in order; it never changes."""
-
-
-def state_of(aggregate: object, contract: type[State], **converted: Any) -> dict[str, Any]:
-    """Return the fields of a contract: those `converted`, and the others as the aggregate has them.
-
-    Raise AttributeError for one that it has not.
-    """
-    names = (name for name in contract.__struct_fields__ if name not in converted)
-    return {name: getattr(aggregate, name) for name in names} | converted
 
 
 def publish(work: UnitOfWork, aggregate: Aggregate, event: State, at: datetime) -> None:

@@ -20,6 +20,8 @@ from uuid import UUID
 import msgspec
 import sqlalchemy as sa
 
+from event_contracts.catalogue import State
+
 _TYPES: Final[Mapping[Any, sa.types.TypeEngine[Any]]] = {
     bool: sa.Boolean(),
     date: sa.Date(),
@@ -146,3 +148,12 @@ def _column(name: str, annotation: Any) -> sa.Column[Any]:
     if declared.references is not None:
         arguments = (*arguments, sa.ForeignKey(declared.references))
     return sa.Column(name, *arguments, nullable=nullable, **declared.options)
+
+
+def state_of(entity: object, contract: type[State], **converted: Any) -> dict[str, Any]:
+    """Return the fields of a contract: those `converted`, and the others as the entity has them.
+
+    Raise AttributeError for one that it has not.
+    """
+    names = (name for name in contract.__struct_fields__ if name not in converted)
+    return {name: getattr(entity, name) for name in names} | converted

@@ -1,4 +1,4 @@
-// Shows the eight KPIs and the alerts as the stream tells of them, and the scorecard. Everything from the API is set as text, never as markup.
+// Shows the eight KPIs and the alerts from the stream, and the scorecard. Everything from the API is set as text, never as markup.
 "use strict";
 
 const SHOWN = [
@@ -7,7 +7,7 @@ const SHOWN = [
 ];
 const AGAIN_MS = 1000;
 const PATIENCE_MS = 5000;
-// The stream says something every five seconds; one that is silent for longer is dead.
+// The stream sends something every five seconds; one that is silent for longer is dead.
 const SILENCE_MS = 12000;
 const SCORE_MS = 15000;
 const TOKEN = "tandem-token";
@@ -45,9 +45,9 @@ async function ask(path, method = "GET") {
   return answer.json();
 }
 
-function say(text, state) {
+function showState(text, state) {
   const line = byId("state");
-  // Screen readers repeat a changed status: only say what is new.
+  // Screen readers repeat a changed status: only write what is new.
   if (line.textContent !== text) line.textContent = text;
   line.className = state;
 }
@@ -216,7 +216,7 @@ async function score() {
 
 function fresh(moment) {
   const time = moment ? new Date(moment).toLocaleTimeString() : "not known yet";
-  say(`Live · books complete to ${time} · days in ${timezone}`, "live");
+  showState(`Live · ledger complete to ${time} · days in ${timezone}`, "live");
 }
 
 async function open() {
@@ -260,7 +260,7 @@ function close() {
 }
 
 function lost() {
-  say("Connection lost; trying again. The numbers below are old.", "lost");
+  showState("Connection lost; trying again. The numbers below are old.", "lost");
   document.body.classList.add("stale");
 }
 
@@ -277,7 +277,7 @@ async function keepOpen() {
         if (failure instanceof Refused) {
           sessionStorage.removeItem(TOKEN);
           byId("sign-in").hidden = false;
-          say("A valid token is needed", "lost");
+          showState("A valid token is needed", "lost");
           document.body.classList.add("stale");
         } else {
           lost();
@@ -295,7 +295,7 @@ byId("sign-in").addEventListener("submit", (event) => {
   sessionStorage.setItem(TOKEN, byId("token").value.trim());
   byId("token").value = "";
   byId("sign-in").hidden = true;
-  say("Connecting …", "");
+  showState("Connecting …", "");
 });
 window.addEventListener("hashchange", () => {
   takeTokenFromAddress();
@@ -304,6 +304,6 @@ window.addEventListener("hashchange", () => {
 takeTokenFromAddress();
 if (sessionStorage.getItem(TOKEN) === null) {
   byId("sign-in").hidden = false;
-  say("A token is needed", "");
+  showState("A token is needed", "");
 }
 keepOpen();

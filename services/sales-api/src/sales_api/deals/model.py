@@ -36,8 +36,7 @@ from event_contracts.sales import DealLine as ContractLine
 from sales_api.amounts import AMOUNT, LIMIT, RATE, check_limit, converted, has_places_of, money, times, trimmed
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
-from service_kit.aggregates import state_of
-from service_kit.entities import column
+from service_kit.entities import column, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict, Unprocessable

@@ -21,8 +21,7 @@ from event_contracts.sales import (
 )
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
-from service_kit.aggregates import state_of
-from service_kit.entities import column
+from service_kit.entities import column, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict

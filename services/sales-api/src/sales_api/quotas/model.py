@@ -11,8 +11,7 @@ from event_contracts.sales import Quota as ContractQuota
 from event_contracts.sales import QuotaSet, QuotaSetting
 from sales_api.amounts import AMOUNT, has_places_of, money
 from sales_api.tables import Base
-from service_kit.aggregates import state_of
-from service_kit.entities import column
+from service_kit.entities import column, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict, Unprocessable

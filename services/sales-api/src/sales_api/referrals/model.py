@@ -7,8 +7,7 @@ from uuid import UUID
 from event_contracts.sales import ReferralRecorded
 from sales_api.accounts.model import Account
 from sales_api.tables import Base
-from service_kit.aggregates import state_of
-from service_kit.entities import column
+from service_kit.entities import column, state_of
 from service_kit.identifiers import new_id
 from service_kit.problems import Conflict
 from service_kit.tables import filtered, unassigned

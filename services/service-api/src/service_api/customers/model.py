@@ -7,8 +7,7 @@ from uuid import UUID
 from event_contracts.directory import ServiceDirectoryEntrySet
 from event_contracts.service import CustomerErased, CustomerRegistered
 from service_api.tables import Base
-from service_kit.aggregates import state_of
-from service_kit.entities import column
+from service_kit.entities import column, state_of
 from service_kit.identifiers import new_id
 from service_kit.problems import Conflict
 from service_kit.references import erased_ref

@@ -8,8 +8,7 @@ import sqlalchemy as sa
 
 from event_contracts.service import MaintenancePerformed
 from service_api.attribution import ByAgent, ForCustomer
-from service_kit.aggregates import state_of
-from service_kit.entities import column
+from service_kit.entities import column, state_of
 from service_kit.identifiers import new_id
 from service_kit.tables import filtered, unassigned
 

@@ -20,8 +20,7 @@ from event_contracts.service import (
 from event_contracts.service import Survey as ContractSurvey
 from service_api.tables import Base
 from service_api.tickets.model import Ticket
-from service_kit.aggregates import state_of
-from service_kit.entities import column
+from service_kit.entities import column, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict

@@ -33,8 +33,7 @@ from event_contracts.service import Ticket as ContractTicket
 from event_contracts.service import TicketAssignment as AssignmentChange
 from service_api.tables import Base
 from service_api.tickets.sla import SlaTerms
-from service_kit.aggregates import state_of
-from service_kit.entities import column
+from service_kit.entities import column, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import CLOCK_TOLERANCE, check_follows
 from service_kit.problems import Conflict
