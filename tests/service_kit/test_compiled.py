@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from service_kit.compiled import CompiledStatement
+from service_kit.compiled import CompiledStatement, driver_of
 from service_kit.identifiers import new_id
 from service_kit.problems import is_transient
 from service_kit.unit_of_work import UnitOfWork, units_of_work
@@ -85,3 +85,12 @@ async def test_a_lost_connection_is_a_failure_of_the_database_and_is_not_used_ag
 async def test_a_forgotten_value_is_an_error_and_no_null(work: UnitOfWork) -> None:
     with pytest.raises(KeyError):
         await NAMED.all(work)
+
+
+async def test_the_pool_hands_out_no_connection_whose_cut_a_compiled_statement_met(engine: AsyncEngine) -> None:
+    with pytest.raises(asyncpg.PostgresConnectionError):
+        async with engine.begin() as connection:
+            await END_ME.execute(await driver_of(connection))
+    for _ in range(engine.pool.size()):  # type: ignore[attr-defined]
+        async with engine.begin() as connection:
+            assert await NAMED.all(await driver_of(connection), name=uuid.uuid4().hex) == []

@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import MetaData, func, select
+from sqlalchemy import MetaData, event, func, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from service_kit.settings import ServiceSettings
@@ -39,7 +41,7 @@ def create_engine(
     to a plan that is made for all of them, which PostgreSQL would go over to after five times. And "force_generic_plan"
     for writes that have one plan only, which it would make anew each time when it takes arrays for long.
     """
-    return create_async_engine(
+    engine = create_async_engine(
         settings.database_url,
         pool_size=settings.database_pool_size,
         max_overflow=0,
@@ -61,6 +63,21 @@ def create_engine(
             },
         },
     )
+    discard_closed_connections(engine)
+    return engine
+
+
+def discard_closed_connections(engine: AsyncEngine) -> None:
+    """Let the pool hand out no connection that was cut.
+
+    SQLAlchemy notices a cut in its own statements only. One that a compiled statement met would be handed out again and
+    again: a consumer that begins with such a statement would never recover.
+    """
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def check(connection: DBAPIConnection, *_: object) -> None:
+        if connection.driver_connection.is_closed():
+            raise DisconnectionError("the connection was cut")
 
 
 async def database_now(work: UnitOfWork) -> datetime:
