@@ -83,10 +83,7 @@ async def open_tickets(engine: AsyncEngine) -> None:
             {"id": policy_id},
         )
         await work.execute(
-            sa.text(
-                "INSERT INTO customer (id, version, origin, name_sequence, account_sequence, registered_at)"
-                " VALUES (:id, 1, 'service', 0, 0, now())"
-            ),
+            sa.text("INSERT INTO customer (id, version, origin, registered_at) VALUES (:id, 1, 'service', now())"),
             {"id": customer_id},
         )
         for number in range(TICKETS):

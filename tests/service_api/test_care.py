@@ -7,6 +7,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from event_contracts.fields import Money
 from event_contracts.sales import Deal, DealClosed, DealClosing, DealLine, DealReopened, DealReopening, Promise
@@ -19,8 +20,9 @@ from event_contracts.service import (
     TrainingDelivered,
     UpsellSuggested,
 )
-from service_api.customers.from_sales import copy_accounts
+from service_api.customers.from_sales import ACCOUNTS, copy_accounts, version_of
 from service_api.won_deals import copy_deals
+from service_kit.consumer.seen_sequences import SeenSequences
 from service_kit.identifiers import new_id
 from tests.service_api.conftest import NOWHERE, Service, a_customer, a_ticket, an_agent, make
 from tests.service_api.test_customers_from_sales import copied, merged, record, registered
@@ -145,8 +147,10 @@ def won(account_id: UUID, deal_id: UUID, **more: Any) -> Deal:
 
 async def consume(service: Service, *records: Any, onboarding_days: int = 0) -> None:
     async with service.engine.begin() as connection:
-        await copy_accounts(connection, records)
-        await copy_deals(connection, records, onboarding_days=onboarding_days)
+        await connection.execute(sa.text("select"))
+        newest = await SeenSequences(ACCOUNTS).newest(connection, records, version_of)
+        await copy_accounts(connection, newest)
+        await copy_deals(connection, newest, onboarding_days=onboarding_days)
 
 
 async def test_a_recently_won_deal_opens_one_onboarding_however_often_its_event_comes(

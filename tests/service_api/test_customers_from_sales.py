@@ -20,11 +20,21 @@ from event_contracts import codec
 from event_contracts.catalogue import State
 from event_contracts.directory import SalesDirectoryEntrySet
 from event_contracts.sales import AccountMerged, AccountRegistered, AccountUpdate, AccountUpdated
-from service_api.customers.from_sales import SalesCustomers, copy_accounts, copy_names, decode_name
+from service_api.customers.from_sales import (
+    ACCOUNTS,
+    NAMES,
+    SalesCustomers,
+    copy_accounts,
+    copy_names,
+    decode_name,
+    version_of,
+    version_of_name,
+)
 from service_api.customers.model import Customer
 from service_kit import telemetry
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.consumer.records import Record
+from service_kit.consumer.seen_sequences import SeenSequences
 from service_kit.identifiers import new_id
 from service_kit.kafka import KafkaServers
 from tests.service_api.conftest import Service, a_ticket
@@ -82,9 +92,11 @@ def tombstone(account_id: UUID) -> Record[Any]:
 
 
 async def copied(engine: AsyncEngine, copy: Any, *batches: Sequence[Record[Any]]) -> None:
+    consumer, version = {copy_accounts: (ACCOUNTS, version_of), copy_names: (NAMES, version_of_name)}[copy]
     for batch in batches:
         async with engine.begin() as connection:
-            await copy(connection, batch)
+            await connection.execute(sa.text("select"))
+            await copy(connection, await SeenSequences(consumer).newest(connection, batch, version))
 
 
 async def row_of(engine: AsyncEngine, customer_id: UUID) -> Any:
@@ -117,7 +129,7 @@ async def test_what_comes_twice_or_late_changes_nothing(engine: AsyncEngine) -> 
     await copied(engine, copy_accounts, history)
     await copied(engine, copy_names, names)
     settled = await row_of(engine, account_id)
-    assert (settled.region, settled.name, settled.account_sequence) == ("r7", "Name 4", 7)
+    assert (settled.region, settled.name) == ("r7", "Name 4")
     shuffler = random.Random(7)
     for _ in range(5):
         shuffler.shuffle(history)
@@ -136,7 +148,7 @@ async def test_any_order_in_any_batches_comes_to_the_same_end(engine: AsyncEngin
         cut = shuffler.randrange(len(history))
         await copied(engine, copy_accounts, history[:cut], history[cut:])
         row = await row_of(engine, account_id)
-        assert (row.region, row.account_sequence) == ("r5", 5)
+        assert row.region == "r5"
 
 
 async def test_a_name_may_come_before_its_account(service: Service, agent: httpx.AsyncClient) -> None:

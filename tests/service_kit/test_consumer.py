@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts.codec import UndecodableEvent
+from service_kit.consumer.batch_size import BatchSize
 from service_kit.consumer.circuit_breaker import MAX_BAD, CircuitOpen, circuit_breaker
 from service_kit.consumer.consumer import Consumer
 from service_kit.consumer.dead_letters import dead_letter
@@ -43,7 +45,8 @@ async def database(new_database: Callable[[str], str]) -> AsyncIterator[AsyncEng
 @pytest.fixture
 def prefetches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make batches small, so that the next one is always read while the last is written."""
-    monkeypatch.setattr("service_kit.consumer.consumer.SMALLEST_BATCH", 5)
+    monkeypatch.setattr("service_kit.consumer.consumer.PREFETCH_RECORDS", 5)
+    monkeypatch.setattr("service_kit.consumer.consumer.BatchSize", partial(BatchSize, first=5))
 
 
 def decode(value: bytes | None) -> int:

@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 class Heartbeat:
-    """The time of a loop's last turn: a loop that no longer turns makes its process not alive."""
+    """The time of a loop's last progress: a loop that makes none makes its process not alive."""
 
     def __init__(self, name: str, limit_seconds: float) -> None:
         self.name = name
@@ -31,11 +31,11 @@ class Heartbeat:
         self._last = time.monotonic()
 
     def beat(self) -> None:
-        """Note a turn of the loop."""
+        """Note progress."""
         self._last = time.monotonic()
 
     async def check(self) -> None:
-        """Raise RuntimeError when the last turn is too long ago."""
+        """Raise RuntimeError when the last progress is too long ago."""
         silent = time.monotonic() - self._last
         if silent > self.limit_seconds:
             raise RuntimeError(f"no progress for {silent:.0f} s")

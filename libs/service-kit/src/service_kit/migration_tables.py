@@ -127,3 +127,14 @@ def create_consumer_tables() -> None:
         ),
     )
     op.create_index("dead_letter_consumer_status_id_idx", "dead_letter", ["consumer", "status", "id"])
+
+
+def create_seen_sequence() -> None:
+    """Create the sequences that the consumers have seen."""
+    op.create_table(
+        "seen_sequence",
+        sa.Column("consumer", sa.Text(), primary_key=True),
+        sa.Column("subject", sa.Text(), primary_key=True),
+        sa.Column("sequence", sa.BigInteger(), nullable=False, comment="the highest that the consumer has seen"),
+        comment="What is not newer than this has no effect, also where its effects are gone.",
+    )

@@ -9,6 +9,7 @@ from service_kit.migration_tables import (
     create_idempotency_key,
     create_imported_record,
     create_outbox,
+    create_seen_sequence,
 )
 
 revision = "0001"
@@ -23,6 +24,7 @@ def upgrade() -> None:
     create_idempotency_key()
     create_imported_record()
     create_outbox()
+    create_seen_sequence()
     op.create_table(
         "business_calendar",
         sa.Column("id", sa.Uuid(), primary_key=True),
@@ -38,12 +40,6 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("origin", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), comment="null until the directory event arrives, and after erasure"),
-        sa.Column(
-            "name_sequence", sa.Integer(), nullable=False, comment="of the newest directory entry of sales, 0 for none"
-        ),
-        sa.Column(
-            "account_sequence", sa.Integer(), nullable=False, comment="of the newest account event of sales, 0 for none"
-        ),
         sa.Column("region", sa.Text()),
         sa.Column("segment", sa.Text()),
         sa.Column("external_ref", sa.Text(), unique=True),
@@ -66,7 +62,6 @@ def upgrade() -> None:
     op.create_table(
         "won_deal",
         sa.Column("id", sa.Uuid(), primary_key=True),
-        sa.Column("sequence", sa.Integer(), nullable=False, comment="of the newest event"),
         sa.Column("customer_id", sa.Uuid(), nullable=False),
         sa.Column("won_at", sa.DateTime(timezone=True), comment="null once it was reopened"),
         sa.Column("promised_by", sa.Date()),
@@ -393,6 +388,7 @@ def downgrade() -> None:
         "agent",
         "won_deal",
         "team",
+        "seen_sequence",
         "outbox",
         "imported_record",
         "idempotency_key",

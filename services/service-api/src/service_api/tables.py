@@ -3,6 +3,7 @@
 from service_kit.consumer.circuit_breaker import circuit_breaker
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.consumer.offsets import consumer_offset
+from service_kit.consumer.seen_sequences import seen_sequence
 from service_kit.entities import Entity
 from service_kit.idempotency import idempotency_key
 from service_kit.imports.records import imported_record
@@ -13,4 +14,6 @@ from service_kit.tables import own_metadata
 class Base(Entity):
     """All tables of this service's database."""
 
-    metadata = own_metadata(circuit_breaker, consumer_offset, dead_letter, idempotency_key, imported_record, outbox)
+    metadata = own_metadata(
+        circuit_breaker, consumer_offset, dead_letter, idempotency_key, imported_record, outbox, seen_sequence
+    )

@@ -29,7 +29,6 @@ class WonDeal(Base, table="won_deal"):
     """A deal that sales won, or had won before it was reopened; only the consumer writes it. Its id is the deal's."""
 
     id: Annotated[UUID, column(primary_key=True)]
-    sequence: Annotated[int, column(comment="of the newest event")]
     customer_id: UUID
     won_at: Annotated[datetime | None, column(comment="null once it was reopened")] = None
     promised_by: date | None = None
@@ -48,21 +47,12 @@ class WonDeal(Base, table="won_deal"):
 
 _table: Any = WonDeal.table
 _new = insert(_table)
-_KEPT = ("sequence", "won_at", "promised_by", "promised_price", "promised_currency", "promised_quality")
-# An event that comes twice or late is not newer, and changes nothing.
-_SET = _new.on_conflict_do_update(
-    index_elements=[_table.c.id],
-    set_={name: _new.excluded[name] for name in _KEPT},
-    where=_table.c.sequence < _new.excluded.sequence,
-)
+_KEPT = ("won_at", "promised_by", "promised_price", "promised_currency", "promised_quality")
+_SET = _new.on_conflict_do_update(index_elements=[_table.c.id], set_={name: _new.excluded[name] for name in _KEPT})
 _ONBOARDING = CompiledStatement(
     sa.select(Ticket.table.c.id).where(Ticket.table.c.onboarding_deal_id == sa.bindparam("deal_id"))
 )
-_REOPEN = (
-    sa.update(_table)
-    .where(_table.c.id == sa.bindparam("deal_id"), _table.c.sequence < sa.bindparam("newer"))
-    .values(won_at=None, sequence=sa.bindparam("newer"))
-)
+_REOPEN = sa.update(_table).where(_table.c.id == sa.bindparam("deal_id")).values(won_at=None)
 
 
 def may_have_been_won(deal: Deal) -> bool:
@@ -75,22 +65,14 @@ async def copy_deals(
 ) -> None:
     """Copy the deals that were won in a batch, and open an onboarding for each that was won recently.
 
-    A deal has one onboarding, however often its event comes; one that was won more than `onboarding_days` ago needs
-    none: it comes from an import, or from a replay.
+    A deal comes once at most, in its newest version, and has one onboarding, however often its event comes; one that
+    was won more than `onboarding_days` ago needs none: it comes from an import, or from a replay.
     """
-    newest: dict[UUID, tuple[int, Deal]] = {}
-    for record in records:
-        deal = record.value.data
-        if (
-            isinstance(deal, Deal)
-            and may_have_been_won(deal)
-            and newest.get(deal.id, (0, deal))[0] < record.value.sequence
-        ):
-            newest[deal.id] = (record.value.sequence, deal)
+    found = [record.value.data for record in records]
+    deals = {deal.id: deal for deal in found if isinstance(deal, Deal) and may_have_been_won(deal)}
     # In the order of the key: two batches of different partitions must not wait for each other in a circle.
-    ordered = sorted(newest.items())
-    won = [_row(sequence, deal) for _, (sequence, deal) in ordered if deal.stage == "won"]
-    other = [{"deal_id": deal.id, "newer": sequence} for _, (sequence, deal) in ordered if deal.stage != "won"]
+    won = [_row(deals[deal_id]) for deal_id in sorted(deals) if deals[deal_id].stage == "won"]
+    other = [{"deal_id": deal_id} for deal_id in sorted(deals) if deals[deal_id].stage != "won"]
     if other:
         await connection.execute(_REOPEN, other)
     if not won:
@@ -100,14 +82,13 @@ async def copy_deals(
     for deal_id in [row["id"] for row in won if row["won_at"] > since]:
         # A unit of work for each: one compares all that it has loaded before every statement.
         async with written_durably(connection) as work:
-            await _onboard(work, deal_id, newest[deal_id][1])
+            await _onboard(work, deal_id, deals[deal_id])
 
 
-def _row(sequence: int, deal: Deal) -> dict[str, Any]:
+def _row(deal: Deal) -> dict[str, Any]:
     promise = deal.promise
     return {
         "id": deal.id,
-        "sequence": sequence,
         "customer_id": deal.account_id,
         "won_at": deal.closed_at,
         "promised_by": None if promise is None else promise.deliver_by,

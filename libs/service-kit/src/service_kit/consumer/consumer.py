@@ -22,6 +22,7 @@ from event_contracts.codec import UndecodableEvent
 from service_kit import telemetry
 from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.compiled import driver_of
+from service_kit.consumer.batch_size import BatchSize
 from service_kit.consumer.circuit_breaker import CircuitBreaker
 from service_kit.consumer.dead_letters import DeadLetter, insert_dead_letters, skipped_positions
 from service_kit.consumer.log_identity import LogIdentity
@@ -36,6 +37,7 @@ from service_kit.consumer.records import (
     decode_records,
     position_of,
 )
+from service_kit.consumer.seen_sequences import SeenSequences, VersionOf
 from service_kit.database import own_connection
 from service_kit.health import Heartbeat
 from service_kit.kafka import Kafka
@@ -43,10 +45,8 @@ from service_kit.problems import is_transient
 
 log = structlog.get_logger()
 
-SMALLEST_BATCH: Final = 500
-LARGEST_BATCH: Final = 10_000
-LONGEST_BATCH_SECONDS: Final = 4.0
-"""A batch that took longer is followed by a smaller one: a slow batch must not cost the consumer its partitions."""
+PREFETCH_RECORDS: Final = 500
+"""A batch of so many records means that more is waiting: the next one is read while it is written."""
 POLL_MILLISECONDS: Final = 500
 FILL_MILLISECONDS: Final = 50
 """How long a consumer that is behind waits for the rest of a full batch."""
@@ -65,7 +65,7 @@ IDENTIFY_SECONDS: Final = 5.0
 SHORTEST_PAUSE_SECONDS: Final = 0.2
 LONGEST_PAUSE_SECONDS: Final = 5.0
 STABLE_SECONDS: Final = 30.0
-"""A failure after so long begins with the shortest pause again."""
+"""A failure after so long, or after a batch was written, begins with the shortest pause again."""
 
 Handle = Callable[[AsyncConnection, Sequence[Record[Decoded]]], Awaitable[None]]
 """Writes a batch's effects into the transaction that it is given; never commits."""
@@ -110,12 +110,16 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         decode: Decode[Decoded],
         handle: Handle[Decoded],
         is_relevant: IsRelevant[Decoded] | None = None,
+        version_of: VersionOf[Decoded] | None = None,
         on_commit: Callable[[], None] | None = None,
         on_idle: Callable[[], Awaitable[None]] | None = None,
         offset_reset: OffsetResetPolicy = "stop",
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        """`on_idle` is called at every turn that finds all partitions read to their end."""
+        """With `version_of`, a batch's newest record of each subject is handled, if it is newer than all before it.
+
+        `on_idle` is called at every turn that finds all partitions read to their end.
+        """
         self.name = name
         self._engine = engine
         self._clients = kafka
@@ -124,10 +128,14 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         self._decode = decode
         self._handle = handle
         self._is_relevant = is_relevant
+        self._version_of = version_of
+        self._seen_sequences = SeenSequences(name)
         self._on_commit = on_commit
         self._on_idle = on_idle
         self._offset_reset: OffsetResetPolicy = offset_reset
-        self._batch_size = SMALLEST_BATCH
+        self._batch_size = BatchSize()
+        self._has_written = False
+        """Whether this member has written a batch since it joined."""
         self._next_offsets: Offsets = {}
         self._stored_offsets: Offsets = {}
         """Behind the next ones by irrelevant records: reading those again would change nothing either."""
@@ -148,6 +156,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         """Those that were committed to Kafka last."""
         self.circuit_breaker = CircuitBreaker(engine, name, clock)
         self.heartbeat = Heartbeat(name, limit_seconds=90)
+        """Beats when a batch is written and while there is none to write, not by polling alone."""
         self.caught_up = asyncio.Event()
         """Set while every assigned partition is read to its end."""
 
@@ -160,7 +169,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         """Consume until `stop` is set. Raises `OperatorRequired`, such as `OffsetsOutOfRange`."""
         pause = SHORTEST_PAUSE_SECONDS
         while not stop.is_set():
-            began = self._clock.monotonic()
+            began, self._has_written = self._clock.monotonic(), False
             try:
                 async with own_connection(self._engine) as self._connection:
                     await self._run_member(stop)
@@ -173,7 +182,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                 # Any failure: the stored offsets make starting again always safe. aiokafka lets a cancellation of its
                 # own out while a broker goes away; mistaken for ours, it would end the consumer silently.
                 telemetry.CONSUMER_RESTARTS.labels(self.name, type(error).__name__).inc()
-                if self._clock.monotonic() - began > STABLE_SECONDS:
+                if self._has_written or self._clock.monotonic() - began > STABLE_SECONDS:
                     pause = SHORTEST_PAUSE_SECONDS
                 log.warning("consumer_restarts", consumer=self.name, error=repr(error), retry_seconds=pause)
                 await self._clock.wait(stop, pause)
@@ -217,7 +226,6 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         """Take one turn: poll, process and commit, then see to what is due."""
         await self._apply_circuit_breaker()
         batch = await self._next_batch()
-        self.heartbeat.beat()
         if self._rebalance_failure is not None:
             raise self._rebalance_failure
         if not self.circuit_breaker.is_open:
@@ -253,9 +261,9 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
 
     async def _read(self, *, until_full: bool = False) -> _Batch[Decoded]:
         """Return what one poll gives; with `until_full`, poll on while more comes."""
-        polled = await self._poll(self._batch_size, POLL_MILLISECONDS)
+        polled = await self._poll(self._batch_size.records, POLL_MILLISECONDS)
         # After the poll: what it gives is from where reading had gone to by then.
-        batch, left = _Batch[Decoded](self._generation, {}), self._batch_size
+        batch, left = _Batch[Decoded](self._generation, {}), self._batch_size.records
         while polled:
             for part, records in polled.items():
                 batch.partitions.setdefault(part, []).extend(await decode_records(records, self._decode))
@@ -265,7 +273,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             polled = await self._poll(left, FILL_MILLISECONDS)
             if batch.generation != self._generation:
                 # What was read before comes again, and what comes now is from there on.
-                batch, left = _Batch[Decoded](self._generation, {}), self._batch_size
+                batch, left = _Batch[Decoded](self._generation, {}), self._batch_size.records
         return batch
 
     async def _poll(self, max_records: int, milliseconds: int) -> dict[TopicPartition, list[RawRecord]]:
@@ -297,20 +305,26 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             taken = self._without_stale(batch)
             if not taken:
                 return
-            if len(taken) >= SMALLEST_BATCH:
+            if len(taken) >= PREFETCH_RECORDS:
                 self._prefetch = asyncio.create_task(self._read(until_full=True), name=f"{self.name} prefetch")
             began = self._clock.monotonic()
             try:
                 await self._commit(taken)
             except Exception as error:
                 if not _is_records_fault(error):
+                    if is_transient(error):
+                        self._batch_size.note_failure(len(taken))
                     raise
                 # One bad record must stop only itself: processing each by itself finds it.
                 log.warning("batch_split", consumer=self.name, records=len(taken), error=repr(error))
                 for decoded in taken:
                     if not self.circuit_breaker.is_open:
                         await self._commit_alone(decoded)
-            self._adapt_batch_size(len(taken), self._clock.monotonic() - began)
+            seconds = self._clock.monotonic() - began
+            telemetry.CONSUMER_BATCH_SECONDS.labels(self.name).observe(seconds)
+            self._batch_size.note_success(len(taken), seconds)
+            self._has_written = True
+            self.heartbeat.beat()
 
     def _without_stale(self, batch: _Batch[Decoded]) -> list[DecodedRecord[Decoded]]:
         """Return the records that are still to be processed: reading may have gone back, partitions may be gone."""
@@ -323,14 +337,6 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             for decoded in of_partition
             if decoded[0].offset >= next_offset
         ]
-
-    def _adapt_batch_size(self, records: int, seconds: float) -> None:
-        telemetry.CONSUMER_BATCH_SECONDS.labels(self.name).observe(seconds)
-        if seconds > LONGEST_BATCH_SECONDS:
-            self._batch_size = max(self._batch_size // 2, SMALLEST_BATCH)
-        elif records >= self._batch_size:
-            # A full batch means that more is waiting: larger ones cost less per record.
-            self._batch_size = min(self._batch_size * 2, LARGEST_BATCH)
 
     async def _commit_alone(self, decoded: DecodedRecord[Decoded]) -> None:
         try:
@@ -381,8 +387,8 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                     await insert_dead_letters(connection, self.name, self._identity, work.dead_letters)
                 if opens_breaker:
                     await self.circuit_breaker.open(connection, bad_records.count())
-                if work.records:
-                    await self._handle(connection, work.records)
+                if records := await self._without_stale_versions(connection, work.records):
+                    await self._handle(connection, records)
             self._stored_offsets = next_offsets
             if work.records and self._on_commit is not None:
                 self._on_commit()
@@ -392,6 +398,13 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             self.circuit_breaker.is_open = True
             self.circuit_breaker.expire()
         self._count(work)
+
+    async def _without_stale_versions(
+        self, connection: AsyncConnection, records: Sequence[Record[Decoded]]
+    ) -> Sequence[Record[Decoded]]:
+        if self._version_of is None:
+            return records
+        return await self._seen_sequences.newest(connection, records, self._version_of)
 
     def _any_relevant(self, records: Sequence[Record[Decoded]]) -> bool:
         return self._is_relevant is None or any(self._is_relevant(record.value) for record in records)
@@ -475,7 +488,11 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             for part, lag in lags.items():
                 if lag is not None:
                     telemetry.CONSUMER_LAG.labels(self.name, part.topic, part.partition).set(lag)
+        if not lags or self.circuit_breaker.is_open:
+            # A member without partitions, or one that waits for an operator, has nothing to do.
+            self.heartbeat.beat()
         if lags and not any(lag != 0 for lag in lags.values()):
+            self.heartbeat.beat()
             self.caught_up.set()
             if self._on_idle is not None:
                 await self._on_idle()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.consumer.consumer import Consumer
 from service_kit.consumer.offsets import OffsetResetPolicy
 from service_kit.consumer.records import Record
+from service_kit.consumer.seen_sequences import Version
 from service_kit.kafka import Kafka
 from service_kit.outbox_notify import OutboxNotifier
 from service_kit.unit_of_work import written_durably
@@ -36,8 +38,6 @@ _UNKNOWN: dict[str, Any] = {
     "version": 1,
     "origin": "sales",
     "name": None,
-    "name_sequence": 0,
-    "account_sequence": 0,
     "region": None,
     "segment": None,
     "external_ref": None,
@@ -46,30 +46,22 @@ _UNKNOWN: dict[str, Any] = {
     "merged_into": None,
 }
 
-# An event that comes twice or late is not newer, and changes nothing.
 _SET_ACCOUNT = _new.on_conflict_do_update(
     index_elements=[_customer.c.id],
     set_={
         "version": _customer.c.version + 1,
-        "account_sequence": _new.excluded.account_sequence,
         "region": _new.excluded.region,
         "segment": _new.excluded.segment,
         "registered_at": _new.excluded.registered_at,
         "merged_into": _new.excluded.merged_into,
     },
-    where=(_customer.c.origin == "sales") & (_customer.c.account_sequence < _new.excluded.account_sequence),
+    where=_customer.c.origin == "sales",
 )
 _SET_NAME = _new.on_conflict_do_update(
     index_elements=[_customer.c.id],
-    set_={
-        "version": _customer.c.version + 1,
-        "name_sequence": _new.excluded.name_sequence,
-        "name": _new.excluded.name,
-    },
-    where=(_customer.c.origin == "sales")
-    & (_customer.c.name_sequence < _new.excluded.name_sequence)
+    set_={"version": _customer.c.version + 1, "name": _new.excluded.name},
     # Names have a log of their own: one may arrive after the erasure.
-    & _customer.c.erased_at.is_(None),
+    where=(_customer.c.origin == "sales") & _customer.c.erased_at.is_(None),
 )
 _ERASE_NAME = (
     sa.update(_customer)
@@ -78,29 +70,43 @@ _ERASE_NAME = (
 )
 
 
+def version_of(event: CloudEvent) -> Version | None:
+    """Return the version of an account, or of a deal that may have been won."""
+    return Version(event.subject, event.sequence) if is_copied(event) else None
+
+
+def is_copied(event: CloudEvent) -> bool:
+    """Return whether an event can change a copy."""
+    return isinstance(event.data, Account) or (isinstance(event.data, Deal) and may_have_been_won(event.data))
+
+
+def version_of_name(entry: CloudEvent | None) -> Version | None:
+    """Return the version of an account's name; None for a tombstone, and for the name of something else."""
+    is_named = entry is not None and isinstance(entry.data, SalesDirectoryEntrySet) and entry.data.kind == "account"
+    return Version(entry.subject, entry.sequence) if is_named and entry is not None else None
+
+
 async def copy_accounts(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> None:
-    """Copy the accounts in a batch, with their merges, and erase those that sales erased."""
-    newest: dict[UUID, tuple[int, Account]] = {}
-    for record in records:
-        account = record.value.data
-        if isinstance(account, Account) and newest.get(account.id, (0, account))[0] < record.value.sequence:
-            newest[account.id] = (record.value.sequence, account)
+    """Copy the accounts in a batch, with their merges, and erase those that sales erased.
+
+    An account comes once at most, in its newest version.
+    """
+    # In the order of the key: two batches of different partitions must not wait for each other in a circle.
+    accounts = sorted((each.value.data for each in records if isinstance(each.value.data, Account)), key=_id_of)
     rows = [
         _UNKNOWN
         | {
             "id": account.id,
-            "account_sequence": sequence,
             "region": account.region,
             "segment": account.segment,
             "registered_at": account.registered_at,
             "merged_into": account.merged_into,
         }
-        # In the order of the key: two batches of different partitions must not wait for each other in a circle.
-        for _, (sequence, account) in sorted(newest.items())
+        for account in accounts
     ]
     if rows:
         await connection.execute(_SET_ACCOUNT, rows)
-    erased = [account for _, (_, account) in sorted(newest.items()) if account.erased_at is not None]
+    erased = [account for account in accounts if account.erased_at is not None]
     if erased:
         async with written_durably(connection) as work:
             for account in erased:
@@ -110,35 +116,25 @@ async def copy_accounts(connection: AsyncConnection, records: Sequence[Record[Cl
 async def copy_names(connection: AsyncConnection, records: Sequence[Record[CloudEvent | None]]) -> None:
     """Copy the accounts' names in a batch, and erase those that sales erased.
 
-    Raise ValueError for an erasure whose key is not an id.
+    A name comes once at most, in its newest version. Raise ValueError for an erasure whose key is not an id.
     """
-    newest: dict[UUID, tuple[int, str] | None] = {}
+    newest: dict[UUID, str | None] = {}
     for record in records:
         if record.value is None:
             newest[UUID((record.key or b"").decode())] = None
-            continue
-        entry = record.value.data
-        if not isinstance(entry, SalesDirectoryEntrySet) or entry.kind != "account":
-            continue
-        known = newest.get(entry.id)
-        if known is None or known[0] < record.value.sequence:
-            newest[entry.id] = (record.value.sequence, entry.name)
-    set_ = [
-        _UNKNOWN | {"id": customer_id, "name_sequence": named[0], "name": named[1]}
-        for customer_id, named in sorted(newest.items(), key=_id_of)
-        if named is not None
-    ]
-    erased = [
-        {"customer_id": customer_id} for customer_id, named in sorted(newest.items(), key=_id_of) if named is None
-    ]
+        elif isinstance(record.value.data, SalesDirectoryEntrySet) and record.value.data.kind == "account":
+            newest[record.value.data.id] = record.value.data.name
+    names = sorted(newest.items(), key=itemgetter(0))
+    set_ = [_UNKNOWN | {"id": customer_id, "name": name} for customer_id, name in names if name is not None]
+    erased = [{"customer_id": customer_id} for customer_id, name in names if name is None]
     if set_:
         await connection.execute(_SET_NAME, set_)
     if erased:
         await connection.execute(_ERASE_NAME, erased)
 
 
-def _id_of(item: tuple[UUID, object]) -> UUID:
-    return item[0]
+def _id_of(account: Account) -> UUID:
+    return account.id
 
 
 def decode_name(value: bytes | None) -> CloudEvent | None:
@@ -174,9 +170,8 @@ class SalesCustomers:
             topics=[events_topic],
             decode=codec.decode,
             handle=copy_events,
-            is_relevant=lambda event: (
-                isinstance(event.data, Account) or (isinstance(event.data, Deal) and may_have_been_won(event.data))
-            ),
+            is_relevant=is_copied,
+            version_of=version_of,
             on_commit=self._outbox_notifier.notify,
             offset_reset=offset_reset,
             clock=clock,
@@ -188,6 +183,7 @@ class SalesCustomers:
             topics=[directory_topic],
             decode=decode_name,
             handle=copy_names,
+            version_of=version_of_name,
             offset_reset=offset_reset,
             clock=clock,
         )

@@ -49,8 +49,6 @@ class Customer(Base, table="customer"):
     version: int
     origin: Origin
     name: Annotated[str | None, column(comment="null until the directory event arrives, and after erasure")] = None
-    name_sequence: Annotated[int, column(comment="of the newest directory entry of sales, 0 for none")]
-    account_sequence: Annotated[int, column(comment="of the newest account event of sales, 0 for none")]
     region: str | None = None
     segment: str | None = None
     external_ref: Annotated[str | None, column(unique=True)] = None
@@ -68,8 +66,6 @@ class Customer(Base, table="customer"):
             version=1,
             origin="service",
             name=name,
-            name_sequence=0,
-            account_sequence=0,
             region=region,
             segment=segment,
             external_ref=external_ref,
