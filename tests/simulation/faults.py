@@ -1,0 +1,141 @@
+"""The faults of a run: each says where or when it strikes, so that a run without it is the same up to there."""
+
+import math
+import random
+from dataclasses import dataclass
+from typing import Final
+
+RELAYS: Final = ("sales-relay-1", "sales-relay-2", "service-relay-1", "service-relay-2")
+CONSUMERS: Final = ("accounts-1", "accounts-2", "names-1", "ledger-1", "ledger-2")
+CLIENTS: Final = ("sales-1", "sales-2", "service")
+SEAMS: Final = {
+    **dict.fromkeys(RELAYS, ("wait", "send", "acknowledge")),
+    **dict.fromkeys(CONSUMERS, ("read", "process", "commit", "hint", "join")),
+    **dict.fromkeys(CLIENTS, ("begin", "commit", "answer")),
+}
+IN_TRANSACTION: Final = "commit"
+
+
+@dataclass(frozen=True)
+class Crash:
+    """A process is killed when it reaches a seam for the nth time."""
+
+    process: str
+    seam: str
+    visit: int
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A process is stopped (SIGSTOP) at a seam; its database connections may be cut meanwhile."""
+
+    process: str
+    seam: str
+    visit: int
+    seconds: float
+    cuts: bool = False
+
+
+@dataclass(frozen=True)
+class SendFails:
+    """A relay's request times out; it may have reached the log."""
+
+    process: str
+    visit: int
+    reaches: bool
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Once the history is through, a record of an event topic comes a second time."""
+
+    place: int
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Once the history is through, all records of the event topics come a second time, shuffled."""
+
+    seed: int
+
+
+@dataclass(frozen=True)
+class Cut:
+    """All connections to a database are cut."""
+
+    step: int
+    database: str
+
+
+@dataclass(frozen=True)
+class Overload:
+    """Batches of more records than this exceed their time-out."""
+
+    process: str
+    records: int
+
+
+@dataclass(frozen=True)
+class LateStart:
+    """The consumers of a group start only when sales has long been quiet, and read all at once."""
+
+    group: str
+
+
+Fault = Crash | Pause | SendFails | Repeat | Replay | Cut | Overload | LateStart
+
+
+def draw_faults(seed: int) -> list[Fault]:
+    """Return the faults of a run."""
+    chance = random.Random(f"faults {seed}")
+    kinds = [
+        *(_crash, _crash, _pause, _pause, _frozen, _send, _send, _repeat, _replay, _cut),
+        *(_overload, _late, _late),
+    ]
+    return [chance.choice(kinds)(chance) for _ in range(chance.randint(1, 5))]
+
+
+def _crash(chance: random.Random) -> Fault:
+    process = chance.choice([*SEAMS])
+    return Crash(process, chance.choice(SEAMS[process]), chance.randint(1, 12))
+
+
+def _pause(chance: random.Random) -> Fault:
+    process = chance.choice([*RELAYS, *CONSUMERS, *CLIENTS])
+    seam = chance.choice([each for each in SEAMS[process] if process in CLIENTS or each != IN_TRANSACTION])
+    return Pause(
+        process,
+        seam,
+        chance.randint(1, 12),
+        chance.choice([0.5, 5.0, 30.0]),
+        process not in RELAYS and chance.random() < 0.2,
+    )
+
+
+def _frozen(chance: random.Random) -> Fault:
+    process = chance.choice(["accounts-1", "ledger-1"])
+    return Pause(process, chance.choice(SEAMS[process][:2]), chance.randint(1, 6), math.inf)
+
+
+def _send(chance: random.Random) -> Fault:
+    return SendFails(chance.choice(RELAYS), chance.randint(1, 8), chance.random() < 0.5)
+
+
+def _repeat(chance: random.Random) -> Fault:
+    return Repeat(chance.randrange(100))
+
+
+def _replay(chance: random.Random) -> Fault:
+    return Replay(chance.randrange(100))
+
+
+def _cut(chance: random.Random) -> Fault:
+    return Cut(chance.randint(10, 200), chance.choice(["sales", "service", "metrics"]))
+
+
+def _overload(chance: random.Random) -> Fault:
+    return Overload(chance.choice(CONSUMERS), chance.randint(1, 3))
+
+
+def _late(chance: random.Random) -> Fault:
+    return LateStart(chance.choice(["accounts", "names", "ledger"]))

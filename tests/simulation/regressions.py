@@ -1,0 +1,33 @@
+"""Plans that failed once, shrunk: each names what was wrong."""
+
+from typing import Final
+
+from tests.simulation.faults import Crash, Cut, LateStart, Overload, Repeat
+from tests.simulation.histories import Action
+from tests.simulation.world import Plan
+
+_TAKEN_BACK: Final = [
+    Action("sales-1", "register", "one"),
+    Action("sales-1", "open", "deal", of="one"),
+    Action("sales-1", "close", "deal", how="won"),
+    Action("sales-1", "reopen", "deal"),
+    Action("sales-1", "close", "deal", how="lost"),
+]
+_NAMED: Final = [
+    Action("sales-1", "register", "one"),
+    *(Action("sales-1", "rename", "one", how=f"one {number}") for number in range(1, 6)),
+]
+
+REGRESSIONS: Final[dict[str, Plan]] = {
+    "a win that comes again after its whole story was read in one batch opens an onboarding": Plan(
+        schedule=1, history=_TAKEN_BACK, faults=[LateStart("accounts"), Repeat(2)]
+    ),
+    "a batch that exceeds its time-out is tried in its full size for ever": Plan(
+        schedule=1, history=_NAMED, faults=[LateStart("names"), Overload("names-1", 1)]
+    ),
+    "a ledger's consumer gets the same cut connection from the pool for ever": Plan(
+        schedule=25,
+        history=_TAKEN_BACK,
+        faults=[Cut(5, "metrics"), Crash("ledger-1", "read", 2), Crash("ledger-2", "read", 2)],
+    ),
+}

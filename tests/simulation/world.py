@@ -1,0 +1,349 @@
+"""One run of the system: clients, relays, the log and all consumers, under one scheduler, with the faults of a plan."""
+
+import asyncio
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import sqlalchemy as sa
+from aiokafka import TopicPartition
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.responses import Response
+
+from event_contracts import codec
+from event_contracts.catalogue import SALES_DIRECTORY_TOPIC, SALES_TOPIC, SERVICE_DIRECTORY_TOPIC, SERVICE_TOPIC
+from event_contracts.sales import Deal
+from metrics_worker.ledger.consumer import CONSUMER as LEDGER
+from metrics_worker.ledger.consumer import LedgerConsumer
+from service_api.customers.from_sales import ACCOUNTS, NAMES, SalesCustomers
+from service_kit import idempotency
+from service_kit.consumer.consumer import Consumer
+from service_kit.consumer.records import Record
+from service_kit.idempotency import Claim
+from service_kit.problems import Problem
+from service_kit.references import UnknownReference
+from service_kit.relay import Relay
+from service_kit.unit_of_work import StaleEntity, units_of_work
+from tests.metrics_worker.facts import VILNIUS
+from tests.simulation.databases import Database, Databases
+from tests.simulation.faults import (
+    CONSUMERS,
+    RELAYS,
+    Crash,
+    Cut,
+    Fault,
+    LateStart,
+    Overload,
+    Pause,
+    Repeat,
+    Replay,
+    SendFails,
+)
+from tests.simulation.histories import VERBS, Action, key_of, time_of
+from tests.simulation.memory_log import MemoryKafka, MemoryLog
+from tests.simulation.outcome import Outcome, read_outcome
+from tests.simulation.scheduler import Process, Run, Scheduler, SimulatedClock, current_process, ids_of
+
+TOPICS: Final = {SALES_TOPIC: 2, SALES_DIRECTORY_TOPIC: 2, SERVICE_TOPIC: 2, SERVICE_DIRECTORY_TOPIC: 1}
+EVENTS: Final = (SALES_TOPIC, SERVICE_TOPIC)
+READS: Final = {
+    ACCOUNTS: [SALES_TOPIC],
+    NAMES: [SALES_DIRECTORY_TOPIC],
+    LEDGER: [SALES_TOPIC, SERVICE_TOPIC],
+}
+"""The topics of each consumer."""
+LOCKING: Final = frozenset({"erase", "erase_customer", "merge"})
+"""What others, the relay among them, would wait for in the database, where the scheduler does not see it."""
+LATE_SECONDS: Final = 5.0
+MAX_STEPS: Final = 6_000
+QUIET_SECONDS: Final = 90.0
+"""Of simulated time, after the last write: by then all is in Kafka and in every copy, whatever was stopped."""
+ALWAYS: Final = 100 * 365
+
+
+class Violation(Exception):
+    """The system did what it must not."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides a run."""
+
+    schedule: int
+    """The scheduler's seed."""
+    history: Sequence[Action]
+    faults: Sequence[Fault] = ()
+
+    def __str__(self) -> str:
+        """Return the plan as Python, one action or fault a line: to be kept as a regression case."""
+        actions = "".join(f"        {action},\n" for action in self.history)
+        faults = "".join(f"        {fault},\n" for fault in self.faults)
+        text = f"Plan(\n    schedule={self.schedule},\n    history=[\n{actions}    ],\n    faults=[\n{faults}    ],\n)"
+        return text.replace("seconds=inf", "seconds=math.inf")
+
+
+@dataclass
+class World:
+    """The processes of one run."""
+
+    databases: Databases
+    plan: Plan
+    is_reference: bool = False
+    """Without faults, standbys and second members: what a run with them has to end like."""
+    scheduler: Scheduler = field(init=False)
+    log: MemoryLog = field(init=False)
+    next_actions: dict[str, int] = field(default_factory=dict)
+    onboarded: set[UUID] = field(default_factory=set)
+    failure: str = ""
+    """What an invariant that holds at every moment has found."""
+
+    def __post_init__(self) -> None:
+        self.scheduler = Scheduler(self.plan.schedule)
+        self.scheduler.on_seam = self._strike
+        self.scheduler.on_crash = self._settle
+        self.log = MemoryLog(self.scheduler, TOPICS)
+        self.log.send_fails = self._send_fails
+        self.kafka = MemoryKafka(self.log)
+        self.clock = SimulatedClock(self.scheduler)
+        self.faults = list(self.plan.faults)
+        self.late = {fault.group for fault in self.faults if isinstance(fault, LateStart)}
+        self.overloaded = {fault.process: fault.records for fault in self.faults if isinstance(fault, Overload)}
+        self.log.delivers_at_once = bool(self.overloaded or self.late)
+
+    async def run(self) -> Outcome:
+        """Run everything until nothing more happens. Raise `Violation`."""
+        for database in self.databases:
+            await database.empty()
+        self._add_processes()
+        try:
+            await self.scheduler.start()
+            await self._run_until_quiet()
+            if any(isinstance(fault, Repeat | Replay) for fault in self.faults):
+                self._repeat()
+                await self._run_until_quiet()
+        finally:
+            await self.scheduler.stop()
+        return await read_outcome(self.databases, self.log)
+
+    # Processes
+
+    def _add_processes(self) -> None:
+        sales, service = self.databases.sales, self.databases.service
+        clients = {action.client: service if action.client == "service" else sales for action in self.plan.history}
+        for client, database in clients.items():
+            self.next_actions[client] = 0
+            self.scheduler.add(client, self._client(client, database))
+        for name in RELAYS:
+            if not (self.is_reference and name.endswith("2")):
+                self.scheduler.add(name, self._relay(sales if name.startswith("sales") else service))
+        for name in CONSUMERS:
+            if not (self.is_reference and name.endswith("2")):
+                self.scheduler.add(name, self._consumer(name.partition("-")[0]))
+
+    def _relay(self, database: Database) -> Run:
+        async def run(stop: asyncio.Event) -> None:
+            await Relay(engine=database.engine, kafka=self.kafka, clock=self.clock).run(stop)
+
+        return run
+
+    def _consumer(self, group: str) -> Run:
+        async def run(stop: asyncio.Event) -> None:
+            if group in self.late:
+                await self.scheduler.seam("late", ready=self._is_sales_long_quiet, seconds=math.inf)
+            if group == "ledger":
+                ledger = LedgerConsumer(self.databases.metrics.engine, self.kafka, VILNIUS, clock=self.clock)
+                self._add_seams(ledger.consumer)
+                await ledger.run(stop)
+                return
+            customers = SalesCustomers(
+                self.databases.service.engine, self.kafka, onboarding_days=ALWAYS, clock=self.clock
+            )
+            consumer: Consumer[Any] = customers.accounts if group == "accounts" else customers.names
+            self._add_seams(consumer)
+            await consumer.run(stop)
+
+        return run
+
+    def _add_seams(self, consumer: Consumer[Any]) -> None:
+        """Let faults strike at the end of a batch's transaction."""
+        handle = consumer._handle
+
+        async def handle_with_seams(connection: AsyncConnection, records: Sequence[Record[Any]]) -> None:
+            if len(records) > self.overloaded.get(current_process().name, math.inf):
+                raise TimeoutError("the statement took too long")
+            await handle(connection, records)
+            await self.scheduler.crash_point("commit")
+            if consumer.name == ACCOUNTS:
+                await self._check_onboardings(connection)
+
+        consumer._handle = handle_with_seams
+
+    def _client(self, client: str, database: Database) -> Run:
+        history = [action for action in self.plan.history if action.client == client]
+
+        async def run(stop: asyncio.Event) -> None:
+            while self.next_actions[client] < len(history):
+                number = self.next_actions[client]
+                await self._write(database, history[number], number)
+                self.next_actions[client] = number + 1
+            await self.scheduler.seam("done", ready=lambda: False, seconds=math.inf)
+
+        return run
+
+    async def _write(self, database: Database, action: Action, number: int) -> None:
+        """Send one write until it is answered, as a client with an idempotency key does."""
+        key = key_of(action, number)
+        claim = Claim(digest=key.encode(), fingerprint=b"")
+        begin, is_contended = units_of_work(database.engine), False
+        while True:
+            await self.scheduler.seam("begin")
+            try:
+                async with begin(is_contended=is_contended) as work:
+                    if await idempotency.stored_answer(work, claim) is None:
+                        with ids_of(key):
+                            await VERBS[action.verb](work, action, time_of(number))
+                        idempotency.store(work, claim, Response("{}"))
+                    if action.verb in LOCKING:
+                        await self.scheduler.crash_point("commit")
+                    else:
+                        await self.scheduler.seam("commit")
+                    await work.commit()
+                await self.scheduler.seam("answer")
+                return
+            except UnknownReference:
+                if database is not self.databases.service or "sales" not in action.of:
+                    return
+                await self.scheduler.seam("wait", seconds=0.5)
+            except Problem:
+                # Refused, as in every run: each record has one client, that waits for its answers.
+                return
+            except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, StaleEntity):
+                is_contended = True
+
+    # Faults
+
+    async def _settle(self) -> None:
+        """Let the databases roll back what a crash cut off, as they do when its connections break."""
+        for database in self.databases:
+            await database.settle()
+
+    def _strike(self, process: Process, seam: str) -> None:
+        visit = process.visits[seam]
+        for fault in self.faults:
+            if isinstance(fault, Crash | Pause) and (fault.process, fault.seam, fault.visit) == (
+                process.name,
+                seam,
+                visit,
+            ):
+                if isinstance(fault, Crash):
+                    process.is_doomed = True
+                else:
+                    process.pause(self.scheduler.now, self.scheduler.now + fault.seconds)
+                    process.is_cut = fault.cuts
+
+    def _send_fails(self, process: Process) -> bool | None:
+        visit = process.visits["send"]
+        for fault in self.faults:
+            if isinstance(fault, SendFails) and (fault.process, fault.visit) == (process.name, visit):
+                return not fault.reaches
+        return None
+
+    def _repeat(self) -> None:
+        """Add records of the event topics a second time, to their partitions."""
+        events = [record for part, of_part in self.log.records.items() if part.topic in EVENTS for record in of_part]
+        repeated = [events[fault.place % len(events)] for fault in self.faults if isinstance(fault, Repeat)]
+        for fault in self.faults:
+            if isinstance(fault, Replay):
+                repeated += random.Random(fault.seed).sample(events, len(events))
+        for record in repeated:
+            self.log.append(TopicPartition(record.topic, record.partition), record.key, record.value)
+
+    async def _strike_between_steps(self) -> None:
+        for fault in self.faults:
+            if isinstance(fault, Cut) and fault.step == self.scheduler.steps:
+                for database in self.databases:
+                    if database.name == fault.database:
+                        await database.cut()
+        for process in self.scheduler.processes.values():
+            if process.is_cut:
+                process.is_cut = False
+                for database in self.databases:
+                    await database.cut(process)
+
+    # Progress
+
+    def _is_sales_long_quiet(self) -> bool:
+        clients = [self.scheduler.processes[name] for name in self.next_actions if name != "service"]
+        if any(each.seam != "done" for each in clients):
+            return False
+        return max(each.waiting_since for each in clients) + LATE_SECONDS < self.scheduler.now
+
+    def _are_clients_done(self) -> bool:
+        return all(self.scheduler.processes[name].seam == "done" for name in self.next_actions)
+
+    async def _run_until_quiet(self) -> None:
+        limit, quiet_by = self.scheduler.steps + MAX_STEPS, math.inf
+        while True:
+            await self.scheduler.step()
+            await self._strike_between_steps()
+            for process in self.scheduler.processes.values():
+                if process.is_done and process.task is not None:
+                    raise Violation(f"{process.name} ended: {process.task.exception()!r}")
+            if self.failure:
+                raise Violation(self.failure)
+            if self._are_clients_done():
+                quiet_by = min(quiet_by, self.scheduler.now + QUIET_SECONDS)
+                if self.scheduler.steps % 5 == 0 and await self._is_quiet():
+                    return
+            if self.scheduler.now > quiet_by or self.scheduler.steps > limit:
+                raise Violation(f"no progress: {await self._unread()}")
+
+    async def _is_quiet(self) -> bool:
+        return not await self._unread()
+
+    async def _unread(self) -> dict[str, int]:
+        """Return what waits: rows in outboxes, records before consumers."""
+        waiting: dict[str, int] = {}
+        for database in (self.databases.sales, self.databases.service):
+            async with database.session() as session:
+                waiting[f"outbox of {database.name}"] = await session.fetchval("SELECT count(*) FROM outbox")
+        if not any(waiting.values()):
+            stored: dict[tuple[str, str, int], int] = {}
+            for database in (self.databases.service, self.databases.metrics):
+                async with database.session() as session:
+                    rows = await session.fetch("SELECT consumer, topic, partition, next_offset FROM consumer_offset")
+                stored |= {(consumer, topic, partition): offset for consumer, topic, partition, offset in rows}
+            for consumer, topics in READS.items():
+                for part, end in self.log.ends(topics).items():
+                    waiting[f"{part.topic}/{part.partition} before {consumer}"] = end - stored.get((consumer, *part), 0)
+        return {name: count for name, count in waiting.items() if count}
+
+    # Invariants at every moment
+
+    async def _check_onboardings(self, connection: AsyncConnection) -> None:
+        """Raise when an onboarding was opened for a deal whose newest event, of those read so far, is not a win."""
+        rows = await connection.execute(
+            sa.text("SELECT onboarding_deal_id FROM ticket WHERE onboarding_deal_id IS NOT NULL")
+        )
+        new = {row.onboarding_deal_id for row in rows} - self.onboarded
+        if not new:
+            return
+        offsets = await connection.execute(
+            sa.text("SELECT topic, partition, next_offset FROM consumer_offset WHERE consumer = :name"),
+            {"name": ACCOUNTS},
+        )
+        newest: dict[UUID, tuple[int, str]] = {}
+        for topic, partition, next_offset in offsets:
+            for record in self.log.records[TopicPartition(topic, partition)][:next_offset]:
+                event = codec.decode(record.value)
+                if isinstance(event.data, Deal):
+                    newest[event.data.id] = max(newest.get(event.data.id, (0, "")), (event.sequence, event.data.stage))
+        for deal_id in new:
+            if newest[deal_id][1] != "won":
+                self.failure = f"an onboarding was opened for a deal that is {newest[deal_id][1]}"
+        self.onboarded |= new
