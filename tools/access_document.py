@@ -39,6 +39,11 @@ not start. A cell says with whose records a role may do an operation:
 - **A change leaves the record in its author's sight**, and so does a creation: 403 otherwise. Operations marked with →
   hand a record over to anybody.
 - **Personal fields** are null to a role that does not serve the customers of the records.
+- **Numbers.** A salesperson or agent is answered for the filter `owner`, themselves, or `team`, one of theirs; without
+  either, for their team when they have one, else for themselves. Other filters and groups apply within that, so of
+  another owner they see what was done in their team. Another team is answered 404, a KPI that is not kept by owner and
+  team 403. `filters` in the answer says what it is of. The ledger has no records of people: the token claims `person`
+  and `teams`, and those below are claimed too.
 - **Lists** read each part of a scope by its own index, so that a page costs the same however many records others have.
 """
 

@@ -21,6 +21,7 @@ from tests.every_api.test_every_route import PACKAGES, make_app
 from tests.service_kit.toy import Issuer
 
 ME = "auth0|me"
+ABSENT = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a99"
 NDJSON = "application/x-ndjson"
 WHOSE = {
     "own": {"own"},
@@ -53,7 +54,9 @@ class Api:
         """By noun and by whose it is, the id."""
 
     def headers(self, *roles: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self._issuer.token(*roles, sub=ME)}", "content-type": "application/json"}
+        # The claims are for metrics-api, which has no records of people; the others know no such team.
+        claims = {"sub": ME, "person": ABSENT, "teams": [ABSENT]}
+        return {"Authorization": f"Bearer {self._issuer.token(*roles, **claims)}", "content-type": "application/json"}
 
     async def send(self, method: str, path: str, body: Any = None, *, roles: tuple[str, ...]) -> httpx.Response:
         content = b"" if body is None else json.dumps(body).encode()

@@ -47,6 +47,7 @@ async def test_an_answer_has_this_form(metrics: Metrics) -> None:
         "from": "2026-03-01",
         "to": "2026-03-31",
         "timezone": "Europe/Vilnius",
+        "filters": {},
         "as_of": None,
         "now": None,
         "value": "0.666667",

@@ -10,7 +10,7 @@ from metrics_worker.kpis.catalogue import KPIS
 from service_kit.roles import ROLES
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import Metrics
-from tests.metrics_worker.facts import lead
+from tests.metrics_worker.facts import TEAM, lead
 
 
 async def refusal(
@@ -87,7 +87,8 @@ async def test_identifiers_may_be_written_in_capitals(metrics: Metrics) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 async def test_every_role_may_read(client: httpx.AsyncClient, issuer: Issuer, role: str) -> None:
-    answer = await client.get("/v1/kpis/csat", headers={"Authorization": f"Bearer {issuer.token([role])}"})
+    token = issuer.token([role], teams=[TEAM])
+    answer = await client.get("/v1/kpis/csat", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 200
 
 

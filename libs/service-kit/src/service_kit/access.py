@@ -254,6 +254,10 @@ class Access:
         noun = self._table.noun_of(table)
         return noun is None or await self._is_in(work, noun, self._scope_for(noun), record)
 
+    async def includes(self, work: Through, record: Any) -> bool:
+        """Return whether what the operation is about is in its scope; its noun names the attributes that tell."""
+        return await self._is_in(work, self._noun, self._scope, record)
+
     async def within(self, work: Through, table: sa.FromClause) -> Within | None:
         """Return what a list of the table's records is limited to; None for all of them."""
         noun = self._table.noun_of(table)
@@ -364,7 +368,7 @@ class AccessTable:
         """Return what is a caller's, by their own record and by what their token claims."""
         teams, regions = principal.teams, principal.regions
         if self._people is None:
-            return Reach(teams=teams, below=teams, regions=regions)
+            return Reach(person=principal.person, teams=teams, below=teams, regions=regions)
         found = await self._people.reach.one_or_none(work, subject=principal.subject, teams=list(teams))
         assert found is not None  # noqa: S101 -- a select without FROM has one row
         region = found["region"]

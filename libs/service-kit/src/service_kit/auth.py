@@ -27,6 +27,8 @@ class Principal(msgspec.Struct, frozen=True):
     subject: str
     roles: frozenset[str]
     expires_at: float
+    person: UUID | None = None
+    """The salesperson or agent that the token claims its holder to be, where no record names the subject."""
     teams: frozenset[UUID] = frozenset()
     """The teams that the token claims, beside that of the person's own record."""
     regions: frozenset[str] = frozenset()
@@ -98,6 +100,7 @@ class Authenticator:
             subject=subject,
             roles=_roles(claims, settings),
             expires_at=float(claims["exp"]),
+            person=next(iter(_identifiers(_claim(claims, settings.auth_person_claim))), None),
             teams=frozenset(_identifiers(_claim(claims, settings.auth_teams_claim))),
             regions=frozenset(_texts(_claim(claims, settings.auth_regions_claim))),
         )

@@ -89,6 +89,8 @@ class ServiceSettings(BaseSettings):
     """As JSON, Tandem's roles for each value of that claim; when left out, the values are Tandem's roles."""
     auth_subject_claim: str = "sub"
     """The claim that a salesperson's or an agent's `subject` names."""
+    auth_person_claim: str = "person"
+    """The claim with the id of the holder's salesperson or agent, for services that have no records of people."""
     auth_teams_claim: str = "teams"
     """The claim with ids of teams that the holder belongs to beside their record's; or its path."""
     auth_regions_claim: str = "regions"

@@ -52,13 +52,14 @@ class Issuer:
         *,
         subject: str = "local-user",
         lifetime: timedelta = timedelta(hours=12),
+        person: UUID | None = None,
         teams: Sequence[UUID] = (),
         regions: Sequence[str] = (),
         issuer: str = ISSUER,
     ) -> str:
-        """Return a JWT for `subject` in these roles, teams and regions. Raise StackProblem for an unknown role or none.
+        """Return a JWT for `subject` in these roles. Raise StackProblem for an unknown role or none.
 
-        `issuer` differs where the keys are served.
+        It may claim a salesperson or agent, teams and regions. `issuer` differs where the keys are served.
         """
         if not roles:
             raise StackProblem(f"A token needs at least one role: {', '.join(ROLES)}.")
@@ -77,6 +78,7 @@ class Issuer:
             "roles": list(roles),
         }
         # Only where there are some: most tokens claim none.
+        claims |= {} if person is None else {"person": str(person)}
         claims |= {"teams": [str(team) for team in teams]} if teams else {}
         claims |= {"regions": list(regions)} if regions else {}
         return jwt.encode(claims, self._key, algorithm="ES256", headers={"kid": _thumbprint(_public_jwk(self._key))})

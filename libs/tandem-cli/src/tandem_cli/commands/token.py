@@ -21,6 +21,9 @@ def token(
         str, typer.Option(help="Whose token it is: the subject of a salesperson or an agent, who then sees their own.")
     ] = "local-user",
     hours: Annotated[float, typer.Option(min=0.01, max=24 * 365, help="How long it is good for.")] = 12,
+    person: Annotated[
+        UUID | None, typer.Option(help="The id of the salesperson or agent whose numbers to see.")
+    ] = None,
     team: Annotated[
         list[UUID] | None, typer.Option(help="The id of a team to belong to; may be given several times.")
     ] = None,
@@ -34,6 +37,7 @@ def token(
             role,
             subject=subject,
             lifetime=timedelta(hours=hours),
+            person=person,
             teams=team or (),
             regions=region or (),
             issuer=issuer,

@@ -1,5 +1,6 @@
 """The alert rules: conditions on the ledger, evaluated in one snapshot."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 from typing import Any, Final
@@ -39,11 +40,21 @@ _TICKET = KIND_BY_NAME["ticket"]
 _TICKET_STATE = msgspec.json.Decoder(Ticket)
 
 
-async def alerts(work: UnitOfWork, reporting: Reporting, now: datetime) -> list[AlertRead]:
-    """Return every alert, in no order; while the ledger catches up, only the alert that it does."""
+Sees = Callable[[UUID | str | None, UUID | str | None], bool]
+"""Whether the reader sees what belongs to an owner and a team."""
+
+
+async def alerts(work: UnitOfWork, reporting: Reporting, now: datetime, *, sees: Sees | None = None) -> list[AlertRead]:
+    """Return every alert, in no order; while the ledger catches up, only the alert that it does.
+
+    With `sees`, return those of tickets and targets of the owners and teams that a reader sees: the others are about
+    the whole company.
+    """
     connection = await work.connection()
     if not await is_caught_up(connection):
         return [catching_up(await fresh_as_of(connection) or now)]
+    if sees is not None:
+        return [*await unattended(connection, now, sees), *await missed_targets(work, reporting, now, sees)]
     return [
         *await unattended(connection, now),
         *await missed_targets(work, reporting, now),
@@ -65,10 +76,12 @@ def catching_up(complete_until: datetime) -> AlertRead:
     )
 
 
-async def unattended(connection: AsyncConnection, now: datetime) -> list[AlertRead]:
+async def unattended(connection: AsyncConnection, now: datetime, sees: Sees | None = None) -> list[AlertRead]:
     """Return one alert for each customer whose ticket has had no first response for more than an hour."""
     waiting: dict[UUID, list[Ticket]] = {}
     for ticket in await _waiting_tickets(connection, before=now - timedelta(seconds=LOST_AFTER_SECONDS)):
+        if sees is not None and not sees(ticket.agent_id, ticket.team_id):
+            continue
         waiting.setdefault(ticket.customer_id, []).append(ticket)
     # A ticket keeps the name of a customer who was merged since.
     survivors = await survivors_of(connection, waiting)
@@ -102,10 +115,15 @@ async def _waiting_tickets(connection: AsyncConnection, before: datetime) -> lis
     return [_TICKET_STATE.decode(state) for state in (await connection.execute(waiting)).scalars()]
 
 
-async def missed_targets(work: UnitOfWork, reporting: Reporting, now: datetime) -> list[AlertRead]:
+async def missed_targets(
+    work: UnitOfWork, reporting: Reporting, now: datetime, sees: Sees | None = None
+) -> list[AlertRead]:
     """Return one alert for each target that was missed at its last evaluation."""
     found = []
     for target in await work.find(Target, Target.table.c.missed.is_(True)):
+        whose = {target.dimension: target.dimension_value}
+        if sees is not None and not sees(whose.get("owner"), whose.get("team")):
+            continue
         period = period_evaluated(target, reporting.day_of(now))
         if period is None:
             continue

@@ -2,28 +2,42 @@
 
 from typing import Final
 
-from service_kit.access import ALL, AccessTable, Noun, Roles, rule
+from service_kit.access import ALL, OWN, REGION, TEAM, AccessTable, Noun, Roles, rule
 from service_kit.roles import ROLES
 
 _EVERYBODY: Final[Roles] = dict.fromkeys(ROLES, ALL)
 _MANAGERS: Final[Roles] = {"sales-manager": ALL, "service-manager": ALL}
+_ALL_NUMBERS: Final[Roles] = {**_MANAGERS, "analyst": ALL, "importer": ALL}
+_NUMBERS: Final[Roles] = {"sales-rep": OWN | TEAM, "service-agent": OWN | TEAM, **_ALL_NUMBERS}
 _NOBODY: Final[Roles] = {}
 """An admin only."""
 
 ACCESS: Final = AccessTable(
-    Noun("KPIs", read=rule("list_kpis answer_kpi explain_kpi get_scorecard get_coverage stream_kpis", _EVERYBODY)),
+    Noun(
+        "KPIs",
+        owner="owner",
+        team="team",
+        read=rule("list_kpis answer_kpi explain_kpi get_scorecard stream_kpis", _NUMBERS),
+    ),
     Noun("stream tickets", read=rule("issue_stream_ticket", _EVERYBODY)),
-    Noun("alerts", read=rule("list_alerts", _EVERYBODY)),
-    Noun("customers' health", read=rule("get_customer_health", _EVERYBODY)),
+    Noun("coverage", read=rule("get_coverage", _ALL_NUMBERS)),
+    Noun("alerts", owner="owner", team="team", read=rule("list_alerts", _NUMBERS)),
+    Noun(
+        "customers' health",
+        owner="owner_id",
+        team="team_id",
+        region="region",
+        read=rule("get_customer_health", {**_ALL_NUMBERS, "sales-rep": OWN | TEAM, "service-agent": REGION}),
+    ),
     Noun(
         "targets",
-        read=rule("list_targets get_target", _EVERYBODY),
+        read=rule("list_targets get_target", _ALL_NUMBERS),
         write=(rule("set_target delete_target", _MANAGERS),),
     ),
     Noun(
         "closed periods",
-        read=rule("list_periods get_period list_restatements", _EVERYBODY),
-        write=(rule("close_period", _MANAGERS),),
+        read=rule("list_periods get_period", _EVERYBODY),
+        write=(rule("list_restatements", _ALL_NUMBERS), rule("close_period", _MANAGERS)),
     ),
     Noun("exports", read=rule("export_postings", {"analyst": ALL, **_MANAGERS})),
     Noun(
@@ -42,3 +56,4 @@ ACCESS: Final = AccessTable(
         write=(rule("mend_dead_letter send_dead_letter discard_dead_letter", _NOBODY),),
     ),
 )
+"""The ledger has no records of people: person, teams and regions are what the token claims."""

@@ -7,9 +7,10 @@ from fastapi import Query
 
 from metrics_worker.alerts.rules import alerts as all_alerts
 from metrics_worker.alerts.schemas import AlertKind, AlertRead, Severity, position_of
+from metrics_worker.api.limits import limits_of
 from metrics_worker.api.parameters import LedgerReporting
 from service_kit.paging import Paged, PageRead, page_of
-from service_kit.routing import Work, router
+from service_kit.routing import CallersAccess, Work, router
 
 alerts = router("/alerts", "kpis")
 
@@ -19,13 +20,19 @@ async def list_alerts(
     work: Work,
     reporting: LedgerReporting,
     page: Paged,
+    access: CallersAccess,
     kind: Annotated[AlertKind | None, Query(description="Only this kind.")] = None,
     severity: Annotated[Severity | None, Query(description="Only this severity.")] = None,
 ) -> PageRead[AlertRead]:
-    """Return what needs attention now, the most severe first, then the longest-lasting."""
+    """Return what needs attention now, the most severe first, then the longest-lasting.
+
+    A salesperson or agent gets what is theirs and their teams': tickets that wait, and targets that are missed.
+    """
+    limits = await limits_of(access, work)
+    sees = limits.cover if limits.are_set else None
     found = [
         each
-        for each in await all_alerts(work, reporting, datetime.now(UTC))
+        for each in await all_alerts(work, reporting, datetime.now(UTC), sees=sees)
         if kind in (None, each.kind) and severity in (None, each.severity)
     ]
     found.sort(key=position_of)

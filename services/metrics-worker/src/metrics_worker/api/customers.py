@@ -7,7 +7,7 @@ from pydantic import ConfigDict
 
 from event_contracts.fields import DECIMAL_PLACES
 from metrics_worker.api.parameters import LedgerReporting
-from metrics_worker.customers.queries import relationship_of
+from metrics_worker.customers.queries import account_of, relationship_of
 from metrics_worker.domain.customer_health import HealthReason, health_of
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.relationship import BADLY_RATED, BREACHED, NOT_FOR_LONG, NOT_LATELY, REOPENED
@@ -15,7 +15,7 @@ from metrics_worker.ledger.status import fresh_as_of
 from metrics_worker.queries.figure import decimal_text
 from service_kit.fields import Moment, ReadModel
 from service_kit.problems import NotFound
-from service_kit.routing import Work, router
+from service_kit.routing import CallersAccess, Work, router
 
 customers = router("/customers", "customers")
 
@@ -91,12 +91,17 @@ class CustomerHealthRead(ReadModel):
 
 
 @customers.get("/{customer_id}/health")
-async def get_customer_health(customer_id: UUID, work: Work, reporting: LedgerReporting) -> CustomerHealthRead:
+async def get_customer_health(
+    customer_id: UUID, work: Work, reporting: LedgerReporting, access: CallersAccess
+) -> CustomerHealthRead:
     """Return a customer's health today with its reasons: one customer's part in `customer_health` and
-    `revenue_at_risk`."""
+    `revenue_at_risk`.
+
+    A salesperson sees the customers that are theirs or their team's, an agent those of their region.
+    """
     connection = await work.connection()
     found = await relationship_of(connection, customer_id, reporting)
-    if not found.known:
+    if not found.known or not await access.includes(work, await account_of(connection, found.survivor)):
         raise NotFound("The ledger has no customer with this id, or not yet.")
     today = reporting.day_of(datetime.now(UTC))
     health = health_of(found.relationship, today)

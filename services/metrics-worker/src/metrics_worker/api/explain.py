@@ -11,6 +11,7 @@ from fastapi import Path, Query, Response
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from metrics_worker.api.limits import limits_of
 from metrics_worker.api.parameters import Filters, FirstDay, LastDay, LedgerReporting
 from metrics_worker.domain.kinds import KINDS, RULES_VERSION
 from metrics_worker.domain.posting import Reporting
@@ -30,7 +31,7 @@ from metrics_worker.queries.schemas import Amount, NowRead
 from service_kit.fields import Moment, ReadModel
 from service_kit.paging import Page, Paged
 from service_kit.problems import Unprocessable
-from service_kit.routing import Work, router
+from service_kit.routing import CallersAccess, Work, router
 
 CSV_ROWS: Final = 10_000
 """Postings in one CSV at most; more are for GET /v1/exports/postings."""
@@ -80,6 +81,8 @@ class ExplanationRead(ReadModel):
     start: date = Field(serialization_alias="from")
     end: date = Field(serialization_alias="to")
     timezone: str
+    filters: dict[str, str | None]
+    """What the value is of, by dimension: as requested, and as the caller's role forces."""
     as_of: Moment | None
     value: str | None
     numerator: Amount
@@ -99,6 +102,7 @@ async def explain_kpi(
     reporting: LedgerReporting,
     page: Paged,
     given: Filters,
+    access: CallersAccess,
     start: FirstDay = None,
     end: LastDay = None,
     variant: Annotated[
@@ -120,7 +124,7 @@ async def explain_kpi(
         period=period_of(start, end, reporting),
         interval=None,
         group_by=None,
-        filters=filters_of(kpi, given),
+        filters=(await limits_of(access, work)).filters(kpi, filters_of(kpi, given)),
         with_previous=False,
         as_of=as_of_of(as_of),
     )

@@ -7,6 +7,7 @@ from fastapi import Path, Query, Response
 from pydantic import TypeAdapter
 
 from metrics_worker.api.answers import answers_of
+from metrics_worker.api.limits import limits_of
 from metrics_worker.api.parameters import Filters, FirstDay, LastDay, LedgerReporting, Status
 from metrics_worker.domain.kinds import DIMENSIONS
 from metrics_worker.domain.period import Interval
@@ -25,16 +26,22 @@ from metrics_worker.queries.schemas import AnswerRead, CatalogueRead, GroupRead,
 from metrics_worker.queries.sql import AT_ONCE
 from service_kit.concurrency import cooperative_chunks
 from service_kit.fields import Moment
-from service_kit.routing import Work, router
+from service_kit.routing import CallersAccess, Work, router
 
 routes = router("/kpis", "kpis")
 
 
 @routes.get("")
-async def list_kpis(reporting: LedgerReporting) -> CatalogueRead:
-    """Return every KPI with its definition and the dimensions it can be grouped and filtered by."""
+async def list_kpis(work: Work, reporting: LedgerReporting, access: CallersAccess) -> CatalogueRead:
+    """Return every KPI with its definition and the dimensions it can be grouped and filtered by.
+
+    A salesperson or agent gets those that are kept by owner and team.
+    """
+    limits = await limits_of(access, work)
     return CatalogueRead(
-        timezone=reporting.zone.key, currency=reporting.currency, items=[_view_of(kpi) for kpi in KPIS.values()]
+        timezone=reporting.zone.key,
+        currency=reporting.currency,
+        items=[_view_of(kpi) for kpi in KPIS.values() if limits.covers_dimensions(kpi)],
     )
 
 
@@ -44,6 +51,7 @@ async def answer_kpi(
     work: Work,
     status: Status,
     given: Filters,
+    access: CallersAccess,
     start: FirstDay = None,
     end: LastDay = None,
     interval: Annotated[Interval | None, Query(description="Adds a series; weeks begin on Monday.")] = None,
@@ -65,19 +73,25 @@ async def answer_kpi(
         Moment | None, Query(description="Uses the ledger as of this moment, and adds the difference to now.")
     ] = None,
 ) -> AnswerRead | Response:
-    """Return a KPI over a period of days in the reporting time zone, with its numerator and denominator."""
+    """Return a KPI over a period of days in the reporting time zone, with its numerator and denominator.
+
+    A salesperson or agent gets the numbers of the filters `owner` (themselves) or `team` (one of theirs); without
+    either, those of their team. Another team is answered 404. `filters` says what the numbers are of.
+    """
     kpi = kpi_named(name)
+    limits = await limits_of(access, work)
     query = KpiQuery(
         kpi=kpi,
         variant=variant_of(kpi, variant),
         period=period_of(start, end, status.reporting),
         interval=interval,
         group_by=group_by_of(kpi, group_by),
-        filters=filters_of(kpi, given),
+        filters=limits.filters(kpi, filters_of(kpi, given)),
         with_previous=compare is not None,
         as_of=as_of_of(as_of),
     )
-    [answer] = await answers_of(await work.connection(), [query], status)
+    # A sample is about all that the KPI counts.
+    [answer] = await answers_of(await work.connection(), [query], status, with_sample=not limits.are_set)
     return answer if len(answer.groups or ()) <= AT_ONCE else await written(answer)
 
 

@@ -11,6 +11,7 @@ from fastapi import Query
 from pydantic import ConfigDict, Field
 
 from metrics_worker.api.answers import answers_of
+from metrics_worker.api.limits import Limits, limits_of
 from metrics_worker.api.parameters import FirstDay, LastDay, Status
 from metrics_worker.domain.period import Period
 from metrics_worker.kpis.catalogue import KPIS
@@ -18,7 +19,7 @@ from metrics_worker.queries.query import KpiQuery, period_of
 from metrics_worker.queries.schemas import Amount, AnswerRead, PreviousRead, TargetFigureRead
 from metrics_worker.targets.model import is_met
 from service_kit.fields import Moment, ReadModel
-from service_kit.routing import Work, router
+from service_kit.routing import CallersAccess, Work, router
 
 scorecard = router("/scorecard", "kpis")
 
@@ -203,16 +204,25 @@ class ScorecardRead(ReadModel):
 async def get_scorecard(
     work: Work,
     status: Status,
+    access: CallersAccess,
     start: FirstDay = None,
     end: LastDay = None,
     compare: Annotated[
         Literal["previous"] | None, Query(description="Adds the same number of days directly before.")
     ] = None,
 ) -> ScorecardRead:
-    """Return sales and service side by side: new customers, targets met, contact before and after the purchase."""
+    """Return sales and service side by side: new customers, targets met, contact before and after the purchase.
+
+    A salesperson or agent gets their team's, without the KPIs that are not kept by owner and team.
+    """
+    limits = await limits_of(access, work)
     period = period_of(start, end, status.reporting)
-    cells = list(dict.fromkeys(cell for row in ROWS for cell in (*row.sales, *row.service)))
-    queries = [_query(cell, period, compare is not None) for cell in cells]
+    cells = [
+        cell
+        for cell in dict.fromkeys(cell for row in ROWS for cell in (*row.sales, *row.service))
+        if limits.covers_dimensions(KPIS[cell.kpi])
+    ]
+    queries = [_query(cell, period, limits, with_previous=compare is not None) for cell in cells]
     answers = await answers_of(await work.connection(), queries, status, with_sample=False)
     figures = {cell: _figure(cell, query, answer) for cell, query, answer in zip(cells, queries, answers, strict=True)}
     return ScorecardRead(
@@ -223,8 +233,8 @@ async def get_scorecard(
             RowRead(
                 question=row.name,
                 asks=row.asks,
-                sales=side([figures[cell] for cell in row.sales], row.by),
-                service=side([figures[cell] for cell in row.service], row.by),
+                sales=side([figures[cell] for cell in row.sales if cell in figures], row.by),
+                service=side([figures[cell] for cell in row.service if cell in figures], row.by),
             )
             for row in ROWS
         ],
@@ -247,7 +257,7 @@ def side(figures: list[ScoreRead], by: Literal["count", "target"]) -> SideRead:
     return SideRead(reply=reply, has_target=bool(targets), figures=figures)
 
 
-def _query(cell: Cell, period: Period, with_previous: bool) -> KpiQuery:
+def _query(cell: Cell, period: Period, limits: Limits, *, with_previous: bool) -> KpiQuery:
     kpi = KPIS[cell.kpi]
     return KpiQuery(
         kpi=kpi,
@@ -255,7 +265,7 @@ def _query(cell: Cell, period: Period, with_previous: bool) -> KpiQuery:
         period=period,
         interval=None,
         group_by=None,
-        filters=dict(cell.filters),
+        filters=limits.filters(kpi, dict(cell.filters)),
         with_previous=with_previous,
     )
 
@@ -266,12 +276,13 @@ def _figure(cell: Cell, query: KpiQuery, answer: AnswerRead) -> ScoreRead:
     if target is None and cell.due is not None and answer.value is not None:
         met = is_met(Decimal(answer.value), Fraction(cell.due), kpi.direction)
         target = TargetFigureRead(value=cell.due, met=met)
-    parameters = {"variant": query.variant, "from": period.start, "to": period.end, **dict(cell.filters)}
+    filters = {dimension: value or "" for dimension, value in query.filters.items()}
+    parameters = {"variant": query.variant, "from": period.start, "to": period.end, **filters}
     return ScoreRead(
         kpi=kpi.name,
         variant=query.variant,
         title=kpi.title,
-        filters=dict(cell.filters),
+        filters=filters,
         unit=answer.unit,
         currency=answer.currency,
         direction=kpi.direction,

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 from fastapi import Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
+from metrics_worker.api.limits import limits_of
 from metrics_worker.api.parameters import Filters, LedgerReporting
 from metrics_worker.api.stream_hub import DIGEST_BYTES, AlertsWatch, Hub, Reader, TooManyReaders, Watch, Watched
 from metrics_worker.api.stream_tickets import MAX_LENGTH, Tickets
@@ -17,7 +18,7 @@ from metrics_worker.queries.query import filters_of, kpi_named, variant_of
 from service_kit.auth import Principal
 from service_kit.fields import Day, Moment, ReadModel
 from service_kit.problems import Unprocessable
-from service_kit.routing import By, StrictRoute, router
+from service_kit.routing import By, CallersAccess, StrictRoute, Work, router
 from service_kit.streaming import Streamed
 
 MAX_KPIS: Final = 20
@@ -76,8 +77,10 @@ async def issue_stream_ticket(request: Request, by: By) -> TicketRead:
 async def stream_kpis(
     request: Request,
     by: By,
+    work: Work,
     reporting: LedgerReporting,
     given: Filters,
+    access: CallersAccess,
     kpis: Annotated[
         str,
         Query(
@@ -105,6 +108,7 @@ async def stream_kpis(
 
     `fresh` events in between hold the time up to which the ledger is complete.
     """
+    limits = await limits_of(access, work)
     watches: list[Watched] = []
     for name, _, variant in (text.partition(":") for text in dict.fromkeys(kpis.split(","))):
         kpi = kpi_named(name)
@@ -114,14 +118,15 @@ async def stream_kpis(
             start=start,
             end=end,
             interval=interval,
-            filters=tuple(sorted(filters_of(kpi, given).items())),
+            filters=tuple(sorted(limits.filters(kpi, filters_of(kpi, given)).items())),
+            is_limited=limits.are_set,
         )
         watch.query(reporting)  # refuses days that cannot be asked for
         watches.append(watch)
     if len(watches) > MAX_KPIS:
         raise Unprocessable.at("?kpis", f"at most {MAX_KPIS} KPIs in one stream")
     if alerts:
-        watches.append(AlertsWatch())
+        watches.append(AlertsWatch(limits))
     seen = _position_read(last_event_id or request.headers.get("last-event-id", ""), len(watches))
     hub: Hub = request.app.state.hub
     return EventStream(hub, Reader(watches, seen), until=by.expires_at)

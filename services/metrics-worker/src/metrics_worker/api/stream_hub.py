@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from metrics_worker.alerts.rules import alerts as all_alerts
 from metrics_worker.alerts.schemas import summary
 from metrics_worker.api.answers import answers_of
+from metrics_worker.api.limits import NO_LIMITS, Limits
 from metrics_worker.domain.period import Interval
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger.status import (
@@ -75,6 +76,8 @@ class Watch:
     end: date | None
     interval: Interval | None
     filters: tuple[tuple[str, str | None], ...]
+    is_limited: bool = False
+    """Whether the reader does not see all numbers, and so no coverage of them."""
 
     def query(self, reporting: Reporting) -> KpiQuery:
         """Return its query, as of today."""
@@ -91,7 +94,9 @@ class Watch:
 
 @dataclass(frozen=True)
 class AlertsWatch:
-    """All alerts: how many there are of each severity, and the first of them."""
+    """The alerts that a reader sees: how many there are of each severity, and the first of them."""
+
+    limits: Limits = NO_LIMITS
 
 
 Watched = Watch | AlertsWatch
@@ -126,8 +131,7 @@ class Hub:
         self._readers: set[Reader] = set()
         self._watched: Counter[Watched] = Counter()
         self._newest: dict[Watched, Value] = {}
-        self._alerts_revision: tuple[object, ...] | None = None
-        self._alerts_refreshed = float("-inf")
+        self._alerts_refreshed: dict[AlertsWatch, tuple[LedgerRevision, float]] = {}
         self._refreshed: LedgerRevision | None = None
         self._refreshing: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
@@ -155,6 +159,8 @@ class Hub:
             if self._watched[watch] <= 0:
                 del self._watched[watch]
                 self._newest.pop(watch, None)
+                if isinstance(watch, AlertsWatch):
+                    self._alerts_refreshed.pop(watch, None)
         READERS.set(len(self._readers))
 
     def close(self) -> None:
@@ -216,20 +222,24 @@ class Hub:
                 with contextlib.suppress(Problem):
                     queries[watch] = watch.query(status.reporting)
             answers = await answers_of(connection, list(queries.values()), status) if queries else []
-        for watch, found in zip(queries, answers, strict=True):
+        for watch, each in zip(queries, answers, strict=True):
+            # A sample is about all that the KPI counts.
+            found = each.model_copy(update={"coverage": None, "warnings": []}) if watch.is_limited else each
             self._store(watch, found, found.model_dump_json(by_alias=True, exclude={"fresh_as_of"}))
 
     async def _refresh_alerts(self, watch: AlertsWatch, revision: LedgerRevision) -> None:
         # They take many queries: not at every change. And a customer who waits for an hour changes no ledger: so by the
         # clock too.
         now = time.monotonic()
-        since = now - self._alerts_refreshed
-        due = revision != self._alerts_revision or since >= ALERTS_AT_LEAST_EVERY_SECONDS
+        known, refreshed = self._alerts_refreshed.get(watch, (None, float("-inf")))
+        since = now - refreshed
+        due = revision != known or since >= ALERTS_AT_LEAST_EVERY_SECONDS
         if watch in self._newest and (not due or since < ALERTS_PAUSE_SECONDS):
             return
         async with self._begin(only_reads=True) as work:
-            found = summary(await all_alerts(work, self._reporting, datetime.now(UTC)))
-        self._alerts_revision, self._alerts_refreshed = revision, time.monotonic()
+            sees = watch.limits.cover if watch.limits.are_set else None
+            found = summary(await all_alerts(work, self._reporting, datetime.now(UTC), sees=sees))
+        self._alerts_refreshed[watch] = revision, time.monotonic()
         self._store(watch, found, found.model_dump_json())
 
     def _store(self, watch: Watched, found: BaseModel, unchanging: str) -> None:

@@ -8,6 +8,7 @@ import secrets
 import time
 from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
@@ -20,7 +21,7 @@ from service_kit.problems import Unauthenticated
 
 TICKET_SECONDS: Final = 30
 """A ticket opens streams for this long. The stream lasts as long as the token that the ticket was issued for."""
-MAX_LENGTH: Final = 1000
+MAX_LENGTH: Final = 4000
 
 signing_key = sa.Table(
     "signing_key",
@@ -37,6 +38,9 @@ class _Claims(msgspec.Struct, frozen=True):
     roles: list[str]
     token_expires_at: float
     until: float
+    person: UUID | None
+    teams: list[UUID]
+    regions: list[str]
 
 
 class Ticket(msgspec.Struct, frozen=True):
@@ -57,7 +61,17 @@ class Tickets:
     async def issue(self, principal: Principal) -> Ticket:
         """Return a ticket for the holder of a token."""
         until = min(time.time() + TICKET_SECONDS, principal.expires_at)
-        claims = msgspec.json.encode(_Claims(principal.subject, sorted(principal.roles), principal.expires_at, until))
+        claims = msgspec.json.encode(
+            _Claims(
+                subject=principal.subject,
+                roles=sorted(principal.roles),
+                token_expires_at=principal.expires_at,
+                until=until,
+                person=principal.person,
+                teams=sorted(principal.teams),
+                regions=sorted(principal.regions),
+            )
+        )
         text = f"{_text_of(claims)}.{_text_of(await self._signature(claims))}"
         return Ticket(text, datetime.fromtimestamp(until, UTC))
 
@@ -72,7 +86,14 @@ class Tickets:
         claimed = msgspec.json.decode(claims, type=_Claims)
         if claimed.until < time.time():
             raise _refused()
-        return Principal(claimed.subject, frozenset(claimed.roles), claimed.token_expires_at)
+        return Principal(
+            subject=claimed.subject,
+            roles=frozenset(claimed.roles),
+            expires_at=claimed.token_expires_at,
+            person=claimed.person,
+            teams=frozenset(claimed.teams),
+            regions=frozenset(claimed.regions),
+        )
 
     async def _signature(self, claims: bytes) -> bytes:
         if self._key is None:

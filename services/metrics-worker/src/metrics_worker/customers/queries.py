@@ -38,6 +38,27 @@ async def relationship_of(connection: AsyncConnection, customer: UUID, reporting
     return Found(survivor, known, Relationship(survivor, of_survivor, reporting))
 
 
+class Whose(msgspec.Struct, frozen=True):
+    """Whose a customer is, of the account's or the customer's state."""
+
+    owner_id: UUID | None = None
+    team_id: UUID | None = None
+    region: str | None = None
+
+
+_WHOSE = msgspec.json.Decoder(Whose)
+
+
+async def account_of(connection: AsyncConnection, customer: UUID) -> Whose:
+    """Return whose a customer is: as its account says, or as service registered it; of nobody where it is unknown."""
+    states = sa.select(subject_state.c.state).where(
+        subject_state.c.kind.in_(["account", "customer"]), subject_state.c.id == customer
+    )
+    # The account comes first by its name.
+    found = (await connection.execute(states.order_by(subject_state.c.kind).limit(1))).scalar_one_or_none()
+    return Whose() if found is None else _WHOSE.decode(found)
+
+
 async def survivors_of(connection: AsyncConnection, customers: Collection[UUID]) -> dict[UUID, UUID]:
     """Return, for each customer, the one that it was merged into in the end; itself unless it was merged."""
     onward = account_merge.alias()

@@ -63,6 +63,7 @@ class AnswerBuilder:
             start=query.period.start,
             end=query.period.end,
             timezone=reporting.zone.key,
+            filters=dict(query.filters),
             as_of=query.as_of,
             now=None if self._now is None else render.now(total, await self._now.figure(found)),
             value=render.value(total),

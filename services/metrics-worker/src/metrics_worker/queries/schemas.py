@@ -115,6 +115,7 @@ class AnswerRead(ReadModel):
                     "from": "2026-01-01",
                     "to": "2026-03-31",
                     "timezone": "Europe/Vilnius",
+                    "filters": {"segment": "smb"},
                     "as_of": None,
                     "now": None,
                     "value": "0.631501",
@@ -143,6 +144,8 @@ class AnswerRead(ReadModel):
     start: date = Field(serialization_alias="from")
     end: date = Field(serialization_alias="to")
     timezone: str
+    filters: dict[str, str | None]
+    """What the numbers are of, by dimension: as requested, and as the caller's role forces."""
     as_of: Moment | None
     now: NowRead | None
     """Only with `as_of`."""
