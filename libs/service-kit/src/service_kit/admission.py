@@ -101,8 +101,9 @@ class Admission:
             return
         route_class = self._class_of(scope)
         try:
-            if scope["client"] is not None:
-                scope[ALLOWANCE] = self._addresses.take(client_of(scope["client"][0]))
+            # A server need not know it.
+            if (client := scope.get("client")) is not None:
+                scope[ALLOWANCE] = self._addresses.take(client_of(client[0]))
             body = await self._bodies.read(scope, receive)
         except ClientGone:
             telemetry.HTTP_ABANDONED.labels(route_class.value).inc()
