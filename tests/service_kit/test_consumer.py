@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -78,6 +79,7 @@ class Reader:
             is_relevant=is_relevant,
             offset_reset=offset_reset,
         )
+        self.database = database
         self.poison: set[int] = set()
         self.failures_left = 0
         self.name = uuid.uuid4().hex
@@ -100,24 +102,75 @@ class Reader:
             stop.set()
             await asyncio.wait_for(task, 20)
 
+    async def has_read(self) -> None:
+        """Wait until it has stored a number."""
+        query = sa.select(sa.func.count()).select_from(seen).where(seen.c.reader == self.name)
 
-async def publish(kafka: Kafka, topic: str, values: Sequence[bytes | None]) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, acks="all")
-    await producer.start()
-    try:
-        await asyncio.gather(
-            *[
-                await producer.send(topic, value, key=b"key", partition=number % 6)
-                for number, value in enumerate(values)
-            ]
-        )
-    finally:
-        await producer.stop()
+        async def count() -> int:
+            async with self.database.connect() as connection:
+                return int((await connection.execute(query)).scalar_one())
+
+        await eventually(count, 30)
 
 
-async def numbers(database: AsyncEngine) -> list[int]:
-    async with database.connect() as connection:
-        return list((await connection.execute(sa.select(seen.c.number).order_by(seen.c.number))).scalars())
+@dataclass
+class Log:
+    """A topic of six partitions, and the database of its readers."""
+
+    database: AsyncEngine
+    kafka: Kafka
+    topic: str
+
+    async def publish(self, values: Sequence[bytes | None]) -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=self.kafka.bootstrap_servers, acks="all")
+        await producer.start()
+        try:
+            await asyncio.gather(
+                *[
+                    await producer.send(self.topic, value, key=b"key", partition=number % 6)
+                    for number, value in enumerate(values)
+                ]
+            )
+        finally:
+            await producer.stop()
+
+    def reader(self, **options: Any) -> Reader:
+        return Reader(self.database, self.kafka, self.topic, **options)
+
+    async def read(self, count: int, **options: Any) -> None:
+        """Run a reader until that many numbers are stored."""
+        async with self.reader(**options).running():
+            await self.holds(count)
+
+    async def run(self) -> None:
+        """Run a reader that ends by itself."""
+        await asyncio.wait_for(self.reader().consumer.run(asyncio.Event()), 20)
+
+    async def holds(self, count: int, seconds: float = 20) -> None:
+        """Wait until that many numbers are stored."""
+
+        async def is_stored() -> bool:
+            return len(await self.numbers()) >= count
+
+        await eventually(is_stored, seconds)
+
+    async def numbers(self) -> list[int]:
+        async with self.database.connect() as connection:
+            return list((await connection.execute(sa.select(seen.c.number).order_by(seen.c.number))).scalars())
+
+    async def offsets(self) -> list[tuple[int, int | None]]:
+        query = sa.select(consumer_offset.c.next_offset, consumer_offset.c.log_end)
+        async with self.database.connect() as connection:
+            return [tuple(row) for row in (await connection.execute(query)).all()]
+
+    async def dead_letters(self) -> int:
+        async with self.database.connect() as connection:
+            return int((await connection.execute(sa.select(sa.func.count()).select_from(dead_letter))).scalar_one())
+
+
+@pytest.fixture
+def log(database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]) -> Log:
+    return Log(database, kafka, new_topic("consumer"))
 
 
 def texts(count: int, start: int = 0) -> list[bytes | None]:
@@ -125,69 +178,51 @@ def texts(count: int, start: int = 0) -> list[bytes | None]:
 
 
 @pytest.mark.usefixtures("prefetches")
-async def test_each_record_counts_once_over_restarts(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
-) -> None:
-    topic = new_topic("consumer")
-    await publish(kafka, topic, texts(1000))
-    async with Reader(database, kafka, topic).running():
-        await eventually(lambda: _has(database, 1000), 20)
-    await publish(kafka, topic, texts(500, start=1000))
-    async with Reader(database, kafka, topic).running():
-        await eventually(lambda: _has(database, 1500), 20)
-    assert await numbers(database) == list(range(1500))
+async def test_each_record_counts_once_over_restarts(log: Log) -> None:
+    await log.publish(texts(1000))
+    await log.read(1000)
+    await log.publish(texts(500, start=1000))
+    await log.read(1500)
+    assert await log.numbers() == list(range(1500))
 
 
 @pytest.mark.usefixtures("prefetches")
-async def test_irrelevant_records_are_skipped_and_never_handled_alone(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
-) -> None:
-    topic = new_topic("consumer")
-    reader = Reader(database, kafka, topic, is_relevant=lambda number: number >= 300)
-    await publish(kafka, topic, texts(300))
+async def test_irrelevant_records_are_skipped_and_never_handled_alone(log: Log) -> None:
+    reader = log.reader(is_relevant=lambda number: number >= 300)
+    await log.publish(texts(300))
 
     async def stored(count: int) -> bool:
-        async with database.connect() as connection:
+        async with log.database.connect() as connection:
             offsets = (await connection.execute(sa.select(consumer_offset.c.next_offset))).scalars()
             return bool(sum(offsets) == count)
 
     async with reader.running():
         await eventually(lambda: stored(300), 20)
-        assert await numbers(database) == []
-        await publish(kafka, topic, texts(12, start=300))
-        await eventually(lambda: _has(database, 12), 20)
-        await publish(kafka, topic, texts(12))
+        assert await log.numbers() == []
+        await log.publish(texts(12, start=300))
+        await log.holds(12)
+        await log.publish(texts(12))
         await eventually(lambda: stored(324), 20)
-    async with Reader(database, kafka, topic).running():
-        await publish(kafka, topic, texts(6, start=500))
-        await eventually(lambda: _has(database, 18), 20)
-    assert await numbers(database) == [*range(300, 312), *range(500, 506)]
-
-
-async def _has(database: AsyncEngine, count: int) -> bool:
-    return len(await numbers(database)) >= count
+    async with log.reader().running():
+        await log.publish(texts(6, start=500))
+        await log.holds(18)
+    assert await log.numbers() == [*range(300, 312), *range(500, 506)]
 
 
 @pytest.mark.usefixtures("prefetches")
-async def test_a_failed_transaction_leaves_nothing_and_is_retried(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
-) -> None:
-    topic = new_topic("consumer")
-    await publish(kafka, topic, texts(100))
-    reader = Reader(database, kafka, topic)
+async def test_a_failed_transaction_leaves_nothing_and_is_retried(log: Log) -> None:
+    await log.publish(texts(100))
+    reader = log.reader()
     reader.failures_left = 2
     async with reader.running():
-        await eventually(lambda: _has(database, 100), 20)
-    assert await numbers(database) == list(range(100))
+        await log.holds(100)
+    assert await log.numbers() == list(range(100))
 
 
 @pytest.mark.usefixtures("prefetches")
-async def test_what_is_written_durably_is_part_of_the_transaction(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    topic = new_topic("consumer")
-    await publish(kafka, topic, texts(100))
-    reader = Reader(database, kafka, topic)
+async def test_what_is_written_durably_is_part_of_the_transaction(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    await log.publish(texts(100))
+    reader = log.reader()
     failures_left = 2
 
     async def handle(connection: AsyncConnection, records: Sequence[Record[int]]) -> None:
@@ -201,15 +236,14 @@ async def test_what_is_written_durably_is_part_of_the_transaction(
 
     monkeypatch.setattr(reader.consumer, "_handle", handle)
     async with reader.running():
-        await eventually(lambda: _has(database, 100), 20)
-    assert await numbers(database) == list(range(100))
+        await log.holds(100)
+    assert await log.numbers() == list(range(100))
 
 
 async def test_a_cancellation_that_escapes_from_the_client_does_not_end_the_consumer(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    topic = new_topic("consumer")
-    await publish(kafka, topic, texts(10))
+    await log.publish(texts(10))
     getmany = AIOKafkaConsumer.getmany
     let_out: list[str] = []
 
@@ -220,16 +254,14 @@ async def test_a_cancellation_that_escapes_from_the_client_does_not_end_the_cons
         return await getmany(self, *args, **options)
 
     monkeypatch.setattr(AIOKafkaConsumer, "getmany", cancelled_once)
-    reader = Reader(database, kafka, topic)
+    reader = log.reader()
     async with reader.running():
-        await eventually(lambda: _has(database, 10), 20)
-    assert await numbers(database) == list(range(10))
+        await log.holds(10)
+    assert await log.numbers() == list(range(10))
 
 
-async def test_a_consumer_that_is_cancelled_ends(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
-) -> None:
-    reader = Reader(database, kafka, new_topic("consumer"))
+async def test_a_consumer_that_is_cancelled_ends(log: Log) -> None:
+    reader = log.reader()
     task = asyncio.create_task(reader.consumer.run(asyncio.Event()))
     await eventually(lambda: reader.consumer.caught_up.is_set(), 20)
     task.cancel()
@@ -239,15 +271,10 @@ async def test_a_consumer_that_is_cancelled_ends(
 
 @pytest.mark.parametrize("failure", [ConnectionError, ValueError])
 async def test_a_consumer_is_cancelled_even_when_a_driver_raises_something_else(
-    database: AsyncEngine,
-    kafka: Kafka,
-    new_topic: Callable[[str], str],
-    monkeypatch: pytest.MonkeyPatch,
-    failure: type[Exception],
+    log: Log, monkeypatch: pytest.MonkeyPatch, failure: type[Exception]
 ) -> None:
-    topic = new_topic("consumer")
-    await publish(kafka, topic, texts(1))
-    reader = Reader(database, kafka, topic)
+    await log.publish(texts(1))
+    reader = log.reader()
     handling = asyncio.Event()
 
     async def cut_off(connection: AsyncConnection, records: Sequence[Record[int]]) -> None:
@@ -265,18 +292,15 @@ async def test_a_consumer_is_cancelled_even_when_a_driver_raises_something_else(
     assert task.cancelled()
 
 
-async def test_bad_records_become_dead_letters_and_the_others_are_processed(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
-) -> None:
-    topic = new_topic("consumer")
+async def test_bad_records_become_dead_letters_and_the_others_are_processed(log: Log) -> None:
     bad: list[bytes | None] = [b"not a number", b"\xff\x00", None]
-    await publish(kafka, topic, [*texts(50), *bad, *texts(50, start=50)])
-    reader = Reader(database, kafka, topic)
+    await log.publish([*texts(50), *bad, *texts(50, start=50)])
+    reader = log.reader()
     reader.poison = {7}
     async with reader.running():
-        await eventually(lambda: _has(database, 99), 20)
-    assert await numbers(database) == [number for number in range(100) if number != 7]
-    async with database.connect() as connection:
+        await log.holds(99)
+    assert await log.numbers() == [number for number in range(100) if number != 7]
+    async with log.database.connect() as connection:
         found = (await connection.execute(sa.select(dead_letter.c.value, dead_letter.c.reason))).all()
     assert {(row.value, row.reason) for row in found} == {
         (b"not a number", "malformed"),
@@ -286,93 +310,76 @@ async def test_bad_records_become_dead_letters_and_the_others_are_processed(
     }
 
 
-async def test_discarded_and_replaced_records_do_not_count_when_the_log_is_read_again(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
-) -> None:
-    topic = new_topic("consumer")
-    await publish(kafka, topic, texts(12))
-    reader = Reader(database, kafka, topic)
+async def test_discarded_and_replaced_records_do_not_count_when_the_log_is_read_again(log: Log) -> None:
+    await log.publish(texts(12))
+    reader = log.reader()
     reader.poison = {3, 4, 5}
 
     async def all_are_dead_letters() -> bool:
-        return await _dead_letters(database) == 3
+        return await log.dead_letters() == 3
 
     async with reader.running():
-        await eventually(lambda: _has(database, 9), 20)
+        await log.holds(9)
         await eventually(all_are_dead_letters, 20)
     settled: dict[bytes, dict[str, Any]] = {
         b"3": {"status": "discarded"},
         b"4": {"status": "sent", "mended_value": b"40"},
         b"5": {"status": "sent"},
     }
-    async with database.begin() as connection:
+    async with log.database.begin() as connection:
         for value, fate in settled.items():
             await connection.execute(sa.update(dead_letter).where(dead_letter.c.value == value).values(**fate))
         await connection.execute(sa.delete(seen))
         await connection.execute(sa.delete(consumer_offset))
     # Of a release that takes them all.
-    again = Reader(database, kafka, topic)
+    again = log.reader()
     async with again.running():
         await asyncio.wait_for(again.consumer.caught_up.wait(), 20)
-    assert await numbers(database) == [number for number in range(12) if number not in (3, 4)]
+    assert await log.numbers() == [number for number in range(12) if number not in (3, 4)]
 
 
-async def test_a_consumer_whose_partitions_were_advanced_by_another_writes_nothing(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
-) -> None:
-    topic = new_topic("consumer")
-    await publish(kafka, topic, texts(30))
-    reader = Reader(database, kafka, topic)
+async def test_a_consumer_whose_partitions_were_advanced_by_another_writes_nothing(log: Log) -> None:
+    await log.publish(texts(30))
+    reader = log.reader()
     async with reader.running():
-        await eventually(lambda: _has(database, 30), 20)
-        async with database.begin() as connection:
+        await log.holds(30)
+        async with log.database.begin() as connection:
             await connection.execute(sa.update(consumer_offset).values(next_offset=consumer_offset.c.next_offset + 1))
-        await publish(kafka, topic, texts(60, start=30))
+        await log.publish(texts(60, start=30))
         # Each partition's next record was "taken by another": the reader must see that, begin anew and skip it.
-        await eventually(lambda: _has(database, 84), 30)
-    found = await numbers(database)
+        await log.holds(84, 30)
+    found = await log.numbers()
     assert len(found) == len(set(found)) == 84
 
 
 @pytest.mark.usefixtures("prefetches")
-async def test_each_record_counts_once_while_consumers_come_and_go(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
-) -> None:
-    topic = new_topic("consumer")
+async def test_each_record_counts_once_while_consumers_come_and_go(log: Log) -> None:
     stop = asyncio.Event()
     published = 0
 
     async def publish_steadily() -> None:
         nonlocal published
         while not stop.is_set():
-            await publish(kafka, topic, texts(60, start=published))
+            await log.publish(texts(60, start=published))
             published += 60
 
-    async with Reader(database, kafka, topic).running():
+    async with log.reader().running():
         publishing = asyncio.create_task(publish_steadily())
         for _ in range(3):
-            newcomer = Reader(database, kafka, topic)
+            newcomer = log.reader()
             async with newcomer.running():
-                await eventually(lambda name=newcomer.name: _has_read(database, name), 30)  # type: ignore[misc]
+                await newcomer.has_read()
         stop.set()
         await publishing
-        await eventually(lambda: _has(database, published), 30)
-    assert await numbers(database) == list(range(published))
-
-
-async def _has_read(database: AsyncEngine, reader: str) -> bool:
-    async with database.connect() as connection:
-        query = sa.select(sa.func.count()).select_from(seen).where(seen.c.reader == reader)
-        return (await connection.execute(query)).scalar_one() > 0
+        await log.holds(published, 30)
+    assert await log.numbers() == list(range(published))
 
 
 async def test_a_log_end_that_a_broker_reports_too_low_is_asked_for_again(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    topic = new_topic("consumer")
-    await publish(kafka, topic, texts(30))
-    async with Reader(database, kafka, topic).running():
-        await eventually(lambda: _has(database, 30), 20)
+    await log.publish(texts(30))
+    await log.read(30)
     asked = 0
     real: Callable[..., Any] = AIOKafkaConsumer.end_offsets
 
@@ -383,216 +390,163 @@ async def test_a_log_end_that_a_broker_reports_too_low_is_asked_for_again(
         return dict.fromkeys(ends, 1) if asked <= 2 else ends
 
     monkeypatch.setattr(AIOKafkaConsumer, "end_offsets", forgetful)
-    await publish(kafka, topic, texts(30, start=30))
-    async with Reader(database, kafka, topic).running():
-        await eventually(lambda: _has(database, 60), 20)
+    await log.publish(texts(30, start=30))
+    await log.read(60)
     assert asked > 2
-    assert await numbers(database) == list(range(60))
+    assert await log.numbers() == list(range(60))
 
 
-async def test_offsets_that_the_log_does_not_hold_stop_the_consumer(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
-) -> None:
-    topic = new_topic("consumer")
-    await publish(kafka, topic, texts(30))
-    async with Reader(database, kafka, topic).running():
-        await eventually(lambda: _has(database, 30), 20)
-    async with database.begin() as connection:
+async def test_offsets_that_the_log_does_not_hold_stop_the_consumer(log: Log) -> None:
+    await log.publish(texts(30))
+    await log.read(30)
+    async with log.database.begin() as connection:
         await connection.execute(sa.update(consumer_offset).values(next_offset=1000))
-    with pytest.raises(OffsetsOutOfRange, match=topic):
-        await asyncio.wait_for(Reader(database, kafka, topic).consumer.run(asyncio.Event()), 20)
+    with pytest.raises(OffsetsOutOfRange, match=log.topic):
+        await log.run()
 
 
-async def test_a_recreated_topic_stops_the_consumer(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
-) -> None:
-    topic = new_topic("consumer")
-    await _read_and_recreate(database, kafka, topic)
+async def test_a_recreated_topic_stops_the_consumer(log: Log) -> None:
+    await log.publish(texts(30))
+    await log.read(30)
+    await _recreate(log)
+    await log.publish(texts(60, start=30))
     # The new topic holds more than the old one did: by its offset alone, the reader would go on and skip.
-    with pytest.raises(OffsetsOutOfRange, match=f"{topic}/0: the topic was recreated"):
-        await asyncio.wait_for(Reader(database, kafka, topic).consumer.run(asyncio.Event()), 20)
-    assert await numbers(database) == list(range(30))
+    with pytest.raises(OffsetsOutOfRange, match=f"{log.topic}/0: the topic was recreated"):
+        await log.run()
+    assert await log.numbers() == list(range(30))
 
 
-async def test_a_recreated_topic_is_read_from_its_beginning_by_the_reset_policy(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
-) -> None:
-    topic = new_topic("consumer")
-    await _read_and_recreate(database, kafka, topic)
-    async with Reader(database, kafka, topic, offset_reset="reset").running():
-        await eventually(lambda: _has(database, 90), 20)
-    assert await numbers(database) == list(range(90))
+async def test_a_recreated_topic_is_read_from_its_beginning_by_the_reset_policy(log: Log) -> None:
+    await log.publish(texts(30))
+    await log.read(30)
+    await _recreate(log)
+    await log.publish(texts(60, start=30))
+    await log.read(90, offset_reset="reset")
+    assert await log.numbers() == list(range(90))
 
 
-async def test_a_topic_that_is_recreated_while_the_consumer_runs_stops_it(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
-) -> None:
-    topic = new_topic("consumer")
-    await publish(kafka, topic, texts(30))
-    running = asyncio.create_task(Reader(database, kafka, topic).consumer.run(asyncio.Event()))
-    await eventually(lambda: _has(database, 30), 20)
-    await _recreate(kafka, topic)
+async def test_a_topic_that_is_recreated_while_the_consumer_runs_stops_it(log: Log) -> None:
+    await log.publish(texts(30))
+    running = asyncio.create_task(log.reader().consumer.run(asyncio.Event()))
+    await log.holds(30)
+    await _recreate(log)
     with pytest.raises(OffsetsOutOfRange, match="recreated"):
         await asyncio.wait_for(running, 40)
 
 
-async def _read_and_recreate(database: AsyncEngine, kafka: Kafka, topic: str) -> None:
-    await publish(kafka, topic, texts(30))
-    async with Reader(database, kafka, topic).running():
-        await eventually(lambda: _has(database, 30), 20)
-    await _recreate(kafka, topic)
-    await publish(kafka, topic, texts(60, start=30))
-
-
-async def _recreate(kafka: Kafka, topic: str) -> None:
-    before = (await identify_log(kafka.bootstrap_servers, [topic])).topic_ids[topic]
-    await asyncio.to_thread(kafka.delete_topics, [topic])
-    await asyncio.to_thread(kafka.create_topics, [Topic(topic, 6)])
+async def _recreate(log: Log) -> None:
+    before = (await identify_log(log.kafka.bootstrap_servers, [log.topic])).topic_ids[log.topic]
+    await asyncio.to_thread(log.kafka.delete_topics, [log.topic])
+    await asyncio.to_thread(log.kafka.create_topics, [Topic(log.topic, 6)])
 
     async def is_another() -> bool:
         try:
-            identity = await identify_log(kafka.bootstrap_servers, [topic])
+            identity = await identify_log(log.kafka.bootstrap_servers, [log.topic])
         except TopicsMissing:
             return False
-        return identity.topic_ids[topic] not in (before, NO_TOPIC_ID)
+        return identity.topic_ids[log.topic] not in (before, NO_TOPIC_ID)
 
     await eventually(is_another)
 
 
-async def test_the_log_end_is_stored_when_reading_begins_and_kept(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
-) -> None:
-    topic = new_topic("consumer")
-    await publish(kafka, topic, texts(30))
-    async with Reader(database, kafka, topic).running():
-        await eventually(lambda: _has(database, 30), 20)
-    await publish(kafka, topic, texts(30, start=30))
-    async with Reader(database, kafka, topic).running():
-        await eventually(lambda: _has(database, 60), 20)
-    assert await _offsets(database) == [(10, 5)] * 6
-    async with database.begin() as connection:
+async def test_the_log_end_is_stored_when_reading_begins_and_kept(log: Log) -> None:
+    await log.publish(texts(30))
+    await log.read(30)
+    await log.publish(texts(30, start=30))
+    await log.read(60)
+    assert await log.offsets() == [(10, 5)] * 6
+    async with log.database.begin() as connection:
         await connection.execute(sa.delete(consumer_offset))
-    async with Reader(database, kafka, topic).running():
-        await eventually(lambda: _has(database, 120), 20)
-    assert await _offsets(database) == [(10, 10)] * 6
+    await log.read(120)
+    assert await log.offsets() == [(10, 10)] * 6
 
 
-async def test_partitions_that_another_member_has_not_started_have_offsets(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
-) -> None:
-    topic = new_topic("consumer")
-    await publish(kafka, topic, texts(30))
+async def test_partitions_that_another_member_has_not_started_have_offsets(log: Log) -> None:
+    await log.publish(texts(30))
     # A member of the group that never begins: its partitions were never read.
     idle = AIOKafkaConsumer(
-        topic,
-        bootstrap_servers=kafka.bootstrap_servers,
+        log.topic,
+        bootstrap_servers=log.kafka.bootstrap_servers,
         group_id="reader",
         partition_assignment_strategy=(RangePartitionAssignor,),
     )
     await idle.start()
     try:
         await eventually(lambda: len(idle.assignment()) == 6, 20)
-        async with Reader(database, kafka, topic).running():
-            await eventually(lambda: _has(database, 15), 30)
-            assert sorted(await _offsets(database)) == [(0, 5)] * 3 + [(5, 5)] * 3
+        async with log.reader().running():
+            await log.holds(15, 30)
+            assert sorted(await log.offsets()) == [(0, 5)] * 3 + [(5, 5)] * 3
     finally:
         await idle.stop()
 
 
-async def _offsets(database: AsyncEngine) -> list[tuple[int, int | None]]:
-    query = sa.select(consumer_offset.c.next_offset, consumer_offset.c.log_end)
-    async with database.connect() as connection:
-        return [tuple(row) for row in (await connection.execute(query)).all()]
-
-
-async def test_another_cluster_stops_the_consumer(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
-) -> None:
-    topic = new_topic("consumer")
-    await publish(kafka, topic, texts(30))
-    async with Reader(database, kafka, topic).running():
-        await eventually(lambda: _has(database, 30), 20)
-    async with database.begin() as connection:
+async def test_another_cluster_stops_the_consumer(log: Log) -> None:
+    await log.publish(texts(30))
+    await log.read(30)
+    async with log.database.begin() as connection:
         await connection.execute(sa.update(consumer_offset).values(cluster_id="elsewhere"))
     with pytest.raises(OffsetsOutOfRange, match="another Kafka cluster, elsewhere"):
-        await asyncio.wait_for(Reader(database, kafka, topic).consumer.run(asyncio.Event()), 20)
-    async with Reader(database, kafka, topic, offset_reset="reset").running():
-        await eventually(lambda: _has(database, 60), 20)
-    async with database.connect() as connection:
+        await log.run()
+    await log.read(60, offset_reset="reset")
+    async with log.database.connect() as connection:
         clusters = (await connection.execute(sa.select(consumer_offset.c.cluster_id).distinct())).scalars().all()
     assert "elsewhere" not in clusters
 
 
-async def test_a_log_that_was_cut_past_the_stored_offset_stops_the_consumer(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
-) -> None:
-    topic = new_topic("consumer")
-    await publish(kafka, topic, texts(30))
-    async with Reader(database, kafka, topic).running():
-        await eventually(lambda: _has(database, 30), 20)
-    await publish(kafka, topic, texts(60, start=30))
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+async def test_a_log_that_was_cut_past_the_stored_offset_stops_the_consumer(log: Log) -> None:
+    await log.publish(texts(30))
+    await log.read(30)
+    await log.publish(texts(60, start=30))
+    admin = AIOKafkaAdminClient(bootstrap_servers=log.kafka.bootstrap_servers)
     await admin.start()
-    await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=7)})
+    await admin.delete_records({TopicPartition(log.topic, 0): RecordsToDelete(before_offset=7)})
     await admin.close()
-    with pytest.raises(OffsetsOutOfRange, match=f"{topic}/0: next is 5, the log holds 7 to 15"):
-        await asyncio.wait_for(Reader(database, kafka, topic).consumer.run(asyncio.Event()), 20)
-    async with Reader(database, kafka, topic, offset_reset="reset").running():
-        await eventually(lambda: _has(database, 88), 20)
+    with pytest.raises(OffsetsOutOfRange, match=f"{log.topic}/0: next is 5, the log holds 7 to 15"):
+        await log.run()
+    await log.read(88, offset_reset="reset")
 
 
-async def test_offsets_without_a_topic_id_are_adopted(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
-) -> None:
-    topic = new_topic("consumer")
-    await publish(kafka, topic, texts(30))
-    async with Reader(database, kafka, topic).running():
-        await eventually(lambda: _has(database, 30), 20)
-    async with database.begin() as connection:
+async def test_offsets_without_a_topic_id_are_adopted(log: Log) -> None:
+    await log.publish(texts(30))
+    await log.read(30)
+    async with log.database.begin() as connection:
         await connection.execute(sa.update(consumer_offset).values(topic_id=NO_TOPIC_ID))
-    await publish(kafka, topic, texts(30, start=30))
-    async with Reader(database, kafka, topic).running():
-        await eventually(lambda: _has(database, 60), 20)
-    assert await numbers(database) == list(range(60))
+    await log.publish(texts(30, start=30))
+    await log.read(60)
+    assert await log.numbers() == list(range(60))
 
 
 @pytest.mark.usefixtures("prefetches")
-async def test_bad_records_only_open_the_circuit_breaker_until_they_are_settled(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
-) -> None:
-    topic = new_topic("consumer")
-    await publish(kafka, topic, [b"bad"] * 150)
-    await publish(kafka, topic, texts(30))
-    reader = Reader(database, kafka, topic)
+async def test_bad_records_only_open_the_circuit_breaker_until_they_are_settled(log: Log) -> None:
+    await log.publish([b"bad"] * 150)
+    await log.publish(texts(30))
+    reader = log.reader()
     async with reader.running():
         await eventually(lambda: _is_open(reader), 20)
-        assert await _dead_letters(database) == MAX_BAD + 1
+        assert await log.dead_letters() == MAX_BAD + 1
     # A restart does not walk on through the bad records.
-    reader = Reader(database, kafka, topic)
+    reader = log.reader()
     async with reader.running():
         await eventually(lambda: _is_open(reader), 20)
-        assert await _dead_letters(database) == MAX_BAD + 1
-        async with database.begin() as connection:
+        assert await log.dead_letters() == MAX_BAD + 1
+        async with log.database.begin() as connection:
             await connection.execute(sa.update(dead_letter).values(status="discarded"))
-        await eventually(lambda: _has(database, 30), 20)
+        await log.holds(30)
         await reader.consumer.circuit_breaker.check()
-    assert (await _dead_letters(database), await numbers(database)) == (150, list(range(30)))
-    async with database.connect() as connection:
+    assert (await log.dead_letters(), await log.numbers()) == (150, list(range(30)))
+    async with log.database.connect() as connection:
         assert (await connection.execute(sa.select(circuit_breaker))).all() == []
 
 
-async def test_a_few_bad_records_among_many_good_ones_leave_the_circuit_breaker_closed(
-    database: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
-) -> None:
-    topic = new_topic("consumer")
+async def test_a_few_bad_records_among_many_good_ones_leave_the_circuit_breaker_closed(log: Log) -> None:
     # Every fifth, over six partitions: each has few bad ones, in whichever order they are polled.
     values: list[bytes | None] = [value if number % 5 else b"bad" for number, value in enumerate(texts(800))]
-    await publish(kafka, topic, values)
-    reader = Reader(database, kafka, topic)
+    await log.publish(values)
+    reader = log.reader()
     async with reader.running():
-        await eventually(lambda: _has(database, 640), 20)
+        await log.holds(640)
         await reader.consumer.circuit_breaker.check()
-    assert await _dead_letters(database) == 160
+    assert await log.dead_letters() == 160
 
 
 async def _is_open(reader: Reader) -> bool:
@@ -601,8 +555,3 @@ async def _is_open(reader: Reader) -> bool:
     except CircuitOpen:
         return True
     return False
-
-
-async def _dead_letters(database: AsyncEngine) -> int:
-    async with database.connect() as connection:
-        return int((await connection.execute(sa.select(sa.func.count()).select_from(dead_letter))).scalar_one())
