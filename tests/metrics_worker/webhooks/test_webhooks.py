@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any, Self
@@ -48,130 +49,125 @@ async def admin(lenient: FastAPI, engine: AsyncEngine, issuer: Issuer) -> AsyncI
         yield http
 
 
-@pytest.fixture
-async def sender(engine: AsyncEngine) -> WebhookSender:
-    return WebhookSender(engine, allow_loopback=True)
-
-
-async def register(admin: httpx.AsyncClient, url: str, *types: str) -> dict[str, Any]:
-    made = await admin.post("/v1/webhooks", json={"url": url, "event_types": list(types or (MISSED, RECOVERED))})
-    assert made.status_code == 201, made.text
-    body: dict[str, Any] = made.json()
-    return body
-
-
-async def happen(engine: AsyncEngine, name: str = MISSED) -> None:
-    """Publishes the contract's example of an event."""
-    async with units_of_work(engine)() as work:
-        await publish(work, examples()[name].data, sequence=1, time=NOW, partition_key=uuid4())
-        await work.commit()
-
-
 async def send(sender: WebhookSender) -> None:
-    """One round of the sender, to its end."""
+    """Run one round of the sender to its end."""
     await sender.run_once()
     await sender.idle()
 
 
-async def make_due(engine: AsyncEngine) -> None:
-    async with engine.begin() as connection:
-        await connection.execute(sa.text("UPDATE webhook_delivery SET next_try_at = now() WHERE status = 'pending'"))
+@dataclass
+class Webhooks:
+    """The API as an admin uses it, and the process that sends."""
+
+    admin: httpx.AsyncClient
+    engine: AsyncEngine
+    sender: WebhookSender
+
+    async def register(self, url: str, *types: str) -> dict[str, Any]:
+        body = {"url": url, "event_types": list(types or (MISSED, RECOVERED))}
+        made = await self.admin.post("/v1/webhooks", json=body)
+        assert made.status_code == 201, made.text
+        return dict(made.json())
+
+    async def happen(self, name: str = MISSED) -> None:
+        """Publish the contract's example of an event."""
+        async with units_of_work(self.engine)() as work:
+            await publish(work, examples()[name].data, sequence=1, time=NOW, partition_key=uuid4())
+            await work.commit()
+
+    async def send(self) -> None:
+        await send(self.sender)
+
+    async def send_one_to(self, url: str) -> dict[str, Any]:
+        """Register an address, and send it an event."""
+        webhook = await self.register(url)
+        await self.happen()
+        await self.send()
+        return webhook
+
+    async def make_due(self) -> None:
+        await self.execute("UPDATE webhook_delivery SET next_try_at = now() WHERE status = 'pending'")
+
+    async def execute(self, statement: str) -> None:
+        async with self.engine.begin() as connection:
+            await connection.execute(sa.text(statement))
+
+    async def deliveries(self, webhook: dict[str, Any], query: str = "") -> list[dict[str, Any]]:
+        found = await self.admin.get(f"/v1/webhooks/{webhook['id']}/deliveries{query}")
+        return list(found.json()["items"])
 
 
-async def deliveries(admin: httpx.AsyncClient, webhook: dict[str, Any], query: str = "") -> list[dict[str, Any]]:
-    found = await admin.get(f"/v1/webhooks/{webhook['id']}/deliveries{query}")
-    items: list[dict[str, Any]] = found.json()["items"]
-    return items
+@pytest.fixture
+def webhooks(admin: httpx.AsyncClient, engine: AsyncEngine) -> Webhooks:
+    return Webhooks(admin, engine, WebhookSender(engine, allow_loopback=True))
 
 
-async def test_a_crossing_reaches_who_asked_for_it_signed(
-    admin: httpx.AsyncClient, engine: AsyncEngine, settings: MetricsSettings, sender: WebhookSender
-) -> None:
+async def test_a_crossing_reaches_who_asked_for_it_signed(webhooks: Webhooks, settings: MetricsSettings) -> None:
     async with receiving() as receiver, receiving() as other:
-        webhook = await register(admin, receiver.url)
-        await register(admin, other.url, RECOVERED)
-        await admin.put("/v1/targets/revenue", json={"value": "100", "since": "2026-01-01"})
-        await moved(engine)
-        await TargetEvaluator(engine, settings.reporting).run_once()
-        await send(sender)
+        webhook = await webhooks.register(receiver.url)
+        await webhooks.register(other.url, RECOVERED)
+        await webhooks.admin.put("/v1/targets/revenue", json={"value": "100", "since": "2026-01-01"})
+        await moved(webhooks.engine)
+        await TargetEvaluator(webhooks.engine, settings.reporting).run_once()
+        await webhooks.send()
     (message,) = receiver.received
     assert other.received == []
     assert message.is_signed_by(webhook["secret"])
     assert not message.is_signed_by("whsec_" + "AAAA" * 8)
     sent = json.loads(message.body)
     assert (sent["type"], sent["sequence"], sent["data"]["kpi"]) == (MISSED, 1, "revenue")
-    (delivery,) = await deliveries(admin, webhook)
+    (delivery,) = await webhooks.deliveries(webhook)
     assert (delivery["status"], delivery["tries"], delivery["last_status"]) == ("delivered", 1, 204)
     assert delivery["event_id"] == message.headers["webhook-id"]
-    assert "secret" not in (await admin.get(f"/v1/webhooks/{webhook['id']}")).text
+    assert "secret" not in (await webhooks.admin.get(f"/v1/webhooks/{webhook['id']}")).text
 
 
-async def test_a_refused_message_is_tried_again_as_it_was(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
-) -> None:
+async def test_a_refused_message_is_tried_again_as_it_was(webhooks: Webhooks) -> None:
     async with receiving("500 Broken\r\n") as receiver:
-        webhook = await register(admin, receiver.url)
-        await happen(engine)
-        await send(sender)
-        await send(sender)
+        webhook = await webhooks.send_one_to(receiver.url)
+        await webhooks.send()
         assert len(receiver.received) == 1, "not before its time"
-        await make_due(engine)
-        await send(sender)
+        await webhooks.make_due()
+        await webhooks.send()
     first, second = receiver.received
     assert (first.body, first.headers["webhook-id"]) == (second.body, second.headers["webhook-id"])
-    (delivery,) = await deliveries(admin, webhook)
+    (delivery,) = await webhooks.deliveries(webhook)
     assert (delivery["status"], delivery["tries"]) == ("delivered", 2)
 
 
-async def test_a_receiver_that_is_away_is_tried_again(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
-) -> None:
+async def test_a_receiver_that_is_away_is_tried_again(webhooks: Webhooks) -> None:
     async with receiving() as receiver:
         pass
-    webhook = await register(admin, receiver.url)
-    await happen(engine)
-    await send(sender)
-    (delivery,) = await deliveries(admin, webhook, "?status=pending")
+    webhook = await webhooks.send_one_to(receiver.url)
+    (delivery,) = await webhooks.deliveries(webhook, "?status=pending")
     assert (delivery["tries"], delivery["last_status"]) == (1, None)
     assert delivery["last_error"].startswith("no connection")
 
 
-async def test_a_receiver_that_answers_no_http_is_not_recorded_as_unreachable(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
-) -> None:
+async def test_a_receiver_that_answers_no_http_is_not_recorded_as_unreachable(webhooks: Webhooks) -> None:
     async with receiving("200 OK\r\nContent-Length: -5\r\n") as receiver:
-        webhook = await register(admin, receiver.url)
-        await happen(engine)
-        await send(sender)
-    (delivery,) = await deliveries(admin, webhook)
+        webhook = await webhooks.send_one_to(receiver.url)
+    (delivery,) = await webhooks.deliveries(webhook)
     assert delivery["last_error"] == "the answer broke off, or is not HTTP"
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
-async def test_retry_after_is_honoured(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender, form: str
-) -> None:
+async def test_retry_after_is_honoured(webhooks: Webhooks, form: str) -> None:
     # Now, and not when the tests were collected: the whole suite takes minutes.
     in_two_hours = datetime.now(UTC) + timedelta(hours=2, seconds=5)
     header = "7200" if form == "seconds" else in_two_hours.strftime("%a, %d %b %Y %H:%M:%S GMT")
     async with receiving(f"503 Busy\r\nRetry-After: {header}\r\n") as receiver:
-        webhook = await register(admin, receiver.url)
-        await happen(engine)
-        await send(sender)
-    (delivery,) = await deliveries(admin, webhook)
+        webhook = await webhooks.send_one_to(receiver.url)
+    (delivery,) = await webhooks.deliveries(webhook)
     pause = datetime.fromisoformat(delivery["next_try_at"]) - datetime.now(UTC)
     assert timedelta(hours=1.9) < pause < timedelta(hours=2.5)
 
 
 @pytest.mark.parametrize("header", ["soon", "1 Jan 2030 99999999999999:00:00 GMT", "Wed, 32 Oct 2030 07:28:00 GMT"])
-async def test_a_meaningless_retry_after_leaves_our_own_pause(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender, header: str
-) -> None:
+async def test_a_meaningless_retry_after_leaves_our_own_pause(webhooks: Webhooks, header: str) -> None:
     async with receiving(f"503 Busy\r\nRetry-After: {header}\r\n") as receiver:
-        webhook = await register(admin, receiver.url)
-        await happen(engine)
-        await send(sender)
-    (delivery,) = await deliveries(admin, webhook)
+        webhook = await webhooks.send_one_to(receiver.url)
+    (delivery,) = await webhooks.deliveries(webhook)
     assert (delivery["last_status"], delivery["last_error"]) == (503, "refused")
     pause = datetime.fromisoformat(delivery["next_try_at"]) - datetime.now(UTC)
     assert pause < timedelta(seconds=10)
@@ -184,35 +180,30 @@ class AnHourAhead(datetime):
 
 
 async def test_pauses_follow_the_databases_clock_and_not_ours(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender, monkeypatch: pytest.MonkeyPatch
+    webhooks: Webhooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("metrics_worker.jobs.webhooks.datetime", AnHourAhead)
     monkeypatch.setattr("metrics_worker.webhooks.use_cases.datetime", AnHourAhead)
     async with receiving("500 Broken\r\n") as receiver:
-        webhook = await register(admin, receiver.url)
-        await happen(engine)
-        await send(sender)
-        (delivery,) = await deliveries(admin, webhook)
+        webhook = await webhooks.send_one_to(receiver.url)
+        (delivery,) = await webhooks.deliveries(webhook)
         assert datetime.fromisoformat(delivery["next_try_at"]) - datetime.now(UTC) < timedelta(seconds=10)
-        await make_due(engine)
-        await send(sender)
-        await admin.post(f"/v1/webhooks/{webhook['id']}/deliveries/{delivery['id']}/send")
-        await send(sender)
+        await webhooks.make_due()
+        await webhooks.send()
+        await webhooks.admin.post(f"/v1/webhooks/{webhook['id']}/deliveries/{delivery['id']}/send")
+        await webhooks.send()
     assert len(receiver.received) == 3
 
 
-async def test_a_message_whose_tries_are_all_cut_off_is_given_up(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
-) -> None:
+async def test_a_message_whose_tries_are_all_cut_off_is_given_up(webhooks: Webhooks) -> None:
     async with receiving() as receiver:
-        webhook = await register(admin, receiver.url)
-        await happen(engine)
-        async with engine.begin() as connection:
-            # As the processes leave it that end while they try.
-            await connection.execute(sa.text(f"UPDATE webhook_delivery SET tries = {len(RETRY_AFTER) + 1}"))
-        await send(sender)
+        webhook = await webhooks.register(receiver.url)
+        await webhooks.happen()
+        # As the processes leave it that end while they try.
+        await webhooks.execute(f"UPDATE webhook_delivery SET tries = {len(RETRY_AFTER) + 1}")
+        await webhooks.send()
     assert receiver.received == []
-    (delivery,) = await deliveries(admin, webhook)
+    (delivery,) = await webhooks.deliveries(webhook)
     assert (delivery["status"], delivery["last_error"]) == ("dead", "every try was cut off before its end")
 
 
@@ -253,71 +244,59 @@ def test_no_receiver_can_make_the_sender_wait_for_ever() -> None:
     assert delivery.next_try_at <= NOW + timedelta(days=1.1)
 
 
-async def test_what_was_given_up_can_be_sent_again(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
-) -> None:
+async def test_what_was_given_up_can_be_sent_again(webhooks: Webhooks) -> None:
     async with receiving(*["500 Broken\r\n"] * 2) as receiver:
-        webhook = await register(admin, receiver.url)
-        await happen(engine)
-        (delivery,) = await deliveries(admin, webhook)
+        webhook = await webhooks.register(receiver.url)
+        await webhooks.happen()
+        (delivery,) = await webhooks.deliveries(webhook)
         address = f"/v1/webhooks/{webhook['id']}/deliveries/{delivery['id']}/send"
-        assert (await admin.post(address)).status_code == 409
-        async with engine.begin() as connection:
-            await connection.execute(sa.text(f"UPDATE webhook_delivery SET tries = {len(RETRY_AFTER)}"))
-        await send(sender)
-        assert [each["id"] for each in await deliveries(admin, webhook, "?status=dead")] == [delivery["id"]]
-        assert (await admin.post(address)).json()["status"] == "pending"
-        await send(sender)
-        await make_due(engine)
-        await send(sender)
+        assert (await webhooks.admin.post(address)).status_code == 409
+        await webhooks.execute(f"UPDATE webhook_delivery SET tries = {len(RETRY_AFTER)}")
+        await webhooks.send()
+        assert [each["id"] for each in await webhooks.deliveries(webhook, "?status=dead")] == [delivery["id"]]
+        assert (await webhooks.admin.post(address)).json()["status"] == "pending"
+        await webhooks.send()
+        await webhooks.make_due()
+        await webhooks.send()
     assert len({message.headers["webhook-id"] for message in receiver.received}) == 1
-    assert [each["status"] for each in await deliveries(admin, webhook)] == ["delivered"]
+    assert [each["status"] for each in await webhooks.deliveries(webhook)] == ["delivered"]
 
 
-async def test_a_receiver_that_is_gone_is_not_asked_again(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
-) -> None:
+async def test_a_receiver_that_is_gone_is_not_asked_again(webhooks: Webhooks) -> None:
     async with receiving("410 Gone\r\n") as receiver:
-        webhook = await register(admin, receiver.url)
-        await happen(engine)
-        await happen(engine, RECOVERED)
-        await send(sender)
-        await send(sender)
-        await happen(engine)
+        webhook = await webhooks.register(receiver.url)
+        await webhooks.happen()
+        await webhooks.happen(RECOVERED)
+        await webhooks.send()
+        await webhooks.send()
+        await webhooks.happen()
         assert len(receiver.received) == 1
-        shown = (await admin.get(f"/v1/webhooks/{webhook['id']}")).json()
+        shown = (await webhooks.admin.get(f"/v1/webhooks/{webhook['id']}")).json()
         assert (shown["active"], shown["disabled_because"]) == (False, "the receiver answered 410 Gone")
-        on = await admin.patch(f"/v1/webhooks/{webhook['id']}", json={"active": True})
+        on = await webhooks.admin.patch(f"/v1/webhooks/{webhook['id']}", json={"active": True})
         assert (on.json()["active"], on.json()["disabled_because"]) == (True, None)
-        await send(sender)
+        await webhooks.send()
     assert len(receiver.received) == 2, "what waited meanwhile is sent"
 
 
-async def test_a_redirect_is_not_followed(admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender) -> None:
+async def test_a_redirect_is_not_followed(webhooks: Webhooks) -> None:
     async with receiving() as hidden, receiving(f"307 Elsewhere\r\nLocation: {hidden.url}\r\n") as receiver:
-        webhook = await register(admin, receiver.url)
-        await happen(engine)
-        await send(sender)
+        webhook = await webhooks.send_one_to(receiver.url)
     assert hidden.received == []
-    (delivery,) = await deliveries(admin, webhook)
+    (delivery,) = await webhooks.deliveries(webhook)
     assert (delivery["status"], delivery["last_error"]) == ("pending", "a redirect, which is not followed")
 
 
-async def test_old_secrets_sign_beside_a_new_one_until_they_retire(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
-) -> None:
+async def test_old_secrets_sign_beside_a_new_one_until_they_retire(webhooks: Webhooks) -> None:
     async with receiving() as receiver:
-        webhook = await register(admin, receiver.url)
-        added = await admin.post(f"/v1/webhooks/{webhook['id']}/secrets")
+        webhook = await webhooks.register(receiver.url)
+        added = await webhooks.admin.post(f"/v1/webhooks/{webhook['id']}/secrets")
         assert added.status_code == 201
-        await happen(engine)
-        await send(sender)
-        async with engine.begin() as connection:
-            await connection.execute(
-                sa.text("UPDATE webhook_secret SET retires_at = now() WHERE retires_at IS NOT NULL")
-            )
-        await happen(engine, RECOVERED)
-        await send(sender)
+        await webhooks.happen()
+        await webhooks.send()
+        await webhooks.execute("UPDATE webhook_secret SET retires_at = now() WHERE retires_at IS NOT NULL")
+        await webhooks.happen(RECOVERED)
+        await webhooks.send()
     both, new = receiver.received
     assert both.is_signed_by(webhook["secret"])
     assert both.is_signed_by(added.json()["secret"])
@@ -325,41 +304,32 @@ async def test_old_secrets_sign_beside_a_new_one_until_they_retire(
     assert new.is_signed_by(added.json()["secret"])
 
 
-async def test_what_a_dead_process_had_taken_is_sent_by_the_next(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
-) -> None:
+async def test_what_a_dead_process_had_taken_is_sent_by_the_next(webhooks: Webhooks) -> None:
     async with receiving() as receiver:
-        await register(admin, receiver.url)
-        await happen(engine)
-        async with engine.begin() as connection:
-            await connection.execute(
-                sa.text("UPDATE webhook_delivery SET tries = 1, next_try_at = now() + interval '60 s'")
-            )
-        await send(sender)
+        await webhooks.register(receiver.url)
+        await webhooks.happen()
+        await webhooks.execute("UPDATE webhook_delivery SET tries = 1, next_try_at = now() + interval '60 s'")
+        await webhooks.send()
         assert receiver.received == []
-        await make_due(engine)
-        await send(sender)
+        await webhooks.make_due()
+        await webhooks.send()
     assert len(receiver.received) == 1
 
 
-async def test_two_senders_send_a_message_once(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
-) -> None:
-    other = WebhookSender(engine, allow_loopback=True)
+async def test_two_senders_send_a_message_once(webhooks: Webhooks) -> None:
+    other = WebhookSender(webhooks.engine, allow_loopback=True)
     async with receiving() as receiver:
-        await register(admin, receiver.url)
-        await happen(engine)
-        await sender.run_once()
+        await webhooks.register(receiver.url)
+        await webhooks.happen()
+        await webhooks.sender.run_once()
         await other.run_once()
-        await sender.idle()
+        await webhooks.sender.idle()
         await other.idle()
     assert len(receiver.received) == 1
 
 
-async def test_a_receiver_gets_one_message_at_a_time_from_any_process(
-    admin: httpx.AsyncClient, engine: AsyncEngine, sender: WebhookSender
-) -> None:
-    other, arrived, answer = WebhookSender(engine, allow_loopback=True), asyncio.Event(), asyncio.Event()
+async def test_a_receiver_gets_one_message_at_a_time_from_any_process(webhooks: Webhooks) -> None:
+    other, arrived, answer = WebhookSender(webhooks.engine, allow_loopback=True), asyncio.Event(), asyncio.Event()
 
     async def think(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -370,31 +340,31 @@ async def test_a_receiver_gets_one_message_at_a_time_from_any_process(
 
     server = await asyncio.start_server(think, "127.0.0.1", 0)
     async with server:
-        webhook = await register(admin, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook")
-        await happen(engine)
-        await happen(engine, RECOVERED)
-        await sender.run_once()
+        webhook = await webhooks.register(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook")
+        await webhooks.happen()
+        await webhooks.happen(RECOVERED)
+        await webhooks.sender.run_once()
         await asyncio.wait_for(arrived.wait(), 10)
         await other.run_once()
-        assert sorted(each["tries"] for each in await deliveries(admin, webhook)) == [0, 1]
+        assert sorted(each["tries"] for each in await webhooks.deliveries(webhook)) == [0, 1]
         answer.set()
-        await sender.idle()
+        await webhooks.sender.idle()
         await send(other)
-    assert [each["status"] for each in await deliveries(admin, webhook)] == ["delivered", "delivered"]
+    assert [each["status"] for each in await webhooks.deliveries(webhook)] == ["delivered", "delivered"]
 
 
-async def test_a_webhook_is_listed_changed_and_deleted(admin: httpx.AsyncClient, engine: AsyncEngine) -> None:
+async def test_a_webhook_is_listed_changed_and_deleted(webhooks: Webhooks, engine: AsyncEngine) -> None:
     async with receiving() as receiver:
-        webhook = await register(admin, receiver.url)
-    await happen(engine)
+        webhook = await webhooks.register(receiver.url)
+    await webhooks.happen()
     address = f"/v1/webhooks/{webhook['id']}"
-    changed = await admin.patch(address, json={"event_types": [MISSED]}, headers={"If-Match": '"1"'})
+    changed = await webhooks.admin.patch(address, json={"event_types": [MISSED]}, headers={"If-Match": '"1"'})
     assert (changed.status_code, changed.headers["etag"], changed.json()["event_types"]) == (200, '"2"', [MISSED])
-    assert (await admin.patch(address, json={"active": False}, headers={"If-Match": '"1"'})).status_code == 412
-    assert [each["id"] for each in (await admin.get("/v1/webhooks")).json()["items"]] == [webhook["id"]]
-    assert (await admin.delete(address)).status_code == 204
-    assert (await admin.get(address)).status_code == 404
-    async with engine.connect() as connection:
+    assert (await webhooks.admin.patch(address, json={"active": False}, headers={"If-Match": '"1"'})).status_code == 412
+    assert [each["id"] for each in (await webhooks.admin.get("/v1/webhooks")).json()["items"]] == [webhook["id"]]
+    assert (await webhooks.admin.delete(address)).status_code == 204
+    assert (await webhooks.admin.get(address)).status_code == 404
+    async with webhooks.engine.connect() as connection:
         left = "SELECT (SELECT count(*) FROM webhook_secret) + (SELECT count(*) FROM webhook_delivery)"
         assert (await connection.execute(sa.text(left))).scalar_one() == 0
 
@@ -485,14 +455,13 @@ async def test_a_name_that_leads_inside_is_blocked_when_it_is_connected_to(monke
         await GuardedNetwork(allow_loopback=False).connect_tcp("example.com", 443)
 
 
-async def test_a_name_that_leads_to_this_machine_gets_nothing(admin: httpx.AsyncClient, engine: AsyncEngine) -> None:
+async def test_a_name_that_leads_to_this_machine_gets_nothing(webhooks: Webhooks, engine: AsyncEngine) -> None:
     async with receiving() as receiver:
-        webhook = await register(admin, receiver.url)
-        await happen(engine)
-        async with engine.begin() as connection:
-            # As if the rules had been laxer when it was registered.
-            await connection.execute(sa.text(f"UPDATE webhook SET url = 'https://localhost:{receiver.port}/'"))
-        await send(WebhookSender(engine, allow_loopback=False))
+        webhook = await webhooks.register(receiver.url)
+        await webhooks.happen()
+        # As if the rules had been laxer when it was registered.
+        await webhooks.execute(f"UPDATE webhook SET url = 'https://localhost:{receiver.port}/'")
+        await send(WebhookSender(webhooks.engine, allow_loopback=False))
     assert receiver.received == []
-    (delivery,) = await deliveries(admin, webhook)
+    (delivery,) = await webhooks.deliveries(webhook)
     assert delivery["last_error"].startswith("the address must")
