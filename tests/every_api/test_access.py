@@ -355,6 +355,13 @@ async def test_an_operation_shows_its_cells_in_the_document(apis: dict[str, Api]
                 assert all(role in operation["description"] for role in cells)
 
 
+def test_personal_fields_are_marked_in_the_document() -> None:
+    document = make_app("sales-api", "postgresql+asyncpg://nowhere/nothing", "").openapi()
+    lead = document["components"]["schemas"]["LeadRead"]["properties"]
+    assert {name for name, field in lead.items() if field.get("x-personal")} == {"name", "company", "email", "phone"}
+    assert lead["email"]["description"] == "Null to roles other than sales-rep, sales-manager, importer."
+
+
 # The last one: what is allowed is done, and some of it is for good.
 @each_operation
 async def test_a_record_outside_the_scope_is_absent(operation: Operation, name: str, apis: dict[str, Api]) -> None:

@@ -33,10 +33,12 @@ class Sales:
         *,
         role: str = "importer",
         subject: str = "someone",
+        claims: Body | None = None,
         **headers: str,
     ) -> httpx.Response:
-        """Any request. Header names are given with underscores; `subject` is whose token it is."""
-        return await self.http.request(method, path, json=body, headers=self._headers(role, headers, subject))
+        """Any request. Header names are given with underscores; `subject` is whose token it is, with these claims."""
+        given = self._headers(role, headers, {"sub": subject, **(claims or {})})
+        return await self.http.request(method, path, json=body, headers=given)
 
     async def raw(
         self, method: str, path: str, content: bytes, *, role: str = "importer", **headers: str
@@ -44,8 +46,8 @@ class Sales:
         """Any request whose body is not JSON."""
         return await self.http.request(method, path, content=content, headers=self._headers(role, headers))
 
-    def _headers(self, role: str, given: dict[str, str], subject: str = "someone") -> dict[str, str]:
-        token = {"Authorization": f"Bearer {self._issuer.token(role, sub=subject)}"}
+    def _headers(self, role: str, given: dict[str, str], claims: Body | None = None) -> dict[str, str]:
+        token = {"Authorization": f"Bearer {self._issuer.token(role, **(claims or {}))}"}
         return token | {name.replace("_", "-"): value for name, value in given.items()}
 
     async def get(self, path: str) -> Body:
@@ -54,7 +56,7 @@ class Sales:
         assert answer.status_code == 200, answer.text
         return cast("Body", answer.json())
 
-    async def post(self, path: str, body: Body, *, status: int = 200, **headers: str) -> Body:
+    async def post(self, path: str, body: Body, *, status: int = 200, **headers: Any) -> Body:
         """A write that is expected to succeed."""
         answer = await self.send("POST", path, body, **headers)
         assert answer.status_code == status, answer.text

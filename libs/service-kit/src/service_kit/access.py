@@ -47,6 +47,8 @@ class Scope(enum.Flag):
 
 OWN, TEAM, BELOW, REGION, UNASSIGNED, SEEN, ALL = Scope
 NOTHING: Final = Scope(0)
+_LAST: Final = UUID(int=2**128 - 1)
+"""After every id that there is."""
 Roles = Mapping[Role, Scope]
 
 
@@ -115,11 +117,6 @@ class Noun:
     def rules(self) -> tuple[Rule, ...]:
         """Return all of them."""
         return (self.read, *self.write)
-
-    def columns(self) -> list[sa.ColumnElement[Any]]:
-        """Return the columns that tell whose a record is."""
-        assert self.table is not None  # noqa: S101 -- only of nouns that have one
-        return [self.table.c[name] for name in (self.owner, self.team, self.region) if name is not None]
 
 
 @dataclass(frozen=True)
@@ -196,8 +193,10 @@ class Within:
                 self._branches.append((self._table.c[name], sorted(values)))
         self._columns = [self._table.c[name] for name in (noun.owner, noun.team) if name is not None]
 
-    def newest(self, conditions: Sequence[sa.ColumnElement[bool]], limit: int) -> sa.Select[tuple[UUID]]:
-        """Return the ids of the newest records in the scope that meet the conditions.
+    def newest(
+        self, conditions: Sequence[sa.ColumnElement[bool]], *, after: UUID | None, limit: int
+    ) -> sa.Select[tuple[UUID]]:
+        """Return the ids of the newest records in the scope that meet the conditions, from after one on.
 
         Each branch is read up to the limit by its index, which ends in the id: one condition with OR would sort all
         that is in the scope, or walk through all that is not.
@@ -205,19 +204,21 @@ class Within:
         key = self._table.c.id
         parts: list[sa.Select[tuple[UUID]]] = []
         for number, (column, values) in enumerate(self._branches):
-            given = (
-                sa.func.unnest(sa.literal(values, sa.ARRAY(column.type)))
-                .table_valued("value")
-                .render_derived(f"v{number}")
+            given = sa.func.unnest(sa.literal(values, sa.ARRAY(column.type))).table_valued("value")
+            given = given.render_derived(f"v{number}")
+            # A range where an equation would do: of that the planner knows that it leaves the order of the ids, and
+            # reads the newest of all records until enough are found.
+            place = sa.tuple_(given.c.value, sa.literal(after or _LAST, sa.Uuid))
+            part = sa.select(key.label("id")).where(
+                column >= given.c.value, sa.tuple_(column, key) < place, *conditions
             )
-            part = sa.select(key.label("id")).where(column == given.c.value, *conditions)
-            newest = part.order_by(key.desc()).limit(limit).lateral(f"n{number}")
+            newest = part.order_by(column.desc(), key.desc()).limit(limit).lateral(f"n{number}")
             parts.append(sa.select(newest.c.id).select_from(given.join(newest, sa.true())))
         if self._is_unassigned:
             none = [column.is_(None) for column in self._columns]
-            unassigned = (
-                sa.select(key.label("id")).where(*none, *conditions).order_by(key.desc()).limit(limit).subquery()
-            )
+            part = sa.select(key.label("id")).where(*none, *conditions)
+            part = part if after is None else part.where(key < after)
+            unassigned = part.order_by(key.desc()).limit(limit).subquery()
             parts.append(sa.select(unassigned.c.id))
         if not parts:
             return sa.select(key).where(sa.false())

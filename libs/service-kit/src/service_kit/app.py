@@ -20,6 +20,7 @@ from service_kit.health import Check, database_check, health_routes
 from service_kit.middleware import RequestContext
 from service_kit.outbox_notify import OutboxNotifier
 from service_kit.rate_limit import RateLimit
+from service_kit.roles import ROLES
 from service_kit.routing import StrictRoute
 from service_kit.settings import ServiceSettings
 from service_kit.unit_of_work import units_of_work
@@ -156,6 +157,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
                 _document_access(operation, app.state.access)
             if writes:
                 operation.setdefault("parameters", []).extend(_WRITE_PARAMETERS)
+    _document_personal_fields(document, app.state.access)
     app.openapi_schema = document
     return document
 
@@ -165,6 +167,22 @@ def _document_access(operation: dict[str, Any], table: AccessTable) -> None:
     operation["x-access"] = cell
     words = "; ".join(f"{role} ({', '.join(whose)})" for role, whose in cell.items())
     operation["description"] = f"{operation.get('description', '')}\n\nRoles, and with whose records: {words}.".strip()
+
+
+def _document_personal_fields(document: dict[str, Any], table: AccessTable) -> None:
+    schemas = document["components"]["schemas"]
+    operations = {each["operationId"]: each for methods in document["paths"].values() for each in methods.values()}
+    for noun in table.nouns:
+        shown_to = ", ".join(role for role in ROLES if role in noun.served_by)
+        for name in noun.read.operations if noun.personal else ():
+            answer = operations[name]["responses"]["200"]["content"]["application/json"]["schema"]
+            properties = schemas[answer["$ref"].rpartition("/")[2]]["properties"]
+            for field in noun.personal:
+                # A list's answer has the fields in its items.
+                if field in properties:
+                    said = properties[field].get("description", "")
+                    properties[field]["description"] = f"{said} Null to roles other than {shown_to}.".strip()
+                    properties[field]["x-personal"] = True
 
 
 _PROBLEM: dict[str, Any] = {

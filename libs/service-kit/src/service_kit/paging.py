@@ -82,12 +82,12 @@ class Page:
 
         `conditions` are about the key's table, whose records may be limited to those `within` a caller's scope.
         """
-        if self.after is not None:
-            conditions = (*conditions, key < self.after)
-        if within is None:
+        if within is not None:
+            query = query.where(key.in_(within.newest(conditions, after=self.after, limit=self.limit + 1)))
+        elif self.after is None:
             query = query.where(*conditions)
         else:
-            query = query.where(key.in_(within.newest(conditions, self.limit + 1)))
+            query = query.where(*conditions, key < self.after)
         rows: Sequence[Any] = (await work.execute(query.order_by(key.desc()).limit(self.limit + 1))).all()
         shown = rows[: self.limit]
         more = len(rows) > self.limit

@@ -1,7 +1,7 @@
 """Who and what the simulated company has: products, teams, people, customers, currencies, quotas. Pure and seeded."""
 
 import calendar
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -112,9 +112,9 @@ class Company:
         for team in (*sales_teams, *service_teams):
             yield team, {"name": team.key}
         for number, rep in enumerate(self.reps):
-            yield rep, {"name": self._person("rep", number), "team_id": sales_teams[number % len(sales_teams)]}
+            yield rep, self._member(rep, "rep", number, sales_teams)
         for number, agent in enumerate(self.agents):
-            yield agent, {"name": self._person("agent", number), "team_id": service_teams[number % len(service_teams)]}
+            yield agent, self._member(agent, "agent", number, service_teams)
 
         yield from self._promises()
 
@@ -189,6 +189,11 @@ class Company:
             rep=random.choice(self.reps),
             since=since,
         )
+
+    def _member(self, ref: Ref, kind: str, number: int, teams: Sequence[Ref]) -> dict[str, object]:
+        # A token with this subject sees what is theirs.
+        subject = self.reference(ref.key)
+        return {"name": self._person(kind, number), "team_id": teams[number % len(teams)], "subject": subject}
 
     def _person(self, kind: str, number: int) -> str:
         random = self.random("person", kind, number)
