@@ -1,6 +1,6 @@
 """Hypothesis strategies made from the contracts' own types, so that a new event is tested without a new line here."""
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -8,11 +8,12 @@ import msgspec
 import msgspec.inspect as inspect
 from hypothesis import strategies as st
 
+from event_contracts.calendar import FIRST_DAY, LAST_DAY
 from event_contracts.catalogue import EventType, State
 from event_contracts.fields import DECIMAL_PLACES, MAX_MONEY_DIGITS, Money, money_from_minor_units
 
 _ZONES = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-8))])
-MOMENTS = st.datetimes(min_value=datetime(1970, 1, 2), max_value=datetime(2200, 1, 1), timezones=_ZONES)  # noqa: DTZ001
+MOMENTS = st.datetimes(min_value=datetime(1970, 1, 3), max_value=datetime(2199, 12, 30), timezones=_ZONES)  # noqa: DTZ001
 _RATES = st.decimals(min_value=Decimal("0.000001"), max_value=Decimal(1_000_000), allow_nan=False, places=6)
 
 
@@ -58,7 +59,7 @@ def _values(kind: inspect.Type) -> st.SearchStrategy[Any]:
         case inspect.DateTimeType():
             return MOMENTS
         case inspect.DateType():
-            return st.dates(min_value=date(1900, 1, 1), max_value=date(2200, 1, 1))
+            return st.dates(FIRST_DAY, LAST_DAY)
         case inspect.DecimalType():
             return _RATES
         case inspect.UUIDType():

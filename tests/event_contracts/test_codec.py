@@ -295,3 +295,17 @@ def outcome_of(record: bytes) -> str:
         return refusal.reason
     assert event.subject == f"{event.event_type.subject_kind}/{event.data.id}"
     return "decoded"
+
+
+@pytest.mark.parametrize(
+    ("time", "far"),
+    [
+        (b'"closed_at":"2026-03-20T16:30:00Z"', b'"closed_at":"9999-03-20T16:30:00Z"'),
+        (b'"closed_at":"2026-03-20T16:30:00Z"', b'"closed_at":"1969-12-31T23:00:00Z"'),
+        (b'"on":"2026-03-20"', b'"on":"9999-03-20"'),
+    ],
+)
+def test_a_time_outside_the_calendar_is_refused_wherever_it_is(time: bytes, far: bytes) -> None:
+    assert time in DEAL_CLOSED
+    with pytest.raises(UndecodableEvent, match="is not between"):
+        decode(DEAL_CLOSED.replace(time, far))

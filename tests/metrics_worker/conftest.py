@@ -38,6 +38,7 @@ async def settings(new_database: Callable[[str], str], issuer: Issuer) -> Metric
     url = new_database("ledger")
     await migrate(metrics_worker, url)
     return MetricsSettings(
+        api_docs=True,
         database_url=url,
         auth_jwks=issuer.jwks_url,
         allowed_hosts=["metrics"],

@@ -71,10 +71,13 @@ async def test_a_sale_over_http_arrives_on_the_broker(
     }
     migration = await asyncio.to_thread(subprocess.run, [BIN / "sales-migrate"], env=os.environ | environment)
     assert migration.returncode == 0
-    api, relay = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+    api, relay, metrics = (f"http://127.0.0.1:{free_port()}" for _ in range(3))
     token = {"Authorization": f"Bearer {issuer.token('importer')}"}
     with (
-        process("sales-api", environment | {"HTTP_PORT": api.rsplit(":", 1)[1]}),
+        process(
+            "sales-api",
+            environment | {"HTTP_PORT": api.rsplit(":", 1)[1], "PROMETHEUS_PORT": metrics.rsplit(":", 1)[1]},
+        ),
         process("sales-relay", environment | {"HTTP_PORT": relay.rsplit(":", 1)[1]}),
     ):
         async with httpx.AsyncClient(headers=token) as http:
@@ -93,6 +96,10 @@ async def test_a_sale_over_http_arrives_on_the_broker(
             converted = await post(f"/v1/leads/{lead['id']}/convert", {"deal": terms})
             closed = await post(f"/v1/deals/{converted['deal_id']}/close", {"outcome": "won"})
             seen = await _read(consumer, 6, {lead["id"], converted["account_id"], closed["id"]})
+            # Not on the public port, and only there.
+            assert (await http.get(f"{api}/metrics")).status_code == 404
+            assert "tandem_http_request_seconds" in (await http.get(f"{metrics}/metrics")).text
+            assert (await http.get(f"{metrics}/v1/leads")).status_code == 404
     assert seen == {
         ("sales.events", lead["id"]): [("sales.lead-created", 1), ("sales.lead-converted", 2)],
         ("sales.events", converted["account_id"]): [

@@ -1,6 +1,12 @@
 """The API's description: complete, and readable on a closed network."""
 
+from collections.abc import Callable
+
 import httpx
+import pytest
+
+from tests.service_kit.conftest import assert_problem
+from tests.service_kit.toy import Issuer, toy_app
 
 
 async def test_the_page_and_all_it_loads_come_from_the_service_itself(client: httpx.AsyncClient) -> None:
@@ -20,3 +26,17 @@ async def test_the_description_names_tokens_errors_and_the_headers_of_writes(cli
     assert {"401", "403", "409", "410", "412", "422", "503"} <= set(create["responses"])
     assert {each["name"] for each in create["parameters"]} == {"Idempotency-Key", "If-Match"}
     assert "application/problem+json" in create["responses"]["422"]["content"]
+
+
+async def test_neither_docs_nor_metrics_are_public_unless_they_are_set_to_be(
+    new_database: Callable[[str], str], issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    jwks = issuer.published_in(tmp_path_factory.mktemp("issuer"))
+    async with (
+        toy_app(new_database("docs"), jwks, api_docs=False) as (app, _),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://toy") as http,
+    ):
+        for path in ("/docs", "/docs/start.js", "/openapi.json", "/metrics"):
+            assert_problem(await http.get(path), 404)
+    # The description is still made for those who ask the application itself.
+    assert "/v1/boxes" in app.openapi()["paths"]

@@ -164,13 +164,9 @@ class Issuer:
 async def toy_app(
     url: str, jwks_address: str, *, pool_size: int = 10, **others: Any
 ) -> AsyncIterator[tuple[FastAPI, AsyncEngine]]:
+    defaults: dict[str, Any] = {"allowed_hosts": ["toy"], "api_docs": True, "max_body_bytes": 65536}
     settings = ServiceSettings(
-        database_url=url,
-        database_pool_size=pool_size,
-        auth_jwks=jwks_address,
-        allowed_hosts=["toy"],
-        max_body_bytes=65536,
-        **others,
+        database_url=url, database_pool_size=pool_size, auth_jwks=jwks_address, **(defaults | others)
     )
     engine = create_engine(settings, application="toy")
     async with engine.begin() as connection:

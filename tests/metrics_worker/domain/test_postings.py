@@ -427,8 +427,14 @@ def refused(state: Any) -> str:
 @pytest.mark.parametrize(
     ("state", "reason"),
     [
-        (lead(created_at=moment("1969-12-30T00:00")), "1969-12-30 is not between 1970 and 2199"),
-        (lead(created_at=moment("2200-01-01T12:00")), "2200-01-01 is not between 1970 and 2199"),
+        (
+            lead(created_at=moment("1969-12-30T00:00")),
+            "1969-12-30T00:00:00+00:00 is not between 1970-01-02 and 2199-12-30",
+        ),
+        (
+            lead(created_at=moment("2200-01-01T12:00")),
+            "2200-01-01T12:00:00+00:00 is not between 1970-01-02 and 2199-12-30",
+        ),
         (deal(stage="won", closed_at=None), "lacks the time it was closed at"),
         (deal(line("desk", 1, "1"), stage="won", reporting_amount=None), "lacks its worth"),
         (deal(stage="won", reporting_amount=Money(amount=eur(1).amount, currency="USD")), "an amount in USD"),

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from event_contracts import directory, metrics, sales, service
+from event_contracts.calendar import Check, check_moment, check_of
 from event_contracts.catalogue import EVENT_TYPES, EventType, State, event_type_of
 from event_contracts.fields import MAX_COUNT, Moment
 
@@ -70,8 +71,9 @@ class Envelope(msgspec.Struct, kw_only=True):
 
 _envelope_decoder = msgspec.json.Decoder(Envelope)
 _encoder = msgspec.json.Encoder()
-_data_decoders: dict[str, tuple[EventType, str, msgspec.json.Decoder[Any]]] = {
-    entry.name: (entry, entry.dataschema, msgspec.json.Decoder(entry.data)) for entry in EVENT_TYPES.values()
+_data_decoders: dict[str, tuple[EventType, str, msgspec.json.Decoder[Any], Check | None]] = {
+    entry.name: (entry, entry.dataschema, msgspec.json.Decoder(entry.data), check_of(entry.data))
+    for entry in EVENT_TYPES.values()
 }
 
 
@@ -121,12 +123,16 @@ def decode(record: bytes | None) -> CloudEvent:
     known = _data_decoders.get(envelope.type)
     if known is None:
         raise UndecodableEvent("unknown-type", f"no event is called {envelope.type[:100]!r}")
-    entry, dataschema, decoder = known
+    entry, dataschema, decoder, check = known
     if envelope.dataschema != dataschema or envelope.specversion != "1.0":
         raise UndecodableEvent("unknown-version", f"{envelope.dataschema[:100]!r}; this reader knows {dataschema!r}")
     try:
         data: State = decoder.decode(envelope.data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        check_moment(envelope.time)
+        check_moment(envelope.recordedtime)
+        if check is not None:
+            check(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise UndecodableEvent("invalid-data", str(error)) from error
     # As `str(data.id)` would be, in a fraction of the time.
     if envelope.subject != f"{entry.subject_kind}/{_encoder.encode(data.id)[1:-1].decode()}":

@@ -79,6 +79,7 @@ def create_app(
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
+        openapi_url="/openapi.json" if settings.api_docs else None,
     )
     app.state.settings = settings
     app.state.access = access
@@ -93,7 +94,8 @@ def create_app(
     # Directly: an included router would be searched, and its context made, by each request anew.
     app.router.routes.extend(route for one in routers for route in one.routes)
     app.router.routes.extend(health_routes({}, {"database": database_check(engine)} | (ready or {})))
-    app.router.routes.extend(docs_routes(title))
+    if settings.api_docs:
+        app.router.routes.extend(docs_routes(title))
     problems.install(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     app.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=1)

@@ -23,11 +23,10 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
+from event_contracts.calendar import check_day, check_moment
 from event_contracts.fields import CODE_PATTERN, DECIMAL_PLACES, MAX_COUNT, MAX_SECONDS
 from event_contracts.fields import Money as ContractMoney
 
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 MAX_AMOUNT_DIGITS = 12
 """Digits before the point of one amount of money; sums of many still fit 64 bits in minor units."""
 
@@ -35,6 +34,8 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _DECIMAL = r"-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,10})?"
+_NO_NEGATIVE_ZERO = r"(?!-0(\.0+)?\Z)"
+"""It would be another text for the same number. Not in the schema, whose readers need not know such patterns."""
 # Written as both Python and JSON Schema read them.
 _CONTROL = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
 _CONTROL_BUT_LINES = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069"
@@ -55,15 +56,13 @@ def _in_bounds(value: datetime) -> datetime:
     try:
         utc = value.astimezone(UTC)
     except OverflowError:
-        raise ValueError("must be between 1970 and 2200") from None
-    if not EARLIEST <= utc < LATEST:
-        raise ValueError("must be between 1970 and 2200")
+        raise ValueError("is outside the calendar") from None
+    check_moment(utc)
     return utc
 
 
 def _day_in_bounds(value: date) -> date:
-    if not EARLIEST.date() <= value < LATEST.date():
-        raise ValueError("must be between 1970 and 2200")
+    check_day(value)
     return value
 
 
@@ -138,7 +137,10 @@ Score = Annotated[int, Field(strict=True, ge=1, le=5)]
 
 DecimalText = Annotated[
     Decimal,
-    _text_matching(re.compile(_DECIMAL, re.ASCII), 'a decimal in a string, such as "1299.00", with 12 digits at most'),
+    _text_matching(
+        re.compile(_NO_NEGATIVE_ZERO + _DECIMAL, re.ASCII),
+        'a decimal in a string, such as "1299.00", with 12 digits at most',
+    ),
     PlainSerializer(lambda value: format(value, "f"), when_used="json"),
     WithJsonSchema({"type": "string", "pattern": f"^{_DECIMAL}$", "examples": ["1299.00"]}),
 ]

@@ -71,7 +71,7 @@ async def _outcome(name: str, check: Check) -> str:
 
 
 def health_routes(live: dict[str, Check], ready: dict[str, Check]) -> list[Route]:
-    """Return `/healthz`, `/readyz` and `/metrics`."""
+    """Return `/healthz` and `/readyz`."""
 
     async def healthz(_: Request) -> Response:
         return await _report(live)
@@ -79,11 +79,16 @@ def health_routes(live: dict[str, Check], ready: dict[str, Check]) -> list[Route
     async def readyz(_: Request) -> Response:
         return await _report(live | ready)
 
-    async def metrics(_: Request) -> Response:
-        return telemetry.exposition()
-
     return [
         Route("/healthz", healthz, include_in_schema=False),
         Route("/readyz", readyz, include_in_schema=False),
-        Route("/metrics", metrics, include_in_schema=False),
     ]
+
+
+def metrics_route() -> Route:
+    """Return `/metrics`."""
+
+    async def metrics(_: Request) -> Response:
+        return telemetry.exposition()
+
+    return Route("/metrics", metrics, include_in_schema=False)

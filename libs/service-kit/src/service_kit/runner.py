@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from service_kit import logs
-from service_kit.health import Check, health_routes
+from service_kit.health import Check, health_routes, metrics_route
 from service_kit.http_protocol import SURPLUS, Limits, limited
 from service_kit.settings import ServiceSettings
 
@@ -47,12 +47,12 @@ class _Server(uvicorn.Server):
         yield
 
 
-def http_server(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Server:
+def http_server(app: ASGIApp, settings: ServiceSettings, *, port: int | None = None) -> uvicorn.Server:
     """Return a server, within the limits that are set, that installs no signal handlers."""
     config = uvicorn.Config(
         app,
         host=settings.http_host,
-        port=settings.http_port,
+        port=settings.http_port if port is None else port,
         http=limited(Limits.of(settings)),
         ws="none",
         log_config=None,
@@ -82,7 +82,10 @@ def _listening(config: uvicorn.Config) -> list[socket.socket]:
 
 
 def serve(process: str, settings: ServiceSettings, app: ASGIApp, *, on_stop: Callable[[], None] | None = None) -> None:
-    """Run an API until SIGTERM or SIGINT. `on_stop` is called first, to end streams."""
+    """Run an API until SIGTERM or SIGINT, and its `/metrics` at a port of its own if one is set.
+
+    `on_stop` is called first, to end streams.
+    """
     logs.configure(process, settings.log_level, settings.log_format)
     tune_garbage_collector(API_COLLECTION_THRESHOLD)
     uvloop.run(_run(process, settings, app, None, on_stop))
@@ -97,7 +100,7 @@ def work(
     """
     logs.configure(process, settings.log_level, settings.log_format)
     tune_garbage_collector(WORKER_COLLECTION_THRESHOLD)
-    uvloop.run(_run(process, settings, Starlette(routes=health_routes(live, ready)), work))
+    uvloop.run(_run(process, settings, Starlette(routes=[*health_routes(live, ready), metrics_route()]), work))
 
 
 def tune_garbage_collector(threshold: int) -> None:
@@ -128,25 +131,25 @@ async def _run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    server = http_server(app, settings)
-    serving = asyncio.create_task(server.serve(_listening(server.config)), name="http")
+    servers = [http_server(app, settings)]
+    if work is None and settings.prometheus_port is not None:
+        servers.append(http_server(Starlette(routes=[metrics_route()]), settings, port=settings.prometheus_port))
+    serving = asyncio.gather(*(server.serve(_listening(server.config)) for server in servers))
     working = asyncio.create_task(work(stop), name="work") if work is not None else None
     stopping = asyncio.create_task(stop.wait(), name="stop")
     log.info("started", process=process, port=settings.http_port)
-    tasks = {task for task in (serving, working, stopping) if task is not None}
+    tasks: set[asyncio.Future[Any]] = {task for task in (serving, working, stopping) if task is not None}
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
     if on_stop is not None:
         on_stop()
-    if working is not None:
-        try:
+    try:
+        if working is not None:
             # Whatever hangs is cut off: what was not committed is done again by the next process.
             await asyncio.wait_for(working, settings.shutdown_seconds)
-        finally:
+    finally:
+        for server in servers:
             server.should_exit = True
-            await serving
-    else:
-        server.should_exit = True
         await serving
     stopping.cancel()
     log.info("stopped", process=process)

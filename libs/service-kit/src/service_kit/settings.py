@@ -42,6 +42,10 @@ class ServiceSettings(BaseSettings):
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65535)
+    prometheus_port: int | None = Field(default=None, ge=0, le=65535)
+    """Where an API shows `/metrics`: not on its public port. Workers, which have none, show it at `http_port`."""
+    api_docs: bool = False
+    """Whether an API serves `/docs` and `/openapi.json`."""
     allowed_hosts: CommaSeparated = ["localhost", "127.0.0.1", "[::1]"]
     """Host names that requests may be addressed to; `*` allows all (behind a proxy that checks)."""
     cors_origins: CommaSeparated = []

@@ -337,6 +337,7 @@ class LocalStack:
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "HTTP_HOST": LOOPBACK,
             "HTTP_PORT": str(port),
+            "API_DOCS": "true",
             "AUTH_ISSUER": ISSUER,
             "AUTH_AUDIENCE": AUDIENCE,
             "AUTH_JWKS": self._local_issuer().jwks_url,

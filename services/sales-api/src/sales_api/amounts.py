@@ -34,7 +34,7 @@ class AmountTooLarge(Unprocessable):
 def _not_negative(value: Decimal) -> Decimal:
     if value < 0:
         raise ValueError("must not be negative")
-    return abs(value)  # "-0" is a decimal too
+    return value
 
 
 def _positive(value: Decimal) -> Decimal:

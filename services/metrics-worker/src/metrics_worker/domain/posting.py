@@ -8,11 +8,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from event_contracts.calendar import check_day
 from event_contracts.fields import Money
-
-EARLIEST_DAY = date(1970, 1, 1)
-LATEST_DAY = date(2199, 12, 31)
-"""Days outside are refused: they are mistakes, and PostgreSQL or a calendar may choke on them."""
 
 
 class Posting(NamedTuple):
@@ -48,8 +45,7 @@ class Reporting:
 
     def within_calendar(self, day: date) -> date:
         """Return the same day. Raise ValueError outside 1970 to 2199."""
-        if not EARLIEST_DAY <= day <= LATEST_DAY:
-            raise ValueError(f"{day.isoformat()} is not between 1970 and 2199")
+        check_day(day)
         return day
 
     def minor_units(self, money: Money) -> int:

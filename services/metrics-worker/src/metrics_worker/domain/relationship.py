@@ -11,10 +11,11 @@ from functools import cached_property
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from event_contracts.calendar import LAST_DAY
 from metrics_worker.domain.customer_facts import AccountFact, CustomerFact, DealFact, SurveyFact, TicketFact
 from metrics_worker.domain.customer_timeline import Timeline, TimelineEntry, by_survivor
 from metrics_worker.domain.measure import Measure, Measures
-from metrics_worker.domain.posting import LATEST_DAY, Posting, Reporting
+from metrics_worker.domain.posting import Posting, Reporting
 from metrics_worker.domain.step_function import StepFunction
 
 YEAR_DAYS: Final = 365
@@ -32,7 +33,7 @@ WEIGHTS: Final = {BREACHED: 30, REOPENED: 20, BADLY_RATED: 20, NOT_LATELY: 15, N
 RISKS: Final = (BREACHED, REOPENED, BADLY_RATED)
 LATELY_DAYS: Final = 180
 
-_LAST: Final = LATEST_DAY.toordinal()
+_LAST: Final = LAST_DAY.toordinal()
 
 
 class RelationshipDimensions(NamedTuple):

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from operator import add, neg, sub
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -12,10 +12,7 @@ from event_contracts.codec import CloudEvent, UndecodableEvent
 from event_contracts.service import InteractionLogged
 from metrics_worker.domain.customer_facts import Fact
 from metrics_worker.domain.kinds import KIND_BY_NAME, KIND_BY_SUBJECT_KIND, Kind
-from metrics_worker.domain.posting import EARLIEST_DAY, LATEST_DAY, Posting, Reporting
-
-EARLIEST = datetime.combine(EARLIEST_DAY, time.min, UTC)
-END = datetime.combine(LATEST_DAY + timedelta(days=1), time.min, UTC)
+from metrics_worker.domain.posting import Posting, Reporting
 
 
 class SubjectState(NamedTuple):
@@ -38,9 +35,6 @@ def subject_states(event: CloudEvent, reporting: Reporting) -> list[SubjectState
 
     Raise ValueError when a state cannot be posted.
     """
-    for moment in (event.time, event.recorded_time):
-        if not EARLIEST <= moment < END:
-            raise ValueError(f"{moment.isoformat()} is not between 1970 and 2199")
     carried: list[tuple[Kind, Any]] = []
     kind = KIND_BY_SUBJECT_KIND.get(event.event_type.subject_kind)
     if kind is not None:

@@ -3,8 +3,8 @@
 from datetime import date, timedelta
 from typing import Final, Literal, NamedTuple
 
+from event_contracts.calendar import FIRST_DAY, LAST_DAY
 from metrics_worker.domain.period import Interval, bucket_of, next_bucket
-from metrics_worker.domain.posting import EARLIEST_DAY, LATEST_DAY
 
 Span = Literal["day", "month", "year"]
 LARGEST: Final[dict[Interval | None, Span]] = {
@@ -28,7 +28,7 @@ def cover(start: date, end: date, largest: Span) -> list[Piece]:
 
     Days outside the ledger's calendar, before 1970 and after 2199, are left out.
     """
-    return _cover(max(start, EARLIEST_DAY), min(end, LATEST_DAY), largest)
+    return _cover(max(start, FIRST_DAY), min(end, LAST_DAY), largest)
 
 
 def _cover(start: date, end: date, largest: Span) -> list[Piece]:

@@ -24,6 +24,8 @@ from service_kit.problems import Unprocessable
 FormulaKey = TypeVar("FormulaKey", bound=Hashable)
 MAX_POINTS: Final = 100_000
 """Values in one answer at most: groups times buckets."""
+MAX_SERIES_POINTS: Final = 20_000
+"""The same of an answer with series: each of their points is rendered, whether or not anything happened then."""
 MAX_ROWS: Final = 2 * MAX_POINTS + 1
 """Rows of one read: enough to see that the answer would be too large, as a semi-additive measure has an opening value
 beside that of each bucket."""
@@ -139,8 +141,12 @@ class FormulaReads:
 
         Raise `Unprocessable` when that is more than an answer may hold.
         """
+        limit = MAX_POINTS if self._buckets == [None] else min(MAX_SERIES_POINTS, MAX_POINTS)
         if any(found.rows_of(each, MAX_ROWS) >= MAX_ROWS for each in self.reads):
-            raise _too_large()
+            raise _too_large(limit)
+        if len(self._buckets) > 1 and len(found.keys(self.reads)) * len(self._buckets) > limit:
+            # Before any of them is made.
+            raise _too_large(limit)
         groups: dict[str | None, Series] = {}
 
         def at(key: str | None, bucket: date | None) -> Amounts:
@@ -169,8 +175,8 @@ class FormulaReads:
         if self._counts is not None:
             for (bucket, key), histogram in (await found.histograms(self._counts)).items():
                 at(key, bucket).histogram = histogram
-        if len(groups) * len(self._buckets) > MAX_POINTS:
-            raise _too_large()
+        if len(groups) * len(self._buckets) > limit:
+            raise _too_large(limit)
         left: dict[str | None, Series] = {}
         async for some_groups in cooperative_chunks(list(groups.items()), a_few):
             left |= {key: series for key, series in some_groups if not all(each.is_empty for each in series.values())}
@@ -276,7 +282,8 @@ async def _less(amounts: Cells, without: Cells) -> Cells:
     return less
 
 
-def _too_large() -> Unprocessable:
+def _too_large(limit: int) -> Unprocessable:
     return Unprocessable(
-        f"The answer would hold more than {MAX_POINTS} values. Ask for fewer days, a longer interval, or filter."
+        f"The answer would hold more than {limit} values. Ask for fewer days, a longer interval, or filter;"
+        " GET /v1/exports/postings returns everything as a file."
     )

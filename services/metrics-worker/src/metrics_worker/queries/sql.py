@@ -13,9 +13,9 @@ from typing import Final, NamedTuple, Protocol
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from event_contracts.calendar import FIRST_DAY
 from metrics_worker.domain.kinds import Kind
 from metrics_worker.domain.period import Interval, Period
-from metrics_worker.domain.posting import EARLIEST_DAY
 from metrics_worker.ledger.blocks import (
     ALL,
     BUCKET_BITS,
@@ -225,6 +225,10 @@ class Found:
         if len(rows) < limit:
             return len(rows)
         return len({(row.bucket, row.key) for row in rows})
+
+    def keys(self, wanted: Iterable[Read]) -> set[str | None]:
+        """Return the groups that have any rows."""
+        return {row.key for each in wanted for row in self.rows[each]}
 
     def by_dimension(self, wanted: Valueless) -> dict[str, tuple[int, ...]]:
         """Return the sums, by the dimension that no value is carried of."""
@@ -466,7 +470,7 @@ def _adds_up(wanted: Sums | Counts) -> bool:
 def _pieces(period: Period, interval: Interval | None, from_the_beginning: bool) -> list[Piece]:
     pieces = cover(period.start, period.end, LARGEST[interval])
     if from_the_beginning:
-        pieces = cover(EARLIEST_DAY, period.start - timedelta(days=1), "year") + pieces
+        pieces = cover(FIRST_DAY, period.start - timedelta(days=1), "year") + pieces
     return pieces
 
 
