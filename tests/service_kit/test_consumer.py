@@ -1,6 +1,7 @@
 """The consumer on the real broker and database: every record counts exactly once, whatever happens in between."""
 
 import asyncio
+import itertools
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -373,6 +374,31 @@ async def test_each_record_counts_once_while_consumers_come_and_go(log: Log) -> 
         await publishing
         await log.holds(published, 30)
     assert await log.numbers() == list(range(published))
+
+
+async def test_records_that_keep_coming_after_a_backlog_are_read_while_they_come(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service_kit.consumer.consumer.PREFETCH_RECORDS", 5)
+    # Never full, and no record comes so late that it ends a batch.
+    monkeypatch.setattr("service_kit.consumer.consumer.BatchSize", partial(BatchSize, first=1_000_000))
+    monkeypatch.setattr("service_kit.consumer.consumer.FILL_MILLISECONDS", 1_000)
+    await log.publish(texts(60))
+    producer = AIOKafkaProducer(bootstrap_servers=log.kafka.bootstrap_servers, acks="all")
+    await producer.start()
+
+    async def trickle() -> None:
+        for number in itertools.count(60):
+            await producer.send_and_wait(log.topic, b"%d" % number, partition=number % 6)
+
+    trickling = asyncio.create_task(trickle())
+    try:
+        async with log.reader().running():
+            await log.holds(300)
+            trickling.cancel()
+    finally:
+        trickling.cancel()
+        await producer.stop()
 
 
 async def test_a_log_end_that_a_broker_reports_too_low_is_asked_for_again(

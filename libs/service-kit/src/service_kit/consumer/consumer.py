@@ -49,7 +49,7 @@ PREFETCH_RECORDS: Final = 500
 """A batch of so many records means that more is waiting: the next one is read while it is written."""
 POLL_MILLISECONDS: Final = 500
 FILL_MILLISECONDS: Final = 50
-"""How long a consumer that is behind waits for the rest of a full batch."""
+"""How long a consumer that is behind waits for the rest of a full batch once it needs it."""
 METADATA_MILLISECONDS = 30_000
 """How long partitions that were added to a topic may go unnoticed."""
 KAFKA_SECONDS: Final = 20
@@ -144,6 +144,8 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         """Counts how often reading went back to the stored offsets: what was read before that comes again."""
         self._prefetch: asyncio.Task[_Batch[Decoded]] | None = None
         """Reads and decodes the next batch while the last one is written."""
+        self._fill_until = float("inf")
+        """When the next batch is given as it is: records that keep coming must not hold back the first of them."""
         self._batch_lock = asyncio.Lock()
         """Held by a batch, and by a rebalance: neither may see the offsets while the other moves them."""
         self._rebalance_failure: Exception | None = None
@@ -257,10 +259,14 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         if self._prefetch is None:
             return await self._read()
         prefetch, self._prefetch = self._prefetch, None
-        return await prefetch
+        self._fill_until = self._clock.monotonic() + FILL_MILLISECONDS / 1000
+        try:
+            return await prefetch
+        finally:
+            self._fill_until = float("inf")
 
     async def _read(self, *, until_full: bool = False) -> _Batch[Decoded]:
-        """Return what one poll gives; with `until_full`, poll on while more comes."""
+        """Return what one poll gives; with `until_full`, poll on while more comes and `_fill_until` is not over."""
         polled = await self._poll(self._batch_size.records, POLL_MILLISECONDS)
         # After the poll: what it gives is from where reading had gone to by then.
         batch, left = _Batch[Decoded](self._generation, {}), self._batch_size.records
@@ -268,7 +274,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             for part, records in polled.items():
                 batch.partitions.setdefault(part, []).extend(await decode_records(records, self._decode))
                 left -= len(records)
-            if not until_full or left <= 0:
+            if not until_full or left <= 0 or self._clock.monotonic() >= self._fill_until:
                 break
             polled = await self._poll(left, FILL_MILLISECONDS)
             if batch.generation != self._generation:
