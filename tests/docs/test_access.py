@@ -1,4 +1,4 @@
-"""docs/access.md is what the tables of access say."""
+"""docs/access.md follows from the tables of access."""
 
 from pathlib import Path
 

@@ -30,7 +30,7 @@ WHOSE = {
     "region": {"region"},
     "unassigned": {"unassigned"},
 }
-"""The records that each word of the table stands for. Those of the team above and those elsewhere are in none."""
+"""The records that each word of the table means. Those of the team above and those elsewhere are in none."""
 EVERYONE = ("own", "team", "below", "above", "region", "elsewhere", "unassigned")
 SCOPED = {
     "sales-api": ("accounts", "leads", "deals", "activities", "referrals", "quotas"),
@@ -174,7 +174,7 @@ class Api:
 
 
 def visible(words: list[str]) -> set[str]:
-    """Return whose records the words of a cell stand for."""
+    """Return whose records the words of a cell mean."""
     if "all" in words:
         return {*EVERYONE, "all"}
     return {whose for word in words for whose in WHOSE[word]}

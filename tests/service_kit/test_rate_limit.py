@@ -48,7 +48,7 @@ def test_keys_do_not_share_their_rate(clock: Clock) -> None:
     assert admitted(limit, "b", 2) == 1
 
 
-def test_what_is_left_is_told_with_each_request(clock: Clock) -> None:
+def test_each_request_gets_the_remaining_number(clock: Clock) -> None:
     limit = RateLimit("subject", per_second=1, burst=3, now=clock)
     assert [limit.take("a").remaining for _ in range(3)] == [2, 1, 0]
     clock.now += 1

@@ -158,8 +158,8 @@ def draw_history(seed: int) -> list[Action]:
     history = []
     for client in ("sales-1", "sales-2"):
         customers = [
-            _customer(chance, client, f"{client}-{number}", story)
-            for number, story in enumerate(chance.sample([_steady, _fickle, _leaving, _merged, _steady], k=2))
+            _customer(chance, client, f"{client}-{number}", course)
+            for number, course in enumerate(chance.sample([_steady, _fickle, _leaving, _merged, _steady], k=2))
         ]
         history += _shuffled(chance, customers)
     kept = [each.name for each in history if each.verb == "register" and each.how == "steady"]
@@ -171,11 +171,11 @@ def draw_history(seed: int) -> list[Action]:
     return history
 
 
-Story = Callable[[random.Random, str, str], list[Action]]
+Course = Callable[[random.Random, str, str], list[Action]]
 
 
-def _customer(chance: random.Random, client: str, name: str, story: Story) -> list[Action]:
-    return story(chance, client, name)
+def _customer(chance: random.Random, client: str, name: str, course: Course) -> list[Action]:
+    return course(chance, client, name)
 
 
 def _steady(chance: random.Random, client: str, name: str) -> list[Action]:

@@ -19,7 +19,7 @@ _NAMED: Final = [
 ]
 
 REGRESSIONS: Final[dict[str, Plan]] = {
-    "a win that comes again after its whole story was read in one batch opens an onboarding": Plan(
+    "a win that comes again after all its events were read in one batch opens an onboarding": Plan(
         schedule=1, history=_TAKEN_BACK, faults=[LateStart("accounts"), Repeat(2)]
     ),
     "a batch that exceeds its time-out is tried in its full size for ever": Plan(

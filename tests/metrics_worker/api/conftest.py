@@ -43,8 +43,12 @@ class Stream:
         return [(each["kpi"], each["value"]) for each in sent]
 
 
+Reading = Callable[..., Any]
+"""Opens a stream of KPIs, with filters."""
+
+
 @pytest.fixture
-async def reading(app: FastAPI, engine: AsyncEngine, issuer: Issuer) -> Callable[..., Any]:
+async def reading(app: FastAPI, engine: AsyncEngine, issuer: Issuer) -> Reading:
     @asynccontextmanager
     async def read(
         kpis: str,

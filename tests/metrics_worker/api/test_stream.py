@@ -20,7 +20,7 @@ from metrics_worker.ledger.status import open_ledger
 from metrics_worker.settings import MetricsSettings
 from tandem_cli.issuer import Issuer
 from tandem_cli.ports import free_port
-from tests.metrics_worker.api.conftest import Stream
+from tests.metrics_worker.api.conftest import Reading, Stream
 from tests.metrics_worker.conftest import ingest, moved
 from tests.metrics_worker.facts import VILNIUS, all_decoded, deal, lead, line, ticket
 from tests.metrics_worker.test_processes import running
@@ -39,9 +39,7 @@ async def win(engine: AsyncEngine, amount: str = "10") -> None:
     await moved(engine)
 
 
-async def test_a_reader_gets_a_value_at_once_and_at_every_change(
-    reading: Callable[..., Any], engine: AsyncEngine
-) -> None:
+async def test_a_reader_gets_a_value_at_once_and_at_every_change(reading: Reading, engine: AsyncEngine) -> None:
     async with reading("sales_volume,revenue") as stream:
         await eventually(lambda: len(stream.values) == 2)
         assert (stream.status, stream.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
@@ -51,7 +49,7 @@ async def test_a_reader_gets_a_value_at_once_and_at_every_change(
         assert stream.values[2:] == [("sales_volume", "1"), ("revenue", "10.00")]
 
 
-async def test_filters_and_variants_hold_in_the_stream(reading: Callable[..., Any], engine: AsyncEngine) -> None:
+async def test_filters_and_variants_hold_in_the_stream(reading: Reading, engine: AsyncEngine) -> None:
     await win(engine)
     async with reading("revenue", region="APAC") as apac, reading("revenue", region="EMEA", interval="month") as emea:
         await eventually(lambda: apac.values and emea.values)
@@ -59,9 +57,7 @@ async def test_filters_and_variants_hold_in_the_stream(reading: Callable[..., An
     assert json.loads(emea.events[0]["data"])["series"][0]["start"] == "2026-03-01"
 
 
-async def test_a_returning_reader_gets_only_what_changed_meanwhile(
-    reading: Callable[..., Any], engine: AsyncEngine
-) -> None:
+async def test_a_returning_reader_gets_only_what_changed_meanwhile(reading: Reading, engine: AsyncEngine) -> None:
     async with reading("sales_volume,leads_created") as stream:
         await eventually(lambda: len(stream.values) == 2)
     seen = stream.events[-1]["id"]
@@ -73,9 +69,7 @@ async def test_a_returning_reader_gets_only_what_changed_meanwhile(
         await eventually(lambda: len(anew.values) == 2)
 
 
-async def test_a_slow_reader_gets_the_newest_value_and_no_other(
-    reading: Callable[..., Any], engine: AsyncEngine
-) -> None:
+async def test_a_slow_reader_gets_the_newest_value_and_no_other(reading: Reading, engine: AsyncEngine) -> None:
     async with reading("sales_volume") as slow, reading("sales_volume") as quick:
         await eventually(lambda: slow.values and quick.values)
         slow.paused.clear()
@@ -89,7 +83,7 @@ async def test_a_slow_reader_gets_the_newest_value_and_no_other(
 
 
 async def test_a_reader_that_takes_nothing_is_cut_off(
-    reading: Callable[..., Any], engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    reading: Reading, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pushing, "SLOWEST_SECONDS", 0.1)
     async with reading("sales_volume") as stream:
@@ -100,7 +94,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off(
 
 
 async def test_a_silent_stream_sends_heartbeats_with_its_freshness(
-    reading: Callable[..., Any], engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    reading: Reading, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pushing, "HEARTBEAT_SECONDS", 0.05)
     async with reading("sales_volume") as stream:
@@ -110,7 +104,7 @@ async def test_a_silent_stream_sends_heartbeats_with_its_freshness(
 
 
 async def test_readers_of_the_same_share_one_question(
-    app: FastAPI, reading: Callable[..., Any], engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, reading: Reading, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
     ask = app.state.hub._answer
@@ -126,7 +120,7 @@ async def test_readers_of_the_same_share_one_question(
 
 
 async def test_a_reader_whose_days_have_become_too_many_keeps_nothing_from_the_others(
-    app: FastAPI, reading: Callable[..., Any]
+    app: FastAPI, reading: Reading
 ) -> None:
     # A stream after the night in which the days since its first one exceed the longest period of a query.
     too_long = hub.Watch("revenue", "standard", date(1990, 1, 1), None, None, ())
@@ -139,7 +133,7 @@ async def test_a_reader_whose_days_have_become_too_many_keeps_nothing_from_the_o
         app.state.hub.leave(overdue)
 
 
-async def test_no_more_streams_are_open_than_may_be(reading: Callable[..., Any], settings: MetricsSettings) -> None:
+async def test_no_more_streams_are_open_than_may_be(reading: Reading, settings: MetricsSettings) -> None:
     small = create(settings.model_copy(update={"stream_readers": 1}))
     async with reading("revenue", of=small) as one:
         await eventually(lambda: one.values)
@@ -153,7 +147,7 @@ async def test_no_more_streams_are_open_than_may_be(reading: Callable[..., Any],
 
 
 async def test_a_ticket_opens_a_stream_and_nothing_else(
-    reading: Callable[..., Any], client: httpx.AsyncClient, token: str
+    reading: Reading, client: httpx.AsyncClient, token: str
 ) -> None:
     issued = await client.post("/v1/stream-tickets")
     assert issued.status_code == 201
@@ -167,7 +161,7 @@ async def test_a_ticket_opens_a_stream_and_nothing_else(
 
 @pytest.mark.parametrize("spoil", [lambda text: text[:-2] + "AA", lambda text: "." + text, lambda text: "ä", str.lower])
 async def test_a_ticket_that_is_not_ours_opens_nothing(
-    reading: Callable[..., Any], client: httpx.AsyncClient, spoil: Callable[[str], str]
+    reading: Reading, client: httpx.AsyncClient, spoil: Callable[[str], str]
 ) -> None:
     ticket = spoil((await client.post("/v1/stream-tickets")).json()["ticket"])
     async with reading("revenue", anonymous=True, ticket=ticket) as stream:
@@ -176,7 +170,7 @@ async def test_a_ticket_that_is_not_ours_opens_nothing(
 
 
 async def test_an_old_ticket_opens_nothing(
-    reading: Callable[..., Any], client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    reading: Reading, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("metrics_worker.api.stream_tickets.TICKET_SECONDS", -1)
     ticket = (await client.post("/v1/stream-tickets")).json()["ticket"]
@@ -228,9 +222,7 @@ async def test_streams_end_when_the_process_stops(engine: AsyncEngine, settings:
     assert process.returncode == 0
 
 
-async def test_a_ledger_of_another_time_zone_is_streamed_in_its_own(
-    reading: Callable[..., Any], engine: AsyncEngine
-) -> None:
+async def test_a_ledger_of_another_time_zone_is_streamed_in_its_own(reading: Reading, engine: AsyncEngine) -> None:
     await open_ledger(engine, VILNIUS)
     async with reading("revenue") as stream:
         await eventually(lambda: stream.events)
@@ -242,7 +234,7 @@ async def test_a_ledger_of_another_time_zone_is_streamed_in_its_own(
 
 
 async def test_alerts_come_with_the_kpis_for_who_asks_for_them(
-    reading: Callable[..., Any], engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    reading: Reading, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub, "ALERTS_PAUSE_SECONDS", 0.0)
     await moved(engine)

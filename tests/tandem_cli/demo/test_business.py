@@ -40,21 +40,21 @@ def test_a_day_does_not_depend_on_which_days_were_asked_for_before(business: Bus
     assert [business.day(day) for day in YEAR[190:201]][-1] == asked_alone
 
 
-def test_every_story_can_be_told_again_from_its_key(business: Business, scenarios: list[Scenario]) -> None:
+def test_every_scenario_follows_from_its_key(business: Business, scenarios: list[Scenario]) -> None:
     now = datetime(2026, 6, 1, tzinfo=UTC)
     assert business.scenario(scenarios[17].key, now) == scenarios[17]
     assert business.scenario("live:5", now) == business.live(5, now)
     assert len({scenario.key for scenario in scenarios}) == len(scenarios)
 
 
-def test_a_live_story_is_the_same_whenever_it_begins(business: Business) -> None:
+def test_a_live_scenario_is_the_same_whenever_it_begins(business: Business) -> None:
     morning, evening = datetime(2026, 6, 1, 8, tzinfo=UTC), datetime(2026, 7, 1, 20, tzinfo=UTC)
     for number in range(40):
         early, late = business.live(number, morning), business.live(number, evening)
         assert [action.step for action in early.actions] == [action.step for action in late.actions]
 
 
-def test_time_runs_forwards_in_every_story(scenarios: list[Scenario]) -> None:
+def test_time_runs_forwards_in_every_scenario(scenarios: list[Scenario]) -> None:
     for scenario in scenarios:
         assert all(earlier.at <= later.at for earlier, later in pairwise(scenario.actions))
 

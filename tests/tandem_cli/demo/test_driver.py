@@ -22,7 +22,7 @@ SCENARIO = Scenario("live:1", (Action(datetime.now(UTC), OPEN), Action(datetime.
 
 
 class Sales:
-    """Hears every request, and fails those that it is told to fail."""
+    """Records every request, and fails the given ones."""
 
     url = "http://sales"
 
@@ -45,7 +45,7 @@ def a_memory() -> Memory:
     return Memory(1, 5, "2026-01-01", threads={SCENARIO.key: Thread()})
 
 
-async def test_a_live_action_that_was_cut_short_is_told_again_as_it_was_begun() -> None:
+async def test_a_live_action_that_was_cut_short_is_sent_again_as_it_was_begun() -> None:
     memory, sales = a_memory(), Sales(asyncio.CancelledError())
     with pytest.raises(asyncio.CancelledError):
         await driver(sales, memory).send_next(SCENARIO, live=True)
@@ -58,14 +58,14 @@ async def test_a_live_action_that_was_cut_short_is_told_again_as_it_was_begun() 
     assert memory.threads[SCENARIO.key] == Thread(1, {"deal": "d1"})
 
 
-async def test_a_story_ends_where_a_conflict_leaves_unknown_what_it_is_about() -> None:
+async def test_a_scenario_ends_where_a_conflict_leaves_its_subject_unknown() -> None:
     memory = a_memory()
     reused = Refused(409, {"type": "urn:tandem:problem:idempotency-key-reused", "status": 409})
     await driver(Sales(reused), memory).send_next(SCENARIO, live=True)
     assert memory.threads == {}
 
 
-async def test_a_story_goes_on_after_a_conflict_about_what_somebody_did_already() -> None:
+async def test_a_scenario_goes_on_after_a_conflict_over_what_is_done_already() -> None:
     memory, sales = a_memory(), Sales()
     run = driver(sales, memory)
     await run.send_next(SCENARIO, live=True)

@@ -79,7 +79,7 @@ def rule(operations: str, roles: Roles, *, hands_over: bool = False) -> Rule:
 
 @dataclass(frozen=True)
 class Noun:
-    """A noun's rules, and which columns tell whose its records are."""
+    """A noun's rules, and the columns with the owner, team and region of its records."""
 
     name: str
     read: Rule
@@ -107,7 +107,7 @@ class Noun:
                     self.region: scope & REGION,
                 }
                 if needed.get(None):
-                    raise ValueError(f"{self.name}: no column tells whose the records of {one.operations} are")
+                    raise ValueError(f"{self.name}: no column has the owners of the records of {one.operations}")
         # Their answers show the record as it is.
         for one in self.write:
             if self.personal and (others := one.roles.keys() - self.served_by):
@@ -256,7 +256,7 @@ class Access:
         return noun is None or await self._is_in(work, noun, self._scope_for(noun), record)
 
     async def includes(self, work: Through, record: Any) -> bool:
-        """Return whether what the operation is about is in its scope; its noun names the attributes that tell."""
+        """Return whether what the operation is about is in its scope; its noun names the attributes that decide."""
         return await self._is_in(work, self._noun, self._scope, record)
 
     async def within(self, work: Through, table: sa.FromClause) -> Within | None:
@@ -354,7 +354,7 @@ class AccessTable:
         return self._rules[operation][1]
 
     def noun_of(self, table: sa.FromClause) -> Noun | None:
-        """Return the noun whose records are in a table; None where they belong to nobody."""
+        """Return the noun whose records are in a table; None where they have no owners."""
         return self._nouns.get(table)
 
     def access(self, operation: str, principal: Principal) -> Access:

@@ -40,7 +40,7 @@ class RouteClass(Enum):
     BULK = "bulk"
     """Imports and exports: each takes long, and a connection to the database all the while."""
     STREAM = "stream"
-    """Open for hours and idle; whoever serves them bounds their number."""
+    """Open for hours and idle; the part that serves them bounds their number."""
 
 
 class Slots:
@@ -128,7 +128,7 @@ class Admission:
         except asyncio.CancelledError:
             if not exchange.is_abandoned:
                 raise
-            # Nobody waits for an answer.
+            # No client waits for an answer.
             exchange.task.uncancel()
             telemetry.HTTP_ABANDONED.labels(route_class.value).inc()
         finally:

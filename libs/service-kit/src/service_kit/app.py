@@ -32,8 +32,8 @@ _ERRORS = {
     "404": "There is no such thing.",
     "413": "The body is too large.",
     "422": "The request is not valid; `errors` names each place.",
-    "429": "The subject or the address sends too much; Retry-After says when to try again.",
-    "503": "The service has too much to do, or a part that this needs is away; Retry-After says when to try again.",
+    "429": "The subject or the address sends too much; try again after Retry-After.",
+    "503": "The service has too much to do, or a part that this needs is away; try again after Retry-After.",
 }
 _WRITE_ERRORS = {
     "409": "The state does not allow this; or a request with this Idempotency-Key is under way, then with Retry-After.",

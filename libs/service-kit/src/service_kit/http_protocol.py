@@ -81,7 +81,7 @@ class Limits(NamedTuple):
         )
 
     def is_proxy(self, address: str) -> bool:
-        """Return whether the address is that of a proxy, which stands for many clients."""
+        """Return whether the address is that of a proxy, which forwards many clients."""
         if not self.trusted_proxies:
             return False
         parsed = ipaddress.ip_address(address)
@@ -172,7 +172,7 @@ class LimitedProtocol(HttpToolsProtocol):
                 # Line feeds before a request, or the rest of a body whose answer is long sent.
                 self._start_timer(_Phase.BETWEEN, self.limits.idle_seconds)
         elif self._phase is _Phase.HEAD:
-            # In a chunk that began in a body, the parser does not tell where the head begins.
+            # In a chunk that began in a body, the parser does not report where the head begins.
             self._head_bytes += len(data) if before is not _Phase.BODY else 0
             self._check_head()
             self._start_timer(_Phase.HEAD, self.limits.head_seconds)

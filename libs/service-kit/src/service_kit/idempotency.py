@@ -87,7 +87,7 @@ class Claim(msgspec.Struct, frozen=True):
 
     @property
     def lock(self) -> int:
-        """The advisory lock that stands for the key while its request is under way."""
+        """The advisory lock that is held for the key while its request is under way."""
         return int.from_bytes(self.digest[:8], "big", signed=True)
 
 

@@ -62,7 +62,7 @@ class IssuerKeys:
             if self._clock() - self._read_at >= lifespan:
                 raise _unavailable()
         elif age >= lifespan / 2 and (self._ahead is None or self._ahead.done()):
-            # Nobody waits for it: the keys are good for as long again.
+            # No request waits for it: the keys are good for as long again.
             self._ahead = asyncio.create_task(self._refresh(pause=RETRY_AFTER_SECONDS), name="issuer-keys")
         return self._keys
 
@@ -138,7 +138,7 @@ async def _document_at(address: str) -> dict[str, Any]:
 
 
 async def _fetch(address: str) -> bytes:
-    # By the system's certificates, to which a company adds its own. Redirects are not followed: whoever can redirect
+    # By the system's certificates, to which a company adds its own. Redirects are not followed: who can redirect
     # could publish keys.
     context = ssl.create_default_context()
     received = bytearray()

@@ -276,7 +276,7 @@ class _Wakeup:
             self._surprised_at, self._poll = self._sent_at, BUSY_POLL_SECONDS
 
     async def wait(self) -> None:
-        """Wait for a notification, or until it is time to poll: rarely, unless rows came without one of late."""
+        """Wait for a notification, or until it is time to poll: rarely, unless rows came without one recently."""
         if not self._stop.is_set():
             await self._clock.wait(self._woken, self._poll)
         if self._clock.monotonic() - self._surprised_at > BUSY_SECONDS:

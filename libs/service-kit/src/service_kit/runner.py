@@ -25,8 +25,8 @@ log = structlog.get_logger()
 API_COLLECTION_THRESHOLD: Final = 20_000
 """New objects before the garbage collector looks for cycles: at 700, the default, it takes a tenth of the time."""
 WORKER_COLLECTION_THRESHOLD: Final = 250_000
-"""The same of a worker: a consumer's batch makes 180,000 objects that the next one replaces, and no cycles. Looking for
-some amid each batch takes a third of the time of decoding it."""
+"""The same of a worker: a consumer's batch makes 180,000 objects that the next one replaces, and no cycles. A search
+for some amid each batch takes a third of the time of decoding it."""
 
 OTHER_FILES: Final = 200
 """Files of a process beside its clients' connections: those of the database and Kafka, and its own."""

@@ -66,7 +66,7 @@ class ServiceSettings(BaseSettings):
     """How long a connection is kept between requests."""
     max_connections: int = Field(default=1000, ge=1)
     max_connections_per_address: int = Field(default=250, ge=1)
-    """Of one client; those of `trusted_proxies` count for nobody."""
+    """Of one client; those of `trusted_proxies` do not count."""
     concurrent_reads: int = Field(default=64, ge=1)
     concurrent_writes: int = Field(default=64, ge=1)
     concurrent_bulk: int = Field(default=4, ge=1)
