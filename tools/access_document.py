@@ -33,9 +33,9 @@ not start. A cell says with whose records a role may do an operation:
 - **Who the caller is.** The salesperson or agent whose `subject` is that of the token, while they are `active`; their
   team and region are the caller's. The claims `teams` and `regions` add to that. A team's `parent_id` is the team
   above.
-- **A record outside the cell** is answered 404, the same as one that does not exist; a list leaves it out, and a body
-  that names it is refused as if it named nothing. A role without a cell gets 403. Roles add up. An admin may do
-  everything.
+- **A record that the caller may not read** is answered 404, the same as one that does not exist; a list leaves it out,
+  and a body that names it is refused as if it named nothing. A record that they may read but not change is answered
+  403, and so is a role without a cell. Roles add up. An admin may do everything.
 - **A change leaves the record in its author's sight**, and so does a creation: 403 otherwise. Operations marked with →
   hand a record over to anybody.
 - **Personal fields** are null to a role that does not serve the customers of the records.

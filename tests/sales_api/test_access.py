@@ -82,7 +82,7 @@ async def test_a_deal_is_not_moved_out_of_its_authors_sight(sales: Sales) -> Non
     assert await sales.get(f"/v1/deals/{deal['id']}") == deal
     assert (await seller.send("POST", amend, {"owner_id": colleague["id"]})).status_code == 200
     assert (await seller.send("GET", f"/v1/deals/{deal['id']}")).status_code == 200
-    assert_problem(await seller.send("POST", amend, {"owner_id": seller.id}), 404, "not-found")
+    assert_problem(await seller.send("POST", amend, {"owner_id": seller.id}), 403, "forbidden")
 
 
 async def test_a_new_team_and_a_leave_count_at_once(sales: Sales) -> None:

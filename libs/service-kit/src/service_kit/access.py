@@ -61,13 +61,13 @@ class Rule:
     hands_over: bool = False
     """Whether the record may be out of the caller's sight afterwards: assigned or escalated to others."""
 
-    def scope_of(self, principal: Principal) -> Scope:
-        """Return whose records a caller may do them with: those of all their roles together."""
-        if "admin" in principal.roles:
+    def scope_of(self, roles: frozenset[str]) -> Scope:
+        """Return whose records a caller with these roles may do them with: those of all roles together."""
+        if "admin" in roles:
             return ALL
         scope = NOTHING
         for role, of_role in self.roles.items():
-            if role in principal.roles:
+            if role in roles:
                 scope |= of_role
         return ALL if scope & (ALL | SEEN) else scope
 
@@ -101,12 +101,12 @@ class Noun:
                 raise ValueError(f"{self.name}: {', '.join(sorted(unknown))} is no column")
         for one in self.rules:
             for scope in one.roles.values():
-                needed = {
-                    self.owner: scope & (OWN | UNASSIGNED),
-                    self.team: scope & (TEAM | BELOW | UNASSIGNED),
-                    self.region: scope & REGION,
-                }
-                if needed.get(None):
+                needed = (
+                    (self.owner, OWN | UNASSIGNED),
+                    (self.team, TEAM | BELOW | UNASSIGNED),
+                    (self.region, REGION),
+                )
+                if any(column is None and scope & words for column, words in needed):
                     raise ValueError(f"{self.name}: no column has the owners of the records of {one.operations}")
         # Their answers show the record as it is.
         for one in self.write:
@@ -233,7 +233,7 @@ class Access:
         self._table = table
         self._principal = principal
         self._noun = noun
-        self._scope = rule.scope_of(principal)
+        self._scope = rule.scope_of(principal.roles)
         self._hands_over = rule.hands_over
         self._reach: Reach | None = None
         self._touched: list[tuple[Noun, Scope, Any]] = []
@@ -255,6 +255,11 @@ class Access:
         noun = self._table.noun_of(table)
         return noun is None or await self._is_in(work, noun, self._scope_for(noun), record)
 
+    async def sees(self, work: Through, record: Any, table: sa.FromClause) -> bool:
+        """Return whether the caller may read a row or an aggregate of a table."""
+        noun = self._table.noun_of(table)
+        return noun is None or await self._is_in(work, noun, noun.read.scope_of(self._principal.roles), record)
+
     async def includes(self, work: Through, record: Any) -> bool:
         """Return whether what the operation is about is in its scope; its noun names the attributes that decide."""
         return await self._is_in(work, self._noun, self._scope, record)
@@ -273,12 +278,7 @@ class Access:
         noun = self._table.noun_of(table)
         if noun is None or not noun.personal:
             return view
-        serving = Principal(
-            subject=self._principal.subject,
-            roles=self._principal.roles & (noun.served_by | {"admin"}),
-            expires_at=self._principal.expires_at,
-        )
-        scope = noun.read.scope_of(serving)
+        scope = noun.read.scope_of(self._principal.roles & (noun.served_by | {"admin"}))
         if ALL in scope:
             return view
         reach = await self.reach(work) if scope else Reach()
@@ -300,7 +300,7 @@ class Access:
         """Note a record that is changed or added, which the caller must still see in the end."""
         noun = self._table.noun_of(table)
         if noun is not None and not (self._hands_over and noun is self._noun):
-            scope = self._scope if is_new and noun is self._noun else noun.read.scope_of(self._principal)
+            scope = self._scope if is_new and noun is self._noun else noun.read.scope_of(self._principal.roles)
             if ALL not in scope:
                 self._touched.append((noun, scope, record))
 
@@ -315,7 +315,7 @@ class Access:
         self._touched.clear()
 
     def _scope_for(self, noun: Noun) -> Scope:
-        return self._scope if noun is self._noun else noun.read.scope_of(self._principal)
+        return self._scope if noun is self._noun else noun.read.scope_of(self._principal.roles)
 
     async def _is_in(self, work: Through, noun: Noun, scope: Scope, record: Any) -> bool:
         if ALL in scope:
@@ -360,7 +360,7 @@ class AccessTable:
     def access(self, operation: str, principal: Principal) -> Access:
         """Return a caller's access to an operation. Raise `Forbidden` (403) when none of their roles may do it."""
         noun, rule = self._rules[operation]
-        if not rule.scope_of(principal):
+        if not rule.scope_of(principal.roles):
             needed = ", ".join((*(role for role in ROLES if role in rule.roles), "admin"))
             raise Forbidden(f"This needs one of the roles: {needed}.")
         return Access(self, principal, noun, rule)

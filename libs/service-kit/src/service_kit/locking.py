@@ -4,7 +4,7 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from service_kit.entities import Entity
-from service_kit.problems import NotFound
+from service_kit.problems import Forbidden, NotFound, Problem
 from service_kit.references import is_covered, unknown
 from service_kit.tables import noun_of
 from service_kit.unit_of_work import UnitOfWork
@@ -19,11 +19,12 @@ async def lock(
     """Return the aggregate to be changed. Changes of other transactions come before or after, see `UnitOfWork.edit`.
 
     `with_key` locks its row at once, waits for transactions that refer to it, and keeps new ones out. Raise `NotFound`
-    (404), and `PreconditionFailed` (412) when its version is not the expected one.
+    (404), `Forbidden` (403) for one that the caller may only read, and `PreconditionFailed` (412) when its version is
+    not the expected one.
     """
     found = await (work.get(entity, identity, lock="update") if with_key else work.edit(entity, identity))
     if found is None or not await is_covered(work, found):
-        raise absent(entity, identity, is_hidden=found is not None)
+        raise await _refusal(work, entity, identity, found)
     if work.access is not None:
         work.access.touch(found, entity.table, is_new=False)
     expected.check(cast("Any", found).version)
@@ -41,11 +42,17 @@ async def lock_both(
     found = {each: await work.get(entity, each, lock="update") for each in sorted((identity, other_id))}
     one, other = found[identity], found[other_id]
     if one is None or not await is_covered(work, one):
-        raise absent(entity, identity, is_hidden=one is not None)
+        raise await _refusal(work, entity, identity, one)
     if other is None or not await is_covered(work, other):
         raise unknown(entity, pointer, is_hidden=other is not None)
     expected.check(cast("Any", one).version)
     return one, other
+
+
+async def _refusal(work: UnitOfWork, entity: type[Entity], identity: Any, found: Entity | None) -> Problem:
+    if found is not None and work.access is not None and await work.access.sees(work, found, entity.table):
+        return Forbidden(f"Your roles may read this {noun_of(entity.table)}, and not do this with it.")
+    return absent(entity, identity, is_hidden=found is not None)
 
 
 def absent(entity: type[Entity], identity: Any, *, is_hidden: bool) -> NotFound:
