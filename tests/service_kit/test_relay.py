@@ -3,23 +3,26 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 import sqlalchemy as sa
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import ProducerFenced
 from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service_kit import relay
+from service_kit.clock import SYSTEM_CLOCK
 from service_kit.compiled import driver_of
-from service_kit.database import create_engine, metadata
+from service_kit.database import create_engine, metadata, own_connection
 from service_kit.kafka import KafkaServers
 from service_kit.outbox import outbox
 from service_kit.outbox_notify import CHANNEL, OutboxNotifier
 from service_kit.relay import BATCH_BYTES, Relay, partition_of
+from service_kit.relay_lease import Lease, LeaseLost
 from service_kit.settings import ServiceSettings
 from tests.support import Kafka, eventually
 
@@ -121,6 +124,58 @@ async def test_a_stopped_relay_is_succeeded_though_its_connections_stay_open(
         await eventually(lambda: is_empty(source))
     await successor.dispose()
     assert await read(kafka, topic) == {"key": [b"first", b"second"]}
+
+
+async def test_a_relay_that_is_stopped_loses_its_lease_to_another(
+    source: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service_kit.relay_lease.LEASE_SECONDS", 2.0)
+    topic = new_topic("relay")
+    # Its session stays open, as that of a process that is stopped; nobody renews.
+    async with own_connection(source) as connection:
+        stopped = await Lease.take(await driver_of(connection), SYSTEM_CLOCK)
+        assert stopped is not None
+        await add(source, row(topic, "key", b"waits"))
+        async with relaying(source, kafka):
+            await eventually(lambda: is_empty(source), 15)
+            with pytest.raises(LeaseLost):
+                await stopped.renew()
+    assert await read(kafka, topic) == {"key": [b"waits"]}
+
+
+async def test_the_lease_ends_with_the_session_of_its_holder(source: AsyncEngine) -> None:
+    async with own_connection(source) as waiting:
+        driver = await driver_of(waiting)
+        async with own_connection(source) as connection:
+            first = await Lease.take(await driver_of(connection), SYSTEM_CLOCK)
+            assert first is not None
+            assert await Lease.take(driver, SYSTEM_CLOCK) is None
+        second = await eventually(lambda: Lease.take(driver, SYSTEM_CLOCK))
+        assert second is not None
+        assert (second.epoch, second.producer) == (first.epoch + 1, first.producer)
+
+
+async def test_what_a_fenced_relay_still_sends_is_refused_behind_the_records_of_its_successor(
+    kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic, clients = new_topic("relay"), KafkaServers(kafka.bootstrap_servers)
+
+    async def send(producer: AIOKafkaProducer, value: bytes | None) -> None:
+        batch = producer.create_batch()
+        batch.append(timestamp=None, key=b"key", value=value, headers=[])
+        await (await producer.send_batch(batch, topic, partition=0))
+
+    async with AsyncExitStack() as stack:
+        old, new = (clients.fencing_producer("tandem-relay-test", acks="all") for _ in range(2))
+        for producer in (old, new):
+            await producer.start()
+            stack.push_async_callback(producer.stop)
+        await send(old, b"name")
+        await send(new, None)
+        with pytest.raises(ProducerFenced):
+            await send(old, b"name")
+        await send(new, b"later")
+    assert await read(kafka, topic) == {"key": [b"name", None, b"later"]}
 
 
 async def test_a_rolled_back_event_is_never_sent(

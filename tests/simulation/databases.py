@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import asyncpg
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 import metrics_worker
@@ -69,16 +70,19 @@ class Database:
     def __post_init__(self) -> None:
         self.engine = create_async_engine("postgresql+asyncpg://", async_creator=self._connect, pool_size=10)
         discard_closed_connections(self.engine)
+        event.listen(self.engine.sync_engine, "checkout", self._note_owner)
 
     async def _connect(self) -> asyncpg.Connection:
         await self.settle()
         connection = self._free.pop() if self._free else await self._new()
         self._used.append(connection)
-        try:
-            connection.owner = current_process()
-        except LookupError:
-            connection.owner = None
         return connection
+
+    def _note_owner(self, adapter: Any, *_: object) -> None:
+        try:
+            adapter.driver_connection.owner = current_process()
+        except LookupError:
+            adapter.driver_connection.owner = None
 
     async def _new(self) -> _Connection:
         dsn = self.url.replace("+asyncpg", "")

@@ -82,15 +82,24 @@ class LateStart:
     group: str
 
 
-Fault = Crash | Pause | SendFails | Repeat | Replay | Cut | Overload | LateStart
+@dataclass(frozen=True)
+class ClockJump:
+    """A database's clock jumps, forwards or back."""
+
+    step: int
+    database: str
+    seconds: float
+
+
+Fault = ClockJump | Crash | Pause | SendFails | Repeat | Replay | Cut | Overload | LateStart
 
 
 def draw_faults(seed: int) -> list[Fault]:
     """Return the faults of a run."""
     chance = random.Random(f"faults {seed}")
     kinds = [
-        *(_crash, _crash, _pause, _pause, _frozen, _send, _send, _repeat, _replay, _cut),
-        *(_overload, _late, _late),
+        *(_crash, _crash, _pause, _pause, _zombie, _zombie, _frozen, _send, _send, _repeat, _replay, _cut),
+        *(_overload, _late, _late, _jump),
     ]
     return [chance.choice(kinds)(chance) for _ in range(chance.randint(1, 5))]
 
@@ -107,13 +116,18 @@ def _pause(chance: random.Random) -> Fault:
         process,
         seam,
         chance.randint(1, 12),
-        chance.choice([0.5, 5.0, 30.0]),
-        process not in RELAYS and chance.random() < 0.2,
+        chance.choice([0.5, 5.0, 20.0]),
+        chance.random() < 0.2,
     )
 
 
+def _zombie(chance: random.Random) -> Fault:
+    """A relay that is stopped between reading and sending, until after another has taken over."""
+    return Pause(chance.choice(RELAYS[:2]), "send", chance.randint(1, 12), 20.0, cuts=True)
+
+
 def _frozen(chance: random.Random) -> Fault:
-    process = chance.choice(["accounts-1", "ledger-1"])
+    process = chance.choice([*RELAYS, "accounts-1", "ledger-1"])
     return Pause(process, chance.choice(SEAMS[process][:2]), chance.randint(1, 6), math.inf)
 
 
@@ -135,6 +149,10 @@ def _cut(chance: random.Random) -> Fault:
 
 def _overload(chance: random.Random) -> Fault:
     return Overload(chance.choice(CONSUMERS), chance.randint(1, 3))
+
+
+def _jump(chance: random.Random) -> Fault:
+    return ClockJump(chance.randint(10, 200), chance.choice(["sales", "service"]), chance.choice([-30.0, 30.0]))
 
 
 def _late(chance: random.Random) -> Fault:

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 from uuid import UUID, uuid5
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, ProducerFenced
 
 from service_kit.consumer.log_identity import LogIdentity
 from tests.simulation.scheduler import NAMESPACE, Process, Scheduler, current_process
@@ -29,6 +29,10 @@ class MemoryLog:
             TopicPartition(topic, number): [] for topic, count in topics.items() for number in range(count)
         }
         self.groups: dict[str, _Group] = {}
+        self.newest_epochs: dict[str, int] = {}
+        """Of the producers of a name."""
+        self.written_epochs: dict[tuple[str, TopicPartition], int] = {}
+        """The newest by which a partition was written to; it knows of no other."""
         self.send_fails: Callable[[Process], bool | None] = lambda process: None
         """Whether the request that a process is about to send gets lost (True), or its answer (False)."""
         self.delivers_at_once = False
@@ -51,9 +55,9 @@ class MemoryKafka:
     def __init__(self, log: MemoryLog) -> None:
         self._log = log
 
-    def producer(self, **options: Any) -> AIOKafkaProducer:
-        """Return a producer."""
-        return cast("AIOKafkaProducer", _Producer(self._log))
+    def fencing_producer(self, name: str, **options: Any) -> AIOKafkaProducer:
+        """Return a producer that fences those before it."""
+        return cast("AIOKafkaProducer", _Producer(self._log, name))
 
     def consumer(self, **options: Any) -> AIOKafkaConsumer:
         """Return a member of a group."""
@@ -84,11 +88,14 @@ class _Batch:
 
 
 class _Producer:
-    def __init__(self, log: MemoryLog) -> None:
+    def __init__(self, log: MemoryLog, name: str) -> None:
         self._log = log
+        self._name = name
+        self._epoch = 0
 
     async def start(self) -> None:
-        pass
+        epochs = self._log.newest_epochs
+        self._epoch = epochs[self._name] = epochs.get(self._name, 0) + 1
 
     async def stop(self) -> None:
         pass
@@ -102,15 +109,22 @@ class _Producer:
     async def send_batch(self, batch: _Batch, topic: str, *, partition: int) -> asyncio.Future[object]:
         await self._log.scheduler.seam("send")
         is_lost = self._log.send_fails(current_process())
-        if is_lost is not True:
+        part = TopicPartition(topic, partition)
+        is_fenced = self._log.written_epochs.get((self._name, part), 0) > self._epoch
+        if is_lost is not True and not is_fenced:
+            self._log.written_epochs[self._name, part] = self._epoch
             for key, value in batch.records:
-                self._log.append(TopicPartition(topic, partition), key, value)
+                self._log.append(part, key, value)
         await self._log.scheduler.seam("acknowledge")
         outcome: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        if is_lost is None:
+        if is_fenced:
+            outcome.set_exception(ProducerFenced())
+        elif is_lost is None:
             outcome.set_result(object())
         else:
             outcome.set_exception(KafkaConnectionError("the request timed out"))
+        # Retrieved, or asyncio complains of it where the relay is killed before it asks.
+        outcome.exception()
         return outcome
 
 

@@ -1,8 +1,9 @@
 """Plans that failed once, shrunk: each names what was wrong."""
 
+import math
 from typing import Final
 
-from tests.simulation.faults import Crash, Cut, LateStart, Overload, Repeat
+from tests.simulation.faults import Crash, Cut, LateStart, Overload, Pause, Repeat
 from tests.simulation.histories import Action
 from tests.simulation.world import Plan
 
@@ -12,6 +13,12 @@ _TAKEN_BACK: Final = [
     Action("sales-1", "close", "deal", how="won"),
     Action("sales-1", "reopen", "deal"),
     Action("sales-1", "close", "deal", how="lost"),
+]
+_LEAVING: Final = [
+    Action("sales-1", "register", "one"),
+    Action("sales-1", "rename", "one", how="one 1"),
+    Action("sales-1", "rename", "one", how="one 2"),
+    Action("sales-1", "erase", "one"),
 ]
 _NAMED: Final = [
     Action("sales-1", "register", "one"),
@@ -24,6 +31,15 @@ REGRESSIONS: Final[dict[str, Plan]] = {
     ),
     "a batch that exceeds its time-out is tried in its full size for ever": Plan(
         schedule=1, history=_NAMED, faults=[LateStart("names"), Overload("names-1", 1)]
+    ),
+    "a relay that was stopped before it sent brings an erased name back": Plan(
+        schedule=2, history=_LEAVING, faults=[Pause("sales-relay-1", "send", 2, 20.0, cuts=True)]
+    ),
+    "the same while its connection stays open": Plan(
+        schedule=2, history=_LEAVING, faults=[Pause("sales-relay-1", "send", 2, 20.0)]
+    ),
+    "a relay that is stopped blocks its standby": Plan(
+        schedule=1, history=_LEAVING, faults=[Pause("sales-relay-1", "wait", 1, math.inf)]
     ),
     "a ledger's consumer gets the same cut connection from the pool for ever": Plan(
         schedule=25,

@@ -34,6 +34,7 @@ from tests.simulation.databases import Database, Databases
 from tests.simulation.faults import (
     CONSUMERS,
     RELAYS,
+    ClockJump,
     Crash,
     Cut,
     Fault,
@@ -59,6 +60,8 @@ READS: Final = {
 """The topics of each consumer."""
 LOCKING: Final = frozenset({"erase", "erase_customer", "merge"})
 """What others, the relay among them, would wait for in the database, where the scheduler does not see it."""
+AGED_SECONDS: Final = 0.5
+"""How often the leases learn of simulated time."""
 LATE_SECONDS: Final = 5.0
 MAX_STEPS: Final = 6_000
 QUIET_SECONDS: Final = 90.0
@@ -99,6 +102,7 @@ class World:
     log: MemoryLog = field(init=False)
     next_actions: dict[str, int] = field(default_factory=dict)
     onboarded: set[UUID] = field(default_factory=set)
+    aged_until: float = 0.0
     failure: str = ""
     """What an invariant that holds at every moment has found."""
 
@@ -263,12 +267,24 @@ class World:
         for record in repeated:
             self.log.append(TopicPartition(record.topic, record.partition), record.key, record.value)
 
+    async def _age_leases(self) -> None:
+        """Let the leases of relays expire by simulated time, which the databases do not know."""
+        seconds = self.scheduler.now - self.aged_until
+        if seconds > AGED_SECONDS:
+            self.aged_until = self.scheduler.now
+            for database in (self.databases.sales, self.databases.service):
+                await self._jump(database, seconds)
+
+    async def _jump(self, database: Database, seconds: float) -> None:
+        async with database.session() as session:
+            await session.execute("UPDATE relay_lease SET expires_at = expires_at - make_interval(secs => $1)", seconds)
+
     async def _strike_between_steps(self) -> None:
+        await self._age_leases()
         for fault in self.faults:
-            if isinstance(fault, Cut) and fault.step == self.scheduler.steps:
-                for database in self.databases:
-                    if database.name == fault.database:
-                        await database.cut()
+            if isinstance(fault, Cut | ClockJump) and fault.step == self.scheduler.steps:
+                database = getattr(self.databases, fault.database)
+                await (database.cut() if isinstance(fault, Cut) else self._jump(database, fault.seconds))
         for process in self.scheduler.processes.values():
             if process.is_cut:
                 process.is_cut = False
@@ -298,10 +314,15 @@ class World:
                 raise Violation(self.failure)
             if self._are_clients_done():
                 quiet_by = min(quiet_by, self.scheduler.now + QUIET_SECONDS)
-                if self.scheduler.steps % 5 == 0 and await self._is_quiet():
+                if self.scheduler.steps % 5 == 0 and not self._is_any_paused() and await self._is_quiet():
                     return
             if self.scheduler.now > quiet_by or self.scheduler.steps > limit:
                 raise Violation(f"no progress: {await self._unread()}")
+
+    def _is_any_paused(self) -> bool:
+        """Return whether a process is stopped that will go on: what it holds may still do harm."""
+        now = self.scheduler.now
+        return any(now < process.paused_until < math.inf for process in self.scheduler.processes.values())
 
     async def _is_quiet(self) -> bool:
         return not await self._unread()

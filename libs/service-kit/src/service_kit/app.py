@@ -18,6 +18,7 @@ from service_kit.auth import Authenticator
 from service_kit.docs import docs_routes
 from service_kit.health import Check, database_check, health_routes
 from service_kit.middleware import RequestContext
+from service_kit.outbox import outbox_measure
 from service_kit.outbox_notify import OutboxNotifier
 from service_kit.rate_limit import RateLimit
 from service_kit.roles import ROLES
@@ -93,7 +94,9 @@ def create_app(
     access.check(route.name for route in app.state.routes if not (isinstance(route, StrictRoute) and route.is_public))
     # Directly: an included router would be searched, and its context made, by each request anew.
     app.router.routes.extend(route for one in routers for route in one.routes)
-    app.router.routes.extend(health_routes({}, {"database": database_check(engine)} | (ready or {})))
+    app.state.measures = {"outbox": outbox_measure(engine)}
+    checks = {"database": database_check(engine)} | (ready or {})
+    app.router.routes.extend(health_routes({}, checks, app.state.measures))
     if settings.api_docs:
         app.router.routes.extend(docs_routes(title))
     problems.install(app)

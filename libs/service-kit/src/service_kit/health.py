@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import text
@@ -16,6 +17,9 @@ from service_kit import telemetry
 
 Check = Callable[[], Awaitable[None]]
 """Raises when its part does not work; the exception's text is the reason."""
+Measure = Callable[[], Awaitable[dict[str, Any]]]
+"""Measures something, sets the metrics of it, and returns what `/readyz` shows."""
+NO_MEASURES: Final[Mapping[str, Measure]] = MappingProxyType({})
 
 HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
 
@@ -51,13 +55,24 @@ def database_check(engine: AsyncEngine) -> Check:
     return check
 
 
-async def _report(checks: dict[str, Check]) -> Response:
+async def _report(checks: dict[str, Check], measures: Mapping[str, Measure] = NO_MEASURES) -> Response:
     # Side by side: a database that hangs costs each check its time-out, and a probe waits for one at most.
     found = await asyncio.gather(*(_outcome(name, check) for name, check in checks.items()))
     results = dict(zip(checks, found, strict=True))
     failed = "failed" in found
-    body = {"status": "failed" if failed else "ok", "checks": results}
+    body = {"status": "failed" if failed else "ok", "checks": results} | await _measured(measures)
     return JSONResponse(body, status_code=503 if failed else 200)
+
+
+async def _measured(measures: Mapping[str, Measure]) -> dict[str, Any]:
+    found = {}
+    for name, measure in measures.items():
+        try:
+            found[name] = await measure()
+        except Exception as error:
+            log.warning("not_measured", measure=name, error=repr(error))
+            found[name] = {}
+    return found
 
 
 async def _outcome(name: str, check: Check) -> str:
@@ -70,14 +85,16 @@ async def _outcome(name: str, check: Check) -> str:
     return "ok"
 
 
-def health_routes(live: dict[str, Check], ready: dict[str, Check]) -> list[Route]:
-    """Return `/healthz` and `/readyz`."""
+def health_routes(
+    live: dict[str, Check], ready: dict[str, Check], measures: Mapping[str, Measure] = NO_MEASURES
+) -> list[Route]:
+    """Return `/healthz` and `/readyz`. What `measures` measure is shown by the latter, and does not fail it."""
 
     async def healthz(_: Request) -> Response:
         return await _report(live)
 
     async def readyz(_: Request) -> Response:
-        return await _report(live | ready)
+        return await _report(live | ready, measures)
 
     return [
         Route("/healthz", healthz, include_in_schema=False),
@@ -85,10 +102,11 @@ def health_routes(live: dict[str, Check], ready: dict[str, Check]) -> list[Route
     ]
 
 
-def metrics_route() -> Route:
-    """Return `/metrics`."""
+def metrics_route(measures: Mapping[str, Measure] = NO_MEASURES) -> Route:
+    """Return `/metrics`, for which `measures` are taken."""
 
     async def metrics(_: Request) -> Response:
+        await _measured(measures)
         return telemetry.exposition()
 
     return Route("/metrics", metrics, include_in_schema=False)

@@ -6,7 +6,7 @@ from sqlalchemy.dialects import postgresql
 
 
 def create_outbox() -> None:
-    """Create the outbox."""
+    """Create the outbox, and the lease of its relay."""
     op.create_table(
         "outbox",
         sa.Column(
@@ -29,6 +29,25 @@ def create_outbox() -> None:
         "outbox",
         ["aggregateid", "position"],
         postgresql_where=sa.text("parked_reason IS NOT NULL"),
+    )
+    op.create_table(
+        "relay_lease",
+        sa.Column("id", sa.SmallInteger(), primary_key=True, autoincrement=False),
+        sa.Column(
+            "producer",
+            sa.Uuid(),
+            server_default=sa.text("gen_random_uuid()"),
+            nullable=False,
+            comment="names the relays of this database to Kafka, which fences all of them but the newest",
+        ),
+        sa.Column("epoch", sa.BigInteger(), nullable=False, comment="rises with every relay that becomes active"),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "backend_pid", sa.Integer(), nullable=False, comment="of the holder's session; the lease ends with it"
+        ),
+        sa.Column("backend_started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("relay_lease_single_row_check")),
+        comment="Which relay is the active one; one row.",
     )
 
 

@@ -3,13 +3,19 @@
 The columns are those of Debezium's outbox event router, so that it can replace the relay.
 """
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+import asyncpg
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts import codec
 from event_contracts.catalogue import State, event_type_of
+from service_kit import telemetry
+from service_kit.compiled import CompiledStatement, driver_of
 from service_kit.database import metadata
 from service_kit.identifiers import new_id
 from service_kit.trace import current_traceparent
@@ -39,6 +45,42 @@ sa.Index(
     outbox.c.position,
     postgresql_where=outbox.c.parked_reason.is_not(None),
 )
+
+_MEASURE: Final = CompiledStatement(
+    sa.select(
+        sa.func.count(),
+        sa.func.coalesce(sa.func.extract("epoch", sa.func.now() - sa.func.min(outbox.c.created_at)), 0),
+        sa.func.count(sa.distinct(outbox.c.aggregateid)).filter(outbox.c.parked_reason.is_not(None)),
+    )
+)
+
+
+class OutboxState(NamedTuple):
+    """What waits to be published."""
+
+    rows: int
+    oldest_seconds: float
+    parked_keys: int
+
+
+async def measure_outbox(driver: asyncpg.Connection) -> OutboxState:
+    """Return what waits to be published, and set the metrics of it."""
+    (row,) = await _MEASURE.all(driver)
+    state = OutboxState(int(row[0]), float(row[1]), int(row[2]))
+    telemetry.OUTBOX_ROWS.set(state.rows)
+    telemetry.OUTBOX_AGE_SECONDS.set(state.oldest_seconds)
+    telemetry.OUTBOX_PARKED.set(state.parked_keys)
+    return state
+
+
+def outbox_measure(engine: AsyncEngine) -> Callable[[], Awaitable[dict[str, Any]]]:
+    """Return what measures the outbox from outside of the relay, which may be stopped."""
+
+    async def measure() -> dict[str, Any]:
+        async with engine.connect() as connection:
+            return (await measure_outbox(await driver_of(connection)))._asdict()
+
+    return measure
 
 
 def write(work: UnitOfWork, data: State, *, sequence: int, time: datetime, partition_key: UUID) -> UUID:

@@ -25,8 +25,9 @@ from service_kit.compiled import CompiledStatement, driver_of
 from service_kit.database import own_connection
 from service_kit.health import Heartbeat
 from service_kit.kafka import Kafka
-from service_kit.outbox import outbox
+from service_kit.outbox import measure_outbox, outbox
 from service_kit.outbox_notify import CHANNEL
+from service_kit.relay_lease import Lease, relay_lease
 
 log = structlog.get_logger()
 
@@ -51,8 +52,8 @@ PARTITIONS_SECONDS: Final = 30
 """How long partitions that were added to a topic may go unnoticed."""
 CACHED_KEYS: Final = 10_000
 HOUSEKEEPING_SECONDS: Final = 3600
-LOCK: Final = 0x7461_6E64_656D_0001
-"""The session advisory lock that makes one relay a database the active one."""
+PRODUCER: Final = "tandem-relay-"
+"""The beginning of the relays' transactional ids."""
 
 _MIX: Final = 0x5BD1E995
 _WORD: Final = 0xFFFFFFFF
@@ -72,14 +73,17 @@ _NEXT: Final = CompiledStatement(
     .order_by(outbox.c.position)
     .limit(sa.literal_column(str(ROUND_ROWS)))
 )
+_HOLDS_LEASE: Final = sa.exists().where(relay_lease.c.epoch == sa.bindparam("epoch"))
 _DELETE: Final = CompiledStatement(
-    sa.delete(outbox).where(outbox.c.position == sa.any_(sa.bindparam("sent", type_=sa.ARRAY(sa.BigInteger))))
+    sa.delete(outbox).where(
+        outbox.c.position == sa.any_(sa.bindparam("sent", type_=sa.ARRAY(sa.BigInteger))), _HOLDS_LEASE
+    )
 )
 
 
 _PARK: Final = CompiledStatement(
     sa.update(outbox)
-    .where(outbox.c.position == sa.bindparam("parked_position"))
+    .where(outbox.c.position == sa.bindparam("parked_position"), _HOLDS_LEASE)
     .values(parked_reason=sa.bindparam("parked_reason"))
 )
 
@@ -94,7 +98,7 @@ class UnsendableRow(Exception):
 
 
 class Relay:
-    """The relay of one process. Several may run: a lock of the database makes one of them the active one."""
+    """The relay of one process. Several may run: a lease in the database makes one of them the active one."""
 
     def __init__(self, *, engine: AsyncEngine, kafka: Kafka, clock: Clock = SYSTEM_CLOCK) -> None:
         self._engine = engine
@@ -103,6 +107,7 @@ class Relay:
         self._partitions: dict[str, tuple[float, int]] = {}
         """By topic, with the time when they were counted."""
         self.heartbeat = Heartbeat("relay", limit_seconds=90)
+        """Beats with every round that succeeds, and while another relay is the active one."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until `stop` is set; survive every failure by starting again."""
@@ -110,10 +115,9 @@ class Relay:
         while not stop.is_set():
             try:
                 async with own_connection(self._engine) as connection:
-                    # The lock is the session's: it goes with the connection.
-                    if await self._become_active(connection, stop):
-                        log.info("relay_active")
-                        await self._relay(connection, stop)
+                    if (lease := await self._become_active(connection, stop)) is not None:
+                        log.info("relay_active", epoch=lease.epoch)
+                        await self._relay(connection, lease, stop)
                 return
             except Exception as error:
                 # Any failure: an unforeseen error must not end the relay and leave the outbox to grow.
@@ -124,17 +128,19 @@ class Relay:
             finally:
                 telemetry.RELAY_ACTIVE.set(0)
 
-    async def _become_active(self, connection: AsyncConnection, stop: asyncio.Event) -> bool:
+    async def _become_active(self, connection: AsyncConnection, stop: asyncio.Event) -> Lease | None:
+        driver = await driver_of(connection)
         while not stop.is_set():
-            self.heartbeat.beat()
-            if (await connection.execute(sa.select(sa.func.pg_try_advisory_lock(LOCK)))).scalar_one():
+            if (lease := await Lease.take(driver, self._clock)) is not None:
                 telemetry.RELAY_ACTIVE.set(1)
-                return True
+                return lease
+            self.heartbeat.beat()
             await self._clock.wait(stop, STANDBY_SECONDS)
-        return False
+        return None
 
-    async def _relay(self, connection: AsyncConnection, stop: asyncio.Event) -> None:
-        producer = self._kafka.producer(
+    async def _relay(self, connection: AsyncConnection, lease: Lease, stop: asyncio.Event) -> None:
+        producer = self._kafka.fencing_producer(
+            f"{PRODUCER}{lease.producer}",
             acks="all",
             enable_idempotence=True,
             compression_type=COMPRESSION,
@@ -152,14 +158,17 @@ class Relay:
         self._partitions.clear()
         try:
             await asyncio.wait_for(producer.start(), SEND_SECONDS)
+            # One that took over while this one started may have been fenced by it. It starts again; this one stops.
+            await lease.renew()
             await driver.add_listener(CHANNEL, wakeup.notify)
             while not stop.is_set():
-                self.heartbeat.beat()
+                await lease.renew_when_due()
                 await wakeup.linger()
-                sent, has_more = await self._round(driver, producer)
+                sent, has_more = await self._round(driver, producer, lease)
+                self.heartbeat.beat()
                 now = self._clock.monotonic()
                 if now - measured > GAUGES_SECONDS:
-                    await _measure(connection)
+                    await measure_outbox(driver)
                     measured = now
                 if now - cleaned > HOUSEKEEPING_SECONDS:
                     await idempotency.forget_old(connection)
@@ -173,7 +182,7 @@ class Relay:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(producer.stop(), 5)
 
-    async def _round(self, driver: asyncpg.Connection, producer: AIOKafkaProducer) -> tuple[int, bool]:
+    async def _round(self, driver: asyncpg.Connection, producer: AIOKafkaProducer, lease: Lease) -> tuple[int, bool]:
         """Send what waits, at most one batch a partition. Return the number of rows sent, and whether more wait."""
         rows = await _NEXT.all(driver)
         if not rows:
@@ -181,10 +190,12 @@ class Relay:
         try:
             sent = await self._send(producer, rows)
         except UnsendableRow as unsendable:
-            await _PARK.execute(driver, parked_position=unsendable.position, parked_reason=unsendable.reason)
+            await _PARK.execute(
+                driver, parked_position=unsendable.position, parked_reason=unsendable.reason, epoch=lease.epoch
+            )
             log.error("outbox_row_parked", position=unsendable.position, reason=unsendable.reason)
             return 0, True
-        await _DELETE.execute(driver, sent=sent)
+        await _DELETE.execute(driver, sent=sent, epoch=lease.epoch)
         return len(sent), len(rows) == ROUND_ROWS or len(sent) < len(rows)
 
     async def _send(self, producer: AIOKafkaProducer, rows: Sequence[Any]) -> list[int]:
@@ -296,18 +307,3 @@ def partition_of(key: bytes, partitions: int) -> int:
     hashed = (hashed ^ hashed >> 13) * _MIX & _WORD
     hashed ^= hashed >> 15
     return (hashed & 0x7FFFFFFF) % partitions
-
-
-async def _measure(connection: AsyncConnection) -> None:
-    rows, age, parked = (
-        await connection.execute(
-            sa.select(
-                sa.func.count(),
-                sa.func.coalesce(sa.func.extract("epoch", sa.func.now() - sa.func.min(outbox.c.created_at)), 0),
-                sa.func.count(sa.distinct(outbox.c.aggregateid)).filter(outbox.c.parked_reason.is_not(None)),
-            )
-        )
-    ).one()
-    telemetry.OUTBOX_ROWS.set(rows)
-    telemetry.OUTBOX_AGE_SECONDS.set(float(age))
-    telemetry.OUTBOX_PARKED.set(parked)

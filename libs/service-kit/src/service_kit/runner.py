@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from service_kit import logs
-from service_kit.health import Check, health_routes, metrics_route
+from service_kit.health import NO_MEASURES, Check, health_routes, metrics_route
 from service_kit.http_protocol import SURPLUS, Limits, limited
 from service_kit.settings import ServiceSettings
 
@@ -133,7 +133,9 @@ async def _run(
         loop.add_signal_handler(number, stop.set)
     servers = [http_server(app, settings)]
     if work is None and settings.prometheus_port is not None:
-        servers.append(http_server(Starlette(routes=[metrics_route()]), settings, port=settings.prometheus_port))
+        measures = getattr(app.state, "measures", NO_MEASURES) if isinstance(app, Starlette) else NO_MEASURES
+        route = metrics_route(measures)
+        servers.append(http_server(Starlette(routes=[route]), settings, port=settings.prometheus_port))
     serving = asyncio.gather(*(server.serve(_listening(server.config)) for server in servers))
     working = asyncio.create_task(work(stop), name="work") if work is not None else None
     stopping = asyncio.create_task(stop.wait(), name="stop")

@@ -29,7 +29,7 @@ OUTBOX_AGE_SECONDS: Final = Gauge("tandem_outbox_oldest_seconds", "Age of the ol
 OUTBOX_PARKED: Final = Gauge("tandem_outbox_parked_keys", "Keys whose events cannot be sent until someone looks.")
 RELAYED: Final = Counter("tandem_relayed_events_total", "Events acknowledged by Kafka.", ["topic"])
 RELAY_FAILURES: Final = Counter("tandem_relay_failures_total", "Rounds of the relay that failed.", ["error"])
-RELAY_ACTIVE: Final = Gauge("tandem_relay_active", "1 while this relay holds the database's lock.")
+RELAY_ACTIVE: Final = Gauge("tandem_relay_active", "1 while this relay holds the lease.")
 CONSUMED: Final = Counter(
     "tandem_consumed_records_total", "Records whose effects are committed.", ["consumer", "topic"]
 )

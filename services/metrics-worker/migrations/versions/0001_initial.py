@@ -108,6 +108,7 @@ TABLES = [
     "freshness",
     "idempotency_key",
     "ledger",
+    "relay_lease",
     "outbox",
     "published_risk",
     "risk_review",

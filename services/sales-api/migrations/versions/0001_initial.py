@@ -288,6 +288,7 @@ def downgrade() -> None:
         "rep",
         "team",
         "product",
+        "relay_lease",
         "outbox",
         "imported_record",
         "idempotency_key",

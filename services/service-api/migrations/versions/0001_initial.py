@@ -389,6 +389,7 @@ def downgrade() -> None:
         "won_deal",
         "team",
         "seen_sequence",
+        "relay_lease",
         "outbox",
         "imported_record",
         "idempotency_key",

@@ -8,6 +8,7 @@ from service_kit.entities import Entity
 from service_kit.idempotency import idempotency_key
 from service_kit.imports.records import imported_record
 from service_kit.outbox import outbox
+from service_kit.relay_lease import relay_lease
 from service_kit.tables import own_metadata
 
 
@@ -15,5 +16,12 @@ class Base(Entity):
     """All tables of this service's database."""
 
     metadata = own_metadata(
-        circuit_breaker, consumer_offset, dead_letter, idempotency_key, imported_record, outbox, seen_sequence
+        circuit_breaker,
+        consumer_offset,
+        dead_letter,
+        idempotency_key,
+        imported_record,
+        outbox,
+        relay_lease,
+        seen_sequence,
     )

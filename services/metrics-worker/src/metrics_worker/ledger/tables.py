@@ -32,12 +32,13 @@ from service_kit.consumer.dead_letters import dead_letter
 from service_kit.consumer.offsets import consumer_offset
 from service_kit.idempotency import idempotency_key
 from service_kit.outbox import outbox
+from service_kit.relay_lease import relay_lease
 from service_kit.tables import own_metadata
 
 CUSTOMER: Final = "customer"
 """The dimension that postings hold as it is, and not by a code."""
 
-metadata = own_metadata(circuit_breaker, consumer_offset, dead_letter, idempotency_key, outbox)
+metadata = own_metadata(circuit_breaker, consumer_offset, dead_letter, idempotency_key, outbox, relay_lease)
 
 ledger = Table(
     "ledger",
