@@ -28,7 +28,6 @@ async def test_the_page_uses_own_files_only(client: httpx.AsyncClient) -> None:
         "data:,",
         "/dashboard.css",
         "/dashboard.js",
-        "/openapi.json",
     }
     assert not re.search(r"<script(?![^>]* src=)|<style| style=| on\w+=", page)
 
