@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 from zoneinfo import ZoneInfo
 
 from event_contracts import codec
@@ -188,7 +188,8 @@ def record(
     """A state as the Kafka record of its event."""
     return codec.encode(
         state,
-        event_id=event_id or uuid4(),
+        # A repeat is the same event.
+        event_id=event_id or uuid5(state.id, str(sequence)),
         time=MORNING,
         recorded_time=recorded_time,
         sequence=sequence,

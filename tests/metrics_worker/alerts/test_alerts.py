@@ -10,10 +10,22 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.jobs.targets import TargetEvaluator
+from metrics_worker.ledger.aggregate import decode
 from metrics_worker.settings import MetricsSettings
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import ingest, moved
-from tests.metrics_worker.facts import VILNIUS, account, all_decoded, lead, survey, ticket
+from tests.metrics_worker.facts import (
+    VILNIUS,
+    account,
+    all_decoded,
+    deal,
+    decoded,
+    lead,
+    line,
+    record,
+    survey,
+    ticket,
+)
 
 pytestmark = pytest.mark.clock
 
@@ -192,3 +204,15 @@ async def test_while_the_ledger_catches_up_there_is_no_alert_but_that(
     assert [each["kind"] for each in await get_alerts(client)] == ["books-being-read"]
     await moved(engine)
     assert [each["kind"] for each in await get_alerts(client, severity="critical")] == ["unattended"]
+
+
+async def test_a_sequence_conflict_is_alarmed_until_the_next_event_of_its_subject(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    lost = deal(line("desk", 1, "100"), stage="lost")
+    won = deal(line("desk", 1, "100"), stage="won", id=lost.id)
+    await ingest(engine, decoded(lost, 2), decode(record(won, 2, event_id=uuid4()), VILNIUS))
+    [found] = await get_alerts(client, kind="sequence-conflict")
+    assert (found["subject"], found["severity"]) == (f"deals/{lost.id}", "critical")
+    await ingest(engine, decoded(won, 3))
+    assert await get_alerts(client, kind="sequence-conflict") == []

@@ -303,6 +303,44 @@ async def test_events_of_one_batch_leave_no_gap_between_them(engine: AsyncEngine
     assert await gaps(engine) == [("ticket", 5, 5)]
 
 
+async def conflicts(engine: AsyncEngine) -> list[tuple[Any, ...]]:
+    table = metadata.tables["sequence_conflict"]
+    columns = table.c["kind", "sequence", "event_id", "dropped_event_id"]
+    query = sa.select(*columns).order_by(table.c.sequence, table.c.dropped_event_id)
+    async with engine.connect() as connection:
+        return [tuple(row) for row in await connection.execute(query)]
+
+
+def other(state: Any, sequence: int, event_id: UUID) -> list[SubjectState]:
+    """Return the state as another event of the sequence carries it."""
+    return decode(record(state, sequence, event_id=event_id), VILNIUS)
+
+
+async def test_the_same_sequence_with_another_event_is_a_conflict_and_not_counted(engine: AsyncEngine) -> None:
+    lost = deal(line("desk", 1, "100"), stage="lost")
+    won = deal(line("desk", 1, "100"), stage="won", id=lost.id)
+    [first] = decoded(lost, 2)
+    dropped = UUID(int=7)
+    await ingest(engine, [first], other(won, 2, dropped))
+    assert await conflicts(engine) == [("deal", 2, first.event_id, dropped)]
+    await ingest(engine, other(won, 2, dropped), decoded(lost, 2))
+    assert len(await conflicts(engine)) == 1
+
+
+async def test_a_conflict_is_found_within_a_batch_and_beside_a_newer_event(engine: AsyncEngine) -> None:
+    one, dropped, late = lead(), UUID(int=8), UUID(int=9)
+    [first], [second] = decoded(one, 1), decoded(one, 2)
+    await ingest(engine, [first, *other(one, 1, dropped)])
+    await ingest(engine, [second, *other(one, 1, late)])
+    assert await conflicts(engine) == [("lead", 1, first.event_id, dropped), ("lead", 1, first.event_id, late)]
+
+
+async def test_repeats_are_no_conflict(engine: AsyncEngine) -> None:
+    one = ticket()
+    await ingest(engine, [*decoded(one, 1), *decoded(one, 2), *decoded(one, 1)], decoded(one, 2), decoded(one, 1))
+    assert await conflicts(engine) == []
+
+
 @pytest.mark.parametrize(
     ("before", "seen", "runs"),
     [

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -167,3 +168,20 @@ async def test_the_log_is_read_as_far_as_the_ledger_has_come(kafka: Kafka, topic
         log = await read_log(reader, until)
     assert (log.events, log.undecodable) == (3, set())
     assert [newest.sequence for newest in log.newest[KIND_BY_NAME["deal"]].values()] == [3]
+
+
+async def test_two_events_with_one_sequence_are_not_in_order(
+    shared_engine: AsyncEngine, kafka: Kafka, new_topic: Callable[..., str]
+) -> None:
+    await empty(shared_engine)
+    topic, one = new_topic("sales"), deal(line("desk", 1, "100"), stage="lost")
+    won = deal(line("desk", 1, "100"), stage="won", id=one.id)
+    ledger = LedgerConsumer(shared_engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=[topic])
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer, consuming(ledger):
+        for value in (record(one, 1), record(won, 1, event_id=uuid4())):
+            await producer.send_and_wait(topic, value, partition=0)
+        report = await verify(shared_engine, kafka.bootstrap_servers, VILNIUS, topics=[topic], catch_up_seconds=20)
+        assert {each["table"] for each in report.to_json()["differences"]} == {"sequence_conflict"}
+        await producer.send_and_wait(topic, record(won, 2), partition=0)
+        report = await verify(shared_engine, kafka.bootstrap_servers, VILNIUS, topics=[topic], catch_up_seconds=20)
+        assert report.to_json()["differences"] == []

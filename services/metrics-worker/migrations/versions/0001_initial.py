@@ -112,6 +112,7 @@ TABLES = [
     "outbox",
     "published_risk",
     "risk_review",
+    "sequence_conflict",
     "sequence_gap",
     "signing_key",
     "subject_state",
@@ -230,6 +231,17 @@ def upgrade() -> None:
         comment="Customers whose risk is to be reviewed on a day or after it, because it may have changed.",
     )
     op.create_index("risk_review_day_idx", "risk_review", ["day"])
+    op.create_table(
+        "sequence_conflict",
+        sa.Column("kind", sa.Text(), primary_key=True),
+        sa.Column("subject_id", sa.Uuid(), primary_key=True),
+        sa.Column("sequence", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("event_id", sa.Uuid(), nullable=False, comment="of the event that counts"),
+        sa.Column("dropped_event_id", sa.Uuid(), primary_key=True),
+        sa.Column("noticed_at", sa.DateTime(timezone=True), nullable=False),
+        comment="Events whose sequence another event of their subject had already. The last one of a subject "
+        "contradicts its source until a later event comes.",
+    )
     op.create_table(
         "sequence_gap",
         sa.Column("kind", sa.Text(), nullable=False),

@@ -22,7 +22,7 @@ from metrics_worker.domain.ticket import LOST_AFTER_SECONDS
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.kpis.formula import Kpi
 from metrics_worker.ledger.status import fresh_as_of, is_caught_up
-from metrics_worker.ledger.tables import subject_state
+from metrics_worker.ledger.tables import sequence_conflict, subject_state
 from metrics_worker.queries.answer import answer
 from metrics_worker.queries.coverage import carried_by, unasked
 from metrics_worker.queries.query import KpiQuery
@@ -34,6 +34,7 @@ from service_kit.unit_of_work import UnitOfWork
 
 MOST_TICKETS: Final = 5_000
 """Tickets without an answer that are read, the longest wait first."""
+MOST_CONFLICTS: Final = 100
 _NAMED_AT_MOST: Final = 5
 
 _TICKET = KIND_BY_NAME["ticket"]
@@ -52,14 +53,46 @@ async def alerts(work: UnitOfWork, reporting: Reporting, now: datetime, *, sees:
     """
     connection = await work.connection()
     if not await is_caught_up(connection):
-        return [catching_up(await fresh_as_of(connection) or now)]
+        # What contradicts the source now is no matter of waiting.
+        conflicts = [] if sees is not None else await sequence_conflicts(connection)
+        return [*conflicts, catching_up(await fresh_as_of(connection) or now)]
     if sees is not None:
         return [*await unattended(connection, now, sees), *await missed_targets(work, reporting, now, sees)]
     return [
+        *await sequence_conflicts(connection),
         *await unattended(connection, now),
         *await missed_targets(work, reporting, now),
         *await adverse_trends(connection, reporting, now),
         *await thin_coverage(connection, reporting, now),
+    ]
+
+
+async def sequence_conflicts(connection: AsyncConnection) -> list[AlertRead]:
+    """Return one alert for each subject whose newest event has the sequence of another."""
+    is_newest = sa.and_(
+        sequence_conflict.c.kind == subject_state.c.kind,
+        sequence_conflict.c.subject_id == subject_state.c.id,
+        sequence_conflict.c.sequence == subject_state.c.sequence,
+    )
+    rows = await connection.execute(
+        sa.select(subject_state.c.kind, subject_state.c.id, sa.func.min(sequence_conflict.c.noticed_at).label("since"))
+        .join(sequence_conflict, is_newest)
+        .group_by(subject_state.c.kind, subject_state.c.id)
+        .order_by("since")
+        .limit(MOST_CONFLICTS)
+    )
+    return [
+        alert(
+            "sequence-conflict",
+            "critical",
+            f"{KIND_BY_NAME[row.kind].subject_kind}/{row.id}",
+            "Two different events have the same sequence; the first one counts, and the service may have the other.",
+            since=row.since,
+            do="Find out whether the service's database was restored, or lost commits in a failover. Change the record "
+            "in the service, once more if need be: its next event carries the whole state and ends the conflict.",
+            explain="/v1/alerts?kind=sequence-conflict",
+        )
+        for row in rows
     ]
 
 

@@ -10,7 +10,9 @@ from service_kit.fields import Moment, ReadModel
 
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "warning", "info")
-AlertKind = Literal["unattended", "target-missed", "kpi-turning", "thin-coverage", "books-being-read"]
+AlertKind = Literal[
+    "sequence-conflict", "unattended", "target-missed", "kpi-turning", "thin-coverage", "books-being-read"
+]
 
 FIRST: Final = 20
 """Alerts that are sent with their number."""
@@ -44,7 +46,8 @@ class AlertRead(ReadModel):
     kind: AlertKind
     severity: Severity
     subject: str
-    """What it is about: `customers/<uuid>`, `targets/<uuid>`, `kpis/<name>`, `dimensions/<name>` or `books`."""
+    """What it is about: `customers/<uuid>`, `targets/<uuid>`, `kpis/<name>`, `dimensions/<name>`, `books`, or an
+    event's subject."""
     says: str
     since: Moment
     do: str

@@ -73,6 +73,19 @@ sequence_gap = Table(
     comment="Runs of a subject's sequence that a later event jumped over and that have not arrived since.",
 )
 
+sequence_conflict = Table(
+    "sequence_conflict",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("subject_id", Uuid, primary_key=True),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("event_id", Uuid, nullable=False, comment="of the event that counts"),
+    Column("dropped_event_id", Uuid, primary_key=True),
+    Column("noticed_at", DateTime(timezone=True), nullable=False),
+    comment="Events whose sequence another event of their subject had already. The last one of a subject contradicts "
+    "its source until a later event comes.",
+)
+
 subject_state = Table(
     "subject_state",
     metadata,
@@ -229,5 +242,6 @@ DERIVED: Final[tuple[Table, ...]] = (
     timeline_entry,
     risk_review,
     sequence_gap,
+    sequence_conflict,
 )
 """The tables that follow from the log alone: a rebuild makes them anew."""

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from metrics_worker.domain.customer_timeline import TimelineEntry
 from metrics_worker.domain.kinds import KIND_BY_NAME, KINDS, Kind
 from metrics_worker.domain.posting import Posting, Reporting
-from metrics_worker.ledger import merges, sequence_gaps
+from metrics_worker.ledger import merges, sequence_conflicts, sequence_gaps
 from metrics_worker.ledger.aggregate import SubjectState, group_by_subject, net_postings
 from metrics_worker.ledger.blocks import Blocks, BlockWriter, blocks_of
 from metrics_worker.ledger.bulk_insert import Insert, Rows, fetch, write
@@ -38,7 +38,7 @@ _WRITE_STATES: Final = Insert(
         SET sequence = excluded.sequence, event_id = excluded.event_id, state = excluded.state,
             waiting_since = excluded.waiting_since
         WHERE existing.sequence < excluded.sequence""",
-    returning="new.kind, new.id, old.sequence, old.state",
+    returning="new.kind, new.id, old.sequence, old.event_id, old.state",
 )
 
 
@@ -48,6 +48,8 @@ class Transition:
 
     sequence: int
     """Of the state before; 0 when the ledger did not know the subject."""
+    event_id: UUID | None
+    """Of the state before; None when the ledger did not know the subject."""
     encoded: bytes | None
     """The state before, as JSON; None when the ledger did not know the subject."""
     steps: list[SubjectState]
@@ -109,8 +111,9 @@ class LedgerWriter:
         new = merges.merges_in((each.steps for each in transitions.get(ACCOUNT, {}).values()), known)
         # 3. Extend the timelines of the customers.
         timelines = await extend_timelines(driver, self._timeline_entries(transitions), known, new, self._reporting)
-        # 4. Note sequences that were skipped, and those that have arrived after all.
+        # 4. Note sequences that were skipped, those that have arrived after all, and those that came twice.
         await sequence_gaps.note(driver, states, _sequences_before(transitions))
+        await sequence_conflicts.note(driver, states, _events_before(transitions))
         # 5. Append the postings.
         changes = {kind: self._changes(kind, transitions[kind]) for kind in transitions if kind.has_postings}
         changes[RELATIONSHIP] = timelines.changes
@@ -148,8 +151,8 @@ class LedgerWriter:
             for state in last
         ]  # fmt: skip
         before = {
-            (kind, subject_id.int): (sequence or 0, encoded)
-            for kind, subject_id, sequence, encoded in await fetch(driver, Rows(_WRITE_STATES, rows))
+            (kind, subject_id.int): (sequence or 0, event_id, encoded)
+            for kind, subject_id, sequence, event_id, encoded in await fetch(driver, Rows(_WRITE_STATES, rows))
         }
         transitions: Transitions = {kind: {} for kind in kinds}
         for state in last:
@@ -158,9 +161,9 @@ class LedgerWriter:
             if known is None:
                 STALE.labels(kind.name).inc()
                 continue
-            sequence, encoded = known
+            sequence, event_id, encoded = known
             newer = [step for step in by_kind[kind][number] if step.sequence > sequence]
-            transitions[kind][number] = Transition(sequence, encoded, newer, self._decoders[kind])
+            transitions[kind][number] = Transition(sequence, event_id, encoded, newer, self._decoders[kind])
         return transitions
 
     def _changes(self, kind: Kind, transitions: Mapping[int, Transition]) -> list[Change]:
@@ -259,6 +262,14 @@ def _customers_before(transitions: Transitions) -> set[UUID]:
 def _sequences_before(transitions: Transitions) -> dict[sequence_gaps.Subject, int]:
     return {
         (kind.name, number): transition.sequence
+        for kind, of_kind in transitions.items()
+        for number, transition in of_kind.items()
+    }
+
+
+def _events_before(transitions: Transitions) -> dict[sequence_gaps.Subject, tuple[int, UUID | None]]:
+    return {
+        (kind.name, number): (transition.sequence, transition.event_id)
         for kind, of_kind in transitions.items()
         for number, transition in of_kind.items()
     }

@@ -17,6 +17,7 @@ class Newest(NamedTuple):
     """As much of a subject's newest state as the ledger follows from."""
 
     sequence: int
+    event_id: UUID
     postings: list[Posting]
     customer: UUID | None
     merged_into: UUID | None
@@ -29,6 +30,7 @@ def newest_of(state: SubjectState) -> Newest:
     customer: UUID | None = None if field is None else getattr(state.state, field)
     return Newest(
         sequence=state.sequence,
+        event_id=state.event_id,
         postings=state.postings,
         customer=customer,
         merged_into=state.state.merged_into if state.kind.name == "account" else None,

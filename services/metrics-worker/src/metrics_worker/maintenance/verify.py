@@ -100,6 +100,8 @@ class _Log:
 
     events: int = 0
     undecodable: set[Position] = field(default_factory=set)
+    conflicts: dict[tuple[str, UUID], tuple[UUID, UUID]] = field(default_factory=dict)
+    """By subject, the two events that have its newest sequence: which of them the source has is not known."""
     newest: dict[Kind, dict[UUID, Newest]] = field(default_factory=lambda: defaultdict(dict))
 
 
@@ -203,6 +205,9 @@ def _keep_newest(log: _Log, states: Iterable[SubjectState]) -> None:
         known = of_kind.get(state.subject_id)
         if known is None or known.sequence < state.sequence:
             of_kind[state.subject_id] = newest_of(state)
+            log.conflicts.pop((state.kind.name, state.subject_id), None)
+        elif known.sequence == state.sequence and known.event_id != state.event_id:
+            log.conflicts[state.kind.name, state.subject_id] = (known.event_id, state.event_id)
 
 
 def _compare(ledger: _Ledger, log: _Log, reporting: Reporting) -> Report:
@@ -213,6 +218,8 @@ def _compare(ledger: _Ledger, log: _Log, reporting: Reporting) -> Report:
             # Settled when it could not be read; a ledger that was read anew has it now.
             continue
         report.differ("dead_letter", position, log=position in log.undecodable, ledger=position in ledger.dead_letters)
+    for subject, (first, second) in log.conflicts.items():
+        report.differ("sequence_conflict", subject, counts=str(first), dropped=str(second))
     for kind in kinds:
         in_log = {subject_id: newest.sequence for subject_id, newest in log.newest[kind].items()}
         _compare_values(report, "subject_state", (kind.name,), log=in_log, ledger=ledger.subjects[kind.name])
