@@ -98,9 +98,9 @@ async def test_pages_hold_each_posting_once(metrics: Metrics) -> None:
 
 async def test_pages_go_from_day_to_day_and_from_kind_to_kind(metrics: Metrics) -> None:
     days = [moment(f"2026-03-{day:02}T10:00") for day in (5, 20, 5, 11, 20, 20, 2)]
-    found = [deal(line("desk", 1, "1"), stage="won", opened_at=days[-1], closed_at=day) for day in days]
+    deals = [deal(line("desk", 1, "1"), stage="won", opened_at=days[-1], closed_at=day) for day in days]
     asked = [ticket(opened_at=day, first_responded_at=None, resolved_at=None) for day in days]
-    await metrics.ingest(*found, *asked)
+    await metrics.ingest(*deals, *asked)
     seen: list[tuple[str, str, str]] = []
     cursor: dict[str, str] = {}
     while True:

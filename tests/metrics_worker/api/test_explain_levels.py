@@ -100,11 +100,11 @@ async def test_what_has_ended_is_counted_over_the_queried_days(metrics: Metrics)
         stage = {} if closed is None else {"stage": "won", "closed_at": moment(closed)}
         return deal(line("desk", 1, "9"), opened_at=moment(opened), **stage, **fields)
 
-    body = [
+    deals = [
         one("2026-01-10", "2026-02-10"), one("2026-01-10", "2026-03-10"), one("2026-01-10", "2026-04-02"),
         one("2026-03-10", "2026-03-11", region="APAC"), one("2026-03-10", None),
     ]  # fmt: skip
-    await metrics.ingest(*body)
+    await metrics.ingest(*deals)
 
     async def ended(kpi: str, **filters: str) -> int | None:
         return counted(await metrics.ask(f"{kpi}/explain", **filters)).get("ended")
