@@ -13,6 +13,8 @@ SEAMS: Final = {
     **dict.fromkeys(CONSUMERS, ("read", "process", "commit", "hint", "join")),
     **dict.fromkeys(CLIENTS, ("begin", "commit", "answer")),
 }
+RESTORES: Final = 0.1
+"""The share of runs in which a database is restored."""
 IN_TRANSACTION: Final = "commit"
 
 
@@ -91,7 +93,15 @@ class ClockJump:
     seconds: float
 
 
-Fault = ClockJump | Crash | Pause | SendFails | Repeat | Replay | Cut | Overload | LateStart
+@dataclass(frozen=True)
+class Restore:
+    """The database of sales is put back to what it held at an earlier step, and clients go on otherwise from there."""
+
+    taken: int
+    restored: int
+
+
+Fault = Restore | ClockJump | Crash | Pause | SendFails | Repeat | Replay | Cut | Overload | LateStart
 
 
 def draw_faults(seed: int) -> list[Fault]:
@@ -101,7 +111,11 @@ def draw_faults(seed: int) -> list[Fault]:
         *(_crash, _crash, _pause, _pause, _zombie, _zombie, _frozen, _send, _send, _repeat, _replay, _cut),
         *(_overload, _late, _late, _jump),
     ]
-    return [chance.choice(kinds)(chance) for _ in range(chance.randint(1, 5))]
+    faults = [chance.choice(kinds)(chance) for _ in range(chance.randint(1, 5))]
+    if chance.random() < RESTORES:
+        taken = chance.randint(20, 120)
+        faults.append(Restore(taken, taken + chance.randint(10, 120)))
+    return faults
 
 
 def _crash(chance: random.Random) -> Fault:

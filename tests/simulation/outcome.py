@@ -12,7 +12,8 @@ import asyncpg
 import msgspec
 
 from event_contracts import codec
-from metrics_worker.domain.kinds import Kind
+from event_contracts.catalogue import SALES_TOPIC, SERVICE_TOPIC
+from metrics_worker.domain.kinds import KIND_BY_NAME, KIND_BY_SUBJECT_KIND, Kind
 from metrics_worker.ledger.tables import CUSTOMER, POSTING, bucket_column
 from metrics_worker.maintenance.stored_sums import stored_blocks
 from tests.simulation.databases import Databases
@@ -36,6 +37,8 @@ class Outcome:
 
     tables: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     onboardings: dict[str, str] = field(default_factory=dict)
+    silent_conflicts: set[str] = field(default_factory=set)
+    """Subjects whose newest sequence two events of the log have, without an alarm in the ledger."""
 
     def differences(self, reference: "Outcome") -> list[str]:
         """Return how this outcome differs from the one that it has to be like."""
@@ -98,8 +101,25 @@ async def read_outcome(databases: Databases, log: MemoryLog) -> Outcome:
             await _read_table(session, table, outcome, reader)
     outcome.tables["won_deal"] = {key: row for key, row in outcome.tables["won_deal"].items() if "won_at': '" in row}
     await _read_ledger(databases, outcome, reader)
+    outcome.silent_conflicts = await _silent_conflicts(databases, log)
     _read_log(log, outcome, reader)
     return outcome
+
+
+async def _silent_conflicts(databases: Databases, log: MemoryLog) -> set[str]:
+    ids: dict[str, dict[int, set[UUID]]] = defaultdict(lambda: defaultdict(set))
+    for part, records in log.records.items():
+        for record in records if part.topic in (SALES_TOPIC, SERVICE_TOPIC) else ():
+            event = codec.decode(record.value)
+            if event.event_type.subject_kind in KIND_BY_SUBJECT_KIND:
+                ids[event.subject][event.sequence].add(event.id)
+    contested = {subject for subject, of_subject in ids.items() if len(of_subject[max(of_subject)]) > 1}
+    async with databases.metrics.session() as session:
+        rows = await session.fetch(
+            "SELECT kind, subject_id FROM sequence_conflict JOIN subject_state AS state"
+            " USING (kind, sequence) WHERE state.id = subject_id"
+        )
+    return contested - {f"{KIND_BY_NAME[row['kind']].subject_kind}/{row['subject_id']}" for row in rows}
 
 
 async def _read_table(session: asyncpg.Connection, table: str, outcome: Outcome, reader: _Reader) -> None:

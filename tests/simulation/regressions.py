@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from tests.simulation.faults import Crash, Cut, LateStart, Overload, Pause, Repeat
+from tests.simulation.faults import Crash, Cut, LateStart, Overload, Pause, Repeat, Restore
 from tests.simulation.histories import Action
 from tests.simulation.world import Plan
 
@@ -37,6 +37,11 @@ REGRESSIONS: Final[dict[str, Plan]] = {
     ),
     "the same while its connection stays open": Plan(
         schedule=2, history=_LEAVING, faults=[Pause("sales-relay-1", "send", 2, 20.0)]
+    ),
+    "a deal that was lost, and won under the same sequence after a restore, is dropped silently": Plan(
+        schedule=1,
+        history=[*_TAKEN_BACK[:2], Action("sales-1", "close", "deal", how="lost")],
+        faults=[Restore(20, 120)],
     ),
     "a relay that is stopped blocks its standby": Plan(
         schedule=1, history=_LEAVING, faults=[Pause("sales-relay-1", "wait", 1, math.inf)]

@@ -174,8 +174,12 @@ class Scheduler:
         process.waiting = None
         process.paused_since, process.paused_until = math.inf, -math.inf
         if restart:
-            process.start()
-            await self._until_seam(process)
+            await self.restart(process)
+
+    async def restart(self, process: Process) -> None:
+        """Start a process again that was killed."""
+        process.start()
+        await self._until_seam(process)
 
     async def stop(self) -> None:
         """Kill all processes."""

@@ -4,7 +4,7 @@ import asyncio
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -43,9 +43,10 @@ from tests.simulation.faults import (
     Pause,
     Repeat,
     Replay,
+    Restore,
     SendFails,
 )
-from tests.simulation.histories import VERBS, Action, key_of, time_of
+from tests.simulation.histories import CREATING, VERBS, Action, key_of, time_of
 from tests.simulation.memory_log import MemoryKafka, MemoryLog
 from tests.simulation.outcome import Outcome, read_outcome
 from tests.simulation.scheduler import Process, Run, Scheduler, SimulatedClock, current_process, ids_of
@@ -60,6 +61,8 @@ READS: Final = {
 """The topics of each consumer."""
 LOCKING: Final = frozenset({"erase", "erase_customer", "merge"})
 """What others, the relay among them, would wait for in the database, where the scheduler does not see it."""
+OTHERWISE: Final = {"won": "lost", "lost": "won"}
+"""How deals end after a restore."""
 AGED_SECONDS: Final = 0.5
 """How often the leases learn of simulated time."""
 LATE_SECONDS: Final = 5.0
@@ -103,6 +106,9 @@ class World:
     next_actions: dict[str, int] = field(default_factory=dict)
     onboarded: set[UUID] = field(default_factory=set)
     aged_until: float = 0.0
+    snapshot: tuple[dict[str, bytes], dict[str, int]] | None = None
+    """The rows of sales, and how far its clients were."""
+    is_restored: bool = False
     failure: str = ""
     """What an invariant that holds at every moment has found."""
 
@@ -182,7 +188,8 @@ class World:
                 raise TimeoutError("the statement took too long")
             await handle(connection, records)
             await self.scheduler.crash_point("commit")
-            if consumer.name == ACCOUNTS:
+            # After a restore the same sequence may be a win and a loss.
+            if consumer.name == ACCOUNTS and not self.is_restored:
                 await self._check_onboardings(connection)
 
         consumer._handle = handle_with_seams
@@ -202,6 +209,9 @@ class World:
     async def _write(self, database: Database, action: Action, number: int) -> None:
         """Send one write until it is answered, as a client with an idempotency key does."""
         key = key_of(action, number)
+        if self.is_restored and action.verb not in CREATING:
+            key += " again"
+            action = replace(action, how=OTHERWISE.get(action.how, action.how))
         claim = Claim(digest=key.encode(), fingerprint=b"")
         begin, is_contended = units_of_work(database.engine), False
         while True:
@@ -267,6 +277,17 @@ class World:
         for record in repeated:
             self.log.append(TopicPartition(record.topic, record.partition), record.key, record.value)
 
+    async def _restore(self, rows: dict[str, bytes], next_actions: dict[str, int]) -> None:
+        """Restore the database of sales under its processes; clients repeat what was lost, with other outcomes."""
+        stopped = [each for name, each in self.scheduler.processes.items() if name.startswith("sales")]
+        for process in stopped:
+            await self.scheduler.crash(process, restart=False)
+        await self.databases.sales.restore(rows)
+        self.next_actions |= {name: number for name, number in next_actions.items() if name != "service"}
+        self.is_restored = True
+        for process in stopped:
+            await self.scheduler.restart(process)
+
     async def _age_leases(self) -> None:
         """Let the leases of relays expire by simulated time, which the databases do not know."""
         seconds = self.scheduler.now - self.aged_until
@@ -285,6 +306,10 @@ class World:
             if isinstance(fault, Cut | ClockJump) and fault.step == self.scheduler.steps:
                 database = getattr(self.databases, fault.database)
                 await (database.cut() if isinstance(fault, Cut) else self._jump(database, fault.seconds))
+            elif isinstance(fault, Restore) and fault.taken == self.scheduler.steps:
+                self.snapshot = await self.databases.sales.snapshot(), dict(self.next_actions)
+            elif isinstance(fault, Restore) and fault.restored == self.scheduler.steps and self.snapshot is not None:
+                await self._restore(*self.snapshot)
         for process in self.scheduler.processes.values():
             if process.is_cut:
                 process.is_cut = False
