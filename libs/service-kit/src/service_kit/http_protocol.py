@@ -30,12 +30,14 @@ SURPLUS: Final = 64
 """Connections beyond the limit that are still answered: health checks as ever, everything else by a refusal."""
 
 
-class Refusal(Exception):
-    """A request that is cut off. `reason` is its label in the metrics."""
+class Refusal(NamedTuple):
+    """Why a connection is cut off."""
 
-    def __init__(self, status: int, reason: str, title: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status, self.reason, self.title, self.detail = status, reason, title, detail
+    status: int
+    reason: str
+    """Its label in the metrics, and the problem's slug."""
+    title: str
+    detail: str
 
     def response(self) -> bytes:
         """Return the whole answer; the connection ends with it."""
@@ -98,6 +100,10 @@ def client_of(address: str) -> str:
 def limited(limits: Limits) -> type["LimitedProtocol"]:
     """Return the protocol of one server."""
     return type("ServerProtocol", (LimitedProtocol,), {"limits": limits, "by_address": Counter()})
+
+
+class _CutOff(Exception):
+    """Ends the parser's work; the connection has the `Refusal`."""
 
 
 class _Phase(Enum):
@@ -166,11 +172,11 @@ class LimitedProtocol(HttpToolsProtocol):
         self._bytes_without_body += len(data)
         super().data_received(data)
         if self._phase is _Phase.BETWEEN:
-            if self._timed is not None:
-                self._stop_timer()
             if self.cycle is None or self.cycle.response_complete:
-                # Line feeds before a request, or the rest of a body whose answer is long sent.
+                # Line feeds before a request, or the rest of a body whose answer is long sent: neither is progress.
                 self._start_timer(_Phase.BETWEEN, self.limits.idle_seconds)
+            elif self._timed is not None:
+                self._stop_timer()
         elif self._phase is _Phase.HEAD:
             # In a chunk that began in a body, the parser does not report where the head begins.
             self._head_bytes += len(data) if before is not _Phase.BODY else 0
@@ -289,10 +295,10 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         self._cut_off(_head_too_slow(self.limits))
 
-    def _refused(self, refusal: Refusal) -> Refusal:
-        """Return the refusal, to be raised within the parser, which then calls `send_400_response`."""
+    def _refused(self, refusal: Refusal) -> _CutOff:
+        """Return what is raised within the parser; uvicorn then calls `send_400_response`."""
         self._refusal = refusal
-        return refusal
+        return _CutOff()
 
     def _cut_off(self, refusal: Refusal) -> None:
         if self._is_cut_off:
