@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.ledger.status import open_ledger
 from tests.metrics_worker.conftest import MARCH, ingest
-from tests.metrics_worker.facts import all_decoded, deal, line, moment, survey, ticket
+from tests.metrics_worker.facts import all_decoded, deal, decoded, lead, line, moment, survey, ticket
 
 
 @contextmanager
@@ -90,6 +90,17 @@ async def test_the_postings_are_scanned_once(client: httpx.AsyncClient, app: Fas
         with statements(app.state.engine) as sent:
             await answer(client, f"kpis/{kpi}", region="EMEA", segment="smb", group_by="owner", **variant)
         assert sum("_posting" in each for each in sent) == 1, (kpi, sent)
+
+
+async def test_a_value_that_no_posting_carries_selects_nothing(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    await ingest(engine, decoded(lead(region="EMEA", segment="smb", channel=None)))
+    for filters, created in (
+        ({"region": "EMEA", "segment": "smb"}, 1),
+        ({"region": "EMEA", "segment": "smb", "channel": ""}, 1),
+        ({"region": "NOWHERE", "segment": "smb"}, 0),
+        ({"region": "", "segment": "smb"}, 0),
+    ):
+        assert (await answer(client, "kpis/leads_created", **filters))["numerator"] == created, filters
 
 
 async def test_an_answer_follows_the_time_zone_of_the_ledger_that_it_reads(

@@ -51,8 +51,9 @@ class DimensionCodes:
         if not new:
             return self._known
         added = await _fetch(driver, _INSERT, new)
-        # Those that another writer has added meanwhile, for which the insert has waited.
-        self._known.update(await _fetch(driver, _SELECT, [value for value in new if value not in added]))
+        if len(added) < len(new):
+            # Another writer has added them meanwhile, and the insert has waited for its commit.
+            self._known.update(await _fetch(driver, _SELECT, [value for value in new if value not in added]))
         return self._known | added
 
 
