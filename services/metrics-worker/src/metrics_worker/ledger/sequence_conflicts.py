@@ -4,7 +4,7 @@ The first one counts. Each event carries the whole state, so a conflict ends wit
 then the ledger may contradict the source, and only an alert says so.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -33,25 +33,19 @@ log = structlog.get_logger()
 
 
 async def note(
-    driver: asyncpg.Connection, states: Iterable[SubjectState], before: Mapping[Subject, tuple[int, UUID | None]]
+    driver: asyncpg.Connection, states: Sequence[SubjectState], before: Mapping[Subject, tuple[int, UUID | None]]
 ) -> None:
     """Store the conflicts in a batch, given the last event before it of each subject that it changed."""
-    counted: dict[tuple[str, int, int], UUID] = {}
-    unchanged: set[Subject] = set()
-    for kind, number in before:
-        sequence, event_id = before[kind, number]
-        if event_id is not None:
-            counted[kind, number, sequence] = event_id
-    states = list(states)
-    for state in states:
-        subject = (state.kind.name, state.subject_id.int)
-        if subject not in before:
-            unchanged.add(subject)
+    counted = {
+        (kind, number, sequence): event_id
+        for (kind, number), (sequence, event_id) in before.items()
+        if event_id is not None
+    }
+    unchanged = {(state.kind.name, state.subject_id) for state in states} - {
+        (kind, UUID(int=number)) for kind, number in before
+    }
     if unchanged:
-        kinds, numbers = zip(*sorted(unchanged), strict=True)
-        for kind, subject_id, sequence, event_id in await driver.fetch(
-            _STORED, kinds, [UUID(int=number) for number in numbers]
-        ):
+        for kind, subject_id, sequence, event_id in await driver.fetch(_STORED, *zip(*sorted(unchanged), strict=True)):
             counted[kind, subject_id.int, sequence] = event_id
     dropped = {
         (state.kind.name, state.subject_id, state.sequence, first, state.event_id)

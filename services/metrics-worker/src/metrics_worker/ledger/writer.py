@@ -113,7 +113,9 @@ class LedgerWriter:
         timelines = await extend_timelines(driver, self._timeline_entries(transitions), known, new, self._reporting)
         # 4. Note sequences that were skipped, those that have arrived after all, and those that came twice.
         await sequence_gaps.note(driver, states, _sequences_before(transitions))
-        await sequence_conflicts.note(driver, states, _events_before(transitions))
+        if _newer_states(transitions) < len(states):
+            # Only what is not newer than the rest can be in conflict with it.
+            await sequence_conflicts.note(driver, states, _events_before(transitions))
         # 5. Append the postings.
         changes = {kind: self._changes(kind, transitions[kind]) for kind in transitions if kind.has_postings}
         changes[RELATIONSHIP] = timelines.changes
@@ -265,6 +267,10 @@ def _sequences_before(transitions: Transitions) -> dict[sequence_gaps.Subject, i
         for kind, of_kind in transitions.items()
         for number, transition in of_kind.items()
     }
+
+
+def _newer_states(transitions: Transitions) -> int:
+    return sum(len(transition.steps) for of_kind in transitions.values() for transition in of_kind.values())
 
 
 def _events_before(transitions: Transitions) -> dict[sequence_gaps.Subject, tuple[int, UUID | None]]:
