@@ -403,6 +403,28 @@ async def test_plain_reads_see_what_waits_to_be_written(engine: AsyncEngine) -> 
     assert await read(engine, crate.id) is None
 
 
+async def test_only_a_commit_that_has_written_is_notified_of(engine: AsyncEngine) -> None:
+    committed: list[str] = []
+    begin = units_of_work(engine, on_commit=lambda: committed.append("committed"))
+    crate = a_crate()
+    async with begin() as work:
+        work.add(crate)
+        await work.flush()
+        assert committed == []
+        await work.commit()
+    assert committed == ["committed"]
+    async with begin() as work:
+        assert await work.get(Crate, crate.id, lock="update") is not None
+        await work.commit()
+    async with begin() as work:
+        (await edited(work, crate)).grow()
+    assert committed == ["committed"]
+    async with begin() as work:
+        await work.execute(sa.delete(Crate.table).where(Crate.table.c.id == crate.id))
+        await work.commit()
+    assert committed == ["committed"] * 2
+
+
 async def test_a_claim_goes_with_the_first_write_and_lasts_until_the_end(engine: AsyncEngine) -> None:
     begin = units_of_work(engine)
     crate, refused, later = a_crate(), a_crate(), a_crate()

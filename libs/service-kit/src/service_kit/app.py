@@ -60,7 +60,7 @@ def create_app(
     """Return an API with problem+json errors, tokens, strict parsing, health and OpenAPI 3.1.
 
     Raise ValueError unless `access` names every operation. `app.state` holds `access`, `settings`, `engine`, `begin`,
-    `authenticator`, `outbox_notifier`, `routes`, `keys_under_way` and `rates_of_subjects`. The engine is disposed of at
+    `authenticator`, `routes`, `keys_under_way` and `rates_of_subjects`. The engine is disposed of at
     the end. `classes` are the route classes of addresses that are neither plain reads nor plain writes.
     """
 
@@ -85,9 +85,8 @@ def create_app(
     app.state.settings = settings
     app.state.access = access
     app.state.engine = engine
-    app.state.begin = units_of_work(engine)
+    app.state.begin = units_of_work(engine, on_commit=notifier.notify)
     app.state.authenticator = Authenticator(settings)
-    app.state.outbox_notifier = notifier
     app.state.keys_under_way = set()
     app.state.rates_of_subjects = RateLimit("subject", settings.subject_requests_per_second, settings.subject_burst)
     app.state.routes = [route for one in routers for route in one.routes if isinstance(route, APIRoute)]

@@ -36,7 +36,7 @@ BATCH_BYTES: Final = 900 * 1024
 COMPRESSION: Final = "zstd"
 """A fifth of the time that aiokafka's lz4 takes, which is at its highest level, for two thirds of the size."""
 BUSY_POLL_SECONDS: Final = 0.003
-IDLE_POLL_SECONDS: Final = 0.2
+IDLE_POLL_SECONDS: Final = 1.0
 BUSY_SECONDS: Final = 0.1
 """For so long after an event without a notification, the next one is polled for at once: of ten a second none waits."""
 LINGER_SECONDS: Final = 0.004

@@ -1,7 +1,7 @@
 """The route class of every API: strict parsing, one unit of work a request, idempotency, retries of deadlocks.
 
 The order matters and is all here: authenticate, check the role, check the query, begin the unit of work, run the use
-case, store the answer, commit, wake the relay, and only then answer. A client never sees 201 before a commit that
+case, store the answer, commit, and only then answer. A client never sees 201 before a commit that
 fails. What meets another request's changes, or an answer stored under its own key, is tried again, and looks for that
 answer first. A repeat of a request that is under way is refused: at once where this process has it, with its first
 write elsewhere.
@@ -203,7 +203,6 @@ async def _commit(request: Request, handle: Handler, claim: idempotency.Claim | 
                 _give(request, work)
                 response = await _answer(request, handle, work, claim, is_first=attempt == 1)
                 await work.commit()
-            request.app.state.outbox_notifier.notify()
             return response
         except (DBAPIError, asyncpg.PostgresError, StaleEntity) as error:
             if not _is_worth_another_try(error):

@@ -33,11 +33,11 @@ TURN_SECONDS: Final = 4.0
 """How long a unit of work waits for a connection that others use."""
 
 
-def units_of_work(engine: AsyncEngine) -> Callable[..., "UnitOfWork"]:
-    """Return what begins a unit of work on the engine's connections."""
+def units_of_work(engine: AsyncEngine, *, on_commit: Callable[[], None] | None = None) -> Callable[..., "UnitOfWork"]:
+    """Return what begins a unit of work on the engine's connections. `on_commit` is called after one that wrote."""
     # SQLAlchemy begins nothing: the transaction is asyncpg's, so that there is none where none is needed.
     autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
-    return partial(UnitOfWork, autocommit, Turns(engine))
+    return partial(UnitOfWork, autocommit, Turns(engine), on_commit=on_commit)
 
 
 class Turns:
@@ -96,6 +96,7 @@ class UnitOfWork:
         is_contended: bool = False,
         only_reads: bool = False,
         claim: int | None = None,
+        on_commit: Callable[[], None] | None = None,
     ) -> None:
         """Begin nothing yet. `engine` is in autocommit: see `units_of_work`.
 
@@ -110,6 +111,8 @@ class UnitOfWork:
         self._is_contended = is_contended
         self._only_reads = only_reads
         self._claim = claim
+        self._on_commit = on_commit
+        self._has_written = False
         self._connection: AsyncConnection | None = None
         self._driver: asyncpg.Connection | None = None
         self._transaction: Transaction | None = None
@@ -221,6 +224,7 @@ class UnitOfWork:
     async def execute(self, statement: sa.Executable, values: Any = None) -> sa.CursorResult[Any]:
         """Run a Core statement that is not compiled, by SQLAlchemy, after all that waits to be written."""
         if not self._only_reads:
+            self._has_written = True
             await self.begin()
             await self.flush()
         await self._connect()
@@ -270,6 +274,8 @@ class UnitOfWork:
         if self._transaction is not None:
             transaction, self._transaction = self._transaction, None
             await transaction.commit()
+        if self._has_written and self._on_commit is not None:
+            self._on_commit()
 
     @contextlib.asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -405,7 +411,7 @@ class UnitOfWork:
             raise ClaimTaken
         if not outcome["is_written"]:
             raise StaleEntity
-        self._claim = None
+        self._claim, self._has_written = None, True
 
 
 def _driver_in(connection: AsyncConnection) -> asyncpg.Connection:

@@ -17,6 +17,7 @@ from service_kit import logs, migrations, runner
 from service_kit.database import create_engine
 from service_kit.health import database_check
 from service_kit.kafka import KafkaServers
+from service_kit.outbox_notify import OutboxNotifier
 from service_kit.relay import Relay
 
 
@@ -61,12 +62,13 @@ def jobs() -> None:
     settings = JobsSettings()
     engine = create_engine(settings, application="metrics-jobs")
     relay = Relay(engine=engine, kafka=KafkaServers(settings.kafka_bootstrap_servers))
-    evaluator = TargetEvaluator(engine, settings.reporting)
-    restatements = RestatementJob(engine, settings.reporting)
+    notifier = OutboxNotifier(engine)
+    evaluator = TargetEvaluator(engine, settings.reporting, on_commit=notifier.notify)
+    restatements = RestatementJob(engine, settings.reporting, on_commit=notifier.notify)
     sender = WebhookSender(engine, allow_loopback=settings.webhooks_allow_loopback)
 
     async def work(stop: asyncio.Event) -> None:
-        async with asyncio.TaskGroup() as tasks:
+        async with notifier.running(), asyncio.TaskGroup() as tasks:
             tasks.create_task(relay.run(stop))
             tasks.create_task(evaluator.job.run(stop))
             tasks.create_task(restatements.job.run(stop))

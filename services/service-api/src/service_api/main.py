@@ -15,6 +15,7 @@ from service_kit import logs, migrations, runner
 from service_kit.database import create_engine
 from service_kit.health import database_check
 from service_kit.kafka import KafkaServers
+from service_kit.outbox_notify import OutboxNotifier
 from service_kit.relay import Relay
 
 
@@ -36,10 +37,11 @@ def relay() -> None:
     settings = RelaySettings()
     engine = create_engine(settings, application="service-relay")
     sender = Relay(engine=engine, kafka=KafkaServers(settings.kafka_bootstrap_servers))
-    clock = SlaClock(engine)
+    notifier = OutboxNotifier(engine)
+    clock = SlaClock(engine, on_commit=notifier.notify)
 
     async def both(stop: asyncio.Event) -> None:
-        async with asyncio.TaskGroup() as group:
+        async with notifier.running(), asyncio.TaskGroup() as group:
             group.create_task(sender.run(stop))
             # Also while another relay is the active one: clocks do not get in each other's way.
             group.create_task(clock.job.run(stop))

@@ -1,5 +1,6 @@
 """Compares closed periods with the ledger whenever it changes, and publishes each change of a figure."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -32,9 +33,11 @@ LOCK: Final = 0x7461_6E64_656D_0004
 class RestatementJob:
     """The job of one process."""
 
-    def __init__(self, engine: AsyncEngine, reporting: Reporting) -> None:
+    def __init__(
+        self, engine: AsyncEngine, reporting: Reporting, *, on_commit: Callable[[], None] | None = None
+    ) -> None:
         self._engine = engine
-        self._begin = units_of_work(engine)
+        self._begin = units_of_work(engine, on_commit=on_commit)
         self._reporting = reporting
         self._seen: LedgerRevision | None = None
         self.job = PeriodicJob(

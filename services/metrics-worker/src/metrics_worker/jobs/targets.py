@@ -1,5 +1,6 @@
 """Evaluates targets and customers' risk whenever the ledger changes, and publishes each crossing."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Final
@@ -40,9 +41,11 @@ _TARGETS: Final = CompiledStatement(sa.select(*Target.table.c["id", "version"]).
 class TargetEvaluator:
     """The evaluator of one process."""
 
-    def __init__(self, engine: AsyncEngine, reporting: Reporting) -> None:
+    def __init__(
+        self, engine: AsyncEngine, reporting: Reporting, *, on_commit: Callable[[], None] | None = None
+    ) -> None:
         self._engine = engine
-        self._begin = units_of_work(engine)
+        self._begin = units_of_work(engine, on_commit=on_commit)
         self._reporting = reporting
         self._evaluated: LedgerRevision | None = None
         self._risks = RiskEvaluator(self._begin)
