@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import httpx
 import msgspec
@@ -34,7 +34,7 @@ from service_api.customers.model import Customer
 from service_kit import telemetry
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.consumer.records import Record
-from service_kit.consumer.seen_sequences import SeenSequences
+from service_kit.consumer.seen_sequences import SeenSequences, conflicting_event
 from service_kit.identifiers import new_id
 from service_kit.kafka import KafkaServers
 from tests.service_api.conftest import Service, a_ticket
@@ -69,10 +69,11 @@ def named(account_id: UUID, name: str) -> SalesDirectoryEntrySet:
     return SalesDirectoryEntrySet(id=account_id, kind="account", name=name)
 
 
-def encoded(data: State, sequence: int) -> bytes:
+def encoded(data: State, sequence: int, event_id: UUID | None = None) -> bytes:
     return codec.encode(
         data,
-        event_id=new_id(),
+        # A repeat is the same event.
+        event_id=event_id or uuid5(data.id, str(sequence)),
         time=REGISTERED,
         recorded_time=datetime.now(UTC),
         sequence=sequence,
@@ -149,6 +150,23 @@ async def test_any_order_in_any_batches_comes_to_the_same_end(engine: AsyncEngin
         await copied(engine, copy_accounts, history[:cut], history[cut:])
         row = await row_of(engine, account_id)
         assert row.region == "r5"
+
+
+async def test_the_same_sequence_by_another_event_is_kept_as_a_conflict(engine: AsyncEngine) -> None:
+    account_id, dropped = new_id(), [new_id(), new_id()]
+    others = [
+        Record("sales", 0, 0, decode_name(encoded(updated(account_id, "south"), 1, each)), None) for each in dropped
+    ]
+    await copied(engine, copy_accounts, [record(registered(account_id), 1)], [others[0]])
+    await copied(engine, copy_accounts, [record(updated(account_id, "nordics"), 2), others[1], others[1]])
+    assert (await row_of(engine, account_id)).region == "nordics"
+    async with engine.connect() as connection:
+        kept = conflicting_event.c
+        query = sa.select(kept.sequence, kept.event_id, kept.dropped_event_id).where(
+            kept.subject == f"accounts/{account_id}"
+        )
+        rows = {tuple(row) for row in await connection.execute(query)}
+    assert rows == {(1, uuid5(account_id, "1"), each) for each in dropped}
 
 
 async def test_a_name_may_come_before_its_account(service: Service, agent: httpx.AsyncClient) -> None:

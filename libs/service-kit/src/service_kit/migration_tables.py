@@ -149,11 +149,22 @@ def create_consumer_tables() -> None:
 
 
 def create_seen_sequence() -> None:
-    """Create the sequences that the consumers have seen."""
+    """Create the sequences that the consumers have seen, and the events that contradict them."""
     op.create_table(
         "seen_sequence",
         sa.Column("consumer", sa.Text(), primary_key=True),
         sa.Column("subject", sa.Text(), primary_key=True),
         sa.Column("sequence", sa.BigInteger(), nullable=False, comment="the highest that the consumer has seen"),
+        sa.Column("event_id", sa.Uuid(), nullable=False, comment="of the event with this sequence"),
         comment="What is not newer than this has no effect, also where its effects are gone.",
+    )
+    op.create_table(
+        "conflicting_event",
+        sa.Column("consumer", sa.Text(), primary_key=True),
+        sa.Column("dropped_event_id", sa.Uuid(), primary_key=True),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("event_id", sa.Uuid(), nullable=False, comment="of the event that counts"),
+        sa.Column("noticed_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        comment="Events that had no effect because another event of their subject had their sequence.",
     )

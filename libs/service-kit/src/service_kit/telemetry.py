@@ -53,6 +53,11 @@ CONSUMER_CIRCUIT_OPEN: Final = Gauge(
     "1 while a consumer processes nothing because nearly every record was bad.",
     ["consumer"],
 )
+SEQUENCE_CONFLICTS: Final = Counter(
+    "tandem_consumer_sequence_conflicts_total",
+    "Events dropped whose sequence another event of their subject had.",
+    ["consumer"],
+)
 OFFSET_RESETS: Final = Counter(
     "tandem_consumer_offset_resets_total",
     "Partitions read again from their first record because the log did not hold the next one.",

@@ -388,6 +388,7 @@ def downgrade() -> None:
         "agent",
         "won_deal",
         "team",
+        "conflicting_event",
         "seen_sequence",
         "relay_lease",
         "outbox",

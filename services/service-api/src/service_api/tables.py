@@ -3,7 +3,7 @@
 from service_kit.consumer.circuit_breaker import circuit_breaker
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.consumer.offsets import consumer_offset
-from service_kit.consumer.seen_sequences import seen_sequence
+from service_kit.consumer.seen_sequences import conflicting_event, seen_sequence
 from service_kit.entities import Entity
 from service_kit.idempotency import idempotency_key
 from service_kit.imports.records import imported_record
@@ -17,6 +17,7 @@ class Base(Entity):
 
     metadata = own_metadata(
         circuit_breaker,
+        conflicting_event,
         consumer_offset,
         dead_letter,
         idempotency_key,

@@ -72,7 +72,7 @@ _ERASE_NAME = (
 
 def version_of(event: CloudEvent) -> Version | None:
     """Return the version of an account, or of a deal that may have been won."""
-    return Version(event.subject, event.sequence) if is_copied(event) else None
+    return Version(event.subject, event.sequence, event.id) if is_copied(event) else None
 
 
 def is_copied(event: CloudEvent) -> bool:
@@ -83,7 +83,7 @@ def is_copied(event: CloudEvent) -> bool:
 def version_of_name(entry: CloudEvent | None) -> Version | None:
     """Return the version of an account's name; None for a tombstone, and for the name of something else."""
     is_named = entry is not None and isinstance(entry.data, SalesDirectoryEntrySet) and entry.data.kind == "account"
-    return Version(entry.subject, entry.sequence) if is_named and entry is not None else None
+    return Version(entry.subject, entry.sequence, entry.id) if is_named and entry is not None else None
 
 
 async def copy_accounts(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> None:
