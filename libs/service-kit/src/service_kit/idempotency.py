@@ -15,12 +15,10 @@ from sqlalchemy import (
     Table,
     Uuid,
     bindparam,
-    delete,
     func,
     select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service_kit.compiled import CompiledStatement, Through
 from service_kit.database import metadata
@@ -29,6 +27,7 @@ from service_kit.unit_of_work import UnitOfWork
 
 HEADER: Final = "idempotency-key"
 RETENTION: Final = timedelta(days=7)
+"""Named in the OpenAPI documents, and so no setting."""
 RETRY_AFTER_SECONDS: Final = 1
 MAX_LENGTH: Final = 255
 _KEPT_HEADERS = ("etag", "location", "content-type")
@@ -137,14 +136,3 @@ def _subject_of(body: bytes) -> UUID | None:
         return _subject_decoder.decode(body).id
     except msgspec.DecodeError:
         return None
-
-
-async def forget_old(connection: AsyncConnection) -> int:
-    """Deletes keys past their retention, at most 10,000 at once; the number deleted."""
-    old = (
-        select(idempotency_key.c.digest)
-        .where(idempotency_key.c.created_at < func.now() - RETENTION)
-        .limit(10_000)
-        .scalar_subquery()
-    )
-    return (await connection.execute(delete(idempotency_key).where(idempotency_key.c.digest.in_(old)))).rowcount

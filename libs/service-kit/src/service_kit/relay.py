@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts.codec import CONTENT_TYPE, MAX_EVENT_BYTES
-from service_kit import idempotency, telemetry
+from service_kit import telemetry
 from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.compiled import CompiledStatement, driver_of
 from service_kit.database import own_connection
@@ -51,7 +51,6 @@ GAUGES_SECONDS: Final = 5
 PARTITIONS_SECONDS: Final = 30
 """How long partitions that were added to a topic may go unnoticed."""
 CACHED_KEYS: Final = 10_000
-HOUSEKEEPING_SECONDS: Final = 3600
 PRODUCER: Final = "tandem-relay-"
 """The beginning of the relays' transactional ids."""
 
@@ -154,7 +153,7 @@ class Relay:
         await driver.execute("SET synchronous_commit TO off")
         wakeup = _Wakeup(stop, self._clock)
         stopping = asyncio.create_task(wakeup.follow_stop())
-        measured = cleaned = float("-inf")
+        measured = float("-inf")
         self._partitions.clear()
         try:
             await asyncio.wait_for(producer.start(), SEND_SECONDS)
@@ -170,9 +169,6 @@ class Relay:
                 if now - measured > GAUGES_SECONDS:
                     await measure_outbox(driver)
                     measured = now
-                if now - cleaned > HOUSEKEEPING_SECONDS:
-                    await idempotency.forget_old(connection)
-                    cleaned = now
                 wakeup.note(sent)
                 if not has_more:
                     await wakeup.wait()

@@ -19,6 +19,7 @@ from service_kit.health import database_check
 from service_kit.kafka import KafkaServers
 from service_kit.outbox_notify import OutboxNotifier
 from service_kit.relay import Relay
+from service_kit.retention import RetentionJob, idempotency_keys
 
 
 def migrate() -> None:
@@ -66,6 +67,7 @@ def jobs() -> None:
     evaluator = TargetEvaluator(engine, settings.reporting, on_commit=notifier.notify)
     restatements = RestatementJob(engine, settings.reporting, on_commit=notifier.notify)
     sender = WebhookSender(engine, allow_loopback=settings.webhooks_allow_loopback)
+    retention = RetentionJob(engine, [idempotency_keys()])
 
     async def work(stop: asyncio.Event) -> None:
         async with notifier.running(), asyncio.TaskGroup() as tasks:
@@ -73,6 +75,7 @@ def jobs() -> None:
             tasks.create_task(evaluator.job.run(stop))
             tasks.create_task(restatements.job.run(stop))
             tasks.create_task(sender.run(stop))
+            tasks.create_task(retention.job.run(stop))
 
     runner.work(
         "metrics-jobs",
@@ -80,7 +83,7 @@ def jobs() -> None:
         work,
         live={
             "relay": relay.heartbeat.check,
-            **{each.job.name: each.job.heartbeat.check for each in (evaluator, restatements, sender)},
+            **{each.job.name: each.job.heartbeat.check for each in (evaluator, restatements, sender, retention)},
         },
         ready={"database": database_check(engine)},
     )

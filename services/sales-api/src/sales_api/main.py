@@ -14,6 +14,7 @@ from service_kit.database import create_engine
 from service_kit.health import database_check
 from service_kit.kafka import KafkaServers
 from service_kit.relay import Relay
+from service_kit.retention import RetentionJob, idempotency_keys
 
 
 def api() -> None:
@@ -23,15 +24,22 @@ def api() -> None:
 
 
 def relay() -> None:
-    """Publish the outbox until SIGTERM."""
+    """Publish the outbox, and clean the database, until SIGTERM."""
     settings = SalesSettings()
     engine = create_engine(settings, application="sales-relay")
     moving = Relay(engine=engine, kafka=KafkaServers(settings.kafka_bootstrap_servers))
+    retention = RetentionJob(engine, [idempotency_keys()])
+
+    async def both(stop: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(moving.run(stop))
+            group.create_task(retention.job.run(stop))
+
     runner.work(
         "sales-relay",
         settings,
-        moving.run,
-        live={"relay": moving.heartbeat.check},
+        both,
+        live={"relay": moving.heartbeat.check, retention.job.name: retention.job.heartbeat.check},
         ready={"database": database_check(engine)},
     )
 

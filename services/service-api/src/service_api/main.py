@@ -17,6 +17,7 @@ from service_kit.health import database_check
 from service_kit.kafka import KafkaServers
 from service_kit.outbox_notify import OutboxNotifier
 from service_kit.relay import Relay
+from service_kit.retention import RetentionJob, idempotency_keys
 
 
 def migrate() -> None:
@@ -33,24 +34,29 @@ def api() -> None:
 
 
 def relay() -> None:
-    """Publish the outbox, and the breaches that the SLA clock finds, until SIGTERM."""
+    """Publish the outbox, and the breaches that the SLA clock finds, and clean the database, until SIGTERM."""
     settings = RelaySettings()
     engine = create_engine(settings, application="service-relay")
     sender = Relay(engine=engine, kafka=KafkaServers(settings.kafka_bootstrap_servers))
     notifier = OutboxNotifier(engine)
     clock = SlaClock(engine, on_commit=notifier.notify)
+    retention = RetentionJob(engine, [idempotency_keys()])
 
-    async def both(stop: asyncio.Event) -> None:
+    async def work(stop: asyncio.Event) -> None:
         async with notifier.running(), asyncio.TaskGroup() as group:
             group.create_task(sender.run(stop))
             # Also while another relay is the active one: clocks do not get in each other's way.
             group.create_task(clock.job.run(stop))
+            group.create_task(retention.job.run(stop))
 
     runner.work(
         "service-relay",
         settings,
-        both,
-        live={"relay": sender.heartbeat.check, clock.job.name: clock.job.heartbeat.check},
+        work,
+        live={
+            "relay": sender.heartbeat.check,
+            **{each.job.name: each.job.heartbeat.check for each in (clock, retention)},
+        },
         ready={"database": database_check(engine)},
     )
 
