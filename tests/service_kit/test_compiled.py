@@ -82,6 +82,10 @@ async def test_a_lost_connection_is_a_failure_of_the_database_and_is_not_used_ag
     assert await sizes(engine, name) == []
 
 
+def test_a_driver_that_learns_of_a_cut_amid_its_next_statement_is_a_failure_of_the_database_too() -> None:
+    assert is_transient(asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress"))
+
+
 async def test_a_forgotten_value_is_an_error_and_no_null(work: UnitOfWork) -> None:
     with pytest.raises(KeyError):
         await NAMED.all(work)

@@ -1,8 +1,7 @@
 """Errors that carry their HTTP status; one place turns every failure into problem+json (RFC 9457)."""
 
-import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import asyncpg
 import sqlalchemy.exc
@@ -209,6 +208,10 @@ _TRANSIENT_SQLSTATES = frozenset(
 )  # fmt: skip
 
 
+# The driver's own confusion: it reads that the connection was cut while it sends the next statement.
+_OF_A_CONNECTION: Final = OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError
+
+
 def sqlstate_of(error: BaseException) -> str | None:
     """Return PostgreSQL's five-character code behind an exception, if it is one of PostgreSQL's."""
     original = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
@@ -225,11 +228,8 @@ def is_transient(error: BaseException) -> bool:
         return code in _TRANSIENT_SQLSTATES or code.startswith("08")
     if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None:
         cause = error.orig.__cause__
-        return isinstance(cause, OSError | asyncpg.InterfaceError | asyncpg.PostgresConnectionError | TimeoutError)
-    return isinstance(
-        error,
-        OSError | TimeoutError | asyncio.TimeoutError | sqlalchemy.exc.TimeoutError | asyncpg.InterfaceError,
-    )
+        return isinstance(cause, _OF_A_CONNECTION | asyncpg.PostgresConnectionError)
+    return isinstance(error, _OF_A_CONNECTION | sqlalchemy.exc.TimeoutError)
 
 
 def unexpected(error: Exception) -> JSONResponse:
