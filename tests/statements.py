@@ -36,3 +36,11 @@ async def statements_of(engine: AsyncEngine) -> AsyncIterator[list[str]]:
         sa.event.remove(engine.sync_engine.pool, "checkout", listen)
         for driver in heard:
             driver.remove_query_logger(note)
+
+
+async def plan_of(engine: AsyncEngine, statement: sa.UpdateBase) -> str:
+    """Return the statement's plan on a table of any size: no sequential scan where an index serves."""
+    sql = statement.compile(engine.sync_engine, compile_kwargs={"literal_binds": True})
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        return "\n".join((await connection.exec_driver_sql(f"EXPLAIN {sql}")).scalars())

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from service_kit.imports.importer import BLOCK
 from service_kit.imports.records import imported_record
 from service_kit.imports.rows import MAX_HISTORY, MAX_STEPS
 from service_kit.outbox import outbox
+from service_kit.retention import RetentionJob, imported_records
 from tests.sales_api.sales import Body, Sales, pointers, reference
 from tests.service_kit.conftest import assert_problem
 
@@ -157,6 +159,39 @@ async def test_the_same_file_again_changes_nothing(sales: Sales) -> None:
     assert statuses(again) == [(1, "existing"), (2, "existing")]
     assert [row["id"] for row in again["rows"]] == [row["id"] for row in first["rows"]]
     assert await events(sales) == before
+
+
+async def import_days_ago(sales: Sales, days: int) -> None:
+    """Age every import, and clean what expires after 400 days."""
+    aged = sa.func.now() - sa.func.make_interval(0, 0, 0, days)
+    async with sales.engine.begin() as connection:
+        await connection.execute(sa.update(imported_record).values(imported_at=aged))
+    while await RetentionJob(sales.engine, [imported_records(400)]).run_once():
+        pass
+
+
+async def test_a_longer_history_is_continued_within_the_retention(sales_apart: Sales) -> None:
+    whole = await a_won_lead(sales_apart)
+    await imported(sales_apart, whole | {"history": whole["history"][:1]})
+    await import_days_ago(sales_apart, 399)
+    assert statuses(await imported(sales_apart, whole)) == [(1, "continued")]
+    # Which begins it anew.
+    async with sales_apart.engine.connect() as connection:
+        is_new = imported_record.c.imported_at > sa.func.now() - timedelta(days=1)
+        assert list((await connection.execute(sa.select(is_new))).scalars()) == [True]
+
+
+async def test_the_same_file_changes_nothing_after_the_retention_either(sales_apart: Sales) -> None:
+    rows = [await a_won_lead(sales_apart), a_lead()]
+    first = await imported(sales_apart, *rows)
+    before = await events(sales_apart)
+    await import_days_ago(sales_apart, 401)
+    async with sales_apart.engine.connect() as connection:
+        assert (await connection.execute(sa.select(imported_record))).all() == []
+    again = await imported(sales_apart, *rows)
+    assert statuses(again) == [(1, "existing"), (2, "existing")]
+    assert [row["id"] for row in again["rows"]] == [row["id"] for row in first["rows"]]
+    assert await events(sales_apart) == before
 
 
 async def test_a_longer_history_is_continued(sales: Sales) -> None:

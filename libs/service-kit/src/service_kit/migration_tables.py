@@ -77,6 +77,7 @@ def create_imported_record() -> None:
         sa.Column("fingerprint", sa.LargeBinary(), nullable=False, comment="of the record and these steps"),
         sa.Column("imported_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
     )
+    op.create_index(op.f("imported_record_imported_at_idx"), "imported_record", ["imported_at"])
     op.create_index(op.f("imported_record_record_id_idx"), "imported_record", ["record_id"])
 
 
@@ -146,6 +147,14 @@ def create_consumer_tables() -> None:
         ),
     )
     op.create_index("dead_letter_consumer_status_id_idx", "dead_letter", ["consumer", "status", "id"])
+    op.create_index(
+        "dead_letter_settled_at_idx",
+        "dead_letter",
+        ["settled_at"],
+        postgresql_where=sa.text(
+            "status <> 'open' AND (key IS NOT NULL OR value IS NOT NULL OR mended_value <> ''::bytea)"
+        ),
+    )
 
 
 def create_seen_sequence() -> None:

@@ -1,7 +1,7 @@
-"""Deletes what has expired, in short transactions, until none is left."""
+"""Deletes or empties what has expired, in short transactions, until none is left."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -9,7 +9,9 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from service_kit.consumer.dead_letters import EMPTY, SETTLED_WITH_CONTENT, dead_letter
 from service_kit.idempotency import RETENTION, idempotency_key
+from service_kit.imports.records import imported_record
 from service_kit.periodic import PeriodicJob
 
 log = structlog.get_logger()
@@ -23,13 +25,13 @@ BATCH: Final = 1000
 class RetentionRule:
     """Rows of a table expire `keep` after the moment in `since`; then they are deleted, or emptied by `values`.
 
-    An index on `since` is needed, with the condition of `only` when there is one.
+    `only` is a condition in SQL. The table needs an index on `since`, which may be partial by that condition.
     """
 
     table: sa.Table
     since: sa.Column[Any]
     keep: timedelta
-    only: sa.ColumnElement[bool] = field(default_factory=sa.true)
+    only: str = "true"
     values: Mapping[str, Any] | None = None
 
     def statement(self) -> sa.Delete | sa.Update:
@@ -37,7 +39,7 @@ class RetentionRule:
         (key,) = self.table.primary_key
         expired = (
             sa.select(key)
-            .where(self.since < sa.func.now() - self.keep, self.only)
+            .where(self.since < sa.func.now() - self.keep, sa.text(self.only))
             .order_by(self.since)
             .limit(BATCH)
             # Another process that cleans takes the next ones.
@@ -73,3 +75,23 @@ class RetentionJob:
 def idempotency_keys() -> RetentionRule:
     """Return the rule of idempotency keys, whose retention is part of the API's contract."""
     return RetentionRule(table=idempotency_key, since=idempotency_key.c.created_at, keep=RETENTION)
+
+
+def imported_records(days: int) -> RetentionRule:
+    """Return the rule of imported records, by their latest import."""
+    return RetentionRule(table=imported_record, since=imported_record.c.imported_at, keep=timedelta(days=days))
+
+
+def settled_dead_letters(days: int) -> RetentionRule:
+    """Return the rule that empties settled dead letters.
+
+    Their rows stay: a consumer that reads the log again, `metrics-replay` and `metrics-verify` need each position and
+    how it was settled, or a discarded record would count.
+    """
+    return RetentionRule(
+        table=dead_letter,
+        since=dead_letter.c.settled_at,
+        keep=timedelta(days=days),
+        only=SETTLED_WITH_CONTENT,
+        values=EMPTY,
+    )

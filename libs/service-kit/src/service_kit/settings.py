@@ -80,6 +80,11 @@ class ServiceSettings(BaseSettings):
     shutdown_seconds: int = Field(default=10, ge=1, le=15)
     """How long a stop waits for requests in flight; the orchestrator's limit is 20 s."""
 
+    imported_record_days: int = Field(default=400, ge=1, le=36_500)
+    """How long after the latest import of a record a longer history of it is continued: a year's file and the next."""
+    dead_letter_days: int = Field(default=90, ge=1, le=36_500)
+    """How long the content of a settled dead letter is kept, to review how it was settled; open ones have no limit."""
+
     auth_issuer: str = "http://127.0.0.1/tandem-local"
     auth_audience: str = "tandem"
     auth_jwks: str = ""

@@ -364,6 +364,12 @@ def upgrade() -> None:
         ["next_try_at"],
         postgresql_where=sa.text("status = 'pending'"),
     )
+    op.create_index(
+        "webhook_delivery_ended_idx",
+        "webhook_delivery",
+        ["status", "last_tried_at"],
+        postgresql_where=sa.text("status <> 'pending'"),
+    )
     op.create_index("webhook_delivery_webhook_id_id_idx", "webhook_delivery", ["webhook_id", "id"])
     op.create_table(
         "webhook_secret",

@@ -13,13 +13,14 @@ from metrics_worker.jobs.targets import TargetEvaluator
 from metrics_worker.jobs.webhooks import WebhookSender
 from metrics_worker.ledger.consumer import LedgerConsumer
 from metrics_worker.settings import ConsumerSettings, JobsSettings, MetricsSettings
+from metrics_worker.webhooks.retention import ended_deliveries
 from service_kit import logs, migrations, runner
 from service_kit.database import create_engine
 from service_kit.health import database_check
 from service_kit.kafka import KafkaServers
 from service_kit.outbox_notify import OutboxNotifier
 from service_kit.relay import Relay
-from service_kit.retention import RetentionJob, idempotency_keys
+from service_kit.retention import RetentionJob, idempotency_keys, settled_dead_letters
 
 
 def migrate() -> None:
@@ -67,7 +68,14 @@ def jobs() -> None:
     evaluator = TargetEvaluator(engine, settings.reporting, on_commit=notifier.notify)
     restatements = RestatementJob(engine, settings.reporting, on_commit=notifier.notify)
     sender = WebhookSender(engine, allow_loopback=settings.webhooks_allow_loopback)
-    retention = RetentionJob(engine, [idempotency_keys()])
+    retention = RetentionJob(
+        engine,
+        [
+            idempotency_keys(),
+            settled_dead_letters(settings.dead_letter_days),
+            *ended_deliveries(delivered_days=settings.webhook_delivered_days, dead_days=settings.webhook_dead_days),
+        ],
+    )
 
     async def work(stop: asyncio.Event) -> None:
         async with notifier.running(), asyncio.TaskGroup() as tasks:

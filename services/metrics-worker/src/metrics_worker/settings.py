@@ -48,6 +48,10 @@ class JobsSettings(MetricsSettings):
     """metrics-jobs serves health and metrics only, on a port of its own."""
 
     http_port: int = 8023
+    webhook_delivered_days: int = Field(default=30, ge=1, le=36_500)
+    """How long after its last try a delivery that succeeded is kept, to answer a receiver who misses it."""
+    webhook_dead_days: int = Field(default=90, ge=1, le=36_500)
+    """How long after its last try a dead delivery is kept, to be sent again when the receiver works."""
 
 
 class ConsumerSettings(MetricsSettings):

@@ -17,7 +17,7 @@ from service_kit.health import database_check
 from service_kit.kafka import KafkaServers
 from service_kit.outbox_notify import OutboxNotifier
 from service_kit.relay import Relay
-from service_kit.retention import RetentionJob, idempotency_keys
+from service_kit.retention import RetentionJob, idempotency_keys, imported_records, settled_dead_letters
 
 
 def migrate() -> None:
@@ -40,7 +40,14 @@ def relay() -> None:
     sender = Relay(engine=engine, kafka=KafkaServers(settings.kafka_bootstrap_servers))
     notifier = OutboxNotifier(engine)
     clock = SlaClock(engine, on_commit=notifier.notify)
-    retention = RetentionJob(engine, [idempotency_keys()])
+    retention = RetentionJob(
+        engine,
+        [
+            idempotency_keys(),
+            imported_records(settings.imported_record_days),
+            settled_dead_letters(settings.dead_letter_days),
+        ],
+    )
 
     async def work(stop: asyncio.Event) -> None:
         async with notifier.running(), asyncio.TaskGroup() as group:

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -17,6 +17,8 @@ from service_kit.database import metadata
 MAX_DETAIL_LENGTH = 1000
 
 DeadLetterStatus = Literal["open", "sent", "discarded"]
+
+SETTLED_WITH_CONTENT: Final = "status <> 'open' AND (key IS NOT NULL OR value IS NOT NULL OR mended_value <> ''::bytea)"
 
 dead_letter = sa.Table(
     "dead_letter",
@@ -44,7 +46,18 @@ dead_letter = sa.Table(
         "consumer", "cluster_id", "topic", "topic_id", "partition", "offset", name="dead_letter_record_key"
     ),
     sa.Index("dead_letter_consumer_status_id_idx", "consumer", "status", "id"),
+    sa.Index("dead_letter_settled_at_idx", "settled_at", postgresql_where=sa.text(SETTLED_WITH_CONTENT)),
 )
+
+EMPTY: Final[Mapping[str, Any]] = {
+    "key": None,
+    "value": None,
+    "headers": sa.literal_column("'[]'::jsonb"),
+    "detail": "",
+    # Not null: another record was sent in this one's place, which is still to be skipped.
+    "mended_value": sa.case((dead_letter.c.mended_value.is_not(None), sa.literal_column("''::bytea"))),
+}
+"""The values of a settled dead letter whose content has expired."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True):

@@ -46,7 +46,10 @@ class DeadLetterRead(ReadModel):
 
 
 class DeadLetterDetailRead(DeadLetterRead):
-    """A dead letter with its content. `value` and `key` are null where the bytes are not UTF-8 or not there."""
+    """A dead letter with its content, which is null some time after it was settled.
+
+    `value` and `key` are also null where the bytes are not UTF-8 or not there.
+    """
 
     key: str | None
     value: str | None
@@ -94,7 +97,7 @@ def whole_view_of(row: Any) -> DeadLetterDetailRead:
         key=_text(row.key),
         value=_text(row.value),
         value_base64=None if row.value is None else base64.b64encode(row.value).decode(),
-        mended_value=_text(row.mended_value),
+        mended_value=_text(row.mended_value or None),
     )
 
 

@@ -97,7 +97,7 @@ async def send_dead_letter(
 async def discard_dead_letter(
     work: UnitOfWork, consumers: Consumers, letter_id: UUID, body: DeadLetterDiscardRequest, by: Principal
 ) -> Any:
-    """Discard a record; its bytes are kept. Raise `DeadLetterSettled`."""
+    """Discard a record; its bytes are kept until they expire. Raise `DeadLetterSettled`."""
     stored = await _locked(work, consumers, letter_id)
     _require_open(stored)
     return await _changed(

@@ -20,7 +20,7 @@ imported_record = sa.Table(
     sa.Column("record_id", sa.Uuid, nullable=False, index=True),
     sa.Column("steps", sa.Integer, nullable=False, comment="of its history that were done"),
     sa.Column("fingerprint", sa.LargeBinary, nullable=False, comment="of the record and these steps"),
-    sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now(), index=True),
 )
 
 _IMPORTED: Final = CompiledStatement(
@@ -33,7 +33,8 @@ _STORE: Final = CompiledStatement(
         "insert into imported_record (digest, record_id, steps, fingerprint)"
         " select * from unnest(cast(:digests as bytea[]), cast(:record_ids as uuid[]), cast(:steps as integer[]),"
         " cast(:fingerprints as bytea[])) as new (digest, record_id, steps, fingerprint) order by digest"
-        " on conflict (digest) do update set steps = excluded.steps, fingerprint = excluded.fingerprint"
+        " on conflict (digest) do update set steps = excluded.steps, fingerprint = excluded.fingerprint,"
+        " imported_at = excluded.imported_at"
     )
 )
 

@@ -133,7 +133,7 @@ def discard(
     token: TokenOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
 ) -> None:
-    """Exclude one for good, or every open one; the bytes are kept."""
+    """Exclude one for good, or every open one; the bytes are kept until they expire."""
     _settle("discard", "discarded", {"reason": because}, dead_letter, all_open, reason, of, url, token, data_dir)
 
 

@@ -30,8 +30,7 @@ AT_ONCE: Final = 20
 TRY_SECONDS: Final = 15
 LEASE: Final = timedelta(seconds=60)
 """Longer than a try: what a process that died had taken is tried again after this."""
-KEPT: Final = timedelta(days=30)
-TIDY_SECONDS: Final = 3600
+COUNT_SECONDS: Final = 60
 
 # A try is counted when it is taken, so that a message that kills its sender is not tried for ever. What is due exactly
 # a lease after its last try is being tried: meanwhile its receiver gets nothing else, from no process.
@@ -79,7 +78,7 @@ class WebhookSender:
             keepalive_expiry=30,
             network_backend=GuardedNetwork(allow_loopback=allow_loopback),
         )
-        self._tidied = float("-inf")
+        self._counted = float("-inf")
         # What a run that fails had taken is tried again when its lease ends.
         self.job = PeriodicJob("webhooks", self.run_once, pause=PAUSE_SECONDS)
 
@@ -97,14 +96,15 @@ class WebhookSender:
         free = AT_ONCE - len(self._busy)
         async with self._engine.connect() as connection:
             any_due = await _ANY_DUE.all(await driver_of(connection))
-        if not any_due and asyncio.get_running_loop().time() - self._tidied <= TIDY_SECONDS:
+        now = asyncio.get_running_loop().time()
+        is_count_due = now - self._counted > COUNT_SECONDS
+        if not any_due and not is_count_due:
             return
         async with self._begin() as work:
             taken = (await work.execute(_TAKE, {"lease": LEASE, "busy": list(self._busy), "free": free})).all()
-            now = asyncio.get_running_loop().time()
-            if now - self._tidied > TIDY_SECONDS:
-                await self._tidy(work)
-                self._tidied = now
+            if is_count_due:
+                await _count_dead(work)
+                self._counted = now
             await work.commit()
         for delivery in taken:
             task = asyncio.create_task(self._try(delivery.id, delivery.webhook_id))
@@ -115,12 +115,6 @@ class WebhookSender:
         """Wait for the tries that are under way."""
         if self._busy:
             await asyncio.wait(list(self._busy.values()))
-
-    async def _tidy(self, work: UnitOfWork) -> None:
-        old = _DELIVERY.created_at < datetime.now(UTC) - KEPT
-        await work.execute(sa.delete(WebhookDelivery.table).where(old, _DELIVERY.status == "delivered"))
-        dead = sa.select(sa.func.count()).where(_DELIVERY.status == "dead")
-        DEAD.set((await work.execute(dead)).scalar_one())
 
     async def _try(self, delivery_id: UUID, webhook_id: UUID) -> None:
         try:
@@ -190,6 +184,11 @@ class WebhookSender:
             await work.commit()
         SENT.labels("delivered" if result == "delivered" else "failed").inc()
         log.info("webhook_tried", delivery_id=str(tried.id), status=outcome.status, result=result, tries=tried.tries)
+
+
+async def _count_dead(work: UnitOfWork) -> None:
+    dead = sa.select(sa.func.count()).where(_DELIVERY.status == "dead")
+    DEAD.set((await work.execute(dead)).scalar_one())
 
 
 class Outcome:

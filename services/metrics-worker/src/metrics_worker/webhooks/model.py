@@ -100,6 +100,9 @@ class WebhookDelivery(Base, table="webhook_delivery"):
         sa.UniqueConstraint("webhook_id", "event_id"),
         one_of("status", STATUSES),
         sa.Index("webhook_delivery_pending_idx", "next_try_at", postgresql_where=sa.text("status = 'pending'")),
+        sa.Index(
+            "webhook_delivery_ended_idx", "status", "last_tried_at", postgresql_where=sa.text("status <> 'pending'")
+        ),
         sa.Index("webhook_delivery_webhook_id_id_idx", "webhook_id", "id"),
     )
 
