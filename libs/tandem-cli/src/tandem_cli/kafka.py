@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, NoReturn
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionError, TopicAlreadyExistsError, for_code
@@ -26,7 +26,10 @@ from tandem_cli.ports import LOOPBACK, free_port
 from tandem_cli.problem import StackProblem
 from tandem_cli.spawn import finish, spawn
 
-START_SECONDS = 60.0
+STALL_SECONDS = 60.0
+"""How long a start may go without a new line in Kafka's log."""
+START_SECONDS = 900.0
+"""A broker that was killed checks the segments of its log first, and logs each: how long depends on log and machine."""
 STOP_SECONDS = 20.0
 TOPIC_SECONDS = 20.0
 _JVM_OPTIONS = (
@@ -256,19 +259,36 @@ class EmbeddedKafka:
 
     def _await_ready(self) -> None:
         process = self._started()
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
+        began = progressed = time.monotonic()
+        size = self._log_size()
+        while True:
             if process.poll() is not None:
                 raise StackProblem(
                     f"Kafka ended at its start with exit code {process.returncode}: {self._last_words()}"
                 )
             if _answers(self.port):
                 return
+            now = time.monotonic()
+            if (written := self._log_size()) != size:
+                size, progressed = written, now
+            if now - progressed > STALL_SECONDS:
+                self._give_up(f"logged nothing for {STALL_SECONDS:.0f} s while it started")
+            if now - began > START_SECONDS:
+                self._give_up(f"was still starting after {START_SECONDS:.0f} s")
             time.sleep(0.05)
+
+    def _give_up(self, what: str) -> NoReturn:
         self.stop()
         raise StackProblem(
-            f"Kafka was not ready within {START_SECONDS:.0f} s; its log is {self.log_file}: {self._last_words()}"
+            f"Kafka {what}. Free memory, disk or CPU, and start again; its log is {self.log_file}: {self._last_words()}"
         )
+
+    def _log_size(self) -> int:
+        size = 0
+        for file in (self._output_file, self.log_file):
+            with suppress(FileNotFoundError):
+                size += file.stat().st_size
+        return size
 
     def unexpected_end(self) -> int | None:
         """Return the exit code when it ended unexpectedly, else None."""
