@@ -76,6 +76,8 @@ async def test_kafka_keeps_its_log_when_it_is_killed(tmp_path: Path) -> None:
         await publish(broker.bootstrap_servers, "kept", b"one")
         broker.kill()
         broker.start()
+        # This is the progress by which a long recovery is waited for.
+        assert "Recovering unflushed segment" in broker.log_file.read_text()
         await publish(broker.bootstrap_servers, "kept", b"two")
         assert await records(broker.bootstrap_servers, "kept", partitions=1) == [b"one", b"two"]
     finally:

@@ -408,6 +408,10 @@ rootLogger.level = warn
 rootLogger.appenderRef.file.ref = file
 logger.start.name = kafka.server.KafkaRaftServer
 logger.start.level = info
+logger.logs.name = kafka.log.LogManager
+logger.logs.level = info
+logger.segments.name = org.apache.kafka.storage.internals.log.LogLoader
+logger.segments.level = info
 """
 
 
