@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from event_contracts.sales import AccountErased
 from event_contracts.service import CustomerErased, SurveyErased, TicketErased
 from service_api.customers.from_sales import copy_accounts, copy_names
-from service_kit.consumer.dead_letters import dead_letter
+from service_kit.consumer.dead_letters import dead_letter, skipped_positions
 from service_kit.identifiers import new_id
 from service_kit.outbox import outbox
 from tests.service_api.conftest import NOWHERE, Service, a_customer, a_ticket, an_agent, make, reference
@@ -146,3 +146,32 @@ async def test_a_customer_erased_in_sales_is_erased_here_in_any_order_of_the_log
     assert len(await service.events_of(f"surveys/{survey['id']}")) == 3
     assert await service.events_of(f"customers/{account_id}") == []
     assert UUID(ticket["id"]) == published[-1].data.id
+
+
+async def test_a_record_that_a_mended_one_replaced_is_still_skipped_once_its_customer_is_erased(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    customer = await a_customer(manager)
+    topic_id = new_id()
+    row = {
+        "consumer": "service-customers",
+        "cluster_id": "here",
+        "topic": "sales.events",
+        "topic_id": topic_id,
+        "partition": 1,
+        "offset": 7,
+        "key": customer["id"].encode(),
+        "value": b"broken",
+        "headers": [],
+        "reason": "invalid-data",
+        "detail": "broken",
+        "status": "sent",
+        "mended_value": b"mended",
+    }
+    async with service.engine.begin() as connection:
+        await connection.execute(sa.insert(dead_letter), row)
+    await manager.post(f"/v1/customers/{customer['id']}/erase")
+    assert await places_that_hold(service.engine, "mended") == set()
+    async with service.engine.connect() as connection:
+        skipped = await skipped_positions(connection, "service-customers", {"sales.events": topic_id})
+    assert skipped == {("sales.events", 1, 7)}

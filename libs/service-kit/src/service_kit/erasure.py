@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from service_kit import outbox
-from service_kit.consumer.dead_letters import dead_letter
+from service_kit.consumer.dead_letters import EMPTY, dead_letter
 from service_kit.idempotency import idempotency_key
 from service_kit.imports import records
 from service_kit.problems import MEDIA_TYPE, problem_fields
@@ -51,10 +51,7 @@ async def erase_dead_letters(work: UnitOfWork, key: UUID, *, by: str) -> None:
         sa.update(dead_letter)
         .where(dead_letter.c.key == str(key).encode(), dead_letter.c.value.is_not(None))
         .values(
-            value=None,
-            mended_value=None,
-            headers=[],
-            detail="",
+            **EMPTY,
             status=sa.case((dead_letter.c.status == "open", "discarded"), else_=dead_letter.c.status),
             settled_at=sa.func.coalesce(dead_letter.c.settled_at, datetime.now(UTC)),
             settled_by=sa.func.coalesce(dead_letter.c.settled_by, by),

@@ -93,5 +93,5 @@ def settled_dead_letters(days: int) -> RetentionRule:
         since=dead_letter.c.settled_at,
         keep=timedelta(days=days),
         only=SETTLED_WITH_CONTENT,
-        values=EMPTY,
+        values={"key": None, **EMPTY},
     )

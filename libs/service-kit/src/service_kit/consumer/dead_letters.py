@@ -50,14 +50,13 @@ dead_letter = sa.Table(
 )
 
 EMPTY: Final[Mapping[str, Any]] = {
-    "key": None,
     "value": None,
     "headers": sa.literal_column("'[]'::jsonb"),
     "detail": "",
     # Not null: another record was sent in this one's place, which is still to be skipped.
     "mended_value": sa.case((dead_letter.c.mended_value.is_not(None), sa.literal_column("''::bytea"))),
 }
-"""The values of a settled dead letter whose content has expired."""
+"""The values of a settled dead letter whose content is gone. Its key is not among them."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
