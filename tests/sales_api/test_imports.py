@@ -67,6 +67,16 @@ async def events(sales: Sales) -> int:
         return int(await connection.scalar(sa.select(sa.func.count()).select_from(outbox)) or 0)
 
 
+async def test_a_reference_in_another_normal_form_is_the_same_record(sales: Sales) -> None:
+    unique = reference()
+    first, again = (a_lead(external_ref=f"{cafe}-{unique}") for cafe in ("caf\u00e9", "cafe\u0301"))
+    (created,) = (await imported(sales, first))["rows"]
+    (refused,) = (await imported(sales, again, mode="best-effort"))["rows"]
+    assert refused["problem"]["type"] == "urn:tandem:problem:imported-otherwise"
+    assert refused["problem"]["existing_id"] == created["id"]
+    assert [lead["id"] for lead in await leads_of(sales, again)] == [created["id"]]
+
+
 async def test_a_lead_is_imported_with_its_history_and_every_event(sales: Sales) -> None:
     report = await imported(sales, await a_won_lead(sales))
     assert [report[name] for name in ("created", "continued", "existing", "failed")] == [1, 0, 0, 0]

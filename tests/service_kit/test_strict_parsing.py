@@ -1,10 +1,14 @@
 """Every row of the bad-input table that concerns a body, a number, a time, a text or a page."""
 
+import json
+import sys
+import unicodedata
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
+from service_kit.fields import normalized
 from tests.service_kit.conftest import assert_problem
 
 GOOD = '"name": "Box", "size": 1'
@@ -130,6 +134,51 @@ async def test_a_rule_over_several_fields_reads_as_a_sentence(client: httpx.Asyn
 async def test_an_identifier_in_the_path_must_be_one(client: httpx.AsyncClient, identifier: str) -> None:
     answer = await client.post(f"/v1/boxes/{identifier}/grow")
     assert answer.status_code in (404, 422)
+
+
+COMPOSED = "Café Über"
+DECOMPOSED = "Cafe\u0301 U\u0308ber"
+SCOTLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"
+
+
+async def test_names_that_look_the_same_are_the_same(client: httpx.AsyncClient) -> None:
+    for name in (COMPOSED, DECOMPOSED):
+        answer = await post(client, json.dumps({"name": name, "size": 1}))
+        assert answer.status_code == 201, answer.text
+        assert answer.json()["name"] == COMPOSED
+
+
+@pytest.mark.parametrize(
+    "mark",
+    ["\u00ad", "\u034f", "\u061c", "\u180e", "\u200b", "\u200e", "\u200f", "\u202e", "\u2060", "\u2066", "\u206f",
+     "\ufeff", "\ufff9", "\U000e0041"],
+    ids=ascii,
+)  # fmt: skip
+async def test_an_invisible_mark_is_refused(client: httpx.AsyncClient, mark: str) -> None:
+    problem = assert_problem(await post(client, json.dumps({"name": f"Bo{mark}x", "size": 1})), 422)
+    assert problem["errors"] == [
+        {"pointer": "#/name", "detail": "must not contain control characters or invisible marks"}
+    ]
+
+
+@pytest.mark.parametrize("joiner", ["\u200c", "\u200d"], ids=["non-joiner", "joiner"])
+async def test_a_joiner_is_taken_only_where_a_script_needs_it(client: httpx.AsyncClient, joiner: str) -> None:
+    for needed in (f"می{joiner}خواهم", f"क्{joiner}ष", f"ශ්{joiner}රී", f"👩{joiner}💻", f"❤\ufe0f{joiner}🔥", SCOTLAND):
+        answer = await post(client, json.dumps({"name": needed, "size": 1}))
+        assert (answer.status_code, answer.json().get("name")) == (201, needed)
+    for stray in (f"Bo{joiner}x", f"{joiner}Box", f"Дом{joiner}", f"é{joiner}"):
+        assert_problem(await post(client, json.dumps({"name": stray, "size": 1})), 422, "invalid-request")
+
+
+def test_no_text_takes_time_by_the_square_to_normalize() -> None:
+    # Sorting marks by class is quadratic in a run of them; a run can only be of marks, and those are counted.
+    for code in range(sys.maxunicode + 1):
+        if unicodedata.combining(unicodedata.normalize("NFD", chr(code))[0]):
+            assert unicodedata.category(chr(code))[0] == "M", hex(code)
+    for pile in ("\u0315\u0300", "\u0f73", "a" + "\u0345" * 20 + "\u0301" * 20):
+        with pytest.raises(ValueError, match="30 combining marks"):
+            normalized(pile * 40)
+    assert normalized("a" + "\u0300" * 30) == "à" + "\u0300" * 29
 
 
 async def test_an_unknown_host_is_refused(client: httpx.AsyncClient) -> None:

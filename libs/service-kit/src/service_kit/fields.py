@@ -1,6 +1,7 @@
 """The types of everything that arrives over HTTP: each bounded, each strict, so that nothing odd gets past the door."""
 
 import re
+import unicodedata
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -21,7 +22,7 @@ from pydantic import (
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
-from pydantic_core.core_schema import no_info_after_validator_function
+from pydantic_core.core_schema import no_info_after_validator_function, no_info_before_validator_function
 
 from event_contracts.calendar import check_day, check_moment
 from event_contracts.fields import CODE_PATTERN, DECIMAL_PLACES, MAX_COUNT, MAX_SECONDS
@@ -37,8 +38,20 @@ _DECIMAL = r"-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,10})?"
 _NO_NEGATIVE_ZERO = r"(?!-0(\.0+)?\Z)"
 """It would be another text for the same number. Not in the schema, whose readers need not know such patterns."""
 # Written as both Python and JSON Schema read them.
-_CONTROL = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
-_CONTROL_BUT_LINES = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069"
+_INVISIBLE = r"\u00ad\u034f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+"""Marks that set the direction of writing or take no width: with them, two texts that look the same would differ."""
+_CONTROL = r"\u0000-\u001f\u007f-\u009f\u2028\u2029" + _INVISIBLE
+_CONTROL_BUT_LINES = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f" + _INVISIBLE
+_STRAY = re.compile(
+    # Joiners after Arabic and the scripts of South and South-East Asia, after emoji, symbols and their selector.
+    "(?<![\u0590-\u1cff\ua800-\ua8ff\ua960-\uabff\ufb50-\ufdff\ufe0f\ufe70-\ufefc"
+    "\u2190-\u2bff\U00010d00-\U00011fff\U0001e900-\U0001eeff\U0001f000-\U0001faff])[\u200c\u200d]"
+    # Tags after the black flag, which they turn into Scotland's.
+    "|(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0000-\U000e007f]"
+)
+"""Invisible marks where no script needs them. Not in the schema, whose readers need not know such patterns."""
+_MAX_MARKS = 30
+"""Combining marks in a row, as in Unicode's Stream-Safe Text Format: sorting more of them takes time by the square."""
 
 
 def _text_matching(pattern: re.Pattern[str], what: str) -> BeforeValidator:
@@ -66,23 +79,41 @@ def _day_in_bounds(value: date) -> date:
     return value
 
 
+def normalized(text: str) -> str:
+    """Return a text in NFC, so that what looks the same is the same. Raise ValueError for a pile of marks."""
+    if text.isascii():
+        return text
+    marks = 0
+    for character in text:
+        marks = marks + 1 if unicodedata.category(character)[0] == "M" else 0
+        if marks > _MAX_MARKS:
+            raise ValueError(f"must not contain more than {_MAX_MARKS} combining marks in a row")
+    return unicodedata.normalize("NFC", text)
+
+
 class _Without:
-    """Refuse a text that has any of some characters, and declare that in the schema."""
+    """Keep a text in NFC, refuse one that has any of some characters, and declare these in the schema."""
 
     def __init__(self, characters: str) -> None:
         self._characters = characters
         self._any = re.compile(f"[{characters}]")
 
     def _check(self, value: str) -> str:
-        if self._any.search(value):
-            raise ValueError("must not contain control characters")
+        if self._any.search(value) or _STRAY.search(value):
+            raise ValueError("must not contain control characters or invisible marks")
         return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return no_info_after_validator_function(self._check, handler(source))
+        # Before the length is checked: some characters are two or three in NFC.
+        checked = no_info_after_validator_function(self._check, handler(source))
+        return no_info_before_validator_function(_normalized_if_text, checked)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return handler(schema) | {"pattern": f"^[^{self._characters}]*$"}
+
+
+def _normalized_if_text(value: Any) -> Any:
+    return normalized(value) if isinstance(value, str) else value
 
 
 def _iso_z(value: datetime) -> str:
@@ -120,10 +151,10 @@ Code = Annotated[
 """A short code of a list that the company defines: a region, a segment, a channel, a product."""
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), _Without(_CONTROL)]
-"""One line that a person reads."""
+"""One line that a person reads, in NFC."""
 
 Text = Annotated[str, StringConstraints(max_length=10_000), _Without(_CONTROL_BUT_LINES)]
-"""Lines that a person reads; stays in the service's own database."""
+"""Lines that a person reads, in NFC; stays in the service's own database."""
 
 ExternalReference = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), _Without(_CONTROL)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from service_kit.compiled import CompiledStatement
 from service_kit.database import metadata
+from service_kit.fields import normalized
 from service_kit.imports.rows import Row
 from service_kit.unit_of_work import UnitOfWork
 
@@ -50,9 +51,14 @@ class Imported(msgspec.Struct, frozen=True):
 def digest_of(row: Row) -> bytes | None:
     """Return what identifies a row; None for a record without an `external_ref`, which is new each time."""
     reference = row.record.get("external_ref")
-    if not isinstance(reference, str) or not (stripped := reference.strip()):
+    if not isinstance(reference, str) or not reference.strip():
         return None
-    return hashlib.sha256(f"{row.resource}:{stripped}".encode()).digest()
+    try:
+        kept = normalized(reference).strip()
+    except ValueError:
+        # The operation refuses it.
+        return None
+    return hashlib.sha256(f"{row.resource}:{kept}".encode()).digest()
 
 
 def fingerprint_of(row: Row, steps: int) -> bytes:
