@@ -3,10 +3,11 @@
 import asyncio
 import os
 import time
+from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -57,7 +58,7 @@ def demo(
     )
     began = time.monotonic()
 
-    def work() -> None:
+    def work() -> Coroutine[Any, Any, None]:
         terminal.write(f"ready after {time.monotonic() - began:.1f} s")
         file = stack.data.path / "demo.json"
         first_day = datetime.now(UTC).date() - timedelta(days=days)
@@ -67,8 +68,7 @@ def demo(
                 f"the business of {data_dir} goes on: seed {memory.seed}, {memory.accounts} accounts; "
                 "for another one use another --data-dir"
             )
-        # A signal's KeyboardInterrupt ends the loop here; `run` takes it from there.
-        asyncio.run(_live(stack, console, memory, file, speed=speed, history=not no_history))
+        return _live(stack, console, memory, file, speed=speed, history=not no_history)
 
     run(stack, terminal, work)
 
