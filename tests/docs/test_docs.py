@@ -12,6 +12,7 @@ import sales_api.settings
 import service_api.settings
 from event_contracts.examples import encoded_example
 from metrics_worker.jobs import webhooks
+from metrics_worker.ledger import sequence_conflicts
 from service_kit import telemetry
 from service_kit.settings import ServiceSettings
 from tandem_cli.app import COMMANDS
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 OPERATIONS = (ROOT / "docs/quickstart-operations.md").read_text()
-MEASURES = (telemetry, webhooks)  # importing them registers them
+MEASURES = (telemetry, webhooks, sequence_conflicts)  # importing them registers them
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
