@@ -5,7 +5,7 @@ RUN := .venv/bin
 # Where it is set, every one of a dozen processes compiles every module anew: a third of the time of a start.
 export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help bootstrap runtime python demo up test unit integration e2e clocks pythons coverage lint fmt types imports hygiene contracts \
-	contracts-check containers bench openapi faults lock export-locks clean
+	contracts-check containers bench openapi faults lock export-locks sbom clean
 
 help: ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -91,6 +91,12 @@ export-locks: bootstrap
 	@$(RUN)/$(EXPORT) --no-dev --package sales-api --package service-api --package metrics-worker -o deploy/locks/services.lock
 	@$(RUN)/$(EXPORT) --no-dev --package tandem-cli -o deploy/locks/tools.lock
 	@$(RUN)/$(EXPORT) --only-group build -o deploy/locks/build.lock
+
+sbom: bootstrap ## write a CycloneDX SBOM of everything, and one of each image, to dist/ (from the locks, without network)
+	@mkdir -p dist
+	@$(RUN)/python tools/sbom.py requirements.lock > dist/requirements.cdx.json
+	@$(RUN)/python tools/sbom.py deploy/locks/services.lock > dist/services.cdx.json
+	@$(RUN)/python tools/sbom.py deploy/locks/tools.lock > dist/tools.cdx.json
 
 clean: ## remove .venv, local data and caches
 	@rm -rf .venv .tandem .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
