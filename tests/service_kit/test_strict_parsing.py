@@ -156,9 +156,7 @@ async def test_names_that_look_the_same_are_the_same(client: httpx.AsyncClient) 
 )  # fmt: skip
 async def test_an_invisible_mark_is_refused(client: httpx.AsyncClient, mark: str) -> None:
     problem = assert_problem(await post(client, json.dumps({"name": f"Bo{mark}x", "size": 1})), 422)
-    assert problem["errors"] == [
-        {"pointer": "#/name", "detail": "must not contain control characters or invisible marks"}
-    ]
+    assert [error["pointer"] for error in problem["errors"]] == ["#/name"]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("joiner", ["\u200c", "\u200d"], ids=["non-joiner", "joiner"])

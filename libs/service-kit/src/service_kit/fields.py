@@ -65,6 +65,10 @@ def _text_matching(pattern: re.Pattern[str], what: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+plain_digits = _text_matching(re.compile(r"-?[0-9]{1,18}", re.ASCII), "a number in plain digits")
+"""For an integer in a query, where pydantic also takes `1_000`, `+1` and spaces."""
+
+
 def _in_bounds(value: datetime) -> datetime:
     try:
         utc = value.astimezone(UTC)
@@ -99,8 +103,10 @@ class _Without:
         self._any = re.compile(f"[{characters}]")
 
     def _check(self, value: str) -> str:
-        if self._any.search(value) or _STRAY.search(value):
+        if self._any.search(value):
             raise ValueError("must not contain control characters or invisible marks")
+        if _STRAY.search(value):
+            raise ValueError("must not contain a joiner or tag where no script needs one")
         return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select
 
 from service_kit.access import Within
 from service_kit.dependencies import async_dependency
+from service_kit.fields import plain_digits
 from service_kit.problems import Unprocessable
 from service_kit.unit_of_work import UnitOfWork
 
@@ -41,7 +42,7 @@ class Page:
     def __init__(
         self,
         request: Request,
-        limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at most.")] = 50,
+        limit: Annotated[int, plain_digits, Query(ge=1, le=MAX_LIMIT, description="How many items at most.")] = 50,
         cursor: Annotated[
             str | None, Query(max_length=100, description="The next_cursor of the page before, unchanged.")
         ] = None,
