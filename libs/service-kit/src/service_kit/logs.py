@@ -17,6 +17,14 @@ def _add_context(_: Any, __: str, event: structlog.typing.EventDict) -> structlo
     return event
 
 
+def _escape_event(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    # The messages of libraries have values in them.
+    text = str(event["event"])
+    if not text.isprintable():
+        event["event"] = "".join([c if c.isprintable() else c.encode("unicode_escape").decode() for c in text])
+    return event
+
+
 def configure(process: str, level: str, form: str, stream: TextIO | None = None) -> None:
     """Sends structlog's and the standard library's logs to stdout in one form (`json` or `console`).
 
@@ -36,7 +44,7 @@ def configure(process: str, level: str, form: str, stream: TextIO | None = None)
         ]
     else:
         # Values through repr: a line feed in a name must not forge a second log line.
-        render = [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, repr_native_str=True)]
+        render = [_escape_event, structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, repr_native_str=True)]
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
