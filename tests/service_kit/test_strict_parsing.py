@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from service_kit import fields
 from service_kit.fields import normalized
 from tests.service_kit.conftest import assert_problem
 
@@ -177,6 +178,24 @@ def test_no_text_takes_time_by_the_square_to_normalize() -> None:
         with pytest.raises(ValueError, match="30 combining marks"):
             normalized(pile * 40)
     assert normalized("a" + "\u0300" * 30) == "à" + "\u0300" * 29
+
+
+async def test_a_text_far_too_long_is_refused_without_being_normalized(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths: list[int] = []
+
+    def recorded(text: str) -> str:
+        lengths.append(len(text))
+        return normalized(text)
+
+    monkeypatch.setattr(fields, "normalized", recorded)
+    for size in (201, 25_000):
+        problem = assert_problem(
+            await post(client, json.dumps({"name": "é" * size, "size": 1}, ensure_ascii=False)), 422
+        )
+        assert "at most 200 characters" in str(problem["errors"])
+    assert lengths == [201]
 
 
 async def test_an_unknown_host_is_refused(client: httpx.AsyncClient) -> None:

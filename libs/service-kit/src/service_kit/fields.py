@@ -50,6 +50,8 @@ _STRAY = re.compile(
     "|(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0000-\U000e007f]"
 )
 """Invisible marks where no script needs them. Not in the schema, whose readers need not know such patterns."""
+_MAX_LENGTH = 20_000
+"""Characters of any text, as it arrives."""
 _MAX_MARKS = 30
 """Combining marks in a row, as in Unicode's Stream-Safe Text Format: sorting more of them takes time by the square."""
 
@@ -119,7 +121,8 @@ class _Without:
 
 
 def _normalized_if_text(value: Any) -> Any:
-    return normalized(value) if isinstance(value, str) else value
+    # What is longer is refused for its length, before any time is spent on it.
+    return normalized(value) if isinstance(value, str) and len(value) <= _MAX_LENGTH else value
 
 
 def _iso_z(value: datetime) -> str:
@@ -200,7 +203,7 @@ Currency = Annotated[
 class StrictModel(BaseModel):
     """The base of every request body: an unknown key is an error, not a typo that is silently dropped."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=20_000)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=_MAX_LENGTH)
 
 
 def examples(*bodies: dict[str, Any]) -> ConfigDict:
