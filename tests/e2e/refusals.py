@@ -24,7 +24,7 @@ RULES = re.compile(
             r"^must not give both ",
             r"^a target is for one value of one dimension at most$",
             r"^is needed, since the lead has neither company nor name$",
-            r"^is required for CSV: the resource that its rows are$",
+            r"^is required: it names the resource of the CSV's rows$",
             # Where a webhook may go, which parsers and name servers decide.
             r"^must begin with https://$",
             r"^must not carry credentials$",
@@ -36,7 +36,7 @@ RULES = re.compile(
             r"^must be a time zone of the IANA database",
             r"^is the reporting currency",
             # What JSON Schema has no words for: bounds of time, 7.0 where 7 is meant, a name of nothing but spaces.
-            r"^must be between 1970 and 2200$",
+            r" is not between 1970-01-0[12] and 2199-12-3[01]$",
             r"^is in the future$",
             r"^Input should be a valid integer$",
             r"^String should have at least 1 character$",

@@ -16,6 +16,8 @@ import pytest
 import event_contracts
 import service_kit
 from service_kit.migrations import migrate
+from tests.every_api.examples import Operation
+from tests.every_api.test_every_route import LISTS as LISTINGS
 from tests.every_api.test_every_route import PACKAGES, make_app
 from tests.service_kit.conftest import assert_problem
 from tests.service_kit.toy import Issuer
@@ -415,6 +417,12 @@ async def test_a_bad_parameter_is_refused(apis: Apis, parameter: Parameter, bad:
     name = parameter.address.partition("?")[2].removesuffix("=")
     for error in problem.get("errors", ()):  # type: ignore[attr-defined]
         assert error["pointer"] == f"?{name}", problem
+
+
+@pytest.mark.parametrize("operation", LISTINGS, ids=str)
+def test_the_bounds_of_a_page_are_in_the_document(operation: Operation) -> None:
+    (limit,) = (parameter["schema"] for parameter in operation.parameters if parameter["name"] == "limit")
+    assert (limit["minimum"], limit["maximum"]) == (1, 200)
 
 
 @each_api

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, Field, create_model
 from sqlalchemy import ColumnElement, Select
 
 from service_kit.access import Within
@@ -18,6 +18,9 @@ from service_kit.unit_of_work import UnitOfWork
 
 MAX_LIMIT = 200
 _CHECK_BYTES = 6
+
+Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT), plain_digits]
+"""In this order, the bounds are in the API's document."""
 
 Item = TypeVar("Item")
 
@@ -42,7 +45,7 @@ class Page:
     def __init__(
         self,
         request: Request,
-        limit: Annotated[int, plain_digits, Query(ge=1, le=MAX_LIMIT, description="How many items at most.")] = 50,
+        limit: Annotated[Limit, Query(description="How many items at most.")] = 50,
         cursor: Annotated[
             str | None, Query(max_length=100, description="The next_cursor of the page before, unchanged.")
         ] = None,
