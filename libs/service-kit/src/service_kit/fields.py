@@ -4,7 +4,7 @@ import re
 import unicodedata
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from pydantic import (
@@ -34,7 +34,9 @@ MAX_AMOUNT_DIGITS = 12
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
-_DECIMAL = r"-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,10})?"
+UNSIGNED_DECIMAL: Final = r"(0|[1-9][0-9]{0,11})(\.[0-9]{1,10})?"
+"""The pattern of a decimal that is never negative, in JSON Schema and Python alike."""
+_DECIMAL = f"-?{UNSIGNED_DECIMAL}"
 _NO_NEGATIVE_ZERO = r"(?!-0(\.0+)?\Z)"
 """It would be another text for the same number. Not in the schema, whose readers need not know such patterns."""
 # Written as both Python and JSON Schema read them.
@@ -224,7 +226,10 @@ class Money(StrictModel):
         extra="forbid", frozen=True, json_schema_extra={"examples": [{"amount": "1299.00", "currency": "EUR"}]}
     )
 
-    amount: DecimalText
+    amount: Annotated[
+        DecimalText,
+        WithJsonSchema({"type": "string", "pattern": f"^{UNSIGNED_DECIMAL}$", "examples": ["1299.00"]}),
+    ]
     currency: Currency
 
     @model_validator(mode="after")

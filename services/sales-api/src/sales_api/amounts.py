@@ -7,7 +7,7 @@ from pydantic import AfterValidator, WithJsonSchema
 from sqlalchemy import Numeric
 
 from event_contracts.fields import DECIMAL_PLACES, Money
-from service_kit.fields import MAX_AMOUNT_DIGITS, DecimalText
+from service_kit.fields import MAX_AMOUNT_DIGITS, UNSIGNED_DECIMAL, DecimalText
 from service_kit.problems import Unprocessable
 
 LIMIT: Final = Decimal(10) ** MAX_AMOUNT_DIGITS
@@ -21,8 +21,6 @@ RATE: Final = Numeric(22, 10)
 
 # The default context has 28 digits, where a product too large for us fails before it can be refused.
 _EXACT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
-
-_UNSIGNED: Final = r"(0|[1-9][0-9]{0,11})(\.[0-9]{1,10})?"
 
 
 class AmountTooLarge(Unprocessable):
@@ -46,14 +44,14 @@ def _positive(value: Decimal) -> Decimal:
 Price = Annotated[
     DecimalText,
     AfterValidator(_not_negative),
-    WithJsonSchema({"type": "string", "pattern": f"^{_UNSIGNED}$", "examples": ["1299.00"]}),
+    WithJsonSchema({"type": "string", "pattern": f"^{UNSIGNED_DECIMAL}$", "examples": ["1299.00"]}),
 ]
 """An amount of 0 or more; its currency is given beside it."""
 
 Rate = Annotated[
     DecimalText,
     AfterValidator(_positive),
-    WithJsonSchema({"type": "string", "pattern": f"^(?=.*[1-9]){_UNSIGNED}$", "examples": ["0.9217"]}),
+    WithJsonSchema({"type": "string", "pattern": f"^(?=.*[1-9]){UNSIGNED_DECIMAL}$", "examples": ["0.9217"]}),
 ]
 """An exchange rate, above 0."""
 
