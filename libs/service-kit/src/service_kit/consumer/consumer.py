@@ -49,7 +49,9 @@ PREFETCH_RECORDS: Final = 500
 """A batch of so many records means that more is waiting: the next one is read while it is written."""
 POLL_MILLISECONDS: Final = 500
 FILL_MILLISECONDS: Final = 50
-"""How long a consumer that is behind waits for the rest of a full batch once it needs it."""
+"""How long a consumer that is behind waits for the next records of a batch that is not full."""
+FILL_SECONDS: Final = 0.5
+"""How long it waits for a full batch once it needs one, while records keep coming: a small one costs more a record."""
 METADATA_MILLISECONDS = 30_000
 """How long partitions that were added to a topic may go unnoticed."""
 KAFKA_SECONDS: Final = 20
@@ -259,7 +261,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         if self._prefetch is None:
             return await self._read()
         prefetch, self._prefetch = self._prefetch, None
-        self._fill_until = self._clock.monotonic() + FILL_MILLISECONDS / 1000
+        self._fill_until = self._clock.monotonic() + FILL_SECONDS
         try:
             return await prefetch
         finally:
