@@ -53,7 +53,7 @@ def create(settings: MetricsSettings) -> FastAPI:
 
     app = create_app(
         title="Tandem metrics",
-        description="KPIs of sales and service from one ledger. Every role may read them.",
+        description="KPIs of sales and service from one ledger. Roles and teams decide whose numbers a caller sees.",
         settings=settings,
         engine=engine,
         routers=[
