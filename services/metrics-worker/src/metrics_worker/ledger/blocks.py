@@ -37,8 +37,8 @@ HIGH_UNIT_BITS: Final = 62
 """The higher digits count in units of 2 to this power."""
 _MOST: Final = 1 << HIGH_UNIT_BITS
 
-CELLS_IN_MEMORY: Final = 250_000
-"""Cells and buckets that a writer remembers between batches: some 30 MiB."""
+CELLS_IN_MEMORY: Final = 150_000
+"""Cells and buckets that a writer remembers between batches: some 20 MiB."""
 
 
 class BlockKey(NamedTuple):
