@@ -50,6 +50,8 @@ NOTHING: Final = Scope(0)
 _LAST: Final = UUID(int=2**128 - 1)
 """After every id that there is."""
 Roles = Mapping[Role, Scope]
+EVERYBODY: Final[Roles] = dict.fromkeys(ROLES, ALL)
+"""All roles, with all records."""
 
 
 @dataclass(frozen=True)

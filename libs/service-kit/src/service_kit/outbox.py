@@ -86,8 +86,8 @@ def outbox_measure(engine: AsyncEngine) -> Callable[[], Awaitable[dict[str, Any]
 def write(work: UnitOfWork, data: State, *, sequence: int, time: datetime, partition_key: UUID) -> UUID:
     """Add an event to the unit of work and return its id.
 
-    `sequence` is the aggregate's version after the change, taken under its row's lock. `time` is when it happened
-    in the business. Raises KeyError when `data` is not an event.
+    `sequence` is the aggregate's version after the change, which the unit of work checks as it writes. `time` is
+    when it happened in the business. Raises KeyError when `data` is not an event.
     """
     entry = event_type_of(data)
     event_id = new_id()

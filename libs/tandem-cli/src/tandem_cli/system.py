@@ -71,7 +71,6 @@ TANDEM = System(
         "jwt",
         "sqlalchemy.dialects.postgresql.asyncpg",
         "sqlalchemy.ext.asyncio",
-        "sqlalchemy.orm",
         "uvicorn.protocols.http.httptools_impl",
         "uvicorn.lifespan.on",
         "service_kit.app",

@@ -13,6 +13,7 @@ from sales_api.teams import Team
 from service_kit.access import (
     ALL,
     BELOW,
+    EVERYBODY,
     OWN,
     REGION,
     TEAM,
@@ -23,9 +24,7 @@ from service_kit.access import (
     Roles,
     rule,
 )
-from service_kit.roles import ROLES
 
-_EVERYBODY: Final[Roles] = dict.fromkeys(ROLES, ALL)
 _MANAGERS: Final[Roles] = {"sales-manager": ALL, "importer": ALL}
 _SELLERS: Final[Roles] = {"sales-rep": OWN | TEAM | BELOW | UNASSIGNED, **_MANAGERS}
 """See what their teams sell, and what waits for a salesperson."""
@@ -99,23 +98,23 @@ ACCESS: Final = AccessTable(
     ),
     Noun(
         "products",
-        read=rule("list_products get_product", _EVERYBODY),
+        read=rule("list_products get_product", EVERYBODY),
         write=(rule("create_product change_product", _MANAGERS),),
     ),
     Noun(
         "exchange rates",
-        read=rule("list_exchange_rates", _EVERYBODY),
+        read=rule("list_exchange_rates", EVERYBODY),
         write=(rule("set_exchange_rate", _MANAGERS),),
     ),
     Noun(
         "teams",
-        read=rule("list_teams get_team", _EVERYBODY),
+        read=rule("list_teams get_team", EVERYBODY),
         write=(rule("create_team change_team", _MANAGERS),),
     ),
     Noun(
         "reps",
         table=Rep.table,
-        read=rule("list_reps get_rep", _EVERYBODY),
+        read=rule("list_reps get_rep", EVERYBODY),
         write=(rule("create_rep change_rep", _MANAGERS),),
         personal=("subject",),
         served_by=frozenset({"sales-manager", "importer"}),

@@ -16,6 +16,7 @@ from service_api.upsell_suggestions import UpsellSuggestion
 from service_kit.access import (
     ALL,
     BELOW,
+    EVERYBODY,
     OWN,
     REGION,
     SEEN,
@@ -29,7 +30,6 @@ from service_kit.access import (
 )
 from service_kit.roles import ROLES, Role
 
-_EVERYBODY: Final[Roles] = dict.fromkeys(ROLES, ALL)
 _MANAGERS: Final[Roles] = {"service-manager": ALL, "importer": ALL}
 _OTHERS: Final[Roles] = {"sales-manager": ALL, "analyst": ALL}
 """See what is done for customers, and do none of it."""
@@ -114,24 +114,24 @@ ACCESS: Final = AccessTable(
     Noun(
         "agents",
         table=Agent.table,
-        read=rule("list_agents get_agent", _EVERYBODY),
+        read=rule("list_agents get_agent", EVERYBODY),
         write=(rule("create_agent change_agent", _MANAGERS),),
         personal=("subject",),
         served_by=frozenset({"service-manager", "importer"}),
     ),
     Noun(
         "teams",
-        read=rule("list_teams get_team", _EVERYBODY),
+        read=rule("list_teams get_team", EVERYBODY),
         write=(rule("create_team change_team", _MANAGERS),),
     ),
     Noun(
         "SLA policies",
-        read=rule("list_policies get_policy", _EVERYBODY),
+        read=rule("list_policies get_policy", EVERYBODY),
         write=(rule("create_policy change_policy", _MANAGERS),),
     ),
     Noun(
         "business calendars",
-        read=rule("list_calendars get_calendar", _EVERYBODY),
+        read=rule("list_calendars get_calendar", EVERYBODY),
         write=(rule("create_calendar change_calendar", _MANAGERS),),
     ),
     Noun("imports", read=rule("import_records", _MANAGERS)),

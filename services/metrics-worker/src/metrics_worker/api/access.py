@@ -2,10 +2,8 @@
 
 from typing import Final
 
-from service_kit.access import ALL, OWN, REGION, TEAM, AccessTable, Noun, Roles, rule
-from service_kit.roles import ROLES
+from service_kit.access import ALL, EVERYBODY, OWN, REGION, TEAM, AccessTable, Noun, Roles, rule
 
-_EVERYBODY: Final[Roles] = dict.fromkeys(ROLES, ALL)
 _MANAGERS: Final[Roles] = {"sales-manager": ALL, "service-manager": ALL}
 _ALL_NUMBERS: Final[Roles] = {**_MANAGERS, "analyst": ALL, "importer": ALL}
 _NUMBERS: Final[Roles] = {"sales-rep": OWN | TEAM, "service-agent": OWN | TEAM, **_ALL_NUMBERS}
@@ -19,7 +17,7 @@ ACCESS: Final = AccessTable(
         team="team",
         read=rule("list_kpis answer_kpi explain_kpi get_scorecard stream_kpis", _NUMBERS),
     ),
-    Noun("stream tickets", read=rule("issue_stream_ticket", _EVERYBODY)),
+    Noun("stream tickets", read=rule("issue_stream_ticket", EVERYBODY)),
     Noun("coverage", read=rule("get_coverage", _ALL_NUMBERS)),
     Noun("alerts", owner="owner", team="team", read=rule("list_alerts", _NUMBERS)),
     Noun(
@@ -36,7 +34,7 @@ ACCESS: Final = AccessTable(
     ),
     Noun(
         "closed periods",
-        read=rule("list_periods get_period", _EVERYBODY),
+        read=rule("list_periods get_period", EVERYBODY),
         write=(rule("list_restatements", _ALL_NUMBERS), rule("close_period", _MANAGERS)),
     ),
     Noun("exports", read=rule("export_postings", {"analyst": ALL, **_MANAGERS})),
