@@ -54,7 +54,7 @@ def test_each_request_gets_the_remaining_number(clock: Clock) -> None:
     clock.now += 1
     left = limit.take("a")
     assert (left.remaining, left.quota, left.window) == (0, 3, 3)
-    assert dict(left.headers()) == {"ratelimit": '"subject";r=0;t=4', "ratelimit-policy": '"subject";q=3;w=3'}
+    assert dict(left.headers()) == {"ratelimit": '"subject";r=0;t=3', "ratelimit-policy": '"subject";q=3;w=3'}
 
 
 def test_a_refusal_names_when_the_next_request_is_admitted(clock: Clock) -> None:
@@ -66,6 +66,15 @@ def test_a_refusal_names_when_the_next_request_is_admitted(clock: Clock) -> None
     clock.now += wait
     assert limit.take("a").remaining == 0
     assert refused.value.headers["ratelimit"] == f'"subject";r=0;t={wait}'
+
+
+@pytest.mark.parametrize("started", [0.1, 1234.567891, 86_400.3, 987_654.321987])
+def test_the_seconds_do_not_depend_on_how_long_the_host_is_up(started: float) -> None:
+    limit = RateLimit("subject", per_second=0.01, burst=1, now=lambda: started)
+    assert limit.take("a").reset == 100
+    with pytest.raises(RateExceeded) as refused:
+        limit.take("a")
+    assert refused.value.headers["Retry-After"] == "100"
 
 
 def test_requests_that_are_refused_do_not_count(clock: Clock) -> None:

@@ -1,5 +1,6 @@
 """Rate limits: how often one subject or one address may send requests, each process by itself."""
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from service_kit.problems import Problem
 
 MAX_KEYS: Final = 20_000
 """Keys that are remembered, the latest ones; one that was forgotten begins anew."""
+ROUNDING: Final = 1e-6
+"""How far a difference of two readings of the clock may be off; their last bit depends on how long the host is up."""
 
 
 class RateExceeded(Problem):
@@ -54,8 +57,8 @@ class RateLimit:
         now = self._now()
         whole_at = max(self._whole_at.get(key, now), now) + self._interval
         excess = whole_at - now - self._window
-        if excess > 1e-9:
-            wait = int(excess) + 1
+        if excess > ROUNDING:
+            wait = _whole_seconds(excess)
             headers = dict(self._allowance(0, wait).headers())
             detail = (
                 f"Send at most {1 / self._interval:g} requests a second, {self._burst} at once; the next in {wait} s."
@@ -66,7 +69,12 @@ class RateLimit:
         if len(self._whole_at) > MAX_KEYS:
             self._whole_at.popitem(last=False)
         left = whole_at - now
-        return self._allowance(int((self._window - left) / self._interval + 1e-6), int(left) + 1)
+        return self._allowance(int((self._window - left) / self._interval + ROUNDING), _whole_seconds(left))
 
     def _allowance(self, remaining: int, reset: int) -> Allowance:
         return Allowance(self._name, self._burst, max(round(self._window), 1), remaining, reset)
+
+
+def _whole_seconds(seconds: float) -> int:
+    """Return the whole seconds after which so many are surely over; at least one."""
+    return max(math.ceil(seconds - ROUNDING), 1)
