@@ -16,6 +16,7 @@ from metrics_worker.ledger import sequence_conflicts
 from service_kit import telemetry
 from service_kit.settings import ServiceSettings
 from tandem_cli.app import COMMANDS
+from tandem_cli.kafka_access import PROCESSES
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -135,3 +136,13 @@ def test_the_operations_guide_lists_exactly_the_existing_settings() -> None:
         if isinstance(each, type) and issubclass(each, ServiceSettings)
     ]
     assert named == {field.upper() for each in classes for field in each.model_fields}
+
+
+def test_the_operations_guide_lists_the_users_of_kafka() -> None:
+    section = OPERATIONS.partition("### Kafka's users")[2].partition("\n\nThose that write")[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| `")]
+    shown = {name.strip("`"): [re.findall(r"`([^`]+)`", cell) for cell in cells] for name, *cells in rows}
+    assert shown == {
+        name: [[*access.writes, *access.returns], [*access.reads], [*access.groups]]
+        for name, access in PROCESSES.items()
+    }

@@ -14,7 +14,7 @@ from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger.consumer import CONSUMER
 from metrics_worker.ledger.status import open_ledger
 from metrics_worker.maintenance.rebuild import rebuild
-from service_kit.consumer.log_identity import identify_log
+from service_kit.kafka import KafkaServers
 from service_kit.migrations import migrate
 from tandem_cli.kafka import EmbeddedKafka
 from tandem_cli.postgres import EmbeddedPostgres
@@ -38,7 +38,7 @@ async def test_replay(
     await open_ledger(engine, REPORTING)
     await engine.dispose()
     # A ledger that claims to have read everything: what a rebuild makes does not depend on what it replaces.
-    identity = await identify_log(bench_kafka.bootstrap_servers, prepared_log.topics)
+    identity = await KafkaServers(bench_kafka.bootstrap_servers).identify(prepared_log.topics)
     database = await asyncpg.connect(bench_database.replace("+asyncpg", ""))
     await database.executemany(
         "INSERT INTO consumer_offset (consumer, cluster_id, topic, partition, topic_id, next_offset)"
@@ -54,7 +54,10 @@ async def test_replay(
         decoding = await read_and_decode(bench_kafka.bootstrap_servers, prepared_log)
         meter, began, own = CpuMeter(servers), time.perf_counter(), time.process_time()
         records = await rebuild(
-            bench_database, bench_kafka.bootstrap_servers, default=REPORTING, topics=prepared_log.topics
+            bench_database,
+            KafkaServers(bench_kafka.bootstrap_servers),
+            default=REPORTING,
+            topics=prepared_log.topics,
         )
         seconds = time.perf_counter() - began
         cpu = {"rebuild": time.process_time() - own} | meter.seconds()

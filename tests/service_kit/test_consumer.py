@@ -21,7 +21,7 @@ from service_kit.consumer.batch_size import BatchSize
 from service_kit.consumer.circuit_breaker import MAX_BAD, CircuitOpen, circuit_breaker
 from service_kit.consumer.consumer import Consumer
 from service_kit.consumer.dead_letters import dead_letter
-from service_kit.consumer.log_identity import NO_TOPIC_ID, TopicsMissing, identify_log
+from service_kit.consumer.log_identity import NO_TOPIC_ID, TopicsMissing
 from service_kit.consumer.offsets import OffsetResetPolicy, OffsetsOutOfRange, consumer_offset
 from service_kit.consumer.records import Record
 from service_kit.database import create_engine, metadata
@@ -461,13 +461,13 @@ async def test_a_topic_that_is_recreated_while_the_consumer_runs_stops_it(log: L
 
 
 async def _recreate(log: Log) -> None:
-    before = (await identify_log(log.kafka.bootstrap_servers, [log.topic])).topic_ids[log.topic]
+    before = (await KafkaServers(log.kafka.bootstrap_servers).identify([log.topic])).topic_ids[log.topic]
     await asyncio.to_thread(log.kafka.delete_topics, [log.topic])
     await asyncio.to_thread(log.kafka.create_topics, [Topic(log.topic, 6)])
 
     async def is_another() -> bool:
         try:
-            identity = await identify_log(log.kafka.bootstrap_servers, [log.topic])
+            identity = await KafkaServers(log.kafka.bootstrap_servers).identify([log.topic])
         except TopicsMissing:
             return False
         return identity.topic_ids[log.topic] not in (before, NO_TOPIC_ID)

@@ -77,7 +77,11 @@ async def test_a_mended_dead_letter_that_is_sent_twice_counts_once(
     # Whatever sends it once more, a person or a crash of the relay: it counts once.
     await straight.publish(straight.sales, GOOD, partition=5)
     report = await verify(
-        engine, straight.bootstrap_servers, VILNIUS, topics=[straight.sales, straight.service], catch_up_seconds=20
+        engine,
+        KafkaServers(straight.bootstrap_servers),
+        VILNIUS,
+        topics=[straight.sales, straight.service],
+        catch_up_seconds=20,
     )
     assert report.to_json()["differences"] == []
     await eventually(shows(admin, "revenue", "10.00"))

@@ -221,7 +221,7 @@ async def test_two_consumers_share_the_work_and_the_balances(
         for number in range(60):
             await straight.publish(straight.sales, record(lead()), partition=number % 6)
         await eventually(shows(client, "leads_created", str(published + 60)), deadline=20)
-    report = await verify(engine, straight.bootstrap_servers, VILNIUS, topics=topics, catch_up_seconds=20)
+    report = await verify(engine, KafkaServers(straight.bootstrap_servers), VILNIUS, topics=topics, catch_up_seconds=20)
     assert report.to_json()["differences"] == []
 
 
@@ -277,5 +277,5 @@ async def test_added_partitions_are_read_and_the_ledger_stays_exact(
             await eventually(shows(client, "leads_created", "1", region="MEA"), deadline=20)
             await eventually(shows(client, "leads_created", "13"))
     assert len(await stored_offsets(engine)) == 12
-    report = await verify(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic], catch_up_seconds=20)
+    report = await verify(engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=[topic], catch_up_seconds=20)
     assert report.to_json()["differences"] == []

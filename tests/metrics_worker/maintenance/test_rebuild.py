@@ -34,7 +34,7 @@ NEW_YORK = Reporting(zone=ZoneInfo("America/New_York"), currency="EUR")
 async def rebuilt(straight: Line, settings: MetricsSettings, **options: object) -> int:
     return await rebuild(
         settings.database_url,
-        straight.bootstrap_servers,
+        KafkaServers(straight.bootstrap_servers),
         default=VILNIUS,
         topics=[straight.sales, straight.service],
         **options,  # type: ignore[arg-type]
@@ -49,7 +49,11 @@ async def somebody_waits_for(engine: AsyncEngine, table: str) -> bool:
 
 async def in_order(straight: Line, engine: AsyncEngine, reporting: Reporting = VILNIUS) -> None:
     report = await verify(
-        engine, straight.bootstrap_servers, reporting, topics=[straight.sales, straight.service], catch_up_seconds=20
+        engine,
+        KafkaServers(straight.bootstrap_servers),
+        reporting,
+        topics=[straight.sales, straight.service],
+        catch_up_seconds=20,
     )
     assert report.to_json()["differences"] == []
 
@@ -275,12 +279,12 @@ async def test_a_ledger_of_old_rules_is_rebuilt_by_the_new_ones(
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:
         await producer.send_and_wait(topic, record(lead()))
     async with consuming(LedgerConsumer(engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=[topic])):
-        await verify(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic], catch_up_seconds=20)
+        await verify(engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=[topic], catch_up_seconds=20)
     async with engine.begin() as connection:
         await connection.execute(sa.text("UPDATE ledger SET rules_version = 0"))
         await connection.execute(sa.text("UPDATE block SET sums = '{99}' WHERE kind = 'lead'"))
-    await rebuild(settings.database_url, kafka.bootstrap_servers, default=VILNIUS, topics=[topic])
-    report = await verify(engine, kafka.bootstrap_servers, VILNIUS, topics=[topic])
+    await rebuild(settings.database_url, KafkaServers(kafka.bootstrap_servers), default=VILNIUS, topics=[topic])
+    report = await verify(engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=[topic])
     assert report.to_json()["differences"] == []
 
 

@@ -66,7 +66,7 @@ async def original(shared_engine: AsyncEngine, kafka: Kafka, topics: tuple[str, 
     await empty(shared_engine)
     bookkeeper = LedgerConsumer(shared_engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=topics)
     async with consuming(bookkeeper):
-        await verify(shared_engine, kafka.bootstrap_servers, VILNIUS, topics=topics, catch_up_seconds=20)
+        await verify(shared_engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=topics, catch_up_seconds=20)
     async with shared_engine.begin() as connection:
         await connection.execute(sa.text("CREATE SCHEMA original"))
         names = [table.name for table in metadata.sorted_tables]
@@ -91,13 +91,13 @@ async def kept(shared_engine: AsyncEngine, original: list[str]) -> AsyncEngine:
 async def damaged_by(statement: str, engine: AsyncEngine, kafka: Kafka, topics: tuple[str, str]) -> Report:
     async with engine.begin() as connection:
         await connection.execute(sa.text(statement))
-    return await verify(engine, kafka.bootstrap_servers, VILNIUS, topics=topics)
+    return await verify(engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=topics)
 
 
 async def test_a_ledger_that_agrees_with_the_log_is_in_order(
     kept: AsyncEngine, kafka: Kafka, topics: tuple[str, str]
 ) -> None:
-    report = await verify(kept, kafka.bootstrap_servers, VILNIUS, topics=topics)
+    report = await verify(kept, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=topics)
     assert report.to_json() == {
         "ok": True,
         "events": 9,
@@ -144,7 +144,7 @@ async def test_a_ledger_that_is_behind_is_not_compared(
     async with kept.begin() as connection:
         await connection.execute(sa.text("UPDATE consumer_offset SET next_offset = 0"))
     with pytest.raises(CannotVerify, match="behind the log"):
-        await verify(kept, kafka.bootstrap_servers, VILNIUS, topics=topics, catch_up_seconds=0)
+        await verify(kept, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=topics, catch_up_seconds=0)
 
 
 @pytest.mark.parametrize("database", ["mysql://nowhere/books", "postgresql+asyncpg://a:b@127.0.0.1:1/books"])
@@ -157,11 +157,13 @@ def test_what_keeps_the_command_from_comparing_is_exit_code_2(database: str) -> 
 
 async def test_a_missing_topic_is_reported(kept: AsyncEngine, kafka: Kafka) -> None:
     with pytest.raises(CannotVerify, match="no topic nowhere"):
-        await verify(kept, kafka.bootstrap_servers, VILNIUS, topics=["nowhere"])
+        await verify(kept, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=["nowhere"])
 
 
 async def test_the_log_is_read_as_far_as_the_ledger_has_come(kafka: Kafka, topics: tuple[str, str]) -> None:
-    async with LogReader.open(kafka.bootstrap_servers, topics[:1], partial(decode, reporting=VILNIUS)) as reader:
+    async with LogReader.open(
+        KafkaServers(kafka.bootstrap_servers), topics[:1], partial(decode, reporting=VILNIUS)
+    ) as reader:
         # Of three records in each partition, this ledger has the first two and the first one.
         until = {TopicPartition(topics[0], 0): 2, TopicPartition(topics[0], 1): 1}
         await reader.add_partitions(until)
@@ -180,8 +182,12 @@ async def test_two_events_with_one_sequence_are_not_in_order(
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer, consuming(ledger):
         for value in (record(one, 1), record(won, 1, event_id=uuid4())):
             await producer.send_and_wait(topic, value, partition=0)
-        report = await verify(shared_engine, kafka.bootstrap_servers, VILNIUS, topics=[topic], catch_up_seconds=20)
+        report = await verify(
+            shared_engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=[topic], catch_up_seconds=20
+        )
         assert {each["table"] for each in report.to_json()["differences"]} == {"sequence_conflict"}
         await producer.send_and_wait(topic, record(won, 2), partition=0)
-        report = await verify(shared_engine, kafka.bootstrap_servers, VILNIUS, topics=[topic], catch_up_seconds=20)
+        report = await verify(
+            shared_engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=[topic], catch_up_seconds=20
+        )
         assert report.to_json()["differences"] == []

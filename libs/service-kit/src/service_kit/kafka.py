@@ -1,11 +1,16 @@
-"""The clients of Kafka, made in one place: a simulation puts a log in memory there."""
+"""The clients of Kafka, made in one place: signed in and encrypted as set. A simulation puts a log in memory there."""
 
+import ssl
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 
 from service_kit.consumer.log_identity import LogIdentity, identify_log
+from service_kit.settings import KafkaSettings
+
+ADMIN_MILLISECONDS: Final = 10_000
 
 
 class Kafka(Protocol):
@@ -39,18 +44,39 @@ class _FencingProducer(AIOKafkaProducer):
 class KafkaServers:
     """A Kafka that is reached by the addresses of some of its brokers."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, bootstrap_servers: str, **security: Any) -> None:
+        """`security` are aiokafka's options for TLS and SASL; without any, nothing is encrypted and nobody signs in."""
+        self.bootstrap_servers = bootstrap_servers
+        self._common = {"bootstrap_servers": bootstrap_servers, **security}
+
+    @classmethod
+    def of(cls, settings: KafkaSettings) -> "KafkaServers":
+        """Return the Kafka that is set. Raise OSError, such as `ssl.SSLError`, when a certificate cannot be loaded."""
+        security: dict[str, Any] = {"security_protocol": settings.kafka_security_protocol}
+        if settings.kafka_security_protocol.endswith("SSL"):
+            security["ssl_context"] = context = ssl.create_default_context(cafile=settings.kafka_ssl_ca_file)
+            if settings.kafka_ssl_cert_file is not None:
+                context.load_cert_chain(settings.kafka_ssl_cert_file, settings.kafka_ssl_key_file)
+        if settings.kafka_sasl_password is not None:
+            security |= {
+                "sasl_mechanism": settings.kafka_sasl_mechanism,
+                "sasl_plain_username": settings.kafka_sasl_username,
+                "sasl_plain_password": settings.kafka_sasl_password.get_secret_value(),
+            }
+        return cls(settings.kafka_bootstrap_servers, **security)
 
     def fencing_producer(self, name: str, **options: Any) -> AIOKafkaProducer:
         """Return a producer that, once it has started, fences those that were started before it under its name."""
-        options |= {"bootstrap_servers": self._bootstrap_servers, "transactional_id": name}
-        return _FencingProducer(**options)  # type: ignore[no-untyped-call]
+        return _FencingProducer(**self._common, transactional_id=name, **options)  # type: ignore[no-untyped-call]
 
     def consumer(self, **options: Any) -> AIOKafkaConsumer:
         """Return a consumer."""
-        return AIOKafkaConsumer(bootstrap_servers=self._bootstrap_servers, **options)
+        return AIOKafkaConsumer(**self._common, **options)
+
+    def admin(self) -> AIOKafkaAdminClient:
+        """Return an admin client."""
+        return AIOKafkaAdminClient(**self._common, request_timeout_ms=ADMIN_MILLISECONDS)
 
     async def identify(self, topics: Sequence[str]) -> LogIdentity:
         """Return the log's identity. Raises as `identify_log` does."""
-        return await identify_log(self._bootstrap_servers, topics)
+        return await identify_log(self.admin(), topics)

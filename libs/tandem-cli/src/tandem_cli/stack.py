@@ -15,14 +15,17 @@ from typing import Self
 
 import psutil
 
+from service_kit.settings import KafkaSettings
 from tandem_cli.data_dir import DataDir, Part, Running
 from tandem_cli.issuer import AUDIENCE, ISSUER, Issuer
-from tandem_cli.kafka import EmbeddedKafka, ExternalKafka, standard_topics
+from tandem_cli.kafka import EmbeddedKafka, ExternalKafka, set_up_users, standard_topics
+from tandem_cli.kafka_access import PROCESSES
 from tandem_cli.ports import LOOPBACK, Ports, free_port, require_free
 from tandem_cli.postgres import EmbeddedPostgres, ExternalPostgres
 from tandem_cli.preloader import SUPPORTED, Preloader
 from tandem_cli.problem import StackProblem
 from tandem_cli.processes import SupervisedProcess, ending
+from tandem_cli.server_security import ServerSecurity
 from tandem_cli.system import DATABASES, TANDEM, Program, System, require_scripts
 
 READY_SECONDS = 60.0
@@ -69,8 +72,8 @@ class LocalStack:
     """The whole system on one machine, with its data in `data_dir`.
 
     `env_overrides` are environment variables for every process, over those that the stack sets; `postgres_options`
-    are server settings. `system` is what to run; another one takes its place in tests. Raises StackProblem, in plain
-    words, for what a person can mend.
+    are server settings. `security` secures the embedded servers. `system` is what to run; another one takes its place
+    in tests. Raises StackProblem, in plain words, for what a person can mend.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class LocalStack:
         system: System = TANDEM,
         postgres_options: Mapping[str, str] | None = None,
         heap_mb: int = 256,
+        security: ServerSecurity | None = None,
     ) -> None:
         self.data = DataDir(data_dir)
         self.ports = ports or Ports()
@@ -108,6 +112,7 @@ class LocalStack:
                 heap_mb=heap_mb,
                 partitions=PARTITIONS,
                 progress=self._jars,
+                security=security,
             )
         )
         self._preloader: Preloader | None = None
@@ -260,6 +265,8 @@ class LocalStack:
             self.listener.state("kafka", "starting")
             self.kafka.start()
         self.kafka.create_topics(standard_topics(PARTITIONS))
+        if self._has_kafka_users:
+            set_up_users(self.kafka.clients, {process: self._kafka_password(process) for process in PROCESSES})
         self.listener.state("kafka", "ready")
 
     def _migrate(self, database: str, postgres: Future[None]) -> None:
@@ -334,7 +341,7 @@ class LocalStack:
             "LOG_LEVEL": "info",
             **inherited,
             "DATABASE_URL": self.database_url(program.database),
-            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            **self._kafka_environment(program),
             "HTTP_HOST": LOOPBACK,
             "HTTP_PORT": str(port),
             "API_DOCS": "true",
@@ -347,6 +354,24 @@ class LocalStack:
             "REPORTING_TIMEZONE": os.environ.get("REPORTING_TIMEZONE", "UTC"),
             **self._interpreter_environment(),
         }
+
+    def _kafka_environment(self, program: Program) -> dict[str, str]:
+        addresses = {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers}
+        if isinstance(self.kafka, ExternalKafka):
+            return addresses
+        # Whatever a person has set for a Kafka elsewhere does not concern the embedded one.
+        unset = {name.upper(): "" for name in KafkaSettings.model_fields}
+        if not (self._has_kafka_users and program.name in PROCESSES):
+            return unset | addresses
+        settings = self.kafka.settings_of(program.name, self._kafka_password(program.name))
+        return unset | {name.upper(): value for name, value in settings.items()}
+
+    @property
+    def _has_kafka_users(self) -> bool:
+        return isinstance(self.kafka, EmbeddedKafka) and self.kafka.security is not None
+
+    def _kafka_password(self, process: str) -> str:
+        return self.data.secret(f"kafka-{process}")
 
     def _interpreter_environment(self) -> dict[str, str]:
         return {

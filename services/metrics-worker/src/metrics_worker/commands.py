@@ -26,6 +26,7 @@ from metrics_worker.maintenance.verify import Report
 from metrics_worker.maintenance.verify import verify as compare_with_log
 from metrics_worker.settings import MetricsSettings, known_zone
 from service_kit import logs
+from service_kit.kafka import KafkaServers
 
 REPLAY_NICENESS = 10
 
@@ -50,7 +51,7 @@ async def _verified(settings: MetricsSettings) -> Report:
     try:
         async with engine.connect() as connection:
             kept = await reporting_of_ledger(connection)
-        return await compare_with_log(engine, settings.kafka_bootstrap_servers, kept or settings.reporting)
+        return await compare_with_log(engine, KafkaServers.of(settings), kept or settings.reporting)
     finally:
         await engine.dispose()
 
@@ -89,7 +90,7 @@ async def _rebuilt(settings: MetricsSettings, timezone: str | None) -> int:
         reporting = Reporting(zone=ZoneInfo(known_zone(timezone)), currency=settings.reporting_currency)
     return await rebuild(
         settings.database_url,
-        settings.kafka_bootstrap_servers,
+        KafkaServers.of(settings),
         reporting,
         default=settings.reporting,
         progress=lambda done, total: _print_line({"done": done, "total": total}),

@@ -39,7 +39,7 @@ def consumer() -> None:
     )
     bookkeeper = LedgerConsumer(
         engine,
-        KafkaServers(settings.kafka_bootstrap_servers),
+        KafkaServers.of(settings),
         settings.reporting,
         offset_reset=settings.consumer_offset_reset,
     )
@@ -63,7 +63,7 @@ def jobs() -> None:
     """Run the jobs and the relay of metrics-worker until SIGTERM."""
     settings = JobsSettings()
     engine = create_engine(settings, application="metrics-jobs")
-    relay = Relay(engine=engine, kafka=KafkaServers(settings.kafka_bootstrap_servers))
+    relay = Relay(engine=engine, kafka=KafkaServers.of(settings))
     notifier = OutboxNotifier(engine)
     evaluator = TargetEvaluator(engine, settings.reporting, on_commit=notifier.notify)
     restatements = RestatementJob(engine, settings.reporting, on_commit=notifier.notify)

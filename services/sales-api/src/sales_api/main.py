@@ -27,7 +27,7 @@ def relay() -> None:
     """Publish the outbox, and clean the database, until SIGTERM."""
     settings = SalesSettings()
     engine = create_engine(settings, application="sales-relay")
-    moving = Relay(engine=engine, kafka=KafkaServers(settings.kafka_bootstrap_servers))
+    moving = Relay(engine=engine, kafka=KafkaServers.of(settings))
     retention = RetentionJob(engine, [idempotency_keys(), imported_records(settings.imported_record_days)])
 
     async def both(stop: asyncio.Event) -> None:

@@ -37,7 +37,7 @@ def relay() -> None:
     """Publish the outbox, and the breaches that the SLA clock finds, and clean the database, until SIGTERM."""
     settings = RelaySettings()
     engine = create_engine(settings, application="service-relay")
-    sender = Relay(engine=engine, kafka=KafkaServers(settings.kafka_bootstrap_servers))
+    sender = Relay(engine=engine, kafka=KafkaServers.of(settings))
     notifier = OutboxNotifier(engine)
     clock = SlaClock(engine, on_commit=notifier.notify)
     retention = RetentionJob(
@@ -75,7 +75,7 @@ def consumer() -> None:
     engine = create_engine(settings, application="service-consumer", synchronous_commit=False)
     customers = SalesCustomers(
         engine,
-        KafkaServers(settings.kafka_bootstrap_servers),
+        KafkaServers.of(settings),
         offset_reset=settings.consumer_offset_reset,
         onboarding_days=settings.onboarding_days,
     )

@@ -117,13 +117,14 @@ class _MetadataRequest(Request[_MetadataRequestV10]):
         return request_struct_class([(NO_TOPIC_ID, name, {}) for name in self._topics], False, False, False, {})
 
 
-async def identify_log(bootstrap_servers: str, topics: Sequence[str]) -> LogIdentity:
-    """Return the log's identity from a broker. Raises `TopicsMissing`, what aiokafka raises, and TimeoutError.
+async def identify_log(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> LogIdentity:
+    """Return the log's identity from a broker, by a client that is not started yet and is closed then.
+
+    Raises `TopicsMissing`, what aiokafka raises, and TimeoutError.
 
     A member that joins a group before Kafka knows all topics gets partitions of the others only, and of the rest half
     a minute later: until then it would seem to have read everything.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=10_000)
     await asyncio.wait_for(admin.start(), KAFKA_SECONDS)
     try:
         identity, missing = await asyncio.wait_for(_ask(admin, topics), KAFKA_SECONDS)

@@ -7,9 +7,10 @@ from typing import Final, Generic
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from service_kit.consumer.log_identity import LogIdentity, identify_log
+from service_kit.consumer.log_identity import LogIdentity
 from service_kit.consumer.offsets import Offsets
 from service_kit.consumer.records import Decode, Decoded, DecodedRecord, Position, decode_records, position_of
+from service_kit.kafka import Kafka
 
 BATCH: Final = 10_000
 POLL_MILLISECONDS: Final = 500
@@ -35,12 +36,11 @@ class LogReader(Generic[Decoded]):
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, bootstrap_servers: str, topics: Sequence[str], decode: Decode[Decoded]
+        cls, clients: Kafka, topics: Sequence[str], decode: Decode[Decoded]
     ) -> AsyncIterator["LogReader[Decoded]"]:
         """Yield a reader of no partition yet. Raises `TopicsMissing`."""
-        identity = await identify_log(bootstrap_servers, topics)
-        kafka = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap_servers,
+        identity = await clients.identify(topics)
+        kafka = clients.consumer(
             enable_auto_commit=False,
             auto_offset_reset="none",
             # A broker answers one request at a time: one that waits for more records delays the last ones.

@@ -43,6 +43,7 @@ from service_kit.consumer.log_identity import NO_TOPIC_ID, LogIdentity
 from service_kit.consumer.log_reader import LogReader, UnreadableLog
 from service_kit.consumer.offsets import Offsets, consumer_offset
 from service_kit.consumer.records import DecodedRecord, Position, position_of
+from service_kit.kafka import Kafka
 from service_kit.problems import is_transient, sqlstate_of
 
 LOCK: Final = 0x7461_6E64_656D_0005
@@ -68,7 +69,7 @@ class CannotRebuild(Exception):
 
 async def rebuild(
     database_url: str,
-    bootstrap_servers: str,
+    kafka: Kafka,
     reporting: Reporting | None = None,
     *,
     default: Reporting,
@@ -91,7 +92,7 @@ async def rebuild(
             indexes = await create_shadow_schema(guard)
             reporting = await open_ledger(shadow, reporting or stored or default)
             decode = partial(aggregate.decode, reporting=reporting)
-            async with LogReader.open(bootstrap_servers, topics, decode) as reader:
+            async with LogReader.open(kafka, topics, decode) as reader:
                 reader.skipped_positions = await skipped_positions(guard, CONSUMER, reader.identity.topic_ids)
                 rebuild_run = _Rebuild(guard, shadow, reader, LedgerWriter(reporting, deferred=True), topics, progress)
                 await rebuild_run.write_whole_log(indexes)

@@ -38,6 +38,7 @@ from service_kit.consumer.log_identity import LogIdentity, TopicsMissing
 from service_kit.consumer.log_reader import LogReader, UnreadableLog
 from service_kit.consumer.offsets import Offsets, consumer_offset
 from service_kit.consumer.records import Position, position_of
+from service_kit.kafka import Kafka
 
 Key = TypeVar("Key")
 SHOWN_DIFFERENCES = 100
@@ -107,7 +108,7 @@ class _Log:
 
 async def verify(
     engine: AsyncEngine,
-    bootstrap_servers: str,
+    kafka: Kafka,
     reporting: Reporting,
     *,
     topics: Sequence[str] = TOPICS,
@@ -118,7 +119,7 @@ async def verify(
     Raise `CannotVerify` when it does not within `catch_up_seconds`, or the log no longer begins at its beginning.
     """
     try:
-        async with LogReader.open(bootstrap_servers, topics, partial(decode, reporting=reporting)) as reader:
+        async with LogReader.open(kafka, topics, partial(decode, reporting=reporting)) as reader:
             identity = reader.identity
             await reader.add_partitions(
                 TopicPartition(topic, number) for topic in topics for number in range(identity.partitions[topic])
