@@ -77,8 +77,8 @@ bench: bootstrap ## benchmarks of tests/load, each beside the bare thing (2 GB u
 openapi: bootstrap ## thousands of requests against the three APIs: every answer is one that their OpenAPI documents describe
 	@$(RUN)/python -m pytest tests/e2e/test_openapi.py -m long
 
-faults: bootstrap ## every experiment of tests/faults in its long form, and 20,000 seeds of tests/simulation
-	@$(RUN)/python -m pytest tests/faults -m "long or not long" -s
+faults: bootstrap ## every experiment of tests/faults in its long form, into docs/faults.md (FAULTS="--seed 7"); 20,000 seeds of tests/simulation
+	@$(RUN)/python -m pytest tests/faults -m "long or not long" --form long --write-faults-report -s $(FAULTS)
 	@$(RUN)/python -m pytest tests/simulation -m "long or not long" -n auto
 
 EXPORT := uv export --quiet --frozen --format requirements-txt --no-emit-workspace --no-header --no-annotate

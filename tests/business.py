@@ -3,8 +3,10 @@
 import asyncio
 import itertools
 import random
+import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +28,29 @@ class GaveUp(Exception):
     """A write was not answered for longer than any experiment may last."""
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """One try of a request, and what came of it. All tries of a request have its idempotency key."""
+
+    key: str
+    api: str
+    method: str
+    path: str
+    body: dict[str, Any] | None
+    began_at: float
+    """Seconds since the epoch."""
+    seconds: float
+    status: int | None = None
+    """None when there was no answer."""
+    retry_after: bool = False
+    answer: Any = None
+    error: str | None = None
+
+
+def forget(_: Attempt) -> None:
+    """Record nothing."""
+
+
 @dataclass
 class Business:
     """Drives both APIs. `answers` counts what came back by status; `seconds` holds the time of every answered try."""
@@ -41,6 +66,8 @@ class Business:
     seconds: list[float] = field(default_factory=list)
     reps: list[str] = field(default_factory=list)
     agents: list[str] = field(default_factory=list)
+    record: Callable[[Attempt], None] = forget
+    """Gets every try."""
 
     async def send(self, api: str, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """One request, repeated with the same Idempotency-Key until it is answered by something but "later".
@@ -48,10 +75,15 @@ class Business:
         Returns the answer's JSON. Raises AssertionError on any other refusal, `GaveUp` when nothing answers.
         """
         loop = asyncio.get_running_loop()
-        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        key = str(uuid.uuid4())
+        headers = {"Idempotency-Key": key}
         until = loop.time() + GIVE_UP_SECONDS
         while loop.time() < until:
-            began = loop.time()
+            began, began_at = loop.time(), time.time()
+
+            def record(began: float = began, began_at: float = began_at, **outcome: Any) -> None:
+                self.record(Attempt(key, api, method, path, body, began_at, loop.time() - began, **outcome))
+
             try:
                 async with self.http.request(
                     method,
@@ -63,13 +95,15 @@ class Business:
                     content = await answer.json(content_type=None)
                     self.seconds.append(loop.time() - began)
                     self.answers[answer.status] += 1
+                    record(status=answer.status, retry_after="Retry-After" in answer.headers, answer=content)
                     if answer.status < 300:
                         return dict(content)
                     in_use = answer.status == 409 and content["type"].endswith(":idempotency-key-in-use")
                     unknown_customer = answer.status == 422 and content["type"].endswith(":unknown-reference")
-                    assert answer.status == 503 or in_use or unknown_customer, f"{method} {path}: {content}"
+                    assert answer.status in (429, 503) or in_use or unknown_customer, f"{method} {path}: {content}"
             except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
                 self.failures[type(error).__name__] += 1
+                record(error=type(error).__name__)
             await asyncio.sleep(0.1)  # a client's back-off, not a wait for a condition
         raise GaveUp(f"{method} {path}")
 
@@ -190,9 +224,9 @@ class Business:
                 task.add_done_callback(under_way.discard)
 
 
-def connected(stack: LocalStack, seed: int) -> Business:
+def connected(stack: LocalStack, seed: int, *, connections: int = 100) -> Business:
     """A business on a running stack, with an admin's token. Close its `http` afterwards."""
     # Not for longer than servers do: uvicorn by default closes what was idle for 5 s.
-    connector = aiohttp.TCPConnector(limit=100, keepalive_timeout=3)
+    connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=3)
     http = aiohttp.ClientSession(headers={"Authorization": f"Bearer {stack.token('admin')}"}, connector=connector)
     return Business(stack=stack, http=http, random=random.Random(seed))

@@ -122,8 +122,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--seed N` repeats an experiment of tests/faults; the others give the size of a benchmark of tests/load."""
+    """`--seed N` repeats an experiment of tests/faults; others give the size of it, or of a benchmark of tests/load."""
     parser.addoption("--seed", type=int, help="seed of the experiments under tests/faults; printed by each")
+    parser.addoption(
+        "--form", choices=["short", "long"], default="short", help="of the experiments: 20 or 120 s of load"
+    )
+    parser.addoption("--per-second", type=float, help="deals, and as many tickets, that the experiments begin a second")
+    parser.addoption("--write-faults-report", action="store_true", help="write what was found to docs/faults.md")
     parser.addoption("--events", type=int, default=1_000_000, help="events of the log that the benchmarks consume")
     parser.addoption(
         "--postings", type=int, default=10_000_000, help="postings of the ledger that the benchmarks query"

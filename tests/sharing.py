@@ -15,8 +15,8 @@ from tests.support import CARELESS
 
 FIRST = ("tests/e2e", "tests/faults", "tests/tandem_cli", "tests/service_kit")
 """The folders that take longest: begun last, they would leave the other workers idle."""
-ONE_SYSTEM = "tests/e2e"
-"""The folder whose files share one system, so that one worker has to run them all."""
+ONE_SYSTEM = ("tests/e2e", "tests/faults")
+"""The folders whose files share one system each, so that one worker has to run them all."""
 
 _servers = pytest.StashKey["_Servers"]()
 
@@ -95,4 +95,5 @@ class _ByFile(LoadScopeScheduling):
         super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:
-        return ONE_SYSTEM if nodeid.startswith(ONE_SYSTEM) else nodeid.partition("::")[0]
+        folder = next((folder for folder in ONE_SYSTEM if nodeid.startswith(folder)), None)
+        return folder or nodeid.partition("::")[0]

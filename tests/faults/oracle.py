@@ -6,7 +6,7 @@ day) -> amount`; days are taken in UTC, as the experiments' stack does.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -15,8 +15,9 @@ from uuid import UUID
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
-from tandem_cli.stack import PARTITIONS, LocalStack
+from tandem_cli.stack import LocalStack
 
 TOPICS = ("sales.events", "service.events")
 TOTAL = ("all", "")
@@ -36,6 +37,10 @@ class Log:
     bad_records: int = 0
     disordered: list[str] = field(default_factory=list)
     """Subjects whose sequences were not first seen in strictly rising order, one by one."""
+    conflicts: list[str] = field(default_factory=list)
+    """Subjects of which two events have the same sequence."""
+    ids: dict[tuple[str, int], str] = field(default_factory=dict)
+    """The id of each event, by its subject and sequence."""
 
 
 async def read_log(bootstrap_servers: str) -> Log:
@@ -45,7 +50,7 @@ async def read_log(bootstrap_servers: str) -> Log:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        parts = [TopicPartition(topic, number) for topic in TOPICS for number in range(PARTITIONS)]
+        parts = await partitions_of(bootstrap_servers, TOPICS)
         consumer.assign(parts)
         ends = await consumer.end_offsets(parts)
         pending = {part for part in parts if ends[part] > 0}
@@ -63,6 +68,17 @@ async def read_log(bootstrap_servers: str) -> Log:
     return log
 
 
+async def partitions_of(bootstrap_servers: str, topics: Iterable[str]) -> list[TopicPartition]:
+    """Return all partitions that these topics have now."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        described = await admin.describe_topics(list(topics))
+    finally:
+        await admin.close()
+    return [TopicPartition(topic["topic"], part["partition"]) for topic in described for part in topic["partitions"]]
+
+
 def _take(log: Log, seen: dict[str, set[int]], value: bytes | None) -> None:
     try:
         event = json.loads(value or b"")
@@ -75,6 +91,8 @@ def _take(log: Log, seen: dict[str, set[int]], value: bytes | None) -> None:
         log.repeats += 1
     elif sequence != len(seen[subject]) + 1:
         log.disordered.append(f"{subject}: {sequence} after {sorted(seen[subject])[-3:]}")
+    if log.ids.setdefault((subject, sequence), event["id"]) != event["id"]:
+        log.conflicts.append(f"{subject}: two events have the sequence {sequence}")
     seen[subject].add(sequence)
     if sequence > log.sequences.get(subject, 0):
         log.sequences[subject] = sequence
@@ -333,7 +351,7 @@ async def facts_of_sources(stack: LocalStack) -> Facts:
     """What the two services' own tables amount to."""
     facts: Facts = Counter()
     for database, queries in SOURCES.items():
-        connection = await _connect(stack, database)
+        connection = await connect(stack, database)
         try:
             for measure, query in queries:
                 for at, amount, *dimensions in await connection.fetch(query):
@@ -350,7 +368,7 @@ async def facts_of_sources(stack: LocalStack) -> Facts:
 async def _customers_of_sources(stack: LocalStack) -> Customers:
     """Return each customer's facts from the two services' own tables."""
     customers: Customers = defaultdict(Customer)
-    sales, service = await _connect(stack, "sales"), await _connect(stack, "service")
+    sales, service = await connect(stack, "sales"), await connect(stack, "service")
     try:
         accounts = await sales.fetch(
             "select id, coalesce(merged_into, id) as surviving, region, segment, channel from account"
@@ -399,7 +417,7 @@ async def facts_of_ledger(stack: LocalStack) -> tuple[Facts, Facts]:
     measures += [f"relationship.{measure}" for measure in STANDING]
     blocks: Facts = Counter()
     postings: Facts = Counter()
-    connection = await _connect(stack, "metrics")
+    connection = await connect(stack, "metrics")
     try:
         for name in measures:
             kind, measure = name.split(".")
@@ -427,12 +445,49 @@ async def outbox_rows(stack: LocalStack) -> int:
     """Events that are not in Kafka yet, of both services."""
     rows = 0
     for database in ("sales", "service"):
-        connection = await _connect(stack, database)
+        connection = await connect(stack, database)
         try:
             rows += await connection.fetchval("select count(*) from outbox")
         finally:
             await connection.close()
     return rows
+
+
+Ends = dict[TopicPartition, int]
+
+
+async def log_ends(stack: LocalStack, parts: Iterable[TopicPartition]) -> Ends:
+    """Return where these partitions end now."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=stack.bootstrap_servers)
+    await consumer.start()
+    try:
+        return dict(await consumer.end_offsets(list(parts)))
+    finally:
+        await consumer.stop()
+
+
+async def stored_offsets(stack: LocalStack) -> dict[tuple[str, TopicPartition], int]:
+    """Return the offsets that the consumers store, by consumer and partition; of a recreated topic the newest."""
+    offsets = {}
+    for database in ("service", "metrics"):
+        connection = await connect(stack, database)
+        try:
+            for row in await connection.fetch(
+                "select distinct on (consumer, topic, partition) consumer, topic, partition, next_offset"
+                " from consumer_offset order by consumer, topic, partition, updated_at desc"
+            ):
+                offsets[row["consumer"], TopicPartition(row["topic"], row["partition"])] = row["next_offset"]
+        finally:
+            await connection.close()
+    return offsets
+
+
+async def records_unread(stack: LocalStack, ends: Ends | None = None) -> int:
+    """Return how many records before these ends, or those of now, the consumers have not processed."""
+    offsets = await stored_offsets(stack)
+    if ends is None:
+        ends = await log_ends(stack, {part for _, part in offsets})
+    return sum(max(ends[part] - offset, 0) for (_, part), offset in offsets.items())
 
 
 async def events_written(stack: LocalStack) -> dict[str, int]:
@@ -443,7 +498,7 @@ async def events_written(stack: LocalStack) -> dict[str, int]:
     }
     versions: dict[str, int] = {}
     for database, nouns in tables.items():
-        connection = await _connect(stack, database)
+        connection = await connect(stack, database)
         try:
             for noun, table in nouns.items():
                 for row in await connection.fetch(f'select id, version from "{table}"'):
@@ -455,14 +510,15 @@ async def events_written(stack: LocalStack) -> dict[str, int]:
 
 async def dead_letters(stack: LocalStack) -> int:
     """Return the ledger's dead letters."""
-    connection = await _connect(stack, "metrics")
+    connection = await connect(stack, "metrics")
     try:
         return int(await connection.fetchval("select count(*) from dead_letter"))
     finally:
         await connection.close()
 
 
-async def _connect(stack: LocalStack, database: str) -> asyncpg.Connection:
+async def connect(stack: LocalStack, database: str) -> asyncpg.Connection:
+    """Return a connection to the database of sales, service or metrics."""
     return await asyncpg.connect(stack.database_url(database).replace("+asyncpg", ""))
 
 
@@ -474,7 +530,7 @@ def must_equal(one: Mapping[Any, int], other: Mapping[Any, int], what: str) -> N
 
 
 async def judge(stack: LocalStack, *, deals: list[str], tickets: list[str], bad_records: int = 0) -> Log:
-    """Raises AssertionError unless invariants 1 to 4 hold now. `deals` and `tickets` were answered with 2xx."""
+    """Raise AssertionError unless invariants 1 to 4 and 8 hold now. `deals` and `tickets` were answered with 2xx."""
     assert await outbox_rows(stack) == 0, "events wait in an outbox"
     log = await read_log(stack.bootstrap_servers)
     versions = await events_written(stack)
@@ -484,6 +540,7 @@ async def judge(stack: LocalStack, *, deals: list[str], tickets: list[str], bad_
     missing += [each for each in tickets if f"tickets/{each}" not in versions]
     assert missing == [], "I1: answered with 2xx, and not there"
     assert log.disordered == [], "I3: sequences were first seen out of order"
+    assert log.conflicts == [], "I8: two events have the same sequence"
     from_log = facts_of_log(log)
     assert from_log, "nothing happened: there is nothing to judge"
     blocks, postings = await facts_of_ledger(stack)

@@ -4,10 +4,9 @@ import asyncio
 import random
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from tandem_cli.stack import PARTITIONS
-from tests.faults.oracle import TOPICS
+from tests.faults.oracle import TOPICS, partitions_of
 
 
 async def publish_again(bootstrap_servers: str, order: random.Random, *, times: int) -> int:
@@ -16,7 +15,7 @@ async def publish_again(bootstrap_servers: str, order: random.Random, *, times: 
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        parts = [TopicPartition(topic, number) for topic in TOPICS for number in range(PARTITIONS)]
+        parts = await partitions_of(bootstrap_servers, TOPICS)
         consumer.assign(parts)
         ends = await consumer.end_offsets(parts)
         while any([await consumer.position(part) < ends[part] for part in parts]):

@@ -17,6 +17,8 @@ import pytest
 
 from tandem_cli.issuer import AUDIENCE, ISSUER, Issuer
 from tandem_cli.ports import free_port
+from tests.faults.experiment import Findings
+from tests.faults.rows import fault
 from tests.load.report import percentile
 from tests.raw_http import RawClient, connections
 from tests.support import eventually
@@ -191,6 +193,7 @@ async def attacked(api: Api) -> None:
     await eventually(lambda: settled(api), 10)
 
 
+@fault(33)
 async def test_hostile_clients_are_cut_off_while_others_are_served(api: Api) -> None:
     await huge(api)
     before = api.memory()
@@ -199,15 +202,16 @@ async def test_hostile_clients_are_cut_off_while_others_are_served(api: Api) -> 
     assert len(api.waits) > 20
 
 
+@fault(33)
 @pytest.mark.long
-async def test_hostile_clients_take_no_more_memory_the_longer_they_go_on(api: Api) -> None:
+async def test_hostile_clients_take_no_more_memory_the_longer_they_go_on(api: Api, findings: Findings) -> None:
     await attacked(api)
     before = api.memory()
     api.waits.clear()
     for _ in range(ROUNDS):
         await attacked(api)
     after = api.memory()
-    mebibytes = f"{before / 2**20:.1f} → {after / 2**20:.1f} MiB"
-    print(f"memory {mebibytes}; p99 of others {percentile(api.waits, 99):.3f} s")  # noqa: T201 -- the finding
+    findings.note("memory", f"{before / 2**20:.1f} → {after / 2**20:.1f} MiB")
+    findings.note("p99 of others", percentile(api.waits, 99), "s")
     assert after - before < MEMORY_BYTES / 2
     assert percentile(api.waits, 99) < 1

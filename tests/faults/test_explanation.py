@@ -1,0 +1,80 @@
+"""The oracle's second half finds what source, log and ledger agree on although no request explains it."""
+
+from typing import Any
+
+from tests.faults.explanation import Explanation, Rows
+from tests.faults.recording import Request
+
+DEAL: dict[str, Any] = {"id": "d1", "version": 1, "stage": "new", "closed_at": None, "amount": "10.0000"}
+WON = DEAL | {"version": 2, "stage": "won", "closed_at": "2026-03-01T12:00:00+00:00"}
+TICKET: dict[str, Any] = {"id": "t1", "version": 1, "status": "open", "onboarding_deal_id": None}
+OPENED = Request("service", "POST", "/v1/tickets", {}, answer=TICKET)
+COPY = {"id": "d1", "won_at": "2026-03-01T12:00:00+00:00"}
+ONBOARDING = TICKET | {"id": "t2", "onboarding_deal_id": "d1"}
+WINNING = [
+    Request("sales", "POST", "/v1/deals", {"amount": "10"}, answer=DEAL | {"amount": "10.00"}),
+    Request(
+        "sales", "POST", "/v1/deals/d1/close", {"outcome": "won"}, answer=WON | {"closed_at": "2026-03-01T12:00:00Z"}
+    ),
+]
+AFTER_WINNING: Rows = {
+    "sales:deal/d1": WON,
+    "service:won_deal/d1": COPY,
+    "service:ticket/t2": ONBOARDING,
+}
+
+
+def problems(after: Rows, *requests: Request, before: Rows | None = None) -> list[str]:
+    return Explanation(before or {}, requests).problems(after)
+
+
+def test_requests_explain_what_they_did() -> None:
+    assert problems({"service:ticket/t1": TICKET}, OPENED) == []
+    assert problems(AFTER_WINNING, *WINNING) == []
+
+
+def test_a_ticket_that_no_request_opened_is_found() -> None:
+    assert "created by no request" in problems({"service:ticket/t1": TICKET})[0]
+
+
+def test_a_ticket_may_come_from_a_request_without_an_answer_but_once() -> None:
+    unanswered = Request("service", "POST", "/v1/tickets", {"kind": "problem"})
+    opened = TICKET | {"kind": "problem"}
+    assert problems({"service:ticket/t1": opened}, unanswered) == []
+    twice = {"service:ticket/t1": opened, "service:ticket/t9": opened | {"id": "t9"}}
+    assert len(problems(twice, unanswered)) == 1
+    assert len(problems({"service:ticket/t1": TICKET | {"kind": "complaint"}}, unanswered)) == 1
+
+
+def test_a_refused_request_explains_nothing() -> None:
+    refused = Request("service", "POST", "/v1/tickets", {}, refused=True)
+    assert len(problems({"service:ticket/t1": TICKET}, refused)) == 1
+
+
+def test_a_change_that_no_request_made_is_found() -> None:
+    before = {"service:ticket/t1": TICKET}
+    assert problems(before, before=before) == []
+    assert "changed by no request" in problems({"service:ticket/t1": TICKET | {"version": 2}}, before=before)[0]
+    assert "vanished" in problems({}, before=before)[0]
+
+
+def test_a_request_that_was_applied_twice_is_found() -> None:
+    twice = AFTER_WINNING | {"sales:deal/d1": WON | {"version": 3}}
+    assert "has version 3" in problems(twice, *WINNING)[0]
+
+
+def test_a_write_that_was_answered_and_is_gone_is_found() -> None:
+    assert "is not there" in problems({}, OPENED)[0]
+    assert (
+        "differs from its last answer"
+        in problems(AFTER_WINNING | {"sales:deal/d1": WON | {"amount": "9"}}, *WINNING)[0]
+    )
+
+
+def test_an_onboarding_has_one_won_deal_and_a_won_deal_one_onboarding() -> None:
+    assert "no request won" in problems({"service:ticket/t2": ONBOARDING})[0]
+    twice = AFTER_WINNING | {"service:ticket/t3": ONBOARDING | {"id": "t3"}}
+    assert "2 onboardings" in problems(twice, *WINNING)[0]
+    without = {name: row for name, row in AFTER_WINNING.items() if name != "service:ticket/t2"}
+    assert "no onboarding" in problems(without, *WINNING)[0]
+    assert "service does not know" in problems({"sales:deal/d1": WON, "service:ticket/t2": ONBOARDING}, *WINNING)[0]
