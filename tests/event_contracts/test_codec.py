@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from event_contracts.catalogue import EVENT_TYPES
-from event_contracts.codec import MAX_EVENT_BYTES, CloudEvent, UndecodableEvent, decode, encode
+from event_contracts.codec import MAX_EVENT_BYTES, CloudEvent, UndecodableEvent, decode, encode, with_epoch
 from event_contracts.examples import encoded_example
 from event_contracts.fields import MAX_COUNT
 from tests.event_contracts.strategies import JSON_VALUES, MOMENTS, events, to_json
@@ -42,7 +43,7 @@ def test_every_event_comes_back_as_it_was_sent(name: str, draws: st.DataObject) 
     data = draws.draw(events(EVENT_TYPES[name]))
     time, recorded_time = draws.draw(MOMENTS), draws.draw(MOMENTS)
     event_id, partition_key = draws.draw(st.uuids()), draws.draw(st.uuids())
-    sequence = draws.draw(st.integers(1, MAX_COUNT))
+    sequence, epoch = draws.draw(st.integers(1, MAX_COUNT)), draws.draw(st.integers(1, MAX_COUNT))
     traceparent = draws.draw(st.none() | st.just(TRACE))
     assert decode(
         encode(
@@ -52,6 +53,7 @@ def test_every_event_comes_back_as_it_was_sent(name: str, draws: st.DataObject) 
             recorded_time=recorded_time,
             sequence=sequence,
             partition_key=partition_key,
+            epoch=epoch,
             traceparent=traceparent,
         )
     ) == CloudEvent(
@@ -64,6 +66,7 @@ def test_every_event_comes_back_as_it_was_sent(name: str, draws: st.DataObject) 
         partition_key=str(partition_key),
         traceparent=traceparent,
         data=data,
+        epoch=epoch,
     )
 
 
@@ -79,6 +82,27 @@ def test_encoding_the_same_event_twice_gives_the_same_bytes() -> None:
         traceparent=event.traceparent,
     )
     assert again == DEAL_CLOSED
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_record_is_stamped_with_another_epoch_and_nothing_else(name: str) -> None:
+    event = decode(encoded_example(name))
+    record = encode(
+        event.data,
+        event_id=event.id,
+        time=event.time,
+        recorded_time=event.recorded_time,
+        sequence=event.sequence,
+        partition_key=UUID(event.partition_key),
+    )
+    assert with_epoch(record, 1) == record
+    assert json.loads(with_epoch(record, 3)) == json.loads(record) | {"epoch": 3}
+
+
+def test_a_record_of_a_former_version_has_no_epoch_and_is_of_the_first() -> None:
+    older = DEAL_CLOSED.replace(b'"epoch":1,', b"")
+    assert decode(older) == decode(DEAL_CLOSED)
+    assert decode(with_epoch(older, 2)) == msgspec.structs.replace(decode(DEAL_CLOSED), epoch=2)
 
 
 def test_times_are_written_in_utc_whatever_zone_they_came_in() -> None:
@@ -174,7 +198,10 @@ def test_an_attribute_of_the_wrong_kind_is_malformed(attribute: str, value: obje
     assert reason_of(changed(lambda event: event.update({attribute: value}))) == "malformed"
 
 
-@pytest.mark.parametrize("attribute", sorted(set(json.loads(DEAL_CLOSED)) - {"traceparent", "datacontenttype"}))
+OPTIONAL = {"traceparent", "datacontenttype", "epoch"}
+
+
+@pytest.mark.parametrize("attribute", sorted(set(json.loads(DEAL_CLOSED)) - OPTIONAL))
 def test_a_missing_attribute_is_malformed(attribute: str) -> None:
     assert reason_of(changed(lambda event: event.pop(attribute))) == "malformed"
 

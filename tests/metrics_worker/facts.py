@@ -183,17 +183,23 @@ def review(**fields: Any) -> ReviewRecorded:
 
 
 def record(
-    state: State, sequence: int = 1, *, event_id: UUID | None = None, recorded_time: datetime = MORNING
+    state: State,
+    sequence: int = 1,
+    *,
+    event_id: UUID | None = None,
+    recorded_time: datetime = MORNING,
+    epoch: int = 1,
 ) -> bytes:
     """A state as the Kafka record of its event."""
     return codec.encode(
         state,
         # A repeat is the same event.
-        event_id=event_id or uuid5(state.id, str(sequence)),
+        event_id=event_id or uuid5(state.id, f"{sequence} {epoch}" if epoch > 1 else str(sequence)),
         time=MORNING,
         recorded_time=recorded_time,
         sequence=sequence,
         partition_key=state.id,
+        epoch=epoch,
     )
 
 

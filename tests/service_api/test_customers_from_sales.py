@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaProducer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts import codec
-from event_contracts.catalogue import State
+from event_contracts.catalogue import Correction, State, correction_of, event_type_of
 from event_contracts.directory import SalesDirectoryEntrySet
 from event_contracts.sales import AccountMerged, AccountRegistered, AccountUpdate, AccountUpdated
 from service_api.customers.from_sales import (
@@ -69,23 +69,32 @@ def named(account_id: UUID, name: str) -> SalesDirectoryEntrySet:
     return SalesDirectoryEntrySet(id=account_id, kind="account", name=name)
 
 
-def encoded(data: State, sequence: int, event_id: UUID | None = None) -> bytes:
+def corrected(data: State, correction: Correction) -> State:
+    """Return a state as sales publishes it after a restore."""
+    entry = correction_of(event_type_of(data), correction)
+    assert entry is not None
+    return entry.data(**{name: getattr(data, name) for name in entry.data.__struct_fields__})
+
+
+def encoded(data: State, sequence: int, event_id: UUID | None = None, epoch: int = 1) -> bytes:
     return codec.encode(
         data,
         # A repeat is the same event.
-        event_id=event_id or uuid5(data.id, str(sequence)),
+        event_id=event_id or uuid5(data.id, str(sequence) if epoch == 1 else f"{sequence} of {epoch}"),
         time=REGISTERED,
         recorded_time=datetime.now(UTC),
         sequence=sequence,
         partition_key=data.id,
+        epoch=epoch,
     )
 
 
 _offsets = itertools.count()
 
 
-def record(data: State, sequence: int) -> Record[Any]:
-    return Record("sales", 0, next(_offsets), decode_name(encoded(data, sequence)), str(data.id).encode())
+def record(data: State, sequence: int, epoch: int = 1) -> Record[Any]:
+    value = decode_name(encoded(data, sequence, epoch=epoch))
+    return Record("sales", 0, next(_offsets), value, str(data.id).encode())
 
 
 def tombstone(account_id: UUID) -> Record[Any]:
@@ -150,6 +159,34 @@ async def test_any_order_in_any_batches_comes_to_the_same_end(engine: AsyncEngin
         await copied(engine, copy_accounts, history[:cut], history[cut:])
         row = await row_of(engine, account_id)
         assert row.region == "r5"
+
+
+async def test_a_higher_epoch_wins_over_higher_sequences(engine: AsyncEngine) -> None:
+    one, survivor = new_id(), new_id()
+    restored = corrected(registered(one, "nordics"), "restored")
+    await copied(
+        engine,
+        copy_accounts,
+        [record(registered(one), 1), record(merged(one, survivor), 4)],
+        [record(restored, 3, epoch=2), record(merged(one, survivor), 4)],
+        [record(merged(one, survivor), 5)],
+    )
+    row = await row_of(engine, one)
+    assert (row.region, row.merged_into) == ("nordics", None)
+    async with engine.connect() as connection:
+        assert (await connection.execute(sa.select(conflicting_event))).all() == []
+
+
+async def test_of_an_account_that_sales_lost_nothing_is_known_any_more(engine: AsyncEngine) -> None:
+    one = new_id()
+    withdrawn = corrected(registered(one), "withdrawn")
+    await copied(
+        engine, copy_accounts, [record(registered(one), 1)], [record(withdrawn, 2)], [record(registered(one), 1)]
+    )
+    row = await row_of(engine, one)
+    assert (row.region, row.segment, row.registered_at) == (None, None, None)
+    await copied(engine, copy_accounts, [record(registered(one, "nordics"), 1, epoch=2)])
+    assert (await row_of(engine, one)).region == "nordics"
 
 
 async def test_the_same_sequence_by_another_event_is_kept_as_a_conflict(engine: AsyncEngine) -> None:

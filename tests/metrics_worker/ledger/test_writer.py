@@ -6,12 +6,14 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from event_contracts.catalogue import Correction, State, correction_of, event_type_of
 from metrics_worker.domain.kinds import KIND_BY_NAME, Kind
 from metrics_worker.domain.posting import Posting
 from metrics_worker.ledger.aggregate import SubjectState, decode, group_by_subject, net_postings
@@ -22,7 +24,12 @@ from metrics_worker.ledger.tables import POSTING, metadata, subject_state
 from metrics_worker.ledger.writer import LedgerWriter
 from metrics_worker.maintenance import recompute
 from metrics_worker.maintenance.recompute import newest_of
-from metrics_worker.maintenance.stored_sums import stored_blocks, summed_postings
+from metrics_worker.maintenance.stored_sums import (
+    posted_by_customer,
+    stored_blocks,
+    summed_postings,
+    sums_by_customer,
+)
 from metrics_worker.queries.export import exported
 from tests.metrics_worker.conftest import empty, ingest
 from tests.metrics_worker.facts import (
@@ -341,17 +348,94 @@ async def test_repeats_are_no_conflict(engine: AsyncEngine) -> None:
     assert await conflicts(engine) == []
 
 
+LATER = moment("2026-04-01T08:00")
+
+
+def corrected(before: State, sequence: int, correction: Correction, *, epoch: int) -> list[SubjectState]:
+    """Return a state as its service publishes it after a restore, later than all that it corrects."""
+    entry = correction_of(event_type_of(before), correction)
+    assert entry is not None
+    state = entry.data(**{name: getattr(before, name) for name in entry.data.__struct_fields__})
+    return decode(record(state, sequence, epoch=epoch, recorded_time=LATER), VILNIUS)
+
+
+async def test_a_correction_of_a_higher_epoch_wins_over_higher_sequences(engine: AsyncEngine) -> None:
+    won = deal(line("desk", 1, "100"), stage="won")
+    open_ = deal(line("desk", 1, "100"), stage="proposal", closed_at=None, id=won.id)
+    await ingest(engine, decoded(open_, 1), decoded(won, 2), decoded(won, 4))
+    assert await gaps(engine) == [("deal", 3, 3)]
+    again = corrected(open_, 1, "restored", epoch=2)
+    await ingest(engine, again, decoded(won, 4), decoded(won, 5), again)
+    assert await sums(engine, "deal", "revenue") == {}
+    assert await gaps(engine) == await conflicts(engine) == []
+    blocks, postings = await kept(engine)
+    assert blocks == postings == recomputed([*decoded(won, 4), *again])
+
+
+async def test_nothing_of_a_withdrawn_subject_counts_and_no_late_event_brings_it_back(engine: AsyncEngine) -> None:
+    one = account()
+    won = deal(line("desk", 1, "100"), stage="won", account_id=one.id)
+    asked = ticket(customer_id=one.id)
+    await ingest(engine, decoded(one), decoded(won, 2), decoded(asked))
+    lost = [corrected(state, 3, "withdrawn", epoch=1) for state in (one, won, asked)]
+    await ingest(engine, *lost, decoded(won, 2), decoded(one))
+    blocks, postings = await kept(engine)
+    assert not any(amounts for of_kind in (blocks, postings) for amounts in of_kind.values())
+    async with engine.connect() as connection:
+        rows = list(await connection.execute(sa.select(subject_state)))
+    assert [(row.state, row.waiting_since) for row in rows] == [(None, None)] * 3
+
+
+async def test_a_merge_that_a_restore_took_back_is_undone_with_what_it_moved(engine: AsyncEngine) -> None:
+    gone, stays = account(), account()
+    merged = msgspec.structs.replace(gone, merged_into=stays.id)
+    states: list[tuple[State, int]] = [
+        (gone, 1),
+        (stays, 1),
+        (deal(line("desk", 1, "100"), stage="won", account_id=gone.id), 2),
+        (deal(line("lamp", 1, "30"), stage="won", account_id=stays.id), 2),
+        (ticket(customer_id=gone.id), 1),
+        (merged, 2),
+        (deal(line("chair", 1, "7"), stage="won", account_id=gone.id), 2),
+    ]
+    again = corrected(gone, 1, "restored", epoch=2)
+    later = decoded(deal(line("sofa", 1, "900"), stage="won", account_id=gone.id), 2)
+    await ingest(engine, *(decoded(*each) for each in states))
+    await ingest(engine, again, later)
+    expected = [*all_decoded([each for each in states if each[0] is not merged]), *again, *later]
+    await require_exact(engine, expected)
+    # As if it had never been, also for what comes next.
+    merged_again = corrected(merged, 2, "restored", epoch=2)
+    await ingest(engine, merged_again)
+    await require_exact(engine, [*expected, *merged_again])
+
+
+async def require_exact(engine: AsyncEngine, states: list[SubjectState]) -> None:
+    """Assert that blocks and postings are those of the subjects' last states, also by customer."""
+    blocks, postings = await kept(engine)
+    assert blocks == postings == recomputed(states)
+    expected = contributions(states)
+    async with engine.connect() as connection:
+        for kind in POSTING:
+            assert await posted_by_customer(connection, kind) == sums_by_customer(kind, expected.get(kind, []))
+
+
 @pytest.mark.parametrize(
     ("before", "seen", "runs"),
     [
-        (0, [1, 2, 3], []),
-        (0, [3], [(1, 2)]),
-        (2, [5, 7, 8], [(3, 4), (6, 6)]),
-        (5, [1, 2, 6], []),
-        (5, [5, 7], [(6, 6)]),
+        ((0, 0), [(1, 1), (1, 2), (1, 3)], []),
+        ((0, 0), [(1, 3)], [(1, 1, 2)]),
+        ((1, 2), [(1, 5), (1, 7), (1, 8)], [(1, 3, 4), (1, 6, 6)]),
+        ((1, 5), [(1, 1), (1, 2), (1, 6)], []),
+        ((1, 5), [(1, 5), (1, 7)], [(1, 6, 6)]),
+        ((1, 7), [(2, 5), (2, 6)], []),
+        ((1, 7), [(1, 9), (2, 5), (2, 8)], [(2, 6, 7)]),
+        ((2, 5), [(1, 9), (2, 7)], [(2, 6, 6)]),
     ],
 )
-def test_missing_runs_are_what_was_jumped_over(before: int, seen: list[int], runs: list[tuple[int, int]]) -> None:
+def test_missing_runs_are_what_was_jumped_over_in_the_newest_epoch(
+    before: tuple[int, int], seen: list[tuple[int, int]], runs: list[tuple[int, int, int]]
+) -> None:
     assert missing_runs(before, seen) == runs
 
 

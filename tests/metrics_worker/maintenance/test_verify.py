@@ -169,7 +169,7 @@ async def test_the_log_is_read_as_far_as_the_ledger_has_come(kafka: Kafka, topic
         await reader.add_partitions(until)
         log = await read_log(reader, until)
     assert (log.events, log.undecodable) == (3, set())
-    assert [newest.sequence for newest in log.newest[KIND_BY_NAME["deal"]].values()] == [3]
+    assert [newest.version for newest in log.newest[KIND_BY_NAME["deal"]].values()] == [(1, 3)]
 
 
 async def test_two_events_with_one_sequence_are_not_in_order(

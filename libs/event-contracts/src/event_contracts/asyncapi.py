@@ -31,8 +31,9 @@ _KEPT_FOR_EVER: Final = {"cleanup.policy": ["delete"], "retention.ms": -1}
 _LATEST_KEPT: Final = {"cleanup.policy": ["compact"], "max.compaction.lag.ms": 86_400_000}
 _DESCRIPTION: Final = """\
 Sales and service publish every change as one event with the whole state of its subject.
-An event's `sequence` is the version of its `subject`: a consumer that keeps the highest sequence of each subject
-reaches the same state under repeats, reordering and replays. docs/events.md describes how to consume."""
+An event's `sequence` is the version of its `subject`, and `epoch` rises when its service's database was restored: a
+consumer that keeps the highest epoch and sequence of each subject reaches the same state under repeats, reordering and
+replays. docs/events.md describes how to consume."""
 
 
 def asyncapi() -> dict[str, Any]:

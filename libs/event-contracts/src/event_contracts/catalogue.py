@@ -1,7 +1,7 @@
 """Declares an event once: its type, topic, kind of subject and schema version; everything else follows from here."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -19,6 +19,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
 
 
+Correction = Literal["restored", "withdrawn"]
+
+
 class EventType(msgspec.Struct, frozen=True):
     """One entry of the catalogue."""
 
@@ -30,6 +33,8 @@ class EventType(msgspec.Struct, frozen=True):
     version: int
     """The major version of the data's schema."""
     data: type[State]
+    correction: Correction | None = None
+    """How it corrects what a service published and then lost: by the subject's state now, or by taking it back."""
 
     @property
     def dataschema(self) -> str:
@@ -52,18 +57,52 @@ _TYPE_OF_DATA: dict[type[State], EventType] = {}
 Data = TypeVar("Data", bound=State)
 
 
-def event(name: str, *, topic: str, subject_kind: str, version: int = 1) -> Callable[[type[Data]], type[Data]]:
+def event(
+    name: str, *, topic: str, subject_kind: str, version: int = 1, correction: Correction | None = None
+) -> Callable[[type[Data]], type[Data]]:
     """Class decorator that enters an event's data type into the catalogue. Raises ValueError on a name used twice."""
 
     def enter(data: type[Data]) -> type[Data]:
         if name in EVENT_TYPES:
             raise ValueError(f"event {name} is declared twice")
-        entry = EventType(name=name, topic=topic, subject_kind=subject_kind, version=version, data=data)
+        entry = EventType(name, topic, subject_kind, version, data, correction)
         EVENT_TYPES[name] = entry
         _TYPE_OF_DATA[data] = entry
         return data
 
     return enter
+
+
+_CORRECTIONS: dict[Correction, str] = {
+    "restored": "What the service published of this {subject} was lost by a restore in part: this is its state now.",
+    "withdrawn": "A restore lost this {subject}: nothing of it counts any more. The state is the last one published.",
+}
+
+
+def corrections(noun: str, state: type[State], *, topic: str, subject_kind: str) -> None:
+    """Declare the two events that correct a subject after a restore: `sales.deal-restored`, `sales.deal-withdrawn`."""
+    for correction, text in _CORRECTIONS.items():
+        fact = f"{noun}-{correction}"
+        data: Any = msgspec.defstruct(
+            "".join(map(str.capitalize, fact.split("-"))),
+            [],
+            bases=(state,),
+            module=state.__module__,
+            namespace={"__doc__": text.format(subject=noun.replace("-", " "))},
+            frozen=True,
+            kw_only=True,
+        )
+        event(f"{topic.partition('.')[0]}.{fact}", topic=topic, subject_kind=subject_kind, correction=correction)(data)
+
+
+def correction_of(entry: EventType, correction: Correction) -> EventType | None:
+    """Return the event that corrects the subject of another, or None where a directory entry is set again instead."""
+    found = (
+        each
+        for each in EVENT_TYPES.values()
+        if (each.topic, each.subject_kind, each.correction) == (entry.topic, entry.subject_kind, correction)
+    )
+    return next(found, None)
 
 
 def event_type_of(data: State | type[Any]) -> EventType:

@@ -11,7 +11,7 @@ from event_contracts.calendar import Check, check_moment, check_of
 from event_contracts.catalogue import EVENT_TYPES, EventType, State, event_type_of
 from event_contracts.fields import MAX_COUNT, Moment
 
-__all__ = ["CONTENT_TYPE", "MAX_EVENT_BYTES", "CloudEvent", "UndecodableEvent", "decode", "encode"]
+__all__ = ["CONTENT_TYPE", "MAX_EVENT_BYTES", "CloudEvent", "UndecodableEvent", "decode", "encode", "with_epoch"]
 
 # Importing these modules fills the catalogue; a decoder without them would know no event.
 _DECLARED: Final = (directory, metrics, sales, service)
@@ -49,6 +49,8 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
     partition_key: str
     traceparent: str | None
     data: State
+    epoch: int = 1
+    """Of the stream that it belongs to; a restore of the service's database raises it."""
 
 
 class Envelope(msgspec.Struct, kw_only=True):
@@ -63,6 +65,7 @@ class Envelope(msgspec.Struct, kw_only=True):
     time: Moment
     recordedtime: Moment
     sequence: Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)]
+    epoch: Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)] = 1
     partitionkey: str
     datacontenttype: str = "application/json"
     traceparent: str | msgspec.UnsetType | None = msgspec.UNSET
@@ -85,9 +88,13 @@ def encode(
     recorded_time: datetime,
     sequence: int,
     partition_key: UUID,
+    epoch: int = 1,
     traceparent: str | None = None,
 ) -> bytes:
-    """One event as structured JSON. Raises KeyError when `data` is not an event of the catalogue."""
+    """One event as structured JSON. Raises KeyError when `data` is not an event of the catalogue.
+
+    `epoch` is stamped again when the event is published: see `with_epoch`.
+    """
     entry = event_type_of(data)
     return _encoder.encode(
         Envelope(
@@ -100,11 +107,22 @@ def encode(
             time=time.astimezone(UTC),
             recordedtime=recorded_time.astimezone(UTC),
             sequence=sequence,
+            epoch=epoch,
             partitionkey=str(partition_key),
             traceparent=traceparent if traceparent is not None else msgspec.UNSET,
             data=msgspec.Raw(_encoder.encode(data)),
         )
     )
+
+
+def with_epoch(record: bytes, epoch: int) -> bytes:
+    """Return a record that `encode` made for the first epoch, as one of another epoch."""
+    if epoch == 1:
+        return record
+    stamped = b'"epoch":%d,"partitionkey":' % epoch
+    # The first of either is the envelope's: the data comes last. Records of former versions have no epoch.
+    before = b'"epoch":1,"partitionkey":'
+    return record.replace(before if before in record else b'"partitionkey":', stamped, 1)
 
 
 def decode(record: bytes | None) -> CloudEvent:
@@ -147,4 +165,5 @@ def decode(record: bytes | None) -> CloudEvent:
         partition_key=envelope.partitionkey,
         traceparent=None if envelope.traceparent is msgspec.UNSET else envelope.traceparent,
         data=data,
+        epoch=envelope.epoch,
     )

@@ -3,7 +3,7 @@
 The published documents show these. An event that is added to the catalogue gets its example here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from types import MappingProxyType
@@ -13,7 +13,7 @@ from zlib import crc32
 
 import msgspec
 
-from event_contracts.catalogue import EVENT_TYPES, State, event_type_of
+from event_contracts.catalogue import EVENT_TYPES, Correction, State, correction_of, event_type_of
 from event_contracts.codec import encode
 
 
@@ -24,6 +24,7 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     time: datetime
     sequence: int
     partition_key: UUID
+    epoch: int = 1
 
 
 def _uuid(node: int) -> str:
@@ -278,6 +279,8 @@ _UPSELL: Final[_Values] = {
     **_CARED_FOR,
 }
 
+_RESTORED_AT: Final = datetime.fromisoformat("2026-07-02T03:00:00Z")
+_CORRECTIONS: Final[tuple[Correction, ...]] = ("restored", "withdrawn")
 _ERASED_AT: Final = "2026-07-01T09:00:00Z"
 _ERASED: Final[_Values] = {"erased_at": _ERASED_AT}
 
@@ -371,6 +374,9 @@ def examples() -> Mapping[str, Example]:
             "service.ticket-assigned", "2026-03-24T08:02:00Z", 2, _ACCOUNT_ID, _TICKET_ASSIGNED, previous_agent_id=None
         ),
         _example("service.interaction-logged", "2026-03-24T08:10:00Z", 3, _ACCOUNT_ID, _TICKET_HANDLED, **_INTERACTION),
+        _example(
+            "service.interaction-withdrawn", "2026-07-02T03:00:00Z", 10, _ACCOUNT_ID, _TICKET_CLOSED, **_INTERACTION
+        ),
         _example("service.ticket-first-responded", "2026-03-24T08:10:00Z", 4, _ACCOUNT_ID, _TICKET_ANSWERED),
         _example("service.ticket-resolved", "2026-03-24T09:30:00Z", 5, _ACCOUNT_ID, _TICKET_ANSWERED | _RESOLVED),
         _example(
@@ -428,7 +434,24 @@ def examples() -> Mapping[str, Example]:
         _example("metrics.customer-at-risk", "2026-03-24T09:00:01Z", 1, _ACCOUNT_ID, _RISK),
         _example("metrics.customer-recovered", "2026-03-25T15:00:01Z", 2, _ACCOUNT_ID, _RECOVERED),
     ]
+    all_examples += _corrections_of(all_examples)
     return MappingProxyType({event_type_of(example.data).name: example for example in all_examples})
+
+
+def _corrections_of(facts: list[Example]) -> Iterator[Example]:
+    """Yield what corrects the last example of each kind of subject, and the interaction, after a restore."""
+    by_subject = {(event_type_of(each.data).topic, event_type_of(each.data).subject_kind): each for each in facts}
+    for last in by_subject.values():
+        values = msgspec.to_builtins(last.data)
+        for correction in _CORRECTIONS:
+            if (entry := correction_of(event_type_of(last.data), correction)) is not None:
+                yield Example(
+                    data=msgspec.convert(values, entry.data),
+                    time=_RESTORED_AT,
+                    sequence=last.sequence + (correction == "withdrawn"),
+                    partition_key=last.partition_key,
+                    epoch=2 if correction == "restored" else 1,
+                )
 
 
 def encoded_example(name: str) -> bytes:
@@ -441,5 +464,6 @@ def encoded_example(name: str) -> bytes:
         recorded_time=example.time + timedelta(milliseconds=120),
         sequence=example.sequence,
         partition_key=example.partition_key,
+        epoch=example.epoch,
         traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     )

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from event_contracts.catalogue import METRICS_TOPIC, State, event
+from event_contracts.catalogue import METRICS_TOPIC, State, corrections, event
 from event_contracts.fields import Code, Moment, Money
 
 
@@ -105,3 +105,12 @@ class Restatement(State, frozen=True, kw_only=True):
 @event("metrics.kpi-restated", topic=METRICS_TOPIC, subject_kind="restatements")
 class KpiRestated(Restatement, frozen=True, kw_only=True):
     """A KPI's figure in a closed period changed."""
+
+
+for _noun, _state, _subject_kind in (
+    ("target", Target, "targets"),
+    ("risk", Risk, "risks"),
+    ("period", Period, "periods"),
+    ("restatement", Restatement, "restatements"),
+):
+    corrections(_noun, _state, topic=METRICS_TOPIC, subject_kind=_subject_kind)

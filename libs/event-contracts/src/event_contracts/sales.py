@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from event_contracts.catalogue import SALES_TOPIC, State, event
+from event_contracts.catalogue import SALES_TOPIC, State, corrections, event
 from event_contracts.fields import Code, Count, Moment, Money
 
 LeadStatus = Literal["new", "assigned", "contacted", "qualified", "disqualified", "converted"]
@@ -349,3 +349,14 @@ class Referral(State, frozen=True, kw_only=True):
 @event("sales.referral-recorded", topic=SALES_TOPIC, subject_kind="referrals")
 class ReferralRecorded(Referral, frozen=True, kw_only=True):
     """A customer's recommendation was recorded."""
+
+
+for _noun, _state, _subject_kind in (
+    ("account", Account, "accounts"),
+    ("lead", Lead, "leads"),
+    ("deal", Deal, "deals"),
+    ("quota", Quota, "quotas"),
+    ("activity", Activity, "activities"),
+    ("referral", Referral, "referrals"),
+):
+    corrections(_noun, _state, topic=SALES_TOPIC, subject_kind=_subject_kind)

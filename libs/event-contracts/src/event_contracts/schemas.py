@@ -24,7 +24,7 @@ _UUID_PATTERN: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]
 # What the types leave open because the decoder compares it with the catalogue instead.
 _ATTRIBUTES: Final[dict[str, JsonSchema]] = {
     "specversion": {"const": "1.0", "description": "The version of CloudEvents."},
-    "id": {"description": "A UUIDv7; a repeated record repeats it."},
+    "id": {"description": "A UUID; a repeated record repeats it."},
     "source": {
         "enum": ["/metrics-worker", "/sales-api", "/service-api"],
         "description": "The service that publishes the event.",
@@ -40,7 +40,11 @@ _ATTRIBUTES: Final[dict[str, JsonSchema]] = {
     "subject": {"pattern": f"^[a-z]+/{_UUID_PATTERN}$", "description": "The aggregate: `deals/<uuid>`."},
     "time": {"description": "When it happened in the business; an import may date it back."},
     "recordedtime": {"description": "When the service recorded it."},
-    "sequence": {"description": "The aggregate's version: 1, 2, 3 … without gaps; the highest one wins."},
+    "sequence": {"description": "The aggregate's version: 1, 2, 3 … without gaps; of one epoch the highest wins."},
+    "epoch": {
+        "description": "The epoch of the service's stream: an event of a higher one is newer whatever its sequence. "
+        "A restore of the service's database raises it. Absent in old events, which belong to the first.",
+    },
     "partitionkey": {
         "format": "uuid",
         "description": "The Kafka record's key: the customer's id where the aggregate has one from the start, "

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from event_contracts.catalogue import SERVICE_TOPIC, State, event
+from event_contracts.catalogue import SERVICE_TOPIC, State, corrections, event
 from event_contracts.fields import Code, Count, Moment, Money, Score, Seconds
 from event_contracts.sales import Promise
 
@@ -144,6 +144,13 @@ class TicketAssigned(Ticket, frozen=True, kw_only=True):
 class InteractionLogged(Ticket, frozen=True, kw_only=True):
     """A contact on a ticket was logged. The subject is the ticket; `change` is the interaction, a subject of its own
     (`interactions/<id>`) at the same sequence for consumers that keep interactions."""
+
+    change: Interaction
+
+
+@event("service.interaction-withdrawn", topic=SERVICE_TOPIC, subject_kind="tickets")
+class InteractionWithdrawn(Ticket, frozen=True, kw_only=True):
+    """A restore lost the interaction in `change`: nothing of it counts any more."""
 
     change: Interaction
 
@@ -376,3 +383,17 @@ class UpsellSuggestion(State, frozen=True, kw_only=True):
 @event("service.upsell-suggested", topic=SERVICE_TOPIC, subject_kind="upsells")
 class UpsellSuggested(UpsellSuggestion, frozen=True, kw_only=True):
     """A service agent suggested an upsell."""
+
+
+for _noun, _state, _subject_kind in (
+    ("customer", Customer, "customers"),
+    ("ticket", Ticket, "tickets"),
+    ("survey", Survey, "surveys"),
+    ("training", Training, "trainings"),
+    ("check-in", CheckIn, "checkins"),
+    ("maintenance", Maintenance, "maintenance"),
+    ("delivery", Delivery, "deliveries"),
+    ("review", Review, "reviews"),
+    ("upsell", UpsellSuggestion, "upsells"),
+):
+    corrections(_noun, _state, topic=SERVICE_TOPIC, subject_kind=_subject_kind)

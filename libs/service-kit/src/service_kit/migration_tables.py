@@ -177,3 +177,19 @@ def create_seen_sequence() -> None:
         sa.Column("noticed_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         comment="Events that had no effect because another event of their subject had their sequence.",
     )
+
+
+_EPOCHS = {"seen_sequence": "the highest that it has seen", "conflicting_event": "of both events"}
+
+
+def add_epochs(*tables: str) -> None:
+    """Add the epoch of the stream that a table's sequences are of."""
+    for table in tables:
+        column = sa.Column("epoch", sa.Integer(), server_default="1", nullable=False, comment=_EPOCHS[table])
+        op.add_column(table, column)
+
+
+def drop_epochs(*tables: str) -> None:
+    """Drop the epoch again."""
+    for table in tables:
+        op.drop_column(table, "epoch")

@@ -68,11 +68,18 @@ async def copy_deals(
     A deal comes once at most, in its newest version, and has one onboarding, however often its event comes; one that
     was won more than `onboarding_days` ago needs none: it comes from an import, or from a replay.
     """
-    found = [record.value.data for record in records]
-    deals = {deal.id: deal for deal in found if isinstance(deal, Deal) and may_have_been_won(deal)}
+    found = {record.value.data.id: record.value for record in records}
+    deals = {key: each.data for key, each in found.items() if isinstance(each.data, Deal)}
+    is_won = {
+        key: deal.stage == "won" and found[key].event_type.correction != "withdrawn" for key, deal in deals.items()
+    }
     # In the order of the key: two batches of different partitions must not wait for each other in a circle.
-    won = [_row(deals[deal_id]) for deal_id in sorted(deals) if deals[deal_id].stage == "won"]
-    other = [{"deal_id": deal_id} for deal_id in sorted(deals) if deals[deal_id].stage != "won"]
+    won = [_row(deals[deal_id]) for deal_id in sorted(deals) if is_won[deal_id]]
+    other = [
+        {"deal_id": deal_id}
+        for deal_id in sorted(deals)
+        if not is_won[deal_id] and (may_have_been_won(deals[deal_id]) or found[deal_id].event_type.correction)
+    ]
     if other:
         await connection.execute(_REOPEN, other)
     if not won:

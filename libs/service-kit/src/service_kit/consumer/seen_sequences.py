@@ -1,4 +1,6 @@
-"""The highest sequence that a consumer has seen of every subject, whatever became of it: what is not newer is dropped.
+"""The newest version that a consumer has seen of every subject, whatever became of it: what is not newer is dropped.
+
+A version is an epoch and a sequence in it: a restore of the source's database raises the epoch.
 
 What a consumer copies cannot remember that by itself. A deal that was won, reopened and lost within one batch leaves no
 copy; if its win came a second time, it would be new.
@@ -25,6 +27,7 @@ seen_sequence = sa.Table(
     sa.Column("subject", sa.Text, primary_key=True),
     sa.Column("sequence", sa.BigInteger, nullable=False, comment="the highest that the consumer has seen"),
     sa.Column("event_id", sa.Uuid, nullable=False, comment="of the event with this sequence"),
+    sa.Column("epoch", sa.Integer, nullable=False, server_default="1", comment="the highest that it has seen"),
     comment="What is not newer than this has no effect, also where its effects are gone.",
 )
 
@@ -37,19 +40,21 @@ conflicting_event = sa.Table(
     sa.Column("sequence", sa.BigInteger, nullable=False),
     sa.Column("event_id", sa.Uuid, nullable=False, comment="of the event that counts"),
     sa.Column("noticed_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Column("epoch", sa.Integer, nullable=False, server_default="1", comment="of both events"),
     comment="Events that had no effect because another event of their subject had their sequence.",
 )
 
 # All of it is one snapshot: `before` is what was seen before the batch.
 _RAISE: Final = CompiledStatement(
     sa.text(
-        "with given as (select * from unnest(cast(:subjects as text[]), cast(:sequences as bigint[]),"
-        " cast(:event_ids as uuid[])) as each (subject, sequence, event_id)),"
-        " raised as (insert into seen_sequence as seen (consumer, subject, sequence, event_id)"
-        " select :consumer, subject, sequence, event_id from given"
-        " on conflict (consumer, subject) do update set sequence = excluded.sequence, event_id = excluded.event_id"
-        " where seen.sequence < excluded.sequence returning subject)"
-        " select given.subject, raised.subject is not null as is_newer, before.sequence, before.event_id"
+        "with given as (select * from unnest(cast(:subjects as text[]), cast(:epochs as integer[]),"
+        " cast(:sequences as bigint[]), cast(:event_ids as uuid[])) as each (subject, epoch, sequence, event_id)),"
+        " raised as (insert into seen_sequence as seen (consumer, subject, epoch, sequence, event_id)"
+        " select :consumer, subject, epoch, sequence, event_id from given"
+        " on conflict (consumer, subject) do update"
+        " set epoch = excluded.epoch, sequence = excluded.sequence, event_id = excluded.event_id"
+        " where (seen.epoch, seen.sequence) < (excluded.epoch, excluded.sequence) returning subject)"
+        " select given.subject, raised.subject is not null as is_newer, before.epoch, before.sequence, before.event_id"
         " from given left join raised using (subject)"
         " left join seen_sequence as before on before.consumer = :consumer and before.subject = given.subject"
     )
@@ -62,6 +67,7 @@ class Version(NamedTuple):
     """Which state of which subject a record carries, by which event."""
 
     subject: str
+    epoch: int
     sequence: int
     event_id: UUID
 
@@ -86,7 +92,7 @@ class SeenSequences:
         versions = [version_of(record.value) for record in records]
         highest: dict[str, Version] = {}
         for version in versions:
-            if version is not None and version.sequence > highest.get(version.subject, version._replace(sequence=0))[1]:
+            if version is not None and _is_newer(version, highest.get(version.subject)):
                 highest[version.subject] = version
         newer: dict[str, Version] = {}
         if highest:
@@ -96,11 +102,12 @@ class SeenSequences:
                 await driver_of(connection),
                 consumer=self._consumer,
                 subjects=[version.subject for version in ordered],
+                epochs=[version.epoch for version in ordered],
                 sequences=[version.sequence for version in ordered],
                 event_ids=[version.event_id for version in ordered],
             )
             newer = {row["subject"]: highest[row["subject"]] for row in rows if row["is_newer"]}
-            before = {(row["subject"], row["sequence"]): row["event_id"] for row in rows}
+            before = {(row["subject"], row["epoch"], row["sequence"]): row["event_id"] for row in rows}
             await self._store_conflicts(connection, [each for each in versions if each is not None], before)
         found = []
         for record, version in zip(records, versions, strict=True):
@@ -113,16 +120,24 @@ class SeenSequences:
         return found
 
     async def _store_conflicts(
-        self, connection: AsyncConnection, versions: Sequence[Version], before: dict[tuple[str, int], UUID]
+        self, connection: AsyncConnection, versions: Sequence[Version], before: dict[tuple[str, int, int], UUID]
     ) -> None:
-        dropped = []
-        for subject, sequence, event_id in versions:
-            first = before.setdefault((subject, sequence), event_id)
-            if first != event_id:
-                dropped.append({"subject": subject, "sequence": sequence, "event_id": first, "dropped": event_id})
-        for each in dropped:
+        for version in versions:
+            first = before.setdefault(version[:3], version.event_id)
+            if first == version.event_id:
+                continue
             telemetry.SEQUENCE_CONFLICTS.labels(self._consumer).inc()
-            log.error("sequence_conflict", consumer=self._consumer, subject=each["subject"], sequence=each["sequence"])
-            values = {name: each[name] for name in ("subject", "sequence", "event_id")}
-            row = values | {"consumer": self._consumer, "dropped_event_id": each["dropped"]}
+            log.error("sequence_conflict", consumer=self._consumer, subject=version.subject, sequence=version.sequence)
+            row = {
+                "consumer": self._consumer,
+                "dropped_event_id": version.event_id,
+                "subject": version.subject,
+                "epoch": version.epoch,
+                "sequence": version.sequence,
+                "event_id": first,
+            }
             await connection.execute(insert(conflicting_event).values(row).on_conflict_do_nothing())
+
+
+def _is_newer(version: Version, other: Version | None) -> bool:
+    return other is None or (version.epoch, version.sequence) > (other.epoch, other.sequence)

@@ -72,6 +72,7 @@ async def sequence_conflicts(connection: AsyncConnection) -> list[AlertRead]:
     is_newest = sa.and_(
         sequence_conflict.c.kind == subject_state.c.kind,
         sequence_conflict.c.subject_id == subject_state.c.id,
+        sequence_conflict.c.epoch == subject_state.c.epoch,
         sequence_conflict.c.sequence == subject_state.c.sequence,
     )
     rows = await connection.execute(
@@ -88,8 +89,8 @@ async def sequence_conflicts(connection: AsyncConnection) -> list[AlertRead]:
             f"{KIND_BY_NAME[row.kind].subject_kind}/{row.id}",
             "Two different events have the same sequence; the first one counts, and the service may have the other.",
             since=row.since,
-            do="Find out whether the service's database was restored, or lost commits in a failover. Change the record "
-            "in the service, once more if need be: its next event carries the whole state and ends the conflict.",
+            do="Find out whether the service's database was restored, or lost commits in a failover; then republish: "
+            "that corrects what was published. If it was not, look for a second writer of its topic.",
             explain="/v1/alerts?kind=sequence-conflict",
         )
         for row in rows

@@ -52,7 +52,9 @@ _WHOSE = msgspec.json.Decoder(Whose)
 async def account_of(connection: AsyncConnection, customer: UUID) -> Whose:
     """Return whose a customer is: as its account says, or as service registered it; of nobody where it is unknown."""
     states = sa.select(subject_state.c.state).where(
-        subject_state.c.kind.in_(["account", "customer"]), subject_state.c.id == customer
+        subject_state.c.kind.in_(["account", "customer"]),
+        subject_state.c.id == customer,
+        subject_state.c.state.is_not(None),
     )
     # The account comes first by its name.
     found = (await connection.execute(states.order_by(subject_state.c.kind).limit(1))).scalar_one_or_none()
@@ -75,5 +77,9 @@ async def survivors_of(connection: AsyncConnection, customers: Collection[UUID])
 
 
 async def _is_known(connection: AsyncConnection, customer: UUID) -> bool:
-    is_one = sa.exists().where(subject_state.c.kind.in_(["account", "customer"]), subject_state.c.id == customer)
+    is_one = sa.exists().where(
+        subject_state.c.kind.in_(["account", "customer"]),
+        subject_state.c.id == customer,
+        subject_state.c.state.is_not(None),
+    )
     return bool((await connection.execute(sa.select(is_one))).scalar_one())

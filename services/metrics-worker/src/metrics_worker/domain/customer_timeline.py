@@ -23,6 +23,12 @@ class TimelineEntry(msgspec.Struct, frozen=True, array_like=True):
     sequence: int
     fact: Fact | None
     """None when the subject no longer matters to the timeline."""
+    epoch: int = 1
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Return the epoch and sequence of its event."""
+        return self.epoch, self.sequence
 
 
 Key = tuple[str, UUID, UUID]

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from event_contracts import codec
 from event_contracts.codec import CloudEvent, UndecodableEvent
-from event_contracts.service import InteractionLogged
+from event_contracts.service import InteractionLogged, InteractionWithdrawn
 from metrics_worker.domain.customer_facts import Fact
 from metrics_worker.domain.kinds import KIND_BY_NAME, KIND_BY_SUBJECT_KIND, Kind
 from metrics_worker.domain.posting import Posting, Reporting
@@ -28,6 +28,14 @@ class SubjectState(NamedTuple):
     postings: list[Posting]
     fact: Fact | None = None
     """What of the state matters to the customer's timeline."""
+    epoch: int = 1
+    is_withdrawn: bool = False
+    """Whether the subject was lost by its service: it has a state no more, and contributes nothing."""
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Return its epoch and sequence: the highest of a subject counts."""
+        return self.epoch, self.sequence
 
 
 def subject_states(event: CloudEvent, reporting: Reporting) -> list[SubjectState]:
@@ -35,12 +43,13 @@ def subject_states(event: CloudEvent, reporting: Reporting) -> list[SubjectState
 
     Raise ValueError when a state cannot be posted.
     """
-    carried: list[tuple[Kind, Any]] = []
+    carried: list[tuple[Kind, Any, bool]] = []
     kind = KIND_BY_SUBJECT_KIND.get(event.event_type.subject_kind)
     if kind is not None:
-        carried.append((kind, event.data))
-    if isinstance(event.data, InteractionLogged):
-        carried.append((KIND_BY_NAME["interaction"], event.data.change))
+        carried.append((kind, event.data, event.event_type.correction == "withdrawn"))
+    if isinstance(event.data, InteractionLogged | InteractionWithdrawn):
+        is_withdrawn = isinstance(event.data, InteractionWithdrawn)
+        carried.append((KIND_BY_NAME["interaction"], event.data.change, is_withdrawn))
     return [
         SubjectState(
             kind=kind,
@@ -50,10 +59,12 @@ def subject_states(event: CloudEvent, reporting: Reporting) -> list[SubjectState
             time=event.time,
             recorded_time=event.recorded_time,
             state=state,
-            postings=kind.postings_for(state, reporting),
-            fact=None if kind.fact_of is None else kind.fact_of(state, reporting),
+            postings=[] if is_withdrawn else kind.postings_for(state, reporting),
+            fact=None if is_withdrawn or kind.fact_of is None else kind.fact_of(state, reporting),
+            epoch=event.epoch,
+            is_withdrawn=is_withdrawn,
         )
-        for kind, state in carried
+        for kind, state, is_withdrawn in carried
     ]
 
 
@@ -70,7 +81,7 @@ def decode(record: bytes | None, reporting: Reporting) -> list[SubjectState]:
 
 
 def group_by_subject(states: Iterable[SubjectState]) -> dict[Kind, dict[int, list[SubjectState]]]:
-    """Return each subject's states by rising sequence, each sequence once, by kind and the subject's id as a number."""
+    """Return each subject's states by rising version, each version once, by kind and the subject's id as a number."""
     # As numbers: hashing a UUID costs a call of Python.
     found: dict[Kind, dict[int, list[SubjectState]]] = defaultdict(dict)
     for state in states:
@@ -83,8 +94,8 @@ def group_by_subject(states: Iterable[SubjectState]) -> dict[Kind, dict[int, lis
     for of_kind in found.values():
         for number, steps in of_kind.items():
             if len(steps) > 1:
-                by_sequence = {state.sequence: state for state in reversed(steps)}
-                of_kind[number] = [by_sequence[sequence] for sequence in sorted(by_sequence)]
+                by_version = {state.version: state for state in reversed(steps)}
+                of_kind[number] = [by_version[version] for version in sorted(by_version)]
     return found
 
 

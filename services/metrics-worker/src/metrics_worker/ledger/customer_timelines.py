@@ -24,7 +24,7 @@ from metrics_worker.domain.posting import Posting, Reporting
 from metrics_worker.domain.relationship import Purchases, RelationshipMeasures, postings_for
 from metrics_worker.ledger.aggregate import SubjectState, net_postings
 from metrics_worker.ledger.bulk_insert import BULK_SECONDS, Insert, Row, Rows
-from metrics_worker.ledger.merges import Merges, links_of
+from metrics_worker.ledger.merges import Merge, Merges, links_of, merges_of
 from metrics_worker.ledger.tables import risk_review, timeline_entry
 
 RELATIONSHIP: Final = KIND_BY_NAME["relationship"]
@@ -59,6 +59,22 @@ _MERGE_ENTRIES: Final = "UPDATE timeline_entry SET customer = $2 WHERE customer 
 _MERGE_TIMELINES: Final = """
     WITH gone AS (DELETE FROM customer_timeline WHERE customer = ANY($1::uuid[]) RETURNING entries)
     UPDATE customer_timeline SET entries = entries + (SELECT coalesce(sum(entries), 0) FROM gone) WHERE customer = $2
+"""
+_NAMED: Final = """
+    SELECT DISTINCT customer, (convert_from(entry, 'UTF8')::jsonb ->> 3)::uuid AS named
+    FROM timeline_entry WHERE customer = ANY($1::uuid[])
+"""
+_MOVE_ENTRIES: Final = """
+    UPDATE timeline_entry SET customer = moved.survivor
+    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS moved (customer, named, survivor)
+    WHERE timeline_entry.customer = moved.customer
+        AND (convert_from(entry, 'UTF8')::jsonb ->> 3)::uuid = moved.named
+"""
+_COUNT: Final = """
+    INSERT INTO customer_timeline (customer, entries)
+    SELECT customer, (SELECT count(*) FROM timeline_entry WHERE timeline_entry.customer = given.customer)
+    FROM unnest($1::uuid[]) AS given (customer)
+    ON CONFLICT (customer) DO UPDATE SET entries = excluded.entries
 """
 
 _ENTRIES: Final = Insert(timeline_entry, ("customer", "entry"))
@@ -103,6 +119,7 @@ def entry_of(state: SubjectState, customer: UUID | None, fact: Fact | None) -> T
         subject_id=state.subject_id,
         sequence=state.sequence,
         fact=fact,
+        epoch=state.epoch,
     )
 
 
@@ -131,7 +148,7 @@ def changes_of(
 
 
 def current_entries(entries: Iterable[TimelineEntry]) -> dict[Key, TimelineEntry]:
-    """Return the entry with the highest sequence of each subject."""
+    """Return the entry with the highest version of each subject."""
     current: dict[Key, TimelineEntry] = {}
     for entry in entries:
         _put(current, entry)
@@ -141,7 +158,7 @@ def current_entries(entries: Iterable[TimelineEntry]) -> dict[Key, TimelineEntry
 def _put(current: dict[Key, TimelineEntry], entry: TimelineEntry) -> None:
     key = key_of(entry)
     known = current.get(key)
-    if known is None or known.sequence < entry.sequence:
+    if known is None or known.version < entry.version:
         current[key] = entry
 
 
@@ -261,6 +278,23 @@ async def _join(driver: asyncpg.Connection, gone: set[UUID], survivor: UUID) -> 
     if gone:
         await driver.execute(_MERGE_ENTRIES, list(gone), survivor, timeout=BULK_SECONDS)
         await driver.execute(_MERGE_TIMELINES, list(gone), survivor)
+
+
+async def split_timelines(driver: asyncpg.Connection, lost: Iterable[Merge], new: Merges) -> None:
+    """Store apart again the entries of customers whose merges were taken back; the caller has locked all merges."""
+    stored = {each.merged_into for each in lost} | {each.customer for each in lost}
+    stored |= {each.merged_into for each in new.values()}
+    stored |= {merge.merged_into for merge in (await merges_of(driver, stored)).values()}
+    rows = await driver.fetch(_NAMED, list(stored))
+    links = links_of(await merges_of(driver, {row["named"] for row in rows}))
+    moved = [
+        (row["customer"], row["named"], survivor)
+        for row in rows
+        if (survivor := survivor_of(row["named"], links)) != row["customer"]
+    ]
+    if moved:
+        await driver.execute(_MOVE_ENTRIES, *zip(*moved, strict=True), timeout=BULK_SECONDS)
+        await driver.execute(_COUNT, list(stored | {survivor for _, _, survivor in moved}))
 
 
 def _to_review(found: Iterable[Change]) -> list[Row]:

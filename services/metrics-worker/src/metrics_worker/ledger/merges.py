@@ -3,16 +3,19 @@
 Postings are always written under the customer that a subject names. Those of a merged one are then reversed there and
 posted under the remaining one, as of the merge or, where they came later, as of their own event. So the ledger of every
 past moment shows the customers of that moment, whichever came first, the merge or what it moves.
+
+A merge is never undone by its service, but lost by it: when a restored database corrects the account, the postings of
+the subjects that name it move back, as of the correction.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
-from metrics_worker.domain.customer_merges import path_of
+from metrics_worker.domain.customer_merges import path_of, survivor_of
 from metrics_worker.domain.kinds import EVENT_KINDS, Kind
 from metrics_worker.ledger.aggregate import SubjectState
 from metrics_worker.ledger.tables import bucket_column
@@ -34,6 +37,15 @@ _KNOWN: Final = """
     )
     SELECT customer, merged_into, event_id, event_time, recorded_time FROM account_merge
     WHERE customer IN (SELECT customer FROM chain) FOR KEY SHARE
+"""
+_VERSIONS: Final = "SELECT id, epoch, sequence FROM subject_state WHERE kind = 'account' AND id = ANY($1::uuid[])"
+_MERGED_INTO: Final = """
+    WITH RECURSIVE merged AS (
+        SELECT $1::uuid AS customer
+        UNION
+        SELECT link.customer FROM account_merge AS link JOIN merged ON link.merged_into = merged.customer
+    )
+    SELECT customer FROM merged
 """
 _NOTE: Final = """
     INSERT INTO account_merge (customer, merged_into, event_id, event_time, recorded_time) VALUES ($1, $2, $3, $4, $5)
@@ -88,16 +100,50 @@ async def merges_of(driver: asyncpg.Connection, customers: Collection[UUID]) -> 
     return {row["customer"]: Merge(*row) for row in await driver.fetch(_KNOWN, list(customers))}
 
 
-def merges_in(histories: Iterable[Collection[SubjectState]], known: Mapping[UUID, Merge]) -> Merges:
+def merges_in(histories: Iterable[Sequence[SubjectState]], known: Mapping[UUID, Merge]) -> Merges:
     """Return the merges in accounts' new states that are not known yet."""
     found: Merges = {}
     for steps in histories:
+        last = target_of(steps[-1])
         for step in steps:
-            target = step.state.merged_into
-            if target is not None and step.subject_id not in known and step.subject_id not in found:
+            target = target_of(step)
+            # One that a later state takes back was lost by its service.
+            if target is not None and target == last and step.subject_id not in known and step.subject_id not in found:
                 merge = Merge(step.subject_id, target, step.event_id, step.time, step.recorded_time)
                 found[step.subject_id] = merge
     return found
+
+
+def target_of(account: SubjectState) -> UUID | None:
+    """Return the customer that an account's state was merged into."""
+    target: UUID | None = None if account.is_withdrawn else account.state.merged_into
+    return target
+
+
+async def undo_lost(driver: asyncpg.Connection, states: Iterable[SubjectState], known: Merges) -> Merges:
+    """Undo the known merges that a batch's accounts take back; return them."""
+    newest: dict[UUID, SubjectState] = {}
+    for state in states:
+        if state.kind.name == "account" and state.subject_id in known:
+            former = newest.get(state.subject_id)
+            if former is None or former.version < state.version:
+                newest[state.subject_id] = state
+    candidates = [each for each in newest.values() if target_of(each) != known[each.subject_id].merged_into]
+    if not candidates:
+        return {}
+    await driver.execute(_ALONE)
+    stored = await driver.fetch(_VERSIONS, [each.subject_id for each in candidates])
+    versions = {row["id"]: (row["epoch"], row["sequence"]) for row in stored}
+    lost = [each for each in candidates if each.version > versions.get(each.subject_id, (0, 0))]
+    links = links_of(known)
+    for account in lost:
+        survivor = survivor_of(account.subject_id, links)
+        named = [row["customer"] for row in await driver.fetch(_MERGED_INTO, account.subject_id)]
+        for kind in MOVED_KINDS:
+            moved = (survivor, account.subject_id, account.event_id, account.time, account.recorded_time, named)
+            await driver.execute(_MOVE_BACK[kind], *moved, timeout=SECONDS)
+        await driver.execute("DELETE FROM account_merge WHERE customer = $1", account.subject_id)
+    return {each.subject_id: known[each.subject_id] for each in lost}
 
 
 async def move(driver: asyncpg.Connection, known: Merges, new: Merges, moved: Collection[Kind]) -> None:
@@ -144,4 +190,30 @@ def _move_statement(kind: Kind) -> str:
     """  # noqa: S608 -- names of ours, no input
 
 
+def _move_back_statement(kind: Kind) -> str:
+    """Takes the customer that remained, the one that comes back, the event that says so with its time and recorded
+    time, and the customers whose subjects come back with it."""
+    others = [name for name in kind.dimensions if name != "customer"]
+    split = ["split"] if kind.split_by else []
+    same = ", ".join(["subject_id", "day", *split, *others, *map(bucket_column, kind.durations)])
+    return f"""
+        INSERT INTO {kind.name}_posting
+            (event_id, event_time, recorded_time, customer, {same}, {", ".join(kind.measures)})
+        SELECT $3::uuid, $4::timestamptz, $5::timestamptz, side.customer, {same},
+               {", ".join(f"sign * {name}" for name in kind.measures)}
+        FROM (
+            SELECT {same}, {", ".join(f"sum({name}) AS {name}" for name in kind.measures)}
+            FROM {kind.name}_posting
+            WHERE customer = $1 AND subject_id IN (
+                SELECT id FROM subject_state
+                WHERE kind = '{kind.name}'
+                    AND (convert_from(state, 'UTF8')::jsonb ->> '{kind.customer_field}')::uuid = ANY($6::uuid[]))
+            GROUP BY {same}
+            HAVING {" OR ".join(f"sum({name}) <> 0" for name in kind.measures)}
+        ) AS net
+        CROSS JOIN (VALUES (-1, $1::uuid), (1, $2::uuid)) AS side (sign, customer)
+    """  # noqa: S608 -- names of ours, no input
+
+
+_MOVE_BACK: Final = {kind: _move_back_statement(kind) for kind in MOVED_KINDS}
 _MOVE: Final = {kind: _move_statement(kind) for kind in MOVED_KINDS}

@@ -69,6 +69,7 @@ sequence_gap = Table(
     Column("first_missing", Integer, nullable=False),
     Column("last_missing", Integer, nullable=False),
     Column("noticed_at", DateTime(timezone=True), nullable=False),
+    Column("epoch", Integer, nullable=False, server_default="1", comment="of the subject when it was noticed"),
     PrimaryKeyConstraint("kind", "subject_id", "first_missing"),
     comment="Runs of a subject's sequence that a later event jumped over and that have not arrived since.",
 )
@@ -82,6 +83,7 @@ sequence_conflict = Table(
     Column("event_id", Uuid, nullable=False, comment="of the event that counts"),
     Column("dropped_event_id", Uuid, primary_key=True),
     Column("noticed_at", DateTime(timezone=True), nullable=False),
+    Column("epoch", Integer, nullable=False, server_default="1", comment="of both events"),
     comment="Events whose sequence another event of their subject had already. The last one of a subject contradicts "
     "its source until a later event comes.",
 )
@@ -93,8 +95,9 @@ subject_state = Table(
     Column("id", Uuid, nullable=False),
     Column("sequence", Integer, nullable=False),
     Column("event_id", Uuid, nullable=False),
-    Column("state", LargeBinary, nullable=False),
+    Column("state", LargeBinary, comment="null when the subject was withdrawn: nothing of it counts"),
     Column("waiting_since", DateTime(timezone=True), comment="null when no customer waits for an answer"),
+    Column("epoch", Integer, nullable=False, server_default="1", comment="of the stream that the sequence is of"),
     PrimaryKeyConstraint("kind", "id"),
     Index(
         "subject_state_kind_waiting_since_idx",

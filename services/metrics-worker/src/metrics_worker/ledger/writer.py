@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 from uuid import UUID
@@ -18,7 +19,7 @@ from metrics_worker.ledger import merges, sequence_conflicts, sequence_gaps
 from metrics_worker.ledger.aggregate import SubjectState, group_by_subject, net_postings
 from metrics_worker.ledger.blocks import Blocks, BlockWriter, blocks_of
 from metrics_worker.ledger.bulk_insert import Insert, Rows, fetch, write
-from metrics_worker.ledger.customer_timelines import RELATIONSHIP, entries_of, extend_timelines
+from metrics_worker.ledger.customer_timelines import RELATIONSHIP, entries_of, extend_timelines, split_timelines
 from metrics_worker.ledger.dimension_codes import Codes, DimensionCodes, coded
 from metrics_worker.ledger.tables import CUSTOMER, POSTING, bucket_column, subject_state
 from service_kit.compiled import driver_of
@@ -33,12 +34,12 @@ ACCOUNT: Final = KIND_BY_NAME["account"]
 # PostgreSQL 18's `old` gives the state before, drops what is not newer, and writes, in one statement.
 _WRITE_STATES: Final = Insert(
     subject_state,
-    ("kind", "id", "sequence", "event_id", "state", "waiting_since"),
+    ("kind", "id", "epoch", "sequence", "event_id", "state", "waiting_since"),
     conflict="""(kind, id) DO UPDATE
-        SET sequence = excluded.sequence, event_id = excluded.event_id, state = excluded.state,
-            waiting_since = excluded.waiting_since
-        WHERE existing.sequence < excluded.sequence""",
-    returning="new.kind, new.id, old.sequence, old.event_id, old.state",
+        SET epoch = excluded.epoch, sequence = excluded.sequence, event_id = excluded.event_id,
+            state = excluded.state, waiting_since = excluded.waiting_since
+        WHERE (existing.epoch, existing.sequence) < (excluded.epoch, excluded.sequence)""",
+    returning="new.kind, new.id, old.epoch, old.sequence, old.event_id, old.state",
 )
 
 
@@ -46,14 +47,14 @@ _WRITE_STATES: Final = Insert(
 class Transition:
     """What a batch did to one subject."""
 
-    sequence: int
-    """Of the state before; 0 when the ledger did not know the subject."""
+    version: tuple[int, int]
+    """The epoch and sequence of the state before; zeros when the ledger did not know the subject."""
     event_id: UUID | None
     """Of the state before; None when the ledger did not know the subject."""
     encoded: bytes | None
-    """The state before, as JSON; None when the ledger did not know the subject."""
+    """The state before, as JSON; None when the ledger did not know the subject, or it was withdrawn."""
     steps: list[SubjectState]
-    """The newer states by rising sequence, at least one."""
+    """The newer states by rising version, at least one."""
     decode: Callable[[bytes], Any]
 
     @cached_property
@@ -97,22 +98,26 @@ class LedgerWriter:
         """Write a batch, and the rows that are to be written `beside` it.
 
         The caller begins and commits a transaction for each batch. States may come in any order and more than once:
-        the highest sequence of each subject wins.
+        the highest version of each subject wins.
         """
         driver = await _begun_driver(connection)
         # 1. Lock what the batch depends on: merges of its customers, and the part of the blocks.
         known, customers = await merges.known_merges(driver, states)
+        # A timeline stays joined until what the batch changes of it is known.
+        joined, lost = known, await merges.undo_lost(driver, states, known)
+        known = {customer: merge for customer, merge in known.items() if customer not in lost}
         if not self._deferred and not await self._blocks.begin(driver):
             self._codes.forget()
         # 2. Write the newest states; what they replace makes the transitions.
         transitions = await self._write_states(driver, states)
         # A subject may have named another customer before, which is none of the batch's.
-        known |= await merges.merges_of(driver, _customers_before(transitions) - customers)
+        before = await merges.merges_of(driver, _customers_before(transitions) - customers)
+        joined, known = joined | before, known | before
         new = merges.merges_in((each.steps for each in transitions.get(ACCOUNT, {}).values()), known)
         # 3. Extend the timelines of the customers.
-        timelines = await extend_timelines(driver, self._timeline_entries(transitions), known, new, self._reporting)
+        timelines = await extend_timelines(driver, self._timeline_entries(transitions), joined, new, self._reporting)
         # 4. Note sequences that were skipped, those that have arrived after all, and those that came twice.
-        await sequence_gaps.note(driver, states, _sequences_before(transitions))
+        await sequence_gaps.note(driver, states, _versions_before(transitions))
         if _newer_states(transitions) < len(states):
             # Only what is not newer than the rest can be in conflict with it.
             await sequence_conflicts.note(driver, states, _events_before(transitions))
@@ -134,6 +139,8 @@ class LedgerWriter:
         else:
             await self._blocks.add(driver, _blocks_of(changes))
             await write(driver, [*postings, *timelines.rows, *self._blocks.rows(), *beside])
+        if lost:
+            await split_timelines(driver, lost.values(), new)
 
     async def flush(self, connection: AsyncConnection) -> None:
         """Write the blocks that were deferred; later batches write theirs at once."""
@@ -147,14 +154,14 @@ class LedgerWriter:
         last = [by_kind[kind][number][-1] for kind in kinds for number in sorted(by_kind[kind])]
         rows = [
             (
-                state.kind.name, state.subject_id, state.sequence, state.event_id, msgspec.json.encode(state.state),
-                None if state.kind.waiting_since is None else state.kind.waiting_since(state.state),
+                state.kind.name, state.subject_id, state.epoch, state.sequence, state.event_id,
+                *((None, None) if state.is_withdrawn else (msgspec.json.encode(state.state), _waiting_since(state))),
             )
             for state in last
         ]  # fmt: skip
         before = {
-            (kind, subject_id.int): (sequence or 0, event_id, encoded)
-            for kind, subject_id, sequence, event_id, encoded in await fetch(driver, Rows(_WRITE_STATES, rows))
+            (kind, subject_id.int): ((epoch or 0, sequence or 0), event_id, encoded)
+            for kind, subject_id, epoch, sequence, event_id, encoded in await fetch(driver, Rows(_WRITE_STATES, rows))
         }
         transitions: Transitions = {kind: {} for kind in kinds}
         for state in last:
@@ -163,9 +170,9 @@ class LedgerWriter:
             if known is None:
                 STALE.labels(kind.name).inc()
                 continue
-            sequence, event_id, encoded = known
-            newer = [step for step in by_kind[kind][number] if step.sequence > sequence]
-            transitions[kind][number] = Transition(sequence, event_id, encoded, newer, self._decoders[kind])
+            version, event_id, encoded = known
+            newer = [step for step in by_kind[kind][number] if step.version > version]
+            transitions[kind][number] = Transition(version, event_id, encoded, newer, self._decoders[kind])
         return transitions
 
     def _changes(self, kind: Kind, transitions: Mapping[int, Transition]) -> list[Change]:
@@ -261,9 +268,13 @@ def _customers_before(transitions: Transitions) -> set[UUID]:
     return found - {None}
 
 
-def _sequences_before(transitions: Transitions) -> dict[sequence_gaps.Subject, int]:
+def _waiting_since(state: SubjectState) -> datetime | None:
+    return None if state.kind.waiting_since is None else state.kind.waiting_since(state.state)
+
+
+def _versions_before(transitions: Transitions) -> dict[sequence_gaps.Subject, tuple[int, int]]:
     return {
-        (kind.name, number): transition.sequence
+        (kind.name, number): transition.version
         for kind, of_kind in transitions.items()
         for number, transition in of_kind.items()
     }
@@ -273,9 +284,9 @@ def _newer_states(transitions: Transitions) -> int:
     return sum(len(transition.steps) for of_kind in transitions.values() for transition in of_kind.values())
 
 
-def _events_before(transitions: Transitions) -> dict[sequence_gaps.Subject, tuple[int, UUID | None]]:
+def _events_before(transitions: Transitions) -> dict[sequence_gaps.Subject, tuple[tuple[int, int], UUID | None]]:
     return {
-        (kind.name, number): (transition.sequence, transition.event_id)
+        (kind.name, number): (transition.version, transition.event_id)
         for kind, of_kind in transitions.items()
         for number, transition in of_kind.items()
     }

@@ -16,7 +16,7 @@ from metrics_worker.ledger.customer_timelines import RELATIONSHIP, entry_of
 class Newest(NamedTuple):
     """As much of a subject's newest state as the ledger follows from."""
 
-    sequence: int
+    version: tuple[int, int]
     event_id: UUID
     postings: list[Posting]
     customer: UUID | None
@@ -29,11 +29,11 @@ def newest_of(state: SubjectState) -> Newest:
     field = state.kind.customer_field
     customer: UUID | None = None if field is None else getattr(state.state, field)
     return Newest(
-        sequence=state.sequence,
+        version=state.version,
         event_id=state.event_id,
         postings=state.postings,
         customer=customer,
-        merged_into=state.state.merged_into if state.kind.name == "account" else None,
+        merged_into=state.state.merged_into if state.kind.name == "account" and not state.is_withdrawn else None,
         entry=None if customer is None or state.fact is None else entry_of(state, customer, state.fact),
     )
 

@@ -86,7 +86,8 @@ class _Ledger:
     """The status of each."""
     skipped_positions: frozenset[Position]
     """The records that do not count as they came, even if they can be read now."""
-    subjects: dict[str, dict[UUID, int]]
+    subjects: dict[str, dict[UUID, tuple[int, int]]]
+    """The epoch and sequence of each, by kind."""
     blocks: Blocks
     contradictory: list[tuple[Any, ...]]
     """The rows of blocks that contradict themselves."""
@@ -166,11 +167,11 @@ async def _read_ledger(
         settled_rows = await connection.execute(
             sa.select(dead_letter).where(dead_letter.c.consumer == CONSUMER, dead_letter.c.topic.in_(topics))
         )
-        subjects: dict[str, dict[UUID, int]] = {kind.name: {} for kind in KINDS if not kind.is_derived}
-        for kind, subject_id, sequence in await connection.execute(
-            sa.select(subject_state.c.kind, subject_state.c.id, subject_state.c.sequence)
+        subjects: dict[str, dict[UUID, tuple[int, int]]] = {kind.name: {} for kind in KINDS if not kind.is_derived}
+        for kind, subject_id, epoch, sequence in await connection.execute(
+            sa.select(subject_state.c.kind, subject_state.c.id, subject_state.c.epoch, subject_state.c.sequence)
         ):
-            subjects[kind][subject_id] = sequence
+            subjects[kind][subject_id] = epoch, sequence
         blocks, contradictory = await stored_blocks(connection)
         postings = Blocks()
         for kept in POSTING:
@@ -204,10 +205,10 @@ def _keep_newest(log: _Log, states: Iterable[SubjectState]) -> None:
     for state in states:
         of_kind = log.newest[state.kind]
         known = of_kind.get(state.subject_id)
-        if known is None or known.sequence < state.sequence:
+        if known is None or known.version < state.version:
             of_kind[state.subject_id] = newest_of(state)
             log.conflicts.pop((state.kind.name, state.subject_id), None)
-        elif known.sequence == state.sequence and known.event_id != state.event_id:
+        elif known.version == state.version and known.event_id != state.event_id:
             log.conflicts[state.kind.name, state.subject_id] = (known.event_id, state.event_id)
 
 
@@ -222,7 +223,7 @@ def _compare(ledger: _Ledger, log: _Log, reporting: Reporting) -> Report:
     for subject, (first, second) in log.conflicts.items():
         report.differ("sequence_conflict", subject, counts=str(first), dropped=str(second))
     for kind in kinds:
-        in_log = {subject_id: newest.sequence for subject_id, newest in log.newest[kind].items()}
+        in_log = {subject_id: newest.version for subject_id, newest in log.newest[kind].items()}
         _compare_values(report, "subject_state", (kind.name,), log=in_log, ledger=ledger.subjects[kind.name])
     postings = recomputed({kind: list(log.newest[kind].values()) for kind in kinds}, reporting)
     expected = Blocks()

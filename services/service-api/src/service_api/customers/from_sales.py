@@ -72,29 +72,36 @@ _ERASE_NAME = (
 
 def version_of(event: CloudEvent) -> Version | None:
     """Return the version of an account, or of a deal that may have been won."""
-    return Version(event.subject, event.sequence, event.id) if is_copied(event) else None
+    return Version(event.subject, event.epoch, event.sequence, event.id) if is_copied(event) else None
 
 
 def is_copied(event: CloudEvent) -> bool:
     """Return whether an event can change a copy."""
-    return isinstance(event.data, Account) or (isinstance(event.data, Deal) and may_have_been_won(event.data))
+    # A correction may take back a win that no state tells of any more.
+    may_matter = event.event_type.correction is not None
+    return isinstance(event.data, Account) or (
+        isinstance(event.data, Deal) and (may_matter or may_have_been_won(event.data))
+    )
 
 
 def version_of_name(entry: CloudEvent | None) -> Version | None:
     """Return the version of an account's name; None for a tombstone, and for the name of something else."""
     is_named = entry is not None and isinstance(entry.data, SalesDirectoryEntrySet) and entry.data.kind == "account"
-    return Version(entry.subject, entry.sequence, entry.id) if is_named and entry is not None else None
+    return Version(entry.subject, entry.epoch, entry.sequence, entry.id) if is_named and entry is not None else None
 
 
 async def copy_accounts(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> None:
     """Copy the accounts in a batch, with their merges, and erase those that sales erased.
 
-    An account comes once at most, in its newest version.
+    An account comes once at most, in its newest version. Of one that sales has lost nothing is known any more.
     """
     # In the order of the key: two batches of different partitions must not wait for each other in a circle.
     accounts = sorted((each.value.data for each in records if isinstance(each.value.data, Account)), key=_id_of)
+    lost = {each.value.data.id for each in records if each.value.event_type.correction == "withdrawn"}
     rows = [
-        _UNKNOWN
+        _UNKNOWN | {"id": account.id}
+        if account.id in lost
+        else _UNKNOWN
         | {
             "id": account.id,
             "region": account.region,

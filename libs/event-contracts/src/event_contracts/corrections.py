@@ -1,0 +1,74 @@
+"""Makes the events that correct what a service published and then lost: its database was restored, or failed over.
+
+Their ids follow from what they correct, so that making one again makes a repeat.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+import msgspec
+
+from event_contracts.catalogue import EventType, State, correction_of
+from event_contracts.codec import CloudEvent, encode
+from event_contracts.service import InteractionLogged, InteractionWithdrawn
+
+_NAMESPACE: Final = UUID("0f6c4bd5-59a3-5c0e-9b52-3f1c0a4f3b0e")
+
+
+def restored(event: CloudEvent, *, epoch: int, at: datetime) -> bytes:
+    """Return the record that says, in a new epoch, that an event's state is the one that holds.
+
+    It has the event's sequence, and nothing of its `change`: that has not happened again. A directory entry is set
+    again. `at` is when the epoch began.
+    """
+    entry = correction_of(event.event_type, "restored") or event.event_type
+    return _encode(event, _as(entry, event.data), epoch, event.sequence, at)
+
+
+def withdrawn(event: CloudEvent, lost: list[CloudEvent], *, at: datetime) -> list[bytes]:
+    """Return the records that take a subject back; they end its former epoch. `event` is its newest one.
+
+    What `lost` events of it logged besides, interactions, is taken back too. Raises LookupError for a directory entry,
+    which a tombstone takes back.
+    """
+    entry = correction_of(event.event_type, "withdrawn")
+    if entry is None:
+        raise LookupError(f"{event.event_type.name} is taken back by a tombstone")
+    before = withdrawn_changes(event, lost, at=at)
+    sequence = event.sequence + len(before) + 1
+    return [*before, _encode(event, _as(entry, event.data), event.epoch, sequence, at)]
+
+
+def withdrawn_changes(event: CloudEvent, lost: list[CloudEvent], *, at: datetime) -> list[bytes]:
+    """Return the records that take back the interactions that lost events of a ticket logged, after its newest one."""
+    logged = [each.data.change for each in lost if isinstance(each.data, InteractionLogged)]
+    state = msgspec.structs.asdict(_as_state(event.data))
+    return [
+        _encode(event, InteractionWithdrawn(**state, change=change), event.epoch, event.sequence + number, at)
+        for number, change in enumerate(logged, start=1)
+    ]
+
+
+def _as(entry: EventType, data: State) -> State:
+    fields = msgspec.structs.asdict(data)
+    return entry.data(**{name: fields[name] for name in entry.data.__struct_fields__})
+
+
+def _as_state(data: State) -> State:
+    state: Any = type(data).__mro__[1]
+    fields = msgspec.structs.asdict(data)
+    made: State = state(**{name: fields[name] for name in state.__struct_fields__})
+    return made
+
+
+def _encode(event: CloudEvent, data: State, epoch: int, sequence: int, at: datetime) -> bytes:
+    return encode(
+        data,
+        event_id=uuid5(_NAMESPACE, f"{event.id} {type(data).__name__} {epoch} {sequence}"),
+        time=at.astimezone(UTC),
+        recorded_time=at.astimezone(UTC),
+        sequence=sequence,
+        partition_key=UUID(event.partition_key),
+        epoch=epoch,
+    )
