@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from copy import deepcopy
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -18,6 +19,7 @@ from service_kit.auth import Authenticator
 from service_kit.docs import docs_routes
 from service_kit.health import Check, database_check, health_routes
 from service_kit.middleware import RequestContext
+from service_kit.openapi import complete
 from service_kit.outbox import outbox_measure
 from service_kit.outbox_notify import OutboxNotifier
 from service_kit.rate_limit import RateLimit
@@ -148,7 +150,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
-    schemas["Problem"] = _PROBLEM
+    schemas |= {"Problem": deepcopy(_PROBLEM), "ProblemError": deepcopy(_PROBLEM_ERROR)}
     answer = {"content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
     for operations in document["paths"].values():
         for method, operation in operations.items():
@@ -160,7 +162,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             if operation.get("security") != []:
                 _document_access(operation, app.state.access)
             if writes:
-                operation.setdefault("parameters", []).extend(_WRITE_PARAMETERS)
+                operation.setdefault("parameters", []).extend(deepcopy(_WRITE_PARAMETERS))
+    complete(document)
     _document_personal_fields(document, app.state.access)
     app.openapi_schema = document
     return document
@@ -194,20 +197,43 @@ _PROBLEM: dict[str, Any] = {
     "description": "RFC 9457 problem details.",
     "required": ["type", "title", "status", "detail"],
     "properties": {
-        "type": {"type": "string", "examples": ["urn:tandem:problem:deal-already-closed"]},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "What went wrong and what to do."},
+        "type": {
+            "type": "string",
+            "description": "What went wrong, for programs: the same for every request that fails in this way.",
+            "examples": ["urn:tandem:problem:invalid-request"],
+        },
+        "title": {
+            "type": "string",
+            "description": "What went wrong, for people: the same words for every problem of this type.",
+            "examples": ["The request is not valid"],
+        },
+        "status": {"type": "integer", "description": "The HTTP status of the answer.", "examples": [422]},
+        "detail": {
+            "type": "string",
+            "description": "What went wrong this time, and what to do.",
+            "examples": ["See errors: each names the place and what is wrong."],
+        },
         "errors": {
             "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["pointer", "detail"],
-                "properties": {
-                    "pointer": {"type": "string", "examples": ["#/lines/0/quantity"]},
-                    "detail": {"type": "string"},
-                },
-            },
+            "description": "The places in the request that are not valid; only with 422.",
+            "items": {"$ref": "#/components/schemas/ProblemError"},
+        },
+    },
+}
+_PROBLEM_ERROR: dict[str, Any] = {
+    "type": "object",
+    "description": "A place in the request that is not valid.",
+    "required": ["pointer", "detail"],
+    "properties": {
+        "pointer": {
+            "type": "string",
+            "description": "Where it is: `#/…` in the body, `?…` in the query, `path:…` in the address.",
+            "examples": ["#/lines/0/quantity"],
+        },
+        "detail": {
+            "type": "string",
+            "description": "What is wrong with it.",
+            "examples": ["Input should be greater than or equal to 1"],
         },
     },
 }
@@ -217,7 +243,13 @@ _WRITE_PARAMETERS: list[dict[str, Any]] = [
         "in": "header",
         "required": False,
         "description": "Makes a repeat of this request give the first answer again; kept for 7 days.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 255,
+            "pattern": "^[ -~]+$",
+            "examples": ["6f0c1f2e-5f0e-4d0b-9a58-2f6b3d6f4a11"],
+        },
     },
     {
         "name": "If-Match",

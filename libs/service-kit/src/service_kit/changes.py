@@ -25,7 +25,7 @@ class Change(StrictModel):
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
         """Return the model's schema, which excludes the empty object."""
-        schema: dict[str, Any] = handler(core_schema)
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
         handler.resolve_ref_schema(schema)["minProperties"] = 1
         return schema
 

@@ -27,6 +27,7 @@ from pydantic_core.core_schema import no_info_after_validator_function, no_info_
 from event_contracts.calendar import check_day, check_moment
 from event_contracts.fields import CODE_PATTERN, DECIMAL_PLACES, MAX_COUNT, MAX_SECONDS
 from event_contracts.fields import Money as ContractMoney
+from service_kit.docstrings import attribute_docstrings
 
 MAX_AMOUNT_DIGITS = 12
 """Digits before the point of one amount of money; sums of many still fit 64 bits in minor units."""
@@ -56,6 +57,32 @@ _MAX_LENGTH = 20_000
 """Characters of any text, as it arrives."""
 _MAX_MARKS = 30
 """Combining marks in a row, as in Unicode's Stream-Safe Text Format: sorting more of them takes time by the square."""
+
+
+class _Described:
+    """Adds to the schema of a type, whatever made it: pydantic's own `Field` is overruled by `WithJsonSchema`."""
+
+    def __init__(self, **added: Any) -> None:
+        self._added = added
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(schema) | self._added
+
+
+def described(text: str, *examples: Any, schema: str | None = None, rarely: bool = False) -> Any:
+    """Return what a type adds to the API's document: its meaning, with units, and examples.
+
+    `schema` names a list of values, so that it is one schema wherever it is used. What is `rarely` given is null in the
+    example of a whole record.
+    """
+    added: dict[str, Any] = {"description": text}
+    if examples:
+        added["examples"] = list(examples)
+    if schema is not None:
+        added["x-schema"] = schema
+    if rarely:
+        added["x-rarely"] = True
+    return _Described(**added)
 
 
 def _text_matching(pattern: re.Pattern[str], what: str) -> BeforeValidator:
@@ -167,10 +194,33 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Text = Annotated[str, StringConstraints(max_length=10_000), _Without(_CONTROL_BUT_LINES)]
 """Lines that a person reads, in NFC; stays in the service's own database."""
 
+_EXTERNAL_REFERENCE: Final = described(
+    "The record's id in the system that it comes from. No two records of a resource have the same.", "crm-4711"
+)
 ExternalReference = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), _Without(_CONTROL)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    _Without(_CONTROL),
+    _EXTERNAL_REFERENCE,
 ]
 """The record's id in the system that it was imported from; unique a resource."""
+
+ExternalReferenceRead = Annotated[str, _EXTERNAL_REFERENCE]
+
+RecordId = Annotated[
+    UUID, described("Identifies the record in every service, for good.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a10")
+]
+Version = Annotated[int, described("Counts the record's changes, from 1. In quotes, it is the ETag.", 3)]
+OccurredAt = Annotated[
+    Moment,
+    described(
+        "When it happened; now, if left out. Only some roles may give a time in the past.", "2026-03-31T14:00:00Z"
+    ),
+]
+ErasedAt = Annotated[
+    Moment,
+    described("When the personal data was erased; null while it is kept.", "2026-06-30T08:00:00Z", rarely=True),
+]
 
 Count = Annotated[int, Field(strict=True, ge=0, le=MAX_COUNT)]
 Quantity = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
@@ -195,14 +245,33 @@ def _known_currency(value: str) -> str:
     return value
 
 
+_CURRENCY: Final = described("The alphabetic code of ISO 4217.", "EUR")
 Currency = Annotated[
     str,
     AfterValidator(_known_currency),
-    WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$", "examples": ["EUR"]}),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$"}),
+    _CURRENCY,
 ]
+CurrencyRead = Annotated[str, _CURRENCY]
 
 
-class StrictModel(BaseModel):
+class DescribedModel(BaseModel):
+    """The base of every schema: the docstring below a field is its description in the API's document."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the model's schema with these descriptions."""
+        schema = handler(core_schema)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        docstrings = attribute_docstrings(cls)
+        for name, field in cls.model_fields.items():
+            for shown in {name, field.alias, field.serialization_alias} & properties.keys():
+                if name in docstrings:
+                    properties[shown]["description"] = docstrings[name]
+        return schema
+
+
+class StrictModel(DescribedModel):
     """The base of every request body: an unknown key is an error, not a typo that is silently dropped."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=_MAX_LENGTH)
@@ -213,7 +282,7 @@ def examples(*bodies: dict[str, Any]) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": list(bodies)})
 
 
-class ReadModel(BaseModel):
+class ReadModel(DescribedModel):
     """The base of every answer, read straight from a row's attributes."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
@@ -230,6 +299,7 @@ class Money(StrictModel):
         DecimalText,
         WithJsonSchema({"type": "string", "pattern": f"^{UNSIGNED_DECIMAL}$", "examples": ["1299.00"]}),
     ]
+    """In units of the currency, as a decimal string with no more places than the currency has."""
     currency: Currency
 
     @model_validator(mode="after")
@@ -255,4 +325,5 @@ class MoneyRead(ReadModel):
     """An amount of money in an answer."""
 
     amount: DecimalText
-    currency: str
+    """In units of the currency, as a decimal string."""
+    currency: CurrencyRead

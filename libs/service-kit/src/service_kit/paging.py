@@ -7,12 +7,12 @@ from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
-from pydantic import BaseModel, Field, create_model
+from pydantic import Field, create_model
 from sqlalchemy import ColumnElement, Select
 
 from service_kit.access import Within
 from service_kit.dependencies import async_dependency
-from service_kit.fields import plain_digits
+from service_kit.fields import ReadModel, described, plain_digits
 from service_kit.problems import Unprocessable
 from service_kit.unit_of_work import UnitOfWork
 
@@ -22,14 +22,18 @@ _CHECK_BYTES = 6
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT), plain_digits]
 """In this order, the bounds are in the API's document."""
 
+NextCursor = Annotated[
+    str, described("The `cursor` of the next page; null on the last one.", "AZgMjnozfWCPPFsfOwyaEDk0QnVd4g==")
+]
 Item = TypeVar("Item")
 
 
-class PageRead(BaseModel, Generic[Item]):
-    """One page; `next_cursor` is null on the last."""
+class PageRead(ReadModel, Generic[Item]):
+    """One page of a list."""
 
     items: list[Item]
-    next_cursor: str | None
+    """The records of this page, in the list's order."""
+    next_cursor: NextCursor | None
 
 
 def page_of(read: type[Item]) -> type[PageRead[Item]]:
@@ -45,9 +49,14 @@ class Page:
     def __init__(
         self,
         request: Request,
-        limit: Annotated[Limit, Query(description="How many items at most.")] = 50,
+        limit: Annotated[Limit, Query(description="How many records to return at most.", examples=[50])] = 50,
         cursor: Annotated[
-            str | None, Query(max_length=100, description="The next_cursor of the page before, unchanged.")
+            str | None,
+            Query(
+                max_length=100,
+                description="The `next_cursor` of the page before, unchanged, with the same filters.",
+                examples=["AZgMjnozfWCPPFsfOwyaEDk0QnVd4g=="],
+            ),
         ] = None,
     ) -> None:
         self.limit = limit

@@ -1,23 +1,24 @@
 """The people behind tokens, and the teams above one another, as the nouns of each service have them."""
 
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
-from pydantic import Field
 
 from service_kit.compiled import CompiledStatement
 from service_kit.entities import Entity
-from service_kit.fields import ExternalReference
+from service_kit.fields import ExternalReference, described
 from service_kit.problems import Conflict, Unprocessable
 from service_kit.references import require
 from service_kit.unit_of_work import UnitOfWork
 
-Subject = Annotated[
-    ExternalReference,
-    Field(description="The subject of their tokens, by which they see their own records; null to most roles."),
-]
+_SUBJECT: Final = described(
+    "The subject of their tokens, by which they see their own records; null to most roles.",
+    "auth0|5f7c8ec7c33c6c004bbafe82",
+)
+Subject = Annotated[ExternalReference, _SUBJECT]
+SubjectRead = Annotated[str, _SUBJECT]
 
 
 class SubjectTaken(Conflict):

@@ -14,7 +14,17 @@ from sales_api.dependencies import ReportingCurrency
 from sales_api.tables import Base
 from service_kit.compiled import CompiledStatement
 from service_kit.entities import column
-from service_kit.fields import Currency, Day, DecimalText, ReadModel, StrictModel, examples
+from service_kit.fields import (
+    Currency,
+    CurrencyRead,
+    Day,
+    DecimalText,
+    ReadModel,
+    RecordId,
+    StrictModel,
+    described,
+    examples,
+)
 from service_kit.identifiers import new_id
 from service_kit.problems import Unprocessable
 from service_kit.resources import Resource
@@ -39,23 +49,28 @@ class ExchangeRate(Base, table="exchange_rate"):
     __table_args__: ClassVar = (sa.CheckConstraint("rate > 0", name="rate"),)
 
 
+_FROM = described("The day from which the rate applies, until the next day that has one.", "2026-03-31")
+
+
 class ExchangeRateCreate(StrictModel):
     """A currency's rate from a day on, until the next day that has one."""
 
     model_config = examples({"currency": "BRL", "on": "2026-03-31", "rate": "0.1652"})
 
     currency: Currency
-    on: Day
+    on: Annotated[Day, _FROM]
     rate: Rate
+    """The reporting currency for one unit of this one: a decimal string with 10 places at most."""
 
 
 class ExchangeRateRead(ReadModel):
     """A currency's rate; `rate` is the reporting currency for one unit."""
 
-    id: UUID
-    currency: str
-    on: date
+    id: RecordId
+    currency: CurrencyRead
+    on: Annotated[date, _FROM]
     rate: DecimalText
+    """The reporting currency for one unit of this one: a decimal string with 10 places at most."""
 
     @classmethod
     def of(cls, row: Any) -> "ExchangeRateRead":

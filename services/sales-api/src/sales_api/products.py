@@ -8,11 +8,12 @@ from fastapi import Response
 from pydantic import Field, StrictBool
 
 from sales_api.dependencies import Expected
+from sales_api.fields import ProductCode, ProductCodeRead, ProductName, ProductNameRead
 from sales_api.tables import Base
 from service_kit.changes import Change
 from service_kit.compiled import CompiledStatement
 from service_kit.entities import column
-from service_kit.fields import Code, Name, ReadModel, StrictModel, examples
+from service_kit.fields import Code, ReadModel, RecordId, StrictModel, Version, examples
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.problems import Conflict
@@ -43,8 +44,8 @@ class ProductCreate(StrictModel):
 
     model_config = examples({"code": "heat-pump-9", "name": "Heat pump, 9 kW", "active": True})
 
-    code: Code
-    name: Name
+    code: ProductCode
+    name: ProductName
     active: StrictBool = Field(default=True, description="False for a product that is no longer offered.")
 
 
@@ -53,18 +54,20 @@ class ProductUpdate(Change):
 
     model_config = examples({"name": "Heat pump, 9 kW, quiet", "active": False})
 
-    name: Name = Field(default_factory=str)
+    name: ProductName = Field(default_factory=str)
     active: StrictBool = Field(default_factory=bool)
+    """False for a product that is no longer offered."""
 
 
 class ProductRead(ReadModel):
     """A product."""
 
-    id: UUID
-    code: str
-    version: int
-    name: str
+    id: RecordId
+    code: ProductCodeRead
+    version: Version
+    name: ProductNameRead
     active: bool
+    """False for a product that is no longer offered."""
 
 
 products = Resource("/products/{code}", Product.table, ProductRead, filters={"active": bool}, key="code")

@@ -10,16 +10,26 @@ from pydantic import Field, StrictBool
 
 from event_contracts.directory import SalesDirectoryEntrySet
 from sales_api.dependencies import Expected
+from sales_api.fields import Region, RegionRead, RepName, RepNameRead, RepTeamId, RepTeamIdRead
 from sales_api.tables import Base
 from sales_api.teams import Team
 from service_kit.aggregates import publish
 from service_kit.changes import Change
 from service_kit.compiled import CompiledStatement
 from service_kit.entities import column
-from service_kit.fields import Code, ExternalReference, Identifier, Name, ReadModel, StrictModel, examples
+from service_kit.fields import (
+    ExternalReference,
+    ExternalReferenceRead,
+    Identifier,
+    ReadModel,
+    RecordId,
+    StrictModel,
+    Version,
+    examples,
+)
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
-from service_kit.people import Subject, require_new_subject
+from service_kit.people import Subject, SubjectRead, require_new_subject
 from service_kit.references import UnknownReference, require, require_new
 from service_kit.resources import Resource
 from service_kit.routing import Work
@@ -70,9 +80,9 @@ class RepCreate(StrictModel):
 
     model_config = examples(_EXAMPLE | {"external_ref": "crm-rep-12"})
 
-    name: Name
-    team_id: Identifier | None = None
-    region: Code | None = Field(default=None, description="The region whose customers they see where regions count.")
+    name: RepName
+    team_id: RepTeamId | None = None
+    region: Region | None = Field(default=None, description="The region whose customers they see where regions count.")
     active: Active = True
     subject: Subject | None = None
     external_ref: ExternalReference | None = None
@@ -83,9 +93,10 @@ class RepUpdate(Change):
 
     model_config = examples(_EXAMPLE)
 
-    name: Name = Field(default_factory=str)
-    team_id: Identifier | None = None
-    region: Code | None = None
+    name: RepName = Field(default_factory=str)
+    team_id: RepTeamId | None = None
+    region: Region | None = None
+    """The region whose customers they see where regions count."""
     active: Active = Field(default_factory=bool)
     subject: Subject | None = None
 
@@ -93,14 +104,16 @@ class RepUpdate(Change):
 class RepRead(ReadModel):
     """A salesperson."""
 
-    id: UUID
-    version: int
-    name: str
-    team_id: UUID | None
-    region: str | None
+    id: RecordId
+    version: Version
+    name: RepNameRead
+    team_id: RepTeamIdRead | None
+    region: RegionRead | None
+    """The region whose customers they see where regions count."""
     active: bool
-    subject: str | None
-    external_ref: str | None
+    """False for a salesperson who no longer sells; they keep what they own."""
+    subject: SubjectRead | None
+    external_ref: ExternalReferenceRead | None
 
 
 reps = Resource(

@@ -9,11 +9,22 @@ from pydantic import Field
 
 from event_contracts.directory import SalesDirectoryEntrySet
 from sales_api.dependencies import Expected
+from sales_api.fields import TeamName, TeamNameRead
 from sales_api.tables import Base
 from service_kit.aggregates import publish
 from service_kit.changes import Change
 from service_kit.entities import column
-from service_kit.fields import ExternalReference, Identifier, Name, ReadModel, StrictModel, examples
+from service_kit.fields import (
+    ExternalReference,
+    ExternalReferenceRead,
+    Identifier,
+    ReadModel,
+    RecordId,
+    StrictModel,
+    Version,
+    described,
+    examples,
+)
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.people import require_above
@@ -44,6 +55,9 @@ class Team(Base, table="team"):
         return SalesDirectoryEntrySet(id=self.id, kind="team", name=self.name)
 
 
+_PARENT = described(
+    "The team above, whose members see this one's records; null for none.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a15"
+)
 _EXAMPLE: dict[str, Any] = {"name": "Iberia", "parent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"}
 
 
@@ -52,7 +66,7 @@ class TeamCreate(StrictModel):
 
     model_config = examples(_EXAMPLE | {"external_ref": "crm-team-7"})
 
-    name: Name
+    name: TeamName
     parent_id: Identifier | None = Field(
         default=None, description="The team above, whose members see this one's records."
     )
@@ -64,18 +78,19 @@ class TeamUpdate(Change):
 
     model_config = examples(_EXAMPLE)
 
-    name: Name = Field(default_factory=str)
+    name: TeamName = Field(default_factory=str)
     parent_id: Identifier | None = None
+    """The team above, whose members see this one's records; null for none."""
 
 
 class TeamRead(ReadModel):
     """A team."""
 
-    id: UUID
-    version: int
-    name: str
-    parent_id: UUID | None
-    external_ref: str | None
+    id: RecordId
+    version: Version
+    name: TeamNameRead
+    parent_id: Annotated[UUID, _PARENT] | None
+    external_ref: ExternalReferenceRead | None
 
 
 teams = Resource(

@@ -9,15 +9,25 @@ from pydantic import Field, StrictBool
 
 from event_contracts.directory import ServiceDirectoryEntrySet
 from service_api.dependencies import Expected
+from service_api.fields import AgentName, AgentNameRead, AgentTeamId, AgentTeamIdRead, Region, RegionRead
 from service_api.tables import Base
 from service_api.teams import Team
 from service_kit.aggregates import publish
 from service_kit.changes import Change
 from service_kit.entities import column
-from service_kit.fields import Code, ExternalReference, Identifier, Name, ReadModel, StrictModel, examples
+from service_kit.fields import (
+    ExternalReference,
+    ExternalReferenceRead,
+    Identifier,
+    ReadModel,
+    RecordId,
+    StrictModel,
+    Version,
+    examples,
+)
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
-from service_kit.people import Subject, require_new_subject
+from service_kit.people import Subject, SubjectRead, require_new_subject
 from service_kit.references import require, require_new
 from service_kit.resources import Resource
 from service_kit.routing import Work
@@ -62,10 +72,11 @@ class AgentCreate(StrictModel):
         }
     )
 
-    name: Name
-    team_id: Identifier | None = None
-    region: Code | None = Field(default=None, description="The region whose customers they see where regions count.")
+    name: AgentName
+    team_id: AgentTeamId | None = None
+    region: Region | None = Field(default=None, description="The region whose customers they see where regions count.")
     active: StrictBool = True
+    """False for an agent who is out of service."""
     subject: Subject | None = None
     external_ref: ExternalReference | None = None
 
@@ -83,24 +94,28 @@ class AgentUpdate(Change):
         }
     )
 
-    name: Name = Field(default_factory=str)
-    team_id: Identifier | None = Field(default=None, description="Null takes the agent out of the team.")
-    region: Code | None = None
+    name: AgentName = Field(default_factory=str)
+    team_id: AgentTeamId | None = Field(default=None, description="Null takes the agent out of the team.")
+    region: Region | None = None
+    """The region whose customers they see where regions count."""
     active: StrictBool = Field(default_factory=bool)
+    """False for an agent who is out of service."""
     subject: Subject | None = None
 
 
 class AgentRead(ReadModel):
     """An agent."""
 
-    id: UUID
-    version: int
-    name: str
-    team_id: UUID | None
-    region: str | None
+    id: RecordId
+    version: Version
+    name: AgentNameRead
+    team_id: AgentTeamIdRead | None
+    region: RegionRead | None
+    """The region whose customers they see where regions count."""
     active: bool
-    subject: str | None
-    external_ref: str | None
+    """False for an agent who is out of service."""
+    subject: SubjectRead | None
+    external_ref: ExternalReferenceRead | None
 
 
 agents = Resource(

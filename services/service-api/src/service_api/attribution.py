@@ -8,10 +8,21 @@ from pydantic import Field
 from service_api.agents import Agent
 from service_api.customers.model import Customer
 from service_api.customers.use_cases import require_customer
+from service_api.fields import (
+    AgentId,
+    AgentIdRead,
+    CustomerId,
+    CustomerIdRead,
+    ProductOf,
+    RegionRead,
+    SegmentRead,
+    TeamId,
+    TeamIdRead,
+)
 from service_api.tables import Base
 from service_api.teams import Team
 from service_kit.entities import column
-from service_kit.fields import Code, Identifier, Moment, ReadModel, StrictModel
+from service_kit.fields import OccurredAt, ReadModel, RecordId, StrictModel, Version
 from service_kit.identifiers import new_id
 from service_kit.references import require
 from service_kit.unit_of_work import UnitOfWork
@@ -42,23 +53,25 @@ class ByAgent(ForCustomer):
 class DoneCreate(StrictModel):
     """Something that an agent did for a customer."""
 
-    customer_id: Identifier
-    agent_id: Identifier | None = None
-    team_id: Identifier | None = Field(default=None, description="The agent's team when left out.")
-    product: Code | None = None
-    occurred_at: Moment | None = None
+    customer_id: CustomerId
+    agent_id: AgentId | None = None
+    team_id: TeamId | None = Field(default=None, description="The agent's team when left out.")
+    product: ProductOf | None = None
+    occurred_at: OccurredAt | None = None
 
 
 class DoneRead(ReadModel):
     """Something that an agent did for a customer; region and segment are the customer's at that time."""
 
-    id: UUID
-    version: int
-    customer_id: UUID
-    region: str | None
-    segment: str | None
-    agent_id: UUID | None
-    team_id: UUID | None
+    id: RecordId
+    version: Version
+    customer_id: CustomerIdRead
+    region: RegionRead | None
+    """The customer's region at that time, by its code."""
+    segment: SegmentRead | None
+    """The customer's segment at that time, by its code."""
+    agent_id: AgentIdRead | None
+    team_id: TeamIdRead | None
 
 
 def attribution_of(customer: Customer) -> dict[str, Any]:

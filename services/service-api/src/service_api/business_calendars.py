@@ -17,7 +17,7 @@ from service_api.dependencies import Expected
 from service_api.tables import Base
 from service_kit.changes import Change
 from service_kit.entities import column
-from service_kit.fields import Day, Identifier, Name, ReadModel, StrictModel, examples
+from service_kit.fields import Day, Identifier, Name, ReadModel, RecordId, StrictModel, Version, described, examples
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.resources import Resource
@@ -77,15 +77,22 @@ Clock = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^({_CLOCK.pattern})$", "examples": ["08:30"]}),
 ]
 
+_WEEKDAY = described("1 is Monday, 7 is Sunday.", 1)
+_OPENS = described("When business begins, in the calendar's time zone.", "08:00")
+_CLOSES = described("When business ends, in the calendar's time zone; 24:00 is the end of the day.", "17:30")
+_NAME = described("What people call the calendar.", "Vilnius office")
+_ZONE = described("The zone of its hours, as the IANA database has it.", "Europe/Vilnius")
+_HOLIDAYS = described("The days without business, whatever the weekday.", ["2026-12-25"])
+
 
 class ShiftCreate(StrictModel):
     """A stretch of a weekday on which there is business; 1 is Monday."""
 
     model_config = examples({"weekday": 1, "opens": "08:00", "closes": "17:30"})
 
-    weekday: Annotated[int, Field(strict=True, ge=1, le=7)]
-    opens: Clock
-    closes: Clock
+    weekday: Annotated[int, Field(strict=True, ge=1, le=7), _WEEKDAY]
+    opens: Annotated[Clock, _OPENS]
+    closes: Annotated[Clock, _CLOSES]
 
     @model_validator(mode="after")
     def _opens_first(self) -> Self:
@@ -118,10 +125,12 @@ class BusinessCalendarCreate(StrictModel):
 
     model_config = examples(_EXAMPLE)
 
-    name: Name
-    timezone: Zone
+    name: Annotated[Name, _NAME]
+    timezone: Annotated[Zone, _ZONE]
     hours: Week
+    """The stretches of the week on which there is business; those of one day do not overlap."""
     holidays: Holidays = Field(default_factory=list)
+    """The days without business, whatever the weekday."""
 
 
 class BusinessCalendarUpdate(Change):
@@ -129,29 +138,32 @@ class BusinessCalendarUpdate(Change):
 
     model_config = examples(_EXAMPLE)
 
-    name: Name = Field(default_factory=str)
-    timezone: Zone = Field(default_factory=str)
+    name: Annotated[Name, _NAME] = Field(default_factory=str)
+    timezone: Annotated[Zone, _ZONE] = Field(default_factory=str)
     hours: Week = Field(default_factory=list)
+    """The stretches of the week on which there is business; those of one day do not overlap."""
     holidays: Holidays = Field(default_factory=list)
+    """The days without business, whatever the weekday."""
 
 
 class ShiftRead(ReadModel):
     """A stretch of a weekday on which there is business."""
 
-    weekday: int
-    opens: str
-    closes: str
+    weekday: Annotated[int, _WEEKDAY]
+    opens: Annotated[str, _OPENS]
+    closes: Annotated[str, _CLOSES]
 
 
 class BusinessCalendarRead(ReadModel):
     """A calendar."""
 
-    id: UUID
-    version: int
-    name: str
-    timezone: str
+    id: RecordId
+    version: Version
+    name: Annotated[str, _NAME]
+    timezone: Annotated[str, _ZONE]
     hours: list[ShiftRead]
-    holidays: list[date]
+    """The stretches of the week on which there is business; those of one day do not overlap."""
+    holidays: Annotated[list[date], _HOLIDAYS]
 
 
 business_calendars = Resource("/business-calendars/{calendar_id}", BusinessCalendar.table, BusinessCalendarRead)

@@ -8,9 +8,10 @@ from pydantic import Field
 
 from event_contracts.service import CheckInCompleted
 from service_api.attribution import ByAgent, DoneCreate, DoneRead, attributed
+from service_api.fields import ProductOfRead
 from service_kit.aggregates import publish
 from service_kit.entities import column
-from service_kit.fields import Day, Identifier, Moment, examples
+from service_kit.fields import Day, Identifier, Moment, described, examples
 from service_kit.occurrence import happened_at
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
@@ -51,9 +52,10 @@ class CheckInCreate(DoneCreate):
 class CheckInRead(DoneRead):
     """A check-in."""
 
-    product: str | None
-    due_on: date | None
+    product: ProductOfRead | None
+    due_on: Annotated[date, described("The last day that it was planned for; null if it was not.", "2026-04-15")] | None
     completed_at: Moment
+    """When it took place."""
 
 
 check_ins = Resource(

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from typing import Annotated, ClassVar
-from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import Response
@@ -11,9 +10,31 @@ from pydantic import Field
 from event_contracts.service import ReviewRecorded
 from service_api.attribution import ForCustomer, attribution_of
 from service_api.customers.use_cases import require_customer
+from service_api.fields import (
+    CustomerId,
+    CustomerIdRead,
+    ProductOf,
+    ProductOfRead,
+    RegionRead,
+    ReviewChannel,
+    ReviewChannelRead,
+    ReviewScore,
+    ReviewScoreRead,
+    SegmentRead,
+)
 from service_kit.aggregates import publish
 from service_kit.entities import column
-from service_kit.fields import Code, Identifier, Moment, ReadModel, Score, StrictModel, examples
+from service_kit.fields import (
+    Code,
+    Identifier,
+    Moment,
+    OccurredAt,
+    ReadModel,
+    RecordId,
+    StrictModel,
+    Version,
+    examples,
+)
 from service_kit.identifiers import new_id
 from service_kit.occurrence import happened_at
 from service_kit.resources import Resource
@@ -48,25 +69,30 @@ class ReviewCreate(StrictModel):
         }
     )
 
-    customer_id: Identifier
-    product: Code | None = None
-    channel: Code | None = Field(default=None, description="Where it was given: a marketplace, a directory, a forum.")
-    score: Score
-    occurred_at: Moment | None = None
+    customer_id: CustomerId
+    product: ProductOf | None = None
+    channel: ReviewChannel | None = Field(
+        default=None, description="Where it was given: a marketplace, a directory, a forum."
+    )
+    score: ReviewScore
+    occurred_at: OccurredAt | None = None
 
 
 class ReviewRead(ReadModel):
     """A public review."""
 
-    id: UUID
-    version: int
-    customer_id: UUID
-    region: str | None
-    segment: str | None
-    product: str | None
-    channel: str | None
-    score: int
+    id: RecordId
+    version: Version
+    customer_id: CustomerIdRead
+    region: RegionRead | None
+    """The customer's region at that time, by its code."""
+    segment: SegmentRead | None
+    """The customer's segment at that time, by its code."""
+    product: ProductOfRead | None
+    channel: ReviewChannelRead | None
+    score: ReviewScoreRead
     reviewed_at: Moment
+    """When the customer gave it."""
 
 
 reviews = Resource(

@@ -9,11 +9,22 @@ from pydantic import Field
 
 from event_contracts.directory import ServiceDirectoryEntrySet
 from service_api.dependencies import Expected
+from service_api.fields import TeamName, TeamNameRead
 from service_api.tables import Base
 from service_kit.aggregates import publish
 from service_kit.changes import Change
 from service_kit.entities import column
-from service_kit.fields import ExternalReference, Identifier, Name, ReadModel, StrictModel, examples
+from service_kit.fields import (
+    ExternalReference,
+    ExternalReferenceRead,
+    Identifier,
+    ReadModel,
+    RecordId,
+    StrictModel,
+    Version,
+    described,
+    examples,
+)
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.people import require_above
@@ -44,6 +55,11 @@ class Team(Base, table="team"):
         return ServiceDirectoryEntrySet(id=self.id, kind="team", name=self.name)
 
 
+_PARENT = described(
+    "The team above, whose people see the records of this one; null for none.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a15"
+)
+
+
 class TeamCreate(StrictModel):
     """A new team."""
 
@@ -55,10 +71,8 @@ class TeamCreate(StrictModel):
         }
     )
 
-    name: Name
-    parent_id: Identifier | None = Field(
-        default=None, description="The team above, whose people see the records of this one."
-    )
+    name: TeamName
+    parent_id: Annotated[Identifier, _PARENT] | None = None
     external_ref: ExternalReference | None = None
 
 
@@ -69,18 +83,18 @@ class TeamUpdate(Change):
         {"name": "Installation, north and east", "parent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"}
     )
 
-    name: Name = Field(default_factory=str)
-    parent_id: Identifier | None = None
+    name: TeamName = Field(default_factory=str)
+    parent_id: Annotated[Identifier, _PARENT] | None = None
 
 
 class TeamRead(ReadModel):
     """A team."""
 
-    id: UUID
-    version: int
-    name: str
-    parent_id: UUID | None
-    external_ref: str | None
+    id: RecordId
+    version: Version
+    name: TeamNameRead
+    parent_id: Annotated[UUID, _PARENT] | None
+    external_ref: ExternalReferenceRead | None
 
 
 teams = Resource(

@@ -7,8 +7,9 @@ from fastapi import Response
 
 from event_contracts.service import TrainingDelivered
 from service_api.attribution import ByAgent, DoneCreate, DoneRead, attributed
+from service_api.fields import Attendees, AttendeesRead, ProductOfRead
 from service_kit.aggregates import publish
-from service_kit.fields import Count, Identifier, Moment, examples
+from service_kit.fields import Identifier, Moment, examples
 from service_kit.occurrence import happened_at
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
@@ -42,15 +43,16 @@ class TrainingCreate(DoneCreate):
         }
     )
 
-    attendees: Count
+    attendees: Attendees
 
 
 class TrainingRead(DoneRead):
     """A training."""
 
-    product: str | None
-    attendees: int
+    product: ProductOfRead | None
+    attendees: AttendeesRead
     delivered_at: Moment
+    """When it took place."""
 
 
 trainings = Resource(

@@ -9,6 +9,7 @@ from fastapi import Response
 from event_contracts.service import UpsellSuggested
 from service_api.attribution import ByAgent, DoneCreate, DoneRead, attributed
 from service_api.customers.use_cases import is_now
+from service_api.fields import ProductOfRead, TicketId, TicketIdRead
 from service_api.tickets.model import Ticket
 from service_kit.aggregates import publish
 from service_kit.entities import column
@@ -48,15 +49,18 @@ class UpsellSuggestionCreate(DoneCreate):
         }
     )
 
-    ticket_id: Identifier | None = None
+    ticket_id: TicketId | None = None
+    """The ticket that showed the need."""
 
 
 class UpsellSuggestionRead(DoneRead):
     """A suggestion; a lead or deal of sales that came of it names its id."""
 
-    ticket_id: UUID | None
-    product: str | None
+    ticket_id: TicketIdRead | None
+    """The ticket that showed the need."""
+    product: ProductOfRead | None
     suggested_at: Moment
+    """When the agent suggested it."""
 
 
 upsell_suggestions = Resource(

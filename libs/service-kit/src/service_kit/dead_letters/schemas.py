@@ -2,13 +2,16 @@
 
 import base64
 from typing import Annotated, Any
-from uuid import UUID
 
 from pydantic import StringConstraints
 
 from event_contracts.codec import MAX_EVENT_BYTES
 from service_kit.consumer.dead_letters import DeadLetterStatus
-from service_kit.fields import Moment, Name, ReadModel, StrictModel, examples
+from service_kit.fields import Moment, Name, ReadModel, RecordId, StrictModel, described, examples
+
+_VALUE = described("The CloudEvent in structured JSON, as one string.", '{"specversion":"1.0","id":"…"}')
+_STATUS = described("Whether it waits, was sent again, or was discarded.", "open", schema="DeadLetterStatus")
+ConsumerName = Annotated[str, described("The consumer that could not process it.", "metrics-worker")]
 
 
 class DeadLetterMendRequest(StrictModel):
@@ -16,7 +19,7 @@ class DeadLetterMendRequest(StrictModel):
 
     model_config = examples({"value": '{"specversion":"1.0","id":"…"}'})
 
-    value: Annotated[str, StringConstraints(min_length=2, max_length=MAX_EVENT_BYTES)]
+    value: Annotated[str, StringConstraints(min_length=2, max_length=MAX_EVENT_BYTES), _VALUE]
 
 
 class DeadLetterDiscardRequest(StrictModel):
@@ -24,25 +27,30 @@ class DeadLetterDiscardRequest(StrictModel):
 
     model_config = examples({"reason": "a load test's record, no customer's"})
 
-    reason: Name
+    reason: Annotated[
+        Name, described("What those who review it later should know.", "a load test's record, no customer's")
+    ]
 
 
 class DeadLetterRead(ReadModel):
     """A dead letter, without its content."""
 
-    id: UUID
-    consumer: str
-    topic: str
-    partition: int
-    offset: int
-    reason: str
-    detail: str
+    id: RecordId
+    consumer: ConsumerName
+    topic: Annotated[str, described("The topic that it was read from.", "sales.events")]
+    partition: Annotated[int, described("The topic's partition that it was read from.", 3)]
+    offset: Annotated[int, described("Its position in the partition.", 48_213)]
+    reason: Annotated[str, described("A code of what was wrong with it.", "undecodable")]
+    detail: Annotated[str, described("What was wrong with it, in words.", "Invalid JSON: unexpected end")]
     recorded_at: Moment
-    status: DeadLetterStatus
+    """When the consumer met it."""
+    status: Annotated[DeadLetterStatus, _STATUS]
     mended: bool
+    """Whether what is sent was replaced."""
     settled_at: Moment | None
-    settled_by: str | None
-    discarded_because: str | None
+    """When it was sent again or discarded; null while it is open."""
+    settled_by: Annotated[str, described("The subject of the token that settled it.", "auth0|5f7c8ec7c33c6c00")] | None
+    discarded_because: Annotated[str, described("Why it was discarded.", "a load test's record")] | None
 
 
 class DeadLetterDetailRead(DeadLetterRead):
@@ -51,28 +59,31 @@ class DeadLetterDetailRead(DeadLetterRead):
     `value` and `key` are also null where the bytes are not UTF-8 or not there.
     """
 
-    key: str | None
-    value: str | None
-    value_base64: str | None
-    """The original bytes; null for a record without a value."""
-    mended_value: str | None
+    key: Annotated[str, described("The record's Kafka key.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12")] | None
+    value: Annotated[str, described("The record as it arrived.", '{"specversion":"1.0","id":')] | None
+    value_base64: (
+        Annotated[str, described("Its bytes; null for a record without a value.", "eyJzcGVjdmVyc2lvbiI6")] | None
+    )
+    mended_value: Annotated[str, described("What is sent in its place.", '{"specversion":"1.0","id":"…"}')] | None
 
 
 class HaltRead(ReadModel):
     """A consumer whose circuit breaker is open until enough of its dead letters are sent or discarded."""
 
-    consumer: str
+    consumer: ConsumerName
     halted_at: Moment
-    bad_records: int
-    """Among the last 1,000 that it read."""
-    to_settle: int
-    """Open dead letters that must be settled before it continues; 0 when it is about to."""
+    """When its circuit breaker opened."""
+    bad_records: Annotated[int, described("Bad ones among the last 1,000 that it read.", 950)]
+    to_settle: Annotated[
+        int, described("Open dead letters that must be settled before it continues; 0 when it is about to.", 12)
+    ]
 
 
 class HaltsRead(ReadModel):
     """The consumers that are halted now; normally none."""
 
     items: list[HaltRead]
+    """One entry a halted consumer."""
 
 
 def halt_of(row: Any) -> HaltRead:

@@ -2,14 +2,14 @@
 
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 import asyncpg
 from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError
 
-from service_kit.fields import ReadModel
+from service_kit.fields import ReadModel, RecordId, described
 from service_kit.imports import records
 from service_kit.imports.operations import Caller, ImportableResource, Operation
 from service_kit.imports.records import Imported
@@ -36,17 +36,34 @@ class RowContradicts(Conflict):
     slug, title = "row-contradicts", "The row contradicts itself"
 
 
+_PROBLEM = described(
+    "Why it failed, in the form of all errors.",
+    {
+        "type": "urn:tandem:problem:unknown-reference",
+        "title": "The request names something that does not exist",
+        "status": 422,
+        "detail": "See errors: each names the place and what is wrong.",
+        "errors": [{"pointer": "#/record/owner_id", "detail": "names no rep"}],
+    },
+    rarely=True,
+)
+
+
 class ImportedRow(ReadModel):
     """The outcome of one row."""
 
-    line: int
-    resource: str | None
+    line: Annotated[int, described("The row's line in the body, from 1.", 2)]
+    resource: Annotated[str, described("What it is a record of; null where it does not say.", "leads")] | None
     status: Literal["created", "continued", "existing", "failed"]
-    """`continued`: the record was there, and the new steps of its history were done."""
-    id: UUID | None = None
-    at: str | None = None
-    """Where in the row it failed: `#/record` or `#/history/{step}`."""
-    problem: dict[str, Any] | None = None
+    """What became of it. `continued`: the record was there, and the new steps of its history were done."""
+    id: RecordId | None = None
+    at: (
+        Annotated[
+            str, described("Where in the row it failed: `#/record` or `#/history/{step}`.", "#/record", rarely=True)
+        ]
+        | None
+    ) = None
+    problem: Annotated[dict[str, Any], _PROBLEM] | None = None
 
 
 class _Failed(Exception):

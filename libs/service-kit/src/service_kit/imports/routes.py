@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 
-from service_kit.fields import ReadModel
+from service_kit.fields import ReadModel, described
 from service_kit.imports.importer import ImportedRow, Importer
 from service_kit.imports.operations import Caller, importable_resources
 from service_kit.imports.rows import CSV, NDJSON, read
@@ -24,11 +24,12 @@ class ImportRefused(Problem):
 class ImportReport(ReadModel):
     """The outcome of the rows: their counts, and each in the order of their lines."""
 
-    created: int
-    continued: int
-    existing: int
-    failed: int
+    created: Annotated[int, described("Rows whose record is new.", 1)]
+    continued: Annotated[int, described("Rows whose record was there, and whose new steps were done.", 0)]
+    existing: Annotated[int, described("Rows that changed nothing, since all of it was there.", 0)]
+    failed: Annotated[int, described("Rows of which nothing was imported.", 0)]
     rows: list[ImportedRow]
+    """The outcome of each row, in the order of their lines."""
 
 
 def imports_of(routers: Iterable[APIRouter]) -> APIRouter:

@@ -1,12 +1,13 @@
 """The form of alerts over HTTP."""
 
 from collections import Counter
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID, uuid5
 
 from pydantic import ConfigDict
 
-from service_kit.fields import Moment, ReadModel
+from metrics_worker.queries.fields import Explain
+from service_kit.fields import Moment, ReadModel, RecordId, described
 
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "warning", "info")
@@ -18,6 +19,16 @@ FIRST: Final = 20
 """Alerts that are sent with their number."""
 _NAMES: Final = UUID("6f0c1f2e-5f0e-5d0b-9a58-2f6b3d6f4a11")
 _DIGITS: Final = 56
+
+_SUBJECT = described(
+    "What it is about: `customers/<uuid>`, `targets/<uuid>`, `kpis/<name>`, `dimensions/<name>`, `books`, or the "
+    "subject of an event.",
+    "customers/01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+)
+_TICKETS = described(
+    "Of a customer that is left alone, the longest waiting first; else empty.",
+    ["01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12"],
+)
 
 
 class AlertRead(ReadModel):
@@ -42,20 +53,18 @@ class AlertRead(ReadModel):
         }
     )
 
-    id: UUID
-    kind: AlertKind
-    severity: Severity
-    subject: str
-    """What it is about: `customers/<uuid>`, `targets/<uuid>`, `kpis/<name>`, `dimensions/<name>`, `books`, or an
-    event's subject."""
-    says: str
+    id: RecordId
+    """Stays the same while the alert lasts."""
+    kind: Annotated[AlertKind, described("What is wrong.", "unattended", schema="AlertKind")]
+    severity: Annotated[Severity, described("How grave it is.", "critical", schema="Severity")]
+    subject: Annotated[str, _SUBJECT]
+    says: Annotated[str, described("What is wrong, in words.", "This customer has waited for more than an hour.")]
     since: Moment
-    do: str
-    tickets: list[UUID]
-    """Of a customer that is left alone, the longest waiting first; else empty."""
-    kpi: str | None
-    explain: str
-    """The address of what is behind it."""
+    """When it began."""
+    do: Annotated[str, described("What to do about it.", "Reply to the ticket, or assign it to somebody.")]
+    tickets: Annotated[list[UUID], _TICKETS]
+    kpi: Annotated[str, described("The KPI that it is about; null for none.", "unattended_now")] | None
+    explain: Explain
 
 
 def alert(
@@ -89,10 +98,11 @@ def alert(
 class AlertsRead(ReadModel):
     """How many alerts there are of each severity, and the first of them as GET /v1/alerts orders them."""
 
-    critical: int
-    warning: int
-    info: int
+    critical: Annotated[int, described("Alerts that cannot wait.", 1)]
+    warning: Annotated[int, described("Alerts that need care soon.", 2)]
+    info: Annotated[int, described("Alerts that are good to know.", 0)]
     items: list[AlertRead]
+    """The first 20, the gravest first."""
 
 
 def summary(found: list[AlertRead]) -> AlertsRead:

@@ -1,13 +1,12 @@
 """GET /v1/coverage."""
 
-from datetime import date
-
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from metrics_worker.api.parameters import FirstDay, LastDay, Status
 from metrics_worker.queries.coverage import DimensionCoverageRead, UnaskedRead, carried_by, unasked
+from metrics_worker.queries.fields import FirstDayRead, FreshAsOf, LastDayRead, TimeZone
 from metrics_worker.queries.query import period_of
-from service_kit.fields import Moment, ReadModel
+from service_kit.fields import ReadModel
 from service_kit.routing import Work, router
 
 coverage = router("/coverage", "kpis")
@@ -16,50 +15,14 @@ coverage = router("/coverage", "kpis")
 class CoverageRead(ReadModel):
     """How complete the dimensions are, and how far surveys reach."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "from": "2026-01-01",
-                    "to": "2026-03-31",
-                    "timezone": "Europe/Vilnius",
-                    "dimensions": [
-                        {
-                            "dimension": "region",
-                            "thin": False,
-                            "subjects": [
-                                {"subject": "customers", "value": "0.98", "numerator": 490, "denominator": 500}
-                            ],
-                        }
-                    ],
-                    "unasked": [
-                        {
-                            "dimension": "region",
-                            "count": 1,
-                            "values": [
-                                {
-                                    "value": "APAC",
-                                    "customers": 31,
-                                    "deals": 12,
-                                    "tickets": 8,
-                                    "surveys_sent": 0,
-                                    "surveys_answered": 0,
-                                }
-                            ],
-                        }
-                    ],
-                    "fresh_as_of": "2026-03-31T21:00:00.120000Z",
-                }
-            ]
-        }
-    )
-
-    start: date = Field(serialization_alias="from")
-    end: date = Field(serialization_alias="to")
-    timezone: str
+    start: FirstDayRead = Field(serialization_alias="from")
+    end: LastDayRead = Field(serialization_alias="to")
+    timezone: TimeZone
     dimensions: list[DimensionCoverageRead]
+    """How complete each dimension is."""
     unasked: list[UnaskedRead]
-    fresh_as_of: Moment | None
+    """The regions, segments and products without surveys, or without answers, by dimension."""
+    fresh_as_of: FreshAsOf | None
 
 
 @coverage.get("")

@@ -1,9 +1,8 @@
 """GET /v1/customers/{id}/health."""
 
 from datetime import UTC, date, datetime
+from typing import Annotated
 from uuid import UUID
-
-from pydantic import ConfigDict
 
 from event_contracts.fields import DECIMAL_PLACES
 from metrics_worker.api.parameters import LedgerReporting
@@ -12,8 +11,9 @@ from metrics_worker.domain.customer_health import HealthReason, health_of
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.relationship import BADLY_RATED, BREACHED, NOT_FOR_LONG, NOT_LATELY, REOPENED
 from metrics_worker.ledger.status import fresh_as_of
+from metrics_worker.queries.fields import FreshAsOf, ReportingCurrencyRead, TimeZone
 from metrics_worker.queries.figure import decimal_text
-from service_kit.fields import Moment, ReadModel
+from service_kit.fields import Moment, ReadModel, described
 from service_kit.problems import NotFound
 from service_kit.routing import CallersAccess, Work, router
 
@@ -27,67 +27,52 @@ _SAYS = {
     NOT_FOR_LONG: "the last purchase was 365 days ago or longer",
 }
 
+_UNTIL = described("When it ends by time alone; null for what somebody has to end.", "2026-06-22", rarely=True)
+_BEHIND = described(
+    "The tickets, surveys and deals that it comes from.", ["tickets/019ca869-5000-7000-8000-0000000000c2"]
+)
+_MERGED_INTO = described(
+    "The customer that this one was merged into; all other fields are about that one.",
+    "019ca869-5000-7000-8000-0000000000b1",
+    rarely=True,
+)
+_SCORE = described("100 less the points of all reasons; null for a customer who has not bought yet.", 70)
+
 
 class HealthReasonRead(ReadModel):
     """A reason that takes points from the score, or will after the first purchase."""
 
-    reason: str
-    says: str
-    points: int
-    since: date
-    until: date | None
-    """When it ends by time alone; null for what somebody has to end."""
-    behind: list[str]
-    """The tickets, surveys and deals that it comes from."""
+    reason: Annotated[str, described("Why, as a code.", "sla-breached")]
+    says: Annotated[str, described("The same in words.", _SAYS[BREACHED])]
+    points: Annotated[int, described("What it takes from the score.", 30)]
+    since: Annotated[date, described("The day on which it began.", "2026-03-24")]
+    until: (
+        Annotated[
+            date, described("When it ends by time alone; null for what somebody has to end.", "2026-06-22", rarely=True)
+        ]
+        | None
+    )
+    behind: Annotated[list[str], _BEHIND]
 
 
 class CustomerHealthRead(ReadModel):
     """A customer's health today, with the reasons for the score. Money is in the reporting currency."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "customer_id": "019ca869-5000-7000-8000-0000000000a1",
-                    "merged_into": None,
-                    "today": "2026-03-24",
-                    "timezone": "Europe/Vilnius",
-                    "score": 70,
-                    "at_risk": True,
-                    "at_risk_since": "2026-03-24T09:00:00Z",
-                    "reasons": [
-                        {
-                            "reason": "sla-breached",
-                            "says": _SAYS[BREACHED],
-                            "points": 30,
-                            "since": "2026-03-24",
-                            "until": None,
-                            "behind": ["tickets/019ca869-5000-7000-8000-0000000000c2"],
-                        }
-                    ],
-                    "currency": "EUR",
-                    "revenue_365_days": "1190.00",
-                    "open_deals": "0.00",
-                    "fresh_as_of": "2026-03-24T09:00:00.120000Z",
-                }
-            ]
-        }
-    )
-
-    customer_id: UUID
-    merged_into: UUID | None
-    """The customer that this one was merged into; all other fields are about that one."""
-    today: date
-    timezone: str
-    score: int | None
-    """100 less the points of all reasons; null for a customer who has not bought yet."""
+    customer_id: Annotated[UUID, described("The customer of the address.", "019ca869-5000-7000-8000-0000000000a1")]
+    merged_into: Annotated[UUID, _MERGED_INTO] | None
+    today: Annotated[date, described("The day that it is true of, in the reporting time zone.", "2026-03-24")]
+    timezone: TimeZone
+    score: Annotated[int, _SCORE] | None
     at_risk: bool
+    """Whether a ticket or a rating says that the customer may leave."""
     at_risk_since: Moment | None
+    """When the first of these reasons began; null without one."""
     reasons: list[HealthReasonRead]
-    currency: str
-    revenue_365_days: str
-    open_deals: str
-    fresh_as_of: Moment | None
+    """What takes points from the score."""
+    currency: ReportingCurrencyRead
+    revenue_365_days: Annotated[str, described("Won in the last 365 days, in the reporting currency.", "1190.00")]
+    open_deals: Annotated[str, described("Worth of the open deals, in the reporting currency.", "0.00")]
+    fresh_as_of: FreshAsOf | None
 
 
 @customers.get("/{customer_id}/health")

@@ -18,6 +18,22 @@ from metrics_worker.domain.posting import Reporting
 from metrics_worker.queries.answer import answer
 from metrics_worker.queries.explain import Position, PostingsBehind, Reason, exclusions_of
 from metrics_worker.queries.export import neutralised
+from metrics_worker.queries.fields import (
+    Amount,
+    AppliedFilters,
+    AsOf,
+    Denominator,
+    FirstDayRead,
+    FreshAsOf,
+    KpiName,
+    LastDayRead,
+    MoneyCurrency,
+    Numerator,
+    TimeZone,
+    Unit,
+    Value,
+    VariantName,
+)
 from metrics_worker.queries.figure import sum_shown
 from metrics_worker.queries.query import (
     KpiQuery,
@@ -27,9 +43,9 @@ from metrics_worker.queries.query import (
     period_of,
     variant_of,
 )
-from metrics_worker.queries.schemas import Amount, NowRead
-from service_kit.fields import Moment, ReadModel
-from service_kit.paging import Page, Paged
+from metrics_worker.queries.schemas import NowRead
+from service_kit.fields import Moment, ReadModel, described
+from service_kit.paging import NextCursor, Page, Paged
 from service_kit.problems import Unprocessable
 from service_kit.routing import CallersAccess, Work, router
 
@@ -38,13 +54,19 @@ CSV_ROWS: Final = 10_000
 
 explanations = router("/kpis", "kpis")
 
+_REASON = described("Why it is left out.", "merged", schema="ExclusionReason")
+_MEASURES = described(
+    "What it adds, by measure: money as a decimal string in the reporting currency, all else as whole numbers.",
+    {"deal.won": 1, "deal.revenue": "2598.00"},
+)
+
 
 class ExclusionRead(ReadModel):
     """What the value leaves out, how often, and why."""
 
-    reason: Reason
-    says: str
-    count: int
+    reason: Annotated[Reason, _REASON]
+    says: Annotated[str, described("The same in words.", "subjects that were merged into another")]
+    count: Annotated[int, described("How many subjects or records it leaves out.", 3)]
     partial: bool = False
     """Whether only the newest 20,000 postings of a kind on these days were examined for it, and there are more."""
 
@@ -52,15 +74,16 @@ class ExclusionRead(ReadModel):
 class ExplainedPostingRead(ReadModel):
     """One posting: what one event added to, or subtracted from, the value's measures."""
 
-    kind: str
-    subject: str
-    event_id: UUID
+    kind: Annotated[str, described("The kind of subject.", "deal")]
+    subject: Annotated[str, described("What the event is about.", "deals/01980c8e-7a33-7d60-8f3c-5b1f3b0c9a18")]
+    event_id: Annotated[UUID, described("The event behind it.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a21")]
     event_time: Moment
+    """When it happened in the business."""
     recorded_time: Moment
-    day: date
-    dimensions: dict[str, str | None]
-    measures: dict[str, Amount]
-    """Money as a decimal string, all else as whole numbers."""
+    """When the service recorded it."""
+    day: Annotated[date, described("The day that it counts on, in the reporting time zone.", "2026-03-31")]
+    dimensions: Annotated[dict[str, str | None], described("What it counts under, by dimension.", {"region": "EMEA"})]
+    measures: Annotated[dict[str, Amount], _MEASURES]
 
 
 class ExplanationRead(ReadModel):
@@ -69,35 +92,34 @@ class ExplanationRead(ReadModel):
     With `recorded_after` they add up to the change since.
     """
 
-    kpi: str
-    variant: str
-    unit: str
-    currency: str | None
-    definition: str
-    rules_version: int
-    """Of the rules by which states become postings."""
-    numerator_measures: list[str]
-    denominator_measures: list[str]
-    start: date = Field(serialization_alias="from")
-    end: date = Field(serialization_alias="to")
-    timezone: str
-    filters: dict[str, str | None]
-    """What the value is of, by dimension: as requested, and as the caller's role forces."""
-    as_of: Moment | None
-    value: str | None
-    numerator: Amount
-    denominator: Amount
-    now: NowRead | None
-    """Only with `as_of`."""
+    kpi: KpiName
+    variant: VariantName
+    unit: Unit
+    currency: MoneyCurrency | None
+    definition: Annotated[str, described("How the value is computed, in words.", "won deals ÷ closed deals")]
+    rules_version: Annotated[int, described("The version of the rules by which events become postings.", 7)]
+    numerator_measures: Annotated[list[str], described("Measures above the line.", ["deal.won"])]
+    denominator_measures: Annotated[list[str], described("Measures below it.", ["deal.won", "deal.lost"])]
+    start: FirstDayRead = Field(serialization_alias="from")
+    end: LastDayRead = Field(serialization_alias="to")
+    timezone: TimeZone
+    filters: AppliedFilters
+    as_of: AsOf | None
+    value: Value | None
+    numerator: Numerator
+    denominator: Denominator
+    now: Annotated[NowRead | None, described("The value as the ledger holds it today; only with `as_of`.", rarely=True)]
     exclusions: list[ExclusionRead]
-    fresh_as_of: Moment | None
+    """What the value leaves out."""
+    fresh_as_of: FreshAsOf | None
     items: list[ExplainedPostingRead]
-    next_cursor: str | None
+    """The postings of this page, the latest day first within each kind."""
+    next_cursor: NextCursor | None
 
 
 @explanations.get("/{name}/explain", response_model=ExplanationRead)
 async def explain_kpi(
-    name: Annotated[str, Path(max_length=64, examples=["revenue"])],
+    name: Annotated[str, Path(max_length=64, description="The KPI, as GET /v1/kpis names it.", examples=["revenue"])],
     work: Work,
     reporting: LedgerReporting,
     page: Paged,
@@ -106,7 +128,8 @@ async def explain_kpi(
     start: FirstDay = None,
     end: LastDay = None,
     variant: Annotated[
-        str | None, Query(max_length=64, description="The definition to use; GET /v1/kpis lists them.")
+        str | None,
+        Query(max_length=64, description="The definition to use; GET /v1/kpis lists them.", examples=["count"]),
     ] = None,
     as_of: Annotated[Moment | None, Query(description="Uses the ledger as of this moment; now by default.")] = None,
     recorded_after: Annotated[

@@ -47,7 +47,7 @@ async def export_postings(
     ],
     start: FirstDay = None,
     end: LastDay = None,
-    form: Annotated[Format, Query(alias="format")] = "csv",
+    form: Annotated[Format, Query(alias="format", description="The form of the file.")] = "csv",
 ) -> Response:
     """Return every posting of a period, corrections included. Their sums are those of the KPIs."""
     if kind not in KIND_NAMES:

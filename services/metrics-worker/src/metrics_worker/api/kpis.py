@@ -47,7 +47,7 @@ async def list_kpis(work: Work, reporting: LedgerReporting, access: CallersAcces
 
 @routes.get("/{name}", response_model=AnswerRead)
 async def answer_kpi(
-    name: Annotated[str, Path(max_length=64, examples=["revenue"])],
+    name: Annotated[str, Path(max_length=64, description="The KPI, as GET /v1/kpis names it.", examples=["revenue"])],
     work: Work,
     status: Status,
     given: Filters,
@@ -61,10 +61,12 @@ async def answer_kpi(
             max_length=64,
             description="Adds groups by the values of a dimension; GET /v1/kpis lists those of the KPI.",
             json_schema_extra={"enum": list(DIMENSIONS)},
+            examples=["region"],
         ),
     ] = None,
     variant: Annotated[
-        str | None, Query(max_length=64, description="The definition to use; GET /v1/kpis lists them.")
+        str | None,
+        Query(max_length=64, description="The definition to use; GET /v1/kpis lists them.", examples=["count"]),
     ] = None,
     compare: Annotated[
         Literal["previous"] | None, Query(description="Adds the same number of days directly before.")

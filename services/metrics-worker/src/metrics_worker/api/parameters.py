@@ -40,6 +40,7 @@ Code = Annotated[
         max_length=64,
         description="Only this value; empty for subjects without one.",
         json_schema_extra={"pattern": f"^$|{CODE_PATTERN}"},
+        examples=["EMEA"],
     ),
 ]
 Identity = Annotated[
@@ -48,6 +49,7 @@ Identity = Annotated[
         max_length=36,
         description="Only this id; empty for subjects without one.",
         json_schema_extra={"pattern": "^$|^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"},
+        examples=["01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"],
     ),
 ]
 

@@ -13,7 +13,14 @@ from service_kit.routing import Work, router
 
 periods = router("/periods", "periods")
 
-Named = Annotated[str, Path(max_length=64, description="2026-03-10, 2026-W11, 2026-03, 2026-Q1 or 2026.")]
+Named = Annotated[
+    str,
+    Path(
+        max_length=64,
+        description="A day 2026-03-10, a week 2026-W11, a month 2026-03, a quarter 2026-Q1 or a year 2026.",
+        examples=["2026-03"],
+    ),
+]
 
 
 @periods.get("", response_model=page_of(ClosedPeriodRead))

@@ -1,24 +1,38 @@
 """GET /v1/scorecard: sales and service side by side, on the questions that people ask of the two."""
 
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Final, Literal
 from urllib.parse import urlencode
 
 from fastapi import Query
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from metrics_worker.api.answers import answers_of
 from metrics_worker.api.limits import Limits, limits_of
 from metrics_worker.api.parameters import FirstDay, LastDay, Status
 from metrics_worker.domain.period import Period
 from metrics_worker.kpis.catalogue import KPIS
+from metrics_worker.queries.fields import (
+    BetterDirection,
+    Denominator,
+    Explain,
+    FirstDayRead,
+    FreshAsOf,
+    KpiName,
+    LastDayRead,
+    MoneyCurrency,
+    Numerator,
+    TimeZone,
+    Unit,
+    Value,
+    VariantName,
+)
 from metrics_worker.queries.query import KpiQuery, period_of
-from metrics_worker.queries.schemas import Amount, AnswerRead, PreviousRead, TargetFigureRead
+from metrics_worker.queries.schemas import AnswerRead, PreviousRead, TargetFigureRead
 from metrics_worker.targets.model import is_met
-from service_kit.fields import Moment, ReadModel
+from service_kit.fields import ReadModel, described
 from service_kit.routing import CallersAccess, Work, router
 
 scorecard = router("/scorecard", "kpis")
@@ -108,20 +122,23 @@ ROWS: Final = (
 class ScoreRead(ReadModel):
     """One KPI with its sums, its target and its `explain` address."""
 
-    kpi: str
-    variant: str
-    title: str
-    filters: dict[str, str]
-    """What it is of; empty for the whole."""
-    unit: str
-    currency: str | None
-    direction: Literal["up", "down"]
-    value: str | None
-    numerator: Amount
-    denominator: Amount
+    kpi: KpiName
+    variant: VariantName
+    title: Annotated[str, described("What people call the KPI.", "Win rate")]
+    filters: Annotated[
+        dict[str, str], described("What it is of, by dimension; empty for the whole.", {"segment": "smb"})
+    ]
+    unit: Unit
+    currency: MoneyCurrency | None
+    direction: BetterDirection
+    value: Value | None
+    numerator: Numerator
+    denominator: Denominator
     previous: PreviousRead | None
+    """The same number of days, directly before; only where requested."""
     target: TargetFigureRead | None
-    explain: str
+    """What is due over these days; null without a target."""
+    explain: Explain
 
 
 class SideRead(ReadModel):
@@ -132,72 +149,33 @@ class SideRead(ReadModel):
     `unknown` when none is set or there is nothing to compare. A quota is a target too.
     """
 
-    reply: Reply
+    reply: Annotated[Reply, described("The function's reply to the question.", "yes", schema="Reply")]
     has_target: bool
+    """Whether any of its KPIs has one."""
     figures: list[ScoreRead]
+    """The KPIs that the reply follows from."""
 
 
 class RowRead(ReadModel):
     """One question with both replies."""
 
-    question: str
-    asks: str
+    question: Annotated[str, described("What is compared, as a code.", "sales-target")]
+    asks: Annotated[str, described("The same in words.", "Has it a sales target, and is it met?")]
     sales: SideRead
+    """What is true of the sales function."""
     service: SideRead
+    """What is true of the service function."""
 
 
 class ScorecardRead(ReadModel):
     """The two functions side by side."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "from": "2026-01-01",
-                    "to": "2026-03-31",
-                    "timezone": "Europe/Vilnius",
-                    "rows": [
-                        {
-                            "question": "sales-target",
-                            "asks": "Has it a sales target, and is it met?",
-                            "sales": {
-                                "reply": "yes",
-                                "has_target": True,
-                                "figures": [
-                                    {
-                                        "kpi": "sales_volume",
-                                        "variant": "standard",
-                                        "title": "Sales volume",
-                                        "filters": {},
-                                        "unit": "count",
-                                        "currency": None,
-                                        "direction": "up",
-                                        "value": "4238",
-                                        "numerator": 4238,
-                                        "denominator": None,
-                                        "previous": None,
-                                        "target": {"value": "4000", "met": True},
-                                        "explain": (
-                                            "/v1/kpis/sales_volume/explain?variant=standard"
-                                            "&from=2026-01-01&to=2026-03-31"
-                                        ),
-                                    }
-                                ],
-                            },
-                            "service": {"reply": "unknown", "has_target": False, "figures": []},
-                        }
-                    ],
-                    "fresh_as_of": "2026-03-31T21:00:00.120000Z",
-                }
-            ]
-        }
-    )
-
-    start: date = Field(serialization_alias="from")
-    end: date = Field(serialization_alias="to")
-    timezone: str
+    start: FirstDayRead = Field(serialization_alias="from")
+    end: LastDayRead = Field(serialization_alias="to")
+    timezone: TimeZone
     rows: list[RowRead]
-    fresh_as_of: Moment | None
+    """One entry a question."""
+    fresh_as_of: FreshAsOf | None
 
 
 @scorecard.get("")

@@ -16,7 +16,7 @@ from metrics_worker.api.stream_tickets import MAX_LENGTH, Tickets
 from metrics_worker.domain.period import Interval
 from metrics_worker.queries.query import filters_of, kpi_named, variant_of
 from service_kit.auth import Principal
-from service_kit.fields import Day, Moment, ReadModel
+from service_kit.fields import Day, Moment, ReadModel, described
 from service_kit.problems import Unprocessable
 from service_kit.routing import By, CallersAccess, StrictRoute, Work, router
 from service_kit.streaming import Streamed
@@ -54,19 +54,20 @@ stream = router("/stream", "push", route_class=StreamRoute)
 stream_tickets = router("/stream-tickets", "push")
 
 
-class TicketRead(ReadModel):
+class StreamTicketRead(ReadModel):
     """Opens streams until it expires: `GET /v1/stream?ticket=…`."""
 
-    ticket: str
+    ticket: Annotated[str, described("Opaque; for the query parameter `ticket`.", "eyJzdWJqZWN0Ijoi.mF0c3Vb7yqQ")]
     expires_at: Moment
+    """Until when it opens streams: 30 seconds from now."""
 
 
 @stream_tickets.post("", status_code=201)
-async def issue_stream_ticket(request: Request, by: By) -> TicketRead:
+async def issue_stream_ticket(request: Request, by: By) -> StreamTicketRead:
     """Issue a short-lived ticket for an EventSource, which cannot send the token in a header."""
     tickets: Tickets = request.app.state.tickets
     ticket = await tickets.issue(by)
-    return TicketRead(ticket=ticket.text, expires_at=ticket.expires_at)
+    return StreamTicketRead(ticket=ticket.text, expires_at=ticket.expires_at)
 
 
 @stream.get(
@@ -96,10 +97,19 @@ async def stream_kpis(
     alerts: Annotated[bool, Query(description="Adds the alerts, as the event `alerts`.")] = False,
     last_event_id: Annotated[
         str | None,
-        Query(max_length=400, description="The value of Last-Event-ID, for clients that cannot send the header."),
+        Query(
+            max_length=400,
+            description="The value of Last-Event-ID, for clients that cannot send the header.",
+            examples=["mF0c3Vb7yqQ="],
+        ),
     ] = None,
     ticket: Annotated[
-        str | None, Query(max_length=MAX_LENGTH, description="A ticket of POST /v1/stream-tickets, instead of a token.")
+        str | None,
+        Query(
+            max_length=MAX_LENGTH,
+            description="A ticket of POST /v1/stream-tickets, instead of a token.",
+            examples=["eyJzdWJqZWN0Ijoi.mF0c3Vb7yqQ"],
+        ),
     ] = None,
 ) -> Response:
     """Send each KPI's answer now and whenever it changes, as the event `kpi`; filters apply to all of them.

@@ -28,10 +28,13 @@ class Address:
 
     def __init__(
         self,
-        kpi: Annotated[str, Path(max_length=64, examples=["revenue"])],
+        kpi: Annotated[
+            str, Path(max_length=64, description="The KPI, as GET /v1/kpis names it.", examples=["revenue"])
+        ],
         given: Filters,
         variant: Annotated[
-            str | None, Query(max_length=64, description="The definition to use; GET /v1/kpis lists them.")
+            str | None,
+            Query(max_length=64, description="The definition to use; GET /v1/kpis lists them.", examples=["count"]),
         ] = None,
     ) -> None:
         self._kpi, self._given, self._variant = kpi, given, variant

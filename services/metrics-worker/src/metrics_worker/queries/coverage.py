@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,10 +16,11 @@ from metrics_worker.domain.survey import SurveyMeasures
 from metrics_worker.domain.ticket import TicketMeasures
 from metrics_worker.kpis.formula import kind_of
 from metrics_worker.ledger.blocks import ALL
+from metrics_worker.queries.fields import Dimension
 from metrics_worker.queries.figure import share_text
 from metrics_worker.queries.sample import ASKED_EVERYWHERE, COVERED, ENOUGH_COVERED, by_value
 from metrics_worker.queries.sql import Sums, Valueless, read
-from service_kit.fields import ReadModel
+from service_kit.fields import ReadModel, described
 
 Subject = Literal["customers", "leads", "deals", "tickets", "answers"]
 SUBJECTS: Final[dict[Subject, tuple[Measure, ...]]] = {
@@ -35,14 +36,19 @@ VALUES_AT_MOST: Final = 100_000
 UNASKED_AT_MOST: Final = 100
 """Values of one dimension that an answer names."""
 
+_SUBJECT = described("What is counted.", "customers", schema="CoverageSubject")
+
 
 class CarriedRead(ReadModel):
     """The share of subjects that carry a value; null without subjects."""
 
-    subject: Subject
-    value: str | None
-    numerator: int
-    denominator: int
+    subject: Annotated[Subject, _SUBJECT]
+    value: (
+        Annotated[str, described("The share that carries a value of the dimension; null without subjects.", "0.98")]
+        | None
+    )
+    numerator: Annotated[int, described("Subjects that carry one.", 490)]
+    denominator: Annotated[int, described("All subjects.", 500)]
 
     @property
     def thin(self) -> bool:
@@ -53,28 +59,31 @@ class CarriedRead(ReadModel):
 class DimensionCoverageRead(ReadModel):
     """One dimension: `thin` when less than four fifths of any kind of subject carry a value."""
 
-    dimension: str
+    dimension: Dimension
     thin: bool
+    """Whether less than four fifths of any kind of subject carry a value."""
     subjects: list[CarriedRead]
+    """The share of each kind of subject that can carry it."""
 
 
 class UnaskedValueRead(ReadModel):
     """A region, segment or product in the ledger without surveys, or without answers."""
 
-    value: str
-    customers: int
-    deals: int
-    tickets: int
-    surveys_sent: int
-    surveys_answered: int
+    value: Annotated[str, described("The region, segment or product, by its code.", "APAC")]
+    customers: Annotated[int, described("Its customers on the last day.", 31)]
+    deals: Annotated[int, described("Its deals that were closed in the period.", 12)]
+    tickets: Annotated[int, described("Its tickets that were opened in the period.", 8)]
+    surveys_sent: Annotated[int, described("Its surveys that were sent in the period.", 0)]
+    surveys_answered: Annotated[int, described("Its surveys that were first answered in the period.", 0)]
 
 
 class UnaskedRead(ReadModel):
     """Values without surveys or answers, the largest first; `count` is their number, at most 100 are named."""
 
-    dimension: str
-    count: int
+    dimension: Dimension
+    count: Annotated[int, described("How many such values there are; 100 at most are named.", 1)]
     values: list[UnaskedValueRead]
+    """The largest first."""
 
 
 async def carried_by(connection: AsyncConnection, period: Period) -> list[DimensionCoverageRead]:

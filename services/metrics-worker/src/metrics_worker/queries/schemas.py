@@ -1,65 +1,100 @@
 """The form of answers about KPIs."""
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from service_kit.fields import Moment, ReadModel
+from metrics_worker.queries.fields import (
+    AppliedFilters,
+    AsOf,
+    BetterDirection,
+    Change,
+    Denominator,
+    FirstDayRead,
+    FreshAsOf,
+    KpiName,
+    LastDayRead,
+    MoneyCurrency,
+    Numerator,
+    ReportingCurrencyRead,
+    TimeZone,
+    Unit,
+    Value,
+    VariantName,
+)
+from service_kit.fields import ReadModel, described
 
-Amount = int | str | None
-"""A whole number, or money as a decimal string; null where there is no denominator."""
+_TITLE = described("What people call it.", "Win rate")
+_FUNCTION = described("Whose work it measures.", "sales", schema="KpiFunction")
+_INDICATOR = described("Whether it points ahead of results, or reports them.", "lagging", schema="KpiIndicator")
+_CHART = described("How it is best drawn.", "line", schema="KpiChart")
+_WARNING = described(
+    "`thin`: the value rests on few. `incomplete`: a dimension is missing from many. `one-sided`: a region, segment or "
+    "product is left out, or has too much weight.",
+    "thin",
+    schema="WarningCode",
+)
+_NOW = described("The value as the ledger holds it today; only with `as_of`.", rarely=True)
+_SERIES_OF_GROUP = described("The group's values by interval; null unless an interval was requested.", rarely=True)
+_COVERAGE = described(
+    "By dimension, what share of all that the KPI counts on these days, whatever the filter, carries a value of it. "
+    "Null with `as_of`, and where nothing is counted.",
+    {"region": "0.98", "segment": "1", "owner": "1"},
+)
 
 
 class VariantRead(ReadModel):
     """One definition of a KPI."""
 
-    name: str
-    unit: str
-    formula: str
-    numerator: list[str]
-    denominator: list[str]
+    name: VariantName
+    unit: Unit
+    formula: Annotated[str, described("The definition in words.", "won deals ÷ closed deals")]
+    numerator: Annotated[list[str], described("The measures that are added up above the line.", ["deal.won"])]
+    denominator: Annotated[list[str], described("Those below it; empty for a plain sum.", ["deal.won", "deal.lost"])]
 
 
 class KpiRead(ReadModel):
     """A KPI's declaration. The first variant is the default."""
 
-    name: str
-    title: str
-    function: Literal["sales", "service", "both"]
-    indicator: Literal["leading", "lagging"]
-    direction: Literal["up", "down"]
-    chart: Literal["line", "bar", "area"]
-    dimensions: list[str]
+    name: KpiName
+    title: Annotated[str, _TITLE]
+    function: Annotated[Literal["sales", "service", "both"], _FUNCTION]
+    indicator: Annotated[Literal["leading", "lagging"], _INDICATOR]
+    direction: BetterDirection
+    chart: Annotated[Literal["line", "bar", "area"], _CHART]
+    dimensions: Annotated[list[str], described("What it can be grouped and filtered by.", ["region", "segment"])]
     variants: list[VariantRead]
-    description: str
+    """Its definitions; the first one is the default."""
+    description: Annotated[str, described("What it tells, and what to beware of.", "Deals won among those closed.")]
 
 
 class CatalogueRead(ReadModel):
     """Every KPI."""
 
-    timezone: str
-    currency: str
+    timezone: TimeZone
+    currency: ReportingCurrencyRead
     items: list[KpiRead]
+    """One entry a KPI that the caller may read."""
 
 
 class PointRead(ReadModel):
     """One bucket of a series. `start` is its first day."""
 
-    start: date
-    value: str | None
-    numerator: Amount
-    denominator: Amount
+    start: Annotated[date, described("The first day of this day, week, month, quarter or year.", "2026-01-01")]
+    value: Value | None
+    numerator: Numerator
+    denominator: Denominator
 
 
 class GroupRead(ReadModel):
     """One value of the grouping dimension; `key` is null for subjects without one."""
 
-    key: str | None
-    value: str | None
-    numerator: Amount
-    denominator: Amount
-    series: list[PointRead] | None
+    key: Annotated[str, described("A value of the grouping dimension; null for subjects without one.", "EMEA")] | None
+    value: Value | None
+    numerator: Numerator
+    denominator: Denominator
+    series: Annotated[list[PointRead] | None, _SERIES_OF_GROUP]
 
 
 class PreviousRead(ReadModel):
@@ -67,35 +102,38 @@ class PreviousRead(ReadModel):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    start: date = Field(serialization_alias="from")
-    end: date = Field(serialization_alias="to")
-    value: str | None
-    change: str | None
-    numerator: Amount
-    denominator: Amount
+    start: FirstDayRead = Field(serialization_alias="from")
+    end: LastDayRead = Field(serialization_alias="to")
+    value: Value | None
+    change: Change | None
+    """The requested value minus this one; null where one of the two has no value."""
+    numerator: Numerator
+    denominator: Denominator
 
 
 class TargetFigureRead(ReadModel):
     """The target's due value over the queried days, by today; `met` is null without a value to compare."""
 
-    value: str
+    value: Annotated[str, described("The target's due value over the queried days, in the KPI's unit.", "0.6")]
     met: bool | None
+    """Whether the value reaches it; null without a value to compare."""
 
 
 class WarningRead(ReadModel):
     """Why a value needs care, in words."""
 
-    code: Literal["thin", "one-sided", "incomplete"]
-    says: str
+    code: Annotated[Literal["thin", "one-sided", "incomplete"], _WARNING]
+    says: Annotated[str, described("The same in words, with the numbers.", "The value rests on 12 only.")]
 
 
 class NowRead(ReadModel):
     """The same value now, and its difference from the requested one."""
 
-    value: str | None
-    change: str | None
-    numerator: Amount
-    denominator: Amount
+    value: Value | None
+    change: Change | None
+    """This value minus the one as of then; null where one of the two has no value."""
+    numerator: Numerator
+    denominator: Denominator
 
 
 class AnswerRead(ReadModel):
@@ -104,62 +142,28 @@ class AnswerRead(ReadModel):
     `target` is null where none is set for this variant and filter, or where it does not cover these days.
     """
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "kpi": "win_rate",
-                    "variant": "count",
-                    "unit": "ratio",
-                    "currency": None,
-                    "from": "2026-01-01",
-                    "to": "2026-03-31",
-                    "timezone": "Europe/Vilnius",
-                    "filters": {"segment": "smb"},
-                    "as_of": None,
-                    "now": None,
-                    "value": "0.631501",
-                    "numerator": 4238,
-                    "denominator": 6711,
-                    "previous": None,
-                    "series": None,
-                    "groups": [
-                        {"key": "EMEA", "value": "0.7", "numerator": 7, "denominator": 10, "series": None},
-                        {"key": None, "value": None, "numerator": 0, "denominator": 0, "series": None},
-                    ],
-                    "fresh_as_of": "2026-03-31T21:00:00.120000Z",
-                    "target": {"value": "0.6", "met": True},
-                    "coverage": {"region": "0.98", "segment": "1", "owner": "1"},
-                    "warnings": [],
-                }
-            ]
-        }
-    )
-
-    kpi: str
-    variant: str
-    unit: str
-    currency: str | None
-    """Set when the unit is money."""
-    start: date = Field(serialization_alias="from")
-    end: date = Field(serialization_alias="to")
-    timezone: str
-    filters: dict[str, str | None]
-    """What the numbers are of, by dimension: as requested, and as the caller's role forces."""
-    as_of: Moment | None
-    now: NowRead | None
-    """Only with `as_of`."""
-    value: str | None
-    numerator: Amount
-    denominator: Amount
+    kpi: KpiName
+    variant: VariantName
+    unit: Unit
+    currency: MoneyCurrency | None
+    start: FirstDayRead = Field(serialization_alias="from")
+    end: LastDayRead = Field(serialization_alias="to")
+    timezone: TimeZone
+    filters: AppliedFilters
+    as_of: AsOf | None
+    now: Annotated[NowRead | None, _NOW]
+    value: Value | None
+    numerator: Numerator
+    denominator: Denominator
     previous: PreviousRead | None
+    """The same number of days, directly before; only where requested."""
     series: list[PointRead] | None
+    """The values by interval, the earliest first; null unless an interval was requested."""
     groups: list[GroupRead] | None
-    fresh_as_of: Moment | None
+    """The values by the grouping dimension; null unless one was requested."""
+    fresh_as_of: FreshAsOf | None
     target: TargetFigureRead | None = None
-    coverage: dict[str, str] | None = None
-    """By dimension, what share of all that the KPI counts on these days, whatever the filter, carries a value of it.
-
-    Null with `as_of`, and where nothing is counted.
-    """
+    """What is due over these days; null where no target of this variant and filter covers them."""
+    coverage: Annotated[dict[str, str], _COVERAGE] | None = None
     warnings: list[WarningRead] = Field(default_factory=list)
+    """Why the value needs care; empty where it does not."""

@@ -2,12 +2,20 @@
 
 from datetime import date
 from decimal import Decimal
-from uuid import UUID
+from typing import Annotated
 
 from pydantic import ConfigDict, model_validator
 
 from metrics_worker.domain.period import Interval
-from service_kit.fields import Day, DecimalText, Moment, ReadModel, StrictModel
+from metrics_worker.queries.fields import KpiName, VariantName
+from service_kit.fields import Day, DecimalText, Moment, ReadModel, RecordId, StrictModel, Version, described
+
+_VALUE = described("What is to be reached, in the KPI's unit; money in the reporting currency.", "250000.00")
+_PERIOD = described(
+    "The target is due in each of these calendar periods; null with `since`.", "quarter", schema="Interval"
+)
+_SINCE = described("The target is due from this day on; null with `period`.", "2026-01-01")
+_DIMENSION = described("What it is set for one value of; null when it is for the KPI as a whole.", "region")
 
 
 class TargetSetRequest(StrictModel):
@@ -19,9 +27,9 @@ class TargetSetRequest(StrictModel):
         }
     )
 
-    value: DecimalText
-    period: Interval | None = None
-    since: Day | None = None
+    value: Annotated[DecimalText, _VALUE]
+    period: Annotated[Interval, _PERIOD] | None = None
+    since: Annotated[Day, _SINCE] | None = None
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "TargetSetRequest":
@@ -33,18 +41,19 @@ class TargetSetRequest(StrictModel):
 class TargetRead(ReadModel):
     """A target. `missed` is the last evaluation; null before the first."""
 
-    id: UUID
-    version: int
-    kpi: str
-    variant: str
-    dimension: str | None
-    """The dimension that it is set for one value of; null when it is for the KPI as a whole."""
-    dimension_value: str | None
-    value: DecimalText
-    period: Interval | None
-    since: date | None
+    id: RecordId
+    version: Version
+    kpi: KpiName
+    variant: VariantName
+    dimension: Annotated[str, _DIMENSION] | None
+    dimension_value: Annotated[str, described("The value that it is set for; null without a dimension.", "EMEA")] | None
+    value: Annotated[DecimalText, _VALUE]
+    period: Annotated[Interval, _PERIOD] | None
+    since: Annotated[date, _SINCE] | None
     set_at: Moment
+    """When it was last changed."""
     missed: bool | None
+    """How the last evaluation ended; null before the first."""
 
 
 def places_of(value: Decimal) -> int:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from event_contracts import metrics as contract
 from event_contracts.catalogue import EVENT_TYPES, METRICS_TOPIC
 from service_kit.changes import Change
-from service_kit.fields import Moment, ReadModel, StrictModel
+from service_kit.fields import Moment, ReadModel, RecordId, StrictModel, Version, described
 
 DECLARED = contract  # importing it fills the catalogue
 TYPES = sorted(name for name, entry in EVENT_TYPES.items() if entry.topic == METRICS_TOPIC)
@@ -20,18 +20,36 @@ def _known(types: list[str]) -> list[str]:
     return sorted(set(types))
 
 
+_EVENT_TYPES = described("The events to send, by type: " + ", ".join(TYPES) + ".", ["metrics.kpi-target-missed"])
 EventTypes = Annotated[
-    list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=50), AfterValidator(_known)
+    list[Annotated[str, Field(max_length=64)]],
+    Field(min_length=1, max_length=50),
+    AfterValidator(_known),
+    _EVENT_TYPES,
 ]
+_URL = described("Where messages are sent: https, public, without credentials.", "https://example.com/hooks/tandem")
 Url = Annotated[
     str,
     Field(
         min_length=1,
         max_length=2000,
-        description="https, public, without credentials.",
         json_schema_extra={"format": "uri", "pattern": r"^https?://[!-\"$-\[\]-~]+$"},
     ),
+    _URL,
 ]
+_DISABLED = described(
+    "Why it was switched off by itself; null if it was not.", "The receiver answered 410.", rarely=True
+)
+_SECRET = described(
+    "The key that signs messages, for a library of Standard Webhooks. It is shown only here.",
+    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+)
+_EVENT = described(
+    "Identifies the event: the header `webhook-id`, the same in every try.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a21"
+)
+_STATUS = described(
+    "Whether it is still to be sent, was taken, or was given up.", "delivered", schema="WebhookDeliveryStatus"
+)
 
 
 class WebhookCreate(StrictModel):
@@ -70,43 +88,52 @@ class WebhookUpdate(Change):
     url: Url = ""
     event_types: EventTypes = Field(default=[], validate_default=False)
     active: Annotated[bool, Field(strict=True)] = True
+    """Whether anything is sent."""
 
 
 class WebhookRead(ReadModel):
     """A webhook. `disabled_because` gives the reason for an automatic deactivation: the receiver answered 410."""
 
-    id: UUID
-    version: int
-    url: str
-    event_types: list[str]
+    id: RecordId
+    version: Version
+    url: Annotated[str, _URL]
+    event_types: Annotated[list[str], _EVENT_TYPES]
     active: bool
-    disabled_because: str | None
+    """Whether anything is sent."""
+    disabled_because: Annotated[str, _DISABLED] | None
     created_at: Moment
+    """When it was registered."""
 
 
 class WebhookRegisteredRead(WebhookRead):
     """A new webhook with its secret, which is shown only here."""
 
-    secret: str
+    secret: Annotated[str, _SECRET]
 
 
 class WebhookSecretRead(ReadModel):
     """A new secret. Earlier ones sign beside it until `others_retire_at`."""
 
-    secret: str
+    secret: Annotated[str, _SECRET]
     others_retire_at: Moment
+    """Until when earlier secrets sign beside the new one."""
 
 
 class WebhookDeliveryRead(ReadModel):
     """One event for one webhook. `event_id` is the header `webhook-id`, the same in every attempt."""
 
-    id: UUID
-    event_id: UUID
-    event_type: str
-    status: Literal["pending", "delivered", "dead"]
-    tries: int
+    id: RecordId
+    event_id: Annotated[UUID, _EVENT]
+    event_type: Annotated[str, described("What happened.", "metrics.kpi-target-missed")]
+    status: Annotated[Literal["pending", "delivered", "dead"], _STATUS]
+    tries: Annotated[int, described("How often it was sent.", 1)]
     next_try_at: Moment
+    """When it is sent next, while it is pending."""
     created_at: Moment
+    """When the event was recorded."""
     last_tried_at: Moment | None
-    last_status: int | None
-    last_error: str | None
+    """When it was last sent; null before the first time."""
+    last_status: (
+        Annotated[int, described("The HTTP status of the receiver's last answer; null without one.", 503)] | None
+    )
+    last_error: Annotated[str, described("Why the last try failed; null if it did not.", "timed out")] | None

@@ -1,13 +1,45 @@
 """Accounts over HTTP."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field
 
+from sales_api.fields import (
+    AccountName,
+    AccountNameRead,
+    ChangedAt,
+    Channel,
+    ChannelRead,
+    OwnerId,
+    OwnerIdRead,
+    ReferrerId,
+    ReferrerIdRead,
+    Region,
+    RegionRead,
+    Segment,
+    SegmentRead,
+    TeamIdRead,
+)
 from service_kit.changes import Change
-from service_kit.fields import Code, ExternalReference, Identifier, Moment, Name, ReadModel, StrictModel, examples
+from service_kit.fields import (
+    ErasedAt,
+    ExternalReference,
+    ExternalReferenceRead,
+    Identifier,
+    Moment,
+    OccurredAt,
+    ReadModel,
+    RecordId,
+    StrictModel,
+    Version,
+    described,
+    examples,
+)
 
+_MERGED_INTO = described(
+    "The account that survives, if this one was merged.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a15", rarely=True
+)
 _ATTRIBUTION: dict[str, Any] = {
     "region": "south",
     "segment": "home-decor",
@@ -19,11 +51,11 @@ _ATTRIBUTION: dict[str, Any] = {
 class AccountFields(StrictModel):
     """The fields of a new account, registered or converted from a lead."""
 
-    region: Code | None = None
-    segment: Code | None = None
-    channel: Code | None = Field(default=None, description="Where the customer came from.")
-    owner_id: Identifier | None = Field(default=None, description="The salesperson who is responsible for the account.")
-    referred_by: Identifier | None = Field(default=None, description="The customer who recommended us to this one.")
+    region: Region | None = None
+    segment: Segment | None = None
+    channel: Channel | None = Field(default=None, description="Where the customer came from.")
+    owner_id: OwnerId | None = Field(default=None, description="The salesperson who is responsible for the account.")
+    referred_by: ReferrerId | None = Field(default=None, description="The customer who recommended us to this one.")
     external_ref: ExternalReference | None = None
 
 
@@ -35,8 +67,8 @@ class AccountCreate(AccountFields):
         | {"referred_by": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a17", "occurred_at": "2026-03-02T09:30:00Z"}
     )
 
-    name: Name
-    occurred_at: Moment | None = None
+    name: AccountName
+    occurred_at: OccurredAt | None = None
 
 
 class AccountUpdate(Change):
@@ -44,12 +76,12 @@ class AccountUpdate(Change):
 
     model_config = examples({"name": "Casa Verde S.A.", **_ATTRIBUTION, "occurred_at": "2026-03-31T14:00:00Z"})
 
-    name: Name = Field(default_factory=str)
-    region: Code | None = None
-    segment: Code | None = None
-    channel: Code | None = None
-    owner_id: Identifier | None = None
-    occurred_at: Moment | None = None
+    name: AccountName = Field(default_factory=str)
+    region: Region | None = None
+    segment: Segment | None = None
+    channel: Channel | None = None
+    owner_id: OwnerId | None = None
+    occurred_at: OccurredAt | None = None
 
 
 class AccountMergeRequest(StrictModel):
@@ -58,7 +90,8 @@ class AccountMergeRequest(StrictModel):
     model_config = examples({"into": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12", "occurred_at": "2026-03-31T14:00:00Z"})
 
     into: Identifier
-    occurred_at: Moment | None = None
+    """The account that survives, and that all counts for from now on."""
+    occurred_at: OccurredAt | None = None
 
 
 class AccountRead(ReadModel):
@@ -67,17 +100,18 @@ class AccountRead(ReadModel):
     `team_id` is the owner's team when the owner got the account.
     """
 
-    id: UUID
-    version: int
-    name: str | None
-    region: str | None
-    segment: str | None
-    channel: str | None
-    owner_id: UUID | None
-    team_id: UUID | None
-    external_ref: str | None
-    referred_by: UUID | None
+    id: RecordId
+    version: Version
+    name: AccountNameRead | None
+    region: RegionRead | None
+    segment: SegmentRead | None
+    channel: ChannelRead | None
+    owner_id: OwnerIdRead | None
+    team_id: TeamIdRead | None
+    external_ref: ExternalReferenceRead | None
+    referred_by: ReferrerIdRead | None
     registered_at: Moment
-    merged_into: UUID | None
-    erased_at: Moment | None
-    changed_at: Moment
+    """When the customer was registered."""
+    merged_into: Annotated[UUID, _MERGED_INTO] | None
+    erased_at: ErasedAt | None
+    changed_at: ChangedAt

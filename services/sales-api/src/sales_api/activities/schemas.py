@@ -1,12 +1,25 @@
 """Activities over HTTP."""
 
 from typing import Self
-from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from event_contracts.sales import ActivityKind
-from service_kit.fields import Identifier, Moment, ReadModel, StrictModel, examples
+from sales_api.fields import (
+    AccountId,
+    AccountIdRead,
+    ActivityKindField,
+    ChannelRead,
+    DealId,
+    DealIdRead,
+    LeadId,
+    LeadIdRead,
+    OwnerId,
+    OwnerIdRead,
+    RegionRead,
+    SegmentRead,
+    TeamIdRead,
+)
+from service_kit.fields import Moment, OccurredAt, ReadModel, RecordId, StrictModel, Version, examples
 
 
 class ActivityCreate(StrictModel):
@@ -24,15 +37,17 @@ class ActivityCreate(StrictModel):
         {"kind": "visit", "account_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12"},
     )
 
-    kind: ActivityKind
-    account_id: Identifier | None = None
-    lead_id: Identifier | None = None
-    deal_id: Identifier | None = None
-    owner_id: Identifier | None = Field(
+    kind: ActivityKindField
+    account_id: AccountId | None = None
+    """The customer that it was done for."""
+    lead_id: LeadId | None = None
+    """The lead that it was done for."""
+    deal_id: DealId | None = None
+    owner_id: OwnerId | None = Field(
         default=None, description="Who did it; the owner of the deal, lead or account when left out."
     )
     due_at: Moment | None = Field(default=None, description="When it was promised or planned for.")
-    occurred_at: Moment | None = None
+    occurred_at: OccurredAt | None = None
 
     @model_validator(mode="after")
     def _is_for_one(self) -> Self:
@@ -44,16 +59,21 @@ class ActivityCreate(StrictModel):
 class ActivityRead(ReadModel):
     """An activity. `account_id` is also the account of its deal, and of its lead if that has one."""
 
-    id: UUID
-    version: int
-    kind: ActivityKind
-    account_id: UUID | None
-    lead_id: UUID | None
-    deal_id: UUID | None
-    owner_id: UUID | None
-    team_id: UUID | None
-    region: str | None
-    segment: str | None
-    channel: str | None
+    id: RecordId
+    version: Version
+    kind: ActivityKindField
+    account_id: AccountIdRead | None
+    """The customer that it was done for: also the account of its deal, and of its lead if that has one."""
+    lead_id: LeadIdRead | None
+    """The lead that it was done for."""
+    deal_id: DealIdRead | None
+    owner_id: OwnerIdRead | None
+    """The salesperson who did it."""
+    team_id: TeamIdRead | None
+    region: RegionRead | None
+    segment: SegmentRead | None
+    channel: ChannelRead | None
     due_at: Moment | None
+    """When it was promised or planned for; null if it was not."""
     completed_at: Moment
+    """When it was done."""

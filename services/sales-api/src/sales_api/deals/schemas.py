@@ -4,26 +4,58 @@ from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 from pydantic import Field
 
-from event_contracts.sales import OpenStage, Outcome, Stage
 from sales_api.amounts import Price, at_places, trimmed
 from sales_api.deals.model import Agreed, Terms
+from sales_api.fields import (
+    AccountId,
+    AccountIdRead,
+    ChangedAt,
+    Channel,
+    ChannelRead,
+    CloseReason,
+    CloseReasonRead,
+    DealOutcome,
+    DealStage,
+    DealTitle,
+    DealTitleRead,
+    LeadId,
+    LeadIdRead,
+    LineQuantity,
+    LineQuantityRead,
+    OpenDealStage,
+    OwnerId,
+    OwnerIdRead,
+    ProductOf,
+    ProductOfRead,
+    PromisedQuality,
+    PromisedQualityRead,
+    Region,
+    RegionRead,
+    Segment,
+    SegmentRead,
+    SuggestionId,
+    SuggestionIdRead,
+    TeamIdRead,
+)
 from service_kit.changes import Change
 from service_kit.fields import (
-    Code,
     Currency,
+    CurrencyRead,
     Day,
     DecimalText,
+    ErasedAt,
     ExternalReference,
-    Identifier,
+    ExternalReferenceRead,
     Moment,
-    Name,
-    Quantity,
+    OccurredAt,
     ReadModel,
+    RecordId,
     StrictModel,
+    Version,
+    described,
     examples,
 )
 
@@ -31,6 +63,17 @@ _LINES: list[Any] = [
     {"product": "heat-pump-9", "quantity": 2, "unit_price": "1299.00"},
     {"product": "installation", "quantity": 1, "unit_price": "480.50"},
 ]
+_REPORTING_AMOUNT = described(
+    "The same in the reporting currency, at the rate frozen at closing; null while the deal is open.", "2598.00"
+)
+_ESTIMATE = described(
+    "Its worth in estimated_currency while it is open, at the rate of the day of its latest change; null without one.",
+    "2598.00",
+    rarely=True,
+)
+_ESTIMATED_CURRENCY = described("The reporting currency, as ISO 4217 has it, of the estimate.", "EUR", rarely=True)
+_REOPENINGS = described("How often it was reopened.", 0)
+_PROPOSALS = described("How many proposals were sent.", 1)
 _OWNER = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
 _PLACE = {"region": "south", "segment": "home-decor", "channel": "organic_search"}
 TERMS: Final[dict[str, Any]] = {
@@ -50,9 +93,10 @@ class DealLineCreate(StrictModel):
 
     model_config = examples(_LINES[0])
 
-    product: Code
-    quantity: Quantity
+    product: ProductOf
+    quantity: LineQuantity
     unit_price: Price
+    """The price of one unit in the deal's currency: a decimal string with no more places than the currency has."""
 
 
 Lines = Annotated[list[DealLineCreate], Field(min_length=1, max_length=100)]
@@ -68,15 +112,21 @@ class LeadDealCreate(StrictModel):
 
     model_config = examples(TERMS)
 
-    title: Name | None = None
+    title: DealTitle | None = None
     currency: Currency
+    """The currency of all its prices, as ISO 4217 has it."""
     lines: Lines
-    owner_id: Identifier | None = None
-    region: Code | None = Field(default=None, description="The account's unless given; so are segment and channel.")
-    segment: Code | None = None
-    channel: Code | None = None
+    """What is sold: one line a product, 100 at most."""
+    owner_id: OwnerId | None = None
+    """The salesperson who is responsible: the account's unless given."""
+    region: Region | None = Field(default=None, description="The account's unless given; so are segment and channel.")
+    segment: Segment | None = None
+    """The code of the kind of customer: the account's unless given."""
+    channel: Channel | None = None
+    """The code of the way the customer came: the account's unless given."""
     expected_close_on: Day | None = None
-    upsell_suggestion_id: Identifier | None = Field(
+    """The day by which it is likely to be closed, for forecasts."""
+    upsell_suggestion_id: SuggestionId | None = Field(
         default=None, description="The suggestion of a service agent that it came from; the lead's unless given."
     )
     external_ref: ExternalReference | None = None
@@ -94,9 +144,9 @@ class DealCreate(LeadDealCreate):
         }
     )
 
-    account_id: Identifier
-    lead_id: Identifier | None = None
-    occurred_at: Moment | None = None
+    account_id: AccountId
+    lead_id: LeadId | None = None
+    occurred_at: OccurredAt | None = None
 
 
 class DealStageRequest(StrictModel):
@@ -104,8 +154,8 @@ class DealStageRequest(StrictModel):
 
     model_config = examples({"stage": "proposal", "occurred_at": "2026-03-10T15:00:00Z"})
 
-    stage: OpenStage
-    occurred_at: Moment | None = None
+    stage: OpenDealStage
+    occurred_at: OccurredAt | None = None
 
 
 class DealProposalRequest(StrictModel):
@@ -113,7 +163,7 @@ class DealProposalRequest(StrictModel):
 
     model_config = examples({"occurred_at": "2026-03-12T15:00:00Z"})
 
-    occurred_at: Moment | None = None
+    occurred_at: OccurredAt | None = None
 
 
 class DealPromiseCreate(StrictModel):
@@ -122,8 +172,9 @@ class DealPromiseCreate(StrictModel):
     model_config = examples({"deliver_by": "2026-04-15", "price": "2998.50", "quality": "gold"})
 
     deliver_by: Day
+    """The last day on which the delivery keeps the promise."""
     price: Price | None = Field(default=None, description="The deal's amount when left out.")
-    quality: Code | None = None
+    quality: PromisedQuality | None = None
 
     def agreed(self) -> Agreed:
         """Return the promise as the aggregate takes it."""
@@ -142,10 +193,12 @@ class DealCloseRequest(StrictModel):
         }
     )
 
-    outcome: Outcome
-    reason: Code | None = None
+    outcome: DealOutcome
+    reason: CloseReason | None = None
+    """The code of why it was won or lost, from the company's own list."""
     promise: DealPromiseCreate | None = None
-    occurred_at: Moment | None = None
+    """What is promised with a won deal; not of a lost one."""
+    occurred_at: OccurredAt | None = None
 
 
 class DealReopenRequest(StrictModel):
@@ -153,7 +206,7 @@ class DealReopenRequest(StrictModel):
 
     model_config = examples({"occurred_at": "2026-04-02T08:00:00Z"})
 
-    occurred_at: Moment | None = None
+    occurred_at: OccurredAt | None = None
 
 
 class DealAmendRequest(Change):
@@ -170,44 +223,52 @@ class DealAmendRequest(Change):
     )
 
     lines: Lines = Field(default_factory=list)
-    owner_id: Identifier | None = None
-    region: Code | None = None
-    segment: Code | None = None
-    channel: Code | None = None
-    reason: Code | None = Field(default=None, description="Why it was won or lost; only of a closed deal.")
-    occurred_at: Moment | None = None
+    """What is sold: one line a product, 100 at most."""
+    owner_id: OwnerId | None = None
+    region: Region | None = None
+    segment: Segment | None = None
+    channel: Channel | None = None
+    reason: CloseReason | None = Field(default=None, description="Why it was won or lost; only of a closed deal.")
+    occurred_at: OccurredAt | None = None
 
 
 class DealLineRead(ReadModel):
     """One product of a deal; `reporting_amount` is null until the deal is closed."""
 
-    product: str
-    quantity: int
+    product: ProductOfRead
+    quantity: LineQuantityRead
     unit_price: DecimalText
+    """The price of one unit in the deal's currency."""
     amount: DecimalText
-    reporting_amount: DecimalText | None
+    """Quantity times unit price, in the deal's currency."""
+    reporting_amount: Annotated[DecimalText, _REPORTING_AMOUNT] | None
 
 
 class FrozenRateRead(ReadModel):
     """The reporting currency for one unit of the deal's, and the day whose rate it is."""
 
     rate: DecimalText
+    """The reporting currency for one unit of the deal's currency."""
     on: date
+    """The day whose rate it is: the closing day, or the last one before it that has a rate."""
 
 
 class StageEntryRead(ReadModel):
     """A stage that a deal was in, and its start."""
 
-    stage: Stage
+    stage: DealStage
     entered_at: Moment
+    """When the deal came to this stage."""
 
 
 class DealPromiseRead(ReadModel):
     """What a deal was won with; the price is in the deal's currency."""
 
     deliver_by: date
+    """The last day on which the delivery keeps the promise."""
     price: DecimalText
-    quality: str | None
+    """The price that was agreed, in the deal's currency."""
+    quality: PromisedQualityRead | None
 
 
 class DealRead(ReadModel):
@@ -217,38 +278,49 @@ class DealRead(ReadModel):
     is known. The title is null after its customer's erasure.
     """
 
-    id: UUID
-    version: int
-    account_id: UUID
-    lead_id: UUID | None
-    title: str | None
-    stage: Stage
-    currency: str
+    id: RecordId
+    version: Version
+    account_id: AccountIdRead
+    lead_id: LeadIdRead | None
+    title: DealTitleRead | None
+    stage: DealStage
+    currency: CurrencyRead
+    """The currency of its prices and amounts, as ISO 4217 has it."""
     amount: DecimalText
+    """The sum of all lines, in the deal's currency."""
     lines: list[DealLineRead]
-    owner_id: UUID | None
-    team_id: UUID | None
-    region: str | None
-    segment: str | None
-    channel: str | None
+    """What is sold, in the order given."""
+    owner_id: OwnerIdRead | None
+    team_id: TeamIdRead | None
+    region: RegionRead | None
+    segment: SegmentRead | None
+    channel: ChannelRead | None
     opened_at: Moment
+    """When the sale began."""
     expected_close_on: date | None
+    """The day by which it is likely to be closed, for forecasts."""
     closed_at: Moment | None
-    close_reason: str | None
+    """When it was won or lost; null while it is open."""
+    close_reason: CloseReasonRead | None
     frozen_rate: FrozenRateRead | None
-    reporting_currency: str | None
-    reporting_amount: DecimalText | None
-    estimated_reporting_amount: DecimalText | None
-    estimated_currency: str | None
-    reopen_count: int
+    """The exchange rate that its worth was frozen at; null while it is open."""
+    reporting_currency: CurrencyRead | None
+    """The currency that sales are compared in; null while the deal is open."""
+    reporting_amount: Annotated[DecimalText, _REPORTING_AMOUNT] | None
+    estimated_reporting_amount: Annotated[DecimalText, _ESTIMATE] | None
+    estimated_currency: Annotated[str, _ESTIMATED_CURRENCY] | None
+    reopen_count: Annotated[int, _REOPENINGS]
     stage_entries: list[StageEntryRead]
+    """The stages that it was in, the first one first."""
     proposal_sent_at: Moment | None
-    proposal_count: int
+    """When the first proposal was sent; null if none was."""
+    proposal_count: Annotated[int, _PROPOSALS]
     promise: DealPromiseRead | None
-    upsell_suggestion_id: UUID | None
-    external_ref: str | None
-    erased_at: Moment | None
-    changed_at: Moment
+    """What it was won with; null unless it is won with a promise."""
+    upsell_suggestion_id: SuggestionIdRead | None
+    external_ref: ExternalReferenceRead | None
+    erased_at: ErasedAt | None
+    changed_at: ChangedAt
 
     @classmethod
     def of(cls, deal: Any, lines: Iterable[Any]) -> "DealRead":

@@ -1,14 +1,56 @@
 """Leads over HTTP."""
 
 from typing import Annotated, Any
-from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from event_contracts.sales import LeadStatus
 from sales_api.accounts.schemas import AccountFields
 from sales_api.deals.schemas import TERMS, LeadDealCreate
-from service_kit.fields import Code, ExternalReference, Identifier, Moment, Name, ReadModel, StrictModel, examples
+from sales_api.fields import (
+    AccountId,
+    AccountIdRead,
+    AccountName,
+    ChangedAt,
+    Channel,
+    ChannelRead,
+    Company,
+    CompanyRead,
+    DealIdRead,
+    DisqualificationReason,
+    DisqualificationReasonRead,
+    DisqualifiedAt,
+    EMail,
+    EMailRead,
+    LeadStatusField,
+    OwnerId,
+    OwnerIdRead,
+    PersonName,
+    PersonNameRead,
+    Phone,
+    PhoneRead,
+    ProductOf,
+    ProductOfRead,
+    Region,
+    RegionRead,
+    Segment,
+    SegmentRead,
+    SuggestionId,
+    SuggestionIdRead,
+    TeamIdRead,
+)
+from service_kit.fields import (
+    ErasedAt,
+    ExternalReference,
+    ExternalReferenceRead,
+    Moment,
+    Name,
+    OccurredAt,
+    ReadModel,
+    RecordId,
+    StrictModel,
+    Version,
+    examples,
+)
 
 _OWNER = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
 _ACCOUNT = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12"
@@ -47,21 +89,22 @@ class LeadCreate(StrictModel):
         }
     )
 
-    name: Line | None = None
-    company: Line | None = None
-    email: Line | None = None
-    phone: Line | None = None
-    channel: Code | None = Field(default=None, description="Where the lead came from.")
-    region: Code | None = None
-    segment: Code | None = None
-    product: Code | None = None
-    account_id: Identifier | None = Field(default=None, description="The customer, if it is known.")
-    owner_id: Identifier | None = Field(default=None, description="The salesperson; the lead is assigned at once.")
-    upsell_suggestion_id: Identifier | None = Field(
+    name: PersonName | None = None
+    company: Company | None = None
+    email: EMail | None = None
+    phone: Phone | None = None
+    channel: Channel | None = Field(default=None, description="Where the lead came from.")
+    region: Region | None = None
+    segment: Segment | None = None
+    product: ProductOf | None = None
+    """The code of the product that they are interested in."""
+    account_id: AccountId | None = Field(default=None, description="The customer, if it is known.")
+    owner_id: OwnerId | None = Field(default=None, description="The salesperson; the lead is assigned at once.")
+    upsell_suggestion_id: SuggestionId | None = Field(
         default=None, description="The suggestion of a service agent that it came from."
     )
     external_ref: ExternalReference | None = None
-    occurred_at: Moment | None = None
+    occurred_at: OccurredAt | None = None
 
 
 class LeadAssignRequest(StrictModel):
@@ -69,8 +112,9 @@ class LeadAssignRequest(StrictModel):
 
     model_config = examples({"owner_id": _OWNER, "occurred_at": _WHEN})
 
-    owner_id: Identifier
-    occurred_at: Moment | None = None
+    owner_id: OwnerId
+    """The salesperson who gets it."""
+    occurred_at: OccurredAt | None = None
 
 
 class LeadContactRequest(StrictModel):
@@ -78,7 +122,7 @@ class LeadContactRequest(StrictModel):
 
     model_config = examples({"occurred_at": _WHEN})
 
-    occurred_at: Moment | None = None
+    occurred_at: OccurredAt | None = None
 
 
 class LeadQualifyRequest(StrictModel):
@@ -86,7 +130,7 @@ class LeadQualifyRequest(StrictModel):
 
     model_config = examples({"occurred_at": _WHEN})
 
-    occurred_at: Moment | None = None
+    occurred_at: OccurredAt | None = None
 
 
 class LeadDisqualifyRequest(StrictModel):
@@ -94,8 +138,8 @@ class LeadDisqualifyRequest(StrictModel):
 
     model_config = examples({"reason": "no-budget", "occurred_at": _WHEN})
 
-    reason: Code
-    occurred_at: Moment | None = None
+    reason: DisqualificationReason
+    occurred_at: OccurredAt | None = None
 
 
 class LeadAccountCreate(AccountFields):
@@ -103,7 +147,7 @@ class LeadAccountCreate(AccountFields):
 
     model_config = examples(_CUSTOMER)
 
-    name: Name | None = Field(default=None, description="The lead's company, or else its name, unless given.")
+    name: AccountName | None = Field(default=None, description="The lead's company, or else its name, unless given.")
 
 
 class LeadConvertRequest(StrictModel):
@@ -118,10 +162,12 @@ class LeadConvertRequest(StrictModel):
         {"account_id": _ACCOUNT},
     )
 
-    account_id: Identifier | None = Field(default=None, description="The known customer that it becomes.")
+    account_id: AccountId | None = Field(default=None, description="The known customer that it becomes.")
     account: LeadAccountCreate | None = None
+    """A new customer that it becomes; the lead's own data where left out."""
     deal: LeadDealCreate | None = None
-    occurred_at: Moment | None = None
+    """A deal to open with that customer."""
+    occurred_at: OccurredAt | None = None
 
     @model_validator(mode="after")
     def _one_account(self) -> "LeadConvertRequest":
@@ -136,29 +182,37 @@ class LeadRead(ReadModel):
     `team_id` is the owner's team when the owner got it.
     """
 
-    id: UUID
-    version: int
-    status: LeadStatus
-    name: str | None
-    company: str | None
-    email: str | None
-    phone: str | None
-    channel: str | None
-    region: str | None
-    segment: str | None
-    product: str | None
-    owner_id: UUID | None
-    team_id: UUID | None
-    account_id: UUID | None
-    deal_id: UUID | None
-    upsell_suggestion_id: UUID | None
+    id: RecordId
+    version: Version
+    status: LeadStatusField
+    name: PersonNameRead | None
+    company: CompanyRead | None
+    email: EMailRead | None
+    phone: PhoneRead | None
+    channel: ChannelRead | None
+    region: RegionRead | None
+    segment: SegmentRead | None
+    product: ProductOfRead | None
+    """The code of the product that they are interested in."""
+    owner_id: OwnerIdRead | None
+    team_id: TeamIdRead | None
+    account_id: AccountIdRead | None
+    """The known customer that it is from, or has become."""
+    deal_id: DealIdRead | None
+    """The deal that its conversion opened."""
+    upsell_suggestion_id: SuggestionIdRead | None
     created_at: Moment
+    """When the first sign of interest came."""
     assigned_at: Moment | None
+    """When its owner got it."""
     contacted_at: Moment | None
+    """When the owner made the first contact."""
     qualified_at: Moment | None
-    disqualified_at: Moment | None
-    disqualified_reason: str | None
+    """When it was found to be worth pursuing."""
+    disqualified_at: DisqualifiedAt | None
+    disqualified_reason: DisqualificationReasonRead | None
     converted_at: Moment | None
-    external_ref: str | None
-    erased_at: Moment | None
-    changed_at: Moment
+    """When it became a customer."""
+    external_ref: ExternalReferenceRead | None
+    erased_at: ErasedAt | None
+    changed_at: ChangedAt

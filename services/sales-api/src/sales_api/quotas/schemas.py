@@ -1,11 +1,32 @@
 """Quotas over HTTP."""
 
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from sales_api.amounts import Price, at_places
-from service_kit.fields import Day, DecimalText, ExternalReference, Identifier, Moment, ReadModel, StrictModel, examples
+from sales_api.fields import TeamIdRead
+from service_kit.fields import (
+    CurrencyRead,
+    Day,
+    DecimalText,
+    ExternalReference,
+    ExternalReferenceRead,
+    Identifier,
+    Moment,
+    OccurredAt,
+    ReadModel,
+    RecordId,
+    StrictModel,
+    Version,
+    described,
+    examples,
+)
+
+_REP = described("The salesperson who has to reach it.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11")
+_PERIOD_START = described("The first day that counts.", "2026-01-01")
+_PERIOD_END = described("The last day that counts.", "2026-03-31")
+_TARGET = described("What is to be sold in the period, in the reporting currency: a decimal string.", "250000.00")
 
 
 class QuotaCreate(StrictModel):
@@ -23,11 +44,12 @@ class QuotaCreate(StrictModel):
     )
 
     rep_id: Identifier
-    period_start: Day
-    period_end: Day
-    target: Price
+    """The salesperson who has to reach it."""
+    period_start: Annotated[Day, _PERIOD_START]
+    period_end: Annotated[Day, _PERIOD_END]
+    target: Annotated[Price, _TARGET]
     external_ref: ExternalReference | None = None
-    occurred_at: Moment | None = None
+    occurred_at: OccurredAt | None = None
 
 
 class QuotaUpdate(StrictModel):
@@ -35,23 +57,26 @@ class QuotaUpdate(StrictModel):
 
     model_config = examples({"target": "275000.00", "occurred_at": "2026-02-01T10:00:00Z"})
 
-    target: Price
-    occurred_at: Moment | None = None
+    target: Annotated[Price, _TARGET]
+    occurred_at: OccurredAt | None = None
 
 
 class QuotaRead(ReadModel):
     """A quota. `team_id` is the salesperson's team when the quota was made; `set_at` is when it was last set."""
 
-    id: UUID
-    version: int
-    rep_id: UUID
-    team_id: UUID | None
-    period_start: date
-    period_end: date
-    target: DecimalText
-    currency: str
-    external_ref: str | None
+    id: RecordId
+    version: Version
+    rep_id: Annotated[UUID, _REP]
+    team_id: TeamIdRead | None
+    """The salesperson's team when the quota was made."""
+    period_start: Annotated[date, _PERIOD_START]
+    period_end: Annotated[date, _PERIOD_END]
+    target: Annotated[DecimalText, _TARGET]
+    currency: CurrencyRead
+    """The currency of the target: the reporting currency, as ISO 4217 has it."""
+    external_ref: ExternalReferenceRead | None
     set_at: Moment
+    """When the target was last set."""
 
     @classmethod
     def of(cls, quota: Any) -> "QuotaRead":

@@ -1,10 +1,19 @@
 """Referrals over HTTP."""
 
-from uuid import UUID
-
 from pydantic import Field
 
-from service_kit.fields import Identifier, Moment, ReadModel, StrictModel, examples
+from sales_api.fields import (
+    AccountId,
+    AccountIdRead,
+    ChannelRead,
+    LeadId,
+    LeadIdRead,
+    OwnerIdRead,
+    RegionRead,
+    SegmentRead,
+    TeamIdRead,
+)
+from service_kit.fields import Moment, OccurredAt, ReadModel, RecordId, StrictModel, Version, examples
 
 
 class ReferralCreate(StrictModel):
@@ -18,21 +27,25 @@ class ReferralCreate(StrictModel):
         }
     )
 
-    account_id: Identifier = Field(description="The customer who recommends.")
-    lead_id: Identifier | None = None
-    occurred_at: Moment | None = None
+    account_id: AccountId = Field(description="The customer who recommends.")
+    lead_id: LeadId | None = None
+    """The lead that came of it."""
+    occurred_at: OccurredAt | None = None
 
 
 class ReferralRead(ReadModel):
     """A recommendation."""
 
-    id: UUID
-    version: int
-    account_id: UUID
-    lead_id: UUID | None
-    owner_id: UUID | None
-    team_id: UUID | None
-    region: str | None
-    segment: str | None
-    channel: str | None
+    id: RecordId
+    version: Version
+    account_id: AccountIdRead
+    """The customer who recommends."""
+    lead_id: LeadIdRead | None
+    """The lead that came of it."""
+    owner_id: OwnerIdRead | None
+    team_id: TeamIdRead | None
+    region: RegionRead | None
+    segment: SegmentRead | None
+    channel: ChannelRead | None
     recorded_at: Moment
+    """When the customer gave it."""

@@ -1,9 +1,30 @@
 """Customers over HTTP."""
 
+from typing import Annotated
 from uuid import UUID
 
 from service_api.customers.model import Origin
-from service_kit.fields import Code, ExternalReference, Moment, Name, ReadModel, StrictModel, examples
+from service_api.fields import CustomerName, CustomerNameRead, Region, RegionRead, Segment, SegmentRead
+from service_kit.fields import (
+    ErasedAt,
+    ExternalReference,
+    ExternalReferenceRead,
+    Moment,
+    OccurredAt,
+    ReadModel,
+    RecordId,
+    StrictModel,
+    Version,
+    described,
+    examples,
+)
+
+_ORIGIN = described("Which function met the customer first, and keeps its record.", "service", schema="Origin")
+_MERGED_INTO = described(
+    "The customer that sales found this one to be; what is new is entered for that one.",
+    "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a15",
+    rarely=True,
+)
 
 
 class CustomerCreate(StrictModel):
@@ -19,24 +40,24 @@ class CustomerCreate(StrictModel):
         }
     )
 
-    name: Name
-    region: Code | None = None
-    segment: Code | None = None
+    name: CustomerName
+    region: Region | None = None
+    segment: Segment | None = None
     external_ref: ExternalReference | None = None
-    occurred_at: Moment | None = None
+    occurred_at: OccurredAt | None = None
 
 
 class CustomerRead(ReadModel):
     """A customer; the name of a customer of sales may be unknown yet, or erased."""
 
-    id: UUID
-    version: int
-    origin: Origin
-    name: str | None
-    region: str | None
-    segment: str | None
-    external_ref: str | None
+    id: RecordId
+    version: Version
+    origin: Annotated[Origin, _ORIGIN]
+    name: CustomerNameRead | None
+    region: RegionRead | None
+    segment: SegmentRead | None
+    external_ref: ExternalReferenceRead | None
     registered_at: Moment | None
-    erased_at: Moment | None
-    merged_into: UUID | None
-    """The customer that sales found this one to be; what is new is entered for that one."""
+    """When the customer was registered; null while only the name is known."""
+    erased_at: ErasedAt | None
+    merged_into: Annotated[UUID, _MERGED_INTO] | None

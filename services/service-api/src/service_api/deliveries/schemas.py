@@ -1,12 +1,12 @@
 """Deliveries over HTTP."""
 
 from typing import Any
-from uuid import UUID
 
 from pydantic import Field, StrictBool
 
 from service_api.attribution import DoneRead
-from service_kit.fields import Identifier, Moment, Money, MoneyRead, StrictModel, examples
+from service_api.fields import AgentId, DealId, DealIdRead, TeamId
+from service_kit.fields import Moment, Money, MoneyRead, OccurredAt, StrictModel, examples
 
 
 class DeliveryCreate(StrictModel):
@@ -24,23 +24,28 @@ class DeliveryCreate(StrictModel):
         }
     )
 
-    deal_id: Identifier
-    agent_id: Identifier | None = None
-    team_id: Identifier | None = Field(default=None, description="The agent's team when left out.")
+    deal_id: DealId
+    agent_id: AgentId | None = None
+    team_id: TeamId | None = Field(default=None, description="The agent's team when left out.")
     delivered_at: Moment | None = Field(default=None, description="When it was accepted, unless given.")
     price: Money = Field(description="What the customer had to pay in the end, in the deal's currency.")
     quality_as_agreed: StrictBool
-    occurred_at: Moment | None = None
+    """Whether the customer got the quality that the deal promises."""
+    occurred_at: OccurredAt | None = None
 
 
 class DeliveryRead(DoneRead):
     """A delivery."""
 
-    deal_id: UUID
+    deal_id: DealIdRead
     delivered_at: Moment
+    """When it reached the customer."""
     accepted_at: Moment
+    """When the customer accepted it."""
     price: MoneyRead
+    """What the customer had to pay in the end, in the deal's currency."""
     quality_as_agreed: bool
+    """Whether the customer got the quality that the deal promises."""
 
     @classmethod
     def of(cls, delivery: Any) -> "DeliveryRead":

@@ -7,9 +7,31 @@ from uuid import UUID
 from pydantic import Field
 
 from service_api.attribution import DoneRead
-from service_kit.fields import Code, Day, Identifier, Moment, ReadModel, StrictModel, examples
+from service_api.fields import (
+    AgentId,
+    CustomerId,
+    CustomerIdRead,
+    ProductOf,
+    ProductOfRead,
+    RegionRead,
+    SegmentRead,
+    TeamId,
+)
+from service_kit.fields import (
+    Day,
+    Moment,
+    OccurredAt,
+    ReadModel,
+    RecordId,
+    StrictModel,
+    Version,
+    described,
+    examples,
+)
 
-IntervalDays = Annotated[int, Field(strict=True, ge=1, le=3_660)]
+_INTERVAL = described("Days from one maintenance to the next.", 182)
+_NEXT_DUE = described("The last day for the next maintenance.", "2026-06-30")
+IntervalDays = Annotated[int, Field(strict=True, ge=1, le=3_660), _INTERVAL]
 
 
 class MaintenancePlanCreate(StrictModel):
@@ -24,10 +46,10 @@ class MaintenancePlanCreate(StrictModel):
         }
     )
 
-    customer_id: Identifier
-    product: Code | None = None
+    customer_id: CustomerId
+    product: ProductOf | None = None
     interval_days: IntervalDays
-    next_due_on: Day
+    next_due_on: Annotated[Day, _NEXT_DUE]
 
 
 class MaintenancePlanPerformRequest(StrictModel):
@@ -41,28 +63,31 @@ class MaintenancePlanPerformRequest(StrictModel):
         }
     )
 
-    agent_id: Identifier | None = None
-    team_id: Identifier | None = Field(default=None, description="The agent's team when left out.")
-    occurred_at: Moment | None = None
+    agent_id: AgentId | None = None
+    team_id: TeamId | None = Field(default=None, description="The agent's team when left out.")
+    occurred_at: OccurredAt | None = None
 
 
 class MaintenancePlanRead(ReadModel):
     """A plan."""
 
-    id: UUID
-    version: int
-    customer_id: UUID
-    region: str | None
-    segment: str | None
-    product: str | None
-    interval_days: int
-    next_due_on: date
+    id: RecordId
+    version: Version
+    customer_id: CustomerIdRead
+    region: RegionRead | None
+    """The customer's region, by its code."""
+    segment: SegmentRead | None
+    """The customer's segment, by its code."""
+    product: ProductOfRead | None
+    interval_days: Annotated[int, _INTERVAL]
+    next_due_on: Annotated[date, _NEXT_DUE]
 
 
 class MaintenanceRead(DoneRead):
     """One visit or update under a plan."""
 
-    plan_id: UUID
-    product: str | None
-    due_on: date
+    plan_id: Annotated[UUID, described("The plan that asked for it.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a19")]
+    product: ProductOfRead | None
+    due_on: Annotated[date, described("The last day that the plan had set for it.", "2026-06-30")]
     performed_at: Moment
+    """When it was done."""

@@ -6,12 +6,22 @@ from uuid import UUID
 from pydantic import Field, StrictBool, model_validator
 
 from event_contracts.fields import MAX_SECONDS
-from event_contracts.service import Priority, TicketKind
+from service_api.fields import KindOfTicket, Urgency
 from service_kit.changes import Change
-from service_kit.fields import Identifier, Name, ReadModel, StrictModel, examples
+from service_kit.fields import Identifier, Name, ReadModel, RecordId, StrictModel, Version, described, examples
 
 TargetSeconds = Annotated[int, Field(strict=True, ge=1, le=MAX_SECONDS)]
 
+_NAME = described("What people call the policy.", "Urgent problems")
+_FIRST_RESPONSE = described(
+    "Seconds within which a person has to reply in public, in the calendar's business time; null for no target.", 900
+)
+_RESOLUTION = described(
+    "Seconds within which it has to be solved, in the calendar's business time; null for no target.", 28_800
+)
+_CALENDAR = described(
+    "The business calendar whose hours count; null for around the clock.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
+)
 _EXAMPLE: dict[str, Any] = {
     "name": "Urgent problems",
     "kind": "problem",
@@ -28,13 +38,17 @@ class SlaPolicyCreate(StrictModel):
 
     model_config = examples(_EXAMPLE)
 
-    name: Name
-    kind: TicketKind | None = Field(default=None, description="Every kind when left out.")
-    priority: Priority | None = Field(default=None, description="Every priority when left out.")
-    first_response_seconds: TargetSeconds | None = None
-    resolution_seconds: TargetSeconds | None = None
-    calendar_id: Identifier | None = Field(default=None, description="Around the clock when left out.")
+    name: Annotated[Name, _NAME]
+    kind: KindOfTicket | None = Field(default=None, description="Every kind when left out.")
+    """The kind of tickets that it is for; every kind when left out."""
+    priority: Urgency | None = Field(default=None, description="Every priority when left out.")
+    first_response_seconds: Annotated[TargetSeconds, _FIRST_RESPONSE] | None = None
+    resolution_seconds: Annotated[TargetSeconds, _RESOLUTION] | None = None
+    calendar_id: Annotated[Identifier, _CALENDAR] | None = Field(
+        default=None, description="Around the clock when left out."
+    )
     active: StrictBool = True
+    """False for a policy that no new ticket gets."""
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> Self:
@@ -48,19 +62,23 @@ class SlaPolicyUpdate(Change):
 
     model_config = examples({"name": "Urgent problems, 2025", "active": False})
 
-    name: Name = Field(default_factory=str)
+    name: Annotated[Name, _NAME] = Field(default_factory=str)
     active: StrictBool = Field(default_factory=bool)
+    """False for a policy that no new ticket gets."""
 
 
 class SlaPolicyRead(ReadModel):
     """A policy."""
 
-    id: UUID
-    version: int
-    name: str
-    kind: TicketKind | None
-    priority: Priority | None
-    first_response_seconds: int | None
-    resolution_seconds: int | None
-    calendar_id: UUID | None
+    id: RecordId
+    version: Version
+    name: Annotated[str, _NAME]
+    kind: KindOfTicket | None
+    """The kind of tickets that it is for; null for every kind."""
+    priority: Urgency | None
+    """The priority of tickets that it is for; null for every priority."""
+    first_response_seconds: Annotated[int, _FIRST_RESPONSE] | None
+    resolution_seconds: Annotated[int, _RESOLUTION] | None
+    calendar_id: Annotated[UUID, _CALENDAR] | None
     active: bool
+    """False for a policy that no new ticket gets."""

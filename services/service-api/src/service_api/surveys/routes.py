@@ -76,7 +76,14 @@ async def answer_survey(
 
 @survey_answers.post("/{token}", summary="Answer a survey as the customer", openapi_extra={"security": []})
 async def give_answer(
-    token: Annotated[str, Path(max_length=100, description="The last part of the survey's answer_path.")],
+    token: Annotated[
+        str,
+        Path(
+            max_length=100,
+            description="The last part of the survey's `answer_path`.",
+            examples=["AZgMjnozfWCPPFsfOwyaEQ.mF0c3Vb7yqQ"],
+        ),
+    ],
     body: SurveyAnswerCreate,
     work: Work,
     response: Response,

@@ -1,20 +1,52 @@
 """Surveys over HTTP."""
 
 from typing import Annotated
-from uuid import UUID
 
 from pydantic import Field
 
-from event_contracts.service import Priority, SurveyKind, TicketChannel, TicketKind
-from service_kit.fields import ExternalReference, Identifier, Moment, ReadModel, Score, StrictModel, Text, examples
+from service_api.fields import (
+    AgentIdRead,
+    AnswerScore,
+    AnswerScoreRead,
+    Comment,
+    CommentRead,
+    ContactChannel,
+    CustomerIdRead,
+    EffortRead,
+    KindOfSurvey,
+    KindOfTicket,
+    ProductOfRead,
+    RecommendationRead,
+    RegionRead,
+    RevisedAt,
+    SegmentRead,
+    TeamIdRead,
+    TicketId,
+    TicketIdRead,
+    Urgency,
+)
+from service_kit.fields import (
+    ErasedAt,
+    ExternalReference,
+    ExternalReferenceRead,
+    Moment,
+    OccurredAt,
+    ReadModel,
+    RecordId,
+    StrictModel,
+    Version,
+    described,
+    examples,
+)
 
-Recommendation = Annotated[
-    int, Field(strict=True, ge=0, le=10, description="How likely they would recommend us: 10 is certainly.")
-]
-Effort = Annotated[int, Field(strict=True, ge=1, le=7, description="How easy it was: 7 is very easy.")]
+Recommendation = Annotated[RecommendationRead, Field(strict=True, ge=0, le=10)]
+Effort = Annotated[EffortRead, Field(strict=True, ge=1, le=7)]
+_ANSWER_PATH = described(
+    "The address by which the customer answers, without an account.",
+    "/v1/survey-answers/AZgMjnozfWCPPFsfOwyaEQ.mF0c3Vb7yqQ",
+)
 
-
-SurveyScore = Annotated[int, Field(ge=1, le=5)]
+SurveyScore = Annotated[AnswerScoreRead, Field(ge=1, le=5)]
 """A score as a query's parameter, where every value is a text."""
 
 
@@ -30,10 +62,10 @@ class SurveyCreate(StrictModel):
         }
     )
 
-    ticket_id: Identifier
-    kind: SurveyKind
+    ticket_id: TicketId
+    kind: KindOfSurvey
     external_ref: ExternalReference | None = None
-    occurred_at: Moment | None = None
+    occurred_at: OccurredAt | None = None
 
 
 class SurveyAnswerCreate(StrictModel):
@@ -41,10 +73,10 @@ class SurveyAnswerCreate(StrictModel):
 
     model_config = examples({"score": 5, "recommendation": 9, "effort": 6, "comment": "Quick and friendly."})
 
-    score: Score
+    score: AnswerScore
     recommendation: Recommendation | None = None
     effort: Effort | None = None
-    comment: Text | None = None
+    comment: Comment | None = None
 
 
 class SurveyAnswerRequest(SurveyAnswerCreate):
@@ -60,45 +92,53 @@ class SurveyAnswerRequest(SurveyAnswerCreate):
         }
     )
 
-    occurred_at: Moment | None = None
+    occurred_at: OccurredAt | None = None
 
 
 class SurveyRead(ReadModel):
     """A survey; `answer_path` is the link for its customer, null to a role that may not enter answers itself."""
 
-    id: UUID
-    version: int
-    kind: SurveyKind
-    ticket_id: UUID
-    customer_id: UUID
-    agent_id: UUID | None
-    team_id: UUID | None
-    ticket_kind: TicketKind
-    channel: TicketChannel
-    priority: Priority
-    region: str | None
-    segment: str | None
-    product: str | None
-    external_ref: str | None
+    id: RecordId
+    version: Version
+    kind: KindOfSurvey
+    ticket_id: TicketIdRead
+    customer_id: CustomerIdRead
+    agent_id: AgentIdRead | None
+    """The agent whose ticket it was."""
+    team_id: TeamIdRead | None
+    """The team whose ticket it was."""
+    ticket_kind: KindOfTicket
+    """What the customer wanted."""
+    channel: ContactChannel
+    priority: Urgency
+    region: RegionRead | None
+    """The customer's region when it was sent, by its code."""
+    segment: SegmentRead | None
+    """The customer's segment when it was sent, by its code."""
+    product: ProductOfRead | None
+    external_ref: ExternalReferenceRead | None
     sent_at: Moment
+    """When the customer got it."""
     answered_at: Moment | None
-    revised_at: Moment | None
-    score: int | None
-    recommendation: int | None
-    effort: int | None
-    comment: str | None
-    erased_at: Moment | None
-    answer_path: str | None
+    """When the first answer came; null without one."""
+    revised_at: RevisedAt | None
+    score: AnswerScoreRead | None
+    recommendation: RecommendationRead | None
+    effort: EffortRead | None
+    comment: CommentRead | None
+    erased_at: ErasedAt | None
+    answer_path: Annotated[str, _ANSWER_PATH] | None
 
 
 class SurveyAnswerRead(ReadModel):
     """A survey as its customer sees it."""
 
-    id: UUID
-    version: int
-    kind: SurveyKind
+    id: RecordId
+    version: Version
+    kind: KindOfSurvey
     answered_at: Moment | None
-    score: int | None
-    recommendation: int | None
-    effort: int | None
-    comment: str | None
+    """When the first answer came; null without one."""
+    score: AnswerScoreRead | None
+    recommendation: RecommendationRead | None
+    effort: EffortRead | None
+    comment: CommentRead | None

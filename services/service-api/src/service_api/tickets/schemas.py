@@ -1,24 +1,66 @@
 """Tickets and the contacts about them, over HTTP."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from event_contracts.service import Direction, Priority, TicketChannel, TicketKind, TicketStatus, Visibility
+from service_api.fields import (
+    AgentId,
+    AgentIdRead,
+    ContactChannel,
+    ContactDirection,
+    ContactVisibility,
+    CustomerId,
+    CustomerIdRead,
+    HoldSeconds,
+    HoldSecondsRead,
+    KindOfTicket,
+    Note,
+    NoteRead,
+    ProductOf,
+    ProductOfRead,
+    RegionRead,
+    Resolution,
+    ResolutionRead,
+    SegmentRead,
+    StatusOfTicket,
+    TalkSeconds,
+    TalkSecondsRead,
+    TeamId,
+    TeamIdRead,
+    TicketDescription,
+    TicketDescriptionRead,
+    TicketIdRead,
+    TicketSubject,
+    TicketSubjectRead,
+    Urgency,
+    WrapUpSeconds,
+    WrapUpSecondsRead,
+)
 from service_kit.fields import (
-    Code,
+    ErasedAt,
     ExternalReference,
+    ExternalReferenceRead,
     Identifier,
     Moment,
-    Name,
+    OccurredAt,
     ReadModel,
-    Seconds,
+    RecordId,
     StrictModel,
-    Text,
+    Version,
+    described,
     examples,
 )
 
+_ONBOARDING_DEAL = described(
+    "The customer's won deal that it brings into use, for an onboarding.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a18"
+)
+_MERGED_INTO = described(
+    "The ticket about the same matter that goes on, if this one was merged.",
+    "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a15",
+    rarely=True,
+)
 _OCCURRED = "2025-03-31T21:00:00Z"
 _TEAM = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14"
 _AGENT = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
@@ -44,20 +86,21 @@ class TicketCreate(StrictModel):
         }
     )
 
-    customer_id: Identifier
-    kind: TicketKind
-    channel: TicketChannel
-    priority: Priority = "normal"
-    product: Code | None = None
-    subject: Name | None = None
-    description: Text | None = None
-    agent_id: Identifier | None = None
-    team_id: Identifier | None = Field(default=None, description="The agent's team when left out.")
-    onboarding_deal_id: Identifier | None = Field(
+    customer_id: CustomerId
+    kind: KindOfTicket
+    channel: ContactChannel
+    priority: Urgency = "normal"
+    product: ProductOf | None = None
+    subject: TicketSubject | None = None
+    description: TicketDescription | None = None
+    agent_id: AgentId | None = None
+    """The agent who is to work on it."""
+    team_id: TeamId | None = Field(default=None, description="The agent's team when left out.")
+    onboarding_deal_id: Annotated[Identifier, _ONBOARDING_DEAL] | None = Field(
         default=None, description="The customer's won deal that it brings into use, for an onboarding."
     )
     external_ref: ExternalReference | None = None
-    occurred_at: Moment | None = None
+    occurred_at: OccurredAt | None = None
 
 
 class TicketAssignRequest(StrictModel):
@@ -65,9 +108,10 @@ class TicketAssignRequest(StrictModel):
 
     model_config = examples({"agent_id": _AGENT, "team_id": _TEAM, "occurred_at": _OCCURRED})
 
-    agent_id: Identifier | None = None
-    team_id: Identifier | None = Field(default=None, description="The agent's team when left out.")
-    occurred_at: Moment | None = None
+    agent_id: AgentId | None = None
+    """The agent who is to work on it."""
+    team_id: TeamId | None = Field(default=None, description="The agent's team when left out.")
+    occurred_at: OccurredAt | None = None
 
     @model_validator(mode="after")
     def _names_somebody(self) -> Self:
@@ -86,7 +130,8 @@ class TicketMergeRequest(StrictModel):
     model_config = examples({"into": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a15", "occurred_at": _OCCURRED})
 
     into: Identifier
-    occurred_at: Moment | None = None
+    """The ticket about the same matter, of the same customer, that goes on."""
+    occurred_at: OccurredAt | None = None
 
 
 class TicketResolveRequest(StrictModel):
@@ -94,8 +139,8 @@ class TicketResolveRequest(StrictModel):
 
     model_config = examples({"resolution": "replaced-part", "occurred_at": _OCCURRED})
 
-    resolution: Code | None = None
-    occurred_at: Moment | None = None
+    resolution: Resolution | None = None
+    occurred_at: OccurredAt | None = None
 
 
 class TicketReopenRequest(StrictModel):
@@ -103,7 +148,7 @@ class TicketReopenRequest(StrictModel):
 
     model_config = examples({"occurred_at": _OCCURRED})
 
-    occurred_at: Moment | None = None
+    occurred_at: OccurredAt | None = None
 
 
 class TicketCloseRequest(StrictModel):
@@ -111,7 +156,7 @@ class TicketCloseRequest(StrictModel):
 
     model_config = examples({"occurred_at": _OCCURRED})
 
-    occurred_at: Moment | None = None
+    occurred_at: OccurredAt | None = None
 
 
 class InteractionCreate(StrictModel):
@@ -132,61 +177,114 @@ class InteractionCreate(StrictModel):
         }
     )
 
-    direction: Direction
-    visibility: Visibility = "public"
-    channel: TicketChannel | None = Field(default=None, description="The ticket's when left out.")
-    agent_id: Identifier | None = Field(default=None, description="Null for an automatic message.")
-    talk_seconds: Seconds = 0
-    hold_seconds: Seconds = 0
-    wrap_up_seconds: Seconds = 0
-    note: Text | None = None
+    direction: ContactDirection
+    visibility: ContactVisibility = "public"
+    channel: ContactChannel | None = Field(default=None, description="The ticket's when left out.")
+    agent_id: AgentId | None = Field(default=None, description="Null for an automatic message.")
+    """The agent who took part; null for an automatic message."""
+    talk_seconds: TalkSeconds = 0
+    hold_seconds: HoldSeconds = 0
+    wrap_up_seconds: WrapUpSeconds = 0
+    note: Note | None = None
     external_ref: ExternalReference | None = None
-    occurred_at: Moment | None = None
+    occurred_at: OccurredAt | None = None
 
 
 class TicketRead(ReadModel):
     """A ticket. Business seconds are null where its SLA policy counts around the clock, or it has none."""
 
-    id: UUID
-    version: int
-    customer_id: UUID
-    kind: TicketKind
-    channel: TicketChannel
-    priority: Priority
-    status: TicketStatus
-    region: str | None
-    segment: str | None
-    product: str | None
-    subject: str | None
-    description: str | None
-    agent_id: UUID | None
-    team_id: UUID | None
-    external_ref: str | None
+    id: RecordId
+    version: Version
+    customer_id: CustomerIdRead
+    kind: KindOfTicket
+    channel: ContactChannel
+    priority: Urgency
+    status: StatusOfTicket
+    region: RegionRead | None
+    """The customer's region when it was opened, by its code."""
+    segment: SegmentRead | None
+    """The customer's segment when it was opened, by its code."""
+    product: ProductOfRead | None
+    subject: TicketSubjectRead | None
+    description: TicketDescriptionRead | None
+    agent_id: AgentIdRead | None
+    """The agent who is to work on it."""
+    team_id: TeamIdRead | None
+    """The team that is to work on it."""
+    external_ref: ExternalReferenceRead | None
     opened_at: Moment
+    """When the customer asked."""
     assigned_at: Moment | None
+    """When it was last assigned."""
     first_responded_at: Moment | None
+    """When a person first replied in public; null before that."""
     resolved_at: Moment | None
-    resolution: str | None
-    closed_at: Moment | None
-    reopened_at: Moment | None
-    reopen_count: int
-    interaction_count: int
-    inbound_count: int
+    """When it was last solved; null unless it is."""
+    resolution: ResolutionRead | None
+    closed_at: Annotated[Moment, described("When it was done with for good.", "2026-04-07T08:00:00Z")] | None
+    reopened_at: Annotated[Moment, described("When it was last reopened.", "2026-04-02T08:00:00Z", rarely=True)] | None
+    reopen_count: Annotated[int, described("How often it was reopened.", 0)]
+    interaction_count: Annotated[int, described("How many contacts about it were logged.", 2)]
+    inbound_count: Annotated[int, described("How many of the contacts came from the customer.", 1)]
     first_resolved_at: Moment | None
-    first_reopened_at: Moment | None
-    escalated_at: Moment | None
-    merged_into: UUID | None
-    merged_at: Moment | None
-    sla_policy_id: UUID | None
+    """When it was solved for the first time."""
+    first_reopened_at: (
+        Annotated[Moment, described("When it was reopened for the first time.", "2026-04-02T08:00:00Z", rarely=True)]
+        | None
+    )
+    escalated_at: (
+        Annotated[
+            Moment,
+            described(
+                "When it was first passed on to more knowledge or authority.", "2026-03-31T23:00:00Z", rarely=True
+            ),
+        ]
+        | None
+    )
+    merged_into: Annotated[UUID, _MERGED_INTO] | None
+    merged_at: (
+        Annotated[Moment, described("When it was merged into that ticket.", "2026-04-01T08:00:00Z", rarely=True)] | None
+    )
+    sla_policy_id: (
+        Annotated[
+            UUID, described("The SLA policy that it is under; null for none.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a20")
+        ]
+        | None
+    )
     first_response_due_at: Moment | None
+    """By when a person has to reply; null without such a target."""
     resolution_due_at: Moment | None
-    first_response_breached_at: Moment | None
-    resolution_breached_at: Moment | None
-    first_response_business_seconds: int | None
-    resolution_business_seconds: int | None
-    onboarding_deal_id: UUID | None
+    """By when it has to be solved; null without such a target."""
+    first_response_breached_at: (
+        Annotated[Moment, described("When the first response was late.", "2026-03-31T21:15:00Z", rarely=True)] | None
+    )
+    resolution_breached_at: (
+        Annotated[Moment, described("When the resolution was late.", "2026-04-01T05:00:00Z", rarely=True)] | None
+    )
+    first_response_business_seconds: (
+        Annotated[
+            int,
+            described(
+                "Seconds of business hours until the first response; null where its policy counts around the clock.",
+                420,
+            ),
+        ]
+        | None
+    )
+    resolution_business_seconds: (
+        Annotated[
+            int,
+            described(
+                "Seconds of business hours until the last resolution; null where its policy counts around the clock.",
+                9_300,
+            ),
+        ]
+        | None
+    )
+    onboarding_deal_id: Annotated[UUID, _ONBOARDING_DEAL] | None
     onboarding_since: Moment | None
-    erased_at: Moment | None
+    """When the deal that it brings into use was won."""
+    erased_at: ErasedAt | None
 
 
 class InteractionRead(ReadModel):
@@ -195,22 +293,26 @@ class InteractionRead(ReadModel):
     `ticket_version` is the version for the ticket's next If-Match.
     """
 
-    id: UUID
+    id: RecordId
     version: Literal[1, 2]
-    ticket_id: UUID
-    ticket_version: int
-    agent_id: UUID | None
-    team_id: UUID | None
-    direction: Direction
-    visibility: Visibility
-    channel: TicketChannel
-    talk_seconds: int
-    hold_seconds: int
-    wrap_up_seconds: int
-    note: str | None
-    external_ref: str | None
-    occurred_at: Moment
-    erased_at: Moment | None
+    """1 as it was logged; 2 once it is erased. In quotes, it is the ETag."""
+    ticket_id: TicketIdRead
+    ticket_version: Annotated[int, described("The ticket's own version, for the ticket's next If-Match.", 4)]
+    agent_id: AgentIdRead | None
+    """The agent who took part; null for an automatic message."""
+    team_id: TeamIdRead | None
+    """The team of the agent, or of the ticket."""
+    direction: ContactDirection
+    visibility: ContactVisibility
+    channel: ContactChannel
+    talk_seconds: TalkSecondsRead
+    hold_seconds: HoldSecondsRead
+    wrap_up_seconds: WrapUpSecondsRead
+    note: NoteRead | None
+    external_ref: ExternalReferenceRead | None
+    occurred_at: OccurredAt
+    """When the contact began."""
+    erased_at: ErasedAt | None
 
     @classmethod
     def of(cls, row: Any) -> "InteractionRead":
