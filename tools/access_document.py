@@ -39,6 +39,8 @@ not start. A cell says with whose records a role may do an operation:
 - **A change leaves the record in its author's sight**, and so does a creation: 403 otherwise. Operations marked with →
   hand a record over to anybody.
 - **Personal fields** are null to a role that does not serve the customers of the records.
+- **The audit of a record**, `get_…_audit`, is for managers, of records that they may read; `list_audit`, the whole of
+  it, is for admins. Personal fields are hidden in it as in the record.
 - **Numbers.** A salesperson or agent is answered for the filter `owner`, themselves, or `team`, one of theirs; without
   either, for their team when they have one, else for themselves. Other filters and groups apply within that, so of
   another owner they see what was done in their team. Another team is answered 404, a KPI that is not kept by owner and

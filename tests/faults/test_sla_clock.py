@@ -77,7 +77,7 @@ async def open_tickets(engine: AsyncEngine) -> None:
     """Tickets whose two levels run out within the next seconds, one after the other."""
     policy_id, customer_id, now = new_id(), new_id(), datetime.now(UTC)
     terms = SlaTerms(policy_id=policy_id, first_response_seconds=1, resolution_seconds=2)
-    async with units_of_work(engine)() as work:
+    async with units_of_work(engine, process="tests")() as work:
         await work.execute(
             sa.text("INSERT INTO sla_policy (id, version, name, active) VALUES (:id, 1, 'quick', true)"),
             {"id": policy_id},

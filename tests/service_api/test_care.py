@@ -150,7 +150,7 @@ async def consume(service: Service, *records: Any, onboarding_days: int = 0) -> 
         await connection.execute(sa.text("select"))
         newest = await SeenSequences(ACCOUNTS).newest(connection, records, version_of)
         await copy_accounts(connection, newest)
-        await copy_deals(connection, newest, onboarding_days=onboarding_days)
+        await copy_deals(connection, newest, ACCOUNTS, onboarding_days=onboarding_days)
 
 
 async def test_a_recently_won_deal_opens_one_onboarding_however_often_its_event_comes(

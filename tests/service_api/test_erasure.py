@@ -131,6 +131,9 @@ async def test_a_customer_erased_in_sales_is_erased_here_in_any_order_of_the_log
     )
     await copied(service.engine, copy_accounts, [record(erasure, 2)])
     assert await places_that_hold(service.engine, text) == set()
+    (erased,) = (await manager.get(f"/v1/customers/{account_id}/audit")).json()["items"]
+    assert (erased["actor"]["kind"], erased["actor"]["name"]) == ("process", "service-customers")
+    assert erased["changes"]["name"] is None
     # The names' log lags behind: one that was still in it must not come back.
     await copied(service.engine, copy_names, [record(named(account_id, text), 2)])
     assert await places_that_hold(service.engine, text) == set()
@@ -166,12 +169,12 @@ async def test_a_record_that_a_mended_one_replaced_is_still_skipped_once_its_cus
         "reason": "invalid-data",
         "detail": "broken",
         "status": "sent",
-        "mended_value": b"mended",
+        "mended_value": b"whole again",
     }
     async with service.engine.begin() as connection:
         await connection.execute(sa.insert(dead_letter), row)
     await manager.post(f"/v1/customers/{customer['id']}/erase")
-    assert await places_that_hold(service.engine, "mended") == set()
+    assert await places_that_hold(service.engine, "whole again") == set()
     async with service.engine.connect() as connection:
         skipped = await skipped_positions(connection, "service-customers", {"sales.events": topic_id})
     assert skipped == {("sales.events", 1, 7)}

@@ -173,6 +173,11 @@ async def test_many_clocks_publish_each_breach_once_even_when_one_is_killed(
     await asyncio.gather(killed, *(SlaClock(service.engine).tick() for _ in range(4)), return_exceptions=True)
     await SlaClock(service.engine).tick()
 
+    (first,) = tickets[:1]
+    breached = (await manager.get(f"/v1/tickets/{first}/audit")).json()["items"][0]
+    assert breached["actor"] == {"kind": "process", "name": "sla-clock", "roles": None}
+    assert (breached["operation"], breached["request_id"]) == (None, None)
+    assert breached["changes"]["first_response_breached_at"][0] is None
     for ticket_id in tickets:
         published = [event.data for event in await service.events_of(f"tickets/{ticket_id}")]
         breaches = [data.change.target for data in published if isinstance(data, SlaBreached)]

@@ -23,7 +23,7 @@ END_ME = CompiledStatement(sa.text("select pg_terminate_backend(pg_backend_pid()
 
 @pytest.fixture
 async def work(engine: AsyncEngine) -> AsyncIterator[UnitOfWork]:
-    async with units_of_work(engine)() as work:
+    async with units_of_work(engine, process="tests")() as work:
         yield work
 
 
@@ -32,13 +32,13 @@ async def add(work: UnitOfWork, name: str, size: int) -> None:
 
 
 async def sizes(engine: AsyncEngine, name: str) -> list[int]:
-    async with units_of_work(engine)() as work:
+    async with units_of_work(engine, process="tests")() as work:
         return [row["size"] for row in await NAMED.all(work, name=name)]
 
 
 async def test_the_first_statement_of_a_transaction_is_undone_with_it(engine: AsyncEngine) -> None:
     name = uuid.uuid4().hex
-    async with units_of_work(engine)() as work:
+    async with units_of_work(engine, process="tests")() as work:
         await add(work, name, 1)
         assert [row["size"] for row in await NAMED.all(work, name=name)] == [1]
     assert await sizes(engine, name) == []
@@ -57,9 +57,9 @@ async def test_it_commits_with_what_the_unit_of_work_flushed(work: UnitOfWork, e
 
 async def test_each_unit_of_work_has_its_own_connection(work: UnitOfWork, engine: AsyncEngine) -> None:
     name = uuid.uuid4().hex
-    async with units_of_work(engine)() as undone:
+    async with units_of_work(engine, process="tests")() as undone:
         await add(undone, name, 1)
-    async with units_of_work(engine)() as other:
+    async with units_of_work(engine, process="tests")() as other:
         # Takes the connection that the first one gave back.
         await add(other, name, 2)
         await add(work, name, 3)
@@ -69,7 +69,7 @@ async def test_each_unit_of_work_has_its_own_connection(work: UnitOfWork, engine
 
 
 async def lose_the_connection(engine: AsyncEngine, name: str) -> None:
-    async with units_of_work(engine)() as work:
+    async with units_of_work(engine, process="tests")() as work:
         await add(work, name, 1)
         await END_ME.execute(work)
 

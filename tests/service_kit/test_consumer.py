@@ -228,7 +228,7 @@ async def test_what_is_written_durably_is_part_of_the_transaction(log: Log, monk
 
     async def handle(connection: AsyncConnection, records: Sequence[Record[int]]) -> None:
         nonlocal failures_left
-        async with written_durably(connection) as work:
+        async with written_durably(connection, "tests") as work:
             for record in records:
                 work.insert(seen, {"number": record.value, "reader": reader.name})
         if failures_left:

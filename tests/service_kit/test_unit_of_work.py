@@ -24,13 +24,13 @@ from tests.service_kit.toy import Base
 from tests.statements import statements_of
 
 
-class Bottle(Base, table="bottle"):
+class Bottle(Base, table="bottle", audited=False):
     crate_id: Annotated[UUID, column(sa.ForeignKey("crate.id"), primary_key=True)]
     position: Annotated[int, column(primary_key=True)]
     wine: str
 
 
-class Crate(Base, table="crate"):
+class Crate(Base, table="crate", audited=False):
     id: Annotated[UUID, column(primary_key=True)]
     version: int = 1
     name: str

@@ -15,7 +15,7 @@ from fastapi import Depends, FastAPI, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts.service import CustomerRegistered
-from service_kit.access import ALL, AccessTable, Noun, rule
+from service_kit.access import ALL, EVERYBODY, AccessTable, Noun, rule
 from service_kit.aggregates import publish
 from service_kit.app import create_app
 from service_kit.consumer.offsets import consumer_offset
@@ -40,7 +40,6 @@ from service_kit.fields import (
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.resources import Resource
-from service_kit.roles import ROLES
 from service_kit.routing import Work
 from service_kit.settings import ServiceSettings
 from service_kit.versions import ExpectedVersion
@@ -125,9 +124,16 @@ boxes.read_routes(list_as="list_boxes", get_as="get_box")
 ACCESS = AccessTable(
     Noun(
         "boxes",
-        read=rule("list_boxes get_box grow_box broken", dict.fromkeys(ROLES, ALL)),
+        read=rule("list_boxes get_box", EVERYBODY),
         write=(rule("create_box", {"service-agent": ALL}),),
-    )
+        table=Box.table,
+        audit=rule("get_box_audit", {"service-manager": ALL}),
+        personal=("name",),
+        served_by=frozenset({"service-agent"}),
+    ),
+    # Anybody's, for the tests of the kit: their answers would show what is personal.
+    Noun("operations", read=rule("grow_box broken", EVERYBODY)),
+    Noun("audit", read=rule("list_audit", {})),
 )
 
 

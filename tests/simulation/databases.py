@@ -18,6 +18,7 @@ import sales_api
 import sales_api.schema
 import service_api
 import service_api.schema
+from service_kit.audit.entries import PURPOSE
 from service_kit.database import discard_closed_connections
 from service_kit.migrations import migrate
 from tests.simulation.scheduler import Process, current_process
@@ -143,7 +144,8 @@ class Database:
     async def empty(self) -> None:
         """Delete all rows: TRUNCATE would make new files for every table."""
         async with self.session() as session:
-            await session.execute("; ".join(f"DELETE FROM {name}" for name in reversed(self.tables)))
+            deletions = [f"DELETE FROM {name}" for name in reversed(self.tables)]
+            await session.execute("; ".join([f"SELECT set_config('{PURPOSE}', 'retention', true)", *deletions]))
 
     async def snapshot(self) -> dict[str, bytes]:
         """Return all rows."""

@@ -213,7 +213,7 @@ class World:
             key += " again"
             action = replace(action, how=OTHERWISE.get(action.how, action.how))
         claim = Claim(digest=key.encode(), fingerprint=b"")
-        begin, is_contended = units_of_work(database.engine), False
+        begin, is_contended = units_of_work(database.engine, process="simulation"), False
         while True:
             await self.scheduler.seam("begin")
             try:

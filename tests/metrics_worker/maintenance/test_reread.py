@@ -58,7 +58,7 @@ async def judged(engine: AsyncEngine, settings: MetricsSettings) -> list[Any]:
     await read(engine, *LOG)
     async with engine.begin() as connection:
         await complete_partitions(connection, {("t", 0): NOW})
-    async with units_of_work(engine)() as work:
+    async with units_of_work(engine, process="tests")() as work:
         revenue = TargetKey("revenue", "standard")
         work.add(Target.set(revenue, Decimal(100), period=None, since=date(2025, 1, 1), at=NOW))
         await close_period(work, "2025-03", VILNIUS)

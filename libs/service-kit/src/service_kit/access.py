@@ -91,6 +91,8 @@ class Noun:
     owner: str | None = None
     team: str | None = None
     region: str | None = None
+    audit: Rule | None = None
+    """For who changed a record; its operation also asks for what `read` allows."""
     personal: tuple[str, ...] = ()
     """Fields with personal data, null to who reads a record without serving its customer."""
     served_by: frozenset[Role] = field(default_factory=frozenset)
@@ -118,7 +120,7 @@ class Noun:
     @property
     def rules(self) -> tuple[Rule, ...]:
         """Return all of them."""
-        return (self.read, *self.write)
+        return (self.read, *self.write, *(() if self.audit is None else (self.audit,)))
 
 
 @dataclass(frozen=True)
@@ -291,6 +293,14 @@ class Access:
             return found if reach.covers(noun, scope, record) else found.model_copy(update=nothing)
 
         return shown
+
+    async def hidden_fields(self, work: Through, record: Any, table: sa.FromClause) -> frozenset[str]:
+        """Return the personal fields of a record that the caller does not see."""
+        noun = self._table.noun_of(table)
+        if noun is None or not noun.personal:
+            return frozenset()
+        scope = noun.read.scope_of(self._principal.roles & (noun.served_by | {"admin"}))
+        return frozenset() if await self._is_in(work, noun, scope, record) else frozenset(noun.personal)
 
     async def reach(self, work: Through) -> Reach:
         """Return what is the caller's."""

@@ -15,6 +15,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from service_kit import problems
 from service_kit.access import AccessTable
 from service_kit.admission import Admission, RouteClass
+from service_kit.audit.routes import audit_routes
 from service_kit.auth import Authenticator
 from service_kit.docs import docs_routes
 from service_kit.health import Check, database_check, health_routes
@@ -61,9 +62,10 @@ def create_app(
 ) -> FastAPI:
     """Return an API with problem+json errors, tokens, strict parsing, health and OpenAPI 3.1.
 
-    Raise ValueError unless `access` names every operation. `app.state` holds `access`, `settings`, `engine`, `begin`,
-    `authenticator`, `routes`, `keys_under_way` and `rates_of_subjects`. The engine is disposed of at
-    the end. `classes` are the route classes of addresses that are neither plain reads nor plain writes.
+    `GET /v1/audit` is added to the routers. Raise ValueError unless `access` names every operation. `app.state` holds
+    `access`, `settings`, `engine`, `begin`, `authenticator`, `routes`, `keys_under_way` and `rates_of_subjects`. The
+    engine is disposed of at the end. `classes` are the route classes of addresses that are neither plain reads nor
+    plain writes.
     """
 
     notifier = OutboxNotifier(engine)
@@ -91,6 +93,7 @@ def create_app(
     app.state.authenticator = Authenticator(settings)
     app.state.keys_under_way = set()
     app.state.rates_of_subjects = RateLimit("subject", settings.subject_requests_per_second, settings.subject_burst)
+    routers = [*routers, audit_routes()]
     app.state.routes = [route for one in routers for route in one.routes if isinstance(route, APIRoute)]
     access.check(route.name for route in app.state.routes if not (isinstance(route, StrictRoute) and route.is_public))
     # Directly: an included router would be searched, and its context made, by each request anew.

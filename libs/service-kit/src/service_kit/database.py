@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import MetaData, event, func, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -11,7 +11,10 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from service_kit.settings import ServiceSettings
-from service_kit.unit_of_work import UnitOfWork
+
+if TYPE_CHECKING:
+    # It writes to tables of the metadata here.
+    from service_kit.unit_of_work import UnitOfWork
 
 CONNECT_SECONDS = 4
 STATEMENT_SECONDS = 6
@@ -80,7 +83,7 @@ def discard_closed_connections(engine: AsyncEngine) -> None:
             raise DisconnectionError("the connection was cut")
 
 
-async def database_now(work: UnitOfWork) -> datetime:
+async def database_now(work: "UnitOfWork") -> datetime:
     """Return when the transaction began, by the clock that due times are compared with; ours may be another."""
     now: datetime = (await work.execute(select(func.now()))).scalar_one()
     return now

@@ -44,12 +44,20 @@ class Column:
     options: Mapping[str, Any]
 
 
-def column(*arguments: SqlType | sa.schema.SchemaItem, references: str | None = None, **options: Any) -> Column:
+def column(
+    *arguments: SqlType | sa.schema.SchemaItem,
+    references: str | None = None,
+    personal: bool = False,
+    secret: bool = False,
+    **options: Any,
+) -> Column:
     """Return what else `sa.Column` takes for a field: a type that the annotation lacks, constraints, a comment.
 
-    `references` is a foreign key, which fields that several entities take over must not share.
+    `references` is a foreign key, which fields that several entities take over must not share. The audit loses the
+    values of a `personal` column with the erasure of the record, and never has those of a `secret` one.
     """
-    return Column(arguments, references, options)
+    info = {"personal": personal, "secret": secret}
+    return Column(arguments, references, {**options, "info": info})
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
@@ -66,7 +74,7 @@ class Entity:
     __table_args__: ClassVar[tuple[Any, ...]] = ()
     """What else `sa.Table` takes: constraints and indexes, and last its options if there are any."""
 
-    def __init_subclass__(cls, table: str | None = None) -> None:
+    def __init_subclass__(cls, table: str | None = None, *, audited: bool = True) -> None:
         dataclass(kw_only=True, eq=False)(cls)
         if table is None:
             # A base of others, which take over its fields.
@@ -81,13 +89,15 @@ class Entity:
         items = [item for item in cls.__table_args__ if not isinstance(item, dict)]
         options = cls.__table_args__[-1] if len(items) < len(cls.__table_args__) else {}
         cls.table = sa.Table(table, cls.metadata, *columns, *items, **options)
-        cls.binding = Binding(cls.table, children)
+        if audited and "id" not in cls.table.c:
+            raise TypeError(f"{table}: the audit knows a record by its id; without one it takes audited=False")
+        cls.binding = Binding(cls.table, children, is_audited=audited)
 
 
 class Binding:
     """How an entity's fields and a table's columns correspond."""
 
-    def __init__(self, table: sa.Table, children: Mapping[str, type[Entity]]) -> None:
+    def __init__(self, table: sa.Table, children: Mapping[str, type[Entity]], *, is_audited: bool) -> None:
         if len(children) > 1:
             raise TypeError(f"{table.name}: an entity has one kind of child rows at most")
         self.table: Final = table
@@ -98,6 +108,9 @@ class Binding:
         self.child_field: Final = next(iter(children), None)
         self.child_type: Final = None if self.child_field is None else children[self.child_field]
         self._key_places: Final = [self.names.index(name) for name in self.keys]
+        self.is_audited: Final = is_audited
+        self.personal: Final = frozenset(one.name for one in table.c if one.info.get("personal"))
+        self.secret: Final = frozenset(one.name for one in table.c if one.info.get("secret"))
         self._json: Final = frozenset(one.name for one in table.c if isinstance(one.type, sa.JSON))
 
     def children_of(self, entity: Entity) -> Sequence[Entity]:

@@ -1,19 +1,29 @@
-"""Erases what the kit holds of a customer: stored answers, imported records, names in the outbox, dead letters."""
+"""Erases what the kit holds of a customer: stored answers, imports, the audit, names in the outbox, dead letters."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
 
 from service_kit import outbox
+from service_kit.audit import entries as audit
 from service_kit.consumer.dead_letters import EMPTY, dead_letter
+from service_kit.entities import Entity
 from service_kit.idempotency import idempotency_key
 from service_kit.imports import records
 from service_kit.problems import MEDIA_TYPE, problem_fields
 from service_kit.unit_of_work import UnitOfWork
+
+_EMPTY_AUDIT: Final = sa.text("""
+    UPDATE audit_entry SET changes = changes || (
+        SELECT jsonb_object_agg(name, CAST(NULL AS text)) FROM unnest(:personal) AS name WHERE changes ? name
+    )
+    WHERE record_id = ANY (:ids) AND changes ?| :personal
+""").bindparams(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid)), sa.bindparam("personal", type_=sa.ARRAY(sa.Text)))
+"""That a field was changed stays; from what to what goes."""
 
 _ERASED_ANSWER: Final = {
     # The row stays: the request that it answered must not be done a second time.
@@ -30,11 +40,19 @@ _ERASED_ANSWER: Final = {
 }
 
 
-async def erase_answers(work: UnitOfWork, subject_ids: Sequence[UUID]) -> None:
-    """Empty the stored answers about these records, and forget that they were imported."""
-    about = idempotency_key.c.subject_id == sa.any_(sa.cast(list(subject_ids), sa.ARRAY(sa.Uuid)))
+async def erase_traces(work: UnitOfWork, erased: Sequence[Entity]) -> None:
+    """Empty what is kept of erased records: stored answers, the audit's personal values, and that they were imported.
+
+    For the end of an erasure: its own audit entries are emptied too.
+    """
+    ids = [each.id for each in cast("Sequence[Any]", erased)]
+    about = idempotency_key.c.subject_id == sa.any_(sa.cast(ids, sa.ARRAY(sa.Uuid)))
     await work.execute(sa.update(idempotency_key).where(about).values(**_ERASED_ANSWER))
-    await records.forget(work, subject_ids)
+    await records.forget(work, ids)
+    await work.execute(audit.allow("erasure"))
+    # What is personal of one noun is no field, or personal too, of the others that are erased with it.
+    personal = sorted(set().union(*(each.binding.personal for each in erased)))
+    await work.execute(_EMPTY_AUDIT, {"ids": ids, "personal": personal})
 
 
 async def erase_name(work: UnitOfWork, topic: str, key: UUID) -> None:

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service_kit import telemetry
 from service_kit.admission import REFUSED
 from service_kit.identifiers import new_id
-from service_kit.problems import problem_response, unexpected
+from service_kit.problems import REFUSAL, problem_response, unexpected
 from service_kit.trace import child_of, current_request_id, current_traceparent
 
 log = structlog.get_logger()
@@ -71,6 +71,8 @@ class RequestContext:
             route = getattr(matched, "path", "unmatched")
             telemetry.HTTP_SECONDS.labels(scope["method"][:10], route, status).observe(elapsed)
             if scope["path"] not in _QUIET and REFUSED not in scope:
+                principal = scope.get("state", {}).get("principal")
+                problem, reason = scope.get(REFUSAL, (None, None))
                 log.info(
                     "request",
                     method=scope["method"],
@@ -78,6 +80,8 @@ class RequestContext:
                     path=route if getattr(matched, "is_public", False) else scope["path"],
                     status=status,
                     milliseconds=round(elapsed * 1000, 1),
+                    **({} if principal is None else {"subject": principal.subject}),
+                    **({} if problem is None else {"problem": problem, "reason": reason}),
                 )
             current_request_id.reset(id_token)
             current_traceparent.reset(trace_token)

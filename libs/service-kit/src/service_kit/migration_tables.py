@@ -193,3 +193,76 @@ def drop_epochs(*tables: str) -> None:
     """Drop the epoch again."""
     for table in tables:
         op.drop_column(table, "epoch")
+
+
+def create_audit_entry() -> None:
+    """Create the audit, and the trigger that keeps it append-only."""
+    op.create_table(
+        "audit_entry",
+        sa.Column(
+            "id",
+            sa.Uuid(),
+            primary_key=True,
+            comment="rises with time; uuid_extract_timestamp(id) is when it was",
+        ),
+        sa.Column("actor_kind", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False, comment="the token's subject, or the process"),
+        sa.Column("roles", postgresql.JSONB(), comment="that the token claimed; null for a process"),
+        sa.Column("operation", sa.Text(), comment="of the API; null for what a process does by itself"),
+        sa.Column("request_id", sa.Text()),
+        sa.Column("noun", sa.Text(), nullable=False),
+        sa.Column("record_id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), comment="the record's afterwards; null where it has none"),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column(
+            "changes",
+            postgresql.JSONB(),
+            nullable=False,
+            comment="by field [before, after]; null once erased, and for secrets",
+        ),
+        sa.CheckConstraint("actor_kind IN ('caller', 'link', 'process')", name=op.f("audit_entry_actor_kind_check")),
+        sa.CheckConstraint(
+            "action IN ('created', 'updated', 'deleted', 'read')", name=op.f("audit_entry_action_check")
+        ),
+        comment="Who did what to which record. Only retention deletes entries, and only erasure empties values.",
+    )
+    for column in ("record_id", "actor", "operation", "noun"):
+        op.create_index(f"audit_entry_{column}_id_idx", "audit_entry", [column, "id"])
+    op.execute("""
+        CREATE FUNCTION refuse_change_of_audit_entry() RETURNS trigger LANGUAGE plpgsql AS $$
+        DECLARE
+            purpose text := coalesce(current_setting('tandem.audit', true), '');
+        BEGIN
+            IF TG_OP = 'DELETE' AND purpose = 'retention' THEN
+                RETURN OLD;
+            END IF;
+            -- Values may be emptied; no field appears, goes, or gets another value.
+            IF TG_OP = 'UPDATE' AND purpose = 'erasure'
+                AND to_jsonb(NEW) - 'changes' = to_jsonb(OLD) - 'changes'
+                AND OLD.changes || NEW.changes = NEW.changes
+                AND NOT EXISTS (
+                    SELECT FROM jsonb_each(NEW.changes) AS field
+                    WHERE field.value <> 'null' AND OLD.changes -> field.key IS DISTINCT FROM field.value
+                       OR NOT OLD.changes ? field.key
+                )
+            THEN
+                RETURN NEW;
+            END IF;
+            RAISE EXCEPTION 'audit_entry is append-only: % is refused', TG_OP USING ERRCODE = 'insufficient_privilege';
+        END
+        $$
+    """)
+    op.execute("""
+        CREATE TRIGGER audit_entry_append_only BEFORE UPDATE OR DELETE ON audit_entry
+        FOR EACH ROW EXECUTE FUNCTION refuse_change_of_audit_entry()
+    """)
+    op.execute("""
+        CREATE TRIGGER audit_entry_not_truncated BEFORE TRUNCATE ON audit_entry
+        FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_audit_entry()
+    """)
+
+
+def drop_audit_entry() -> None:
+    """Drop the audit."""
+    op.drop_table("audit_entry")
+    op.execute("DROP FUNCTION refuse_change_of_audit_entry()")

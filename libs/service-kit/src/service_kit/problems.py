@@ -15,6 +15,8 @@ from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
+REFUSAL: Final = "tandem.refusal"
+"""The key in a request's scope of what its caller was refused: the problem's slug, and why, without personal data."""
 _SEE_ERRORS = "See errors: each names the place and what is wrong."
 
 log = structlog.get_logger()
@@ -164,8 +166,13 @@ def invalid(error: ValidationError) -> Unprocessable:
     return Unprocessable(_SEE_ERRORS, errors=_errors(error.errors(), inside=("body",)))
 
 
-async def _problem(_: Request, error: Exception) -> JSONResponse:
+async def _problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Problem)  # noqa: S101 -- the handler is registered for this type only
+    if error.status in (401, 403):
+        request.scope[REFUSAL] = error.slug, error.detail
+    elif error.forbids_replay:
+        # What is answered does not say that there is such a record.
+        request.scope[REFUSAL] = error.slug, "out of the caller's scope"
     return error.response()
 
 

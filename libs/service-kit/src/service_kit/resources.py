@@ -7,12 +7,16 @@ from uuid import UUID
 import sqlalchemy as sa
 from fastapi import Depends, Path, Request, Response
 
+from service_kit.access import Access
+from service_kit.audit.queries import OF_ONE_RECORD, audit_of
+from service_kit.audit.schemas import AuditEntryRead
 from service_kit.fields import Identifier, ReadModel
 from service_kit.filters import Filter, Filters, equal, query_parameters
 from service_kit.paging import Paged, PageRead, page_of
 from service_kit.problems import NotFound
 from service_kit.routing import CallersAccess, Work, router
 from service_kit.tables import noun_of
+from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import set_etag, unchanged
 
 Read = TypeVar("Read", bound=ReadModel)
@@ -63,9 +67,12 @@ class Resource(Generic[Read]):
         response.headers["Location"] = f"{self.routes.prefix}/{getattr(record, self._key.name)}"
         return self.show(response, record, view)
 
-    def read_routes(self, *, list_as: str, get_as: str | None = None, key: Any = Identifier) -> None:
-        """Add the list and the single record to the routes, under these operation ids; without `get_as`, the list only.
+    def read_routes(
+        self, *, list_as: str, get_as: str | None = None, audit_as: str | None = None, key: Any = Identifier
+    ) -> None:
+        """Add the list, the single record and its audit to the routes, under these operation ids.
 
+        Without `get_as`, the list only, and the audit where `audit_as` is given: `get_deal` has `get_deal_audit`.
         `key` is the type of the address's parameter.
         """
         Given = Annotated[Filter, Depends(query_parameters(self._filters))]  # noqa: N806 -- a type
@@ -85,11 +92,14 @@ class Resource(Generic[Read]):
         async def get_record(
             record_id: UUID, work: Work, request: Request, response: Response, access: CallersAccess
         ) -> Read | Response:
-            row = (await work.execute(self._rows.where(self._key == record_id))).one_or_none()
-            if row is None or not await access.covers(work, row, self._table):
-                raise NotFound(f"There is no {noun_of(self._table)} {record_id}.")
+            row = await self._row(work, record_id, access)
             view = await access.without_personal(work, self._table, self._view_for(request))
             return unchanged(request, row.version) or self.show(response, row, view)
+
+        async def get_record_audit(
+            record_id: UUID, work: Work, page: Paged, access: CallersAccess
+        ) -> PageRead[AuditEntryRead]:
+            return await audit_of(work, page, access, self._table, await self._row(work, record_id, access))
 
         words = list_as.removeprefix("list_").replace("_", " ")
         self.routes.get(
@@ -99,9 +109,9 @@ class Resource(Generic[Read]):
             description="The newest first. A filter that is left out lets everything through.",
             response_model=page_of(self._read),
         )(list_records)
+        identity = Annotated[key, Path(alias=self._one.strip("{}"))]
         if get_as is not None:
-            parameter = Path(alias=self._one.strip("{}"))
-            get_record.__annotations__["record_id"] = Annotated[key, parameter]
+            get_record.__annotations__["record_id"] = identity
             self.routes.get(
                 f"/{self._one}",
                 name=get_as,
@@ -109,3 +119,22 @@ class Resource(Generic[Read]):
                 description="The record with its version as ETag; 304 when If-None-Match names that version.",
                 response_model=self._read,
             )(get_record)
+        if (audit_as := audit_as or (get_as and f"{get_as}_audit")) is not None:
+            get_record_audit.__annotations__["record_id"] = identity
+            self.routes.get(
+                f"/{self._one}/audit",
+                name=audit_as,
+                summary=f"Read who changed one {noun_of(self._table)}",
+                description=OF_ONE_RECORD,
+                response_model=page_of(AuditEntryRead),
+            )(get_record_audit)
+
+    async def _row(self, work: UnitOfWork, record_id: Any, access: Access) -> Any:
+        """Return a record that the caller may read, and do this with. Raise `NotFound`."""
+        row = (await work.execute(self._rows.where(self._key == record_id))).one_or_none()
+        is_seen = row is not None and await access.covers(work, row, self._table)
+        if not is_seen or not await access.sees(work, row, self._table):
+            problem = NotFound(f"There is no {noun_of(self._table)} {record_id}.")
+            problem.forbids_replay = row is not None
+            raise problem
+        return row

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from service_kit.audit.entries import allow, audit_entry
 from service_kit.consumer.dead_letters import EMPTY, SETTLED_WITH_CONTENT, dead_letter
 from service_kit.idempotency import RETENTION, idempotency_key
 from service_kit.imports.records import imported_record
@@ -25,21 +26,31 @@ BATCH: Final = 1000
 class RetentionRule:
     """Rows of a table expire `keep` after the moment in `since`; then they are deleted, or emptied by `values`.
 
-    `only` is a condition in SQL. The table needs an index on `since`, which may be partial by that condition.
+    `since` may be a UUIDv7, which has the moment in it. `only` is a condition in SQL. The table needs an index on
+    `since`, which may be partial by that condition.
     """
 
     table: sa.Table
     since: sa.Column[Any]
     keep: timedelta
     only: str = "true"
+    beforehand: sa.Executable | None = None
+    """What the transaction runs first, to be allowed to."""
     values: Mapping[str, Any] | None = None
+
+    @property
+    def _limit(self) -> sa.ColumnElement[Any]:
+        if isinstance(self.since.type, sa.Uuid):
+            # In a query of its own it is evaluated once, and the index is used.
+            return sa.select(sa.func.uuidv7(-self.keep, type_=sa.Uuid())).scalar_subquery()
+        return sa.func.now() - self.keep
 
     def statement(self) -> sa.Delete | sa.Update:
         """Return the statement that takes the oldest expired rows, `BATCH` at most."""
         (key,) = self.table.primary_key
         expired = (
             sa.select(key)
-            .where(self.since < sa.func.now() - self.keep, sa.text(self.only))
+            .where(self.since < self._limit, sa.text(self.only))
             .order_by(self.since)
             .limit(BATCH)
             # Another process that cleans takes the next ones.
@@ -65,6 +76,8 @@ class RetentionJob:
         has_more = False
         for rule in self._rules:
             async with self._engine.begin() as connection:
+                if rule.beforehand is not None:
+                    await connection.execute(rule.beforehand)
                 expired = (await connection.execute(rule.statement())).rowcount
             if expired:
                 log.info("rows_expired", table=rule.table.name, rows=expired)
@@ -80,6 +93,13 @@ def idempotency_keys() -> RetentionRule:
 def imported_records(days: int) -> RetentionRule:
     """Return the rule of imported records, by their latest import."""
     return RetentionRule(table=imported_record, since=imported_record.c.imported_at, keep=timedelta(days=days))
+
+
+def audit_entries(days: int) -> RetentionRule:
+    """Return the rule of audit entries."""
+    return RetentionRule(
+        table=audit_entry, since=audit_entry.c.id, keep=timedelta(days=days), beforehand=allow("retention")
+    )
 
 
 def settled_dead_letters(days: int) -> RetentionRule:

@@ -20,6 +20,8 @@ from sqlalchemy.exc import DBAPIError
 from service_kit import idempotency, strict_json
 from service_kit.access import Access, AccessTable
 from service_kit.admission import ALLOWANCE
+from service_kit.audit import entries as audit
+from service_kit.audit.entries import Actor
 from service_kit.auth import Authenticator, Principal
 from service_kit.dependencies import (
     RequestDependency,
@@ -110,19 +112,22 @@ class StrictRoute(APIRoute):
             access: Access | None = None
             if is_public:
                 principal = Principal(subject="public", roles=frozenset(), expires_at=float("inf"))
+                request.state.principal = principal
             else:
-                principal = await self.authenticate(request)
+                # Before anything is refused: the log names who was.
+                principal = request.state.principal = await self.authenticate(request)
                 rates: RateLimit = request.app.state.rates_of_subjects
                 request.scope[ALLOWANCE] = rates.take(principal.subject)
                 table: AccessTable = request.app.state.access
                 # Before an answer that is stored under an idempotency key can be found: the role may be lost since.
                 access = table.access(name, principal)
-            request.state.principal, request.state.access = principal, access
+            request.state.access = access
             _check_query(request, known)
             if takes_body and await request.body():
                 _require_json(request)
                 # Before FastAPI does it: it would turn our problem into one of its own.
                 await request.json()
+            request.state.actor = audit.caller(principal, name, is_public=is_public)
             if not writes:
                 return await _read(request, handle_with_dependencies)
             return await _write(request, handle_with_dependencies, principal.subject)
@@ -164,7 +169,7 @@ async def _read(request: Request, handle: Handler) -> Response:
 
 def _give(request: Request, work: UnitOfWork) -> None:
     request.state.work = work
-    work.access = access_of(request)
+    work.access, work.actor = access_of(request), request.state.actor
 
 
 async def _write(request: Request, handle: Handler, subject: str) -> Response:
@@ -259,6 +264,12 @@ def principal_of(request: Request) -> Principal:
     """Return who is asking."""
     principal: Principal = request.state.principal
     return principal
+
+
+def actor_of(request: Request) -> Actor:
+    """Return who is asking, for the audit."""
+    actor: Actor = request.state.actor
+    return actor
 
 
 def access_of(request: Request) -> Access | None:

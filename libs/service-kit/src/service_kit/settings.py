@@ -124,6 +124,8 @@ class ServiceSettings(KafkaSettings):
 
     imported_record_days: int = Field(default=400, ge=1, le=36_500)
     """How long after the latest import of a record a longer history of it is continued: a year's file and the next."""
+    audit_days: int = Field(default=730, ge=30, le=36_500)
+    """How long audit entries are kept."""
     dead_letter_days: int = Field(default=90, ge=1, le=36_500)
     """How long the content of a settled dead letter is kept, to review how it was settled; open ones have no limit."""
 

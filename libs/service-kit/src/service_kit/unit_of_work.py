@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import cache, partial
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar, cast
+from uuid import UUID
 
 import asyncpg
 import sqlalchemy as sa
@@ -19,6 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from service_kit.access import Access
+from service_kit.audit import entries
+from service_kit.audit.entries import Action, Actor, Changes, audit_entry
 from service_kit.compiled import CompiledStatement
 from service_kit.entities import Binding, Entity
 from service_kit.write_statement import Change, Loaded, Write, statement_of, write_of
@@ -33,11 +36,17 @@ TURN_SECONDS: Final = 4.0
 """How long a unit of work waits for a connection that others use."""
 
 
-def units_of_work(engine: AsyncEngine, *, on_commit: Callable[[], None] | None = None) -> Callable[..., "UnitOfWork"]:
-    """Return what begins a unit of work on the engine's connections. `on_commit` is called after one that wrote."""
+def units_of_work(
+    engine: AsyncEngine, *, process: str | None = None, on_commit: Callable[[], None] | None = None
+) -> Callable[..., "UnitOfWork"]:
+    """Return what begins a unit of work on the engine's connections. `on_commit` is called after one that wrote.
+
+    `process` is who acts, for the audit; without it the unit of work only reads, or is given an `actor`.
+    """
     # SQLAlchemy begins nothing: the transaction is asyncpg's, so that there is none where none is needed.
     autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
-    return partial(UnitOfWork, autocommit, Turns(engine), on_commit=on_commit)
+    actor = None if process is None else entries.process(process)
+    return partial(UnitOfWork, autocommit, Turns(engine), actor=actor, on_commit=on_commit)
 
 
 class Turns:
@@ -77,6 +86,10 @@ class StaleEntity(Exception):
     """Somebody else changed a row after this unit of work read it; the whole of it is worth another try."""
 
 
+class UnknownActor(Exception):
+    """A record would change without anybody who did it: the unit of work was given no actor."""
+
+
 class ClaimTaken(Exception):
     """A unit of work with the same claim is under way."""
 
@@ -96,6 +109,7 @@ class UnitOfWork:
         is_contended: bool = False,
         only_reads: bool = False,
         claim: int | None = None,
+        actor: Actor | None = None,
         on_commit: Callable[[], None] | None = None,
     ) -> None:
         """Begin nothing yet. `engine` is in autocommit: see `units_of_work`.
@@ -106,6 +120,8 @@ class UnitOfWork:
         """
         self.access: Access | None = None
         """What the caller of a request may do with whose records; None outside of requests."""
+        self.actor = actor
+        """Who changes what is changed, for the audit."""
         self._engine = engine
         self._turns = turns
         self._is_contended = is_contended
@@ -126,9 +142,10 @@ class UnitOfWork:
         self._rows: dict[tuple[sa.Table, tuple[str, ...]], list[tuple[Any, ...]]] = {}
 
     @classmethod
-    def within(cls, connection: AsyncConnection) -> "UnitOfWork":
+    def within(cls, connection: AsyncConnection, process: str) -> "UnitOfWork":
         """Return a unit of work in the transaction that a consumer has begun, and commits, on its connection."""
-        work = cls(connection.engine, Turns(connection.engine), is_contended=True)
+        actor = entries.process(process)
+        work = cls(connection.engine, Turns(connection.engine), is_contended=True, actor=actor)
         work._connection, work._driver, work._is_guest = connection, _driver_in(connection), True
         return work
 
@@ -220,6 +237,30 @@ class UnitOfWork:
     def insert(self, table: sa.Table, row: Mapping[str, Any]) -> None:
         """Insert a row of a table that is no entity's, after all that was inserted into it before."""
         self._rows.setdefault((table, tuple(row)), []).append(tuple(row.values()))
+
+    async def delete(self, entity: Entity) -> None:
+        """Delete an entity that was read with a lock, at once."""
+        binding = entity.binding
+        if binding.is_audited:
+            self._audit([entries.deletion(self._known_actor(), entity)])
+        key = binding.key_in(binding.values_of(entity))
+        where = (one == value for one, value in zip(entity.table.primary_key.columns, key, strict=True))
+        await self.execute(sa.delete(entity.table).where(*where))
+        self._known.pop((type(entity), key), None)
+        self._loaded[entity.table].pop(id(entity), None)
+
+    def audit(self, noun: str, record_id: UUID, action: Action, changes: Changes) -> None:
+        """Add an audit entry about what is done otherwise than by an audited entity."""
+        self._audit([entries.entry(self._known_actor(), noun, record_id, action, changes)])
+
+    def _audit(self, rows: list[tuple[Any, ...]]) -> None:
+        if rows:
+            self._rows.setdefault((audit_entry, entries.COLUMNS), []).extend(rows)
+
+    def _known_actor(self) -> Actor:
+        if self.actor is None:
+            raise UnknownActor
+        return self.actor
 
     async def execute(self, statement: sa.Executable, values: Any = None) -> sa.CursorResult[Any]:
         """Run a Core statement that is not compiled, by SQLAlchemy, after all that waits to be written."""
@@ -383,6 +424,8 @@ class UnitOfWork:
         return [change for one in loaded if (change := one.change()) is not None]
 
     async def _send(self, changes: list[Change]) -> None:
+        if any(one.binding.is_audited for one in (*(change.loaded.entity for change in changes), *self._new)):
+            self._audit(entries.entries_of(self._known_actor(), changes, self._new))
         for change in changes[:-1]:
             await self._write(write_of(change, (), {}, claim=self._claim))
         if changes or self._new or self._rows:
@@ -439,13 +482,13 @@ def _by_key(binding: Binding, lock: Lock | None = None) -> CompiledStatement:
 
 
 @contextlib.asynccontextmanager
-async def written_durably(connection: AsyncConnection) -> AsyncIterator[UnitOfWork]:
+async def written_durably(connection: AsyncConnection, process: str) -> AsyncIterator[UnitOfWork]:
     """Yield a unit of work within a consumer's transaction, for effects that are published: it is durable.
 
     What a crash takes from a consumer's other effects is read again; but an event that was sent must never have
     been lost, or another would come under the same sequence.
     """
     await connection.execute(sa.text("set local synchronous_commit to on"))
-    work = UnitOfWork.within(connection)
+    work = UnitOfWork.within(connection, process)
     yield work
     await work.flush()

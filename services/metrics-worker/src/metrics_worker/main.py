@@ -20,7 +20,7 @@ from service_kit.health import database_check
 from service_kit.kafka import KafkaServers
 from service_kit.outbox_notify import OutboxNotifier
 from service_kit.relay import Relay
-from service_kit.retention import RetentionJob, idempotency_keys, settled_dead_letters
+from service_kit.retention import RetentionJob, audit_entries, idempotency_keys, settled_dead_letters
 
 
 def migrate() -> None:
@@ -71,6 +71,7 @@ def jobs() -> None:
     retention = RetentionJob(
         engine,
         [
+            audit_entries(settings.audit_days),
             idempotency_keys(),
             settled_dead_letters(settings.dead_letter_days),
             *ended_deliveries(delivered_days=settings.webhook_delivered_days, dead_days=settings.webhook_dead_days),

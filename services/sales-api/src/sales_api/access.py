@@ -30,6 +30,8 @@ _SELLERS: Final[Roles] = {"sales-rep": OWN | TEAM | BELOW | UNASSIGNED, **_MANAG
 """See what their teams sell, and what waits for a salesperson."""
 _OWNERS: Final[Roles] = {"sales-rep": OWN | UNASSIGNED, **_MANAGERS}
 """Change what is theirs, and take what waits."""
+_AUDITORS: Final[Roles] = {"sales-manager": ALL}
+"""See who changed what; those who import do not."""
 _WHOSE: Final[dict[str, Any]] = {"owner": "owner_id", "team": "team_id", "region": "region"}
 
 ACCESS: Final = AccessTable(
@@ -46,6 +48,7 @@ ACCESS: Final = AccessTable(
             rule("merge_account", _MANAGERS),
             rule("erase_account", {"sales-manager": ALL}),
         ),
+        audit=rule("get_account_audit", _AUDITORS),
         personal=("name",),
         served_by=frozenset({"sales-rep", "sales-manager", "service-agent", "service-manager", "importer"}),
     ),
@@ -60,6 +63,7 @@ ACCESS: Final = AccessTable(
             rule("contact_lead qualify_lead disqualify_lead convert_lead", _OWNERS),
             rule("erase_lead", {"sales-manager": ALL}),
         ),
+        audit=rule("get_lead_audit", _AUDITORS),
         personal=("name", "company", "email", "phone"),
         served_by=frozenset({"sales-rep", "sales-manager", "importer"}),
     ),
@@ -72,6 +76,7 @@ ACCESS: Final = AccessTable(
             rule("open_deal", _SELLERS),
             rule("change_deal_stage send_proposal close_deal reopen_deal amend_deal", _OWNERS),
         ),
+        audit=rule("get_deal_audit", _AUDITORS),
         personal=("title",),
         served_by=frozenset({"sales-rep", "sales-manager", "service-manager", "importer"}),
     ),
@@ -81,6 +86,7 @@ ACCESS: Final = AccessTable(
         **_WHOSE,
         read=rule("list_activities get_activity", {**_SELLERS, "service-manager": ALL, "analyst": ALL}),
         write=(rule("complete_activity", _SELLERS),),
+        audit=rule("get_activity_audit", _AUDITORS),
     ),
     Noun(
         "referrals",
@@ -88,6 +94,7 @@ ACCESS: Final = AccessTable(
         **_WHOSE,
         read=rule("list_referrals get_referral", {**_SELLERS, "service-manager": ALL, "analyst": ALL}),
         write=(rule("record_referral", _SELLERS),),
+        audit=rule("get_referral_audit", _AUDITORS),
     ),
     Noun(
         "quotas",
@@ -95,30 +102,36 @@ ACCESS: Final = AccessTable(
         owner="rep_id",
         read=rule("list_quotas get_quota", {"sales-rep": OWN, **_MANAGERS, "analyst": ALL}),
         write=(rule("set_quota change_quota", _MANAGERS),),
+        audit=rule("get_quota_audit", _AUDITORS),
     ),
     Noun(
         "products",
         read=rule("list_products get_product", EVERYBODY),
         write=(rule("create_product change_product", _MANAGERS),),
+        audit=rule("get_product_audit", _AUDITORS),
     ),
     Noun(
         "exchange rates",
         read=rule("list_exchange_rates", EVERYBODY),
         write=(rule("set_exchange_rate", _MANAGERS),),
+        audit=rule("get_exchange_rate_audit", _AUDITORS),
     ),
     Noun(
         "teams",
         read=rule("list_teams get_team", EVERYBODY),
         write=(rule("create_team change_team", _MANAGERS),),
+        audit=rule("get_team_audit", _AUDITORS),
     ),
     Noun(
         "reps",
         table=Rep.table,
         read=rule("list_reps get_rep", EVERYBODY),
         write=(rule("create_rep change_rep", _MANAGERS),),
+        audit=rule("get_rep_audit", _AUDITORS),
         personal=("subject",),
         served_by=frozenset({"sales-manager", "importer"}),
     ),
+    Noun("audit", read=rule("list_audit", {})),
     Noun("imports", read=rule("import_records", _MANAGERS)),
     people=People(Rep.table, Team.table),
 )

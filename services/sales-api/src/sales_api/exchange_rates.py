@@ -12,6 +12,7 @@ from event_contracts.sales import FrozenRate
 from sales_api.amounts import RATE, Rate, trimmed
 from sales_api.dependencies import ReportingCurrency
 from sales_api.tables import Base
+from service_kit.audit.entries import noun_code
 from service_kit.compiled import CompiledStatement
 from service_kit.entities import column
 from service_kit.fields import (
@@ -85,8 +86,11 @@ exchange_rates = Resource(
     view=ExchangeRateRead.of,
     filters={"currency": Currency, "on": Day},
 )
-exchange_rates.read_routes(list_as="list_exchange_rates")
+exchange_rates.read_routes(list_as="list_exchange_rates", audit_as="get_exchange_rate_audit")
 _columns = ExchangeRate.table.c
+_NOUN = noun_code(ExchangeRate.table)
+_RATE_BEFORE = sa.literal_column("old.rate", RATE).label("rate_before")
+"""Of an upsert: null where there was no row."""
 
 
 @exchange_rates.routes.post("", summary="Set an exchange rate")
@@ -100,7 +104,13 @@ async def set_exchange_rate(
     statement = statement.on_conflict_do_update(
         index_elements=["currency", "on"], set_={"rate": statement.excluded.rate}
     )
-    return ExchangeRateRead.of((await work.execute(statement.returning(*_columns))).one())
+    row = (await work.execute(statement.returning(*_columns, _RATE_BEFORE))).one()
+    if row.rate_before is None:
+        values = {"currency": row.currency, "on": row.on, "rate": row.rate}
+        work.audit(_NOUN, row.id, "created", {name: (None, value) for name, value in values.items()})
+    elif row.rate_before != row.rate:
+        work.audit(_NOUN, row.id, "updated", {"rate": (row.rate_before, row.rate)})
+    return ExchangeRateRead.of(row)
 
 
 _LAST_RATE = CompiledStatement(

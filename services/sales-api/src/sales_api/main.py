@@ -14,7 +14,7 @@ from service_kit.database import create_engine
 from service_kit.health import database_check
 from service_kit.kafka import KafkaServers
 from service_kit.relay import Relay
-from service_kit.retention import RetentionJob, idempotency_keys, imported_records
+from service_kit.retention import RetentionJob, audit_entries, idempotency_keys, imported_records
 
 
 def api() -> None:
@@ -28,7 +28,14 @@ def relay() -> None:
     settings = SalesSettings()
     engine = create_engine(settings, application="sales-relay")
     moving = Relay(engine=engine, kafka=KafkaServers.of(settings))
-    retention = RetentionJob(engine, [idempotency_keys(), imported_records(settings.imported_record_days)])
+    retention = RetentionJob(
+        engine,
+        [
+            audit_entries(settings.audit_days),
+            idempotency_keys(),
+            imported_records(settings.imported_record_days),
+        ],
+    )
 
     async def both(stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:

@@ -1,5 +1,6 @@
 """The base of this service's entities."""
 
+from service_kit.audit.entries import audit_entry
 from service_kit.entities import Entity
 from service_kit.idempotency import idempotency_key
 from service_kit.imports.records import imported_record
@@ -11,4 +12,4 @@ from service_kit.tables import own_metadata
 class Base(Entity):
     """All tables of this service's database."""
 
-    metadata = own_metadata(idempotency_key, imported_record, outbox, relay_lease)
+    metadata = own_metadata(audit_entry, idempotency_key, imported_record, outbox, relay_lease)

@@ -39,6 +39,8 @@ _TEAMS: Final[Roles] = {"service-agent": OWN | TEAM | UNASSIGNED, **_MANAGERS}
 """Work on what is theirs and their team's, and take what waits."""
 _ANY_AGENT: Final[Roles] = {"service-agent": ALL, **_MANAGERS}
 """Anybody's customer may call."""
+_AUDITORS: Final[Roles] = {"service-manager": ALL}
+"""See who changed what; those who import do not."""
 _SERVED_BY: Final = frozenset[Role]({"service-agent", "service-manager", "importer"})
 _WHOSE: Final[dict[str, Any]] = {"owner": "agent_id", "team": "team_id", "region": "region"}
 
@@ -49,6 +51,7 @@ ACCESS: Final = AccessTable(
         region="region",
         read=rule("list_customers get_customer", {**_ANY_AGENT, "sales-rep": REGION, **_OTHERS}),
         write=(rule("register_customer", _ANY_AGENT), rule("erase_customer", {"service-manager": ALL})),
+        audit=rule("get_customer_audit", _AUDITORS),
         personal=("name",),
         served_by=_SERVED_BY | {"sales-rep", "sales-manager"},
     ),
@@ -63,6 +66,7 @@ ACCESS: Final = AccessTable(
             rule("assign_ticket escalate_ticket", _TEAMS, hands_over=True),
             rule("log_interaction merge_ticket resolve_ticket reopen_ticket close_ticket", _TEAMS),
         ),
+        audit=rule("get_ticket_audit", _AUDITORS),
         personal=("subject", "description"),
         served_by=_SERVED_BY,
     ),
@@ -70,6 +74,7 @@ ACCESS: Final = AccessTable(
         "contacts about tickets",
         table=Interaction.table,
         read=rule("list_interactions get_interaction", dict.fromkeys(ROLES, SEEN)),
+        audit=rule("get_interaction_audit", _AUDITORS),
         personal=("note",),
         served_by=_SERVED_BY,
     ),
@@ -80,6 +85,7 @@ ACCESS: Final = AccessTable(
         read=rule("list_surveys get_survey", {**_AGENTS, **_OTHERS}),
         # Those who are rated do not answer for the customer.
         write=(rule("send_survey", _AGENTS), rule("answer_survey", _MANAGERS)),
+        audit=rule("get_survey_audit", _AUDITORS),
         personal=("comment", "answer_path"),
         served_by=_SERVED_BY,
     ),
@@ -90,6 +96,7 @@ ACCESS: Final = AccessTable(
             **_WHOSE,
             read=rule(read, {**_AGENTS, **_OTHERS}),
             write=(rule(write, _AGENTS),) if write else (),
+            audit=rule(f"{read.split()[1]}_audit", _AUDITORS),
         )
         for name, table, read, write in (
             ("trainings", Training.table, "list_trainings get_training", "deliver_training"),
@@ -104,18 +111,21 @@ ACCESS: Final = AccessTable(
         table=MaintenancePlan.table,
         read=rule("list_maintenance_plans get_maintenance_plan", {**_ANY_AGENT, **_OTHERS}),
         write=(rule("create_maintenance_plan", _MANAGERS), rule("perform_maintenance", _ANY_AGENT)),
+        audit=rule("get_maintenance_plan_audit", _AUDITORS),
     ),
     Noun(
         "reviews",
         table=Review.table,
         read=rule("list_reviews get_review", {**_ANY_AGENT, **_OTHERS}),
         write=(rule("record_review", _ANY_AGENT),),
+        audit=rule("get_review_audit", _AUDITORS),
     ),
     Noun(
         "agents",
         table=Agent.table,
         read=rule("list_agents get_agent", EVERYBODY),
         write=(rule("create_agent change_agent", _MANAGERS),),
+        audit=rule("get_agent_audit", _AUDITORS),
         personal=("subject",),
         served_by=frozenset({"service-manager", "importer"}),
     ),
@@ -123,23 +133,28 @@ ACCESS: Final = AccessTable(
         "teams",
         read=rule("list_teams get_team", EVERYBODY),
         write=(rule("create_team change_team", _MANAGERS),),
+        audit=rule("get_team_audit", _AUDITORS),
     ),
     Noun(
         "SLA policies",
         read=rule("list_policies get_policy", EVERYBODY),
         write=(rule("create_policy change_policy", _MANAGERS),),
+        audit=rule("get_policy_audit", _AUDITORS),
     ),
     Noun(
         "business calendars",
         read=rule("list_calendars get_calendar", EVERYBODY),
         write=(rule("create_calendar change_calendar", _MANAGERS),),
+        audit=rule("get_calendar_audit", _AUDITORS),
     ),
+    Noun("audit", read=rule("list_audit", {})),
     Noun("imports", read=rule("import_records", _MANAGERS)),
     Noun(
         "dead letters",
         # Some hold names.
         read=rule("list_dead_letters list_halts get_dead_letter", {"service-manager": ALL}),
         write=(rule("mend_dead_letter send_dead_letter discard_dead_letter", {}),),
+        audit=rule("get_dead_letter_audit", _AUDITORS),
     ),
     people=People(Agent.table, Team.table),
 )

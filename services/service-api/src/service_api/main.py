@@ -17,7 +17,13 @@ from service_kit.health import database_check
 from service_kit.kafka import KafkaServers
 from service_kit.outbox_notify import OutboxNotifier
 from service_kit.relay import Relay
-from service_kit.retention import RetentionJob, idempotency_keys, imported_records, settled_dead_letters
+from service_kit.retention import (
+    RetentionJob,
+    audit_entries,
+    idempotency_keys,
+    imported_records,
+    settled_dead_letters,
+)
 
 
 def migrate() -> None:
@@ -43,6 +49,7 @@ def relay() -> None:
     retention = RetentionJob(
         engine,
         [
+            audit_entries(settings.audit_days),
             idempotency_keys(),
             imported_records(settings.imported_record_days),
             settled_dead_letters(settings.dead_letter_days),

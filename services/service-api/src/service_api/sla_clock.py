@@ -30,7 +30,7 @@ class SlaClock:
     """
 
     def __init__(self, engine: AsyncEngine, *, on_commit: Callable[[], None] | None = None) -> None:
-        self._begin = units_of_work(engine, on_commit=on_commit)
+        self._begin = units_of_work(engine, process="sla-clock", on_commit=on_commit)
         self.job = PeriodicJob("sla clock", self._is_behind, pause=TICK_SECONDS)
 
     async def _is_behind(self) -> bool:

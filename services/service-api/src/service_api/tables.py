@@ -1,5 +1,6 @@
 """The base of this service's entities."""
 
+from service_kit.audit.entries import audit_entry
 from service_kit.consumer.circuit_breaker import circuit_breaker
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.consumer.offsets import consumer_offset
@@ -16,6 +17,7 @@ class Base(Entity):
     """All tables of this service's database."""
 
     metadata = own_metadata(
+        audit_entry,
         circuit_breaker,
         conflicting_event,
         consumer_offset,

@@ -25,7 +25,7 @@ from service_kit.references import UnknownReference
 from service_kit.unit_of_work import UnitOfWork, written_durably
 
 
-class WonDeal(Base, table="won_deal"):
+class WonDeal(Base, table="won_deal", audited=False):
     """A deal that sales won, or had won before it was reopened; only the consumer writes it. Its id is the deal's."""
 
     id: Annotated[UUID, column(primary_key=True)]
@@ -61,7 +61,7 @@ def may_have_been_won(deal: Deal) -> bool:
 
 
 async def copy_deals(
-    connection: AsyncConnection, records: Sequence[Record[CloudEvent]], *, onboarding_days: int
+    connection: AsyncConnection, records: Sequence[Record[CloudEvent]], process: str, *, onboarding_days: int
 ) -> None:
     """Copy the deals that were won in a batch, and open an onboarding for each that was won recently.
 
@@ -88,7 +88,7 @@ async def copy_deals(
     since = datetime.now(UTC) - timedelta(days=onboarding_days)
     for deal_id in [row["id"] for row in won if row["won_at"] > since]:
         # A unit of work for each: one compares all that it has loaded before every statement.
-        async with written_durably(connection) as work:
+        async with written_durably(connection, process) as work:
             await _onboard(work, deal_id, deals[deal_id])
 
 

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends
 
+from service_kit.audit.queries import OF_ONE_RECORD, audit_of
+from service_kit.audit.schemas import AuditEntryRead
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.dead_letters import use_cases
 from service_kit.dead_letters.schemas import (
@@ -22,7 +24,7 @@ from service_kit.dead_letters.use_cases import Consumers, Readable
 from service_kit.fields import Code, Identifier
 from service_kit.filters import equal
 from service_kit.paging import Paged, PageRead, page_of
-from service_kit.routing import By, Work, router
+from service_kit.routing import By, CallersAccess, Work, router
 
 
 def dead_letter_routes(consumers: Consumers, *, readable: Callable[..., Awaitable[Readable]]) -> APIRouter:
@@ -58,6 +60,13 @@ def dead_letter_routes(consumers: Consumers, *, readable: Callable[..., Awaitabl
     async def get_dead_letter(letter_id: Identifier, work: Work) -> DeadLetterDetailRead:
         """One record as it arrived, with what it was mended to."""
         return whole_view_of(await use_cases.get_dead_letter(work, consumers, letter_id))
+
+    @routes.get("/{letter_id}/audit", description=OF_ONE_RECORD, response_model=page_of(AuditEntryRead))
+    async def get_dead_letter_audit(
+        letter_id: Identifier, work: Work, page: Paged, access: CallersAccess
+    ) -> PageRead[AuditEntryRead]:
+        letter = await use_cases.get_dead_letter(work, consumers, letter_id)
+        return await audit_of(work, page, access, dead_letter, letter)
 
     @routes.post("/{letter_id}/mend")
     async def mend_dead_letter(

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from event_contracts import codec
 from event_contracts.codec import UndecodableEvent
+from service_kit.audit.entries import noun_code
 from service_kit.auth import Principal
 from service_kit.consumer.circuit_breaker import circuit_breaker
 from service_kit.consumer.dead_letters import dead_letter
@@ -62,7 +63,7 @@ async def mend_dead_letter(
     _require_open(stored)
     value = body.value.encode()
     _require_readable(stored.consumer, value, readable)
-    return await _changed(work, letter_id, mended_value=value)
+    return await _changed(work, stored, mended_value=value)
 
 
 async def send_dead_letter(
@@ -91,7 +92,7 @@ async def send_dead_letter(
             "payload": value,
         },
     )
-    return await _changed(work, letter_id, status="sent", settled_at=datetime.now(UTC), settled_by=by.subject)
+    return await _changed(work, stored, status="sent", settled_at=datetime.now(UTC), settled_by=by.subject)
 
 
 async def discard_dead_letter(
@@ -102,7 +103,7 @@ async def discard_dead_letter(
     _require_open(stored)
     return await _changed(
         work,
-        letter_id,
+        stored,
         status="discarded",
         settled_at=datetime.now(UTC),
         settled_by=by.subject,
@@ -125,8 +126,14 @@ async def _locked(work: UnitOfWork, consumers: Consumers, letter_id: UUID) -> An
     return await _row(work, _of(consumers, letter_id).with_for_update(), letter_id)
 
 
-async def _changed(work: UnitOfWork, letter_id: UUID, **values: Any) -> Any:
-    statement = sa.update(dead_letter).where(dead_letter.c.id == letter_id).values(**values).returning(dead_letter)
+async def _changed(work: UnitOfWork, stored: Any, **values: Any) -> Any:
+    changes = {
+        # A record may hold names.
+        name: None if isinstance(value, bytes) else (getattr(stored, name), value)
+        for name, value in values.items()
+    }
+    work.audit(noun_code(dead_letter), stored.id, "updated", changes)
+    statement = sa.update(dead_letter).where(dead_letter.c.id == stored.id).values(**values).returning(dead_letter)
     return (await work.execute(statement)).one()
 
 

@@ -31,12 +31,15 @@ ACCESS: Final = AccessTable(
         "targets",
         read=rule("list_targets get_target", _ALL_NUMBERS),
         write=(rule("set_target delete_target", _MANAGERS),),
+        audit=rule("get_target_audit", _MANAGERS),
     ),
     Noun(
         "closed periods",
         read=rule("list_periods get_period", EVERYBODY),
         write=(rule("list_restatements", _ALL_NUMBERS), rule("close_period", _MANAGERS)),
+        audit=rule("get_period_audit", _MANAGERS),
     ),
+    Noun("audit", read=rule("list_audit", _NOBODY)),
     Noun("exports", read=rule("export_postings", {"analyst": ALL, **_MANAGERS})),
     Noun(
         "webhooks",
@@ -47,11 +50,13 @@ ACCESS: Final = AccessTable(
                 _NOBODY,
             ),
         ),
+        audit=rule("get_webhook_audit", _NOBODY),
     ),
     Noun(
         "dead letters",
         read=rule("list_dead_letters list_halts get_dead_letter", {"analyst": ALL}),
         write=(rule("mend_dead_letter send_dead_letter discard_dead_letter", _NOBODY),),
+        audit=rule("get_dead_letter_audit", _NOBODY),
     ),
 )
 """The ledger has no records of people: person, teams and regions are what the token claims."""

@@ -1,8 +1,8 @@
 """GET /v1/exports/postings: the postings as a file."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from typing import Annotated, Final
+from collections.abc import AsyncGenerator, Mapping
+from typing import Annotated, Any, Final
 
 from fastapi import Query, Request, Response
 
@@ -10,8 +10,9 @@ from metrics_worker.api.parameters import FirstDay, LastDay, LedgerReporting
 from metrics_worker.domain.kinds import KIND_BY_NAME, KINDS
 from metrics_worker.queries.export import MEDIA_TYPES, Format, export
 from metrics_worker.queries.query import period_of
+from service_kit.identifiers import new_id
 from service_kit.problems import RETRY_AFTER_SECONDS, Problem, Unprocessable
-from service_kit.routing import router
+from service_kit.routing import Begin, actor_of, router
 from service_kit.streaming import Streamed
 
 AT_ONCE: Final = 2
@@ -63,6 +64,7 @@ async def export_postings(
     try:
         # Begun before the answer is, so that a database that is away is a 503 and not half a file.
         first = await anext(chunks)
+        await _audit(request, {"kind": kind, "from": period.start, "to": period.end, "format": form})
     except BaseException:
         await chunks.aclose()
         raise
@@ -73,6 +75,15 @@ async def export_postings(
         headers={"Content-Disposition": f'attachment; filename="{kind}-postings-{period.start}-{period.end}.{form}"'},
         slowest_seconds=SLOWEST_SECONDS,
     )
+
+
+async def _audit(request: Request, parameters: Mapping[str, Any]) -> None:
+    """Write down who has taken what, before they have it."""
+    begin: Begin = request.app.state.begin
+    async with begin(actor=actor_of(request)) as work:
+        given = {name: (None, value) for name, value in parameters.items()}
+        work.audit("export", new_id(), "read", given)
+        await work.commit()
 
 
 async def _giving_back(free: asyncio.Semaphore, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

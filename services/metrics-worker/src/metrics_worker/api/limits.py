@@ -52,12 +52,12 @@ class Limits:
         if "team" in given:
             if given["team"] in self.teams:
                 return given
-            raise NotFound("There is no such team among yours.")
+            raise _out_of_scope("There is no such team among yours.")
         if len(self.teams) == 1:
             # Of another owner, what they did in this team.
             return {**given, "team": self.teams[0]}
         if "owner" in given and not self.teams:
-            raise NotFound("There are no such numbers among yours.")
+            raise _out_of_scope("There are no such numbers among yours.")
         if "owner" in given or self.person is None:
             if not self.teams:
                 raise Forbidden("The token claims neither a person nor teams, whose numbers you could see.")
@@ -76,6 +76,12 @@ class Limits:
 
 
 NO_LIMITS: Final = Limits(None)
+
+
+def _out_of_scope(detail: str) -> NotFound:
+    problem = NotFound(detail)
+    problem.forbids_replay = True
+    return problem
 
 
 async def limits_of(access: Access, work: UnitOfWork) -> Limits:

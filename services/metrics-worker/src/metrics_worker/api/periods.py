@@ -6,10 +6,13 @@ from fastapi import Path
 
 from metrics_worker.api.parameters import LedgerReporting
 from metrics_worker.periods import queries, use_cases
+from metrics_worker.periods.model import ClosedPeriod
 from metrics_worker.periods.schemas import ClosedPeriodRead, RestatementRead
+from service_kit.audit.queries import OF_ONE_RECORD, audit_of
+from service_kit.audit.schemas import AuditEntryRead
 from service_kit.fields import Code
 from service_kit.paging import Paged, PageRead, page_of
-from service_kit.routing import Work, router
+from service_kit.routing import CallersAccess, Work, router
 
 periods = router("/periods", "periods")
 
@@ -33,6 +36,12 @@ async def list_periods(work: Work, page: Paged) -> PageRead[ClosedPeriodRead]:
 async def get_period(period: Named, work: Work) -> ClosedPeriodRead:
     """Return a closed period and the moment of its figures."""
     return ClosedPeriodRead.of(await use_cases.closed_period(work, period))
+
+
+@periods.get("/{period}/audit", description=OF_ONE_RECORD, response_model=page_of(AuditEntryRead))
+async def get_period_audit(period: Named, work: Work, page: Paged, access: CallersAccess) -> PageRead[AuditEntryRead]:
+    """Return who closed a period."""
+    return await audit_of(work, page, access, ClosedPeriod.table, await use_cases.closed_period(work, period))
 
 
 @periods.post("/{period}/close")

@@ -10,11 +10,14 @@ from metrics_worker.queries.query import filters_of, kpi_named, variant_of
 from metrics_worker.targets import use_cases
 from metrics_worker.targets.model import Target, TargetKey
 from metrics_worker.targets.schemas import TargetRead, TargetSetRequest
+from service_kit.audit.queries import OF_ONE_RECORD, audit_of
+from service_kit.audit.schemas import AuditEntryRead
 from service_kit.dependencies import async_dependency
 from service_kit.fields import Code
+from service_kit.paging import Paged, PageRead, page_of
 from service_kit.problems import Unprocessable
 from service_kit.resources import Resource
-from service_kit.routing import Work
+from service_kit.routing import CallersAccess, Work
 from service_kit.versions import ExpectedVersion, unchanged
 
 targets = Resource("/targets/{kpi}", Target.table, TargetRead, filters={"kpi": Code})
@@ -70,6 +73,12 @@ async def get_target(at: At, work: Work, request: Request, response: Response) -
     """Return the target of exactly this variant and filter."""
     target = await use_cases.get_target(work, at.key())
     return unchanged(request, target.version) or targets.show(response, target)
+
+
+@targets.routes.get("/{kpi}/audit", description=OF_ONE_RECORD, response_model=page_of(AuditEntryRead))
+async def get_target_audit(at: At, work: Work, page: Paged, access: CallersAccess) -> PageRead[AuditEntryRead]:
+    """Return who changed the target of exactly this variant and filter."""
+    return await audit_of(work, page, access, Target.table, await use_cases.get_target(work, at.key()))
 
 
 @targets.routes.delete("/{kpi}", status_code=204)

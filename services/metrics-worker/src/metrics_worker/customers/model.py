@@ -14,7 +14,7 @@ from metrics_worker.database import Base
 from service_kit.entities import column
 
 
-class PublishedRisk(Base, table="published_risk"):
+class PublishedRisk(Base, table="published_risk", audited=False):
     """Why a customer is at risk, as published last."""
 
     customer: Annotated[UUID, column(primary_key=True)]

@@ -45,7 +45,7 @@ class TargetEvaluator:
         self, engine: AsyncEngine, reporting: Reporting, *, on_commit: Callable[[], None] | None = None
     ) -> None:
         self._engine = engine
-        self._begin = units_of_work(engine, on_commit=on_commit)
+        self._begin = units_of_work(engine, process="target-evaluator", on_commit=on_commit)
         self._reporting = reporting
         self._evaluated: LedgerRevision | None = None
         self._risks = RiskEvaluator(self._begin)

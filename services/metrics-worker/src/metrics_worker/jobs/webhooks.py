@@ -70,7 +70,7 @@ class WebhookSender:
 
     def __init__(self, engine: AsyncEngine, *, allow_loopback: bool) -> None:
         self._engine = engine
-        self._begin = units_of_work(engine)
+        self._begin = units_of_work(engine, process="webhook-sender")
         self._allow_loopback = allow_loopback
         self._busy: dict[UUID, asyncio.Task[None]] = {}
         self._pool = httpcore.AsyncConnectionPool(

@@ -27,6 +27,7 @@ from sqlalchemy.types import TypeEngine
 
 from metrics_worker.domain.kinds import KINDS, Kind
 from metrics_worker.domain.measure import Measure
+from service_kit.audit.entries import audit_entry
 from service_kit.consumer.circuit_breaker import circuit_breaker
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.consumer.offsets import consumer_offset
@@ -38,7 +39,9 @@ from service_kit.tables import own_metadata
 CUSTOMER: Final = "customer"
 """The dimension that postings hold as it is, and not by a code."""
 
-metadata = own_metadata(circuit_breaker, consumer_offset, dead_letter, idempotency_key, outbox, relay_lease)
+metadata = own_metadata(
+    audit_entry, circuit_breaker, consumer_offset, dead_letter, idempotency_key, outbox, relay_lease
+)
 
 ledger = Table(
     "ledger",

@@ -53,7 +53,7 @@ class ClosedPeriod(Base, table="closed_period"):
         )
 
 
-class ClosedFigure(Base, table="closed_figure"):
+class ClosedFigure(Base, table="closed_figure", audited=False):
     """One variant of one KPI in a closed period: as it was closed, and as it was last published."""
 
     id: Annotated[UUID, column(primary_key=True)]

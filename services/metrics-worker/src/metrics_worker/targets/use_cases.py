@@ -2,8 +2,6 @@
 
 from datetime import UTC, datetime
 
-import sqlalchemy as sa
-
 from event_contracts.fields import DECIMAL_PLACES
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.formula import Formula
@@ -61,7 +59,7 @@ async def delete_target(work: UnitOfWork, key: TargetKey, expected: ExpectedVers
     if target is None:
         raise _absent(key)
     expected.check(target.version)
-    await work.execute(sa.delete(Target.table).where(Target.table.c.id == target.id))
+    await work.delete(target)
 
 
 def _absent(key: TargetKey) -> NoTarget:

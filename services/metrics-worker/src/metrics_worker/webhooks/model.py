@@ -71,7 +71,7 @@ class WebhookSecret(Base, table="webhook_secret"):
 
     id: Annotated[UUID, column(primary_key=True)]
     webhook_id: Annotated[UUID, column(sa.ForeignKey("webhook.id", ondelete="CASCADE"), index=True)]
-    key: Annotated[bytes, column(sa.LargeBinary)]
+    key: Annotated[bytes, column(sa.LargeBinary, secret=True)]
     retires_at: datetime | None
 
     @classmethod
@@ -80,7 +80,7 @@ class WebhookSecret(Base, table="webhook_secret"):
         return cls(id=new_id(), webhook_id=webhook_id, key=new_secret(), retires_at=None)
 
 
-class WebhookDelivery(Base, table="webhook_delivery"):
+class WebhookDelivery(Base, table="webhook_delivery", audited=False):
     """One event for one webhook; its payload is stored, so that every try sends the same."""
 
     id: Annotated[UUID, column(primary_key=True)]

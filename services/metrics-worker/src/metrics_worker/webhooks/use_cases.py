@@ -3,11 +3,10 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-import sqlalchemy as sa
-
 from metrics_worker.webhooks.addresses import AddressRefused, check_address
 from metrics_worker.webhooks.model import OVERLAP, Webhook, WebhookDelivery, WebhookSecret
 from metrics_worker.webhooks.schemas import WebhookCreate, WebhookUpdate
+from service_kit.audit.entries import noun_code
 from service_kit.database import database_now
 from service_kit.locking import lock
 from service_kit.problems import NotFound, Unprocessable
@@ -39,8 +38,10 @@ async def change_webhook(
 
 async def delete_webhook(work: UnitOfWork, webhook_id: UUID, expected: ExpectedVersion) -> None:
     """Delete a webhook with its secrets and deliveries. Raise `NotFound` and `PreconditionFailed`."""
-    await lock(work, Webhook, webhook_id, expected, with_key=True)
-    await work.execute(sa.delete(Webhook.table).where(Webhook.table.c.id == webhook_id))
+    webhook = await lock(work, Webhook, webhook_id, expected, with_key=True)
+    for secret in await work.find(WebhookSecret, WebhookSecret.table.c.webhook_id == webhook_id):
+        await work.delete(secret)
+    await work.delete(webhook)
 
 
 async def add_secret(work: UnitOfWork, webhook_id: UUID) -> tuple[WebhookSecret, datetime]:
@@ -48,10 +49,11 @@ async def add_secret(work: UnitOfWork, webhook_id: UUID) -> tuple[WebhookSecret,
     await get_webhook(work, webhook_id, locked="no key update")
     now = datetime.now(UTC)
     retire_at = now + OVERLAP
-    secrets, columns = WebhookSecret.table, WebhookSecret.table.c
-    of_webhook = columns.webhook_id == webhook_id
-    await work.execute(sa.delete(secrets).where(of_webhook, columns.retires_at <= now))
-    await work.execute(sa.update(secrets).where(of_webhook, columns.retires_at.is_(None)).values(retires_at=retire_at))
+    for former in await work.find(WebhookSecret, WebhookSecret.table.c.webhook_id == webhook_id):
+        if former.retires_at is None:
+            former.retires_at = retire_at
+        elif former.retires_at <= now:
+            await work.delete(former)
     secret = WebhookSecret.make(webhook_id)
     work.add(secret)
     return secret, retire_at
@@ -62,7 +64,9 @@ async def send_again(work: UnitOfWork, webhook_id: UUID, delivery_id: UUID) -> W
     delivery = await work.get(WebhookDelivery, delivery_id, lock="no key update")
     if delivery is None or delivery.webhook_id != webhook_id:
         raise NotFound(f"There is no delivery {delivery_id} of this webhook.")
+    before = delivery.status
     delivery.send_again(await database_now(work))
+    work.audit(noun_code(WebhookDelivery.table), delivery.id, "updated", {"status": (before, delivery.status)})
     return delivery
 
 

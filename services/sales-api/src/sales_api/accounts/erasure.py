@@ -11,7 +11,7 @@ from sales_api.deals.model import Deal
 from sales_api.leads.model import Lead, LeadHasAccount
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
-from service_kit.erasure import erase_answers, erase_name
+from service_kit.erasure import erase_name, erase_traces
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
 from service_kit.unit_of_work import UnitOfWork
@@ -47,7 +47,7 @@ async def erase_lead(work: UnitOfWork, lead_id: UUID, expected: ExpectedVersion,
     if lead.account_id is not None:
         raise LeadHasAccount(f"It belongs to the account {lead.account_id}. Erase that account.")
     _erase_lead(work, lead, happened_at(None, by, after=lead.changed_at))
-    await erase_answers(work, [lead.id])
+    await erase_traces(work, [lead])
     return lead
 
 
@@ -69,16 +69,13 @@ async def _erase(work: UnitOfWork, account: Account, at: datetime) -> None:
     leads = await work.find(Lead, is_lead, order_by=[of_leads.id], lock="no key update")
     is_deal = (of_deals.account_id == account.id) & of_deals.erased_at.is_(None)
     deals = await work.find(Deal, is_deal, order_by=[of_deals.id], lock="no key update")
-    erased = [account.id]
     for lead in leads:
         _erase_lead(work, lead, max(at, lead.changed_at))
-        erased.append(lead.id)
     for deal in deals:
         publish(work, deal, deal.erase(at=max(at, deal.changed_at)), deal.changed_at)
-        erased.append(deal.id)
     publish(work, account, account.erase(at=at), at)
     await erase_name(work, SALES_DIRECTORY_TOPIC, account.id)
-    await erase_answers(work, erased)
+    await erase_traces(work, [account, *leads, *deals])
 
 
 def _erase_lead(work: UnitOfWork, lead: Lead, at: datetime) -> None:

@@ -35,13 +35,13 @@ class Account(Base, table="account"):
 
     id: Annotated[UUID, column(primary_key=True)]
     version: int
-    name: Annotated[str | None, column(comment="null once erased")] = None
+    name: Annotated[str | None, column(personal=True, comment="null once erased")] = None
     region: str | None = None
     segment: str | None = None
     channel: str | None = None
     owner_id: Annotated[UUID | None, column(references="rep.id")] = None
     team_id: Annotated[UUID | None, column(references="team.id")] = None
-    external_ref: Annotated[str | None, column(unique=True)] = None
+    external_ref: Annotated[str | None, column(unique=True, personal=True)] = None
     registered_at: datetime
     referred_by: Annotated[UUID | None, column(references="account.id")] = None
     merged_into: Annotated[UUID | None, column(references="account.id")] = None

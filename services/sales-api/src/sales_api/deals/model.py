@@ -100,7 +100,7 @@ class Terms:
     unit_price: Decimal
 
 
-class DealLine(Base, table="deal_line"):
+class DealLine(Base, table="deal_line", audited=False):
     """One product of a deal."""
 
     deal_id: Annotated[UUID, column(references="deal.id", primary_key=True)]
@@ -125,7 +125,7 @@ class Deal(Base, table="deal"):
     version: int
     account_id: Annotated[UUID, column(references="account.id")]
     lead_id: Annotated[UUID | None, column(references="lead.id")] = None
-    title: str | None = None
+    title: Annotated[str | None, column(personal=True)] = None
     stage: Stage
     closed_from: Annotated[OpenStage | None, column(comment="the stage that reopening leads back to")] = None
     currency: str
@@ -158,7 +158,7 @@ class Deal(Base, table="deal"):
     promised_price: Annotated[Decimal | None, column(AMOUNT)] = None
     promised_quality: str | None = None
     upsell_suggestion_id: UUID | None = None
-    external_ref: Annotated[str | None, column(unique=True)] = None
+    external_ref: Annotated[str | None, column(unique=True, personal=True)] = None
     erased_at: datetime | None = None
     changed_at: Annotated[datetime, column(comment="when the latest change happened in the business")]
     lines: list[DealLine] = field(default_factory=list)

@@ -84,10 +84,10 @@ class Lead(Base, table="lead"):
     version: int
     partition_key: Annotated[UUID, column(comment="the account's id if it had one at first, else its own")]
     status: LeadStatus
-    name: str | None = None
-    company: str | None = None
-    email: str | None = None
-    phone: str | None = None
+    name: Annotated[str | None, column(personal=True)] = None
+    company: Annotated[str | None, column(personal=True)] = None
+    email: Annotated[str | None, column(personal=True)] = None
+    phone: Annotated[str | None, column(personal=True)] = None
     channel: str | None = None
     region: str | None = None
     segment: str | None = None
@@ -104,7 +104,7 @@ class Lead(Base, table="lead"):
     disqualified_at: datetime | None = None
     disqualified_reason: str | None = None
     converted_at: datetime | None = None
-    external_ref: Annotated[str | None, column(unique=True)] = None
+    external_ref: Annotated[str | None, column(unique=True, personal=True)] = None
     erased_at: datetime | None = None
     changed_at: Annotated[datetime, column(comment="when the latest change happened in the business")]
 

@@ -11,7 +11,7 @@ from service_api.surveys.model import Survey
 from service_api.tickets.model import Interaction, Ticket
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
-from service_kit.erasure import erase_answers, erase_dead_letters, erase_name
+from service_kit.erasure import erase_dead_letters, erase_name, erase_traces
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
 from service_kit.unit_of_work import UnitOfWork
@@ -43,18 +43,14 @@ async def _erase(work: UnitOfWork, customer: Customer, at: datetime, *, by: str)
     interactions = await work.find(Interaction, of_theirs, lock="update")
     by_them = of_survey.customer_id == customer.id
     surveys = await work.find(Survey, by_them, order_by=[of_survey.id], lock="update")
-    erased = [customer.id]
     for ticket in tickets:
         publish(work, ticket, ticket.erase(at=at), at)
-        erased.append(ticket.id)
     for interaction in interactions:
         interaction.erase(at=at)
-        erased.append(interaction.id)
     for survey in surveys:
         publish(work, survey, survey.erase(at=at), at)
-        erased.append(survey.id)
     if (event := customer.erase(at=at)) is not None:
         publish(work, customer, event, at)
         await erase_name(work, SERVICE_DIRECTORY_TOPIC, customer.id)
     await erase_dead_letters(work, customer.id, by=by)
-    await erase_answers(work, erased)
+    await erase_traces(work, [customer, *tickets, *interactions, *surveys])

@@ -115,7 +115,7 @@ async def copy_accounts(connection: AsyncConnection, records: Sequence[Record[Cl
         await connection.execute(_SET_ACCOUNT, rows)
     erased = [account for account in accounts if account.erased_at is not None]
     if erased:
-        async with written_durably(connection) as work:
+        async with written_durably(connection, ACCOUNTS) as work:
             for account in erased:
                 await erase_copy(work, account.id, account.erased_at or account.registered_at)
 
@@ -168,7 +168,7 @@ class SalesCustomers:
         async def copy_events(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> None:
             # Customers first: a deal's onboarding is opened for one.
             await copy_accounts(connection, records)
-            await copy_deals(connection, records, onboarding_days=onboarding_days)
+            await copy_deals(connection, records, ACCOUNTS, onboarding_days=onboarding_days)
 
         self.accounts: Consumer[CloudEvent] = Consumer(
             name=ACCOUNTS,

@@ -48,10 +48,12 @@ class Customer(Base, table="customer"):
     id: Annotated[UUID, column(primary_key=True)]
     version: int
     origin: Origin
-    name: Annotated[str | None, column(comment="null until the directory event arrives, and after erasure")] = None
+    name: Annotated[
+        str | None, column(personal=True, comment="null until the directory event arrives, and after erasure")
+    ] = None
     region: str | None = None
     segment: str | None = None
-    external_ref: Annotated[str | None, column(unique=True)] = None
+    external_ref: Annotated[str | None, column(unique=True, personal=True)] = None
     registered_at: Annotated[datetime | None, column(comment="null while only the name is known")] = None
     erased_at: datetime | None = None
     merged_into: Annotated[UUID | None, column(comment="no foreign key: its copy may arrive later")] = None

@@ -73,14 +73,14 @@ class Survey(Base, table="survey"):
     region: str | None = None
     segment: str | None = None
     product: str | None = None
-    external_ref: Annotated[str | None, column(unique=True)] = None
+    external_ref: Annotated[str | None, column(unique=True, personal=True)] = None
     sent_at: datetime
     answered_at: datetime | None = None
     revised_at: datetime | None = None
     score: Annotated[int | None, column(sa.SmallInteger)] = None
     recommendation: Annotated[int | None, column(sa.SmallInteger)] = None
     effort: Annotated[int | None, column(sa.SmallInteger)] = None
-    comment: Annotated[str | None, column(comment="free text: never in an event")] = None
+    comment: Annotated[str | None, column(personal=True, comment="free text: never in an event")] = None
     erased_at: datetime | None = None
 
     @classmethod

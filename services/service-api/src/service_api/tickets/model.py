@@ -136,11 +136,11 @@ class Ticket(Base, table="ticket"):
     region: str | None = None
     segment: str | None = None
     product: str | None = None
-    subject: Annotated[str | None, column(comment="free text: never in an event")] = None
-    description: Annotated[str | None, column(comment="free text: never in an event")] = None
+    subject: Annotated[str | None, column(personal=True, comment="free text: never in an event")] = None
+    description: Annotated[str | None, column(personal=True, comment="free text: never in an event")] = None
     agent_id: Annotated[UUID | None, column(references="agent.id")] = None
     team_id: Annotated[UUID | None, column(references="team.id")] = None
-    external_ref: Annotated[str | None, column(unique=True)] = None
+    external_ref: Annotated[str | None, column(unique=True, personal=True)] = None
     opened_at: datetime
     assigned_at: datetime | None = None
     first_responded_at: datetime | None = None
@@ -481,8 +481,8 @@ class Interaction(Base, table="interaction"):
     talk_seconds: int
     hold_seconds: int
     wrap_up_seconds: int
-    note: Annotated[str | None, column(comment="free text: never in an event")] = None
-    external_ref: Annotated[str | None, column(unique=True)] = None
+    note: Annotated[str | None, column(personal=True, comment="free text: never in an event")] = None
+    external_ref: Annotated[str | None, column(unique=True, personal=True)] = None
     occurred_at: datetime
     erased_at: datetime | None = None
 

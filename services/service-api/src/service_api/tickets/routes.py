@@ -5,7 +5,7 @@ from fastapi import Request, Response
 from event_contracts.service import Priority, TicketChannel, TicketKind, TicketStatus
 from service_api.dependencies import Expected
 from service_api.tickets import queries, use_cases
-from service_api.tickets.model import Ticket
+from service_api.tickets.model import Interaction, Ticket
 from service_api.tickets.schemas import (
     InteractionCreate,
     InteractionRead,
@@ -18,6 +18,8 @@ from service_api.tickets.schemas import (
     TicketReopenRequest,
     TicketResolveRequest,
 )
+from service_kit.audit.queries import OF_ONE_RECORD, audit_of
+from service_kit.audit.schemas import AuditEntryRead
 from service_kit.fields import Code, ExternalReference, Identifier
 from service_kit.paging import Paged, PageRead, page_of
 from service_kit.resources import Resource
@@ -146,9 +148,24 @@ async def get_interaction(
     access: CallersAccess,
 ) -> InteractionRead | Response:
     """The contact with its version as ETag; 304 when If-None-Match names that version."""
-    shown = await queries.get_interaction(work, ticket_id, interaction_id, access)
+    contact = await queries.get_interaction(work, ticket_id, interaction_id)
+    shown = (await access.without_personal(work, Interaction.table, InteractionRead.of))(contact)
     set_etag(response, shown.version)
     return unchanged(request, shown.version) or shown
+
+
+@tickets.routes.get(
+    "/{ticket_id}/interactions/{interaction_id}/audit",
+    summary="Read who changed one contact about a ticket",
+    description=OF_ONE_RECORD,
+    response_model=page_of(AuditEntryRead),
+)
+async def get_interaction_audit(
+    ticket_id: Identifier, interaction_id: Identifier, work: Work, page: Paged, access: CallersAccess
+) -> PageRead[AuditEntryRead]:
+    """Return who logged a contact, and who erased it."""
+    contact = await queries.get_interaction(work, ticket_id, interaction_id)
+    return await audit_of(work, page, access, Interaction.table, contact)
 
 
 @tickets.routes.post("/{ticket_id}/resolve", summary="Resolve a ticket")
