@@ -22,6 +22,8 @@ PRODUCTS = ["basic", "plus", "pro"]
 TICKET_KINDS = ["presales_question", "installation", "maintenance", "problem", "complaint", "training_request"]
 WRITES_A_JOB = 3
 GIVE_UP_SECONDS = 90
+BACK_OFF_SECONDS = 0.1
+"""Before a request is sent again, unless its answer tells how long to wait."""
 
 
 class GaveUp(Exception):
@@ -80,6 +82,7 @@ class Business:
         until = loop.time() + GIVE_UP_SECONDS
         while loop.time() < until:
             began, began_at = loop.time(), time.time()
+            pause = BACK_OFF_SECONDS
 
             def record(began: float = began, began_at: float = began_at, **outcome: Any) -> None:
                 self.record(Attempt(key, api, method, path, body, began_at, loop.time() - began, **outcome))
@@ -98,13 +101,14 @@ class Business:
                     record(status=answer.status, retry_after="Retry-After" in answer.headers, answer=content)
                     if answer.status < 300:
                         return dict(content)
+                    pause = max(pause, float(answer.headers.get("Retry-After", 0)))
                     in_use = answer.status == 409 and content["type"].endswith(":idempotency-key-in-use")
                     unknown_customer = answer.status == 422 and content["type"].endswith(":unknown-reference")
                     assert answer.status in (429, 503) or in_use or unknown_customer, f"{method} {path}: {content}"
             except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
                 self.failures[type(error).__name__] += 1
                 record(error=type(error).__name__)
-            await asyncio.sleep(0.1)  # a client's back-off, not a wait for a condition
+            await asyncio.sleep(pause)  # a client's back-off, not a wait for a condition
         raise GaveUp(f"{method} {path}")
 
     async def found(self, *, accounts: int = 5) -> None:
@@ -172,8 +176,8 @@ class Business:
             body = {"account": {"name": "A converted lead"}}
             await self.send("sales", "POST", f"/v1/leads/{lead['id']}/convert", body)
 
-    async def resolve_a_ticket(self) -> str:
-        """Opens a ticket, talks to the customer, resolves it, asks for a score. Some come back."""
+    async def open_a_ticket(self) -> str:
+        """Opens a ticket of any customer."""
         body = {
             "customer_id": self.random.choice(self.accounts),
             "kind": self.random.choice(TICKET_KINDS),
@@ -181,7 +185,12 @@ class Business:
             "priority": self.random.choice(["low", "normal", "high", "urgent"]),
         }
         ticket = await self.send("service", "POST", "/v1/tickets", body)
-        path = f"/v1/tickets/{ticket['id']}"
+        return str(ticket["id"])
+
+    async def resolve_a_ticket(self) -> str:
+        """Opens a ticket, talks to the customer, resolves it, asks for a score. Some come back."""
+        ticket = await self.open_a_ticket()
+        path = f"/v1/tickets/{ticket}"
         for _ in range(self.random.randint(1, 2)):
             contact = {
                 "direction": self.random.choice(["inbound", "outbound"]),
@@ -197,12 +206,12 @@ class Business:
             if self.random.random() < 0.5:
                 await self.send("service", "POST", f"{path}/resolve", {})
         if self.random.random() < 0.5:
-            survey = await self.send("service", "POST", "/v1/surveys", {"ticket_id": ticket["id"], "kind": "csat"})
+            survey = await self.send("service", "POST", "/v1/surveys", {"ticket_id": ticket, "kind": "csat"})
             if self.random.random() < 0.7:
                 score = {"score": self.random.randint(1, 5)}
                 await self.send("service", "POST", f"/v1/surveys/{survey['id']}/answer", score)
-        self.tickets_resolved.append(ticket["id"])
-        return str(ticket["id"])
+        self.tickets_resolved.append(ticket)
+        return ticket
 
     async def work(self, stop: asyncio.Event, *, writes_per_second: float) -> None:
         """Work at a steady pace until the stop, then finish what was begun."""

@@ -128,6 +128,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--form", choices=["short", "long"], default="short", help="of the experiments: 20 or 120 s of load"
     )
     parser.addoption("--per-second", type=float, help="deals, and as many tickets, that the experiments begin a second")
+    parser.addoption("--previous", help="the commit that runs beside this one; the one before the newest migration")
     parser.addoption("--write-faults-report", action="store_true", help="write what was found to docs/faults.md")
     parser.addoption("--events", type=int, default=1_000_000, help="events of the log that the benchmarks consume")
     parser.addoption(

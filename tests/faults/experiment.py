@@ -6,10 +6,11 @@ import os
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 import httpx
 
@@ -19,7 +20,7 @@ from tandem_cli.stack import Listener, LocalStack
 from tandem_cli.system import TANDEM, System
 from tests.business import Business, GaveUp, connected
 from tests.faults.explanation import Explanation, Rows, rows_of_sources
-from tests.faults.oracle import Log, judge, outbox_rows, records_unread
+from tests.faults.oracle import Log, connect, judge, outbox_rows, records_unread
 from tests.faults.recording import Recording
 from tests.support import eventually
 
@@ -57,7 +58,7 @@ class Stops(Listener):
 
 
 @contextlib.contextmanager
-def running_stack(data_dir: Path, **options: Any) -> Any:
+def running_stack(data_dir: Path, **options: Any) -> Iterator[LocalStack]:
     """Yield a doubled stack with fsync on: crashes are what is tried here. All of it has to stop within its limit."""
     stops = Stops()
     # A line a request would cost a tenth of the time.
@@ -116,6 +117,8 @@ class Experiment:
     form: Form
     random: random.Random
     findings: Findings
+    servers: Mapping[str, EmbeddedPostgres] = field(default_factory=dict)
+    """The server of each database, where each has one of its own."""
     not_begun: int = 0
     gave_up: int = 0
     repaired_at: float = field(default_factory=time.monotonic)
@@ -129,6 +132,7 @@ class Experiment:
 
     @property
     def postgres(self) -> EmbeddedPostgres:
+        """The server of all databases."""
         assert isinstance(self.stack.postgres, EmbeddedPostgres)
         return self.stack.postgres
 
@@ -182,6 +186,32 @@ class Experiment:
         """Note that the last fault is over: all has to be quiet within a minute from now on."""
         self.repaired_at = time.monotonic()
 
+    async def works(self, within: float) -> float:
+        """Wait until a deal and a ticket get through everything, into the ledger. Return the seconds since the repair.
+
+        They are sent as often as it takes; a request that does not succeed within these seconds is a failure too.
+        """
+        async with asyncio.timeout(within - (time.monotonic() - self.repaired_at)):
+            deal, ticket = await asyncio.gather(
+                self.business.win_a_deal(channel="web"), self.business.resolve_a_ticket()
+            )
+            await eventually(lambda: self._is_in_copies(UUID(deal), UUID(ticket)), within, every=0.1)
+        return time.monotonic() - self.repaired_at
+
+    async def _is_in_copies(self, deal: UUID, ticket: UUID) -> bool:
+        ledger, service = await connect(self.stack, "metrics"), await connect(self.stack, "service")
+        try:
+            known = await ledger.fetchval(
+                "select count(*) from subject_state where kind = 'deal' and id = $1 or kind = 'ticket' and id = $2",
+                deal,
+                ticket,
+            )
+            won = await service.fetchval("select count(*) from won_deal where id = $1", deal)
+        finally:
+            await ledger.close()
+            await service.close()
+        return bool(known == 2 and won == 1)
+
     async def answers(self, more: int, seconds: float = 60) -> None:
         """Wait until so many more requests are answered with 2xx."""
         before = self._done()
@@ -202,10 +232,20 @@ class Experiment:
         assert (rows, unread) == (0, 0), f"{rows} events to publish, {unread} records to process"
         return True
 
-    async def all_agree(self, *, bad_records: int = 0, within: float = QUIET_SECONDS) -> Log:
-        """Wait until the oracle finds nothing wrong, a minute after the last repair at most; note the figures."""
+    async def all_agree(
+        self,
+        *,
+        bad_records: int = 0,
+        within: float = QUIET_SECONDS,
+        keys_moved: bool = False,
+        log_is_whole: bool = True,
+    ) -> Log:
+        """Wait until the oracle finds nothing wrong, a minute after the last repair at most; note the figures.
+
+        `keys_moved` and `log_is_whole` are those of `judge`.
+        """
         left = max(within - (time.monotonic() - self.repaired_at), 5)
-        log = await eventually(lambda: self._judged(bad_records), left, every=0.5)
+        log = await eventually(lambda: self._judged(bad_records, keys_moved, log_is_whole), left, every=0.5)
         self.findings.note("quiet after", time.monotonic() - self.repaired_at, "s")
         recording = self.recording
         self.findings.note("answers", sum(recording.statuses.values()))
@@ -222,12 +262,14 @@ class Experiment:
                 self.findings.note(name, number)
         return log
 
-    async def _judged(self, bad_records: int) -> Log:
+    async def _judged(self, bad_records: int, keys_moved: bool, log_is_whole: bool) -> Log:
         log = await judge(
             self.stack,
             deals=self.business.deals_closed,
             tickets=self.business.tickets_resolved,
             bad_records=bad_records,
+            keys_moved=keys_moved,
+            log_is_whole=log_is_whole,
         )
         explanation = Explanation(self.before, self.recording.requests())
         problems = self.explained_elsewhere(explanation.problems(await rows_of_sources(self.stack)))
@@ -237,7 +279,7 @@ class Experiment:
 
     async def repair(self) -> None:
         """Let everything run again that was stopped or killed, also after a failure."""
-        for server in (self.kafka, self.postgres):
+        for server in (self.kafka, *({self.postgres} if self.stack.postgres else self.servers.values())):
             if server.running:
                 server.resume()
             else:
@@ -247,6 +289,34 @@ class Experiment:
                 process.send(signal.SIGCONT)
             else:
                 await asyncio.to_thread(self.stack.restart, name)
+
+    @contextlib.asynccontextmanager
+    async def frozen(self, part: str) -> AsyncIterator[None]:
+        """Freeze the broker (`kafka`), the server of a database, or the active relays (`relay`) during the body."""
+        if part == "relay":
+            names = [(await self.relays(service))[0] for service in ("sales", "service")]
+            for name in names:
+                self.stack.kill(name, signal.SIGSTOP)
+            try:
+                yield
+            finally:
+                for name in names:
+                    self.stack.kill(name, signal.SIGCONT)
+            return
+        server = self.kafka if part == "kafka" else self.servers[part]
+        server.suspend()
+        try:
+            yield
+        finally:
+            server.resume()
+
+    async def relays(self, service: str) -> tuple[str, str]:
+        """Return the names of a service's active and of its standby relay."""
+        names = (f"{service}-relay", f"{service}-relay-2")
+        for active, standby in (names, names[::-1]):
+            if await self.metric(active, "tandem_relay_active") == 1:
+                return active, standby
+        raise AssertionError(f"no relay of {service} is active")
 
     async def health(self, name: str, path: str = "/readyz") -> tuple[int, dict[str, Any]]:
         """Return the status and the content of a process' health endpoint."""
@@ -264,7 +334,13 @@ class Experiment:
 
 @contextlib.asynccontextmanager
 async def experiment_on(
-    stack: LocalStack, seed: int, form: Form, findings: Findings, directory: Path
+    stack: LocalStack,
+    seed: int,
+    form: Form,
+    findings: Findings,
+    directory: Path,
+    *,
+    servers: Mapping[str, EmbeddedPostgres] | None = None,
 ) -> AsyncIterator[Experiment]:
     """Yield an experiment whose business is founded; leave the stack whole."""
     print(f"seed {seed}, {form.per_second:g} deals/s and tickets/s for {form.seconds:g} s")  # noqa: T201
@@ -272,7 +348,7 @@ async def experiment_on(
     before = await rows_of_sources(stack)
     business = connected(stack, seed, connections=0)
     business.record = recording.add
-    made = Experiment(stack, business, recording, before, form, random.Random(seed), findings)
+    made = Experiment(stack, business, recording, before, form, random.Random(seed), findings, servers or {})
     try:
         await business.found()
         yield made

@@ -1,13 +1,25 @@
 """Processes that are killed, stopped, frozen and restarted, while others work beside them."""
 
 import asyncio
+import contextlib
+import os
 import signal
+import subprocess
 import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, get_args
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
-from tests.faults.experiment import Experiment
+from service_kit.failpoints import EXIT_CODE, Failpoint
+from tandem_cli.processes import answers_ready
+from tandem_cli.stack import LocalStack
+from tests.faults.experiment import Experiment, Findings, Form, doubled, experiment_on, running_stack
 from tests.faults.rows import fault
+from tests.support import eventually
 
 KILL_EVERY_SECONDS = 3.0
 STOP_SECONDS = 20.0
@@ -28,6 +40,76 @@ async def test_processes_are_killed_at_random_under_load(experiment: Experiment)
     experiment.repaired()
     await experiment.caught_up(within=30)
     await experiment.all_agree()
+
+
+RUNS: Final = 20
+SHORT_RUNS: Final = 2
+REACH_SECONDS: Final = 60.0
+BAD_RECORD_EVERY_SECONDS: Final = 0.5
+PROCESSES: Final = {
+    "write": ("sales-api", "service-api"),
+    "relay": ("sales-relay", "service-relay"),
+    "consumer": ("metrics-consumer", "service-consumer"),
+}
+"""Which processes get to a failpoint, by the first word of its name."""
+
+
+@fault(2)
+@pytest.mark.long
+async def test_processes_end_between_two_steps_that_belong_together(experiment: Experiment) -> None:
+    """Each point is reached by a process that is started for it, at a random time that it gets there."""
+    runs = RUNS if experiment.form.is_long else SHORT_RUNS
+    points = [point for point in get_args(Failpoint) for _ in range(runs)]
+    experiment.random.shuffle(points)
+    async with experiment.load(), bad_records(experiment) as sent:
+        for number, point in enumerate(points):
+            name = PROCESSES[point.partition(".")[0]][number % 2]
+            await ended_at(experiment, name, point, times=experiment.random.randint(1, 5))
+    experiment.findings.note("points", len(set(points)))
+    experiment.findings.note("runs of each", runs)
+    experiment.repaired()
+    await experiment.caught_up(within=60)
+    await experiment.all_agree(bad_records=len(sent))
+
+
+async def ended_at(experiment: Experiment, name: str, point: str, *, times: int) -> None:
+    """Have a process end when it gets to a point for the so-manieth time, and start it again without that."""
+    stack = experiment.stack
+    if name.endswith("relay"):
+        active, name = await experiment.relays(name.removesuffix("-relay"))
+    await asyncio.to_thread(stack.restart, name, env_overrides={"FAILPOINT": f"{point}={times}"}, wait=False)
+    if name.partition("-")[2].startswith("relay"):
+        # Only the active one gets there: the standby takes over from it.
+        await eventually(lambda: answers_ready(stack.processes[name].port), 30, every=0.1)
+        await asyncio.to_thread(stack.restart, active, wait=False)
+    process = stack.processes[name]
+    process.expected_to_run = False
+    code = await asyncio.wait_for(asyncio.to_thread(process.wait), REACH_SECONDS)
+    assert code == EXIT_CODE, f"{name} was to end at {point}: {list(process.last_lines)}"
+    await asyncio.to_thread(stack.restart, name, env_overrides={"FAILPOINT": ""}, wait=False)
+
+
+@contextlib.asynccontextmanager
+async def bad_records(experiment: Experiment) -> AsyncIterator[list[int]]:
+    """Publish a record that nobody can read again and again; yield their numbers."""
+    producer = AIOKafkaProducer(bootstrap_servers=experiment.stack.bootstrap_servers, acks="all")
+    await producer.start()
+    sent: list[int] = []
+    stop = asyncio.Event()
+
+    async def publish() -> None:
+        while not stop.is_set():
+            await producer.send_and_wait("sales.events", b"{", key=b"%d" % len(sent))
+            sent.append(len(sent))
+            await asyncio.sleep(BAD_RECORD_EVERY_SECONDS)  # the pace of the fault
+
+    publishing = asyncio.create_task(publish())
+    try:
+        yield sent
+    finally:
+        stop.set()
+        await publishing
+        await producer.stop()
 
 
 @fault(22)
@@ -58,6 +140,68 @@ async def test_everything_is_restarted_in_turn_under_load(experiment: Experiment
     assert experiment.gave_up == 0
 
 
+@fault(27)
+@pytest.mark.long
+async def test_two_versions_run_side_by_side(
+    tmp_path: Path, seed: int, form: Form, findings: Findings, request: pytest.FixtureRequest
+) -> None:
+    """A rolling update under load, from before the newest migration: migrate, then one half, then the other.
+
+    In between, both versions write, publish and consume on the new schema.
+    """
+    revision = request.config.getoption("previous") or before_the_newest_migration()
+    with sources_of(revision, tmp_path / "previous") as path:
+        # Forked from one that has imported this version, a process could not be of another.
+        system = replace(doubled(), preload=())
+        with running_stack(tmp_path / "stack", system=system, env_overrides={"PYTHONPATH": path}) as stack:
+            async with experiment_on(stack, seed, form, findings, tmp_path) as experiment:
+                findings.note("previous version", revision[:8])
+                first = [name for name in stack.processes if name.endswith("-2") or name == "sales-api"]
+                second = [name for name in stack.processes if name not in first]
+                async with experiment.load():
+                    await experiment.answers(50)
+                    await asyncio.gather(*(migrate_to_this_version(stack, name) for name in stack.system.migrations))
+                    await experiment.answers(50)
+                    for half in (first, second):
+                        for name in half:
+                            await asyncio.to_thread(stack.restart, name, env_overrides={"PYTHONPATH": ""})
+                        await asyncio.sleep(form.seconds / 3)  # side by side
+                experiment.repaired()
+                await experiment.caught_up(within=60)
+                await experiment.all_agree()
+
+
+def git(*arguments: str) -> str:
+    """Return what git prints; skip the test where there is no repository."""
+    command = ["git", *arguments]
+    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"no previous version: {done.stderr.strip()[:80]}")
+    return done.stdout.strip()
+
+
+def before_the_newest_migration() -> str:
+    """Return the commit before the one that added or changed a migration last."""
+    return git("rev-parse", git("log", "-1", "--format=%H", "--", ":(top)services/*/migrations/versions") + "^")
+
+
+@contextlib.contextmanager
+def sources_of(revision: str, directory: Path) -> Iterator[str]:
+    """Yield the PYTHONPATH of another version's packages."""
+    git("worktree", "add", "--detach", str(directory), revision)
+    try:
+        yield os.pathsep.join(str(path) for path in sorted(directory.glob("*/*/src")))
+    finally:
+        git("worktree", "remove", "--force", str(directory))
+
+
+async def migrate_to_this_version(stack: LocalStack, database: str) -> None:
+    """Run the migrations of this version on a database that is in use."""
+    environment = os.environ | {"DATABASE_URL": stack.database_url(database)}
+    process = await asyncio.create_subprocess_exec(*stack.system.migrations[database], env=environment)
+    assert await asyncio.wait_for(process.wait(), 60) == 0
+
+
 @fault(31)
 @pytest.mark.long
 async def test_the_active_relay_freezes_and_the_standby_takes_over(experiment: Experiment) -> None:
@@ -65,7 +209,7 @@ async def test_the_active_relay_freezes_and_the_standby_takes_over(experiment: E
     async with experiment.load():
         await experiment.answers(20)
         for service in ("sales", "service"):
-            active, standby = await relays(experiment, service)
+            active, standby = await experiment.relays(service)
             sent = await experiment.metric(standby, "tandem_relayed_events_total")
             stack.kill(active, signal.SIGSTOP)
             frozen_at = time.monotonic()
@@ -83,12 +227,3 @@ async def test_the_active_relay_freezes_and_the_standby_takes_over(experiment: E
     experiment.repaired()
     await experiment.caught_up(within=30)
     await experiment.all_agree()
-
-
-async def relays(experiment: Experiment, service: str) -> tuple[str, str]:
-    """Return the names of a service's active and of its standby relay."""
-    names = (f"{service}-relay", f"{service}-relay-2")
-    for active, standby in (names, names[::-1]):
-        if await experiment.metric(active, "tandem_relay_active") == 1:
-            return active, standby
-    raise AssertionError(f"no relay of {service} is active")

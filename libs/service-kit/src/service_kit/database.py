@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 4
 STATEMENT_SECONDS = 6
-"""Together under 10 s: a stopped database must not hold a request for longer."""
+"""Either is under 10 s with the wait for a turn (`TURN_SECONDS`): a frozen database must hold no request for longer."""
 
 NAMING_CONVENTION = {
     "ix": "%(table_name)s_%(column_0_N_name)s_idx",

@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts.codec import CONTENT_TYPE, MAX_EVENT_BYTES
-from service_kit import telemetry
+from service_kit import failpoints, telemetry
 from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.compiled import CompiledStatement, driver_of
 from service_kit.database import own_connection
@@ -191,7 +191,9 @@ class Relay:
             )
             log.error("outbox_row_parked", position=unsendable.position, reason=unsendable.reason)
             return 0, True
+        failpoints.reach("relay.before-delete")
         await _DELETE.execute(driver, sent=sent, epoch=lease.epoch)
+        failpoints.reach("relay.after-delete")
         return len(sent), len(rows) == ROUND_ROWS or len(sent) < len(rows)
 
     async def _send(self, producer: AIOKafkaProducer, rows: Sequence[Any]) -> list[int]:
@@ -219,7 +221,9 @@ class Relay:
                 await producer.send_batch(batch, topic, partition=partition)
                 for (topic, partition), (batch, _) in batches.items()
             ]
+            failpoints.reach("relay.before-acknowledgement")
             outcomes = await asyncio.gather(*futures, return_exceptions=True)
+            failpoints.reach("relay.after-acknowledgement")
         sent: list[int] = []
         failure: BaseException | None = None
         for ((topic, _), (_, members)), outcome in zip(batches.items(), outcomes, strict=True):

@@ -19,6 +19,7 @@ from asyncpg.transaction import Transaction
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from service_kit import failpoints
 from service_kit.access import Access
 from service_kit.audit import entries
 from service_kit.audit.entries import Action, Actor, Changes, audit_entry
@@ -32,8 +33,8 @@ Lock = Literal["update", "no key update", "key share"]
 """How a row is locked until the transaction ends, in PostgreSQL's words. See `edit` and `protect` first."""
 
 _EMPTY: Final = sa.text("select")
-TURN_SECONDS: Final = 4.0
-"""How long a unit of work waits for a connection that others use."""
+TURN_SECONDS: Final = 3.0
+"""How long a unit of work waits for a connection that others use. A statement's time-out may follow."""
 
 
 def units_of_work(
@@ -311,12 +312,17 @@ class UnitOfWork:
         changes = self._changes()
         if len(changes) > 1:
             await self.begin()
+        if self._transaction is None:
+            failpoints.reach("write.before-commit")
         await self._send(changes)
         if self._transaction is not None:
+            failpoints.reach("write.before-commit")
             transaction, self._transaction = self._transaction, None
             await transaction.commit()
-        if self._has_written and self._on_commit is not None:
-            self._on_commit()
+        if self._has_written:
+            failpoints.reach("write.after-commit")
+            if self._on_commit is not None:
+                self._on_commit()
 
     @contextlib.asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

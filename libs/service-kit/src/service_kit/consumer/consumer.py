@@ -19,7 +19,7 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts.codec import UndecodableEvent
-from service_kit import telemetry
+from service_kit import failpoints, telemetry
 from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.compiled import driver_of
 from service_kit.consumer.batch_size import BatchSize
@@ -392,11 +392,15 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             async with self._transaction() as connection:
                 await self._offsets.advance(connection, self._stored_offsets, next_offsets)
                 if work.dead_letters:
+                    failpoints.reach("consumer.before-dead-letters")
                     await insert_dead_letters(connection, self.name, self._identity, work.dead_letters)
+                    failpoints.reach("consumer.after-dead-letters")
                 if opens_breaker:
                     await self.circuit_breaker.open(connection, bad_records.count())
                 if records := await self._without_stale_versions(connection, work.records):
                     await self._handle(connection, records)
+                failpoints.reach("consumer.before-commit")
+            failpoints.reach("consumer.after-commit")
             self._stored_offsets = next_offsets
             if work.records and self._on_commit is not None:
                 self._on_commit()
