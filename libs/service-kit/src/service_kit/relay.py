@@ -49,7 +49,9 @@ REQUEST_MILLISECONDS: Final = 10_000
 STANDBY_SECONDS: Final = 0.5
 GAUGES_SECONDS: Final = 5
 PARTITIONS_SECONDS: Final = 30
-"""How long partitions that were added to a topic may go unnoticed."""
+"""How old a count of a topic's partitions may be."""
+METADATA_MILLISECONDS: Final = 15_000
+"""How old what is counted may be: partitions that were added to a topic go unnoticed for both together."""
 CACHED_KEYS: Final = 10_000
 PRODUCER: Final = "tandem-relay-"
 """The beginning of the relays' transactional ids."""
@@ -147,6 +149,8 @@ class Relay:
             max_request_size=2 * MAX_EVENT_BYTES,
             request_timeout_ms=REQUEST_MILLISECONDS,
             retry_backoff_ms=100,
+            # Or partitions are counted in what the client learnt five minutes ago.
+            metadata_max_age_ms=METADATA_MILLISECONDS,
         )
         driver = await driver_of(connection)
         # What a crash of the database takes back from this connection is only that rows were sent: they are sent again.
