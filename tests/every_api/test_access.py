@@ -128,6 +128,8 @@ class Api:
             await self.hire("/v1/reps")
             await self.post("/v1/products", {"code": "pump", "name": "Pump"})
             self.records["products"] = {"all": "pump"}
+            rate = {"currency": "BRL", "on": "2026-03-31", "rate": "0.1652"}
+            self.records["exchange-rates"] = {"all": await self.post("/v1/exchange-rates", rate)}
         else:
             await self.hire("/v1/agents")
         for whose in EVERYONE:
