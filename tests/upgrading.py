@@ -46,22 +46,25 @@ def revisions(package: ModuleType) -> list[str]:
 
 def fill(connection: Connection, values: Values) -> None:
     """Insert one row into each table that has none."""
+    schemas = _schemas(connection)
     names = [name for name, found in rows(connection).items() if not found]
-    tables = sa.MetaData()
-    # All of them would take a second.
-    tables.reflect(connection, only=names)
+    reflected = sa.MetaData()
+    for schema in {schemas[name] for name in names}:
+        # All of them would take a second.
+        reflected.reflect(connection, schema=schema, only=[name for name in names if schemas[name] == schema])
+    tables = {name: reflected.tables[f"{schemas[name]}.{name}"] for name in names}
     empty = {
         name: {
             column.name: {**_KIT, **values}.get(name, {}).get(column.name, _made_up(column))
-            for column in tables.tables[name].columns
+            for column in tables[name].columns
             if column.identity is None or not column.identity.always
         }
         for name in names
     }
     while empty:
         # What it refers to must exist before it.
-        name = next(name for name, row in empty.items() if not _parents(tables.tables[name], row) & empty.keys())
-        connection.execute(sa.insert(tables.tables[name]).values(empty.pop(name)))
+        name = next(name for name, row in empty.items() if not _parents(tables[name], row) & empty.keys())
+        connection.execute(sa.insert(tables[name]).values(empty.pop(name)))
     connection.commit()
 
 
@@ -90,12 +93,23 @@ def _made_up(column: sa.Column[Any]) -> Any:
 
 
 def rows(connection: Connection) -> dict[str, list[Row]]:
-    """Return all rows of all tables but Alembic's, as JSON."""
-    names = sorted({*sa.inspect(connection).get_table_names()} - {"alembic_version"})
+    """Return all rows of all tables but Alembic's, as JSON, whichever schema the tables are in."""
     return {
-        name: list(connection.execute(sa.text(f"SELECT to_jsonb(each) FROM {name} AS each")).scalars())
-        for name in names
+        name: list(connection.execute(sa.text(f"SELECT to_jsonb(each) FROM {schema}.{name} AS each")).scalars())
+        for name, schema in _schemas(connection).items()
     }
+
+
+def _schemas(connection: Connection) -> dict[str, str]:
+    """Return the schema of each table by its name, which is in one only."""
+    found = connection.execute(
+        sa.text(
+            "SELECT tablename, schemaname FROM pg_tables WHERE tablename <> 'alembic_version'"
+            " AND schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY tablename"
+        )
+    ).all()
+    assert len({row.tablename for row in found}) == len(found)
+    return {row.tablename: row.schemaname for row in found}
 
 
 async def upgraded_step_by_step(url: str, package: ModuleType, values: Values) -> None:

@@ -526,7 +526,7 @@ async def dead_letters(stack: LocalStack) -> int:
     """Return the ledger's dead letters."""
     connection = await connect(stack, "metrics")
     try:
-        return int(await connection.fetchval("select count(*) from dead_letter"))
+        return int(await connection.fetchval("select count(*) from authoritative.dead_letter"))
     finally:
         await connection.close()
 

@@ -20,6 +20,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from event_contracts.catalogue import EVENT_TYPES
 from event_contracts.codec import Envelope
+from metrics_worker.database import SEARCH_PATH
 from metrics_worker.ledger.consumer import LedgerConsumer
 from metrics_worker.settings import ConsumerSettings
 from service_kit.database import create_engine
@@ -63,7 +64,13 @@ async def ledger(topics: Sequence[str]) -> dict[str, float]:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     tune_garbage_collector(WORKER_COLLECTION_THRESHOLD)
-    engine = create_engine(settings, application="bench", synchronous_commit=False, plans="force_generic_plan")
+    engine = create_engine(
+        settings,
+        application="bench",
+        synchronous_commit=False,
+        plans="force_generic_plan",
+        search_path=SEARCH_PATH,
+    )
     await LedgerConsumer(engine, KafkaServers(settings.kafka_bootstrap_servers), settings.reporting, topics=topics).run(
         stop
     )

@@ -124,7 +124,7 @@ async def ledger(kafka: EmbeddedKafka, postgres: EmbeddedPostgres, log: Prepared
         await eventually(are_sessions_ended, 30)
         rows = await database.fetchval(ROWS_WRITTEN)
         wal_bytes = await database.fetchval(WAL_BYTES) - wal_bytes
-        assert await database.fetchval("SELECT count(*) FROM dead_letter") == 0
+        assert await database.fetchval("SELECT count(*) FROM authoritative.dead_letter") == 0
         digest = await digest_of(database)
     finally:
         await database.close()

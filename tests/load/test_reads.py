@@ -12,10 +12,10 @@ import httpx
 import psutil
 import pytest
 from fastapi import FastAPI
-from sqlalchemy.ext.asyncio import create_async_engine
 
 import metrics_worker
 from metrics_worker.app import create
+from metrics_worker.database import tool_engine
 from metrics_worker.domain.kinds import IDENTITY_DIMENSIONS
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.catalogue import KPIS
@@ -43,7 +43,7 @@ async def client(
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Reads, as an analyst, a ledger with `--postings` postings over the years 2024 and 2025."""
     await migrate(metrics_worker, bench_database)
-    engine = create_async_engine(bench_database)
+    engine = tool_engine(bench_database)
     await open_ledger(engine, Reporting(ZoneInfo("UTC"), "EUR"))
     await fill_ledger(engine, int(request.config.getoption("--postings")))
     await engine.dispose()

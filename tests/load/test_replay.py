@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import psutil
 import pytest
-from sqlalchemy.ext.asyncio import create_async_engine
 
 import metrics_worker
+from metrics_worker.database import tool_engine
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger.consumer import CONSUMER
 from metrics_worker.ledger.status import open_ledger
@@ -34,7 +34,7 @@ async def test_replay(
     bench_kafka: EmbeddedKafka, bench_postgres: EmbeddedPostgres, bench_database: str, prepared_log: PreparedLog
 ) -> None:
     await migrate(metrics_worker, bench_database)
-    engine = create_async_engine(bench_database)
+    engine = tool_engine(bench_database)
     await open_ledger(engine, REPORTING)
     await engine.dispose()
     # A ledger that claims to have read everything: what a rebuild makes does not depend on what it replaces.

@@ -15,10 +15,11 @@ import metrics_worker
 from event_contracts.catalogue import State
 from event_contracts.codec import CloudEvent, decode
 from metrics_worker.app import create
+from metrics_worker.database import SEARCH_PATH
 from metrics_worker.ledger.aggregate import SubjectState
 from metrics_worker.ledger.status import complete_partitions
 from metrics_worker.ledger.writer import LedgerWriter
-from metrics_worker.schema import metadata
+from metrics_worker.schema import TABLES
 from metrics_worker.settings import MetricsSettings
 from service_kit.audit.entries import PURPOSE
 from service_kit.database import create_engine
@@ -50,7 +51,13 @@ async def settings(new_database: Callable[[str], str], issuer: Issuer) -> Metric
 
 @pytest.fixture(scope="session")
 async def shared_engine(settings: MetricsSettings) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(settings, application="tests", synchronous_commit=False, plans="force_generic_plan")
+    engine = create_engine(
+        settings,
+        application="tests",
+        synchronous_commit=False,
+        plans="force_generic_plan",
+        search_path=SEARCH_PATH,
+    )
     yield engine
     await engine.dispose()
 
@@ -63,9 +70,9 @@ async def engine(shared_engine: AsyncEngine) -> AsyncEngine:
 
 
 async def empty(engine: AsyncEngine) -> None:
-    """Delete every row of the ledger."""
+    """Delete every row of the database."""
     # TRUNCATE makes new files for every table and index: twenty times as long as deleting the few rows of a test.
-    statements = "; ".join(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables))
+    statements = "; ".join(f"DELETE FROM {table.name}" for table in reversed(TABLES))
     statements = f"SELECT set_config('{PURPOSE}', 'retention', true); {statements}"
     async with engine.connect() as connection:
         driver = (await connection.get_raw_connection()).driver_connection

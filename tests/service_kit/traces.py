@@ -4,8 +4,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 _COLUMNS = sa.text(
-    "select table_name, column_name, data_type from information_schema.columns"
-    " where table_schema = 'public' and data_type in ('text', 'character varying', 'json', 'jsonb', 'bytea')"
+    "select table_schema, table_name, column_name, data_type from information_schema.columns"
+    " where table_schema in ('public', 'authoritative')"
+    " and data_type in ('text', 'character varying', 'json', 'jsonb', 'bytea')"
 )
 
 
@@ -13,12 +14,12 @@ async def places_that_hold(engine: AsyncEngine, word: str) -> set[str]:
     """The columns, as `table.column`, of which some row has the word in it."""
     found = set()
     async with engine.connect() as connection:
-        for table, column, kind in (await connection.execute(_COLUMNS)).all():
+        for schema, table, column, kind in (await connection.execute(_COLUMNS)).all():
             if kind == "bytea":
                 condition = f"position(convert_to(:word, 'UTF8') in \"{column}\") > 0"
             else:
                 condition = f'position(:word in "{column}"::text) > 0'
-            query = sa.text(f'select exists (select from "{table}" where {condition})')
+            query = sa.text(f'select exists (select from {schema}."{table}" where {condition})')
             if (await connection.execute(query, {"word": word})).scalar_one():
                 found.add(f"{table}.{column}")
     return found

@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -18,6 +18,7 @@ import sales_api
 import sales_api.schema
 import service_api
 import service_api.schema
+from metrics_worker.database import SEARCH_PATH
 from service_kit.audit.entries import PURPOSE
 from service_kit.database import discard_closed_connections
 from service_kit.migrations import migrate
@@ -28,6 +29,8 @@ SETTINGS: Final = {
     "jit": "off",
     "lock_timeout": "5000",
     "plan_cache_mode": "force_generic_plan",
+    # Of metrics; the others have no such schema.
+    "search_path": SEARCH_PATH,
 }
 PRODUCTS: Final = ("lamp", "desk", "chair")
 KEPT: Final = frozenset({"product", "alembic_version"})
@@ -62,7 +65,8 @@ class Database:
 
     name: str
     url: str
-    metadata: sa.MetaData
+    declared: Sequence[sa.Table]
+    """Its tables, those that refer to others last."""
     engine: AsyncEngine = field(init=False)
     _free: list[_Connection] = field(default_factory=list)
     _used: list[_Connection] = field(default_factory=list)
@@ -139,7 +143,7 @@ class Database:
     @property
     def tables(self) -> list[str]:
         """The names of its tables, those that refer to others last."""
-        return [table.name for table in self.metadata.sorted_tables if table.name not in KEPT]
+        return [table.name for table in self.declared if table.name not in KEPT]
 
     async def empty(self) -> None:
         """Delete all rows: TRUNCATE would make new files for every table."""
@@ -188,16 +192,16 @@ class Databases:
 async def open_databases(new_database: Callable[[str], str]) -> AsyncIterator[Databases]:
     """Yield three migrated databases."""
     modules = {"sales": sales_api, "service": service_api, "metrics": metrics_worker}
-    metadata = {
-        "sales": sales_api.schema.metadata,
-        "service": service_api.schema.metadata,
-        "metrics": metrics_worker.schema.metadata,
+    tables = {
+        "sales": sales_api.schema.metadata.sorted_tables,
+        "service": service_api.schema.metadata.sorted_tables,
+        "metrics": metrics_worker.schema.TABLES,
     }
     found = {}
     for name, module in modules.items():
         url = new_database(f"simulation_{name}")
         await migrate(module, url)
-        found[name] = Database(name, url, metadata[name])
+        found[name] = Database(name, url, tables[name])
     databases = Databases(**found)
     async with databases.sales.session() as session:
         for product in PRODUCTS:

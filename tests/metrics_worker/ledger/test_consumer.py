@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from metrics_worker.ledger.consumer import LedgerConsumer
 from metrics_worker.ledger.tables import metadata
 from metrics_worker.maintenance.verify import verify
+from service_kit.consumer.dead_letters import dead_letter
 from service_kit.kafka import KafkaServers
 from tandem_cli.kafka import Topic
 from tests.metrics_worker.facts import (
@@ -85,9 +86,9 @@ def shows(client: httpx.AsyncClient, kpi: str, value: str, **parameters: str) ->
 
 
 async def dead_letters(engine: AsyncEngine) -> Sequence[Any]:
-    table = metadata.tables["dead_letter"]
+    query = sa.select(dead_letter.c.reason, dead_letter.c.value).order_by(dead_letter.c.id)
     async with engine.connect() as connection:
-        return (await connection.execute(sa.select(table.c.reason, table.c.value).order_by(table.c.id))).all()
+        return (await connection.execute(query)).all()
 
 
 async def test_events_of_both_services_change_the_kpis(straight: Line, client: httpx.AsyncClient) -> None:

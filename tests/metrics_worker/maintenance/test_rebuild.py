@@ -9,12 +9,11 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from aiokafka import AIOKafkaProducer
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import ProgrammingError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from metrics_worker.database import tool_engine
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger.tables import POSTING, metadata
 from metrics_worker.maintenance.rebuild import CLOSE_ENOUGH, LOCK, CannotRebuild, rebuild
@@ -24,6 +23,7 @@ from metrics_worker.settings import MetricsSettings
 from service_kit.kafka import KafkaServers
 from tests.metrics_worker.facts import CUSTOMER, VILNIUS, account, deal, lead, line, moment, record, ticket
 from tests.metrics_worker.ledger.test_consumer import Line, consuming, dead_letters, shows, straight
+from tests.metrics_worker.test_migrations import differences_of
 from tests.support import Kafka, eventually
 
 __all__ = ["straight"]
@@ -81,12 +81,8 @@ async def test_rebuilding_repairs_a_damaged_ledger_and_leaves_the_tables_of_the_
     await in_order(straight, engine)
     await eventually(shows(client, "revenue", "60.00"))
     assert [stored.value for stored in await dead_letters(engine)] == [b"{"]
-
-    def differences(connection: sa.Connection) -> object:
-        return compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
-
+    assert await differences_of(engine) == []
     async with engine.connect() as connection:
-        assert await connection.run_sync(differences) == []
         schemas = await connection.run_sync(lambda sync: sa.inspect(sync).get_schema_names())
     assert not {"ledger_rebuilt", "ledger_before"} & set(schemas)
 
@@ -301,7 +297,7 @@ async def test_partitions_that_the_consumer_meets_meanwhile_are_rebuilt_too(
         taken = (await connection.execute(sa.delete(offsets).where(of_one).returning(offsets))).mappings().one()
 
     async def meet() -> None:
-        other = create_async_engine(settings.database_url)
+        other = tool_engine(settings.database_url)
         async with other.begin() as connection:
             await connection.execute(insert(offsets).on_conflict_do_nothing(), [dict(taken)])
         await other.dispose()

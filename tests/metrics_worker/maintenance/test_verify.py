@@ -15,7 +15,7 @@ from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.ledger.aggregate import decode
 from metrics_worker.ledger.consumer import LedgerConsumer
 from metrics_worker.maintenance.verify import CannotVerify, Report, read_log, verify
-from metrics_worker.schema import metadata
+from metrics_worker.schema import TABLES
 from service_kit.consumer.log_reader import LogReader
 from service_kit.kafka import KafkaServers
 from tests.commands import run_script
@@ -69,7 +69,7 @@ async def original(shared_engine: AsyncEngine, kafka: Kafka, topics: tuple[str, 
         await verify(shared_engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=topics, catch_up_seconds=20)
     async with shared_engine.begin() as connection:
         await connection.execute(sa.text("CREATE SCHEMA original"))
-        names = [table.name for table in metadata.sorted_tables]
+        names = [table.name for table in TABLES]
         filled = [name for name in names if await connection.scalar(sa.text(f"SELECT EXISTS (SELECT FROM {name})"))]
         for name in filled:
             await connection.execute(sa.text(f"CREATE TABLE original.{name} AS TABLE {name}"))

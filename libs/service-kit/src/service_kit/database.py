@@ -35,10 +35,16 @@ Plans = Literal["auto", "force_custom_plan", "force_generic_plan"]
 
 
 def create_engine(
-    settings: ServiceSettings, *, application: str, synchronous_commit: bool = True, plans: Plans = "auto"
+    settings: ServiceSettings,
+    *,
+    application: str,
+    synchronous_commit: bool = True,
+    plans: Plans = "auto",
+    search_path: str | None = None,
 ) -> AsyncEngine:
     """An engine whose every wait is bounded.
 
+    `search_path` are the schemas of the service's tables, separated by commas, where there are several.
     `synchronous_commit=False` is for a consumer only: what a crash loses, it reads from Kafka again.
     `plans` are "force_custom_plan" for reads whose best plan depends on their parameters: a day and a year look alike
     to a plan that is made for all of them, which PostgreSQL would go over to after five times. And "force_generic_plan"
@@ -63,6 +69,7 @@ def create_engine(
                 # Planning with JIT costs more than any of our statements gains by it.
                 "jit": "off",
                 "plan_cache_mode": plans,
+                **({} if search_path is None else {"search_path": search_path}),
             },
         },
     )

@@ -1,7 +1,7 @@
 """Runs a service's Alembic migrations once, however many replicas start at the same time."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,8 +28,20 @@ def migrations_of(package: ModuleType) -> Path:
     return inside if inside.is_dir() else Path(str(package.__file__)).parents[2] / "migrations"
 
 
-async def migrate(package: ModuleType, database_url: str) -> None:
-    """Brings the database to the newest version. Waits while another migrator is at work."""
+Upgrade = Callable[[str], None]
+"""Brings the database to a revision."""
+
+
+async def migrate(
+    package: ModuleType,
+    database_url: str,
+    *,
+    beforehand: Callable[[Connection, Upgrade], None] = lambda connection, upgrade: None,
+) -> None:
+    """Brings the database to the newest version, in one transaction. Waits while another migrator is at work.
+
+    `beforehand` is called first, within the transaction.
+    """
     config = Config()
     config.set_main_option("script_location", str(migrations_of(package)))
     engine = create_async_engine(database_url, poolclass=NullPool)
@@ -37,48 +49,99 @@ async def migrate(package: ModuleType, database_url: str) -> None:
         async with engine.connect() as connection:
             await connection.execute(sa.select(sa.func.pg_advisory_lock(LOCK)))
             await connection.commit()
-            await connection.run_sync(_upgrade, config)
+            await connection.run_sync(_upgrade, config, beforehand)
             await connection.commit()
     finally:
         await engine.dispose()
     log.info("migrated", package=package.__name__)
 
 
-def _upgrade(connection: Connection, config: Config) -> None:
+def _upgrade(connection: Connection, config: Config, beforehand: Callable[[Connection, Upgrade], None]) -> None:
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+
+    def upgrade(revision: str) -> None:
+        command.upgrade(config, revision)
+
+    beforehand(connection, upgrade)
+    upgrade("head")
 
 
 def run_migrations(
-    metadata: MetaData,
-    *,
+    *metadata: MetaData,
+    schema: str | None = None,
     beforehand: Callable[[Connection], None] | None = None,
     afterwards: Callable[[Connection], None] | None = None,
 ) -> None:
     """What each service's `env.py` calls: online by the given connection, offline (`--sql`) without one.
 
-    Both are called online only, to make what follows from the code, such as views: `beforehand` when there is
+    A service with tables in a `schema` of its own, beside `public`, has Alembic's version there too: a backup of the
+    schema then tells which revision it is of. Migrations find the tables of both by their names alone.
+
+    Both functions are called online only, to make what follows from the code, such as views: `beforehand` when there is
     something to migrate, to take away what would be in the way, `afterwards` at the newest version, migrated or not.
     """
     connection: Connection | None = context.config.attributes.get("connection")
-    options: dict[str, Any] = {"target_metadata": metadata, "compare_type": True, "transaction_per_migration": True}
+    options: dict[str, Any] = {
+        "target_metadata": metadata,
+        "compare_type": True,
+        "transaction_per_migration": True,
+        **schema_options(schema, metadata),
+    }
     if context.is_offline_mode():
         context.configure(dialect_name="postgresql", literal_binds=True, **options)
         with context.begin_transaction():
+            for statement in _schema_statements(schema):
+                context.execute(statement)
             context.run_migrations()
     elif connection is None:
         # `alembic revision --autogenerate` from a shell: the address comes from the environment.
-        asyncio.run(_run_from_shell(options))
+        asyncio.run(_run_from_shell(options, schema))
     else:
-        if beforehand is not None and _is_behind(connection):
+        _use_schema(connection, schema)
+        if beforehand is not None and _is_behind(connection, schema):
             beforehand(connection)
         _run_online(connection, options)
-        if afterwards is not None and not _is_behind(connection):
+        if afterwards is not None and not _is_behind(connection, schema):
             afterwards(connection)
 
 
-def _is_behind(connection: Connection) -> bool:
-    here = MigrationContext.configure(connection).get_current_heads()
+def schema_options(schema: str | None, metadata: Sequence[MetaData]) -> dict[str, Any]:
+    """Return Alembic's options for a service with tables in a schema of its own, beside `public`."""
+    if schema is None:
+        return {}
+    own = {table.name for each in metadata for table in each.tables.values() if table.schema == schema}
+    own.add("alembic_version")
+
+    def is_compared(name: str | None, kind: str, parents: Mapping[str, str | None]) -> bool:
+        if kind == "schema":
+            return name in (None, schema)
+        # What the search path finds without a schema is found again in its schema.
+        return kind != "table" or parents["schema_name"] == schema or name not in own
+
+    return {"version_table_schema": schema, "include_schemas": True, "include_name": is_compared}
+
+
+def _schema_statements(schema: str | None) -> list[str]:
+    if schema is None:
+        return []
+    return [f"CREATE SCHEMA IF NOT EXISTS {schema}", f"SET search_path = public, {schema}"]
+
+
+def _use_schema(connection: Connection, schema: str | None) -> None:
+    for statement in _schema_statements(schema):
+        connection.execute(sa.text(statement))
+    if schema is not None:
+        # Of releases before the schema.
+        former, version = (
+            connection.scalar(sa.text("SELECT to_regclass(:table)"), {"table": f"{one}.alembic_version"})
+            for one in ("public", schema)
+        )
+        if former is not None and version is None:
+            connection.execute(sa.text(f"ALTER TABLE public.alembic_version SET SCHEMA {schema}"))
+
+
+def _is_behind(connection: Connection, schema: str | None) -> bool:
+    here = MigrationContext.configure(connection, opts={"version_table_schema": schema}).get_current_heads()
     return set(here) != set(context.script.get_heads())
 
 
@@ -88,11 +151,12 @@ def _run_online(connection: Connection, options: dict[str, Any]) -> None:
         context.run_migrations()
 
 
-async def _run_from_shell(options: dict[str, Any]) -> None:
+async def _run_from_shell(options: dict[str, Any], schema: str | None) -> None:
     from service_kit.settings import ServiceSettings
 
     engine = create_async_engine(ServiceSettings().database_url, poolclass=NullPool)
     async with engine.connect() as connection:
+        await connection.run_sync(_use_schema, schema)
         await connection.run_sync(_run_online, options)
         await connection.commit()
     await engine.dispose()

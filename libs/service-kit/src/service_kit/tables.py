@@ -8,14 +8,15 @@ import sqlalchemy as sa
 from service_kit.database import NAMING_CONVENTION
 
 
-def own_metadata(*kit_tables: sa.Table) -> sa.MetaData:
+def own_metadata(*kit_tables: sa.Table, schema: str | None = None) -> sa.MetaData:
     """All of one database and nothing else, also where several services are loaded in one process (the tests).
 
     `kit_tables` are those of the kit that this database holds: the outbox, idempotency keys, offsets, dead letters.
+    With a `schema`, all tables are declared there, and the engine's search path has to find those of the kit.
     """
-    metadata = sa.MetaData(naming_convention=NAMING_CONVENTION)
+    metadata = sa.MetaData(naming_convention=NAMING_CONVENTION, schema=schema)
     for table in kit_tables:
-        table.to_metadata(metadata)
+        table.to_metadata(metadata, schema=schema or sa.schema.SchemaConst.RETAIN_SCHEMA)
     return metadata
 
 

@@ -16,6 +16,7 @@ from tandem_cli import commands
 from tandem_cli.problem import StackProblem
 
 COMMANDS = {
+    "backup": "backup",
     "dead-letters": "dead_letters",
     "demo": "demo",
     "down": "down",
@@ -24,6 +25,7 @@ COMMANDS = {
     "prepare-kafka": "prepare_kafka",
     "rebucket": "replay",
     "replay": "replay",
+    "restore": "backup",
     "status": "status",
     "token": "token",
     "up": "up",

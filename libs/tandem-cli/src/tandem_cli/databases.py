@@ -55,3 +55,24 @@ def drop_database(url: str, name: str) -> None:
             await connection.close()
 
     run_apart(drop())
+
+
+def replace_database(url: str, name: str, *, by: str, former: str) -> bool:
+    """Give database `name` the name `former`, and the database `by` its name, both or neither.
+
+    Nobody may be connected to them. Return whether there was a former one.
+    """
+
+    async def replace() -> bool:
+        connection = await asyncpg.connect(plain(url))
+        try:
+            async with connection.transaction():
+                is_there = await connection.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name)
+                if is_there:
+                    await connection.execute(f'ALTER DATABASE "{name}" RENAME TO "{former}"')
+                await connection.execute(f'ALTER DATABASE "{by}" RENAME TO "{name}"')
+        finally:
+            await connection.close()
+        return bool(is_there)
+
+    return run_apart(replace())

@@ -16,7 +16,7 @@ def addresses(data_dir: Path) -> dict[str, str]:
     """
     data = DataDir(data_dir)
     running = data.running()
-    database = os.environ.get("METRICS_DATABASE_URL") or _embedded_database(data, running)
+    database = _database(data, running)
     kafka = os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or _embedded_kafka(running)
     if database is None or kafka is None:
         raise StackProblem(
@@ -24,6 +24,21 @@ def addresses(data_dir: Path) -> dict[str, str]:
             "the log with KAFKA_BOOTSTRAP_SERVERS."
         )
     return {"DATABASE_URL": database, "KAFKA_BOOTSTRAP_SERVERS": kafka}
+
+
+def ledger_database(data_dir: Path) -> str:
+    """Return the URL of the ledger's database alone. Raises StackProblem when nothing runs."""
+    data = DataDir(data_dir)
+    database = _database(data, data.running())
+    if database is None:
+        raise StackProblem(
+            f"Nothing runs on {data.path}; start it with `tandem up`, or name the database with METRICS_DATABASE_URL."
+        )
+    return database
+
+
+def _database(data: DataDir, running: Running | None) -> str | None:
+    return os.environ.get("METRICS_DATABASE_URL") or _embedded_database(data, running)
 
 
 def _embedded_database(data: DataDir, running: Running | None) -> str | None:

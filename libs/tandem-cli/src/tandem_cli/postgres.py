@@ -141,6 +141,10 @@ class EmbeddedPostgres:
         """Drop a database and the connections to it, if it is there."""
         databases.drop_database(self.url("postgres"), name)
 
+    def replace_database(self, name: str, *, by: str, former: str) -> bool:
+        """Give one database's name to another; see `databases.replace_database`."""
+        return databases.replace_database(self.url("postgres"), name, by=by, former=former)
+
     def _prepare(self) -> None:
         self._password()
         self._await_predecessor()

@@ -23,6 +23,7 @@ from metrics_worker.api.stream_hub import Hub
 from metrics_worker.api.stream_tickets import Tickets
 from metrics_worker.api.targets import targets
 from metrics_worker.api.webhooks import webhooks
+from metrics_worker.database import SEARCH_PATH
 from metrics_worker.ledger.status import open_ledger
 from metrics_worker.settings import MetricsSettings
 from service_kit.admission import RouteClass
@@ -35,7 +36,7 @@ log = structlog.get_logger()
 
 def create(settings: MetricsSettings) -> FastAPI:
     """Return the API of one process. It does not start, by `LedgerRulesDiffer`, when the ledger follows other rules."""
-    engine = create_engine(settings, application="metrics-api", plans="force_custom_plan")
+    engine = create_engine(settings, application="metrics-api", plans="force_custom_plan", search_path=SEARCH_PATH)
 
     async def ledger_fits() -> None:
         await open_ledger(engine, settings.reporting)

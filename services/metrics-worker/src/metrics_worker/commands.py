@@ -16,9 +16,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
+from metrics_worker.database import tool_engine
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger.status import reporting_of_ledger
 from metrics_worker.maintenance.rebuild import rebuild
@@ -46,8 +45,7 @@ def verify() -> None:
 
 
 async def _verified(settings: MetricsSettings) -> Report:
-    # Sums over all postings may take longer than the statements of a request.
-    engine = create_async_engine(settings.database_url, poolclass=NullPool)
+    engine = tool_engine(settings.database_url)
     try:
         async with engine.connect() as connection:
             kept = await reporting_of_ledger(connection)

@@ -8,10 +8,12 @@ import asyncio
 
 import metrics_worker
 from metrics_worker.app import create
+from metrics_worker.database import SEARCH_PATH
 from metrics_worker.jobs.restatements import RestatementJob
 from metrics_worker.jobs.targets import TargetEvaluator
 from metrics_worker.jobs.webhooks import WebhookSender
 from metrics_worker.ledger.consumer import LedgerConsumer
+from metrics_worker.maintenance.missing_ledger import create_missing_ledger
 from metrics_worker.settings import ConsumerSettings, JobsSettings, MetricsSettings
 from metrics_worker.webhooks.retention import ended_deliveries
 from service_kit import logs, migrations, runner
@@ -24,10 +26,10 @@ from service_kit.retention import RetentionJob, audit_entries, idempotency_keys,
 
 
 def migrate() -> None:
-    """Migrate the ledger's database to the newest version."""
+    """Migrate the ledger's database to the newest version. Beside a restored backup, create an empty ledger first."""
     settings = MetricsSettings()
     logs.configure("metrics-migrate", settings.log_level, settings.log_format)
-    asyncio.run(migrations.migrate(metrics_worker, settings.database_url))
+    asyncio.run(migrations.migrate(metrics_worker, settings.database_url, beforehand=create_missing_ledger))
 
 
 def consumer() -> None:
@@ -35,7 +37,11 @@ def consumer() -> None:
     settings = ConsumerSettings()
     # What a crash of the database loses is read again from Kafka: offsets and ledger are one transaction.
     engine = create_engine(
-        settings, application="metrics-consumer", synchronous_commit=False, plans="force_generic_plan"
+        settings,
+        application="metrics-consumer",
+        synchronous_commit=False,
+        plans="force_generic_plan",
+        search_path=SEARCH_PATH,
     )
     bookkeeper = LedgerConsumer(
         engine,
@@ -62,7 +68,7 @@ def api() -> None:
 def jobs() -> None:
     """Run the jobs and the relay of metrics-worker until SIGTERM."""
     settings = JobsSettings()
-    engine = create_engine(settings, application="metrics-jobs")
+    engine = create_engine(settings, application="metrics-jobs", search_path=SEARCH_PATH)
     relay = Relay(engine=engine, kafka=KafkaServers.of(settings))
     notifier = OutboxNotifier(engine)
     evaluator = TargetEvaluator(engine, settings.reporting, on_commit=notifier.notify)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.ledger.tables import metadata
+from metrics_worker.database import authoritative
 from service_kit.auth import Principal
 from service_kit.problems import Unauthenticated
 
@@ -25,7 +25,7 @@ MAX_LENGTH: Final = 4000
 
 signing_key = sa.Table(
     "signing_key",
-    metadata,
+    authoritative,
     sa.Column("purpose", sa.Text, primary_key=True),
     sa.Column("key", sa.LargeBinary, nullable=False),
     comment="Keys that this service signs with for itself; all of its processes share them.",

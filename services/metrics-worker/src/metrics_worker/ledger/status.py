@@ -13,9 +13,11 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from metrics_worker.database import reporting_choice
 from metrics_worker.domain.kinds import RULES_VERSION
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger.bulk_insert import Insert, Rows, write
@@ -35,23 +37,45 @@ class LedgerRulesDiffer(OperatorRequired):
 async def open_ledger(engine: AsyncEngine, reporting: Reporting) -> Reporting:
     """Store what a new ledger follows, and return what this one follows.
 
-    The ledger decides: settings that differ change nothing until it is rebuilt. Raise `LedgerRulesDiffer`.
+    A new ledger follows what was chosen for the one before it, if there was one, and `reporting` otherwise. Then the
+    ledger decides: settings that differ change nothing until it is rebuilt. Raise `LedgerRulesDiffer`.
     """
     async with engine.begin() as connection:
         if (stored := await reporting_of_ledger(connection)) is not None:
             return stored
-        await connection.execute(
-            insert(ledger)
-            .values(
-                id=1,
-                timezone=reporting.zone.key,
-                currency=reporting.currency,
-                rules_version=RULES_VERSION,
-                opened_at=datetime.now(UTC),
-            )
-            .on_conflict_do_nothing()
-        )
-        return await reporting_of_ledger(connection) or reporting
+        await connection.execute(_choice_of(reporting).on_conflict_do_nothing())
+        chosen = await chosen_reporting(connection) or reporting
+        await insert_ledger(connection, chosen)
+        return await reporting_of_ledger(connection) or chosen
+
+
+async def insert_ledger(connection: AsyncConnection, reporting: Reporting) -> None:
+    """Store what a new ledger follows, unless it is stored already."""
+    row = {
+        "id": 1,
+        "timezone": reporting.zone.key,
+        "currency": reporting.currency,
+        "rules_version": RULES_VERSION,
+        "opened_at": datetime.now(UTC),
+    }
+    await connection.execute(insert(ledger).values(row).on_conflict_do_nothing())
+
+
+async def chosen_reporting(connection: AsyncConnection) -> Reporting | None:
+    """Return the time zone and currency that were chosen for the ledger; None before there was one."""
+    row = (await connection.execute(sa.select(reporting_choice))).one_or_none()
+    return None if row is None else Reporting(zone=ZoneInfo(row.timezone), currency=row.currency)
+
+
+async def choose_reporting(connection: AsyncConnection, reporting: Reporting) -> None:
+    """Store the time zone and currency that this ledger, and any that is made anew, follows."""
+    choice = _choice_of(reporting)
+    replaced = {name: choice.excluded[name] for name in ("timezone", "currency")}
+    await connection.execute(choice.on_conflict_do_update(index_elements=["id"], set_=replaced))
+
+
+def _choice_of(reporting: Reporting) -> PostgresInsert:
+    return insert(reporting_choice).values(id=1, timezone=reporting.zone.key, currency=reporting.currency)
 
 
 _REPORTING = CompiledStatement(sa.select(ledger.c.timezone, ledger.c.currency, ledger.c.rules_version))

@@ -1,5 +1,5 @@
 """The tables of the ledger: the newest state of each subject, the postings of each kind, the blocks that sum them up,
-and the state of the ledger as a whole."""
+and the state of the ledger as a whole. All of them can be derived from the log again."""
 
 from typing import Any, Final
 
@@ -27,21 +27,14 @@ from sqlalchemy.types import TypeEngine
 
 from metrics_worker.domain.kinds import KINDS, Kind
 from metrics_worker.domain.measure import Measure
-from service_kit.audit.entries import audit_entry
 from service_kit.consumer.circuit_breaker import circuit_breaker
-from service_kit.consumer.dead_letters import dead_letter
 from service_kit.consumer.offsets import consumer_offset
-from service_kit.idempotency import idempotency_key
-from service_kit.outbox import outbox
-from service_kit.relay_lease import relay_lease
 from service_kit.tables import own_metadata
 
 CUSTOMER: Final = "customer"
 """The dimension that postings hold as it is, and not by a code."""
 
-metadata = own_metadata(
-    audit_entry, circuit_breaker, consumer_offset, dead_letter, idempotency_key, outbox, relay_lease
-)
+metadata = own_metadata(circuit_breaker, consumer_offset)
 
 ledger = Table(
     "ledger",
@@ -250,4 +243,4 @@ DERIVED: Final[tuple[Table, ...]] = (
     sequence_gap,
     sequence_conflict,
 )
-"""The tables that follow from the log alone: a rebuild makes them anew."""
+"""The tables that a rebuild makes anew. The others of the ledger say how far it has been read."""

@@ -13,22 +13,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import asyncpg
 import sqlalchemy as sa
 import structlog
 from aiokafka import TopicPartition
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts.codec import UndecodableEvent
+from metrics_worker.database import tool_engine
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger import aggregate
 from metrics_worker.ledger.aggregate import SubjectState
 from metrics_worker.ledger.consumer import CONSUMER, TOPICS
-from metrics_worker.ledger.status import open_ledger
+from metrics_worker.ledger.status import choose_reporting, chosen_reporting, insert_ledger
 from metrics_worker.ledger.writer import LedgerWriter
 from metrics_worker.maintenance.shadow_schema import (
     SHADOW,
@@ -78,23 +77,26 @@ async def rebuild(
 ) -> int:
     """Replace the live ledger by one that follows `reporting`; return how many records it was made from.
 
-    Without `reporting` it follows the time zone and currency of the live one, or `default` where that was never
-    opened. Raise `CannotRebuild`; the live ledger is then as it was.
+    Without `reporting` it follows the time zone and currency that were chosen for the live one, or `default` where
+    none was ever opened. Raise `CannotRebuild`; the live ledger is then as it was.
     """
-    control, shadow = create_async_engine(database_url, poolclass=NullPool), shadow_engine(database_url)
+    control, shadow = tool_engine(database_url), shadow_engine(database_url)
     try:
         async with control.connect() as guard:
             if not (await guard.execute(sa.select(sa.func.pg_try_advisory_lock(LOCK)))).scalar_one():
                 raise CannotRebuild("another rebuild of this ledger is under way")
             await guard.commit()
-            stored = await _stored_reporting(guard)
+            reporting = reporting or await chosen_reporting(guard) or default
+            await guard.commit()
             await drop_schema(guard, FORMER)
             indexes = await create_shadow_schema(guard)
-            reporting = await open_ledger(shadow, reporting or stored or default)
+            async with shadow.begin() as connection:
+                await insert_ledger(connection, reporting)
             decode = partial(aggregate.decode, reporting=reporting)
             async with LogReader.open(kafka, topics, decode) as reader:
                 reader.skipped_positions = await skipped_positions(guard, CONSUMER, reader.identity.topic_ids)
-                rebuild_run = _Rebuild(guard, shadow, reader, LedgerWriter(reporting, deferred=True), topics, progress)
+                writer = LedgerWriter(reporting, deferred=True)
+                rebuild_run = _Rebuild(guard, shadow, reader, reporting, writer, topics, progress)
                 await rebuild_run.write_whole_log(indexes)
                 await rebuild_run.follow()
                 await guard.commit()
@@ -111,13 +113,6 @@ async def rebuild(
         await control.dispose()
 
 
-async def _stored_reporting(connection: AsyncConnection) -> Reporting | None:
-    # Not `reporting_of_ledger`: a ledger that follows other rules is what a rebuild is for.
-    row = (await connection.execute(sa.text("SELECT timezone, currency FROM public.ledger"))).one_or_none()
-    await connection.commit()
-    return None if row is None else Reporting(zone=ZoneInfo(row.timezone), currency=row.currency)
-
-
 @dataclass
 class _Rebuild:
     """One rebuild under way."""
@@ -126,6 +121,7 @@ class _Rebuild:
     """The connection to the live ledger, which swaps the two."""
     shadow: AsyncEngine
     reader: LogReader[list[SubjectState]]
+    reporting: Reporting
     writer: LedgerWriter
     topics: Sequence[str]
     progress: Progress
@@ -170,6 +166,7 @@ class _Rebuild:
                     await self._write_up_to(await self._target())
                     await self._set_lock_timeout(SWAP_LOCK_MILLISECONDS)
                     await swap_tables(self.guard, followers)
+                    await choose_reporting(self.guard, self.reporting)
                     await self._settle_dead_letters()
             except (DBAPIError, asyncpg.PostgresError) as error:
                 if sqlstate_of(error) not in ("55P03", "40P01"):

@@ -5,6 +5,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from metrics_worker.database import SEARCH_PATH
 from metrics_worker.ledger.tables import DERIVED, POSTING
 
 SHADOW: Final = "ledger_rebuilt"
@@ -22,7 +23,7 @@ def shadow_engine(database_url: str) -> AsyncEngine:
             "server_settings": {
                 "application_name": "metrics-replay",
                 "timezone": "UTC",
-                "search_path": f"{SHADOW}, public",
+                "search_path": f"{SHADOW}, {SEARCH_PATH}",
                 # What a crash loses is rebuilt with the rest.
                 "synchronous_commit": "off",
                 "jit": "off",

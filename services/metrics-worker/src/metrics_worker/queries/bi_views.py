@@ -1,7 +1,7 @@
 """The read-only SQL views of schema `bi`: the public form of the ledger, which stays when its tables change."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -28,7 +28,8 @@ def make_views(connection: sa.Connection, *, anew: bool = False) -> None:
     version = hashlib.sha256("\n".join(statements).encode()).hexdigest()[:16]
     connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
     made = connection.execute(sa.text(f"SELECT obj_description('{SCHEMA}'::regnamespace)")).scalar_one()
-    if made == _comment(version) and not anew:
+    # Where the ledger's tables were dropped, the views went with them.
+    if made == _comment(version) and len(_existing_views(connection)) == len(statements) and not anew:
         return
     drop_views(connection)
     for statement in statements:
@@ -38,12 +39,16 @@ def make_views(connection: sa.Connection, *, anew: bool = False) -> None:
 
 def drop_views(connection: sa.Connection) -> None:
     """Takes every view away: PostgreSQL changes no column that a view reads."""
-    existing = "SELECT viewname FROM pg_views WHERE schemaname = :schema"
-    names = connection.execute(sa.text(existing), {"schema": SCHEMA}).scalars().all()
+    names = _existing_views(connection)
     for name in names:
         connection.execute(sa.text(f'DROP VIEW {SCHEMA}."{name}"'))
     if names:
         connection.execute(sa.text(f"COMMENT ON SCHEMA {SCHEMA} IS NULL"))
+
+
+def _existing_views(connection: sa.Connection) -> Sequence[str]:
+    existing = "SELECT viewname FROM pg_views WHERE schemaname = :schema"
+    return connection.execute(sa.text(existing), {"schema": SCHEMA}).scalars().all()
 
 
 def views() -> Iterator[tuple[str, str]]:
