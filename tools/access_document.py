@@ -38,7 +38,8 @@ not start. A cell says with whose records a role may do an operation:
   403, and so is a role without a cell. Roles add up. An admin may do everything.
 - **A change leaves the record in its author's sight**, and so does a creation: 403 otherwise. Operations marked with →
   hand a record over to anybody.
-- **Personal fields** are null to a role that does not serve the customers of the records.
+- **Personal fields** are null to a role that does not serve the customers of the records. **Secret fields** let whoever
+  holds them act, and are null to all other roles, whoever's the record is: the link by which a customer answers.
 - **The audit of a record**, `get_…_audit`, is for managers, of records that they may read; `list_audit`, the whole of
   it, is for admins. Personal fields are hidden in it as in the record.
 - **Numbers.** A salesperson or agent is answered for the filter `owner`, themselves, or `team`, one of theirs; without
@@ -56,8 +57,7 @@ def document() -> str:
     parts = [_INTRODUCTION]
     for title, table in tables.items():
         parts.append(f"## {title}\n\n" + "\n".join(_rows(table)) + "\n")
-        if personal := list(_personal(table)):
-            parts.append("\n".join(personal) + "\n")
+        parts += ["\n".join(rows) + "\n" for rows in map(list, (_personal(table), _secret(table))) if rows]
     return "\n".join(parts)
 
 
@@ -84,6 +84,16 @@ def _personal(table: AccessTable) -> Iterator[str]:
     for noun in found:
         served_by: list[Role] = [role for role in ROLES if role in noun.served_by]
         yield f"| {noun.name} | {', '.join(f'`{name}`' for name in noun.personal)} | {', '.join(served_by)} |"
+
+
+def _secret(table: AccessTable) -> Iterator[str]:
+    found = [noun for noun in table.nouns if noun.secret]
+    if found:
+        yield "| records | secret fields | shown to |"
+        yield "| --- | --- | --- |"
+    for noun in found:
+        shown_to: list[Role] = [role for role in ROLES if role in noun.secret_to]
+        yield f"| {noun.name} | {', '.join(f'`{name}`' for name in noun.secret)} | {', '.join(shown_to)} |"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Surveys: sent about a ticket, answered by staff or by the customer's signed link, revised."""
 
 import asyncio
+import base64
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from service_api.surveys.model import Survey, SurveyAnswerUnchanged
 from service_api.tickets.model import Ticket
 from service_kit.identifiers import new_id
 from service_kit.occurrence import OccurredTooEarly
+from service_kit.problems import NotFound
 from tests.service_api.conftest import NOWHERE, Service, a_customer, a_ticket, an_agent, assert_carries, make, reference
 from tests.service_kit.conftest import assert_problem
 
@@ -163,11 +165,27 @@ class TestTheCustomersLink:
         assert_problem(await anybody.get(f"/v1/surveys/{survey['id']}"), 401)
         assert_problem(await anybody.post(f"/v1/surveys/{survey['id']}/answer", json={"score": 1}), 401)
 
+    @pytest.mark.parametrize("role", ["service-manager", "importer", "admin"])
+    async def test_who_may_enter_answers_themselves_sees_the_link(self, service: Service, role: str) -> None:
+        async with service.client(role) as http:
+            survey = await a_survey(http)
+            assert survey["answer_path"].startswith("/v1/survey-answers/")
+            assert (await http.get(f"/v1/surveys/{survey['id']}")).json() == survey
+
+    async def test_who_is_rated_does_not_see_the_link(
+        self, service: Service, manager: httpx.AsyncClient, agent: httpx.AsyncClient
+    ) -> None:
+        ticket = await a_ticket(manager)
+        sent = await agent.post("/v1/surveys", json={"ticket_id": ticket["id"], "kind": "csat"})
+        assert (sent.status_code, sent.json()["answer_path"]) == (201, None)
+        assert (await agent.get(f"/v1/surveys/{sent.json()['id']}")).json()["answer_path"] is None
+        (listed,) = (await agent.get("/v1/surveys", params={"ticket_id": ticket["id"]})).json()["items"]
+        assert listed["answer_path"] is None
+
     async def test_who_may_only_read_does_not_see_the_link(
         self, manager: httpx.AsyncClient, analyst: httpx.AsyncClient
     ) -> None:
         survey = await a_survey(manager)
-        assert survey["answer_path"] is not None
         seen = (await analyst.get(f"/v1/surveys/{survey['id']}")).json()
         assert seen == survey | {"answer_path": None}
         (listed,) = (await analyst.get("/v1/surveys", params={"ticket_id": survey["ticket_id"]})).json()["items"]
@@ -179,9 +197,20 @@ class TestTheCustomersLink:
         survey = await a_survey(manager)
         good = survey["answer_path"].rsplit("/", 1)[1]
         other = (await a_survey(manager))["answer_path"].rsplit("/", 1)[1]
-        forged = SurveyLinks("another secret").path_of(UUID(survey["id"])).rsplit("/", 1)[1]
+        forged = token_of(SurveyLinks("another secret", days=90), UUID(survey["id"]))
         swapped = good[:10] + ("A" if good[10] != "A" else "B") + good[11:]
-        for token in (forged, swapped, good[:-2], good + "AA", good[:21] + other[21:], "A" * 43, "%00", "ą", "="):
+        for token in (
+            forged,
+            swapped,
+            good[:-2],
+            good + "AA",
+            good[:21] + other[21:],
+            later(good),
+            "A" * 48,
+            "%00",
+            "ą",
+            "=",
+        ):
             answer = await anybody.post(f"/v1/survey-answers/{token}", json={"score": 1})
             assert_problem(answer, 404, "not-found")
         assert_problem(await anybody.post(f"/v1/survey-answers/{'A' * 101}", json={"score": 1}), 422)
@@ -196,22 +225,88 @@ class TestTheCustomersLink:
         assert survey["answer_path"].rsplit("/", 1)[1] not in repr(lines)
 
     async def test_a_genuine_link_to_no_survey_leads_nowhere(self, anybody: httpx.AsyncClient) -> None:
-        path = SurveyLinks("a secret of the tests only").path_of(new_id())
-        assert_problem(await anybody.post(path, json={"score": 1}), 404)
+        token = token_of(SurveyLinks(SECRET, days=90), new_id())
+        assert_problem(await anybody.post(f"/v1/survey-answers/{token}", json={"score": 1}), 404)
+
+    async def test_an_expired_link_is_gone(self, manager: httpx.AsyncClient, anybody: httpx.AsyncClient) -> None:
+        ticket = await a_ticket(manager, occurred_at="2024-01-10T00:00:00Z")
+        survey = await a_survey(manager, ticket_id=ticket["id"], occurred_at="2024-01-11T00:00:00Z")
+        assert survey["answer_path"] is None, "who has to give it to the customer sees that it is useless"
+        token = token_of(SurveyLinks(SECRET, days=90), UUID(survey["id"]), hours=-1)
+        problem = assert_problem(
+            await anybody.post(f"/v1/survey-answers/{token}", json={"score": 1}), 410, "survey-link-expired"
+        )
+        assert datetime.fromisoformat(problem["expired_at"]) <= datetime.now(UTC)  # type: ignore[arg-type]
+
+    async def test_an_answer_becomes_final(
+        self, service: Service, manager: httpx.AsyncClient, anybody: httpx.AsyncClient
+    ) -> None:
+        now = datetime.now(UTC)
+        ticket = await a_ticket(manager, occurred_at=(now - timedelta(days=20)).isoformat())
+        sent = (now - timedelta(days=19)).isoformat()
+        for days, status in ((13, 200), (15, 409)):
+            survey = await a_survey(manager, ticket_id=ticket["id"], occurred_at=sent)
+            answered = (now - timedelta(days=days)).isoformat()
+            await make(manager, f"/v1/surveys/{survey['id']}/answer", score=2, occurred_at=answered)
+            answer = await anybody.post(survey["answer_path"], json={"score": 1})
+            assert answer.status_code == status, answer.text
+        problem = assert_problem(answer, 409, "survey-answer-final")
+        assert datetime.fromisoformat(problem["revisable_until"]) < now  # type: ignore[arg-type]
+        await make(manager, f"/v1/surveys/{survey['id']}/answer", score=1)
+
+    async def test_customers_do_not_share_their_idempotency_keys(
+        self, manager: httpx.AsyncClient, anybody: httpx.AsyncClient
+    ) -> None:
+        key = {"Idempotency-Key": "1"}
+        surveys = [await a_survey(manager) for _ in range(2)]
+        first, second = [
+            await anybody.post(survey["answer_path"], json={"score": 3}, headers=key) for survey in surveys
+        ]
+        assert (first.status_code, second.status_code) == (200, 200)
+        assert [first.json()["id"], second.json()["id"]] == [survey["id"] for survey in surveys]
+        again = await anybody.post(surveys[0]["answer_path"], json={"score": 3}, headers=key)
+        assert (again.json(), again.headers["idempotent-replayed"]) == (first.json(), "true")
+
+
+SECRET = "a secret of the tests only"
+
+
+def token_of(links: SurveyLinks, survey_id: UUID, hours: int = 1) -> str:
+    """Return the token of a link that expires in so many hours."""
+    return links.token(survey_id, datetime.now(UTC) + timedelta(hours=hours))
+
+
+def later(token: str) -> str:
+    """Return the token with another expiry."""
+    raw = bytearray(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    raw[18] ^= 1
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def test_a_link_names_its_survey_and_no_other() -> None:
-    links = SurveyLinks("a secret")
+    links = SurveyLinks("a secret", days=1)
     survey_id = new_id()
-    token = links.path_of(survey_id).rsplit("/", 1)[1]
+    token = token_of(links, survey_id)
     assert links.read(token) == survey_id
-    assert SurveyLinks("another secret").read(token) is None
+    with pytest.raises(NotFound):
+        SurveyLinks("another secret", days=1).read(token)
+
+
+def test_links_by_the_previous_secret_are_valid_and_made_by_the_new_one() -> None:
+    survey_id = new_id()
+    old, new = SurveyLinks("old", days=1), SurveyLinks("new", days=1)
+    both = SurveyLinks("new", "old", days=1)
+    assert both.read(token_of(old, survey_id)) == both.read(token_of(new, survey_id)) == survey_id
+    assert new.read(token_of(both, survey_id)) == survey_id
+    with pytest.raises(NotFound):
+        old.read(token_of(both, survey_id))
 
 
 @settings(deadline=None)
 @given(token=st.text(max_size=60))
 def test_any_text_is_refused_as_a_token(token: str) -> None:
-    assert SurveyLinks("a secret").read(token) is None
+    with pytest.raises(NotFound):
+        SurveyLinks("a secret", days=1).read(token)
 
 
 @settings(deadline=None)

@@ -97,6 +97,9 @@ class Noun:
     """Fields with personal data, null to who reads a record without serving its customer."""
     served_by: frozenset[Role] = field(default_factory=frozenset)
     """The roles that serve the customers of these records, and see the personal fields."""
+    secret: tuple[str, ...] = ()
+    """Fields that let whoever holds them act, null to all but `secret_to`, also in answers to writes."""
+    secret_to: frozenset[Role] = field(default_factory=frozenset)
 
     def __post_init__(self) -> None:
         if self.table is not None:
@@ -245,6 +248,11 @@ class Access:
     def of(self, operation: str) -> "Access":
         """Return the access of the same caller to another operation. Raise `Forbidden`."""
         return self._table.access(operation, self._principal)
+
+    def shows_secrets(self, table: sa.FromClause) -> bool:
+        """Return whether the caller sees the secret fields of a table's records, whoever's they are."""
+        noun = self._table.noun_of(table)
+        return noun is None or not self._principal.roles.isdisjoint(noun.secret_to | {"admin"})
 
     @property
     def is_limited(self) -> bool:

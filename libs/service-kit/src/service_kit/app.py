@@ -41,7 +41,8 @@ _ERRORS = {
 }
 _WRITE_ERRORS = {
     "409": "The state does not allow this; or a request with this Idempotency-Key is under way, then with Retry-After.",
-    "410": "The request was done before, and its answer was erased with whom it was about; do not send it again.",
+    "410": "The request was done before, and its answer was erased with whom it was about; or the link has expired. "
+    "Do not send it again.",
     "412": "If-Match names a version that is no longer current.",
 }
 
@@ -167,7 +168,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             if writes:
                 operation.setdefault("parameters", []).extend(deepcopy(_WRITE_PARAMETERS))
     complete(document)
-    _document_personal_fields(document, app.state.access)
+    _document_limited_fields(document, app.state.access)
     app.openapi_schema = document
     return document
 
@@ -179,20 +180,23 @@ def _document_access(operation: dict[str, Any], table: AccessTable) -> None:
     operation["description"] = f"{operation.get('description', '')}\n\nRoles, and with whose records: {words}.".strip()
 
 
-def _document_personal_fields(document: dict[str, Any], table: AccessTable) -> None:
+def _document_limited_fields(document: dict[str, Any], table: AccessTable) -> None:
     schemas = document["components"]["schemas"]
     operations = {each["operationId"]: each for methods in document["paths"].values() for each in methods.values()}
     for noun in table.nouns:
-        shown_to = ", ".join(role for role in ROLES if role in noun.served_by)
-        for name in noun.read.operations if noun.personal else ():
-            answer = operations[name]["responses"]["200"]["content"]["application/json"]["schema"]
-            properties = schemas[answer["$ref"].rpartition("/")[2]]["properties"]
-            for field in noun.personal:
+        for mark, fields, roles in (
+            ("x-personal", noun.personal, noun.served_by),
+            ("x-secret", noun.secret, noun.secret_to),
+        ):
+            shown_to = ", ".join(role for role in ROLES if role in roles)
+            for name in noun.read.operations if fields else ():
+                answer = operations[name]["responses"]["200"]["content"]["application/json"]["schema"]
+                properties = schemas[answer["$ref"].rpartition("/")[2]]["properties"]
                 # A list's answer has the fields in its items.
-                if field in properties:
+                for field in properties.keys() & set(fields):
                     said = properties[field].get("description", "")
                     properties[field]["description"] = f"{said} Null to roles other than {shown_to}.".strip()
-                    properties[field]["x-personal"] = True
+                    properties[field][mark] = True
 
 
 _PROBLEM: dict[str, Any] = {

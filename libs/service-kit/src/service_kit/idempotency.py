@@ -98,9 +98,9 @@ def key_of(request: Request) -> str | None:
     return key
 
 
-async def claim_of(request: Request, key: str, subject: str) -> Claim:
-    """Return the claim of a request that the key's owner sends."""
-    digest = hashlib.sha256(f"{len(subject)}:{subject}{key}".encode()).digest()
+async def claim_of(request: Request, key: str, owner: str) -> Claim:
+    """Return the claim of a request that the key's owner sends: keys of different owners have nothing in common."""
+    digest = hashlib.sha256(f"{len(owner)}:{owner}{key}".encode()).digest()
     asked = f"{request.method} {request.url.path}?{request.url.query}\n{request.headers.get('if-match', '')}\n"
     return Claim(digest=digest, fingerprint=hashlib.sha256(asked.encode() + await request.body()).digest())
 

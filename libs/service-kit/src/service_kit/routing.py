@@ -130,7 +130,9 @@ class StrictRoute(APIRoute):
             request.state.actor = audit.caller(principal, name, is_public=is_public)
             if not writes:
                 return await _read(request, handle_with_dependencies)
-            return await _write(request, handle_with_dependencies, principal.subject)
+            # Idempotency keys of people without an account are those of the address, such as one survey's link.
+            owner = f"public {request.url.path}" if is_public else principal.subject
+            return await _write(request, handle_with_dependencies, owner)
 
         return run
 
@@ -172,11 +174,11 @@ def _give(request: Request, work: UnitOfWork) -> None:
     work.access, work.actor = access_of(request), request.state.actor
 
 
-async def _write(request: Request, handle: Handler, subject: str) -> Response:
+async def _write(request: Request, handle: Handler, owner: str) -> Response:
     key = idempotency.key_of(request)
     if key is None:
         return await _commit(request, handle, None)
-    claim = await idempotency.claim_of(request, key, subject)
+    claim = await idempotency.claim_of(request, key, owner)
     under_way: set[bytes] = request.app.state.keys_under_way
     if claim.digest in under_way:
         return await _repeat(request, claim)

@@ -86,8 +86,10 @@ ACCESS: Final = AccessTable(
         # Those who are rated do not answer for the customer.
         write=(rule("send_survey", _AGENTS), rule("answer_survey", _MANAGERS)),
         audit=rule("get_survey_audit", _AUDITORS),
-        personal=("comment", "answer_path"),
+        personal=("comment",),
         served_by=_SERVED_BY,
+        secret=("answer_path",),
+        secret_to=frozenset({"service-manager", "importer"}),
     ),
     *(
         Noun(

@@ -52,5 +52,8 @@ def create(settings: ServiceApiSettings) -> FastAPI:
         routers=[*nouns, imports_of(nouns)],
         access=ACCESS,
     )
-    app.state.survey_links = SurveyLinks(settings.survey_link_secret.get_secret_value())
+    secrets = (settings.survey_link_secret, settings.survey_link_previous_secret)
+    app.state.survey_links = SurveyLinks(
+        *(secret.get_secret_value() for secret in secrets if secret is not None), days=settings.survey_link_days
+    )
     return app

@@ -1,18 +1,29 @@
 """What the service processes read from their environment."""
 
-from pydantic import Field, SecretStr
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, SecretStr
 
 from service_kit.settings import ServiceSettings
+
+Secret = Annotated[SecretStr, Field(min_length=16)]
 
 
 class ServiceApiSettings(ServiceSettings):
     """Adds `SURVEY_LINK_SECRET`, which signs the links that customers answer surveys by.
 
-    Its holder can answer any survey; changing it invalidates every link that was sent.
+    Its holder can answer any survey. Links by `SURVEY_LINK_PREVIOUS_SECRET` stay valid: set it while they are out after
+    a change.
     """
 
     http_port: int = 8002
-    survey_link_secret: SecretStr = Field(min_length=16)
+    survey_link_secret: Secret
+    survey_link_previous_secret: Annotated[Secret | None, BeforeValidator(lambda value: value or None)] = None
+    """Empty is none, as a compose file passes on what is not set."""
+    survey_link_days: int = Field(default=90, ge=1, le=3_660)
+    """How long after a survey was sent its link is valid."""
+    survey_revision_days: int = Field(default=14, ge=0, le=3_660)
+    """How long after their first answer customers may revise it by the link."""
 
 
 class RelaySettings(ServiceSettings):

@@ -1,6 +1,6 @@
 """A survey and the rules of its answer."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, get_args
 from uuid import UUID
 
@@ -38,6 +38,12 @@ class SurveyAnswerUnchanged(Conflict):
     """The same answer again changes nothing."""
 
     slug, title = "survey-answer-unchanged", "This is the answer already"
+
+
+class SurveyAnswerFinal(Conflict):
+    """Customers may revise their answer until `revisable_until`."""
+
+    slug, title = "survey-answer-final", "The answer can no longer be revised"
 
 
 class SurveyAlreadyErased(Conflict):
@@ -126,16 +132,24 @@ class Survey(Base, table="survey"):
         at: datetime,
         recommendation: int | None = None,
         effort: int | None = None,
+        revisable: timedelta | None = None,
     ) -> SurveyAnswered | SurveyRevised:
         """Take the customer's answer. A later answer revises the earlier one, which keeps its day.
 
-        Raise `SurveyAnswerUnchanged`, `SurveyAlreadyErased` for a comment, and `OccurredTooEarly`.
+        `revisable` is for how long after the first answer it may be revised; None without a limit. Raise
+        `SurveyAnswerFinal` after that, `SurveyAnswerUnchanged`, `SurveyAlreadyErased` for a comment, and
+        `OccurredTooEarly`.
         """
         if comment is not None and self.erased_at is not None:
             raise SurveyAlreadyErased("Leave the comment out; the score alone may still be given.")
         same = recommendation in (None, self.recommendation) and effort in (None, self.effort)
         if score == self.score and same and comment in (None, self.comment):
             raise SurveyAnswerUnchanged("Send another score or comment to revise it.")
+        if revisable is not None and self.answered_at is not None and at > (until := self.answered_at + revisable):
+            raise SurveyAnswerFinal(
+                f"It could be revised until {until.isoformat()}. Send the correction to the service team.",
+                revisable_until=until.isoformat(),
+            )
         check_follows(at, self.changed_at)
         previous_score = self.score
         self.version += 1

@@ -1,11 +1,13 @@
 """Surveys over HTTP, for staff and for the customer who answers by a signed link."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import Path, Request, Response
 
 from service_api.dependencies import Expected
+from service_api.settings import ServiceApiSettings
 from service_api.surveys import use_cases
 from service_api.surveys.links import Links, links_of
 from service_api.surveys.model import Survey
@@ -18,19 +20,20 @@ from service_api.surveys.schemas import (
     SurveyScore,
 )
 from service_kit.fields import ExternalReference, Identifier
-from service_kit.problems import NotFound
 from service_kit.resources import Resource
-from service_kit.routing import By, Work, router
+from service_kit.routing import By, Work, access_of, router
 from service_kit.versions import set_etag
 
 
 def view_for(request: Request) -> Callable[[Any], SurveyRead]:
-    """Return the view of surveys for a request. The link lets its holder answer: it is a personal field."""
+    """Return the view of surveys for a request. The link lets whoever holds it answer: it is a secret field."""
     links = links_of(request)
+    access = access_of(request)
+    is_shown = access is not None and access.shows_secrets(Survey.table)
 
     def view(survey: Any) -> SurveyRead:
         columns = {name: getattr(survey, name) for name in SurveyRead.model_fields if name != "answer_path"}
-        return SurveyRead(**columns, answer_path=links.path_of(survey.id))
+        return SurveyRead(**columns, answer_path=links.path_of(survey.id, survey.sent_at) if is_shown else None)
 
     return view
 
@@ -55,7 +58,10 @@ survey_answers = router("/survey-answers", "surveys")
 
 @surveys.routes.post("", status_code=201, summary="Send a survey")
 async def send_survey(body: SurveyCreate, work: Work, request: Request, response: Response, by: By) -> SurveyRead:
-    """Send a survey about a ticket to its customer; `answer_path` is the link to give to them."""
+    """Send a survey about a ticket to its customer.
+
+    `answer_path` is the link to give to them: the process that does so is an importer.
+    """
     return surveys.show_created(response, await use_cases.send_survey(work, body, by), view_for(request))
 
 
@@ -86,15 +92,18 @@ async def give_answer(
     ],
     body: SurveyAnswerCreate,
     work: Work,
+    request: Request,
     response: Response,
     links: Links,
     by: By,
     expected: Expected,
 ) -> SurveyAnswerRead:
-    """Answer by the link alone, without an account. A later score revises the answer."""
-    survey_id = links.read(token)
-    if survey_id is None:
-        raise NotFound("There is no survey for this link. Use the survey's answer_path unchanged.")
-    survey = await use_cases.give_answer(work, survey_id, body, by, expected)
+    """Answer by the link alone, without an account. A later answer revises the first, for some days; then 409.
+
+    410 once the link has expired.
+    """
+    settings: ServiceApiSettings = request.app.state.settings
+    revisable = timedelta(days=settings.survey_revision_days)
+    survey = await use_cases.give_answer(work, links.read(token), body, by, expected, revisable)
     set_etag(response, survey.version)
     return SurveyAnswerRead.model_validate(survey)

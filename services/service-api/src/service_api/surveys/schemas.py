@@ -96,7 +96,10 @@ class SurveyAnswerRequest(SurveyAnswerCreate):
 
 
 class SurveyRead(ReadModel):
-    """A survey; `answer_path` is the link for its customer, null to a role that may not enter answers itself."""
+    """A survey; `answer_path` is the link for its customer.
+
+    It is null to a role that may not enter answers itself, and once it has expired.
+    """
 
     id: RecordId
     version: Version

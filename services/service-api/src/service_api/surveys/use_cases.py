@@ -1,6 +1,6 @@
 """The use cases of surveys: one function each, within its route's transaction."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -44,14 +44,19 @@ async def answer_survey(
     work: UnitOfWork, survey_id: UUID, body: SurveyAnswerRequest, by: Principal, expected: ExpectedVersion
 ) -> Survey:
     """Record an answer that staff or an import enters for the customer; a second one revises the first."""
-    return await _answer(work, survey_id, body, by, expected, body.occurred_at)
+    return await _answer(work, survey_id, body, by, expected, occurred_at=body.occurred_at)
 
 
 async def give_answer(
-    work: UnitOfWork, survey_id: UUID, body: SurveyAnswerCreate, by: Principal, expected: ExpectedVersion
+    work: UnitOfWork,
+    survey_id: UUID,
+    body: SurveyAnswerCreate,
+    by: Principal,
+    expected: ExpectedVersion,
+    revisable: timedelta,
 ) -> Survey:
-    """Record the answer that a customer gives by the signed link, now."""
-    return await _answer(work, survey_id, body, by, expected, None)
+    """Record the answer that a customer gives by the signed link, now; it may be revised for as long as given."""
+    return await _answer(work, survey_id, body, by, expected, revisable=revisable)
 
 
 async def _answer(
@@ -60,12 +65,19 @@ async def _answer(
     body: SurveyAnswerCreate,
     by: Principal,
     expected: ExpectedVersion,
-    occurred_at: datetime | None,
+    *,
+    occurred_at: datetime | None = None,
+    revisable: timedelta | None = None,
 ) -> Survey:
     survey = await lock(work, Survey, survey_id, expected)
     at = happened_at(occurred_at, by, after=survey.changed_at)
     event = survey.answer(
-        score=body.score, comment=body.comment, at=at, recommendation=body.recommendation, effort=body.effort
+        score=body.score,
+        comment=body.comment,
+        at=at,
+        recommendation=body.recommendation,
+        effort=body.effort,
+        revisable=revisable,
     )
     publish(work, survey, event, at)
     return survey
