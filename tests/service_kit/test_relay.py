@@ -8,13 +8,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 import sqlalchemy as sa
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.errors import ProducerFenced
 from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from service_kit import relay
+from service_kit import relay, telemetry
 from service_kit.clock import SYSTEM_CLOCK
 from service_kit.compiled import driver_of
 from service_kit.database import create_engine, metadata, own_connection
@@ -24,6 +25,7 @@ from service_kit.outbox_notify import CHANNEL, OutboxNotifier
 from service_kit.relay import BATCH_BYTES, Relay, partition_of
 from service_kit.relay_lease import Lease, LeaseLost
 from service_kit.settings import ServiceSettings
+from tandem_cli.kafka import Topic
 from tests.support import Kafka, eventually
 
 
@@ -74,6 +76,16 @@ async def read(kafka: Kafka, topic: str) -> dict[str, list[bytes | None]]:
                 for record in records:
                     found.setdefault((record.key or b"").decode(), []).append(record.value)
         return found
+    finally:
+        await consumer.stop()
+
+
+async def end_of(kafka: Kafka, part: TopicPartition) -> int:
+    """The number of records in a partition."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap_servers)
+    await consumer.start()
+    try:
+        return int((await consumer.end_offsets([part]))[part])
     finally:
         await consumer.stop()
 
@@ -215,6 +227,58 @@ async def test_a_row_that_cannot_be_sent_parks_its_key_and_no_other(
     async with relaying(source, kafka):
         await eventually(only_the_parked_key_is_left)
     assert await read(kafka, topic) == {"bad": [b"first"], "good": [b"1", None]}
+
+
+async def test_a_topic_that_is_missing_holds_back_nothing_but_its_own_events(
+    source: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "MISSING_SECONDS", 0.5)
+    topic, absent = new_topic("relay"), f"relay.{uuid.uuid4().hex}"
+    # More than a round takes, before the others.
+    await add(source, *(row(absent, "key", str(number).encode()) for number in range(relay.ROUND_ROWS + 1)))
+    await add(source, row(topic, "key", b"1"))
+    missing = telemetry.RELAY_TOPIC_MISSING.labels(absent)
+
+    async def waiting() -> set[str]:
+        async with source.connect() as connection:
+            return set((await connection.execute(sa.select(outbox.c.aggregatetype))).scalars())
+
+    async def only_those_of_the_missing_one_wait() -> bool:
+        return await waiting() == {absent}
+
+    async with relaying(source, kafka):
+        await eventually(only_those_of_the_missing_one_wait, 60)
+        assert missing._value.get() == 1
+        await add(source, row(topic, "key", b"2"))
+        await eventually(only_those_of_the_missing_one_wait, 60)
+        kafka.create_topics([Topic(absent, 6)])
+        await eventually(lambda: is_empty(source), 60)
+        assert telemetry.RELAY_TOPIC_MISSING.labels(absent)._value.get() == 0
+    assert await read(kafka, topic) == {"key": [b"1", b"2"]}
+    assert await read(kafka, absent) == {"key": [str(number).encode() for number in range(relay.ROUND_ROWS + 1)]}
+
+
+async def test_partitions_that_are_added_are_written_to(
+    source: AsyncEngine, kafka: Kafka, new_topic: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "PARTITIONS_SECONDS", 0.2)
+    topic = new_topic("relay", partitions=3)
+    moving = next(key for key in map(str, range(100)) if partition_of(key.encode(), 6) > 2)
+
+    async def new_ones_hold_records() -> bool:
+        await add(source, row(topic, moving, b"later"))
+        await eventually(lambda: is_empty(source), 60)
+        return await end_of(kafka, TopicPartition(topic, partition_of(moving.encode(), 6))) > 0
+
+    async with relaying(source, kafka):
+        await add(source, row(topic, moving, b"first"))
+        await eventually(lambda: is_empty(source), 60)
+        admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+        await admin.start()
+        await admin.create_partitions({topic: NewPartitions(6)})
+        await admin.close()
+        await eventually(new_ones_hold_records, 60)
+    assert await end_of(kafka, TopicPartition(topic, partition_of(moving.encode(), 3))) > 0
 
 
 async def test_events_larger_than_one_batch_together_all_arrive_in_order(

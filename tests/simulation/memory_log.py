@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 from uuid import UUID, uuid5
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaConnectionError, ProducerFenced
 
 from service_kit.consumer.log_identity import LogIdentity
+from service_kit.kafka import FencingProducer
 from tests.simulation.scheduler import NAMESPACE, Process, Scheduler, current_process
 
 SESSION_SECONDS: Final = 10.0
@@ -55,9 +56,9 @@ class MemoryKafka:
     def __init__(self, log: MemoryLog) -> None:
         self._log = log
 
-    def fencing_producer(self, name: str, **options: Any) -> AIOKafkaProducer:
+    def fencing_producer(self, name: str, **options: Any) -> FencingProducer:
         """Return a producer that fences those before it."""
-        return cast("AIOKafkaProducer", _Producer(self._log, name))
+        return cast("FencingProducer", _Producer(self._log, name))
 
     def consumer(self, **options: Any) -> AIOKafkaConsumer:
         """Return a member of a group."""
@@ -100,8 +101,8 @@ class _Producer:
     async def stop(self) -> None:
         pass
 
-    async def partitions_for(self, topic: str) -> set[int]:
-        return set(range(self._log.partitions[topic]))
+    async def count_partitions(self, topic: str) -> int:
+        return self._log.partitions[topic]
 
     def create_batch(self) -> _Batch:
         return _Batch(self._log.scheduler.random.randint(1, LONGEST_BATCH))

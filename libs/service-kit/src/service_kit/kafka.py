@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError
 
 from service_kit.consumer.log_identity import LogIdentity, identify_log
 from service_kit.settings import KafkaSettings
@@ -16,7 +17,7 @@ ADMIN_MILLISECONDS: Final = 10_000
 class Kafka(Protocol):
     """Makes clients of one Kafka; they are not started yet. Options are aiokafka's."""
 
-    def fencing_producer(self, name: str, **options: Any) -> AIOKafkaProducer:
+    def fencing_producer(self, name: str, **options: Any) -> "FencingProducer":
         """Return a producer that, once it has started, fences those that were started before it under its name."""
 
     def consumer(self, **options: Any) -> AIOKafkaConsumer:
@@ -26,7 +27,7 @@ class Kafka(Protocol):
         """Return the log's identity. Raises as `identify_log` does."""
 
 
-class _FencingProducer(AIOKafkaProducer):
+class FencingProducer(AIOKafkaProducer):
     """A producer with a transactional id and without transactions.
 
     Kafka gives every producer of the id the same number and a higher epoch. A partition to which the newest has written
@@ -39,6 +40,20 @@ class _FencingProducer(AIOKafkaProducer):
         await super().start()  # type: ignore[no-untyped-call]
         # aiokafka sends outside of transactions only without an id; the number and the epoch stay.
         self._txn_manager.transactional_id = None
+
+    async def count_partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has now; 0 when it does not exist.
+
+        `partitions_for` gives what was known up to five minutes ago, and waits for a topic that is missing.
+        """
+        self.client.add_topic(topic)
+        # An update may be under way that was asked for before the topic was added: its answer lacks the topic.
+        for _ in range(2):
+            if not await self.client.force_metadata_update():
+                raise KafkaConnectionError("no broker answers for the cluster's metadata")
+            if found := self.client.cluster.partitions_for_topic(topic):
+                return len(found)
+        return 0
 
 
 class KafkaServers:
@@ -65,9 +80,9 @@ class KafkaServers:
             }
         return cls(settings.kafka_bootstrap_servers, **security)
 
-    def fencing_producer(self, name: str, **options: Any) -> AIOKafkaProducer:
+    def fencing_producer(self, name: str, **options: Any) -> FencingProducer:
         """Return a producer that, once it has started, fences those that were started before it under its name."""
-        return _FencingProducer(**self._common, transactional_id=name, **options)  # type: ignore[no-untyped-call]
+        return FencingProducer(**self._common, transactional_id=name, **options)
 
     def consumer(self, **options: Any) -> AIOKafkaConsumer:
         """Return a consumer."""

@@ -14,8 +14,7 @@ from typing import Any, Final
 import asyncpg
 import sqlalchemy as sa
 import structlog
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import MessageSizeTooLargeError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts.codec import CONTENT_TYPE, MAX_EVENT_BYTES
@@ -24,7 +23,7 @@ from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.compiled import CompiledStatement, driver_of
 from service_kit.database import own_connection
 from service_kit.health import Heartbeat
-from service_kit.kafka import Kafka
+from service_kit.kafka import FencingProducer, Kafka
 from service_kit.outbox import measure_outbox, outbox
 from service_kit.outbox_notify import CHANNEL
 from service_kit.relay_lease import Lease, relay_lease
@@ -49,9 +48,9 @@ REQUEST_MILLISECONDS: Final = 10_000
 STANDBY_SECONDS: Final = 0.5
 GAUGES_SECONDS: Final = 5
 PARTITIONS_SECONDS: Final = 30
-"""How old a count of a topic's partitions may be."""
-METADATA_MILLISECONDS: Final = 15_000
-"""How old what is counted may be: partitions that were added to a topic go unnoticed for both together."""
+"""How long partitions that were added to a topic may go unnoticed."""
+MISSING_SECONDS: Final = 5
+"""How long until a topic that is missing is looked for again."""
 CACHED_KEYS: Final = 10_000
 PRODUCER: Final = "tandem-relay-"
 """The beginning of the relays' transactional ids."""
@@ -65,11 +64,13 @@ _parked = outbox.alias("parked")
 _NEXT: Final = CompiledStatement(
     sa.select(outbox.c.position, outbox.c.aggregatetype, outbox.c.aggregateid, outbox.c.payload)
     .where(
+        # What waits for a topic that is missing must not fill the rounds of the others.
+        outbox.c.aggregatetype != sa.all_(sa.bindparam("missing", type_=sa.ARRAY(sa.Text))),
         ~sa.exists().where(
             _parked.c.parked_reason.is_not(None),
             _parked.c.aggregateid == outbox.c.aggregateid,
             _parked.c.position <= outbox.c.position,
-        )
+        ),
     )
     .order_by(outbox.c.position)
     .limit(sa.literal_column(str(ROUND_ROWS)))
@@ -106,7 +107,7 @@ class Relay:
         self._kafka = kafka
         self._clock = clock
         self._partitions: dict[str, tuple[float, int]] = {}
-        """By topic, with the time when they were counted."""
+        """By topic, with the time when they were counted; 0 where the topic is missing."""
         self.heartbeat = Heartbeat("relay", limit_seconds=90)
         """Beats with every round that succeeds, and while another relay is the active one."""
 
@@ -128,6 +129,7 @@ class Relay:
                 pause = min(pause * 2, 2.0)
             finally:
                 telemetry.RELAY_ACTIVE.set(0)
+                telemetry.RELAY_TOPIC_MISSING.clear()
 
     async def _become_active(self, connection: AsyncConnection, stop: asyncio.Event) -> Lease | None:
         driver = await driver_of(connection)
@@ -149,8 +151,6 @@ class Relay:
             max_request_size=2 * MAX_EVENT_BYTES,
             request_timeout_ms=REQUEST_MILLISECONDS,
             retry_backoff_ms=100,
-            # Or partitions are counted in what the client learnt five minutes ago.
-            metadata_max_age_ms=METADATA_MILLISECONDS,
         )
         driver = await driver_of(connection)
         # What a crash of the database takes back from this connection is only that rows were sent: they are sent again.
@@ -182,9 +182,12 @@ class Relay:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(producer.stop(), 5)
 
-    async def _round(self, driver: asyncpg.Connection, producer: AIOKafkaProducer, lease: Lease) -> tuple[int, bool]:
-        """Send what waits, at most one batch a partition. Return the number of rows sent, and whether more wait."""
-        rows = await _NEXT.all(driver)
+    async def _round(self, driver: asyncpg.Connection, producer: FencingProducer, lease: Lease) -> tuple[int, bool]:
+        """Send what waits, at most one batch a partition. Return the number of rows sent, and whether more wait.
+
+        What waits for a topic that is missing is left out until it is time to look for the topic again.
+        """
+        rows = await _NEXT.all(driver, missing=self._missing())
         if not rows:
             return 0, False
         try:
@@ -198,14 +201,19 @@ class Relay:
         failpoints.reach("relay.before-delete")
         await _DELETE.execute(driver, sent=sent, epoch=lease.epoch)
         failpoints.reach("relay.after-delete")
-        return len(sent), len(rows) == ROUND_ROWS or len(sent) < len(rows)
+        missing = self._missing()
+        return len(sent), len(rows) == ROUND_ROWS or len(sent) < sum(
+            row["aggregatetype"] not in missing for row in rows
+        )
 
-    async def _send(self, producer: AIOKafkaProducer, rows: Sequence[Any]) -> list[int]:
+    async def _send(self, producer: FencingProducer, rows: Sequence[Any]) -> list[int]:
         """Send rows and await every acknowledgement. Return the positions sent; raise when no batch got through."""
         batches: dict[tuple[str, int], tuple[Any, list[int]]] = {}
         full: set[tuple[str, int]] = set()
         partitions = {topic: await self._count(producer, topic) for topic in {row["aggregatetype"] for row in rows}}
         for position, topic, key_text, payload in rows:
+            if not partitions[topic]:
+                continue
             if payload is not None and len(payload) > MAX_EVENT_BYTES:
                 raise UnsendableRow(position, f"{len(payload)} bytes; at most {MAX_EVENT_BYTES} can be sent")
             key = key_text.encode()
@@ -235,6 +243,8 @@ class Relay:
                 raise UnsendableRow(members[0], "the broker refuses a record of this size")
             if isinstance(outcome, BaseException):
                 failure = outcome
+                # It may be gone.
+                self._partitions.pop(topic, None)
                 continue
             telemetry.RELAYED.labels(topic).inc(len(members))
             sent += members
@@ -242,14 +252,22 @@ class Relay:
             raise failure
         return sent
 
-    async def _count(self, producer: AIOKafkaProducer, topic: str) -> int:
-        """Return the number of a topic's partitions. Raises KafkaError when it does not exist."""
-        counted_at, count = self._partitions.get(topic, (float("-inf"), 0))
-        if self._clock.monotonic() - counted_at > PARTITIONS_SECONDS:
-            count = len(await asyncio.wait_for(producer.partitions_for(topic), SEND_SECONDS) or ())
-            if not count:
-                raise KafkaError(f"topic {topic} does not exist")
+    def _missing(self) -> list[str]:
+        """Return the topics that are missing and not yet to be looked for again."""
+        now = self._clock.monotonic()
+        return [topic for topic, (at, count) in self._partitions.items() if not count and now - at <= MISSING_SECONDS]
+
+    async def _count(self, producer: FencingProducer, topic: str) -> int:
+        """Return the number of a topic's partitions; 0 when it does not exist."""
+        counted_at, count = self._partitions.get(topic, (float("-inf"), None))
+        if count is None or self._clock.monotonic() - counted_at > (PARTITIONS_SECONDS if count else MISSING_SECONDS):
+            before, count = count, await asyncio.wait_for(producer.count_partitions(topic), SEND_SECONDS)
             self._partitions[topic] = (self._clock.monotonic(), count)
+            telemetry.RELAY_TOPIC_MISSING.labels(topic).set(not count)
+            if not count and before != 0:
+                log.error("topic_missing", topic=topic, retry_seconds=MISSING_SECONDS)
+            elif count and before == 0:
+                log.info("topic_found", topic=topic, partitions=count)
         return count
 
 

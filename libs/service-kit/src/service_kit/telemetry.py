@@ -30,6 +30,9 @@ OUTBOX_PARKED: Final = Gauge("tandem_outbox_parked_keys", "Keys whose events can
 RELAYED: Final = Counter("tandem_relayed_events_total", "Events acknowledged by Kafka.", ["topic"])
 RELAY_FAILURES: Final = Counter("tandem_relay_failures_total", "Rounds of the relay that failed.", ["error"])
 RELAY_ACTIVE: Final = Gauge("tandem_relay_active", "1 while this relay holds the lease.")
+RELAY_TOPIC_MISSING: Final = Gauge(
+    "tandem_relay_topic_missing", "1 while a topic does not exist that events wait for.", ["topic"]
+)
 CONSUMED: Final = Counter(
     "tandem_consumed_records_total", "Records whose effects are committed.", ["consumer", "topic"]
 )
