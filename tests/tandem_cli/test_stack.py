@@ -14,7 +14,9 @@ import httpx
 import psutil
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from typer.testing import CliRunner
 
+from tandem_cli.app import app
 from tandem_cli.data_dir import DataDir
 from tandem_cli.kafka import standard_topics
 from tandem_cli.ports import Ports, free_port
@@ -78,6 +80,26 @@ def test_every_process_is_ready_and_has_its_settings(stack: LocalStack, external
         assert len(settings["SURVEY_LINK_SECRET"]) >= 32
         assert (settings["REPORTING_CURRENCY"], settings["REPORTING_TIMEZONE"]) == ("EUR", "UTC")
     assert set(stack.urls) == {"sales", "service", "metrics"}
+
+
+def test_every_process_shows_its_metrics_at_a_port_that_is_not_public(stack: LocalStack) -> None:
+    stack.start()
+    running = stack.data.running()
+    assert running is not None
+    ports = {part.name: part.metrics_port for part in running.parts if part.serves_health}
+    assert len(set(ports.values())) == len(stack.processes)
+    for name, process in stack.processes.items():
+        settings = get(f"http://127.0.0.1:{process.port}/settings")
+        if process.program.api:
+            assert settings["PROMETHEUS_PORT"] == str(ports[name])
+            assert ports[name] != process.port
+        else:
+            assert ports[name] == process.port
+    shown = CliRunner().invoke(app, ["status", "--data-dir", str(stack.data.path)], env={"COLUMNS": "120"})
+    assert shown.exit_code == 0
+    for name, port in ports.items():
+        (line,) = (line for line in shown.output.splitlines() if line.startswith(name))
+        assert str(port) in line.split()
 
 
 async def test_the_topics_are_made(stack: LocalStack) -> None:

@@ -20,12 +20,14 @@ LOW_BYTES = 500 * 2**20
 
 @dataclass(frozen=True)
 class Part:
-    """A running process: its pid, the port it serves, and whether it answers /healthz and /readyz there."""
+    """A running process: its pid, the port it serves, whether it answers /healthz and /readyz there, and the port of
+    its /metrics; 0 where it has none."""
 
     name: str
     pid: int
     port: int
     serves_health: bool = False
+    metrics_port: int = 0
 
 
 @dataclass(frozen=True)

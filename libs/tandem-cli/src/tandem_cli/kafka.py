@@ -36,11 +36,8 @@ from tandem_cli.ports import LOOPBACK, free_port
 from tandem_cli.problem import StackProblem
 from tandem_cli.server_security import ServerSecurity
 from tandem_cli.spawn import finish, spawn
+from tandem_cli.start_limit import STALL_SECONDS, StartLimit
 
-STALL_SECONDS = 60.0
-"""How long a start may go without a new line in Kafka's log."""
-START_SECONDS = 900.0
-"""A broker that was killed checks the segments of its log first, and logs each: how long depends on log and machine."""
 STOP_SECONDS = 20.0
 TOPIC_SECONDS = 20.0
 _JVM_OPTIONS = (
@@ -102,8 +99,8 @@ class EmbeddedKafka:
 
     `port` None means a free one, chosen once and kept by this object. `heap_mb` is the Java heap in MiB; the process
     needs some 130 MiB beside it. `partitions` is what a topic gets when it names no number. `progress` receives the
-    jars that arrive. Without `security` anybody on this machine may do anything. The broker ends when this process
-    does.
+    jars that arrive. Without `security` anybody on this machine may do anything. A start is given up after
+    `stall_seconds` without a new line in its log. The broker ends when this process does.
     """
 
     def __init__(
@@ -115,12 +112,14 @@ class EmbeddedKafka:
         partitions: int = 6,
         progress: Progress | None = None,
         security: ServerSecurity | None = None,
+        stall_seconds: float = STALL_SECONDS,
     ) -> None:
         self.data_dir = data_dir.resolve()
         self.security = security
         self.heap_mb = heap_mb
         self.partitions = partitions
         self.progress = progress
+        self.stall_seconds = stall_seconds
         self.log_file = self.data_dir / "kafka.log"
         self._output_file = self.data_dir / "output.log"
         self._properties = self.data_dir / "server.properties"
@@ -304,8 +303,8 @@ class EmbeddedKafka:
 
     def _await_ready(self) -> None:
         process = self._started()
-        began = progressed = time.monotonic()
-        size = self._log_size()
+        # A broker that was killed checks the segments of its log first, and logs each.
+        limit = StartLimit((self._output_file, self.log_file), self.stall_seconds)
         while True:
             if process.poll() is not None:
                 raise StackProblem(
@@ -313,13 +312,8 @@ class EmbeddedKafka:
                 )
             if _answers(self.port, encrypted=self.security is not None):
                 return
-            now = time.monotonic()
-            if (written := self._log_size()) != size:
-                size, progressed = written, now
-            if now - progressed > STALL_SECONDS:
-                self._give_up(f"logged nothing for {STALL_SECONDS:.0f} s while it started")
-            if now - began > START_SECONDS:
-                self._give_up(f"was still starting after {START_SECONDS:.0f} s")
+            if (reason := limit.exceeded()) is not None:
+                self._give_up(reason)
             time.sleep(0.05)
 
     def _give_up(self, what: str) -> NoReturn:
@@ -327,13 +321,6 @@ class EmbeddedKafka:
         raise StackProblem(
             f"Kafka {what}. Free memory, disk or CPU, and start again; its log is {self.log_file}: {self._last_words()}"
         )
-
-    def _log_size(self) -> int:
-        size = 0
-        for file in (self._output_file, self.log_file):
-            with suppress(FileNotFoundError):
-                size += file.stat().st_size
-        return size
 
     def unexpected_end(self) -> int | None:
         """Return the exit code when it ended unexpectedly, else None."""

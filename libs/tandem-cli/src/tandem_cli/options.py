@@ -7,6 +7,7 @@ import typer
 
 from tandem_cli.data_dir import DEFAULT
 from tandem_cli.ports import Ports
+from tandem_cli.start_limit import STALL_SECONDS
 
 DataDirOption = Annotated[
     Path, typer.Option("--data-dir", envvar="TANDEM_DATA_DIR", help="Where this stack keeps everything.")
@@ -15,10 +16,20 @@ PortBaseOption = Annotated[
     int, typer.Option(help="sales, service and metrics are served on the three ports after this one.")
 ]
 PortOption = Annotated[int | None, typer.Option(min=1, max=65535, show_default=False)]
+StallOption = Annotated[
+    float,
+    typer.Option(
+        "--stall-seconds",
+        envvar="TANDEM_STALL_SECONDS",
+        min=1,
+        help="How long a start may make no progress: PostgreSQL or Kafka log nothing, a process is not ready.",
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Leave the processes' lines to the log files.")]
 
 DEFAULT_DATA_DIR = DEFAULT
 DEFAULT_PORT_BASE = 8000
+DEFAULT_STALL_SECONDS = STALL_SECONDS
 
 
 def ports(

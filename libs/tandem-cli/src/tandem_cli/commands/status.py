@@ -19,27 +19,28 @@ def register(app: typer.Typer) -> None:
 
 
 def status(data_dir: DataDirOption = DEFAULT_DATA_DIR) -> None:
-    """Show each process with its state, memory and CPU; exit code 1 when nothing runs."""
+    """Show each process with its ports, state, memory and CPU; exit code 1 when nothing runs.
+
+    `metrics` is the port of its `/metrics`.
+    """
     data = DataDir(data_dir)
     running = data.running()
     if running is None:
         typer.echo(f"Nothing runs on {data.path}.")
         raise typer.Exit(1)
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name, justify in (("process", "left"), ("pid", "right"), ("port", "right"), ("state", "left")):
-        table.add_column(name, justify="right" if justify == "right" else "left")
-    table.add_column("memory", justify="right")
-    table.add_column("cpu", justify="right")
+    for name in ("process", "pid", "port", "metrics", "state", "memory", "cpu"):
+        table.add_column(name, justify="left" if name in ("process", "state") else "right")
     total_bytes = 0
     total_cpu = 0.0
     for part, processes, cpu in _sampled(running):
         memory = sum(memory_bytes(process) for process in processes)
         total_bytes += memory
         total_cpu += cpu
-        port = str(part.port) if part.port else ""
-        table.add_row(part.name, str(part.pid), port, _state(part, processes), _mib(memory), f"{cpu:.0f} %")
+        ports = [str(port) if port else "" for port in (part.port, part.metrics_port)]
+        table.add_row(part.name, str(part.pid), *ports, _state(part, processes), _mib(memory), f"{cpu:.0f} %")
     table.add_section()
-    table.add_row("total", "", "", "", _mib(total_bytes), f"{total_cpu:.0f} %", style="bold")
+    table.add_row("total", "", "", "", "", _mib(total_bytes), f"{total_cpu:.0f} %", style="bold")
     console = Console()
     console.print(table)
     for name, url in running.urls.items():

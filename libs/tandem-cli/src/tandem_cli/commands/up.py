@@ -10,10 +10,12 @@ from rich.console import Console
 from tandem_cli.options import (
     DEFAULT_DATA_DIR,
     DEFAULT_PORT_BASE,
+    DEFAULT_STALL_SECONDS,
     DataDirOption,
     PortBaseOption,
     PortOption,
     QuietOption,
+    StallOption,
     ports,
 )
 
@@ -33,6 +35,7 @@ def up(
     metrics_port: PortOption = None,
     postgres_port: PortOption = None,
     kafka_port: PortOption = None,
+    stall_seconds: StallOption = DEFAULT_STALL_SECONDS,
     quiet: QuietOption = False,
 ) -> None:
     """Start the whole system and keep it running until Ctrl-C.
@@ -52,6 +55,7 @@ def up(
         ports(port_base, sales_port, service_port, metrics_port, postgres_port, kafka_port),
         external=External.from_environment(os.environ),
         listener=terminal,
+        stall_seconds=stall_seconds,
     )
 
     def watch() -> None:
