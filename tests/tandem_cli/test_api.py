@@ -52,6 +52,28 @@ async def test_a_busy_api_is_called_again_with_the_same_key_after_its_retry_afte
     assert second - first >= 1
 
 
+@pytest.mark.parametrize(("status", "slug"), [(503, "overloaded"), (429, "rate-exceeded")])
+async def test_an_api_that_serves_others_first_is_waited_for_longer_than_one_that_is_away(
+    status: int, slug: str
+) -> None:
+    asked = 0
+    reasons: list[str] = []
+
+    async def handle(_: web.Request) -> web.StreamResponse:
+        nonlocal asked
+        asked += 1
+        if asked <= 4:
+            refusal = problem(status, slug)
+            refusal.headers["Retry-After"] = "1"
+            return refusal
+        return web.json_response({"rows": []})
+
+    # All the turns of others together take longer than its patience with an API that fails.
+    async with served(handle) as url, Api(url, "token", patience=2, on_busy=reasons.append) as api:
+        assert await api.import_rows([]) == []
+    assert (asked, reasons) == (5, ["No: Why"] * 4)
+
+
 async def test_an_api_that_is_not_there_yet_is_waited_for() -> None:
     async def handle(_: web.Request) -> web.StreamResponse:
         return web.json_response({"items": []})

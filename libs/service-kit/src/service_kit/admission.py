@@ -87,7 +87,7 @@ class Admission:
         self._slots = {
             RouteClass.READ: Slots(settings.concurrent_reads, settings.queue_seconds),
             RouteClass.WRITE: Slots(settings.concurrent_writes, settings.queue_seconds),
-            RouteClass.BULK: Slots(settings.concurrent_bulk, settings.queue_seconds),
+            RouteClass.BULK: Slots(settings.concurrent_bulk, settings.bulk_queue_seconds),
         }
         self._addresses = RateLimit("address", settings.address_requests_per_second, settings.address_burst)
         self._refused: Counter[tuple[str, str]] = Counter()

@@ -4,10 +4,10 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -15,10 +15,12 @@ import aiohttp
 from tandem_cli.problem import StackProblem
 
 PATIENCE = 120.0
-"""Seconds of trying again before a request is given up."""
+"""Seconds of trying again before a request is given up, while the API is away or fails."""
 
 _TRY_AGAIN = frozenset({429, 502, 503, 504})
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
+_BUSY: Final = frozenset({"overloaded", "rate-exceeded"})
+"""Problems of an API that is well and serves others first: a turn will come, however long that takes."""
 
 
 class Refused(Exception):
@@ -51,13 +53,23 @@ class Answer:
 class Api:
     """One API at `url`, with one token. Use it as an async context manager."""
 
-    def __init__(self, url: str, token: str, *, connections: int = 16, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        connections: int = 16,
+        patience: float = PATIENCE,
+        on_busy: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`on_busy` is called with the reason, whenever a request has to wait for its turn."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise StackProblem(f"{url} is not an address such as http://127.0.0.1:8001.")
         self.url = url.rstrip("/")
         self.retries = 0
         self._patience = patience
+        self._on_busy = on_busy
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
@@ -115,6 +127,7 @@ class Api:
         wait = _FIRST_WAIT
         while True:
             asked_wait = 0.0
+            is_busy = False
             try:
                 async with self._session.request(
                     method, f"{self.url}/v1/{path}", json=body, data=lines, params=params, headers=headers
@@ -127,10 +140,14 @@ class Api:
                     if response.status not in _TRY_AGAIN and failure.slug != "idempotency-key-in-use":
                         raise failure
                     asked_wait = _seconds(response.headers.get("Retry-After"))
+                    is_busy = failure.slug in _BUSY
                     reason = str(failure)
             except (aiohttp.ClientError, TimeoutError) as error:
                 reason = str(error) or type(error).__name__
             self.retries += 1
+            if is_busy:
+                self._on_busy(reason)
+                end, wait = time.monotonic() + self._patience, _FIRST_WAIT
             # Apart from one another, so that all who were turned away do not come back at the same moment.
             pause = max(asked_wait, wait) * random.uniform(1.0, 1.3)
             if time.monotonic() + pause > end:

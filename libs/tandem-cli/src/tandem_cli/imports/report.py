@@ -32,6 +32,7 @@ class ProgressBar:
         self.noun = noun
         self._began = time.monotonic()
         self._printed_at = self._began
+        self._waited_at = float("-inf")
         self._bar = Progress(
             TextColumn(noun),
             BarColumn(),
@@ -53,6 +54,13 @@ class ProgressBar:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+
+    def wait(self, reason: str) -> None:
+        """Show that the API serves others first, at most once every few seconds."""
+        now = time.monotonic()
+        if now - self._waited_at >= _PLAIN_SECONDS:
+            self._waited_at = now
+            self.console.print(f"waiting for a turn: {reason}", highlight=False, markup=False)
 
     def show(self, outcome: Outcome) -> None:
         """Show how far it is."""

@@ -54,12 +54,12 @@ async def send(plan: Plan, target: Target, outcome: Outcome, console: Console) -
     await _reach({name: url for name, url in target.urls.items() if name in used}, target.token)
     if plan.needed:
         console.print(f"creating {len(plan.needed)} products, people and the like that they refer to", highlight=False)
-    async with (
-        Api(target.sales_url, target.token, connections=target.concurrency) as sales,
-        Api(target.service_url, target.token, connections=target.concurrency) as service,
-    ):
-        apis = {"sales": sales, "service": service}
-        with report.ProgressBar(console, len(plan.records), plan.noun) as bar:
+    with report.ProgressBar(console, len(plan.records), plan.noun) as bar:
+        async with (
+            Api(target.sales_url, target.token, connections=target.concurrency, on_busy=bar.wait) as sales,
+            Api(target.service_url, target.token, connections=target.concurrency, on_busy=bar.wait) as service,
+        ):
+            apis = {"sales": sales, "service": service}
             await Sender(plan, apis, outcome, concurrency=target.concurrency, progress=bar.show).run()
 
 
