@@ -258,6 +258,32 @@ async def test_a_parameter_that_is_not_text_is_refused(operation: Operation, sen
                 assert_problem(answer, 422)
 
 
+def booleans(operation: Operation) -> list[str]:
+    """Return the names of an operation's query parameters that are booleans."""
+    found = []
+    for parameter in operation.parameters:
+        options = [parameter["schema"], *parameter["schema"].get("anyOf", [])]
+        if parameter["in"] == "query" and any(option.get("type") == "boolean" for option in options):
+            found.append(parameter["name"])
+    return found
+
+
+def test_there_are_boolean_parameters_in_every_api() -> None:
+    assert {operation.api for operation in OPERATIONS if booleans(operation)} == set(PACKAGES)
+
+
+@pytest.mark.parametrize("operation", [each for each in OPERATIONS if booleans(each)], ids=str)
+async def test_a_boolean_parameter_is_true_or_false(operation: Operation, send: Send) -> None:
+    for name in booleans(operation):
+        for value in ("yes", "no", "on", "off", "1", "0", "t", "True", "FALSE", "%20true", ""):
+            problem = assert_problem(await send(operation, query=f"?{name}={value}"), 422, "invalid-request")
+            assert {"pointer": f"?{name}", "detail": "must be true or false"} in list(problem["errors"]), value  # type: ignore[call-overload]
+        for value in ("true", "false"):
+            answer = await send(operation, query=f"?{name}={value}")
+            # The stream has another parameter, which is required.
+            assert f"?{name}" not in answer.text if answer.status_code == 422 else answer.status_code == 200, value
+
+
 @each_list
 @pytest.mark.parametrize(
     "query", ["?limit=-1", "?limit=0", "?limit=1000000000", "?limit=1.5", "?cursor=made-up", f"?cursor={'A' * 40}"]

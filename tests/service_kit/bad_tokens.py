@@ -48,4 +48,12 @@ def bad_tokens(issuer: Issuer) -> dict[str, str]:
             headers={"kid": issuer.kid},
         ),
         "roles are no list": issuer.token(roles="admin"),
+        "Keycloak's ID token": issuer.token("admin", typ="ID"),
+        "Keycloak's refresh token": issuer.token("admin", typ="Refresh"),
+        "Keycloak's logout token": issuer.token("admin", typ="Logout"),
+        "Cognito's ID token": issuer.token("admin", token_use="id"),
+        "an ID token by its hash of the access token": issuer.token("admin", at_hash="MTIzNDU2Nzg5MDEyMzQ1Ng"),
+        "a type that is no text": issuer.token("admin", typ=["Bearer"]),
+        "a logout token by its header": issuer.token_of_type("logout+jwt", "admin"),
+        "a proof of possession": issuer.token_of_type("dpop+jwt", "admin"),
     }

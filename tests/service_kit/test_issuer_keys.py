@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import jwt
+import msgspec
 import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -118,6 +120,20 @@ async def test_a_withdrawn_key_verifies_nothing_once_the_lifespan_is_over(
     with pytest.raises(Unauthenticated):
         await holder(authenticator, token)
     assert (await holder(authenticator, provider.token("admin"))).roles == {"admin"}
+
+
+async def test_what_was_opened_by_a_token_holds_no_longer_than_the_token_and_its_key(
+    authenticator: Authenticator, provider: Provider, clock: Clock
+) -> None:
+    opened = await holder(authenticator, provider.token("admin"))
+    assert await authenticator.still_holds(opened)
+    assert not await authenticator.still_holds(msgspec.structs.replace(opened, expires_at=time.time()))
+    provider.withdraws_its_key()
+    clock.now += LIFESPAN
+    assert not await authenticator.still_holds(opened)
+    provider.status = 500
+    clock.now += LIFESPAN
+    assert not await authenticator.still_holds(opened)
 
 
 async def test_the_keys_are_refreshed_before_their_lifespan_is_over(

@@ -154,6 +154,10 @@ class Issuer:
         return path.as_uri()
 
     def token(self, *roles: str, **claims: Any) -> str:
+        return self.token_of_type("JWT", *roles, **claims)
+
+    def token_of_type(self, kind: str, *roles: str, **claims: Any) -> str:
+        """Return a token with this header `typ`."""
         now = int(datetime.now(UTC).timestamp())
         payload = {
             "iss": "http://127.0.0.1/tandem-local",
@@ -163,7 +167,7 @@ class Issuer:
             "exp": now + 3600,
             "roles": list(roles),
         } | claims
-        return jwt.encode(payload, self.key, algorithm="ES256", headers={"kid": self.kid})
+        return jwt.encode(payload, self.key, algorithm="ES256", headers={"kid": self.kid, "typ": kind})
 
 
 @asynccontextmanager

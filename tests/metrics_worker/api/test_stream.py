@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import httpx
@@ -157,6 +157,37 @@ async def test_a_ticket_opens_a_stream_and_nothing_else(
         await eventually(lambda: stream.values)
     elsewhere = await client.get("/v1/kpis", headers={"Authorization": f"Bearer {ticket}"})
     assert elsewhere.status_code == 401
+
+
+@pytest.mark.parametrize("by_ticket", [False, True])
+async def test_a_stream_ends_with_the_key_of_its_token(
+    reading: Reading, app: FastAPI, issuer: Issuer, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch,
+    by_ticket: bool,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(pushing, "HEARTBEAT_SECONDS", 0.05)
+    given: dict[str, Any] = {}
+    if by_ticket:
+        given = {"anonymous": True, "ticket": (await client.post("/v1/stream-tickets")).json()["ticket"]}
+    async with reading("sales_volume", **given) as stream:
+        await eventually(lambda: stream.values)
+        assert not stream.ended.is_set()
+
+        async def without_its_key() -> dict[str, Any]:
+            return {}
+
+        monkeypatch.setattr(app.state.authenticator._keys, "current", without_its_key)
+        await asyncio.wait_for(stream.ended.wait(), 30)
+    monkeypatch.undo()
+    async with reading("sales_volume") as again:
+        await eventually(lambda: again.values)
+
+
+async def test_a_stream_ends_with_its_token(reading: Reading, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pushing, "HEARTBEAT_SECONDS", 0.05)
+    brief = issuer.token(["analyst"], lifetime=timedelta(seconds=5))
+    async with reading("sales_volume", token=brief) as stream:
+        await asyncio.wait_for(stream.ended.wait(), 60)
+    assert stream.status == 200
 
 
 @pytest.mark.parametrize("spoil", [lambda text: text[:-2] + "AA", lambda text: "." + text, lambda text: "ä", str.lower])

@@ -10,12 +10,19 @@ import jwt
 import msgspec
 
 from service_kit.issuer_keys import ALGORITHMS, IssuerKeys, Keys
-from service_kit.problems import Unauthenticated
+from service_kit.problems import Unauthenticated, Unavailable
 from service_kit.roles import ROLES
 from service_kit.settings import ServiceSettings
 
 BACKDATING_ROLES: Final = frozenset({"sales-manager", "service-manager", "importer", "admin"})
 """The roles that may backdate: enter what happened earlier than now."""
+
+_ACCESS_TOKEN_HEADERS: Final = frozenset({"jwt", "at+jwt"})
+"""The header `typ` of access tokens; explicit other types are for other uses (RFC 8725, section 3.11)."""
+_ACCESS_TOKEN_CLAIMS: Final = {"typ": frozenset({"bearer", "jwt", "at+jwt"}), "token_use": frozenset({"access"})}
+"""What providers claim of an access token, where they claim one: others are `ID`, `Refresh`, `Offline`, `Logout`."""
+_ID_TOKEN_CLAIMS: Final = frozenset({"at_hash", "c_hash"})
+"""Claims that OpenID Connect defines for ID tokens only."""
 
 _KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
 _CACHED_TOKENS = 1024
@@ -33,6 +40,8 @@ class Principal(msgspec.Struct, frozen=True):
     """The teams that the token claims, beside that of the person's own record."""
     regions: frozenset[str] = frozenset()
     """The regions that the token claims, likewise."""
+    key_id: str = ""
+    """The key that signed the token."""
 
     def may(self, *roles: str) -> bool:
         """Return whether it holds at least one of the roles; an admin always does."""
@@ -71,6 +80,16 @@ class Authenticator:
         self._verified[token] = principal
         return principal
 
+    async def still_holds(self, principal: Principal) -> bool:
+        """Return whether a token that was verified earlier is still valid: neither it nor its key has ended."""
+        if principal.expires_at <= time.time():
+            return False
+        try:
+            return principal.key_id in await self._keys.current()
+        except Unavailable:
+            # As for a new request: without keys nothing is verified.
+            return False
+
     async def _verify(self, token: str) -> Principal:
         settings = self._settings
         try:
@@ -87,6 +106,7 @@ class Authenticator:
                 options={"require": ["exp", "iat", "iss", "aud"]},
                 leeway=5,
             )
+            _check_type(header, claims, settings.auth_token_type)
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("The token has expired; get a new one.", error="invalid_token") from None
         except jwt.InvalidTokenError as error:
@@ -103,7 +123,33 @@ class Authenticator:
             person=next(iter(_identifiers(_claim(claims, settings.auth_person_claim))), None),
             teams=frozenset(_identifiers(_claim(claims, settings.auth_teams_claim))),
             regions=frozenset(_texts(_claim(claims, settings.auth_regions_claim))),
+            key_id=key_id,
         )
+
+
+def _check_type(header: Mapping[str, Any], claims: Mapping[str, Any], required: str) -> None:
+    """Raise `Unauthenticated` for a token that is no access token, such as an ID token for the same audience."""
+    kind = _lower(header.get("typ", "JWT")).removeprefix("application/")
+    marks = {name: _lower(claims[name]) for name in _ACCESS_TOKEN_CLAIMS if name in claims}
+    is_other = (
+        kind not in _ACCESS_TOKEN_HEADERS
+        or any(mark not in _ACCESS_TOKEN_CLAIMS[name] for name, mark in marks.items())
+        or not _ID_TOKEN_CLAIMS.isdisjoint(claims)
+    )
+    is_marked = {
+        "": True,
+        "at+jwt": kind == "at+jwt",
+        "bearer": marks.get("typ") == "bearer",
+        "access": marks.get("token_use") == "access",
+    }[required]
+    if is_other or not is_marked:
+        raise Unauthenticated(
+            "The token is no access token. Send the one that is issued for APIs.", error="invalid_token"
+        )
+
+
+def _lower(value: object) -> str:
+    return value.lower() if isinstance(value, str) else ""
 
 
 def _claim(claims: Mapping[str, Any], path: str) -> Any:

@@ -100,6 +100,16 @@ plain_digits = _text_matching(re.compile(r"-?[0-9]{1,18}", re.ASCII), "a number 
 """For an integer in a query, where pydantic also takes `1_000`, `+1` and spaces."""
 
 
+def _true_or_false(value: Any) -> Any:
+    if not isinstance(value, bool) and value not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return value
+
+
+Flag = Annotated[bool, BeforeValidator(_true_or_false)]
+"""A boolean in a query, where pydantic also takes `yes`, `on`, `1`, `t` and `TRUE`."""
+
+
 def _in_bounds(value: datetime) -> datetime:
     try:
         utc = value.astimezone(UTC)

@@ -115,6 +115,8 @@ class ServiceSettings(KafkaSettings):
     """Requests of a class that are under way at once; `bulk` are imports and exports."""
     queue_seconds: float = Field(default=0.02, gt=0)
     """How long a request waits for its turn when so many are under way, before it is refused."""
+    bulk_queue_seconds: float = Field(default=5, gt=0, le=20)
+    """The same of imports and exports: two imports at once take turns."""
     subject_requests_per_second: float = Field(default=500, gt=0)
     subject_burst: int = Field(default=5000, ge=1)
     address_requests_per_second: float = Field(default=1000, gt=0)
@@ -135,6 +137,10 @@ class ServiceSettings(KafkaSettings):
     """Where the issuer's keys are: `https://…` or `file:///…`; by discovery from the issuer when left out."""
     auth_keys_seconds: int = Field(default=300, ge=1, le=86_400)
     """How long the issuer's keys are trusted before they are read again: a withdrawn one verifies no longer than that.
+    """
+    auth_token_type: Literal["", "at+jwt", "bearer", "access"] = ""
+    """What marks an access token of this issuer: `at+jwt` is the header `typ` (RFC 9068), `bearer` the claim `typ`
+    (Keycloak), `access` the claim `token_use` (Cognito). When left out, tokens that are marked as others are refused.
     """
     auth_roles_claim: str = "roles"
     """The claim with the list of roles, or its path: `realm_access.roles`, `groups`."""

@@ -13,7 +13,7 @@ from sales_api.tables import Base
 from service_kit.changes import Change
 from service_kit.compiled import CompiledStatement
 from service_kit.entities import column
-from service_kit.fields import Code, ReadModel, RecordId, StrictModel, Version, examples
+from service_kit.fields import Code, Flag, ReadModel, RecordId, StrictModel, Version, examples
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.problems import Conflict
@@ -70,7 +70,7 @@ class ProductRead(ReadModel):
     """False for a product that is no longer offered."""
 
 
-products = Resource("/products/{code}", Product.table, ProductRead, filters={"active": bool}, key="code")
+products = Resource("/products/{code}", Product.table, ProductRead, filters={"active": Flag}, key="code")
 products.read_routes(list_as="list_products", get_as="get_product", key=Code)
 
 

@@ -20,6 +20,7 @@ from service_kit.entities import column
 from service_kit.fields import (
     ExternalReference,
     ExternalReferenceRead,
+    Flag,
     Identifier,
     ReadModel,
     RecordId,
@@ -120,7 +121,7 @@ reps = Resource(
     "/reps/{rep_id}",
     Rep.table,
     RepRead,
-    filters={"team_id": Identifier, "active": bool, "external_ref": ExternalReference},
+    filters={"team_id": Identifier, "active": Flag, "external_ref": ExternalReference},
 )
 reps.read_routes(list_as="list_reps", get_as="get_rep")
 

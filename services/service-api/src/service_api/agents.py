@@ -18,6 +18,7 @@ from service_kit.entities import column
 from service_kit.fields import (
     ExternalReference,
     ExternalReferenceRead,
+    Flag,
     Identifier,
     ReadModel,
     RecordId,
@@ -122,7 +123,7 @@ agents = Resource(
     "/agents/{agent_id}",
     Agent.table,
     AgentRead,
-    filters={"team_id": Identifier, "active": bool, "external_ref": ExternalReference},
+    filters={"team_id": Identifier, "active": Flag, "external_ref": ExternalReference},
 )
 agents.read_routes(list_as="list_agents", get_as="get_agent")
 

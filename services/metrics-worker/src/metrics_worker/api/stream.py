@@ -2,8 +2,8 @@
 
 import asyncio
 import base64
-import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 from typing import Annotated, Final
 
 from fastapi import Query, Request, Response
@@ -15,8 +15,8 @@ from metrics_worker.api.stream_hub import DIGEST_BYTES, AlertsWatch, Hub, Reader
 from metrics_worker.api.stream_tickets import MAX_LENGTH, Tickets
 from metrics_worker.domain.period import Interval
 from metrics_worker.queries.query import filters_of, kpi_named, variant_of
-from service_kit.auth import Principal
-from service_kit.fields import Day, Moment, ReadModel, described
+from service_kit.auth import Authenticator, Principal
+from service_kit.fields import Day, Flag, Moment, ReadModel, described
 from service_kit.problems import Unprocessable
 from service_kit.routing import By, CallersAccess, StrictRoute, Work, router
 from service_kit.streaming import Streamed
@@ -94,7 +94,7 @@ async def stream_kpis(
     start: Annotated[Day | None, Query(alias="from", description="First day; by default the last 30 days.")] = None,
     end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
     interval: Annotated[Interval | None, Query(description="Adds a series; weeks begin on Monday.")] = None,
-    alerts: Annotated[bool, Query(description="Adds the alerts, as the event `alerts`.")] = False,
+    alerts: Annotated[Flag, Query(description="Adds the alerts, as the event `alerts`.")] = False,
     last_event_id: Annotated[
         str | None,
         Query(
@@ -139,13 +139,14 @@ async def stream_kpis(
         watches.append(AlertsWatch(limits))
     seen = _position_read(last_event_id or request.headers.get("last-event-id", ""), len(watches))
     hub: Hub = request.app.state.hub
-    return EventStream(hub, Reader(watches, seen), until=by.expires_at)
+    authenticator: Authenticator = request.app.state.authenticator
+    return EventStream(hub, Reader(watches, seen), still_holds=partial(authenticator.still_holds, by))
 
 
 class EventStream(Streamed):
-    """The open stream. It ends with the process, with the token, or with a reader that does not read."""
+    """The open stream. It ends with the process, with the token or its key, or with a reader that does not read."""
 
-    def __init__(self, hub: Hub, reader: Reader, *, until: float) -> None:
+    def __init__(self, hub: Hub, reader: Reader, *, still_holds: Callable[[], Awaitable[bool]]) -> None:
         super().__init__(
             self._frames(),
             media_type="text/event-stream",
@@ -154,7 +155,7 @@ class EventStream(Streamed):
         )
         self._hub = hub
         self._reader = reader
-        self._until = until
+        self._still_holds = still_holds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until one side ends it."""
@@ -171,7 +172,7 @@ class EventStream(Streamed):
     async def _frames(self) -> AsyncGenerator[bytes, None]:
         reader = self._reader
         yield f"retry: {RECONNECT_MILLISECONDS}\n\n".encode()
-        while not self._hub.closed and time.time() < self._until:
+        while not self._hub.closed and await self._still_holds():
             reader.woken.clear()
             sent = False
             for number, value in self._hub.changed(reader):

@@ -41,6 +41,7 @@ class _Claims(msgspec.Struct, frozen=True):
     person: UUID | None
     teams: list[UUID]
     regions: list[str]
+    key_id: str
 
 
 class Ticket(msgspec.Struct, frozen=True):
@@ -70,6 +71,7 @@ class Tickets:
                 person=principal.person,
                 teams=sorted(principal.teams),
                 regions=sorted(principal.regions),
+                key_id=principal.key_id,
             )
         )
         text = f"{_text_of(claims)}.{_text_of(await self._signature(claims))}"
@@ -83,7 +85,11 @@ class Tickets:
             raise _refused() from None
         if not hmac.compare_digest(signature, await self._signature(claims)):
             raise _refused()
-        claimed = msgspec.json.decode(claims, type=_Claims)
+        try:
+            claimed = msgspec.json.decode(claims, type=_Claims)
+        except msgspec.ValidationError:
+            # Of another version of this process.
+            raise _refused() from None
         if claimed.until < time.time():
             raise _refused()
         return Principal(
@@ -93,6 +99,7 @@ class Tickets:
             person=claimed.person,
             teams=frozenset(claimed.teams),
             regions=frozenset(claimed.regions),
+            key_id=claimed.key_id,
         )
 
     async def _signature(self, claims: bytes) -> bytes:

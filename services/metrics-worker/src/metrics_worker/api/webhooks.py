@@ -18,14 +18,14 @@ from metrics_worker.webhooks.schemas import (
 )
 from metrics_worker.webhooks.signatures import secret_text
 from service_kit.dependencies import async_dependency
-from service_kit.fields import Identifier
+from service_kit.fields import Flag, Identifier
 from service_kit.filters import equal
 from service_kit.paging import Paged, PageRead, page_of
 from service_kit.resources import Resource
 from service_kit.routing import Work
 from service_kit.versions import ExpectedVersion
 
-webhooks = Resource("/webhooks/{webhook_id}", Webhook.table, WebhookRead, filters={"active": bool}, tag="push")
+webhooks = Resource("/webhooks/{webhook_id}", Webhook.table, WebhookRead, filters={"active": Flag}, tag="push")
 webhooks.read_routes(list_as="list_webhooks", get_as="get_webhook")
 Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]
 
