@@ -1,10 +1,12 @@
 """The table of bad input, row by row, against one write, one list and every kind of field of each API."""
 
+import asyncio
 import importlib
 import json
 import pkgutil
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from re import _constants as sre
 from re import _parser as sre_parser
 from typing import Any, NamedTuple
@@ -271,6 +273,11 @@ BROKEN: dict[str, tuple[bytes, int, str]] = {
 }
 
 WRITE = {"sales-api": "/v1/accounts", "service-api": "/v1/customers", "metrics-api": "/v1/webhooks"}
+CREATION = {
+    "sales-api": {"name": "Casa Verde"},
+    "service-api": {"name": "UAB Vėjas"},
+    "metrics-api": {"url": "https://example.com/again", "event_types": ["metrics.kpi-target-missed"]},
+}
 LISTS = {"sales-api": "/v1/accounts", "service-api": "/v1/customers", "metrics-api": "/v1/targets"}
 VERSIONED = {
     "sales-api": "/v1/accounts/{account}",
@@ -450,6 +457,45 @@ async def test_a_body_over_the_limit_is_refused_when_chunked(apis: Apis, api: st
 async def test_a_bad_idempotency_key_is_refused(apis: Apis, api: str, key: str) -> None:
     answer = await apis.send(api, "POST", WRITE[api], b"{}", {"Idempotency-Key": key})
     assert_problem(answer, 422, "invalid-request")
+
+
+@each_api
+async def test_a_repeat_gets_the_first_answer_and_another_body_none(apis: Apis, api: str) -> None:
+    key, body = {"Idempotency-Key": f"again-{api}"}, json.dumps(CREATION[api])
+    first, again = [await apis.send(api, "POST", WRITE[api], body, key) for _ in range(2)]
+    assert (first.status_code, again.status_code) == (201, 201), first.text
+    assert (again.json(), again.headers["idempotent-replayed"]) == (first.json(), "true")
+    other = await apis.send(api, "POST", WRITE[api], body.replace("}", " }"), key)
+    assert_problem(other, 422, "idempotency-key-reused")
+
+
+@each_api
+async def test_repeats_at_the_same_moment_are_done_once(apis: Apis, api: str) -> None:
+    key, body = {"Idempotency-Key": f"at-once-{api}"}, json.dumps(CREATION[api])
+    answers = await asyncio.gather(*(apis.send(api, "POST", WRITE[api], body, key) for _ in range(10)))
+    done = [answer for answer in answers if answer.status_code == 201]
+    assert len({answer.json()["id"] for answer in done}) == 1
+    for answer in answers:
+        if answer.status_code != 201:
+            assert_problem(answer, 409, "idempotency-key-in-use")
+            assert int(answer.headers["retry-after"]) > 0
+
+
+@each_api
+async def test_a_subject_over_its_rate_is_refused(api: str, tmp_path: Path) -> None:
+    issuer = Issuer()
+    nowhere, keys = "postgresql+asyncpg://nowhere/nothing", issuer.published_in(tmp_path)
+    app = make_app(api, nowhere, keys, subject_burst=1, subject_requests_per_second=0.001)
+    headers = {"Authorization": f"Bearer {issuer.token('admin')}"}
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://tandem", headers=headers
+    ) as client:
+        # Refused for its query, before the database is asked, and counted.
+        assert_problem(await client.get(f"{LISTS[api]}?made_up=1"), 422, "invalid-request")
+        answer = await client.get(f"{LISTS[api]}?made_up=1")
+        assert_problem(answer, 429, "rate-exceeded")
+        assert int(answer.headers["retry-after"]) > 0
+    await app.state.engine.dispose()
 
 
 @each_api

@@ -33,8 +33,8 @@ PACKAGES = {"sales-api": sales_api, "service-api": service_api, "metrics-api": m
 JSON = {"content-type": "application/json"}
 
 
-def make_app(api: str, url: str, jwks: str) -> FastAPI:
-    common: dict[str, Any] = {"database_url": url, "auth_jwks": jwks, "allowed_hosts": ["tandem"]}
+def make_app(api: str, url: str, jwks: str, **others: Any) -> FastAPI:
+    common: dict[str, Any] = {"database_url": url, "auth_jwks": jwks, "allowed_hosts": ["tandem"], **others}
     if api == "sales-api":
         return sales_api.app.create(SalesSettings(**common))
     if api == "service-api":
