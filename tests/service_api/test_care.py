@@ -16,7 +16,9 @@ from event_contracts.service import (
     DeliveryAccepted,
     MaintenancePerformed,
     ReviewRecorded,
+    TicketCancelled,
     TicketOpened,
+    TicketReinstated,
     TrainingDelivered,
     UpsellSuggested,
 )
@@ -145,6 +147,11 @@ def won(account_id: UUID, deal_id: UUID, **more: Any) -> Deal:
     return DealClosed(**deal_state(account_id, deal_id, **more), change=change)
 
 
+def reopened(account_id: UUID, deal_id: UUID) -> Deal:
+    state = deal_state(account_id, deal_id, stage="proposal", closed_at=None, promise=None, reopen_count=1)
+    return DealReopened(**state, change=DealReopening(previous_outcome="won"))
+
+
 async def consume(service: Service, *records: Any, onboarding_days: int = 0) -> None:
     async with service.engine.begin() as connection:
         await connection.execute(sa.text("select"))
@@ -185,6 +192,72 @@ async def test_a_recently_won_deal_opens_one_onboarding_however_often_its_event_
     assert (await manager.get(f"/v1/tickets?onboarding_deal_id={old_id}")).json()["items"] == [own]
     other = body | {"customer_id": (await a_customer(manager))["id"], "onboarding_deal_id": str(old_id)}
     assert_problem(await manager.post("/v1/tickets", json=other), 422, "unknown-reference")
+
+
+async def onboarding_of(manager: httpx.AsyncClient, deal_id: UUID) -> dict[str, Any]:
+    (ticket,) = (await manager.get(f"/v1/tickets?onboarding_deal_id={deal_id}")).json()["items"]
+    return ticket  # type: ignore[no-any-return]
+
+
+async def test_an_onboarding_waits_for_no_response_but_has_a_time_to_be_done_by(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    policy = await make(
+        manager, "/v1/sla-policies", name="Normal", first_response_seconds=3_600, resolution_seconds=36_000
+    )
+    account_id, deal_id = new_id(), new_id()
+    lately = datetime.now(UTC) - timedelta(days=2)
+    records = [record(registered(account_id), 1), record(won(account_id, deal_id, closed_at=lately), 3)]
+    await consume(service, *records, onboarding_days=30)
+    onboarding = await onboarding_of(manager, deal_id)
+    assert onboarding["first_response_due_at"] is None
+    assert datetime.fromisoformat(onboarding["resolution_due_at"]) == lately + timedelta(hours=10)
+    assert (await manager.patch(f"/v1/sla-policies/{policy['id']}", json={"active": False})).status_code == 200
+
+
+@pytest.mark.parametrize("done_before", [False, True])
+async def test_a_deal_that_is_taken_back_cancels_its_onboarding_until_it_is_won_again(
+    service: Service, manager: httpx.AsyncClient, done_before: bool
+) -> None:
+    account_id, deal_id = new_id(), new_id()
+    now = datetime.now(UTC)
+    first_won_at, won_again_at = now - timedelta(days=3), now - timedelta(days=1)
+    accounts = [record(registered(account_id), 1)]
+    await consume(service, *accounts, record(won(account_id, deal_id, closed_at=first_won_at), 3), onboarding_days=30)
+    ticket = await onboarding_of(manager, deal_id)
+    address = f"/v1/tickets/{ticket['id']}"
+    if done_before:
+        assert (await manager.post(f"{address}/resolve", json={})).status_code == 200
+    taken_back = record(reopened(account_id, deal_id), 4)
+    await consume(service, taken_back, onboarding_days=30)
+    await consume(service, taken_back, onboarding_days=30)
+    cancelled = await onboarding_of(manager, deal_id)
+    assert (cancelled["id"], cancelled["status"]) == (ticket["id"], "closed")
+    assert cancelled["cancelled_at"] is not None
+    assert_problem(await manager.post(f"{address}/resolve", json={}), 409, "ticket-already-cancelled")
+    published = await service.events_of(f"tickets/{ticket['id']}")
+    assert isinstance(published[-1].data, TicketCancelled)
+    again = record(won(account_id, deal_id, closed_at=won_again_at), 5)
+    await consume(service, again, onboarding_days=30)
+    await consume(service, again, onboarding_days=30)
+    onboarding = await onboarding_of(manager, deal_id)
+    assert (onboarding["id"], onboarding["cancelled_at"], onboarding["closed_at"]) == (ticket["id"], None, None)
+    since = first_won_at if done_before else won_again_at
+    assert datetime.fromisoformat(onboarding["onboarding_since"]) == since
+    assert onboarding["status"] == ("resolved" if done_before else "open")
+    published = await service.events_of(f"tickets/{ticket['id']}")
+    assert isinstance(published[-1].data, TicketReinstated)
+    assert len(published) == (4 if done_before else 3)
+
+
+async def test_a_win_and_its_taking_back_in_one_batch_open_no_onboarding(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    account_id, deal_id = new_id(), new_id()
+    lately = datetime.now(UTC) - timedelta(days=2)
+    records = [record(won(account_id, deal_id, closed_at=lately), 3), record(reopened(account_id, deal_id), 4)]
+    await consume(service, record(registered(account_id), 1), *records, onboarding_days=30)
+    assert (await manager.get(f"/v1/tickets?customer_id={account_id}")).json()["items"] == []
 
 
 async def test_a_delivery_is_compared_with_the_promise_of_its_deal(

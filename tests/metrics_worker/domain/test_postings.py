@@ -17,6 +17,7 @@ from event_contracts.sales import StageEntry
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.posting import Posting, Reporting
 from metrics_worker.domain.quota import spread
+from metrics_worker.domain.ticket import waiting_since
 from metrics_worker.ledger.aggregate import decode
 from tests.metrics_worker.facts import (
     AGENT,
@@ -337,10 +338,31 @@ def test_a_delivery_without_a_promise_keeps_none() -> None:
 
 def test_an_onboarding_takes_from_the_winning_of_its_deal_to_its_resolution() -> None:
     onboarding = ticket(onboarding_since=moment("2026-03-09T08:00"), resolved_at=moment("2026-03-12T08:00"))
-    [row] = [row for row in posted(onboarding, "ticket") if "onboarded" in row]
-    assert (row["day"], row["onboarding_seconds"]) == ("2026-03-12", 3 * 86_400)
-    unresolved = ticket(onboarding_since=moment("2026-03-09T08:00"), first_responded_at=moment("2026-03-12T08:00"))
-    assert not any("onboarded" in row for row in posted(unresolved, "ticket"))
+    opened = {"day": "2026-03-09", "onboardings": 1, "onboarding_backlog": 1}
+    done = {"day": "2026-03-12", "onboarded": 1, "onboarding_seconds": 3 * 86_400, "onboarding_backlog": -1}
+    assert posted(onboarding, "ticket") == [opened, done]
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        {"first_responded_at": moment("2026-03-09T08:10")},
+        {"reopen_count": 1, "reopened_at": moment("2026-03-11T08:00"), "escalated_at": moment("2026-03-12T08:00")},
+        {"sla_breached_at": moment("2026-03-10T08:00"), "resolution_due_at": moment("2026-03-10T08:00")},
+    ],
+)
+def test_an_onboarding_is_no_request_of_a_customer(done: dict[str, Any]) -> None:
+    onboarding = ticket(kind="installation", onboarding_since=moment("2026-03-09T08:00"), **done)
+    assert posted(onboarding, "ticket") == [{"day": "2026-03-09", "onboardings": 1, "onboarding_backlog": 1}]
+    assert waiting_since(onboarding) is None
+
+
+def test_a_cancelled_onboarding_counts_nowhere() -> None:
+    since = moment("2026-03-09T08:00")
+    cancelled = ticket(
+        onboarding_since=since, resolved_at=moment("2026-03-10T08:00"), cancelled_at=moment("2026-03-11")
+    )
+    assert posted(cancelled, "ticket") == []
 
 
 def test_a_follow_up_is_in_time_up_to_the_moment_it_was_due() -> None:

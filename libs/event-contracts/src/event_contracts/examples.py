@@ -229,6 +229,16 @@ _TICKET_MERGED: Final = _TICKET_ASSIGNED | {
     "merged_at": "2026-03-24T08:06:00Z",
     "closed_at": "2026-03-24T08:06:00Z",
 }
+_ONBOARDING: Final = _TICKET | {
+    "kind": "installation",
+    "onboarding_deal_id": _DEAL_ID,
+    "onboarding_since": "2026-03-20T16:00:00Z",
+}
+_ONBOARDING_CANCELLED: Final = _ONBOARDING | {
+    "status": "closed",
+    "closed_at": "2026-03-25T09:00:00Z",
+    "cancelled_at": "2026-03-25T09:00:00Z",
+}
 _CARED_FOR: Final[_Values] = {"customer_id": _ACCOUNT_ID, **_CUSTOMER_CODES, **_SERVICE_OWNER}
 _TRAINING: Final[_Values] = {
     "id": _uuid(0xC6),
@@ -410,6 +420,8 @@ def examples() -> Mapping[str, Example]:
         _example("sales.referral-recorded", "2026-04-20T09:00:00Z", 1, _ACCOUNT_ID, _REFERRAL),
         _example("service.ticket-escalated", "2026-03-24T08:45:00Z", 5, _ACCOUNT_ID, _TICKET_ESCALATED),
         _example("service.ticket-merged", "2026-03-24T08:06:00Z", 3, _ACCOUNT_ID, _TICKET_MERGED),
+        _example("service.ticket-cancelled", "2026-03-25T09:00:00Z", 2, _ACCOUNT_ID, _ONBOARDING_CANCELLED),
+        _example("service.ticket-reinstated", "2026-03-26T09:00:00Z", 3, _ACCOUNT_ID, _ONBOARDING),
         _example(
             "service.sla-breached",
             "2026-03-24T09:00:00Z",

@@ -118,6 +118,8 @@ class Ticket(State, frozen=True, kw_only=True):
     """For an onboarding: the won deal."""
     onboarding_since: Moment | None = None
     """When that deal was won, as known to service."""
+    cancelled_at: Moment | None = None
+    """Of an onboarding, when its deal was taken back from won; it counts nowhere until the deal is won again."""
     erased_at: Moment | None = None
     """When names and texts were erased. Ids, codes and amounts remain, and so do the sums."""
 
@@ -191,6 +193,16 @@ class TicketEscalated(Ticket, frozen=True, kw_only=True):
 @event("service.ticket-merged", topic=SERVICE_TOPIC, subject_kind="tickets")
 class TicketMerged(Ticket, frozen=True, kw_only=True):
     """A ticket was merged into another about the same matter and no longer counts; the other's figures stay."""
+
+
+@event("service.ticket-cancelled", topic=SERVICE_TOPIC, subject_kind="tickets")
+class TicketCancelled(Ticket, frozen=True, kw_only=True):
+    """An onboarding was cancelled, since its deal is no longer won; it no longer counts."""
+
+
+@event("service.ticket-reinstated", topic=SERVICE_TOPIC, subject_kind="tickets")
+class TicketReinstated(Ticket, frozen=True, kw_only=True):
+    """A cancelled onboarding is needed again, since its deal was won again; what was done of it counts again."""
 
 
 @event("service.ticket-erased", topic=SERVICE_TOPIC, subject_kind="tickets")

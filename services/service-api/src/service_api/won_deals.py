@@ -49,6 +49,10 @@ _table: Any = WonDeal.table
 _new = insert(_table)
 _KEPT = ("won_at", "promised_by", "promised_price", "promised_currency", "promised_quality")
 _SET = _new.on_conflict_do_update(index_elements=[_table.c.id], set_={name: _new.excluded[name] for name in _KEPT})
+_ONBOARDINGS = sa.select(Ticket.table.c.id, Ticket.table.c.onboarding_deal_id, Ticket.table.c.cancelled_at).where(
+    Ticket.table.c.onboarding_deal_id == sa.any_(sa.bindparam("deal_ids", type_=sa.ARRAY(sa.Uuid))),
+    Ticket.table.c.merged_into.is_(None),
+)
 _ONBOARDING = CompiledStatement(
     sa.select(Ticket.table.c.id).where(Ticket.table.c.onboarding_deal_id == sa.bindparam("deal_id"))
 )
@@ -66,7 +70,8 @@ async def copy_deals(
     """Copy the deals that were won in a batch, and open an onboarding for each that was won recently.
 
     A deal comes once at most, in its newest version, and has one onboarding, however often its event comes; one that
-    was won more than `onboarding_days` ago needs none: it comes from an import, or from a replay.
+    was won more than `onboarding_days` ago needs none: it comes from an import, or from a replay. The onboarding of a
+    deal that was taken back is cancelled, until the deal is won again.
     """
     found = {record.value.data.id: record.value for record in records}
     deals = {key: each.data for key, each in found.items() if isinstance(each.data, Deal)}
@@ -82,9 +87,16 @@ async def copy_deals(
     ]
     if other:
         await connection.execute(_REOPEN, other)
-    if not won:
+    if won:
+        await connection.execute(_SET, won)
+    if not won and not other:
         return
-    await connection.execute(_SET, won)
+    for onboarding in (await connection.execute(_ONBOARDINGS, {"deal_ids": sorted(is_won)})).all():
+        deal_id: UUID = onboarding.onboarding_deal_id
+        if is_won[deal_id] == (onboarding.cancelled_at is not None):
+            async with written_durably(connection, process) as work:
+                won_at = deals[deal_id].closed_at if is_won[deal_id] else None
+                await _follow(work, onboarding.id, won_at, found[deal_id].time)
     since = datetime.now(UTC) - timedelta(days=onboarding_days)
     for deal_id in [row["id"] for row in won if row["won_at"] > since]:
         # A unit of work for each: one compares all that it has loaded before every statement.
@@ -128,6 +140,20 @@ async def _onboard(work: UnitOfWork, deal_id: UUID, deal: Deal) -> None:
     )
     work.add(ticket)
     publish(work, ticket, event, won.won_at)
+
+
+async def _follow(work: UnitOfWork, ticket_id: UUID, won_at: datetime | None, changed_at: datetime) -> None:
+    """Cancel the onboarding of a deal that is no longer won, and reinstate that of one that is won again."""
+    ticket = await work.get(Ticket, ticket_id, lock="update")
+    if ticket is None or ticket.merged_into is not None or (won_at is None) == (ticket.cancelled_at is not None):
+        return
+    if won_at is not None:
+        terms = await terms_for(work, ticket.kind, ticket.priority)
+        publish(work, ticket, ticket.reinstate(won_at=won_at, terms=terms), won_at)
+    else:
+        # Meanwhile somebody may have worked on it.
+        at = max(changed_at, ticket.changed_at)
+        publish(work, ticket, ticket.cancel(at=at), at)
 
 
 async def onboarding_of(work: UnitOfWork, deal_id: UUID) -> UUID | None:

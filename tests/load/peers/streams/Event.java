@@ -62,7 +62,7 @@ final class Event {
         int region, segment, product, channel, owner, team, priority, ownKind, ticketKind, stage, stageNumber, outcome;
         boolean presales, referred, upsell;
         long created, contacted, qualified, disqualified, converted, opened, closed, responded, resolved, reopened,
-            firstResolved, firstReopened, escalated, breached, responseDue, resolutionDue, onboardingSince, sent,
+            firstResolved, firstReopened, escalated, breached, responseDue, resolutionDue, sent,
             answered, registered, occurred;
         long score, recommendation, effort, businessResponse, businessResolution;
         long reopenings, inbound, talk, hold, wrapUp;
@@ -77,7 +77,7 @@ final class Event {
             presales = referred = upsell = false;
             created = contacted = qualified = disqualified = converted = opened = closed = responded = resolved = NONE;
             reopened = firstResolved = firstReopened = escalated = breached = responseDue = resolutionDue = NONE;
-            onboardingSince = sent = answered = registered = occurred = NONE;
+            sent = answered = registered = occurred = NONE;
             score = recommendation = effort = businessResponse = businessResolution = NONE;
             reopenings = inbound = talk = hold = wrapUp = 0;
             amount = reporting = estimated = NONE;
@@ -96,7 +96,7 @@ final class Event {
                 case TICKET -> state(kind, customer, event, sequence, served,
                     opened, responded, resolved, closed, reopened, reopenings, inbound, firstResolved, firstReopened,
                     escalated, breached, responseDue == NONE && resolutionDue == NONE ? 0 : 1, businessResponse,
-                    businessResolution, onboardingSince, presales ? 1 : 0);
+                    businessResolution, presales ? 1 : 0);
                 case INTERACTION -> state(kind, customer, event, sequence, served,
                     occurred, owner == 0 ? 0 : 1, talk, hold, wrapUp);
                 case SURVEY -> state(kind, customer, event, sequence, served,
@@ -157,7 +157,7 @@ final class Event {
                 case "sla_breached_at" -> into.breached = instant(from);
                 case "first_response_due_at" -> into.responseDue = instant(from);
                 case "resolution_due_at" -> into.resolutionDue = instant(from);
-                case "onboarding_since" -> into.onboardingSince = instant(from);
+                case "onboarding_since" -> refuse(from.nextToken() != JsonToken.VALUE_NULL, "onboardings");
                 case "sent_at" -> into.sent = instant(from);
                 case "answered_at" -> into.answered = instant(from);
                 case "registered_at" -> into.registered = instant(from);

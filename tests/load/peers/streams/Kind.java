@@ -3,7 +3,7 @@ enum Kind {
     ACCOUNT("accounts", "", 3, "region segment channel owner team", "", new int[0]),
     LEAD("leads", "", 10, "region segment product channel owner team", "response_seconds", new int[] {5}),
     DEAL("deals", "product", 12, "region segment product channel owner team stage", "cycle_seconds", new int[] {0}),
-    TICKET("tickets", "", 25, "region segment product channel owner team priority kind",
+    TICKET("tickets", "", 27, "region segment product channel owner team priority kind",
         "first_response_seconds business_response_seconds resolution_seconds business_resolution_seconds "
             + "onboarding_seconds", new int[] {7, 9, 11, 13, 15}),
     INTERACTION("interactions", "", 5, "region segment product channel owner team priority kind", "handle_seconds",

@@ -155,7 +155,7 @@ final class Rules {
     /**
      * Numbers: opened, first responded, resolved, closed, reopened, reopenings, contacts from the customer, first
      * resolved, first reopened, escalated, breached, under an agreement (0 or 1), business seconds to the response and
-     * to the resolution, onboarding since, a question before a purchase (0 or 1).
+     * to the resolution, a question before a purchase (0 or 1).
      */
     private static List<Posting> ticket(State state) {
         long[] of = state.numbers;
@@ -163,9 +163,9 @@ final class Rules {
         long reopenings = of[5];
         int reopened = reopenings > 0 ? 1 : 0;
         long response = responded == NONE ? NONE : seconds(opened, responded);
-        long[] cohort = new long[25];
+        long[] cohort = new long[27];
         cohort[0] = 1;
-        cohort[1] = of[15];
+        cohort[1] = of[14];
         cohort[2] = resolvedAt == NONE ? 0 : 1;
         cohort[3] = reopened;
         cohort[4] = of[9] == NONE ? 0 : 1;
@@ -193,15 +193,14 @@ final class Rules {
         long[] of = state.numbers;
         boolean resolved = moment == of[2], reopened = of[5] > 0;
         boolean underSla = resolved && of[11] == 1;
-        long onboardingSince = of[14];
         long[] durations = {
             moment == of[1] ? response : NONE,
             moment == of[1] ? of[12] : NONE,
             resolved ? seconds(of[0], moment) : NONE,
             resolved ? of[13] : NONE,
-            resolved && onboardingSince != NONE ? seconds(onboardingSince, moment) : NONE,
+            NONE,
         };
-        long[] measures = new long[25];
+        long[] measures = new long[27];
         int[] buckets = Posting.NO_BUCKETS;
         for (int duration = 0; duration < durations.length; duration++) {
             if (durations[duration] != NONE) {

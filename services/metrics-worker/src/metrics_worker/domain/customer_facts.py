@@ -144,7 +144,8 @@ def of_ticket(ticket: Ticket, reporting: Reporting) -> TicketFact | None:
     asked_at = ticket.opened_at if ticket.kind == "presales_question" else None
     breached_at = ticket.sla_breached_at
     reopened_at = ticket.reopened_at if ticket.reopen_count > 0 else None
-    if ticket.merged_into is not None or not (asked_at or breached_at or reopened_at):
+    counts = ticket.merged_into is None and ticket.cancelled_at is None
+    if not counts or not (asked_at or breached_at or reopened_at):
         return None
     done_at = min((moment for moment in (ticket.resolved_at, ticket.closed_at) if moment is not None), default=None)
     done_on = None if done_at is None else _day(done_at, reporting)

@@ -29,7 +29,10 @@ class ServiceDimensions(NamedTuple):
 
 
 class TicketMeasures(Measures, kind="ticket"):
-    """The measures of tickets. One that was merged into another contributes nothing."""
+    """The measures of tickets. One that was merged into another, or cancelled, contributes nothing.
+
+    An onboarding is work that the company gives itself: it has measures of its own, and is in none of the others.
+    """
 
     opened: Measure = Measure("tickets, by opening day")
     presales: Measure = Measure("presales questions, by opening day")
@@ -80,11 +83,13 @@ class TicketMeasures(Measures, kind="ticket"):
     held: Measure = Measure("of these, those not reopened within seven days so far, by day of first resolution")
     backlog: Measure = Measure("tickets neither resolved nor closed", semi_additive=True)
     unattended: Measure = Measure("of these, those without a first response", semi_additive=True)
+    onboardings: Measure = Measure("onboardings of won deals, by the day the deal was won")
+    onboarding_backlog: Measure = Measure("onboardings neither resolved nor closed", semi_additive=True)
 
 
 def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:
     """Return the ticket's whole contribution. Raise ValueError when a day is outside the calendar."""
-    if ticket.merged_into is not None:
+    if ticket.merged_into is not None or ticket.cancelled_at is not None:
         # The other ticket covers the same: counting both would count the customer's question twice.
         return []
     dimensions = ServiceDimensions(
@@ -98,6 +103,8 @@ def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:
         priority=ticket.priority,
         kind=ticket.kind,
     )
+    if ticket.onboarding_since is not None:
+        return _of_onboarding(ticket, ticket.onboarding_since, dimensions, reporting)
     response = (
         None if ticket.first_responded_at is None else seconds_between(ticket.opened_at, ticket.first_responded_at)
     )
@@ -124,7 +131,6 @@ def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:
         resolved = moment == ticket.resolved_at
         resolution = seconds_between(ticket.opened_at, moment) if resolved else None
         business_resolution = ticket.resolution_business_seconds if resolved else None
-        onboarding = seconds_between(ticket.onboarding_since, moment) if resolved and ticket.onboarding_since else None
         under_sla = resolved and (ticket.first_response_due_at is not None or ticket.resolution_due_at is not None)
         reopened = ticket.reopen_count > 0
         measures = TicketMeasures(
@@ -136,8 +142,6 @@ def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:
             resolution_seconds=resolution or 0,
             business_resolved=int(business_resolution is not None),
             business_resolution_seconds=business_resolution or 0,
-            onboarded=int(onboarding is not None),
-            onboarding_seconds=onboarding or 0,
             resolved_reopened=int(resolved and reopened),
             resolved_first_contact=int(resolved and ticket.inbound_count <= 1 and not reopened),
             resolved_under_sla=int(under_sla),
@@ -147,23 +151,38 @@ def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:
             backlog=-int(moment == done_at),
             unattended=-int(moment == attended_at),
         )
-        durations = (first_response, business_response, resolution, business_resolution, onboarding)
-        buckets = tuple(None if seconds is None else bucket_of(seconds) for seconds in durations)
-        postings.append(
-            Posting(
-                reporting.day_of(moment),
-                dimensions,
-                measures,
-                buckets=buckets if any(bucket is not None for bucket in buckets) else (),
-            )
-        )
+        buckets = _buckets(first_response, business_response, resolution, business_resolution, None)
+        postings.append(Posting(reporting.day_of(moment), dimensions, measures, buckets=buckets))
     return postings
+
+
+def _of_onboarding(
+    ticket: Ticket, won_at: datetime, dimensions: ServiceDimensions, reporting: Reporting
+) -> list[Posting]:
+    opened = TicketMeasures(onboardings=1, onboarding_backlog=1)
+    postings = [Posting(reporting.day_of(won_at), dimensions, opened)]
+    done_at = _first(ticket.resolved_at, ticket.closed_at)
+    if done_at is not None:
+        seconds = None if ticket.resolved_at is None else seconds_between(won_at, ticket.resolved_at)
+        done = TicketMeasures(
+            onboarded=int(seconds is not None), onboarding_seconds=seconds or 0, onboarding_backlog=-1
+        )
+        buckets = _buckets(None, None, None, None, seconds)
+        postings.append(Posting(reporting.day_of(done_at), dimensions, done, buckets=buckets))
+    return postings
+
+
+def _buckets(*durations: int | None) -> tuple[int | None, ...]:
+    """Return the buckets of a posting's durations, in the order of the measures; empty where it has none."""
+    buckets = tuple(None if seconds is None else bucket_of(seconds) for seconds in durations)
+    return buckets if any(bucket is not None for bucket in buckets) else ()
 
 
 def waiting_since(ticket: Ticket) -> datetime | None:
     """Return since when a ticket's customer has waited for the first response; None when none is due."""
     answered_or_done = ticket.first_responded_at or ticket.resolved_at or ticket.closed_at
-    return ticket.opened_at if answered_or_done is None and ticket.merged_into is None else None
+    is_request = ticket.onboarding_since is None and ticket.merged_into is None
+    return ticket.opened_at if answered_or_done is None and is_request else None
 
 
 def _first_resolved_at(ticket: Ticket) -> datetime | None:

@@ -123,6 +123,25 @@ JOINT: tuple[Kpi, ...] = (
         ),
     ),
     Kpi(
+        name="onboardings_open",
+        title="Open onboardings",
+        function="both",
+        indicator="leading",
+        direction="down",
+        variants={
+            "standard": Formula(
+                "count",
+                Ticket.onboarding_backlog,
+                definition="onboardings of won deals neither resolved nor closed at the end of the period",
+            )
+        },
+        description=(
+            "Won deals whose customers are not up and running yet. An onboarding counts from the day its deal was won; "
+            "it is no request of the customer, and in no other figure of tickets."
+        ),
+        chart="area",
+    ),
+    Kpi(
         name="upsell_from_service",
         title="Upsell from service",
         function="both",

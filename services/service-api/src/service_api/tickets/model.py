@@ -14,6 +14,7 @@ from event_contracts.service import (
     SlaBreached,
     SlaTarget,
     TicketAssigned,
+    TicketCancelled,
     TicketChannel,
     TicketClosed,
     TicketErased,
@@ -22,6 +23,7 @@ from event_contracts.service import (
     TicketKind,
     TicketMerged,
     TicketOpened,
+    TicketReinstated,
     TicketReopened,
     TicketReopening,
     TicketResolved,
@@ -77,6 +79,12 @@ class TicketAlreadyMerged(Conflict):
     slug, title = "ticket-already-merged", "The ticket was merged into another"
 
 
+class TicketAlreadyCancelled(Conflict):
+    """It is the onboarding of a deal that is no longer won."""
+
+    slug, title = "ticket-already-cancelled", "The onboarding was cancelled with its deal"
+
+
 class OnboardingAlreadyOpened(Conflict):
     """A won deal has one onboarding; `existing_id` is the ticket's id."""
 
@@ -103,9 +111,13 @@ class Ticket(Base, table="ticket"):
         one_of("channel", get_args(TicketChannel)),
         one_of("priority", get_args(Priority)),
         one_of("status", get_args(TicketStatus)),
-        sa.CheckConstraint("(status = 'open') = (resolved_at IS NULL AND merged_into IS NULL)", name="resolution"),
+        sa.CheckConstraint(
+            "(status = 'open') = (resolved_at IS NULL AND merged_into IS NULL AND cancelled_at IS NULL)",
+            name="resolution",
+        ),
         sa.CheckConstraint("(status = 'closed') = (closed_at IS NOT NULL)", name="closing"),
         sa.CheckConstraint("(merged_into IS NULL) = (merged_at IS NULL)", name="merging"),
+        sa.CheckConstraint("cancelled_at IS NULL OR onboarding_deal_id IS NOT NULL", name="cancelling"),
         sa.Index("ticket_sla_check_idx", "sla_check_at", postgresql_where=sa.text("sla_check_at IS NOT NULL")),
         unassigned("ticket", "agent_id", "team_id"),
         *filtered(
@@ -167,6 +179,7 @@ class Ticket(Base, table="ticket"):
         UUID | None, column(references="won_deal.id", unique=True, comment="the won deal that it brings into use")
     ] = None
     onboarding_since: Annotated[datetime | None, column(comment="when that deal was won")] = None
+    cancelled_at: Annotated[datetime | None, column(comment="when that deal was taken back from won")] = None
     created_at: Annotated[datetime, column(comment="when it was entered; opened_at may be backdated")]
     sla_check_at: Annotated[datetime | None, column(comment="when the SLA clock checks it; null for never")] = None
     erased_at: datetime | None = None
@@ -194,8 +207,10 @@ class Ticket(Base, table="ticket"):
     ) -> tuple["Ticket", TicketOpened]:
         """Return a new ticket; one that names an agent or a team is assigned from the start.
 
-        `terms` are what its SLA policy grants.
+        `terms` are what its SLA policy grants. In an onboarding nobody asked and waits for a first response: it has a
+        time for its resolution only.
         """
+        is_request = onboarding_deal_id is None
         ticket = cls(
             id=new_id(),
             version=1,
@@ -218,7 +233,7 @@ class Ticket(Base, table="ticket"):
             interaction_count=0,
             inbound_count=0,
             sla_policy_id=None if terms is None else terms.policy_id,
-            first_response_due_at=None if terms is None else terms.due(at, terms.first_response_seconds),
+            first_response_due_at=terms.due(at, terms.first_response_seconds) if terms and is_request else None,
             resolution_due_at=None if terms is None else terms.due(at, terms.resolution_seconds),
             onboarding_deal_id=onboarding_deal_id,
             onboarding_since=onboarding_since,
@@ -257,7 +272,7 @@ class Ticket(Base, table="ticket"):
         return TicketEscalated(**self.state_fields())
 
     def _reassign(self, agent_id: UUID | None, team_id: UUID | None, at: datetime) -> None:
-        self._check_not_merged()
+        self._check_counts()
         if self.status == "closed":
             raise TicketAlreadyClosed("Reopen it before you assign it.")
         if (agent_id, team_id) == (self.agent_id, self.team_id):
@@ -269,7 +284,7 @@ class Ticket(Base, table="ticket"):
 
     def log_interaction(self, interaction: ContractInteraction) -> InteractionLogged:
         """Count a contact, also of a closed ticket. The first public reply by a person is for `respond` too."""
-        self._check_not_merged()
+        self._check_counts()
         check_follows(interaction.occurred_at, self.opened_at)
         self.version += 1
         self.interaction_count += 1
@@ -297,7 +312,7 @@ class Ticket(Base, table="ticket"):
 
     def resolve(self, *, resolution: str | None, at: datetime, terms: SlaTerms | None = None) -> TicketResolved:
         """Resolve it. Raise `TicketAlreadyResolved`, `TicketAlreadyClosed`."""
-        self._check_not_merged()
+        self._check_counts()
         if self.status == "resolved":
             raise TicketAlreadyResolved("Reopen it first if the solution did not work.")
         if self.status == "closed":
@@ -320,7 +335,7 @@ class Ticket(Base, table="ticket"):
 
         The SLA does not count the time between: what was left of its resolution time is left again.
         """
-        self._check_not_merged()
+        self._check_counts()
         if self.resolved_at is None:
             raise TicketStillOpen("There is no resolution to undo.")
         self._change(at)
@@ -343,7 +358,7 @@ class Ticket(Base, table="ticket"):
 
     def close(self, *, at: datetime) -> TicketClosed:
         """Close a resolved ticket. Raise `TicketStillOpen`, `TicketAlreadyClosed`."""
-        self._check_not_merged()
+        self._check_counts()
         if self.status == "open":
             raise TicketStillOpen("Resolve it before you close it.")
         if self.status == "closed":
@@ -358,7 +373,7 @@ class Ticket(Base, table="ticket"):
 
         Raise `TicketAlreadyMerged`, `TicketOfAnotherCustomer`.
         """
-        self._check_not_merged()
+        self._check_counts()
         if into.merged_into is not None:
             raise TicketAlreadyMerged(
                 "Merge it into the one that merged_into names.", merged_into=str(into.merged_into)
@@ -374,6 +389,39 @@ class Ticket(Base, table="ticket"):
         self._set_clock()
         return TicketMerged(**self.state_fields())
 
+    def cancel(self, *, at: datetime) -> TicketCancelled:
+        """Cancel an onboarding whose deal is no longer won; what was done of it is kept.
+
+        Raise `TicketAlreadyMerged`, `TicketAlreadyCancelled`.
+        """
+        self._check_counts()
+        self._change(at)
+        self.status = "closed"
+        self.closed_at = self.closed_at or at
+        self.cancelled_at = at
+        self._set_clock()
+        return TicketCancelled(**self.state_fields())
+
+    def reinstate(self, *, won_at: datetime, terms: SlaTerms | None = None) -> TicketReinstated:
+        """Take up a cancelled onboarding, since its deal was won again at `won_at`. Raise ValueError for another one.
+
+        One that was resolved stays so: what was installed need not be installed again. Any other begins anew.
+        """
+        if self.cancelled_at is None:
+            raise ValueError(f"ticket {self.id} is not cancelled")
+        self.version += 1
+        self.cancelled_at = self.closed_at = None
+        if self.resolved_at is None:
+            self.status = "open"
+            self.opened_at = self.onboarding_since = won_at
+            self.assigned_at = None if self.assigned_at is None else won_at
+            self.resolution_due_at = None if terms is None else terms.due(won_at, terms.resolution_seconds)
+            self.resolution_breached_at = None
+        else:
+            self.status = "resolved"
+        self._set_clock()
+        return TicketReinstated(**self.state_fields())
+
     def overdue(self, now: datetime) -> list[SlaTarget]:
         """Return the targets that were missed by `now` and have no breach yet, the earliest first."""
         found: list[tuple[datetime, SlaTarget]] = []
@@ -384,7 +432,7 @@ class Ticket(Base, table="ticket"):
             (first, self.first_response_due_at, self.first_responded_at, self.first_response_breached_at),
             (last, self.resolution_due_at, self.resolved_at, self.resolution_breached_at),
         ):
-            if due is None or breached is not None or self.merged_into is not None:
+            if due is None or breached is not None or self.merged_into is not None or self.cancelled_at is not None:
                 continue
             if (done is not None and done > due) or (done is None and waits and now > due):
                 found.append((due, target))
@@ -422,9 +470,11 @@ class Ticket(Base, table="ticket"):
             check_at = max(check_at, self.created_at + BACKDATED_WAIT)
         self.sla_check_at = check_at
 
-    def _check_not_merged(self) -> None:
+    def _check_counts(self) -> None:
         if self.merged_into is not None:
             raise TicketAlreadyMerged("Use the ticket that merged_into names.", merged_into=str(self.merged_into))
+        if self.cancelled_at is not None:
+            raise TicketAlreadyCancelled("It comes back when its deal is won again. Open a ticket for anything else.")
 
     def check_may_be_written_on(self) -> None:
         """Raise `TicketAlreadyErased` for a ticket on which no text may be written."""

@@ -284,6 +284,8 @@ class TicketRead(ReadModel):
     onboarding_deal_id: Annotated[UUID, _ONBOARDING_DEAL] | None
     onboarding_since: Moment | None
     """When the deal that it brings into use was won."""
+    cancelled_at: Moment | None
+    """When the onboarding's deal was taken back from won; it counts nowhere until that deal is won again."""
     erased_at: ErasedAt | None
 
 
