@@ -10,17 +10,23 @@ from typing import Any
 import pytest
 import yaml
 from pydantic import TypeAdapter
+from sqlalchemy.engine import make_url
 
+from service_kit.consumer.log_identity import TopicsMissing
 from service_kit.settings import ServiceSettings
+from tandem_cli import kafka_access
 from tandem_cli.issuer import AUDIENCE, ISSUER
-from tandem_cli.kafka import standard_topics
+from tandem_cli.kafka import EmbeddedKafka, set_up_users, standard_topics
+from tandem_cli.server_security import ServerSecurity
 from tandem_cli.system import TANDEM, Program
+from tests.certificates import Authority
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+TLS: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "deploy/docker-compose.tls.yml").read_text())["services"]
 SERVERS = {"postgres", "kafka"}
-JOBS = {"topics", "issuer", "sales-migrate", "service-migrate", "metrics-migrate"}
+JOBS = {"kafka-setup", "issuer", "sales-migrate", "service-migrate", "metrics-migrate"}
 PROCESSES = sorted(set(SERVICES) - SERVERS - JOBS)
 MIGRATIONS = sorted(job for job in JOBS if job.endswith("-migrate"))
 OURS = [*PROCESSES, *MIGRATIONS]
@@ -145,7 +151,7 @@ def test_a_job_has_none_and_is_not_started_again_once_done(name: str) -> None:
     assert SERVICES[name]["restart"] in ("no", "on-failure:5")
 
 
-@pytest.mark.parametrize("name", [*OURS, "issuer"])
+@pytest.mark.parametrize("name", [*OURS, "issuer", "kafka-setup"])
 def test_our_containers_can_do_no_more_than_they_need(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
@@ -173,20 +179,73 @@ def test_everything_waits_for_what_it_needs() -> None:
         function = name.partition("-")[0]
         expected = {f"{function}-migrate": "service_completed_successfully"}
         program = next(program for program in TANDEM.programs if program.name == name)
-        expected |= {"topics": "service_completed_successfully"} if program.needs_kafka else {}
+        expected |= {"kafka-setup": "service_completed_successfully"} if program.needs_kafka else {}
         expected |= {"issuer": "service_completed_successfully"} if program.api else {}
         assert needs == expected, name
     for name in MIGRATIONS:
         assert SERVICES[name]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
-    assert SERVICES["topics"]["depends_on"] == {"kafka": {"condition": "service_healthy"}}
+    assert SERVICES["kafka-setup"]["depends_on"] == {"kafka": {"condition": "service_healthy"}}
 
 
-def test_the_topics_are_those_of_the_local_stack() -> None:
-    script = (ROOT / "deploy/kafka/create-topics.sh").read_text()
-    events, directories = (match.split() for match in re.findall(r"^for topic in (.*); do$", script, re.MULTILINE))
-    assert set(events) == {topic.name for topic in standard_topics() if not topic.compacted}
-    assert set(directories) == {topic.name for topic in standard_topics() if topic.compacted}
-    assert environment_of("topics")["PARTITIONS"] == "12"
+def test_every_process_signs_in_as_itself() -> None:
+    for name in OURS:
+        url = make_url(environment_of(name)["DATABASE_URL"])
+        function, _, process = name.partition("-")
+        assert url.username == (function if process == "migrate" else name.replace("-", "_"))
+        given = SERVICES[name]["environment"]["DATABASE_URL"]
+        assert f"{url.username}:${{{url.username.upper()}_DATABASE_PASSWORD:?" in given
+        assert environment_of(name).get("KAFKA_SASL_USERNAME") == (name if name in kafka_access.PROCESSES else None)
+        if name in kafka_access.PROCESSES:
+            assert kafka_access.password_variable(name) in SERVICES[name]["environment"]["KAFKA_SASL_PASSWORD"]
+
+
+def test_the_job_sets_the_password_of_every_user() -> None:
+    users = {name for name in environment_of("kafka-setup") if name.endswith("_KAFKA_PASSWORD")}
+    assert users == {kafka_access.password_variable(process) for process in kafka_access.PROCESSES}
+    assert SERVICES["kafka-setup"]["command"] == ["tandem", "prepare-kafka"]
+
+
+def broker_settings(environment: dict[str, str]) -> dict[str, str]:
+    """Return the broker's settings as its image makes them of the environment, but for addresses and folders."""
+    names = {name: name.removeprefix("KAFKA_").lower().replace("_", ".") for name in environment}
+    settings = {names[name].replace("...", "-").replace("..", "_"): value for name, value in environment.items()}
+    of_machine = {"listeners", "advertised.listeners", "controller.quorum.voters", "log.dirs", "heap.opts"}
+    return {name: value for name, value in settings.items() if name not in of_machine}
+
+
+@pytest.mark.integration
+async def test_a_broker_with_these_settings_has_users_within_rules(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    secured = ServerSecurity(authority.issue("127.0.0.1"), authority.ca_pem, "x" * 24)
+    options = broker_settings(environment_of("kafka")) | broker_settings(TLS["kafka"]["environment"])
+    options |= {"ssl.keystore.location": str(secured.server_pem), "ssl.truststore.location": str(secured.ca_pem)}
+    broker = EmbeddedKafka(tmp_path / "kafka", security=secured, options=options)
+    broker.start()
+    try:
+        topics = standard_topics(1)
+        broker.create_topics(topics)
+        set_up_users(broker.clients, {"sales-relay": "secret"})
+        relay = broker.clients_as("sales-relay", "secret")
+        await relay.identify(["sales.events"])
+        with pytest.raises(TopicsMissing):
+            # What it may not even know of.
+            await relay.identify(["metrics.events"])
+    finally:
+        broker.stop()
+
+
+def test_tls_is_added_to_the_same_settings() -> None:
+    assert set(TLS) == set(SERVICES) - {"issuer"}
+    for name in OURS:
+        assert TLS[name]["environment"]["DATABASE_SSL_MODE"] == "verify-full"
+        protocol = TLS[name]["environment"].get("KAFKA_SECURITY_PROTOCOL")
+        assert protocol == ("SASL_SSL" if name in kafka_access.PROCESSES else None)
+        known = {field.upper() for each in settings_classes(name) for field in each.model_fields}
+        assert set(TLS[name]["environment"]) <= known
+    assert TLS["kafka-setup"]["environment"]["KAFKA_SECURITY_PROTOCOL"] == "SASL_SSL"
+    plain = environment_of("kafka")["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"]
+    encrypted = TLS["kafka"]["environment"]["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"]
+    assert encrypted == plain.replace("CLIENTS:SASL_PLAINTEXT,HOST:SASL_PLAINTEXT", "CLIENTS:SASL_SSL,HOST:SASL_SSL")
 
 
 def test_nothing_secret_is_written_down() -> None:
@@ -195,8 +254,10 @@ def test_nothing_secret_is_written_down() -> None:
     for name, service in SERVICES.items():
         for variable, value in service.get("environment", {}).items():
             if re.search("PASSWORD|SECRET", variable):
-                optional = "PREVIOUS" in variable
-                assert value == (f"${{{variable}:-}}" if optional else f"${{{variable}:?set it in .env}}"), name
+                optional = r":-" if "PREVIOUS" in variable else r":\?set it in \.env"
+                assert re.fullmatch(rf"\$\{{\w+{optional}\}}", value), name
+            # Nor within a URL or a JAAS configuration.
+            assert not re.search(r"(password=\"|://\w+:(?=[^,]*@))(?!\$\{\w+:\?set it in \.env\})", value), name
     assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
 
 

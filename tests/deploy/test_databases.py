@@ -1,5 +1,6 @@
 """The script that prepares PostgreSQL in a container, run on a real server."""
 
+import importlib
 import os
 import subprocess
 from collections.abc import AsyncIterator
@@ -9,12 +10,21 @@ import asyncpg
 import pytest
 from sqlalchemy.engine import URL, make_url
 
-from tandem_cli.postgres import BINARIES
-from tests.support import Postgres
+from service_kit.migrations import migrate
+from service_kit.settings import DatabaseSettings
+from tandem_cli.postgres import BINARIES, EmbeddedPostgres
+from tandem_cli.system import TANDEM
+from tests.support import CARELESS
+
+pytestmark = pytest.mark.integration
 
 SCRIPT = Path(__file__).parents[2] / "deploy/postgres/create-databases.sh"
 NAMES = ("sales", "service", "metrics")
-PASSWORDS = {"sales": 'it\'s "odd"; drop role postgres;--', "service": "plain", "metrics": "other"}
+ROLES = [program.role for program in TANDEM.programs] + ["metrics_bi"]
+PASSWORDS = dict.fromkeys([*NAMES, *ROLES], "plain") | {
+    "sales": 'it\'s "odd"; drop role postgres;--',
+    "sales_api": "own",
+}
 
 
 async def connect(url: URL) -> "asyncpg.Connection[asyncpg.Record]":
@@ -22,8 +32,10 @@ async def connect(url: URL) -> "asyncpg.Connection[asyncpg.Record]":
 
 
 @pytest.fixture
-async def server(postgres: Postgres) -> AsyncIterator[URL]:
-    """A server on which the script has run once."""
+async def server(tmp_path: Path) -> AsyncIterator[URL]:
+    """A server of its own, since roles belong to a whole server, on which the script has run once."""
+    postgres = EmbeddedPostgres(tmp_path / "postgres", options=CARELESS)
+    postgres.start()
     url = make_url(postgres.url("postgres")).set(drivername="postgresql")
     environment = {
         **os.environ,
@@ -36,11 +48,7 @@ async def server(postgres: Postgres) -> AsyncIterator[URL]:
     }
     subprocess.run(["bash", str(SCRIPT)], env=environment, check=True)  # noqa: ASYNC221 - nothing else runs meanwhile
     yield url
-    administrator = await connect(url)
-    for name in NAMES:
-        await administrator.execute(f"drop database {name} with (force)")
-        await administrator.execute(f"drop role {name}")
-    await administrator.close()
+    postgres.stop()
 
 
 async def test_each_service_reaches_its_own_database_and_no_other(server: URL) -> None:
@@ -54,6 +62,29 @@ async def test_each_service_reaches_its_own_database_and_no_other(server: URL) -
         )
         await connection.close()
         for other in set(NAMES) - {name}:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connect(own.set(database=other))
+
+
+async def test_each_process_reaches_the_database_of_its_service_with_its_own_rights_only(server: URL) -> None:
+    for name in NAMES:
+        settings = DatabaseSettings(
+            database_url=server.set(
+                drivername="postgresql+asyncpg", username=name, password=PASSWORDS[name], database=name
+            ).render_as_string(hide_password=False)
+        )
+        # It grants; before that, a process does not even connect.
+        await migrate(importlib.import_module({"metrics": "metrics_worker"}.get(name, f"{name}_api")), settings)
+    for role in ROLES:
+        own = server.set(username=role, password=PASSWORDS[role], database=role.partition("_")[0])
+        connection = await connect(own)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("create table kept (id int)")
+        if role != "metrics_consumer":
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute("create temporary table kept (id int)")
+        await connection.close()
+        for other in set(NAMES) - {own.database}:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connect(own.set(database=other))
 

@@ -16,6 +16,7 @@ from service_kit.access import AccessTable, Noun
 from service_kit.migrations import migrate
 from service_kit.roles import ROLES
 from service_kit.routing import StrictRoute
+from service_kit.settings import DatabaseSettings
 from tests.every_api.examples import Operation, operations
 from tests.every_api.test_every_route import PACKAGES, make_app
 from tests.service_kit.toy import Issuer
@@ -199,7 +200,7 @@ async def apis(
     found, apps = {}, []
     for name, package in PACKAGES.items():
         url = new_database("access")
-        await migrate(package, url)
+        await migrate(package, DatabaseSettings(database_url=url))
         app = make_app(name, url, jwks)
         http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tandem")
         found[name] = Api(name, app, http, issuer)

@@ -22,6 +22,7 @@ from service_kit.audit.entries import PURPOSE, audit_entry
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.identifiers import new_id
 from service_kit.migrations import migrate
+from service_kit.settings import DatabaseSettings
 from tests.every_api.test_every_route import JSON, OPERATIONS, PACKAGES, WRITES, make_app
 from tests.metrics_worker.facts import deal, line, record
 from tests.service_api.test_care import won
@@ -283,7 +284,7 @@ async def apis(
     found = {}
     for name, package in PACKAGES.items():
         url = new_database("audit")
-        await migrate(package, url)
+        await migrate(package, DatabaseSettings(database_url=url))
         app = make_app(name, url, jwks)
         found[name] = Api(name, app, issuer)
         if name == "metrics-api":

@@ -18,6 +18,7 @@ import pytest
 import event_contracts
 import service_kit
 from service_kit.migrations import migrate
+from service_kit.settings import DatabaseSettings
 from tests.every_api.examples import Operation
 from tests.every_api.test_every_route import LISTS as LISTINGS
 from tests.every_api.test_every_route import PACKAGES, make_app
@@ -341,7 +342,7 @@ async def apis(new_database: Callable[[str], str], tmp_path_factory: pytest.Temp
     apis, apps = Apis(issuer), []
     for api, package in PACKAGES.items():
         url = new_database("bad")
-        await migrate(package, url)
+        await migrate(package, DatabaseSettings(database_url=url))
         apps.append(make_app(api, url, jwks))
         apis.http[api] = httpx.AsyncClient(transport=httpx.ASGITransport(apps[-1]), base_url="http://tandem")
     await apis.fill()

@@ -24,6 +24,7 @@ from sales_api.settings import SalesSettings
 from service_api.settings import ServiceApiSettings
 from service_kit.migrations import migrate
 from service_kit.routing import StrictRoute
+from service_kit.settings import DatabaseSettings
 from tests.every_api.examples import Operation, leaves, operations, spoiled
 from tests.service_kit.bad_tokens import bad_tokens
 from tests.service_kit.conftest import assert_problem
@@ -88,7 +89,7 @@ async def clients(
     apps = []
     for api, package in PACKAGES.items():
         url = new_database("every")
-        await migrate(package, url)
+        await migrate(package, DatabaseSettings(database_url=url))
         app = make_app(api, url, jwks)
         apps.append(app)
         found[api] = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tandem")

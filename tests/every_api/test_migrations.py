@@ -17,6 +17,7 @@ import sales_api.schema
 import service_api
 import service_api.schema
 from service_kit.migrations import migrate, migrations_of
+from service_kit.settings import DatabaseSettings
 
 METADATA = {sales_api: sales_api.schema.metadata, service_api: service_api.schema.metadata}
 
@@ -30,8 +31,8 @@ async def test_models_and_migrations_agree(package: ModuleType, new_database: Ca
         return list(compare_metadata(context, METADATA[package]))
 
     url = new_database("migrated")
-    await migrate(package, url)
-    await migrate(package, url)
+    await migrate(package, DatabaseSettings(database_url=url))
+    await migrate(package, DatabaseSettings(database_url=url))
     engine = create_async_engine(url)
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
@@ -61,7 +62,7 @@ async def test_constraints_and_indexes_are_exactly_the_models(
         return found
 
     migrated, modelled = new_database("migrated"), new_database("modelled")
-    await migrate(package, migrated)
+    await migrate(package, DatabaseSettings(database_url=migrated))
     engine = create_async_engine(modelled)
     async with engine.begin() as connection:
         await connection.run_sync(METADATA[package].create_all)
@@ -83,12 +84,12 @@ async def test_the_migrations_can_be_undone_and_repeated(
         return sa.inspect(connection).get_table_names()
 
     url = new_database("undone")
-    await migrate(package, url)
+    await migrate(package, DatabaseSettings(database_url=url))
     engine = create_async_engine(url)
     async with engine.connect() as connection:
         assert await connection.run_sync(undo) == ["alembic_version"]
     await engine.dispose()
-    await migrate(package, url)
+    await migrate(package, DatabaseSettings(database_url=url))
 
 
 @each_service

@@ -35,7 +35,7 @@ async def test_a_clock_that_is_killed_while_levels_run_out_publishes_each_breach
     new_database: Callable[[str], str],
 ) -> None:
     settings = ServiceSettings(database_url=new_database("clock"))
-    await migrate(service_api, settings.database_url)
+    await migrate(service_api, settings)
     engine = create_engine(settings, application="test")
     await open_tickets(engine)
 

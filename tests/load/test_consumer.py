@@ -14,6 +14,7 @@ import pytest
 
 import metrics_worker
 from service_kit.migrations import migrate
+from service_kit.settings import DatabaseSettings
 from tandem_cli.kafka import EmbeddedKafka
 from tandem_cli.postgres import EmbeddedPostgres
 from tests.load.consume import figures_of, program, read_and_decode
@@ -94,7 +95,7 @@ async def ledger(kafka: EmbeddedKafka, postgres: EmbeddedPostgres, log: Prepared
     """A ledger from nothing to the log's end. The clock runs from the first batch on, not while processes start."""
     name = f"bench_{uuid.uuid4().hex[:12]}"
     postgres.create_database(name)
-    await migrate(metrics_worker, postgres.url(name))
+    await migrate(metrics_worker, DatabaseSettings(database_url=postgres.url(name)))
     environment = {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "DATABASE_URL": postgres.url(name)}
     database = await asyncpg.connect(postgres.url(name).replace("+asyncpg", ""))
 

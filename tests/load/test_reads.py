@@ -24,6 +24,7 @@ from metrics_worker.ledger.status import open_ledger
 from metrics_worker.settings import MetricsSettings
 from service_kit.compiled import driver_of
 from service_kit.migrations import migrate
+from service_kit.settings import DatabaseSettings
 from tandem_cli.issuer import Issuer
 from tandem_cli.postgres import EmbeddedPostgres
 from tests.load.cpu import CpuMeter
@@ -42,8 +43,8 @@ async def client(
     bench_database: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Reads, as an analyst, a ledger with `--postings` postings over the years 2024 and 2025."""
-    await migrate(metrics_worker, bench_database)
-    engine = tool_engine(bench_database)
+    await migrate(metrics_worker, DatabaseSettings(database_url=bench_database))
+    engine = tool_engine(DatabaseSettings(database_url=bench_database))
     await open_ledger(engine, Reporting(ZoneInfo("UTC"), "EUR"))
     await fill_ledger(engine, int(request.config.getoption("--postings")))
     await engine.dispose()

@@ -16,7 +16,7 @@ from service_kit.database import create_engine
 from service_kit.kafka import KafkaServers
 from service_kit.migrations import migrate
 from service_kit.relay import BATCH_BYTES, COMPRESSION, Relay
-from service_kit.settings import ServiceSettings
+from service_kit.settings import DatabaseSettings, ServiceSettings
 from tandem_cli.kafka import EmbeddedKafka, Topic
 from tests.load.prepared_log import PARTITIONS, LogRecord, records
 from tests.load.report import median, report
@@ -89,7 +89,7 @@ async def written_per_second(kafka: EmbeddedKafka, topic: str, published: list[L
 
 
 async def test_relay(bench_kafka: EmbeddedKafka, bench_database: str) -> None:
-    await migrate(sales_api, bench_database)
+    await migrate(sales_api, DatabaseSettings(database_url=bench_database))
     published = list(records(ROWS))
     topic = f"bench.relay.{uuid.uuid4().hex[:12]}"
     bench_kafka.create_topics([Topic(topic, PARTITIONS)])

@@ -16,6 +16,7 @@ from metrics_worker.ledger.status import open_ledger
 from metrics_worker.maintenance.rebuild import rebuild
 from service_kit.kafka import KafkaServers
 from service_kit.migrations import migrate
+from service_kit.settings import DatabaseSettings
 from tandem_cli.kafka import EmbeddedKafka
 from tandem_cli.postgres import EmbeddedPostgres
 from tests.load.consume import read_and_decode
@@ -33,8 +34,8 @@ pytestmark = pytest.mark.long
 async def test_replay(
     bench_kafka: EmbeddedKafka, bench_postgres: EmbeddedPostgres, bench_database: str, prepared_log: PreparedLog
 ) -> None:
-    await migrate(metrics_worker, bench_database)
-    engine = tool_engine(bench_database)
+    await migrate(metrics_worker, DatabaseSettings(database_url=bench_database))
+    engine = tool_engine(DatabaseSettings(database_url=bench_database))
     await open_ledger(engine, REPORTING)
     await engine.dispose()
     # A ledger that claims to have read everything: what a rebuild makes does not depend on what it replaces.
@@ -54,7 +55,7 @@ async def test_replay(
         decoding = await read_and_decode(bench_kafka.bootstrap_servers, prepared_log)
         meter, began, own = CpuMeter(servers), time.perf_counter(), time.process_time()
         records = await rebuild(
-            bench_database,
+            DatabaseSettings(database_url=bench_database),
             KafkaServers(bench_kafka.bootstrap_servers),
             default=REPORTING,
             topics=prepared_log.topics,

@@ -25,6 +25,7 @@ from service_kit.audit.entries import PURPOSE
 from service_kit.database import create_engine
 from service_kit.migrations import migrate
 from service_kit.outbox import outbox
+from service_kit.settings import DatabaseSettings
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.facts import VILNIUS, all_decoded
 
@@ -38,7 +39,7 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
 async def settings(new_database: Callable[[str], str], issuer: Issuer) -> MetricsSettings:
     """Settings of processes whose database is migrated, with days in Vilnius and money in euros."""
     url = new_database("ledger")
-    await migrate(metrics_worker, url)
+    await migrate(metrics_worker, DatabaseSettings(database_url=url))
     return MetricsSettings(
         api_docs=True,
         database_url=url,

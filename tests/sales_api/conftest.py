@@ -11,6 +11,7 @@ import sales_api
 from sales_api.app import create
 from sales_api.settings import SalesSettings
 from service_kit.migrations import migrate
+from service_kit.settings import DatabaseSettings
 from tests.sales_api.sales import Sales
 from tests.service_kit.toy import Issuer
 
@@ -19,7 +20,7 @@ from tests.service_kit.toy import Issuer
 async def selling(url: str, folder: Path) -> AsyncIterator[Sales]:
     """Yield the API on a database, which it migrates."""
     issuer = Issuer()
-    await migrate(sales_api, url)
+    await migrate(sales_api, DatabaseSettings(database_url=url))
     app = create(SalesSettings(database_url=url, auth_jwks=issuer.published_in(folder), allowed_hosts=["sales"]))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://sales") as http:

@@ -58,7 +58,7 @@ async def service(
         allowed_hosts=["service"],
         survey_link_secret="a secret of the tests only",
     )
-    await migrate(service_api, settings.database_url)
+    await migrate(service_api, settings)
     app = service_api.app.create(settings)
     yield Service(httpx.ASGITransport(app), app.state.engine, issuer)
     await app.state.engine.dispose()
@@ -92,7 +92,7 @@ async def anybody(service: Service) -> AsyncIterator[httpx.AsyncClient]:
 async def empty_database(new_database: Callable[[str], str]) -> AsyncIterator[AsyncEngine]:
     """A migrated database of its own, with nothing in it."""
     settings = ServiceApiSettings(database_url=new_database("service"), survey_link_secret="0" * 16)
-    await migrate(service_api, settings.database_url)
+    await migrate(service_api, settings)
     engine = create_engine(settings, application="test")
     yield engine
     await engine.dispose()

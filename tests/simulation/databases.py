@@ -22,6 +22,7 @@ from metrics_worker.database import SEARCH_PATH
 from service_kit.audit.entries import PURPOSE
 from service_kit.database import discard_closed_connections
 from service_kit.migrations import migrate
+from service_kit.settings import DatabaseSettings
 from tests.simulation.scheduler import Process, current_process
 
 SETTINGS: Final = {
@@ -200,7 +201,7 @@ async def open_databases(new_database: Callable[[str], str]) -> AsyncIterator[Da
     found = {}
     for name, module in modules.items():
         url = new_database(f"simulation_{name}")
-        await migrate(module, url)
+        await migrate(module, DatabaseSettings(database_url=url))
         found[name] = Database(name, url, tables[name])
     databases = Databases(**found)
     async with databases.sales.session() as session:

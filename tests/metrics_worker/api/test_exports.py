@@ -183,7 +183,7 @@ async def test_views_are_made_again_when_they_are_not_those_of_the_code(
         await connection.execute(sa.text("DROP VIEW bi.deal_daily"))
         await connection.execute(sa.text("CREATE VIEW bi.of_old AS SELECT 1 AS one"))
         await connection.execute(sa.text("COMMENT ON SCHEMA bi IS 'of old'"))
-    await migrate(metrics_worker, settings.database_url)
+    await migrate(metrics_worker, settings)
     async with engine.begin() as connection:
         view_names = "SELECT viewname FROM pg_views WHERE schemaname = 'bi'"
         assert set((await connection.execute(sa.text(view_names))).scalars()) == {name for name, _ in views()}

@@ -33,7 +33,7 @@ NEW_YORK = Reporting(zone=ZoneInfo("America/New_York"), currency="EUR")
 
 async def rebuilt(straight: Line, settings: MetricsSettings, **options: object) -> int:
     return await rebuild(
-        settings.database_url,
+        settings,
         KafkaServers(straight.bootstrap_servers),
         default=VILNIUS,
         topics=[straight.sales, straight.service],
@@ -279,7 +279,7 @@ async def test_a_ledger_of_old_rules_is_rebuilt_by_the_new_ones(
     async with engine.begin() as connection:
         await connection.execute(sa.text("UPDATE ledger SET rules_version = 0"))
         await connection.execute(sa.text("UPDATE block SET sums = '{99}' WHERE kind = 'lead'"))
-    await rebuild(settings.database_url, KafkaServers(kafka.bootstrap_servers), default=VILNIUS, topics=[topic])
+    await rebuild(settings, KafkaServers(kafka.bootstrap_servers), default=VILNIUS, topics=[topic])
     report = await verify(engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=[topic])
     assert report.to_json()["differences"] == []
 
@@ -297,7 +297,7 @@ async def test_partitions_that_the_consumer_meets_meanwhile_are_rebuilt_too(
         taken = (await connection.execute(sa.delete(offsets).where(of_one).returning(offsets))).mappings().one()
 
     async def meet() -> None:
-        other = tool_engine(settings.database_url)
+        other = tool_engine(settings)
         async with other.begin() as connection:
             await connection.execute(insert(offsets).on_conflict_do_nothing(), [dict(taken)])
         await other.dispose()

@@ -39,6 +39,7 @@ from service_kit.kafka import KafkaServers
 from service_kit.migrations import migrate
 from service_kit.outbox import outbox
 from service_kit.relay import Relay
+from service_kit.settings import DatabaseSettings
 from tandem_cli.dumps import dump, load
 from tandem_cli.issuer import Issuer
 from tandem_cli.kafka import Topic
@@ -210,7 +211,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 async def restore(file: Path, url: str) -> None:
     """Do what operators do: load the backup into an empty database, and migrate."""
     await asyncio.to_thread(load, url, AUTHORITATIVE, file)
-    await migrate(metrics_worker, url, beforehand=create_missing_ledger)
+    await migrate(metrics_worker, DatabaseSettings(database_url=url), beforehand=create_missing_ledger)
 
 
 async def publish(metrics: Metrics, topic: str, *values: bytes) -> None:
@@ -266,7 +267,9 @@ async def make_history(metrics: Metrics, receiver: Receiver) -> str:
 
         # A time zone that the settings do not have.
         servers = KafkaServers(metrics.kafka.bootstrap_servers)
-        await rebuild(metrics.url, servers, NEW_YORK, default=VILNIUS, topics=metrics.topics)
+        await rebuild(
+            DatabaseSettings(database_url=metrics.url), servers, NEW_YORK, default=VILNIUS, topics=metrics.topics
+        )
         await metrics.verified(NEW_YORK)
 
         types = ["metrics.period-closed", "metrics.kpi-restated", "metrics.kpi-target-missed"]
@@ -292,7 +295,7 @@ async def test_all_that_people_decided_is_as_before_once_the_backup_is_restored_
 ) -> None:
     monkeypatch.setattr("metrics_worker.api.stream_tickets.TICKET_SECONDS", 3600)
     lost, new, file = new_database("lost"), new_database("new"), tmp_path / "metrics.dump"
-    await migrate(metrics_worker, lost)
+    await migrate(metrics_worker, DatabaseSettings(database_url=lost))
     async with over(lost) as before:
         secret = await make_history(before, receiver)
         issued = (await before.post("/v1/stream-tickets"))["ticket"]
@@ -354,7 +357,7 @@ async def test_a_ledger_that_was_dropped_is_created_again_beside_what_is_kept(
     over: Over, new_database: Callable[[str], str]
 ) -> None:
     url = new_database("dropped")
-    await migrate(metrics_worker, url)
+    await migrate(metrics_worker, DatabaseSettings(database_url=url))
     async with over(url) as metrics:
         put = await metrics.admin.put("/v1/targets/revenue", json={"value": "1000", "since": "2026-01-01"})
         assert put.is_success, put.text
@@ -362,7 +365,7 @@ async def test_a_ledger_that_was_dropped_is_created_again_beside_what_is_kept(
         async with metrics.engine.begin() as connection:
             await connection.execute(sa.text("DROP SCHEMA public CASCADE"))
             await connection.execute(sa.text("CREATE SCHEMA public"))
-    await migrate(metrics_worker, url, beforehand=create_missing_ledger)
+    await migrate(metrics_worker, DatabaseSettings(database_url=url), beforehand=create_missing_ledger)
     async with over(url) as metrics:
         assert await differences_of(metrics.engine) == []
         assert await metrics.decided() == decided
@@ -372,7 +375,7 @@ async def test_a_ledger_that_was_dropped_is_created_again_beside_what_is_kept(
 async def test_a_database_with_a_ledger_is_migrated_as_it_is(engine: AsyncEngine, settings: MetricsSettings) -> None:
     async with engine.begin() as connection:
         await connection.execute(sa.text("INSERT INTO block_part (part, revision) VALUES (1, 1)"))
-    await migrate(metrics_worker, settings.database_url, beforehand=create_missing_ledger)
+    await migrate(metrics_worker, settings, beforehand=create_missing_ledger)
     async with engine.connect() as connection:
         assert await connection.scalar(sa.text("SELECT count(*) FROM block_part")) == 1
 

@@ -1,16 +1,18 @@
 """Engines and the naming convention of their tables: how every service talks to its own PostgreSQL."""
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import MetaData, event, func, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
-from service_kit.settings import ServiceSettings
+from service_kit.settings import DatabaseSettings
 
 if TYPE_CHECKING:
     # It writes to tables of the metadata here.
@@ -34,8 +36,25 @@ metadata = MetaData(naming_convention=NAMING_CONVENTION)
 Plans = Literal["auto", "force_custom_plan", "force_generic_plan"]
 
 
+def encryption(settings: DatabaseSettings) -> dict[str, Any]:
+    """Return asyncpg's arguments for TLS as it is set. Raise OSError when a certificate cannot be loaded."""
+    mode = settings.database_ssl_mode
+    if not mode.startswith("verify-"):
+        return {"ssl": mode}
+    context = ssl.create_default_context(cafile=settings.database_ssl_ca_file)
+    context.check_hostname = mode == "verify-full"
+    if settings.database_ssl_cert_file is not None:
+        context.load_cert_chain(settings.database_ssl_cert_file, settings.database_ssl_key_file)
+    return {"ssl": context}
+
+
+def unpooled_engine(settings: DatabaseSettings) -> AsyncEngine:
+    """Return an engine for commands that take their time: no wait is bounded, and each use has its own connection."""
+    return create_async_engine(settings.database_url, poolclass=NullPool, connect_args=encryption(settings))
+
+
 def create_engine(
-    settings: ServiceSettings,
+    settings: DatabaseSettings,
     *,
     application: str,
     synchronous_commit: bool = True,
@@ -58,6 +77,7 @@ def create_engine(
         pool_pre_ping=False,
         pool_recycle=1800,
         connect_args={
+            **encryption(settings),
             "timeout": CONNECT_SECONDS,
             "command_timeout": STATEMENT_SECONDS,
             "server_settings": {

@@ -44,7 +44,16 @@ def configure(process: str, level: str, form: str, stream: TextIO | None = None)
         ]
     else:
         # Values through repr: a line feed in a name must not forge a second log line.
-        render = [_escape_event, structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, repr_native_str=True)]
+        render = [
+            _escape_event,
+            structlog.dev.ConsoleRenderer(
+                colors=False,
+                pad_event_to=0,
+                repr_native_str=True,
+                # Where rich is installed, its tracebacks show local variables, passwords among them.
+                exception_formatter=structlog.dev.plain_traceback,
+            ),
+        ]
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),

@@ -13,8 +13,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import MetaData
 from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
+
+from service_kit.database import unpooled_engine
+from service_kit.database_roles import DatabaseRole, grant_roles
+from service_kit.settings import DatabaseSettings
 
 LOCK = 0x7461_6E64_656D_0002
 """The session advisory lock that lets one migrator at a time in."""
@@ -34,7 +36,7 @@ Upgrade = Callable[[str], None]
 
 async def migrate(
     package: ModuleType,
-    database_url: str,
+    settings: DatabaseSettings,
     *,
     beforehand: Callable[[Connection, Upgrade], None] = lambda connection, upgrade: None,
 ) -> None:
@@ -44,7 +46,7 @@ async def migrate(
     """
     config = Config()
     config.set_main_option("script_location", str(migrations_of(package)))
-    engine = create_async_engine(database_url, poolclass=NullPool)
+    engine = unpooled_engine(settings)
     try:
         async with engine.connect() as connection:
             await connection.execute(sa.select(sa.func.pg_advisory_lock(LOCK)))
@@ -69,6 +71,7 @@ def _upgrade(connection: Connection, config: Config, beforehand: Callable[[Conne
 def run_migrations(
     *metadata: MetaData,
     schema: str | None = None,
+    roles: Sequence[DatabaseRole] = (),
     beforehand: Callable[[Connection], None] | None = None,
     afterwards: Callable[[Connection], None] | None = None,
 ) -> None:
@@ -79,6 +82,7 @@ def run_migrations(
 
     Both functions are called online only, to make what follows from the code, such as views: `beforehand` when there is
     something to migrate, to take away what would be in the way, `afterwards` at the newest version, migrated or not.
+    Then `roles` are granted what they may do.
     """
     connection: Connection | None = context.config.attributes.get("connection")
     options: dict[str, Any] = {
@@ -101,8 +105,10 @@ def run_migrations(
         if beforehand is not None and _is_behind(connection, schema):
             beforehand(connection)
         _run_online(connection, options)
-        if afterwards is not None and not _is_behind(connection, schema):
-            afterwards(connection)
+        if not _is_behind(connection, schema):
+            if afterwards is not None:
+                afterwards(connection)
+            grant_roles(connection, metadata, roles, version_schema=schema or "public")
 
 
 def schema_options(schema: str | None, metadata: Sequence[MetaData]) -> dict[str, Any]:
@@ -152,9 +158,7 @@ def _run_online(connection: Connection, options: dict[str, Any]) -> None:
 
 
 async def _run_from_shell(options: dict[str, Any], schema: str | None) -> None:
-    from service_kit.settings import ServiceSettings
-
-    engine = create_async_engine(ServiceSettings().database_url, poolclass=NullPool)
+    engine = unpooled_engine(DatabaseSettings())
     async with engine.connect() as connection:
         await connection.run_sync(_use_schema, schema)
         await connection.run_sync(_run_online, options)

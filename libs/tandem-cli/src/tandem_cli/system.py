@@ -24,6 +24,11 @@ class Program:
     api: str | None = None
     needs_kafka: bool = False
 
+    @property
+    def role(self) -> str:
+        """Its role in the database: `sales_relay` of sales-relay."""
+        return self.name.replace("-", "_")
+
 
 @dataclass(frozen=True)
 class System:

@@ -24,7 +24,7 @@ from metrics_worker.api.stream_tickets import Tickets
 from metrics_worker.api.targets import targets
 from metrics_worker.api.webhooks import webhooks
 from metrics_worker.database import SEARCH_PATH
-from metrics_worker.ledger.status import open_ledger
+from metrics_worker.ledger.status import reporting_of_ledger
 from metrics_worker.settings import MetricsSettings
 from service_kit.admission import RouteClass
 from service_kit.app import create_app
@@ -39,7 +39,9 @@ def create(settings: MetricsSettings) -> FastAPI:
     engine = create_engine(settings, application="metrics-api", plans="force_custom_plan", search_path=SEARCH_PATH)
 
     async def ledger_fits() -> None:
-        await open_ledger(engine, settings.reporting)
+        # Only the consumer opens it: until then, answers follow the settings.
+        async with engine.begin() as connection:
+            await reporting_of_ledger(connection)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

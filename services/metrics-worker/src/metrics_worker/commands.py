@@ -45,7 +45,7 @@ def verify() -> None:
 
 
 async def _verified(settings: MetricsSettings) -> Report:
-    engine = tool_engine(settings.database_url)
+    engine = tool_engine(settings)
     try:
         async with engine.connect() as connection:
             kept = await reporting_of_ledger(connection)
@@ -87,7 +87,7 @@ async def _rebuilt(settings: MetricsSettings, timezone: str | None) -> int:
     if timezone is not None:
         reporting = Reporting(zone=ZoneInfo(known_zone(timezone)), currency=settings.reporting_currency)
     return await rebuild(
-        settings.database_url,
+        settings,
         KafkaServers.of(settings),
         reporting,
         default=settings.reporting,

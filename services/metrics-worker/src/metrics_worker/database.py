@@ -12,10 +12,12 @@ from sqlalchemy.pool import NullPool
 
 from service_kit.audit.entries import audit_entry
 from service_kit.consumer.dead_letters import dead_letter
+from service_kit.database import encryption
 from service_kit.entities import Entity
 from service_kit.idempotency import idempotency_key
 from service_kit.outbox import outbox
 from service_kit.relay_lease import relay_lease
+from service_kit.settings import DatabaseSettings
 from service_kit.tables import own_metadata
 
 AUTHORITATIVE: Final = "authoritative"
@@ -42,8 +44,10 @@ class Base(Entity):
     metadata = authoritative
 
 
-def tool_engine(database_url: str) -> AsyncEngine:
+def tool_engine(settings: DatabaseSettings) -> AsyncEngine:
     """Return an engine for commands, whose statements may take longer than those of a request."""
     return create_async_engine(
-        database_url, poolclass=NullPool, connect_args={"server_settings": {"search_path": SEARCH_PATH}}
+        settings.database_url,
+        poolclass=NullPool,
+        connect_args=encryption(settings) | {"server_settings": {"search_path": SEARCH_PATH}},
     )

@@ -29,7 +29,7 @@ def migrate() -> None:
     """Migrate the ledger's database to the newest version. Beside a restored backup, create an empty ledger first."""
     settings = MetricsSettings()
     logs.configure("metrics-migrate", settings.log_level, settings.log_format)
-    asyncio.run(migrations.migrate(metrics_worker, settings.database_url, beforehand=create_missing_ledger))
+    asyncio.run(migrations.migrate(metrics_worker, settings, beforehand=create_missing_ledger))
 
 
 def consumer() -> None:

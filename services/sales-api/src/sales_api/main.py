@@ -55,4 +55,4 @@ def migrate() -> None:
     """Migrate the database to the newest version."""
     settings = SalesSettings()
     logs.configure("sales-migrate", settings.log_level, settings.log_format)
-    asyncio.run(migrations.migrate(sales_api, settings.database_url))
+    asyncio.run(migrations.migrate(sales_api, settings))

@@ -30,7 +30,7 @@ def migrate() -> None:
     """Migrate the database to the newest version."""
     settings = RelaySettings()
     logs.configure("service-migrate", settings.log_level, settings.log_format)
-    asyncio.run(migrations.migrate(service_api, settings.database_url))
+    asyncio.run(migrations.migrate(service_api, settings))
 
 
 def api() -> None:

@@ -44,6 +44,7 @@ from service_kit.consumer.offsets import Offsets, consumer_offset
 from service_kit.consumer.records import DecodedRecord, Position, position_of
 from service_kit.kafka import Kafka
 from service_kit.problems import is_transient, sqlstate_of
+from service_kit.settings import DatabaseSettings
 
 LOCK: Final = 0x7461_6E64_656D_0005
 """The session advisory lock that lets one rebuild at a time in."""
@@ -67,7 +68,7 @@ class CannotRebuild(Exception):
 
 
 async def rebuild(
-    database_url: str,
+    settings: DatabaseSettings,
     kafka: Kafka,
     reporting: Reporting | None = None,
     *,
@@ -80,7 +81,7 @@ async def rebuild(
     Without `reporting` it follows the time zone and currency that were chosen for the live one, or `default` where
     none was ever opened. Raise `CannotRebuild`; the live ledger is then as it was.
     """
-    control, shadow = tool_engine(database_url), shadow_engine(database_url)
+    control, shadow = tool_engine(settings), shadow_engine(settings)
     try:
         async with control.connect() as guard:
             if not (await guard.execute(sa.select(sa.func.pg_try_advisory_lock(LOCK)))).scalar_one():

@@ -7,19 +7,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from metrics_worker.database import SEARCH_PATH
 from metrics_worker.ledger.tables import DERIVED, POSTING
+from service_kit.database import encryption
+from service_kit.settings import DatabaseSettings
 
 SHADOW: Final = "ledger_rebuilt"
 REBUILT: Final = tuple(table.name for table in DERIVED)
 """The tables that are rebuilt and swapped; all others are kept."""
 
 
-def shadow_engine(database_url: str) -> AsyncEngine:
+def shadow_engine(settings: DatabaseSettings) -> AsyncEngine:
     """Return an engine of one connection whose tables are those of the shadow schema."""
     return create_async_engine(
-        database_url,
+        settings.database_url,
         pool_size=1,
         max_overflow=0,
-        connect_args={
+        connect_args=encryption(settings)
+        | {
             "server_settings": {
                 "application_name": "metrics-replay",
                 "timezone": "UTC",

@@ -1,0 +1,32 @@
+"""The database roles of service's processes, and what each may do."""
+
+from typing import Final
+
+from service_api.schema import metadata
+from service_kit.database_roles import DatabaseRole
+
+_TABLES: Final = frozenset(metadata.tables)
+_OF_CONSUMER: Final = frozenset({"circuit_breaker", "conflicting_event", "consumer_offset", "seen_sequence"})
+
+ROLES: Final = (
+    DatabaseRole(
+        "service_api",
+        changes=_TABLES - _OF_CONSUMER - {"relay_lease"},
+        reads={"circuit_breaker"},
+    ),
+    # The SLA clock publishes breaches of tickets.
+    DatabaseRole(
+        "service_relay",
+        changes={"outbox", "relay_lease", "idempotency_key", "imported_record", "dead_letter", "audit_entry", "ticket"},
+    ),
+    # It copies customers and deals, opens onboardings, and erases what was written about a customer.
+    DatabaseRole(
+        "service_consumer",
+        changes={
+            *_OF_CONSUMER,
+            *("customer", "won_deal", "ticket", "interaction", "survey"),
+            *("outbox", "dead_letter", "idempotency_key", "imported_record", "audit_entry"),
+        },
+        reads={"sla_policy", "business_calendar"},
+    ),
+)
