@@ -19,6 +19,17 @@ async def test_every_answer_is_neither_cached_nor_framed_nor_guessed_at(client: 
     assert headers["referrer-policy"] == "no-referrer"
 
 
+@pytest.mark.parametrize("path", ["/v1/boxes", "/v1/nowhere", "/healthz"])
+async def test_an_answer_is_not_shown_as_a_page(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.get(path)).headers["content-disposition"] == 'attachment; filename="answer.json"'
+
+
+async def test_hsts_is_sent_by_https_only(client: httpx.AsyncClient) -> None:
+    assert "strict-transport-security" not in (await client.get("/healthz")).headers
+    by_https = await client.get(client.base_url.copy_with(scheme="https").join("/healthz"))
+    assert by_https.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
+
+
 async def test_only_a_declared_origin_may_read_an_answer(
     new_database: Callable[[str], str], issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -32,3 +32,23 @@ def test_what_was_logged_can_be_read_back() -> None:
     renamed, refused = map(json.loads, logged("json").splitlines())
     assert (renamed["event"], renamed["name"]) == ("renamed", HOSTILE)
     assert (refused["event"], refused["logger"]) == (f"refused {HOSTILE}", "library")
+
+
+FAILURE = """
+import sys, structlog
+from service_kit.logs import configure
+configure("test", "INFO", sys.argv[1])
+def connect(password):
+    raise ValueError("refused")
+try:
+    connect("a " + "secret")
+except ValueError:
+    structlog.get_logger().exception("failed")
+"""
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_traceback_shows_no_values(form: str) -> None:
+    text = subprocess.run([sys.executable, "-c", FAILURE, form], capture_output=True, check=True, timeout=60).stdout
+    assert b"ValueError: refused" in text
+    assert b"a secret" not in text

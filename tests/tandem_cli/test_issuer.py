@@ -3,17 +3,23 @@
 import json
 import stat
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 from uuid import UUID
 
+import httpx
 import jwt
 import pytest
+from typer.testing import CliRunner
 
 from service_kit.auth import Authenticator
 from service_kit.settings import ServiceSettings
-from tandem_cli.issuer import AUDIENCE, ISSUER, Issuer, address_of
+from tandem_cli.app import app
+from tandem_cli.issuer import AUDIENCE, ISSUER, Client, Issuer, address_of
 from tandem_cli.problem import StackProblem
 
 
@@ -79,3 +85,61 @@ async def test_a_service_finds_the_keys_by_discovery_where_they_are_served(tmp_p
     assert found.roles == {"sales-rep"}
     assert found.teams == {team}
     assert found.regions == {"south"}
+
+
+@contextmanager
+def serving(issuer: Issuer) -> Iterator[str]:
+    """The address of a server that knows the service account `crm`."""
+    with issuer.server(0, {"crm": Client("a secret: +/%", ("importer",))}) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield address_of(server)
+        server.shutdown()
+
+
+@pytest.mark.parametrize("how", ["basic", "body"])
+async def test_a_service_account_gets_tokens_that_a_service_takes(tmp_path: Path, how: str) -> None:
+    with serving(Issuer(tmp_path)) as address:
+        form = {"grant_type": "client_credentials"}
+        in_body = {"client_id": "crm", "client_secret": "a secret: +/%"}
+        async with httpx.AsyncClient() as http:
+            found = (await http.get(f"{address}/.well-known/openid-configuration")).json()
+            if how == "basic":
+                # RFC 6749 has both form-encoded within HTTP Basic.
+                auth = ("crm", quote_plus("a secret: +/%"))
+                answer = await http.post(found["token_endpoint"], data=form, auth=auth)
+            else:
+                answer = await http.post(found["token_endpoint"], data=form | in_body)
+        assert answer.status_code == 200
+        assert answer.headers["cache-control"] == "no-store"
+        given = answer.json()
+        assert (given["token_type"], given["expires_in"]) == ("Bearer", 300)
+        settings = ServiceSettings(database_url="postgresql+asyncpg://nowhere/nothing", auth_issuer=address)
+        principal = await Authenticator(settings).authenticate(f"Bearer {given['access_token']}")
+    assert principal.subject == "crm"
+    assert principal.roles == {"importer"}
+
+
+@pytest.mark.parametrize(
+    ("client", "secret", "grant", "refusal"),
+    [
+        ("crm", "another", "client_credentials", (401, "invalid_client")),
+        ("erp", "a secret: +/%", "client_credentials", (401, "invalid_client")),
+        ("", "", "client_credentials", (401, "invalid_client")),
+        ("crm", "a secret: +/%", "password", (400, "unsupported_grant_type")),
+    ],
+)
+def test_nobody_else_gets_a_token(
+    tmp_path: Path, client: str, secret: str, grant: str, refusal: tuple[int, str]
+) -> None:
+    with serving(Issuer(tmp_path)) as address:
+        form = {"grant_type": grant, "client_id": client, "client_secret": secret}
+        answer = httpx.post(f"{address}/token", data=form)
+        assert (answer.status_code, answer.json()["error"]) == refusal
+        assert httpx.post(f"{address}/token", headers={"Authorization": "Basic %%"}).status_code == 401
+        assert httpx.post(f"{address}/jwks.json").status_code == 404
+
+
+@pytest.mark.parametrize("client", ["crm", "=importer", "crm=king"])
+def test_a_service_account_has_an_id_and_a_role(tmp_path: Path, client: str) -> None:
+    refused = CliRunner().invoke(app, ["issuer", "--client", client, "--data-dir", str(tmp_path)])
+    assert refused.exit_code == 1

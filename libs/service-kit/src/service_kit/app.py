@@ -132,7 +132,7 @@ def create_app(
             ],
             max_age=600,
         )
-    app.add_middleware(RequestContext, allowed_hosts=settings.allowed_hosts)
+    app.add_middleware(RequestContext, settings=settings)
     return app
 
 

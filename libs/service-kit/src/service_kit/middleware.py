@@ -9,22 +9,27 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service_kit import telemetry
 from service_kit.admission import REFUSED
+from service_kit.health import HEALTH_PATHS
 from service_kit.identifiers import new_id
 from service_kit.problems import REFUSAL, problem_response, unexpected
+from service_kit.settings import ServiceSettings
 from service_kit.trace import child_of, current_request_id, current_traceparent
 
 log = structlog.get_logger()
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)
+_JSON = ("application/json", "application/problem+json")
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class RequestContext:
     """Plain ASGI, outermost of all, so that even a refused request has an id."""
 
-    def __init__(self, app: ASGIApp, *, allowed_hosts: list[str]) -> None:
+    def __init__(self, app: ASGIApp, *, settings: ServiceSettings) -> None:
         self._app = app
-        self._allowed_hosts = frozenset(allowed_hosts)
+        self._allowed_hosts = frozenset(settings.allowed_hosts)
+        self._https_required = settings.https_required
+        self._hsts = f"max-age={settings.hsts_seconds}; includeSubDomains" if settings.hsts_seconds else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -37,6 +42,8 @@ class RequestContext:
         request_id = given if _REQUEST_ID.fullmatch(given) else str(new_id())
         id_token = current_request_id.set(request_id)
         trace_token = current_traceparent.set(child_of(headers.get("traceparent")))
+        # By uvicorn: of the connection, or what a trusted proxy says.
+        is_https = scope["scheme"] == "https"
         # As nginx counts it: the client has gone before it had an answer.
         status = 499
         started = False
@@ -52,14 +59,24 @@ class RequestContext:
                 answer.setdefault("Cache-Control", "no-store")
                 answer.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
                 answer.setdefault("Referrer-Policy", "no-referrer")
+                if answer.get("content-type", "").startswith(_JSON):
+                    # A browser that is led to an answer saves it instead of showing it.
+                    answer.setdefault("Content-Disposition", 'attachment; filename="answer.json"')
+                if is_https and self._hsts is not None:
+                    answer["Strict-Transport-Security"] = self._hsts
             await send(message)
 
         try:
-            if self._host_is_known(headers.get("host", "")):
-                await self._app(scope, receive, send_with_headers)
-            else:
+            if not self._host_is_known(headers.get("host", "")):
                 refusal = problem_response(400, "unknown-host", "Unknown host", "Address the service by its own name.")
                 await refusal(scope, receive, send_with_headers)
+            elif self._https_required and not is_https and scope["path"] not in HEALTH_PATHS:
+                # No redirect: a client would send its token in clear again and again, and never notice.
+                detail = "Use https. If this request carried a token, get a new one: it crossed the network in clear."
+                refusal = problem_response(403, "https-required", "HTTPS is required", detail)
+                await refusal(scope, receive, send_with_headers)
+            else:
+                await self._app(scope, receive, send_with_headers)
         except Exception as error:
             # Here, so that this answer has its id and headers too: the framework's own handler is outside of this.
             if started:

@@ -64,6 +64,8 @@ def http_server(app: ASGIApp, settings: ServiceSettings, *, port: int | None = N
         # Anyone else could write them.
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
+        ssl_certfile=settings.http_tls_cert_file,
+        ssl_keyfile=settings.http_tls_key_file,
         timeout_keep_alive=settings.keep_alive_seconds,
         # uvicorn would wait for ever for an open connection (a stream of events).
         timeout_graceful_shutdown=settings.shutdown_seconds,

@@ -105,6 +105,14 @@ class DatabaseSettings(Settings):
 class ServiceSettings(DatabaseSettings, KafkaSettings):
     """What every process of a service has in common."""
 
+    @model_validator(mode="after")
+    def _encrypt(self) -> Self:
+        if (self.http_tls_cert_file is None) != (self.http_tls_key_file is None):
+            raise ValueError("HTTP_TLS_CERT_FILE and HTTP_TLS_KEY_FILE belong together")
+        if self.https_required and self.http_tls_cert_file is None and not self.trusted_proxies:
+            raise ValueError("HTTPS_REQUIRED would refuse everything: set TRUSTED_PROXIES, or HTTP_TLS_CERT_FILE")
+        return self
+
     consumer_offset_reset: Literal["stop", "reset"] = "stop"
     """What a consumer does when the log lacks the next record: a recreated topic, an empty cluster, a cut log."""
 
@@ -119,6 +127,13 @@ class ServiceSettings(DatabaseSettings, KafkaSettings):
     cors_origins: CommaSeparated = []
     trusted_proxies: Annotated[CommaSeparated, AfterValidator(_networks)] = []
     """Addresses or networks of proxies, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    http_tls_cert_file: FilePath | None = None
+    http_tls_key_file: FilePath | None = None
+    """PEM files with the certificate chain and its private key, where the process itself ends TLS."""
+    https_required: bool = False
+    """Whether an API refuses what did not come by HTTPS, to the process or to a trusted proxy."""
+    hsts_seconds: int = Field(default=31_536_000, ge=0)
+    """For how long a browser that came by HTTPS is told to use nothing else; 0 for no such header."""
 
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
     max_url_bytes: int = Field(default=8 * 1024, ge=1024)

@@ -1,16 +1,21 @@
 """The local issuer of bearer tokens: what an OpenID provider is in production, as two files in the data directory.
 
-`serve` publishes the same keys over HTTP, found by OpenID Connect Discovery as those of a provider are.
+`server` publishes the same keys over HTTP, found by OpenID Connect Discovery as those of a provider are, and gives
+tokens to service accounts.
 """
 
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import parse_qs, unquote_plus
 from uuid import UUID, uuid4
 
 import jwt
@@ -24,6 +29,21 @@ from tandem_cli.problem import StackProblem
 ISSUER = "http://127.0.0.1/tandem-local"
 AUDIENCE = "tandem"
 ROLES = ("sales-rep", "sales-manager", "service-agent", "service-manager", "analyst", "importer", "admin")
+
+
+CLIENT_TOKEN_LIFETIME = timedelta(minutes=5)
+MAX_FORM_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Client:
+    """A service account: a machine that gets tokens in these roles for its secret."""
+
+    secret: str = field(repr=False)
+    roles: tuple[str, ...]
+
+
+NO_CLIENTS: Mapping[str, Client] = MappingProxyType({})
 
 
 class Issuer:
@@ -83,22 +103,51 @@ class Issuer:
         claims |= {"regions": list(regions)} if regions else {}
         return jwt.encode(claims, self._key, algorithm="ES256", headers={"kid": _thumbprint(_public_jwk(self._key))})
 
-    def server(self, port: int) -> ThreadingHTTPServer:
-        """Return a server of the keys and of the configuration that leads to them, on this machine only."""
-        keys = self.jwks_file.read_bytes()
+    def server(self, port: int, clients: Mapping[str, "Client"] = NO_CLIENTS) -> ThreadingHTTPServer:
+        """Return a server of the keys, and of tokens for these clients by their ids, on this machine only."""
+        issuer, keys = self, self.jwks_file.read_bytes()
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                address = address_of(server)
                 documents = {
-                    "/.well-known/openid-configuration": json.dumps(_configuration(address)).encode(),
+                    "/.well-known/openid-configuration": json.dumps(_configuration(address_of(server))).encode(),
                     "/jwks.json": keys,
                 }
                 found = documents.get(self.path)
-                self.send_response(404 if found is None else 200)
+                self._answer(404 if found is None else 200, found or b"{}")
+
+            def do_POST(self) -> None:
+                if self.path != "/token":
+                    self._answer(404, b"{}")
+                    return
+                body = self.rfile.read(min(int(self.headers.get("Content-Length", 0)), MAX_FORM_BYTES))
+                form = {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
+                status, answer = self._token(form)
+                self._answer(status, json.dumps(answer).encode())
+
+            def _token(self, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+                """Answer a request by RFC 6749, section 4.4: the client signs in by HTTP Basic or in the body."""
+                given = _basic(self.headers.get("Authorization", "")) or (
+                    form.get("client_id", ""),
+                    form.get("client_secret", ""),
+                )
+                client = clients.get(given[0])
+                if client is None or not secrets.compare_digest(client.secret.encode(), given[1].encode()):
+                    return 401, {"error": "invalid_client"}
+                if form.get("grant_type") != "client_credentials":
+                    return 400, {"error": "unsupported_grant_type"}
+                token = issuer.token(
+                    client.roles, subject=given[0], lifetime=CLIENT_TOKEN_LIFETIME, issuer=address_of(server)
+                )
+                lifetime = int(CLIENT_TOKEN_LIFETIME.total_seconds())
+                return 200, {"access_token": token, "token_type": "Bearer", "expires_in": lifetime}
+
+            def _answer(self, status: int, content: bytes) -> None:
+                self.send_response(status)
                 self.send_header("Content-Type", "application/json")
+                self.send_header("Cache-Control", "no-store")
                 self.end_headers()
-                self.wfile.write(found or b"{}")
+                self.wfile.write(content)
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the base class' name
                 pass
@@ -131,12 +180,27 @@ def address_of(server: ThreadingHTTPServer) -> str:
     return f"http://{LOOPBACK}:{server.server_port}"
 
 
+def _basic(header: str) -> tuple[str, str] | None:
+    """Return the id and the secret of a client that signs in by HTTP Basic, None for any other."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return unquote_plus(name), unquote_plus(secret)
+
+
 def _configuration(address: str) -> dict[str, Any]:
-    """Return what OpenID Connect Discovery requires of an issuer, which has no more than keys here."""
+    """Return what OpenID Connect Discovery requires of an issuer; people get no tokens here over HTTP."""
     return {
         "issuer": address,
         "jwks_uri": f"{address}/jwks.json",
         "authorization_endpoint": f"{address}/authorize",
+        "token_endpoint": f"{address}/token",
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "grant_types_supported": ["client_credentials"],
         "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
