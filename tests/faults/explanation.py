@@ -21,7 +21,9 @@ Rows = dict[str, dict[str, Any]]
 """Each record by its service, table and id: `sales:deal/<uuid>`."""
 
 SOURCES = ("sales", "service")
-PLUMBING = {"outbox", "dead_letter", "imported_record", "idempotency_key", "exchange_rate"}
+PLUMBING = {"outbox", "dead_letter", "imported_record", "idempotency_key", "exchange_rate", "published_event"}
+AUDIT = "audit_entry"
+"""The table that says who changed which record to which version."""
 COPIES = {"customer", "won_deal"}
 """Tables of service that only its consumer writes, from events of sales."""
 
@@ -126,7 +128,10 @@ class Explanation:
             if expected.created and name not in after
         ]
         for name, row in after.items():
-            if name.partition(":")[2].partition("/")[0] not in COPIES:
+            table = name.partition(":")[2].partition("/")[0]
+            if table == AUDIT:
+                found += _problems_of_entry(name, row, after)
+            elif table not in COPIES:
                 found += self._problems_of(name, row)
         return found + list(_problems_of_copies(after, self.ever_won)) + list(self._problems_of_onboardings(after))
 
@@ -181,6 +186,14 @@ class Explanation:
         for name, row in after.items():
             if name.startswith("sales:deal/") and row["stage"] == "won" and row["id"] not in onboardings:
                 yield f"{name} is won and has no onboarding"
+
+
+def _problems_of_entry(name: str, entry: dict[str, Any], after: Rows) -> Iterable[str]:
+    """An entry of the audit trail names a record that is there, and no version that it has not had."""
+    table = entry["noun"].replace("-", "_")
+    record = after.get(f"{name.partition(':')[0]}:{table}/{entry['record_id']}")
+    if table not in PLUMBING and (record is None or record.get("version", 1) < (entry["version"] or 1)):
+        yield f"{name} is about a change that is not there: {entry}"
 
 
 def _problems_of_copies(after: Rows, ever_won: set[str]) -> Iterable[str]:

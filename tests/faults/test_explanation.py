@@ -78,3 +78,11 @@ def test_an_onboarding_has_one_won_deal_and_a_won_deal_one_onboarding() -> None:
     without = {name: row for name, row in AFTER_WINNING.items() if name != "service:ticket/t2"}
     assert "no onboarding" in problems(without, *WINNING)[0]
     assert "service does not know" in problems({"sales:deal/d1": WON, "service:ticket/t2": ONBOARDING}, *WINNING)[0]
+
+
+def test_an_audit_entry_names_a_change_that_is_there() -> None:
+    entry = {"id": "e1", "noun": "ticket", "record_id": "t1", "version": 1}
+    assert problems({"service:ticket/t1": TICKET, "service:audit_entry/e1": entry}, OPENED) == []
+    assert "not there" in problems({"service:audit_entry/e1": entry})[0]
+    newer = {"service:ticket/t1": TICKET, "service:audit_entry/e1": entry | {"version": 2}}
+    assert "not there" in problems(newer, OPENED)[0]

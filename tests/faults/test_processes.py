@@ -182,7 +182,7 @@ def git(*arguments: str) -> str:
 
 def before_the_newest_migration() -> str:
     """Return the commit before the one that added or changed a migration last."""
-    return git("rev-parse", git("log", "-1", "--format=%H", "--", ":(top)services/*/migrations/versions") + "^")
+    return git("rev-parse", git("log", "-1", "--format=%H", "--", ":(top)services/*/migrations/versions/*") + "^")
 
 
 @contextlib.contextmanager
