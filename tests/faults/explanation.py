@@ -144,7 +144,7 @@ class Explanation:
             if before != row:
                 yield f"{name} was changed by no request: {different(before, row)}"
             return
-        if "version" in row:
+        if "version" in row and not row.get("onboarding_deal_id"):  # that changes with its deal
             # A record that came with another one, or by a request without an answer, has its first version by that.
             least = max(expected.versions, default=before["version"] if before else 1)
             most = (before["version"] if before else int(not expected.created)) + len(expected.versions)
@@ -183,9 +183,18 @@ class Explanation:
                 yield f"an onboarding names deal {deal}, which no request won"
             if number > 1:
                 yield f"deal {deal} has {number} onboardings"
+        cancelled = {
+            row["onboarding_deal_id"]
+            for name, row in after.items()
+            if name.startswith("service:ticket/") and row.get("cancelled_at")
+        }
         for name, row in after.items():
-            if name.startswith("sales:deal/") and row["stage"] == "won" and row["id"] not in onboardings:
-                yield f"{name} is won and has no onboarding"
+            if not name.startswith("sales:deal/"):
+                continue
+            is_open = row["id"] in onboardings and row["id"] not in cancelled
+            if is_open != (row["stage"] == "won"):
+                has = "an onboarding" if is_open else "no onboarding"
+                yield f"{name} is {row['stage']} and has {has}"
 
 
 def _problems_of_entry(name: str, entry: dict[str, Any], after: Rows) -> Iterable[str]:

@@ -147,6 +147,10 @@ def facts_of_log(log: Log) -> Facts:
                 add("deal.units", state, state["closed_at"], sum(line["quantity"] for line in state["lines"]))
             case "deals" if state["stage"] == "lost":
                 add("deal.lost", state, state["closed_at"])
+            case "tickets" if state["cancelled_at"]:
+                pass  # an onboarding whose deal is not won any more
+            case "tickets" if state["onboarding_since"]:
+                add("ticket.onboardings", state, state["onboarding_since"])
             case "tickets":
                 add("ticket.opened", state, state["opened_at"])
                 add("ticket.reopenings", state, state["opened_at"], state["reopen_count"])
@@ -201,7 +205,7 @@ def _customers_of_log(log: Log) -> Customers:
             case "deals" if state["stage"] == "won":
                 bought = (_day(state["closed_at"]), _cents(state["reporting_amount"]))
                 customers[_survivor(log, state["account_id"])].purchases.append(bought)
-            case "tickets" if not state["merged_into"]:
+            case "tickets" if not state["merged_into"] and not state["cancelled_at"]:
                 reopened_at = state["reopened_at"] if state["reopen_count"] else None
                 done_at = min(filter(None, (state["resolved_at"], state["closed_at"])), key=_day, default=None)
                 customers[_survivor(log, state["customer_id"])].threats += [
@@ -287,6 +291,9 @@ def _numbered_purchases(log: Log) -> list[tuple[int, dict[str, Any]]]:
     ]
 
 
+REQUESTED = "onboarding_since is null"
+"""What tells a customer's ticket from an onboarding, which is work of our own."""
+
 SOURCES = {
     "sales": [
         ("lead.created", "select created_at as at, 1 as amount, region, segment, channel from lead"),
@@ -320,19 +327,28 @@ SOURCES = {
         ),
     ],
     "service": [
-        ("ticket.opened", "select opened_at, 1, region, segment, channel from ticket"),
-        ("ticket.reopenings", "select opened_at, reopen_count, region, segment, channel from ticket"),
+        (
+            "ticket.onboardings",
+            "select onboarding_since, 1, region, segment, channel from ticket"
+            " where onboarding_since is not null and cancelled_at is null",
+        ),
+        ("ticket.opened", f"select opened_at, 1, region, segment, channel from ticket where {REQUESTED}"),
+        (
+            "ticket.reopenings",
+            f"select opened_at, reopen_count, region, segment, channel from ticket where {REQUESTED}",
+        ),
         (
             "ticket.resolved",
-            "select resolved_at, 1, region, segment, channel from ticket where resolved_at is not null",
+            "select resolved_at, 1, region, segment, channel from ticket"
+            f" where resolved_at is not null and {REQUESTED}",
         ),
         (
             "ticket.cohort_resolved",
-            "select opened_at, 1, region, segment, channel from ticket where resolved_at is not null",
+            f"select opened_at, 1, region, segment, channel from ticket where resolved_at is not null and {REQUESTED}",
         ),
         (
             "ticket.resolved_first_contact",
-            "select resolved_at, 1, region, segment, channel from ticket where resolved_at is not null"
+            f"select resolved_at, 1, region, segment, channel from ticket where resolved_at is not null and {REQUESTED}"
             " and reopen_count = 0 and (select count(*) from interaction where ticket_id = ticket.id"
             " and direction = 'inbound' and visibility = 'public') <= 1",
         ),
@@ -394,7 +410,7 @@ async def _customers_of_sources(stack: LocalStack) -> Customers:
         tickets = await service.fetch(
             "select customer_id, least(resolved_at, closed_at) as done, case when reopen_count > 0 then reopened_at end"
             " as reopened, least(first_response_breached_at, resolution_breached_at) as breached"
-            " from ticket where merged_into is null"
+            " from ticket where merged_into is null and cancelled_at is null"
         )
         ratings = await service.fetch("select customer_id, answered_at from survey where score <= 2")
     finally:
