@@ -41,7 +41,11 @@ TWICE: Final = ("sales-relay", "service-relay", "service-consumer", "metrics-con
 
 def doubled(system: System = TANDEM) -> System:
     """Return the system with two relays and two consumers of each kind; the second ones are named `…-2`."""
-    second = tuple(replace(program, name=f"{program.name}-2") for program in system.programs if program.name in TWICE)
+    second = tuple(
+        replace(program, name=f"{program.name}-2", another=program.name)
+        for program in system.programs
+        if program.name in TWICE
+    )
     return replace(system, programs=system.programs + second)
 
 

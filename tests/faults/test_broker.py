@@ -40,11 +40,14 @@ async def test_the_broker_is_killed_and_restarted_under_load(experiment: Experim
             await experiment.answers(10, 10)
         await asyncio.to_thread(experiment.kafka.start)
         experiment.repaired()
-        await experiment.answers(20)
+        # What is written now waits behind all that was written meanwhile.
+        experiment.findings.note("drained after", await experiment.works(within=60), "s")
         if experiment.form.is_long:
             await asyncio.to_thread(experiment.kafka.stop)
             await asyncio.to_thread(experiment.kafka.start)
             experiment.repaired()
+            experiment.findings.note("and after the restart", await experiment.works(within=60), "s")
+    experiment.repaired()
     await experiment.caught_up(within=60)
     await experiment.all_agree()
     unavailable = [status for status in experiment.recording.statuses if status >= 500]

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer
 from service_kit.failpoints import EXIT_CODE, Failpoint
 from tandem_cli.processes import answers_ready
 from tandem_cli.stack import LocalStack
+from tandem_cli.system import DATABASES, script
 from tests.faults.experiment import Experiment, Findings, Form, doubled, experiment_on, running_stack
 from tests.faults.rows import fault
 from tests.support import eventually
@@ -157,12 +158,16 @@ async def test_two_versions_run_side_by_side(
             async with experiment_on(stack, seed, form, findings, tmp_path) as experiment:
                 findings.note("previous version", revision[:8])
                 first = [name for name in stack.processes if name.endswith("-2") or name == "sales-api"]
+                first.remove("metrics-consumer-2")
                 second = [name for name in stack.processes if name not in first]
                 async with experiment.load():
                     await experiment.answers(50)
-                    await asyncio.gather(*(migrate_to_this_version(stack, name) for name in stack.system.migrations))
+                    await asyncio.gather(*(run_of_this_version(stack, f"{name}-migrate", name) for name in DATABASES))
                     await experiment.answers(50)
                     for half in (first, second):
+                        if "metrics-consumer" in half:
+                            # Under other rules, a consumer of this version starts with a ledger that is rebuilt.
+                            await run_of_this_version(stack, "metrics-replay", "metrics")
                         for name in half:
                             await asyncio.to_thread(stack.restart, name, env_overrides={"PYTHONPATH": ""})
                         await asyncio.sleep(form.seconds / 3)  # side by side
@@ -195,11 +200,11 @@ def sources_of(revision: str, directory: Path) -> Iterator[str]:
         git("worktree", "remove", "--force", str(directory))
 
 
-async def migrate_to_this_version(stack: LocalStack, database: str) -> None:
-    """Run the migrations of this version on a database that is in use."""
-    environment = os.environ | {"DATABASE_URL": stack.database_url(database)}
-    process = await asyncio.create_subprocess_exec(*stack.system.migrations[database], env=environment)
-    assert await asyncio.wait_for(process.wait(), 60) == 0
+async def run_of_this_version(stack: LocalStack, command: str, database: str) -> None:
+    """Run a command of this version on a database that is in use."""
+    environment = stack.processes["metrics-consumer"].env | {"DATABASE_URL": stack.database_url(database)}
+    process = await asyncio.create_subprocess_exec(*script(command), env=environment | {"PYTHONPATH": ""})
+    assert await asyncio.wait_for(process.wait(), 120) == 0
 
 
 @fault(31)

@@ -215,7 +215,7 @@ class LocalStack:
             self._await_ready(process)
 
     def add(self, program: Program, *, env_overrides: Mapping[str, str] | None = None) -> None:
-        """Start one more process, such as a second consumer under another name, and wait until it is ready."""
+        """Start one more process, such as a second consumer (`Program.another`), and wait until it is ready."""
         process = self.processes[program.name] = self._process(program)
         process.env.update(env_overrides or {})
         process.start()
@@ -265,7 +265,7 @@ class LocalStack:
         if isinstance(self.postgres, EmbeddedPostgres):
             self.listener.state("postgresql", "starting")
             self.postgres.start()
-            self.postgres.create_roles(program.role for program in self.system.programs)
+            self.postgres.create_roles({program.role for program in self.system.programs})
             self.listener.state("postgresql", "ready")
         for name in DATABASES:
             if name not in self._external_databases:
@@ -383,8 +383,8 @@ class LocalStack:
         settings = {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers}
         if isinstance(self.kafka, ExternalKafka):
             return settings
-        if self.kafka.security is not None and program.name in PROCESSES:
-            given = self.kafka.settings_of(program.name, self.kafka.password_of(program.name))
+        if self.kafka.security is not None and program.user in PROCESSES:
+            given = self.kafka.settings_of(program.user, self.kafka.password_of(program.user))
             settings |= {name.upper(): value for name, value in given.items()}
         return _unset(KafkaSettings) | settings
 

@@ -15,7 +15,8 @@ class Program:
     """One process to run: `command` with the settings of `database`'s owner.
 
     `api` names the public port that it serves (sales, service or metrics); every other process serves health and
-    metrics on a free port. `needs_kafka` makes it start only when the topics are there.
+    metrics on a free port. `needs_kafka` makes it start only when the topics are there. `another` is the name of the
+    program of which it is one more process: to PostgreSQL and Kafka it is the same.
     """
 
     name: str
@@ -23,11 +24,17 @@ class Program:
     database: str
     api: str | None = None
     needs_kafka: bool = False
+    another: str | None = None
+
+    @property
+    def user(self) -> str:
+        """Its user of Kafka."""
+        return self.another or self.name
 
     @property
     def role(self) -> str:
         """Its role in the database: `sales_relay` of sales-relay."""
-        return self.name.replace("-", "_")
+        return self.user.replace("-", "_")
 
 
 @dataclass(frozen=True)
