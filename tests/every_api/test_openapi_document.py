@@ -9,6 +9,9 @@ import jsonschema_rs
 import pytest
 from pydantic import TypeAdapter
 
+import sales_api.app
+from metrics_worker.webhooks.schemas import TYPES
+from sales_api.settings import SalesSettings
 from service_kit.openapi import members
 from service_kit.routing import StrictRoute
 from tests.every_api.test_every_route import PACKAGES, make_app
@@ -125,3 +128,95 @@ def test_what_one_value_of_a_list_means_is_said_under_one_name(api: str) -> None
                 lists.setdefault(tuple(part["enum"]), []).append(name)
     twice = [names for names in lists.values() if len(names) > 1]
     assert twice == [], "give the type a name: described(…, schema='…')"
+
+
+def operations_of(api: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for method, path, operation in (
+        (method, path, operation)
+        for part in ("paths", "webhooks")
+        for path, methods in document(api).get(part, {}).items()
+        for method, operation in methods.items()
+    ):
+        yield f"{method.upper()} {path}", operation
+
+
+def resolved(api: str, part: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in part:
+        found: Any = document(api)
+        for step in part["$ref"].removeprefix("#/").split("/"):
+            found = found[step]
+        part = found
+    return part
+
+
+def contents(api: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield every body of a request or an answer: where it is, its media type, and what is said of it."""
+    for name, operation in operations_of(api):
+        bodies = {"request": operation.get("requestBody", {}), **operation["responses"]}
+        for place, body in bodies.items():
+            for media_type, content in resolved(api, body).get("content", {}).items():
+                yield f"{name} {place}", media_type, content
+
+
+@each_api
+def test_every_operation_is_described_in_a_described_group(api: str) -> None:
+    tags = {tag["name"]: tag["description"] for tag in document(api)["tags"]}
+    used = {tag for _, operation in operations_of(api) for tag in operation["tags"]}
+    assert used == tags.keys(), "create_app(tags=…) describes the groups of the API's operations, and no others"
+    for name, operation in operations_of(api):
+        assert operation["summary"], name
+        assert operation["description"].partition("\n\nRoles, ")[0].strip(), f"{name}: give the route a docstring"
+        for status, answer in operation["responses"].items():
+            assert resolved(api, answer)["description"].strip(" ."), f"{name} {status}"
+
+
+@each_api
+def test_every_body_has_an_example_that_is_valid(api: str) -> None:
+    components = document(api)["components"]
+    found = []
+    for name, media_type, content in contents(api):
+        if media_type == "application/vnd.apache.parquet":
+            continue
+        shown = [one["value"] for one in content.get("examples", {}).values()]
+        shown += [content["example"]] if "example" in content else []
+        if not shown and name.startswith("POST metrics."):
+            # A webhook's is that of its schema.
+            continue
+        if not shown and name.split()[-1] != "410":
+            found.append(f"{name}: no example of {media_type}")
+        validator = jsonschema_rs.Draft202012Validator(
+            {**content["schema"], "components": components}, validate_formats=True
+        )
+        found += [f"{name}: {error.message}" for example in shown for error in validator.iter_errors(example)]
+    assert found == []
+
+
+@each_api
+def test_every_answer_names_its_headers(api: str) -> None:
+    for name, operation in operations_of(api):
+        if name.startswith("POST metrics."):
+            continue
+        for status, answer in operation["responses"].items():
+            headers = resolved(api, answer)["headers"].keys()
+            assert "X-Request-Id" in headers, f"{name} {status}"
+            assert ("Retry-After" in headers) == (status in ("409", "429", "503")), f"{name} {status}"
+            if status == "201" and "id" in resolved(api, answer["content"]["application/json"]["schema"])["properties"]:
+                assert {"ETag", "Location"} <= headers or name.startswith("PUT "), name
+
+
+@each_api
+def test_only_operations_that_compare_versions_take_one(api: str) -> None:
+    for name, operation in operations_of(api):
+        taken = {parameter["name"] for parameter in operation.get("parameters", ())}
+        assert ("If-Match" in taken) == ("412" in operation["responses"]), name
+        assert ("If-None-Match" in taken) == ("304" in operation["responses"]), name
+
+
+def test_the_messages_of_webhooks_are_in_the_document() -> None:
+    assert set(document("metrics-api")["webhooks"]) == set(TYPES)
+
+
+def test_a_document_names_the_address_that_the_setting_gives() -> None:
+    settings = SalesSettings(database_url="postgresql+asyncpg://nowhere/nothing", api_url="https://sales.example.com")
+    assert sales_api.app.create(settings).openapi()["servers"] == [{"url": "https://sales.example.com"}]
+    assert document("sales-api")["servers"] == [{"url": "http://127.0.0.1:8001"}]

@@ -251,7 +251,14 @@ async def test_a_database_that_is_away_is_a_503_with_retry_after(issuer: Issuer,
     )
     engine = create_engine(settings, application="test")
     app = create_app(
-        title="toy", description="", settings=settings, engine=engine, routers=[boxes.routes], access=ACCESS
+        title="toy",
+        summary="",
+        tags={},
+        description="",
+        settings=settings,
+        engine=engine,
+        routers=[boxes.routes],
+        access=ACCESS,
     )
     headers = {"Authorization": f"Bearer {issuer.token('service-agent')}"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://toy", headers=headers) as http:

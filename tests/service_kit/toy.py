@@ -183,7 +183,14 @@ async def toy_app(
         await connection.run_sync(metadata.create_all)
         await connection.execute(sa.text("create table if not exists alembic_version (version_num text)"))
     app = create_app(
-        title="toy", description="", settings=settings, engine=engine, routers=[boxes.routes], access=ACCESS
+        title="toy",
+        summary="",
+        tags={},
+        description="",
+        settings=settings,
+        engine=engine,
+        routers=[boxes.routes],
+        access=ACCESS,
     )
     yield app, engine
     await engine.dispose()

@@ -17,6 +17,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """The whole state of one aggregate; events extend it, some with a `change` that is only true of their step."""
 
     id: UUID
+    """Of the aggregate: the one in the event's subject."""
 
 
 Correction = Literal["restored", "withdrawn"]

@@ -14,17 +14,23 @@ class Target(State, frozen=True, kw_only=True):
     """A KPI's target and its value at the last evaluation."""
 
     kpi: Code
+    """The KPI, as `GET /v1/kpis` names it."""
     variant: Code
+    """The definition of the KPI that is meant."""
     dimension: Code | None = None
     """With `value`: the one region, owner or other value that the target is for; null for the whole."""
     value: Code | None = None
+    """The value of that dimension; null for the whole."""
     period_start: date
+    """The first day, in the reporting time zone."""
     period_end: date
+    """The last day, in the reporting time zone."""
     target: Decimal
     """In the KPI's unit."""
     reached: Decimal | None
     """The KPI's value; null when its denominator is empty."""
     judged_at: Moment
+    """When it was evaluated."""
 
 
 @event("metrics.kpi-target-missed", topic=METRICS_TOPIC, subject_kind="targets")
@@ -45,7 +51,9 @@ class Risk(State, frozen=True, kw_only=True):
     revenue_at_risk: Money
     """The customer's revenue of the last 365 days and its open deals, in the reporting currency."""
     at_risk_since: Moment | None
+    """When the first of the reasons began; null once recovered."""
     judged_at: Moment
+    """When it was evaluated."""
 
 
 @event("metrics.customer-at-risk", topic=METRICS_TOPIC, subject_kind="risks")
@@ -64,10 +72,13 @@ class Period(State, frozen=True, kw_only=True):
     period: Code
     """A day 2026-03-10, an ISO week 2026-W11, a month 2026-03, a quarter 2026-Q1 or a year 2026."""
     period_start: date
+    """The first day, in the reporting time zone."""
     period_end: date
+    """The last day, in the reporting time zone."""
     as_of: Moment
     """The moment whose ledger the period's figures come from."""
     closed_at: Moment
+    """When somebody closed it."""
 
 
 @event("metrics.period-closed", topic=METRICS_TOPIC, subject_kind="periods")
@@ -81,6 +92,7 @@ class KpiFigure(msgspec.Struct, frozen=True, kw_only=True):
     value: Decimal | None
     """In the KPI's unit; null when the denominator is empty."""
     numerator: Decimal
+    """What the value counts or sums."""
     denominator: Decimal | None
     """Null for a plain sum."""
 
@@ -89,17 +101,25 @@ class Restatement(State, frozen=True, kw_only=True):
     """The current figure of a KPI's variant in a closed period. Its id identifies the variant in this period."""
 
     period_id: UUID
+    """The closed period."""
     period: Code
+    """The closed period's name: 2026-03."""
     period_start: date
+    """The first day, in the reporting time zone."""
     period_end: date
+    """The last day, in the reporting time zone."""
     kpi: Code
+    """The KPI, as `GET /v1/kpis` names it."""
     variant: Code
+    """The definition of the KPI that is meant."""
     as_closed: KpiFigure
+    """The figure that was given out when the period was closed."""
     now: KpiFigure
     """Equal to `as_closed` when a change was reversed."""
     as_of: Moment
     """Events recorded after this moment caused the change."""
     restated_at: Moment
+    """When the change was found."""
 
 
 @event("metrics.kpi-restated", topic=METRICS_TOPIC, subject_kind="restatements")

@@ -15,12 +15,13 @@ from starlette.middleware.gzip import GZipMiddleware
 from service_kit import problems
 from service_kit.access import AccessTable
 from service_kit.admission import Admission, RouteClass
-from service_kit.audit.routes import audit_routes
+from service_kit.audit.routes import AUDIT_TAG, audit_routes
 from service_kit.auth import Authenticator
 from service_kit.docs import docs_routes
 from service_kit.health import Check, database_check, health_routes
 from service_kit.middleware import RequestContext
 from service_kit.openapi import complete
+from service_kit.openapi_answers import add_answers, add_parameters
 from service_kit.outbox import outbox_measure
 from service_kit.outbox_notify import OutboxNotifier
 from service_kit.rate_limit import RateLimit
@@ -29,29 +30,15 @@ from service_kit.routing import StrictRoute
 from service_kit.settings import ServiceSettings
 from service_kit.unit_of_work import units_of_work
 
-_ERRORS = {
-    "400": "The request cannot be read.",
-    "401": "A valid bearer token is needed.",
-    "403": "The role does not allow this.",
-    "404": "There is no such thing.",
-    "413": "The body is too large.",
-    "422": "The request is not valid; `errors` names each place.",
-    "429": "The subject or the address sends too much; try again after Retry-After.",
-    "503": "The service has too much to do, or a part that this needs is away; try again after Retry-After.",
-}
-_WRITE_ERRORS = {
-    "409": "The state does not allow this; or a request with this Idempotency-Key is under way, then with Retry-After.",
-    "410": "The request was done before, and its answer was erased with whom it was about; or the link has expired. "
-    "Do not send it again.",
-    "412": "If-Match names a version that is no longer current.",
-}
-
+Webhooks = Callable[[], tuple[dict[str, Any], dict[str, Any]]]
+"""Returns the webhooks of a document, and the schemas that they refer to."""
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
 def create_app(
     *,
     title: str,
+    summary: str,
     description: str,
     settings: ServiceSettings,
     engine: AsyncEngine,
@@ -59,13 +46,16 @@ def create_app(
     access: AccessTable,
     ready: dict[str, Check] | None = None,
     lifespan: Lifespan | None = None,
+    tags: Mapping[str, str],
     classes: Mapping[str, RouteClass] | None = None,
+    webhooks: Webhooks | None = None,
 ) -> FastAPI:
     """Return an API with problem+json errors, tokens, strict parsing, health and OpenAPI 3.1.
 
     `GET /v1/audit` is added to the routers. Raise ValueError unless `access` names every operation. `app.state` holds
-    `access`, `settings`, `engine`, `begin`, `authenticator`, `routes`, `keys_under_way` and `rates_of_subjects`. The
-    engine is disposed of at the end. `classes` are the route classes of addresses that are neither plain reads nor
+    `access`, `settings`, `engine`, `begin`, `authenticator`, `routes`, `keys_under_way`, `rates_of_subjects`, `tags`
+    and `webhooks`. The engine is disposed of at the end. `tags` describes the groups of operations, `webhooks` the
+    messages that the service sends. `classes` are the route classes of addresses that are neither plain reads nor
     plain writes.
     """
 
@@ -79,6 +69,7 @@ def create_app(
 
     app = FastAPI(
         title=title,
+        summary=summary,
         description=description,
         version="1",
         lifespan=whole_lifespan,
@@ -89,6 +80,8 @@ def create_app(
     )
     app.state.settings = settings
     app.state.access = access
+    app.state.tags = {**tags, **AUDIT_TAG}
+    app.state.webhooks = webhooks
     app.state.engine = engine
     app.state.begin = units_of_work(engine, on_commit=notifier.notify)
     app.state.authenticator = Authenticator(settings)
@@ -145,30 +138,38 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     """FastAPI's document, with what the kit adds to every route: tokens, problems, idempotency, versions."""
     if app.openapi_schema:
         return app.openapi_schema
+    state = app.state
     document = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes, openapi_version="3.1.0"
+        title=app.title,
+        version=app.version,
+        summary=app.summary,
+        description=app.description + _OF_ALL,
+        routes=app.routes,
+        tags=[{"name": name, "description": text} for name, text in state.tags.items()],
+        servers=[{"url": state.settings.api_url or f"http://127.0.0.1:{state.settings.http_port}"}],
+        contact={"name": "Tandem maintainers"},
+        license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+        openapi_version="3.1.0",
     )
     components = document.setdefault("components", {})
-    components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+    components["securitySchemes"] = {"bearer": _BEARER}
     document["security"] = [{"bearer": []}]
     schemas = components.setdefault("schemas", {})
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
+    if state.webhooks is not None:
+        document["webhooks"], its_schemas = state.webhooks()
+        schemas |= its_schemas
     schemas |= {"Problem": deepcopy(_PROBLEM), "ProblemError": deepcopy(_PROBLEM_ERROR)}
-    answer = {"content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
     for operations in document["paths"].values():
-        for method, operation in operations.items():
-            writes = method in ("post", "put", "patch", "delete")
-            for status, description in (_ERRORS | (_WRITE_ERRORS if writes else {})).items():
-                operation["responses"][status] = {"description": description, **answer}
-            if "requestBody" in operation:
-                operation["responses"].setdefault("415", {"description": "The body is not JSON by its type.", **answer})
+        for operation in operations.values():
+            operation["responses"].pop("422", None)
             if operation.get("security") != []:
-                _document_access(operation, app.state.access)
-            if writes:
-                operation.setdefault("parameters", []).extend(deepcopy(_WRITE_PARAMETERS))
+                _document_access(operation, state.access)
+    add_parameters(document, state.routes)
     complete(document)
-    _document_limited_fields(document, app.state.access)
+    add_answers(document, state.routes)
+    _document_limited_fields(document, state.access)
     app.openapi_schema = document
     return document
 
@@ -199,6 +200,18 @@ def _document_limited_fields(document: dict[str, Any], table: AccessTable) -> No
                     properties[field][mark] = True
 
 
+_OF_ALL = """
+
+Times are RFC 3339, days `2026-03-31`, amounts decimal strings. Unknown fields and parameters are refused. Errors are
+`application/problem+json` (RFC 9457): switch on `type`, show `detail`. Send an `Idempotency-Key` with each write, so
+that it can be repeated; send the `ETag` of what a change is based on as `If-Match`. Lists are paged: follow
+`next_cursor` until it is null. What breaks a limit of the connection itself is answered 408, 414 or 431."""
+_BEARER: dict[str, Any] = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "An access token of the company's OpenID provider, with the roles in its claim `roles`.",
+}
 _PROBLEM: dict[str, Any] = {
     "type": "object",
     "description": "RFC 9457 problem details.",
@@ -244,25 +257,3 @@ _PROBLEM_ERROR: dict[str, Any] = {
         },
     },
 }
-_WRITE_PARAMETERS: list[dict[str, Any]] = [
-    {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "required": False,
-        "description": "Makes a repeat of this request give the first answer again; kept for 7 days.",
-        "schema": {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": 255,
-            "pattern": "^[ -~]+$",
-            "examples": ["6f0c1f2e-5f0e-4d0b-9a58-2f6b3d6f4a11"],
-        },
-    },
-    {
-        "name": "If-Match",
-        "in": "header",
-        "required": False,
-        "description": "The ETag that the change is based on; 412 when somebody was faster.",
-        "schema": {"type": "string", "examples": ['"3"']},
-    },
-]

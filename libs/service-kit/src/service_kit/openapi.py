@@ -27,6 +27,10 @@ def complete(document: dict[str, Any]) -> None:
         if (text := parameter["schema"].pop("description", None)) is not None:
             parameter.setdefault("description", text)
     _describe_parameters(document)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            if operation["summary"] == operation["operationId"].replace("_", " ").title():
+                operation["summary"] = operation["operationId"].replace("_", " ").capitalize()
     schemas |= named
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     examples = Examples(document)

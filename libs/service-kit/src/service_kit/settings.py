@@ -122,6 +122,8 @@ class ServiceSettings(DatabaseSettings, KafkaSettings):
     """Where an API shows `/metrics`: not on its public port. Workers, which have none, show it at `http_port`."""
     api_docs: bool = False
     """Whether an API serves `/docs` and `/openapi.json`."""
+    api_url: str = ""
+    """Where clients reach an API, for `servers` in its document; its own port on this machine when left out."""
     allowed_hosts: CommaSeparated = ["localhost", "127.0.0.1", "[::1]"]
     """Host names that requests may be addressed to; `*` allows all (behind a proxy that checks)."""
     cors_origins: CommaSeparated = []

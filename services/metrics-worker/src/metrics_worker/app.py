@@ -26,9 +26,11 @@ from metrics_worker.api.webhooks import webhooks
 from metrics_worker.database import SEARCH_PATH
 from metrics_worker.ledger.status import reporting_of_ledger
 from metrics_worker.settings import MetricsSettings
+from metrics_worker.webhooks.document import webhooks as webhooks_sent
 from service_kit.admission import RouteClass
 from service_kit.app import create_app
 from service_kit.database import create_engine
+from service_kit.dead_letters.routes import DEAD_LETTERS_TAG
 from service_kit.problems import is_transient
 
 log = structlog.get_logger()
@@ -56,7 +58,17 @@ def create(settings: MetricsSettings) -> FastAPI:
 
     app = create_app(
         title="Tandem metrics",
+        summary="KPIs of sales and service.",
         description="KPIs of sales and service from one ledger. Roles and teams decide whose numbers a caller sees.",
+        tags={
+            "kpis": "KPIs with what is behind them: catalogue, values, explanations, coverage, scorecard and alerts.",
+            "customers": "The health of one customer.",
+            "targets": "The values that KPIs are to reach.",
+            "periods": "Closed periods, and what has changed in them since.",
+            "exports": "The ledger's postings as files.",
+            "push": "Values as they change: streams of server-sent events, and webhooks.",
+            **DEAD_LETTERS_TAG,
+        },
         settings=settings,
         engine=engine,
         routers=[
@@ -77,6 +89,7 @@ def create(settings: MetricsSettings) -> FastAPI:
         access=ACCESS,
         ready={"ledger": ledger_fits},
         lifespan=lifespan,
+        webhooks=webhooks_sent,
         classes={"/v1/exports": RouteClass.BULK, "/v1/stream": RouteClass.STREAM},
     )
     app.state.reporting = settings.reporting

@@ -16,7 +16,7 @@ from sales_api.settings import SalesSettings
 from sales_api.teams import teams
 from service_kit.app import create_app
 from service_kit.database import create_engine
-from service_kit.imports.routes import imports_of
+from service_kit.imports.routes import IMPORTS_TAG, imports_of
 
 
 def create(settings: SalesSettings) -> FastAPI:
@@ -27,7 +27,21 @@ def create(settings: SalesSettings) -> FastAPI:
     ]
     return create_app(
         title="Tandem sales",
+        summary="Leads, deals and what leads to them.",
         description="Accounts, leads, deals, activities, referrals, quotas. Changes are published on `sales.events`.",
+        tags={
+            "accounts": "Customers: companies or people that buy. Service and the KPIs know them by the same id.",
+            "leads": "Possible customers, from the first sign of interest until they are converted or disqualified.",
+            "deals": "Sales in progress, closed as won or lost; they can be reopened and amended.",
+            "activities": "Calls, meetings and tasks of salespeople that were done.",
+            "referrals": "Customers' recommendations that lead to new accounts.",
+            "quotas": "What each salesperson has to sell in a period.",
+            "products": "The catalogue that deals and leads name by code.",
+            "exchange-rates": "Rates to the reporting currency by day; a deal freezes one when it closes.",
+            "reps": "Salespeople, who own accounts, leads and deals.",
+            "teams": "Groups of salespeople, one above another.",
+            **IMPORTS_TAG,
+        },
         settings=settings,
         engine=create_engine(settings, application="sales-api"),
         routers=[*nouns, imports_of(nouns)],

@@ -21,7 +21,8 @@ from service_api.trainings import trainings
 from service_api.upsell_suggestions import upsell_suggestions
 from service_kit.app import create_app
 from service_kit.database import create_engine
-from service_kit.imports.routes import imports_of
+from service_kit.dead_letters.routes import DEAD_LETTERS_TAG
+from service_kit.imports.routes import IMPORTS_TAG, imports_of
 
 
 def create(settings: ServiceApiSettings) -> FastAPI:
@@ -46,7 +47,25 @@ def create(settings: ServiceApiSettings) -> FastAPI:
     ]
     app = create_app(
         title="Tandem service",
+        summary="Tickets and what else is done for customers.",
         description="Customers, tickets with the contacts about them, surveys, and what else is done for customers.",
+        tags={
+            "customers": "Customers as service knows them: copies of sales' accounts, and those met before sales.",
+            "tickets": "Customers' questions, requests and problems, with the contacts about them.",
+            "surveys": "Questions to customers about a ticket, answered by a signed link or by staff.",
+            "sla-policies": "The times within which tickets must be answered and resolved.",
+            "business-calendars": "The hours and holidays that SLA policies count by.",
+            "trainings": "Trainings of customers' people that were delivered.",
+            "check-ins": "Conversations that service starts before anything is wrong.",
+            "maintenance": "Plans of what is maintained for a customer and how often, and what was performed.",
+            "deliveries": "What customers accepted of won deals, against the deal's promise.",
+            "reviews": "Scores that customers gave in public.",
+            "upsell-suggestions": "What agents think that a customer could use; sales makes leads of them.",
+            "agents": "The people who answer customers.",
+            "teams": "Groups of agents, one above another.",
+            **DEAD_LETTERS_TAG,
+            **IMPORTS_TAG,
+        },
         settings=settings,
         engine=create_engine(settings, application="service-api"),
         routers=[*nouns, imports_of(nouns)],

@@ -1,6 +1,6 @@
 """`GET /v1/audit`: who did what to which record, for admins; the same in every API."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 
@@ -12,6 +12,8 @@ from service_kit.filters import equal
 from service_kit.identifiers import first_id_at
 from service_kit.paging import Paged, PageRead, page_of
 from service_kit.routing import Work, router
+
+AUDIT_TAG: Final = {"audit": "Who did what to which record, for admins."}
 
 
 def audit_routes() -> APIRouter:

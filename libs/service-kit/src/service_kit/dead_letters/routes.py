@@ -1,7 +1,7 @@
 """Dead letters over HTTP; each service names its consumers and a check of values."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends
@@ -25,6 +25,10 @@ from service_kit.fields import Code, Identifier
 from service_kit.filters import equal
 from service_kit.paging import Paged, PageRead, page_of
 from service_kit.routing import By, CallersAccess, Work, router
+
+DEAD_LETTERS_TAG: Final = {
+    "dead-letters": "Records that a consumer could not process: read, mended, sent again or discarded."
+}
 
 
 def dead_letter_routes(consumers: Consumers, *, readable: Callable[..., Awaitable[Readable]]) -> APIRouter:

@@ -1,7 +1,7 @@
 """`POST /v1/imports`: many records with their histories at once, and a report by row."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request
 
@@ -13,6 +13,8 @@ from service_kit.problems import Problem, Unprocessable
 from service_kit.routing import Work, media_type_of, router
 
 Mode = Literal["all-or-nothing", "best-effort"]
+
+IMPORTS_TAG: Final = {"imports": "Many records with their histories at once."}
 
 
 class ImportRefused(Problem):
@@ -95,7 +97,7 @@ def _documented(names: list[str]) -> dict[str, Any]:
     return {
         "required": True,
         "content": {
-            NDJSON: {"schema": {"type": "string", "description": lines}},
+            NDJSON: {"schema": {"type": "string", "description": lines, "x-resources": names}},
             CSV: {"schema": {"type": "string", "description": cells}},
         },
     }

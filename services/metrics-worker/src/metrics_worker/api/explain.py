@@ -52,6 +52,11 @@ from service_kit.routing import CallersAccess, Work, router
 CSV_ROWS: Final = 10_000
 """Postings in one CSV at most; more are for GET /v1/exports/postings."""
 
+_CSV_SHOWN: Final = (
+    "kind,subject,event_id,event_time,recorded_time,day,region,deal.won\r\n"
+    "deal,deals/01980c8e-7a33-7d60-8f3c-5b1f3b0c9a18,01980c8e-7a33-7d60-8f3c-5b1f3b0c9a21,"
+    "2026-03-31T21:00:00Z,2026-03-31T21:00:00.120000Z,2026-03-31,EMEA,1\r\n"
+)
 explanations = router("/kpis", "kpis")
 
 _REASON = described("Why it is left out.", "merged", schema="ExclusionReason")
@@ -117,7 +122,11 @@ class ExplanationRead(ReadModel):
     next_cursor: NextCursor | None
 
 
-@explanations.get("/{name}/explain", response_model=ExplanationRead)
+@explanations.get(
+    "/{name}/explain",
+    response_model=ExplanationRead,
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}, "example": _CSV_SHOWN}}}},
+)
 async def explain_kpi(
     name: Annotated[str, Path(max_length=64, description="The KPI, as GET /v1/kpis names it.", examples=["revenue"])],
     work: Work,

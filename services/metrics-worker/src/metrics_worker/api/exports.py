@@ -21,6 +21,11 @@ SLOWEST_SECONDS: Final = 20.0
 
 KIND_NAMES: Final = [kind.name for kind in KINDS if kind.has_postings]
 
+_CSV_SHOWN: Final = (
+    "event_id,subject_id,event_time,recorded_time,day,region,won\r\n"
+    "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a21,01980c8e-7a33-7d60-8f3c-5b1f3b0c9a18,"
+    "2026-03-31T21:00:00Z,2026-03-31T21:00:00.120000Z,2026-03-31,EMEA,1\r\n"
+)
 exports = router("/exports", "exports")
 
 
@@ -33,7 +38,15 @@ class TooManyExports(Problem):
 @exports.get(
     "/postings",
     response_class=Response,
-    responses={200: {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}}},
+    responses={
+        200: {
+            "description": "The postings, one a row.",
+            "content": {
+                MEDIA_TYPES["csv"]: {"schema": {"type": "string"}, "example": _CSV_SHOWN},
+                MEDIA_TYPES["parquet"]: {"schema": {"type": "string", "contentMediaType": MEDIA_TYPES["parquet"]}},
+            },
+        }
+    },
 )
 async def export_postings(
     request: Request,

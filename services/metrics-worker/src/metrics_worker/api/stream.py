@@ -26,6 +26,7 @@ HEARTBEAT_SECONDS: Final = 5.0
 SLOWEST_SECONDS: Final = 30.0
 """A reader that takes nothing for this long is cut off; it may come back and go on where it was."""
 RECONNECT_MILLISECONDS: Final = 2000
+_SHOWN: Final = {"event": "fresh", "data": '"2026-03-31T21:00:00.120000Z"'}
 _EVENT: Final = {
     "type": "object",
     "description": "One event of the stream.",
@@ -73,7 +74,7 @@ async def issue_stream_ticket(request: Request, by: By) -> StreamTicketRead:
 @stream.get(
     "",
     response_class=Response,
-    responses={200: {"content": {"text/event-stream": {"schema": _EVENT}}}},
+    responses={200: {"content": {"text/event-stream": {"schema": _EVENT, "example": _SHOWN}}}, 404: {}},
 )
 async def stream_kpis(
     request: Request,

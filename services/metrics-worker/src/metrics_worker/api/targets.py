@@ -55,7 +55,7 @@ class Address:
 At = Annotated[Address, Depends(async_dependency(Address))]
 
 
-@targets.routes.put("/{kpi}")
+@targets.routes.put("/{kpi}", responses={201: {"model": TargetRead, "description": "A new target."}})
 async def set_target(
     at: At, body: TargetSetRequest, work: Work, response: Response, expected: Expected, reporting: LedgerReporting
 ) -> TargetRead:

@@ -33,7 +33,7 @@ Url = Annotated[
     Field(
         min_length=1,
         max_length=2000,
-        json_schema_extra={"format": "uri", "pattern": r"^https?://[!-\"$-\[\]-~]+$"},
+        json_schema_extra={"format": "uri", "pattern": r'^https?://[!-"$-\[\]-~]+$'},
     ),
     _URL,
 ]

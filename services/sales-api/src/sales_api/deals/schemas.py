@@ -72,6 +72,8 @@ _ESTIMATE = described(
     rarely=True,
 )
 _ESTIMATED_CURRENCY = described("The reporting currency, as ISO 4217 has it, of the estimate.", "EUR", rarely=True)
+_AMOUNT = described("In the deal's currency: the sum of its lines; of a line, quantity times unit price.", "2598.00")
+_RATE = described("The reporting currency for one unit of the deal's currency.", "1")
 _REOPENINGS = described("How often it was reopened.", 0)
 _PROPOSALS = described("How many proposals were sent.", 1)
 _OWNER = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
@@ -239,16 +241,14 @@ class DealLineRead(ReadModel):
     quantity: LineQuantityRead
     unit_price: DecimalText
     """The price of one unit in the deal's currency."""
-    amount: DecimalText
-    """Quantity times unit price, in the deal's currency."""
+    amount: Annotated[DecimalText, _AMOUNT]
     reporting_amount: Annotated[DecimalText, _REPORTING_AMOUNT] | None
 
 
 class FrozenRateRead(ReadModel):
     """The reporting currency for one unit of the deal's, and the day whose rate it is."""
 
-    rate: DecimalText
-    """The reporting currency for one unit of the deal's currency."""
+    rate: Annotated[DecimalText, _RATE]
     on: date
     """The day whose rate it is: the closing day, or the last one before it that has a rate."""
 
@@ -286,8 +286,7 @@ class DealRead(ReadModel):
     stage: DealStage
     currency: CurrencyRead
     """The currency of its prices and amounts, as ISO 4217 has it."""
-    amount: DecimalText
-    """The sum of all lines, in the deal's currency."""
+    amount: Annotated[DecimalText, _AMOUNT]
     lines: list[DealLineRead]
     """What is sold, in the order given."""
     owner_id: OwnerIdRead | None
