@@ -13,6 +13,8 @@ SEAMS: Final = {
     **dict.fromkeys(CONSUMERS, ("read", "process", "commit", "hint", "join")),
     **dict.fromkeys(CLIENTS, ("begin", "commit", "answer")),
 }
+REPUBLISH: Final = "republish"
+"""The command that follows a restore."""
 RESTORES: Final = 0.1
 """The share of runs in which a database is restored."""
 IN_TRANSACTION: Final = "commit"
@@ -115,6 +117,8 @@ def draw_faults(seed: int) -> list[Fault]:
     if chance.random() < RESTORES:
         taken = chance.randint(20, 120)
         faults.append(Restore(taken, taken + chance.randint(10, 120)))
+        if chance.random() < 0.5:
+            faults.append(Crash(REPUBLISH, chance.choice(["wait", "read"]), chance.randint(1, 3)))
     return faults
 
 

@@ -24,6 +24,14 @@ from tests.simulation.scheduler import NAMESPACE
 _TIME = re.compile(r"20(2[1-9]|[3-9]\d)-\d\d-\d\dT[\d:.]+(Z|\+00:00)?")
 SALES_TABLES: Final = ("account", "deal", "deal_line", "lead")
 SERVICE_TABLES: Final = ("won_deal", "customer", "ticket", "interaction")
+UNKNOWN: Final = re.compile("'origin': 'sales', 'name': None.*'registered_at': None")
+ERASED: Final = re.compile("'erased_at': '")
+NOTHING: Final = "[None]"
+"""A tombstone: in a log that begins with it, it is not."""
+FOLLOWS: Final = (
+    *("blocks", "postings", "subject_state", "account_merge", "sequence_gap", "sales.", "customer", "won_deal"),
+)
+"""The beginnings of the names of tables that follow from events."""
 NOT_COMPARED: Final = {
     "customer": {"version", "name_sequence"},
     "won_deal": set[str](),
@@ -38,6 +46,26 @@ class Outcome:
     tables: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     silent_conflicts: set[str] = field(default_factory=set)
     """Subjects whose newest sequence two events of the log have, without an alarm in the ledger."""
+
+    def followed(self, other: "Outcome") -> "Outcome":
+        """Return what follows from events, but nothing of customers that are not known any more.
+
+        Nothing of those either that are erased here or in the other outcome: an erasure that a restore took back stays
+        in the copy of service until it is repeated.
+        """
+        rows = [*self.tables["customer"].items(), *other.tables["customer"].items()]
+        erased = {key for key, row in rows if ERASED.search(row)}
+        return Outcome(
+            {
+                name: {
+                    key: row
+                    for key, row in of_table.items()
+                    if row != NOTHING and not UNKNOWN.search(row) and not (name == "customer" and key in erased)
+                }
+                for name, of_table in self.tables.items()
+                if name.startswith(FOLLOWS)
+            }
+        )
 
     def differences(self, reference: "Outcome") -> list[str]:
         """Return how this outcome differs from the one that it has to be like."""
@@ -112,17 +140,17 @@ async def read_outcome(databases: Databases, log: MemoryLog) -> Outcome:
 
 
 async def _silent_conflicts(databases: Databases, log: MemoryLog) -> set[str]:
-    ids: dict[str, dict[int, set[UUID]]] = defaultdict(lambda: defaultdict(set))
+    ids: dict[str, dict[tuple[int, int], set[UUID]]] = defaultdict(lambda: defaultdict(set))
     for part, records in log.records.items():
         for record in records if part.topic in (SALES_TOPIC, SERVICE_TOPIC) else ():
             event = codec.decode(record.value)
             if event.event_type.subject_kind in KIND_BY_SUBJECT_KIND:
-                ids[event.subject][event.sequence].add(event.id)
+                ids[event.subject][event.epoch, event.sequence].add(event.id)
     contested = {subject for subject, of_subject in ids.items() if len(of_subject[max(of_subject)]) > 1}
     async with databases.metrics.session() as session:
         rows = await session.fetch(
             "SELECT kind, subject_id FROM sequence_conflict JOIN subject_state AS state"
-            " USING (kind, sequence) WHERE state.id = subject_id"
+            " USING (kind, epoch, sequence) WHERE state.id = subject_id"
         )
     return contested - {f"{KIND_BY_NAME[row['kind']].subject_kind}/{row['subject_id']}" for row in rows}
 
@@ -143,10 +171,10 @@ async def _read_ledger(databases: Databases, outcome: Outcome, reader: _Reader) 
     for where in contradictory:
         tables["blocks that contradict themselves"][reader.text(*where)] = ""
     async with databases.metrics.session() as session:
-        for kind, subject, sequence, state in await session.fetch(
-            "SELECT kind, id, sequence, state FROM subject_state"
+        for kind, subject, epoch, sequence, state in await session.fetch(
+            "SELECT kind, id, epoch, sequence, state FROM subject_state"
         ):
-            tables[f"subject_state of {kind}"][reader.text(subject)] = reader.text(sequence, state)
+            tables[f"subject_state of {kind}"][reader.text(subject)] = reader.text(epoch, sequence, state)
         rows = await session.fetch("SELECT code, value FROM dimension_value")
         values: dict[int, str] = {row["code"]: row["value"] for row in rows}
         for posting_kind in POSTING:
@@ -188,7 +216,7 @@ def _cells(block: Any) -> tuple[dict[int, int], dict[int, int]]:
 
 def _read_log(log: MemoryLog, outcome: Outcome, reader: _Reader) -> None:
     for part, records in log.records.items():
-        newest: dict[str, tuple[int, str]] = {}
+        newest: dict[str, tuple[tuple[int, int], str]] = {}
         for record in records:
             if part.topic.endswith("directory"):
                 value = None if record.value is None else codec.decode(record.value)
@@ -198,7 +226,8 @@ def _read_log(log: MemoryLog, outcome: Outcome, reader: _Reader) -> None:
             else:
                 event = codec.decode(record.value)
                 shown = reader.text(msgspec.to_builtins(event.data))
-                if newest.get(event.subject, (0, ""))[0] < event.sequence:
-                    newest[event.subject] = (event.sequence, shown)
-        for subject, (sequence, shown) in newest.items():
-            outcome.tables[f"{part.topic}: {subject.partition('/')[0]}"][reader.text(subject)] = f"{sequence}: {shown}"
+                version = event.epoch, event.sequence
+                if newest.get(event.subject, ((0, 0), ""))[0] < version:
+                    newest[event.subject] = (version, shown)
+        for subject, (version, shown) in newest.items():
+            outcome.tables[f"{part.topic}: {subject.partition('/')[0]}"][reader.text(subject)] = f"{version}: {shown}"

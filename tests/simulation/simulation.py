@@ -6,7 +6,7 @@ from functools import partial
 from unittest import mock
 
 from tests.simulation.databases import Databases
-from tests.simulation.faults import Fault, Restore, draw_faults
+from tests.simulation.faults import Fault, draw_faults
 from tests.simulation.histories import Action, draw_history
 from tests.simulation.outcome import Outcome
 from tests.simulation.scheduler import next_id
@@ -32,16 +32,23 @@ class Simulation:
     async def failures_of(self, plan: Plan) -> list[str]:
         """Return what is wrong with a run: how it ends differently from one without faults, or what it violates."""
         reference = await self._reference_of(plan)
+        world = World(self.databases, plan)
         try:
-            outcome = await self._run(World(self.databases, plan))
+            outcome = await self._run(world)
         except Violation as violation:
             return [str(violation)]
         silent = [
             f"{subject}: two events have its newest sequence, and no alarm" for subject in outcome.silent_conflicts
         ]
-        # What a restore took back is in the log still: there is nothing that the end could be compared with.
-        is_restored = any(isinstance(fault, Restore) for fault in plan.faults)
-        return silent if is_restored else [*silent, *outcome.differences(reference)]
+        if not world.is_restored:
+            return [*silent, *outcome.differences(reference)]
+        # Clients went on otherwise from a restored database: what follows from events has to be what it would be if
+        # that database's history had been the only one.
+        try:
+            only = await self._run(World(self.databases, Plan(plan.schedule, []), fills_new_log=True, is_restored=True))
+        except Violation as violation:
+            return [f"on a new log: {violation}"]
+        return [*silent, *outcome.followed(only).differences(only.followed(outcome))]
 
     async def shrink(self, plan: Plan) -> Plan:
         """Return a plan with fewer faults and actions that fails too."""

@@ -27,13 +27,15 @@ from service_kit.consumer.records import Record
 from service_kit.idempotency import Claim
 from service_kit.problems import Problem
 from service_kit.references import UnknownReference
-from service_kit.relay import Relay
+from service_kit.relay import Relay, partition_of
+from service_kit.republish import Batches, CannotRepublish, LogRecord, correct_log
 from service_kit.unit_of_work import StaleEntity, units_of_work
 from tests.metrics_worker.facts import VILNIUS
 from tests.simulation.databases import Database, Databases
 from tests.simulation.faults import (
     CONSUMERS,
     RELAYS,
+    REPUBLISH,
     ClockJump,
     Crash,
     Cut,
@@ -109,6 +111,9 @@ class World:
     snapshot: tuple[dict[str, bytes], dict[str, int]] | None = None
     """The rows of sales, and how far its clients were."""
     is_restored: bool = False
+    is_republished: bool = False
+    fills_new_log: bool = False
+    """Whether this run is of new consumers and copies, on a log that is filled from the databases of another run."""
     failure: str = ""
     """What an invariant that holds at every moment has found."""
 
@@ -127,8 +132,11 @@ class World:
 
     async def run(self) -> Outcome:
         """Run everything until nothing more happens. Raise `Violation`."""
-        for database in self.databases:
-            await database.empty()
+        if self.fills_new_log:
+            await self._fill_log()
+        else:
+            for database in self.databases:
+                await database.empty()
         self._add_processes()
         try:
             await self.scheduler.start()
@@ -148,7 +156,7 @@ class World:
         for client, database in clients.items():
             self.next_actions[client] = 0
             self.scheduler.add(client, self._client(client, database))
-        for name in RELAYS:
+        for name in ("service-relay-1",) if self.fills_new_log else RELAYS:
             if not (self.is_reference and name.endswith("2")):
                 self.scheduler.add(name, self._relay(sales if name.startswith("sales") else service))
         for name in CONSUMERS:
@@ -171,7 +179,10 @@ class World:
                 await ledger.run(stop)
                 return
             customers = SalesCustomers(
-                self.databases.service.engine, self.kafka, onboarding_days=ALWAYS, clock=self.clock
+                self.databases.service.engine,
+                self.kafka,
+                onboarding_days=0 if self.fills_new_log else ALWAYS,
+                clock=self.clock,
             )
             consumer: Consumer[Any] = customers.accounts if group == "accounts" else customers.names
             self._add_seams(consumer)
@@ -287,6 +298,41 @@ class World:
         self.is_restored = True
         for process in stopped:
             await self.scheduler.restart(process)
+        self.scheduler.add(REPUBLISH, self._republish)
+        await self.scheduler.restart(self.scheduler.processes[REPUBLISH])
+
+    async def _republish(self, stop: asyncio.Event) -> None:
+        """Correct the log of sales, as an operator does who starts the command again until it is done."""
+        while not self.is_republished:
+            try:
+                await correct_log(self.databases.sales.engine, self._read_log, clock=self.clock)
+                self.is_republished = True
+            except (CannotRepublish, DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await self.scheduler.seam("wait", seconds=1.0)
+        await self.scheduler.seam("done", ready=lambda: False, seconds=math.inf)
+
+    async def _read_log(self) -> Batches:
+        ends = self.log.ends([SALES_TOPIC, SALES_DIRECTORY_TOPIC])
+        for part, end in ends.items():
+            await self.scheduler.seam("read")
+            records = self.log.records[part][:end]
+            yield [LogRecord(part.topic, (each.key or b"").decode(), each.value) for each in records], 1, 1
+
+    async def _fill_log(self) -> None:
+        """Fill the log with what sales and service have published, and forget all that follows from a log."""
+        for database in (self.databases.sales, self.databases.service):
+            async with database.session() as session:
+                for topic, key, payload in await session.fetch(
+                    "SELECT topic, key, payload FROM published_event ORDER BY position"
+                ):
+                    number = partition_of(key.encode(), TOPICS[topic])
+                    self.log.append(TopicPartition(topic, number), key.encode(), payload)
+        await self.databases.metrics.empty()
+        async with self.databases.service.session() as session:
+            await session.execute("SET session_replication_role = replica")
+            await session.execute("DELETE FROM customer WHERE origin = 'sales'; DELETE FROM won_deal")
+            await session.execute("DELETE FROM seen_sequence; DELETE FROM consumer_offset; DELETE FROM dead_letter")
+            await session.execute("RESET session_replication_role")
 
     async def _age_leases(self) -> None:
         """Let the leases of relays expire by simulated time, which the databases do not know."""
@@ -350,6 +396,8 @@ class World:
         return any(now < process.paused_until < math.inf for process in self.scheduler.processes.values())
 
     async def _is_quiet(self) -> bool:
+        if self.is_restored and not (self.is_republished or self.fills_new_log):
+            return False
         return not await self._unread()
 
     async def _unread(self) -> dict[str, int]:

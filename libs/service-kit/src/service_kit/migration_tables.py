@@ -266,3 +266,94 @@ def drop_audit_entry() -> None:
     """Drop the audit."""
     op.drop_table("audit_entry")
     op.execute("DROP FUNCTION refuse_change_of_audit_entry()")
+
+
+def create_published_events(*, schema: str | None = None) -> None:
+    """Create what a relay keeps of its log. What was published before is not in it."""
+    op.create_table(
+        "published_event",
+        sa.Column(
+            "position", sa.BigInteger(), sa.Identity(always=True), primary_key=True, comment="the order of publishing"
+        ),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False, comment="the record's key"),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("event_id", sa.Uuid(), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False, comment="the whole record's value, as it was published"),
+        comment="Every event that was published; of directories the newest entry of each key.",
+        schema=schema,
+    )
+    op.create_index("published_event_subject_idx", "published_event", ["subject", "epoch", "sequence"], schema=schema)
+    op.create_table(
+        "stream",
+        sa.Column("id", sa.SmallInteger(), primary_key=True, autoincrement=False),
+        sa.Column("epoch", sa.Integer(), nullable=False, comment="of the events that are published from now on"),
+        sa.Column(
+            "epoch_began_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="the recorded time of what corrects the epochs before",
+        ),
+        sa.Column(
+            "is_complete",
+            sa.Boolean(),
+            server_default=sa.text("true"),
+            nullable=False,
+            comment="whether all that was ever published is in published_event",
+        ),
+        sa.Column(
+            "is_correcting",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="whether the log is still to be searched for what the epoch corrects",
+        ),
+        sa.Column(
+            "resend_position",
+            sa.BigInteger(),
+            comment="of the first published event that a new log lacks; null while none has to be filled",
+        ),
+        sa.CheckConstraint("id = 1", name=op.f("stream_single_row_check")),
+        comment="What this database publishes; one row, once it is other than a new one.",
+        schema=schema,
+    )
+    # Where a relay was at work, events were published that are not kept.
+    op.execute("INSERT INTO stream (id, epoch, is_complete) SELECT 1, 1, false FROM relay_lease")
+    op.create_table(
+        "published_topic",
+        sa.Column("topic", sa.Text(), primary_key=True),
+        sa.Column("cluster_id", sa.Text(), nullable=False),
+        sa.Column(
+            "topic_id", sa.Uuid(), nullable=False, comment="a topic that is created again under its name has another"
+        ),
+        comment="The topics that this database published to.",
+        schema=schema,
+    )
+    op.create_table(
+        "correction",
+        sa.Column("subject", sa.Text(), primary_key=True),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column(
+            "changes",
+            sa.ARRAY(sa.LargeBinary()),
+            nullable=False,
+            comment="records that go before, whatever follows",
+        ),
+        sa.Column(
+            "withdrawal",
+            sa.LargeBinary(),
+            comment="the record that takes the subject back, unless it has published events; null is a tombstone",
+        ),
+        comment="Subjects of which the log knows more than this database: the relay corrects them.",
+        schema=schema,
+    )
+
+
+def drop_published_events(*, schema: str | None = None) -> None:
+    """Drop it again."""
+    for table in ("correction", "published_topic", "stream", "published_event"):
+        op.drop_table(table, schema=schema)

@@ -7,7 +7,7 @@ batch arrives whole or not at all, and an event can never overtake an earlier on
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from struct import unpack
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ import structlog
 from aiokafka.errors import MessageSizeTooLargeError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from event_contracts.codec import CONTENT_TYPE, MAX_EVENT_BYTES
+from event_contracts.codec import CONTENT_TYPE, MAX_EVENT_BYTES, with_epoch
 from service_kit import failpoints, telemetry
 from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.compiled import CompiledStatement, driver_of
@@ -26,7 +26,9 @@ from service_kit.health import Heartbeat
 from service_kit.kafka import FencingProducer, Kafka
 from service_kit.outbox import measure_outbox, outbox
 from service_kit.outbox_notify import CHANNEL
+from service_kit.published_events import move_to_published, stream
 from service_kit.relay_lease import Lease, relay_lease
+from service_kit.republishing import Republishing, Row
 
 log = structlog.get_logger()
 
@@ -62,7 +64,14 @@ _HEADERS = [("content-type", CONTENT_TYPE.encode())]
 # Not `position > last`: positions commit out of order, and a lower one that commits late would be lost for ever.
 _parked = outbox.alias("parked")
 _NEXT: Final = CompiledStatement(
-    sa.select(outbox.c.position, outbox.c.aggregatetype, outbox.c.aggregateid, outbox.c.payload)
+    sa.select(
+        outbox.c.position,
+        outbox.c.aggregatetype,
+        outbox.c.aggregateid,
+        outbox.c.payload,
+        # With the rows: none that is committed once an epoch has begun is published under the one before.
+        sa.func.coalesce(sa.select(stream.c.epoch).scalar_subquery(), 1).label("epoch"),
+    )
     .where(
         # What waits for a topic that is missing must not fill the rounds of the others.
         outbox.c.aggregatetype != sa.all_(sa.bindparam("missing", type_=sa.ARRAY(sa.Text))),
@@ -76,13 +85,6 @@ _NEXT: Final = CompiledStatement(
     .limit(sa.literal_column(str(ROUND_ROWS)))
 )
 _HOLDS_LEASE: Final = sa.exists().where(relay_lease.c.epoch == sa.bindparam("epoch"))
-_DELETE: Final = CompiledStatement(
-    sa.delete(outbox).where(
-        outbox.c.position == sa.any_(sa.bindparam("sent", type_=sa.ARRAY(sa.BigInteger))), _HOLDS_LEASE
-    )
-)
-
-
 _PARK: Final = CompiledStatement(
     sa.update(outbox)
     .where(outbox.c.position == sa.bindparam("parked_position"), _HOLDS_LEASE)
@@ -108,6 +110,7 @@ class Relay:
         self._clock = clock
         self._partitions: dict[str, tuple[float, int]] = {}
         """By topic, with the time when they were counted; 0 where the topic is missing."""
+        self._republishing: Republishing | None = None
         self.heartbeat = Heartbeat("relay", limit_seconds=90)
         """Beats with every round that succeeds, and while another relay is the active one."""
 
@@ -130,6 +133,11 @@ class Relay:
             finally:
                 telemetry.RELAY_ACTIVE.set(0)
                 telemetry.RELAY_TOPIC_MISSING.clear()
+
+    async def check_log(self) -> None:
+        """Raise RuntimeError while the log is another one than events were published to, and not filled yet."""
+        if self._republishing is not None and self._republishing.holds_outbox:
+            raise RuntimeError("the topics are other ones than events were published to: republish with --lost-log")
 
     async def _become_active(self, connection: AsyncConnection, stop: asyncio.Event) -> Lease | None:
         driver = await driver_of(connection)
@@ -159,6 +167,7 @@ class Relay:
         stopping = asyncio.create_task(wakeup.follow_stop())
         measured = float("-inf")
         self._partitions.clear()
+        self._republishing = republishing = Republishing(self._kafka, self._clock, partial(self._send, producer))
         try:
             await asyncio.wait_for(producer.start(), SEND_SECONDS)
             # One that took over while this one started may have been fenced by it. It starts again; this one stops.
@@ -166,8 +175,12 @@ class Relay:
             await driver.add_listener(CHANNEL, wakeup.notify)
             while not stop.is_set():
                 await lease.renew_when_due()
+                await republishing.step(driver, lease)
                 await wakeup.linger()
-                sent, has_more = await self._round(driver, producer, lease)
+                sent, has_more = 0, republishing.has_more
+                if not republishing.holds_outbox:
+                    sent, is_left = await self._round(driver, producer, lease, republishing)
+                    has_more = has_more or is_left
                 self.heartbeat.beat()
                 now = self._clock.monotonic()
                 if now - measured > GAUGES_SECONDS:
@@ -177,12 +190,15 @@ class Relay:
                 if not has_more:
                     await wakeup.wait()
         finally:
+            self._republishing = None
             stopping.cancel()
             # A stop that waits for a broker that is down would never end.
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(producer.stop(), 5)
 
-    async def _round(self, driver: asyncpg.Connection, producer: FencingProducer, lease: Lease) -> tuple[int, bool]:
+    async def _round(
+        self, driver: asyncpg.Connection, producer: FencingProducer, lease: Lease, republishing: Republishing
+    ) -> tuple[int, bool]:
         """Send what waits, at most one batch a partition. Return the number of rows sent, and whether more wait.
 
         What waits for a topic that is missing is left out until it is time to look for the topic again.
@@ -190,8 +206,14 @@ class Relay:
         rows = await _NEXT.all(driver, missing=self._missing())
         if not rows:
             return 0, False
+        epoch = rows[0]["epoch"]
+        waiting: list[Row] = [
+            (position, topic, key, None if payload is None else with_epoch(payload, epoch))
+            for position, topic, key, payload, _ in rows
+        ]
+        await republishing.note_topics(driver, lease, {row[1] for row in waiting})
         try:
-            sent = await self._send(producer, rows)
+            sent = set(await self._send(producer, waiting))
         except UnsendableRow as unsendable:
             await _PARK.execute(
                 driver, parked_position=unsendable.position, parked_reason=unsendable.reason, epoch=lease.epoch
@@ -199,18 +221,16 @@ class Relay:
             log.error("outbox_row_parked", position=unsendable.position, reason=unsendable.reason)
             return 0, True
         failpoints.reach("relay.before-delete")
-        await _DELETE.execute(driver, sent=sent, epoch=lease.epoch)
+        await move_to_published(driver, [row for row in waiting if row[0] in sent], epoch=epoch, lease=lease.epoch)
         failpoints.reach("relay.after-delete")
         missing = self._missing()
-        return len(sent), len(rows) == ROUND_ROWS or len(sent) < sum(
-            row["aggregatetype"] not in missing for row in rows
-        )
+        return len(sent), len(rows) == ROUND_ROWS or len(sent) < sum(row[1] not in missing for row in waiting)
 
-    async def _send(self, producer: FencingProducer, rows: Sequence[Any]) -> list[int]:
+    async def _send(self, producer: FencingProducer, rows: Sequence[Row]) -> list[int]:
         """Send rows and await every acknowledgement. Return the positions sent; raise when no batch got through."""
         batches: dict[tuple[str, int], tuple[Any, list[int]]] = {}
         full: set[tuple[str, int]] = set()
-        partitions = {topic: await self._count(producer, topic) for topic in {row["aggregatetype"] for row in rows}}
+        partitions = {topic: await self._count(producer, topic) for topic in {row[1] for row in rows}}
         for position, topic, key_text, payload in rows:
             if not partitions[topic]:
                 continue

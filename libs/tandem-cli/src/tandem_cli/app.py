@@ -25,6 +25,7 @@ COMMANDS = {
     "prepare-kafka": "prepare_kafka",
     "rebucket": "replay",
     "replay": "replay",
+    "republish": "republish",
     "restore": "backup",
     "status": "status",
     "token": "token",

@@ -51,19 +51,25 @@ class KafkaAccess:
 
 RELAYS: Final = "tandem-relay-"
 PROCESSES: Final[Mapping[str, KafkaAccess]] = {
-    "sales-relay": KafkaAccess(writes=(SALES_TOPIC, SALES_DIRECTORY_TOPIC), transactions=RELAYS),
+    "sales-relay": KafkaAccess(
+        writes=(SALES_TOPIC, SALES_DIRECTORY_TOPIC), reads=(SALES_TOPIC, SALES_DIRECTORY_TOPIC), transactions=RELAYS
+    ),
     "service-relay": KafkaAccess(
         writes=(SERVICE_TOPIC, SERVICE_DIRECTORY_TOPIC),
         returns=(SALES_TOPIC, SALES_DIRECTORY_TOPIC),
+        reads=(SERVICE_TOPIC, SERVICE_DIRECTORY_TOPIC),
         transactions=RELAYS,
     ),
     "service-consumer": KafkaAccess(
         reads=(SALES_TOPIC, SALES_DIRECTORY_TOPIC), groups=("service-customers", "service-customer-names")
     ),
     "metrics-consumer": KafkaAccess(reads=(SALES_TOPIC, SERVICE_TOPIC), groups=("metrics-worker",)),
-    "metrics-jobs": KafkaAccess(writes=(METRICS_TOPIC,), returns=(SALES_TOPIC, SERVICE_TOPIC), transactions=RELAYS),
+    "metrics-jobs": KafkaAccess(
+        writes=(METRICS_TOPIC,), returns=(SALES_TOPIC, SERVICE_TOPIC), reads=(METRICS_TOPIC,), transactions=RELAYS
+    ),
 }
-"""The processes that use Kafka. `metrics-verify` and `metrics-replay` read as metrics-consumer."""
+"""The processes that use Kafka. `metrics-verify` and `metrics-replay` read as metrics-consumer, and `sales-republish`
+and its like read as the relay whose log they correct."""
 
 
 def password_variable(process: str) -> str:

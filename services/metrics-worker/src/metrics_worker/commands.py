@@ -1,4 +1,4 @@
-"""The console scripts that people run: metrics-verify and metrics-replay.
+"""The console scripts that people run: metrics-verify, metrics-replay and metrics-republish.
 
 Apart from the processes, so that they need not import the API, which takes longer than a small proof.
 """
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from event_contracts.catalogue import METRICS_TOPIC
 from metrics_worker.database import tool_engine
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger.status import reporting_of_ledger
@@ -24,7 +25,7 @@ from metrics_worker.maintenance.rebuild import rebuild
 from metrics_worker.maintenance.verify import Report
 from metrics_worker.maintenance.verify import verify as compare_with_log
 from metrics_worker.settings import MetricsSettings, known_zone
-from service_kit import logs
+from service_kit import logs, republish_command
 from service_kit.kafka import KafkaServers
 
 REPLAY_NICENESS = 10
@@ -75,6 +76,11 @@ def replay() -> None:
         _print_line({"error": str(error) or type(error).__name__})
         sys.exit(1)
     _print_line({"rebuilt": records})
+
+
+def republish() -> None:
+    """Bring the log of metrics-worker back to its database."""
+    republish_command.run("metrics-republish", [METRICS_TOPIC], engine_of=tool_engine)
 
 
 def _keep_output_clear(command: str, settings: MetricsSettings) -> None:

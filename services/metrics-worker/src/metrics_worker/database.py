@@ -16,6 +16,7 @@ from service_kit.database import encryption
 from service_kit.entities import Entity
 from service_kit.idempotency import idempotency_key
 from service_kit.outbox import outbox
+from service_kit.published_events import correction, published_event, published_topic, stream
 from service_kit.relay_lease import relay_lease
 from service_kit.settings import DatabaseSettings
 from service_kit.tables import own_metadata
@@ -25,7 +26,18 @@ AUTHORITATIVE: Final = "authoritative"
 SEARCH_PATH: Final = f"public, {AUTHORITATIVE}"
 """No name is in both."""
 
-authoritative = own_metadata(audit_entry, dead_letter, idempotency_key, outbox, relay_lease, schema=AUTHORITATIVE)
+authoritative = own_metadata(
+    audit_entry,
+    correction,
+    dead_letter,
+    idempotency_key,
+    outbox,
+    published_event,
+    published_topic,
+    relay_lease,
+    stream,
+    schema=AUTHORITATIVE,
+)
 
 reporting_choice = sa.Table(
     "reporting_choice",

@@ -23,6 +23,7 @@ from service_kit.consumer.offsets import consumer_offset
 from service_kit.database_roles import DatabaseRole
 from service_kit.idempotency import idempotency_key
 from service_kit.outbox import outbox
+from service_kit.published_events import PUBLISHING
 from service_kit.relay_lease import relay_lease
 
 _FULL_NAMES: Final = {table.name: table.fullname for table in TABLES}
@@ -39,10 +40,10 @@ _LEDGER: Final = full_names(*DERIVED, freshness, consumer_offset, circuit_breake
 # The first consumer of a database chooses what its ledgers follow.
 _OF_CONSUMER: Final = _LEDGER | full_names(dead_letter, reporting_choice)
 _OF_JOBS: Final = full_names(
-    *(outbox, relay_lease, idempotency_key, audit_entry, dead_letter, risk_review),
+    *(outbox, relay_lease, *PUBLISHING, idempotency_key, audit_entry, dead_letter, risk_review),
     *(Target.table, PublishedRisk.table, ClosedFigure.table, Webhook.table, WebhookDelivery.table),
 )
-_OF_API: Final = _TABLES - _LEDGER - full_names(relay_lease, reporting_choice, PublishedRisk.table)
+_OF_API: Final = _TABLES - _LEDGER - full_names(relay_lease, *PUBLISHING, reporting_choice, PublishedRisk.table)
 
 ROLES: Final = (
     DatabaseRole("metrics_api", changes=_OF_API, reads=_TABLES - _OF_API),

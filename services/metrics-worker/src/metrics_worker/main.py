@@ -100,5 +100,5 @@ def jobs() -> None:
             "relay": relay.heartbeat.check,
             **{each.job.name: each.job.heartbeat.check for each in (evaluator, restatements, sender, retention)},
         },
-        ready={"database": database_check(engine)},
+        ready={"database": database_check(engine), "log": relay.check_log},
     )

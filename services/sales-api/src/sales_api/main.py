@@ -47,7 +47,7 @@ def relay() -> None:
         settings,
         both,
         live={"relay": moving.heartbeat.check, retention.job.name: retention.job.heartbeat.check},
-        ready={"database": database_check(engine)},
+        ready={"database": database_check(engine), "log": moving.check_log},
     )
 
 

@@ -5,6 +5,7 @@ from service_kit.entities import Entity
 from service_kit.idempotency import idempotency_key
 from service_kit.imports.records import imported_record
 from service_kit.outbox import outbox
+from service_kit.published_events import correction, published_event, published_topic, stream
 from service_kit.relay_lease import relay_lease
 from service_kit.tables import own_metadata
 
@@ -12,4 +13,14 @@ from service_kit.tables import own_metadata
 class Base(Entity):
     """All tables of this service's database."""
 
-    metadata = own_metadata(audit_entry, idempotency_key, imported_record, outbox, relay_lease)
+    metadata = own_metadata(
+        audit_entry,
+        correction,
+        idempotency_key,
+        imported_record,
+        outbox,
+        published_event,
+        published_topic,
+        relay_lease,
+        stream,
+    )

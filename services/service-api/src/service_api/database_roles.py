@@ -4,20 +4,22 @@ from typing import Final
 
 from service_api.schema import metadata
 from service_kit.database_roles import DatabaseRole
+from service_kit.published_events import PUBLISHING
 
 _TABLES: Final = frozenset(metadata.tables)
+_OF_RELAY: Final = {"relay_lease", *(table.name for table in PUBLISHING)}
 _OF_CONSUMER: Final = frozenset({"circuit_breaker", "conflicting_event", "consumer_offset", "seen_sequence"})
 
 ROLES: Final = (
     DatabaseRole(
         "service_api",
-        changes=_TABLES - _OF_CONSUMER - {"relay_lease"},
+        changes=_TABLES - _OF_CONSUMER - _OF_RELAY,
         reads={"circuit_breaker"},
     ),
     # The SLA clock publishes breaches of tickets.
     DatabaseRole(
         "service_relay",
-        changes={"outbox", "relay_lease", "idempotency_key", "imported_record", "dead_letter", "audit_entry", "ticket"},
+        changes={*_OF_RELAY, "outbox", "idempotency_key", "imported_record", "dead_letter", "audit_entry", "ticket"},
     ),
     # It copies customers and deals, opens onboardings, and erases what was written about a customer.
     DatabaseRole(

@@ -71,7 +71,7 @@ def relay() -> None:
             "relay": sender.heartbeat.check,
             **{each.job.name: each.job.heartbeat.check for each in (clock, retention)},
         },
-        ready={"database": database_check(engine)},
+        ready={"database": database_check(engine), "log": sender.check_log},
     )
 
 

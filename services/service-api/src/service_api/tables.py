@@ -9,6 +9,7 @@ from service_kit.entities import Entity
 from service_kit.idempotency import idempotency_key
 from service_kit.imports.records import imported_record
 from service_kit.outbox import outbox
+from service_kit.published_events import correction, published_event, published_topic, stream
 from service_kit.relay_lease import relay_lease
 from service_kit.tables import own_metadata
 
@@ -21,10 +22,14 @@ class Base(Entity):
         circuit_breaker,
         conflicting_event,
         consumer_offset,
+        correction,
         dead_letter,
         idempotency_key,
         imported_record,
         outbox,
+        published_event,
+        published_topic,
         relay_lease,
         seen_sequence,
+        stream,
     )

@@ -57,19 +57,25 @@ async def note(
 ) -> None:
     """Update the list of gaps by a batch, given the version before it of each subject that it changed."""
     seen: dict[Subject, list[Version]] = defaultdict(list)
+    withdrawn: dict[Subject, int] = {}
+    """The epoch in which each ended: what is missing before that does not matter any more."""
     for state in states:
-        if state.kind.is_sequenced:
+        if state.kind.is_sequenced and state.is_withdrawn:
+            withdrawn[state.kind.name, state.subject_id.int] = state.epoch
+        elif state.kind.is_sequenced:
             seen[state.kind.name, state.subject_id.int].append(state.version)
     new = [
         (kind, UUID(int=number), *run)
         for (kind, number), before in versions_before.items()
         for run in missing_runs(before, seen.get((kind, number), ()))
+        if run[0] > withdrawn.get((kind, number), 0)
     ]
     risen = {
         (kind, UUID(int=number), epoch)
         for (kind, number), before in versions_before.items()
         if before[0] and (epoch := max(seen.get((kind, number), [(0, 0)]))[0]) > before[0]
     }
+    risen |= {(kind, UUID(int=number), epoch + 1) for (kind, number), epoch in withdrawn.items()}
     late = {
         (subject[0], UUID(int=subject[1]), *version)
         for subject, versions in seen.items()
