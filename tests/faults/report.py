@@ -110,5 +110,11 @@ def _in_a_line(crash: Any) -> str:
 
 
 def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    """Return the commit, with a plus where anything but the report was changed since."""
+    changes = _git("status", "--porcelain", "--untracked-files=no", "--", ":(top)", f":(top,exclude)docs/{FILE.name}")
+    return _git("rev-parse", "--short", "HEAD") + ("+" if changes else "")
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", *arguments]
     return subprocess.run(command, cwd=FILE.parent, capture_output=True, text=True, check=True).stdout.strip()
