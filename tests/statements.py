@@ -27,13 +27,19 @@ async def statements_of(engine: AsyncEngine) -> AsyncIterator[list[str]]:
             driver.add_query_logger(note)
             heard.append(driver)
 
+    def note_prepared(_: Any, __: Any, statement: str, *___: Any) -> None:
+        sent.append(statement)
+
     sa.event.listen(engine.sync_engine.pool, "checkout", listen)
+    # What SQLAlchemy prepares is not among what asyncpg reports.
+    sa.event.listen(engine.sync_engine, "before_cursor_execute", note_prepared)
     try:
         yield sent
         # asyncpg reports a query in the loop's next turn.
         await asyncio.sleep(0)
     finally:
         sa.event.remove(engine.sync_engine.pool, "checkout", listen)
+        sa.event.remove(engine.sync_engine, "before_cursor_execute", note_prepared)
         for driver in heard:
             driver.remove_query_logger(note)
 

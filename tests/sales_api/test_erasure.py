@@ -50,7 +50,7 @@ async def test_an_erased_customer_is_in_no_table_and_the_figures_stay(sales: Sal
     assert erased == await sales.get(path)
     after = await sales.get(f"/v1/deals/{deal['id']}")
     changed = {name for name in deal if deal[name] != after[name]}
-    assert changed == {"title", "external_ref", "version", "erased_at", "changed_at"}
+    assert changed == {"title", "external_ref", "version", "erased_at", "changed_at", "updated_at"}
     published = [event.data for event in await sales.events_of(account["id"], "accounts")]
     assert isinstance(published[-1], AccountErased)
     assert published[-1].erased_at == datetime.fromisoformat(erased["erased_at"])

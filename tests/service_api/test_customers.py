@@ -30,7 +30,7 @@ async def test_customers_are_found_and_read(agent: httpx.AsyncClient) -> None:
     customer = await a_customer(agent, region=region, segment=segment, external_ref=reference())
     for name in ("region", "segment", "external_ref"):
         page = (await agent.get("/v1/customers", params={name: customer[name]})).json()
-        assert page == {"items": [customer], "next_cursor": None}, name
+        assert page == {"items": [customer], "next_cursor": None, "total": None, "included": None}, name
     assert (await agent.get("/v1/customers", params={"region": region, "origin": "sales"})).json()["items"] == []
     read = await agent.get(f"/v1/customers/{customer['id']}")
     assert (read.json(), read.headers["etag"]) == (customer, '"1"')
@@ -98,9 +98,10 @@ async def test_an_update_of_an_agent_leaves_the_other_fields(service: Service, m
     rita = await an_agent(manager, name="Rita", team_id=team["id"])
     path = f"/v1/agents/{rita['id']}"
     gone = (await manager.patch(path, json={"active": False})).json()
-    assert gone == rita | {"active": False, "version": 2}
+    assert gone == rita | {"active": False, "version": 2, "updated_at": gone["updated_at"]}
+    assert gone["updated_at"] > rita["updated_at"]
     alone = (await manager.patch(path, json={"team_id": None})).json()
-    assert alone == gone | {"team_id": None, "version": 3}
+    assert alone == gone | {"team_id": None, "version": 3, "updated_at": alone["updated_at"]}
     renamed = (await manager.patch(path, json={"name": "Rita R.", "active": False})).json()
     assert renamed == alone | {"name": "Rita R.", "version": 4}
     assert (await manager.get(path)).json() == renamed

@@ -57,7 +57,7 @@ async def test_a_customer_of_our_own_is_erased_from_every_table(service: Service
     assert (erased["name"], erased["version"]) == (None, 2)
     after = (await manager.get(f"/v1/tickets/{ticket['id']}")).json()
     changed = {name for name in ticket if ticket[name] != after[name]}
-    assert changed == {"subject", "description", "external_ref", "version", "erased_at"}
+    assert changed == {"subject", "description", "external_ref", "version", "erased_at", "updated_at"}
     contact = await manager.get(f"/v1/tickets/{ticket['id']}/interactions/{interaction['id']}")
     assert (contact.json()["note"], contact.headers["etag"]) == (None, '"2"')
     assert (await manager.get(f"/v1/surveys/{survey['id']}")).json()["score"] == 4

@@ -129,7 +129,7 @@ async def test_surveys_are_filtered_by_ticket_and_attribution(manager: httpx.Asy
     await a_survey(manager)
     for name in ("ticket_id", "customer_id", "agent_id", "team_id", "external_ref"):
         page = (await manager.get("/v1/surveys", params={name: found[name]})).json()
-        assert page == {"items": [found], "next_cursor": None}, name
+        assert page == {"items": [found], "next_cursor": None, "total": None, "included": None}, name
     scored = (await manager.get("/v1/surveys", params={"score": "1", "limit": "200"})).json()["items"]
     assert found in scored
     assert {item["score"] for item in scored} == {1}

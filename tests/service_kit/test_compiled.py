@@ -16,7 +16,9 @@ from service_kit.unit_of_work import UnitOfWork, units_of_work
 from tests.service_kit.toy import Box
 
 _columns = Box.table.c
-ADD = CompiledStatement(sa.insert(Box.table).values({column.name: sa.bindparam(column.name) for column in _columns}))
+ADD = CompiledStatement(
+    sa.insert(Box.table).values({name: sa.bindparam(name) for name in ("id", "version", "name", "size")})
+)
 NAMED = CompiledStatement(sa.select(_columns.size).where(_columns.name == sa.bindparam("name")).order_by(_columns.size))
 END_ME = CompiledStatement(sa.text("select pg_terminate_backend(pg_backend_pid())"))
 

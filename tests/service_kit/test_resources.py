@@ -46,7 +46,7 @@ async def test_a_list_holds_what_its_filters_let_through_the_newest_first(client
     first, second = await create(client, "twins"), await create(client, "twins")
     await create(client, "another")
     answer = await client.get("/v1/boxes", params={"name": "twins"})
-    assert answer.json() == {"items": [second, first], "next_cursor": None}
+    assert answer.json() == {"items": [second, first], "next_cursor": None, "total": None}
 
 
 async def test_schemas_and_operations_are_named_after_the_noun(toy: tuple[httpx.ASGITransport, Any]) -> None:
@@ -54,7 +54,7 @@ async def test_schemas_and_operations_are_named_after_the_noun(toy: tuple[httpx.
     listing, single = document["paths"]["/v1/boxes"]["get"], document["paths"]["/v1/boxes/{box_id}"]["get"]
     assert (listing["operationId"], single["operationId"]) == ("list_boxes", "get_box")
     assert (listing["summary"], single["summary"]) == ("List boxes", "Read one box")
-    assert {each["name"] for each in listing["parameters"]} == {"limit", "cursor", "name"}
+    assert {each["name"] for each in listing["parameters"]} >= {"limit", "cursor", "sort", "q", "ids", "name"}
     shown = [each["responses"]["200"]["content"]["application/json"]["schema"]["$ref"] for each in (listing, single)]
     assert shown == ["#/components/schemas/BoxPage", "#/components/schemas/BoxRead"]
 
@@ -62,3 +62,12 @@ async def test_schemas_and_operations_are_named_after_the_noun(toy: tuple[httpx.
 def test_a_filter_must_be_a_column() -> None:
     with pytest.raises(ValueError, match="colour"):
         Resource("/boxes/{box_id}", Box.table, BoxRead, filters={"name": Name, "colour": Name})
+    with pytest.raises(ValueError, match="colour"):
+        Resource("/boxes/{box_id}", Box.table, BoxRead, sorts=("colour",))
+
+
+def test_what_is_filtered_or_sorted_by_needs_an_index() -> None:
+    with pytest.raises(ValueError, match="no index for phone"):
+        Resource("/boxes/{box_id}", Box.table, BoxRead, filters={"phone": Name})
+    with pytest.raises(ValueError, match="no index for phone"):
+        Resource("/boxes/{box_id}", Box.table, BoxRead, sorts=("phone",))

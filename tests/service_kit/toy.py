@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import jwt
@@ -21,7 +21,7 @@ from service_kit.app import create_app
 from service_kit.consumer.offsets import consumer_offset
 from service_kit.database import create_engine, metadata
 from service_kit.dependencies import async_dependency
-from service_kit.entities import Entity, column
+from service_kit.entities import Entity, Recorded, column
 from service_kit.fields import (
     Code,
     Count,
@@ -33,6 +33,7 @@ from service_kit.fields import (
     Money,
     MoneyRead,
     Name,
+    QueryNumber,
     ReadModel,
     StrictModel,
     Text,
@@ -42,6 +43,7 @@ from service_kit.locking import lock
 from service_kit.resources import Resource
 from service_kit.routing import Work
 from service_kit.settings import ServiceSettings
+from service_kit.tables import filtered, searched, sorted_by_name
 from service_kit.versions import ExpectedVersion
 
 assert consumer_offset is not None
@@ -51,11 +53,21 @@ class Base(Entity):
     metadata = metadata
 
 
-class Box(Base, table="box"):
+class Box(Recorded, Base, table="box"):
+    __table_args__: ClassVar = (
+        *filtered("box", ("size", "packed_at", "shelf", "updated_at")),
+        *sorted_by_name("box", "name"),
+        searched("box", "name", "shelf", phones=("phone",)),
+        sa.Index("box_name_id_idx", "name", "id"),
+    )
+
     id: Annotated[UUID, column(primary_key=True)]
     version: int
     name: str
     size: int
+    shelf: str | None = None
+    phone: str | None = None
+    packed_at: datetime | None = None
 
     @property
     def partition_key(self) -> UUID:
@@ -73,6 +85,7 @@ class BoxCreate(StrictModel):
     packed_at: Moment | None = None
     packed_on: Day | None = None
     shelf_id: Identifier | None = None
+    phone: Name | None = None
 
 
 class BoxRead(ReadModel):
@@ -81,9 +94,19 @@ class BoxRead(ReadModel):
     name: str
     size: int
     price: MoneyRead | None = None
+    shelf: str | None
+    phone: str | None
+    packed_at: Moment | None
+    updated_at: Moment
 
 
-boxes = Resource("/boxes/{box_id}", Box.table, BoxRead, filters={"name": Name})
+boxes = Resource(
+    "/boxes/{box_id}",
+    Box.table,
+    BoxRead,
+    filters={"name": Name, "size": QueryNumber, "shelf": Code, "packed_at": Moment},
+    sorts=("name", "size", "packed_at"),
+)
 
 
 def _event(box: Box) -> CustomerRegistered:
@@ -92,7 +115,15 @@ def _event(box: Box) -> CustomerRegistered:
 
 @boxes.routes.post("", status_code=201)
 async def create_box(body: BoxCreate, work: Work, response: Response) -> BoxRead:
-    box = Box(id=new_id(), version=1, name=body.name, size=body.size)
+    box = Box(
+        id=new_id(),
+        version=1,
+        name=body.name,
+        size=body.size,
+        shelf=body.code,
+        phone=body.phone,
+        packed_at=body.packed_at,
+    )
     work.add(box)
     publish(work, box, _event(box), datetime.now(UTC))
     return boxes.show_created(response, box)

@@ -200,6 +200,16 @@ class Within:
                 self._branches.append((self._table.c[name], sorted(values)))
         self._columns = [self._table.c[name] for name in (noun.owner, noun.team) if name is not None]
 
+    def condition(self) -> sa.ColumnElement[bool]:
+        """Return what the records in the scope meet, for where they are not read the newest first.
+
+        The statement must be planned for its values: how many records a branch has differs from caller to caller.
+        """
+        parts: list[sa.ColumnElement[bool]] = [column.in_(values) for column, values in self._branches]
+        if self._is_unassigned:
+            parts.append(sa.and_(*(column.is_(None) for column in self._columns)))
+        return sa.or_(sa.false(), *parts)
+
     def newest(
         self, conditions: Sequence[sa.ColumnElement[bool]], *, after: UUID | None, limit: int
     ) -> sa.Select[tuple[UUID]]:
@@ -283,6 +293,30 @@ class Access:
             return None
         return Within(noun, scope, await self.reach(work))
 
+    async def hides(
+        self, work: Through, table: sa.FromClause, columns: Iterable[str], *, order: str | None = None
+    ) -> Within | None:
+        """Return what a list that is filtered by these columns is limited to by their being personal; None for nothing.
+
+        Records could be told apart by what they hide otherwise. Raise `Forbidden` (403) where the caller sees these
+        fields of no record; in an `order` by a personal column also where they do not see it of every record.
+        """
+        noun = self._table.noun_of(table)
+        hidden = set() if noun is None else {*noun.personal} & {*columns, order}
+        if noun is None or not hidden:
+            return None
+        scope = self._showing(noun)
+        if ALL in scope or scope == self._scope_for(noun):
+            return None
+        if not scope or order in hidden:
+            shown = ", ".join(role for role in ROLES if role in noun.served_by)
+            raise Forbidden(f"{', '.join(sorted(hidden))} of {noun.name} is shown only to: {shown}. Leave it out.")
+        return Within(noun, scope, await self.reach(work))
+
+    def _showing(self, noun: Noun) -> Scope:
+        """Return whose records show the caller their personal fields."""
+        return noun.read.scope_of(self._principal.roles & (noun.served_by | {"admin"}))
+
     async def without_personal(
         self, work: Through, table: sa.FromClause, view: Callable[[Any], Read]
     ) -> Callable[[Any], Read]:
@@ -290,7 +324,7 @@ class Access:
         noun = self._table.noun_of(table)
         if noun is None or not noun.personal:
             return view
-        scope = noun.read.scope_of(self._principal.roles & (noun.served_by | {"admin"}))
+        scope = self._showing(noun)
         if ALL in scope:
             return view
         reach = await self.reach(work) if scope else Reach()

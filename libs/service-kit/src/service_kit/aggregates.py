@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from event_contracts.catalogue import State
 from service_kit import outbox
+from service_kit.entities import Recorded
 from service_kit.unit_of_work import UnitOfWork
 
 
@@ -22,4 +23,6 @@ class Aggregate(Protocol):
 
 def publish(work: UnitOfWork, aggregate: Aggregate, event: State, at: datetime) -> None:
     """Write the event of an aggregate's change to the unit of work; `at` is when the change happened."""
+    if isinstance(aggregate, Recorded):
+        aggregate.touch()
     outbox.write(work, event, sequence=aggregate.version, time=at, partition_key=aggregate.partition_key)

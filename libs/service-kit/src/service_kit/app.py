@@ -138,18 +138,21 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     """FastAPI's document, with what the kit adds to every route: tokens, problems, idempotency, versions."""
     if app.openapi_schema:
         return app.openapi_schema
+    # A copy: what routes say of themselves is in it as they hold it, and is completed for each document.
     state = app.state
-    document = get_openapi(
-        title=app.title,
-        version=app.version,
-        summary=app.summary,
-        description=app.description + _OF_ALL,
-        routes=app.routes,
-        tags=[{"name": name, "description": text} for name, text in state.tags.items()],
-        servers=[{"url": state.settings.api_url or f"http://127.0.0.1:{state.settings.http_port}"}],
-        contact={"name": "Tandem maintainers"},
-        license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
-        openapi_version="3.1.0",
+    document = deepcopy(
+        get_openapi(
+            title=app.title,
+            version=app.version,
+            summary=app.summary,
+            description=app.description + _OF_ALL,
+            routes=app.routes,
+            tags=[{"name": name, "description": text} for name, text in state.tags.items()],
+            servers=[{"url": state.settings.api_url or f"http://127.0.0.1:{state.settings.http_port}"}],
+            contact={"name": "Tandem maintainers"},
+            license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+            openapi_version="3.1.0",
+        )
     )
     components = document.setdefault("components", {})
     components["securitySchemes"] = {"bearer": _BEARER}

@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 from pydantic import model_validator
 
+from service_kit.entities import Recorded
 from service_kit.fields import StrictModel
 
 
@@ -41,4 +42,6 @@ class Change(StrictModel):
             setattr(row, name, value)
         if changed:
             row.version += 1
+            if isinstance(row, Recorded):
+                row.touch()
         return frozenset(changed)

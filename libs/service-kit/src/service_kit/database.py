@@ -60,6 +60,7 @@ def create_engine(
     synchronous_commit: bool = True,
     plans: Plans = "auto",
     search_path: str | None = None,
+    prepares_once: bool = True,
 ) -> AsyncEngine:
     """An engine whose every wait is bounded.
 
@@ -68,6 +69,8 @@ def create_engine(
     `plans` are "force_custom_plan" for reads whose best plan depends on their parameters: a day and a year look alike
     to a plan that is made for all of them, which PostgreSQL would go over to after five times. And "force_generic_plan"
     for writes that have one plan only, which it would make anew each time when it takes arrays for long.
+    `prepares_once=False` plans what SQLAlchemy sends anew each time, for one round trip more: the lists of an API whose
+    compiled statements go on with plans that are kept.
     """
     engine = create_async_engine(
         settings.database_url,
@@ -80,6 +83,7 @@ def create_engine(
             **encryption(settings),
             "timeout": CONNECT_SECONDS,
             "command_timeout": STATEMENT_SECONDS,
+            "prepared_statement_cache_size": 100 if prepares_once else 0,
             "server_settings": {
                 "application_name": application,
                 "timezone": "UTC",

@@ -10,7 +10,7 @@ They hold rules and do no I/O: `UnitOfWork` reads and writes them, and tests of 
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from operator import attrgetter
 from types import NoneType
@@ -92,6 +92,23 @@ class Entity:
         if audited and "id" not in cls.table.c:
             raise TypeError(f"{table}: the audit knows a record by its id; without one it takes audited=False")
         cls.binding = Binding(cls.table, children, is_audited=audited)
+
+
+class Recorded(Entity):
+    """The base of entities whose changes are timed: whoever keeps a copy of them reads on from a time."""
+
+    updated_at: Annotated[
+        datetime,
+        column(
+            comment="when the latest change was recorded, by the clock of this service",
+            server_default=sa.func.now(),
+            onupdate=sa.func.now(),
+        ),
+    ] = field(default_factory=lambda: datetime.now(UTC))
+
+    def touch(self) -> None:
+        """Time a change for the answer that shows it; PostgreSQL times those that are never shown."""
+        self.updated_at = datetime.now(UTC)
 
 
 class Binding:

@@ -227,6 +227,10 @@ OccurredAt = Annotated[
         "When it happened; now, if left out. Only some roles may give a time in the past.", "2026-03-31T14:00:00Z"
     ),
 ]
+UpdatedAt = Annotated[
+    Moment,
+    described("When the latest change was recorded here, for `updated_since` and copies.", "2026-03-31T21:00:00.120Z"),
+]
 ErasedAt = Annotated[
     Moment,
     described("When the personal data was erased; null while it is kept.", "2026-06-30T08:00:00Z", rarely=True),
@@ -235,6 +239,8 @@ ErasedAt = Annotated[
 Count = Annotated[int, Field(strict=True, ge=0, le=MAX_COUNT)]
 Quantity = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 Seconds = Annotated[int, Field(strict=True, ge=0, le=MAX_SECONDS)]
+QueryNumber = Annotated[int, Field(ge=-(2**31), le=2**31 - 1), plain_digits]
+"""A whole number in a query, where every value is a text."""
 Score = Annotated[int, Field(strict=True, ge=1, le=5)]
 
 DecimalText = Annotated[

@@ -1,8 +1,10 @@
-"""Migration steps that create the kit's tables. They are frozen: a later change of a table is a step of its own."""
+"""Migration steps of the kit's tables, columns and indexes. They are frozen: a later change is a step of its own."""
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
+
+from service_kit.folding import search_vector, sort_key
 
 
 def create_outbox() -> None:
@@ -357,3 +359,35 @@ def drop_published_events(*, schema: str | None = None) -> None:
     """Drop it again."""
     for table in ("correction", "published_topic", "stream", "published_event"):
         op.drop_table(table, schema=schema)
+
+
+def add_updated_at(table: str) -> None:
+    """Add when the latest change was recorded, which for what is there is now, with its index."""
+    op.add_column(
+        table,
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="when the latest change was recorded, by the clock of this service",
+        ),
+    )
+    create_list_indexes(table, "updated_at")
+
+
+def create_list_indexes(table: str, *columns: str) -> None:
+    """Create the index of each column that lists filter or sort by."""
+    for column in columns:
+        op.create_index(f"{table}_{column}_id_idx", table, [column, "id"])
+
+
+def create_name_index(table: str, column: str) -> None:
+    """Create the index that sorts names without case and accents."""
+    op.create_index(f"{table}_{column}_name_idx", table, [sort_key(sa.column(column)), sa.column("id")])
+
+
+def create_search_index(table: str, *columns: str, phones: tuple[str, ...] = ()) -> None:
+    """Create the index of the words in some columns, and of the phone numbers in others."""
+    vector = search_vector([sa.column(one) for one in columns], [sa.column(one) for one in phones])
+    op.create_index(f"{table}_search_idx", table, [vector], postgresql_using="gin")

@@ -74,6 +74,10 @@ class Examples:
         kind = schema.get("type")
         if kind == "boolean":
             return True
+        if "additionalProperties" in schema and "properties" not in schema:
+            value = self.of(schema["additionalProperties"])
+            key = self.of(schema.get("propertyNames", {})) or "key"
+            return None if value is None else {key: value}
         if kind == "array":
             item = self.of(schema.get("items", {}))
             return None if item is None else [item]
@@ -116,7 +120,9 @@ def _describe_parameters(document: Mapping[str, Any]) -> None:
                 elif parameter["in"] == "query" and "description" in member:
                     parameter.setdefault("description", f"Only records with this value. {member['description']}")
                     if "examples" in member:
-                        parameter["schema"].setdefault("examples", member["examples"])
+                        takes_several = parameter["schema"].get("type") == "array"
+                        found = [member["examples"][:1]] if takes_several else member["examples"]
+                        parameter["schema"].setdefault("examples", found)
 
 
 def _properties_listed(schemas: Mapping[str, Schema], operation: Mapping[str, Any]) -> dict[str, Schema]:

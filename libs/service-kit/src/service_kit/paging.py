@@ -1,4 +1,4 @@
-"""Cursor paging: stable under inserts, constant in cost, and closed to invented cursors."""
+"""Cursor paging of the audit, and of lists that are computed, which `Listing` does not read from one table."""
 
 import base64
 import hashlib
@@ -10,7 +10,6 @@ from fastapi import Depends, Query, Request
 from pydantic import Field, create_model
 from sqlalchemy import ColumnElement, Select
 
-from service_kit.access import Within
 from service_kit.dependencies import async_dependency
 from service_kit.fields import ReadModel, described, plain_digits
 from service_kit.problems import Unprocessable
@@ -89,18 +88,9 @@ class Page:
         view: Callable[[Any], Item],
         *,
         conditions: Sequence[ColumnElement[bool]] = (),
-        within: Within | None = None,
     ) -> PageRead[Item]:
-        """Return one page of a Core query, the newest first by `key`, a UUIDv7 column that is selected as `id`.
-
-        `conditions` are about the key's table, whose records may be limited to those `within` a caller's scope.
-        """
-        if within is not None:
-            query = query.where(key.in_(within.newest(conditions, after=self.after, limit=self.limit + 1)))
-        elif self.after is None:
-            query = query.where(*conditions)
-        else:
-            query = query.where(*conditions, key < self.after)
+        """Return one page of a Core query, the newest first by `key`, a UUIDv7 column that is selected as `id`."""
+        query = query.where(*conditions) if self.after is None else query.where(*conditions, key < self.after)
         rows: Sequence[Any] = (await work.execute(query.order_by(key.desc()).limit(self.limit + 1))).all()
         shown = rows[: self.limit]
         more = len(rows) > self.limit

@@ -110,7 +110,12 @@ class Unprocessable(Problem):
     @classmethod
     def at(cls, pointer: str, detail: str) -> "Unprocessable":
         """Return one field's error, in the form of all validation errors."""
-        return cls(_SEE_ERRORS, errors=[{"pointer": pointer, "detail": detail}])
+        return cls.several([(pointer, detail)])
+
+    @classmethod
+    def several(cls, errors: Iterable[tuple[str, str]]) -> "Unprocessable":
+        """Return the errors of several fields, each with its pointer."""
+        return cls(_SEE_ERRORS, errors=[{"pointer": pointer, "detail": detail} for pointer, detail in errors])
 
 
 class Unavailable(Problem):

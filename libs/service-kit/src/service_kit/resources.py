@@ -1,17 +1,20 @@
 """One declaration a noun gives the reads of it: the list with its filters, the single record, 404, `ETag` and 304."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, Generic, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import Depends, Path, Request, Response
+from pydantic import BaseModel
 
 from service_kit.access import Access
 from service_kit.audit.queries import OF_ONE_RECORD, audit_of
 from service_kit.audit.schemas import AuditEntryRead
 from service_kit.fields import Identifier, ReadModel
-from service_kit.filters import Filter, Filters, equal, query_parameters
+from service_kit.lists.filters import Filters
+from service_kit.lists.includes import Include
+from service_kit.lists.listing import Listing, ListQuery
 from service_kit.paging import Paged, PageRead, page_of
 from service_kit.problems import NotFound
 from service_kit.routing import CallersAccess, Work, router
@@ -24,11 +27,12 @@ NO_FILTERS: Final[Filters] = {}
 
 
 class Resource(Generic[Read]):
-    """A noun of an API: where its records are, how they are shown, and by what a list of them is filtered.
+    """A noun of an API: where its records are, how they are shown, and what a list of them can be asked.
 
     `path` is the address of one record, with the name of its parameter. `view` shows a row, and an aggregate that has
     the same attributes; left out, it is `read.model_validate`. `view_for` returns the view where it depends on the
-    request. `rows` selects what a view needs beyond the table.
+    request. `rows` selects what a view needs beyond the table. `filters`, `sorts`, `includes` and `is_small` are
+    those of `Listing`.
     `routes` is the noun's router: what else can be done with the noun is added to it.
     """
 
@@ -39,23 +43,26 @@ class Resource(Generic[Read]):
         read: type[Read],
         *,
         filters: Filters = NO_FILTERS,
+        sorts: Sequence[str] = (),
+        includes: Mapping[str, Include] | None = None,
         view: Callable[[Any], Read] | None = None,
         view_for: Callable[[Request], Callable[[Any], Read]] | None = None,
         rows: sa.Select[*tuple[Any, ...]] | None = None,
         key: str = "id",
         tag: str | None = None,
+        is_small: bool = False,
     ) -> None:
         prefix, _, self._one = path.rpartition("/")
         self.routes = router(prefix, tag or prefix.removeprefix("/"))
         self._table = table
         self._read = read
-        self._filters = filters
         self._view = view or read.model_validate
         self._view_for = view_for or (lambda _: self._view)
         self._rows = sa.select(table) if rows is None else rows
         self._key = table.c[key]
-        if unknown := filters.keys() - table.c.keys():
-            raise ValueError(f"{prefix} is filtered by what is no column: {', '.join(sorted(unknown))}")
+        self.listing = Listing(
+            table, read, filters=filters, sorts=sorts, includes=includes, rows=rows, is_small=is_small
+        )
 
     def show(self, response: Response, record: Any, view: Callable[[Any], Read] | None = None) -> Read:
         """Return the view of a row or an aggregate, with its version as the answer's ETag."""
@@ -75,19 +82,12 @@ class Resource(Generic[Read]):
         Without `get_as`, the list only, and the audit where `audit_as` is given: `get_deal` has `get_deal_audit`.
         `key` is the type of the address's parameter.
         """
-        Given = Annotated[Filter, Depends(query_parameters(self._filters))]  # noqa: N806 -- a type
+        reads_query = self.listing.query_of()
+        Asked = Annotated[ListQuery, Depends(reads_query)]  # noqa: N806 -- a type
 
-        async def list_records(
-            work: Work, request: Request, page: Paged, access: CallersAccess, given: Given
-        ) -> PageRead[Read]:
-            return await page.of(
-                work,
-                self._rows,
-                self._table.c.id,
-                await access.without_personal(work, self._table, self._view_for(request)),
-                conditions=list(equal(self._table.c, given)),
-                within=await access.within(work, self._table),
-            )
+        async def list_records(work: Work, request: Request, access: CallersAccess, asked: Asked) -> BaseModel:
+            view = await access.without_personal(work, self._table, self._view_for(request))
+            return await self.listing.page(work, access, asked, view)
 
         async def get_record(
             record_id: UUID, work: Work, request: Request, response: Response, access: CallersAccess
@@ -106,8 +106,9 @@ class Resource(Generic[Read]):
             "",
             name=list_as,
             summary=f"List {words}",
-            description="The newest first. A filter that is left out lets everything through.",
-            response_model=page_of(self._read),
+            description="Filters that are given must all be met; one that is left out lets everything through.",
+            response_model=self.listing.page_model,
+            openapi_extra=reads_query.document(),
         )(list_records)
         identity = Annotated[key, Path(alias=self._one.strip("{}"))]
         if get_as is not None:

@@ -37,6 +37,7 @@ from service_kit.problems import (
     sqlstate_of,
 )
 from service_kit.rate_limit import RateLimit
+from service_kit.suggestions import known_names
 from service_kit.unit_of_work import ClaimTaken, StaleEntity, UnitOfWork
 
 log = structlog.get_logger()
@@ -97,6 +98,10 @@ class StrictRoute(APIRoute):
         known = frozenset(
             field.alias for field in get_flat_params(self.dependant) if isinstance(field.field_info, params.Query)
         )
+        # Those that a dependency reads by itself, repeated ones too.
+        read_apart = frozenset(
+            name for one in (*self.given.values(), *self.checks) for name in getattr(one, "parameters", ())
+        )
         is_public = self.is_public
         takes_body = self.body_field is not None
         checks, given, name = self.checks, self.given, self.name
@@ -122,7 +127,7 @@ class StrictRoute(APIRoute):
                 # Before an answer that is stored under an idempotency key can be found: the role may be lost since.
                 access = table.access(name, principal)
             request.state.access = access
-            _check_query(request, known)
+            _check_query(request, known, read_apart)
             if takes_body and await request.body():
                 _require_json(request)
                 # Before FastAPI does it: it would turn our problem into one of its own.
@@ -149,13 +154,14 @@ def _require_json(request: Request) -> None:
         raise UnsupportedMediaType("Send the body as JSON, with Content-Type: application/json.")
 
 
-def _check_query(request: Request, known: frozenset[str]) -> None:
+def _check_query(request: Request, known: frozenset[str], read_apart: frozenset[str]) -> None:
     seen = set()
     for name, value in request.query_params.multi_items():
-        if name not in known:
+        if name not in known and name not in read_apart:
             shown = name.encode("ascii", "backslashreplace").decode()[:100]
-            raise Unprocessable.at(f"?{shown}", "is not a parameter of this address")
-        if name in seen:
+            names = known_names(name, known | read_apart)
+            raise Unprocessable.at(f"?{shown}", f"is not a parameter of this address; {names}")
+        if name in seen and name not in read_apart:
             raise Unprocessable.at(f"?{name}", "is given twice")
         if "\x00" in value or "\ufffd" in value:
             raise Unprocessable.at(f"?{name}", "contains characters that are not text")

@@ -1,11 +1,16 @@
 """What the tables of every service are made of: metadata of its own, closed lists, indexes of lists."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from service_kit.database import NAMING_CONVENTION
+from service_kit.folding import search_vector, sort_key
+
+_NAME: Final = "name"
+_SEARCH: Final = "search"
+"""Keys of an index's `info`."""
 
 
 def own_metadata(*kit_tables: sa.Table, schema: str | None = None) -> sa.MetaData:
@@ -40,3 +45,44 @@ def filtered(table: str, columns: Iterable[str]) -> tuple[sa.Index, ...]:
 def unassigned(table: str, owner: str, team: str) -> sa.Index:
     """Return the index of the records without owner and team, in the order in which pages are read."""
     return sa.Index(f"{table}_unassigned_idx", "id", postgresql_where=sa.text(f"{owner} IS NULL AND {team} IS NULL"))
+
+
+def sorted_by_name(table: str, *columns: str) -> tuple[sa.Index, ...]:
+    """Return an index for each column with names, which sorts them without case and accents."""
+    return tuple(
+        sa.Index(f"{table}_{column}_name_idx", sort_key(sa.column(column)), "id", info={_NAME: column})
+        for column in columns
+    )
+
+
+def searched(table: str, *columns: str, phones: tuple[str, ...] = ()) -> sa.Index:
+    """Return the index of the words in some columns, by which `q` finds records, and of phone numbers in others."""
+    return sa.Index(
+        f"{table}_search_idx",
+        search_vector([sa.column(one) for one in columns], [sa.column(one) for one in phones]),
+        postgresql_using="gin",
+        info={_SEARCH: (columns, phones)},
+    )
+
+
+def name_key_of(table: sa.Table, column: str) -> sa.ColumnElement[str] | None:
+    """Return the expression that sorts a column with names; None where the column is sorted as it is."""
+    if any(index.info.get(_NAME) == column for index in table.indexes):
+        return sort_key(table.c[column])
+    return None
+
+
+def searched_columns_of(table: sa.Table) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """Return the columns that are searched, those with words and those with phone numbers; None where none are."""
+    return next((index.info[_SEARCH] for index in table.indexes if _SEARCH in index.info), None)
+
+
+def is_indexed(table: sa.Table, column: str) -> bool:
+    """Return whether an index of all rows begins with a column."""
+    leading = [next(iter(index.columns)).name for index in table.indexes if index.columns and _is_whole(index)]
+    leading += [next(iter(table.primary_key.columns)).name]
+    return column in leading or bool(table.c[column].unique) or name_key_of(table, column) is not None
+
+
+def _is_whole(index: sa.Index) -> bool:
+    return index.dialect_options["postgresql"]["where"] is None and not index.info

@@ -43,7 +43,7 @@ def create(settings: SalesSettings) -> FastAPI:
             **IMPORTS_TAG,
         },
         settings=settings,
-        engine=create_engine(settings, application="sales-api"),
+        engine=create_engine(settings, application="sales-api", prepares_once=False),
         routers=[*nouns, imports_of(nouns)],
         access=ACCESS,
     )

@@ -14,7 +14,7 @@ from sales_api.dependencies import ReportingCurrency
 from sales_api.tables import Base
 from service_kit.audit.entries import noun_code
 from service_kit.compiled import CompiledStatement
-from service_kit.entities import column
+from service_kit.entities import Recorded, column
 from service_kit.fields import (
     Currency,
     CurrencyRead,
@@ -23,6 +23,7 @@ from service_kit.fields import (
     ReadModel,
     RecordId,
     StrictModel,
+    UpdatedAt,
     described,
     examples,
 )
@@ -30,6 +31,7 @@ from service_kit.identifiers import new_id
 from service_kit.problems import Unprocessable
 from service_kit.resources import Resource
 from service_kit.routing import Work
+from service_kit.tables import filtered
 from service_kit.unit_of_work import UnitOfWork
 
 
@@ -39,7 +41,7 @@ class ExchangeRateMissing(Unprocessable):
     slug, title = "exchange-rate-missing", "There is no exchange rate for that day"
 
 
-class ExchangeRate(Base, table="exchange_rate"):
+class ExchangeRate(Recorded, Base, table="exchange_rate"):
     """The worth of one unit of a currency in the reporting currency, from a day on."""
 
     currency: Annotated[str, column(primary_key=True)]
@@ -47,7 +49,10 @@ class ExchangeRate(Base, table="exchange_rate"):
     id: Annotated[UUID, column(unique=True, comment="rises with time: the order of the list")]
     rate: Annotated[Decimal, column(RATE)]
 
-    __table_args__: ClassVar = (sa.CheckConstraint("rate > 0", name="rate"),)
+    __table_args__: ClassVar = (
+        sa.CheckConstraint("rate > 0", name="rate"),
+        *filtered("exchange_rate", ("on", "updated_at")),
+    )
 
 
 _FROM = described("The day from which the rate applies, until the next day that has one.", "2026-03-31")
@@ -72,11 +77,12 @@ class ExchangeRateRead(ReadModel):
     on: Annotated[date, _FROM]
     rate: DecimalText
     """The reporting currency for one unit of this one: a decimal string with 10 places at most."""
+    updated_at: UpdatedAt
 
     @classmethod
     def of(cls, row: Any) -> "ExchangeRateRead":
         """Return the view of a rate, without the zeros that its column adds."""
-        return cls(id=row.id, currency=row.currency, on=row.on, rate=trimmed(row.rate))
+        return cls(id=row.id, currency=row.currency, on=row.on, rate=trimmed(row.rate), updated_at=row.updated_at)
 
 
 exchange_rates = Resource(
@@ -84,7 +90,11 @@ exchange_rates = Resource(
     ExchangeRate.table,
     ExchangeRateRead,
     view=ExchangeRateRead.of,
-    filters={"currency": Currency, "on": Day},
+    filters={
+        "currency": Currency,
+        "on": Day,
+    },
+    sorts=("on",),
 )
 exchange_rates.read_routes(list_as="list_exchange_rates", audit_as="get_exchange_rate_audit")
 _columns = ExchangeRate.table.c
@@ -102,7 +112,7 @@ async def set_exchange_rate(
         raise Unprocessable.at("#/currency", "is the reporting currency, whose rate is always 1")
     statement = insert(ExchangeRate.table).values(id=new_id(), currency=body.currency, on=body.on, rate=body.rate)
     statement = statement.on_conflict_do_update(
-        index_elements=["currency", "on"], set_={"rate": statement.excluded.rate}
+        index_elements=["currency", "on"], set_={"rate": statement.excluded.rate, "updated_at": sa.func.now()}
     )
     row = (await work.execute(statement.returning(*_columns, _RATE_BEFORE))).one()
     if row.rate_before is None:

@@ -1,6 +1,6 @@
 """The catalogue: products by their code."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -12,14 +12,15 @@ from sales_api.fields import ProductCode, ProductCodeRead, ProductName, ProductN
 from sales_api.tables import Base
 from service_kit.changes import Change
 from service_kit.compiled import CompiledStatement
-from service_kit.entities import column
-from service_kit.fields import Code, Flag, ReadModel, RecordId, StrictModel, Version, examples
+from service_kit.entities import Recorded, column
+from service_kit.fields import Code, Flag, ReadModel, RecordId, StrictModel, UpdatedAt, Version, examples
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.problems import Conflict
 from service_kit.references import UnknownReference
 from service_kit.resources import Resource
 from service_kit.routing import Work
+from service_kit.tables import filtered, searched, sorted_by_name
 from service_kit.unit_of_work import UnitOfWork
 
 
@@ -29,8 +30,14 @@ class ProductCodeTaken(Conflict):
     slug, title = "product-code-taken", "A product with this code exists"
 
 
-class Product(Base, table="product"):
+class Product(Recorded, Base, table="product"):
     """What is sold. Deals and events name it by its code, which never changes."""
+
+    __table_args__: ClassVar = (
+        *filtered("product", ("active", "updated_at")),
+        *sorted_by_name("product", "name"),
+        searched("product", "name", "code"),
+    )
 
     code: Annotated[str, column(primary_key=True)]
     id: Annotated[UUID, column(unique=True, comment="rises with time: the order of the list")]
@@ -65,12 +72,25 @@ class ProductRead(ReadModel):
     id: RecordId
     code: ProductCodeRead
     version: Version
+    updated_at: UpdatedAt
     name: ProductNameRead
     active: bool
     """False for a product that is no longer offered."""
 
 
-products = Resource("/products/{code}", Product.table, ProductRead, filters={"active": Flag}, key="code")
+products = Resource(
+    "/products/{code}",
+    Product.table,
+    ProductRead,
+    filters={
+        "active": Flag,
+    },
+    key="code",
+    sorts=(
+        "code",
+        "name",
+    ),
+)
 products.read_routes(list_as="list_products", get_as="get_product", key=Code)
 
 

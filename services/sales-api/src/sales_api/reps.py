@@ -12,12 +12,13 @@ from event_contracts.directory import SalesDirectoryEntrySet
 from sales_api.dependencies import Expected
 from sales_api.fields import Region, RegionRead, RepName, RepNameRead, RepTeamId, RepTeamIdRead
 from sales_api.tables import Base
-from sales_api.teams import Team
+from sales_api.teams import Team, TeamRead
 from service_kit.aggregates import publish
 from service_kit.changes import Change
 from service_kit.compiled import CompiledStatement
-from service_kit.entities import column
+from service_kit.entities import Recorded, column
 from service_kit.fields import (
+    Code,
     ExternalReference,
     ExternalReferenceRead,
     Flag,
@@ -25,20 +26,22 @@ from service_kit.fields import (
     ReadModel,
     RecordId,
     StrictModel,
+    UpdatedAt,
     Version,
     examples,
 )
 from service_kit.identifiers import new_id
+from service_kit.lists.includes import included
 from service_kit.locking import lock
 from service_kit.people import Subject, SubjectRead, require_new_subject
 from service_kit.references import UnknownReference, require, require_new
 from service_kit.resources import Resource
 from service_kit.routing import Work
-from service_kit.tables import filtered
+from service_kit.tables import filtered, searched, sorted_by_name
 from service_kit.unit_of_work import UnitOfWork
 
 
-class Rep(Base, table="rep"):
+class Rep(Recorded, Base, table="rep"):
     """A salesperson. Deals and leads take over the team with the owner, and keep it."""
 
     id: Annotated[UUID, column(primary_key=True)]
@@ -50,7 +53,11 @@ class Rep(Base, table="rep"):
     subject: Annotated[str | None, column(unique=True, comment="of their tokens")] = None
     external_ref: Annotated[str | None, column(unique=True)] = None
 
-    __table_args__: ClassVar = filtered("rep", ("team_id",))
+    __table_args__: ClassVar = (
+        *filtered("rep", ("team_id", "active", "region", "updated_at")),
+        *sorted_by_name("rep", "name"),
+        searched("rep", "name", "external_ref"),
+    )
 
     @property
     def partition_key(self) -> UUID:
@@ -107,6 +114,7 @@ class RepRead(ReadModel):
 
     id: RecordId
     version: Version
+    updated_at: UpdatedAt
     name: RepNameRead
     team_id: RepTeamIdRead | None
     region: RegionRead | None
@@ -121,7 +129,16 @@ reps = Resource(
     "/reps/{rep_id}",
     Rep.table,
     RepRead,
-    filters={"team_id": Identifier, "active": Flag, "external_ref": ExternalReference},
+    filters={
+        "team_id": Identifier,
+        "active": Flag,
+        "external_ref": ExternalReference,
+        "region": Code,
+    },
+    sorts=("name",),
+    includes={
+        "team": included("team_id", Team.table, TeamRead),
+    },
 )
 reps.read_routes(list_as="list_reps", get_as="get_rep")
 

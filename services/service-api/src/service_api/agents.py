@@ -11,11 +11,12 @@ from event_contracts.directory import ServiceDirectoryEntrySet
 from service_api.dependencies import Expected
 from service_api.fields import AgentName, AgentNameRead, AgentTeamId, AgentTeamIdRead, Region, RegionRead
 from service_api.tables import Base
-from service_api.teams import Team
+from service_api.teams import Team, TeamRead
 from service_kit.aggregates import publish
 from service_kit.changes import Change
-from service_kit.entities import column
+from service_kit.entities import Recorded, column
 from service_kit.fields import (
+    Code,
     ExternalReference,
     ExternalReferenceRead,
     Flag,
@@ -23,22 +24,28 @@ from service_kit.fields import (
     ReadModel,
     RecordId,
     StrictModel,
+    UpdatedAt,
     Version,
     examples,
 )
 from service_kit.identifiers import new_id
+from service_kit.lists.includes import included
 from service_kit.locking import lock
 from service_kit.people import Subject, SubjectRead, require_new_subject
 from service_kit.references import require, require_new
 from service_kit.resources import Resource
 from service_kit.routing import Work
-from service_kit.tables import filtered
+from service_kit.tables import filtered, searched, sorted_by_name
 
 
-class Agent(Base, table="agent"):
+class Agent(Recorded, Base, table="agent"):
     """A person who works on tickets."""
 
-    __table_args__: ClassVar = filtered("agent", ("team_id", "active"))
+    __table_args__: ClassVar = (
+        *filtered("agent", ("team_id", "active", "region", "updated_at")),
+        *sorted_by_name("agent", "name"),
+        searched("agent", "name", "external_ref"),
+    )
 
     id: Annotated[UUID, column(primary_key=True)]
     version: int
@@ -109,6 +116,7 @@ class AgentRead(ReadModel):
 
     id: RecordId
     version: Version
+    updated_at: UpdatedAt
     name: AgentNameRead
     team_id: AgentTeamIdRead | None
     region: RegionRead | None
@@ -123,7 +131,16 @@ agents = Resource(
     "/agents/{agent_id}",
     Agent.table,
     AgentRead,
-    filters={"team_id": Identifier, "active": Flag, "external_ref": ExternalReference},
+    filters={
+        "team_id": Identifier,
+        "active": Flag,
+        "external_ref": ExternalReference,
+        "region": Code,
+    },
+    sorts=("name",),
+    includes={
+        "team": included("team_id", Team.table, TeamRead),
+    },
 )
 agents.read_routes(list_as="list_agents", get_as="get_agent")
 

@@ -67,7 +67,7 @@ def create(settings: ServiceApiSettings) -> FastAPI:
             **IMPORTS_TAG,
         },
         settings=settings,
-        engine=create_engine(settings, application="service-api"),
+        engine=create_engine(settings, application="service-api", prepares_once=False),
         routers=[*nouns, imports_of(nouns)],
         access=ACCESS,
     )

@@ -21,14 +21,21 @@ from service_api.fields import (
 )
 from service_api.tables import Base
 from service_api.teams import Team
-from service_kit.entities import column
-from service_kit.fields import OccurredAt, ReadModel, RecordId, StrictModel, Version
+from service_kit.entities import Recorded, column
+from service_kit.fields import (
+    OccurredAt,
+    ReadModel,
+    RecordId,
+    StrictModel,
+    UpdatedAt,
+    Version,
+)
 from service_kit.identifiers import new_id
 from service_kit.references import require
 from service_kit.unit_of_work import UnitOfWork
 
 
-class ForCustomer(Base):
+class ForCustomer(Recorded, Base):
     """The columns of what is recorded of a customer."""
 
     id: Annotated[UUID, column(primary_key=True)]
@@ -65,6 +72,7 @@ class DoneRead(ReadModel):
 
     id: RecordId
     version: Version
+    updated_at: UpdatedAt
     customer_id: CustomerIdRead
     region: RegionRead | None
     """The customer's region at that time, by its code."""

@@ -3,7 +3,7 @@
 import re
 from datetime import date
 from itertools import pairwise
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -16,18 +16,36 @@ from service_api.business_time import BusinessHours, Shift
 from service_api.dependencies import Expected
 from service_api.tables import Base
 from service_kit.changes import Change
-from service_kit.entities import column
-from service_kit.fields import Day, Identifier, Name, ReadModel, RecordId, StrictModel, Version, described, examples
+from service_kit.entities import Recorded, column
+from service_kit.fields import (
+    Day,
+    Identifier,
+    Name,
+    ReadModel,
+    RecordId,
+    StrictModel,
+    UpdatedAt,
+    Version,
+    described,
+    examples,
+)
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.resources import Resource
 from service_kit.routing import Work
+from service_kit.tables import filtered, searched, sorted_by_name
 
 _CLOCK = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d|24:00", re.ASCII)
 
 
-class BusinessCalendar(Base, table="business_calendar"):
+class BusinessCalendar(Recorded, Base, table="business_calendar"):
     """When there is business. A change counts for tickets from then on; what is due already stays due."""
+
+    __table_args__: ClassVar = (
+        *filtered("business_calendar", ("updated_at",)),
+        *sorted_by_name("business_calendar", "name"),
+        searched("business_calendar", "name"),
+    )
 
     id: Annotated[UUID, column(primary_key=True)]
     version: int
@@ -159,6 +177,7 @@ class BusinessCalendarRead(ReadModel):
 
     id: RecordId
     version: Version
+    updated_at: UpdatedAt
     name: Annotated[str, _NAME]
     timezone: Annotated[str, _ZONE]
     hours: list[ShiftRead]
@@ -166,7 +185,12 @@ class BusinessCalendarRead(ReadModel):
     holidays: Annotated[list[date], _HOLIDAYS]
 
 
-business_calendars = Resource("/business-calendars/{calendar_id}", BusinessCalendar.table, BusinessCalendarRead)
+business_calendars = Resource(
+    "/business-calendars/{calendar_id}",
+    BusinessCalendar.table,
+    BusinessCalendarRead,
+    sorts=("name",),
+)
 business_calendars.read_routes(list_as="list_calendars", get_as="get_calendar")
 
 

@@ -7,11 +7,16 @@ from fastapi import Response
 from pydantic import Field
 
 from event_contracts.service import CheckInCompleted
+from service_api.agents import Agent, AgentRead
 from service_api.attribution import ByAgent, DoneCreate, DoneRead, attributed
+from service_api.customers.model import Customer
+from service_api.customers.schemas import CustomerRead
 from service_api.fields import ProductOfRead
+from service_api.teams import Team, TeamRead
 from service_kit.aggregates import publish
 from service_kit.entities import column
-from service_kit.fields import Day, Identifier, Moment, described, examples
+from service_kit.fields import Code, Day, Identifier, Moment, described, examples
+from service_kit.lists.includes import included
 from service_kit.occurrence import happened_at
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
@@ -24,6 +29,7 @@ class CheckIn(ByAgent, table="check_in"):
     __table_args__: ClassVar = (
         *filtered("check_in", ("customer_id", "agent_id", "team_id")),
         unassigned("check_in", "agent_id", "team_id"),
+        *filtered("check_in", ("product", "due_on", "completed_at", "updated_at")),
         {"info": {"noun": "check-in"}},
     )
 
@@ -62,7 +68,23 @@ check_ins = Resource(
     "/check-ins/{check_in_id}",
     CheckIn.table,
     CheckInRead,
-    filters={"customer_id": Identifier, "agent_id": Identifier, "team_id": Identifier},
+    filters={
+        "customer_id": Identifier,
+        "agent_id": Identifier,
+        "team_id": Identifier,
+        "product": Code,
+        "due_on": Day,
+        "completed_at": Moment,
+    },
+    sorts=(
+        "due_on",
+        "completed_at",
+    ),
+    includes={
+        "agent": included("agent_id", Agent.table, AgentRead),
+        "team": included("team_id", Team.table, TeamRead),
+        "customer": included("customer_id", Customer.table, CustomerRead),
+    },
 )
 check_ins.read_routes(list_as="list_check_ins", get_as="get_check_in")
 

@@ -9,6 +9,8 @@ from pydantic import Field
 
 from event_contracts.service import ReviewRecorded
 from service_api.attribution import ForCustomer, attribution_of
+from service_api.customers.model import Customer
+from service_api.customers.schemas import CustomerRead
 from service_api.customers.use_cases import require_customer
 from service_api.fields import (
     CustomerId,
@@ -22,6 +24,7 @@ from service_api.fields import (
     ReviewScoreRead,
     SegmentRead,
 )
+from service_api.surveys.schemas import SurveyScore
 from service_kit.aggregates import publish
 from service_kit.entities import column
 from service_kit.fields import (
@@ -32,10 +35,12 @@ from service_kit.fields import (
     ReadModel,
     RecordId,
     StrictModel,
+    UpdatedAt,
     Version,
     examples,
 )
 from service_kit.identifiers import new_id
+from service_kit.lists.includes import included
 from service_kit.occurrence import happened_at
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
@@ -47,7 +52,7 @@ class Review(ForCustomer, table="review"):
 
     __table_args__: ClassVar = (
         sa.CheckConstraint("score BETWEEN 1 AND 5", name="score"),
-        *filtered("review", ("customer_id", "channel")),
+        *filtered("review", ("customer_id", "channel", "product", "score", "reviewed_at", "updated_at")),
     )
 
     product: str | None = None
@@ -83,6 +88,7 @@ class ReviewRead(ReadModel):
 
     id: RecordId
     version: Version
+    updated_at: UpdatedAt
     customer_id: CustomerIdRead
     region: RegionRead | None
     """The customer's region at that time, by its code."""
@@ -96,7 +102,23 @@ class ReviewRead(ReadModel):
 
 
 reviews = Resource(
-    "/reviews/{review_id}", Review.table, ReviewRead, filters={"customer_id": Identifier, "channel": Code}
+    "/reviews/{review_id}",
+    Review.table,
+    ReviewRead,
+    filters={
+        "customer_id": Identifier,
+        "channel": Code,
+        "product": Code,
+        "score": SurveyScore,
+        "reviewed_at": Moment,
+    },
+    sorts=(
+        "score",
+        "reviewed_at",
+    ),
+    includes={
+        "customer": included("customer_id", Customer.table, CustomerRead),
+    },
 )
 reviews.read_routes(list_as="list_reviews", get_as="get_review")
 

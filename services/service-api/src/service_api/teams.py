@@ -13,7 +13,7 @@ from service_api.fields import TeamName, TeamNameRead
 from service_api.tables import Base
 from service_kit.aggregates import publish
 from service_kit.changes import Change
-from service_kit.entities import column
+from service_kit.entities import Recorded, column
 from service_kit.fields import (
     ExternalReference,
     ExternalReferenceRead,
@@ -21,20 +21,22 @@ from service_kit.fields import (
     ReadModel,
     RecordId,
     StrictModel,
+    UpdatedAt,
     Version,
     described,
     examples,
 )
 from service_kit.identifiers import new_id
+from service_kit.lists.includes import included
 from service_kit.locking import lock
 from service_kit.people import require_above
 from service_kit.references import require, require_new
 from service_kit.resources import Resource
 from service_kit.routing import Work
-from service_kit.tables import filtered
+from service_kit.tables import filtered, searched, sorted_by_name
 
 
-class Team(Base, table="team"):
+class Team(Recorded, Base, table="team"):
     """A group of agents."""
 
     id: Annotated[UUID, column(primary_key=True)]
@@ -43,7 +45,17 @@ class Team(Base, table="team"):
     parent_id: Annotated[UUID | None, column(references="team.id", comment="the team above")] = None
     external_ref: Annotated[str | None, column(unique=True)] = None
 
-    __table_args__: ClassVar = filtered("team", ("parent_id",))
+    __table_args__: ClassVar = (
+        *filtered(
+            "team",
+            (
+                "parent_id",
+                "updated_at",
+            ),
+        ),
+        *sorted_by_name("team", "name"),
+        searched("team", "name", "external_ref"),
+    )
 
     @property
     def partition_key(self) -> UUID:
@@ -92,13 +104,24 @@ class TeamRead(ReadModel):
 
     id: RecordId
     version: Version
+    updated_at: UpdatedAt
     name: TeamNameRead
     parent_id: Annotated[UUID, _PARENT] | None
     external_ref: ExternalReferenceRead | None
 
 
 teams = Resource(
-    "/teams/{team_id}", Team.table, TeamRead, filters={"parent_id": Identifier, "external_ref": ExternalReference}
+    "/teams/{team_id}",
+    Team.table,
+    TeamRead,
+    filters={
+        "parent_id": Identifier,
+        "external_ref": ExternalReference,
+    },
+    sorts=("name",),
+    includes={
+        "parent": included("parent_id", Team.table, TeamRead),
+    },
 )
 teams.read_routes(list_as="list_teams", get_as="get_team")
 

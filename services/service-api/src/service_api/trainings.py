@@ -6,10 +6,15 @@ from typing import ClassVar
 from fastapi import Response
 
 from event_contracts.service import TrainingDelivered
+from service_api.agents import Agent, AgentRead
 from service_api.attribution import ByAgent, DoneCreate, DoneRead, attributed
+from service_api.customers.model import Customer
+from service_api.customers.schemas import CustomerRead
 from service_api.fields import Attendees, AttendeesRead, ProductOfRead
+from service_api.teams import Team, TeamRead
 from service_kit.aggregates import publish
-from service_kit.fields import Identifier, Moment, examples
+from service_kit.fields import Code, Identifier, Moment, examples
+from service_kit.lists.includes import included
 from service_kit.occurrence import happened_at
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
@@ -22,6 +27,7 @@ class Training(ByAgent, table="training"):
     __table_args__: ClassVar = (
         *filtered("training", ("customer_id", "agent_id", "team_id")),
         unassigned("training", "agent_id", "team_id"),
+        *filtered("training", ("product", "delivered_at", "updated_at")),
     )
 
     product: str | None = None
@@ -59,7 +65,19 @@ trainings = Resource(
     "/trainings/{training_id}",
     Training.table,
     TrainingRead,
-    filters={"customer_id": Identifier, "agent_id": Identifier, "team_id": Identifier},
+    filters={
+        "customer_id": Identifier,
+        "agent_id": Identifier,
+        "team_id": Identifier,
+        "product": Code,
+        "delivered_at": Moment,
+    },
+    sorts=("delivered_at",),
+    includes={
+        "agent": included("agent_id", Agent.table, AgentRead),
+        "team": included("team_id", Team.table, TeamRead),
+        "customer": included("customer_id", Customer.table, CustomerRead),
+    },
 )
 trainings.read_routes(list_as="list_trainings", get_as="get_training")
 

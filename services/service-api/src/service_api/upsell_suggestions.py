@@ -7,13 +7,19 @@ from uuid import UUID
 from fastapi import Response
 
 from event_contracts.service import UpsellSuggested
+from service_api.agents import Agent, AgentRead
 from service_api.attribution import ByAgent, DoneCreate, DoneRead, attributed
+from service_api.customers.model import Customer
+from service_api.customers.schemas import CustomerRead
 from service_api.customers.use_cases import is_now
 from service_api.fields import ProductOfRead, TicketId, TicketIdRead
+from service_api.teams import Team, TeamRead
 from service_api.tickets.model import Ticket
+from service_api.tickets.schemas import TicketRead
 from service_kit.aggregates import publish
 from service_kit.entities import column
-from service_kit.fields import Identifier, Moment, examples
+from service_kit.fields import Code, Identifier, Moment, examples
+from service_kit.lists.includes import included
 from service_kit.occurrence import happened_at
 from service_kit.references import UnknownReference, require
 from service_kit.resources import Resource
@@ -28,6 +34,7 @@ class UpsellSuggestion(ByAgent, table="upsell_suggestion"):
     __table_args__: ClassVar = (
         *filtered("upsell_suggestion", ("customer_id", "agent_id", "team_id", "ticket_id")),
         unassigned("upsell_suggestion", "agent_id", "team_id"),
+        *filtered("upsell_suggestion", ("product", "suggested_at", "updated_at")),
     )
 
     ticket_id: Annotated[UUID | None, column(references="ticket.id")] = None
@@ -67,7 +74,21 @@ upsell_suggestions = Resource(
     "/upsell-suggestions/{suggestion_id}",
     UpsellSuggestion.table,
     UpsellSuggestionRead,
-    filters={"customer_id": Identifier, "agent_id": Identifier, "team_id": Identifier, "ticket_id": Identifier},
+    filters={
+        "customer_id": Identifier,
+        "agent_id": Identifier,
+        "team_id": Identifier,
+        "ticket_id": Identifier,
+        "product": Code,
+        "suggested_at": Moment,
+    },
+    sorts=("suggested_at",),
+    includes={
+        "agent": included("agent_id", Agent.table, AgentRead),
+        "team": included("team_id", Team.table, TeamRead),
+        "customer": included("customer_id", Customer.table, CustomerRead),
+        "ticket": included("ticket_id", Ticket.table, TicketRead),
+    },
 )
 upsell_suggestions.read_routes(list_as="list_suggestions", get_as="get_suggestion")
 

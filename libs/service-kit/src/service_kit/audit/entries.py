@@ -47,8 +47,8 @@ audit_entry = sa.Table(
     comment="Who did what to which record. Only retention deletes entries, and only erasure empties values.",
 )
 COLUMNS: Final = tuple(audit_entry.c.keys())
-_OWN_COLUMNS: Final = frozenset({"id", "version"})
-"""Of a record, what its entries have in columns of their own."""
+_OWN_COLUMNS: Final = frozenset({"id", "version", "updated_at"})
+"""Of a record, what its entries have in columns of their own, and its time in their ids."""
 
 _encoder: Final = msgspec.json.Encoder(enc_hook=str)
 """What JSON does not know is a text: no write fails for the audit of it."""

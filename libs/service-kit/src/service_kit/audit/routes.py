@@ -8,8 +8,8 @@ from service_kit.audit.entries import audit_entry
 from service_kit.audit.queries import whole_audit
 from service_kit.audit.schemas import AuditEntryRead
 from service_kit.fields import Code, ExternalReference, Identifier, Moment
-from service_kit.filters import equal
 from service_kit.identifiers import first_id_at
+from service_kit.lists.filters import equal
 from service_kit.paging import Paged, PageRead, page_of
 from service_kit.routing import Work, router
 

@@ -1,10 +1,10 @@
 """Dead letters over HTTP; each service names its consumers and a check of values."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Depends
+from pydantic import BaseModel
 
 from service_kit.audit.queries import OF_ONE_RECORD, audit_of
 from service_kit.audit.schemas import AuditEntryRead
@@ -22,13 +22,22 @@ from service_kit.dead_letters.schemas import (
 )
 from service_kit.dead_letters.use_cases import Consumers, Readable
 from service_kit.fields import Code, Identifier
-from service_kit.filters import equal
+from service_kit.lists.listing import Listing, ListQuery
 from service_kit.paging import Paged, PageRead, page_of
 from service_kit.routing import By, CallersAccess, Work, router
 
 DEAD_LETTERS_TAG: Final = {
     "dead-letters": "Records that a consumer could not process: read, mended, sent again or discarded."
 }
+
+
+_LISTING = Listing(
+    dead_letter,
+    DeadLetterRead,
+    filters={"status": Literal["open", "sent", "discarded"], "reason": Code, "topic": Code, "consumer": Code},
+    is_small=True,
+)
+_ASKS = _LISTING.query_of()
 
 
 def dead_letter_routes(consumers: Consumers, *, readable: Callable[..., Awaitable[Readable]]) -> APIRouter:
@@ -39,21 +48,12 @@ def dead_letter_routes(consumers: Consumers, *, readable: Callable[..., Awaitabl
     routes = router("/dead-letters", "dead-letters")
     Reading = Annotated[Readable, Depends(readable)]  # noqa: N806 -- a type
 
-    @routes.get("", response_model=page_of(DeadLetterRead))
+    @routes.get("", response_model=_LISTING.page_model, openapi_extra=_ASKS.document())
     async def list_dead_letters(
-        work: Work,
-        page: Paged,
-        status: Literal["open", "sent", "discarded"] | None = None,
-        reason: Code | None = None,
-        topic: Code | None = None,
-        consumer: Code | None = None,
-    ) -> PageRead[DeadLetterRead]:
+        work: Work, access: CallersAccess, asked: Annotated[ListQuery, Depends(_ASKS)]
+    ) -> BaseModel:
         """Records that a consumer could not process, the newest first."""
-        query: sa.Select[Any] = sa.select(dead_letter).where(
-            dead_letter.c.consumer.in_(consumers),
-            *equal(dead_letter.c, {"status": status, "reason": reason, "topic": topic, "consumer": consumer}),
-        )
-        return await page.of(work, query, dead_letter.c.id, view_of)
+        return await _LISTING.page(work, access, asked, view_of, dead_letter.c.consumer.in_(consumers))
 
     @routes.get("/halts")
     async def list_halts(work: Work) -> HaltsRead:

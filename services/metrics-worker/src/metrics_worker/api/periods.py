@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from fastapi import Path
+from fastapi import Depends, Path
+from pydantic import BaseModel
 
 from metrics_worker.api.parameters import LedgerReporting
 from metrics_worker.periods import queries, use_cases
@@ -11,10 +12,12 @@ from metrics_worker.periods.schemas import ClosedPeriodRead, RestatementRead
 from service_kit.audit.queries import OF_ONE_RECORD, audit_of
 from service_kit.audit.schemas import AuditEntryRead
 from service_kit.fields import Code
+from service_kit.lists.listing import ListQuery
 from service_kit.paging import Paged, PageRead, page_of
 from service_kit.routing import CallersAccess, Work, router
 
 periods = router("/periods", "periods")
+_ASKS_PERIODS = queries.PERIODS.query_of()
 
 Named = Annotated[
     str,
@@ -26,10 +29,12 @@ Named = Annotated[
 ]
 
 
-@periods.get("", response_model=page_of(ClosedPeriodRead))
-async def list_periods(work: Work, page: Paged) -> PageRead[ClosedPeriodRead]:
+@periods.get("", response_model=queries.PERIODS.page_model, openapi_extra=_ASKS_PERIODS.document())
+async def list_periods(
+    work: Work, access: CallersAccess, asked: Annotated[ListQuery, Depends(_ASKS_PERIODS)]
+) -> BaseModel:
     """Return closed periods, the last closed first."""
-    return await queries.list_periods(work, page)
+    return await queries.PERIODS.page(work, access, asked, ClosedPeriodRead.model_validate)
 
 
 @periods.get("/{period}")

@@ -2,8 +2,8 @@
 
 from typing import Annotated, Literal
 
-import sqlalchemy as sa
 from fastapi import Depends, Request, Response
+from pydantic import BaseModel
 
 from metrics_worker.settings import MetricsSettings
 from metrics_worker.webhooks import use_cases
@@ -19,13 +19,14 @@ from metrics_worker.webhooks.schemas import (
 from metrics_worker.webhooks.signatures import secret_text
 from service_kit.dependencies import async_dependency
 from service_kit.fields import Flag, Identifier
-from service_kit.filters import equal
-from service_kit.paging import Paged, PageRead, page_of
+from service_kit.lists.listing import Listing, ListQuery
 from service_kit.resources import Resource
-from service_kit.routing import Work
+from service_kit.routing import CallersAccess, Work
 from service_kit.versions import ExpectedVersion
 
-webhooks = Resource("/webhooks/{webhook_id}", Webhook.table, WebhookRead, filters={"active": Flag}, tag="push")
+webhooks = Resource(
+    "/webhooks/{webhook_id}", Webhook.table, WebhookRead, filters={"active": Flag}, tag="push", is_small=True
+)
 webhooks.read_routes(list_as="list_webhooks", get_as="get_webhook")
 Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]
 
@@ -75,18 +76,28 @@ async def add_webhook_secret(webhook_id: Identifier, work: Work) -> WebhookSecre
     return WebhookSecretRead(secret=secret_text(secret.key), others_retire_at=retire_at)
 
 
-@webhooks.routes.get("/{webhook_id}/deliveries", response_model=page_of(WebhookDeliveryRead))
+_DELIVERIES = Listing(
+    WebhookDelivery.table,
+    WebhookDeliveryRead,
+    filters={"status": Literal["pending", "delivered", "dead"]},
+    is_small=True,
+)
+_ASKS_DELIVERIES = _DELIVERIES.query_of()
+
+
+@webhooks.routes.get(
+    "/{webhook_id}/deliveries", response_model=_DELIVERIES.page_model, openapi_extra=_ASKS_DELIVERIES.document()
+)
 async def list_webhook_deliveries(
     webhook_id: Identifier,
     work: Work,
-    page: Paged,
-    status: Literal["pending", "delivered", "dead"] | None = None,
-) -> PageRead[WebhookDeliveryRead]:
+    access: CallersAccess,
+    asked: Annotated[ListQuery, Depends(_ASKS_DELIVERIES)],
+) -> BaseModel:
     """Return delivered, pending and dead messages, newest first."""
     await use_cases.get_webhook(work, webhook_id)
-    columns = WebhookDelivery.table.c
-    query = sa.select(*columns).where(*equal(columns, {"webhook_id": webhook_id, "status": status}))
-    return await page.of(work, query, columns.id, WebhookDeliveryRead.model_validate)
+    of_webhook = WebhookDelivery.table.c.webhook_id == webhook_id
+    return await _DELIVERIES.page(work, access, asked, WebhookDeliveryRead.model_validate, of_webhook)
 
 
 @webhooks.routes.post("/{webhook_id}/deliveries/{delivery_id}/send")

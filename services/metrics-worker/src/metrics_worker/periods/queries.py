@@ -20,24 +20,29 @@ from metrics_worker.periods.use_cases import shown_of
 from metrics_worker.queries.explain import PostingsBehind
 from metrics_worker.queries.figure import difference_text
 from metrics_worker.queries.query import KpiQuery
+from service_kit.lists.listing import Listing
 from service_kit.paging import Page, PageRead
 from service_kit.unit_of_work import UnitOfWork
 
 EVENTS_SHOWN: Final = 10
 
 
-async def list_periods(work: UnitOfWork, page: Page) -> PageRead[ClosedPeriodRead]:
-    """Return closed periods, the last closed first."""
-    columns = ClosedPeriod.table.c
-    query = sa.select(
-        columns.id,
-        columns.name.label("period"),
-        columns.first_day.label("start"),
-        columns.last_day.label("end"),
-        columns.as_of,
-        columns.closed_at,
-    )
-    return await page.of(work, query, columns.id, ClosedPeriodRead.model_validate)
+_columns = ClosedPeriod.table.c
+PERIODS: Final = Listing(
+    ClosedPeriod.table,
+    ClosedPeriodRead,
+    filters={},
+    rows=sa.select(
+        _columns.id,
+        _columns.name.label("period"),
+        _columns.first_day.label("start"),
+        _columns.last_day.label("end"),
+        _columns.as_of,
+        _columns.closed_at,
+    ),
+    is_small=True,
+)
+"""Closed periods, the last closed first."""
 
 
 async def list_restatements(

@@ -10,12 +10,12 @@ from event_contracts.sales import Account as ContractAccount
 from event_contracts.sales import AccountErased, AccountMerged, AccountRegistered, AccountUpdate, AccountUpdated
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
-from service_kit.entities import column, state_of
+from service_kit.entities import Recorded, column, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
 from service_kit.references import erased_ref
-from service_kit.tables import filtered, unassigned
+from service_kit.tables import filtered, searched, sorted_by_name, unassigned
 
 
 class AccountAlreadyMerged(Conflict):
@@ -30,7 +30,7 @@ class AccountAlreadyErased(Conflict):
     slug, title = "account-already-erased", "The account was erased"
 
 
-class Account(Base, table="account"):
+class Account(Recorded, Base, table="account"):
     """A customer. Its id is the customer's id in every service; its name goes to the directory only."""
 
     id: Annotated[UUID, column(primary_key=True)]
@@ -51,6 +51,9 @@ class Account(Base, table="account"):
     __table_args__: ClassVar = (
         *filtered("account", ("region", "segment", "channel", "owner_id", "team_id", "referred_by", "merged_into")),
         unassigned("account", "owner_id", "team_id"),
+        *filtered("account", ("registered_at", "updated_at")),
+        *sorted_by_name("account", "name"),
+        searched("account", "name", "external_ref"),
     )
 
     @classmethod

@@ -5,8 +5,13 @@ from fastapi import Response
 from sales_api.accounts import erasure, use_cases
 from sales_api.accounts.model import Account
 from sales_api.accounts.schemas import AccountCreate, AccountMergeRequest, AccountRead, AccountUpdate
+from sales_api.activities.model import Activity
+from sales_api.activities.schemas import ActivityRead
 from sales_api.dependencies import Expected
-from service_kit.fields import Code, ExternalReference, Identifier
+from sales_api.reps import Rep, RepRead
+from sales_api.teams import Team, TeamRead
+from service_kit.fields import Code, ExternalReference, Identifier, Moment
+from service_kit.lists.includes import included, newest_included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
 
@@ -23,6 +28,16 @@ accounts = Resource(
         "referred_by": Identifier,
         "merged_into": Identifier,
         "external_ref": ExternalReference,
+        "registered_at": Moment,
+    },
+    sorts=(
+        "name",
+        "registered_at",
+    ),
+    includes={
+        "owner": included("owner_id", Rep.table, RepRead),
+        "team": included("team_id", Team.table, TeamRead),
+        "last_activity": newest_included(Activity.table, "account_id", ActivityRead),
     },
 )
 accounts.read_routes(list_as="list_accounts", get_as="get_account")

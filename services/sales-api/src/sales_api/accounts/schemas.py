@@ -32,6 +32,7 @@ from service_kit.fields import (
     ReadModel,
     RecordId,
     StrictModel,
+    UpdatedAt,
     Version,
     described,
     examples,
@@ -102,6 +103,7 @@ class AccountRead(ReadModel):
 
     id: RecordId
     version: Version
+    updated_at: UpdatedAt
     name: AccountNameRead | None
     region: RegionRead | None
     segment: SegmentRead | None

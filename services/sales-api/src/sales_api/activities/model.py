@@ -7,12 +7,12 @@ from uuid import UUID
 from event_contracts.sales import ActivityCompleted, ActivityKind
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
-from service_kit.entities import column, state_of
+from service_kit.entities import Recorded, column, state_of
 from service_kit.identifiers import new_id
 from service_kit.tables import filtered, one_of, unassigned
 
 
-class Activity(Base, table="activity"):
+class Activity(Recorded, Base, table="activity"):
     """An activity, with its attribution at that time. It never changes."""
 
     id: Annotated[UUID, column(primary_key=True)]
@@ -33,6 +33,7 @@ class Activity(Base, table="activity"):
         *filtered("activity", ("kind", "account_id", "lead_id", "deal_id", "owner_id", "team_id")),
         unassigned("activity", "owner_id", "team_id"),
         one_of("kind", get_args(ActivityKind)),
+        *filtered("activity", ("due_at", "completed_at", "updated_at")),
     )
 
     @classmethod

@@ -3,10 +3,20 @@
 from fastapi import Response
 
 from event_contracts.sales import ActivityKind
+from sales_api.accounts.model import Account
+from sales_api.accounts.schemas import AccountRead
 from sales_api.activities import use_cases
 from sales_api.activities.model import Activity
 from sales_api.activities.schemas import ActivityCreate, ActivityRead
-from service_kit.fields import Identifier
+from sales_api.deals import queries as deal_queries
+from sales_api.deals.model import Deal
+from sales_api.deals.schemas import DealRead
+from sales_api.leads.model import Lead
+from sales_api.leads.schemas import LeadRead
+from sales_api.reps import Rep, RepRead
+from sales_api.teams import Team, TeamRead
+from service_kit.fields import Identifier, Moment
+from service_kit.lists.includes import included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
 
@@ -21,6 +31,19 @@ activities = Resource(
         "deal_id": Identifier,
         "owner_id": Identifier,
         "team_id": Identifier,
+        "due_at": Moment,
+        "completed_at": Moment,
+    },
+    sorts=(
+        "due_at",
+        "completed_at",
+    ),
+    includes={
+        "owner": included("owner_id", Rep.table, RepRead),
+        "team": included("team_id", Team.table, TeamRead),
+        "account": included("account_id", Account.table, AccountRead),
+        "lead": included("lead_id", Lead.table, LeadRead),
+        "deal": included("deal_id", Deal.table, DealRead, rows=deal_queries.ROWS, view=deal_queries.view),
     },
 )
 activities.read_routes(list_as="list_activities", get_as="get_activity")

@@ -19,7 +19,7 @@ from sales_api.fields import (
     SegmentRead,
     TeamIdRead,
 )
-from service_kit.fields import Moment, OccurredAt, ReadModel, RecordId, StrictModel, Version, examples
+from service_kit.fields import Moment, OccurredAt, ReadModel, RecordId, StrictModel, UpdatedAt, Version, examples
 
 
 class ActivityCreate(StrictModel):
@@ -61,6 +61,7 @@ class ActivityRead(ReadModel):
 
     id: RecordId
     version: Version
+    updated_at: UpdatedAt
     kind: ActivityKindField
     account_id: AccountIdRead | None
     """The customer that it was done for: also the account of its deal, and of its lead if that has one."""

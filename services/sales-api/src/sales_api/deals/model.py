@@ -36,12 +36,12 @@ from event_contracts.sales import DealLine as ContractLine
 from sales_api.amounts import AMOUNT, LIMIT, RATE, check_limit, converted, has_places_of, money, times, trimmed
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
-from service_kit.entities import column, state_of
+from service_kit.entities import Recorded, column, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict, Unprocessable
 from service_kit.references import erased_ref
-from service_kit.tables import filtered, one_of, unassigned
+from service_kit.tables import filtered, one_of, searched, sorted_by_name, unassigned
 
 
 class DealAlreadyClosed(Conflict):
@@ -118,7 +118,7 @@ class DealLine(Base, table="deal_line", audited=False):
         return (self.product, self.quantity, self.unit_price) == (terms.product, terms.quantity, terms.unit_price)
 
 
-class Deal(Base, table="deal"):
+class Deal(Recorded, Base, table="deal"):
     """A sale in the pipeline. Loaded with its lines, always."""
 
     id: Annotated[UUID, column(primary_key=True)]
@@ -171,6 +171,9 @@ class Deal(Base, table="deal"):
         one_of("closed_from", get_args(OpenStage)),
         sa.CheckConstraint("(stage in ('won', 'lost')) = (closed_at is not null)", name="closed_at"),
         sa.CheckConstraint("(promised_by is null) = (promised_price is null)", name="promise"),
+        *filtered("deal", ("amount", "opened_at", "expected_close_on", "closed_at", "updated_at")),
+        *sorted_by_name("deal", "title"),
+        searched("deal", "title", "external_ref"),
     )
 
     @classmethod

@@ -3,6 +3,10 @@
 from fastapi import Response
 
 from event_contracts.sales import Stage
+from sales_api.accounts.model import Account
+from sales_api.accounts.schemas import AccountRead
+from sales_api.activities.model import Activity
+from sales_api.activities.schemas import ActivityRead
 from sales_api.deals import queries, use_cases
 from sales_api.deals.model import Deal
 from sales_api.deals.schemas import (
@@ -15,7 +19,12 @@ from sales_api.deals.schemas import (
     DealStageRequest,
 )
 from sales_api.dependencies import Expected, ReportingCurrency
-from service_kit.fields import Code, Currency, ExternalReference, Identifier
+from sales_api.leads.model import Lead
+from sales_api.leads.schemas import LeadRead
+from sales_api.reps import Rep, RepRead
+from sales_api.teams import Team, TeamRead
+from service_kit.fields import Code, Currency, Day, DecimalText, ExternalReference, Identifier, Moment
+from service_kit.lists.includes import included, newest_included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
 
@@ -37,6 +46,24 @@ deals = Resource(
         "channel": Code,
         "close_reason": Code,
         "external_ref": ExternalReference,
+        "amount": DecimalText,
+        "opened_at": Moment,
+        "expected_close_on": Day,
+        "closed_at": Moment,
+    },
+    sorts=(
+        "title",
+        "amount",
+        "opened_at",
+        "expected_close_on",
+        "closed_at",
+    ),
+    includes={
+        "owner": included("owner_id", Rep.table, RepRead),
+        "team": included("team_id", Team.table, TeamRead),
+        "account": included("account_id", Account.table, AccountRead),
+        "lead": included("lead_id", Lead.table, LeadRead),
+        "last_activity": newest_included(Activity.table, "deal_id", ActivityRead),
     },
 )
 deals.read_routes(list_as="list_deals", get_as="get_deal")

@@ -54,6 +54,7 @@ from service_kit.fields import (
     ReadModel,
     RecordId,
     StrictModel,
+    UpdatedAt,
     Version,
     described,
     examples,
@@ -280,6 +281,7 @@ class DealRead(ReadModel):
 
     id: RecordId
     version: Version
+    updated_at: UpdatedAt
     account_id: AccountIdRead
     lead_id: LeadIdRead | None
     title: DealTitleRead | None

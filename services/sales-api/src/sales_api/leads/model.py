@@ -21,12 +21,12 @@ from event_contracts.sales import (
 )
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
-from service_kit.entities import column, state_of
+from service_kit.entities import Recorded, column, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
 from service_kit.references import erased_ref
-from service_kit.tables import filtered, one_of, unassigned
+from service_kit.tables import filtered, one_of, searched, sorted_by_name, unassigned
 
 
 class LeadAlreadyConverted(Conflict):
@@ -77,7 +77,7 @@ class LeadAlreadyErased(Conflict):
     slug, title = "lead-already-erased", "The lead was erased"
 
 
-class Lead(Base, table="lead"):
+class Lead(Recorded, Base, table="lead"):
     """A possible customer. Who it is (name, company, email, phone) stays in this table."""
 
     id: Annotated[UUID, column(primary_key=True)]
@@ -115,6 +115,9 @@ class Lead(Base, table="lead"):
         one_of("status", get_args(LeadStatus)),
         sa.CheckConstraint("(status = 'converted') = (converted_at is not null)", name="converted_at"),
         sa.CheckConstraint("(status = 'disqualified') = (disqualified_at is not null)", name="disqualified_at"),
+        *filtered("lead", ("created_at", "contacted_at", "converted_at", "updated_at")),
+        *sorted_by_name("lead", "name", "company"),
+        searched("lead", "name", "company", "email", "external_ref", phones=("phone",)),
     )
 
     @classmethod

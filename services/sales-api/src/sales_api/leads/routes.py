@@ -4,6 +4,13 @@ from fastapi import Response
 
 from event_contracts.sales import LeadStatus
 from sales_api.accounts import erasure
+from sales_api.accounts.model import Account
+from sales_api.accounts.schemas import AccountRead
+from sales_api.activities.model import Activity
+from sales_api.activities.schemas import ActivityRead
+from sales_api.deals import queries as deal_queries
+from sales_api.deals.model import Deal
+from sales_api.deals.schemas import DealRead
 from sales_api.dependencies import Expected, ReportingCurrency
 from sales_api.leads import use_cases
 from sales_api.leads.model import Lead
@@ -16,7 +23,10 @@ from sales_api.leads.schemas import (
     LeadQualifyRequest,
     LeadRead,
 )
-from service_kit.fields import Code, ExternalReference, Identifier
+from sales_api.reps import Rep, RepRead
+from sales_api.teams import Team, TeamRead
+from service_kit.fields import Code, ExternalReference, Identifier, Moment
+from service_kit.lists.includes import included, newest_included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
 
@@ -35,6 +45,23 @@ leads = Resource(
         "segment": Code,
         "product": Code,
         "external_ref": ExternalReference,
+        "created_at": Moment,
+        "contacted_at": Moment,
+        "converted_at": Moment,
+    },
+    sorts=(
+        "name",
+        "company",
+        "created_at",
+        "contacted_at",
+        "converted_at",
+    ),
+    includes={
+        "owner": included("owner_id", Rep.table, RepRead),
+        "team": included("team_id", Team.table, TeamRead),
+        "account": included("account_id", Account.table, AccountRead),
+        "deal": included("deal_id", Deal.table, DealRead, rows=deal_queries.ROWS, view=deal_queries.view),
+        "last_activity": newest_included(Activity.table, "lead_id", ActivityRead),
     },
 )
 leads.read_routes(list_as="list_leads", get_as="get_lead")

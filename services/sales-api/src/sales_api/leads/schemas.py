@@ -48,6 +48,7 @@ from service_kit.fields import (
     ReadModel,
     RecordId,
     StrictModel,
+    UpdatedAt,
     Version,
     examples,
 )
@@ -184,6 +185,7 @@ class LeadRead(ReadModel):
 
     id: RecordId
     version: Version
+    updated_at: UpdatedAt
     status: LeadStatusField
     name: PersonNameRead | None
     company: CompanyRead | None

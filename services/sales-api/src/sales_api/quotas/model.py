@@ -11,7 +11,7 @@ from event_contracts.sales import Quota as ContractQuota
 from event_contracts.sales import QuotaSet, QuotaSetting
 from sales_api.amounts import AMOUNT, has_places_of, money
 from sales_api.tables import Base
-from service_kit.entities import column, state_of
+from service_kit.entities import Recorded, column, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict, Unprocessable
@@ -27,7 +27,7 @@ class QuotaOverlaps(Conflict):
     slug, title = "quota-overlaps", "The salesperson has a quota for some of these days"
 
 
-class Quota(Base, table="quota"):
+class Quota(Recorded, Base, table="quota"):
     """What a salesperson has to sell from its first to its last day, in the reporting currency."""
 
     id: Annotated[UUID, column(primary_key=True)]
@@ -46,6 +46,7 @@ class Quota(Base, table="quota"):
         *filtered("quota", ("team_id",)),
         sa.CheckConstraint(f"period_end >= period_start and period_end - period_start < {MAX_DAYS}", name="period"),
         sa.CheckConstraint("target >= 0", name="target"),
+        *filtered("quota", ("period_start", "period_end", "target", "updated_at")),
     )
 
     @classmethod

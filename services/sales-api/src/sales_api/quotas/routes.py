@@ -6,7 +6,10 @@ from sales_api.dependencies import Expected, ReportingCurrency
 from sales_api.quotas import use_cases
 from sales_api.quotas.model import Quota
 from sales_api.quotas.schemas import QuotaCreate, QuotaRead, QuotaUpdate
-from service_kit.fields import Day, ExternalReference, Identifier
+from sales_api.reps import Rep, RepRead
+from sales_api.teams import Team, TeamRead
+from service_kit.fields import Day, DecimalText, ExternalReference, Identifier
+from service_kit.lists.includes import included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
 
@@ -20,6 +23,17 @@ quotas = Resource(
         "team_id": Identifier,
         "period_start": Day,
         "external_ref": ExternalReference,
+        "period_end": Day,
+        "target": DecimalText,
+    },
+    sorts=(
+        "period_start",
+        "period_end",
+        "target",
+    ),
+    includes={
+        "rep": included("rep_id", Rep.table, RepRead),
+        "team": included("team_id", Team.table, TeamRead),
     },
 )
 quotas.read_routes(list_as="list_quotas", get_as="get_quota")

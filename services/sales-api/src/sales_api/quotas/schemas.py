@@ -18,6 +18,7 @@ from service_kit.fields import (
     ReadModel,
     RecordId,
     StrictModel,
+    UpdatedAt,
     Version,
     described,
     examples,
@@ -66,6 +67,7 @@ class QuotaRead(ReadModel):
 
     id: RecordId
     version: Version
+    updated_at: UpdatedAt
     rep_id: Annotated[UUID, _REP]
     team_id: TeamIdRead | None
     """The salesperson's team when the quota was made."""

@@ -7,7 +7,7 @@ from uuid import UUID
 from event_contracts.sales import ReferralRecorded
 from sales_api.accounts.model import Account
 from sales_api.tables import Base
-from service_kit.entities import column, state_of
+from service_kit.entities import Recorded, column, state_of
 from service_kit.identifiers import new_id
 from service_kit.problems import Conflict
 from service_kit.tables import filtered, unassigned
@@ -19,7 +19,7 @@ class ReferralAlreadyRecorded(Conflict):
     slug, title = "referral-already-recorded", "The lead's referral is recorded"
 
 
-class Referral(Base, table="referral"):
+class Referral(Recorded, Base, table="referral"):
     """A recommendation, with the recommending customer's attribution at that time. It never changes."""
 
     id: Annotated[UUID, column(primary_key=True)]
@@ -36,6 +36,7 @@ class Referral(Base, table="referral"):
     __table_args__: ClassVar = (
         *filtered("referral", ("account_id", "owner_id", "team_id")),
         unassigned("referral", "owner_id", "team_id"),
+        *filtered("referral", ("recorded_at", "updated_at")),
     )
 
     @classmethod

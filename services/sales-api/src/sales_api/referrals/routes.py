@@ -2,10 +2,17 @@
 
 from fastapi import Response
 
+from sales_api.accounts.model import Account
+from sales_api.accounts.schemas import AccountRead
+from sales_api.leads.model import Lead
+from sales_api.leads.schemas import LeadRead
 from sales_api.referrals import use_cases
 from sales_api.referrals.model import Referral
 from sales_api.referrals.schemas import ReferralCreate, ReferralRead
-from service_kit.fields import Identifier
+from sales_api.reps import Rep, RepRead
+from sales_api.teams import Team, TeamRead
+from service_kit.fields import Identifier, Moment
+from service_kit.lists.includes import included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
 
@@ -13,7 +20,20 @@ referrals = Resource(
     "/referrals/{referral_id}",
     Referral.table,
     ReferralRead,
-    filters={"account_id": Identifier, "lead_id": Identifier, "owner_id": Identifier, "team_id": Identifier},
+    filters={
+        "account_id": Identifier,
+        "lead_id": Identifier,
+        "owner_id": Identifier,
+        "team_id": Identifier,
+        "recorded_at": Moment,
+    },
+    sorts=("recorded_at",),
+    includes={
+        "owner": included("owner_id", Rep.table, RepRead),
+        "team": included("team_id", Team.table, TeamRead),
+        "account": included("account_id", Account.table, AccountRead),
+        "lead": included("lead_id", Lead.table, LeadRead),
+    },
 )
 referrals.read_routes(list_as="list_referrals", get_as="get_referral")
 

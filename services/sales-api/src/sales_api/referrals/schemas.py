@@ -13,7 +13,7 @@ from sales_api.fields import (
     SegmentRead,
     TeamIdRead,
 )
-from service_kit.fields import Moment, OccurredAt, ReadModel, RecordId, StrictModel, Version, examples
+from service_kit.fields import Moment, OccurredAt, ReadModel, RecordId, StrictModel, UpdatedAt, Version, examples
 
 
 class ReferralCreate(StrictModel):
@@ -38,6 +38,7 @@ class ReferralRead(ReadModel):
 
     id: RecordId
     version: Version
+    updated_at: UpdatedAt
     account_id: AccountIdRead
     """The customer who recommends."""
     lead_id: LeadIdRead | None

@@ -54,12 +54,13 @@ _SET_ACCOUNT = _new.on_conflict_do_update(
         "segment": _new.excluded.segment,
         "registered_at": _new.excluded.registered_at,
         "merged_into": _new.excluded.merged_into,
+        "updated_at": sa.func.now(),
     },
     where=_customer.c.origin == "sales",
 )
 _SET_NAME = _new.on_conflict_do_update(
     index_elements=[_customer.c.id],
-    set_={"version": _customer.c.version + 1, "name": _new.excluded.name},
+    set_={"version": _customer.c.version + 1, "name": _new.excluded.name, "updated_at": sa.func.now()},
     # Names have a log of their own: one may arrive after the erasure.
     where=(_customer.c.origin == "sales") & _customer.c.erased_at.is_(None),
 )

@@ -7,11 +7,11 @@ from uuid import UUID
 from event_contracts.directory import ServiceDirectoryEntrySet
 from event_contracts.service import CustomerErased, CustomerRegistered
 from service_api.tables import Base
-from service_kit.entities import column, state_of
+from service_kit.entities import Recorded, column, state_of
 from service_kit.identifiers import new_id
 from service_kit.problems import Conflict
 from service_kit.references import erased_ref
-from service_kit.tables import filtered, one_of
+from service_kit.tables import filtered, one_of, searched, sorted_by_name
 
 Origin = Literal["sales", "service"]
 
@@ -34,7 +34,7 @@ class CustomerOfSales(Conflict):
     slug, title = "customer-of-sales", "The customer belongs to sales"
 
 
-class Customer(Base, table="customer"):
+class Customer(Recorded, Base, table="customer"):
     """A customer, of sales or of service's own.
 
     Of origin `sales` it is a copy that only the consumer writes, and its id is the account's.
@@ -42,7 +42,9 @@ class Customer(Base, table="customer"):
 
     __table_args__: ClassVar = (
         one_of("origin", get_args(Origin)),
-        *filtered("customer", ("origin", "region", "segment", "merged_into")),
+        *filtered("customer", ("origin", "region", "segment", "merged_into", "registered_at", "updated_at")),
+        *sorted_by_name("customer", "name"),
+        searched("customer", "name", "external_ref"),
     )
 
     id: Annotated[UUID, column(primary_key=True)]

@@ -6,7 +6,10 @@ from service_api.customers import erasure, use_cases
 from service_api.customers.model import Customer, Origin
 from service_api.customers.schemas import CustomerCreate, CustomerRead
 from service_api.dependencies import Expected
-from service_kit.fields import Code, ExternalReference, Identifier
+from service_api.tickets.model import Ticket
+from service_api.tickets.schemas import TicketRead
+from service_kit.fields import Code, ExternalReference, Identifier, Moment
+from service_kit.lists.includes import newest_included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
 
@@ -20,6 +23,14 @@ customers = Resource(
         "segment": Code,
         "external_ref": ExternalReference,
         "merged_into": Identifier,
+        "registered_at": Moment,
+    },
+    sorts=(
+        "name",
+        "registered_at",
+    ),
+    includes={
+        "last_ticket": newest_included(Ticket.table, "customer_id", TicketRead),
     },
 )
 customers.read_routes(list_as="list_customers", get_as="get_customer")

@@ -14,6 +14,7 @@ from service_kit.fields import (
     ReadModel,
     RecordId,
     StrictModel,
+    UpdatedAt,
     Version,
     described,
     examples,
@@ -52,6 +53,7 @@ class CustomerRead(ReadModel):
 
     id: RecordId
     version: Version
+    updated_at: UpdatedAt
     origin: Annotated[Origin, _ORIGIN]
     name: CustomerNameRead | None
     region: RegionRead | None

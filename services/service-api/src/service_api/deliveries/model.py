@@ -29,6 +29,7 @@ class Delivery(ByAgent, table="delivery"):
     __table_args__: ClassVar = (
         *filtered("delivery", ("customer_id", "agent_id", "team_id")),
         unassigned("delivery", "agent_id", "team_id"),
+        *filtered("delivery", ("delivered_at", "accepted_at", "updated_at")),
     )
 
     deal_id: Annotated[UUID, column(references="won_deal.id", unique=True)]

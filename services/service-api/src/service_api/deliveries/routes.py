@@ -2,10 +2,15 @@
 
 from fastapi import Response
 
+from service_api.agents import Agent, AgentRead
+from service_api.customers.model import Customer
+from service_api.customers.schemas import CustomerRead
 from service_api.deliveries import use_cases
 from service_api.deliveries.model import Delivery
 from service_api.deliveries.schemas import DeliveryCreate, DeliveryRead
-from service_kit.fields import Identifier
+from service_api.teams import Team, TeamRead
+from service_kit.fields import Identifier, Moment
+from service_kit.lists.includes import included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
 
@@ -14,7 +19,23 @@ deliveries = Resource(
     Delivery.table,
     DeliveryRead,
     view=DeliveryRead.of,
-    filters={"customer_id": Identifier, "deal_id": Identifier, "agent_id": Identifier, "team_id": Identifier},
+    filters={
+        "customer_id": Identifier,
+        "deal_id": Identifier,
+        "agent_id": Identifier,
+        "team_id": Identifier,
+        "delivered_at": Moment,
+        "accepted_at": Moment,
+    },
+    sorts=(
+        "delivered_at",
+        "accepted_at",
+    ),
+    includes={
+        "agent": included("agent_id", Agent.table, AgentRead),
+        "team": included("team_id", Team.table, TeamRead),
+        "customer": included("customer_id", Customer.table, CustomerRead),
+    },
 )
 deliveries.read_routes(list_as="list_deliveries", get_as="get_delivery")
 

@@ -18,7 +18,7 @@ class MaintenancePlan(ForCustomer, table="maintenance_plan"):
 
     __table_args__: ClassVar = (
         sa.CheckConstraint("interval_days > 0", name="interval_days"),
-        *filtered("maintenance_plan", ("customer_id",)),
+        *filtered("maintenance_plan", ("customer_id", "product", "next_due_on", "updated_at")),
     )
 
     product: str | None = None
@@ -50,6 +50,7 @@ class Maintenance(ByAgent, table="maintenance"):
     __table_args__: ClassVar = (
         *filtered("maintenance", ("customer_id", "agent_id", "team_id", "plan_id")),
         unassigned("maintenance", "agent_id", "team_id"),
+        *filtered("maintenance", ("product", "due_on", "performed_at", "updated_at")),
     )
 
     plan_id: Annotated[UUID, column(references="maintenance_plan.id")]

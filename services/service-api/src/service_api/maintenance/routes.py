@@ -2,6 +2,9 @@
 
 from fastapi import Response
 
+from service_api.agents import Agent, AgentRead
+from service_api.customers.model import Customer
+from service_api.customers.schemas import CustomerRead
 from service_api.dependencies import Expected
 from service_api.maintenance import use_cases
 from service_api.maintenance.model import Maintenance, MaintenancePlan
@@ -11,7 +14,9 @@ from service_api.maintenance.schemas import (
     MaintenancePlanRead,
     MaintenanceRead,
 )
-from service_kit.fields import Identifier
+from service_api.teams import Team, TeamRead
+from service_kit.fields import Code, Day, Identifier, Moment
+from service_kit.lists.includes import included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
 
@@ -19,8 +24,16 @@ plans = Resource(
     "/maintenance-plans/{plan_id}",
     MaintenancePlan.table,
     MaintenancePlanRead,
-    filters={"customer_id": Identifier},
+    filters={
+        "customer_id": Identifier,
+        "product": Code,
+        "next_due_on": Day,
+    },
     tag="maintenance",
+    sorts=("next_due_on",),
+    includes={
+        "customer": included("customer_id", Customer.table, CustomerRead),
+    },
 )
 plans.read_routes(list_as="list_maintenance_plans", get_as="get_maintenance_plan")
 
@@ -28,7 +41,25 @@ maintenance = Resource(
     "/maintenance/{maintenance_id}",
     Maintenance.table,
     MaintenanceRead,
-    filters={"customer_id": Identifier, "agent_id": Identifier, "team_id": Identifier, "plan_id": Identifier},
+    filters={
+        "customer_id": Identifier,
+        "agent_id": Identifier,
+        "team_id": Identifier,
+        "plan_id": Identifier,
+        "product": Code,
+        "due_on": Day,
+        "performed_at": Moment,
+    },
+    sorts=(
+        "due_on",
+        "performed_at",
+    ),
+    includes={
+        "agent": included("agent_id", Agent.table, AgentRead),
+        "team": included("team_id", Team.table, TeamRead),
+        "customer": included("customer_id", Customer.table, CustomerRead),
+        "plan": included("plan_id", MaintenancePlan.table, MaintenancePlanRead),
+    },
 )
 maintenance.read_routes(list_as="list_maintenance", get_as="get_maintenance")
 

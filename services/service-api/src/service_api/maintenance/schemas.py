@@ -24,6 +24,7 @@ from service_kit.fields import (
     ReadModel,
     RecordId,
     StrictModel,
+    UpdatedAt,
     Version,
     described,
     examples,
@@ -73,6 +74,7 @@ class MaintenancePlanRead(ReadModel):
 
     id: RecordId
     version: Version
+    updated_at: UpdatedAt
     customer_id: CustomerIdRead
     region: RegionRead | None
     """The customer's region, by its code."""

@@ -10,12 +10,12 @@ from event_contracts.service import Priority, TicketKind
 from service_api.business_time import BusinessHours
 from service_api.tables import Base
 from service_api.tickets.sla import SlaTerms
-from service_kit.entities import column
+from service_kit.entities import Recorded, column
 from service_kit.problems import Unprocessable
-from service_kit.tables import filtered, one_of
+from service_kit.tables import filtered, one_of, searched, sorted_by_name
 
 
-class SlaPolicy(Base, table="sla_policy"):
+class SlaPolicy(Recorded, Base, table="sla_policy"):
     """What is promised of which tickets. A ticket keeps the policy that it was opened under, and what was due then."""
 
     __table_args__: ClassVar = (
@@ -23,7 +23,15 @@ class SlaPolicy(Base, table="sla_policy"):
         one_of("priority", get_args(Priority)),
         sa.CheckConstraint("first_response_seconds > 0", name="first_response_seconds"),
         sa.CheckConstraint("resolution_seconds > 0", name="resolution_seconds"),
-        *filtered("sla_policy", ("active",)),
+        *filtered(
+            "sla_policy",
+            (
+                "active",
+                "updated_at",
+            ),
+        ),
+        *sorted_by_name("sla_policy", "name"),
+        searched("sla_policy", "name"),
         {"info": {"noun": "SLA policy"}},
     )
 

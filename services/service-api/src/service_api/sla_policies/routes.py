@@ -2,16 +2,29 @@
 
 from fastapi import Response
 
+from service_api.business_calendars import BusinessCalendar, BusinessCalendarRead
 from service_api.dependencies import Expected
 from service_api.sla_policies import use_cases
 from service_api.sla_policies.model import SlaPolicy
 from service_api.sla_policies.schemas import SlaPolicyCreate, SlaPolicyRead, SlaPolicyUpdate
 from service_kit.fields import Flag, Identifier
+from service_kit.lists.includes import included
 from service_kit.locking import lock
 from service_kit.resources import Resource
 from service_kit.routing import Work
 
-sla_policies = Resource("/sla-policies/{policy_id}", SlaPolicy.table, SlaPolicyRead, filters={"active": Flag})
+sla_policies = Resource(
+    "/sla-policies/{policy_id}",
+    SlaPolicy.table,
+    SlaPolicyRead,
+    filters={
+        "active": Flag,
+    },
+    sorts=("name",),
+    includes={
+        "calendar": included("calendar_id", BusinessCalendar.table, BusinessCalendarRead),
+    },
+)
 sla_policies.read_routes(list_as="list_policies", get_as="get_policy")
 
 

@@ -8,7 +8,17 @@ from pydantic import Field, StrictBool, model_validator
 from event_contracts.fields import MAX_SECONDS
 from service_api.fields import KindOfTicket, Urgency
 from service_kit.changes import Change
-from service_kit.fields import Identifier, Name, ReadModel, RecordId, StrictModel, Version, described, examples
+from service_kit.fields import (
+    Identifier,
+    Name,
+    ReadModel,
+    RecordId,
+    StrictModel,
+    UpdatedAt,
+    Version,
+    described,
+    examples,
+)
 
 TargetSeconds = Annotated[int, Field(strict=True, ge=1, le=MAX_SECONDS)]
 
@@ -72,6 +82,7 @@ class SlaPolicyRead(ReadModel):
 
     id: RecordId
     version: Version
+    updated_at: UpdatedAt
     name: Annotated[str, _NAME]
     kind: KindOfTicket | None
     """The kind of tickets that it is for; null for every kind."""

@@ -20,7 +20,7 @@ from event_contracts.service import (
 from event_contracts.service import Survey as ContractSurvey
 from service_api.tables import Base
 from service_api.tickets.model import Ticket
-from service_kit.entities import column, state_of
+from service_kit.entities import Recorded, column, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
@@ -52,7 +52,7 @@ class SurveyAlreadyErased(Conflict):
     slug, title = "survey-already-erased", "The survey's customer was erased"
 
 
-class Survey(Base, table="survey"):
+class Survey(Recorded, Base, table="survey"):
     """A question put to a customer about a ticket, with the attribution that the ticket had when it was sent."""
 
     __table_args__: ClassVar = (
@@ -64,6 +64,7 @@ class Survey(Base, table="survey"):
         sa.Index("survey_open_idx", "ticket_id", "kind", unique=True, postgresql_where=sa.text("answered_at IS NULL")),
         *filtered("survey", ("ticket_id", "customer_id", "agent_id", "team_id", "score")),
         unassigned("survey", "agent_id", "team_id"),
+        *filtered("survey", ("kind", "sent_at", "answered_at", "updated_at")),
     )
 
     id: Annotated[UUID, column(primary_key=True)]

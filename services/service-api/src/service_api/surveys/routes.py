@@ -6,6 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import Path, Request, Response
 
+from event_contracts.service import SurveyKind
+from service_api.agents import Agent, AgentRead
+from service_api.customers.model import Customer
+from service_api.customers.schemas import CustomerRead
 from service_api.dependencies import Expected
 from service_api.settings import ServiceApiSettings
 from service_api.surveys import use_cases
@@ -19,7 +23,11 @@ from service_api.surveys.schemas import (
     SurveyRead,
     SurveyScore,
 )
-from service_kit.fields import ExternalReference, Identifier
+from service_api.teams import Team, TeamRead
+from service_api.tickets.model import Ticket
+from service_api.tickets.schemas import TicketRead
+from service_kit.fields import ExternalReference, Identifier, Moment
+from service_kit.lists.includes import included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work, access_of, router
 from service_kit.versions import set_etag
@@ -50,6 +58,20 @@ surveys = Resource(
         "team_id": Identifier,
         "score": SurveyScore,
         "external_ref": ExternalReference,
+        "kind": SurveyKind,
+        "sent_at": Moment,
+        "answered_at": Moment,
+    },
+    sorts=(
+        "sent_at",
+        "answered_at",
+        "score",
+    ),
+    includes={
+        "agent": included("agent_id", Agent.table, AgentRead),
+        "team": included("team_id", Team.table, TeamRead),
+        "customer": included("customer_id", Customer.table, CustomerRead),
+        "ticket": included("ticket_id", Ticket.table, TicketRead),
     },
 )
 surveys.read_routes(list_as="list_surveys", get_as="get_survey")

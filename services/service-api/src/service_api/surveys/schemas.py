@@ -34,9 +34,11 @@ from service_kit.fields import (
     ReadModel,
     RecordId,
     StrictModel,
+    UpdatedAt,
     Version,
     described,
     examples,
+    plain_digits,
 )
 
 Recommendation = Annotated[RecommendationRead, Field(strict=True, ge=0, le=10)]
@@ -46,7 +48,7 @@ _ANSWER_PATH = described(
     "/v1/survey-answers/AZgMjnozfWCPPFsfOwyaEQ.mF0c3Vb7yqQ",
 )
 
-SurveyScore = Annotated[AnswerScoreRead, Field(ge=1, le=5)]
+SurveyScore = Annotated[AnswerScoreRead, Field(ge=1, le=5), plain_digits]
 """A score as a query's parameter, where every value is a text."""
 
 
@@ -103,6 +105,7 @@ class SurveyRead(ReadModel):
 
     id: RecordId
     version: Version
+    updated_at: UpdatedAt
     kind: KindOfSurvey
     ticket_id: TicketIdRead
     customer_id: CustomerIdRead

@@ -35,12 +35,12 @@ from event_contracts.service import Ticket as ContractTicket
 from event_contracts.service import TicketAssignment as AssignmentChange
 from service_api.tables import Base
 from service_api.tickets.sla import SlaTerms
-from service_kit.entities import column, state_of
+from service_kit.entities import Recorded, column, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import CLOCK_TOLERANCE, check_follows
 from service_kit.problems import Conflict
 from service_kit.references import erased_ref
-from service_kit.tables import filtered, one_of, unassigned
+from service_kit.tables import filtered, one_of, searched, sorted_by_name, unassigned
 
 LIVE_CHANNELS = frozenset({"phone", "chat", "in_person"})
 """Where a person who takes the customer's contact replies in the same moment."""
@@ -103,7 +103,7 @@ class TicketAlreadyErased(Conflict):
     slug, title = "ticket-already-erased", "The ticket's customer was erased"
 
 
-class Ticket(Base, table="ticket"):
+class Ticket(Recorded, Base, table="ticket"):
     """A customer's question, request or problem. Region and segment are the customer's when it was opened."""
 
     __table_args__: ClassVar = (
@@ -136,6 +136,12 @@ class Ticket(Base, table="ticket"):
                 "merged_into",
             ),
         ),
+        *filtered(
+            "ticket",
+            ("opened_at", "resolved_at", "closed_at", "first_response_due_at", "resolution_due_at", "updated_at"),
+        ),
+        *sorted_by_name("ticket", "subject"),
+        searched("ticket", "subject", "external_ref"),
     )
 
     id: Annotated[UUID, column(primary_key=True)]

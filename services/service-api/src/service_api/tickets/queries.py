@@ -4,13 +4,18 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from pydantic import BaseModel
 
+from event_contracts.service import Direction, TicketChannel, Visibility
+from service_api.agents import Agent, AgentRead
+from service_api.teams import Team, TeamRead
 from service_api.tickets.model import Interaction, Ticket
 from service_api.tickets.schemas import InteractionRead
 from service_kit.access import Access
-from service_kit.filters import Filter, equal
+from service_kit.fields import ExternalReference, Identifier, Moment
+from service_kit.lists.includes import included
+from service_kit.lists.listing import Listing, ListQuery
 from service_kit.locking import absent
-from service_kit.paging import Page, PageRead
 from service_kit.problems import NotFound
 from service_kit.references import is_covered
 from service_kit.unit_of_work import UnitOfWork
@@ -18,14 +23,32 @@ from service_kit.unit_of_work import UnitOfWork
 _interaction = Interaction.table
 
 
-async def list_interactions(
-    work: UnitOfWork, page: Page, ticket_id: UUID, given: Filter, access: Access
-) -> PageRead[InteractionRead]:
+INTERACTIONS = Listing(
+    _interaction,
+    InteractionRead,
+    filters={
+        "direction": Direction,
+        "visibility": Visibility,
+        "channel": TicketChannel,
+        "agent_id": Identifier,
+        "team_id": Identifier,
+        "external_ref": ExternalReference,
+        "occurred_at": Moment,
+    },
+    sorts=("occurred_at",),
+    includes={
+        "agent": included("agent_id", Agent.table, AgentRead),
+        "team": included("team_id", Team.table, TeamRead),
+    },
+    is_small=True,
+)
+
+
+async def list_interactions(work: UnitOfWork, asked: ListQuery, ticket_id: UUID, access: Access) -> BaseModel:
     """Return one page of a ticket's contacts, the last one logged first. Raise `NotFound`."""
     await _check_ticket(work, ticket_id)
-    query = sa.select(_interaction).where(*equal(_interaction.c, {"ticket_id": ticket_id, **given}))
     view = await access.without_personal(work, _interaction, InteractionRead.of)
-    return await page.of(work, query, _interaction.c.id, view)
+    return await INTERACTIONS.page(work, access, asked, view, _interaction.c.ticket_id == ticket_id)
 
 
 async def get_interaction(work: UnitOfWork, ticket_id: UUID, interaction_id: UUID) -> Any:

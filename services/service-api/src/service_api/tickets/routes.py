@@ -1,9 +1,16 @@
 """Tickets over HTTP; actions are sub-resources."""
 
-from fastapi import Request, Response
+from typing import Annotated
+
+from fastapi import Depends, Request, Response
+from pydantic import BaseModel
 
 from event_contracts.service import Priority, TicketChannel, TicketKind, TicketStatus
+from service_api.agents import Agent, AgentRead
+from service_api.customers.model import Customer
+from service_api.customers.schemas import CustomerRead
 from service_api.dependencies import Expected
+from service_api.teams import Team, TeamRead
 from service_api.tickets import queries, use_cases
 from service_api.tickets.model import Interaction, Ticket
 from service_api.tickets.schemas import (
@@ -20,7 +27,9 @@ from service_api.tickets.schemas import (
 )
 from service_kit.audit.queries import OF_ONE_RECORD, audit_of
 from service_kit.audit.schemas import AuditEntryRead
-from service_kit.fields import Code, ExternalReference, Identifier
+from service_kit.fields import Code, ExternalReference, Identifier, Moment
+from service_kit.lists.includes import included, newest_included
+from service_kit.lists.listing import ListQuery
 from service_kit.paging import Paged, PageRead, page_of
 from service_kit.resources import Resource
 from service_kit.routing import By, CallersAccess, Work
@@ -44,8 +53,28 @@ tickets = Resource(
         "merged_into": Identifier,
         "onboarding_deal_id": Identifier,
         "external_ref": ExternalReference,
+        "opened_at": Moment,
+        "resolved_at": Moment,
+        "closed_at": Moment,
+        "first_response_due_at": Moment,
+        "resolution_due_at": Moment,
+    },
+    sorts=(
+        "subject",
+        "opened_at",
+        "resolved_at",
+        "closed_at",
+        "first_response_due_at",
+        "resolution_due_at",
+    ),
+    includes={
+        "agent": included("agent_id", Agent.table, AgentRead),
+        "team": included("team_id", Team.table, TeamRead),
+        "customer": included("customer_id", Customer.table, CustomerRead),
+        "last_interaction": newest_included(Interaction.table, "ticket_id", InteractionRead, view=InteractionRead.of),
     },
 )
+_ASKS_INTERACTIONS = queries.INTERACTIONS.query_of()
 tickets.read_routes(list_as="list_tickets", get_as="get_ticket")
 
 
@@ -121,17 +150,17 @@ async def log_interaction(
 @tickets.routes.get(
     "/{ticket_id}/interactions",
     summary="List the contacts about a ticket",
-    response_model=page_of(InteractionRead),
+    response_model=queries.INTERACTIONS.page_model,
+    openapi_extra=_ASKS_INTERACTIONS.document(),
 )
 async def list_interactions(
     ticket_id: Identifier,
     work: Work,
-    page: Paged,
     access: CallersAccess,
-    external_ref: ExternalReference | None = None,
-) -> PageRead[InteractionRead]:
+    asked: Annotated[ListQuery, Depends(_ASKS_INTERACTIONS)],
+) -> BaseModel:
     """The last one logged first."""
-    return await queries.list_interactions(work, page, ticket_id, {"external_ref": external_ref}, access)
+    return await queries.list_interactions(work, asked, ticket_id, access)
 
 
 @tickets.routes.get(

@@ -48,6 +48,7 @@ from service_kit.fields import (
     ReadModel,
     RecordId,
     StrictModel,
+    UpdatedAt,
     Version,
     described,
     examples,
@@ -195,6 +196,7 @@ class TicketRead(ReadModel):
 
     id: RecordId
     version: Version
+    updated_at: UpdatedAt
     customer_id: CustomerIdRead
     kind: KindOfTicket
     channel: ContactChannel

@@ -1,0 +1,294 @@
+"""A list of one noun's records: what can be asked of it, and its pages."""
+
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import Request
+from pydantic import BaseModel, Field, StringConstraints, create_model
+
+from service_kit.access import Access, Within
+from service_kit.fields import Flag, Identifier, Moment, Name, ReadModel, described
+from service_kit.lists.cursors import MAX_LENGTH, CursorScope, WrongCursor
+from service_kit.lists.filters import Compared, Filters, OneOf, filter_parameters
+from service_kit.lists.includes import Include
+from service_kit.lists.parameters import Defaulted, FilterParameter, Found, Parameter
+from service_kit.lists.search import Search
+from service_kit.lists.sorting import Position, Sort, sorts_of
+from service_kit.paging import MAX_LIMIT, Limit, NextCursor
+from service_kit.problems import Unprocessable
+from service_kit.tables import is_indexed
+from service_kit.unit_of_work import UnitOfWork
+
+NEWEST_FIRST: Final = "-id"
+RELEVANCE: Final = "relevance"
+"""The order of what was searched for, unless another is given."""
+MAX_TOTAL: Final = 10_000
+"""Up to which a total is counted; to count on would take time with the number of records."""
+_LIMIT: Final = 50
+
+View = Callable[[Any], Any]
+_Cursor = Annotated[
+    str, StringConstraints(max_length=MAX_LENGTH), described("Where a page begins.", "AZgMjnozfWCPPFsfOwyaEDk0QnVd4g")
+]
+_Size = Annotated[Limit, described("So many records at most.", 50)]
+_Words = Annotated[Name, described("Words, the last one as far as it is typed.", "baltic bak")]
+
+
+class TotalRead(ReadModel):
+    """How many records there are, as far as they are counted."""
+
+    count: Annotated[int, described("The number of records, or as many as are counted at most.", 4711)]
+    is_exact: Annotated[bool, described("False where there are more than that.")]
+
+
+@dataclass(frozen=True)
+class ListQuery:
+    """What a request asks of a list."""
+
+    scope: CursorScope
+    conditions: tuple[sa.ColumnElement[bool], ...] = ()
+    columns: frozenset[str] = frozenset()
+    """Those that decide which records there are, and in which order."""
+    sort: Sort | None = None
+    """None: by relevance."""
+    text: str | None = None
+    limit: int = _LIMIT
+    after: Position | None = None
+    wants_total: bool = False
+    includes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The conditions of a query, and what the caller may see."""
+
+    conditions: list[sa.ColumnElement[bool]]
+    within: Within | None
+
+    @property
+    def all(self) -> list[sa.ColumnElement[bool]]:
+        """Return the conditions of both."""
+        return self.conditions if self.within is None else [*self.conditions, self.within.condition()]
+
+
+class Listing:
+    """A noun's list: where its records are, how they are shown, and what can be asked of them.
+
+    `filters` and `sorts` are columns, `includes` the records that come along. What is searched follows from the table.
+    Raise ValueError for a filter or an order without an index, unless the table `is_small`.
+    """
+
+    def __init__(
+        self,
+        table: sa.Table,
+        read: type[ReadModel],
+        *,
+        filters: Filters,
+        sorts: Sequence[str] = (),
+        includes: Mapping[str, Include] | None = None,
+        rows: sa.Select[Any] | None = None,
+        is_small: bool = False,
+    ) -> None:
+        self.name: Final = table.name
+        self.table = table
+        self.read = read
+        self.rows = sa.select(table) if rows is None else rows
+        self.is_small: Final = is_small
+        self.includes: Final = dict(includes or {})
+        self.search: Final = Search.of(table)
+        recorded = ("updated_at",) if "updated_at" in table.c else ()
+        self.sorts: Final = sorts_of(table, (*sorts, *recorded))
+        self.filters: Final = {each.name: each for each in self._filters(filters)}
+        self.page_model: Final = self._page_model()
+        indexed = {*filters, *(sort.column for sort in self.sorts.values())}
+        if missing := [] if is_small else sorted(name for name in indexed if not is_indexed(table, name)):
+            raise ValueError(f"{table} has no index for {', '.join(missing)}")
+
+    def _filters(self, declared: Filters) -> Iterator[FilterParameter]:
+        yield OneOf("ids", Identifier, "Only those with these ids.", MAX_LIMIT, column=self.table.c.id)
+        yield from filter_parameters(self.table, declared)
+        if "updated_at" in self.table.c:
+            yield Compared(
+                "updated_since",
+                Moment,
+                "Only those that were recorded or changed at this time or later. With sort=updated_at, a copy is kept"
+                " up to date: begin a minute before the last one that is known.",
+                column=self.table.c.updated_at,
+                compare=operator.ge,
+            )
+
+    def _page_model(self) -> type[BaseModel]:
+        noun = self.read.__name__.removesuffix("Read")
+        fields: dict[str, Any] = {
+            "items": (list[self.read], Field(description="The records of this page, in the list's order.")),  # type: ignore[name-defined]
+            "next_cursor": (NextCursor | None, ...),
+            "total": (
+                TotalRead | None,
+                Field(default=None, description="How many there are in all; null unless asked."),
+            ),
+        }
+        if self.includes:
+            brought: dict[str, Any] = {
+                name: (dict[UUID, each.read] | None, Field(default=None, description=_described(each)))  # type: ignore[name-defined]
+                for name, each in self.includes.items()
+            }
+            doc = "What a page brings along; null where it was not asked for. Who may not read a record misses it."
+            included = create_model(f"{noun}Included", __base__=ReadModel, __doc__=doc, **brought)
+            fields["included"] = (
+                included | None,
+                Field(default=None, description="Records beside; null unless asked."),
+            )
+        return create_model(f"{noun}Page", __base__=ReadModel, __doc__="One page of a list.", **fields)
+
+    def query_of(self, *, pages: bool = True, more: Sequence[Parameter] = ()) -> "ListRequest":
+        """Return the dependency that reads a request's query; with `pages`, what pages are made of too."""
+        return ListRequest(self, pages=pages, more=more)
+
+    async def matching(
+        self, work: UnitOfWork, access: Access, query: ListQuery, *conditions: sa.ColumnElement[bool]
+    ) -> Matching:
+        """Return what the records meet that the caller asks for and may see.
+
+        Raise `Forbidden` (403) for what depends on fields that are hidden from the caller.
+        """
+        found = [*conditions, *query.conditions]
+        order = None if query.sort is None else query.sort.column
+        hides = await access.hides(work, self.table, query.columns, order=order)
+        if hides is not None:
+            found.append(hides.condition())
+        return Matching(found, await access.within(work, self.table))
+
+    async def page(
+        self, work: UnitOfWork, access: Access, query: ListQuery, view: View, *conditions: sa.ColumnElement[bool]
+    ) -> BaseModel:
+        """Return one page of the records that meet the conditions too. Raise as `matching` does."""
+        matching = await self.matching(work, access, query, *conditions)
+        rows = (await work.execute(self.selected(query, matching, limit=query.limit + 1))).all()
+        shown = rows[: query.limit]
+        made: dict[str, Any] = {"items": [view(row) for row in shown], "next_cursor": None}
+        if len(rows) > len(shown):
+            made["next_cursor"] = query.scope.write(sort_name(query), Position(shown[-1].sort_value, shown[-1].id))
+        if query.wants_total:
+            made["total"] = await self._total(work, query, matching)
+        if query.includes:
+            made["included"] = {name: await self.includes[name].load(work, access, shown) for name in query.includes}
+        return self.page_model(**made)
+
+    def selected(self, query: ListQuery, matching: Matching, *, limit: int) -> sa.Select[Any]:
+        """Return the query of so many records in their order, each with what it was sorted by as `sort_value`."""
+        key = self.table.c.id
+        if query.sort is None:
+            assert self.search is not None  # noqa: S101 -- else there is no relevance
+            assert query.text is not None  # noqa: S101
+            ids = self.search.ranked(query.text, matching.all, query.after, limit)
+        elif query.sort.is_newest_first and matching.within is not None and query.text is None:
+            after = None if query.after is None else query.after.id
+            newest = matching.within.newest(matching.conditions, after=after, limit=limit).subquery()
+            ids = sa.select(newest.c.id, sa.null().label("sort_value"))
+        else:
+            conditions = matching.all
+            if query.text is not None and self.search is not None:
+                conditions = [*conditions, self.search.condition(query.text)]
+            ids = query.sort.ids(key, conditions, query.after, limit)
+        found = ids.subquery("found")
+        order = [found.c.sort_value.desc(), found.c.id.desc()] if query.sort is None else query.sort.order_of(found)
+        # One look-up for each record of the page: a join would be free to read the whole table.
+        record = self.rows.where(key == found.c.id).limit(1).lateral("record")
+        query_of_page = sa.select(*record.c, found.c.sort_value).select_from(found.join(record, sa.true()))
+        return query_of_page.order_by(*order).limit(limit)
+
+    async def _total(self, work: UnitOfWork, query: ListQuery, matching: Matching) -> TotalRead:
+        conditions = matching.all
+        if query.text is not None and self.search is not None:
+            conditions = [*conditions, self.search.condition(query.text)]
+        some: sa.Select[Any] = (
+            sa.select(sa.literal_column("1")).select_from(self.table).where(*conditions).limit(MAX_TOTAL + 1)
+        )
+        count = (await work.execute(sa.select(sa.func.count()).select_from(some.subquery()))).scalar_one()
+        return TotalRead(count=min(count, MAX_TOTAL), is_exact=count <= MAX_TOTAL)
+
+
+def _described(each: Include) -> str:
+    if each.is_newest:
+        return f"For each item's id, the newest whose {each.by} it is."
+    return f"By the ids in {each.by}."
+
+
+def sort_name(query: ListQuery) -> str:
+    """Return the name of a query's order."""
+    return RELEVANCE if query.sort is None else query.sort.name
+
+
+class ListRequest:
+    """The dependency that reads a list's query from a request; `parameters` are those that it takes, by name."""
+
+    def __init__(self, listing: Listing, *, pages: bool, more: Sequence[Parameter]) -> None:
+        self.listing: Final = listing
+        self.parameters: dict[str, Parameter] = {each.name: each for each in (*self._common(pages=pages), *more)}
+
+    def _common(self, *, pages: bool) -> Iterator[Parameter]:
+        listing = self.listing
+        if pages:
+            yield Defaulted("limit", _Size, "How many records to return at most.", default=_LIMIT)
+            yield Parameter("cursor", _Cursor, "The next_cursor of the page before, unchanged, with the same filters.")
+        names = Literal[tuple(listing.sorts)]  # type: ignore[valid-type]  # made of the declaration
+        default = "the newest first" + (", or by relevance with q," if listing.search else "")
+        yield Parameter("sort", names, f"The order, with - the other way round; {default} unless given. Null is last.")
+        if listing.search is not None:
+            words = ", ".join(name.replace("_", " ") for name in listing.search.columns)
+            yield Parameter(
+                "q",
+                _Words,
+                f"Words to find in {words}, the last one as far as it is typed; without regard to case and accents."
+                " The best matches come first.",
+            )
+        if pages:
+            yield Parameter("total", Flag, f"Whether to count them too, up to {MAX_TOTAL}.")
+            if listing.includes:
+                kinds = Literal[tuple(listing.includes)]  # type: ignore[valid-type]
+                yield Parameter("include", kinds, "What to bring along; several by several.", len(listing.includes))
+        yield from listing.filters.values()
+
+    async def __call__(self, request: Request) -> ListQuery:
+        """Return what the request asks. Raise `Unprocessable` (422), naming each place."""
+        listing, wrong, given = self.listing, Found(), dict[str, Any]()
+        texts: dict[str, list[str]] = {}
+        for name, value in request.query_params.multi_items():
+            texts.setdefault(name, []).append(value)
+        for name, parameter in self.parameters.items():
+            if name in texts:
+                given[name] = parameter.read(texts[name], wrong)
+        scope = CursorScope.of(request.url.path, request.query_params)
+        text, sort = given.get("q"), given.get("sort")
+        chosen = None if text is not None and sort is None else listing.sorts[sort or NEWEST_FIRST]
+        after = None
+        if not wrong and (cursor := given.get("cursor")) is not None:
+            try:
+                after = scope.read(cursor, listing.sorts, RELEVANCE if chosen is None else chosen.name)
+            except WrongCursor as reason:
+                wrong.append(("cursor", str(reason)))
+        if wrong:
+            raise Unprocessable.several((f"?{name}", said) for name, said in wrong)
+        used = [listing.filters[name] for name in given if name in listing.filters]
+        columns = {str(each.column.name) for each in used}
+        if text is not None and listing.search is not None:
+            columns |= {*listing.search.columns}
+        return ListQuery(
+            scope=scope,
+            conditions=tuple(each.condition(given[each.name]) for each in used),
+            columns=frozenset(columns),
+            sort=chosen,
+            text=text,
+            limit=given.get("limit", _LIMIT),
+            after=after,
+            wants_total=given.get("total", False),
+            includes=tuple(dict.fromkeys(given.get("include", ()))),
+        )
+
+    def document(self) -> dict[str, Any]:
+        """Return what a route's `openapi_extra` has to say of the parameters."""
+        return {"parameters": [each.document() for each in self.parameters.values()]}

@@ -1,0 +1,151 @@
+"""Every list of every API: all that it declares is listed here, read once, and served by an index."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from fastapi.dependencies.utils import get_flat_params
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+import sales_api
+import service_api
+from service_kit.lists.cursors import CursorScope
+from service_kit.lists.listing import Listing, ListQuery, ListRequest, Matching
+from service_kit.lists.parameters import FilterParameter
+from service_kit.lists.sorting import Position
+from service_kit.migrations import migrate
+from service_kit.routing import StrictRoute
+from tests.every_api.filled import fill
+from tests.every_api.test_every_route import make_app
+
+ROWS = 10_000
+# An open survey of a kind is one of its ticket.
+VALUES = {"survey": {"ticket_id": "md5(n::text)::uuid"}}
+APIS: dict[str, ModuleType] = {"sales-api": sales_api, "service-api": service_api}
+NOWHERE = CursorScope("", b"")
+
+
+def routes_of(api: str) -> list[StrictRoute]:
+    routes: list[StrictRoute] = make_app(api, "postgresql+asyncpg://nowhere/nothing", "").state.routes
+    return routes
+
+
+def listings_of(api: str) -> Iterator[Listing]:
+    for route in routes_of(api):
+        for dependency in route.given.values():
+            if isinstance(dependency, ListRequest) and "cursor" in dependency.parameters:
+                yield dependency.listing
+
+
+LISTINGS = [(api, listing) for api in APIS for listing in listings_of(api)]
+each_list = pytest.mark.parametrize(("api", "listing"), LISTINGS, ids=lambda value: getattr(value, "name", value))
+LARGE = [(api, listing) for api, listing in LISTINGS if not listing.is_small]
+each_large_list = pytest.mark.parametrize(("api", "listing"), LARGE, ids=lambda value: getattr(value, "name", value))
+
+
+def test_every_list_is_declared() -> None:
+    """A route with a cursor that is not made of a `Listing` would have none of its filters, orders and tests."""
+    for api in APIS:
+        for route in routes_of(api):
+            if route.name.endswith("_audit"):
+                continue
+            parameters = {each.alias for each in get_flat_params(route.dependant)}
+            assert "cursor" not in parameters, f"{route.name} pages by itself"
+    assert len(LISTINGS) >= 24
+    assert {listing.name for _, listing in LISTINGS if listing.is_small} == {"dead_letter", "interaction"}
+
+
+@each_list
+def test_every_noun_has_what_all_lists_have(api: str, listing: Listing) -> None:
+    assert {"ids", "updated_since"} <= listing.filters.keys() or listing.is_small
+    assert {"id", "-id"} <= listing.sorts.keys()
+    columns = {name for name in listing.read.model_fields if name in listing.table.c}
+    if listing.is_small:
+        return
+    people = {name for name in columns if name in ("owner_id", "agent_id", "team_id", "account_id", "customer_id")}
+    for name in people:
+        assert name in listing.filters, f"{name} is shown and not filtered by"
+        assert name.removesuffix("_id") in listing.includes, f"{name} is shown and not included"
+    timed = {name for name in columns if isinstance(listing.table.c[name].type, sa.DateTime)}
+    assert len(listing.sorts) > 2 or not timed
+    if "name" in columns:
+        assert listing.search is not None
+        assert "name" in listing.sorts
+
+
+@pytest.fixture(scope="module")
+async def filled(new_database: Callable[[str], str]) -> AsyncIterator[dict[str, AsyncEngine]]:
+    """The databases of both services, each table of a list with many rows."""
+    engines = {}
+    for api, package in APIS.items():
+        url = new_database("filled")
+        await migrate(package, url)
+        engines[api] = create_async_engine(url)
+        for listing in (each for of_api, each in LARGE if of_api == api):
+            async with engines[api].begin() as connection:
+                await fill(connection, listing.table, ROWS, VALUES.get(listing.name))
+        async with engines[api].connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.execute(sa.text("VACUUM ANALYZE"))
+    yield engines
+    for engine in engines.values():
+        await engine.dispose()
+
+
+def sql_of(statement: sa.Select[Any]) -> str:
+    dialect: Any = postgresql.dialect()  # type: ignore[no-untyped-call]
+    return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+
+
+async def plan_of(connection: AsyncConnection, listing: Listing, query: ListQuery) -> str:
+    statement = listing.selected(query, Matching([*query.conditions], None), limit=51)
+    return "\n".join((await connection.exec_driver_sql(f"EXPLAIN {sql_of(statement)}".replace("%%", "%"))).scalars())
+
+
+async def value_in(connection: AsyncConnection, each: FilterParameter) -> Any:
+    """A value that some rows have, in the middle of all."""
+    column = each.column
+    some = sa.select(column).where(column.is_not(None)).limit(1001).subquery()
+    query = sa.select(some.c[0]).order_by(some.c[0]).offset(500).limit(1)
+    value = (await connection.execute(query)).scalar_one()
+    return [value] if each.repeats else value
+
+
+def assert_served(plan: str, listing: Listing, what: str) -> None:
+    assert f"Seq Scan on {listing.table.name} " not in plan, f"{listing.table.name} {what}:\n{plan}"
+
+
+@each_large_list
+async def test_no_filter_scans_the_table(api: str, listing: Listing, filled: dict[str, AsyncEngine]) -> None:
+    async with filled[api].connect() as connection:
+        for name, each in listing.filters.items():
+            value = name.endswith("_is_null") or await value_in(connection, each)
+            query = ListQuery(NOWHERE, (each.condition(value),), sort=listing.sorts["-id"])
+            assert_served(await plan_of(connection, listing, query), listing, name)
+
+
+@each_large_list
+async def test_no_order_scans_or_sorts_the_table(api: str, listing: Listing, filled: dict[str, AsyncEngine]) -> None:
+    async with filled[api].connect() as connection:
+        for name, sort in listing.sorts.items():
+            row = (await connection.execute(sa.select(listing.table.c.id, sort.expression).offset(500).limit(1))).one()
+            for after in (None, Position(row[1], row[0]), *([Position(None, row[0])] if sort.is_nullable else [])):
+                plan = await plan_of(connection, listing, ListQuery(NOWHERE, sort=sort, after=after))
+                assert_served(plan, listing, name)
+                # What is sorted are the records of the page.
+                estimates = [line for line in plan.splitlines() if "Sort  (" in line and "Incremental" not in line]
+                assert all(int(line.partition("rows=")[2].partition(" ")[0]) <= ROWS // 50 for line in estimates), plan
+
+
+@each_large_list
+@pytest.mark.parametrize("text", ["Žem", "casa verde 12", "+49 171 4711", "ref-17"])
+async def test_no_search_scans_the_table(api: str, listing: Listing, text: str, filled: dict[str, AsyncEngine]) -> None:
+    if listing.search is None:
+        pytest.skip("nothing to search")
+    async with filled[api].connect() as connection:
+        for sort in (None, listing.sorts["-updated_at"]):
+            plan = await plan_of(connection, listing, ListQuery(NOWHERE, sort=sort, text=text))
+            assert_served(plan, listing, text)
