@@ -131,6 +131,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--previous", help="the commit that runs beside this one; the one before the newest migration")
     parser.addoption("--write-faults-report", action="store_true", help="write what was found to docs/faults.md")
     parser.addoption("--events", type=int, default=1_000_000, help="events of the log that the benchmarks consume")
+    parser.addoption("--records", type=int, default=1_000_000, help="records of the lists that the benchmarks read")
     parser.addoption(
         "--postings", type=int, default=10_000_000, help="postings of the ledger that the benchmarks query"
     )

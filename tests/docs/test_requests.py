@@ -46,8 +46,9 @@ def operations() -> dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]]
 def found(method: str, path: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Return the operations that match an address; placeholders match placeholders only."""
     shown = re.sub(r"\{\w+\}", SOME_ID, path)
-    matching = []
-    for (other_method, template), operation in operations().items():
+    # What is named as it is, no placeholder takes.
+    matching = [operation for address, operation in operations().items() if address == (method, shown)]
+    for (other_method, template), operation in operations().items() if not matching else ():
         pattern = "[^/]+".join(re.escape(part) for part in re.split(r"\{\w+\}", template))
         if other_method == method and re.fullmatch(pattern, shown):
             matching.append(operation)

@@ -332,6 +332,9 @@ def test_schemas_are_named_by_one_scheme(api: str) -> None:
             answer = next(
                 operation["responses"][status] for status in ("200", "201") if status in operation["responses"]
             )
+            if "application/json" not in answer["content"]:
+                assert path.endswith("/export"), path
+                continue
             shown = answer["content"]["application/json"]["schema"]["$ref"]
             is_list = any(each["name"] == "cursor" for each in operation.get("parameters", ()))
             assert re.fullmatch(r"#/components/schemas/\w+" + ("Page" if is_list else "Read"), shown), path

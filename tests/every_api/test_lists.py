@@ -18,6 +18,7 @@ from service_kit.lists.parameters import FilterParameter
 from service_kit.lists.sorting import Position
 from service_kit.migrations import migrate
 from service_kit.routing import StrictRoute
+from service_kit.settings import DatabaseSettings
 from tests.every_api.filled import fill
 from tests.every_api.test_every_route import make_app
 
@@ -82,7 +83,7 @@ async def filled(new_database: Callable[[str], str]) -> AsyncIterator[dict[str, 
     engines = {}
     for api, package in APIS.items():
         url = new_database("filled")
-        await migrate(package, url)
+        await migrate(package, DatabaseSettings(database_url=url))
         engines[api] = create_async_engine(url)
         for listing in (each for of_api, each in LARGE if of_api == api):
             async with engines[api].begin() as connection:

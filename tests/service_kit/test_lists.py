@@ -126,6 +126,17 @@ async def test_pages_under_every_order_are_complete_and_stable(
     assert found == [str(each["id"]) for each in (*given, *without)]
 
 
+@pytest.mark.parametrize("column", ["id", "name", "packed_at"])
+@pytest.mark.parametrize("descends", [False, True])
+async def test_pages_of_few_records_are_complete_and_stable(
+    boxes: httpx.AsyncClient, column: str, descends: bool
+) -> None:
+    few = [str(each["id"]) for each in RECORDS[5:50]]
+    sort = ("-" if descends else "") + column
+    whole = await ids_in(boxes, sort=sort, limit=200)
+    assert await ids_in(boxes, sort=sort, limit=7, ids=few) == [one for one in whole if one in few]
+
+
 async def test_filters_hold_on_every_page_of_an_order(boxes: httpx.AsyncClient) -> None:
     found = await ids_in(boxes, sort="-packed_at", shelf=["a1", "b2"], limit=4)
     assert sorted(found) == sorted(expected(lambda box: box["shelf"]))

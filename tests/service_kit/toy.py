@@ -155,7 +155,7 @@ boxes.read_routes(list_as="list_boxes", get_as="get_box")
 ACCESS = AccessTable(
     Noun(
         "boxes",
-        read=rule("list_boxes get_box", EVERYBODY),
+        read=rule("list_boxes get_box export_boxes", EVERYBODY),
         write=(rule("create_box", {"service-agent": ALL}),),
         table=Box.table,
         audit=rule("get_box_audit", {"service-manager": ALL}),

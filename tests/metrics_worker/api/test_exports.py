@@ -20,8 +20,9 @@ from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.ledger.status import open_ledger
 from metrics_worker.queries import export as postings
 from metrics_worker.queries.bi_views import drop_views, make_views, views
-from metrics_worker.queries.export import exported_columns, neutralised
+from metrics_worker.queries.export import exported_columns
 from metrics_worker.settings import MetricsSettings
+from service_kit.lists.exports import neutralised
 from service_kit.migrations import migrate
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import ingest

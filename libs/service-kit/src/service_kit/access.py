@@ -434,6 +434,11 @@ class AccessTable:
             regions=regions if region is None else regions | {region},
         )
 
+    def allowed(self, roles: frozenset[str]) -> dict[str, list[str]]:
+        """Return the operations that a caller with these roles may do, and with whose records."""
+        scopes = {name: one.scope_of(roles) for name, (_, one) in sorted(self._rules.items())}
+        return {name: scope.words for name, scope in scopes.items() if scope}
+
     def described(self, operation: str) -> dict[str, list[str]]:
         """Return an operation's cells of the table, as documents show them: whose records, by role."""
         roles: Roles = {**self.rule_of(operation).roles, "admin": ALL}

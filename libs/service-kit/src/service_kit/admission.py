@@ -29,6 +29,8 @@ ALLOWANCE: Final = "tandem.rate_allowance"
 REFUSED: Final = "tandem.refused"
 """The key in the scope of a request that was refused unread: a line of the log for each would be a load by itself."""
 LOG_SECONDS: Final = 1.0
+EXPORT: Final = "/export"
+"""The end of the address of every export of a list."""
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -149,6 +151,8 @@ class Admission:
 
     def _class_of(self, scope: Scope) -> RouteClass:
         known = self._classes.get("/".join(scope["path"].split("/", 3)[:3]))
+        if scope["path"].endswith(EXPORT):
+            known = RouteClass.BULK
         return known or (RouteClass.READ if scope["method"] in _READS else RouteClass.WRITE)
 
 

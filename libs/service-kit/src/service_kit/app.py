@@ -100,7 +100,11 @@ def create_app(
     problems.install(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     app.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=1)
-    app.add_middleware(Admission, settings=settings, classes={"/v1/imports": RouteClass.BULK, **(classes or {})})
+    app.add_middleware(
+        Admission,
+        settings=settings,
+        classes={"/v1/imports": RouteClass.BULK, "/v1/bulk": RouteClass.BULK, **(classes or {})},
+    )
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -194,7 +198,10 @@ def _document_limited_fields(document: dict[str, Any], table: AccessTable) -> No
         ):
             shown_to = ", ".join(role for role in ROLES if role in roles)
             for name in noun.read.operations if fields else ():
-                answer = operations[name]["responses"]["200"]["content"]["application/json"]["schema"]
+                content = operations[name]["responses"]["200"]["content"]
+                if "application/json" not in content:
+                    continue
+                answer = content["application/json"]["schema"]
                 properties = schemas[answer["$ref"].rpartition("/")[2]]["properties"]
                 # A list's answer has the fields in its items.
                 for field in properties.keys() & set(fields):

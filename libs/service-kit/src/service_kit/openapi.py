@@ -74,7 +74,7 @@ class Examples:
         kind = schema.get("type")
         if kind == "boolean":
             return True
-        if "additionalProperties" in schema and "properties" not in schema:
+        if isinstance(schema.get("additionalProperties"), dict) and "properties" not in schema:
             value = self.of(schema["additionalProperties"])
             key = self.of(schema.get("propertyNames", {})) or "key"
             return None if value is None else {key: value}

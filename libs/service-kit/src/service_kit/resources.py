@@ -9,15 +9,20 @@ from fastapi import Depends, Path, Request, Response
 from pydantic import BaseModel
 
 from service_kit.access import Access
+from service_kit.audit.entries import noun_code
 from service_kit.audit.queries import OF_ONE_RECORD, audit_of
 from service_kit.audit.schemas import AuditEntryRead
 from service_kit.fields import Identifier, ReadModel
+from service_kit.identifiers import new_id
+from service_kit.lists.boards import Board
+from service_kit.lists.exports import FORMAT, MEDIA_TYPES, SLOWEST_SECONDS, Format, exported
 from service_kit.lists.filters import Filters
 from service_kit.lists.includes import Include
 from service_kit.lists.listing import Listing, ListQuery
 from service_kit.paging import Paged, PageRead, page_of
 from service_kit.problems import NotFound
-from service_kit.routing import CallersAccess, Work, router
+from service_kit.routing import Begin, CallersAccess, Work, actor_of, router
+from service_kit.streaming import Streamed
 from service_kit.tables import noun_of
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import set_etag, unchanged
@@ -33,6 +38,7 @@ class Resource(Generic[Read]):
     the same attributes; left out, it is `read.model_validate`. `view_for` returns the view where it depends on the
     request. `rows` selects what a view needs beyond the table. `filters`, `sorts`, `includes` and `is_small` are
     those of `Listing`.
+    `board` are the columns that the list can be put in.
     `routes` is the noun's router: what else can be done with the noun is added to it.
     """
 
@@ -51,6 +57,7 @@ class Resource(Generic[Read]):
         key: str = "id",
         tag: str | None = None,
         is_small: bool = False,
+        board: Board | None = None,
     ) -> None:
         prefix, _, self._one = path.rpartition("/")
         self.routes = router(prefix, tag or prefix.removeprefix("/"))
@@ -60,6 +67,7 @@ class Resource(Generic[Read]):
         self._view_for = view_for or (lambda _: self._view)
         self._rows = sa.select(table) if rows is None else rows
         self._key = table.c[key]
+        self._board = board
         self.listing = Listing(
             table, read, filters=filters, sorts=sorts, includes=includes, rows=rows, is_small=is_small
         )
@@ -75,9 +83,17 @@ class Resource(Generic[Read]):
         return self.show(response, record, view)
 
     def read_routes(
-        self, *, list_as: str, get_as: str | None = None, audit_as: str | None = None, key: Any = Identifier
+        self,
+        *,
+        list_as: str,
+        get_as: str | None = None,
+        audit_as: str | None = None,
+        key: Any = Identifier,
+        exports: bool = True,
     ) -> None:
         """Add the list, the single record and its audit to the routes, under these operation ids.
+
+        With `exports` the list's export too, `export_deals` of `list_deals`, and its board if it has one.
 
         Without `get_as`, the list only, and the audit where `audit_as` is given: `get_deal` has `get_deal_audit`.
         `key` is the type of the address's parameter.
@@ -102,6 +118,11 @@ class Resource(Generic[Read]):
             return await audit_of(work, page, access, self._table, await self._row(work, record_id, access))
 
         words = list_as.removeprefix("list_").replace("_", " ")
+        # Before the single record, for whose key their names would be taken.
+        if exports:
+            self._export_route(list_as.replace("list_", "export_"), words)
+        if self._board is not None and get_as is not None:
+            self._board_route(self._board, f"{get_as}_board", words)
         self.routes.get(
             "",
             name=list_as,
@@ -129,6 +150,68 @@ class Resource(Generic[Read]):
                 description=OF_ONE_RECORD,
                 response_model=page_of(AuditEntryRead),
             )(get_record_audit)
+
+    def _export_route(self, name: str, words: str) -> None:
+        reads_query = self.listing.query_of(pages=False, more=[FORMAT])
+        Asked = Annotated[ListQuery, Depends(reads_query)]  # noqa: N806 -- a type
+
+        async def export_records(work: Work, request: Request, access: CallersAccess, asked: Asked) -> Response:
+            form: Format = asked.given.get("format", "csv")
+            view = await access.without_personal(work, self._table, self._view_for(request))
+            matching = await self.listing.matching(work, access, asked)
+            chunks = exported(request.app.state.engine, self.listing, asked, matching, view, form)
+            try:
+                # Begun before the answer is, so that a database that is away is a 503 and not half a file.
+                first = await anext(chunks) + await anext(chunks, b"")
+                await self._audit_export(request, asked)
+            except BaseException:
+                await chunks.aclose()
+                raise
+            file = f'attachment; filename="{self.routes.prefix.rpartition("/")[2]}.{form}"'
+            headers = {"Content-Disposition": file}
+            return Streamed(
+                chunks, first=first, media_type=MEDIA_TYPES[form], headers=headers, slowest_seconds=SLOWEST_SECONDS
+            )
+
+        self.routes.get(
+            "/export",
+            name=name,
+            summary=f"Export {words}",
+            description="Every record that the list has under these filters, in its order, as it was at one moment."
+            " Texts that a spreadsheet would take for a formula begin with an apostrophe in CSV.",
+            response_class=Response,
+            responses={200: {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}}},
+            openapi_extra=reads_query.document(),
+        )(export_records)
+
+    async def _audit_export(self, request: Request, asked: ListQuery) -> None:
+        """Write down who has taken what, before they have it. What was searched for may be a name."""
+        begin: Begin = request.app.state.begin
+        async with begin(actor=actor_of(request)) as work:
+            given = {name: value for name, value in asked.given.items() if name != "q"}
+            work.audit(
+                f"{noun_code(self._table)}-export", new_id(), "read", {name: (None, given[name]) for name in given}
+            )
+            await work.commit()
+
+    def _board_route(self, board: Board, name: str, words: str) -> None:
+        reads_query = self.listing.query_of(pages=False, more=board.parameters)
+        Asked = Annotated[ListQuery, Depends(reads_query)]  # noqa: N806 -- a type
+        model = board.model(self.listing)
+
+        async def read_board(work: Work, request: Request, access: CallersAccess, asked: Asked) -> BaseModel:
+            view = await access.without_personal(work, self._table, self._view_for(request))
+            return model(**await board.read(work, access, self.listing, asked, view))
+
+        self.routes.get(
+            "/board",
+            name=name,
+            summary=f"Read {words} in columns",
+            description="The list in columns: how many records each has, their worth, and the first ones. The key of a"
+            " column as a filter of the list goes on where they end; given here, it chooses the columns.",
+            response_model=model,
+            openapi_extra=reads_query.document(),
+        )(read_board)
 
     async def _row(self, work: UnitOfWork, record_id: Any, access: Access) -> Any:
         """Return a record that the caller may read, and do this with. Raise `NotFound`."""

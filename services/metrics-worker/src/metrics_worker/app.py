@@ -31,6 +31,7 @@ from service_kit.admission import RouteClass
 from service_kit.app import create_app
 from service_kit.database import create_engine
 from service_kit.dead_letters.routes import DEAD_LETTERS_TAG
+from service_kit.me import ME_TAG, me_routes
 from service_kit.problems import is_transient
 
 log = structlog.get_logger()
@@ -68,10 +69,12 @@ def create(settings: MetricsSettings) -> FastAPI:
             "exports": "The ledger's postings as files.",
             "push": "Values as they change: streams of server-sent events, and webhooks.",
             **DEAD_LETTERS_TAG,
+            **ME_TAG,
         },
         settings=settings,
         engine=engine,
         routers=[
+            me_routes(),
             routes,
             explanations,
             coverage,

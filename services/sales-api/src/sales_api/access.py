@@ -40,7 +40,8 @@ ACCESS: Final = AccessTable(
         table=Account.table,
         **_WHOSE,
         read=rule(
-            "list_accounts get_account", {**_SELLERS, "service-agent": REGION, "service-manager": ALL, "analyst": ALL}
+            "list_accounts get_account export_accounts",
+            {**_SELLERS, "service-agent": REGION, "service-manager": ALL, "analyst": ALL},
         ),
         write=(
             rule("register_account", _SELLERS),
@@ -56,7 +57,7 @@ ACCESS: Final = AccessTable(
         "leads",
         table=Lead.table,
         **_WHOSE,
-        read=rule("list_leads get_lead", {**_SELLERS, "analyst": ALL}),
+        read=rule("list_leads get_lead export_leads", {**_SELLERS, "analyst": ALL}),
         write=(
             rule("create_lead", _SELLERS),
             rule("assign_lead", _OWNERS, hands_over=True),
@@ -71,7 +72,9 @@ ACCESS: Final = AccessTable(
         "deals",
         table=Deal.table,
         **_WHOSE,
-        read=rule("list_deals get_deal", {**_SELLERS, "service-manager": ALL, "analyst": ALL}),
+        read=rule(
+            "list_deals get_deal export_deals get_deal_board", {**_SELLERS, "service-manager": ALL, "analyst": ALL}
+        ),
         write=(
             rule("open_deal", _SELLERS),
             rule("change_deal_stage send_proposal close_deal reopen_deal amend_deal", _OWNERS),
@@ -84,7 +87,9 @@ ACCESS: Final = AccessTable(
         "activities",
         table=Activity.table,
         **_WHOSE,
-        read=rule("list_activities get_activity", {**_SELLERS, "service-manager": ALL, "analyst": ALL}),
+        read=rule(
+            "list_activities get_activity export_activities", {**_SELLERS, "service-manager": ALL, "analyst": ALL}
+        ),
         write=(rule("complete_activity", _SELLERS),),
         audit=rule("get_activity_audit", _AUDITORS),
     ),
@@ -92,7 +97,7 @@ ACCESS: Final = AccessTable(
         "referrals",
         table=Referral.table,
         **_WHOSE,
-        read=rule("list_referrals get_referral", {**_SELLERS, "service-manager": ALL, "analyst": ALL}),
+        read=rule("list_referrals get_referral export_referrals", {**_SELLERS, "service-manager": ALL, "analyst": ALL}),
         write=(rule("record_referral", _SELLERS),),
         audit=rule("get_referral_audit", _AUDITORS),
     ),
@@ -100,38 +105,41 @@ ACCESS: Final = AccessTable(
         "quotas",
         table=Quota.table,
         owner="rep_id",
-        read=rule("list_quotas get_quota", {"sales-rep": OWN, **_MANAGERS, "analyst": ALL}),
+        read=rule("list_quotas get_quota export_quotas", {"sales-rep": OWN, **_MANAGERS, "analyst": ALL}),
         write=(rule("set_quota change_quota", _MANAGERS),),
         audit=rule("get_quota_audit", _AUDITORS),
     ),
     Noun(
         "products",
-        read=rule("list_products get_product", EVERYBODY),
+        read=rule("list_products get_product export_products", EVERYBODY),
         write=(rule("create_product change_product", _MANAGERS),),
         audit=rule("get_product_audit", _AUDITORS),
     ),
     Noun(
         "exchange rates",
-        read=rule("list_exchange_rates", EVERYBODY),
+        read=rule("list_exchange_rates export_exchange_rates", EVERYBODY),
         write=(rule("set_exchange_rate", _MANAGERS),),
         audit=rule("get_exchange_rate_audit", _AUDITORS),
     ),
     Noun(
         "teams",
-        read=rule("list_teams get_team", EVERYBODY),
+        read=rule("list_teams get_team export_teams", EVERYBODY),
         write=(rule("create_team change_team", _MANAGERS),),
         audit=rule("get_team_audit", _AUDITORS),
     ),
     Noun(
         "reps",
         table=Rep.table,
-        read=rule("list_reps get_rep", EVERYBODY),
+        read=rule("list_reps get_rep export_reps", EVERYBODY),
         write=(rule("create_rep change_rep", _MANAGERS),),
         audit=rule("get_rep_audit", _AUDITORS),
         personal=("subject",),
         served_by=frozenset({"sales-manager", "importer"}),
     ),
     Noun("audit", read=rule("list_audit", {})),
+    Noun("callers", read=rule("get_me", EVERYBODY)),
+    # What it does with each record is a rule of its own.
+    Noun("bulk", read=rule("do_in_bulk", EVERYBODY)),
     Noun("imports", read=rule("import_records", _MANAGERS)),
     people=People(Rep.table, Team.table),
 )

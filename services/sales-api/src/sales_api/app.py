@@ -11,12 +11,14 @@ from sales_api.leads.routes import leads
 from sales_api.products import products
 from sales_api.quotas.routes import quotas
 from sales_api.referrals.routes import referrals
-from sales_api.reps import reps
+from sales_api.reps import Rep, RepRead, reps
 from sales_api.settings import SalesSettings
 from sales_api.teams import teams
 from service_kit.app import create_app
+from service_kit.bulk import BULK_TAG, bulk_of
 from service_kit.database import create_engine
 from service_kit.imports.routes import IMPORTS_TAG, imports_of
+from service_kit.me import ME_TAG, me_routes
 
 
 def create(settings: SalesSettings) -> FastAPI:
@@ -41,9 +43,11 @@ def create(settings: SalesSettings) -> FastAPI:
             "reps": "Salespeople, who own accounts, leads and deals.",
             "teams": "Groups of salespeople, one above another.",
             **IMPORTS_TAG,
+            **BULK_TAG,
+            **ME_TAG,
         },
         settings=settings,
         engine=create_engine(settings, application="sales-api", prepares_once=False),
-        routers=[*nouns, imports_of(nouns)],
+        routers=[*nouns, me_routes(Rep.table, RepRead), imports_of(nouns), bulk_of(nouns)],
         access=ACCESS,
     )

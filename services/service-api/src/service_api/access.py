@@ -49,7 +49,7 @@ ACCESS: Final = AccessTable(
         "customers",
         table=Customer.table,
         region="region",
-        read=rule("list_customers get_customer", {**_ANY_AGENT, "sales-rep": REGION, **_OTHERS}),
+        read=rule("list_customers get_customer export_customers", {**_ANY_AGENT, "sales-rep": REGION, **_OTHERS}),
         write=(rule("register_customer", _ANY_AGENT), rule("erase_customer", {"service-manager": ALL})),
         audit=rule("get_customer_audit", _AUDITORS),
         personal=("name",),
@@ -59,7 +59,9 @@ ACCESS: Final = AccessTable(
         "tickets",
         table=Ticket.table,
         **_WHOSE,
-        read=rule("list_tickets get_ticket", {**_AGENTS, "sales-rep": REGION, **_OTHERS}),
+        read=rule(
+            "list_tickets get_ticket export_tickets get_ticket_board", {**_AGENTS, "sales-rep": REGION, **_OTHERS}
+        ),
         write=(
             # Who answers a call may open it for another team.
             rule("open_ticket", _AGENTS, hands_over=True),
@@ -82,7 +84,7 @@ ACCESS: Final = AccessTable(
         "surveys",
         table=Survey.table,
         **_WHOSE,
-        read=rule("list_surveys get_survey", {**_AGENTS, **_OTHERS}),
+        read=rule("list_surveys get_survey export_surveys", {**_AGENTS, **_OTHERS}),
         # Those who are rated do not answer for the customer.
         write=(rule("send_survey", _AGENTS), rule("answer_survey", _MANAGERS)),
         audit=rule("get_survey_audit", _AUDITORS),
@@ -101,31 +103,36 @@ ACCESS: Final = AccessTable(
             audit=rule(f"{read.split()[1]}_audit", _AUDITORS),
         )
         for name, table, read, write in (
-            ("trainings", Training.table, "list_trainings get_training", "deliver_training"),
-            ("check-ins", CheckIn.table, "list_check_ins get_check_in", "complete_check_in"),
-            ("maintenance", Maintenance.table, "list_maintenance get_maintenance", ""),
-            ("deliveries", Delivery.table, "list_deliveries get_delivery", "accept_delivery"),
-            ("upsell suggestions", UpsellSuggestion.table, "list_suggestions get_suggestion", "suggest_upsell"),
+            ("trainings", Training.table, "list_trainings get_training export_trainings", "deliver_training"),
+            ("check-ins", CheckIn.table, "list_check_ins get_check_in export_check_ins", "complete_check_in"),
+            ("maintenance", Maintenance.table, "list_maintenance get_maintenance export_maintenance", ""),
+            ("deliveries", Delivery.table, "list_deliveries get_delivery export_deliveries", "accept_delivery"),
+            (
+                "upsell suggestions",
+                UpsellSuggestion.table,
+                "list_suggestions get_suggestion export_suggestions",
+                "suggest_upsell",
+            ),
         )
     ),
     Noun(
         "maintenance plans",
         table=MaintenancePlan.table,
-        read=rule("list_maintenance_plans get_maintenance_plan", {**_ANY_AGENT, **_OTHERS}),
+        read=rule("list_maintenance_plans get_maintenance_plan export_maintenance_plans", {**_ANY_AGENT, **_OTHERS}),
         write=(rule("create_maintenance_plan", _MANAGERS), rule("perform_maintenance", _ANY_AGENT)),
         audit=rule("get_maintenance_plan_audit", _AUDITORS),
     ),
     Noun(
         "reviews",
         table=Review.table,
-        read=rule("list_reviews get_review", {**_ANY_AGENT, **_OTHERS}),
+        read=rule("list_reviews get_review export_reviews", {**_ANY_AGENT, **_OTHERS}),
         write=(rule("record_review", _ANY_AGENT),),
         audit=rule("get_review_audit", _AUDITORS),
     ),
     Noun(
         "agents",
         table=Agent.table,
-        read=rule("list_agents get_agent", EVERYBODY),
+        read=rule("list_agents get_agent export_agents", EVERYBODY),
         write=(rule("create_agent change_agent", _MANAGERS),),
         audit=rule("get_agent_audit", _AUDITORS),
         personal=("subject",),
@@ -133,23 +140,26 @@ ACCESS: Final = AccessTable(
     ),
     Noun(
         "teams",
-        read=rule("list_teams get_team", EVERYBODY),
+        read=rule("list_teams get_team export_teams", EVERYBODY),
         write=(rule("create_team change_team", _MANAGERS),),
         audit=rule("get_team_audit", _AUDITORS),
     ),
     Noun(
         "SLA policies",
-        read=rule("list_policies get_policy", EVERYBODY),
+        read=rule("list_policies get_policy export_policies", EVERYBODY),
         write=(rule("create_policy change_policy", _MANAGERS),),
         audit=rule("get_policy_audit", _AUDITORS),
     ),
     Noun(
         "business calendars",
-        read=rule("list_calendars get_calendar", EVERYBODY),
+        read=rule("list_calendars get_calendar export_calendars", EVERYBODY),
         write=(rule("create_calendar change_calendar", _MANAGERS),),
         audit=rule("get_calendar_audit", _AUDITORS),
     ),
     Noun("audit", read=rule("list_audit", {})),
+    Noun("callers", read=rule("get_me", EVERYBODY)),
+    # What it does with each record is a rule of its own.
+    Noun("bulk", read=rule("do_in_bulk", EVERYBODY)),
     Noun("imports", read=rule("import_records", _MANAGERS)),
     Noun(
         "dead letters",

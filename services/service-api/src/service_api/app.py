@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from service_api.access import ACCESS
-from service_api.agents import agents
+from service_api.agents import Agent, AgentRead, agents
 from service_api.business_calendars import business_calendars
 from service_api.check_ins import check_ins
 from service_api.customers.routes import customers
@@ -20,9 +20,11 @@ from service_api.tickets.routes import tickets
 from service_api.trainings import trainings
 from service_api.upsell_suggestions import upsell_suggestions
 from service_kit.app import create_app
+from service_kit.bulk import BULK_TAG, bulk_of
 from service_kit.database import create_engine
 from service_kit.dead_letters.routes import DEAD_LETTERS_TAG
 from service_kit.imports.routes import IMPORTS_TAG, imports_of
+from service_kit.me import ME_TAG, me_routes
 
 
 def create(settings: ServiceApiSettings) -> FastAPI:
@@ -65,10 +67,12 @@ def create(settings: ServiceApiSettings) -> FastAPI:
             "teams": "Groups of agents, one above another.",
             **DEAD_LETTERS_TAG,
             **IMPORTS_TAG,
+            **BULK_TAG,
+            **ME_TAG,
         },
         settings=settings,
         engine=create_engine(settings, application="service-api", prepares_once=False),
-        routers=[*nouns, imports_of(nouns)],
+        routers=[*nouns, me_routes(Agent.table, AgentRead), imports_of(nouns), bulk_of(nouns)],
         access=ACCESS,
     )
     secrets = (settings.survey_link_secret, settings.survey_link_previous_secret)

@@ -24,9 +24,10 @@ _ACTION: Final = re.compile(r"/v1/([a-z-]+)/\{[a-z_]+\}/([a-z-]+)")
 class Caller:
     """The request that runs the operations; each of their dependencies is resolved once."""
 
-    def __init__(self, request: Request) -> None:
-        # Its headers are about the import as a whole: an If-Match names no record's version.
-        self.request = Request({**request.scope, "headers": []})
+    def __init__(self, request: Request, headers: Mapping[str, str] | None = None) -> None:
+        # Its own headers are about all of it: an If-Match names no record's version.
+        given = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+        self.request = Request({**request.scope, "headers": given})
         self._known: dict[RequestDependency, Any] = {}
 
     @contextmanager
@@ -75,7 +76,11 @@ class Operation:
     ) -> BaseModel:
         """Run it within the caller's unit of work; return the answer. Raise `Problem`, with pointers into the body."""
         with caller.doing(self._name):
-            return await self._run(caller, body, identity)
+            answer = await self._run(caller, body, identity)
+            work = work_of(caller.request)
+            if work.access is not None:
+                await work.access.check_touched(work)
+            return answer
 
     async def _run(self, caller: Caller, body: Mapping[str, Any] | None, identity: UUID | None) -> BaseModel:
         dependant = self._dependant

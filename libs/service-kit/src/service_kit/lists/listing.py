@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -60,6 +60,8 @@ class ListQuery:
     after: Position | None = None
     wants_total: bool = False
     includes: tuple[str, ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """All values by parameter."""
 
 
 @dataclass(frozen=True)
@@ -193,13 +195,19 @@ class Listing:
             conditions = matching.all
             if query.text is not None and self.search is not None:
                 conditions = [*conditions, self.search.condition(query.text)]
-            ids = query.sort.ids(key, conditions, query.after, limit)
+            is_selective = matching.within is not None or self._names_one(query)
+            ids = query.sort.ids(key, conditions, query.after, limit, is_selective=is_selective)
         found = ids.subquery("found")
         order = [found.c.sort_value.desc(), found.c.id.desc()] if query.sort is None else query.sort.order_of(found)
         # One look-up for each record of the page: a join would be free to read the whole table.
         record = self.rows.where(key == found.c.id).limit(1).lateral("record")
         query_of_page = sa.select(*record.c, found.c.sort_value).select_from(found.join(record, sa.true()))
         return query_of_page.order_by(*order).limit(limit)
+
+    def _names_one(self, query: ListQuery) -> bool:
+        """Return whether the records are those of one person, customer or the like, which are few."""
+        of_ids = (self.table.c[name].type for name in query.given if name in self.table.c)
+        return "ids" in query.given or any(isinstance(each, sa.Uuid) for each in of_ids)
 
     async def _total(self, work: UnitOfWork, query: ListQuery, matching: Matching) -> TotalRead:
         conditions = matching.all
@@ -287,6 +295,7 @@ class ListRequest:
             after=after,
             wants_total=given.get("total", False),
             includes=tuple(dict.fromkeys(given.get("include", ()))),
+            given=given,
         )
 
     def document(self) -> dict[str, Any]:

@@ -61,13 +61,25 @@ class Sort:
         conditions: Iterable[sa.ColumnElement[bool]],
         after: Position | None,
         limit: int,
+        of: sa.FromClause | None = None,
+        *,
+        is_selective: bool = False,
     ) -> sa.Select[Any]:
         """Return the query of so many records from a position on: their `id`, and the `sort_value` of each.
 
-        Those with null are a query of their own: no index leads to both by one condition.
+        The conditions may refer to what the query is lateral `of`. Those with null are a query of their own: no index
+        leads to both by one condition. Where the conditions are met by few, all of those are read and sorted: the
+        planner would else go along the order until it has enough, which may be to its end.
         """
         value = sa.null() if self.column == BY_ID else self.expression
         base = sa.select(key.label("id"), value.label("sort_value")).where(*conditions)
+        if of is not None:
+            base = base.correlate(of)
+        if is_selective:
+            # OFFSET keeps the order from being read off an index of all records.
+            met = base.offset(sa.literal_column("0")).subquery("met")
+            met_after = [] if after is None else [self._is_after_position(met, after)]
+            return sa.select(met).where(*met_after).order_by(*self.order_of(met)).limit(limit)
         if self.column == BY_ID:
             found = base if after is None else base.where(self._is_after(key, after.id))
             return found.order_by(self._directed(key)).limit(limit)
@@ -85,6 +97,15 @@ class Sort:
             return without.where(self._is_after(key, after.id)).limit(limit)
         without = without.limit(limit)
         return sa.select(sa.union_all(*(sa.select(one.subquery()) for one in (with_value, without))).subquery())
+
+    def _is_after_position(self, found: sa.FromClause, after: Position) -> sa.ColumnElement[bool]:
+        own, key = found.c.sort_value, found.c.id
+        if self.column == BY_ID:
+            return self._is_after(key, after.id)
+        if after.value is None:
+            return sa.and_(own.is_(None), self._is_after(key, after.id))
+        place = sa.tuple_(sa.literal(after.value, self._literal_type), sa.literal(after.id, sa.Uuid))
+        return sa.or_(own.is_(None), self._is_after(sa.tuple_(own, key), place))
 
     def parse(self, text: str | None) -> Any:
         """Return the value that a cursor carries as text. Raise ValueError for what is none."""

@@ -17,6 +17,7 @@ ACCESS: Final = AccessTable(
         team="team",
         read=rule("list_kpis answer_kpi explain_kpi get_scorecard stream_kpis", _NUMBERS),
     ),
+    Noun("callers", read=rule("get_me", EVERYBODY)),
     Noun("stream tickets", read=rule("issue_stream_ticket", EVERYBODY)),
     Noun("coverage", read=rule("get_coverage", _ALL_NUMBERS)),
     Noun("alerts", owner="owner", team="team", read=rule("list_alerts", _NUMBERS)),

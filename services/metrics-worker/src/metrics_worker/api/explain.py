@@ -17,7 +17,6 @@ from metrics_worker.domain.kinds import KINDS, RULES_VERSION
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.queries.answer import answer
 from metrics_worker.queries.explain import Position, PostingsBehind, Reason, exclusions_of
-from metrics_worker.queries.export import neutralised
 from metrics_worker.queries.fields import (
     Amount,
     AppliedFilters,
@@ -45,6 +44,7 @@ from metrics_worker.queries.query import (
 )
 from metrics_worker.queries.schemas import NowRead
 from service_kit.fields import Moment, ReadModel, described
+from service_kit.lists.exports import neutralised
 from service_kit.paging import NextCursor, Page, Paged
 from service_kit.problems import Unprocessable
 from service_kit.routing import CallersAccess, Work, router

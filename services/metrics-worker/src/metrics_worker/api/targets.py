@@ -21,7 +21,7 @@ from service_kit.routing import CallersAccess, Work
 from service_kit.versions import ExpectedVersion, unchanged
 
 targets = Resource("/targets/{kpi}", Target.table, TargetRead, filters={"kpi": Code}, is_small=True)
-targets.read_routes(list_as="list_targets")
+targets.read_routes(list_as="list_targets", exports=False)
 
 Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from metrics_worker.domain.kinds import Kind
 from metrics_worker.domain.period import Period
 from metrics_worker.ledger.tables import CUSTOMER, POSTING, bucket_column, dimension_value
+from service_kit.lists.exports import neutralised
 
 Format = Literal["csv", "parquet"]
 MEDIA_TYPES: Final[dict[Format, str]] = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
@@ -23,8 +24,6 @@ ROWS_AT_ONCE: Final = 500
 CSV_ROWS: Final = 2_000
 PARQUET_ROWS: Final = 50_000
 """Rows of one row group, and so the most that are in memory at once."""
-
-_BEGINS_A_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def exported_columns(kind: Kind) -> list[sa.Column[Any]]:
@@ -127,11 +126,6 @@ def _field(value: Any) -> str:
         case _:
             # Numbers keep their sign: they are computed here and cannot be a formula.
             return str(value)
-
-
-def neutralised(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula: what begins like one gets an apostrophe before it."""
-    return f"'{text}" if text.startswith(_BEGINS_A_FORMULA) else text
 
 
 class _ParquetWriter:

@@ -1,8 +1,10 @@
 """Deals over HTTP."""
 
+from typing import get_args
+
 from fastapi import Response
 
-from event_contracts.sales import Stage
+from event_contracts.sales import OpenStage, Stage
 from sales_api.accounts.model import Account
 from sales_api.accounts.schemas import AccountRead
 from sales_api.activities.model import Activity
@@ -24,6 +26,7 @@ from sales_api.leads.schemas import LeadRead
 from sales_api.reps import Rep, RepRead
 from sales_api.teams import Team, TeamRead
 from service_kit.fields import Code, Currency, Day, DecimalText, ExternalReference, Identifier, Moment
+from service_kit.lists.boards import Board
 from service_kit.lists.includes import included, newest_included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
@@ -57,6 +60,9 @@ deals = Resource(
         "opened_at",
         "expected_close_on",
         "closed_at",
+    ),
+    board=Board(
+        values={"stage": get_args(OpenStage)}, people={"owner_id": Rep.table}, amount="amount", currency="currency"
     ),
     includes={
         "owner": included("owner_id", Rep.table, RepRead),

@@ -1,6 +1,6 @@
 """Tickets over HTTP; actions are sub-resources."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel
@@ -28,6 +28,7 @@ from service_api.tickets.schemas import (
 from service_kit.audit.queries import OF_ONE_RECORD, audit_of
 from service_kit.audit.schemas import AuditEntryRead
 from service_kit.fields import Code, ExternalReference, Identifier, Moment
+from service_kit.lists.boards import Board
 from service_kit.lists.includes import included, newest_included
 from service_kit.lists.listing import ListQuery
 from service_kit.paging import Paged, PageRead, page_of
@@ -66,6 +67,10 @@ tickets = Resource(
         "closed_at",
         "first_response_due_at",
         "resolution_due_at",
+    ),
+    board=Board(
+        values={"status": get_args(TicketStatus), "priority": get_args(Priority)[::-1]},
+        people={"agent_id": Agent.table},
     ),
     includes={
         "agent": included("agent_id", Agent.table, AgentRead),

@@ -4,8 +4,8 @@ from alembic import op
 
 from service_kit.migration_tables import add_updated_at, create_list_indexes, create_name_index, create_search_index
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,117 @@
+"""Exports of lists as files: every record that a list has under some filters, in its order, as CSV or NDJSON."""
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import NoneType
+from typing import Any, Final, Literal, get_args
+
+import msgspec
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service_kit.fields import ReadModel
+from service_kit.lists.listing import Listing, ListQuery, Matching, View
+from service_kit.lists.parameters import Defaulted
+from service_kit.lists.sorting import Position
+
+Format = Literal["csv", "ndjson"]
+MEDIA_TYPES: Final[Mapping[Format, str]] = {"csv": "text/csv", "ndjson": "application/x-ndjson"}
+FORMAT: Final = Defaulted(
+    "format", Format, "The form of the file: rows with a header line, or a JSON object a line.", default="csv"
+)
+SLOWEST_SECONDS: Final = 20.0
+"""How long a client may take for one part of a file."""
+_ROWS: Final = 500
+"""Records that are read, and in memory, at once."""
+_BEGINS_A_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def neutralised(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula: what begins like one gets an apostrophe before it."""
+    return f"'{text}" if text.startswith(_BEGINS_A_FORMULA) else text
+
+
+async def exported(
+    engine: AsyncEngine, listing: Listing, query: ListQuery, matching: Matching, view: View, form: Format
+) -> AsyncGenerator[bytes, None]:
+    """Yield the file's bytes: all records as they are at one moment, page by page."""
+    writer = _Csv(listing.read) if form == "csv" else _Ndjson()
+    yield writer.begin()
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        while True:
+            rows = (await connection.execute(listing.selected(query, matching, limit=_ROWS))).all()
+            if rows:
+                # In a thread: it takes longer than other requests may wait.
+                yield await asyncio.to_thread(_written, writer, view, rows)
+            if len(rows) < _ROWS:
+                return
+            query = replace(query, after=Position(rows[-1].sort_value, rows[-1].id))
+
+
+def _written(writer: "_Csv | _Ndjson", view: View, rows: Sequence[Any]) -> bytes:
+    return writer.write([view(row) for row in rows])
+
+
+class _Ndjson:
+    """A JSON object a line, as the list shows it."""
+
+    def begin(self) -> bytes:
+        return b""
+
+    def write(self, records: Sequence[BaseModel]) -> bytes:
+        return b"".join(record.model_dump_json().encode() + b"\n" for record in records)
+
+
+class _Csv:
+    """RFC 4180 with a header line. A missing value is an empty field, a record within is a field of each of its own
+    (`promise.price`), a list within is JSON."""
+
+    def __init__(self, read: type[ReadModel]) -> None:
+        self._columns = list(_columns_of(read))
+
+    def begin(self) -> bytes:
+        return _lines([[".".join(path) for path in self._columns]])
+
+    def write(self, records: Sequence[BaseModel]) -> bytes:
+        shown = (record.model_dump(mode="json") for record in records)
+        return _lines([[_field(_value_at(each, path)) for path in self._columns] for each in shown])
+
+
+def _columns_of(read: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, field in read.model_fields.items():
+        options = [each for each in get_args(field.annotation) or (field.annotation,) if each is not NoneType]
+        inner = options[0] if len(options) == 1 else None
+        if isinstance(inner, type) and issubclass(inner, BaseModel) and field.annotation != list[inner]:  # type: ignore[valid-type]
+            yield from _columns_of(inner, (*above, name))
+        else:
+            yield (*above, name)
+
+
+def _value_at(record: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        record = None if record is None else record[name]
+    return record
+
+
+def _field(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case str():
+            return neutralised(value)
+        case bool():
+            return "true" if value else "false"
+        case list() | dict():
+            return msgspec.json.encode(value).decode()
+        case _:
+            return str(value)
+
+
+def _lines(rows: Sequence[Sequence[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
