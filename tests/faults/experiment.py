@@ -21,7 +21,7 @@ from tandem_cli.system import TANDEM, System
 from tests.business import Business, GaveUp, connected
 from tests.faults.explanation import Explanation, Rows, rows_of_sources
 from tests.faults.oracle import Log, connect, judge, outbox_rows, records_unread
-from tests.faults.recording import Recording
+from tests.faults.recording import Recording, Request
 from tests.support import eventually
 
 QUIET_SECONDS: Final = 60.0
@@ -128,6 +128,8 @@ class Experiment:
     repaired_at: float = field(default_factory=time.monotonic)
     explained_elsewhere: Callable[[list[str]], list[str]] = lambda problems: problems
     """Takes away the oracle's complaints that the fault itself explains."""
+    is_lost: Callable[[Request], bool] = lambda request: False
+    """Whether a source lost what a request did, in a restore."""
 
     @property
     def kafka(self) -> EmbeddedKafka:
@@ -275,7 +277,10 @@ class Experiment:
             keys_moved=keys_moved,
             log_is_whole=log_is_whole,
         )
-        explanation = Explanation(self.before, self.recording.requests())
+        requests: dict[bool, list[Request]] = {True: [], False: []}
+        for request in self.recording.requests():
+            requests[self.is_lost(request)].append(request)
+        explanation = Explanation(self.before, requests[False], lost=requests[True])
         problems = self.explained_elsewhere(explanation.problems(await rows_of_sources(self.stack)))
         assert problems == [], "\n".join([f"{len(problems)} things without an explanation", *problems[:10]])
         assert self.recording.faults == [], "I5: answers that no client may get"

@@ -68,9 +68,9 @@ class Expected:
 
 
 class Explanation:
-    """What the requests explain."""
+    """What the requests explain. What the `lost` ones did was published, and then lost by the source in a restore."""
 
-    def __init__(self, before: Rows, requests: Iterable[Request]) -> None:
+    def __init__(self, before: Rows, requests: Iterable[Request], *, lost: Iterable[Request] = ()) -> None:
         self._before = before
         self._expected: defaultdict[str, Expected] = defaultdict(Expected)
         self._unanswered: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -84,6 +84,13 @@ class Explanation:
         for request in requests:
             if request.may_have_happened:
                 self._add(request)
+        self.lost: set[str] = set()
+        """Records that lost requests made."""
+        for request in lost:
+            if request.answered:
+                self.lost |= {str(request.answer[key]) for key in ("id", "account_id") if request.answer.get(key)}
+                if request.answer.get("stage") == "won":
+                    self.ever_won.add(request.answer["id"])
 
     def _add(self, request: Request) -> None:
         noun, *rest = request.path.removeprefix("/v1/").split("/")
@@ -133,7 +140,11 @@ class Explanation:
                 found += _problems_of_entry(name, row, after)
             elif table not in COPIES:
                 found += self._problems_of(name, row)
-        return found + list(_problems_of_copies(after, self.ever_won)) + list(self._problems_of_onboardings(after))
+        return (
+            found
+            + list(_problems_of_copies(after, self.ever_won, self.lost))
+            + list(self._problems_of_onboardings(after))
+        )
 
     def _problems_of(self, name: str, row: dict[str, Any]) -> Iterable[str]:
         before, expected = self._before.get(name), self._expected.get(name, Expected())
@@ -178,16 +189,18 @@ class Explanation:
             for name, row in after.items()
             if name.startswith("service:ticket/") and row["onboarding_deal_id"]
         )
-        for deal, number in onboardings.items():
-            if deal not in self.ever_won:
-                yield f"an onboarding names deal {deal}, which no request won"
-            if number > 1:
-                yield f"deal {deal} has {number} onboardings"
         cancelled = {
             row["onboarding_deal_id"]
             for name, row in after.items()
             if name.startswith("service:ticket/") and row.get("cancelled_at")
         }
+        for deal, number in onboardings.items():
+            if deal not in self.ever_won:
+                yield f"an onboarding names deal {deal}, which no request won"
+            if number > 1:
+                yield f"deal {deal} has {number} onboardings"
+            if f"sales:deal/{deal}" not in after and deal not in cancelled:
+                yield f"the onboarding of deal {deal} is not cancelled, and there is no such deal"
         for name, row in after.items():
             if not name.startswith("sales:deal/"):
                 continue
@@ -205,18 +218,24 @@ def _problems_of_entry(name: str, entry: dict[str, Any], after: Rows) -> Iterabl
         yield f"{name} is about a change that is not there: {entry}"
 
 
-def _problems_of_copies(after: Rows, ever_won: set[str]) -> Iterable[str]:
-    """Compare the copies in service with the originals in sales."""
+def _problems_of_copies(after: Rows, ever_won: set[str], lost: set[str]) -> Iterable[str]:
+    """Compare the copies in service with the originals in sales; of what sales lost, nothing is to count."""
     for name, row in after.items():
         if name.startswith("service:customer/") and row["origin"] == "sales":
             account = after.get(f"sales:account/{row['id']}")
-            if account is None:
+            if account is None and row["id"] in lost:
+                if row["registered_at"] is not None or row["name"] is not None:
+                    yield f"{name} is of an account that was lost: {row}"
+            elif account is None:
                 yield f"{name} is no account"
             elif changed := different({key: account[key] for key in ("region", "segment", "merged_into")}, row):
                 yield f"{name} differs from its account: {changed}"
         elif name.startswith("service:won_deal/"):
             deal = after.get(f"sales:deal/{row['id']}")
-            if deal is None or row["id"] not in ever_won:
+            if deal is None and row["id"] in lost:
+                if row["won_at"] is not None:
+                    yield f"{name} is of a deal that was lost: {row}"
+            elif deal is None or row["id"] not in ever_won:
                 yield f"{name} is a deal that no request won"
             elif not _same(row["won_at"], deal["closed_at"] if deal["stage"] == "won" else None):
                 yield f"{name} was won at {row['won_at']}; its deal is {deal['stage']} since {deal['closed_at']}"

@@ -31,8 +31,11 @@ class Log:
     """What the topics hold, in the order of each partition."""
 
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """The newest state of each subject."""
-    sequences: dict[str, int] = field(default_factory=dict)
+    """The newest state of each subject; none of one that was withdrawn."""
+    versions: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """The epoch and the sequence of the newest event of each subject."""
+    withdrawn: set[str] = field(default_factory=set)
+    """Subjects that the source lost in a restore, and took back."""
     delays: list[float] = field(default_factory=list)
     """The seconds from each record's being recorded to its being in the log, by Kafka's clock."""
     events: int = 0
@@ -40,10 +43,10 @@ class Log:
     bad_records: int = 0
     disordered: list[str] = field(default_factory=list)
     """Subjects whose sequences were not first seen in strictly rising order, one by one."""
-    conflicts: list[str] = field(default_factory=list)
-    """Subjects of which two events have the same sequence."""
-    ids: dict[tuple[str, int], str] = field(default_factory=dict)
-    """The id of each event, by its subject and sequence."""
+    conflicts: dict[str, str] = field(default_factory=dict)
+    """Subjects of which two events of the newest epoch have the same sequence."""
+    ids: dict[tuple[str, int, int], str] = field(default_factory=dict)
+    """The id of each event, by its subject, epoch and sequence."""
 
 
 async def read_log(bootstrap_servers: str, *, keys_moved: bool = False) -> Log:
@@ -52,7 +55,6 @@ async def read_log(bootstrap_servers: str, *, keys_moved: bool = False) -> Log:
     With `keys_moved`, a subject's events are on several partitions; their order is that of Kafka's timestamps then.
     """
     log = Log()
-    seen: defaultdict[str, set[int]] = defaultdict(set)
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest")
     await consumer.start()
     kept: list[tuple[int, bytes | None]] = []
@@ -67,16 +69,19 @@ async def read_log(bootstrap_servers: str, *, keys_moved: bool = False) -> Log:
                     if keys_moved:
                         kept.append((record.timestamp, record.value))
                     else:
-                        _take(log, seen, record.value, record.timestamp)
+                        take(log, record.value, record.timestamp)
                 if records[-1].offset + 1 >= ends[part]:
                     pending.discard(part)
     finally:
         await consumer.stop()
     for timestamp, value in sorted(kept, key=itemgetter(0)):
-        _take(log, seen, value, timestamp)
-    for subject, sequences in seen.items():
-        if len(sequences) != max(sequences):
-            log.disordered.append(f"{subject} lacks {max(sequences) - len(sequences)} of its events")
+        take(log, value, timestamp)
+    sequences: defaultdict[str, set[int]] = defaultdict(set)
+    for subject, _, sequence in log.ids:
+        sequences[subject].add(sequence)
+    for subject, (_, newest) in log.versions.items():
+        if lacking := set(range(1, newest + 1)) - sequences[subject]:
+            log.disordered.append(f"{subject} lacks {len(lacking)} of its events")
     return log
 
 
@@ -91,29 +96,42 @@ async def partitions_of(bootstrap_servers: str, topics: Iterable[str]) -> list[T
     return [TopicPartition(topic["topic"], part["partition"]) for topic in described for part in topic["partitions"]]
 
 
-def _take(log: Log, seen: dict[str, set[int]], value: bytes | None, timestamp: int) -> None:
+def take(log: Log, value: bytes | None, timestamp: int) -> None:
+    """Add a record, with Kafka's time of it in milliseconds, to what the log holds."""
     try:
         event = json.loads(value or b"")
-        subject, sequence = event["subject"], event["sequence"]
+        subject, version = event["subject"], (event.get("epoch", 1), event["sequence"])
     except (ValueError, KeyError, TypeError):
         log.bad_records += 1
         return
     log.events += 1
-    if sequence in seen[subject]:
-        log.repeats += 1
-    elif sequence != len(seen[subject]) + 1:
-        log.disordered.append(f"{subject}: {sequence} after {sorted(seen[subject])[-3:]}")
-    if sequence not in seen[subject]:
-        log.delays.append(timestamp / 1000 - datetime.fromisoformat(event["recordedtime"]).timestamp())
-    if log.ids.setdefault((subject, sequence), event["id"]) != event["id"]:
-        log.conflicts.append(f"{subject}: two events have the sequence {sequence}")
-    seen[subject].add(sequence)
-    if sequence > log.sequences.get(subject, 0):
-        log.sequences[subject] = sequence
-        log.states[subject] = event["data"]
-    if event["type"] == "service.interaction-logged":
+    epoch, sequence = version
+    newest = log.versions.get(subject, (epoch, 0))
+    if (known := log.ids.get((subject, *version))) is not None:
+        log.repeats += known == event["id"]
+        if known != event["id"] and epoch == newest[0]:
+            log.conflicts[subject] = f"two events have the sequence {sequence} in epoch {epoch}"
+        return
+    log.ids[subject, *version] = event["id"]
+    log.delays.append(timestamp / 1000 - datetime.fromisoformat(event["recordedtime"]).timestamp())
+    # A higher epoch goes on where the source was restored to, or with the next sequence.
+    if version <= newest or sequence > newest[1] + 1:
+        log.disordered.append(f"{subject}: {version} after {newest}")
+    if event["type"] in ("service.interaction-logged", "service.interaction-withdrawn"):
         change = event["data"]["change"]
         log.states[f"interactions/{change['id']}"] = change
+        if event["type"] == "service.interaction-withdrawn":
+            del log.states[f"interactions/{change['id']}"]
+    if version < newest:
+        return
+    if epoch > newest[0] or event["type"].endswith("-withdrawn"):
+        log.conflicts.pop(subject, None)
+    log.versions[subject] = version
+    log.states[subject] = event["data"]
+    log.withdrawn.discard(subject)
+    if event["type"].endswith("-withdrawn") and event["type"] != "service.interaction-withdrawn":
+        log.withdrawn.add(subject)
+        del log.states[subject]
 
 
 def _day(text: str) -> date:
@@ -578,11 +596,15 @@ async def judge(
     missing = [each for each in deals if f"deals/{each}" not in versions]
     missing += [each for each in tickets if f"tickets/{each}" not in versions]
     assert missing == [], "I1: answered with 2xx, and not there"
-    assert log.conflicts == [], "I8: two events have the same sequence"
+    assert log.conflicts == {}, "I8: two events have the same sequence"
     sources = await facts_of_sources(stack)
     assert sources, "nothing happened: there is nothing to judge"
     if log_is_whole:
-        in_log = {subject: sequence for subject, sequence in log.sequences.items() if not _is_customer(subject)}
+        in_log = {
+            subject: sequence
+            for subject, (_, sequence) in log.versions.items()
+            if subject not in log.withdrawn and not _is_customer(subject)
+        }
         must_equal(in_log, versions, "I1: the log and the databases do not hold the same writes")
         assert log.disordered == [], "I3: sequences were first seen out of order"
         must_equal(sources, facts_of_log(log), "I2: the services' databases differ from the log")

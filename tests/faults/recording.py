@@ -22,6 +22,8 @@ class Request:
     method: str
     path: str
     body: dict[str, Any] | None
+    began_at: float = 0.0
+    """Seconds since the epoch, of the first try."""
     answer: Any = None
     """Of a 2xx."""
     refused: bool = False
@@ -76,7 +78,8 @@ class Recording:
             for line in file:
                 attempt = Attempt(**json.loads(line))
                 request = requests.setdefault(
-                    attempt.key, Request(attempt.api, attempt.method, attempt.path, attempt.body)
+                    attempt.key,
+                    Request(attempt.api, attempt.method, attempt.path, attempt.body, attempt.began_at),
                 )
                 if request.answered:
                     continue

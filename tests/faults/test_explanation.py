@@ -86,3 +86,15 @@ def test_an_audit_entry_names_a_change_that_is_there() -> None:
     assert "not there" in problems({"service:audit_entry/e1": entry})[0]
     newer = {"service:ticket/t1": TICKET, "service:audit_entry/e1": entry | {"version": 2}}
     assert "not there" in problems(newer, OPENED)[0]
+
+
+def test_nothing_may_count_of_what_a_source_lost_and_all_else_needs_a_request() -> None:
+    def after_the_loss(copy: dict[str, Any], onboarding: dict[str, Any]) -> list[str]:
+        after = {"service:won_deal/d1": copy, "service:ticket/t2": onboarding}
+        return Explanation({}, [], lost=WINNING).problems(after)
+
+    cancelled = ONBOARDING | {"cancelled_at": "2026-03-01T13:00:00+00:00"}
+    assert after_the_loss(COPY | {"won_at": None}, cancelled) == []
+    assert "of a deal that was lost" in after_the_loss(COPY, cancelled)[0]
+    assert "is not cancelled" in after_the_loss(COPY | {"won_at": None}, ONBOARDING)[0]
+    assert "created by no request" in Explanation({}, [], lost=[OPENED]).problems({"service:ticket/t1": TICKET})[0]
