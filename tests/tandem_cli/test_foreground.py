@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import signal
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -54,8 +55,10 @@ def test_ctrl_c_ends_what_is_watched_and_stops_the_stack() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_cancels_every_task_of_a_loop_without_a_traceback(
-    number: signal.Signals, caplog: pytest.LogCaptureFixture
+    number: signal.Signals, caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest
 ) -> None:
+    # A suite that was itself started by nohup ignores SIGHUP.
+    request.addfinalizer(partial(signal.signal, number, signal.signal(number, signal.SIG_DFL)))
     recorded = Recorded()
 
     async def interrupted() -> None:
