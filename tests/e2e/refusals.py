@@ -10,7 +10,7 @@ RULES = re.compile(
     "|".join(
         (
             # What another row or the query's other parts decide.
-            r"^is not a cursor of this list",
+            r"^is (no|a) cursor ",
             r"^names no ",
             r"^is the (ticket|account) itself$",
             r" can be (filtered|grouped) by: ",

@@ -208,7 +208,7 @@ class AuditedDealLife(DealLife):
 
 def shown(deal: Deal) -> dict[str, Any]:
     """Return the deal as JSON has it, without what is empty and what entries have in columns of their own."""
-    record = {name: getattr(deal, name) for name in deal.binding.names if name not in ("id", "version")}
+    record = {name: getattr(deal, name) for name in deal.binding.names if name not in ("id", "version", "updated_at")}
     record["lines"] = [
         {name: getattr(line, name) for name in line.binding.names if name != "deal_id"} for line in deal.lines
     ]

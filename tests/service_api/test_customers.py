@@ -103,7 +103,7 @@ async def test_an_update_of_an_agent_leaves_the_other_fields(service: Service, m
     alone = (await manager.patch(path, json={"team_id": None})).json()
     assert alone == gone | {"team_id": None, "version": 3, "updated_at": alone["updated_at"]}
     renamed = (await manager.patch(path, json={"name": "Rita R.", "active": False})).json()
-    assert renamed == alone | {"name": "Rita R.", "version": 4}
+    assert renamed == alone | {"name": "Rita R.", "version": 4, "updated_at": renamed["updated_at"]}
     assert (await manager.get(path)).json() == renamed
     assert await entries(service, rita) == [(1, "Rita"), (4, "Rita R.")]
 

@@ -75,7 +75,7 @@ async def test_contacts_are_listed_and_read(agent: httpx.AsyncClient) -> None:
     first = await log(agent, ticket, direction="inbound", external_ref=ref)
     second = await log(agent, ticket, direction="inbound", visibility="internal", note="Hm")
     path = f"/v1/tickets/{ticket['id']}/interactions"
-    assert (await agent.get(path)).json() == {"items": [second, first], "next_cursor": None}
+    assert (await agent.get(path)).json()["items"] == [second, first]
     assert (await agent.get(path, params={"external_ref": ref})).json()["items"] == [first]
     assert (await agent.get(f"{path}/{first['id']}")).json() == first
     assert (await agent.get(f"{path}/{first['id']}", headers={"If-None-Match": '"1"'})).status_code == 304

@@ -17,9 +17,9 @@ from service_kit.versions import etag_of
 
 BULK_TAG: Final = {"bulk": "One operation on many records at once, with a report by record."}
 MAX_RECORDS: Final = 200
-_ON_ONE: Final = re.compile(r"/v1/[a-z-]+/\{[a-z_]+_id\}(/[a-z-]+)?")
+_ON_ONE: Final = re.compile(r"/v1/[a-z-]{1,40}/\{[a-z_]{1,40}_id\}(/[a-z-]{1,40})?")
 _FIRST = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13"
-_OWNER = {"owner_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"}
+_NAME = {"name": "Iberia"}
 
 _PROBLEM = described(
     "Why not, as a single request is answered.",
@@ -31,7 +31,7 @@ _PROBLEM = described(
     },
     rarely=True,
 )
-_Body = Annotated[dict[str, Any], described("The operation's body, as a single request has it.", _OWNER)]
+_Body = Annotated[dict[str, Any], described("The operation's body, as a single request has it.", _NAME)]
 
 
 class BulkRefused(Problem):
@@ -43,7 +43,7 @@ class BulkRefused(Problem):
 class BulkRecord(StrictModel):
     """One of the records, and what is different for it."""
 
-    model_config = examples({"id": _FIRST, "version": 3, "body": _OWNER})
+    model_config = examples({"id": _FIRST, "version": 3, "body": _NAME})
 
     id: Identifier
     """Of the record, as lists and answers have it."""
@@ -57,14 +57,14 @@ class BulkRequest(StrictModel):
 
     model_config = examples(
         {
-            "operation": "assign_lead",
-            "records": [{"id": _FIRST, "version": 3, "body": _OWNER}],
-            "body": _OWNER,
+            "operation": "change_team",
+            "records": [{"id": _FIRST, "version": 3, "body": _NAME}],
+            "body": _NAME,
             "mode": "all-or-nothing",
         }
     )
 
-    operation: Annotated[str, Field(max_length=64), described("The operation's id in this document.", "assign_lead")]
+    operation: Annotated[str, Field(max_length=64), described("The operation's id in this document.", "change_team")]
     records: Annotated[list[BulkRecord], Field(min_length=1, max_length=MAX_RECORDS)]
     """In the order in which they are done; 200 at most."""
     body: _Body | None = None

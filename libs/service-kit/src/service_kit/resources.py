@@ -15,7 +15,7 @@ from service_kit.audit.schemas import AuditEntryRead
 from service_kit.fields import Identifier, ReadModel
 from service_kit.identifiers import new_id
 from service_kit.lists.boards import Board
-from service_kit.lists.exports import FORMAT, MEDIA_TYPES, SLOWEST_SECONDS, Format, exported
+from service_kit.lists.exports import FORMAT, MEDIA_TYPES, SLOWEST_SECONDS, Format, documented, exported
 from service_kit.lists.filters import Filters
 from service_kit.lists.includes import Include
 from service_kit.lists.listing import Listing, ListQuery
@@ -180,7 +180,7 @@ class Resource(Generic[Read]):
             description="Every record that the list has under these filters, in its order, as it was at one moment."
             " Texts that a spreadsheet would take for a formula begin with an apostrophe in CSV.",
             response_class=Response,
-            responses={200: {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}}},
+            responses={200: {"content": documented(self._read)}},
             openapi_extra=reads_query.document(),
         )(export_records)
 

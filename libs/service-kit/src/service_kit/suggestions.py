@@ -13,4 +13,4 @@ def known_names(given: str, known: Iterable[str]) -> str:
         return "it takes none"
     near = get_close_matches(given[:_LONGEST].lower(), names, 1)
     meant = f"did you mean {near[0]}? " if near else ""
-    return f"{meant}There are: {', '.join(names)}"
+    return f"{meant}there are: {', '.join(names)}"

@@ -1,5 +1,9 @@
 """The console script sales-republish, apart from the processes: it needs no API."""
 
+from service_kit.signals import exit_on_signals
+
+exit_on_signals()  # the imports below take seconds
+
 from event_contracts.catalogue import SALES_DIRECTORY_TOPIC, SALES_TOPIC
 from service_kit import republish_command
 

@@ -34,6 +34,19 @@ def neutralised(text: str) -> str:
     return f"'{text}" if text.startswith(_BEGINS_A_FORMULA) else text
 
 
+def documented(read: type[ReadModel]) -> dict[str, Any]:
+    """Return what an OpenAPI document says of the files: their schemas, and what a short one looks like."""
+    row = '{"id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11", "version": 3}\n'
+    shown = {
+        "csv": ("Rows with a header line, as RFC 4180 has them.", _Csv(read).begin().decode()),
+        "ndjson": ("A record a line, with all that the list shows of it.", row),
+    }
+    return {
+        MEDIA_TYPES[form]: {"schema": {"type": "string", "description": description}, "example": example}
+        for form, (description, example) in shown.items()
+    }
+
+
 async def exported(
     engine: AsyncEngine, listing: Listing, query: ListQuery, matching: Matching, view: View, form: Format
 ) -> AsyncGenerator[bytes, None]:
