@@ -10,8 +10,9 @@ RULES = re.compile(
     "|".join(
         (
             # What another row or the query's other parts decide.
-            r"^is (no|a) cursor ",
+            r"^is (no|not a|a) cursor ",
             r"^names no ",
+            r"^is no operation on one record; ",
             r"^is the (ticket|account) itself$",
             r" can be (filtered|grouped) by: ",
             r" has the variants: ",
