@@ -356,7 +356,7 @@ def corrected(before: State, sequence: int, correction: Correction, *, epoch: in
     entry = correction_of(event_type_of(before), correction)
     assert entry is not None
     state = entry.data(**{name: getattr(before, name) for name in entry.data.__struct_fields__})
-    return decode(record(state, sequence, epoch=epoch, recorded_time=LATER), VILNIUS)
+    return decode(record(state, sequence, epoch=epoch, recorded_time=LATER + timedelta(seconds=sequence)), VILNIUS)
 
 
 async def test_a_correction_of_a_higher_epoch_wins_over_higher_sequences(engine: AsyncEngine) -> None:

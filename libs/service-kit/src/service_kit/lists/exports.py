@@ -37,7 +37,7 @@ def neutralised(text: str) -> str:
 def documented(read: type[ReadModel]) -> dict[str, Any]:
     """Return what an OpenAPI document says of the files: their schemas, and what a short one looks like."""
     row = '{"id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11", "version": 3}\n'
-    shown = {
+    shown: dict[Format, tuple[str, str]] = {
         "csv": ("Rows with a header line, as RFC 4180 has them.", _Csv(read).begin().decode()),
         "ndjson": ("A record a line, with all that the list shows of it.", row),
     }
