@@ -113,7 +113,7 @@ def test_an_invalid_request_names_its_places() -> None:
 def test_a_list_is_read_to_its_end_page_by_page() -> None:
     region = unique()
     made = {new_account(f"Listed {number}", region).id for number in range(5)}
-    found = {each.id for each in records(list_accounts.sync, AccountRead, client=SALES, region=region, limit=2)}
+    found = {each.id for each in records(list_accounts.sync, AccountRead, client=SALES, region=[region], limit=2)}
     assert found == made
 
 

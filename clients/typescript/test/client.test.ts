@@ -103,7 +103,7 @@ test("a list is read to its end, page by page", async () => {
   }
   const found = new Set<string>();
   const read = (cursor: string | undefined) =>
-    salesApi.GET("/v1/accounts", { params: { query: { region, limit: 2, ...(cursor && { cursor }) } } });
+    salesApi.GET("/v1/accounts", { params: { query: { region: [region], limit: 2, ...(cursor && { cursor }) } } });
   for await (const account of records(read)) {
     assert.equal(account.region, region);
     found.add(account.id);
