@@ -22,7 +22,7 @@ from metrics_worker.queries import export as postings
 from metrics_worker.queries.bi_views import drop_views, make_views, views
 from metrics_worker.queries.export import exported_columns
 from metrics_worker.settings import MetricsSettings
-from service_kit.lists.exports import neutralised
+from service_kit.csv_rows import neutralised
 from service_kit.migrations import migrate
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import ingest

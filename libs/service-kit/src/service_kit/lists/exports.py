@@ -1,17 +1,15 @@
 """Exports of lists as files: every record that a list has under some filters, in its order, as CSV or NDJSON."""
 
 import asyncio
-import csv
-import io
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import NoneType
 from typing import Any, Final, Literal, get_args
 
-import msgspec
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from service_kit import csv_rows
 from service_kit.fields import ReadModel
 from service_kit.lists.listing import Listing, ListQuery, Matching, View
 from service_kit.lists.parameters import Defaulted
@@ -26,12 +24,6 @@ SLOWEST_SECONDS: Final = 20.0
 """How long a client may take for one part of a file."""
 _ROWS: Final = 500
 """Records that are read, and in memory, at once."""
-_BEGINS_A_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-
-
-def neutralised(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula: what begins like one gets an apostrophe before it."""
-    return f"'{text}" if text.startswith(_BEGINS_A_FORMULA) else text
 
 
 def documented(read: type[ReadModel]) -> dict[str, Any]:
@@ -87,11 +79,11 @@ class _Csv:
         self._columns = list(_columns_of(read))
 
     def begin(self) -> bytes:
-        return _lines([[".".join(path) for path in self._columns]])
+        return csv_rows.lines([[".".join(path) for path in self._columns]])
 
     def write(self, records: Sequence[BaseModel]) -> bytes:
         shown = (record.model_dump(mode="json") for record in records)
-        return _lines([[_field(_value_at(each, path)) for path in self._columns] for each in shown])
+        return csv_rows.lines([csv_rows.field(_value_at(each, path)) for path in self._columns] for each in shown)
 
 
 def _columns_of(read: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -108,23 +100,3 @@ def _value_at(record: Any, path: tuple[str, ...]) -> Any:
     for name in path:
         record = None if record is None else record[name]
     return record
-
-
-def _field(value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case str():
-            return neutralised(value)
-        case bool():
-            return "true" if value else "false"
-        case list() | dict():
-            return msgspec.json.encode(value).decode()
-        case _:
-            return str(value)
-
-
-def _lines(rows: Sequence[Sequence[str]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()

@@ -43,8 +43,8 @@ from metrics_worker.queries.query import (
     variant_of,
 )
 from metrics_worker.queries.schemas import NowRead
+from service_kit.csv_rows import neutralised
 from service_kit.fields import Moment, ReadModel, described
-from service_kit.lists.exports import neutralised
 from service_kit.paging import NextCursor, Page, Paged
 from service_kit.problems import Unprocessable
 from service_kit.routing import CallersAccess, Work, router

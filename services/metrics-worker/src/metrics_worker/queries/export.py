@@ -1,7 +1,6 @@
 """Reads postings in one snapshot and writes them as CSV or Parquet, part by part."""
 
 import asyncio
-import csv
 import io
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import date, datetime
@@ -15,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from metrics_worker.domain.kinds import Kind
 from metrics_worker.domain.period import Period
 from metrics_worker.ledger.tables import CUSTOMER, POSTING, bucket_column, dimension_value
-from service_kit.lists.exports import neutralised
+from service_kit import csv_rows
 
 Format = Literal["csv", "parquet"]
 MEDIA_TYPES: Final[dict[Format, str]] = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
@@ -95,37 +94,13 @@ class _CsvWriter:
         self._names = [column.name for column in columns]
 
     def begin(self) -> bytes:
-        return _lines([self._names])
+        return csv_rows.lines([self._names])
 
     def write(self, rows: Sequence[Sequence[Any]]) -> bytes:
-        return _lines([[_field(value) for value in row] for row in rows])
+        return csv_rows.lines([csv_rows.field(value) for value in row] for row in rows)
 
     def end(self) -> bytes:
         return b""
-
-
-def _lines(rows: Sequence[Sequence[str]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
-
-
-def _field(value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case str():
-            return neutralised(value)
-        case bool():
-            return "true" if value else "false"
-        case datetime():
-            return value.isoformat().replace("+00:00", "Z")
-        case Decimal():
-            # As text, what the driver reads of 10000 is 1E+4.
-            return f"{value:f}"
-        case _:
-            # Numbers keep their sign: they are computed here and cannot be a formula.
-            return str(value)
 
 
 class _ParquetWriter:
