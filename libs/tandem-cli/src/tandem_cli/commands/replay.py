@@ -1,19 +1,15 @@
 """`tandem replay` and `tandem rebucket`: rebuild the ledger from the log while everything runs on."""
 
-import json
-import os
-import subprocess
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tandem_cli.ledger_addresses import addresses
 from tandem_cli.options import DEFAULT_DATA_DIR, DataDirOption
 from tandem_cli.problem import StackProblem
-from tandem_cli.system import script
+from tandem_cli.script_progress import run_script
 
 
 def register(app: typer.Typer) -> None:
@@ -40,30 +36,7 @@ def rebucket(
 
 def _rebuild(data_dir: Path, *options: str) -> None:
     console = Console()
-    environment = {**os.environ, **addresses(data_dir), "LOG_LEVEL": "error"}
-    last: dict[str, Any] = {}
-    with (
-        Progress(
-            TextColumn("records"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        ) as bar,
-        subprocess.Popen([*script("metrics-replay"), *options], env=environment, stdout=subprocess.PIPE) as process,
-    ):
-        task = bar.add_task("records", total=None)
-        assert process.stdout is not None  # noqa: S101 - asked for above
-        try:
-            for line in process.stdout:
-                last = json.loads(line)
-                if "done" in last:
-                    bar.update(task, completed=last["done"], total=last["total"])
-        except BaseException:
-            process.terminate()
-            raise
-    if process.returncode or "rebuilt" not in last:
+    status, last = run_script(console, "metrics-replay", options, addresses(data_dir))
+    if status or "rebuilt" not in last:
         raise StackProblem(f"The ledger is unchanged: {last.get('error', 'the rebuild ended early, see above')}")
     console.print(f"The ledger is rebuilt from {last['rebuilt']:,} records.", style="green", highlight=False)

@@ -1,19 +1,15 @@
 """`tandem republish`: brings a service's log back to the truth of its database."""
 
-import json
-import os
-import subprocess
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tandem_cli.ledger_addresses import addresses
 from tandem_cli.options import DEFAULT_DATA_DIR, DataDirOption
 from tandem_cli.problem import StackProblem
-from tandem_cli.system import script
+from tandem_cli.script_progress import run_script
 
 
 class Service(StrEnum):
@@ -48,47 +44,15 @@ def republish(
         raise StackProblem("--lost-log and --keep-log exclude each other: keep the log while there is one.")
     options = ["--lost-log"] if lost_log else ["--keep-log"] if keep_log else []
     console = Console()
-    last = _run(console, service, data_dir, options)
+    status, last = run_script(console, f"{service}-republish", options, addresses(data_dir, service))
+    if status or "error" in last or "step" in last or not last:
+        raise StackProblem(f"Not finished: {last.get('error', 'it ended early, see above')}")
     if "filled" in last:
         console.print(f"The new log has all {last['filled']:,} events of {service}.", style="green", highlight=False)
     elif "kept" in last:
         console.print(f"The database of {service} has {last['kept']:,} events more.", style="green", highlight=False)
     else:
         _show(console, service, last["corrected"])
-
-
-def _run(console: Console, service: Service, data_dir: Any, options: list[str]) -> dict[str, Any]:
-    environment = {**os.environ, **addresses(data_dir, service), "LOG_LEVEL": "error"}
-    last: dict[str, Any] = {}
-    with (
-        Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        ) as bar,
-        subprocess.Popen(
-            [*script(f"{service}-republish"), *options], env=environment, stdout=subprocess.PIPE
-        ) as process,
-    ):
-        tasks: dict[str, Any] = {}
-        assert process.stdout is not None  # noqa: S101 - asked for above
-        try:
-            for line in process.stdout:
-                last = json.loads(line)
-                if (step := last.get("step")) is not None:
-                    if step not in tasks:
-                        tasks[step] = bar.add_task(step, total=None)
-                    bar.update(tasks[step], completed=last["done"], total=last["total"])
-        except BaseException:
-            process.terminate()
-            raise
-    if process.returncode or "error" in last or "step" in last or not last:
-        raise StackProblem(f"Not finished: {last.get('error', 'it ended early, see above')}")
-    return last
 
 
 def _show(console: Console, service: Service, corrected: dict[str, Any]) -> None:
