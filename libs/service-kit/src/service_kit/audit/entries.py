@@ -99,10 +99,11 @@ def entry(
 
 def entries_of(actor: Actor, changes: Iterable[Change], new: Iterable[Entity]) -> list[tuple[Any, ...]]:
     """Return the rows of changed and new entities; of those that are audited."""
-    changed = [(change.loaded.entity, "updated", updated(change)) for change in changes]
-    created = [(one, "created", _whole(one, is_before=False)) for one in new]
+    changed = (change for change in changes if change.loaded.entity.binding.is_audited)
+    created = (one for one in new if one.binding.is_audited)
     return [
-        _of_entity(actor, one, action, fields) for one, action, fields in (*changed, *created) if one.binding.is_audited
+        *(_of_entity(actor, change.loaded.entity, "updated", updated(change)) for change in changed),
+        *(_of_entity(actor, one, "created", _whole(one, is_before=False)) for one in created),
     ]
 
 
