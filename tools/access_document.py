@@ -1,12 +1,12 @@
 """Writes docs/access.md from the tables of access: `.venv/bin/python tools/access_document.py > docs/access.md`."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from metrics_worker.api.access import ACCESS as METRICS
 from sales_api.access import ACCESS as SALES
 from service_api.access import ACCESS as SERVICE
-from service_kit.access import AccessTable
+from service_kit.access import AccessTable, Noun
 from service_kit.roles import ROLES, Role
 
 _INTRODUCTION = """\
@@ -57,7 +57,9 @@ def document() -> str:
     parts = [_INTRODUCTION]
     for title, table in tables.items():
         parts.append(f"## {title}\n\n" + "\n".join(_rows(table)) + "\n")
-        parts += ["\n".join(rows) + "\n" for rows in map(list, (_personal(table), _secret(table))) if rows]
+        personal = _hidden("personal", [(noun, noun.personal, noun.served_by) for noun in table.nouns])
+        secret = _hidden("secret", [(noun, noun.secret, noun.secret_to) for noun in table.nouns])
+        parts += ["\n".join(rows) + "\n" for rows in (personal, secret) if rows]
     return "\n".join(parts)
 
 
@@ -76,24 +78,15 @@ def _cell(words: list[str]) -> str:
     return ", ".join(words) or "–"
 
 
-def _personal(table: AccessTable) -> Iterator[str]:
-    found = [noun for noun in table.nouns if noun.personal]
-    if found:
-        yield "| records | personal fields | shown to |"
-        yield "| --- | --- | --- |"
-    for noun in found:
-        served_by: list[Role] = [role for role in ROLES if role in noun.served_by]
-        yield f"| {noun.name} | {', '.join(f'`{name}`' for name in noun.personal)} | {', '.join(served_by)} |"
-
-
-def _secret(table: AccessTable) -> Iterator[str]:
-    found = [noun for noun in table.nouns if noun.secret]
-    if found:
-        yield "| records | secret fields | shown to |"
-        yield "| --- | --- | --- |"
-    for noun in found:
-        shown_to: list[Role] = [role for role in ROLES if role in noun.secret_to]
-        yield f"| {noun.name} | {', '.join(f'`{name}`' for name in noun.secret)} | {', '.join(shown_to)} |"
+def _hidden(sort: str, nouns: Iterable[tuple[Noun, Collection[str], Collection[Role]]]) -> list[str]:
+    """Return the table of the fields that are hidden from all roles but some; nothing where there are none."""
+    rows = [
+        f"| {noun.name} | {', '.join(f'`{name}`' for name in names)} | "
+        f"{', '.join(role for role in ROLES if role in shown_to)} |"
+        for noun, names, shown_to in nouns
+        if names
+    ]
+    return [f"| records | {sort} fields | shown to |", "| --- | --- | --- |", *rows] if rows else []
 
 
 if __name__ == "__main__":
