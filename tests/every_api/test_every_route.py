@@ -322,6 +322,16 @@ async def test_a_wrong_method_is_answered_with_the_allowed_ones(
     assert operation.method in answer.headers["allow"].split(", ")
 
 
+@pytest.mark.parametrize("operation", [each for each in OPERATIONS if each.path.endswith("/export")], ids=str)
+async def test_the_address_of_an_export_takes_no_method_of_a_record(
+    operation: Operation, clients: dict[str, httpx.AsyncClient]
+) -> None:
+    for method in ("PATCH", "PUT", "DELETE", "OPTIONS"):
+        answer = await clients[operation.api].request(method, operation.path)
+        assert_problem(answer, 405, "method-not-allowed")
+        assert answer.headers["allow"] == "GET"
+
+
 @pytest.mark.parametrize("api", ["sales-api", "service-api"])
 def test_schemas_are_named_by_one_scheme(api: str) -> None:
     document = make_app(api, "postgresql+asyncpg://nowhere/nothing", "").openapi()

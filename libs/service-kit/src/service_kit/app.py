@@ -53,10 +53,10 @@ def create_app(
     """Return an API with problem+json errors, tokens, strict parsing, health and OpenAPI 3.1.
 
     `GET /v1/audit` is added to the routers. Raise ValueError unless `access` names every operation. `app.state` holds
-    `access`, `settings`, `engine`, `begin`, `authenticator`, `routes`, `keys_under_way`, `rates_of_subjects`, `tags`
-    and `webhooks`. The engine is disposed of at the end. `tags` describes the groups of operations, `webhooks` the
-    messages that the service sends. `classes` are the route classes of addresses that are neither plain reads nor
-    plain writes.
+    `access`, `settings`, `engine`, `begin`, `authenticator`, `routes`, `literal_paths`, `keys_under_way`,
+    `rates_of_subjects`, `tags` and `webhooks`. The engine is disposed of at the end. `tags` describes the groups of
+    operations, `webhooks` the messages that the service sends. `classes` are the route classes of addresses that are
+    neither plain reads nor plain writes.
     """
 
     notifier = OutboxNotifier(engine)
@@ -89,6 +89,7 @@ def create_app(
     app.state.rates_of_subjects = RateLimit("subject", settings.subject_requests_per_second, settings.subject_burst)
     routers = [*routers, audit_routes()]
     app.state.routes = [route for one in routers for route in one.routes if isinstance(route, APIRoute)]
+    app.state.literal_paths = frozenset(route.path for route in app.state.routes if not route.param_convertors)
     access.check(route.name for route in app.state.routes if not (isinstance(route, StrictRoute) and route.is_public))
     # Directly: an included router would be searched, and its context made, by each request anew.
     app.router.routes.extend(route for one in routers for route in one.routes)

@@ -12,12 +12,16 @@ from functools import partial
 from typing import Any, ClassVar, Final, NamedTuple
 
 import msgspec
+import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service_kit import telemetry
 from service_kit.health import HEALTH_PATHS
+from service_kit.identifiers import new_id
 from service_kit.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, problem_fields
 from service_kit.settings import ServiceSettings
+
+log = structlog.get_logger()
 
 RATE_INTERVAL: Final = 5.0
 """Seconds over which a body's rate is measured."""
@@ -39,13 +43,14 @@ class Refusal(NamedTuple):
     title: str
     detail: str
 
-    def response(self) -> bytes:
+    def response(self, request_id: str) -> bytes:
         """Return the whole answer; the connection ends with it."""
         body = msgspec.json.encode(problem_fields(self.status, self.reason, self.title, self.detail))
         retry = f"retry-after: {RETRY_AFTER_SECONDS}\r\n" if self.status in (429, 503) else ""
         head = (
             f"HTTP/1.1 {self.status} {self.title}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
-            f"cache-control: no-store\r\nx-content-type-options: nosniff\r\n{retry}connection: close\r\n\r\n"
+            f"cache-control: no-store\r\nx-content-type-options: nosniff\r\n{retry}"
+            f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
         )
         return head.encode() + body
 
@@ -316,7 +321,9 @@ class LimitedProtocol(HttpToolsProtocol):
         else:
             is_answerable = not self.pipeline and (self.cycle is None or self.cycle.response_complete)
         if is_answerable and not self.transport.is_closing():
-            self.transport.write(refusal.response())
+            request_id = str(new_id())
+            log.info("connection_cut_off", reason=refusal.reason, status=refusal.status, request_id=request_id)
+            self.transport.write(refusal.response(request_id))
             if self.transport.can_write_eof():
                 self.flow.resume_reading()
                 self.transport.write_eof()

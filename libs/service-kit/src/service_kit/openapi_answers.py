@@ -147,6 +147,9 @@ def add_answers(document: dict[str, Any], routes: Sequence[StrictRoute]) -> None
         name: _problem_answer(text, [_shown(one) for one in kinds], headers)
         for name, text, kinds, headers in _SHARED.values()
     }
+    # Refused by the connection, before the application sees it.
+    too_long = problems.problem_fields(414, "url-too-long", "URI Too Long", "Send an address of at most 8192 bytes.")
+    components["responses"]["UrlTooLong"] = _problem_answer("The address is too long.", [too_long], ())
     examples = Examples(document)
     by_name = {route.name: route for route in routes}
     for path, operations in document["paths"].items():
@@ -156,6 +159,8 @@ def add_answers(document: dict[str, Any], routes: Sequence[StrictRoute]) -> None
             _show_success(operation, document, examples, is_write=method in _WRITES)
             for status in _shared_statuses(path, method, operation, route):
                 operation["responses"][status] = {"$ref": f"#/components/responses/{_SHARED[status][0]}"}
+            if any(one["in"] == "query" for one in operation.get("parameters", ())):
+                operation["responses"]["414"] = {"$ref": "#/components/responses/UrlTooLong"}
             _show_rules(path, method, operation, route, document)
             operation["responses"] = dict(sorted(operation["responses"].items()))
 

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
@@ -205,7 +206,8 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
 
 def _methods_of(request: Request) -> set[str]:
     routes: list[APIRoute] = request.app.state.routes
-    return {method for route in routes if route.path_regex.match(request.url.path) for method in (route.methods or ())}
+    matching = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    return {method for route in matching for method in (route.methods or ())}
 
 
 _TRANSIENT_SQLSTATES = frozenset(

@@ -16,6 +16,8 @@ from fastapi import APIRouter, Depends, Request, Response, params
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import DBAPIError
+from starlette.routing import Match
+from starlette.types import Scope
 
 from service_kit import idempotency, strict_json
 from service_kit.access import Access, AccessTable
@@ -80,6 +82,13 @@ class StrictRoute(APIRoute):
         """The same of the route, whose values are not passed on."""
         others = [one for one in dependencies if request_dependency(one) is None]
         super().__init__(path, reduced.call, dependencies=others, **options)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Return whether a request is for this route. An address of its own is none with a parameter, by any method."""
+        match, child = super().matches(scope)
+        if self.param_convertors and match is not Match.NONE and scope["path"] in scope["app"].state.literal_paths:
+            return Match.NONE, {}
+        return match, child
 
     @property
     def is_public(self) -> bool:
