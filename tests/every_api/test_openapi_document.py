@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 import sales_api.app
 from metrics_worker.webhooks.schemas import TYPES
 from sales_api.settings import SalesSettings
+from service_kit.cors import EXPOSED
 from service_kit.openapi import members
 from service_kit.routing import StrictRoute
 from tests.every_api.test_every_route import PACKAGES, make_app
@@ -220,3 +221,16 @@ def test_a_document_names_the_address_that_the_setting_gives() -> None:
     settings = SalesSettings(database_url="postgresql+asyncpg://nowhere/nothing", api_url="https://sales.example.com")
     assert sales_api.app.create(settings).openapi()["servers"] == [{"url": "https://sales.example.com"}]
     assert document("sales-api")["servers"] == [{"url": "http://127.0.0.1:8001"}]
+
+
+@each_api
+def test_a_frontend_may_read_every_header_that_is_documented(api: str) -> None:
+    answers = [
+        answer
+        for operations in document(api)["paths"].values()
+        for operation in operations.values()
+        for answer in operation["responses"].values()
+    ]
+    documented = {name for answer in answers for name in answer.get("headers", {})}
+    assert "ETag" in documented
+    assert documented <= set(EXPOSED)

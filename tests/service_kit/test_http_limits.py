@@ -85,6 +85,49 @@ def assert_cut_off(answer: Answer, status: int, slug: str) -> None:
     assert problem["detail"]
 
 
+FRONTEND = "https://frontend.example"
+OF_FRONTEND = f"origin: {FRONTEND}\r\n".encode()
+
+
+async def test_a_browser_may_read_what_cut_it_off() -> None:
+    async with served(cors_origins=[FRONTEND]) as port:
+        for origin, shown_to in ((OF_FRONTEND, FRONTEND), (b"origin: https://other.example\r\n", None), (b"", None)):
+            async with connected(port) as client:
+                await client.send_all(GET + origin + b"x: " + b"a" * 40_000 + b"\r\n\r\n")
+                answer = await client.answer()
+                assert_cut_off(answer, 431, "head-too-large")
+                assert answer.headers.get("access-control-allow-origin") == shown_to
+                exposed = answer.headers.get("access-control-expose-headers", "")
+                assert ("Retry-After" in exposed) is (shown_to is not None)
+
+
+async def test_what_is_no_request_is_answered_where_browsers_are_allowed() -> None:
+    async with served(cors_origins=[FRONTEND]) as port, connected(port) as client:
+        await client.send_all(b"\x00\x01\x02\r\n\r\n")
+        assert_cut_off(await client.answer(), 400, "malformed-request")
+
+
+async def test_a_browser_learns_that_there_are_too_many_connections() -> None:
+    asked = b"OPTIONS /hello HTTP/1.1\r\nhost: toy\r\naccess-control-request-method: GET\r\n"
+    async with (
+        served(cors_origins=[FRONTEND], max_connections_per_address=1) as port,
+        connections(port, 2) as [_, client],
+    ):
+        # Only its question is answered by the application, which is not allowed to refuse it here.
+        client.send(asked + OF_FRONTEND + b"\r\n")
+        assert (await client.answer()).status == 405
+        client.send(GET + OF_FRONTEND + b"\r\n")
+        answer = await client.answer()
+        assert_cut_off(answer, 429, "too-many-connections")
+        assert answer.headers["access-control-allow-origin"] == FRONTEND
+    async with (
+        served(cors_origins=[FRONTEND], max_connections_per_address=1) as port,
+        connections(port, 2) as [_, client],
+    ):
+        client.send(asked + b"origin: https://other.example\r\n\r\n")
+        assert_cut_off(await client.answer(), 429, "too-many-connections")
+
+
 async def test_an_address_of_20_mib_is_refused(port: int) -> None:
     async with connected(port) as client:
         await client.send_all(b"GET /" + b"a" * 20 * 2**20 + b" HTTP/1.1\r\nhost: toy\r\n\r\n")

@@ -38,3 +38,25 @@ def test_a_refused_value_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         ServiceSettings()
     assert "must begin with postgresql+asyncpg://" in str(refused.value)
     assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://app.example.com/",
+        "https://app.example.com/board",
+        "https://App.example.com",
+        "app.example.com",
+        "localhost:5173",
+        "https://",
+        "null",
+        "https://*.example.com:x:y/",
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_refused(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql+asyncpg://none")
+    monkeypatch.setenv("CORS_ORIGINS", f"https://good.example.com, {origin}")
+    with pytest.raises(ValidationError, match="scheme and host in lower case"):
+        ServiceSettings()
+    monkeypatch.setenv("CORS_ORIGINS", "https://good.example.com, http://localhost:5173")
+    assert ServiceSettings().cors_origins == ["https://good.example.com", "http://localhost:5173"]

@@ -77,6 +77,7 @@ def test_every_process_is_ready_and_has_its_settings(stack: LocalStack, external
         assert settings["AUTH_AUDIENCE"] == "tandem"
         assert json.loads(Path(settings["AUTH_JWKS"].removeprefix("file://")).read_text())["keys"]
         assert settings["LOG_FORMAT"] == "console"
+        assert {"http://localhost:5173", "http://127.0.0.1:3000"} <= set(settings["CORS_ORIGINS"].split(","))
         assert len(settings["SURVEY_LINK_SECRET"]) >= 32
         assert (settings["REPORTING_CURRENCY"], settings["REPORTING_TIMEZONE"]) == ("EUR", "UTC")
     assert set(stack.urls) == {"sales", "service", "metrics"}

@@ -9,7 +9,6 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncEngine
-from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from service_kit import problems
@@ -17,6 +16,7 @@ from service_kit.access import AccessTable
 from service_kit.admission import Admission, RouteClass
 from service_kit.audit.routes import AUDIT_TAG, audit_routes
 from service_kit.auth import Authenticator
+from service_kit.cors import add_cors
 from service_kit.docs import docs_routes
 from service_kit.health import Check, database_check, health_routes
 from service_kit.middleware import RequestContext
@@ -106,31 +106,8 @@ def create_app(
         settings=settings,
         classes={"/v1/imports": RouteClass.BULK, "/v1/bulk": RouteClass.BULK, **(classes or {})},
     )
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=[
-                "Authorization",
-                "Content-Type",
-                "Idempotency-Key",
-                "If-Match",
-                "X-Request-Id",
-                "traceparent",
-            ],
-            expose_headers=[
-                "ETag",
-                "Location",
-                "X-Request-Id",
-                "Idempotent-Replayed",
-                "Retry-After",
-                "RateLimit",
-                "RateLimit-Policy",
-            ],
-            max_age=600,
-        )
     app.add_middleware(RequestContext, settings=settings)
+    add_cors(app, settings.cors_origins)
     return app
 
 

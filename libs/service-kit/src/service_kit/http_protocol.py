@@ -16,6 +16,7 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service_kit import telemetry
+from service_kit.cors import is_allowed, refusal_headers
 from service_kit.health import HEALTH_PATHS
 from service_kit.identifiers import new_id
 from service_kit.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, problem_fields
@@ -43,14 +44,14 @@ class Refusal(NamedTuple):
     title: str
     detail: str
 
-    def response(self, request_id: str) -> bytes:
-        """Return the whole answer; the connection ends with it."""
+    def response(self, request_id: str, shown_to: str) -> bytes:
+        """Return the whole answer, with the lines that show it to a browser; the connection ends with it."""
         body = msgspec.json.encode(problem_fields(self.status, self.reason, self.title, self.detail))
         retry = f"retry-after: {RETRY_AFTER_SECONDS}\r\n" if self.status in (429, 503) else ""
         head = (
             f"HTTP/1.1 {self.status} {self.title}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
             f"cache-control: no-store\r\nx-content-type-options: nosniff\r\n{retry}"
-            f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
+            f"x-request-id: {request_id}\r\n{shown_to}connection: close\r\n\r\n"
         )
         return head.encode() + body
 
@@ -69,6 +70,7 @@ class Limits(NamedTuple):
     connections: int
     connections_per_address: int
     trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    cors_origins: frozenset[str]
 
     @classmethod
     def of(cls, settings: ServiceSettings) -> "Limits":
@@ -85,6 +87,7 @@ class Limits(NamedTuple):
             connections=settings.max_connections,
             connections_per_address=settings.max_connections_per_address,
             trusted_proxies=tuple(ipaddress.ip_network(one) for one in settings.trusted_proxies),
+            cors_origins=frozenset(settings.cors_origins),
         )
 
     def is_proxy(self, address: str) -> bool:
@@ -210,7 +213,7 @@ class LimitedProtocol(HttpToolsProtocol):
             raise self._refused(_head_too_large(limits))
         if len(self.pipeline) >= MAX_PIPELINED:
             raise self._refused(_TOO_MANY_PIPELINED)
-        if self._surplus is not None and self.url.partition(b"?")[0].decode("latin-1") not in HEALTH_PATHS:
+        if self._surplus is not None and not self._costs_nothing():
             raise self._refused(self._surplus)
         self._phase = _Phase.BODY
         self._body_bytes = self._bytes_without_body = 0
@@ -243,6 +246,19 @@ class LimitedProtocol(HttpToolsProtocol):
             self._stall.cancel()
             self._stall = None
         super().resume_writing()
+
+    def _costs_nothing(self) -> bool:
+        """Return whether a request is answered even when there are too many: health checks, and a browser's questions.
+
+        Without an answer to that, a browser would show its page a failed connection instead of the refusal.
+        """
+        if self.url.partition(b"?")[0].decode("latin-1") in HEALTH_PATHS:
+            return True
+        return self.parser.get_method() == b"OPTIONS" and is_allowed(self._origin(), self.limits.cors_origins)
+
+    def _origin(self) -> bytes | None:
+        # None before the first head.
+        return next((value for name, value in self.headers or () if name == b"origin"), None)
 
     def _stalled(self) -> None:
         telemetry.HTTP_CUT_OFF.labels("unread-answer").inc()
@@ -323,7 +339,8 @@ class LimitedProtocol(HttpToolsProtocol):
         if is_answerable and not self.transport.is_closing():
             request_id = str(new_id())
             log.info("connection_cut_off", reason=refusal.reason, status=refusal.status, request_id=request_id)
-            self.transport.write(refusal.response(request_id))
+            shown_to = refusal_headers(self._origin(), self.limits.cors_origins)
+            self.transport.write(refusal.response(request_id, shown_to))
             if self.transport.can_write_eof():
                 self.flow.resume_reading()
                 self.transport.write_eof()

@@ -1,5 +1,6 @@
 """What every process reads from its environment; a service adds its own by subclassing."""
 
+import re
 from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 from urllib.parse import parse_qs, urlsplit
@@ -25,6 +26,17 @@ def _postgres_url(value: str) -> str:
 def _networks(value: list[str]) -> list[str]:
     for one in value:
         ip_network(one)
+    return value
+
+
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
+
+
+def _origins(value: list[str]) -> list[str]:
+    for one in value:
+        # What a browser sends as `Origin`: any other value would silently match none.
+        if one != "*" and not _ORIGIN.fullmatch(one):
+            raise ValueError("must be scheme and host in lower case, without a path: https://app.example.com")
     return value
 
 
@@ -126,7 +138,8 @@ class ServiceSettings(DatabaseSettings, KafkaSettings):
     """Where clients reach an API, for `servers` in its document; its own port on this machine when left out."""
     allowed_hosts: CommaSeparated = ["localhost", "127.0.0.1", "[::1]"]
     """Host names that requests may be addressed to; `*` allows all (behind a proxy that checks)."""
-    cors_origins: CommaSeparated = []
+    cors_origins: Annotated[CommaSeparated, AfterValidator(_origins)] = []
+    """Origins of frontends that may read an API's answers in a browser; `*` allows all."""
     trusted_proxies: Annotated[CommaSeparated, AfterValidator(_networks)] = []
     """Addresses or networks of proxies, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     http_tls_cert_file: FilePath | None = None

@@ -30,6 +30,13 @@ from tandem_cli.start_limit import STALL_SECONDS
 from tandem_cli.system import DATABASES, TANDEM, Program, System, require_scripts
 
 PARTITIONS = 6
+DEVELOPMENT_ORIGINS = tuple(
+    # Of create-react-app and Next.js, of Vite's two servers, of Angular's and of most others.
+    f"http://{host}:{port}"
+    for port in (3000, 4173, 4200, 5173, 8080)
+    for host in ("localhost", LOOPBACK)
+)
+"""Where frontends are served while they are written."""
 
 
 @dataclass(frozen=True)
@@ -353,6 +360,7 @@ class LocalStack:
         }
         return {
             "LOG_LEVEL": "info",
+            "CORS_ORIGINS": ",".join(DEVELOPMENT_ORIGINS),
             **inherited,
             **self._database_environment(program),
             **self._kafka_environment(program),
