@@ -20,7 +20,7 @@ async def fill(connection: AsyncConnection, table: sa.Table, rows: int, values: 
     for check in checks:
         await connection.execute(sa.schema.DropConstraint(check))
     await connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
-    columns = [column for column in table.columns if column.computed is None]
+    columns = [column for column in table.columns if column.computed is None and column.identity is None]
     names = ", ".join(f'"{column.name}"' for column in columns)
     given = values or {}
     made = ", ".join(given.get(column.name) or _expression(column) for column in columns)

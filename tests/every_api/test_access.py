@@ -39,6 +39,8 @@ SCOPED = {
         "customers", "tickets", "surveys", "trainings", "check-ins", "maintenance", "deliveries", "upsell-suggestions"
     ),
 }  # fmt: skip
+WITH_EVENTS = {"sales-api": "deals", "service-api": "tickets"}
+"""The nouns whose events are read by their ids."""
 _numbers = itertools.count(1)
 
 
@@ -153,6 +155,11 @@ class Api:
                 self.records.setdefault("interactions", {})[whose] = found
         if self.name == "service-api":
             await self._fill_the_rest()
+        for whose, record in self.records[WITH_EVENTS[self.name]].items():
+            path = f"/v1/{WITH_EVENTS[self.name]}/{record}/events?limit=1"
+            answer = await self.send("GET", path, roles=("admin",))
+            (found,) = answer.json()["items"]
+            self.records.setdefault("events", {})[whose] = found["event"]["id"]
 
     async def _fill_the_rest(self) -> None:
         customer = self.records["customers"]["elsewhere"]
@@ -184,11 +191,18 @@ def visible(words: list[str]) -> set[str]:
 
 
 def cells(api: Api, operation: str) -> dict[str, set[str]]:
-    """Return whose records each role may do an operation with; for contacts, those of the tickets that it sees."""
-    cells = api.table.described(operation)
-    if any("seen" in words for words in cells.values()):
-        cells = {role: words for role, words in api.table.described("get_ticket").items() if role in cells}
-    return {role: visible(words) for role, words in cells.items()}
+    """Return whose records each role may do an operation with; for contacts, those of the tickets that it sees.
+
+    For an event, those of the records that it may be about.
+    """
+    if operation == "get_event":
+        noun = WITH_EVENTS[api.name].removesuffix("s")
+        return {role: set[str]() for role in ROLES} | cells(api, f"get_{noun}")
+    cells_of_table = api.table.described(operation)
+    if any("seen" in words for words in cells_of_table.values()):
+        of_tickets = api.table.described("get_ticket")
+        cells_of_table = {role: words for role, words in of_tickets.items() if role in cells_of_table}
+    return {role: visible(words) for role, words in cells_of_table.items()}
 
 
 @pytest.fixture(scope="module")

@@ -357,13 +357,14 @@ async def test_every_write_leaves_an_entry_with_its_caller(name: str, apis: dict
 WITHOUT_AUDIT = {
     "/v1/kpis/{name}", "/v1/kpis/{name}/explain", "/v1/customers/{customer_id}/health",
     "/v1/periods/{period}/restatements", "/v1/webhooks/{webhook_id}/deliveries", "/v1/tickets/{ticket_id}/interactions",
+    "/v1/events/{event_id}",
 }  # fmt: skip
-"""Addresses of numbers, and of lists of what belongs to one record."""
+"""Addresses of numbers, of events, and of lists of what belongs to one record."""
 
 
 def test_every_record_that_is_read_has_its_audit_beside_it() -> None:
     reads = {(each.api, each.template) for each in OPERATIONS if each.method == "GET"}
-    of_records = {(api, path) for api, path in reads if "{" in path and not path.endswith("/audit")}
+    of_records = {(api, path) for api, path in reads if "{" in path and not path.endswith(("/audit", "/events"))}
     without = {path for api, path in of_records if (api, f"{path}/audit") not in reads}
     assert without == WITHOUT_AUDIT
     assert ("sales-api", "/v1/exchange-rates/{rate_id}/audit") in reads

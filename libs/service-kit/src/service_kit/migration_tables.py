@@ -361,6 +361,21 @@ def drop_published_events(*, schema: str | None = None) -> None:
         op.drop_table(table, schema=schema)
 
 
+_HISTORY_INDEXES = (("published_event", "event_id"), ("outbox", "id"), ("outbox", "aggregateid"))
+
+
+def create_history_indexes(*, schema: str | None = None) -> None:
+    """Create the indexes by which events are found, published or not."""
+    for table, column in _HISTORY_INDEXES:
+        op.create_index(f"{table}_{column}_idx", table, [column], schema=schema)
+
+
+def drop_history_indexes(*, schema: str | None = None) -> None:
+    """Drop them again."""
+    for table, column in _HISTORY_INDEXES:
+        op.drop_index(f"{table}_{column}_idx", table, schema=schema)
+
+
 def add_updated_at(table: str) -> None:
     """Add when the latest change was recorded, which for what is there is now, with its index."""
     op.add_column(

@@ -38,6 +38,9 @@ outbox = sa.Table(
     sa.Column("payload", sa.LargeBinary, comment="the whole record's value; null is a tombstone"),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     sa.Column("parked_reason", sa.Text, comment="why this row cannot be sent; its key's later rows wait"),
+    # For the history of a record, also while Kafka is away and much waits.
+    sa.Index("outbox_id_idx", "id"),
+    sa.Index("outbox_aggregateid_idx", "aggregateid"),
 )
 sa.Index(
     "outbox_parked_idx",

@@ -27,6 +27,7 @@ published_event = sa.Table(
     sa.Column("event_id", sa.Uuid, nullable=False),
     sa.Column("payload", sa.LargeBinary, nullable=False, comment="the whole record's value, as it was published"),
     sa.Index("published_event_subject_idx", "subject", "epoch", "sequence"),
+    sa.Index("published_event_event_id_idx", "event_id"),
     comment="Every event that was published; of directories the newest entry of each key.",
 )
 

@@ -1,6 +1,6 @@
 """One declaration a noun gives the reads of it: the list with its filters, the single record, 404, `ETag` and 304."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, Generic, TypeVar
 from uuid import UUID
 
@@ -13,6 +13,10 @@ from service_kit.audit.entries import noun_code
 from service_kit.audit.queries import OF_ONE_RECORD, audit_of
 from service_kit.audit.schemas import AuditEntryRead
 from service_kit.fields import Identifier, ReadModel
+from service_kit.history import queries as history
+from service_kit.history.own_events import OwnEvents
+from service_kit.history.request import HistoryRequest
+from service_kit.history.schemas import HistoryEventRead
 from service_kit.identifiers import new_id
 from service_kit.lists.boards import Board
 from service_kit.lists.exports import FORMAT, MEDIA_TYPES, SLOWEST_SECONDS, Format, documented, exported
@@ -20,7 +24,7 @@ from service_kit.lists.filters import Filters
 from service_kit.lists.includes import Include
 from service_kit.lists.listing import Listing, ListQuery
 from service_kit.paging import Paged, PageRead, page_of
-from service_kit.problems import NotFound
+from service_kit.problems import Forbidden, NotFound
 from service_kit.routing import Begin, CallersAccess, Work, actor_of, router
 from service_kit.streaming import Streamed
 from service_kit.tables import noun_of
@@ -38,7 +42,8 @@ class Resource(Generic[Read]):
     the same attributes; left out, it is `read.model_validate`. `view_for` returns the view where it depends on the
     request. `rows` selects what a view needs beyond the table. `filters`, `sorts`, `includes` and `is_small` are
     those of `Listing`.
-    `board` are the columns that the list can be put in.
+    `board` are the columns that the list can be put in. `own_events` are those that a record's history shows; None for
+    a noun that publishes none.
     `routes` is the noun's router: what else can be done with the noun is added to it.
     """
 
@@ -58,6 +63,7 @@ class Resource(Generic[Read]):
         tag: str | None = None,
         is_small: bool = False,
         board: Board | None = None,
+        own_events: OwnEvents | None = None,
     ) -> None:
         prefix, _, self._one = path.rpartition("/")
         self.routes = router(prefix, tag or prefix.removeprefix("/"))
@@ -68,6 +74,8 @@ class Resource(Generic[Read]):
         self._rows = sa.select(table) if rows is None else rows
         self._key = table.c[key]
         self._board = board
+        self._get_as: str | None = None
+        self.own_events: Final = own_events
         self.listing = Listing(
             table, read, filters=filters, sorts=sorts, includes=includes, rows=rows, is_small=is_small
         )
@@ -91,11 +99,12 @@ class Resource(Generic[Read]):
         key: Any = Identifier,
         exports: bool = True,
     ) -> None:
-        """Add the list, the single record and its audit to the routes, under these operation ids.
+        """Add the list, the single record, its audit and its events to the routes, under these operation ids.
 
         With `exports` the list's export too, `export_deals` of `list_deals`, and its board if it has one.
 
-        Without `get_as`, the list only, and the audit where `audit_as` is given: `get_deal` has `get_deal_audit`.
+        Without `get_as`, the list only, and the audit where `audit_as` is given: `get_deal` has `get_deal_audit`, and
+        `get_deal_events` if the noun has events of its own.
         `key` is the type of the address's parameter.
         """
         reads_query = self.listing.query_of()
@@ -117,6 +126,7 @@ class Resource(Generic[Read]):
         ) -> PageRead[AuditEntryRead]:
             return await audit_of(work, page, access, self._table, await self._row(work, record_id, access))
 
+        self._get_as = get_as
         words = list_as.removeprefix("list_").replace("_", " ")
         # Before the single record, for whose key their names would be taken.
         if exports:
@@ -150,6 +160,27 @@ class Resource(Generic[Read]):
                 description=OF_ONE_RECORD,
                 response_model=page_of(AuditEntryRead),
             )(get_record_audit)
+        if get_as is not None and self.own_events is not None:
+            self._events_route(self.own_events, f"{get_as}_events", identity)
+
+    def _events_route(self, own: OwnEvents, name: str, identity: Any) -> None:
+        reads_types = HistoryRequest(own)
+        Asked = Annotated[list[str] | None, Depends(reads_types)]  # noqa: N806 -- a type
+
+        async def get_record_events(
+            record_id: UUID, work: Work, page: Paged, access: CallersAccess, asked: Asked
+        ) -> PageRead[HistoryEventRead]:
+            return await history.history_of(work, page, own, await self._row(work, record_id, access), asked)
+
+        get_record_events.__annotations__["record_id"] = identity
+        self.routes.get(
+            f"/{self._one}/events",
+            name=name,
+            summary=f"Read the events of one {noun_of(self._table)}",
+            description=history.OF_ONE_RECORD,
+            response_model=page_of(HistoryEventRead),
+            openapi_extra=reads_types.document(),
+        )(get_record_events)
 
     def _export_route(self, name: str, words: str) -> None:
         reads_query = self.listing.query_of(pages=False, more=[FORMAT])
@@ -212,6 +243,18 @@ class Resource(Generic[Read]):
             response_model=model,
             openapi_extra=reads_query.document(),
         )(read_board)
+
+    async def is_shown(self, work: UnitOfWork, record_id: UUID, access: Access, fields: Iterable[str] = ()) -> bool:
+        """Return whether a caller, who does something else, may read a record with these fields of it."""
+        assert self._get_as is not None  # noqa: S101 -- what is shown has an address
+        try:
+            reading = access.of(self._get_as)
+        except Forbidden:
+            return False
+        row = (await work.execute(self._rows.where(self._table.c.id == record_id))).one_or_none()
+        if row is None or not await reading.covers(work, row, self._table):
+            return False
+        return (await reading.hidden_fields(work, row, self._table)).isdisjoint(fields)
 
     async def _row(self, work: UnitOfWork, record_id: Any, access: Access) -> Any:
         """Return a record that the caller may read, and do this with. Raise `NotFound`."""

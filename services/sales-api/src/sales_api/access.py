@@ -40,7 +40,7 @@ ACCESS: Final = AccessTable(
         table=Account.table,
         **_WHOSE,
         read=rule(
-            "list_accounts get_account export_accounts",
+            "list_accounts get_account get_account_events export_accounts",
             {**_SELLERS, "service-agent": REGION, "service-manager": ALL, "analyst": ALL},
         ),
         write=(
@@ -57,7 +57,7 @@ ACCESS: Final = AccessTable(
         "leads",
         table=Lead.table,
         **_WHOSE,
-        read=rule("list_leads get_lead export_leads", {**_SELLERS, "analyst": ALL}),
+        read=rule("list_leads get_lead get_lead_events export_leads", {**_SELLERS, "analyst": ALL}),
         write=(
             rule("create_lead", _SELLERS),
             rule("assign_lead", _OWNERS, hands_over=True),
@@ -73,7 +73,8 @@ ACCESS: Final = AccessTable(
         table=Deal.table,
         **_WHOSE,
         read=rule(
-            "list_deals get_deal export_deals get_deal_board", {**_SELLERS, "service-manager": ALL, "analyst": ALL}
+            "list_deals get_deal get_deal_events export_deals get_deal_board",
+            {**_SELLERS, "service-manager": ALL, "analyst": ALL},
         ),
         write=(
             rule("open_deal", _SELLERS),
@@ -88,7 +89,8 @@ ACCESS: Final = AccessTable(
         table=Activity.table,
         **_WHOSE,
         read=rule(
-            "list_activities get_activity export_activities", {**_SELLERS, "service-manager": ALL, "analyst": ALL}
+            "list_activities get_activity get_activity_events export_activities",
+            {**_SELLERS, "service-manager": ALL, "analyst": ALL},
         ),
         write=(rule("complete_activity", _SELLERS),),
         audit=rule("get_activity_audit", _AUDITORS),
@@ -97,7 +99,10 @@ ACCESS: Final = AccessTable(
         "referrals",
         table=Referral.table,
         **_WHOSE,
-        read=rule("list_referrals get_referral export_referrals", {**_SELLERS, "service-manager": ALL, "analyst": ALL}),
+        read=rule(
+            "list_referrals get_referral get_referral_events export_referrals",
+            {**_SELLERS, "service-manager": ALL, "analyst": ALL},
+        ),
         write=(rule("record_referral", _SELLERS),),
         audit=rule("get_referral_audit", _AUDITORS),
     ),
@@ -105,7 +110,9 @@ ACCESS: Final = AccessTable(
         "quotas",
         table=Quota.table,
         owner="rep_id",
-        read=rule("list_quotas get_quota export_quotas", {"sales-rep": OWN, **_MANAGERS, "analyst": ALL}),
+        read=rule(
+            "list_quotas get_quota get_quota_events export_quotas", {"sales-rep": OWN, **_MANAGERS, "analyst": ALL}
+        ),
         write=(rule("set_quota change_quota", _MANAGERS),),
         audit=rule("get_quota_audit", _AUDITORS),
     ),
@@ -123,19 +130,21 @@ ACCESS: Final = AccessTable(
     ),
     Noun(
         "teams",
-        read=rule("list_teams get_team export_teams", EVERYBODY),
+        read=rule("list_teams get_team get_team_events export_teams", EVERYBODY),
         write=(rule("create_team change_team", _MANAGERS),),
         audit=rule("get_team_audit", _AUDITORS),
     ),
     Noun(
         "reps",
         table=Rep.table,
-        read=rule("list_reps get_rep export_reps", EVERYBODY),
+        read=rule("list_reps get_rep get_rep_events export_reps", EVERYBODY),
         write=(rule("create_rep change_rep", _MANAGERS),),
         audit=rule("get_rep_audit", _AUDITORS),
         personal=("subject",),
         served_by=frozenset({"sales-manager", "importer"}),
     ),
+    # For whoever may read its record.
+    Noun("events", read=rule("get_event", EVERYBODY)),
     Noun("audit", read=rule("list_audit", {})),
     Noun("callers", read=rule("get_me", EVERYBODY)),
     # What it does with each record is a rule of its own.

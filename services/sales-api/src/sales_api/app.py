@@ -1,5 +1,7 @@
 """The sales API, wired: every noun's routes."""
 
+from typing import Any
+
 from fastapi import FastAPI
 
 from sales_api.access import ACCESS
@@ -17,16 +19,18 @@ from sales_api.teams import teams
 from service_kit.app import create_app
 from service_kit.bulk import BULK_TAG, bulk_of
 from service_kit.database import create_engine
+from service_kit.history.routes import EVENTS_TAG, event_routes
 from service_kit.imports.routes import IMPORTS_TAG, imports_of
 from service_kit.me import ME_TAG, me_routes
+from service_kit.resources import Resource
 
 
 def create(settings: SalesSettings) -> FastAPI:
     """Return the API of one process."""
-    nouns = [
-        each.routes
-        for each in (accounts, leads, deals, activities, referrals, quotas, products, exchange_rates, reps, teams)
+    resources: list[Resource[Any]] = [
+        *(accounts, leads, deals, activities, referrals, quotas, products, exchange_rates, reps, teams)
     ]
+    nouns = [each.routes for each in resources]
     return create_app(
         title="Tandem sales",
         summary="Leads, deals and what leads to them.",
@@ -42,12 +46,13 @@ def create(settings: SalesSettings) -> FastAPI:
             "exchange-rates": "Rates to the reporting currency by day; a deal freezes one when it closes.",
             "reps": "Salespeople, who own accounts, leads and deals.",
             "teams": "Groups of salespeople, one above another.",
+            **EVENTS_TAG,
             **IMPORTS_TAG,
             **BULK_TAG,
             **ME_TAG,
         },
         settings=settings,
         engine=create_engine(settings, application="sales-api", prepares_once=False),
-        routers=[*nouns, me_routes(Rep.table, RepRead), imports_of(nouns), bulk_of(nouns)],
+        routers=[*nouns, event_routes(resources), me_routes(Rep.table, RepRead), imports_of(nouns), bulk_of(nouns)],
         access=ACCESS,
     )

@@ -10,6 +10,6 @@ _TABLES: Final = frozenset(metadata.tables)
 _OF_RELAY: Final = {"relay_lease", *(table.name for table in PUBLISHING)}
 
 ROLES: Final = (
-    DatabaseRole("sales_api", changes=_TABLES - _OF_RELAY),
+    DatabaseRole("sales_api", changes=_TABLES - _OF_RELAY, reads={"published_event", "stream"}),
     DatabaseRole("sales_relay", changes={*_OF_RELAY, "outbox", "idempotency_key", "imported_record", "audit_entry"}),
 )

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from fastapi import Response
 from pydantic import Field, StrictBool
 
+from event_contracts.catalogue import SALES_DIRECTORY_TOPIC
 from event_contracts.directory import SalesDirectoryEntrySet
 from sales_api.dependencies import Expected
 from sales_api.fields import Region, RegionRead, RepName, RepNameRead, RepTeamId, RepTeamIdRead
@@ -30,6 +31,7 @@ from service_kit.fields import (
     Version,
     examples,
 )
+from service_kit.history.own_events import DIRECTORY, OwnEvents
 from service_kit.identifiers import new_id
 from service_kit.lists.includes import included
 from service_kit.locking import lock
@@ -139,6 +141,7 @@ reps = Resource(
     includes={
         "team": included("team_id", Team.table, TeamRead),
     },
+    own_events=OwnEvents(SALES_DIRECTORY_TOPIC, DIRECTORY, named="rep"),
 )
 reps.read_routes(list_as="list_reps", get_as="get_rep")
 

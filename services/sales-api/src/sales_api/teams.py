@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import Field
 
+from event_contracts.catalogue import SALES_DIRECTORY_TOPIC
 from event_contracts.directory import SalesDirectoryEntrySet
 from sales_api.dependencies import Expected
 from sales_api.fields import TeamName, TeamNameRead
@@ -26,6 +27,7 @@ from service_kit.fields import (
     described,
     examples,
 )
+from service_kit.history.own_events import DIRECTORY, OwnEvents
 from service_kit.identifiers import new_id
 from service_kit.lists.includes import included
 from service_kit.locking import lock
@@ -118,6 +120,7 @@ teams = Resource(
     includes={
         "parent": included("parent_id", Team.table, TeamRead),
     },
+    own_events=OwnEvents(SALES_DIRECTORY_TOPIC, DIRECTORY, named="team"),
 )
 teams.read_routes(list_as="list_teams", get_as="get_team")
 

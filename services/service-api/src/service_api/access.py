@@ -49,7 +49,10 @@ ACCESS: Final = AccessTable(
         "customers",
         table=Customer.table,
         region="region",
-        read=rule("list_customers get_customer export_customers", {**_ANY_AGENT, "sales-rep": REGION, **_OTHERS}),
+        read=rule(
+            "list_customers get_customer get_customer_events export_customers",
+            {**_ANY_AGENT, "sales-rep": REGION, **_OTHERS},
+        ),
         write=(rule("register_customer", _ANY_AGENT), rule("erase_customer", {"service-manager": ALL})),
         audit=rule("get_customer_audit", _AUDITORS),
         personal=("name",),
@@ -60,7 +63,8 @@ ACCESS: Final = AccessTable(
         table=Ticket.table,
         **_WHOSE,
         read=rule(
-            "list_tickets get_ticket export_tickets get_ticket_board", {**_AGENTS, "sales-rep": REGION, **_OTHERS}
+            "list_tickets get_ticket get_ticket_events export_tickets get_ticket_board",
+            {**_AGENTS, "sales-rep": REGION, **_OTHERS},
         ),
         write=(
             # Who answers a call may open it for another team.
@@ -84,7 +88,7 @@ ACCESS: Final = AccessTable(
         "surveys",
         table=Survey.table,
         **_WHOSE,
-        read=rule("list_surveys get_survey export_surveys", {**_AGENTS, **_OTHERS}),
+        read=rule("list_surveys get_survey get_survey_events export_surveys", {**_AGENTS, **_OTHERS}),
         # Those who are rated do not answer for the customer.
         write=(rule("send_survey", _AGENTS), rule("answer_survey", _MANAGERS)),
         audit=rule("get_survey_audit", _AUDITORS),
@@ -103,14 +107,34 @@ ACCESS: Final = AccessTable(
             audit=rule(f"{read.split()[1]}_audit", _AUDITORS),
         )
         for name, table, read, write in (
-            ("trainings", Training.table, "list_trainings get_training export_trainings", "deliver_training"),
-            ("check-ins", CheckIn.table, "list_check_ins get_check_in export_check_ins", "complete_check_in"),
-            ("maintenance", Maintenance.table, "list_maintenance get_maintenance export_maintenance", ""),
-            ("deliveries", Delivery.table, "list_deliveries get_delivery export_deliveries", "accept_delivery"),
+            (
+                "trainings",
+                Training.table,
+                "list_trainings get_training get_training_events export_trainings",
+                "deliver_training",
+            ),
+            (
+                "check-ins",
+                CheckIn.table,
+                "list_check_ins get_check_in get_check_in_events export_check_ins",
+                "complete_check_in",
+            ),
+            (
+                "maintenance",
+                Maintenance.table,
+                "list_maintenance get_maintenance get_maintenance_events export_maintenance",
+                "",
+            ),
+            (
+                "deliveries",
+                Delivery.table,
+                "list_deliveries get_delivery get_delivery_events export_deliveries",
+                "accept_delivery",
+            ),
             (
                 "upsell suggestions",
                 UpsellSuggestion.table,
-                "list_suggestions get_suggestion export_suggestions",
+                "list_suggestions get_suggestion get_suggestion_events export_suggestions",
                 "suggest_upsell",
             ),
         )
@@ -125,14 +149,14 @@ ACCESS: Final = AccessTable(
     Noun(
         "reviews",
         table=Review.table,
-        read=rule("list_reviews get_review export_reviews", {**_ANY_AGENT, **_OTHERS}),
+        read=rule("list_reviews get_review get_review_events export_reviews", {**_ANY_AGENT, **_OTHERS}),
         write=(rule("record_review", _ANY_AGENT),),
         audit=rule("get_review_audit", _AUDITORS),
     ),
     Noun(
         "agents",
         table=Agent.table,
-        read=rule("list_agents get_agent export_agents", EVERYBODY),
+        read=rule("list_agents get_agent get_agent_events export_agents", EVERYBODY),
         write=(rule("create_agent change_agent", _MANAGERS),),
         audit=rule("get_agent_audit", _AUDITORS),
         personal=("subject",),
@@ -140,7 +164,7 @@ ACCESS: Final = AccessTable(
     ),
     Noun(
         "teams",
-        read=rule("list_teams get_team export_teams", EVERYBODY),
+        read=rule("list_teams get_team get_team_events export_teams", EVERYBODY),
         write=(rule("create_team change_team", _MANAGERS),),
         audit=rule("get_team_audit", _AUDITORS),
     ),
@@ -156,6 +180,8 @@ ACCESS: Final = AccessTable(
         write=(rule("create_calendar change_calendar", _MANAGERS),),
         audit=rule("get_calendar_audit", _AUDITORS),
     ),
+    # For whoever may read its record.
+    Noun("events", read=rule("get_event", EVERYBODY)),
     Noun("audit", read=rule("list_audit", {})),
     Noun("callers", read=rule("get_me", EVERYBODY)),
     # What it does with each record is a rule of its own.

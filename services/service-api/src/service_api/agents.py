@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import Field, StrictBool
 
+from event_contracts.catalogue import SERVICE_DIRECTORY_TOPIC
 from event_contracts.directory import ServiceDirectoryEntrySet
 from service_api.dependencies import Expected
 from service_api.fields import AgentName, AgentNameRead, AgentTeamId, AgentTeamIdRead, Region, RegionRead
@@ -28,6 +29,7 @@ from service_kit.fields import (
     Version,
     examples,
 )
+from service_kit.history.own_events import DIRECTORY, OwnEvents
 from service_kit.identifiers import new_id
 from service_kit.lists.includes import included
 from service_kit.locking import lock
@@ -141,6 +143,7 @@ agents = Resource(
     includes={
         "team": included("team_id", Team.table, TeamRead),
     },
+    own_events=OwnEvents(SERVICE_DIRECTORY_TOPIC, DIRECTORY, named="agent"),
 )
 agents.read_routes(list_as="list_agents", get_as="get_agent")
 

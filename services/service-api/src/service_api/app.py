@@ -1,5 +1,7 @@
 """The service API, wired: every noun's routes, and the signer of survey links."""
 
+from typing import Any
+
 from fastapi import FastAPI
 
 from service_api.access import ACCESS
@@ -23,30 +25,19 @@ from service_kit.app import create_app
 from service_kit.bulk import BULK_TAG, bulk_of
 from service_kit.database import create_engine
 from service_kit.dead_letters.routes import DEAD_LETTERS_TAG
+from service_kit.history.routes import EVENTS_TAG, event_routes
 from service_kit.imports.routes import IMPORTS_TAG, imports_of
 from service_kit.me import ME_TAG, me_routes
+from service_kit.resources import Resource
 
 
 def create(settings: ServiceApiSettings) -> FastAPI:
     """Return the API of one process."""
-    nouns = [
-        teams.routes,
-        agents.routes,
-        customers.routes,
-        tickets.routes,
-        surveys.routes,
-        survey_answers,
-        sla_policies.routes,
-        business_calendars.routes,
-        trainings.routes,
-        check_ins.routes,
-        plans.routes,
-        maintenance.routes,
-        deliveries.routes,
-        reviews.routes,
-        upsell_suggestions.routes,
-        dead_letters,
+    resources: list[Resource[Any]] = [
+        *(teams, agents, customers, tickets, surveys, sla_policies, business_calendars, trainings, check_ins),
+        *(plans, maintenance, deliveries, reviews, upsell_suggestions),
     ]
+    nouns = [*(each.routes for each in resources), survey_answers, dead_letters]
     app = create_app(
         title="Tandem service",
         summary="Tickets and what else is done for customers.",
@@ -65,6 +56,7 @@ def create(settings: ServiceApiSettings) -> FastAPI:
             "upsell-suggestions": "What agents think that a customer could use; sales makes leads of them.",
             "agents": "The people who answer customers.",
             "teams": "Groups of agents, one above another.",
+            **EVENTS_TAG,
             **DEAD_LETTERS_TAG,
             **IMPORTS_TAG,
             **BULK_TAG,
@@ -72,7 +64,7 @@ def create(settings: ServiceApiSettings) -> FastAPI:
         },
         settings=settings,
         engine=create_engine(settings, application="service-api", prepares_once=False),
-        routers=[*nouns, me_routes(Agent.table, AgentRead), imports_of(nouns), bulk_of(nouns)],
+        routers=[*nouns, event_routes(resources), me_routes(Agent.table, AgentRead), imports_of(nouns), bulk_of(nouns)],
         access=ACCESS,
     )
     secrets = (settings.survey_link_secret, settings.survey_link_previous_secret)

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 from fastapi import Response
 from pydantic import Field
 
+from event_contracts.catalogue import SERVICE_TOPIC
 from event_contracts.service import CheckInCompleted
 from service_api.agents import Agent, AgentRead
 from service_api.attribution import ByAgent, DoneCreate, DoneRead, attributed
@@ -16,6 +17,7 @@ from service_api.teams import Team, TeamRead
 from service_kit.aggregates import publish
 from service_kit.entities import column
 from service_kit.fields import Code, Day, Identifier, Moment, described, examples
+from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
 from service_kit.occurrence import happened_at
 from service_kit.resources import Resource
@@ -85,6 +87,7 @@ check_ins = Resource(
         "team": included("team_id", Team.table, TeamRead),
         "customer": included("customer_id", Customer.table, CustomerRead),
     },
+    own_events=OwnEvents(SERVICE_TOPIC, "checkins", key=("customer_id",)),
 )
 check_ins.read_routes(list_as="list_check_ins", get_as="get_check_in")
 

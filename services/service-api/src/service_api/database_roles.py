@@ -14,7 +14,7 @@ ROLES: Final = (
     DatabaseRole(
         "service_api",
         changes=_TABLES - _OF_CONSUMER - _OF_RELAY,
-        reads={"circuit_breaker"},
+        reads={"circuit_breaker", "published_event", "stream"},
     ),
     # The SLA clock publishes breaches of tickets.
     DatabaseRole(

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from fastapi import Response
 from pydantic import Field
 
+from event_contracts.catalogue import SERVICE_TOPIC
 from event_contracts.service import ReviewRecorded
 from service_api.attribution import ForCustomer, attribution_of
 from service_api.customers.model import Customer
@@ -39,6 +40,7 @@ from service_kit.fields import (
     Version,
     examples,
 )
+from service_kit.history.own_events import OwnEvents
 from service_kit.identifiers import new_id
 from service_kit.lists.includes import included
 from service_kit.occurrence import happened_at
@@ -119,6 +121,7 @@ reviews = Resource(
     includes={
         "customer": included("customer_id", Customer.table, CustomerRead),
     },
+    own_events=OwnEvents(SERVICE_TOPIC, "reviews", key=("customer_id",)),
 )
 reviews.read_routes(list_as="list_reviews", get_as="get_review")
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from fastapi import Response
 
+from event_contracts.catalogue import SERVICE_TOPIC
 from event_contracts.service import TrainingDelivered
 from service_api.agents import Agent, AgentRead
 from service_api.attribution import ByAgent, DoneCreate, DoneRead, attributed
@@ -14,6 +15,7 @@ from service_api.fields import Attendees, AttendeesRead, ProductOfRead
 from service_api.teams import Team, TeamRead
 from service_kit.aggregates import publish
 from service_kit.fields import Code, Identifier, Moment, examples
+from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
 from service_kit.occurrence import happened_at
 from service_kit.resources import Resource
@@ -78,6 +80,7 @@ trainings = Resource(
         "team": included("team_id", Team.table, TeamRead),
         "customer": included("customer_id", Customer.table, CustomerRead),
     },
+    own_events=OwnEvents(SERVICE_TOPIC, "trainings", key=("customer_id",)),
 )
 trainings.read_routes(list_as="list_trainings", get_as="get_training")
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import Response
 
+from event_contracts.catalogue import SERVICE_TOPIC
 from event_contracts.service import UpsellSuggested
 from service_api.agents import Agent, AgentRead
 from service_api.attribution import ByAgent, DoneCreate, DoneRead, attributed
@@ -19,6 +20,7 @@ from service_api.tickets.schemas import TicketRead
 from service_kit.aggregates import publish
 from service_kit.entities import column
 from service_kit.fields import Code, Identifier, Moment, examples
+from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
 from service_kit.occurrence import happened_at
 from service_kit.references import UnknownReference, require
@@ -89,6 +91,7 @@ upsell_suggestions = Resource(
         "customer": included("customer_id", Customer.table, CustomerRead),
         "ticket": included("ticket_id", Ticket.table, TicketRead),
     },
+    own_events=OwnEvents(SERVICE_TOPIC, "upsells", key=("customer_id",)),
 )
 upsell_suggestions.read_routes(list_as="list_suggestions", get_as="get_suggestion")
 

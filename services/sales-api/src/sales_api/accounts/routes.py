@@ -2,6 +2,7 @@
 
 from fastapi import Response
 
+from event_contracts.catalogue import SALES_TOPIC
 from sales_api.accounts import erasure, use_cases
 from sales_api.accounts.model import Account
 from sales_api.accounts.schemas import AccountCreate, AccountMergeRequest, AccountRead, AccountUpdate
@@ -11,6 +12,7 @@ from sales_api.dependencies import Expected
 from sales_api.reps import Rep, RepRead
 from sales_api.teams import Team, TeamRead
 from service_kit.fields import Code, ExternalReference, Identifier, Moment
+from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included, newest_included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
@@ -39,6 +41,7 @@ accounts = Resource(
         "team": included("team_id", Team.table, TeamRead),
         "last_activity": newest_included(Activity.table, "account_id", ActivityRead),
     },
+    own_events=OwnEvents(SALES_TOPIC, "accounts", named="account"),
 )
 accounts.read_routes(list_as="list_accounts", get_as="get_account")
 

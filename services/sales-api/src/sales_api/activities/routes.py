@@ -2,6 +2,7 @@
 
 from fastapi import Response
 
+from event_contracts.catalogue import SALES_TOPIC
 from event_contracts.sales import ActivityKind
 from sales_api.accounts.model import Account
 from sales_api.accounts.schemas import AccountRead
@@ -16,6 +17,7 @@ from sales_api.leads.schemas import LeadRead
 from sales_api.reps import Rep, RepRead
 from sales_api.teams import Team, TeamRead
 from service_kit.fields import Identifier, Moment
+from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
@@ -45,6 +47,7 @@ activities = Resource(
         "lead": included("lead_id", Lead.table, LeadRead),
         "deal": included("deal_id", Deal.table, DealRead, rows=deal_queries.ROWS, view=deal_queries.view),
     },
+    own_events=OwnEvents(SALES_TOPIC, "activities", key=("account_id", "id")),
 )
 activities.read_routes(list_as="list_activities", get_as="get_activity")
 

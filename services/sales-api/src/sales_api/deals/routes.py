@@ -4,6 +4,7 @@ from typing import get_args
 
 from fastapi import Response
 
+from event_contracts.catalogue import SALES_TOPIC
 from event_contracts.sales import OpenStage, Stage
 from sales_api.accounts.model import Account
 from sales_api.accounts.schemas import AccountRead
@@ -26,6 +27,7 @@ from sales_api.leads.schemas import LeadRead
 from sales_api.reps import Rep, RepRead
 from sales_api.teams import Team, TeamRead
 from service_kit.fields import Code, Currency, Day, DecimalText, ExternalReference, Identifier, Moment
+from service_kit.history.own_events import OwnEvents
 from service_kit.lists.boards import Board
 from service_kit.lists.includes import included, newest_included
 from service_kit.resources import Resource
@@ -71,6 +73,7 @@ deals = Resource(
         "lead": included("lead_id", Lead.table, LeadRead),
         "last_activity": newest_included(Activity.table, "deal_id", ActivityRead),
     },
+    own_events=OwnEvents(SALES_TOPIC, "deals", key=("account_id",)),
 )
 deals.read_routes(list_as="list_deals", get_as="get_deal")
 

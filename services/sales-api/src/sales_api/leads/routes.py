@@ -2,6 +2,7 @@
 
 from fastapi import Response
 
+from event_contracts.catalogue import SALES_TOPIC
 from event_contracts.sales import LeadStatus
 from sales_api.accounts import erasure
 from sales_api.accounts.model import Account
@@ -26,6 +27,7 @@ from sales_api.leads.schemas import (
 from sales_api.reps import Rep, RepRead
 from sales_api.teams import Team, TeamRead
 from service_kit.fields import Code, ExternalReference, Identifier, Moment
+from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included, newest_included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
@@ -63,6 +65,7 @@ leads = Resource(
         "deal": included("deal_id", Deal.table, DealRead, rows=deal_queries.ROWS, view=deal_queries.view),
         "last_activity": newest_included(Activity.table, "lead_id", ActivityRead),
     },
+    own_events=OwnEvents(SALES_TOPIC, "leads", key=("partition_key",)),
 )
 leads.read_routes(list_as="list_leads", get_as="get_lead")
 

@@ -2,6 +2,7 @@
 
 from fastapi import Response
 
+from event_contracts.catalogue import SALES_TOPIC
 from sales_api.dependencies import Expected, ReportingCurrency
 from sales_api.quotas import use_cases
 from sales_api.quotas.model import Quota
@@ -9,6 +10,7 @@ from sales_api.quotas.schemas import QuotaCreate, QuotaRead, QuotaUpdate
 from sales_api.reps import Rep, RepRead
 from sales_api.teams import Team, TeamRead
 from service_kit.fields import Day, DecimalText, ExternalReference, Identifier
+from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
@@ -35,6 +37,7 @@ quotas = Resource(
         "rep": included("rep_id", Rep.table, RepRead),
         "team": included("team_id", Team.table, TeamRead),
     },
+    own_events=OwnEvents(SALES_TOPIC, "quotas"),
 )
 quotas.read_routes(list_as="list_quotas", get_as="get_quota")
 

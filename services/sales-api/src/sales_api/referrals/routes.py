@@ -2,6 +2,7 @@
 
 from fastapi import Response
 
+from event_contracts.catalogue import SALES_TOPIC
 from sales_api.accounts.model import Account
 from sales_api.accounts.schemas import AccountRead
 from sales_api.leads.model import Lead
@@ -12,6 +13,7 @@ from sales_api.referrals.schemas import ReferralCreate, ReferralRead
 from sales_api.reps import Rep, RepRead
 from sales_api.teams import Team, TeamRead
 from service_kit.fields import Identifier, Moment
+from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
@@ -34,6 +36,7 @@ referrals = Resource(
         "account": included("account_id", Account.table, AccountRead),
         "lead": included("lead_id", Lead.table, LeadRead),
     },
+    own_events=OwnEvents(SALES_TOPIC, "referrals", key=("account_id",)),
 )
 referrals.read_routes(list_as="list_referrals", get_as="get_referral")
 

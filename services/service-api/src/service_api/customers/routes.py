@@ -2,6 +2,7 @@
 
 from fastapi import Response
 
+from event_contracts.catalogue import SERVICE_TOPIC
 from service_api.customers import erasure, use_cases
 from service_api.customers.model import Customer, Origin
 from service_api.customers.schemas import CustomerCreate, CustomerRead
@@ -9,6 +10,7 @@ from service_api.dependencies import Expected
 from service_api.tickets.model import Ticket
 from service_api.tickets.schemas import TicketRead
 from service_kit.fields import Code, ExternalReference, Identifier, Moment
+from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import newest_included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
@@ -32,6 +34,7 @@ customers = Resource(
     includes={
         "last_ticket": newest_included(Ticket.table, "customer_id", TicketRead),
     },
+    own_events=OwnEvents(SERVICE_TOPIC, "customers", named="customer"),
 )
 customers.read_routes(list_as="list_customers", get_as="get_customer")
 

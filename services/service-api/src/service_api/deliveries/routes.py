@@ -2,6 +2,7 @@
 
 from fastapi import Response
 
+from event_contracts.catalogue import SERVICE_TOPIC
 from service_api.agents import Agent, AgentRead
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
@@ -10,6 +11,7 @@ from service_api.deliveries.model import Delivery
 from service_api.deliveries.schemas import DeliveryCreate, DeliveryRead
 from service_api.teams import Team, TeamRead
 from service_kit.fields import Identifier, Moment
+from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
@@ -36,6 +38,7 @@ deliveries = Resource(
         "team": included("team_id", Team.table, TeamRead),
         "customer": included("customer_id", Customer.table, CustomerRead),
     },
+    own_events=OwnEvents(SERVICE_TOPIC, "deliveries", key=("customer_id",)),
 )
 deliveries.read_routes(list_as="list_deliveries", get_as="get_delivery")
 

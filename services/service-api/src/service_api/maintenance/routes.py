@@ -2,6 +2,7 @@
 
 from fastapi import Response
 
+from event_contracts.catalogue import SERVICE_TOPIC
 from service_api.agents import Agent, AgentRead
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
@@ -16,6 +17,7 @@ from service_api.maintenance.schemas import (
 )
 from service_api.teams import Team, TeamRead
 from service_kit.fields import Code, Day, Identifier, Moment
+from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
@@ -60,6 +62,7 @@ maintenance = Resource(
         "customer": included("customer_id", Customer.table, CustomerRead),
         "plan": included("plan_id", MaintenancePlan.table, MaintenancePlanRead),
     },
+    own_events=OwnEvents(SERVICE_TOPIC, "maintenance", key=("customer_id",)),
 )
 maintenance.read_routes(list_as="list_maintenance", get_as="get_maintenance")
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Path, Request, Response
 
+from event_contracts.catalogue import SERVICE_TOPIC
 from event_contracts.service import SurveyKind
 from service_api.agents import Agent, AgentRead
 from service_api.customers.model import Customer
@@ -27,6 +28,7 @@ from service_api.teams import Team, TeamRead
 from service_api.tickets.model import Ticket
 from service_api.tickets.schemas import TicketRead
 from service_kit.fields import ExternalReference, Identifier, Moment
+from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work, access_of, router
@@ -73,6 +75,7 @@ surveys = Resource(
         "customer": included("customer_id", Customer.table, CustomerRead),
         "ticket": included("ticket_id", Ticket.table, TicketRead),
     },
+    own_events=OwnEvents(SERVICE_TOPIC, "surveys", key=("customer_id",)),
 )
 surveys.read_routes(list_as="list_surveys", get_as="get_survey")
 survey_answers = router("/survey-answers", "surveys")

@@ -5,6 +5,7 @@ from typing import Annotated, get_args
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel
 
+from event_contracts.catalogue import SERVICE_TOPIC
 from event_contracts.service import Priority, TicketChannel, TicketKind, TicketStatus
 from service_api.agents import Agent, AgentRead
 from service_api.customers.model import Customer
@@ -28,6 +29,7 @@ from service_api.tickets.schemas import (
 from service_kit.audit.queries import OF_ONE_RECORD, audit_of
 from service_kit.audit.schemas import AuditEntryRead
 from service_kit.fields import Code, ExternalReference, Identifier, Moment
+from service_kit.history.own_events import OwnEvents
 from service_kit.lists.boards import Board
 from service_kit.lists.includes import included, newest_included
 from service_kit.lists.listing import ListQuery
@@ -78,6 +80,7 @@ tickets = Resource(
         "customer": included("customer_id", Customer.table, CustomerRead),
         "last_interaction": newest_included(Interaction.table, "ticket_id", InteractionRead, view=InteractionRead.of),
     },
+    own_events=OwnEvents(SERVICE_TOPIC, "tickets", key=("customer_id",)),
 )
 _ASKS_INTERACTIONS = queries.INTERACTIONS.query_of()
 tickets.read_routes(list_as="list_tickets", get_as="get_ticket")

@@ -1,0 +1,41 @@
+"""Declares which of a service's events are those of a noun's records."""
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from event_contracts.catalogue import EVENT_TYPES
+
+DIRECTORY: Final = "directory"
+"""The kind of subject that has names, on the compacted topics."""
+
+Named = Literal["account", "customer", "rep", "agent", "team", "product"]
+
+
+@dataclass(frozen=True)
+class OwnEvents:
+    """The events of a noun: those on `topic` whose subject is `subjects/<id>`.
+
+    `key` are the columns with the id that puts them in order, which is the Kafka key: the first that is not null.
+    `named` is the kind of the noun's entries in the directory, if its names are published there.
+    """
+
+    topic: str
+    subjects: str
+    key: tuple[str, ...] = ("id",)
+    named: Named | None = None
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Return their types."""
+        found = (
+            each for each in EVENT_TYPES.values() if (each.topic, each.subject_kind) == (self.topic, self.subjects)
+        )
+        return tuple(sorted(each.name for each in found))
+
+    def subject_of(self, record: Any) -> str:
+        """Return the subject of a record's events."""
+        return f"{self.subjects}/{record.id}"
+
+    def key_of(self, record: Any) -> str:
+        """Return the Kafka key of a record's events."""
+        return next(str(value) for name in self.key if (value := getattr(record, name)) is not None)
