@@ -22,7 +22,7 @@ from event_contracts.service import (
     TrainingDelivered,
     UpsellSuggested,
 )
-from service_api.customers.from_sales import ACCOUNTS, copy_accounts, version_of
+from service_api.customers.from_sales import ACCOUNTS, copy_accounts, is_copied, version_of
 from service_api.won_deals import copy_deals
 from service_kit.consumer.seen_sequences import SeenSequences
 from service_kit.identifiers import new_id
@@ -155,7 +155,8 @@ def reopened(account_id: UUID, deal_id: UUID) -> Deal:
 async def consume(service: Service, *records: Any, onboarding_days: int = 0) -> None:
     async with service.engine.begin() as connection:
         await connection.execute(sa.text("select"))
-        newest = await SeenSequences(ACCOUNTS).newest(connection, records, version_of)
+        relevant = [each for each in records if is_copied(each.value)]
+        newest = await SeenSequences(ACCOUNTS).newest(connection, relevant, version_of)
         await copy_accounts(connection, newest)
         await copy_deals(connection, newest, ACCOUNTS, onboarding_days=onboarding_days)
 

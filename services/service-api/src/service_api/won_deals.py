@@ -69,9 +69,9 @@ async def copy_deals(
 ) -> None:
     """Copy the deals that were won in a batch, and open an onboarding for each that was won recently.
 
-    A deal comes once at most, in its newest version, and has one onboarding, however often its event comes; one that
-    was won more than `onboarding_days` ago needs none: it comes from an import, or from a replay. The onboarding of a
-    deal that was taken back is cancelled, until the deal is won again.
+    A deal comes once at most, in its newest version, and only if it may have been won. It has one onboarding, however
+    often its event comes; one that was won more than `onboarding_days` ago needs none: it comes from an import, or from
+    a replay. The onboarding of a deal that was taken back is cancelled, until the deal is won again.
     """
     found = {record.value.data.id: record.value for record in records}
     deals = {key: each.data for key, each in found.items() if isinstance(each.data, Deal)}
@@ -80,16 +80,12 @@ async def copy_deals(
     }
     # In the order of the key: two batches of different partitions must not wait for each other in a circle.
     won = [_row(deals[deal_id]) for deal_id in sorted(deals) if is_won[deal_id]]
-    other = [
-        {"deal_id": deal_id}
-        for deal_id in sorted(deals)
-        if not is_won[deal_id] and (may_have_been_won(deals[deal_id]) or found[deal_id].event_type.correction)
-    ]
+    other = [{"deal_id": deal_id} for deal_id in sorted(deals) if not is_won[deal_id]]
     if other:
         await connection.execute(_REOPEN, other)
     if won:
         await connection.execute(_SET, won)
-    if not won and not other:
+    if not deals:
         return
     for onboarding in (await connection.execute(_ONBOARDINGS, {"deal_ids": sorted(is_won)})).all():
         deal_id: UUID = onboarding.onboarding_deal_id

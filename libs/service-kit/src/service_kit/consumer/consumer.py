@@ -120,6 +120,8 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
     ) -> None:
         """With `version_of`, a batch's newest record of each subject is handled, if it is newer than all before it.
 
+        With `is_relevant`, all other records are left out: `handle` never sees them.
+
         `on_idle` is called at every turn that finds all partitions read to their end.
         """
         self.name = name
@@ -387,7 +389,8 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             if is_bad and bad_records.are_too_many():
                 opens_breaker = True
                 break
-        if work.dead_letters or self._any_relevant(work.records):
+        relevant = self._relevant(work.records)
+        if work.dead_letters or relevant:
             next_offsets = self._next_offsets | work.next_offsets
             async with self._transaction() as connection:
                 await self._offsets.advance(connection, self._stored_offsets, next_offsets)
@@ -397,12 +400,12 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                     failpoints.reach("consumer.after-dead-letters")
                 if opens_breaker:
                     await self.circuit_breaker.open(connection, bad_records.count())
-                if records := await self._without_stale_versions(connection, work.records):
+                if records := await self._without_stale_versions(connection, relevant):
                     await self._handle(connection, records)
                 failpoints.reach("consumer.before-commit")
             failpoints.reach("consumer.after-commit")
             self._stored_offsets = next_offsets
-            if work.records and self._on_commit is not None:
+            if relevant and self._on_commit is not None:
                 self._on_commit()
         self._next_offsets.update(work.next_offsets)
         self.circuit_breaker.bad_records = bad_records
@@ -418,8 +421,10 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             return records
         return await self._seen_sequences.newest(connection, records, self._version_of)
 
-    def _any_relevant(self, records: Sequence[Record[Decoded]]) -> bool:
-        return self._is_relevant is None or any(self._is_relevant(record.value) for record in records)
+    def _relevant(self, records: Sequence[Record[Decoded]]) -> Sequence[Record[Decoded]]:
+        if self._is_relevant is None:
+            return records
+        return [record for record in records if self._is_relevant(record.value)]
 
     def _count(self, work: _Work[Decoded]) -> None:
         for dead_letter in work.dead_letters:
