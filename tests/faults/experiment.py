@@ -17,8 +17,9 @@ import httpx
 from tandem_cli.kafka import EmbeddedKafka
 from tandem_cli.postgres import EmbeddedPostgres
 from tandem_cli.stack import Listener, LocalStack
-from tandem_cli.system import TANDEM, System
+from tandem_cli.system import DATABASES, TANDEM, System
 from tests.business import Business, GaveUp, connected
+from tests.commands import run_script
 from tests.faults.explanation import Explanation, Rows, rows_of_sources
 from tests.faults.oracle import Log, connect, judge, outbox_rows, records_unread
 from tests.faults.recording import Recording, Request
@@ -365,3 +366,12 @@ async def experiment_on(
         await made.repair()
         await business.http.close()
         recording.close()
+
+
+def republish(experiment: Experiment, service: str, *options: str) -> None:
+    """Run the command on the stack, wherever its databases are."""
+    stack = experiment.stack
+    variables = {f"{name.upper()}_DATABASE_URL": stack.database_url(name) for name in DATABASES}
+    options = ("--service", service, *options, "--data-dir", str(stack.data.path))
+    ran = run_script("tandem", "republish", *options, env=os.environ | variables)
+    assert ran.returncode == 0, ran.stdout + ran.stderr

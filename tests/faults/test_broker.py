@@ -13,8 +13,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 
 from tandem_cli.kafka import standard_topics
 from tandem_cli.stack import PARTITIONS
-from tests.faults.experiment import Experiment
-from tests.faults.oracle import TOPICS, log_ends, partitions_of, stored_offsets
+from tandem_cli.system import DATABASES
+from tests.commands import run_script
+from tests.faults.experiment import Experiment, republish
+from tests.faults.oracle import TOPICS, facts_of_ledger, log_ends, partitions_of, stored_offsets
 from tests.faults.rows import fault
 from tests.support import eventually
 
@@ -153,6 +155,56 @@ async def test_a_log_that_was_cut_beyond_the_stored_offset_stops_its_consumers(o
     resets = [await experiment.metric(name, "tandem_consumer_offset_resets_total") for name in CONSUMERS]
     assert sum(resets) > 0, "the reset does not show"
     experiment.findings.note("deals lost with the log", len(lost))
+
+
+@fault(35)
+@pytest.mark.long
+async def test_kafka_is_lost_whole_and_filled_from_the_databases_under_load(own_experiment: Experiment) -> None:
+    """Another one, empty, answers at the same address while sales are written and the relays go on."""
+    experiment = own_experiment
+    stack = experiment.stack
+    async with experiment.load():
+        await experiment.answers(100)
+        await asyncio.to_thread(lose_kafka, experiment)
+        lost_at = time.monotonic()
+        await experiment.answers(100)
+        for service in ("sales", "service"):
+            await eventually(lambda service=service: is_held_back(experiment, service), FIND_SECONDS)  # type: ignore[misc]
+        experiment.findings.note("found to be another after", time.monotonic() - lost_at, "s")
+        topics = [topic.name for topic in standard_topics(PARTITIONS)]
+        ends = await log_ends(stack, await partitions_of(stack.bootstrap_servers, topics))
+        assert not any(ends.values()), "events were published to an unknown log"
+        await all_stop(experiment, CONSUMERS)
+        for service in DATABASES:
+            began = time.monotonic()
+            await asyncio.to_thread(republish, experiment, service, "--lost-log")
+            experiment.findings.note(f"log of {service} filled in", time.monotonic() - began, "s")
+        await declare_reset(experiment)
+        experiment.findings.note("works after", await experiment.works(within=60), "s")
+    experiment.repaired()
+    await experiment.caught_up(within=60)
+    await experiment.all_agree()
+    assert [status for status in experiment.recording.statuses if status >= 500] == []
+    before = await facts_of_ledger(stack)
+    replayed = await asyncio.to_thread(run_script, "tandem", "replay", "--data-dir", stack.data.path)
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+    assert await facts_of_ledger(stack) == before, "a ledger that is rebuilt differs"
+    await experiment.all_agree()
+
+
+def lose_kafka(experiment: Experiment) -> None:
+    """Kill the broker, and start one in its place that has nothing but the topics."""
+    experiment.kafka.kill()
+    shutil.rmtree(experiment.kafka.data_dir)
+    experiment.kafka.start()
+    experiment.kafka.create_topics(standard_topics(PARTITIONS))
+
+
+async def is_held_back(experiment: Experiment, service: str) -> bool:
+    """Return whether the active relay of a service shows that the log is another one."""
+    active, _ = await experiment.relays(service)
+    _, shown = await experiment.health(active)
+    return bool(shown["checks"]["log"] == "failed")
 
 
 async def some_work(experiment: Experiment) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -20,8 +19,7 @@ from tandem_cli.problem import StackProblem
 from tandem_cli.stack import External, LocalStack
 from tandem_cli.system import DATABASES
 from tests.business import Attempt
-from tests.commands import run_script
-from tests.faults.experiment import Experiment, Findings, Form, experiment_on, running_stack
+from tests.faults.experiment import Experiment, Findings, Form, experiment_on, republish, running_stack
 from tests.faults.oracle import connect, outbox_rows
 from tests.faults.rows import fault
 from tests.faults.small_disk import fill, small_disk
@@ -345,12 +343,3 @@ async def alarmed(experiment: Experiment) -> set[str]:
 async def are_alarmed(experiment: Experiment, subjects: list[str]) -> bool:
     """Return whether each of these subjects is alarmed."""
     return set(subjects) <= await alarmed(experiment)
-
-
-def republish(experiment: Experiment, service: str) -> None:
-    """Run the command on the stack and the servers of its databases."""
-    stack = experiment.stack
-    variables = {f"{name.upper()}_DATABASE_URL": stack.database_url(name) for name in DATABASES}
-    arguments = ("republish", "--service", service, "--data-dir", stack.data.path)
-    ran = run_script("tandem", *arguments, env=os.environ | variables)
-    assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -180,6 +180,7 @@ async def test_what_a_fenced_relay_still_sends_is_refused_behind_the_records_of_
     async with AsyncExitStack() as stack:
         old, new = (clients.fencing_producer("tandem-relay-test", acks="all") for _ in range(2))
         for producer in (old, new):
+            producer.send_only_to((await clients.identify([topic])).topics)
             await producer.start()
             stack.push_async_callback(producer.stop)
         await send(old, b"name")

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaConnectionError, ProducerFenced
 
-from service_kit.consumer.log_identity import LogIdentity
+from service_kit.consumer.log_identity import LogIdentity, TopicIdentity
 from service_kit.kafka import FencingProducer
 from tests.simulation.scheduler import NAMESPACE, Process, Scheduler, current_process
 
@@ -93,6 +93,10 @@ class _Producer:
         self._log = log
         self._name = name
         self._epoch = 0
+        self._topics: Mapping[str, TopicIdentity] = {}
+
+    def send_only_to(self, topics: Mapping[str, TopicIdentity]) -> None:
+        self._topics = dict(topics)
 
     async def start(self) -> None:
         epochs = self._log.newest_epochs
@@ -108,6 +112,7 @@ class _Producer:
         return _Batch(self._log.scheduler.random.randint(1, LONGEST_BATCH))
 
     async def send_batch(self, batch: _Batch, topic: str, *, partition: int) -> asyncio.Future[object]:
+        assert topic in self._topics, f"the identity of {topic} is not known"
         await self._log.scheduler.seam("send")
         is_lost = self._log.send_fails(current_process())
         part = TopicPartition(topic, partition)

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 from metrics_worker.ledger import consumer as ledger
 from service_api.customers import from_sales
 from service_kit import relay
+from service_kit.consumer.log_identity import TopicsMissing
 from service_kit.kafka import KafkaServers
 from service_kit.settings import KafkaSettings
 from tandem_cli.app import app
@@ -58,6 +60,9 @@ async def may_write(kafka: KafkaServers, topic: str) -> bool:
     producer = kafka.fencing_producer(f"{relay.PRODUCER}test", acks="all", enable_idempotence=True)
     try:
         await producer.start()
+        with suppress(TopicsMissing):
+            # Kafka hides from a user the topics that it may do nothing with.
+            producer.send_only_to((await kafka.identify([topic])).topics)
         await producer.send_and_wait(topic, b"", key=b"")
     except (TopicAuthorizationFailedError, TransactionalIdAuthorizationFailed):
         return False

@@ -1,9 +1,11 @@
 """A restored source and a lost Kafka are brought back to one truth: the log and the ledger follow the database."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,14 +22,16 @@ from metrics_worker.alerts.rules import sequence_conflicts
 from metrics_worker.ledger.consumer import LedgerConsumer
 from metrics_worker.ledger.tables import POSTING
 from metrics_worker.maintenance.verify import Report, verify
+from service_kit import republishing
 from service_kit.database import create_engine, metadata
 from service_kit.kafka import KafkaServers
 from service_kit.outbox import outbox
 from service_kit.published_events import correction, published_event, stream
 from service_kit.relay import Relay
 from service_kit.republish import CannotRepublish, Correction, correct_log, fill_log, keep_log, log_of
+from service_kit.republishing import Republishing
 from service_kit.settings import ServiceSettings
-from tandem_cli.kafka import Topic
+from tandem_cli.kafka import EmbeddedKafka, Topic
 from tests.metrics_worker.conftest import empty
 from tests.metrics_worker.facts import VILNIUS, account, deal, interaction, line, logged, ticket
 from tests.metrics_worker.ledger.test_consumer import consuming
@@ -369,6 +373,69 @@ async def test_a_lost_kafka_is_filled_from_the_database_and_books_rebuilt_equal_
     async with following(source, ledger):
         assert (await verified(source, ledger)).to_json()["differences"] == []
     assert postings <= await posted(ledger)
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[EmbeddedKafka]:
+    """A Kafka that may be lost."""
+    broker = EmbeddedKafka(tmp_path / "kafka")
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+def begin_anew(broker: EmbeddedKafka, topics: Sequence[Topic]) -> None:
+    """Start a broker that has died on the same port, without anything that it held."""
+    shutil.rmtree(broker.data_dir)
+    broker.start()
+    broker.create_topics(topics)
+
+
+def lose_when_filled_in_part(broker: EmbeddedKafka, topics: Sequence[Topic], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the broker begin anew when the first events of a lost log have been sent to it."""
+    fill, has_lost = Republishing._fill, asyncio.Event()
+
+    async def fill_and_lose(self: Republishing, *arguments: Any) -> None:
+        await fill(self, *arguments)
+        if not has_lost.is_set():
+            has_lost.set()
+            broker.kill()
+            await asyncio.to_thread(begin_anew, broker, topics)
+
+    monkeypatch.setattr(Republishing, "_fill", fill_and_lose)
+
+
+@pytest.mark.parametrize("is_lost_again", [False, True], ids=["lost once", "lost again while it is filled"])
+async def test_a_running_relay_sends_nothing_of_its_outbox_to_a_kafka_that_began_anew(
+    postgres: Postgres,
+    new_database: Callable[[str], str],
+    own_broker: EmbeddedKafka,
+    is_lost_again: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its send is under way when the broker dies, and goes on by itself to whatever answers at the address then."""
+    # However long it is until the next look at the topics.
+    monkeypatch.setattr(republishing, "IDENTIFY_SECONDS", 3600)
+    monkeypatch.setattr(republishing, "CHUNK_EVENTS", 2)
+    topics = [Topic("lost", 2), Topic("lost.directory", 2, compacted=True)]
+    own_broker.create_topics(topics)
+    source = Source(postgres, new_database, own_broker, ("lost", "lost.directory"))
+    await source.create()
+    one = deal(line("desk", 1, "100"), stage="proposal")
+    async with source.relaying() as relays:
+        await source.write(*((one, sequence) for sequence in range(1, 8)))
+        await eventually(source.is_published, FOUND_SECONDS)
+        own_broker.kill()
+        await source.write((one, 8))
+        await asyncio.to_thread(begin_anew, own_broker, topics)
+        await eventually(lambda: is_held_back(relays), FOUND_SECONDS)
+        assert await source.log("lost") == {}
+        if is_lost_again:
+            lose_when_filled_in_part(own_broker, topics, monkeypatch)
+        assert await fill_log(source.engine, source.kafka) == 7
+        await eventually(source.is_published, FOUND_SECONDS)
+    assert [each[2] for each in versions((await source.log("lost"))[str(one.id)])] == list(range(1, 9))
+    await source.engine.dispose()
 
 
 async def is_held_back(relays: list[Relay]) -> bool:

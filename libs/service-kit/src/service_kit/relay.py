@@ -167,7 +167,9 @@ class Relay:
         stopping = asyncio.create_task(wakeup.follow_stop())
         measured = float("-inf")
         self._partitions.clear()
-        self._republishing = republishing = Republishing(self._kafka, self._clock, partial(self._send, producer))
+        self._republishing = republishing = Republishing(
+            self._kafka, self._clock, partial(self._send, producer), producer.send_only_to
+        )
         try:
             await asyncio.wait_for(producer.start(), SEND_SECONDS)
             # One that took over while this one started may have been fenced by it. It starts again; this one stops.

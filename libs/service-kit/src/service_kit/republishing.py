@@ -3,9 +3,8 @@
 The relay is the only one that publishes. What it sends here is in order with what it sends from the outbox.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final
-from uuid import UUID
 
 import asyncpg
 import sqlalchemy as sa
@@ -15,7 +14,7 @@ from event_contracts.codec import decode
 from event_contracts.corrections import restored
 from service_kit.clock import Clock
 from service_kit.compiled import CompiledStatement
-from service_kit.consumer.log_identity import NO_TOPIC_ID, TopicsMissing
+from service_kit.consumer.log_identity import TopicIdentity, TopicsMissing
 from service_kit.kafka import Kafka
 from service_kit.published_events import PublishedEvent, keep_corrections
 from service_kit.relay_lease import Lease
@@ -32,6 +31,8 @@ Row = tuple[int, str, str, bytes | None]
 """A record to send: a number, its topic, key and value."""
 Send = Callable[[Sequence[Row]], Awaitable[list[int]]]
 """Sends some of the rows, those of a key in order, and returns their numbers. Raises when nothing got through."""
+SendOnlyTo = Callable[[Mapping[str, TopicIdentity]], None]
+"""Allows to send to these topics, and to none of their names that are others."""
 
 _LOOK: Final = CompiledStatement(
     sa.text(
@@ -42,7 +43,10 @@ _LOOK: Final = CompiledStatement(
 _TOPICS: Final = CompiledStatement(sa.text("select topic, cluster_id, topic_id from published_topic"))
 _SET_TOPICS: Final = CompiledStatement(
     sa.text(
-        "insert into published_topic (topic, cluster_id, topic_id)"
+        # What fills a log has to begin again with another one.
+        "with again as (update stream set resend_position = (select coalesce(min(position), 0) from published_event)"
+        " where :is_another and resend_position is not null and exists (select from relay_lease where epoch = :lease))"
+        " insert into published_topic (topic, cluster_id, topic_id)"
         " select given.* from unnest(cast(:topics as text[]), cast(:clusters as text[]), cast(:topic_ids as uuid[]))"
         " as given where exists (select from relay_lease where epoch = :lease)"
         " on conflict (topic) do update set cluster_id = excluded.cluster_id, topic_id = excluded.topic_id"
@@ -74,10 +78,11 @@ _CORRECTIONS: Final = CompiledStatement(
 class Republishing:
     """The repairs of one relay's log, from the start of its producer on."""
 
-    def __init__(self, kafka: Kafka, clock: Clock, send: Send) -> None:
+    def __init__(self, kafka: Kafka, clock: Clock, send: Send, send_only_to: SendOnlyTo) -> None:
         self._kafka = kafka
         self._clock = clock
         self._send = send
+        self._send_only_to = send_only_to
         self._looked_at = self._identified_at = float("-inf")
         self.has_more = False
         """Whether more of it waits."""
@@ -101,6 +106,9 @@ class Republishing:
             # What is filled is the log from now on.
             await self._identify(driver, lease, adopts=is_filling)
             self._identified_at = now
+            if is_filling:
+                look = await _LOOK.one_or_none(driver)
+                assert look is not None  # noqa: S101 - it has one row
         self.holds_outbox = self._is_other_log or is_filling
         self.has_more = is_filling or (look["has_corrections"] and not self.holds_outbox)
         if is_filling:
@@ -116,7 +124,7 @@ class Republishing:
     async def _identify(
         self, driver: asyncpg.Connection, lease: Lease, topics: Iterable[str] = (), *, adopts: bool = False
     ) -> None:
-        known = {row["topic"]: (row["cluster_id"], row["topic_id"]) for row in await _TOPICS.all(driver)}
+        known = {row["topic"]: TopicIdentity(row["cluster_id"], row["topic_id"]) for row in await _TOPICS.all(driver)}
         names = sorted({*known, *topics})
         if not names:
             return
@@ -128,7 +136,7 @@ class Republishing:
             # A broker that is away proves nothing; its failure shows in sending to it.
             log.info("log_not_identified", error=repr(error))
             return
-        others = [name for name in known.keys() & found.keys() if not _is_same(known[name], found[name])]
+        others = [name for name in known.keys() & found.keys() if not known[name].is_same(found[name])]
         self._is_other_log = bool(others) and not adopts
         if self._is_other_log:
             log.error(
@@ -140,24 +148,26 @@ class Republishing:
                 topics=list(found),
                 clusters=[cluster_id for cluster_id, _ in found.values()],
                 topic_ids=[topic_id for _, topic_id in found.values()],
+                is_another=bool(others),
                 lease=lease.epoch,
             )
         self._known_topics = set(found)
+        self._send_only_to(known if self._is_other_log else known | found)
 
-    async def _found(self, names: Sequence[str]) -> dict[str, tuple[str, UUID]]:
-        """Return the cluster and the id of the topics that exist."""
+    async def _found(self, names: Sequence[str]) -> dict[str, TopicIdentity]:
+        """Return the identity of the topics that exist."""
         try:
             identity = await self._kafka.identify(names)
         except TopicsMissing:
             if len(names) == 1:
                 return {}
             return {topic: each for name in names for topic, each in (await self._found([name])).items()}
-        return {name: (identity.cluster_id, identity.topic_ids[name]) for name in names}
+        return identity.topics
 
     async def _fill(self, driver: asyncpg.Connection, lease: Lease, position: int) -> None:
         """Send published events from a position on, as they were published."""
         rows: list[Row] = [tuple(row) for row in await _PUBLISHED.all(driver, position=position, events=CHUNK_EVENTS)]
-        await self._send_all(rows)
+        await self._send_all(driver, lease, rows)
         await _RESENT.execute(driver, position=rows[-1][0] + 1 if rows else None, lease=lease.epoch)
         log.info("log_filled", events=len(rows), is_complete=not rows)
 
@@ -175,20 +185,15 @@ class Republishing:
                 if known.event_type.correction != "withdrawn":
                     payload = restored(known, epoch=row["epoch"], at=row["epoch_began_at"])
                     events.append(PublishedEvent(topic, key, payload))
-        await self._send_all([(number, *event) for number, event in enumerate(events)])
+        await self._send_all(driver, lease, [(number, *event) for number, event in enumerate(events)])
         await keep_corrections(driver, [row["subject"] for row in rows], events, lease=lease.epoch)
         log.info("subjects_corrected", subjects=len(rows), events=len(events))
 
-    async def _send_all(self, rows: Sequence[Row]) -> None:
+    async def _send_all(self, driver: asyncpg.Connection, lease: Lease, rows: Sequence[Row]) -> None:
+        await self.note_topics(driver, lease, {row[1] for row in rows})
         left = list(rows)
         while left:
             sent = set(await self._send(left))
             if not sent:
                 raise TopicsMissing(f"of the topics to repair one is missing: {', '.join({row[1] for row in left})}")
             left = [row for row in left if row[0] not in sent]
-
-
-def _is_same(known: tuple[str, UUID], found: tuple[str, UUID]) -> bool:
-    if NO_TOPIC_ID in (known[1], found[1]):
-        return known[0] == found[0]
-    return known[1] == found[1]

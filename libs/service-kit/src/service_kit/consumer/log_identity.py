@@ -5,21 +5,38 @@ https://kafka.apache.org/protocol#The_Messages_Metadata has it.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import IncompatibleBrokerVersion
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
 
 KAFKA_SECONDS: Final = 20
 NO_TOPIC_ID: Final = UUID(int=0)
 """Kafka's own value for an unknown topic id."""
+
+Ask = Callable[[Request[Any]], Awaitable[Any]]
+"""Sends a request to a broker and returns its answer."""
+
+
+class TopicIdentity(NamedTuple):
+    """What tells a topic from another one of its name."""
+
+    cluster_id: str
+    topic_id: UUID
+
+    def is_same(self, other: "TopicIdentity") -> bool:
+        """Return whether both are one topic; of a broker that knows no ids, whether they are of one cluster."""
+        if NO_TOPIC_ID in (self.topic_id, other.topic_id):
+            return self.cluster_id == other.cluster_id
+        return self.topic_id == other.topic_id
 
 
 @dataclass(frozen=True)
@@ -31,6 +48,11 @@ class LogIdentity:
     """By name; `NO_TOPIC_ID` from a broker that knows no ids (before Kafka 2.8)."""
     partitions: Mapping[str, int] = field(compare=False)
     """The number of each topic's partitions, which may grow."""
+
+    @property
+    def topics(self) -> dict[str, TopicIdentity]:
+        """The identity of each topic, by name."""
+        return {name: TopicIdentity(self.cluster_id, topic_id) for name, topic_id in self.topic_ids.items()}
 
 
 class TopicsMissing(Exception):
@@ -127,29 +149,27 @@ async def identify_log(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> Log
     """
     await asyncio.wait_for(admin.start(), KAFKA_SECONDS)
     try:
-        identity, missing = await asyncio.wait_for(_ask(admin, topics), KAFKA_SECONDS)
+        identity = await asyncio.wait_for(identify_found(admin._send_request, topics), KAFKA_SECONDS)
     finally:
         await admin.close()
-    if missing:
+    if missing := [name for name in topics if name not in identity.topic_ids]:
         raise TopicsMissing(f"Kafka has no topic {', '.join(missing)}")
     return identity
 
 
-async def _ask(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> tuple[LogIdentity, list[str]]:
+async def identify_found(ask: Ask, topics: Sequence[str]) -> LogIdentity:
+    """Return the log's identity with those of the topics that the broker knows. Raises what `ask` raises."""
     try:
-        answer: Any = await admin._send_request(_MetadataRequest(topics))
+        answer = await ask(_MetadataRequest(topics))
     except (IncompatibleBrokerVersion, NotImplementedError):
-        described = await admin.describe_topics(list(topics))
-        cluster_id = str((await admin.describe_cluster())["cluster_id"])
-        found = [(each["error_code"], each["topic"], NO_TOPIC_ID, each["partitions"]) for each in described]
+        answer = await ask(MetadataRequest(list(topics), allow_auto_topic_creation=False))
+        known = [(error_code, name, NO_TOPIC_ID, parts) for error_code, name, _, parts in answer.topics]
     else:
-        cluster_id = str(answer.cluster_id)
         # Each topic: error code, name, id, whether internal, partitions, …
-        found = [(topic[0], topic[1], topic[2], topic[4]) for topic in answer.topics]
-    missing = [name for error_code, name, _, partitions in found if error_code or not partitions]
-    identity = LogIdentity(
-        cluster_id,
-        {name: topic_id for _, name, topic_id, _ in found},
-        {name: len(partitions) for _, name, _, partitions in found},
+        known = [(topic[0], topic[1], topic[2], topic[4]) for topic in answer.topics]
+    found = [(name, topic_id, parts) for error_code, name, topic_id, parts in known if parts and not error_code]
+    return LogIdentity(
+        str(answer.cluster_id),
+        {name: topic_id for name, topic_id, _ in found},
+        {name: len(parts) for name, _, parts in found},
     )
-    return identity, missing
