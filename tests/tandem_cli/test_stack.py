@@ -19,7 +19,8 @@ from typer.testing import CliRunner
 from tandem_cli.app import app
 from tandem_cli.data_dir import DataDir
 from tandem_cli.kafka import standard_topics
-from tandem_cli.ports import Ports, free_port
+from tandem_cli.ports import Ports, RememberedPorts, free_port
+from tandem_cli.postgres import EmbeddedPostgres
 from tandem_cli.problem import StackProblem
 from tandem_cli.processes import SupervisedProcess
 from tandem_cli.stack import External, Listener, LocalStack
@@ -98,6 +99,7 @@ def test_every_process_shows_its_metrics_at_a_port_that_is_not_public(stack: Loc
             assert ports[name] == process.port
     shown = CliRunner().invoke(app, ["status", "--data-dir", str(stack.data.path)], env={"COLUMNS": "120"})
     assert shown.exit_code == 0
+    assert f"Kafka     {stack.bootstrap_servers}" in shown.output
     for name, port in ports.items():
         (line,) = (line for line in shown.output.splitlines() if line.startswith(name))
         assert str(port) in line.split()
@@ -215,6 +217,42 @@ def test_a_busy_port_is_named_with_the_option_that_changes_it(tmp_path: Path, ex
         with pytest.raises(StackProblem, match=f"Port {port} for metrics is in use .* --metrics-port"):
             stack.start()
     assert not stack.data.locked()
+
+
+def test_every_port_is_the_same_after_a_restart(stack: LocalStack, external: External, notes: Notes) -> None:
+    def ports(of: LocalStack) -> dict[str, tuple[int, int]]:
+        running = of.data.running()
+        assert running is not None
+        return {part.name: (part.port, part.metrics_port) for part in running.parts if part.serves_health}
+
+    stack.start()
+    before = ports(stack)
+    stack.stop()
+    again = LocalStack(stack.data.path, external=external, listener=notes, system=fake_system())
+    with again:
+        assert ports(again) == before
+    # Within one process too, whose first stack has given its ports out.
+    stack.start()
+    assert ports(stack) == before
+
+
+def test_the_servers_keep_their_ports_unless_another_program_has_them(tmp_path: Path) -> None:
+    kafka, postgres = free_port(), free_port()
+    (tmp_path / "ports.json").write_text(json.dumps({"kafka": kafka, "postgres": postgres}))
+    stack = LocalStack(tmp_path)
+    assert isinstance(stack.postgres, EmbeddedPostgres)
+    with socket.create_server(("127.0.0.1", postgres)):
+        assert stack.bootstrap_servers == f"127.0.0.1:{kafka}"
+        assert stack.postgres.port != postgres
+
+
+@pytest.mark.parametrize("text", ["", '{"kafka": 2'])
+def test_ports_that_were_not_written_whole_are_chosen_anew(tmp_path: Path, text: str) -> None:
+    (tmp_path / "ports.json").write_text(text)
+    remembered = RememberedPorts(tmp_path / "ports.json")
+    port = remembered.choose("kafka")
+    remembered.keep()
+    assert RememberedPorts(tmp_path / "ports.json").choose("kafka") == port
 
 
 def test_too_little_disk_is_reported_before_anything_starts(

@@ -33,12 +33,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Running:
-    """What the supervisor wrote down about itself; `started` is its process's start time in seconds since 1970."""
+    """What the supervisor wrote down about itself; `started` is its process's start time in seconds since 1970, `kafka`
+    the bootstrap servers."""
 
     pid: int
     started: float
     urls: dict[str, str] = field(default_factory=dict)
     parts: list[Part] = field(default_factory=list)
+    kafka: str = ""
 
     def alive(self) -> bool:
         """True when that very process is there: a pid alone may have been given to another since."""

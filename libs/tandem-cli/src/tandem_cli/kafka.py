@@ -98,7 +98,7 @@ class ExternalKafka:
 class EmbeddedKafka:
     """One broker on the loopback address, with its log in `data_dir`, kept between runs.
 
-    `port` None means a free one, chosen once and kept by this object. `heap_mb` is the Java heap in MiB; the process
+    `port` None means what `choose_port` returns, called once. `heap_mb` is the Java heap in MiB; the process
     needs some 130 MiB beside it. `partitions` is what a topic gets when it names no number. `progress` receives the
     jars that arrive. Without `security` anybody on this machine may do anything. `options` are broker
     settings that override its own. A start is given up after `stall_seconds` without a new line in its log. The broker
@@ -110,6 +110,7 @@ class EmbeddedKafka:
         data_dir: Path,
         port: int | None = None,
         *,
+        choose_port: Callable[[], int] = free_port,
         heap_mb: int = 256,
         partitions: int = 6,
         progress: Progress | None = None,
@@ -130,6 +131,7 @@ class EmbeddedKafka:
         self._log_settings = self.data_dir / "log4j2.properties"
         self._log_dir = self.data_dir / "log"
         self._port = port
+        self._choose_port = choose_port
         self._controller_port: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._asked_to_run = False
@@ -138,7 +140,7 @@ class EmbeddedKafka:
     @property
     def port(self) -> int:
         if self._port is None:
-            self._port = free_port()
+            self._port = self._choose_port()
         return self._port
 
     @property

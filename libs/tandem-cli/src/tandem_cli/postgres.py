@@ -6,7 +6,7 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,7 +48,7 @@ OPTIONS: Mapping[str, str] = {
 class EmbeddedPostgres:
     """One server on the loopback address, with its data in `data_dir`, kept between runs.
 
-    `port` None means a free one, chosen at the first start and kept by this object. `options` are server settings
+    `port` None means what `choose_port` returns, called once. `options` are server settings
     that override OPTIONS. With `security` it takes encrypted connections only. A start is given up after
     `stall_seconds` without a new line in its log. The server ends when this process does.
     """
@@ -58,6 +58,7 @@ class EmbeddedPostgres:
         data_dir: Path,
         port: int | None = None,
         *,
+        choose_port: Callable[[], int] = free_port,
         options: Mapping[str, str] | None = None,
         stall_seconds: float = STALL_SECONDS,
         security: ServerSecurity | None = None,
@@ -70,6 +71,7 @@ class EmbeddedPostgres:
         self._cluster = self.data_dir / "cluster"
         self._password_file = self.data_dir / "password"
         self._port = port
+        self._choose_port = choose_port
         self._hidden_port: int | None = None
         """Where the server itself listens when there is a front."""
         self._front: TlsFront | None = None
@@ -80,7 +82,7 @@ class EmbeddedPostgres:
     @property
     def port(self) -> int:
         if self._port is None:
-            self._port = free_port()
+            self._port = self._choose_port()
         return self._port
 
     @property

@@ -20,7 +20,7 @@ from tandem_cli.data_dir import DataDir, Part, Running
 from tandem_cli.issuer import AUDIENCE, ISSUER, Issuer
 from tandem_cli.kafka import EmbeddedKafka, ExternalKafka, set_up_users, standard_topics
 from tandem_cli.kafka_access import PROCESSES
-from tandem_cli.ports import LOOPBACK, Ports, free_port, require_free
+from tandem_cli.ports import LOOPBACK, Ports, RememberedPorts, require_free
 from tandem_cli.postgres import EmbeddedPostgres, ExternalPostgres
 from tandem_cli.preloader import SUPPORTED, Preloader
 from tandem_cli.problem import StackProblem
@@ -100,6 +100,7 @@ class LocalStack:
     ) -> None:
         self.data = DataDir(data_dir)
         self.ports = ports or Ports()
+        self._remembered = remembered = RememberedPorts(self.data.path / "ports.json")
         self.system = system
         self.env_overrides = dict(env_overrides or {})
         self.listener = listener or Listener()
@@ -114,6 +115,7 @@ class LocalStack:
             self.postgres = EmbeddedPostgres(
                 self.data.path / "postgres",
                 self.ports.postgres,
+                choose_port=lambda: remembered.choose("postgres"),
                 options=postgres_options,
                 stall_seconds=stall_seconds,
                 security=security,
@@ -124,6 +126,7 @@ class LocalStack:
             else EmbeddedKafka(
                 self.data.path / "kafka",
                 self.ports.kafka,
+                choose_port=lambda: remembered.choose("kafka"),
                 heap_mb=heap_mb,
                 partitions=PARTITIONS,
                 progress=self._jars,
@@ -163,6 +166,7 @@ class LocalStack:
             self._local_issuer()
             self._start_preloader()
             self.processes = {program.name: self._process(program) for program in self.system.programs}
+            self._remembered.keep()
             self._start_parts()
             self._write_state()
         except BaseException:
@@ -336,12 +340,12 @@ class LocalStack:
 
     def _process(self, program: Program) -> SupervisedProcess:
         given: int | None = getattr(self.ports, program.api) if program.api else None
-        port = given or free_port()
+        port = given or self._remembered.choose(program.name)
         private: dict[str, str] = {}
         if program.api:
             self.urls[program.api] = f"http://{LOOPBACK}:{port}"
             # Not at the public port, here as in production.
-            private["PROMETHEUS_PORT"] = str(free_port())
+            private["PROMETHEUS_PORT"] = str(self._remembered.choose(f"{program.name} metrics"))
         return SupervisedProcess(
             program,
             {**self._environment(program, port), **private, **self.env_overrides},
@@ -416,7 +420,7 @@ class LocalStack:
 
     def _write_state(self) -> None:
         me = psutil.Process()
-        self.data.write(Running(me.pid, me.create_time(), self.urls, self._parts()))
+        self.data.write(Running(me.pid, me.create_time(), self.urls, self._parts(), self.bootstrap_servers))
 
     def _embedded(self) -> dict[str, EmbeddedKafka | EmbeddedPostgres]:
         """The servers that are ours, in the order in which they stop."""

@@ -123,4 +123,5 @@ def _links(stack: LocalStack, token: str) -> list[str]:
         f"dashboard  {stack.urls['metrics']}/#token={token}",
         f"sales      {stack.urls['sales']}/docs",
         f"service    {stack.urls['service']}/docs",
+        f"Kafka      {stack.bootstrap_servers}",
     ]

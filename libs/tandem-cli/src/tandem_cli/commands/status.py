@@ -43,7 +43,7 @@ def status(data_dir: DataDirOption = DEFAULT_DATA_DIR) -> None:
     table.add_row("total", "", "", "", "", _mib(total_bytes), f"{total_cpu:.0f} %", style="bold")
     console = Console()
     console.print(table)
-    for name, url in running.urls.items():
+    for name, url in {**running.urls, "Kafka": running.kafka}.items():
         console.print(f"{name:<9} {url}", highlight=False)
 
 
