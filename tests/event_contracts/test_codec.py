@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from event_contracts.catalogue import EVENT_TYPES
-from event_contracts.codec import MAX_EVENT_BYTES, CloudEvent, UndecodableEvent, decode, encode, with_epoch
+from event_contracts.codec import MAX_EVENT_BYTES, CloudEvent, UndecodableEvent, decode, encode, type_of, with_epoch
 from event_contracts.examples import encoded_example
 from event_contracts.fields import MAX_COUNT
 from tests.event_contracts.strategies import JSON_VALUES, MOMENTS, events, to_json
@@ -34,6 +34,16 @@ def changed(change: Callable[[dict[str, Any]], object]) -> bytes:
     event = json.loads(DEAL_CLOSED)
     change(event)
     return json.dumps(event).encode()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_type_is_read_without_decoding(name: str) -> None:
+    assert type_of(encoded_example(name)) == name.encode()
+    assert type_of(with_epoch(encoded_example(name), 7)) == name.encode()
+
+
+def test_what_is_no_event_has_no_type() -> None:
+    assert type_of(b"") is type_of(b'{"type": 1}') is None
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 import sqlalchemy as sa
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.errors import ProducerFenced
 from aiokafka.partitioner import DefaultPartitioner
@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from event_contracts.examples import encoded_example
 from service_kit import relay, telemetry
 from service_kit.clock import SYSTEM_CLOCK
 from service_kit.compiled import driver_of
@@ -63,18 +64,25 @@ async def is_empty(engine: AsyncEngine) -> bool:
 
 
 async def read(kafka: Kafka, topic: str) -> dict[str, list[bytes | None]]:
-    """All records of a topic by key, in the order of the log."""
+    """The values of all records of a topic by key, in the order of the log."""
+    found: dict[str, list[bytes | None]] = {}
+    for record in await records_of(kafka, topic):
+        found.setdefault((record.key or b"").decode(), []).append(record.value)
+    return found
+
+
+async def records_of(kafka: Kafka, topic: str) -> list[ConsumerRecord[bytes, bytes]]:
+    """All records of a topic, those of a partition in order."""
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="earliest")
     await consumer.start()
     try:
         parts = [TopicPartition(topic, number) for number in range(6)]
         consumer.assign(parts)
         ends = await consumer.end_offsets(parts)
-        found: dict[str, list[bytes | None]] = {}
+        found: list[ConsumerRecord[bytes, bytes]] = []
         while any([await consumer.position(part) < ends[part] for part in parts]):
             for records in (await consumer.getmany(timeout_ms=200)).values():
-                for record in records:
-                    found.setdefault((record.key or b"").decode(), []).append(record.value)
+                found += records
         return found
     finally:
         await consumer.stop()
@@ -106,6 +114,18 @@ async def test_events_arrive_in_the_order_of_their_key(
         await eventually(lambda: is_empty(source), 20)
     found = await read(kafka, topic)
     assert found == {f"key-{key}": [str(number).encode() for number in range(key, 5000, 50)] for key in range(50)}
+
+
+async def test_a_record_says_its_type_and_a_tombstone_has_none(
+    source: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
+) -> None:
+    topic = new_topic("relay")
+    await add(source, row(topic, "key", encoded_example("sales.deal-closed")), row(topic, "key", None))
+    async with relaying(source, kafka):
+        await eventually(lambda: is_empty(source))
+    found = [dict(record.headers) for record in await records_of(kafka, topic)]
+    content = {"content-type": b"application/cloudevents+json"}
+    assert found == [{**content, "ce_type": b"sales.deal-closed"}, content]
 
 
 async def test_a_row_that_commits_late_with_a_lower_position_is_not_lost(

@@ -14,7 +14,7 @@ from event_contracts.catalogue import (
     SERVICE_TOPIC,
     EventType,
 )
-from event_contracts.codec import CONTENT_TYPE
+from event_contracts.codec import CONTENT_TYPE, TYPE_HEADER
 from event_contracts.examples import encoded_example
 from event_contracts.schemas import ENVELOPE_FILE, schema_file
 
@@ -98,6 +98,10 @@ def _message(entry: EventType) -> dict[str, Any]:
         "title": entry.data.__name__,
         "summary": getdoc(entry.data),
         "contentType": CONTENT_TYPE,
+        "headers": {
+            "type": "object",
+            "properties": {TYPE_HEADER: {"const": entry.name, "description": "Absent in old records."}},
+        },
         "payload": {
             "allOf": [
                 {"$ref": f"./schemas/{ENVELOPE_FILE}"},

@@ -11,12 +11,24 @@ from event_contracts.calendar import Check, check_moment, check_of
 from event_contracts.catalogue import EVENT_TYPES, EventType, State, event_type_of
 from event_contracts.fields import MAX_COUNT, Moment
 
-__all__ = ["CONTENT_TYPE", "MAX_EVENT_BYTES", "CloudEvent", "UndecodableEvent", "decode", "encode", "with_epoch"]
+__all__ = [
+    "CONTENT_TYPE",
+    "MAX_EVENT_BYTES",
+    "TYPE_HEADER",
+    "CloudEvent",
+    "UndecodableEvent",
+    "decode",
+    "encode",
+    "type_of",
+    "with_epoch",
+]
 
 # Importing these modules fills the catalogue; a decoder without them would know no event.
 _DECLARED: Final = (directory, metrics, sales, service)
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
+TYPE_HEADER: Final = "ce_type"
+"""The header of a Kafka record with its event's type, by CloudEvents' Kafka binding."""
 MAX_EVENT_BYTES: Final = 1024 * 1024
 """A larger record is refused before it is parsed."""
 
@@ -123,6 +135,13 @@ def with_epoch(record: bytes, epoch: int) -> bytes:
     # The first of either is the envelope's: the data comes last. Records of former versions have no epoch.
     before = b'"epoch":1,"partitionkey":'
     return record.replace(before if before in record else b'"partitionkey":', stamped, 1)
+
+
+def type_of(record: bytes) -> bytes | None:
+    """Return the type of an event that `encode` made, without decoding it; None when it has none."""
+    # The first is the envelope's: the data comes last.
+    _, found, rest = record.partition(b'"type":"')
+    return rest.partition(b'"')[0] if found else None
 
 
 def decode(record: bytes | None) -> CloudEvent:

@@ -9,12 +9,13 @@ import msgspec
 from event_contracts.catalogue import EventType
 from event_contracts.codec import Envelope
 
-__all__ = ["ENVELOPE_FILE", "data_schema", "envelope_schema", "schema_file"]
+__all__ = ["DIALECT", "ENVELOPE_FILE", "ENVELOPE_ID", "data_schema", "envelope_schema", "schema_file"]
 
 JsonSchema = dict[str, Any]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 ENVELOPE_FILE: Final = "cloudevent.v1.json"
+ENVELOPE_ID: Final = "urn:tandem:schema:cloudevent:1"
 
 _DECIMAL_PATTERN: Final = r"^-?[0-9]+(\.[0-9]+)?([Ee][+-]?[0-9]+)?$"
 """Replaces msgspec's `format: decimal`, which JSON Schema does not know."""
@@ -81,7 +82,7 @@ def envelope_schema() -> JsonSchema:
         schema["properties"][name] |= details
     return {
         "$schema": DIALECT,
-        "$id": "urn:tandem:schema:cloudevent:1",
+        "$id": ENVELOPE_ID,
         **schema,
         "title": "CloudEvent",
         "description": "One event in CloudEvents' structured JSON: the record's value on every topic.",

@@ -17,7 +17,7 @@ import structlog
 from aiokafka.errors import MessageSizeTooLargeError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from event_contracts.codec import CONTENT_TYPE, MAX_EVENT_BYTES, with_epoch
+from event_contracts.codec import CONTENT_TYPE, MAX_EVENT_BYTES, TYPE_HEADER, type_of, with_epoch
 from service_kit import failpoints, telemetry
 from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.compiled import CompiledStatement, driver_of
@@ -59,7 +59,7 @@ PRODUCER: Final = "tandem-relay-"
 
 _MIX: Final = 0x5BD1E995
 _WORD: Final = 0xFFFFFFFF
-_HEADERS = [("content-type", CONTENT_TYPE.encode())]
+_CONTENT_TYPE: Final = ("content-type", CONTENT_TYPE.encode())
 
 # Not `position > last`: positions commit out of order, and a lower one that commits late would be lost for ever.
 _parked = outbox.alias("parked")
@@ -245,7 +245,7 @@ class Relay:
             if (known := batches.get(target)) is None:
                 known = batches[target] = (producer.create_batch(), [])
             batch, members = known
-            if batch.append(timestamp=None, key=key, value=payload, headers=_HEADERS) is None:
+            if batch.append(timestamp=None, key=key, value=payload, headers=_headers(payload)) is None:
                 # The rest of this partition waits for the next round, behind what goes now.
                 full.add(target)
             else:
@@ -336,6 +336,12 @@ class _Wakeup:
             await self._clock.wait(self._woken, self._poll)
         if self._clock.monotonic() - self._surprised_at > BUSY_SECONDS:
             self._poll = min(self._poll * 1.2, IDLE_POLL_SECONDS)
+
+
+def _headers(payload: bytes | None) -> list[tuple[str, bytes]]:
+    """Return a record's headers: with its type, a consumer need not parse what it does not want."""
+    kind = None if payload is None else type_of(payload)
+    return [_CONTENT_TYPE] if kind is None else [_CONTENT_TYPE, (TYPE_HEADER, kind)]
 
 
 @lru_cache(maxsize=CACHED_KEYS)
