@@ -357,9 +357,9 @@ async def test_every_write_leaves_an_entry_with_its_caller(name: str, apis: dict
 WITHOUT_AUDIT = {
     "/v1/kpis/{name}", "/v1/kpis/{name}/explain", "/v1/customers/{customer_id}/health",
     "/v1/periods/{period}/restatements", "/v1/webhooks/{webhook_id}/deliveries", "/v1/tickets/{ticket_id}/interactions",
-    "/v1/events/{event_id}",
+    "/v1/events/{event_id}", "/v1/schemas/{name}",
 }  # fmt: skip
-"""Addresses of numbers, of events, and of lists of what belongs to one record."""
+"""Addresses of numbers, events and schemas, and of lists of what belongs to one record."""
 
 
 def test_every_record_that_is_read_has_its_audit_beside_it() -> None:

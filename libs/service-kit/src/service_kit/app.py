@@ -18,6 +18,7 @@ from service_kit.audit.routes import AUDIT_TAG, audit_routes
 from service_kit.auth import Authenticator
 from service_kit.cors import add_cors
 from service_kit.docs import docs_routes
+from service_kit.event_schemas import SCHEMAS_TAG, schema_routes
 from service_kit.health import Check, database_check, health_routes
 from service_kit.middleware import RequestContext
 from service_kit.openapi import complete
@@ -52,11 +53,11 @@ def create_app(
 ) -> FastAPI:
     """Return an API with problem+json errors, tokens, strict parsing, health and OpenAPI 3.1.
 
-    `GET /v1/audit` is added to the routers. Raise ValueError unless `access` names every operation. `app.state` holds
-    `access`, `settings`, `engine`, `begin`, `authenticator`, `routes`, `literal_paths`, `keys_under_way`,
-    `rates_of_subjects`, `tags` and `webhooks`. The engine is disposed of at the end. `tags` describes the groups of
-    operations, `webhooks` the messages that the service sends. `classes` are the route classes of addresses that are
-    neither plain reads nor plain writes.
+    `GET /v1/audit` and `GET /v1/schemas` are added to the routers. Raise ValueError unless `access` names every
+    operation. `app.state` holds `access`, `settings`, `engine`, `begin`, `authenticator`, `routes`, `literal_paths`,
+    `keys_under_way`, `rates_of_subjects`, `tags` and `webhooks`. The engine is disposed of at the end. `tags` describes
+    the groups of operations, `webhooks` the messages that the service sends. `classes` are the route classes of
+    addresses that are neither plain reads nor plain writes.
     """
 
     notifier = OutboxNotifier(engine)
@@ -80,14 +81,14 @@ def create_app(
     )
     app.state.settings = settings
     app.state.access = access
-    app.state.tags = {**tags, **AUDIT_TAG}
+    app.state.tags = {**tags, **AUDIT_TAG, **SCHEMAS_TAG}
     app.state.webhooks = webhooks
     app.state.engine = engine
     app.state.begin = units_of_work(engine, on_commit=notifier.notify)
     app.state.authenticator = Authenticator(settings)
     app.state.keys_under_way = set()
     app.state.rates_of_subjects = RateLimit("subject", settings.subject_requests_per_second, settings.subject_burst)
-    routers = [*routers, audit_routes()]
+    routers = [*routers, audit_routes(), schema_routes()]
     app.state.routes = [route for one in routers for route in one.routes if isinstance(route, APIRoute)]
     app.state.literal_paths = frozenset(route.path for route in app.state.routes if not route.param_convertors)
     access.check(route.name for route in app.state.routes if not (isinstance(route, StrictRoute) and route.is_public))

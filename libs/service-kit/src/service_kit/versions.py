@@ -9,7 +9,7 @@ from service_kit.problems import PreconditionFailed, Unprocessable
 _ETAGS = re.compile(r'(W/)?"[0-9a-z]{1,32}"(,[ ]?(W/)?"[0-9a-z]{1,32}"){0,9}', re.ASCII)
 
 
-def etag_of(version: int) -> str:
+def etag_of(version: int | str) -> str:
     """Return the strong entity tag of a version."""
     return f'"{version}"'
 
@@ -19,7 +19,7 @@ def set_etag(response: Response, version: int) -> None:
     response.headers["ETag"] = etag_of(version)
 
 
-def unchanged(request: Request, version: int) -> Response | None:
+def unchanged(request: Request, version: int | str) -> Response | None:
     """Return an answer 304 when the client's `If-None-Match` names this version, else None."""
     tags = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     if etag_of(version) not in tags:
