@@ -1,5 +1,6 @@
 """The client of the APIs keeps trying while they are busy or away, does nothing twice, and passes refusals on."""
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -100,6 +101,43 @@ async def test_a_request_that_is_still_under_way_is_repeated_until_it_is_answere
     async with served(handle) as url, Api(url, "token") as api:
         assert (await api.post("leads", {}, key="k")).replayed
     assert asked == 2
+
+
+async def test_an_import_that_takes_longer_than_other_requests_is_waited_for_and_sent_once() -> None:
+    asked = 0
+
+    async def handle(_: web.Request) -> web.StreamResponse:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.6)
+        return web.json_response({"rows": []})
+
+    async with served(handle) as url, Api(url, "token", answer_seconds=0.1, patience=0.3) as api:
+        assert await api.import_rows([]) == []
+    assert asked == 1
+
+
+async def test_an_import_whose_answer_was_lost_is_asked_for_under_its_key_until_the_api_has_done_it() -> None:
+    keys: list[str] = []
+    reasons: list[str] = []
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        keys.append(request.headers["Idempotency-Key"])
+        if len(keys) == 1:
+            await asyncio.sleep(0.7)
+            assert request.transport is not None
+            request.transport.close()
+        if len(keys) <= 4:
+            return problem(409, "idempotency-key-in-use")
+        return web.json_response({"rows": []}, headers={"Idempotent-Replayed": "true"})
+
+    # What the API is at takes longer than the patience with one that fails.
+    async with served(handle) as url, Api(url, "token", patience=0.5, on_busy=reasons.append) as api:
+        assert await api.import_rows([]) == []
+        assert await api.import_rows([]) == []
+    assert len(set(keys[:5])) == 1
+    assert keys[5] != keys[0]
+    assert reasons == ["No: Why"] * 3
 
 
 async def test_a_refusal_is_passed_on_at_once_with_its_name_and_its_fields() -> None:

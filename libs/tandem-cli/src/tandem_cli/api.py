@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,11 +17,15 @@ from tandem_cli.problem import StackProblem
 
 PATIENCE = 120.0
 """Seconds of trying again before a request is given up, while the API is away or fails."""
+ANSWER_SECONDS = 30.0
+"""How long the answer of a request may take; whoever reads and writes single records waits for no more."""
+IMPORT_SECONDS = 900.0
+"""The same of an import: to break it off would undo what is done of it, and begin anew."""
 
 _TRY_AGAIN = frozenset({429, 502, 503, 504})
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
-_BUSY: Final = frozenset({"overloaded", "rate-exceeded"})
-"""Problems of an API that is well and serves others first: a turn will come, however long that takes."""
+_BUSY: Final = frozenset({"overloaded", "rate-exceeded", "idempotency-key-in-use"})
+"""Problems of an API that is well, and serves others first or is still at it: an answer will come, however late."""
 
 
 class Refused(Exception):
@@ -60,6 +65,7 @@ class Api:
         *,
         connections: int = 16,
         patience: float = PATIENCE,
+        answer_seconds: float = ANSWER_SECONDS,
         on_busy: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`on_busy` is called with the reason, whenever a request has to wait for its turn."""
@@ -69,6 +75,7 @@ class Api:
         self.url = url.rstrip("/")
         self.retries = 0
         self._patience = patience
+        self._answer_seconds = answer_seconds
         self._on_busy = on_busy
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         self._connections = connections
@@ -78,7 +85,7 @@ class Api:
         self._session = aiohttp.ClientSession(
             headers=self._headers,
             connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=30),
-            timeout=aiohttp.ClientTimeout(total=30, connect=10),
+            timeout=_limits(self._answer_seconds),
         )
         return self
 
@@ -99,10 +106,13 @@ class Api:
     async def import_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """What became of each row of a bulk import, the good ones being imported whatever the others are.
 
-        May be sent more than once, so each row must have a reference or a code by which it is known to be there.
+        It is waited for and not sent beside itself: where the answer is lost, a repeat under the same key waits for the
+        first one. A later run may send the rows again, so each must have a reference or a code by which it is known.
         """
         lines = "\n".join(json.dumps(row) for row in rows).encode()
-        answer = await self._request("POST", "imports", lines=lines, params={"mode": "best-effort"})
+        # Its own: the same rows may have another outcome another time, once a missing exchange rate is there.
+        key = str(uuid.uuid4())
+        answer = await self._request("POST", "imports", lines=lines, key=key, params={"mode": "best-effort"})
         return list(answer.body["rows"])
 
     async def patch(self, path: str, body: Mapping[str, Any], *, key: str) -> Answer:
@@ -123,37 +133,50 @@ class Api:
         headers = {"Idempotency-Key": key} if key else {}
         if lines is not None:
             headers["Content-Type"] = "application/x-ndjson"
-        end = time.monotonic() + self._patience
+        limits = _limits(self._answer_seconds if lines is None else IMPORT_SECONDS)
+        end: float | None = None
         wait = _FIRST_WAIT
         while True:
             asked_wait = 0.0
             is_busy = False
             try:
                 async with self._session.request(
-                    method, f"{self.url}/v1/{path}", json=body, data=lines, params=params, headers=headers
+                    method,
+                    f"{self.url}/v1/{path}",
+                    json=body,
+                    data=lines,
+                    params=params,
+                    headers=headers,
+                    timeout=limits,
                 ) as response:
                     if response.status < 400:
                         replayed = response.headers.get("idempotent-replayed") == "true"
                         return Answer(response.status, await response.json(), replayed)
                     problem = await _problem(response)
                     failure = Refused(response.status, problem)
-                    if response.status not in _TRY_AGAIN and failure.slug != "idempotency-key-in-use":
+                    is_busy = failure.slug in _BUSY
+                    if response.status not in _TRY_AGAIN and not is_busy:
                         raise failure
                     asked_wait = _seconds(response.headers.get("Retry-After"))
-                    is_busy = failure.slug in _BUSY
                     reason = str(failure)
             except (aiohttp.ClientError, TimeoutError) as error:
                 reason = str(error) or type(error).__name__
             self.retries += 1
             if is_busy:
                 self._on_busy(reason)
-                end, wait = time.monotonic() + self._patience, _FIRST_WAIT
+                end, wait = None, _FIRST_WAIT
+            # From the first failure on, for an answer may be lost after a long time.
+            end = end or time.monotonic() + self._patience
             # Apart from one another, so that all who were turned away do not come back at the same moment.
             pause = max(asked_wait, wait) * random.uniform(1.0, 1.3)
             if time.monotonic() + pause > end:
                 raise StackProblem(f"{self.url} did not answer for {self._patience:.0f} s: {reason}")
             await asyncio.sleep(pause)
             wait = min(wait * 2, _LONGEST_WAIT)
+
+
+def _limits(answer_seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=answer_seconds, connect=10)
 
 
 async def _problem(response: aiohttp.ClientResponse) -> Mapping[str, Any]:
