@@ -242,6 +242,32 @@ async def test_a_history_is_backdated_in_order(sales: Sales) -> None:
     ]
 
 
+async def test_a_deal_may_have_been_opened_before_the_conversion_that_brings_it(sales: Sales) -> None:
+    lead = await sales.lead(company="Casa Verde", occurred_at="2025-01-01T09:00:00Z")
+    deal = deal_terms(await sales.product(), opened_at="2025-01-02T09:00:00Z")
+    body = {"deal": deal, "occurred_at": "2025-01-31T09:00:00Z"}
+    converted = await sales.post(f"/v1/leads/{lead['id']}/convert", body)
+    opened = await sales.get(f"/v1/deals/{converted['deal_id']}")
+    assert (converted["converted_at"], opened["opened_at"]) == ("2025-01-31T09:00:00Z", "2025-01-02T09:00:00Z")
+    (event,) = await sales.events_of(opened["id"])
+    assert event.time == datetime(2025, 1, 2, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("opened_at", "detail"),
+    [
+        ("2025-02-01T09:00:00Z", "is after the conversion"),
+        ("2024-12-31T09:00:00Z", "is before the lead was created"),
+    ],
+)
+async def test_a_deal_is_opened_while_its_lead_is_one(sales: Sales, opened_at: str, detail: str) -> None:
+    lead = await sales.lead(company="Casa Verde", occurred_at="2025-01-01T09:00:00Z")
+    body = {"deal": deal_terms(await sales.product(), opened_at=opened_at), "occurred_at": "2025-01-31T09:00:00Z"}
+    refused = await sales.send("POST", f"/v1/leads/{lead['id']}/convert", body)
+    problem = assert_problem(refused, 422, "invalid-request")
+    assert problem["errors"] == [{"pointer": "#/deal/opened_at", "detail": detail}]
+
+
 async def test_an_external_reference_belongs_to_one_lead(sales: Sales) -> None:
     ref = reference()
     lead = await sales.lead(external_ref=ref)

@@ -55,6 +55,8 @@ history:
   closed_at: {column: closed, format: "%d.%m.%Y %H:%M"}
 """
 
+LEADS_WITHOUT_ACCOUNT = LEADS.replace('  account_name: {column: customer, template: "Customer {}"}\n', "")
+
 LEAD_COLUMNS = "id,created,source,seller"
 DEAL_COLUMNS = "lead,closed,result,why,customer,seller,currency,product,pieces,price"
 TICKET_COLUMNS = (
@@ -68,9 +70,9 @@ def written(path: Path, *lines: str) -> Path:
     return path
 
 
-def leads_mapping(folder: Path) -> LeadMapping:
+def leads_mapping(folder: Path, text: str = LEADS) -> LeadMapping:
     """The mapping of leads, read from a file as a person's is."""
-    mapping = load(str(written(folder / "leads.yaml", LEADS)))
+    mapping = load(str(written(folder / "leads.yaml", text)))
     assert isinstance(mapping, LeadMapping)
     return mapping
 

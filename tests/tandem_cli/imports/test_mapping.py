@@ -6,7 +6,7 @@ import pytest
 
 from tandem_cli.imports.mapping import bundled, load
 from tandem_cli.problem import StackProblem
-from tests.tandem_cli.imports.samples import LEADS, TICKETS, changed, written
+from tests.tandem_cli.imports.samples import LEADS, LEADS_WITHOUT_ACCOUNT, TICKETS, changed, written
 
 
 def refusal(folder: Path, text: str) -> str:
@@ -40,6 +40,11 @@ def test_a_name_that_is_neither_file_nor_bundled_lists_what_there_is() -> None:
         (changed(LEADS, "deal", "outcome", to="result"), "map the cells by `values` to: won, lost, open"),
         (changed(LEADS, "deal", "currency", to={"constant": "EURO"}), "EURO: not an ISO 4217 currency code"),
         (changed(LEADS, "deal", "lines", to=[]), "deal.lines"),
+        (changed(LEADS, "deal", "account", to="customer"), "account_name is short for account.name: give one of them"),
+        (
+            changed(LEADS_WITHOUT_ACCOUNT, "deal", "account", to={"name": "customer", "match": ["domain", "name"]}),
+            "matches by domain, and does not say where that comes from",
+        ),
         (changed(LEADS, "exchange_rates", 0, "rate", to=0.9), "exchange_rates.0.rate"),
         (
             changed(LEADS, "deal", "account_name", to={"column": "c", "template": "Customer"}),

@@ -1,6 +1,6 @@
 """Requests as plain data, with names in the place of ids that are known only once something was made."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -41,6 +41,15 @@ def filled(value: Any, identity: Callable[[Ref], str]) -> Any:
     if isinstance(value, list | tuple):
         return [filled(one, identity) for one in value]
     return value
+
+
+def refs_in(value: Any) -> Iterator[Ref]:
+    """Every Ref in a body."""
+    if isinstance(value, Ref):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from refs_in(one)
 
 
 def given(**fields: Any) -> dict[str, Any]:

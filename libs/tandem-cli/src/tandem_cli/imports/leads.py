@@ -1,9 +1,12 @@
 """Plans leads and the deals that became of them."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tandem_cli.imports.mapping import Cell, DealFields, LeadMapping
+from tandem_cli.imports.accounts import Accounts, columns_of_cells
+from tandem_cli.imports.mapping import DealFields, LeadMapping
 from tandem_cli.imports.plan import Needed, Plan, Record, moment
 from tandem_cli.imports.tables import Row, RowError, Table
 from tandem_cli.imports.values import Reader, error
@@ -18,12 +21,21 @@ def plan_leads(mapping: LeadMapping, leads: Table, deals: Table) -> Plan:
     return _Planner(mapping).plan(leads, deals)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _DealTimes:
+    converted_at: datetime
+    opened_at: datetime
+    closed_at: datetime | None
+    """None of a deal that is open."""
+
+
 class _Planner:
     def __init__(self, mapping: LeadMapping) -> None:
         self.mapping = mapping
         self.leads = Reader(mapping.sources.leads)
         self.deals = Reader(mapping.sources.deals)
         self.needed: dict[Ref, Needed] = {}
+        self.accounts = Accounts()
         self.errors: list[RowError] = []
         for rate in mapping.exchange_rates:
             ref = Ref("sales/exchange-rates", f"{rate.currency}@{rate.day}")
@@ -48,7 +60,7 @@ class _Planner:
             for reference, row in won.items()
             if self.mapping.deal is not None
         ]
-        return Plan(self.mapping.name, self.needed, list(records.values()), self.errors)
+        return Plan(self.mapping.name, {**self.needed, **self.accounts.needed()}, list(records.values()), self.errors)
 
     def _deals_by_lead(self, deals: Table) -> dict[str, Row]:
         found: dict[str, Row] = {}
@@ -67,15 +79,10 @@ class _Planner:
     def _record(self, reference: str, row: Row, deal_row: Row | None) -> Record:
         fields = self.mapping.lead
         created_at = self.leads.known_time(row, fields.created_at)
-        after: list[Step] = []
+        times: _DealTimes | None = None
         if deal_row is not None and self.mapping.deal is not None:
-            closed_at = self.deals.known_time(deal_row, self.mapping.deal.closed_at)
-            if closed_at < created_at:
-                if self.mapping.deal.closed_before_created == "reject":
-                    column = self.mapping.deal.closed_at.column
-                    raise RowError(deal_row.file, deal_row.line, column, "is before the lead was created", reference)
-                created_at = closed_at
-            after = self._deal(reference, deal_row, self.mapping.deal, closed_at)
+            times = self._deal_times(reference, deal_row, self.mapping.deal, created_at)
+            created_at = min(created_at, times.opened_at)
         cells = {name: getattr(fields, name) for name in ("company", "channel", "region", "segment", "product")}
         body = given(
             **{name: self.leads.code(row, cell) for name, cell in cells.items() if name != "company"},
@@ -86,13 +93,32 @@ class _Planner:
         )
         if "product" in body:
             self._product(body["product"])
-        columns = _columns(**cells, owner_id=fields.owner, external_ref=fields.reference)
+        columns = columns_of_cells(**cells, owner_id=fields.owner, external_ref=fields.reference)
         columns["occurred_at"] = fields.created_at.column
-        create = Step("create", "sales", ("leads",), body, columns)
-        return Record("leads", reference, row, [create, *after])
+        steps = [Step("create", "sales", ("leads",), body, columns)]
+        if deal_row is not None and times is not None and self.mapping.deal is not None:
+            steps += self._deal(reference, deal_row, self.mapping.deal, times, body)
+        return Record("leads", reference, row, steps)
 
-    def _deal(self, reference: str, row: Row, fields: DealFields, closed_at: datetime) -> list[Step]:
-        outcome = self.deals.needed(row, fields.outcome)
+    def _deal_times(self, reference: str, row: Row, fields: DealFields, created_at: datetime) -> _DealTimes:
+        is_open = self.deals.needed(row, fields.outcome) == "open"
+        opened_at = None if fields.opened_at is None else self.deals.time(row, fields.opened_at)
+        closed_at = self.deals.time(row, fields.closed_at)
+        if closed_at is None and not is_open:
+            closed_at = self.deals.known_time(row, fields.closed_at)
+        first = opened_at or closed_at or created_at
+        if first < created_at and fields.closed_before_created == "reject":
+            column = fields.opened_at.column if opened_at and fields.opened_at else fields.closed_at.column
+            raise RowError(row.file, row.line, column, "is before the lead was created", reference)
+        if opened_at and closed_at and not is_open and closed_at < opened_at:
+            raise RowError(row.file, row.line, fields.closed_at.column, "is before the deal was opened", reference)
+        return _DealTimes(
+            converted_at=first, opened_at=opened_at or min(first, created_at), closed_at=None if is_open else closed_at
+        )
+
+    def _deal(
+        self, reference: str, row: Row, fields: DealFields, times: _DealTimes, lead: Mapping[str, Any]
+    ) -> list[Step]:
         currency = self.deals.needed(row, fields.currency)
         lines = []
         for line in fields.lines:
@@ -104,24 +130,30 @@ class _Planner:
             unit_price = self.deals.amount(row, line.unit_price, currency)
             lines.append({"product": product, "quantity": quantity, "unit_price": unit_price})
         attribution = given(
+            owner_id=self._rep(self.deals.text(row, fields.owner)),
             region=self.deals.code(row, fields.region),
             segment=self.deals.code(row, fields.segment),
             channel=self.deals.code(row, fields.channel),
         )
+        opened_at = None if times.opened_at == times.converted_at else moment(times.opened_at)
         deal = given(
             currency=currency,
             lines=lines,
-            owner_id=self._rep(self.deals.text(row, fields.owner)),
             external_ref=f"{self.mapping.name}:{reference}",
+            opened_at=opened_at,
             **attribution,
         )
-        account = given(
-            name=self.deals.needed(row, fields.account_name)[:200],
-            external_ref=f"{self.mapping.name}:{reference}",
-            **attribution,
+        inherited = {name: lead[name] for name in ("owner_id", "region", "segment", "channel") if name in lead}
+        owner = self._rep(self.deals.text(row, fields.account.owner))
+        account = self.accounts.add(
+            row,
+            self.deals,
+            fields.account,
+            times.opened_at,
+            **{**inherited, **attribution, **given(owner_id=owner)},
         )
-        columns = _columns(
-            name=fields.account_name,
+        columns = columns_of_cells(
+            account_id=fields.account.name,
             region=fields.region,
             segment=fields.segment,
             channel=fields.channel,
@@ -131,18 +163,14 @@ class _Planner:
             unit_price=fields.lines[0].unit_price,
             currency=fields.currency,
         )
-        columns["occurred_at"] = fields.closed_at.column
-        steps = [
-            Step(
-                "convert",
-                "sales",
-                ("leads", LEAD, "convert"),
-                {"account": account, "deal": deal, "occurred_at": moment(closed_at)},
-                columns,
-            )
-        ]
-        if outcome != "open":
-            body = given(outcome=outcome, reason=self.deals.code(row, fields.reason), occurred_at=moment(closed_at))
+        columns["occurred_at"] = columns["opened_at"] = (fields.opened_at or fields.closed_at).column
+        body: dict[str, Any] = {"account_id": account, "deal": deal, "occurred_at": moment(times.converted_at)}
+        steps = [Step("convert", "sales", ("leads", LEAD, "convert"), body, columns)]
+        if times.closed_at is not None:
+            outcome = self.deals.needed(row, fields.outcome)
+            reason = self.deals.code(row, fields.reason)
+            body = given(outcome=outcome, reason=reason, occurred_at=moment(times.closed_at))
+            columns = {**columns, "occurred_at": fields.closed_at.column}
             steps.append(Step("close", "sales", ("deals", DEAL, "close"), body, columns))
         return steps
 
@@ -157,7 +185,3 @@ class _Planner:
     def _product(self, code: str) -> None:
         ref = Ref("sales/products", code)
         self.needed.setdefault(ref, Needed(ref, {"code": code, "name": code}, by_code=True))
-
-
-def _columns(**cells: Cell | None) -> dict[str, Any]:
-    return {name: cell.column for name, cell in cells.items() if cell is not None and cell.column is not None}

@@ -151,6 +151,43 @@ class LeadFields(_Strict):
     """The salesperson, by whatever the file calls them; made when they are not there yet."""
 
 
+Match = Literal["reference", "name", "domain"]
+
+
+class AccountFields(_Strict):
+    """The customer of a deal. A plain string names the column with its name."""
+
+    name: Cell
+    reference: Cell | None = None
+    """What identifies the customer in the other system."""
+    domain: Cell | None = None
+    """A web or e-mail address of the company."""
+    match: Match | list[Match] = []
+    """By what rows are found to be about one customer; of several, the first one that a row has."""
+    region: Cell | None = None
+    segment: Cell | None = None
+    channel: Cell | None = None
+    owner: Cell | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _has_what_it_matches_by(self) -> "AccountFields":
+        if missing := [key for key in self.keys if getattr(self, key) is None]:
+            raise ValueError(f"matches by {', '.join(missing)}, and does not say where that comes from")
+        return self
+
+    @property
+    def keys(self) -> list[Match]:
+        """What it is matched by: unless given, the reference, or the name of accounts without one."""
+        if isinstance(self.match, str):
+            return [self.match]
+        return self.match or (["name"] if self.reference is None else ["reference"])
+
+
 class LineFields(_Strict):
     """One product line of a deal."""
 
@@ -164,10 +201,13 @@ class DealFields(_Strict):
 
     reference: Cell
     """The column that holds the lead's reference."""
+    opened_at: Time | None = None
+    """When the lead was converted and the deal opened. Unless given, the sale began with the lead, which was converted
+    when the deal was closed."""
     closed_at: Time
     outcome: Cell = Cell(constant="won")
     reason: Cell | None = None
-    account_name: Cell
+    account: AccountFields
     currency: Cell
     lines: list[LineFields] = Field(min_length=1, max_length=100)
     owner: Cell | None = None
@@ -175,7 +215,19 @@ class DealFields(_Strict):
     region: Cell | None = None
     channel: Cell | None = None
     closed_before_created: Literal["reject", "move-lead"] = "reject"
-    """What to do with a deal that was closed before its lead was created: an error, or the lead moves to that time."""
+    """What to do with a deal that was opened or closed before its lead was created: an error, or the lead moves to
+    that time."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _account_name(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "account_name" not in value:
+            return value
+        if "account" in value:
+            raise ValueError("account_name is short for account.name: give one of them")
+        return {("account" if name == "account_name" else name): one for name, one in value.items()} | {
+            "account": {"name": value["account_name"]}
+        }
 
     @field_validator("outcome")
     @classmethod

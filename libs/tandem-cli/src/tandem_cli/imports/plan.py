@@ -1,7 +1,7 @@
 """What an import will do, as plain data: what must exist first, and the steps of every record in their order."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,10 @@ class Needed:
     body: Mapping[str, Any]
     by_code: bool = False
     """True for what is named by its own code and has no id (products, exchange rates)."""
+    row: Row | None = None
+    """The row that it comes from, whose error it is if it cannot be made; without one, the import ends."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Which column a field of the body came from."""
 
 
 @dataclass(frozen=True)

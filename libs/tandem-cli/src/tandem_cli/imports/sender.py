@@ -8,9 +8,9 @@ from typing import Any, Final, TypeVar
 from tandem_cli.api import Api, Refused
 from tandem_cli.concurrency import each
 from tandem_cli.imports.plan import Needed, Plan, Record
-from tandem_cli.imports.tables import RowError
+from tandem_cli.imports.tables import Row, RowError
 from tandem_cli.problem import StackProblem
-from tandem_cli.requests import Ref, filled
+from tandem_cli.requests import Ref, filled, refs_in
 
 Item = TypeVar("Item")
 
@@ -28,11 +28,14 @@ class Outcome:
     """Records that an earlier run had begun."""
     there: int = 0
     """Records that were complete already."""
+    failed: int = 0
     errors: list[RowError] = field(default_factory=list)
+    """Of records, and of rows that they refer to."""
 
     @property
     def done(self) -> int:
-        return self.new + self.continued + self.there + len(self.errors)
+        """The number of records that it is through with."""
+        return self.new + self.continued + self.there + self.failed
 
 
 class Sender:
@@ -53,6 +56,7 @@ class Sender:
         self.progress = progress
         self.outcome = outcome
         self._ids: dict[Ref, str] = {}
+        self._failed: dict[Ref, RowError] = {}
 
     async def run(self) -> None:
         """Send everything. Raises StackProblem when the APIs refuse the token or stay away; what was sent stays."""
@@ -62,19 +66,44 @@ class Sender:
         await each(portions, self._send, at_once=self.concurrency)
 
     async def _make(self, needed: Sequence[Needed]) -> None:
-        nouns = [one.ref.noun.split("/") for one in needed]
+        ready = [one for one in needed if not self._refer_to_failed(one.ref, one.row, one.body)]
+        if not ready:
+            return
+        nouns = [one.ref.noun.split("/") for one in ready]
         rows = [
             {"resource": collection, "record": self._needed_body(one)}
-            for one, (_, collection) in zip(needed, nouns, strict=True)
+            for one, (_, collection) in zip(ready, nouns, strict=True)
         ]
-        for one, result in zip(needed, await _import(self.apis[nouns[0][0]], rows), strict=True):
+        for one, result in zip(ready, await _import(self.apis[nouns[0][0]], rows), strict=True):
             identity = result["id"]
             if refusal := _refusal(result):
+                identity = refusal.problem.get("existing_id")
                 # It was made before, perhaps of other rows: records need only that it is there.
                 if refusal.slug not in ("imported-otherwise", "product-code-taken"):
-                    raise StackProblem(f"{one.ref.noun} {one.ref.key!r} cannot be made: {_explained(refusal)}")
-                identity = refusal.problem.get("existing_id")
+                    if one.row is None:
+                        raise StackProblem(f"{one.ref.noun} {one.ref.key!r} cannot be made: {_explained(refusal)}")
+                    self._fail(one.ref, _needed_error(one, one.row, refusal))
+                    continue
             self._ids[one.ref] = one.ref.key if one.by_code else str(identity)
+
+    def _refer_to_failed(self, ref: Ref | None, row: Row | None, *bodies: Mapping[str, Any]) -> bool:
+        """Whether what a row makes refers to what could not be made, and so cannot be made itself."""
+        if not self._failed:
+            return False
+        missing = next((one for one in refs_in(bodies) if one in self._failed), None)
+        if missing is None or row is None:
+            return False
+        cause = self._failed[missing]
+        what = (
+            f"refers to {missing.noun.partition('/')[2]} {missing.key!r}, which failed: {cause.file} row {cause.line}"
+        )
+        self._fail(ref, RowError(row.file, row.line, "", what, ref.key if ref else ""))
+        return True
+
+    def _fail(self, ref: Ref | None, reason: RowError) -> None:
+        self.outcome.errors.append(reason)
+        if ref is not None:
+            self._failed[ref] = reason
 
     def _needed_body(self, needed: Needed) -> dict[str, Any]:
         body = dict(filled(needed.body, self._ids.__getitem__))
@@ -84,10 +113,14 @@ class Sender:
 
     async def _send(self, records: Sequence[Record]) -> None:
         """Import some records, and count what came of them."""
+        ready = [one for one in records if not self._refer_to_failed(None, one.row, *(step.body for step in one.steps))]
+        self.outcome.failed += len(records) - len(ready)
         api = self.apis[records[0].steps[0].api]
-        for record, result in zip(records, await _import(api, [self._row(one) for one in records]), strict=True):
+        results = await _import(api, [self._row(one) for one in ready]) if ready else []
+        for record, result in zip(ready, results, strict=True):
             if refusal := _refusal(result):
                 self.outcome.errors.append(_row_error(record, result["at"], refusal))
+            self.outcome.failed += result["status"] == "failed"
             self.outcome.new += result["status"] == "created"
             self.outcome.continued += result["status"] == "continued"
             self.outcome.there += result["status"] == "existing"
@@ -147,6 +180,17 @@ def _layers(needed: Iterable[Needed]) -> list[list[Needed]]:
     return [layers[number] for number in sorted(layers)]
 
 
+def _needed_error(needed: Needed, row: Row, refusal: Refused) -> RowError:
+    reason = f"{needed.ref.noun.partition('/')[2]}: {_explained(refusal)}"
+    return RowError(row.file, row.line, _column(needed.columns, refusal), reason, needed.ref.key)
+
+
+def _column(columns: Mapping[str, str], refusal: Refused) -> str:
+    """The column of the first field that is wrong."""
+    names = (pointer.rsplit("/", 1)[-1] for pointer, _ in refusal.errors)
+    return next((columns[name] for name in names if name in columns), "")
+
+
 def _row_error(record: Record, at: str, refusal: Refused) -> RowError:
     row = record.row
     column = ""
@@ -156,8 +200,7 @@ def _row_error(record: Record, at: str, refusal: Refused) -> RowError:
         # `#/record`, or the number in `#/history/0`.
         number = int(at.removeprefix("#/history/")) + 1 if at.startswith("#/history/") else 0
         step = record.steps[number]
-        for pointer, _ in refusal.errors:
-            column = column or step.columns.get(pointer.rsplit("/", 1)[-1], "")
+        column = _column(step.columns, refusal)
         if refusal.slug == "exchange-rate-missing":
             column = step.columns.get("currency", "")
         reason = f"{step.name}: {_explained(refusal)}"

@@ -50,6 +50,7 @@ from service_kit.fields import (
     StrictModel,
     UpdatedAt,
     Version,
+    described,
     examples,
 )
 
@@ -65,6 +66,11 @@ _CUSTOMER: dict[str, Any] = {
     "external_ref": "crm-881",
 }
 _WHEN = "2026-03-02T09:30:00Z"
+
+_OPENED_AT = described(
+    "When the sale began, where that was before the conversion. Only some roles may give a time in the past.",
+    "2026-03-05T10:00:00Z",
+)
 
 Line = Annotated[Name, Field(description="Stays in this service; no event carries it.")]
 
@@ -151,13 +157,21 @@ class LeadAccountCreate(AccountFields):
     name: AccountName | None = Field(default=None, description="The lead's company, or else its name, unless given.")
 
 
+class ConvertedDealCreate(LeadDealCreate):
+    """The terms of the deal that a conversion opens."""
+
+    model_config = examples(TERMS | {"opened_at": "2026-03-05T10:00:00Z"})
+
+    opened_at: Annotated[Moment, _OPENED_AT] | None = None
+
+
 class LeadConvertRequest(StrictModel):
     """What the lead becomes: a known or new customer, and a deal if there is one."""
 
     model_config = examples(
         {
             "account": _CUSTOMER,
-            "deal": TERMS,
+            "deal": TERMS | {"opened_at": "2026-03-05T10:00:00Z"},
             "occurred_at": "2026-03-31T14:00:00Z",
         },
         {"account_id": _ACCOUNT},
@@ -166,7 +180,7 @@ class LeadConvertRequest(StrictModel):
     account_id: AccountId | None = Field(default=None, description="The known customer that it becomes.")
     account: LeadAccountCreate | None = None
     """A new customer that it becomes; the lead's own data where left out."""
-    deal: LeadDealCreate | None = None
+    deal: ConvertedDealCreate | None = None
     """A deal to open with that customer."""
     occurred_at: OccurredAt | None = None
 

@@ -9,6 +9,7 @@ from sales_api.attribution import Attribution
 from sales_api.deals.use_cases import add_deal
 from sales_api.leads.model import Lead
 from sales_api.leads.schemas import (
+    ConvertedDealCreate,
     LeadAccountCreate,
     LeadAssignRequest,
     LeadContactRequest,
@@ -136,7 +137,7 @@ async def convert_lead(
             account_id=account.id,
             lead_id=lead.id,
             defaults=defaults,
-            at=at,
+            at=_deal_opened_at(lead, body.deal, by, at),
             reporting_currency=reporting_currency,
             upsell_suggestion_id=lead.upsell_suggestion_id,
             pointer="#/deal",
@@ -145,6 +146,16 @@ async def convert_lead(
     event = lead.convert(account_id=account.id, account_registered=registers, deal_id=deal_id, at=at)
     publish(work, lead, event, at)
     return lead
+
+
+def _deal_opened_at(lead: Lead, deal: ConvertedDealCreate, by: Principal, converted_at: datetime) -> datetime:
+    if deal.opened_at is None:
+        return converted_at
+    if deal.opened_at > converted_at:
+        raise Unprocessable.at("#/deal/opened_at", "is after the conversion")
+    if deal.opened_at < lead.created_at:
+        raise Unprocessable.at("#/deal/opened_at", "is before the lead was created")
+    return happened_at(deal.opened_at, by)
 
 
 async def _register_account(work: UnitOfWork, lead: Lead, given: LeadAccountCreate, at: datetime) -> Account:

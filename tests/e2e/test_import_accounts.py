@@ -1,0 +1,50 @@
+"""Rows about one company are one customer, and a sale takes as long as its file says."""
+
+import asyncio
+
+import pytest
+
+from tandem_cli.stack import LocalStack
+from tests.e2e.conftest import Kpis, Run, booked
+from tests.tandem_cli.imports.samples import written
+
+MAPPING = """
+name: two-sales
+kind: leads
+lead:
+  reference: id
+  created_at: {column: created, format: "%Y-%m-%d"}
+deal:
+  reference: lead
+  closed_at: {column: closed, format: "%Y-%m-%d"}
+  account_name: customer
+  currency: {constant: EUR}
+  lines:
+    - {product: {constant: two-sales}, unit_price: price}
+"""
+
+
+@pytest.fixture(scope="module")
+async def imported(stack: LocalStack, tandem: Run, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("two-sales")
+    files = [
+        written(folder / "mapping.yaml", MAPPING),
+        written(folder / "leads.csv", "id,created", "a,2005-01-01", "b,2005-01-02"),
+        written(
+            folder / "deals.csv", "lead,closed,customer,price", "a,2005-01-31,Acme,10.00", "b,2005-02-01,ACME,20.00"
+        ),
+    ]
+    done = await asyncio.to_thread(tandem, "import", *files)
+    assert done.returncode == 0, done.stdout + done.stderr
+    await booked(stack)
+
+
+async def test_two_sales_to_one_company_are_one_new_customer_and_repeat_revenue(imported: None, kpis: Kpis) -> None:
+    customers = await kpis.ask("new_customers", "2005-01-01", "2005-12-31")
+    repeated = await kpis.ask("repeat_revenue", "2005-01-01", "2005-12-31")
+    assert (customers["numerator"], repeated["value"]) == (1, "20.00")
+
+
+async def test_a_sale_takes_from_its_lead_to_its_closing(imported: None, kpis: Kpis) -> None:
+    answer = await kpis.ask("sales_cycle_days", "2005-01-01", "2005-12-31", product="two-sales")
+    assert answer["value"] == "30"
