@@ -75,6 +75,7 @@ def test_an_open_deal_is_not_closed_and_a_lead_without_deal_only_created(tmp_pat
     ("lead", "deal", "column", "reason"),
     [
         ("a,1 March,Fair,", WON, "created", "'1 March' is not of the form %Y-%m-%d %H:%M"),
+        ("a,2012-03-01 09:00,???,", WON, "source", "no letter of '???' fits in a code; name a code for it in `values`"),
         ("a,2012-03-25 03:30,Fair,", WON, "created", "does not exist in Europe/Vilnius: clocks were set"),
         (",2012-03-01 09:00,Fair,", "", "id", "is unknown, and cannot be"),
         ("a,2012-03-06 09:00,Fair,", WON, "closed", "is before the lead was created"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tandem_cli.imports.mapping import Source
-from tandem_cli.imports.tables import assign, read
+from tandem_cli.imports.tables import assign, check_encoding, read
 from tandem_cli.problem import StackProblem
 from tests.tandem_cli.imports.samples import written
 
@@ -30,6 +30,48 @@ def test_deals_without_their_leads_are_refused(tmp_path: Path) -> None:
     deals = written(tmp_path / "b.csv", "price,lead")
     with pytest.raises(StackProblem, match="None of the files holds leads"):
         assign([deals], COLUMNS, SOURCES)
+
+
+@pytest.mark.parametrize(("shown", "delimiter"), [(";", ";"), ("\\t", "\t"), ("|", "|")])
+def test_a_file_with_another_delimiter_is_refused_with_what_to_set(tmp_path: Path, shown: str, delimiter: str) -> None:
+    wrong = written(tmp_path / "a.csv", delimiter.join(["id", "created", "more"]))
+    with pytest.raises(StackProblem) as refused:
+        assign([wrong], COLUMNS, SOURCES)
+    assert f'Set in the mapping: sources: {{leads: {{delimiter: "{shown}"}}}}' in str(refused.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-8-sig"])
+def test_a_file_with_another_encoding_of_its_header_is_refused_with_what_to_set(tmp_path: Path, encoding: str) -> None:
+    wrong = tmp_path / "a.csv"
+    wrong.write_bytes("id;created\n1;2\n".encode(encoding))
+    with pytest.raises(StackProblem) as refused:
+        assign([wrong], COLUMNS, {"leads": Source(encoding="cp1252"), "deals": Source()})
+    assert f'sources: {{leads: {{delimiter: ";", encoding: {encoding.removesuffix("-sig")}}}}}' in str(refused.value)
+
+
+def test_a_file_that_is_not_in_its_encoding_is_refused_with_how_others_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("id,created\n1,x\n2,Москва и Тверь\n3,Новгород\n".encode("cp1251"))
+    with pytest.raises(StackProblem) as refused:
+        check_encoding([path], "leads", Source())
+    message = str(refused.value)
+    assert "a.csv is not utf-8" in message
+    assert "Set in the mapping: sources: {leads: {encoding: cp1251}}" in message
+    assert "or another one, if that is the one by which line 3 reads\n  cp1251: 2,Москва и Тверь" in message
+    assert "cp1252: 2,Ìîñêâà" in message
+
+
+def test_a_utf_8_file_that_the_mapping_takes_for_another_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "id,created", "1,Škoda")
+    with pytest.raises(StackProblem, match=r"a\.csv is utf-8, not cp1252\. .*encoding: utf-8"):
+        check_encoding([path], "leads", Source(encoding="cp1252"))
+
+
+def test_a_few_broken_rows_of_a_utf_8_file_are_their_own_errors(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"id,created\n1,x\xff\n" + "2,Škoda\n".encode())
+    check_encoding([path], "leads", Source())
+    assert [row.line for row in read([path], Source()).errors] == [2]
 
 
 def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tandem_cli.imports.mapping import TicketMapping, load
 from tandem_cli.imports.plan import Plan, Record
 from tandem_cli.imports.tables import read
 from tandem_cli.imports.tickets import plan_tickets
@@ -159,6 +160,26 @@ def test_a_reopen_count_that_falls_is_an_error(tmp_path: Path) -> None:
     plan = planned(tmp_path, {"reopened": "2"}, {"reopened": "1"})
     assert plan.records == []
     assert plan.errors[0].reason == "is lower than in the change before"
+
+
+@pytest.mark.parametrize("opened", ["29-02-2016 01:16", "29/2/2016 01:16"])
+def test_the_incident_log_is_read_in_both_spellings_that_it_is_about_in(tmp_path: Path, opened: str) -> None:
+    mapping = load("incidents")
+    assert isinstance(mapping, TicketMapping)
+    cells = {
+        **dict.fromkeys(mapping.columns()["changes"], "?"),
+        "number": "INC1",
+        "sys_mod_count": "0",
+        "reopen_count": "0",
+        "contact_type": "Phone",
+        "caller_id": "Caller 1",
+        "priority": "4 - Low",
+        "opened_at": opened,
+        "sys_updated_at": opened,
+    }
+    path = written(tmp_path / "log.csv", ",".join(cells), ",".join(cells.values()))
+    (record,) = plan_tickets(mapping, read([path], mapping.sources.changes)).records
+    assert record.steps[0].body["occurred_at"] == "2016-02-29T01:16:00Z"
 
 
 rows = st.lists(

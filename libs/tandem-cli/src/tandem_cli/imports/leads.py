@@ -18,7 +18,7 @@ DEAL = Ref("self", "deal")
 
 def plan_leads(mapping: LeadMapping, leads: Table, deals: Table) -> Plan:
     """One record a lead: created, and where a deal names it, converted and closed at the times of the file."""
-    return _Planner(mapping).plan(leads, deals)
+    return _Planner(mapping, leads, deals).plan()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,23 +30,23 @@ class _DealTimes:
 
 
 class _Planner:
-    def __init__(self, mapping: LeadMapping) -> None:
+    def __init__(self, mapping: LeadMapping, leads: Table, deals: Table) -> None:
         self.mapping = mapping
-        self.leads = Reader(mapping.sources.leads)
-        self.deals = Reader(mapping.sources.deals)
+        self.lead_rows, self.deal_rows = leads.rows, deals.rows
+        self.leads = Reader(mapping.sources.leads, leads.rows)
+        self.deals = Reader(mapping.sources.deals, deals.rows)
         self.needed: dict[Ref, Needed] = {}
         self.accounts = Accounts()
-        self.errors: list[RowError] = []
+        self.errors: list[RowError] = [*leads.errors, *deals.errors]
         for rate in mapping.exchange_rates:
             ref = Ref("sales/exchange-rates", f"{rate.currency}@{rate.day}")
             body = {"currency": rate.currency, "on": rate.day, "rate": rate.rate}
             self.needed[ref] = Needed(ref, body, by_code=True)
 
-    def plan(self, leads: Table, deals: Table) -> Plan:
-        self.errors = [*leads.errors, *deals.errors]
-        won = self._deals_by_lead(deals)
+    def plan(self) -> Plan:
+        won = self._deals_by_lead()
         records: dict[str, Record] = {}
-        for row in leads.rows:
+        for row in self.lead_rows:
             try:
                 reference = self.leads.needed(row, self.mapping.lead.reference)
                 deal_row = won.pop(reference, None)
@@ -60,13 +60,15 @@ class _Planner:
             for reference, row in won.items()
             if self.mapping.deal is not None
         ]
+        self.leads.check_codes()
+        self.deals.check_codes()
         return Plan(self.mapping.name, {**self.needed, **self.accounts.needed()}, list(records.values()), self.errors)
 
-    def _deals_by_lead(self, deals: Table) -> dict[str, Row]:
+    def _deals_by_lead(self) -> dict[str, Row]:
         found: dict[str, Row] = {}
         if self.mapping.deal is None:
             return found
-        for row in deals.rows:
+        for row in self.deal_rows:
             try:
                 reference = self.deals.needed(row, self.mapping.deal.reference)
                 if reference in found:

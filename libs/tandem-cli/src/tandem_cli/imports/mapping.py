@@ -62,12 +62,18 @@ class Cell(_Strict):
 
 
 class Time(_Strict):
-    """Where an instant comes from. `format` is one of Python's strptime, or several that are tried in turn."""
+    """Where an instant comes from. `format` is one of Python's strptime, or several that are tried in turn; without
+    one, it is that of all cells of the column."""
 
     column: str
-    format: str | list[str]
+    format: str | list[str] = []
     zone: str = "UTC"
     """The IANA time zone that the file's times are in; not used where the format has %z."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"column": value} if isinstance(value, str) else value
 
     @field_validator("zone")
     @classmethod

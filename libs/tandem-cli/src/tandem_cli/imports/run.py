@@ -14,7 +14,7 @@ from tandem_cli.imports.leads import plan_leads
 from tandem_cli.imports.mapping import LeadMapping, TicketMapping
 from tandem_cli.imports.plan import Plan
 from tandem_cli.imports.sender import Outcome, Sender
-from tandem_cli.imports.tables import RowError, Table, assign, read
+from tandem_cli.imports.tables import RowError, Table, assign, check_encoding, read
 from tandem_cli.imports.tickets import plan_tickets
 from tandem_cli.problem import StackProblem
 
@@ -42,6 +42,8 @@ def make_plan(mapping: LeadMapping | TicketMapping, files: Sequence[Path]) -> Pl
     columns = mapping.columns()
     sources = {name: mapping.source(name) for name in columns}
     found = assign(files, columns, sources)
+    for name, paths in found.items():
+        check_encoding(paths, name, sources[name])
     tables = {name: read(paths, sources[name]) for name, paths in found.items()}
     if isinstance(mapping, LeadMapping):
         return plan_leads(mapping, tables["leads"], tables.get("deals", Table([], [])))

@@ -35,20 +35,21 @@ class _Customer:
 
 def plan_tickets(mapping: TicketMapping, changes: Table) -> Plan:
     """One record a ticket: opened, assigned, resolved, reopened and closed at the times of its rows."""
-    return _Planner(mapping).plan(changes)
+    return _Planner(mapping, changes).plan()
 
 
 class _Planner:
-    def __init__(self, mapping: TicketMapping) -> None:
+    def __init__(self, mapping: TicketMapping, changes: Table) -> None:
         self.mapping = mapping
-        self.reader = Reader(mapping.sources.changes)
+        self.changes = changes
+        self.reader = Reader(mapping.sources.changes, changes.rows)
         self.people: dict[Ref, Needed] = {}
         self.customers: dict[str, _Customer] = {}
 
-    def plan(self, changes: Table) -> Plan:
-        errors = list(changes.errors)
+    def plan(self) -> Plan:
+        errors = list(self.changes.errors)
         groups: dict[str, list[Row]] = {}
-        for row in changes.rows:
+        for row in self.changes.rows:
             try:
                 reference = self.reader.needed(row, self.mapping.ticket.reference)
                 groups.setdefault(reference, []).append(row)
@@ -63,6 +64,7 @@ class _Planner:
             except RowError as reason:
                 reason.reference = reference
                 errors.append(reason)
+        self.reader.check_codes()
         return Plan(self.mapping.name, {**self.people, **self._customers()}, records, errors)
 
     def _record(self, reference: str, rows: Sequence[Row]) -> Record:
