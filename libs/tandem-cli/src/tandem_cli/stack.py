@@ -365,6 +365,8 @@ class LocalStack:
         return {
             "LOG_LEVEL": "info",
             "CORS_ORIGINS": ",".join(DEVELOPMENT_ORIGINS),
+            # The two APIs come first: the links of metrics-api lead to them.
+            **{f"{api.upper()}_API_URL": url for api, url in self.urls.items()},
             **inherited,
             **self._database_environment(program),
             **self._kafka_environment(program),

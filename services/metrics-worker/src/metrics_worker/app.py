@@ -16,6 +16,7 @@ from metrics_worker.api.dead_letters import dead_letters
 from metrics_worker.api.explain import explanations
 from metrics_worker.api.exports import AT_ONCE, exports
 from metrics_worker.api.kpis import routes
+from metrics_worker.api.links import ApiAddresses
 from metrics_worker.api.periods import periods
 from metrics_worker.api.scorecard import scorecard
 from metrics_worker.api.stream import stream, stream_tickets
@@ -96,6 +97,7 @@ def create(settings: MetricsSettings) -> FastAPI:
         classes={"/v1/exports": RouteClass.BULK, "/v1/stream": RouteClass.STREAM},
     )
     app.state.reporting = settings.reporting
+    app.state.addresses = ApiAddresses(sales=settings.sales_api_url, service=settings.service_api_url)
     app.state.hub = Hub(engine, settings.reporting, readers=settings.stream_readers)
     app.state.tickets = Tickets(engine)
     app.state.exports_free = asyncio.Semaphore(AT_ONCE)

@@ -25,12 +25,22 @@ def _known_currency(code: str) -> str:
     return code
 
 
+def _base_address(address: str) -> str:
+    if not address.startswith(("http://", "https://")):
+        raise ValueError(f"{address!r} is not an address such as https://sales.example.com")
+    return address.rstrip("/")
+
+
 class MetricsSettings(ServiceSettings):
     """Adds `REPORTING_TIMEZONE`, in which days are taken, and `REPORTING_CURRENCY`, in which money is summed."""
 
     http_port: int = 8003
     reporting_timezone: Annotated[str, AfterValidator(known_zone)] = "UTC"
     reporting_currency: Annotated[str, AfterValidator(_known_currency)] = "EUR"
+
+    sales_api_url: Annotated[str, AfterValidator(_base_address)] = "http://127.0.0.1:8001"
+    service_api_url: Annotated[str, AfterValidator(_base_address)] = "http://127.0.0.1:8002"
+    """Where clients reach the two APIs, for the links of `explain`."""
 
     stream_readers: int = Field(default=200, ge=0, le=10_000)
     """Streams of KPI values that one process keeps open at most."""

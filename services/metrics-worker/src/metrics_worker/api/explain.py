@@ -12,7 +12,8 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.api.limits import limits_of
-from metrics_worker.api.parameters import Filters, FirstDay, LastDay, LedgerReporting
+from metrics_worker.api.links import ApiAddresses, Links, links_of
+from metrics_worker.api.parameters import Addresses, Filters, FirstDay, LastDay, LedgerReporting
 from metrics_worker.domain.kinds import KINDS, RULES_VERSION
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.queries.answer import answer
@@ -53,10 +54,14 @@ CSV_ROWS: Final = 10_000
 """Postings in one CSV at most; more are for GET /v1/exports/postings."""
 
 _CSV_SHOWN: Final = (
-    "kind,subject,event_id,event_time,recorded_time,day,region,deal.won\r\n"
+    "kind,subject,event_id,event_time,recorded_time,day,region,deal.won,event_link,record_link\r\n"
     "deal,deals/01980c8e-7a33-7d60-8f3c-5b1f3b0c9a18,01980c8e-7a33-7d60-8f3c-5b1f3b0c9a21,"
-    "2026-03-31T21:00:00Z,2026-03-31T21:00:00.120000Z,2026-03-31,EMEA,1\r\n"
+    "2026-03-31T21:00:00Z,2026-03-31T21:00:00.120000Z,2026-03-31,EMEA,1,"
+    "https://sales.example.com/v1/events/01980c8e-7a33-7d60-8f3c-5b1f3b0c9a21,"
+    "https://sales.example.com/v1/deals/01980c8e-7a33-7d60-8f3c-5b1f3b0c9a18\r\n"
 )
+_EVENT_SHOWN: Final = "https://sales.example.com/v1/events/01980c8e-7a33-7d60-8f3c-5b1f3b0c9a21"
+_RECORD_SHOWN: Final = "https://sales.example.com/v1/deals/01980c8e-7a33-7d60-8f3c-5b1f3b0c9a18"
 explanations = router("/kpis", "kpis")
 
 _REASON = described("Why it is left out.", "merged", schema="ExclusionReason")
@@ -76,6 +81,15 @@ class ExclusionRead(ReadModel):
     """Whether only the newest 20,000 postings of a kind on these days were examined for it, and there are more."""
 
 
+class ExplainedLinksRead(ReadModel):
+    """The addresses of what is behind a posting. Who may not read a record is answered 404 there."""
+
+    event: Annotated[str, described("The event, as it was published.", _EVENT_SHOWN)] | None
+    """The event, as it was published; null where the ledger does not know who published it."""
+    record: Annotated[str, described("What the event is about, as it is now.", _RECORD_SHOWN)] | None
+    """What the event is about, as it is now; null for a contact whose ticket is not known."""
+
+
 class ExplainedPostingRead(ReadModel):
     """One posting: what one event added to, or subtracted from, the value's measures."""
 
@@ -89,6 +103,8 @@ class ExplainedPostingRead(ReadModel):
     day: Annotated[date, described("The day that it counts on, in the reporting time zone.", "2026-03-31")]
     dimensions: Annotated[dict[str, str | None], described("What it counts under, by dimension.", {"region": "EMEA"})]
     measures: Annotated[dict[str, Amount], _MEASURES]
+    links: ExplainedLinksRead
+    """Where the event and the record are."""
 
 
 class ExplanationRead(ReadModel):
@@ -134,6 +150,7 @@ async def explain_kpi(
     page: Paged,
     given: Filters,
     access: CallersAccess,
+    addresses: Addresses,
     start: FirstDay = None,
     end: LastDay = None,
     variant: Annotated[
@@ -155,7 +172,7 @@ async def explain_kpi(
         variant=variant_of(kpi, variant),
         period=period_of(start, end, reporting),
         interval=None,
-        group_by=None,
+        group_by=(),
         filters=(await limits_of(access, work)).filters(kpi, filters_of(kpi, given)),
         with_previous=False,
         as_of=as_of_of(as_of),
@@ -163,12 +180,12 @@ async def explain_kpi(
     connection = await work.connection()
     behind = PostingsBehind(query, recorded_after)
     if form == "csv":
-        return await _as_csv(connection, behind, reporting)
-    return await _explanation(connection, behind, reporting, page)
+        return await _as_csv(connection, behind, reporting, addresses)
+    return await _explanation(connection, behind, reporting, page, addresses)
 
 
 async def _explanation(
-    connection: AsyncConnection, behind: PostingsBehind, reporting: Reporting, page: Page
+    connection: AsyncConnection, behind: PostingsBehind, reporting: Reporting, page: Page, addresses: ApiAddresses
 ) -> ExplanationRead:
     formula = behind.formula
     answered = await answer(connection, behind.query, reporting)
@@ -186,7 +203,10 @@ async def _explanation(
             ExclusionRead(reason=each.reason, says=each.says, count=each.count, partial=each.is_partial)
             for each in await exclusions_of(connection, behind, reporting)
         ],
-        items=[_view_of(row, reporting.currency) for row in shown],
+        items=[
+            _view_of(row, links, reporting.currency)
+            for row, links in zip(shown, await links_of(connection, shown, addresses), strict=True)
+        ],
         next_cursor=page.cursor_after(Position(shown[-1].kind, shown[-1].day, shown[-1].id).packed) if more else None,
     )
 
@@ -198,7 +218,7 @@ async def _page(connection: AsyncConnection, behind: PostingsBehind, page: Page)
     return found[: page.limit], len(found) > page.limit
 
 
-def _view_of(row: Any, currency: str) -> ExplainedPostingRead:
+def _view_of(row: Any, links: Links, currency: str) -> ExplainedPostingRead:
     kind = KINDS[row.kind]
     return ExplainedPostingRead(
         kind=kind.name,
@@ -212,10 +232,13 @@ def _view_of(row: Any, currency: str) -> ExplainedPostingRead:
             f"{kind.name}.{name}": sum_shown(int(amount), kind.measure_named(name).unit, currency)
             for name, amount in row.measures.items()
         },
+        links=ExplainedLinksRead(event=links.event, record=links.record),
     )
 
 
-async def _as_csv(connection: AsyncConnection, behind: PostingsBehind, reporting: Reporting) -> Response:
+async def _as_csv(
+    connection: AsyncConnection, behind: PostingsBehind, reporting: Reporting, addresses: ApiAddresses
+) -> Response:
     found = await behind.newest(connection, CSV_ROWS + 1)
     if len(found) > CSV_ROWS:
         raise Unprocessable(
@@ -228,15 +251,16 @@ async def _as_csv(connection: AsyncConnection, behind: PostingsBehind, reporting
     plain = ["kind", "subject", "event_id", "event_time", "recorded_time", "day"]
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow([*plain, *dimensions, *measures])
-    for row in found:
-        view = _view_of(row, reporting.currency).model_dump(mode="json")
+    writer.writerow([*plain, *dimensions, *measures, "event_link", "record_link"])
+    for row, links in zip(found, await links_of(connection, found, addresses), strict=True):
+        view = _view_of(row, links, reporting.currency).model_dump(mode="json")
         writer.writerow(
             [
                 *(view[name] for name in plain),
                 # Codes come from people, and a spreadsheet must not take one for a formula.
                 *(neutralised(view["dimensions"].get(name) or "") for name in dimensions),
                 *(view["measures"].get(name, "") for name in measures),
+                *(address or "" for address in links),
             ]
         )
     period = behind.query.period

@@ -6,6 +6,7 @@ from fastapi import Depends, Query, Request
 
 from event_contracts.fields import CODE_PATTERN
 from metrics_worker.api.answers import readable
+from metrics_worker.api.links import ApiAddresses
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger.status import LedgerStatus, ledger_status
 from service_kit.dependencies import async_dependency
@@ -32,6 +33,14 @@ async def reporting_of(request: Request) -> Reporting:
 
 
 LedgerReporting = Annotated[Reporting, Depends(reporting_of)]
+
+
+def _addresses_of(request: Request) -> ApiAddresses:
+    found: ApiAddresses = request.app.state.addresses
+    return found
+
+
+Addresses = Annotated[ApiAddresses, Depends(async_dependency(_addresses_of))]
 FirstDay = Annotated[Day | None, Query(alias="from", description="First day; by default 30 days up to the last.")]
 LastDay = Annotated[Day | None, Query(alias="to", description="Last day; today by default.")]
 Code = Annotated[
