@@ -56,6 +56,7 @@ async def test_an_answer_has_this_form(metrics: Metrics) -> None:
         "previous": None,
         "series": None,
         "groups": None,
+        "groups_add_up": None,
         "fresh_as_of": None,
         "target": None,
         "coverage": {"region": "1", "segment": "1", "product": "1", "channel": "1", "owner": "1", "team": "1"},

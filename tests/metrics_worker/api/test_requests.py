@@ -35,6 +35,19 @@ async def refusal(
         ({"interval": "fortnight"}, "?interval", None),
         ({"group_by": "colour"}, "?group_by", "quota_attainment can be grouped by: owner, team"),
         ({"group_by": "region"}, "?group_by", "quota_attainment can be grouped by: owner, team"),
+        (
+            {"group_by": "owner,region"},
+            "?group_by",
+            "quota_attainment can be grouped by: owner, team; one of them, or any two",
+        ),
+        (
+            {"group_by": "owner,owner"},
+            "?group_by",
+            "takes one dimension, or two different ones with a comma in between",
+        ),
+        ({"group_by": "owner,team,"}, "?group_by", None),
+        ({"top": "3"}, "?top", "is a number of groups: add group_by"),
+        ({"top": "0", "group_by": "owner"}, "?top", None),
         ({"region": "EMEA"}, "?region", "quota_attainment can be filtered by: owner, team"),
         ({"owner": "me"}, "?owner", "must be a UUID, or empty for what has none"),
         ({"owner": "00000000000000000000000000000001"}, "?owner", "must be a UUID, or empty for what has none"),
@@ -133,4 +146,4 @@ async def test_every_dimension_is_a_parameter(client: httpx.AsyncClient) -> None
     document = (await client.get("/openapi.json")).json()
     parameters = document["paths"]["/v1/kpis/{name}"]["get"]["parameters"]
     asked = {parameter["name"] for parameter in parameters} - {"name"}
-    assert asked == {"from", "to", "interval", "group_by", "variant", "compare", "as_of", *DIMENSIONS}
+    assert asked == {"from", "to", "interval", "group_by", "top", "variant", "compare", "as_of", *DIMENSIONS}

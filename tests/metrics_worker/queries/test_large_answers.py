@@ -31,7 +31,7 @@ def by_customer(kpi: str) -> AnswerBuilder:
     """A question of a KPI in March by customer."""
     period = Period(date(2026, 3, 1), date(2026, 3, 31))
     variant = KPIS[kpi].default_variant
-    question = KpiQuery(KPIS[kpi], variant, period, None, "customer", {}, with_previous=False)
+    question = KpiQuery(KPIS[kpi], variant, period, None, ("customer",), {}, with_previous=False)
     return AnswerBuilder(question, VILNIUS)
 
 

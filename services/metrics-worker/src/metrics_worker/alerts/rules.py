@@ -196,7 +196,7 @@ async def adverse_trends(connection: AsyncConnection, reporting: Reporting, now:
             variant=variant,
             period=weeks,
             interval="week",
-            group_by=None,
+            group_by=(),
             filters={},
             with_previous=False,
         )

@@ -20,14 +20,17 @@ from metrics_worker.queries.query import (
     group_by_of,
     kpi_named,
     period_of,
+    top_of,
     variant_of,
 )
 from metrics_worker.queries.schemas import AnswerRead, CatalogueRead, GroupRead, KpiRead, VariantRead
 from metrics_worker.queries.sql import AT_ONCE
 from service_kit.concurrency import cooperative_chunks
-from service_kit.fields import Moment
+from service_kit.fields import Moment, plain_digits
 from service_kit.routing import CallersAccess, Work, router
 
+_ANY_DIMENSION: Final = "|".join(DIMENSIONS)
+_GROUPINGS: Final = f"^({_ANY_DIMENSION})(,({_ANY_DIMENSION}))?$"
 routes = router("/kpis", "kpis")
 
 
@@ -59,10 +62,21 @@ async def answer_kpi(
         str | None,
         Query(
             max_length=64,
-            description="Adds groups by the values of a dimension; GET /v1/kpis lists those of the KPI.",
-            json_schema_extra={"enum": list(DIMENSIONS)},
-            examples=["region"],
+            description="Adds groups by the values of a dimension, or of two: `region,product`. GET /v1/kpis lists"
+            " those of the KPI.",
+            json_schema_extra={"pattern": _GROUPINGS},
+            examples=["region", "region,product"],
         ),
+    ] = None,
+    top: Annotated[
+        int | None,
+        Query(
+            ge=1,
+            le=1000,
+            description="Shows so many groups with the highest values, and all others as one, the last.",
+            examples=[10],
+        ),
+        plain_digits,
     ] = None,
     variant: Annotated[
         str | None,
@@ -88,6 +102,7 @@ async def answer_kpi(
         period=period_of(start, end, status.reporting),
         interval=interval,
         group_by=group_by_of(kpi, group_by),
+        top=top_of(top, group_by_of(kpi, group_by)),
         filters=limits.filters(kpi, filters_of(kpi, given)),
         with_previous=compare is not None,
         as_of=as_of_of(as_of),

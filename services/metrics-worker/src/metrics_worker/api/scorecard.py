@@ -242,7 +242,7 @@ def _query(cell: Cell, period: Period, limits: Limits, *, with_previous: bool) -
         variant=cell.variant or kpi.default_variant,
         period=period,
         interval=None,
-        group_by=None,
+        group_by=(),
         filters=limits.filters(kpi, dict(cell.filters)),
         with_previous=with_previous,
     )

@@ -86,7 +86,7 @@ class Watch:
             variant=self.variant,
             period=period_of(self.start, self.end, reporting),
             interval=self.interval,
-            group_by=None,
+            group_by=(),
             filters=dict(self.filters),
             with_previous=False,
         )

@@ -40,8 +40,9 @@ class DealMeasures(Measures, kind="deal"):
         "value of won deals at the rate frozen at closing, by closing day",
         unit="money",
         not_by=CLOSING,
+        is_shared=True,
     )
-    units: Measure = Measure("units in won deals, by closing day", not_by=CLOSING)
+    units: Measure = Measure("units in won deals, by closing day", not_by=CLOSING, is_shared=True)
     cycle_seconds: Measure = Measure(
         "time from opening to winning, by closing day",
         unit="seconds",
@@ -53,6 +54,7 @@ class DealMeasures(Measures, kind="deal"):
         "value of won deals suggested by a service agent, by closing day",
         unit="money",
         not_by=CLOSING,
+        is_shared=True,
     )
     pipeline_deals: Measure = Measure("open deals", semi_additive=True, not_by=PIPELINE)
     pipeline_value: Measure = Measure(

@@ -72,18 +72,21 @@ class Measure(Sum):
         semi_additive: bool = False,
         counted_by: "Measure | None" = None,
         not_by: tuple[str, ...] = (),
+        is_shared: bool = False,
     ) -> None:
         """
         - `semi_additive`: a balance rather than a flow. It is posted as +x on the day it begins and -x on the day it
           ends, and its value on a day is the running sum up to that day.
         - `counted_by`: makes it a duration: the measure that counts how many were summed. It has a histogram.
         - `not_by`: dimensions of the kind that it cannot be grouped by.
+        - `is_shared`: of a kind that is split, whether the shares add up to the whole; others are whole in each share.
         """
         self.description = description
         self._unit = unit
         self.semi_additive = semi_additive
         self.counted_by = counted_by
         self.not_by = not_by
+        self.is_shared = is_shared
         super().__init__(Term(self))
 
     @property

@@ -55,9 +55,11 @@ class RelationshipMeasures(Measures, kind="relationship"):
     """The measures of customers' timelines."""
 
     new_won: Measure = Measure("customers' first won deals, by closing day")
-    new_revenue: Measure = Measure("value of customers' first won deals, by closing day", unit="money")
+    new_revenue: Measure = Measure("value of customers' first won deals, by closing day", unit="money", is_shared=True)
     repeat_won: Measure = Measure("won deals after a customer's first, by closing day")
-    repeat_revenue: Measure = Measure("value of won deals after a customer's first, by closing day", unit="money")
+    repeat_revenue: Measure = Measure(
+        "value of won deals after a customer's first, by closing day", unit="money", is_shared=True
+    )
     assisted_closed: Measure = Measure(
         "deals closed within 180 days of a presales question by the customer, by closing day"
     )

@@ -108,7 +108,7 @@ class TargetEvaluator:
             variant=target.variant,
             period=period,
             interval=None,
-            group_by=None,
+            group_by=(),
             filters={} if target.dimension is None else {target.dimension: target.dimension_value},
             with_previous=False,
         )

@@ -14,8 +14,8 @@ _INTRODUCTION = """\
 
 <!-- Written by `python -m metrics_worker.kpis.document > docs/kpis.md`; a test compares. Change the declarations. -->
 
-`GET /v1/kpis/{name}?from=&to=&interval=&group_by=&<dimension>=&variant=&compare=previous` returns each KPI.
-`<dimension>=` without a value selects subjects that have none.
+`GET /v1/kpis/{name}?from=&to=&interval=&group_by=&top=&<dimension>=&variant=&compare=previous` returns each KPI.
+`<dimension>=` without a value selects subjects that have none. `group_by` takes one dimension, or two with a comma.
 
 - **Value.** A KPI is a sum of [measures](#measures), or one sum divided by another, over the days of a period in the
   reporting time zone. Values are computed on read from exact whole sums and rounded once: six decimal places, half to

@@ -1,6 +1,6 @@
 """What a KPI is: a declaration over measures, from which the API, its document and the dashboard follow."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -76,6 +76,14 @@ class Formula:
     def terms(self) -> tuple[Term, ...]:
         """Return every term that it reads."""
         return self.numerator_terms + self.denominator_terms
+
+    def adds_up_by(self, dimensions: Collection[str]) -> bool:
+        """Return whether the values of groups by these dimensions add up to the value of the whole."""
+        if self.denominator is not None or self.times:
+            return False
+        return all(
+            term.measure.is_shared or kind_of(term.measure).split_by not in dimensions for term in self.numerator.terms
+        )
 
     @cached_property
     def kinds(self) -> dict[Kind, list[str]]:

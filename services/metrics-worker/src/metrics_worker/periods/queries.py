@@ -77,7 +77,7 @@ async def _view_of(
         variant=figure.variant,
         period=closed.period,
         interval=None,
-        group_by=None,
+        group_by=(),
         filters={},
         with_previous=False,
     )

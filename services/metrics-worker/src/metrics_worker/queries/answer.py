@@ -1,9 +1,10 @@
 """Answers a query from the ledger, out of one snapshot, so that its parts agree with each other."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from fractions import Fraction
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,9 +14,12 @@ from metrics_worker.kpis.formula import Formula
 from metrics_worker.ledger.status import fresh_as_of
 from metrics_worker.queries.figure import Figure, difference_text, sum_shown, value_text
 from metrics_worker.queries.query import KpiQuery
-from metrics_worker.queries.result import MAX_ROWS, Amounts, FormulaReads, Series, merged
+from metrics_worker.queries.result import MAX_ROWS, Amounts, FormulaReads, Series, merged, together
 from metrics_worker.queries.schemas import AnswerRead, GroupRead, NowRead, PointRead, PreviousRead
-from metrics_worker.queries.sql import AT_ONCE, Found, Read, read
+from metrics_worker.queries.sql import AT_ONCE, Found, Read, read, values_of
+
+Values = tuple[str | None, ...]
+"""Of the dimensions that a query groups by, in their order."""
 
 
 async def answer(connection: AsyncConnection, query: KpiQuery, reporting: Reporting) -> AnswerRead:
@@ -37,7 +41,7 @@ class AnswerBuilder:
             self._previous = FormulaReads(replace(query, interval=None), query.period.previous())
         if query.as_of is not None:
             self._now = FormulaReads(replace(query, interval=None, as_of=None), query.period)
-        if query.group_by is not None:
+        if query.group_by:
             self._groups = FormulaReads(query, query.period, group_by=query.group_by)
 
     @property
@@ -74,6 +78,7 @@ class AnswerBuilder:
             else render.previous(self._previous.period, await self._previous.figure(found), total),
             series=render.series(query, whole),
             groups=None if self._groups is None else await render.groups(query, await self._groups.groups(found)),
+            groups_add_up=query.formula.adds_up_by(query.group_by) if query.group_by else None,
             fresh_as_of=fresh_as_of,
         )
 
@@ -134,24 +139,46 @@ class Renderer:
         return points
 
     async def groups(self, query: KpiQuery, by_key: Mapping[str | None, Series]) -> list[GroupRead]:
-        """Return one group a value, sorted by it, the group without a value last."""
-        keys: list[str | None] = [
-            *sorted(key for key in by_key if key is not None),
-            *(None for _ in by_key.keys() & {None}),
-        ]
+        """Return one group for each combination of values, sorted by them, those without a value last.
+
+        With `top`, the highest values come first, and all other groups follow as one.
+        """
+        in_order: Sequence[tuple[Values, Series]] = sorted(
+            ((values_of(key, query.group_by), series) for key, series in by_key.items()),
+            key=lambda group: [(value is None, value or "") for value in group[0]],
+        )
+        others: list[Series] = []
+        if query.top is not None:
+            # Sorting keeps the order of equal ones.
+            in_order = sorted(in_order, key=lambda group: self._rank(group[1]))
+            others = [series for _, series in in_order[query.top :]]
+            in_order = in_order[: query.top]
         groups: list[GroupRead] = []
-        for key in keys:
-            series = by_key[key]
-            total = merged(series.values()).figure(self._formula)
-            groups.append(
-                GroupRead(
-                    key=key,
-                    value=self.value(total),
-                    numerator=self.numerator(total),
-                    denominator=self.denominator(total),
-                    series=self.series(query, series),
-                )
-            )
+        for values, series in in_order:
+            groups.append(self._group(query, values, series))
             if len(groups) % max(AT_ONCE // len(series), 1) == 0:
                 await asyncio.sleep(0)
+        if others:
+            groups.append(self._group(query, None, await together(others), of=len(others)))
         return groups
+
+    def _group(self, query: KpiQuery, values: Values | None, series: Series, *, of: int = 1) -> GroupRead:
+        total = merged(series.values()).figure(self._formula)
+        return GroupRead(
+            key=values[0] if values is not None and len(values) == 1 else None,
+            keys=None if values is None else dict(zip(query.group_by, values, strict=True)),
+            groups=of,
+            value=self.value(total),
+            numerator=self.numerator(total),
+            denominator=self.denominator(total),
+            series=self.series(query, series),
+        )
+
+    def _rank(self, series: Series) -> tuple[bool, Fraction]:
+        """Return what sorts the highest value first, and groups without a value last."""
+        figure = merged(series.values()).figure(self._formula)
+        if figure.denominator is None or self._formula.percentile is not None:
+            return figure.denominator == 0, Fraction(-figure.numerator)
+        if figure.denominator <= 0:
+            return True, Fraction(0)
+        return False, Fraction(-figure.numerator, figure.denominator)

@@ -115,7 +115,7 @@ async def unasked(connection: AsyncConnection, period: Period) -> list[UnaskedRe
     """Return the values, by dimension, that have customers, deals or tickets and no survey sent or answered."""
     reads = {
         (name, dimension): Sums(
-            *_columns(measures), period, group_by=dimension, from_the_beginning=_is_balance(measures)
+            *_columns(measures), period, group_by=(dimension,), from_the_beginning=_is_balance(measures)
         )
         for name, measures in _ASKED.items()
         for dimension in ASKED_EVERYWHERE

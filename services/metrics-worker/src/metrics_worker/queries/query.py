@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from event_contracts.fields import CODE_PATTERN
@@ -14,6 +15,8 @@ from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.kpis.formula import Formula, Kpi
 from service_kit.problems import NotFound, Unprocessable
 
+MOST_DIMENSIONS: Final = 2
+"""Dimensions of one grouping."""
 _CODE = re.compile(CODE_PATTERN.removesuffix("$"), re.ASCII)
 
 
@@ -31,12 +34,15 @@ class KpiQuery:
     variant: str
     period: Period
     interval: Interval | None
-    group_by: str | None
+    group_by: tuple[str, ...]
+    """The dimensions whose values make groups: none, one or two."""
     filters: Mapping[str, str | None]
     """By dimension; None selects what has no value."""
     with_previous: bool
     as_of: datetime | None = None
     """Use only what the ledger held then; None for now."""
+    top: int | None = None
+    """How many groups are shown by themselves, those with the highest values; None for all."""
 
     @property
     def formula(self) -> Formula:
@@ -82,11 +88,24 @@ def as_of_of(moment: datetime | None) -> datetime | None:
     return moment
 
 
-def group_by_of(kpi: Kpi, name: str | None) -> str | None:
-    """Return a dimension of the KPI. Raise `Unprocessable`."""
-    if name is not None and name not in kpi.dimensions:
-        raise Unprocessable.at("?group_by", f"{kpi.name} can be grouped by: {', '.join(kpi.dimensions)}")
-    return name
+def group_by_of(kpi: Kpi, names: str | None) -> tuple[str, ...]:
+    """Return the dimensions of the KPI that a comma separates, two at most. Raise `Unprocessable`."""
+    if names is None:
+        return ()
+    dimensions = tuple(names.split(","))
+    if any(name not in kpi.dimensions for name in dimensions):
+        said = f"{kpi.name} can be grouped by: {', '.join(kpi.dimensions)}"
+        raise Unprocessable.at("?group_by", said if len(dimensions) == 1 else f"{said}; one of them, or any two")
+    if len(dimensions) > MOST_DIMENSIONS or len(set(dimensions)) < len(dimensions):
+        raise Unprocessable.at("?group_by", "takes one dimension, or two different ones with a comma in between")
+    return dimensions
+
+
+def top_of(number: int | None, group_by: tuple[str, ...]) -> int | None:
+    """Return the number. Raise `Unprocessable` where there are no groups."""
+    if number is not None and not group_by:
+        raise Unprocessable.at("?top", "is a number of groups: add group_by")
+    return number
 
 
 def filters_of(kpi: Kpi, given: Mapping[str, str | None]) -> dict[str, str | None]:

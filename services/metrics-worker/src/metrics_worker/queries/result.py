@@ -1,6 +1,6 @@
 """What a formula reads over a period: the sums to be read, and the figures that follow from what was read."""
 
-from collections.abc import AsyncIterator, Hashable, Iterable, Mapping
+from collections.abc import AsyncIterator, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
@@ -22,6 +22,7 @@ from service_kit.concurrency import cooperative_chunks
 from service_kit.problems import Unprocessable
 
 FormulaKey = TypeVar("FormulaKey", bound=Hashable)
+Key = TypeVar("Key", bound=Hashable)
 MAX_POINTS: Final = 100_000
 """Values in one answer at most: groups times buckets."""
 MAX_SERIES_POINTS: Final = 20_000
@@ -54,6 +55,15 @@ class Amounts:
         """Whether there are no flows and no balances."""
         return not (self.flows or self.histogram or any(self.opening.values()) or any(self.closing.values()))
 
+    def plus(self, other: "Amounts") -> "Amounts":
+        """Return the sums of this group's and another's, in the same bucket."""
+        return Amounts(
+            _sum_of(self.flows, other.flows),
+            _sum_of(self.opening, other.opening),
+            _sum_of(self.closing, other.closing),
+            _sum_of(self.histogram, other.histogram),
+        )
+
     def figure(self, formula: Formula) -> Figure:
         """Return the formula's figure. Of a percentile, the numerator is the percentile, the denominator the count."""
         if formula.percentile is not None:
@@ -78,6 +88,13 @@ class Amounts:
         return total
 
 
+def _sum_of(amounts: Mapping[Key, int], others: Mapping[Key, int]) -> dict[Key, int]:
+    found = dict(amounts)
+    for key, amount in others.items():
+        found[key] = found.get(key, 0) + amount
+    return found
+
+
 @cache
 def _reading_of(side: Sum) -> tuple[tuple[int, str, Literal["flow", "opening", "closing"]], ...]:
     """Return each term's sign and key, and which of the amounts it is."""
@@ -95,10 +112,8 @@ def merged(amounts: Iterable[Amounts]) -> Amounts:
     flows: dict[str, int] = {}
     histogram: dict[int, int] = {}
     for part in parts:
-        for name, amount in part.flows.items():
-            flows[name] = flows.get(name, 0) + amount
-        for bucket, count in part.histogram.items():
-            histogram[bucket] = histogram.get(bucket, 0) + count
+        flows = _sum_of(flows, part.flows)
+        histogram = _sum_of(histogram, part.histogram)
     return Amounts(flows, parts[0].opening, parts[-1].closing, histogram) if parts else Amounts()
 
 
@@ -106,10 +121,20 @@ Series = dict[date | None, Amounts]
 """By the first day of the calendar bucket, in order of time; one under None without an interval."""
 
 
+async def together(groups: Sequence[Series]) -> Series:
+    """Return several groups as one: the sums of what is read, bucket by bucket. Other tasks run in between."""
+    found: Series = {}
+    async for some in cooperative_chunks(groups, AT_ONCE):
+        for series in some:
+            for bucket, amounts in series.items():
+                found[bucket] = found[bucket].plus(amounts) if bucket in found else amounts
+    return found
+
+
 class FormulaReads:
     """The reads of a query's formula over a period, whole or by group."""
 
-    def __init__(self, query: KpiQuery, period: Period, *, group_by: str | None = None) -> None:
+    def __init__(self, query: KpiQuery, period: Period, *, group_by: tuple[str, ...] = ()) -> None:
         formula, filters = query.formula, tuple(sorted(query.filters.items()))
         self.period = period
         self._formula = formula

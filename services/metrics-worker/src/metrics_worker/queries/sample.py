@@ -116,8 +116,8 @@ class _Heard:
         columns = tuple(term.measure.column for term in terms)
         self._sums = {
             name: (
-                Sums(kind, columns, query.period, group_by=name),
-                Sums(KIND_BY_NAME[of_kind], (measure,), query.period, group_by=name),
+                Sums(kind, columns, query.period, group_by=(name,)),
+                Sums(KIND_BY_NAME[of_kind], (measure,), query.period, group_by=(name,)),
             )
             for name in ASKED_EVERYWHERE
             if name in kind.dimensions and name not in query.filters

@@ -37,6 +37,16 @@ _WARNING = described(
 )
 _NOW = described("The value as the ledger holds it today; only with `as_of`.", rarely=True)
 _SERIES_OF_GROUP = described("The group's values by interval; null unless an interval was requested.", rarely=True)
+_KEY = described(
+    "The value of the grouping dimension; null for subjects without one, for two dimensions, and for all others.",
+    "EMEA",
+)
+_KEYS = described("The values by dimension.", {"region": "EMEA"})
+_ADDS_UP = described(
+    "Whether the groups' values add up to the whole. Ratios, means and percentiles do not; nor do counts by product, "
+    "where a deal with several counts under each. Null without groups.",
+    True,
+)
 _COVERAGE = described(
     "By dimension, what share of all that the KPI counts on these days, whatever the filter, carries a value of it. "
     "Null with `as_of`, and where nothing is counted.",
@@ -88,9 +98,15 @@ class PointRead(ReadModel):
 
 
 class GroupRead(ReadModel):
-    """One value of the grouping dimension; `key` is null for subjects without one."""
+    """One value of the grouping dimension, or one pair of values of two; or with `top` all the others, the last group.
 
-    key: Annotated[str, described("A value of the grouping dimension; null for subjects without one.", "EMEA")] | None
+    What all others have is computed of their sums, as that of a single group is.
+    """
+
+    key: Annotated[str, _KEY] | None
+    keys: Annotated[dict[str, str | None], _KEYS] | None
+    """The values by dimension; null of a value: subjects without one. Null: all groups beyond `top`, together."""
+    groups: Annotated[int, described("How many groups it holds: 1, or with `top` the number of all others.", 1)]
     value: Value | None
     numerator: Numerator
     denominator: Denominator
@@ -160,7 +176,8 @@ class AnswerRead(ReadModel):
     series: list[PointRead] | None
     """The values by interval, the earliest first; null unless an interval was requested."""
     groups: list[GroupRead] | None
-    """The values by the grouping dimension; null unless one was requested."""
+    """The values by the grouping dimensions; null unless one was requested."""
+    groups_add_up: Annotated[bool, _ADDS_UP] | None
     fresh_as_of: FreshAsOf | None
     target: TargetFigureRead | None = None
     """What is due over these days; null where no target of this variant and filter covers them."""

@@ -4,6 +4,7 @@ What has to be read is declared first, as values, and then read together: what t
 all reads from blocks are branches of one statement.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -38,11 +39,16 @@ OPENING = date.min
 """The bucket of everything before the period: the opening value of semi-additive measures."""
 
 Cell = tuple[date | None, str | None]
-"""A bucket's first day by the calendar (None without an interval) and a group's key (None for no value)."""
+"""A bucket's first day by the calendar (None without an interval) and a group's key: see `values_of`."""
 Cells = dict[Cell, tuple[int, ...]]
 Histograms = dict[Cell, dict[int, int]]
 Filters = tuple[tuple[str, str | None], ...]
 """By dimension, the value; None selects what has no value."""
+
+
+def values_of(key: str | None, dimensions: Sequence[str]) -> tuple[str | None, ...]:
+    """Return the values of a group's dimensions: the key itself is that of one, and of several a JSON array."""
+    return (key,) if len(dimensions) == 1 else tuple(json.loads(key or "[]"))
 
 
 class Parameters:
@@ -89,7 +95,7 @@ class Sums(NamedTuple):
     measures: tuple[str, ...]
     period: Period
     interval: Interval | None = None
-    group_by: str | None = None
+    group_by: tuple[str, ...] = ()
     filters: Filters = ()
     from_the_beginning: bool = False
     as_of: datetime | None = None
@@ -157,7 +163,7 @@ class Counts(NamedTuple):
     duration: str
     period: Period
     interval: Interval | None = None
-    group_by: str | None = None
+    group_by: tuple[str, ...] = ()
     filters: Filters = ()
     as_of: datetime | None = None
 
@@ -264,7 +270,7 @@ async def read(connection: AsyncConnection, wanted: Iterable[Read], *, limit: in
     """
     asked = dict.fromkeys(wanted)
     groups: dict[Read, Sums | Counts] = {
-        each._replace(group_by=None): each for each in asked if isinstance(each, Sums | Counts) and _adds_up(each)
+        each._replace(group_by=()): each for each in asked if isinstance(each, Sums | Counts) and _adds_up(each)
     }
     # The postings are scanned once for the groups and for the whole that they add up to.
     adding_up = {each: groups[each] for each in asked if each in groups}
@@ -430,11 +436,31 @@ def _postings(wanted: Sums | Counts, pieces: Sequence[Piece], param: Parameters)
     if wanted.as_of is not None:
         conditions.append(f"recorded_time <= {param(wanted.as_of)}")
     table = POSTING[wanted.kind].name
-    key = wanted.group_by
-    text = None
-    if key is not None:
-        text = "key::text" if key == CUSTOMER else "(SELECT value FROM dimension_value WHERE code = key)"
-    return _Source(table, " AND ".join(conditions), key or "NULL", "day", "columns", text)
+    key, text = _key_of_postings(wanted.group_by)
+    return _Source(table, " AND ".join(conditions), key, "day", "columns", text)
+
+
+def _key_of_postings(dimensions: Sequence[str]) -> tuple[str, str | None]:
+    """Return SQL for the key of a posting's group, and for its text: see `_Source`."""
+    if not dimensions:
+        return "NULL", None
+    if len(dimensions) == 1:
+        return dimensions[0], _text_of(dimensions[0], "key")
+    # Ids and codes are of two types, and an array is of one.
+    of_texts = CUSTOMER in dimensions
+    members = [f"{name}::text" if of_texts else name for name in dimensions]
+    places = [f"key[{place}]" for place in range(1, len(dimensions) + 1)]
+    texts = [
+        _text_of(name, f"{place}::integer" if of_texts and name != CUSTOMER else place)
+        for name, place in zip(dimensions, places, strict=True)
+    ]
+    return f"ARRAY[{', '.join(members)}]", f"json_build_array({', '.join(texts)})::text"
+
+
+def _text_of(dimension: str, key: str) -> str:
+    if dimension == CUSTOMER:
+        return f"{key}::text"
+    return f"(SELECT value FROM dimension_value WHERE code = {key})"  # noqa: S608 -- no input
 
 
 def _carries(dimension: str, value: str | None, param: Parameters) -> str:
@@ -448,7 +474,7 @@ def _carries(dimension: str, value: str | None, param: Parameters) -> str:
 
 def _involved(wanted: Sums | Counts) -> set[str]:
     """Return the dimensions that are filtered or grouped by."""
-    return {name for name, _ in wanted.filters} | ({wanted.group_by} if wanted.group_by else set())
+    return {name for name, _ in wanted.filters} | {*wanted.group_by}
 
 
 def _is_in_blocks(wanted: Sums | Counts) -> bool:
@@ -463,7 +489,7 @@ def _of_shares(wanted: Sums | Counts) -> bool:
 
 def _adds_up(wanted: Sums | Counts) -> bool:
     """Return whether these are groups that add up to the whole, and no block holds the whole either."""
-    whole = wanted._replace(group_by=None)
+    whole = wanted._replace(group_by=())
     return whole != wanted and not _is_in_blocks(whole) and _of_shares(whole) == _of_shares(wanted)
 
 
