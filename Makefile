@@ -67,8 +67,8 @@ contracts: bootstrap ## write docs/asyncapi.yaml and docs/schemas from the event
 contracts-check: bootstrap ## fail when the published contracts differ from the code, or break a reader
 	@$(RUN)/python -m event_contracts.publish docs --check
 
-containers: bootstrap ## check the compose file and the Dockerfile
-	@$(RUN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+containers: bootstrap ## check the compose files and the Dockerfile
+	@$(RUN)/check-jsonschema --builtin-schema vendor.compose-spec $(wildcard docker-compose*.yml deploy/docker-compose*.yml)
 	@$(RUN)/hadolint deploy/Dockerfile
 
 bench: bootstrap ## benchmarks of tests/load, each beside the bare thing (2 GB under .tandem/bench; BENCH="-k reads --postings 200000")
@@ -87,7 +87,7 @@ clients-check: clients ## the tests of both clients, against the running APIs
 	@$(RUN)/python -m pytest tests/e2e/test_clients.py -m long
 
 faults: bootstrap ## every experiment of tests/faults in its long form, into docs/faults.md (FAULTS="--seed 7"); 20,000 seeds of tests/simulation
-	@$(RUN)/python -m pytest tests/faults -m "long or not long" --form long --write-faults-report -s $(FAULTS)
+	@$(RUN)/python -m pytest tests -m fault --form long --write-faults-report -s $(FAULTS)
 	@$(RUN)/python -m pytest tests/simulation -m "long or not long" -n auto
 
 EXPORT := uv export --quiet --frozen --format requirements-txt --no-emit-workspace --no-header --no-annotate

@@ -95,6 +95,9 @@ class Explanation:
     def _add(self, request: Request) -> None:
         noun, *rest = request.path.removeprefix("/v1/").split("/")
         table = _table(noun)
+        if noun == "bulk":
+            self._add_bulk(request)
+            return
         if not rest:
             if request.answered:
                 if "id" in request.answer:
@@ -118,6 +121,17 @@ class Explanation:
             self._note(request.api, table, request.answer)
             if verb == "convert":
                 self._registered.add(request.answer["account_id"])
+
+    def _add_bulk(self, request: Request) -> None:
+        body = request.body or {}
+        table = body["operation"].partition("_")[2]
+        if not request.answered:
+            for each in body["records"]:
+                self._expected[f"{request.api}:{table}/{each['id']}"].maybe += 1
+            return
+        for each in request.answer["records"]:
+            if each["status"] == "done":
+                self._expected[f"{request.api}:{table}/{each['id']}"].versions.add(each["version"])
 
     def _note(self, api: str, table: str, answer: dict[str, Any], *, created: bool = False) -> None:
         expected = self._expected[f"{api}:{table}/{answer['id']}"]

@@ -6,7 +6,7 @@ day) -> amount`; days are taken in UTC, as the experiments' stack does.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -22,6 +22,8 @@ from tandem_cli.stack import LocalStack
 
 TOPICS = ("sales.events", "service.events")
 TOTAL = ("all", "")
+BAD = "/bad"
+"""The source of records that an experiment publishes to be refused, though they are JSON."""
 
 Facts = Counter[tuple[str, str, str, date]]
 
@@ -85,6 +87,23 @@ async def read_log(bootstrap_servers: str, *, keys_moved: bool = False) -> Log:
     return log
 
 
+async def records_of(stack: LocalStack, topic: str, key: str) -> AsyncIterator[bytes | None]:
+    """Yield the values of a key's records, in the order of the log."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=stack.bootstrap_servers, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        parts = await partitions_of(stack.bootstrap_servers, [topic])
+        consumer.assign(parts)
+        ends = await consumer.end_offsets(parts)
+        while any([await consumer.position(part) < ends[part] for part in parts]):
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                for record in records:
+                    if record.key == key.encode():
+                        yield record.value
+    finally:
+        await consumer.stop()
+
+
 async def partitions_of(bootstrap_servers: str, topics: Iterable[str]) -> list[TopicPartition]:
     """Return all partitions that these topics have now."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
@@ -101,6 +120,8 @@ def take(log: Log, value: bytes | None, timestamp: int) -> None:
     try:
         event = json.loads(value or b"")
         subject, version = event["subject"], (event.get("epoch", 1), event["sequence"])
+        if event["source"] == BAD:
+            raise ValueError("published to be refused")
     except (ValueError, KeyError, TypeError):
         log.bad_records += 1
         return

@@ -49,6 +49,7 @@ class Recording:
         self.faults: list[str] = []
         """Answers that no client may get."""
         self._seconds = array("f")
+        self._accepted = array("f")
         self.longest = 0.0
         """Seconds of the slowest try, answered or not."""
 
@@ -61,6 +62,8 @@ class Recording:
             return
         self.statuses[attempt.status] += 1
         self._seconds.append(attempt.seconds)
+        if attempt.status < 300:
+            self._accepted.append(attempt.seconds)
         if attempt.status in LATER and not attempt.retry_after:
             self.faults.append(f"{attempt.status} without Retry-After: {attempt.method} {attempt.path}")
         if attempt.status >= 500 and attempt.status not in LATER:
@@ -69,6 +72,10 @@ class Recording:
     def p99(self) -> float:
         """Return the 99th percentile of the seconds until an answer."""
         return percentile(list(self._seconds), 99) if self._seconds else 0.0
+
+    def p99_accepted(self) -> float:
+        """Return the same of requests that were answered with 2xx."""
+        return percentile(list(self._accepted), 99) if self._accepted else 0.0
 
     def requests(self) -> Iterator[Request]:
         """Yield all requests."""

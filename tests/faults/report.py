@@ -12,6 +12,7 @@ import pytest
 from tests.faults.rows import ROWS
 
 FILE: Final = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
+FOLDER: Final = "tests/faults/"
 FORM: Final = "form"
 COLUMNS: Final = ("#", "fault", "passes when, beyond the invariants", "result", "figures", "seed", "form", "run on")
 NOT_RUN: Final = "not run"
@@ -26,8 +27,8 @@ with the one before the fault: what is new or different must come from a recorde
 
 - The long form has 120 s of load, the short one 20 s. The rate is 50 deals/s and 50 tickets/s on 13 processors or more,
   and 4 of each per second and processor on fewer. A figure says as much about the host and its load as about Tandem.
-- One row: `pytest tests/faults -m "fault(number=6)" --form long --seed 7 -s`; with `--write-faults-report` it replaces
-  its row here.
+- One row: `pytest tests -m "fault(number=6)" --form long --seed 7 -s`; with `--write-faults-report` it replaces its row
+  here. Rows that a test of less than the whole system proves name its file.
 
 """
 
@@ -55,7 +56,8 @@ class Report:
             return
         for number in properties["fault"]:
             outcome = self._outcomes[number].setdefault(report.nodeid, Outcome())
-            outcome.figures = properties.get("figures", {})
+            file = report.nodeid.partition("::")[0]
+            outcome.figures = properties.get("figures", {} if file.startswith(FOLDER) else {"in": file})
             outcome.seed = properties.get("seed")
             if report.failed:
                 outcome.result = "**failed**: " + _in_a_line(getattr(report.longrepr, "reprcrash", report.longrepr))
@@ -69,7 +71,8 @@ class Report:
 
     def _cells(self, outcomes: list[Outcome]) -> list[str]:
         results = sorted({outcome.result for outcome in outcomes}, key=lambda result: result == "passed")
-        figures = [", ".join(f"{name} {value}" for name, value in each.figures.items()) for each in outcomes]
+        shown = [", ".join(f"{name} {value}" for name, value in each.figures.items()) for each in outcomes]
+        figures = list(dict.fromkeys(shown))
         seeds = dict.fromkeys(str(outcome.seed) for outcome in outcomes if outcome.seed is not None)
         return [
             "; ".join(results),
@@ -110,9 +113,14 @@ def _in_a_line(crash: Any) -> str:
 
 
 def _commit() -> str:
-    """Return the commit, with a plus where anything but the report was changed since."""
-    changes = _git("status", "--porcelain", "--untracked-files=no", "--", ":(top)", f":(top,exclude)docs/{FILE.name}")
-    return _git("rev-parse", "--short", "HEAD") + ("+" if changes else "")
+    """Return the newest commit of the main branch, with a plus where anything but the report was changed since.
+
+    Commits that are not in it yet may be rebased, and then nobody finds them.
+    """
+    branches = _git("for-each-ref", "--format=%(refname)", "refs/heads/main", "refs/remotes/origin/main").split()
+    commit = _git("merge-base", "HEAD", branches[0]) if branches else _git("rev-parse", "HEAD")
+    changes = _git("diff", "--name-only", commit, "--", ":(top)", f":(top,exclude)docs/{FILE.name}")
+    return commit[:7] + ("+" if changes else "")
 
 
 def _git(*arguments: str) -> str:

@@ -6,21 +6,27 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from asyncio.subprocess import create_subprocess_exec
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final, get_args
 
+import psutil
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from service_kit.failpoints import EXIT_CODE, Failpoint
+from tandem_cli.ports import free_port
 from tandem_cli.processes import answers_ready
 from tandem_cli.stack import LocalStack
 from tandem_cli.system import DATABASES, script
 from tests.faults.experiment import Experiment, Findings, Form, doubled, experiment_on, running_stack
+from tests.faults.oracle import records_of
 from tests.faults.rows import fault
 from tests.support import eventually
+from tools.shifted_clocks import library
 
 KILL_EVERY_SECONDS = 3.0
 STOP_SECONDS = 20.0
@@ -232,3 +238,123 @@ async def test_the_active_relay_freezes_and_the_standby_takes_over(experiment: E
     experiment.repaired()
     await experiment.caught_up(within=30)
     await experiment.all_agree()
+
+
+@fault(18)
+@pytest.mark.long
+async def test_the_clocks_of_a_relay_and_of_a_consumer_are_an_hour_off(
+    tmp_path: Path, seed: int, form: Form, findings: Findings
+) -> None:
+    """The relay of sales is an hour ahead, one member of each group an hour behind."""
+    if (preload := library()) is None:
+        pytest.skip("libfaketime comes for Linux on x86_64 only")
+    # A library is not preloaded into a process that is forked.
+    system = replace(doubled(), preload=())
+    with running_stack(tmp_path / "stack", system=system) as stack:
+        async with experiment_on(stack, seed, form, findings, tmp_path) as experiment:
+            async with experiment.load():
+                await experiment.answers(20)
+                active, standby = await experiment.relays("sales")
+                for name, seconds in ((standby, 3600), ("metrics-consumer", -3600), ("service-consumer-2", -3600)):
+                    await asyncio.to_thread(stack.restart, name, env_overrides=shifted(preload, seconds))
+                await asyncio.to_thread(stack.restart, active)
+                await eventually(lambda: is_active(experiment, standby), 30)
+                await experiment.answers(40)
+            experiment.repaired()
+            await experiment.caught_up(within=60)
+            await experiment.all_agree()
+
+
+def shifted(preload: Path, seconds: int) -> dict[str, str]:
+    """Return the variables that shift a process' clock, but not the one that it measures durations by."""
+    return {
+        "LD_PRELOAD": str(preload),
+        "FAKETIME": f"{seconds:+d}",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "NO_FAKE_STAT": "1",
+    }
+
+
+async def is_active(experiment: Experiment, relay: str) -> bool:
+    """Return whether this relay holds the lease."""
+    return await experiment.metric(relay, "tandem_relay_active") == 1
+
+
+REPLICAS: Final = 5
+STARTS: Final = 20
+
+
+@fault(23)
+@pytest.mark.long
+async def test_replicas_start_on_an_empty_database_and_a_migrator_is_killed(
+    experiment: Experiment, new_database: Callable[[str], str]
+) -> None:
+    """Each time one of five migrators is killed half-way; in the end an API of each is ready."""
+    starts = STARTS if experiment.form.is_long else 1
+    killed = 0
+    for _ in range(starts):
+        environment = experiment.stack.processes["sales-api"].env | {"DATABASE_URL": new_database("replicas")}
+        migrators = [await create_subprocess_exec(*script("sales-migrate"), env=environment) for _ in range(REPLICAS)]
+        victim = experiment.random.choice(migrators)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(victim.wait(), experiment.random.uniform(0.5, 4))
+        if victim.returncode is None:
+            victim.kill()
+            killed += 1
+        codes = [await asyncio.wait_for(each.wait(), 120) for each in migrators if each is not victim]
+        assert codes == [0] * (REPLICAS - 1)
+    experiment.findings.note("starts", starts)
+    experiment.findings.note("migrators killed", killed)
+    replicas = []
+    try:
+        for _ in range(REPLICAS):
+            ports = {"HTTP_PORT": str(free_port()), "METRICS_PORT": str(free_port())}
+            replicas.append((await create_subprocess_exec(*script("sales-api"), env=environment | ports), ports))
+        for _, ports in replicas:
+            await eventually(partial(answers_ready, int(ports["HTTP_PORT"])), 240)
+    finally:
+        for process, _ in replicas:
+            process.terminate()
+        for process, _ in replicas:
+            assert await asyncio.wait_for(process.wait(), STOP_SECONDS) == 0
+
+
+@fault(30)
+@pytest.mark.long
+async def test_a_relay_that_stops_before_it_sends_brings_back_no_erased_name(experiment: Experiment) -> None:
+    """It has read a name when it stops; the other relay takes over and publishes the erasure; then it goes on."""
+    stack, business = experiment.stack, experiment.business
+    account = await business.register_account()
+    business.accounts.remove(account)
+    experiment.repaired()
+    await experiment.caught_up(within=60)
+    active, standby = await experiment.relays("sales")
+    await asyncio.to_thread(stack.restart, standby, env_overrides={"FAILPOINT": "relay.before-send=1:stop"})
+    await asyncio.to_thread(stack.kill, active)
+    stopped = psutil.Process(stack.processes[standby].pid)
+    await eventually(lambda: is_active(experiment, standby), 30)
+    await business.send("sales", "PATCH", f"/v1/accounts/{account}", {"name": "A name that is erased"})
+    await eventually(lambda: stopped.status() == psutil.STATUS_STOPPED, 30)
+    try:
+        await asyncio.to_thread(stack.restart, active)
+        await eventually(lambda: is_active(experiment, active), 60)
+        await business.send("sales", "POST", f"/v1/accounts/{account}/erase", {})
+        await eventually(lambda: is_erased(experiment, account), 30)
+    finally:
+        stopped.resume()
+    await eventually(lambda: has_failed(experiment, standby), 30)
+    experiment.repaired()
+    await experiment.caught_up(within=60)
+    await experiment.all_agree()
+    assert await is_erased(experiment, account), "the name is back"
+
+
+async def has_failed(experiment: Experiment, relay: str) -> bool:
+    """Return whether a relay has been refused."""
+    return await experiment.metric(relay, "tandem_relay_failures_total") > 0
+
+
+async def is_erased(experiment: Experiment, account: str) -> bool:
+    """Return whether the compacted topic ends with the tombstone of an account."""
+    values = [value async for value in records_of(experiment.stack, "sales.directory", account)]
+    return bool(values) and values[-1] is None

@@ -27,6 +27,7 @@ from service_kit.relay import BATCH_BYTES, Relay, partition_of
 from service_kit.relay_lease import Lease, LeaseLost
 from service_kit.settings import ServiceSettings
 from tandem_cli.kafka import Topic
+from tests.faults.rows import fault
 from tests.support import Kafka, eventually
 
 
@@ -224,6 +225,7 @@ async def test_a_rolled_back_event_is_never_sent(
     assert await read(kafka, topic) == {"kept": [b"kept"]}
 
 
+@fault(16)
 async def test_a_row_that_cannot_be_sent_parks_its_key_and_no_other(
     source: AsyncEngine, kafka: Kafka, new_topic: Callable[[str], str]
 ) -> None:

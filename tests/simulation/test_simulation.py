@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from tests.faults.rows import fault
 from tests.simulation.regressions import REGRESSIONS
 from tests.simulation.simulation import Simulation, plan_of
 
@@ -16,6 +17,7 @@ LONG = 20_000
 CHUNK = 12
 
 
+@fault(32)
 @pytest.mark.parametrize("name", REGRESSIONS)
 async def test_what_failed_once_ends_as_without_faults(simulation: Simulation, name: str) -> None:
     assert await simulation.failures_of(REGRESSIONS[name]) == []

@@ -16,6 +16,7 @@ from service_kit.kafka import KafkaServers
 from service_kit.outbox import outbox
 from service_kit.relay import Relay
 from tandem_cli.issuer import Issuer
+from tests.faults.rows import fault
 from tests.metrics_worker.facts import VILNIUS, deal, line, record
 from tests.metrics_worker.ledger.test_consumer import Line, shows, straight
 from tests.service_kit.conftest import assert_problem
@@ -56,6 +57,7 @@ async def relayed(engine: AsyncEngine, straight: Line) -> None:
     await asyncio.wait_for(moving, 20)
 
 
+@fault(17)
 async def test_a_mended_dead_letter_that_is_sent_twice_counts_once(
     straight: Line, admin: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:

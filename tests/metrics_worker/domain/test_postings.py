@@ -19,6 +19,7 @@ from metrics_worker.domain.posting import Posting, Reporting
 from metrics_worker.domain.quota import spread
 from metrics_worker.domain.ticket import waiting_since
 from metrics_worker.ledger.aggregate import decode
+from tests.faults.rows import fault
 from tests.metrics_worker.facts import (
     AGENT,
     CUSTOMER,
@@ -412,6 +413,7 @@ NEW_YORK = Reporting(zone=ZoneInfo("America/New_York"), currency="EUR")
 KIRITIMATI = Reporting(zone=ZoneInfo("Pacific/Kiritimati"), currency="EUR")
 
 
+@fault(13)
 @pytest.mark.parametrize(
     ("instant", "reporting", "day"),
     [

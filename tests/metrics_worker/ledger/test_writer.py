@@ -31,6 +31,7 @@ from metrics_worker.maintenance.stored_sums import (
     sums_by_customer,
 )
 from metrics_worker.queries.export import exported
+from tests.faults.rows import fault
 from tests.metrics_worker.conftest import empty, ingest
 from tests.metrics_worker.facts import (
     MORNING,
@@ -103,6 +104,7 @@ async def kept(engine: AsyncEngine) -> tuple[Blocks, Blocks]:
         return blocks, sums
 
 
+@fault(13)
 @pytest.mark.parametrize("bulk_rows", [1, BULK_ROWS], ids=["by-copy", "by-arrays"])
 @given(delivery=deliveries())
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

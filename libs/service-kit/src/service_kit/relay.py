@@ -250,6 +250,7 @@ class Relay:
                 full.add(target)
             else:
                 members.append(position)
+        failpoints.reach("relay.before-send")
         async with asyncio.timeout(SEND_SECONDS):
             futures = [
                 await producer.send_batch(batch, topic, partition=partition)
