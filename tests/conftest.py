@@ -9,10 +9,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tandem_cli.issuer import ISSUER
 from tandem_cli.kafka import EmbeddedKafka, ExternalKafka, Topic
 from tandem_cli.postgres import EmbeddedPostgres, ExternalPostgres
 from tests import sharing
 from tests.support import CARELESS, Kafka, Postgres, eventually
+
+# Of the tokens that tests make; no API takes any without.
+os.environ.setdefault("AUTH_ISSUER", ISSUER)
 
 WHOLE_SYSTEM = ("tests/e2e", "tests/faults")
 SERVERS = {"postgres", "kafka"}

@@ -125,3 +125,11 @@ async def _read(
                 key = (record.topic, (record.key or b"").decode())
                 seen.setdefault(key, []).append((event.event_type.name, event.sequence))
     return seen
+
+
+async def test_an_api_without_an_issuer_does_not_start(new_database: Callable[[str], str]) -> None:
+    environment = os.environ | {"DATABASE_URL": new_database("processes"), "AUTH_ISSUER": "", "HTTP_PORT": "0"}
+    ran = await asyncio.to_thread(
+        subprocess.run, [BIN / "sales-api"], env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert (ran.returncode, "set AUTH_ISSUER" in ran.stderr) == (1, True)

@@ -87,6 +87,7 @@ def environment(
         **clock_variables(),
         "DATABASE_URL": new_database("processes"),
         "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "AUTH_ISSUER": os.environ["AUTH_ISSUER"],
         "AUTH_JWKS": issuer_of_processes.published_in(tmp_path),
         "SURVEY_LINK_SECRET": "a secret of the tests only",
     }

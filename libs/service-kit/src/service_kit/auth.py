@@ -92,6 +92,8 @@ class Authenticator:
 
     async def _verify(self, token: str) -> Principal:
         settings = self._settings
+        if not settings.auth_issuer:
+            raise Unauthenticated("No issuer of tokens is set, so none is taken.")
         try:
             header = jwt.get_unverified_header(token)
             key_id = header.get("kid")

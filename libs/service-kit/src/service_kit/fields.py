@@ -38,8 +38,6 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASC
 UNSIGNED_DECIMAL: Final = r"(0|[1-9][0-9]{0,11})(\.[0-9]{1,10})?"
 """The pattern of a decimal that is never negative, in JSON Schema and Python alike."""
 _DECIMAL = f"-?{UNSIGNED_DECIMAL}"
-_NO_NEGATIVE_ZERO = r"(?!-0(\.0+)?\Z)"
-"""It would be another text for the same number. Not in the schema, whose readers need not know such patterns."""
 # Written as both Python and JSON Schema read them.
 _INVISIBLE = r"\u00ad\u034f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
 """Marks that set the direction of writing or take no width: with them, two texts that look the same would differ."""
@@ -243,12 +241,18 @@ QueryNumber = Annotated[int, Field(ge=-(2**31), le=2**31 - 1), plain_digits]
 """A whole number in a query, where every value is a text."""
 Score = Annotated[int, Field(strict=True, ge=1, le=5)]
 
+
+def _without_negative_zero(value: Decimal) -> Decimal:
+    # It would be another text for the same number. Not in the schema, whose readers need not know such patterns.
+    if value.is_zero() and value.is_signed():
+        raise ValueError("must not be minus zero")
+    return value
+
+
 DecimalText = Annotated[
     Decimal,
-    _text_matching(
-        re.compile(_NO_NEGATIVE_ZERO + _DECIMAL, re.ASCII),
-        'a decimal in a string, such as "1299.00", with 12 digits at most',
-    ),
+    _text_matching(re.compile(_DECIMAL, re.ASCII), 'a decimal in a string, such as "1299.00", with 12 digits at most'),
+    AfterValidator(_without_negative_zero),
     PlainSerializer(lambda value: format(value, "f"), when_used="json"),
     WithJsonSchema({"type": "string", "pattern": f"^{_DECIMAL}$", "examples": ["1299.00"]}),
 ]

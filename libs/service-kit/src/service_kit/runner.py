@@ -89,6 +89,8 @@ def serve(process: str, settings: ServiceSettings, app: ASGIApp, *, on_stop: Cal
     `on_stop` is called first, to end streams.
     """
     logs.configure(process, settings.log_level, settings.log_format)
+    if not settings.auth_issuer:
+        raise SystemExit(f"{process}: set AUTH_ISSUER to the issuer of the tokens to be taken")
     tune_garbage_collector(API_COLLECTION_THRESHOLD)
     uvloop.run(_run(process, settings, app, None, on_stop))
 

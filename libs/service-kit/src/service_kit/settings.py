@@ -187,7 +187,8 @@ class ServiceSettings(DatabaseSettings, KafkaSettings):
     dead_letter_days: int = Field(default=90, ge=1, le=36_500)
     """How long the content of a settled dead letter is kept, to review how it was settled; open ones have no limit."""
 
-    auth_issuer: str = "http://127.0.0.1/tandem-local"
+    auth_issuer: str = ""
+    """The `iss` of the tokens. An API does not start without one, and takes no token."""
     auth_audience: str = "tandem"
     auth_jwks: str = ""
     """Where the issuer's keys are: `https://…` or `file:///…`; by discovery from the issuer when left out."""
