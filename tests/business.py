@@ -142,7 +142,7 @@ class Business:
         return str(account["id"])
 
     async def win_a_deal(self, *, channel: str | None = None, outcome: str = "won") -> str:
-        """Opens a deal and closes it. Now and then it is reopened and closed again, or amended."""
+        """Opens a deal and closes it. Now and then it is reopened and closed again, amended or corrected."""
         lines = [
             {
                 "product": product,
@@ -166,6 +166,8 @@ class Business:
             await self.send("sales", "POST", f"{path}/close", {"outcome": self.random.choice(["won", "lost"])})
         if channel is None and self.random.random() < 0.1:
             await self.send("sales", "POST", f"{path}/amend", {"lines": lines[:1]})
+        if channel is None and self.random.random() < 0.1:
+            await self.send("sales", "PATCH", path, {"channel": "trade-fair", "region": "EMEA"})
         self.deals_closed.append(deal["id"])
         return str(deal["id"])
 
@@ -175,6 +177,8 @@ class Business:
         if self.random.random() < 0.5:
             body = {"account": {"name": "A converted lead"}}
             await self.send("sales", "POST", f"/v1/leads/{lead['id']}/convert", body)
+        if self.random.random() < 0.2:
+            await self.send("sales", "PATCH", f"/v1/leads/{lead['id']}", {"region": self.random.choice(REGIONS)})
 
     async def open_a_ticket(self) -> str:
         """Opens a ticket of any customer."""
@@ -188,7 +192,7 @@ class Business:
         return str(ticket["id"])
 
     async def resolve_a_ticket(self) -> str:
-        """Opens a ticket, talks to the customer, resolves it, asks for a score. Some come back."""
+        """Opens a ticket, talks to the customer, resolves it, asks for a score. Some come back, some were misfiled."""
         ticket = await self.open_a_ticket()
         path = f"/v1/tickets/{ticket}"
         for _ in range(self.random.randint(1, 2)):
@@ -210,6 +214,8 @@ class Business:
             if self.random.random() < 0.7:
                 score = {"score": self.random.randint(1, 5)}
                 await self.send("service", "POST", f"/v1/surveys/{survey['id']}/answer", score)
+        if self.random.random() < 0.2:
+            await self.send("service", "PATCH", path, {"region": "AMER", "kind": "complaint", "priority": "high"})
         self.tickets_resolved.append(ticket)
         return ticket
 

@@ -154,20 +154,24 @@ async def sales(api: Api) -> None:
     await write("POST", "/v1/leads/{lead_id}/assign", {"owner_id": rep["id"]}, **of_lead)
     await write("POST", "/v1/leads/{lead_id}/contact", {}, **of_lead)
     await write("POST", "/v1/leads/{lead_id}/qualify", {}, **of_lead)
+    await write("PATCH", "/v1/leads/{lead_id}", {"email": "ana@casa.example", "channel": "fair"}, **of_lead)
     await write("POST", "/v1/leads/{lead_id}/disqualify", {"reason": "no-budget"}, lead_id=lost["id"])
     terms = {"currency": "EUR", "lines": [{"product": "pump", "quantity": 1, "unit_price": "10.00"}]}
     await write("POST", "/v1/leads/{lead_id}/convert", {"account": {"name": "Casa"}, "deal": terms}, **of_lead)
     await write("POST", "/v1/leads/{lead_id}/erase", lead_id=erased["id"])
     deal = await write("POST", "/v1/deals", {"account_id": account["id"], **terms})
     of_deal = {"deal_id": deal["id"]}
+    await write("PATCH", "/v1/deals/{deal_id}", {"title": "Pumps", "expected_close_on": "2026-12-31"}, **of_deal)
     await write("POST", "/v1/deals/{deal_id}/stage", {"stage": "proposal"}, **of_deal)
     await write("POST", "/v1/deals/{deal_id}/proposals", {}, **of_deal)
     await write("POST", "/v1/deals/{deal_id}/close", {"outcome": "won"}, **of_deal)
     await write("POST", "/v1/deals/{deal_id}/reopen", {}, **of_deal)
     line = {"product": "pump", "quantity": 3, "unit_price": "9.00"}
     await write("POST", "/v1/deals/{deal_id}/amend", {"lines": [line]}, **of_deal)
-    await write("POST", "/v1/activities", {"account_id": account["id"], "kind": "call"})
-    await write("POST", "/v1/referrals", {"account_id": account["id"]})
+    activity = await write("POST", "/v1/activities", {"account_id": account["id"], "kind": "call"})
+    await write("PATCH", "/v1/activities/{activity_id}", {"kind": "visit"}, activity_id=activity["id"])
+    referral = await write("POST", "/v1/referrals", {"account_id": account["id"]})
+    await write("PATCH", "/v1/referrals/{referral_id}", {"channel": "fair"}, referral_id=referral["id"])
     await write("POST", "/v1/accounts/{account_id}/merge", {"into": account["id"]}, account_id=other["id"])
     await write("POST", "/v1/accounts/{account_id}/erase", account_id=account["id"])
     await api.import_one("accounts", {"name": "Casa Amarela"})
@@ -188,6 +192,7 @@ async def service(api: Api) -> None:
     policy = await write("POST", "/v1/sla-policies", {"name": "Urgent", "first_response_seconds": 900})
     await write("PATCH", "/v1/sla-policies/{policy_id}", {"active": False}, policy_id=policy["id"])
     customer, erased = [await write("POST", "/v1/customers", {"name": f"UAB {each}"}) for each in ("Vėjas", "Lietus")]
+    await write("PATCH", "/v1/customers/{customer_id}", {"name": "AB Vėjas"}, customer_id=customer["id"])
     await write("POST", "/v1/customers/{customer_id}/erase", customer_id=erased["id"])
     of_customer = {"customer_id": customer["id"]}
     opening = {"kind": "problem", "channel": "phone", "subject": "No water", **of_customer}
@@ -199,6 +204,7 @@ async def service(api: Api) -> None:
     contact = await write("POST", "/v1/tickets/{ticket_id}/interactions", contact, **of_ticket)
     entries = await api.send("GET", f"/v1/tickets/{ticket['id']}/interactions/{contact['id']}/audit")
     assert [each["changes"]["note"] for each in entries.json()["items"]] == [[None, "Called back"]]
+    await write("PATCH", "/v1/tickets/{ticket_id}", {"kind": "complaint", "subject": "Water"}, **of_ticket)
     await write("POST", "/v1/tickets/{ticket_id}/merge", {"into": ticket["id"]}, ticket_id=merged["id"])
     await write("POST", "/v1/tickets/{ticket_id}/resolve", {}, **of_ticket)
     await write("POST", "/v1/tickets/{ticket_id}/reopen", {}, **of_ticket)
@@ -208,16 +214,24 @@ async def service(api: Api) -> None:
     token = survey["answer_path"].rpartition("/")[2]
     await write("POST", "/v1/survey-answers/{token}", {"score": 5}, token=token)
     await write("POST", "/v1/surveys/{survey_id}/answer", {"score": 4}, survey_id=survey["id"])
-    await write("POST", "/v1/trainings", {"attendees": 3, **of_customer})
-    await write("POST", "/v1/check-ins", of_customer)
+    training = await write("POST", "/v1/trainings", {"attendees": 3, **of_customer})
+    await write("PATCH", "/v1/trainings/{training_id}", {"attendees": 4}, training_id=training["id"])
+    check_in = await write("POST", "/v1/check-ins", of_customer)
+    await write("PATCH", "/v1/check-ins/{check_in_id}", {"due_on": "2026-06-30"}, check_in_id=check_in["id"])
     plan = {"interval_days": 30, "next_due_on": "2026-06-30", **of_customer}
     plan = await write("POST", "/v1/maintenance-plans", plan)
-    await write("POST", "/v1/maintenance-plans/{plan_id}/perform", {}, plan_id=plan["id"])
+    await write("PATCH", "/v1/maintenance-plans/{plan_id}", {"interval_days": 60}, plan_id=plan["id"])
+    done = await write("POST", "/v1/maintenance-plans/{plan_id}/perform", {}, plan_id=plan["id"])
+    await write("PATCH", "/v1/maintenance/{maintenance_id}", {"product": "pump"}, maintenance_id=done["id"])
     deal_id = await a_won_deal(api, customer["id"])
     delivery = {"deal_id": deal_id, "quality_as_agreed": True, "price": {"amount": "10.00", "currency": "EUR"}}
-    await write("POST", "/v1/deliveries", delivery)
-    await write("POST", "/v1/reviews", {"score": 5, **of_customer})
-    await write("POST", "/v1/upsell-suggestions", of_customer)
+    delivery = await write("POST", "/v1/deliveries", delivery)
+    await write("PATCH", "/v1/deliveries/{delivery_id}", {"quality_as_agreed": False}, delivery_id=delivery["id"])
+    review = await write("POST", "/v1/reviews", {"score": 5, **of_customer})
+    await write("PATCH", "/v1/reviews/{review_id}", {"score": 4}, review_id=review["id"])
+    suggestion = await write("POST", "/v1/upsell-suggestions", of_customer)
+    path = "/v1/upsell-suggestions/{suggestion_id}"
+    await write("PATCH", path, {"product": "pump"}, suggestion_id=suggestion["id"])
     await api.settle_dead_letters(ACCOUNTS, encoded(registered(new_id()), 1))
     await api.import_one("customers", {"name": "UAB Saulė"})
     await api.change_in_bulk("change_team", team["id"], {"name": "North"})

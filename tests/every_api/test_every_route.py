@@ -122,6 +122,36 @@ def test_there_are_routes_of_every_api() -> None:
     assert len(WITH_BODY) > 25
 
 
+NOT_PATCHED = {
+    ("sales-api", "/v1/exchange-rates/{rate_id}"): "setting a day's rate again replaces it",
+    ("service-api", "/v1/surveys/{survey_id}"): "the answer is the customer's, all else follows the ticket",
+    ("service-api", "/v1/tickets/{ticket_id}/interactions/{interaction_id}"): "it follows the ticket",
+    ("service-api", "/v1/dead-letters/{letter_id}"): "a record of the log is mended, sent and discarded",
+    ("metrics-api", "/v1/targets/{kpi}"): "PUT replaces it whole",
+    ("metrics-api", "/v1/periods/{period}"): "what was closed stays as it was closed",
+    ("metrics-api", "/v1/dead-letters/{letter_id}"): "a record of the log is mended, sent and discarded",
+}
+"""Records that cannot be corrected by PATCH, and why."""
+ANSWERED = {"/v1/kpis/{name}", "/v1/events/{event_id}", "/v1/schemas/{name}"}
+"""What is computed or was published, and no record."""
+
+
+def test_every_record_is_corrected_by_patch_or_has_a_reason_why_not() -> None:
+    ends_in_audit = "/audit"
+    records = {
+        (each.api, each.template.removesuffix(ends_in_audit))
+        for each in OPERATIONS
+        if each.method == "GET" and each.template.endswith(("}", ends_in_audit)) and "{" in each.template
+    }
+    patched = {(each.api, each.template) for each in OPERATIONS if each.method == "PATCH"}
+    assert patched <= records
+    assert {one for one in records - patched if one[1] not in ANSWERED} == NOT_PATCHED.keys()
+    for each in OPERATIONS:
+        if each.method == "PATCH":
+            # With its version, so that no change is lost.
+            assert "If-Match" in {one["name"] for one in each.parameters}, each
+
+
 @each_with_body
 def test_the_examples_show_every_field(operation: Operation) -> None:
     shown = {pointer for example in operation.examples for pointer, _ in leaves(example)}

@@ -36,6 +36,7 @@ STORIES = {"sales-api": test_audit.sales, "service-api": test_audit.service}
 WITHOUT_EVENTS = {
     "/v1/products/{code}", "/v1/maintenance-plans/{plan_id}", "/v1/sla-policies/{policy_id}",
     "/v1/business-calendars/{calendar_id}", "/v1/dead-letters/{letter_id}", "/v1/events/{event_id}",
+    "/v1/schemas/{name}",
     "/v1/tickets/{ticket_id}/interactions", "/v1/tickets/{ticket_id}/interactions/{interaction_id}",
 }  # fmt: skip
 """Records that publish nothing of their own; a contact is in its ticket's events."""

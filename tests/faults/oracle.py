@@ -143,6 +143,9 @@ def take(log: Log, value: bytes | None, timestamp: int) -> None:
         log.states[f"interactions/{change['id']}"] = change
         if event["type"] == "service.interaction-withdrawn":
             del log.states[f"interactions/{change['id']}"]
+    if event["type"] == "service.interaction-amended":
+        change = event["data"]["change"]["interaction"]
+        log.states[f"interactions/{change['id']}"] = change
     if version < newest:
         return
     if epoch > newest[0] or event["type"].endswith("-withdrawn"):

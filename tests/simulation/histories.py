@@ -15,8 +15,20 @@ from sales_api.deals.use_cases import amend_deal, close_deal, open_deal, reopen_
 from service_api.customers.erasure import erase_customer
 from service_api.customers.schemas import CustomerCreate
 from service_api.customers.use_cases import register_customer
-from service_api.tickets.schemas import InteractionCreate, TicketCreate, TicketReopenRequest, TicketResolveRequest
-from service_api.tickets.use_cases import log_interaction, open_ticket, reopen_ticket, resolve_ticket
+from service_api.tickets.schemas import (
+    InteractionCreate,
+    TicketCreate,
+    TicketReopenRequest,
+    TicketResolveRequest,
+    TicketUpdate,
+)
+from service_api.tickets.use_cases import (
+    log_interaction,
+    open_ticket,
+    reopen_ticket,
+    resolve_ticket,
+    update_ticket,
+)
 from service_kit.auth import Principal
 from service_kit.unit_of_work import UnitOfWork
 from tests.simulation.scheduler import NAMESPACE
@@ -126,6 +138,11 @@ async def _reopen_ticket(work: UnitOfWork, action: Action, at: datetime) -> None
     await reopen_ticket(work, id_of(action.name), TicketReopenRequest(occurred_at=at), ADMIN, ANY)
 
 
+async def _amend_ticket(work: UnitOfWork, action: Action, at: datetime) -> None:
+    body = TicketUpdate.model_validate({"product": action.how, "priority": "urgent", "occurred_at": at})
+    await update_ticket(work, id_of(action.name), body, ADMIN, ANY)
+
+
 CREATING: Final[dict[str, Callable[[UnitOfWork, Action, datetime], Awaitable[None]]]] = {
     "register": _register,
     "open": _open,
@@ -144,6 +161,7 @@ VERBS: Final = CREATING | {
     "answer": _answer,
     "resolve": _resolve,
     "reopen_ticket": _reopen_ticket,
+    "amend_ticket": _amend_ticket,
 }
 
 
@@ -237,6 +255,10 @@ def _ticket(chance: random.Random, name: str, of: str) -> list[Action]:
     found += [Action("service", "resolve", name)]
     if chance.random() < 0.5:
         found += [Action("service", "reopen_ticket", name), Action("service", "resolve", name)]
+    if chance.random() < 0.4:
+        # At any place: before its first contact, while it is resolved, after all.
+        amended = Action("service", "amend_ticket", name, how=chance.choice(["desk", "chair"]))
+        found.insert(chance.randint(1, len(found)), amended)
     return found
 
 

@@ -105,6 +105,21 @@ def test_tickets_go_the_way_that_service_allows(scenarios: list[Scenario]) -> No
                 assert "survey" in actions(scenario)
 
 
+def test_a_few_records_are_misfiled_and_corrected(scenarios: list[Scenario]) -> None:
+    corrections = [
+        (scenario, action) for scenario in scenarios for action in scenario.actions if action.step.method == "PATCH"
+    ]
+    assert {action.step.path[0] for _, action in corrections} == {"tickets", "deals"}
+    tickets = [scenario for scenario in scenarios if ":ticket:" in scenario.key]
+    misfiled = [scenario for scenario, action in corrections if action.step.path[0] == "tickets"]
+    assert 0.01 < len(misfiled) / len(tickets) < 0.06
+    # Some are only noticed when they are solved.
+    assert {"resolve" in actions(scenario)[: actions(scenario).index("correct")] for scenario in misfiled} == {
+        True,
+        False,
+    }
+
+
 def test_prices_have_no_more_places_than_their_currency(scenarios: list[Scenario]) -> None:
     codes = {product.code for product in PRODUCTS}
     deals = [

@@ -11,7 +11,12 @@ import msgspec
 
 from event_contracts.catalogue import EventType, State, correction_of
 from event_contracts.codec import CloudEvent, encode
-from event_contracts.service import InteractionLogged, InteractionWithdrawn
+from event_contracts.service import (
+    InteractionAmended,
+    InteractionAmendment,
+    InteractionLogged,
+    InteractionWithdrawn,
+)
 
 _NAMESPACE: Final = UUID("0f6c4bd5-59a3-5c0e-9b52-3f1c0a4f3b0e")
 
@@ -29,7 +34,7 @@ def restored(event: CloudEvent, *, epoch: int, at: datetime) -> bytes:
 def withdrawn(event: CloudEvent, lost: list[CloudEvent], *, at: datetime) -> list[bytes]:
     """Return the records that take a subject back; they end its former epoch. `event` is its newest one.
 
-    What `lost` events of it logged besides, interactions, is taken back too. Raises LookupError for a directory entry,
+    What `lost` events of it did to interactions is taken back too. Raises LookupError for a directory entry,
     which a tombstone takes back.
     """
     entry = correction_of(event.event_type, "withdrawn")
@@ -41,12 +46,20 @@ def withdrawn(event: CloudEvent, lost: list[CloudEvent], *, at: datetime) -> lis
 
 
 def withdrawn_changes(event: CloudEvent, lost: list[CloudEvent], *, at: datetime) -> list[bytes]:
-    """Return the records that take back the interactions that lost events of a ticket logged, after its newest one."""
-    logged = [each.data.change for each in lost if isinstance(each.data, InteractionLogged)]
+    """Return the records that take back what lost events of a ticket did to its interactions, after its newest one.
+
+    An interaction that they logged is withdrawn; one that they only amended is again as it was before.
+    """
+    first: dict[UUID, InteractionWithdrawn | InteractionAmended] = {}
     state = msgspec.structs.asdict(_as_state(event.data))
+    for data in (each.data for each in sorted(lost, key=lambda one: (one.epoch, one.sequence))):
+        if isinstance(data, InteractionLogged):
+            first[data.change.id] = InteractionWithdrawn(**state, change=data.change)
+        elif isinstance(data, InteractionAmended):
+            back = InteractionAmendment(interaction=data.change.previous, previous=data.change.interaction)
+            first.setdefault(data.change.interaction.id, InteractionAmended(**state, change=back))
     return [
-        _encode(event, InteractionWithdrawn(**state, change=change), event.epoch, event.sequence + number, at)
-        for number, change in enumerate(logged, start=1)
+        _encode(event, data, event.epoch, event.sequence + number, at) for number, data in enumerate(first.values(), 1)
     ]
 
 

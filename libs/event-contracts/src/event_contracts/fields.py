@@ -43,6 +43,13 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=MAX_SECONDS, description="A duration in whole seconds.")]
 Score = Annotated[int, msgspec.Meta(ge=1, le=5, description="An answer from 1 (worst) to 5 (best).")]
 
+
+class Amendment(msgspec.Struct, frozen=True, kw_only=True):
+    """What was recorded wrongly: the names of the amended fields."""
+
+    fields: list[Code]
+
+
 _ZERO_DECIMALS = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())
 _THREE_DECIMALS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
 _FOUR_DECIMALS = frozenset("CLF UYW".split())

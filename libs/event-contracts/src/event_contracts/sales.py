@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from event_contracts.catalogue import SALES_TOPIC, State, corrections, event
-from event_contracts.fields import Code, Count, Moment, Money
+from event_contracts.fields import Amendment, Code, Count, Moment, Money
 
 LeadStatus = Literal["new", "assigned", "contacted", "qualified", "disqualified", "converted"]
 OpenStage = Literal["prospecting", "qualification", "presentation", "proposal", "negotiation"]
@@ -136,6 +136,13 @@ class LeadConverted(Lead, frozen=True, kw_only=True):
     """The lead became a customer with a deal."""
 
     change: LeadConversion
+
+
+@event("sales.lead-amended", topic=SALES_TOPIC, subject_kind="leads")
+class LeadAmended(Lead, frozen=True, kw_only=True):
+    """What was recorded wrongly of a lead was corrected: it counts as if it had come in so, in the same days."""
+
+    change: Amendment
 
 
 @event("sales.lead-erased", topic=SALES_TOPIC, subject_kind="leads")
@@ -267,14 +274,16 @@ class DealReopened(Deal, frozen=True, kw_only=True):
 
 
 class DealAmendment(msgspec.Struct, frozen=True, kw_only=True):
-    """The amount before."""
+    """The amount before, and the names of the amended fields."""
 
     previous_amount: Money
+    fields: list[Code] = []
+    """Empty in events from before amendments named them."""
 
 
 @event("sales.deal-amended", topic=SALES_TOPIC, subject_kind="deals")
 class DealAmended(Deal, frozen=True, kw_only=True):
-    """A deal's lines or attribution were corrected; a closed deal keeps its day and its rate."""
+    """A deal's lines, attribution or other terms were corrected; a closed deal keeps its day and its rate."""
 
     change: DealAmendment
 
@@ -331,6 +340,13 @@ class ActivityCompleted(Activity, frozen=True, kw_only=True):
     """A salesperson completed an activity, planned or not."""
 
 
+@event("sales.activity-amended", topic=SALES_TOPIC, subject_kind="activities")
+class ActivityAmended(Activity, frozen=True, kw_only=True):
+    """What was recorded wrongly of an activity was corrected."""
+
+    change: Amendment
+
+
 class Referral(State, frozen=True, kw_only=True):
     """A customer's recommendation to another party; attribution is the recommending customer's."""
 
@@ -349,6 +365,13 @@ class Referral(State, frozen=True, kw_only=True):
 @event("sales.referral-recorded", topic=SALES_TOPIC, subject_kind="referrals")
 class ReferralRecorded(Referral, frozen=True, kw_only=True):
     """A customer's recommendation was recorded."""
+
+
+@event("sales.referral-amended", topic=SALES_TOPIC, subject_kind="referrals")
+class ReferralAmended(Referral, frozen=True, kw_only=True):
+    """What was recorded wrongly of a referral was corrected."""
+
+    change: Amendment
 
 
 for _noun, _state, _subject_kind in (

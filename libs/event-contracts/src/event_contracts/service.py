@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from event_contracts.catalogue import SERVICE_TOPIC, State, corrections, event
-from event_contracts.fields import Code, Count, Moment, Money, Score, Seconds
+from event_contracts.fields import Amendment, Code, Count, Moment, Money, Score, Seconds
 from event_contracts.sales import Promise
 
 TicketKind = Literal["presales_question", "installation", "maintenance", "problem", "complaint", "training_request"]
@@ -41,13 +41,26 @@ class CustomerRegistered(Customer, frozen=True, kw_only=True):
     """Service registered a customer that sales does not know."""
 
 
+class CustomerUpdate(msgspec.Struct, frozen=True, kw_only=True):
+    """The names of the changed fields."""
+
+    fields: list[Code]
+
+
+@event("service.customer-updated", topic=SERVICE_TOPIC, subject_kind="customers")
+class CustomerUpdated(Customer, frozen=True, kw_only=True):
+    """The name, region or segment of a customer of service's own changed."""
+
+    change: CustomerUpdate
+
+
 @event("service.customer-erased", topic=SERVICE_TOPIC, subject_kind="customers")
 class CustomerErased(Customer, frozen=True, kw_only=True):
     """A customer's name and texts were erased: erase your copies too. Its figures stay."""
 
 
 class Interaction(msgspec.Struct, frozen=True, kw_only=True):
-    """One contact on a ticket. Immutable; attribution is that at the time."""
+    """One contact on a ticket. Its kind, priority, region, segment and product are the ticket's."""
 
     id: UUID
     ticket_id: UUID
@@ -70,7 +83,7 @@ class Interaction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ticket(State, frozen=True, kw_only=True):
-    """A customer's question, request or problem. Region, segment and product are those at the opening."""
+    """A customer's question, request or problem. Region and segment are the customer's at the opening."""
 
     customer_id: UUID
     kind: TicketKind
@@ -150,6 +163,21 @@ class InteractionLogged(Ticket, frozen=True, kw_only=True):
     change: Interaction
 
 
+class InteractionAmendment(msgspec.Struct, frozen=True, kw_only=True):
+    """The interaction as it is now, and as it was."""
+
+    interaction: Interaction
+    previous: Interaction
+
+
+@event("service.interaction-amended", topic=SERVICE_TOPIC, subject_kind="tickets")
+class InteractionAmended(Ticket, frozen=True, kw_only=True):
+    """What was recorded wrongly of an interaction was corrected, mostly with its ticket. As when it was logged, it is a
+    subject of its own at the same sequence."""
+
+    change: InteractionAmendment
+
+
 @event("service.interaction-withdrawn", topic=SERVICE_TOPIC, subject_kind="tickets")
 class InteractionWithdrawn(Ticket, frozen=True, kw_only=True):
     """A restore lost the interaction in `change`: nothing of it counts any more."""
@@ -203,6 +231,13 @@ class TicketCancelled(Ticket, frozen=True, kw_only=True):
 @event("service.ticket-reinstated", topic=SERVICE_TOPIC, subject_kind="tickets")
 class TicketReinstated(Ticket, frozen=True, kw_only=True):
     """A cancelled onboarding is needed again, since its deal was won again; what was done of it counts again."""
+
+
+@event("service.ticket-amended", topic=SERVICE_TOPIC, subject_kind="tickets")
+class TicketAmended(Ticket, frozen=True, kw_only=True):
+    """What was recorded wrongly of a ticket was corrected: it counts as if it had been opened so, in the same days."""
+
+    change: Amendment
 
 
 @event("service.ticket-erased", topic=SERVICE_TOPIC, subject_kind="tickets")
@@ -275,6 +310,13 @@ class SurveyRevised(Survey, frozen=True, kw_only=True):
     change: SurveyRevision
 
 
+@event("service.survey-amended", topic=SERVICE_TOPIC, subject_kind="surveys")
+class SurveyAmended(Survey, frozen=True, kw_only=True):
+    """The survey's ticket was amended, and what the survey has taken over from it with it."""
+
+    change: Amendment
+
+
 @event("service.survey-erased", topic=SERVICE_TOPIC, subject_kind="surveys")
 class SurveyErased(Survey, frozen=True, kw_only=True):
     """A survey's comment was erased with the customer; the score stays."""
@@ -298,6 +340,13 @@ class TrainingDelivered(Training, frozen=True, kw_only=True):
     """A training was delivered."""
 
 
+@event("service.training-amended", topic=SERVICE_TOPIC, subject_kind="trainings")
+class TrainingAmended(Training, frozen=True, kw_only=True):
+    """What was recorded wrongly of a training was corrected."""
+
+    change: Amendment
+
+
 class CheckIn(State, frozen=True, kw_only=True):
     """A conversation that service starts without a request by the customer."""
 
@@ -315,6 +364,13 @@ class CheckIn(State, frozen=True, kw_only=True):
 @event("service.check-in-completed", topic=SERVICE_TOPIC, subject_kind="checkins")
 class CheckInCompleted(CheckIn, frozen=True, kw_only=True):
     """A check-in with a customer was completed."""
+
+
+@event("service.check-in-amended", topic=SERVICE_TOPIC, subject_kind="checkins")
+class CheckInAmended(CheckIn, frozen=True, kw_only=True):
+    """What was recorded wrongly of a check-in was corrected."""
+
+    change: Amendment
 
 
 class Maintenance(State, frozen=True, kw_only=True):
@@ -335,6 +391,13 @@ class Maintenance(State, frozen=True, kw_only=True):
 @event("service.maintenance-performed", topic=SERVICE_TOPIC, subject_kind="maintenance")
 class MaintenancePerformed(Maintenance, frozen=True, kw_only=True):
     """Planned maintenance was performed."""
+
+
+@event("service.maintenance-amended", topic=SERVICE_TOPIC, subject_kind="maintenance")
+class MaintenanceAmended(Maintenance, frozen=True, kw_only=True):
+    """What was recorded wrongly of maintenance was corrected."""
+
+    change: Amendment
 
 
 class Delivery(State, frozen=True, kw_only=True):
@@ -361,6 +424,13 @@ class DeliveryAccepted(Delivery, frozen=True, kw_only=True):
     """The customer accepted the delivery of a won deal."""
 
 
+@event("service.delivery-amended", topic=SERVICE_TOPIC, subject_kind="deliveries")
+class DeliveryAmended(Delivery, frozen=True, kw_only=True):
+    """What was recorded wrongly of a delivery was corrected."""
+
+    change: Amendment
+
+
 class Review(State, frozen=True, kw_only=True):
     """A customer's public review, as a score without its text."""
 
@@ -379,6 +449,13 @@ class ReviewRecorded(Review, frozen=True, kw_only=True):
     """A customer's public review was recorded, or recorded again after a change."""
 
 
+@event("service.review-amended", topic=SERVICE_TOPIC, subject_kind="reviews")
+class ReviewAmended(Review, frozen=True, kw_only=True):
+    """What was recorded wrongly of a review was corrected."""
+
+    change: Amendment
+
+
 class UpsellSuggestion(State, frozen=True, kw_only=True):
     """A service agent's suggestion of what a customer could buy; it becomes a lead in sales."""
 
@@ -395,6 +472,13 @@ class UpsellSuggestion(State, frozen=True, kw_only=True):
 @event("service.upsell-suggested", topic=SERVICE_TOPIC, subject_kind="upsells")
 class UpsellSuggested(UpsellSuggestion, frozen=True, kw_only=True):
     """A service agent suggested an upsell."""
+
+
+@event("service.upsell-amended", topic=SERVICE_TOPIC, subject_kind="upsells")
+class UpsellAmended(UpsellSuggestion, frozen=True, kw_only=True):
+    """What was recorded wrongly of an upsell suggestion was corrected."""
+
+    change: Amendment
 
 
 for _noun, _state, _subject_kind in (

@@ -1,11 +1,13 @@
 """Partial updates: a field that is given is changed, one that is left out stays, an equal value is no change."""
 
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
 
 from pydantic import model_validator
 
 from service_kit.entities import Recorded
 from service_kit.fields import StrictModel
+from service_kit.problems import Unprocessable
 
 
 class Versioned(Protocol):
@@ -16,6 +18,17 @@ class Versioned(Protocol):
 
 class Change(StrictModel):
     """The base of every partial update. The defaults of its fields are never used."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {}
+    """Fields of the record that it does not change, each with the reason and what to do instead."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_nothing_else(cls, given: Any) -> Any:
+        named = [name for name in cls.elsewhere if name in given] if isinstance(given, dict) else []
+        if named:
+            raise Unprocessable.several((f"#/{name}", cls.elsewhere[name]) for name in named)
+        return given
 
     @model_validator(mode="after")
     def _gives_something(self) -> "Change":

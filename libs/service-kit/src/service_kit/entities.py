@@ -14,13 +14,16 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from operator import attrgetter
 from types import NoneType
-from typing import Annotated, Any, ClassVar, Final, Literal, cast, dataclass_transform, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar, cast, dataclass_transform, get_args, get_origin
 from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
 
 from event_contracts.catalogue import State
+from event_contracts.fields import Amendment
+
+Amended = TypeVar("Amended", bound=State)
 
 _TYPES: Final[Mapping[Any, sa.types.TypeEngine[Any]]] = {
     bool: sa.Boolean(),
@@ -187,3 +190,14 @@ def state_of(entity: object, contract: type[State], **converted: Any) -> dict[st
     """
     names = (name for name in contract.__struct_fields__ if name not in converted)
     return {name: getattr(entity, name) for name in names} | converted
+
+
+def amended(aggregate: Any, changes: Mapping[str, Any], event: type[Amended], **converted: Any) -> Amended:
+    """Set columns by name that were recorded wrongly; return the event, which names them and is the next version.
+
+    `converted` are fields of the event that the aggregate has in another form.
+    """
+    for name, value in changes.items():
+        setattr(aggregate, name, value)
+    aggregate.version += 1
+    return event(**state_of(aggregate, event, change=Amendment(fields=sorted(changes)), **converted))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 ApiName = Literal["sales", "service"]
+Method = Literal["POST", "PATCH"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Ref:
 
 @dataclass(frozen=True)
 class Step:
-    """One POST. `name` is unique in its record or scenario, and part of the idempotency key."""
+    """One write. `name` is unique in its record or scenario, and part of the idempotency key."""
 
     name: str
     api: ApiName
@@ -30,6 +31,7 @@ class Step:
     """Which column of an imported file a field of the body came from, so that a refusal can name it."""
     gives: Mapping[str, str] = field(default_factory=dict)
     """Names for what the answer holds: `{"deal": "deal_id"}`."""
+    method: Method = "POST"
 
 
 def filled(value: Any, identity: Callable[[Ref], str]) -> Any:

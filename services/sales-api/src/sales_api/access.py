@@ -61,7 +61,7 @@ ACCESS: Final = AccessTable(
         write=(
             rule("create_lead", _SELLERS),
             rule("assign_lead", _OWNERS, hands_over=True),
-            rule("contact_lead qualify_lead disqualify_lead convert_lead", _OWNERS),
+            rule("update_lead contact_lead qualify_lead disqualify_lead convert_lead", _OWNERS),
             rule("erase_lead", {"sales-manager": ALL}),
         ),
         audit=rule("get_lead_audit", _AUDITORS),
@@ -78,7 +78,7 @@ ACCESS: Final = AccessTable(
         ),
         write=(
             rule("open_deal", _SELLERS),
-            rule("change_deal_stage send_proposal close_deal reopen_deal amend_deal", _OWNERS),
+            rule("update_deal change_deal_stage send_proposal close_deal reopen_deal amend_deal", _OWNERS),
         ),
         audit=rule("get_deal_audit", _AUDITORS),
         personal=("title",),
@@ -92,7 +92,7 @@ ACCESS: Final = AccessTable(
             "list_activities get_activity get_activity_events export_activities",
             {**_SELLERS, "service-manager": ALL, "analyst": ALL},
         ),
-        write=(rule("complete_activity", _SELLERS),),
+        write=(rule("complete_activity", _SELLERS), rule("update_activity", _OWNERS)),
         audit=rule("get_activity_audit", _AUDITORS),
     ),
     Noun(
@@ -103,7 +103,7 @@ ACCESS: Final = AccessTable(
             "list_referrals get_referral get_referral_events export_referrals",
             {**_SELLERS, "service-manager": ALL, "analyst": ALL},
         ),
-        write=(rule("record_referral", _SELLERS),),
+        write=(rule("record_referral", _SELLERS), rule("update_referral", _OWNERS)),
         audit=rule("get_referral_audit", _AUDITORS),
     ),
     Noun(

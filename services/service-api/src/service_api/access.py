@@ -53,7 +53,7 @@ ACCESS: Final = AccessTable(
             "list_customers get_customer get_customer_events export_customers",
             {**_ANY_AGENT, "sales-rep": REGION, **_OTHERS},
         ),
-        write=(rule("register_customer", _ANY_AGENT), rule("erase_customer", {"service-manager": ALL})),
+        write=(rule("register_customer update_customer", _ANY_AGENT), rule("erase_customer", {"service-manager": ALL})),
         audit=rule("get_customer_audit", _AUDITORS),
         personal=("name",),
         served_by=_SERVED_BY | {"sales-rep", "sales-manager"},
@@ -70,7 +70,7 @@ ACCESS: Final = AccessTable(
             # Who answers a call may open it for another team.
             rule("open_ticket", _AGENTS, hands_over=True),
             rule("assign_ticket escalate_ticket", _TEAMS, hands_over=True),
-            rule("log_interaction merge_ticket resolve_ticket reopen_ticket close_ticket", _TEAMS),
+            rule("update_ticket log_interaction merge_ticket resolve_ticket reopen_ticket close_ticket", _TEAMS),
         ),
         audit=rule("get_ticket_audit", _AUDITORS),
         personal=("subject", "description"),
@@ -103,39 +103,50 @@ ACCESS: Final = AccessTable(
             table=table,
             **_WHOSE,
             read=rule(read, {**_AGENTS, **_OTHERS}),
-            write=(rule(write, _AGENTS),) if write else (),
+            write=(*((rule(write, _AGENTS),) if write else ()), rule(update, whose)),
             audit=rule(f"{read.split()[1]}_audit", _AUDITORS),
         )
-        for name, table, read, write in (
+        for name, table, read, write, update, whose in (
             (
                 "trainings",
                 Training.table,
                 "list_trainings get_training get_training_events export_trainings",
                 "deliver_training",
+                "update_training",
+                _TEAMS,
             ),
             (
                 "check-ins",
                 CheckIn.table,
                 "list_check_ins get_check_in get_check_in_events export_check_ins",
                 "complete_check_in",
+                "update_check_in",
+                _TEAMS,
             ),
             (
                 "maintenance",
                 Maintenance.table,
                 "list_maintenance get_maintenance get_maintenance_events export_maintenance",
                 "",
+                "update_maintenance",
+                _TEAMS,
             ),
             (
                 "deliveries",
                 Delivery.table,
                 "list_deliveries get_delivery get_delivery_events export_deliveries",
                 "accept_delivery",
+                # Those who delivered do not change what the customer accepted.
+                "update_delivery",
+                _MANAGERS,
             ),
             (
                 "upsell suggestions",
                 UpsellSuggestion.table,
                 "list_suggestions get_suggestion get_suggestion_events export_suggestions",
                 "suggest_upsell",
+                "update_suggestion",
+                _TEAMS,
             ),
         )
     ),
@@ -143,14 +154,18 @@ ACCESS: Final = AccessTable(
         "maintenance plans",
         table=MaintenancePlan.table,
         read=rule("list_maintenance_plans get_maintenance_plan export_maintenance_plans", {**_ANY_AGENT, **_OTHERS}),
-        write=(rule("create_maintenance_plan", _MANAGERS), rule("perform_maintenance", _ANY_AGENT)),
+        write=(
+            rule("create_maintenance_plan update_maintenance_plan", _MANAGERS),
+            rule("perform_maintenance", _ANY_AGENT),
+        ),
         audit=rule("get_maintenance_plan_audit", _AUDITORS),
     ),
     Noun(
         "reviews",
         table=Review.table,
         read=rule("list_reviews get_review get_review_events export_reviews", {**_ANY_AGENT, **_OTHERS}),
-        write=(rule("record_review", _ANY_AGENT),),
+        # Those who are rated do not change what the customer gave.
+        write=(rule("record_review", _ANY_AGENT), rule("update_review", _MANAGERS)),
         audit=rule("get_review_audit", _AUDITORS),
     ),
     Noun(

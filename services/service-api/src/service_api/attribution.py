@@ -1,10 +1,12 @@
 """For whom something was done and by whom: the customer, with region and segment then; the agent and the team."""
 
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from pydantic import Field
 
+from event_contracts.catalogue import State
 from service_api.agents import Agent
 from service_api.customers.model import Customer
 from service_api.customers.use_cases import require_customer
@@ -14,14 +16,19 @@ from service_api.fields import (
     CustomerId,
     CustomerIdRead,
     ProductOf,
+    Region,
     RegionRead,
+    Segment,
     SegmentRead,
     TeamId,
     TeamIdRead,
 )
 from service_api.tables import Base
 from service_api.teams import Team
-from service_kit.entities import Recorded, column
+from service_kit.aggregates import publish
+from service_kit.auth import Principal
+from service_kit.changes import Change
+from service_kit.entities import Recorded, amended, column
 from service_kit.fields import (
     OccurredAt,
     ReadModel,
@@ -31,8 +38,13 @@ from service_kit.fields import (
     Version,
 )
 from service_kit.identifiers import new_id
+from service_kit.locking import lock
+from service_kit.occurrence import check_follows, happened_at
 from service_kit.references import require
 from service_kit.unit_of_work import UnitOfWork
+from service_kit.versions import ExpectedVersion
+
+R = TypeVar("R", bound="ForCustomer")
 
 
 class ForCustomer(Recorded, Base):
@@ -67,6 +79,23 @@ class DoneCreate(StrictModel):
     occurred_at: OccurredAt | None = None
 
 
+class RecordUpdate(Change):
+    """What was recorded wrongly of something about a customer; what is left out stays, null removes a value."""
+
+    region: Region | None = None
+    """The customer's region at that time, by its code."""
+    segment: Segment | None = None
+    """The customer's segment at that time, by its code."""
+    occurred_at: OccurredAt | None = None
+
+
+class DoneUpdate(RecordUpdate):
+    """What was recorded wrongly of what an agent did for a customer."""
+
+    agent_id: AgentId | None = None
+    team_id: TeamId | None = Field(default=None, description="The team of the given agent when left out.")
+
+
 class DoneRead(ReadModel):
     """Something that an agent did for a customer; region and segment are the customer's at that time."""
 
@@ -99,3 +128,45 @@ async def attributed(work: UnitOfWork, body: DoneCreate) -> dict[str, Any]:
     """Return a new id and the attribution. Raise `UnknownReference` (422), and 409 for an erased customer."""
     customer = await require_customer(work, body.customer_id)
     return {"id": new_id()} | attribution_of(customer) | await done_by(work, body.agent_id, body.team_id)
+
+
+async def amend(
+    work: UnitOfWork,
+    entity: type[R],
+    record_id: UUID,
+    body: RecordUpdate,
+    by: Principal,
+    expected: ExpectedVersion,
+    *,
+    event: type[State],
+    since: str,
+) -> R:
+    """Correct a record by the given fields, and publish it as that event; the same again changes nothing.
+
+    `since` names the column of when it happened, which its correction is not before. Raise `UnknownReference` (422).
+    """
+    record = await lock(work, entity, record_id, expected)
+    at, changes = await amendment_of(work, record, body, by, since=getattr(record, since))
+    if changes:
+        publish(work, record, amended(record, changes, event), at)
+    return record
+
+
+async def amendment_of(
+    work: UnitOfWork,
+    record: ForCustomer,
+    body: RecordUpdate,
+    by: Principal,
+    *,
+    since: datetime,
+    besides: frozenset[str] = frozenset(),
+) -> tuple[datetime, dict[str, Any]]:
+    """Return when a record is corrected, and the columns that differ, those of other fields left out."""
+    at = happened_at(body.occurred_at, by, after=since)
+    check_follows(at, since)
+    changes = body.changed_from(record, besides=besides | {"occurred_at"})
+    if isinstance(body, DoneUpdate) and changes.keys() & {"agent_id", "team_id"}:
+        by_whom = await done_by(work, changes.get("agent_id"), changes.get("team_id"))
+        if "agent_id" in changes and "team_id" not in body.model_fields_set:
+            changes["team_id"] = by_whom["team_id"]
+    return at, changes

@@ -7,12 +7,13 @@ from fastapi import Response
 from pydantic import Field
 
 from event_contracts.catalogue import SERVICE_TOPIC
-from event_contracts.service import CheckInCompleted
+from event_contracts.service import CheckInAmended, CheckInCompleted
 from service_api.agents import Agent, AgentRead
-from service_api.attribution import ByAgent, DoneCreate, DoneRead, attributed
+from service_api.attribution import ByAgent, DoneCreate, DoneRead, DoneUpdate, amend, attributed
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
-from service_api.fields import ProductOfRead
+from service_api.dependencies import Expected
+from service_api.fields import ProductOf, ProductOfRead
 from service_api.teams import Team, TeamRead
 from service_kit.aggregates import publish
 from service_kit.entities import column
@@ -26,7 +27,7 @@ from service_kit.tables import filtered, unassigned
 
 
 class CheckIn(ByAgent, table="check_in"):
-    """A check-in that took place. It never changes."""
+    """A check-in that took place. It changes only where it was recorded wrongly."""
 
     __table_args__: ClassVar = (
         *filtered("check_in", ("customer_id", "agent_id", "team_id")),
@@ -54,6 +55,25 @@ class CheckInCreate(DoneCreate):
         }
     )
 
+    due_on: Day | None = Field(default=None, description="The last day that it was planned for, if it was.")
+
+
+class CheckInUpdate(DoneUpdate):
+    """What was recorded wrongly of a check-in."""
+
+    model_config = examples(
+        {
+            "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14",
+            "region": "baltics",
+            "segment": "manufacturing",
+            "product": "heat-pump-9",
+            "due_on": "2026-04-20",
+            "occurred_at": "2026-04-01T08:00:00Z",
+        }
+    )
+
+    product: ProductOf | None = None
     due_on: Day | None = Field(default=None, description="The last day that it was planned for, if it was.")
 
 
@@ -101,3 +121,19 @@ async def complete_check_in(body: CheckInCreate, work: Work, response: Response,
     work.add(check_in)
     publish(work, check_in, CheckInCompleted(**state), at)
     return check_ins.show_created(response, check_in)
+
+
+@check_ins.routes.patch("/{check_in_id}", summary="Correct a check-in")
+async def update_check_in(
+    check_in_id: Identifier,
+    body: CheckInUpdate,
+    work: Work,
+    response: Response,
+    by: By,
+    expected: Expected,
+) -> CheckInRead:
+    """Correct what was recorded wrongly: it counts as if it had been recorded so, on the same day."""
+    return check_ins.show(
+        response,
+        await amend(work, CheckIn, check_in_id, body, by, expected, event=CheckInAmended, since="completed_at"),
+    )

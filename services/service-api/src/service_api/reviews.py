@@ -8,11 +8,12 @@ from fastapi import Response
 from pydantic import Field
 
 from event_contracts.catalogue import SERVICE_TOPIC
-from event_contracts.service import ReviewRecorded
-from service_api.attribution import ForCustomer, attribution_of
+from event_contracts.service import ReviewAmended, ReviewRecorded
+from service_api.attribution import ForCustomer, RecordUpdate, amend, attribution_of
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
 from service_api.customers.use_cases import require_customer
+from service_api.dependencies import Expected
 from service_api.fields import (
     CustomerId,
     CustomerIdRead,
@@ -50,7 +51,7 @@ from service_kit.tables import filtered
 
 
 class Review(ForCustomer, table="review"):
-    """A public review that was found. It never changes."""
+    """A public review that was found. It changes only where it was recorded wrongly."""
 
     __table_args__: ClassVar = (
         sa.CheckConstraint("score BETWEEN 1 AND 5", name="score"),
@@ -83,6 +84,27 @@ class ReviewCreate(StrictModel):
     )
     score: ReviewScore
     occurred_at: OccurredAt | None = None
+
+
+class ReviewUpdate(RecordUpdate):
+    """What was recorded wrongly of a review."""
+
+    model_config = examples(
+        {
+            "region": "baltics",
+            "segment": "manufacturing",
+            "product": "heat-pump-9",
+            "channel": "marketplace",
+            "score": 4,
+            "occurred_at": "2026-04-01T08:00:00Z",
+        }
+    )
+
+    product: ProductOf | None = None
+    channel: ReviewChannel | None = Field(
+        default=None, description="Where it was given: a marketplace, a directory, a forum."
+    )
+    score: ReviewScore = 1
 
 
 class ReviewRead(ReadModel):
@@ -137,3 +159,17 @@ async def record_review(body: ReviewCreate, work: Work, response: Response, by: 
     work.add(review)
     publish(work, review, ReviewRecorded(**state), at)
     return reviews.show_created(response, review)
+
+
+@reviews.routes.patch("/{review_id}", summary="Correct a review")
+async def update_review(
+    review_id: Identifier,
+    body: ReviewUpdate,
+    work: Work,
+    response: Response,
+    by: By,
+    expected: Expected,
+) -> ReviewRead:
+    """Correct what was recorded wrongly: it counts as if it had been recorded so, on the same day."""
+    review = await amend(work, Review, review_id, body, by, expected, event=ReviewAmended, since="reviewed_at")
+    return reviews.show(response, review)

@@ -6,12 +6,13 @@ from typing import ClassVar
 from fastapi import Response
 
 from event_contracts.catalogue import SERVICE_TOPIC
-from event_contracts.service import TrainingDelivered
+from event_contracts.service import TrainingAmended, TrainingDelivered
 from service_api.agents import Agent, AgentRead
-from service_api.attribution import ByAgent, DoneCreate, DoneRead, attributed
+from service_api.attribution import ByAgent, DoneCreate, DoneRead, DoneUpdate, amend, attributed
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
-from service_api.fields import Attendees, AttendeesRead, ProductOfRead
+from service_api.dependencies import Expected
+from service_api.fields import Attendees, AttendeesRead, ProductOf, ProductOfRead
 from service_api.teams import Team, TeamRead
 from service_kit.aggregates import publish
 from service_kit.fields import Code, Identifier, Moment, examples
@@ -24,7 +25,7 @@ from service_kit.tables import filtered, unassigned
 
 
 class Training(ByAgent, table="training"):
-    """A training of a customer's people. It never changes."""
+    """A training of a customer's people. It changes only where it was recorded wrongly."""
 
     __table_args__: ClassVar = (
         *filtered("training", ("customer_id", "agent_id", "team_id")),
@@ -52,6 +53,25 @@ class TrainingCreate(DoneCreate):
     )
 
     attendees: Attendees
+
+
+class TrainingUpdate(DoneUpdate):
+    """What was recorded wrongly of a training."""
+
+    model_config = examples(
+        {
+            "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14",
+            "region": "baltics",
+            "segment": "manufacturing",
+            "product": "heat-pump-9",
+            "attendees": 7,
+            "occurred_at": "2026-04-01T08:00:00Z",
+        }
+    )
+
+    product: ProductOf | None = None
+    attendees: Attendees = 0
 
 
 class TrainingRead(DoneRead):
@@ -95,3 +115,19 @@ async def deliver_training(body: TrainingCreate, work: Work, response: Response,
     work.add(training)
     publish(work, training, TrainingDelivered(**state), at)
     return trainings.show_created(response, training)
+
+
+@trainings.routes.patch("/{training_id}", summary="Correct a training")
+async def update_training(
+    training_id: Identifier,
+    body: TrainingUpdate,
+    work: Work,
+    response: Response,
+    by: By,
+    expected: Expected,
+) -> TrainingRead:
+    """Correct what was recorded wrongly: it counts as if it had been recorded so, on the same day."""
+    return trainings.show(
+        response,
+        await amend(work, Training, training_id, body, by, expected, event=TrainingAmended, since="delivered_at"),
+    )

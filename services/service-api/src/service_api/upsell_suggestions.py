@@ -7,13 +7,14 @@ from uuid import UUID
 from fastapi import Response
 
 from event_contracts.catalogue import SERVICE_TOPIC
-from event_contracts.service import UpsellSuggested
+from event_contracts.service import UpsellAmended, UpsellSuggested
 from service_api.agents import Agent, AgentRead
-from service_api.attribution import ByAgent, DoneCreate, DoneRead, attributed
+from service_api.attribution import ByAgent, DoneCreate, DoneRead, DoneUpdate, amend, attributed
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
 from service_api.customers.use_cases import is_now
-from service_api.fields import ProductOfRead, TicketId, TicketIdRead
+from service_api.dependencies import Expected
+from service_api.fields import ProductOf, ProductOfRead, TicketId, TicketIdRead
 from service_api.teams import Team, TeamRead
 from service_api.tickets.model import Ticket
 from service_api.tickets.schemas import TicketRead
@@ -22,6 +23,7 @@ from service_kit.entities import column
 from service_kit.fields import Code, Identifier, Moment, examples
 from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
+from service_kit.locking import lock
 from service_kit.occurrence import happened_at
 from service_kit.references import UnknownReference, require
 from service_kit.resources import Resource
@@ -31,7 +33,7 @@ from service_kit.unit_of_work import UnitOfWork
 
 
 class UpsellSuggestion(ByAgent, table="upsell_suggestion"):
-    """A suggestion. It never changes; the lead and the deal that come of it name it."""
+    """A suggestion. It changes only where it was recorded wrongly; the lead and the deal that come of it name it."""
 
     __table_args__: ClassVar = (
         *filtered("upsell_suggestion", ("customer_id", "agent_id", "team_id", "ticket_id")),
@@ -58,6 +60,26 @@ class UpsellSuggestionCreate(DoneCreate):
         }
     )
 
+    ticket_id: TicketId | None = None
+    """The ticket that showed the need."""
+
+
+class UpsellSuggestionUpdate(DoneUpdate):
+    """What was recorded wrongly of a suggestion."""
+
+    model_config = examples(
+        {
+            "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14",
+            "region": "baltics",
+            "segment": "manufacturing",
+            "product": "heat-pump-9",
+            "ticket_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13",
+            "occurred_at": "2026-04-01T08:00:00Z",
+        }
+    )
+
+    product: ProductOf | None = None
     ticket_id: TicketId | None = None
     """The ticket that showed the need."""
 
@@ -114,3 +136,20 @@ async def _require_ticket(work: UnitOfWork, ticket_id: UUID, customer_id: UUID) 
     ticket = await require(work, Ticket, ticket_id, "#/ticket_id")
     if not await is_now(work, ticket.customer_id, customer_id):
         raise UnknownReference.at("#/ticket_id", "names no ticket of this customer")
+
+
+@upsell_suggestions.routes.patch("/{suggestion_id}", summary="Correct a suggestion")
+async def update_suggestion(
+    suggestion_id: Identifier,
+    body: UpsellSuggestionUpdate,
+    work: Work,
+    response: Response,
+    by: By,
+    expected: Expected,
+) -> UpsellSuggestionRead:
+    """Correct what was recorded wrongly: it counts as if it had been recorded so, on the same day."""
+    suggestion = await lock(work, UpsellSuggestion, suggestion_id, expected)
+    if body.ticket_id is not None and body.ticket_id != suggestion.ticket_id:
+        await _require_ticket(work, body.ticket_id, suggestion.customer_id)
+    await amend(work, UpsellSuggestion, suggestion_id, body, by, expected, event=UpsellAmended, since="suggested_at")
+    return upsell_suggestions.show(response, suggestion)

@@ -215,7 +215,8 @@ class Driver:
         while True:
             self.board.requests += 1
             try:
-                view = (await api.post(path, body, key=key)).body
+                send = api.patch if step.method == "PATCH" else api.post
+                view = (await send(path, body, key=key)).body
                 break
             except Refused as refusal:
                 if refusal.slug == "unknown-reference" and step.api == "service" and time.monotonic() < end:
@@ -288,11 +289,12 @@ def _creates(action: Action) -> bool:
 
 
 def _description(action: Action) -> str:
-    """An action in the words of its address: `deal close won`."""
+    """An action in the words of its address: `deal close won`, `ticket correct`."""
     words = [part.removesuffix("s") for part in action.step.path if isinstance(part, str)]
     by_day = ("outcome", "stage", "channel", "direction", "score")
     detail = next((str(action.step.body[name]) for name in by_day if name in action.step.body), "")
-    return " ".join(word for word in (*words, "new" if len(words) == 1 else "", detail) if word)
+    verb = "correct" if action.step.method == "PATCH" else "new" if len(words) == 1 else ""
+    return " ".join(word for word in (*words, verb, detail) if word)
 
 
 def _months(first: date, last: date) -> list[date]:

@@ -124,6 +124,7 @@ def _deal_goes_on(
 ) -> None:
     random = script.random
     more = company.random("deal", script.key)
+    slip = company.random("slip", script.key)
     won = random.random() < chance * company.skill(rep)
     reached = len(_STAGES) if won else random.randint(1, len(_STAGES))
     for stage in _STAGES[:reached]:
@@ -141,6 +142,9 @@ def _deal_goes_on(
         script.wait(DAY, 15 * DAY)
         _close(script, won=not won, again=True)
         return
+    if slip.random() < 0.03:
+        script.at += HOUR + 9 * DAY * slip.random()
+        script.correct("correct", "sales", ("deals", DEAL), {"channel": slip.choice(list(CHANNELS))})
     lines = deal["lines"]
     if won and random.random() < 0.04:
         script.wait(DAY, 10 * DAY)

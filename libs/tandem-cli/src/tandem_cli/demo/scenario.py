@@ -65,6 +65,11 @@ class Script:
         number = len(self._actions) + 1
         self._actions.append(Action(self.at, Step(f"{number}-{name}", api, path, body, gives=gives)))
 
+    def correct(self, name: str, api: ApiName, path: tuple[str | Ref, ...], body: dict[str, Any]) -> None:
+        """What was recorded wrongly is set right now."""
+        number = len(self._actions) + 1
+        self._actions.append(Action(self.at, Step(f"{number}-{name}", api, path, body, method="PATCH")))
+
     def end(self) -> Scenario:
         """Return the scenario as written."""
         return Scenario(self.key, tuple(self._actions))

@@ -48,10 +48,18 @@ def ticket_scenario(company: Company, script: Script, mood: float, account: Acco
         "subject": random.choice(_SUBJECTS),
     }
     began = script.at
+    slip = company.random("slip", script.key)
+    right = {"kind": opening["kind"], "product": opening["product"]}
+    misfiled = slip.random() < 0.04
+    if misfiled:
+        opening |= {"kind": pick(slip, _KINDS), "product": slip.choice(PRODUCTS).code}
     script.do("open", "service", ("tickets",), opening, ticket="id")
     _contact(script, "inbound", channel, agent if channel in ("phone", "chat", "in_person") else None)
     script.wait(MINUTE, 3 * HOUR * drag)
     script.do("assign", "service", ("tickets", TICKET, "assign"), {"agent_id": agent})
+    noticed = slip.random() < 0.5
+    if misfiled and noticed:
+        script.correct("correct", "service", ("tickets", TICKET), right)
     more = company.random("more", script.key)
     if more.random() < 0.08 * drag:
         script.at += timedelta(minutes=more.randint(10, 300))
@@ -71,6 +79,10 @@ def ticket_scenario(company: Company, script: Script, mood: float, account: Acco
         return script.end()  # it is never solved
     script.wait(10 * MINUTE, 40 * HOUR * drag)
     script.do("resolve", "service", ("tickets", TICKET, "resolve"), {"resolution": pick(random, _RESOLUTIONS)})
+    if misfiled and not noticed:
+        # Only now: the numbers of the day on which it was opened are restated.
+        script.at += HOUR + 3 * DAY * slip.random()
+        script.correct("correct", "service", ("tickets", TICKET), right)
     reopened = random.random() < 0.07 * drag
     if reopened:
         script.wait(HOUR, 4 * DAY)
@@ -84,9 +96,9 @@ def ticket_scenario(company: Company, script: Script, mood: float, account: Acco
     script.wait(DAY, 5 * DAY)
     script.do("close", "service", ("tickets", TICKET, "close"), {})
     by = {"customer_id": account.ref, "agent_id": agent}
-    if opening["kind"] == "training_request":
+    if right["kind"] == "training_request":
         script.at += DAY + 9 * DAY * more.random()
-        training = {**by, "product": opening["product"], "attendees": more.randint(1, 14)}
+        training = {**by, "product": right["product"], "attendees": more.randint(1, 14)}
         script.do("train", "service", ("trainings",), training)
     if more.random() < 0.05:
         product = more.choice(PRODUCTS).code

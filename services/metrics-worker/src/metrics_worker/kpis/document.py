@@ -33,6 +33,9 @@ _INTRODUCTION = """\
   of customers, and lapses (`relationship.buyers` and all after it), count under the account's current values; without
   an account under service's values for the customer, else under those of the newest deal. Closed deals count under
   their own. Merged customers count as the surviving one, in the past too.
+- **Corrections.** What is amended counts as if it had been recorded so, in the days of its own moments: a ticket of
+  another kind or product with its contacts and surveys, and by the SLA policy for what it is; a deal of another channel
+  on the day it was closed. What a closed deal is worth stays at the rate of its closing.
 """
 
 _FUNCTIONS = {"sales": "Sales", "service": "Service", "both": "Sales and service together"}

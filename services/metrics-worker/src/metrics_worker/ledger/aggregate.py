@@ -9,7 +9,7 @@ from uuid import UUID
 
 from event_contracts import codec
 from event_contracts.codec import CloudEvent, UndecodableEvent
-from event_contracts.service import InteractionLogged, InteractionWithdrawn
+from event_contracts.service import InteractionAmended, InteractionLogged, InteractionWithdrawn
 from metrics_worker.domain.customer_facts import Fact
 from metrics_worker.domain.kinds import KIND_BY_NAME, KIND_BY_SUBJECT_KIND, Kind
 from metrics_worker.domain.posting import Posting, Reporting
@@ -39,7 +39,7 @@ class SubjectState(NamedTuple):
 
 
 def subject_states(event: CloudEvent, reporting: Reporting) -> list[SubjectState]:
-    """Return the states that an event carries: none of a kind without a ledger, two for an interaction logged.
+    """Return the states that an event carries: none of a kind without a ledger, two for an interaction.
 
     Raise ValueError when a state cannot be posted.
     """
@@ -50,6 +50,8 @@ def subject_states(event: CloudEvent, reporting: Reporting) -> list[SubjectState
     if isinstance(event.data, InteractionLogged | InteractionWithdrawn):
         is_withdrawn = isinstance(event.data, InteractionWithdrawn)
         carried.append((KIND_BY_NAME["interaction"], event.data.change, is_withdrawn))
+    elif isinstance(event.data, InteractionAmended):
+        carried.append((KIND_BY_NAME["interaction"], event.data.change.interaction, False))
     return [
         SubjectState(
             kind=kind,

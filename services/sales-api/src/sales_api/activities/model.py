@@ -1,19 +1,21 @@
 """An activity and the attribution that it takes over."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, ClassVar, get_args
+from typing import Annotated, Any, ClassVar, get_args
 from uuid import UUID
 
-from event_contracts.sales import ActivityCompleted, ActivityKind
+from event_contracts.sales import ActivityAmended, ActivityCompleted, ActivityKind
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
-from service_kit.entities import Recorded, column, state_of
+from service_kit.entities import Recorded, amended, column, state_of
 from service_kit.identifiers import new_id
+from service_kit.occurrence import check_follows
 from service_kit.tables import filtered, one_of, unassigned
 
 
 class Activity(Recorded, Base, table="activity"):
-    """An activity, with its attribution at that time. It never changes."""
+    """An activity, with its attribution at that time. It changes only where it was recorded wrongly."""
 
     id: Annotated[UUID, column(primary_key=True)]
     version: int
@@ -61,6 +63,11 @@ class Activity(Recorded, Base, table="activity"):
             **attribution.columns(),
         )
         return activity, ActivityCompleted(**state_of(activity, ActivityCompleted))
+
+    def amend(self, changes: Mapping[str, Any], *, at: datetime) -> ActivityAmended:
+        """Correct columns by name."""
+        check_follows(at, self.completed_at)
+        return amended(self, changes, ActivityAmended)
 
     @property
     def partition_key(self) -> UUID:

@@ -8,10 +8,11 @@ from sales_api.accounts.model import Account
 from sales_api.accounts.schemas import AccountRead
 from sales_api.activities import use_cases
 from sales_api.activities.model import Activity
-from sales_api.activities.schemas import ActivityCreate, ActivityRead
+from sales_api.activities.schemas import ActivityCreate, ActivityRead, ActivityUpdate
 from sales_api.deals import queries as deal_queries
 from sales_api.deals.model import Deal
 from sales_api.deals.schemas import DealRead
+from sales_api.dependencies import Expected
 from sales_api.leads.model import Lead
 from sales_api.leads.schemas import LeadRead
 from sales_api.reps import Rep, RepRead
@@ -56,3 +57,11 @@ activities.read_routes(list_as="list_activities", get_as="get_activity")
 async def complete_activity(body: ActivityCreate, work: Work, response: Response, by: By) -> ActivityRead:
     """Record what a salesperson did for a deal, a lead or an account. With `due_at` it counts as on time or late."""
     return activities.show_created(response, await use_cases.complete_activity(work, body, by))
+
+
+@activities.routes.patch("/{activity_id}", summary="Correct an activity")
+async def update_activity(
+    activity_id: Identifier, body: ActivityUpdate, work: Work, response: Response, expected: Expected, by: By
+) -> ActivityRead:
+    """Correct what was recorded wrongly: it counts as if it had been recorded so, on the day on which it was done."""
+    return activities.show(response, await use_cases.update_activity(work, activity_id, body, expected, by))

@@ -8,6 +8,7 @@ from sales_api.fields import (
     AccountId,
     AccountIdRead,
     ActivityKindField,
+    Channel,
     ChannelRead,
     DealId,
     DealIdRead,
@@ -15,10 +16,13 @@ from sales_api.fields import (
     LeadIdRead,
     OwnerId,
     OwnerIdRead,
+    Region,
     RegionRead,
+    Segment,
     SegmentRead,
     TeamIdRead,
 )
+from service_kit.changes import Change
 from service_kit.fields import Moment, OccurredAt, ReadModel, RecordId, StrictModel, UpdatedAt, Version, examples
 
 
@@ -54,6 +58,31 @@ class ActivityCreate(StrictModel):
         if [self.account_id, self.lead_id, self.deal_id].count(None) != 2:
             raise ValueError("name a deal, a lead or an account: one of them")
         return self
+
+
+class ActivityUpdate(Change):
+    """What was recorded wrongly; what is left out stays, null removes a value."""
+
+    model_config = examples(
+        {
+            "kind": "visit",
+            "owner_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "region": "south",
+            "segment": "home-decor",
+            "channel": "trade-show",
+            "due_at": "2026-03-17T16:00:00Z",
+            "occurred_at": "2026-03-18T10:00:00Z",
+        }
+    )
+
+    kind: ActivityKindField = "call"
+    owner_id: OwnerId | None = None
+    """The salesperson who did it."""
+    region: Region | None = None
+    segment: Segment | None = None
+    channel: Channel | None = None
+    due_at: Moment | None = Field(default=None, description="When it was promised or planned for.")
+    occurred_at: OccurredAt | None = None
 
 
 class ActivityRead(ReadModel):

@@ -1,18 +1,22 @@
-"""The use case of activities, within its route's transaction."""
+"""The use cases of activities, within their route's transaction."""
+
+from uuid import UUID
 
 from sales_api.accounts.model import Account
 from sales_api.accounts.use_cases import require_account
 from sales_api.activities.model import Activity
-from sales_api.activities.schemas import ActivityCreate
+from sales_api.activities.schemas import ActivityCreate, ActivityUpdate
 from sales_api.attribution import Attribution
 from sales_api.deals.model import Deal
 from sales_api.leads.model import Lead
 from sales_api.reps import team_of
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
+from service_kit.locking import lock
 from service_kit.occurrence import happened_at
 from service_kit.references import require
 from service_kit.unit_of_work import UnitOfWork
+from service_kit.versions import ExpectedVersion
 
 
 async def complete_activity(work: UnitOfWork, body: ActivityCreate, by: Principal) -> Activity:
@@ -39,6 +43,20 @@ async def complete_activity(work: UnitOfWork, body: ActivityCreate, by: Principa
     )
     work.add(activity)
     publish(work, activity, event, at)
+    return activity
+
+
+async def update_activity(
+    work: UnitOfWork, activity_id: UUID, body: ActivityUpdate, expected: ExpectedVersion, by: Principal
+) -> Activity:
+    """Correct an activity; the same again changes nothing. Raise `UnknownReference` (422)."""
+    activity = await lock(work, Activity, activity_id, expected)
+    at = happened_at(body.occurred_at, by, after=activity.completed_at)
+    changes = body.changed_from(activity, besides=frozenset({"occurred_at"}))
+    if "owner_id" in changes:
+        changes["team_id"] = await team_of(work, body.owner_id)
+    if changes:
+        publish(work, activity, activity.amend(changes, at=at), at)
     return activity
 
 

@@ -50,6 +50,12 @@ class DealAlreadyClosed(Conflict):
     slug, title = "deal-already-closed", "The deal is closed"
 
 
+class DealAlreadyErased(Conflict):
+    """Its customer was erased: nothing more may be written about them."""
+
+    slug, title = "deal-already-erased", "The deal's customer was erased"
+
+
 class DealNotClosed(Conflict):
     """It is still open."""
 
@@ -304,13 +310,15 @@ class Deal(Recorded, Base, table="deal"):
         at: datetime,
         day_rate: DayRate | None = None,
     ) -> DealAmended:
-        """Correct attribution, the reason of closing (columns by name) and the lines, where given.
+        """Correct columns by name and the lines, where given: it is as if it had been opened so.
 
         A closed deal keeps its day and its rate. Raise `DealNotClosed` for the reason of an open deal,
-        `PriceTooFine` and `AmountTooLarge`.
+        `DealAlreadyErased` for the title of an erased one, `PriceTooFine` and `AmountTooLarge`.
         """
         if "close_reason" in changes and not self.is_closed:
             raise DealNotClosed("Leave the reason out: it is why a deal was closed.")
+        if "title" in changes and self.erased_at is not None:
+            raise DealAlreadyErased("Leave the title out; all else can still be recorded.")
         self._step(at)
         previous = money(self.amount, self.currency)
         for name, value in changes.items():
@@ -319,7 +327,8 @@ class Deal(Recorded, Base, table="deal"):
             self._replace_lines(lines)
         if not self.is_closed:
             self._estimate(day_rate)
-        return DealAmended(**self.state_fields(), change=DealAmendment(previous_amount=previous))
+        fields = sorted([*changes, *(["lines"] if lines is not None else [])])
+        return DealAmended(**self.state_fields(), change=DealAmendment(previous_amount=previous, fields=fields))
 
     def erase(self, *, at: datetime) -> DealErased:
         """Erase what was written about it; all that is counted stays."""

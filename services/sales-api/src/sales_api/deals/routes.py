@@ -20,6 +20,7 @@ from sales_api.deals.schemas import (
     DealRead,
     DealReopenRequest,
     DealStageRequest,
+    DealUpdate,
 )
 from sales_api.dependencies import Expected, ReportingCurrency
 from sales_api.leads.model import Lead
@@ -84,6 +85,24 @@ async def open_deal(
 ) -> DealRead:
     """Open a deal with an account, in the stage prospecting."""
     return deals.show_created(response, await use_cases.open_deal(work, body, by, reporting_currency))
+
+
+@deals.routes.patch("/{deal_id}", summary="Correct a deal")
+async def update_deal(
+    deal_id: Identifier,
+    body: DealUpdate,
+    work: Work,
+    response: Response,
+    expected: Expected,
+    by: By,
+    reporting_currency: ReportingCurrency,
+) -> DealRead:
+    """Correct what was recorded wrongly: it counts as if it had been opened so, in the same days.
+
+    What a closed deal is worth, and why it was closed, is amended (`amend_deal`); its stage has an action of its own.
+    """
+    deal = await use_cases.update_deal(work, deal_id, body, expected, by, reporting_currency)
+    return deals.show(response, deal)
 
 
 @deals.routes.post("/{deal_id}/stage", summary="Change a deal's stage")

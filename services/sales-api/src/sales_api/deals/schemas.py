@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
@@ -149,6 +149,41 @@ class DealCreate(LeadDealCreate):
 
     account_id: AccountId
     lead_id: LeadId | None = None
+    occurred_at: OccurredAt | None = None
+
+
+class DealUpdate(Change):
+    """What was recorded wrongly; what is left out stays, null removes a value."""
+
+    elsewhere: ClassVar = {
+        "account_id": "stays as it is: open a deal anew with the right account, and lose this one",
+        "currency": "stays as it is: open a deal anew in the right currency, and lose this one",
+        "amount": "is the sum of the lines: correct these",
+        "stage": "is changed by what happens to the deal: POST …/stage, …/close, …/reopen",
+        "close_reason": "is why a deal was closed: POST …/amend",
+        "promise": "is agreed on when the deal is won: POST …/reopen, then …/close",
+    }
+    model_config = examples(
+        {
+            "title": "Two pumps for the main building",
+            "lines": _LINES,
+            "owner_id": _OWNER,
+            **_PLACE,
+            "expected_close_on": "2026-06-30",
+            "upsell_suggestion_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a16",
+            "occurred_at": "2026-03-10T15:00:00Z",
+        }
+    )
+
+    title: DealTitle | None = None
+    lines: Lines = Field(default_factory=list, description="What is sold: one line a product; only of an open deal.")
+    owner_id: OwnerId | None = None
+    region: Region | None = None
+    segment: Segment | None = None
+    channel: Channel | None = None
+    expected_close_on: Day | None = None
+    """The day by which it is likely to be closed, for forecasts."""
+    upsell_suggestion_id: SuggestionId | None = None
     occurred_at: OccurredAt | None = None
 
 

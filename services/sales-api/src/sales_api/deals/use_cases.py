@@ -1,6 +1,7 @@
 """The use cases of deals: one function each, within its route's transaction."""
 
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from sales_api.accounts.use_cases import require_account
@@ -14,6 +15,7 @@ from sales_api.deals.schemas import (
     DealProposalRequest,
     DealReopenRequest,
     DealStageRequest,
+    DealUpdate,
     LeadDealCreate,
     terms_of,
 )
@@ -166,6 +168,24 @@ async def reopen_deal(
     return deal
 
 
+async def update_deal(
+    work: UnitOfWork,
+    deal_id: UUID,
+    body: DealUpdate,
+    expected: ExpectedVersion,
+    by: Principal,
+    reporting_currency: str,
+) -> Deal:
+    """Correct a deal; the same again changes nothing. Raise `DealAlreadyClosed` (409) for the lines of a closed one."""
+    deal = await lock(work, Deal, deal_id, expected)
+    at = happened_at(body.occurred_at, by, after=deal.changed_at)
+    changes = body.changed_from(deal, besides=frozenset({"lines", "occurred_at"}))
+    lines = body.lines if "lines" in body.model_fields_set else None
+    if lines is not None:
+        deal.check_open()
+    return await _amend(work, deal, changes, lines, at, reporting_currency)
+
+
 async def amend_deal(
     work: UnitOfWork,
     deal_id: UUID,
@@ -174,23 +194,33 @@ async def amend_deal(
     by: Principal,
     reporting_currency: str,
 ) -> Deal:
-    """Correct a deal's lines, attribution or reason; the same again changes nothing."""
+    """Correct a deal's lines, attribution or reason, also of a closed one; the same again changes nothing."""
     deal = await lock(work, Deal, deal_id, expected)
     at = happened_at(body.occurred_at, by, after=deal.changed_at)
     changes = body.changed_from(deal, besides=frozenset({"lines", "reason", "occurred_at"}))
-    if "owner_id" in changes:
-        changes["team_id"] = await team_of(work, body.owner_id)
     if "reason" in body.model_fields_set and body.reason != deal.close_reason:
         changes["close_reason"] = body.reason
-    lines = terms_of(body.lines) if "lines" in body.model_fields_set else None
-    if lines is not None and deal.has_lines(lines):
-        lines = None
-    if not changes and lines is None:
+    lines = body.lines if "lines" in body.model_fields_set else None
+    return await _amend(work, deal, changes, lines, at, reporting_currency)
+
+
+async def _amend(
+    work: UnitOfWork,
+    deal: Deal,
+    changes: dict[str, Any],
+    lines: list[DealLineCreate] | None,
+    at: datetime,
+    reporting_currency: str,
+) -> Deal:
+    if "owner_id" in changes:
+        changes["team_id"] = await team_of(work, changes["owner_id"])
+    terms = None if lines is None or deal.has_lines(terms_of(lines)) else terms_of(lines)
+    if not changes and terms is None:
         return deal
-    if lines is not None:
-        await _check_products(work, body.lines, "#")
+    if terms is not None and lines is not None:
+        await _check_products(work, lines, "#")
     day_rate = await _day_rate(work, deal.currency, at, reporting_currency)
-    publish(work, deal, deal.amend(changes, lines, at=at, day_rate=day_rate), at)
+    publish(work, deal, deal.amend(changes, terms, at=at, day_rate=day_rate), at)
     return deal
 
 

@@ -1,5 +1,6 @@
 """A lead and its rules, from new to converted or disqualified."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, get_args
 from uuid import UUID
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 
 from event_contracts.sales import Lead as ContractLead
 from event_contracts.sales import (
+    LeadAmended,
     LeadAssigned,
     LeadAssignment,
     LeadContacted,
@@ -21,7 +23,7 @@ from event_contracts.sales import (
 )
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
-from service_kit.entities import Recorded, column, state_of
+from service_kit.entities import Recorded, amended, column, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
@@ -63,6 +65,12 @@ class LeadAlreadyQualified(Conflict):
     """It was qualified before."""
 
     slug, title = "lead-already-qualified", "The lead is qualified"
+
+
+class LeadNotDisqualified(Conflict):
+    """It has no reason of a disqualification."""
+
+    slug, title = "lead-not-disqualified", "The lead is not disqualified"
 
 
 class LeadHasAccount(Conflict):
@@ -198,6 +206,11 @@ class Lead(Recorded, Base, table="lead"):
         self.status, self.disqualified_at, self.disqualified_reason = "disqualified", at, reason
         return LeadDisqualified(**self.state_fields())
 
+    def check_referable(self) -> None:
+        """Raise `LeadAlreadyConverted` for one whose referral has decided who its account was referred by."""
+        if self.status == "converted":
+            raise LeadAlreadyConverted("Its account keeps whom it was referred by. Leave the lead out.")
+
     def check_convertible(self, account_id: UUID | None, *, makes_account: bool) -> None:
         """Raise `LeadHasAccount`, or as `_check_open` does, before anything is created for it."""
         self._check_open()
@@ -214,6 +227,19 @@ class Lead(Recorded, Base, table="lead"):
         self.account_id, self.deal_id = account_id, deal_id
         change = LeadConversion(account_registered=account_registered)
         return LeadConverted(**self.state_fields(), change=change)
+
+    def amend(self, changes: Mapping[str, Any], *, at: datetime) -> LeadAmended:
+        """Correct columns by name, in any status: it is as if it had come in so.
+
+        Raise `LeadAlreadyErased`, and `LeadNotDisqualified` for the reason of one that is not.
+        """
+        if self.erased_at is not None:
+            raise LeadAlreadyErased("Create a new lead if they come back.")
+        if "disqualified_reason" in changes and self.status != "disqualified":
+            raise LeadNotDisqualified("Leave the reason out: it is why a lead was given up.")
+        check_follows(at, self.changed_at)
+        self.changed_at = at
+        return amended(self, changes, LeadAmended)
 
     def erase(self, *, at: datetime) -> LeadErased:
         """Erase who it is, in any status."""

@@ -23,6 +23,7 @@ from sales_api.leads.schemas import (
     LeadDisqualifyRequest,
     LeadQualifyRequest,
     LeadRead,
+    LeadUpdate,
 )
 from sales_api.reps import Rep, RepRead
 from sales_api.teams import Team, TeamRead
@@ -74,6 +75,17 @@ leads.read_routes(list_as="list_leads", get_as="get_lead")
 async def create_lead(body: LeadCreate, work: Work, response: Response, by: By) -> LeadRead:
     """Create a lead; with an owner it is assigned at once."""
     return leads.show_created(response, await use_cases.create_lead(work, body, by))
+
+
+@leads.routes.patch("/{lead_id}", summary="Correct a lead")
+async def update_lead(
+    lead_id: Identifier, body: LeadUpdate, work: Work, response: Response, expected: Expected, by: By
+) -> LeadRead:
+    """Correct what was recorded wrongly, in any status: it counts as if it had come in so, in the same days.
+
+    Its owner and what became of it have actions of their own; its account and deal are corrected by themselves.
+    """
+    return leads.show(response, await use_cases.update_lead(work, lead_id, body, expected, by))
 
 
 @leads.routes.post("/{lead_id}/assign", summary="Assign a lead")

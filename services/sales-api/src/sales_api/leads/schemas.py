@@ -1,6 +1,6 @@
 """Leads over HTTP."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -38,6 +38,7 @@ from sales_api.fields import (
     SuggestionIdRead,
     TeamIdRead,
 )
+from service_kit.changes import Change
 from service_kit.fields import (
     ErasedAt,
     ExternalReference,
@@ -111,6 +112,49 @@ class LeadCreate(StrictModel):
         default=None, description="The suggestion of a service agent that it came from."
     )
     external_ref: ExternalReference | None = None
+    occurred_at: OccurredAt | None = None
+
+
+class LeadUpdate(Change):
+    """What was recorded wrongly; what is left out stays, null removes a value."""
+
+    elsewhere: ClassVar = {
+        "owner_id": "is changed by assigning the lead: POST …/assign",
+        "account_id": "is set by converting the lead: POST …/convert",
+        "deal_id": "is set by converting the lead: POST …/convert",
+        "status": "is changed by what happens to the lead: POST …/contact, …/qualify, …/disqualify, …/convert",
+    }
+    model_config = examples(
+        {
+            "name": "Joana Prado",
+            "company": "Casa Verde S.A.",
+            "email": "joana@casaverde.example",
+            "phone": "+55 11 5550 0101",
+            "channel": "trade-show",
+            "region": "south",
+            "segment": "home-decor",
+            "product": "heat-pump-9",
+            "upsell_suggestion_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a16",
+            "disqualified_reason": "no-budget",
+            "occurred_at": _WHEN,
+        }
+    )
+
+    name: PersonName | None = None
+    company: Company | None = None
+    email: EMail | None = None
+    phone: Phone | None = None
+    channel: Channel | None = Field(default=None, description="Where the lead came from.")
+    region: Region | None = None
+    segment: Segment | None = None
+    product: ProductOf | None = None
+    """The code of the product that they are interested in."""
+    upsell_suggestion_id: SuggestionId | None = Field(
+        default=None, description="The suggestion of a service agent that it came from."
+    )
+    disqualified_reason: DisqualificationReason = Field(
+        default="", description="Why it was given up; only of a disqualified lead."
+    )
     occurred_at: OccurredAt | None = None
 
 

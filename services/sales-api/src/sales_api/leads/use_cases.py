@@ -17,6 +17,7 @@ from sales_api.leads.schemas import (
     LeadCreate,
     LeadDisqualifyRequest,
     LeadQualifyRequest,
+    LeadUpdate,
 )
 from sales_api.products import check_products
 from sales_api.referrals.queries import referrer_of
@@ -59,6 +60,21 @@ async def create_lead(work: UnitOfWork, body: LeadCreate, by: Principal) -> Lead
     )
     work.add(lead)
     publish(work, lead, event, at)
+    return lead
+
+
+async def update_lead(
+    work: UnitOfWork, lead_id: UUID, body: LeadUpdate, expected: ExpectedVersion, by: Principal
+) -> Lead:
+    """Correct a lead; the same again changes nothing. Raise `UnknownReference` (422)."""
+    lead = await lock(work, Lead, lead_id, expected)
+    at = happened_at(body.occurred_at, by, after=lead.changed_at)
+    changes = body.changed_from(lead, besides=frozenset({"occurred_at"}))
+    if not changes:
+        return lead
+    if (product := changes.get("product")) is not None:
+        await check_products(work, {product: "#/product"})
+    publish(work, lead, lead.amend(changes, at=at), at)
     return lead
 
 

@@ -1,14 +1,16 @@
 """A referral: the recommending customer, and the lead that came of it."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from event_contracts.sales import ReferralRecorded
+from event_contracts.sales import ReferralAmended, ReferralRecorded
 from sales_api.accounts.model import Account
 from sales_api.tables import Base
-from service_kit.entities import Recorded, column, state_of
+from service_kit.entities import Recorded, amended, column, state_of
 from service_kit.identifiers import new_id
+from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
 from service_kit.tables import filtered, unassigned
 
@@ -20,7 +22,7 @@ class ReferralAlreadyRecorded(Conflict):
 
 
 class Referral(Recorded, Base, table="referral"):
-    """A recommendation, with the recommending customer's attribution at that time. It never changes."""
+    """A recommendation, with the recommending customer's attribution then. It changes only where it was wrong."""
 
     id: Annotated[UUID, column(primary_key=True)]
     version: int
@@ -55,6 +57,11 @@ class Referral(Recorded, Base, table="referral"):
             recorded_at=at,
         )
         return referral, ReferralRecorded(**state_of(referral, ReferralRecorded))
+
+    def amend(self, changes: Mapping[str, Any], *, at: datetime) -> ReferralAmended:
+        """Correct columns by name."""
+        check_follows(at, self.recorded_at)
+        return amended(self, changes, ReferralAmended)
 
     @property
     def partition_key(self) -> UUID:

@@ -5,11 +5,12 @@ from fastapi import Response
 from event_contracts.catalogue import SALES_TOPIC
 from sales_api.accounts.model import Account
 from sales_api.accounts.schemas import AccountRead
+from sales_api.dependencies import Expected
 from sales_api.leads.model import Lead
 from sales_api.leads.schemas import LeadRead
 from sales_api.referrals import use_cases
 from sales_api.referrals.model import Referral
-from sales_api.referrals.schemas import ReferralCreate, ReferralRead
+from sales_api.referrals.schemas import ReferralCreate, ReferralRead, ReferralUpdate
 from sales_api.reps import Rep, RepRead
 from sales_api.teams import Team, TeamRead
 from service_kit.fields import Identifier, Moment
@@ -45,3 +46,11 @@ referrals.read_routes(list_as="list_referrals", get_as="get_referral")
 async def record_referral(body: ReferralCreate, work: Work, response: Response, by: By) -> ReferralRead:
     """Record that a customer recommended us. When its lead becomes a customer, that one was referred by them."""
     return referrals.show_created(response, await use_cases.record_referral(work, body, by))
+
+
+@referrals.routes.patch("/{referral_id}", summary="Correct a referral")
+async def update_referral(
+    referral_id: Identifier, body: ReferralUpdate, work: Work, response: Response, expected: Expected, by: By
+) -> ReferralRead:
+    """Correct what was recorded wrongly: it counts as if it had been recorded so, on the same day."""
+    return referrals.show(response, await use_cases.update_referral(work, referral_id, body, expected, by))

@@ -1,14 +1,16 @@
 """A customer as service knows it."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 from uuid import UUID
 
 from event_contracts.directory import ServiceDirectoryEntrySet
-from event_contracts.service import CustomerErased, CustomerRegistered
+from event_contracts.service import CustomerErased, CustomerRegistered, CustomerUpdate, CustomerUpdated
 from service_api.tables import Base
 from service_kit.entities import Recorded, column, state_of
 from service_kit.identifiers import new_id
+from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
 from service_kit.references import erased_ref
 from service_kit.tables import filtered, one_of, searched, sorted_by_name
@@ -98,7 +100,17 @@ class Customer(Recorded, Base, table="customer"):
     def check_is_own(self) -> None:
         """Raise `CustomerOfSales` for a copy."""
         if self.origin != "service":
-            raise CustomerOfSales("Erase the account of the same id in sales; the copy here goes with it.")
+            raise CustomerOfSales("Do it with the account of the same id in sales; the copy here follows.")
+
+    def update(self, changes: Mapping[str, Any], *, at: datetime) -> CustomerUpdated:
+        """Change columns by name. Raise `CustomerOfSales`, and as `check_is_current` does."""
+        self.check_is_own()
+        self.check_is_current()
+        check_follows(at, self.registered_at or at)
+        for name, value in changes.items():
+            setattr(self, name, value)
+        self.version += 1
+        return CustomerUpdated(**state_of(self, CustomerUpdated, change=CustomerUpdate(fields=sorted(changes))))
 
     def erase(self, *, at: datetime) -> CustomerErased | None:
         """Erase who it is. Return the event for a customer of service's own; sales publishes that of a copy."""

@@ -5,7 +5,7 @@ from fastapi import Response
 from event_contracts.catalogue import SERVICE_TOPIC
 from service_api.customers import erasure, use_cases
 from service_api.customers.model import Customer, Origin
-from service_api.customers.schemas import CustomerCreate, CustomerRead
+from service_api.customers.schemas import CustomerCreate, CustomerRead, CustomerUpdate
 from service_api.dependencies import Expected
 from service_api.tickets.model import Ticket
 from service_api.tickets.schemas import TicketRead
@@ -43,6 +43,17 @@ customers.read_routes(list_as="list_customers", get_as="get_customer")
 async def register_customer(body: CustomerCreate, work: Work, response: Response, by: By) -> CustomerRead:
     """Register a customer that service met first; customers of sales arrive by themselves."""
     return customers.show_created(response, await use_cases.register_customer(work, body, by))
+
+
+@customers.routes.patch("/{customer_id}", summary="Change a customer")
+async def update_customer(
+    customer_id: Identifier, body: CustomerUpdate, work: Work, response: Response, expected: Expected, by: By
+) -> CustomerRead:
+    """Change the name, region or segment of a customer of service's own. A customer of sales is changed there.
+
+    What was recorded of them before keeps the region and segment that they had then.
+    """
+    return customers.show(response, await use_cases.update_customer(work, customer_id, body, by, expected))
 
 
 @customers.routes.post("/{customer_id}/erase", summary="Erase a customer")

@@ -3,8 +3,11 @@
 from typing import Annotated
 from uuid import UUID
 
+from pydantic import Field
+
 from service_api.customers.model import Origin
 from service_api.fields import CustomerName, CustomerNameRead, Region, RegionRead, Segment, SegmentRead
+from service_kit.changes import Change
 from service_kit.fields import (
     ErasedAt,
     ExternalReference,
@@ -45,6 +48,24 @@ class CustomerCreate(StrictModel):
     region: Region | None = None
     segment: Segment | None = None
     external_ref: ExternalReference | None = None
+    occurred_at: OccurredAt | None = None
+
+
+class CustomerUpdate(Change):
+    """What to change of a customer of service's own; what is left out stays, null removes a value."""
+
+    model_config = examples(
+        {
+            "name": "AB Vėjas",
+            "region": "nordics",
+            "segment": "manufacturing",
+            "occurred_at": "2025-03-31T21:00:00Z",
+        }
+    )
+
+    name: CustomerName = Field(default_factory=str)
+    region: Region | None = None
+    segment: Segment | None = None
     occurred_at: OccurredAt | None = None
 
 

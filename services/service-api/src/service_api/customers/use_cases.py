@@ -4,12 +4,14 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from service_api.customers.model import Customer
-from service_api.customers.schemas import CustomerCreate
+from service_api.customers.schemas import CustomerCreate, CustomerUpdate
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
+from service_kit.locking import lock
 from service_kit.occurrence import happened_at
 from service_kit.references import UnknownReference, is_covered, require_new, unknown
 from service_kit.unit_of_work import UnitOfWork
+from service_kit.versions import ExpectedVersion
 
 
 async def register_customer(work: UnitOfWork, body: CustomerCreate, by: Principal) -> Customer:
@@ -22,6 +24,22 @@ async def register_customer(work: UnitOfWork, body: CustomerCreate, by: Principa
     work.add(customer)
     publish(work, customer, event, at)
     publish(work, customer, customer.directory_entry(), datetime.now(UTC))
+    return customer
+
+
+async def update_customer(
+    work: UnitOfWork, customer_id: UUID, body: CustomerUpdate, by: Principal, expected: ExpectedVersion
+) -> Customer:
+    """Change a customer of service's own; the same again changes nothing. Raise `CustomerOfSales` (409) for a copy."""
+    customer = await lock(work, Customer, customer_id, expected)
+    customer.check_is_own()
+    at = happened_at(body.occurred_at, by, after=customer.registered_at)
+    changes = body.changed_from(customer, besides=frozenset({"occurred_at"}))
+    if not changes:
+        return customer
+    publish(work, customer, customer.update(changes, at=at), at)
+    if "name" in changes:
+        publish(work, customer, customer.directory_entry(), datetime.now(UTC))
     return customer
 
 

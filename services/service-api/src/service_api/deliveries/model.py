@@ -1,5 +1,6 @@
 """A delivery and the rules of its acceptance."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
@@ -8,10 +9,11 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from event_contracts.fields import Money
-from event_contracts.service import DeliveryAccepted
+from event_contracts.service import DeliveryAccepted, DeliveryAmended
 from service_api.attribution import ByAgent
 from service_api.won_deals import WonDeal
-from service_kit.entities import column
+from service_kit.entities import amended, column
+from service_kit.fields import Money as HttpMoney
 from service_kit.identifiers import new_id
 from service_kit.problems import Conflict, Unprocessable
 from service_kit.tables import filtered, unassigned
@@ -24,7 +26,7 @@ class DeliveryAlreadyAccepted(Conflict):
 
 
 class Delivery(ByAgent, table="delivery"):
-    """What was delivered for a won deal, as the customer accepted it. It never changes."""
+    """What was delivered for a won deal, as the customer accepted it. It changes only where it was recorded wrongly."""
 
     __table_args__: ClassVar = (
         *filtered("delivery", ("customer_id", "agent_id", "team_id")),
@@ -54,10 +56,7 @@ class Delivery(ByAgent, table="delivery"):
 
         Raise `Unprocessable` for a delivery after its acceptance, and for another currency than the deal's.
         """
-        if delivered_at is not None and delivered_at > at:
-            raise Unprocessable.at("#/delivered_at", "is after it was accepted")
-        if deal.promised_currency not in (None, price.currency):
-            raise Unprocessable.at("#/price/currency", f"is not the deal's, {deal.promised_currency}")
+        _check(deal, delivered_at, price, at)
         state: dict[str, Any] = {
             "id": new_id(),
             "deal_id": deal.id,
@@ -68,3 +67,19 @@ class Delivery(ByAgent, table="delivery"):
         }
         delivery = cls(version=1, amount=price.amount, currency=price.currency, **state)
         return delivery, DeliveryAccepted(**state, price=price, promise=deal.promise)
+
+    def amend(self, changes: Mapping[str, Any], deal: WonDeal) -> DeliveryAmended:
+        """Correct columns by name. Raise as `accept` does."""
+        # The column has more decimal places than most currencies.
+        price = HttpMoney(
+            amount=changes.get("amount", self.amount), currency=changes.get("currency", self.currency)
+        ).to_contract()
+        _check(deal, changes.get("delivered_at", self.delivered_at), price, self.accepted_at)
+        return amended(self, changes, DeliveryAmended, price=price, promise=deal.promise)
+
+
+def _check(deal: WonDeal, delivered_at: datetime | None, price: Money, accepted_at: datetime) -> None:
+    if delivered_at is not None and delivered_at > accepted_at:
+        raise Unprocessable.at("#/delivered_at", "is after it was accepted")
+    if deal.promised_currency not in (None, price.currency):
+        raise Unprocessable.at("#/price/currency", f"is not the deal's, {deal.promised_currency}")

@@ -8,7 +8,8 @@ from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
 from service_api.deliveries import use_cases
 from service_api.deliveries.model import Delivery
-from service_api.deliveries.schemas import DeliveryCreate, DeliveryRead
+from service_api.deliveries.schemas import DeliveryCreate, DeliveryRead, DeliveryUpdate
+from service_api.dependencies import Expected
 from service_api.teams import Team, TeamRead
 from service_kit.fields import Identifier, Moment
 from service_kit.history.own_events import OwnEvents
@@ -47,3 +48,16 @@ deliveries.read_routes(list_as="list_deliveries", get_as="get_delivery")
 async def accept_delivery(body: DeliveryCreate, work: Work, response: Response, by: By) -> DeliveryRead:
     """Record that a customer accepted what was delivered for a won deal, to be compared with the deal's promise."""
     return deliveries.show_created(response, await use_cases.accept_delivery(work, body, by))
+
+
+@deliveries.routes.patch("/{delivery_id}", summary="Correct a delivery")
+async def update_delivery(
+    delivery_id: Identifier,
+    body: DeliveryUpdate,
+    work: Work,
+    response: Response,
+    by: By,
+    expected: Expected,
+) -> DeliveryRead:
+    """Correct what was recorded wrongly: it is compared with the deal's promise as if it had been recorded so."""
+    return deliveries.show(response, await use_cases.update_delivery(work, delivery_id, body, by, expected))

@@ -1,10 +1,11 @@
 """Deliveries over HTTP."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import Field, StrictBool
 
-from service_api.attribution import DoneRead
+from service_api.attribution import DoneRead, DoneUpdate
 from service_api.fields import AgentId, DealId, DealIdRead, TeamId
 from service_kit.fields import Moment, Money, MoneyRead, OccurredAt, StrictModel, examples
 
@@ -32,6 +33,31 @@ class DeliveryCreate(StrictModel):
     quality_as_agreed: StrictBool
     """Whether the customer got the quality that the deal promises."""
     occurred_at: OccurredAt | None = None
+
+
+class DeliveryUpdate(DoneUpdate):
+    """What was recorded wrongly of a delivery."""
+
+    model_config = examples(
+        {
+            "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14",
+            "region": "baltics",
+            "segment": "manufacturing",
+            "delivered_at": "2026-04-11T09:00:00Z",
+            "price": {"amount": "1250.00", "currency": "EUR"},
+            "quality_as_agreed": False,
+            "occurred_at": "2026-04-14T08:00:00Z",
+        }
+    )
+
+    delivered_at: Moment = Field(default_factory=lambda: datetime.now(UTC))
+    """When it reached the customer."""
+    price: Money | None = Field(
+        default=None, description="What the customer had to pay in the end, in the deal's currency."
+    )
+    quality_as_agreed: StrictBool = True
+    """Whether the customer got the quality that the deal promises."""
 
 
 class DeliveryRead(DoneRead):

@@ -45,7 +45,7 @@ class MaintenancePlan(ForCustomer, table="maintenance_plan"):
 
 
 class Maintenance(ByAgent, table="maintenance"):
-    """One visit or update under a plan. It never changes."""
+    """One visit or update under a plan. It changes only where it was recorded wrongly."""
 
     __table_args__: ClassVar = (
         *filtered("maintenance", ("customer_id", "agent_id", "team_id", "plan_id")),

@@ -3,7 +3,9 @@
 from fastapi import Response
 
 from event_contracts.catalogue import SERVICE_TOPIC
+from event_contracts.service import MaintenanceAmended
 from service_api.agents import Agent, AgentRead
+from service_api.attribution import amend
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
 from service_api.dependencies import Expected
@@ -13,7 +15,9 @@ from service_api.maintenance.schemas import (
     MaintenancePlanCreate,
     MaintenancePlanPerformRequest,
     MaintenancePlanRead,
+    MaintenancePlanUpdate,
     MaintenanceRead,
+    MaintenanceUpdate,
 )
 from service_api.teams import Team, TeamRead
 from service_kit.fields import Code, Day, Identifier, Moment
@@ -85,3 +89,27 @@ async def perform_maintenance(
     """Record that the plan's next maintenance was done. If-Match is about the plan, which moves on to its next day."""
     done = await use_cases.perform_maintenance(work, plan_id, body, by, expected)
     return maintenance.show_created(response, done)
+
+
+@plans.routes.patch("/{plan_id}", summary="Change a maintenance plan")
+async def update_maintenance_plan(
+    plan_id: Identifier, body: MaintenancePlanUpdate, work: Work, response: Response, expected: Expected
+) -> MaintenancePlanRead:
+    """Change what is planned. What was done under the plan stays as it was recorded."""
+    return plans.show(response, await use_cases.update_plan(work, plan_id, body, expected))
+
+
+@maintenance.routes.patch("/{maintenance_id}", summary="Correct maintenance")
+async def update_maintenance(
+    maintenance_id: Identifier,
+    body: MaintenanceUpdate,
+    work: Work,
+    response: Response,
+    by: By,
+    expected: Expected,
+) -> MaintenanceRead:
+    """Correct what was recorded wrongly: it counts as if it had been recorded so, on the same day."""
+    done = await amend(
+        work, Maintenance, maintenance_id, body, by, expected, event=MaintenanceAmended, since="performed_at"
+    )
+    return maintenance.show(response, done)

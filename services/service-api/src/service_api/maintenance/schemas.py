@@ -6,17 +6,20 @@ from uuid import UUID
 
 from pydantic import Field
 
-from service_api.attribution import DoneRead
+from service_api.attribution import DoneRead, DoneUpdate
 from service_api.fields import (
     AgentId,
     CustomerId,
     CustomerIdRead,
     ProductOf,
     ProductOfRead,
+    Region,
     RegionRead,
+    Segment,
     SegmentRead,
     TeamId,
 )
+from service_kit.changes import Change
 from service_kit.fields import (
     Day,
     Moment,
@@ -67,6 +70,49 @@ class MaintenancePlanPerformRequest(StrictModel):
     agent_id: AgentId | None = None
     team_id: TeamId | None = Field(default=None, description="The agent's team when left out.")
     occurred_at: OccurredAt | None = None
+
+
+class MaintenancePlanUpdate(Change):
+    """What to change of a plan; what is left out stays, null removes a value."""
+
+    model_config = examples(
+        {
+            "region": "baltics",
+            "segment": "manufacturing",
+            "product": "heat-pump-9",
+            "interval_days": 365,
+            "next_due_on": "2026-07-15",
+        }
+    )
+
+    region: Region | None = None
+    """The customer's region, by its code."""
+    segment: Segment | None = None
+    """The customer's segment, by its code."""
+    product: ProductOf | None = None
+    interval_days: IntervalDays = 1
+    next_due_on: Annotated[Day, _NEXT_DUE] = Field(default_factory=date.today)
+
+
+class MaintenanceUpdate(DoneUpdate):
+    """What was recorded wrongly of maintenance."""
+
+    model_config = examples(
+        {
+            "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14",
+            "region": "baltics",
+            "segment": "manufacturing",
+            "product": "heat-pump-9",
+            "due_on": "2026-06-30",
+            "occurred_at": "2026-06-25T08:00:00Z",
+        }
+    )
+
+    product: ProductOf | None = None
+    due_on: Annotated[Day, described("The last day that the plan had set for it.", "2026-06-30")] = Field(
+        default_factory=date.today
+    )
 
 
 class MaintenancePlanRead(ReadModel):

@@ -5,7 +5,11 @@ from uuid import UUID
 from service_api.attribution import attribution_of, done_by
 from service_api.customers.use_cases import require_customer
 from service_api.maintenance.model import Maintenance, MaintenancePlan
-from service_api.maintenance.schemas import MaintenancePlanCreate, MaintenancePlanPerformRequest
+from service_api.maintenance.schemas import (
+    MaintenancePlanCreate,
+    MaintenancePlanPerformRequest,
+    MaintenancePlanUpdate,
+)
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
 from service_kit.identifiers import new_id
@@ -27,6 +31,15 @@ async def create_plan(work: UnitOfWork, body: MaintenancePlanCreate) -> Maintena
         next_due_on=body.next_due_on,
     )
     work.add(plan)
+    return plan
+
+
+async def update_plan(
+    work: UnitOfWork, plan_id: UUID, body: MaintenancePlanUpdate, expected: ExpectedVersion
+) -> MaintenancePlan:
+    """Change a plan; the same again changes nothing."""
+    plan = await lock(work, MaintenancePlan, plan_id, expected)
+    body.apply_to(plan)
     return plan
 
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from event_contracts.service import (
     Priority,
+    SurveyAmended,
     SurveyAnswered,
     SurveyErased,
     SurveyKind,
@@ -20,7 +21,7 @@ from event_contracts.service import (
 from event_contracts.service import Survey as ContractSurvey
 from service_api.tables import Base
 from service_api.tickets.model import Ticket
-from service_kit.entities import Recorded, column, state_of
+from service_kit.entities import Recorded, amended, column, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
@@ -164,6 +165,19 @@ class Survey(Recorded, Base, table="survey"):
             return SurveyAnswered(**state_of(self, ContractSurvey))
         self.revised_at = at
         return SurveyRevised(**state_of(self, ContractSurvey), change=SurveyRevision(previous_score=previous_score))
+
+    def follow(self, ticket: Ticket) -> SurveyAmended | None:
+        """Take over again what the ticket was corrected in; None where nothing differs. Agent and team stay."""
+        theirs = {
+            "ticket_kind": ticket.kind,
+            "channel": ticket.channel,
+            "priority": ticket.priority,
+            "region": ticket.region,
+            "segment": ticket.segment,
+            "product": ticket.product,
+        }
+        changes = {name: value for name, value in theirs.items() if getattr(self, name) != value}
+        return amended(self, changes, SurveyAmended) if changes else None
 
     def erase(self, *, at: datetime) -> SurveyErased:
         """Erase what the customer wrote; the score stays."""

@@ -31,6 +31,8 @@ async def send_survey(work: UnitOfWork, body: SurveyCreate, by: Principal) -> Su
     """Send a survey about a ticket. Raise `SurveyAlreadyOpen` (409) and `UnknownReference` (422)."""
     await require_new(work, Survey, body.external_ref)
     ticket = await require(work, Ticket, body.ticket_id, "#/ticket_id")
+    # What it takes over from the ticket must not be corrected meanwhile.
+    await work.protect(Ticket, ticket.id)
     if (existing := await _UNANSWERED.one_or_none(work, ticket_id=ticket.id, kind=body.kind)) is not None:
         raise SurveyAlreadyOpen("Wait for the answer; existing_id names the survey.", existing_id=str(existing["id"]))
     at = happened_at(body.occurred_at, by, after=ticket.opened_at)

@@ -1,18 +1,24 @@
 """A ticket and its rules; the contacts about it."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Final, get_args
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
+from event_contracts.fields import Amendment
 from event_contracts.service import (
     Direction,
+    InteractionAmended,
+    InteractionAmendment,
     InteractionLogged,
     Priority,
     SlaBreach,
     SlaBreached,
     SlaTarget,
+    TicketAmended,
     TicketAssigned,
     TicketCancelled,
     TicketChannel,
@@ -44,6 +50,11 @@ from service_kit.tables import filtered, one_of, searched, sorted_by_name, unass
 
 LIVE_CHANNELS = frozenset({"phone", "chat", "in_person"})
 """Where a person who takes the customer's contact replies in the same moment."""
+
+GRANTING: Final = frozenset({"kind", "priority"})
+"""What decides which SLA policy a ticket is under."""
+HANDED_ON: Final = frozenset({"kind", "priority", "region", "segment", "product"})
+"""What its contacts have from it."""
 
 BACKDATED_WAIT: Final = timedelta(hours=1)
 """How long the SLA clock ignores a backdated ticket: its answers are still being entered."""
@@ -167,6 +178,10 @@ class Ticket(Recorded, Base, table="ticket"):
     closed_at: datetime | None = None
     reopened_at: datetime | None = None
     reopen_count: int
+    pauses: Annotated[
+        list[dict[str, str]],
+        column(JSONB, comment="each time from a resolution to its reopening, which the SLA does not count"),
+    ]
     interaction_count: int
     inbound_count: int
     first_resolved_at: datetime | None = None
@@ -216,7 +231,6 @@ class Ticket(Recorded, Base, table="ticket"):
         `terms` are what its SLA policy grants. In an onboarding nobody asked and waits for a first response: it has a
         time for its resolution only.
         """
-        is_request = onboarding_deal_id is None
         ticket = cls(
             id=new_id(),
             version=1,
@@ -236,16 +250,14 @@ class Ticket(Recorded, Base, table="ticket"):
             opened_at=at,
             assigned_at=None if agent_id is None and team_id is None else at,
             reopen_count=0,
+            pauses=[],
             interaction_count=0,
             inbound_count=0,
-            sla_policy_id=None if terms is None else terms.policy_id,
-            first_response_due_at=terms.due(at, terms.first_response_seconds) if terms and is_request else None,
-            resolution_due_at=None if terms is None else terms.due(at, terms.resolution_seconds),
             onboarding_deal_id=onboarding_deal_id,
             onboarding_since=onboarding_since,
             created_at=datetime.now(UTC),
         )
-        ticket._set_clock()
+        ticket._come_under(terms)
         return ticket, TicketOpened(**ticket.state_fields())
 
     @property
@@ -287,6 +299,58 @@ class Ticket(Recorded, Base, table="ticket"):
         self.agent_id = agent_id
         self.team_id = team_id
         self.assigned_at = at
+
+    def amend(self, changes: Mapping[str, Any], *, at: datetime, terms: SlaTerms | None = None) -> TicketAmended:
+        """Correct columns by name: it is as if it had been opened so.
+
+        `terms` are those of its SLA policy from then on, where the kind or the priority is among the columns. Raise
+        `TicketAlreadyMerged`, `TicketAlreadyCancelled`, `TicketAlreadyErased` for a text, and `TicketStillOpen` for
+        the resolution of an open ticket.
+        """
+        self._check_counts()
+        if changes.keys() & {"subject", "description"}:
+            self.check_may_be_written_on()
+        if "resolution" in changes and self.resolved_at is None:
+            raise TicketStillOpen("Leave the resolution out: it is how a ticket was solved.")
+        self._change(at)
+        for name, value in changes.items():
+            setattr(self, name, value)
+        if changes.keys() & GRANTING:
+            self._come_under(terms)
+        return TicketAmended(**self.state_fields(), change=Amendment(fields=sorted(changes)))
+
+    def amend_interaction(self, interaction: ContractInteraction, previous: ContractInteraction) -> InteractionAmended:
+        """Correct what a contact has from the ticket."""
+        self.version += 1
+        change = InteractionAmendment(interaction=interaction, previous=previous)
+        return InteractionAmended(**self.state_fields(), change=change)
+
+    def _come_under(self, terms: SlaTerms | None) -> None:
+        """Set what an SLA policy grants from the opening on. What was late under another one is to be found anew."""
+        is_request = self.onboarding_deal_id is None
+        self.sla_policy_id = None if terms is None else terms.policy_id
+        self.first_response_due_at = self.resolution_due_at = None
+        self.first_response_breached_at = self.resolution_breached_at = None
+        self.first_response_business_seconds = self.resolution_business_seconds = None
+        if terms is not None:
+            if is_request:
+                self.first_response_due_at = terms.due(self.opened_at, terms.first_response_seconds)
+            self.resolution_due_at = self._resolution_due(terms)
+            if self.first_responded_at is not None:
+                self.first_response_business_seconds = terms.business_seconds(self.opened_at, self.first_responded_at)
+            if self.resolved_at is not None:
+                self.resolution_business_seconds = terms.business_seconds(self.opened_at, self.resolved_at)
+        self._set_clock()
+
+    def _resolution_due(self, terms: SlaTerms) -> datetime | None:
+        due = terms.due(self.opened_at, terms.resolution_seconds)
+        for pause in self.pauses:
+            resolved_at, reopened_at = (datetime.fromisoformat(pause[end]) for end in ("resolved_at", "reopened_at"))
+            if due is None or resolved_at > due:
+                break
+            # As when it was reopened.
+            due = terms.due(reopened_at, terms.seconds_between(resolved_at, due))
+        return due
 
     def log_interaction(self, interaction: ContractInteraction) -> InteractionLogged:
         """Count a contact, also of a closed ticket. The first public reply by a person is for `respond` too."""
@@ -358,6 +422,10 @@ class Ticket(Recorded, Base, table="ticket"):
         self.closed_at = None
         self.reopened_at = at
         self.reopen_count += 1
+        # A new list: a change within the old one would go unnoticed.
+        self.pauses = [
+            *self.pauses, {"resolved_at": previous_resolved_at.isoformat(), "reopened_at": at.isoformat()}
+        ]  # fmt: skip
         self._set_clock()
         change = TicketReopening(previous_resolved_at=previous_resolved_at)
         return TicketReopened(**self.state_fields(), change=change)
@@ -420,6 +488,7 @@ class Ticket(Recorded, Base, table="ticket"):
         if self.resolved_at is None:
             self.status = "open"
             self.opened_at = self.onboarding_since = won_at
+            self.pauses = []
             self.assigned_at = None if self.assigned_at is None else won_at
             self.resolution_due_at = None if terms is None else terms.due(won_at, terms.resolution_seconds)
             self.resolution_breached_at = None
@@ -440,7 +509,10 @@ class Ticket(Recorded, Base, table="ticket"):
         ):
             if due is None or breached is not None or self.merged_into is not None or self.cancelled_at is not None:
                 continue
-            if (done is not None and done > due) or (done is None and waits and now > due):
+            # Until when it was awaited: a ticket may be resolved without a first response.
+            until = done or (now if waits else self.resolved_at)
+            is_known = done is not None or waits
+            if until is not None and until > (due if is_known else self._checked_at(due)):
                 found.append((due, target))
         return [target for _, target in sorted(found)]
 
@@ -471,10 +543,12 @@ class Ticket(Recorded, Base, table="ticket"):
                 awaited += [self.first_response_due_at] if self.first_response_due_at is not None else []
             if self.resolution_breached_at is None:
                 awaited += [self.resolution_due_at] if self.resolution_due_at is not None else []
-        check_at = min(awaited, default=None)
-        if check_at is not None and self.opened_at < self.created_at - CLOCK_TOLERANCE:
-            check_at = max(check_at, self.created_at + BACKDATED_WAIT)
-        self.sla_check_at = check_at
+        self.sla_check_at = self._checked_at(min(awaited)) if awaited else None
+
+    def _checked_at(self, due: datetime) -> datetime:
+        """Return when the SLA clock first checks what is due, as long as that is awaited."""
+        is_backdated = self.opened_at < self.created_at - CLOCK_TOLERANCE
+        return max(due, self.created_at + BACKDATED_WAIT) if is_backdated else due
 
     def _check_counts(self) -> None:
         if self.merged_into is not None:
@@ -485,7 +559,7 @@ class Ticket(Recorded, Base, table="ticket"):
     def check_may_be_written_on(self) -> None:
         """Raise `TicketAlreadyErased` for a ticket on which no text may be written."""
         if self.erased_at is not None:
-            raise TicketAlreadyErased("Leave the text out; the contact itself can still be logged.")
+            raise TicketAlreadyErased("Leave the text out; all else can still be recorded.")
 
     def erase(self, *, at: datetime) -> TicketErased:
         """Erase what was written on it, in any status; all that is counted stays."""
@@ -514,7 +588,7 @@ def is_reply(interaction: ContractInteraction) -> bool:
 
 
 class Interaction(Base, table="interaction"):
-    """One contact about a ticket, with its attribution at that time.
+    """One contact about a ticket, with agent and team at that time; all else it is counted by is the ticket's.
 
     It never changes, except that its note is erased with the customer.
     """
@@ -562,6 +636,28 @@ class Interaction(Base, table="interaction"):
             note=note,
             external_ref=external_ref,
             occurred_at=contact.occurred_at,
+        )
+
+    def contact(self, ticket: Ticket) -> ContractInteraction:
+        """Return it as events carry it, with what it has from its ticket."""
+        return ContractInteraction(
+            id=self.id,
+            ticket_id=self.ticket_id,
+            customer_id=ticket.customer_id,
+            agent_id=self.agent_id,
+            team_id=self.team_id,
+            direction=self.direction,
+            visibility=self.visibility,
+            channel=self.channel,
+            ticket_kind=ticket.kind,
+            priority=ticket.priority,
+            region=ticket.region,
+            segment=ticket.segment,
+            product=ticket.product,
+            talk_seconds=self.talk_seconds,
+            hold_seconds=self.hold_seconds,
+            wrap_up_seconds=self.wrap_up_seconds,
+            occurred_at=self.occurred_at,
         )
 
     def erase(self, *, at: datetime) -> None:

@@ -25,6 +25,7 @@ from service_api.tickets.schemas import (
     TicketRead,
     TicketReopenRequest,
     TicketResolveRequest,
+    TicketUpdate,
 )
 from service_kit.audit.queries import OF_ONE_RECORD, audit_of
 from service_kit.audit.schemas import AuditEntryRead
@@ -90,6 +91,23 @@ tickets.read_routes(list_as="list_tickets", get_as="get_ticket")
 async def open_ticket(body: TicketCreate, work: Work, response: Response, by: By) -> TicketRead:
     """Open a ticket for a customer's question, request or problem."""
     return tickets.show_created(response, await use_cases.open_ticket(work, body, by))
+
+
+@tickets.routes.patch("/{ticket_id}", summary="Correct a ticket")
+async def update_ticket(
+    ticket_id: Identifier,
+    body: TicketUpdate,
+    work: Work,
+    response: Response,
+    by: By,
+    expected: Expected,
+) -> TicketRead:
+    """Correct what was recorded wrongly: it counts as if it had been opened so, its contacts and surveys too.
+
+    Another kind or priority puts it under the SLA policy for that, from its opening on. Who works on it, and whether it
+    is solved, have actions of their own; a ticket of another customer is opened anew.
+    """
+    return tickets.show(response, await use_cases.update_ticket(work, ticket_id, body, by, expected))
 
 
 @tickets.routes.post("/{ticket_id}/assign", summary="Assign a ticket")

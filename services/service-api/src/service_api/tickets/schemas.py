@@ -1,6 +1,6 @@
 """Tickets and the contacts about them, over HTTP."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -20,9 +20,11 @@ from service_api.fields import (
     NoteRead,
     ProductOf,
     ProductOfRead,
+    Region,
     RegionRead,
     Resolution,
     ResolutionRead,
+    Segment,
     SegmentRead,
     StatusOfTicket,
     TalkSeconds,
@@ -38,6 +40,7 @@ from service_api.fields import (
     WrapUpSeconds,
     WrapUpSecondsRead,
 )
+from service_kit.changes import Change
 from service_kit.fields import (
     ErasedAt,
     ExternalReference,
@@ -101,6 +104,48 @@ class TicketCreate(StrictModel):
         default=None, description="The customer's won deal that it brings into use, for an onboarding."
     )
     external_ref: ExternalReference | None = None
+    occurred_at: OccurredAt | None = None
+
+
+_ASSIGNED = "is changed by assigning the ticket: POST …/assign"
+
+
+class TicketUpdate(Change):
+    """What was recorded wrongly; what is left out stays, null removes a value."""
+
+    elsewhere: ClassVar = {
+        "customer_id": "stays as it is: open a ticket anew for the right customer, and resolve this one",
+        "agent_id": _ASSIGNED,
+        "team_id": _ASSIGNED,
+        "status": "is changed by what happens to the ticket: POST …/resolve, …/reopen, …/close",
+    }
+    model_config = examples(
+        {
+            "kind": "complaint",
+            "channel": "email",
+            "priority": "urgent",
+            "region": "baltics",
+            "segment": "manufacturing",
+            "product": "heat-pump-9",
+            "subject": "No hot water since Monday",
+            "description": "The display shows E4.",
+            "resolution": "replaced-part",
+            "occurred_at": _OCCURRED,
+        }
+    )
+
+    kind: KindOfTicket = "problem"
+    channel: ContactChannel = "phone"
+    """The way in which the customer opened it."""
+    priority: Urgency = "normal"
+    region: Region | None = None
+    """The customer's region when it was opened, by its code."""
+    segment: Segment | None = None
+    """The customer's segment when it was opened, by its code."""
+    product: ProductOf | None = None
+    subject: TicketSubject | None = None
+    description: TicketDescription | None = None
+    resolution: Resolution | None = Field(default=None, description="How it was solved; only of a resolved ticket.")
     occurred_at: OccurredAt | None = None
 
 

@@ -7,8 +7,9 @@ from event_contracts.service import Interaction as ContractInteraction
 from service_api.agents import Agent
 from service_api.customers.use_cases import is_now, require_customer
 from service_api.sla_policies.queries import terms_for, terms_of
+from service_api.surveys.model import Survey
 from service_api.teams import Team
-from service_api.tickets.model import Interaction, OnboardingAlreadyOpened, Ticket
+from service_api.tickets.model import GRANTING, HANDED_ON, Interaction, OnboardingAlreadyOpened, Ticket
 from service_api.tickets.schemas import (
     InteractionCreate,
     TicketAssignRequest,
@@ -18,6 +19,7 @@ from service_api.tickets.schemas import (
     TicketMergeRequest,
     TicketReopenRequest,
     TicketResolveRequest,
+    TicketUpdate,
 )
 from service_api.won_deals import onboarding_of, require_won_deal
 from service_kit.aggregates import publish
@@ -60,6 +62,36 @@ async def open_ticket(work: UnitOfWork, body: TicketCreate, by: Principal) -> Ti
     )
     work.add(ticket)
     publish(work, ticket, event, at)
+    return ticket
+
+
+async def update_ticket(
+    work: UnitOfWork, ticket_id: UUID, body: TicketUpdate, by: Principal, expected: ExpectedVersion
+) -> Ticket:
+    """Correct a ticket, and what its contacts and surveys have from it; the same again changes nothing."""
+    # With its key: a survey that is being sent is waited for, and takes over what is correct.
+    ticket = await lock(work, Ticket, ticket_id, expected, with_key=True)
+    at = happened_at(body.occurred_at, by, after=ticket.changed_at)
+    changes = body.changed_from(ticket, besides=frozenset({"occurred_at"}))
+    if not changes:
+        return ticket
+    contacts: list[tuple[Interaction, ContractInteraction]] = []
+    if changes.keys() & HANDED_ON:
+        of_contact = Interaction.table.c
+        found = await work.find(Interaction, of_contact.ticket_id == ticket.id, order_by=[of_contact.id])
+        contacts = [(each, each.contact(ticket)) for each in found]
+    terms = None
+    if changes.keys() & GRANTING:
+        terms = await terms_for(work, changes.get("kind", ticket.kind), changes.get("priority", ticket.priority))
+    publish(work, ticket, ticket.amend(changes, at=at, terms=terms), at)
+    # What is late and still awaited is the SLA clock's.
+    publish_breaches(work, ticket, ticket.opened_at)
+    for interaction, previous in contacts:
+        publish(work, ticket, ticket.amend_interaction(interaction.contact(ticket), previous), at)
+    of_survey = Survey.table.c
+    for survey in await work.find(Survey, of_survey.ticket_id == ticket.id, order_by=[of_survey.id]):
+        if (event := survey.follow(ticket)) is not None:
+            publish(work, survey, event, at)
     return ticket
 
 
