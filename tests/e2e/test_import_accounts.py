@@ -1,6 +1,8 @@
 """Rows about one company are one customer, and a sale takes as long as its file says."""
 
 import asyncio
+import csv
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +50,23 @@ async def test_two_sales_to_one_company_are_one_new_customer_and_repeat_revenue(
 async def test_a_sale_takes_from_its_lead_to_its_closing(imported: None, kpis: Kpis) -> None:
     answer = await kpis.ask("sales_cycle_days", "2005-01-01", "2005-12-31", product="two-sales")
     assert answer["value"] == "30"
+
+
+async def test_an_account_that_is_refused_keeps_out_what_refers_to_it_and_nothing_else(
+    tandem: Run, tmp_path: Path
+) -> None:
+    files = [
+        written(tmp_path / "mapping.yaml", MAPPING.replace("two-sales", "refused-account")),
+        written(tmp_path / "leads.csv", "id,created", "a,1969-01-01", "b,2004-01-01"),
+        written(tmp_path / "deals.csv", "lead,closed,customer,price", "a,2004-01-31,Old,1", "b,2004-01-31,New,2"),
+    ]
+    report = tmp_path / "errors.csv"
+    done = await asyncio.to_thread(tandem, "import", *files, "--errors", report)
+    assert done.returncode == 1
+    assert "1 leads imported, 0 completed, 0 were there already, 2 failed" in done.stdout
+    with report.open(newline="") as file:
+        errors = [(row["file"], row["row"], row["reason"]) for row in csv.DictReader(file)]
+    (account, lead) = errors
+    assert account[:2] == ("deals.csv", "2")
+    assert account[2].startswith("accounts: occurred_at ")
+    assert lead == ("leads.csv", "2", "refers to accounts 'name:old', which failed: deals.csv row 2")

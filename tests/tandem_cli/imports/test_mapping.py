@@ -29,7 +29,7 @@ def test_a_name_that_is_neither_file_nor_bundled_lists_what_there_is() -> None:
     ("text", "message"),
     [
         (changed(LEADS, "lead", "chanel", to="source"), "lead.chanel: there is no such key"),
-        (changed(LEADS, "kind", to="leads and deals"), "`kind` must be leads or tickets"),
+        (changed(LEADS, "kind", to="leads and deals"), "`kind` must be leads, tickets or crm"),
         (changed(LEADS, "name", to="My Import"), "name: "),
         (changed(LEADS, "lead", "channel", to={"column": "a", "constant": "b"}), "either a column or a constant"),
         (changed(LEADS, "lead", "channel", to={"constant": "b", "slug": True}), "a constant is taken as it is"),

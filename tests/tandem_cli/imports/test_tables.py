@@ -17,26 +17,26 @@ SOURCES = {"leads": Source(), "deals": Source()}
 def test_files_are_recognised_by_their_columns_in_any_order(tmp_path: Path) -> None:
     leads = written(tmp_path / "a.csv", "id,created,more", "1,2,3")
     deals = written(tmp_path / "b.csv", "price,lead")
-    assert assign([deals, leads], COLUMNS, SOURCES) == {"leads": [leads], "deals": [deals]}
+    assert assign([deals, leads], COLUMNS, SOURCES, needed=["leads"]) == {"leads": [leads], "deals": [deals]}
 
 
 def test_a_file_that_lacks_a_column_is_refused_by_name(tmp_path: Path) -> None:
     wrong = written(tmp_path / "a.csv", "id,made")
     with pytest.raises(StackProblem, match="as leads it lacks the column created"):
-        assign([wrong], COLUMNS, SOURCES)
+        assign([wrong], COLUMNS, SOURCES, needed=["leads"])
 
 
 def test_deals_without_their_leads_are_refused(tmp_path: Path) -> None:
     deals = written(tmp_path / "b.csv", "price,lead")
     with pytest.raises(StackProblem, match="None of the files holds leads"):
-        assign([deals], COLUMNS, SOURCES)
+        assign([deals], COLUMNS, SOURCES, needed=["leads"])
 
 
 @pytest.mark.parametrize(("shown", "delimiter"), [(";", ";"), ("\\t", "\t"), ("|", "|")])
 def test_a_file_with_another_delimiter_is_refused_with_what_to_set(tmp_path: Path, shown: str, delimiter: str) -> None:
     wrong = written(tmp_path / "a.csv", delimiter.join(["id", "created", "more"]))
     with pytest.raises(StackProblem) as refused:
-        assign([wrong], COLUMNS, SOURCES)
+        assign([wrong], COLUMNS, SOURCES, needed=["leads"])
     assert f'Set in the mapping: sources: {{leads: {{delimiter: "{shown}"}}}}' in str(refused.value)
 
 
@@ -45,7 +45,7 @@ def test_a_file_with_another_encoding_of_its_header_is_refused_with_what_to_set(
     wrong = tmp_path / "a.csv"
     wrong.write_bytes("id;created\n1;2\n".encode(encoding))
     with pytest.raises(StackProblem) as refused:
-        assign([wrong], COLUMNS, {"leads": Source(encoding="cp1252"), "deals": Source()})
+        assign([wrong], COLUMNS, {"leads": Source(encoding="cp1252"), "deals": Source()}, needed=[])
     assert f'sources: {{leads: {{delimiter: ";", encoding: {encoding.removesuffix("-sig")}}}}}' in str(refused.value)
 
 
@@ -76,7 +76,7 @@ def test_a_few_broken_rows_of_a_utf_8_file_are_their_own_errors(tmp_path: Path) 
 
 def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StackProblem, match="has the column id twice"):
-        assign([written(tmp_path / "a.csv", "id,created,id")], COLUMNS, SOURCES)
+        assign([written(tmp_path / "a.csv", "id,created,id")], COLUMNS, SOURCES, needed=["leads"])
 
 
 def test_a_file_that_is_not_gzip_though_it_begins_so_is_refused(tmp_path: Path) -> None:

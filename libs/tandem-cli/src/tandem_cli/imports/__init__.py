@@ -1,1 +1,1 @@
-"""`tandem import`: leads, deals and tickets with their histories, from CSV files through the two HTTP APIs."""
+"""`tandem import`: leads, deals, whole CRMs and tickets, from CSV files through the two HTTP APIs."""

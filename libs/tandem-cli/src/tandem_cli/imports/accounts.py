@@ -1,9 +1,9 @@
 """The customers of an import: rows that match are about one account."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -29,7 +29,7 @@ _SPACES: Final = re.compile(r"[\s_-]+")
 class _Mention:
     """What one row says of an account."""
 
-    at: datetime
+    at: datetime | None
     row: Row
     body: Mapping[str, Any]
     columns: Mapping[str, str]
@@ -40,26 +40,42 @@ class Accounts:
 
     def __init__(self) -> None:
         self._mentions: dict[Ref, list[_Mention]] = {}
+        self._sold_at: dict[Ref, datetime] = {}
 
-    def add(self, row: Row, reader: Reader, fields: AccountFields, at: datetime, **otherwise: Any) -> Ref:
-        """Return the account that a row is about at some time; `otherwise` replaces what the mapping leaves out.
+    @property
+    def refs(self) -> Collection[Ref]:
+        """The accounts so far."""
+        return self._mentions.keys()
+
+    def ref_of(self, row: Row, reader: Reader, fields: AccountFields) -> Ref:
+        """Return the account that a row is about, whether it is known or not. Raise RowError."""
+        return Ref(NOUN, self._key(row, reader, fields))
+
+    def add(self, row: Row, reader: Reader, fields: AccountFields, at: datetime | None, **otherwise: Any) -> Ref:
+        """Add what a row says of an account at some time; `otherwise` replaces what the mapping leaves out.
 
         Raise RowError.
         """
-        ref = Ref(NOUN, self._key(row, reader, fields))
+        ref = self.ref_of(row, reader, fields)
         cells = {"region": fields.region, "segment": fields.segment, "channel": fields.channel}
         known = given(**{name: reader.code(row, cell) for name, cell in cells.items()})
-        body = given(**otherwise) | known | {"name": reader.needed(row, fields.name)[:200]}
+        name = None if fields.name is None else reader.needed(row, fields.name)[:200]
         columns = columns_of_cells(name=fields.name, owner_id=fields.owner, external_ref=fields.reference, **cells)
-        self._mentions.setdefault(ref, []).append(_Mention(at, row, body, columns))
+        mention = _Mention(at, row, given(**otherwise) | known | given(name=name), columns)
+        self._mentions.setdefault(ref, []).append(mention)
         return ref
+
+    def sold(self, ref: Ref, at: datetime) -> None:
+        """Note a sale to an account, which is registered by then."""
+        self._sold_at[ref] = min(at, self._sold_at.get(ref, at))
 
     def needed(self) -> dict[Ref, Needed]:
         """Return the accounts to be made, each registered when the earliest row names it."""
         made = {}
         for ref, mentions in self._mentions.items():
-            mentions.sort(key=lambda mention: mention.at)
-            body: dict[str, Any] = {"occurred_at": moment(mentions[0].at)}
+            known = [at for at in (self._sold_at.get(ref), *(mention.at for mention in mentions)) if at is not None]
+            body: dict[str, Any] = given(occurred_at=moment(min(known)) if known else None)
+            mentions.sort(key=lambda mention: mention.at or datetime.max.replace(tzinfo=UTC))
             for mention in mentions:
                 body = {**mention.body, **body}
             made[ref] = Needed(ref, body, row=mentions[0].row, columns=mentions[0].columns)

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from tandem_cli.imports.accounts import Accounts, columns_of_cells
+from tandem_cli.imports.catalogue import Catalogue
 from tandem_cli.imports.mapping import DealFields, LeadMapping
-from tandem_cli.imports.plan import Needed, Plan, Record, moment
+from tandem_cli.imports.plan import Plan, Record, moment
 from tandem_cli.imports.tables import Row, RowError, Table
 from tandem_cli.imports.values import Reader, error
 from tandem_cli.requests import Ref, Step, given
@@ -35,13 +36,9 @@ class _Planner:
         self.lead_rows, self.deal_rows = leads.rows, deals.rows
         self.leads = Reader(mapping.sources.leads, leads.rows)
         self.deals = Reader(mapping.sources.deals, deals.rows)
-        self.needed: dict[Ref, Needed] = {}
+        self.catalogue = Catalogue(mapping.team, mapping.exchange_rates)
         self.accounts = Accounts()
         self.errors: list[RowError] = [*leads.errors, *deals.errors]
-        for rate in mapping.exchange_rates:
-            ref = Ref("sales/exchange-rates", f"{rate.currency}@{rate.day}")
-            body = {"currency": rate.currency, "on": rate.day, "rate": rate.rate}
-            self.needed[ref] = Needed(ref, body, by_code=True)
 
     def plan(self) -> Plan:
         won = self._deals_by_lead()
@@ -62,7 +59,8 @@ class _Planner:
         ]
         self.leads.check_codes()
         self.deals.check_codes()
-        return Plan(self.mapping.name, {**self.needed, **self.accounts.needed()}, list(records.values()), self.errors)
+        needed = {**self.catalogue.needed, **self.accounts.needed()}
+        return Plan(self.mapping.name, needed, list(records.values()), self.errors)
 
     def _deals_by_lead(self) -> dict[str, Row]:
         found: dict[str, Row] = {}
@@ -89,12 +87,12 @@ class _Planner:
         body = given(
             **{name: self.leads.code(row, cell) for name, cell in cells.items() if name != "company"},
             company=self.leads.text(row, fields.company),
-            owner_id=self._rep(self.leads.text(row, fields.owner)),
+            owner_id=self.catalogue.rep(self.leads.text(row, fields.owner)),
             external_ref=f"{self.mapping.name}:{reference}",
             occurred_at=moment(created_at),
         )
         if "product" in body:
-            self._product(body["product"])
+            self.catalogue.product(body["product"])
         columns = columns_of_cells(**cells, owner_id=fields.owner, external_ref=fields.reference)
         columns["occurred_at"] = fields.created_at.column
         steps = [Step("create", "sales", ("leads",), body, columns)]
@@ -127,12 +125,12 @@ class _Planner:
             product = self.deals.code(row, line.product)
             if product is None:
                 raise error(row, line.product, "is unknown, and a deal's line needs a product: give a default")
-            self._product(product)
+            self.catalogue.product(product)
             quantity = self.deals.quantity(row, line.quantity)
             unit_price = self.deals.amount(row, line.unit_price, currency)
             lines.append({"product": product, "quantity": quantity, "unit_price": unit_price})
         attribution = given(
-            owner_id=self._rep(self.deals.text(row, fields.owner)),
+            owner_id=self.catalogue.rep(self.deals.text(row, fields.owner)),
             region=self.deals.code(row, fields.region),
             segment=self.deals.code(row, fields.segment),
             channel=self.deals.code(row, fields.channel),
@@ -146,7 +144,7 @@ class _Planner:
             **attribution,
         )
         inherited = {name: lead[name] for name in ("owner_id", "region", "segment", "channel") if name in lead}
-        owner = self._rep(self.deals.text(row, fields.account.owner))
+        owner = self.catalogue.rep(self.deals.text(row, fields.account.owner))
         account = self.accounts.add(
             row,
             self.deals,
@@ -175,15 +173,3 @@ class _Planner:
             columns = {**columns, "occurred_at": fields.closed_at.column}
             steps.append(Step("close", "sales", ("deals", DEAL, "close"), body, columns))
         return steps
-
-    def _rep(self, name: str | None) -> Ref | None:
-        if name is None:
-            return None
-        team, rep = Ref("sales/teams", self.mapping.team), Ref("sales/reps", name)
-        self.needed.setdefault(team, Needed(team, {"name": self.mapping.team}))
-        self.needed.setdefault(rep, Needed(rep, {"name": name[:200], "team_id": team}))
-        return rep
-
-    def _product(self, code: str) -> None:
-        ref = Ref("sales/products", code)
-        self.needed.setdefault(ref, Needed(ref, {"code": code, "name": code}, by_code=True))

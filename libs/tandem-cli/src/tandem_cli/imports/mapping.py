@@ -1,6 +1,7 @@
 """The schema of a mapping file: which cell becomes which field. Checked before anything is read or sent."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -10,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from event_contracts.fields import DECIMAL_PLACES
+from event_contracts.sales import Stage
 from event_contracts.service import Priority, TicketChannel, TicketKind
 from tandem_cli.problem import StackProblem
 
@@ -20,6 +22,13 @@ class _Strict(BaseModel):
     """An unknown key is an error, and a number or `no` where text belongs is one too."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _dates_as_text(value: Any, name: str) -> Any:
+    # YAML reads an unquoted 2018-01-01 as a date; its text is what was meant.
+    if isinstance(value, dict) and hasattr(value.get(name), "isoformat"):
+        return {**value, name: value[name].isoformat()}
+    return value
 
 
 class Cell(_Strict):
@@ -69,11 +78,23 @@ class Time(_Strict):
     format: str | list[str] = []
     zone: str = "UTC"
     """The IANA time zone that the file's times are in; not used where the format has %z."""
+    default: str | None = None
+    """The time where the cell is unknown, in that zone: `2016-12-31` or `2016-12-31 09:00`."""
 
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
-        return {"column": value} if isinstance(value, str) else value
+        return _dates_as_text({"column": value} if isinstance(value, str) else value, "default")
+
+    @field_validator("default")
+    @classmethod
+    def _time_without_zone(cls, value: str | None) -> str | None:
+        try:
+            if value is None or datetime.fromisoformat(value).tzinfo is None:
+                return value
+        except ValueError:
+            pass
+        raise ValueError(f"{value!r} is no time such as 2016-12-31 or 2016-12-31 09:00")
 
     @field_validator("zone")
     @classmethod
@@ -137,10 +158,7 @@ class ExchangeRate(_Strict):
     @model_validator(mode="before")
     @classmethod
     def _day_as_text(cls, value: Any) -> Any:
-        # YAML reads an unquoted 2018-01-01 as a date; that is what was meant.
-        if isinstance(value, dict) and "day" in value and hasattr(value["day"], "isoformat"):
-            return {**value, "day": value["day"].isoformat()}
-        return value
+        return _dates_as_text(value, "day")
 
 
 class LeadFields(_Strict):
@@ -163,7 +181,7 @@ Match = Literal["reference", "name", "domain"]
 class AccountFields(_Strict):
     """The customer of a deal. A plain string names the column with its name."""
 
-    name: Cell
+    name: Cell | None = None
     reference: Cell | None = None
     """What identifies the customer in the other system."""
     domain: Cell | None = None
@@ -192,6 +210,18 @@ class AccountFields(_Strict):
         if isinstance(self.match, str):
             return [self.match]
         return self.match or (["name"] if self.reference is None else ["reference"])
+
+
+def _named(account: AccountFields) -> AccountFields:
+    if account.name is None:
+        raise ValueError("needs a name, for the accounts that are made of it")
+    return account
+
+
+def _currency(value: Cell) -> Cell:
+    if wrong := sorted((value.possible or set()) - set(DECIMAL_PLACES)):
+        raise ValueError(f"{', '.join(wrong)}: not an ISO 4217 currency code")
+    return value
 
 
 class LineFields(_Strict):
@@ -235,6 +265,11 @@ class DealFields(_Strict):
             "account": {"name": value["account_name"]}
         }
 
+    @field_validator("account")
+    @classmethod
+    def _has_a_name(cls, value: AccountFields) -> AccountFields:
+        return _named(value)
+
     @field_validator("outcome")
     @classmethod
     def _outcome(cls, value: Cell) -> Cell:
@@ -242,10 +277,8 @@ class DealFields(_Strict):
 
     @field_validator("currency")
     @classmethod
-    def _currency(cls, value: Cell) -> Cell:
-        if wrong := sorted((value.possible or set()) - set(DECIMAL_PLACES)):
-            raise ValueError(f"{', '.join(wrong)}: not an ISO 4217 currency code")
-        return value
+    def _known_currency(cls, value: Cell) -> Cell:
+        return _currency(value)
 
 
 class _Mapping(_Strict):
@@ -357,8 +390,133 @@ class TicketMapping(_Mapping):
         return self.sources.changes
 
 
-Mapping = Annotated[LeadMapping | TicketMapping, Field(discriminator="kind")]
-_ADAPTER: TypeAdapter[LeadMapping | TicketMapping] = TypeAdapter(Mapping)
+class CrmProductFields(_Strict):
+    """A product, from a row of the source `products`."""
+
+    reference: Cell
+    """Its code."""
+    name: Cell | None = None
+    price: Cell | None = None
+    """The unit price of deals whose own is unknown, in their currency."""
+
+
+class CrmRepFields(_Strict):
+    """A salesperson, from a row of the source `reps`."""
+
+    reference: Cell
+    name: Cell | None = None
+    team: Cell | list[Cell] = []
+    """The team; of several, each is below the one before it."""
+    manager: Cell | None = None
+    """The reference of the person whom they report to."""
+    region: Cell | None = None
+
+    @property
+    def teams(self) -> list[Cell]:
+        """The teams from the top down."""
+        return [self.team] if isinstance(self.team, Cell) else self.team
+
+
+class CrmAccountFields(AccountFields):
+    """A customer, from a row of the source `accounts`."""
+
+    registered_at: Time | None = None
+    """When they became one; with their first deal at the latest."""
+
+    @model_validator(mode="after")
+    def _has_a_name(self) -> "CrmAccountFields":
+        _named(self)
+        return self
+
+
+class CrmLineFields(_Strict):
+    """One product line of a deal."""
+
+    product: Cell
+    quantity: Cell = Cell(constant="1")
+    unit_price: Cell | None = None
+    """Where it is unknown, the product's price."""
+
+
+class CrmDealFields(_Strict):
+    """A deal, from a row of the source `deals`."""
+
+    reference: Cell
+    account: AccountFields
+    """Found among the accounts by what they match by."""
+    owner: Cell | None = None
+    title: Cell | None = None
+    opened_at: Time
+    stage: Cell
+    stage_at: Time | None = None
+    """When an open deal came to its stage; when it was opened, unless given."""
+    closed_at: Time | None = None
+    expected_close_on: Time | None = None
+    reason: Cell | None = None
+    currency: Cell
+    lines: list[CrmLineFields] = Field(min_length=1, max_length=100)
+    segment: Cell | None = None
+    region: Cell | None = None
+    channel: Cell | None = None
+
+    @field_validator("stage")
+    @classmethod
+    def _stage(cls, value: Cell) -> Cell:
+        return _among(get_args(Stage))(value)  # type: ignore[no-any-return]
+
+    @field_validator("currency")
+    @classmethod
+    def _known_currency(cls, value: Cell) -> Cell:
+        return _currency(value)
+
+
+class CrmSources(_Strict):
+    """The files of a mapping of a CRM."""
+
+    accounts: Source = Source()
+    products: Source = Source()
+    reps: Source = Source()
+    deals: Source = Source()
+
+
+class CrmMapping(_Mapping):
+    """Accounts, products, salespeople and deals, each from rows of their own, which refer to one another."""
+
+    kind: Literal["crm"]
+    sources: CrmSources = CrmSources()
+    account: CrmAccountFields | None = None
+    product: CrmProductFields | None = None
+    rep: CrmRepFields | None = None
+    deal: CrmDealFields
+    team: str = "Imported"
+    """The name of the team of owners of deals, where there are no rows of salespeople."""
+    exchange_rates: list[ExchangeRate] = []
+
+    @model_validator(mode="after")
+    def _accounts_are_found(self) -> "CrmMapping":
+        if self.account is None:
+            _named(self.deal.account)
+        elif self.account.keys != self.deal.account.keys:
+            raise ValueError(
+                f"accounts match by {', '.join(self.account.keys)}, those of deals by"
+                f" {', '.join(self.deal.account.keys)}: they must match by the same"
+            )
+        return self
+
+    def columns(self) -> dict[str, set[str]]:
+        """The columns that each source must have, and the cells of which are read."""
+        parts = {"deals": self.deal, "accounts": self.account, "products": self.product, "reps": self.rep}
+        return {name: set(columns_of(part)) for name, part in parts.items() if part is not None}
+
+    def source(self, name: str) -> Source:
+        """How the files of a source are written."""
+        source: Source = getattr(self.sources, name)
+        return source
+
+
+AnyMapping = LeadMapping | TicketMapping | CrmMapping
+Mapping = Annotated[AnyMapping, Field(discriminator="kind")]
+_ADAPTER: TypeAdapter[AnyMapping] = TypeAdapter(Mapping)
 
 
 def columns_of(model: BaseModel) -> Iterator[str]:
@@ -394,7 +552,7 @@ def bundled() -> list[str]:
     return sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
 
 
-def load(name_or_path: str) -> LeadMapping | TicketMapping:
+def load(name_or_path: str) -> AnyMapping:
     """The mapping in a file, or the bundled one of that name. Raises StackProblem: what is wrong, and where."""
     path = Path(name_or_path)
     if path.is_file():
@@ -416,7 +574,7 @@ def load(name_or_path: str) -> LeadMapping | TicketMapping:
 
 def _place(location: tuple[int | str, ...]) -> str:
     # The discriminator's value is part of pydantic's path, and of nothing that the reader wrote.
-    steps = location[1:] if location[:1] in (("leads",), ("tickets",)) else location
+    steps = location[1:] if location[:1] in (("leads",), ("tickets",), ("crm",)) else location
     return ".".join(str(step) for step in steps) or "the whole file"
 
 
@@ -426,5 +584,5 @@ def _reason(error: Any) -> str:
     if error["type"] == "missing":
         return "is missing"
     if error["type"] in ("union_tag_not_found", "union_tag_invalid"):
-        return "`kind` must be leads or tickets"
+        return "`kind` must be leads, tickets or crm"
     return str(error["msg"]).removeprefix("Value error, ")

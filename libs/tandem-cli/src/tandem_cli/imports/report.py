@@ -84,6 +84,9 @@ def summarize(console: Console, noun: str, outcome: Outcome, errors: Sequence[Ro
         f"{len(errors)} failed; {seconds:.1f} s",
         highlight=False,
     )
+    if outcome.made:
+        made = ", ".join(f"{count} {noun}" for noun, count in sorted(outcome.made.items()))
+        console.print(f"{made} are new beside them", highlight=False)
     show_errors(console, errors)
 
 

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from tandem_cli.api import Api, Refused
 from tandem_cli.imports import report
+from tandem_cli.imports.crm import plan_crm
 from tandem_cli.imports.leads import plan_leads
-from tandem_cli.imports.mapping import LeadMapping, TicketMapping
+from tandem_cli.imports.mapping import AnyMapping, CrmMapping, LeadMapping
 from tandem_cli.imports.plan import Plan
 from tandem_cli.imports.sender import Outcome, Sender
 from tandem_cli.imports.tables import RowError, Table, assign, check_encoding, read
@@ -37,22 +38,27 @@ class Target:
         return {"sales": self.sales_url, "service": self.service_url}
 
 
-def make_plan(mapping: LeadMapping | TicketMapping, files: Sequence[Path]) -> Plan:
+def make_plan(mapping: AnyMapping, files: Sequence[Path]) -> Plan:
     """What importing these files by this mapping will do. Raises StackProblem for files that do not fit it."""
     columns = mapping.columns()
     sources = {name: mapping.source(name) for name in columns}
-    found = assign(files, columns, sources)
+    # A CRM's rows refer to one another; leads may have no deals.
+    needed = columns if isinstance(mapping, CrmMapping) else list(columns)[:1]
+    found = assign(files, columns, sources, needed=needed)
     for name, paths in found.items():
         check_encoding(paths, name, sources[name])
     tables = {name: read(paths, sources[name]) for name, paths in found.items()}
     if isinstance(mapping, LeadMapping):
         return plan_leads(mapping, tables["leads"], tables.get("deals", Table([], [])))
+    if isinstance(mapping, CrmMapping):
+        return plan_crm(mapping, tables)
     return plan_tickets(mapping, tables["changes"])
 
 
 async def send(plan: Plan, target: Target, outcome: Outcome, console: Console) -> None:
     """Send a plan, with a progress bar. `outcome` is kept up to date, for whatever breaks it off."""
-    used = {step.api for record in plan.records for step in record.steps}
+    used = {str(step.api) for record in plan.records for step in record.steps}
+    used |= {ref.noun.partition("/")[0] for ref in plan.needed}
     await _reach({name: url for name, url in target.urls.items() if name in used}, target.token)
     if plan.needed:
         console.print(f"creating {len(plan.needed)} products, people and the like that they refer to", highlight=False)

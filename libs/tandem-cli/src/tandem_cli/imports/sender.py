@@ -1,6 +1,7 @@
 """Sends a plan by bulk imports: first what records refer to, then the records with their histories."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -28,6 +29,8 @@ class Outcome:
     """Records that an earlier run had begun."""
     there: int = 0
     """Records that were complete already."""
+    made: Counter[str] = field(default_factory=Counter)
+    """What is new of what records refer to, by its noun."""
     failed: int = 0
     errors: list[RowError] = field(default_factory=list)
     """Of records, and of rows that they refer to."""
@@ -84,6 +87,8 @@ class Sender:
                         raise StackProblem(f"{one.ref.noun} {one.ref.key!r} cannot be made: {_explained(refusal)}")
                     self._fail(one.ref, _needed_error(one, one.row, refusal))
                     continue
+            elif result["status"] == "created":
+                self.outcome.made[result["resource"]] += 1
             self._ids[one.ref] = one.ref.key if one.by_code else str(identity)
 
     def _refer_to_failed(self, ref: Ref | None, row: Row | None, *bodies: Mapping[str, Any]) -> bool:

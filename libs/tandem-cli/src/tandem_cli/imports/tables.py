@@ -3,7 +3,7 @@
 import codecs
 import csv
 import gzip
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TextIO, cast
@@ -56,17 +56,21 @@ class Table:
 
 
 def assign(
-    paths: Sequence[Path], columns: Mapping[str, set[str]], sources: Mapping[str, Source]
+    paths: Sequence[Path],
+    columns: Mapping[str, set[str]],
+    sources: Mapping[str, Source],
+    *,
+    needed: Collection[str],
 ) -> dict[str, list[Path]]:
     """Which files belong to which source, found by their headers, so that their order does not matter.
 
-    Raises StackProblem for a file that fits no source or several, and for a first source without a file.
+    Raises StackProblem for a file that fits no source or several, and for a source that is `needed` and has no file.
     """
     found: dict[str, list[Path]] = {name: [] for name in columns}
     for path in paths:
         missing = {}
-        for name, needed in columns.items():
-            missing[name] = sorted(needed - set(_header(path, sources[name])))
+        for name, asked in columns.items():
+            missing[name] = sorted(asked - set(_header(path, sources[name])))
         fitting = [name for name in columns if not missing[name]]
         if not fitting:
             if (settings := _settings_of(path, columns, sources)) is not None:
@@ -79,9 +83,9 @@ def assign(
         if len(best) > 1:
             raise StackProblem(f"{path} could be any of {', '.join(best)}: the mapping must ask for other columns.")
         found[best[0]].append(path)
-    first = next(iter(columns))
-    if not found[first]:
-        raise StackProblem(f"None of the files holds {first}: the columns {', '.join(sorted(columns[first]))}.")
+    for name in needed:
+        if not found[name]:
+            raise StackProblem(f"None of the files holds {name}: the columns {', '.join(sorted(columns[name]))}.")
     return found
 
 

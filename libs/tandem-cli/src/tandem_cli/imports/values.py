@@ -101,7 +101,10 @@ class Reader:
 
     def amount(self, row: Row, cell: Cell, currency: str) -> str:
         """A decimal of at most 12 digits before the point and the currency's places after it."""
-        value = self.needed(row, cell)
+        return self.checked_amount(row, cell, self.needed(row, cell), currency)
+
+    def checked_amount(self, row: Row, cell: Cell, value: str, currency: str) -> str:
+        """Return an amount that a cell stands for. Raise RowError at it."""
         if not _DECIMAL.fullmatch(value):
             raise error(row, cell, f"{_shown(value)} is not an amount such as 1299.00")
         try:
@@ -120,9 +123,12 @@ class Reader:
     def time(self, row: Row, time: Time) -> datetime | None:
         """An instant in UTC, or None when it is unknown."""
         raw = row.cells[time.column].strip()
-        if raw in self._unknown:
+        if raw not in self._unknown:
+            local = self._local_time(raw, time)
+        elif time.default is not None:
+            local = datetime.fromisoformat(time.default)
+        else:
             return None
-        local = self._local_time(raw, time)
         if local is None:
             raise RowError(
                 row.file, row.line, time.column, f"{_shown(raw)} is not of the form {' or '.join(time.formats)}"
@@ -157,6 +163,11 @@ class Reader:
         return [
             cell for cell in dict.fromkeys(row.cells[column].strip() for row in self._rows) if cell not in self._unknown
         ]
+
+    def day(self, row: Row, time: Time | None) -> str | None:
+        """The day of an instant in its zone, as the APIs read it."""
+        instant = None if time is None else self.time(row, time)
+        return None if time is None or instant is None else str(instant.astimezone(ZoneInfo(time.zone)).date())
 
     def known_time(self, row: Row, time: Time) -> datetime:
         """Like `time`, where a record cannot do without."""
