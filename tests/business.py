@@ -213,7 +213,7 @@ class Business:
             survey = await self.send("service", "POST", "/v1/surveys", {"ticket_id": ticket, "kind": "csat"})
             if self.random.random() < 0.7:
                 score = {"score": self.random.randint(1, 5)}
-                await self.send("service", "POST", f"/v1/surveys/{survey['id']}/answer", score)
+                await self.send("service", "POST", survey["answer_path"], score)
         if self.random.random() < 0.2:
             await self.send("service", "PATCH", path, {"region": "AMER", "kind": "complaint", "priority": "high"})
         self.tickets_resolved.append(ticket)

@@ -58,7 +58,8 @@ async def test_an_erased_customer_is_nowhere_any_more_and_every_number_stays(sta
         await post("service", f"tickets/{ticket['id']}/interactions", {"direction": "inbound", "note": personal})
         await post("service", f"tickets/{ticket['id']}/resolve", {})
         survey = await post("service", "surveys", {"ticket_id": ticket["id"], "kind": "csat"})
-        await post("service", f"surveys/{survey['id']}/answer", {"score": 5, "comment": f"Yours, {personal}"})
+        entry = {"reason": "telephone", "occurred_at": survey["sent_at"]}
+        await post("service", f"surveys/{survey['id']}/answer", entry | {"score": 5, "comment": f"Yours, {personal}"})
 
         await booked(stack)
         before = {name: (await kpis.ask(name, *days))["value"] for name in NUMBERS}

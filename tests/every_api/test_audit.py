@@ -212,8 +212,9 @@ async def service(api: Api) -> None:
     await write("POST", "/v1/tickets/{ticket_id}/close", {}, **of_ticket)
     survey = await write("POST", "/v1/surveys", {"kind": "csat", **of_ticket})
     token = survey["answer_path"].rpartition("/")[2]
+    entry = {"score": 4, "reason": "paper-form", "occurred_at": survey["sent_at"]}
+    await write("POST", "/v1/surveys/{survey_id}/answer", entry, survey_id=survey["id"])
     await write("POST", "/v1/survey-answers/{token}", {"score": 5}, token=token)
-    await write("POST", "/v1/surveys/{survey_id}/answer", {"score": 4}, survey_id=survey["id"])
     training = await write("POST", "/v1/trainings", {"attendees": 3, **of_customer})
     await write("PATCH", "/v1/trainings/{training_id}", {"attendees": 4}, training_id=training["id"])
     check_in = await write("POST", "/v1/check-ins", of_customer)

@@ -5,6 +5,7 @@ from before the fault: each that is new or different has to come from a request 
 that was not answered and may have had its effect; or from an event, by one of the few rules that are repeated here.
 """
 
+import base64
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from uuid import UUID
 
 from tandem_cli.stack import LocalStack
 from tests.faults.oracle import connect
@@ -94,6 +96,9 @@ class Explanation:
 
     def _add(self, request: Request) -> None:
         noun, *rest = request.path.removeprefix("/v1/").split("/")
+        if noun == "survey-answers":
+            # Its token begins with the survey's id.
+            noun, rest = "surveys", [str(UUID(bytes=base64.urlsafe_b64decode(rest[0])[:16])), "answer"]
         table = _table(noun)
         if noun == "bulk":
             self._add_bulk(request)

@@ -25,6 +25,7 @@ DIFFERENT = {
     "owner": 60,
     "team": 12,
     "stage": 7,
+    "answer_source": 2,
 }
 CUSTOMERS = 50_000
 BUCKETS = 200

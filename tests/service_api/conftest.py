@@ -71,6 +71,12 @@ async def manager(service: Service) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
+async def importer(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    async with service.client("importer") as http:
+        yield http
+
+
+@pytest.fixture
 async def agent(service: Service) -> AsyncIterator[httpx.AsyncClient]:
     async with service.client("service-agent") as http:
         yield http

@@ -14,6 +14,7 @@ from service_kit.identifiers import new_id
 from service_kit.outbox import outbox
 from tests.service_api.conftest import NOWHERE, Service, a_customer, a_ticket, an_agent, make, reference
 from tests.service_api.test_customers_from_sales import REGISTERED, copied, named, record, registered, row_of, tombstone
+from tests.service_api.test_surveys import entry
 from tests.service_kit.conftest import assert_problem
 from tests.service_kit.traces import places_that_hold
 
@@ -28,7 +29,7 @@ async def with_words(http: httpx.AsyncClient, customer_id: str, text: str) -> tu
     survey = await make(http, "/v1/surveys", ticket_id=ticket["id"], kind="csat", external_ref=text)
     answered = await http.post(
         f"/v1/surveys/{survey['id']}/answer",
-        json={"score": 4, "comment": text},
+        json=entry(score=4, comment=text),
         headers={"Idempotency-Key": f"answer {text}"},
     )
     assert answered.is_success
@@ -89,7 +90,7 @@ async def test_nothing_more_is_written_about_an_erased_customer_and_the_work_goe
     assert_problem(noted, 409, "ticket-already-erased")
     assert (await manager.post(f"{path}/interactions", json={"direction": "inbound"})).status_code == 201
     assert (await manager.post(f"{path}/resolve", json={})).status_code == 200
-    conflict = await manager.post(f"/v1/surveys/{survey['id']}/answer", json={"score": 2, "comment": "I am"})
+    conflict = await manager.post(f"/v1/surveys/{survey['id']}/answer", json=entry(score=2, comment="I am"))
     assert_problem(conflict, 409, "survey-already-erased")
     new = {"customer_id": customer["id"], "kind": "problem", "channel": "web", "subject": "She again"}
     assert_problem(await manager.post("/v1/tickets", json=new), 409, "customer-already-erased")

@@ -1,12 +1,16 @@
 """Contacts about a ticket over HTTP, and the first response that they may be."""
 
+import asyncio
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID, uuid4
 
 import httpx
 import msgspec
 import pytest
 
-from event_contracts.service import InteractionLogged, TicketFirstResponded
+from event_contracts.service import InteractionLogged, TicketFirstResponded, TicketReopened
+from service_api.won_deals import WonDeal
 from tests.service_api.conftest import NOWHERE, Service, a_ticket, an_agent, make, reference
 from tests.service_kit.conftest import assert_problem
 
@@ -107,3 +111,60 @@ async def test_a_duration_is_whole_seconds_of_a_year_at_most(agent: httpx.AsyncC
     ticket = await a_ticket(agent)
     body = {"direction": "inbound", "talk_seconds": seconds}
     assert_problem(await agent.post(f"/v1/tickets/{ticket['id']}/interactions", json=body), 422, "invalid-request")
+
+
+async def test_messages_at_once_after_the_window_open_one_follow_up(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    ticket = await a_ticket(manager, occurred_at="2024-01-01T12:00:00Z", subject="No hot water")
+    await make(manager, f"/v1/tickets/{ticket['id']}/resolve", occurred_at="2024-01-02T12:00:00Z")
+    path, message = f"/v1/tickets/{ticket['id']}/interactions", {"direction": "inbound"}
+    answers = await asyncio.gather(*(manager.post(path, json=message) for _ in range(8)))
+    (follow_up,) = {answer.json()["ticket_id"] for answer in answers}
+    assert all(answer.headers["location"].startswith(f"/v1/tickets/{follow_up}/") for answer in answers)
+    seen = (await manager.get(f"/v1/tickets/{follow_up}")).json()
+    assert [seen[name] for name in ("follow_up_to", "subject", "inbound_count")] == [ticket["id"], "No hot water", 8]
+    assert (await manager.get("/v1/tickets", params={"follow_up_to": ticket["id"]})).json()["items"] == [seen]
+    assert len(await service.events_of(f"tickets/{ticket['id']}")) == 2
+
+
+async def test_a_message_that_reopens_is_named_by_the_event(service: Service, manager: httpx.AsyncClient) -> None:
+    ticket = await a_ticket(manager)
+    await make(manager, f"/v1/tickets/{ticket['id']}/resolve")
+    contact = await log(manager, ticket, direction="inbound")
+    *_, reopened, logged = [event.data for event in await service.events_of(f"tickets/{ticket['id']}")]
+    assert isinstance(reopened, TicketReopened)
+    assert isinstance(logged, InteractionLogged)
+    assert (reopened.change.cause, str(reopened.change.interaction_id)) == ("customer_message", contact["id"])
+    assert str(logged.change.id) == contact["id"]
+    assert contact["ticket_version"] == 4
+
+
+async def test_follow_ups_that_were_merged_lead_on(manager: httpx.AsyncClient) -> None:
+    """Also in a circle: the follow-up of a follow-up was merged into the first."""
+    first = await a_ticket(manager, occurred_at="2024-01-01T12:00:00Z")
+    followed = first
+    for month in (2, 4):
+        await make(manager, f"/v1/tickets/{followed['id']}/resolve", occurred_at=f"2024-0{month - 1}-02T12:00:00Z")
+        contact = await log(manager, followed, direction="inbound", occurred_at=f"2024-0{month}-01T12:00:00Z")
+        followed = (await manager.get(f"/v1/tickets/{contact['ticket_id']}")).json()
+    await make(manager, f"/v1/tickets/{followed['id']}/merge", into=first["id"])
+    contact = await log(manager, first, direction="inbound")
+    newest = (await manager.get(f"/v1/tickets/{contact['ticket_id']}")).json()
+    assert newest["id"] not in (first["id"], followed["id"])
+    assert newest["status"] == "open"
+
+
+async def test_a_message_about_an_onboarding_that_is_done_is_a_request_of_its_own(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    ticket = await a_ticket(manager, occurred_at="2024-01-01T12:00:00Z")
+    customer = ticket["customer_id"]
+    async with service.engine.begin() as connection:
+        won = {"id": uuid4(), "customer_id": UUID(customer), "won_at": datetime.now(UTC)}
+        await connection.execute(WonDeal.table.insert().values(won))
+    onboarding = await a_ticket(manager, customer_id=customer, kind="installation", onboarding_deal_id=str(won["id"]))
+    await make(manager, f"/v1/tickets/{onboarding['id']}/resolve")
+    contact = await log(manager, onboarding, direction="inbound")
+    request = (await manager.get(f"/v1/tickets/{contact['ticket_id']}")).json()
+    assert (request["follow_up_to"], request["onboarding_deal_id"]) == (onboarding["id"], None)

@@ -124,7 +124,7 @@ async def test_a_ticket_of_a_sales_customer_travels_through_all_processes(
     await producer.stop()
 
     async with running(environment) as processes:
-        token = issuer_of_processes.token("service-manager")
+        token = issuer_of_processes.token("service-manager", "importer")
         headers = {"Authorization": f"Bearer {token}"}
         async with httpx.AsyncClient(base_url=processes["service-api"][1], headers=headers) as http:
 

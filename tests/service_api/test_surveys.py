@@ -1,4 +1,4 @@
-"""Surveys: sent about a ticket, answered by staff or by the customer's signed link, revised."""
+"""Surveys: sent about a ticket, answered by the customer's signed link or entered for them, revised."""
 
 import asyncio
 import base64
@@ -22,6 +22,11 @@ from service_kit.occurrence import OccurredTooEarly
 from service_kit.problems import NotFound
 from tests.service_api.conftest import NOWHERE, Service, a_customer, a_ticket, an_agent, assert_carries, make, reference
 from tests.service_kit.conftest import assert_problem
+
+
+def entry(**answer: Any) -> dict[str, Any]:
+    """What somebody enters for the customer, who answered just now."""
+    return {"reason": "paper-form", "occurred_at": datetime.now(UTC).isoformat()} | answer
 
 
 async def a_survey(http: httpx.AsyncClient, **more: Any) -> dict[str, Any]:
@@ -49,8 +54,8 @@ async def test_an_answer_counts_on_the_day_of_the_first(service: Service, manage
     ticket = await a_ticket(manager, occurred_at="2024-01-10T00:00:00Z")
     survey = await a_survey(manager, ticket_id=ticket["id"], occurred_at="2024-01-11T00:00:00Z")
     path = f"/v1/surveys/{survey['id']}/answer"
-    first = await make(manager, path, score=2, comment="Slow", occurred_at="2024-01-12T00:00:00Z")
-    second = await make(manager, path, score=5, occurred_at="2024-01-15T00:00:00Z")
+    first = await make(manager, path, **entry(score=2, comment="Slow", occurred_at="2024-01-12T00:00:00Z"))
+    second = await make(manager, path, **entry(score=5, occurred_at="2024-01-15T00:00:00Z"))
     assert (second["score"], second["comment"], second["answered_at"]) == (5, None, first["answered_at"])
     assert second["revised_at"] == "2024-01-15T00:00:00Z"
     sent, answered, revised = await service.events_of(f"surveys/{survey['id']}")
@@ -66,19 +71,19 @@ async def test_an_answer_counts_on_the_day_of_the_first(service: Service, manage
 async def test_the_same_answer_again_is_rejected(service: Service, manager: httpx.AsyncClient) -> None:
     survey = await a_survey(manager)
     path = f"/v1/surveys/{survey['id']}/answer"
-    await make(manager, path, score=4)
-    assert_problem(await manager.post(path, json={"score": 4}), 409, "survey-answer-unchanged")
+    await make(manager, path, **entry(score=4))
+    assert_problem(await manager.post(path, json=entry(score=4)), 409, "survey-answer-unchanged")
     assert len(await service.events_of(f"surveys/{survey['id']}")) == 2
 
 
 async def test_a_comment_may_follow_the_score(service: Service, manager: httpx.AsyncClient) -> None:
     survey = await a_survey(manager)
     path = f"/v1/surveys/{survey['id']}/answer"
-    await make(manager, path, score=4)
-    commented = await make(manager, path, score=4, comment="Friendly")
+    await make(manager, path, **entry(score=4))
+    commented = await make(manager, path, **entry(score=4, comment="Friendly"))
     assert (commented["score"], commented["comment"], commented["version"]) == (4, "Friendly", 3)
     for body in ({"score": 4}, {"score": 4, "comment": "Friendly"}):
-        assert_problem(await manager.post(path, json=body), 409, "survey-answer-unchanged")
+        assert_problem(await manager.post(path, json=entry(**body)), 409, "survey-answer-unchanged")
     *_, revised = await service.events_of(f"surveys/{survey['id']}")
     assert isinstance(revised.data, SurveyRevised)
     assert revised.data.change == SurveyRevision(previous_score=4)
@@ -93,7 +98,7 @@ async def test_a_ticket_has_one_open_survey(manager: httpx.AsyncClient) -> None:
     for answer in answers:
         if answer.status_code == 409:
             assert assert_problem(answer, 409, "survey-already-open")["existing_id"] == sent["id"]
-    await make(manager, f"/v1/surveys/{sent['id']}/answer", score=3)
+    await make(manager, f"/v1/surveys/{sent['id']}/answer", **entry(score=3))
     assert (await manager.post("/v1/surveys", json=body)).status_code == 201
 
 
@@ -102,7 +107,7 @@ async def test_a_survey_needs_a_ticket(manager: httpx.AsyncClient) -> None:
     problem = assert_problem(answer, 422, "unknown-reference")
     assert [error["pointer"] for error in problem["errors"]] == ["#/ticket_id"]  # type: ignore[attr-defined]
     assert_problem(await manager.get(f"/v1/surveys/{NOWHERE}"), 404)
-    assert_problem(await manager.post(f"/v1/surveys/{NOWHERE}/answer", json={"score": 1}), 404)
+    assert_problem(await manager.post(f"/v1/surveys/{NOWHERE}/answer", json=entry(score=1)), 404)
 
 
 async def test_a_reference_is_taken_once(manager: httpx.AsyncClient) -> None:
@@ -115,8 +120,8 @@ async def test_a_reference_is_taken_once(manager: httpx.AsyncClient) -> None:
 async def test_a_stale_answer_is_refused(manager: httpx.AsyncClient) -> None:
     survey = await a_survey(manager)
     path = f"/v1/surveys/{survey['id']}/answer"
-    assert (await manager.post(path, json={"score": 1}, headers={"If-Match": '"1"'})).status_code == 200
-    assert_problem(await manager.post(path, json={"score": 2}, headers={"If-Match": '"1"'}), 412)
+    assert (await manager.post(path, json=entry(score=1), headers={"If-Match": '"1"'})).status_code == 200
+    assert_problem(await manager.post(path, json=entry(score=2), headers={"If-Match": '"1"'}), 412)
 
 
 async def test_surveys_are_filtered_by_ticket_and_attribution(manager: httpx.AsyncClient) -> None:
@@ -125,7 +130,7 @@ async def test_surveys_are_filtered_by_ticket_and_attribution(manager: httpx.Asy
     customer = await a_customer(manager)
     ticket = await a_ticket(manager, customer_id=customer["id"], agent_id=rita["id"])
     sent = await a_survey(manager, ticket_id=ticket["id"], external_ref=reference())
-    found = await make(manager, f"/v1/surveys/{sent['id']}/answer", score=1)
+    found = await make(manager, f"/v1/surveys/{sent['id']}/answer", **entry(score=1))
     await a_survey(manager)
     for name in ("ticket_id", "customer_id", "agent_id", "team_id", "external_ref"):
         page = (await manager.get("/v1/surveys", params={name: found[name]})).json()
@@ -140,9 +145,9 @@ class TestTheCustomersLink:
     """Only the signed link lets someone without an account answer."""
 
     async def test_a_customer_answers_and_revises_without_an_account(
-        self, service: Service, manager: httpx.AsyncClient, anybody: httpx.AsyncClient
+        self, service: Service, importer: httpx.AsyncClient, anybody: httpx.AsyncClient
     ) -> None:
-        survey = await a_survey(manager)
+        survey = await a_survey(importer)
         answered = await anybody.post(survey["answer_path"], json={"score": 3, "comment": "So so"})
         assert answered.status_code == 200
         shown = answered.json()
@@ -153,29 +158,29 @@ class TestTheCustomersLink:
         types = [type(event.data) for event in await service.events_of(f"surveys/{survey['id']}")]
         assert types == [SurveySent, SurveyAnswered, SurveyRevised]
 
-    async def test_a_customer_may_not_backdate(self, manager: httpx.AsyncClient, anybody: httpx.AsyncClient) -> None:
-        survey = await a_survey(manager)
+    async def test_a_customer_may_not_backdate(self, importer: httpx.AsyncClient, anybody: httpx.AsyncClient) -> None:
+        survey = await a_survey(importer)
         body = {"score": 3, "occurred_at": "2024-01-01T00:00:00Z"}
         assert_problem(await anybody.post(survey["answer_path"], json=body), 422, "invalid-request")
 
     async def test_an_account_is_needed_for_everything_else(
-        self, manager: httpx.AsyncClient, anybody: httpx.AsyncClient
+        self, importer: httpx.AsyncClient, anybody: httpx.AsyncClient
     ) -> None:
-        survey = await a_survey(manager)
+        survey = await a_survey(importer)
         assert_problem(await anybody.get(f"/v1/surveys/{survey['id']}"), 401)
         assert_problem(await anybody.post(f"/v1/surveys/{survey['id']}/answer", json={"score": 1}), 401)
 
-    @pytest.mark.parametrize("role", ["service-manager", "importer", "admin"])
-    async def test_who_may_enter_answers_themselves_sees_the_link(self, service: Service, role: str) -> None:
+    @pytest.mark.parametrize("role", ["importer", "admin"])
+    async def test_the_process_that_sends_it_sees_the_link(self, service: Service, role: str) -> None:
         async with service.client(role) as http:
             survey = await a_survey(http)
             assert survey["answer_path"].startswith("/v1/survey-answers/")
             assert (await http.get(f"/v1/surveys/{survey['id']}")).json() == survey
 
     async def test_who_is_rated_does_not_see_the_link(
-        self, service: Service, manager: httpx.AsyncClient, agent: httpx.AsyncClient
+        self, service: Service, importer: httpx.AsyncClient, agent: httpx.AsyncClient
     ) -> None:
-        ticket = await a_ticket(manager)
+        ticket = await a_ticket(importer)
         sent = await agent.post("/v1/surveys", json={"ticket_id": ticket["id"], "kind": "csat"})
         assert (sent.status_code, sent.json()["answer_path"]) == (201, None)
         assert (await agent.get(f"/v1/surveys/{sent.json()['id']}")).json()["answer_path"] is None
@@ -183,20 +188,20 @@ class TestTheCustomersLink:
         assert listed["answer_path"] is None
 
     async def test_who_may_only_read_does_not_see_the_link(
-        self, manager: httpx.AsyncClient, analyst: httpx.AsyncClient
+        self, importer: httpx.AsyncClient, analyst: httpx.AsyncClient
     ) -> None:
-        survey = await a_survey(manager)
+        survey = await a_survey(importer)
         seen = (await analyst.get(f"/v1/surveys/{survey['id']}")).json()
         assert seen == survey | {"answer_path": None}
         (listed,) = (await analyst.get("/v1/surveys", params={"ticket_id": survey["ticket_id"]})).json()["items"]
         assert listed["answer_path"] is None
 
     async def test_a_link_that_was_tampered_with_leads_nowhere(
-        self, service: Service, manager: httpx.AsyncClient, anybody: httpx.AsyncClient
+        self, service: Service, importer: httpx.AsyncClient, anybody: httpx.AsyncClient
     ) -> None:
-        survey = await a_survey(manager)
+        survey = await a_survey(importer)
         good = survey["answer_path"].rsplit("/", 1)[1]
-        other = (await a_survey(manager))["answer_path"].rsplit("/", 1)[1]
+        other = (await a_survey(importer))["answer_path"].rsplit("/", 1)[1]
         forged = token_of(SurveyLinks("another secret", days=90), UUID(survey["id"]))
         swapped = good[:10] + ("A" if good[10] != "A" else "B") + good[11:]
         for token in (
@@ -216,8 +221,8 @@ class TestTheCustomersLink:
         assert_problem(await anybody.post(f"/v1/survey-answers/{'A' * 101}", json={"score": 1}), 422)
         assert len(await service.events_of(f"surveys/{survey['id']}")) == 1
 
-    async def test_the_link_is_not_in_the_log(self, manager: httpx.AsyncClient, anybody: httpx.AsyncClient) -> None:
-        survey = await a_survey(manager)
+    async def test_the_link_is_not_in_the_log(self, importer: httpx.AsyncClient, anybody: httpx.AsyncClient) -> None:
+        survey = await a_survey(importer)
         with structlog.testing.capture_logs() as lines:
             await anybody.post(survey["answer_path"], json={"score": 3})
         (line,) = [line for line in lines if line["event"] == "request"]
@@ -228,9 +233,9 @@ class TestTheCustomersLink:
         token = token_of(SurveyLinks(SECRET, days=90), new_id())
         assert_problem(await anybody.post(f"/v1/survey-answers/{token}", json={"score": 1}), 404)
 
-    async def test_an_expired_link_is_gone(self, manager: httpx.AsyncClient, anybody: httpx.AsyncClient) -> None:
-        ticket = await a_ticket(manager, occurred_at="2024-01-10T00:00:00Z")
-        survey = await a_survey(manager, ticket_id=ticket["id"], occurred_at="2024-01-11T00:00:00Z")
+    async def test_an_expired_link_is_gone(self, importer: httpx.AsyncClient, anybody: httpx.AsyncClient) -> None:
+        ticket = await a_ticket(importer, occurred_at="2024-01-10T00:00:00Z")
+        survey = await a_survey(importer, ticket_id=ticket["id"], occurred_at="2024-01-11T00:00:00Z")
         assert survey["answer_path"] is None, "who has to give it to the customer sees that it is useless"
         token = token_of(SurveyLinks(SECRET, days=90), UUID(survey["id"]), hours=-1)
         problem = assert_problem(
@@ -239,26 +244,49 @@ class TestTheCustomersLink:
         assert datetime.fromisoformat(problem["expired_at"]) <= datetime.now(UTC)  # type: ignore[arg-type]
 
     async def test_an_answer_becomes_final(
-        self, service: Service, manager: httpx.AsyncClient, anybody: httpx.AsyncClient
+        self, service: Service, importer: httpx.AsyncClient, anybody: httpx.AsyncClient
     ) -> None:
         now = datetime.now(UTC)
-        ticket = await a_ticket(manager, occurred_at=(now - timedelta(days=20)).isoformat())
+        ticket = await a_ticket(importer, occurred_at=(now - timedelta(days=20)).isoformat())
         sent = (now - timedelta(days=19)).isoformat()
         for days, status in ((13, 200), (15, 409)):
-            survey = await a_survey(manager, ticket_id=ticket["id"], occurred_at=sent)
-            answered = (now - timedelta(days=days)).isoformat()
-            await make(manager, f"/v1/surveys/{survey['id']}/answer", score=2, occurred_at=answered)
+            survey = await a_survey(importer, ticket_id=ticket["id"], occurred_at=sent)
+            assert (await anybody.post(survey["answer_path"], json={"score": 2})).status_code == 200
+            # Nobody can backdate what a customer answers.
+            answered = Survey.table.update().where(Survey.table.c.id == UUID(survey["id"]))
+            async with service.engine.begin() as connection:
+                await connection.execute(answered.values(answered_at=now - timedelta(days=days)))
             answer = await anybody.post(survey["answer_path"], json={"score": 1})
             assert answer.status_code == status, answer.text
         problem = assert_problem(answer, 409, "survey-answer-final")
         assert datetime.fromisoformat(problem["revisable_until"]) < now  # type: ignore[arg-type]
-        await make(manager, f"/v1/surveys/{survey['id']}/answer", score=1)
+
+    async def test_an_entered_answer_never_replaces_the_customers_own(
+        self, service: Service, importer: httpx.AsyncClient, anybody: httpx.AsyncClient
+    ) -> None:
+        survey = await a_survey(importer)
+        path = f"/v1/surveys/{survey['id']}/answer"
+        await make(importer, path, **entry(score=5, recommendation=10, comment="As the card has it"))
+        corrected = await make(importer, path, **entry(score=4))
+        assert (corrected["answer_source"], corrected["entry_reason"]) == ("entered", "paper-form")
+        own = await anybody.post(survey["answer_path"], json={"score": 4})
+        assert (own.status_code, own.json()["score"], own.json()["recommendation"]) == (200, 4, None)
+        shown = (await importer.get(f"/v1/surveys/{survey['id']}")).json()
+        assert [shown[name] for name in ("answer_source", "entry_reason", "entered_by", "revised_at", "comment")] == [
+            "customer", None, None, None, None,
+        ]  # fmt: skip
+        problem = await importer.post(path, json=entry(score=5))
+        assert_problem(problem, 409, "customer-already-answered")
+        events = await service.events_of(f"surveys/{survey['id']}")
+        assert [type(event.data) for event in events] == [SurveySent, SurveyAnswered, SurveyRevised, SurveyAnswered]
+        sources = [(event.data.answer_source, event.data.entry_reason) for event in events]  # type: ignore[attr-defined]
+        assert sources == [(None, None), ("entered", "paper-form"), ("entered", "paper-form"), ("customer", None)]
 
     async def test_customers_do_not_share_their_idempotency_keys(
-        self, manager: httpx.AsyncClient, anybody: httpx.AsyncClient
+        self, importer: httpx.AsyncClient, anybody: httpx.AsyncClient
     ) -> None:
         key = {"Idempotency-Key": "1"}
-        surveys = [await a_survey(manager) for _ in range(2)]
+        surveys = [await a_survey(importer) for _ in range(2)]
         first, second = [
             await anybody.post(survey["answer_path"], json={"score": 3}, headers=key) for survey in surveys
         ]
@@ -346,14 +374,14 @@ async def test_a_customer_may_be_asked_for_more_than_a_score(service: Service, m
     ticket = await a_ticket(manager)
     survey = await make(manager, "/v1/surveys", ticket_id=ticket["id"], kind="csat")
     path = f"/v1/surveys/{survey['id']}/answer"
-    answered = (await manager.post(path, json={"score": 4, "recommendation": 9, "effort": 6})).json()
+    answered = (await manager.post(path, json=entry(score=4, recommendation=9, effort=6))).json()
     assert (answered["recommendation"], answered["effort"]) == (9, 6)
-    revised = (await manager.post(path, json={"score": 5})).json()
+    revised = (await manager.post(path, json=entry(score=5))).json()
     assert (revised["score"], revised["recommendation"], revised["effort"]) == (5, 9, 6)
     event = (await service.events_of(f"surveys/{survey['id']}"))[-1].data
     assert isinstance(event, SurveyRevised)
     assert (event.recommendation, event.effort) == (9, 6)
-    again = await manager.post(path, json={"score": 5, "recommendation": 9})
+    again = await manager.post(path, json=entry(score=5, recommendation=9))
     assert_problem(again, 409, "survey-answer-unchanged")
     for bad in ({"recommendation": 11}, {"effort": 0}):
-        assert_problem(await manager.post(path, json={"score": 5} | bad), 422, "invalid-request")
+        assert_problem(await manager.post(path, json=entry(score=5) | bad), 422, "invalid-request")

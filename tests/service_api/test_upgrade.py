@@ -1,6 +1,7 @@
 """A database of the first version upgrades to the newest with every row, and its tickets and surveys go on."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -56,6 +57,7 @@ async def test_rows_of_every_table_outlive_every_migration_and_go_on(
             assert len(answer.json()["items"]) == 1, noun
         resolved = await http.post(f"/v1/tickets/{id_in('ticket')}/resolve", json={})
         assert (resolved.status_code, resolved.json().get("status")) == (200, "resolved"), resolved.text
-        answered = await http.post(f"/v1/surveys/{id_in('survey')}/answer", json={"score": 5})
+        entry = {"score": 5, "reason": "paper-form", "occurred_at": datetime.now(UTC).isoformat()}
+        answered = await http.post(f"/v1/surveys/{id_in('survey')}/answer", json=entry)
         assert answered.status_code == 200, answered.text
     await app.state.engine.dispose()

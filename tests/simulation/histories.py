@@ -127,7 +127,7 @@ async def _open_ticket(work: UnitOfWork, action: Action, at: datetime) -> None:
 async def _answer(work: UnitOfWork, action: Action, at: datetime) -> None:
     direction: Any = action.how
     body = InteractionCreate(direction=direction, talk_seconds=60, occurred_at=at)
-    await log_interaction(work, id_of(action.name), body, ADMIN, ANY)
+    await log_interaction(work, id_of(action.name), body, ADMIN, ANY, timedelta(days=14))
 
 
 async def _resolve(work: UnitOfWork, action: Action, at: datetime) -> None:

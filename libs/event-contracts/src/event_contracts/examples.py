@@ -182,7 +182,7 @@ _SURVEY: Final[_Values] = {
     **_CUSTOMER_CODES,
     **_SERVICE_OWNER,
 }
-_SURVEY_ANSWERED: Final = _SURVEY | {"answered_at": "2026-03-24T12:00:00Z", "score": 3}
+_SURVEY_ANSWERED: Final = _SURVEY | {"answered_at": "2026-03-24T12:00:00Z", "score": 3, "answer_source": "customer"}
 
 _DEAL_PROPOSAL_SENT: Final = _DEAL_PROPOSED | {
     "stage_entries": [

@@ -17,6 +17,8 @@ TicketStatus = Literal["open", "resolved", "closed"]
 Direction = Literal["inbound", "outbound"]
 Visibility = Literal["public", "internal"]
 SurveyKind = Literal["csat"]
+AnswerSource = Literal["customer", "entered"]
+ReopenCause = Literal["customer_message", "staff"]
 SlaTarget = Literal["first_response", "resolution"]
 Recommendation = Annotated[
     int, msgspec.Meta(ge=0, le=10, description="How likely they would recommend us, from 0 (not at all) to 10.")
@@ -131,6 +133,8 @@ class Ticket(State, frozen=True, kw_only=True):
     """For an onboarding: the won deal."""
     onboarding_since: Moment | None = None
     """When that deal was won, as known to service."""
+    follow_up_to: UUID | None = None
+    """For a follow-up: the ticket that had been done with for too long to be reopened by the customer's message."""
     cancelled_at: Moment | None = None
     """Of an onboarding, when its deal was taken back from won; it counts nowhere until the deal is won again."""
     erased_at: Moment | None = None
@@ -196,9 +200,13 @@ class TicketResolved(Ticket, frozen=True, kw_only=True):
 
 
 class TicketReopening(msgspec.Struct, frozen=True, kw_only=True):
-    """The resolution that was reversed."""
+    """The resolution that was reversed, and by whom."""
 
     previous_resolved_at: Moment
+    cause: ReopenCause | None = None
+    """`customer_message` where the customer wrote or called again; null in events of before this was recorded."""
+    interaction_id: UUID | None = None
+    """Of a customer's message: the interaction, which the next event of the ticket logs."""
 
 
 @event("service.ticket-reopened", topic=SERVICE_TOPIC, subject_kind="tickets")
@@ -283,6 +291,11 @@ class Survey(State, frozen=True, kw_only=True):
     """Satisfaction; null while unanswered, and where the survey does not ask it."""
     recommendation: Recommendation | None = None
     effort: Effort | None = None
+    answer_source: AnswerSource | None = None
+    """`customer` for an answer by the customer's own link, `entered` for one that staff or an import entered for them;
+    null while unanswered, and for answers of before this was recorded."""
+    entry_reason: Code | None = None
+    """Why an answer was entered; null for the customer's own."""
     erased_at: Moment | None = None
     """When names and texts were erased. Ids, codes and amounts remain, and so do the sums."""
 
@@ -294,7 +307,7 @@ class SurveySent(Survey, frozen=True, kw_only=True):
 
 @event("service.survey-answered", topic=SERVICE_TOPIC, subject_kind="surveys")
 class SurveyAnswered(Survey, frozen=True, kw_only=True):
-    """The customer answered the survey."""
+    """A survey was answered for the first time, or the customer's own answer replaced one that was entered for them."""
 
 
 class SurveyRevision(msgspec.Struct, frozen=True, kw_only=True):
@@ -305,7 +318,7 @@ class SurveyRevision(msgspec.Struct, frozen=True, kw_only=True):
 
 @event("service.survey-revised", topic=SERVICE_TOPIC, subject_kind="surveys")
 class SurveyRevised(Survey, frozen=True, kw_only=True):
-    """The customer revised the answer; it counts on the day of the first one."""
+    """An answer was revised, by the customer or by whoever had entered it; it counts on the day of the first one."""
 
     change: SurveyRevision
 

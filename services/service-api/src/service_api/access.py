@@ -90,12 +90,13 @@ ACCESS: Final = AccessTable(
         **_WHOSE,
         read=rule("list_surveys get_survey get_survey_events export_surveys", {**_AGENTS, **_OTHERS}),
         # Those who are rated do not answer for the customer.
-        write=(rule("send_survey", _AGENTS), rule("answer_survey", _MANAGERS)),
+        write=(rule("send_survey", _AGENTS), rule("enter_survey_answer", _MANAGERS)),
         audit=rule("get_survey_audit", _AUDITORS),
-        personal=("comment",),
+        personal=("comment", "entered_by"),
         served_by=_SERVED_BY,
         secret=("answer_path",),
-        secret_to=frozenset({"service-manager", "importer"}),
+        # Whoever holds it answers as the customer: it is for the process that sends it to them, once or again.
+        secret_to=frozenset({"importer"}),
     ),
     *(
         Noun(

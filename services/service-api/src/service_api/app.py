@@ -45,7 +45,7 @@ def create(settings: ServiceApiSettings) -> FastAPI:
         tags={
             "customers": "Customers as service knows them: copies of sales' accounts, and those met before sales.",
             "tickets": "Customers' questions, requests and problems, with the contacts about them.",
-            "surveys": "Questions to customers about a ticket, answered by a signed link or by staff.",
+            "surveys": "Questions to customers about a ticket, answered by a signed link, or entered for them.",
             "sla-policies": "The times within which tickets must be answered and resolved.",
             "business-calendars": "The hours and holidays that SLA policies count by.",
             "trainings": "Trainings of customers' people that were delivered.",

@@ -6,7 +6,16 @@ Types of answers, which check nothing, end in `Read`.
 from typing import Annotated, Final
 from uuid import UUID
 
-from event_contracts.service import Direction, Priority, SurveyKind, TicketChannel, TicketKind, TicketStatus, Visibility
+from event_contracts.service import (
+    AnswerSource,
+    Direction,
+    Priority,
+    SurveyKind,
+    TicketChannel,
+    TicketKind,
+    TicketStatus,
+    Visibility,
+)
 from service_kit.fields import Code, Count, Identifier, Moment, Name, Score, Seconds, Text, described
 
 _REGION: Final = described("The code of the sales region, from the company's own list.", "baltics")
@@ -38,6 +47,9 @@ _REVIEW_SCORE: Final = described("What the customer gave in public: 1 is the wor
 _RECOMMENDATION: Final = described("How likely they would recommend us: 0 is not at all, 10 is certainly.", 9)
 _EFFORT: Final = described("How easy it was: 1 is very hard, 7 is very easy.", 6)
 _COMMENT: Final = described("The customer's own words; no event carries them.", "Quick and friendly.")
+_ENTRY_REASON: Final = described(
+    "The code of why it was entered for the customer, from the company's own list.", "paper-form"
+)
 _ATTENDEES: Final = described("How many of the customer's people took part.", 6)
 _REVIEW_CHANNEL: Final = described("Where it was given: a marketplace, a directory, a forum.", "marketplace")
 _AGENT_NAME: Final = described("What the agent is called.", "Rūta Kazlauskienė")
@@ -104,6 +116,17 @@ AnswerScore = Annotated[Score, _SCORE]
 AnswerScoreRead = Annotated[int, _SCORE]
 RecommendationRead = Annotated[int, _RECOMMENDATION]
 EffortRead = Annotated[int, _EFFORT]
+EntryReason = Annotated[Code, _ENTRY_REASON]
+EntryReasonRead = Annotated[str, _ENTRY_REASON]
+SourceOfAnswer = Annotated[
+    AnswerSource,
+    described(
+        "Whether the customer answered by their link, or it was entered for them; null for answers of before that was "
+        "recorded.",
+        "customer",
+        schema="AnswerSource",
+    ),
+]
 Comment = Annotated[Text, _COMMENT]
 CommentRead = Annotated[str, _COMMENT]
 RevisedAt = Annotated[

@@ -24,6 +24,8 @@ class ServiceApiSettings(ServiceSettings):
     """How long after a survey was sent its link is valid."""
     survey_revision_days: int = Field(default=14, ge=0, le=3_660)
     """How long after their first answer customers may revise it by the link."""
+    reopen_days: int = Field(default=14, ge=0, le=3_660)
+    """How long after its resolution a customer's message reopens a ticket, where its SLA policy does not say."""
 
 
 class RelaySettings(ServiceSettings):

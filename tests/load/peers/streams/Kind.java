@@ -8,7 +8,7 @@ enum Kind {
             + "onboarding_seconds", new int[] {7, 9, 11, 13, 15}),
     INTERACTION("interactions", "", 5, "region segment product channel owner team priority kind", "handle_seconds",
         new int[] {0}),
-    SURVEY("surveys", "", 12, "region segment product channel owner team priority kind", "", new int[0]),
+    SURVEY("surveys", "", 13, "region segment product channel owner team priority kind", "", new int[0]),
     RELATIONSHIP("relationships", "product", 23, "region segment product channel owner team", "", new int[0]);
 
     static final Kind[] ALL = values();

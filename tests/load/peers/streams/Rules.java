@@ -247,13 +247,13 @@ final class Rules {
     private static List<Posting> survey(State state) {
         long sent = state.numbers[0], answered = state.numbers[1];
         long score = state.numbers[2], recommendation = state.numbers[3], effort = state.numbers[4];
-        long[] cohort = new long[12];
+        long[] cohort = new long[13];
         cohort[0] = 1;
         if (answered == NONE) {
             return List.of(new Posting(day(sent), state.names, cohort));
         }
         cohort[1] = 1;
-        long[] answer = new long[12];
+        long[] answer = new long[13];
         answer[2] = 1;
         if (score != NONE) {
             answer[3] = 1;

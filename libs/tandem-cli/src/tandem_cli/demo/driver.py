@@ -229,7 +229,8 @@ class Driver:
                     view = await api.get(path.removesuffix("/convert"))
                     break
                 return self._goes_on_after(refusal, scenario, action)
-        thread.names |= {name: str(view[member]) for name, member in step.gives.items()}
+        # An address in an answer is a path as steps have it.
+        thread.names |= {name: str(view.get(member)).removeprefix("/v1/") for name, member in step.gives.items()}
         return True
 
     def _goes_on_after(self, refusal: Refused, scenario: Scenario, action: Action) -> bool:
@@ -291,6 +292,8 @@ def _creates(action: Action) -> bool:
 def _description(action: Action) -> str:
     """An action in the words of its address: `deal close won`, `ticket correct`."""
     words = [part.removesuffix("s") for part in action.step.path if isinstance(part, str)]
+    # A link has no words of its own.
+    words = words or [action.step.name.partition("-")[2], ""]
     by_day = ("outcome", "stage", "channel", "direction", "score")
     detail = next((str(action.step.body[name]) for name in by_day if name in action.step.body), "")
     verb = "correct" if action.step.method == "PATCH" else "new" if len(words) == 1 else ""

@@ -74,6 +74,7 @@ def filters(
     priority: Code = None,
     kind: Code = None,
     stage: Code = None,
+    answer_source: Code = None,
 ) -> dict[str, str | None]:
     """Return every dimension that is a query parameter; a test compares them with `kinds.DIMENSIONS`."""
     return {
@@ -87,6 +88,7 @@ def filters(
         "priority": priority,
         "kind": kind,
         "stage": stage,
+        "answer_source": answer_source,
     }
 
 

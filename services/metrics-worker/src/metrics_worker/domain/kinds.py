@@ -40,7 +40,7 @@ from metrics_worker.domain.customer_timeline import TimelineEntry
 from metrics_worker.domain.measure import Measure
 from metrics_worker.domain.posting import Posting, Reporting
 
-RULES_VERSION = 6
+RULES_VERSION = 7
 """Raise it when any `postings_for` changes what it returns: a ledger written by other rules has to be rebuilt."""
 
 
@@ -162,7 +162,7 @@ KINDS: tuple[Kind, ...] = (
         "survey",
         "surveys",
         Survey,
-        ticket.ServiceDimensions._fields,
+        survey.SurveyDimensions._fields,
         survey.SurveyMeasures.columns,
         survey.postings_for,
         customer_field="customer_id",

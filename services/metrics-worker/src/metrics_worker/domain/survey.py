@@ -1,9 +1,10 @@
 """What a survey contributes: on the day it was sent, and on the day of its first answer."""
 
+from typing import NamedTuple
+
 from event_contracts.service import Survey
 from metrics_worker.domain.measure import Measure, Measures
 from metrics_worker.domain.posting import Posting, Reporting, text_of
-from metrics_worker.domain.ticket import ServiceDimensions
 
 SATISFIED_FROM = 4
 """The lowest score that counts as satisfied: the top two of five."""
@@ -13,11 +14,29 @@ EFFORTLESS_FROM = 5
 """The lowest answer that counts as easy: the top three of seven."""
 
 
+class SurveyDimensions(NamedTuple):
+    """The dimensions of surveys: those of their tickets, and who gave the answer. `answer_source` is set on answers."""
+
+    region: str | None
+    segment: str | None
+    product: str | None
+    channel: str | None
+    owner: str | None
+    team: str | None
+    customer: str | None
+    priority: str | None
+    kind: str | None
+    answer_source: str | None = None
+
+
+SENDING = ("answer_source",)
+
+
 class SurveyMeasures(Measures, kind="survey"):
     """The measures of surveys."""
 
-    sent: Measure = Measure("surveys, by sending day")
-    cohort_answered: Measure = Measure("surveys answered so far, by sending day")
+    sent: Measure = Measure("surveys, by sending day", not_by=SENDING)
+    cohort_answered: Measure = Measure("surveys answered so far, by sending day", not_by=SENDING)
     answered: Measure = Measure("surveys, by day of first answer")
     scored: Measure = Measure("surveys answered with a score, by day of first answer")
     satisfied: Measure = Measure("surveys answered with 4 or 5, by day of first answer")
@@ -28,6 +47,9 @@ class SurveyMeasures(Measures, kind="survey"):
     effort_rated: Measure = Measure("surveys answered on effort, by day of first answer")
     effort: Measure = Measure("effort answers from 1 to 7, by day of first answer", unit="score")
     effortless: Measure = Measure("of these, answers of 5 to 7, by day of first answer")
+    cohort_answered_by_customer: Measure = Measure(
+        "surveys answered so far by the customer's own link, by sending day", not_by=SENDING
+    )
 
 
 def postings_for(survey: Survey, reporting: Reporting) -> list[Posting]:
@@ -38,7 +60,7 @@ def postings_for(survey: Survey, reporting: Reporting) -> list[Posting]:
     score, recommendation, effort = survey.score, survey.recommendation, survey.effort
     if (survey.answered_at is None) != (score is None and recommendation is None and effort is None):
         raise ValueError("a survey has both an answer and the time of it, or neither")
-    dimensions = ServiceDimensions(
+    dimensions = SurveyDimensions(
         region=survey.region,
         segment=survey.segment,
         product=survey.product,
@@ -49,7 +71,11 @@ def postings_for(survey: Survey, reporting: Reporting) -> list[Posting]:
         priority=survey.priority,
         kind=survey.ticket_kind,
     )
-    sent = SurveyMeasures(sent=1, cohort_answered=int(survey.answered_at is not None))
+    sent = SurveyMeasures(
+        sent=1,
+        cohort_answered=int(survey.answered_at is not None),
+        cohort_answered_by_customer=int(survey.answer_source == "customer"),
+    )
     postings = [Posting(reporting.day_of(survey.sent_at), dimensions, sent)]
     if survey.answered_at is not None:
         answer = SurveyMeasures(
@@ -64,5 +90,6 @@ def postings_for(survey: Survey, reporting: Reporting) -> list[Posting]:
             effort=effort or 0,
             effortless=int(effort is not None and effort >= EFFORTLESS_FROM),
         )
+        dimensions = dimensions._replace(answer_source=survey.answer_source)
         postings.append(Posting(reporting.day_of(survey.answered_at), dimensions, answer))
     return postings

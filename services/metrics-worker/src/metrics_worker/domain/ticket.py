@@ -15,7 +15,7 @@ HELD_AFTER = timedelta(days=7)
 
 
 class ServiceDimensions(NamedTuple):
-    """The dimensions of tickets, interactions and surveys; `owner` is the agent, `kind` the ticket's."""
+    """The dimensions of tickets and interactions; `owner` is the agent, `kind` the ticket's."""
 
     region: str | None
     segment: str | None

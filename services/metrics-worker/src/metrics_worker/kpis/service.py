@@ -32,7 +32,8 @@ SERVICE: tuple[Kpi, ...] = (
         description=(
             "Customer satisfaction after a ticket. `top_two` measures how many customers are satisfied, `mean` how "
             "satisfied they are; the two are not comparable. An answer counts on the day it was first given, and a "
-            "revision corrects that day."
+            "revision corrects that day. `answer_source` tells the customer's own answers (`customer`) from those that "
+            "staff entered for them (`entered`)."
         ),
     ),
     Kpi(
@@ -179,9 +180,19 @@ SERVICE: tuple[Kpi, ...] = (
                 Survey.sent,
                 "of the surveys sent in the period, the share answered so far",
                 ripens=True,
-            )
+            ),
+            "by_customer": Formula(
+                "ratio",
+                Survey.cohort_answered_by_customer,
+                Survey.sent,
+                "of the surveys sent in the period, the share answered so far by the customer's own link",
+                ripens=True,
+            ),
         },
-        description="Share of surveys that are answered. A low rate means that satisfaction reflects few customers.",
+        description=(
+            "Share of surveys that are answered. A low rate means that satisfaction reflects few customers. "
+            "`by_customer` leaves out answers that were entered for the customer."
+        ),
     ),
     Kpi(
         name="nps",

@@ -23,6 +23,7 @@ class SlaPolicy(Recorded, Base, table="sla_policy"):
         one_of("priority", get_args(Priority)),
         sa.CheckConstraint("first_response_seconds > 0", name="first_response_seconds"),
         sa.CheckConstraint("resolution_seconds > 0", name="resolution_seconds"),
+        sa.CheckConstraint("reopen_within_seconds >= 0", name="reopen_within_seconds"),
         *filtered(
             "sla_policy",
             (
@@ -42,6 +43,9 @@ class SlaPolicy(Recorded, Base, table="sla_policy"):
     priority: Annotated[Priority | None, column(comment="null for every priority")] = None
     first_response_seconds: int | None = None
     resolution_seconds: int | None = None
+    reopen_within_seconds: Annotated[
+        int | None, column(comment="of a resolution, in which a message reopens; null for the default")
+    ] = None
     calendar_id: Annotated[
         UUID | None, column(references="business_calendar.id", comment="null for around the clock")
     ] = None
@@ -61,5 +65,6 @@ def terms_under(policy: Any, hours: BusinessHours | None) -> SlaTerms:
         policy_id=policy.id,
         first_response_seconds=policy.first_response_seconds,
         resolution_seconds=policy.resolution_seconds,
+        reopen_within_seconds=policy.reopen_within_seconds,
         hours=hours,
     )

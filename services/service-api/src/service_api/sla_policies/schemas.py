@@ -21,6 +21,7 @@ from service_kit.fields import (
 )
 
 TargetSeconds = Annotated[int, Field(strict=True, ge=1, le=MAX_SECONDS)]
+WindowSeconds = Annotated[int, Field(strict=True, ge=0, le=MAX_SECONDS)]
 
 _NAME = described("What people call the policy.", "Urgent problems")
 _FIRST_RESPONSE = described(
@@ -28,6 +29,11 @@ _FIRST_RESPONSE = described(
 )
 _RESOLUTION = described(
     "Seconds within which it has to be solved, in the calendar's business time; null for no target.", 28_800
+)
+_REOPEN_WITHIN = described(
+    "Seconds after a resolution, around the clock, within which a customer's message reopens the ticket; after that it "
+    "opens a follow-up. Null for the service's default (REOPEN_DAYS).",
+    1_209_600,
 )
 _CALENDAR = described(
     "The business calendar whose hours count; null for around the clock.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
@@ -38,6 +44,7 @@ _EXAMPLE: dict[str, Any] = {
     "priority": "urgent",
     "first_response_seconds": 900,
     "resolution_seconds": 28_800,
+    "reopen_within_seconds": 1_209_600,
     "calendar_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
     "active": True,
 }
@@ -54,6 +61,7 @@ class SlaPolicyCreate(StrictModel):
     priority: Urgency | None = Field(default=None, description="Every priority when left out.")
     first_response_seconds: Annotated[TargetSeconds, _FIRST_RESPONSE] | None = None
     resolution_seconds: Annotated[TargetSeconds, _RESOLUTION] | None = None
+    reopen_within_seconds: Annotated[WindowSeconds, _REOPEN_WITHIN] | None = None
     calendar_id: Annotated[Identifier, _CALENDAR] | None = Field(
         default=None, description="Around the clock when left out."
     )
@@ -90,6 +98,7 @@ class SlaPolicyRead(ReadModel):
     """The priority of tickets that it is for; null for every priority."""
     first_response_seconds: Annotated[int, _FIRST_RESPONSE] | None
     resolution_seconds: Annotated[int, _RESOLUTION] | None
+    reopen_within_seconds: Annotated[int, _REOPEN_WITHIN] | None
     calendar_id: Annotated[UUID, _CALENDAR] | None
     active: bool
     """False for a policy that no new ticket gets."""

@@ -7,6 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from event_contracts.service import (
+    AnswerSource,
     Priority,
     SurveyAmended,
     SurveyAnswered,
@@ -47,6 +48,12 @@ class SurveyAnswerFinal(Conflict):
     slug, title = "survey-answer-final", "The answer can no longer be revised"
 
 
+class CustomerAlreadyAnswered(Conflict):
+    """An answer that is entered never replaces the customer's own."""
+
+    slug, title = "customer-already-answered", "The customer has answered already"
+
+
 class SurveyAlreadyErased(Conflict):
     """Its customer was erased: nothing more may be written about them."""
 
@@ -62,8 +69,14 @@ class Survey(Recorded, Base, table="survey"):
         sa.CheckConstraint("recommendation BETWEEN 0 AND 10", name="recommendation"),
         sa.CheckConstraint("effort BETWEEN 1 AND 7", name="effort"),
         sa.CheckConstraint("(answered_at IS NULL) = (score IS NULL)", name="answer"),
+        one_of("answer_source", get_args(AnswerSource)),
+        sa.CheckConstraint("answer_source IS NULL OR answered_at IS NOT NULL", name="answer_source_of_answer"),
+        sa.CheckConstraint("num_nulls(entry_reason, entered_by) IN (0, 2)", name="entry"),
+        sa.CheckConstraint(
+            "(entry_reason IS NOT NULL) = (answer_source IS NOT DISTINCT FROM 'entered')", name="entered"
+        ),
         sa.Index("survey_open_idx", "ticket_id", "kind", unique=True, postgresql_where=sa.text("answered_at IS NULL")),
-        *filtered("survey", ("ticket_id", "customer_id", "agent_id", "team_id", "score")),
+        *filtered("survey", ("ticket_id", "customer_id", "agent_id", "team_id", "score", "answer_source")),
         unassigned("survey", "agent_id", "team_id"),
         *filtered("survey", ("kind", "sent_at", "answered_at", "updated_at")),
     )
@@ -89,6 +102,11 @@ class Survey(Recorded, Base, table="survey"):
     recommendation: Annotated[int | None, column(sa.SmallInteger)] = None
     effort: Annotated[int | None, column(sa.SmallInteger)] = None
     comment: Annotated[str | None, column(personal=True, comment="free text: never in an event")] = None
+    answer_source: Annotated[AnswerSource | None, column(comment="null for answers of before it was recorded")] = None
+    entry_reason: str | None = None
+    entered_by: Annotated[str | None, column(personal=True, comment="the subject of the token; never in an event")] = (
+        None
+    )
     erased_at: datetime | None = None
 
     @classmethod
@@ -136,21 +154,59 @@ class Survey(Recorded, Base, table="survey"):
         effort: int | None = None,
         revisable: timedelta | None = None,
     ) -> SurveyAnswered | SurveyRevised:
-        """Take the customer's answer. A later answer revises the earlier one, which keeps its day.
+        """Take the customer's own answer. A later one revises the earlier one, which keeps its day.
 
-        `revisable` is for how long after the first answer it may be revised; None without a limit. Raise
-        `SurveyAnswerFinal` after that, `SurveyAnswerUnchanged`, `SurveyAlreadyErased` for a comment, and
-        `OccurredTooEarly`.
+        The customer's first answer replaces one that was entered for them, as if that had never been. `revisable` is
+        for how long after it they may revise it; None without a limit. Raise `SurveyAnswerFinal` after that,
+        `SurveyAnswerUnchanged`, `SurveyAlreadyErased` for a comment, and `OccurredTooEarly`.
         """
+        revisable_until = None
+        if self.answer_source == "entered":
+            self.answered_at = self.revised_at = self.score = self.comment = self.recommendation = self.effort = None
+        elif revisable is not None and self.answered_at is not None:
+            revisable_until = self.answered_at + revisable
+        self.answer_source, self.entry_reason, self.entered_by = "customer", None, None
+        return self._take(score, comment, recommendation, effort, at=at, revisable_until=revisable_until)
+
+    def enter(
+        self,
+        *,
+        score: int,
+        comment: str | None,
+        at: datetime,
+        reason: str,
+        by: str,
+        recommendation: int | None = None,
+        effort: int | None = None,
+    ) -> SurveyAnswered | SurveyRevised:
+        """Take an answer that `by` enters for the customer, who gave it at that time, on paper or by telephone.
+
+        Entering it again corrects it. Raise `CustomerAlreadyAnswered`, and as `answer` does.
+        """
+        if self.answered_at is not None and self.answer_source != "entered":
+            raise CustomerAlreadyAnswered("Their own answer stays; only they revise it, by their link.")
+        self.answer_source, self.entry_reason, self.entered_by = "entered", reason, by
+        return self._take(score, comment, recommendation, effort, at=at)
+
+    def _take(
+        self,
+        score: int,
+        comment: str | None,
+        recommendation: int | None,
+        effort: int | None,
+        *,
+        at: datetime,
+        revisable_until: datetime | None = None,
+    ) -> SurveyAnswered | SurveyRevised:
         if comment is not None and self.erased_at is not None:
             raise SurveyAlreadyErased("Leave the comment out; the score alone may still be given.")
         same = recommendation in (None, self.recommendation) and effort in (None, self.effort)
         if score == self.score and same and comment in (None, self.comment):
             raise SurveyAnswerUnchanged("Send another score or comment to revise it.")
-        if revisable is not None and self.answered_at is not None and at > (until := self.answered_at + revisable):
+        if revisable_until is not None and at > revisable_until:
             raise SurveyAnswerFinal(
-                f"It could be revised until {until.isoformat()}. Send the correction to the service team.",
-                revisable_until=until.isoformat(),
+                f"It could be revised until {revisable_until.isoformat()}. Send the correction to the service team.",
+                revisable_until=revisable_until.isoformat(),
             )
         check_follows(at, self.changed_at)
         previous_score = self.score

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Path, Request, Response
 
 from event_contracts.catalogue import SERVICE_TOPIC
-from event_contracts.service import SurveyKind
+from event_contracts.service import AnswerSource, SurveyKind
 from service_api.agents import Agent, AgentRead
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
@@ -61,6 +61,7 @@ surveys = Resource(
         "score": SurveyScore,
         "external_ref": ExternalReference,
         "kind": SurveyKind,
+        "answer_source": AnswerSource,
         "sent_at": Moment,
         "answered_at": Moment,
     },
@@ -85,13 +86,13 @@ survey_answers = router("/survey-answers", "surveys")
 async def send_survey(body: SurveyCreate, work: Work, request: Request, response: Response, by: By) -> SurveyRead:
     """Send a survey about a ticket to its customer.
 
-    `answer_path` is the link to give to them: the process that does so is an importer.
+    `answer_path` is the link to give to them. The process that does so, and gives it again, is an importer.
     """
     return surveys.show_created(response, await use_cases.send_survey(work, body, by), view_for(request))
 
 
-@surveys.routes.post("/{survey_id}/answer", summary="Record a survey's answer")
-async def answer_survey(
+@surveys.routes.post("/{survey_id}/answer", summary="Enter an answer for the customer")
+async def enter_survey_answer(
     survey_id: Identifier,
     body: SurveyAnswerRequest,
     work: Work,
@@ -100,8 +101,12 @@ async def answer_survey(
     by: By,
     expected: Expected,
 ) -> SurveyRead:
-    """Record what the customer answered; a later score revises it and counts on the day of the first."""
-    survey = await use_cases.answer_survey(work, survey_id, body, by, expected)
+    """Enter what the customer answered on paper or by telephone, when, and why you enter it.
+
+    Entering it again corrects it, on the day of the first. 409 once the customer has answered by their link: their own
+    answer also replaces one that was entered.
+    """
+    survey = await use_cases.enter_survey_answer(work, survey_id, body, by, expected)
     return surveys.show(response, survey, view_for(request))
 
 

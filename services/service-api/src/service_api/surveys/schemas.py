@@ -13,6 +13,8 @@ from service_api.fields import (
     ContactChannel,
     CustomerIdRead,
     EffortRead,
+    EntryReason,
+    EntryReasonRead,
     KindOfSurvey,
     KindOfTicket,
     ProductOfRead,
@@ -20,6 +22,7 @@ from service_api.fields import (
     RegionRead,
     RevisedAt,
     SegmentRead,
+    SourceOfAnswer,
     TeamIdRead,
     TicketId,
     TicketIdRead,
@@ -89,18 +92,20 @@ class SurveyAnswerRequest(SurveyAnswerCreate):
             "score": 4,
             "recommendation": 8,
             "effort": 5,
-            "comment": "Corrected on the phone.",
+            "comment": "Quick and friendly.",
+            "reason": "paper-form",
             "occurred_at": "2025-03-31T21:00:00Z",
         }
     )
 
-    occurred_at: OccurredAt | None = None
+    reason: EntryReason
+    occurred_at: Annotated[Moment, described("When the customer answered.", "2025-03-31T21:00:00Z")]
 
 
 class SurveyRead(ReadModel):
     """A survey; `answer_path` is the link for its customer.
 
-    It is null to a role that may not enter answers itself, and once it has expired.
+    It is null to all roles but that of the process that sends it, and once it has expired.
     """
 
     id: RecordId
@@ -132,6 +137,9 @@ class SurveyRead(ReadModel):
     recommendation: RecommendationRead | None
     effort: EffortRead | None
     comment: CommentRead | None
+    answer_source: SourceOfAnswer | None
+    entry_reason: EntryReasonRead | None
+    entered_by: Annotated[str, described("The subject of the token that it was entered by.", "rasa@example.com")] | None
     erased_at: ErasedAt | None
     answer_path: Annotated[str, _ANSWER_PATH] | None
 

@@ -1,6 +1,6 @@
 """The use cases of surveys: one function each, within its route's transaction."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -42,11 +42,23 @@ async def send_survey(work: UnitOfWork, body: SurveyCreate, by: Principal) -> Su
     return survey
 
 
-async def answer_survey(
+async def enter_survey_answer(
     work: UnitOfWork, survey_id: UUID, body: SurveyAnswerRequest, by: Principal, expected: ExpectedVersion
 ) -> Survey:
-    """Record an answer that staff or an import enters for the customer; a second one revises the first."""
-    return await _answer(work, survey_id, body, by, expected, occurred_at=body.occurred_at)
+    """Record an answer that staff or an import enters for the customer. Raise `CustomerAlreadyAnswered` (409)."""
+    survey = await lock(work, Survey, survey_id, expected)
+    at = happened_at(body.occurred_at, by)
+    event = survey.enter(
+        score=body.score,
+        comment=body.comment,
+        at=at,
+        reason=body.reason,
+        by=by.subject,
+        recommendation=body.recommendation,
+        effort=body.effort,
+    )
+    publish(work, survey, event, at)
+    return survey
 
 
 async def give_answer(
@@ -58,21 +70,8 @@ async def give_answer(
     revisable: timedelta,
 ) -> Survey:
     """Record the answer that a customer gives by the signed link, now; it may be revised for as long as given."""
-    return await _answer(work, survey_id, body, by, expected, revisable=revisable)
-
-
-async def _answer(
-    work: UnitOfWork,
-    survey_id: UUID,
-    body: SurveyAnswerCreate,
-    by: Principal,
-    expected: ExpectedVersion,
-    *,
-    occurred_at: datetime | None = None,
-    revisable: timedelta | None = None,
-) -> Survey:
     survey = await lock(work, Survey, survey_id, expected)
-    at = happened_at(occurred_at, by, after=survey.changed_at)
+    at = happened_at(None, by, after=survey.changed_at)
     event = survey.answer(
         score=body.score,
         comment=body.comment,

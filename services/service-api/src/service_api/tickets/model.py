@@ -145,6 +145,7 @@ class Ticket(Recorded, Base, table="ticket"):
                 "agent_id",
                 "team_id",
                 "merged_into",
+                "follow_up_to",
             ),
         ),
         *filtered(
@@ -200,6 +201,9 @@ class Ticket(Recorded, Base, table="ticket"):
         UUID | None, column(references="won_deal.id", unique=True, comment="the won deal that it brings into use")
     ] = None
     onboarding_since: Annotated[datetime | None, column(comment="when that deal was won")] = None
+    follow_up_to: Annotated[
+        UUID | None, column(references="ticket.id", comment="the one that the customer's message came too late for")
+    ] = None
     cancelled_at: Annotated[datetime | None, column(comment="when that deal was taken back from won")] = None
     created_at: Annotated[datetime, column(comment="when it was entered; opened_at may be backdated")]
     sla_check_at: Annotated[datetime | None, column(comment="when the SLA clock checks it; null for never")] = None
@@ -225,6 +229,7 @@ class Ticket(Recorded, Base, table="ticket"):
         terms: SlaTerms | None = None,
         onboarding_deal_id: UUID | None = None,
         onboarding_since: datetime | None = None,
+        follow_up_to: UUID | None = None,
     ) -> tuple["Ticket", TicketOpened]:
         """Return a new ticket; one that names an agent or a team is assigned from the start.
 
@@ -255,6 +260,7 @@ class Ticket(Recorded, Base, table="ticket"):
             inbound_count=0,
             onboarding_deal_id=onboarding_deal_id,
             onboarding_since=onboarding_since,
+            follow_up_to=follow_up_to,
             created_at=datetime.now(UTC),
         )
         ticket._come_under(terms)
@@ -400,10 +406,22 @@ class Ticket(Recorded, Base, table="ticket"):
         self._set_clock()
         return TicketResolved(**self.state_fields())
 
-    def reopen(self, *, at: datetime, terms: SlaTerms | None = None) -> TicketReopened:
+    def is_done_before(self, at: datetime) -> bool:
+        """Return whether a customer's message of that time comes after its resolution, and so needs an open ticket."""
+        is_in_use = self.merged_into is None and self.cancelled_at is None
+        return is_in_use and self.resolved_at is not None and at > self.resolved_at
+
+    def is_reopened_by_message(self, at: datetime, within: timedelta) -> bool:
+        """Return whether a customer's message reopens it. After an onboarding it asks for something of its own."""
+        return self.resolved_at is not None and at <= self.resolved_at + within and self.onboarding_deal_id is None
+
+    def reopen(
+        self, *, at: datetime, terms: SlaTerms | None = None, interaction_id: UUID | None = None
+    ) -> TicketReopened:
         """Undo the resolution, also of a closed ticket; the first response stays. Raise `TicketStillOpen`.
 
-        The SLA does not count the time between: what was left of its resolution time is left again.
+        `interaction_id` is the customer's message that does it; None where staff does. The SLA does not count the time
+        between: what was left of its resolution time is left again.
         """
         self._check_counts()
         if self.resolved_at is None:
@@ -427,7 +445,11 @@ class Ticket(Recorded, Base, table="ticket"):
             *self.pauses, {"resolved_at": previous_resolved_at.isoformat(), "reopened_at": at.isoformat()}
         ]  # fmt: skip
         self._set_clock()
-        change = TicketReopening(previous_resolved_at=previous_resolved_at)
+        change = TicketReopening(
+            previous_resolved_at=previous_resolved_at,
+            cause="staff" if interaction_id is None else "customer_message",
+            interaction_id=interaction_id,
+        )
         return TicketReopened(**self.state_fields(), change=change)
 
     def close(self, *, at: datetime) -> TicketClosed:

@@ -1,5 +1,6 @@
 """Tickets over HTTP; actions are sub-resources."""
 
+from datetime import timedelta
 from typing import Annotated, get_args
 
 from fastapi import Depends, Request, Response
@@ -11,6 +12,7 @@ from service_api.agents import Agent, AgentRead
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
 from service_api.dependencies import Expected
+from service_api.settings import ServiceApiSettings
 from service_api.teams import Team, TeamRead
 from service_api.tickets import queries, use_cases
 from service_api.tickets.model import Interaction, Ticket
@@ -55,6 +57,7 @@ tickets = Resource(
         "agent_id": Identifier,
         "team_id": Identifier,
         "merged_into": Identifier,
+        "follow_up_to": Identifier,
         "onboarding_deal_id": Identifier,
         "external_ref": ExternalReference,
         "opened_at": Moment,
@@ -158,6 +161,7 @@ async def log_interaction(
     ticket_id: Identifier,
     body: InteractionCreate,
     work: Work,
+    request: Request,
     response: Response,
     by: By,
     expected: Expected,
@@ -166,9 +170,15 @@ async def log_interaction(
 
     The first public reply by a person is the ticket's first response: a message or call to the customer, or a
     customer's live contact (phone, chat, in person) that an agent takes.
+
+    A public contact from the customer after the resolution reopens the ticket, within the time that its SLA policy sets
+    (`reopen_within_seconds`, or else the service's default). Later it goes to the ticket's follow-up, which is opened
+    where there is none. `ticket_id` and Location say which ticket took it.
     """
-    shown = InteractionRead.of(await use_cases.log_interaction(work, ticket_id, body, by, expected))
-    response.headers["Location"] = f"/v1/tickets/{ticket_id}/interactions/{shown.id}"
+    settings: ServiceApiSettings = request.app.state.settings
+    reopen_within = timedelta(days=settings.reopen_days)
+    shown = InteractionRead.of(await use_cases.log_interaction(work, ticket_id, body, by, expected, reopen_within))
+    response.headers["Location"] = f"/v1/tickets/{shown.ticket_id}/interactions/{shown.id}"
     set_etag(response, shown.version)
     return shown
 

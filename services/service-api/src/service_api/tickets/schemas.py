@@ -65,6 +65,11 @@ _MERGED_INTO = described(
     "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a15",
     rarely=True,
 )
+_FOLLOW_UP_TO = described(
+    "The ticket that had been done with for too long to be reopened by the customer's message, if this is a follow-up.",
+    "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13",
+    rarely=True,
+)
 _OCCURRED = "2025-03-31T21:00:00Z"
 _TEAM = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14"
 _AGENT = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
@@ -331,6 +336,7 @@ class TicketRead(ReadModel):
     onboarding_deal_id: Annotated[UUID, _ONBOARDING_DEAL] | None
     onboarding_since: Moment | None
     """When the deal that it brings into use was won."""
+    follow_up_to: Annotated[UUID, _FOLLOW_UP_TO] | None
     cancelled_at: Moment | None
     """When the onboarding's deal was taken back from won; it counts nowhere until that deal is won again."""
     erased_at: ErasedAt | None

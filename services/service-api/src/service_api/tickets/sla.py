@@ -14,6 +14,8 @@ class SlaTerms:
     policy_id: UUID
     first_response_seconds: int | None = None
     resolution_seconds: int | None = None
+    reopen_within_seconds: int | None = None
+    """For how long after a resolution a customer's message reopens a ticket, by every clock; None for the default."""
     hours: BusinessHours | None = None
 
     def due(self, start: datetime, seconds: int | None) -> datetime | None:

@@ -1,11 +1,15 @@
 """The use cases of tickets: one function each, within its route's transaction."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
+import sqlalchemy as sa
+
 from event_contracts.service import Interaction as ContractInteraction
+from event_contracts.service import TicketChannel
 from service_api.agents import Agent
-from service_api.customers.use_cases import is_now, require_customer
+from service_api.customers.use_cases import is_now, require_customer, require_survivor
 from service_api.sla_policies.queries import terms_for, terms_of
 from service_api.surveys.model import Survey
 from service_api.teams import Team
@@ -24,6 +28,7 @@ from service_api.tickets.schemas import (
 from service_api.won_deals import onboarding_of, require_won_deal
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
+from service_kit.compiled import CompiledStatement
 from service_kit.identifiers import new_id
 from service_kit.locking import lock, lock_both
 from service_kit.occurrence import happened_at
@@ -31,6 +36,14 @@ from service_kit.problems import Unprocessable
 from service_kit.references import UnknownReference, require, require_new
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
+
+_columns: Any = Ticket.table.c
+_FOLLOW_UP: Final = CompiledStatement(
+    sa.select(_columns.id)
+    .where(_columns.follow_up_to == sa.bindparam("ticket_id"), _columns.cancelled_at.is_(None))
+    .order_by(_columns.id.desc())
+    .limit(sa.literal_column("1"))
+)
 
 
 async def open_ticket(work: UnitOfWork, body: TicketCreate, by: Principal) -> Ticket:
@@ -130,16 +143,30 @@ async def merge_ticket(
 
 
 async def log_interaction(
-    work: UnitOfWork, ticket_id: UUID, body: InteractionCreate, by: Principal, expected: ExpectedVersion
+    work: UnitOfWork,
+    ticket_id: UUID,
+    body: InteractionCreate,
+    by: Principal,
+    expected: ExpectedVersion,
+    reopen_within: timedelta,
 ) -> Interaction:
-    """Log a contact about a ticket; a person's first public reply is an event of its own."""
-    ticket = await lock(work, Ticket, ticket_id, expected)
+    """Log a contact about a ticket; a person's first public reply is an event of its own.
+
+    A customer's message to a ticket that is done with reopens it, `reopen_within` of its resolution where its policy
+    does not say, or goes to its follow-up.
+    """
+    is_message = body.direction == "inbound" and body.visibility == "public"
+    # With its key: of two messages at once, only one opens the follow-up.
+    ticket = await lock(work, Ticket, ticket_id, expected, with_key=is_message)
     if body.note is not None:
         ticket.check_may_be_written_on()
     at = happened_at(body.occurred_at, by, after=ticket.opened_at)
     await require_new(work, Interaction, body.external_ref)
+    contact_id = new_id()
+    if is_message:
+        ticket = await _open_for_message(work, ticket, contact_id, body.channel, at, reopen_within)
     contact = ContractInteraction(
-        id=new_id(),
+        id=contact_id,
         ticket_id=ticket.id,
         customer_id=ticket.customer_id,
         agent_id=body.agent_id,
@@ -164,6 +191,63 @@ async def log_interaction(
     interaction = Interaction.of(contact, ticket_version=ticket.version, note=body.note, external_ref=body.external_ref)
     work.add(interaction)
     return interaction
+
+
+async def _open_for_message(
+    work: UnitOfWork,
+    ticket: Ticket,
+    contact_id: UUID,
+    channel: TicketChannel | None,
+    at: datetime,
+    reopen_within: timedelta,
+) -> Ticket:
+    """Return the ticket that takes a customer's message: the ticket, which it may reopen, or its follow-up."""
+    seen = set()
+    while ticket.is_done_before(at):
+        terms = await terms_of(work, ticket.sla_policy_id)
+        within = terms.reopen_within_seconds if terms is not None else None
+        if ticket.is_reopened_by_message(at, reopen_within if within is None else timedelta(seconds=within)):
+            reopened_at = max(at, ticket.changed_at)
+            publish(work, ticket, ticket.reopen(at=reopened_at, terms=terms, interaction_id=contact_id), reopened_at)
+            return ticket
+        seen.add(ticket.id)
+        follow_up = await _follow_up_of(work, ticket)
+        # One that was merged into a ticket before it leads round in a circle.
+        if follow_up is None or follow_up.id in seen:
+            return await _open_follow_up(work, ticket, channel, at)
+        ticket = follow_up
+    return ticket
+
+
+async def _follow_up_of(work: UnitOfWork, ticket: Ticket) -> Ticket | None:
+    """Return the newest follow-up of a ticket that is in use, or the ticket that it was merged into, locked."""
+    found = await _FOLLOW_UP.one_or_none(work, ticket_id=ticket.id)
+    follow_up = None if found is None else await work.get(Ticket, found["id"], lock="update")
+    while follow_up is not None and follow_up.merged_into is not None:
+        follow_up = await work.get(Ticket, follow_up.merged_into, lock="update")
+    return follow_up
+
+
+async def _open_follow_up(work: UnitOfWork, ticket: Ticket, channel: TicketChannel | None, at: datetime) -> Ticket:
+    customer = await require_survivor(work, ticket.customer_id)
+    follow_up, event = Ticket.open(
+        customer_id=customer.id,
+        kind=ticket.kind,
+        channel=channel or ticket.channel,
+        priority=ticket.priority,
+        at=at,
+        region=customer.region,
+        segment=customer.segment,
+        product=ticket.product,
+        subject=ticket.subject,
+        agent_id=ticket.agent_id,
+        team_id=ticket.team_id,
+        terms=await terms_for(work, ticket.kind, ticket.priority),
+        follow_up_to=ticket.id,
+    )
+    work.add(follow_up)
+    publish(work, follow_up, event, at)
+    return follow_up
 
 
 async def resolve_ticket(
