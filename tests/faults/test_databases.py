@@ -267,10 +267,11 @@ async def no_leak(stack: LocalStack, api: str) -> bool:
 
 
 @fault(29)
+@pytest.mark.parametrize("service", ["sales", "service"])
 async def test_a_database_that_lost_published_commits_is_alarmed_and_republished(
-    seed: int, form: Form, findings: Findings, tmp_path: Path
+    seed: int, form: Form, findings: Findings, tmp_path: Path, service: str
 ) -> None:
-    """A standby of sales takes over that lacks the last commits. Sales writes on, also while it is republished."""
+    """A standby takes over that lacks the last commits. The service writes on, also while it is republished."""
     with (
         own_servers(tmp_path / "servers") as servers,
         running_stack(tmp_path / "stack", external=on_servers(servers)) as stack,
@@ -278,26 +279,27 @@ async def test_a_database_that_lost_published_commits_is_alarmed_and_republished
         async with experiment_on(stack, seed, form, findings, tmp_path, servers=servers) as experiment:
             business, standby = experiment.business, tmp_path / "standby"
             async with experiment.load(form.seconds / 2):
-                subjects = [await open_a_deal(experiment) for _ in range(CONFLICTS)]
-            await asyncio.to_thread(copy_of_server, servers["sales"], standby)
-            kept, lost_from = len(business.deals_closed), time.time()
+                subjects = [await open_a_subject(experiment, service) for _ in range(CONFLICTS)]
+            done = business.deals_closed if service == "sales" else business.tickets_resolved
+            await asyncio.to_thread(copy_of_server, servers[service], standby)
+            kept, lost_from = len(done), time.time()
             async with experiment.load(form.seconds / 2):
                 for subject in subjects:
-                    await business.send("sales", "POST", f"/v1/{subject}/close", {"outcome": "lost"})
+                    await end(experiment, subject, "lost")
             lost_until = time.time()
-            del business.deals_closed[kept:]
-            experiment.is_lost = lambda each: each.api == "sales" and lost_from <= each.began_at <= lost_until
+            del done[kept:]
+            experiment.is_lost = lambda each: each.api == service and lost_from <= each.began_at <= lost_until
             experiment.repaired()
             await experiment.caught_up(within=60)
-            await asyncio.to_thread(fail_over, servers["sales"], standby)
+            await asyncio.to_thread(fail_over, servers[service], standby)
             async with experiment.load():
                 for subject in subjects:
-                    await business.send("sales", "POST", f"/v1/{subject}/close", {"outcome": "won"})
+                    await end(experiment, subject, "won")
                 experiment.repaired()
                 await eventually(lambda: are_alarmed(experiment, subjects), ALARM_SECONDS, every=0.1)
                 findings.note("alarmed after", time.monotonic() - experiment.repaired_at, "s")
                 experiment.repaired()
-                await asyncio.to_thread(republish, experiment, "sales")
+                await asyncio.to_thread(republish, experiment, service)
                 findings.note("republished in", time.monotonic() - experiment.repaired_at, "s")
             experiment.repaired()
             await experiment.caught_up(within=60)
@@ -308,12 +310,22 @@ async def test_a_database_that_lost_published_commits_is_alarmed_and_republished
             assert {log.versions[subject][0] for subject in subjects} == {2}
 
 
-async def open_a_deal(experiment: Experiment) -> str:
-    """Open a deal; return its subject."""
+async def open_a_subject(experiment: Experiment, service: str) -> str:
+    """Open a deal of sales or a ticket of service; return its subject."""
     business = experiment.business
+    if service == "service":
+        return f"tickets/{await business.open_a_ticket()}"
     line = {"product": business.products[0], "quantity": 1, "unit_price": "100.00"}
     body = {"account_id": business.accounts[0], "currency": "EUR", "lines": [line], "owner_id": business.reps[0]}
     return f"deals/{(await business.send('sales', 'POST', '/v1/deals', body))['id']}"
+
+
+async def end(experiment: Experiment, subject: str, outcome: str) -> None:
+    """Close a deal with this outcome, or resolve a ticket: each time it is another event."""
+    if subject.startswith("tickets/"):
+        await experiment.business.send("service", "POST", f"/v1/{subject}/resolve", {})
+    else:
+        await experiment.business.send("sales", "POST", f"/v1/{subject}/close", {"outcome": outcome})
 
 
 def copy_of_server(server: EmbeddedPostgres, standby: Path) -> None:

@@ -308,7 +308,7 @@ async def test_replicas_start_on_an_empty_database_and_a_migrator_is_killed(
     replicas = []
     try:
         for _ in range(REPLICAS):
-            ports = {"HTTP_PORT": str(free_port()), "METRICS_PORT": str(free_port())}
+            ports = {"HTTP_PORT": str(free_port()), "PROMETHEUS_PORT": str(free_port())}
             replicas.append((await create_subprocess_exec(*script("sales-api"), env=environment | ports), ports))
         for _, ports in replicas:
             await eventually(partial(answers_ready, int(ports["HTTP_PORT"])), 240)
