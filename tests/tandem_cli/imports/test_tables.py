@@ -86,6 +86,19 @@ def test_a_file_that_is_not_gzip_though_it_begins_so_is_refused(tmp_path: Path) 
         read([broken], Source())
 
 
+def test_a_file_that_breaks_off_is_refused_whatever_is_done_with_it(tmp_path: Path) -> None:
+    broken = tmp_path / "a.csv.gz"
+    broken.write_bytes(gzip.compress(b"id,created\n" + b"1,2\n" * 9)[:-12])
+    with pytest.raises(StackProblem, match="cannot be read"):
+        check_encoding([broken], "leads", Source())
+    odd = tmp_path / "b.csv"
+    odd.write_bytes("id,created\n1,2\n".encode("utf-16")[:-1])
+    with pytest.raises(StackProblem, match="cannot be read"):
+        read([odd], Source(encoding="utf-16"))
+    with pytest.raises(StackProblem, match="encoding: utf-16"):
+        assign([odd], COLUMNS, SOURCES, needed=[])
+
+
 def test_gzip_bom_quotes_and_other_delimiters_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(gzip.compress('\ufeffid;created\r\n1;"two\r\nlines; one cell"\r\n2;ž\r\n'.encode()))

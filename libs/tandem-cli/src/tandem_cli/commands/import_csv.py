@@ -1,4 +1,4 @@
-"""`tandem import`: leads, deals and tickets from CSV files, through the two APIs."""
+"""`tandem import`: leads, whole CRMs and tickets from CSV files, through the two APIs."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import gzip
+import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ _ENCODINGS: Final = ("cp1252", "cp1250", "cp1257", "cp1251", "cp1253", "cp1254",
 """What spreadsheets of most languages write that is not UTF-8."""
 _READINGS: Final = 5
 _SAMPLE_BYTES: Final = 50_000
+_UNREADABLE: Final = (OSError, EOFError, zlib.error, csv.Error, UnicodeError)
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,11 @@ def check_encoding(paths: Sequence[Path], name: str, source: Source) -> None:
     if not is_utf_8 and not codec.startswith(("cp125", "iso8859", "koi8", "mac")):
         return
     for path in paths:
-        with _bytes_of(path) as file:
-            is_text, odd = _utf_8_lines(file)
+        try:
+            with _bytes_of(path) as file:
+                is_text, odd = _utf_8_lines(file)
+        except _UNREADABLE as error:
+            raise StackProblem(f"{path} cannot be read: {error}") from None
         if is_utf_8 and odd and not is_text:
             raise StackProblem(_other_encoding(path, name, source, odd))
         if not is_utf_8 and is_text and not odd:
@@ -124,7 +129,7 @@ def _header(path: Path, source: Source) -> list[str]:
     try:
         with _opened(path, source) as text:
             header = next(csv.reader(text, delimiter=source.delimiter), [])
-    except (OSError, EOFError, csv.Error) as error:
+    except _UNREADABLE as error:
         raise StackProblem(f"{path} cannot be read: {error}") from None
     if twice := sorted({name for name in header if header.count(name) > 1}):
         raise StackProblem(f"{path} has the column {', '.join(twice)} twice.")
@@ -151,7 +156,7 @@ def _rows(path: Path, source: Source) -> Iterator[Row | RowError]:
                     yield RowError(path.name, line, broken, f"is not {source.encoding} text")
                     continue
                 yield Row(path.name, line, row)
-    except (OSError, EOFError, csv.Error) as error:
+    except _UNREADABLE as error:
         raise StackProblem(f"{path} cannot be read: {error}") from None
 
 
