@@ -4,6 +4,7 @@ import asyncio
 import csv
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tandem_cli.stack import LocalStack
@@ -70,3 +71,24 @@ async def test_an_account_that_is_refused_keeps_out_what_refers_to_it_and_nothin
     assert account[:2] == ("deals.csv", "2")
     assert account[2].startswith("accounts: occurred_at ")
     assert lead == ("leads.csv", "2", "refers to accounts 'name:old', which failed: deals.csv row 2")
+
+
+async def test_a_sale_goes_to_the_account_that_is_known_by_its_external_ref(
+    stack: LocalStack, tandem: Run, sales: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    known = {"name": "Acme", "external_ref": "erp-881", "occurred_at": "2003-01-01T00:00:00Z"}
+    writer = {"Authorization": f"Bearer {stack.token('importer')}"}
+    account = (await sales.post("/v1/accounts", json=known, headers=writer)).json()
+    by_ref = "account: {name: customer, external_ref: erp, match: external_ref}"
+    files = [
+        written(
+            tmp_path / "mapping.yaml", MAPPING.replace("two-sales", "known").replace("account_name: customer", by_ref)
+        ),
+        written(tmp_path / "leads.csv", "id,created", "a,2003-02-01"),
+        written(tmp_path / "deals.csv", "lead,closed,customer,price,erp", "a,2003-03-01,ACME,1,erp-881"),
+    ]
+    done = await asyncio.to_thread(tandem, "import", *files)
+    assert done.returncode == 0, done.stdout
+    (lead,) = (await sales.get("/v1/leads", params={"external_ref": "known:a"})).json()["items"]
+    assert lead["account_id"] == account["id"]
+    assert (await sales.get(f"/v1/accounts/{account['id']}", headers=writer)).json() == account

@@ -20,6 +20,8 @@ from tests.tandem_cli.imports.samples import (
 
 WON = "a,2012-03-05 10:00,W,price,Ona,Jonas,EUR,pump,2,1299.50"
 
+KNOWN = {"name": "customer", "external_ref": "why", "match": ["external_ref", "name"]}
+
 
 def planned(folder: Path, leads: list[str], deals: list[str], text: str = LEADS) -> Plan:
     mapping = leads_mapping(folder, text)
@@ -128,6 +130,15 @@ def test_accounts_match_by_the_name_without_case_accents_and_dots(tmp_path: Path
 
 def test_accounts_match_by_their_reference_where_they_have_one(tmp_path: Path) -> None:
     assert matched(tmp_path, ["Acme", "Acme Ltd", "Acme"], ["7", "7", "8"], reference="why") == ["7", "7", "8"]
+
+
+def test_accounts_that_are_known_by_an_external_ref_keep_it(tmp_path: Path) -> None:
+    text = changed(LEADS_WITHOUT_ACCOUNT, "deal", "account", to=KNOWN)
+    deals = ["a,2012-03-05 10:00,W,crm-7,Ona,,EUR,pump,1,7", "b,2012-03-05 10:00,W,,Jonas,,EUR,pump,1,7"]
+    leads = ["a,2012-03-01 09:00,Fair,Jonas", "b,2012-03-01 09:00,Fair,Jonas"]
+    plan = planned(tmp_path, leads, deals, text=changed(text, "deal", "reason", to={"constant": "price"}))
+    accounts = {ref.key: needed.body.get("external_ref") for ref, needed in plan.needed.items() if "acc" in ref.noun}
+    assert accounts == {"external_ref:crm-7": "crm-7", "name:jonas": None}
 
 
 def test_accounts_match_by_the_first_key_that_a_row_has(tmp_path: Path) -> None:

@@ -60,8 +60,11 @@ class Accounts:
         cells = {"region": fields.region, "segment": fields.segment, "channel": fields.channel}
         known = given(**{name: reader.code(row, cell) for name, cell in cells.items()})
         name = None if fields.name is None else reader.needed(row, fields.name)[:200]
+        external_ref = reader.text(row, fields.external_ref)
+        if ref.key != f"external_ref:{external_ref}":
+            external_ref = None
         columns = columns_of_cells(name=fields.name, owner_id=fields.owner, external_ref=fields.reference, **cells)
-        mention = _Mention(at, row, given(**otherwise) | known | given(name=name), columns)
+        mention = _Mention(at, row, given(**otherwise) | known | given(name=name, external_ref=external_ref), columns)
         self._mentions.setdefault(ref, []).append(mention)
         return ref
 
@@ -89,6 +92,8 @@ class Accounts:
                 continue
             if key == "reference":
                 return text
+            if key == "external_ref":
+                return f"external_ref:{text}"
             if key == "name":
                 return f"name:{normalized_name(text)}"
             if (domain := domain_of(text)) is not None:

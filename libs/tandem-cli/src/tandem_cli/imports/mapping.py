@@ -175,7 +175,7 @@ class LeadFields(_Strict):
     """The salesperson, by whatever the file calls them; made when they are not there yet."""
 
 
-Match = Literal["reference", "name", "domain"]
+Match = Literal["reference", "name", "domain", "external_ref"]
 
 
 class AccountFields(_Strict):
@@ -186,6 +186,8 @@ class AccountFields(_Strict):
     """What identifies the customer in the other system."""
     domain: Cell | None = None
     """A web or e-mail address of the company."""
+    external_ref: Cell | None = None
+    """The external_ref of an account that may be there already, whoever registered it."""
     match: Match | list[Match] = []
     """By what rows are found to be about one customer; of several, the first one that a row has."""
     region: Cell | None = None

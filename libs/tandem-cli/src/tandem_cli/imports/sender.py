@@ -112,7 +112,7 @@ class Sender:
 
     def _needed_body(self, needed: Needed) -> dict[str, Any]:
         body = dict(filled(needed.body, self._ids.__getitem__))
-        if not needed.by_code:
+        if not needed.by_code and "external_ref" not in body:
             body["external_ref"] = f"{self.plan.name}:{needed.ref.key}"[:200]
         return body
 
