@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from event_contracts.watermark import watermarks_topic
 from tandem_cli.issuer import ISSUER
 from tandem_cli.kafka import EmbeddedKafka, ExternalKafka, Topic
 from tandem_cli.postgres import EmbeddedPostgres, ExternalPostgres
@@ -69,13 +70,19 @@ def new_database(postgres: Postgres) -> Iterator[Callable[[str], str]]:
 
 @pytest.fixture(scope="session")
 def new_topic(kafka: Kafka) -> Iterator[Callable[..., str]]:
-    """Call it with a prefix, and `partitions=6`, `compacted=False` if need be: creates a topic, returns its name."""
+    """Call it with a prefix, and `partitions=6`, `compacted=False` if need be: creates a topic, returns its name.
+
+    With `watermarked=True` it has a topic of watermarks beside it.
+    """
     made: list[str] = []
 
-    def create(prefix: str, partitions: int = 6, *, compacted: bool = False) -> str:
+    def create(prefix: str, partitions: int = 6, *, compacted: bool = False, watermarked: bool = False) -> str:
         name = f"{prefix}.{uuid.uuid4().hex[:12]}"
-        kafka.create_topics([Topic(name, partitions, compacted)])
-        made.append(name)
+        topics = [Topic(name, partitions, compacted)]
+        if watermarked:
+            topics.append(Topic(watermarks_topic(name), 1, compacted=True))
+        kafka.create_topics(topics)
+        made.extend(topic.name for topic in topics)
         return name
 
     yield create

@@ -186,21 +186,25 @@ async def test_the_consumer_survives_a_database_that_drops_its_connections(
     await eventually(recovered, deadline=20)
 
 
-async def test_an_idle_ledger_stays_fresh(straight: Line, client: httpx.AsyncClient) -> None:
+async def test_where_another_program_publishes_the_outboxes_an_idle_ledger_is_complete_up_to_now(
+    engine: AsyncEngine, kafka: Kafka, new_topic: Callable[..., str], client: httpx.AsyncClient
+) -> None:
     async def fresh_as_of() -> datetime | None:
         answer = await client.get("/v1/kpis/leads_created")
         body = answer.json()["fresh_as_of"]
         return datetime.fromisoformat(body) if body else None
 
-    first = await eventually(fresh_as_of, deadline=20)
-    assert first is not None
-    assert abs(datetime.now(UTC) - first) < timedelta(seconds=20)
+    topics, servers = [new_topic("sales")], KafkaServers(kafka.bootstrap_servers)
+    async with consuming(LedgerConsumer(engine, servers, VILNIUS, topics=topics, completeness="log")):
+        first = await eventually(fresh_as_of, deadline=20)
+        assert first is not None
+        assert abs(datetime.now(UTC) - first) < timedelta(seconds=20)
 
-    async def later() -> bool:
-        now = await fresh_as_of()
-        return now is not None and now > first
+        async def later() -> bool:
+            now = await fresh_as_of()
+            return now is not None and now > first
 
-    await eventually(later)
+        await eventually(later)
 
 
 async def test_two_consumers_share_the_work_and_the_balances(

@@ -1,13 +1,30 @@
-"""The ledger is as fresh as the partition that is furthest behind."""
+"""The ledger is as fresh as the partition that is furthest behind, and as what the services have published."""
 
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from uuid import UUID, uuid4
 
+import pytest
 import sqlalchemy as sa
+from aiokafka import TopicPartition
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.ledger.status import CompletenessHeartbeat, complete_partitions, fresh_as_of
+from event_contracts.watermark import Watermark, encode
+from metrics_worker.ledger.completeness import WatermarkReader
+from metrics_worker.ledger.consumer import LedgerConsumer
+from metrics_worker.ledger.status import complete_partitions, fresh_as_of
 from metrics_worker.ledger.tables import metadata
-from tests.metrics_worker.facts import MORNING
+from service_kit.clock import SYSTEM_CLOCK
+from service_kit.database import create_engine
+from service_kit.database import metadata as kit_metadata
+from service_kit.kafka import KafkaServers
+from service_kit.outbox import outbox
+from service_kit.relay import Relay
+from service_kit.settings import ServiceSettings
+from tests.metrics_worker.facts import MORNING, VILNIUS, lead, record
+from tests.support import Kafka, eventually
 
 LATER = MORNING + timedelta(minutes=5)
 
@@ -46,13 +63,159 @@ async def test_a_late_event_takes_nothing_back(engine: AsyncEngine) -> None:
     assert await note(engine, {("t", 0): MORNING}) == LATER
 
 
-async def test_a_pulse_writes_once_a_second_at_most(engine: AsyncEngine) -> None:
-    await assign(engine, 0)
-    pulse = CompletenessHeartbeat(engine)
-    await pulse.beat([("t", 0)])
-    query = sa.select(metadata.tables["freshness"].c.complete_until)
+# Watermarks
+
+TOPIC_ID = UUID(int=7)
+
+
+def watermark(complete_until: datetime, *ends: int, topic_id: UUID = TOPIC_ID) -> bytes:
+    return encode(Watermark(topic="t", topic_id=topic_id, complete_until=complete_until, ends=ends))
+
+
+def reader(*values: bytes | None) -> WatermarkReader:
+    reader = WatermarkReader(KafkaServers("nowhere:1"), ["t"], SYSTEM_CLOCK)
+    for value in values:
+        reader.note("t", value)
+    return reader
+
+
+def complete_until(reader: WatermarkReader, *next_offsets: int) -> dict[int, datetime]:
+    offsets = {TopicPartition("t", number): offset for number, offset in enumerate(next_offsets)}
+    found = reader.complete_until(offsets, {"t": TOPIC_ID})
+    return {number: moment for (_, number), moment in found.items()}
+
+
+def test_a_partition_is_complete_up_to_the_newest_watermark_that_it_has_reached() -> None:
+    followed = reader(watermark(MORNING, 1, 5), watermark(LATER, 3, 5))
+    assert complete_until(followed, 0, 4) == {}
+    assert complete_until(followed, 1, 5) == {0: MORNING, 1: LATER}
+    assert complete_until(followed, 3, 9) == {0: LATER, 1: LATER}
+
+
+def test_a_partition_that_no_watermark_knows_is_not_complete() -> None:
+    assert complete_until(reader(watermark(MORNING, 0)), 0, 0) == {0: MORNING}
+
+
+@pytest.mark.parametrize("value", [None, b"", b"{", b"{}", watermark(LATER, 0, topic_id=UUID(int=8))])
+def test_what_is_no_watermark_of_this_topic_completes_nothing(value: bytes | None) -> None:
+    assert complete_until(reader(watermark(MORNING, 0), value), 0) == {0: MORNING}
+
+
+# From an outbox to the ledger
+
+
+@pytest.fixture
+async def source(new_database: Callable[[str], str]) -> AsyncIterator[AsyncEngine]:
+    """The database of a service, as far as a relay needs it."""
+    engine = create_engine(ServiceSettings(database_url=new_database("source")), application="test")
+    async with engine.begin() as connection:
+        await connection.run_sync(kit_metadata.create_all)
+    yield engine
+    await engine.dispose()
+
+
+@asynccontextmanager
+async def relaying(source: AsyncEngine, kafka: Kafka, topic: str) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    relay = Relay(engine=source, kafka=KafkaServers(kafka.bootstrap_servers), watermarked=topic)
+    running = asyncio.create_task(relay.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait_for(running, 20)
+
+
+@asynccontextmanager
+async def consuming(engine: AsyncEngine, kafka: Kafka, topics: Sequence[str]) -> AsyncIterator[LedgerConsumer]:
+    stop = asyncio.Event()
+    consumer = LedgerConsumer(engine, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=topics)
+    running = asyncio.create_task(consumer.run(stop))
+    try:
+        yield consumer
+    finally:
+        stop.set()
+        await asyncio.wait_for(running, 20)
+
+
+async def record_a_lead(source: AsyncEngine, topic: str, *, parked_reason: str | None = None) -> datetime:
+    """Commit an event to the outbox, and return when."""
+    row = {
+        "id": uuid4(),
+        "aggregatetype": topic,
+        "aggregateid": str(uuid4()),
+        "type": "sales.lead-created",
+        "payload": record(lead()),
+        "parked_reason": parked_reason,
+    }
+    async with source.begin() as connection:
+        recorded: datetime = (
+            await connection.execute(sa.insert(outbox).values(row).returning(outbox.c.created_at))
+        ).scalar_one()
+    return recorded
+
+
+async def freshness(engine: AsyncEngine) -> datetime | None:
     async with engine.connect() as connection:
-        first = (await connection.execute(query)).scalar_one()
-    await pulse.beat([("t", 0)])
-    async with engine.connect() as connection:
-        assert (await connection.execute(query)).scalar_one() == first
+        return await fresh_as_of(connection)
+
+
+async def is_fresher_than(engine: AsyncEngine, moment: datetime) -> bool:
+    fresh = await freshness(engine)
+    return fresh is not None and fresh > moment
+
+
+async def written_again(consumer: LedgerConsumer) -> None:
+    """Return when the consumer has asked twice more how complete its partitions are."""
+    asked_at = set[float]()
+
+    def has_asked_again() -> bool:
+        asked_at.add(consumer._completed_at)
+        return len(asked_at) == 3
+
+    await eventually(has_asked_again, 20)
+
+
+async def test_fresh_as_of_never_passes_what_a_service_has_recorded_and_not_published(
+    source: AsyncEngine, engine: AsyncEngine, kafka: Kafka, new_topic: Callable[..., str]
+) -> None:
+    topic = new_topic("sales", watermarked=True)
+    async with consuming(engine, kafka, [topic]) as consumer:
+        async with relaying(source, kafka, topic):
+            first = await record_a_lead(source, topic)
+            await eventually(lambda: is_fresher_than(engine, first), 30)
+        unpublished = await record_a_lead(source, topic)
+        await written_again(consumer)
+        stopped = await freshness(engine)
+        assert stopped is not None
+        assert first < stopped <= unpublished
+        async with relaying(source, kafka, topic):
+            await eventually(lambda: is_fresher_than(engine, unpublished), 30)
+
+
+async def test_a_parked_event_holds_the_freshness_back(
+    source: AsyncEngine, engine: AsyncEngine, kafka: Kafka, new_topic: Callable[..., str]
+) -> None:
+    topic = new_topic("sales", watermarked=True)
+    parked = await record_a_lead(source, topic, parked_reason="too large")
+    published = await record_a_lead(source, topic)
+    async with consuming(engine, kafka, [topic]) as consumer, relaying(source, kafka, topic):
+        await eventually(lambda: freshness(engine), 30)
+        await written_again(consumer)
+        assert await freshness(engine) == parked < published
+
+
+async def test_events_go_on_without_a_topic_for_watermarks(
+    source: AsyncEngine, engine: AsyncEngine, kafka: Kafka, new_topic: Callable[..., str]
+) -> None:
+    topic = new_topic("sales")
+    await record_a_lead(source, topic)
+
+    async def is_read() -> bool:
+        async with engine.connect() as connection:
+            count = sa.select(sa.func.count()).select_from(metadata.tables["subject_state"])
+            return bool((await connection.execute(count)).scalar_one())
+
+    async with consuming(engine, kafka, [topic]), relaying(source, kafka, topic):
+        await eventually(is_read, 30)
+        assert await freshness(engine) is None

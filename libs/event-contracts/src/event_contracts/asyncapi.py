@@ -1,9 +1,13 @@
 """The AsyncAPI 3.0 description of the topics: who publishes what where, under which key, with an example of each."""
 
 import json
+from datetime import UTC, datetime
 from importlib.metadata import version
 from inspect import getdoc
 from typing import Any, Final
+from uuid import UUID
+
+import msgspec
 
 from event_contracts.catalogue import (
     EVENT_TYPES,
@@ -17,6 +21,8 @@ from event_contracts.catalogue import (
 from event_contracts.codec import CONTENT_TYPE, TYPE_HEADER
 from event_contracts.examples import encoded_example
 from event_contracts.schemas import ENVELOPE_FILE, schema_file
+from event_contracts.watermark import CONTENT_TYPE as WATERMARK_TYPE
+from event_contracts.watermark import Watermark, watermarks_topic
 
 PARTITIONS: Final = 12
 
@@ -27,6 +33,7 @@ _TOPICS: Final = {
     SALES_DIRECTORY_TOPIC: "Names of accounts, salespeople and teams. Personal data: a tombstone erases a name.",
     SERVICE_DIRECTORY_TOPIC: "Names of service's customers, agents, teams. Personal data: a tombstone erases a name.",
 }
+_WATERMARKED: Final = (SALES_TOPIC, SERVICE_TOPIC)
 _KEPT_FOR_EVER: Final = {"cleanup.policy": ["delete"], "retention.ms": -1}
 _LATEST_KEPT: Final = {"cleanup.policy": ["compact"], "max.compaction.lag.ms": 86_400_000}
 _DESCRIPTION: Final = """\
@@ -60,16 +67,58 @@ def asyncapi() -> dict[str, Any]:
                 },
             }
         },
-        "channels": {topic: _channel(topic, entries) for topic in topics},
-        "operations": {
-            f"publish.{topic}": {
-                "action": "send",
-                "summary": _TOPICS[topic],
-                "channel": {"$ref": f"#/channels/{topic}"},
-            }
-            for topic in topics
+        "channels": {topic: _channel(topic, entries) for topic in topics}
+        | {watermarks_topic(topic): _watermarks_channel(topic) for topic in _WATERMARKED},
+        "operations": {f"publish.{topic}": _publishing(topic, _TOPICS[topic]) for topic in topics}
+        | {
+            f"publish.{watermarks_topic(topic)}": _publishing(watermarks_topic(topic), _watermarks_of(topic))
+            for topic in _WATERMARKED
         },
-        "components": {"messages": {entry.name: _message(entry) for entry in entries}},
+        "components": {
+            "messages": {entry.name: _message(entry) for entry in entries} | {"watermark": _watermark_message()}
+        },
+    }
+
+
+def _publishing(topic: str, summary: str) -> dict[str, Any]:
+    return {"action": "send", "summary": summary, "channel": {"$ref": f"#/channels/{topic}"}}
+
+
+def _watermarks_of(topic: str) -> str:
+    return f"Watermarks of {topic}: up to when it holds all that its service recorded."
+
+
+def _watermarks_channel(topic: str) -> dict[str, Any]:
+    address = watermarks_topic(topic)
+    return {
+        "address": address,
+        "description": _watermarks_of(topic),
+        "messages": {"watermark": {"$ref": "#/components/messages/watermark"}},
+        "bindings": {"kafka": _topic_binding(address, partitions=1, is_compacted=True)},
+    }
+
+
+def _watermark_message() -> dict[str, Any]:
+    _, described = msgspec.json.schema_components([Watermark], ref_template="#/{name}")
+    example = Watermark(
+        topic=SALES_TOPIC,
+        topic_id=UUID("7f0c1f3a-4c0e-4a53-9b5e-2f6d0f5f9f10"),
+        complete_until=datetime(2026, 3, 31, 21, 0, 0, 120_000, tzinfo=UTC),
+        ends=[4_238, 4_102],
+    )
+    return {
+        "name": "watermark",
+        "title": "Watermark",
+        "summary": getdoc(Watermark),
+        "contentType": WATERMARK_TYPE,
+        "payload": described["Watermark"],
+        "bindings": {
+            "kafka": {
+                "key": {"type": "string", "description": "The topic of events."},
+                "bindingVersion": "0.5.0",
+            }
+        },
+        "examples": [{"name": "watermark", "payload": msgspec.to_builtins(example)}],
     }
 
 
@@ -82,13 +131,17 @@ def _channel(topic: str, entries: list[EventType]) -> dict[str, Any]:
             entry.name: {"$ref": f"#/components/messages/{entry.name}"} for entry in entries if entry.topic == topic
         },
         "bindings": {
-            "kafka": {
-                "topic": topic,
-                "partitions": PARTITIONS,
-                "topicConfiguration": _LATEST_KEPT if compacted else _KEPT_FOR_EVER,
-                "bindingVersion": "0.5.0",
-            }
+            "kafka": _topic_binding(topic, partitions=PARTITIONS, is_compacted=compacted),
         },
+    }
+
+
+def _topic_binding(topic: str, *, partitions: int, is_compacted: bool) -> dict[str, Any]:
+    return {
+        "topic": topic,
+        "partitions": partitions,
+        "topicConfiguration": _LATEST_KEPT if is_compacted else _KEPT_FOR_EVER,
+        "bindingVersion": "0.5.0",
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 import asyncpg
 import sqlalchemy as sa
 import structlog
+from aiokafka import TopicPartition
 from aiokafka.errors import MessageSizeTooLargeError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -29,6 +30,7 @@ from service_kit.outbox_notify import CHANNEL
 from service_kit.published_events import move_to_published, stream
 from service_kit.relay_lease import Lease, relay_lease
 from service_kit.republishing import Republishing, Row
+from service_kit.watermarks import Watermarks
 
 log = structlog.get_logger()
 
@@ -104,9 +106,13 @@ class UnsendableRow(Exception):
 class Relay:
     """The relay of one process. Several may run: a lease in the database makes one of them the active one."""
 
-    def __init__(self, *, engine: AsyncEngine, kafka: Kafka, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self, *, engine: AsyncEngine, kafka: Kafka, watermarked: str | None = None, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        """`watermarked` is the topic of events whose watermarks it publishes."""
         self._engine = engine
         self._kafka = kafka
+        self._watermarks = None if watermarked is None else Watermarks(watermarked, kafka, clock)
         self._clock = clock
         self._partitions: dict[str, tuple[float, int]] = {}
         """By topic, with the time when they were counted; 0 where the topic is missing."""
@@ -183,6 +189,8 @@ class Relay:
                 if not republishing.holds_outbox:
                     sent, is_left = await self._round(driver, producer, lease, republishing)
                     has_more = has_more or is_left
+                    if self._watermarks is not None:
+                        await asyncio.wait_for(self._watermarks.publish_when_due(driver, producer), SEND_SECONDS)
                 self.heartbeat.beat()
                 now = self._clock.monotonic()
                 if now - measured > GAUGES_SECONDS:
@@ -197,6 +205,9 @@ class Relay:
             # A stop that waits for a broker that is down would never end.
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(producer.stop(), 5)
+            if self._watermarks is not None:
+                with contextlib.suppress(Exception):
+                    await asyncio.wait_for(self._watermarks.close(), 5)
 
     async def _round(
         self, driver: asyncpg.Connection, producer: FencingProducer, lease: Lease, republishing: Republishing
@@ -261,7 +272,7 @@ class Relay:
             failpoints.reach("relay.after-acknowledgement")
         sent: list[int] = []
         failure: BaseException | None = None
-        for ((topic, _), (_, members)), outcome in zip(batches.items(), outcomes, strict=True):
+        for ((topic, partition), (_, members)), outcome in zip(batches.items(), outcomes, strict=True):
             if isinstance(outcome, MessageSizeTooLargeError) and len(members) == 1:
                 raise UnsendableRow(members[0], "the broker refuses a record of this size")
             if isinstance(outcome, BaseException):
@@ -270,6 +281,8 @@ class Relay:
                 self._partitions.pop(topic, None)
                 continue
             telemetry.RELAYED.labels(topic).inc(len(members))
+            if self._watermarks is not None:
+                self._watermarks.note_sent(TopicPartition(topic, partition), outcome.offset + len(members))
             sent += members
         if failure is not None and not sent:
             raise failure

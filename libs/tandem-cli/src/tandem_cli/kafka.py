@@ -72,6 +72,8 @@ def standard_topics(partitions: int = 6) -> list[Topic]:
         Topic("metrics.events", partitions),
         Topic("sales.directory", partitions, compacted=True),
         Topic("service.directory", partitions, compacted=True),
+        Topic("sales.events.watermarks", 1, compacted=True),
+        Topic("service.events.watermarks", 1, compacted=True),
     ]
 
 

@@ -24,6 +24,7 @@ from event_contracts.catalogue import (
     SERVICE_DIRECTORY_TOPIC,
     SERVICE_TOPIC,
 )
+from event_contracts.watermark import watermarks_topic
 from tandem_cli.problem import StackProblem
 
 ITERATIONS: Final = 8192
@@ -52,10 +53,12 @@ class KafkaAccess:
 RELAYS: Final = "tandem-relay-"
 PROCESSES: Final[Mapping[str, KafkaAccess]] = {
     "sales-relay": KafkaAccess(
-        writes=(SALES_TOPIC, SALES_DIRECTORY_TOPIC), reads=(SALES_TOPIC, SALES_DIRECTORY_TOPIC), transactions=RELAYS
+        writes=(SALES_TOPIC, SALES_DIRECTORY_TOPIC, watermarks_topic(SALES_TOPIC)),
+        reads=(SALES_TOPIC, SALES_DIRECTORY_TOPIC),
+        transactions=RELAYS,
     ),
     "service-relay": KafkaAccess(
-        writes=(SERVICE_TOPIC, SERVICE_DIRECTORY_TOPIC),
+        writes=(SERVICE_TOPIC, SERVICE_DIRECTORY_TOPIC, watermarks_topic(SERVICE_TOPIC)),
         returns=(SALES_TOPIC, SALES_DIRECTORY_TOPIC),
         reads=(SERVICE_TOPIC, SERVICE_DIRECTORY_TOPIC),
         transactions=RELAYS,
@@ -63,7 +66,10 @@ PROCESSES: Final[Mapping[str, KafkaAccess]] = {
     "service-consumer": KafkaAccess(
         reads=(SALES_TOPIC, SALES_DIRECTORY_TOPIC), groups=("service-customers", "service-customer-names")
     ),
-    "metrics-consumer": KafkaAccess(reads=(SALES_TOPIC, SERVICE_TOPIC), groups=("metrics-worker",)),
+    "metrics-consumer": KafkaAccess(
+        reads=(SALES_TOPIC, SERVICE_TOPIC, watermarks_topic(SALES_TOPIC), watermarks_topic(SERVICE_TOPIC)),
+        groups=("metrics-worker",),
+    ),
     "metrics-jobs": KafkaAccess(
         writes=(METRICS_TOPIC,), returns=(SALES_TOPIC, SERVICE_TOPIC), reads=(METRICS_TOPIC,), transactions=RELAYS
     ),

@@ -48,6 +48,7 @@ def consumer() -> None:
         KafkaServers.of(settings),
         settings.reporting,
         offset_reset=settings.consumer_offset_reset,
+        completeness=settings.completeness,
     )
     runner.work(
         "metrics-consumer",

@@ -1,6 +1,6 @@
 """What the metrics processes read from their environment."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
@@ -68,3 +68,6 @@ class ConsumerSettings(MetricsSettings):
     """The consumer serves health and metrics only, on a port of its own."""
 
     http_port: int = 8013
+    completeness: Literal["watermarks", "log"] = "watermarks"
+    """What tells up to when the ledger is complete: the watermarks of the relays, or, where another program publishes
+    the outboxes, the end of the log. By the latter an outbox that nobody publishes goes unnoticed."""

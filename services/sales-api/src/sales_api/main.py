@@ -7,6 +7,7 @@ exit_on_signals()  # the imports below take seconds
 import asyncio
 
 import sales_api
+from event_contracts.catalogue import SALES_TOPIC
 from sales_api.app import create
 from sales_api.settings import SalesSettings
 from service_kit import logs, migrations, runner
@@ -27,7 +28,7 @@ def relay() -> None:
     """Publish the outbox, and clean the database, until SIGTERM."""
     settings = SalesSettings()
     engine = create_engine(settings, application="sales-relay")
-    moving = Relay(engine=engine, kafka=KafkaServers.of(settings))
+    moving = Relay(engine=engine, kafka=KafkaServers.of(settings), watermarked=SALES_TOPIC)
     retention = RetentionJob(
         engine,
         [

@@ -7,6 +7,7 @@ exit_on_signals()  # the imports below take seconds
 import asyncio
 
 import service_api
+from event_contracts.catalogue import SERVICE_TOPIC
 from service_api.app import create
 from service_api.customers.from_sales import SalesCustomers
 from service_api.settings import ConsumerSettings, RelaySettings, ServiceApiSettings
@@ -43,7 +44,7 @@ def relay() -> None:
     """Publish the outbox, and the breaches that the SLA clock finds, and clean the database, until SIGTERM."""
     settings = RelaySettings()
     engine = create_engine(settings, application="service-relay")
-    sender = Relay(engine=engine, kafka=KafkaServers.of(settings))
+    sender = Relay(engine=engine, kafka=KafkaServers.of(settings), watermarked=SERVICE_TOPIC)
     notifier = OutboxNotifier(engine)
     clock = SlaClock(engine, on_commit=notifier.notify)
     retention = RetentionJob(

@@ -8,9 +8,10 @@ offset follows afterwards, for lag tools only.
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic
+from uuid import UUID
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -170,6 +171,11 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
     def next_offsets(self) -> Offsets:
         """The partitions that this member holds, with the offset of the first unprocessed record of each."""
         return dict(self._next_offsets)
+
+    @property
+    def topic_ids(self) -> Mapping[str, UUID]:
+        """Kafka's ids of the topics, by name: those to which the offsets refer."""
+        return self._identity.topic_ids
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set. Raises `OperatorRequired`, such as `OffsetsOutOfRange`."""

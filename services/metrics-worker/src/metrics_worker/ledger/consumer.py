@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -11,9 +12,11 @@ from event_contracts.catalogue import SALES_TOPIC, SERVICE_TOPIC
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger import aggregate
 from metrics_worker.ledger.aggregate import SubjectState
+from metrics_worker.ledger.bulk_insert import Rows
+from metrics_worker.ledger.completeness import CompletenessBy, WatermarkReader
 from metrics_worker.ledger.status import (
-    CompletenessHeartbeat,
     Partition,
+    complete_partitions,
     completeness_rows,
     open_ledger,
     reporting_of_ledger,
@@ -30,7 +33,9 @@ from service_kit.problems import is_transient
 CONSUMER = "metrics-worker"
 """The consumer group, and the name under which its offsets and dead letters are kept."""
 TOPICS = (SALES_TOPIC, SERVICE_TOPIC)
-RETRY_SECONDS = 1.0
+RETRY_SECONDS: Final = 1.0
+COMPLETENESS_SECONDS: Final = 1.0
+"""How often it is written down up to when partitions are complete."""
 
 log = structlog.get_logger()
 
@@ -46,13 +51,15 @@ class LedgerConsumer:
         *,
         topics: Sequence[str] = TOPICS,
         offset_reset: OffsetResetPolicy = "stop",
+        completeness: CompletenessBy = "watermarks",
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._engine = engine
         self._clock = clock
         self._reporting = reporting
         self._writer = LedgerWriter(reporting)
-        self._completeness = CompletenessHeartbeat(engine)
+        self._watermarks = WatermarkReader(kafka, topics, clock) if completeness == "watermarks" else None
+        self._completed_at = float("-inf")
         self.consumer: Consumer[list[SubjectState]] = Consumer(
             name=CONSUMER,
             engine=engine,
@@ -67,6 +74,17 @@ class LedgerConsumer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Write the ledger until `stop` is set. Raise `LedgerRulesDiffer` and `OperatorRequired`."""
+        if self._watermarks is None:
+            await self._write_ledger(stop)
+            return
+        watermarks = asyncio.create_task(self._watermarks.run(stop))
+        try:
+            await self._write_ledger(stop)
+        finally:
+            watermarks.cancel()
+            await asyncio.gather(watermarks, return_exceptions=True)
+
+    async def _write_ledger(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
                 stored = await open_ledger(self._engine, self._reporting)
@@ -93,13 +111,13 @@ class LedgerConsumer:
             # Rebuilt meanwhile with another time zone: what was decoded has its days from the one before.
             self._follow(stored)
             raise Fenced("the ledger was rebuilt and follows another time zone or currency now")
-        complete_until: dict[Partition, datetime] = {}
-        for record in records:
-            for state in record.value:
-                complete_until[record.topic, record.partition] = state.recorded_time
         states = [state for record in records for state in record.value]
         self._writer.part = self._part()
-        await self._writer.apply(connection, states, beside=[completeness_rows(complete_until)])
+        beside: list[Rows] = []
+        if self._watermarks is not None and (complete_until := self._newly_complete()):
+            # By what was read before this batch. Without a pause in the load, nothing else would tell.
+            beside.append(completeness_rows(complete_until))
+        await self._writer.apply(connection, states, beside=beside)
 
     def _part(self) -> int:
         """Return the lowest partition number that this member holds: members at work at one time have different ones.
@@ -109,4 +127,17 @@ class LedgerConsumer:
         return min((part.partition for part in self.consumer.next_offsets), default=0)
 
     async def _idle(self) -> None:
-        await self._completeness.beat((part.topic, part.partition) for part in self.consumer.next_offsets)
+        if complete_until := self._newly_complete():
+            async with self._engine.begin() as connection:
+                await complete_partitions(connection, complete_until)
+
+    def _newly_complete(self) -> dict[Partition, datetime]:
+        """Return up to when partitions are complete; nothing when that was asked less than a second ago."""
+        now = self._clock.monotonic()
+        if now - self._completed_at < COMPLETENESS_SECONDS:
+            return {}
+        self._completed_at = now
+        next_offsets = self.consumer.next_offsets
+        if self._watermarks is None:
+            return dict.fromkeys(((part.topic, part.partition) for part in next_offsets), datetime.now(UTC))
+        return self._watermarks.complete_until(next_offsets, self.consumer.topic_ids)

@@ -5,8 +5,7 @@ its partitions up to the time at which its last event was recorded; a consumer t
 its partitions up to now, once a second at most.
 """
 
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -24,8 +23,6 @@ from metrics_worker.ledger.bulk_insert import Insert, Rows, write
 from metrics_worker.ledger.tables import freshness, ledger
 from service_kit.compiled import CompiledStatement, driver_of
 from service_kit.consumer.offsets import OperatorRequired, consumer_offset
-
-HEARTBEAT_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -131,24 +128,6 @@ def completeness_rows(complete_until: Mapping[Partition, datetime]) -> Rows:
 async def complete_partitions(connection: AsyncConnection, complete_until: Mapping[Partition, datetime]) -> None:
     """Note up to when partitions are complete."""
     await write(await driver_of(connection), [completeness_rows(complete_until)])
-
-
-class CompletenessHeartbeat:
-    """Keeps partitions that have nothing left to read complete up to now."""
-
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-        self._last = float("-inf")
-
-    async def beat(self, partitions: Iterable[Partition]) -> None:
-        """Complete the partitions up to now, unless that was done less than a second ago."""
-        now = time.monotonic()
-        if now - self._last < HEARTBEAT_SECONDS:
-            return
-        moment = datetime.now(UTC)
-        async with self._engine.begin() as connection:
-            await complete_partitions(connection, dict.fromkeys(partitions, moment))
-        self._last = now
 
 
 FRESH_AS_OF = """
