@@ -15,6 +15,7 @@ from aiokafka.errors import (
 )
 from typer.testing import CliRunner
 
+from event_contracts.watermark import watermarks_topic
 from metrics_worker.ledger import consumer as ledger
 from service_api.customers import from_sales
 from service_kit import relay
@@ -96,7 +97,11 @@ def test_every_process_that_uses_kafka_is_in_the_table() -> None:
 def test_the_table_names_what_the_code_uses() -> None:
     assert PROCESSES["service-consumer"].groups == (from_sales.ACCOUNTS, from_sales.NAMES)
     assert PROCESSES["metrics-consumer"].groups == (ledger.CONSUMER,)
-    assert set(PROCESSES["metrics-consumer"].reads) == set(ledger.TOPICS)
+    watermarks = {watermarks_topic(topic) for topic in ledger.TOPICS}
+    assert set(PROCESSES["metrics-consumer"].reads) == {*ledger.TOPICS, *watermarks}
+    written = {topic for process in PROCESSES.values() for topic in process.writes}
+    assert written == {topic.name for topic in standard_topics()}
+    assert watermarks < written
     for process in ("sales-relay", "service-relay", "metrics-jobs"):
         assert PROCESSES[process].transactions == relay.PRODUCER
 
@@ -166,8 +171,8 @@ async def test_rules_that_are_not_in_the_table_are_taken_away(broker: EmbeddedKa
     await admin.start()
     try:
         added, removed = await apply_rules(admin, other)
-        assert (added, removed) == (1, 5)
-        assert await apply_rules(admin) == (5, 1)
+        assert (added, removed) == (1, 6)
+        assert await apply_rules(admin) == (6, 1)
         assert await apply_rules(admin) == (0, 0)
     finally:
         await admin.close()

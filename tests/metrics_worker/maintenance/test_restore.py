@@ -72,7 +72,8 @@ class Metrics:
 
     def consumer(self) -> LedgerConsumer:
         servers = KafkaServers(self.kafka.bootstrap_servers)
-        return LedgerConsumer(self.engine, servers, self.settings.reporting, topics=self.topics)
+        # No service with a relay stands behind these topics.
+        return LedgerConsumer(self.engine, servers, self.settings.reporting, topics=self.topics, completeness="log")
 
     async def verified(self, reporting: Reporting) -> None:
         """Wait until the ledger has the whole log; then it must agree with it."""
