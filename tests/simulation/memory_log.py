@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 from uuid import UUID, uuid5
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaConnectionError, ProducerFenced
 
 from service_kit.consumer.log_identity import LogIdentity, TopicIdentity
@@ -59,6 +59,10 @@ class MemoryKafka:
     def fencing_producer(self, name: str, **options: Any) -> FencingProducer:
         """Return a producer that fences those before it."""
         return cast("FencingProducer", _Producer(self._log, name))
+
+    def producer(self, **options: Any) -> AIOKafkaProducer:
+        """Raise: nothing that the simulation runs sends by one."""
+        raise NotImplementedError
 
     def consumer(self, **options: Any) -> AIOKafkaConsumer:
         """Return a member of a group."""

@@ -31,6 +31,9 @@ class Kafka(Protocol):
     def fencing_producer(self, name: str, **options: Any) -> "FencingProducer":
         """Return a producer that, once it has started, fences those that were started before it under its name."""
 
+    def producer(self, **options: Any) -> AIOKafkaProducer:
+        """Return a producer for what may be repeated and overtaken."""
+
     def consumer(self, **options: Any) -> AIOKafkaConsumer:
         """Return a consumer."""
 
@@ -154,6 +157,10 @@ class KafkaServers:
     def fencing_producer(self, name: str, **options: Any) -> FencingProducer:
         """Return a producer that, once it has started, fences those that were started before it under its name."""
         return FencingProducer(**self._common, transactional_id=name, **options)
+
+    def producer(self, **options: Any) -> AIOKafkaProducer:
+        """Return a producer for what may be repeated and overtaken."""
+        return AIOKafkaProducer(**self._common, **options)
 
     def consumer(self, **options: Any) -> AIOKafkaConsumer:
         """Return a consumer."""

@@ -10,13 +10,13 @@ from typing import Final
 import asyncpg
 import sqlalchemy as sa
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from event_contracts.watermark import CONTENT_TYPE, Watermark, encode, watermarks_topic
 from service_kit.clock import Clock
 from service_kit.compiled import CompiledStatement
 from service_kit.consumer.log_identity import LogIdentity, TopicsMissing
-from service_kit.kafka import FencingProducer, Kafka
+from service_kit.kafka import Kafka
 from service_kit.outbox import outbox
 
 log = structlog.get_logger()
@@ -44,7 +44,7 @@ class Watermarks:
         self._clock = clock
         self._published_at = self._identified_at = float("-inf")
         self._identity: LogIdentity | None = None
-        self._ends: AIOKafkaConsumer | None = None
+        self._clients: tuple[AIOKafkaConsumer, AIOKafkaProducer] | None = None
         self._sent_until: dict[TopicPartition, int] = {}
         """The ends of what Kafka has acknowledged. A broker that was killed reports earlier ones for a moment."""
 
@@ -52,8 +52,11 @@ class Watermarks:
         """Note the offset behind what Kafka has acknowledged in a partition."""
         self._sent_until[part] = end
 
-    async def publish_when_due(self, driver: asyncpg.Connection, producer: FencingProducer) -> None:
-        """Publish a watermark, once in `WATERMARK_SECONDS`."""
+    async def publish_when_due(self, driver: asyncpg.Connection) -> None:
+        """Publish a watermark, once in `WATERMARK_SECONDS`.
+
+        It needs no fence: what was in the log at a moment was there, whichever relay tells of it, and how late.
+        """
         now = self._clock.monotonic()
         if now - self._published_at < WATERMARK_SECONDS:
             return
@@ -63,23 +66,24 @@ class Watermarks:
         # Before the ends: what leaves the outbox has its place in the log by then.
         complete_until: datetime = (await _COMPLETE_UNTIL.all(driver))[0][0]
         parts = [TopicPartition(self._topic, number) for number in range(identity.partitions[self._topic])]
-        ends = await (await self._consumer()).end_offsets(parts)
+        consumer, producer = await self._started()
+        ends = await consumer.end_offsets(parts)
         watermark = Watermark(
             topic=self._topic,
             topic_id=identity.topic_ids[self._topic],
             complete_until=complete_until,
             ends=[max(ends[part], self._sent_until.get(part, 0)) for part in parts],
         )
-        batch = producer.create_batch()
         headers = [("content-type", CONTENT_TYPE.encode())]
-        batch.append(timestamp=None, key=self._topic.encode(), value=encode(watermark), headers=headers)
-        await (await producer.send_batch(batch, watermarks_topic(self._topic), partition=0))
+        await producer.send_and_wait(
+            watermarks_topic(self._topic), encode(watermark), self._topic.encode(), partition=0, headers=headers
+        )
 
     async def close(self) -> None:
         """Leave Kafka; the next watermark finds its topics again."""
-        self._identified_at, ends, self._ends = float("-inf"), self._ends, None
-        if ends is not None:
-            await ends.stop()
+        self._identified_at, clients, self._clients = float("-inf"), self._clients, None
+        for client in clients or ():
+            await client.stop()  # type: ignore[no-untyped-call]  # aiokafka has no types here
 
     async def _identified(self, now: float) -> LogIdentity | None:
         if now - self._identified_at > IDENTIFY_SECONDS:
@@ -96,8 +100,9 @@ class Watermarks:
                 self._identity = None
         return self._identity
 
-    async def _consumer(self) -> AIOKafkaConsumer:
-        if self._ends is None:
-            self._ends = self._kafka.consumer(enable_auto_commit=False)
-            await self._ends.start()
-        return self._ends
+    async def _started(self) -> tuple[AIOKafkaConsumer, AIOKafkaProducer]:
+        if self._clients is None:
+            self._clients = self._kafka.consumer(enable_auto_commit=False), self._kafka.producer(acks="all")
+            for client in self._clients:
+                await client.start()  # type: ignore[no-untyped-call]
+        return self._clients
