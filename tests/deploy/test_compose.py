@@ -42,6 +42,7 @@ def variables(path: Path) -> dict[str, str]:
 def environment_of(name: str) -> dict[str, str]:
     """The environment of a service as compose would fill it in from an .env with every value given."""
     given = {key: value or "x" * 24 for key, value in variables(ROOT / ".env.example").items()}
+    given["CORS_ORIGINS"] = "https://app.example.com"
 
     def fill(match: re.Match[str]) -> str:
         return given[match["name"]]
