@@ -406,5 +406,5 @@ async def test_a_record_out_of_scope_is_absent_or_only_read(
                 assert answer.status_code == expected, f"{role}, {whose}: {answer.text}"
             assert answer.status_code < 500
             tried += 1
-    unscoped = ("dead-letters", "sla-policies", "business-calendars", "deliveries", "survey-answers")
+    unscoped = ("dead-letters", "sla-policies", "business-calendars", "deliveries", "survey-answers", "views")
     assert tried or operation.api == "metrics-api" or api.noun_at(operation.template) in unscoped

@@ -133,6 +133,15 @@ class Api:
         await self.write("POST", "/v1/imports", row, media_type="application/x-ndjson")
 
 
+async def save_views(api: Api, of_list: str) -> None:
+    view = await api.write("POST", "/v1/views", {"list": of_list, "name": "Mine", "query": "sort=-updated_at"})
+    of_view = {"view_id": view["id"]}
+    await api.write("PATCH", "/v1/views/{view_id}", {"name": "Lately changed"}, **of_view)
+    await api.write("POST", "/v1/views/{view_id}/share", **of_view)
+    await api.write("POST", "/v1/views/{view_id}/unshare", **of_view)
+    await api.write("DELETE", "/v1/views/{view_id}", **of_view)
+
+
 async def sales(api: Api) -> None:
     """Write everything that sales can write."""
     write = api.write
@@ -176,6 +185,7 @@ async def sales(api: Api) -> None:
     await write("POST", "/v1/accounts/{account_id}/erase", account_id=account["id"])
     await api.import_one("accounts", {"name": "Casa Amarela"})
     await api.change_in_bulk("change_team", team["id"], {"name": "Iberia"})
+    await save_views(api, "deals")
 
 
 async def service(api: Api) -> None:
@@ -236,6 +246,7 @@ async def service(api: Api) -> None:
     await api.settle_dead_letters(ACCOUNTS, encoded(registered(new_id()), 1))
     await api.import_one("customers", {"name": "UAB Saulė"})
     await api.change_in_bulk("change_team", team["id"], {"name": "North"})
+    await save_views(api, "tickets")
 
 
 async def a_won_deal(api: Api, customer_id: str) -> str:

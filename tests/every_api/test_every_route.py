@@ -370,6 +370,8 @@ def test_schemas_are_named_by_one_scheme(api: str) -> None:
         if path == "/v1/imports":
             continue
         for method, operation in methods.items():
+            if method == "delete":
+                continue
             answer = next(
                 operation["responses"][status] for status in ("200", "201") if status in operation["responses"]
             )

@@ -56,7 +56,7 @@ def test_every_list_is_declared() -> None:
             parameters = {each.alias for each in get_flat_params(route.dependant)}
             assert "cursor" not in parameters, f"{route.name} pages by itself"
     assert len(LISTINGS) >= 24
-    assert {listing.name for _, listing in LISTINGS if listing.is_small} == {"dead_letter", "interaction"}
+    assert {listing.name for _, listing in LISTINGS if listing.is_small} == {"dead_letter", "interaction", "saved_view"}
 
 
 @each_list

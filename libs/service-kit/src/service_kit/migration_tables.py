@@ -406,3 +406,32 @@ def create_search_index(table: str, *columns: str, phones: tuple[str, ...] = ())
     """Create the index of the words in some columns, and of the phone numbers in others."""
     vector = search_vector([sa.column(one) for one in columns], [sa.column(one) for one in phones])
     op.create_index(f"{table}_search_idx", table, [vector], postgresql_using="gin")
+
+
+def create_saved_view() -> None:
+    """Create the table of saved views."""
+    op.create_table(
+        "saved_view",
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="when the latest change was recorded, by the clock of this service",
+        ),
+        sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column(
+            "list",
+            sa.Text(),
+            nullable=False,
+            comment="the plural noun of the list's address: `deals`, `check-ins`",
+        ),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("query", sa.Text(), nullable=False, comment="as the list's address has it after the question mark"),
+        sa.Column("subject", sa.Text(), nullable=False, comment="of the tokens of who made it"),
+        sa.Column("is_shared", sa.Boolean(), nullable=False),
+        sa.UniqueConstraint("subject", "list", "name", name=op.f("saved_view_subject_list_name_key")),
+    )
+    create_list_indexes("saved_view", "updated_at")
+    op.create_index("saved_view_shared_idx", "saved_view", ["list", "id"], postgresql_where=sa.text("is_shared"))

@@ -43,7 +43,8 @@ class Resource(Generic[Read]):
     request. `rows` selects what a view needs beyond the table. `filters`, `sorts`, `includes` and `is_small` are
     those of `Listing`.
     `board` are the columns that the list can be put in. `own_events` are those that a record's history shows; None for
-    a noun that publishes none.
+    a noun that publishes none. `sees` returns what records meet that the caller of a request can see, where the table
+    of access does not say it. `has_views`: the list can be asked for by a saved view.
     `routes` is the noun's router: what else can be done with the noun is added to it.
     """
 
@@ -64,6 +65,8 @@ class Resource(Generic[Read]):
         is_small: bool = False,
         board: Board | None = None,
         own_events: OwnEvents | None = None,
+        sees: Callable[[Request], sa.ColumnElement[bool]] | None = None,
+        has_views: bool = True,
     ) -> None:
         prefix, _, self._one = path.rpartition("/")
         self.routes = router(prefix, tag or prefix.removeprefix("/"))
@@ -76,8 +79,18 @@ class Resource(Generic[Read]):
         self._board = board
         self._get_as: str | None = None
         self.own_events: Final = own_events
+        self._sees = sees or (lambda _: sa.true())
+        self.list_operation = ""
+        """The operation id of the list."""
         self.listing = Listing(
-            table, read, filters=filters, sorts=sorts, includes=includes, rows=rows, is_small=is_small
+            table,
+            read,
+            filters=filters,
+            sorts=sorts,
+            includes=includes,
+            rows=rows,
+            is_small=is_small,
+            has_views=has_views,
         )
 
     def show(self, response: Response, record: Any, view: Callable[[Any], Read] | None = None) -> Read:
@@ -107,24 +120,25 @@ class Resource(Generic[Read]):
         `get_deal_events` if the noun has events of its own.
         `key` is the type of the address's parameter.
         """
+        self.list_operation = list_as
         reads_query = self.listing.query_of()
         Asked = Annotated[ListQuery, Depends(reads_query)]  # noqa: N806 -- a type
 
         async def list_records(work: Work, request: Request, access: CallersAccess, asked: Asked) -> BaseModel:
             view = await access.without_personal(work, self._table, self._view_for(request))
-            return await self.listing.page(work, access, asked, view)
+            return await self.listing.page(work, access, asked, view, self._sees(request))
 
         async def get_record(
             record_id: UUID, work: Work, request: Request, response: Response, access: CallersAccess
         ) -> Read | Response:
-            row = await self._row(work, record_id, access)
+            row = await self._row(work, record_id, access, request)
             view = await access.without_personal(work, self._table, self._view_for(request))
             return unchanged(request, row.version) or self.show(response, row, view)
 
         async def get_record_audit(
-            record_id: UUID, work: Work, page: Paged, access: CallersAccess
+            record_id: UUID, work: Work, request: Request, page: Paged, access: CallersAccess
         ) -> PageRead[AuditEntryRead]:
-            return await audit_of(work, page, access, self._table, await self._row(work, record_id, access))
+            return await audit_of(work, page, access, self._table, await self._row(work, record_id, access, request))
 
         self._get_as = get_as
         words = list_as.removeprefix("list_").replace("_", " ")
@@ -168,9 +182,10 @@ class Resource(Generic[Read]):
         Asked = Annotated[list[str] | None, Depends(reads_types)]  # noqa: N806 -- a type
 
         async def get_record_events(
-            record_id: UUID, work: Work, page: Paged, access: CallersAccess, asked: Asked
+            record_id: UUID, work: Work, request: Request, page: Paged, access: CallersAccess, asked: Asked
         ) -> PageRead[HistoryEventRead]:
-            return await history.history_of(work, page, own, await self._row(work, record_id, access), asked)
+            row = await self._row(work, record_id, access, request)
+            return await history.history_of(work, page, own, row, asked)
 
         get_record_events.__annotations__["record_id"] = identity
         self.routes.get(
@@ -256,9 +271,10 @@ class Resource(Generic[Read]):
             return False
         return (await reading.hidden_fields(work, row, self._table)).isdisjoint(fields)
 
-    async def _row(self, work: UnitOfWork, record_id: Any, access: Access) -> Any:
+    async def _row(self, work: UnitOfWork, record_id: Any, access: Access, request: Request) -> Any:
         """Return a record that the caller may read, and do this with. Raise `NotFound`."""
-        row = (await work.execute(self._rows.where(self._key == record_id))).one_or_none()
+        found = self._rows.where(self._key == record_id, self._sees(request))
+        row = (await work.execute(found)).one_or_none()
         is_seen = row is not None and await access.covers(work, row, self._table)
         if not is_seen or not await access.sees(work, row, self._table):
             problem = NotFound(f"There is no {noun_of(self._table)} {record_id}.")

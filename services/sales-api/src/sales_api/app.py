@@ -16,6 +16,7 @@ from sales_api.referrals.routes import referrals
 from sales_api.reps import Rep, RepRead, reps
 from sales_api.settings import SalesSettings
 from sales_api.teams import teams
+from sales_api.views import View
 from service_kit.app import create_app
 from service_kit.bulk import BULK_TAG, bulk_of
 from service_kit.database import create_engine
@@ -23,6 +24,7 @@ from service_kit.history.routes import EVENTS_TAG, event_routes
 from service_kit.imports.routes import IMPORTS_TAG, imports_of
 from service_kit.me import ME_TAG, me_routes
 from service_kit.resources import Resource
+from service_kit.views.routes import VIEWS_TAG, views_of
 
 
 def create(settings: SalesSettings) -> FastAPI:
@@ -31,7 +33,7 @@ def create(settings: SalesSettings) -> FastAPI:
         *(accounts, leads, deals, activities, referrals, quotas, products, exchange_rates, reps, teams)
     ]
     nouns = [each.routes for each in resources]
-    return create_app(
+    app = create_app(
         title="Tandem sales",
         summary="Leads, deals and what leads to them.",
         description="Accounts, leads, deals, activities, referrals, quotas. Changes are published on `sales.events`.",
@@ -48,11 +50,21 @@ def create(settings: SalesSettings) -> FastAPI:
             "teams": "Groups of salespeople, one above another.",
             **EVENTS_TAG,
             **IMPORTS_TAG,
+            **VIEWS_TAG,
             **BULK_TAG,
             **ME_TAG,
         },
         settings=settings,
         engine=create_engine(settings, application="sales-api", prepares_once=False),
-        routers=[*nouns, event_routes(resources), me_routes(Rep.table, RepRead), imports_of(nouns), bulk_of(nouns)],
+        routers=[
+            *nouns,
+            views_of(View, resources),
+            event_routes(resources),
+            me_routes(Rep.table, RepRead),
+            imports_of(nouns),
+            bulk_of(nouns),
+        ],
         access=ACCESS,
     )
+    app.state.saved_views = View.table
+    return app

@@ -198,6 +198,16 @@ ACCESS: Final = AccessTable(
     ),
     # For whoever may read its record.
     Noun("events", read=rule("get_event", EVERYBODY)),
+    # Whose they are, the operations check by the token's subject.
+    Noun(
+        "views",
+        read=rule("list_views get_view", EVERYBODY),
+        write=(
+            rule("create_view change_view delete_view unshare_view", EVERYBODY),
+            rule("share_view", {"sales-manager": ALL, "service-manager": ALL, "analyst": ALL}),
+        ),
+        audit=rule("get_view_audit", EVERYBODY),
+    ),
     Noun("audit", read=rule("list_audit", {})),
     Noun("callers", read=rule("get_me", EVERYBODY)),
     # What it does with each record is a rule of its own.

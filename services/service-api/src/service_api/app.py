@@ -21,6 +21,7 @@ from service_api.teams import teams
 from service_api.tickets.routes import tickets
 from service_api.trainings import trainings
 from service_api.upsell_suggestions import upsell_suggestions
+from service_api.views import View
 from service_kit.app import create_app
 from service_kit.bulk import BULK_TAG, bulk_of
 from service_kit.database import create_engine
@@ -29,6 +30,7 @@ from service_kit.history.routes import EVENTS_TAG, event_routes
 from service_kit.imports.routes import IMPORTS_TAG, imports_of
 from service_kit.me import ME_TAG, me_routes
 from service_kit.resources import Resource
+from service_kit.views.routes import VIEWS_TAG, views_of
 
 
 def create(settings: ServiceApiSettings) -> FastAPI:
@@ -59,14 +61,23 @@ def create(settings: ServiceApiSettings) -> FastAPI:
             **EVENTS_TAG,
             **DEAD_LETTERS_TAG,
             **IMPORTS_TAG,
+            **VIEWS_TAG,
             **BULK_TAG,
             **ME_TAG,
         },
         settings=settings,
         engine=create_engine(settings, application="service-api", prepares_once=False),
-        routers=[*nouns, event_routes(resources), me_routes(Agent.table, AgentRead), imports_of(nouns), bulk_of(nouns)],
+        routers=[
+            *nouns,
+            views_of(View, resources),
+            event_routes(resources),
+            me_routes(Agent.table, AgentRead),
+            imports_of(nouns),
+            bulk_of(nouns),
+        ],
         access=ACCESS,
     )
+    app.state.saved_views = View.table
     secrets = (settings.survey_link_secret, settings.survey_link_previous_secret)
     app.state.survey_links = SurveyLinks(
         *(secret.get_secret_value() for secret in secrets if secret is not None), days=settings.survey_link_days

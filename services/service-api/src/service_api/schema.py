@@ -8,6 +8,7 @@ from service_api import (
     teams,
     trainings,
     upsell_suggestions,
+    views,
     won_deals,
 )
 from service_api.customers import model as customers
@@ -19,6 +20,6 @@ from service_api.tables import Base
 from service_api.tickets import model as tickets
 
 CARE = (trainings, check_ins, maintenance, deliveries, reviews, upsell_suggestions)
-DECLARED = (agents, teams, business_calendars, sla_policies, customers, won_deals, tickets, surveys, *CARE)
+DECLARED = (agents, teams, business_calendars, sla_policies, customers, won_deals, tickets, surveys, *CARE, views)
 
 metadata = Base.metadata

@@ -2,13 +2,12 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from starlette.datastructures import QueryParams
 
 from service_kit.lists.sorting import Position, Sort
 
@@ -38,9 +37,10 @@ class CursorScope:
     filters: bytes
 
     @classmethod
-    def of(cls, path: str, query: QueryParams) -> "CursorScope":
-        """Return that of a request."""
-        given = sorted((name, value) for name, value in query.multi_items() if name not in PAGE_PARAMETERS | {"sort"})
+    def of(cls, path: str, query: Mapping[str, Sequence[str]]) -> "CursorScope":
+        """Return that of a request, by the values of each parameter."""
+        without = PAGE_PARAMETERS | {"sort"}
+        given = sorted((name, value) for name, values in query.items() if name not in without for value in values)
         return cls(path, hashlib.blake2b(repr(given).encode(), digest_size=_CHECK_BYTES).digest())
 
     def write(self, sort: str, position: Position) -> str:

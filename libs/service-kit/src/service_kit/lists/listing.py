@@ -1,9 +1,10 @@
 """A list of one noun's records: what can be asked of it, and its pages."""
 
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ from pydantic import BaseModel, Field, StringConstraints, create_model
 
 from service_kit.access import Access, Within
 from service_kit.fields import Flag, Identifier, Moment, Name, ReadModel, described
-from service_kit.lists.cursors import MAX_LENGTH, CursorScope, WrongCursor
+from service_kit.lists.cursors import MAX_LENGTH, PAGE_PARAMETERS, CursorScope, WrongCursor
 from service_kit.lists.filters import Compared, Filters, OneOf, filter_parameters
 from service_kit.lists.includes import Include
 from service_kit.lists.parameters import Defaulted, FilterParameter, Found, Parameter
@@ -20,6 +21,7 @@ from service_kit.lists.search import Search
 from service_kit.lists.sorting import Position, Sort, sorts_of
 from service_kit.paging import MAX_LIMIT, Limit, NextCursor
 from service_kit.problems import Unprocessable
+from service_kit.suggestions import known_names
 from service_kit.tables import is_indexed
 from service_kit.unit_of_work import UnitOfWork
 
@@ -29,6 +31,8 @@ RELEVANCE: Final = "relevance"
 MAX_TOTAL: Final = 10_000
 """Up to which a total is counted; to count on would take time with the number of records."""
 _LIMIT: Final = 50
+_VIEW: Final = "view"
+_NOT_SAVED: Final = PAGE_PARAMETERS - {"include"} | {_VIEW}
 
 View = Callable[[Any], Any]
 _Cursor = Annotated[
@@ -81,6 +85,7 @@ class Listing:
     """A noun's list: where its records are, how they are shown, and what can be asked of them.
 
     `filters` and `sorts` are columns, `includes` the records that come along. What is searched follows from the table.
+    With `has_views` a saved view may stand for parameters, see `service_kit.views`.
     Raise ValueError for a filter or an order without an index, unless the table `is_small`.
     """
 
@@ -94,12 +99,14 @@ class Listing:
         includes: Mapping[str, Include] | None = None,
         rows: sa.Select[Any] | None = None,
         is_small: bool = False,
+        has_views: bool = False,
     ) -> None:
         self.name: Final = table.name
         self.table = table
         self.read = read
         self.rows = sa.select(table) if rows is None else rows
         self.is_small: Final = is_small
+        self.has_views: Final = has_views
         self.includes: Final = dict(includes or {})
         self.search: Final = Search.of(table)
         recorded = ("updated_at",) if "updated_at" in table.c else ()
@@ -149,6 +156,17 @@ class Listing:
     def query_of(self, *, pages: bool = True, more: Sequence[Parameter] = ()) -> "ListRequest":
         """Return the dependency that reads a request's query; with `pages`, what pages are made of too."""
         return ListRequest(self, pages=pages, more=more)
+
+    def wrong_in(self, query: str) -> list[str]:
+        """Return what is wrong with a query to be saved, part by part."""
+        wrong: Found = []
+        parameters = self.query_of().saved_parameters
+        for name, texts in _texts(parse_qsl(query, keep_blank_values=True)).items():
+            if name in parameters:
+                parameters[name].read(texts, wrong)
+            else:
+                wrong.append((name, f"is not to be saved for this list; {known_names(name, parameters)}"))
+        return [f"{name} {said}" for name, said in wrong]
 
     async def matching(
         self, work: UnitOfWork, access: Access, query: ListQuery, *conditions: sa.ColumnElement[bool]
@@ -220,6 +238,13 @@ class Listing:
         return TotalRead(count=min(count, MAX_TOTAL), is_exact=count <= MAX_TOTAL)
 
 
+def _texts(items: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    texts: dict[str, list[str]] = {}
+    for name, value in items:
+        texts.setdefault(name, []).append(value)
+    return texts
+
+
 def _described(each: Include) -> str:
     if each.is_newest:
         return f"For each item's id, the newest whose {each.by} it is."
@@ -259,18 +284,27 @@ class ListRequest:
             if listing.includes:
                 kinds = Literal[tuple(listing.includes)]  # type: ignore[valid-type]
                 yield Parameter("include", kinds, "What to bring along; several by several.", len(listing.includes))
+        if listing.has_views:
+            yield Parameter(
+                _VIEW, Identifier, "A saved view, which gives the filters, words and order that are not given here."
+            )
         yield from listing.filters.values()
+
+    @property
+    def saved_parameters(self) -> dict[str, Parameter]:
+        """Return those that a saved view may have."""
+        return {name: one for name, one in self.parameters.items() if name not in _NOT_SAVED}
 
     async def __call__(self, request: Request) -> ListQuery:
         """Return what the request asks. Raise `Unprocessable` (422), naming each place."""
         listing, wrong, given = self.listing, Found(), dict[str, Any]()
-        texts: dict[str, list[str]] = {}
-        for name, value in request.query_params.multi_items():
-            texts.setdefault(name, []).append(value)
+        texts = _texts(request.query_params.multi_items())
+        if _VIEW in texts and listing.has_views:
+            texts |= await self._viewed(request, texts, wrong)
         for name, parameter in self.parameters.items():
             if name in texts:
                 given[name] = parameter.read(texts[name], wrong)
-        scope = CursorScope.of(request.url.path, request.query_params)
+        scope = CursorScope.of(request.url.path, {name: texts[name] for name in texts if name != _VIEW})
         text, sort = given.get("q"), given.get("sort")
         chosen = None if text is not None and sort is None else listing.sorts[sort or NEWEST_FIRST]
         after = None
@@ -297,6 +331,34 @@ class ListRequest:
             includes=tuple(dict.fromkeys(given.get("include", ()))),
             given=given,
         )
+
+    async def _viewed(self, request: Request, texts: Mapping[str, list[str]], wrong: Found) -> dict[str, list[str]]:
+        """Return what the view that is asked for gives beside the request's own parameters."""
+        view_id = self.parameters[_VIEW].read(texts[_VIEW], wrong)
+        if view_id is None:
+            return {}
+        table: sa.Table = request.app.state.saved_views
+        work: UnitOfWork = request.state.work
+        subject = request.state.principal.subject
+        query = sa.select(table.c.list, table.c.query).where(
+            table.c.id == view_id, sa.or_(table.c.subject == subject, table.c.is_shared)
+        )
+        view = (await work.execute(query)).one_or_none()
+        of_list = request.url.path.split("/")[2]
+        if view is None:
+            wrong.append((_VIEW, "is no view that you can use; GET /v1/views lists them"))
+        elif view.list != of_list:
+            wrong.append((_VIEW, f"is a view of {view.list}, not of {of_list}"))
+        else:
+            parameters, unreadable = self.saved_parameters, Found()
+            found = {name: each for name, each in _texts(parse_qsl(view.query)).items() if name not in texts}
+            for name, each in found.items():
+                # The list may have changed since it was saved.
+                if name in parameters:
+                    parameters[name].read(each, unreadable)
+            wrong += [(_VIEW, f"has a {name} that {said}: save it anew") for name, said in unreadable]
+            return found if not unreadable else {}
+        return {}
 
     def document(self) -> dict[str, Any]:
         """Return what a route's `openapi_extra` has to say of the parameters."""

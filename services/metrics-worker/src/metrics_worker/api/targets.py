@@ -20,7 +20,7 @@ from service_kit.resources import Resource
 from service_kit.routing import CallersAccess, Work
 from service_kit.versions import ExpectedVersion, unchanged
 
-targets = Resource("/targets/{kpi}", Target.table, TargetRead, filters={"kpi": Code}, is_small=True)
+targets = Resource("/targets/{kpi}", Target.table, TargetRead, filters={"kpi": Code}, is_small=True, has_views=False)
 targets.read_routes(list_as="list_targets", exports=False)
 
 Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]

@@ -25,7 +25,13 @@ from service_kit.routing import CallersAccess, Work
 from service_kit.versions import ExpectedVersion
 
 webhooks = Resource(
-    "/webhooks/{webhook_id}", Webhook.table, WebhookRead, filters={"active": Flag}, tag="push", is_small=True
+    "/webhooks/{webhook_id}",
+    Webhook.table,
+    WebhookRead,
+    filters={"active": Flag},
+    tag="push",
+    is_small=True,
+    has_views=False,
 )
 webhooks.read_routes(list_as="list_webhooks", get_as="get_webhook", exports=False)
 Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]

@@ -1,0 +1,1 @@
+"""Saved views: what a list is asked for, under a name."""
