@@ -5,7 +5,7 @@ RUN := .venv/bin
 # Where it is set, every one of a dozen processes compiles every module anew: a third of the time of a start.
 export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help bootstrap runtime python demo up test unit integration e2e clocks pythons coverage lint fmt types imports hygiene contracts \
-	contracts-check containers bench openapi clients clients-check lock-clients fuzz faults lock export-locks sbom clean
+	contracts-check containers bench openapi clients clients-check example browser lock-clients fuzz faults lock export-locks sbom clean
 
 help: ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -83,8 +83,15 @@ fuzz: bootstrap ## a thousand requests for every operation, and sequences of the
 clients: bootstrap ## generate the TypeScript and Python clients from the OpenAPI documents, after a lint, and pack them into dist/
 	@$(RUN)/python tools/clients.py generate
 
-clients-check: clients ## the tests of both clients, against the running APIs
-	@$(RUN)/python -m pytest tests/e2e/test_clients.py -m long
+clients-check: clients ## the tests of both clients, and of the example frontend in Chromium, against the running APIs
+	@$(RUN)/python -m pytest tests/e2e/test_clients.py tests/e2e/test_example.py -m long -rs
+
+example: clients ## build the example frontend of examples/frontend
+	@$(RUN)/python tools/example.py build
+
+browser: ## install Chromium where apt-get can, for the tests in a browser
+	@command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium) >/dev/null \
+		|| echo "no Chromium: the tests in a browser are skipped"
 
 faults: bootstrap ## every experiment of tests/faults in its long form, into docs/faults.md (FAULTS="--seed 7"); 20,000 seeds of tests/simulation
 	@$(RUN)/python -m pytest tests -m fault --form long --write-faults-report -s $(FAULTS)
