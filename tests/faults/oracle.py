@@ -120,7 +120,7 @@ def take(log: Log, value: bytes | None, timestamp: int) -> None:
     try:
         event = json.loads(value or b"")
         subject, version = event["subject"], (event.get("epoch", 1), event["sequence"])
-        if event["source"] == BAD:
+        if event.get("source") == BAD:
             raise ValueError("published to be refused")
     except (ValueError, KeyError, TypeError):
         log.bad_records += 1
