@@ -68,7 +68,7 @@ async def test_revenue_by_person_product_and_segment(
     by_owner = await kpis.ask("revenue", FIRST, LAST, group_by="owner")
     assert groups(by_owner, await named(sales, "reps")) == crm.by("agent", deals)
     by_product = await kpis.ask("revenue", FIRST, LAST, group_by="product")
-    codes = {"pump": "Pump", "pump-pro": "Pump Pro", "seal": "Seal"}
+    codes = {"boiler": "Boiler", "boiler-pro": "Boiler Pro", "valve": "Valve"}
     assert groups(by_product, codes) == crm.by("product", deals)
     by_segment = await kpis.ask("revenue", FIRST, LAST, group_by="segment")
     accounts = {"retail": "Acme, Inc.", "real-estate": "Bluth", "technology": "Cyberdyne"}

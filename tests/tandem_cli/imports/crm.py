@@ -36,11 +36,11 @@ deal:
   closed_at: closed
   currency: {constant: EUR}
   lines:
-    - {product: {column: product, slug: true, values: {PumpPro: pump-pro}}, unit_price: value}
+    - {product: {column: product, slug: true, values: {BoilerPro: boiler-pro}}, unit_price: value}
 """
 
 ACCOUNTS = [("Acme, Inc.", "Retail", "Japan"), ("Bluth", "Real Estate", "Spain"), ("Cyberdyne", "Technology", "Spain")]
-PRODUCTS = [("Pump", "550"), ("Pump Pro", "4821.50"), ("Seal", "55.25")]
+PRODUCTS = [("Boiler", "550"), ("Boiler Pro", "4821.50"), ("Valve", "55.25")]
 REPS = [("Ann", "Cy", "East"), ("Bob", "Cy", "East"), ("Dan", "Eve", "East"), ("Fay", "Gus", "West")]
 STAGES = ("Won", "Lost", "Won", "Engaging", "Won", "Lost", "Prospecting")
 
@@ -95,7 +95,7 @@ def files(folder: Path) -> list[Path]:
     """The mapping and the four files; the pipeline spells two names otherwise."""
     lines = []
     for number, deal in enumerate(deals()):
-        product = "PumpPro" if deal.product == "Pump Pro" and number % 2 else deal.product
+        product = "BoilerPro" if deal.product == "Boiler Pro" and number % 2 else deal.product
         account = deal.account.upper().replace(",", "") if number % 3 else deal.account
         engaged = f"{deal.engaged:%d/%m/%Y}" if deal.engaged else ""
         closed = f"{deal.closed:%d/%m/%Y}" if deal.closed else ""

@@ -28,7 +28,7 @@ def body_of(plan: Plan, noun: str, key: str) -> dict[str, Any]:
 def test_what_deals_refer_to_is_made_with_its_fields(tmp_path: Path) -> None:
     plan = planned(tmp_path)
     assert not plan.errors
-    assert body_of(plan, "products", "pump-pro") == {"code": "pump-pro", "name": "Pump Pro"}
+    assert body_of(plan, "products", "boiler-pro") == {"code": "boiler-pro", "name": "Boiler Pro"}
     assert body_of(plan, "reps", "Ann") == {
         "name": "Ann",
         "region": "east",
@@ -64,7 +64,7 @@ def test_deals_are_opened_moved_and_closed_at_their_times(tmp_path: Path) -> Non
         ("close", str(deal.closed)),
     ]
     assert won.steps[0].body["account_id"] == Ref("sales/accounts", "name:acme inc")
-    assert won.steps[0].body["lines"] == [{"product": "pump", "quantity": 1, "unit_price": str(deal.value)}]
+    assert won.steps[0].body["lines"] == [{"product": "boiler", "quantity": 1, "unit_price": str(deal.value)}]
     assert won.steps[1].body["outcome"] == "won"
     assert [step.body.get("stage") for step in engaging.steps] == [None, "proposal"]
     assert [step.body["occurred_at"] for step in prospecting.steps] == ["2006-01-01T00:00:00Z"]
@@ -72,24 +72,28 @@ def test_deals_are_opened_moved_and_closed_at_their_times(tmp_path: Path) -> Non
 
 def test_a_deal_without_a_value_has_the_products_price(tmp_path: Path) -> None:
     record = planned(tmp_path).records[3]
-    assert record.steps[0].body["lines"] == [{"product": "pump-pro", "quantity": 1, "unit_price": "4821.50"}]
+    assert record.steps[0].body["lines"] == [{"product": "boiler-pro", "quantity": 1, "unit_price": "4821.50"}]
 
 
 @pytest.mark.parametrize(
     ("deal", "column", "reason"),
     [
-        ("X;Acme Incc;Pump;Ann;Won;1/1/2006;2/1/2006;9", "account", "there is name:acme inc, which `values` can name"),
         (
-            "X;Bluth;Pumpe;Ann;Won;1/1/2006;2/1/2006;9",
-            "product",
-            "there is no product pumpe in these files; there is pump",
+            "X;Acme Incc;Boiler;Ann;Won;1/1/2006;2/1/2006;9",
+            "account",
+            "there is name:acme inc, which `values` can name",
         ),
-        ("X;Bluth;Pump;Zed;Won;1/1/2006;2/1/2006;9", "agent", "there is no salesperson Zed in these files"),
-        ("X;Bluth;Pump;Ann;Won;1/1/2006;;9", "closed", "a won deal needs closed_at"),
-        ("X;Bluth;Pump;Ann;Lost;2/1/2006;1/1/2006;9", "closed", "is before the deal was opened"),
-        ("X;Bluth;Pump;Ann;Sold;1/1/2006;2/1/2006;9", "stage", "'Sold' is none of the values"),
-        ("X;Bluth;Pump;Ann;Won;1/1/2006;2/1/2006;9.999", "value", "more than 2 decimal places"),
-        ("O1;Bluth;Pump;Ann;Won;1/1/2006;2/1/2006;9", "opportunity", "O1 came before"),
+        (
+            "X;Bluth;Boilere;Ann;Won;1/1/2006;2/1/2006;9",
+            "product",
+            "there is no product boilere in these files; there is boiler",
+        ),
+        ("X;Bluth;Boiler;Zed;Won;1/1/2006;2/1/2006;9", "agent", "there is no salesperson Zed in these files"),
+        ("X;Bluth;Boiler;Ann;Won;1/1/2006;;9", "closed", "a won deal needs closed_at"),
+        ("X;Bluth;Boiler;Ann;Lost;2/1/2006;1/1/2006;9", "closed", "is before the deal was opened"),
+        ("X;Bluth;Boiler;Ann;Sold;1/1/2006;2/1/2006;9", "stage", "'Sold' is none of the values"),
+        ("X;Bluth;Boiler;Ann;Won;1/1/2006;2/1/2006;9.999", "value", "more than 2 decimal places"),
+        ("O1;Bluth;Boiler;Ann;Won;1/1/2006;2/1/2006;9", "opportunity", "O1 came before"),
     ],
 )
 def test_a_bad_row_is_reported_with_its_column(tmp_path: Path, deal: str, column: str, reason: str) -> None:
