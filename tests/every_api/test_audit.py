@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 
 from event_contracts.examples import examples
-from metrics_worker.ledger.consumer import CONSUMER
 from metrics_worker.ledger.status import complete_partitions, open_ledger
+from metrics_worker.ledger.tables import CONSUMER
 from metrics_worker.webhooks.publisher import publish
 from service_api.customers.from_sales import ACCOUNTS
 from service_kit.audit.entries import PURPOSE, audit_entry

@@ -11,8 +11,8 @@ import pytest
 import metrics_worker
 from metrics_worker.database import tool_engine
 from metrics_worker.domain.posting import Reporting
-from metrics_worker.ledger.consumer import CONSUMER
 from metrics_worker.ledger.status import open_ledger
+from metrics_worker.ledger.tables import CONSUMER
 from metrics_worker.maintenance.rebuild import rebuild
 from service_kit.kafka import KafkaServers
 from service_kit.migrations import migrate

@@ -18,8 +18,8 @@ from starlette.responses import Response
 from event_contracts import codec
 from event_contracts.catalogue import SALES_DIRECTORY_TOPIC, SALES_TOPIC, SERVICE_DIRECTORY_TOPIC, SERVICE_TOPIC
 from event_contracts.sales import Deal
-from metrics_worker.ledger.consumer import CONSUMER as LEDGER
 from metrics_worker.ledger.consumer import LedgerConsumer
+from metrics_worker.ledger.tables import CONSUMER as LEDGER
 from service_api.customers.from_sales import ACCOUNTS, NAMES, SalesCustomers
 from service_kit import idempotency
 from service_kit.consumer.consumer import Consumer

@@ -16,7 +16,9 @@ from aiokafka.errors import (
 from typer.testing import CliRunner
 
 from event_contracts.watermark import watermarks_topic
+from metrics_worker.jobs import webhook_feed
 from metrics_worker.ledger import consumer as ledger
+from metrics_worker.ledger.tables import CONSUMER
 from service_api.customers import from_sales
 from service_kit import relay
 from service_kit.consumer.log_identity import TopicsMissing
@@ -96,12 +98,14 @@ def test_every_process_that_uses_kafka_is_in_the_table() -> None:
 
 def test_the_table_names_what_the_code_uses() -> None:
     assert PROCESSES["service-consumer"].groups == (from_sales.ACCOUNTS, from_sales.NAMES)
-    assert PROCESSES["metrics-consumer"].groups == (ledger.CONSUMER,)
+    assert PROCESSES["metrics-consumer"].groups == (CONSUMER,)
     watermarks = {watermarks_topic(topic) for topic in ledger.TOPICS}
     assert set(PROCESSES["metrics-consumer"].reads) == {*ledger.TOPICS, *watermarks}
     written = {topic for process in PROCESSES.values() for topic in process.writes}
     assert written == {topic.name for topic in standard_topics()}
     assert watermarks < written
+    assert PROCESSES["metrics-jobs"].groups == (webhook_feed.CONSUMER,)
+    assert set(PROCESSES["metrics-jobs"].reads) >= set(webhook_feed.SOURCES)
     for process in ("sales-relay", "service-relay", "metrics-jobs"):
         assert PROCESSES[process].transactions == relay.PRODUCER
 

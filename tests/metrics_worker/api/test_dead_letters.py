@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from metrics_worker.ledger.consumer import CONSUMER
+from metrics_worker.ledger.tables import CONSUMER
 from metrics_worker.maintenance.verify import verify
 from service_kit.consumer.circuit_breaker import circuit_breaker
 from service_kit.consumer.dead_letters import dead_letter

@@ -15,7 +15,7 @@ from event_contracts.watermark import Watermark, encode
 from metrics_worker.ledger.completeness import WatermarkReader
 from metrics_worker.ledger.consumer import LedgerConsumer
 from metrics_worker.ledger.status import complete_partitions, fresh_as_of
-from metrics_worker.ledger.tables import metadata
+from metrics_worker.ledger.tables import CONSUMER, metadata
 from service_kit.clock import SYSTEM_CLOCK
 from service_kit.database import create_engine
 from service_kit.database import metadata as kit_metadata
@@ -34,7 +34,7 @@ async def assign(engine: AsyncEngine, *partitions: int) -> None:
     async with engine.begin() as connection:
         for partition in partitions:
             await connection.execute(
-                table.insert().values(consumer="c", cluster_id="k", topic="t", partition=partition, next_offset=0)
+                table.insert().values(consumer=CONSUMER, cluster_id="k", topic="t", partition=partition, next_offset=0)
             )
 
 

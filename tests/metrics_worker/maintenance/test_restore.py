@@ -26,6 +26,7 @@ from metrics_worker.domain.kinds import KINDS
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.jobs.restatements import RestatementJob
 from metrics_worker.jobs.targets import TargetEvaluator
+from metrics_worker.jobs.webhook_feed import WebhookFeed
 from metrics_worker.jobs.webhooks import WebhookSender
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.ledger.consumer import LedgerConsumer
@@ -96,6 +97,15 @@ class Metrics:
         """Take one turn of each job of metrics-jobs that publishes or sends."""
         await TargetEvaluator(self.engine, self.settings.reporting).run_once()
         await RestatementJob(self.engine, self.settings.reporting).run_once()
+
+    async def feed_webhooks(self) -> None:
+        """Store deliveries of all that is on the services' topics."""
+        feed = WebhookFeed(self.engine, KafkaServers(self.kafka.bootstrap_servers), topics=self.topics)
+        stop = asyncio.Event()
+        running = asyncio.create_task(feed.run(stop))
+        await asyncio.wait_for(feed.consumer.caught_up.wait(), 60)
+        stop.set()
+        await asyncio.wait_for(running, 20)
 
     async def send_webhooks(self) -> None:
         sender = WebhookSender(self.engine, allow_loopback=True)
@@ -273,7 +283,7 @@ async def make_history(metrics: Metrics, receiver: Receiver) -> str:
         )
         await metrics.verified(NEW_YORK)
 
-        types = ["metrics.period-closed", "metrics.kpi-restated", "metrics.kpi-target-missed"]
+        types = ["metrics.period-closed", "metrics.kpi-restated", "metrics.kpi-target-missed", "sales.*"]
         secret: str = (await metrics.post("/v1/webhooks", {"url": receiver.url, "event_types": types}))["secret"]
         put = await metrics.admin.put("/v1/targets/revenue", json={"value": "1000", "since": "2026-01-01"})
         assert put.is_success, put.text
@@ -283,6 +293,7 @@ async def make_history(metrics: Metrics, receiver: Receiver) -> str:
         await publish(metrics, sales, record(deal(line("chair", 1, "5"), stage="won", closed_at=moment("2026-02-20"))))
         await metrics.verified(NEW_YORK)
         await metrics.run_jobs()
+        await metrics.feed_webhooks()
     return secret
 
 
@@ -316,8 +327,9 @@ async def test_all_that_people_decided_is_as_before_once_the_backup_is_restored_
         async with consuming(after.consumer()):
             await after.verified(NEW_YORK)
             await eventually(lambda: is_caught_up(after), 60)
-            # Nothing is decided or published anew.
+            # Nothing is decided or published anew, nor stored for a webhook again.
             await after.run_jobs()
+            await after.feed_webhooks()
             assert await after.decided() == decided
             assert await after.ledger() == ledger
             assert await after.answers() == answers

@@ -17,8 +17,8 @@ from tests.statements import plan_of
 RULES = ended_deliveries(delivered_days=30, dead_days=90)
 
 
-async def insert(engine: AsyncEngine, *deliveries: tuple[str, int]) -> None:
-    """Insert deliveries by status, and how many days ago they were last tried."""
+async def insert(engine: AsyncEngine, event_type: str, *deliveries: tuple[str, int]) -> None:
+    """Insert deliveries of an event by status, and how many days ago they were last tried."""
     now = datetime.now(UTC)
     webhook: dict[str, Any] = {
         "id": new_id(),
@@ -32,15 +32,17 @@ async def insert(engine: AsyncEngine, *deliveries: tuple[str, int]) -> None:
     async with engine.begin() as connection:
         await connection.execute(sa.insert(Webhook.table), webhook)
         for status, days in deliveries:
-            await connection.execute(sa.insert(WebhookDelivery.table), delivery(webhook["id"], status, now, days))
+            await connection.execute(
+                sa.insert(WebhookDelivery.table), delivery(webhook["id"], event_type, status, now, days)
+            )
 
 
-def delivery(webhook_id: UUID, status: str, now: datetime, days: int) -> dict[str, Any]:
+def delivery(webhook_id: UUID, event_type: str, status: str, now: datetime, days: int) -> dict[str, Any]:
     return {
         "id": new_id(),
         "webhook_id": webhook_id,
         "event_id": new_id(),
-        "event_type": "metrics.kpi-target-missed",
+        "event_type": event_type,
         "payload": b"{}",
         "status": status,
         "tries": 1,
@@ -57,9 +59,10 @@ async def kept(engine: AsyncEngine) -> list[tuple[str, int]]:
         return sorted((status, int(age)) for status, age in await connection.execute(sa.select(table.status, days)))
 
 
-async def test_delivered_and_dead_messages_expire_and_pending_ones_do_not(engine: AsyncEngine) -> None:
+@pytest.mark.parametrize("event_type", ["metrics.kpi-target-missed", "sales.deal-closed", "service.ticket-opened"])
+async def test_delivered_and_dead_messages_expire_and_pending_ones_do_not(engine: AsyncEngine, event_type: str) -> None:
     both = [(status, days) for status in ("delivered", "dead", "pending") for days in (29, 31, 89, 91)]
-    await insert(engine, *both)
+    await insert(engine, event_type, *both)
     assert await RetentionJob(engine, RULES).run_once() is False
     pending = [("pending", days) for days in (29, 31, 89, 91)]
     assert await kept(engine) == [("dead", 29), ("dead", 31), ("dead", 89), ("delivered", 29), *pending]

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from event_contracts.examples import examples
+from event_contracts.examples import encoded_example, examples
 from metrics_worker.app import create
 from metrics_worker.jobs.targets import TargetEvaluator
 from metrics_worker.jobs.webhooks import WebhookSender
@@ -367,6 +367,73 @@ async def test_a_webhook_is_listed_changed_and_deleted(webhooks: Webhooks, engin
     async with webhooks.engine.connect() as connection:
         left = "SELECT (SELECT count(*) FROM webhook_secret) + (SELECT count(*) FROM webhook_delivery)"
         assert (await connection.execute(sa.text(left))).scalar_one() == 0
+
+
+async def test_only_what_passes_a_filter_is_sent(webhooks: Webhooks) -> None:
+    kpi = json.loads(encoded_example(MISSED))["data"]["kpi"]
+    async with receiving() as receiver, receiving() as other:
+        wanted = {"url": receiver.url, "event_types": ["metrics.*"], "filters": {"data.id": [str(uuid4())]}}
+        made = await webhooks.admin.post("/v1/webhooks", json=wanted)
+        assert made.status_code == 201, made.text
+        address = f"/v1/webhooks/{made.json()['id']}"
+        await webhooks.admin.post("/v1/webhooks", json={**wanted, "url": other.url})
+        changed = await webhooks.admin.patch(address, json={"event_types": [MISSED], "filters": {"data.kpi": [kpi]}})
+        assert (changed.status_code, changed.json()["filters"]) == (200, {"data.kpi": [kpi]})
+        await webhooks.happen()
+        await webhooks.happen(RECOVERED)
+        await webhooks.send()
+    assert [json.loads(each.body)["type"] for each in receiver.received] == [MISSED]
+    assert other.received == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer", "said"),
+    [
+        ({"event_types": ["sales.deal-close"]}, "#/event_types", "did you mean sales.deal-closed?"),
+        ({"event_types": ["sales.directory-entry-set"]}, "#/event_types", "is no type of event"),
+        ({"event_types": ["sales.deal-*"]}, "#/event_types", "there are: metrics.*, metrics."),
+        ({"filters": {"data.team": ["north"]}}, "#/filters/data.team", "did you mean data.team_id?"),
+        ({"filters": {"data.stage": ["closed"]}}, "#/filters/data.stage", "there are: "),
+        ({"filters": {"data.stage": []}}, "#/filters/data.stage", "at least 1 item"),
+        ({"filters": {"data.stage": "won"}}, "#/filters/data.stage", "list"),
+        ({"filters": {"data.stage": [["won"]]}}, "#/filters/data.stage/0", "valid"),
+        ({"filters": {f"data.{number}": ["a"] for number in range(11)}}, "#/filters", "at most 10 items"),
+    ],
+)
+async def test_what_no_event_has_is_refused_with_what_there_is(
+    webhooks: Webhooks, changes: dict[str, Any], pointer: str, said: str
+) -> None:
+    good = {"url": "https://example.com/hook", "event_types": ["sales.deal-closed"], "filters": {"data.stage": ["won"]}}
+    made = await webhooks.admin.post("/v1/webhooks", json=good)
+    for answer in (
+        await webhooks.admin.post("/v1/webhooks", json=good | changes),
+        await webhooks.admin.patch(f"/v1/webhooks/{made.json()['id']}", json=changes),
+    ):
+        assert answer.status_code == 422, answer.text
+        errors = answer.json()["errors"]
+        assert any(each["pointer"].startswith(pointer) for each in errors), errors
+        assert said in " ".join(each["detail"] for each in errors)
+
+
+async def test_types_that_lack_a_filters_field_are_refused(webhooks: Webhooks) -> None:
+    good = {"url": "https://example.com/hook", "event_types": ["sales.deal-closed"], "filters": {"data.stage": ["won"]}}
+    made = await webhooks.admin.post("/v1/webhooks", json=good)
+    address = f"/v1/webhooks/{made.json()['id']}"
+    answer = await webhooks.admin.patch(address, json={"event_types": ["service.ticket-opened"]})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["detail"].startswith("is no field of service.ticket-opened")
+    both = {"event_types": ["service.ticket-opened"], "filters": {}}
+    assert (await webhooks.admin.patch(address, json=both)).status_code == 200
+
+
+async def test_a_burst_is_sent_in_order_without_pauses(webhooks: Webhooks) -> None:
+    async with receiving() as receiver:
+        webhook = await webhooks.register(receiver.url)
+        for _ in range(30):
+            await webhooks.happen()
+        stored = [each["event_id"] for each in reversed(await webhooks.deliveries(webhook))]
+        await webhooks.send()
+    assert [each.headers["webhook-id"] for each in receiver.received] == stored
 
 
 async def test_only_admins_see_webhooks(client: httpx.AsyncClient) -> None:

@@ -71,7 +71,11 @@ PROCESSES: Final[Mapping[str, KafkaAccess]] = {
         groups=("metrics-worker",),
     ),
     "metrics-jobs": KafkaAccess(
-        writes=(METRICS_TOPIC,), returns=(SALES_TOPIC, SERVICE_TOPIC), reads=(METRICS_TOPIC,), transactions=RELAYS
+        writes=(METRICS_TOPIC,),
+        returns=(SALES_TOPIC, SERVICE_TOPIC),
+        reads=(METRICS_TOPIC, SALES_TOPIC, SERVICE_TOPIC),
+        groups=("metrics-webhooks",),
+        transactions=RELAYS,
     ),
 }
 """The processes that use Kafka. `metrics-verify` and `metrics-replay` read as metrics-consumer, and `sales-republish`

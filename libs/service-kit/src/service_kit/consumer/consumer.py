@@ -117,11 +117,14 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         on_commit: Callable[[], None] | None = None,
         on_idle: Callable[[], Awaitable[None]] | None = None,
         offset_reset: OffsetResetPolicy = "stop",
+        linger_seconds: float = 0.0,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """With `version_of`, a batch's newest record of each subject is handled, if it is newer than all before it.
 
         With `is_relevant`, all other records are left out: `handle` never sees them.
+
+        After a turn it waits `linger_seconds`, so that records under load share a transaction.
 
         `on_idle` is called at every turn that finds all partitions read to their end.
         """
@@ -138,6 +141,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         self._on_commit = on_commit
         self._on_idle = on_idle
         self._offset_reset: OffsetResetPolicy = offset_reset
+        self._linger_seconds = linger_seconds
         self._batch_size = BatchSize()
         self._has_written = False
         """Whether this member has written a batch since it joined."""
@@ -237,6 +241,8 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
     async def _run_once(self) -> None:
         """Take one turn: poll, process and commit, then see to what is due."""
         await self._apply_circuit_breaker()
+        if self._linger_seconds and self._prefetch is None:
+            await self._clock.sleep(self._linger_seconds)
         batch = await self._next_batch()
         if self._rebalance_failure is not None:
             raise self._rebalance_failure

@@ -4,7 +4,7 @@ from fastapi import Request
 
 from metrics_worker.api.parameters import reporting_of
 from metrics_worker.ledger import aggregate
-from metrics_worker.ledger.consumer import CONSUMER
+from metrics_worker.ledger.tables import CONSUMER
 from service_kit.dead_letters.routes import dead_letter_routes
 from service_kit.dead_letters.use_cases import Readable
 

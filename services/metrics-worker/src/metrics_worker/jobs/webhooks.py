@@ -1,9 +1,10 @@
 """Sends due deliveries to webhooks: each receiver one message at a time, independently of the others."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import httpcore
@@ -40,22 +41,28 @@ _TAKE = sa.text("""
     FROM (
         SELECT id FROM webhook_delivery
         WHERE status = 'pending' AND next_try_at <= now() AND id IN (
-            SELECT DISTINCT ON (webhook_id) due.id
-            FROM webhook_delivery AS due JOIN webhook ON webhook.id = due.webhook_id AND webhook.active
-            WHERE due.status = 'pending' AND due.next_try_at <= now() AND NOT due.webhook_id = ANY (:busy)
+            SELECT due.id
+            FROM webhook CROSS JOIN LATERAL (
+                SELECT id FROM webhook_delivery AS waiting
+                WHERE waiting.webhook_id = webhook.id AND waiting.status = 'pending' AND waiting.next_try_at <= now()
+                ORDER BY waiting.next_try_at, waiting.id LIMIT 1
+            ) AS due
+            WHERE webhook.active AND NOT webhook.id = ANY (:busy) AND (:only IS NULL OR webhook.id = :only)
             AND NOT EXISTS (
                 SELECT FROM webhook_delivery AS held
-                WHERE held.webhook_id = due.webhook_id AND held.status = 'pending'
+                WHERE held.webhook_id = webhook.id AND held.status = 'pending'
                 AND held.next_try_at > now() AND held.next_try_at = held.last_tried_at + :lease
             )
-            ORDER BY due.webhook_id, due.next_try_at, due.id
         )
         ORDER BY next_try_at LIMIT :free FOR UPDATE SKIP LOCKED
     ) AS taken
     WHERE delivery.id = taken.id
     RETURNING delivery.id, delivery.webhook_id
 """).bindparams(
-    sa.bindparam("lease", type_=sa.Interval), sa.bindparam("busy", type_=sa.ARRAY(sa.Uuid)), sa.bindparam("free")
+    sa.bindparam("lease", type_=sa.Interval),
+    sa.bindparam("busy", type_=sa.ARRAY(sa.Uuid)),
+    sa.bindparam("only", type_=sa.Uuid),
+    sa.bindparam("free"),
 )
 
 # Asked four times a second: as it takes nothing, it needs no transaction.
@@ -79,12 +86,14 @@ class WebhookSender:
             network_backend=GuardedNetwork(allow_loopback=allow_loopback),
         )
         self._counted = float("-inf")
+        self._is_stopping = False
         # What a run that fails had taken is tried again when its lease ends.
         self.job = PeriodicJob("webhooks", self.run_once, pause=PAUSE_SECONDS)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Sends until `stop` is set, and then waits for the tries that are under way."""
         await self.job.run(stop)
+        self._is_stopping = True
         if self._busy:
             await asyncio.wait(self._busy.values(), timeout=5)
         for task in self._busy.values():
@@ -101,13 +110,13 @@ class WebhookSender:
         if not any_due and not is_count_due:
             return
         async with self._begin() as work:
-            taken = (await work.execute(_TAKE, {"lease": LEASE, "busy": list(self._busy), "free": free})).all()
+            taken = await _take(work, busy=list(self._busy), free=free)
             if is_count_due:
                 await _count_dead(work)
                 self._counted = now
             await work.commit()
         for delivery in taken:
-            task = asyncio.create_task(self._try(delivery.id, delivery.webhook_id))
+            task = asyncio.create_task(self._send(delivery.id, delivery.webhook_id))
             self._busy[delivery.webhook_id] = task
             task.add_done_callback(lambda _, busy=delivery.webhook_id: self._busy.pop(busy))  # type: ignore[misc]
 
@@ -116,27 +125,38 @@ class WebhookSender:
         if self._busy:
             await asyncio.wait(list(self._busy.values()))
 
-    async def _try(self, delivery_id: UUID, webhook_id: UUID) -> None:
+    async def _send(self, delivery_id: UUID, webhook_id: UUID) -> None:
+        """Send a delivery, and while the receiver takes them, what else is due for it: a burst is not to wait."""
         try:
-            async with self._begin(only_reads=True) as work:
-                delivery = await work.get(WebhookDelivery, delivery_id)
-                webhook = await work.get(Webhook, webhook_id)
-                secrets = WebhookSecret.table.c
-                is_valid = sa.or_(secrets.retires_at.is_(None), secrets.retires_at > datetime.now(UTC))
-                of_webhook = secrets.webhook_id == webhook_id
-                valid = await work.find(WebhookSecret, of_webhook, is_valid, order_by=[secrets.id.desc()])
-            if delivery is None or webhook is None:
-                # Deleted meanwhile.
-                return
-            # No transaction is open while the receiver is slow.
-            if delivery.tries > MOST_TRIES:
-                outcome = Outcome(error="every try was cut off before its end")
-            else:
-                outcome = await self._post(webhook.url, delivery, [secret.key for secret in valid])
-            await self._record(delivery, outcome)
+            while await self._try(delivery_id, webhook_id) and not self._is_stopping:
+                async with self._begin() as work:
+                    taken = await _take(work, busy=[], free=1, only=webhook_id)
+                    await work.commit()
+                if not taken:
+                    return
+                delivery_id = taken[0].id
         except Exception as error:
             # The database is away: the lease brings it back.
             log.warning("webhook_try_lost", delivery_id=str(delivery_id), error=repr(error))
+
+    async def _try(self, delivery_id: UUID, webhook_id: UUID) -> bool:
+        """Send a delivery once, and return whether the receiver took it."""
+        async with self._begin(only_reads=True) as work:
+            delivery = await work.get(WebhookDelivery, delivery_id)
+            webhook = await work.get(Webhook, webhook_id)
+            secrets = WebhookSecret.table.c
+            is_valid = sa.or_(secrets.retires_at.is_(None), secrets.retires_at > datetime.now(UTC))
+            of_webhook = secrets.webhook_id == webhook_id
+            valid = await work.find(WebhookSecret, of_webhook, is_valid, order_by=[secrets.id.desc()])
+        if delivery is None or webhook is None:
+            # Deleted meanwhile.
+            return False
+        # No transaction is open while the receiver is slow.
+        if delivery.tries > MOST_TRIES:
+            outcome = Outcome(error="every try was cut off before its end")
+        else:
+            outcome = await self._post(webhook.url, delivery, [secret.key for secret in valid])
+        return await self._record(delivery, outcome)
 
     async def _post(self, url: str, delivery: WebhookDelivery, keys: list[bytes]) -> "Outcome":
         signed = headers_of(str(delivery.event_id), delivery.payload, datetime.now(UTC), keys)
@@ -160,12 +180,12 @@ class WebhookSender:
         except (OSError, httpcore.NetworkError, httpcore.UnsupportedProtocol) as error:
             return Outcome(error=f"no connection: {type(error).__name__}")
 
-    async def _record(self, tried: WebhookDelivery, outcome: "Outcome") -> None:
+    async def _record(self, tried: WebhookDelivery, outcome: "Outcome") -> bool:
         async with self._begin() as work:
             delivery = await work.get(WebhookDelivery, tried.id, lock="no key update")
             if delivery is None or delivery.status != "pending" or delivery.tries != tried.tries:
                 # It was deleted, or its lease ended and another process has taken it.
-                return
+                return False
             now = await database_now(work)
             status = outcome.status
             if status is not None and 200 <= status < 300:
@@ -184,6 +204,12 @@ class WebhookSender:
             await work.commit()
         SENT.labels("delivered" if result == "delivered" else "failed").inc()
         log.info("webhook_tried", delivery_id=str(tried.id), status=outcome.status, result=result, tries=tried.tries)
+        return result == "delivered"
+
+
+async def _take(work: UnitOfWork, *, busy: list[UUID], free: int, only: UUID | None = None) -> Sequence[sa.Row[Any]]:
+    """Take due deliveries, one of each receiver at most that is not busy."""
+    return (await work.execute(_TAKE, {"lease": LEASE, "busy": busy, "free": free, "only": only})).all()
 
 
 async def _count_dead(work: UnitOfWork) -> None:

@@ -22,6 +22,7 @@ from metrics_worker.ledger.status import (
     reporting_of_ledger,
     warn_of_difference,
 )
+from metrics_worker.ledger.tables import CONSUMER
 from metrics_worker.ledger.writer import LedgerWriter
 from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.consumer.consumer import Consumer
@@ -30,8 +31,6 @@ from service_kit.consumer.records import Record
 from service_kit.kafka import Kafka
 from service_kit.problems import is_transient
 
-CONSUMER = "metrics-worker"
-"""The consumer group, and the name under which its offsets and dead letters are kept."""
 TOPICS = (SALES_TOPIC, SERVICE_TOPIC)
 RETRY_SECONDS: Final = 1.0
 COMPLETENESS_SECONDS: Final = 1.0

@@ -20,7 +20,7 @@ from metrics_worker.database import reporting_choice
 from metrics_worker.domain.kinds import RULES_VERSION
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger.bulk_insert import Insert, Rows, write
-from metrics_worker.ledger.tables import freshness, ledger
+from metrics_worker.ledger.tables import CONSUMER, freshness, ledger
 from service_kit.compiled import CompiledStatement, driver_of
 from service_kit.consumer.offsets import OperatorRequired, consumer_offset
 
@@ -130,11 +130,12 @@ async def complete_partitions(connection: AsyncConnection, complete_until: Mappi
     await write(await driver_of(connection), [completeness_rows(complete_until)])
 
 
-FRESH_AS_OF = """
+FRESH_AS_OF = f"""
     SELECT CASE WHEN count(*) >= (
-        SELECT count(*) FROM (SELECT DISTINCT topic, partition FROM consumer_offset) AS read
+        SELECT count(*)
+        FROM (SELECT DISTINCT topic, partition FROM consumer_offset WHERE consumer = '{CONSUMER}') AS read
     ) THEN min(complete_until) END FROM freshness
-"""
+"""  # noqa: S608 -- no input
 _FRESHNESS = sa.text(FRESH_AS_OF)
 
 
@@ -149,7 +150,7 @@ _CAUGHT_UP = sa.select(
         sa.func.bool_and(sa.func.coalesce(consumer_offset.c.next_offset >= consumer_offset.c.log_end, sa.false())),
         sa.false(),
     )
-)
+).where(consumer_offset.c.consumer == CONSUMER)
 
 
 async def is_caught_up(connection: AsyncConnection) -> bool:
@@ -200,7 +201,7 @@ _REVISION = CompiledStatement(
         sa.func.max(consumer_offset.c.updated_at),
         # A rebuild moves no offset, and may change every sum.
         sa.select(sa.func.max(ledger.c.opened_at)).scalar_subquery(),
-    )
+    ).where(consumer_offset.c.consumer == CONSUMER)
 )
 
 

@@ -34,6 +34,9 @@ from service_kit.tables import own_metadata
 CUSTOMER: Final = "customer"
 """The dimension that postings hold as it is, and not by a code."""
 
+CONSUMER: Final = "metrics-worker"
+"""The consumer group of the ledger, and the name under which its offsets and dead letters are kept."""
+
 metadata = own_metadata(circuit_breaker, consumer_offset)
 
 ledger = Table(

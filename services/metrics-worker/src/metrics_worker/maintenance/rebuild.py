@@ -26,8 +26,9 @@ from metrics_worker.database import tool_engine
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger import aggregate
 from metrics_worker.ledger.aggregate import SubjectState
-from metrics_worker.ledger.consumer import CONSUMER, TOPICS
+from metrics_worker.ledger.consumer import TOPICS
 from metrics_worker.ledger.status import choose_reporting, chosen_reporting, insert_ledger
+from metrics_worker.ledger.tables import CONSUMER
 from metrics_worker.ledger.writer import LedgerWriter
 from metrics_worker.maintenance.shadow_schema import (
     SHADOW,

@@ -22,9 +22,9 @@ from metrics_worker.domain.kinds import KINDS, Kind
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger.aggregate import SubjectState, decode
 from metrics_worker.ledger.blocks import BlockKey, Blocks, blocks_of
-from metrics_worker.ledger.consumer import CONSUMER, TOPICS
+from metrics_worker.ledger.consumer import TOPICS
 from metrics_worker.ledger.status import reporting_of_ledger
-from metrics_worker.ledger.tables import POSTING, subject_state
+from metrics_worker.ledger.tables import CONSUMER, POSTING, subject_state
 from metrics_worker.maintenance.recompute import Newest, newest_of, recomputed
 from metrics_worker.maintenance.stored_sums import (
     CustomerSums,

@@ -15,8 +15,7 @@ from metrics_worker.domain.measure import Sum
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.catalogue import ENDED
 from metrics_worker.kpis.formula import Formula
-from metrics_worker.ledger.consumer import CONSUMER
-from metrics_worker.ledger.tables import CUSTOMER, POSTING, dimension_value, sequence_gap, subject_state
+from metrics_worker.ledger.tables import CONSUMER, CUSTOMER, POSTING, dimension_value, sequence_gap, subject_state
 from metrics_worker.queries.answer import answer
 from metrics_worker.queries.query import KpiQuery
 from service_kit.consumer.dead_letters import dead_letter

@@ -1,4 +1,7 @@
-"""The messages that webhooks receive, as the OpenAPI document shows them: one an event, from the event contracts."""
+"""The messages that webhooks receive, as the OpenAPI document shows them: one an event of metrics, from its contract.
+
+Those of sales and service are one a family: `GET /v1/schemas` answers what each of their events holds.
+"""
 
 import json
 from collections.abc import Mapping
@@ -7,10 +10,10 @@ from typing import Any, Final
 import msgspec
 
 from event_contracts import metrics as contract
-from event_contracts.catalogue import EVENT_TYPES, EventType
+from event_contracts.catalogue import EVENT_TYPES, METRICS_TOPIC, EventType
 from event_contracts.examples import examples
 from event_contracts.schemas import data_schema
-from metrics_worker.webhooks.schemas import TYPES
+from metrics_worker.webhooks.filters import TYPES
 from service_kit.docstrings import attribute_docstrings
 
 _COMPONENTS: Final = "#/components/schemas/"
@@ -22,25 +25,35 @@ def webhooks() -> tuple[dict[str, Any], dict[str, Any]]:
     schemas: dict[str, Any] = {}
     for name in TYPES:
         entry = EVENT_TYPES[name]
-        found[name] = {"post": _operation(entry)}
-        schemas |= _schemas(entry)
+        if entry.topic == METRICS_TOPIC:
+            text, operation_id = entry.data.__doc__ or "", name.partition(".")[2].replace("-", "_")
+            found[name] = {"post": _operation(name, operation_id, text, _message_name(entry))}
+            schemas |= _schemas(entry)
+    for service, shown in _SERVICES.items():
+        family, text = f"{service}.*", f"An event of {service}."
+        message = f"{service.capitalize()}EventMessage"
+        found[family] = {"post": _operation(family, f"receive_{service}_event", text, message)}
+        schemas[message] = _service_message(service, EVENT_TYPES[shown])
     return found, schemas
 
 
-def _operation(entry: EventType) -> dict[str, Any]:
-    text = entry.data.__doc__ or ""
+_SERVICES: Final = {"sales": "sales.deal-closed", "service": "service.ticket-opened"}
+"""The services whose events are one message each, with an event to show."""
+
+
+def _operation(name: str, operation_id: str, text: str, message: str) -> dict[str, Any]:
     return {
         "tags": ["push"],
-        "operationId": entry.name.partition(".")[2].replace("-", "_"),
+        "operationId": operation_id,
         "summary": text.rstrip("."),
-        "description": f"{text} Sent to the webhooks that are registered for `{entry.name}`; any 2xx within 15 seconds "
+        "description": f"{text} Sent to the webhooks that are registered for `{name}`; any 2xx within 15 seconds "
         "takes it, all else is tried again for three days. Order is not guaranteed: of one `subject`, the highest "
         "`sequence` is the newest.",
         "security": [],
         "parameters": [_header(*each) for each in _SIGNED],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": {"$ref": _COMPONENTS + _message_name(entry)}}},
+            "content": {"application/json": {"schema": {"$ref": _COMPONENTS + message}}},
         },
         "responses": {
             "2XX": {"description": "The message is taken."},
@@ -86,8 +99,47 @@ def _schemas(entry: EventType) -> dict[str, Any]:
     example = examples()[entry.name]
     _show(data := schemas[entry.data.__name__], msgspec.to_builtins(example.data), schemas)
     subject = f"{entry.subject_kind}/{example.data.id}"
-    message: dict[str, Any] = {
-        "type": {"const": entry.name, "type": "string", "description": "What happened.", "examples": [entry.name]},
+    message = _envelope({"const": entry.name}, entry, subject) | {
+        "data": {"$ref": _COMPONENTS + entry.data.__name__, "description": "The whole state after the change."}
+    }
+    schemas[_message_name(entry)] = {
+        "type": "object",
+        "description": f"The message of a webhook. {data['description']}",
+        "properties": message,
+        "required": list(message),
+    }
+    return schemas
+
+
+def _service_message(service: str, shown: EventType) -> dict[str, Any]:
+    example = examples()[shown.name]
+    types = [name for name in TYPES if name.startswith(f"{service}.")]
+    message = _envelope({"enum": types}, shown, f"{shown.subject_kind}/{example.data.id}") | {
+        "epoch": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "Raised by a restore of the service: a higher one is newer whatever the sequence.",
+            "examples": [1],
+        },
+        "data": {
+            "type": "object",
+            "additionalProperties": True,
+            "description": "The whole state after the change: `GET /v1/schemas/{type}` has its schema.",
+            "examples": [{"id": str(example.data.id)}],
+        },
+    }
+    return {
+        "type": "object",
+        "description": f"The message of a webhook: an event of {service}.",
+        "properties": message,
+        "required": list(message),
+    }
+
+
+def _envelope(kind: dict[str, Any], shown: EventType, subject: str) -> dict[str, Any]:
+    example = examples()[shown.name]
+    return {
+        "type": {**kind, "type": "string", "description": "What happened.", "examples": [shown.name]},
         "timestamp": {
             "type": "string",
             "format": "date-time",
@@ -101,15 +153,7 @@ def _schemas(entry: EventType) -> dict[str, Any]:
             "description": "The version of the subject: the highest one is the newest.",
             "examples": [example.sequence],
         },
-        "data": {"$ref": _COMPONENTS + entry.data.__name__, "description": "The whole state after the change."},
     }
-    schemas[_message_name(entry)] = {
-        "type": "object",
-        "description": f"The message of a webhook. {data['description']}",
-        "properties": message,
-        "required": list(message),
-    }
-    return schemas
 
 
 def _describe(schema: dict[str, Any], kind: type) -> None:

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from metrics_worker.database import Base
+from metrics_worker.database import Base, authoritative
+from metrics_worker.webhooks.filters import Filters, follows_services
 from metrics_worker.webhooks.signatures import new_secret
 from service_kit.entities import column
 from service_kit.identifiers import new_id
@@ -43,18 +44,37 @@ class Webhook(Base, table="webhook"):
     active: bool
     disabled_because: Annotated[str | None, column(comment="set when it was switched off by itself")]
     created_at: datetime
+    filters: Annotated[dict[str, list[Any]], column(JSONB, server_default=sa.text("'{}'::jsonb"))]
+    follows_since: Annotated[
+        datetime,
+        column(
+            server_default=sa.func.now(),
+            comment="events of sales and service that were recorded before are not sent",
+        ),
+    ]
 
     @classmethod
-    def register(cls, url: str, event_types: list[str], *, at: datetime) -> "Webhook":
+    def register(cls, url: str, event_types: list[str], filters: Filters, *, at: datetime) -> "Webhook":
         """Return a new webhook, active."""
         return cls(
-            id=new_id(), version=1, url=url, event_types=event_types, active=True, disabled_because=None, created_at=at
+            id=new_id(),
+            version=1,
+            url=url,
+            event_types=event_types,
+            active=True,
+            disabled_because=None,
+            created_at=at,
+            filters={field: list(values) for field, values in filters.items()},
+            follows_since=at,
         )
 
-    def change(self, changed: dict[str, Any]) -> None:
+    def change(self, changed: dict[str, Any], *, at: datetime) -> None:
         """Take over the given values. A change clears the reason why it was disabled."""
+        followed = follows_services(self.event_types)
         for name, value in changed.items():
             setattr(self, name, value)
+        if not followed and follows_services(self.event_types):
+            self.follows_since = at
         if changed:
             self.version += 1
             self.disabled_because = None
@@ -104,6 +124,13 @@ class WebhookDelivery(Base, table="webhook_delivery", audited=False):
             "webhook_delivery_ended_idx", "status", "last_tried_at", postgresql_where=sa.text("status <> 'pending'")
         ),
         sa.Index("webhook_delivery_webhook_id_id_idx", "webhook_id", "id"),
+        sa.Index(
+            "webhook_delivery_due_idx",
+            "webhook_id",
+            "next_try_at",
+            "id",
+            postgresql_where=sa.text("status = 'pending'"),
+        ),
     )
 
     def succeed(self, status: int) -> None:
@@ -131,3 +158,22 @@ class WebhookDelivery(Base, table="webhook_delivery", audited=False):
         if self.status == "pending":
             raise DeliveryPending("Wait until it is delivered or given up.")
         self.status, self.tries, self.next_try_at = "pending", 0, at
+
+
+webhook_progress = sa.Table(
+    "webhook_progress",
+    authoritative,
+    sa.Column("topic", sa.Text, primary_key=True),
+    sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column(
+        "topic_id", sa.Uuid, nullable=False, comment="a topic that is recreated has another id and other offsets"
+    ),
+    sa.Column("next_offset", sa.BigInteger, nullable=False, comment="what comes before it was read"),
+    sa.Column("recorded_until", sa.DateTime(timezone=True), nullable=False, comment="the latest event that was read"),
+    sa.Column(
+        "skips_until",
+        sa.DateTime(timezone=True),
+        comment="what was recorded until then was read in the topic before this one",
+    ),
+    comment="What webhooks were sent of the services' events, so that a restore sends nothing of it again.",
+)

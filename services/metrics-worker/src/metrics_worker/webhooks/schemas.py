@@ -5,22 +5,41 @@ from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from event_contracts import metrics as contract
-from event_contracts.catalogue import EVENT_TYPES, METRICS_TOPIC
+from metrics_worker.webhooks.filters import FAMILIES, TYPES
 from service_kit.changes import Change
 from service_kit.fields import Moment, ReadModel, RecordId, StrictModel, Version, described
-
-DECLARED = contract  # importing it fills the catalogue
-TYPES = sorted(name for name, entry in EVENT_TYPES.items() if entry.topic == METRICS_TOPIC)
+from service_kit.suggestions import known_names
 
 
 def _known(types: list[str]) -> list[str]:
-    if unknown := set(types) - set(TYPES):
-        raise ValueError(f"{', '.join(sorted(unknown))} is not published; there are: {', '.join(TYPES)}")
+    for name in types:
+        if name not in TYPES and name not in FAMILIES:
+            raise ValueError(f"{name} is no type of event; {known_names(name, (*FAMILIES, *TYPES))}")
     return sorted(set(types))
 
 
-_EVENT_TYPES = described("The events to send, by type: " + ", ".join(TYPES) + ".", ["metrics.kpi-target-missed"])
+_EVENT_TYPES = described(
+    "The events to send, by type, or by family for all of a service: "
+    + ", ".join(FAMILIES)
+    + ". `GET /v1/schemas` lists the types; those of directories are not sent.",
+    ["metrics.kpi-target-missed", "sales.deal-closed"],
+)
+_FILTERS = described(
+    "Which of these events to send: every field named must have one of the values given. A field is the names that "
+    "lead to it in the message, joined by dots; each event must have it. Of a list one item is enough. Empty for all.",
+    {"data.region": ["EMEA"]},
+)
+_FilterValue = (
+    Annotated[str, Field(max_length=200)]
+    | Annotated[int, Field(strict=True)]
+    | Annotated[bool, Field(strict=True)]
+    | None
+)
+EventFilters = Annotated[
+    dict[Annotated[str, Field(max_length=200)], Annotated[list[_FilterValue], Field(min_length=1, max_length=100)]],
+    Field(max_length=10),
+    _FILTERS,
+]
 EventTypes = Annotated[
     list[Annotated[str, Field(max_length=64)]],
     Field(min_length=1, max_length=50),
@@ -60,7 +79,8 @@ class WebhookCreate(StrictModel):
             "examples": [
                 {
                     "url": "https://example.com/hooks/tandem",
-                    "event_types": ["metrics.kpi-target-missed", "metrics.kpi-target-recovered"],
+                    "event_types": ["sales.deal-closed", "sales.deal-reopened"],
+                    "filters": {"data.region": ["EMEA"]},
                 }
             ]
         }
@@ -68,6 +88,7 @@ class WebhookCreate(StrictModel):
 
     url: Url
     event_types: EventTypes
+    filters: EventFilters = Field(default={}, validate_default=False)
 
 
 class WebhookUpdate(Change):
@@ -78,7 +99,8 @@ class WebhookUpdate(Change):
             "examples": [
                 {
                     "url": "https://example.com/hooks/tandem",
-                    "event_types": ["metrics.kpi-target-missed"],
+                    "event_types": ["service.ticket-opened"],
+                    "filters": {"data.priority": ["high", "urgent"]},
                     "active": True,
                 }
             ]
@@ -87,6 +109,7 @@ class WebhookUpdate(Change):
 
     url: Url = ""
     event_types: EventTypes = Field(default=[], validate_default=False)
+    filters: EventFilters = Field(default={}, validate_default=False)
     active: Annotated[bool, Field(strict=True)] = True
     """Whether anything is sent."""
 
@@ -98,6 +121,7 @@ class WebhookRead(ReadModel):
     version: Version
     url: Annotated[str, _URL]
     event_types: Annotated[list[str], _EVENT_TYPES]
+    filters: Annotated[dict[str, list[str | int | bool | None]], _FILTERS]
     active: bool
     """Whether anything is sent."""
     disabled_because: Annotated[str, _DISABLED] | None

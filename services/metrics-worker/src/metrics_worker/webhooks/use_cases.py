@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from metrics_worker.webhooks.addresses import AddressRefused, check_address
+from metrics_worker.webhooks.filters import FilterRefused, Filters, check_filters
 from metrics_worker.webhooks.model import OVERLAP, Webhook, WebhookDelivery, WebhookSecret
 from metrics_worker.webhooks.schemas import WebhookCreate, WebhookUpdate
 from service_kit.audit.entries import noun_code
@@ -15,9 +16,10 @@ from service_kit.versions import ExpectedVersion
 
 
 def register_webhook(work: UnitOfWork, body: WebhookCreate, *, allow_loopback: bool) -> tuple[Webhook, WebhookSecret]:
-    """Register a webhook with its first secret. Raise `Unprocessable` for an address that is not allowed."""
+    """Register a webhook with its first secret. Raise `Unprocessable` for an address or a filter that is not valid."""
     _check(body.url, allow_loopback=allow_loopback)
-    webhook = Webhook.register(body.url, body.event_types, at=datetime.now(UTC))
+    _check_filters(body.event_types, body.filters)
+    webhook = Webhook.register(body.url, body.event_types, body.filters, at=datetime.now(UTC))
     secret = WebhookSecret.make(webhook.id)
     work.add(webhook)
     work.add(secret)
@@ -32,7 +34,9 @@ async def change_webhook(
     changed = body.changed_from(webhook)
     if "url" in changed:
         _check(body.url, allow_loopback=allow_loopback)
-    webhook.change(changed)
+    if changed.keys() & {"event_types", "filters"}:
+        _check_filters(changed.get("event_types", webhook.event_types), changed.get("filters", webhook.filters))
+    webhook.change(changed, at=datetime.now(UTC))
     return webhook
 
 
@@ -83,3 +87,10 @@ def _check(url: str, *, allow_loopback: bool) -> None:
         check_address(url, allow_loopback=allow_loopback)
     except AddressRefused as refused:
         raise Unprocessable.at("#/url", str(refused)) from None
+
+
+def _check_filters(event_types: list[str], filters: Filters) -> None:
+    try:
+        check_filters(event_types, filters)
+    except FilterRefused as refused:
+        raise Unprocessable.at(f"#/filters/{refused.field}", str(refused)) from None
