@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -213,3 +214,121 @@ async def test_the_policy_sets_for_how_long_a_message_reopens(desk: Desk) -> Non
     await desk.post(f"tickets/{ticket}/resolve", {"occurred_at": desk.ago(hours=2)})
     late = await desk.post(f"tickets/{ticket}/interactions", {"direction": "inbound"})
     assert (await desk.get(f"tickets/{late['ticket_id']}"))["follow_up_to"] == ticket
+
+
+async def test_work_stays_credited_to_whoever_did_it(desk: Desk) -> None:
+    """Ann takes the call, Bea solves it, and Cid gets the ticket when both are on holiday."""
+    team = (await desk.post("teams", {"name": "Night desk"}))["id"]
+    ann, bea, cid = [
+        (await desk.post("agents", {"name": name, "team_id": team}))["id"] for name in ("Ann", "Bea", "Cid")
+    ]
+    ticket = await desk.ticket(agent_id=ann, occurred_at=desk.ago(days=5))
+    reply = {"direction": "outbound", "agent_id": ann, "occurred_at": desk.ago(days=5, minutes=-30)}
+    await desk.post(f"tickets/{ticket}/interactions", reply)
+    await desk.post(f"tickets/{ticket}/resolve", {"agent_id": bea, "occurred_at": desk.ago(days=4)})
+    resolved = await desk.get(f"tickets/{ticket}")
+    assert resolved["first_responded_by"] == {"person_id": ann, "team_id": team}
+    assert resolved["resolved_by"] == resolved["first_resolved_by"] == {"person_id": bea, "team_id": team}
+    await desk.post(f"tickets/{ticket}/assign", {"agent_id": cid, "occurred_at": desk.ago(days=3)})
+    survey = await desk.post("surveys", {"ticket_id": ticket, "kind": "csat"}, role="importer")
+    assert survey["agent_id"] == bea
+    await desk.post(survey["answer_path"], {"score": 5}, role="")
+    # A policy may name another for its surveys.
+    policy = {"name": "First line", "kind": "training_request", "priority": "low", "resolution_seconds": 3_600}
+    policy = await desk.post("sla-policies", policy | {"survey_credit": "first_responder"})
+    other = await desk.ticket(kind="training_request", priority="low", agent_id=cid, occurred_at=desk.ago(days=5))
+    await desk.client("service", "service-manager").patch(f"/v1/sla-policies/{policy['id']}", json={"active": False})
+    await desk.post(f"tickets/{other}/interactions", reply)
+    await desk.post(f"tickets/{other}/resolve", {"agent_id": bea, "occurred_at": desk.ago(days=4)})
+    asked = await desk.post("surveys", {"ticket_id": other, "kind": "csat"}, role="importer")
+    assert asked["agent_id"] == ann
+
+    await booked(desk.stack)
+    assert await desk.groups("first_response_minutes", "owner") == {ann: (3_600, 2)}
+    assert await desk.groups("tickets_resolved", "owner") == {bea: (2, None)}
+    assert await desk.groups("csat", "owner") == {bea: (1, 1)}
+    assert await desk.groups("tickets_opened", "owner") == {cid: (2, None)}
+    # Reopened, the resolution is taken from who solved it; solved by another, it is theirs.
+    await desk.post(f"tickets/{ticket}/reopen", {"occurred_at": desk.ago(days=2)})
+    await desk.post(f"tickets/{ticket}/resolve", {"occurred_at": desk.ago(days=1)})
+    await booked(desk.stack)
+    assert await desk.groups("tickets_resolved", "owner") == {bea: (1, None), cid: (1, None)}
+    assert await desk.groups("csat", "owner") == {bea: (1, 1)}
+    await settled(desk.stack)
+
+
+async def test_a_lead_stays_credited_to_whoever_contacted_it(desk: Desk) -> None:
+    dora, emil = [
+        (await desk.post("reps", {"name": name}, role="sales-manager", api="sales"))["id"] for name in ("Dora", "Emil")
+    ]
+
+    async def sell(path: str, **body: Any) -> Body:
+        return await desk.post(path, body, role="sales-manager", api="sales")
+
+    region = f"r-{uuid4().hex[:8]}"
+    lead = await sell("leads", region=region, owner_id=dora, occurred_at=desk.ago(days=5))
+    path = f"leads/{lead['id']}"
+    await sell(f"{path}/contact", occurred_at=desk.ago(days=5, hours=-1))
+    await sell(f"{path}/assign", owner_id=emil, occurred_at=desk.ago(days=4))
+    await sell(f"{path}/qualify", occurred_at=desk.ago(days=3))
+    found = await desk.get(path, role="sales-manager", api="sales")
+    assert (found["contacted_by"]["person_id"], found["qualified_by"]["person_id"]) == (dora, emil)
+    await booked(desk.stack)
+    asked = {"region": region, "customer": ""}
+    assert await desk.groups("lead_response_minutes", "owner", **asked) == {dora: (3_600, 1)}
+    assert await desk.groups("qualification_rate", "owner", variant="period", **asked) == {emil: (1, 1)}
+    assert await desk.groups("leads_created", "owner", **asked) == {emil: (1, None)}
+
+
+async def test_contacts_of_merged_tickets_count_together(desk: Desk) -> None:
+    """Two customers' questions: one came once, the other twice and got two tickets, which are merged."""
+    once, first, second = [await desk.ticket(channel="phone", occurred_at=desk.ago(days=3)) for _ in range(3)]
+    for ticket in (once, first, second):
+        called = {"direction": "inbound", "occurred_at": desk.ago(days=3)}
+        await desk.post(f"tickets/{ticket}/interactions", called)
+    for ticket in (once, first):
+        await desk.post(f"tickets/{ticket}/resolve", {"occurred_at": desk.ago(days=2)})
+    await booked(desk.stack)
+    assert await desk.number("first_contact_resolution") == (2, 2)
+    await desk.post(f"tickets/{second}/merge", {"into": first, "occurred_at": desk.ago(days=1)})
+    assert (await desk.get(f"tickets/{first}"))["merged_contact_count"] == 1
+    await booked(desk.stack)
+    assert await desk.number("first_contact_resolution") == (1, 2)
+    assert await desk.number("tickets_opened") == (2, None)
+    assert await desk.number("unattended_now") == (0, None)
+    await settled(desk.stack)
+
+
+async def test_every_wait_is_measured_on_its_own(desk: Desk) -> None:
+    """Answered at once, reopened after four days, and answered after ten minutes: that is what the customer waited."""
+    agent = (await desk.post("agents", {"name": "Rita"}))["id"]
+    ticket = await desk.ticket(agent_id=agent, occurred_at=desk.ago(days=10))
+    path = f"tickets/{ticket}/interactions"
+    reply = {"direction": "outbound", "agent_id": agent}
+    await desk.post(path, reply | {"occurred_at": desk.ago(days=10, minutes=-5)})
+    await desk.post(f"tickets/{ticket}/resolve", {"occurred_at": desk.ago(days=9)})
+    await desk.post(f"tickets/{ticket}/reopen", {"occurred_at": desk.ago(days=5)})
+    await booked(desk.stack)
+    assert await desk.number("unattended_now") == (1, None)
+    alerts = await desk.get("alerts", role="analyst", api="metrics", kind="unattended")
+    (alert,) = [each for each in alerts["items"] if each["subject"] == f"customers/{desk.customer}"]
+    assert datetime.fromisoformat(alert["since"]) == desk.now - timedelta(days=5)
+    await desk.post(path, reply | {"occurred_at": desk.ago(days=5, minutes=-10)})
+    # Two messages in a row are one wait, and what is entered late counts where it belongs.
+    for hours in (2, 1):
+        await desk.post(path, {"direction": "inbound", "occurred_at": desk.ago(hours=hours)})
+    await desk.post(path, reply | {"occurred_at": desk.ago(minutes=90)})
+    found = await desk.get(f"tickets/{ticket}")
+    assert datetime.fromisoformat(found["waiting_since"]) == desk.now - timedelta(hours=1)
+    assert [wait["ended_by"] for wait in found["waits"]] == ["reply", "reply", "reply", None]
+
+    await booked(desk.stack)
+    assert await desk.number("first_response_minutes") == (300, 1)
+    assert await desk.number("reply_minutes") == (300 + 600 + 1_800, 3)
+    assert await desk.groups("reply_minutes", "owner") == {agent: (2_700, 3)}
+    assert await desk.number("unattended_now") == (1, None)
+    await desk.post(f"tickets/{ticket}/resolve", {})
+    await booked(desk.stack)
+    assert (await desk.number("reply_minutes"))[1] == 4
+    assert await desk.number("unattended_now") == (0, None)
+    await settled(desk.stack)

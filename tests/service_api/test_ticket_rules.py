@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -15,8 +15,8 @@ from service_api.tickets.model import (
     TicketAlreadyClosed,
     TicketAlreadyResolved,
     TicketStillOpen,
-    is_reply,
 )
+from service_api.tickets.waits import Turn, is_reply, waits_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import OccurredTooEarly
 from service_kit.problems import Conflict
@@ -214,13 +214,30 @@ class TicketLife(RuleBasedStateMachine):
     def changed(self, before: object, **fields: object) -> None:
         """Exactly these fields are other than before, and the version is the next one."""
         assert isinstance(before, dict)
-        assert self.ticket.state_fields() == before | fields
+        now = self.ticket.state_fields()
+        follow = {"waits", "first_responded_by", "resolved_by", "first_resolved_by"}
+        assert {name: now[name] for name in now if name not in follow} == {
+            name: value for name, value in (before | fields).items() if name not in follow
+        }
         assert self.ticket.version == self.seen_version + 1
         self.seen_version = self.ticket.version
 
     def unchanged(self, before: object) -> None:
         assert self.ticket.state_fields() == before
         assert self.ticket.version == self.seen_version
+
+    @invariant()
+    def only_an_open_ticket_is_waited_for(self) -> None:
+        waits = self.ticket.known_waits
+        assert all(wait.until is not None and wait.until >= wait.since for wait in waits[:-1])
+        is_waiting = bool(waits) and waits[-1].until is None
+        assert self.ticket.waiting_since == (waits[-1].since if is_waiting else None)
+        assert not is_waiting or self.ticket.status == "open"
+
+    @invariant()
+    def who_did_it_is_known_while_it_is_done(self) -> None:
+        assert (self.ticket.resolved_by is not None) == (self.ticket.resolved_at is not None)
+        assert (self.ticket.first_responded_by is not None) == (self.ticket.first_responded_at is not None)
 
 
 TicketLife.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
@@ -276,3 +293,23 @@ def test_a_reply_is_public_and_by_a_person(
         agent_id=PEOPLE[0] if by_a_person else None,
     )
     assert is_reply(spoken) is counts
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.sampled_from(["asks", "reply", "resolution"])), max_size=12))
+def test_waits_follow_from_their_turns_in_any_order(drawn: list[tuple[int, str]]) -> None:
+    def turn(minute: int, kind: str) -> Turn:
+        at = NOON + timedelta(minutes=minute)
+        return Turn(at, asks=True) if kind == "asks" else Turn(at, answers="reply" if kind == "reply" else "resolution")
+
+    turns = [turn(*each) for each in drawn]
+    waits = waits_of(turns)
+    assert [(wait.since, wait.until) for wait in waits_of(turns[::-1])] == [(wait.since, wait.until) for wait in waits]
+    waited: set[int] = set()
+    for wait in waits:
+        since = (wait.since - NOON) // timedelta(minutes=1)
+        until = 21 if wait.until is None else (wait.until - NOON) // timedelta(minutes=1)
+        waited |= set(range(since, until))
+    # A minute is waited through when the last turn up to its beginning asks.
+    for minute in range(21):
+        before = sorted((at, kind != "asks") for at, kind in drawn if at <= minute)
+        assert (minute in waited) == (bool(before) and not before[-1][1]), minute

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from event_contracts.catalogue import State
 from event_contracts.service import (
     InteractionLogged,
+    TicketAbsorbed,
     TicketAssigned,
     TicketAssignment,
     TicketClosed,
@@ -440,7 +441,13 @@ async def test_a_ticket_is_merged_for_good(service: Service, agent: httpx.AsyncC
     event = (await service.events_of(f"tickets/{same['id']}"))[-1].data
     assert isinstance(event, TicketMerged)
     assert str(event.merged_into) == ticket["id"]
-    assert (await agent.get(f"/v1/tickets/{ticket['id']}")).json() == ticket
+    into = (await agent.get(f"/v1/tickets/{ticket['id']}")).json()
+    counted = {name: into[name] for name in ("version", "updated_at", "merged_contact_count")}
+    assert into == ticket | counted
+    assert (counted["version"], counted["merged_contact_count"]) == (ticket["version"] + 1, 1)
+    absorbed = (await service.events_of(f"tickets/{ticket['id']}"))[-1].data
+    assert isinstance(absorbed, TicketAbsorbed)
+    assert str(absorbed.change.ticket_id) == merged["id"]
     assert (await agent.get(f"/v1/tickets?merged_into={ticket['id']}")).json()["items"] == [merged]
     for action, body in (
         ("merge", {"into": (await a_ticket(agent, customer_id=ticket["customer_id"]))["id"]}),

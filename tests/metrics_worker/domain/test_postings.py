@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from event_contracts.codec import UndecodableEvent
 from event_contracts.fields import Money
 from event_contracts.sales import StageEntry
+from event_contracts.service import Wait
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.posting import Posting, Reporting
 from metrics_worker.domain.quota import spread
@@ -23,6 +24,7 @@ from tests.faults.rows import fault
 from tests.metrics_worker.facts import (
     AGENT,
     CUSTOMER,
+    MORNING,
     REP,
     TEAM,
     VILNIUS,
@@ -179,13 +181,22 @@ def test_a_lost_deal_is_worth_nothing() -> None:
     ]
 
 
+ASKED = {"waits": 1, "waiting": 1}
+"""What a ticket counts for while its customer waits for us."""
+
+
+def replied_after(seconds: int) -> dict[str, int]:
+    """What it counts for once that wait has ended, after so long."""
+    return {"replied": 1, "reply_seconds": seconds, "waiting": -1}
+
+
 def test_a_resolved_ticket_counts_in_its_cohort_and_on_the_day_of_its_resolution() -> None:
     resolved = ticket(resolved_at=moment("2026-03-12"), inbound_count=1)
     assert posted(resolved, "ticket") == [
-        {"day": "2026-03-10", "opened": 1, "cohort_resolved": 1, "backlog": 1, "unattended": 1},
+        {"day": "2026-03-10", "opened": 1, "cohort_resolved": 1, "backlog": 1, "unattended": 1, **ASKED},
         {
             "day": "2026-03-12", "resolved": 1, "resolution_seconds": 144000, "resolved_first_contact": 1,
-            "first_resolved": 1, "held": 1, "backlog": -1, "unattended": -1,
+            "first_resolved": 1, "held": 1, "backlog": -1, "unattended": -1, **replied_after(144000),
         },
     ]  # fmt: skip
 
@@ -193,10 +204,10 @@ def test_a_resolved_ticket_counts_in_its_cohort_and_on_the_day_of_its_resolution
 def test_an_answered_ticket_is_attended_from_then_on() -> None:
     answered = ticket(first_responded_at=moment("2026-03-10T09:00"), first_response_business_seconds=1800)
     assert posted(answered, "ticket") == [
-        {"day": "2026-03-10", "opened": 1, "cohort_within_hour": 1, "backlog": 1, "unattended": 1},
+        {"day": "2026-03-10", "opened": 1, "cohort_within_hour": 1, "backlog": 1, "unattended": 1, **ASKED},
         {
             "day": "2026-03-10", "first_responded": 1, "first_response_seconds": 3600, "business_responded": 1,
-            "business_response_seconds": 1800, "unattended": -1,
+            "business_response_seconds": 1800, "unattended": -1, **replied_after(3600),
         },
     ]  # fmt: skip
 
@@ -249,6 +260,7 @@ def test_an_agreement_is_kept_unless_it_was_breached(fields: dict[str, Any], cou
         ({"inbound_count": 1, "interaction_count": 9}, True),
         ({"inbound_count": 2}, False),
         ({"inbound_count": 1, "reopen_count": 1}, False),
+        ({"inbound_count": 1, "merged_contact_count": 1}, False),
     ],
 )
 def test_first_contact_means_that_the_customer_need_not_come_back(fields: dict[str, int], first_contact: bool) -> None:
@@ -258,14 +270,51 @@ def test_first_contact_means_that_the_customer_need_not_come_back(fields: dict[s
 
 def test_a_reopened_ticket_keeps_its_reopenings_and_has_no_resolution() -> None:
     assert posted(ticket(reopen_count=2), "ticket") == [
-        {"day": "2026-03-10", "opened": 1, "cohort_reopened": 1, "reopenings": 2, "backlog": 1, "unattended": 1}
+        {
+            "day": "2026-03-10",
+            "opened": 1,
+            "cohort_reopened": 1,
+            "reopenings": 2,
+            "backlog": 1,
+            "unattended": 1,
+            **ASKED,
+        }
+    ]  # fmt: skip
+
+
+def test_every_wait_counts_from_its_question_to_its_answer() -> None:
+    """Answered after five minutes; reopened on the 12th and answered after ten; on the 14th they wrote again."""
+    waits = [
+        Wait(since=MORNING, until=moment("2026-03-10T08:05"), ended_by="reply"),
+        Wait(since=moment("2026-03-12T08:00"), until=moment("2026-03-12T08:10"), ended_by="resolution"),
+        Wait(since=moment("2026-03-14T08:00")),
     ]
+    again = ticket(first_responded_at=moment("2026-03-10T08:05"), reopen_count=2, waits=waits)
+    assert posted(again, "ticket")[1:] == [
+        {"day": "2026-03-12", **ASKED},
+        {"day": "2026-03-12", "waiting": -1},
+        {"day": "2026-03-12", "replied": 1, "reply_seconds": 600},
+        {"day": "2026-03-14", **ASKED},
+        {
+            "day": "2026-03-10", "first_responded": 1, "first_response_seconds": 300, "unattended": -1,
+            **replied_after(300),
+        },
+    ]  # fmt: skip
+    assert waiting_since(again) == moment("2026-03-14T08:00")
+    assert waiting_since(ticket(waits=waits[:2])) is None
+
+
+def test_of_an_onboarding_only_what_the_customer_wrote_is_waited_for() -> None:
+    since = moment("2026-03-11T08:00")
+    written = ticket(onboarding_since=MORNING, waits=[Wait(since=since)])
+    assert posted(written, "ticket")[1:] == [{"day": "2026-03-11", **ASKED}]
+    assert waiting_since(written) == since
 
 
 def test_a_logged_contact_carries_its_ticket_and_itself() -> None:
     contact = interaction(occurred_at=moment("2026-03-11"), talk_seconds=100, hold_seconds=0, wrap_up_seconds=7)
     event = logged(contact, interaction_count=1)
-    assert posted(event, "ticket") == [{"day": "2026-03-10", "opened": 1, "backlog": 1, "unattended": 1}]
+    assert posted(event, "ticket") == [{"day": "2026-03-10", "opened": 1, "backlog": 1, "unattended": 1, **ASKED}]
     assert posted(event, "interaction") == [
         {"day": "2026-03-11", "handled": 1, "talk_seconds": 100, "wrap_up_seconds": 7, "handle_seconds": 107}
     ]

@@ -485,6 +485,14 @@ def examples() -> Mapping[str, Example]:
         ),
         _example("service.ticket-escalated", "2026-03-24T08:45:00Z", 5, _ACCOUNT_ID, _TICKET_ESCALATED),
         _example("service.ticket-merged", "2026-03-24T08:06:00Z", 3, _ACCOUNT_ID, _TICKET_MERGED),
+        _example(
+            "service.ticket-absorbed",
+            "2026-03-24T08:06:00Z",
+            3,
+            _ACCOUNT_ID,
+            _TICKET_ASSIGNED | {"id": _uuid(0xCD), "merged_contact_count": 1},
+            ticket_id=_TICKET_ID,
+        ),
         _example("service.ticket-cancelled", "2026-03-25T09:00:00Z", 2, _ACCOUNT_ID, _ONBOARDING_CANCELLED),
         _example("service.ticket-reinstated", "2026-03-26T09:00:00Z", 3, _ACCOUNT_ID, _ONBOARDING),
         _example(

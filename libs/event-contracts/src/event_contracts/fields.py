@@ -3,6 +3,7 @@
 from datetime import datetime
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import Annotated
+from uuid import UUID
 
 import msgspec
 
@@ -101,3 +102,11 @@ class Money(msgspec.Struct, frozen=True):
 def money_from_minor_units(minor_units: int, currency: str) -> Money:
     """The inverse of `Money.minor_units`."""
     return Money(amount=Decimal(minor_units).scaleb(-DECIMAL_PLACES[currency]), currency=currency)
+
+
+class Credit(msgspec.Struct, frozen=True, kw_only=True):
+    """Who did something, and their team then: it stays theirs when the record changes hands."""
+
+    person_id: UUID | None
+    """The salesperson or agent; null where nobody was named."""
+    team_id: UUID | None

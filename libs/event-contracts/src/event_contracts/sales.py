@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from event_contracts.catalogue import SALES_TOPIC, State, corrections, event
-from event_contracts.fields import Amendment, Code, Count, Moment, Money
+from event_contracts.fields import Amendment, Code, Count, Credit, Moment, Money
 
 LeadStatus = Literal["new", "assigned", "contacted", "qualified", "disqualified", "converted"]
 OpenStage = Literal["prospecting", "qualification", "presentation", "proposal", "negotiation"]
@@ -78,7 +78,11 @@ class Lead(State, frozen=True, kw_only=True):
     assigned_at: Moment | None = None
     contacted_at: Moment | None = None
     """The first contact by the assigned salesperson."""
+    contacted_by: Credit | None = None
+    """Who made it; null in events of before this was recorded."""
     qualified_at: Moment | None = None
+    qualified_by: Credit | None = None
+    """Whose lead it was then; null in events of before this was recorded."""
     disqualified_at: Moment | None = None
     disqualified_reason: Code | None = None
     converted_at: Moment | None = None

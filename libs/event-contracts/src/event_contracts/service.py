@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from event_contracts.catalogue import SERVICE_TOPIC, State, corrections, event
-from event_contracts.fields import Amendment, Code, Count, Moment, Money, Score, Seconds
+from event_contracts.fields import Amendment, Code, Count, Credit, Moment, Money, Score, Seconds
 from event_contracts.sales import Promise
 
 TicketKind = Literal["presales_question", "installation", "maintenance", "problem", "complaint", "training_request"]
@@ -19,6 +19,7 @@ Visibility = Literal["public", "internal"]
 SurveyKind = Literal["csat"]
 AnswerSource = Literal["customer", "entered"]
 ReopenCause = Literal["customer_message", "staff"]
+WaitEnd = Literal["reply", "resolution"]
 SlaTarget = Literal["first_response", "resolution"]
 Recommendation = Annotated[
     int, msgspec.Meta(ge=0, le=10, description="How likely they would recommend us, from 0 (not at all) to 10.")
@@ -84,6 +85,17 @@ class Interaction(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at: Moment
 
 
+class Wait(msgspec.Struct, frozen=True, kw_only=True):
+    """A time in which the customer waited for us: from their question, or the reopening, to our answer."""
+
+    since: Moment
+    until: Moment | None = None
+    """When a person replied in public, or the ticket was resolved; null while they wait."""
+    ended_by: WaitEnd | None = None
+    answered_by: Credit | None = None
+    """Who replied or resolved it; null while they wait, and where nobody was named."""
+
+
 class Ticket(State, frozen=True, kw_only=True):
     """A customer's question, request or problem. Region and segment are the customer's at the opening."""
 
@@ -101,8 +113,12 @@ class Ticket(State, frozen=True, kw_only=True):
     assigned_at: Moment | None = None
     first_responded_at: Moment | None = None
     """The first public reply by a person; a reopened ticket keeps it."""
+    first_responded_by: Credit | None = None
+    """Who gave it; null in events of before this was recorded."""
     resolved_at: Moment | None = None
     """When it was last resolved; null while it is open or reopened."""
+    resolved_by: Credit | None = None
+    """Who resolved it; null while it is open, and in events of before this was recorded."""
     resolution: Code | None = None
     closed_at: Moment | None = None
     reopened_at: Moment | None = None
@@ -111,8 +127,15 @@ class Ticket(State, frozen=True, kw_only=True):
     interaction_count: Count = 0
     inbound_count: Count = 0
     """Interactions that the customer started: more than one is a repeated contact."""
+    merged_contact_count: Count = 0
+    """How often the customer came about the tickets that were merged into this one: at least once for each."""
+    waits: list[Wait] | None = None
+    """Each time in which the customer waited for us, in order; the last one is open while they wait. Beyond a thousand
+    the oldest are left out. Null in events of before this was recorded."""
     first_resolved_at: Moment | None = None
     """When it was resolved for the first time; a reopened ticket keeps it."""
+    first_resolved_by: Credit | None = None
+    """Who resolved it for the first time; null in events of before this was recorded."""
     first_reopened_at: Moment | None = None
     escalated_at: Moment | None = None
     """When it was first escalated."""
@@ -231,6 +254,19 @@ class TicketMerged(Ticket, frozen=True, kw_only=True):
     """A ticket was merged into another about the same matter and no longer counts; the other's figures stay."""
 
 
+class TicketAbsorption(msgspec.Struct, frozen=True, kw_only=True):
+    """The ticket that was merged into this one."""
+
+    ticket_id: UUID
+
+
+@event("service.ticket-absorbed", topic=SERVICE_TOPIC, subject_kind="tickets")
+class TicketAbsorbed(Ticket, frozen=True, kw_only=True):
+    """Another ticket about the same matter was merged into this one: its contacts count with this one's."""
+
+    change: TicketAbsorption
+
+
 @event("service.ticket-cancelled", topic=SERVICE_TOPIC, subject_kind="tickets")
 class TicketCancelled(Ticket, frozen=True, kw_only=True):
     """An onboarding was cancelled, since its deal is no longer won; it no longer counts."""
@@ -270,7 +306,8 @@ class SlaBreached(Ticket, frozen=True, kw_only=True):
 class Survey(State, frozen=True, kw_only=True):
     """A survey after a ticket, about satisfaction, recommendation, effort or several of them.
 
-    Attribution is the ticket's at the time of sending.
+    Attribution is the ticket's at the time of sending. Agent and team are those whom the answer is about: who resolved
+    the ticket, unless its SLA policy names another.
     """
 
     kind: SurveyKind

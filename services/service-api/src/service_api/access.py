@@ -89,8 +89,8 @@ ACCESS: Final = AccessTable(
         table=Survey.table,
         **_WHOSE,
         read=rule("list_surveys get_survey get_survey_events export_surveys", {**_AGENTS, **_OTHERS}),
-        # Those who are rated do not answer for the customer.
-        write=(rule("send_survey", _AGENTS), rule("enter_survey_answer", _MANAGERS)),
+        # A survey is about whoever resolved the ticket. Those who are rated do not answer for the customer.
+        write=(rule("send_survey", _AGENTS, hands_over=True), rule("enter_survey_answer", _MANAGERS)),
         audit=rule("get_survey_audit", _AUDITORS),
         personal=("comment", "entered_by"),
         served_by=_SERVED_BY,

@@ -18,7 +18,7 @@ from metrics_worker.customers.queries import survivors_of
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.period import DEFAULT_DAYS, Period
 from metrics_worker.domain.posting import Reporting
-from metrics_worker.domain.ticket import LOST_AFTER_SECONDS
+from metrics_worker.domain.ticket import LOST_AFTER_SECONDS, waiting_since
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.kpis.formula import Kpi
 from metrics_worker.ledger.status import fresh_as_of, is_caught_up
@@ -111,7 +111,7 @@ def catching_up(complete_until: datetime) -> AlertRead:
 
 
 async def unattended(connection: AsyncConnection, now: datetime, sees: Sees | None = None) -> list[AlertRead]:
-    """Return one alert for each customer whose ticket has had no first response for more than an hour."""
+    """Return one alert for each customer who has waited for an answer for more than an hour."""
     waiting: dict[UUID, list[Ticket]] = {}
     for ticket in await _waiting_tickets(connection, before=now - timedelta(seconds=LOST_AFTER_SECONDS)):
         if sees is not None and not sees(ticket.agent_id, ticket.team_id):
@@ -128,14 +128,18 @@ async def unattended(connection: AsyncConnection, now: datetime, sees: Sees | No
             "critical",
             f"customers/{customer}",
             "This customer has waited for an answer for more than an hour.",
-            since=min(ticket.opened_at for ticket in tickets),
+            since=min(_waiting_since(ticket) for ticket in tickets),
             do="Reply on each of these tickets, or assign them to somebody who does: POST /v1/tickets/{id}/assign.",
-            tickets=[ticket.id for ticket in sorted(tickets, key=lambda each: (each.opened_at, each.id))],
+            tickets=[ticket.id for ticket in sorted(tickets, key=lambda each: (_waiting_since(each), each.id))],
             kpi="unattended_now",
             explain=_explain("unattended_now", customer=str(customer)),
         )
         for customer, tickets in by_survivor.items()
     ]
+
+
+def _waiting_since(ticket: Ticket) -> datetime:
+    return waiting_since(ticket) or ticket.opened_at
 
 
 async def _waiting_tickets(connection: AsyncConnection, before: datetime) -> list[Ticket]:

@@ -6,7 +6,7 @@ from metrics_worker.domain.measure import Measure, Measures
 from metrics_worker.domain.posting import Posting, Reporting, text_of
 
 
-class AccountMeasures(Measures, kind="account"):
+class AccountMeasures(Measures, kind="account", credit="the account's owner now"):
     """The measures of accounts. One that was merged into another contributes nothing."""
 
     registered: Measure = Measure("customers, by registration day")

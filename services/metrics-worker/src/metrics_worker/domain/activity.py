@@ -18,7 +18,7 @@ class SellingDimensions(NamedTuple):
     customer: str | None
 
 
-class ActivityMeasures(Measures, kind="activity"):
+class ActivityMeasures(Measures, kind="activity", credit="whoever did it"):
     """The measures of activities."""
 
     completed: Measure = Measure("activities, by completion day")
@@ -26,7 +26,7 @@ class ActivityMeasures(Measures, kind="activity"):
     on_time: Measure = Measure("of these, those completed by then, by completion day")
 
 
-class ReferralMeasures(Measures, kind="referral"):
+class ReferralMeasures(Measures, kind="referral", credit="the recommending account's owner at that time"):
     """The measures of referrals."""
 
     recorded: Measure = Measure("recommendations by customers, by recording day")

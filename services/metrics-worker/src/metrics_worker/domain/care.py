@@ -30,14 +30,14 @@ class ReviewDimensions(NamedTuple):
     customer: str | None
 
 
-class TrainingMeasures(Measures, kind="training"):
+class TrainingMeasures(Measures, kind="training", credit="the agent who delivered it"):
     """The measures of trainings."""
 
     delivered: Measure = Measure("trainings, by delivery day")
     attendees: Measure = Measure("people trained in them")
 
 
-class CheckInMeasures(Measures, kind="checkin"):
+class CheckInMeasures(Measures, kind="checkin", credit="the agent who completed it"):
     """The measures of check-ins."""
 
     completed: Measure = Measure("check-ins, by completion day")
@@ -45,14 +45,14 @@ class CheckInMeasures(Measures, kind="checkin"):
     on_time: Measure = Measure("of these, those completed by then, by completion day")
 
 
-class MaintenanceMeasures(Measures, kind="maintenance"):
+class MaintenanceMeasures(Measures, kind="maintenance", credit="the agent who performed it"):
     """The measures of planned maintenance."""
 
     performed: Measure = Measure("planned maintenance, by the day it was performed")
     on_time: Measure = Measure("of this, maintenance performed by its due day, by the day it was performed")
 
 
-class UpsellMeasures(Measures, kind="upsell"):
+class UpsellMeasures(Measures, kind="upsell", credit="the agent who suggested it"):
     """The measures of agents' suggestions."""
 
     suggested: Measure = Measure("agents' upsell suggestions, by day of suggestion")

@@ -31,7 +31,9 @@ CLOSING = ("stage",)
 PIPELINE = ("product",)
 
 
-class DealMeasures(Measures, kind="deal"):
+class DealMeasures(
+    Measures, kind="deal", credit="the deal's owner: of a closed deal, who closed it, unless amended since"
+):
     """The measures of deals. A deal with several products counts once under each of them."""
 
     won: Measure = Measure("won deals, by closing day", not_by=CLOSING)

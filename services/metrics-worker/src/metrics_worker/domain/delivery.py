@@ -17,7 +17,7 @@ class DeliveryDimensions(NamedTuple):
     customer: str | None
 
 
-class DeliveryMeasures(Measures, kind="delivery"):
+class DeliveryMeasures(Measures, kind="delivery", credit="the agent who recorded the acceptance"):
     """The measures of deliveries, on the day they were accepted."""
 
     accepted: Measure = Measure("deliveries, by acceptance day")

@@ -7,7 +7,7 @@ from metrics_worker.domain.posting import Posting, Reporting, text_of
 from metrics_worker.domain.ticket import ServiceDimensions
 
 
-class InteractionMeasures(Measures, kind="interaction"):
+class InteractionMeasures(Measures, kind="interaction", credit="the agent who took part"):
     """The measures of interactions."""
 
     handled: Measure = Measure("contacts handled by an agent, by contact day")

@@ -40,7 +40,7 @@ from metrics_worker.domain.customer_timeline import TimelineEntry
 from metrics_worker.domain.measure import Measure
 from metrics_worker.domain.posting import Posting, Reporting
 
-RULES_VERSION = 7
+RULES_VERSION = 9
 """Raise it when any `postings_for` changes what it returns: a ledger written by other rules has to be rebuilt."""
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from event_contracts.sales import Lead
 from metrics_worker.domain.histogram import bucket_of
 from metrics_worker.domain.measure import Measure, Measures
-from metrics_worker.domain.posting import Posting, Reporting, seconds_between, text_of
+from metrics_worker.domain.posting import Posting, Reporting, credited, seconds_between, text_of
 
 
 class LeadDimensions(NamedTuple):
@@ -20,7 +20,10 @@ class LeadDimensions(NamedTuple):
     customer: str | None
 
 
-class LeadMeasures(Measures, kind="lead"):
+CONTACTED = "the salesperson who contacted the lead"
+
+
+class LeadMeasures(Measures, kind="lead", credit="the lead's owner now"):
     """The measures of leads."""
 
     created: Measure = Measure("leads, by creation day")
@@ -28,12 +31,15 @@ class LeadMeasures(Measures, kind="lead"):
     cohort_qualified: Measure = Measure("leads qualified so far, by creation day")
     cohort_disqualified: Measure = Measure("leads disqualified so far, by creation day")
     cohort_converted: Measure = Measure("leads converted so far, by creation day")
-    contacted: Measure = Measure("leads, by day of first contact")
-    qualified: Measure = Measure("leads, by qualification day")
+    contacted: Measure = Measure("leads, by day of first contact", credit=CONTACTED)
+    qualified: Measure = Measure("leads, by qualification day", credit="the lead's owner when it was qualified")
     disqualified: Measure = Measure("leads, by disqualification day")
     converted: Measure = Measure("leads, by conversion day")
     response_seconds: Measure = Measure(
-        "time from creation to first contact, by day of first contact", unit="seconds", counted_by=contacted
+        "time from creation to first contact, by day of first contact",
+        unit="seconds",
+        counted_by=contacted,
+        credit=CONTACTED,
     )
 
 
@@ -60,12 +66,13 @@ def postings_for(lead: Lead, reporting: Reporting) -> list[Posting]:
         response = seconds_between(lead.created_at, lead.contacted_at)
         contact = LeadMeasures(contacted=1, response_seconds=response)
         day = reporting.day_of(lead.contacted_at)
-        postings.append(Posting(day, dimensions, contact, buckets=(bucket_of(response),)))
-    for moment, measures in (
-        (lead.qualified_at, LeadMeasures(qualified=1)),
-        (lead.disqualified_at, LeadMeasures(disqualified=1)),
-        (lead.converted_at, LeadMeasures(converted=1)),
+        under = credited(dimensions, lead.contacted_by)
+        postings.append(Posting(day, under, contact, buckets=(bucket_of(response),)))
+    for moment, under, measures in (
+        (lead.qualified_at, credited(dimensions, lead.qualified_by), LeadMeasures(qualified=1)),
+        (lead.disqualified_at, dimensions, LeadMeasures(disqualified=1)),
+        (lead.converted_at, dimensions, LeadMeasures(converted=1)),
     ):
         if moment is not None:
-            postings.append(Posting(reporting.day_of(moment), dimensions, measures))
+            postings.append(Posting(reporting.day_of(moment), under, measures))
     return postings

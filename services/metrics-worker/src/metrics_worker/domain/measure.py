@@ -73,6 +73,7 @@ class Measure(Sum):
         counted_by: "Measure | None" = None,
         not_by: tuple[str, ...] = (),
         is_shared: bool = False,
+        credit: str = "",
     ) -> None:
         """
         - `semi_additive`: a balance rather than a flow. It is posted as +x on the day it begins and -x on the day it
@@ -80,6 +81,7 @@ class Measure(Sum):
         - `counted_by`: makes it a duration: the measure that counts how many were summed. It has a histogram.
         - `not_by`: dimensions of the kind that it cannot be grouped by.
         - `is_shared`: of a kind that is split, whether the shares add up to the whole; others are whole in each share.
+        - `credit`: whose owner and team it counts under, in words; the kind's where left out.
         """
         self.description = description
         self._unit = unit
@@ -87,6 +89,7 @@ class Measure(Sum):
         self.counted_by = counted_by
         self.not_by = not_by
         self.is_shared = is_shared
+        self.credit = credit
         super().__init__(Term(self))
 
     @property
@@ -128,10 +131,11 @@ class Measures(tuple[int, ...]):
     __slots__ = ()
     columns: ClassVar[tuple[Measure, ...]]
 
-    def __init_subclass__(cls, *, kind: str) -> None:
+    def __init_subclass__(cls, *, kind: str, credit: str = "") -> None:
         cls.columns = tuple(value for value in vars(cls).values() if isinstance(value, Measure))
         names = [name for name, value in vars(cls).items() if isinstance(value, Measure)]
         for position, (name, measure) in enumerate(zip(names, cls.columns, strict=True)):
             measure.kind, measure.column, measure.position = kind, name, position
+            measure.credit = measure.credit or credit
         # A named tuple's constructor is compiled for its names: each event makes several of these.
         cls.__new__ = namedtuple(cls.__name__, names, defaults=[0] * len(names)).__new__  # type: ignore[method-assign]

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from event_contracts.calendar import check_day
-from event_contracts.fields import Money
+from event_contracts.fields import Credit, Money
 
 
 class Posting(NamedTuple):
@@ -26,6 +26,9 @@ class Posting(NamedTuple):
     buckets: tuple[int | None, ...] = ()
     """For each duration of the kind, in its order, the histogram's bucket that it falls into (`histogram.bucket_of`);
     None for a duration that this posting does not have, and empty for none at all."""
+
+
+D = TypeVar("D", bound=Any)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,13 @@ class Reporting:
 def seconds_between(start: datetime, end: datetime) -> int:
     """Return whole seconds from one instant to another; 0 when the second is not later, as clocks may disagree."""
     return max(int((end - start).total_seconds()), 0)
+
+
+def credited(dimensions: D, credit: Credit | None) -> D:
+    """Return the dimensions under whoever did something; as they are where that is not recorded."""
+    if credit is None:
+        return dimensions
+    return dimensions._replace(owner=text_of(credit.person_id), team=text_of(credit.team_id))  # type: ignore[no-any-return]
 
 
 def text_of(identifier: UUID | None) -> str | None:

@@ -19,7 +19,7 @@ class QuotaDimensions(NamedTuple):
     team: str | None
 
 
-class QuotaMeasures(Measures, kind="quota"):
+class QuotaMeasures(Measures, kind="quota", credit="whose quota it is"):
     """The measures of quotas."""
 
     target: Measure = Measure("quota targets, spread evenly over the days of their period", unit="money")

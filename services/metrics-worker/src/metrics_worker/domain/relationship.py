@@ -49,23 +49,26 @@ class RelationshipDimensions(NamedTuple):
 
 
 PRODUCT = ("product",)
+CLOSER = "the owner of the deal"
 
 
-class RelationshipMeasures(Measures, kind="relationship"):
+class RelationshipMeasures(Measures, kind="relationship", credit="the account's owner now"):
     """The measures of customers' timelines."""
 
-    new_won: Measure = Measure("customers' first won deals, by closing day")
-    new_revenue: Measure = Measure("value of customers' first won deals, by closing day", unit="money", is_shared=True)
-    repeat_won: Measure = Measure("won deals after a customer's first, by closing day")
+    new_won: Measure = Measure("customers' first won deals, by closing day", credit=CLOSER)
+    new_revenue: Measure = Measure(
+        "value of customers' first won deals, by closing day", unit="money", is_shared=True, credit=CLOSER
+    )
+    repeat_won: Measure = Measure("won deals after a customer's first, by closing day", credit=CLOSER)
     repeat_revenue: Measure = Measure(
-        "value of won deals after a customer's first, by closing day", unit="money", is_shared=True
+        "value of won deals after a customer's first, by closing day", unit="money", is_shared=True, credit=CLOSER
     )
     assisted_closed: Measure = Measure(
-        "deals closed within 180 days of a presales question by the customer, by closing day"
+        "deals closed within 180 days of a presales question by the customer, by closing day", credit=CLOSER
     )
-    assisted_won: Measure = Measure("of these, won deals")
-    unassisted_closed: Measure = Measure("deals closed without such a question, by closing day")
-    unassisted_won: Measure = Measure("of these, won deals")
+    assisted_won: Measure = Measure("of these, won deals", credit=CLOSER)
+    unassisted_closed: Measure = Measure("deals closed without such a question, by closing day", credit=CLOSER)
+    unassisted_won: Measure = Measure("of these, won deals", credit=CLOSER)
     buyers: Measure = Measure("customers with at least one purchase", semi_additive=True, not_by=PRODUCT)
     repeat_buyers: Measure = Measure("customers with at least two purchases", semi_additive=True, not_by=PRODUCT)
     active: Measure = Measure("customers with a purchase in the last 365 days", semi_additive=True, not_by=PRODUCT)

@@ -32,7 +32,11 @@ class SurveyDimensions(NamedTuple):
 SENDING = ("answer_source",)
 
 
-class SurveyMeasures(Measures, kind="survey"):
+class SurveyMeasures(
+    Measures,
+    kind="survey",
+    credit="who resolved the ticket, unless its SLA policy names another; as when the survey was sent",
+):
     """The measures of surveys."""
 
     sent: Measure = Measure("surveys, by sending day", not_by=SENDING)

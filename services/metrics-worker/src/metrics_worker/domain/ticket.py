@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from event_contracts.service import Ticket
+from event_contracts.service import Ticket, Wait
 from metrics_worker.domain.histogram import bucket_of
 from metrics_worker.domain.measure import Measure, Measures
-from metrics_worker.domain.posting import Posting, Reporting, seconds_between, text_of
+from metrics_worker.domain.posting import Posting, Reporting, credited, seconds_between, text_of
 
 LOST_AFTER_SECONDS = 3_600
 """A customer left alone for longer is lost."""
@@ -28,7 +28,14 @@ class ServiceDimensions(NamedTuple):
     kind: str | None
 
 
-class TicketMeasures(Measures, kind="ticket"):
+RESPONDER = "the agent who replied first"
+RESOLVER = "the agent who resolved the ticket"
+FIRST_RESOLVER = "the agent who resolved the ticket for the first time"
+
+ANSWERER = "the agent who answered"
+
+
+class TicketMeasures(Measures, kind="ticket", credit="the agent who has the ticket now"):
     """The measures of tickets. One that was merged into another, or cancelled, contributes nothing.
 
     An onboarding is work that the company gives itself: it has measures of its own, and is in none of the others.
@@ -41,50 +48,77 @@ class TicketMeasures(Measures, kind="ticket"):
     cohort_escalated: Measure = Measure("tickets escalated so far, by opening day")
     cohort_within_hour: Measure = Measure("tickets with a first response within an hour, by opening day")
     reopenings: Measure = Measure("reopenings of tickets, by opening day")
-    first_responded: Measure = Measure("tickets, by day of first response")
+    first_responded: Measure = Measure("tickets, by day of first response", credit=RESPONDER)
     first_response_seconds: Measure = Measure(
         "time from opening to first response, by day of first response",
         unit="seconds",
         counted_by=first_responded,
+        credit=RESPONDER,
     )
-    business_responded: Measure = Measure("tickets under a policy with business hours, by day of first response")
+    business_responded: Measure = Measure(
+        "tickets under a policy with business hours, by day of first response", credit=RESPONDER
+    )
     business_response_seconds: Measure = Measure(
         "business time from opening to first response, by day of first response",
         unit="seconds",
         counted_by=business_responded,
+        credit=RESPONDER,
     )
-    resolved: Measure = Measure("tickets that are resolved now, by day of last resolution")
+    resolved: Measure = Measure("tickets that are resolved now, by day of last resolution", credit=RESOLVER)
     resolution_seconds: Measure = Measure(
         "time from opening to last resolution, by day of last resolution",
         unit="seconds",
         counted_by=resolved,
+        credit=RESOLVER,
     )
     business_resolved: Measure = Measure(
-        "resolved tickets under a policy with business hours, by day of last resolution"
+        "resolved tickets under a policy with business hours, by day of last resolution", credit=RESOLVER
     )
     business_resolution_seconds: Measure = Measure(
         "business time from opening to last resolution, by day of last resolution",
         unit="seconds",
         counted_by=business_resolved,
+        credit=RESOLVER,
     )
-    onboarded: Measure = Measure("resolved onboardings of won deals, by day of last resolution")
+    onboarded: Measure = Measure("resolved onboardings of won deals, by day of last resolution", credit=RESOLVER)
     onboarding_seconds: Measure = Measure(
         "time from winning the deal to resolving its onboarding, by day of last resolution",
         unit="seconds",
         counted_by=onboarded,
+        credit=RESOLVER,
     )
-    resolved_reopened: Measure = Measure("resolved tickets that were reopened before, by day of last resolution")
+    resolved_reopened: Measure = Measure(
+        "resolved tickets that were reopened before, by day of last resolution", credit=RESOLVER
+    )
     resolved_first_contact: Measure = Measure(
-        "resolved tickets with at most one customer contact and no reopening, by resolution day"
+        "resolved tickets with at most one customer contact and no reopening, by resolution day", credit=RESOLVER
     )
-    resolved_under_sla: Measure = Measure("resolved tickets under an SLA policy, by day of last resolution")
-    resolved_within_sla: Measure = Measure("of these, those without a breach, by day of last resolution")
-    first_resolved: Measure = Measure("tickets, by day of first resolution")
-    held: Measure = Measure("of these, those not reopened within seven days so far, by day of first resolution")
+    resolved_under_sla: Measure = Measure(
+        "resolved tickets under an SLA policy, by day of last resolution", credit=RESOLVER
+    )
+    resolved_within_sla: Measure = Measure(
+        "of these, those without a breach, by day of last resolution", credit=RESOLVER
+    )
+    first_resolved: Measure = Measure("tickets, by day of first resolution", credit=FIRST_RESOLVER)
+    held: Measure = Measure(
+        "of these, those not reopened within seven days so far, by day of first resolution", credit=FIRST_RESOLVER
+    )
     backlog: Measure = Measure("tickets neither resolved nor closed", semi_additive=True)
     unattended: Measure = Measure("of these, those without a first response", semi_additive=True)
     onboardings: Measure = Measure("onboardings of won deals, by the day the deal was won")
     onboarding_backlog: Measure = Measure("onboardings neither resolved nor closed", semi_additive=True)
+    waits: Measure = Measure("times in which customers waited for us, by the day they began")
+    replied: Measure = Measure("waits that ended by our reply or resolution, by that day", credit=ANSWERER)
+    reply_seconds: Measure = Measure(
+        "time from a customer's question, or the reopening, to our next reply or resolution, by day of that",
+        unit="seconds",
+        counted_by=replied,
+        credit=ANSWERER,
+    )
+    waiting: Measure = Measure("tickets whose customer waits for our answer", semi_additive=True)
+
+
+DURATIONS = tuple(measure.column for measure in TicketMeasures.columns if measure.counted_by is not None)
 
 
 def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:
@@ -108,6 +142,9 @@ def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:
     response = (
         None if ticket.first_responded_at is None else seconds_between(ticket.opened_at, ticket.first_responded_at)
     )
+    waits = waits_of(ticket)
+    # The first wait began with the opening, and its postings join those.
+    asked = int(bool(waits) and waits[0].since == ticket.opened_at)
     cohort = TicketMeasures(
         opened=1,
         presales=int(ticket.kind == "presales_question"),
@@ -118,42 +155,91 @@ def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:
         reopenings=ticket.reopen_count,
         backlog=1,
         unattended=1,
+        waits=asked,
+        waiting=asked,
     )
     postings = [Posting(reporting.day_of(ticket.opened_at), dimensions, cohort)]
     done_at = _first(ticket.resolved_at, ticket.closed_at)
     attended_at = _first(ticket.first_responded_at, done_at)
     first_resolved_at = _first_resolved_at(ticket)
-    # One posting for each moment, since most of these coincide: rows are what a posting costs.
-    moments = {ticket.first_responded_at, ticket.resolved_at, first_resolved_at, done_at, attended_at}
-    for moment in sorted(moment for moment in moments if moment is not None):
-        first_response = response if moment == ticket.first_responded_at else None
-        business_response = None if first_response is None else ticket.first_response_business_seconds
-        resolved = moment == ticket.resolved_at
-        resolution = seconds_between(ticket.opened_at, moment) if resolved else None
-        business_resolution = ticket.resolution_business_seconds if resolved else None
-        under_sla = resolved and (ticket.first_response_due_at is not None or ticket.resolution_due_at is not None)
-        reopened = ticket.reopen_count > 0
-        measures = TicketMeasures(
-            first_responded=int(first_response is not None),
-            first_response_seconds=first_response or 0,
-            business_responded=int(business_response is not None),
-            business_response_seconds=business_response or 0,
-            resolved=int(resolved),
-            resolution_seconds=resolution or 0,
-            business_resolved=int(business_resolution is not None),
-            business_resolution_seconds=business_resolution or 0,
-            resolved_reopened=int(resolved and reopened),
-            resolved_first_contact=int(resolved and ticket.inbound_count <= 1 and not reopened),
-            resolved_under_sla=int(under_sla),
-            resolved_within_sla=int(under_sla and ticket.sla_breached_at is None),
-            first_resolved=int(moment == first_resolved_at),
-            held=int(moment == first_resolved_at and _held(ticket, moment)),
-            backlog=-int(moment == done_at),
-            unattended=-int(moment == attended_at),
-        )
-        buckets = _buckets(first_response, business_response, resolution, business_resolution, None)
-        postings.append(Posting(reporting.day_of(moment), dimensions, measures, buckets=buckets))
+    parts: dict[tuple[datetime, ServiceDimensions], dict[str, int]] = {}
+
+    def add(moment: datetime | None, under: ServiceDimensions, amounts: dict[str, int]) -> None:
+        # One posting for each moment and person, since most of these coincide: rows are what a posting costs.
+        if moment is not None:
+            parts.setdefault((moment, under), {}).update(amounts)
+
+    add(ticket.first_responded_at, credited(dimensions, ticket.first_responded_by), _response(ticket, response or 0))
+    add(ticket.resolved_at, credited(dimensions, ticket.resolved_by), _resolution(ticket))
+    held = int(first_resolved_at is not None and _held(ticket, first_resolved_at))
+    add(first_resolved_at, credited(dimensions, ticket.first_resolved_by), {"first_resolved": 1, "held": held})
+    add(done_at, dimensions, {"backlog": -1})
+    add(attended_at, dimensions, {"unattended": -1})
+    postings += _of_waits(waits[1:] if asked else waits, dimensions, reporting)
+    if asked and waits[0].until is not None:
+        add(waits[0].until, dimensions, {"waiting": -1})
+        add(waits[0].until, credited(dimensions, waits[0].answered_by), _answer(waits[0]))
+    for (moment, under), amounts in sorted(parts.items(), key=lambda part: part[0][0]):
+        buckets = _buckets(*(amounts.get(duration) for duration in DURATIONS))
+        postings.append(Posting(reporting.day_of(moment), under, TicketMeasures(**amounts), buckets=buckets))
     return postings
+
+
+def _response(ticket: Ticket, seconds: int) -> dict[str, int]:
+    amounts = {"first_responded": 1, "first_response_seconds": seconds}
+    business = ticket.first_response_business_seconds
+    return amounts if business is None else amounts | {"business_responded": 1, "business_response_seconds": business}
+
+
+def _resolution(ticket: Ticket) -> dict[str, int]:
+    if ticket.resolved_at is None:
+        return {}
+    under_sla = ticket.first_response_due_at is not None or ticket.resolution_due_at is not None
+    reopened = ticket.reopen_count > 0
+    amounts = {
+        "resolved": 1,
+        "resolution_seconds": seconds_between(ticket.opened_at, ticket.resolved_at),
+        "resolved_reopened": int(reopened),
+        "resolved_first_contact": int(ticket.inbound_count <= 1 and not ticket.merged_contact_count and not reopened),
+        "resolved_under_sla": int(under_sla),
+        "resolved_within_sla": int(under_sla and ticket.sla_breached_at is None),
+    }
+    business = ticket.resolution_business_seconds
+    return amounts if business is None else amounts | {"business_resolved": 1, "business_resolution_seconds": business}
+
+
+def waits_of(ticket: Ticket) -> list[Wait]:
+    """Return each time in which a ticket's customer waited for us.
+
+    Of events of before that was recorded, the first is known: from the opening to the first response or the resolution.
+    """
+    if ticket.waits is not None:
+        return ticket.waits
+    if ticket.onboarding_since is not None:
+        return []
+    done_at = _first(ticket.resolved_at, ticket.closed_at)
+    until = _first(ticket.first_responded_at, done_at)
+    by = ticket.first_responded_by if until == ticket.first_responded_at else ticket.resolved_by
+    return [Wait(since=ticket.opened_at, until=until, answered_by=by)]
+
+
+def _of_waits(waits: list[Wait], dimensions: ServiceDimensions, reporting: Reporting) -> list[Posting]:
+    postings = []
+    for wait in waits:
+        began = TicketMeasures(waits=1, waiting=1)
+        postings.append(Posting(reporting.day_of(wait.since), dimensions, began))
+        if wait.until is not None:
+            day, answer = reporting.day_of(wait.until), _answer(wait)
+            postings.append(Posting(day, dimensions, TicketMeasures(waiting=-1)))
+            buckets = _buckets(*(answer.get(duration) for duration in DURATIONS))
+            under = credited(dimensions, wait.answered_by)
+            postings.append(Posting(day, under, TicketMeasures(**answer), buckets=buckets))
+    return postings
+
+
+def _answer(wait: Wait) -> dict[str, int]:
+    seconds = 0 if wait.until is None else seconds_between(wait.since, wait.until)
+    return {"replied": 1, "reply_seconds": seconds}
 
 
 def _of_onboarding(
@@ -163,13 +249,17 @@ def _of_onboarding(
     postings = [Posting(reporting.day_of(won_at), dimensions, opened)]
     done_at = _first(ticket.resolved_at, ticket.closed_at)
     if done_at is not None:
-        seconds = None if ticket.resolved_at is None else seconds_between(won_at, ticket.resolved_at)
-        done = TicketMeasures(
-            onboarded=int(seconds is not None), onboarding_seconds=seconds or 0, onboarding_backlog=-1
-        )
-        buckets = _buckets(None, None, None, None, seconds)
-        postings.append(Posting(reporting.day_of(done_at), dimensions, done, buckets=buckets))
-    return postings
+        day, under = reporting.day_of(done_at), credited(dimensions, ticket.resolved_by)
+        if ticket.resolved_at is None:
+            postings.append(Posting(day, dimensions, TicketMeasures(onboarding_backlog=-1)))
+        else:
+            seconds, own = seconds_between(won_at, ticket.resolved_at), under == dimensions
+            done = TicketMeasures(onboarded=1, onboarding_seconds=seconds, onboarding_backlog=-int(own))
+            postings.append(Posting(day, under, done, buckets=_buckets(None, None, None, None, seconds, None)))
+            if not own:
+                postings.append(Posting(day, dimensions, TicketMeasures(onboarding_backlog=-1)))
+    # Nobody asked for it; but whoever writes about it waits like any other.
+    return postings + _of_waits(waits_of(ticket), dimensions, reporting)
 
 
 def _buckets(*durations: int | None) -> tuple[int | None, ...]:
@@ -179,10 +269,10 @@ def _buckets(*durations: int | None) -> tuple[int | None, ...]:
 
 
 def waiting_since(ticket: Ticket) -> datetime | None:
-    """Return since when a ticket's customer has waited for the first response; None when none is due."""
-    answered_or_done = ticket.first_responded_at or ticket.resolved_at or ticket.closed_at
-    is_request = ticket.onboarding_since is None and ticket.merged_into is None
-    return ticket.opened_at if answered_or_done is None and is_request else None
+    """Return since when a ticket's customer waits for us now; None when they do not."""
+    if ticket.merged_into is not None or ticket.cancelled_at is not None:
+        return None
+    return next((wait.since for wait in waits_of(ticket)[-1:] if wait.until is None), None)
 
 
 def _first_resolved_at(ticket: Ticket) -> datetime | None:

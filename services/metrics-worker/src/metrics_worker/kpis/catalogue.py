@@ -32,5 +32,6 @@ ENDED: Mapping[Measure, Sum] = {
     Deal.pipeline_weighted: Deal.won + Deal.lost,
     Ticket.backlog: Ticket.backlog.at_start() + Ticket.opened - Ticket.backlog,
     Ticket.unattended: Ticket.unattended.at_start() + Ticket.opened - Ticket.unattended,
+    Ticket.waiting: Ticket.waiting.at_start() + Ticket.waits - Ticket.waiting,
 }
 """How many subjects a semi-additive measure loses over a period. It lacks those of which no measures know that."""

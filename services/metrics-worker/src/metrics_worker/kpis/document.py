@@ -29,14 +29,25 @@ _INTRODUCTION = """\
   the durations do not exceed. The numerator is the percentile in seconds, the denominator the number of durations.
   Durations are whole seconds, rounded down.
 - **Missing values**, such as a lead without a channel, are a group of their own (`null`), distinct from every code.
-- **Attribution.** A subject counts under the region, owner and other values of its newest state. Semi-additive measures
-  of customers, and lapses (`relationship.buyers` and all after it), count under the account's current values; without
-  an account under service's values for the customer, else under those of the newest deal. Closed deals count under
-  their own. Merged customers count as the surviving one, in the past too.
+- **Attribution.** A subject counts under the region, segment and other values of its newest state, and under the owner
+  and team [listed below](#whom-a-number-is-credited-to). Semi-additive measures of customers, and lapses
+  (`relationship.buyers` and all after it), count under the account's current values; without an account under service's
+  values for the customer, else under those of the newest deal. Closed deals count under their own. Merged customers
+  count as the surviving one, in the past too.
 - **Corrections.** What is amended counts as if it had been recorded so, in the days of its own moments: a ticket of
   another kind or product with its contacts and surveys, and by the SLA policy for what it is; a deal of another channel
   on the day it was closed. What a closed deal is worth stays at the rate of its closing.
 """
+
+_CREDITS = """\
+## Whom a number is credited to
+
+By `owner` and `team`, and within what a salesperson or agent sees, a number belongs to whoever did the work, also when
+the record changes hands later. What is still to be done belongs to whoever has it now. Where an event does not say who
+did it, since it is older than that record, the number belongs to whoever has the record.
+
+| KPI | counts under | divided by what counts under |
+| --- | --- | --- |"""
 
 _FUNCTIONS = {"sales": "Sales", "service": "Service", "both": "Sales and service together"}
 _BETTER: Mapping[Direction, str] = {"up": "higher", "down": "lower"}
@@ -49,6 +60,7 @@ def document() -> str:
         of_function = [kpi for kpi in KPIS.values() if kpi.function == function]
         if of_function:
             parts.append(f"## {title}\n\n" + "\n".join(_section(kpi) for kpi in of_function))
+    parts.append(_credits())
     parts.append(_measures())
     return "\n".join(parts)
 
@@ -98,6 +110,30 @@ def _side(total: Sum) -> str:
     times = Counter(map(str, total.terms))
     parts = (f"`{term}`" if count == 1 else f"{count} × `{term}`" for term, count in times.items())
     return " + ".join(parts).replace("+ `-", "− `")
+
+
+def _credits() -> str:
+    rows = [_CREDITS]
+    for kpi in KPIS.values():
+        if "owner" in kpi.dimensions:
+            for whom, variants in credits_of(kpi).items():
+                named = (
+                    "" if len(variants) == len(kpi.variants) else f" by {', '.join(f'`{each}`' for each in variants)}"
+                )
+                rows.append(f"| `{kpi.name}`{named} | {whom[0]} | {whom[1] if whom[1] != whom[0] else ''} |")
+    return "\n".join([*rows, ""])
+
+
+def credits_of(kpi: Kpi) -> dict[tuple[str, str], list[str]]:
+    """Return whom a KPI's numerator and denominator count under by owner and team, with the variants that do so."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, formula in kpi.variants.items():
+        above, below = (
+            " and ".join(dict.fromkeys(term.measure.credit for term in terms))
+            for terms in (formula.numerator_terms, formula.denominator_terms)
+        )
+        found.setdefault((above, below or above), []).append(name)
+    return found
 
 
 def _measures() -> str:

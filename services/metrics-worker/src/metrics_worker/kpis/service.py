@@ -85,8 +85,9 @@ SERVICE: tuple[Kpi, ...] = (
         },
         description=(
             "Share of tickets solved at the first contact, by two common definitions. `one_touch` counts contacts "
-            "started by the customer, not our calls or automatic messages; it suits calls and means little for email "
-            "threads. `no_reopen_7d` counts a ticket as solved when it was not reopened within a week of its first "
+            "started by the customer, also about tickets merged into it, not our calls or automatic messages; it suits "
+            "calls and means little for email threads. `no_reopen_7d` counts a ticket as solved when it was not "
+            "reopened within a week of its first "
             "resolution; tickets of the last week count as held so far, and a reopened ticket without a record of "
             "its first resolution is left out. Asking the customer, a third definition, covers only those who answer."
         ),
@@ -294,7 +295,25 @@ SERVICE: tuple[Kpi, ...] = (
         description=(
             "Time from opening to the first public reply by a person, by the day of the reply. Automatic messages do "
             "not count, although other definitions include them. Tickets without a reply are left out: see "
-            "`unattended_now`. A reopened ticket keeps its first response."
+            "`backlog`, and `reply_minutes` for every later wait. A reopened ticket keeps its first response."
+        ),
+    ),
+    Kpi(
+        name="reply_minutes",
+        title="Reply time",
+        function="service",
+        indicator="leading",
+        direction="down",
+        leaves_out={"tickets whose customer still waits at the end of the period": Ticket.waiting},
+        variants=duration(
+            "minutes",
+            Ticket.reply_seconds,
+            "time from a customer's question, or a reopening, to our next reply or resolution",
+        ),
+        description=(
+            "How long customers waited each time, by the day of our answer: from the opening, their message or the "
+            "reopening to the next public reply by a person or the resolution. Several messages before an answer are "
+            "one wait. Unlike `first_response_minutes`, it measures every wait, those after a reopening included."
         ),
     ),
     Kpi(
@@ -325,12 +344,15 @@ SERVICE: tuple[Kpi, ...] = (
         variants={
             "standard": Formula(
                 "count",
-                Ticket.unattended,
-                definition="open tickets without a first response at the end of the period",
+                Ticket.waiting,
+                definition="tickets whose customer waits for our answer at the end of the period",
             )
         },
         description=(
-            "Open tickets without a first response at the end of the period; for a period that ends today, now."
+            "Tickets whose customer waits for our answer at the end of the period; for a period that ends today, now. "
+            "They wait from their question, and from a reopening, until a person replies in public or the ticket is "
+            "resolved; a later question, after a reply, is a wait of its own. Of events of before each wait was "
+            "recorded, only the wait for the first response is known."
         ),
         chart="area",
     ),

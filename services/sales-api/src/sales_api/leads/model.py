@@ -5,8 +5,11 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar, get_args
 from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
+from event_contracts.fields import Credit
 from event_contracts.sales import Lead as ContractLead
 from event_contracts.sales import (
     LeadAmended,
@@ -108,7 +111,9 @@ class Lead(Recorded, Base, table="lead"):
     created_at: datetime
     assigned_at: datetime | None = None
     contacted_at: datetime | None = None
+    contacted_by: Annotated[dict[str, str | None] | None, column(JSONB, comment="its owner and their team then")] = None
     qualified_at: datetime | None = None
+    qualified_by: Annotated[dict[str, str | None] | None, column(JSONB, comment="its owner and their team then")] = None
     disqualified_at: datetime | None = None
     disqualified_reason: str | None = None
     converted_at: datetime | None = None
@@ -185,7 +190,7 @@ class Lead(Recorded, Base, table="lead"):
         if self.contacted_at is not None:
             raise LeadAlreadyContacted(f"The first contact was at {self.contacted_at.isoformat()}.")
         self._step(at)
-        self.contacted_at = at
+        self.contacted_at, self.contacted_by = at, self._credit()
         if self.status != "qualified":
             self.status = "contacted"
         return LeadContacted(**self.state_fields())
@@ -196,7 +201,7 @@ class Lead(Recorded, Base, table="lead"):
         if self.status == "qualified":
             raise LeadAlreadyQualified("Convert it, or disqualify it.")
         self._step(at)
-        self.status, self.qualified_at = "qualified", at
+        self.status, self.qualified_at, self.qualified_by = "qualified", at, self._credit()
         return LeadQualified(**self.state_fields())
 
     def disqualify(self, reason: str, *, at: datetime) -> LeadDisqualified:
@@ -251,7 +256,16 @@ class Lead(Recorded, Base, table="lead"):
 
     def state_fields(self) -> dict[str, Any]:
         """Return the state that all of its events carry."""
-        return state_of(self, ContractLead)
+        return state_of(
+            self,
+            ContractLead,
+            contacted_by=msgspec.convert(self.contacted_by, Credit | None),
+            qualified_by=msgspec.convert(self.qualified_by, Credit | None),
+        )
+
+    def _credit(self) -> dict[str, str | None]:
+        """Return its owner and their team, whose work it stays when it is assigned to somebody else."""
+        return msgspec.to_builtins(Credit(person_id=self.owner_id, team_id=self.team_id))  # type: ignore[no-any-return]
 
     def _check_open(self) -> None:
         if self.erased_at is not None:

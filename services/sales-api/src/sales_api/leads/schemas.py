@@ -1,6 +1,7 @@
 """Leads over HTTP."""
 
 from typing import Annotated, Any, ClassVar
+from uuid import UUID
 
 from pydantic import Field, model_validator
 
@@ -235,6 +236,19 @@ class LeadConvertRequest(StrictModel):
         return self
 
 
+class CreditRead(ReadModel):
+    """Who did something, and their team then."""
+
+    person_id: (
+        Annotated[
+            UUID, described("The salesperson; null where nobody was named.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11")
+        ]
+        | None
+    )
+    team_id: TeamIdRead | None
+    """The team that they did it for."""
+
+
 class LeadRead(ReadModel):
     """A lead; name, company, email and phone are null after erasure.
 
@@ -267,8 +281,12 @@ class LeadRead(ReadModel):
     """When its owner got it."""
     contacted_at: Moment | None
     """When the owner made the first contact."""
+    contacted_by: CreditRead | None
+    """Who that was; it stays theirs when the lead is assigned to somebody else."""
     qualified_at: Moment | None
     """When it was found to be worth pursuing."""
+    qualified_by: CreditRead | None
+    """Whose lead it was then."""
     disqualified_at: DisqualifiedAt | None
     disqualified_reason: DisqualificationReasonRead | None
     converted_at: Moment | None

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from event_contracts.service import Priority, TicketKind
 from service_api.business_time import BusinessHours
 from service_api.tables import Base
-from service_api.tickets.sla import SlaTerms
+from service_api.tickets.sla import SlaTerms, SurveyCredit
 from service_kit.entities import Recorded, column
 from service_kit.problems import Unprocessable
 from service_kit.tables import filtered, one_of, searched, sorted_by_name
@@ -23,6 +23,7 @@ class SlaPolicy(Recorded, Base, table="sla_policy"):
         one_of("priority", get_args(Priority)),
         sa.CheckConstraint("first_response_seconds > 0", name="first_response_seconds"),
         sa.CheckConstraint("resolution_seconds > 0", name="resolution_seconds"),
+        one_of("survey_credit", get_args(SurveyCredit)),
         sa.CheckConstraint("reopen_within_seconds >= 0", name="reopen_within_seconds"),
         *filtered(
             "sla_policy",
@@ -46,6 +47,7 @@ class SlaPolicy(Recorded, Base, table="sla_policy"):
     reopen_within_seconds: Annotated[
         int | None, column(comment="of a resolution, in which a message reopens; null for the default")
     ] = None
+    survey_credit: Annotated[SurveyCredit, column(comment="whom surveys about its tickets are about")] = "resolver"
     calendar_id: Annotated[
         UUID | None, column(references="business_calendar.id", comment="null for around the clock")
     ] = None
@@ -66,5 +68,6 @@ def terms_under(policy: Any, hours: BusinessHours | None) -> SlaTerms:
         first_response_seconds=policy.first_response_seconds,
         resolution_seconds=policy.resolution_seconds,
         reopen_within_seconds=policy.reopen_within_seconds,
+        survey_credit=policy.survey_credit,
         hours=hours,
     )

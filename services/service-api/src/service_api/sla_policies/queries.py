@@ -21,6 +21,7 @@ _TERMS: Final = sa.select(
     _policy.c.first_response_seconds,
     _policy.c.resolution_seconds,
     _policy.c.reopen_within_seconds,
+    _policy.c.survey_credit,
     _policy.c.calendar_id,
     _calendar.c.timezone,
     _calendar.c.hours,

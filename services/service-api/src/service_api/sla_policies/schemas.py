@@ -7,6 +7,7 @@ from pydantic import Field, StrictBool, model_validator
 
 from event_contracts.fields import MAX_SECONDS
 from service_api.fields import KindOfTicket, Urgency
+from service_api.tickets.sla import SurveyCredit
 from service_kit.changes import Change
 from service_kit.fields import (
     Identifier,
@@ -35,6 +36,12 @@ _REOPEN_WITHIN = described(
     "opens a follow-up. Null for the service's default (REOPEN_DAYS).",
     1_209_600,
 )
+_SURVEY_CREDIT = described(
+    "Whom surveys about its tickets are about: who resolved the ticket, who replied first, or who has it when the "
+    "survey is sent.",
+    "resolver",
+    schema="SurveyCredit",
+)
 _CALENDAR = described(
     "The business calendar whose hours count; null for around the clock.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
 )
@@ -45,6 +52,7 @@ _EXAMPLE: dict[str, Any] = {
     "first_response_seconds": 900,
     "resolution_seconds": 28_800,
     "reopen_within_seconds": 1_209_600,
+    "survey_credit": "resolver",
     "calendar_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
     "active": True,
 }
@@ -62,6 +70,7 @@ class SlaPolicyCreate(StrictModel):
     first_response_seconds: Annotated[TargetSeconds, _FIRST_RESPONSE] | None = None
     resolution_seconds: Annotated[TargetSeconds, _RESOLUTION] | None = None
     reopen_within_seconds: Annotated[WindowSeconds, _REOPEN_WITHIN] | None = None
+    survey_credit: Annotated[SurveyCredit, _SURVEY_CREDIT] = "resolver"
     calendar_id: Annotated[Identifier, _CALENDAR] | None = Field(
         default=None, description="Around the clock when left out."
     )
@@ -99,6 +108,7 @@ class SlaPolicyRead(ReadModel):
     first_response_seconds: Annotated[int, _FIRST_RESPONSE] | None
     resolution_seconds: Annotated[int, _RESOLUTION] | None
     reopen_within_seconds: Annotated[int, _REOPEN_WITHIN] | None
+    survey_credit: Annotated[SurveyCredit, _SURVEY_CREDIT]
     calendar_id: Annotated[UUID, _CALENDAR] | None
     active: bool
     """False for a policy that no new ticket gets."""

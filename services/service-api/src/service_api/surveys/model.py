@@ -22,6 +22,7 @@ from event_contracts.service import (
 from event_contracts.service import Survey as ContractSurvey
 from service_api.tables import Base
 from service_api.tickets.model import Ticket
+from service_api.tickets.sla import SurveyCredit
 from service_kit.entities import Recorded, amended, column, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
@@ -111,18 +112,25 @@ class Survey(Recorded, Base, table="survey"):
 
     @classmethod
     def send(
-        cls, *, kind: SurveyKind, ticket: Ticket, at: datetime, external_ref: str | None
+        cls,
+        *,
+        kind: SurveyKind,
+        ticket: Ticket,
+        at: datetime,
+        external_ref: str | None,
+        credit: SurveyCredit = "resolver",
     ) -> tuple["Survey", SurveySent]:
-        """Return a new survey about a ticket."""
+        """Return a new survey about a ticket, and about whoever the ticket's SLA policy credits with it."""
         check_follows(at, ticket.opened_at)
+        credited = ticket.credit_of(credit)
         survey = cls(
             id=new_id(),
             version=1,
             kind=kind,
             ticket_id=ticket.id,
             customer_id=ticket.customer_id,
-            agent_id=ticket.agent_id,
-            team_id=ticket.team_id,
+            agent_id=credited.person_id,
+            team_id=credited.team_id,
             ticket_kind=ticket.kind,
             channel=ticket.channel,
             priority=ticket.priority,

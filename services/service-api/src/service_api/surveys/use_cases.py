@@ -5,6 +5,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from service_api.sla_policies.queries import terms_of
 from service_api.surveys.model import Survey, SurveyAlreadyOpen
 from service_api.surveys.schemas import SurveyAnswerCreate, SurveyAnswerRequest, SurveyCreate
 from service_api.tickets.model import Ticket
@@ -36,7 +37,14 @@ async def send_survey(work: UnitOfWork, body: SurveyCreate, by: Principal) -> Su
     if (existing := await _UNANSWERED.one_or_none(work, ticket_id=ticket.id, kind=body.kind)) is not None:
         raise SurveyAlreadyOpen("Wait for the answer; existing_id names the survey.", existing_id=str(existing["id"]))
     at = happened_at(body.occurred_at, by, after=ticket.opened_at)
-    survey, event = Survey.send(kind=body.kind, ticket=ticket, at=at, external_ref=body.external_ref)
+    terms = await terms_of(work, ticket.sla_policy_id)
+    survey, event = Survey.send(
+        kind=body.kind,
+        ticket=ticket,
+        at=at,
+        external_ref=body.external_ref,
+        credit="resolver" if terms is None else terms.survey_credit,
+    )
     work.add(survey)
     publish(work, survey, event, at)
     return survey

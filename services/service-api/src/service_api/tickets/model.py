@@ -1,14 +1,15 @@
 """A ticket and its rules; the contacts about it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Final, get_args
 from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from event_contracts.fields import Amendment
+from event_contracts.fields import Amendment, Credit
 from event_contracts.service import (
     Direction,
     InteractionAmended,
@@ -18,6 +19,8 @@ from event_contracts.service import (
     SlaBreach,
     SlaBreached,
     SlaTarget,
+    TicketAbsorbed,
+    TicketAbsorption,
     TicketAmended,
     TicketAssigned,
     TicketCancelled,
@@ -35,21 +38,20 @@ from event_contracts.service import (
     TicketResolved,
     TicketStatus,
     Visibility,
+    Wait,
 )
 from event_contracts.service import Interaction as ContractInteraction
 from event_contracts.service import Ticket as ContractTicket
 from event_contracts.service import TicketAssignment as AssignmentChange
 from service_api.tables import Base
-from service_api.tickets.sla import SlaTerms
+from service_api.tickets.sla import SlaTerms, SurveyCredit
+from service_api.tickets.waits import Turn, after_turn, is_reply, turn_of, waits_of
 from service_kit.entities import Recorded, column, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import CLOCK_TOLERANCE, check_follows
 from service_kit.problems import Conflict
 from service_kit.references import erased_ref
 from service_kit.tables import filtered, one_of, searched, sorted_by_name, unassigned
-
-LIVE_CHANNELS = frozenset({"phone", "chat", "in_person"})
-"""Where a person who takes the customer's contact replies in the same moment."""
 
 GRANTING: Final = frozenset({"kind", "priority"})
 """What decides which SLA policy a ticket is under."""
@@ -150,7 +152,15 @@ class Ticket(Recorded, Base, table="ticket"):
         ),
         *filtered(
             "ticket",
-            ("opened_at", "resolved_at", "closed_at", "first_response_due_at", "resolution_due_at", "updated_at"),
+            (
+                "opened_at",
+                "resolved_at",
+                "closed_at",
+                "first_response_due_at",
+                "resolution_due_at",
+                "waiting_since",
+                "updated_at",
+            ),
         ),
         *sorted_by_name("ticket", "subject"),
         searched("ticket", "subject", "external_ref"),
@@ -174,7 +184,11 @@ class Ticket(Recorded, Base, table="ticket"):
     opened_at: datetime
     assigned_at: datetime | None = None
     first_responded_at: datetime | None = None
+    first_responded_by: Annotated[
+        dict[str, str | None] | None, column(JSONB, comment="the agent and their team then")
+    ] = None
     resolved_at: datetime | None = None
+    resolved_by: Annotated[dict[str, str | None] | None, column(JSONB, comment="the agent and their team then")] = None
     resolution: str | None = None
     closed_at: datetime | None = None
     reopened_at: datetime | None = None
@@ -185,7 +199,17 @@ class Ticket(Recorded, Base, table="ticket"):
     ]
     interaction_count: int
     inbound_count: int
+    merged_contact_count: Annotated[int, column(comment="contacts of the customer about tickets merged into it")] = 0
+    waits: Annotated[
+        list[dict[str, Any]] | None,
+        column(JSONB, comment="each time the customer waited for us; null before it was recorded"),
+    ] = None
+    waiting_since: Annotated[datetime | None, column(comment="since when the customer waits for us now")] = None
+    last_turn_at: Annotated[datetime | None, column(comment="the latest turn that waits follow from")] = None
     first_resolved_at: datetime | None = None
+    first_resolved_by: Annotated[
+        dict[str, str | None] | None, column(JSONB, comment="the agent and their team then")
+    ] = None
     first_reopened_at: datetime | None = None
     escalated_at: datetime | None = None
     merged_into: Annotated[UUID | None, column(references="ticket.id")] = None
@@ -264,6 +288,9 @@ class Ticket(Recorded, Base, table="ticket"):
             created_at=datetime.now(UTC),
         )
         ticket._come_under(terms)
+        # Nobody asked for an onboarding.
+        ticket.waits = []
+        ticket._take_turns([], Turn(at, asks=onboarding_deal_id is None))
         return ticket, TicketOpened(**ticket.state_fields())
 
     @property
@@ -358,14 +385,21 @@ class Ticket(Recorded, Base, table="ticket"):
             due = terms.due(reopened_at, terms.seconds_between(resolved_at, due))
         return due
 
-    def log_interaction(self, interaction: ContractInteraction) -> InteractionLogged:
-        """Count a contact, also of a closed ticket. The first public reply by a person is for `respond` too."""
+    def log_interaction(
+        self, interaction: ContractInteraction, known: Iterable[ContractInteraction] = ()
+    ) -> InteractionLogged:
+        """Count a contact, also of a closed ticket. The first public reply by a person is for `respond` too.
+
+        `known` are the contacts before, where it `needs_contacts_for` this one's time.
+        """
         self._check_counts()
         check_follows(interaction.occurred_at, self.opened_at)
         self.version += 1
         self.interaction_count += 1
         if interaction.direction == "inbound" and interaction.visibility == "public":
             self.inbound_count += 1
+        if (turn := turn_of(interaction)) is not None:
+            self._take_turns(known, turn)
         return InteractionLogged(**self.state_fields(), change=interaction)
 
     def is_first_responded_by(self, interaction: ContractInteraction) -> bool:
@@ -374,10 +408,14 @@ class Ticket(Recorded, Base, table="ticket"):
             self.first_responded_at is None or interaction.occurred_at < self.first_responded_at
         )
 
-    def respond(self, at: datetime, terms: SlaTerms | None = None) -> TicketFirstResponded:
-        """Record a person's first public reply; an earlier one that is logged later replaces it."""
+    def respond(self, at: datetime, terms: SlaTerms | None = None, *, by: Credit | None = None) -> TicketFirstResponded:
+        """Record a person's first public reply, by its own agent where `by` is None.
+
+        An earlier one that is logged later replaces it.
+        """
         self.version += 1
         self.first_responded_at = at
+        self.first_responded_by = _row_of(by or Credit(person_id=self.agent_id, team_id=self.team_id))
         if terms is not None:
             self.first_response_business_seconds = terms.business_seconds(self.opened_at, at)
         if self.first_response_due_at is not None and at <= self.first_response_due_at:
@@ -386,8 +424,19 @@ class Ticket(Recorded, Base, table="ticket"):
         self._set_clock()
         return TicketFirstResponded(**self.state_fields())
 
-    def resolve(self, *, resolution: str | None, at: datetime, terms: SlaTerms | None = None) -> TicketResolved:
-        """Resolve it. Raise `TicketAlreadyResolved`, `TicketAlreadyClosed`."""
+    def resolve(
+        self,
+        *,
+        resolution: str | None,
+        at: datetime,
+        by: Credit | None = None,
+        terms: SlaTerms | None = None,
+        known: Iterable[ContractInteraction] = (),
+    ) -> TicketResolved:
+        """Resolve it, by its own agent where `by` is None. Raise `TicketAlreadyResolved`, `TicketAlreadyClosed`.
+
+        `known` are its contacts, where it `needs_contacts_for` that time.
+        """
         self._check_counts()
         if self.status == "resolved":
             raise TicketAlreadyResolved("Reopen it first if the solution did not work.")
@@ -396,9 +445,13 @@ class Ticket(Recorded, Base, table="ticket"):
         self._change(at)
         self.status = "resolved"
         self.resolved_at = at
+        credit = by or Credit(person_id=self.agent_id, team_id=self.team_id)
+        self.resolved_by = _row_of(credit)
+        self._take_turns(known, Turn(at, answers="resolution", by=credit))
         self.resolution = resolution
         if self.reopen_count == 0:
             self.first_resolved_at = at
+            self.first_resolved_by = self.resolved_by
         if terms is not None:
             self.resolution_business_seconds = terms.business_seconds(self.opened_at, at)
         if self.resolution_due_at is not None and at <= self.resolution_due_at:
@@ -416,7 +469,12 @@ class Ticket(Recorded, Base, table="ticket"):
         return self.resolved_at is not None and at <= self.resolved_at + within and self.onboarding_deal_id is None
 
     def reopen(
-        self, *, at: datetime, terms: SlaTerms | None = None, interaction_id: UUID | None = None
+        self,
+        *,
+        at: datetime,
+        terms: SlaTerms | None = None,
+        interaction_id: UUID | None = None,
+        known: Iterable[ContractInteraction] = (),
     ) -> TicketReopened:
         """Undo the resolution, also of a closed ticket; the first response stays. Raise `TicketStillOpen`.
 
@@ -436,10 +494,12 @@ class Ticket(Recorded, Base, table="ticket"):
         self.resolution_business_seconds = None
         self.status = "open"
         self.resolved_at = None
+        self.resolved_by = None
         self.resolution = None
         self.closed_at = None
         self.reopened_at = at
         self.reopen_count += 1
+        self._take_turns(known, Turn(at, asks=True))
         # A new list: a change within the old one would go unnoticed.
         self.pauses = [
             *self.pauses, {"resolved_at": previous_resolved_at.isoformat(), "reopened_at": at.isoformat()}
@@ -483,7 +543,22 @@ class Ticket(Recorded, Base, table="ticket"):
         self.merged_at = at
         self.closed_at = self.closed_at or at
         self._set_clock()
+        self._set_waiting()
         return TicketMerged(**self.state_fields())
+
+    def absorb(
+        self, merged: "Ticket", waiting_since: datetime | None, known: Iterable[ContractInteraction] = ()
+    ) -> TicketAbsorbed:
+        """Count the contacts of a ticket that was merged into this one with its own.
+
+        `waiting_since` is since when the customer had waited there: they wait on here, until the next answer after it.
+        `known` are this ticket's contacts, where it `needs_contacts_for` that time.
+        """
+        self.version += 1
+        self.merged_contact_count += max(merged.inbound_count, 1) + merged.merged_contact_count
+        if waiting_since is not None:
+            self._take_turns(known, Turn(waiting_since, asks=True))
+        return TicketAbsorbed(**self.state_fields(), change=TicketAbsorption(ticket_id=merged.id))
 
     def cancel(self, *, at: datetime) -> TicketCancelled:
         """Cancel an onboarding whose deal is no longer won; what was done of it is kept.
@@ -496,6 +571,7 @@ class Ticket(Recorded, Base, table="ticket"):
         self.closed_at = self.closed_at or at
         self.cancelled_at = at
         self._set_clock()
+        self._set_waiting()
         return TicketCancelled(**self.state_fields())
 
     def reinstate(self, *, won_at: datetime, terms: SlaTerms | None = None) -> TicketReinstated:
@@ -517,6 +593,7 @@ class Ticket(Recorded, Base, table="ticket"):
         else:
             self.status = "resolved"
         self._set_clock()
+        self._set_waiting()
         return TicketReinstated(**self.state_fields())
 
     def overdue(self, now: datetime) -> list[SlaTarget]:
@@ -572,6 +649,49 @@ class Ticket(Recorded, Base, table="ticket"):
         is_backdated = self.opened_at < self.created_at - CLOCK_TOLERANCE
         return max(due, self.created_at + BACKDATED_WAIT) if is_backdated else due
 
+    @property
+    def known_waits(self) -> list[Wait]:
+        """When its customer waited for us; empty for a ticket of before that was recorded."""
+        return [] if self.waits is None else msgspec.convert(self.waits, list[Wait])
+
+    def needs_contacts_for(self, at: datetime) -> bool:
+        """Return whether the waits after a turn of that time follow from all contacts only: later ones are known."""
+        return self.waits is None or (self.last_turn_at is not None and at < self.last_turn_at)
+
+    def _take_turns(self, known: Iterable[ContractInteraction], turn: Turn) -> None:
+        if self.needs_contacts_for(turn.at):
+            turns = [*self._turns_without_contacts(), *filter(None, map(turn_of, known)), turn]
+            self._set_waits(waits_of(turns))
+        else:
+            self._set_waits(after_turn(self.known_waits, turn))
+        self.last_turn_at = turn.at if self.last_turn_at is None else max(self.last_turn_at, turn.at)
+
+    def _turns_without_contacts(self) -> Iterator[Turn]:
+        for wait in self.known_waits:
+            yield Turn(wait.since, asks=True)
+            if wait.until is not None and wait.ended_by == "resolution":
+                yield Turn(wait.until, answers="resolution", by=wait.answered_by)
+        if self.onboarding_deal_id is None:
+            yield Turn(self.opened_at, asks=True)
+        for pause in self.pauses:
+            yield Turn(datetime.fromisoformat(pause["resolved_at"]), answers="resolution")
+            yield Turn(datetime.fromisoformat(pause["reopened_at"]), asks=True)
+        if self.resolved_at is not None:
+            yield Turn(self.resolved_at, answers="resolution", by=_credit_in(self.resolved_by))
+
+    def _set_waits(self, waits: list[Wait]) -> None:
+        if self.status != "open" and waits and waits[-1].until is None:
+            # Nobody waits for what is done: a question of after the resolution was entered before it.
+            by = _credit_in(self.resolved_by)
+            until = max(waits[-1].since, self.resolved_at or waits[-1].since)
+            waits[-1] = Wait(since=waits[-1].since, until=until, ended_by="resolution", answered_by=by)
+        self.waits = [msgspec.to_builtins(wait) for wait in waits]
+        self._set_waiting()
+
+    def _set_waiting(self) -> None:
+        waits = self.known_waits if self.merged_into is None and self.cancelled_at is None else []
+        self.waiting_since = waits[-1].since if waits and waits[-1].until is None else None
+
     def _check_counts(self) -> None:
         if self.merged_into is not None:
             raise TicketAlreadyMerged("Use the ticket that merged_into names.", merged_into=str(self.merged_into))
@@ -597,16 +717,27 @@ class Ticket(Recorded, Base, table="ticket"):
 
     def state_fields(self) -> dict[str, Any]:
         """Return the state that all of its events carry."""
-        return state_of(self, ContractTicket)
+        return state_of(
+            self,
+            ContractTicket,
+            first_responded_by=_credit_in(self.first_responded_by),
+            resolved_by=_credit_in(self.resolved_by),
+            first_resolved_by=_credit_in(self.first_resolved_by),
+            waits=None if self.waits is None else self.known_waits,
+        )
+
+    def credit_of(self, whom: SurveyCredit) -> Credit:
+        """Return whom a survey about it is about: those of the policy's choice, else its own agent and team."""
+        did = {"resolver": self.resolved_by, "first_responder": self.first_responded_by, "assignee": None}[whom]
+        return _credit_in(did) or Credit(person_id=self.agent_id, team_id=self.team_id)
 
 
-def is_reply(interaction: ContractInteraction) -> bool:
-    """Return whether a person answered the customer: by writing or calling, or by taking a live contact of theirs."""
-    return (
-        interaction.agent_id is not None
-        and interaction.visibility == "public"
-        and (interaction.direction == "outbound" or interaction.channel in LIVE_CHANNELS)
-    )
+def _row_of(credit: Credit) -> dict[str, str | None]:
+    return msgspec.to_builtins(credit)  # type: ignore[no-any-return]
+
+
+def _credit_in(row: dict[str, str | None] | None) -> Credit | None:
+    return None if row is None else msgspec.convert(row, Credit)
 
 
 class Interaction(Base, table="interaction"):

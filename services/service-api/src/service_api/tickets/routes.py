@@ -65,6 +65,7 @@ tickets = Resource(
         "closed_at": Moment,
         "first_response_due_at": Moment,
         "resolution_due_at": Moment,
+        "waiting_since": Moment,
     },
     sorts=(
         "subject",
@@ -73,6 +74,7 @@ tickets = Resource(
         "closed_at",
         "first_response_due_at",
         "resolution_due_at",
+        "waiting_since",
     ),
     board=Board(
         values={"status": get_args(TicketStatus), "priority": get_args(Priority)[::-1]},
@@ -148,7 +150,10 @@ async def merge_ticket(
     by: By,
     expected: Expected,
 ) -> TicketRead:
-    """Merge it into another ticket of the customer about the same: it is closed and no longer counts."""
+    """Merge it into another ticket of the customer about the same: it is closed and no longer counts.
+
+    Its contacts count with the other's, and a customer who waits for an answer on it waits on there.
+    """
     return tickets.show(response, await use_cases.merge_ticket(work, ticket_id, body, by, expected))
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
+from event_contracts.service import WaitEnd
 from service_api.fields import (
     AgentId,
     AgentIdRead,
@@ -186,10 +187,13 @@ class TicketMergeRequest(StrictModel):
 
 
 class TicketResolveRequest(StrictModel):
-    """How it was solved."""
+    """How it was solved, and by whom."""
 
-    model_config = examples({"resolution": "replaced-part", "occurred_at": _OCCURRED})
+    model_config = examples({"resolution": "replaced-part", "agent_id": _AGENT, "occurred_at": _OCCURRED})
 
+    agent_id: AgentId | None = Field(
+        default=None, description="Who solved it; when left out, the agent who sends this, or else the ticket's."
+    )
     resolution: Resolution | None = None
     occurred_at: OccurredAt | None = None
 
@@ -241,6 +245,24 @@ class InteractionCreate(StrictModel):
     occurred_at: OccurredAt | None = None
 
 
+class CreditRead(ReadModel):
+    """Who did something, and their team then."""
+
+    person_id: Annotated[UUID, described("The agent; null where nobody was named.", _AGENT)] | None
+    team_id: TeamIdRead | None
+    """The team that they did it for."""
+
+
+class WaitRead(ReadModel):
+    """A time in which the customer waited for us."""
+
+    since: Annotated[Moment, described("When they asked, or the ticket was reopened.", "2026-04-02T08:00:00Z")]
+    until: Annotated[Moment, described("When we answered; null while they wait.", "2026-04-02T08:25:00Z")] | None
+    ended_by: Annotated[WaitEnd, described("What ended it; null while they wait.", "reply", schema="WaitEnd")] | None
+    answered_by: CreditRead | None
+    """Who answered."""
+
+
 class TicketRead(ReadModel):
     """A ticket. Business seconds are null where its SLA policy counts around the clock, or it has none."""
 
@@ -270,16 +292,28 @@ class TicketRead(ReadModel):
     """When it was last assigned."""
     first_responded_at: Moment | None
     """When a person first replied in public; null before that."""
+    first_responded_by: CreditRead | None
+    """Who that was."""
     resolved_at: Moment | None
     """When it was last solved; null unless it is."""
+    resolved_by: CreditRead | None
+    """Who solved it; it stays theirs when the ticket is assigned to somebody else."""
     resolution: ResolutionRead | None
     closed_at: Annotated[Moment, described("When it was done with for good.", "2026-04-07T08:00:00Z")] | None
     reopened_at: Annotated[Moment, described("When it was last reopened.", "2026-04-02T08:00:00Z", rarely=True)] | None
     reopen_count: Annotated[int, described("How often it was reopened.", 0)]
     interaction_count: Annotated[int, described("How many contacts about it were logged.", 2)]
     inbound_count: Annotated[int, described("How many of the contacts came from the customer.", 1)]
+    merged_contact_count: Annotated[
+        int, described("How often the customer came about the tickets that were merged into this one.", 0)
+    ]
+    waits: list[WaitRead] | None
+    """Each time in which the customer waited for us, in order; null for tickets of before this was recorded."""
+    waiting_since: Annotated[Moment, described("Since when the customer waits for us.", "2026-04-02T08:00:00Z")] | None
     first_resolved_at: Moment | None
     """When it was solved for the first time."""
+    first_resolved_by: CreditRead | None
+    """Who solved it then."""
     first_reopened_at: (
         Annotated[Moment, described("When it was reopened for the first time.", "2026-04-02T08:00:00Z", rarely=True)]
         | None

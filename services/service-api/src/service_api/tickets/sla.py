@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 from service_api.business_time import BusinessHours, NeverReached
+
+SurveyCredit = Literal["resolver", "first_responder", "assignee"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +19,8 @@ class SlaTerms:
     resolution_seconds: int | None = None
     reopen_within_seconds: int | None = None
     """For how long after a resolution a customer's message reopens a ticket, by every clock; None for the default."""
+    survey_credit: SurveyCredit = "resolver"
+    """Whom the answer to a survey about the ticket is about."""
     hours: BusinessHours | None = None
 
     def due(self, start: datetime, seconds: int | None) -> datetime | None:

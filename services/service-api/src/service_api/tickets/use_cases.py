@@ -6,6 +6,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from event_contracts.fields import Credit
 from event_contracts.service import Interaction as ContractInteraction
 from event_contracts.service import TicketChannel
 from service_api.agents import Agent
@@ -138,7 +139,10 @@ async def merge_ticket(
         raise Unprocessable.at("#/into", "is the ticket itself")
     ticket, into = await lock_both(work, Ticket, ticket_id, body.into, expected, pointer="#/into")
     at = happened_at(body.occurred_at, by, after=max(ticket.changed_at, into.opened_at))
+    waiting_since = ticket.waiting_since
     publish(work, ticket, ticket.merge(into, at=at), at)
+    known = [] if waiting_since is None else await _contacts_for(work, into, waiting_since)
+    publish(work, into, into.absorb(ticket, waiting_since, known), at)
     return ticket
 
 
@@ -184,9 +188,12 @@ async def log_interaction(
         wrap_up_seconds=body.wrap_up_seconds,
         occurred_at=at,
     )
-    publish(work, ticket, ticket.log_interaction(contact), at)
+    known = await _contacts_for(work, ticket, at)
+    publish(work, ticket, ticket.log_interaction(contact, known), at)
     if ticket.is_first_responded_by(contact):
-        publish(work, ticket, ticket.respond(at, await terms_of(work, ticket.sla_policy_id)), at)
+        terms = await terms_of(work, ticket.sla_policy_id)
+        credit = Credit(person_id=contact.agent_id, team_id=contact.team_id)
+        publish(work, ticket, ticket.respond(at, terms, by=credit), at)
         publish_breaches(work, ticket, at)
     interaction = Interaction.of(contact, ticket_version=ticket.version, note=body.note, external_ref=body.external_ref)
     work.add(interaction)
@@ -208,7 +215,9 @@ async def _open_for_message(
         within = terms.reopen_within_seconds if terms is not None else None
         if ticket.is_reopened_by_message(at, reopen_within if within is None else timedelta(seconds=within)):
             reopened_at = max(at, ticket.changed_at)
-            publish(work, ticket, ticket.reopen(at=reopened_at, terms=terms, interaction_id=contact_id), reopened_at)
+            known = await _contacts_for(work, ticket, reopened_at)
+            event = ticket.reopen(at=reopened_at, terms=terms, interaction_id=contact_id, known=known)
+            publish(work, ticket, event, reopened_at)
             return ticket
         seen.add(ticket.id)
         follow_up = await _follow_up_of(work, ticket)
@@ -217,6 +226,13 @@ async def _open_for_message(
             return await _open_follow_up(work, ticket, channel, at)
         ticket = follow_up
     return ticket
+
+
+async def _contacts_for(work: UnitOfWork, ticket: Ticket, at: datetime) -> list[ContractInteraction]:
+    """Return a ticket's contacts where its waits after a turn of that time follow from them all: else none."""
+    if not ticket.needs_contacts_for(at):
+        return []
+    return [each.contact(ticket) for each in await work.find(Interaction, Interaction.table.c.ticket_id == ticket.id)]
 
 
 async def _follow_up_of(work: UnitOfWork, ticket: Ticket) -> Ticket | None:
@@ -253,11 +269,14 @@ async def _open_follow_up(work: UnitOfWork, ticket: Ticket, channel: TicketChann
 async def resolve_ticket(
     work: UnitOfWork, ticket_id: UUID, body: TicketResolveRequest, by: Principal, expected: ExpectedVersion
 ) -> Ticket:
-    """Resolve a ticket."""
+    """Resolve a ticket. Raise `UnknownReference` (422)."""
     ticket = await lock(work, Ticket, ticket_id, expected)
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
     terms = await terms_of(work, ticket.sla_policy_id)
-    publish(work, ticket, ticket.resolve(resolution=body.resolution, at=at, terms=terms), at)
+    credit = await _resolver_of(work, ticket, body.agent_id, by)
+    known = await _contacts_for(work, ticket, at)
+    event = ticket.resolve(resolution=body.resolution, at=at, by=credit, terms=terms, known=known)
+    publish(work, ticket, event, at)
     publish_breaches(work, ticket, at)
     return ticket
 
@@ -268,7 +287,8 @@ async def reopen_ticket(
     """Undo a ticket's resolution."""
     ticket = await lock(work, Ticket, ticket_id, expected)
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
-    publish(work, ticket, ticket.reopen(at=at, terms=await terms_of(work, ticket.sla_policy_id)), at)
+    terms, known = await terms_of(work, ticket.sla_policy_id), await _contacts_for(work, ticket, at)
+    publish(work, ticket, ticket.reopen(at=at, terms=terms, known=known), at)
     return ticket
 
 
@@ -296,6 +316,16 @@ async def _onboarding_since(work: UnitOfWork, deal_id: UUID, customer_id: UUID) 
     if (existing_id := await onboarding_of(work, deal_id)) is not None:
         raise OnboardingAlreadyOpened("Use the ticket that existing_id names.", existing_id=str(existing_id))
     return deal.won_at
+
+
+async def _resolver_of(work: UnitOfWork, ticket: Ticket, agent_id: UUID | None, by: Principal) -> Credit:
+    """Return the agent who is named, or else is the caller, or else has the ticket. Raise `UnknownReference` (422)."""
+    if agent_id is None and work.access is not None and "service-agent" in by.roles:
+        person = (await work.access.reach(work)).person
+        agent_id = person if person is None or await work.get(Agent, person) is not None else None
+    if agent_id is None or agent_id == ticket.agent_id:
+        return Credit(person_id=ticket.agent_id, team_id=ticket.team_id)
+    return Credit(person_id=agent_id, team_id=await _team_of(work, agent_id, None, otherwise=ticket.team_id))
 
 
 async def _team_of(
