@@ -65,6 +65,8 @@ class Expected:
     """A ticket's first contact with an agent makes two, the contact and the response."""
     maybe: int = 0
     """Changes without an answer."""
+    corrections: int = 0
+    """Of a ticket: each may make three versions, by what it changes, and one of the ticket's surveys."""
     newest: dict[str, Any] = field(default_factory=dict)
     """The answer that shows its highest version."""
 
@@ -124,6 +126,7 @@ class Explanation:
             self._expected[subject].first_response |= request.answer["agent_id"] is not None
         else:
             self._note(request.api, table, request.answer)
+            self._expected[subject].corrections += request.method == "PATCH" and table == "ticket"
             if verb == "convert":
                 self._registered.add(request.answer["account_id"])
 
@@ -176,10 +179,12 @@ class Explanation:
             return
         if "version" in row and not row.get("onboarding_deal_id"):  # that changes with its deal
             # A record that came with another one, or by a request without an answer, has its first version by that.
+            ticket = self._expected.get(f"service:ticket/{row.get('ticket_id')}", Expected())
+            follows = ticket.corrections if name.startswith("service:survey/") else 0
             least = max(expected.versions, default=before["version"] if before else 1)
             most = (before["version"] if before else int(not expected.created)) + len(expected.versions)
-            most += expected.first_response + 2 * expected.maybe
-            if not least <= row["version"] <= least + 2 * expected.maybe or row["version"] > most:
+            most += expected.first_response + 2 * expected.maybe + 2 * expected.corrections + follows
+            if not least <= row["version"] <= least + 2 * expected.maybe + follows or row["version"] > most:
                 yield f"{name} has version {row['version']}; by the requests, {least} to {most}"
         if expected.newest and row.get("version", 1) == expected.newest.get("version", 1):
             shared = {key: value for key, value in expected.newest.items() if key in row}
