@@ -25,6 +25,7 @@ RULES = re.compile(
             r"^must not give both ",
             r"^a target is for one value of one dimension at most$",
             r"^is needed, since the lead has neither company nor name$",
+            r"^is (after the conversion|before the lead was created)$",
             r"^is required: it names the resource of the CSV's rows$",
             # Where a webhook may go, which parsers and name servers decide.
             r"^must begin with https://$",
