@@ -1,9 +1,9 @@
 """The form of webhooks over HTTP."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator
 
 from metrics_worker.webhooks.filters import FAMILIES, TYPES
 from service_kit.changes import Change
@@ -29,12 +29,22 @@ _FILTERS = described(
     "lead to it in the message, joined by dots; each event must have it. Of a list one item is enough. Empty for all.",
     {"data.region": ["EMEA"]},
 )
-_FilterValue = (
-    Annotated[str, Field(max_length=200)]
-    | Annotated[int, Field(strict=True)]
-    | Annotated[bool, Field(strict=True)]
-    | None
-)
+
+
+def _filter_value(value: Any) -> Any:
+    if value is not None and not isinstance(value, str | int):
+        raise ValueError("must be a text, a whole number, true, false or null")
+    if isinstance(value, str) and len(value) > _LONGEST_VALUE:
+        raise ValueError(f"must have at most {_LONGEST_VALUE} characters")
+    return value
+
+
+_LONGEST_VALUE: Final = 200
+_FilterValue = Annotated[
+    str | int | bool | None,
+    # One validator, so that what is wrong is answered at its own place and not at one of four kinds.
+    PlainValidator(_filter_value, json_schema_input_type=str | int | bool | None),
+]
 EventFilters = Annotated[
     dict[Annotated[str, Field(max_length=200)], Annotated[list[_FilterValue], Field(min_length=1, max_length=100)]],
     Field(max_length=10),

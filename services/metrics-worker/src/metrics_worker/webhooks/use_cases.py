@@ -30,6 +30,8 @@ async def change_webhook(
     work: UnitOfWork, webhook_id: UUID, body: WebhookUpdate, expected: ExpectedVersion, *, allow_loopback: bool
 ) -> Webhook:
     """Change a webhook. Raise `NotFound`, `PreconditionFailed` and `Unprocessable`."""
+    if {"event_types", "filters"} <= body.model_fields_set:
+        _check_filters(body.event_types, body.filters)
     webhook = await lock(work, Webhook, webhook_id, expected)
     changed = body.changed_from(webhook)
     if "url" in changed:
