@@ -20,6 +20,9 @@ RULES = re.compile(
             r" can be (filtered|grouped) by: ",
             r" has the variants: ",
             r" is not published; there are: ",
+            r" is no type of event; ",
+            r"^is no field of ",
+            r"^never has this value in ",
             # What another field decides.
             r"^must open before it closes$",
             r"^(name|give) .+(one of them|or both)$",
