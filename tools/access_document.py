@@ -47,6 +47,8 @@ not start. A cell says with whose records a role may do an operation:
   another owner they see what was done in their team. Another team is answered 404, a KPI that is not kept by owner and
   team 403. `filters` in the answer says what it is of. The ledger has no records of people: the token claims `person`
   and `teams`, and those below are claimed too.
+- **Names.** metrics says names of owners, teams and products to all, and of customers to the roles that see them in
+  sales or service: sales-rep, sales-manager, service-agent, service-manager, importer and admin.
 - **Lists** read each part of a scope by its own index, so that a page costs the same however many records others have.
 """
 

@@ -381,7 +381,7 @@ async def test_every_write_leaves_an_entry_with_its_caller(name: str, apis: dict
 
 
 WITHOUT_AUDIT = {
-    "/v1/kpis/{name}", "/v1/kpis/{name}/explain", "/v1/customers/{customer_id}/health",
+    "/v1/kpis/{name}", "/v1/kpis/{name}/explain", "/v1/exports/kpis/{name}", "/v1/customers/{customer_id}/health",
     "/v1/periods/{period}/restatements", "/v1/webhooks/{webhook_id}/deliveries", "/v1/tickets/{ticket_id}/interactions",
     "/v1/events/{event_id}", "/v1/schemas/{name}",
 }  # fmt: skip

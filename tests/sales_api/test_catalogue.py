@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from event_contracts.directory import SalesDirectoryEntrySet
+from event_contracts.directory import SalesDirectoryEntrySet, SalesProductEntrySet
 from tests.sales_api.sales import ABSENT, Sales, pointers, reference
 from tests.service_kit.conftest import assert_problem
 
@@ -20,6 +20,19 @@ async def test_teams_and_salespeople_are_named_in_the_directory_only(sales: Sale
         path = f"/v1/{kind}s/{made['id']}"
         assert await sales.get(path) == made
         assert (await sales.send("GET", path, If_None_Match='"1"')).status_code == 304
+
+
+async def test_a_product_is_named_in_the_directory_by_its_code(sales: Sales) -> None:
+    made = await sales.post("/v1/products", {"code": "heat-pump-9", "name": "Heat pump"}, status=201)
+    path = "/v1/products/heat-pump-9"
+    await sales.patch(path, {"active": False})
+    await sales.patch(path, {"name": "Heat pump, 9 kW"})
+    first, renamed = await sales.events_of(made["id"], "directory")
+    assert (first.event_type.name, first.event_type.topic) == ("sales.product-entry-set", "sales.directory")
+    assert (first.partition_key, first.sequence, renamed.sequence) == (made["id"], 1, 3)
+    assert renamed.data == SalesProductEntrySet(
+        id=UUID(made["id"]), kind="product", code="heat-pump-9", name="Heat pump, 9 kW"
+    )
 
 
 async def test_a_salesperson_changes_name_team_and_activity(sales: Sales) -> None:

@@ -11,6 +11,9 @@ from sales_api.settings import SalesSettings
 from tests.service_kit.toy import Issuer
 from tests.upgrading import Values, id_in, upgraded_step_by_step
 
+PRODUCT = "code"
+"""That is made up for the row of the table, to which a line of the deal refers."""
+
 MADE: Values = {
     "lead": {
         "status": "qualified",
@@ -56,6 +59,8 @@ async def test_rows_of_every_table_outlive_every_migration_and_go_on(
     app = create(SalesSettings(database_url=url, auth_jwks=issuer.published_in(tmp_path), allowed_hosts=["sales"]))
     headers = {"Authorization": f"Bearer {issuer.token('admin', 'sales-manager')}"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sales", headers=headers) as http:
+        (entry,) = (await http.get(f"/v1/products/{PRODUCT}/events")).json()["items"]
+        assert (entry["event"]["type"], entry["event"]["data"]["code"]) == ("sales.product-entry-set", PRODUCT)
         for noun in ("accounts", "activities", "leads", "deals", "quotas", "referrals", "reps", "teams", "products"):
             answer = await http.get(f"/v1/{noun}")
             assert answer.status_code == 200, answer.text

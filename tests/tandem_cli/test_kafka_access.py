@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from event_contracts.watermark import watermarks_topic
 from metrics_worker.jobs import webhook_feed
 from metrics_worker.ledger import consumer as ledger
+from metrics_worker.ledger import directory
 from metrics_worker.ledger.tables import CONSUMER
 from service_api.customers import from_sales
 from service_kit import relay
@@ -98,9 +99,9 @@ def test_every_process_that_uses_kafka_is_in_the_table() -> None:
 
 def test_the_table_names_what_the_code_uses() -> None:
     assert PROCESSES["service-consumer"].groups == (from_sales.ACCOUNTS, from_sales.NAMES)
-    assert PROCESSES["metrics-consumer"].groups == (CONSUMER,)
+    assert PROCESSES["metrics-consumer"].groups == (CONSUMER, directory.NAMES)
     watermarks = {watermarks_topic(topic) for topic in ledger.TOPICS}
-    assert set(PROCESSES["metrics-consumer"].reads) == {*ledger.TOPICS, *watermarks}
+    assert set(PROCESSES["metrics-consumer"].reads) == {*ledger.TOPICS, *directory.TOPICS, *watermarks}
     written = {topic for process in PROCESSES.values() for topic in process.writes}
     assert written == {topic.name for topic in standard_topics()}
     assert watermarks < written

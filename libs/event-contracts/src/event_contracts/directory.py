@@ -1,6 +1,7 @@
 """The entries of the compacted directory topics: names by id. The only events with personal data.
 
-The key is the named id, so that compaction keeps the latest name and a tombstone erases it.
+The key is the named id, so that compaction keeps the latest name and a tombstone erases it. Products are named here
+too, whose names are no personal data, so that all names are read in one place.
 """
 
 from typing import Annotated, Literal
@@ -8,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from event_contracts.catalogue import SALES_DIRECTORY_TOPIC, SERVICE_DIRECTORY_TOPIC, State, event
+from event_contracts.fields import Code
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
@@ -22,6 +24,16 @@ class DirectoryEntry(State, frozen=True, kw_only=True):
 @event("sales.directory-entry-set", topic=SALES_DIRECTORY_TOPIC, subject_kind="directory")
 class SalesDirectoryEntrySet(DirectoryEntry, frozen=True, kw_only=True):
     """An account, a salesperson or a team was named or renamed."""
+
+
+@event("sales.product-entry-set", topic=SALES_DIRECTORY_TOPIC, subject_kind="directory")
+class SalesProductEntrySet(State, frozen=True, kw_only=True):
+    """A product was added or renamed."""
+
+    kind: Literal["product"]
+    code: Code
+    """What deals, leads, tickets and the KPIs name it by; it never changes."""
+    name: Name
 
 
 @event("service.directory-entry-set", topic=SERVICE_DIRECTORY_TOPIC, subject_kind="directory")

@@ -51,6 +51,8 @@ _ACCOUNT: Final[_Values] = {
 _ACCOUNT_PASSED_ON: Final = _ACCOUNT | {"owner_id": _NEXT_REP_ID}
 _ACCOUNT_NAME: Final = {"id": _ACCOUNT_ID, "kind": "account", "name": "Baltic Bakeries"}
 
+_PRODUCT: Final = {"id": _uuid(0xA5), "kind": "product", "code": "scheduling", "name": "Staff scheduling"}
+
 _LEAD: Final[_Values] = {
     "id": _LEAD_ID,
     "status": "new",
@@ -364,6 +366,7 @@ def examples() -> Mapping[str, Example]:
             "sales.account-updated", "2026-03-30T09:00:00Z", 2, _ACCOUNT_ID, _ACCOUNT_PASSED_ON, fields=["owner_id"]
         ),
         _example("sales.directory-entry-set", "2026-03-06T10:00:00Z", 1, _ACCOUNT_ID, _ACCOUNT_NAME),
+        _example("sales.product-entry-set", "2026-02-02T09:00:00Z", 1, _PRODUCT["id"], _PRODUCT),
         _example("sales.deal-opened", "2026-03-06T10:00:00Z", 1, _ACCOUNT_ID, _DEAL),
         _example(
             "sales.deal-stage-changed",

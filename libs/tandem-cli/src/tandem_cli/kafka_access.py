@@ -67,12 +67,15 @@ PROCESSES: Final[Mapping[str, KafkaAccess]] = {
         reads=(SALES_TOPIC, SALES_DIRECTORY_TOPIC), groups=("service-customers", "service-customer-names")
     ),
     "metrics-consumer": KafkaAccess(
-        reads=(SALES_TOPIC, SERVICE_TOPIC, watermarks_topic(SALES_TOPIC), watermarks_topic(SERVICE_TOPIC)),
-        groups=("metrics-worker",),
+        reads=(
+            *(SALES_TOPIC, SERVICE_TOPIC, SALES_DIRECTORY_TOPIC, SERVICE_DIRECTORY_TOPIC),
+            *(watermarks_topic(SALES_TOPIC), watermarks_topic(SERVICE_TOPIC)),
+        ),
+        groups=("metrics-worker", "metrics-names"),
     ),
     "metrics-jobs": KafkaAccess(
         writes=(METRICS_TOPIC,),
-        returns=(SALES_TOPIC, SERVICE_TOPIC),
+        returns=(SALES_TOPIC, SERVICE_TOPIC, SALES_DIRECTORY_TOPIC, SERVICE_DIRECTORY_TOPIC),
         reads=(METRICS_TOPIC, SALES_TOPIC, SERVICE_TOPIC),
         groups=("metrics-webhooks",),
         transactions=RELAYS,

@@ -15,6 +15,7 @@ from metrics_worker.api.customers import customers
 from metrics_worker.api.dead_letters import dead_letters
 from metrics_worker.api.explain import explanations
 from metrics_worker.api.exports import AT_ONCE, exports
+from metrics_worker.api.kpi_exports import kpi_exports
 from metrics_worker.api.kpis import routes
 from metrics_worker.api.links import ApiAddresses
 from metrics_worker.api.periods import periods
@@ -67,7 +68,7 @@ def create(settings: MetricsSettings) -> FastAPI:
             "customers": "The health of one customer.",
             "targets": "The values that KPIs are to reach.",
             "periods": "Closed periods, and what has changed in them since.",
-            "exports": "The ledger's postings as files.",
+            "exports": "KPIs and the ledger's postings as files.",
             "push": "Values as they change: streams of server-sent events, and webhooks.",
             **DEAD_LETTERS_TAG,
             **ME_TAG,
@@ -89,6 +90,7 @@ def create(settings: MetricsSettings) -> FastAPI:
             stream_tickets,
             webhooks.routes,
             exports,
+            kpi_exports,
         ],
         access=ACCESS,
         ready={"ledger": ledger_fits},

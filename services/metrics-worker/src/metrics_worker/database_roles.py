@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from metrics_worker.api.stream_tickets import signing_key
 from metrics_worker.customers.model import PublishedRisk
 from metrics_worker.database import reporting_choice
-from metrics_worker.ledger.tables import DERIVED, freshness, risk_review
+from metrics_worker.ledger.tables import DERIVED, directory_name, freshness, risk_review
 from metrics_worker.periods.model import ClosedFigure
 from metrics_worker.queries import bi_views
 from metrics_worker.schema import TABLES
@@ -35,7 +35,7 @@ def full_names(*tables: sa.Table) -> frozenset[str]:
     return frozenset(_FULL_NAMES[table.name] for table in tables)
 
 
-_LEDGER: Final = full_names(*DERIVED, freshness, consumer_offset, circuit_breaker)
+_LEDGER: Final = full_names(*DERIVED, directory_name, freshness, consumer_offset, circuit_breaker)
 """What the consumer writes: the ledger, and where it stands in the log."""
 # The first consumer of a database chooses what its ledgers follow.
 _OF_CONSUMER: Final = _LEDGER | full_names(dead_letter, reporting_choice)

@@ -14,6 +14,7 @@ from metrics_worker.jobs.targets import TargetEvaluator
 from metrics_worker.jobs.webhook_feed import WebhookFeed
 from metrics_worker.jobs.webhooks import WebhookSender
 from metrics_worker.ledger.consumer import LedgerConsumer
+from metrics_worker.ledger.directory import DirectoryConsumer
 from metrics_worker.maintenance.missing_ledger import create_missing_ledger
 from metrics_worker.settings import ConsumerSettings, JobsSettings, MetricsSettings
 from metrics_worker.webhooks.retention import ended_deliveries
@@ -51,12 +52,23 @@ def consumer() -> None:
         offset_reset=settings.consumer_offset_reset,
         completeness=settings.completeness,
     )
+    directory = DirectoryConsumer(engine, KafkaServers.of(settings), offset_reset=settings.consumer_offset_reset)
+
+    async def work(stop: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as both:
+            both.create_task(bookkeeper.run(stop))
+            both.create_task(directory.run(stop))
+
     runner.work(
         "metrics-consumer",
         settings,
-        bookkeeper.run,
-        live={"consumer": bookkeeper.consumer.heartbeat.check},
-        ready={"database": database_check(engine), "dead letters": bookkeeper.consumer.circuit_breaker.check},
+        work,
+        live={"consumer": bookkeeper.consumer.heartbeat.check, "names": directory.consumer.heartbeat.check},
+        ready={
+            "database": database_check(engine),
+            "dead letters": bookkeeper.consumer.circuit_breaker.check,
+            "dead letters of names": directory.consumer.circuit_breaker.check,
+        },
     )
 
 

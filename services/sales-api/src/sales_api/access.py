@@ -118,7 +118,7 @@ ACCESS: Final = AccessTable(
     ),
     Noun(
         "products",
-        read=rule("list_products get_product export_products", EVERYBODY),
+        read=rule("list_products get_product get_product_events export_products", EVERYBODY),
         write=(rule("create_product change_product", _MANAGERS),),
         audit=rule("get_product_audit", _AUDITORS),
     ),

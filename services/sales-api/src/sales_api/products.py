@@ -1,5 +1,6 @@
 """The catalogue: products by their code."""
 
+from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 from uuid import UUID
 
@@ -7,13 +8,17 @@ import sqlalchemy as sa
 from fastapi import Response
 from pydantic import Field, StrictBool
 
+from event_contracts.catalogue import SALES_DIRECTORY_TOPIC
+from event_contracts.directory import SalesProductEntrySet
 from sales_api.dependencies import Expected
 from sales_api.fields import ProductCode, ProductCodeRead, ProductName, ProductNameRead
 from sales_api.tables import Base
+from service_kit.aggregates import publish
 from service_kit.changes import Change
 from service_kit.compiled import CompiledStatement
 from service_kit.entities import Recorded, column
 from service_kit.fields import Code, Flag, ReadModel, RecordId, StrictModel, UpdatedAt, Version, examples
+from service_kit.history.own_events import DIRECTORY, OwnEvents
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.problems import Conflict
@@ -44,6 +49,15 @@ class Product(Recorded, Base, table="product"):
     version: int
     name: str
     active: bool
+
+    @property
+    def partition_key(self) -> UUID:
+        """The product's own id."""
+        return self.id
+
+    def directory_entry(self) -> SalesProductEntrySet:
+        """Return the name behind the code, for the directory topic."""
+        return SalesProductEntrySet(id=self.id, kind="product", code=self.code, name=self.name)
 
 
 class ProductCreate(StrictModel):
@@ -86,6 +100,7 @@ products = Resource(
         "active": Flag,
     },
     key="code",
+    own_events=OwnEvents(SALES_DIRECTORY_TOPIC, DIRECTORY, named="product"),
     sorts=(
         "code",
         "name",
@@ -101,6 +116,7 @@ async def create_product(body: ProductCreate, work: Work, response: Response) ->
         raise ProductCodeTaken("Change it with PATCH, or choose another code.", code=body.code)
     product = Product(id=new_id(), version=1, **dict(body))
     work.add(product)
+    publish(work, product, product.directory_entry(), datetime.now(UTC))
     return products.show_created(response, product)
 
 
@@ -110,7 +126,8 @@ async def change_product(
 ) -> ProductRead:
     """Change a product's name, or whether it is offered."""
     product = await lock(work, Product, code, expected)
-    body.apply_to(product)
+    if "name" in body.apply_to(product):
+        publish(work, product, product.directory_entry(), datetime.now(UTC))
     return products.show(response, product)
 
 

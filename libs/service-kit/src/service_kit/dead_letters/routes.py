@@ -40,10 +40,12 @@ _LISTING = Listing(
 _ASKS = _LISTING.query_of()
 
 
-def dead_letter_routes(consumers: Consumers, *, readable: Callable[..., Awaitable[Readable]]) -> APIRouter:
+def dead_letter_routes(
+    consumers: Consumers, *, readable: Callable[..., Awaitable[Readable]], with_names: Consumers = ()
+) -> APIRouter:
     """Return the routes under `/v1/dead-letters` for the dead letters of these consumers.
 
-    `readable` is a dependency.
+    `readable` is a dependency. The content of those of `with_names` is shown only to who may mend them.
     """
     routes = router("/dead-letters", "dead-letters")
     Reading = Annotated[Readable, Depends(readable)]  # noqa: N806 -- a type
@@ -61,9 +63,12 @@ def dead_letter_routes(consumers: Consumers, *, readable: Callable[..., Awaitabl
         return HaltsRead(items=[halt_of(row) for row in await use_cases.halts(work, consumers)])
 
     @routes.get("/{letter_id}")
-    async def get_dead_letter(letter_id: Identifier, work: Work) -> DeadLetterDetailRead:
+    async def get_dead_letter(letter_id: Identifier, work: Work, access: CallersAccess) -> DeadLetterDetailRead:
         """One record as it arrived, with what it was mended to."""
-        return whole_view_of(await use_cases.get_dead_letter(work, consumers, letter_id))
+        letter = await use_cases.get_dead_letter(work, consumers, letter_id)
+        if letter.consumer in with_names:
+            access.of("mend_dead_letter")
+        return whole_view_of(letter)
 
     @routes.get("/{letter_id}/audit", description=OF_ONE_RECORD, response_model=page_of(AuditEntryRead))
     async def get_dead_letter_audit(

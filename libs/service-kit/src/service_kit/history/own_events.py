@@ -1,9 +1,9 @@
 """Declares which of a service's events are those of a noun's records."""
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args, get_type_hints
 
-from event_contracts.catalogue import EVENT_TYPES
+from event_contracts.catalogue import EVENT_TYPES, EventType
 
 DIRECTORY: Final = "directory"
 """The kind of subject that has names, on the compacted topics."""
@@ -30,7 +30,10 @@ class OwnEvents:
         found = (
             each for each in EVENT_TYPES.values() if (each.topic, each.subject_kind) == (self.topic, self.subjects)
         )
-        return tuple(sorted(each.name for each in found))
+        return tuple(sorted(each.name for each in found if self.subjects != DIRECTORY or self._names(each)))
+
+    def _names(self, entry: EventType) -> bool:
+        return self.named in get_args(get_type_hints(entry.data)["kind"])
 
     def subject_of(self, record: Any) -> str:
         """Return the subject of a record's events."""

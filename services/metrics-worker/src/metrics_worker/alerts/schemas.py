@@ -4,9 +4,9 @@ from collections import Counter
 from typing import Annotated, Final, Literal
 from uuid import UUID, uuid5
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
-from metrics_worker.queries.fields import Explain
+from metrics_worker.queries.fields import Explain, NamesRead
 from service_kit.fields import Moment, ReadModel, RecordId, described
 
 Severity = Literal["critical", "warning", "info"]
@@ -46,6 +46,7 @@ class AlertRead(ReadModel):
                     "since": "2026-03-31T21:00:00Z",
                     "do": "Reply to the ticket, or assign it to somebody who does.",
                     "tickets": ["01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12"],
+                    "names": {"customer": "Baltic Bakeries"},
                     "kpi": "unattended_now",
                     "explain": "/v1/kpis/unattended_now/explain?customer=01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
                 }
@@ -63,6 +64,7 @@ class AlertRead(ReadModel):
     """When it began."""
     do: Annotated[str, described("What to do about it.", "Reply to the ticket, or assign it to somebody.")]
     tickets: Annotated[list[UUID], _TICKETS]
+    names: NamesRead = Field(default_factory=dict)
     kpi: Annotated[str, described("The KPI that it is about; null for none.", "unattended_now")] | None
     explain: Explain
 

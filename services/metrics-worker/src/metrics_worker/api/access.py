@@ -10,12 +10,17 @@ _NUMBERS: Final[Roles] = {"sales-rep": OWN | TEAM, "service-agent": OWN | TEAM, 
 _NOBODY: Final[Roles] = {}
 """An admin only."""
 
+CUSTOMER_NAMES: Final[frozenset[str]] = frozenset(
+    {"sales-rep", "sales-manager", "service-agent", "service-manager", "importer", "admin"}
+)
+"""The roles that see the names of customers: those that serve customers, as in the two services."""
+
 ACCESS: Final = AccessTable(
     Noun(
         "KPIs",
         owner="owner",
         team="team",
-        read=rule("list_kpis answer_kpi explain_kpi get_scorecard stream_kpis", _NUMBERS),
+        read=rule("list_kpis answer_kpi explain_kpi export_kpi get_scorecard stream_kpis", _NUMBERS),
     ),
     Noun("callers", read=rule("get_me", EVERYBODY)),
     Noun("stream tickets", read=rule("issue_stream_ticket", EVERYBODY)),

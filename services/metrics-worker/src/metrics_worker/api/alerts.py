@@ -8,6 +8,7 @@ from fastapi import Query
 from metrics_worker.alerts.rules import alerts as all_alerts
 from metrics_worker.alerts.schemas import AlertKind, AlertRead, Severity, position_of
 from metrics_worker.api.limits import limits_of
+from metrics_worker.api.names import Named
 from metrics_worker.api.parameters import LedgerReporting
 from service_kit.paging import Paged, PageRead, page_of
 from service_kit.routing import CallersAccess, Work, router
@@ -21,6 +22,7 @@ async def list_alerts(
     reporting: LedgerReporting,
     page: Paged,
     access: CallersAccess,
+    named: Named,
     kind: Annotated[AlertKind | None, Query(description="Only this kind.")] = None,
     severity: Annotated[Severity | None, Query(description="Only this severity.")] = None,
 ) -> PageRead[AlertRead]:
@@ -40,4 +42,5 @@ async def list_alerts(
         found = [each for each in found if position_of(each) > page.after]
     more = len(found) > page.limit
     shown = found[: page.limit]
-    return PageRead(items=shown, next_cursor=page.cursor_after(position_of(shown[-1])) if more else None)
+    with_names = await named.added_to_alerts(await work.connection(), shown)
+    return PageRead(items=with_names, next_cursor=page.cursor_after(position_of(shown[-1])) if more else None)

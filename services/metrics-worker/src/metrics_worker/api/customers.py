@@ -5,13 +5,15 @@ from typing import Annotated
 from uuid import UUID
 
 from event_contracts.fields import DECIMAL_PLACES
+from metrics_worker.api.names import Named
 from metrics_worker.api.parameters import LedgerReporting
 from metrics_worker.customers.queries import account_of, relationship_of
 from metrics_worker.domain.customer_health import HealthReason, health_of
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.relationship import BADLY_RATED, BREACHED, NOT_FOR_LONG, NOT_LATELY, REOPENED
 from metrics_worker.ledger.status import fresh_as_of
-from metrics_worker.queries.fields import FreshAsOf, ReportingCurrencyRead, TimeZone
+from metrics_worker.ledger.tables import CUSTOMER
+from metrics_worker.queries.fields import FreshAsOf, NamesRead, ReportingCurrencyRead, TimeZone
 from metrics_worker.queries.figure import decimal_text
 from service_kit.fields import Moment, ReadModel, described
 from service_kit.problems import NotFound
@@ -60,6 +62,7 @@ class CustomerHealthRead(ReadModel):
 
     customer_id: Annotated[UUID, described("The customer of the address.", "019ca869-5000-7000-8000-0000000000a1")]
     merged_into: Annotated[UUID, _MERGED_INTO] | None
+    names: NamesRead
     today: Annotated[date, described("The day that it is true of, in the reporting time zone.", "2026-03-24")]
     timezone: TimeZone
     score: Annotated[int, _SCORE] | None
@@ -77,7 +80,7 @@ class CustomerHealthRead(ReadModel):
 
 @customers.get("/{customer_id}/health")
 async def get_customer_health(
-    customer_id: UUID, work: Work, reporting: LedgerReporting, access: CallersAccess
+    customer_id: UUID, work: Work, reporting: LedgerReporting, access: CallersAccess, named: Named
 ) -> CustomerHealthRead:
     """Return a customer's health today with its reasons: one customer's part in `customer_health` and
     `revenue_at_risk`.
@@ -90,10 +93,12 @@ async def get_customer_health(
         raise NotFound("The ledger has no customer with this id, or not yet.")
     today = reporting.day_of(datetime.now(UTC))
     health = health_of(found.relationship, today)
+    of_survivor = {CUSTOMER: str(found.survivor)}
     places = DECIMAL_PLACES[reporting.currency]
     return CustomerHealthRead(
         customer_id=customer_id,
         merged_into=None if found.survivor == customer_id else found.survivor,
+        names=(await named.of(connection, [of_survivor])).of(of_survivor),
         today=today,
         timezone=reporting.zone.key,
         score=health.score,

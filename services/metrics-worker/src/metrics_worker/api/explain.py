@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.api.limits import limits_of
 from metrics_worker.api.links import ApiAddresses, Links, links_of
+from metrics_worker.api.names import Named, NameReader
 from metrics_worker.api.parameters import Addresses, Filters, FirstDay, LastDay, LedgerReporting
 from metrics_worker.domain.kinds import KINDS, RULES_VERSION
 from metrics_worker.domain.posting import Reporting
@@ -28,6 +29,7 @@ from metrics_worker.queries.fields import (
     KpiName,
     LastDayRead,
     MoneyCurrency,
+    NamesRead,
     Numerator,
     TimeZone,
     Unit,
@@ -35,6 +37,7 @@ from metrics_worker.queries.fields import (
     VariantName,
 )
 from metrics_worker.queries.figure import sum_shown
+from metrics_worker.queries.names import NO_NAMES, Names
 from metrics_worker.queries.query import (
     KpiQuery,
     as_of_of,
@@ -103,6 +106,7 @@ class ExplainedPostingRead(ReadModel):
     day: Annotated[date, described("The day that it counts on, in the reporting time zone.", "2026-03-31")]
     dimensions: Annotated[dict[str, str | None], described("What it counts under, by dimension.", {"region": "EMEA"})]
     measures: Annotated[dict[str, Amount], _MEASURES]
+    names: NamesRead
     links: ExplainedLinksRead
     """Where the event and the record are."""
 
@@ -125,6 +129,8 @@ class ExplanationRead(ReadModel):
     end: LastDayRead = Field(serialization_alias="to")
     timezone: TimeZone
     filters: AppliedFilters
+    names: NamesRead
+    """What the filters' ids and codes are called, by dimension."""
     as_of: AsOf | None
     value: Value | None
     numerator: Numerator
@@ -151,6 +157,7 @@ async def explain_kpi(
     given: Filters,
     access: CallersAccess,
     addresses: Addresses,
+    named: Named,
     start: FirstDay = None,
     end: LastDay = None,
     variant: Annotated[
@@ -181,15 +188,21 @@ async def explain_kpi(
     behind = PostingsBehind(query, recorded_after)
     if form == "csv":
         return await _as_csv(connection, behind, reporting, addresses)
-    return await _explanation(connection, behind, reporting, page, addresses)
+    return await _explanation(connection, behind, reporting, page, addresses, named)
 
 
 async def _explanation(
-    connection: AsyncConnection, behind: PostingsBehind, reporting: Reporting, page: Page, addresses: ApiAddresses
+    connection: AsyncConnection,
+    behind: PostingsBehind,
+    reporting: Reporting,
+    page: Page,
+    addresses: ApiAddresses,
+    named: NameReader,
 ) -> ExplanationRead:
     formula = behind.formula
-    answered = await answer(connection, behind.query, reporting)
+    answered = await named.added_to(connection, await answer(connection, behind.query, reporting))
     shown, more = await _page(connection, behind, page)
+    names = await named.of(connection, [row.dimensions for row in shown])
     same = {
         name: getattr(answered, name) for name in ExplanationRead.model_fields if name in type(answered).model_fields
     }
@@ -204,7 +217,7 @@ async def _explanation(
             for each in await exclusions_of(connection, behind, reporting)
         ],
         items=[
-            _view_of(row, links, reporting.currency)
+            _view_of(row, links, reporting.currency, names)
             for row, links in zip(shown, await links_of(connection, shown, addresses), strict=True)
         ],
         next_cursor=page.cursor_after(Position(shown[-1].kind, shown[-1].day, shown[-1].id).packed) if more else None,
@@ -218,7 +231,7 @@ async def _page(connection: AsyncConnection, behind: PostingsBehind, page: Page)
     return found[: page.limit], len(found) > page.limit
 
 
-def _view_of(row: Any, links: Links, currency: str) -> ExplainedPostingRead:
+def _view_of(row: Any, links: Links, currency: str, names: Names = NO_NAMES) -> ExplainedPostingRead:
     kind = KINDS[row.kind]
     return ExplainedPostingRead(
         kind=kind.name,
@@ -232,6 +245,7 @@ def _view_of(row: Any, links: Links, currency: str) -> ExplainedPostingRead:
             f"{kind.name}.{name}": sum_shown(int(amount), kind.measure_named(name).unit, currency)
             for name, amount in row.measures.items()
         },
+        names=names.of(row.dimensions),
         links=ExplainedLinksRead(event=links.event, record=links.record),
     )
 

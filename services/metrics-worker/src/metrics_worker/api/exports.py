@@ -77,7 +77,7 @@ async def export_postings(
     try:
         # Begun before the answer is, so that a database that is away is a 503 and not half a file.
         first = await anext(chunks)
-        await _audit(request, {"kind": kind, "from": period.start, "to": period.end, "format": form})
+        await audit_export(request, {"kind": kind, "from": period.start, "to": period.end, "format": form})
     except BaseException:
         await chunks.aclose()
         raise
@@ -90,7 +90,7 @@ async def export_postings(
     )
 
 
-async def _audit(request: Request, parameters: Mapping[str, Any]) -> None:
+async def audit_export(request: Request, parameters: Mapping[str, Any]) -> None:
     """Write down who has taken what, before they have it."""
     begin: Begin = request.app.state.begin
     async with begin(actor=actor_of(request)) as work:

@@ -1,13 +1,15 @@
 """GET /v1/kpis and GET /v1/kpis/{name}."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Final, Literal
 
-from fastapi import Path, Query, Response
+from fastapi import Depends, Path, Query, Response
 from pydantic import TypeAdapter
 
 from metrics_worker.api.answers import answers_of
 from metrics_worker.api.limits import limits_of
+from metrics_worker.api.names import Named
 from metrics_worker.api.parameters import Filters, FirstDay, LastDay, LedgerReporting, Status
 from metrics_worker.domain.kinds import DIMENSIONS
 from metrics_worker.domain.period import Interval
@@ -48,8 +50,7 @@ async def list_kpis(work: Work, reporting: LedgerReporting, access: CallersAcces
     )
 
 
-@routes.get("/{name}", response_model=AnswerRead)
-async def answer_kpi(
+async def asked(
     name: Annotated[str, Path(max_length=64, description="The KPI, as GET /v1/kpis names it.", examples=["revenue"])],
     work: Work,
     status: Status,
@@ -82,11 +83,38 @@ async def answer_kpi(
         str | None,
         Query(max_length=64, description="The definition to use; GET /v1/kpis lists them.", examples=["count"]),
     ] = None,
-    compare: Annotated[
-        Literal["previous"] | None, Query(description="Adds the same number of days directly before.")
-    ] = None,
     as_of: Annotated[
         Moment | None, Query(description="Uses the ledger as of this moment, and adds the difference to now.")
+    ] = None,
+) -> KpiQuery:
+    """Return what a request asks of a KPI, within what the caller may see."""
+    kpi = kpi_named(name)
+    dimensions = group_by_of(kpi, group_by)
+    return KpiQuery(
+        kpi=kpi,
+        variant=variant_of(kpi, variant),
+        period=period_of(start, end, status.reporting),
+        interval=interval,
+        group_by=dimensions,
+        filters=(await limits_of(access, work)).filters(kpi, filters_of(kpi, given)),
+        with_previous=False,
+        as_of=as_of_of(as_of),
+        top=top_of(top, dimensions),
+    )
+
+
+Asked = Annotated[KpiQuery, Depends(asked)]
+
+
+@routes.get("/{name}", response_model=AnswerRead)
+async def answer_kpi(
+    work: Work,
+    status: Status,
+    access: CallersAccess,
+    named: Named,
+    query: Asked,
+    compare: Annotated[
+        Literal["previous"] | None, Query(description="Adds the same number of days directly before.")
     ] = None,
 ) -> AnswerRead | Response:
     """Return a KPI over a period of days in the reporting time zone, with its numerator and denominator.
@@ -94,21 +122,12 @@ async def answer_kpi(
     A salesperson or agent gets the numbers of the filters `owner` (themselves) or `team` (one of theirs); without
     either, those of their team. Another team is answered 404. `filters` says what the numbers are of.
     """
-    kpi = kpi_named(name)
     limits = await limits_of(access, work)
-    query = KpiQuery(
-        kpi=kpi,
-        variant=variant_of(kpi, variant),
-        period=period_of(start, end, status.reporting),
-        interval=interval,
-        group_by=group_by_of(kpi, group_by),
-        top=top_of(top, group_by_of(kpi, group_by)),
-        filters=limits.filters(kpi, filters_of(kpi, given)),
-        with_previous=compare is not None,
-        as_of=as_of_of(as_of),
-    )
+    queries = [replace(query, with_previous=compare is not None)]
+    connection = await work.connection()
     # A sample is about all that the KPI counts.
-    [answer] = await answers_of(await work.connection(), [query], status, with_sample=not limits.are_set)
+    [answer] = await answers_of(connection, queries, status, with_sample=not limits.are_set)
+    answer = await named.added_to(connection, answer)
     return answer if len(answer.groups or ()) <= AT_ONCE else await written(answer)
 
 

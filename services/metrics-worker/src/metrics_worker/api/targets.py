@@ -1,11 +1,16 @@
 """Targets over HTTP: addressed as the KPI itself is asked for, by variant and at most one filter."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any, Final
 
+import sqlalchemy as sa
 from fastapi import Depends, Path, Query, Request, Response
 
+from metrics_worker.api.names import Named, NameReader
 from metrics_worker.api.parameters import Filters, LedgerReporting
 from metrics_worker.kpis.catalogue import KPIS
+from metrics_worker.ledger.tables import CUSTOMER
+from metrics_worker.queries.names import name_of_value
 from metrics_worker.queries.query import filters_of, kpi_named, variant_of
 from metrics_worker.targets import use_cases
 from metrics_worker.targets.model import Target, TargetKey
@@ -20,7 +25,32 @@ from service_kit.resources import Resource
 from service_kit.routing import CallersAccess, Work
 from service_kit.versions import ExpectedVersion, unchanged
 
-targets = Resource("/targets/{kpi}", Target.table, TargetRead, filters={"kpi": Code}, is_small=True, has_views=False)
+_columns = Target.table.c
+_NAME: Final = "name_of_value"
+
+
+def _view_for(request: Request) -> Callable[[Any], TargetRead]:
+    """Return the view of rows of the list, which have the name of their value beside."""
+    shows_customers = NameReader(request).shows_customers
+
+    def view(row: Any) -> TargetRead:
+        name = None if row.dimension == CUSTOMER and not shows_customers else getattr(row, _NAME)
+        shown = TargetRead.model_validate(row)
+        return shown if name is None else shown.model_copy(update={"names": {row.dimension: name}})
+
+    return view
+
+
+targets = Resource(
+    "/targets/{kpi}",
+    Target.table,
+    TargetRead,
+    filters={"kpi": Code},
+    rows=sa.select(Target.table, name_of_value(_columns.dimension, _columns.dimension_value).label(_NAME)),
+    view_for=_view_for,
+    is_small=True,
+    has_views=False,
+)
 targets.read_routes(list_as="list_targets", exports=False)
 
 Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]
@@ -57,7 +87,13 @@ At = Annotated[Address, Depends(async_dependency(Address))]
 
 @targets.routes.put("/{kpi}", responses={201: {"model": TargetRead, "description": "A new target."}})
 async def set_target(
-    at: At, body: TargetSetRequest, work: Work, response: Response, expected: Expected, reporting: LedgerReporting
+    at: At,
+    body: TargetSetRequest,
+    work: Work,
+    response: Response,
+    expected: Expected,
+    reporting: LedgerReporting,
+    named: Named,
 ) -> TargetRead:
     """Set or change the target of a KPI. The filter is part of the address: `?region=EMEA`."""
     key = at.key()
@@ -65,14 +101,20 @@ async def set_target(
     target, is_new = await use_cases.set_target(work, key, formula, body, expected, reporting)
     if is_new:
         response.status_code = 201
-    return targets.show(response, target)
+    return await _shown(work, response, target, named)
 
 
 @targets.routes.get("/{kpi}", response_model=TargetRead)
-async def get_target(at: At, work: Work, request: Request, response: Response) -> TargetRead | Response:
+async def get_target(at: At, work: Work, request: Request, response: Response, named: Named) -> TargetRead | Response:
     """Return the target of exactly this variant and filter."""
     target = await use_cases.get_target(work, at.key())
-    return unchanged(request, target.version) or targets.show(response, target)
+    return unchanged(request, target.version) or await _shown(work, response, target, named)
+
+
+async def _shown(work: Work, response: Response, target: Target, named: NameReader) -> TargetRead:
+    value = {} if target.dimension is None else {target.dimension: target.dimension_value}
+    names = (await named.of(await work.connection(), [value])).of(value)
+    return targets.show(response, target).model_copy(update={"names": names})
 
 
 @targets.routes.get("/{kpi}/audit", description=OF_ONE_RECORD, response_model=page_of(AuditEntryRead))

@@ -85,6 +85,17 @@ class Formula:
             term.measure.is_shared or kind_of(term.measure).split_by not in dimensions for term in self.numerator.terms
         )
 
+    def parts_add_up_by(self, dimensions: Collection[str]) -> bool:
+        """Return whether the numerators of groups by these dimensions add up, and the denominators."""
+        if self.percentile is not None or self.times or self.over:
+            return False
+        return all(term.measure.is_shared or kind_of(term.measure).split_by not in dimensions for term in self.terms)
+
+    @property
+    def is_balance(self) -> bool:
+        """Return whether it reads balances, which do not add up over time."""
+        return any(term.measure.semi_additive for term in self.terms)
+
     @cached_property
     def kinds(self) -> dict[Kind, list[str]]:
         """Return the measures that it reads, by kind."""

@@ -192,6 +192,22 @@ def _posting(kind: Kind) -> Table:
     )
 
 
+directory_name = Table(
+    "directory_name",
+    metadata,
+    Column("topic", Text, nullable=False, comment="the directory that it is from: each erases its own"),
+    Column("id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False, comment="account, customer, rep, agent, team or product"),
+    Column("name", Text, nullable=False),
+    Column("code", Text, comment="by which events name a product; null for what they name by its id"),
+    Column("epoch", Integer, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    PrimaryKeyConstraint("topic", "id"),
+    Index("directory_name_id_idx", "id"),
+    Index("directory_name_code_idx", "code", postgresql_where=text("code IS NOT NULL")),
+    comment="Names as the directories have them; a tombstone deletes its row. Personal data, in no backup.",
+)
+
 account_merge = Table(
     "account_merge",
     metadata,

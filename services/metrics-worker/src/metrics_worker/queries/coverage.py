@@ -18,6 +18,7 @@ from metrics_worker.kpis.formula import kind_of
 from metrics_worker.ledger.blocks import ALL
 from metrics_worker.queries.fields import Dimension
 from metrics_worker.queries.figure import share_text
+from metrics_worker.queries.names import names_of
 from metrics_worker.queries.sample import ASKED_EVERYWHERE, COVERED, ENOUGH_COVERED, by_value
 from metrics_worker.queries.sql import Sums, Valueless, read
 from service_kit.fields import ReadModel, described
@@ -70,6 +71,7 @@ class UnaskedValueRead(ReadModel):
     """A region, segment or product in the ledger without surveys, or without answers."""
 
     value: Annotated[str, described("The region, segment or product, by its code.", "APAC")]
+    name: Annotated[str, described("What a product is called; null for others, and without a name.", "Pump")] | None
     customers: Annotated[int, described("Its customers on the last day.", 31)]
     deals: Annotated[int, described("Its deals that were closed in the period.", 12)]
     tickets: Annotated[int, described("Its tickets that were opened in the period.", 8)]
@@ -130,15 +132,24 @@ async def unasked(connection: AsyncConnection, period: Period) -> list[UnaskedRe
     for (dimension, value), amounts_of in there.items():
         view = UnaskedValueRead(
             value=value,
-            **{name: amounts_of.get(name, 0) for name in UnaskedValueRead.model_fields if name != "value"},
+            name=None,
+            **{name: amounts_of.get(name, 0) for name in _ASKED},
         )
         if view.customers + view.deals + view.tickets > 0 and not (view.surveys_sent and view.surveys_answered):
             silent[dimension].append(view)
     for values in silent.values():
         values.sort(key=lambda each: (-(each.customers + each.deals + each.tickets), each.value))
+    shown = {name: values[:UNASKED_AT_MOST] for name, values in silent.items()}
+    names = await names_of(
+        connection, [{name: each.value} for name, values in shown.items() for each in values], with_customers=False
+    )
     return [
-        UnaskedRead(dimension=name, count=len(values), values=values[:UNASKED_AT_MOST])
-        for name, values in silent.items()
+        UnaskedRead(
+            dimension=name,
+            count=len(silent[name]),
+            values=[each.model_copy(update={"name": names.of({name: each.value}).get(name)}) for each in values],
+        )
+        for name, values in shown.items()
     ]
 
 

@@ -61,6 +61,14 @@ AppliedFilters = Annotated[
         "What the numbers are of, by dimension: as requested, and as the caller's role forces.", {"segment": "smb"}
     ),
 ]
+NamesRead = Annotated[
+    dict[str, str],
+    described(
+        "What the ids and codes beside are called, by dimension: owner, team, customer or product. Left out is what is "
+        "not named, what was erased, and from roles that serve no customers the names of customers.",
+        {"owner": "Ada Lovelace"},
+    ),
+]
 Dimension = Annotated[str, described("A property that measures are broken down by.", "region")]
 Explain = Annotated[
     str,

@@ -16,6 +16,7 @@ from metrics_worker.queries.fields import (
     KpiName,
     LastDayRead,
     MoneyCurrency,
+    NamesRead,
     Numerator,
     ReportingCurrencyRead,
     TimeZone,
@@ -106,6 +107,7 @@ class GroupRead(ReadModel):
     key: Annotated[str, _KEY] | None
     keys: Annotated[dict[str, str | None], _KEYS] | None
     """The values by dimension; null of a value: subjects without one. Null: all groups beyond `top`, together."""
+    names: NamesRead = Field(default_factory=dict)
     groups: Annotated[int, described("How many groups it holds: 1, or with `top` the number of all others.", 1)]
     value: Value | None
     numerator: Numerator
@@ -166,6 +168,8 @@ class AnswerRead(ReadModel):
     end: LastDayRead = Field(serialization_alias="to")
     timezone: TimeZone
     filters: AppliedFilters
+    names: NamesRead = Field(default_factory=dict)
+    """What the filters' ids and codes are called, by dimension."""
     as_of: AsOf | None
     now: Annotated[NowRead | None, _NOW]
     value: Value | None

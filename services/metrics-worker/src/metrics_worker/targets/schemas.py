@@ -4,10 +4,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from metrics_worker.domain.period import Interval
-from metrics_worker.queries.fields import KpiName, VariantName
+from metrics_worker.queries.fields import KpiName, NamesRead, VariantName
 from service_kit.fields import Day, DecimalText, Moment, ReadModel, RecordId, StrictModel, Version, described
 
 _VALUE = described("What is to be reached, in the KPI's unit; money in the reporting currency.", "250000.00")
@@ -47,6 +47,7 @@ class TargetRead(ReadModel):
     variant: VariantName
     dimension: Annotated[str, _DIMENSION] | None
     dimension_value: Annotated[str, described("The value that it is set for; null without a dimension.", "EMEA")] | None
+    names: NamesRead = Field(default_factory=dict)
     value: Annotated[DecimalText, _VALUE]
     period: Annotated[Interval, _PERIOD] | None
     since: Annotated[date, _SINCE] | None

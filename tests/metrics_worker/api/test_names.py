@@ -1,0 +1,243 @@
+"""Names beside the keys of answers: as the directories have them, until they are erased, for whom they are."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+import sales_api.access
+import service_api.access
+from event_contracts import codec
+from event_contracts.catalogue import SALES_DIRECTORY_TOPIC, SERVICE_DIRECTORY_TOPIC, State
+from event_contracts.directory import SalesDirectoryEntrySet, SalesProductEntrySet, ServiceDirectoryEntrySet
+from metrics_worker.api.access import CUSTOMER_NAMES
+from metrics_worker.ledger.directory import NAMES, decode_name, keep_names
+from metrics_worker.ledger.status import fresh_as_of, is_caught_up, ledger_revision
+from metrics_worker.ledger.tables import directory_name
+from service_kit.consumer.dead_letters import dead_letter
+from service_kit.consumer.offsets import consumer_offset
+from service_kit.consumer.records import Record
+from service_kit.identifiers import new_id
+from tandem_cli.issuer import Issuer
+from tests.metrics_worker.conftest import MARCH, Metrics, client_of, complete
+from tests.metrics_worker.facts import AGENT, CUSTOMER, MORNING, REP, TEAM, deal, line, moment, ticket
+from tests.service_kit.conftest import assert_problem
+
+PRODUCT_ID = UUID(int=77)
+
+
+def entry(data: State, *, sequence: int = 1, epoch: int = 1) -> bytes:
+    return codec.encode(
+        data,
+        event_id=new_id(),
+        time=MORNING,
+        recorded_time=MORNING,
+        sequence=sequence,
+        partition_key=data.id,
+        epoch=epoch,
+    )
+
+
+def named(kind: Any, id_: UUID, name: str) -> SalesDirectoryEntrySet:
+    return SalesDirectoryEntrySet(id=id_, kind=kind, name=name)
+
+
+async def keep(engine: AsyncEngine, *records: tuple[str, UUID, bytes | None]) -> None:
+    """Write records as the consumer does, in one batch."""
+    batch = [
+        Record(topic=topic, partition=0, offset=number, key=str(key).encode(), value=decode_name(value))
+        for number, (topic, key, value) in enumerate(records)
+    ]
+    async with engine.begin() as connection:
+        await keep_names(connection, batch)
+
+
+async def everyone(engine: AsyncEngine) -> None:
+    """Name all whom the facts name."""
+    entries = [
+        named("rep", REP, "Rita Reyes"),
+        named("team", TEAM, "Iberia"),
+        named("account", CUSTOMER, "Baltic Bakeries"),
+        SalesProductEntrySet(id=PRODUCT_ID, kind="product", code="desk", name="Standing desk"),
+    ]
+    await keep(
+        engine,
+        *((SALES_DIRECTORY_TOPIC, each.id, entry(each)) for each in entries),
+        (SERVICE_DIRECTORY_TOPIC, AGENT, entry(ServiceDirectoryEntrySet(id=AGENT, kind="agent", name="Anna Agent"))),
+        (SERVICE_DIRECTORY_TOPIC, CUSTOMER, entry(ServiceDirectoryEntrySet(id=CUSTOMER, kind="customer", name="BB"))),
+    )
+
+
+async def known(engine: AsyncEngine) -> dict[tuple[str, UUID], str]:
+    async with engine.connect() as connection:
+        rows = await connection.execute(sa.select(directory_name))
+        return {(row.topic, row.id): row.name for row in rows}
+
+
+@pytest.fixture
+async def manager(app: FastAPI, engine: AsyncEngine, issuer: Issuer) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(app, issuer, "sales-manager") as http:
+        yield http
+
+
+async def test_the_newest_name_is_kept_until_it_is_erased(engine: AsyncEngine) -> None:
+    at = SALES_DIRECTORY_TOPIC, REP
+    await keep(engine, (*at, entry(named("rep", REP, "Rita"), sequence=2)))
+    await keep(engine, (*at, entry(named("rep", REP, "Older"), sequence=1)))
+    assert await known(engine) == {at: "Rita"}
+    await keep(engine, (*at, entry(named("rep", REP, "Restored"), sequence=1, epoch=2)))
+    assert await known(engine) == {at: "Restored"}
+    # One topic erases what it named itself.
+    await keep(engine, (SERVICE_DIRECTORY_TOPIC, REP, None))
+    assert await known(engine) == {at: "Restored"}
+    again = entry(named("rep", REP, "Again"), sequence=9)
+    await keep(engine, (*at, again), (*at, None))
+    assert await known(engine) == {}
+    await keep(engine, (*at, None), (*at, again))
+    assert await known(engine) == {at: "Again"}
+
+
+async def test_the_ledger_does_not_wait_for_names(metrics: Metrics) -> None:
+    await metrics.consume(deal(line("desk", 1, "10"), stage="won"))
+    await complete(metrics.engine)
+    async with metrics.engine.begin() as connection:
+        before = await fresh_as_of(connection), await ledger_revision(connection)
+        of_names = {
+            "consumer": NAMES,
+            "cluster_id": "c",
+            "topic": SALES_DIRECTORY_TOPIC,
+            "next_offset": 7,
+            "log_end": 9,
+        }
+        rows = [{**of_names, "partition": number} for number in range(3)]
+        await connection.execute(sa.insert(consumer_offset), rows)
+        assert (await fresh_as_of(connection), await ledger_revision(connection)) == before
+        assert before[0] is not None
+        assert await is_caught_up(connection)
+
+
+async def test_groups_and_filters_have_names(metrics: Metrics, manager: httpx.AsyncClient) -> None:
+    await everyone(metrics.engine)
+    await metrics.ingest(deal(line("desk", 1, "10"), line("chair", 1, "5"), stage="won"))
+    for dimension, name in (("owner", "Rita Reyes"), ("team", "Iberia"), ("customer", "Baltic Bakeries")):
+        answer = (await manager.get("/v1/kpis/revenue", params=MARCH | {"group_by": dimension})).json()
+        (group,) = answer["groups"]
+        assert (group["names"], answer["names"]) == ({dimension: name}, {})
+    pairs = await metrics.ask("revenue", group_by="product,owner", team=str(TEAM))
+    assert pairs["names"] == {"team": "Iberia"}
+    assert [each["names"] for each in pairs["groups"]] == [
+        {"owner": "Rita Reyes"}, {"product": "Standing desk", "owner": "Rita Reyes"}
+    ]  # fmt: skip
+    assert [each["names"] for each in (await metrics.ask("revenue", group_by="region"))["groups"]] == [{}]
+    (others,) = (await metrics.ask("revenue", group_by="owner,product", top="1"))["groups"][1:]
+    assert others["names"] == {}
+
+
+async def test_an_erased_name_is_in_no_answer(metrics: Metrics, manager: httpx.AsyncClient) -> None:
+    await everyone(metrics.engine)
+    await metrics.ingest(deal(line("desk", 1, "10"), stage="won"))
+    asked = MARCH | {"group_by": "customer"}
+    await keep(metrics.engine, (SALES_DIRECTORY_TOPIC, CUSTOMER, None), (SERVICE_DIRECTORY_TOPIC, CUSTOMER, None))
+    (group,) = (await manager.get("/v1/kpis/revenue", params=asked)).json()["groups"]
+    assert (group["key"], group["names"]) == (str(CUSTOMER), {})
+
+
+async def test_customers_are_named_to_those_who_serve_them(metrics: Metrics, manager: httpx.AsyncClient) -> None:
+    await everyone(metrics.engine)
+    await metrics.ingest(deal(line("desk", 1, "10"), stage="won"))
+    for path in ("/v1/kpis/revenue", "/v1/kpis/revenue/explain"):
+        for asked in ({"group_by": "customer"}, {"customer": str(CUSTOMER)}):
+            if path.endswith("explain") and "group_by" in asked:
+                continue
+            hidden = await metrics.client.get(path, params=MARCH | asked)
+            shown = await manager.get(path, params=MARCH | asked)
+            assert "Baltic Bakeries" not in hidden.text
+            assert "Baltic Bakeries" in shown.text
+    health = f"/v1/customers/{CUSTOMER}/health"
+    assert (await metrics.client.get(health)).json()["names"] == {}
+    assert (await manager.get(health)).json()["names"] == {"customer": "Baltic Bakeries"}
+
+
+def test_these_are_the_roles_that_serve_customers() -> None:
+    served_by = {
+        role
+        for table, name in ((sales_api.access.ACCESS, "accounts"), (service_api.access.ACCESS, "customers"))
+        for noun in table.nouns
+        if noun.name == name
+        for role in noun.served_by
+    }
+    assert served_by | {"admin"} == CUSTOMER_NAMES
+
+
+async def test_an_explanation_has_names(metrics: Metrics, manager: httpx.AsyncClient) -> None:
+    await everyone(metrics.engine)
+    await metrics.ingest(deal(line("desk", 1, "10"), stage="won"))
+    asked = MARCH | {"product": "desk", "owner": str(REP)}
+    answer = (await manager.get("/v1/kpis/revenue/explain", params=asked)).json()
+    assert answer["names"] == {"product": "Standing desk", "owner": "Rita Reyes"}
+    (item,) = answer["items"]
+    assert item["names"] == {
+        "product": "Standing desk", "owner": "Rita Reyes", "team": "Iberia", "customer": "Baltic Bakeries"
+    }  # fmt: skip
+
+
+async def test_alerts_and_targets_have_names(metrics: Metrics, manager: httpx.AsyncClient) -> None:
+    await everyone(metrics.engine)
+    await metrics.consume(ticket(opened_at=datetime.now(UTC) - timedelta(hours=3)))
+    await complete(metrics.engine)
+    alerts = (await manager.get("/v1/alerts?kind=unattended")).json()["items"]
+    assert [each["names"] for each in alerts] == [{"customer": "Baltic Bakeries"}]
+    hidden = (await metrics.client.get("/v1/alerts?kind=unattended")).json()["items"]
+    assert [each["names"] for each in hidden] == [{}]
+    for dimension, value, names in (
+        ("owner", str(REP), {"owner": "Rita Reyes"}),
+        ("product", "desk", {"product": "Standing desk"}),
+        ("customer", str(CUSTOMER), {"customer": "Baltic Bakeries"}),
+        ("region", "EMEA", {}),
+    ):
+        path = f"/v1/targets/revenue?{dimension}={value}"
+        made = await manager.put(path, json={"value": "100", "period": "month"})
+        assert made.json()["names"] == names
+        assert (await manager.get(path)).json()["names"] == names
+        (listed,) = [
+            each for each in (await manager.get("/v1/targets")).json()["items"] if each["dimension"] == dimension
+        ]
+        assert listed["names"] == names
+    unnamed = (await metrics.client.get("/v1/targets")).json()["items"]
+    assert {each["dimension"]: each["names"] for each in unnamed}["customer"] == {}
+
+
+async def test_a_silent_product_has_its_name(metrics: Metrics) -> None:
+    await everyone(metrics.engine)
+    await metrics.ingest(deal(line("desk", 1, "10"), stage="won"), ticket(opened_at=moment("2026-03-10")))
+    (silent,) = [
+        each for each in (await metrics.get("/v1/coverage", **MARCH))["unasked"] if each["dimension"] == "product"
+    ]
+    assert {each["value"]: each["name"] for each in silent["values"]}["desk"] == "Standing desk"
+
+
+async def test_a_bad_name_is_shown_to_admins_only(
+    metrics: Metrics, app: FastAPI, issuer: Issuer, client: httpx.AsyncClient
+) -> None:
+    letter = {
+        "id": new_id(), "consumer": NAMES, "cluster_id": "here", "topic": SALES_DIRECTORY_TOPIC, "partition": 0,
+        "offset": 1, "key": b"?", "value": b'{"name": "Baltic Bakeries"', "headers": [], "reason": "malformed",
+        "detail": "",
+    }  # fmt: skip
+    async with metrics.engine.begin() as connection:
+        await connection.execute(sa.insert(dead_letter), letter)
+    listed = await client.get("/v1/dead-letters")
+    assert [each["consumer"] for each in listed.json()["items"]] == [NAMES]
+    assert "Baltic" not in listed.text
+    assert_problem(await client.get(f"/v1/dead-letters/{letter['id']}"), 403, "forbidden")
+    async with client_of(app, issuer, "admin") as admin:
+        assert (await admin.get(f"/v1/dead-letters/{letter['id']}")).status_code == 200
+        mended = {"value": entry(named("account", CUSTOMER, "Baltic Bakeries")).decode()}
+        answer = await admin.post(f"/v1/dead-letters/{letter['id']}/mend", json=mended)
+        assert answer.status_code == 200, answer.text
