@@ -26,14 +26,18 @@ class SalesDirectoryEntrySet(DirectoryEntry, frozen=True, kw_only=True):
     """An account, a salesperson or a team was named or renamed."""
 
 
-@event("sales.product-entry-set", topic=SALES_DIRECTORY_TOPIC, subject_kind="directory")
-class SalesProductEntrySet(State, frozen=True, kw_only=True):
-    """A product was added or renamed."""
+class ProductEntry(State, frozen=True, kw_only=True):
+    """The name of one product."""
 
     kind: Literal["product"]
     code: Code
     """What deals, leads, tickets and the KPIs name it by; it never changes."""
     name: Name
+
+
+@event("sales.product-entry-set", topic=SALES_DIRECTORY_TOPIC, subject_kind="directory")
+class SalesProductEntrySet(ProductEntry, frozen=True, kw_only=True):
+    """A product was added or renamed."""
 
 
 @event("service.directory-entry-set", topic=SERVICE_DIRECTORY_TOPIC, subject_kind="directory")
