@@ -22,6 +22,7 @@ RULES = re.compile(
             r" is not published; there are: ",
             r" is no type of event; ",
             r"^is no field of ",
+            r"^names the dimensions of the groups; ",
             r"^never has this value in ",
             # What another field decides.
             r"^must open before it closes$",

@@ -54,7 +54,7 @@ def _of_type(column: sa.Column[object]) -> str:
     if isinstance(kind, sa.Numeric):
         return "(hashint4(n) & 65535)::numeric / 7"
     if isinstance(kind, sa.JSON):
-        return "'[]'"
+        return "'[]'::jsonb"
     if isinstance(kind, sa.ARRAY):
         return "'{}'"
     if column.name in _NAMES:

@@ -132,7 +132,7 @@ NOT_PATCHED = {
     ("metrics-api", "/v1/dead-letters/{letter_id}"): "a record of the log is mended, sent and discarded",
 }
 """Records that cannot be corrected by PATCH, and why."""
-ANSWERED = {"/v1/kpis/{name}", "/v1/events/{event_id}", "/v1/schemas/{name}"}
+ANSWERED = {"/v1/kpis/{name}", "/v1/exports/kpis/{name}", "/v1/events/{event_id}", "/v1/schemas/{name}"}
 """What is computed or was published, and no record."""
 
 

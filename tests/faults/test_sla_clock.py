@@ -79,7 +79,10 @@ async def open_tickets(engine: AsyncEngine) -> None:
     terms = SlaTerms(policy_id=policy_id, first_response_seconds=1, resolution_seconds=2)
     async with units_of_work(engine, process="tests")() as work:
         await work.execute(
-            sa.text("INSERT INTO sla_policy (id, version, name, active) VALUES (:id, 1, 'quick', true)"),
+            sa.text(
+                "INSERT INTO sla_policy (id, version, name, active, survey_credit)"
+                " VALUES (:id, 1, 'quick', true, 'resolver')"
+            ),
             {"id": policy_id},
         )
         await work.execute(

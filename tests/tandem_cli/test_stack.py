@@ -114,7 +114,11 @@ async def test_the_topics_are_made(stack: LocalStack) -> None:
     finally:
         await admin.close()
     for topic in standard_topics():
-        assert found[topic.name] == topic.partitions == 6
+        assert found[topic.name] == topic.partitions
+    assert {name: found[name] for name in ("sales.events", "sales.events.watermarks")} == {
+        "sales.events": 6,
+        "sales.events.watermarks": 1,
+    }
 
 
 def test_migrations_are_done_before_a_process_of_their_database_starts(stack: LocalStack, notes: Notes) -> None:

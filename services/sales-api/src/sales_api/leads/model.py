@@ -244,7 +244,7 @@ class Lead(Recorded, Base, table="lead"):
             raise LeadNotDisqualified("Leave the reason out: it is why a lead was given up.")
         check_follows(at, self.changed_at)
         self.changed_at = at
-        return amended(self, changes, LeadAmended)
+        return amended(self, changes, LeadAmended, **self._credits())
 
     def erase(self, *, at: datetime) -> LeadErased:
         """Erase who it is, in any status."""
@@ -256,12 +256,11 @@ class Lead(Recorded, Base, table="lead"):
 
     def state_fields(self) -> dict[str, Any]:
         """Return the state that all of its events carry."""
-        return state_of(
-            self,
-            ContractLead,
-            contacted_by=msgspec.convert(self.contacted_by, Credit | None),
-            qualified_by=msgspec.convert(self.qualified_by, Credit | None),
-        )
+        return state_of(self, ContractLead, **self._credits())
+
+    def _credits(self) -> dict[str, Any]:
+        """Return those who contacted and qualified it, as its events have them."""
+        return {name: msgspec.convert(getattr(self, name), Credit | None) for name in ("contacted_by", "qualified_by")}
 
     def _credit(self) -> dict[str, str | None]:
         """Return its owner and their team, whose work it stays when it is assigned to somebody else."""
