@@ -29,7 +29,7 @@ async def test_a_consumer_that_slept_beyond_its_session_changes_nothing_when_it_
             # After ten seconds the group gives it the frozen one's part.
             return await records_unread(stack, ends) == 0
 
-        await eventually(other_has_all, 60, every=0.5)
+        await eventually(other_has_all, 120, every=0.5)
         stack.kill("metrics-consumer", signal.SIGCONT)
         await experiment.answers(20)
     experiment.repaired()
