@@ -1,9 +1,11 @@
 """Versions of an aggregate over HTTP: `ETag` on every answer, `If-Match` against lost updates."""
 
 import re
+from typing import Annotated
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 
+from service_kit.dependencies import async_dependency
 from service_kit.problems import PreconditionFailed, Unprocessable
 
 _ETAGS = re.compile(r'(W/)?"[0-9a-z]{1,32}"(,[ ]?(W/)?"[0-9a-z]{1,32}"){0,9}', re.ASCII)
@@ -43,3 +45,7 @@ class ExpectedVersion:
         # A weak tag never matches If-Match (RFC 9110, section 13.1.1).
         if etag_of(version) not in [tag.strip() for tag in self._value.split(",")]:
             raise PreconditionFailed("Read it again, merge your change, and send it with the new ETag.")
+
+
+Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]
+"""The version that the client's `If-Match` allows."""

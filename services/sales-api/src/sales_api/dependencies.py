@@ -5,10 +5,6 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service_kit.dependencies import async_dependency
-from service_kit.versions import ExpectedVersion
-
-Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]
-"""The version that the client's `If-Match` allows."""
 
 
 def _reporting_currency(request: Request) -> str:

@@ -10,7 +10,6 @@ from pydantic import Field, StrictBool
 
 from event_contracts.catalogue import SALES_DIRECTORY_TOPIC
 from event_contracts.directory import SalesProductEntrySet
-from sales_api.dependencies import Expected
 from sales_api.fields import ProductCode, ProductCodeRead, ProductName, ProductNameRead
 from sales_api.tables import Base
 from service_kit.aggregates import publish
@@ -27,6 +26,7 @@ from service_kit.resources import Resource
 from service_kit.routing import Work
 from service_kit.tables import filtered, searched, sorted_by_name
 from service_kit.unit_of_work import UnitOfWork
+from service_kit.versions import Expected
 
 
 class ProductCodeTaken(Conflict):

@@ -10,7 +10,6 @@ from pydantic import Field, StrictBool
 
 from event_contracts.catalogue import SALES_DIRECTORY_TOPIC
 from event_contracts.directory import SalesDirectoryEntrySet
-from sales_api.dependencies import Expected
 from sales_api.fields import Region, RegionRead, RepName, RepNameRead, RepTeamId, RepTeamIdRead
 from sales_api.tables import Base
 from sales_api.teams import Team, TeamRead
@@ -41,6 +40,7 @@ from service_kit.resources import Resource
 from service_kit.routing import Work
 from service_kit.tables import filtered, searched, sorted_by_name
 from service_kit.unit_of_work import UnitOfWork
+from service_kit.versions import Expected
 
 
 class Rep(Recorded, Base, table="rep"):

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from event_contracts.catalogue import SALES_DIRECTORY_TOPIC
 from event_contracts.directory import SalesDirectoryEntrySet
-from sales_api.dependencies import Expected
 from sales_api.fields import TeamName, TeamNameRead
 from sales_api.tables import Base
 from service_kit.aggregates import publish
@@ -36,6 +35,7 @@ from service_kit.references import require, require_new
 from service_kit.resources import Resource
 from service_kit.routing import Work
 from service_kit.tables import filtered, searched, sorted_by_name
+from service_kit.versions import Expected
 
 
 class Team(Recorded, Base, table="team"):

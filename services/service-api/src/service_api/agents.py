@@ -9,7 +9,6 @@ from pydantic import Field, StrictBool
 
 from event_contracts.catalogue import SERVICE_DIRECTORY_TOPIC
 from event_contracts.directory import ServiceDirectoryEntrySet
-from service_api.dependencies import Expected
 from service_api.fields import AgentName, AgentNameRead, AgentTeamId, AgentTeamIdRead, Region, RegionRead
 from service_api.tables import Base
 from service_api.teams import Team, TeamRead
@@ -38,6 +37,7 @@ from service_kit.references import require, require_new
 from service_kit.resources import Resource
 from service_kit.routing import Work
 from service_kit.tables import filtered, searched, sorted_by_name
+from service_kit.versions import Expected
 
 
 class Agent(Recorded, Base, table="agent"):

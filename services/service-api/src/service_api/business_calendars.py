@@ -13,7 +13,6 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, m
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from service_api.business_time import BusinessHours, Shift
-from service_api.dependencies import Expected
 from service_api.tables import Base
 from service_kit.changes import Change
 from service_kit.entities import Recorded, column
@@ -34,6 +33,7 @@ from service_kit.locking import lock
 from service_kit.resources import Resource
 from service_kit.routing import Work
 from service_kit.tables import filtered, searched, sorted_by_name
+from service_kit.versions import Expected
 
 _CLOCK = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d|24:00", re.ASCII)
 

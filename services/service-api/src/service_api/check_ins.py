@@ -12,7 +12,6 @@ from service_api.agents import Agent, AgentRead
 from service_api.attribution import ByAgent, DoneCreate, DoneRead, DoneUpdate, amend, attributed
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
-from service_api.dependencies import Expected
 from service_api.fields import ProductOf, ProductOfRead
 from service_api.teams import Team, TeamRead
 from service_kit.aggregates import publish
@@ -24,6 +23,7 @@ from service_kit.occurrence import happened_at
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
 from service_kit.tables import filtered, unassigned
+from service_kit.versions import Expected
 
 
 class CheckIn(ByAgent, table="check_in"):

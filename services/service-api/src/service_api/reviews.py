@@ -13,7 +13,6 @@ from service_api.attribution import ForCustomer, RecordUpdate, amend, attributio
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
 from service_api.customers.use_cases import require_customer
-from service_api.dependencies import Expected
 from service_api.fields import (
     CustomerId,
     CustomerIdRead,
@@ -48,6 +47,7 @@ from service_kit.occurrence import happened_at
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
 from service_kit.tables import filtered
+from service_kit.versions import Expected
 
 
 class Review(ForCustomer, table="review"):

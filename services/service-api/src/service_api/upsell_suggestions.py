@@ -13,7 +13,6 @@ from service_api.attribution import ByAgent, DoneCreate, DoneRead, DoneUpdate, a
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
 from service_api.customers.use_cases import is_now
-from service_api.dependencies import Expected
 from service_api.fields import ProductOf, ProductOfRead, TicketId, TicketIdRead
 from service_api.teams import Team, TeamRead
 from service_api.tickets.model import Ticket
@@ -30,6 +29,7 @@ from service_kit.resources import Resource
 from service_kit.routing import By, Work
 from service_kit.tables import filtered, unassigned
 from service_kit.unit_of_work import UnitOfWork
+from service_kit.versions import Expected
 
 
 class UpsellSuggestion(ByAgent, table="upsell_suggestion"):

@@ -1,14 +1,13 @@
 """The routes of saved views; the same in every API that has lists."""
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from service_kit.access import AccessTable
 from service_kit.auth import Principal
-from service_kit.dependencies import async_dependency
 from service_kit.fields import Code, Flag, Identifier
 from service_kit.identifiers import new_id
 from service_kit.locking import absent
@@ -17,12 +16,11 @@ from service_kit.resources import Resource
 from service_kit.routing import By, Work
 from service_kit.suggestions import known_names
 from service_kit.unit_of_work import UnitOfWork
-from service_kit.versions import ExpectedVersion
+from service_kit.versions import Expected, ExpectedVersion
 from service_kit.views.model import SavedView
 from service_kit.views.schemas import ViewCreate, ViewRead, ViewUpdate
 
 VIEWS_TAG: Final = {"views": "Saved filters and orders of lists, one's own and shared ones."}
-Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]
 
 
 class ViewNameTaken(Conflict):

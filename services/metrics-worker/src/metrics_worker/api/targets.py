@@ -23,7 +23,7 @@ from service_kit.paging import Paged, PageRead, page_of
 from service_kit.problems import Unprocessable
 from service_kit.resources import Resource
 from service_kit.routing import CallersAccess, Work
-from service_kit.versions import ExpectedVersion, unchanged
+from service_kit.versions import Expected, unchanged
 
 _columns = Target.table.c
 _NAME: Final = "name_of_value"
@@ -52,8 +52,6 @@ targets = Resource(
     has_views=False,
 )
 targets.read_routes(list_as="list_targets", exports=False)
-
-Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]
 
 
 class Address:

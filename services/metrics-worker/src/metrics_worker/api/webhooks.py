@@ -22,7 +22,7 @@ from service_kit.fields import Flag, Identifier
 from service_kit.lists.listing import Listing, ListQuery
 from service_kit.resources import Resource
 from service_kit.routing import CallersAccess, Work
-from service_kit.versions import ExpectedVersion
+from service_kit.versions import Expected
 
 webhooks = Resource(
     "/webhooks/{webhook_id}",
@@ -34,7 +34,6 @@ webhooks = Resource(
     has_views=False,
 )
 webhooks.read_routes(list_as="list_webhooks", get_as="get_webhook", exports=False)
-Expected = Annotated[ExpectedVersion, Depends(async_dependency(ExpectedVersion))]
 
 
 def _allow_loopback(request: Request) -> bool:

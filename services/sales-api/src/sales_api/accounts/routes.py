@@ -8,7 +8,6 @@ from sales_api.accounts.model import Account
 from sales_api.accounts.schemas import AccountCreate, AccountMergeRequest, AccountRead, AccountUpdate
 from sales_api.activities.model import Activity
 from sales_api.activities.schemas import ActivityRead
-from sales_api.dependencies import Expected
 from sales_api.reps import Rep, RepRead
 from sales_api.teams import Team, TeamRead
 from service_kit.fields import Code, ExternalReference, Identifier, Moment
@@ -16,6 +15,7 @@ from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included, newest_included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
+from service_kit.versions import Expected
 
 accounts = Resource(
     "/accounts/{account_id}",

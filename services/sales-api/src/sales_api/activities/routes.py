@@ -12,7 +12,6 @@ from sales_api.activities.schemas import ActivityCreate, ActivityRead, ActivityU
 from sales_api.deals import queries as deal_queries
 from sales_api.deals.model import Deal
 from sales_api.deals.schemas import DealRead
-from sales_api.dependencies import Expected
 from sales_api.leads.model import Lead
 from sales_api.leads.schemas import LeadRead
 from sales_api.reps import Rep, RepRead
@@ -22,6 +21,7 @@ from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
+from service_kit.versions import Expected
 
 activities = Resource(
     "/activities/{activity_id}",

@@ -22,7 +22,7 @@ from sales_api.deals.schemas import (
     DealStageRequest,
     DealUpdate,
 )
-from sales_api.dependencies import Expected, ReportingCurrency
+from sales_api.dependencies import ReportingCurrency
 from sales_api.leads.model import Lead
 from sales_api.leads.schemas import LeadRead
 from sales_api.reps import Rep, RepRead
@@ -33,6 +33,7 @@ from service_kit.lists.boards import Board
 from service_kit.lists.includes import included, newest_included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
+from service_kit.versions import Expected
 
 deals = Resource(
     "/deals/{deal_id}",

@@ -12,7 +12,7 @@ from sales_api.activities.schemas import ActivityRead
 from sales_api.deals import queries as deal_queries
 from sales_api.deals.model import Deal
 from sales_api.deals.schemas import DealRead
-from sales_api.dependencies import Expected, ReportingCurrency
+from sales_api.dependencies import ReportingCurrency
 from sales_api.leads import use_cases
 from sales_api.leads.model import Lead
 from sales_api.leads.schemas import (
@@ -32,6 +32,7 @@ from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included, newest_included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
+from service_kit.versions import Expected
 
 leads = Resource(
     "/leads/{lead_id}",

@@ -3,7 +3,7 @@
 from fastapi import Response
 
 from event_contracts.catalogue import SALES_TOPIC
-from sales_api.dependencies import Expected, ReportingCurrency
+from sales_api.dependencies import ReportingCurrency
 from sales_api.quotas import use_cases
 from sales_api.quotas.model import Quota
 from sales_api.quotas.schemas import QuotaCreate, QuotaRead, QuotaUpdate
@@ -14,6 +14,7 @@ from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
+from service_kit.versions import Expected
 
 quotas = Resource(
     "/quotas/{quota_id}",

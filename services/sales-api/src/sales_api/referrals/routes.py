@@ -5,7 +5,6 @@ from fastapi import Response
 from event_contracts.catalogue import SALES_TOPIC
 from sales_api.accounts.model import Account
 from sales_api.accounts.schemas import AccountRead
-from sales_api.dependencies import Expected
 from sales_api.leads.model import Lead
 from sales_api.leads.schemas import LeadRead
 from sales_api.referrals import use_cases
@@ -18,6 +17,7 @@ from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
+from service_kit.versions import Expected
 
 referrals = Resource(
     "/referrals/{referral_id}",

@@ -6,7 +6,6 @@ from event_contracts.catalogue import SERVICE_TOPIC
 from service_api.customers import erasure, use_cases
 from service_api.customers.model import Customer, Origin
 from service_api.customers.schemas import CustomerCreate, CustomerRead, CustomerUpdate
-from service_api.dependencies import Expected
 from service_api.tickets.model import Ticket
 from service_api.tickets.schemas import TicketRead
 from service_kit.fields import Code, ExternalReference, Identifier, Moment
@@ -14,6 +13,7 @@ from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import newest_included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
+from service_kit.versions import Expected
 
 customers = Resource(
     "/customers/{customer_id}",

@@ -9,13 +9,13 @@ from service_api.customers.schemas import CustomerRead
 from service_api.deliveries import use_cases
 from service_api.deliveries.model import Delivery
 from service_api.deliveries.schemas import DeliveryCreate, DeliveryRead, DeliveryUpdate
-from service_api.dependencies import Expected
 from service_api.teams import Team, TeamRead
 from service_kit.fields import Identifier, Moment
 from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
+from service_kit.versions import Expected
 
 deliveries = Resource(
     "/deliveries/{delivery_id}",

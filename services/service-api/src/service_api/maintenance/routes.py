@@ -8,7 +8,6 @@ from service_api.agents import Agent, AgentRead
 from service_api.attribution import amend
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
-from service_api.dependencies import Expected
 from service_api.maintenance import use_cases
 from service_api.maintenance.model import Maintenance, MaintenancePlan
 from service_api.maintenance.schemas import (
@@ -25,6 +24,7 @@ from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
+from service_kit.versions import Expected
 
 plans = Resource(
     "/maintenance-plans/{plan_id}",

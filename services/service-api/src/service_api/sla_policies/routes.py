@@ -3,7 +3,6 @@
 from fastapi import Response
 
 from service_api.business_calendars import BusinessCalendar, BusinessCalendarRead
-from service_api.dependencies import Expected
 from service_api.sla_policies import use_cases
 from service_api.sla_policies.model import SlaPolicy
 from service_api.sla_policies.schemas import SlaPolicyCreate, SlaPolicyRead, SlaPolicyUpdate
@@ -12,6 +11,7 @@ from service_kit.lists.includes import included
 from service_kit.locking import lock
 from service_kit.resources import Resource
 from service_kit.routing import Work
+from service_kit.versions import Expected
 
 sla_policies = Resource(
     "/sla-policies/{policy_id}",

@@ -11,7 +11,6 @@ from event_contracts.service import AnswerSource, SurveyKind
 from service_api.agents import Agent, AgentRead
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
-from service_api.dependencies import Expected
 from service_api.settings import ServiceApiSettings
 from service_api.surveys import use_cases
 from service_api.surveys.links import Links, links_of
@@ -32,7 +31,7 @@ from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
 from service_kit.resources import Resource
 from service_kit.routing import By, Work, access_of, router
-from service_kit.versions import set_etag
+from service_kit.versions import Expected, set_etag
 
 
 def view_for(request: Request) -> Callable[[Any], SurveyRead]:

@@ -11,7 +11,6 @@ from event_contracts.service import Priority, TicketChannel, TicketKind, TicketS
 from service_api.agents import Agent, AgentRead
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
-from service_api.dependencies import Expected
 from service_api.settings import ServiceApiSettings
 from service_api.teams import Team, TeamRead
 from service_api.tickets import queries, use_cases
@@ -39,7 +38,7 @@ from service_kit.lists.listing import ListQuery
 from service_kit.paging import Paged, PageRead, page_of
 from service_kit.resources import Resource
 from service_kit.routing import By, CallersAccess, Work
-from service_kit.versions import set_etag, unchanged
+from service_kit.versions import Expected, set_etag, unchanged
 
 tickets = Resource(
     "/tickets/{ticket_id}",
