@@ -5,7 +5,7 @@ RUN := .venv/bin
 # Where it is set, every one of a dozen processes compiles every module anew: a third of the time of a start.
 export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help bootstrap runtime python demo up test unit integration e2e clocks pythons coverage lint fmt types imports hygiene contracts \
-	contracts-check containers bench openapi clients clients-check example browser lock-clients fuzz faults lock export-locks sbom clean
+	contracts-check containers bench openapi clients clients-check dashboard dashboard-check example browser lock-clients fuzz faults lock export-locks sbom clean
 
 help: ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -19,10 +19,10 @@ runtime: python ## build .venv with what `make demo` needs and no more
 python:
 	@command -v $(PYTHON) >/dev/null || { echo "make: no '$(PYTHON)' on PATH; install Python 3.11 or newer, or name it: make PYTHON=…"; exit 1; }
 
-demo: runtime ## the whole system with a simulated business; dashboard on http://127.0.0.1:8003
+demo: dashboard ## the whole system with a simulated business; dashboard on http://127.0.0.1:8003
 	@$(RUN)/tandem demo
 
-up: runtime ## the whole system, idle
+up: dashboard ## the whole system, idle
 	@$(RUN)/tandem up
 
 test: bootstrap ## every test, on real PostgreSQL and Kafka
@@ -85,6 +85,12 @@ clients: bootstrap ## generate the TypeScript and Python clients from the OpenAP
 
 clients-check: clients ## the tests of both clients, and of the example frontend in Chromium, against the running APIs
 	@$(RUN)/python -m pytest tests/e2e/test_clients.py tests/e2e/test_example.py -m long -rs
+
+dashboard: runtime ## build the dashboard, unless it is (Node comes by a wheel where the machine has none)
+	@$(RUN)/python tools/dashboard.py build
+
+dashboard-check: clients ## the types of the dashboard against the TypeScript client, and its own tests
+	@$(RUN)/python tools/dashboard.py check
 
 example: clients ## build the example frontend of examples/frontend
 	@$(RUN)/python tools/example.py build

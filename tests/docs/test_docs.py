@@ -113,7 +113,8 @@ def test_every_decision_is_listed_under_its_own_title_and_status() -> None:
     titles = {name: title_and_status(page) for name, page in pages.items()}
     assert listed == titles
     numbers = [name[:4] for name in sorted(titles)]
-    assert numbers == [f"{number:04}" for number in range(1, len(titles) + 1)]
+    # Numbers that were set aside and not used leave a gap.
+    assert len(set(numbers)) == len(numbers)
 
 
 def test_every_metric_of_the_operations_guide_is_registered() -> None:

@@ -1,5 +1,6 @@
 """Names beside the keys of answers: as the directories have them, until they are erased, for whom they are."""
 
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,9 +26,11 @@ from service_kit.consumer.offsets import consumer_offset
 from service_kit.consumer.records import Record
 from service_kit.identifiers import new_id
 from tandem_cli.issuer import Issuer
+from tests.metrics_worker.api.conftest import Reading, Stream
 from tests.metrics_worker.conftest import MARCH, Metrics, client_of, complete
 from tests.metrics_worker.facts import AGENT, CUSTOMER, MORNING, REP, TEAM, deal, line, moment, ticket
 from tests.service_kit.conftest import assert_problem
+from tests.support import eventually
 
 PRODUCT_ID = UUID(int=77)
 
@@ -211,6 +214,23 @@ async def test_alerts_and_targets_have_names(metrics: Metrics, manager: httpx.As
         assert listed["names"] == names
     unnamed = (await metrics.client.get("/v1/targets")).json()["items"]
     assert {each["dimension"]: each["names"] for each in unnamed}["customer"] == {}
+
+
+async def test_alerts_in_the_stream_have_the_names_that_their_reader_may_see(
+    metrics: Metrics, reading: Reading, issuer: Issuer
+) -> None:
+    await everyone(metrics.engine)
+    await metrics.consume(ticket(opened_at=datetime.now(UTC) - timedelta(hours=3)))
+    await complete(metrics.engine)
+
+    def names(stream: Stream) -> list[Any]:
+        sent = [json.loads(event["data"]) for event in stream.events if event["event"] == "alerts"]
+        return [each["names"] for each in sent[-1]["items"] if each["kind"] == "unattended"] if sent else []
+
+    manager = issuer.token(["sales-manager"])
+    async with reading("revenue", alerts="true", token=manager) as shown, reading("revenue", alerts="true") as hidden:
+        await eventually(lambda: names(shown) and names(hidden))
+    assert (names(shown), names(hidden)) == ([{"customer": "Baltic Bakeries"}], [{}])
 
 
 async def test_a_silent_product_has_its_name(metrics: Metrics) -> None:

@@ -57,6 +57,20 @@ async def test_filters_and_variants_hold_in_the_stream(reading: Reading, engine:
     assert json.loads(emea.events[0]["data"])["series"][0]["start"] == "2026-03-01"
 
 
+async def test_a_stream_compares_with_the_days_before(reading: Reading, engine: AsyncEngine) -> None:
+    await win(engine)
+    async with reading("revenue", compare="previous") as stream:
+        await eventually(lambda: stream.values)
+    assert json.loads(stream.events[0]["data"])["previous"] == {
+        "from": "2026-01-29",
+        "to": "2026-02-28",
+        "value": "0.00",
+        "change": "10.00",
+        "numerator": "0.00",
+        "denominator": None,
+    }
+
+
 async def test_a_returning_reader_gets_only_what_changed_meanwhile(reading: Reading, engine: AsyncEngine) -> None:
     async with reading("sales_volume,leads_created") as stream:
         await eventually(lambda: len(stream.values) == 2)

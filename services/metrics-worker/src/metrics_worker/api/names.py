@@ -20,8 +20,8 @@ from service_kit.routing import principal_of
 class NameReader:
     """Reads the names that a caller may see."""
 
-    def __init__(self, request: Request) -> None:
-        self.shows_customers: Final = not principal_of(request).roles.isdisjoint(CUSTOMER_NAMES)
+    def __init__(self, *, shows_customers: bool) -> None:
+        self.shows_customers: Final = shows_customers
 
     async def of(self, connection: AsyncConnection, wanted: Iterable[Values]) -> Names:
         """Return the names of these values."""
@@ -50,4 +50,9 @@ class NameReader:
         ]
 
 
-Named = Annotated[NameReader, Depends(async_dependency(NameReader))]
+def name_reader(request: Request) -> NameReader:
+    """Return the reader of what the caller's roles may see."""
+    return NameReader(shows_customers=not principal_of(request).roles.isdisjoint(CUSTOMER_NAMES))
+
+
+Named = Annotated[NameReader, Depends(async_dependency(name_reader))]

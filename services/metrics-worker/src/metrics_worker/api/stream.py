@@ -4,12 +4,13 @@ import asyncio
 import base64
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
 from metrics_worker.api.limits import limits_of
+from metrics_worker.api.names import Named
 from metrics_worker.api.parameters import Filters, LedgerReporting
 from metrics_worker.api.stream_hub import DIGEST_BYTES, AlertsWatch, Hub, Reader, TooManyReaders, Watch, Watched
 from metrics_worker.api.stream_tickets import MAX_LENGTH, Tickets
@@ -21,7 +22,7 @@ from service_kit.problems import Unprocessable
 from service_kit.routing import By, CallersAccess, StrictRoute, Work, router
 from service_kit.streaming import Streamed
 
-MAX_KPIS: Final = 20
+MAX_KPIS: Final = 24
 HEARTBEAT_SECONDS: Final = 5.0
 SLOWEST_SECONDS: Final = 30.0
 """A reader that takes nothing for this long is cut off; it may come back and go on where it was."""
@@ -83,6 +84,7 @@ async def stream_kpis(
     reporting: LedgerReporting,
     given: Filters,
     access: CallersAccess,
+    named: Named,
     kpis: Annotated[
         str,
         Query(
@@ -95,6 +97,9 @@ async def stream_kpis(
     start: Annotated[Day | None, Query(alias="from", description="First day; by default the last 30 days.")] = None,
     end: Annotated[Day | None, Query(alias="to", description="Last day; today by default.")] = None,
     interval: Annotated[Interval | None, Query(description="Adds a series; weeks begin on Monday.")] = None,
+    compare: Annotated[
+        Literal["previous"] | None, Query(description="Adds the same number of days directly before.")
+    ] = None,
     alerts: Annotated[Flag, Query(description="Adds the alerts, as the event `alerts`.")] = False,
     last_event_id: Annotated[
         str | None,
@@ -130,6 +135,7 @@ async def stream_kpis(
             end=end,
             interval=interval,
             filters=tuple(sorted(limits.filters(kpi, filters_of(kpi, given)).items())),
+            with_previous=compare is not None,
             is_limited=limits.are_set,
         )
         watch.query(reporting)  # refuses days that cannot be asked for
@@ -137,7 +143,7 @@ async def stream_kpis(
     if len(watches) > MAX_KPIS:
         raise Unprocessable.at("?kpis", f"at most {MAX_KPIS} KPIs in one stream")
     if alerts:
-        watches.append(AlertsWatch(limits))
+        watches.append(AlertsWatch(limits, named.shows_customers))
     seen = _position_read(last_event_id or request.headers.get("last-event-id", ""), len(watches))
     hub: Hub = request.app.state.hub
     authenticator: Authenticator = request.app.state.authenticator

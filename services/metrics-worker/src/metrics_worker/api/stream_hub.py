@@ -24,6 +24,7 @@ from metrics_worker.alerts.rules import alerts as all_alerts
 from metrics_worker.alerts.schemas import summary
 from metrics_worker.api.answers import answers_of
 from metrics_worker.api.limits import NO_LIMITS, Limits
+from metrics_worker.api.names import NameReader
 from metrics_worker.domain.period import Interval
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger.status import (
@@ -76,6 +77,7 @@ class Watch:
     end: date | None
     interval: Interval | None
     filters: tuple[tuple[str, str | None], ...]
+    with_previous: bool = False
     is_limited: bool = False
     """Whether the reader does not see all numbers, and so no coverage of them."""
 
@@ -88,7 +90,7 @@ class Watch:
             interval=self.interval,
             group_by=(),
             filters=dict(self.filters),
-            with_previous=False,
+            with_previous=self.with_previous,
         )
 
 
@@ -97,6 +99,8 @@ class AlertsWatch:
     """The alerts that a reader sees: how many there are of each severity, and the first of them."""
 
     limits: Limits = NO_LIMITS
+    shows_customers: bool = False
+    """Whether the reader sees the names of customers."""
 
 
 Watched = Watch | AlertsWatch
@@ -239,6 +243,9 @@ class Hub:
         async with self._begin(only_reads=True) as work:
             sees = watch.limits.cover if watch.limits.are_set else None
             found = summary(await all_alerts(work, self._reporting, datetime.now(UTC), sees=sees))
+            names = NameReader(shows_customers=watch.shows_customers)
+            named = await names.added_to_alerts(await work.connection(), found.items)
+            found = found.model_copy(update={"items": named})
         self._alerts_refreshed[watch] = revision, time.monotonic()
         self._store(watch, found, found.model_dump_json())
 

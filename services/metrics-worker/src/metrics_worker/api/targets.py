@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import sqlalchemy as sa
 from fastapi import Depends, Path, Query, Request, Response
 
-from metrics_worker.api.names import Named, NameReader
+from metrics_worker.api.names import Named, NameReader, name_reader
 from metrics_worker.api.parameters import Filters, LedgerReporting
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.ledger.tables import CUSTOMER
@@ -31,7 +31,7 @@ _NAME: Final = "name_of_value"
 
 def _view_for(request: Request) -> Callable[[Any], TargetRead]:
     """Return the view of rows of the list, which have the name of their value beside."""
-    shows_customers = NameReader(request).shows_customers
+    shows_customers = name_reader(request).shows_customers
 
     def view(row: Any) -> TargetRead:
         name = None if row.dimension == CUSTOMER and not shows_customers else getattr(row, _NAME)

@@ -1,5 +1,6 @@
-"""The live page at `/`: plain files, nothing built, nothing fetched from elsewhere."""
+"""The dashboard at `/`: the files that Vite built, with a policy under which nothing foreign can run in them."""
 
+import mimetypes
 from pathlib import Path
 from typing import Final
 
@@ -8,30 +9,41 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-_FOLDER: Final = Path(__file__).parent
-_FILES: Final = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/dashboard.css": ("dashboard.css", "text/css; charset=utf-8"),
-    "/dashboard.js": ("dashboard.js", "text/javascript; charset=utf-8"),
-}
+BUILT: Final = Path(__file__).parent / "built"
+"""Written by `make dashboard`; part of the wheel, not of the repository."""
+PAGES: Final = ("/", "/alerts")
+"""Addresses of the page's own: each is the same document, which shows what its address says."""
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 _HEADERS: Final = {
     # Own files only: a name that carries markup or a script stays text.
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Cache-Control": "no-cache",
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
 }
+_PAGE: Final = {**_HEADERS, "Cache-Control": "no-cache"}
+_ASSET: Final = {**_HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}
+"""The name of an asset holds the hash of its content."""
+_NOT_BUILT: Final = b"The dashboard is not built: run `make dashboard`, then start metrics-api again.\n"
 
 
-def add_to(app: FastAPI) -> None:
-    """Serves the page. It needs no token; what it fetches does."""
-    for path, (name, media_type) in _FILES.items():
-        app.router.routes.append(_route(path, (_FOLDER / name).read_bytes(), media_type))
+def add_to(app: FastAPI, folder: Path = BUILT) -> None:
+    """Serve the built files of a folder. The page needs no token; what it fetches does."""
+    index = folder / "index.html"
+    if not index.exists():
+        app.router.routes += [_route(path, _NOT_BUILT, "text/plain", _PAGE, status=503) for path in PAGES]
+        return
+    page = index.read_bytes()
+    app.router.routes += [_route(path, page, "text/html", _PAGE) for path in PAGES]
+    for asset in sorted((folder / "assets").iterdir()):
+        media_type = mimetypes.guess_type(asset.name)[0] or "application/octet-stream"
+        app.router.routes.append(_route(f"/assets/{asset.name}", asset.read_bytes(), media_type, _ASSET))
 
 
-def _route(path: str, content: bytes, media_type: str) -> Route:
+def _route(path: str, content: bytes, media_type: str, headers: dict[str, str], status: int = 200) -> Route:
     async def serve(_: Request) -> Response:
-        return Response(content, media_type=media_type, headers=_HEADERS)
+        return Response(content, status, media_type=media_type, headers=headers)
 
     return Route(path, serve, methods=["GET"], include_in_schema=False)

@@ -1,0 +1,147 @@
+/** The dashboard in Chromium against the running stack: what happens in the business is seen on the page. */
+
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { chromium } from "playwright-core";
+
+function given(name) {
+  const value = process.env[name];
+  assert.ok(value, `${name} is not set`);
+  return value;
+}
+
+const WAIT = 60_000;
+const AT_ONCE_MS = 1_000;
+const MOST_SCRIPT = 200_000;
+const unique = crypto.randomUUID().slice(0, 8);
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const problems = [];
+let browser, page;
+
+async function post(api, path, body) {
+  const answer = await fetch(`${given(`TANDEM_${api}_URL`)}${path}`, {
+    method: "POST",
+    headers: {
+      Authorization: `Bearer ${given("TANDEM_TOKEN")}`,
+      "Content-Type": "application/json",
+      "Idempotency-Key": crypto.randomUUID(),
+    },
+    body: JSON.stringify(body),
+  });
+  assert.ok(answer.ok, `${path}: ${answer.status} ${await answer.clone().text()}`);
+  return answer.json();
+}
+
+async function openDeal(amount) {
+  const account = await post("SALES", "/v1/accounts", { name: `Bäckerei ${unique}` });
+  const product = `oven-${crypto.randomUUID().slice(0, 8)}`;
+  await post("SALES", "/v1/products", { code: product, name: "Oven" });
+  const lines = [{ product, quantity: 1, unit_price: amount }];
+  return post("SALES", "/v1/deals", { account_id: account.id, title: `Oven ${unique}`, currency: "EUR", lines });
+}
+
+const win = (deal) => post("SALES", `/v1/deals/${deal.id}/close`, { outcome: "won" });
+
+function watched(opened) {
+  opened.setDefaultTimeout(WAIT);
+  opened.on("pageerror", (error) => problems.push(String(error)));
+  // A breach of the page's own policy is an error of the console too.
+  opened.on("console", (message) => {
+    if (message.type() === "error" && !/Failed to load resource/.test(message.text())) problems.push(message.text());
+  });
+  return opened;
+}
+
+const address = (path = "/") => `${given("TANDEM_METRICS_URL")}${path}#token=${given("TANDEM_TOKEN")}`;
+const volume = () => page.locator(".sales .beside [data-value]");
+
+before(async () => {
+  browser = await chromium.launch({ executablePath: given("CHROMIUM"), args: ["--no-sandbox"] });
+  page = watched(await browser.newPage({ viewport: { width: 1440, height: 900 } }));
+  await page.goto(address());
+});
+after(() => browser?.close());
+
+test("a deal that is won is seen within a second, without a reload", async () => {
+  await volume().filter({ hasText: /^\d+$/ }).waitFor();
+  await page.getByText("Live", { exact: true }).waitFor();
+  const deal = await openDeal("9000.00");
+  // The best of some: what is measured is the system, not a moment at which the machine was busy.
+  const took = [];
+  for (let attempt = 0; attempt < 12 && Math.min(...took, Infinity) > AT_ONCE_MS; attempt += 1) {
+    const known = Number(await volume().textContent());
+    const closed = attempt === 0 ? deal : await openDeal("9000.00");
+    const began = performance.now();
+    await win(closed);
+    await page.waitForFunction(
+      (earlier) => Number(document.querySelector(".sales .beside [data-value]")?.textContent) > earlier,
+      known,
+      { polling: "raf" },
+    );
+    took.push(performance.now() - began);
+  }
+  console.log(`# seen after ${took.map((each) => each.toFixed(0)).join(", ")} ms`);
+  assert.ok(Math.min(...took) < AT_ONCE_MS, `${took}`);
+});
+
+test("all that the overview says is above the fold of a desktop", async () => {
+  await page.getByRole("heading", { name: "Alerts" }).waitFor();
+  assert.ok((await page.evaluate(() => document.documentElement.scrollHeight)) <= 900);
+});
+
+test("what the address says is what is shown, and what is chosen is in the address", async () => {
+  await page.goto(address("/?period=7d&theme=dark"));
+  await page.getByRole("button", { name: /Last 7 days/ }).waitFor();
+  assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
+  await page.getByRole("button", { name: /Last 7 days/ }).press("Enter");
+  await page.getByRole("option", { name: "Last 90 days" }).click();
+  await page.waitForURL(/period=90d/);
+});
+
+test("every chart can be read as a table", async () => {
+  await page.locator(".sales.half").getByRole("button", { name: "Table" }).click();
+  await page.getByRole("rowheader").first().waitFor();
+  assert.ok((await page.locator(".sales.half .trend tbody tr").count()) > 5);
+});
+
+test("lost and found again: the page says so, and goes on by itself", async () => {
+  await page.context().setOffline(true);
+  await page.getByText(/No connection since/).waitFor();
+  await page.context().setOffline(false);
+  await page.getByText("Live", { exact: true }).waitFor();
+});
+
+test("axe finds nothing: light and dark, desktop and phone", async () => {
+  const found = [];
+  for (const [width, height] of [[1440, 900], [390, 844]]) {
+    for (const colorScheme of ["light", "dark"]) {
+      const context = await browser.newContext({ viewport: { width, height }, colorScheme, bypassCSP: true });
+      const opened = watched(await context.newPage());
+      for (const path of ["/", "/alerts"]) {
+        await opened.goto("about:blank");
+        await opened.goto(address(path));
+        await opened.getByRole("heading", { name: "Alerts" }).first().waitFor();
+        await opened.getByText("Live", { exact: true }).waitFor();
+        await opened.evaluate(axe);
+        const { violations } = await opened.evaluate(() => globalThis.axe.run());
+        found.push(...violations.map(({ id, nodes }) => `${path} ${width} ${colorScheme}: ${id}: ${nodes[0].html} ${nodes[0].failureSummary}`));
+      }
+      await context.close();
+    }
+  }
+  assert.deepEqual(found, []);
+});
+
+test("the overview takes less than 200 kB of script", () => {
+  const folder = `${given("DASHBOARD_BUILT")}/assets`;
+  const scripts = readdirSync(folder).filter((name) => name.endsWith(".js"));
+  const sizes = scripts.map((name) => gzipSync(readFileSync(`${folder}/${name}`)).length);
+  const all = sizes.reduce((sum, each) => sum + each, 0);
+  console.log(`# scripts: ${scripts.length}, ${all} bytes compressed`);
+  assert.ok(all > 10_000 && all < MOST_SCRIPT, `${all} bytes`);
+});
+
+test("the page has met no error", () => assert.deepEqual(problems, []));

@@ -1,0 +1,55 @@
+/** Alerts by what is wrong: the gravest kind first, each with its count and the worst of it by name. */
+
+import { dataOf } from "@tandem/client";
+import { createEffect, createSignal, on, type Accessor } from "solid-js";
+import { api, type Alert } from "./api";
+import { isMessage, t } from "./i18n";
+import { titleOf } from "./kpis";
+import type { Alerts } from "./live";
+
+const RANK = { critical: 0, warning: 1, info: 2 } as const;
+/** One page of the list; more than that nobody reads on an overview. */
+const MOST = 200;
+
+export interface Group {
+  kind: Alert["kind"];
+  alerts: Alert[];
+}
+
+/** Returns every alert: read again whenever the stream says that they have changed. */
+export function createAlerts(streamed: Accessor<Alerts | undefined>) {
+  const [all, setAll] = createSignal<Alert[]>();
+  createEffect(
+    on(streamed, async (found) => {
+      if (found === undefined) return;
+      if (found.critical + found.warning + found.info <= found.items.length) {
+        setAll(found.items);
+        return;
+      }
+      // The stream carries the first of them.
+      setAll((known) => known ?? found.items);
+      const page = await api.GET("/v1/alerts", { params: { query: { limit: MOST } } }).catch(() => undefined);
+      if (page !== undefined) setAll(dataOf(page).items);
+    }),
+  );
+  return all;
+}
+
+export function groupsOf(alerts: readonly Alert[]): Group[] {
+  const groups = new Map<Alert["kind"], Alert[]>();
+  for (const alert of alerts) groups.set(alert.kind, [...(groups.get(alert.kind) ?? []), alert]);
+  return [...groups]
+    .map(([kind, of]) => ({ kind, alerts: of }))
+    .sort((one, other) => RANK[one.alerts[0]!.severity] - RANK[other.alerts[0]!.severity]);
+}
+
+export const titleOfKind = (kind: string): string => (isMessage(`alert.${kind}`) ? t(`alert.${kind}` as never) : kind);
+
+/** Returns whom or what an alert is about, by name. */
+export function nameOf(alert: Alert): string {
+  const names = Object.values(alert.names ?? {});
+  if (alert.kind === "unattended") return names[0] ?? t("waiting.unnamed");
+  const kpi = alert.kpi == null ? "" : titleOf(alert.kpi);
+  if (alert.kind === "thin-coverage") return alert.subject.split("/")[1] ?? alert.subject;
+  return [kpi, ...names].filter(Boolean).join(", ") || alert.subject;
+}

@@ -1,0 +1,44 @@
+/** Every alert by kind: since when, and what to do. */
+
+import { createMemo, For, Show } from "solid-js";
+import { createAlerts, groupsOf, nameOf, titleOfKind } from "./alert_groups";
+import { moment } from "./format";
+import { t } from "./i18n";
+import { useShared } from "./view";
+
+export default function Alerts() {
+  const { live, shownZone } = useShared();
+  const all = createAlerts(live.alerts);
+  const groups = createMemo(() => groupsOf(all() ?? []));
+  return (
+    <div class="list-page">
+      <h1>{t("alerts.title")}</h1>
+      <Show when={all() !== undefined && groups().length === 0}>
+        <p>{t("alerts.none")}</p>
+      </Show>
+      <For each={groups()}>
+        {(group) => (
+          <section class="panel" id={group.kind} aria-labelledby={`of-${group.kind}`}>
+            <header class="panel-head">
+              <h2 id={`of-${group.kind}`}>{titleOfKind(group.kind)}</h2>
+              <span class="muted">{group.alerts.length}</span>
+              <span class={`panel-end severity ${group.alerts[0]!.severity}`}>{t(`severity.${group.alerts[0]!.severity}`)}</span>
+            </header>
+            <ul class="alert-list">
+              <For each={group.alerts}>
+                {(alert) => (
+                  <li>
+                    <b>{nameOf(alert)}</b>
+                    <span class="muted">{t("alerts.since", { time: moment(new Date(alert.since), shownZone()) })}</span>
+                    <p>{alert.says}</p>
+                    <p class="muted">{alert.do}</p>
+                  </li>
+                )}
+              </For>
+            </ul>
+          </section>
+        )}
+      </For>
+    </div>
+  );
+}

@@ -1,0 +1,22 @@
+import { Route, Router } from "@solidjs/router";
+import { lazy } from "solid-js";
+import { render } from "solid-js/web";
+import { Overview } from "./overview/overview";
+import { Shell } from "./shell";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/overview.css";
+
+const Alerts = lazy(() => import("./alerts"));
+
+const root = document.getElementById("page");
+if (root === null) throw new Error("the page has no #page");
+render(
+  () => (
+    <Router root={Shell}>
+      <Route path="/" component={Overview} />
+      <Route path="/alerts" component={Alerts} />
+    </Router>
+  ),
+  root,
+);
