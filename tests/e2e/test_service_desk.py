@@ -332,3 +332,39 @@ async def test_every_wait_is_measured_on_its_own(desk: Desk) -> None:
     assert (await desk.number("reply_minutes"))[1] == 4
     assert await desk.number("unattended_now") == (0, None)
     await settled(desk.stack)
+
+
+async def test_whoever_waits_is_in_one_list_until_we_answer(desk: Desk) -> None:
+    """A customer writes, and so does somebody who is no customer yet: both are in the list until they are answered."""
+    channel = f"fair-{uuid4().hex[:8]}"
+    lead = await desk.post(
+        "leads", {"company": "Northern Mills", "channel": channel, "occurred_at": desk.ago(minutes=50)}, api="sales",
+        role="sales-manager",
+    )  # fmt: skip
+    agent = (await desk.post("agents", {"name": "Ines"}))["id"]
+    ticket = await desk.ticket(agent_id=agent, occurred_at=desk.ago(minutes=84))
+    await booked(desk.stack)
+
+    async def waits(**asked: str) -> list[Body]:
+        page = await desk.get("waiting", api="metrics", **asked)
+        return list(page["items"])
+
+    (wait,) = await waits(customer=desk.customer)
+    assert (wait["reason"], wait["state"], wait["record"]) == ("message", "over", f"tickets/{ticket}")
+    assert wait["names"] == {"customer": "Harbour Clinic", "owner": "Ines"}
+    assert 84 <= wait["elapsed_minutes"] == wait["business_minutes"] == 60 - wait["minutes_left"]
+    assert (await desk.get(wait["link"].partition("/v1/")[2]))["waiting_since"] == wait["since"]
+    (wait,) = await waits(function="sales", channel=channel)
+    assert (wait["reason"], wait["state"], wait["record"]) == ("lead", "warning", f"leads/{lead['id']}")
+    summary = await desk.get("waiting/summary", api="metrics", customer=desk.customer)
+    assert (summary["waiting"], summary["over"], summary["by_function"]) == (1, 1, {"sales": 0, "service": 1})
+
+    await desk.post(f"tickets/{ticket}/interactions", {"direction": "outbound", "agent_id": agent})
+    await desk.post(f"leads/{lead['id']}/disqualify", {"reason": "no-budget"}, api="sales", role="sales-manager")
+    await booked(desk.stack)
+    assert await waits(customer=desk.customer) == await waits(channel=channel) == []
+    # They write again: that is another wait.
+    await desk.post(f"tickets/{ticket}/interactions", {"direction": "inbound"})
+    await booked(desk.stack)
+    assert [each["state"] for each in await waits(customer=desk.customer)] == ["fine"]
+    await settled(desk.stack)

@@ -273,6 +273,9 @@ async def metrics(api: Api) -> None:
     await write("POST", "/v1/periods/{period}/close", period="2026-03")
     (closing,) = (await api.send("GET", "/v1/periods/2026-03/audit")).json()["items"]
     assert closing["operation"] == "close_period"
+    policy = await write("POST", "/v1/waiting-policies", {"name": "Leads", "reason": "lead"})
+    await write("PATCH", "/v1/waiting-policies/{policy_id}", {"limit_minutes": 30}, policy_id=policy["id"])
+    await write("DELETE", "/v1/waiting-policies/{policy_id}", policy_id=policy["id"])
     hook = {"url": "https://example.com/", "event_types": ["metrics.period-closed"]}
     webhook = await write("POST", "/v1/webhooks", hook)
     of_webhook = {"webhook_id": webhook["id"]}

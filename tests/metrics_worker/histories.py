@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from event_contracts.catalogue import State
 from event_contracts.sales import StageEntry
+from event_contracts.service import Wait
 from tests.metrics_worker.facts import (
     CUSTOMER,
     OTHER_REP,
@@ -112,6 +113,7 @@ def _tickets(subject_id: UUID) -> st.SearchStrategy[State]:
         "resolved_at": maybe_moments,
         "reopen_count": st.integers(0, 2),
         "inbound_count": st.integers(0, 2),
+        "waits": st.none() | st.lists(st.builds(Wait, since=moments, until=maybe_moments), max_size=3),
     }
     contacts = st.builds(
         interaction,

@@ -18,7 +18,7 @@ from event_contracts.service import Wait
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.posting import Posting, Reporting
 from metrics_worker.domain.quota import spread
-from metrics_worker.domain.ticket import waiting_since
+from metrics_worker.domain.waiting import of_ticket
 from metrics_worker.ledger.aggregate import decode
 from tests.faults.rows import fault
 from tests.metrics_worker.facts import (
@@ -300,15 +300,17 @@ def test_every_wait_counts_from_its_question_to_its_answer() -> None:
             **replied_after(300),
         },
     ]  # fmt: skip
-    assert waiting_since(again) == moment("2026-03-14T08:00")
-    assert waiting_since(ticket(waits=waits[:2])) is None
+    assert [(wait.reason, wait.since) for wait in of_ticket(again, VILNIUS)] == [
+        ("message", moment("2026-03-14T08:00"))
+    ]
+    assert not of_ticket(ticket(waits=waits[:2]), VILNIUS)
 
 
 def test_of_an_onboarding_only_what_the_customer_wrote_is_waited_for() -> None:
     since = moment("2026-03-11T08:00")
     written = ticket(onboarding_since=MORNING, waits=[Wait(since=since)])
     assert posted(written, "ticket")[1:] == [{"day": "2026-03-11", **ASKED}]
-    assert waiting_since(written) == since
+    assert [wait.since for wait in of_ticket(written, VILNIUS)] == [since]
 
 
 def test_a_logged_contact_carries_its_ticket_and_itself() -> None:
@@ -404,7 +406,7 @@ def test_an_onboarding_takes_from_the_winning_of_its_deal_to_its_resolution() ->
 def test_an_onboarding_is_no_request_of_a_customer(done: dict[str, Any]) -> None:
     onboarding = ticket(kind="installation", onboarding_since=moment("2026-03-09T08:00"), **done)
     assert posted(onboarding, "ticket") == [{"day": "2026-03-09", "onboardings": 1, "onboarding_backlog": 1}]
-    assert waiting_since(onboarding) is None
+    assert not of_ticket(onboarding, VILNIUS)
 
 
 def test_a_cancelled_onboarding_counts_nowhere() -> None:

@@ -24,6 +24,7 @@ from metrics_worker.api.stream import stream, stream_tickets
 from metrics_worker.api.stream_hub import Hub
 from metrics_worker.api.stream_tickets import Tickets
 from metrics_worker.api.targets import targets
+from metrics_worker.api.waiting import waiting, waiting_policies
 from metrics_worker.api.webhooks import webhooks
 from metrics_worker.database import SEARCH_PATH
 from metrics_worker.ledger.status import reporting_of_ledger
@@ -65,6 +66,7 @@ def create(settings: MetricsSettings) -> FastAPI:
         description="KPIs of sales and service from one ledger. Roles and teams decide whose numbers a caller sees.",
         tags={
             "kpis": "KPIs with what is behind them: catalogue, values, explanations, coverage, scorecard and alerts.",
+            "waiting": "Who waits for us, and for how long customers may.",
             "customers": "The health of one customer.",
             "targets": "The values that KPIs are to reach.",
             "periods": "Closed periods, and what has changed in them since.",
@@ -82,6 +84,8 @@ def create(settings: MetricsSettings) -> FastAPI:
             coverage,
             scorecard,
             alerts,
+            waiting,
+            waiting_policies.routes,
             customers,
             targets.routes,
             periods,

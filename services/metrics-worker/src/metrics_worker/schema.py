@@ -6,10 +6,11 @@ from metrics_worker.database import authoritative
 from metrics_worker.ledger.tables import metadata as derived
 from metrics_worker.periods import model as periods
 from metrics_worker.targets import model as targets
+from metrics_worker.waiting import model as waiting
 from metrics_worker.webhooks import model as webhooks
 
 __all__ = ["TABLES", "authoritative", "derived"]
 
-DECLARED = (customers, periods, stream_tickets, targets, webhooks)
+DECLARED = (customers, periods, stream_tickets, targets, waiting, webhooks)
 TABLES = (*derived.sorted_tables, *authoritative.sorted_tables)
 """All of them, each after those that it refers to."""

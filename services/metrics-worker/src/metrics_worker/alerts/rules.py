@@ -7,22 +7,19 @@ from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from event_contracts.service import Ticket
 from metrics_worker.alerts.schemas import AlertRead, alert
 from metrics_worker.alerts.trend import WEEKS, Trend, trend_of
 from metrics_worker.customers.queries import survivors_of
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.period import DEFAULT_DAYS, Period
 from metrics_worker.domain.posting import Reporting
-from metrics_worker.domain.ticket import LOST_AFTER_SECONDS, waiting_since
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.kpis.formula import Kpi
 from metrics_worker.ledger.status import fresh_as_of, is_caught_up
-from metrics_worker.ledger.tables import sequence_conflict, subject_state
+from metrics_worker.ledger.tables import open_wait, sequence_conflict, subject_state
 from metrics_worker.queries.answer import answer
 from metrics_worker.queries.coverage import carried_by, unasked
 from metrics_worker.queries.query import KpiQuery
@@ -30,15 +27,15 @@ from metrics_worker.queries.sample import percent
 from metrics_worker.queries.schemas import AnswerRead
 from metrics_worker.targets.lookup import period_evaluated
 from metrics_worker.targets.model import Target
+from metrics_worker.waiting.queries import WaitQuery, policies_in_use
 from service_kit.unit_of_work import UnitOfWork
 
-MOST_TICKETS: Final = 5_000
-"""Tickets without an answer that are read, the longest wait first."""
+MOST_WAITS: Final = 5_000
+"""Waits over the limit that are read, the longest first."""
 MOST_CONFLICTS: Final = 100
 _NAMED_AT_MOST: Final = 5
 
 _TICKET = KIND_BY_NAME["ticket"]
-_TICKET_STATE = msgspec.json.Decoder(Ticket)
 
 
 Sees = Callable[[UUID | str | None, UUID | str | None], bool]
@@ -57,10 +54,10 @@ async def alerts(work: UnitOfWork, reporting: Reporting, now: datetime, *, sees:
         conflicts = [] if sees is not None else await sequence_conflicts(connection)
         return [*conflicts, catching_up(await fresh_as_of(connection) or now)]
     if sees is not None:
-        return [*await unattended(connection, now, sees), *await missed_targets(work, reporting, now, sees)]
+        return [*await unattended(work, now, sees), *await missed_targets(work, reporting, now, sees)]
     return [
         *await sequence_conflicts(connection),
-        *await unattended(connection, now),
+        *await unattended(work, now),
         *await missed_targets(work, reporting, now),
         *await adverse_trends(connection, reporting, now),
         *await thin_coverage(connection, reporting, now),
@@ -110,47 +107,34 @@ def catching_up(complete_until: datetime) -> AlertRead:
     )
 
 
-async def unattended(connection: AsyncConnection, now: datetime, sees: Sees | None = None) -> list[AlertRead]:
-    """Return one alert for each customer who has waited for an answer for more than an hour."""
-    waiting: dict[UUID, list[Ticket]] = {}
-    for ticket in await _waiting_tickets(connection, before=now - timedelta(seconds=LOST_AFTER_SECONDS)):
-        if sees is not None and not sees(ticket.agent_id, ticket.team_id):
-            continue
-        waiting.setdefault(ticket.customer_id, []).append(ticket)
+async def unattended(work: UnitOfWork, now: datetime, sees: Sees | None = None) -> list[AlertRead]:
+    """Return one alert for each customer who has waited for an answer for longer than the limit."""
+    book = await policies_in_use(work)
+    connection = await work.connection()
+    query = WaitQuery(now, book, conditions=[open_wait.c.kind == _TICKET.name])
+    waiting: dict[UUID, list[Any]] = {}
+    for wait in await query.page(connection, state="over", after=None, limit=MOST_WAITS):
+        if sees is None or sees(wait.owner, wait.team):
+            waiting.setdefault(wait.customer, []).append(wait)
     # A ticket keeps the name of a customer who was merged since.
     survivors = await survivors_of(connection, waiting)
-    by_survivor: dict[UUID, list[Ticket]] = {}
-    for customer, tickets in waiting.items():
-        by_survivor.setdefault(survivors[customer], []).extend(tickets)
+    by_survivor: dict[UUID, list[Any]] = {}
+    for customer, waits in waiting.items():
+        by_survivor.setdefault(survivors[customer], []).extend(waits)
     return [
         alert(
             "unattended",
             "critical",
             f"customers/{customer}",
-            "This customer has waited for an answer for more than an hour.",
-            since=min(_waiting_since(ticket) for ticket in tickets),
+            "This customer has waited for an answer for longer than the limit.",
+            since=min(wait.since for wait in waits),
             do="Reply on each of these tickets, or assign them to somebody who does: POST /v1/tickets/{id}/assign.",
-            tickets=[ticket.id for ticket in sorted(tickets, key=lambda each: (_waiting_since(each), each.id))],
+            tickets=[wait.subject_id for wait in sorted(waits, key=lambda each: each.id)],
             kpi="unattended_now",
             explain=_explain("unattended_now", customer=str(customer)),
         )
-        for customer, tickets in by_survivor.items()
+        for customer, waits in by_survivor.items()
     ]
-
-
-def _waiting_since(ticket: Ticket) -> datetime:
-    return waiting_since(ticket) or ticket.opened_at
-
-
-async def _waiting_tickets(connection: AsyncConnection, before: datetime) -> list[Ticket]:
-    """Return at most `MOST_TICKETS` whose customers have waited since before a moment, the longest wait first."""
-    waiting = (
-        sa.select(subject_state.c.state)
-        .where(subject_state.c.kind == _TICKET.name, subject_state.c.waiting_since < before)
-        .order_by(subject_state.c.waiting_since, subject_state.c.id)
-        .limit(MOST_TICKETS)
-    )
-    return [_TICKET_STATE.decode(state) for state in (await connection.execute(waiting)).scalars()]
 
 
 async def missed_targets(

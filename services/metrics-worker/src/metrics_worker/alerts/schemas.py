@@ -42,7 +42,7 @@ class AlertRead(ReadModel):
                     "kind": "unattended",
                     "severity": "critical",
                     "subject": "customers/01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
-                    "says": "This customer has waited for an answer for more than an hour.",
+                    "says": "This customer has waited for an answer for longer than the limit.",
                     "since": "2026-03-31T21:00:00Z",
                     "do": "Reply to the ticket, or assign it to somebody who does.",
                     "tickets": ["01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12"],
@@ -59,7 +59,7 @@ class AlertRead(ReadModel):
     kind: Annotated[AlertKind, described("What is wrong.", "unattended", schema="AlertKind")]
     severity: Annotated[Severity, described("How grave it is.", "critical", schema="Severity")]
     subject: Annotated[str, _SUBJECT]
-    says: Annotated[str, described("What is wrong, in words.", "This customer has waited for more than an hour.")]
+    says: Annotated[str, described("What is wrong, in words.", "This customer has waited for longer than the limit.")]
     since: Moment
     """When it began."""
     do: Annotated[str, described("What to do about it.", "Reply to the ticket, or assign it to somebody.")]

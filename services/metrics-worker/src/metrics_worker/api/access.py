@@ -26,6 +26,13 @@ ACCESS: Final = AccessTable(
     Noun("stream tickets", read=rule("issue_stream_ticket", EVERYBODY)),
     Noun("coverage", read=rule("get_coverage", _ALL_NUMBERS)),
     Noun("alerts", owner="owner", team="team", read=rule("list_alerts", _NUMBERS)),
+    Noun("waits", owner="owner", team="team", read=rule("list_waiting summarize_waiting", _NUMBERS)),
+    Noun(
+        "waiting policies",
+        read=rule("list_waiting_policies get_waiting_policy", EVERYBODY),
+        write=(rule("create_waiting_policy change_waiting_policy delete_waiting_policy", _MANAGERS),),
+        audit=rule("get_waiting_policy_audit", _MANAGERS),
+    ),
     Noun(
         "customers' health",
         owner="owner_id",

@@ -1,8 +1,7 @@
 """The kinds of subject that the ledger measures: the state, dimensions, measures and rule of each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -34,13 +33,15 @@ from metrics_worker.domain import (
     relationship,
     survey,
     ticket,
+    waiting,
 )
 from metrics_worker.domain.customer_facts import Fact
 from metrics_worker.domain.customer_timeline import TimelineEntry
 from metrics_worker.domain.measure import Measure
 from metrics_worker.domain.posting import Posting, Reporting
+from metrics_worker.domain.waiting import OpenWait
 
-RULES_VERSION = 9
+RULES_VERSION = 10
 """Raise it when any `postings_for` changes what it returns: a ledger written by other rules has to be rebuilt."""
 
 
@@ -68,8 +69,8 @@ class Kind:
     """The field of its state that holds the customer's id; None where no customer is named or none is measured."""
     fact_of: Callable[[Any, Reporting], Fact | None] | None = None
     """What its state contributes to the customer's timeline; None where nothing does."""
-    waiting_since: Callable[[Any], datetime | None] | None = None
-    """Returns since when a customer waits for an answer, by its state; None for kinds without answers."""
+    open_waits: Callable[[Any, Reporting], Sequence[OpenWait]] | None = None
+    """Returns the waits of its customer that are not over, by its state; None for kinds that nobody waits for."""
     is_derived: bool = False
     """True when no event carries its state: it follows from the facts of other kinds."""
 
@@ -124,6 +125,7 @@ KINDS: tuple[Kind, ...] = (
         lead.LeadMeasures.columns,
         lead.postings_for,
         customer_field="account_id",
+        open_waits=waiting.of_lead,
     ),
     Kind(
         "deal",
@@ -146,7 +148,7 @@ KINDS: tuple[Kind, ...] = (
         ticket.postings_for,
         customer_field="customer_id",
         fact_of=customer_facts.of_ticket,
-        waiting_since=ticket.waiting_since,
+        open_waits=waiting.of_ticket,
     ),
     Kind(
         "interaction",

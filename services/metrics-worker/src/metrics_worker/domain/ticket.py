@@ -268,13 +268,6 @@ def _buckets(*durations: int | None) -> tuple[int | None, ...]:
     return buckets if any(bucket is not None for bucket in buckets) else ()
 
 
-def waiting_since(ticket: Ticket) -> datetime | None:
-    """Return since when a ticket's customer waits for us now; None when they do not."""
-    if ticket.merged_into is not None or ticket.cancelled_at is not None:
-        return None
-    return next((wait.since for wait in waits_of(ticket)[-1:] if wait.until is None), None)
-
-
 def _first_resolved_at(ticket: Ticket) -> datetime | None:
     if ticket.first_resolved_at is None and ticket.reopen_count == 0:
         return ticket.resolved_at

@@ -1,7 +1,7 @@
 """The pure step from events to net postings: which subjects an event describes, and what a change of state adds."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from operator import add, neg, sub
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from event_contracts.service import InteractionAmended, InteractionLogged, Inter
 from metrics_worker.domain.customer_facts import Fact
 from metrics_worker.domain.kinds import KIND_BY_NAME, KIND_BY_SUBJECT_KIND, Kind
 from metrics_worker.domain.posting import Posting, Reporting
+from metrics_worker.domain.waiting import OpenWait
 
 
 class SubjectState(NamedTuple):
@@ -28,6 +29,8 @@ class SubjectState(NamedTuple):
     postings: list[Posting]
     fact: Fact | None = None
     """What of the state matters to the customer's timeline."""
+    waits: Sequence[OpenWait] = ()
+    """The waits of its customer that are not over."""
     epoch: int = 1
     is_withdrawn: bool = False
     """Whether the subject was lost by its service: it has a state no more, and contributes nothing."""
@@ -63,6 +66,7 @@ def subject_states(event: CloudEvent, reporting: Reporting) -> list[SubjectState
             state=state,
             postings=[] if is_withdrawn else kind.postings_for(state, reporting),
             fact=None if is_withdrawn or kind.fact_of is None else kind.fact_of(state, reporting),
+            waits=() if is_withdrawn or kind.open_waits is None else kind.open_waits(state, reporting),
             epoch=event.epoch,
             is_withdrawn=is_withdrawn,
         )

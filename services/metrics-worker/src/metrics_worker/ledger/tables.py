@@ -95,16 +95,30 @@ subject_state = Table(
     Column("sequence", Integer, nullable=False),
     Column("event_id", Uuid, nullable=False),
     Column("state", LargeBinary, comment="null when the subject was withdrawn: nothing of it counts"),
-    Column("waiting_since", DateTime(timezone=True), comment="null when no customer waits for an answer"),
     Column("epoch", Integer, nullable=False, server_default="1", comment="of the stream that the sequence is of"),
     PrimaryKeyConstraint("kind", "id"),
-    Index(
-        "subject_state_kind_waiting_since_idx",
-        "kind",
-        "waiting_since",
-        postgresql_where=text("waiting_since IS NOT NULL"),
-    ),
     comment="The newest state of each subject that the ledger has seen, as its event carries it (JSON).",
+)
+
+open_wait = Table(
+    "open_wait",
+    metadata,
+    Column("id", Uuid, primary_key=True, comment="always the same for the same wait, in the order of time"),
+    Column("kind", Text, nullable=False),
+    Column("subject_id", Uuid, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("customer", Uuid, comment="as the subject names them; null for a lead that is no customer yet"),
+    Column("owner", Uuid),
+    Column("team", Uuid),
+    Column("region", Text),
+    Column("segment", Text),
+    Column("product", Text),
+    Column("channel", Text),
+    Index("open_wait_customer_idx", "customer"),
+    Index("open_wait_owner_id_idx", "owner", "id"),
+    Index("open_wait_team_id_idx", "team", "id"),
+    comment="The customers who wait for us: what begins and ends a wait is in the newest state of its subject.",
 )
 
 block = Table(
@@ -251,6 +265,7 @@ POSTING: Final[dict[Kind, Table]] = {kind: _posting(kind) for kind in KINDS if k
 DERIVED: Final[tuple[Table, ...]] = (
     ledger,
     subject_state,
+    open_wait,
     dimension_value,
     *POSTING.values(),
     block,

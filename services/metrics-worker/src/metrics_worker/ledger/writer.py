@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 from uuid import UUID
@@ -15,13 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from metrics_worker.domain.customer_timeline import TimelineEntry
 from metrics_worker.domain.kinds import KIND_BY_NAME, KINDS, Kind
 from metrics_worker.domain.posting import Posting, Reporting
+from metrics_worker.domain.waiting import OpenWait, wait_id
 from metrics_worker.ledger import merges, sequence_conflicts, sequence_gaps
 from metrics_worker.ledger.aggregate import SubjectState, group_by_subject, net_postings
 from metrics_worker.ledger.blocks import Blocks, BlockWriter, blocks_of
-from metrics_worker.ledger.bulk_insert import Insert, Rows, fetch, write
+from metrics_worker.ledger.bulk_insert import Insert, Row, Rows, fetch, write
 from metrics_worker.ledger.customer_timelines import RELATIONSHIP, entries_of, extend_timelines, split_timelines
 from metrics_worker.ledger.dimension_codes import Codes, DimensionCodes, coded
-from metrics_worker.ledger.tables import CUSTOMER, POSTING, bucket_column, subject_state
+from metrics_worker.ledger.tables import CUSTOMER, POSTING, bucket_column, open_wait, subject_state
 from service_kit.compiled import driver_of
 
 POSTINGS = Counter("tandem_ledger_postings_total", "Postings appended to the ledger.", ["kind"])
@@ -34,13 +34,20 @@ ACCOUNT: Final = KIND_BY_NAME["account"]
 # PostgreSQL 18's `old` gives the state before, drops what is not newer, and writes, in one statement.
 _WRITE_STATES: Final = Insert(
     subject_state,
-    ("kind", "id", "epoch", "sequence", "event_id", "state", "waiting_since"),
+    ("kind", "id", "epoch", "sequence", "event_id", "state"),
     conflict="""(kind, id) DO UPDATE
         SET epoch = excluded.epoch, sequence = excluded.sequence, event_id = excluded.event_id,
-            state = excluded.state, waiting_since = excluded.waiting_since
+            state = excluded.state
         WHERE (existing.epoch, existing.sequence) < (excluded.epoch, excluded.sequence)""",
     returning="new.kind, new.id, old.epoch, old.sequence, old.event_id, old.state",
 )
+_OF_WAIT: Final = (*("id", "kind", "subject_id", "reason", "since"), *OpenWait._fields[2:])
+_WRITE_WAITS: Final = Insert(
+    open_wait,
+    _OF_WAIT,
+    conflict=f"(id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in OpenWait._fields[2:])}",
+)
+_END_WAITS: Final = f"DELETE FROM {open_wait.name} WHERE id = ANY($1)"  # noqa: S608 -- a name of ours
 
 
 @dataclass(frozen=True)
@@ -116,12 +123,14 @@ class LedgerWriter:
         new = merges.merges_in((each.steps for each in transitions.get(ACCOUNT, {}).values()), known)
         # 3. Extend the timelines of the customers.
         timelines = await extend_timelines(driver, self._timeline_entries(transitions), joined, new, self._reporting)
-        # 4. Note sequences that were skipped, those that have arrived after all, and those that came twice.
+        # 4. Note who waits now, and who no longer does.
+        waits = await self._waits(driver, transitions)
+        # 5. Note sequences that were skipped, those that have arrived after all, and those that came twice.
         await sequence_gaps.note(driver, states, _versions_before(transitions))
         if _newer_states(transitions) < len(states):
             # Only what is not newer than the rest can be in conflict with it.
             await sequence_conflicts.note(driver, states, _events_before(transitions))
-        # 5. Append the postings.
+        # 6. Append the postings.
         changes = {kind: self._changes(kind, transitions[kind]) for kind in transitions if kind.has_postings}
         changes[RELATIONSHIP] = timelines.changes
         codes = await self._codes.codes_of(driver, _coded_values(changes))
@@ -130,15 +139,15 @@ class LedgerWriter:
             await write(driver, postings)
             postings = []
             await merges.move(driver, known, new, transitions.keys())
-        # 6. Add them to the blocks.
+        # 7. Add them to the blocks.
         if self._deferred:
             # Last: what is deferred survives a rollback, so that it must hold nothing that the batch may yet lose.
-            await write(driver, [*postings, *timelines.rows, *beside])
+            await write(driver, [*postings, *timelines.rows, waits, *beside])
             await self._blocks.add(driver, _blocks_of(changes))
             await write(driver, self._blocks.rows() if self._blocks.is_full else [])
         else:
             await self._blocks.add(driver, _blocks_of(changes))
-            await write(driver, [*postings, *timelines.rows, *self._blocks.rows(), *beside])
+            await write(driver, [*postings, *timelines.rows, waits, *self._blocks.rows(), *beside])
         if lost:
             await split_timelines(driver, lost.values(), new)
 
@@ -155,7 +164,7 @@ class LedgerWriter:
         rows = [
             (
                 state.kind.name, state.subject_id, state.epoch, state.sequence, state.event_id,
-                *((None, None) if state.is_withdrawn else (msgspec.json.encode(state.state), _waiting_since(state))),
+                None if state.is_withdrawn else msgspec.json.encode(state.state),
             )
             for state in last
         ]  # fmt: skip
@@ -184,6 +193,24 @@ class LedgerWriter:
                 changes.append((step, net_postings(before, step.postings)))
                 before = step.postings
         return changes
+
+    async def _waits(self, driver: asyncpg.Connection, transitions: Transitions) -> Rows:
+        """Delete the waits that are over; return the rows of those that began or changed."""
+        ended: set[UUID] = set()
+        rows: list[Row] = []
+        for kind, of_kind in transitions.items():
+            if kind.open_waits is None:
+                continue
+            for transition in of_kind.values():
+                last, was = transition.steps[-1], transition.before
+                waited = () if was is None else kind.open_waits(was, self._reporting)
+                before = wait_rows(kind, last.subject_id, waited)
+                after = wait_rows(kind, last.subject_id, last.waits)
+                ended |= before.keys() - after.keys()
+                rows += [row for key, row in after.items() if before.get(key) != row]
+        if ended:
+            await driver.execute(_END_WAITS, sorted(ended))
+        return Rows(_WRITE_WAITS, sorted(rows, key=_id_of))
 
     def _timeline_entries(self, transitions: Transitions) -> list[TimelineEntry]:
         return [
@@ -268,8 +295,15 @@ def _customers_before(transitions: Transitions) -> set[UUID]:
     return found - {None}
 
 
-def _waiting_since(state: SubjectState) -> datetime | None:
-    return None if state.kind.waiting_since is None else state.kind.waiting_since(state.state)
+def wait_rows(kind: Kind, subject_id: UUID, waits: Iterable[OpenWait]) -> dict[UUID, Row]:
+    """Return the waits of a subject, by their ids, as `open_wait` holds them."""
+    keys = ((wait_id(kind.name, subject_id, wait), wait) for wait in waits)
+    return {key: (key, kind.name, subject_id, *wait) for key, wait in keys}
+
+
+def _id_of(row: Row) -> UUID:
+    identity: UUID = row[0]
+    return identity
 
 
 def _versions_before(transitions: Transitions) -> dict[sequence_gaps.Subject, tuple[int, int]]:

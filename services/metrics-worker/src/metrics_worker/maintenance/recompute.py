@@ -10,7 +10,9 @@ from metrics_worker.domain.kinds import KIND_BY_NAME, Kind
 from metrics_worker.domain.posting import Posting, Reporting, text_of
 from metrics_worker.domain.relationship import postings_for
 from metrics_worker.ledger.aggregate import SubjectState
+from metrics_worker.ledger.bulk_insert import Row
 from metrics_worker.ledger.customer_timelines import RELATIONSHIP, entry_of
+from metrics_worker.ledger.writer import wait_rows
 
 
 class Newest(NamedTuple):
@@ -22,6 +24,8 @@ class Newest(NamedTuple):
     customer: UUID | None
     merged_into: UUID | None
     entry: TimelineEntry | None
+    waits: dict[UUID, Row]
+    """The rows of its open waits, by their ids."""
 
 
 def newest_of(state: SubjectState) -> Newest:
@@ -35,6 +39,7 @@ def newest_of(state: SubjectState) -> Newest:
         customer=customer,
         merged_into=state.state.merged_into if state.kind.name == "account" and not state.is_withdrawn else None,
         entry=None if customer is None or state.fact is None else entry_of(state, customer, state.fact),
+        waits=wait_rows(state.kind, state.subject_id, state.waits),
     )
 
 

@@ -24,7 +24,7 @@ from metrics_worker.ledger.aggregate import SubjectState, decode
 from metrics_worker.ledger.blocks import BlockKey, Blocks, blocks_of
 from metrics_worker.ledger.consumer import TOPICS
 from metrics_worker.ledger.status import reporting_of_ledger
-from metrics_worker.ledger.tables import CONSUMER, POSTING, subject_state
+from metrics_worker.ledger.tables import CONSUMER, POSTING, open_wait, subject_state
 from metrics_worker.maintenance.recompute import Newest, newest_of, recomputed
 from metrics_worker.maintenance.stored_sums import (
     CustomerSums,
@@ -94,6 +94,8 @@ class _Ledger:
     postings: Blocks
     """What the blocks should be, by the postings."""
     by_customer: dict[str, CustomerSums]
+    waits: dict[UUID, tuple[Any, ...]]
+    """The rows of the open waits."""
 
 
 @dataclass
@@ -185,6 +187,7 @@ async def _read_ledger(
             contradictory=contradictory,
             postings=postings,
             by_customer={kept.name: await posted_by_customer(connection, kept) for kept in POSTING},
+            waits={row.id: tuple(row) for row in await connection.execute(sa.select(open_wait))},
         )
 
 
@@ -225,6 +228,8 @@ def _compare(ledger: _Ledger, log: _Log, reporting: Reporting) -> Report:
     for kind in kinds:
         in_log = {subject_id: newest.version for subject_id, newest in log.newest[kind].items()}
         _compare_values(report, "subject_state", (kind.name,), log=in_log, ledger=ledger.subjects[kind.name])
+    waits = {key: row for kind in kinds for newest in log.newest[kind].values() for key, row in newest.waits.items()}
+    _compare_values(report, open_wait.name, (), log=waits, ledger=ledger.waits)
     postings = recomputed({kind: list(log.newest[kind].values()) for kind in kinds}, reporting)
     expected = Blocks()
     for kept in POSTING:

@@ -116,11 +116,12 @@ def filters_of(kpi: Kpi, given: Mapping[str, str | None]) -> dict[str, str | Non
             continue
         if name not in kpi.dimensions:
             raise Unprocessable.at(f"?{name}", f"{kpi.name} can be filtered by: {', '.join(kpi.dimensions)}")
-        filters[name] = _value_of(name, text) if text else None
+        filters[name] = value_of(name, text) if text else None
     return filters
 
 
-def _value_of(dimension: str, text: str) -> str:
+def value_of(dimension: str, text: str) -> str:
+    """Return a filter's value, which is not empty. Raise `Unprocessable`."""
     if dimension not in IDENTITY_DIMENSIONS:
         if not _CODE.fullmatch(text):
             raise Unprocessable.at(f"?{dimension}", "must be a code, or empty for what has none")

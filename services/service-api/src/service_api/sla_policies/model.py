@@ -7,9 +7,9 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from event_contracts.service import Priority, TicketKind
-from service_api.business_time import BusinessHours
 from service_api.tables import Base
 from service_api.tickets.sla import SlaTerms, SurveyCredit
+from service_kit.business_time import BusinessHours
 from service_kit.entities import Recorded, column
 from service_kit.problems import Unprocessable
 from service_kit.tables import filtered, one_of, searched, sorted_by_name

@@ -8,9 +8,10 @@ import asyncpg
 import sqlalchemy as sa
 
 from event_contracts.service import Priority, TicketKind
-from service_api.business_calendars import BusinessCalendar, business_hours
+from service_api.business_calendars import BusinessCalendar
 from service_api.sla_policies.model import SlaPolicy, terms_under
 from service_api.tickets.sla import SlaTerms
+from service_kit.business_hours import business_hours
 from service_kit.compiled import CompiledStatement
 from service_kit.unit_of_work import UnitOfWork
 
@@ -57,4 +58,4 @@ def _terms(found: asyncpg.Record | None) -> SlaTerms | None:
     if found is None:
         return None
     row = SimpleNamespace(**found)
-    return terms_under(row, None if row.calendar_id is None else business_hours(row))
+    return terms_under(row, None if row.calendar_id is None else business_hours(row.timezone, row.hours, row.holidays))

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from service_api.business_time import BusinessHours, NeverReached
+from service_kit.business_time import BusinessHours, NeverReached
 
 SurveyCredit = Literal["resolver", "first_responder", "assignee"]
 

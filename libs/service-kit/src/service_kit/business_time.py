@@ -52,6 +52,23 @@ class BusinessHours:
                 left -= max(here, timedelta(0))
         raise NeverReached(f"{seconds} business seconds do not pass within {HORIZON_DAYS} days")
 
+    def before(self, end: datetime, seconds: int) -> datetime:
+        """Return the last instant since which so many business seconds have passed by `end`, in UTC.
+
+        Raise `NeverReached`.
+        """
+        left = timedelta(seconds=seconds)
+        if not left:
+            return end.astimezone(UTC)
+        last = end.astimezone(self.zone).date()
+        for back in range(HORIZON_DAYS):
+            for opens, closes in reversed([*self._open(last - timedelta(days=back))]):
+                here = min(closes, end) - opens
+                if here >= left:
+                    return opens + here - left
+                left -= max(here, timedelta(0))
+        raise NeverReached(f"{seconds} business seconds have not passed within {HORIZON_DAYS} days")
+
     def between(self, start: datetime, end: datetime) -> int:
         """Return the whole business seconds from one instant to another; 0 when the second is not later."""
         passed = timedelta(0)

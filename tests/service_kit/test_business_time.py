@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service_api.business_time import BusinessHours, NeverReached, Shift
+from service_kit.business_time import BusinessHours, NeverReached, Shift
 
 VILNIUS = ZoneInfo("Europe/Vilnius")
 OFFICE = BusinessHours(

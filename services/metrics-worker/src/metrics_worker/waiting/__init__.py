@@ -1,0 +1,1 @@
+"""Customers who wait for us: for how long they may, and who waits now."""

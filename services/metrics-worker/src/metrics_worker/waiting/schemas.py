@@ -1,0 +1,180 @@
+"""The form over HTTP of who waits for us, and of the policies."""
+
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from pydantic import Field, StrictBool, model_validator
+
+from metrics_worker.domain.waiting import WaitFunction, WaitReason
+from metrics_worker.queries.fields import FreshAsOf, NamesRead
+from metrics_worker.waiting.model import WaitState
+from service_kit.business_hours import BusinessHoursCreate, BusinessHoursRead
+from service_kit.changes import Change
+from service_kit.fields import (
+    Identifier,
+    Moment,
+    Name,
+    ReadModel,
+    RecordId,
+    StrictModel,
+    Version,
+    described,
+    examples,
+)
+
+MOST_MINUTES: Final = 525_600
+"""A year."""
+
+_REASON = described(
+    "What the customer waits for: the first contact with a lead, the answer to a message, or the answer after a ticket "
+    "was reopened.",
+    "message",
+    schema="WaitReason",
+)
+_STATE = described(
+    "Whether the limit is reached, will be soon, or neither, by the policy's clock.", "over", schema="WaitState"
+)
+_FUNCTION = described("Which of the two has to act.", "service", schema="WaitFunction")
+_RECORD = described("The subject whose events began the wait.", "tickets/01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12")
+_LINK = described("Where its record is.", "https://service.example.com/v1/tickets/01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12")
+_CUSTOMER = described(
+    "Who waits; after a merge the one that survives. Null for a lead that is no customer yet.",
+    "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13",
+)
+_OWNER = described("The salesperson or agent who has it now; null for nobody.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14")
+_TEAM = described("The team that has it now; null for none.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a15")
+_CODE = "As the record has it; null where it has none."
+_ELAPSED = described("Whole minutes since then, around the clock.", 84)
+_COUNTED = described("Whole minutes of these that count: within the policy's hours, all of them without hours.", 84)
+_LIMIT = described("The whole minutes, as they count, after which the wait is too long.", 60)
+_LEFT = described("What is left of the limit, in whole minutes; below zero when it is passed.", -24)
+_LIMIT_AT = described("When the limit is or was reached; null where the policy's hours have none in ten years.", None)
+
+
+class WaitRead(ReadModel):
+    """A customer who waits for us."""
+
+    id: RecordId
+    """Stays the same while the wait lasts."""
+    reason: Annotated[WaitReason, _REASON]
+    function: Annotated[WaitFunction, _FUNCTION]
+    record: Annotated[str, _RECORD]
+    link: Annotated[str, _LINK]
+    customer_id: Annotated[UUID, _CUSTOMER] | None
+    owner_id: Annotated[UUID, _OWNER] | None
+    team_id: Annotated[UUID, _TEAM] | None
+    names: NamesRead = Field(default_factory=dict)
+    channel: Annotated[str, described(_CODE, "email")] | None
+    region: Annotated[str, described(_CODE, "EMEA")] | None
+    segment: Annotated[str, described(_CODE, "smb")] | None
+    product: Annotated[str, described(_CODE, "scheduling")] | None
+    since: Moment
+    """When the wait began."""
+    state: Annotated[WaitState, _STATE]
+    elapsed_minutes: Annotated[int, _ELAPSED]
+    business_minutes: Annotated[int, _COUNTED]
+    limit_minutes: Annotated[int, _LIMIT]
+    minutes_left: Annotated[int, _LEFT]
+    limit_at: Moment | None
+    """When the limit is reached; null where the policy's hours do not last so long within ten years."""
+    policy_id: Annotated[UUID, described("The policy that it is under; null for the default.", None)] | None
+
+
+class WaitsByFunctionRead(ReadModel):
+    """How many wait, by who has to act."""
+
+    sales: Annotated[int, described("Waits that sales has to end.", 7)]
+    service: Annotated[int, described("Waits that service has to end.", 10)]
+
+
+class WaitingSummaryRead(ReadModel):
+    """How many customers wait for us now, and for how long."""
+
+    at: Moment
+    """The moment that it is of."""
+    fresh_as_of: FreshAsOf | None
+    waiting: Annotated[int, described("Waits that are not over.", 17)]
+    over: Annotated[int, described("Of these, those whose limit is reached.", 3)]
+    warning: Annotated[int, described("Of these, those whose limit will be reached soon.", 4)]
+    fine: Annotated[int, described("Of these, the others.", 10)]
+    by_function: WaitsByFunctionRead
+    """Those who wait, by who has to act."""
+    longest_minutes: Annotated[int, described("Whole minutes of the longest wait; null where nobody waits.", 84)] | None
+    median_minutes: Annotated[int, described("Whole minutes of the median wait; null where nobody waits.", 38)] | None
+
+
+_NAME = described("What people call the policy.", "First line, office hours")
+_FOR_REASON = described("What it is for; null for every reason.", "message", schema="WaitReason")
+_FOR_TEAM = described("The team that it is for; null for every team.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a15")
+_LIMIT_SET = described("Minutes, as they count, after which a wait is too long.", 60)
+_WARN_SET = described("Minutes before the limit at which a wait is due; 0 for no warning.", 15)
+_CALENDAR = described("The hours that count; null for around the clock.", None)
+Minutes = Annotated[int, Field(strict=True, ge=1, le=MOST_MINUTES)]
+WarnMinutes = Annotated[int, Field(strict=True, ge=0, le=MOST_MINUTES)]
+
+_EXAMPLE: dict[str, Any] = {
+    "name": "First line, office hours",
+    "reason": "message",
+    "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a15",
+    "limit_minutes": 60,
+    "warn_minutes": 15,
+    "calendar": {
+        "timezone": "Europe/Vilnius",
+        "hours": [{"weekday": day, "opens": "08:00", "closes": "18:00"} for day in range(1, 6)],
+        "holidays": ["2026-12-25"],
+    },
+    "active": True,
+}
+
+
+class WaitingPolicyCreate(StrictModel):
+    """A new policy; it holds at once, also for those who wait already."""
+
+    model_config = examples(_EXAMPLE)
+
+    name: Annotated[Name, _NAME]
+    reason: Annotated[WaitReason, _FOR_REASON] | None = Field(default=None, description="Every reason when left out.")
+    team_id: Annotated[Identifier, _FOR_TEAM] | None = Field(default=None, description="Every team when left out.")
+    limit_minutes: Annotated[Minutes, _LIMIT_SET] = 60
+    warn_minutes: Annotated[WarnMinutes, _WARN_SET] = 15
+    calendar: BusinessHoursCreate | None = Field(default=None, description="Around the clock when left out.")
+    active: StrictBool = True
+    """False for a policy that holds for no wait."""
+
+    @model_validator(mode="after")
+    def _warns_before(self) -> "WaitingPolicyCreate":
+        if self.warn_minutes >= self.limit_minutes:
+            raise ValueError("warn_minutes must be less than limit_minutes")
+        return self
+
+
+class WaitingPolicyUpdate(Change):
+    """What to change; what is left out stays. It holds at once."""
+
+    model_config = examples(_EXAMPLE)
+
+    name: Annotated[Name, _NAME] = Field(default_factory=str)
+    reason: Annotated[WaitReason, _FOR_REASON] | None = None
+    team_id: Annotated[Identifier, _FOR_TEAM] | None = None
+    limit_minutes: Annotated[Minutes, _LIMIT_SET] = Field(default_factory=int)
+    warn_minutes: Annotated[WarnMinutes, _WARN_SET] = Field(default_factory=int)
+    calendar: BusinessHoursCreate | None = None
+    """The hours that count; null for around the clock."""
+    active: StrictBool = Field(default_factory=bool)
+    """False for a policy that holds for no wait."""
+
+
+class WaitingPolicyRead(ReadModel):
+    """A policy."""
+
+    id: RecordId
+    version: Version
+    name: Annotated[str, _NAME]
+    reason: Annotated[WaitReason, _FOR_REASON] | None
+    team_id: Annotated[UUID, _FOR_TEAM] | None
+    limit_minutes: Annotated[int, _LIMIT_SET]
+    warn_minutes: Annotated[int, _WARN_SET]
+    calendar: BusinessHoursRead | None
+    """The hours that count; null for around the clock."""
+    active: bool
+    """False for a policy that holds for no wait."""

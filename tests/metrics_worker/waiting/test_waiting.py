@@ -1,0 +1,145 @@
+"""Who waits for us, over HTTP and a real ledger."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from event_contracts.service import Wait
+from tandem_cli.issuer import Issuer
+from tests.metrics_worker.conftest import Metrics, client_of, ingest
+from tests.metrics_worker.facts import AGENT, CUSTOMER, REP, TEAM, account, all_decoded, lead, ticket
+
+OTHER_TEAM = UUID(int=77)
+
+
+def ago(**time: float) -> datetime:
+    return (datetime.now(UTC) - timedelta(**time)).replace(microsecond=0)
+
+
+async def reasons(metrics: Metrics, **asked: str) -> list[str]:
+    return [each["reason"] for each in (await metrics.get("/v1/waiting", **asked))["items"]]
+
+
+async def test_a_question_waits_until_it_is_answered_and_the_next_one_anew(metrics: Metrics) -> None:
+    asked = ticket(waits=[Wait(since=ago(minutes=84))], opened_at=ago(minutes=84))
+    await metrics.ingest((asked, 1))
+    [wait] = (await metrics.get("/v1/waiting"))["items"]
+    assert (wait["reason"], wait["function"], wait["state"]) == ("message", "service", "over")
+    assert (wait["elapsed_minutes"], wait["business_minutes"], wait["minutes_left"]) == (84, 84, -24)
+    assert (wait["record"], wait["customer_id"]) == (f"tickets/{asked.id}", str(CUSTOMER))
+    assert (wait["owner_id"], wait["team_id"]) == (str(AGENT), str(TEAM))
+    assert wait["link"].endswith(f"/v1/tickets/{asked.id}")
+    assert datetime.fromisoformat(wait["limit_at"]) == asked.opened_at + timedelta(hours=1)
+
+    answered = Wait(since=asked.opened_at, until=ago(minutes=50))
+    await metrics.ingest((ticket(id=asked.id, opened_at=asked.opened_at, waits=[answered]), 2))
+    assert (await metrics.get("/v1/waiting"))["items"] == []
+
+    again = Wait(since=ago(minutes=50))
+    await metrics.ingest((ticket(id=asked.id, opened_at=asked.opened_at, waits=[answered, again]), 3))
+    [new] = (await metrics.get("/v1/waiting"))["items"]
+    assert (new["id"] != wait["id"], new["state"], new["minutes_left"]) == (True, "warning", 10)
+    # What came late changes nothing.
+    await metrics.ingest((ticket(id=asked.id, opened_at=asked.opened_at, waits=[answered]), 2))
+    assert [each["id"] for each in (await metrics.get("/v1/waiting"))["items"]] == [new["id"]]
+
+
+async def test_both_functions_are_one_list_with_the_longest_wait_first(metrics: Metrics) -> None:
+    reopened = ago(minutes=20)
+    await metrics.ingest(
+        (lead(created_at=ago(minutes=50), channel="trade-show"), 1),
+        (lead(created_at=ago(hours=9), contacted_at=ago(hours=8)), 1),
+        (ticket(opened_at=ago(hours=3), reopened_at=reopened, waits=[Wait(since=reopened)], reopen_count=1), 1),
+        (ticket(opened_at=ago(hours=2), waits=[Wait(since=ago(hours=2))], merged_into=REP), 1),
+        (ticket(opened_at=ago(hours=4)), 1),  # of before waits were recorded
+    )
+    assert await reasons(metrics) == ["message", "lead", "reopened"]
+    summary = await metrics.get("/v1/waiting/summary")
+    assert {name: summary[name] for name in ("waiting", "over", "warning", "fine", "by_function")} == {
+        "waiting": 3, "over": 1, "warning": 1, "fine": 1, "by_function": {"sales": 1, "service": 2},
+    }  # fmt: skip
+    assert (summary["longest_minutes"], summary["median_minutes"]) == (240, 50)
+    for asked, found in (
+        ({"function": "sales"}, ["lead"]),
+        ({"reason": "reopened"}, ["reopened"]),
+        ({"state": "over"}, ["message"]),
+        ({"state": "warning"}, ["lead"]),
+        ({"state": "fine"}, ["reopened"]),
+        ({"channel": "trade-show"}, ["lead"]),
+        ({"customer": str(CUSTOMER)}, ["message", "reopened"]),
+        ({"customer": ""}, ["lead"]),
+        ({"owner": str(REP)}, ["lead"]),
+        ({"team": str(OTHER_TEAM)}, []),
+    ):
+        assert (asked, await reasons(metrics, **asked)) == (asked, found)
+    pages, cursor = [], {"limit": "1"}
+    while True:
+        page = await metrics.get("/v1/waiting", **cursor)
+        pages += [each["reason"] for each in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor["cursor"] = page["next_cursor"]
+    assert pages == ["message", "lead", "reopened"]
+
+
+async def test_after_a_merge_the_survivor_waits(metrics: Metrics) -> None:
+    gone, stays = UUID(int=101), UUID(int=102)
+    await metrics.ingest(
+        (account(id=gone), 1), (account(id=stays), 1), (ticket(customer_id=gone, opened_at=ago(hours=1)), 1)
+    )
+    await metrics.ingest((account(id=gone, merged_into=stays), 2))
+    [wait] = (await metrics.get("/v1/waiting", customer=str(stays)))["items"]
+    assert wait["customer_id"] == str(stays)
+
+
+async def test_a_policy_says_for_how_long_and_holds_at_once(metrics: Metrics, app: FastAPI, issuer: Issuer) -> None:
+    await metrics.ingest(
+        (lead(created_at=ago(minutes=100), team_id=TEAM), 1), (lead(created_at=ago(minutes=100), team_id=None), 1)
+    )
+    assert await reasons(metrics, state="over") == ["lead", "lead"]
+    never = {"timezone": "UTC", "hours": [{"weekday": 1, "opens": "00:00", "closes": "24:00"}], "holidays": []}
+    async with client_of(app, issuer, "sales-manager") as manager:
+        refused = await manager.post("/v1/waiting-policies", json={"name": "x", "limit_minutes": 5})
+        assert refused.status_code == 422, "the warning of 15 minutes would come before the beginning"
+        body = {"name": "Leads of the team", "reason": "lead", "team_id": str(TEAM), "limit_minutes": 110}
+        made = (await manager.post("/v1/waiting-policies", json=body)).json()
+        [fine] = (await metrics.get("/v1/waiting", state="warning"))["items"]
+        assert (fine["policy_id"], fine["minutes_left"], fine["team_id"]) == (made["id"], 10, str(TEAM))
+        address = f"/v1/waiting-policies/{made['id']}"
+        changed = await manager.patch(address, json={"calendar": never | {"holidays": ["2026-01-01"]}})
+        assert changed.json()["calendar"]["holidays"] == ["2026-01-01"]
+        again = await manager.patch(address, json={"calendar": never | {"holidays": ["2026-01-01"]}})
+        assert again.json()["version"] == changed.json()["version"] == 2
+        assert (await manager.patch(address, json={"warn_minutes": 110})).status_code == 422
+        assert (await manager.patch(address, json={"active": False})).json()["active"] is False
+        assert len(await reasons(metrics, state="over")) == 2
+        assert (await manager.delete(address)).status_code == 204
+    async with client_of(app, issuer, "sales-rep") as rep:
+        assert (await rep.post("/v1/waiting-policies", json={"name": "x"})).status_code == 403
+
+
+async def test_a_salesperson_sees_whom_they_or_their_teams_keep_waiting(
+    app: FastAPI, engine: AsyncEngine, issuer: Issuer
+) -> None:
+    states: list[tuple[Any, int]] = [
+        (lead(created_at=ago(minutes=5), owner_id=REP, team_id=None), 1),
+        (lead(created_at=ago(minutes=4), owner_id=None, team_id=TEAM), 1),
+        (lead(created_at=ago(minutes=3), owner_id=AGENT, team_id=OTHER_TEAM), 1),
+    ]
+    await ingest(engine, all_decoded(states))
+    headers = {"Authorization": f"Bearer {issuer.token(['sales-rep'], person=REP, teams=[TEAM])}"}
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://metrics", headers=headers) as rep:
+        seen = (await rep.get("/v1/waiting")).json()["items"]
+        assert [each["record"] for each in seen] == [f"leads/{states[n][0].id}" for n in (0, 1)]
+        assert (await rep.get("/v1/waiting/summary")).json()["waiting"] == 2
+
+
+@pytest.mark.parametrize("asked", [{"reason": "coffee"}, {"customer": "me"}, {"state": "bored"}, {"cursor": "x"}])
+async def test_what_is_no_filter_is_refused(client: httpx.AsyncClient, asked: dict[str, str]) -> None:
+    assert (await client.get("/v1/waiting", params=asked)).status_code == 422
