@@ -7,13 +7,22 @@ import pytest
 from fastapi import FastAPI
 
 from metrics_worker import dashboard
+from metrics_worker.settings import MetricsSettings
 
-PAGE = '<!doctype html><script type="module" src="/assets/index-1a2b3c.js"></script>'
+PAGE = (
+    '<!doctype html><meta content="{{issuer}} {{client-id}}">'
+    '<script type="module" src="/assets/index-1a2b3c.js"></script>'
+)
 
 
 def client_of(folder: Path) -> httpx.AsyncClient:
     app = FastAPI()
-    dashboard.add_to(app, folder)
+    settings = MetricsSettings(
+        database_url="postgresql+asyncpg://nowhere/nothing",
+        auth_issuer="https://login.example.com/realms/tandem",
+        dashboard_client_id='a"b',
+    )
+    dashboard.add_to(app, settings, folder)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://dashboard")
 
 
@@ -27,20 +36,22 @@ def built(tmp_path: Path) -> Path:
 
 
 async def test_every_page_is_the_same_document_and_asks_for_no_token(built: Path) -> None:
+    shown = PAGE.replace("{{issuer}} {{client-id}}", "https://login.example.com/realms/tandem a&quot;b")
     async with client_of(built) as client:
         for path in dashboard.PAGES:
             answer = await client.get(path)
-            assert (answer.status_code, answer.text) == (200, PAGE)
+            assert (answer.status_code, answer.text) == (200, shown)
             assert answer.headers["content-type"] == "text/html; charset=utf-8"
             # A new version has to be seen at once.
             assert answer.headers["cache-control"] == "no-cache"
 
 
-async def test_only_own_files_may_run(built: Path) -> None:
+async def test_only_own_files_may_run_and_only_the_issuer_is_asked_beside_the_api(built: Path) -> None:
     async with client_of(built) as client:
         policy = (await client.get("/")).headers["content-security-policy"]
     assert "default-src 'none'" in policy
-    assert "script-src 'self'" in policy
+    assert "script-src 'self';" in policy
+    assert "connect-src 'self' https://login.example.com;" in policy
     assert "unsafe" not in policy
 
 

@@ -1,14 +1,14 @@
 """The local issuer of bearer tokens: what an OpenID provider is in production, as two files in the data directory.
 
-`server` publishes the same keys over HTTP, found by OpenID Connect Discovery as those of a provider are, and gives
-tokens to service accounts.
+`server` publishes the same keys over HTTP, found by OpenID Connect Discovery as those of a provider are, gives
+tokens to service accounts, and signs people in to the dashboard (`sign_in`).
 """
 
 import base64
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tandem_cli import atomic_files
 from tandem_cli.ports import LOOPBACK
 from tandem_cli.problem import StackProblem
+from tandem_cli.sign_in import CLIENT_ID, STYLE, TOKEN_SECONDS, Person, Reply, SignIn
 
 ISSUER = "http://127.0.0.1/tandem-local"
 AUDIENCE = "tandem"
@@ -103,30 +104,87 @@ class Issuer:
         claims |= {"regions": list(regions)} if regions else {}
         return jwt.encode(claims, self._key, algorithm="ES256", headers={"kid": _thumbprint(_public_jwk(self._key))})
 
-    def server(self, port: int, clients: Mapping[str, "Client"] = NO_CLIENTS) -> ThreadingHTTPServer:
-        """Return a server of the keys, and of tokens for these clients by their ids, on this machine only."""
+    def identity(self, person: Person, nonce: str, *, issuer: str) -> str:
+        """Return an ID token of a person for the dashboard, as OpenID Connect has it."""
+        now = datetime.now(UTC)
+        claims = {
+            "iss": issuer,
+            "aud": CLIENT_ID,
+            "sub": person.subject,
+            "name": person.name,
+            "iat": now,
+            "exp": now + timedelta(seconds=TOKEN_SECONDS),
+            **({"nonce": nonce} if nonce else {}),
+        }
+        return jwt.encode(claims, self._key, algorithm="ES256", headers={"kid": _thumbprint(_public_jwk(self._key))})
+
+    def server(
+        self,
+        port: int,
+        clients: Mapping[str, "Client"] = NO_CLIENTS,
+        *,
+        dashboard: str = "",
+        people: Callable[[], Sequence[Person]] = tuple,
+        names_itself: bool = True,
+    ) -> ThreadingHTTPServer:
+        """Return a server of the keys, and of tokens for these clients by their ids, on this machine only.
+
+        At `dashboard`, the address of metrics-api, `people` may sign in. `names_itself` False leaves access tokens the
+        issuer that those of `token` name.
+        """
         issuer, keys = self, self.jwks_file.read_bytes()
+
+        def tokens(person: Person, nonce: str) -> tuple[str, str]:
+            access = issuer.token(
+                person.roles,
+                subject=person.subject,
+                lifetime=timedelta(seconds=TOKEN_SECONDS),
+                person=person.person,
+                teams=person.teams,
+                issuer=address_of(server) if names_itself else ISSUER,
+            )
+            return access, issuer.identity(person, nonce, issuer=address_of(server))
+
+        sign_in = SignIn(f"{dashboard}/signed-in", people, tokens) if dashboard else None
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                documents = {
-                    "/.well-known/openid-configuration": json.dumps(_configuration(address_of(server))).encode(),
-                    "/jwks.json": keys,
-                }
-                found = documents.get(self.path)
-                self._answer(404 if found is None else 200, found or b"{}")
+                path, _, query = self.path.partition("?")
+                cookie = self.headers.get("Cookie", "")
+                if sign_in is not None and path == "/authorize":
+                    self._reply(sign_in.authorize(_fields(query), cookie))
+                elif sign_in is not None and path == "/end-session":
+                    self._reply(sign_in.end(_fields(query), cookie))
+                elif sign_in is not None and path == "/sign-in.css":
+                    self._reply(Reply(200, STYLE.encode(), {"Content-Type": "text/css"}))
+                else:
+                    configuration = _configuration(address_of(server), signs_in=sign_in is not None)
+                    documents = {
+                        "/.well-known/openid-configuration": json.dumps(configuration).encode(),
+                        "/jwks.json": keys,
+                    }
+                    found = documents.get(path)
+                    self._answer(404 if found is None else 200, found or b"{}")
 
             def do_POST(self) -> None:
-                if self.path != "/token":
+                if self.path not in ("/token", "/sign-in"):
                     self._answer(404, b"{}")
                     return
                 body = self.rfile.read(min(int(self.headers.get("Content-Length", 0)), MAX_FORM_BYTES))
-                form = {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
+                form = _fields(body.decode(errors="replace"))
+                if self.path == "/sign-in":
+                    if sign_in is None:
+                        self._answer(404, b"{}")
+                    else:
+                        self._reply(sign_in.choose(form, self.headers.get("Origin", ""), address_of(server)))
+                    return
                 status, answer = self._token(form)
                 self._answer(status, json.dumps(answer).encode())
 
             def _token(self, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
                 """Answer a request by RFC 6749, section 4.4: the client signs in by HTTP Basic or in the body."""
+                if sign_in is not None and form.get("grant_type") in ("authorization_code", "refresh_token"):
+                    return sign_in.token(form)
                 given = _basic(self.headers.get("Authorization", "")) or (
                     form.get("client_id", ""),
                     form.get("client_secret", ""),
@@ -143,11 +201,18 @@ class Issuer:
                 return 200, {"access_token": token, "token_type": "Bearer", "expires_in": lifetime}
 
             def _answer(self, status: int, content: bytes) -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
+                self._reply(Reply(status, content, {"Content-Type": "application/json"}))
+
+            def _reply(self, reply: Reply) -> None:
+                self.send_response(reply.status)
+                for name, value in reply.headers.items():
+                    self.send_header(name, value)
                 self.send_header("Cache-Control", "no-store")
+                if sign_in is not None and self.headers.get("Origin") == sign_in.origin:
+                    # The page at the dashboard reads the configuration, and sends its code.
+                    self.send_header("Access-Control-Allow-Origin", sign_in.origin)
                 self.end_headers()
-                self.wfile.write(content)
+                self.wfile.write(reply.body)
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the base class' name
                 pass
@@ -192,9 +257,13 @@ def _basic(header: str) -> tuple[str, str] | None:
     return unquote_plus(name), unquote_plus(secret)
 
 
-def _configuration(address: str) -> dict[str, Any]:
-    """Return what OpenID Connect Discovery requires of an issuer; people get no tokens here over HTTP."""
-    return {
+def _fields(encoded: str) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(encoded).items()}
+
+
+def _configuration(address: str, *, signs_in: bool) -> dict[str, Any]:
+    """Return what OpenID Connect Discovery requires of an issuer, and what signing people in adds."""
+    configuration: dict[str, Any] = {
         "issuer": address,
         "jwks_uri": f"{address}/jwks.json",
         "authorization_endpoint": f"{address}/authorize",
@@ -205,6 +274,16 @@ def _configuration(address: str) -> dict[str, Any]:
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
     }
+    if signs_in:
+        configuration["token_endpoint_auth_methods_supported"] += ["none"]
+        configuration["grant_types_supported"] += ["authorization_code", "refresh_token"]
+        configuration |= {
+            "end_session_endpoint": f"{address}/end-session",
+            "response_types_supported": ["code"],
+            "code_challenge_methods_supported": ["S256"],
+            "scopes_supported": ["openid", "offline_access"],
+        }
+    return configuration
 
 
 def _public_jwk(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:

@@ -13,7 +13,10 @@ DataDirOption = Annotated[
     Path, typer.Option("--data-dir", envvar="TANDEM_DATA_DIR", help="Where this stack keeps everything.")
 ]
 PortBaseOption = Annotated[
-    int, typer.Option(help="sales, service and metrics are served on the three ports after this one.")
+    int,
+    typer.Option(
+        min=0, max=65531, help="sales, service, metrics and the issuer are served on the four ports after this one."
+    ),
 ]
 PortOption = Annotated[int | None, typer.Option(min=1, max=65535, show_default=False)]
 StallOption = Annotated[
@@ -39,6 +42,7 @@ def ports(
     metrics: int | None = None,
     postgres: int | None = None,
     kafka: int | None = None,
+    issuer: int | None = None,
 ) -> Ports:
     """The ports to use: those named, else the ones after `port_base`; free ones for the servers unless named."""
     return Ports(
@@ -47,4 +51,5 @@ def ports(
         metrics=metrics or port_base + 3,
         postgres=postgres,
         kafka=kafka,
+        issuer=issuer or port_base + 4,
     )

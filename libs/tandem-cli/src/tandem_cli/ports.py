@@ -26,6 +26,7 @@ class Ports:
     metrics: int | None = None
     postgres: int | None = None
     kafka: int | None = None
+    issuer: int | None = None
 
 
 def free_port() -> int:

@@ -8,10 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -26,6 +28,7 @@ from tandem_cli.preloader import SUPPORTED, Preloader
 from tandem_cli.problem import StackProblem
 from tandem_cli.processes import SupervisedProcess, ending
 from tandem_cli.server_security import ServerSecurity
+from tandem_cli.sign_in import STAFF, Person, people_of, records
 from tandem_cli.start_limit import STALL_SECONDS
 from tandem_cli.system import DATABASES, TANDEM, Program, System, require_scripts
 
@@ -139,6 +142,8 @@ class LocalStack:
         self._migrations: list[SupervisedProcess] = []
         self._stopping = Event()
         self._issuer: Issuer | None = None
+        self._issuer_server: ThreadingHTTPServer | None = None
+        self.issuer_url = ""
 
     @property
     def bootstrap_servers(self) -> str:
@@ -163,9 +168,10 @@ class LocalStack:
         try:
             self._require_ports()
             self._write_state()
-            self._local_issuer()
+            self.issuer_url = f"http://{LOOPBACK}:{self.ports.issuer or self._remembered.choose('issuer')}"
             self._start_preloader()
             self.processes = {program.name: self._process(program) for program in self.system.programs}
+            self._start_issuer()
             self._remembered.keep()
             self._start_parts()
             self._write_state()
@@ -178,6 +184,10 @@ class LocalStack:
         self._stopping.set()
         with ThreadPoolExecutor(max_workers=max(1, len(self.processes) + len(self._migrations))) as pool:
             list(pool.map(self._stop_process, [*self.processes.values(), *self._migrations]))
+        if self._issuer_server is not None:
+            self._issuer_server.shutdown()
+            self._issuer_server.server_close()
+            self._issuer_server = None
         if self._preloader is not None:
             self._preloader.stop()
         for name, server in self._embedded().items():
@@ -269,6 +279,23 @@ class LocalStack:
         self._preloader = Preloader(self.system.preload, self.data.path / "logs" / "preloader.log")
         # What an interpreter reads only once, when it starts, must be there already.
         self._preloader.start({**os.environ, **self._interpreter_environment()})
+
+    def _start_issuer(self) -> None:
+        """Serve the issuer in this process, where people sign in to the dashboard."""
+        port = urlsplit(self.issuer_url).port or 0
+        dashboard = self.urls.get("metrics", "")
+        issuer = self._local_issuer()
+        # The services know its keys as a file, and tokens by a name that no port changes.
+        self._issuer_server = issuer.server(port, dashboard=dashboard, people=self._people, names_itself=False)
+        Thread(target=self._issuer_server.serve_forever, name="issuer", daemon=True).start()
+
+    def _people(self) -> list[Person]:
+        """Return who may sign in: the staff, and the salespeople and agents that the services have."""
+        reps, agents = (
+            records(self.urls[api], path, self.token("admin"))
+            for api, path in (("sales", "/v1/reps"), ("service", "/v1/agents"))
+        )
+        return [*STAFF, *people_of(reps, agents)]
 
     def _start_postgres(self) -> None:
         if self.postgres is None:
@@ -376,6 +403,7 @@ class LocalStack:
             "AUTH_ISSUER": ISSUER,
             "AUTH_AUDIENCE": AUDIENCE,
             "AUTH_JWKS": self._local_issuer().jwks_url,
+            "DASHBOARD_ISSUER": self.issuer_url,
             "LOG_FORMAT": "console",
             "SURVEY_LINK_SECRET": self.data.secret("survey-link-secret"),
             "REPORTING_CURRENCY": os.environ.get("REPORTING_CURRENCY", "EUR"),
@@ -415,7 +443,7 @@ class LocalStack:
         return self._issuer
 
     def _require_ports(self) -> None:
-        for name in (*DATABASES, "postgres", "kafka"):
+        for name in (*DATABASES, "postgres", "kafka", "issuer"):
             port: int | None = getattr(self.ports, name)
             if port is not None:
                 require_free(port, name, f"--{name}-port")

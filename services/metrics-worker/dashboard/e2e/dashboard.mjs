@@ -55,13 +55,21 @@ function watched(opened) {
   return opened;
 }
 
-const address = (path = "/") => `${given("TANDEM_METRICS_URL")}${path}#token=${given("TANDEM_TOKEN")}`;
+const address = (path = "/") => `${given("TANDEM_METRICS_URL")}${path}`;
+
+/** Opens a page of the dashboard as somebody who has not signed in yet, which leads over the issuer's page. */
+async function signIn(opened, who, path = "/") {
+  await opened.goto(address(path));
+  await opened.getByRole("heading", { name: "Sign in to Tandem" }).waitFor();
+  await opened.getByRole("button", { name: who }).click();
+  await opened.waitForURL((url) => url.href.startsWith(given("TANDEM_METRICS_URL")) && url.pathname !== "/signed-in");
+}
 const volume = () => page.locator(".sales .beside [data-value]");
 
 before(async () => {
   browser = await chromium.launch({ executablePath: given("CHROMIUM"), args: ["--no-sandbox"] });
   page = watched(await browser.newPage({ viewport: { width: 1440, height: 900 } }));
-  await page.goto(address());
+  await signIn(page, "Robin Okafor", "/?period=30d");
 });
 after(() => browser?.close());
 
@@ -85,6 +93,32 @@ test("a deal that is won is seen within a second, without a reload", async () =>
   }
   console.log(`# seen after ${took.map((each) => each.toFixed(0)).join(", ")} ms`);
   assert.ok(Math.min(...took) < AT_ONCE_MS, `${took}`);
+});
+
+test("nobody has seen a token: it is in no address and no storage, and a reload asks for no name again", async () => {
+  assert.equal(page.url(), address("/?period=30d"));
+  await page.reload();
+  await volume().filter({ hasText: /^\d+$/ }).waitFor();
+  assert.equal(page.url(), address("/?period=30d"));
+  const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
+  assert.equal(kept, JSON.stringify([{}, {}, ""]));
+});
+
+test("what a role may not see is not there, and who has signed out sees nothing", async () => {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+  const opened = watched(await context.newPage());
+  await post("SALES", "/v1/reps", { name: `Ada ${unique}`, subject: `ada-${unique}` });
+  await signIn(opened, `Ada ${unique}`);
+  await opened.locator("[data-kpi=win_rate] .value").waitFor();
+  const kpis = await opened.evaluate(async () => (await fetch("/v1/kpis")).status);
+  assert.equal(kpis, 401, "no cookie stands for the token");
+  await opened.getByRole("button", { name: "Sign out" }).click();
+  await opened.getByText("You are signed out.").waitFor();
+  await opened.goBack().catch(() => undefined);
+  assert.equal(await opened.locator("[data-value]").count(), 0);
+  await opened.goto(address());
+  await opened.getByRole("heading", { name: "Sign in to Tandem" }).waitFor();
+  await context.close();
 });
 
 test("all that the overview says is above the fold of a desktop", async () => {
@@ -120,8 +154,8 @@ test("axe finds nothing: light and dark, desktop and phone", async () => {
     for (const colorScheme of ["light", "dark"]) {
       const context = await browser.newContext({ viewport: { width, height }, colorScheme, bypassCSP: true });
       const opened = watched(await context.newPage());
+      await signIn(opened, "Marta Lindqvist");
       for (const path of ["/", "/alerts"]) {
-        await opened.goto("about:blank");
         await opened.goto(address(path));
         await opened.getByRole("heading", { name: "Alerts" }).first().waitFor();
         await opened.getByText("Live", { exact: true }).waitFor();

@@ -1,7 +1,7 @@
 /** The API that serves this page, by the shipped client. */
 
 import { metrics, ProblemError, type Metrics } from "@tandem/client";
-import { accessToken, signOut } from "./session";
+import { accessToken, renew } from "./session";
 
 export type Answer = Metrics["AnswerRead"];
 export type Alert = Metrics["AlertRead"];
@@ -15,7 +15,7 @@ export const api = metrics({
   token: accessToken,
   fetch: async (request) => {
     const answer = await fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(PATIENCE_MS)]) });
-    if (answer.status === 401) signOut();
+    if (answer.status === 401) void renew();
     return answer;
   },
 });

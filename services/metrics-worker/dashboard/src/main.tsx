@@ -2,6 +2,7 @@ import { Route, Router } from "@solidjs/router";
 import { lazy } from "solid-js";
 import { render } from "solid-js/web";
 import { Overview } from "./overview/overview";
+import { start } from "./session";
 import { Shell } from "./shell";
 import "./styles/tokens.css";
 import "./styles/base.css";
@@ -11,6 +12,7 @@ const Alerts = lazy(() => import("./alerts"));
 
 const root = document.getElementById("page");
 if (root === null) throw new Error("the page has no #page");
+await start();
 render(
   () => (
     <Router root={Shell}>

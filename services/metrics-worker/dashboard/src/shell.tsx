@@ -11,7 +11,7 @@ import { createLive, type Wanted } from "./live";
 import { Clock, Cut, Mark } from "./parts/marks";
 import { Select } from "./parts/select";
 import { daysBetween, intervalOf, PERIODS } from "./period";
-import { isSignedIn, signOut } from "./session";
+import { personName, signedIn, signIn, signOut } from "./session";
 import { daysShown, SharedProvider, THEMES, useAddress, useShared, type FilterName, type Shared } from "./view";
 
 /** The ledger is some seconds behind while all is well. */
@@ -30,7 +30,7 @@ export function Shell(props: RouteSectionProps) {
   });
   return (
     <Show when={ready()}>
-      <Show when={isSignedIn()} fallback={<SignedOut />}>
+      <Show when={signedIn() === "in"} fallback={<SignedOut />}>
         <SignedIn address={address}>{props.children}</SignedIn>
       </Show>
     </Show>
@@ -201,7 +201,8 @@ function TopBar() {
           shows={(address.language() as Language).toUpperCase()}
           onChange={(lang) => address.set({ lang })}
         />
-        <button type="button" class="button quiet" onClick={signOut}>{t("person.signOut")}</button>
+        <span class="person">{personName()}</span>
+        <button type="button" class="button quiet" onClick={() => void signOut()}>{t("person.signOut")}</button>
       </div>
     </header>
   );
@@ -319,7 +320,8 @@ function SignedOut() {
       <section class="panel message">
         <Mark of="both" size={16} />
         <h1>Tandem</h1>
-        <p>{t("state.signInText")}</p>
+        <p>{t(signedIn() === "failed" ? "state.signInFailed" : "state.signInText")}</p>
+        <button type="button" class="button" onClick={() => void signIn("/")}>{t("state.signInTitle")}</button>
       </section>
     </main>
   );

@@ -107,5 +107,5 @@ def create(settings: MetricsSettings) -> FastAPI:
     app.state.hub = Hub(engine, settings.reporting, readers=settings.stream_readers)
     app.state.tickets = Tickets(engine)
     app.state.exports_free = asyncio.Semaphore(AT_ONCE)
-    dashboard.add_to(app)
+    dashboard.add_to(app, settings)
     return app

@@ -42,6 +42,13 @@ class MetricsSettings(ServiceSettings):
     service_api_url: Annotated[str, AfterValidator(_base_address)] = "http://127.0.0.1:8002"
     """Where clients reach the two APIs, for the links of `explain`."""
 
+    dashboard_issuer: str = ""
+    """The OpenID provider at which people sign in to the dashboard; by default `AUTH_ISSUER`."""
+    dashboard_client_id: str = "tandem-dashboard"
+    """The dashboard's id there: a public client with PKCE, whose redirect is `/signed-in` of this API."""
+    dashboard_scopes: str = "openid offline_access"
+    """What it asks for; offline access is a refresh token, which it keeps in memory."""
+
     stream_readers: int = Field(default=200, ge=0, le=10_000)
     """Streams of KPI values that one process keeps open at most."""
 

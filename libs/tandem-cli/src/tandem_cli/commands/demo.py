@@ -30,6 +30,7 @@ from tandem_cli.options import (
     StallOption,
     ports,
 )
+from tandem_cli.sign_in import STAFF
 from tandem_cli.stack import External, LocalStack
 from tandem_cli.terminal import Terminal
 
@@ -52,6 +53,9 @@ def demo(
     sales_port: PortOption = None,
     service_port: PortOption = None,
     metrics_port: PortOption = None,
+    postgres_port: PortOption = None,
+    kafka_port: PortOption = None,
+    issuer_port: PortOption = None,
     stall_seconds: StallOption = DEFAULT_STALL_SECONDS,
 ) -> None:
     """Start the whole system with a simulated business, and show the KPIs as they move.
@@ -62,7 +66,7 @@ def demo(
     terminal = Terminal(console, quiet=True)
     stack = LocalStack(
         data_dir,
-        ports(port_base, sales_port, service_port, metrics_port),
+        ports(port_base, sales_port, service_port, metrics_port, postgres_port, kafka_port, issuer_port),
         external=External.from_environment(os.environ),
         listener=terminal,
         stall_seconds=stall_seconds,
@@ -96,7 +100,7 @@ async def _live(
         Api(stack.urls["metrics"], reader) as metrics,
     ):
         driver = Driver(business, {"sales": sales, "service": service}, memory, speed=speed, history=history)
-        screen = Screen(console, metrics, driver.board, _links(stack, reader))
+        screen = Screen(console, metrics, driver.board, _links(stack))
         try:
             await all_of(driver.run(), screen.run(), _watch(stack), _remember(memory, file))
         finally:
@@ -118,9 +122,10 @@ async def _remember(memory: Memory, file: Path) -> None:
         memory.keep(file)
 
 
-def _links(stack: LocalStack, token: str) -> list[str]:
+def _links(stack: LocalStack) -> list[str]:
     return [
-        f"dashboard  {stack.urls['metrics']}/#token={token}",
+        f"dashboard  {stack.urls['metrics']}/",
+        "sign in as " + ", ".join(f"{each.name} ({each.roles[0]})" for each in STAFF[:2]) + ", or anybody there",
         f"sales      {stack.urls['sales']}/docs",
         f"service    {stack.urls['service']}/docs",
         f"Kafka      {stack.bootstrap_servers}",

@@ -11,6 +11,7 @@ import typer
 from tandem_cli.issuer import ISSUER, ROLES, Client, Issuer, address_of
 from tandem_cli.options import DEFAULT_DATA_DIR, DataDirOption
 from tandem_cli.problem import StackProblem
+from tandem_cli.sign_in import STAFF
 
 
 def register(app: typer.Typer) -> None:
@@ -49,11 +50,14 @@ def token(
 
 
 def issuer(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to serve; 0 for a free one.")] = 8004,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to serve; 0 for a free one.")] = 8005,
     client: Annotated[
         list[str] | None,
         typer.Option(help="A service account with its role, such as crm=importer; may be given several times."),
     ] = None,
+    dashboard: Annotated[
+        str, typer.Option(help="The address of metrics-api, to sign people in to its dashboard.")
+    ] = "",
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
 ) -> None:
     """Serve the local issuer's keys as an OpenID provider does, until Ctrl-C: for a service with this AUTH_ISSUER.
@@ -61,7 +65,7 @@ def issuer(
     Service accounts get tokens there by their client credentials; their secrets are shown once, and end with it.
     """
     clients = _clients(client or ())
-    with Issuer(data_dir / "auth").server(port, clients) as server:
+    with Issuer(data_dir / "auth").server(port, clients, dashboard=dashboard, people=lambda: STAFF) as server:
         typer.echo(f"AUTH_ISSUER={address_of(server)}")
         for name, account in clients.items():
             typer.echo(f"client_id={name} client_secret={account.secret}")

@@ -35,6 +35,7 @@ def up(
     metrics_port: PortOption = None,
     postgres_port: PortOption = None,
     kafka_port: PortOption = None,
+    issuer_port: PortOption = None,
     stall_seconds: StallOption = DEFAULT_STALL_SECONDS,
     quiet: QuietOption = False,
 ) -> None:
@@ -52,7 +53,7 @@ def up(
     terminal = Terminal(Console(), quiet=quiet)
     stack = LocalStack(
         data_dir,
-        ports(port_base, sales_port, service_port, metrics_port, postgres_port, kafka_port),
+        ports(port_base, sales_port, service_port, metrics_port, postgres_port, kafka_port, issuer_port),
         external=External.from_environment(os.environ),
         listener=terminal,
         stall_seconds=stall_seconds,
