@@ -202,14 +202,14 @@ class Experiment:
             deal, ticket = await asyncio.gather(
                 self.business.win_a_deal(channel="web"), self.business.resolve_a_ticket()
             )
-            await eventually(lambda: self._is_in_copies(UUID(deal), UUID(ticket)), within, every=0.1)
+            await eventually(lambda: self._is_in_copies(UUID(deal), UUID(ticket)), within, every=0.1, patience=1)
         return time.monotonic() - self.repaired_at
 
     async def is_late(self, within: float) -> float:
         """Return how many seconds after they are answered a deal and a ticket are in the ledger and the copies."""
         deal, ticket = await asyncio.gather(self.business.win_a_deal(channel="web"), self.business.resolve_a_ticket())
         answered_at = time.monotonic()
-        await eventually(lambda: self._is_in_copies(UUID(deal), UUID(ticket)), within, every=0.1)
+        await eventually(lambda: self._is_in_copies(UUID(deal), UUID(ticket)), within, every=0.1, patience=1)
         return time.monotonic() - answered_at
 
     async def _is_in_copies(self, deal: UUID, ticket: UUID) -> bool:
@@ -236,7 +236,9 @@ class Experiment:
 
     async def caught_up(self, within: float) -> float:
         """Wait until every event is published and processed. Return the seconds since the last repair."""
-        await eventually(self._is_caught_up, max(within - (time.monotonic() - self.repaired_at), 1), every=0.25)
+        await eventually(
+            self._is_caught_up, max(within - (time.monotonic() - self.repaired_at), 1), every=0.25, patience=1
+        )
         seconds = time.monotonic() - self.repaired_at
         self.findings.note("caught up after", seconds, "s")
         return seconds
@@ -259,7 +261,7 @@ class Experiment:
         `keys_moved` and `log_is_whole` are those of `judge`.
         """
         left = max(within - (time.monotonic() - self.repaired_at), 5)
-        log = await eventually(lambda: self._judged(bad_records, keys_moved, log_is_whole), left, every=0.5)
+        log = await eventually(lambda: self._judged(bad_records, keys_moved, log_is_whole), left, every=0.5, patience=1)
         self.findings.note("quiet after", time.monotonic() - self.repaired_at, "s")
         recording = self.recording
         self.findings.note("answers", sum(recording.statuses.values()))

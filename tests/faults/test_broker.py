@@ -169,7 +169,7 @@ async def test_kafka_is_lost_whole_and_filled_from_the_databases_under_load(own_
         lost_at = time.monotonic()
         await experiment.answers(100)
         for service in ("sales", "service"):
-            await eventually(lambda service=service: is_held_back(experiment, service), FIND_SECONDS)  # type: ignore[misc]
+            await eventually(lambda service=service: is_held_back(experiment, service), FIND_SECONDS, patience=1)  # type: ignore[misc]
         experiment.findings.note("found to be another after", time.monotonic() - lost_at, "s")
         topics = [topic.name for topic in standard_topics(PARTITIONS)]
         ends = await log_ends(stack, await partitions_of(stack.bootstrap_servers, topics))
@@ -264,7 +264,7 @@ async def test_partitions_are_added_under_load(own_experiment: Experiment) -> No
         finally:
             await admin.close()
         experiment.repaired()
-        await eventually(lambda: new_partitions_are_read(experiment), FIND_SECONDS, every=0.5)
+        await eventually(lambda: new_partitions_are_read(experiment), FIND_SECONDS, every=0.5, patience=1)
         experiment.findings.note("found after", time.monotonic() - experiment.repaired_at, "s")
         await experiment.answers(50)
     experiment.repaired()

@@ -227,7 +227,7 @@ async def test_requests_that_are_aborted_half_way_leak_no_connection(experiment:
             await asyncio.gather(*(abort(experiment, api, *bodies[api]) for _ in range(50)))
         experiment.repaired()
         for api in ("sales", "service"):
-            await eventually(lambda api=api: no_leak(stack, api), HEAL_SECONDS, every=0.1)  # type: ignore[misc]
+            await eventually(lambda api=api: no_leak(stack, api), HEAL_SECONDS, every=0.1, patience=1)  # type: ignore[misc]
         experiment.findings.note("connections back to normal after", time.monotonic() - experiment.repaired_at, "s")
     experiment.repaired()
     await experiment.caught_up(within=30)
@@ -296,7 +296,7 @@ async def test_a_database_that_lost_published_commits_is_alarmed_and_republished
                 for subject in subjects:
                     await end(experiment, subject, "won")
                 experiment.repaired()
-                await eventually(lambda: are_alarmed(experiment, subjects), ALARM_SECONDS, every=0.1)
+                await eventually(lambda: are_alarmed(experiment, subjects), ALARM_SECONDS, every=0.1, patience=1)
                 findings.note("alarmed after", time.monotonic() - experiment.repaired_at, "s")
                 experiment.repaired()
                 await asyncio.to_thread(republish, experiment, service)

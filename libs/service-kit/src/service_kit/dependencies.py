@@ -1,7 +1,8 @@
 """Dependencies of routes that are plain functions or classes, and still cost no thread."""
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from itertools import chain
 from typing import Annotated, Any, Final, NamedTuple, ParamSpec, TypeVar, get_args, get_origin
 
 from fastapi import Request, params
@@ -42,12 +43,17 @@ class Endpoint(NamedTuple):
 
 
 def without_request_dependencies(endpoint: Callable[..., Any]) -> Endpoint:
-    """Return the endpoint with these dependencies taken out of its signature."""
+    """Return the endpoint with these dependencies taken out of its signature.
+
+    One that another dependency of the endpoint needs too stays with FastAPI, which calls it once for both.
+    """
     signature = inspect.signature(endpoint)
+    depended_on = {name: depends for name, one in signature.parameters.items() if (depends := _depends_of(one))}
+    shared = set(chain.from_iterable(map(_calls_below, depended_on.values())))
     given = {
         name: dependency
-        for name, parameter in signature.parameters.items()
-        if (dependency := _dependency_of(parameter)) is not None
+        for name, depends in depended_on.items()
+        if (dependency := request_dependency(depends)) is not None and dependency not in shared
     }
     if not given:
         return Endpoint(endpoint, given)
@@ -77,8 +83,17 @@ def request_dependency(depends: params.Depends) -> RequestDependency | None:
     return call if takes == [Request] else None
 
 
-def _dependency_of(parameter: inspect.Parameter) -> RequestDependency | None:
+def _depends_of(parameter: inspect.Parameter) -> params.Depends | None:
     if get_origin(parameter.annotation) is not Annotated:
         return None
-    depends = [one for one in get_args(parameter.annotation) if isinstance(one, params.Depends)]
-    return request_dependency(depends[0]) if depends else None
+    return next((one for one in get_args(parameter.annotation) if isinstance(one, params.Depends)), None)
+
+
+def _calls_below(depends: params.Depends) -> Iterator[Callable[..., Any]]:
+    """Yield what the dependencies of a dependency call, at every depth."""
+    call = depends.dependency
+    for parameter in inspect.signature(call).parameters.values() if call is not None else ():
+        if (below := _depends_of(parameter)) is not None:
+            if below.dependency is not None:
+                yield below.dependency
+            yield from _calls_below(below)
