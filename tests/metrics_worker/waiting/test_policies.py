@@ -108,7 +108,13 @@ def test_the_policy_that_says_most_about_a_wait_holds_for_it() -> None:
     def policy(number: int, **fields: Any) -> WaitingPolicy:
         given: dict[str, Any] = {"reason": None, "team_id": None, "limit_minutes": number, "warn_minutes": 0}
         return WaitingPolicy(
-            id=UUID(int=number), version=1, name=str(number), calendar=None, active=True, **(given | fields)
+            id=UUID(int=number),
+            version=1,
+            name=str(number),
+            calendar=None,
+            escalation=[],
+            active=True,
+            **(given | fields),
         )
 
     book = PolicyBook(

@@ -332,6 +332,29 @@ _RISK: Final[_Values] = {
     "judged_at": "2026-03-24T09:00:01Z",
 }
 _RECOVERED: Final = _RISK | {"reasons": [], "at_risk_since": None, "judged_at": "2026-03-25T15:00:01Z"}
+_WAIT: Final[_Values] = {
+    "id": "019d1f14-5740-7000-8000-0000000000e7",
+    "reason": "message",
+    "record_kind": "tickets",
+    "record_id": _TICKET_ID,
+    "customer_id": _ACCOUNT_ID,
+    "owner_id": _AGENT_ID,
+    "team_id": _SERVICE_TEAM_ID,
+    "since": "2026-03-24T09:00:00Z",
+    "limit_at": "2026-03-24T10:00:00Z",
+    "step": 1,
+    "action": "warn",
+    "told_id": None,
+    "judged_at": "2026-03-24T09:45:00Z",
+}
+_OVER_LIMIT: Final = _WAIT | {"step": 2, "action": "alert", "judged_at": "2026-03-24T10:00:00Z"}
+_ESCALATED: Final = _WAIT | {
+    "step": 3,
+    "action": "tell_account_owner",
+    "told_id": _REP_ID,
+    "judged_at": "2026-03-24T10:30:00Z",
+}
+_WAIT_ENDED: Final = _ESCALATED | {"judged_at": "2026-03-24T10:41:00Z"}
 
 
 def _example(name: str, time: str, sequence: int, partition_key: str, state: _Values, **change: Any) -> Example:
@@ -564,6 +587,10 @@ def examples() -> Mapping[str, Example]:
         _example("metrics.kpi-restated", "2026-04-07T10:00:02Z", 1, _PERIOD["id"], _RESTATEMENT),
         _example("metrics.customer-at-risk", "2026-03-24T09:00:01Z", 1, _ACCOUNT_ID, _RISK),
         _example("metrics.customer-recovered", "2026-03-25T15:00:01Z", 2, _ACCOUNT_ID, _RECOVERED),
+        _example("metrics.wait-due", "2026-03-24T09:45:00Z", 1, _ACCOUNT_ID, _WAIT),
+        _example("metrics.wait-over-limit", "2026-03-24T10:00:00Z", 2, _ACCOUNT_ID, _OVER_LIMIT),
+        _example("metrics.wait-escalated", "2026-03-24T10:30:00Z", 3, _ACCOUNT_ID, _ESCALATED),
+        _example("metrics.wait-ended", "2026-03-24T10:41:00Z", 4, _ACCOUNT_ID, _WAIT_ENDED),
     ]
     all_examples += _corrections_of(all_examples)
     return MappingProxyType({event_type_of(example.data).name: example for example in all_examples})

@@ -1,4 +1,4 @@
-"""The events on `metrics.events`: crossed targets, customers at risk, closed periods, restatements."""
+"""The events on `metrics.events`: crossed targets, customers at risk or left waiting, closed periods, restatements."""
 
 from datetime import date
 from decimal import Decimal
@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from event_contracts.catalogue import METRICS_TOPIC, State, corrections, event
-from event_contracts.fields import Code, Moment, Money
+from event_contracts.fields import Code, Count, Moment, Money
 
 
 class Target(State, frozen=True, kw_only=True):
@@ -64,6 +64,55 @@ class CustomerAtRisk(Risk, frozen=True, kw_only=True):
 @event("metrics.customer-recovered", topic=METRICS_TOPIC, subject_kind="risks")
 class CustomerRecovered(Risk, frozen=True, kw_only=True):
     """A customer is no longer at risk."""
+
+
+class CustomerWait(State, frozen=True, kw_only=True):
+    """A wait of a customer, as far as it was escalated. Its id is that of `GET /v1/waiting`."""
+
+    reason: Code
+    """What they wait for: `lead`, `message`, `reopened`."""
+    record_kind: Code
+    """What began the wait, as subjects of events name it: `tickets`, `leads`."""
+    record_id: UUID
+    """Its id."""
+    customer_id: UUID | None
+    """Who waits; null for a lead that is no customer yet."""
+    owner_id: UUID | None
+    """Who has it."""
+    team_id: UUID | None
+    """The team that has it."""
+    since: Moment
+    """When the wait began."""
+    limit_at: Moment | None
+    """When it reaches or reached the limit of its policy; null where the policy's hours never get there."""
+    step: Count
+    """How many steps it has taken: the warning, the alert, and those that its policy adds."""
+    action: Code
+    """The last of them: `warn`, `alert`, `reassign`, `tell_account_owner` or `tell_manager`."""
+    told_id: UUID | None
+    """Whom the step names, or the owner of the account; null where nobody is known."""
+    judged_at: Moment
+    """When it was evaluated."""
+
+
+@event("metrics.wait-due", topic=METRICS_TOPIC, subject_kind="waits")
+class WaitDue(CustomerWait, frozen=True, kw_only=True):
+    """A wait will soon reach its limit."""
+
+
+@event("metrics.wait-over-limit", topic=METRICS_TOPIC, subject_kind="waits")
+class WaitOverLimit(CustomerWait, frozen=True, kw_only=True):
+    """A wait reached its limit."""
+
+
+@event("metrics.wait-escalated", topic=METRICS_TOPIC, subject_kind="waits")
+class WaitEscalated(CustomerWait, frozen=True, kw_only=True):
+    """A wait that is over its limit took the next step of its policy."""
+
+
+@event("metrics.wait-ended", topic=METRICS_TOPIC, subject_kind="waits")
+class WaitEnded(CustomerWait, frozen=True, kw_only=True):
+    """A wait of which one of the above was published is over, or was recorded wrongly."""
 
 
 class Period(State, frozen=True, kw_only=True):
@@ -130,6 +179,7 @@ class KpiRestated(Restatement, frozen=True, kw_only=True):
 for _noun, _state, _subject_kind in (
     ("target", Target, "targets"),
     ("risk", Risk, "risks"),
+    ("wait", CustomerWait, "waits"),
     ("period", Period, "periods"),
     ("restatement", Restatement, "restatements"),
 ):

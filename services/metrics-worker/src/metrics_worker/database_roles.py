@@ -15,6 +15,7 @@ from metrics_worker.periods.model import ClosedFigure
 from metrics_worker.queries import bi_views
 from metrics_worker.schema import TABLES
 from metrics_worker.targets.model import Target
+from metrics_worker.waiting.model import PublishedWait
 from metrics_worker.webhooks.model import Webhook, WebhookDelivery, webhook_progress
 from service_kit.audit.entries import audit_entry
 from service_kit.consumer.circuit_breaker import circuit_breaker
@@ -41,12 +42,14 @@ _LEDGER: Final = full_names(*DERIVED, directory_name, freshness, consumer_offset
 _OF_CONSUMER: Final = _LEDGER | full_names(dead_letter, reporting_choice)
 _OF_JOBS: Final = full_names(
     *(outbox, relay_lease, *PUBLISHING, idempotency_key, audit_entry, dead_letter, risk_review),
-    *(Target.table, PublishedRisk.table, ClosedFigure.table, Webhook.table, WebhookDelivery.table),
+    *(Target.table, PublishedRisk.table, PublishedWait.table, ClosedFigure.table, Webhook.table, WebhookDelivery.table),
     # Where the feed of webhooks stands in the log.
     *(webhook_progress, consumer_offset, circuit_breaker),
 )
 _OF_API: Final = (
-    _TABLES - _LEDGER - full_names(relay_lease, *PUBLISHING, reporting_choice, PublishedRisk.table, webhook_progress)
+    _TABLES
+    - _LEDGER
+    - full_names(relay_lease, *PUBLISHING, reporting_choice, PublishedRisk.table, PublishedWait.table, webhook_progress)
 )
 
 ROLES: Final = (

@@ -11,6 +11,7 @@ from metrics_worker.app import create
 from metrics_worker.database import SEARCH_PATH
 from metrics_worker.jobs.restatements import RestatementJob
 from metrics_worker.jobs.targets import TargetEvaluator
+from metrics_worker.jobs.waits import WaitClock
 from metrics_worker.jobs.webhook_feed import WebhookFeed
 from metrics_worker.jobs.webhooks import WebhookSender
 from metrics_worker.ledger.consumer import LedgerConsumer
@@ -87,6 +88,7 @@ def jobs() -> None:
     notifier = OutboxNotifier(engine)
     evaluator = TargetEvaluator(engine, settings.reporting, on_commit=notifier.notify)
     restatements = RestatementJob(engine, settings.reporting, on_commit=notifier.notify)
+    waits = WaitClock(engine, on_commit=notifier.notify)
     feed = WebhookFeed(engine, KafkaServers.of(settings))
     sender = WebhookSender(engine, allow_loopback=settings.webhooks_allow_loopback)
     retention = RetentionJob(
@@ -104,6 +106,7 @@ def jobs() -> None:
             tasks.create_task(relay.run(stop))
             tasks.create_task(evaluator.job.run(stop))
             tasks.create_task(restatements.job.run(stop))
+            tasks.create_task(waits.job.run(stop))
             tasks.create_task(feed.run(stop))
             tasks.create_task(sender.run(stop))
             tasks.create_task(retention.job.run(stop))
@@ -115,7 +118,7 @@ def jobs() -> None:
         live={
             "relay": relay.heartbeat.check,
             "webhook feed": feed.consumer.heartbeat.check,
-            **{each.job.name: each.job.heartbeat.check for each in (evaluator, restatements, sender, retention)},
+            **{each.job.name: each.job.heartbeat.check for each in (evaluator, restatements, waits, sender, retention)},
         },
         ready={"database": database_check(engine), "log": relay.check_log},
     )

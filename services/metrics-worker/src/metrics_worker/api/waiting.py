@@ -22,6 +22,7 @@ from metrics_worker.waiting import use_cases
 from metrics_worker.waiting.model import PolicyBook, WaitingPolicy, WaitState
 from metrics_worker.waiting.queries import WaitQuery, filtered, policies_in_use
 from metrics_worker.waiting.schemas import (
+    EscalationRead,
     WaitingPolicyCreate,
     WaitingPolicyRead,
     WaitingPolicyUpdate,
@@ -170,6 +171,11 @@ async def _views(
                 limit_minutes=limit,
                 minutes_left=limit - counted,
                 limit_at=terms.reaches(row.since, terms.limit_seconds),
+                escalation=None
+                if row.step is None
+                else EscalationRead(
+                    step=row.step, steps=len(terms.steps), action=row.action, told_id=row.told_id, at=row.judged_at
+                ),
                 policy_id=terms.policy_id,
             )
         )

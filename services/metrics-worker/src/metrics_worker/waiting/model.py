@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from event_contracts.metrics import WaitDue, WaitEnded, WaitEscalated, WaitOverLimit
 from metrics_worker.database import Base
 from metrics_worker.domain.ticket import LOST_AFTER_SECONDS
 from metrics_worker.domain.waiting import WAIT_REASONS
@@ -17,6 +18,8 @@ from service_kit.business_time import BusinessHours, NeverReached
 from service_kit.entities import column
 from service_kit.tables import one_of
 
+EscalationAction = Literal["reassign", "tell_account_owner", "tell_manager"]
+WaitAction = Literal["warn", "alert", "reassign", "tell_account_owner", "tell_manager"]
 WaitState = Literal["over", "warning", "fine"]
 WAIT_STATES: Final[tuple[WaitState, ...]] = ("over", "warning", "fine")
 WARN_SECONDS: Final = 900
@@ -36,6 +39,9 @@ class WaitingPolicy(Base, table="waiting_policy"):
     limit_minutes: int
     warn_minutes: Annotated[int, column(comment="before the limit; 0 for no warning")]
     calendar: Annotated[dict[str, Any] | None, column(JSONB, comment="the hours that count; null for around the clock")]
+    escalation: Annotated[
+        list[dict[str, Any]], column(JSONB, comment="the steps after the limit, in the order of their times")
+    ]
     active: bool
 
     __table_args__ = (
@@ -57,10 +63,26 @@ class WaitingPolicy(Base, table="waiting_policy"):
             policy_id=self.id,
             limit_seconds=60 * self.limit_minutes,
             warn_seconds=60 * self.warn_minutes,
+            escalation=tuple(
+                Step(each["action"], 60 * (self.limit_minutes + each["after_minutes"]), _id_in(each["told_id"]))
+                for each in self.escalation
+            ),
             hours=None
             if calendar is None
             else business_hours(calendar["timezone"], calendar["hours"], map(date.fromisoformat, calendar["holidays"])),
         )
+
+
+def _id_in(text: str | None) -> UUID | None:
+    return None if text is None else UUID(text)
+
+
+class Step(NamedTuple):
+    """What is done once so many seconds of a wait count; `told_id` is the person that it names."""
+
+    action: WaitAction
+    seconds: int
+    told_id: UUID | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +93,19 @@ class WaitTerms:
     limit_seconds: int = LOST_AFTER_SECONDS
     warn_seconds: int = WARN_SECONDS
     hours: BusinessHours | None = None
+    escalation: tuple[Step, ...] = ()
+    """The steps after the alert, in the order of their times."""
+
+    @property
+    def steps(self) -> list[Step]:
+        """Return all steps in their order: the warning, the alert at the limit, and what follows."""
+        warn = [Step("warn", self.limit_seconds - self.warn_seconds)] if self.warn_seconds else []
+        return [*warn, Step("alert", self.limit_seconds), *self.escalation]
+
+    def steps_taken(self, since: datetime, now: datetime) -> list[Step]:
+        """Return the steps that a wait has come to."""
+        waited = self.waited(since, now)
+        return [step for step in self.steps if step.seconds <= waited]
 
     def waited(self, since: datetime, now: datetime) -> int:
         """Return the seconds that count of a wait; 0 for one that has not begun."""
@@ -128,3 +163,72 @@ class PolicyBook:
     def terms_for(self, reason: str, team: UUID | None) -> WaitTerms:
         """Return what holds for a wait."""
         return next(terms for policy, terms in self if policy is None or policy.covers(reason, team))
+
+
+class PublishedWait(Base, table="published_wait", audited=False):
+    """How far a wait was escalated, as published last."""
+
+    id: Annotated[UUID, column(primary_key=True)]
+    record_kind: str
+    record_id: UUID
+    reason: str
+    customer_id: UUID | None
+    owner_id: UUID | None
+    team_id: UUID | None
+    since: datetime
+    limit_at: datetime | None
+    step: Annotated[int, column(comment="the number of steps taken")]
+    action: str
+    told_id: UUID | None
+    sequence: Annotated[int, column(comment="the number of events published of it")]
+    judged_at: datetime
+    ended_at: Annotated[datetime | None, column(comment="when its end was noticed; null while it lasts")]
+
+    __table_args__ = (sa.Index("published_wait_lasting_idx", "id", postgresql_where=sa.text("ended_at IS NULL")),)
+
+    @classmethod
+    def of(cls, wait: Any, record_kind: str, at: datetime) -> "PublishedWait":
+        """Return an open wait of which nothing was published yet."""
+        return cls(
+            id=wait.id,
+            record_kind=record_kind,
+            record_id=wait.subject_id,
+            reason=wait.reason,
+            customer_id=wait.customer,
+            owner_id=wait.owner,
+            team_id=wait.team,
+            since=wait.since,
+            limit_at=None,
+            step=0,
+            action="warn",
+            told_id=None,
+            sequence=0,
+            judged_at=at,
+            ended_at=None,
+        )
+
+    def take(
+        self, wait: Any, step: Step, number: int, terms: WaitTerms, *, told_id: UUID | None, at: datetime
+    ) -> WaitDue | WaitOverLimit | WaitEscalated:
+        """Take the step of this number, with whoever has the wait now; return its event."""
+        self.customer_id, self.owner_id, self.team_id = wait.customer, wait.owner, wait.team
+        self.limit_at = terms.reaches(self.since, terms.limit_seconds)
+        self.step, self.action, self.told_id, self.judged_at, self.ended_at = number, step.action, told_id, at, None
+        self.sequence += 1
+        if step.action == "warn":
+            return WaitDue(**self._state())
+        return (WaitOverLimit if step.action == "alert" else WaitEscalated)(**self._state())
+
+    def reopen(self) -> None:
+        """Begin anew: the wait had ended by what was recorded wrongly."""
+        self.step, self.ended_at = 0, None
+
+    def end(self, at: datetime) -> WaitEnded:
+        """Note that the wait is over; return the event."""
+        self.judged_at = self.ended_at = at
+        self.sequence += 1
+        return WaitEnded(**self._state())
+
+    def _state(self) -> dict[str, Any]:
+        hidden = ("sequence", "ended_at")
+        return {column.name: getattr(self, column.name) for column in self.table.c if column.name not in hidden}

@@ -1,8 +1,8 @@
 """Reads who waits for us now, and by which policies."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -10,11 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.domain.waiting import SALES_REASONS
 from metrics_worker.ledger.tables import account_merge, open_wait
-from metrics_worker.waiting.model import PolicyBook, WaitingPolicy, WaitState
+from metrics_worker.waiting.model import DEFAULT_TERMS, PolicyBook, PublishedWait, WaitingPolicy, WaitState, WaitTerms
 from service_kit.unit_of_work import UnitOfWork
 
 _WAIT = open_wait.c
+_PUBLISHED = PublishedWait.table.c
 _FUNCTION: sa.ColumnElement[str] = sa.case((_WAIT.reason.in_(sorted(SALES_REASONS)), "sales"), else_="service")
+
+
+Value = TypeVar("Value")
 
 
 async def policies_in_use(work: UnitOfWork) -> PolicyBook:
@@ -43,20 +47,35 @@ class WaitQuery:
         }
         return [*self._conditions, *within[state]]
 
+    def next_step_due(self, within: timedelta) -> sa.ColumnElement[bool]:
+        """Return the condition of waits that have steps left, for `page` alone.
+
+        Of a wait without any step yet, the limit was reached no longer ago than `within`, or is still to come.
+        """
+        recent = _WAIT.since > WaitQuery(self.now - within, self._book)._since("over")
+        steps = self._by_policy(lambda terms: sa.literal(len(terms.steps)))
+        return sa.or_(sa.and_(_PUBLISHED.step.is_(None), recent), _PUBLISHED.step < steps)
+
     def _since(self, state: WaitState) -> sa.ColumnElement[datetime]:
         """Return SQL for the last moment since which a row's wait is in a state or a worse one, by its own policy.
 
         Time that counts only grows, so that one moment for each policy stands for a computation of each row.
         """
-        cases: list[tuple[sa.ColumnElement[bool], sa.ColumnElement[datetime]]] = []
+        return self._by_policy(
+            lambda terms: sa.literal(terms.begun_before(state, self.now), sa.DateTime(timezone=True))
+        )
+
+    def _by_policy(self, value_of: Callable[[WaitTerms], sa.ColumnElement[Value]]) -> sa.ColumnElement[Value]:
+        """Return SQL for a value of the policy that holds for a row's wait."""
+        cases: list[tuple[sa.ColumnElement[bool], sa.ColumnElement[Value]]] = []
+        default = value_of(DEFAULT_TERMS)
         for policy, terms in self._book:
-            moment = sa.literal(terms.begun_before(state, self.now), sa.DateTime(timezone=True))
             if policy is None:
-                return sa.case(*cases, else_=moment) if cases else moment
+                break
             covered = [] if policy.reason is None else [_WAIT.reason == policy.reason]
             covered += [] if policy.team_id is None else [_WAIT.team == policy.team_id]
-            cases.append((sa.and_(sa.true(), *covered), moment))
-        raise AssertionError("a book ends with the default")
+            cases.append((sa.and_(sa.true(), *covered), value_of(terms)))
+        return sa.case(*cases, else_=default) if cases else default
 
     async def page(
         self, connection: AsyncConnection, *, state: WaitState | None, after: UUID | None, limit: int
@@ -65,7 +84,22 @@ class WaitQuery:
         conditions = self.narrowed(state=state)
         if after is not None:
             conditions.append(_WAIT.id > after)
-        query = sa.select(open_wait, _FUNCTION.label("function")).where(*conditions).order_by(_WAIT.id).limit(limit)
+        query = (
+            sa.select(
+                open_wait,
+                _FUNCTION.label("function"),
+                _PUBLISHED.step,
+                _PUBLISHED.action,
+                _PUBLISHED.told_id,
+                _PUBLISHED.judged_at,
+            )
+            .outerjoin_from(
+                open_wait, PublishedWait.table, sa.and_(_PUBLISHED.id == _WAIT.id, _PUBLISHED.ended_at.is_(None))
+            )
+            .where(*conditions)
+            .order_by(_WAIT.id)
+            .limit(limit)
+        )
         return (await connection.execute(query)).all()
 
     async def totals(self, connection: AsyncConnection) -> Any:

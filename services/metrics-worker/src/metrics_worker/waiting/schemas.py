@@ -3,11 +3,11 @@
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import Field, StrictBool, model_validator
+from pydantic import AfterValidator, Field, StrictBool, field_serializer, model_validator
 
 from metrics_worker.domain.waiting import WaitFunction, WaitReason
 from metrics_worker.queries.fields import FreshAsOf, NamesRead
-from metrics_worker.waiting.model import WaitState
+from metrics_worker.waiting.model import EscalationAction, WaitAction, WaitState
 from service_kit.business_hours import BusinessHoursCreate, BusinessHoursRead
 from service_kit.changes import Change
 from service_kit.fields import (
@@ -51,6 +51,17 @@ _LEFT = described("What is left of the limit, in whole minutes; below zero when 
 _LIMIT_AT = described("When the limit is or was reached; null where the policy's hours have none in ten years.", None)
 
 
+class EscalationRead(ReadModel):
+    """How far a wait was escalated."""
+
+    step: Annotated[int, described("How many steps were taken: the warning is the first, the alert the second.", 3)]
+    steps: Annotated[int, described("How many there are by the policy.", 4)]
+    action: Annotated[WaitAction, described("The last one that was taken.", "tell_manager", schema="WaitAction")]
+    told_id: Annotated[UUID, described("Whom it named; null for nobody.", None)] | None
+    at: Moment
+    """When it was taken."""
+
+
 class WaitRead(ReadModel):
     """A customer who waits for us."""
 
@@ -77,6 +88,8 @@ class WaitRead(ReadModel):
     minutes_left: Annotated[int, _LEFT]
     limit_at: Moment | None
     """When the limit is reached; null where the policy's hours do not last so long within ten years."""
+    escalation: EscalationRead | None
+    """How far it was escalated; null before the first step."""
     policy_id: Annotated[UUID, described("The policy that it is under; null for the default.", None)] | None
 
 
@@ -112,6 +125,14 @@ _CALENDAR = described("The hours that count; null for around the clock.", None)
 Minutes = Annotated[int, Field(strict=True, ge=1, le=MOST_MINUTES)]
 WarnMinutes = Annotated[int, Field(strict=True, ge=0, le=MOST_MINUTES)]
 
+_AFTER = described("Minutes after the limit, as they count.", 30)
+_ACTION = described(
+    "Who is to act: somebody else is to take it over, the owner of the account is told, or a manager.",
+    "tell_manager",
+    schema="EscalationAction",
+)
+_TOLD = described("The person whom the step names.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a16")
+
 _EXAMPLE: dict[str, Any] = {
     "name": "First line, office hours",
     "reason": "message",
@@ -123,8 +144,46 @@ _EXAMPLE: dict[str, Any] = {
         "hours": [{"weekday": day, "opens": "08:00", "closes": "18:00"} for day in range(1, 6)],
         "holidays": ["2026-12-25"],
     },
+    "escalation": [
+        {"after_minutes": 15, "action": "tell_account_owner"},
+        {"after_minutes": 30, "action": "tell_manager", "told_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a16"},
+    ],
     "active": True,
 }
+
+
+class EscalationStepCreate(StrictModel):
+    """What is done when a wait is over its limit for so long."""
+
+    model_config = examples(
+        {"after_minutes": 30, "action": "tell_manager", "told_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a16"}
+    )
+
+    after_minutes: Annotated[WarnMinutes, _AFTER]
+    action: Annotated[EscalationAction, _ACTION]
+    told_id: Annotated[Identifier, _TOLD] | None = Field(
+        default=None, description="The owner of the account, or nobody, when left out."
+    )
+
+    @field_serializer("told_id")
+    def _as_text(self, told_id: UUID | None) -> str | None:
+        # As JSON holds it: so it is stored, and compared with what is stored.
+        return None if told_id is None else str(told_id)
+
+
+def _in_order(steps: list[EscalationStepCreate]) -> list[EscalationStepCreate]:
+    return sorted(steps, key=lambda step: step.after_minutes)
+
+
+Escalation = Annotated[list[EscalationStepCreate], Field(max_length=10), AfterValidator(_in_order)]
+
+
+class EscalationStepRead(ReadModel):
+    """What is done when a wait is over its limit for so long."""
+
+    after_minutes: Annotated[int, _AFTER]
+    action: Annotated[EscalationAction, _ACTION]
+    told_id: Annotated[UUID, _TOLD] | None
 
 
 class WaitingPolicyCreate(StrictModel):
@@ -138,6 +197,8 @@ class WaitingPolicyCreate(StrictModel):
     limit_minutes: Annotated[Minutes, _LIMIT_SET] = 60
     warn_minutes: Annotated[WarnMinutes, _WARN_SET] = 15
     calendar: BusinessHoursCreate | None = Field(default=None, description="Around the clock when left out.")
+    escalation: Escalation = Field(default_factory=list)
+    """What is done after the limit, step by step."""
     active: StrictBool = True
     """False for a policy that holds for no wait."""
 
@@ -160,6 +221,8 @@ class WaitingPolicyUpdate(Change):
     warn_minutes: Annotated[WarnMinutes, _WARN_SET] = Field(default_factory=int)
     calendar: BusinessHoursCreate | None = None
     """The hours that count; null for around the clock."""
+    escalation: Escalation = Field(default_factory=list)
+    """What is done after the limit, step by step."""
     active: StrictBool = Field(default_factory=bool)
     """False for a policy that holds for no wait."""
 
@@ -176,5 +239,7 @@ class WaitingPolicyRead(ReadModel):
     warn_minutes: Annotated[int, _WARN_SET]
     calendar: BusinessHoursRead | None
     """The hours that count; null for around the clock."""
+    escalation: list[EscalationStepRead]
+    """What is done after the limit, step by step."""
     active: bool
     """False for a policy that holds for no wait."""
