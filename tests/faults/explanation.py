@@ -28,6 +28,22 @@ AUDIT = "audit_entry"
 """The table that says who changed which record to which version."""
 COPIES = {"customer", "won_deal"}
 """Tables of service that only its consumer writes, from events of sales."""
+OF_CONTACTS = ("kind", "priority", "region", "segment", "product")
+"""What contacts have from their ticket: one that is corrected in these publishes an event more for each contact."""
+OF_SURVEYS = {
+    "ticket_kind": "kind",
+    "channel": "channel",
+    "priority": "priority",
+    "region": "region",
+    "segment": "segment",
+    "product": "product",
+}
+"""What surveys have from their ticket, by their own names: each follows a correction by an event of its own."""
+OF_POLICY = ("kind", "priority")
+"""What decides which SLA policy a ticket is under: whatever was late under another one is found anew."""
+BREACHES = ("first_response_breached_at", "resolution_breached_at")
+LIVE_CHANNELS = ("phone", "chat", "in_person")
+"""On these a person answers as soon as they take a contact."""
 
 
 async def rows_of_sources(stack: LocalStack) -> Rows:
@@ -61,14 +77,19 @@ class Expected:
     created: bool = False
     versions: set[int] = field(default_factory=set)
     """In the answers: each change makes one, unless it changes nothing."""
-    first_response: bool = False
-    """A ticket's first contact with an agent makes two, the contact and the response."""
+    more: int = 0
+    """Versions that the answers do not show, since a request made several: a first response, corrected contacts."""
     maybe: int = 0
-    """Changes without an answer."""
-    corrections: int = 0
-    """Of a ticket: each may make three versions, by what it changes, and one of the ticket's surveys."""
+    """Versions that requests without an answer may have made."""
     newest: dict[str, Any] = field(default_factory=dict)
     """The answer that shows its highest version."""
+    contacts: int = 0
+    maybe_contacts: int = 0
+    """Of a ticket: its contacts, and those that requests without an answer may have logged."""
+    replied: bool = False
+    """Of a ticket: whether a person answered its customer in one of them."""
+    follows: dict[str, Any] = field(default_factory=dict)
+    """Of a survey: what it has from its ticket."""
 
 
 class Explanation:
@@ -80,6 +101,14 @@ class Explanation:
         self._unanswered: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         """By service and table, the bodies of creations that may have happened."""
         self._conversions_unanswered = 0
+        self._contacts_before = Counter(
+            row["ticket_id"] for name, row in before.items() if name.startswith("service:interaction/")
+        )
+        self._surveys: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        """The names of the surveys of each ticket, by its id."""
+        for name, row in before.items():
+            if name.startswith("service:survey/"):
+                self._add_survey(name, row)
         self._registered: set[str] = set()
         """Accounts that a lead's conversion registered."""
         self.ever_won: set[str] = {
@@ -109,26 +138,77 @@ class Explanation:
             if request.answered:
                 if "id" in request.answer:
                     self._note(request.api, table, request.answer, created=True)
+                    if table == "survey":
+                        self._add_survey(f"{request.api}:{table}/{request.answer['id']}", request.answer)
             else:
                 self._unanswered[f"{request.api}:{table}"].append(request.body or {})
             return
         subject, verb = f"{request.api}:{table}/{rest[0]}", rest[1] if len(rest) > 1 else ""
         if verb == "close" and table == "deal" and (request.body or {}).get("outcome") == "won":
             self.ever_won.add(rest[0])
+        is_correction = request.method == "PATCH" and table == "ticket"
         if not request.answered:
-            self._expected[subject].maybe += 1
-            if verb == "interactions":
-                self._unanswered["service:interaction"].append(request.body or {})
-            self._conversions_unanswered += verb == "convert"
+            self._add_unanswered(request, subject, verb, is_correction=is_correction)
         elif verb == "interactions":
             self._note("service", "interaction", request.answer, created=True)
-            self._expected[subject].versions.add(request.answer["ticket_version"])
-            self._expected[subject].first_response |= request.answer["agent_id"] is not None
+            self._add_contact(subject, request.answer)
         else:
+            if is_correction:
+                self._add_correction(subject, request.body or {}, request.answer)
             self._note(request.api, table, request.answer)
-            self._expected[subject].corrections += request.method == "PATCH" and table == "ticket"
             if verb == "convert":
                 self._registered.add(request.answer["account_id"])
+
+    def _add_unanswered(self, request: Request, subject: str, verb: str, *, is_correction: bool) -> None:
+        expected = self._expected[subject]
+        if verb == "interactions":
+            self._unanswered["service:interaction"].append(request.body or {})
+            # The contact, and the response.
+            expected.maybe += 2
+            expected.maybe_contacts += 1
+        elif is_correction:
+            expected.maybe += 1 + self._contacts_before[_id_in(subject)] + expected.contacts + expected.maybe_contacts
+            for survey in self._surveys[_id_in(subject)]:
+                self._expected[survey].maybe += 1
+        else:
+            expected.maybe += 1
+        self._conversions_unanswered += verb == "convert"
+
+    def _add_survey(self, name: str, survey: dict[str, Any]) -> None:
+        self._surveys[survey["ticket_id"]][name] = None
+        self._expected[name].follows = {key: survey[key] for key in OF_SURVEYS}
+
+    def _add_contact(self, ticket: str, contact: dict[str, Any]) -> None:
+        """A contact makes a version of its ticket, and the first reply to the customer another one."""
+        expected = self._expected[ticket]
+        expected.versions.add(contact["ticket_version"])
+        expected.contacts += 1
+        answers = contact["direction"] == "outbound" or contact["channel"] in LIVE_CHANNELS
+        if contact["agent_id"] is not None and contact["visibility"] == "public" and answers:
+            had_response = self._before.get(ticket, {}).get("first_responded_at") is not None
+            expected.more += not expected.replied and not had_response
+            expected.replied = True
+
+    def _add_correction(self, ticket: str, body: dict[str, Any], corrected: dict[str, Any]) -> None:
+        """A correction makes a version of the ticket, and more where it changes what others follow from.
+
+        These are one for each target that was missed, one for each contact, and one of each survey. The requests for a
+        ticket are sent one after another.
+        """
+        expected = self._expected[ticket]
+        previous = expected.newest or self._before[ticket]
+        if corrected["version"] not in expected.versions and not different(body, previous):
+            # The same again makes none, whatever its answer says.
+            expected.more -= 1
+        if any(corrected[name] != previous[name] for name in OF_POLICY):
+            expected.more += sum(corrected[name] is not None for name in BREACHES)
+        if any(corrected[name] != previous[name] for name in OF_CONTACTS):
+            expected.more += self._contacts_before[corrected["id"]] + expected.contacts
+            expected.maybe += expected.maybe_contacts
+        for name in self._surveys[corrected["id"]]:
+            survey, follows = self._expected[name], {key: corrected[of] for key, of in OF_SURVEYS.items()}
+            survey.more += survey.follows != follows
+            survey.follows = follows
 
     def _add_bulk(self, request: Request) -> None:
         body = request.body or {}
@@ -173,19 +253,21 @@ class Explanation:
         if before is None and not expected.created and not self._is_derived(name, row):
             yield f"{name} was created by no request: {row}"
             return
-        if before is not None and not expected.versions and not expected.maybe:
+        if before is not None and not expected.versions and not expected.more and not expected.maybe:
             if before != row:
                 yield f"{name} was changed by no request: {different(before, row)}"
             return
         if "version" in row and not row.get("onboarding_deal_id"):  # that changes with its deal
             # A record that came with another one, or by a request without an answer, has its first version by that.
-            ticket = self._expected.get(f"service:ticket/{row.get('ticket_id')}", Expected())
-            follows = ticket.corrections if name.startswith("service:survey/") else 0
-            least = max(expected.versions, default=before["version"] if before else 1)
-            most = (before["version"] if before else int(not expected.created)) + len(expected.versions)
-            most += expected.first_response + 2 * expected.maybe + 2 * expected.corrections + follows
-            if not least <= row["version"] <= least + 2 * expected.maybe + follows or row["version"] > most:
+            made = len(expected.versions) + expected.more
+            least = (before["version"] if before else int(not expected.created)) + made
+            most = least + expected.maybe
+            # What came of requests without an answer may be in later answers.
+            least = max(least, *expected.versions, 0)
+            if not least <= row["version"] <= most:
                 yield f"{name} has version {row['version']}; by the requests, {least} to {most}"
+        if not expected.maybe and (changed := different(expected.follows, row)):
+            yield f"{name} differs from its ticket: {changed}"
         if expected.newest and row.get("version", 1) == expected.newest.get("version", 1):
             shared = {key: value for key, value in expected.newest.items() if key in row}
             if changed := different(shared, row):
@@ -288,6 +370,10 @@ def _same(one: Any, other: Any) -> bool:
         return datetime.fromisoformat(str(one)) == datetime.fromisoformat(str(other))
     except (ValueError, TypeError):
         return False
+
+
+def _id_in(name: str) -> str:
+    return name.partition("/")[2]
 
 
 def _table(noun: str) -> str:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.faults.explanation import Explanation, Rows
 from tests.faults.recording import Request
 
@@ -61,6 +63,82 @@ def test_a_change_that_no_request_made_is_found() -> None:
 def test_a_request_that_was_applied_twice_is_found() -> None:
     twice = AFTER_WINNING | {"sales:deal/d1": WON | {"version": 3}}
     assert "has version 3" in problems(twice, *WINNING)[0]
+
+
+FILED: dict[str, Any] = TICKET | {
+    "kind": "problem",
+    "channel": "email",
+    "priority": "normal",
+    "region": None,
+    "segment": None,
+    "product": None,
+    "first_response_breached_at": None,
+    "resolution_breached_at": None,
+}
+CONTACT = {"visibility": "public", "channel": "email", "agent_id": "a1"}
+SURVEY = {"id": "s1", "version": 1, "ticket_id": "t1", "ticket_kind": "problem"} | {
+    name: FILED[name] for name in ("channel", "priority", "region", "segment", "product")
+}
+OF_A_TICKET = [
+    Request("service", "POST", "/v1/tickets", {}, answer=FILED),
+    # Logged, and answered for the first time.
+    Request(
+        "service",
+        "POST",
+        "/v1/tickets/t1/interactions",
+        {},
+        answer=CONTACT | {"id": "i1", "direction": "outbound", "ticket_version": 3},
+    ),
+    Request(
+        "service",
+        "POST",
+        "/v1/tickets/t1/interactions",
+        {},
+        answer=CONTACT | {"id": "i2", "direction": "inbound", "ticket_version": 4},
+    ),
+    Request("service", "POST", "/v1/surveys", {"ticket_id": "t1"}, answer=SURVEY),
+]
+
+
+def after_correcting(to: dict[str, Any], *, versions: int, of_survey: int, answered: bool = True) -> list[str]:
+    """Return the problems where a correction of a ticket with two contacts and a survey made so many versions."""
+    corrected = FILED | to | {"version": 4 + versions}
+    follows = {"ticket_kind": corrected["kind"]} | {
+        name: corrected[name] for name in ("channel", "priority", "region", "segment", "product")
+    }
+    correction = Request("service", "PATCH", "/v1/tickets/t1", to, answer=corrected if answered else None)
+    after: Rows = {
+        "service:ticket/t1": corrected,
+        "service:interaction/i1": {"id": "i1"},
+        "service:interaction/i2": {"id": "i2"},
+        "service:survey/s1": SURVEY | follows | {"version": 1 + of_survey},
+    }
+    return problems(after, *OF_A_TICKET, correction)
+
+
+@pytest.mark.parametrize(
+    ("to", "versions", "of_survey"),
+    [
+        ({"region": "EMEA"}, 3, 1),
+        ({"channel": "phone"}, 1, 1),
+        ({"subject": "No hot water"}, 1, 0),
+        ({"kind": "complaint", "resolution_breached_at": "2026-03-01T12:00:00Z"}, 4, 1),
+        ({"region": None}, 0, 0),
+    ],
+)
+def test_a_correction_explains_the_versions_that_it_publishes_and_no_more(
+    to: dict[str, Any], versions: int, of_survey: int
+) -> None:
+    assert after_correcting(to, versions=versions, of_survey=of_survey) == []
+    assert "service:ticket/t1 has version" in after_correcting(to, versions=versions + 1, of_survey=of_survey)[0]
+    assert "service:survey/s1 has version" in after_correcting(to, versions=versions, of_survey=of_survey + 1)[0]
+
+
+def test_a_correction_without_an_answer_may_have_made_all_that_it_can() -> None:
+    for versions, of_survey in ((0, 0), (3, 1)):
+        to = {"region": "EMEA"} if versions else {}
+        assert after_correcting(to, versions=versions, of_survey=of_survey, answered=False) == []
+    assert len(after_correcting({"region": "EMEA"}, versions=4, of_survey=2, answered=False)) == 2
 
 
 def test_a_write_that_was_answered_and_is_gone_is_found() -> None:
