@@ -42,11 +42,12 @@ not start. A cell says with whose records a role may do an operation:
   holds them act, and are null to all other roles, whoever's the record is: the link by which a customer answers.
 - **The audit of a record**, `get_…_audit`, is for managers, of records that they may read; `list_audit`, the whole of
   it, is for admins. Personal fields are hidden in it as in the record.
-- **Numbers.** A salesperson or agent is answered for the filter `owner`, themselves, or `team`, one of theirs; without
-  either, for their team when they have one, else for themselves. Other filters and groups apply within that, so of
-  another owner they see what was done in their team. Another team is answered 404, a KPI that is not kept by owner and
-  team 403. `filters` in the answer says what it is of. The ledger has no records of people: the token claims `person`
-  and `teams`, and those below are claimed too.
+- **Numbers.** A salesperson or agent is answered for the filter `owner`, themselves, or `team`, one of theirs or below
+  them; without either, for their teams and all below together when they have any, else for themselves. Other filters
+  and groups apply within that, so of another owner they see what was done in these teams. Another team is answered 404,
+  a KPI that is not kept by owner and team 403. `filters` in the answer says what it is of, and `teams` where that is
+  several teams; a target is compared with a single team's numbers only. The ledger has no records of people: the token
+  claims `person` and `teams`. Which teams are below is what the directories of sales and service say.
 - **Names.** metrics says names of owners, teams and products to all, and of customers to the roles that see them in
   sales or service: sales-rep, sales-manager, service-agent, service-manager, importer and admin.
 - **Lists** read each part of a scope by its own index, so that a page costs the same however many records others have.

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
+from event_contracts.directory import SalesDirectoryEntrySet
 from sales_api.access import ACCESS
 from sales_api.deals.model import Deal
 from service_kit.access import Reach, Within
@@ -120,6 +121,13 @@ async def test_a_team_is_not_below_itself(sales: Sales) -> None:
     above, team = await sales.team(), await sales.team()
     moved = await sales.patch(f"/v1/teams/{team['id']}", {"parent_id": above["id"], "name": "Iberia"})
     assert (moved["parent_id"], moved["name"], moved["version"]) == (above["id"], "Iberia", 2)
+    entry = (await sales.events_of(team["id"], "directory"))[-1].data
+    assert entry == SalesDirectoryEntrySet(id=UUID(team["id"]), kind="team", name="Iberia", parent_id=UUID(above["id"]))
+    await sales.patch(f"/v1/teams/{team['id']}", {"parent_id": None})
+    entry = (await sales.events_of(team["id"], "directory"))[-1].data
+    assert isinstance(entry, SalesDirectoryEntrySet)
+    assert entry.parent_id is None
+    moved = await sales.patch(f"/v1/teams/{team['id']}", {"parent_id": above["id"]})
     for parent in (above["id"], team["id"]):
         refused = await sales.send("PATCH", f"/v1/teams/{above['id']}", {"parent_id": parent})
         assert_problem(refused, 422, "invalid-request")

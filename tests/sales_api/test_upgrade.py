@@ -2,19 +2,25 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import create_async_engine
 
 import sales_api
+from event_contracts.codec import decode
+from event_contracts.directory import SalesDirectoryEntrySet
 from sales_api.app import create
 from sales_api.settings import SalesSettings
 from tests.service_kit.toy import Issuer
-from tests.upgrading import Values, id_in, upgraded_step_by_step
+from tests.upgrading import Values, id_in, upgrade, upgraded_step_by_step
 
 PRODUCT = "code"
 """That is made up for the row of the table, to which a line of the deal refers."""
 
 MADE: Values = {
+    "team": {"parent_id": None},
     "lead": {
         "status": "qualified",
         "disqualified_at": None,
@@ -70,3 +76,22 @@ async def test_rows_of_every_table_outlive_every_migration_and_go_on(
         converted = await http.post(f"/v1/leads/{id_in('lead')}/convert", json={"deal": None})
         assert converted.status_code == 200, converted.text
     await app.state.engine.dispose()
+
+
+async def test_teams_of_before_are_in_the_directory_with_the_team_above(new_database: Callable[[str], str]) -> None:
+    engine = create_async_engine(new_database("teams"))
+    above, team = uuid4(), uuid4()
+    insert = sa.text(
+        "INSERT INTO team (id, version, name, parent_id, updated_at) VALUES (:id, 3, 'A team', :parent_id, now())"
+    )
+    async with engine.connect() as connection:
+        await connection.run_sync(upgrade, sales_api, "0008")
+        await connection.execute(insert, [{"id": above, "parent_id": None}, {"id": team, "parent_id": above}])
+        await connection.commit()
+        await connection.run_sync(upgrade, sales_api)
+        (payload,) = (await connection.execute(sa.text("SELECT payload FROM outbox"))).scalars()
+        version = (await connection.execute(sa.text("SELECT version FROM team WHERE id = :id"), {"id": team})).scalar()
+    published = decode(payload)
+    assert isinstance(published.data, SalesDirectoryEntrySet)
+    assert (published.data.id, published.data.parent_id, published.sequence, version) == (team, above, 4, 4)
+    await engine.dispose()

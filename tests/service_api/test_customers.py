@@ -93,6 +93,15 @@ async def test_a_renamed_team_is_in_the_directory_again(service: Service, manage
     assert_problem(await manager.patch(f"/v1/teams/{NOWHERE}", json={"name": "West"}), 404)
 
 
+async def test_the_directory_has_the_team_above(service: Service, manager: httpx.AsyncClient) -> None:
+    above, team = await make(manager, "/v1/teams", name="All"), await make(manager, "/v1/teams", name="North")
+    moved = await manager.patch(f"/v1/teams/{team['id']}", json={"parent_id": above["id"]})
+    assert moved.status_code == 200, moved.text
+    found = await service.events_of(f"directory/{team['id']}")
+    parents = [str(each.data.parent_id) for each in found if isinstance(each.data, ServiceDirectoryEntrySet)]
+    assert parents == ["None", above["id"]]
+
+
 async def test_an_update_of_an_agent_leaves_the_other_fields(service: Service, manager: httpx.AsyncClient) -> None:
     team = await make(manager, "/v1/teams", name="North")
     rita = await an_agent(manager, name="Rita", team_id=team["id"])

@@ -3,14 +3,19 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import create_async_engine
 
 import service_api
+from event_contracts.codec import decode
+from event_contracts.directory import ServiceDirectoryEntrySet
 from service_api.app import create
 from service_api.settings import ServiceApiSettings
 from tests.service_kit.toy import Issuer
-from tests.upgrading import Values, id_in, upgraded_step_by_step
+from tests.upgrading import Values, id_in, upgrade, upgraded_step_by_step
 
 NOUNS = (
     "agents", "business-calendars", "check-ins", "customers", "deliveries", "maintenance", "maintenance-plans",
@@ -22,6 +27,7 @@ OPEN = (
 )  # fmt: skip
 UNANSWERED = ("answered_at", "revised_at", "score", "recommendation", "effort", "comment", "erased_at")
 MADE: Values = {
+    "team": {"parent_id": None},
     "customer": {"origin": "sales", "registered_at": None, "erased_at": None, "merged_into": None},
     "ticket": dict.fromkeys(OPEN) | {"kind": "problem", "channel": "web", "priority": "normal", "status": "open"},
     "interaction": {"channel": "web", "direction": "inbound", "visibility": "public"},
@@ -61,3 +67,22 @@ async def test_rows_of_every_table_outlive_every_migration_and_go_on(
         answered = await http.post(f"/v1/surveys/{id_in('survey')}/answer", json=entry)
         assert answered.status_code == 200, answered.text
     await app.state.engine.dispose()
+
+
+async def test_teams_of_before_are_in_the_directory_with_the_team_above(new_database: Callable[[str], str]) -> None:
+    engine = create_async_engine(new_database("teams"))
+    above, team = uuid4(), uuid4()
+    insert = sa.text(
+        "INSERT INTO team (id, version, name, parent_id, updated_at) VALUES (:id, 3, 'A team', :parent_id, now())"
+    )
+    async with engine.connect() as connection:
+        await connection.run_sync(upgrade, service_api, "0013")
+        await connection.execute(insert, [{"id": above, "parent_id": None}, {"id": team, "parent_id": above}])
+        await connection.commit()
+        await connection.run_sync(upgrade, service_api)
+        (payload,) = (await connection.execute(sa.text("SELECT payload FROM outbox"))).scalars()
+        version = (await connection.execute(sa.text("SELECT version FROM team WHERE id = :id"), {"id": team})).scalar()
+    published = decode(payload)
+    assert isinstance(published.data, ServiceDirectoryEntrySet)
+    assert (published.data.id, published.data.parent_id, published.sequence, version) == (team, above, 4, 4)
+    await engine.dispose()

@@ -14,51 +14,28 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import sales_api.access
 import service_api.access
-from event_contracts import codec
-from event_contracts.catalogue import SALES_DIRECTORY_TOPIC, SERVICE_DIRECTORY_TOPIC, State
+from event_contracts.catalogue import SALES_DIRECTORY_TOPIC, SERVICE_DIRECTORY_TOPIC
 from event_contracts.directory import SalesDirectoryEntrySet, SalesProductEntrySet, ServiceDirectoryEntrySet
 from metrics_worker.api.access import CUSTOMER_NAMES
-from metrics_worker.ledger.directory import NAMES, decode_name, keep_names
+from metrics_worker.ledger.directory import NAMES
 from metrics_worker.ledger.status import fresh_as_of, is_caught_up, ledger_revision
 from metrics_worker.ledger.tables import directory_name
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.consumer.offsets import consumer_offset
-from service_kit.consumer.records import Record
 from service_kit.identifiers import new_id
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.api.conftest import Reading, Stream
 from tests.metrics_worker.conftest import MARCH, Metrics, client_of, complete
-from tests.metrics_worker.facts import AGENT, CUSTOMER, MORNING, REP, TEAM, deal, line, moment, ticket
+from tests.metrics_worker.directories import entry, keep
+from tests.metrics_worker.facts import AGENT, CUSTOMER, REP, TEAM, deal, line, moment, ticket
 from tests.service_kit.conftest import assert_problem
 from tests.support import eventually
 
 PRODUCT_ID = UUID(int=77)
 
 
-def entry(data: State, *, sequence: int = 1, epoch: int = 1) -> bytes:
-    return codec.encode(
-        data,
-        event_id=new_id(),
-        time=MORNING,
-        recorded_time=MORNING,
-        sequence=sequence,
-        partition_key=data.id,
-        epoch=epoch,
-    )
-
-
 def named(kind: Any, id_: UUID, name: str) -> SalesDirectoryEntrySet:
     return SalesDirectoryEntrySet(id=id_, kind=kind, name=name)
-
-
-async def keep(engine: AsyncEngine, *records: tuple[str, UUID, bytes | None]) -> None:
-    """Write records as the consumer does, in one batch."""
-    batch = [
-        Record(topic=topic, partition=0, offset=number, key=str(key).encode(), value=decode_name(value))
-        for number, (topic, key, value) in enumerate(records)
-    ]
-    async with engine.begin() as connection:
-        await keep_names(connection, batch)
 
 
 async def everyone(engine: AsyncEngine) -> None:

@@ -5,6 +5,7 @@ too, whose names are no personal data, so that all names are read in one place.
 """
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 import msgspec
 
@@ -14,16 +15,18 @@ from event_contracts.fields import Code
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
-class DirectoryEntry(State, frozen=True, kw_only=True):
+class DirectoryEntry(State, frozen=True, kw_only=True, omit_defaults=True):
     """The name of one id."""
 
     kind: Literal["account", "customer", "rep", "agent", "team"]
     name: Name
+    parent_id: UUID | None = None
+    """Of a team: the team above."""
 
 
 @event("sales.directory-entry-set", topic=SALES_DIRECTORY_TOPIC, subject_kind="directory")
 class SalesDirectoryEntrySet(DirectoryEntry, frozen=True, kw_only=True):
-    """An account, a salesperson or a team was named or renamed."""
+    """An account, a salesperson or a team was named or renamed, or a team put below another."""
 
 
 class ProductEntry(State, frozen=True, kw_only=True):
@@ -42,4 +45,4 @@ class SalesProductEntrySet(ProductEntry, frozen=True, kw_only=True):
 
 @event("service.directory-entry-set", topic=SERVICE_DIRECTORY_TOPIC, subject_kind="directory")
 class ServiceDirectoryEntrySet(DirectoryEntry, frozen=True, kw_only=True):
-    """A customer of service, an agent or a team was named or renamed."""
+    """A customer of service, an agent or a team was named or renamed, or a team put below another."""

@@ -136,8 +136,20 @@ class People:
     person: sa.Table
     team: sa.Table
 
+    async def reach_of(self, work: Through, principal: Principal) -> "Reach":
+        """Return what is a caller's, by their own record and by what their token claims."""
+        found = await self._reach.one_or_none(work, subject=principal.subject, teams=list(principal.teams))
+        assert found is not None  # noqa: S101 -- a select without FROM has one row
+        regions, region = principal.regions, found["region"]
+        return Reach(
+            person=found["person"],
+            teams=frozenset(found["teams"]),
+            below=frozenset(found["below"]),
+            regions=regions if region is None else regions | {region},
+        )
+
     @cached_property
-    def reach(self) -> CompiledStatement:
+    def _reach(self) -> CompiledStatement:
         """Return the statement for the person, the teams and the region of a `subject` that claims some `teams`."""
         person, team = self.person.c, self.team.c
         me = (
@@ -147,9 +159,7 @@ class People:
         )
         claimed = sa.bindparam("teams", type_=sa.ARRAY(sa.Uuid))
         own = sa.select(team.id).where(sa.or_(team.id == sa.any_(claimed), team.id.in_(sa.select(me.c.team_id))))
-        below = own.cte("below", recursive=True)
-        # `union` drops what was found before, so that teams in a circle end it too.
-        below = below.union(sa.select(team.id).join(below, team.parent_id == below.c.id))
+        below = _with_all_below(own, self.team)
         return CompiledStatement(
             sa.select(
                 sa.select(me.c.id).scalar_subquery().label("person"),
@@ -158,6 +168,37 @@ class People:
                 sa.func.array(sa.select(below.c.id).scalar_subquery()).label("below"),
             )
         )
+
+
+@dataclass(frozen=True)
+class ClaimedPeople:
+    """Callers without records of their own: person, teams and regions are what their tokens claim."""
+
+    team: sa.FromClause
+    """The teams that are known, each with `id` and `parent_id`."""
+
+    async def reach_of(self, work: Through, principal: Principal) -> "Reach":
+        """Return what a caller's token claims, and the teams below."""
+        teams = principal.teams
+        below = await self._below.all(work, teams=list(teams)) if teams else []
+        return Reach(
+            person=principal.person,
+            teams=teams,
+            below=frozenset(row["id"] for row in below),
+            regions=principal.regions,
+        )
+
+    @cached_property
+    def _below(self) -> CompiledStatement:
+        claimed = sa.func.unnest(sa.bindparam("teams", type_=sa.ARRAY(sa.Uuid))).column_valued("id")
+        return CompiledStatement(sa.select(_with_all_below(sa.select(claimed), self.team).c.id))
+
+
+def _with_all_below(teams: sa.Select[Any], table: sa.FromClause) -> sa.CTE:
+    """Return some teams and all that are below them."""
+    below = teams.cte("below", recursive=True)
+    # `union` drops what was found before, so that teams in a circle end it too.
+    return below.union(sa.select(table.c.id).join(below, table.c.parent_id == below.c.id))
 
 
 @dataclass(frozen=True)
@@ -381,7 +422,7 @@ class Access:
 class AccessTable:
     """Every operation of a service, with who may do it with whose records."""
 
-    def __init__(self, *nouns: Noun, people: People | None = None) -> None:
+    def __init__(self, *nouns: Noun, people: People | ClaimedPeople | None = None) -> None:
         self.nouns = nouns
         self._people = people
         self._rules: dict[str, tuple[Noun, Rule]] = {}
@@ -420,19 +461,11 @@ class AccessTable:
         return Access(self, principal, noun, rule)
 
     async def reach_of(self, work: Through, principal: Principal) -> Reach:
-        """Return what is a caller's, by their own record and by what their token claims."""
-        teams, regions = principal.teams, principal.regions
-        if self._people is None:
-            return Reach(person=principal.person, teams=teams, below=teams, regions=regions)
-        found = await self._people.reach.one_or_none(work, subject=principal.subject, teams=list(teams))
-        assert found is not None  # noqa: S101 -- a select without FROM has one row
-        region = found["region"]
-        return Reach(
-            person=found["person"],
-            teams=frozenset(found["teams"]),
-            below=frozenset(found["below"]),
-            regions=regions if region is None else regions | {region},
-        )
+        """Return what is a caller's."""
+        if self._people is not None:
+            return await self._people.reach_of(work, principal)
+        teams = principal.teams
+        return Reach(person=principal.person, teams=teams, below=teams, regions=principal.regions)
 
     def allowed(self, roles: frozenset[str]) -> dict[str, list[str]]:
         """Return the operations that a caller with these roles may do, and with whose records."""

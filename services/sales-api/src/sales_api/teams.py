@@ -65,8 +65,8 @@ class Team(Recorded, Base, table="team"):
         return self.id
 
     def directory_entry(self) -> SalesDirectoryEntrySet:
-        """Return the name behind the id, for the directory topic."""
-        return SalesDirectoryEntrySet(id=self.id, kind="team", name=self.name)
+        """Return the name behind the id and the team above, for the directory topic."""
+        return SalesDirectoryEntrySet(id=self.id, kind="team", name=self.name, parent_id=self.parent_id)
 
 
 _PARENT = described(
@@ -145,6 +145,6 @@ async def change_team(
     team = await lock(work, Team, team_id, expected)
     if body.parent_id is not None:
         await require_above(work, Team, team, body.parent_id)
-    if "name" in body.apply_to(team):
+    if body.apply_to(team):
         publish(work, team, team.directory_entry(), datetime.now(UTC))
     return teams.show(response, team)

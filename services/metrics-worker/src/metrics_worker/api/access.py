@@ -2,11 +2,28 @@
 
 from typing import Final
 
-from service_kit.access import ALL, EVERYBODY, OWN, REGION, TEAM, AccessTable, Noun, Roles, rule
+import sqlalchemy as sa
+
+from metrics_worker.ledger.tables import directory_name
+from service_kit.access import (
+    ALL,
+    BELOW,
+    EVERYBODY,
+    OWN,
+    REGION,
+    TEAM,
+    AccessTable,
+    ClaimedPeople,
+    Noun,
+    Roles,
+    Scope,
+    rule,
+)
 
 _MANAGERS: Final[Roles] = {"sales-manager": ALL, "service-manager": ALL}
 _ALL_NUMBERS: Final[Roles] = {**_MANAGERS, "analyst": ALL, "importer": ALL}
-_NUMBERS: Final[Roles] = {"sales-rep": OWN | TEAM, "service-agent": OWN | TEAM, **_ALL_NUMBERS}
+_THEIRS: Final[Scope] = OWN | TEAM | BELOW
+_NUMBERS: Final[Roles] = {"sales-rep": _THEIRS, "service-agent": _THEIRS, **_ALL_NUMBERS}
 _NOBODY: Final[Roles] = {}
 """An admin only."""
 
@@ -38,7 +55,7 @@ ACCESS: Final = AccessTable(
         owner="owner_id",
         team="team_id",
         region="region",
-        read=rule("get_customer_health", {**_ALL_NUMBERS, "sales-rep": OWN | TEAM, "service-agent": REGION}),
+        read=rule("get_customer_health", {**_ALL_NUMBERS, "sales-rep": _THEIRS, "service-agent": REGION}),
     ),
     Noun(
         "targets",
@@ -71,5 +88,11 @@ ACCESS: Final = AccessTable(
         write=(rule("mend_dead_letter send_dead_letter discard_dead_letter", _NOBODY),),
         audit=rule("get_dead_letter_audit", _NOBODY),
     ),
+    people=ClaimedPeople(
+        sa.select(directory_name.c.id, directory_name.c.parent_id)
+        .where(directory_name.c.kind == "team")
+        .subquery("team")
+    ),
 )
-"""The ledger has no records of people: person, teams and regions are what the token claims."""
+"""The ledger has no records of people: person, teams and regions are what the token claims, and the teams below are
+those of the directories."""

@@ -28,7 +28,8 @@ async def list_alerts(
 ) -> PageRead[AlertRead]:
     """Return what needs attention now, the most severe first, then the longest-lasting.
 
-    A salesperson or agent gets what is theirs and their teams': tickets that wait, and targets that are missed.
+    A salesperson or agent gets what is theirs, their teams' and that of the teams below: tickets that wait, and targets
+    that are missed.
     """
     limits = await limits_of(access, work)
     sees = limits.cover if limits.are_set else None

@@ -85,7 +85,7 @@ async def get_customer_health(
     """Return a customer's health today with its reasons: one customer's part in `customer_health` and
     `revenue_at_risk`.
 
-    A salesperson sees the customers that are theirs or their team's, an agent those of their region.
+    A salesperson sees the customers that are theirs, their team's or of a team below, an agent those of their region.
     """
     connection = await work.connection()
     found = await relationship_of(connection, customer_id, reporting)

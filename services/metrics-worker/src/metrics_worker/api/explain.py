@@ -31,6 +31,7 @@ from metrics_worker.queries.fields import (
     MoneyCurrency,
     NamesRead,
     Numerator,
+    SeveralTeams,
     TimeZone,
     Unit,
     Value,
@@ -129,6 +130,7 @@ class ExplanationRead(ReadModel):
     end: LastDayRead = Field(serialization_alias="to")
     timezone: TimeZone
     filters: AppliedFilters
+    teams: SeveralTeams | None
     names: NamesRead
     """What the filters' ids and codes are called, by dimension."""
     as_of: AsOf | None

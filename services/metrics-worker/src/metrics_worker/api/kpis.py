@@ -119,8 +119,9 @@ async def answer_kpi(
 ) -> AnswerRead | Response:
     """Return a KPI over a period of days in the reporting time zone, with its numerator and denominator.
 
-    A salesperson or agent gets the numbers of the filters `owner` (themselves) or `team` (one of theirs); without
-    either, those of their team. Another team is answered 404. `filters` says what the numbers are of.
+    A salesperson or agent gets the numbers of the filters `owner` (themselves) or `team` (one of theirs, or below
+    them); without either, those of their teams and of all below. Another team is answered 404. `filters` says what the
+    numbers are of, and `teams` where that is several teams.
     """
     limits = await limits_of(access, work)
     queries = [replace(query, with_previous=compare is not None)]

@@ -1,4 +1,4 @@
-"""What a salesperson or an agent sees of the numbers: their own, or those of one of their teams at a time."""
+"""What a salesperson or an agent sees of the numbers: their own, or those of their teams and of all below."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,13 +6,14 @@ from typing import Final
 from uuid import UUID
 
 from metrics_worker.kpis.formula import Kpi
+from metrics_worker.queries.query import TEAM, FilterValue
 from service_kit.access import Access, Reach
-from service_kit.problems import Forbidden, NotFound, Unprocessable
+from service_kit.problems import Forbidden, NotFound
 from service_kit.unit_of_work import UnitOfWork
 
-_LIMITING: Final = frozenset({"owner", "team"})
+_LIMITING: Final = frozenset({"owner", TEAM})
 
-QueryFilters = Mapping[str, str | None]
+QueryFilters = Mapping[str, FilterValue]
 """Values by dimension, as a query has them."""
 
 
@@ -34,8 +35,8 @@ class Limits:
 
     @property
     def teams(self) -> list[str]:
-        """Return the ids of the caller's teams."""
-        return [] if self.reach is None else sorted(map(str, self.reach.teams))
+        """Return the ids of the caller's teams and of all below them."""
+        return [] if self.reach is None else sorted(map(str, self.reach.below))
 
     def filters(self, kpi: Kpi, given: QueryFilters) -> QueryFilters:
         """Return the filters of a query with those that the caller's scope forces.
@@ -49,19 +50,18 @@ class Limits:
         if self.person is not None and given.get("owner") == self.person:
             # What is one's own stays so in another team.
             return given
-        if "team" in given:
-            if given["team"] in self.teams:
+        teams = self.teams
+        if TEAM in given:
+            if given[TEAM] in teams:
                 return given
-            raise _out_of_scope("There is no such team among yours.")
-        if len(self.teams) == 1:
-            # Of another owner, what they did in this team.
-            return {**given, "team": self.teams[0]}
-        if "owner" in given and not self.teams:
+            raise _out_of_scope("There is no such team among yours, nor below them.")
+        if teams:
+            # Of another owner, what they did in these teams.
+            return {**given, TEAM: teams[0] if len(teams) == 1 else tuple(teams)}
+        if "owner" in given:
             raise _out_of_scope("There are no such numbers among yours.")
-        if "owner" in given or self.person is None:
-            if not self.teams:
-                raise Forbidden("The token claims neither a person nor teams, whose numbers you could see.")
-            raise Unprocessable.at("?team", f"must name one of your teams: {', '.join(self.teams)}")
+        if self.person is None:
+            raise Forbidden("The token claims neither a person nor teams, whose numbers you could see.")
         return {**given, "owner": self.person}
 
     def covers_dimensions(self, kpi: Kpi) -> bool:

@@ -24,6 +24,7 @@ from metrics_worker.queries.fields import (
     LastDayRead,
     MoneyCurrency,
     Numerator,
+    SeveralTeams,
     TimeZone,
     Unit,
     Value,
@@ -128,6 +129,7 @@ class ScoreRead(ReadModel):
     filters: Annotated[
         dict[str, str], described("What it is of, by dimension; empty for the whole.", {"segment": "smb"})
     ]
+    teams: SeveralTeams | None
     unit: Unit
     currency: MoneyCurrency | None
     direction: BetterDirection
@@ -191,7 +193,8 @@ async def get_scorecard(
 ) -> ScorecardRead:
     """Return sales and service side by side: new customers, targets met, contact before and after the purchase.
 
-    A salesperson or agent gets their team's, without the KPIs that are not kept by owner and team.
+    A salesperson or agent gets that of their teams and of all below, without the KPIs that are not kept by owner and
+    team.
     """
     limits = await limits_of(access, work)
     period = period_of(start, end, status.reporting)
@@ -254,13 +257,15 @@ def _figure(cell: Cell, query: KpiQuery, answer: AnswerRead) -> ScoreRead:
     if target is None and cell.due is not None and answer.value is not None:
         met = is_met(Decimal(answer.value), Fraction(cell.due), kpi.direction)
         target = TargetFigureRead(value=cell.due, met=met)
-    filters = {dimension: value or "" for dimension, value in query.filters.items()}
+    # Several teams are those that the caller's scope forces on the explanation too.
+    filters = {dimension: value or "" for dimension, value in query.single_filters.items()}
     parameters = {"variant": query.variant, "from": period.start, "to": period.end, **filters}
     return ScoreRead(
         kpi=kpi.name,
         variant=query.variant,
         title=kpi.title,
         filters=filters,
+        teams=query.teams,
         unit=answer.unit,
         currency=answer.currency,
         direction=kpi.direction,

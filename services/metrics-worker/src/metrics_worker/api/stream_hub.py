@@ -34,7 +34,7 @@ from metrics_worker.ledger.status import (
     ledger_status,
     reporting_of_ledger,
 )
-from metrics_worker.queries.query import KpiQuery, kpi_named, period_of
+from metrics_worker.queries.query import FilterValue, KpiQuery, kpi_named, period_of
 from metrics_worker.targets.model import Target
 from service_kit.problems import RETRY_AFTER_SECONDS, Problem
 from service_kit.unit_of_work import units_of_work
@@ -76,7 +76,7 @@ class Watch:
     start: date | None
     end: date | None
     interval: Interval | None
-    filters: tuple[tuple[str, str | None], ...]
+    filters: tuple[tuple[str, FilterValue], ...]
     with_previous: bool = False
     is_limited: bool = False
     """Whether the reader does not see all numbers, and so no coverage of them."""

@@ -1,4 +1,7 @@
-"""The consumer of the directories: keeps the names of people, teams, customers and products, until they are erased."""
+"""The consumer of the directories: keeps names until they are erased, and which team is above which.
+
+The names are those of people, teams, customers and products.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,10 +26,12 @@ NAMES: Final = "metrics-names"
 TOPICS: Final = (SALES_DIRECTORY_TOPIC, SERVICE_DIRECTORY_TOPIC)
 
 _SET: Final = """
-    INSERT INTO directory_name AS known (topic, id, kind, name, code, epoch, sequence)
-    SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::integer[])
+    INSERT INTO directory_name AS known (topic, id, kind, name, code, parent_id, epoch, sequence)
+    SELECT * FROM unnest(
+        $1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::integer[], $8::integer[]
+    )
     ON CONFLICT (topic, id) DO UPDATE SET kind = excluded.kind, name = excluded.name, code = excluded.code,
-        epoch = excluded.epoch, sequence = excluded.sequence
+        parent_id = excluded.parent_id, epoch = excluded.epoch, sequence = excluded.sequence
     WHERE (known.epoch, known.sequence) < (excluded.epoch, excluded.sequence)
 """
 _ERASE: Final = """
@@ -59,7 +64,7 @@ async def keep_names(connection: AsyncConnection, records: Sequence[Record[Cloud
     in_order = sorted(newest.items(), key=lambda item: item[0])
     erased = [key for key, entry in in_order if entry is None]
     rows = [
-        (topic, id_, entry.data.kind, entry.data.name, _code_of(entry), entry.epoch, entry.sequence)
+        (topic, id_, entry.data.kind, entry.data.name, *_code_and_parent(entry), entry.epoch, entry.sequence)
         for (topic, id_), entry in in_order
         if entry is not None and isinstance(entry.data, DirectoryEntry | SalesProductEntrySet)
     ]
@@ -70,8 +75,10 @@ async def keep_names(connection: AsyncConnection, records: Sequence[Record[Cloud
         await driver.execute(_SET, *zip(*rows, strict=True))
 
 
-def _code_of(entry: CloudEvent) -> str | None:
-    return entry.data.code if isinstance(entry.data, SalesProductEntrySet) else None
+def _code_and_parent(entry: CloudEvent) -> tuple[str | None, UUID | None]:
+    if isinstance(entry.data, SalesProductEntrySet):
+        return entry.data.code, None
+    return None, entry.data.parent_id if isinstance(entry.data, DirectoryEntry) else None
 
 
 class DirectoryConsumer:

@@ -216,8 +216,10 @@ directory_name = Table(
     Column("code", Text, comment="by which events name a product; null for what they name by its id"),
     Column("epoch", Integer, nullable=False),
     Column("sequence", Integer, nullable=False),
+    Column("parent_id", Uuid, comment="the team above a team"),
     PrimaryKeyConstraint("topic", "id"),
     Index("directory_name_id_idx", "id"),
+    Index("directory_name_parent_idx", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
     Index("directory_name_code_idx", "code", postgresql_where=text("code IS NOT NULL")),
     comment="Names as the directories have them; a tombstone deletes its row. Personal data, in no backup.",
 )

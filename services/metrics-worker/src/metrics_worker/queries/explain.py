@@ -17,7 +17,7 @@ from metrics_worker.kpis.catalogue import ENDED
 from metrics_worker.kpis.formula import Formula
 from metrics_worker.ledger.tables import CONSUMER, CUSTOMER, POSTING, dimension_value, sequence_gap, subject_state
 from metrics_worker.queries.answer import answer
-from metrics_worker.queries.query import KpiQuery
+from metrics_worker.queries.query import FilterValue, KpiQuery
 from service_kit.consumer.dead_letters import dead_letter
 
 POSTINGS_CHECKED: Final = 20_000
@@ -121,7 +121,7 @@ class PostingsBehind:
     def _cancelled(self, kind: Kind, names: list[str]) -> sa.Select[Any]:
         table = POSTING[kind]
         days, counted = self._days(kind, table.c, names), [*self._counted(kind, table.c, names)]
-        customer = self.query.filters.get("customer")
+        customer = self.query.single_filters.get("customer")
         if customer is not None:
             # This one has an index that leads to few.
             days.append(_carries(table.c.customer, customer))
@@ -224,14 +224,15 @@ class PostingsBehind:
         )
 
 
-def _carries(column: sa.Column[Any], value: str | None) -> sa.ColumnElement[bool]:
+def _carries(column: sa.Column[Any], value: FilterValue) -> sa.ColumnElement[bool]:
     """Return which postings carry a value of a dimension."""
     if value is None:
         return column.is_(None)
+    values = value if isinstance(value, tuple) else (value,)
     if column.name == CUSTOMER:
-        return column == UUID(value)
-    code = sa.select(dimension_value.c.code).where(dimension_value.c.value == value)
-    return column == code.scalar_subquery()
+        return column.in_(list(map(UUID, values)))
+    codes = sa.select(dimension_value.c.code).where(dimension_value.c.value.in_(values))
+    return column == sa.any_(sa.func.array(codes.scalar_subquery()))
 
 
 def _value_of(column: sa.Column[Any]) -> sa.ColumnElement[Any]:

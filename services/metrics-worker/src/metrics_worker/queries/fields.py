@@ -61,6 +61,14 @@ AppliedFilters = Annotated[
         "What the numbers are of, by dimension: as requested, and as the caller's role forces.", {"segment": "smb"}
     ),
 ]
+SeveralTeams = Annotated[
+    list[str],
+    described(
+        "The teams that the numbers are of, where the caller's role forces several: theirs and all below; else null.",
+        ["019ca869-5000-7000-8000-0000000000d1", "019ca869-5000-7000-8000-0000000000d2"],
+        rarely=True,
+    ),
+]
 NamesRead = Annotated[
     dict[str, str],
     described(

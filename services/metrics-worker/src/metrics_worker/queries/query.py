@@ -15,6 +15,9 @@ from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.kpis.formula import Formula, Kpi
 from service_kit.problems import NotFound, Unprocessable
 
+FilterValue = str | None | tuple[str, ...]
+"""Of a dimension: None selects what has no value, a tuple what has one of several."""
+TEAM: Final = "team"
 MOST_DIMENSIONS: Final = 2
 """Dimensions of one grouping."""
 _CODE = re.compile(CODE_PATTERN.removesuffix("$"), re.ASCII)
@@ -36,8 +39,8 @@ class KpiQuery:
     interval: Interval | None
     group_by: tuple[str, ...]
     """The dimensions whose values make groups: none, one or two."""
-    filters: Mapping[str, str | None]
-    """By dimension; None selects what has no value."""
+    filters: Mapping[str, FilterValue]
+    """By dimension. Of several values there are only teams, which the caller's scope forces."""
     with_previous: bool
     as_of: datetime | None = None
     """Use only what the ledger held then; None for now."""
@@ -48,6 +51,17 @@ class KpiQuery:
     def formula(self) -> Formula:
         """Return the formula of its variant."""
         return self.kpi.variants[self.variant]
+
+    @property
+    def single_filters(self) -> dict[str, str | None]:
+        """Return the filters by one value each."""
+        return {name: value for name, value in self.filters.items() if not isinstance(value, tuple)}
+
+    @property
+    def teams(self) -> list[str] | None:
+        """Return the teams that it is filtered by; None where it is not by several."""
+        teams = self.filters.get(TEAM)
+        return list(teams) if isinstance(teams, tuple) else None
 
 
 def kpi_named(name: str) -> Kpi:

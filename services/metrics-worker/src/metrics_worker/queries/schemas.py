@@ -19,6 +19,7 @@ from metrics_worker.queries.fields import (
     NamesRead,
     Numerator,
     ReportingCurrencyRead,
+    SeveralTeams,
     TimeZone,
     Unit,
     Value,
@@ -168,6 +169,8 @@ class AnswerRead(ReadModel):
     end: LastDayRead = Field(serialization_alias="to")
     timezone: TimeZone
     filters: AppliedFilters
+    teams: SeveralTeams | None
+    """The teams that the numbers are of, where they are of several: those of the caller and all below."""
     names: NamesRead = Field(default_factory=dict)
     """What the filters' ids and codes are called, by dimension."""
     as_of: AsOf | None

@@ -28,6 +28,7 @@ from metrics_worker.ledger.blocks import (
 )
 from metrics_worker.ledger.tables import CUSTOMER, POSTING, bucket_column
 from metrics_worker.queries.plan import LARGEST, Piece, cover
+from metrics_worker.queries.query import FilterValue
 from service_kit.compiled import driver_of
 from service_kit.concurrency import cooperative_chunks
 
@@ -42,8 +43,8 @@ Cell = tuple[date | None, str | None]
 """A bucket's first day by the calendar (None without an interval) and a group's key: see `values_of`."""
 Cells = dict[Cell, tuple[int, ...]]
 Histograms = dict[Cell, dict[int, int]]
-Filters = tuple[tuple[str, str | None], ...]
-"""By dimension, the value; None selects what has no value."""
+Filters = tuple[tuple[str, FilterValue], ...]
+"""By dimension."""
 
 
 def values_of(key: str | None, dimensions: Sequence[str]) -> tuple[str | None, ...]:
@@ -391,7 +392,7 @@ def _blocks(wanted: Sums, pieces: Sequence[Piece], param: Parameters) -> list[_S
 def _block_condition(wanted: Sums | Counts, param: Parameters) -> tuple[str, str]:
     """Return which blocks hold it, but for the time, and the group's key."""
     [dimension] = _involved(wanted) or [ALL]
-    values = [f" AND value = {param(NO_VALUE if value is None else value)}" for _, value in wanted.filters]
+    values = [f" AND value {_is(NO_VALUE if value is None else value, param)}" for _, value in wanted.filters]
     condition = f"kind = '{wanted.kind.name}' AND dimension = '{dimension}'{''.join(values)}"
     return condition, f"nullif(value, '{NO_VALUE}')" if wanted.group_by else "NULL"
 
@@ -463,13 +464,18 @@ def _text_of(dimension: str, key: str) -> str:
     return f"(SELECT value FROM dimension_value WHERE code = {key})"  # noqa: S608 -- no input
 
 
-def _carries(dimension: str, value: str | None, param: Parameters) -> str:
+def _is(value: str | tuple[str, ...], param: Parameters) -> str:
+    return f"= ANY ({param(list(value))})" if isinstance(value, tuple) else f"= {param(value)}"
+
+
+def _carries(dimension: str, value: FilterValue, param: Parameters) -> str:
     """Return which postings carry a value of a dimension; none where the ledger never met it."""
     if value is None:
         return f"{dimension} IS NULL"
     if dimension == CUSTOMER:
-        return f"{dimension} = {param(value)}"
-    return f"{dimension} = (SELECT code FROM dimension_value WHERE value = {param(value)})"  # noqa: S608 -- no input
+        return f"{dimension} {_is(value, param)}"
+    codes = f"SELECT code FROM dimension_value WHERE value {_is(value, param)}"  # noqa: S608 -- no input
+    return f"{dimension} = ANY (ARRAY({codes}))"
 
 
 def _involved(wanted: Sums | Counts) -> set[str]:

@@ -69,10 +69,11 @@ class TargetLookup:
 
 
 def _key_of(query: KpiQuery) -> TargetKey | None:
-    """Return what a target would be set for; None for a query with several filters, which cannot have one."""
-    if len(query.filters) > 1:
+    """Return what a target would be set for; None for a query of several filters or teams, which cannot have one."""
+    filters = query.single_filters
+    if len(query.filters) > 1 or query.teams is not None:
         return None
-    dimension, value = next(iter(query.filters.items()), (None, None))
+    dimension, value = next(iter(filters.items()), (None, None))
     return TargetKey(query.kpi.name, query.variant, dimension, value)
 
 
