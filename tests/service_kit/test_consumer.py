@@ -17,6 +17,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts.codec import UndecodableEvent
+from service_kit import telemetry
 from service_kit.consumer.batch_size import BatchSize
 from service_kit.consumer.circuit_breaker import MAX_BAD, CircuitOpen, circuit_breaker
 from service_kit.consumer.consumer import Consumer
@@ -69,6 +70,7 @@ class Reader:
         group: str = "reader",
         offset_reset: OffsetResetPolicy = "stop",
         is_relevant: Callable[[int], bool] | None = None,
+        revision: str | None = None,
     ) -> None:
         self.consumer = Consumer(
             name=group,
@@ -79,6 +81,7 @@ class Reader:
             handle=self.handle,
             is_relevant=is_relevant,
             offset_reset=offset_reset,
+            revision=revision,
         )
         self.database = database
         self.poison: set[int] = set()
@@ -584,3 +587,34 @@ async def _is_open(reader: Reader) -> bool:
     except CircuitOpen:
         return True
     return False
+
+
+async def test_a_consumer_of_the_release_before_writes_nothing_once_the_database_is_migrated(log: Log) -> None:
+    """Its statements fail for good records: without the fence they would all be dead letters, or halt it."""
+    former = log.reader(revision="0001")
+    async with log.database.begin() as connection:
+        await connection.execute(sa.text("create table alembic_version (version_num text)"))
+        await connection.execute(sa.text("insert into alembic_version values ('0001')"))
+
+    async def waits() -> bool:
+        return any(
+            sample.labels["consumer"] == "reader" and sample.labels["error"] == "SchemaDiffers" and sample.value >= 2
+            for metric in telemetry.CONSUMER_RESTARTS.collect()
+            for sample in metric.samples
+        )
+
+    async with former.running():
+        await log.publish(texts(1, start=1))
+        await former.has_read()
+        async with log.database.begin() as connection:
+            await connection.execute(sa.text("alter table seen add column team text not null default 'none'"))
+            await connection.execute(sa.text("alter table seen rename column reader to consumer"))
+            await connection.execute(sa.text("update alembic_version set version_num = '0002'"))
+        await log.publish(texts(10, start=2))
+        await eventually(waits, 30)
+    assert (await log.dead_letters(), await log.numbers()) == (0, [1])
+    async with log.database.begin() as connection:
+        # The statements of the release after it.
+        await connection.execute(sa.text("alter table seen rename column consumer to reader"))
+    await log.read(11, revision="0002")
+    assert (await log.dead_letters(), await log.numbers()) == (0, list(range(1, 12)))

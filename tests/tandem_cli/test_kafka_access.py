@@ -16,10 +16,12 @@ from aiokafka.errors import (
 from typer.testing import CliRunner
 
 from event_contracts.watermark import watermarks_topic
+from metrics_worker.api.dead_letters import CONSUMERS
 from metrics_worker.jobs import webhook_feed
 from metrics_worker.ledger import consumer as ledger
 from metrics_worker.ledger import directory
 from metrics_worker.ledger.tables import CONSUMER
+from metrics_worker.webhooks.model import FEED
 from service_api.customers import from_sales
 from service_kit import relay
 from service_kit.consumer.log_identity import TopicsMissing
@@ -105,7 +107,9 @@ def test_the_table_names_what_the_code_uses() -> None:
     written = {topic for process in PROCESSES.values() for topic in process.writes}
     assert written == {topic.name for topic in standard_topics()}
     assert watermarks < written
-    assert PROCESSES["metrics-jobs"].groups == (webhook_feed.CONSUMER,)
+    assert PROCESSES["metrics-jobs"].groups == (FEED,)
+    every_group = {*PROCESSES["metrics-jobs"].groups, *PROCESSES["metrics-consumer"].groups}
+    assert every_group == set(CONSUMERS), "dead letters of every group are listed"
     assert set(PROCESSES["metrics-jobs"].reads) >= set(webhook_feed.SOURCES)
     for process in ("sales-relay", "service-relay", "metrics-jobs"):
         assert PROCESSES[process].transactions == relay.PRODUCER

@@ -11,6 +11,7 @@ import structlog
 from alembic import command, context
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData
 from sqlalchemy.engine import Connection
 
@@ -28,6 +29,13 @@ def migrations_of(package: ModuleType) -> Path:
     """Where a service's migrations are: inside the installed package, or beside `src` in a checkout."""
     inside = Path(str(package.__file__)).parent / "migrations"
     return inside if inside.is_dir() else Path(str(package.__file__)).parents[2] / "migrations"
+
+
+def newest_revision(package: ModuleType) -> str:
+    """Return the revision of the schema that this release of a service is for."""
+    head = ScriptDirectory(str(migrations_of(package))).get_current_head()
+    assert head is not None  # noqa: S101 -- every service has migrations
+    return head
 
 
 Upgrade = Callable[[str], None]

@@ -46,14 +46,18 @@ def consumer() -> None:
         plans="force_generic_plan",
         search_path=SEARCH_PATH,
     )
+    revision = migrations.newest_revision(metrics_worker)
     bookkeeper = LedgerConsumer(
         engine,
         KafkaServers.of(settings),
         settings.reporting,
         offset_reset=settings.consumer_offset_reset,
         completeness=settings.completeness,
+        revision=revision,
     )
-    directory = DirectoryConsumer(engine, KafkaServers.of(settings), offset_reset=settings.consumer_offset_reset)
+    directory = DirectoryConsumer(
+        engine, KafkaServers.of(settings), offset_reset=settings.consumer_offset_reset, revision=revision
+    )
 
     async def work(stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as both:
@@ -89,7 +93,7 @@ def jobs() -> None:
     evaluator = TargetEvaluator(engine, settings.reporting, on_commit=notifier.notify)
     restatements = RestatementJob(engine, settings.reporting, on_commit=notifier.notify)
     waits = WaitClock(engine, on_commit=notifier.notify)
-    feed = WebhookFeed(engine, KafkaServers.of(settings))
+    feed = WebhookFeed(engine, KafkaServers.of(settings), revision=migrations.newest_revision(metrics_worker))
     sender = WebhookSender(engine, allow_loopback=settings.webhooks_allow_loopback)
     retention = RetentionJob(
         engine,

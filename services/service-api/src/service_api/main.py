@@ -86,6 +86,7 @@ def consumer() -> None:
         KafkaServers.of(settings),
         offset_reset=settings.consumer_offset_reset,
         onboarding_days=settings.onboarding_days,
+        revision=migrations.newest_revision(service_api),
     )
     runner.work(
         "service-consumer",

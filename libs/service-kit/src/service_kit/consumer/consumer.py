@@ -118,6 +118,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         on_idle: Callable[[], Awaitable[None]] | None = None,
         offset_reset: OffsetResetPolicy = "stop",
         linger_seconds: float = 0.0,
+        revision: str | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """With `version_of`, a batch's newest record of each subject is handled, if it is newer than all before it.
@@ -127,6 +128,9 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         After a turn it waits `linger_seconds`, so that records under load share a transaction.
 
         `on_idle` is called at every turn that finds all partitions read to their end.
+
+        With a `revision` it writes only while the database is migrated to that one: the statements of another release
+        would fail for the records' sake, or mean something else.
         """
         self.name = name
         self._engine = engine
@@ -142,6 +146,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         self._on_idle = on_idle
         self._offset_reset: OffsetResetPolicy = offset_reset
         self._linger_seconds = linger_seconds
+        self._revision = revision
         self._batch_size = BatchSize()
         self._has_written = False
         """Whether this member has written a batch since it joined."""
@@ -207,7 +212,8 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
     async def _run_member(self, stop: asyncio.Event) -> None:
         """Be one member of the group, from joining to the first failure or the stop."""
         self._identity = await self._clients.identify(self._topics)
-        self._offsets = OffsetStore(self.name, self._identity, self._offset_reset)
+        self._offsets = OffsetStore(self.name, self._identity, self._offset_reset, revision=self._revision)
+        await self._offsets.require_schema(self._connection)
         self._rebalance_failure = None
         self.circuit_breaker.expire()
         self._next_offsets.clear()

@@ -45,17 +45,19 @@ consumer_offset = sa.Table(
 )
 
 # Arrays, not a list of values: a statement that looks the same for any number of partitions is compiled once.
-_ADVANCE: Final = CompiledStatement(
-    sa.text(
-        "update consumer_offset as stored set next_offset = given.now, updated_at = now()"
-        " from unnest(cast(:topics as text[]), cast(:partitions as integer[]), cast(:topic_ids as uuid[]),"
-        " cast(:was as bigint[]), cast(:now as bigint[])) as given (topic, partition, topic_id, was, now)"
-        " where stored.consumer = :consumer and stored.cluster_id = :cluster_id and stored.topic = given.topic"
-        " and stored.partition = given.partition and stored.topic_id = given.topic_id"
-        " and stored.next_offset = given.was"
-        " returning stored.partition"
-    )
+_ADVANCING: Final = (
+    "update consumer_offset as stored set next_offset = given.now, updated_at = now()"
+    " from unnest(cast(:topics as text[]), cast(:partitions as integer[]), cast(:topic_ids as uuid[]),"
+    " cast(:was as bigint[]), cast(:now as bigint[])) as given (topic, partition, topic_id, was, now)"
+    " where stored.consumer = :consumer and stored.cluster_id = :cluster_id and stored.topic = given.topic"
+    " and stored.partition = given.partition and stored.topic_id = given.topic_id"
+    " and stored.next_offset = given.was"
 )
+_AT_REVISION: Final = " and exists (select from alembic_version where version_num = cast(:revision as text))"
+_RETURNING: Final = " returning stored.partition"
+_ADVANCE: Final = CompiledStatement(sa.text(_ADVANCING + _RETURNING))
+_ADVANCE_AT: Final = CompiledStatement(sa.text(_ADVANCING + _AT_REVISION + _RETURNING))
+_REVISION: Final = sa.text("select version_num from alembic_version")
 
 _SET_LOG_ENDS: Final = sa.text(
     "update consumer_offset as stored set log_end = given.log_end"
@@ -70,6 +72,10 @@ class Fenced(Exception):
     """Another consumer has advanced these partitions: ours is out of date, and nothing of its batch is written."""
 
 
+class SchemaDiffers(Exception):
+    """The database is migrated to another revision than the process is for; nothing is written."""
+
+
 class OperatorRequired(Exception):
     """A failure that needs an operator's decision. Ends `Consumer.run`; nothing of the batch is written."""
 
@@ -81,16 +87,39 @@ class OffsetsOutOfRange(OperatorRequired):
 class OffsetStore:
     """The offsets that one consumer keeps for one log."""
 
-    def __init__(self, consumer: str, identity: LogIdentity, reset_policy: OffsetResetPolicy) -> None:
+    def __init__(
+        self,
+        consumer: str,
+        identity: LogIdentity,
+        reset_policy: OffsetResetPolicy,
+        *,
+        revision: str | None = None,
+    ) -> None:
+        """`revision` is that of the schema that the consumer's statements are for; None for any."""
         self._consumer = consumer
         self._identity = identity
         self._reset_policy = reset_policy
+        self._revision = revision
+
+    async def require_schema(self, connection: AsyncConnection) -> None:
+        """Raise `SchemaDiffers` unless the database is at the revision."""
+        if self._revision is None:
+            return
+        found = (await connection.execute(_REVISION)).scalars().all()
+        if found != [self._revision]:
+            at = ", ".join(found) or "none"
+            raise SchemaDiffers(f"the database is at revision {at}, and this release is for {self._revision}")
 
     async def advance(self, connection: AsyncConnection, stored: Offsets, next_offsets: Offsets) -> None:
-        """Replace the stored offsets by the next ones. Raises `Fenced` when the database holds others."""
+        """Replace the stored offsets by the next ones.
+
+        Raises `Fenced` when the database holds others, or was migrated to another revision since.
+        """
         moved = sorted(part for part, offset in next_offsets.items() if offset != stored[part])
-        rows = await _ADVANCE.all(
+        advance, at = (_ADVANCE, {}) if self._revision is None else (_ADVANCE_AT, {"revision": self._revision})
+        rows = await advance.all(
             await driver_of(connection),
+            **at,
             consumer=self._consumer,
             cluster_id=self._identity.cluster_id,
             topics=[part.topic for part in moved],
@@ -100,7 +129,8 @@ class OffsetStore:
             now=[next_offsets[part] for part in moved],
         )
         if len(rows) != len(moved):
-            raise Fenced(f"{len(moved) - len(rows)} of {len(moved)} partitions were advanced by another consumer")
+            left = len(moved) - len(rows)
+            raise Fenced(f"another consumer advanced {left} of {len(moved)} partitions, or the database was migrated")
 
     async def load(self, connection: AsyncConnection) -> Offsets:
         """Return the stored offsets of all partitions, also of those that other members of the group hold."""

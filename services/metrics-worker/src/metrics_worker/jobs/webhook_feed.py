@@ -19,14 +19,12 @@ from event_contracts.catalogue import SALES_TOPIC, SERVICE_TOPIC
 from event_contracts.codec import CloudEvent, Envelope, UndecodableEvent, decode, type_of
 from metrics_worker.webhooks.deliveries import Message, Subscription, deliver, subscriptions
 from metrics_worker.webhooks.filters import TYPES, follows_services
-from metrics_worker.webhooks.model import webhook_progress
+from metrics_worker.webhooks.model import FEED, webhook_progress
 from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.consumer.consumer import Consumer
 from service_kit.consumer.records import Record
 from service_kit.kafka import Kafka
 
-CONSUMER: Final = "metrics-webhooks"
-"""The consumer group, and the name under which its offsets are kept."""
 SOURCES: Final = (SALES_TOPIC, SERVICE_TOPIC)
 LINGER_SECONDS: Final = 0.1
 """How long a batch waits for more under load: a transaction for each event would cost the database too much."""
@@ -63,10 +61,16 @@ class WebhookFeed:
     """The feed of one process; any number of them share the partitions."""
 
     def __init__(
-        self, engine: AsyncEngine, kafka: Kafka, *, topics: Sequence[str] = SOURCES, clock: Clock = SYSTEM_CLOCK
+        self,
+        engine: AsyncEngine,
+        kafka: Kafka,
+        *,
+        topics: Sequence[str] = SOURCES,
+        revision: str | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.consumer: Consumer[_Arrived | None] = Consumer(
-            name=CONSUMER,
+            name=FEED,
             engine=engine,
             kafka=kafka,
             topics=topics,
@@ -76,6 +80,7 @@ class WebhookFeed:
             # What was read before is known from the progress: a log that is another one needs no decision.
             offset_reset="reset",
             linger_seconds=LINGER_SECONDS,
+            revision=revision,
             clock=clock,
         )
 

@@ -51,6 +51,7 @@ class LedgerConsumer:
         topics: Sequence[str] = TOPICS,
         offset_reset: OffsetResetPolicy = "stop",
         completeness: CompletenessBy = "watermarks",
+        revision: str | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._engine = engine
@@ -68,6 +69,7 @@ class LedgerConsumer:
             handle=self._handle,
             on_idle=self._idle,
             offset_reset=offset_reset,
+            revision=revision,
             clock=clock,
         )
 

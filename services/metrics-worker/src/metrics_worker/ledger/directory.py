@@ -91,6 +91,7 @@ class DirectoryConsumer:
         *,
         topics: Sequence[str] = TOPICS,
         offset_reset: OffsetResetPolicy = "stop",
+        revision: str | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.consumer: Consumer[CloudEvent | None] = Consumer(
@@ -101,6 +102,7 @@ class DirectoryConsumer:
             decode=decode_name,
             handle=keep_names,
             offset_reset=offset_reset,
+            revision=revision,
             clock=clock,
         )
 

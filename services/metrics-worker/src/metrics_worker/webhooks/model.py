@@ -160,6 +160,9 @@ class WebhookDelivery(Base, table="webhook_delivery", audited=False):
         self.status, self.tries, self.next_try_at = "pending", 0, at
 
 
+FEED: Final = "metrics-webhooks"
+"""The consumer group of the webhooks' feed, and the name under which its offsets and dead letters are kept."""
+
 webhook_progress = sa.Table(
     "webhook_progress",
     authoritative,

@@ -162,6 +162,7 @@ class SalesCustomers:
         directory_topic: str = SALES_DIRECTORY_TOPIC,
         offset_reset: OffsetResetPolicy = "stop",
         onboarding_days: int = 0,
+        revision: str | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._outbox_notifier = OutboxNotifier(engine)
@@ -182,6 +183,7 @@ class SalesCustomers:
             version_of=version_of,
             on_commit=self._outbox_notifier.notify,
             offset_reset=offset_reset,
+            revision=revision,
             clock=clock,
         )
         self.names: Consumer[CloudEvent | None] = Consumer(
@@ -193,6 +195,7 @@ class SalesCustomers:
             handle=copy_names,
             version_of=version_of_name,
             offset_reset=offset_reset,
+            revision=revision,
             clock=clock,
         )
 
