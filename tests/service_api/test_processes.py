@@ -51,7 +51,7 @@ async def running(environment: dict[str, str]) -> AsyncIterator[dict[str, tuple[
                     return False
                 return all(answer.status_code == 200 for answer in answers)
 
-            await eventually(all_ready, 30)
+            await eventually(all_ready, 120)
         yield started
     finally:
         for process, _ in started.values():
