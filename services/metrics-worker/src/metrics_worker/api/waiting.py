@@ -89,7 +89,10 @@ async def list_waiting(
     addresses: Addresses,
     state: InState = None,
 ) -> PageRead[WaitRead]:
-    """Return who waits for us, the longest first. A salesperson or agent gets what is theirs and their teams'."""
+    """Return who waits for us, the longest first.
+
+    A salesperson or agent gets what is theirs, their teams' and that of the teams below.
+    """
     book = await policies_in_use(work)
     query = await _query(work, access, book, asked)
     connection = await work.connection()
@@ -121,7 +124,7 @@ async def _query(work: UnitOfWork, access: Access, book: PolicyBook, asked: dict
     conditions = filtered(asked)
     reach = (await limits_of(access, work)).reach
     if reach is not None:
-        conditions.append(sa.or_(open_wait.c.owner == reach.person, open_wait.c.team.in_(sorted(reach.teams))))
+        conditions.append(sa.or_(open_wait.c.owner == reach.person, open_wait.c.team.in_(sorted(reach.below))))
     return WaitQuery(datetime.now(UTC), book, conditions=conditions)
 
 
