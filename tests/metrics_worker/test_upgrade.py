@@ -8,6 +8,9 @@ from tests.upgrading import WHEN, Values, upgraded_step_by_step
 
 MADE: Values = {
     "ledger": {"timezone": VILNIUS.zone.key, "currency": VILNIUS.currency, "rules_version": 1},
+    # Dropped by a later revision, which rebuilds the ledger.
+    "subject_state": {"waiting_since": None},
+    "waiting_policy": {"reason": "lead", "limit_minutes": 60, "warn_minutes": 10},
     "dead_letter": {"consumer": "metrics-worker", "status": "sent"},
     "target": {
         "kpi": "revenue",
