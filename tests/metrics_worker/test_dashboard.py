@@ -39,19 +39,19 @@ async def test_every_page_is_the_same_document_and_asks_for_no_token(built: Path
     shown = PAGE.replace("{{issuer}} {{client-id}}", "https://login.example.com/realms/tandem a&quot;b")
     async with client_of(built) as client:
         for path in dashboard.PAGES:
-            answer = await client.get(path)
+            answer = await client.get(path.format(kpi="revenue"))
             assert (answer.status_code, answer.text) == (200, shown)
             assert answer.headers["content-type"] == "text/html; charset=utf-8"
             # A new version has to be seen at once.
             assert answer.headers["cache-control"] == "no-cache"
 
 
-async def test_only_own_files_may_run_and_only_the_issuer_is_asked_beside_the_api(built: Path) -> None:
+async def test_only_own_files_may_run_and_only_the_issuer_is_asked_beside_the_apis(built: Path) -> None:
     async with client_of(built) as client:
         policy = (await client.get("/")).headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "script-src 'self';" in policy
-    assert "connect-src 'self' https://login.example.com;" in policy
+    assert "connect-src 'self' https://login.example.com http://127.0.0.1:8001 http://127.0.0.1:8002;" in policy
     assert "unsafe" not in policy
 
 

@@ -208,9 +208,11 @@ class Issuer:
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
                 self.send_header("Cache-Control", "no-store")
-                if sign_in is not None and self.headers.get("Origin") == sign_in.origin:
+                origin = self.headers.get("Origin", "")
+                if sign_in is not None and origin in sign_in.origins:
                     # The page at the dashboard reads the configuration, and sends its code.
-                    self.send_header("Access-Control-Allow-Origin", sign_in.origin)
+                    self.send_header("Access-Control-Allow-Origin", origin)
+                    self.send_header("Vary", "Origin")
                 self.end_headers()
                 self.wfile.write(reply.body)
 

@@ -82,8 +82,9 @@ class SignIn:
         people: Callable[[], Sequence[Person]],
         tokens: Callable[[Person, str], tuple[str, str]],
     ) -> None:
-        self.redirect_uri = redirect_uri
-        self.origin = _origin(redirect_uri)
+        # People type either name of this machine.
+        self._redirects = {redirect_uri, redirect_uri.replace("//127.0.0.1:", "//localhost:")}
+        self.origins = {_origin(address) for address in self._redirects}
         self._people = people
         self._tokens = tokens
         self._codes: dict[str, _Code] = {}
@@ -155,13 +156,13 @@ class SignIn:
             self._refreshes = {token: whose for token, whose in self._refreshes.items() if whose != person}
         after = query.get("post_logout_redirect_uri", "")
         gone = {"Set-Cookie": f"{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"}
-        if _origin(after) != self.origin:
+        if _origin(after) not in self.origins:
             return Reply(200, b"You are signed out.", {**gone, "Content-Type": "text/plain"})
         return Reply(302, b"", {**gone, "Location": after})
 
     def _refusal(self, query: Mapping[str, str]) -> Reply | None:
         # Nobody is sent to an address that is not the client's.
-        if query.get("client_id") != CLIENT_ID or query.get("redirect_uri") != self.redirect_uri:
+        if query.get("client_id") != CLIENT_ID or query.get("redirect_uri") not in self._redirects:
             return _error(400, "This client or its address is not known here.")
         if query.get("response_type") != "code":
             return self._back(query, error="unsupported_response_type")
@@ -181,7 +182,7 @@ class SignIn:
 
     def _back(self, query: Mapping[str, str], **parameters: str) -> Reply:
         state = {"state": query["state"]} if query.get("state") else {}
-        return Reply(302, b"", {"Location": f"{self.redirect_uri}?{urlencode({**parameters, **state})}"})
+        return Reply(302, b"", {"Location": f"{query['redirect_uri']}?{urlencode({**parameters, **state})}"})
 
     def _page(self, query: Mapping[str, str]) -> Reply:
         hidden = "".join(
@@ -203,7 +204,7 @@ class SignIn:
         )
         policy = (
             "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'; "
-            f"form-action 'self' {self.origin}"
+            f"form-action 'self' {' '.join(sorted(self.origins))}"
         )
         return Reply(
             200, page.encode(), {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy}

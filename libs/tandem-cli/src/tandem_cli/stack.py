@@ -391,7 +391,7 @@ class LocalStack:
         }
         return {
             "LOG_LEVEL": "info",
-            "CORS_ORIGINS": ",".join(DEVELOPMENT_ORIGINS),
+            "CORS_ORIGINS": ",".join((*DEVELOPMENT_ORIGINS, *self._dashboard_origins())),
             # The two APIs come first: the links of metrics-api lead to them.
             **{f"{api.upper()}_API_URL": url for api, url in self.urls.items()},
             **inherited,
@@ -436,6 +436,11 @@ class LocalStack:
             "MALLOC_ARENA_MAX": "2",  # glibc keeps an arena of its own for each thread otherwise
             **{name: value for name, value in self.env_overrides.items() if name.startswith(("PYTHON", "MALLOC_"))},
         }
+
+    def _dashboard_origins(self) -> tuple[str, ...]:
+        """Return where the dashboard is: it reads events of sales and service."""
+        port = self.ports.metrics or self._remembered.choose("metrics-api")
+        return tuple(f"http://{host}:{port}" for host in (LOOPBACK, "localhost"))
 
     def _local_issuer(self) -> Issuer:
         if self._issuer is None:

@@ -141,6 +141,27 @@ test("every chart can be read as a table", async () => {
   assert.ok((await page.locator(".sales.half .trend tbody tr").count()) > 5);
 });
 
+test("the explanation of a number leads to the event that has just moved it", async () => {
+  await page.goto(address("/numbers/revenue?why=1"));
+  await page.getByRole("heading", { name: /^Why is Revenue €/ }).waitFor();
+  const deal = await openDeal("4321.09");
+  await win(deal);
+  const posting = page.locator(".posting", { hasText: "4,321.09" });
+  await posting.click();
+  await page.locator(".event dd", { hasText: "sales.deal-closed" }).waitFor();
+  await page.locator(".event dd", { hasText: deal.id }).first().waitFor();
+});
+
+test("a number is broken down by two dimensions, and shows what was known on an earlier day", async () => {
+  await page.goto(address("/numbers/revenue"));
+  await page.getByRole("button", { name: /^and / }).press("Enter");
+  await page.getByRole("option", { name: "Region" }).click();
+  await page.getByRole("columnheader", { name: "Region" }).waitFor();
+  await page.getByRole("slider", { name: "As of" }).press("Home");
+  await page.getByText(/today it is €/).waitFor();
+  assert.match(page.url(), /as_of=\d{4}-\d\d-\d\d/);
+});
+
 test("lost and found again: the page says so, and goes on by itself", async () => {
   await page.context().setOffline(true);
   await page.getByText(/No connection since/).waitFor();
@@ -155,9 +176,9 @@ test("axe finds nothing: light and dark, desktop and phone", async () => {
       const context = await browser.newContext({ viewport: { width, height }, colorScheme, bypassCSP: true });
       const opened = watched(await context.newPage());
       await signIn(opened, "Marta Lindqvist");
-      for (const path of ["/", "/alerts"]) {
+      for (const path of ["/", "/alerts", "/numbers", "/numbers/win_rate?why=1"]) {
         await opened.goto(address(path));
-        await opened.getByRole("heading", { name: "Alerts" }).first().waitFor();
+        await opened.getByRole("heading", { name: /Alerts|Numbers|Records and events/ }).first().waitFor();
         await opened.getByText("Live", { exact: true }).waitFor();
         await opened.evaluate(axe);
         const { violations } = await opened.evaluate(() => globalThis.axe.run());

@@ -20,5 +20,22 @@ export const api = metrics({
   },
 });
 
+export type Explanation = Metrics["ExplanationRead"];
+export type Posting = Metrics["ExplainedPostingRead"];
+
+/** Returns an event of sales or service, by the link that an explanation has: its type, and what it says, flat. */
+export async function eventAt(link: string): Promise<{ type: string; data: [string, string][] }> {
+  const answer = await fetch(link, {
+    headers: { Authorization: `Bearer ${accessToken()}` },
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  });
+  if (!answer.ok) throw new Error(`${answer.status}`);
+  const { event } = (await answer.json()) as { event: { type: string; data: Record<string, unknown> } };
+  const data = Object.entries(event.data)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]): [string, string] => [name, typeof value === "object" ? JSON.stringify(value) : String(value)]);
+  return { type: event.type, data };
+}
+
 /** Returns whether the caller's role is what is missing. */
 export const isForbidden = (failure: unknown): boolean => failure instanceof ProblemError && failure.status === 403;

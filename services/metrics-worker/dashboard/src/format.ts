@@ -47,8 +47,7 @@ function money(value: number, currency: string, exact: boolean): string {
       numberFormat({ ...options, notation: "compact", maximumSignificantDigits: 3 }).format(value).replace("K", "k"),
     );
   }
-  const isWhole = exact ? Number.isInteger(value) : true;
-  return withMinus(numberFormat({ ...options, maximumFractionDigits: isWhole ? 0 : 2 }).format(value));
+  return withMinus(numberFormat(exact ? options : { ...options, maximumFractionDigits: 0 }).format(value));
 }
 
 function minutes(value: number): Shown {

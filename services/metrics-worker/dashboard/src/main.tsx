@@ -9,6 +9,8 @@ import "./styles/base.css";
 import "./styles/overview.css";
 
 const Alerts = lazy(() => import("./alerts"));
+const Numbers = lazy(() => import("./numbers"));
+const KpiPage = lazy(() => import("./kpi/page"));
 
 const root = document.getElementById("page");
 if (root === null) throw new Error("the page has no #page");
@@ -18,6 +20,8 @@ render(
     <Router root={Shell}>
       <Route path="/" component={Overview} />
       <Route path="/alerts" component={Alerts} />
+      <Route path="/numbers" component={Numbers} />
+      <Route path="/numbers/:kpi" component={KpiPage} />
     </Router>
   ),
   root,

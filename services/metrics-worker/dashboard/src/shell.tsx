@@ -135,12 +135,13 @@ function Pages() {
   };
   const pages = [
     ["/", "nav.overview"],
+    ["/numbers", "nav.numbers"],
     ["/alerts", "nav.alerts"],
   ] as const;
   return (
     <For each={pages}>
       {([path, key]) => (
-        <A class="page-link" activeClass="current" end href={`${path}${search()}`}>
+        <A class="page-link" activeClass="current" end={path === "/"} href={`${path}${search()}`}>
           {t(key)}
         </A>
       )}

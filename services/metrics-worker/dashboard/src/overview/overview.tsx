@@ -94,8 +94,18 @@ function HalfPanel(props: { of: "sales" | "service"; half: Half }) {
   );
 }
 
-function Name(props: { title: string }) {
-  return <span class="kpi-name">{props.title}</span>;
+/** The dotted name leads to the number's own page. */
+function Name(props: { title: string; pick: Pick }) {
+  const { address } = useShared();
+  const href = () => {
+    // Read, so that the link follows what is chosen.
+    void [address.period(), address.filters(), address.language(), address.theme()];
+    const parameters = new URLSearchParams(location.search);
+    if (props.pick.variant !== undefined) parameters.set("variant", props.pick.variant);
+    const text = parameters.toString();
+    return `/numbers/${props.pick.kpi}${text ? `?${text}` : ""}`;
+  };
+  return <A class="kpi-name" href={href()}>{props.title}</A>;
 }
 
 function Headline(props: { of: "sales" | "service"; half: Half }) {
@@ -144,7 +154,7 @@ function Headline(props: { of: "sales" | "service"; half: Half }) {
     <div class="headline">
       <div class="headline-words">
         <div class="line">
-          <Name title={figure.title()} />
+          <Name title={figure.title()} pick={headline} />
           <span class="indicator">{figure.known() && t(`kpi.${figure.known()!.indicator}`)}</span>
         </div>
         <Show when={figure.answer()} fallback={<Placeholder large waits={live.connection().state === "loading"} />}>
@@ -154,12 +164,17 @@ function Headline(props: { of: "sales" | "service"; half: Half }) {
               <div class="line start"><Change of={figure.change()} /><Few answer={answer()} /></div>
               <div class="muted was">{figure.change()?.was ?? " "}</div>
               <Bar aim={figure.aim()} />
-              <Target aim={figure.aim()} {...(share() !== undefined && { says: share()! })} />
+              <div class="line">
+                <Target aim={figure.aim()} {...(share() !== undefined && { says: share()! })} />
+                <A class="why" href={`/numbers/${headline.kpi}?${new URLSearchParams([...new URLSearchParams(location.search), ["why", "1"]])}`} aria-label={t("kpi.whyNamed", { kpi: figure.title() })}>
+                  {t("kpi.why")}
+                </A>
+              </div>
             </>
           )}
         </Show>
         <div class="beside">
-          <Name title={second.title()} />
+          <Name title={second.title()} pick={beside} />
           <Show when={second.answer()} fallback={<Placeholder waits={live.connection().state === "loading"} />}>
             {(answer) => (
               <>
@@ -215,7 +230,7 @@ function Tile(props: { pick: Pick; of: FunctionName }) {
     <Show when={catalogue() === undefined || kpi(props.pick.kpi) !== undefined}>
       <div class="tile" data-kpi={props.pick.kpi}>
         <div class="line">
-          <Name title={figure.title()} />
+          <Name title={figure.title()} pick={props.pick} />
           <span class="indicator">{figure.known() && t(`kpi.${figure.known()!.indicator}`)}</span>
         </div>
         <Show when={figure.answer()} fallback={<Placeholder waits={live.connection().state === "loading"} />}>
@@ -254,7 +269,7 @@ function Shared(props: { pick: Pick }) {
   return (
     <Show when={catalogue() === undefined || kpi(props.pick.kpi) !== undefined}>
       <div class="shared" data-kpi={props.pick.kpi}>
-        <div class="line"><Name title={figure.title()} /></div>
+        <div class="line"><Name title={figure.title()} pick={props.pick} /></div>
         <Show when={figure.answer()} fallback={<Placeholder waits={live.connection().state === "loading"} />}>
           {(answer) => (
             <>

@@ -8,7 +8,7 @@ import { t } from "../i18n";
 import { Check, Cross, Down, Same, Up } from "./marks";
 
 /** A value with its unit lighter than the number; the exact amount on hover. A dash with its reason where there is none. */
-export function Value(props: { answer: Answer; class?: string }) {
+export function Value(props: { answer: Answer; class?: string; exact?: boolean }) {
   const measured = () => measuredOf(props.answer);
   return (
     <Show
@@ -21,7 +21,7 @@ export function Value(props: { answer: Answer; class?: string }) {
       }
     >
       <span class={`value ${props.class ?? ""}`} title={text(Number(props.answer.value), measured(), true)}>
-        <span data-value>{shown(Number(props.answer.value), measured()).number}</span>
+        <span data-value>{shown(Number(props.answer.value), measured(), props.exact).number}</span>
         <Show when={shown(Number(props.answer.value), measured()).unit}>
           {(unit) => <span class="unit"> {unit()}</span>}
         </Show>

@@ -15,7 +15,7 @@ from metrics_worker.settings import MetricsSettings
 
 BUILT: Final = Path(__file__).parent / "built"
 """Written by `make dashboard`; part of the wheel, not of the repository."""
-PAGES: Final = ("/", "/alerts", "/signed-in", "/signed-out")
+PAGES: Final = ("/", "/alerts", "/numbers", "/numbers/{kpi}", "/signed-in", "/signed-out")
 """Addresses of the page's own: each is the same document, which shows what its address says."""
 _HEADERS: Final = {"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
 _ASSET: Final = {**_HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}
@@ -27,7 +27,7 @@ def add_to(app: FastAPI, settings: MetricsSettings, folder: Path = BUILT) -> Non
     """Serve the built files of a folder. The page needs no token; what it fetches does."""
     index = folder / "index.html"
     issuer = settings.dashboard_issuer or settings.auth_issuer
-    headers = {**_HEADERS, "Cache-Control": "no-cache", "Content-Security-Policy": _policy(issuer)}
+    headers = {**_HEADERS, "Cache-Control": "no-cache", "Content-Security-Policy": _policy(issuer, settings)}
     if not index.exists():
         app.router.routes += [_route(path, _NOT_BUILT, "text/plain", headers, status=503) for path in PAGES]
         return
@@ -45,11 +45,11 @@ def add_to(app: FastAPI, settings: MetricsSettings, folder: Path = BUILT) -> Non
         app.router.routes.append(_route(f"/assets/{asset.name}", asset.read_bytes(), media_type, _ASSET))
 
 
-def _policy(issuer: str) -> str:
+def _policy(issuer: str, settings: MetricsSettings) -> str:
     """Return the policy: own files only, so that a name that carries markup or a script stays text, and no requests but
-    to this API and to where people sign in."""
-    parts = urlsplit(issuer)
-    connect = "'self'" + (f" {parts.scheme}://{parts.netloc}" if parts.netloc else "")
+    to the three APIs and to where people sign in."""
+    others = [urlsplit(address) for address in (issuer, settings.sales_api_url, settings.service_api_url)]
+    connect = " ".join(["'self'", *(f"{each.scheme}://{each.netloc}" for each in others if each.netloc)])
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self'; connect-src {connect}; img-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
