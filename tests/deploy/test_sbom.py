@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tools.sbom import bill_of
 
@@ -30,3 +31,14 @@ def test_a_package_for_some_machines_only_is_marked() -> None:
     assert "properties" not in plain
     assert plain["purl"] == "pkg:pypi/plain@1.0"
     assert marked["properties"] == [{"name": "tandem:only-where", "value": "sys_platform == 'win32'"}]
+
+
+def test_ci_audits_what_is_pinned_and_keeps_the_sbom() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    runs = {name: [step.get("run") for step in job["steps"]] for name, job in workflow["jobs"].items()}
+    assert "make sbom" in runs["ci"]
+    assert "make audit" in runs["audit"]
+    recipe = (ROOT / "Makefile").read_text().partition("\naudit:")[2].partition("\n\n")[0]
+    # Without --strict, a package that cannot be looked up passes.
+    assert "--strict" in recipe
+    assert "-r requirements.lock" in recipe
