@@ -1,6 +1,9 @@
 """The command line offers every command that its modules have, though each is imported only when it is called."""
 
+import subprocess
+import sys
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from pkgutil import iter_modules
 
@@ -26,6 +29,17 @@ def test_every_command_of_every_module_can_be_called() -> None:
 def test_help_lists_every_command() -> None:
     result = CliRunner().invoke(app, ["--help"]).output
     assert [name for name in COMMANDS if f"│ {name} " not in result] == []
+
+
+def test_the_version_is_shown_and_nothing_heavy_imported() -> None:
+    program = (
+        "import sys; from tandem_cli.app import app; app(['--version'], standalone_mode=False); print(*sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    shown, modules = ran.stdout.splitlines()
+    assert shown == f"tandem {version('tandem-cli')}"
+    heavy = {"tandem_cli.stack", "tandem_cli.commands.up", "service_kit.settings", "sqlalchemy", "aiohttp", "aiokafka"}
+    assert heavy.isdisjoint(modules.split())
 
 
 def test_verify_without_a_ledger_does_not_report_a_wrong_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
