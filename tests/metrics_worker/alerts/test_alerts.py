@@ -152,7 +152,8 @@ async def test_a_share_that_is_yet_to_grow_does_not_seem_to_turn(
         # As good as ever: each is found worth pursuing a week after it came, one of every other week's excepted.
         for number in range(6):
             worth = weeks_ago > 1 and number >= weeks_ago % 2
-            leads.append(lead(created_at=came, qualified_at=came + timedelta(weeks=1) if worth else None))
+            qualified_at = came + timedelta(weeks=1) if worth else None
+            leads.append(lead(created_at=came, contacted_at=came, qualified_at=qualified_at))
     await ingest(engine, all_decoded([(each, 1) for each in leads]))
     week = {"from": str((monday - timedelta(weeks=1)).date()), "to": str((monday - timedelta(days=1)).date())}
     assert (await client.get("/v1/kpis/qualification_rate", params=week)).json()["value"] == "0"

@@ -69,8 +69,8 @@ async def test_sales_and_service_are_side_by_side_with_the_numbers_behind_each_r
     assert (csat["value"], csat["target"]) == ("0.5", {"value": "0.8", "met": False})
     assert rows["happy-customer-target"]["service"]["has_target"] is True
     assert rows["happy-customer-target"]["sales"]["has_target"] is False
-    before = figure(rows, "contact-before", "service", "answered_within_hour")
-    assert (before["filters"], before["numerator"], before["denominator"]) == ({"kind": "presales_question"}, 1, 1)
+    before = figure(rows, "contact-before", "service", "reply_minutes")
+    assert (before["filters"], before["numerator"], before["denominator"]) == ({"kind": "presales_question"}, 0, 1)
     revenue = figure(rows, "sales-target", "sales", "revenue")
     assert (revenue["previous"]["value"], revenue["previous"]["change"]) == ("50.00", "50.00")
     for row in rows.values():

@@ -69,14 +69,29 @@ def posted(state: Any, kind: str, reporting: Reporting = VILNIUS) -> list[dict[s
 
 
 def test_a_lead_counts_on_the_day_it_came_in() -> None:
-    assert posted(lead(), "lead") == [{"day": "2026-03-10", "created": 1}]
+    assert posted(lead(), "lead") == [{"day": "2026-03-10", "created": 1, "waiting": 1}]
+
+
+def test_a_lead_waits_until_it_is_contacted_or_given_up() -> None:
+    """Contacted in time, and a second too late; given up without a contact; converted, entered late."""
+    found = []
+    for fields in (
+        {"contacted_at": moment("2026-03-10T09:00")},
+        {"contacted_at": moment("2026-03-10T09:00:01")},
+        {"disqualified_at": moment("2026-03-12T08:00")},
+        {"converted_at": moment("2026-03-09T08:00")},
+    ):
+        first, *later = posted(lead(**fields), "lead")
+        (end,) = (row["day"] for row in later if row.get("waiting") == -1)
+        found.append((first.get("within_hour", 0), end))
+    assert found == [(1, "2026-03-10"), (0, "2026-03-10"), (0, "2026-03-12"), (1, "2026-03-10")]
 
 
 def test_a_converted_lead_counts_in_its_cohort_and_on_the_day_of_its_conversion() -> None:
     converted = lead(contacted_at=moment("2026-03-11"), converted_at=moment("2026-05-02T12:00"))
     assert posted(converted, "lead") == [
-        {"day": "2026-03-10", "created": 1, "cohort_contacted": 1, "cohort_converted": 1},
-        {"day": "2026-03-11", "contacted": 1, "response_seconds": 57600},
+        {"day": "2026-03-10", "created": 1, "cohort_contacted": 1, "cohort_converted": 1, "waiting": 1},
+        {"day": "2026-03-11", "contacted": 1, "response_seconds": 57600, "waiting": -1},
         {"day": "2026-05-02", "converted": 1},
     ]
 
@@ -204,7 +219,10 @@ def test_a_resolved_ticket_counts_in_its_cohort_and_on_the_day_of_its_resolution
 def test_an_answered_ticket_is_attended_from_then_on() -> None:
     answered = ticket(first_responded_at=moment("2026-03-10T09:00"), first_response_business_seconds=1800)
     assert posted(answered, "ticket") == [
-        {"day": "2026-03-10", "opened": 1, "cohort_within_hour": 1, "backlog": 1, "unattended": 1, **ASKED},
+        {
+            "day": "2026-03-10", "opened": 1, "cohort_within_hour": 1, "backlog": 1, "unattended": 1, **ASKED,
+            "waits_within_hour": 1,
+        },
         {
             "day": "2026-03-10", "first_responded": 1, "first_response_seconds": 3600, "business_responded": 1,
             "business_response_seconds": 1800, "unattended": -1, **replied_after(3600),
@@ -291,7 +309,7 @@ def test_every_wait_counts_from_its_question_to_its_answer() -> None:
     ]
     again = ticket(first_responded_at=moment("2026-03-10T08:05"), reopen_count=2, waits=waits)
     assert posted(again, "ticket")[1:] == [
-        {"day": "2026-03-12", **ASKED},
+        {"day": "2026-03-12", **ASKED, "waits_within_hour": 1},
         {"day": "2026-03-12", "waiting": -1},
         {"day": "2026-03-12", "replied": 1, "reply_seconds": 600},
         {"day": "2026-03-14", **ASKED},

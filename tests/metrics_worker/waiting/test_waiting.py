@@ -87,6 +87,48 @@ async def test_both_functions_are_one_list_with_the_longest_wait_first(metrics: 
     assert pages == ["message", "lead", "reopened"]
 
 
+async def test_every_wait_counts_once_in_the_numbers_of_both_functions(metrics: Metrics) -> None:
+    """Two leads, one contacted within the hour; a ticket that was answered, reopened, and waits for a third answer."""
+    opened, reopened, again = ago(days=3), ago(days=2), ago(minutes=30)
+    waits = [
+        Wait(since=opened, until=opened + timedelta(minutes=5)),
+        Wait(since=reopened, until=reopened + timedelta(minutes=61)),
+        Wait(since=again),
+    ]
+    late = lead(created_at=ago(days=3), account_id=CUSTOMER)
+    await metrics.consume(
+        (account(id=CUSTOMER, registered_at=ago(days=30)), 1),
+        (ticket(opened_at=opened, reopened_at=reopened, waits=waits, first_responded_at=waits[0].until), 1),
+        (lead(created_at=ago(days=3), contacted_at=ago(days=3) + timedelta(minutes=60)), 1),
+        (late, 1),
+    )
+    days = {"from": ago(days=5).date().isoformat(), "to": (datetime.now(UTC) + timedelta(days=1)).date().isoformat()}
+
+    async def number(kpi: str, variant: str, **asked: str) -> tuple[Any, Any]:
+        answer = await metrics.get(f"/v1/kpis/{kpi}", variant=variant, **days, **asked)
+        return answer["numerator"], answer["denominator"]
+
+    within = "answered_within_hour"
+    found = {variant: await number(within, variant) for variant in ("all", "service", "sales", "cohort")}
+    assert found == {"all": (2, 5), "service": (1, 3), "sales": (1, 2), "cohort": (1, 1)}
+    assert [await number("waiting_now", variant) for variant in ("all", "service", "sales")] == [
+        (2, None), (1, None), (1, None),
+    ]  # fmt: skip
+    assert await number("waiting_now", "all", customer=str(CUSTOMER)) == (2, None)
+    assert await number("waits_per_customer", "standard") == (3, 1)
+    longest = {
+        variant: float((await metrics.get("/v1/kpis/longest_wait_minutes", variant=variant, **days))["value"])
+        for variant in ("service", "sales")
+    }
+    assert longest == {"service": pytest.approx(61, rel=0.02), "sales": pytest.approx(60, rel=0.02)}
+    assert (await metrics.get("/v1/waiting/summary"))["waiting"] == 2
+    # The lead is contacted, later than it should have been; nothing else moves.
+    await metrics.consume((lead(id=late.id, created_at=late.created_at, account_id=CUSTOMER, contacted_at=ago()), 2))
+    assert await number(within, "all") == (2, 5)
+    assert await number("waiting_now", "all") == (1, None)
+    assert (await metrics.get("/v1/waiting/summary"))["waiting"] == 1
+
+
 async def test_after_a_merge_the_survivor_waits(metrics: Metrics) -> None:
     gone, stays = UUID(int=101), UUID(int=102)
     await metrics.ingest(

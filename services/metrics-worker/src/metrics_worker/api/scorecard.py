@@ -102,7 +102,7 @@ ROWS: Final = (
         "Is there contact before the purchase?",
         "count",
         sales=(Cell("activities_completed"), Cell("lead_response_minutes"), Cell("qualification_rate")),
-        service=(Cell("pre_sales_questions"), Cell("answered_within_hour", None, BEFORE_PURCHASE)),
+        service=(Cell("pre_sales_questions"), Cell("reply_minutes", None, BEFORE_PURCHASE)),
     ),
     Row(
         "questions-after",
@@ -114,7 +114,7 @@ ROWS: Final = (
             Cell("tickets_opened", None, COMPLAINTS),
             Cell("resolution_rate"),
             Cell("first_contact_resolution"),
-            Cell("answered_within_hour"),
+            Cell("answered_within_hour", "service"),
         ),
     ),
 )

@@ -1,11 +1,12 @@
 """What a lead contributes: by cohort on the day it came in, and by period on the day that something came of it."""
 
+from datetime import datetime
 from typing import NamedTuple
 
 from event_contracts.sales import Lead
 from metrics_worker.domain.histogram import bucket_of
 from metrics_worker.domain.measure import Measure, Measures
-from metrics_worker.domain.posting import Posting, Reporting, credited, seconds_between, text_of
+from metrics_worker.domain.posting import LOST_AFTER_SECONDS, Posting, Reporting, credited, seconds_between, text_of
 
 
 class LeadDimensions(NamedTuple):
@@ -41,6 +42,20 @@ class LeadMeasures(Measures, kind="lead", credit="the lead's owner now"):
         counted_by=contacted,
         credit=CONTACTED,
     )
+    within_hour: Measure = Measure("leads that something came of within an hour, by creation day")
+    waiting: Measure = Measure("leads that nobody has contacted, and of which nothing has come", semi_additive=True)
+
+
+def first_step_at(lead: Lead) -> datetime | None:
+    """Return when a lead was contacted, or something else had come of it that needs a contact; None while nothing."""
+    steps = (lead.contacted_at, lead.qualified_at, lead.converted_at)
+    return min((step for step in steps if step is not None), default=None)
+
+
+def waits_until(lead: Lead) -> datetime | None:
+    """Return when a lead no longer waited for us; None while it does. An erasure ends no wait: it changes no number."""
+    ends = (first_step_at(lead), lead.disqualified_at)
+    return min((end for end in ends if end is not None), default=None)
 
 
 def postings_for(lead: Lead, reporting: Reporting) -> list[Posting]:
@@ -54,25 +69,33 @@ def postings_for(lead: Lead, reporting: Reporting) -> list[Posting]:
         team=text_of(lead.team_id),
         customer=text_of(lead.account_id),
     )
+    first, done = first_step_at(lead), waits_until(lead)
     cohort = LeadMeasures(
         created=1,
+        within_hour=int(first is not None and seconds_between(lead.created_at, first) <= LOST_AFTER_SECONDS),
+        waiting=1,
         cohort_contacted=int(lead.contacted_at is not None),
         cohort_qualified=int(lead.qualified_at is not None),
         cohort_disqualified=int(lead.disqualified_at is not None),
         cohort_converted=int(lead.converted_at is not None),
     )
     postings = [Posting(reporting.day_of(lead.created_at), dimensions, cohort)]
+    parts: dict[tuple[datetime, LeadDimensions], dict[str, int]] = {}
+
+    def add(moment: datetime | None, under: LeadDimensions, **amounts: int) -> None:
+        # One posting for each moment and person, since some of these coincide: rows are what a posting costs.
+        if moment is not None:
+            parts.setdefault((moment, under), {}).update(amounts)
+
     if lead.contacted_at is not None:
         response = seconds_between(lead.created_at, lead.contacted_at)
-        contact = LeadMeasures(contacted=1, response_seconds=response)
-        day = reporting.day_of(lead.contacted_at)
-        under = credited(dimensions, lead.contacted_by)
-        postings.append(Posting(day, under, contact, buckets=(bucket_of(response),)))
-    for moment, under, measures in (
-        (lead.qualified_at, credited(dimensions, lead.qualified_by), LeadMeasures(qualified=1)),
-        (lead.disqualified_at, dimensions, LeadMeasures(disqualified=1)),
-        (lead.converted_at, dimensions, LeadMeasures(converted=1)),
-    ):
-        if moment is not None:
-            postings.append(Posting(reporting.day_of(moment), under, measures))
+        add(lead.contacted_at, credited(dimensions, lead.contacted_by), contacted=1, response_seconds=response)
+    add(lead.qualified_at, credited(dimensions, lead.qualified_by), qualified=1)
+    add(lead.disqualified_at, dimensions, disqualified=1)
+    add(lead.converted_at, dimensions, converted=1)
+    # What was entered late may have ended before it began.
+    add(None if done is None else max(done, lead.created_at), dimensions, waiting=-1)
+    for (moment, under), amounts in sorted(parts.items(), key=lambda part: part[0][0]):
+        buckets = (bucket_of(amounts["response_seconds"]),) if "response_seconds" in amounts else ()
+        postings.append(Posting(reporting.day_of(moment), under, LeadMeasures(**amounts), buckets=buckets))
     return postings

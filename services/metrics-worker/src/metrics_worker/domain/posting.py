@@ -11,6 +11,9 @@ import msgspec
 from event_contracts.calendar import check_day
 from event_contracts.fields import Credit, Money
 
+LOST_AFTER_SECONDS = 3_600
+"""A customer left alone for longer is lost."""
+
 
 class Posting(NamedTuple):
     """A contribution to the measures of one day, under one set of dimensions, both in their kind's order."""

@@ -6,10 +6,8 @@ from typing import NamedTuple
 from event_contracts.service import Ticket, Wait
 from metrics_worker.domain.histogram import bucket_of
 from metrics_worker.domain.measure import Measure, Measures
-from metrics_worker.domain.posting import Posting, Reporting, credited, seconds_between, text_of
+from metrics_worker.domain.posting import LOST_AFTER_SECONDS, Posting, Reporting, credited, seconds_between, text_of
 
-LOST_AFTER_SECONDS = 3_600
-"""A customer left alone for longer is lost."""
 HELD_AFTER = timedelta(days=7)
 """A resolution that is not reopened for so long counts as final."""
 
@@ -116,6 +114,9 @@ class TicketMeasures(Measures, kind="ticket", credit="the agent who has the tick
         credit=ANSWERER,
     )
     waiting: Measure = Measure("tickets whose customer waits for our answer", semi_additive=True)
+    waits_within_hour: Measure = Measure(
+        "of these times, those that our reply or resolution ended within an hour, by the day they began"
+    )
 
 
 DURATIONS = tuple(measure.column for measure in TicketMeasures.columns if measure.counted_by is not None)
@@ -157,6 +158,7 @@ def postings_for(ticket: Ticket, reporting: Reporting) -> list[Posting]:
         unattended=1,
         waits=asked,
         waiting=asked,
+        waits_within_hour=int(asked and _within_hour(waits[0])),
     )
     postings = [Posting(reporting.day_of(ticket.opened_at), dimensions, cohort)]
     done_at = _first(ticket.resolved_at, ticket.closed_at)
@@ -226,7 +228,7 @@ def waits_of(ticket: Ticket) -> list[Wait]:
 def _of_waits(waits: list[Wait], dimensions: ServiceDimensions, reporting: Reporting) -> list[Posting]:
     postings = []
     for wait in waits:
-        began = TicketMeasures(waits=1, waiting=1)
+        began = TicketMeasures(waits=1, waiting=1, waits_within_hour=int(_within_hour(wait)))
         postings.append(Posting(reporting.day_of(wait.since), dimensions, began))
         if wait.until is not None:
             day, answer = reporting.day_of(wait.until), _answer(wait)
@@ -235,6 +237,10 @@ def _of_waits(waits: list[Wait], dimensions: ServiceDimensions, reporting: Repor
             under = credited(dimensions, wait.answered_by)
             postings.append(Posting(day, under, TicketMeasures(**answer), buckets=buckets))
     return postings
+
+
+def _within_hour(wait: Wait) -> bool:
+    return wait.until is not None and seconds_between(wait.since, wait.until) <= LOST_AFTER_SECONDS
 
 
 def _answer(wait: Wait) -> dict[str, int]:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from event_contracts.sales import Lead
 from event_contracts.service import Ticket
+from metrics_worker.domain.lead import waits_until
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.domain.ticket import waits_of
 
@@ -65,9 +66,8 @@ def of_ticket(ticket: Ticket, _reporting: Reporting) -> Sequence[OpenWait]:
 
 
 def of_lead(lead: Lead, _reporting: Reporting) -> Sequence[OpenWait]:
-    """Return the wait for the first contact; none for a lead that something has come of."""
-    ends = (lead.contacted_at, lead.qualified_at, lead.disqualified_at, lead.converted_at, lead.erased_at)
-    if any(end is not None for end in ends):
+    """Return the wait for the first contact; none for a lead that something has come of, or that was erased."""
+    if waits_until(lead) is not None or lead.erased_at is not None:
         return ()
     return [
         OpenWait(

@@ -30,6 +30,126 @@ def _coverage(definition: str, *dimensions: str) -> Formula:
 
 JOINT: tuple[Kpi, ...] = (
     Kpi(
+        name="answered_within_hour",
+        title="Answered within the hour",
+        function="both",
+        indicator="leading",
+        direction="up",
+        variants={
+            "all": Formula(
+                "ratio",
+                Ticket.waits_within_hour + Lead.within_hour,
+                Ticket.waits + Lead.created,
+                "of all times in which customers began to wait in the period, and of its leads, the share that we "
+                "answered within an hour",
+            ),
+            "service": Formula(
+                "ratio",
+                Ticket.waits_within_hour,
+                Ticket.waits,
+                "of all times in which customers began to wait for service in the period, the share that a reply or "
+                "resolution ended within an hour",
+            ),
+            "sales": Formula(
+                "ratio",
+                Lead.within_hour,
+                Lead.created,
+                "of the leads of the period, the share that something came of within an hour",
+            ),
+            "cohort": Formula(
+                "ratio",
+                Ticket.cohort_within_hour,
+                Ticket.opened,
+                "of the tickets opened in the period, the share with a first response within an hour",
+            ),
+        },
+        description=(
+            "A customer left alone for longer than an hour is lost. `all` counts every wait, by the day it began: each "
+            "question to service, each reopening, and each lead until it is contacted, qualified or converted. Those "
+            "who still wait count as not answered, those of the last hour included. `cohort` is the common definition: "
+            "the first response to each ticket. Hours are counted around the clock, whatever the policy of waiting."
+        ),
+    ),
+    Kpi(
+        name="waiting_now",
+        title="Waiting for us",
+        function="both",
+        indicator="leading",
+        direction="down",
+        variants={
+            "all": Formula(
+                "count",
+                Ticket.waiting + Lead.waiting,
+                definition="tickets and leads that wait for us at the end of the period",
+            ),
+            "service": Formula(
+                "count",
+                Ticket.waiting,
+                definition="tickets whose customer waits for our answer at the end of the period",
+            ),
+            "sales": Formula(
+                "count",
+                Lead.waiting,
+                definition="leads that nobody has contacted, and of which nothing has come, at the end of the period",
+            ),
+        },
+        description=(
+            "How many wait for us at the end of the period; for a period that ends today, now. `GET /v1/waiting` lists "
+            "them, and says for how long; it leaves out leads that were erased, whom nobody can contact."
+        ),
+        chart="area",
+    ),
+    Kpi(
+        name="longest_wait_minutes",
+        title="Longest wait",
+        function="both",
+        indicator="leading",
+        direction="down",
+        leaves_out={"tickets whose customer still waits at the end of the period": Ticket.waiting},
+        variants={
+            "service": Formula(
+                "minutes",
+                Ticket.reply_seconds,
+                Ticket.replied,
+                "the longest time from a customer's question, or a reopening, to our next reply or resolution",
+                percentile=100,
+            ),
+            "sales": Formula(
+                "minutes",
+                Lead.response_seconds,
+                Lead.contacted,
+                "the longest time from a lead's creation to its first contact",
+                percentile=100,
+            ),
+        },
+        description=(
+            "The longest wait of those that ended in the period, by the day of our answer; read from a histogram, and "
+            "so within 2 %. Those who still wait are in `GET /v1/waiting`, the longest first."
+        ),
+    ),
+    Kpi(
+        name="waits_per_customer",
+        title="Waits per customer",
+        function="both",
+        indicator="leading",
+        direction="down",
+        variants={
+            "standard": Formula(
+                "ratio",
+                Ticket.waits,
+                Account.customers,
+                "times in which customers began to wait for service in the period per customer known to sales at its "
+                "end",
+            )
+        },
+        not_by=("channel", "owner", "team"),
+        description=(
+            "How often a customer has to wait for us: each question, and each reopening. Waits for the first contact "
+            "with a lead are left out: a lead is mostly no customer yet. Not available by `channel`, `owner` and "
+            "`team`, which are the ticket's on one side and the account's on the other."
+        ),
+    ),
+    Kpi(
         name="referral_rate",
         title="Referral rate",
         function="both",

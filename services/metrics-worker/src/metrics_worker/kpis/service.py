@@ -317,25 +317,6 @@ SERVICE: tuple[Kpi, ...] = (
         ),
     ),
     Kpi(
-        name="answered_within_hour",
-        title="Answered within the hour",
-        function="service",
-        indicator="leading",
-        direction="up",
-        variants={
-            "cohort": Formula(
-                "ratio",
-                Ticket.cohort_within_hour,
-                Ticket.opened,
-                "of the tickets opened in the period, the share with a first response within an hour",
-            )
-        },
-        description=(
-            "Share of tickets with a first response within an hour: a customer left alone for longer is lost. Unlike "
-            "`first_response_minutes`, it counts tickets without a response, those of the last hour included."
-        ),
-    ),
-    Kpi(
         name="unattended_now",
         title="Unattended tickets",
         function="service",

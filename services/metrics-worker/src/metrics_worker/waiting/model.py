@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from event_contracts.metrics import WaitDue, WaitEnded, WaitEscalated, WaitOverLimit
 from metrics_worker.database import Base
-from metrics_worker.domain.ticket import LOST_AFTER_SECONDS
+from metrics_worker.domain.posting import LOST_AFTER_SECONDS
 from metrics_worker.domain.waiting import WAIT_REASONS
 from service_kit.business_hours import business_hours
 from service_kit.business_time import BusinessHours, NeverReached
