@@ -137,6 +137,8 @@ async def test_after_a_merge_the_survivor_waits(metrics: Metrics) -> None:
     await metrics.ingest((account(id=gone, merged_into=stays), 2))
     [wait] = (await metrics.get("/v1/waiting", customer=str(stays)))["items"]
     assert wait["customer_id"] == str(stays)
+    health = await metrics.get(f"/v1/customers/{stays}/health")
+    assert health["waiting_since"] == wait["since"]
 
 
 async def test_a_policy_says_for_how_long_and_holds_at_once(metrics: Metrics, app: FastAPI, issuer: Issuer) -> None:

@@ -74,7 +74,7 @@ class CustomerWait(State, frozen=True, kw_only=True):
     record_kind: Code
     """What began the wait, as subjects of events name it: `tickets`, `leads`."""
     record_id: UUID
-    """Its id."""
+    """The lead or ticket, as the API of its service has it."""
     customer_id: UUID | None
     """Who waits; null for a lead that is no customer yet."""
     owner_id: UUID | None

@@ -15,6 +15,7 @@ from metrics_worker.ledger.status import fresh_as_of
 from metrics_worker.ledger.tables import CUSTOMER
 from metrics_worker.queries.fields import FreshAsOf, NamesRead, ReportingCurrencyRead, TimeZone
 from metrics_worker.queries.figure import decimal_text
+from metrics_worker.waiting.queries import waiting_since
 from service_kit.fields import Moment, ReadModel, described
 from service_kit.problems import NotFound
 from service_kit.routing import CallersAccess, Work, router
@@ -72,6 +73,8 @@ class CustomerHealthRead(ReadModel):
     """When the first of these reasons began; null without one."""
     reasons: list[HealthReasonRead]
     """What takes points from the score."""
+    waiting_since: Moment | None
+    """Since when they have been waiting for us, for whatever they wait longest; null while they do not."""
     currency: ReportingCurrencyRead
     revenue_365_days: Annotated[str, described("Won in the last 365 days, in the reporting currency.", "1190.00")]
     open_deals: Annotated[str, described("Worth of the open deals, in the reporting currency.", "0.00")]
@@ -91,7 +94,8 @@ async def get_customer_health(
     found = await relationship_of(connection, customer_id, reporting)
     if not found.known or not await access.includes(work, await account_of(connection, found.survivor)):
         raise NotFound("The ledger has no customer with this id, or not yet.")
-    today = reporting.day_of(datetime.now(UTC))
+    now = datetime.now(UTC)
+    today = reporting.day_of(now)
     health = health_of(found.relationship, today)
     of_survivor = {CUSTOMER: str(found.survivor)}
     places = DECIMAL_PLACES[reporting.currency]
@@ -105,6 +109,7 @@ async def get_customer_health(
         at_risk=health.at_risk_since is not None,
         at_risk_since=health.at_risk_since,
         reasons=[_view_of(reason) for reason in health.reasons],
+        waiting_since=await waiting_since(connection, found.survivor, now),
         currency=reporting.currency,
         revenue_365_days=decimal_text(health.revenue, places),
         open_deals=decimal_text(health.pipeline, places),

@@ -118,6 +118,13 @@ class WaitQuery:
         return (await connection.execute(query)).one()
 
 
+async def waiting_since(connection: AsyncConnection, customer: UUID, now: datetime) -> datetime | None:
+    """Return since when a customer, or one that was merged into it, waits for us; None while nobody does."""
+    since = sa.select(sa.func.min(_WAIT.since)).where(_WAIT.since <= now, *filtered({"customer": customer}))
+    found: datetime | None = (await connection.execute(since)).scalar_one()
+    return found
+
+
 def filtered(given: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
     """Return the conditions of filters by column; None is for what has no value. A customer is all that merged."""
     found: list[sa.ColumnElement[bool]] = []
