@@ -48,6 +48,8 @@ def _values(kind: inspect.Type) -> st.SearchStrategy[Any]:
             return st.one_of([_values(each) for each in types])
         case inspect.ListType(item_type=item):
             return st.lists(_values(item), max_size=4)
+        case inspect.DictType(key_type=key, value_type=value):
+            return st.dictionaries(_values(key), _values(value), max_size=4)
         case inspect.LiteralType(values=values):
             return st.sampled_from(values)
         case inspect.IntType(ge=int(lowest), le=int(highest)):

@@ -53,6 +53,8 @@ def _of_type(column: sa.Column[object]) -> str:
         return "(hashint4(n) & 1023) % 5 + 1"
     if isinstance(kind, sa.Numeric):
         return "(hashint4(n) & 65535)::numeric / 7"
+    if column.name in ("custom", "custom_personal"):
+        return "'{}'::jsonb"
     if isinstance(kind, sa.JSON):
         return "'[]'::jsonb"
     if isinstance(kind, sa.ARRAY):

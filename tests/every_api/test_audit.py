@@ -133,6 +133,16 @@ class Api:
         await self.write("POST", "/v1/imports", row, media_type="application/x-ndjson")
 
 
+async def declare_custom_fields(api: Api, noun: str) -> None:
+    body = {"noun": noun, "name": "tier", "label": "Tier", "type": "choice", "options": ["a", "b"]}
+    field = await api.write("POST", "/v1/custom-fields", body)
+    await api.write("POST", "/v1/custom-fields", {"noun": noun, "name": "contact", "label": "Contact", "type": "text"})
+    of_field = {"custom_field_id": field["id"]}
+    await api.write("PATCH", "/v1/custom-fields/{custom_field_id}", {"label": "Their tier"}, **of_field)
+    await api.write("POST", "/v1/custom-fields/{custom_field_id}/archive", **of_field)
+    await api.write("POST", "/v1/custom-fields/{custom_field_id}/restore", **of_field)
+
+
 async def save_views(api: Api, of_list: str) -> None:
     view = await api.write("POST", "/v1/views", {"list": of_list, "name": "Mine", "query": "sort=-updated_at"})
     of_view = {"view_id": view["id"]}
@@ -145,6 +155,7 @@ async def save_views(api: Api, of_list: str) -> None:
 async def sales(api: Api) -> None:
     """Write everything that sales can write."""
     write = api.write
+    await declare_custom_fields(api, "deals")
     team = await write("POST", "/v1/teams", {"name": "Iberia"})
     await write("PATCH", "/v1/teams/{team_id}", {"name": "Iberia and France"}, team_id=team["id"])
     rep = await write("POST", "/v1/reps", {"name": "Ana", "team_id": team["id"], "subject": "auth0|ana"})
@@ -168,8 +179,10 @@ async def sales(api: Api) -> None:
     terms = {"currency": "EUR", "lines": [{"product": "pump", "quantity": 1, "unit_price": "10.00"}]}
     await write("POST", "/v1/leads/{lead_id}/convert", {"account": {"name": "Casa"}, "deal": terms}, **of_lead)
     await write("POST", "/v1/leads/{lead_id}/erase", lead_id=erased["id"])
-    deal = await write("POST", "/v1/deals", {"account_id": account["id"], **terms})
+    custom = {"tier": "a", "contact": "Joana"}
+    deal = await write("POST", "/v1/deals", {"account_id": account["id"], **terms, "custom": custom})
     of_deal = {"deal_id": deal["id"]}
+    await write("PATCH", "/v1/deals/{deal_id}", {"custom": {"tier": "b"}}, **of_deal)
     await write("PATCH", "/v1/deals/{deal_id}", {"title": "Pumps", "expected_close_on": "2026-12-31"}, **of_deal)
     await write("POST", "/v1/deals/{deal_id}/stage", {"stage": "proposal"}, **of_deal)
     await write("POST", "/v1/deals/{deal_id}/proposals", {}, **of_deal)
@@ -193,6 +206,7 @@ async def service(api: Api) -> None:
     write = api.write
     team = await write("POST", "/v1/teams", {"name": "North"})
     await write("PATCH", "/v1/teams/{team_id}", {"name": "North and east"}, team_id=team["id"])
+    await declare_custom_fields(api, "tickets")
     agent = await write("POST", "/v1/agents", {"name": "Rūta", "team_id": team["id"]})
     await write("PATCH", "/v1/agents/{agent_id}", {"region": "baltics"}, agent_id=agent["id"])
     hours = {"timezone": "Europe/Vilnius", "hours": [{"weekday": 1, "opens": "08:00", "closes": "17:00"}]}
@@ -214,7 +228,12 @@ async def service(api: Api) -> None:
     contact = await write("POST", "/v1/tickets/{ticket_id}/interactions", contact, **of_ticket)
     entries = await api.send("GET", f"/v1/tickets/{ticket['id']}/interactions/{contact['id']}/audit")
     assert [each["changes"]["note"] for each in entries.json()["items"]] == [[None, "Called back"]]
-    await write("PATCH", "/v1/tickets/{ticket_id}", {"kind": "complaint", "subject": "Water"}, **of_ticket)
+    await write(
+        "PATCH",
+        "/v1/tickets/{ticket_id}",
+        {"kind": "complaint", "subject": "Water", "custom": {"tier": "a", "contact": "Joana"}},
+        **of_ticket,
+    )
     await write("POST", "/v1/tickets/{ticket_id}/merge", {"into": ticket["id"]}, ticket_id=merged["id"])
     await write("POST", "/v1/tickets/{ticket_id}/resolve", {}, **of_ticket)
     await write("POST", "/v1/tickets/{ticket_id}/reopen", {}, **of_ticket)
@@ -333,7 +352,7 @@ async def apis(
 def alike(value: Any) -> Any:
     """Return a value of JSON with times and numbers that compare whatever their form."""
     if isinstance(value, dict):
-        return {name: alike(member) for name, member in value.items() if member is not None}
+        return {name: alike(member) for name, member in value.items() if member not in (None, {})}
     if isinstance(value, list):
         return [alike(member) for member in value]
     if isinstance(value, bool) or value is None:
@@ -359,6 +378,13 @@ async def check_that_the_changes_lead_to_the_records(api: Api) -> int:
             for entry in entries:
                 for name, pair in entry.changes.items():
                     if name not in hidden:
+                        if name in ("custom", "custom_personal"):
+                            # Of custom fields those that changed.
+                            before, after = ({} if side is None else side for side in pair)
+                            known = state.setdefault(name, {})
+                            assert {each: known[each] for each in before} == before
+                            state[name] = {each: known[each] for each in known.keys() - before.keys()} | after
+                            continue
                         assert alike(state.get(name, [] if isinstance(pair[0], list) else None)) == alike(pair[0])
                         state[name] = pair[1]
             table = noun.replace("-", "_")

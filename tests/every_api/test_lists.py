@@ -1,8 +1,12 @@
 """Every list of every API: all that it declares is listed here, read once, and served by an index."""
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import date
+from decimal import Decimal
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 import sales_api
 import service_api
+from service_kit.custom_fields.listing import custom_filters, custom_sorts
+from service_kit.custom_fields.model import FieldType
+from service_kit.custom_fields.values import DeclaredField
 from service_kit.lists.cursors import CursorScope
 from service_kit.lists.listing import Listing, ListQuery, ListRequest, Matching
 from service_kit.lists.parameters import FilterParameter
@@ -56,7 +63,12 @@ def test_every_list_is_declared() -> None:
             parameters = {each.alias for each in get_flat_params(route.dependant)}
             assert "cursor" not in parameters, f"{route.name} pages by itself"
     assert len(LISTINGS) >= 24
-    assert {listing.name for _, listing in LISTINGS if listing.is_small} == {"dead_letter", "interaction", "saved_view"}
+    assert {listing.name for _, listing in LISTINGS if listing.is_small} == {
+        "dead_letter",
+        "interaction",
+        "saved_view",
+        "custom_field",
+    }
 
 
 @each_list
@@ -115,38 +127,85 @@ async def value_in(connection: AsyncConnection, each: FilterParameter) -> Any:
     return [value] if each.repeats else value
 
 
-def assert_served(plan: str, listing: Listing, what: str) -> None:
-    assert f"Seq Scan on {listing.table.name} " not in plan, f"{listing.table.name} {what}:\n{plan}"
+SEARCHED = ("Žem", "casa verde 12", "+49 171 4711", "ref-17")
 
 
 @each_large_list
-async def test_no_filter_scans_the_table(api: str, listing: Listing, filled: dict[str, AsyncEngine]) -> None:
+async def test_nothing_that_is_asked_of_a_list_scans_or_sorts_its_table(
+    api: str, listing: Listing, filled: dict[str, AsyncEngine]
+) -> None:
+    """No declared filter, no order from any place on, and no search. All that fail are reported."""
+    failed: list[str] = []
     async with filled[api].connect() as connection:
+
+        async def check(what: str, query: ListQuery, *, may_sort: bool = True) -> None:
+            plan = await plan_of(connection, listing, query)
+            # What is sorted are the records of the page.
+            estimates = [line for line in plan.splitlines() if "Sort  (" in line and "Incremental" not in line]
+            rows = [int(line.partition("rows=")[2].partition(" ")[0]) for line in estimates]
+            if f"Seq Scan on {listing.table.name} " in plan or (not may_sort and max(rows, default=0) > ROWS // 50):
+                failed.append(f"{what}:\n{plan}")
+
         for name, each in listing.filters.items():
             value = name.endswith("_is_null") or await value_in(connection, each)
-            query = ListQuery(NOWHERE, (each.condition(value),), sort=listing.sorts["-id"])
-            assert_served(await plan_of(connection, listing, query), listing, name)
-
-
-@each_large_list
-async def test_no_order_scans_or_sorts_the_table(api: str, listing: Listing, filled: dict[str, AsyncEngine]) -> None:
-    async with filled[api].connect() as connection:
+            await check(name, ListQuery(NOWHERE, (each.condition(value),), sort=listing.sorts["-id"]))
         for name, sort in listing.sorts.items():
             row = (await connection.execute(sa.select(listing.table.c.id, sort.expression).offset(500).limit(1))).one()
             for after in (None, Position(row[1], row[0]), *([Position(None, row[0])] if sort.is_nullable else [])):
-                plan = await plan_of(connection, listing, ListQuery(NOWHERE, sort=sort, after=after))
-                assert_served(plan, listing, name)
-                # What is sorted are the records of the page.
-                estimates = [line for line in plan.splitlines() if "Sort  (" in line and "Incremental" not in line]
-                assert all(int(line.partition("rows=")[2].partition(" ")[0]) <= ROWS // 50 for line in estimates), plan
+                await check(f"sort={name} after {after}", ListQuery(NOWHERE, sort=sort, after=after), may_sort=False)
+        for text in SEARCHED if listing.search is not None else ():
+            for order in (None, listing.sorts["-updated_at"]):
+                await check(f"q={text}", ListQuery(NOWHERE, sort=order, text=text))
+    assert not failed, "\n\n".join(failed)
 
 
-@each_large_list
-@pytest.mark.parametrize("text", ["Žem", "casa verde 12", "+49 171 4711", "ref-17"])
-async def test_no_search_scans_the_table(api: str, listing: Listing, text: str, filled: dict[str, AsyncEngine]) -> None:
-    if listing.search is None:
-        pytest.skip("nothing to search")
-    async with filled[api].connect() as connection:
-        for sort in (None, listing.sorts["-updated_at"]):
-            plan = await plan_of(connection, listing, ListQuery(NOWHERE, sort=sort, text=text))
-            assert_served(plan, listing, text)
+FIELDS = [
+    DeclaredField(id=UUID(int=place), name=f"of_{type_}", type=type_, options=("north", "south"))
+    for place, type_ in enumerate(get_args(FieldType), 1)
+]
+_FILL_CUSTOM = """
+    INSERT INTO custom_value (record_id, field_id, text, number, day)
+    SELECT each.id, field.id, CASE field.type
+            WHEN 'number' THEN (hashint4(n::int) & 65535)::text
+            WHEN 'date' THEN (date '2026-01-01' + (hashint4(n::int) & 1023))::text
+            WHEN 'boolean' THEN (n % 3 = 0)::text
+            WHEN 'text' THEN 'remark ' || n
+            WHEN 'url' THEN 'https://example.com/' || n
+            ELSE (array['north', 'south'])[1 + n % 2] END,
+        CASE field.type WHEN 'number' THEN hashint4(n::int) & 65535 END,
+        CASE field.type WHEN 'date' THEN date '2026-01-01' + (hashint4(n::int) & 1023) END
+    FROM (SELECT id, row_number() OVER () AS n FROM {table}) AS each
+    CROSS JOIN jsonb_to_recordset(CAST(:fields AS jsonb)) AS field(id uuid, type text)
+    WHERE n % 10 > 0
+"""
+
+
+async def test_no_custom_field_makes_a_list_scan_its_table(filled: dict[str, AsyncEngine]) -> None:
+    """Neither a filter nor an order by any type of field, alone and together with a filter of the list's own."""
+    failed: list[str] = []
+    given = json.dumps([{"id": str(each.id), "type": each.type} for each in FIELDS])
+    for api, listing in LARGE:
+        if listing.custom_noun is None:
+            continue
+        async with filled[api].begin() as connection:
+            await connection.execute(sa.text("TRUNCATE custom_value"))
+            fill_custom = sa.text(_FILL_CUSTOM.replace("{table}", listing.table.name))
+            await connection.execute(fill_custom, {"fields": given})
+        async with filled[api].connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.execute(sa.text("VACUUM ANALYZE custom_value"))
+            values = {"number": Decimal(60_000), "date": date(2026, 3, 31), "boolean": True}
+            filters, sorts = custom_filters(listing.table, FIELDS), custom_sorts(listing.table, FIELDS)
+            queries: dict[str, ListQuery] = {}
+            for name, each in filters.items():
+                type_ = name.removeprefix("custom.of_").partition("_")[0]
+                value = name.endswith("_is_null") or values.get(type_, "remark 501" if type_ == "text" else "north")
+                condition = each.condition([value] if each.repeats else value)
+                queries[name] = ListQuery(NOWHERE, (condition,), sort=listing.sorts["-id"])
+            for name, sort in sorts.items():
+                queries[name] = ListQuery(NOWHERE, sort=sort)
+            for name, query in queries.items():
+                plan = await plan_of(connection, listing, query)
+                if any(f"Seq Scan on {table} " in plan for table in (listing.table.name, "custom_value")):
+                    failed.append(f"{listing.table.name} {name}:\n{plan}")
+    assert not failed, "\n\n".join(failed)

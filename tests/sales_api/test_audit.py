@@ -203,7 +203,7 @@ class AuditedDealLife(DealLife):
                 assert self.present.get(name, [] if name == "lines" else None) == before
                 self.present[name] = after
         self.loaded = Loaded.of(self.deal)
-        assert {name: value for name, value in self.present.items() if value not in (None, [])} == shown(self.deal)
+        assert {name: value for name, value in self.present.items() if value not in (None, [], {})} == shown(self.deal)
 
 
 def shown(deal: Deal) -> dict[str, Any]:
@@ -216,7 +216,7 @@ def shown(deal: Deal) -> dict[str, Any]:
         for name in [name for name, value in line.items() if value is None]:
             del line[name]
     whole: dict[str, Any] = json.loads(msgspec.json.encode(record))
-    return {name: value for name, value in whole.items() if value not in (None, [])}
+    return {name: value for name, value in whole.items() if value not in (None, [], {})}
 
 
 AuditedDealLife.TestCase.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)

@@ -29,7 +29,8 @@ async def test_a_csv_file_has_every_record_of_the_filtered_list_in_its_order(sal
     rows = await rows_of(sales, f"/v1/accounts/export?segment={segment}&sort=name")
     assert [row["id"] for row in rows] == [each["id"] for each in accounts]
     assert (rows[0]["name"], rows[0]["region"], rows[0]["version"]) == ("Account 0", "", "1")
-    assert list(rows[0]) == list(accounts[0])
+    # Custom fields have columns of their own, where there are any.
+    assert list(rows[0]) == [name for name in accounts[0] if name != "custom"]
 
 
 async def test_an_export_goes_on_past_what_is_read_at_once(sales: Sales, monkeypatch: object) -> None:

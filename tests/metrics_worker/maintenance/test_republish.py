@@ -22,14 +22,14 @@ from metrics_worker.alerts.rules import sequence_conflicts
 from metrics_worker.ledger.consumer import LedgerConsumer
 from metrics_worker.ledger.tables import POSTING
 from metrics_worker.maintenance.verify import Report, verify
-from service_kit import republishing
+from service_kit import log_repair
 from service_kit.database import create_engine, metadata
 from service_kit.kafka import KafkaServers
+from service_kit.log_repair import LogRepair
 from service_kit.outbox import outbox
 from service_kit.published_events import correction, published_event, stream
 from service_kit.relay import Relay
 from service_kit.republish import CannotRepublish, Correction, correct_log, fill_log, keep_log, log_of
-from service_kit.republishing import Republishing
 from service_kit.settings import ServiceSettings
 from tandem_cli.kafka import EmbeddedKafka, Topic
 from tests.metrics_worker.conftest import empty
@@ -393,16 +393,16 @@ def begin_anew(broker: EmbeddedKafka, topics: Sequence[Topic]) -> None:
 
 def lose_when_filled_in_part(broker: EmbeddedKafka, topics: Sequence[Topic], monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the broker begin anew when the first events of a lost log have been sent to it."""
-    fill, has_lost = Republishing._fill, asyncio.Event()
+    fill, has_lost = LogRepair._fill, asyncio.Event()
 
-    async def fill_and_lose(self: Republishing, *arguments: Any) -> None:
+    async def fill_and_lose(self: LogRepair, *arguments: Any) -> None:
         await fill(self, *arguments)
         if not has_lost.is_set():
             has_lost.set()
             broker.kill()
             await asyncio.to_thread(begin_anew, broker, topics)
 
-    monkeypatch.setattr(Republishing, "_fill", fill_and_lose)
+    monkeypatch.setattr(LogRepair, "_fill", fill_and_lose)
 
 
 @pytest.mark.parametrize("is_lost_again", [False, True], ids=["lost once", "lost again while it is filled"])
@@ -415,8 +415,8 @@ async def test_a_running_relay_sends_nothing_of_its_outbox_to_a_kafka_that_began
 ) -> None:
     """Its send is under way when the broker dies, and goes on by itself to whatever answers at the address then."""
     # However long it is until the next look at the topics.
-    monkeypatch.setattr(republishing, "IDENTIFY_SECONDS", 3600)
-    monkeypatch.setattr(republishing, "CHUNK_EVENTS", 2)
+    monkeypatch.setattr(log_repair, "IDENTIFY_SECONDS", 3600)
+    monkeypatch.setattr(log_repair, "CHUNK_EVENTS", 2)
     topics = [Topic("lost", 2), Topic("lost.directory", 2, compacted=True)]
     own_broker.create_topics(topics)
     source = Source(postgres, new_database, own_broker, ("lost", "lost.directory"))

@@ -93,6 +93,7 @@ _DEAL: Final[_Values] = {
     "channel": "referral",
     "opened_at": "2026-03-06T10:00:00Z",
     "expected_close_on": "2026-03-31",
+    "custom": {"site_region": "north", "staff": "84", "goals": ["cost", "comfort"]},
     **_CUSTOMER_CODES,
     **_SALES_OWNER,
 }

@@ -45,6 +45,17 @@ Seconds = Annotated[int, msgspec.Meta(ge=0, le=MAX_SECONDS, description="A durat
 Score = Annotated[int, msgspec.Meta(ge=1, le=5, description="An answer from 1 (worst) to 5 (best).")]
 
 
+CustomValue = bool | str | list[str]
+"""A text, a decimal or day as text, a boolean, or several texts."""
+CustomValues = Annotated[
+    dict[str, CustomValue],
+    msgspec.Meta(
+        description="Values of custom fields by their names: texts, decimals and days in strings, booleans, lists of"
+        " options. Personal fields are in no event; which fields there are is in the service's custom-fields."
+    ),
+]
+
+
 class Amendment(msgspec.Struct, frozen=True, kw_only=True):
     """What was recorded wrongly: the names of the amended fields."""
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from event_contracts.catalogue import SALES_TOPIC, State, corrections, event
-from event_contracts.fields import Amendment, Code, Count, Credit, Moment, Money
+from event_contracts.fields import Amendment, Code, Count, Credit, CustomValues, Moment, Money
 
 LeadStatus = Literal["new", "assigned", "contacted", "qualified", "disqualified", "converted"]
 OpenStage = Literal["prospecting", "qualification", "presentation", "proposal", "negotiation"]
@@ -34,6 +34,8 @@ class Account(State, frozen=True, kw_only=True):
     """The account of the same customer that survives the merge; never reset."""
     erased_at: Moment | None = None
     """When names and texts were erased. Ids, codes and amounts remain, and so do the sums."""
+    custom: CustomValues | None = None
+    """Null in events of before there were custom fields."""
 
 
 @event("sales.account-registered", topic=SALES_TOPIC, subject_kind="accounts")
@@ -93,6 +95,8 @@ class Lead(State, frozen=True, kw_only=True):
     """The service agent's suggestion that led to this lead."""
     erased_at: Moment | None = None
     """When names and texts were erased. Ids, codes and amounts remain, and so do the sums."""
+    custom: CustomValues | None = None
+    """Null in events of before there were custom fields."""
 
 
 @event("sales.lead-created", topic=SALES_TOPIC, subject_kind="leads")
@@ -225,6 +229,8 @@ class Deal(State, frozen=True, kw_only=True):
     """The service agent's suggestion that led to this deal."""
     erased_at: Moment | None = None
     """When names and texts were erased. Ids, codes and amounts remain, and so do the sums."""
+    custom: CustomValues | None = None
+    """Null in events of before there were custom fields."""
 
 
 @event("sales.deal-opened", topic=SALES_TOPIC, subject_kind="deals")
@@ -337,6 +343,8 @@ class Activity(State, frozen=True, kw_only=True):
     due_at: Moment | None
     """When it was due; null when unplanned."""
     completed_at: Moment
+    custom: CustomValues | None = None
+    """Null in events of before there were custom fields."""
 
 
 @event("sales.activity-completed", topic=SALES_TOPIC, subject_kind="activities")

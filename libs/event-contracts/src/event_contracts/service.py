@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from event_contracts.catalogue import SERVICE_TOPIC, State, corrections, event
-from event_contracts.fields import Amendment, Code, Count, Credit, Moment, Money, Score, Seconds
+from event_contracts.fields import Amendment, Code, Count, Credit, CustomValues, Moment, Money, Score, Seconds
 from event_contracts.sales import Promise
 
 TicketKind = Literal["presales_question", "installation", "maintenance", "problem", "complaint", "training_request"]
@@ -37,6 +37,8 @@ class Customer(State, frozen=True, kw_only=True):
     registered_at: Moment
     erased_at: Moment | None = None
     """When names and texts were erased. Ids, codes and amounts remain, and so do the sums."""
+    custom: CustomValues | None = None
+    """Null in events of before there were custom fields."""
 
 
 @event("service.customer-registered", topic=SERVICE_TOPIC, subject_kind="customers")
@@ -162,6 +164,8 @@ class Ticket(State, frozen=True, kw_only=True):
     """Of an onboarding, when its deal was taken back from won; it counts nowhere until the deal is won again."""
     erased_at: Moment | None = None
     """When names and texts were erased. Ids, codes and amounts remain, and so do the sums."""
+    custom: CustomValues | None = None
+    """Null in events of before there were custom fields."""
 
 
 @event("service.ticket-opened", topic=SERVICE_TOPIC, subject_kind="tickets")

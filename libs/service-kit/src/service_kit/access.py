@@ -369,11 +369,15 @@ class Access:
         if ALL in scope:
             return view
         reach = await self.reach(work) if scope else Reach()
-        nothing = dict.fromkeys(noun.personal)
+        nothing: dict[str, Any] = dict.fromkeys(set(noun.personal) - {"custom_personal"})
+        has_custom = "custom_personal" in noun.personal
 
         def shown(record: Any) -> Read:
             found = view(record)
-            return found if reach.covers(noun, scope, record) else found.model_copy(update=nothing)
+            if reach.covers(noun, scope, record):
+                return found
+            # What is not personal of custom fields is shown.
+            return found.model_copy(update=nothing | ({"custom": record.custom} if has_custom else {}))
 
         return shown
 

@@ -8,7 +8,7 @@
 They hold rules and do no I/O: `UnitOfWork` reads and writes them, and tests of their rules need no database.
 """
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -192,6 +192,11 @@ def state_of(entity: object, contract: type[State], **converted: Any) -> dict[st
     return {name: getattr(entity, name) for name in names} | converted
 
 
+def names_of(changes: Iterable[str]) -> list[str]:
+    """Return the names of changed columns as events have them: what is personal of custom fields is no field there."""
+    return sorted({name.removesuffix("_personal") for name in changes})
+
+
 def amended(aggregate: Any, changes: Mapping[str, Any], event: type[Amended], **converted: Any) -> Amended:
     """Set columns by name that were recorded wrongly; return the event, which names them and is the next version.
 
@@ -200,4 +205,4 @@ def amended(aggregate: Any, changes: Mapping[str, Any], event: type[Amended], **
     for name, value in changes.items():
         setattr(aggregate, name, value)
     aggregate.version += 1
-    return event(**state_of(aggregate, event, change=Amendment(fields=sorted(changes)), **converted))
+    return event(**state_of(aggregate, event, change=Amendment(fields=names_of(changes)), **converted))

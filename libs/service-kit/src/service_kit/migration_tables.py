@@ -435,3 +435,116 @@ def create_saved_view() -> None:
     )
     create_list_indexes("saved_view", "updated_at")
     op.create_index("saved_view_shared_idx", "saved_view", ["list", "id"], postgresql_where=sa.text("is_shared"))
+
+
+_CUSTOM_COLUMNS = {
+    "custom": "values of custom fields by their names",
+    "custom_personal": "the same of personal fields: never in an event",
+}
+
+
+def create_custom_fields() -> None:
+    """Create the table of custom fields, the index of their values, and the function that enters values there."""
+    op.create_table(
+        "custom_field",
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="when the latest change was recorded, by the clock of this service",
+        ),
+        sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("noun", sa.Text(), nullable=False, comment="the plural noun of the records' address: `deals`"),
+        sa.Column("name", sa.Text(), nullable=False, comment="by which values are given and filtered; never reused"),
+        sa.Column("label", sa.Text(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("options", postgresql.JSONB(), comment="that a value is chosen from; null of other types"),
+        sa.Column("is_required", sa.Boolean(), nullable=False, comment="of a new record"),
+        sa.Column(
+            "is_personal",
+            sa.Boolean(),
+            nullable=False,
+            comment="its values are in no event, and are erased with the person",
+        ),
+        sa.Column("archived_at", sa.DateTime(timezone=True), comment="since when it takes no values"),
+        sa.CheckConstraint(
+            "type IN ('text', 'number', 'date', 'boolean', 'choice', 'choices', 'url')",
+            name=op.f("custom_field_type_check"),
+        ),
+        sa.UniqueConstraint("noun", "name", name=op.f("custom_field_noun_name_key")),
+    )
+    create_list_indexes("custom_field", "updated_at")
+    op.create_table(
+        "custom_value",
+        sa.Column("record_id", sa.Uuid(), primary_key=True),
+        sa.Column("field_id", sa.Uuid(), primary_key=True),
+        sa.Column("text", sa.Text(), primary_key=True, comment="the value; one of several where the field has several"),
+        sa.Column("number", sa.Numeric(), comment="the value of a number"),
+        sa.Column("day", sa.Date(), comment="the value of a date"),
+        comment="Values of custom fields as lists filter and sort by them; a trigger of each customized table writes"
+        " it.",
+    )
+    op.create_index("custom_value_text_idx", "custom_value", ["field_id", "text", "record_id"])
+    for column in ("number", "day"):
+        op.create_index(
+            f"custom_value_{column}_idx",
+            "custom_value",
+            ["field_id", column, "record_id"],
+            postgresql_where=sa.text(f"{column} IS NOT NULL"),
+        )
+    op.execute("""
+        CREATE FUNCTION enter_custom_values() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF TG_OP <> 'INSERT' THEN
+                DELETE FROM custom_value WHERE record_id = OLD.id;
+            END IF;
+            IF TG_OP <> 'DELETE' THEN
+                INSERT INTO custom_value (record_id, field_id, text, number, day)
+                SELECT NEW.id, field.id, one.text,
+                       CASE field.type WHEN 'number' THEN one.text::numeric END,
+                       CASE field.type WHEN 'date' THEN one.text::date END
+                FROM jsonb_each(NEW.custom || NEW.custom_personal) AS given
+                JOIN custom_field AS field ON field.noun = TG_ARGV[0] AND field.name = given.key
+                CROSS JOIN LATERAL jsonb_array_elements_text(
+                    CASE jsonb_typeof(given.value) WHEN 'array' THEN given.value
+                    ELSE jsonb_build_array(given.value) END
+                ) AS one(text);
+            END IF;
+            RETURN NULL;
+        END
+        $$
+    """)
+
+
+def drop_custom_fields() -> None:
+    """Drop them again."""
+    op.execute("DROP FUNCTION enter_custom_values()")
+    op.drop_table("custom_value")
+    op.drop_table("custom_field")
+
+
+def customize(table: str, noun: str) -> None:
+    """Add the values of a noun's custom fields to its table, with the triggers that keep `custom_value` up to date."""
+    for name, comment in _CUSTOM_COLUMNS.items():
+        empty = sa.text("'{}'::jsonb")
+        op.add_column(table, sa.Column(name, postgresql.JSONB(), server_default=empty, nullable=False, comment=comment))
+    changed = "(OLD.custom, OLD.custom_personal) IS DISTINCT FROM (NEW.custom, NEW.custom_personal)"
+    for event, when in (
+        ("INSERT", "NEW.custom <> '{}' OR NEW.custom_personal <> '{}'"),
+        ("UPDATE", changed),
+        ("DELETE", "OLD.custom <> '{}' OR OLD.custom_personal <> '{}'"),
+    ):
+        op.execute(f"""
+            CREATE TRIGGER {table}_custom_{event.lower()} AFTER {event} ON {table} FOR EACH ROW
+            WHEN ({when}) EXECUTE FUNCTION enter_custom_values('{noun}')
+        """)
+
+
+def uncustomize(table: str) -> None:
+    """Drop the values again."""
+    for event in ("insert", "update", "delete"):
+        op.execute(f"DROP TRIGGER {table}_custom_{event} ON {table}")
+    for name in _CUSTOM_COLUMNS:
+        op.drop_column(table, name)

@@ -25,11 +25,11 @@ from service_kit.compiled import CompiledStatement, driver_of
 from service_kit.database import own_connection
 from service_kit.health import Heartbeat
 from service_kit.kafka import FencingProducer, Kafka
+from service_kit.log_repair import LogRepair, Row
 from service_kit.outbox import measure_outbox, outbox
 from service_kit.outbox_notify import CHANNEL
 from service_kit.published_events import move_to_published, stream
 from service_kit.relay_lease import Lease, relay_lease
-from service_kit.republishing import Republishing, Row
 from service_kit.watermarks import Watermarks
 
 log = structlog.get_logger()
@@ -116,7 +116,7 @@ class Relay:
         self._clock = clock
         self._partitions: dict[str, tuple[float, int]] = {}
         """By topic, with the time when they were counted; 0 where the topic is missing."""
-        self._republishing: Republishing | None = None
+        self._log_repair: LogRepair | None = None
         self.heartbeat = Heartbeat("relay", limit_seconds=90)
         """Beats with every round that succeeds, and while another relay is the active one."""
 
@@ -142,7 +142,7 @@ class Relay:
 
     async def check_log(self) -> None:
         """Raise RuntimeError while the log is another one than events were published to, and not filled yet."""
-        if self._republishing is not None and self._republishing.holds_outbox:
+        if self._log_repair is not None and self._log_repair.holds_outbox:
             raise RuntimeError("the topics are other ones than events were published to: republish with --lost-log")
 
     async def _become_active(self, connection: AsyncConnection, stop: asyncio.Event) -> Lease | None:
@@ -173,7 +173,7 @@ class Relay:
         stopping = asyncio.create_task(wakeup.follow_stop())
         measured = float("-inf")
         self._partitions.clear()
-        self._republishing = republishing = Republishing(
+        self._log_repair = log_repair = LogRepair(
             self._kafka, self._clock, partial(self._send, producer), producer.send_only_to
         )
         try:
@@ -183,11 +183,11 @@ class Relay:
             await driver.add_listener(CHANNEL, wakeup.notify)
             while not stop.is_set():
                 await lease.renew_when_due()
-                await republishing.step(driver, lease)
+                await log_repair.step(driver, lease)
                 await wakeup.linger()
-                sent, has_more = 0, republishing.has_more
-                if not republishing.holds_outbox:
-                    sent, is_left = await self._round(driver, producer, lease, republishing)
+                sent, has_more = 0, log_repair.has_more
+                if not log_repair.holds_outbox:
+                    sent, is_left = await self._round(driver, producer, lease, log_repair)
                     has_more = has_more or is_left
                     if self._watermarks is not None:
                         await asyncio.wait_for(self._watermarks.publish_when_due(driver), SEND_SECONDS)
@@ -200,7 +200,7 @@ class Relay:
                 if not has_more:
                     await wakeup.wait()
         finally:
-            self._republishing = None
+            self._log_repair = None
             stopping.cancel()
             # A stop that waits for a broker that is down would never end.
             with contextlib.suppress(Exception):
@@ -210,7 +210,7 @@ class Relay:
                     await asyncio.wait_for(self._watermarks.close(), 5)
 
     async def _round(
-        self, driver: asyncpg.Connection, producer: FencingProducer, lease: Lease, republishing: Republishing
+        self, driver: asyncpg.Connection, producer: FencingProducer, lease: Lease, log_repair: LogRepair
     ) -> tuple[int, bool]:
         """Send what waits, at most one batch a partition. Return the number of rows sent, and whether more wait.
 
@@ -224,7 +224,7 @@ class Relay:
             (position, topic, key, None if payload is None else with_epoch(payload, epoch))
             for position, topic, key, payload, _ in rows
         ]
-        await republishing.note_topics(driver, lease, {row[1] for row in waiting})
+        await log_repair.note_topics(driver, lease, {row[1] for row in waiting})
         try:
             sent = set(await self._send(producer, waiting))
         except UnsendableRow as unsendable:

@@ -12,6 +12,8 @@ from service_kit.access import Access
 from service_kit.audit.entries import noun_code
 from service_kit.audit.queries import OF_ONE_RECORD, audit_of
 from service_kit.audit.schemas import AuditEntryRead
+from service_kit.custom_fields.model import customized_noun
+from service_kit.custom_fields.queries import fields_of
 from service_kit.fields import Identifier, ReadModel
 from service_kit.history import queries as history
 from service_kit.history.own_events import OwnEvents
@@ -71,6 +73,8 @@ class Resource(Generic[Read]):
         prefix, _, self._one = path.rpartition("/")
         self.routes = router(prefix, tag or prefix.removeprefix("/"))
         self._table = table
+        if customized_noun(table) not in (None, prefix.removeprefix("/")):
+            raise ValueError(f"{table} has the custom fields of another noun than {prefix}")
         self._read = read
         self._view = view or read.model_validate
         self._view_for = view_for or (lambda _: self._view)
@@ -205,7 +209,9 @@ class Resource(Generic[Read]):
             form: Format = asked.given.get("format", "csv")
             view = await access.without_personal(work, self._table, self._view_for(request))
             matching = await self.listing.matching(work, access, asked)
-            chunks = exported(request.app.state.engine, self.listing, asked, matching, view, form)
+            noun = self.listing.custom_noun
+            custom = [] if noun is None else [each.name for each in await fields_of(work, noun)]
+            chunks = exported(request.app.state.engine, self.listing, asked, matching, view, form, custom)
             try:
                 # Begun before the answer is, so that a database that is away is a 503 and not half a file.
                 first = await anext(chunks) + await anext(chunks, b"")

@@ -111,6 +111,7 @@ class StrictRoute(APIRoute):
         read_apart = frozenset(
             name for one in (*self.given.values(), *self.checks) for name in getattr(one, "parameters", ())
         )
+        prefixes = tuple(prefix for one in self.given.values() if (prefix := getattr(one, "prefix", None)))
         is_public = self.is_public
         takes_body = self.body_field is not None
         checks, given, name = self.checks, self.given, self.name
@@ -136,7 +137,7 @@ class StrictRoute(APIRoute):
                 # Before an answer that is stored under an idempotency key can be found: the role may be lost since.
                 access = table.access(name, principal)
             request.state.access = access
-            _check_query(request, known, read_apart)
+            _check_query(request, known, read_apart, prefixes)
             if takes_body and await request.body():
                 _require_json(request)
                 # Before FastAPI does it: it would turn our problem into one of its own.
@@ -163,14 +164,17 @@ def _require_json(request: Request) -> None:
         raise UnsupportedMediaType("Send the body as JSON, with Content-Type: application/json.")
 
 
-def _check_query(request: Request, known: frozenset[str], read_apart: frozenset[str]) -> None:
+def _check_query(
+    request: Request, known: frozenset[str], read_apart: frozenset[str], prefixes: tuple[str, ...]
+) -> None:
     seen = set()
     for name, value in request.query_params.multi_items():
-        if name not in known and name not in read_apart:
+        is_read_apart = name in read_apart or name.startswith(prefixes)
+        if name not in known and not is_read_apart:
             shown = name.encode("ascii", "backslashreplace").decode()[:100]
             names = known_names(name, known | read_apart)
             raise Unprocessable.at(f"?{shown}", f"is not a parameter of this address; {names}")
-        if name in seen and name not in read_apart:
+        if name in seen and not is_read_apart:
             raise Unprocessable.at(f"?{name}", "is given twice")
         if "\x00" in value or "\ufffd" in value:
             raise Unprocessable.at(f"?{name}", "contains characters that are not text")

@@ -47,7 +47,7 @@ def units_of_work(
     # SQLAlchemy begins nothing: the transaction is asyncpg's, so that there is none where none is needed.
     autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
     actor = None if process is None else entries.process(process)
-    return partial(UnitOfWork, autocommit, Turns(engine), actor=actor, on_commit=on_commit)
+    return partial(UnitOfWork, autocommit, Turns(engine), actor=actor, on_commit=on_commit, process_cache={})
 
 
 class Turns:
@@ -112,6 +112,7 @@ class UnitOfWork:
         claim: int | None = None,
         actor: Actor | None = None,
         on_commit: Callable[[], None] | None = None,
+        process_cache: dict[Any, Any] | None = None,
     ) -> None:
         """Begin nothing yet. `engine` is in autocommit: see `units_of_work`.
 
@@ -123,6 +124,8 @@ class UnitOfWork:
         """What the caller of a request may do with whose records; None outside of requests."""
         self.actor = actor
         """Who changes what is changed, for the audit."""
+        self.process_cache: Final = {} if process_cache is None else process_cache
+        """What all units of work of this process may know, as old as it may be for each."""
         self._engine = engine
         self._turns = turns
         self._is_contended = is_contended

@@ -50,7 +50,7 @@ ACCESS: Final = AccessTable(
             rule("erase_account", {"sales-manager": ALL}),
         ),
         audit=rule("get_account_audit", _AUDITORS),
-        personal=("name",),
+        personal=("name", "custom_personal"),
         served_by=frozenset({"sales-rep", "sales-manager", "service-agent", "service-manager", "importer"}),
     ),
     Noun(
@@ -65,7 +65,7 @@ ACCESS: Final = AccessTable(
             rule("erase_lead", {"sales-manager": ALL}),
         ),
         audit=rule("get_lead_audit", _AUDITORS),
-        personal=("name", "company", "email", "phone"),
+        personal=("name", "company", "email", "phone", "custom_personal"),
         served_by=frozenset({"sales-rep", "sales-manager", "importer"}),
     ),
     Noun(
@@ -81,7 +81,7 @@ ACCESS: Final = AccessTable(
             rule("update_deal change_deal_stage send_proposal close_deal reopen_deal amend_deal", _OWNERS),
         ),
         audit=rule("get_deal_audit", _AUDITORS),
-        personal=("title",),
+        personal=("title", "custom_personal"),
         served_by=frozenset({"sales-rep", "sales-manager", "service-manager", "importer"}),
     ),
     Noun(
@@ -94,6 +94,8 @@ ACCESS: Final = AccessTable(
         ),
         write=(rule("complete_activity", _SELLERS), rule("update_activity", _OWNERS)),
         audit=rule("get_activity_audit", _AUDITORS),
+        personal=("custom_personal",),
+        served_by=frozenset({"sales-rep", "sales-manager", "service-manager", "importer"}),
     ),
     Noun(
         "referrals",
@@ -145,6 +147,13 @@ ACCESS: Final = AccessTable(
     ),
     # For whoever may read its record.
     Noun("events", read=rule("get_event", EVERYBODY)),
+    # What they are a frontend shows to everybody.
+    Noun(
+        "custom fields",
+        read=rule("list_custom_fields get_custom_field", EVERYBODY),
+        write=(rule("create_custom_field change_custom_field archive_custom_field restore_custom_field", {}),),
+        audit=rule("get_custom_field_audit", _AUDITORS),
+    ),
     # Whose they are, the operations check by the token's subject.
     Noun(
         "views",

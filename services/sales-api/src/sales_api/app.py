@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from sales_api.access import ACCESS
 from sales_api.accounts.routes import accounts
 from sales_api.activities.routes import activities
+from sales_api.custom_fields import Field
 from sales_api.deals.routes import deals
 from sales_api.exchange_rates import exchange_rates
 from sales_api.leads.routes import leads
@@ -19,6 +20,7 @@ from sales_api.teams import teams
 from sales_api.views import View
 from service_kit.app import create_app
 from service_kit.bulk import BULK_TAG, bulk_of
+from service_kit.custom_fields.routes import CUSTOM_FIELDS_TAG, custom_fields_of
 from service_kit.database import create_engine
 from service_kit.history.routes import EVENTS_TAG, event_routes
 from service_kit.imports.routes import IMPORTS_TAG, imports_of
@@ -51,6 +53,7 @@ def create(settings: SalesSettings) -> FastAPI:
             **EVENTS_TAG,
             **IMPORTS_TAG,
             **VIEWS_TAG,
+            **CUSTOM_FIELDS_TAG,
             **BULK_TAG,
             **ME_TAG,
         },
@@ -59,6 +62,7 @@ def create(settings: SalesSettings) -> FastAPI:
         routers=[
             *nouns,
             views_of(View, resources),
+            custom_fields_of(Field, resources),
             event_routes(resources),
             me_routes(Rep.table, RepRead),
             imports_of(nouns),

@@ -1,6 +1,6 @@
 """The metadata of this service's database: importing it declares every table."""
 
-from sales_api import exchange_rates, products, reps, teams, views
+from sales_api import custom_fields, exchange_rates, products, reps, teams, views
 from sales_api.accounts import model as accounts
 from sales_api.activities import model as activities
 from sales_api.deals import model as deals
@@ -9,6 +9,9 @@ from sales_api.quotas import model as quotas
 from sales_api.referrals import model as referrals
 from sales_api.tables import Base
 
-DECLARED = (teams, reps, products, exchange_rates, accounts, leads, deals, quotas, activities, referrals, views)
+DECLARED = (
+    *(teams, reps, products, exchange_rates, accounts, leads, deals, quotas, activities, referrals),
+    *(views, custom_fields),
+)
 
 metadata = Base.metadata

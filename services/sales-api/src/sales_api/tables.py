@@ -1,6 +1,7 @@
 """The base of this service's entities."""
 
 from service_kit.audit.entries import audit_entry
+from service_kit.custom_fields.model import custom_value
 from service_kit.entities import Entity
 from service_kit.idempotency import idempotency_key
 from service_kit.imports.records import imported_record
@@ -16,6 +17,7 @@ class Base(Entity):
     metadata = own_metadata(
         audit_entry,
         correction,
+        custom_value,
         idempotency_key,
         imported_record,
         outbox,

@@ -55,7 +55,7 @@ ACCESS: Final = AccessTable(
         ),
         write=(rule("register_customer update_customer", _ANY_AGENT), rule("erase_customer", {"service-manager": ALL})),
         audit=rule("get_customer_audit", _AUDITORS),
-        personal=("name",),
+        personal=("name", "custom_personal"),
         served_by=_SERVED_BY | {"sales-rep", "sales-manager"},
     ),
     Noun(
@@ -73,7 +73,7 @@ ACCESS: Final = AccessTable(
             rule("update_ticket log_interaction merge_ticket resolve_ticket reopen_ticket close_ticket", _TEAMS),
         ),
         audit=rule("get_ticket_audit", _AUDITORS),
-        personal=("subject", "description"),
+        personal=("subject", "description", "custom_personal"),
         served_by=_SERVED_BY,
     ),
     Noun(
@@ -198,6 +198,13 @@ ACCESS: Final = AccessTable(
     ),
     # For whoever may read its record.
     Noun("events", read=rule("get_event", EVERYBODY)),
+    # What they are a frontend shows to everybody.
+    Noun(
+        "custom fields",
+        read=rule("list_custom_fields get_custom_field", EVERYBODY),
+        write=(rule("create_custom_field change_custom_field archive_custom_field restore_custom_field", {}),),
+        audit=rule("get_custom_field_audit", _AUDITORS),
+    ),
     # Whose they are, the operations check by the token's subject.
     Noun(
         "views",

@@ -8,6 +8,7 @@ from service_api.access import ACCESS
 from service_api.agents import Agent, AgentRead, agents
 from service_api.business_calendars import business_calendars
 from service_api.check_ins import check_ins
+from service_api.custom_fields import Field
 from service_api.customers.routes import customers
 from service_api.dead_letters import dead_letters
 from service_api.deliveries.routes import deliveries
@@ -24,6 +25,7 @@ from service_api.upsell_suggestions import upsell_suggestions
 from service_api.views import View
 from service_kit.app import create_app
 from service_kit.bulk import BULK_TAG, bulk_of
+from service_kit.custom_fields.routes import CUSTOM_FIELDS_TAG, custom_fields_of
 from service_kit.database import create_engine
 from service_kit.dead_letters.routes import DEAD_LETTERS_TAG
 from service_kit.history.routes import EVENTS_TAG, event_routes
@@ -62,6 +64,7 @@ def create(settings: ServiceApiSettings) -> FastAPI:
             **DEAD_LETTERS_TAG,
             **IMPORTS_TAG,
             **VIEWS_TAG,
+            **CUSTOM_FIELDS_TAG,
             **BULK_TAG,
             **ME_TAG,
         },
@@ -70,6 +73,7 @@ def create(settings: ServiceApiSettings) -> FastAPI:
         routers=[
             *nouns,
             views_of(View, resources),
+            custom_fields_of(Field, resources),
             event_routes(resources),
             me_routes(Agent.table, AgentRead),
             imports_of(nouns),

@@ -26,9 +26,9 @@ ROLES: Final = (
         "service_consumer",
         changes={
             *_OF_CONSUMER,
-            *("customer", "won_deal", "ticket", "interaction", "survey"),
+            *("customer", "won_deal", "ticket", "interaction", "survey", "custom_value"),
             *("outbox", "dead_letter", "idempotency_key", "imported_record", "audit_entry"),
         },
-        reads={"sla_policy", "business_calendar"},
+        reads={"sla_policy", "business_calendar", "custom_field"},
     ),
 )

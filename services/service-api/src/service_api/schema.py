@@ -4,6 +4,7 @@ from service_api import (
     agents,
     business_calendars,
     check_ins,
+    custom_fields,
     reviews,
     teams,
     trainings,
@@ -20,6 +21,18 @@ from service_api.tables import Base
 from service_api.tickets import model as tickets
 
 CARE = (trainings, check_ins, maintenance, deliveries, reviews, upsell_suggestions)
-DECLARED = (agents, teams, business_calendars, sla_policies, customers, won_deals, tickets, surveys, *CARE, views)
+DECLARED = (
+    agents,
+    teams,
+    business_calendars,
+    sla_policies,
+    customers,
+    won_deals,
+    tickets,
+    surveys,
+    *CARE,
+    views,
+    custom_fields,
+)
 
 metadata = Base.metadata

@@ -5,6 +5,7 @@ from service_kit.consumer.circuit_breaker import circuit_breaker
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.consumer.offsets import consumer_offset
 from service_kit.consumer.seen_sequences import conflicting_event, seen_sequence
+from service_kit.custom_fields.model import custom_value
 from service_kit.entities import Entity
 from service_kit.idempotency import idempotency_key
 from service_kit.imports.records import imported_record
@@ -23,6 +24,7 @@ class Base(Entity):
         conflicting_event,
         consumer_offset,
         correction,
+        custom_value,
         dead_letter,
         idempotency_key,
         imported_record,

@@ -47,6 +47,8 @@ audit_entry = sa.Table(
     comment="Who did what to which record. Only retention deletes entries, and only erasure empties values.",
 )
 COLUMNS: Final = tuple(audit_entry.c.keys())
+_CUSTOM: Final = frozenset({"custom", "custom_personal"})
+"""Columns with the values of custom fields by name."""
 _OWN_COLUMNS: Final = frozenset({"id", "version", "updated_at"})
 """Of a record, what its entries have in columns of their own, and its time in their ids."""
 
@@ -121,7 +123,7 @@ def updated(change: Change) -> Changes:
     """Return the fields of a changed entity that differ, with their values before and after."""
     binding = change.loaded.entity.binding
     changes: dict[str, Any] = {
-        name: None if name in binding.secret else (before, after)
+        name: None if name in binding.secret else _differing(name, before, after)
         for name, before, after in zip(binding.names, change.loaded.values, change.values, strict=True)
         if before != after and name not in _OWN_COLUMNS
     }
@@ -130,11 +132,20 @@ def updated(change: Change) -> Changes:
     return changes
 
 
+def _differing(name: str, before: Any, after: Any) -> tuple[Any, Any]:
+    """Return both values; of custom fields those that differ."""
+    if name not in _CUSTOM:
+        return before, after
+    names = [each for each in {**before, **after} if before.get(each) != after.get(each)]
+    first, second = ({each: one[each] for each in names if each in one} for one in (before, after))
+    return first, second
+
+
 def _whole(entity: Entity, *, is_before: bool) -> Changes:
     binding = entity.binding
     changes: dict[str, Any] = {}
     for name, value in zip(binding.names, binding.values_of(entity), strict=True):
-        if value is not None and name not in _OWN_COLUMNS:
+        if value not in (None, {}) and name not in _OWN_COLUMNS:
             pair = (value, None) if is_before else (None, value)
             changes[name] = None if name in binding.secret else pair
     if children := tuple(one.binding.values_of(one) for one in binding.children_of(entity)):

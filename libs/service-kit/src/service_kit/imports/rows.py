@@ -156,12 +156,20 @@ def _column(name: str, shape: Mapping[str, Any]) -> _Column:
         elif part in held.get("properties", {}):
             path.append(part)
             schema = _resolved(shape, held["properties"][part])
+        elif members := next((each["additionalProperties"] for each in options if _is_open(each)), None):
+            # A custom field: its type is not known here, and all of its values may be given as texts.
+            path.append(part)
+            schema = {"anyOf": [each for each in members["anyOf"] if each["type"] != "boolean"]}
         else:
             raise Unprocessable(
                 f"The column {name[:100]!r} is no field of the resource. Remove it, or correct its name."
             )
     types = {_resolved(shape, option).get("type", "") for option in schema.get("anyOf", [schema])}
     return _Column(tuple(path), next((one for one in ("integer", "boolean") if one in types), "string"))
+
+
+def _is_open(schema: Mapping[str, Any]) -> bool:
+    return isinstance(schema.get("additionalProperties"), dict)
 
 
 def _resolved(shape: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:

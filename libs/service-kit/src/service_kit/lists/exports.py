@@ -40,10 +40,16 @@ def documented(read: type[ReadModel]) -> dict[str, Any]:
 
 
 async def exported(
-    engine: AsyncEngine, listing: Listing, query: ListQuery, matching: Matching, view: View, form: Format
+    engine: AsyncEngine,
+    listing: Listing,
+    query: ListQuery,
+    matching: Matching,
+    view: View,
+    form: Format,
+    custom: Sequence[str] = (),
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the file's bytes: all records as they are at one moment, page by page."""
-    writer = _Csv(listing.read) if form == "csv" else _Ndjson()
+    """Yield the file's bytes: all records as they are at one moment, page by page. `custom` are their custom fields."""
+    writer = _Csv(listing.read, custom) if form == "csv" else _Ndjson()
     yield writer.begin()
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -73,10 +79,11 @@ class _Ndjson:
 
 class _Csv:
     """RFC 4180 with a header line. A missing value is an empty field, a record within is a field of each of its own
-    (`promise.price`), a list within is JSON."""
+    (`promise.price`), a list within is JSON. Each custom field is a field of its own (`custom.site_region`)."""
 
-    def __init__(self, read: type[ReadModel]) -> None:
-        self._columns = list(_columns_of(read))
+    def __init__(self, read: type[ReadModel], custom: Sequence[str] = ()) -> None:
+        own = [path for path in _columns_of(read) if path != ("custom",)]
+        self._columns = [*own, *(("custom", name) for name in custom)]
 
     def begin(self) -> bytes:
         return csv_rows.lines([[".".join(path) for path in self._columns]])
@@ -98,5 +105,5 @@ def _columns_of(read: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[
 
 def _value_at(record: Any, path: tuple[str, ...]) -> Any:
     for name in path:
-        record = None if record is None else record[name]
+        record = None if record is None else record.get(name)
     return record

@@ -12,6 +12,10 @@ from fastapi import Request
 from pydantic import BaseModel, Field, StringConstraints, create_model
 
 from service_kit.access import Access, Within
+from service_kit.custom_fields.listing import PREFIX, custom_filters, custom_sorts, names_custom
+from service_kit.custom_fields.model import customized_noun
+from service_kit.custom_fields.queries import fields_of
+from service_kit.custom_fields.values import NAME_PATTERN
 from service_kit.fields import Flag, Identifier, Moment, Name, ReadModel, described
 from service_kit.lists.cursors import MAX_LENGTH, PAGE_PARAMETERS, CursorScope, WrongCursor
 from service_kit.lists.filters import Compared, Filters, OneOf, filter_parameters
@@ -35,6 +39,28 @@ _VIEW: Final = "view"
 _NOT_SAVED: Final = PAGE_PARAMETERS - {"include"} | {_VIEW}
 
 View = Callable[[Any], Any]
+_CUSTOM_SORT: Final = {
+    "type": "string",
+    "pattern": rf"^-?custom\.{NAME_PATTERN}$",
+    "examples": ["-custom.roof_square_metres"],
+}
+_CUSTOM_FILTERS: Final = {
+    "name": "custom",
+    "in": "query",
+    "required": False,
+    "style": "form",
+    "explode": True,
+    "description": "Filters by custom fields, each a parameter of its own. Of a text, choice, choices or url:"
+    " `custom.site_region=north`, several times for one of several. Of a number: `custom.roof_square_metres_min`,"
+    " `_max`. Of a date: `custom.installed_on`, `_from`, `_to`. Of a boolean: `custom.wants_newsletter=true`. Of any:"
+    " `custom.site_region_is_null`. What is compared follows from the field (`GET /v1/custom-fields`).",
+    "schema": {
+        "type": "object",
+        "propertyNames": {"pattern": rf"^custom\.{NAME_PATTERN}$"},
+        "additionalProperties": {"type": "string"},
+        "examples": [{"custom.site_region": "north"}],
+    },
+}
 _Cursor = Annotated[
     str, StringConstraints(max_length=MAX_LENGTH), described("Where a page begins.", "AZgMjnozfWCPPFsfOwyaEDk0QnVd4g")
 ]
@@ -106,6 +132,7 @@ class Listing:
         self.read = read
         self.rows = sa.select(table) if rows is None else rows
         self.is_small: Final = is_small
+        self.custom_noun: Final = customized_noun(table)
         self.has_views: Final = has_views
         self.includes: Final = dict(includes or {})
         self.search: Final = Search.of(table)
@@ -157,11 +184,12 @@ class Listing:
         """Return the dependency that reads a request's query; with `pages`, what pages are made of too."""
         return ListRequest(self, pages=pages, more=more)
 
-    def wrong_in(self, query: str) -> list[str]:
+    async def wrong_in(self, work: UnitOfWork, query: str) -> list[str]:
         """Return what is wrong with a query to be saved, part by part."""
         wrong: Found = []
-        parameters = self.query_of().saved_parameters
-        for name, texts in _texts(parse_qsl(query, keep_blank_values=True)).items():
+        given = _texts(parse_qsl(query, keep_blank_values=True))
+        parameters = (await self.query_of().known(work, given)).saved
+        for name, texts in given.items():
             if name in parameters:
                 parameters[name].read(texts, wrong)
             else:
@@ -245,6 +273,15 @@ def _texts(items: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return texts
 
 
+def _unknown_custom(prefix: str, texts: Mapping[str, list[str]], known: "_Known") -> Iterator[tuple[str, str]]:
+    for name in texts:
+        if name.startswith(prefix) and name not in known.parameters:
+            yield name, f"is no filter by a custom field; {known_names(name, known.filters)}"
+    for sort in texts.get("sort", ()):
+        if sort.removeprefix("-").startswith(prefix) and sort not in known.sorts:
+            yield "sort", f"is no order by a custom field; {known_names(sort, known.sorts)}"
+
+
 def _described(each: Include) -> str:
     if each.is_newest:
         return f"For each item's id, the newest whose {each.by} it is."
@@ -256,11 +293,29 @@ def sort_name(query: ListQuery) -> str:
     return RELEVANCE if query.sort is None else query.sort.name
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What a request may ask of a list, those of custom fields too where it names any."""
+
+    parameters: Mapping[str, Parameter]
+    filters: Mapping[str, FilterParameter]
+    sorts: Mapping[str, Sort]
+
+    @property
+    def saved(self) -> dict[str, Parameter]:
+        """Return the parameters that a saved view may have."""
+        return {name: one for name, one in self.parameters.items() if name not in _NOT_SAVED}
+
+
 class ListRequest:
-    """The dependency that reads a list's query from a request; `parameters` are those that it takes, by name."""
+    """The dependency that reads a list's query from a request; `parameters` are those that it takes, by name.
+
+    Names that begin with the `prefix` are those of custom fields.
+    """
 
     def __init__(self, listing: Listing, *, pages: bool, more: Sequence[Parameter]) -> None:
         self.listing: Final = listing
+        self.prefix: Final = PREFIX if listing.custom_noun is not None else None
         self.parameters: dict[str, Parameter] = {each.name: each for each in (*self._common(pages=pages), *more)}
 
     def _common(self, *, pages: bool) -> Iterator[Parameter]:
@@ -268,9 +323,7 @@ class ListRequest:
         if pages:
             yield Defaulted("limit", _Size, "How many records to return at most.", default=_LIMIT)
             yield Parameter("cursor", _Cursor, "The next_cursor of the page before, unchanged, with the same filters.")
-        names = Literal[tuple(listing.sorts)]  # type: ignore[valid-type]  # made of the declaration
-        default = "the newest first" + (", or by relevance with q," if listing.search else "")
-        yield Parameter("sort", names, f"The order, with - the other way round; {default} unless given. Null is last.")
+        yield self._sort_parameter(listing.sorts)
         if listing.search is not None:
             words = ", ".join(name.replace("_", " ") for name in listing.search.columns)
             yield Parameter(
@@ -290,10 +343,21 @@ class ListRequest:
             )
         yield from listing.filters.values()
 
-    @property
-    def saved_parameters(self) -> dict[str, Parameter]:
-        """Return those that a saved view may have."""
-        return {name: one for name, one in self.parameters.items() if name not in _NOT_SAVED}
+    def _sort_parameter(self, sorts: Iterable[str]) -> Parameter:
+        names = Literal[tuple(sorts)]  # type: ignore[valid-type]  # made of the declaration
+        default = "the newest first" + (", or by relevance with q," if self.listing.search else "")
+        return Parameter("sort", names, f"The order, with - the other way round; {default} unless given. Null is last.")
+
+    async def known(self, work: UnitOfWork, texts: Mapping[str, list[str]]) -> _Known:
+        """Return what these parameters may be: custom fields are read only where they are named."""
+        listing = self.listing
+        if listing.custom_noun is None or not names_custom(texts):
+            return _Known(self.parameters, listing.filters, listing.sorts)
+        fields = await fields_of(work, listing.custom_noun)
+        filters = custom_filters(listing.table, fields)
+        sorts = listing.sorts | custom_sorts(listing.table, fields)
+        parameters = {**self.parameters, "sort": self._sort_parameter(sorts), **filters}
+        return _Known(parameters, listing.filters | filters, sorts)
 
     async def __call__(self, request: Request) -> ListQuery:
         """Return what the request asks. Raise `Unprocessable` (422), naming each place."""
@@ -301,21 +365,25 @@ class ListRequest:
         texts = _texts(request.query_params.multi_items())
         if _VIEW in texts and listing.has_views:
             texts |= await self._viewed(request, texts, wrong)
-        for name, parameter in self.parameters.items():
-            if name in texts:
+        known = await self.known(request.state.work, texts)
+        if self.prefix is not None:
+            wrong += _unknown_custom(self.prefix, texts, known)
+        refused = {name for name, _ in wrong}
+        for name, parameter in known.parameters.items():
+            if name in texts and name not in refused:
                 given[name] = parameter.read(texts[name], wrong)
         scope = CursorScope.of(request.url.path, {name: texts[name] for name in texts if name != _VIEW})
         text, sort = given.get("q"), given.get("sort")
-        chosen = None if text is not None and sort is None else listing.sorts[sort or NEWEST_FIRST]
+        chosen = None if text is not None and sort is None else known.sorts[sort or NEWEST_FIRST]
         after = None
         if not wrong and (cursor := given.get("cursor")) is not None:
             try:
-                after = scope.read(cursor, listing.sorts, RELEVANCE if chosen is None else chosen.name)
+                after = scope.read(cursor, known.sorts, RELEVANCE if chosen is None else chosen.name)
             except WrongCursor as reason:
                 wrong.append(("cursor", str(reason)))
         if wrong:
             raise Unprocessable.several((f"?{name}", said) for name, said in wrong)
-        used = [listing.filters[name] for name in given if name in listing.filters]
+        used = [known.filters[name] for name in given if name in known.filters]
         columns = {str(each.column.name) for each in used}
         if text is not None and listing.search is not None:
             columns |= {*listing.search.columns}
@@ -350,8 +418,9 @@ class ListRequest:
         elif view.list != of_list:
             wrong.append((_VIEW, f"is a view of {view.list}, not of {of_list}"))
         else:
-            parameters, unreadable = self.saved_parameters, Found()
+            unreadable = Found()
             found = {name: each for name, each in _texts(parse_qsl(view.query)).items() if name not in texts}
+            parameters = (await self.known(work, found)).saved
             for name, each in found.items():
                 # The list may have changed since it was saved.
                 if name in parameters:
@@ -362,4 +431,9 @@ class ListRequest:
 
     def document(self) -> dict[str, Any]:
         """Return what a route's `openapi_extra` has to say of the parameters."""
-        return {"parameters": [each.document() for each in self.parameters.values()]}
+        documents = [each.document() for each in self.parameters.values()]
+        if self.prefix is not None:
+            sort = next(each for each in documents if each["name"] == "sort")
+            sort["schema"] = {"anyOf": [sort["schema"], _CUSTOM_SORT]}
+            documents.append(_CUSTOM_FILTERS)
+        return {"parameters": documents}

@@ -74,7 +74,7 @@ def views_of(entity: type[SavedView], resources: Iterable[Resource[Any]]) -> API
     @views.routes.post("", status_code=201, summary="Save a view")
     async def create_view(body: ViewCreate, work: Work, request: Request, response: Response, by: By) -> ViewRead:
         """Save what a list is asked for, under a name. The list takes it as `view`."""
-        _require_query(lists, body.list, body.query, request)
+        await _require_query(work, lists, body.list, body.query, request)
         await require_new_name(work, body.name, body.list, by)
         view = entity(id=new_id(), version=1, subject=by.subject, **dict(body))
         work.add(view)
@@ -93,7 +93,7 @@ def views_of(entity: type[SavedView], resources: Iterable[Resource[Any]]) -> API
         """Rename a view of one's own, or replace its query."""
         view = await own(work, view_id, expected, by)
         if "query" in body.model_fields_set:
-            _require_query(lists, view.list, body.query, request)
+            await _require_query(work, lists, view.list, body.query, request)
         if "name" in body.changed_from(view):
             await require_new_name(work, body.name, view.list, by)
         body.apply_to(view)
@@ -135,10 +135,12 @@ def _seen(table: sa.Table, lists: Mapping[str, Resource[Any]], request: Request)
     return sa.and_(table.c.list.in_(read), sa.or_(table.c.subject == by.subject, table.c.is_shared))
 
 
-def _require_query(lists: Mapping[str, Resource[Any]], name: str, query: str, request: Request) -> None:
+async def _require_query(
+    work: UnitOfWork, lists: Mapping[str, Resource[Any]], name: str, query: str, request: Request
+) -> None:
     """Raise `Unprocessable` (422) for what is no list that the caller may read, or what the list does not take."""
     read = _read_by(request.state.principal, lists, request.app.state.access)
     if name not in read:
         raise Unprocessable.at("#/list", f"is no list that you may read; {known_names(name, read)}")
-    if wrong := lists[name].listing.wrong_in(query):
+    if wrong := await lists[name].listing.wrong_in(work, query):
         raise Unprocessable.several(("#/query", said) for said in wrong)

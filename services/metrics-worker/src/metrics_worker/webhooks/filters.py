@@ -2,7 +2,8 @@
 
 A filter maps fields to the values that they may have: `{"data.stage": ["won"], "data.region": ["north", "south"]}`. An
 event passes when every field has one of its values. A field is the names that lead to it, joined by dots. Within a
-list, one of its items is enough. A field that is absent counts as null.
+list, one of its items is enough. A field that is absent counts as null. A custom field is found by its name, which is
+not known here: `{"data.custom.site_region": ["north"]}`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +25,8 @@ FAMILIES: Final = tuple(sorted({f"{name.partition('.')[0]}.*" for name in TYPES}
 """All events of a service: `sales.*`."""
 _JSON_TYPES: Final = {"string": str, "integer": int, "boolean": bool, "null": type(None)}
 _ROOT: Final = "data"
+_ANY: Final = "*"
+"""Stands for the name of a custom field."""
 _DEEPEST: Final = 6
 
 
@@ -73,11 +76,12 @@ def check_filters(wanted: Iterable[str], filters: Filters) -> None:
     for field, values in filters.items():
         for name in names:
             known = _fields_of(name)
-            if field not in known:
+            found = field if field in known else f"{field.rpartition('.')[0]}.{_ANY}"
+            if found not in known:
                 raise FilterRefused(field, f"is no field of {name}; {known_names(field, known)}")
             for value in values:
-                if not any(kind.takes(value) for kind in known[field]):
-                    raise FilterRefused(field, f"never has this value in {name}; {_said_of(field, value, known)}")
+                if not any(kind.takes(value) for kind in known[found]):
+                    raise FilterRefused(field, f"never has this value in {name}; {_said_of(found, value, known)}")
 
 
 def passes(filters: Filters, data: Any) -> bool:
@@ -124,6 +128,10 @@ def _leaves(schema: Mapping[str, Any], parts: Mapping[str, Any], at: str, depth:
         yield from _leaves(option, parts, at, depth)
     for step, member in schema.get("properties", {}).items():
         yield from _leaves(member, parts, f"{at}.{step}", depth + 1)
+    if isinstance(members := schema.get("additionalProperties"), dict):
+        yield from _leaves(members, parts, f"{at}.{_ANY}", depth + 1)
+        # That it has none is a value too.
+        yield f"{at}.{_ANY}", _Kind("null", None, None)
     if "items" in schema:
         yield from _leaves(schema["items"], parts, at, depth + 1)
     choices = (schema["const"],) if "const" in schema else tuple(schema["enum"]) if "enum" in schema else None

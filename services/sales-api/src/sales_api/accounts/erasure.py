@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from event_contracts.catalogue import SALES_DIRECTORY_TOPIC
 from sales_api.accounts.model import Account, AccountAlreadyMerged
+from sales_api.activities.model import Activity
 from sales_api.deals.model import Deal
 from sales_api.leads.model import Lead, LeadHasAccount
 from service_kit.aggregates import publish
@@ -46,8 +47,10 @@ async def erase_lead(work: UnitOfWork, lead_id: UUID, expected: ExpectedVersion,
         return lead
     if lead.account_id is not None:
         raise LeadHasAccount(f"It belongs to the account {lead.account_id}. Erase that account.")
-    _erase_lead(work, lead, happened_at(None, by, after=lead.changed_at))
-    await erase_traces(work, [lead])
+    at = happened_at(None, by, after=lead.changed_at)
+    _erase_lead(work, lead, at)
+    activities = await _erase_activities(work, Activity.table.c.lead_id == lead.id, at)
+    await erase_traces(work, [lead, *activities])
     return lead
 
 
@@ -73,10 +76,22 @@ async def _erase(work: UnitOfWork, account: Account, at: datetime) -> None:
         _erase_lead(work, lead, max(at, lead.changed_at))
     for deal in deals:
         publish(work, deal, deal.erase(at=max(at, deal.changed_at)), deal.changed_at)
+    activities = await _erase_activities(work, Activity.table.c.account_id == account.id, at)
     publish(work, account, account.erase(at=at), at)
     await erase_name(work, SALES_DIRECTORY_TOPIC, account.id)
-    await erase_traces(work, [account, *leads, *deals])
+    await erase_traces(work, [account, *leads, *deals, *activities])
 
 
 def _erase_lead(work: UnitOfWork, lead: Lead, at: datetime) -> None:
     publish(work, lead, lead.erase(at=at), at)
+
+
+async def _erase_activities(work: UnitOfWork, are_theirs: sa.ColumnElement[bool], at: datetime) -> list[Activity]:
+    """Erase what is personal of activities: the values of custom fields, where they have any."""
+    of_activity = Activity.table.c
+    has_any = of_activity.custom_personal != sa.literal_column("'{}'::jsonb")
+    found = await work.find(Activity, are_theirs, has_any, order_by=[of_activity.id], lock="no key update")
+    for activity in found:
+        happened = max(at, activity.completed_at)
+        publish(work, activity, activity.amend({"custom_personal": {}}, at=happened), happened)
+    return found

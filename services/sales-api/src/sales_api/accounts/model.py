@@ -10,7 +10,8 @@ from event_contracts.sales import Account as ContractAccount
 from event_contracts.sales import AccountErased, AccountMerged, AccountRegistered, AccountUpdate, AccountUpdated
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
-from service_kit.entities import Recorded, column, state_of
+from service_kit.custom_fields.model import Customized, customized
+from service_kit.entities import Recorded, column, names_of, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
@@ -30,7 +31,7 @@ class AccountAlreadyErased(Conflict):
     slug, title = "account-already-erased", "The account was erased"
 
 
-class Account(Recorded, Base, table="account"):
+class Account(Customized, Recorded, Base, table="account"):
     """A customer. Its id is the customer's id in every service; its name goes to the directory only."""
 
     id: Annotated[UUID, column(primary_key=True)]
@@ -54,6 +55,7 @@ class Account(Recorded, Base, table="account"):
         *filtered("account", ("registered_at", "updated_at")),
         *sorted_by_name("account", "name"),
         searched("account", "name", "external_ref"),
+        customized("accounts"),
     )
 
     @classmethod
@@ -65,6 +67,7 @@ class Account(Recorded, Base, table="account"):
         external_ref: str | None,
         at: datetime,
         referred_by: UUID | None = None,
+        custom: Mapping[str, Any] | None = None,
     ) -> tuple["Account", AccountRegistered]:
         """Return a new account."""
         account = cls(
@@ -76,6 +79,7 @@ class Account(Recorded, Base, table="account"):
             registered_at=at,
             changed_at=at,
             **attribution.columns(),
+            **(custom or {}),
         )
         return account, AccountRegistered(**account.state_fields())
 
@@ -95,7 +99,7 @@ class Account(Recorded, Base, table="account"):
             setattr(self, name, value)
         self.version += 1
         self.changed_at = at
-        return AccountUpdated(**self.state_fields(), change=AccountUpdate(fields=sorted(changes)))
+        return AccountUpdated(**self.state_fields(), change=AccountUpdate(fields=names_of(changes)))
 
     def check_is_current(self) -> None:
         """Raise `AccountAlreadyMerged` or `AccountAlreadyErased` for an account that nothing new may happen to."""
@@ -118,6 +122,7 @@ class Account(Recorded, Base, table="account"):
         """Erase who it is; all that is counted stays. Raise `OccurredTooEarly`."""
         check_follows(at, self.changed_at)
         self.name = None
+        self.custom_personal = {}
         self.external_ref = erased_ref(self.external_ref)
         self.version += 1
         self.changed_at = self.erased_at = at

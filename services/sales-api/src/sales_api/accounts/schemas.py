@@ -22,6 +22,7 @@ from sales_api.fields import (
     TeamIdRead,
 )
 from service_kit.changes import Change
+from service_kit.custom_fields.values import CustomGiven, CustomizedRead
 from service_kit.fields import (
     ErasedAt,
     ExternalReference,
@@ -29,7 +30,6 @@ from service_kit.fields import (
     Identifier,
     Moment,
     OccurredAt,
-    ReadModel,
     RecordId,
     StrictModel,
     UpdatedAt,
@@ -58,6 +58,7 @@ class AccountFields(StrictModel):
     owner_id: OwnerId | None = Field(default=None, description="The salesperson who is responsible for the account.")
     referred_by: ReferrerId | None = Field(default=None, description="The customer who recommended us to this one.")
     external_ref: ExternalReference | None = None
+    custom: CustomGiven = Field(default_factory=dict)
 
 
 class AccountCreate(AccountFields):
@@ -82,6 +83,7 @@ class AccountUpdate(Change):
     segment: Segment | None = None
     channel: Channel | None = None
     owner_id: OwnerId | None = None
+    custom: CustomGiven = Field(default_factory=dict)
     occurred_at: OccurredAt | None = None
 
 
@@ -95,7 +97,7 @@ class AccountMergeRequest(StrictModel):
     occurred_at: OccurredAt | None = None
 
 
-class AccountRead(ReadModel):
+class AccountRead(CustomizedRead):
     """A customer in sales; the name is null after erasure.
 
     `team_id` is the owner's team when the owner got the account.

@@ -1,6 +1,8 @@
 """The use cases of accounts: one function each, within its route's transaction."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sales_api.accounts.model import Account
@@ -9,6 +11,7 @@ from sales_api.attribution import Attribution
 from sales_api.reps import team_of
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
+from service_kit.custom_fields.queries import changed_custom, new_custom
 from service_kit.locking import lock, lock_both
 from service_kit.occurrence import happened_at
 from service_kit.problems import Unprocessable
@@ -36,6 +39,7 @@ async def register_account(work: UnitOfWork, body: AccountCreate, by: Principal)
         external_ref=body.external_ref,
         at=at,
         referred_by=body.referred_by,
+        custom=await new_custom(work, Account, body.custom),
     )
 
 
@@ -46,12 +50,13 @@ async def add_account(
     attribution: Attribution,
     external_ref: str | None,
     at: datetime,
+    custom: Mapping[str, Any],
     referred_by: UUID | None = None,
 ) -> Account:
     """Add an account with its events, within the use case that creates it. Raise `ExternalRefTaken` (409)."""
     await require_new(work, Account, external_ref)
     account, event = Account.register(
-        name=name, attribution=attribution, external_ref=external_ref, at=at, referred_by=referred_by
+        name=name, attribution=attribution, external_ref=external_ref, at=at, referred_by=referred_by, custom=custom
     )
     work.add(account)
     publish(work, account, event, at)
@@ -65,7 +70,8 @@ async def update_account(
     """Change a customer's name, owner, region, segment or channel; the same again changes nothing."""
     account = await lock(work, Account, account_id, expected)
     at = happened_at(body.occurred_at, by, after=account.changed_at)
-    changes = body.changed_from(account, besides=frozenset({"occurred_at"}))
+    changes = body.changed_from(account, besides=frozenset({"custom", "occurred_at"}))
+    changes |= await changed_custom(work, account, body.custom)
     if "owner_id" in changes:
         changes["team_id"] = await team_of(work, body.owner_id)
     if not changes:

@@ -8,13 +8,14 @@ from uuid import UUID
 from event_contracts.sales import ActivityAmended, ActivityCompleted, ActivityKind
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
+from service_kit.custom_fields.model import Customized, customized
 from service_kit.entities import Recorded, amended, column, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.tables import filtered, one_of, unassigned
 
 
-class Activity(Recorded, Base, table="activity"):
+class Activity(Customized, Recorded, Base, table="activity"):
     """An activity, with its attribution at that time. It changes only where it was recorded wrongly."""
 
     id: Annotated[UUID, column(primary_key=True)]
@@ -36,6 +37,7 @@ class Activity(Recorded, Base, table="activity"):
         unassigned("activity", "owner_id", "team_id"),
         one_of("kind", get_args(ActivityKind)),
         *filtered("activity", ("due_at", "completed_at", "updated_at")),
+        customized("activities"),
     )
 
     @classmethod
@@ -49,6 +51,7 @@ class Activity(Recorded, Base, table="activity"):
         attribution: Attribution,
         due_at: datetime | None,
         at: datetime,
+        custom: Mapping[str, Any] | None = None,
     ) -> tuple["Activity", ActivityCompleted]:
         """Return a new activity, completed `at` a time."""
         activity = cls(
@@ -61,6 +64,7 @@ class Activity(Recorded, Base, table="activity"):
             due_at=due_at,
             completed_at=at,
             **attribution.columns(),
+            **(custom or {}),
         )
         return activity, ActivityCompleted(**state_of(activity, ActivityCompleted))
 

@@ -23,7 +23,8 @@ from sales_api.fields import (
     TeamIdRead,
 )
 from service_kit.changes import Change
-from service_kit.fields import Moment, OccurredAt, ReadModel, RecordId, StrictModel, UpdatedAt, Version, examples
+from service_kit.custom_fields.values import CustomGiven, CustomizedRead
+from service_kit.fields import Moment, OccurredAt, RecordId, StrictModel, UpdatedAt, Version, examples
 
 
 class ActivityCreate(StrictModel):
@@ -51,6 +52,7 @@ class ActivityCreate(StrictModel):
         default=None, description="Who did it; the owner of the deal, lead or account when left out."
     )
     due_at: Moment | None = Field(default=None, description="When it was promised or planned for.")
+    custom: CustomGiven = Field(default_factory=dict)
     occurred_at: OccurredAt | None = None
 
     @model_validator(mode="after")
@@ -82,10 +84,11 @@ class ActivityUpdate(Change):
     segment: Segment | None = None
     channel: Channel | None = None
     due_at: Moment | None = Field(default=None, description="When it was promised or planned for.")
+    custom: CustomGiven = Field(default_factory=dict)
     occurred_at: OccurredAt | None = None
 
 
-class ActivityRead(ReadModel):
+class ActivityRead(CustomizedRead):
     """An activity. `account_id` is also the account of its deal, and of its lead if that has one."""
 
     id: RecordId

@@ -12,6 +12,7 @@ from sales_api.leads.model import Lead
 from sales_api.reps import team_of
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
+from service_kit.custom_fields.queries import changed_custom, new_custom
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
 from service_kit.references import require
@@ -40,6 +41,7 @@ async def complete_activity(work: UnitOfWork, body: ActivityCreate, by: Principa
         ),
         due_at=body.due_at,
         at=at,
+        custom=await new_custom(work, Activity, body.custom),
     )
     work.add(activity)
     publish(work, activity, event, at)
@@ -52,7 +54,8 @@ async def update_activity(
     """Correct an activity; the same again changes nothing. Raise `UnknownReference` (422)."""
     activity = await lock(work, Activity, activity_id, expected)
     at = happened_at(body.occurred_at, by, after=activity.completed_at)
-    changes = body.changed_from(activity, besides=frozenset({"occurred_at"}))
+    changes = body.changed_from(activity, besides=frozenset({"custom", "occurred_at"}))
+    changes |= await changed_custom(work, activity, body.custom)
     if "owner_id" in changes:
         changes["team_id"] = await team_of(work, body.owner_id)
     if changes:

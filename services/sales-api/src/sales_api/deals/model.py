@@ -36,7 +36,8 @@ from event_contracts.sales import DealLine as ContractLine
 from sales_api.amounts import AMOUNT, LIMIT, RATE, check_limit, converted, has_places_of, money, times, trimmed
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
-from service_kit.entities import Recorded, column, state_of
+from service_kit.custom_fields.model import Customized, customized
+from service_kit.entities import Recorded, column, names_of, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict, Unprocessable
@@ -124,7 +125,7 @@ class DealLine(Base, table="deal_line", audited=False):
         return (self.product, self.quantity, self.unit_price) == (terms.product, terms.quantity, terms.unit_price)
 
 
-class Deal(Recorded, Base, table="deal"):
+class Deal(Customized, Recorded, Base, table="deal"):
     """A sale in the pipeline. Loaded with its lines, always."""
 
     id: Annotated[UUID, column(primary_key=True)]
@@ -180,6 +181,7 @@ class Deal(Recorded, Base, table="deal"):
         *filtered("deal", ("amount", "opened_at", "expected_close_on", "closed_at", "updated_at")),
         *sorted_by_name("deal", "title"),
         searched("deal", "title", "external_ref"),
+        customized("deals"),
     )
 
     @classmethod
@@ -197,6 +199,7 @@ class Deal(Recorded, Base, table="deal"):
         at: datetime,
         upsell_suggestion_id: UUID | None = None,
         day_rate: DayRate | None = None,
+        custom: Mapping[str, Any] | None = None,
     ) -> tuple["Deal", DealOpened]:
         """Return a new deal, in the first stage. Raise `PriceTooFine`, `AmountTooLarge`."""
         deal = cls(
@@ -216,6 +219,7 @@ class Deal(Recorded, Base, table="deal"):
             external_ref=external_ref,
             changed_at=at,
             **attribution.columns(),
+            **(custom or {}),
         )
         deal._replace_lines(lines)
         deal._estimate(day_rate)
@@ -313,12 +317,12 @@ class Deal(Recorded, Base, table="deal"):
         """Correct columns by name and the lines, where given: it is as if it had been opened so.
 
         A closed deal keeps its day and its rate. Raise `DealNotClosed` for the reason of an open deal,
-        `DealAlreadyErased` for the title of an erased one, `PriceTooFine` and `AmountTooLarge`.
+        `DealAlreadyErased` for what is personal of an erased one, `PriceTooFine` and `AmountTooLarge`.
         """
         if "close_reason" in changes and not self.is_closed:
             raise DealNotClosed("Leave the reason out: it is why a deal was closed.")
-        if "title" in changes and self.erased_at is not None:
-            raise DealAlreadyErased("Leave the title out; all else can still be recorded.")
+        if changes.keys() & {"title", "custom_personal"} and self.erased_at is not None:
+            raise DealAlreadyErased("Leave the title and personal fields out; all else can still be recorded.")
         self._step(at)
         previous = money(self.amount, self.currency)
         for name, value in changes.items():
@@ -327,13 +331,14 @@ class Deal(Recorded, Base, table="deal"):
             self._replace_lines(lines)
         if not self.is_closed:
             self._estimate(day_rate)
-        fields = sorted([*changes, *(["lines"] if lines is not None else [])])
+        fields = names_of([*changes, *(["lines"] if lines is not None else [])])
         return DealAmended(**self.state_fields(), change=DealAmendment(previous_amount=previous, fields=fields))
 
     def erase(self, *, at: datetime) -> DealErased:
         """Erase what was written about it; all that is counted stays."""
         self._step(at)
         self.title = None
+        self.custom_personal = {}
         self.external_ref = erased_ref(self.external_ref)
         self.erased_at = at
         return DealErased(**self.state_fields())

@@ -41,6 +41,7 @@ from sales_api.fields import (
     TeamIdRead,
 )
 from service_kit.changes import Change
+from service_kit.custom_fields.values import CustomGiven, CustomizedRead, merged
 from service_kit.fields import (
     Currency,
     CurrencyRead,
@@ -133,6 +134,7 @@ class LeadDealCreate(StrictModel):
         default=None, description="The suggestion of a service agent that it came from; the lead's unless given."
     )
     external_ref: ExternalReference | None = None
+    custom: CustomGiven = Field(default_factory=dict)
 
 
 class DealCreate(LeadDealCreate):
@@ -184,6 +186,7 @@ class DealUpdate(Change):
     expected_close_on: Day | None = None
     """The day by which it is likely to be closed, for forecasts."""
     upsell_suggestion_id: SuggestionId | None = None
+    custom: CustomGiven = Field(default_factory=dict)
     occurred_at: OccurredAt | None = None
 
 
@@ -307,7 +310,7 @@ class DealPromiseRead(ReadModel):
     quality: PromisedQualityRead | None
 
 
-class DealRead(ReadModel):
+class DealRead(CustomizedRead):
     """A deal. Amounts are in `currency`; once it is closed there are those in `reporting_currency` too.
 
     While it is open, `estimated_reporting_amount` is its worth at the rate of the day of its latest change, where one
@@ -370,6 +373,7 @@ class DealRead(ReadModel):
         estimate = deal.estimated_reporting_amount
         return cls(
             **plain,
+            custom=merged(deal),
             amount=at_places(deal.amount, own),
             lines=[
                 DealLineRead(
@@ -392,4 +396,6 @@ class DealRead(ReadModel):
         )
 
 
-_MADE = frozenset({"amount", "lines", "frozen_rate", "reporting_amount", "estimated_reporting_amount", "promise"})
+_MADE = frozenset(
+    {"amount", "custom", "lines", "frozen_rate", "reporting_amount", "estimated_reporting_amount", "promise"}
+)

@@ -25,6 +25,7 @@ from sales_api.products import check_products
 from sales_api.reps import team_of
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
+from service_kit.custom_fields.queries import changed_custom, new_custom
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
 from service_kit.references import require, require_new
@@ -89,6 +90,7 @@ async def add_deal(
         at=at,
         upsell_suggestion_id=terms.upsell_suggestion_id or upsell_suggestion_id,
         day_rate=await _day_rate(work, terms.currency, at, reporting_currency),
+        custom=await new_custom(work, Deal, terms.custom, f"{pointer}/custom"),
     )
     work.add(deal)
     publish(work, deal, event, at)
@@ -179,7 +181,8 @@ async def update_deal(
     """Correct a deal; the same again changes nothing. Raise `DealAlreadyClosed` (409) for the lines of a closed one."""
     deal = await lock(work, Deal, deal_id, expected)
     at = happened_at(body.occurred_at, by, after=deal.changed_at)
-    changes = body.changed_from(deal, besides=frozenset({"lines", "occurred_at"}))
+    changes = body.changed_from(deal, besides=frozenset({"custom", "lines", "occurred_at"}))
+    changes |= await changed_custom(work, deal, body.custom)
     lines = body.lines if "lines" in body.model_fields_set else None
     if lines is not None:
         deal.check_open()

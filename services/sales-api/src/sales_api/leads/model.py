@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar, get_args
 from uuid import UUID
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -26,6 +25,8 @@ from event_contracts.sales import (
 )
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
+from service_kit.credits import credit_in, credit_row
+from service_kit.custom_fields.model import Customized, customized
 from service_kit.entities import Recorded, amended, column, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
@@ -88,7 +89,7 @@ class LeadAlreadyErased(Conflict):
     slug, title = "lead-already-erased", "The lead was erased"
 
 
-class Lead(Recorded, Base, table="lead"):
+class Lead(Customized, Recorded, Base, table="lead"):
     """A possible customer. Who it is (name, company, email, phone) stays in this table."""
 
     id: Annotated[UUID, column(primary_key=True)]
@@ -131,6 +132,7 @@ class Lead(Recorded, Base, table="lead"):
         *filtered("lead", ("created_at", "contacted_at", "converted_at", "updated_at")),
         *sorted_by_name("lead", "name", "company"),
         searched("lead", "name", "company", "email", "external_ref", phones=("phone",)),
+        customized("leads"),
     )
 
     @classmethod
@@ -147,6 +149,7 @@ class Lead(Recorded, Base, table="lead"):
         external_ref: str | None,
         at: datetime,
         upsell_suggestion_id: UUID | None = None,
+        custom: Mapping[str, Any] | None = None,
     ) -> tuple["Lead", LeadCreated]:
         """Return a new lead; with an owner it is assigned at once."""
         lead_id = new_id()
@@ -167,6 +170,7 @@ class Lead(Recorded, Base, table="lead"):
             external_ref=external_ref,
             changed_at=at,
             **attribution.columns(),
+            **(custom or {}),
         )
         return lead, LeadCreated(**lead.state_fields())
 
@@ -250,6 +254,7 @@ class Lead(Recorded, Base, table="lead"):
         """Erase who it is, in any status."""
         self._step(at)
         self.name = self.company = self.email = self.phone = None
+        self.custom_personal = {}
         self.external_ref = erased_ref(self.external_ref)
         self.erased_at = at
         return LeadErased(**self.state_fields())
@@ -260,11 +265,11 @@ class Lead(Recorded, Base, table="lead"):
 
     def _credits(self) -> dict[str, Any]:
         """Return those who contacted and qualified it, as its events have them."""
-        return {name: msgspec.convert(getattr(self, name), Credit | None) for name in ("contacted_by", "qualified_by")}
+        return {name: credit_in(getattr(self, name)) for name in ("contacted_by", "qualified_by")}
 
     def _credit(self) -> dict[str, str | None]:
         """Return its owner and their team, whose work it stays when it is assigned to somebody else."""
-        return msgspec.to_builtins(Credit(person_id=self.owner_id, team_id=self.team_id))  # type: ignore[no-any-return]
+        return credit_row(Credit(person_id=self.owner_id, team_id=self.team_id))
 
     def _check_open(self) -> None:
         if self.erased_at is not None:

@@ -40,6 +40,7 @@ from sales_api.fields import (
     TeamIdRead,
 )
 from service_kit.changes import Change
+from service_kit.custom_fields.values import CustomGiven, CustomizedRead
 from service_kit.fields import (
     ErasedAt,
     ExternalReference,
@@ -77,7 +78,26 @@ _OPENED_AT = described(
 Line = Annotated[Name, Field(description="Stays in this service; no event carries it.")]
 
 
-class LeadCreate(StrictModel):
+class LeadFields(StrictModel):
+    """What is given of a lead, when it is created and when it is corrected."""
+
+    name: PersonName | None = None
+    company: Company | None = None
+    email: EMail | None = None
+    phone: Phone | None = None
+    channel: Channel | None = Field(default=None, description="Where the lead came from.")
+    region: Region | None = None
+    segment: Segment | None = None
+    product: ProductOf | None = None
+    """The code of the product that they are interested in."""
+    upsell_suggestion_id: SuggestionId | None = Field(
+        default=None, description="The suggestion of a service agent that it came from."
+    )
+    custom: CustomGiven = Field(default_factory=dict)
+    occurred_at: OccurredAt | None = None
+
+
+class LeadCreate(LeadFields):
     """A possible customer. Every field may be left out; none is guessed."""
 
     model_config = examples(
@@ -98,25 +118,12 @@ class LeadCreate(StrictModel):
         }
     )
 
-    name: PersonName | None = None
-    company: Company | None = None
-    email: EMail | None = None
-    phone: Phone | None = None
-    channel: Channel | None = Field(default=None, description="Where the lead came from.")
-    region: Region | None = None
-    segment: Segment | None = None
-    product: ProductOf | None = None
-    """The code of the product that they are interested in."""
     account_id: AccountId | None = Field(default=None, description="The customer, if it is known.")
     owner_id: OwnerId | None = Field(default=None, description="The salesperson; the lead is assigned at once.")
-    upsell_suggestion_id: SuggestionId | None = Field(
-        default=None, description="The suggestion of a service agent that it came from."
-    )
     external_ref: ExternalReference | None = None
-    occurred_at: OccurredAt | None = None
 
 
-class LeadUpdate(Change):
+class LeadUpdate(LeadFields, Change):
     """What was recorded wrongly; what is left out stays, null removes a value."""
 
     elsewhere: ClassVar = {
@@ -141,22 +148,9 @@ class LeadUpdate(Change):
         }
     )
 
-    name: PersonName | None = None
-    company: Company | None = None
-    email: EMail | None = None
-    phone: Phone | None = None
-    channel: Channel | None = Field(default=None, description="Where the lead came from.")
-    region: Region | None = None
-    segment: Segment | None = None
-    product: ProductOf | None = None
-    """The code of the product that they are interested in."""
-    upsell_suggestion_id: SuggestionId | None = Field(
-        default=None, description="The suggestion of a service agent that it came from."
-    )
     disqualified_reason: DisqualificationReason = Field(
         default="", description="Why it was given up; only of a disqualified lead."
     )
-    occurred_at: OccurredAt | None = None
 
 
 class LeadAssignRequest(StrictModel):
@@ -249,7 +243,7 @@ class CreditRead(ReadModel):
     """The team that they did it for."""
 
 
-class LeadRead(ReadModel):
+class LeadRead(CustomizedRead):
     """A lead; name, company, email and phone are null after erasure.
 
     `team_id` is the owner's team when the owner got it.

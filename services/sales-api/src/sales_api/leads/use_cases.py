@@ -24,6 +24,7 @@ from sales_api.referrals.queries import referrer_of
 from sales_api.reps import team_of
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
+from service_kit.custom_fields.queries import changed_custom, new_custom
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
 from service_kit.problems import Unprocessable
@@ -57,6 +58,7 @@ async def create_lead(work: UnitOfWork, body: LeadCreate, by: Principal) -> Lead
         external_ref=body.external_ref,
         at=at,
         upsell_suggestion_id=body.upsell_suggestion_id,
+        custom=await new_custom(work, Lead, body.custom),
     )
     work.add(lead)
     publish(work, lead, event, at)
@@ -69,7 +71,8 @@ async def update_lead(
     """Correct a lead; the same again changes nothing. Raise `UnknownReference` (422)."""
     lead = await lock(work, Lead, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
-    changes = body.changed_from(lead, besides=frozenset({"occurred_at"}))
+    changes = body.changed_from(lead, besides=frozenset({"custom", "occurred_at"}))
+    changes |= await changed_custom(work, lead, body.custom)
     if not changes:
         return lead
     if (product := changes.get("product")) is not None:
@@ -197,5 +200,6 @@ async def _register_account(work: UnitOfWork, lead: Lead, given: LeadAccountCrea
         attribution=attribution,
         external_ref=given.external_ref,
         at=at,
+        custom=await new_custom(work, Account, given.custom, "#/account/custom"),
         referred_by=referred_by or await referrer_of(work, lead.id),
     )

@@ -8,7 +8,8 @@ from uuid import UUID
 from event_contracts.directory import ServiceDirectoryEntrySet
 from event_contracts.service import CustomerErased, CustomerRegistered, CustomerUpdate, CustomerUpdated
 from service_api.tables import Base
-from service_kit.entities import Recorded, column, state_of
+from service_kit.custom_fields.model import Customized, customized
+from service_kit.entities import Recorded, column, names_of, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
@@ -36,7 +37,7 @@ class CustomerOfSales(Conflict):
     slug, title = "customer-of-sales", "The customer belongs to sales"
 
 
-class Customer(Recorded, Base, table="customer"):
+class Customer(Customized, Recorded, Base, table="customer"):
     """A customer, of sales or of service's own.
 
     Of origin `sales` it is a copy that only the consumer writes, and its id is the account's.
@@ -47,6 +48,7 @@ class Customer(Recorded, Base, table="customer"):
         *filtered("customer", ("origin", "region", "segment", "merged_into", "registered_at", "updated_at")),
         *sorted_by_name("customer", "name"),
         searched("customer", "name", "external_ref"),
+        customized("customers"),
     )
 
     id: Annotated[UUID, column(primary_key=True)]
@@ -64,7 +66,14 @@ class Customer(Recorded, Base, table="customer"):
 
     @classmethod
     def register(
-        cls, *, name: str, region: str | None, segment: str | None, external_ref: str | None, at: datetime
+        cls,
+        *,
+        name: str,
+        region: str | None,
+        segment: str | None,
+        external_ref: str | None,
+        at: datetime,
+        custom: Mapping[str, Any] | None = None,
     ) -> tuple["Customer", CustomerRegistered]:
         """Return a new customer of service's own."""
         customer = cls(
@@ -76,6 +85,7 @@ class Customer(Recorded, Base, table="customer"):
             segment=segment,
             external_ref=external_ref,
             registered_at=at,
+            **(custom or {}),
         )
         return customer, CustomerRegistered(**state_of(customer, CustomerRegistered))
 
@@ -110,11 +120,12 @@ class Customer(Recorded, Base, table="customer"):
         for name, value in changes.items():
             setattr(self, name, value)
         self.version += 1
-        return CustomerUpdated(**state_of(self, CustomerUpdated, change=CustomerUpdate(fields=sorted(changes))))
+        return CustomerUpdated(**state_of(self, CustomerUpdated, change=CustomerUpdate(fields=names_of(changes))))
 
     def erase(self, *, at: datetime) -> CustomerErased | None:
         """Erase who it is. Return the event for a customer of service's own; sales publishes that of a copy."""
         self.name = None
+        self.custom_personal = {}
         self.external_ref = erased_ref(self.external_ref)
         self.erased_at = at
         self.version += 1

@@ -8,13 +8,13 @@ from pydantic import Field
 from service_api.customers.model import Origin
 from service_api.fields import CustomerName, CustomerNameRead, Region, RegionRead, Segment, SegmentRead
 from service_kit.changes import Change
+from service_kit.custom_fields.values import CustomGiven, CustomizedRead
 from service_kit.fields import (
     ErasedAt,
     ExternalReference,
     ExternalReferenceRead,
     Moment,
     OccurredAt,
-    ReadModel,
     RecordId,
     StrictModel,
     UpdatedAt,
@@ -48,6 +48,7 @@ class CustomerCreate(StrictModel):
     region: Region | None = None
     segment: Segment | None = None
     external_ref: ExternalReference | None = None
+    custom: CustomGiven = Field(default_factory=dict)
     occurred_at: OccurredAt | None = None
 
 
@@ -66,10 +67,11 @@ class CustomerUpdate(Change):
     name: CustomerName = Field(default_factory=str)
     region: Region | None = None
     segment: Segment | None = None
+    custom: CustomGiven = Field(default_factory=dict)
     occurred_at: OccurredAt | None = None
 
 
-class CustomerRead(ReadModel):
+class CustomerRead(CustomizedRead):
     """A customer; the name of a customer of sales may be unknown yet, or erased."""
 
     id: RecordId

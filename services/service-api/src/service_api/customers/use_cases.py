@@ -7,6 +7,7 @@ from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerCreate, CustomerUpdate
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
+from service_kit.custom_fields.queries import changed_custom, new_custom
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
 from service_kit.references import UnknownReference, is_covered, require_new, unknown
@@ -19,7 +20,12 @@ async def register_customer(work: UnitOfWork, body: CustomerCreate, by: Principa
     at = happened_at(body.occurred_at, by)
     await require_new(work, Customer, body.external_ref)
     customer, event = Customer.register(
-        name=body.name, region=body.region, segment=body.segment, external_ref=body.external_ref, at=at
+        name=body.name,
+        region=body.region,
+        segment=body.segment,
+        external_ref=body.external_ref,
+        at=at,
+        custom=await new_custom(work, Customer, body.custom),
     )
     work.add(customer)
     publish(work, customer, event, at)
@@ -34,7 +40,8 @@ async def update_customer(
     customer = await lock(work, Customer, customer_id, expected)
     customer.check_is_own()
     at = happened_at(body.occurred_at, by, after=customer.registered_at)
-    changes = body.changed_from(customer, besides=frozenset({"occurred_at"}))
+    changes = body.changed_from(customer, besides=frozenset({"custom", "occurred_at"}))
+    changes |= await changed_custom(work, customer, body.custom)
     if not changes:
         return customer
     publish(work, customer, customer.update(changes, at=at), at)

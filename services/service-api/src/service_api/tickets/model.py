@@ -46,7 +46,9 @@ from event_contracts.service import TicketAssignment as AssignmentChange
 from service_api.tables import Base
 from service_api.tickets.sla import SlaTerms, SurveyCredit
 from service_api.tickets.waits import Turn, after_turn, is_reply, turn_of, waits_of
-from service_kit.entities import Recorded, column, state_of
+from service_kit.credits import credit_in, credit_row
+from service_kit.custom_fields.model import Customized, customized
+from service_kit.entities import Recorded, column, names_of, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import CLOCK_TOLERANCE, check_follows
 from service_kit.problems import Conflict
@@ -116,7 +118,7 @@ class TicketAlreadyErased(Conflict):
     slug, title = "ticket-already-erased", "The ticket's customer was erased"
 
 
-class Ticket(Recorded, Base, table="ticket"):
+class Ticket(Customized, Recorded, Base, table="ticket"):
     """A customer's question, request or problem. Region and segment are the customer's when it was opened."""
 
     __table_args__: ClassVar = (
@@ -164,6 +166,7 @@ class Ticket(Recorded, Base, table="ticket"):
         ),
         *sorted_by_name("ticket", "subject"),
         searched("ticket", "subject", "external_ref"),
+        customized("tickets"),
     )
 
     id: Annotated[UUID, column(primary_key=True)]
@@ -254,6 +257,7 @@ class Ticket(Recorded, Base, table="ticket"):
         onboarding_deal_id: UUID | None = None,
         onboarding_since: datetime | None = None,
         follow_up_to: UUID | None = None,
+        custom: Mapping[str, Any] | None = None,
     ) -> tuple["Ticket", TicketOpened]:
         """Return a new ticket; one that names an agent or a team is assigned from the start.
 
@@ -286,6 +290,7 @@ class Ticket(Recorded, Base, table="ticket"):
             onboarding_since=onboarding_since,
             follow_up_to=follow_up_to,
             created_at=datetime.now(UTC),
+            **(custom or {}),
         )
         ticket._come_under(terms)
         # Nobody asked for an onboarding.
@@ -341,7 +346,7 @@ class Ticket(Recorded, Base, table="ticket"):
         the resolution of an open ticket.
         """
         self._check_counts()
-        if changes.keys() & {"subject", "description"}:
+        if changes.keys() & {"subject", "description", "custom_personal"}:
             self.check_may_be_written_on()
         if "resolution" in changes and self.resolved_at is None:
             raise TicketStillOpen("Leave the resolution out: it is how a ticket was solved.")
@@ -350,7 +355,7 @@ class Ticket(Recorded, Base, table="ticket"):
             setattr(self, name, value)
         if changes.keys() & GRANTING:
             self._come_under(terms)
-        return TicketAmended(**self.state_fields(), change=Amendment(fields=sorted(changes)))
+        return TicketAmended(**self.state_fields(), change=Amendment(fields=names_of(changes)))
 
     def amend_interaction(self, interaction: ContractInteraction, previous: ContractInteraction) -> InteractionAmended:
         """Correct what a contact has from the ticket."""
@@ -415,7 +420,7 @@ class Ticket(Recorded, Base, table="ticket"):
         """
         self.version += 1
         self.first_responded_at = at
-        self.first_responded_by = _row_of(by or Credit(person_id=self.agent_id, team_id=self.team_id))
+        self.first_responded_by = credit_row(by or Credit(person_id=self.agent_id, team_id=self.team_id))
         if terms is not None:
             self.first_response_business_seconds = terms.business_seconds(self.opened_at, at)
         if self.first_response_due_at is not None and at <= self.first_response_due_at:
@@ -446,7 +451,7 @@ class Ticket(Recorded, Base, table="ticket"):
         self.status = "resolved"
         self.resolved_at = at
         credit = by or Credit(person_id=self.agent_id, team_id=self.team_id)
-        self.resolved_by = _row_of(credit)
+        self.resolved_by = credit_row(credit)
         self._take_turns(known, Turn(at, answers="resolution", by=credit))
         self.resolution = resolution
         if self.reopen_count == 0:
@@ -677,12 +682,12 @@ class Ticket(Recorded, Base, table="ticket"):
             yield Turn(datetime.fromisoformat(pause["resolved_at"]), answers="resolution")
             yield Turn(datetime.fromisoformat(pause["reopened_at"]), asks=True)
         if self.resolved_at is not None:
-            yield Turn(self.resolved_at, answers="resolution", by=_credit_in(self.resolved_by))
+            yield Turn(self.resolved_at, answers="resolution", by=credit_in(self.resolved_by))
 
     def _set_waits(self, waits: list[Wait]) -> None:
         if self.status != "open" and waits and waits[-1].until is None:
             # Nobody waits for what is done: a question of after the resolution was entered before it.
-            by = _credit_in(self.resolved_by)
+            by = credit_in(self.resolved_by)
             until = max(waits[-1].since, self.resolved_at or waits[-1].since)
             waits[-1] = Wait(since=waits[-1].since, until=until, ended_by="resolution", answered_by=by)
         self.waits = [msgspec.to_builtins(wait) for wait in waits]
@@ -706,6 +711,7 @@ class Ticket(Recorded, Base, table="ticket"):
     def erase(self, *, at: datetime) -> TicketErased:
         """Erase what was written on it, in any status; all that is counted stays."""
         self.subject = self.description = None
+        self.custom_personal = {}
         self.external_ref = erased_ref(self.external_ref)
         self.erased_at = at
         self.version += 1
@@ -720,24 +726,16 @@ class Ticket(Recorded, Base, table="ticket"):
         return state_of(
             self,
             ContractTicket,
-            first_responded_by=_credit_in(self.first_responded_by),
-            resolved_by=_credit_in(self.resolved_by),
-            first_resolved_by=_credit_in(self.first_resolved_by),
+            first_responded_by=credit_in(self.first_responded_by),
+            resolved_by=credit_in(self.resolved_by),
+            first_resolved_by=credit_in(self.first_resolved_by),
             waits=None if self.waits is None else self.known_waits,
         )
 
     def credit_of(self, whom: SurveyCredit) -> Credit:
         """Return whom a survey about it is about: those of the policy's choice, else its own agent and team."""
         did = {"resolver": self.resolved_by, "first_responder": self.first_responded_by, "assignee": None}[whom]
-        return _credit_in(did) or Credit(person_id=self.agent_id, team_id=self.team_id)
-
-
-def _row_of(credit: Credit) -> dict[str, str | None]:
-    return msgspec.to_builtins(credit)  # type: ignore[no-any-return]
-
-
-def _credit_in(row: dict[str, str | None] | None) -> Credit | None:
-    return None if row is None else msgspec.convert(row, Credit)
+        return credit_in(did) or Credit(person_id=self.agent_id, team_id=self.team_id)
 
 
 class Interaction(Base, table="interaction"):

@@ -42,6 +42,7 @@ from service_api.fields import (
     WrapUpSecondsRead,
 )
 from service_kit.changes import Change
+from service_kit.custom_fields.values import CustomGiven, CustomizedRead
 from service_kit.fields import (
     ErasedAt,
     ExternalReference,
@@ -110,6 +111,7 @@ class TicketCreate(StrictModel):
         default=None, description="The customer's won deal that it brings into use, for an onboarding."
     )
     external_ref: ExternalReference | None = None
+    custom: CustomGiven = Field(default_factory=dict)
     occurred_at: OccurredAt | None = None
 
 
@@ -152,6 +154,7 @@ class TicketUpdate(Change):
     subject: TicketSubject | None = None
     description: TicketDescription | None = None
     resolution: Resolution | None = Field(default=None, description="How it was solved; only of a resolved ticket.")
+    custom: CustomGiven = Field(default_factory=dict)
     occurred_at: OccurredAt | None = None
 
 
@@ -263,7 +266,7 @@ class WaitRead(ReadModel):
     """Who answered."""
 
 
-class TicketRead(ReadModel):
+class TicketRead(CustomizedRead):
     """A ticket. Business seconds are null where its SLA policy counts around the clock, or it has none."""
 
     id: RecordId

@@ -30,6 +30,7 @@ from service_api.won_deals import onboarding_of, require_won_deal
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
 from service_kit.compiled import CompiledStatement
+from service_kit.custom_fields.queries import changed_custom, new_custom
 from service_kit.identifiers import new_id
 from service_kit.locking import lock, lock_both
 from service_kit.occurrence import happened_at
@@ -73,6 +74,7 @@ async def open_ticket(work: UnitOfWork, body: TicketCreate, by: Principal) -> Ti
         terms=await terms_for(work, body.kind, body.priority),
         onboarding_deal_id=body.onboarding_deal_id,
         onboarding_since=onboarding_since,
+        custom=await new_custom(work, Ticket, body.custom),
     )
     work.add(ticket)
     publish(work, ticket, event, at)
@@ -86,7 +88,8 @@ async def update_ticket(
     # With its key: a survey that is being sent is waited for, and takes over what is correct.
     ticket = await lock(work, Ticket, ticket_id, expected, with_key=True)
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
-    changes = body.changed_from(ticket, besides=frozenset({"occurred_at"}))
+    changes = body.changed_from(ticket, besides=frozenset({"custom", "occurred_at"}))
+    changes |= await changed_custom(work, ticket, body.custom)
     if not changes:
         return ticket
     contacts: list[tuple[Interaction, ContractInteraction]] = []

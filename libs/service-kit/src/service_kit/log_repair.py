@@ -75,7 +75,7 @@ _CORRECTIONS: Final = CompiledStatement(
 )
 
 
-class Republishing:
+class LogRepair:
     """The repairs of one relay's log, from the start of its producer on."""
 
     def __init__(self, kafka: Kafka, clock: Clock, send: Send, send_only_to: SendOnlyTo) -> None:
