@@ -8,8 +8,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from metrics_worker.api.dead_letters import CONSUMERS
 from metrics_worker.ledger.tables import CONSUMER
 from metrics_worker.maintenance.verify import verify
+from metrics_worker.webhooks.model import FEED
 from service_kit.consumer.circuit_breaker import circuit_breaker
 from service_kit.consumer.dead_letters import dead_letter
 from service_kit.kafka import KafkaServers
@@ -132,6 +134,23 @@ async def test_dead_letters_are_listed_by_reason_and_topic(straight: Line, clien
     assert await listed(reason="malformed") == [(straight.sales, "malformed")]
     assert await listed(topic=straight.service) == [(straight.service, "empty")]
     assert json.loads(GOOD)["subject"] not in str(await listed()), "a list names no content"
+
+
+async def test_those_of_every_consumer_are_listed_and_mended(admin: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    rows = [
+        {"consumer": consumer, "cluster_id": "c", "topic": "sales.events", "partition": 0, "offset": 1, "headers": [],
+         "value": b"{", "reason": "malformed", "detail": ""}
+        for consumer in (*CONSUMERS, "somebody-elses")
+    ]  # fmt: skip
+    async with engine.begin() as connection:
+        await connection.execute(sa.insert(dead_letter), rows)
+    listed = (await admin.get("/v1/dead-letters")).json()["items"]
+    assert {each["consumer"] for each in listed} == {*CONSUMERS}
+    (of_feed,) = (await admin.get("/v1/dead-letters", params={"consumer": FEED})).json()["items"]
+    path = f"/v1/dead-letters/{of_feed['id']}/mend"
+    assert_problem(await admin.post(path, json={"value": "{}"}), 422, "still-unreadable")
+    # What only the ledger refuses, a webhook can have.
+    assert (await admin.post(path, json={"value": BAD.decode()})).status_code == 200
 
 
 async def test_a_halted_consumer_is_listed_with_its_unsettled_dead_letters(
