@@ -137,7 +137,7 @@ async def test_dead_letters_are_listed_by_reason_and_topic(straight: Line, clien
 
 
 async def test_those_of_every_consumer_are_listed_and_mended(admin: httpx.AsyncClient, engine: AsyncEngine) -> None:
-    rows = [
+    rows: list[dict[str, object]] = [
         {"consumer": consumer, "cluster_id": "c", "topic": "sales.events", "partition": 0, "offset": 1, "headers": [],
          "value": b"{", "reason": "malformed", "detail": ""}
         for consumer in (*CONSUMERS, "somebody-elses")
