@@ -203,7 +203,8 @@ class SignIn:
             f'<form method="post" action="/sign-in">{hidden}{lists}</form></main></body></html>'
         )
         policy = (
-            "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'; "
+            f"default-src 'none'; style-src 'self'; img-src data: {' '.join(sorted(self.origins))}; base-uri 'none'; "
+            "frame-ancestors 'none'; "
             f"form-action 'self' {' '.join(sorted(self.origins))}"
         )
         return Reply(

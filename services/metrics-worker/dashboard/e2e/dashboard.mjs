@@ -57,6 +57,13 @@ function watched(opened) {
 
 const address = (path = "/") => `${given("TANDEM_METRICS_URL")}${path}`;
 
+/** Goes to another page of the dashboard as its links do, without loading it anew. */
+const go = (opened, path) =>
+  opened.evaluate((to) => {
+    history.pushState(null, "", to);
+    dispatchEvent(new PopStateEvent("popstate", { state: null }));
+  }, path);
+
 /** Opens a page of the dashboard as somebody who has not signed in yet, which leads over the issuer's page. */
 async function signIn(opened, who, path = "/") {
   await opened.goto(address(path));
@@ -162,7 +169,37 @@ test("a number is broken down by two dimensions, and shows what was known on an 
   assert.match(page.url(), /as_of=\d{4}-\d\d-\d\d/);
 });
 
+test("every language is spoken throughout, and nothing stays English", async () => {
+  const folder = new URL("../src/i18n/messages/", import.meta.url);
+  const read = (name) => JSON.parse(readFileSync(new URL(name, folder), "utf8"));
+  const english = read("en.json");
+  const found = [];
+  for (const name of readdirSync(folder).filter((each) => each !== "en.json")) {
+    const language = name.replace(".json", "");
+    const messages = read(name);
+    const own = Object.values(messages).join("\n");
+    // What is as English in that language, and what is part of its own messages, is no mistake.
+    const foreign = Object.entries(english).filter(([key, text]) => text !== messages[key] && text.length > 6 && !/[{}]/.test(text) && !own.includes(text));
+    for (const path of ["/", "/waiting", "/numbers", "/numbers/win_rate?why=1"]) {
+      await go(page, `${path}${path.includes("?") ? "&" : "?"}lang=${language}`);
+      await page.locator("main .panel").first().waitFor();
+      await page.getByText(messages["state.live"], { exact: true }).waitFor();
+      await page.locator(`html[lang=${language}]`).waitFor();
+      const said = await page.evaluate(() => {
+        const labels = [...document.querySelectorAll("[aria-label], [title]")].map((each) => `${each.ariaLabel ?? ""} ${each.title ?? ""}`);
+        const seen = document.body.cloneNode(true);
+        for (const each of seen.querySelectorAll("main [lang]")) each.remove();
+        return `${seen.textContent}\n${labels.join("\n")}`;
+      });
+      found.push(...foreign.filter(([, text]) => said.includes(text)).map(([key, text]) => `${language} ${path}: ${key}: ${text}`));
+    }
+  }
+  await page.goto(address());
+  assert.deepEqual(found, []);
+});
+
 test("lost and found again: the page says so, and goes on by itself", async () => {
+  await page.getByText("Live", { exact: true }).waitFor();
   await page.context().setOffline(true);
   await page.getByText(/No connection since/).waitFor();
   await page.context().setOffline(false);
@@ -176,9 +213,9 @@ test("axe finds nothing: light and dark, desktop and phone", async () => {
       const context = await browser.newContext({ viewport: { width, height }, colorScheme, bypassCSP: true });
       const opened = watched(await context.newPage());
       await signIn(opened, "Marta Lindqvist");
-      for (const path of ["/", "/alerts", "/numbers", "/numbers/win_rate?why=1"]) {
+      for (const path of ["/", "/waiting", "/alerts", "/numbers", "/numbers/win_rate?why=1"]) {
         await opened.goto(address(path));
-        await opened.getByRole("heading", { name: /Alerts|Numbers|Records and events/ }).first().waitFor();
+        await opened.getByRole("heading", { name: /Alerts|Waiting for us|Numbers|Records and events/ }).first().waitFor();
         await opened.getByText("Live", { exact: true }).waitFor();
         await opened.evaluate(axe);
         const { violations } = await opened.evaluate(() => globalThis.axe.run());

@@ -45,6 +45,9 @@ export function groupsOf(alerts: readonly Alert[]): Group[] {
 
 export const titleOfKind = (kind: string): string => (isMessage(`alert.${kind}`) ? t(`alert.${kind}` as never) : kind);
 
+/** Returns what to do about alerts of a kind. */
+export const toDo = (kind: string): string => (isMessage(`do.${kind}`) ? t(`do.${kind}` as never) : "");
+
 /** Returns whom or what an alert is about, by name. */
 export function nameOf(alert: Alert): string {
   const names = Object.values(alert.names ?? {});

@@ -1,9 +1,11 @@
 /** Every alert by kind: since when, and what to do. */
 
+import { A } from "@solidjs/router";
 import { createMemo, For, Show } from "solid-js";
-import { createAlerts, groupsOf, nameOf, titleOfKind } from "./alert_groups";
+import { createAlerts, groupsOf, nameOf, titleOfKind, toDo } from "./alert_groups";
 import { moment } from "./format";
 import { t } from "./i18n";
+import { titleOf } from "./kpis";
 import { useShared } from "./view";
 
 export default function Alerts() {
@@ -24,14 +26,16 @@ export default function Alerts() {
               <span class="muted">{group.alerts.length}</span>
               <span class={`panel-end severity ${group.alerts[0]!.severity}`}>{t(`severity.${group.alerts[0]!.severity}`)}</span>
             </header>
+            <p class="alert-do">{toDo(group.kind)}</p>
             <ul class="alert-list">
               <For each={group.alerts}>
                 {(alert) => (
                   <li>
                     <b>{nameOf(alert)}</b>
                     <span class="muted">{t("alerts.since", { time: moment(new Date(alert.since), shownZone()) })}</span>
-                    <p>{alert.says}</p>
-                    <p class="muted">{alert.do}</p>
+                    {/* The API's own words, with its numbers. */}
+                    <p lang="en">{alert.says}</p>
+                    <Show when={alert.kpi}>{(kpi) => <A class="kpi-link" href={`/numbers/${kpi()}${location.search}`}>{titleOf(kpi())}</A>}</Show>
                   </li>
                 )}
               </For>

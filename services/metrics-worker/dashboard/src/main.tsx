@@ -9,6 +9,7 @@ import "./styles/base.css";
 import "./styles/overview.css";
 
 const Alerts = lazy(() => import("./alerts"));
+const Waiting = lazy(() => import("./waiting"));
 const Numbers = lazy(() => import("./numbers"));
 const KpiPage = lazy(() => import("./kpi/page"));
 
@@ -20,6 +21,7 @@ render(
     <Router root={Shell}>
       <Route path="/" component={Overview} />
       <Route path="/alerts" component={Alerts} />
+      <Route path="/waiting" component={Waiting} />
       <Route path="/numbers" component={Numbers} />
       <Route path="/numbers/:kpi" component={KpiPage} />
     </Router>

@@ -23,6 +23,7 @@ const SIGNED_OUT = "/signed-out";
 /** The token is renewed when so much of its life is over. */
 const RENEW_AT = 0.8;
 const AGAIN_MS = 5_000;
+const PATIENCE_MS = 10_000;
 
 /** What metrics-api has written into the page. */
 const given = (name: string): string => document.querySelector<HTMLMetaElement>(`meta[name="tandem-${name}"]`)?.content ?? "";
@@ -43,7 +44,10 @@ export const accessToken = (): string => access;
 
 const client = (): oauth.Client => ({ client_id: given("client-id") });
 /** The local issuer speaks HTTP, on this machine; any other has to speak HTTPS. */
-const transport = () => ({ [oauth.allowInsecureRequests]: new URL(given("issuer")).hostname === "127.0.0.1" });
+const transport = () => ({
+  [oauth.allowInsecureRequests]: new URL(given("issuer")).hostname === "127.0.0.1",
+  signal: AbortSignal.timeout(PATIENCE_MS),
+});
 
 async function discovered(): Promise<oauth.AuthorizationServer> {
   if (server === undefined) {

@@ -8,9 +8,9 @@ import { duration, time } from "./format";
 import { language, LANGUAGES, speak, t, type Language } from "./i18n";
 import { OVERVIEW } from "./kpis";
 import { createLive, type Wanted } from "./live";
-import { Clock, Cut, Mark } from "./parts/marks";
+import { Clock, Contrast, Cut, Mark } from "./parts/marks";
 import { Select } from "./parts/select";
-import { daysBetween, intervalOf, PERIODS } from "./period";
+import { intervalOf, PERIODS } from "./period";
 import { personName, signedIn, signIn, signOut } from "./session";
 import { daysShown, SharedProvider, THEMES, useAddress, useShared, type FilterName, type Shared } from "./view";
 
@@ -135,6 +135,7 @@ function Pages() {
   };
   const pages = [
     ["/", "nav.overview"],
+    ["/waiting", "nav.waiting"],
     ["/numbers", "nav.numbers"],
     ["/alerts", "nav.alerts"],
   ] as const;
@@ -150,9 +151,8 @@ function Pages() {
 }
 
 function TopBar() {
-  const { address, choices, days } = useShared();
+  const { address, choices } = useShared();
   const all = () => ({ value: ALL, name: t("filter.all") });
-  const versus = () => t("period.versus", { count: daysBetween(days().from, days().to) });
   return (
     <header class="top">
       <A class="brand" href="/">
@@ -167,7 +167,6 @@ function TopBar() {
           label={t("filter.period")}
           choices={PERIODS.map((value) => ({ value, name: t(`period.${value}`) }))}
           value={address.period()}
-          shows={`${t(`period.${address.period()}`)} ${versus()}`}
           class="select period"
           onChange={(period) => address.set({ period })}
         />
@@ -191,6 +190,7 @@ function TopBar() {
           label={t("filter.theme")}
           choices={THEMES.map((value) => ({ value, name: t(`theme.${value}`) }))}
           value={address.theme()}
+          icon={<Contrast />}
           onChange={(theme) => address.set({ theme: theme === "system" ? null : theme })}
           class="select theme"
         />

@@ -21,8 +21,10 @@ export interface TrendProps {
   height?: number;
 }
 
+/** At least; longer labels get more. */
 const LEFT = 48;
 const RIGHT = 104;
+const CHARACTER = 6.6;
 const TOP = 10;
 const BOTTOM = 24;
 const LABEL_HEIGHT = 14;
@@ -58,12 +60,28 @@ export function Trend(props: TrendProps) {
     return props.measured.unit === "ratio" && most <= 1 ? made.domain([bottom, Math.min(top, 1)]) : made;
   });
   const y = (value: number): number => scale()(value);
-  const right = () => width() - RIGHT;
-  const x = (index: number): number => LEFT + (index * (right() - LEFT)) / Math.max(props.points.length - 1, 1);
   const ticks = createMemo(() => scale().ticks(4));
+  const lastKnown = createMemo(() => props.points.findLastIndex(({ value }) => value !== null));
+  const end = () => props.points[lastKnown()];
+
+  const ends = createMemo(() => {
+    const found: { key: string; says: string; at: number }[] = [];
+    const now = end()?.value;
+    if (now != null) found.push({ key: "now", says: t("chart.now", { value: short(now, props.measured) }), at: y(now) });
+    if (props.target !== null) {
+      found.push({ key: "target", says: t("chart.target", { value: short(props.target, props.measured) }), at: y(props.target) });
+    }
+    const before = props.before.findLast(({ value }) => value !== null)?.value;
+    if (before != null) found.push({ key: "before", says: t("chart.before", { value: short(before, props.measured) }), at: y(before) });
+    return found;
+  });
+  const longest = (texts: readonly string[]): number => Math.max(0, ...texts.map((each) => each.length));
+  const left = createMemo(() => Math.max(LEFT, longest(ticks().map((tick) => short(tick, props.measured))) * CHARACTER + 14));
+  const right = createMemo(() => width() - Math.max(RIGHT, longest(ends().map(({ says }) => says)) * CHARACTER + 14));
+  const x = (index: number): number => left() + (index * (right() - left())) / Math.max(props.points.length - 1, 1);
   const dayTicks = createMemo(() => {
     const last = props.points.length - 1;
-    const step = Math.max(1, Math.ceil((DAYS_APART * last) / Math.max(right() - LEFT, 1)));
+    const step = Math.max(1, Math.ceil((DAYS_APART * last) / Math.max(right() - left(), 1)));
     // Whole weeks read best.
     const whole = step > 3 ? Math.ceil(step / 7) * 7 : step;
     const shown: number[] = [];
@@ -92,19 +110,9 @@ export function Trend(props: TrendProps) {
         .y0(y(Math.max(0, scale().domain()[0] ?? 0)))
         .y1(({ value }) => y(value ?? 0))([...props.points]) ?? "",
   );
-  const lastKnown = createMemo(() => props.points.findLastIndex(({ value }) => value !== null));
-  const end = () => props.points[lastKnown()];
-
   /** The labels at the ends of the lines, apart from each other. */
   const labels = createMemo(() => {
-    const found: { key: string; says: string; at: number }[] = [];
-    const now = end()?.value;
-    if (now != null) found.push({ key: "now", says: t("chart.now", { value: short(now, props.measured) }), at: y(now) });
-    if (props.target !== null) {
-      found.push({ key: "target", says: t("chart.target", { value: short(props.target, props.measured) }), at: y(props.target) });
-    }
-    const before = props.before.findLast(({ value }) => value !== null)?.value;
-    if (before != null) found.push({ key: "before", says: t("chart.before", { value: short(before, props.measured) }), at: y(before) });
+    const found = ends().map((each) => ({ ...each }));
     found.sort((one, other) => one.at - other.at);
     found.forEach((each, index) => {
       const above = found[index - 1];
@@ -133,7 +141,7 @@ export function Trend(props: TrendProps) {
 
   function move(event: PointerEvent & { currentTarget: Element }): void {
     const box = event.currentTarget.getBoundingClientRect();
-    const share = (event.clientX - box.left - LEFT) / (right() - LEFT);
+    const share = (event.clientX - box.left - left()) / (right() - left());
     setHovered(Math.max(0, Math.min(props.points.length - 1, Math.round(share * (props.points.length - 1)))));
   }
   function keys(event: KeyboardEvent): void {
@@ -182,8 +190,8 @@ export function Trend(props: TrendProps) {
             <For each={ticks()}>
               {(tick) => (
                 <>
-                  <path class="grid" d={`M${LEFT} ${y(tick)}H${right()}`} />
-                  <text class="axis" x={LEFT - 8} y={y(tick) + 4} text-anchor="end">
+                  <path class="grid" d={`M${left()} ${y(tick)}H${right()}`} />
+                  <text class="axis" x={left() - 8} y={y(tick) + 4} text-anchor="end">
                     {short(tick, props.measured)}
                   </text>
                 </>
@@ -201,14 +209,14 @@ export function Trend(props: TrendProps) {
                 </text>
               )}
             </For>
-            <path class="base" d={`M${LEFT} ${height() - BOTTOM}H${right()}`} />
-            <Show when={lastKnown() >= 0} fallback={<text class="axis" x={(LEFT + right()) / 2} y={height() / 2} text-anchor="middle">{t("chart.noLine")}</text>}>
+            <path class="base" d={`M${left()} ${height() - BOTTOM}H${right()}`} />
+            <Show when={lastKnown() >= 0} fallback={<text class="axis" x={(left() + right()) / 2} y={height() / 2} text-anchor="middle">{t("chart.noLine")}</text>}>
               <Show when={fromZero()}>
                 <path class="fill" d={fill()} />
               </Show>
               <path class="previous" d={path(props.before.slice(0, props.points.length))} />
               <Show when={props.target !== null}>
-                <path class="aim-line" d={`M${LEFT} ${y(props.target!)}H${right()}`} />
+                <path class="aim-line" d={`M${left()} ${y(props.target!)}H${right()}`} />
               </Show>
               <path class="line" d={path(over())} />
               <path class="line unfinished" d={lastStep()} />

@@ -9,12 +9,26 @@ export type Values = Record<string, string | number | Date>;
 type Catalogue = Record<string, ConstructorParameters<typeof IntlMessageFormat>[0]>;
 
 /** The languages there are, each named in itself. */
-export const LANGUAGES = { en: "English" } as const;
+export const LANGUAGES = {
+  en: "English",
+  ru: "Русский",
+  it: "Italiano",
+  vi: "Tiếng Việt",
+  cs: "Čeština",
+  lt: "Lietuvių",
+  de: "Deutsch",
+} as const;
 export type Language = keyof typeof LANGUAGES;
 
 // The literal paths let Vite make a file of each catalogue.
 const LOADERS: Record<Language, () => Promise<unknown>> = {
   en: () => import("./messages/en.json"),
+  ru: () => import("./messages/ru.json"),
+  it: () => import("./messages/it.json"),
+  vi: () => import("./messages/vi.json"),
+  cs: () => import("./messages/cs.json"),
+  lt: () => import("./messages/lt.json"),
+  de: () => import("./messages/de.json"),
 };
 
 const [loaded, setLoaded] = createSignal<{ language: Language; messages: Map<string, IntlMessageFormat> }>();

@@ -78,7 +78,7 @@ export function Explain(props: { title: string; kpi: Kpi; query: Record<string, 
                 <h3>{t("explain.leftOut")}</h3>
                 <ul class="left-out">
                   <For each={explanation().exclusions.filter(({ count }) => count > 0)}>
-                    {(each) => <li><b>{decimal(each.count)}</b> {isMessage(`exclusion.${each.reason}`) ? t(`exclusion.${each.reason}` as never) : each.says}</li>}
+                    {(each) => <li><b>{decimal(each.count)}</b> {isMessage(`exclusion.${each.reason}`) ? t(`exclusion.${each.reason}` as never) : <span lang="en">{each.says}</span>}</li>}
                   </For>
                 </ul>
               </section>

@@ -174,9 +174,9 @@ function Page(props: { kpi: Kpi }) {
           <section class="panel kpi-meaning" aria-labelledby="meaning">
             <header class="panel-head"><h2 id="meaning">{t("kpi.meaning")}</h2></header>
             <div class="kpi-words">
-              <p>{kpi.description.replaceAll("`", "")}</p>
+              <p lang="en">{kpi.description.replaceAll("`", "")}</p>
               <dl>
-                <dt>{t("kpi.computed")}</dt><dd>{variant().formula}</dd>
+                <dt>{t("kpi.computed")}</dt><dd lang="en">{variant().formula}</dd>
                 <dt>{t("kpi.goodIs")}</dt><dd>{t(kpi.direction === "up" ? "kpi.higher" : "kpi.lower")}</dd>
                 <dt>{t("kpi.keptBy")}</dt><dd>{kpi.dimensions.map(nameOfDimension).join(", ")}</dd>
               </dl>

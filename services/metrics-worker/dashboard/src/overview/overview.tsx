@@ -14,9 +14,11 @@ import { SALES, SERVICE, titleOf, TOGETHER, type Half, type Pick } from "../kpis
 import { keyOf } from "../live";
 import { Bar, Change, Few, Target, Value } from "../parts/figures";
 import { Check, Mark, Warning, type FunctionName } from "../parts/marks";
-import { addDays, daysBefore } from "../period";
+import { WaitRows } from "../parts/waits";
+import { addDays, daysBefore, daysBetween } from "../period";
 import { plain, sevenDayAverage, type Point } from "../series";
 import { useShared } from "../view";
+import { createWaits } from "../waits";
 
 const LONGEST = 5;
 const NAMED = 3;
@@ -297,60 +299,28 @@ function Attention() {
   const all = createAlerts(live.alerts);
   return (
     <div class="attention">
-      <Waiting alerts={all()} />
+      <Waiting />
       <AlertsPanel alerts={all()} />
     </div>
   );
 }
 
-const HOUR_MS = 3_600_000;
-/** The bar of a wait runs to an hour and a half: its mark, at two thirds, is the hour. */
-const SCALE_MS = 1.5 * HOUR_MS;
-
-function Waiting(props: { alerts: readonly Alert[] | undefined }) {
-  const { now } = useShared();
-  const waiting = createMemo(() =>
-    (props.alerts ?? []).filter(({ kind }) => kind === "unattended").sort((one, other) => one.since.localeCompare(other.since)),
-  );
-  const waited = (alert: Alert): number => now().getTime() - new Date(alert.since).getTime();
+function Waiting() {
+  const { address, live } = useShared();
+  const waits = createWaits(LONGEST, () => address.filters() as Record<string, string>, () => live.answers.unattended_now?.numerator);
+  const count = () => waits()?.summary.waiting ?? 0;
   return (
     <section class="panel waiting" aria-labelledby="waiting">
       <header class="panel-head">
         <h2 id="waiting">{t("waiting.title")}</h2>
-        <Show when={waiting().length > 0}>
-          <span class="muted">{t("waiting.counts", { shown: Math.min(LONGEST, waiting().length), count: waiting().length })}</span>
+        <Show when={count() > 0}>
+          <span class="muted">{t("waiting.counts", { shown: Math.min(LONGEST, count()), count: count() })}</span>
+          <span class="panel-end">{t("waiting.summary", { over: waits()!.summary.over, soon: waits()!.summary.warning })}</span>
+          <A class="why" href={`/waiting${location.search}`}>{t("waiting.all", { count: count() })}</A>
         </Show>
       </header>
-      <Show
-        when={waiting().length > 0}
-        fallback={
-          <Show when={props.alerts}>
-            <Nothing title={t("waiting.none")} text={t("waiting.noneText")} />
-          </Show>
-        }
-      >
-        <table class="rows">
-          <tbody>
-            <For each={waiting().slice(0, LONGEST)}>
-              {(alert) => (
-                <tr>
-                  <th scope="row"><Mark of="service" named /> {nameOf(alert)}</th>
-                  <td class="muted">{t("waiting.tickets", { count: alert.tickets.length })}</td>
-                  <td class="number">{duration(waited(alert))}</td>
-                  <td class="wait-bar">
-                    <svg viewBox="0 0 120 16" width="120" height="16" preserveAspectRatio="none" aria-hidden="true">
-                      <rect class="track" y="4" width="120" height="8" rx="2" />
-                      <rect class="reached" y="4" width="80" height="8" rx="2" />
-                      <rect class="over" x="80" y="4" height="8" width={Math.min(40, Math.max(0, ((waited(alert) - HOUR_MS) / SCALE_MS) * 120))} />
-                      <path class="mark-line" d="M80 0v16" />
-                    </svg>
-                  </td>
-                  <td class="change bad"><Warning /> {t("waiting.over", { time: duration(waited(alert) - HOUR_MS) })}</td>
-                </tr>
-              )}
-            </For>
-          </tbody>
-        </table>
+      <Show when={count() > 0} fallback={<Show when={waits()}><Nothing title={t("waiting.none")} text={t("waiting.noneText")} /></Show>}>
+        <WaitRows waits={waits()!.items} />
       </Show>
     </section>
   );
@@ -376,7 +346,7 @@ function AlertsPanel(props: { alerts: readonly Alert[] | undefined }) {
       return t("alerts.worst", { name: nameOf(worst), time: duration(now().getTime() - new Date(worst.since).getTime()) });
     }
     const names = [...new Set(alerts.map(nameOf))];
-    const listed = new Intl.ListFormat(document.documentElement.lang, { type: "unit" }).format(names.slice(0, NAMED));
+    const listed = names.slice(0, NAMED).join(", ");
     return names.length > NAMED ? t("alerts.and", { names: listed, more: names.length - NAMED }) : listed;
   };
   return (
@@ -413,12 +383,13 @@ function AlertsPanel(props: { alerts: readonly Alert[] | undefined }) {
 }
 
 function Source() {
-  const { live, shownZone, zone } = useShared();
+  const { days, live, shownZone, zone } = useShared();
   return (
     <footer class="source">
       <Show when={live.freshAsOf()}>
         {(fresh) => <span>{t("source.complete", { time: time(fresh(), shownZone(), true), zone: zone() })}</span>}
       </Show>
+      <span>{t("period.versus", { count: daysBetween(days().from, days().to) })}</span>
       <span class="panel-end">{t("legend")}</span>
     </footer>
   );

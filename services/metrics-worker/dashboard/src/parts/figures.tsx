@@ -7,9 +7,13 @@ import { shown, text } from "../format";
 import { t } from "../i18n";
 import { Check, Cross, Down, Same, Up } from "./marks";
 
+/** A text of more characters does not fit in the largest size. */
+const LONG = 8;
+
 /** A value with its unit lighter than the number; the exact amount on hover. A dash with its reason where there is none. */
 export function Value(props: { answer: Answer; class?: string; exact?: boolean }) {
   const measured = () => measuredOf(props.answer);
+  const isLong = () => shown(Number(props.answer.value), measured(), props.exact).number.length > LONG;
   return (
     <Show
       when={props.answer.value != null}
@@ -20,7 +24,7 @@ export function Value(props: { answer: Answer; class?: string; exact?: boolean }
         </span>
       }
     >
-      <span class={`value ${props.class ?? ""}`} title={text(Number(props.answer.value), measured(), true)}>
+      <span class={`value ${props.class ?? ""} ${isLong() ? "long" : ""}`} title={text(Number(props.answer.value), measured(), true)}>
         <span data-value>{shown(Number(props.answer.value), measured(), props.exact).number}</span>
         <Show when={shown(Number(props.answer.value), measured()).unit}>
           {(unit) => <span class="unit"> {unit()}</span>}

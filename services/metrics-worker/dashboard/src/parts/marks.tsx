@@ -52,6 +52,12 @@ export const Clock = () => (
     <path d="M6 3.2V6l2 1.4" fill="none" stroke="currentColor" stroke-width="1.2" />
   </Sign>
 );
+export const Contrast = () => (
+  <Sign size={14}>
+    <circle cx="6" cy="6" r="4.8" fill="none" stroke="currentColor" stroke-width="1.2" />
+    <path d="M6 1.2a4.8 4.8 0 0 1 0 9.6z" fill="currentColor" />
+  </Sign>
+);
 export const Cut = () => (
   <Sign>
     <circle cx="6" cy="6" r="4.6" fill="none" stroke="currentColor" stroke-width="1.2" />

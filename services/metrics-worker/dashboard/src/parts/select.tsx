@@ -1,7 +1,7 @@
 /** A choice of one: keyboard, type-ahead and screen readers by Kobalte. */
 
 import { Select as Kobalte } from "@kobalte/core/select";
-import { Show } from "solid-js";
+import { Show, type JSX } from "solid-js";
 import { Check, Chevron } from "./marks";
 
 export interface Choice {
@@ -17,6 +17,8 @@ export function Select(props: {
   /** In place of the chosen name. */
   shows?: string;
   quiet?: boolean;
+  /** Seen in place of the chosen name, which is still said. */
+  icon?: JSX.Element;
   class?: string;
 }) {
   const chosen = () => props.choices.find(({ value }) => value === props.value) ?? null;
@@ -45,7 +47,8 @@ export function Select(props: {
           <span class="button-label" aria-hidden="true">{props.label}</span>{" "}
         </Show>
         {/* The value is part of the button's name. */}
-        <Kobalte.Value<Choice>>{(state) => props.shows ?? state.selectedOption()?.name ?? ""}</Kobalte.Value>
+        {props.icon}
+        <Kobalte.Value<Choice> class={props.icon === undefined ? "" : "hidden"}>{(state) => props.shows ?? state.selectedOption()?.name ?? ""}</Kobalte.Value>
         <Chevron />
       </Kobalte.Trigger>
       <Kobalte.Portal>
