@@ -3,7 +3,7 @@
 import { dataOf } from "@tandem/client";
 import { createEffect, createSignal, on, type Accessor } from "solid-js";
 import { api, type Alert } from "./api";
-import { isMessage, t } from "./i18n";
+import { isMessage, prose, t } from "./i18n";
 import { titleOf } from "./kpis";
 import type { Alerts } from "./live";
 
@@ -48,11 +48,22 @@ export const titleOfKind = (kind: string): string => (isMessage(`alert.${kind}`)
 /** Returns what to do about alerts of a kind. */
 export const toDo = (kind: string): string => (isMessage(`do.${kind}`) ? t(`do.${kind}` as never) : "");
 
+function dimensionOf(alert: Alert): string {
+  const [, dimension = alert.subject] = alert.subject.split("/");
+  return isMessage(`dimension.${dimension}`) ? t(`dimension.${dimension}` as never) : dimension;
+}
+
+// Two rules have one kind, and differ by what they are about.
+const ruleOf = ({ kind, kpi }: Alert): string => (kind === "thin-coverage" && kpi === "survey_response_rate" ? "unasked" : kind);
+
+/** Returns what is wrong. Other languages than the API's say it without the figures, which explain has. */
+export const saysOf = (alert: Alert): string => prose(`alert.${ruleOf(alert)}.says`, alert.says);
+
 /** Returns whom or what an alert is about, by name. */
 export function nameOf(alert: Alert): string {
   const names = Object.values(alert.names ?? {});
   if (alert.kind === "unattended") return names[0] ?? t("waiting.unnamed");
   const kpi = alert.kpi == null ? "" : titleOf(alert.kpi);
-  if (alert.kind === "thin-coverage") return alert.subject.split("/")[1] ?? alert.subject;
+  if (alert.kind === "thin-coverage") return dimensionOf(alert);
   return [kpi, ...names].filter(Boolean).join(", ") || alert.subject;
 }

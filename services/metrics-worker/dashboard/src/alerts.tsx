@@ -2,7 +2,7 @@
 
 import { A } from "@solidjs/router";
 import { createMemo, For, Show } from "solid-js";
-import { createAlerts, groupsOf, nameOf, titleOfKind, toDo } from "./alert_groups";
+import { createAlerts, groupsOf, nameOf, saysOf, titleOfKind, toDo } from "./alert_groups";
 import { moment } from "./format";
 import { t } from "./i18n";
 import { titleOf } from "./kpis";
@@ -33,8 +33,7 @@ export default function Alerts() {
                   <li>
                     <b>{nameOf(alert)}</b>
                     <span class="muted">{t("alerts.since", { time: moment(new Date(alert.since), shownZone()) })}</span>
-                    {/* The API's own words, with its numbers. */}
-                    <p lang="en">{alert.says}</p>
+                    <p>{saysOf(alert)}</p>
                     <Show when={alert.kpi}>{(kpi) => <A class="kpi-link" href={`/numbers/${kpi()}${location.search}`}>{titleOf(kpi())}</A>}</Show>
                   </li>
                 )}

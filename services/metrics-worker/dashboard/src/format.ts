@@ -43,9 +43,11 @@ export function decimal(value: number, digits = 0, least = digits): string {
 function money(value: number, currency: string, exact: boolean): string {
   const options: Intl.NumberFormatOptions = { style: "currency", currency };
   if (!exact && Math.abs(value) >= COMPACT_FROM) {
-    return withMinus(
-      numberFormat({ ...options, notation: "compact", maximumSignificantDigits: 3 }).format(value).replace("K", "k"),
-    );
+    const parts = numberFormat({ ...options, notation: "compact", maximumSignificantDigits: 3 }).formatToParts(value);
+    // Some languages have no short form of thousands: three digits of five would look like all of them.
+    if (parts.some(({ type }) => type === "compact")) {
+      return withMinus(parts.map(({ type, value: part }) => (type === "compact" ? part.replace("K", "k") : part)).join(""));
+    }
   }
   return withMinus(numberFormat(exact ? options : { ...options, maximumFractionDigits: 0 }).format(value));
 }

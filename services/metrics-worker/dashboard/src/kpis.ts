@@ -1,6 +1,7 @@
 /** Which KPIs the overview shows and where, and what a count counts. */
 
-import { isMessage, t } from "./i18n";
+import { isMessage, prose, t } from "./i18n";
+import type { Kpi } from "./api";
 import type { Measured } from "./format";
 
 /** A KPI and the variant that the page shows of it; the first of its variants without one. */
@@ -79,3 +80,10 @@ export function titleOf(kpi: string, given?: string): string {
   const key = `kpi.${kpi}`;
   return isMessage(key) ? t(key) : (given ?? kpi);
 }
+
+/** Returns what a KPI tells and what to beware of, without the marks of names that the API gives it. */
+export const meaningOf = (kpi: Kpi): string => prose(`kpi.${kpi.name}`, kpi.description).replaceAll("`", "");
+
+/** Returns the definition of a variant in words. */
+export const definitionOf = (kpi: Kpi, variant: Kpi["variants"][number]): string =>
+  prose(`kpi.${kpi.name}.${variant.name}`, variant.formula).replaceAll("`", "");

@@ -9,8 +9,21 @@ import { parse, TYPE } from "@formatjs/icu-messageformat-parser";
 const source = fileURLToPath(new URL("../src/", import.meta.url));
 const folder = `${source}i18n/messages/`;
 const read = (language) => JSON.parse(readFileSync(`${folder}${language}.json`, "utf8"));
+const LANGUAGES = /LANGUAGES = \{([^}]*)\}/.exec(readFileSync(`${source}i18n/index.ts`, "utf8"))[1].match(/\w+(?=:)/g);
 const languages = readdirSync(folder).map((name) => name.replace(".json", ""));
 const english = read("en");
+
+/** What is the same word, name or unit in another language as in English. */
+const SAME = {
+  cs: ["filter.region", "state.offline", "waiting.limit", "dimension.region", "dimension.segment", "kind.lead"],
+  de: [
+    "function.service", "filter.region", "filter.team", "state.live", "state.offline", "waiting.limit", "dimension.region",
+    "dimension.segment", "dimension.team", "variant.median", "kind.deal", "kind.lead", "kind.account", "kind.ticket",
+  ],
+  it: ["filter.team", "state.offline", "dimension.team", "kind.lead", "kind.ticket", "kind.quota", "kpi.net_revenue_retention"],
+  vi: ["kind.lead"],
+};
+const NAMES_AND_UNITS = ["app.title", "unit.min", "unit.h", "duration.minutes", "duration.hours"];
 
 /** Returns the arguments of a message, those of its plural forms included. */
 function argumentsOf(text) {
@@ -25,6 +38,12 @@ function argumentsOf(text) {
   return [...names].sort();
 }
 
+test("the menu has the languages that there are, each with its prose", () => {
+  assert.deepEqual(LANGUAGES.toSorted(), languages.toSorted());
+  const proses = readdirSync(`${source}i18n/prose/`).filter((name) => /^[a-z]{2}\.json$/.test(name)).map((name) => name.replace(".json", ""));
+  assert.deepEqual(["en", ...proses].toSorted(), languages.toSorted());
+});
+
 test("every language has every message, with the arguments of the English one", () => {
   const wrong = [];
   for (const language of languages) {
@@ -37,11 +56,25 @@ test("every language has every message, with the arguments of the English one", 
   assert.deepEqual(wrong, []);
 });
 
+test("what is said in English is translated, unless it is the same word", () => {
+  const wrong = [];
+  for (const language of languages.filter((each) => each !== "en")) {
+    const same = new Set([...NAMES_AND_UNITS, ...(SAME[language] ?? [])]);
+    for (const [key, text] of Object.entries(read(language))) {
+      if (text === english[key] && !same.has(key)) wrong.push(`${language}: ${key}: ${text}`);
+    }
+    for (const key of SAME[language] ?? []) {
+      if (read(language)[key] !== english[key]) wrong.push(`${language}: ${key} is not the same any more`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
 test("plurals have the forms that their language needs", () => {
   const wrong = [];
   for (const language of languages) {
     // Amounts here are whole or have a decimal place: the categories that these can have.
-    const needed = new Set([0, 1, 2, 3, 5, 11, 21, 100].map((count) => new Intl.PluralRules(language).select(count)));
+    const needed = new Set([0, 1, 2, 3, 5, 11, 21, 100, 1.5].map((count) => new Intl.PluralRules(language).select(count)));
     for (const [key, text] of Object.entries(read(language))) {
       const visit = (elements) => {
         for (const element of elements) {

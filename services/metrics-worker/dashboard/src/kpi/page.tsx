@@ -8,7 +8,7 @@ import { Trend } from "../charts/trend";
 import { aimOf, changeOf, measuredOf } from "../figure";
 import { day, decimal, moment, text } from "../format";
 import { isMessage, t } from "../i18n";
-import { titleOf } from "../kpis";
+import { definitionOf, meaningOf, titleOf } from "../kpis";
 import { createLive, keyOf } from "../live";
 import { Bar, Change, Few, Target, Value } from "../parts/figures";
 import { Mark } from "../parts/marks";
@@ -145,7 +145,7 @@ function Page(props: { kpi: Kpi }) {
             <Show when={kpi.variants.length > 1}>
               <Select
                 label={t("kpi.countedAs")}
-                choices={kpi.variants.map(({ name, formula }) => ({ value: name, name: isMessage(`variant.${name}`) ? t(`variant.${name}` as never) : formula }))}
+                choices={kpi.variants.map((each) => ({ value: each.name, name: isMessage(`variant.${each.name}`) ? t(`variant.${each.name}` as never) : definitionOf(kpi, each) }))}
                 value={variant().name}
                 onChange={(name) => set({ variant: name === kpi.variants[0]!.name ? null : name })}
                 class="select kpi-variant"
@@ -174,9 +174,9 @@ function Page(props: { kpi: Kpi }) {
           <section class="panel kpi-meaning" aria-labelledby="meaning">
             <header class="panel-head"><h2 id="meaning">{t("kpi.meaning")}</h2></header>
             <div class="kpi-words">
-              <p lang="en">{kpi.description.replaceAll("`", "")}</p>
+              <p>{meaningOf(kpi)}</p>
               <dl>
-                <dt>{t("kpi.computed")}</dt><dd lang="en">{variant().formula}</dd>
+                <dt>{t("kpi.computed")}</dt><dd>{definitionOf(kpi, variant())}</dd>
                 <dt>{t("kpi.goodIs")}</dt><dd>{t(kpi.direction === "up" ? "kpi.higher" : "kpi.lower")}</dd>
                 <dt>{t("kpi.keptBy")}</dt><dd>{kpi.dimensions.map(nameOfDimension).join(", ")}</dd>
               </dl>

@@ -1,0 +1,54 @@
+"""The dashboard says in every language what the catalogue of KPIs and the alerts say in English."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, cast, get_args
+
+import pytest
+
+from metrics_worker.alerts.schemas import AlertKind
+from metrics_worker.kpis.catalogue import KPIS
+
+FOLDER: Final = Path(__file__).resolve().parents[2] / "services/metrics-worker/dashboard/src/i18n"
+LANGUAGES: Final = ("cs", "de", "it", "lt", "ru", "vi")
+SHORTER: Final = {"lead_conversion_rate": "Lead conversion", "first_response_minutes": "First response"}
+"""Titles that stand beside values and have to be short."""
+TRANSLATED_FROM: Final = "translated-from.json"
+"""A hash of each English text as it was when it was translated."""
+
+
+def read(path: str) -> dict[str, str]:
+    return cast("dict[str, str]", json.loads((FOLDER / path).read_text()))
+
+
+def definitions() -> Mapping[str, str]:
+    """What metrics-api answers of KPIs and their variants."""
+    found = {}
+    for kpi in KPIS.values():
+        found[f"kpi.{kpi.name}"] = kpi.description
+        found |= {f"kpi.{kpi.name}.{name}": formula.definition for name, formula in kpi.variants.items()}
+    return found
+
+
+def test_the_english_titles_are_those_of_the_catalogue() -> None:
+    messages = read("messages/en.json")
+    titles = {kpi.name: messages.get(f"kpi.{kpi.name}") for kpi in KPIS.values()}
+    assert titles == {kpi.name: SHORTER.get(kpi.name, kpi.title) for kpi in KPIS.values()}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_kpi_and_every_alert_is_explained_in(language: str) -> None:
+    prose = read(f"prose/{language}.json")
+    alerts = {f"alert.{rule}.says" for rule in (*get_args(AlertKind), "unasked")}
+    assert prose.keys() == definitions().keys() | alerts
+    assert [key for key, text in prose.items() if not text.strip() or text == definitions().get(key)] == []
+
+
+def test_what_was_translated_is_what_the_catalogue_says_now() -> None:
+    now = {key: hashlib.sha256(text.encode()).hexdigest()[:12] for key, text in definitions().items()}
+    then = read(f"prose/{TRANSLATED_FROM}")
+    changed = {key: text for key, text in now.items() if then.get(key) != text}
+    assert changed == {}, f"translate these again in prose/, then give {TRANSLATED_FROM} these hashes"
+    assert then.keys() == now.keys()
