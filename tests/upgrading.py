@@ -21,7 +21,10 @@ WHEN = datetime(2026, 3, 10, 8, tzinfo=UTC)
 Row = dict[str, Any]
 Values = Mapping[str, Row]
 """By table, the values that are not made up: those that checks require and tests read."""
-_KIT: Final[Values] = {"audit_entry": {"actor_kind": "caller", "action": "created", "changes": {}}}
+_KIT: Final[Values] = {
+    "audit_entry": {"actor_kind": "caller", "action": "created", "changes": {}},
+    "custom_field": {"type": "text", "options": None},
+}
 """The same of the kit's tables."""
 
 
