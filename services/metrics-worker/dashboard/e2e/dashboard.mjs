@@ -170,6 +170,8 @@ test("a number is broken down by two dimensions, and shows what was known on an 
 });
 
 test("every language is spoken throughout, and nothing stays English", async () => {
+  page = watched(await (await browser.newContext({ viewport: { width: 1440, height: 900 } })).newPage());
+  await signIn(page, "Marta Lindqvist");
   const folder = new URL("../src/i18n/messages/", import.meta.url);
   const read = (name) => JSON.parse(readFileSync(new URL(name, folder), "utf8"));
   const english = read("en.json");
