@@ -24,8 +24,12 @@ IGNORING = ("/bin/sh", "-c", 'trap "" HUP INT TERM; exec "$@"', "sh")
 SLOW_LIBRARY = """
 import pathlib, time
 pathlib.Path(__file__).with_name("importing").touch()
-time.sleep(60)
+try:
+    time.sleep(60)
+except BaseException:
+    time.sleep(60)
 """
+"""Goes on whatever exception a handler raises, as happens to one that is raised within a finalizer."""
 SPAWN = """
 import sys
 from tandem_cli.spawn import spawn

@@ -1,7 +1,7 @@
 """Signals that end a process while it still imports and reads its settings; imports the standard library only."""
 
+import os
 import signal
-import sys
 from types import FrameType
 
 
@@ -10,10 +10,13 @@ def exit_on_signals() -> None:
 
     Without handlers a process that a script starts in the background ignores SIGINT, and one that is the first of its
     container ignores SIGTERM. To be called before the imports that take long.
+
+    The process ends at once, since an exception is lost when the signal arrives within a finalizer, and modules that
+    are being imported catch exceptions of their own.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit)
 
 
 def _exit(number: int, frame: FrameType | None) -> None:
-    sys.exit(128 + number)
+    os._exit(128 + number)

@@ -1,5 +1,6 @@
 """The console script `tandem`: handles signals from its first moment, and only then imports the command."""
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -12,11 +13,17 @@ def main() -> None:
     as a KeyboardInterrupt.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _exit)
+        signal.signal(number, _exit_at_once)
     from tandem_cli.app import app
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _exit)
     app()
+
+
+def _exit_at_once(number: int, frame: FrameType | None) -> None:
+    # An exception is lost within a finalizer, and modules that are being imported catch exceptions of their own.
+    os._exit(128 + number)
 
 
 def _exit(number: int, frame: FrameType | None) -> None:
