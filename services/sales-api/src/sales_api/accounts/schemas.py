@@ -46,6 +46,7 @@ _ATTRIBUTION: dict[str, Any] = {
     "segment": "home-decor",
     "channel": "organic_search",
     "owner_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+    "custom": {},
 }
 
 

@@ -36,6 +36,7 @@ class ActivityCreate(StrictModel):
             "deal_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a18",
             "owner_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
             "due_at": "2026-03-16T16:00:00Z",
+            "custom": {},
             "occurred_at": "2026-03-16T10:00:00Z",
         },
         {"kind": "call", "lead_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13"},
@@ -73,6 +74,7 @@ class ActivityUpdate(Change):
             "segment": "home-decor",
             "channel": "trade-show",
             "due_at": "2026-03-17T16:00:00Z",
+            "custom": {},
             "occurred_at": "2026-03-18T10:00:00Z",
         }
     )

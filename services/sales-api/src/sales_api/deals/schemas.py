@@ -89,6 +89,7 @@ TERMS: Final[dict[str, Any]] = {
     "expected_close_on": "2026-05-31",
     "upsell_suggestion_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a16",
     "external_ref": "crm-deal-4711",
+    "custom": {},
 }
 
 
@@ -172,6 +173,7 @@ class DealUpdate(Change):
             "owner_id": _OWNER,
             **_PLACE,
             "expected_close_on": "2026-06-30",
+            "custom": {},
             "upsell_suggestion_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a16",
             "occurred_at": "2026-03-10T15:00:00Z",
         }

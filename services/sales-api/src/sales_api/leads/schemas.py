@@ -67,6 +67,7 @@ _CUSTOMER: dict[str, Any] = {
     "owner_id": _OWNER,
     "referred_by": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a17",
     "external_ref": "crm-881",
+    "custom": {},
 }
 _WHEN = "2026-03-02T09:30:00Z"
 
@@ -114,6 +115,7 @@ class LeadCreate(LeadFields):
             "owner_id": _OWNER,
             "upsell_suggestion_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a16",
             "external_ref": "mql-000123",
+            "custom": {},
             "occurred_at": _WHEN,
         }
     )
@@ -144,6 +146,7 @@ class LeadUpdate(LeadFields, Change):
             "product": "heat-pump-9",
             "upsell_suggestion_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a16",
             "disqualified_reason": "no-budget",
+            "custom": {},
             "occurred_at": _WHEN,
         }
     )

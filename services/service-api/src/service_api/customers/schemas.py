@@ -40,6 +40,7 @@ class CustomerCreate(StrictModel):
             "region": "baltics",
             "segment": "manufacturing",
             "external_ref": "caller-2403",
+            "custom": {},
             "occurred_at": "2025-03-31T21:00:00Z",
         }
     )
@@ -59,6 +60,7 @@ class CustomerUpdate(Change):
         {
             "name": "AB Vėjas",
             "region": "nordics",
+            "custom": {},
             "segment": "manufacturing",
             "occurred_at": "2025-03-31T21:00:00Z",
         }

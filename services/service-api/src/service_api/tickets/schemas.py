@@ -82,6 +82,7 @@ class TicketCreate(StrictModel):
 
     model_config = examples(
         {
+            "custom": {},
             "customer_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
             "kind": "problem",
             "channel": "phone",
@@ -129,6 +130,7 @@ class TicketUpdate(Change):
     }
     model_config = examples(
         {
+            "custom": {},
             "kind": "complaint",
             "channel": "email",
             "priority": "urgent",
