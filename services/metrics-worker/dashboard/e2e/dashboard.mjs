@@ -151,9 +151,11 @@ test("every chart can be read as a table", async () => {
 test("the explanation of a number leads to the event that has just moved it", async () => {
   await page.goto(address("/numbers/revenue?why=1"));
   await page.getByRole("heading", { name: /^Why is Revenue €/ }).waitFor();
-  const deal = await openDeal("4321.09");
+  // An amount that no other deal has.
+  const amount = 1_000 + Math.floor(Math.random() * 800_000) / 100;
+  const deal = await openDeal(amount.toFixed(2));
   await win(deal);
-  const posting = page.locator(".posting", { hasText: "4,321.09" });
+  const posting = page.locator(".posting", { hasText: new Intl.NumberFormat("en-GB", { minimumFractionDigits: 2 }).format(amount) });
   await posting.click();
   await page.locator(".event dd", { hasText: "sales.deal-closed" }).waitFor();
   await page.locator(".event dd", { hasText: deal.id }).first().waitFor();

@@ -2,6 +2,7 @@
 
 import { Show } from "solid-js";
 import { t } from "./i18n";
+import { Check } from "./parts/marks";
 import { WaitRows } from "./parts/waits";
 import { useShared } from "./view";
 import { createWaits } from "./waits";
@@ -16,7 +17,7 @@ export default function Waiting() {
       <h1>{t("waiting.title")}</h1>
       <Show when={waits()}>
         {(found) => (
-          <Show when={found().items.length > 0} fallback={<p>{t("waiting.none")}</p>}>
+          <Show when={found().items.length > 0} fallback={<NobodyWaits />}>
             <section class="panel" aria-label={t("waiting.title")}>
               <header class="panel-head">
                 <b>{found().summary.waiting}</b>
@@ -30,5 +31,17 @@ export default function Waiting() {
         )}
       </Show>
     </div>
+  );
+}
+
+function NobodyWaits() {
+  return (
+    <section class="panel nothing">
+      <div>
+        <b>{t("waiting.none")}</b>
+        <span class="muted">{t("waiting.noneText")}</span>
+      </div>
+      <span class="good"><Check /></span>
+    </section>
   );
 }
