@@ -30,7 +30,7 @@ export const SALES: Half = {
 };
 
 export const SERVICE: Half = {
-  headline: { kpi: "answered_within_hour" },
+  headline: { kpi: "answered_within_hour", variant: "service" },
   beside: { kpi: "first_response_minutes" },
   tiles: [
     { kpi: "csat", variant: "mean" },
@@ -47,7 +47,7 @@ export const TOGETHER: readonly Pick[] = [
   { kpi: "revenue_at_risk" },
   { kpi: "net_revenue_retention" },
   { kpi: "promises_kept" },
-  { kpi: "unattended_now" },
+  { kpi: "waiting_now" },
 ];
 
 const halves = [SALES, SERVICE];
@@ -63,6 +63,7 @@ const NOUNS = {
   tickets_opened: "unit.tickets",
   tickets_resolved: "unit.tickets",
   unattended_now: "unit.tickets",
+  waiting_now: "unit.waits",
   customers_at_risk: "unit.customers",
   new_customers: "unit.customers",
   referral_customers: "unit.customers",

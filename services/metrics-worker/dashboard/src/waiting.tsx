@@ -11,7 +11,7 @@ const MOST = 200;
 
 export default function Waiting() {
   const { address, live } = useShared();
-  const waits = createWaits(MOST, () => address.filters() as Record<string, string>, () => live.answers.unattended_now?.numerator);
+  const waits = createWaits(MOST, () => address.filters() as Record<string, string>, () => live.answers.waiting_now?.numerator);
   return (
     <div class="list-page wide">
       <h1>{t("waiting.title")}</h1>

@@ -307,7 +307,7 @@ function Attention() {
 
 function Waiting() {
   const { address, live } = useShared();
-  const waits = createWaits(LONGEST, () => address.filters() as Record<string, string>, () => live.answers.unattended_now?.numerator);
+  const waits = createWaits(LONGEST, () => address.filters() as Record<string, string>, () => live.answers.waiting_now?.numerator);
   const count = () => waits()?.summary.waiting ?? 0;
   return (
     <section class="panel waiting" aria-labelledby="waiting">
