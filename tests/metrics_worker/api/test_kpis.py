@@ -48,6 +48,7 @@ async def test_an_answer_has_this_form(metrics: Metrics) -> None:
         "to": "2026-03-31",
         "timezone": "Europe/Vilnius",
         "filters": {},
+        "teams": None,
         "names": {},
         "as_of": None,
         "now": None,
