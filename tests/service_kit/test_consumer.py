@@ -618,3 +618,37 @@ async def test_a_consumer_of_the_release_before_writes_nothing_once_the_database
         await connection.execute(sa.text("alter table seen rename column consumer to reader"))
     await log.read(11, revision="0002")
     assert (await log.dead_letters(), await log.numbers()) == (0, list(range(1, 12)))
+
+
+@asynccontextmanager
+async def frozen_amid_a_copy(log: Log) -> AsyncIterator[None]:
+    """Be another process of this consumer that holds its offsets, and sends the rest of its rows to nowhere."""
+    async with log.database.connect() as connection:
+        await connection.execute(sa.select(consumer_offset).with_for_update())
+        raw = await connection.get_raw_connection()
+        has_begun, never = asyncio.Event(), asyncio.Event()
+
+        async def rows() -> AsyncIterator[bytes]:
+            yield b"1000\tfrozen\n"
+            has_begun.set()
+            await never.wait()
+
+        copy = asyncio.create_task(raw.driver_connection.copy_to_table("seen", source=rows(), timeout=600))  # type: ignore[union-attr]
+        await has_begun.wait()
+        yield
+        copy.cancel()
+        await asyncio.gather(copy, return_exceptions=True)
+        await connection.invalidate()
+
+
+async def test_a_consumer_goes_on_when_another_one_is_frozen_amid_a_copy(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL's time-outs end no session that waits for its client amid a statement, whose locks stay held."""
+    monkeypatch.setattr("service_kit.consumer.abandoned_sessions.ABANDONED_SECONDS", 1)
+    await log.publish([b"1"])
+    await log.read(1)
+    await log.publish([b"2"])
+    async with frozen_amid_a_copy(log), log.reader().running():
+        await log.holds(2)
+    assert await log.numbers() == [1, 2]

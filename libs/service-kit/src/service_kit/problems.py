@@ -210,12 +210,15 @@ def _methods_of(request: Request) -> set[str]:
     return {method for route in matching for method in (route.methods or ())}
 
 
+LOCK_TIMEOUT: Final = "55P03"
+"""PostgreSQL's code for a lock that another session kept for too long."""
+
 _TRANSIENT_SQLSTATES = frozenset(
     {
         "53000", "53100", "53200", "53300",  # out of a resource: disk, memory, connections
         "57P01", "57P02", "57P03", "57P05",  # shutting down, starting up, idle time-out
         "57014",  # statement time-out
-        "55P03",  # lock time-out
+        LOCK_TIMEOUT,
         "40001", "40P01",  # serialization, deadlock: retried already where this is seen
         "25006",  # read-only: a standby that has not been promoted yet
     }

@@ -23,6 +23,7 @@ from event_contracts.codec import UndecodableEvent
 from service_kit import failpoints, telemetry
 from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.compiled import driver_of
+from service_kit.consumer.abandoned_sessions import end_abandoned_sessions
 from service_kit.consumer.batch_size import BatchSize
 from service_kit.consumer.circuit_breaker import CircuitBreaker
 from service_kit.consumer.dead_letters import DeadLetter, insert_dead_letters, skipped_positions
@@ -42,7 +43,7 @@ from service_kit.consumer.seen_sequences import SeenSequences, VersionOf
 from service_kit.database import own_connection
 from service_kit.health import Heartbeat
 from service_kit.kafka import Kafka
-from service_kit.problems import is_transient
+from service_kit.problems import LOCK_TIMEOUT, is_transient, sqlstate_of
 
 log = structlog.get_logger()
 
@@ -206,8 +207,21 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
                 if self._has_written or self._clock.monotonic() - began > STABLE_SECONDS:
                     pause = SHORTEST_PAUSE_SECONDS
                 log.warning("consumer_restarts", consumer=self.name, error=repr(error), retry_seconds=pause)
+                if sqlstate_of(error) == LOCK_TIMEOUT:
+                    await self._end_abandoned_sessions()
                 await self._clock.wait(stop, pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def _end_abandoned_sessions(self) -> None:
+        """Free the rows that a member holds which was frozen, as its partitions have been given to others."""
+        try:
+            async with own_connection(self._engine) as connection:
+                ended = await end_abandoned_sessions(connection)
+        except Exception as error:
+            log.warning("abandoned_sessions_not_ended", consumer=self.name, error=repr(error))
+        else:
+            if ended:
+                log.warning("abandoned_sessions_ended", consumer=self.name, sessions=ended)
 
     async def _run_member(self, stop: asyncio.Event) -> None:
         """Be one member of the group, from joining to the first failure or the stop."""
