@@ -26,6 +26,7 @@ from metrics_worker.domain.kinds import KINDS
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.jobs.restatements import RestatementJob
 from metrics_worker.jobs.targets import TargetEvaluator
+from metrics_worker.jobs.waits import WaitClock
 from metrics_worker.jobs.webhook_feed import WebhookFeed
 from metrics_worker.jobs.webhooks import WebhookSender
 from metrics_worker.kpis.catalogue import KPIS
@@ -97,6 +98,15 @@ class Metrics:
         """Take one turn of each job of metrics-jobs that publishes or sends."""
         await TargetEvaluator(self.engine, self.settings.reporting).run_once()
         await RestatementJob(self.engine, self.settings.reporting).run_once()
+
+    async def escalate_a_wait(self) -> None:
+        """Let the clock of waits take turns until it has published a step."""
+
+        async def is_published() -> bool:
+            await WaitClock(self.engine).run_once()
+            return bool(await self.scalar("SELECT EXISTS (SELECT FROM published_wait)"))
+
+        await eventually(is_published, 30)
 
     async def feed_webhooks(self) -> None:
         """Store deliveries of all that is on the services' topics."""
@@ -258,6 +268,7 @@ async def make_history(metrics: Metrics, receiver: Receiver) -> str:
         record(account(id=CUSTOMER, registered_at=moment("2026-02-01"))),
         record(won),
         record(lead(created_at=moment("2026-02-12T09:00"))),
+        record(lead(created_at=datetime.now(UTC) - timedelta(hours=2))),
         dollars,
         b"junk",
         b"still open",
@@ -287,6 +298,8 @@ async def make_history(metrics: Metrics, receiver: Receiver) -> str:
         secret: str = (await metrics.post("/v1/webhooks", {"url": receiver.url, "event_types": types}))["secret"]
         put = await metrics.admin.put("/v1/targets/revenue", json={"value": "1000", "since": "2026-01-01"})
         assert put.is_success, put.text
+        await metrics.post("/v1/waiting-policies", {"name": "Office", "limit_minutes": 90})
+        await metrics.escalate_a_wait()
         await metrics.post("/v1/periods/2026-02/close")
         await metrics.run_jobs()
         await metrics.send_webhooks()
