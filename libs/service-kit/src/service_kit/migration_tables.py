@@ -1,5 +1,7 @@
 """Migration steps of the kit's tables, columns and indexes. They are frozen: a later change is a step of its own."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -408,10 +410,9 @@ def create_search_index(table: str, *columns: str, phones: tuple[str, ...] = ())
     op.create_index(f"{table}_search_idx", table, [vector], postgresql_using="gin")
 
 
-def create_saved_view() -> None:
-    """Create the table of saved views."""
-    op.create_table(
-        "saved_view",
+def _record_columns() -> list[sa.Column[Any]]:
+    """Return the columns that every record of the kit's own nouns begins with."""
+    return [
         sa.Column(
             "updated_at",
             sa.DateTime(timezone=True),
@@ -421,6 +422,14 @@ def create_saved_view() -> None:
         ),
         sa.Column("id", sa.Uuid(), primary_key=True),
         sa.Column("version", sa.Integer(), nullable=False),
+    ]
+
+
+def create_saved_view() -> None:
+    """Create the table of saved views."""
+    op.create_table(
+        "saved_view",
+        *_record_columns(),
         sa.Column(
             "list",
             sa.Text(),
@@ -447,15 +456,7 @@ def create_custom_fields() -> None:
     """Create the table of custom fields, the index of their values, and the function that enters values there."""
     op.create_table(
         "custom_field",
-        sa.Column(
-            "updated_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-            comment="when the latest change was recorded, by the clock of this service",
-        ),
-        sa.Column("id", sa.Uuid(), primary_key=True),
-        sa.Column("version", sa.Integer(), nullable=False),
+        *_record_columns(),
         sa.Column("noun", sa.Text(), nullable=False, comment="the plural noun of the records' address: `deals`"),
         sa.Column("name", sa.Text(), nullable=False, comment="by which values are given and filtered; never reused"),
         sa.Column("label", sa.Text(), nullable=False),
