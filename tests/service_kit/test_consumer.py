@@ -493,23 +493,50 @@ async def test_the_log_end_is_stored_when_reading_begins_and_kept(log: Log) -> N
     assert await log.offsets() == [(10, 10)] * 6
 
 
-async def test_partitions_that_another_member_has_not_started_have_offsets(log: Log) -> None:
-    await log.publish(texts(30))
-    # A member of the group that never begins: its partitions were never read.
+@asynccontextmanager
+async def idle_member(log: Log) -> AsyncIterator[None]:
+    """Be a member of the group that never begins to read. Beside another one, the partitions 0 to 2 are its own."""
     idle = AIOKafkaConsumer(
         log.topic,
         bootstrap_servers=log.kafka.bootstrap_servers,
         group_id="reader",
+        client_id="0-before-all-others",
         partition_assignment_strategy=(RangePartitionAssignor,),
     )
     await idle.start()
     try:
         await eventually(lambda: len(idle.assignment()) == 6, 20)
-        async with log.reader().running():
-            await log.holds(15, 30)
-            assert sorted(await log.offsets()) == [(0, 5)] * 3 + [(5, 5)] * 3
+        yield
     finally:
         await idle.stop()
+
+
+async def test_partitions_that_another_member_has_not_started_have_offsets(log: Log) -> None:
+    await log.publish(texts(30))
+    async with idle_member(log), log.reader().running():
+        await log.holds(15, 30)
+        assert sorted(await log.offsets()) == [(0, 5)] * 3 + [(5, 5)] * 3
+
+
+async def test_members_that_begin_together_do_not_wait_for_each_other_in_a_circle(log: Log) -> None:
+    """Each stores its own offsets, and then those that others lack: no lock of the one is held at the other."""
+    await log.publish(texts(30))
+    await log.read(30)
+    async with log.database.begin() as connection:
+        await connection.execute(sa.delete(consumer_offset).where(consumer_offset.c.partition != 0))
+        of_other = dict(
+            (await connection.execute(sa.delete(consumer_offset).returning(consumer_offset))).mappings().one()
+        )
+
+    async def has_stored_its_own() -> bool:
+        return len(await log.offsets()) == 3
+
+    async with idle_member(log), log.database.connect() as other:
+        await other.execute(sa.insert(consumer_offset), of_other)
+        async with log.reader().running():
+            await eventually(has_stored_its_own, 30)
+            await other.commit()
+            await log.holds(45)
 
 
 async def test_another_cluster_stops_the_consumer(log: Log) -> None:

@@ -580,6 +580,8 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         first: Offsets = await self._kafka.beginning_offsets([*assigned, *others])
         async with self._engine.begin() as connection:
             await self._offsets.adopt(connection, assigned, first)
+        # Members that begin together insert each other's: none may hold its own meanwhile, or they wait in a circle.
+        async with self._engine.begin() as connection:
             await self._offsets.insert_missing(connection, {part: first[part] for part in others})
             stored = await self._offsets.load(connection)
             skipped = await skipped_positions(connection, self.name, self._identity.topic_ids)
