@@ -171,7 +171,8 @@ class Deal(Customized, Recorded, Base, table="deal"):
     lines: list[DealLine] = field(default_factory=list)
 
     __table_args__: ClassVar = (
-        *filtered("deal", ("account_id", "lead_id", "stage", "currency", "owner_id", "team_id")),
+        *filtered("deal", ("account_id", "lead_id", "currency", "owner_id", "team_id")),
+        *filtered("deal", ("stage",), covering=("amount", "currency")),
         unassigned("deal", "owner_id", "team_id"),
         *filtered("deal", ("region", "segment", "channel", "close_reason")),
         one_of("stage", get_args(Stage)),
