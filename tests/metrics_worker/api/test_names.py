@@ -1,5 +1,7 @@
 """Names beside the keys of answers: as the directories have them, until they are erased, for whom they are."""
 
+import csv
+import io
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -165,6 +167,37 @@ async def test_an_explanation_has_names(metrics: Metrics, manager: httpx.AsyncCl
     assert item["names"] == {
         "product": "Standing desk", "owner": "Rita Reyes", "team": "Iberia", "customer": "Baltic Bakeries"
     }  # fmt: skip
+
+
+async def test_an_explanation_in_csv_has_names_beside_ids(metrics: Metrics, manager: httpx.AsyncClient) -> None:
+    await everyone(metrics.engine)
+    await metrics.ingest(deal(line("desk", 1, "10"), stage="won"))
+    asked = MARCH | {"format": "csv", "product": "desk"}
+    names = {
+        "product_name": "Standing desk",
+        "owner_name": "Rita Reyes",
+        "team_name": "Iberia",
+        "customer_name": "Baltic Bakeries",
+    }
+    for client, expected in ((manager, names), (metrics.client, names | {"customer_name": ""})):
+        (row,) = csv.DictReader(io.StringIO((await client.get("/v1/kpis/revenue/explain", params=asked)).text))
+        assert {name: row[name] for name in row if name.endswith("_name")} == expected
+
+
+async def test_filters_have_names_in_the_stream_that_their_reader_may_see(
+    metrics: Metrics, reading: Reading, issuer: Issuer
+) -> None:
+    await everyone(metrics.engine)
+    await metrics.ingest(deal(line("desk", 1, "10"), stage="won"))
+
+    def names(stream: Stream) -> list[Any]:
+        return [json.loads(event["data"])["names"] for event in stream.events if event["event"] == "kpi"]
+
+    manager, asked = issuer.token(["sales-manager"]), {"owner": str(REP), "customer": str(CUSTOMER)}
+    async with reading("revenue", token=manager, **asked) as shown, reading("revenue", **asked) as hidden:
+        await eventually(lambda: names(shown) and names(hidden))
+    assert names(shown) == [{"owner": "Rita Reyes", "customer": "Baltic Bakeries"}]
+    assert names(hidden) == [{"owner": "Rita Reyes"}]
 
 
 async def test_alerts_and_targets_have_names(metrics: Metrics, manager: httpx.AsyncClient) -> None:

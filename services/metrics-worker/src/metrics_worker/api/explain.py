@@ -38,7 +38,7 @@ from metrics_worker.queries.fields import (
     VariantName,
 )
 from metrics_worker.queries.figure import sum_shown
-from metrics_worker.queries.names import NO_NAMES, Names
+from metrics_worker.queries.names import KINDS_OF, Names
 from metrics_worker.queries.query import (
     KpiQuery,
     as_of_of,
@@ -189,7 +189,7 @@ async def explain_kpi(
     connection = await work.connection()
     behind = PostingsBehind(query, recorded_after)
     if form == "csv":
-        return await _as_csv(connection, behind, reporting, addresses)
+        return await _as_csv(connection, behind, reporting, addresses, named)
     return await _explanation(connection, behind, reporting, page, addresses, named)
 
 
@@ -233,7 +233,7 @@ async def _page(connection: AsyncConnection, behind: PostingsBehind, page: Page)
     return found[: page.limit], len(found) > page.limit
 
 
-def _view_of(row: Any, links: Links, currency: str, names: Names = NO_NAMES) -> ExplainedPostingRead:
+def _view_of(row: Any, links: Links, currency: str, names: Names) -> ExplainedPostingRead:
     kind = KINDS[row.kind]
     return ExplainedPostingRead(
         kind=kind.name,
@@ -253,7 +253,11 @@ def _view_of(row: Any, links: Links, currency: str, names: Names = NO_NAMES) -> 
 
 
 async def _as_csv(
-    connection: AsyncConnection, behind: PostingsBehind, reporting: Reporting, addresses: ApiAddresses
+    connection: AsyncConnection,
+    behind: PostingsBehind,
+    reporting: Reporting,
+    addresses: ApiAddresses,
+    named: NameReader,
 ) -> Response:
     found = await behind.newest(connection, CSV_ROWS + 1)
     if len(found) > CSV_ROWS:
@@ -263,18 +267,23 @@ async def _as_csv(
         )
     kinds = behind.formula.kinds
     dimensions = list(dict.fromkeys(name for kind in kinds for name in kind.dimensions))
-    measures = [f"{kind.name}.{name}" for kind, names in kinds.items() for name in names]
+    with_names = [name for name in dimensions if name in KINDS_OF]
+    names = await named.of(connection, [row.dimensions for row in found])
+    measures = [f"{kind.name}.{name}" for kind, of_kind in kinds.items() for name in of_kind]
     plain = ["kind", "subject", "event_id", "event_time", "recorded_time", "day"]
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow([*plain, *dimensions, *measures, "event_link", "record_link"])
+    writer.writerow(
+        [*plain, *dimensions, *(f"{name}_name" for name in with_names), *measures, "event_link", "record_link"]
+    )
     for row, links in zip(found, await links_of(connection, found, addresses), strict=True):
-        view = _view_of(row, links, reporting.currency).model_dump(mode="json")
+        view = _view_of(row, links, reporting.currency, names).model_dump(mode="json")
         writer.writerow(
             [
                 *(view[name] for name in plain),
-                # Codes come from people, and a spreadsheet must not take one for a formula.
+                # Codes and names come from people, and a spreadsheet must not take one for a formula.
                 *(neutralised(view["dimensions"].get(name) or "") for name in dimensions),
+                *(neutralised(view["names"].get(name, "")) for name in with_names),
                 *(view["measures"].get(name, "") for name in measures),
                 *(address or "" for address in links),
             ]

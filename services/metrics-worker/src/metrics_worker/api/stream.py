@@ -15,6 +15,7 @@ from metrics_worker.api.parameters import Filters, LedgerReporting
 from metrics_worker.api.stream_hub import DIGEST_BYTES, AlertsWatch, Hub, Reader, TooManyReaders, Watch, Watched
 from metrics_worker.api.stream_tickets import MAX_LENGTH, Tickets
 from metrics_worker.domain.period import Interval
+from metrics_worker.ledger.tables import CUSTOMER
 from metrics_worker.queries.query import filters_of, kpi_named, variant_of
 from service_kit.auth import Authenticator, Principal
 from service_kit.fields import Day, Flag, Moment, ReadModel, described
@@ -128,15 +129,17 @@ async def stream_kpis(
     watches: list[Watched] = []
     for name, _, variant in (text.partition(":") for text in dict.fromkeys(kpis.split(","))):
         kpi = kpi_named(name)
+        filters = limits.filters(kpi, filters_of(kpi, given))
         watch = Watch(
             kpi=kpi.name,
             variant=variant_of(kpi, variant or None),
             start=start,
             end=end,
             interval=interval,
-            filters=tuple(sorted(limits.filters(kpi, filters_of(kpi, given)).items())),
+            filters=tuple(sorted(filters.items())),
             with_previous=compare is not None,
             is_limited=limits.are_set,
+            shows_customers=named.shows_customers and CUSTOMER in filters,
         )
         watch.query(reporting)  # refuses days that cannot be asked for
         watches.append(watch)

@@ -80,6 +80,8 @@ class Watch:
     with_previous: bool = False
     is_limited: bool = False
     """Whether the reader does not see all numbers, and so no coverage of them."""
+    shows_customers: bool = False
+    """Whether the reader sees the name of the customer that it filters by."""
 
     def query(self, reporting: Reporting) -> KpiQuery:
         """Return its query, as of today."""
@@ -226,7 +228,11 @@ class Hub:
                 with contextlib.suppress(Problem):
                     queries[watch] = watch.query(status.reporting)
             answers = await answers_of(connection, list(queries.values()), status) if queries else []
-        for watch, each in zip(queries, answers, strict=True):
+            named = [
+                await NameReader(shows_customers=watch.shows_customers).added_to(connection, each)
+                for watch, each in zip(queries, answers, strict=True)
+            ]
+        for watch, each in zip(queries, named, strict=True):
             # A sample is about all that the KPI counts.
             found = each.model_copy(update={"coverage": None, "warnings": []}) if watch.is_limited else each
             self._store(watch, found, found.model_dump_json(by_alias=True, exclude={"fresh_as_of"}))

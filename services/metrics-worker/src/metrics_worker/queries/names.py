@@ -38,9 +38,6 @@ class Names:
         return {dimension: name for dimension, name in named if name is not None}
 
 
-NO_NAMES: Final = Names()
-
-
 async def names_of(connection: AsyncConnection, wanted: Iterable[Values], *, with_customers: bool) -> Names:
     """Return the names of these values; those of customers only `with_customers`."""
     ids: dict[UUID, None] = {}
