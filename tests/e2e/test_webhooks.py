@@ -33,11 +33,11 @@ class Company:
         body = {"url": url, "event_types": list(types), "filters": {f"data.{name}": v for name, v in filters.items()}}
         return await self.post(self.metrics, "/v1/webhooks", body)
 
-    async def close_deal(self, outcome: str = "won") -> str:
+    async def close_deal(self, outcome: str = "won", **custom: str) -> str:
         """Close a new deal of a new customer, and return its id."""
         account = await self.post(self.sales, "/v1/accounts", {"name": "Baltic Bakeries", "region": "EMEA"})
         lines = [{"product": "hooks", "quantity": 1, "unit_price": "10.00"}]
-        body = {"account_id": account["id"], "currency": "EUR", "lines": lines}
+        body = {"account_id": account["id"], "currency": "EUR", "lines": lines, "custom": custom}
         deal = await self.post(self.sales, "/v1/deals", body)
         reason = {"reason": "best-fit"} if outcome == "won" else {"reason": "price"}
         await self.post(self.sales, f"/v1/deals/{deal['id']}/close", {"outcome": outcome, **reason})
@@ -99,6 +99,17 @@ async def test_a_won_deal_reaches_who_asked_for_it_signed_once(company: Company)
     assert json.loads(message.body)["type"] == "sales.deal-closed"
     (delivery,) = await company.deliveries(webhook)
     assert (delivery["status"], delivery["event_id"]) == ("delivered", message.headers["webhook-id"])
+
+
+async def test_deals_are_chosen_by_a_custom_field(company: Company) -> None:
+    field = {"noun": "deals", "name": "site_region", "label": "Site", "type": "text", "is_personal": False}
+    await company.post(company.sales, "/v1/custom-fields", field)
+    async with receiving() as north, receiving() as nowhere:
+        await company.follow(north.url, "sales.deal-closed", **{"custom.site_region": ["north"]})
+        await company.follow(nowhere.url, "sales.deal-closed", **{"custom.site_region": [None]})
+        deals = [await company.close_deal(site_region=name) for name in ("south", "north")]
+        deals.append(await company.close_deal())
+        await eventually(lambda: (deals_of(north), deals_of(nowhere)) == ([deals[1]], [deals[2]]), 60)
 
 
 async def test_a_receiver_that_is_down_gets_it_later(company: Company) -> None:

@@ -15,6 +15,7 @@ DEAL: dict[str, Any] = {
     "promise": {"quality": "gold"},
     "lines": [{"product": "desk", "quantity": 1}, {"product": "lamp", "quantity": 4}],
     "is_new": True,
+    "custom": {"site_region": "north", "goals": ["comfort", "climate"]},
 }
 
 
@@ -37,6 +38,10 @@ DEAL: dict[str, Any] = {
         ({"data.is_new": [1]}, False),
         ({"data.lines.quantity": [True]}, False),
         ({"data.stage": []}, False),
+        ({"data.custom.site_region": ["north"]}, True),
+        ({"data.custom.site_region": ["south"]}, False),
+        ({"data.custom.goals": ["climate"]}, True),
+        ({"data.custom.roof_area": [None]}, True),
     ],
 )
 def test_an_event_passes_when_every_field_has_one_of_its_values(filters: Filters, expected: bool) -> None:
@@ -52,6 +57,7 @@ def test_an_event_passes_when_every_field_has_one_of_its_values(filters: Filters
         (["sales.deal-closed"], {"data.team_id": ["019ca869-5000-7000-8000-0000000000b3"]}),
         (["service.ticket-opened"], {"data.priority": ["high", "urgent"]}),
         (["metrics.kpi-target-missed"], {"data.kpi": ["revenue"]}),
+        (["sales.deal-closed", "service.ticket-opened"], {"data.custom.site_region": ["north", None]}),
         (["sales.*"], {"data.id": ["019ca869-5000-7000-8000-0000000000b3"]}),
     ],
 )
@@ -76,6 +82,8 @@ def test_a_filter_of_fields_that_the_events_have_is_taken(types: list[str], filt
             "data.stage",
             "service.ticket-opened",
         ),
+        (["sales.deal-closed"], {"data.custom": ["north"]}, "data.custom", "has fields of its own: data.custom.*"),
+        (["sales.deal-closed"], {"data.custom.site.north": [1]}, "data.custom.site.north", "is no field"),
         (["service.*"], {"data.priority": ["high"]}, "data.priority", "is no field of service."),
     ],
 )
