@@ -39,7 +39,7 @@ RULES = re.compile(
             r" is after .+, the last day asked for$",
             r"^must not give both ",
             r"^is a number of groups: add group_by$",
-            r"^(warn_minutes )?must be less than limit_minutes$",
+            r"^must be less than limit_minutes$",
             r"^a target is for one value of one dimension at most$",
             r"^is needed, since the lead has neither company nor name$",
             r"^is (after the conversion|before the lead was created)$",

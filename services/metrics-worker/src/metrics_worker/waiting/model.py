@@ -16,6 +16,7 @@ from metrics_worker.domain.waiting import WAIT_REASONS
 from service_kit.business_hours import business_hours
 from service_kit.business_time import BusinessHours, NeverReached
 from service_kit.entities import column
+from service_kit.problems import Unprocessable
 from service_kit.tables import one_of
 
 EscalationAction = Literal["reassign", "tell_account_owner", "tell_manager"]
@@ -50,6 +51,11 @@ class WaitingPolicy(Base, table="waiting_policy"):
         sa.CheckConstraint("warn_minutes >= 0 AND warn_minutes < limit_minutes", name="warn_minutes"),
         {"info": {"noun": "waiting policy"}},
     )
+
+    def check(self) -> None:
+        """Raise `Unprocessable` for a warning that would come after the limit."""
+        if self.warn_minutes >= self.limit_minutes:
+            raise Unprocessable.at("#/warn_minutes", "must be less than limit_minutes")
 
     def covers(self, reason: str, team: UUID | None) -> bool:
         """Return whether it is for waits of this reason and team."""

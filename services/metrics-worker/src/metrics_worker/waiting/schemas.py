@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StrictBool, field_serializer, model_validator
+from pydantic import AfterValidator, Field, StrictBool, field_serializer
 
 from metrics_worker.domain.waiting import WaitFunction, WaitReason
 from metrics_worker.queries.fields import FreshAsOf, NamesRead
@@ -201,12 +201,6 @@ class WaitingPolicyCreate(StrictModel):
     """What is done after the limit, step by step."""
     active: StrictBool = True
     """False for a policy that holds for no wait."""
-
-    @model_validator(mode="after")
-    def _warns_before(self) -> "WaitingPolicyCreate":
-        if self.warn_minutes >= self.limit_minutes:
-            raise ValueError("warn_minutes must be less than limit_minutes")
-        return self
 
 
 class WaitingPolicyUpdate(Change):

@@ -6,14 +6,14 @@ from metrics_worker.waiting.model import WaitingPolicy
 from metrics_worker.waiting.schemas import WaitingPolicyCreate, WaitingPolicyUpdate
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
-from service_kit.problems import Unprocessable
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 
 
 def create_policy(work: UnitOfWork, body: WaitingPolicyCreate) -> WaitingPolicy:
-    """Create a policy."""
+    """Create a policy. Raise `Unprocessable` for a warning after the limit."""
     policy = WaitingPolicy(id=new_id(), version=1, **body.model_dump())
+    policy.check()
     work.add(policy)
     return policy
 
@@ -24,8 +24,7 @@ async def change_policy(
     """Change a policy. Raise `NotFound`, `PreconditionFailed`, and `Unprocessable` for a warning after the limit."""
     policy = await lock(work, WaitingPolicy, policy_id, expected)
     body.apply_to(policy)
-    if policy.warn_minutes >= policy.limit_minutes:
-        raise Unprocessable.at("#/warn_minutes", "must be less than limit_minutes")
+    policy.check()
     return policy
 
 
