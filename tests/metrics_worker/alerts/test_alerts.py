@@ -119,6 +119,13 @@ async def test_a_missed_target_is_an_alert_from_its_evaluation_on(
     found = {each["subject"]: each for each in await get_alerts(client, kind="target-missed")}
     whole = found[f"targets/{made.json()['id']}"]
     assert whole["says"] == "Revenue has fallen short of its target of 100."
+    facts = whole["facts"]
+    assert (facts["rule"], facts["target"], facts["direction"]) == ("target-missed", "100", "up")
+    assert (facts["unit"], facts["currency"]) == ("money", settings.reporting.currency)
+    assert {(each["facts"]["dimension"], each["facts"]["dimension_value"]) for each in found.values()} == {
+        (None, None),
+        ("region", "EMEA"),
+    }
     assert before <= datetime.fromisoformat(whole["since"]) <= datetime.now(UTC)
     for each in found.values():
         assert (await client.get(each["explain"])).json()["kpi"] == "revenue"
@@ -137,6 +144,10 @@ async def test_a_leading_kpi_that_turns_is_named_with_its_weeks(client: httpx.As
     [found] = [each for each in await get_alerts(client, kind="kpi-turning") if each["kpi"] == "leads_created"]
     # 6 at most and 5 at least until then; 2.66 below the mean of 5.5 begins with the second of the three weeks.
     assert found["says"] == "Leads created is beyond what was usual over the twelve weeks before: 2, 1 (count)."
+    facts = found["facts"]
+    assert (facts["rule"], facts["unit"]) == ("beyond-usual-spread", "count")
+    weeks = [(monday - timedelta(weeks=ago)).date().isoformat() for ago in (2, 1)]
+    assert facts["weeks"] == [{"start": week, "value": value} for week, value in zip(weeks, ("2", "1"), strict=True)]
     assert datetime.fromisoformat(found["since"]) == monday - timedelta(weeks=2)
     assert (await client.get(found["explain"])).json()["value"] == "3"
 
@@ -164,9 +175,12 @@ async def test_thin_and_unasked_values_are_alerts(client: httpx.AsyncClient, eng
     customers = [account(registered_at=ago(days=900), region=region) for region in ("EMEA", None, None, "APAC")]
     states: list[Any] = [*customers, survey(sent_at=ago(days=1), answered_at=ago(hours=1), score=5)]
     await ingest(engine, all_decoded([(state, 1) for state in states]))
-    found = {each["says"] for each in await get_alerts(client, kind="thin-coverage", severity="info")}
-    assert "The region is missing too often: only 50 % of customers carry it." in found
-    assert "No survey was answered from region APAC." in found
+    found = {each["says"]: each["facts"] for each in await get_alerts(client, kind="thin-coverage", severity="info")}
+    thin = found["The region is missing too often: only 50 % of customers carry it."]
+    assert (thin["rule"], thin["dimension"]) == ("missing-dimension", "region")
+    assert [(each["subject"], each["value"]) for each in thin["shares"]] == [("customers", "0.5")]
+    silent = found["No survey was answered from region APAC."]
+    assert (silent["rule"], silent["values"], silent["values_count"]) == ("unasked-values", ["APAC"], 1)
     assert await get_alerts(client, kind="thin-coverage", severity="critical") == []
 
 

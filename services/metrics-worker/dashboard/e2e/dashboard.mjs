@@ -148,6 +148,17 @@ test("every chart can be read as a table", async () => {
   assert.ok((await page.locator(".sales.half .trend tbody tr").count()) > 5);
 });
 
+test("both functions reply to the six questions, and each reply leads to the numbers that it rests on", async () => {
+  await page.goto(address("/?period=30d"));
+  // A deal was won for somebody new, above.
+  await page.locator("[data-question=new-customers] .reply.met").first().waitFor();
+  await page.waitForFunction(() => document.querySelectorAll(".question .reply-says").length === 12);
+  await page.locator("[data-question=new-customers]").press("Enter");
+  await page.getByRole("heading", { name: "Who brings new customers?" }).waitFor();
+  await page.locator(".scores").getByRole("link", { name: "New customers" }).click();
+  await page.waitForURL(/numbers\/new_customers/);
+});
+
 test("the explanation of a number leads to the event that has just moved it", async () => {
   await page.goto(address("/numbers/revenue?why=1"));
   await page.getByRole("heading", { name: /^Why is Revenue €/ }).waitFor();

@@ -3,7 +3,8 @@
 import { dataOf } from "@tandem/client";
 import { createEffect, createSignal, on, type Accessor } from "solid-js";
 import { api, type Alert } from "./api";
-import { isMessage, prose, t } from "./i18n";
+import { decimal, duration, text } from "./format";
+import { isMessage, t } from "./i18n";
 import { titleOf } from "./kpis";
 import type { Alerts } from "./live";
 
@@ -48,22 +49,51 @@ export const titleOfKind = (kind: string): string => (isMessage(`alert.${kind}`)
 /** Returns what to do about alerts of a kind. */
 export const toDo = (kind: string): string => (isMessage(`do.${kind}`) ? t(`do.${kind}` as never) : "");
 
-function dimensionOf(alert: Alert): string {
-  const [, dimension = alert.subject] = alert.subject.split("/");
-  return isMessage(`dimension.${dimension}`) ? t(`dimension.${dimension}` as never) : dimension;
+const dimensionOf = (name: string): string => (isMessage(`dimension.${name}`) ? t(`dimension.${name}` as never) : name);
+
+const shareOf = ({ subject, numerator, denominator }: NonNullable<Alert["facts"]["shares"]>[number]): string =>
+  t("says.share", {
+    subject: t(`subject.${subject}`),
+    share: `${decimal((numerator / denominator) * 100)} %`,
+    carried: decimal(numerator),
+    count: decimal(denominator),
+  });
+
+/** Returns what is wrong, with its figures; as the API says it where the page is older than the rule. */
+export function saysOf(alert: Alert, now: Date): string {
+  const { facts } = alert;
+  const { weeks = [], shares = [], values = [] } = facts;
+  const dimension = dimensionOf(facts.dimension ?? "");
+  const measured = { kpi: alert.kpi ?? "", variant: facts.variant ?? "", unit: facts.unit ?? "count", currency: facts.currency ?? null };
+  const value = (given: string | null | undefined): string => (given == null ? "–" : text(Number(given), measured));
+  switch (facts.rule) {
+    case "unattended":
+      return t("says.unattended", { name: nameOf(alert), time: duration(now.getTime() - new Date(alert.since).getTime()), tickets: alert.tickets.length });
+    case "target-missed":
+      return t(facts.direction === "down" ? "says.target-missed.down" : "says.target-missed.up", { what: nameOf(alert), target: value(facts.target) });
+    case "beyond-usual-spread":
+    case "three-weeks-in-a-row":
+      return t(`says.${facts.rule}`, { what: nameOf(alert), weeks: weeks.map((week) => value(week.value)).join(", ") });
+    case "missing-dimension":
+      return t("says.missing-dimension", { dimension, shares: shares.map(shareOf).join(", ") });
+    case "unasked-values":
+      return t("says.unasked-values", { dimension, values: values.join(", "), more: (facts.values_count ?? 0) - values.length });
+    case "sequence-conflict":
+    case "books-being-read":
+      return t(`says.${facts.rule}`);
+    default:
+      return alert.says;
+  }
 }
-
-// Two rules have one kind, and differ by what they are about.
-const ruleOf = ({ kind, kpi }: Alert): string => (kind === "thin-coverage" && kpi === "survey_response_rate" ? "unasked" : kind);
-
-/** Returns what is wrong. Other languages than the API's say it without the figures, which explain has. */
-export const saysOf = (alert: Alert): string => prose(`alert.${ruleOf(alert)}.says`, alert.says);
 
 /** Returns whom or what an alert is about, by name. */
 export function nameOf(alert: Alert): string {
+  const { dimension, dimension_value } = alert.facts;
   const names = Object.values(alert.names ?? {});
+  // A region is its own name.
+  if (names.length === 0 && alert.kind === "target-missed" && dimension != null) names.push(dimension_value ?? t("breakdown.none"));
   if (alert.kind === "unattended") return names[0] ?? t("waiting.unnamed");
   const kpi = alert.kpi == null ? "" : titleOf(alert.kpi);
-  if (alert.kind === "thin-coverage") return dimensionOf(alert);
+  if (alert.kind === "thin-coverage") return dimensionOf(alert.facts.dimension ?? alert.subject);
   return [kpi, ...names].filter(Boolean).join(", ") || alert.subject;
 }

@@ -9,7 +9,7 @@ import { titleOf } from "./kpis";
 import { useShared } from "./view";
 
 export default function Alerts() {
-  const { live, shownZone } = useShared();
+  const { live, now, shownZone } = useShared();
   const all = createAlerts(live.alerts);
   const groups = createMemo(() => groupsOf(all() ?? []));
   return (
@@ -33,7 +33,7 @@ export default function Alerts() {
                   <li>
                     <b>{nameOf(alert)}</b>
                     <span class="muted">{t("alerts.since", { time: moment(new Date(alert.since), shownZone()) })}</span>
-                    <p>{saysOf(alert)}</p>
+                    <p>{saysOf(alert, now())}</p>
                     <Show when={alert.kpi}>{(kpi) => <A class="kpi-link" href={`/numbers/${kpi()}${location.search}`}>{titleOf(kpi())}</A>}</Show>
                   </li>
                 )}

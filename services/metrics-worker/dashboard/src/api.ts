@@ -7,6 +7,8 @@ export type Answer = Metrics["AnswerRead"];
 export type Alert = Metrics["AlertRead"];
 export type Kpi = Metrics["KpiRead"];
 export type Catalogue = Metrics["CatalogueRead"];
+export type Scorecard = Metrics["ScorecardRead"];
+export type Score = Metrics["ScoreRead"];
 
 const PATIENCE_MS = 10_000;
 

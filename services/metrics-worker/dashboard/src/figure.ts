@@ -25,17 +25,18 @@ export interface Aim {
 
 const numeric = (given: string | number | null | undefined): number | null => (given == null ? null : Number(given));
 
-export const measuredOf = (answer: Answer): Measured => ({
+/** What is shown of a number, wherever it was answered. */
+export type Figure = Pick<Answer, "kpi" | "variant" | "unit" | "currency" | "value" | "numerator" | "denominator" | "previous" | "target">;
+
+export const measuredOf = (answer: Pick<Figure, "kpi" | "variant" | "unit" | "currency">): Measured => ({
   kpi: answer.kpi,
   variant: answer.variant,
   unit: answer.unit,
   currency: answer.currency ?? null,
 });
 
-export const valueOf = (answer: Answer): number | null => numeric(answer.value);
-
 /** Returns the change to the period before, or null where there is nothing to compare with. */
-export function changeOf(answer: Answer, direction: Kpi["direction"]): Change | null {
+export function changeOf(answer: Figure, direction: Kpi["direction"]): Change | null {
   const value = numeric(answer.value);
   const before = numeric(answer.previous?.value);
   if (value === null || before === null) return null;
@@ -57,7 +58,7 @@ export function changeOf(answer: Answer, direction: Kpi["direction"]): Change | 
 }
 
 /** Returns what is aimed at, or null without a target. */
-export function aimOf(answer: Answer, direction: Kpi["direction"]): Aim | null {
+export function aimOf(answer: Figure, direction: Kpi["direction"]): Aim | null {
   const target = numeric(answer.target?.value);
   if (target === null || answer.target == null) return null;
   const value = numeric(answer.value);
@@ -72,7 +73,7 @@ export function aimOf(answer: Answer, direction: Kpi["direction"]): Aim | null {
 }
 
 /** Returns how many cases a share, mean or time rests on; null for sums. */
-export function casesOf(answer: Answer): number | null {
+export function casesOf(answer: Figure): number | null {
   if (answer.denominator == null || answer.unit === "money") return null;
   return typeof answer.denominator === "number" ? answer.denominator : null;
 }

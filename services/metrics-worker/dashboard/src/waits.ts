@@ -1,8 +1,9 @@
 /** Who waits for us now, longest first: read again when the business has moved, and by the clock. */
 
 import { dataOf, type Metrics } from "@tandem/client";
-import { createEffect, createSignal, on, onCleanup, type Accessor } from "solid-js";
+import type { Accessor } from "solid-js";
 import { api } from "./api";
+import { createReading } from "./reading";
 
 export type Wait = Metrics["WaitRead"];
 export type WaitingSummary = Metrics["WaitingSummaryRead"];
@@ -15,26 +16,15 @@ export interface Waits {
   summary: WaitingSummary;
 }
 
-export function createWaits(limit: number, filters: Accessor<Readonly<Record<string, string>>>, moved: Accessor<unknown>) {
-  const [waits, setWaits] = createSignal<Waits>();
-  let turn = 0;
-  async function read(): Promise<void> {
-    const mine = ++turn;
-    const query = filters();
-    try {
-      const [page, summary] = await Promise.all([
-        api.GET("/v1/waiting", { params: { query: { ...query, limit } } }),
-        api.GET("/v1/waiting/summary", { params: { query } }),
-      ]);
-      if (mine === turn) setWaits({ items: dataOf(page).items, summary: dataOf(summary) });
-    } catch {
-      // The line about the connection says so; what was read last stays.
-    }
-  }
-  createEffect(on([filters, moved], () => void read()));
-  const clock = setInterval(() => void read(), EVERY_MS);
-  onCleanup(() => clearInterval(clock));
-  return waits;
+export function createWaits(limit: number, filters: Accessor<Readonly<Record<string, string>>>, moved: Accessor<unknown>): Accessor<Waits | undefined> {
+  const read = async (query: Readonly<Record<string, string>>): Promise<Waits> => {
+    const [page, summary] = await Promise.all([
+      api.GET("/v1/waiting", { params: { query: { ...query, limit } } }),
+      api.GET("/v1/waiting/summary", { params: { query } }),
+    ]);
+    return { items: dataOf(page).items, summary: dataOf(summary) };
+  };
+  return createReading(filters, read, { moved, everyMs: EVERY_MS }).latest;
 }
 
 /** Returns how long a wait is, how much of its limit that is, and by how much it is over, in minutes. */

@@ -20,7 +20,7 @@ const SAME = {
     "function.service", "filter.region", "filter.team", "state.live", "state.offline", "waiting.limit", "dimension.region",
     "dimension.segment", "dimension.team", "variant.median", "kind.deal", "kind.lead", "kind.account", "kind.ticket",
   ],
-  it: ["filter.team", "state.offline", "dimension.team", "kind.lead", "kind.ticket", "kind.quota", "kpi.net_revenue_retention"],
+  it: ["filter.team", "reply.no", "state.offline", "dimension.team", "kind.lead", "kind.ticket", "kind.quota", "kpi.net_revenue_retention"],
   vi: ["kind.lead"],
 };
 const NAMES_AND_UNITS = ["app.title", "unit.min", "unit.h", "duration.minutes", "duration.hours"];

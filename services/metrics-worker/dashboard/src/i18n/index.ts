@@ -31,7 +31,7 @@ const LOADERS: Record<Language, () => Promise<unknown>> = {
   vi: () => import("./messages/vi.json"),
 };
 
-/** Definitions and what to do about alerts, which the API answers in English: only some pages need so much text. */
+/** Definitions, which the API answers in English: only some pages need so much text. */
 const PROSE_LOADERS: Partial<Record<Language, () => Promise<{ default: Record<string, string> }>>> = {
   cs: () => import("./prose/cs.json"),
   de: () => import("./prose/de.json"),

@@ -19,6 +19,7 @@ import { addDays, daysBefore, daysBetween } from "../period";
 import { plain, sevenDayAverage, type Point } from "../series";
 import { useShared } from "../view";
 import { createWaits } from "../waits";
+import { Questions } from "./questions";
 
 const LONGEST = 5;
 const NAMED = 3;
@@ -42,6 +43,7 @@ export function Overview() {
       <HalfPanel of="sales" half={SALES} />
       <HalfPanel of="service" half={SERVICE} />
       <Together />
+      <Questions />
       <Attention />
       <Source />
     </div>
@@ -197,6 +199,7 @@ function Headline(props: { of: "sales" | "service"; half: Half }) {
           target={targetLine()}
           measured={figure.answer() ? measuredOf(figure.answer()!) : { kpi: headline.kpi, variant: "", unit: props.of === "sales" ? "money" : "ratio", currency: null }}
           of={props.of}
+          height={184}
           today={days().to}
         />
       </div>

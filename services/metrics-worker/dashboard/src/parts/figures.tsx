@@ -1,8 +1,7 @@
 /** Value, change and target of a KPI, the same everywhere. */
 
 import { Show } from "solid-js";
-import type { Answer } from "../api";
-import { casesOf, FEW, measuredOf, type Aim, type Change as ChangeOf } from "../figure";
+import { casesOf, FEW, measuredOf, type Aim, type Change as ChangeOf, type Figure } from "../figure";
 import { shown, text } from "../format";
 import { t } from "../i18n";
 import { Check, Cross, Down, Same, Up } from "./marks";
@@ -11,7 +10,7 @@ import { Check, Cross, Down, Same, Up } from "./marks";
 const LONG = 8;
 
 /** A value with its unit lighter than the number; the exact amount on hover. A dash with its reason where there is none. */
-export function Value(props: { answer: Answer; class?: string; exact?: boolean }) {
+export function Value(props: { answer: Figure; class?: string; exact?: boolean }) {
   const measured = () => measuredOf(props.answer);
   const isLong = () => shown(Number(props.answer.value), measured(), props.exact).number.length > LONG;
   return (
@@ -85,7 +84,7 @@ export function Bar(props: { aim: Aim | null }) {
   );
 }
 
-export function Few(props: { answer: Answer }) {
+export function Few(props: { answer: Figure }) {
   const cases = () => casesOf(props.answer);
   return (
     <Show when={cases() !== null && cases()! < FEW && props.answer.value != null}>

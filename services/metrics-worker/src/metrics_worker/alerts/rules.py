@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from metrics_worker.alerts.schemas import AlertRead, alert
+from metrics_worker.alerts.schemas import AlertFactsRead, AlertRead, WeekRead, alert
 from metrics_worker.alerts.trend import WEEKS, Trend, trend_of
 from metrics_worker.customers.queries import survivors_of
 from metrics_worker.domain.kinds import KIND_BY_NAME
@@ -85,6 +85,7 @@ async def sequence_conflicts(connection: AsyncConnection) -> list[AlertRead]:
             "critical",
             f"{KIND_BY_NAME[row.kind].subject_kind}/{row.id}",
             "Two different events have the same sequence; the first one counts, and the service may have the other.",
+            AlertFactsRead(rule="sequence-conflict"),
             since=row.since,
             do="Find out whether the service's database was restored, or lost commits in a failover; then republish: "
             "that corrects what was published. If it was not, look for a second writer of its topic.",
@@ -101,6 +102,7 @@ def catching_up(complete_until: datetime) -> AlertRead:
         "info",
         "books",
         "The ledger is being read from the log: until it has caught up, nothing is evaluated.",
+        AlertFactsRead(rule="books-being-read"),
         since=complete_until,
         do="Wait: alerts come by themselves. If this lasts, see whether metrics-consumer runs, and how far it lags.",
         explain="/v1/dead-letters/halts",
@@ -127,6 +129,7 @@ async def unattended(work: UnitOfWork, now: datetime, sees: Sees | None = None) 
             "critical",
             f"customers/{customer}",
             "This customer has waited for an answer for longer than the limit.",
+            AlertFactsRead(rule="unattended", dimension="customer", dimension_value=str(customer)),
             since=min(wait.since for wait in waits),
             do="Reply on each of these tickets, or assign them to somebody who does: POST /v1/tickets/{id}/assign.",
             tickets=[wait.subject_id for wait in sorted(waits, key=lambda each: each.id)],
@@ -150,6 +153,7 @@ async def missed_targets(
         if period is None:
             continue
         kpi = KPIS[target.kpi]
+        unit = kpi.variants[target.variant].unit
         of_whom = "" if target.dimension is None else f" of {target.dimension} {target.dimension_value or 'none'}"
         filters = {} if target.dimension is None else {target.dimension: target.dimension_value or ""}
         found.append(
@@ -160,6 +164,16 @@ async def missed_targets(
                 f"{kpi.title}{of_whom} has fallen short of its target of {target.value:f}."
                 if kpi.direction == "up"
                 else f"{kpi.title}{of_whom} has passed its target of {target.value:f}.",
+                AlertFactsRead(
+                    rule="target-missed",
+                    variant=target.variant,
+                    unit=unit,
+                    currency=reporting.currency if unit == "money" else None,
+                    direction=kpi.direction,
+                    target=target.value,
+                    dimension=target.dimension,
+                    dimension_value=target.dimension_value,
+                ),
                 since=target.missed_since or target.set_at,
                 do="See what it is made of and who can turn it, or set a target that can be met.",
                 kpi=kpi.name,
@@ -211,6 +225,14 @@ def _trend_alert(kpi: Kpi, variant: str, trend: Trend, found: AnswerRead, report
         "warning",
         f"kpis/{kpi.name}",
         says,
+        AlertFactsRead(
+            rule=trend.rule,
+            variant=variant,
+            unit=found.unit,
+            currency=found.currency,
+            direction=kpi.direction,
+            weeks=[WeekRead(start=point.start, value=point.value) for point in points],
+        ),
         since=_midnight(points[0].start, reporting),
         do="It leads the results: look by region, product and team where it comes from, and act before they follow.",
         kpi=kpi.name,
@@ -227,17 +249,15 @@ async def thin_coverage(connection: AsyncConnection, reporting: Reporting, now: 
     found = []
     for row in await carried_by(connection, period):
         if row.thin:
-            shares = [
-                f"{percent(Fraction(each.numerator, each.denominator))} of {each.subject}"
-                for each in row.subjects
-                if each.thin
-            ]
+            thin = [each for each in row.subjects if each.thin]
+            shares = [f"{percent(Fraction(each.numerator, each.denominator))} of {each.subject}" for each in thin]
             found.append(
                 alert(
                     "thin-coverage",
                     "info",
                     f"dimensions/{row.dimension}",
                     f"The {row.dimension} is missing too often: only {' and '.join(shares)} carry it.",
+                    AlertFactsRead(rule="missing-dimension", dimension=row.dimension, shares=thin),
                     since=since,
                     do=f"Have the {row.dimension} filled in: numbers by {row.dimension} leave out what carries none.",
                     kpi="coverage",
@@ -246,7 +266,8 @@ async def thin_coverage(connection: AsyncConnection, reporting: Reporting, now: 
             )
     for silent in await unasked(connection, period):
         if silent.count:
-            names = ", ".join(each.value for each in silent.values[:_NAMED_AT_MOST])
+            first = [each.name or each.value for each in silent.values[:_NAMED_AT_MOST]]
+            names = ", ".join(first)
             more = f" and {silent.count - _NAMED_AT_MOST} more" if silent.count > _NAMED_AT_MOST else ""
             found.append(
                 alert(
@@ -254,6 +275,9 @@ async def thin_coverage(connection: AsyncConnection, reporting: Reporting, now: 
                     "info",
                     f"dimensions/{silent.dimension}",
                     f"No survey was answered from {silent.dimension} {names}{more}.",
+                    AlertFactsRead(
+                        rule="unasked-values", dimension=silent.dimension, values=first, values_count=silent.count
+                    ),
                     since=since,
                     do="Ask there too: customers elsewhere are not like them.",
                     kpi="survey_response_rate",

@@ -6,13 +6,35 @@ from uuid import UUID, uuid5
 
 from pydantic import ConfigDict, Field
 
-from metrics_worker.queries.fields import Explain, NamesRead
-from service_kit.fields import Moment, ReadModel, RecordId, described
+from metrics_worker.queries.coverage import CarriedRead
+from metrics_worker.queries.fields import (
+    BetterDirection,
+    Dimension,
+    Explain,
+    FirstDayRead,
+    MoneyCurrency,
+    NamesRead,
+    Unit,
+    Value,
+    VariantName,
+)
+from service_kit.fields import DecimalText, Moment, ReadModel, RecordId, described
 
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "warning", "info")
 AlertKind = Literal[
     "sequence-conflict", "unattended", "target-missed", "kpi-turning", "thin-coverage", "books-being-read"
+]
+
+AlertRule = Literal[
+    "sequence-conflict",
+    "unattended",
+    "target-missed",
+    "beyond-usual-spread",
+    "three-weeks-in-a-row",
+    "missing-dimension",
+    "unasked-values",
+    "books-being-read",
 ]
 
 FIRST: Final = 20
@@ -31,6 +53,46 @@ _TICKETS = described(
 )
 
 
+_MISSED = described("The target that is missed, in the unit.", "0.6", rarely=True)
+_WHOSE = described("The value of the dimension, by its key.", "EMEA", rarely=True)
+_WEEKS_READ = described("The last weeks, oldest first, where a KPI turns; else empty.")
+_UNASKED_COUNT = described("How many values of the dimension are left out of surveys; null elsewhere.", 7, rarely=True)
+
+
+class WeekRead(ReadModel):
+    """One week of a KPI."""
+
+    start: FirstDayRead
+    value: Value | None
+
+
+class AlertFactsRead(ReadModel):
+    """What an alert says, as values: whoever speaks another language makes sentences of these.
+
+    Which of them are there follows from the `rule`; the others are null or empty.
+    """
+
+    rule: Annotated[AlertRule, described("Which rule found it.", "target-missed", schema="AlertRule")]
+    variant: VariantName | None = None
+    unit: Unit | None = None
+    currency: MoneyCurrency | None = None
+    direction: BetterDirection | None = None
+    target: Annotated[DecimalText, described("The target that is missed, in the unit.", "0.6", rarely=True)] | None = (
+        None
+    )
+    dimension: Dimension | None = None
+    dimension_value: (
+        Annotated[str, described("The value of the dimension, by its key.", "EMEA", rarely=True)] | None
+    ) = None
+    weeks: Annotated[list[WeekRead], _WEEKS_READ] = Field(default_factory=list)
+    shares: list[CarriedRead] = Field(default_factory=list)
+    """How many of each kind of subject carry the dimension, where too few do."""
+    values: Annotated[
+        list[str], described("The first values of the dimension that are left out of surveys.", ["APAC"])
+    ] = Field(default_factory=list)
+    values_count: Annotated[int, _UNASKED_COUNT] | None = None
+
+
 class AlertRead(ReadModel):
     """What needs attention, since when, and what to do. The id stays the same while the alert lasts."""
 
@@ -47,6 +109,7 @@ class AlertRead(ReadModel):
                     "do": "Reply to the ticket, or assign it to somebody who does.",
                     "tickets": ["01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12"],
                     "names": {"customer": "Baltic Bakeries"},
+                    "facts": {"rule": "unattended"},
                     "kpi": "unattended_now",
                     "explain": "/v1/kpis/unattended_now/explain?customer=01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
                 }
@@ -65,6 +128,7 @@ class AlertRead(ReadModel):
     do: Annotated[str, described("What to do about it.", "Reply to the ticket, or assign it to somebody.")]
     tickets: Annotated[list[UUID], _TICKETS]
     names: NamesRead = Field(default_factory=dict)
+    facts: AlertFactsRead
     kpi: Annotated[str, described("The KPI that it is about; null for none.", "unattended_now")] | None
     explain: Explain
 
@@ -74,6 +138,7 @@ def alert(
     severity: Severity,
     subject: str,
     says: str,
+    facts: AlertFactsRead,
     *,
     since: Moment,
     do: str,
@@ -89,6 +154,7 @@ def alert(
         severity=severity,
         subject=subject,
         says=says,
+        facts=facts,
         since=since,
         do=do,
         tickets=tickets or [],
