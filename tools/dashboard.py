@@ -53,12 +53,15 @@ def installed(env: Mapping[str, str]) -> None:
         stamp.write_text(lock)
 
 
-def build() -> None:
-    """Build the page, unless what is there was built from the same sources. A failed build leaves what was there."""
+def build() -> bool:
+    """Build the page, unless what is there was built from the same sources. A failed build leaves what was there.
+
+    Return whether it was built.
+    """
     wanted = fingerprint()
     stamp = BUILT / STAMP
     if stamp.exists() and stamp.read_text() == wanted:
-        return
+        return False
     env = with_node()
     installed(env)
     with tempfile.TemporaryDirectory(dir=BUILT.parent, prefix=".built-") as folder:
@@ -67,6 +70,7 @@ def build() -> None:
         (made / STAMP).write_text(wanted)
         shutil.rmtree(BUILT, ignore_errors=True)
         made.rename(BUILT)
+    return True
 
 
 def check() -> None:

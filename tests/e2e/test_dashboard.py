@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from collections.abc import Callable
 
-import httpx
 import pytest
 
 from tandem_cli.stack import LocalStack
@@ -20,12 +19,10 @@ pytestmark = pytest.mark.long
 
 @pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium")
 async def test_the_dashboard_in_a_browser(stack: LocalStack, record_property: Callable[[str, object], None]) -> None:
-    build()
-    async with httpx.AsyncClient(base_url=stack.urls["metrics"]) as client:
-        if (await client.get("/")).status_code != httpx.codes.OK:
-            # It reads the files when it starts.
-            await asyncio.to_thread(stack.processes["metrics-api"].stop)
-            await asyncio.to_thread(stack.restart, "metrics-api")
+    if await asyncio.to_thread(build):
+        # It has read the files when it started.
+        await asyncio.to_thread(stack.processes["metrics-api"].stop)
+        await asyncio.to_thread(stack.restart, "metrics-api")
     urls = {f"TANDEM_{api.upper()}_URL": stack.urls[api] for api in ("sales", "service", "metrics")}
     env = {**with_node(), **urls, "TANDEM_TOKEN": stack.token("admin"), "CHROMIUM": CHROMIUM}
     command = ["node", "--test", "--test-reporter=tap", "e2e/dashboard.mjs"]

@@ -119,6 +119,10 @@ class Api:
         """Like `post`, for a partial update."""
         return await self._request("PATCH", path, body=body, key=key)
 
+    async def put(self, path: str, body: Mapping[str, Any], *, key: str) -> Answer:
+        """Like `post`, for what is set at its own address."""
+        return await self._request("PUT", path, body=body, key=key)
+
     async def _request(
         self,
         method: str,

@@ -21,9 +21,9 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const problems = [];
 let browser, page;
 
-async function post(api, path, body) {
+async function send(method, api, path, body) {
   const answer = await fetch(`${given(`TANDEM_${api}_URL`)}${path}`, {
-    method: "POST",
+    method,
     headers: {
       Authorization: `Bearer ${given("TANDEM_TOKEN")}`,
       "Content-Type": "application/json",
@@ -34,6 +34,7 @@ async function post(api, path, body) {
   assert.ok(answer.ok, `${path}: ${answer.status} ${await answer.clone().text()}`);
   return answer.json();
 }
+const post = (api, path, body) => send("POST", api, path, body);
 
 async function openDeal(amount) {
   const account = await post("SALES", "/v1/accounts", { name: `Bäckerei ${unique}` });
@@ -157,6 +158,33 @@ test("both functions reply to the six questions, and each reply leads to the num
   await page.getByRole("heading", { name: "Who brings new customers?" }).waitFor();
   await page.locator(".scores").getByRole("link", { name: "New customers" }).click();
   await page.waitForURL(/numbers\/new_customers/);
+});
+
+test("a manager sets, changes and removes a target in place, and is told when somebody else did meanwhile", async () => {
+  await page.goto(address("/?period=30d"));
+  await page.locator("[data-kpi=win_rate]").getByRole("link", { name: "set a target" }).click();
+  const value = page.getByRole("spinbutton", { name: /Value to reach/ });
+  await value.fill("55");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.locator(".kpi-aim", { hasText: "target 55 %" }).waitFor();
+  await page.getByRole("button", { name: "Change the target" }).click();
+  await page.getByRole("button", { name: "Remove" }).waitFor();
+  await send("PUT", "METRICS", "/v1/targets/win_rate", { value: "0.6", period: "month" });
+  await value.fill("70");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("Somebody else changed it meanwhile, now it is: 60 %.").waitFor();
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.locator(".kpi-aim", { hasText: "target 70 %" }).waitFor();
+  await page.getByRole("button", { name: "Change the target" }).click();
+  await page.getByRole("button", { name: "Remove" }).click();
+  await page.getByRole("button", { name: "Really remove?" }).click();
+  await page.getByRole("button", { name: "set a target" }).waitFor();
+  const context = await browser.newContext();
+  const analyst = watched(await context.newPage());
+  await signIn(analyst, "Yuki Tanaka");
+  await analyst.locator("[data-kpi=win_rate] .aim", { hasText: "no target" }).waitFor();
+  assert.equal(await analyst.locator("a.aim").count(), 0);
+  await context.close();
 });
 
 test("the explanation of a number leads to the event that has just moved it", async () => {

@@ -91,6 +91,28 @@ export function text(value: number, measured: Measured, exact = false): string {
   return unit === "" ? number : `${number} ${unit}`;
 }
 
+/** Returns in what people enter a value of a KPI, and how many of that one of the API's unit is. */
+export function inputUnit({ kpi, unit, currency }: Measured): { name: string; factor: number } {
+  switch (unit) {
+    case "ratio":
+      return { name: "%", factor: 100 };
+    case "money":
+      return { name: currency ?? "", factor: 1 };
+    case "seconds":
+      return { name: t("unit.min"), factor: 1 / 60 };
+    case "minutes":
+      return { name: t("unit.min"), factor: 1 };
+    case "hours":
+      return { name: t("unit.h"), factor: 1 };
+    case "days":
+      return { name: t("unit.days", { count: 2 }), factor: 1 };
+    case "score":
+      return { name: score(1, { kpi, variant: "", unit, currency }).unit, factor: 1 };
+    default:
+      return { name: nounOf({ kpi, variant: "", unit, currency }, 2), factor: 1 };
+  }
+}
+
 /** Returns a value for an axis or a target, where the unit is known from beside: percent keeps its sign. */
 export function short(value: number, measured: Measured): string {
   if (measured.unit === "count") return decimal(value, Math.abs(value) < 10 ? 1 : 0, 0);

@@ -44,6 +44,7 @@ function SignedIn(props: { address: Shared["address"]; children: RouteSectionPro
   onCleanup(() => clearInterval(clock));
 
   const [catalogue, { refetch }] = createResource(async () => dataOf(await api.GET("/v1/kpis")));
+  const [caller] = createResource(async () => dataOf(await api.GET("/v1/me")));
   const zone = () => catalogue.latest?.timezone ?? "UTC";
   const kpis = createMemo(() => new Map((catalogue.state === "errored" ? [] : (catalogue.latest?.items ?? [])).map((each) => [each.name, each])));
   const days = createMemo(
@@ -84,6 +85,7 @@ function SignedIn(props: { address: Shared["address"]; children: RouteSectionPro
   const shared: Shared = {
     catalogue: () => (catalogue.state === "errored" ? undefined : catalogue.latest),
     kpi: (name) => kpis().get(name),
+    may: (operation) => caller.state === "ready" && Object.hasOwn(caller().operations, operation),
     live,
     days,
     zone,

@@ -48,6 +48,8 @@ export function useAddress() {
 export interface Shared {
   catalogue: Accessor<Catalogue | undefined>;
   kpi: (name: string) => Kpi | undefined;
+  /** Whether the caller's roles allow an operation of the API: what one may not do is not there. */
+  may: (operation: string) => boolean;
   live: Live;
   days: Accessor<Days>;
   /** The reporting time zone, in which days begin. */
@@ -67,6 +69,14 @@ export function useShared(): Shared {
   const shared = useContext(SharedContext);
   if (shared === undefined) throw new Error("used outside of the page's shell");
   return shared;
+}
+
+/** Returns the address of a number's own page, with all that is chosen. */
+export function numberAt({ kpi, variant }: { kpi: string; variant?: string }, more: Readonly<Record<string, string>> = {}): string {
+  const parameters = new URLSearchParams(location.search);
+  for (const [name, value] of Object.entries({ ...(variant !== undefined && { variant }), ...more })) parameters.set(name, value);
+  const text = parameters.toString();
+  return `/numbers/${kpi}${text ? `?${text}` : ""}`;
 }
 
 export const daysShown = (period: PeriodName, zone: string): Days => daysOf(period, zone);

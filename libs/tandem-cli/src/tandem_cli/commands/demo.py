@@ -19,6 +19,7 @@ from tandem_cli.demo.company import Company
 from tandem_cli.demo.driver import Driver
 from tandem_cli.demo.memory import Memory
 from tandem_cli.demo.screen import Screen
+from tandem_cli.demo.targets import set_targets
 from tandem_cli.foreground import run
 from tandem_cli.options import (
     DEFAULT_DATA_DIR,
@@ -93,19 +94,27 @@ async def _live(
 ) -> None:
     writer = stack.token("importer", subject="tandem-demo", lifetime=TOKEN_LIFETIME)
     reader = stack.token("analyst", subject="tandem-demo", lifetime=TOKEN_LIFETIME)
+    manager = stack.token("sales-manager", subject="tandem-demo", lifetime=TOKEN_LIFETIME)
     business = Business(Company(memory.seed, memory.accounts))
     async with (
         Api(stack.urls["sales"], writer) as sales,
         Api(stack.urls["service"], writer) as service,
         Api(stack.urls["metrics"], reader) as metrics,
+        Api(stack.urls["metrics"], manager) as targets,
     ):
         driver = Driver(business, {"sales": sales, "service": service}, memory, speed=speed, history=history)
         screen = Screen(console, metrics, driver.board, _links(stack))
         try:
-            await all_of(driver.run(), screen.run(), _watch(stack), _remember(memory, file))
+            await all_of(driver.run(), screen.run(), _aim(driver, targets), _watch(stack), _remember(memory, file))
         finally:
             with suppress(OSError):  # a full disk must not hide why the demo ends
                 memory.keep(file)
+
+
+async def _aim(driver: Driver, metrics: Api) -> None:
+    """Sets targets once the history is there: before, every one of them would be missed."""
+    await driver.loaded.wait()
+    await set_targets(metrics, driver.business.company)
 
 
 async def _watch(stack: LocalStack) -> None:

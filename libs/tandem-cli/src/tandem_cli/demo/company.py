@@ -162,7 +162,7 @@ class Company:
         """What each salesperson is to sell in a month; set five days before."""
         end = month.replace(day=calendar.monthrange(month.year, month.month)[1])
         for rep in self.reps:
-            target = round(self.random("quota", rep.key).uniform(0.85, 1.2) * _QUOTA * len(self.accounts), -2)
+            target = round(self.random("quota", rep.key).uniform(0.85, 1.2) * self.quota, -2)
             body: dict[str, object] = {
                 "rep_id": rep,
                 "period_start": month.isoformat(),
@@ -171,6 +171,11 @@ class Company:
                 "occurred_at": moment(datetime.combine(month, time(9), UTC) - timedelta(days=5)),
             }
             yield Ref("sales/quotas", f"{rep.key}@{month}"), body
+
+    @property
+    def quota(self) -> int:
+        """What one salesperson is to sell in a month, about: euros."""
+        return _QUOTA * len(self.accounts)
 
     def company_name(self, random: Random) -> str:
         """A name for a customer."""

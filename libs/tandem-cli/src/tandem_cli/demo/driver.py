@@ -82,6 +82,8 @@ class Driver:
         self.apis = apis
         self.memory = memory
         self.board = Board()
+        self.loaded = asyncio.Event()
+        """Set once the history is there."""
         self._speed = speed
         self._history = history
         self._clock = clock
@@ -196,6 +198,7 @@ class Driver:
         if self._history:
             await self.history()
         self.board.loading = False
+        self.loaded.set()
         await self.threads()
 
     async def _send_due(self, scenario: Scenario) -> None:

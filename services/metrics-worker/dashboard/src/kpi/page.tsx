@@ -18,6 +18,7 @@ import { plain, sevenDayAverage } from "../series";
 import { useShared } from "../view";
 import "../styles/kpi.css";
 import { Explain } from "./explain";
+import { TargetEditor } from "./target";
 
 const MOST_GROUPS = 20;
 const NO_SECOND = "*";
@@ -47,10 +48,10 @@ function Unknown() {
   );
 }
 
-type Asked = { variant?: string; by?: string; and?: string; as_of?: string; why?: string };
+type Asked = { variant?: string; by?: string; and?: string; as_of?: string; why?: string; target?: string };
 
 function Page(props: { kpi: Kpi }) {
-  const { days, address, shownZone } = useShared();
+  const { days, address, may, shownZone } = useShared();
   const { kpi } = props;
   const [asked, ask] = useSearchParams<Asked>();
   const one = (name: keyof Asked): string | undefined => (Array.isArray(asked[name]) ? asked[name][0] : asked[name]) as string | undefined;
@@ -108,6 +109,7 @@ function Page(props: { kpi: Kpi }) {
   const title = () => titleOf(kpi.name, kpi.title);
   const chartKey = () => (smooths() ? "chart.perDayAverage" : interval() === "day" ? "chart.perDay" : "chart.perWeek");
   const explained = () => one("why") !== undefined;
+  const sets = () => one("target") !== undefined && may("set_target") && Object.keys(filters()).length < 2;
 
   return (
     <div class="kpi-page" classList={{ explained: explained() }}>
@@ -141,6 +143,12 @@ function Page(props: { kpi: Kpi }) {
             <div class="kpi-aim">
               <Target aim={aim()} />
               <Bar aim={aim()} />
+              {/* A target is for one value of one dimension at most. */}
+              <Show when={may("set_target") && Object.keys(filters()).length < 2}>
+                <button type="button" class="button" aria-expanded={sets()} onClick={() => set({ target: sets() ? null : "1" })}>
+                  {t(aim() === null ? "target.set" : "target.change")}
+                </button>
+              </Show>
             </div>
             <Show when={kpi.variants.length > 1}>
               <Select
@@ -155,6 +163,16 @@ function Page(props: { kpi: Kpi }) {
               {t("kpi.why")}
             </button>
           </div>
+          <Show when={sets() && JSON.stringify([variant().name, filters()])} keyed>
+            <TargetEditor
+              kpi={kpi.name}
+              title={title()}
+              measured={{ kpi: kpi.name, variant: variant().name, unit: variant().unit, currency: current()?.currency ?? null }}
+              query={{ variant: variant().name, ...filters() }}
+              today={days().to}
+              close={() => set({ target: null })}
+            />
+          </Show>
           <Trend
             title={t(chartKey(), { kpi: title() })}
             kpi={kpi.name}

@@ -17,7 +17,7 @@ import { Check, Mark, Warning, type FunctionName } from "../parts/marks";
 import { WaitRows } from "../parts/waits";
 import { addDays, daysBefore, daysBetween } from "../period";
 import { plain, sevenDayAverage, type Point } from "../series";
-import { useShared } from "../view";
+import { numberAt, useShared } from "../view";
 import { createWaits } from "../waits";
 import { Questions } from "./questions";
 
@@ -104,10 +104,7 @@ function Name(props: { title: string; pick: Pick }) {
   const href = () => {
     // Read, so that the link follows what is chosen.
     void [address.period(), address.filters(), address.language(), address.theme()];
-    const parameters = new URLSearchParams(location.search);
-    if (props.pick.variant !== undefined) parameters.set("variant", props.pick.variant);
-    const text = parameters.toString();
-    return `/numbers/${props.pick.kpi}${text ? `?${text}` : ""}`;
+    return numberAt(props.pick);
   };
   return <A class="kpi-name" href={href()}>{props.title}</A>;
 }
@@ -169,8 +166,8 @@ function Headline(props: { of: "sales" | "service"; half: Half }) {
               <div class="muted was">{figure.change()?.was ?? " "}</div>
               <Bar aim={figure.aim()} />
               <div class="line">
-                <Target aim={figure.aim()} {...(share() !== undefined && { says: share()! })} />
-                <A class="why" href={`/numbers/${headline.kpi}?${new URLSearchParams([...new URLSearchParams(location.search), ["why", "1"]])}`} aria-label={t("kpi.whyNamed", { kpi: figure.title() })}>
+                <Target aim={figure.aim()} pick={headline} {...(share() !== undefined && { says: share()! })} />
+                <A class="why" href={numberAt(headline, { why: "1" })} aria-label={t("kpi.whyNamed", { kpi: figure.title() })}>
                   {t("kpi.why")}
                 </A>
               </div>
@@ -184,7 +181,7 @@ function Headline(props: { of: "sales" | "service"; half: Half }) {
               <>
                 <Value answer={answer()} class="small" />
                 <Change of={second.change()} />
-                <Target aim={second.aim()} />
+                <Target aim={second.aim()} pick={beside} />
               </>
             )}
           </Show>
@@ -245,7 +242,7 @@ function Tile(props: { pick: Pick; of: FunctionName }) {
                 <span class="line start"><Value answer={answer()} class="medium" /><Few answer={answer()} /></span>
                 <Spark points={points()} measured={measuredOf(answer())} of={props.of} />
               </div>
-              <div class="line"><Change of={figure.change()} /><Target aim={figure.aim()} /></div>
+              <div class="line"><Change of={figure.change()} /><Target aim={figure.aim()} pick={props.pick} /></div>
               <Bar aim={figure.aim()} />
             </>
           )}

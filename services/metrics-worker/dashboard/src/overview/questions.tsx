@@ -10,7 +10,7 @@ import { titleOf } from "../kpis";
 import { Change, Target, Value } from "../parts/figures";
 import { Check, Cross, Mark } from "../parts/marks";
 import { createReading } from "../reading";
-import { useShared } from "../view";
+import { numberAt, useShared } from "../view";
 
 type Row = Scorecard["rows"][number];
 type Side = Row["sales"];
@@ -100,7 +100,6 @@ function Figures(props: { of: "sales" | "service"; side: Side }) {
     const variant = isMessage(`variant.${score.variant}`) ? [t(`variant.${score.variant}` as never)] : [];
     return [titleOf(score.kpi, score.title), ...variant, ...kinds].join(", ");
   };
-  const href = (score: Score) => `/numbers/${score.kpi}?${new URLSearchParams([...new URLSearchParams(location.search), ["variant", score.variant]])}`;
   return (
     <table class="rows scores">
       <caption class="line start"><Mark of={props.of} /> {t(`function.${props.of}`)}</caption>
@@ -108,10 +107,10 @@ function Figures(props: { of: "sales" | "service"; side: Side }) {
         <For each={props.side.figures} fallback={<tr><td class="muted">{t("reply.unseen")}</td></tr>}>
           {(score) => (
             <tr>
-              <th scope="row"><A class="kpi-link" href={href(score)}>{name(score)}</A></th>
+              <th scope="row"><A class="kpi-link" href={numberAt(score)}>{name(score)}</A></th>
               <td class="number"><Value answer={score} class="small" /></td>
               <td><Change of={changeOf(score, score.direction)} /></td>
-              <td class="number"><Target aim={aimOf(score, score.direction)} /></td>
+              <td class="number"><Target aim={aimOf(score, score.direction)} pick={score} /></td>
             </tr>
           )}
         </For>

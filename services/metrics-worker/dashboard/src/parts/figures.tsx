@@ -1,9 +1,12 @@
 /** Value, change and target of a KPI, the same everywhere. */
 
+import { A } from "@solidjs/router";
 import { Show } from "solid-js";
 import { casesOf, FEW, measuredOf, type Aim, type Change as ChangeOf, type Figure } from "../figure";
 import { shown, text } from "../format";
 import { t } from "../i18n";
+import type { Pick } from "../kpis";
+import { numberAt, useShared } from "../view";
 import { Check, Cross, Down, Same, Up } from "./marks";
 
 /** A text of more characters does not fit in the largest size. */
@@ -49,18 +52,26 @@ export function Change(props: { of: ChangeOf | null }) {
   );
 }
 
-export function Target(props: { aim: Aim | null; says?: string }) {
-  return (
-    <Show when={props.aim} fallback={<span class="aim none">{t("target.unset")}</span>}>
+/** The target and whether it is met; who may change it is led by it to where one does. */
+export function Target(props: { aim: Aim | null; says?: string; pick?: Pick }) {
+  const { may } = useShared();
+  const inner = (
+    <Show when={props.aim} fallback={t(props.pick !== undefined && may("set_target") ? "target.set" : "target.unset")}>
       {(aim) => (
-        <span class={`aim ${aim().met ? "met" : "missed"}`}>
+        <>
           <Show when={aim().met !== null}>
             {aim().met ? <Check /> : <Cross />}
             <span class="hidden">{t(aim().met ? "target.met" : "target.missed")}</span>
           </Show>
           {props.says ?? aim().says}
-        </span>
+        </>
       )}
+    </Show>
+  );
+  const kind = () => `aim ${props.aim === null ? "none" : props.aim.met ? "met" : "missed"}`;
+  return (
+    <Show when={props.pick !== undefined && may("set_target") && props.pick} fallback={<span class={kind()}>{inner}</span>}>
+      {(pick) => <A class={kind()} href={numberAt(pick(), { target: "1" })} title={t("target.change")}>{inner}</A>}
     </Show>
   );
 }
