@@ -187,6 +187,25 @@ test("a manager sets, changes and removes a target in place, and is told when so
   await context.close();
 });
 
+test("a period is closed once it was confirmed, by who may, and then stands among the closed ones", async () => {
+  await go(page, "/books");
+  await page.getByRole("heading", { name: "Books" }).waitFor();
+  await page.getByText("Every record was processed").waitFor();
+  const close = page.getByRole("button", { name: /^Close/ });
+  await close.click();
+  await page.getByRole("button", { name: /^Close \d{4}-\d\d for good\?$/ }).click();
+  const [, period] = /(\d{4}-\d\d) is closed/.exec(await page.getByText(/is closed\.$/).first().textContent());
+  const closed = page.getByRole("listitem").filter({ hasText: period });
+  await closed.getByRole("button", { name: "What has changed since?" }).click();
+  await closed.getByText("Nothing has changed since.").waitFor();
+  const context = await browser.newContext();
+  const analyst = watched(await context.newPage());
+  await signIn(analyst, "Yuki Tanaka", "/books");
+  await analyst.getByRole("listitem").filter({ hasText: period }).waitFor();
+  assert.equal(await analyst.getByRole("button", { name: /^Close/ }).count(), 0);
+  await context.close();
+});
+
 test("the explanation of a number leads to the event that has just moved it", async () => {
   await page.goto(address("/numbers/revenue?why=1"));
   await page.getByRole("heading", { name: /^Why is Revenue €/ }).waitFor();
@@ -223,7 +242,7 @@ test("every language is spoken throughout, and nothing stays English", async () 
     const own = Object.values(messages).join("\n");
     // What is as English in that language, and what is part of its own messages, is no mistake.
     const foreign = Object.entries(english).filter(([key, text]) => text !== messages[key] && text.length > 6 && !/[{}]/.test(text) && !own.includes(text));
-    for (const path of ["/", "/waiting", "/numbers", "/numbers/win_rate?why=1"]) {
+    for (const path of ["/", "/waiting", "/numbers", "/numbers/win_rate?why=1", "/books"]) {
       await go(page, `${path}${path.includes("?") ? "&" : "?"}lang=${language}`);
       await page.locator("main .panel").first().waitFor();
       await page.getByText(messages["state.live"], { exact: true }).waitFor();
@@ -256,9 +275,9 @@ test("axe finds nothing: light and dark, desktop and phone", async () => {
       const context = await browser.newContext({ viewport: { width, height }, colorScheme, bypassCSP: true });
       const opened = watched(await context.newPage());
       await signIn(opened, "Marta Lindqvist");
-      for (const path of ["/", "/waiting", "/alerts", "/numbers", "/numbers/win_rate?why=1"]) {
+      for (const path of ["/", "/waiting", "/alerts", "/numbers", "/numbers/win_rate?why=1&target=1", "/books"]) {
         await opened.goto(address(path));
-        await opened.getByRole("heading", { name: /Alerts|Waiting for us|Numbers|Records and events/ }).first().waitFor();
+        await opened.getByRole("heading", { name: /Alerts|Waiting for us|Numbers|Records and events|Books/ }).first().waitFor();
         await opened.getByText("Live", { exact: true }).waitFor();
         await opened.evaluate(axe);
         const { violations } = await opened.evaluate(() => globalThis.axe.run());

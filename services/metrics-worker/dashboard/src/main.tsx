@@ -11,6 +11,7 @@ import "./styles/overview.css";
 const Alerts = lazy(() => import("./alerts"));
 const Waiting = lazy(() => import("./waiting"));
 const Numbers = lazy(() => import("./numbers"));
+const Books = lazy(() => import("./books"));
 const KpiPage = lazy(() => import("./kpi/page"));
 
 const root = document.getElementById("page");
@@ -23,6 +24,7 @@ render(
       <Route path="/alerts" component={Alerts} />
       <Route path="/waiting" component={Waiting} />
       <Route path="/numbers" component={Numbers} />
+      <Route path="/books" component={Books} />
       <Route path="/numbers/:kpi" component={KpiPage} />
     </Router>
   ),

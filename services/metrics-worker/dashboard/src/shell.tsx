@@ -231,7 +231,7 @@ function Freshness() {
     return connection.state === "offline" ? connection : undefined;
   };
   return (
-    <span class="freshness">
+    <A class="freshness" href={`/books${location.search}`} title={t("books.title")}>
       <Switch>
         <Match when={offline()}>
           {(connection) => (
@@ -257,7 +257,7 @@ function Freshness() {
           </Show>
         </Match>
       </Switch>
-    </span>
+    </A>
   );
 }
 

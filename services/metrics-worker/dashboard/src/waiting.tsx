@@ -2,7 +2,7 @@
 
 import { Show } from "solid-js";
 import { t } from "./i18n";
-import { Check } from "./parts/marks";
+import { Nothing } from "./parts/states";
 import { WaitRows } from "./parts/waits";
 import { useShared } from "./view";
 import { createWaits } from "./waits";
@@ -17,7 +17,7 @@ export default function Waiting() {
       <h1>{t("waiting.title")}</h1>
       <Show when={waits()}>
         {(found) => (
-          <Show when={found().items.length > 0} fallback={<NobodyWaits />}>
+          <Show when={found().items.length > 0} fallback={<section class="panel"><Nothing title={t("waiting.none")} text={t("waiting.noneText")} /></section>}>
             <section class="panel" aria-label={t("waiting.title")}>
               <header class="panel-head">
                 <b>{found().summary.waiting}</b>
@@ -31,17 +31,5 @@ export default function Waiting() {
         )}
       </Show>
     </div>
-  );
-}
-
-function NobodyWaits() {
-  return (
-    <section class="panel nothing">
-      <div>
-        <b>{t("waiting.none")}</b>
-        <span class="muted">{t("waiting.noneText")}</span>
-      </div>
-      <span class="good"><Check /></span>
-    </section>
   );
 }

@@ -319,7 +319,7 @@ function Breakdown(props: {
         <Show when={latest()?.groups_add_up}>
           <span class="muted">{t("breakdown.addUp", { count: groups().length, value: shown(latest()?.value) })}</span>
         </Show>
-        <span class="panel-end breakdown-choices">
+        <span class="panel-end panel-choices">
           <Select label={t("breakdown.first")} choices={options(second())} value={first() ?? ""} onChange={(by) => props.set({ by })} />
           <Select
             label={t("breakdown.second")}

@@ -5,6 +5,7 @@ import { createResource, createSignal, onMount, Show } from "solid-js";
 import { api } from "../api";
 import { decimal, inputUnit } from "../format";
 import { t } from "../i18n";
+import { Confirm } from "../parts/confirm";
 import { Select } from "../parts/select";
 
 type Target = Metrics["TargetRead"];
@@ -33,7 +34,6 @@ export function TargetEditor(props: {
   const [due, setDue] = createSignal<Period | typeof SINCE>("month");
   const [since, setSince] = createSignal(props.today);
   const [says, setSays] = createSignal<{ text: string; detail?: string }>();
-  const [removes, setRemoves] = createSignal(false);
   let input: HTMLInputElement | undefined;
 
   const parameters = () => ({ path: { kpi: props.kpi }, query: props.query });
@@ -62,7 +62,6 @@ export function TargetEditor(props: {
 
   /** Tells what went wrong; after somebody else's change, with what is set now. */
   async function failed(error: unknown): Promise<void> {
-    setRemoves(false);
     if (error instanceof ProblemError && (error.status === 412 || error.slug === "no-target")) {
       const now = await read().catch(() => undefined);
       if (now !== undefined) {
@@ -97,10 +96,6 @@ export function TargetEditor(props: {
   }
 
   async function remove(): Promise<void> {
-    if (!removes()) {
-      setRemoves(true);
-      return;
-    }
     try {
       await api.DELETE("/v1/targets/{kpi}", { params: { ...parameters(), header: { "If-Match": found()?.etag ?? NONE } } });
       props.close();
@@ -130,7 +125,7 @@ export function TargetEditor(props: {
       <span class="target-buttons">
         <button type="submit" class="button primary" disabled={found.loading}>{t("target.save")}</button>
         <Show when={found()?.target}>
-          <button type="button" class="button" onClick={() => void remove()}>{t(removes() ? "target.removeReally" : "target.remove")}</button>
+          <Confirm label={t("target.remove")} asks={t("target.removeReally")} onConfirm={() => void remove()} />
         </Show>
         <button type="button" class="button quiet" onClick={props.close}>{t("target.cancel")}</button>
       </span>

@@ -13,7 +13,8 @@ import { t } from "../i18n";
 import { SALES, SERVICE, titleOf, TOGETHER, type Half, type Pick } from "../kpis";
 import { keyOf } from "../live";
 import { Bar, Change, Few, Target, Value } from "../parts/figures";
-import { Check, Mark, Warning, type FunctionName } from "../parts/marks";
+import { Mark, Warning, type FunctionName } from "../parts/marks";
+import { Nothing } from "../parts/states";
 import { WaitRows } from "../parts/waits";
 import { addDays, daysBefore, daysBetween } from "../period";
 import { plain, sevenDayAverage, type Point } from "../series";
@@ -196,7 +197,7 @@ function Headline(props: { of: "sales" | "service"; half: Half }) {
           target={targetLine()}
           measured={figure.answer() ? measuredOf(figure.answer()!) : { kpi: headline.kpi, variant: "", unit: props.of === "sales" ? "money" : "ratio", currency: null }}
           of={props.of}
-          height={184}
+          height={178}
           today={days().to}
         />
       </div>
@@ -323,15 +324,6 @@ function Waiting() {
         <WaitRows waits={waits()!.items} />
       </Show>
     </section>
-  );
-}
-
-function Nothing(props: { title: string; text: string }) {
-  return (
-    <div class="nothing">
-      <div><b>{props.title}</b><span class="muted">{props.text}</span></div>
-      <span class="good"><Check /></span>
-    </div>
   );
 }
 

@@ -15,7 +15,7 @@ from metrics_worker.settings import MetricsSettings
 
 BUILT: Final = Path(__file__).parent / "built"
 """Written by `make dashboard`; part of the wheel, not of the repository."""
-PAGES: Final = ("/", "/alerts", "/waiting", "/numbers", "/numbers/{kpi}", "/signed-in", "/signed-out")
+PAGES: Final = ("/", "/alerts", "/waiting", "/numbers", "/numbers/{kpi}", "/books", "/signed-in", "/signed-out")
 """Addresses of the page's own: each is the same document, which shows what its address says."""
 _HEADERS: Final = {"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
 _ASSET: Final = {**_HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}
