@@ -39,7 +39,7 @@ async def test_every_page_is_the_same_document_and_asks_for_no_token(built: Path
     shown = PAGE.replace("{{issuer}} {{client-id}}", "https://login.example.com/realms/tandem a&quot;b")
     async with client_of(built) as client:
         for path in dashboard.PAGES:
-            answer = await client.get(path.format(kpi="revenue"))
+            answer = await client.get(path.format(kpi="revenue", id="1"))
             assert (answer.status_code, answer.text) == (200, shown)
             assert answer.headers["content-type"] == "text/html; charset=utf-8"
             # A new version has to be seen at once.

@@ -206,6 +206,19 @@ test("a period is closed once it was confirmed, by who may, and then stands amon
   await context.close();
 });
 
+test("a customer is found by name, with health and its reasons", async () => {
+  const deal = await openDeal("4000.00");
+  await win(deal);
+  await go(page, "/customers");
+  await page.getByRole("searchbox", { name: "Find a customer by name" }).fill(unique);
+  await page.locator(`a[href^="/customers/${deal.account_id}"]`).first().click();
+  await page.getByRole("heading", { name: `Bäckerei ${unique}` }).waitFor();
+  await page.locator(".fact", { hasText: "100 of 100" }).waitFor();
+  await page.getByText("Nothing takes points away").waitFor();
+  await go(page, `/customers/${crypto.randomUUID()}`);
+  await page.getByText("There is no such customer, or your role does not see them").waitFor();
+});
+
 test("the explanation of a number leads to the event that has just moved it", async () => {
   await page.goto(address("/numbers/revenue?why=1"));
   await page.getByRole("heading", { name: /^Why is Revenue €/ }).waitFor();
@@ -242,7 +255,7 @@ test("every language is spoken throughout, and nothing stays English", async () 
     const own = Object.values(messages).join("\n");
     // What is as English in that language, and what is part of its own messages, is no mistake.
     const foreign = Object.entries(english).filter(([key, text]) => text !== messages[key] && text.length > 6 && !/[{}]/.test(text) && !own.includes(text));
-    for (const path of ["/", "/waiting", "/numbers", "/numbers/win_rate?why=1", "/books"]) {
+    for (const path of ["/", "/waiting", "/numbers", "/numbers/win_rate?why=1", "/books", "/customers"]) {
       await go(page, `${path}${path.includes("?") ? "&" : "?"}lang=${language}`);
       await page.locator("main .panel").first().waitFor();
       await page.getByText(messages["state.live"], { exact: true }).waitFor();
@@ -275,9 +288,9 @@ test("axe finds nothing: light and dark, desktop and phone", async () => {
       const context = await browser.newContext({ viewport: { width, height }, colorScheme, bypassCSP: true });
       const opened = watched(await context.newPage());
       await signIn(opened, "Marta Lindqvist");
-      for (const path of ["/", "/waiting", "/alerts", "/numbers", "/numbers/win_rate?why=1&target=1", "/books"]) {
+      for (const path of ["/", "/waiting", "/alerts", "/numbers", "/numbers/win_rate?why=1&target=1", "/books", "/customers"]) {
         await opened.goto(address(path));
-        await opened.getByRole("heading", { name: /Alerts|Waiting for us|Numbers|Records and events|Books/ }).first().waitFor();
+        await opened.getByRole("heading", { name: /Alerts|Waiting for us|Numbers|Records and events|Books|Customers/ }).first().waitFor();
         await opened.getByText("Live", { exact: true }).waitFor();
         await opened.evaluate(axe);
         const { violations } = await opened.evaluate(() => globalThis.axe.run());

@@ -31,7 +31,11 @@ export default function Alerts() {
               <For each={group.alerts}>
                 {(alert) => (
                   <li>
-                    <b>{nameOf(alert)}</b>
+                    <b>
+                      <Show when={alert.facts.dimension === "customer" && alert.facts.dimension_value} fallback={nameOf(alert)}>
+                        {(id) => <A class="kpi-link" href={`/customers/${id()}${location.search}`}>{nameOf(alert)}</A>}
+                      </Show>
+                    </b>
                     <span class="muted">{t("alerts.since", { time: moment(new Date(alert.since), shownZone()) })}</span>
                     <p>{saysOf(alert, now())}</p>
                     <Show when={alert.kpi}>{(kpi) => <A class="kpi-link" href={`/numbers/${kpi()}${location.search}`}>{titleOf(kpi())}</A>}</Show>

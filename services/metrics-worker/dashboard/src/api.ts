@@ -1,7 +1,7 @@
 /** The API that serves this page, by the shipped client. */
 
-import { metrics, ProblemError, type Metrics } from "@tandem/client";
-import { accessToken, renew } from "./session";
+import { metrics, ProblemError, service, type Metrics } from "@tandem/client";
+import { accessToken, given, renew } from "./session";
 
 export type Answer = Metrics["AnswerRead"];
 export type Alert = Metrics["AlertRead"];
@@ -12,15 +12,20 @@ export type Score = Metrics["ScoreRead"];
 
 const PATIENCE_MS = 10_000;
 
-export const api = metrics({
-  url: location.origin,
+const options = {
   token: accessToken,
-  fetch: async (request) => {
+  fetch: async (request: Request) => {
     const answer = await fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(PATIENCE_MS)]) });
     if (answer.status === 401) void renew();
     return answer;
   },
-});
+};
+
+export const api = metrics({ ...options, url: location.origin });
+
+const serviceUrl = given("service-api");
+/** Where customers are found by name; undefined where metrics-api was not told its address. */
+export const serviceApi = serviceUrl ? service({ ...options, url: serviceUrl.replace(/\/$/, "") }) : undefined;
 
 export type Explanation = Metrics["ExplanationRead"];
 export type Posting = Metrics["ExplainedPostingRead"];
@@ -38,6 +43,9 @@ export async function eventAt(link: string): Promise<{ type: string; data: [stri
     .map(([name, value]): [string, string] => [name, typeof value === "object" ? JSON.stringify(value) : String(value)]);
   return { type: event.type, data };
 }
+
+/** Returns whether there is no such record, or none that the caller sees. */
+export const isMissing = (failure: unknown): boolean => failure instanceof ProblemError && failure.status === 404;
 
 /** Returns whether the caller's role is what is missing. */
 export const isForbidden = (failure: unknown): boolean => failure instanceof ProblemError && failure.status === 403;

@@ -148,6 +148,10 @@ function dateFormat(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
 export const day = (date: string): string =>
   dateFormat({ day: "numeric", month: "short", timeZone: "UTC" }).format(new Date(`${date}T00:00:00Z`));
 
+/** Returns a day with its year: 14 Jul 2026. */
+export const fullDay = (date: string): string =>
+  dateFormat({ day: "numeric", month: "short", year: "numeric", timeZone: "UTC" }).format(new Date(`${date}T00:00:00Z`));
+
 /** Returns a day with its weekday: Tue 14 Jul. */
 export const weekday = (date: string): string =>
   dateFormat({ weekday: "short", day: "numeric", month: "short", timeZone: "UTC" }).format(new Date(`${date}T00:00:00Z`));

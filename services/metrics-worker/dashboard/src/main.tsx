@@ -12,6 +12,8 @@ const Alerts = lazy(() => import("./alerts"));
 const Waiting = lazy(() => import("./waiting"));
 const Numbers = lazy(() => import("./numbers"));
 const Books = lazy(() => import("./books"));
+const Customers = lazy(() => import("./customers"));
+const Customer = lazy(() => import("./customers").then(({ Customer: page }) => ({ default: page })));
 const KpiPage = lazy(() => import("./kpi/page"));
 
 const root = document.getElementById("page");
@@ -24,6 +26,8 @@ render(
       <Route path="/alerts" component={Alerts} />
       <Route path="/waiting" component={Waiting} />
       <Route path="/numbers" component={Numbers} />
+      <Route path="/customers" component={Customers} />
+      <Route path="/customers/:id" component={Customer} />
       <Route path="/books" component={Books} />
       <Route path="/numbers/:kpi" component={KpiPage} />
     </Router>

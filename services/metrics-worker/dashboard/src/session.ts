@@ -26,7 +26,7 @@ const AGAIN_MS = 5_000;
 const PATIENCE_MS = 10_000;
 
 /** What metrics-api has written into the page. */
-const given = (name: string): string => document.querySelector<HTMLMetaElement>(`meta[name="tandem-${name}"]`)?.content ?? "";
+export const given = (name: string): string => document.querySelector<HTMLMetaElement>(`meta[name="tandem-${name}"]`)?.content ?? "";
 
 const [state, setState] = createSignal<SignedIn>("starting");
 const [name, setName] = createSignal("");

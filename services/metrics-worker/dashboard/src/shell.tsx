@@ -138,6 +138,7 @@ function Pages() {
   const pages = [
     ["/", "nav.overview"],
     ["/waiting", "nav.waiting"],
+    ["/customers", "nav.customers"],
     ["/numbers", "nav.numbers"],
     ["/alerts", "nav.alerts"],
   ] as const;

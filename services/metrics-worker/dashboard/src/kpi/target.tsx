@@ -1,7 +1,7 @@
 /** Sets, changes and removes the target of one number, in place: only who may do so gets here. */
 
 import { dataOf, etagOf, ProblemError, type Metrics } from "@tandem/client";
-import { createResource, createSignal, onMount, Show } from "solid-js";
+import { createEffect, createResource, createSignal, Show } from "solid-js";
 import { api } from "../api";
 import { decimal, inputUnit } from "../format";
 import { t } from "../i18n";
@@ -54,11 +54,12 @@ export function TargetEditor(props: {
     setSince(target?.since ?? props.today);
   };
   const [found, { mutate }] = createResource(async () => {
-    const read_ = await read();
-    show(read_);
-    return read_;
+    const now = await read();
+    show(now);
+    return now;
   });
-  onMount(() => input?.focus());
+  // Not before what is set is known: it would overwrite what was typed.
+  createEffect(() => found.state === "ready" && input?.focus());
 
   /** Tells what went wrong; after somebody else's change, with what is set now. */
   async function failed(error: unknown): Promise<void> {
@@ -106,31 +107,33 @@ export function TargetEditor(props: {
 
   return (
     <form class="target-form" aria-label={t("target.of", { kpi: props.title })} onSubmit={(event) => void save(event)} onKeyDown={(event) => event.key === "Escape" && props.close()} novalidate>
-      <label>
-        <span>{t("target.value")} <span class="muted">{unit().name}</span></span>
-        <input ref={(element) => (input = element)} class="field" type="number" step="any" required value={value()} onInput={(event) => setValue(event.currentTarget.value)} aria-describedby="target-says" />
-      </label>
-      <Select
-        label={t("target.due")}
-        choices={[...PERIODS.map((each) => ({ value: each, name: t(`target.each.${each}`) })), { value: SINCE, name: t("target.each.since") }]}
-        value={due()}
-        onChange={(chosen) => setDue(chosen as Period)}
-      />
-      <Show when={due() === SINCE}>
+      <fieldset class="target-fields" disabled={found.state !== "ready"}>
         <label>
-          <span>{t("target.sinceDay")}</span>
-          <input class="field" type="date" required value={since()} onInput={(event) => setSince(event.currentTarget.value)} />
+          <span>{t("target.value")} <span class="muted">{unit().name}</span></span>
+          <input ref={(element) => (input = element)} class="field" type="number" step="any" required value={value()} onInput={(event) => setValue(event.currentTarget.value)} aria-describedby="target-says" />
         </label>
-      </Show>
-      <span class="target-buttons">
-        <button type="submit" class="button primary" disabled={found.loading}>{t("target.save")}</button>
-        <Show when={found()?.target}>
-          <Confirm label={t("target.remove")} asks={t("target.removeReally")} onConfirm={() => void remove()} />
+        <Select
+          label={t("target.due")}
+          choices={[...PERIODS.map((each) => ({ value: each, name: t(`target.each.${each}`) })), { value: SINCE, name: t("target.each.since") }]}
+          value={due()}
+          onChange={(chosen) => setDue(chosen as Period)}
+        />
+        <Show when={due() === SINCE}>
+          <label>
+            <span>{t("target.sinceDay")}</span>
+            <input class="field" type="date" required value={since()} onInput={(event) => setSince(event.currentTarget.value)} />
+          </label>
         </Show>
-        <button type="button" class="button quiet" onClick={props.close}>{t("target.cancel")}</button>
-      </span>
+        <span class="target-buttons">
+          <button type="submit" class="button primary">{t("target.save")}</button>
+          <Show when={found.state === "ready" && found().target}>
+            <Confirm label={t("target.remove")} asks={t("target.removeReally")} onConfirm={() => void remove()} />
+          </Show>
+        </span>
+      </fieldset>
+      <button type="button" class="button quiet" onClick={props.close}>{t("target.cancel")}</button>
       <p id="target-says" class="target-says" role="status">
-        <Show when={says()} fallback={<Show when={found.error}>{t("target.failed")}</Show>}>
+        <Show when={says()} fallback={<Show when={found.state === "errored"}>{t("state.failedLine")}</Show>}>
           {(said) => <>{said().text} <Show when={said().detail}>{(detail) => <span lang="en">{detail()}</span>}</Show></>}
         </Show>
       </p>

@@ -1,5 +1,6 @@
 /** Rows of who waits: on the overview the longest, on their own page all. */
 
+import { A } from "@solidjs/router";
 import { For, Show } from "solid-js";
 import { duration } from "../format";
 import { isMessage, t } from "../i18n";
@@ -12,6 +13,8 @@ const WIDTH = 120;
 const MARK = 80;
 
 const reasonOf = (wait: Wait): string => (isMessage(`reason.${wait.reason}`) ? t(`reason.${wait.reason}` as never) : wait.reason);
+
+const nameOf = (wait: Wait): string => wait.names?.customer ?? t(wait.reason === "lead" ? "kind.lead" : "waiting.unnamed");
 
 export function WaitRows(props: { waits: readonly Wait[]; heads?: boolean }) {
   const reached = (wait: Wait): number => (wait.limit_minutes > 0 ? (wait.business_minutes / wait.limit_minutes) * MARK : 0);
@@ -34,7 +37,10 @@ export function WaitRows(props: { waits: readonly Wait[]; heads?: boolean }) {
           {(wait) => (
             <tr data-wait={wait.record}>
               <th scope="row">
-                <Mark of={wait.function} named /> {wait.names?.customer ?? t(wait.reason === "lead" ? "kind.lead" : "waiting.unnamed")}
+                <Mark of={wait.function} named />{" "}
+                <Show when={wait.customer_id} fallback={nameOf(wait)}>
+                  {(id) => <A class="kpi-link" href={`/customers/${id()}${location.search}`}>{nameOf(wait)}</A>}
+                </Show>
               </th>
               <td class="muted">{reasonOf(wait)}</td>
               <td class="number">{duration(wait.elapsed_minutes * MINUTE_MS)}</td>

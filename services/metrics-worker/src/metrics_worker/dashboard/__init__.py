@@ -15,7 +15,18 @@ from metrics_worker.settings import MetricsSettings
 
 BUILT: Final = Path(__file__).parent / "built"
 """Written by `make dashboard`; part of the wheel, not of the repository."""
-PAGES: Final = ("/", "/alerts", "/waiting", "/numbers", "/numbers/{kpi}", "/books", "/signed-in", "/signed-out")
+PAGES: Final = (
+    "/",
+    "/alerts",
+    "/waiting",
+    "/customers",
+    "/customers/{id}",
+    "/numbers",
+    "/numbers/{kpi}",
+    "/books",
+    "/signed-in",
+    "/signed-out",
+)
 """Addresses of the page's own: each is the same document, which shows what its address says."""
 _HEADERS: Final = {"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
 _ASSET: Final = {**_HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}
@@ -37,6 +48,7 @@ def add_to(app: FastAPI, settings: MetricsSettings, folder: Path = BUILT) -> Non
         "client-id": settings.dashboard_client_id,
         "scopes": settings.dashboard_scopes,
         "audience": settings.auth_audience,
+        "service-api": settings.service_api_url,
     }.items():
         page = page.replace(f"{{{{{name}}}}}", html.escape(value))
     app.router.routes += [_route(path, page.encode(), "text/html", headers) for path in PAGES]
