@@ -19,6 +19,8 @@ const MOST = 50;
 /** While somebody types, nothing is asked. */
 const TYPING_MS = 250;
 const FEWEST_LETTERS = 2;
+/** Who waits and who has not bought for long changes by the clock. */
+const EVERY_MS = 60_000;
 const FULL_HEALTH = 100;
 
 export default function Customers() {
@@ -143,7 +145,7 @@ export function Customer() {
   const health = createReading(
     () => parameters.id,
     async (id) => dataOf(await api.GET("/v1/customers/{customer_id}/health", { params: { path: { customer_id: id } } })),
-    { moved: () => live.freshAsOf()?.getTime() },
+    { moved: live.moved, everyMs: EVERY_MS },
   );
   const waits = createWaits(MOST, () => ({ customer: parameters.id }), () => live.answers.waiting_now?.numerator);
   const name = () => health.latest()?.names.customer ?? t("waiting.unnamed");

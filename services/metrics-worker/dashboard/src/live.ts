@@ -153,7 +153,9 @@ export function createLive(wanted: Accessor<Wanted | undefined>) {
     removeEventListener("offline", cut);
   });
 
-  return { answers, alerts, connection, freshAsOf, tryNow: () => void open() };
+  /** Changes when anything does that was counted. */
+  const moved = () => Object.values(answers).map(({ numerator, denominator }) => [numerator, denominator]);
+  return { answers, moved, alerts, connection, freshAsOf, tryNow: () => void open() };
 }
 
 export type Live = ReturnType<typeof createLive>;

@@ -3,11 +3,13 @@
 import { createEffect, createSignal, on, onCleanup, type Accessor } from "solid-js";
 
 /** Business may move many times a second; what is read beside the stream need not. */
-const AT_MOST_EVERY_MS = 2_000;
+const REST_MS = 2_000;
 
 interface When {
   /** Reads again when this changes. */
   moved?: Accessor<unknown>;
+  /** How long it rests after a reading, however much moves. */
+  restMs?: number;
   /** Reads again by the clock too: what is due changes without an event. */
   everyMs?: number;
 }
@@ -39,7 +41,7 @@ export function createReading<Asked, Found>(asked: Accessor<Asked | undefined>, 
   }
 
   const soon = (): void => {
-    const wait = readAt + AT_MOST_EVERY_MS - Date.now();
+    const wait = readAt + (when.restMs ?? REST_MS) - Date.now();
     if (wait <= 0) void now();
     else later ??= setTimeout(() => void now(), wait);
   };

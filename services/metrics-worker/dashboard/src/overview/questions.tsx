@@ -19,7 +19,9 @@ const SIDES = ["sales", "service"] as const;
 /** What each asks for, as metrics-api orders them: the names are there before the replies. */
 const QUESTIONS = ["new-customers", "referred-customers", "sales-target", "happy-customer-target", "contact-before", "questions-after"] as const;
 type Question = (typeof QUESTIONS)[number];
-const CASES_MS = 60_000;
+/** Thirty numbers are behind the replies, which seldom change. */
+const REST_MS = 10_000;
+const EVERY_MS = 60_000;
 
 export function Questions() {
   const { days, live, address } = useShared();
@@ -27,7 +29,7 @@ export function Questions() {
     () => days(),
     async (query) => dataOf(await api.GET("/v1/scorecard", { params: { query: { ...query, compare: "previous" } } })),
     // Replies follow from more numbers than are streamed.
-    { moved: () => live.freshAsOf()?.getTime(), everyMs: CASES_MS },
+    { moved: live.moved, restMs: REST_MS, everyMs: EVERY_MS },
   );
   const [opened, setOpened] = createSignal<Question>();
   const rowOf = (question: Question): Row | undefined => card.latest()?.rows.find((row) => row.question === question);

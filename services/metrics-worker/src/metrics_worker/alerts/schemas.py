@@ -129,6 +129,7 @@ class AlertRead(ReadModel):
     tickets: Annotated[list[UUID], _TICKETS]
     names: NamesRead = Field(default_factory=dict)
     facts: AlertFactsRead
+    """What `says` says, as values."""
     kpi: Annotated[str, described("The KPI that it is about; null for none.", "unattended_now")] | None
     explain: Explain
 
