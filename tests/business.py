@@ -17,7 +17,7 @@ from tests.support import eventually
 
 REGIONS = ["EMEA", "AMER", "APAC", None]
 SEGMENTS = ["smb", "enterprise", None]
-CHANNELS = ["referral", "paid_search", "trade-fair", None]
+CHANNELS = ["referral", "online", "trade_show", None]
 PRODUCTS = ["basic", "plus", "pro"]
 TICKET_KINDS = ["presales_question", "installation", "maintenance", "problem", "complaint", "training_request"]
 WRITES_A_JOB = 3
@@ -167,7 +167,7 @@ class Business:
         if channel is None and self.random.random() < 0.1:
             await self.send("sales", "POST", f"{path}/amend", {"lines": lines[:1]})
         if channel is None and self.random.random() < 0.1:
-            await self.send("sales", "PATCH", path, {"channel": "trade-fair", "region": "EMEA"})
+            await self.send("sales", "PATCH", path, {"channel": "telemarketing", "region": "EMEA"})
         self.deals_closed.append(deal["id"])
         return str(deal["id"])
 

@@ -336,7 +336,9 @@ async def test_every_wait_is_measured_on_its_own(desk: Desk) -> None:
 
 async def test_whoever_waits_is_in_one_list_until_we_answer(desk: Desk) -> None:
     """A customer writes, and so does somebody who is no customer yet: both are in the list until they are answered."""
-    channel = f"fair-{uuid4().hex[:8]}"
+    channel = f"fair_{uuid4().hex[:8]}"
+    value = {"list": "channels", "key": channel, "label": "A fair"}
+    await desk.post("list-values", value, api="sales", role="sales-manager")
     lead = await desk.post(
         "leads", {"company": "Northern Mills", "channel": channel, "occurred_at": desk.ago(minutes=50)}, api="sales",
         role="sales-manager",

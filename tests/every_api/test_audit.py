@@ -152,10 +152,21 @@ async def save_views(api: Api, of_list: str) -> None:
     await api.write("DELETE", "/v1/views/{view_id}", **of_view)
 
 
+async def declare_list_values(api: Api) -> None:
+    value = await api.write("POST", "/v1/list-values", {"list": "channels", "key": "fair", "label": "Fair"})
+    of_value = {"list_value_id": value["id"]}
+    await api.write("PATCH", "/v1/list-values/{list_value_id}", {"label": "Fairs"}, **of_value)
+    await api.write("POST", "/v1/list-values/{list_value_id}/retire", **of_value)
+    await api.write("POST", "/v1/list-values/{list_value_id}/restore", **of_value)
+    await api.write("POST", "/v1/list-values/{list_value_id}/merge", {"into": "trade_show"}, **of_value)
+    await api.write("POST", "/v1/list-values/{list_value_id}/unmerge", **of_value)
+
+
 async def sales(api: Api) -> None:
     """Write everything that sales can write."""
     write = api.write
     await declare_custom_fields(api, "deals")
+    await declare_list_values(api)
     team = await write("POST", "/v1/teams", {"name": "Iberia"})
     await write("PATCH", "/v1/teams/{team_id}", {"name": "Iberia and France"}, team_id=team["id"])
     rep = await write("POST", "/v1/reps", {"name": "Ana", "team_id": team["id"], "subject": "auth0|ana"})
@@ -174,7 +185,7 @@ async def sales(api: Api) -> None:
     await write("POST", "/v1/leads/{lead_id}/assign", {"owner_id": rep["id"]}, **of_lead)
     await write("POST", "/v1/leads/{lead_id}/contact", {}, **of_lead)
     await write("POST", "/v1/leads/{lead_id}/qualify", {}, **of_lead)
-    await write("PATCH", "/v1/leads/{lead_id}", {"email": "ana@casa.example", "channel": "fair"}, **of_lead)
+    await write("PATCH", "/v1/leads/{lead_id}", {"email": "ana@casa.example", "channel": "trade_show"}, **of_lead)
     await write("POST", "/v1/leads/{lead_id}/disqualify", {"reason": "no-budget"}, lead_id=lost["id"])
     terms = {"currency": "EUR", "lines": [{"product": "pump", "quantity": 1, "unit_price": "10.00"}]}
     await write("POST", "/v1/leads/{lead_id}/convert", {"account": {"name": "Casa"}, "deal": terms}, **of_lead)
@@ -193,7 +204,7 @@ async def sales(api: Api) -> None:
     activity = await write("POST", "/v1/activities", {"account_id": account["id"], "kind": "call"})
     await write("PATCH", "/v1/activities/{activity_id}", {"kind": "visit"}, activity_id=activity["id"])
     referral = await write("POST", "/v1/referrals", {"account_id": account["id"]})
-    await write("PATCH", "/v1/referrals/{referral_id}", {"channel": "fair"}, referral_id=referral["id"])
+    await write("PATCH", "/v1/referrals/{referral_id}", {"channel": "trade_show"}, referral_id=referral["id"])
     await write("POST", "/v1/accounts/{account_id}/merge", {"into": account["id"]}, account_id=other["id"])
     await write("POST", "/v1/accounts/{account_id}/erase", account_id=account["id"])
     await api.import_one("accounts", {"name": "Casa Amarela"})

@@ -143,7 +143,7 @@ def record_path(name: str, event: dict[str, Any]) -> str:
     if event["type"] == "sales.product-entry-set":
         return f"/v1/products/{event['data']['code']}"
     if subjects == "directory":
-        return f"/v1/{event['data']['kind']}s/{record_id}"
+        return f"/v1/{event['data']['kind'].replace('_', '-')}s/{record_id}"
     document = make_app(name, "postgresql+asyncpg://nowhere/nothing", "").openapi()
     for path, operations in document["paths"].items():
         if path.endswith("/events"):

@@ -68,6 +68,7 @@ def test_every_list_is_declared() -> None:
         "interaction",
         "saved_view",
         "custom_field",
+        "list_value",
     }
 
 

@@ -137,7 +137,7 @@ async def test_a_log_that_was_cut_beyond_the_stored_offset_stops_its_consumers(o
     for name in CONSUMERS:
         stack.processes[name].stop()
     before = await stored_offsets(stack)
-    lost = [await experiment.business.win_a_deal(channel="web") for _ in range(10)]
+    lost = [await experiment.business.win_a_deal(channel="online") for _ in range(10)]
     await eventually(lambda: all_published(experiment, before), 30)
     ends = await log_ends(stack, await partitions_of(stack.bootstrap_servers, TOPICS))
     admin = AIOKafkaAdminClient(bootstrap_servers=stack.bootstrap_servers)

@@ -103,7 +103,7 @@ async def test_an_event_of_a_story_that_was_read_in_one_batch_comes_again(experi
     for name in consumers:
         stack.kill(name, signal.SIGSTOP)
     for _ in range(20 if experiment.form.is_long else 5):
-        deal = await business.win_a_deal(channel="web")
+        deal = await business.win_a_deal(channel="online")
         await business.send("sales", "POST", f"/v1/deals/{deal}/reopen", {})
         await business.send("sales", "POST", f"/v1/deals/{deal}/close", {"outcome": "lost"})
     for name in consumers:

@@ -218,7 +218,7 @@ async def started_again(server: EmbeddedPostgres | EmbeddedKafka) -> AsyncIterat
 async def test_requests_that_are_aborted_half_way_leak_no_connection(experiment: Experiment) -> None:
     """The clients leave amid the head, the body, or the wait for an answer."""
     stack = experiment.stack
-    bodies = {"sales": ("/v1/leads", b'{"channel": "aborted", "region": "EMEA"}')}
+    bodies = {"sales": ("/v1/leads", b'{"channel": "direct", "region": "EMEA"}')}
     ticket = f'{{"customer_id": "{experiment.business.accounts[0]}", "kind": "complaint", "channel": "web"}}'
     bodies["service"] = ("/v1/tickets", ticket.encode())
     async with experiment.load(5):

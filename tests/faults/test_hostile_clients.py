@@ -25,7 +25,7 @@ from tests.support import eventually
 
 BIN = Path(sys.executable).parent
 HOST = b"host: 127.0.0.1\r\n"
-LEAD = b'{"channel": "web", "region": "EMEA"}'
+LEAD = b'{"channel": "online", "region": "EMEA"}'
 HALF_HEADS, HALF_BODIES, ABORTED = 100, 300, 1_000
 CLOSED_SECONDS = 30
 MEMORY_BYTES = 32 * 2**20
@@ -113,7 +113,7 @@ async def polite_client(api: Api) -> AsyncIterator[None]:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{api.port}", headers=headers, timeout=30) as http:
             while not stop.is_set():
                 began = time.perf_counter()
-                written = await http.post("/v1/leads", json={"channel": "web"})
+                written = await http.post("/v1/leads", json={"channel": "online"})
                 assert written.status_code == 201 or "Retry-After" in written.headers, written.text
                 assert (await http.get("/v1/leads?limit=5")).status_code == 200
                 api.waits.append(time.perf_counter() - began)

@@ -96,7 +96,7 @@ async def test_accounts_are_filtered_by_attribution(sales: Sales) -> None:
     fields = {
         "region": "account-region",
         "segment": "account-segment",
-        "channel": "account-channel",
+        "channel": "door_to_door",
         "owner_id": rep["id"],
         "external_ref": reference(),
     }

@@ -10,11 +10,11 @@ from tests.service_kit.conftest import assert_problem
 
 async def test_an_activity_for_a_deal_takes_over_its_account_and_attribution(sales: Sales) -> None:
     rep = await sales.rep()
-    deal = await sales.deal(owner_id=rep["id"], region="south", channel="partner")
+    deal = await sales.deal(owner_id=rep["id"], region="south", channel="retail_store")
     given = {"deal_id": deal["id"], "due_at": "2026-03-16T16:00:00Z", "occurred_at": "2026-03-16T10:00:00Z"}
     activity = await sales.post("/v1/activities", {"kind": "follow_up"} | given, status=201)
     assert (activity["account_id"], activity["owner_id"]) == (deal["account_id"], rep["id"])
-    assert (activity["team_id"], activity["region"], activity["channel"]) == (rep["team_id"], "south", "partner")
+    assert (activity["team_id"], activity["region"], activity["channel"]) == (rep["team_id"], "south", "retail_store")
     (event,) = await sales.events_of(activity["id"])
     assert isinstance(event.data, ActivityCompleted)
     assert (event.sequence, event.time) == (1, datetime(2026, 3, 16, 10, tzinfo=UTC))

@@ -20,13 +20,13 @@ async def last_event(sales: Sales, subject: str, data: type[Any]) -> Any:
 
 async def test_a_misfiled_lead_is_set_right(sales: Sales) -> None:
     product = await sales.product()
-    lead = await sales.lead(company="Casa Azul", channel="web")
+    lead = await sales.lead(company="Casa Azul", channel="online")
     right = {
         "name": "Joana Prado",
         "company": "Casa Verde",
         "email": "joana@casa.example",
         "phone": "+55 11 5550 0101",
-        "channel": "trade-show",
+        "channel": "trade_show",
         "region": "south",
         "segment": None,
         "product": product,
@@ -36,7 +36,7 @@ async def test_a_misfiled_lead_is_set_right(sales: Sales) -> None:
     assert amended | right == amended
     assert (amended["version"], amended["created_at"]) == (lead["version"] + 1, lead["created_at"])
     event = await last_event(sales, f"leads/{lead['id']}", LeadAmended)
-    assert (event.sequence, event.data.channel, event.data.product) == (amended["version"], "trade-show", product)
+    assert (event.sequence, event.data.channel, event.data.product) == (amended["version"], "trade_show", product)
     assert set(event.data.change.fields) >= {"channel", "company", "email", "name", "phone", "product"}
     # Who it is stays in this service.
     assert not {"name", "company", "email", "phone"} & set(type(event.data).__struct_fields__)
@@ -46,13 +46,13 @@ async def test_a_misfiled_lead_is_set_right(sales: Sales) -> None:
 
 
 async def test_a_lead_is_corrected_whatever_became_of_it(sales: Sales) -> None:
-    lead = await sales.lead(channel="web")
+    lead = await sales.lead(channel="online")
     path = f"/v1/leads/{lead['id']}"
     assert_problem(await sales.send("PATCH", path, {"disqualified_reason": "price"}), 409, "lead-not-disqualified")
     lost = await sales.post(f"{path}/disqualify", {"reason": "no-budget"})
-    amended = await sales.patch(path, {"disqualified_reason": "price", "channel": "fair"})
+    amended = await sales.patch(path, {"disqualified_reason": "price", "channel": "telemarketing"})
     assert (amended["status"], amended["disqualified_at"]) == ("disqualified", lost["disqualified_at"])
-    assert (amended["disqualified_reason"], amended["channel"]) == ("price", "fair")
+    assert (amended["disqualified_reason"], amended["channel"]) == ("price", "telemarketing")
     other = await sales.lead(company="Casa")
     converted = await sales.post(f"/v1/leads/{other['id']}/convert", {})
     amended = await sales.patch(f"/v1/leads/{other['id']}", {"segment": "retail"})
@@ -95,7 +95,7 @@ async def test_a_deal_is_set_right(sales: Sales) -> None:
         "owner_id": other["id"],
         "region": "west",
         "segment": "retail",
-        "channel": "fair",
+        "channel": "telemarketing",
         "expected_close_on": "2026-06-30",
         "upsell_suggestion_id": suggestion,
     }
@@ -124,8 +124,8 @@ async def test_what_a_closed_deal_is_worth_is_amended_and_all_else_corrected(sal
     line = {"product": deal["lines"][0]["product"], "quantity": 9, "unit_price": "1"}
     refused = await sales.send("PATCH", path, {"lines": [line]})
     assert "amend" in str(assert_problem(refused, 409, "deal-already-closed")["detail"])
-    amended = await sales.patch(path, {"channel": "fair", "title": "Pumps"})
-    assert (amended["channel"], amended["closed_at"]) == ("fair", won["closed_at"])
+    amended = await sales.patch(path, {"channel": "telemarketing", "title": "Pumps"})
+    assert (amended["channel"], amended["closed_at"]) == ("telemarketing", won["closed_at"])
     assert (amended["reporting_amount"], amended["frozen_rate"]) == (won["reporting_amount"], won["frozen_rate"])
 
 
@@ -145,8 +145,8 @@ async def test_an_activity_and_a_referral_are_set_right(sales: Sales) -> None:
     path = f"/v1/referrals/{referral['id']}"
     answer = await sales.send("PATCH", path, {"lead_id": taken["id"]})
     assert_problem(answer, 409, "referral-already-recorded")
-    amended = await sales.patch(path, {"lead_id": lead["id"], "channel": "fair"})
-    assert (amended["lead_id"], amended["channel"]) == (lead["id"], "fair")
+    amended = await sales.patch(path, {"lead_id": lead["id"], "channel": "telemarketing"})
+    assert (amended["lead_id"], amended["channel"]) == (lead["id"], "telemarketing")
     event = await last_event(sales, f"referrals/{referral['id']}", ReferralAmended)
     assert event.data.change.fields == ["channel", "lead_id"]
     converted = await sales.post(f"/v1/leads/{lead['id']}/convert", {})

@@ -317,7 +317,7 @@ async def test_the_same_reference_many_times_at_once_opens_one_deal(sales: Sales
 
 async def test_deals_are_filtered_by_attribution(sales: Sales) -> None:
     rep, account = await sales.rep(), await sales.account(region="list-region", segment="list-segment")
-    deals = [await sales.deal(account_id=account["id"], owner_id=rep["id"], channel="list-channel") for _ in range(3)]
+    deals = [await sales.deal(account_id=account["id"], owner_id=rep["id"], channel="word_of_mouth") for _ in range(3)]
     won = await sales.post(f"/v1/deals/{deals[1]['id']}/close", {"outcome": "won", "reason": "list-reason"})
     shared = {
         "account_id": account["id"],
@@ -325,7 +325,7 @@ async def test_deals_are_filtered_by_attribution(sales: Sales) -> None:
         "team_id": rep["team_id"],
         "region": "list-region",
         "segment": "list-segment",
-        "channel": "list-channel",
+        "channel": "word_of_mouth",
     }
     for name, value in shared.items():
         page = await sales.get(f"/v1/deals?{name}={value}")

@@ -283,11 +283,11 @@ async def test_a_csv_is_imported_and_its_bad_rows_are_reported_by_line(sales: Sa
     report = await send_csv(
         sales,
         "﻿company,channel,external_ref,occurred_at",
-        f'"Casa\tVerde",fair,{reference()},{WHEN}',
+        f'"Casa\tVerde",referral,{reference()},{WHEN}',
         f'"Casa, ""Azul""",,{one},{WHEN}',
         "too,few",
         f"Casa,NOT A CODE,{reference()},{WHEN}",
-        f"=1+1,fair,{two},{WHEN}",
+        f"=1+1,referral,{two},{WHEN}",
     )
     assert report.status_code == 200, report.text
     body = report.json()

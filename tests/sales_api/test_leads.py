@@ -30,7 +30,7 @@ def deal_terms(product: str, **fields: Any) -> dict[str, Any]:
 
 async def test_a_lead_goes_all_the_way_and_every_step_is_an_event(sales: Sales) -> None:
     product, rep, other = await sales.product(), await sales.rep(), await sales.rep()
-    lead = await sales.lead(channel="webinar", region="north", segment="retail", product=product)
+    lead = await sales.lead(channel="online", region="north", segment="retail", product=product)
     path = f"/v1/leads/{lead['id']}"
     steps = [
         lead,
@@ -82,7 +82,7 @@ async def test_no_event_of_a_lead_carries_personal_data(sales: Sales) -> None:
 async def test_converting_makes_the_customer_and_the_deal_in_one_step(sales: Sales) -> None:
     product, rep = await sales.product(), await sales.rep()
     lead = await sales.lead(
-        company="Casa Verde", name="Joana", channel="webinar", region="north", segment="retail", owner_id=rep["id"]
+        company="Casa Verde", name="Joana", channel="online", region="north", segment="retail", owner_id=rep["id"]
     )
     converted = await sales.post(f"/v1/leads/{lead['id']}/convert", {"deal": deal_terms(product)})
     account = await sales.get(f"/v1/accounts/{converted['account_id']}")
@@ -106,22 +106,22 @@ async def test_converting_makes_the_customer_and_the_deal_in_one_step(sales: Sal
 
 async def test_the_conversion_overrides_the_attribution_of_the_lead(sales: Sales) -> None:
     product, owner, closer = await sales.product(), await sales.rep(), await sales.rep()
-    lead = await sales.lead(region="north", segment="retail", channel="webinar")
+    lead = await sales.lead(region="north", segment="retail", channel="online")
     given = {"name": "Renamed", "region": "west", "owner_id": owner["id"], "external_ref": reference()}
     terms = deal_terms(product, owner_id=closer["id"], segment="wholesale", external_ref=reference())
     converted = await sales.post(f"/v1/leads/{lead['id']}/convert", {"account": given, "deal": terms})
     account = await sales.get(f"/v1/accounts/{converted['account_id']}")
     deal = await sales.get(f"/v1/deals/{converted['deal_id']}")
     assert {name: account[name] for name in given} == given
-    assert (account["segment"], account["channel"], account["team_id"]) == ("retail", "webinar", owner["team_id"])
+    assert (account["segment"], account["channel"], account["team_id"]) == ("retail", "online", owner["team_id"])
     assert (deal["owner_id"], deal["team_id"]) == (closer["id"], closer["team_id"])
-    assert (deal["region"], deal["segment"], deal["channel"]) == ("north", "wholesale", "webinar")
+    assert (deal["region"], deal["segment"], deal["channel"]) == ("north", "wholesale", "online")
 
 
 async def test_a_lead_of_a_known_customer_stays_with_it(sales: Sales) -> None:
     account = await sales.account(region="south", segment="retail", channel="referral")
-    lead = await sales.lead(account_id=account["id"], channel="webinar")
-    assert (lead["region"], lead["segment"], lead["channel"]) == ("south", "retail", "webinar")
+    lead = await sales.lead(account_id=account["id"], channel="online")
+    assert (lead["region"], lead["segment"], lead["channel"]) == ("south", "retail", "online")
     path = f"/v1/leads/{lead['id']}/convert"
     other = await sales.account()
     for body in ({"account_id": other["id"]}, {"account": {"name": "Another"}}):
@@ -129,7 +129,7 @@ async def test_a_lead_of_a_known_customer_stays_with_it(sales: Sales) -> None:
     converted = await sales.post(path, {"deal": deal_terms(await sales.product())})
     assert converted["account_id"] == account["id"]
     deal = await sales.get(f"/v1/deals/{converted['deal_id']}")
-    assert (deal["region"], deal["segment"], deal["channel"]) == ("south", "retail", "webinar")
+    assert (deal["region"], deal["segment"], deal["channel"]) == ("south", "retail", "online")
     events = await sales.events_of(lead["id"], "leads")
     assert {event.partition_key for event in events} == {account["id"]}
     assert isinstance(events[-1].data, LeadConverted)
@@ -278,7 +278,7 @@ async def test_an_external_reference_belongs_to_one_lead(sales: Sales) -> None:
 async def test_leads_are_filtered_by_attribution(sales: Sales) -> None:
     product, rep, account = await sales.product(), await sales.rep(), await sales.account()
     fields = {
-        "channel": "list-channel",
+        "channel": "word_of_mouth",
         "region": "list-region",
         "segment": "list-segment",
         "product": product,

@@ -91,7 +91,7 @@ async def test_a_sale_over_http_arrives_on_the_broker(
                 return made
 
             await post("/v1/products", {"code": "pump", "name": "Pump"})
-            lead = await post("/v1/leads", {"company": "Casa Verde", "channel": "webinar"})
+            lead = await post("/v1/leads", {"company": "Casa Verde", "channel": "online"})
             terms = {"currency": "EUR", "lines": [{"product": "pump", "quantity": 1, "unit_price": "5"}]}
             converted = await post(f"/v1/leads/{lead['id']}/convert", {"deal": terms})
             closed = await post(f"/v1/deals/{converted['deal_id']}/close", {"outcome": "won"})

@@ -67,6 +67,9 @@ async def test_rows_of_every_table_outlive_every_migration_and_go_on(
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sales", headers=headers) as http:
         (entry,) = (await http.get(f"/v1/products/{PRODUCT}/events")).json()["items"]
         assert (entry["event"]["type"], entry["event"]["data"]["code"]) == ("sales.product-entry-set", PRODUCT)
+        (channel,) = (await http.get("/v1/list-values?list=channels&key=channel")).json()["items"]
+        (entry,) = (await http.get(f"/v1/list-values/{channel['id']}/events")).json()["items"]
+        assert (channel["label"], entry["event"]["data"]["key"]) == ("channel", "channel")
         for noun in ("accounts", "activities", "leads", "deals", "quotas", "referrals", "reps", "teams", "products"):
             answer = await http.get(f"/v1/{noun}")
             assert answer.status_code == 200, answer.text

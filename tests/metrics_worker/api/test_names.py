@@ -175,6 +175,7 @@ async def test_an_explanation_in_csv_has_names_beside_ids(metrics: Metrics, mana
     asked = MARCH | {"format": "csv", "product": "desk"}
     names = {
         "product_name": "Standing desk",
+        "channel_name": "",
         "owner_name": "Rita Reyes",
         "team_name": "Iberia",
         "customer_name": "Baltic Bakeries",

@@ -147,16 +147,16 @@ def test_the_year_has_seasons_weekends_and_good_and_bad_weeks(business: Business
     assert len({business.mood(day) for day in YEAR[4:11]}) == 1  # a week from Monday to Sunday
 
 
-def test_leads_from_referrals_convert_better_than_those_from_social_media() -> None:
+def test_leads_from_referrals_convert_better_than_those_from_the_doorstep() -> None:
     business = Business(Company(7, 400))
-    converted: dict[str, list[bool]] = {"referral": [], "social": []}
+    converted: dict[str, list[bool]] = {"referral": [], "door_to_door": []}
     for day in YEAR[:180]:
         for scenario in business.day(day):
             channel = scenario.actions[0].step.body.get("channel")
             if ":lead:" in scenario.key and channel in converted:
                 converted[channel].append("convert" in actions(scenario))
     rates = {channel: sum(found) / len(found) for channel, found in converted.items()}
-    assert rates["referral"] > 2 * rates["social"] > 0
+    assert rates["referral"] > 2 * rates["door_to_door"] > 0
 
 
 def test_a_problem_that_comes_back_costs_satisfaction() -> None:

@@ -30,7 +30,8 @@ _TOPICS: Final = {
     SALES_TOPIC: "Accounts, leads, deals, activities, referrals and quotas.",
     SERVICE_TOPIC: "Service's customers, tickets, interactions, surveys, deliveries and other work for customers.",
     METRICS_TOPIC: "KPI targets, customers at risk, closed periods and restatements.",
-    SALES_DIRECTORY_TOPIC: "Names of accounts, salespeople, teams, products. Personal data: a tombstone erases a name.",
+    SALES_DIRECTORY_TOPIC: "Names of accounts, salespeople, teams, products and values of declared lists."
+    " Personal data: a tombstone erases a name.",
     SERVICE_DIRECTORY_TOPIC: "Names of service's customers, agents, teams. Personal data: a tombstone erases a name.",
 }
 _WATERMARKED: Final = (SALES_TOPIC, SERVICE_TOPIC)

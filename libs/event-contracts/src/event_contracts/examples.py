@@ -52,6 +52,14 @@ _ACCOUNT_PASSED_ON: Final = _ACCOUNT | {"owner_id": _NEXT_REP_ID}
 _ACCOUNT_NAME: Final = {"id": _ACCOUNT_ID, "kind": "account", "name": "Baltic Bakeries"}
 
 _PRODUCT: Final = {"id": _uuid(0xA5), "kind": "product", "code": "scheduling", "name": "Staff scheduling"}
+_LIST_VALUE: Final = {
+    "id": _uuid(0xE7),
+    "kind": "list_value",
+    "list": "channels",
+    "key": "fair",
+    "name": "Fair",
+    "merged_into": "trade_show",
+}
 
 _LEAD: Final[_Values] = {
     "id": _LEAD_ID,
@@ -381,7 +389,7 @@ def examples() -> Mapping[str, Example]:
             "2026-03-05T08:00:00Z",
             5,
             _LEAD_ID,
-            _LEAD_QUALIFIED | {"channel": "trade-show"},
+            _LEAD_QUALIFIED | {"channel": "trade_show"},
             fields=["channel"],
         ),
         _example("sales.lead-converted", "2026-03-06T10:00:00Z", 6, _LEAD_ID, _LEAD_CONVERTED, account_registered=True),
@@ -391,6 +399,7 @@ def examples() -> Mapping[str, Example]:
         ),
         _example("sales.directory-entry-set", "2026-03-06T10:00:00Z", 1, _ACCOUNT_ID, _ACCOUNT_NAME),
         _example("sales.product-entry-set", "2026-02-02T09:00:00Z", 1, _PRODUCT["id"], _PRODUCT),
+        _example("sales.list-value-set", "2026-02-02T09:00:00Z", 2, _LIST_VALUE["id"], _LIST_VALUE),
         _example("sales.deal-opened", "2026-03-06T10:00:00Z", 1, _ACCOUNT_ID, _DEAL),
         _example(
             "sales.deal-stage-changed",
@@ -507,7 +516,7 @@ def examples() -> Mapping[str, Example]:
             "2026-04-21T08:00:00Z",
             2,
             _ACCOUNT_ID,
-            _REFERRAL | {"channel": "trade-show"},
+            _REFERRAL | {"channel": "trade_show"},
             fields=["channel"],
         ),
         _example("service.ticket-escalated", "2026-03-24T08:45:00Z", 5, _ACCOUNT_ID, _TICKET_ESCALATED),

@@ -1,11 +1,12 @@
 """Migration steps of the kit's tables, columns and indexes. They are frozen: a later change is a step of its own."""
 
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from event_contracts.lists import FIRST_VALUES, ListName, value_id
 from service_kit.folding import search_vector, sort_key
 
 
@@ -549,3 +550,29 @@ def uncustomize(table: str) -> None:
         op.execute(f"DROP TRIGGER {table}_custom_{event} ON {table}")
     for name in _CUSTOM_COLUMNS:
         op.drop_column(table, name)
+
+
+def create_list_values(*lists: str) -> None:
+    """Create the table of the values of these declared lists, with those that each begins with."""
+    named = ", ".join(f"'{name}'" for name in lists)
+    table = op.create_table(
+        "list_value",
+        *_record_columns(),
+        sa.Column("list", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False, comment="what records and events have; it never changes"),
+        sa.Column("label", sa.Text(), nullable=False),
+        sa.Column("retired_at", sa.DateTime(timezone=True), comment="since when new records do not take it"),
+        sa.Column("merged_into", sa.Text(), comment="the key of the value of the list that it counts as"),
+        sa.CheckConstraint(f"list IN ({named})", name=op.f("list_value_list_check")),
+        sa.UniqueConstraint("list", "key", name=op.f("list_value_list_key_key")),
+    )
+    create_list_indexes("list_value", "updated_at")
+    assert table is not None  # noqa: S101 -- it has just been created
+    op.bulk_insert(
+        table,
+        [
+            {"id": value_id(name, key), "version": 1, "list": name, "key": key, "label": label}
+            for name in lists
+            for key, label in FIRST_VALUES[cast("ListName", name)].items()
+        ],
+    )

@@ -125,6 +125,18 @@ ACCESS: Final = AccessTable(
         audit=rule("get_product_audit", _AUDITORS),
     ),
     Noun(
+        "list values",
+        read=rule("list_list_values get_list_value get_list_value_events", EVERYBODY),
+        write=(
+            rule(
+                "declare_list_value rename_list_value retire_list_value restore_list_value merge_list_value"
+                " unmerge_list_value",
+                {**_MANAGERS, "service-manager": ALL},
+            ),
+        ),
+        audit=rule("get_list_value_audit", {**_AUDITORS, "service-manager": ALL}),
+    ),
+    Noun(
         "exchange rates",
         read=rule("list_exchange_rates export_exchange_rates", EVERYBODY),
         write=(rule("set_exchange_rate", _MANAGERS),),

@@ -11,6 +11,7 @@ from sales_api.custom_fields import Field
 from sales_api.deals.routes import deals
 from sales_api.exchange_rates import exchange_rates
 from sales_api.leads.routes import leads
+from sales_api.list_values.routes import list_values
 from sales_api.products import products
 from sales_api.quotas.routes import quotas
 from sales_api.referrals.routes import referrals
@@ -32,7 +33,7 @@ from service_kit.views.routes import VIEWS_TAG, views_of
 def create(settings: SalesSettings) -> FastAPI:
     """Return the API of one process."""
     resources: list[Resource[Any]] = [
-        *(accounts, leads, deals, activities, referrals, quotas, products, exchange_rates, reps, teams)
+        *(accounts, leads, deals, activities, referrals, quotas, products, list_values, exchange_rates, reps, teams)
     ]
     nouns = [each.routes for each in resources]
     app = create_app(
@@ -47,6 +48,7 @@ def create(settings: SalesSettings) -> FastAPI:
             "referrals": "Customers' recommendations that lead to new accounts.",
             "quotas": "What each salesperson has to sell in a period.",
             "products": "The catalogue that deals and leads name by code.",
+            "list-values": "What fields such as the channel may have, with the labels that people read.",
             "exchange-rates": "Rates to the reporting currency by day; a deal freezes one when it closes.",
             "reps": "Salespeople, who own accounts, leads and deals.",
             "teams": "Groups of salespeople, one above another.",

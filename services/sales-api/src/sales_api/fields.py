@@ -8,10 +8,11 @@ from uuid import UUID
 
 from event_contracts.sales import ActivityKind, LeadStatus, OpenStage, Outcome, Stage
 from service_kit.fields import Code, Identifier, Moment, Name, Quantity, described
+from service_kit.list_values.values import ListedIn
 
 _REGION: Final = described("The code of the sales region, from the company's own list.", "south")
 _SEGMENT: Final = described("The code of the kind of customer, from the company's own list.", "home-decor")
-_CHANNEL: Final = described("The code of the way the customer came, from the company's own list.", "organic_search")
+_CHANNEL: Final = described("The way the customer came: a key of the declared list `channels`.", "trade_show")
 _PRODUCT: Final = described("A product of the catalogue, by its code.", "heat-pump-9")
 _OWNER: Final = described("The salesperson who is responsible.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11")
 _ACCOUNT: Final = described("The customer: the id of an account.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12")
@@ -51,7 +52,7 @@ Region = Annotated[Code, _REGION]
 RegionRead = Annotated[str, _REGION]
 Segment = Annotated[Code, _SEGMENT]
 SegmentRead = Annotated[str, _SEGMENT]
-Channel = Annotated[Code, _CHANNEL]
+Channel = Annotated[Code, ListedIn("channels"), _CHANNEL]
 ChannelRead = Annotated[str, _CHANNEL]
 ProductOf = Annotated[Code, _PRODUCT]
 ProductOfRead = Annotated[str, _PRODUCT]

@@ -8,7 +8,7 @@ from event_contracts.catalogue import EVENT_TYPES, EventType
 DIRECTORY: Final = "directory"
 """The kind of subject that has names, on the compacted topics."""
 
-Named = Literal["account", "customer", "rep", "agent", "team", "product"]
+Named = Literal["account", "customer", "rep", "agent", "team", "product", "list_value"]
 
 
 @dataclass(frozen=True)

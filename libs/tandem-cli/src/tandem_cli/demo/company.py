@@ -13,13 +13,13 @@ REGIONS = ("north", "south", "east", "west", "central", "islands")
 SEGMENTS = ("homes", "housing", "hotels", "factories", "farms", "public")
 CHANNELS = {
     # channel: (share of leads, chance that one of them is qualified)
-    "organic-search": (0.27, 0.34),
-    "paid-search": (0.22, 0.24),
-    "social": (0.16, 0.16),
+    "online": (0.27, 0.34),
+    "telemarketing": (0.22, 0.24),
+    "door_to_door": (0.16, 0.16),
     "referral": (0.10, 0.58),
-    "email": (0.10, 0.28),
-    "fair": (0.08, 0.45),
-    "partner": (0.07, 0.52),
+    "direct": (0.10, 0.28),
+    "trade_show": (0.08, 0.45),
+    "retail_store": (0.07, 0.52),
 }
 
 _FIRST = "Aistė Bruno Chloé Dario Elif Farid Greta Hana Ivo Jonas Kaja Luca Mila Noor Oskar Petra Rūta Sven Uwe".split()

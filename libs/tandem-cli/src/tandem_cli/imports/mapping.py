@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from event_contracts.fields import DECIMAL_PLACES
+from event_contracts.lists import ListName
 from event_contracts.sales import Stage
 from event_contracts.service import Priority, TicketChannel, TicketKind
 from tandem_cli.problem import StackProblem
@@ -287,6 +288,8 @@ class _Mapping(_Strict):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
     """Part of every reference and idempotency key: two imports under one name are the same import."""
     about: str = ""
+    declare: list[ListName] = []
+    """The declared lists of which values that are not there yet are made; of others their rows are refused."""
 
 
 class LeadSources(_Strict):

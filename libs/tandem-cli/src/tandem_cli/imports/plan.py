@@ -1,10 +1,11 @@
 """What an import will do, as plain data: what must exist first, and the steps of every record in their order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from event_contracts.lists import ListName
 from tandem_cli.imports.tables import Row, RowError
 from tandem_cli.requests import Ref, Step
 
@@ -41,6 +42,8 @@ class Plan:
     needed: Mapping[Ref, Needed]
     records: Sequence[Record]
     errors: Sequence[RowError]
+    declares: Collection[ListName] = ()
+    """The declared lists of which it may make new values."""
 
     @property
     def noun(self) -> str:

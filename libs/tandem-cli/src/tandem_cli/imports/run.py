@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -12,6 +12,7 @@ from tandem_cli.api import Api, Refused
 from tandem_cli.imports import report
 from tandem_cli.imports.crm import plan_crm
 from tandem_cli.imports.leads import plan_leads
+from tandem_cli.imports.listed import with_listed_values
 from tandem_cli.imports.mapping import AnyMapping, CrmMapping, LeadMapping
 from tandem_cli.imports.plan import Plan
 from tandem_cli.imports.sender import Outcome, Sender
@@ -48,6 +49,10 @@ def make_plan(mapping: AnyMapping, files: Sequence[Path]) -> Plan:
     for name, paths in found.items():
         check_encoding(paths, name, sources[name])
     tables = {name: read(paths, sources[name]) for name, paths in found.items()}
+    return replace(_planned(mapping, tables), declares=mapping.declare)
+
+
+def _planned(mapping: AnyMapping, tables: Mapping[str, Table]) -> Plan:
     if isinstance(mapping, LeadMapping):
         return plan_leads(mapping, tables["leads"], tables.get("deals", Table([], [])))
     if isinstance(mapping, CrmMapping):
@@ -60,6 +65,8 @@ async def send(plan: Plan, target: Target, outcome: Outcome, console: Console) -
     used = {str(step.api) for record in plan.records for step in record.steps}
     used |= {ref.noun.partition("/")[0] for ref in plan.needed}
     await _reach({name: url for name, url in target.urls.items() if name in used}, target.token)
+    async with Api(target.sales_url, target.token) as sales:
+        plan = await with_listed_values(plan, sales)
     if plan.needed:
         console.print(f"creating {len(plan.needed)} products, people and the like that they refer to", highlight=False)
     with report.ProgressBar(console, len(plan.records), plan.noun) as bar:

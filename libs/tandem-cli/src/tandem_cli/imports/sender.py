@@ -82,7 +82,7 @@ class Sender:
             if refusal := _refusal(result):
                 identity = refusal.problem.get("existing_id")
                 # It was made before, perhaps of other rows: records need only that it is there.
-                if refusal.slug not in ("imported-otherwise", "product-code-taken"):
+                if refusal.slug not in ("imported-otherwise", "product-code-taken", "list-value-taken"):
                     if one.row is None:
                         raise StackProblem(f"{one.ref.noun} {one.ref.key!r} cannot be made: {_explained(refusal)}")
                     self._fail(one.ref, _needed_error(one, one.row, refusal))

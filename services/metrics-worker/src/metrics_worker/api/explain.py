@@ -38,6 +38,7 @@ from metrics_worker.queries.fields import (
     VariantName,
 )
 from metrics_worker.queries.figure import sum_shown
+from metrics_worker.queries.merged_values import merges_for
 from metrics_worker.queries.names import KINDS_OF, Names
 from metrics_worker.queries.query import (
     KpiQuery,
@@ -48,6 +49,7 @@ from metrics_worker.queries.query import (
     variant_of,
 )
 from metrics_worker.queries.schemas import NowRead
+from service_kit.compiled import driver_of
 from service_kit.csv_rows import neutralised
 from service_kit.fields import Moment, ReadModel, described
 from service_kit.paging import NextCursor, Page, Paged
@@ -187,7 +189,9 @@ async def explain_kpi(
         as_of=as_of_of(as_of),
     )
     connection = await work.connection()
-    behind = PostingsBehind(query, recorded_after)
+    kinds = query.formula.kinds
+    merges = await merges_for(await driver_of(connection), [(kind, query.filters) for kind in kinds])
+    behind = PostingsBehind(query, recorded_after, merges)
     if form == "csv":
         return await _as_csv(connection, behind, reporting, addresses, named)
     return await _explanation(connection, behind, reporting, page, addresses, named)

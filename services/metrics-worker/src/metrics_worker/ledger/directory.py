@@ -1,6 +1,6 @@
 """The consumer of the directories: keeps names until they are erased, and which team is above which.
 
-The names are those of people, teams, customers and products.
+The names are those of people, teams, customers, products and the values of declared lists, with what these count as.
 """
 
 import asyncio
@@ -11,9 +11,9 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts import codec
-from event_contracts.catalogue import SALES_DIRECTORY_TOPIC, SERVICE_DIRECTORY_TOPIC
+from event_contracts.catalogue import SALES_DIRECTORY_TOPIC, SERVICE_DIRECTORY_TOPIC, State
 from event_contracts.codec import CloudEvent
-from event_contracts.directory import DirectoryEntry, SalesProductEntrySet
+from event_contracts.directory import DirectoryEntry, ProductEntry, SalesListValueSet
 from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.compiled import driver_of
 from service_kit.consumer.consumer import Consumer
@@ -26,12 +26,14 @@ NAMES: Final = "metrics-names"
 TOPICS: Final = (SALES_DIRECTORY_TOPIC, SERVICE_DIRECTORY_TOPIC)
 
 _SET: Final = """
-    INSERT INTO directory_name AS known (topic, id, kind, name, code, parent_id, epoch, sequence)
+    INSERT INTO directory_name AS known (topic, id, kind, name, code, parent_id, merged_into, epoch, sequence)
     SELECT * FROM unnest(
-        $1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::integer[], $8::integer[]
+        $1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::integer[],
+        $9::integer[]
     )
     ON CONFLICT (topic, id) DO UPDATE SET kind = excluded.kind, name = excluded.name, code = excluded.code,
-        parent_id = excluded.parent_id, epoch = excluded.epoch, sequence = excluded.sequence
+        parent_id = excluded.parent_id, merged_into = excluded.merged_into, epoch = excluded.epoch,
+        sequence = excluded.sequence
     WHERE (known.epoch, known.sequence) < (excluded.epoch, excluded.sequence)
 """
 _ERASE: Final = """
@@ -64,9 +66,9 @@ async def keep_names(connection: AsyncConnection, records: Sequence[Record[Cloud
     in_order = sorted(newest.items(), key=lambda item: item[0])
     erased = [key for key, entry in in_order if entry is None]
     rows = [
-        (topic, id_, entry.data.kind, entry.data.name, *_code_and_parent(entry), entry.epoch, entry.sequence)
+        (topic, id_, *named, entry.epoch, entry.sequence)
         for (topic, id_), entry in in_order
-        if entry is not None and isinstance(entry.data, DirectoryEntry | SalesProductEntrySet)
+        if entry is not None and (named := _named(entry.data)) is not None
     ]
     driver = await driver_of(connection)
     if erased:
@@ -75,10 +77,17 @@ async def keep_names(connection: AsyncConnection, records: Sequence[Record[Cloud
         await driver.execute(_SET, *zip(*rows, strict=True))
 
 
-def _code_and_parent(entry: CloudEvent) -> tuple[str | None, UUID | None]:
-    if isinstance(entry.data, SalesProductEntrySet):
-        return entry.data.code, None
-    return None, entry.data.parent_id if isinstance(entry.data, DirectoryEntry) else None
+def _named(data: State) -> tuple[str, str, str | None, UUID | None, str | None] | None:
+    """Return kind, name, code, the team above, and what a value counts as; None for what is no entry."""
+    match data:
+        case SalesListValueSet():
+            return data.list, data.name, data.key, None, data.merged_into
+        case ProductEntry():
+            return data.kind, data.name, data.code, None, None
+        case DirectoryEntry():
+            return data.kind, data.name, None, data.parent_id, None
+        case _:
+            return None
 
 
 class DirectoryConsumer:

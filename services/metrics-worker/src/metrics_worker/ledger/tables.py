@@ -211,15 +211,24 @@ directory_name = Table(
     metadata,
     Column("topic", Text, nullable=False, comment="the directory that it is from: each erases its own"),
     Column("id", Uuid, nullable=False),
-    Column("kind", Text, nullable=False, comment="account, customer, rep, agent, team or product"),
+    Column(
+        "kind",
+        Text,
+        nullable=False,
+        comment="account, customer, rep, agent, team, product, or the list of a value: channels",
+    ),
     Column("name", Text, nullable=False),
-    Column("code", Text, comment="by which events name a product; null for what they name by its id"),
+    Column(
+        "code", Text, comment="by which events name it: a product's, a value's key; null for what they name by its id"
+    ),
     Column("epoch", Integer, nullable=False),
     Column("sequence", Integer, nullable=False),
     Column("parent_id", Uuid, comment="the team above a team"),
+    Column("merged_into", Text, comment="the code of the value that a list's value counts as"),
     PrimaryKeyConstraint("topic", "id"),
     Index("directory_name_id_idx", "id"),
     Index("directory_name_parent_idx", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
+    Index("directory_name_merged_idx", "kind", postgresql_where=text("merged_into IS NOT NULL")),
     Index("directory_name_code_idx", "code", postgresql_where=text("code IS NOT NULL")),
     comment="Names as the directories have them; a tombstone deletes its row. Personal data, in no backup.",
 )

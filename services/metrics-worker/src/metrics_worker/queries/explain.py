@@ -17,6 +17,7 @@ from metrics_worker.kpis.catalogue import ENDED
 from metrics_worker.kpis.formula import Formula
 from metrics_worker.ledger.tables import CONSUMER, CUSTOMER, POSTING, dimension_value, sequence_gap, subject_state
 from metrics_worker.queries.answer import answer
+from metrics_worker.queries.merged_values import NO_MERGES, Merges
 from metrics_worker.queries.query import FilterValue, KpiQuery
 from service_kit.consumer.dead_letters import dead_letter
 
@@ -76,8 +77,9 @@ class Cancelled(NamedTuple):
 class PostingsBehind:
     """The postings behind a query's value, of all kinds that its formula reads."""
 
-    def __init__(self, query: KpiQuery, recorded_after: datetime | None = None) -> None:
+    def __init__(self, query: KpiQuery, recorded_after: datetime | None = None, merges: Merges = NO_MERGES) -> None:
         self.query = query
+        self.merges = merges
         self.as_of = query.as_of
         self.recorded_after = recorded_after
 
@@ -190,7 +192,10 @@ class PostingsBehind:
         counted = [sa.and_(columns[name] != 0, days) for name, days in self._when(kind, columns, names)]
         conditions: list[sa.ColumnElement[bool]] = [
             sa.or_(*counted),
-            *(_carries(columns[name], value) for name, value in self.query.filters.items()),
+            *(
+                _carries(columns[name], self.merges.filter(kind, name, value))
+                for name, value in self.query.filters.items()
+            ),
         ]
         if kind.split_by is not None:
             # Shares when the split dimension is asked about, wholes when not: never both.

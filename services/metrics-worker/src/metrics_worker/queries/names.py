@@ -1,4 +1,4 @@
-"""Reads the names of owners, teams, customers and products, as the directories have them."""
+"""Reads the names of owners, teams, customers, products and values of lists, as the directories have them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,8 +16,11 @@ KINDS_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "team": ("team",),
     CUSTOMER: ("account", "customer"),
     PRODUCT: ("product",),
+    "channel": ("channels",),
 }
 """The kinds of directory entries that name the values of a dimension; other dimensions have codes that people know."""
+CODED: Final = frozenset({PRODUCT, "channel"})
+"""The dimensions of those whose values are codes."""
 IDS_AT_ONCE: Final = 5_000
 """Names that are read before other tasks run."""
 
@@ -46,7 +49,7 @@ async def names_of(connection: AsyncConnection, wanted: Iterable[Values], *, wit
         for dimension, value in values.items():
             if value is None or dimension not in KINDS_OF or (dimension == CUSTOMER and not with_customers):
                 continue
-            if dimension == PRODUCT:
+            if dimension in CODED:
                 codes[value] = None
             else:
                 ids[UUID(value)] = None
@@ -60,7 +63,7 @@ async def names_of(connection: AsyncConnection, wanted: Iterable[Values], *, wit
             rows = await connection.execute(query.where(column == sa.any_(some)).order_by(columns.topic))
             for row in rows:
                 dimension = _DIMENSION_OF[row.kind]
-                if with_customers or dimension != CUSTOMER:
+                if (with_customers or dimension != CUSTOMER) and (dimension in CODED) == (column is columns.code):
                     found.setdefault((dimension, row.code or str(row.id)), row.name)
     return Names(found)
 
@@ -69,8 +72,9 @@ def name_of_value(dimension: sa.ColumnElement[str | None], value: sa.ColumnEleme
     """Return SQL for the name of a column's value, by the dimension in another column; null where it has none."""
     columns = directory_name.c
     by_id = sa.case(
-        (dimension.in_([name for name in KINDS_OF if name != PRODUCT]), sa.cast(value, sa.Uuid)), else_=None
+        (dimension.in_([name for name in KINDS_OF if name not in CODED]), sa.cast(value, sa.Uuid)), else_=None
     )
     of_dimension = sa.case(_DIMENSION_OF, value=columns.kind) == dimension
-    is_it = sa.or_(sa.and_(dimension == PRODUCT, columns.code == value), columns.id == by_id)
+    by_code = sa.case((dimension.in_(sorted(CODED)), value), else_=None)
+    is_it = sa.or_(columns.code == by_code, columns.id == by_id)
     return sa.select(columns.name).where(of_dimension, is_it).order_by(columns.topic).limit(1).scalar_subquery()

@@ -27,6 +27,7 @@ from metrics_worker.ledger.blocks import (
     NOT_IN_BLOCKS,
 )
 from metrics_worker.ledger.tables import CUSTOMER, POSTING, bucket_column
+from metrics_worker.queries.merged_values import NO_MERGES, Merges, merges_for
 from metrics_worker.queries.plan import LARGEST, Piece, cover
 from metrics_worker.queries.query import FilterValue
 from service_kit.compiled import driver_of
@@ -278,19 +279,22 @@ async def read(connection: AsyncConnection, wanted: Iterable[Read], *, limit: in
     found = Found()
     reads = [each for each in asked if each not in adding_up]
     driver = await driver_of(connection)
+    merges = await merges_for(
+        driver, [(each.kind, _involved(each)) for each in reads if isinstance(each, Sums | Counts)]
+    )
     for of_counts in (False, True):
         in_blocks = [each for each in reads if isinstance(each, Counts) == of_counts and not each.scans]
-        found.rows |= await _rows(driver, in_blocks, limit)
+        found.rows |= await _rows(driver, in_blocks, limit, merges)
     for each in reads:
         if isinstance(each, Counts) and each.scans:
-            found.rows |= await _rows(driver, [each], limit)
+            found.rows |= await _rows(driver, [each], limit, merges)
     # What scans the same postings scans them once.
     same: dict[Sums, list[Sums]] = {}
     for each in reads:
         if isinstance(each, Sums) and each.scans:
             same.setdefault(each._replace(measures=(), from_the_beginning=False), []).append(each)
     for parts in same.values():
-        found.rows |= await _together(driver, parts, limit)
+        found.rows |= await _together(driver, parts, limit, merges)
     for whole, of_groups in adding_up.items():
         found.rows[whole] = []
         async for rows in cooperative_chunks(found.rows[of_groups], AT_ONCE):
@@ -298,13 +302,15 @@ async def read(connection: AsyncConnection, wanted: Iterable[Read], *, limit: in
     return found
 
 
-async def _together(driver: asyncpg.Connection, parts: Sequence[Sums], limit: int) -> dict[Read, list[Row]]:
+async def _together(
+    driver: asyncpg.Connection, parts: Sequence[Sums], limit: int, merges: Merges
+) -> dict[Read, list[Row]]:
     """Read sums that differ only by their measures and by whether they begin at the beginning."""
     whole = parts[0]._replace(
         measures=tuple(dict.fromkeys(name for part in parts for name in part.measures)),
         from_the_beginning=any(part.from_the_beginning for part in parts),
     )
-    found = await _rows(driver, [whole], limit)
+    found = await _rows(driver, [whole], limit, merges)
     rows = found[whole]
     for part in parts:
         if part != whole:
@@ -319,21 +325,35 @@ async def _together(driver: asyncpg.Connection, parts: Sequence[Sums], limit: in
     return found
 
 
-async def _rows(driver: asyncpg.Connection, reads: Sequence[Read], limit: int) -> dict[Read, list[Row]]:
+async def _rows(driver: asyncpg.Connection, reads: Sequence[Read], limit: int, merges: Merges) -> dict[Read, list[Row]]:
+    """Read what is asked for, merged values as those that they count as."""
     found: dict[Read, list[Row]] = {each: [] for each in reads}
     if reads:
         param = Parameters()
         branches = [
-            f"SELECT {number}, * FROM ({each.branch(param, limit)}) AS branch"  # noqa: S608 -- no input
+            f"SELECT {number}, * FROM ({_with_merged(each, merges).branch(param, limit)}) AS branch"  # noqa: S608 -- no input
             for number, each in enumerate(reads)
         ]
         # As text and past SQLAlchemy: to build these of its expressions costs as much as to run them.
         async for portion in cooperative_chunks(
             await driver.fetch(" UNION ALL ".join(branches), *param.values), AT_ONCE
         ):
-            for number, *row in portion:
-                found[reads[number]].append(Row(*row))
+            for number, bucket, key, numbers in portion:
+                found[reads[number]].append(Row(bucket, _final_key(reads[number], key, merges), numbers))
     return found
+
+
+def _with_merged(asked: Read, merges: Merges) -> Read:
+    if merges is NO_MERGES or not isinstance(asked, Sums | Counts):
+        return asked
+    filters = tuple((name, merges.filter(asked.kind, name, value)) for name, value in asked.filters)
+    return asked._replace(filters=filters)
+
+
+def _final_key(asked: Read, key: str | None, merges: Merges) -> str | None:
+    if merges is NO_MERGES or not isinstance(asked, Sums | Counts) or not asked.group_by:
+        return key
+    return merges.key(asked.kind, asked.group_by, key)
 
 
 class _Source(NamedTuple):

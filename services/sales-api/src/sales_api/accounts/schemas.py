@@ -44,7 +44,7 @@ _MERGED_INTO = described(
 _ATTRIBUTION: dict[str, Any] = {
     "region": "south",
     "segment": "home-decor",
-    "channel": "organic_search",
+    "channel": "referral",
     "owner_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
     "custom": {},
 }

@@ -12,6 +12,7 @@ from sales_api.reps import team_of
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
 from service_kit.custom_fields.queries import changed_custom, new_custom
+from service_kit.list_values.queries import check_listed
 from service_kit.locking import lock, lock_both
 from service_kit.occurrence import happened_at
 from service_kit.problems import Unprocessable
@@ -21,8 +22,9 @@ from service_kit.versions import ExpectedVersion
 
 
 async def register_account(work: UnitOfWork, body: AccountCreate, by: Principal) -> Account:
-    """Register a new customer. Raise `ExternalRefTaken` (409) and `UnknownReference` (422)."""
+    """Register a new customer. Raise `ExternalRefTaken` (409), `UnknownReference` and `UnknownListValue` (422)."""
     at = happened_at(body.occurred_at, by)
+    await check_listed(work, body)
     attribution = Attribution(
         owner_id=body.owner_id,
         team_id=await team_of(work, body.owner_id),
@@ -71,6 +73,7 @@ async def update_account(
     account = await lock(work, Account, account_id, expected)
     at = happened_at(body.occurred_at, by, after=account.changed_at)
     changes = body.changed_from(account, besides=frozenset({"custom", "occurred_at"}))
+    await check_listed(work, body, changes)
     changes |= await changed_custom(work, account, body.custom)
     if "owner_id" in changes:
         changes["team_id"] = await team_of(work, body.owner_id)

@@ -72,7 +72,7 @@ class ActivityUpdate(Change):
             "owner_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
             "region": "south",
             "segment": "home-decor",
-            "channel": "trade-show",
+            "channel": "trade_show",
             "due_at": "2026-03-17T16:00:00Z",
             "custom": {},
             "occurred_at": "2026-03-18T10:00:00Z",

@@ -13,6 +13,7 @@ from sales_api.reps import team_of
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
 from service_kit.custom_fields.queries import changed_custom, new_custom
+from service_kit.list_values.queries import check_listed
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
 from service_kit.references import require
@@ -55,6 +56,7 @@ async def update_activity(
     activity = await lock(work, Activity, activity_id, expected)
     at = happened_at(body.occurred_at, by, after=activity.completed_at)
     changes = body.changed_from(activity, besides=frozenset({"custom", "occurred_at"}))
+    await check_listed(work, body, changes)
     changes |= await changed_custom(work, activity, body.custom)
     if "owner_id" in changes:
         changes["team_id"] = await team_of(work, body.owner_id)

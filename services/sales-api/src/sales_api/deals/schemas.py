@@ -79,7 +79,7 @@ _RATE = described("The reporting currency for one unit of the deal's currency.",
 _REOPENINGS = described("How often it was reopened.", 0)
 _PROPOSALS = described("How many proposals were sent.", 1)
 _OWNER = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
-_PLACE = {"region": "south", "segment": "home-decor", "channel": "organic_search"}
+_PLACE = {"region": "south", "segment": "home-decor", "channel": "referral"}
 TERMS: Final[dict[str, Any]] = {
     "title": "Two pumps for the annex",
     "currency": "EUR",

@@ -26,6 +26,7 @@ from sales_api.reps import team_of
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
 from service_kit.custom_fields.queries import changed_custom, new_custom
+from service_kit.list_values.queries import check_listed
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
 from service_kit.references import require, require_new
@@ -36,6 +37,7 @@ from service_kit.versions import ExpectedVersion
 async def open_deal(work: UnitOfWork, body: DealCreate, by: Principal, reporting_currency: str) -> Deal:
     """Open a deal with an account. Raise `ExternalRefTaken` (409) and `UnknownReference` (422)."""
     at = happened_at(body.occurred_at, by)
+    await check_listed(work, body)
     account = await require_account(work, body.account_id)
     if body.lead_id is not None:
         await require(work, Lead, body.lead_id, "#/lead_id")
@@ -141,6 +143,7 @@ async def close_deal(
     deal = await lock(work, Deal, deal_id, expected)
     at = happened_at(body.occurred_at, by, after=deal.changed_at)
     deal.check_open()
+    await check_listed(work, body)
     rate = await rate_of(work, deal.currency, at.astimezone(UTC).date(), reporting_currency)
     event = deal.close(
         body.outcome,
@@ -182,6 +185,7 @@ async def update_deal(
     deal = await lock(work, Deal, deal_id, expected)
     at = happened_at(body.occurred_at, by, after=deal.changed_at)
     changes = body.changed_from(deal, besides=frozenset({"custom", "lines", "occurred_at"}))
+    await check_listed(work, body, changes)
     changes |= await changed_custom(work, deal, body.custom)
     lines = body.lines if "lines" in body.model_fields_set else None
     if lines is not None:
@@ -203,6 +207,7 @@ async def amend_deal(
     changes = body.changed_from(deal, besides=frozenset({"lines", "reason", "occurred_at"}))
     if "reason" in body.model_fields_set and body.reason != deal.close_reason:
         changes["close_reason"] = body.reason
+    await check_listed(work, body, {*changes, *({"reason"} if "close_reason" in changes else ())})
     lines = body.lines if "lines" in body.model_fields_set else None
     return await _amend(work, deal, changes, lines, at, reporting_currency)
 

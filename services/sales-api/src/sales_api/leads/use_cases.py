@@ -25,6 +25,7 @@ from sales_api.reps import team_of
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
 from service_kit.custom_fields.queries import changed_custom, new_custom
+from service_kit.list_values.queries import check_listed
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
 from service_kit.problems import Unprocessable
@@ -36,6 +37,7 @@ from service_kit.versions import ExpectedVersion
 async def create_lead(work: UnitOfWork, body: LeadCreate, by: Principal) -> Lead:
     """Create a lead; its region and segment are its account's unless given. Raise `ExternalRefTaken` (409)."""
     at = happened_at(body.occurred_at, by)
+    await check_listed(work, body)
     await require_new(work, Lead, body.external_ref)
     account = None if body.account_id is None else await require_account(work, body.account_id)
     if body.product is not None:
@@ -72,6 +74,7 @@ async def update_lead(
     lead = await lock(work, Lead, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
     changes = body.changed_from(lead, besides=frozenset({"custom", "occurred_at"}))
+    await check_listed(work, body, changes)
     changes |= await changed_custom(work, lead, body.custom)
     if not changes:
         return lead
@@ -118,6 +121,7 @@ async def disqualify_lead(
     """Disqualify a lead."""
     lead = await lock(work, Lead, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
+    await check_listed(work, body)
     publish(work, lead, lead.disqualify(body.reason, at=at), at)
     return lead
 
@@ -133,6 +137,7 @@ async def convert_lead(
     """Convert a lead to a customer, known or new, and open the deal that comes with it: all or nothing."""
     lead = await lock(work, Lead, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
+    await check_listed(work, body)
     lead.check_convertible(body.account_id, makes_account=body.account is not None)
     if body.account_id is not None:
         await require(work, Account, body.account_id, "#/account_id")

@@ -47,7 +47,7 @@ class ReferralUpdate(Change):
             "owner_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
             "region": "south",
             "segment": "home-decor",
-            "channel": "trade-show",
+            "channel": "trade_show",
             "occurred_at": "2026-04-21T09:00:00Z",
         }
     )

@@ -10,6 +10,7 @@ from sales_api.referrals.schemas import ReferralCreate, ReferralUpdate
 from sales_api.reps import team_of
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
+from service_kit.list_values.queries import check_listed
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
 from service_kit.references import require
@@ -36,6 +37,7 @@ async def update_referral(
     referral = await lock(work, Referral, referral_id, expected)
     at = happened_at(body.occurred_at, by, after=referral.recorded_at)
     changes = body.changed_from(referral, besides=frozenset({"occurred_at"}))
+    await check_listed(work, body, changes)
     if "lead_id" in changes:
         lead = None if body.lead_id is None else await _require_lead(work, body.lead_id)
         former = None if referral.lead_id is None else await work.get(Lead, referral.lead_id)
