@@ -1,10 +1,12 @@
 """The ledger is the same whatever the log does to a history, and always reconciles."""
 
 import asyncio
+import gc
+import tracemalloc
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
@@ -178,6 +180,40 @@ async def test_deferred_blocks_hold_nothing_of_a_batch_that_was_not_written(
         await writer.flush(connection)
     blocks, postings = await kept(engine)
     assert blocks == postings == recomputed(states)
+
+
+async def test_what_a_writer_remembers_does_not_grow_with_what_it_reads(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New customers, people, products and days for ever: their blocks and codes leave memory again."""
+    monkeypatch.setattr("metrics_worker.ledger.blocks.CELLS_IN_MEMORY", 1_000)
+    monkeypatch.setattr("metrics_worker.ledger.dimension_codes.CODES_IN_MEMORY", 100)
+    writer = LedgerWriter(VILNIUS)
+
+    async def bytes_after(number: int) -> int:
+        opened = MORNING + timedelta(days=number)
+        deals = [
+            deal(line(f"product-{number}-{each}", 1, "10"), account_id=uuid4(), owner_id=uuid4(), opened_at=opened)
+            for each in range(50)
+        ]
+        won = [
+            (msgspec.structs.replace(each, stage="won", closed_at=opened, reporting_amount=each.amount), 2)
+            for each in deals
+        ]
+        for states in (deals, won):
+            async with engine.begin() as connection:
+                await connection.execute(sa.text("SELECT 1"))
+                await writer.apply(connection, all_decoded(states))
+        del deals, won, states
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        found = [await bytes_after(number) for number in range(16)]
+    finally:
+        tracemalloc.stop()
+    assert max(found[8:]) - max(found[:8]) < 20_000, found
 
 
 @given(interleavings())
