@@ -251,6 +251,31 @@ async def test_a_deal_that_is_taken_back_cancels_its_onboarding_until_it_is_won_
     assert len(published) == (4 if done_before else 3)
 
 
+@pytest.mark.parametrize("done_before", [False, True])
+async def test_a_deal_that_is_taken_back_and_won_again_in_one_batch_ends_as_in_two(
+    service: Service, manager: httpx.AsyncClient, done_before: bool
+) -> None:
+    account_id, deal_id = new_id(), new_id()
+    now = datetime.now(UTC)
+    first_won_at, won_again_at = now - timedelta(days=3), now - timedelta(days=1)
+    accounts = [record(registered(account_id), 1)]
+    await consume(service, *accounts, record(won(account_id, deal_id, closed_at=first_won_at), 3), onboarding_days=30)
+    ticket = await onboarding_of(manager, deal_id)
+    if done_before:
+        assert (await manager.post(f"/v1/tickets/{ticket['id']}/resolve", json={})).status_code == 200
+    again = record(won(account_id, deal_id, closed_at=won_again_at), 5)
+    await consume(service, record(reopened(account_id, deal_id), 4), again, onboarding_days=30)
+    # An amendment of the same win.
+    await consume(service, record(won(account_id, deal_id, closed_at=won_again_at), 6), onboarding_days=30)
+    onboarding = await onboarding_of(manager, deal_id)
+    since = first_won_at if done_before else won_again_at
+    assert datetime.fromisoformat(onboarding["onboarding_since"]) == since
+    assert (onboarding["cancelled_at"], onboarding["status"]) == (None, "resolved" if done_before else "open")
+    published = [type(each.data) for each in await service.events_of(f"tickets/{ticket['id']}")]
+    assert published[-2:] == [TicketCancelled, TicketReinstated]
+    assert len(published) == (4 if done_before else 3)
+
+
 async def test_a_win_and_its_taking_back_in_one_batch_open_no_onboarding(
     service: Service, manager: httpx.AsyncClient
 ) -> None:

@@ -51,4 +51,21 @@ REGRESSIONS: Final[dict[str, Plan]] = {
         history=_TAKEN_BACK,
         faults=[Cut(5, "metrics"), Crash("ledger-1", "read", 2), Crash("ledger-2", "read", 2)],
     ),
+    "a win that is taken back and won again in one batch leaves the onboarding of the first": Plan(
+        schedule=112,
+        history=[
+            Action("sales-1", "register", "sales-1-1"),
+            Action("sales-1", "open", "sales-1-1-deal", of="sales-1-1", how="100.00"),
+            Action("sales-1", "close", "sales-1-1-deal", how="won"),
+            Action("sales-1", "reopen", "sales-1-1-deal"),
+            Action("sales-1", "close", "sales-1-1-deal", how="won"),
+            Action("service", "answer", "ticket-own", how="outbound"),
+            Action("service", "resolve", "ticket-own"),
+            Action("service", "answer", "ticket-1", how="inbound"),
+            Action("service", "answer", "ticket-0", how="inbound"),
+            Action("service", "resolve", "ticket-0"),
+            Action("service", "resolve", "ticket-own"),
+        ],
+        faults=[],
+    ),
 }

@@ -56,6 +56,9 @@ _ONBOARDINGS = sa.select(Ticket.table.c.id, Ticket.table.c.onboarding_deal_id, T
 _ONBOARDING = CompiledStatement(
     sa.select(Ticket.table.c.id).where(Ticket.table.c.onboarding_deal_id == sa.bindparam("deal_id"))
 )
+_WON_BEFORE = sa.select(_table.c.id, _table.c.won_at).where(
+    _table.c.id == sa.any_(sa.bindparam("deal_ids", type_=sa.ARRAY(sa.Uuid))), _table.c.won_at.is_not(None)
+)
 _REOPEN = sa.update(_table).where(_table.c.id == sa.bindparam("deal_id")).values(won_at=None)
 
 
@@ -71,7 +74,8 @@ async def copy_deals(
 
     A deal comes once at most, in its newest version, and only if it may have been won. It has one onboarding, however
     often its event comes; one that was won more than `onboarding_days` ago needs none: it comes from an import, or from
-    a replay. The onboarding of a deal that was taken back is cancelled, until the deal is won again.
+    a replay. The onboarding of a deal that was taken back is cancelled, until the deal is won again; also where
+    both are in one batch, of which only the new win is seen.
     """
     found = {record.value.data.id: record.value for record in records}
     deals = {key: each.data for key, each in found.items() if isinstance(each.data, Deal)}
@@ -81,18 +85,20 @@ async def copy_deals(
     # In the order of the key: two batches of different partitions must not wait for each other in a circle.
     won = [_row(deals[deal_id]) for deal_id in sorted(deals) if is_won[deal_id]]
     other = [{"deal_id": deal_id} for deal_id in sorted(deals) if not is_won[deal_id]]
+    if not deals:
+        return
+    before = {row.id: row.won_at for row in await connection.execute(_WON_BEFORE, {"deal_ids": sorted(is_won)})}
     if other:
         await connection.execute(_REOPEN, other)
     if won:
         await connection.execute(_SET, won)
-    if not deals:
-        return
     for onboarding in (await connection.execute(_ONBOARDINGS, {"deal_ids": sorted(is_won)})).all():
         deal_id: UUID = onboarding.onboarding_deal_id
-        if is_won[deal_id] == (onboarding.cancelled_at is not None):
+        won_at = deals[deal_id].closed_at if is_won[deal_id] else None
+        is_won_again = won_at is not None and before.get(deal_id, won_at) != won_at
+        if is_won_again or (won_at is not None) == (onboarding.cancelled_at is not None):
             async with written_durably(connection, process) as work:
-                won_at = deals[deal_id].closed_at if is_won[deal_id] else None
-                await _follow(work, onboarding.id, won_at, found[deal_id].time)
+                await _follow(work, onboarding.id, won_at, found[deal_id].time, is_won_again=is_won_again)
     since = datetime.now(UTC) - timedelta(days=onboarding_days)
     for deal_id in [row["id"] for row in won if row["won_at"] > since]:
         # A unit of work for each: one compares all that it has loaded before every statement.
@@ -138,18 +144,20 @@ async def _onboard(work: UnitOfWork, deal_id: UUID, deal: Deal) -> None:
     publish(work, ticket, event, won.won_at)
 
 
-async def _follow(work: UnitOfWork, ticket_id: UUID, won_at: datetime | None, changed_at: datetime) -> None:
+async def _follow(
+    work: UnitOfWork, ticket_id: UUID, won_at: datetime | None, changed_at: datetime, *, is_won_again: bool
+) -> None:
     """Cancel the onboarding of a deal that is no longer won, and reinstate that of one that is won again."""
     ticket = await work.get(Ticket, ticket_id, lock="update")
-    if ticket is None or ticket.merged_into is not None or (won_at is None) == (ticket.cancelled_at is not None):
+    if ticket is None or ticket.merged_into is not None:
         return
-    if won_at is not None:
-        terms = await terms_for(work, ticket.kind, ticket.priority)
-        publish(work, ticket, ticket.reinstate(won_at=won_at, terms=terms), won_at)
-    else:
+    if (won_at is None or is_won_again) and ticket.cancelled_at is None:
         # Meanwhile somebody may have worked on it.
         at = max(changed_at, ticket.changed_at)
         publish(work, ticket, ticket.cancel(at=at), at)
+    if won_at is not None and ticket.cancelled_at is not None:
+        terms = await terms_for(work, ticket.kind, ticket.priority)
+        publish(work, ticket, ticket.reinstate(won_at=won_at, terms=terms), won_at)
 
 
 async def onboarding_of(work: UnitOfWork, deal_id: UUID) -> UUID | None:
