@@ -89,8 +89,9 @@ clients-check: clients ## the tests of both clients, and of the example frontend
 dashboard: runtime ## build the dashboard, unless it is (Node comes by a wheel where the machine has none)
 	@$(RUN)/python tools/dashboard.py build
 
-dashboard-check: clients ## the types of the dashboard against the TypeScript client, and its own tests
+dashboard-check: clients browser ## the types of the dashboard against the TypeScript client, its own tests, and its stories in Chromium against the running system
 	@$(RUN)/python tools/dashboard.py check
+	@$(RUN)/python -m pytest tests/e2e/test_dashboard.py -m long -rs
 
 example: clients ## build the example frontend of examples/frontend
 	@$(RUN)/python tools/example.py build

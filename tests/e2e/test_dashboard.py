@@ -4,6 +4,7 @@ import asyncio
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -18,7 +19,9 @@ pytestmark = pytest.mark.long
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium")
-async def test_the_dashboard_in_a_browser(stack: LocalStack, record_property: Callable[[str, object], None]) -> None:
+async def test_the_dashboard_in_a_browser(
+    stack: LocalStack, record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]
+) -> None:
     if await asyncio.to_thread(build):
         # It has read the files when it started.
         await asyncio.to_thread(stack.processes["metrics-api"].stop)
@@ -39,3 +42,5 @@ async def test_the_dashboard_in_a_browser(stack: LocalStack, record_property: Ca
     assert re.search(r"# pass [1-9]", run.stdout), run.stdout
     for name, figure in re.findall(r"^# (seen after|scripts)(.*)", run.stdout, re.MULTILINE):
         record_property(name, figure)
+        with capsys.disabled():
+            sys.stdout.write(f"{name}{figure}\n")

@@ -219,6 +219,16 @@ test("a customer is found by name, with health and its reasons", async () => {
   await page.getByText("There is no such customer, or your role does not see them").waitFor();
 });
 
+test("a deal stands on the board of sales with its customer by name, and is gone from it once it is won", async () => {
+  const deal = await openDeal("7100.00");
+  await go(page, "/boards");
+  const card = page.locator(`[data-record="${deal.id}"]`);
+  await card.getByRole("link", { name: `Bäckerei ${unique}` }).waitFor();
+  await card.getByText("€7,100.00").or(card.getByText("€7,100")).first().waitFor();
+  await win(deal);
+  await card.waitFor({ state: "detached" });
+});
+
 test("the explanation of a number leads to the event that has just moved it", async () => {
   await page.goto(address("/numbers/revenue?why=1"));
   await page.getByRole("heading", { name: /^Why is Revenue €/ }).waitFor();
@@ -255,7 +265,7 @@ test("every language is spoken throughout, and nothing stays English", async () 
     const own = Object.values(messages).join("\n");
     // What is as English in that language, and what is part of its own messages, is no mistake.
     const foreign = Object.entries(english).filter(([key, text]) => text !== messages[key] && text.length > 6 && !/[{}]/.test(text) && !own.includes(text));
-    for (const path of ["/", "/waiting", "/numbers", "/numbers/win_rate?why=1", "/books", "/customers"]) {
+    for (const path of ["/", "/waiting", "/numbers", "/numbers/win_rate?why=1", "/books", "/customers", "/boards"]) {
       await go(page, `${path}${path.includes("?") ? "&" : "?"}lang=${language}`);
       await page.locator("main .panel").first().waitFor();
       await page.getByText(messages["state.live"], { exact: true }).waitFor();
@@ -282,23 +292,38 @@ test("lost and found again: the page says so, and goes on by itself", async () =
 });
 
 test("axe finds nothing: light and dark, desktop and phone", async () => {
+  const pages = {
+    "/": "Alerts",
+    "/waiting": "Waiting for us",
+    "/alerts": "Alerts",
+    "/numbers": "Numbers",
+    "/numbers/win_rate?why=1&target=1": "Records and events behind it",
+    "/books": "Books",
+    "/customers": "Customers",
+    "/boards": "Boards",
+  };
+  const context = await browser.newContext({ bypassCSP: true });
+  const opened = watched(await context.newPage());
+  await signIn(opened, "Marta Lindqvist");
+  await opened.evaluate(axe);
   const found = [];
   for (const [width, height] of [[1440, 900], [390, 844]]) {
     for (const colorScheme of ["light", "dark"]) {
-      const context = await browser.newContext({ viewport: { width, height }, colorScheme, bypassCSP: true });
-      const opened = watched(await context.newPage());
-      await signIn(opened, "Marta Lindqvist");
-      for (const path of ["/", "/waiting", "/alerts", "/numbers", "/numbers/win_rate?why=1&target=1", "/books", "/customers"]) {
-        await opened.goto(address(path));
-        await opened.getByRole("heading", { name: /Alerts|Waiting for us|Numbers|Records and events|Books|Customers/ }).first().waitFor();
+      await opened.setViewportSize({ width, height });
+      await opened.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      for (const [path, heading] of Object.entries(pages)) {
+        await go(opened, path);
+        await opened.getByRole("heading", { name: heading, exact: true }).first().waitFor();
         await opened.getByText("Live", { exact: true }).waitFor();
-        await opened.evaluate(axe);
+        await opened.waitForFunction(() => document.querySelectorAll("main .placeholder").length === 0);
         const { violations } = await opened.evaluate(() => globalThis.axe.run());
         found.push(...violations.map(({ id, nodes }) => `${path} ${width} ${colorScheme}: ${id}: ${nodes[0].html} ${nodes[0].failureSummary}`));
+        const wide = await opened.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+        if (wide > 0) found.push(`${path} ${width}: ${wide} px too wide`);
       }
-      await context.close();
     }
   }
+  await context.close();
   assert.deepEqual(found, []);
 });
 

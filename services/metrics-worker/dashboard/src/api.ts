@@ -1,6 +1,6 @@
 /** The API that serves this page, by the shipped client. */
 
-import { metrics, ProblemError, service, type Metrics } from "@tandem/client";
+import { metrics, ProblemError, sales, service, type Metrics } from "@tandem/client";
 import { accessToken, given, renew } from "./session";
 
 export type Answer = Metrics["AnswerRead"];
@@ -23,9 +23,13 @@ const options = {
 
 export const api = metrics({ ...options, url: location.origin });
 
-const serviceUrl = given("service-api");
-/** Where customers are found by name; undefined where metrics-api was not told its address. */
-export const serviceApi = serviceUrl ? service({ ...options, url: serviceUrl.replace(/\/$/, "") }) : undefined;
+/** Undefined where metrics-api was not told the address: what needs it is not there. */
+const other = <Client>(name: string, connect: (of: typeof options & { url: string }) => Client): Client | undefined => {
+  const url = given(`${name}-api`).replace(/\/$/, "");
+  return url === "" ? undefined : connect({ ...options, url });
+};
+export const salesApi = other("sales", sales);
+export const serviceApi = other("service", service);
 
 export type Explanation = Metrics["ExplanationRead"];
 export type Posting = Metrics["ExplainedPostingRead"];

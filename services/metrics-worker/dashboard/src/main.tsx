@@ -11,6 +11,7 @@ import "./styles/overview.css";
 const Alerts = lazy(() => import("./alerts"));
 const Waiting = lazy(() => import("./waiting"));
 const Numbers = lazy(() => import("./numbers"));
+const Boards = lazy(() => import("./boards"));
 const Books = lazy(() => import("./books"));
 const Customers = lazy(() => import("./customers"));
 const Customer = lazy(() => import("./customers").then(({ Customer: page }) => ({ default: page })));
@@ -28,6 +29,7 @@ render(
       <Route path="/numbers" component={Numbers} />
       <Route path="/customers" component={Customers} />
       <Route path="/customers/:id" component={Customer} />
+      <Route path="/boards" component={Boards} />
       <Route path="/books" component={Books} />
       <Route path="/numbers/:kpi" component={KpiPage} />
     </Router>

@@ -139,6 +139,7 @@ function Pages() {
     ["/", "nav.overview"],
     ["/waiting", "nav.waiting"],
     ["/customers", "nav.customers"],
+    ["/boards", "nav.boards"],
     ["/numbers", "nav.numbers"],
     ["/alerts", "nav.alerts"],
   ] as const;

@@ -17,7 +17,7 @@ const english = read("en");
 const SAME = {
   cs: ["filter.region", "state.offline", "waiting.limit", "dimension.region", "dimension.segment", "kind.lead"],
   de: [
-    "function.service", "filter.region", "filter.team", "state.live", "state.offline", "waiting.limit", "dimension.region",
+    "function.service", "nav.boards", "boards.title", "boards.pipeline", "ticket.installation", "ticket.problem", "priority.normal", "filter.region", "filter.team", "state.live", "state.offline", "waiting.limit", "dimension.region",
     "dimension.segment", "dimension.team", "variant.median", "kind.deal", "kind.lead", "kind.account", "kind.ticket",
   ],
   it: ["filter.team", "reply.no", "state.offline", "dimension.team", "kind.lead", "kind.ticket", "kind.quota", "kpi.net_revenue_retention"],

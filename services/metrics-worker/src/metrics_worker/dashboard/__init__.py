@@ -19,6 +19,7 @@ PAGES: Final = (
     "/",
     "/alerts",
     "/waiting",
+    "/boards",
     "/customers",
     "/customers/{id}",
     "/numbers",
@@ -48,6 +49,7 @@ def add_to(app: FastAPI, settings: MetricsSettings, folder: Path = BUILT) -> Non
         "client-id": settings.dashboard_client_id,
         "scopes": settings.dashboard_scopes,
         "audience": settings.auth_audience,
+        "sales-api": settings.sales_api_url,
         "service-api": settings.service_api_url,
     }.items():
         page = page.replace(f"{{{{{name}}}}}", html.escape(value))
