@@ -64,6 +64,16 @@ class Api:
         items: list[dict[str, Any]] = answer.json()["items"]
         return items
 
+    async def write_planned(self, template: str, plan: dict[str, Any], **due: str) -> None:
+        """Plan work for a past due time, move it, and end it in each of the three ways."""
+        path, _, name = template.rpartition("/")
+        for step in ("done", "missed", "cancel"):
+            planned = await self.write("POST", path, plan | due)
+            of_work = {name.strip("{}"): planned["id"]}
+            moved = {field: value.replace("06-30", "09-30") for field, value in due.items()}
+            await self.write("POST", f"{template}/move", moved, **of_work)
+            await self.write("POST", f"{template}/{step}", {}, **of_work)
+
     async def write(
         self, method: str, template: str, body: Any = None, *, media_type: str = "application/json", **values: str
     ) -> Any:
@@ -203,6 +213,8 @@ async def sales(api: Api) -> None:
     await write("POST", "/v1/deals/{deal_id}/amend", {"lines": [line]}, **of_deal)
     activity = await write("POST", "/v1/activities", {"account_id": account["id"], "kind": "call"})
     await write("PATCH", "/v1/activities/{activity_id}", {"kind": "visit"}, activity_id=activity["id"])
+    plan = {"account_id": account["id"], "kind": "call", "status": "planned"}
+    await api.write_planned("/v1/activities/{activity_id}", plan, due_at="2026-06-30T08:00:00Z")
     referral = await write("POST", "/v1/referrals", {"account_id": account["id"]})
     await write("PATCH", "/v1/referrals/{referral_id}", {"channel": "trade_show"}, referral_id=referral["id"])
     await write("POST", "/v1/accounts/{account_id}/merge", {"into": account["id"]}, account_id=other["id"])
@@ -259,11 +271,20 @@ async def service(api: Api) -> None:
     await write("PATCH", "/v1/trainings/{training_id}", {"attendees": 4}, training_id=training["id"])
     check_in = await write("POST", "/v1/check-ins", of_customer)
     await write("PATCH", "/v1/check-ins/{check_in_id}", {"due_on": "2026-06-30"}, check_in_id=check_in["id"])
+    plan = {"status": "planned", **of_customer}
+    await api.write_planned("/v1/trainings/{training_id}", plan | {"attendees": 3}, due_at="2026-06-30T08:00:00Z")
+    await api.write_planned("/v1/check-ins/{check_in_id}", plan, due_on="2026-06-30")
     plan = {"interval_days": 30, "next_due_on": "2026-06-30", **of_customer}
     plan = await write("POST", "/v1/maintenance-plans", plan)
     await write("PATCH", "/v1/maintenance-plans/{plan_id}", {"interval_days": 60}, plan_id=plan["id"])
     done = await write("POST", "/v1/maintenance-plans/{plan_id}/perform", {}, plan_id=plan["id"])
     await write("PATCH", "/v1/maintenance/{maintenance_id}", {"product": "pump"}, maintenance_id=done["id"])
+    for step in ("done", "missed", "cancel"):
+        (visit,) = (await api.send("GET", f"/v1/maintenance?plan_id={plan['id']}&status=planned")).json()["items"]
+        of_visit = {"maintenance_id": visit["id"]}
+        await write("POST", "/v1/maintenance/{maintenance_id}/move", {"due_on": "2026-09-30"}, **of_visit)
+        await write("POST", f"/v1/maintenance/{{maintenance_id}}/{step}", {}, **of_visit)
+    await write("POST", "/v1/maintenance-plans/{plan_id}/end", {}, plan_id=plan["id"])
     deal_id = await a_won_deal(api, customer["id"])
     delivery = {"deal_id": deal_id, "quality_as_agreed": True, "price": {"amount": "10.00", "currency": "EUR"}}
     delivery = await write("POST", "/v1/deliveries", delivery)

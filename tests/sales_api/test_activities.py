@@ -1,9 +1,9 @@
 """Activities over HTTP: what was done, with the attribution of the deal, lead or account."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from event_contracts.sales import ActivityCompleted
+from event_contracts.sales import ActivityCompleted, ActivityMoved, ActivityPlanned, PlannedActivityAmended
 from tests.sales_api.sales import ABSENT, Sales, reference
 from tests.service_kit.conftest import assert_problem
 
@@ -48,3 +48,66 @@ async def test_an_activity_refers_to_what_exists(sales: Sales) -> None:
     await sales.send("POST", f"/v1/accounts/{account['id']}/erase", role="sales-manager")
     refused = await sales.send("POST", "/v1/activities", without_customer | {"account_id": account["id"]})
     assert_problem(refused, 409, "account-already-erased")
+
+
+async def test_an_activity_is_planned_moved_and_done(sales: Sales) -> None:
+    rep, other = await sales.rep(), await sales.rep(subject=reference())
+    deal = await sales.deal(owner_id=rep["id"], region="south")
+    due = (datetime.now(UTC) + timedelta(days=7)).replace(microsecond=0).isoformat()
+    body = {"kind": "follow_up", "deal_id": deal["id"], "due_at": due, "purpose": "renewal"}
+    planned = await sales.post("/v1/activities", body, status=201)
+    assert (planned["status"], planned["completed_at"], planned["owner_id"]) == ("planned", None, rep["id"])
+    assert (planned["purpose"], planned["region"]) == ("renewal", "south")
+    path = f"/v1/activities/{planned['id']}"
+
+    later = (datetime.now(UTC) + timedelta(days=9)).replace(microsecond=0).isoformat()
+    moved = await sales.post(f"{path}/move", {"due_at": later, "reason": "customer-asked"})
+    assert (moved["status"], moved["version"]) == ("planned", 2)
+    ((move,), due_then) = moved["moves"], datetime.fromisoformat(moved["due_at"])
+    assert (datetime.fromisoformat(move["due_at"]), move["reason"]) == (datetime.fromisoformat(due), "customer-asked")
+    assert due_then == datetime.fromisoformat(later)
+    assert (await sales.post(f"{path}/move", {"due_at": later}))["version"] == 2
+
+    amended = await sales.send("PATCH", path, {"purpose": "upgrade"})
+    assert (amended.status_code, amended.json()["purpose"]) == (200, "upgrade")
+    without = await sales.send("PATCH", path, {"due_at": None})
+    assert_problem(without, 409, "planned-work-needs-due-time")
+    done = await sales.post(f"{path}/done", {"owner_id": other["id"]})
+    assert (done["status"], done["owner_id"], done["version"]) == ("done", other["id"], 4)
+    for step, given in (("done", {}), ("missed", {}), ("cancel", {}), ("move", {"due_at": due})):
+        refused = await sales.send("POST", f"{path}/{step}", given)
+        assert_problem(refused, 409, "work-not-planned")
+    events = await sales.events_of(planned["id"])
+    assert [type(event.data) for event in events] == [
+        ActivityPlanned, ActivityMoved, PlannedActivityAmended, ActivityCompleted,
+    ]  # fmt: skip
+    assert {event.partition_key for event in events} == {deal["account_id"]}
+
+
+async def test_what_is_overdue_is_listed_until_it_is_done_missed_or_cancelled(sales: Sales) -> None:
+    account = await sales.account()
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    body = {"kind": "call", "account_id": account["id"], "status": "planned"}
+    assert_problem(await sales.send("POST", "/v1/activities", body), 422, "invalid-request")
+    overdue = [await sales.post("/v1/activities", body | {"due_at": yesterday}, status=201) for _ in range(4)]
+    ahead = await sales.post("/v1/activities", body | {"due_at": tomorrow}, status=201)
+    early = await sales.post("/v1/activities", body | {"due_at": tomorrow, "status": "done"}, status=201)
+
+    async def listed(query: str) -> set[str]:
+        page = await sales.get(f"/v1/activities?account_id={account['id']}&{query}")
+        return {each["id"] for each in page["items"]}
+
+    assert await listed("overdue=true") == {each["id"] for each in overdue}
+    assert await listed("overdue=false") == {ahead["id"], early["id"]}
+    assert await listed("status=planned&due_at_before=" + tomorrow[:19] + "Z") == {each["id"] for each in overdue}
+    done, missed, cancelled, left = (each["id"] for each in overdue)
+    await sales.post(f"/v1/activities/{done}/done", {})
+    await sales.post(f"/v1/activities/{missed}/missed", {})
+    await sales.post(f"/v1/activities/{cancelled}/cancel", {"reason": "not-needed"})
+    assert await listed("overdue=true") == {left}
+    again = await sales.post(f"/v1/activities/{missed}/move", {"due_at": tomorrow})
+    assert (again["status"], again["missed_at"], again["moves"][0]["missed_at"] is None) == ("planned", None, False)
+    bulk = {"operation": "finish_activity", "records": [{"id": left}, {"id": ahead["id"]}], "body": {}}
+    assert (await sales.post("/v1/bulk", bulk))["done"] == 2
+    assert await listed("overdue=true") == set()

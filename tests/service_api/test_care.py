@@ -1,5 +1,6 @@
 """What service does for customers besides tickets: recorded once, published once, with its attribution."""
 
+import asyncio
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,16 +14,24 @@ from event_contracts.fields import Money
 from event_contracts.sales import Deal, DealClosed, DealClosing, DealLine, DealReopened, DealReopening, Promise
 from event_contracts.service import (
     CheckInCompleted,
+    CheckInMoved,
+    CheckInPlanned,
     DeliveryAccepted,
+    MaintenanceCancelled,
     MaintenancePerformed,
+    MaintenancePlanned,
     ReviewRecorded,
     TicketCancelled,
     TicketOpened,
     TicketReinstated,
     TrainingDelivered,
+    TrainingMoved,
+    TrainingPlanned,
     UpsellSuggested,
 )
 from service_api.customers.from_sales import ACCOUNTS, copy_accounts, is_copied, version_of
+from service_api.maintenance.model import Maintenance
+from service_api.maintenance.visit_planner import VisitPlanner
 from service_api.won_deals import copy_deals
 from service_kit.consumer.seen_sequences import SeenSequences
 from service_kit.identifiers import new_id
@@ -105,7 +114,8 @@ async def test_a_plan_moves_on_with_each_maintenance(
     path = f"/v1/maintenance-plans/{plan['id']}"
     first = await make(manager, f"{path}/perform", agent_id=people["agent_id"])
     assert (first["due_on"], first["product"], first["team_id"]) == ("2026-06-30", "heat-pump-9", people["team_id"])
-    (published,) = await service.events_of(f"maintenance/{first['id']}")
+    planned, published = await service.events_of(f"maintenance/{first['id']}")
+    assert isinstance(planned.data, MaintenancePlanned)
     assert isinstance(published.data, MaintenancePerformed)
     assert (published.data.due_on, str(published.data.plan_id)) == (date(2026, 6, 30), plan["id"])
     moved = (await agent.get(path)).json()
@@ -114,10 +124,113 @@ async def test_a_plan_moves_on_with_each_maintenance(
     assert_problem(stale, 412, "stale-version")
     second = await make(agent, f"{path}/perform")
     assert second["due_on"] == "2026-12-29"
-    assert (await agent.get(f"/v1/maintenance?plan_id={plan['id']}")).json()["items"] == [second]
-    assert (await manager.get(f"/v1/maintenance?plan_id={plan['id']}")).json()["items"] == [second, first]
+    assert (await agent.get(f"/v1/maintenance?plan_id={plan['id']}&status=done")).json()["items"] == [second]
+    done = (await manager.get(f"/v1/maintenance?plan_id={plan['id']}&status=done")).json()["items"]
+    assert done == [second, first]
+    (next_one,) = (await manager.get(f"/v1/maintenance?plan_id={plan['id']}&status=planned")).json()["items"]
+    assert (next_one["due_on"], next_one["performed_at"]) == ("2027-06-29", None)
     assert (await manager.get(f"/v1/maintenance/{first['id']}")).json() == first
     assert (await agent.get(f"/v1/maintenance-plans?customer_id={people['customer_id']}")).json()["items"][0]["id"]
+
+
+async def test_a_plans_visits_are_planned_one_after_the_other_until_it_ends(
+    service: Service, manager: httpx.AsyncClient, agent: httpx.AsyncClient, people: dict[str, str]
+) -> None:
+    overdue_on = datetime.now(UTC).date() - timedelta(days=40)
+    plan = await make(manager, "/v1/maintenance-plans", **people, interval_days=30, next_due_on=str(overdue_on))
+    path = f"/v1/maintenance-plans/{plan['id']}"
+
+    async def planned() -> list[dict[str, Any]]:
+        query = {"plan_id": plan["id"], "status": "planned", "sort": "due_on"}
+        found: list[dict[str, Any]] = (await manager.get("/v1/maintenance", params=query)).json()["items"]
+        return found
+
+    (first,) = await planned()
+    assert (first["due_on"], first["agent_id"], first["performed_at"]) == (str(overdue_on), people["agent_id"], None)
+    late = (await manager.get(f"/v1/maintenance?plan_id={plan['id']}&overdue=true")).json()["items"]
+    assert late == [first]
+
+    # Missed, the plan goes on to the next; the missed one can be made up for.
+    missed = await make(manager, f"/v1/maintenance/{first['id']}/missed")
+    assert missed["status"] == "missed"
+    (second,) = await planned()
+    assert second["due_on"] == str(overdue_on + timedelta(days=30))
+    tomorrow = str(datetime.now(UTC).date() + timedelta(days=1))
+    await make(manager, f"/v1/maintenance/{first['id']}/move", due_on=tomorrow)
+    assert [each["id"] for each in await planned()] == [second["id"], first["id"]]
+    await make(manager, f"/v1/maintenance/{first['id']}/done")
+    assert [each["id"] for each in await planned()] == [second["id"]]
+
+    # The plan follows when its next visit is moved, and the visit when the plan is changed.
+    moved = await make(manager, f"/v1/maintenance/{second['id']}/move", due_on=tomorrow, reason="customer-asked")
+    assert (await manager.get(path)).json()["next_due_on"] == moved["due_on"] == tomorrow
+    changed = await manager.patch(path, json={"product": "boiler", "next_due_on": str(overdue_on)})
+    assert changed.status_code == 200, changed.text
+    (second,) = await planned()
+    assert (second["due_on"], second["product"], second["status"]) == (str(overdue_on), "boiler", "planned")
+    cancelled = await make(manager, f"/v1/maintenance/{second['id']}/cancel", reason="not-needed")
+    assert (cancelled["status"], cancelled["cancel_reason"]) == ("cancelled", "not-needed")
+    (third,) = await planned()
+
+    assert_problem(await agent.post(f"{path}/end", json={}), 403, "forbidden")
+    ended = await make(manager, f"{path}/end")
+    assert (ended["ended_at"] is not None, await planned()) == (True, [])
+    events = await service.events_of(f"maintenance/{third['id']}")
+    assert [type(each.data) for each in events] == [MaintenancePlanned, MaintenanceCancelled]
+    for step in ("perform", "end"):
+        assert_problem(await manager.post(f"{path}/{step}", json={}), 409, "maintenance-plan-ended")
+
+
+async def test_plans_of_before_get_their_visit_once_however_many_planners_run(
+    service: Service, manager: httpx.AsyncClient, people: dict[str, str]
+) -> None:
+    plan = await make(manager, "/v1/maintenance-plans", **people, interval_days=30, next_due_on="2026-06-30")
+    async with service.engine.begin() as connection:
+        visits = Maintenance.table
+        await connection.execute(sa.delete(visits).where(visits.c.plan_id == UUID(plan["id"])))
+    planners = [VisitPlanner(service.engine) for _ in range(3)]
+    await asyncio.gather(*(planner.tick() for planner in planners))
+    assert await planners[0].tick() == 0
+    (visit,) = (await manager.get(f"/v1/maintenance?plan_id={plan['id']}")).json()["items"]
+    assert (visit["status"], visit["due_on"]) == ("planned", "2026-06-30")
+    assert len(await service.events_of(f"maintenance/{visit['id']}")) == 1
+
+
+@pytest.mark.parametrize(
+    ("noun", "fields", "due", "subject", "events"),
+    [
+        ("check-ins", {}, "due_on", "checkins", (CheckInPlanned, CheckInMoved, CheckInCompleted)),
+        ("trainings", {"attendees": 6}, "due_at", "trainings", (TrainingPlanned, TrainingMoved, TrainingDelivered)),
+    ],
+)
+async def test_check_ins_and_trainings_are_planned_moved_and_done(
+    service: Service,
+    manager: httpx.AsyncClient,
+    people: dict[str, str],
+    noun: str,
+    fields: dict[str, Any],
+    due: str,
+    subject: str,
+    events: tuple[type[Any], ...],
+) -> None:
+    now = datetime.now(UTC)
+    days = [now + timedelta(days=number) for number in (-2, 3)]
+    past, later = [str(day.date()) if due == "due_on" else day.isoformat() for day in days]
+    planned = await make(manager, f"/v1/{noun}", **people, **fields, status="planned", purpose="renewal", **{due: past})
+    path = f"/v1/{noun}/{planned['id']}"
+    assert (await manager.get(f"/v1/{noun}?overdue=true")).json()["items"] == [planned]
+    assert (planned["status"], planned["purpose"], planned["moves"]) == ("planned", "renewal", [])
+    moved = await make(manager, f"{path}/move", **{due: later})
+    assert moved["moves"][0][due] == planned[due]
+    assert (await manager.get(f"/v1/{noun}?overdue=true")).json()["items"] == []
+    done = await make(manager, f"{path}/done", **({"attendees": 4} if fields else {}))
+    assert (done["status"], done["version"], done.get("attendees")) == ("done", 3, 4 if fields else None)
+    assert [type(each.data) for each in await service.events_of(f"{subject}/{planned['id']}")] == list(events)
+    assert_problem(await manager.post(f"{path}/missed", json={}), 409, "work-not-planned")
+    for step in ("missed", "cancel"):
+        other = await make(manager, f"/v1/{noun}", **people, **fields, **{due: later})
+        assert other["status"] == "planned"
+        assert (await make(manager, f"/v1/{noun}/{other['id']}/{step}"))["version"] == 2
 
 
 def deal_state(account_id: UUID, deal_id: UUID, **more: Any) -> dict[str, Any]:

@@ -5,23 +5,29 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import msgspec
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from event_contracts.sales import ActivityCompleted, ActivityPlanned
+from event_contracts.service import MaintenancePlanned
 from metrics_worker.jobs.targets import TargetEvaluator
 from metrics_worker.ledger.aggregate import decode
+from metrics_worker.ledger.status import open_ledger
 from metrics_worker.settings import MetricsSettings
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import ingest, moved
 from tests.metrics_worker.facts import (
     VILNIUS,
     account,
+    activity,
     all_decoded,
     deal,
     decoded,
     lead,
     line,
+    maintenance,
     record,
     survey,
     ticket,
@@ -231,3 +237,31 @@ async def test_a_sequence_conflict_is_alarmed_until_the_next_event_of_its_subjec
     assert (found["subject"], found["severity"]) == (f"deals/{lost.id}", "critical")
     await ingest(engine, decoded(won, 3))
     assert await get_alerts(client, kind="sequence-conflict") == []
+
+
+async def test_planned_work_that_is_overdue_is_one_alert_a_kind(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    await open_ledger(engine, VILNIUS)
+    today = VILNIUS.day_of(datetime.now(UTC))
+    noon = datetime.combine(today, datetime.min.time(), VILNIUS.zone) + timedelta(hours=12)
+    not_done: dict[str, Any] = {"status": "planned", "planned_at": ago(days=90)}
+    call = msgspec.structs.asdict(activity()) | not_done | {"completed_at": None}
+    visit = msgspec.structs.asdict(maintenance()) | not_done | {"performed_at": None}
+    late = ActivityPlanned(**(call | {"id": uuid4(), "due_at": noon - timedelta(days=9)}))
+    states: list[Any] = [
+        late,
+        ActivityPlanned(**(call | {"id": uuid4(), "due_at": noon - timedelta(days=2)})),
+        ActivityPlanned(**(call | {"id": uuid4(), "due_at": noon})),
+        MaintenancePlanned(**(visit | {"due_on": today + timedelta(days=1)})),
+    ]
+    await ingest(engine, all_decoded(states))
+    [found] = await get_alerts(client, kind="overdue")
+    first = today - timedelta(days=9)
+    assert (found["subject"], found["kpi"], found["severity"]) == ("activities", "follow_ups_on_time", "warning")
+    assert found["says"] == f"Planned activities are overdue: 2, the first due on {first}."
+    assert (found["facts"]["rule"], found["facts"]["overdue_count"]) == ("overdue-work", 2)
+    explained = await client.get(found["explain"])
+    assert explained.json()["denominator"] == 2
+    done = ActivityCompleted(**(msgspec.structs.asdict(late) | {"status": "done", "completed_at": ago(days=1)}))
+    await ingest(engine, all_decoded([(done, 2)]))
+    [found] = await get_alerts(client, kind="overdue")
+    assert found["says"].endswith(f"1, the first due on {today - timedelta(days=2)}.")

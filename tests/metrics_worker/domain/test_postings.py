@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from event_contracts.codec import UndecodableEvent
 from event_contracts.fields import Money
-from event_contracts.sales import StageEntry
+from event_contracts.planned_work import WorkMove
+from event_contracts.sales import ActivityPlanned, StageEntry
 from event_contracts.service import Wait
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.posting import Posting, Reporting
@@ -437,7 +438,7 @@ def test_a_cancelled_onboarding_counts_nowhere() -> None:
 
 def test_a_follow_up_is_in_time_up_to_the_moment_it_was_due() -> None:
     due = moment("2026-03-10T16:00")
-    done = {"day": "2026-03-10", "completed": 1, "follow_ups": 1}
+    done = {"day": "2026-03-10", "completed": 1, "with_due": 1, "follow_ups": 1}
     assert posted(activity(due_at=due, completed_at=due), "activity") == [done | {"on_time": 1}]
     assert posted(activity(due_at=due, completed_at=due + timedelta(seconds=1)), "activity") == [done]
     assert posted(activity(due_at=None), "activity") == [{"day": "2026-03-10", "completed": 1}]
@@ -456,9 +457,36 @@ def test_what_is_done_for_customers_counts_on_its_day() -> None:
 def test_what_is_done_by_the_end_of_the_day_it_is_due_is_in_time(due_on: date, on_time: int) -> None:
     # 21:59 UTC is the last minute of the day in Vilnius.
     late = moment("2026-03-10T21:59")
-    [checked] = posted(check_in(due_on=due_on, completed_at=late), "checkin")
-    [maintained] = posted(maintenance(due_on=due_on, performed_at=late), "maintenance")
-    assert (checked.get("on_time", 0), maintained.get("on_time", 0)) == (on_time, on_time)
+    checked = posted(check_in(due_on=due_on, completed_at=late), "checkin")
+    maintained = posted(maintenance(due_on=due_on, performed_at=late), "maintenance")
+    for postings in (checked, maintained):
+        assert [each["day"] for each in postings if each.get("due")] == [str(due_on)]
+        assert sum(each.get("on_time", 0) for each in postings) == on_time
+
+
+def test_planned_work_counts_on_the_day_it_is_due_until_it_is_cancelled() -> None:
+    due, later = moment("2026-03-10T16:00"), moment("2026-03-20T16:00")
+    planned: dict[str, Any] = {"status": "planned", "planned_at": moment("2026-03-01T08:00"), "completed_at": None}
+
+    def of(**state: Any) -> list[dict[str, Any]]:
+        return posted(ActivityPlanned(**(msgspec.structs.asdict(activity(due_at=due)) | planned | state)), "activity")
+
+    assert of() == [{"day": "2026-03-10", "open": 1}]
+    assert of(status="missed", missed_at=due) == [{"day": "2026-03-10", "follow_ups": 1}]
+    assert of(status="cancelled", cancelled_at=due) == []
+    assert of(status="done", completed_at=later) == [
+        {"day": "2026-03-10", "follow_ups": 1},
+        {"day": "2026-03-20", "completed": 1, "with_due": 1},
+    ]
+    in_time, too_late = WorkMove(moved_at=due, due_at=due), WorkMove(moved_at=due + timedelta(seconds=1), due_at=due)
+    was_missed = WorkMove(moved_at=due, due_at=due, missed_at=due - timedelta(hours=1))
+    assert of(due_at=later, moves=[in_time]) == [{"day": "2026-03-20", "open": 1}]
+    for move in (too_late, was_missed):
+        assert of(due_at=later, moves=[move]) == [
+            {"day": "2026-03-10", "follow_ups": 1},
+            {"day": "2026-03-20", "open": 1},
+        ]
+        assert of(due_at=later, moves=[move], status="cancelled", cancelled_at=later) == []
 
 
 @given(st.integers(0, 10**15), st.integers(1, 800))

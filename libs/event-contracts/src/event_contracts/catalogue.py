@@ -97,11 +97,15 @@ def corrections(noun: str, state: type[State], *, topic: str, subject_kind: str)
 
 
 def correction_of(entry: EventType, correction: Correction) -> EventType | None:
-    """Return the event that corrects the subject of another, or None where a directory entry is set again instead."""
+    """Return the event that corrects the subject of another, or None where a directory entry is set again instead.
+
+    Of several, it is the first declared one whose state the other's is a case of.
+    """
     found = (
         each
         for each in EVENT_TYPES.values()
         if (each.topic, each.subject_kind, each.correction) == (entry.topic, entry.subject_kind, correction)
+        and issubclass(entry.data, each.data.__mro__[1])
     )
     return next(found, None)
 

@@ -273,6 +273,27 @@ _MAINTENANCE: Final[_Values] = {
     "performed_at": "2026-06-24T07:30:00Z",
     **_CARED_FOR,
 }
+_PLANNED_WORK: Final[Mapping[str, _Values]] = {
+    "sales.activity": {
+        "values": _ACTIVITY,
+        "done_at": "completed_at",
+        "due": "due_at",
+        "moved_to": "2026-03-18T16:00:00Z",
+    },
+    "service.training": {
+        "values": _TRAINING | {"due_at": "2026-03-16T09:00:00Z"},
+        "done_at": "delivered_at",
+        "due": "due_at",
+        "moved_to": "2026-03-18T09:00:00Z",
+    },
+    "service.check-in": {"values": _CHECK_IN, "done_at": "completed_at", "due": "due_on", "moved_to": "2026-05-20"},
+    "service.maintenance": {
+        "values": _MAINTENANCE,
+        "done_at": "performed_at",
+        "due": "due_on",
+        "moved_to": "2026-07-15",
+    },
+}
 _DELIVERY: Final[_Values] = {
     "id": _uuid(0xCA),
     "deal_id": _DEAL_ID,
@@ -602,14 +623,44 @@ def examples() -> Mapping[str, Example]:
         _example("metrics.wait-escalated", "2026-03-24T10:30:00Z", 3, _ACCOUNT_ID, _ESCALATED),
         _example("metrics.wait-ended", "2026-03-24T10:41:00Z", 4, _ACCOUNT_ID, _WAIT_ENDED),
     ]
+    for noun, subject in _PLANNED_WORK.items():
+        all_examples += _planned(noun, **subject)
     all_examples += _corrections_of(all_examples)
     return MappingProxyType({event_type_of(example.data).name: example for example in all_examples})
 
 
+def _planned(noun: str, *, values: _Values, done_at: str, due: str, moved_to: str) -> Iterator[Example]:
+    """Yield the events of work that is planned, moved, corrected, missed, and cancelled in the end."""
+    service, _, fact = noun.partition(".")
+    planned = values | {done_at: None, "id": _uuid(0xE0 + crc32(noun.encode()) % 16)}
+    planned |= {"status": "planned", "purpose": "renewal", "planned_at": "2026-03-10T09:00:00Z"}
+    move = {"moved_at": "2026-03-12T09:00:00Z", due: planned[due], "reason": "customer-asked"}
+    moved = planned | {due: moved_to, "moves": [move]}
+    missed = moved | {"status": "missed", "missed_at": "2026-03-16T17:00:00Z"}
+    cancelled = moved | {
+        "status": "cancelled",
+        "cancelled_at": "2026-03-17T09:00:00Z",
+        "cancel_reason": "not-needed",
+    }
+    yield _example(f"{noun}-planned", "2026-03-10T09:00:00Z", 1, _ACCOUNT_ID, planned)
+    yield _example(f"{noun}-moved", "2026-03-12T09:00:00Z", 2, _ACCOUNT_ID, moved, previous=move)
+    yield _example(
+        f"{service}.planned-{fact}-amended",
+        "2026-03-12T10:00:00Z",
+        3,
+        _ACCOUNT_ID,
+        moved | {"purpose": "upgrade"},
+        fields=["purpose"],
+    )
+    yield _example(f"{noun}-missed", "2026-03-16T17:00:00Z", 4, _ACCOUNT_ID, missed)
+    yield _example(f"{noun}-cancelled", "2026-03-17T09:00:00Z", 4, _ACCOUNT_ID, cancelled)
+
+
 def _corrections_of(facts: list[Example]) -> Iterator[Example]:
     """Yield what corrects the last example of each kind of subject, and the interaction, after a restore."""
-    by_subject = {(event_type_of(each.data).topic, event_type_of(each.data).subject_kind): each for each in facts}
-    for last in by_subject.values():
+    # Work that is planned is corrected by other events than what was done.
+    by_state = {(event_type_of(each.data).topic, type(each.data).__mro__[1]): each for each in facts}
+    for last in by_state.values():
         values = msgspec.to_builtins(last.data)
         for correction in _CORRECTIONS:
             if (entry := correction_of(event_type_of(last.data), correction)) is not None:

@@ -9,6 +9,7 @@ import msgspec
 
 from event_contracts.catalogue import SALES_TOPIC, State, corrections, event
 from event_contracts.fields import Amendment, Code, Count, Credit, CustomValues, Moment, Money
+from event_contracts.planned_work import PlannedWork, WorkMoving
 
 LeadStatus = Literal["new", "assigned", "contacted", "qualified", "disqualified", "converted"]
 OpenStage = Literal["prospecting", "qualification", "presentation", "proposal", "negotiation"]
@@ -328,8 +329,8 @@ class QuotaSet(Quota, frozen=True, kw_only=True):
     change: QuotaSetting
 
 
-class Activity(State, frozen=True, kw_only=True):
-    """A salesperson's completed work on a lead, a deal or a customer; attribution is that at the time."""
+class Activity(PlannedWork, frozen=True, kw_only=True):
+    """A salesperson's work on a lead, a deal or a customer, planned or done; attribution is that at the time."""
 
     kind: ActivityKind
     account_id: UUID | None
@@ -341,20 +342,56 @@ class Activity(State, frozen=True, kw_only=True):
     segment: Code | None
     channel: Code | None
     due_at: Moment | None
-    """When it was due; null when unplanned."""
-    completed_at: Moment
+    """When it is due; null when unplanned."""
+    completed_at: Moment | None
+    """When it was done; null while it is not."""
     custom: CustomValues | None = None
     """Null in events of before there were custom fields."""
 
 
+class CompletedActivity(Activity, frozen=True, kw_only=True):
+    """A salesperson's completed work on a lead, a deal or a customer; attribution is that at the time."""
+
+    completed_at: Moment
+
+
 @event("sales.activity-completed", topic=SALES_TOPIC, subject_kind="activities")
-class ActivityCompleted(Activity, frozen=True, kw_only=True):
+class ActivityCompleted(CompletedActivity, frozen=True, kw_only=True):
     """A salesperson completed an activity, planned or not."""
 
 
 @event("sales.activity-amended", topic=SALES_TOPIC, subject_kind="activities")
-class ActivityAmended(Activity, frozen=True, kw_only=True):
+class ActivityAmended(CompletedActivity, frozen=True, kw_only=True):
     """What was recorded wrongly of an activity was corrected."""
+
+    change: Amendment
+
+
+@event("sales.activity-planned", topic=SALES_TOPIC, subject_kind="activities")
+class ActivityPlanned(Activity, frozen=True, kw_only=True):
+    """An activity was planned, with its due time."""
+
+
+@event("sales.activity-moved", topic=SALES_TOPIC, subject_kind="activities")
+class ActivityMoved(Activity, frozen=True, kw_only=True):
+    """A planned activity, or one that was missed, was moved to another due time."""
+
+    change: WorkMoving
+
+
+@event("sales.activity-missed", topic=SALES_TOPIC, subject_kind="activities")
+class ActivityMissed(Activity, frozen=True, kw_only=True):
+    """A planned activity did not take place."""
+
+
+@event("sales.activity-cancelled", topic=SALES_TOPIC, subject_kind="activities")
+class ActivityCancelled(Activity, frozen=True, kw_only=True):
+    """A planned activity is no longer to be done; it counts nowhere."""
+
+
+@event("sales.planned-activity-amended", topic=SALES_TOPIC, subject_kind="activities")
+class PlannedActivityAmended(Activity, frozen=True, kw_only=True):
+    """What was recorded wrongly of an activity that is not done was corrected."""
 
     change: Amendment
 
@@ -391,7 +428,9 @@ for _noun, _state, _subject_kind in (
     ("lead", Lead, "leads"),
     ("deal", Deal, "deals"),
     ("quota", Quota, "quotas"),
-    ("activity", Activity, "activities"),
+    # The narrower one first: it corrects what was completed.
+    ("activity", CompletedActivity, "activities"),
+    ("planned-activity", Activity, "activities"),
     ("referral", Referral, "referrals"),
 ):
     corrections(_noun, _state, topic=SALES_TOPIC, subject_kind=_subject_kind)

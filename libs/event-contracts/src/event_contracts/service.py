@@ -8,6 +8,7 @@ import msgspec
 
 from event_contracts.catalogue import SERVICE_TOPIC, State, corrections, event
 from event_contracts.fields import Amendment, Code, Count, Credit, CustomValues, Moment, Money, Score, Seconds
+from event_contracts.planned_work import PlannedWork, WorkMoving
 from event_contracts.sales import Promise
 
 TicketKind = Literal["presales_question", "installation", "maintenance", "problem", "complaint", "training_request"]
@@ -376,8 +377,8 @@ class SurveyErased(Survey, frozen=True, kw_only=True):
     """A survey's comment was erased with the customer; the score stays."""
 
 
-class Training(State, frozen=True, kw_only=True):
-    """A training for a customer's staff."""
+class Training(PlannedWork, frozen=True, kw_only=True):
+    """A training for a customer's staff, planned or delivered."""
 
     customer_id: UUID
     agent_id: UUID | None
@@ -386,23 +387,61 @@ class Training(State, frozen=True, kw_only=True):
     segment: Code | None
     product: Code | None
     attendees: Count
+    delivered_at: Moment | None
+    """When it was done; null while it is not."""
+    due_at: Moment | None = None
+    """When it is due; null when unplanned."""
+
+
+class DeliveredTraining(Training, frozen=True, kw_only=True):
+    """A training that was delivered to a customer's staff."""
+
     delivered_at: Moment
 
 
 @event("service.training-delivered", topic=SERVICE_TOPIC, subject_kind="trainings")
-class TrainingDelivered(Training, frozen=True, kw_only=True):
+class TrainingDelivered(DeliveredTraining, frozen=True, kw_only=True):
     """A training was delivered."""
 
 
 @event("service.training-amended", topic=SERVICE_TOPIC, subject_kind="trainings")
-class TrainingAmended(Training, frozen=True, kw_only=True):
+class TrainingAmended(DeliveredTraining, frozen=True, kw_only=True):
     """What was recorded wrongly of a training was corrected."""
 
     change: Amendment
 
 
-class CheckIn(State, frozen=True, kw_only=True):
-    """A conversation that service starts without a request by the customer."""
+@event("service.training-planned", topic=SERVICE_TOPIC, subject_kind="trainings")
+class TrainingPlanned(Training, frozen=True, kw_only=True):
+    """A training was planned, with its due time."""
+
+
+@event("service.training-moved", topic=SERVICE_TOPIC, subject_kind="trainings")
+class TrainingMoved(Training, frozen=True, kw_only=True):
+    """A planned training, or one that was missed, was moved to another due time."""
+
+    change: WorkMoving
+
+
+@event("service.training-missed", topic=SERVICE_TOPIC, subject_kind="trainings")
+class TrainingMissed(Training, frozen=True, kw_only=True):
+    """A planned training did not take place."""
+
+
+@event("service.training-cancelled", topic=SERVICE_TOPIC, subject_kind="trainings")
+class TrainingCancelled(Training, frozen=True, kw_only=True):
+    """A planned training is no longer to be done; it counts nowhere."""
+
+
+@event("service.planned-training-amended", topic=SERVICE_TOPIC, subject_kind="trainings")
+class PlannedTrainingAmended(Training, frozen=True, kw_only=True):
+    """What was recorded wrongly of a training that is not done was corrected."""
+
+    change: Amendment
+
+
+class CheckIn(PlannedWork, frozen=True, kw_only=True):
+    """A conversation that service starts without a request by the customer, planned or completed."""
 
     customer_id: UUID
     agent_id: UUID | None
@@ -412,23 +451,59 @@ class CheckIn(State, frozen=True, kw_only=True):
     product: Code | None
     due_on: date | None
     """The last day on which it is on time; null when unplanned."""
+    completed_at: Moment | None
+    """When it was done; null while it is not."""
+
+
+class CompletedCheckIn(CheckIn, frozen=True, kw_only=True):
+    """A conversation that service started without a request by the customer."""
+
     completed_at: Moment
 
 
 @event("service.check-in-completed", topic=SERVICE_TOPIC, subject_kind="checkins")
-class CheckInCompleted(CheckIn, frozen=True, kw_only=True):
+class CheckInCompleted(CompletedCheckIn, frozen=True, kw_only=True):
     """A check-in with a customer was completed."""
 
 
 @event("service.check-in-amended", topic=SERVICE_TOPIC, subject_kind="checkins")
-class CheckInAmended(CheckIn, frozen=True, kw_only=True):
+class CheckInAmended(CompletedCheckIn, frozen=True, kw_only=True):
     """What was recorded wrongly of a check-in was corrected."""
 
     change: Amendment
 
 
-class Maintenance(State, frozen=True, kw_only=True):
-    """One visit or update under a maintenance plan."""
+@event("service.check-in-planned", topic=SERVICE_TOPIC, subject_kind="checkins")
+class CheckInPlanned(CheckIn, frozen=True, kw_only=True):
+    """A check-in was planned, with its due time."""
+
+
+@event("service.check-in-moved", topic=SERVICE_TOPIC, subject_kind="checkins")
+class CheckInMoved(CheckIn, frozen=True, kw_only=True):
+    """A planned check-in, or one that was missed, was moved to another due time."""
+
+    change: WorkMoving
+
+
+@event("service.check-in-missed", topic=SERVICE_TOPIC, subject_kind="checkins")
+class CheckInMissed(CheckIn, frozen=True, kw_only=True):
+    """A planned check-in did not take place."""
+
+
+@event("service.check-in-cancelled", topic=SERVICE_TOPIC, subject_kind="checkins")
+class CheckInCancelled(CheckIn, frozen=True, kw_only=True):
+    """A planned check-in is no longer to be done; it counts nowhere."""
+
+
+@event("service.planned-check-in-amended", topic=SERVICE_TOPIC, subject_kind="checkins")
+class PlannedCheckInAmended(CheckIn, frozen=True, kw_only=True):
+    """What was recorded wrongly of a check-in that is not done was corrected."""
+
+    change: Amendment
+
+
+class Maintenance(PlannedWork, frozen=True, kw_only=True):
+    """One visit or update under a maintenance plan, planned or done."""
 
     plan_id: UUID | None
     customer_id: UUID
@@ -439,17 +514,53 @@ class Maintenance(State, frozen=True, kw_only=True):
     product: Code | None
     due_on: date
     """The last day on which it is on time."""
+    performed_at: Moment | None
+    """When it was done; null while it is not."""
+
+
+class PerformedMaintenance(Maintenance, frozen=True, kw_only=True):
+    """One visit or update under a maintenance plan that was done."""
+
     performed_at: Moment
 
 
 @event("service.maintenance-performed", topic=SERVICE_TOPIC, subject_kind="maintenance")
-class MaintenancePerformed(Maintenance, frozen=True, kw_only=True):
+class MaintenancePerformed(PerformedMaintenance, frozen=True, kw_only=True):
     """Planned maintenance was performed."""
 
 
 @event("service.maintenance-amended", topic=SERVICE_TOPIC, subject_kind="maintenance")
-class MaintenanceAmended(Maintenance, frozen=True, kw_only=True):
+class MaintenanceAmended(PerformedMaintenance, frozen=True, kw_only=True):
     """What was recorded wrongly of maintenance was corrected."""
+
+    change: Amendment
+
+
+@event("service.maintenance-planned", topic=SERVICE_TOPIC, subject_kind="maintenance")
+class MaintenancePlanned(Maintenance, frozen=True, kw_only=True):
+    """Maintenance was planned, with its due time."""
+
+
+@event("service.maintenance-moved", topic=SERVICE_TOPIC, subject_kind="maintenance")
+class MaintenanceMoved(Maintenance, frozen=True, kw_only=True):
+    """Planned maintenance, or maintenance that was missed, was moved to another due time."""
+
+    change: WorkMoving
+
+
+@event("service.maintenance-missed", topic=SERVICE_TOPIC, subject_kind="maintenance")
+class MaintenanceMissed(Maintenance, frozen=True, kw_only=True):
+    """Planned maintenance did not take place."""
+
+
+@event("service.maintenance-cancelled", topic=SERVICE_TOPIC, subject_kind="maintenance")
+class MaintenanceCancelled(Maintenance, frozen=True, kw_only=True):
+    """Planned maintenance is no longer to be done; it counts nowhere."""
+
+
+@event("service.planned-maintenance-amended", topic=SERVICE_TOPIC, subject_kind="maintenance")
+class PlannedMaintenanceAmended(Maintenance, frozen=True, kw_only=True):
+    """What was recorded wrongly of maintenance that is not done was corrected."""
 
     change: Amendment
 
@@ -536,12 +647,16 @@ class UpsellAmended(UpsellSuggestion, frozen=True, kw_only=True):
 
 
 for _noun, _state, _subject_kind in (
+    # Of two states of a subject the narrower one first: it corrects what was done.
     ("customer", Customer, "customers"),
     ("ticket", Ticket, "tickets"),
     ("survey", Survey, "surveys"),
-    ("training", Training, "trainings"),
-    ("check-in", CheckIn, "checkins"),
-    ("maintenance", Maintenance, "maintenance"),
+    ("training", DeliveredTraining, "trainings"),
+    ("planned-training", Training, "trainings"),
+    ("check-in", CompletedCheckIn, "checkins"),
+    ("planned-check-in", CheckIn, "checkins"),
+    ("maintenance", PerformedMaintenance, "maintenance"),
+    ("planned-maintenance", Maintenance, "maintenance"),
     ("delivery", Delivery, "deliveries"),
     ("review", Review, "reviews"),
     ("upsell", UpsellSuggestion, "upsells"),

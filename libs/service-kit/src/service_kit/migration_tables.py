@@ -576,3 +576,42 @@ def create_list_values(*lists: str) -> None:
             for key, label in FIRST_VALUES[cast("ListName", name)].items()
         ],
     )
+
+
+def plan_work(table: str, *, due: str, done: str) -> None:
+    """Add the columns of planned work: `done` is null while it is not done, by the day or time in `due`."""
+    comments = {
+        "planned_at": "null for what was recorded when it was done",
+        "missed_at": None,
+        "cancelled_at": None,
+    }
+    done_status = sa.Column("status", sa.Text(), server_default="done", nullable=False)
+    op.add_column(table, done_status)
+    op.add_column(table, sa.Column("purpose", sa.Text(), comment="a code of what it is for"))
+    for name, comment in comments.items():
+        op.add_column(table, sa.Column(name, sa.DateTime(timezone=True), comment=comment))
+    op.add_column(table, sa.Column("cancel_reason", sa.Text()))
+    moves = sa.Column(
+        "moves",
+        postgresql.JSONB(),
+        server_default=sa.text("'[]'::jsonb"),
+        nullable=False,
+        comment="each time that it was moved, with what was before",
+    )
+    op.add_column(table, moves)
+    op.alter_column(table, done, nullable=True, comment="null while it is not done")
+    op.create_check_constraint(
+        op.f(f"{table}_status_check"), table, "status IN ('planned', 'done', 'missed', 'cancelled')"
+    )
+    op.create_check_constraint(op.f(f"{table}_planned_has_due_check"), table, f"status = 'done' OR {due} IS NOT NULL")
+    create_list_indexes(table, "status", "purpose")
+    op.create_index(f"{table}_open_idx", table, [due, "id"], postgresql_where=sa.text("status = 'planned'"))
+
+
+def unplan_work(table: str, *, due: str, done: str) -> None:
+    """Drop them again, with the work that is not done."""
+    op.drop_index(f"{table}_open_idx", table)
+    op.execute(f"DELETE FROM {table} WHERE {done} IS NULL")  # noqa: S608 -- a migration's own names
+    op.alter_column(table, done, nullable=False, comment=None)
+    for name in ("status", "purpose", "planned_at", "missed_at", "cancelled_at", "cancel_reason", "moves"):
+        op.drop_column(table, name)

@@ -25,6 +25,7 @@ from service_kit.lists.exports import FORMAT, MEDIA_TYPES, SLOWEST_SECONDS, Form
 from service_kit.lists.filters import Filters
 from service_kit.lists.includes import Include
 from service_kit.lists.listing import Listing, ListQuery
+from service_kit.lists.parameters import FilterParameter
 from service_kit.paging import Paged, PageRead, page_of
 from service_kit.problems import Forbidden, NotFound
 from service_kit.routing import Begin, CallersAccess, Work, actor_of, router
@@ -42,8 +43,8 @@ class Resource(Generic[Read]):
 
     `path` is the address of one record, with the name of its parameter. `view` shows a row, and an aggregate that has
     the same attributes; left out, it is `read.model_validate`. `view_for` returns the view where it depends on the
-    request. `rows` selects what a view needs beyond the table. `filters`, `sorts`, `includes` and `is_small` are
-    those of `Listing`.
+    request. `rows` selects what a view needs beyond the table. `filters`, `more_filters`, `sorts`, `includes` and
+    `is_small` are those of `Listing`.
     `board` are the columns that the list can be put in. `own_events` are those that a record's history shows; None for
     a noun that publishes none. `sees` returns what records meet that the caller of a request can see, where the table
     of access does not say it. `has_views`: the list can be asked for by a saved view.
@@ -57,6 +58,7 @@ class Resource(Generic[Read]):
         read: type[Read],
         *,
         filters: Filters = NO_FILTERS,
+        more_filters: Sequence[FilterParameter] = (),
         sorts: Sequence[str] = (),
         includes: Mapping[str, Include] | None = None,
         view: Callable[[Any], Read] | None = None,
@@ -90,6 +92,7 @@ class Resource(Generic[Read]):
             table,
             read,
             filters=filters,
+            more_filters=more_filters,
             sorts=sorts,
             includes=includes,
             rows=rows,

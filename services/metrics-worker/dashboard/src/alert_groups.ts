@@ -69,6 +69,8 @@ export function saysOf(alert: Alert, now: Date): string {
   switch (facts.rule) {
     case "unattended":
       return t("says.unattended", { name: nameOf(alert), time: duration(now.getTime() - new Date(alert.since).getTime()), tickets: alert.tickets.length });
+    case "overdue-work":
+      return t("says.overdue-work", { what: nameOf(alert), count: facts.overdue_count ?? 0, time: duration(now.getTime() - new Date(alert.since).getTime()) });
     case "target-missed":
       return t(facts.direction === "down" ? "says.target-missed.down" : "says.target-missed.up", { what: nameOf(alert), target: value(facts.target) });
     case "beyond-usual-spread":

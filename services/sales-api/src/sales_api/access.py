@@ -92,7 +92,10 @@ ACCESS: Final = AccessTable(
             "list_activities get_activity get_activity_events export_activities",
             {**_SELLERS, "service-manager": ALL, "analyst": ALL},
         ),
-        write=(rule("complete_activity", _SELLERS), rule("update_activity", _OWNERS)),
+        write=(
+            rule("complete_activity", _SELLERS),
+            rule("update_activity finish_activity miss_activity move_activity cancel_activity", _OWNERS),
+        ),
         audit=rule("get_activity_audit", _AUDITORS),
         personal=("custom_personal",),
         served_by=frozenset({"sales-rep", "sales-manager", "service-manager", "importer"}),

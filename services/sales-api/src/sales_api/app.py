@@ -44,7 +44,7 @@ def create(settings: SalesSettings) -> FastAPI:
             "accounts": "Customers: companies or people that buy. Service and the KPIs know them by the same id.",
             "leads": "Possible customers, from the first sign of interest until they are converted or disqualified.",
             "deals": "Sales in progress, closed as won or lost; they can be reopened and amended.",
-            "activities": "Calls, meetings and tasks of salespeople that were done.",
+            "activities": "Calls, meetings and tasks of salespeople: planned, done, missed, moved or cancelled.",
             "referrals": "Customers' recommendations that lead to new accounts.",
             "quotas": "What each salesperson has to sell in a period.",
             "products": "The catalogue that deals and leads name by code.",

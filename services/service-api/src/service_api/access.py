@@ -113,7 +113,7 @@ ACCESS: Final = AccessTable(
                 Training.table,
                 "list_trainings get_training get_training_events export_trainings",
                 "deliver_training",
-                "update_training",
+                "update_training finish_training miss_training move_training cancel_training",
                 _TEAMS,
             ),
             (
@@ -121,7 +121,7 @@ ACCESS: Final = AccessTable(
                 CheckIn.table,
                 "list_check_ins get_check_in get_check_in_events export_check_ins",
                 "complete_check_in",
-                "update_check_in",
+                "update_check_in finish_check_in miss_check_in move_check_in cancel_check_in",
                 _TEAMS,
             ),
             (
@@ -129,7 +129,7 @@ ACCESS: Final = AccessTable(
                 Maintenance.table,
                 "list_maintenance get_maintenance get_maintenance_events export_maintenance",
                 "",
-                "update_maintenance",
+                "update_maintenance finish_maintenance miss_maintenance move_maintenance cancel_maintenance",
                 _TEAMS,
             ),
             (
@@ -156,7 +156,7 @@ ACCESS: Final = AccessTable(
         table=MaintenancePlan.table,
         read=rule("list_maintenance_plans get_maintenance_plan export_maintenance_plans", {**_ANY_AGENT, **_OTHERS}),
         write=(
-            rule("create_maintenance_plan update_maintenance_plan", _MANAGERS),
+            rule("create_maintenance_plan update_maintenance_plan end_maintenance_plan", _MANAGERS),
             rule("perform_maintenance", _ANY_AGENT),
         ),
         audit=rule("get_maintenance_plan_audit", _AUDITORS),

@@ -36,15 +36,20 @@ from service_kit.fields import (
     StrictModel,
     UpdatedAt,
     Version,
+    examples,
 )
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.occurrence import check_follows, happened_at
+from service_kit.planned_work.model import PlannedWork
+from service_kit.planned_work.schemas import Purpose, StatusGiven
+from service_kit.planned_work.use_cases import finish_work
 from service_kit.references import require
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 
 R = TypeVar("R", bound="ForCustomer")
+W = TypeVar("W", bound="PlannedByAgent")
 
 
 class ForCustomer(Recorded, Base):
@@ -67,6 +72,10 @@ class ByAgent(ForCustomer):
 
     agent_id: Annotated[UUID | None, column(references="agent.id")] = None
     team_id: Annotated[UUID | None, column(references="team.id")] = None
+
+
+class PlannedByAgent(ByAgent, PlannedWork):
+    """The columns of what an agent did for a customer, or is to do."""
 
 
 class DoneCreate(StrictModel):
@@ -94,6 +103,35 @@ class DoneUpdate(RecordUpdate):
 
     agent_id: AgentId | None = None
     team_id: TeamId | None = Field(default=None, description="The team of the given agent when left out.")
+
+
+class PlannedCreate(DoneCreate):
+    """Something that an agent did for a customer, or is to do."""
+
+    status: StatusGiven | None = None
+    purpose: Purpose | None = None
+
+
+class PlannedUpdate(DoneUpdate):
+    """What was recorded wrongly of what an agent did for a customer, or is to do."""
+
+    purpose: Purpose | None = None
+
+
+class WorkDoneRequest(StrictModel):
+    """Who did what was planned, and when."""
+
+    model_config = examples(
+        {
+            "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14",
+            "occurred_at": "2026-03-16T10:00:00Z",
+        }
+    )
+
+    agent_id: AgentId | None = Field(default=None, description="Who did it; whose it is when left out.")
+    team_id: TeamId | None = Field(default=None, description="The agent's team when left out.")
+    occurred_at: OccurredAt | None = None
 
 
 class DoneRead(ReadModel):
@@ -150,6 +188,33 @@ async def amend(
     if changes:
         publish(work, record, amended(record, changes, event), at)
     return record
+
+
+async def amend_work(
+    work: UnitOfWork, entity: type[W], record_id: UUID, body: DoneUpdate, by: Principal, expected: ExpectedVersion
+) -> W:
+    """Correct work, planned or done; the same again changes nothing. Raise `UnknownReference` (422)."""
+    record = await lock(work, entity, record_id, expected)
+    at, changes = await amendment_of(work, record, body, by, since=record.changed_at)
+    if changes:
+        publish(work, record, record.amend(changes, at=at), at)
+    return record
+
+
+async def finish_by_agent(
+    work: UnitOfWork,
+    entity: type[W],
+    record_id: UUID,
+    body: WorkDoneRequest,
+    by: Principal,
+    expected: ExpectedVersion,
+    **changes: Any,
+) -> W:
+    """Record that planned work was done, by whose it is unless another is named. Raise `WorkNotPlanned` (409)."""
+    record = await lock(work, entity, record_id, expected)
+    if body.agent_id is not None or body.team_id is not None:
+        changes |= await done_by(work, body.agent_id or record.agent_id, body.team_id)
+    return await finish_work(work, record, changes, body.occurred_at, by)
 
 
 async def amendment_of(

@@ -1,48 +1,88 @@
-"""Check-ins: conversations that service starts before anything is wrong."""
+"""Check-ins: conversations that service starts before anything is wrong, planned or done."""
 
-from datetime import date, datetime
-from typing import Annotated, ClassVar
+from datetime import UTC, date, datetime
+from typing import Annotated, ClassVar, Self
 
 from fastapi import Response
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from event_contracts.catalogue import SERVICE_TOPIC
-from event_contracts.service import CheckInAmended, CheckInCompleted
+from event_contracts.service import (
+    CheckInAmended,
+    CheckInCancelled,
+    CheckInCompleted,
+    CheckInMissed,
+    CheckInMoved,
+    CheckInPlanned,
+    PlannedCheckInAmended,
+)
 from service_api.agents import Agent, AgentRead
-from service_api.attribution import ByAgent, DoneCreate, DoneRead, DoneUpdate, amend, attributed
+from service_api.attribution import (
+    DoneRead,
+    PlannedByAgent,
+    PlannedCreate,
+    PlannedUpdate,
+    WorkDoneRequest,
+    amend_work,
+    attributed,
+    finish_by_agent,
+)
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
 from service_api.fields import ProductOf, ProductOfRead
 from service_api.teams import Team, TeamRead
-from service_kit.aggregates import publish
 from service_kit.entities import column
 from service_kit.fields import Code, Day, Identifier, Moment, described, examples
 from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
 from service_kit.occurrence import happened_at
+from service_kit.planned_work.model import WorkEvents, planned_work
+from service_kit.planned_work.overdue import overdue
+from service_kit.planned_work.schemas import (
+    PlannedWorkRead,
+    WorkCancelRequest,
+    WorkMissRequest,
+    WorkMoveDayRequest,
+    WorkStatusField,
+    is_planned,
+)
+from service_kit.planned_work.use_cases import add_work, cancel_work, miss_work, move_work, planned_or_done
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
 from service_kit.tables import filtered, unassigned
 from service_kit.versions import Expected
 
 
-class CheckIn(ByAgent, table="check_in"):
-    """A check-in that took place. It changes only where it was recorded wrongly."""
+class CheckIn(PlannedByAgent, table="check_in"):
+    """A check-in, planned or completed."""
+
+    due_field: ClassVar = "due_on"
+    done_field: ClassVar = "completed_at"
+    events: ClassVar = WorkEvents(
+        planned=CheckInPlanned,
+        done=CheckInCompleted,
+        moved=CheckInMoved,
+        missed=CheckInMissed,
+        cancelled=CheckInCancelled,
+        amended=CheckInAmended,
+        plan_amended=PlannedCheckInAmended,
+    )
 
     __table_args__: ClassVar = (
         *filtered("check_in", ("customer_id", "agent_id", "team_id")),
         unassigned("check_in", "agent_id", "team_id"),
         *filtered("check_in", ("product", "due_on", "completed_at", "updated_at")),
+        *planned_work("check_in", "due_on"),
         {"info": {"noun": "check-in"}},
     )
 
     product: str | None = None
     due_on: Annotated[date | None, column(comment="the last day that it was planned for; null when unplanned")] = None
-    completed_at: datetime
+    completed_at: Annotated[datetime | None, column(comment="null while it is not done")] = None
 
 
-class CheckInCreate(DoneCreate):
-    """A check-in that took place."""
+class CheckInCreate(PlannedCreate):
+    """A check-in that is planned or took place."""
 
     model_config = examples(
         {
@@ -52,13 +92,26 @@ class CheckInCreate(DoneCreate):
             "product": "heat-pump-9",
             "occurred_at": "2026-03-31T21:00:00Z",
             "due_on": "2026-04-15",
-        }
+            "purpose": "renewal",
+        },
+        {
+            "customer_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
+            "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "status": "planned",
+            "due_on": "2026-04-15",
+        },
     )
 
-    due_on: Day | None = Field(default=None, description="The last day that it was planned for, if it was.")
+    due_on: Day | None = Field(default=None, description="The last day on which it is on time; planned, it has one.")
+
+    @model_validator(mode="after")
+    def _planned_has_due_day(self) -> Self:
+        if self.status == "planned" and self.due_on is None:
+            raise ValueError("give due_on of what is planned")
+        return self
 
 
-class CheckInUpdate(DoneUpdate):
+class CheckInUpdate(PlannedUpdate):
     """What was recorded wrongly of a check-in."""
 
     model_config = examples(
@@ -69,6 +122,7 @@ class CheckInUpdate(DoneUpdate):
             "segment": "manufacturing",
             "product": "heat-pump-9",
             "due_on": "2026-04-20",
+            "purpose": "renewal",
             "occurred_at": "2026-04-01T08:00:00Z",
         }
     )
@@ -77,13 +131,13 @@ class CheckInUpdate(DoneUpdate):
     due_on: Day | None = Field(default=None, description="The last day that it was planned for, if it was.")
 
 
-class CheckInRead(DoneRead):
+class CheckInRead(DoneRead, PlannedWorkRead):
     """A check-in."""
 
     product: ProductOfRead | None
-    due_on: Annotated[date, described("The last day that it was planned for; null if it was not.", "2026-04-15")] | None
-    completed_at: Moment
-    """When it took place."""
+    due_on: Annotated[date, described("The last day on which it is on time; null if it has none.", "2026-04-15")] | None
+    completed_at: Moment | None
+    """When it took place; null while it has not."""
 
 
 check_ins = Resource(
@@ -95,9 +149,12 @@ check_ins = Resource(
         "agent_id": Identifier,
         "team_id": Identifier,
         "product": Code,
+        "status": WorkStatusField,
+        "purpose": Code,
         "due_on": Day,
         "completed_at": Moment,
     },
+    more_filters=[overdue(CheckIn.table, "due_on")],
     sorts=(
         "due_on",
         "completed_at",
@@ -112,14 +169,20 @@ check_ins = Resource(
 check_ins.read_routes(list_as="list_check_ins", get_as="get_check_in")
 
 
-@check_ins.routes.post("", status_code=201, summary="Record a check-in")
+@check_ins.routes.post("", status_code=201, summary="Plan or record a check-in")
 async def complete_check_in(body: CheckInCreate, work: Work, response: Response, by: By) -> CheckInRead:
-    """Record that service asked a customer how they are doing."""
+    """Plan by when service is to ask a customer how they are doing, or record that it did."""
     at = happened_at(body.occurred_at, by)
-    state = await attributed(work, body) | {"product": body.product, "due_on": body.due_on, "completed_at": at}
-    check_in = CheckIn(version=1, **state)
-    work.add(check_in)
-    publish(work, check_in, CheckInCompleted(**state), at)
+    planned = is_planned(body.status, body.due_on, body.occurred_at, datetime.now(UTC))
+    check_in = CheckIn(
+        version=1,
+        **await attributed(work, body),
+        product=body.product,
+        due_on=body.due_on,
+        purpose=body.purpose,
+        **planned_or_done(CheckIn, at, planned=planned),
+    )
+    add_work(work, check_in, at)
     return check_ins.show_created(response, check_in)
 
 
@@ -132,8 +195,37 @@ async def update_check_in(
     by: By,
     expected: Expected,
 ) -> CheckInRead:
-    """Correct what was recorded wrongly: it counts as if it had been recorded so, on the same day."""
-    return check_ins.show(
-        response,
-        await amend(work, CheckIn, check_in_id, body, by, expected, event=CheckInAmended, since="completed_at"),
-    )
+    """Correct what was recorded wrongly: it counts as if it had been recorded so, in the same days."""
+    return check_ins.show(response, await amend_work(work, CheckIn, check_in_id, body, by, expected))
+
+
+@check_ins.routes.post("/{check_in_id}/done", summary="Record that a planned check-in was done")
+async def finish_check_in(
+    check_in_id: Identifier, body: WorkDoneRequest, work: Work, response: Response, expected: Expected, by: By
+) -> CheckInRead:
+    """Record that what was planned was done; by its due time it is on time."""
+    return check_ins.show(response, await finish_by_agent(work, CheckIn, check_in_id, body, by, expected))
+
+
+@check_ins.routes.post("/{check_in_id}/missed", summary="Record that a planned check-in was missed")
+async def miss_check_in(
+    check_in_id: Identifier, body: WorkMissRequest, work: Work, response: Response, expected: Expected, by: By
+) -> CheckInRead:
+    """Record that it did not take place. It counts as not on time, whether or not its due time has passed."""
+    return check_ins.show(response, await miss_work(work, CheckIn, check_in_id, body, expected, by))
+
+
+@check_ins.routes.post("/{check_in_id}/move", summary="Move a planned check-in")
+async def move_check_in(
+    check_in_id: Identifier, body: WorkMoveDayRequest, work: Work, response: Response, expected: Expected, by: By
+) -> CheckInRead:
+    """Give what is planned, or was missed, another due time. One that had passed by then stays not kept."""
+    return check_ins.show(response, await move_work(work, CheckIn, check_in_id, body, expected, by))
+
+
+@check_ins.routes.post("/{check_in_id}/cancel", summary="Cancel a planned check-in")
+async def cancel_check_in(
+    check_in_id: Identifier, body: WorkCancelRequest, work: Work, response: Response, expected: Expected, by: By
+) -> CheckInRead:
+    """Record that what is planned is not to be done any more: it counts nowhere."""
+    return check_ins.show(response, await cancel_work(work, CheckIn, check_in_id, body, expected, by))

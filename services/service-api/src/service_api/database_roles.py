@@ -16,10 +16,20 @@ ROLES: Final = (
         changes=_TABLES - _OF_CONSUMER - _OF_RELAY,
         reads={"circuit_breaker", "published_event", "stream"},
     ),
-    # The SLA clock publishes breaches of tickets.
+    # The SLA clock publishes breaches of tickets; visits are planned of maintenance plans.
     DatabaseRole(
         "service_relay",
-        changes={*_OF_RELAY, "outbox", "idempotency_key", "imported_record", "dead_letter", "audit_entry", "ticket"},
+        changes={
+            *_OF_RELAY,
+            "outbox",
+            "idempotency_key",
+            "imported_record",
+            "dead_letter",
+            "audit_entry",
+            "ticket",
+            "maintenance_plan",
+            "maintenance",
+        },
     ),
     # It copies customers and deals, opens onboardings, and erases what was written about a customer.
     DatabaseRole(

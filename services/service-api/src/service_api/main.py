@@ -10,6 +10,7 @@ import service_api
 from event_contracts.catalogue import SERVICE_TOPIC
 from service_api.app import create
 from service_api.customers.from_sales import SalesCustomers
+from service_api.maintenance.visit_planner import VisitPlanner
 from service_api.settings import ConsumerSettings, RelaySettings, ServiceApiSettings
 from service_api.sla_clock import SlaClock
 from service_kit import logs, migrations, runner
@@ -41,12 +42,13 @@ def api() -> None:
 
 
 def relay() -> None:
-    """Publish the outbox, and the breaches that the SLA clock finds, and clean the database, until SIGTERM."""
+    """Publish the outbox and the breaches that the SLA clock finds, plan visits, clean the database, until SIGTERM."""
     settings = RelaySettings()
     engine = create_engine(settings, application="service-relay")
     sender = Relay(engine=engine, kafka=KafkaServers.of(settings), watermarked=SERVICE_TOPIC)
     notifier = OutboxNotifier(engine)
     clock = SlaClock(engine, on_commit=notifier.notify)
+    visits = VisitPlanner(engine, on_commit=notifier.notify)
     retention = RetentionJob(
         engine,
         [
@@ -62,6 +64,7 @@ def relay() -> None:
             group.create_task(sender.run(stop))
             # Also while another relay is the active one: clocks do not get in each other's way.
             group.create_task(clock.job.run(stop))
+            group.create_task(visits.job.run(stop))
             group.create_task(retention.job.run(stop))
 
     runner.work(
@@ -70,7 +73,7 @@ def relay() -> None:
         work,
         live={
             "relay": sender.heartbeat.check,
-            **{each.job.name: each.job.heartbeat.check for each in (clock, retention)},
+            **{each.job.name: each.job.heartbeat.check for each in (clock, visits, retention)},
         },
         ready={"database": database_check(engine), "log": sender.check_log},
     )

@@ -1,45 +1,91 @@
-"""Trainings: what service taught customers' people."""
+"""Trainings: what service teaches customers' people, planned or delivered."""
 
-from datetime import datetime
-from typing import ClassVar
+from datetime import UTC, datetime
+from typing import Annotated, ClassVar, Self
+from uuid import UUID
 
 from fastapi import Response
+from pydantic import Field, model_validator
 
 from event_contracts.catalogue import SERVICE_TOPIC
-from event_contracts.service import TrainingAmended, TrainingDelivered
+from event_contracts.service import (
+    PlannedTrainingAmended,
+    TrainingAmended,
+    TrainingCancelled,
+    TrainingDelivered,
+    TrainingMissed,
+    TrainingMoved,
+    TrainingPlanned,
+)
 from service_api.agents import Agent, AgentRead
-from service_api.attribution import ByAgent, DoneCreate, DoneRead, DoneUpdate, amend, attributed
+from service_api.attribution import (
+    DoneRead,
+    PlannedByAgent,
+    PlannedCreate,
+    PlannedUpdate,
+    WorkDoneRequest,
+    amend_work,
+    attributed,
+    finish_by_agent,
+)
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
 from service_api.fields import Attendees, AttendeesRead, ProductOf, ProductOfRead
 from service_api.teams import Team, TeamRead
-from service_kit.aggregates import publish
+from service_kit.auth import Principal
+from service_kit.entities import column
 from service_kit.fields import Code, Identifier, Moment, examples
 from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
 from service_kit.occurrence import happened_at
+from service_kit.planned_work.model import WorkEvents, planned_work
+from service_kit.planned_work.overdue import overdue
+from service_kit.planned_work.schemas import (
+    PlannedWorkRead,
+    WorkCancelRequest,
+    WorkMissRequest,
+    WorkMoveRequest,
+    WorkStatusField,
+    is_planned,
+)
+from service_kit.planned_work.use_cases import add_work, cancel_work, miss_work, move_work, planned_or_done
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
 from service_kit.tables import filtered, unassigned
-from service_kit.versions import Expected
+from service_kit.unit_of_work import UnitOfWork
+from service_kit.versions import Expected, ExpectedVersion
 
 
-class Training(ByAgent, table="training"):
-    """A training of a customer's people. It changes only where it was recorded wrongly."""
+class Training(PlannedByAgent, table="training"):
+    """A training of a customer's people, planned or delivered."""
+
+    due_field: ClassVar = "due_at"
+    done_field: ClassVar = "delivered_at"
+    events: ClassVar = WorkEvents(
+        planned=TrainingPlanned,
+        done=TrainingDelivered,
+        moved=TrainingMoved,
+        missed=TrainingMissed,
+        cancelled=TrainingCancelled,
+        amended=TrainingAmended,
+        plan_amended=PlannedTrainingAmended,
+    )
 
     __table_args__: ClassVar = (
         *filtered("training", ("customer_id", "agent_id", "team_id")),
         unassigned("training", "agent_id", "team_id"),
-        *filtered("training", ("product", "delivered_at", "updated_at")),
+        *filtered("training", ("product", "due_at", "delivered_at", "updated_at")),
+        *planned_work("training", "due_at"),
     )
 
     product: str | None = None
     attendees: int
-    delivered_at: datetime
+    due_at: Annotated[datetime | None, column(comment="null for an unplanned training")] = None
+    delivered_at: Annotated[datetime | None, column(comment="null while it is not done")] = None
 
 
-class TrainingCreate(DoneCreate):
-    """A training that was delivered."""
+class TrainingCreate(PlannedCreate):
+    """A training that is planned or was delivered."""
 
     model_config = examples(
         {
@@ -49,13 +95,28 @@ class TrainingCreate(DoneCreate):
             "product": "heat-pump-9",
             "occurred_at": "2026-03-31T21:00:00Z",
             "attendees": 6,
-        }
+            "purpose": "renewal",
+        },
+        {
+            "customer_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
+            "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "status": "planned",
+            "due_at": "2026-04-15T09:00:00Z",
+            "attendees": 6,
+        },
     )
 
     attendees: Attendees
+    due_at: Moment | None = Field(default=None, description="By when it is to be delivered; planned, it has one.")
+
+    @model_validator(mode="after")
+    def _planned_has_due_time(self) -> Self:
+        if self.status == "planned" and self.due_at is None:
+            raise ValueError("give due_at of what is planned")
+        return self
 
 
-class TrainingUpdate(DoneUpdate):
+class TrainingUpdate(PlannedUpdate):
     """What was recorded wrongly of a training."""
 
     model_config = examples(
@@ -66,21 +127,41 @@ class TrainingUpdate(DoneUpdate):
             "segment": "manufacturing",
             "product": "heat-pump-9",
             "attendees": 7,
+            "due_at": "2026-04-01T12:00:00Z",
+            "purpose": "renewal",
             "occurred_at": "2026-04-01T08:00:00Z",
         }
     )
 
     product: ProductOf | None = None
     attendees: Attendees = 0
+    due_at: Moment | None = Field(default=None, description="By when it was to be delivered; to plan anew, move it.")
 
 
-class TrainingRead(DoneRead):
+class TrainingDoneRequest(WorkDoneRequest):
+    """Who delivered a planned training, when, and to how many."""
+
+    model_config = examples(
+        {
+            "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14",
+            "attendees": 5,
+            "occurred_at": "2026-03-16T10:00:00Z",
+        }
+    )
+
+    attendees: Attendees | None = Field(default=None, description="How many came; as many as planned when left out.")
+
+
+class TrainingRead(DoneRead, PlannedWorkRead):
     """A training."""
 
     product: ProductOfRead | None
     attendees: AttendeesRead
-    delivered_at: Moment
-    """When it took place."""
+    due_at: Moment | None
+    """By when it is to be delivered, or was; null if there was no such time."""
+    delivered_at: Moment | None
+    """When it took place; null while it has not."""
 
 
 trainings = Resource(
@@ -92,9 +173,13 @@ trainings = Resource(
         "agent_id": Identifier,
         "team_id": Identifier,
         "product": Code,
+        "status": WorkStatusField,
+        "purpose": Code,
+        "due_at": Moment,
         "delivered_at": Moment,
     },
-    sorts=("delivered_at",),
+    more_filters=[overdue(Training.table, "due_at")],
+    sorts=("due_at", "delivered_at"),
     includes={
         "agent": included("agent_id", Agent.table, AgentRead),
         "team": included("team_id", Team.table, TeamRead),
@@ -105,15 +190,21 @@ trainings = Resource(
 trainings.read_routes(list_as="list_trainings", get_as="get_training")
 
 
-@trainings.routes.post("", status_code=201, summary="Record a training")
+@trainings.routes.post("", status_code=201, summary="Plan or record a training")
 async def deliver_training(body: TrainingCreate, work: Work, response: Response, by: By) -> TrainingRead:
-    """Record that a customer's people were trained."""
+    """Plan by when a customer's people are to be trained, or record that they were."""
     at = happened_at(body.occurred_at, by)
-    state = await attributed(work, body)
-    state |= {"product": body.product, "attendees": body.attendees, "delivered_at": at}
-    training = Training(version=1, **state)
-    work.add(training)
-    publish(work, training, TrainingDelivered(**state), at)
+    planned = is_planned(body.status, body.due_at, body.occurred_at, datetime.now(UTC))
+    training = Training(
+        version=1,
+        **await attributed(work, body),
+        product=body.product,
+        attendees=body.attendees,
+        due_at=body.due_at,
+        purpose=body.purpose,
+        **planned_or_done(Training, at, planned=planned),
+    )
+    add_work(work, training, at)
     return trainings.show_created(response, training)
 
 
@@ -126,8 +217,44 @@ async def update_training(
     by: By,
     expected: Expected,
 ) -> TrainingRead:
-    """Correct what was recorded wrongly: it counts as if it had been recorded so, on the same day."""
-    return trainings.show(
-        response,
-        await amend(work, Training, training_id, body, by, expected, event=TrainingAmended, since="delivered_at"),
-    )
+    """Correct what was recorded wrongly: it counts as if it had been recorded so, in the same days."""
+    return trainings.show(response, await amend_work(work, Training, training_id, body, by, expected))
+
+
+@trainings.routes.post("/{training_id}/done", summary="Record that a planned training was done")
+async def finish_training(
+    training_id: Identifier, body: TrainingDoneRequest, work: Work, response: Response, expected: Expected, by: By
+) -> TrainingRead:
+    """Record that what was planned was done; by its due time it is on time."""
+    return trainings.show(response, await _finished(work, training_id, body, by, expected))
+
+
+@trainings.routes.post("/{training_id}/missed", summary="Record that a planned training was missed")
+async def miss_training(
+    training_id: Identifier, body: WorkMissRequest, work: Work, response: Response, expected: Expected, by: By
+) -> TrainingRead:
+    """Record that it did not take place. It counts as not on time, whether or not its due time has passed."""
+    return trainings.show(response, await miss_work(work, Training, training_id, body, expected, by))
+
+
+@trainings.routes.post("/{training_id}/move", summary="Move a planned training")
+async def move_training(
+    training_id: Identifier, body: WorkMoveRequest, work: Work, response: Response, expected: Expected, by: By
+) -> TrainingRead:
+    """Give what is planned, or was missed, another due time. One that had passed by then stays not kept."""
+    return trainings.show(response, await move_work(work, Training, training_id, body, expected, by))
+
+
+@trainings.routes.post("/{training_id}/cancel", summary="Cancel a planned training")
+async def cancel_training(
+    training_id: Identifier, body: WorkCancelRequest, work: Work, response: Response, expected: Expected, by: By
+) -> TrainingRead:
+    """Record that what is planned is not to be done any more: it counts nowhere."""
+    return trainings.show(response, await cancel_work(work, Training, training_id, body, expected, by))
+
+
+async def _finished(
+    work: UnitOfWork, training_id: UUID, body: TrainingDoneRequest, by: Principal, expected: ExpectedVersion
+) -> Training:
+    came = {} if body.attendees is None else {"attendees": body.attendees}
+    return await finish_by_agent(work, Training, training_id, body, by, expected, **came)

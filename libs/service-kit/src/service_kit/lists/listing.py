@@ -110,7 +110,8 @@ class Matching:
 class Listing:
     """A noun's list: where its records are, how they are shown, and what can be asked of them.
 
-    `filters` and `sorts` are columns, `includes` the records that come along. What is searched follows from the table.
+    `filters` and `sorts` are columns, `more_filters` other conditions, `includes` the records that come along. What is
+    searched follows from the table.
     With `has_views` a saved view may stand for parameters, see `service_kit.views`.
     Raise ValueError for a filter or an order without an index, unless the table `is_small`.
     """
@@ -121,6 +122,7 @@ class Listing:
         read: type[ReadModel],
         *,
         filters: Filters,
+        more_filters: Sequence[FilterParameter] = (),
         sorts: Sequence[str] = (),
         includes: Mapping[str, Include] | None = None,
         rows: sa.Select[Any] | None = None,
@@ -138,7 +140,7 @@ class Listing:
         self.search: Final = Search.of(table)
         recorded = ("updated_at",) if "updated_at" in table.c else ()
         self.sorts: Final = sorts_of(table, (*sorts, *recorded))
-        self.filters: Final = {each.name: each for each in self._filters(filters)}
+        self.filters: Final = {each.name: each for each in (*self._filters(filters), *more_filters)}
         self.page_model: Final = self._page_model()
         indexed = {*filters, *(sort.column for sort in self.sorts.values())}
         if missing := [] if is_small else sorted(name for name in indexed if not is_indexed(table, name)):

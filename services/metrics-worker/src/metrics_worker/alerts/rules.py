@@ -1,5 +1,6 @@
 """The alert rules: conditions on the ledger, evaluated in one snapshot."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
@@ -13,18 +14,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from metrics_worker.alerts.schemas import AlertFactsRead, AlertRead, WeekRead, alert
 from metrics_worker.alerts.trend import WEEKS, Trend, trend_of
 from metrics_worker.customers.queries import survivors_of
+from metrics_worker.domain.activity import ActivityMeasures
+from metrics_worker.domain.care import CheckInMeasures, MaintenanceMeasures, TrainingMeasures
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.period import DEFAULT_DAYS, Period
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.catalogue import KPIS
-from metrics_worker.kpis.formula import Kpi
+from metrics_worker.kpis.formula import Kpi, kind_of
 from metrics_worker.ledger.status import fresh_as_of, is_caught_up
 from metrics_worker.ledger.tables import open_wait, sequence_conflict, subject_state
 from metrics_worker.queries.answer import answer
 from metrics_worker.queries.coverage import carried_by, unasked
 from metrics_worker.queries.query import KpiQuery
+from metrics_worker.queries.result import MAX_ROWS
 from metrics_worker.queries.sample import percent
 from metrics_worker.queries.schemas import AnswerRead
+from metrics_worker.queries.sql import Sums, read, values_of
 from metrics_worker.targets.lookup import period_evaluated
 from metrics_worker.targets.model import Target
 from metrics_worker.waiting.queries import WaitQuery, policies_in_use
@@ -33,7 +38,22 @@ from service_kit.unit_of_work import UnitOfWork
 MOST_WAITS: Final = 5_000
 """Waits over the limit that are read, the longest first."""
 MOST_CONFLICTS: Final = 100
+OVERDUE_DAYS: Final = 366
 _NAMED_AT_MOST: Final = 5
+_OPEN_WORK: Final = {
+    "follow_ups_on_time": ActivityMeasures.open,
+    "check_ins_on_time": CheckInMeasures.open,
+    "maintenance_done_on_time": MaintenanceMeasures.open,
+    "training_delivered": TrainingMeasures.open,
+}
+"""By the KPI that it counts in."""
+_WORDS: Final = {
+    "follow_ups_on_time": "activities are",
+    "check_ins_on_time": "check-ins are",
+    "maintenance_done_on_time": "maintenance visits are",
+    "training_delivered": "trainings are",
+}
+_VARIANT_OF: Final = {"training_delivered": "on_time"}
 
 _TICKET = KIND_BY_NAME["ticket"]
 
@@ -45,8 +65,8 @@ Sees = Callable[[UUID | str | None, UUID | str | None], bool]
 async def alerts(work: UnitOfWork, reporting: Reporting, now: datetime, *, sees: Sees | None = None) -> list[AlertRead]:
     """Return every alert, in no order; while the ledger catches up, only the alert that it does.
 
-    With `sees`, return those of tickets and targets of the owners and teams that a reader sees: the others are about
-    the whole company.
+    With `sees`, return those of tickets, planned work and targets of the owners and teams that a reader sees: the
+    others are about the whole company.
     """
     connection = await work.connection()
     if not await is_caught_up(connection):
@@ -54,10 +74,15 @@ async def alerts(work: UnitOfWork, reporting: Reporting, now: datetime, *, sees:
         conflicts = [] if sees is not None else await sequence_conflicts(connection)
         return [*conflicts, catching_up(await fresh_as_of(connection) or now)]
     if sees is not None:
-        return [*await unattended(work, now, sees), *await missed_targets(work, reporting, now, sees)]
+        return [
+            *await unattended(work, now, sees),
+            *await overdue_work(connection, reporting, now, sees),
+            *await missed_targets(work, reporting, now, sees),
+        ]
     return [
         *await sequence_conflicts(connection),
         *await unattended(work, now),
+        *await overdue_work(connection, reporting, now),
         *await missed_targets(work, reporting, now),
         *await adverse_trends(connection, reporting, now),
         *await thin_coverage(connection, reporting, now),
@@ -138,6 +163,48 @@ async def unattended(work: UnitOfWork, now: datetime, sees: Sees | None = None) 
         )
         for customer, waits in by_survivor.items()
     ]
+
+
+async def overdue_work(
+    connection: AsyncConnection, reporting: Reporting, now: datetime, sees: Sees | None = None
+) -> list[AlertRead]:
+    """Return one alert for each kind of planned work of which some is not done and its due day is over.
+
+    Of the last `OVERDUE_DAYS`: what is overdue for longer is in the services' lists.
+    """
+    today = reporting.day_of(now)
+    period = Period(today - timedelta(days=OVERDUE_DAYS), today)
+    by = () if sees is None else ("owner", "team")
+    wanted = {
+        kpi: Sums(kind_of(measure), (measure.column,), period, "day", by, elapsed_only=True)
+        for kpi, measure in _OPEN_WORK.items()
+    }
+    read_now = await read(connection, wanted.values(), limit=MAX_ROWS)
+    found = []
+    for kpi, sums in wanted.items():
+        days: Counter[date] = Counter()
+        for (day, key), (amount,) in (await read_now.cells_in_turns(sums)).items():
+            owner, team = (None, None) if sees is None else values_of(key, by)
+            if day is not None and (sees is None or sees(owner, team)):
+                days[day] += amount
+        overdue = sorted(day for day, amount in days.items() if amount > 0)
+        if overdue:
+            count, first = sum(days[day] for day in overdue), overdue[0]
+            since = Period(first, today)
+            found.append(
+                alert(
+                    "overdue",
+                    "warning",
+                    sums.kind.subject_kind,
+                    f"Planned {_WORDS[kpi]} overdue: {count}, the first due on {first}.",
+                    AlertFactsRead(rule="overdue-work", variant=_VARIANT_OF.get(kpi), overdue_count=count),
+                    since=_midnight(first + timedelta(days=1), reporting),
+                    do="Do it, move it, or cancel what is not needed: lists of sales and service have overdue=true.",
+                    kpi=kpi,
+                    explain=_explain(kpi, _VARIANT_OF.get(kpi), since),
+                )
+            )
+    return found
 
 
 async def missed_targets(

@@ -23,12 +23,13 @@ from service_kit.fields import DecimalText, Moment, ReadModel, RecordId, describ
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "warning", "info")
 AlertKind = Literal[
-    "sequence-conflict", "unattended", "target-missed", "kpi-turning", "thin-coverage", "books-being-read"
+    "sequence-conflict", "unattended", "overdue", "target-missed", "kpi-turning", "thin-coverage", "books-being-read"
 ]
 
 AlertRule = Literal[
     "sequence-conflict",
     "unattended",
+    "overdue-work",
     "target-missed",
     "beyond-usual-spread",
     "three-weeks-in-a-row",
@@ -43,8 +44,8 @@ _NAMES: Final = UUID("6f0c1f2e-5f0e-5d0b-9a58-2f6b3d6f4a11")
 _DIGITS: Final = 56
 
 _SUBJECT = described(
-    "What it is about: `customers/<uuid>`, `targets/<uuid>`, `kpis/<name>`, `dimensions/<name>`, `books`, or the "
-    "subject of an event.",
+    "What it is about: `customers/<uuid>`, `targets/<uuid>`, `kpis/<name>`, `dimensions/<name>`, `books`, "
+    "`activities`, `checkins`, `maintenance` or `trainings` that are overdue, or the subject of an event.",
     "customers/01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
 )
 _TICKETS = described(
@@ -57,6 +58,9 @@ _MISSED = described("The target that is missed, in the unit.", "0.6", rarely=Tru
 _WHOSE = described("The value of the dimension, by its key.", "EMEA", rarely=True)
 _WEEKS_READ = described("The last weeks, oldest first, where a KPI turns; else empty.")
 _UNASKED_COUNT = described("How many values of the dimension are left out of surveys; null elsewhere.", 7, rarely=True)
+
+
+_OVERDUE_COUNT = described("How much planned work of the kind is overdue; null elsewhere.", 3, rarely=True)
 
 
 class WeekRead(ReadModel):
@@ -91,6 +95,7 @@ class AlertFactsRead(ReadModel):
         list[str], described("The first values of the dimension that are left out of surveys.", ["APAC"])
     ] = Field(default_factory=list)
     values_count: Annotated[int, _UNASKED_COUNT] | None = None
+    overdue_count: Annotated[int, _OVERDUE_COUNT] | None = None
 
 
 class AlertRead(ReadModel):

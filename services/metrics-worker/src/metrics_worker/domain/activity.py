@@ -1,9 +1,13 @@
-"""What salespeople's activities and customers' recommendations contribute, on the day they took place."""
+"""What activities contribute, on the day they were done and on the day they were due; and customers' referrals."""
 
+from collections import Counter
+from datetime import date
+from operator import itemgetter
 from typing import NamedTuple
 
 from event_contracts.sales import Activity, Referral
 from metrics_worker.domain.measure import Measure, Measures
+from metrics_worker.domain.planned_work import due_days
 from metrics_worker.domain.posting import Posting, Reporting, text_of
 
 
@@ -18,12 +22,14 @@ class SellingDimensions(NamedTuple):
     customer: str | None
 
 
-class ActivityMeasures(Measures, kind="activity", credit="whoever did it"):
+class ActivityMeasures(Measures, kind="activity", credit="whoever did it, or has it to do"):
     """The measures of activities."""
 
     completed: Measure = Measure("activities, by completion day")
-    follow_ups: Measure = Measure("activities with a due time, by completion day")
-    on_time: Measure = Measure("of these, those completed by then, by completion day")
+    follow_ups: Measure = Measure("activities that were due and are done or missed, by due day")
+    on_time: Measure = Measure("of these, those completed by their due time, by due day")
+    with_due: Measure = Measure("completed activities with a due time, by completion day")
+    open: Measure = Measure("planned activities that are not done, by due day", elapsed_only=True)
 
 
 class ReferralMeasures(Measures, kind="referral", credit="the recommending account's owner at that time"):
@@ -34,13 +40,17 @@ class ReferralMeasures(Measures, kind="referral", credit="the recommending accou
 
 def postings_for_activity(activity: Activity, reporting: Reporting) -> list[Posting]:
     """Return the activity's whole contribution. Raise ValueError when its day is outside the calendar."""
-    due = activity.due_at
-    measures = ActivityMeasures(
-        completed=1,
-        follow_ups=int(due is not None),
-        on_time=int(due is not None and activity.completed_at <= due),
-    )
-    return [Posting(reporting.day_of(activity.completed_at), _dimensions(activity), measures)]
+    by_day: dict[date, Counter[str]] = {}
+    if activity.completed_at is not None:
+        with_due = int(activity.due_at is not None)
+        by_day[reporting.day_of(activity.completed_at)] = Counter(completed=1, with_due=with_due)
+    for day, due, on_time, still_open in due_days(activity, activity.due_at, activity.completed_at, reporting):
+        by_day.setdefault(day, Counter()).update(follow_ups=due, on_time=on_time, open=still_open)
+    dimensions = _dimensions(activity)
+    return [
+        Posting(day, dimensions, ActivityMeasures(**amounts))
+        for day, amounts in sorted(by_day.items(), key=itemgetter(0))
+    ]
 
 
 def postings_for_referral(referral: Referral, reporting: Reporting) -> list[Posting]:

@@ -1,10 +1,15 @@
-"""What trainings, check-ins, maintenance, suggestions and public reviews contribute, each on its day."""
+"""What trainings, check-ins and maintenance contribute, on the day they were done and on the day they were due; and
+suggestions and public reviews, each on its day."""
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import date, datetime
+from operator import itemgetter
 from typing import NamedTuple
 
 from event_contracts.service import CheckIn, Maintenance, Review, Training, UpsellSuggestion
 from metrics_worker.domain.measure import Measure, Measures
+from metrics_worker.domain.planned_work import Due, due_days
 from metrics_worker.domain.posting import Posting, Reporting, text_of
 from metrics_worker.domain.survey import SATISFIED_FROM
 
@@ -30,26 +35,33 @@ class ReviewDimensions(NamedTuple):
     customer: str | None
 
 
-class TrainingMeasures(Measures, kind="training", credit="the agent who delivered it"):
+class TrainingMeasures(Measures, kind="training", credit="the agent who delivered it, or has it to do"):
     """The measures of trainings."""
 
     delivered: Measure = Measure("trainings, by delivery day")
     attendees: Measure = Measure("people trained in them")
+    due: Measure = Measure("trainings that were due and are delivered or missed, by due day")
+    on_time: Measure = Measure("of these, those delivered by their due time, by due day")
+    open: Measure = Measure("planned trainings that are not delivered, by due day", elapsed_only=True)
 
 
-class CheckInMeasures(Measures, kind="checkin", credit="the agent who completed it"):
+class CheckInMeasures(Measures, kind="checkin", credit="the agent who completed it, or has it to do"):
     """The measures of check-ins."""
 
     completed: Measure = Measure("check-ins, by completion day")
-    due: Measure = Measure("check-ins with a planned day, by completion day")
-    on_time: Measure = Measure("of these, those completed by then, by completion day")
+    due: Measure = Measure("check-ins that were due and are completed or missed, by due day")
+    on_time: Measure = Measure("of these, those completed by then, by due day")
+    with_due: Measure = Measure("completed check-ins with a due day, by completion day")
+    open: Measure = Measure("planned check-ins that are not completed, by due day", elapsed_only=True)
 
 
-class MaintenanceMeasures(Measures, kind="maintenance", credit="the agent who performed it"):
+class MaintenanceMeasures(Measures, kind="maintenance", credit="the agent who performed it, or has it to do"):
     """The measures of planned maintenance."""
 
     performed: Measure = Measure("planned maintenance, by the day it was performed")
-    on_time: Measure = Measure("of this, maintenance performed by its due day, by the day it was performed")
+    on_time: Measure = Measure("of what was due, maintenance performed by its due day, by due day")
+    due: Measure = Measure("planned maintenance that was due and is performed or missed, by due day")
+    open: Measure = Measure("planned maintenance that is not performed, by due day", elapsed_only=True)
 
 
 class UpsellMeasures(Measures, kind="upsell", credit="the agent who suggested it"):
@@ -68,25 +80,27 @@ class ReviewMeasures(Measures, kind="review"):
 
 def postings_for_training(training: Training, reporting: Reporting) -> list[Posting]:
     """Return the training's whole contribution. Raise ValueError when its day is outside the calendar."""
-    return _on(training.delivered_at, training, TrainingMeasures(1, training.attendees), reporting)
+    done = {"delivered": 1, "attendees": training.attendees}
+    by_day = _by_day(training, training.due_at, training.delivered_at, done, reporting)
+    return [Posting(day, _dimensions(training), TrainingMeasures(**amounts)) for day, amounts in by_day]
 
 
 def postings_for_check_in(check_in: CheckIn, reporting: Reporting) -> list[Posting]:
     """Return the check-in's whole contribution. Raise ValueError when its day is outside the calendar."""
-    on_time = _on_time(check_in.completed_at, check_in.due_on, reporting)
-    measures = CheckInMeasures(completed=1, due=int(check_in.due_on is not None), on_time=on_time)
-    return _on(check_in.completed_at, check_in, measures, reporting)
+    done = {"completed": 1, "with_due": int(check_in.due_on is not None)}
+    by_day = _by_day(check_in, check_in.due_on, check_in.completed_at, done, reporting)
+    return [Posting(day, _dimensions(check_in), CheckInMeasures(**amounts)) for day, amounts in by_day]
 
 
 def postings_for_maintenance(maintenance: Maintenance, reporting: Reporting) -> list[Posting]:
     """Return the maintenance's whole contribution. Raise ValueError when its day is outside the calendar."""
-    on_time = _on_time(maintenance.performed_at, maintenance.due_on, reporting)
-    return _on(maintenance.performed_at, maintenance, MaintenanceMeasures(1, on_time), reporting)
+    by_day = _by_day(maintenance, maintenance.due_on, maintenance.performed_at, {"performed": 1}, reporting)
+    return [Posting(day, _dimensions(maintenance), MaintenanceMeasures(**amounts)) for day, amounts in by_day]
 
 
 def postings_for_upsell(suggestion: UpsellSuggestion, reporting: Reporting) -> list[Posting]:
     """Return the suggestion's whole contribution. Raise ValueError when its day is outside the calendar."""
-    return _on(suggestion.suggested_at, suggestion, UpsellMeasures(1), reporting)
+    return [Posting(reporting.day_of(suggestion.suggested_at), _dimensions(suggestion), UpsellMeasures(1))]
 
 
 def postings_for_review(review: Review, reporting: Reporting) -> list[Posting]:
@@ -102,17 +116,24 @@ def postings_for_review(review: Review, reporting: Reporting) -> list[Posting]:
     return [Posting(reporting.day_of(review.reviewed_at), dimensions, measures)]
 
 
-def _on_time(done_at: datetime, due_on: date | None, reporting: Reporting) -> int:
-    return int(due_on is not None and reporting.day_of(done_at) <= due_on)
-
-
-def _on(
-    moment: datetime,
-    state: Training | CheckIn | Maintenance | UpsellSuggestion,
-    measures: tuple[int, ...],
+def _by_day(
+    work: Training | CheckIn | Maintenance,
+    due: Due | None,
+    done_at: datetime | None,
+    done: Mapping[str, int],
     reporting: Reporting,
-) -> list[Posting]:
-    dimensions = CareDimensions(
+) -> list[tuple[date, Counter[str]]]:
+    """Return the measures by day: those of `done` on the day it was done, and those of each day it was due."""
+    by_day: dict[date, Counter[str]] = {}
+    if done_at is not None:
+        by_day[reporting.day_of(done_at)] = Counter(done)
+    for day, was_due, on_time, still_open in due_days(work, due, done_at, reporting):
+        by_day.setdefault(day, Counter()).update(due=was_due, on_time=on_time, open=still_open)
+    return sorted(by_day.items(), key=itemgetter(0))
+
+
+def _dimensions(state: Training | CheckIn | Maintenance | UpsellSuggestion) -> CareDimensions:
+    return CareDimensions(
         region=state.region,
         segment=state.segment,
         product=state.product,
@@ -120,4 +141,3 @@ def _on(
         team=text_of(state.team_id),
         customer=text_of(state.customer_id),
     )
-    return [Posting(reporting.day_of(moment), dimensions, measures)]

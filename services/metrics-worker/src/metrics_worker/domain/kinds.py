@@ -41,7 +41,7 @@ from metrics_worker.domain.measure import Measure
 from metrics_worker.domain.posting import Posting, Reporting
 from metrics_worker.domain.waiting import OpenWait
 
-RULES_VERSION = 11
+RULES_VERSION = 12
 """Raise it when any `postings_for` changes what it returns: a ledger written by other rules has to be rebuilt."""
 
 

@@ -73,6 +73,7 @@ class Measure(Sum):
         counted_by: "Measure | None" = None,
         not_by: tuple[str, ...] = (),
         is_shared: bool = False,
+        elapsed_only: bool = False,
         credit: str = "",
     ) -> None:
         """
@@ -81,6 +82,7 @@ class Measure(Sum):
         - `counted_by`: makes it a duration: the measure that counts how many were summed. It has a histogram.
         - `not_by`: dimensions of the kind that it cannot be grouped by.
         - `is_shared`: of a kind that is split, whether the shares add up to the whole; others are whole in each share.
+        - `elapsed_only`: counts on days that are over only: what is due on a later day, or today, may still be done.
         - `credit`: whose owner and team it counts under, in words; the kind's where left out.
         """
         self.description = description
@@ -89,6 +91,7 @@ class Measure(Sum):
         self.counted_by = counted_by
         self.not_by = not_by
         self.is_shared = is_shared
+        self.elapsed_only = elapsed_only
         self.credit = credit
         super().__init__(Term(self))
 

@@ -22,6 +22,10 @@ _INTRODUCTION = """\
   even; money to its currency's places. A ratio with an empty denominator is null, not 0.
 - **Days.** "By closing day" and the like name the day that a subject counts on. "By cohort" counts a later result on
   the day the subject began; "by period" counts it on the day it happened.
+- **Planned work.** Work with a due time counts on the day it is due: as on time, or as not on time once it is done
+  late, missed, or still open when that day is over in the reporting time zone. Open work of today and later is in no
+  number (*elapsed days*); as of a past moment, the days that were over then count. A due time that had passed when the
+  work was moved, or for which it was missed, stays not kept. What was cancelled counts nowhere.
 - **Semi-additive measures** are read at the end of the period's last day; with `@start`, at the end of the day before
   the period.
 - **Dimension in brackets.** `ticket.opened[region]` counts only subjects with a value of that dimension.
@@ -140,8 +144,8 @@ def _measures() -> str:
     lines = ["## Measures", "", "| measure | sums | unit |", "| --- | --- | --- |"]
     for kind in KINDS:
         for measure in kind.columns:
-            semi_additive = " (semi-additive)" if measure.semi_additive else ""
-            lines.append(f"| `{measure.name}` | {measure.description}{semi_additive} | {measure.unit} |")
+            read_as = " (semi-additive)" if measure.semi_additive else " (elapsed days)" if measure.elapsed_only else ""
+            lines.append(f"| `{measure.name}` | {measure.description}{read_as} | {measure.unit} |")
     return "\n".join([*lines, ""])
 
 

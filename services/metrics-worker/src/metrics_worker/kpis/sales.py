@@ -396,18 +396,18 @@ SALES: tuple[Kpi, ...] = (
         function="sales",
         indicator="leading",
         direction="up",
-        leaves_out={"completed activities without a due time": Activity.completed - Activity.follow_ups},
+        leaves_out={"completed activities without a due time": Activity.completed - Activity.with_due},
         variants={
             "standard": Formula(
                 "ratio",
                 Activity.on_time,
-                Activity.follow_ups,
-                "of the activities with a due time completed in the period, the share on time",
+                Activity.follow_ups + Activity.open,
+                "of the activities due in the period, the share completed by their due time",
             )
         },
         description=(
-            "Share of activities with a due time that were completed on time, by completion day. An overdue activity "
-            "appears only when it is completed."
+            "Share of activities that were completed by their due time, by the day they were due. What was missed, and "
+            "what is still open when that day is over, counts as not on time; what was cancelled counts nowhere."
         ),
     ),
 )

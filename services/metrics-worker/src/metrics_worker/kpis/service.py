@@ -412,6 +412,12 @@ SERVICE: tuple[Kpi, ...] = (
         variants={
             "trainings": Formula("count", Training.delivered, definition="trainings delivered in the period"),
             "attendees": Formula("count", Training.attendees, definition="people trained in them"),
+            "on_time": Formula(
+                "ratio",
+                Training.on_time,
+                Training.due + Training.open,
+                "of the trainings due in the period, the share delivered by their due time",
+            ),
         },
         description="Trainings, by delivery day. Trained customers ask less and stay longer.",
         chart="bar",
@@ -422,18 +428,42 @@ SERVICE: tuple[Kpi, ...] = (
         function="service",
         indicator="leading",
         direction="up",
-        leaves_out={"for `on_time`, completed check-ins without a planned day": CheckIn.completed - CheckIn.due},
+        leaves_out={"for `on_time`, completed check-ins without a planned day": CheckIn.completed - CheckIn.with_due},
         variants={
             "standard": Formula("count", CheckIn.completed, definition="check-ins completed in the period"),
             "on_time": Formula(
                 "ratio",
                 CheckIn.on_time,
-                CheckIn.due,
-                "of those with a planned day, the share completed by then",
+                CheckIn.due + CheckIn.open,
+                "of the check-ins due in the period, the share completed by their due day",
             ),
         },
-        description="Conversations that service starts without a request, by the day they took place.",
+        description=(
+            "Conversations that service starts without a request, by the day they took place; for `on_time` by the "
+            "day they were due."
+        ),
         chart="bar",
+    ),
+    Kpi(
+        name="check_ins_on_time",
+        title="Check-ins on time",
+        function="service",
+        indicator="leading",
+        direction="up",
+        leaves_out={"completed check-ins without a due day": CheckIn.completed - CheckIn.with_due},
+        variants={
+            "standard": Formula(
+                "ratio",
+                CheckIn.on_time,
+                CheckIn.due + CheckIn.open,
+                "of the check-ins due in the period, the share completed by their due day",
+            )
+        },
+        description=(
+            "Share of check-ins that were completed by their due day, by that day, in the reporting time zone. What "
+            "was missed, and what is still open when that day is over, counts as not on time; what was cancelled "
+            "counts nowhere."
+        ),
     ),
     Kpi(
         name="maintenance_done_on_time",
@@ -445,13 +475,14 @@ SERVICE: tuple[Kpi, ...] = (
             "standard": Formula(
                 "ratio",
                 Maintenance.on_time,
-                Maintenance.performed,
-                "of the planned maintenance performed in the period, the share performed by its due day",
+                Maintenance.due + Maintenance.open,
+                "of the maintenance due in the period, the share performed by its due day",
             )
         },
         description=(
-            "Share of planned maintenance performed by its due day, in the reporting time zone. Overdue maintenance "
-            "appears only when it is performed."
+            "Share of planned maintenance performed by its due day, by that day, in the reporting time zone. What was "
+            "missed, and what is still open when that day is over, counts as not on time; what was cancelled counts "
+            "nowhere."
         ),
     ),
     Kpi(

@@ -15,7 +15,15 @@ from metrics_worker.domain.measure import Sum
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.catalogue import ENDED
 from metrics_worker.kpis.formula import Formula
-from metrics_worker.ledger.tables import CONSUMER, CUSTOMER, POSTING, dimension_value, sequence_gap, subject_state
+from metrics_worker.ledger.tables import (
+    CONSUMER,
+    CUSTOMER,
+    POSTING,
+    dimension_value,
+    ledger,
+    sequence_gap,
+    subject_state,
+)
 from metrics_worker.queries.answer import answer
 from metrics_worker.queries.merged_values import NO_MERGES, Merges
 from metrics_worker.queries.query import FilterValue, KpiQuery
@@ -181,9 +189,17 @@ class PostingsBehind:
             if term.measure.kind == kind.name and term.measure.column in names
         }
         for name, semi_additive, at_start in sorted(terms):
+            over = [columns.day < self._today] if kind.measure_named(name).elapsed_only else []
             until = columns.day < period.start if at_start else columns.day <= period.end
-            found.append((name, until if semi_additive else sa.and_(until, columns.day >= period.start)))
+            found.append((name, until if semi_additive else sa.and_(until, columns.day >= period.start, *over)))
         return found
+
+    @property
+    def _today(self) -> sa.ScalarSelect[Any]:
+        """Return the day in the ledger's time zone, now or as of the moment: the first one that is not over."""
+        moment = sa.func.now() if self.as_of is None else sa.literal(self.as_of, sa.DateTime(timezone=True))
+        day = sa.cast(sa.func.timezone(ledger.c.timezone, moment), sa.Date)
+        return sa.select(day).scalar_subquery()
 
     def _counted(
         self, kind: Kind, columns: Any, names: Sequence[str], *, recorded: bool = True

@@ -209,7 +209,7 @@ class FormulaReads:
 
 
 class _Part(NamedTuple):
-    """Sums of one kind, all semi-additive or none, and those of what carries no value of some dimensions."""
+    """Sums of one kind over the same days, and those of what carries no value of some dimensions."""
 
     sums: Sums
     carrying: tuple[str, ...]
@@ -241,20 +241,22 @@ class _Part(NamedTuple):
 
 
 def _parts(terms: Iterable[Term], like: Sums) -> list[_Part]:
-    """Return the terms by kind, the semi-additive ones apart from the others."""
-    parts: dict[tuple[Kind, bool], list[Term]] = {}
+    """Return the terms by kind, apart by which days their measures are read of."""
+    parts: dict[tuple[Kind, bool, bool], list[Term]] = {}
     for term in terms:
-        parts.setdefault((kind_of(term.measure), term.measure.semi_additive), []).append(term)
+        measure = term.measure
+        parts.setdefault((kind_of(measure), measure.semi_additive, measure.elapsed_only), []).append(term)
     return [
         _Part(
             like._replace(
                 kind=kind,
                 measures=tuple(dict.fromkeys(term.measure.column for term in of_part)),
                 from_the_beginning=semi_additive,
+                elapsed_only=elapsed_only,
             ),
             tuple(dict.fromkeys(term.carrying for term in of_part if term.carrying is not None)),
         )
-        for (kind, semi_additive), of_part in parts.items()
+        for (kind, semi_additive, elapsed_only), of_part in parts.items()
     ]
 
 

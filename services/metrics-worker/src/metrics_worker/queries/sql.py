@@ -101,6 +101,8 @@ class Sums(NamedTuple):
     filters: Filters = ()
     from_the_beginning: bool = False
     as_of: datetime | None = None
+    elapsed_only: bool = False
+    """Of days that are over only, now or as of the moment. Which those are is known within the statement."""
 
     @property
     def scans(self) -> bool:
@@ -112,15 +114,24 @@ class Sums(NamedTuple):
         grouped = (["1"] if self.interval or self.from_the_beginning else []) + (["2"] if self.group_by else [])
         # Without any group, PostgreSQL would answer an empty range with one row of nulls.
         end = f"GROUP BY {', '.join(grouped)} LIMIT {limit:d}" if grouped else "HAVING count(*) > 0"
-        pieces = _pieces(self.period, self.interval, self.from_the_beginning)
+        # The sum of a month or year has its days to come too.
+        pieces = _pieces(self.period, "day" if self.elapsed_only else self.interval, self.from_the_beginning)
         sources = [_postings(self, pieces, param)] if self.scans else _blocks(self, pieces, param)
         return _union(
             source.with_text(
                 f"SELECT {self._bucket(source.day, param)} AS bucket, {source.key} AS key, "  # noqa: S608 -- no input
-                f"{source.sums(self.kind, self.measures)} AS sums FROM {source.table} WHERE {source.condition} {end}"
+                f"{source.sums(self.kind, self.measures)} AS sums FROM {source.table} "
+                f"WHERE {source.condition}{self._elapsed(source.day, param)} {end}"
             )
             for source in sources
         )
+
+    def _elapsed(self, day: str, param: Parameters) -> str:
+        """Return SQL for the condition that a day is over in the ledger's time zone, where only such days count."""
+        if not self.elapsed_only:
+            return ""
+        moment = "now()" if self.as_of is None else f"{param(self.as_of)}::timestamptz"
+        return f" AND {day} < (SELECT ({moment} AT TIME ZONE timezone)::date FROM ledger)"  # noqa: S608 -- no input
 
     def _bucket(self, day: str, param: Parameters) -> str:
         bucket = _bucket(self.interval, day)

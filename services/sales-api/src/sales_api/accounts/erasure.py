@@ -92,6 +92,6 @@ async def _erase_activities(work: UnitOfWork, are_theirs: sa.ColumnElement[bool]
     has_any = of_activity.custom_personal != sa.literal_column("'{}'::jsonb")
     found = await work.find(Activity, are_theirs, has_any, order_by=[of_activity.id], lock="no key update")
     for activity in found:
-        happened = max(at, activity.completed_at)
+        happened = max(at, activity.changed_at)
         publish(work, activity, activity.amend({"custom_personal": {}}, at=happened), happened)
     return found

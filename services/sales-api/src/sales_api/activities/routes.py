@@ -8,7 +8,7 @@ from sales_api.accounts.model import Account
 from sales_api.accounts.schemas import AccountRead
 from sales_api.activities import use_cases
 from sales_api.activities.model import Activity
-from sales_api.activities.schemas import ActivityCreate, ActivityRead, ActivityUpdate
+from sales_api.activities.schemas import ActivityCreate, ActivityDoneRequest, ActivityRead, ActivityUpdate
 from sales_api.deals import queries as deal_queries
 from sales_api.deals.model import Deal
 from sales_api.deals.schemas import DealRead
@@ -16,9 +16,12 @@ from sales_api.leads.model import Lead
 from sales_api.leads.schemas import LeadRead
 from sales_api.reps import Rep, RepRead
 from sales_api.teams import Team, TeamRead
-from service_kit.fields import Identifier, Moment
+from service_kit.fields import Code, Identifier, Moment
 from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
+from service_kit.planned_work.overdue import overdue
+from service_kit.planned_work.schemas import WorkCancelRequest, WorkMissRequest, WorkMoveRequest, WorkStatusField
+from service_kit.planned_work.use_cases import cancel_work, miss_work, move_work
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
 from service_kit.versions import Expected
@@ -34,9 +37,12 @@ activities = Resource(
         "deal_id": Identifier,
         "owner_id": Identifier,
         "team_id": Identifier,
+        "status": WorkStatusField,
+        "purpose": Code,
         "due_at": Moment,
         "completed_at": Moment,
     },
+    more_filters=[overdue(Activity.table, "due_at")],
     sorts=(
         "due_at",
         "completed_at",
@@ -53,9 +59,12 @@ activities = Resource(
 activities.read_routes(list_as="list_activities", get_as="get_activity")
 
 
-@activities.routes.post("", status_code=201, summary="Record an activity")
+@activities.routes.post("", status_code=201, summary="Plan or record an activity")
 async def complete_activity(body: ActivityCreate, work: Work, response: Response, by: By) -> ActivityRead:
-    """Record what a salesperson did for a deal, a lead or an account. With `due_at` it counts as on time or late."""
+    """Plan what a salesperson is to do for a deal, a lead or an account by `due_at`, or record what they did.
+
+    With `due_at` it counts as on time or late, on the day it is due.
+    """
     return activities.show_created(response, await use_cases.complete_activity(work, body, by))
 
 
@@ -63,5 +72,37 @@ async def complete_activity(body: ActivityCreate, work: Work, response: Response
 async def update_activity(
     activity_id: Identifier, body: ActivityUpdate, work: Work, response: Response, expected: Expected, by: By
 ) -> ActivityRead:
-    """Correct what was recorded wrongly: it counts as if it had been recorded so, on the day on which it was done."""
+    """Correct what was recorded wrongly: it counts as if it had been recorded so, in the same days."""
     return activities.show(response, await use_cases.update_activity(work, activity_id, body, expected, by))
+
+
+@activities.routes.post("/{activity_id}/done", summary="Record that a planned activity was done")
+async def finish_activity(
+    activity_id: Identifier, body: ActivityDoneRequest, work: Work, response: Response, expected: Expected, by: By
+) -> ActivityRead:
+    """Record that what was planned was done; by its due time it is on time."""
+    return activities.show(response, await use_cases.finish_activity(work, activity_id, body, expected, by))
+
+
+@activities.routes.post("/{activity_id}/missed", summary="Record that a planned activity was missed")
+async def miss_activity(
+    activity_id: Identifier, body: WorkMissRequest, work: Work, response: Response, expected: Expected, by: By
+) -> ActivityRead:
+    """Record that it did not take place. It counts as not on time, whether or not its due time has passed."""
+    return activities.show(response, await miss_work(work, Activity, activity_id, body, expected, by))
+
+
+@activities.routes.post("/{activity_id}/move", summary="Move a planned activity")
+async def move_activity(
+    activity_id: Identifier, body: WorkMoveRequest, work: Work, response: Response, expected: Expected, by: By
+) -> ActivityRead:
+    """Give what is planned, or was missed, another due time. One that had passed by then stays not kept."""
+    return activities.show(response, await move_work(work, Activity, activity_id, body, expected, by))
+
+
+@activities.routes.post("/{activity_id}/cancel", summary="Cancel a planned activity")
+async def cancel_activity(
+    activity_id: Identifier, body: WorkCancelRequest, work: Work, response: Response, expected: Expected, by: By
+) -> ActivityRead:
+    """Record that what is planned is not to be done any more: it counts nowhere."""
+    return activities.show(response, await cancel_work(work, Activity, activity_id, body, expected, by))

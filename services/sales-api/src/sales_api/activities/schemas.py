@@ -1,5 +1,6 @@
 """Activities over HTTP."""
 
+from datetime import UTC, datetime
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -25,10 +26,11 @@ from sales_api.fields import (
 from service_kit.changes import Change
 from service_kit.custom_fields.values import CustomGiven, CustomizedRead
 from service_kit.fields import Moment, OccurredAt, RecordId, StrictModel, UpdatedAt, Version, examples
+from service_kit.planned_work.schemas import PlannedWorkRead, Purpose, StatusGiven, is_planned
 
 
 class ActivityCreate(StrictModel):
-    """What was done, for a deal, a lead or an account."""
+    """What is planned or was done, for a deal, a lead or an account."""
 
     model_config = examples(
         {
@@ -39,20 +41,28 @@ class ActivityCreate(StrictModel):
             "custom": {},
             "occurred_at": "2026-03-16T10:00:00Z",
         },
-        {"kind": "call", "lead_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13"},
+        {
+            "kind": "call",
+            "lead_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13",
+            "status": "planned",
+            "due_at": "2026-03-18T16:00:00Z",
+            "purpose": "renewal",
+        },
         {"kind": "visit", "account_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12"},
     )
 
     kind: ActivityKindField
     account_id: AccountId | None = None
-    """The customer that it was done for."""
+    """The customer that it is for."""
     lead_id: LeadId | None = None
-    """The lead that it was done for."""
+    """The lead that it is for."""
     deal_id: DealId | None = None
     owner_id: OwnerId | None = Field(
-        default=None, description="Who did it; the owner of the deal, lead or account when left out."
+        default=None, description="Who did it or is to do it; the owner of the deal, lead or account when left out."
     )
-    due_at: Moment | None = Field(default=None, description="When it was promised or planned for.")
+    status: StatusGiven | None = None
+    due_at: Moment | None = Field(default=None, description="By when it is to be done, or was; planned, it has one.")
+    purpose: Purpose | None = None
     custom: CustomGiven = Field(default_factory=dict)
     occurred_at: OccurredAt | None = None
 
@@ -60,7 +70,14 @@ class ActivityCreate(StrictModel):
     def _is_for_one(self) -> Self:
         if [self.account_id, self.lead_id, self.deal_id].count(None) != 2:
             raise ValueError("name a deal, a lead or an account: one of them")
+        if self.status == "planned" and self.due_at is None:
+            raise ValueError("give due_at of what is planned")
         return self
+
+    @property
+    def is_planned(self) -> bool:
+        """Return whether it is to be planned, and not recorded as done."""
+        return is_planned(self.status, self.due_at, self.occurred_at, datetime.now(UTC))
 
 
 class ActivityUpdate(Change):
@@ -74,6 +91,7 @@ class ActivityUpdate(Change):
             "segment": "home-decor",
             "channel": "trade_show",
             "due_at": "2026-03-17T16:00:00Z",
+            "purpose": "renewal",
             "custom": {},
             "occurred_at": "2026-03-18T10:00:00Z",
         }
@@ -81,16 +99,26 @@ class ActivityUpdate(Change):
 
     kind: ActivityKindField = "call"
     owner_id: OwnerId | None = None
-    """The salesperson who did it."""
+    """The salesperson who did it, or is to do it."""
     region: Region | None = None
     segment: Segment | None = None
     channel: Channel | None = None
-    due_at: Moment | None = Field(default=None, description="When it was promised or planned for.")
+    due_at: Moment | None = Field(default=None, description="By when it was to be done; to plan anew, move it.")
+    purpose: Purpose | None = None
     custom: CustomGiven = Field(default_factory=dict)
     occurred_at: OccurredAt | None = None
 
 
-class ActivityRead(CustomizedRead):
+class ActivityDoneRequest(StrictModel):
+    """Who did what was planned, and when."""
+
+    model_config = examples({"owner_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11", "occurred_at": "2026-03-16T10:00:00Z"})
+
+    owner_id: OwnerId | None = Field(default=None, description="The salesperson who did it; whose it is when left out.")
+    occurred_at: OccurredAt | None = None
+
+
+class ActivityRead(CustomizedRead, PlannedWorkRead):
     """An activity. `account_id` is also the account of its deal, and of its lead if that has one."""
 
     id: RecordId
@@ -98,17 +126,17 @@ class ActivityRead(CustomizedRead):
     updated_at: UpdatedAt
     kind: ActivityKindField
     account_id: AccountIdRead | None
-    """The customer that it was done for: also the account of its deal, and of its lead if that has one."""
+    """The customer that it is for: also the account of its deal, and of its lead if that has one."""
     lead_id: LeadIdRead | None
-    """The lead that it was done for."""
+    """The lead that it is for."""
     deal_id: DealIdRead | None
     owner_id: OwnerIdRead | None
-    """The salesperson who did it."""
+    """The salesperson who did it, or is to do it."""
     team_id: TeamIdRead | None
     region: RegionRead | None
     segment: SegmentRead | None
     channel: ChannelRead | None
     due_at: Moment | None
-    """When it was promised or planned for; null if it was not."""
-    completed_at: Moment
-    """When it was done."""
+    """By when it is to be done, or was; null if there was no such time."""
+    completed_at: Moment | None
+    """When it was done; null while it is not."""

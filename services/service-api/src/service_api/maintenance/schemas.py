@@ -6,9 +6,10 @@ from uuid import UUID
 
 from pydantic import Field
 
-from service_api.attribution import DoneRead, DoneUpdate
+from service_api.attribution import DoneRead, PlannedUpdate
 from service_api.fields import (
     AgentId,
+    AgentIdRead,
     CustomerId,
     CustomerIdRead,
     ProductOf,
@@ -18,6 +19,7 @@ from service_api.fields import (
     Segment,
     SegmentRead,
     TeamId,
+    TeamIdRead,
 )
 from service_kit.changes import Change
 from service_kit.fields import (
@@ -32,6 +34,7 @@ from service_kit.fields import (
     described,
     examples,
 )
+from service_kit.planned_work.schemas import PlannedWorkRead
 
 _INTERVAL = described("Days from one maintenance to the next.", 182)
 _NEXT_DUE = described("The last day for the next maintenance.", "2026-06-30")
@@ -44,6 +47,8 @@ class MaintenancePlanCreate(StrictModel):
     model_config = examples(
         {
             "customer_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
+            "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14",
             "product": "heat-pump-9",
             "interval_days": 182,
             "next_due_on": "2026-06-30",
@@ -51,6 +56,8 @@ class MaintenancePlanCreate(StrictModel):
     )
 
     customer_id: CustomerId
+    agent_id: AgentId | None = Field(default=None, description="Whose visits they are.")
+    team_id: TeamId | None = Field(default=None, description="The agent's team when left out.")
     product: ProductOf | None = None
     interval_days: IntervalDays
     next_due_on: Annotated[Day, _NEXT_DUE]
@@ -72,6 +79,14 @@ class MaintenancePlanPerformRequest(StrictModel):
     occurred_at: OccurredAt | None = None
 
 
+class MaintenancePlanEndRequest(StrictModel):
+    """Since when nothing more is to be maintained under the plan."""
+
+    model_config = examples({"occurred_at": "2026-06-24T07:30:00Z"})
+
+    occurred_at: OccurredAt | None = None
+
+
 class MaintenancePlanUpdate(Change):
     """What to change of a plan; what is left out stays, null removes a value."""
 
@@ -82,6 +97,8 @@ class MaintenancePlanUpdate(Change):
             "product": "heat-pump-9",
             "interval_days": 365,
             "next_due_on": "2026-07-15",
+            "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14",
         }
     )
 
@@ -92,9 +109,11 @@ class MaintenancePlanUpdate(Change):
     product: ProductOf | None = None
     interval_days: IntervalDays = 1
     next_due_on: Annotated[Day, _NEXT_DUE] = Field(default_factory=date.today)
+    agent_id: AgentId | None = Field(default=None, description="Whose visits they are.")
+    team_id: TeamId | None = Field(default=None, description="The team of the given agent when left out.")
 
 
-class MaintenanceUpdate(DoneUpdate):
+class MaintenanceUpdate(PlannedUpdate):
     """What was recorded wrongly of maintenance."""
 
     model_config = examples(
@@ -105,6 +124,7 @@ class MaintenanceUpdate(DoneUpdate):
             "segment": "manufacturing",
             "product": "heat-pump-9",
             "due_on": "2026-06-30",
+            "purpose": "renewal",
             "occurred_at": "2026-06-25T08:00:00Z",
         }
     )
@@ -129,13 +149,17 @@ class MaintenancePlanRead(ReadModel):
     product: ProductOfRead | None
     interval_days: Annotated[int, _INTERVAL]
     next_due_on: Annotated[date, _NEXT_DUE]
+    agent_id: AgentIdRead | None
+    team_id: TeamIdRead | None
+    ended_at: Moment | None = Field(examples=[None])
+    """Since when nothing more is maintained under it; null while it goes on."""
 
 
-class MaintenanceRead(DoneRead):
+class MaintenanceRead(DoneRead, PlannedWorkRead):
     """One visit or update under a plan."""
 
     plan_id: Annotated[UUID, described("The plan that asked for it.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a19")]
     product: ProductOfRead | None
     due_on: Annotated[date, described("The last day that the plan had set for it.", "2026-06-30")]
-    performed_at: Moment
-    """When it was done."""
+    performed_at: Moment | None
+    """When it was done; null while it is not."""
