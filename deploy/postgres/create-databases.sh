@@ -24,6 +24,6 @@ SQL
   done
 }
 
-create sales api relay
+create sales api relay consumer
 create service api relay consumer
 create metrics api consumer jobs bi

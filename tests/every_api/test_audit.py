@@ -17,6 +17,7 @@ from event_contracts.examples import examples
 from metrics_worker.ledger.status import complete_partitions, open_ledger
 from metrics_worker.ledger.tables import CONSUMER
 from metrics_worker.webhooks.publisher import publish
+from sales_api.from_service import CONSUMER as OF_SALES
 from service_api.customers.from_sales import ACCOUNTS
 from service_kit.audit.entries import PURPOSE, audit_entry
 from service_kit.consumer.dead_letters import dead_letter
@@ -219,6 +220,7 @@ async def sales(api: Api) -> None:
     await write("PATCH", "/v1/referrals/{referral_id}", {"channel": "trade_show"}, referral_id=referral["id"])
     await write("POST", "/v1/accounts/{account_id}/merge", {"into": account["id"]}, account_id=other["id"])
     await write("POST", "/v1/accounts/{account_id}/erase", account_id=account["id"])
+    await api.settle_dead_letters(OF_SALES, encoded(registered(new_id()), 1))
     await api.import_one("accounts", {"name": "Casa Amarela"})
     await api.change_in_bulk("change_team", team["id"], {"name": "Iberia"})
     await save_views(api, "deals")

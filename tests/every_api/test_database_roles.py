@@ -154,6 +154,8 @@ async def test_no_process_can_change_what_there_is(
         ("sales", "sales_relay", "UPDATE deal SET version = version"),
         ("sales", "sales_relay", "SELECT * FROM account"),
         ("sales", "sales_api", "DELETE FROM relay_lease"),
+        ("sales", "sales_api", "UPDATE consumer_offset SET next_offset = 0"),
+        ("sales", "sales_consumer", "SELECT * FROM deal"),
         ("service", "service_relay", "SELECT * FROM customer"),
         ("service", "service_consumer", "DELETE FROM agent"),
         ("service", "service_api", "UPDATE consumer_offset SET next_offset = 0"),

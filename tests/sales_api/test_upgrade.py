@@ -31,6 +31,7 @@ MADE: Values = {
         "erased_at": None,
     },
     "account": {"merged_into": None, "erased_at": None},
+    "dead_letter": {"consumer": "sales-consumer", "status": "open"},
     "deal": {
         "stage": "proposal",
         "closed_from": None,

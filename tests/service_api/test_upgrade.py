@@ -36,6 +36,7 @@ MADE: Values = {
     "business_calendar": {"timezone": "Europe/Vilnius", "hours": [], "holidays": []},
     "delivery": {"currency": "EUR"},
     "won_deal": {"promised_currency": "EUR"},
+    "suggested_sale": {"kind": "lead", "status": "new"},
     "sla_policy": {"kind": None, "priority": None},
     "dead_letter": {"consumer": "service-customer-names", "status": "open"},
     "consumer_offset": {"consumer": "service-customer-names"},

@@ -22,6 +22,7 @@ from metrics_worker.ledger import consumer as ledger
 from metrics_worker.ledger import directory
 from metrics_worker.ledger.tables import CONSUMER
 from metrics_worker.webhooks.model import FEED
+from sales_api import from_service
 from service_api.customers import from_sales
 from service_kit import relay
 from service_kit.consumer.log_identity import TopicsMissing
@@ -100,6 +101,7 @@ def test_every_process_that_uses_kafka_is_in_the_table() -> None:
 
 
 def test_the_table_names_what_the_code_uses() -> None:
+    assert PROCESSES["sales-consumer"].groups == (from_service.CONSUMER,)
     assert PROCESSES["service-consumer"].groups == (from_sales.ACCOUNTS, from_sales.NAMES)
     assert PROCESSES["metrics-consumer"].groups == (CONSUMER, directory.NAMES)
     watermarks = {watermarks_topic(topic) for topic in ledger.TOPICS}
@@ -180,8 +182,8 @@ async def test_rules_that_are_not_in_the_table_are_taken_away(broker: EmbeddedKa
     await admin.start()
     try:
         added, removed = await apply_rules(admin, other)
-        assert (added, removed) == (1, 6)
-        assert await apply_rules(admin) == (6, 1)
+        assert (added, removed) == (1, 7)
+        assert await apply_rules(admin) == (7, 1)
         assert await apply_rules(admin) == (0, 0)
     finally:
         await admin.close()

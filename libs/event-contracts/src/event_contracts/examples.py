@@ -321,6 +321,13 @@ _UPSELL: Final[_Values] = {
     **_CARED_FOR,
 }
 
+_UPSELL_CONTACTED: Final = _UPSELL | {
+    "product": "scheduling",
+    "outcome": "contacted",
+    "outcome_at": "2026-03-24T15:00:00Z",
+    "lead_id": _uuid(0xA6),
+}
+
 _RESTORED_AT: Final = datetime.fromisoformat("2026-07-02T03:00:00Z")
 _CORRECTIONS: Final[tuple[Correction, ...]] = ("restored", "withdrawn")
 _ERASED_AT: Final = "2026-07-01T09:00:00Z"
@@ -610,6 +617,7 @@ def examples() -> Mapping[str, Example]:
             _UPSELL | {"product": "scheduling"},
             fields=["product"],
         ),
+        _example("service.upsell-outcome-changed", "2026-03-24T15:00:00Z", 3, _ACCOUNT_ID, _UPSELL_CONTACTED),
         _example("metrics.kpi-target-missed", "2026-03-24T12:00:01Z", 1, _TARGET["id"], _TARGET),
         _example(
             "metrics.kpi-target-recovered", "2026-03-26T10:00:01Z", 2, _TARGET["id"], _TARGET | {"reached": "0.91"}

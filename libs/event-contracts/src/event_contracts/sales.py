@@ -67,6 +67,20 @@ class AccountErased(Account, frozen=True, kw_only=True):
     """A customer's name and texts were erased: erase your copies too. Its figures stay."""
 
 
+class SuggestionOrigin(msgspec.Struct, frozen=True, kw_only=True):
+    """The suggestion of a service agent that a lead comes from, as service has it."""
+
+    customer_id: UUID
+    """The customer of service; of sales too where the lead has that account, or one that it was merged into."""
+    ticket_id: UUID | None
+    """The ticket that showed the need."""
+    agent_id: UUID | None
+    """The service agent who had it."""
+    team_id: UUID | None
+    """The agent's team then."""
+    suggested_at: Moment
+
+
 class Lead(State, frozen=True, kw_only=True):
     """A possible customer. Its conversion counts in the cohort of `created_at`."""
 
@@ -94,6 +108,8 @@ class Lead(State, frozen=True, kw_only=True):
     deal_id: UUID | None = None
     upsell_suggestion_id: UUID | None = None
     """The service agent's suggestion that led to this lead."""
+    suggestion: SuggestionOrigin | None = None
+    """What service says of it; null until sales has read that, and in events of before it did."""
     erased_at: Moment | None = None
     """When names and texts were erased. Ids, codes and amounts remain, and so do the sums."""
     custom: CustomValues | None = None

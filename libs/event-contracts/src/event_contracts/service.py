@@ -21,6 +21,7 @@ SurveyKind = Literal["csat"]
 AnswerSource = Literal["customer", "entered"]
 ReopenCause = Literal["customer_message", "staff"]
 WaitEnd = Literal["reply", "resolution"]
+SuggestionOutcome = Literal["new", "assigned", "contacted", "qualified", "disqualified", "converted", "won", "lost"]
 SlaTarget = Literal["first_response", "resolution"]
 Recommendation = Annotated[
     int, msgspec.Meta(ge=0, le=10, description="How likely they would recommend us, from 0 (not at all) to 10.")
@@ -632,6 +633,16 @@ class UpsellSuggestion(State, frozen=True, kw_only=True):
     segment: Code | None
     product: Code | None
     suggested_at: Moment
+    outcome: SuggestionOutcome | None = None
+    """What has become of it in sales; null as long as sales has neither a lead nor a deal of it."""
+    outcome_reason: Code | None = None
+    """Why the lead was given up, or the deal won or lost."""
+    outcome_at: Moment | None = None
+    """When that happened in sales."""
+    lead_id: UUID | None = None
+    """The lead of sales that comes of it."""
+    deal_id: UUID | None = None
+    """The deal of sales that comes of it."""
 
 
 @event("service.upsell-suggested", topic=SERVICE_TOPIC, subject_kind="upsells")
@@ -644,6 +655,11 @@ class UpsellAmended(UpsellSuggestion, frozen=True, kw_only=True):
     """What was recorded wrongly of an upsell suggestion was corrected."""
 
     change: Amendment
+
+
+@event("service.upsell-outcome-changed", topic=SERVICE_TOPIC, subject_kind="upsells")
+class UpsellOutcomeChanged(UpsellSuggestion, frozen=True, kw_only=True):
+    """Something became of a suggestion in sales: its lead went on, or its deal was won, lost or reopened."""
 
 
 for _noun, _state, _subject_kind in (

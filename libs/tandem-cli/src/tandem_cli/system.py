@@ -70,6 +70,7 @@ TANDEM = System(
         Program("sales-relay", script("sales-relay"), "sales", needs_kafka=True),
         Program("service-relay", script("service-relay"), "service", needs_kafka=True),
         Program("metrics-jobs", script("metrics-jobs"), "metrics", needs_kafka=True),
+        Program("sales-consumer", script("sales-consumer"), "sales", needs_kafka=True),
         Program("service-consumer", script("service-consumer"), "service", needs_kafka=True),
         Program("metrics-consumer", script("metrics-consumer"), "metrics", needs_kafka=True),
     ),

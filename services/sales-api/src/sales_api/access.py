@@ -184,6 +184,12 @@ ACCESS: Final = AccessTable(
     # What it does with each record is a rule of its own.
     Noun("bulk", read=rule("do_in_bulk", EVERYBODY)),
     Noun("imports", read=rule("import_records", _MANAGERS)),
+    Noun(
+        "dead letters",
+        read=rule("list_dead_letters list_halts get_dead_letter", {"sales-manager": ALL}),
+        write=(rule("mend_dead_letter send_dead_letter discard_dead_letter", {}),),
+        audit=rule("get_dead_letter_audit", _AUDITORS),
+    ),
     people=People(Rep.table, Team.table),
 )
 """Managers and importers see all. A salesperson is the one whose record names the token's subject."""

@@ -8,6 +8,7 @@ from sales_api.access import ACCESS
 from sales_api.accounts.routes import accounts
 from sales_api.activities.routes import activities
 from sales_api.custom_fields import Field
+from sales_api.dead_letters import dead_letters
 from sales_api.deals.routes import deals
 from sales_api.exchange_rates import exchange_rates
 from sales_api.leads.routes import leads
@@ -23,6 +24,7 @@ from service_kit.app import create_app
 from service_kit.bulk import BULK_TAG, bulk_of
 from service_kit.custom_fields.routes import CUSTOM_FIELDS_TAG, custom_fields_of
 from service_kit.database import create_engine
+from service_kit.dead_letters.routes import DEAD_LETTERS_TAG
 from service_kit.history.routes import EVENTS_TAG, event_routes
 from service_kit.imports.routes import IMPORTS_TAG, imports_of
 from service_kit.me import ME_TAG, me_routes
@@ -35,7 +37,7 @@ def create(settings: SalesSettings) -> FastAPI:
     resources: list[Resource[Any]] = [
         *(accounts, leads, deals, activities, referrals, quotas, products, list_values, exchange_rates, reps, teams)
     ]
-    nouns = [each.routes for each in resources]
+    nouns = [*(each.routes for each in resources), dead_letters]
     app = create_app(
         title="Tandem sales",
         summary="Leads, deals and what leads to them.",
@@ -52,6 +54,7 @@ def create(settings: SalesSettings) -> FastAPI:
             "exchange-rates": "Rates to the reporting currency by day; a deal freezes one when it closes.",
             "reps": "Salespeople, who own accounts, leads and deals.",
             "teams": "Groups of salespeople, one above another.",
+            **DEAD_LETTERS_TAG,
             **EVENTS_TAG,
             **IMPORTS_TAG,
             **VIEWS_TAG,

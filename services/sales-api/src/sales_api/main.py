@@ -1,4 +1,4 @@
-"""The processes of sales: the API, the relay that takes its events to Kafka, and the one-shot migration."""
+"""The console scripts: sales-api, sales-relay, sales-consumer and sales-migrate."""
 
 from service_kit.signals import exit_on_signals
 
@@ -9,13 +9,20 @@ import asyncio
 import sales_api
 from event_contracts.catalogue import SALES_TOPIC
 from sales_api.app import create
-from sales_api.settings import SalesSettings
+from sales_api.from_service import ServiceEvents
+from sales_api.settings import ConsumerSettings, SalesSettings
 from service_kit import logs, migrations, runner
 from service_kit.database import create_engine
 from service_kit.health import database_check
 from service_kit.kafka import KafkaServers
 from service_kit.relay import Relay
-from service_kit.retention import RetentionJob, audit_entries, idempotency_keys, imported_records
+from service_kit.retention import (
+    RetentionJob,
+    audit_entries,
+    idempotency_keys,
+    imported_records,
+    settled_dead_letters,
+)
 
 
 def api() -> None:
@@ -35,6 +42,7 @@ def relay() -> None:
             audit_entries(settings.audit_days),
             idempotency_keys(),
             imported_records(settings.imported_record_days),
+            settled_dead_letters(settings.dead_letter_days),
         ],
     )
 
@@ -49,6 +57,27 @@ def relay() -> None:
         both,
         live={"relay": moving.heartbeat.check, retention.job.name: retention.job.heartbeat.check},
         ready={"database": database_check(engine), "log": moving.check_log},
+    )
+
+
+def consumer() -> None:
+    """Take up what service suggests, until SIGTERM."""
+    settings = ConsumerSettings()
+    # What a crash of the database loses is read again from Kafka: offsets and effects are one transaction.
+    engine = create_engine(settings, application="sales-consumer", synchronous_commit=False)
+    events = ServiceEvents(
+        engine,
+        KafkaServers.of(settings),
+        offset_reset=settings.consumer_offset_reset,
+        suggestion_days=settings.suggestion_days,
+        revision=migrations.newest_revision(sales_api),
+    )
+    runner.work(
+        "sales-consumer",
+        settings,
+        events.run,
+        live={"events": events.consumer.heartbeat.check},
+        ready={"database": database_check(engine), "dead letters": events.consumer.circuit_breaker.check},
     )
 
 

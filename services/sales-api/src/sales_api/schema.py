@@ -5,13 +5,14 @@ from sales_api.accounts import model as accounts
 from sales_api.activities import model as activities
 from sales_api.deals import model as deals
 from sales_api.leads import model as leads
+from sales_api.leads import suggestions
 from sales_api.list_values import model as list_values
 from sales_api.quotas import model as quotas
 from sales_api.referrals import model as referrals
 from sales_api.tables import Base
 
 DECLARED = (
-    *(teams, reps, products, exchange_rates, accounts, leads, deals, quotas, activities, referrals),
+    *(teams, reps, products, exchange_rates, accounts, leads, suggestions, deals, quotas, activities, referrals),
     *(views, custom_fields, list_values),
 )
 

@@ -10,6 +10,7 @@ from event_contracts.service import (
     AnswerSource,
     Direction,
     Priority,
+    SuggestionOutcome,
     SurveyKind,
     TicketChannel,
     TicketKind,
@@ -139,6 +140,25 @@ ReviewChannel = Annotated[Code, _REVIEW_CHANNEL]
 ReviewChannelRead = Annotated[str, _REVIEW_CHANNEL]
 Attendees = Annotated[Count, _ATTENDEES]
 AttendeesRead = Annotated[int, _ATTENDEES]
+
+SuggestionOutcomeRead = Annotated[
+    SuggestionOutcome,
+    described(
+        "What has become of it in sales: how far its lead is, or how its deal ended; null while it has neither.",
+        "contacted",
+        schema="SuggestionOutcome",
+    ),
+]
+SuggestionReasonRead = Annotated[
+    str, described("The code of why its lead was given up, or its deal won or lost.", "no-budget", rarely=True)
+]
+SuggestionOutcomeAt = Annotated[Moment, described("When that happened in sales.", "2026-04-01T09:20:00Z", rarely=True)]
+SuggestedLeadIdRead = Annotated[
+    UUID, described("The lead of sales that comes of it.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a19", rarely=True)
+]
+SuggestedDealIdRead = Annotated[
+    UUID, described("The deal of sales that comes of it.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a18", rarely=True)
+]
 
 AgentName = Annotated[Name, _AGENT_NAME]
 AgentNameRead = Annotated[str, _AGENT_NAME]

@@ -80,7 +80,7 @@ def relay() -> None:
 
 
 def consumer() -> None:
-    """Copy customers and won deals of sales, and open onboardings, until SIGTERM."""
+    """Copy customers, won deals and suggested sales, and open onboardings, until SIGTERM."""
     settings = ConsumerSettings()
     # What a crash of the database loses is read again from Kafka: offsets and copies are one transaction.
     engine = create_engine(settings, application="service-consumer", synchronous_commit=False)

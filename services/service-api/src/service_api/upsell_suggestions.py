@@ -1,24 +1,36 @@
 """Upsell suggestions: what agents think a customer could use; sales makes leads of them."""
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, get_args
 from uuid import UUID
 
 from fastapi import Response
 
 from event_contracts.catalogue import SERVICE_TOPIC
-from event_contracts.service import UpsellAmended, UpsellSuggested
+from event_contracts.service import SuggestionOutcome, UpsellAmended, UpsellOutcomeChanged, UpsellSuggested
+from event_contracts.service import UpsellSuggestion as ContractSuggestion
 from service_api.agents import Agent, AgentRead
 from service_api.attribution import ByAgent, DoneCreate, DoneRead, DoneUpdate, amend, attributed
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
 from service_api.customers.use_cases import is_now
-from service_api.fields import ProductOf, ProductOfRead, TicketId, TicketIdRead
+from service_api.fields import (
+    ProductOf,
+    ProductOfRead,
+    SuggestedDealIdRead,
+    SuggestedLeadIdRead,
+    SuggestionOutcomeAt,
+    SuggestionOutcomeRead,
+    SuggestionReasonRead,
+    TicketId,
+    TicketIdRead,
+)
 from service_api.teams import Team, TeamRead
 from service_api.tickets.model import Ticket
 from service_api.tickets.schemas import TicketRead
 from service_kit.aggregates import publish
-from service_kit.entities import column
+from service_kit.entities import column, state_of
 from service_kit.fields import Code, Identifier, Moment, examples
 from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
@@ -27,23 +39,50 @@ from service_kit.occurrence import happened_at
 from service_kit.references import UnknownReference, require
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
-from service_kit.tables import filtered, unassigned
+from service_kit.tables import filtered, one_of, unassigned
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import Expected
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What has become of a suggestion in sales: how far its lead or deal is, why, since when, and which they are."""
+
+    outcome: SuggestionOutcome | None = None
+    outcome_reason: str | None = None
+    outcome_at: datetime | None = None
+    lead_id: UUID | None = None
+    deal_id: UUID | None = None
+
+
 class UpsellSuggestion(ByAgent, table="upsell_suggestion"):
-    """A suggestion. It changes only where it was recorded wrongly; the lead and the deal that come of it name it."""
+    """A suggestion. Agents change only what was recorded wrongly; what became of it in sales comes from there."""
 
     __table_args__: ClassVar = (
         *filtered("upsell_suggestion", ("customer_id", "agent_id", "team_id", "ticket_id")),
         unassigned("upsell_suggestion", "agent_id", "team_id"),
-        *filtered("upsell_suggestion", ("product", "suggested_at", "updated_at")),
+        *filtered("upsell_suggestion", ("product", "suggested_at", "updated_at", "outcome")),
+        one_of("outcome", get_args(SuggestionOutcome)),
     )
 
     ticket_id: Annotated[UUID | None, column(references="ticket.id")] = None
     product: str | None = None
     suggested_at: datetime
+    outcome: Annotated[SuggestionOutcome | None, column(comment="of it in sales, as its events say")] = None
+    outcome_reason: str | None = None
+    outcome_at: datetime | None = None
+    lead_id: Annotated[UUID | None, column(comment="of sales")] = None
+    deal_id: Annotated[UUID | None, column(comment="of sales")] = None
+
+    def follow(self, outcome: Outcome) -> UpsellOutcomeChanged | None:
+        """Take over what has become of it in sales; None when that is known."""
+        changes = {name: value for name, value in vars(outcome).items() if value != getattr(self, name)}
+        if not changes:
+            return None
+        for name, value in changes.items():
+            setattr(self, name, value)
+        self.version += 1
+        return UpsellOutcomeChanged(**state_of(self, ContractSuggestion))
 
 
 class UpsellSuggestionCreate(DoneCreate):
@@ -92,6 +131,11 @@ class UpsellSuggestionRead(DoneRead):
     product: ProductOfRead | None
     suggested_at: Moment
     """When the agent suggested it."""
+    outcome: SuggestionOutcomeRead | None
+    outcome_reason: SuggestionReasonRead | None
+    outcome_at: SuggestionOutcomeAt | None
+    lead_id: SuggestedLeadIdRead | None
+    deal_id: SuggestedDealIdRead | None
 
 
 upsell_suggestions = Resource(
@@ -105,6 +149,7 @@ upsell_suggestions = Resource(
         "ticket_id": Identifier,
         "product": Code,
         "suggested_at": Moment,
+        "outcome": SuggestionOutcome,
     },
     sorts=("suggested_at",),
     includes={

@@ -26,11 +26,13 @@ dead_letters = typer.Typer(no_args_is_help=True, help="Records that a consumer c
 DeadLetterArgument = Annotated[str | None, typer.Argument(help="The dead letter's id.")]
 AllOption = Annotated[bool, typer.Option("--all", help="Every open one.")]
 ReasonOption = Annotated[str | None, typer.Option(help="With --all: only those set aside for this reason.")]
-Whose = Literal["metrics", "service"]
-OfOption = Annotated[Whose, typer.Option("--of", help="Whose: the ledger's, or service's.")]
+Whose = Literal["metrics", "sales", "service"]
+OfOption = Annotated[Whose, typer.Option("--of", help="Whose: the ledger's, or those of sales' or service's consumer.")]
 UrlOption = Annotated[
     str | None,
-    typer.Option("--url", "--metrics-url", help="metrics-api, or service-api; by default that of the local stack."),
+    typer.Option(
+        "--url", "--metrics-url", help="metrics-api, sales-api or service-api; by default that of the local stack."
+    ),
 ]
 TokenOption = Annotated[
     str | None, typer.Option(envvar="TANDEM_TOKEN", help="A token with the role admin; by default a local one.")

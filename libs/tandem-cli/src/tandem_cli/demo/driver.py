@@ -38,6 +38,8 @@ _BY_CODE = frozenset({"sales/products", "sales/exchange-rates"})
 _BY_NAME = frozenset({"service/business-calendars", "service/sla-policies"})
 _REFERENCED = frozenset({"leads", "deals", "tickets", "surveys"})
 """What has an external_ref, by which a later run finds it."""
+_TAKEN = frozenset({"external-ref-taken", "onboarding-already-opened", "suggestion-already-taken-up"})
+"""Slugs of refusals that name the record which is there already."""
 _PLANS = ("maintenance-plans",)
 """Plans are about what is to come; all else happens at a time."""
 
@@ -225,7 +227,7 @@ class Driver:
                 if refusal.slug == "unknown-reference" and step.api == "service" and time.monotonic() < end:
                     await asyncio.sleep(0.2)  # a customer whom sales has just met is on the way
                     continue
-                if refusal.slug in ("external-ref-taken", "onboarding-already-opened") and step.gives:
+                if refusal.slug in _TAKEN and step.gives:
                     view = {"id": refusal.problem["existing_id"]}
                     break
                 if refusal.slug == "lead-already-converted":

@@ -21,6 +21,7 @@ from sales_api.deals.schemas import (
 )
 from sales_api.exchange_rates import known_rate_of, rate_of
 from sales_api.leads.model import Lead
+from sales_api.leads.suggestions import note_taken_up
 from sales_api.products import check_products
 from sales_api.reps import team_of
 from service_kit.aggregates import publish
@@ -94,6 +95,8 @@ async def add_deal(
         day_rate=await _day_rate(work, terms.currency, at, reporting_currency),
         custom=await new_custom(work, Deal, terms.custom, f"{pointer}/custom"),
     )
+    if terms.upsell_suggestion_id is not None:
+        await note_taken_up(work, terms.upsell_suggestion_id, None)
     work.add(deal)
     publish(work, deal, event, at)
     return deal
@@ -222,6 +225,8 @@ async def _amend(
 ) -> Deal:
     if "owner_id" in changes:
         changes["team_id"] = await team_of(work, changes["owner_id"])
+    if (suggestion_id := changes.get("upsell_suggestion_id")) is not None:
+        await note_taken_up(work, suggestion_id, None)
     terms = None if lines is None or deal.has_lines(terms_of(lines)) else terms_of(lines)
     if not changes and terms is None:
         return deal

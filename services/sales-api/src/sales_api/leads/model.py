@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar, get_args
 from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -22,6 +23,7 @@ from event_contracts.sales import (
     LeadErased,
     LeadQualified,
     LeadStatus,
+    SuggestionOrigin,
 )
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
@@ -109,6 +111,7 @@ class Lead(Customized, Recorded, Base, table="lead"):
     account_id: Annotated[UUID | None, column(references="account.id")] = None
     deal_id: Annotated[UUID | None, column(sa.ForeignKey("deal.id", use_alter=True))] = None
     upsell_suggestion_id: UUID | None = None
+    suggestion: Annotated[dict[str, str | None] | None, column(JSONB, comment="what service says of it")] = None
     created_at: datetime
     assigned_at: datetime | None = None
     contacted_at: datetime | None = None
@@ -125,7 +128,7 @@ class Lead(Customized, Recorded, Base, table="lead"):
     __table_args__: ClassVar = (
         *filtered("lead", ("status", "account_id", "deal_id", "owner_id", "team_id")),
         unassigned("lead", "owner_id", "team_id"),
-        *filtered("lead", ("channel", "region", "segment", "product")),
+        *filtered("lead", ("channel", "region", "segment", "product", "upsell_suggestion_id")),
         one_of("status", get_args(LeadStatus)),
         sa.CheckConstraint("(status = 'converted') = (converted_at is not null)", name="converted_at"),
         sa.CheckConstraint("(status = 'disqualified') = (disqualified_at is not null)", name="disqualified_at"),
@@ -149,10 +152,12 @@ class Lead(Customized, Recorded, Base, table="lead"):
         external_ref: str | None,
         at: datetime,
         upsell_suggestion_id: UUID | None = None,
+        suggestion: dict[str, str | None] | None = None,
         custom: Mapping[str, Any] | None = None,
+        lead_id: UUID | None = None,
     ) -> tuple["Lead", LeadCreated]:
         """Return a new lead; with an owner it is assigned at once."""
-        lead_id = new_id()
+        lead_id = lead_id or new_id()
         lead = cls(
             id=lead_id,
             version=1,
@@ -165,6 +170,7 @@ class Lead(Customized, Recorded, Base, table="lead"):
             product=product,
             account_id=account_id,
             upsell_suggestion_id=upsell_suggestion_id,
+            suggestion=suggestion,
             created_at=at,
             assigned_at=None if attribution.owner_id is None else at,
             external_ref=external_ref,
@@ -248,7 +254,9 @@ class Lead(Customized, Recorded, Base, table="lead"):
             raise LeadNotDisqualified("Leave the reason out: it is why a lead was given up.")
         check_follows(at, self.changed_at)
         self.changed_at = at
-        return amended(self, changes, LeadAmended, **self._credits())
+        # Before the event is made, which has it in another form.
+        self.suggestion = changes.get("suggestion", self.suggestion)
+        return amended(self, changes, LeadAmended, **self._converted())
 
     def erase(self, *, at: datetime) -> LeadErased:
         """Erase who it is, in any status."""
@@ -261,11 +269,14 @@ class Lead(Customized, Recorded, Base, table="lead"):
 
     def state_fields(self) -> dict[str, Any]:
         """Return the state that all of its events carry."""
-        return state_of(self, ContractLead, **self._credits())
+        return state_of(self, ContractLead, **self._converted())
 
-    def _credits(self) -> dict[str, Any]:
-        """Return those who contacted and qualified it, as its events have them."""
-        return {name: credit_in(getattr(self, name)) for name in ("contacted_by", "qualified_by")}
+    def _converted(self) -> dict[str, Any]:
+        """Return those who contacted and qualified it, and what it came of, as its events have them."""
+        origin = None if self.suggestion is None else msgspec.convert(self.suggestion, SuggestionOrigin)
+        return {name: credit_in(getattr(self, name)) for name in ("contacted_by", "qualified_by")} | {
+            "suggestion": origin
+        }
 
     def _credit(self) -> dict[str, str | None]:
         """Return its owner and their team, whose work it stays when it is assigned to somebody else."""

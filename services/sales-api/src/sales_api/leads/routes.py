@@ -48,6 +48,7 @@ leads = Resource(
         "region": Code,
         "segment": Code,
         "product": Code,
+        "upsell_suggestion_id": Identifier,
         "external_ref": ExternalReference,
         "created_at": Moment,
         "contacted_at": Moment,

@@ -246,6 +246,24 @@ class CreditRead(ReadModel):
     """The team that they did it for."""
 
 
+class SuggestionOriginRead(ReadModel):
+    """The suggestion of a service agent, as service has it."""
+
+    customer_id: Annotated[
+        UUID,
+        described(
+            "The customer of service; of sales too where the lead has that account, or one that it was merged into.",
+            "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
+        ),
+    ]
+    ticket_id: (
+        Annotated[UUID, described("The ticket that showed the need.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a1a")] | None
+    )
+    agent_id: Annotated[UUID, described("The service agent who had it.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a1b")] | None
+    team_id: Annotated[UUID, described("The agent's team then.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a1c")] | None
+    suggested_at: Annotated[Moment, described("When they suggested it.", "2026-03-02T09:28:00Z")]
+
+
 class LeadRead(CustomizedRead):
     """A lead; name, company, email and phone are null after erasure.
 
@@ -272,6 +290,8 @@ class LeadRead(CustomizedRead):
     deal_id: DealIdRead | None
     """The deal that its conversion opened."""
     upsell_suggestion_id: SuggestionIdRead | None
+    suggestion: SuggestionOriginRead | None
+    """What service says of that suggestion; null until sales-consumer has read it."""
     created_at: Moment
     """When the first sign of interest came."""
     assigned_at: Moment | None

@@ -19,12 +19,14 @@ from sales_api.leads.schemas import (
     LeadQualifyRequest,
     LeadUpdate,
 )
+from sales_api.leads.suggestions import note_taken_up
 from sales_api.products import check_products
 from sales_api.referrals.queries import referrer_of
 from sales_api.reps import team_of
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
 from service_kit.custom_fields.queries import changed_custom, new_custom
+from service_kit.identifiers import new_id
 from service_kit.list_values.queries import check_listed
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
@@ -35,7 +37,10 @@ from service_kit.versions import ExpectedVersion
 
 
 async def create_lead(work: UnitOfWork, body: LeadCreate, by: Principal) -> Lead:
-    """Create a lead; its region and segment are its account's unless given. Raise `ExternalRefTaken` (409)."""
+    """Create a lead; its region and segment are its account's unless given.
+
+    Raise `ExternalRefTaken` and `SuggestionAlreadyTakenUp` (409).
+    """
     at = happened_at(body.occurred_at, by)
     await check_listed(work, body)
     await require_new(work, Lead, body.external_ref)
@@ -49,7 +54,11 @@ async def create_lead(work: UnitOfWork, body: LeadCreate, by: Principal) -> Lead
         segment=body.segment or (account.segment if account else None),
         channel=body.channel,
     )
+    lead_id, suggestion = new_id(), None
+    if body.upsell_suggestion_id is not None:
+        suggestion = await note_taken_up(work, body.upsell_suggestion_id, lead_id)
     lead, event = Lead.create(
+        lead_id=lead_id,
         name=body.name,
         company=body.company,
         email=body.email,
@@ -60,6 +69,7 @@ async def create_lead(work: UnitOfWork, body: LeadCreate, by: Principal) -> Lead
         external_ref=body.external_ref,
         at=at,
         upsell_suggestion_id=body.upsell_suggestion_id,
+        suggestion=suggestion,
         custom=await new_custom(work, Lead, body.custom),
     )
     work.add(lead)
@@ -70,7 +80,10 @@ async def create_lead(work: UnitOfWork, body: LeadCreate, by: Principal) -> Lead
 async def update_lead(
     work: UnitOfWork, lead_id: UUID, body: LeadUpdate, expected: ExpectedVersion, by: Principal
 ) -> Lead:
-    """Correct a lead; the same again changes nothing. Raise `UnknownReference` (422)."""
+    """Correct a lead; the same again changes nothing.
+
+    Raise `UnknownReference` (422) and `SuggestionAlreadyTakenUp` (409).
+    """
     lead = await lock(work, Lead, lead_id, expected)
     at = happened_at(body.occurred_at, by, after=lead.changed_at)
     changes = body.changed_from(lead, besides=frozenset({"custom", "occurred_at"}))
@@ -80,6 +93,9 @@ async def update_lead(
         return lead
     if (product := changes.get("product")) is not None:
         await check_products(work, {product: "#/product"})
+    if "upsell_suggestion_id" in changes:
+        suggestion_id = changes["upsell_suggestion_id"]
+        changes["suggestion"] = None if suggestion_id is None else await note_taken_up(work, suggestion_id, lead.id)
     publish(work, lead, lead.amend(changes, at=at), at)
     return lead
 

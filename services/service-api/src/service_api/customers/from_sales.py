@@ -1,4 +1,4 @@
-"""The consumers that copy customers and won deals from `sales.events`, and names from `sales.directory`."""
+"""The consumers that copy customers, won deals and what comes of suggestions from `sales.events`, and names."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from event_contracts.directory import SalesDirectoryEntrySet
 from event_contracts.sales import Account, Deal
 from service_api.customers.erasure import erase_copy
 from service_api.customers.model import Customer
+from service_api.suggested_sales import follow_sales, may_be_suggested
 from service_api.won_deals import copy_deals, may_have_been_won
 from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.consumer.consumer import Consumer
@@ -72,16 +73,18 @@ _ERASE_NAME = (
 
 
 def version_of(event: CloudEvent) -> Version | None:
-    """Return the version of an account, or of a deal that may have been won."""
+    """Return the version of what is copied: see `is_copied`."""
     return Version(event.subject, event.epoch, event.sequence, event.id) if is_copied(event) else None
 
 
 def is_copied(event: CloudEvent) -> bool:
-    """Return whether an event can change a copy."""
+    """Return whether an event can change a copy: of an account, a deal that may have been won, a suggested sale."""
     # A correction may take back a win that no state tells of any more.
     may_matter = event.event_type.correction is not None
-    return isinstance(event.data, Account) or (
-        isinstance(event.data, Deal) and (may_matter or may_have_been_won(event.data))
+    return (
+        isinstance(event.data, Account)
+        or (isinstance(event.data, Deal) and (may_matter or may_have_been_won(event.data)))
+        or may_be_suggested(event)
     )
 
 
@@ -171,6 +174,7 @@ class SalesCustomers:
             # Customers first: a deal's onboarding is opened for one.
             await copy_accounts(connection, records)
             await copy_deals(connection, records, ACCOUNTS, onboarding_days=onboarding_days)
+            await follow_sales(connection, records, ACCOUNTS)
 
         self.accounts: Consumer[CloudEvent] = Consumer(
             name=ACCOUNTS,

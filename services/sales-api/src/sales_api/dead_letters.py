@@ -1,0 +1,17 @@
+"""The dead letters of the consumer of service's events."""
+
+from event_contracts import codec
+from sales_api.from_service import CONSUMER
+from service_kit.dead_letters.routes import dead_letter_routes
+from service_kit.dead_letters.use_cases import Readable
+
+
+def _check(_: str, value: bytes | None) -> None:
+    codec.decode(value)
+
+
+async def _readable() -> Readable:
+    return _check
+
+
+dead_letters = dead_letter_routes([CONSUMER], readable=_readable)

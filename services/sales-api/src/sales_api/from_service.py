@@ -1,0 +1,86 @@
+"""The consumer of `service.events`: it makes leads of upsell suggestions."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from event_contracts import codec
+from event_contracts.catalogue import SERVICE_TOPIC
+from event_contracts.codec import CloudEvent
+from event_contracts.service import UpsellSuggestion
+from sales_api.leads.suggestions import take_up
+from service_kit.clock import SYSTEM_CLOCK, Clock
+from service_kit.consumer.consumer import Consumer
+from service_kit.consumer.offsets import OffsetResetPolicy
+from service_kit.consumer.records import Record
+from service_kit.consumer.seen_sequences import Version
+from service_kit.kafka import Kafka
+from service_kit.outbox_notify import OutboxNotifier
+from service_kit.unit_of_work import written_durably
+
+CONSUMER: Final = "sales-consumer"
+"""The consumer group, and the name of its offsets and dead letters."""
+
+
+def is_followed(event: CloudEvent) -> bool:
+    """Return whether sales acts on an event of service."""
+    return isinstance(event.data, UpsellSuggestion)
+
+
+def version_of(event: CloudEvent) -> Version | None:
+    """Return the version of what sales acts on."""
+    return Version(event.subject, event.epoch, event.sequence, event.id) if is_followed(event) else None
+
+
+async def follow_service(
+    connection: AsyncConnection, records: Sequence[Record[CloudEvent]], *, suggestion_days: int
+) -> None:
+    """Take up the suggestions in a batch. Each comes once at most, in its newest version."""
+    # In the order of the key: two batches of different partitions must not wait for each other in a circle.
+    for event in sorted((record.value for record in records), key=lambda event: event.data.id):
+        if isinstance(event.data, UpsellSuggestion):
+            # A unit of work for each: one compares all that it has loaded before every statement.
+            async with written_durably(connection, CONSUMER) as work:
+                await take_up(work, event, event.data, suggestion_days=suggestion_days)
+
+
+class ServiceEvents:
+    """The consumer, ready to run."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        kafka: Kafka,
+        *,
+        events_topic: str = SERVICE_TOPIC,
+        offset_reset: OffsetResetPolicy = "stop",
+        suggestion_days: int = 30,
+        revision: str | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._outbox_notifier = OutboxNotifier(engine)
+
+        async def follow(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> None:
+            await follow_service(connection, records, suggestion_days=suggestion_days)
+
+        self.consumer: Consumer[CloudEvent] = Consumer(
+            name=CONSUMER,
+            engine=engine,
+            kafka=kafka,
+            topics=[events_topic],
+            decode=codec.decode,
+            handle=follow,
+            is_relevant=is_followed,
+            version_of=version_of,
+            on_commit=self._outbox_notifier.notify,
+            offset_reset=offset_reset,
+            revision=revision,
+            clock=clock,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Follow until `stop` is set. Raise an exception group with `OperatorRequired`."""
+        async with self._outbox_notifier.running(), asyncio.TaskGroup() as group:
+            group.create_task(self.consumer.run(stop))
