@@ -149,6 +149,14 @@ test("every chart can be read as a table", async () => {
   assert.ok((await page.locator(".sales.half .trend tbody tr").count()) > 5);
 });
 
+test("every chart can be saved for a spreadsheet", async () => {
+  const [download] = await Promise.all([page.waitForEvent("download"), page.locator(".sales.half").getByRole("button", { name: "Save as CSV" }).click()]);
+  assert.match(download.suggestedFilename(), /^revenue \d{4}-\d\d-\d\d \d{4}-\d\d-\d\d\.csv$/);
+  const [head, ...rows] = readFileSync(await download.path(), "utf8").trim().split("\r\n");
+  assert.equal(head, "from,revenue,revenue_before");
+  assert.ok(rows.length > 5 && rows.every((row) => /^\d{4}-\d\d-\d\d,[\d.]*,[\d.]*$/.test(row)), rows.join("; "));
+});
+
 test("both functions reply to the six questions, and each reply leads to the numbers that it rests on", async () => {
   await page.goto(address("/?period=30d"));
   // A deal was won for somebody new, above.
@@ -165,15 +173,15 @@ test("a manager sets, changes and removes a target in place, and is told when so
   await page.locator("[data-kpi=win_rate]").getByRole("link", { name: "set a target" }).click();
   const value = page.getByRole("spinbutton", { name: /Value to reach/ });
   await value.fill("55");
-  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
   await page.locator(".kpi-aim", { hasText: "target 55 %" }).waitFor();
   await page.getByRole("button", { name: "Change the target" }).click();
   await page.getByRole("button", { name: "Remove" }).waitFor();
   await send("PUT", "METRICS", "/v1/targets/win_rate", { value: "0.6", period: "month" });
   await value.fill("70");
-  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
   await page.getByText("Somebody else changed it meanwhile, now it is: 60 %.").waitFor();
-  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
   await page.locator(".kpi-aim", { hasText: "target 70 %" }).waitFor();
   await page.getByRole("button", { name: "Change the target" }).click();
   await page.getByRole("button", { name: "Remove" }).click();
@@ -219,12 +227,18 @@ test("a customer is found by name, with health and its reasons", async () => {
   await page.getByText("There is no such customer, or your role does not see them").waitFor();
 });
 
-test("a deal stands on the board of sales with its customer by name, and is gone from it once it is won", async () => {
+test("a deal is moved on the board of sales by keyboard and by drag, and is gone from it once it is won", async () => {
   const deal = await openDeal("7100.00");
   await go(page, "/boards");
   const card = page.locator(`[data-record="${deal.id}"]`);
   await card.getByRole("link", { name: `Bäckerei ${unique}` }).waitFor();
   await card.getByText("€7,100.00").or(card.getByText("€7,100")).first().waitFor();
+  const column = (name) => page.getByRole("region", { name, exact: true }).locator(`[data-record="${deal.id}"]`);
+  await card.getByRole("combobox", { name: `Stage of Bäckerei ${unique}` }).selectOption("Proposal");
+  await column("Proposal").waitFor();
+  await page.getByText(`Bäckerei ${unique} is now in Proposal.`).waitFor();
+  await column("Proposal").dragTo(page.getByRole("region", { name: "Qualification", exact: true }));
+  await column("Qualification").waitFor();
   await win(deal);
   await card.waitFor({ state: "detached" });
 });

@@ -2,7 +2,7 @@
 
 import { A } from "@solidjs/router";
 import { dataOf, type Sales, type Service } from "@tandem/client";
-import { createMemo, For, Show } from "solid-js";
+import { createSignal, For, Show } from "solid-js";
 import { salesApi, serviceApi } from "./api";
 import { decimal, duration, text } from "./format";
 import { t, type MessageKey } from "./i18n";
@@ -23,6 +23,7 @@ const STATUSES = ["open", "resolved"] as const;
 
 interface Card {
   id: string;
+  version: number;
   customer: string;
   title: string;
   /** What it is worth or how grave it is, and whose it is. */
@@ -33,6 +34,7 @@ interface Card {
 }
 
 interface Column {
+  key: string;
   name: string;
   count: number;
   isExact: boolean;
@@ -60,6 +62,7 @@ async function readPipeline(filters: Record<string, string>): Promise<Column[]> 
   const today = new Date().toISOString().slice(0, 10);
   const cardOf = (deal: Sales["DealRead"]): Card => ({
     id: deal.id,
+    version: deal.version,
     customer: deal.account_id,
     title: accounts.get(deal.account_id) ?? t("waiting.unnamed"),
     says: money(deal.amount, deal.currency),
@@ -81,6 +84,7 @@ async function readQueue(filters: Record<string, string>): Promise<Column[]> {
   const now = new Date().toISOString();
   const cardOf = (ticket: Service["TicketRead"]): Card => ({
     id: ticket.id,
+    version: ticket.version,
     customer: ticket.customer_id,
     title: customers.get(ticket.customer_id) ?? t("waiting.unnamed"),
     says: `${t(`ticket.${ticket.kind}`)}, ${t(`priority.${ticket.priority}`)}`,
@@ -110,6 +114,7 @@ function columnsOf<Item>(given: readonly Given<Item>[], keys: readonly string[],
     return column === undefined
       ? []
       : [{
+          key,
           name: t(`${kind}.${key}` as MessageKey),
           count: column.total.count,
           isExact: column.total.is_exact,
@@ -119,17 +124,33 @@ function columnsOf<Item>(given: readonly Given<Item>[], keys: readonly string[],
   });
 }
 
+const changeStage = async (card: Card, stage: string): Promise<void> => {
+  await salesApi!.POST("/v1/deals/{deal_id}/stage", {
+    params: { path: { deal_id: card.id }, header: { "If-Match": `"${card.version}"` } },
+    body: { stage: stage as (typeof OPEN_STAGES)[number] },
+  });
+};
+
 export default function Boards() {
+  const caller = createReading(() => salesApi && "me", async () => dataOf(await salesApi!.GET("/v1/me")));
+  const moves = () => Object.hasOwn(caller.latest()?.operations ?? {}, "change_deal_stage");
   return (
     <div class="list-page wide">
       <h1>{t("boards.title")}</h1>
-      <Show when={salesApi}><Board of="sales" read={readPipeline} /></Show>
+      <Show when={salesApi}><Board of="sales" read={readPipeline} {...(moves() && { move: changeStage })} /></Show>
       <Show when={serviceApi}><Board of="service" read={readQueue} /></Show>
     </div>
   );
 }
 
-function Board(props: { of: "sales" | "service"; read: (filters: Record<string, string>) => Promise<Column[]> }) {
+interface BoardProps {
+  of: "sales" | "service";
+  read: (filters: Record<string, string>) => Promise<Column[]>;
+  /** Moves a card to another column; left out where nobody may, or it takes more than that. */
+  move?: (card: Card, key: string) => Promise<void>;
+}
+
+function Board(props: BoardProps) {
   const { address, live, now } = useShared();
   const board = createReading(
     () => ({ ...address.filters() }) as Record<string, string>,
@@ -137,27 +158,77 @@ function Board(props: { of: "sales" | "service"; read: (filters: Record<string, 
     { moved: live.moved, restMs: REST_MS, everyMs: EVERY_MS },
   );
   const age = (since: string) => duration(now().getTime() - new Date(since).getTime());
-  const columns = createMemo(() => board.latest() ?? []);
+  const columns = () => board.latest() ?? [];
+  const [says, setSays] = createSignal("");
+  const [over, setOver] = createSignal<string>();
+  let dragged: Card | undefined;
+
+  async function move(card: Card, to: Column): Promise<void> {
+    try {
+      await props.move!({ ...card }, to.key);
+      setSays(t("boards.moved", { name: card.title, column: to.name }));
+    } catch {
+      setSays(t("boards.moveFailed"));
+    }
+    board.again();
+  }
   return (
     <section class="panel" aria-labelledby={`board-${props.of}`}>
       <header class="panel-head">
         <Mark of={props.of} size={10} />
         <h2 id={`board-${props.of}`}>{t(props.of === "sales" ? "boards.pipeline" : "boards.queue")}</h2>
+        <span class="panel-end" role="status">{says()}</span>
       </header>
       <Show when={board.latest()} fallback={<Failed of={board} />}>
         <div class="board" tabindex="0" role="group" aria-labelledby={`board-${props.of}`}>
           <For each={columns()}>
             {(column) => (
-              <section class="column" aria-label={column.name}>
+              <section
+                class="column"
+                classList={{ over: over() === column.key }}
+                aria-label={column.name}
+                onDragOver={(event) => {
+                  if (dragged === undefined) return;
+                  event.preventDefault();
+                  setOver(column.key);
+                }}
+                onDrop={(event) => {
+                  event.preventDefault();
+                  if (dragged !== undefined && !column.cards.includes(dragged)) void move(dragged, column);
+                }}
+              >
                 <h3>{column.name} <span class="muted">{decimal(column.count)}{column.isExact ? "" : "+"}</span></h3>
                 <p class="muted column-sum">{column.sums || " "}</p>
                 <ul>
                   <For each={column.cards} fallback={<li class="muted">{t("boards.none")}</li>}>
                     {(card) => (
-                      <li class="card" data-record={card.id}>
+                      <li
+                        class="card"
+                        data-record={card.id}
+                        draggable={props.move !== undefined}
+                        onDragStart={() => (dragged = card)}
+                        onDragEnd={() => {
+                          dragged = undefined;
+                          setOver(undefined);
+                        }}
+                      >
                         <A class="kpi-link" href={`/customers/${card.customer}${location.search}`}>{card.title}</A>
                         <span>{card.says}</span>
                         <span class="card-end"><span class="muted">{card.who}</span> <span class={card.isLate ? "bad" : "muted"}>{card.isLate ? t("boards.late", { time: age(card.since) }) : age(card.since)}</span></span>
+                        <Show when={props.move}>
+                          <select
+                            class="field card-move"
+                            aria-label={t("boards.move", { name: card.title })}
+                            onChange={(event) => {
+                              const to = columns()[event.currentTarget.selectedIndex]!;
+                              // Where it is until it has been moved.
+                              event.currentTarget.value = column.key;
+                              void move(card, to);
+                            }}
+                          >
+                            <For each={columns()}>{(to) => <option value={to.key} selected={to.key === column.key}>{to.name}</option>}</For>
+                          </select>
+                        </Show>
                       </li>
                     )}
                   </For>

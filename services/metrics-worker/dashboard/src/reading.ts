@@ -1,6 +1,7 @@
 /** What a page reads of the API beside the stream: read again when the business moves, and kept while it cannot be. */
 
 import { createEffect, createSignal, on, onCleanup, type Accessor } from "solid-js";
+import { createStore, reconcile } from "solid-js/store";
 
 /** Business may move many times a second; what is read beside the stream need not. */
 const REST_MS = 2_000;
@@ -16,7 +17,7 @@ interface When {
 
 /** Returns what `read` answers to what is asked, undefined before the first answer to it; nothing is read for undefined. */
 export function createReading<Asked, Found>(asked: Accessor<Asked | undefined>, read: (asked: Asked) => Promise<Found>, when: When = {}) {
-  const [latest, setLatest] = createSignal<Found>();
+  const [state, setState] = createStore<{ latest?: Found }>({});
   const [failure, setFailure] = createSignal<unknown>();
   let turn = 0;
   let readAt = 0;
@@ -32,7 +33,8 @@ export function createReading<Asked, Found>(asked: Accessor<Asked | undefined>, 
     try {
       const found = await read(wanted);
       if (mine !== turn) return;
-      setLatest(() => found);
+      // Only what differs is set anew: what has the focus keeps it.
+      setState("latest" as never, reconcile(found as never, { key: "id" }) as never);
       setFailure(undefined);
     } catch (error) {
       // What was read last stays; the line about the connection says what is wrong with it.
@@ -48,7 +50,7 @@ export function createReading<Asked, Found>(asked: Accessor<Asked | undefined>, 
 
   createEffect(
     on(() => JSON.stringify(asked()), (question, before) => {
-      if (before !== undefined && question !== before) setLatest(undefined);
+      if (before !== undefined && question !== before) setState("latest" as never, undefined as never);
       void now();
     }),
   );
@@ -59,5 +61,5 @@ export function createReading<Asked, Found>(asked: Accessor<Asked | undefined>, 
     clearTimeout(later);
     clearInterval(clock);
   });
-  return { latest, failure, again: () => void now() };
+  return { latest: () => state.latest, failure, again: () => void now() };
 }

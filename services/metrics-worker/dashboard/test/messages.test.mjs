@@ -23,7 +23,7 @@ const SAME = {
   it: ["filter.team", "reply.no", "state.offline", "dimension.team", "kind.lead", "kind.ticket", "kind.quota", "kpi.net_revenue_retention"],
   vi: ["kind.lead"],
 };
-const NAMES_AND_UNITS = ["app.title", "unit.min", "unit.h", "duration.minutes", "duration.hours"];
+const NAMES_AND_UNITS = ["app.title", "chart.csv", "unit.min", "unit.h", "duration.minutes", "duration.hours"];
 
 /** Returns the arguments of a message, those of its plural forms included. */
 function argumentsOf(text) {

@@ -7,6 +7,7 @@ import { day, short, text, weekday, type Measured } from "../format";
 import { t } from "../i18n";
 import type { FunctionName } from "../parts/marks";
 import type { Drawn } from "../series";
+import { csvOf, save } from "./csv";
 
 export interface TrendProps {
   title: string;
@@ -166,6 +167,16 @@ export function Trend(props: TrendProps) {
             ({t("chart.startsAt", { value: short(scale().domain()[0] ?? 0, props.measured) })})
           </Show>
         </span>
+        <button
+          type="button"
+          class="quiet trend-csv"
+          aria-label={t("chart.saveCsv")}
+          title={t("chart.saveCsv")}
+          disabled={props.points.length === 0}
+          onClick={() => save(`${props.kpi} ${props.points[0]!.day} ${props.points.at(-1)!.day}.csv`, csvOf(props.kpi, props.points, props.before))}
+        >
+          {t("chart.csv")}
+        </button>
         <button type="button" class="quiet" aria-pressed={asTable()} onClick={() => setAsTable(!asTable())}>
           {t(asTable() ? "chart.asChart" : "chart.asTable")}
         </button>
