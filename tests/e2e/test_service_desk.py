@@ -362,7 +362,7 @@ async def test_whoever_waits_is_in_one_list_until_we_answer(desk: Desk) -> None:
     assert (summary["waiting"], summary["over"], summary["by_function"]) == (1, 1, {"sales": 0, "service": 1})
 
     await desk.post(f"tickets/{ticket}/interactions", {"direction": "outbound", "agent_id": agent})
-    await desk.post(f"leads/{lead['id']}/disqualify", {"reason": "no-budget"}, api="sales", role="sales-manager")
+    await desk.post(f"leads/{lead['id']}/disqualify", {"reason": "no_budget"}, api="sales", role="sales-manager")
     await booked(desk.stack)
     assert await waits(customer=desk.customer) == await waits(channel=channel) == []
     # They write again: that is another wait.

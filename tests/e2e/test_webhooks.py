@@ -39,7 +39,7 @@ class Company:
         lines = [{"product": "hooks", "quantity": 1, "unit_price": "10.00"}]
         body = {"account_id": account["id"], "currency": "EUR", "lines": lines, "custom": custom}
         deal = await self.post(self.sales, "/v1/deals", body)
-        reason = {"reason": "best-fit"} if outcome == "won" else {"reason": "price"}
+        reason = {"reason": "best_fit"} if outcome == "won" else {"reason": "price"}
         await self.post(self.sales, f"/v1/deals/{deal['id']}/close", {"outcome": outcome, **reason})
         return str(deal["id"])
 

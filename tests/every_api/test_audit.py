@@ -197,7 +197,7 @@ async def sales(api: Api) -> None:
     await write("POST", "/v1/leads/{lead_id}/contact", {}, **of_lead)
     await write("POST", "/v1/leads/{lead_id}/qualify", {}, **of_lead)
     await write("PATCH", "/v1/leads/{lead_id}", {"email": "ana@casa.example", "channel": "trade_show"}, **of_lead)
-    await write("POST", "/v1/leads/{lead_id}/disqualify", {"reason": "no-budget"}, lead_id=lost["id"])
+    await write("POST", "/v1/leads/{lead_id}/disqualify", {"reason": "no_budget"}, lead_id=lost["id"])
     terms = {"currency": "EUR", "lines": [{"product": "pump", "quantity": 1, "unit_price": "10.00"}]}
     await write("POST", "/v1/leads/{lead_id}/convert", {"account": {"name": "Casa"}, "deal": terms}, **of_lead)
     await write("POST", "/v1/leads/{lead_id}/erase", lead_id=erased["id"])

@@ -49,7 +49,7 @@ async def test_a_lead_is_corrected_whatever_became_of_it(sales: Sales) -> None:
     lead = await sales.lead(channel="online")
     path = f"/v1/leads/{lead['id']}"
     assert_problem(await sales.send("PATCH", path, {"disqualified_reason": "price"}), 409, "lead-not-disqualified")
-    lost = await sales.post(f"{path}/disqualify", {"reason": "no-budget"})
+    lost = await sales.post(f"{path}/disqualify", {"reason": "no_budget"})
     amended = await sales.patch(path, {"disqualified_reason": "price", "channel": "telemarketing"})
     assert (amended["status"], amended["disqualified_at"]) == ("disqualified", lost["disqualified_at"])
     assert (amended["disqualified_reason"], amended["channel"]) == ("price", "telemarketing")

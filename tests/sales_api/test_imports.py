@@ -217,7 +217,7 @@ async def test_a_row_that_differs_from_its_earlier_import_is_skipped_and_reporte
     row = a_lead(a_step("qualify"))
     (first,) = (await imported(sales, row))["rows"]
     other = row | {"record": row["record"] | {"company": "Casa Azul"}}
-    for changed in (other, row | {"history": []}, row | {"history": [a_step("disqualify", reason="no-budget")]}):
+    for changed in (other, row | {"history": []}, row | {"history": [a_step("disqualify", reason="no_budget")]}):
         (failed,) = (await imported(sales, changed, mode="best-effort"))["rows"]
         assert failed["problem"]["type"] == "urn:tandem:problem:imported-otherwise"
         assert failed["problem"]["existing_id"] == first["id"]

@@ -106,10 +106,10 @@ class LeadLife(RuleBasedStateMachine):
     def disqualify(self) -> None:
         if refusal := self.is_over():
             with pytest.raises(refusal):
-                self.lead.disqualify("no-budget", at=self.later())
+                self.lead.disqualify("no_budget", at=self.later())
             return
-        self.events.append(self.lead.disqualify("no-budget", at=self.later()))
-        assert (self.events[-1].disqualified_at, self.events[-1].disqualified_reason) == (self.clock, "no-budget")
+        self.events.append(self.lead.disqualify("no_budget", at=self.later()))
+        assert (self.events[-1].disqualified_at, self.events[-1].disqualified_reason) == (self.clock, "no_budget")
         self.expected = "disqualified"
 
     @rule(deal=st.one_of(st.none(), st.uuids()))
@@ -131,7 +131,7 @@ class LeadLife(RuleBasedStateMachine):
     def cannot_go_back_in_time(self) -> None:
         refusal = self.is_over() or OccurredTooEarly
         with pytest.raises(refusal):
-            self.lead.disqualify("no-budget", at=self.lead.changed_at - timedelta(microseconds=1))
+            self.lead.disqualify("no_budget", at=self.lead.changed_at - timedelta(microseconds=1))
 
     @invariant()
     def a_refused_action_leaves_no_trace(self) -> None:

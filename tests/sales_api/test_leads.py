@@ -72,7 +72,7 @@ async def test_no_event_of_a_lead_carries_personal_data(sales: Sales) -> None:
     }
     lead = await sales.lead(**personal)
     assert {name: lead[name] for name in personal} == personal
-    await sales.post(f"/v1/leads/{lead['id']}/disqualify", {"reason": "no-budget"})
+    await sales.post(f"/v1/leads/{lead['id']}/disqualify", {"reason": "no_budget"})
     events = await sales.events_of(lead["id"])
     assert len(events) == 2
     for event in events:
@@ -173,7 +173,7 @@ async def test_a_conversion_names_one_customer_at_most(sales: Sales) -> None:
 @pytest.mark.parametrize(
     ("ending", "body", "slug"),
     [
-        ("disqualify", {"reason": "no-budget"}, "lead-already-disqualified"),
+        ("disqualify", {"reason": "no_budget"}, "lead-already-disqualified"),
         ("convert", {}, "lead-already-converted"),
     ],
 )
@@ -187,7 +187,7 @@ async def test_a_converted_or_disqualified_lead_takes_no_action(
         "assign": {"owner_id": rep["id"]},
         "contact": {},
         "qualify": {},
-        "disqualify": {"reason": "no-time"},
+        "disqualify": {"reason": "timing"},
         "convert": {},
     }
     for action, given in actions.items():

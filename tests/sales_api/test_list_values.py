@@ -38,7 +38,7 @@ def details(problem: Record) -> dict[str, str]:
 
 
 async def test_the_lists_begin_with_their_first_values(sales: Sales) -> None:
-    page = await sales.get("/v1/list-values?sort=key")
+    page = await sales.get("/v1/list-values?sort=key&limit=200")
     found: dict[str, dict[str, str]] = {}
     for each in page["items"]:
         found.setdefault(each["list"], {})[each["key"]] = each["label"]
@@ -65,6 +65,9 @@ async def test_every_body_with_a_value_of_a_list_is_checked(sales: Sales) -> Non
     lines = [{"product": product, "quantity": 1, "unit_price": "10.00"}]
     activity = await sales.post("/v1/activities", {"kind": "call", "deal_id": deal["id"]}, status=201)
     referral = await sales.post("/v1/referrals", {"account_id": account}, status=201)
+    won, lost = await sales.deal(), await sales.lead()
+    await sales.post(f"/v1/deals/{won['id']}/close", {"outcome": "won", "reason": "best_price"})
+    await sales.post(f"/v1/leads/{lost['id']}/disqualify", {"reason": "no_need"})
     unknown = {"channel": "fair"}
     nested = {"account": {"name": "Casa", **unknown}, "deal": {"currency": "EUR", "lines": lines, **unknown}}
     for method, path, body, places in (
@@ -76,6 +79,10 @@ async def test_every_body_with_a_value_of_a_list_is_checked(sales: Sales) -> Non
         ("POST", "/v1/deals", {"account_id": account, "currency": "EUR", "lines": lines, **unknown}, ["#/channel"]),
         ("PATCH", f"/v1/deals/{deal['id']}", unknown, ["#/channel"]),
         ("POST", f"/v1/deals/{deal['id']}/amend", unknown, ["#/channel"]),
+        ("POST", f"/v1/deals/{deal['id']}/close", {"outcome": "won", "reason": "qqq"}, ["#/reason"]),
+        ("POST", f"/v1/deals/{won['id']}/amend", {"reason": "qqq"}, ["#/reason"]),
+        ("POST", f"/v1/leads/{lead['id']}/disqualify", {"reason": "best_price"}, ["#/reason"]),
+        ("PATCH", f"/v1/leads/{lost['id']}", {"disqualified_reason": "qqq"}, ["#/disqualified_reason"]),
         ("PATCH", f"/v1/activities/{activity['id']}", unknown, ["#/channel"]),
         ("PATCH", f"/v1/referrals/{referral['id']}", unknown, ["#/channel"]),
     ):
@@ -183,4 +190,6 @@ async def test_a_value_that_is_known_to_be_taken_costs_no_statement(sales: Sales
         await sales.lead(channel="online")
     assert len(sent) <= 2, sent
     async with sales.engine.connect() as connection:
-        assert await connection.scalar(sa.text("SELECT count(*) FROM list_value")) == len(FIRST_VALUES["channels"])
+        assert await connection.scalar(sa.text("SELECT count(*) FROM list_value")) == sum(
+            map(len, FIRST_VALUES.values())
+        )

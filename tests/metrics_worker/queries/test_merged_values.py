@@ -118,6 +118,15 @@ async def test_labels_are_beside_the_keys(metrics: Metrics) -> None:
     assert (await metrics.ask("leads_created", channel="fair"))["names"] == {}
 
 
+async def test_a_key_of_another_list_names_no_product(metrics: Metrics) -> None:
+    await sold(metrics)
+    reason = SalesListValueSet(
+        id=UUID(int=99), kind="list_value", list="close_reasons", key="desk", name="Only the desk"
+    )
+    await keep(metrics.engine, (SALES_DIRECTORY_TOPIC, reason.id, entry(reason)))
+    assert [each["names"] for each in (await metrics.ask("revenue", group_by="product"))["groups"]] == [{}]
+
+
 async def test_events_that_came_apart_make_no_circle(metrics: Metrics) -> None:
     """Sales refuses circles, but the directory may show two entries of different times side by side."""
     await sold(metrics)

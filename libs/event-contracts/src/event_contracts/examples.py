@@ -77,7 +77,7 @@ _LEAD_QUALIFIED: Final = _LEAD_CONTACTED | {"status": "qualified", "qualified_at
 _LEAD_DISQUALIFIED: Final = _LEAD_CONTACTED | {
     "status": "disqualified",
     "disqualified_at": "2026-03-04T14:00:00Z",
-    "disqualified_reason": "no-budget",
+    "disqualified_reason": "no_budget",
 }
 _LEAD_CONVERTED: Final = _LEAD_QUALIFIED | {
     "status": "converted",
@@ -110,7 +110,7 @@ _DEAL_WON: Final = _DEAL | {
     "stage": "won",
     "lines": [_LINE | {"reporting_amount": _REPORTING_AMOUNT}],
     "closed_at": "2026-03-20T16:30:00Z",
-    "close_reason": "best-fit",
+    "close_reason": "best_fit",
     "frozen_rate": {"rate": "0.92", "on": "2026-03-20"},
     "reporting_amount": _REPORTING_AMOUNT,
 }

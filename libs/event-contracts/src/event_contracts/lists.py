@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-ListName = Literal["channels"]
+ListName = Literal["channels", "close_reasons", "disqualification_reasons"]
 
 FIRST_VALUES: Final[Mapping[ListName, Mapping[str, str]]] = {
     "channels": {
@@ -17,6 +17,35 @@ FIRST_VALUES: Final[Mapping[ListName, Mapping[str, str]]] = {
         "referral": "Referral",
         "word_of_mouth": "Word of mouth",
         "service": "Service",
+    },
+    "close_reasons": {
+        "best_fit": "Best fit",
+        "best_offer": "Best offer",
+        "best_price": "Best price",
+        "best_service": "Best service",
+        "trust": "Trust",
+        "loyalty": "Loyalty",
+        "speed": "Speed",
+        "price": "Price",
+        "competitor": "Competitor",
+        "missing_feature": "Missing feature",
+        "no_budget": "No budget",
+        "no_decision": "No decision",
+        "no_answer": "No answer",
+        "timing": "Timing",
+        "other": "Other",
+    },
+    "disqualification_reasons": {
+        "no_need": "No need",
+        "no_budget": "No budget",
+        "no_authority": "No authority",
+        "no_answer": "No answer",
+        "price": "Price",
+        "competitor": "Competitor",
+        "timing": "Timing",
+        "out_of_area": "Out of area",
+        "duplicate": "Duplicate",
+        "other": "Other",
     },
 }
 """Labels by key. No event tells of them until they change: every reader has them from a migration on.

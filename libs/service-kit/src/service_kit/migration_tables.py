@@ -555,7 +555,7 @@ def uncustomize(table: str) -> None:
 def create_list_values(*lists: str) -> None:
     """Create the table of the values of these declared lists, with those that each begins with."""
     named = ", ".join(f"'{name}'" for name in lists)
-    table = op.create_table(
+    op.create_table(
         "list_value",
         *_record_columns(),
         sa.Column("list", sa.Text(), nullable=False),
@@ -567,9 +567,38 @@ def create_list_values(*lists: str) -> None:
         sa.UniqueConstraint("list", "key", name=op.f("list_value_list_key_key")),
     )
     create_list_indexes("list_value", "updated_at")
-    assert table is not None  # noqa: S101 -- it has just been created
+    _declare_first_values(lists)
+
+
+def add_lists(*lists: str, before: tuple[str, ...]) -> None:
+    """Let the table of `create_list_values` have these lists besides those before, and declare their first values."""
+    _allow_lists(*before, *lists)
+    _declare_first_values(lists)
+
+
+def remove_lists(*lists: str, before: tuple[str, ...]) -> None:
+    """Take the lists and their values away."""
+    op.execute(sa.delete(_LIST_VALUE).where(_LIST_VALUE.c.list.in_(lists)))
+    _allow_lists(*before)
+
+
+def _allow_lists(*lists: str) -> None:
+    op.drop_constraint(op.f("list_value_list_check"), "list_value")
+    named = ", ".join(f"'{name}'" for name in lists)
+    op.create_check_constraint(op.f("list_value_list_check"), "list_value", f"list IN ({named})")
+
+
+_LIST_VALUE = sa.table(
+    "list_value",
+    sa.column("id", sa.Uuid()),
+    sa.column("version", sa.Integer()),
+    *(sa.column(name, sa.Text()) for name in ("list", "key", "label")),
+)
+
+
+def _declare_first_values(lists: tuple[str, ...]) -> None:
     op.bulk_insert(
-        table,
+        _LIST_VALUE,
         [
             {"id": value_id(name, key), "version": 1, "list": name, "key": key, "label": label}
             for name in lists

@@ -50,7 +50,7 @@ def create(settings: SalesSettings) -> FastAPI:
             "referrals": "Customers' recommendations that lead to new accounts.",
             "quotas": "What each salesperson has to sell in a period.",
             "products": "The catalogue that deals and leads name by code.",
-            "list-values": "What fields such as the channel may have, with the labels that people read.",
+            "list-values": "What fields such as the channel and the reason may have, with the labels that people read.",
             "exchange-rates": "Rates to the reporting currency by day; a deal freezes one when it closes.",
             "reps": "Salespeople, who own accounts, leads and deals.",
             "teams": "Groups of salespeople, one above another.",

@@ -29,10 +29,10 @@ _ACCOUNT_NAME: Final = described(
 _QUANTITY: Final = described("How many units are sold.", 2)
 _QUALITY: Final = described("The code of a quality beyond the usual, from the company's own list.", "gold")
 _CLOSE_REASON: Final = described(
-    "The code of why the deal was won or lost, from the company's own list.", "best-service"
+    "Why the deal was won or lost: a key of the declared list `close_reasons`.", "best_service"
 )
 _DISQUALIFICATION: Final = described(
-    "The code of why nothing can come of it, from the company's own list.", "no-budget", rarely=True
+    "Why nothing can come of it: a key of the declared list `disqualification_reasons`.", "no_budget", rarely=True
 )
 _PERSON: Final = described("Who showed the interest. It stays in this service: no event carries it.", "Joana Prado")
 _COMPANY: Final = described("Whom they work for. It stays in this service: no event carries it.", "Casa Verde Ltda")
@@ -97,7 +97,7 @@ LineQuantity = Annotated[Quantity, _QUANTITY]
 LineQuantityRead = Annotated[int, _QUANTITY]
 PromisedQuality = Annotated[Code, _QUALITY]
 PromisedQualityRead = Annotated[str, _QUALITY]
-CloseReason = Annotated[Code, _CLOSE_REASON]
+CloseReason = Annotated[Code, ListedIn("close_reasons"), _CLOSE_REASON]
 CloseReasonRead = Annotated[str, _CLOSE_REASON]
 
 PersonName = Annotated[Name, _PERSON]
@@ -108,7 +108,7 @@ EMail = Annotated[Name, _E_MAIL]
 EMailRead = Annotated[str, _E_MAIL]
 Phone = Annotated[Name, _PHONE]
 PhoneRead = Annotated[str, _PHONE]
-DisqualificationReason = Annotated[Code, _DISQUALIFICATION]
+DisqualificationReason = Annotated[Code, ListedIn("disqualification_reasons"), _DISQUALIFICATION]
 DisqualificationReasonRead = Annotated[str, _DISQUALIFICATION]
 
 ProductCode = Annotated[Code, _PRODUCT_CODE]

@@ -14,9 +14,9 @@ LEAD, DEAL, ACCOUNT, ONBOARDING = (Ref("self", name) for name in ("lead", "deal"
 
 _REGIONS = dict(zip(REGIONS, (0.3, 0.24, 0.16, 0.14, 0.11, 0.05), strict=True))
 _STAGES = ("qualification", "presentation", "proposal", "negotiation")
-_LOST = {"price": 0.4, "competitor": 0.25, "no-budget": 0.2, "no-answer": 0.15}
-_WON = {"best-offer": 0.4, "trust": 0.3, "quick": 0.2, "known-us": 0.1}
-_DISQUALIFIED = {"no-answer": 0.5, "no-budget": 0.3, "out-of-area": 0.2}
+_LOST = {"price": 0.4, "competitor": 0.25, "no_budget": 0.2, "no_answer": 0.15}
+_WON = {"best_offer": 0.4, "trust": 0.3, "speed": 0.2, "loyalty": 0.1}
+_DISQUALIFIED = {"no_answer": 0.5, "no_budget": 0.3, "out_of_area": 0.2}
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 

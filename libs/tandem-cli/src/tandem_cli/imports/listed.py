@@ -10,7 +10,7 @@ from tandem_cli.api import Api
 from tandem_cli.imports.plan import Needed, Plan
 from tandem_cli.requests import Ref
 
-_LIST_OF: Final[Mapping[str, ListName]] = {"channel": "channels"}
+_LIST_OF: Final[Mapping[str, ListName]] = {"channel": "channels", "reason": "close_reasons"}
 """By the field of a body of sales."""
 _PAGE: Final = "100"
 

@@ -62,9 +62,10 @@ async def names_of(connection: AsyncConnection, wanted: Iterable[Values], *, wit
             # Sales comes first by its name: what both services name has the name that sales gives it.
             rows = await connection.execute(query.where(column == sa.any_(some)).order_by(columns.topic))
             for row in rows:
-                dimension = _DIMENSION_OF[row.kind]
-                if (with_customers or dimension != CUSTOMER) and (dimension in CODED) == (column is columns.code):
-                    found.setdefault((dimension, row.code or str(row.id)), row.name)
+                # Other lists have keys that are codes too.
+                of = _DIMENSION_OF.get(row.kind)
+                if of is not None and (with_customers or of != CUSTOMER) and (of in CODED) == (column is columns.code):
+                    found.setdefault((of, row.code or str(row.id)), row.name)
     return Names(found)
 
 

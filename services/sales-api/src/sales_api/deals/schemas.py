@@ -230,7 +230,7 @@ class DealCloseRequest(StrictModel):
     model_config = examples(
         {
             "outcome": "won",
-            "reason": "best-service",
+            "reason": "best_service",
             "promise": {"deliver_by": "2026-04-15", "price": "2998.50", "quality": "gold"},
             "occurred_at": "2026-03-31T21:00:00Z",
         }
@@ -260,7 +260,7 @@ class DealAmendRequest(Change):
             "lines": _LINES,
             "owner_id": _OWNER,
             **_PLACE,
-            "reason": "best-price",
+            "reason": "best_price",
             "occurred_at": "2026-04-03T08:00:00Z",
         }
     )

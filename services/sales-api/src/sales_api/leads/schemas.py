@@ -145,7 +145,7 @@ class LeadUpdate(LeadFields, Change):
             "segment": "home-decor",
             "product": "heat-pump-9",
             "upsell_suggestion_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a16",
-            "disqualified_reason": "no-budget",
+            "disqualified_reason": "no_budget",
             "custom": {},
             "occurred_at": _WHEN,
         }
@@ -185,7 +185,7 @@ class LeadQualifyRequest(StrictModel):
 class LeadDisqualifyRequest(StrictModel):
     """Why it is disqualified."""
 
-    model_config = examples({"reason": "no-budget", "occurred_at": _WHEN})
+    model_config = examples({"reason": "no_budget", "occurred_at": _WHEN})
 
     reason: DisqualificationReason
     occurred_at: OccurredAt | None = None

@@ -1,1 +1,1 @@
-"""The values of declared lists: channels."""
+"""The values of declared lists: channels, and reasons of closing and disqualifying."""
