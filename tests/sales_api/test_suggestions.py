@@ -79,7 +79,7 @@ async def consume(sales: Sales, *events: tuple[State, int], suggestion_days: int
         await connection.execute(sa.text("select"))
         relevant = [each for each in records if is_followed(each.value)]
         newest = await SeenSequences(CONSUMER).newest(connection, relevant, version_of)
-        await follow_service(connection, newest, suggestion_days=suggestion_days)
+        await follow_service(connection, newest, suggestion_days=suggestion_days, risk_days=30)
 
 
 async def leads_of(sales: Sales, suggestion_id: UUID) -> list[Body]:
@@ -221,7 +221,7 @@ async def test_repeats_shuffles_and_a_rebuild_from_offset_0_make_no_second_lead(
 
     async def read_all(*, crashes_at: int | None = None) -> None:
         """Read to the end, as a process that is killed in a batch's transaction and started again."""
-        events = ServiceEvents(sales.engine, KafkaServers(kafka.bootstrap_servers), events_topic=topic)
+        events = ServiceEvents(sales.engine, KafkaServers(kafka.bootstrap_servers), topics=[topic])
         handle, stop = events.consumer._handle, asyncio.Event()
         batches = itertools.count()
 

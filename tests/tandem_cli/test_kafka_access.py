@@ -102,6 +102,7 @@ def test_every_process_that_uses_kafka_is_in_the_table() -> None:
 
 def test_the_table_names_what_the_code_uses() -> None:
     assert PROCESSES["sales-consumer"].groups == (from_service.CONSUMER,)
+    assert PROCESSES["sales-consumer"].reads == from_service.TOPICS
     assert PROCESSES["service-consumer"].groups == (from_sales.ACCOUNTS, from_sales.NAMES)
     assert PROCESSES["metrics-consumer"].groups == (CONSUMER, directory.NAMES)
     watermarks = {watermarks_topic(topic) for topic in ledger.TOPICS}
@@ -177,18 +178,18 @@ def test_a_file_that_holds_no_certificate_is_refused_at_start(tmp_path: Path) ->
 
 async def test_rules_that_are_not_in_the_table_are_taken_away(broker: EmbeddedKafka) -> None:
     process = "sales-relay"
-    other = dict(PROCESSES) | {process: KafkaAccess(writes=("metrics.events",))}
+    other = dict(PROCESSES) | {process: KafkaAccess(writes=("service.directory",))}
     admin = broker.clients.admin()
     await admin.start()
     try:
         added, removed = await apply_rules(admin, other)
-        assert (added, removed) == (1, 7)
-        assert await apply_rules(admin) == (7, 1)
+        assert (added, removed) == (1, 8)
+        assert await apply_rules(admin) == (8, 1)
         assert await apply_rules(admin) == (0, 0)
     finally:
         await admin.close()
     await eventually(lambda: _writes(broker, process, "sales.events"), 10)
-    assert not await may_write(as_process(broker, process), "metrics.events")
+    assert not await may_write(as_process(broker, process), "service.directory")
 
 
 async def _writes(broker: EmbeddedKafka, process: str, topic: str) -> bool:

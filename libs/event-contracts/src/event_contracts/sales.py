@@ -361,6 +361,8 @@ class Activity(PlannedWork, frozen=True, kw_only=True):
     """When it is due; null when unplanned."""
     completed_at: Moment | None
     """When it was done; null while it is not."""
+    reasons: list[Code] | None = None
+    """Why the customer is at risk: of what was planned for that; null for all else."""
     custom: CustomValues | None = None
     """Null in events of before there were custom fields."""
 

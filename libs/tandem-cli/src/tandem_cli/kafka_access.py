@@ -54,7 +54,7 @@ RELAYS: Final = "tandem-relay-"
 PROCESSES: Final[Mapping[str, KafkaAccess]] = {
     "sales-relay": KafkaAccess(
         writes=(SALES_TOPIC, SALES_DIRECTORY_TOPIC, watermarks_topic(SALES_TOPIC)),
-        returns=(SERVICE_TOPIC,),
+        returns=(SERVICE_TOPIC, METRICS_TOPIC),
         reads=(SALES_TOPIC, SALES_DIRECTORY_TOPIC),
         transactions=RELAYS,
     ),
@@ -64,7 +64,7 @@ PROCESSES: Final[Mapping[str, KafkaAccess]] = {
         reads=(SERVICE_TOPIC, SERVICE_DIRECTORY_TOPIC),
         transactions=RELAYS,
     ),
-    "sales-consumer": KafkaAccess(reads=(SERVICE_TOPIC,), groups=("sales-consumer",)),
+    "sales-consumer": KafkaAccess(reads=(SERVICE_TOPIC, METRICS_TOPIC), groups=("sales-consumer",)),
     "service-consumer": KafkaAccess(
         reads=(SALES_TOPIC, SALES_DIRECTORY_TOPIC), groups=("service-customers", "service-customer-names")
     ),

@@ -20,12 +20,12 @@ ROLES: Final = (
         "sales_relay",
         changes={*_OF_RELAY, "outbox", "idempotency_key", "imported_record", "dead_letter", "audit_entry"},
     ),
-    # It makes leads of suggestions. An account is locked meanwhile, so that its erasure waits.
+    # It makes leads of suggestions, and tasks of risks. An account is locked meanwhile, so that its erasure waits.
     DatabaseRole(
         "sales_consumer",
         changes={
             *_OF_CONSUMER,
-            *("taken_suggestion", "lead", "account", "custom_value"),
+            *("taken_suggestion", "lead", "risk_task", "activity", "account", "custom_value"),
             *("outbox", "dead_letter", "audit_entry"),
         },
         reads={"product"},

@@ -89,6 +89,8 @@ OpenDealStage = Annotated[
 ]
 LeadStatusField = Annotated[LeadStatus, described("How far the lead has come.", "converted", schema="LeadStatus")]
 
+RiskReasonRead = Annotated[str, described("A reason, as metrics names it.", "sla-breached")]
+
 AccountName = Annotated[Name, _ACCOUNT_NAME]
 AccountNameRead = Annotated[str, _ACCOUNT_NAME]
 DealTitle = Annotated[Name, _TITLE]

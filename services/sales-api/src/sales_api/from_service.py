@@ -1,4 +1,4 @@
-"""The consumer of `service.events`: it makes leads of upsell suggestions."""
+"""The consumer of `service.events` and `metrics.events`: leads of upsell suggestions, tasks about customers at risk."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,9 +7,11 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts import codec
-from event_contracts.catalogue import SERVICE_TOPIC
+from event_contracts.catalogue import METRICS_TOPIC, SERVICE_TOPIC
 from event_contracts.codec import CloudEvent
+from event_contracts.metrics import Risk
 from event_contracts.service import UpsellSuggestion
+from sales_api.activities.risk_tasks import follow_risk
 from sales_api.leads.suggestions import take_up
 from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.consumer.consumer import Consumer
@@ -22,11 +24,12 @@ from service_kit.unit_of_work import written_durably
 
 CONSUMER: Final = "sales-consumer"
 """The consumer group, and the name of its offsets and dead letters."""
+TOPICS: Final = (SERVICE_TOPIC, METRICS_TOPIC)
 
 
 def is_followed(event: CloudEvent) -> bool:
-    """Return whether sales acts on an event of service."""
-    return isinstance(event.data, UpsellSuggestion)
+    """Return whether sales acts on an event of service or metrics."""
+    return isinstance(event.data, UpsellSuggestion | Risk)
 
 
 def version_of(event: CloudEvent) -> Version | None:
@@ -35,15 +38,17 @@ def version_of(event: CloudEvent) -> Version | None:
 
 
 async def follow_service(
-    connection: AsyncConnection, records: Sequence[Record[CloudEvent]], *, suggestion_days: int
+    connection: AsyncConnection, records: Sequence[Record[CloudEvent]], *, suggestion_days: int, risk_days: int
 ) -> None:
-    """Take up the suggestions in a batch. Each comes once at most, in its newest version."""
+    """Take up the suggestions and risks in a batch. Each comes once at most, in its newest version."""
     # In the order of the key: two batches of different partitions must not wait for each other in a circle.
     for event in sorted((record.value for record in records), key=lambda event: event.data.id):
-        if isinstance(event.data, UpsellSuggestion):
-            # A unit of work for each: one compares all that it has loaded before every statement.
-            async with written_durably(connection, CONSUMER) as work:
+        # A unit of work for each: one compares all that it has loaded before every statement.
+        async with written_durably(connection, CONSUMER) as work:
+            if isinstance(event.data, UpsellSuggestion):
                 await take_up(work, event, event.data, suggestion_days=suggestion_days)
+            elif isinstance(event.data, Risk):
+                await follow_risk(work, event, event.data, risk_days=risk_days)
 
 
 class ServiceEvents:
@@ -54,22 +59,23 @@ class ServiceEvents:
         engine: AsyncEngine,
         kafka: Kafka,
         *,
-        events_topic: str = SERVICE_TOPIC,
+        topics: Sequence[str] = TOPICS,
         offset_reset: OffsetResetPolicy = "stop",
         suggestion_days: int = 30,
+        risk_days: int = 30,
         revision: str | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._outbox_notifier = OutboxNotifier(engine)
 
         async def follow(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> None:
-            await follow_service(connection, records, suggestion_days=suggestion_days)
+            await follow_service(connection, records, suggestion_days=suggestion_days, risk_days=risk_days)
 
         self.consumer: Consumer[CloudEvent] = Consumer(
             name=CONSUMER,
             engine=engine,
             kafka=kafka,
-            topics=[events_topic],
+            topics=topics,
             decode=codec.decode,
             handle=follow,
             is_relevant=is_followed,

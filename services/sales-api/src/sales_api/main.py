@@ -61,7 +61,7 @@ def relay() -> None:
 
 
 def consumer() -> None:
-    """Take up what service suggests, until SIGTERM."""
+    """Take up what service suggests, and whom metrics finds at risk, until SIGTERM."""
     settings = ConsumerSettings()
     # What a crash of the database loses is read again from Kafka: offsets and effects are one transaction.
     engine = create_engine(settings, application="sales-consumer", synchronous_commit=False)
@@ -70,6 +70,7 @@ def consumer() -> None:
         KafkaServers.of(settings),
         offset_reset=settings.consumer_offset_reset,
         suggestion_days=settings.suggestion_days,
+        risk_days=settings.risk_days,
         revision=migrations.newest_revision(sales_api),
     )
     runner.work(

@@ -3,6 +3,7 @@
 from sales_api import custom_fields, exchange_rates, products, reps, teams, views
 from sales_api.accounts import model as accounts
 from sales_api.activities import model as activities
+from sales_api.activities import risk_tasks
 from sales_api.deals import model as deals
 from sales_api.leads import model as leads
 from sales_api.leads import suggestions
@@ -12,7 +13,8 @@ from sales_api.referrals import model as referrals
 from sales_api.tables import Base
 
 DECLARED = (
-    *(teams, reps, products, exchange_rates, accounts, leads, suggestions, deals, quotas, activities, referrals),
+    *(teams, reps, products, exchange_rates, accounts, leads, suggestions, deals, quotas, activities),
+    *(risk_tasks, referrals),
     *(views, custom_fields, list_values),
 )
 

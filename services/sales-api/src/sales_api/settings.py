@@ -20,3 +20,5 @@ class ConsumerSettings(ServiceSettings):
     http_port: int = Field(default=8021, ge=0, le=65535)
     suggestion_days: int = Field(default=30, ge=0, le=3_660)
     """A suggestion that was made at most this many days before its event arrives becomes a lead; 0 for none."""
+    risk_days: int = Field(default=30, ge=0, le=3_660)
+    """A risk that was found at most this many days before its event arrives becomes a task; 0 for none."""

@@ -111,10 +111,15 @@ async def require_account(work: UnitOfWork, account_id: UUID) -> Account:
 
 async def surviving_account(work: UnitOfWork, account_id: UUID) -> Account:
     """Return the account, or the one that it was merged into. Raise as `require_account` does."""
+    return _current(await survivor_of(work, account_id))
+
+
+async def survivor_of(work: UnitOfWork, account_id: UUID) -> Account | None:
+    """Return the account, or the one that it was merged into, protected; None for an id that sales does not know."""
     account = await _protected(work, account_id)
     while account is not None and account.merged_into is not None:
         account = await _protected(work, account.merged_into)
-    return _current(account)
+    return account
 
 
 def _current(account: Account | None) -> Account:

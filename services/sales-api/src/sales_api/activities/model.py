@@ -4,6 +4,9 @@ from datetime import datetime
 from typing import Annotated, ClassVar, get_args
 from uuid import UUID
 
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
 from event_contracts.sales import (
     ActivityAmended,
     ActivityCancelled,
@@ -47,6 +50,9 @@ class Activity(Customized, PlannedWork, Base, table="activity"):
     channel: str | None = None
     due_at: Annotated[datetime | None, column(comment="null for an unplanned activity")] = None
     completed_at: Annotated[datetime | None, column(comment="null while it is not done")] = None
+    reasons: Annotated[
+        list[str] | None, column(ARRAY(sa.Text), comment="why the customer is at risk; null for all else")
+    ] = None
 
     __table_args__: ClassVar = (
         *filtered("activity", ("kind", "account_id", "lead_id", "deal_id", "owner_id", "team_id")),

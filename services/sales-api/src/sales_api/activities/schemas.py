@@ -19,6 +19,7 @@ from sales_api.fields import (
     OwnerIdRead,
     Region,
     RegionRead,
+    RiskReasonRead,
     Segment,
     SegmentRead,
     TeamIdRead,
@@ -140,3 +141,5 @@ class ActivityRead(CustomizedRead, PlannedWorkRead):
     """By when it is to be done, or was; null if there was no such time."""
     completed_at: Moment | None
     """When it was done; null while it is not."""
+    reasons: list[RiskReasonRead] | None
+    """Why the customer is at risk: of what sales-consumer planned for that; null for all else."""

@@ -71,6 +71,7 @@ async def plan_activity(
     purpose: str | None,
     owner_id: UUID | None = None,
     at: datetime,
+    reasons: list[str] | None = None,
     custom: Mapping[str, Any] | None = None,
 ) -> Activity:
     """Plan an activity for a deal, lead or account, `at` a time; its owner has it, unless another is named.
@@ -79,7 +80,15 @@ async def plan_activity(
     """
     columns = await _columns(work, subject, owner_id) | dict(custom or {})
     activity = Activity(
-        id=new_id(), version=1, kind=kind, status="planned", planned_at=at, due_at=due_at, purpose=purpose, **columns
+        id=new_id(),
+        version=1,
+        kind=kind,
+        status="planned",
+        planned_at=at,
+        due_at=due_at,
+        purpose=purpose,
+        reasons=reasons,
+        **columns,
     )
     add_work(work, activity, at)
     return activity

@@ -11,6 +11,7 @@ from event_contracts.codec import CloudEvent
 from event_contracts.sales import SuggestionOrigin
 from event_contracts.service import UpsellSuggestion
 from sales_api.accounts.model import Account
+from sales_api.accounts.use_cases import survivor_of
 from sales_api.attribution import Attribution
 from sales_api.leads.model import Lead
 from sales_api.products import Product
@@ -90,7 +91,8 @@ async def take_up(work: UnitOfWork, event: CloudEvent, suggestion: UpsellSuggest
         return
     if suggestion.suggested_at < datetime.now(UTC) - timedelta(days=suggestion_days):
         return
-    account = await _current_account(work, suggestion.customer_id)
+    # None for a customer that only service knows.
+    account = await survivor_of(work, suggestion.customer_id)
     if account is not None and account.erased_at is not None:
         return
     lead, created = Lead.create(
@@ -127,14 +129,6 @@ async def _correct(
     if changes:
         at = max(event.time, lead.changed_at)
         publish(work, lead, lead.amend(changes, at=at), at)
-
-
-async def _current_account(work: UnitOfWork, customer_id: UUID) -> Account | None:
-    """Return the account, or the one that it was merged into; None for a customer that only service knows."""
-    account = await work.protect(Account, customer_id)
-    while account is not None and account.merged_into is not None:
-        account = await work.protect(Account, account.merged_into)
-    return account
 
 
 async def _known_product(work: UnitOfWork, code: str | None) -> str | None:
