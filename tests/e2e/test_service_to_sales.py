@@ -189,3 +189,29 @@ async def test_a_suggestion_of_service_is_sold_by_sales_and_its_agent_sees_it(co
         "leads_created": (2, None),
     }
     await settled(company.stack)
+
+
+async def test_a_customer_at_risk_is_called_by_the_accounts_owner(company: Company) -> None:
+    """A ticket is reopened: whoever sells to the customer has a call to make, with the reason."""
+    rep = await company.post("sales", "reps", {"name": "Bruno"})
+    account = await company.post("sales", "accounts", {"name": "Quay Foundry", "owner_id": rep["id"]})
+
+    async def ticket_is_opened() -> Body:
+        body = {"customer_id": account["id"], "kind": "problem", "channel": "phone"}
+        answer = await company.clients["service"].post("/v1/tickets", json=body)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    ticket = await eventually(ticket_is_opened, 30, every=0.2)
+    for action in ("resolve", "reopen"):
+        await company.post("service", f"tickets/{ticket['id']}/{action}", {})
+
+    async def tasks() -> list[Body]:
+        path = f"activities?account_id={account['id']}&purpose=customer-at-risk"
+        found: list[Body] = (await company.get("sales", path))["items"]
+        return found
+
+    (task,) = await eventually(tasks, 60, every=0.2)
+    assert (task["kind"], task["status"], task["owner_id"]) == ("call", "planned", rep["id"])
+    assert task["reasons"] == ["reopened"]
+    await settled(company.stack)
