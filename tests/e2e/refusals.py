@@ -27,6 +27,7 @@ RULES = re.compile(
             r"^is no custom field of ",
             r"^is no (filter|order) by a custom field; ",
             r"^is no noun with custom fields; ",
+            r"^(is no value of the list |was retired; |was merged into )",
             r"^is none of its options; ",
             r"^(was archived: leave it out|names an option twice|name each option once)",
             r"^a name must not end in ",
