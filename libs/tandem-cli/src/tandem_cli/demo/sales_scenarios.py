@@ -48,7 +48,10 @@ def lead_scenario(company: Company, script: Script, mood: float) -> Scenario:
     script.wait(5 * MINUTE, 6 * HOUR)
     script.do("assign", "sales", ("leads", LEAD, "assign"), {"owner_id": rep})
     if random.random() < 0.1:
-        return script.end()  # forgotten
+        # Forgotten, and found when it is too late.
+        script.wait(3 * DAY, 9 * DAY)
+        script.do("disqualify", "sales", ("leads", LEAD, "disqualify"), {"reason": "no_answer"})
+        return script.end()
     script.wait(10 * MINUTE, 30 * HOUR)
     script.do("contact", "sales", ("leads", LEAD, "contact"), {})
     _act(script, more, {"lead_id": LEAD, "owner_id": rep}, "call", "email")
