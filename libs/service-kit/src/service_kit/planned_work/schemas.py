@@ -22,6 +22,7 @@ StatusGiven = Annotated[
         "Whether it is planned or was done. Left out, it is planned when its due time is still to come and no"
         " occurred_at is given, and done otherwise.",
         "planned",
+        schema="GivenWorkStatus",
     ),
 ]
 
