@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
 
-from event_contracts.examples import examples
+from event_contracts.examples import encoded_example, examples
 from metrics_worker.ledger.status import complete_partitions, open_ledger
 from metrics_worker.ledger.tables import CONSUMER
 from metrics_worker.webhooks.publisher import publish
@@ -112,19 +112,19 @@ class Api:
             assert version == (None if template.endswith("/interactions") else made.get("version"))
         return made
 
-    async def set_aside(self, consumer: str, value: bytes) -> str:
+    async def set_aside(self, consumer: str, value: bytes, topic: str) -> str:
         """Insert a dead letter; return its id."""
         letter_id = new_id()
         row = {
-            "id": letter_id, "consumer": consumer, "cluster_id": "here", "topic": "sales.events", "partition": 0,
+            "id": letter_id, "consumer": consumer, "cluster_id": "here", "topic": topic, "partition": 0,
             "offset": next(_numbers), "key": b"?", "value": value, "headers": [], "reason": "malformed", "detail": "",
         }  # fmt: skip
         async with self.engine.begin() as connection:
             await connection.execute(sa.insert(dead_letter), row)
         return str(letter_id)
 
-    async def settle_dead_letters(self, consumer: str, good: bytes) -> None:
-        one, other = [await self.set_aside(consumer, good[:-1]) for _ in range(2)]
+    async def settle_dead_letters(self, consumer: str, good: bytes, topic: str = "sales.events") -> None:
+        one, other = [await self.set_aside(consumer, good[:-1], topic) for _ in range(2)]
         path = "/v1/dead-letters/{letter_id}"
         await self.write("POST", f"{path}/mend", {"value": good.decode()}, letter_id=one)
         await self.write("POST", f"{path}/send", letter_id=one)
@@ -220,7 +220,7 @@ async def sales(api: Api) -> None:
     await write("PATCH", "/v1/referrals/{referral_id}", {"channel": "trade_show"}, referral_id=referral["id"])
     await write("POST", "/v1/accounts/{account_id}/merge", {"into": account["id"]}, account_id=other["id"])
     await write("POST", "/v1/accounts/{account_id}/erase", account_id=account["id"])
-    await api.settle_dead_letters(OF_SALES, encoded(registered(new_id()), 1))
+    await api.settle_dead_letters(OF_SALES, encoded_example("service.upsell-suggested"), "service.events")
     await api.import_one("accounts", {"name": "Casa Amarela"})
     await api.change_in_bulk("change_team", team["id"], {"name": "Iberia"})
     await save_views(api, "deals")
