@@ -36,7 +36,7 @@ CHANGES = [
 
 def leads_files(folder: Path, name: str, count: int) -> list[Path]:
     """Leads of which every third is won, every third lost and every third left."""
-    leads = [f"{name}{number},2012-03-0{number % 9 + 1} 09:00,Fair,Jonas" for number in range(count)]
+    leads = [f"{name}{number},2012-03-0{number % 9 + 1} 09:00,Trade show,Jonas" for number in range(count)]
     deals = [
         f"{name}{number},2012-04-0{number % 9 + 1} 09:00,{'WL'[number % 3]},price,C {number},Rasa,USD,pump,2,10.5"
         for number in range(count)
@@ -156,7 +156,12 @@ async def test_bad_rows_are_reported_and_the_good_ones_are_in(
     tandem: Run, sales: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     mapping, leads, deals = leads_files(tmp_path, "bad-rows", 4)
-    written(leads, *leads.read_text().splitlines(), "odd,1st of March,Fair,Jonas", "old,1969-03-01 09:00,Fair,Jonas")
+    written(
+        leads,
+        *leads.read_text().splitlines(),
+        "odd,1st of March,Trade show,Jonas",
+        "old,1969-03-01 09:00,Trade show,Jonas",
+    )
     written(deals, *deals.read_text().splitlines()[:2], "bad-rows1,2011-01-01 09:00,W,price,C,Rasa,USD,pump,2,10.5")
     report = tmp_path / "errors.csv"
     done = await asyncio.to_thread(tandem, "import", mapping, leads, deals, "--errors", report)

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 Texts = Mapping[str, str]
 
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _WORDS = "(array['Souza', 'Žemaitė', 'Novak', 'Martin', 'Øster', 'Casa Verde', 'Bakery'])"
 _NAMES = ("name", "title", "subject", "company")
 
@@ -58,7 +60,7 @@ def _of_type(column: sa.Column[object]) -> str:
     if isinstance(kind, sa.JSON):
         return "'[]'::jsonb"
     if isinstance(kind, sa.ARRAY):
-        return "'{}'"
+        return f"'{{}}'::{kind.compile(dialect=_DIALECT)}"
     if column.name in _NAMES:
         return f"{_WORDS}[1 + n % 7] || ' ' || n % 5000"
     if column.name == "email":

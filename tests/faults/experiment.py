@@ -200,14 +200,16 @@ class Experiment:
         """
         async with asyncio.timeout(within - (time.monotonic() - self.repaired_at)):
             deal, ticket = await asyncio.gather(
-                self.business.win_a_deal(channel="web"), self.business.resolve_a_ticket()
+                self.business.win_a_deal(channel="online"), self.business.resolve_a_ticket()
             )
             await eventually(lambda: self._is_in_copies(UUID(deal), UUID(ticket)), within, every=0.1, patience=1)
         return time.monotonic() - self.repaired_at
 
     async def is_late(self, within: float) -> float:
         """Return how many seconds after they are answered a deal and a ticket are in the ledger and the copies."""
-        deal, ticket = await asyncio.gather(self.business.win_a_deal(channel="web"), self.business.resolve_a_ticket())
+        deal, ticket = await asyncio.gather(
+            self.business.win_a_deal(channel="online"), self.business.resolve_a_ticket()
+        )
         answered_at = time.monotonic()
         await eventually(lambda: self._is_in_copies(UUID(deal), UUID(ticket)), within, every=0.1, patience=1)
         return time.monotonic() - answered_at

@@ -26,8 +26,10 @@ SOURCES = ("sales", "service")
 PLUMBING = {"outbox", "dead_letter", "imported_record", "idempotency_key", "exchange_rate", "published_event"}
 AUDIT = "audit_entry"
 """The table that says who changed which record to which version."""
-COPIES = {"customer", "won_deal"}
-"""Tables of service that only its consumer writes, from events of sales."""
+COPIES = {"customer", "won_deal", "risk_task"}
+"""Tables that only a consumer writes, from events."""
+AT_RISK = "customer-at-risk"
+"""The purpose of activities that the consumer of sales plans."""
 OF_CONTACTS = ("kind", "priority", "region", "segment", "product")
 """What contacts have from their ticket: one that is corrected in these publishes an event more for each contact."""
 OF_SURVEYS = {
@@ -240,12 +242,13 @@ class Explanation:
             table = name.partition(":")[2].partition("/")[0]
             if table == AUDIT:
                 found += _problems_of_entry(name, row, after)
-            elif table not in COPIES:
+            elif table not in COPIES and row.get("purpose") != AT_RISK:
                 found += self._problems_of(name, row)
         return (
             found
             + list(_problems_of_copies(after, self.ever_won, self.lost))
             + list(self._problems_of_onboardings(after))
+            + list(_problems_of_tasks(after))
         )
 
     def _problems_of(self, name: str, row: dict[str, Any]) -> Iterable[str]:
@@ -314,6 +317,21 @@ class Explanation:
             if is_open != (row["stage"] == "won"):
                 has = "an onboarding" if is_open else "no onboarding"
                 yield f"{name} is {row['stage']} and has {has}"
+
+
+def _problems_of_tasks(after: Rows) -> Iterable[str]:
+    """A customer at risk has one task that is to be done, and every risk comes of a ticket."""
+    newest = {row["activity_id"]: row["id"] for name, row in after.items() if name.startswith("sales:risk_task/")}
+    tasks = {row["id"]: row for name, row in after.items() if row.get("purpose") == AT_RISK}
+    served = {row.get("customer_id") for name, row in after.items() if name.startswith("service:ticket/")}
+    for task, customer in newest.items():
+        if task not in tasks:
+            yield f"the task {task} of customer {customer} is not there"
+        if customer not in served:
+            yield f"customer {customer} has a task and had no ticket"
+    for task, row in tasks.items():
+        if row["status"] == "planned" and task not in newest:
+            yield f"the task {task} is to be done, and its customer has another one: {row}"
 
 
 def _problems_of_entry(name: str, entry: dict[str, Any], after: Rows) -> Iterable[str]:

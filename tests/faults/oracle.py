@@ -565,7 +565,13 @@ async def records_unread(stack: LocalStack, ends: Ends | None = None) -> int:
 async def events_written(stack: LocalStack) -> dict[str, int]:
     """The version of every aggregate in the services' databases, by its subject: as many events must be in the log."""
     tables = {
-        "sales": {"accounts": "account", "leads": "lead", "deals": "deal", "quotas": "quota"},
+        "sales": {
+            "accounts": "account",
+            "leads": "lead",
+            "deals": "deal",
+            "quotas": "quota",
+            "activities": "activity",
+        },
         "service": {"tickets": "ticket", "surveys": "survey"},
     }
     versions: dict[str, int] = {}

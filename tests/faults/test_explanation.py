@@ -9,7 +9,7 @@ from tests.faults.recording import Request
 
 DEAL: dict[str, Any] = {"id": "d1", "version": 1, "stage": "new", "closed_at": None, "amount": "10.0000"}
 WON = DEAL | {"version": 2, "stage": "won", "closed_at": "2026-03-01T12:00:00+00:00"}
-TICKET: dict[str, Any] = {"id": "t1", "version": 1, "status": "open", "onboarding_deal_id": None}
+TICKET: dict[str, Any] = {"id": "t1", "version": 1, "status": "open", "customer_id": "c1", "onboarding_deal_id": None}
 OPENED = Request("service", "POST", "/v1/tickets", {}, answer=TICKET)
 COPY = {"id": "d1", "won_at": "2026-03-01T12:00:00+00:00"}
 ONBOARDING = TICKET | {"id": "t2", "onboarding_deal_id": "d1"}
@@ -156,6 +156,19 @@ def test_an_onboarding_has_one_won_deal_and_a_won_deal_one_onboarding() -> None:
     without = {name: row for name, row in AFTER_WINNING.items() if name != "service:ticket/t2"}
     assert "no onboarding" in problems(without, *WINNING)[0]
     assert "service does not know" in problems({"sales:deal/d1": WON, "service:ticket/t2": ONBOARDING}, *WINNING)[0]
+
+
+def test_a_customer_at_risk_has_one_task_and_had_a_ticket() -> None:
+    task = {"id": "a1", "purpose": "customer-at-risk", "status": "planned", "version": 2}
+    of_customer = {"id": TICKET["customer_id"], "activity_id": "a1"}
+    rows = {"service:ticket/t1": TICKET, "sales:activity/a1": task, "sales:risk_task/c": of_customer}
+    assert problems(rows, OPENED) == []
+    second = rows | {"sales:activity/a2": task | {"id": "a2"}}
+    assert "a2 is to be done" in problems(second, OPENED)[0]
+    assert problems(rows | {"sales:activity/a2": task | {"id": "a2", "status": "cancelled"}}, OPENED) == []
+    assert "is not there" in problems({"service:ticket/t1": TICKET, "sales:risk_task/c": of_customer}, OPENED)[0]
+    other = rows | {"sales:risk_task/c": of_customer | {"id": "somebody"}}
+    assert "had no ticket" in problems(other, OPENED)[0]
 
 
 def test_an_audit_entry_names_a_change_that_is_there() -> None:

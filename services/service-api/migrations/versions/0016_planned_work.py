@@ -28,6 +28,7 @@ def upgrade() -> None:
         plan_work(table, due=due, done=done)
     for name, of in (("agent_id", "agent.id"), ("team_id", "team.id")):
         op.add_column("maintenance_plan", sa.Column(name, sa.Uuid(), sa.ForeignKey(of)))
+    create_list_indexes("maintenance_plan", "agent_id", "team_id")
     op.add_column(
         "maintenance_plan", sa.Column("ended_at", sa.DateTime(timezone=True), comment="null while it goes on")
     )

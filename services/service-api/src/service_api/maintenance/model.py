@@ -35,7 +35,8 @@ class MaintenancePlan(ByAgent, table="maintenance_plan"):
 
     __table_args__: ClassVar = (
         sa.CheckConstraint("interval_days > 0", name="interval_days"),
-        *filtered("maintenance_plan", ("customer_id", "product", "next_due_on", "updated_at")),
+        *filtered("maintenance_plan", ("customer_id", "agent_id", "team_id")),
+        *filtered("maintenance_plan", ("product", "next_due_on", "updated_at")),
     )
 
     product: str | None = None

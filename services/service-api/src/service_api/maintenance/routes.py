@@ -34,12 +34,16 @@ plans = Resource(
     MaintenancePlanRead,
     filters={
         "customer_id": Identifier,
+        "agent_id": Identifier,
+        "team_id": Identifier,
         "product": Code,
         "next_due_on": Day,
     },
     tag="maintenance",
     sorts=("next_due_on",),
     includes={
+        "agent": included("agent_id", Agent.table, AgentRead),
+        "team": included("team_id", Team.table, TeamRead),
         "customer": included("customer_id", Customer.table, CustomerRead),
     },
 )
