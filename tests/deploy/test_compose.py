@@ -230,7 +230,7 @@ async def test_a_broker_with_these_settings_has_users_within_rules(tmp_path: Pat
         await relay.identify(["sales.events"])
         with pytest.raises(TopicsMissing):
             # What it may not even know of.
-            await relay.identify(["metrics.events"])
+            await relay.identify(["service.directory"])
     finally:
         broker.stop()
 

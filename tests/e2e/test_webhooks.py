@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -102,12 +103,13 @@ async def test_a_won_deal_reaches_who_asked_for_it_signed_once(company: Company)
 
 
 async def test_deals_are_chosen_by_a_custom_field(company: Company) -> None:
-    field = {"noun": "deals", "name": "site_region", "label": "Site", "type": "text", "is_personal": False}
+    name = f"site_{uuid4().hex[:8]}"
+    field = {"noun": "deals", "name": name, "label": "Site", "type": "text", "is_personal": False}
     await company.post(company.sales, "/v1/custom-fields", field)
     async with receiving() as north, receiving() as nowhere:
-        await company.follow(north.url, "sales.deal-closed", **{"custom.site_region": ["north"]})
-        await company.follow(nowhere.url, "sales.deal-closed", **{"custom.site_region": [None]})
-        deals = [await company.close_deal(site_region=name) for name in ("south", "north")]
+        await company.follow(north.url, "sales.deal-closed", **{f"custom.{name}": ["north"]})
+        await company.follow(nowhere.url, "sales.deal-closed", **{f"custom.{name}": [None]})
+        deals = [await company.close_deal(**{name: value}) for value in ("south", "north")]
         deals.append(await company.close_deal())
         await eventually(lambda: (deals_of(north), deals_of(nowhere)) == ([deals[1]], [deals[2]]), 60)
 
