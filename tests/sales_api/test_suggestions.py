@@ -153,7 +153,7 @@ async def test_a_suggestion_has_one_open_lead_whoever_is_first(sales: Sales) -> 
     refused = await sales.send("PATCH", f"/v1/leads/{elsewhere['id']}", corrected)
     assert_problem(refused, 409, "suggestion-already-taken-up")
     # Once that was given up, somebody may try again; and sales-consumer never does.
-    await sales.post(f"/v1/leads/{lead['id']}/disqualify", {"reason": "no-budget"})
+    await sales.post(f"/v1/leads/{lead['id']}/disqualify", {"reason": "no_budget"})
     again = await sales.lead(**body)
     assert again["suggestion"] == lead["suggestion"]
     await consume(sales, (changed(by_hand, UpsellOutcomeChanged, outcome="disqualified"), 2))
