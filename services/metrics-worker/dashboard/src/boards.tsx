@@ -146,7 +146,7 @@ export default function Boards() {
 interface BoardProps {
   of: "sales" | "service";
   read: (filters: Record<string, string>) => Promise<Column[]>;
-  /** Moves a card to another column; left out where nobody may, or it takes more than that. */
+  /** Moves a card to another column; left out where the caller may not, or it takes more than that. */
   move?: (card: Card, key: string) => Promise<void>;
 }
 

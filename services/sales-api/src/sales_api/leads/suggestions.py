@@ -1,4 +1,4 @@
-"""Upsell suggestions of service agents: each is taken up by one lead, whoever is first, a person or sales-consumer."""
+"""Upsell suggestions of service agents: each is taken up by one lead, of a person or of sales-consumer."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
@@ -65,9 +65,9 @@ async def note_taken_up(work: UnitOfWork, suggestion_id: UUID, lead_id: UUID | N
 
 
 async def _take(work: UnitOfWork, suggestion_id: UUID) -> tuple[TakenSuggestion, bool]:
-    """Return the locked row of a suggestion, and whether nobody had taken it up before.
+    """Return the locked row of a suggestion, and whether it is new.
 
-    It waits for whoever is taking it up at this moment.
+    It waits for a transaction that is taking it up at this moment.
     """
     inserted = await work.execute(_TAKE, {"id": suggestion_id})
     taken = await work.get(TakenSuggestion, suggestion_id, lock="no key update")
