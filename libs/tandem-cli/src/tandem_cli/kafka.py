@@ -22,6 +22,7 @@ from aiokafka.errors import (
     AuthenticationFailedError,
     GroupCoordinatorNotAvailableError,
     KafkaConnectionError,
+    NodeNotReadyError,
     TopicAlreadyExistsError,
     for_code,
 )
@@ -444,13 +445,21 @@ def _make_offsets_topic(kafka: KafkaServers) -> None:
     """Have the broker make its own topic for consumers' offsets, or the first consumer reports an error and waits."""
 
     async def ask() -> None:
-        admin = kafka.admin()
-        try:
-            await admin.start()
-            with suppress(GroupCoordinatorNotAvailableError):
-                await admin.find_coordinator("tandem")
-        finally:
-            await admin.close()
+        deadline = time.monotonic() + TOPIC_SECONDS
+        while True:
+            admin = kafka.admin()
+            try:
+                await admin.start()
+                with suppress(GroupCoordinatorNotAvailableError):
+                    await admin.find_coordinator("tandem")
+                return
+            except NodeNotReadyError:
+                # It answers a little before its own metadata lists it, and a client then knows no node to ask.
+                if time.monotonic() > deadline:
+                    raise StackProblem(f"Kafka did not list itself as a broker within {TOPIC_SECONDS:g} s.") from None
+            finally:
+                await admin.close()
+            await asyncio.sleep(0.05)
 
     _at_cluster(kafka, ask)
 
