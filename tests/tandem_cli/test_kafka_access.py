@@ -23,6 +23,8 @@ from metrics_worker.ledger import directory
 from metrics_worker.ledger.tables import CONSUMER
 from metrics_worker.webhooks.model import FEED
 from sales_api import from_service
+from sales_api import timeline as sales_timeline
+from service_api import timeline as service_timeline
 from service_api.customers import from_sales
 from service_kit import relay
 from service_kit.consumer.log_identity import TopicsMissing
@@ -101,9 +103,9 @@ def test_every_process_that_uses_kafka_is_in_the_table() -> None:
 
 
 def test_the_table_names_what_the_code_uses() -> None:
-    assert PROCESSES["sales-consumer"].groups == (from_service.CONSUMER,)
+    assert PROCESSES["sales-consumer"].groups == (from_service.CONSUMER, sales_timeline.CONSUMER)
     assert PROCESSES["sales-consumer"].reads == from_service.TOPICS
-    assert PROCESSES["service-consumer"].groups == (from_sales.ACCOUNTS, from_sales.NAMES)
+    assert PROCESSES["service-consumer"].groups == (from_sales.ACCOUNTS, from_sales.NAMES, service_timeline.CONSUMER)
     assert PROCESSES["metrics-consumer"].groups == (CONSUMER, directory.NAMES)
     watermarks = {watermarks_topic(topic) for topic in ledger.TOPICS}
     assert set(PROCESSES["metrics-consumer"].reads) == {*ledger.TOPICS, *directory.TOPICS, *watermarks}

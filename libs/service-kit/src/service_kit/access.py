@@ -381,6 +381,18 @@ class Access:
 
         return shown
 
+    async def shows_personal(self, work: Through, table: sa.FromClause) -> sa.ColumnElement[bool]:
+        """Return what the records of a table meet whose personal fields the caller sees."""
+        noun = self._table.noun_of(table)
+        if noun is None or not noun.personal or ALL in (scope := self._showing(noun)):
+            return sa.true()
+        return Within(noun, scope, await self.reach(work)).condition()
+
+    @property
+    def told(self) -> frozenset[str]:
+        """Return the kinds of another service's records that the caller sees of a customer whom they see."""
+        return self._table.told_to(self._principal.roles)
+
     async def hidden_fields(self, work: Through, record: Any, table: sa.FromClause) -> frozenset[str]:
         """Return the personal fields of a record that the caller does not see."""
         noun = self._table.noun_of(table)
@@ -426,8 +438,15 @@ class Access:
 class AccessTable:
     """Every operation of a service, with who may do it with whose records."""
 
-    def __init__(self, *nouns: Noun, people: People | ClaimedPeople | None = None) -> None:
+    def __init__(
+        self,
+        *nouns: Noun,
+        people: People | ClaimedPeople | None = None,
+        told: Mapping[str, frozenset[Role]] | None = None,
+    ) -> None:
+        """`told` are the kinds of records that another service tells of, and who sees them of a customer they see."""
         self.nouns = nouns
+        self.told: Mapping[str, frozenset[Role]] = told or {}
         self._people = people
         self._rules: dict[str, tuple[Noun, Rule]] = {}
         self._nouns = {noun.table: noun for noun in nouns if noun.table is not None}
@@ -455,6 +474,10 @@ class AccessTable:
     def noun_of(self, table: sa.FromClause) -> Noun | None:
         """Return the noun whose records are in a table; None where they have no owners."""
         return self._nouns.get(table)
+
+    def told_to(self, roles: frozenset[str]) -> frozenset[str]:
+        """Return the kinds of another service's records that a caller with these roles sees."""
+        return frozenset(kind for kind, to in self.told.items() if not roles.isdisjoint(to | {"admin"}))
 
     def access(self, operation: str, principal: Principal) -> Access:
         """Return a caller's access to an operation. Raise `Forbidden` (403) when none of their roles may do it."""

@@ -644,3 +644,49 @@ def unplan_work(table: str, *, due: str, done: str) -> None:
     op.alter_column(table, done, nullable=False, comment=None)
     for name in ("status", "purpose", "planned_at", "missed_at", "cancelled_at", "cancel_reason", "moves"):
         op.drop_column(table, name)
+
+
+def create_timeline_entry() -> None:
+    """Create the table of what another service's events tell of customers."""
+    op.create_table(
+        "timeline_entry",
+        sa.Column("subject", sa.Text(), primary_key=True),
+        sa.Column("epoch", sa.Integer(), primary_key=True),
+        sa.Column("sequence", sa.Integer(), primary_key=True),
+        sa.Column("event_id", sa.Uuid(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False, comment="the event's type"),
+        sa.Column("records", sa.Text(), nullable=False, comment="the kind of the subject: tickets"),
+        sa.Column("customer_id", sa.Uuid(), comment="that the event names; it may be unknown here, or null of a lead"),
+        sa.Column(
+            "lead_id", sa.Uuid(), comment="whose customer it is of: of a lead itself, and of what has no customer"
+        ),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "correction", sa.Text(), comment="`restored` or `withdrawn`, of what corrects a subject after a restore"
+        ),
+        sa.Column(
+            "facts",
+            postgresql.JSONB(),
+            nullable=False,
+            comment="codes, amounts, times and ids; neither names nor texts",
+        ),
+        comment="What the other service's events tell of customers.",
+    )
+    table = "timeline_entry"
+    op.create_index("timeline_entry_customer_idx", table, ["customer_id", "occurred_at", "event_id"])
+    op.create_index("timeline_entry_lead_idx", table, ["lead_id"], postgresql_where=sa.text("customer_id IS NULL"))
+    op.create_index(
+        "timeline_entry_customer_lead_idx",
+        table,
+        ["customer_id", "lead_id"],
+        postgresql_where=sa.text("lead_id IS NOT NULL"),
+    )
+    op.create_index(
+        "timeline_entry_withdrawn_idx", table, ["subject"], postgresql_where=sa.text("correction = 'withdrawn'")
+    )
+
+
+def drop_timeline_entry() -> None:
+    """Drop it again."""
+    op.drop_table("timeline_entry")

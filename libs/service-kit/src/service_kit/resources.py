@@ -31,6 +31,9 @@ from service_kit.problems import Forbidden, NotFound
 from service_kit.routing import Begin, CallersAccess, Work, actor_of, router
 from service_kit.streaming import Streamed
 from service_kit.tables import noun_of
+from service_kit.timeline.queries import OF_ONE_CUSTOMER, Timeline
+from service_kit.timeline.request import TimelineQuery, TimelineRequest
+from service_kit.timeline.schemas import TimelinePage
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import set_etag, unchanged
 
@@ -203,6 +206,27 @@ class Resource(Generic[Read]):
             response_model=page_of(HistoryEventRead),
             openapi_extra=reads_types.document(),
         )(get_record_events)
+
+    def timeline_route(self, timeline: Timeline, name: str) -> None:
+        """Add the timeline of a customer, whom the records are, under this operation id."""
+        reads_query = TimelineRequest(timeline.kinds)
+        Asked = Annotated[TimelineQuery, Depends(reads_query)]  # noqa: N806 -- a type
+
+        async def get_record_timeline(
+            record_id: UUID, work: Work, request: Request, access: CallersAccess, asked: Asked
+        ) -> TimelinePage:
+            row = await self._row(work, record_id, access, request)
+            return await timeline.page(work, access, asked, row.id)
+
+        get_record_timeline.__annotations__["record_id"] = Annotated[Identifier, Path(alias=self._one.strip("{}"))]
+        self.routes.get(
+            f"/{self._one}/timeline",
+            name=name,
+            summary=f"Read the timeline of one {noun_of(self._table)}",
+            description=OF_ONE_CUSTOMER,
+            response_model=TimelinePage,
+            openapi_extra=reads_query.document(),
+        )(get_record_timeline)
 
     def _export_route(self, name: str, words: str) -> None:
         reads_query = self.listing.query_of(pages=False, more=[FORMAT])

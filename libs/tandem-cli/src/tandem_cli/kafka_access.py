@@ -64,9 +64,10 @@ PROCESSES: Final[Mapping[str, KafkaAccess]] = {
         reads=(SERVICE_TOPIC, SERVICE_DIRECTORY_TOPIC),
         transactions=RELAYS,
     ),
-    "sales-consumer": KafkaAccess(reads=(SERVICE_TOPIC, METRICS_TOPIC), groups=("sales-consumer",)),
+    "sales-consumer": KafkaAccess(reads=(SERVICE_TOPIC, METRICS_TOPIC), groups=("sales-consumer", "sales-timeline")),
     "service-consumer": KafkaAccess(
-        reads=(SALES_TOPIC, SALES_DIRECTORY_TOPIC), groups=("service-customers", "service-customer-names")
+        reads=(SALES_TOPIC, SALES_DIRECTORY_TOPIC),
+        groups=("service-customers", "service-customer-names", "service-timeline"),
     ),
     "metrics-consumer": KafkaAccess(
         reads=(

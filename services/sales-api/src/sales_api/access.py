@@ -24,6 +24,7 @@ from service_kit.access import (
     Roles,
     rule,
 )
+from service_kit.roles import Role
 
 _MANAGERS: Final[Roles] = {"sales-manager": ALL, "importer": ALL}
 _SELLERS: Final[Roles] = {"sales-rep": OWN | TEAM | BELOW | UNASSIGNED, **_MANAGERS}
@@ -33,6 +34,9 @@ _OWNERS: Final[Roles] = {"sales-rep": OWN | UNASSIGNED, **_MANAGERS}
 _AUDITORS: Final[Roles] = {"sales-manager": ALL}
 """See who changed what; those who import do not."""
 _WHOSE: Final[dict[str, Any]] = {"owner": "owner_id", "team": "team_id", "region": "region"}
+_OVERSEERS: Final = frozenset[Role]({"sales-manager", "service-manager", "analyst", "importer"})
+"""See what service does for customers, as service's own table has it."""
+_SERVED: Final = _OVERSEERS | frozenset[Role]({"sales-rep", "service-agent"})
 
 ACCESS: Final = AccessTable(
     Noun(
@@ -40,7 +44,7 @@ ACCESS: Final = AccessTable(
         table=Account.table,
         **_WHOSE,
         read=rule(
-            "list_accounts get_account get_account_events export_accounts",
+            "list_accounts get_account get_account_events get_account_timeline export_accounts",
             {**_SELLERS, "service-agent": REGION, "service-manager": ALL, "analyst": ALL},
         ),
         write=(
@@ -191,5 +195,13 @@ ACCESS: Final = AccessTable(
         audit=rule("get_dead_letter_audit", _AUDITORS),
     ),
     people=People(Rep.table, Team.table),
+    told={
+        "customers": _SERVED,
+        # Who sells to a customer knows how they are served: of all their tickets, without names and texts.
+        "tickets": _OVERSEERS | frozenset[Role]({"sales-rep"}),
+        **dict.fromkeys(
+            ("surveys", "trainings", "checkins", "maintenance", "deliveries", "reviews", "upsells"), _OVERSEERS
+        ),
+    },
 )
 """Managers and importers see all. A salesperson is the one whose record names the token's subject."""

@@ -7,14 +7,16 @@ from service_kit.database_roles import DatabaseRole
 from service_kit.published_events import PUBLISHING
 
 _TABLES: Final = frozenset(metadata.tables)
-_OF_CONSUMER: Final = frozenset({"circuit_breaker", "conflicting_event", "consumer_offset", "seen_sequence"})
+_OF_CONSUMER: Final = frozenset(
+    {"circuit_breaker", "conflicting_event", "consumer_offset", "seen_sequence", "timeline_entry"}
+)
 _OF_RELAY: Final = {"relay_lease", *(table.name for table in PUBLISHING)}
 
 ROLES: Final = (
     DatabaseRole(
         "sales_api",
         changes=_TABLES - _OF_CONSUMER - _OF_RELAY,
-        reads={"circuit_breaker", "published_event", "stream"},
+        reads={"circuit_breaker", "published_event", "stream", "timeline_entry"},
     ),
     DatabaseRole(
         "sales_relay",

@@ -1,7 +1,8 @@
-"""The dead letters of the consumer of service's events."""
+"""The dead letters of the consumers of service's events."""
 
 from event_contracts import codec
 from sales_api.from_service import CONSUMER
+from sales_api.timeline import CONSUMER as TIMELINE_CONSUMER
 from service_kit.dead_letters.routes import dead_letter_routes
 from service_kit.dead_letters.use_cases import Readable
 
@@ -14,4 +15,4 @@ async def _readable() -> Readable:
     return _check
 
 
-dead_letters = dead_letter_routes([CONSUMER], readable=_readable)
+dead_letters = dead_letter_routes([CONSUMER, TIMELINE_CONSUMER], readable=_readable)

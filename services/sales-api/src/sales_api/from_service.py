@@ -1,4 +1,5 @@
-"""The consumer of `service.events` and `metrics.events`: leads of upsell suggestions, tasks about customers at risk."""
+"""The consumers of `service.events` and `metrics.events`: leads of upsell suggestions, tasks about customers at risk,
+and what service tells for the timelines of accounts."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from event_contracts.metrics import Risk
 from event_contracts.service import UpsellSuggestion
 from sales_api.activities.risk_tasks import follow_risk
 from sales_api.leads.suggestions import take_up
+from sales_api.timeline import CONSUMER as TIMELINE_CONSUMER
 from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.consumer.consumer import Consumer
 from service_kit.consumer.offsets import OffsetResetPolicy
@@ -20,6 +22,7 @@ from service_kit.consumer.records import Record
 from service_kit.consumer.seen_sequences import Version
 from service_kit.kafka import Kafka
 from service_kit.outbox_notify import OutboxNotifier
+from service_kit.timeline.entries import timeline_consumer
 from service_kit.unit_of_work import written_durably
 
 CONSUMER: Final = "sales-consumer"
@@ -52,7 +55,7 @@ async def follow_service(
 
 
 class ServiceEvents:
-    """The consumer, ready to run."""
+    """The two consumers, ready to run."""
 
     def __init__(
         self,
@@ -85,8 +88,18 @@ class ServiceEvents:
             revision=revision,
             clock=clock,
         )
+        self.timeline: Consumer[CloudEvent] = timeline_consumer(
+            TIMELINE_CONSUMER,
+            engine,
+            kafka,
+            [topic for topic in topics if topic != METRICS_TOPIC],
+            offset_reset=offset_reset,
+            revision=revision,
+            clock=clock,
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow until `stop` is set. Raise an exception group with `OperatorRequired`."""
         async with self._outbox_notifier.running(), asyncio.TaskGroup() as group:
             group.create_task(self.consumer.run(stop))
+            group.create_task(self.timeline.run(stop))

@@ -61,7 +61,7 @@ def relay() -> None:
 
 
 def consumer() -> None:
-    """Take up what service suggests, and whom metrics finds at risk, until SIGTERM."""
+    """Take up what service suggests and whom metrics finds at risk, and keep what service tells, until SIGTERM."""
     settings = ConsumerSettings()
     # What a crash of the database loses is read again from Kafka: offsets and effects are one transaction.
     engine = create_engine(settings, application="sales-consumer", synchronous_commit=False)
@@ -77,8 +77,12 @@ def consumer() -> None:
         "sales-consumer",
         settings,
         events.run,
-        live={"events": events.consumer.heartbeat.check},
-        ready={"database": database_check(engine), "dead letters": events.consumer.circuit_breaker.check},
+        live={"events": events.consumer.heartbeat.check, "timeline": events.timeline.heartbeat.check},
+        ready={
+            "database": database_check(engine),
+            "dead letters": events.consumer.circuit_breaker.check,
+            "dead letters of the timeline": events.timeline.circuit_breaker.check,
+        },
     )
 
 

@@ -43,6 +43,8 @@ _AUDITORS: Final[Roles] = {"service-manager": ALL}
 """See who changed what; those who import do not."""
 _SERVED_BY: Final = frozenset[Role]({"service-agent", "service-manager", "importer"})
 _WHOSE: Final[dict[str, Any]] = {"owner": "agent_id", "team": "team_id", "region": "region"}
+_OVERSEERS: Final = frozenset[Role]({"sales-manager", "service-manager", "analyst", "importer"})
+"""See what sales does with customers, as sales' own table has it."""
 
 ACCESS: Final = AccessTable(
     Noun(
@@ -50,7 +52,7 @@ ACCESS: Final = AccessTable(
         table=Customer.table,
         region="region",
         read=rule(
-            "list_customers get_customer get_customer_events export_customers",
+            "list_customers get_customer get_customer_events get_customer_timeline export_customers",
             {**_ANY_AGENT, "sales-rep": REGION, **_OTHERS},
         ),
         write=(rule("register_customer update_customer", _ANY_AGENT), rule("erase_customer", {"service-manager": ALL})),
@@ -228,5 +230,13 @@ ACCESS: Final = AccessTable(
         audit=rule("get_dead_letter_audit", _AUDITORS),
     ),
     people=People(Agent.table, Team.table),
+    told={
+        "accounts": _OVERSEERS | frozenset[Role]({"sales-rep", "service-agent"}),
+        "leads": frozenset[Role]({"sales-manager", "analyst", "importer"}),
+        # Who serves a customer knows what was sold to them, without names and texts.
+        "deals": _OVERSEERS | frozenset[Role]({"service-agent"}),
+        "activities": _OVERSEERS,
+        "referrals": _OVERSEERS,
+    },
 )
 """Managers and importers see all. An agent is the one whose record names the token's subject."""

@@ -8,13 +8,15 @@ from service_kit.published_events import PUBLISHING
 
 _TABLES: Final = frozenset(metadata.tables)
 _OF_RELAY: Final = {"relay_lease", *(table.name for table in PUBLISHING)}
-_OF_CONSUMER: Final = frozenset({"circuit_breaker", "conflicting_event", "consumer_offset", "seen_sequence"})
+_OF_CONSUMER: Final = frozenset(
+    {"circuit_breaker", "conflicting_event", "consumer_offset", "seen_sequence", "timeline_entry"}
+)
 
 ROLES: Final = (
     DatabaseRole(
         "service_api",
         changes=_TABLES - _OF_CONSUMER - _OF_RELAY,
-        reads={"circuit_breaker", "published_event", "stream"},
+        reads={"circuit_breaker", "published_event", "stream", "timeline_entry"},
     ),
     # The SLA clock publishes breaches of tickets; visits are planned of maintenance plans.
     DatabaseRole(

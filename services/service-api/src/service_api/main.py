@@ -80,7 +80,7 @@ def relay() -> None:
 
 
 def consumer() -> None:
-    """Copy customers, won deals and suggested sales, and open onboardings, until SIGTERM."""
+    """Copy customers, won deals and suggested sales, keep what sales tells, and open onboardings, until SIGTERM."""
     settings = ConsumerSettings()
     # What a crash of the database loses is read again from Kafka: offsets and copies are one transaction.
     engine = create_engine(settings, application="service-consumer", synchronous_commit=False)
@@ -95,10 +95,15 @@ def consumer() -> None:
         "service-consumer",
         settings,
         customers.run,
-        live={"accounts": customers.accounts.heartbeat.check, "names": customers.names.heartbeat.check},
+        live={
+            "accounts": customers.accounts.heartbeat.check,
+            "names": customers.names.heartbeat.check,
+            "timeline": customers.timeline.heartbeat.check,
+        },
         ready={
             "database": database_check(engine),
             "dead letters of accounts": customers.accounts.circuit_breaker.check,
             "dead letters of names": customers.names.circuit_breaker.check,
+            "dead letters of the timeline": customers.timeline.circuit_breaker.check,
         },
     )

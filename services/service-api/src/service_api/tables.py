@@ -13,6 +13,7 @@ from service_kit.outbox import outbox
 from service_kit.published_events import correction, published_event, published_topic, stream
 from service_kit.relay_lease import relay_lease
 from service_kit.tables import own_metadata
+from service_kit.timeline.entries import timeline_entry
 
 
 class Base(Entity):
@@ -34,4 +35,5 @@ class Base(Entity):
         relay_lease,
         seen_sequence,
         stream,
+        timeline_entry,
     )

@@ -10,6 +10,7 @@ from sales_api.activities.model import Activity
 from sales_api.activities.schemas import ActivityRead
 from sales_api.reps import Rep, RepRead
 from sales_api.teams import Team, TeamRead
+from sales_api.timeline import TIMELINE
 from service_kit.fields import Code, ExternalReference, Identifier, Moment
 from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included, newest_included
@@ -44,6 +45,7 @@ accounts = Resource(
     own_events=OwnEvents(SALES_TOPIC, "accounts", named="account"),
 )
 accounts.read_routes(list_as="list_accounts", get_as="get_account")
+accounts.timeline_route(TIMELINE, "get_account_timeline")
 
 
 @accounts.routes.post("", status_code=201, summary="Register an account")

@@ -1,4 +1,5 @@
-"""The consumers that copy customers, won deals and what comes of suggestions from `sales.events`, and names."""
+"""The consumers that copy customers, won deals and what comes of suggestions from `sales.events`, names, and what sales
+tells for the timelines of customers."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from event_contracts.sales import Account, Deal
 from service_api.customers.erasure import erase_copy
 from service_api.customers.model import Customer
 from service_api.suggested_sales import follow_sales, may_be_suggested
+from service_api.timeline import CONSUMER as TIMELINE
 from service_api.won_deals import copy_deals, may_have_been_won
 from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.consumer.consumer import Consumer
@@ -26,6 +28,7 @@ from service_kit.consumer.records import Record
 from service_kit.consumer.seen_sequences import Version
 from service_kit.kafka import Kafka
 from service_kit.outbox_notify import OutboxNotifier
+from service_kit.timeline.entries import timeline_consumer
 from service_kit.unit_of_work import written_durably
 
 ACCOUNTS = "service-customers"
@@ -154,7 +157,7 @@ def decode_name(value: bytes | None) -> CloudEvent | None:
 
 
 class SalesCustomers:
-    """The two consumers, ready to run."""
+    """The three consumers, ready to run."""
 
     def __init__(
         self,
@@ -202,9 +205,12 @@ class SalesCustomers:
             revision=revision,
             clock=clock,
         )
+        self.timeline: Consumer[CloudEvent] = timeline_consumer(
+            TIMELINE, engine, kafka, [events_topic], offset_reset=offset_reset, revision=revision, clock=clock
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Copy until `stop` is set. Raise an exception group with `OperatorRequired`."""
-        async with self._outbox_notifier.running(), asyncio.TaskGroup() as both:
-            both.create_task(self.accounts.run(stop))
-            both.create_task(self.names.run(stop))
+        async with self._outbox_notifier.running(), asyncio.TaskGroup() as group:
+            for each in (self.accounts, self.names, self.timeline):
+                group.create_task(each.run(stop))

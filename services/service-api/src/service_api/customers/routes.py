@@ -8,6 +8,7 @@ from service_api.customers.model import Customer, Origin
 from service_api.customers.schemas import CustomerCreate, CustomerRead, CustomerUpdate
 from service_api.tickets.model import Ticket
 from service_api.tickets.schemas import TicketRead
+from service_api.timeline import TIMELINE
 from service_kit.fields import Code, ExternalReference, Identifier, Moment
 from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import newest_included
@@ -37,6 +38,7 @@ customers = Resource(
     own_events=OwnEvents(SERVICE_TOPIC, "customers", named="customer"),
 )
 customers.read_routes(list_as="list_customers", get_as="get_customer")
+customers.timeline_route(TIMELINE, "get_customer_timeline")
 
 
 @customers.routes.post("", status_code=201, summary="Register a customer")

@@ -1,0 +1,1 @@
+"""Timelines: everything that happened with a customer in both functions, by the events of both."""
