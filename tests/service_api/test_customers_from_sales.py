@@ -340,12 +340,15 @@ async def test_the_consumer_copies_what_sales_publishes_and_sets_bad_records_asi
 
         await eventually(everybody_is_here, 20)
 
-        async def three_are_set_aside() -> bool:
+        async def all_are_set_aside() -> bool:
             return await topics.stored_dead_letters() == [
                 ("service-customer-names", "handler-failed"),
                 ("service-customers", "empty"),
                 ("service-customers", "malformed"),
+                # By each consumer of the topic for itself.
+                ("service-timeline", "empty"),
+                ("service-timeline", "malformed"),
             ]
 
-        await eventually(three_are_set_aside, 10)
+        await eventually(all_are_set_aside, 10)
     assert topics.restarts() == restarts
