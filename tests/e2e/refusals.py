@@ -40,6 +40,7 @@ RULES = re.compile(
             r"^(name|give) .+(one of them|or both)$",
             r"^give either ",
             r"^give due_(at|on) of what is planned$",
+            r"^is only of rules with the trigger ",
             r" is after .+, the last day asked for$",
             r"^must not give both ",
             r"^is a number of groups: add group_by$",

@@ -216,6 +216,9 @@ async def sales(api: Api) -> None:
     await write("PATCH", "/v1/activities/{activity_id}", {"kind": "visit"}, activity_id=activity["id"])
     plan = {"account_id": account["id"], "kind": "call", "status": "planned"}
     await api.write_planned("/v1/activities/{activity_id}", plan, due_at="2026-06-30T08:00:00Z")
+    follow_up = {"name": "Call", "trigger": "deal_won", "days": 7, "purpose": "after-win"}
+    follow_up = await write("POST", "/v1/planning-rules", follow_up)
+    await write("PATCH", "/v1/planning-rules/{rule_id}", {"days": 14}, rule_id=follow_up["id"])
     referral = await write("POST", "/v1/referrals", {"account_id": account["id"]})
     await write("PATCH", "/v1/referrals/{referral_id}", {"channel": "trade_show"}, referral_id=referral["id"])
     await write("POST", "/v1/accounts/{account_id}/merge", {"into": account["id"]}, account_id=other["id"])
@@ -238,6 +241,9 @@ async def service(api: Api) -> None:
     calendar = await write("POST", "/v1/business-calendars", {"name": "Office", "holidays": [], **hours})
     changed = {"holidays": ["2026-12-25"]}
     await write("PATCH", "/v1/business-calendars/{calendar_id}", changed, calendar_id=calendar["id"])
+    call = {"name": "Call", "trigger": "bad_rating", "days": 2, "purpose": "bad-rating"}
+    call = await write("POST", "/v1/planning-rules", call)
+    await write("PATCH", "/v1/planning-rules/{rule_id}", {"max_score": 3}, rule_id=call["id"])
     policy = await write("POST", "/v1/sla-policies", {"name": "Urgent", "first_response_seconds": 900})
     await write("PATCH", "/v1/sla-policies/{policy_id}", {"active": False}, policy_id=policy["id"])
     customer, erased = [await write("POST", "/v1/customers", {"name": f"UAB {each}"}) for each in ("Vėjas", "Lietus")]

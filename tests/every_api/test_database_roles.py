@@ -17,10 +17,13 @@ import sales_api.schema
 import service_api.schema
 from metrics_worker.database import AUTHORITATIVE, SEARCH_PATH
 from metrics_worker.ledger.tables import DERIVED
+from sales_api.planning_rules.use_cases import INTERVALS as OF_SALES
+from service_api.planning_rules.use_cases import INTERVALS as OF_SERVICE
 from service_kit.compiled import driver_of
 from service_kit.database import create_engine, unpooled_engine
 from service_kit.database_roles import DatabaseRole
 from service_kit.migrations import migrate
+from service_kit.planned_work.intervals import IntervalPlanner, Intervals
 from service_kit.settings import DatabaseSettings
 from tandem_cli.postgres import EmbeddedPostgres
 from tandem_cli.server_security import ServerSecurity
@@ -146,6 +149,37 @@ async def test_no_process_can_change_what_there_is(
     async with connected(migrated, database, role.name) as connection:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(statement.format(table=table, version=version))
+
+
+@pytest.mark.parametrize(
+    ("database", "role", "intervals", "customer", "of_rule"),
+    [
+        (
+            "sales", "sales_consumer", OF_SALES,
+            "account (id, version, registered_at, changed_at) VALUES (gen_random_uuid(), 1, now(), now())",
+            ("kind, assign_to", "'call', 'account_owner'"),
+        ),
+        (
+            "service", "service_consumer", OF_SERVICE,
+            "customer (id, version, origin, registered_at) VALUES (gen_random_uuid(), 1, 'sales', now())",
+            ("priority", "NULL"),
+        ),
+    ],
+    ids=["sales", "service"],
+)  # fmt: skip
+async def test_a_consumer_may_plan_at_intervals(
+    migrated: EmbeddedPostgres, database: str, role: str, intervals: Intervals, customer: str, of_rule: tuple[str, str]
+) -> None:
+    columns, values = of_rule
+    async with connected(migrated, database) as connection:
+        await connection.execute(f"INSERT INTO {customer}")
+        await connection.execute(
+            f"INSERT INTO planning_rule (id, version, name, trigger, days, purpose, since, active, {columns})"
+            f" VALUES (gen_random_uuid(), 1, 'Call', 'interval', 30, 'care', now(), true, {values})"
+        )
+    engine = create_engine(verified(migrated, database, role), application="test", synchronous_commit=False)
+    assert await IntervalPlanner(engine, intervals).tick() == 1
+    await engine.dispose()
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,12 @@ from tests.every_api.filled import fill
 from tests.every_api.test_every_route import make_app
 
 ROWS = 10_000
-# An open survey of a kind is one of its ticket.
-VALUES = {"survey": {"ticket_id": "md5(n::text)::uuid"}}
+# An open survey of a kind is one of its ticket; what a rule planned, one of what it follows.
+VALUES = {
+    "survey": {"ticket_id": "md5(n::text)::uuid"},
+    "activity": {"trigger_id": "md5(n::text)::uuid"},
+    "check_in": {"trigger_id": "md5(n::text)::uuid"},
+}
 APIS: dict[str, ModuleType] = {"sales-api": sales_api, "service-api": service_api}
 NOWHERE = CursorScope("", b"")
 

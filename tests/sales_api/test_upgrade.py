@@ -55,6 +55,7 @@ MADE: Values = {
     "exchange_rate": {"currency": "USD"},
     "quota": {"currency": "EUR"},
     "activity": {"kind": "call"},
+    "planning_rule": {"trigger": "deal_won", "kind": "call", "assign_to": "deal_owner"},
 }
 
 
@@ -71,7 +72,18 @@ async def test_rows_of_every_table_outlive_every_migration_and_go_on(
         (channel,) = (await http.get("/v1/list-values?list=channels&key=channel")).json()["items"]
         (entry,) = (await http.get(f"/v1/list-values/{channel['id']}/events")).json()["items"]
         assert (channel["label"], entry["event"]["data"]["key"]) == ("channel", "channel")
-        for noun in ("accounts", "activities", "leads", "deals", "quotas", "referrals", "reps", "teams", "products"):
+        for noun in (
+            "accounts",
+            "activities",
+            "leads",
+            "deals",
+            "quotas",
+            "referrals",
+            "reps",
+            "teams",
+            "products",
+            "planning-rules",
+        ):
             answer = await http.get(f"/v1/{noun}")
             assert answer.status_code == 200, answer.text
             assert len(answer.json()["items"]) == 1, noun

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import uuid
 from dataclasses import field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -37,6 +37,8 @@ class Crate(Base, table="crate", audited=False):
     size: int = 0
     inside_id: Annotated[UUID | None, column(sa.ForeignKey("crate.id"))] = None
     marks: Annotated[list[dict[str, str]] | None, column(JSONB)] = None
+    words: Annotated[list[str] | None, column(sa.ARRAY(sa.Text))] = None
+    days: Annotated[list[date] | None, column(sa.ARRAY(sa.Date))] = None
     bottles: list[Bottle] = field(default_factory=list)
 
     def fill(self, *wines: str) -> None:
@@ -109,6 +111,16 @@ async def test_new_rows_refer_to_each_other_in_any_order(engine: AsyncEngine) ->
     found = await read(engine, inner.id)
     assert found is not None
     assert found.inside_id == outer.id
+
+
+async def test_lists_of_many_new_rows_are_kept_as_they_are(engine: AsyncEngine) -> None:
+    words = [["plain", 'in "quotes"', "back\\slash", "{a,b}", " ", "", "NULL", "Žemaitė"], [], None, ["one"]]
+    crates = [a_crate(words=each, days=[date(2026, 2, 28)] * place) for place, each in enumerate(words)]
+    await kept(engine, *crates)
+    for place, (crate, expected) in enumerate(zip(crates, words, strict=True)):
+        found = await read(engine, crate.id)
+        assert found is not None
+        assert (found.words, found.days) == (expected, [date(2026, 2, 28)] * place)
 
 
 async def test_an_edit_is_two_statements_and_writes_what_has_changed(engine: AsyncEngine) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tandem_cli.api import Answer, Refused
 from tandem_cli.demo.business import Business
-from tandem_cli.demo.company import Company
+from tandem_cli.demo.company import PLANNING_RULES, Company
 from tandem_cli.demo.driver import Driver
 from tandem_cli.demo.memory import Memory, Thread
 from tandem_cli.demo.scenario import Action, After, Scenario
@@ -36,6 +36,10 @@ class Sales:
             raise self._failures.pop(0)
         return Answer(201, {"id": "d1"}, False)
 
+    async def get(self, path: str, params: dict[str, str] | None = None) -> Any:
+        self.asked = (path, params)
+        return {"items": [{"id": "a1", "purpose": "after-win"}]}
+
 
 def driver(sales: Sales, memory: Memory) -> Driver:
     return Driver(Business(Company(1, 5)), {"sales": sales}, memory)  # type: ignore[dict-item]
@@ -56,6 +60,23 @@ async def test_a_live_action_that_was_cut_short_is_sent_again_as_it_was_begun() 
     await driver(sales, memory).send_next(SCENARIO, live=True)
     assert sales.heard[1][1]["due_at"] == "2026-11-02T12:00:00Z"
     assert memory.threads[SCENARIO.key] == Thread(1, {"deal": "d1"})
+
+
+async def test_what_a_rule_planned_is_done_unless_somebody_was_faster() -> None:
+    rule = next(each for each in PLANNING_RULES if each.noun.startswith("sales/"))
+    done = Refused(409, {"type": "urn:tandem:problem:work-not-planned", "status": 409})
+    for failures, refused in (((), 0), ((done,), 1)):
+        sales = Sales(*failures)
+        run = driver(sales, a_memory())
+        await run.do_planned(rule)
+        assert sales.heard == []
+        run._ids[rule] = "r1"
+        await run.do_planned(rule)
+        assert sales.asked == (
+            "activities", {"planning_rule_id": "r1", "status": "planned", "sort": "due_at", "limit": "1"}
+        )  # fmt: skip
+        assert sales.heard[-1] == ("activities/a1/done", {}, "activities:a1:done")
+        assert run.board.refused == refused
 
 
 async def test_a_scenario_ends_where_a_conflict_leaves_its_subject_unknown() -> None:

@@ -363,6 +363,8 @@ class Activity(PlannedWork, frozen=True, kw_only=True):
     """When it was done; null while it is not."""
     reasons: list[Code] | None = None
     """Why the customer is at risk: of what was planned for that; null for all else."""
+    planning_rule_id: UUID | None = None
+    """The rule of sales that planned it; null for what people planned."""
     custom: CustomValues | None = None
     """Null in events of before there were custom fields."""
 

@@ -454,6 +454,8 @@ class CheckIn(PlannedWork, frozen=True, kw_only=True):
     """The last day on which it is on time; null when unplanned."""
     completed_at: Moment | None
     """When it was done; null while it is not."""
+    planning_rule_id: UUID | None = None
+    """The rule of service that planned it; null for what people planned."""
 
 
 class CompletedCheckIn(CheckIn, frozen=True, kw_only=True):

@@ -690,3 +690,75 @@ def create_timeline_entry() -> None:
 def drop_timeline_entry() -> None:
     """Drop it again."""
     op.drop_table("timeline_entry")
+
+
+def create_planning_rules(*columns: sa.Column[Any], triggers: tuple[str, ...], **one_of: tuple[str, ...]) -> None:
+    """Create the table of planning rules, with the service's own columns; `one_of` are those of closed lists."""
+    op.create_table(
+        "planning_rule",
+        sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("trigger", sa.Text(), nullable=False),
+        sa.Column(
+            "days",
+            sa.Integer(),
+            nullable=False,
+            comment="from what it follows until it is due; of intervals, from one to the next",
+        ),
+        sa.Column("purpose", sa.Text(), nullable=False, comment="a code of what it is for"),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False, comment="what happened before plans nothing"),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("region", sa.Text(), comment="null for every region"),
+        sa.Column("segment", sa.Text(), comment="null for every segment"),
+        *columns,
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="when the latest change was recorded, by the clock of this service",
+        ),
+        sa.CheckConstraint("days BETWEEN 1 AND 3660", name=op.f("planning_rule_days_check")),
+        *(
+            sa.CheckConstraint(
+                f"{name} IN ({', '.join(repr(value) for value in values)})", name=op.f(f"planning_rule_{name}_check")
+            )
+            for name, values in {"trigger": triggers, **one_of}.items()
+        ),
+    )
+    create_list_indexes("planning_rule", "trigger", "active", "updated_at")
+    create_name_index("planning_rule", "name")
+    create_search_index("planning_rule", "name")
+
+
+def plan_by_rules(table: str) -> None:
+    """Add to the table of some planned work by which rule it was planned, and after what."""
+    rule = sa.Column(
+        "planning_rule_id",
+        sa.Uuid(),
+        sa.ForeignKey("planning_rule.id"),
+        comment="the rule that planned it; null for people",
+    )
+    op.add_column(table, rule)
+    comment = "the record that it follows from; of intervals, the work before or the customer"
+    op.add_column(table, sa.Column("trigger_id", sa.Uuid(), comment=comment))
+    undone: sa.Column[Any] = sa.Column(
+        "trigger_undone",
+        sa.Boolean(),
+        server_default=sa.text("false"),
+        nullable=False,
+        comment="whether that was taken back before it was done",
+    )
+    op.add_column(table, undone)
+    create_list_indexes(table, "planning_rule_id")
+    once = sa.text("NOT trigger_undone")
+    op.create_index(
+        f"{table}_trigger_idx", table, ["trigger_id", "planning_rule_id"], unique=True, postgresql_where=once
+    )
+
+
+def unplan_by_rules(table: str) -> None:
+    """Remove that again; what rules planned stays."""
+    for name in ("planning_rule_id", "trigger_id", "trigger_undone"):
+        op.drop_column(table, name)

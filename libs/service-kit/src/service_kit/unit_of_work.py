@@ -230,9 +230,12 @@ class UnitOfWork:
             found.setdefault(entity.binding.key_in(tuple(row)), []).append(row)
         return [self._made(entity, rows) for rows in found.values()]
 
-    def add(self, entity: Entity) -> None:
-        """Insert a new entity with its child rows."""
-        if self.access is not None:
+    def add(self, entity: Entity, *, by_caller: bool = True) -> None:
+        """Insert a new entity with its child rows.
+
+        What is added by a rule of the company, and not by the caller of the request, they need not see.
+        """
+        if self.access is not None and by_caller:
             self.access.touch(entity, entity.table, is_new=True)
         self._new.append(entity)
         binding = entity.binding

@@ -164,7 +164,10 @@ def _add(
 ) -> None:
     place = len(inserts)
     is_many = len(rows) > 1
-    given = map(list, zip(*rows, strict=True)) if is_many else rows[0]
+    given: Iterable[Any] = rows[0]
+    if is_many:
+        by_column = zip(columns, zip(*rows, strict=True), strict=True)
+        given = [list(map(_array_text, each)) if _is_array(table.c[name]) else list(each) for name, each in by_column]
     values |= {f"r{place}_{name}": value for name, value in zip(columns, given, strict=True)}
     inserts.append(Insert(table, columns, is_many, replaces))
 
@@ -218,7 +221,10 @@ def _insert(place: int, one: Insert, conditions: Sequence[sa.ColumnElement[bool]
     columns = [one.table.c[name] for name in one.columns]
     if one.is_many:
         source = _unnested(columns, f"r{place}")
-        rows = sa.select(*(source.c[name] for name in one.columns)).order_by(source.c.ordinality)
+        values = (
+            sa.cast(source.c[each.name], each.type) if _is_array(each) else source.c[each.name] for each in columns
+        )
+        rows = sa.select(*values).order_by(source.c.ordinality)
     else:
         rows = sa.select(*(_parameter(f"r{place}_{each.name}", each.type).label(each.name) for each in columns))
     statement = insert(one.table).from_select(columns, rows.where(*conditions))
@@ -230,9 +236,23 @@ def _insert(place: int, one: Insert, conditions: Sequence[sa.ColumnElement[bool]
 
 
 def _unnested(columns: Sequence[sa.Column[Any]], prefix: str) -> sa.TableValuedAlias:
-    arrays = [_parameter(f"{prefix}_{one.name}", sa.ARRAY(one.type)) for one in columns]
+    types = [sa.Text() if _is_array(one) else one.type for one in columns]
+    arrays = [_parameter(f"{prefix}_{one.name}", sa.ARRAY(type_)) for one, type_ in zip(columns, types, strict=True)]
     names = [one.name for one in columns]
     return sa.func.unnest(*arrays).table_valued(*names, with_ordinality="ordinality", name=prefix).render_derived()
+
+
+def _is_array(column: sa.Column[Any]) -> bool:
+    # An array of arrays would be unnested to their elements: of many rows they are sent as text.
+    return isinstance(column.type, sa.ARRAY)
+
+
+def _array_text(values: Iterable[Any] | None) -> str | None:
+    """Return an array as PostgreSQL writes it."""
+    if values is None:
+        return None
+    quoted = ('"{}"'.format(str(value).replace("\\", "\\\\").replace('"', '\\"')) for value in values)
+    return "{" + ",".join(quoted) + "}"
 
 
 def _parameter(name: str, kind: sa.types.TypeEngine[Any]) -> sa.BindParameter[Any]:

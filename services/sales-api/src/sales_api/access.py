@@ -105,6 +105,12 @@ ACCESS: Final = AccessTable(
         served_by=frozenset({"sales-rep", "sales-manager", "service-manager", "importer"}),
     ),
     Noun(
+        "planning rules",
+        read=rule("list_planning_rules get_planning_rule export_planning_rules", EVERYBODY),
+        write=(rule("create_planning_rule change_planning_rule", _MANAGERS),),
+        audit=rule("get_planning_rule_audit", _AUDITORS),
+    ),
+    Noun(
         "referrals",
         table=Referral.table,
         **_WHOSE,

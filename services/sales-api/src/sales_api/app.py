@@ -13,6 +13,7 @@ from sales_api.deals.routes import deals
 from sales_api.exchange_rates import exchange_rates
 from sales_api.leads.routes import leads
 from sales_api.list_values.routes import list_values
+from sales_api.planning_rules.routes import planning_rules
 from sales_api.products import products
 from sales_api.quotas.routes import quotas
 from sales_api.referrals.routes import referrals
@@ -35,7 +36,8 @@ from service_kit.views.routes import VIEWS_TAG, views_of
 def create(settings: SalesSettings) -> FastAPI:
     """Return the API of one process."""
     resources: list[Resource[Any]] = [
-        *(accounts, leads, deals, activities, referrals, quotas, products, list_values, exchange_rates, reps, teams)
+        *(accounts, leads, deals, activities, planning_rules, referrals, quotas),
+        *(products, list_values, exchange_rates, reps, teams),
     ]
     nouns = [*(each.routes for each in resources), dead_letters]
     app = create_app(
@@ -47,6 +49,7 @@ def create(settings: SalesSettings) -> FastAPI:
             "leads": "Possible customers, from the first sign of interest until they are converted or disqualified.",
             "deals": "Sales in progress, closed as won or lost; they can be reopened and amended.",
             "activities": "Calls, meetings and tasks of salespeople: planned, done, missed, moved or cancelled.",
+            "planning-rules": "Which activities plan themselves: after a deal was won or lost, or at intervals.",
             "referrals": "Customers' recommendations that lead to new accounts.",
             "quotas": "What each salesperson has to sell in a period.",
             "products": "The catalogue that deals and leads name by code.",

@@ -22,14 +22,16 @@ ROLES: Final = (
         "sales_relay",
         changes={*_OF_RELAY, "outbox", "idempotency_key", "imported_record", "dead_letter", "audit_entry"},
     ),
-    # It makes leads of suggestions, and tasks of risks. An account is locked meanwhile, so that its erasure waits.
+    # It makes leads of suggestions and tasks of risks, and plans what rules ask for at intervals. An account is locked
+    # meanwhile, so that its erasure waits.
     DatabaseRole(
         "sales_consumer",
         changes={
             *_OF_CONSUMER,
             *("taken_suggestion", "lead", "risk_task", "activity", "account", "custom_value"),
+            "planning_rule",
             *("outbox", "dead_letter", "audit_entry"),
         },
-        reads={"product"},
+        reads={"product", "rep"},
     ),
 )

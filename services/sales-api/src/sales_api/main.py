@@ -10,11 +10,13 @@ import sales_api
 from event_contracts.catalogue import SALES_TOPIC
 from sales_api.app import create
 from sales_api.from_service import ServiceEvents
+from sales_api.planning_rules.use_cases import INTERVALS
 from sales_api.settings import ConsumerSettings, SalesSettings
 from service_kit import logs, migrations, runner
 from service_kit.database import create_engine
 from service_kit.health import database_check
 from service_kit.kafka import KafkaServers
+from service_kit.planned_work.intervals import IntervalPlanner
 from service_kit.relay import Relay
 from service_kit.retention import (
     RetentionJob,
@@ -61,7 +63,7 @@ def relay() -> None:
 
 
 def consumer() -> None:
-    """Take up what service suggests and whom metrics finds at risk, and keep what service tells, until SIGTERM."""
+    """Take up what service suggests and whom metrics finds at risk, keep what service tells, and plan at intervals."""
     settings = ConsumerSettings()
     # What a crash of the database loses is read again from Kafka: offsets and effects are one transaction.
     engine = create_engine(settings, application="sales-consumer", synchronous_commit=False)
@@ -73,11 +75,22 @@ def consumer() -> None:
         risk_days=settings.risk_days,
         revision=migrations.newest_revision(sales_api),
     )
+    intervals = IntervalPlanner(engine, INTERVALS)
+
+    async def work(stop: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(events.run(stop))
+            group.create_task(intervals.job.run(stop))
+
     runner.work(
         "sales-consumer",
         settings,
-        events.run,
-        live={"events": events.consumer.heartbeat.check, "timeline": events.timeline.heartbeat.check},
+        work,
+        live={
+            "events": events.consumer.heartbeat.check,
+            "timeline": events.timeline.heartbeat.check,
+            intervals.job.name: intervals.job.heartbeat.check,
+        },
         ready={
             "database": database_check(engine),
             "dead letters": events.consumer.circuit_breaker.check,

@@ -8,13 +8,14 @@ from sales_api.deals import model as deals
 from sales_api.leads import model as leads
 from sales_api.leads import suggestions
 from sales_api.list_values import model as list_values
+from sales_api.planning_rules import model as planning_rules
 from sales_api.quotas import model as quotas
 from sales_api.referrals import model as referrals
 from sales_api.tables import Base
 
 DECLARED = (
     *(teams, reps, products, exchange_rates, accounts, leads, suggestions, deals, quotas, activities),
-    *(risk_tasks, referrals),
+    *(risk_tasks, planning_rules, referrals),
     *(views, custom_fields, list_values),
 )
 

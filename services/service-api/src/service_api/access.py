@@ -164,6 +164,12 @@ ACCESS: Final = AccessTable(
         audit=rule("get_maintenance_plan_audit", _AUDITORS),
     ),
     Noun(
+        "planning rules",
+        read=rule("list_planning_rules get_planning_rule export_planning_rules", EVERYBODY),
+        write=(rule("create_planning_rule change_planning_rule", _MANAGERS),),
+        audit=rule("get_planning_rule_audit", _AUDITORS),
+    ),
+    Noun(
         "reviews",
         table=Review.table,
         read=rule("list_reviews get_review get_review_events export_reviews", {**_ANY_AGENT, **_OTHERS}),

@@ -38,6 +38,8 @@ from service_kit.lists.includes import included
 from service_kit.occurrence import happened_at
 from service_kit.planned_work.model import WorkEvents, planned_work
 from service_kit.planned_work.overdue import overdue
+from service_kit.planned_work.rule_schemas import PlanningRuleId, RuledWorkRead
+from service_kit.planned_work.rules import RuledWork, ruled_work
 from service_kit.planned_work.schemas import (
     PlannedWorkRead,
     WorkCancelRequest,
@@ -53,7 +55,7 @@ from service_kit.tables import filtered, unassigned
 from service_kit.versions import Expected
 
 
-class CheckIn(PlannedByAgent, table="check_in"):
+class CheckIn(RuledWork, PlannedByAgent, table="check_in"):
     """A check-in, planned or completed."""
 
     due_field: ClassVar = "due_on"
@@ -73,6 +75,7 @@ class CheckIn(PlannedByAgent, table="check_in"):
         unassigned("check_in", "agent_id", "team_id"),
         *filtered("check_in", ("product", "due_on", "completed_at", "updated_at")),
         *planned_work("check_in", "due_on"),
+        *ruled_work("check_in"),
         {"info": {"noun": "check-in"}},
     )
 
@@ -131,7 +134,7 @@ class CheckInUpdate(PlannedUpdate):
     due_on: Day | None = Field(default=None, description="The last day that it was planned for, if it was.")
 
 
-class CheckInRead(DoneRead, PlannedWorkRead):
+class CheckInRead(DoneRead, PlannedWorkRead, RuledWorkRead):
     """A check-in."""
 
     product: ProductOfRead | None
@@ -151,6 +154,7 @@ check_ins = Resource(
         "product": Code,
         "status": WorkStatusField,
         "purpose": Code,
+        "planning_rule_id": PlanningRuleId,
         "due_on": Day,
         "completed_at": Moment,
     },

@@ -33,14 +33,14 @@ ROLES: Final = (
             "maintenance",
         },
     ),
-    # It copies customers and deals, opens onboardings, notes on suggestions what became of them, and erases what was
-    # written about a customer.
+    # It copies customers and deals, opens onboardings, notes on suggestions what became of them, erases what was
+    # written about a customer, plans check-ins by rules, and cancels those that followed from what is gone.
     DatabaseRole(
         "service_consumer",
         changes={
             *_OF_CONSUMER,
             *("customer", "won_deal", "ticket", "interaction", "survey", "custom_value"),
-            *("suggested_sale", "upsell_suggestion"),
+            *("suggested_sale", "upsell_suggestion", "planning_rule", "check_in"),
             *("outbox", "dead_letter", "idempotency_key", "imported_record", "audit_entry"),
         },
         reads={"sla_policy", "business_calendar", "custom_field"},

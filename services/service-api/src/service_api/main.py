@@ -11,6 +11,7 @@ from event_contracts.catalogue import SERVICE_TOPIC
 from service_api.app import create
 from service_api.customers.from_sales import SalesCustomers
 from service_api.maintenance.visit_planner import VisitPlanner
+from service_api.planning_rules.use_cases import INTERVALS
 from service_api.settings import ConsumerSettings, RelaySettings, ServiceApiSettings
 from service_api.sla_clock import SlaClock
 from service_kit import logs, migrations, runner
@@ -18,6 +19,7 @@ from service_kit.database import create_engine
 from service_kit.health import database_check
 from service_kit.kafka import KafkaServers
 from service_kit.outbox_notify import OutboxNotifier
+from service_kit.planned_work.intervals import IntervalPlanner
 from service_kit.relay import Relay
 from service_kit.retention import (
     RetentionJob,
@@ -80,7 +82,7 @@ def relay() -> None:
 
 
 def consumer() -> None:
-    """Copy customers, won deals and suggested sales, keep what sales tells, and open onboardings, until SIGTERM."""
+    """Copy customers, won deals, suggested sales and what sales tells, open onboardings, and plan at intervals."""
     settings = ConsumerSettings()
     # What a crash of the database loses is read again from Kafka: offsets and copies are one transaction.
     engine = create_engine(settings, application="service-consumer", synchronous_commit=False)
@@ -91,14 +93,22 @@ def consumer() -> None:
         onboarding_days=settings.onboarding_days,
         revision=migrations.newest_revision(service_api),
     )
+    intervals = IntervalPlanner(engine, INTERVALS)
+
+    async def work(stop: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(customers.run(stop))
+            group.create_task(intervals.job.run(stop))
+
     runner.work(
         "service-consumer",
         settings,
-        customers.run,
+        work,
         live={
             "accounts": customers.accounts.heartbeat.check,
             "names": customers.names.heartbeat.check,
             "timeline": customers.timeline.heartbeat.check,
+            intervals.job.name: intervals.job.heartbeat.check,
         },
         ready={
             "database": database_check(engine),

@@ -16,6 +16,7 @@ from service_api import (
 from service_api.customers import model as customers
 from service_api.deliveries import model as deliveries
 from service_api.maintenance import model as maintenance
+from service_api.planning_rules import model as planning_rules
 from service_api.sla_policies import model as sla_policies
 from service_api.surveys import model as surveys
 from service_api.tables import Base
@@ -33,6 +34,7 @@ DECLARED = (
     tickets,
     surveys,
     *CARE,
+    planning_rules,
     views,
     custom_fields,
 )

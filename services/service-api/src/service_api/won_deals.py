@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from event_contracts.codec import CloudEvent
 from event_contracts.sales import Deal, Promise
 from service_api.customers.use_cases import surviving_customer
+from service_api.planning_rules.use_cases import ONBOARDING_CANCELLED, plan_after_onboarding, undo_onboarding
 from service_api.sla_policies.queries import terms_for
 from service_api.tables import Base
 from service_api.tickets.model import Ticket
@@ -155,9 +156,13 @@ async def _follow(
         # Meanwhile somebody may have worked on it.
         at = max(changed_at, ticket.changed_at)
         publish(work, ticket, ticket.cancel(at=at), at)
+        await undo_onboarding(work, ticket, ONBOARDING_CANCELLED, at)
     if won_at is not None and ticket.cancelled_at is not None:
         terms = await terms_for(work, ticket.kind, ticket.priority)
         publish(work, ticket, ticket.reinstate(won_at=won_at, terms=terms), won_at)
+        if ticket.resolved_at is not None:
+            # It is done with anew; what had followed from it was cancelled with it.
+            await plan_after_onboarding(work, ticket, max(ticket.resolved_at, won_at))
 
 
 async def onboarding_of(work: UnitOfWork, deal_id: UUID) -> UUID | None:

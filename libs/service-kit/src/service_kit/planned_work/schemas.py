@@ -15,6 +15,7 @@ _CANCEL_REASON = described("The code of why it is not to be done, from the compa
 _GIVEN = "2026-03-16T10:00:00Z"
 
 Purpose = Annotated[Code, _PURPOSE]
+PurposeRead = Annotated[str, _PURPOSE]
 WorkStatusField = Annotated[WorkStatus, _STATUS]
 StatusGiven = Annotated[
     Literal["planned", "done"],
@@ -83,7 +84,7 @@ class PlannedWorkRead(ReadModel):
     """What all records have of work that may be planned."""
 
     status: WorkStatusField
-    purpose: Annotated[str, _PURPOSE] | None
+    purpose: PurposeRead | None
     planned_at: Moment | None
     """When it was planned; null for what was recorded when it was done."""
     missed_at: Moment | None = Field(examples=[None])

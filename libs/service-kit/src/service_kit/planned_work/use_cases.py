@@ -22,9 +22,9 @@ def planned_or_done(entity: type[PlannedWork], at: datetime, *, planned: bool) -
     return {"status": "planned", "planned_at": at} if planned else {"status": "done", entity.done_field: at}
 
 
-def add_work(work: UnitOfWork, record: PlannedWork, at: datetime) -> None:
+def add_work(work: UnitOfWork, record: PlannedWork, at: datetime, *, by_caller: bool = True) -> None:
     """Add new work to the unit of work, and publish that it was planned or done at that time."""
-    work.add(record)
+    work.add(record, by_caller=by_caller)
     publish(work, record, record.done_event() if record.status == "done" else record.planned_event(), at)
 
 

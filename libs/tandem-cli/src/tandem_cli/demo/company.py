@@ -60,6 +60,41 @@ CURRENCIES = {
 
 SALES_TEAMS = ("Sales north", "Sales south", "Key accounts")
 SERVICE_TEAMS = ("First line", "Field service", "Customer care")
+PLANNING_RULES: dict[Ref, dict[str, object]] = {
+    Ref("sales/planning-rules", "call after a win"): {"trigger": "deal_won", "days": 14, "purpose": "after-win"},
+    Ref("sales/planning-rules", "win back"): {
+        "trigger": "deal_lost",
+        "days": 90,
+        "purpose": "win-back",
+        "kind": "call",
+        "assign_to": "account_owner",
+    },
+    Ref("sales/planning-rules", "visit factories"): {
+        "trigger": "interval",
+        "days": 90,
+        "purpose": "regular-visit",
+        "kind": "visit",
+        "segment": "factories",
+    },
+    Ref("service/planning-rules", "how is it going"): {
+        "trigger": "onboarding_ended",
+        "days": 30,
+        "purpose": "after-onboarding",
+    },
+    Ref("service/planning-rules", "call who is not content"): {
+        "trigger": "bad_rating",
+        "days": 2,
+        "purpose": "bad-rating",
+    },
+    Ref("service/planning-rules", "call hotels"): {
+        "trigger": "interval",
+        "days": 60,
+        "purpose": "regular-call",
+        "segment": "hotels",
+        "team_id": Ref("service/teams", "Customer care"),
+    },
+}
+"""What plans itself from the moment on at which it is declared."""
 REPS = 12
 AGENTS = 10
 _QUOTA = 340
@@ -117,6 +152,8 @@ class Company:
             yield agent, self._member(agent, "agent", number, service_teams)
 
         yield from self._promises()
+        for rule, body in PLANNING_RULES.items():
+            yield rule, body | {"name": self.reference(rule.key)}
 
     def _promises(self) -> Iterator[tuple[Ref, dict[str, object]]]:
         """What the company promises those who ask: how soon they are answered and helped, in business hours."""

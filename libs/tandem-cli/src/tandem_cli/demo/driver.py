@@ -13,7 +13,7 @@ from typing import Any
 from tandem_cli.api import Api, Refused
 from tandem_cli.concurrency import all_of, each
 from tandem_cli.demo.business import Business
-from tandem_cli.demo.company import moment
+from tandem_cli.demo.company import PLANNING_RULES, moment
 from tandem_cli.demo.memory import Memory, Thread
 from tandem_cli.demo.scenario import Action, Scenario, timed
 from tandem_cli.problem import StackProblem
@@ -31,11 +31,19 @@ CONCURRENT_LIVE_SCENARIOS = 14
 ACTIONS_PER_SECOND = 1.5
 """Of live traffic, at speed 1."""
 
+PLANNED_SHARE = 0.05
+"""Of live actions, that do what a rule has planned."""
+
+_PLANNED_WORK = {"sales": "activities", "service": "check-ins"}
+"""What rules plan in each service."""
+
 _DIRECTORY_SECONDS = 60.0
 """How long a new customer of sales may take until service knows them."""
 
 _BY_CODE = frozenset({"sales/products", "sales/exchange-rates"})
-_BY_NAME = frozenset({"service/business-calendars", "service/sla-policies"})
+_BY_NAME = frozenset(
+    {"service/business-calendars", "service/sla-policies", "sales/planning-rules", "service/planning-rules"}
+)
 _REFERENCED = frozenset({"leads", "deals", "tickets", "surveys"})
 """What has an external_ref, by which a later run finds it."""
 _TAKEN = frozenset({"external-ref-taken", "onboarding-already-opened", "suggestion-already-taken-up"})
@@ -173,9 +181,30 @@ class Driver:
                 self.memory.next_live += 1
                 self.memory.threads[scenario.key] = Thread()
                 active.append(scenario)
+            if self._random.random() < PLANNED_SHARE:
+                await self.do_planned(self._random.choice(list(PLANNING_RULES)))
             scenario = self._random.choice(active)
             await self.send_next(scenario, live=True)
             active = [one for one in active if one.key in self.memory.threads]
+
+    async def do_planned(self, rule: Ref) -> None:
+        """Do what is due first of that which a rule has planned, if there is any."""
+        if rule not in self._ids:
+            return
+        name = rule.noun.partition("/")[0]
+        api, collection = self.apis[name], _PLANNED_WORK[name]
+        due = "due_on" if name == "service" else "due_at"
+        asked = {"planning_rule_id": self._ids[rule], "status": "planned", "sort": due, "limit": "1"}
+        for work in (await api.get(collection, asked))["items"]:
+            self.board.requests += 1
+            try:
+                await api.post(f"{collection}/{work['id']}/done", {}, key=f"{collection}:{work['id']}:done")
+            except Refused as refusal:
+                # Somebody else was faster.
+                self.board.refused += 1
+                self.board.last_refusal = f"{collection} done: {refusal}"
+            else:
+                self.board.news.append(f"{datetime.now().astimezone():%H:%M:%S}  {work['purpose']} done")
 
     async def send_next(self, scenario: Scenario, *, live: bool) -> None:
         """Send the scenario's next action: at its own time, or when `live` now."""

@@ -15,6 +15,7 @@ from service_kit.auth import Principal
 from service_kit.erasure import erase_name, erase_traces
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
+from service_kit.planned_work.rules import CUSTOMER_ERASED, cancel_ruled
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 
@@ -87,7 +88,11 @@ def _erase_lead(work: UnitOfWork, lead: Lead, at: datetime) -> None:
 
 
 async def _erase_activities(work: UnitOfWork, are_theirs: sa.ColumnElement[bool], at: datetime) -> list[Activity]:
-    """Erase what is personal of activities: the values of custom fields, where they have any."""
+    """Erase what is personal of activities: the values of custom fields, where they have any.
+
+    Nobody is there any more for what rules planned.
+    """
+    await cancel_ruled(work, Activity, CUSTOMER_ERASED, at, are_theirs)
     of_activity = Activity.table.c
     has_any = of_activity.custom_personal != sa.literal_column("'{}'::jsonb")
     found = await work.find(Activity, are_theirs, has_any, order_by=[of_activity.id], lock="no key update")

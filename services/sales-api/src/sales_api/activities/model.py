@@ -20,11 +20,12 @@ from event_contracts.sales import (
 from sales_api.tables import Base
 from service_kit.custom_fields.model import Customized, customized
 from service_kit.entities import column
-from service_kit.planned_work.model import PlannedWork, WorkEvents, planned_work
+from service_kit.planned_work.model import WorkEvents, planned_work
+from service_kit.planned_work.rules import RuledWork, ruled_work
 from service_kit.tables import filtered, one_of, unassigned
 
 
-class Activity(Customized, PlannedWork, Base, table="activity"):
+class Activity(Customized, RuledWork, Base, table="activity"):
     """What a salesperson does for a lead, a deal or a customer, with its attribution at the time of recording."""
 
     due_field: ClassVar = "due_at"
@@ -60,6 +61,7 @@ class Activity(Customized, PlannedWork, Base, table="activity"):
         one_of("kind", get_args(ActivityKind)),
         *filtered("activity", ("due_at", "completed_at", "updated_at")),
         *planned_work("activity", "due_at"),
+        *ruled_work("activity"),
         customized("activities"),
     )
 

@@ -20,6 +20,7 @@ from service_kit.fields import Code, Identifier, Moment
 from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
 from service_kit.planned_work.overdue import overdue
+from service_kit.planned_work.rule_schemas import PlanningRuleId
 from service_kit.planned_work.schemas import WorkCancelRequest, WorkMissRequest, WorkMoveRequest, WorkStatusField
 from service_kit.planned_work.use_cases import cancel_work, miss_work, move_work
 from service_kit.resources import Resource
@@ -39,6 +40,7 @@ activities = Resource(
         "team_id": Identifier,
         "status": WorkStatusField,
         "purpose": Code,
+        "planning_rule_id": PlanningRuleId,
         "due_at": Moment,
         "completed_at": Moment,
     },

@@ -27,6 +27,7 @@ from sales_api.fields import (
 from service_kit.changes import Change
 from service_kit.custom_fields.values import CustomGiven, CustomizedRead
 from service_kit.fields import Moment, OccurredAt, RecordId, StrictModel, UpdatedAt, Version, examples
+from service_kit.planned_work.rule_schemas import RuledWorkRead
 from service_kit.planned_work.schemas import PlannedWorkRead, Purpose, StatusGiven, is_planned
 
 
@@ -119,7 +120,7 @@ class ActivityDoneRequest(StrictModel):
     occurred_at: OccurredAt | None = None
 
 
-class ActivityRead(CustomizedRead, PlannedWorkRead):
+class ActivityRead(CustomizedRead, PlannedWorkRead, RuledWorkRead):
     """An activity. `account_id` is also the account of its deal, and of its lead if that has one."""
 
     id: RecordId

@@ -73,10 +73,12 @@ async def plan_activity(
     at: datetime,
     reasons: list[str] | None = None,
     custom: Mapping[str, Any] | None = None,
+    planning_rule_id: UUID | None = None,
+    trigger_id: UUID | None = None,
 ) -> Activity:
     """Plan an activity for a deal, lead or account, `at` a time; its owner has it, unless another is named.
 
-    For processes too that plan without a request. Raise `UnknownReference` (422) for the owner.
+    For processes too that plan without a request, and for rules. Raise `UnknownReference` (422) for the owner.
     """
     columns = await _columns(work, subject, owner_id) | dict(custom or {})
     activity = Activity(
@@ -88,9 +90,11 @@ async def plan_activity(
         due_at=due_at,
         purpose=purpose,
         reasons=reasons,
+        planning_rule_id=planning_rule_id,
+        trigger_id=trigger_id,
         **columns,
     )
-    add_work(work, activity, at)
+    add_work(work, activity, at, by_caller=planning_rule_id is None)
     return activity
 
 

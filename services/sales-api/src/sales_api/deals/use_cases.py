@@ -22,6 +22,7 @@ from sales_api.deals.schemas import (
 from sales_api.exchange_rates import known_rate_of, rate_of
 from sales_api.leads.model import Lead
 from sales_api.leads.suggestions import note_taken_up
+from sales_api.planning_rules.use_cases import plan_after_closing, undo_closing
 from sales_api.products import check_products
 from sales_api.reps import team_of
 from service_kit.aggregates import publish
@@ -142,7 +143,10 @@ async def close_deal(
     by: Principal,
     reporting_currency: str,
 ) -> Deal:
-    """Win or lose a deal, at the exchange rate of the closing day in UTC. Raise `ExchangeRateMissing` (422)."""
+    """Win or lose a deal, at the exchange rate of the closing day in UTC, and plan what rules say follows.
+
+    Raise `ExchangeRateMissing` (422).
+    """
     deal = await lock(work, Deal, deal_id, expected)
     at = happened_at(body.occurred_at, by, after=deal.changed_at)
     deal.check_open()
@@ -157,6 +161,7 @@ async def close_deal(
         agreed=None if body.promise is None else body.promise.agreed(),
     )
     publish(work, deal, event, at)
+    await plan_after_closing(work, deal, at)
     return deal
 
 
@@ -168,11 +173,12 @@ async def reopen_deal(
     by: Principal,
     reporting_currency: str,
 ) -> Deal:
-    """Reopen a closed deal."""
+    """Reopen a closed deal, and cancel what is still open of what followed from its closing."""
     deal = await lock(work, Deal, deal_id, expected)
     at = happened_at(body.occurred_at, by, after=deal.changed_at)
     day_rate = await _day_rate(work, deal.currency, at, reporting_currency)
     publish(work, deal, deal.reopen(at=at, day_rate=day_rate), at)
+    await undo_closing(work, deal, at)
     return deal
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from event_contracts.catalogue import SERVICE_DIRECTORY_TOPIC
+from service_api.check_ins import CheckIn
 from service_api.customers.model import Customer
 from service_api.surveys.model import Survey
 from service_api.tickets.model import Interaction, Ticket
@@ -14,6 +15,7 @@ from service_kit.auth import Principal
 from service_kit.erasure import erase_dead_letters, erase_name, erase_traces
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
+from service_kit.planned_work.rules import CUSTOMER_ERASED, cancel_ruled
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 
@@ -49,6 +51,8 @@ async def _erase(work: UnitOfWork, customer: Customer, at: datetime, *, by: str)
         interaction.erase(at=at)
     for survey in surveys:
         publish(work, survey, survey.erase(at=at), at)
+    # Nobody is there any more for what rules planned.
+    await cancel_ruled(work, CheckIn, CUSTOMER_ERASED, at, CheckIn.table.c.customer_id == customer.id)
     if (event := customer.erase(at=at)) is not None:
         publish(work, customer, event, at)
         await erase_name(work, SERVICE_DIRECTORY_TOPIC, customer.id)

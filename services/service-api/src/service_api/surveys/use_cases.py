@@ -5,6 +5,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from service_api.planning_rules.use_cases import follow_rating
 from service_api.sla_policies.queries import terms_of
 from service_api.surveys.model import Survey, SurveyAlreadyOpen
 from service_api.surveys.schemas import SurveyAnswerCreate, SurveyAnswerRequest, SurveyCreate
@@ -56,6 +57,7 @@ async def enter_survey_answer(
     """Record an answer that staff or an import enters for the customer. Raise `CustomerAlreadyAnswered` (409)."""
     survey = await lock(work, Survey, survey_id, expected)
     at = happened_at(body.occurred_at, by)
+    was_rated = survey.score is not None
     event = survey.enter(
         score=body.score,
         comment=body.comment,
@@ -66,6 +68,7 @@ async def enter_survey_answer(
         effort=body.effort,
     )
     publish(work, survey, event, at)
+    await follow_rating(work, survey, at, was_rated=was_rated)
     return survey
 
 
@@ -80,6 +83,7 @@ async def give_answer(
     """Record the answer that a customer gives by the signed link, now; it may be revised for as long as given."""
     survey = await lock(work, Survey, survey_id, expected)
     at = happened_at(None, by, after=survey.changed_at)
+    was_rated = survey.score is not None
     event = survey.answer(
         score=body.score,
         comment=body.comment,
@@ -89,4 +93,5 @@ async def give_answer(
         revisable=revisable,
     )
     publish(work, survey, event, at)
+    await follow_rating(work, survey, at, was_rated=was_rated)
     return survey

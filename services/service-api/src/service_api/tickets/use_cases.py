@@ -11,6 +11,7 @@ from event_contracts.service import Interaction as ContractInteraction
 from event_contracts.service import TicketChannel
 from service_api.agents import Agent
 from service_api.customers.use_cases import is_now, require_customer, require_survivor
+from service_api.planning_rules.use_cases import ONBOARDING_REOPENED, plan_after_onboarding, undo_onboarding
 from service_api.sla_policies.queries import terms_for, terms_of
 from service_api.surveys.model import Survey
 from service_api.teams import Team
@@ -281,6 +282,7 @@ async def resolve_ticket(
     event = ticket.resolve(resolution=body.resolution, at=at, by=credit, terms=terms, known=known)
     publish(work, ticket, event, at)
     publish_breaches(work, ticket, at)
+    await plan_after_onboarding(work, ticket, at)
     return ticket
 
 
@@ -292,6 +294,7 @@ async def reopen_ticket(
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
     terms, known = await terms_of(work, ticket.sla_policy_id), await _contacts_for(work, ticket, at)
     publish(work, ticket, ticket.reopen(at=at, terms=terms, known=known), at)
+    await undo_onboarding(work, ticket, ONBOARDING_REOPENED, at)
     return ticket
 
 

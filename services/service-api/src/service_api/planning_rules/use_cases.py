@@ -1,0 +1,172 @@
+"""The use cases of planning rules: declaring them, and planning by them within what they follow."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from service_api.attribution import attribution_of, done_by
+from service_api.check_ins import CheckIn
+from service_api.customers.model import Customer
+from service_api.customers.use_cases import surviving_customer
+from service_api.planning_rules.model import BAD_SCORE, PlanningRule
+from service_api.planning_rules.schemas import PlanningRuleCreate, PlanningRuleUpdate
+from service_api.surveys.model import Survey
+from service_api.tickets.model import Ticket
+from service_kit.credits import credit_in
+from service_kit.identifiers import new_id
+from service_kit.locking import lock
+from service_kit.planned_work.intervals import Intervals, Planned
+from service_kit.planned_work.rules import not_planned_yet, rules_for, undo_trigger
+from service_kit.planned_work.use_cases import add_work
+from service_kit.unit_of_work import UnitOfWork
+from service_kit.versions import ExpectedVersion
+
+ONBOARDING_REOPENED: Final = "onboarding-reopened"
+ONBOARDING_CANCELLED: Final = "onboarding-cancelled"
+RATING_REVISED: Final = "rating-revised"
+"""Why what followed from them is cancelled."""
+
+
+async def create_rule(work: UnitOfWork, body: PlanningRuleCreate) -> PlanningRule:
+    """Declare a rule. Raise `UnknownReference` (422), and as `WorkRule.check` does."""
+    given = dict(body) | {"since": body.since or datetime.now(UTC)}
+    if body.trigger == "bad_rating" and body.max_score is None:
+        given["max_score"] = BAD_SCORE
+    rule = PlanningRule(id=new_id(), version=1, **given | await done_by(work, body.agent_id, body.team_id))
+    rule.check()
+    work.add(rule)
+    return rule
+
+
+async def change_rule(
+    work: UnitOfWork, rule_id: UUID, body: PlanningRuleUpdate, expected: ExpectedVersion
+) -> PlanningRule:
+    """Change a rule, for what it plans from then on. Raise as `create_rule` does."""
+    rule = await lock(work, PlanningRule, rule_id, expected)
+    changed = body.apply_to(rule)
+    if changed & {"agent_id", "team_id"}:
+        by_whom = await done_by(work, rule.agent_id, body.team_id)
+        if "agent_id" in changed and "team_id" not in body.model_fields_set:
+            rule.team_id = by_whom["team_id"]
+    rule.check()
+    return rule
+
+
+async def plan_after_onboarding(work: UnitOfWork, ticket: Ticket, at: datetime) -> None:
+    """Plan what rules say about an onboarding that was resolved at that time, and is not followed by them yet."""
+    if ticket.onboarding_deal_id is None or ticket.erased_at is not None:
+        return
+    rules = await rules_for(work, PlanningRule, "onboarding_ended", at)
+    resolver = credit_in(ticket.resolved_by)
+    by_resolver = {
+        "agent_id": None if resolver is None else resolver.person_id,
+        "team_id": None if resolver is None else resolver.team_id,
+    }
+    await _plan(work, rules, ticket, product=ticket.product, by_default=by_resolver, at=at)
+
+
+async def undo_onboarding(work: UnitOfWork, ticket: Ticket, reason: str, at: datetime) -> None:
+    """Cancel what rules planned after an onboarding that was reopened or cancelled at that time."""
+    if ticket.onboarding_deal_id is not None:
+        await undo_trigger(work, CheckIn, ticket.id, reason, at)
+
+
+async def follow_rating(work: UnitOfWork, survey: Survey, at: datetime, *, was_rated: bool) -> None:
+    """Plan what rules say about a survey that was just answered, or cancel it where the rating is bad no longer."""
+    score = survey.score
+    if score is None or survey.erased_at is not None:
+        return
+    if was_rated:
+        columns = PlanningRule.table.c
+        is_good = sa.select(columns.id).where(columns.max_score < score)
+        await undo_trigger(work, CheckIn, survey.id, RATING_REVISED, at, CheckIn.table.c.planning_rule_id.in_(is_good))
+    rules = [
+        rule
+        for rule in await rules_for(work, PlanningRule, "bad_rating", at)
+        if rule.max_score is not None and score <= rule.max_score
+    ]
+    by_rated = {"agent_id": survey.agent_id, "team_id": survey.team_id}
+    await _plan(work, rules, survey, product=survey.product, by_default=by_rated, at=at)
+
+
+async def _plan(
+    work: UnitOfWork,
+    rules: list[PlanningRule],
+    trigger: Ticket | Survey,
+    *,
+    product: str | None,
+    by_default: dict[str, Any],
+    at: datetime,
+) -> None:
+    """Plan by those rules that are for the customer as they are now, and have not planned for the record yet."""
+    if not rules:
+        return
+    customer = await surviving_customer(work, trigger.customer_id)
+    if customer is None or customer.erased_at is not None:
+        return
+    fitting = [
+        rule
+        for rule in rules
+        if rule.is_for(
+            region=[customer.region], segment=[customer.segment], product=[product], priority=[trigger.priority]
+        )
+    ]
+    for rule in await not_planned_yet(work, fitting, CheckIn, trigger.id):
+        by_rule = {"agent_id": rule.agent_id, "team_id": rule.team_id}
+        by_whom = by_rule if any(by_rule.values()) else by_default
+        _add_check_in(work, rule, customer, trigger.id, product=product, due=rule.due(at), at=at, **by_whom)
+
+
+async def _plan_at_interval(work: UnitOfWork, planned: Planned) -> None:
+    rule: PlanningRule = planned.rule
+    _add_check_in(
+        work,
+        rule,
+        planned.customer,
+        planned.trigger_id,
+        due=planned.due,
+        at=planned.now,
+        agent_id=rule.agent_id,
+        team_id=rule.team_id,
+    )
+
+
+def _add_check_in(
+    work: UnitOfWork,
+    rule: PlanningRule,
+    customer: Customer,
+    trigger_id: UUID,
+    *,
+    due: datetime,
+    at: datetime,
+    agent_id: UUID | None,
+    team_id: UUID | None,
+    product: str | None = None,
+) -> None:
+    check_in = CheckIn(
+        id=new_id(),
+        version=1,
+        status="planned",
+        planned_at=at,
+        **attribution_of(customer),
+        agent_id=agent_id,
+        team_id=team_id,
+        product=product,
+        due_on=due.astimezone(UTC).date(),
+        purpose=rule.purpose,
+        planning_rule_id=rule.id,
+        trigger_id=trigger_id,
+    )
+    add_work(work, check_in, at, by_caller=False)
+
+
+INTERVALS: Final = Intervals(
+    rule=PlanningRule,
+    customer=Customer,
+    work=CheckIn,
+    customer_id="customer_id",
+    filters=("region", "segment"),
+    plan=_plan_at_interval,
+)
