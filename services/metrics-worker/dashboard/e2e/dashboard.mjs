@@ -20,6 +20,8 @@ const unique = crypto.randomUUID().slice(0, 8);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const problems = [];
 let browser, page;
+/** The page of a customer with a timeline. */
+let customer = "";
 
 async function send(method, api, path, body) {
   const answer = await fetch(`${given(`TANDEM_${api}_URL`)}${path}`, {
@@ -227,6 +229,43 @@ test("a customer is found by name, with health and its reasons", async () => {
   await page.getByText("There is no such customer, or your role does not see them").waitFor();
 });
 
+test("a customer's timeline has sales and service in one, filtered, and goes on where it ended", async () => {
+  const deal = await openDeal("3100.00");
+  for (let number = 0; number < 20; number += 1) await post("SALES", "/v1/activities", { account_id: deal.account_id, kind: "call" });
+  await win(deal);
+  customer = `/customers/${deal.account_id}`;
+  await go(page, customer);
+  const rows = page.locator("[data-entry]");
+  await rows.filter({ hasText: /Deal: won.*Oven .*€3,100\.00/ }).waitFor();
+  // Until service knows them.
+  for (let tries = 0; ; tries += 1) {
+    const opening = { customer_id: deal.account_id, kind: "complaint", channel: "phone", subject: `Cold ${unique}` };
+    const ticket = await post("SERVICE", "/v1/tickets", opening).catch((error) => (tries < 120 ? undefined : Promise.reject(error)));
+    if (ticket !== undefined) break;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  // Without a reload.
+  await rows.filter({ hasText: `Ticket: new Cold ${unique} · Complaint` }).waitFor();
+  assert.equal(await rows.count(), 20);
+  await page.getByRole("button", { name: "Show more" }).click();
+  await rows.filter({ hasText: "Customer: new" }).waitFor();
+  assert.ok((await rows.count()) > 20);
+  await page.getByRole("button", { name: "Service", exact: true }).click();
+  await rows.filter({ hasText: "Customer: new" }).waitFor({ state: "detached" });
+  await rows.filter({ hasText: `Cold ${unique}` }).waitFor();
+  await page.getByRole("button", { name: "Both", exact: true }).click();
+  await page.locator(".timeline").getByRole("button", { name: /^About/ }).press("Enter");
+  await page.getByRole("option", { name: "Deal", exact: true }).click();
+  await rows.filter({ hasText: "Deal: won" }).waitFor();
+  await rows.filter({ hasText: "Ticket" }).first().waitFor({ state: "detached" });
+  const context = await browser.newContext();
+  const analyst = watched(await context.newPage());
+  await signIn(analyst, "Yuki Tanaka", customer);
+  await analyst.locator("[data-entry]", { hasText: "Deal: won" }).waitFor();
+  assert.equal(await analyst.getByText(`Cold ${unique}`).count(), 0, "who serves nobody sees no names");
+  await context.close();
+});
+
 test("a deal is moved on the board of sales by keyboard and by drag, and is gone from it once it is won", async () => {
   const deal = await openDeal("7100.00");
   await go(page, "/boards");
@@ -279,7 +318,7 @@ test("every language is spoken throughout, and nothing stays English", async () 
     const own = Object.values(messages).join("\n");
     // What is as English in that language, and what is part of its own messages, is no mistake.
     const foreign = Object.entries(english).filter(([key, text]) => text !== messages[key] && text.length > 6 && !/[{}]/.test(text) && !own.includes(text));
-    for (const path of ["/", "/waiting", "/numbers", "/numbers/win_rate?why=1", "/books", "/customers", "/boards"]) {
+    for (const path of ["/", "/waiting", "/numbers", "/numbers/win_rate?why=1", "/books", "/customers", customer, "/boards"]) {
       await go(page, `${path}${path.includes("?") ? "&" : "?"}lang=${language}`);
       await page.locator("main .panel").first().waitFor();
       await page.getByText(messages["state.live"], { exact: true }).waitFor();
@@ -314,6 +353,7 @@ test("axe finds nothing: light and dark, desktop and phone", async () => {
     "/numbers/win_rate?why=1&target=1": "Records and events behind it",
     "/books": "Books",
     "/customers": "Customers",
+    [customer]: "Timeline",
     "/boards": "Boards",
   };
   const context = await browser.newContext({ bypassCSP: true });

@@ -3,12 +3,13 @@
 import { A, useParams, useSearchParams } from "@solidjs/router";
 import { dataOf } from "@tandem/client";
 import { createMemo, createSignal, For, onCleanup, Show } from "solid-js";
-import { api, isMissing, serviceApi, type Answer } from "./api";
+import { api, isMissing, salesApi, serviceApi, type Answer } from "./api";
 import { measuredOf } from "./figure";
 import { duration, fullDay, text } from "./format";
 import { isMessage, t } from "./i18n";
 import { titleOf } from "./kpis";
 import { Failed, Nothing } from "./parts/states";
+import { TimelinePanel } from "./parts/timeline";
 import { WaitRows } from "./parts/waits";
 import { createReading } from "./reading";
 import { useShared } from "./view";
@@ -209,6 +210,7 @@ export function Customer() {
           <div class="table-scroll" tabindex="0" role="group" aria-labelledby="waits"><WaitRows waits={waits()!.items} heads /></div>
         </section>
       </Show>
+      <Show when={(salesApi ?? serviceApi) && health.latest()}><TimelinePanel customer={parameters.id} /></Show>
     </div>
   );
 }
