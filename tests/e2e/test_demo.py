@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,11 +41,14 @@ def remembered(file: Path, first_day: date) -> Memory:
 
 
 @asynccontextmanager
-async def driver(stack: LocalStack, memory: Memory, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[Driver]:
+async def driver(
+    stack: LocalStack, memory: Memory, clock: Callable[[], datetime] = utc_now, file: Path | None = None
+) -> AsyncIterator[Driver]:
     token = stack.token("importer", subject="demo")
     async with Api(stack.urls["sales"], token) as sales, Api(stack.urls["service"], token) as service:
         business = Business(Company(memory.seed, memory.accounts))
-        yield Driver(business, {"sales": sales, "service": service}, memory, speed=50, clock=clock)
+        keep = (lambda: None) if file is None else (lambda: memory.keep(file))
+        yield Driver(business, {"sales": sales, "service": service}, memory, speed=50, clock=clock, keep=keep)
 
 
 async def test_a_short_history_moves_all_eight_kpis_and_a_second_run_adds_nothing(
@@ -56,7 +60,9 @@ async def test_a_short_history_moves_all_eight_kpis_and_a_second_run_adds_nothin
         await run.prepare()
         await run.history()
         assert run.board.last_refusal == ""
-        assert run.board.scenarios_done == run.board.scenarios_total > 20
+        assert run.board.actions_done == run.board.actions_total > 100
+        # A few imports, and not a request for each action.
+        assert run.board.requests < run.board.actions_total / 2
     memory.keep(tmp_path / "demo.json")
     await booked(stack)
     for name in (*KPIS, *ALIVE):
@@ -75,6 +81,56 @@ async def test_a_short_history_moves_all_eight_kpis_and_a_second_run_adds_nothin
     begun_since = sum(1 for key in memory.threads if key.startswith(LAST_DAY.isoformat()))
     after = (await read_log(stack.bootstrap_servers)).events
     assert after - before <= 10 * begun_since
+
+
+async def test_a_history_that_was_interrupted_is_loaded_to_its_end(stack: LocalStack, tmp_path: Path) -> None:
+    file = tmp_path / "demo.json"
+    memory = Memory.recall(file, seed=12, accounts=ACCOUNTS, first_day=FIRST_DAY)
+    async with driver(stack, memory, lambda: NOON, file) as run:
+        await run.prepare()
+        history = asyncio.create_task(run.history())
+
+        async def has_imported_some() -> bool:
+            if history.done():
+                history.result()
+            return run.board.actions_done > 0
+
+        await eventually(has_imported_some, 60, every=0.01)
+        history.cancel()
+        await asyncio.gather(history, return_exceptions=True)
+    # As after a kill: what it knew when the last request began.
+    memory = Memory.recall(file, seed=12, accounts=ACCOUNTS, first_day=FIRST_DAY)
+    async with driver(stack, memory, lambda: NOON, file) as later:
+        await later.prepare()
+        await later.history()
+        assert (later.board.last_refusal, later.board.actions_done) == ("", later.board.actions_total)
+        assert memory.batches == []
+        days = [FIRST_DAY + timedelta(days=day) for day in range(DAYS)]
+        assert set(memory.loaded) == {day.isoformat() for day in days}
+        due = [each for day in days for each in later.business.day(day)]
+        check_ins = sum(
+            action.step.path == ("check-ins",) and action.at <= NOON for each in due for action in each.actions
+        )
+        customers = {await _id_of(later, f"account-{number}") for number in range(ACCOUNTS)}
+        found = [each for each in await _all(later.apis["service"], "check-ins") if each["customer_id"] in customers]
+        assert len(found) == check_ins > 0
+
+
+async def _id_of(run: Driver, account: str) -> str:
+    reference = run.business.company.reference(account)
+    (found,) = (await run.apis["sales"].get("accounts", {"external_ref": reference}))["items"]
+    return str(found["id"])
+
+
+async def _all(api: Api, collection: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    params = {"limit": "200"}
+    while True:
+        page = await api.get(collection, params)
+        items += page["items"]
+        if (cursor := page.get("next_cursor")) is None:
+            return items
+        params["cursor"] = cursor
 
 
 async def test_live_traffic_goes_on_where_the_last_run_stopped(stack: LocalStack, kpis: Kpis, tmp_path: Path) -> None:

@@ -360,3 +360,75 @@ async def test_other_media_types_other_roles_and_large_files_are_refused(sales: 
     long = a_lead(*[{"action": "qualify"}] * MAX_HISTORY)
     assert_problem(await send(sales, *[long] * (MAX_STEPS // MAX_HISTORY)), 422, "invalid-request")
     assert_problem(await send(sales, b" " * (1024 * 1024 + 1)), 413, "body-too-large")
+
+
+async def test_many_activities_come_in_at_once(sales: Sales) -> None:
+    lead = await sales.lead()
+    rows = [{"resource": "activities", "record": {"kind": "call", "lead_id": lead["id"]}} for _ in range(3)]
+    assert statuses(await imported(sales, *rows)) == [(1, "created"), (2, "created"), (3, "created")]
+
+
+def an_activity(about: str, **body: Any) -> Body:
+    return a_step("create", "activities", kind="call", **{f"{about.removesuffix('s')}_id": {"id_of": about}}, **body)
+
+
+async def a_story(sales: Sales) -> Body:
+    """A lead with what was done about it and its deal, a referral, and a correction of the deal, in their order."""
+    won, friend = await a_won_lead(sales), await sales.account()
+    convert, close = won["history"]
+    refer = a_step("create", "referrals", account_id=friend["id"], lead_id={"id_of": "leads"})
+    correct = a_step("update", "deals", channel="referral")
+    steps = [refer, a_step("qualify"), an_activity("leads"), convert, an_activity("deals"), close, correct]
+    return won | {"history": steps}
+
+
+async def test_a_history_creates_and_corrects_records_on_the_way(sales: Sales) -> None:
+    row = await a_story(sales)
+    answer = await send(sales, row, query="?ids_of=deals,accounts,referrals,teams")
+    (result,) = answer.json()["rows"]
+    lead = await sales.get(f"/v1/leads/{result['id']}")
+    deal = await sales.get(f"/v1/deals/{lead['deal_id']}")
+    (referral,) = (await sales.get(f"/v1/referrals?lead_id={lead['id']}"))["items"]
+    assert result["ids"] == {"deals": deal["id"], "accounts": deal["account_id"], "referrals": referral["id"]}
+    assert (deal["stage"], deal["channel"]) == ("won", "referral")
+    for about, identity in (("lead_id", lead["id"]), ("deal_id", deal["id"])):
+        (activity,) = (await sales.get(f"/v1/activities?{about}={identity}"))["items"]
+        assert (activity["kind"], activity["status"]) == ("call", "done")
+
+
+async def test_a_history_that_creates_is_repeated_and_continued(sales: Sales) -> None:
+    row = await a_story(sales)
+    shorter = row | {"history": row["history"][:4]}
+    results = [
+        (await send(sales, each, query="?ids_of=deals")).json()["rows"][0] for each in (shorter, shorter, row, row)
+    ]
+    assert [each["status"] for each in results] == ["created", "existing", "continued", "existing"]
+    assert len({each["ids"]["deals"] for each in results}) == 1
+    assert len((await sales.get(f"/v1/referrals?lead_id={results[0]['id']}"))["items"]) == 1
+    assert len((await sales.get(f"/v1/activities?deal_id={results[0]['ids']['deals']}"))["items"]) == 1
+
+
+async def test_what_a_history_created_is_known_to_later_imports_by_its_reference(sales: Sales) -> None:
+    product, account, reference_of_deal = await sales.product(), await sales.account(), reference()
+    lines = [{"product": product, "quantity": 1, "unit_price": "10.00"}]
+    deal = {"account_id": account["id"], "currency": "EUR", "lines": lines, "external_ref": reference_of_deal}
+    row = a_lead(a_step("create", "deals", **deal), account_id=account["id"])
+    (created,) = (await imported(sales, row))["rows"]
+    longer = row | {"history": [*row["history"], a_step("close", "deals", outcome="won")]}
+    (continued,) = (await imported(sales, longer))["rows"]
+    assert (created["status"], continued["status"]) == ("created", "continued")
+    (found,) = (await sales.get(f"/v1/deals?external_ref={reference_of_deal}"))["items"]
+    assert found["stage"] == "won"
+
+
+async def test_a_step_that_creates_is_refused_at_the_place_that_is_wrong(sales: Sales) -> None:
+    wrong = {
+        "#/history/0/of": a_step("create", kind="call"),
+        "#/history/0/body/deal_id": an_activity("deals"),
+        "#/history/0/body/lead_id/id_of": a_step("create", "activities", kind="call", lead_id={"id_of": "dragons"}),
+        "#/history/0/body/kind": a_step("create", "activities", kind="fly", lead_id={"id_of": "leads"}),
+    }
+    report = await imported(sales, *(a_lead(step) for step in wrong.values()), mode="best-effort")
+    assert [pointers(row["problem"]) for row in report["rows"]] == [[pointer] for pointer in wrong]
+    problem = assert_problem(await send(sales, a_lead(), query="?ids_of=leads,dragons"), 422, "invalid-request")
+    assert pointers(problem) == ["?ids_of"]

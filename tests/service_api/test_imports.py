@@ -97,3 +97,35 @@ async def test_a_service_agent_may_not_import(service: Service) -> None:
     async with service.client("service-agent") as agent:
         answer = await agent.post("/v1/imports", content="{}", headers={"Content-Type": "application/x-ndjson"})
     assert answer.status_code == 403
+
+
+async def test_lists_of_many_calendars_come_in_at_once(importer: httpx.AsyncClient) -> None:
+    holidays: tuple[list[str], ...] = (["2026-01-01", "2026-12-25"], [], ["2026-05-01"])
+    hours = [{"weekday": 1, "opens": "08:00", "closes": "17:00"}]
+    calendars = [
+        {"name": reference(), "timezone": "Europe/Vilnius", "hours": hours, "holidays": days} for days in holidays
+    ]
+    rows = await imported(importer, *({"resource": "business-calendars", "record": each} for each in calendars))
+    found = [(await importer.get(f"/v1/business-calendars/{row['id']}")).json()["holidays"] for row in rows]
+    assert found == list(holidays)
+
+
+async def test_a_survey_is_sent_and_answered_within_the_history_of_its_ticket(importer: httpx.AsyncClient) -> None:
+    customer, agent = await a_customer(importer), await an_agent(importer)
+    record = {"customer_id": customer["id"], "kind": "problem", "channel": "phone", "occurred_at": BEGAN.format(0)}
+    steps: list[tuple[str, str, dict[str, Any]]] = [
+        ("assign", "tickets", {"agent_id": agent["id"]}),
+        ("resolve", "tickets", {"resolution": "explained"}),
+        ("create", "surveys", {"ticket_id": {"id_of": "tickets"}, "kind": "csat"}),
+        ("answer", "surveys", {"score": 4, "reason": "imported"}),
+        ("close", "tickets", {}),
+    ]
+    history = [
+        {"action": action, "of": of, "body": body | {"occurred_at": BEGAN.format(minute)}}
+        for minute, (action, of, body) in enumerate(steps, 1)
+    ]
+    (row,) = await imported(importer, {"resource": "tickets", "record": record, "history": history})
+    assert row["status"] == "created", row
+    assert (await importer.get(f"/v1/tickets/{row['id']}")).json()["status"] == "closed"
+    (survey,) = (await importer.get(f"/v1/surveys?ticket_id={row['id']}")).json()["items"]
+    assert survey["score"] == 4

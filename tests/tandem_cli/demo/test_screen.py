@@ -1,5 +1,6 @@
 """Values are shown as a person reads them, on a terminal and in a log."""
 
+import time
 from collections import deque
 from io import StringIO
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from tandem_cli.api import Api
-from tandem_cli.demo.driver import Board
+from tandem_cli.demo.board import Board
 from tandem_cli.demo.screen import KPIS, Screen, shown, spark
 
 
@@ -41,13 +42,16 @@ def test_a_series_is_a_row_of_bars_with_gaps_for_days_without_a_value() -> None:
 
 def test_the_picture_shows_every_kpi_the_progress_and_the_news() -> None:
     console = Console(file=StringIO(), width=120)
-    board = Board(scenarios_total=10, scenarios_done=5, news=deque(["12:00:00  deal close won"]))
+    board = Board(
+        actions_total=1000, actions_done=500, days_total=365, days_loaded=60, news=deque(["12:00:00  deal close won"])
+    )
+    board.history_began = time.monotonic() - 30
     screen = Screen(console, Api("http://127.0.0.1:1", ""), board, [])
     console.print(screen.picture())
     text = console.file.getvalue()  # type: ignore[attr-defined]
     for title in KPIS.values():
         assert title in text
-    assert "history 5 of 10 scenarios" in text
+    assert "loading the history: 50%, 60 of 365 days, 500 of 1,000 records and changes, about 30 s left" in text
     assert "deal close won" in text
     assert "Sales volume –" in screen.line()
 

@@ -103,16 +103,20 @@ class Api:
         """Sends a write, again if need be: its idempotency `key` sees to it that it is done once."""
         return await self._request("POST", path, body=body, key=key)
 
-    async def import_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    async def import_rows(
+        self, rows: Sequence[Mapping[str, Any]], *, key: str | None = None, ids_of: Sequence[str] = ()
+    ) -> list[dict[str, Any]]:
         """What became of each row of a bulk import, the good ones being imported whatever the others are.
 
         It is waited for and not sent beside itself: where the answer is lost, a repeat under the same key waits for the
-        first one. A later run may send the rows again, so each must have a reference or a code by which it is known.
+        first one. Without a `key`, a later run may send the rows again, so each must have a reference or a code by
+        which it is known. `ids_of` are resources of which the ids of rows' records are wanted.
         """
         lines = "\n".join(json.dumps(row) for row in rows).encode()
         # Its own: the same rows may have another outcome another time, once a missing exchange rate is there.
-        key = str(uuid.uuid4())
-        answer = await self._request("POST", "imports", lines=lines, key=key, params={"mode": "best-effort"})
+        key = key or str(uuid.uuid4())
+        params = {"mode": "best-effort"} | ({"ids_of": ",".join(ids_of)} if ids_of else {})
+        answer = await self._request("POST", "imports", lines=lines, key=key, params=params)
         return list(answer.body["rows"])
 
     async def patch(self, path: str, body: Mapping[str, Any], *, key: str) -> Answer:

@@ -1,5 +1,9 @@
 """Command-line options that several commands share."""
 
+import os
+import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -53,3 +57,12 @@ def ports(
         kafka=kafka,
         issuer=issuer or port_base + 4,
     )
+
+
+def token_command(data_dir: Path) -> str:
+    """Return the command that prints a token for the stack of a data directory, to be pasted into a shell."""
+    # As `make up` calls it, out of an environment that is not activated.
+    program = "tandem" if shutil.which("tandem") else sys.argv[0]
+    is_found_anyway = data_dir.resolve() == Path(os.environ.get("TANDEM_DATA_DIR", DEFAULT_DATA_DIR)).resolve()
+    of = [] if is_found_anyway else ["--data-dir", str(data_dir)]
+    return shlex.join([program, "token", "--role", "admin", *of])

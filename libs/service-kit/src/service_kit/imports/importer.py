@@ -11,8 +11,9 @@ from sqlalchemy.exc import DBAPIError
 
 from service_kit.fields import ReadModel, RecordId, described
 from service_kit.imports import records
-from service_kit.imports.operations import Caller, ImportableResource, Operation
+from service_kit.imports.operations import CREATE, Caller, ImportableResource, Operation
 from service_kit.imports.records import Imported
+from service_kit.imports.row_records import RowRecords
 from service_kit.imports.rows import Row, Step, UnreadableRow
 from service_kit.problems import Conflict, Problem, Unprocessable, sqlstate_of
 from service_kit.references import ExternalRefTaken
@@ -49,6 +50,13 @@ _PROBLEM = described(
 )
 
 
+_IDS = described(
+    "The ids of what `ids_of` asks for: records that it led to, or that its history created.",
+    {"deals": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13"},
+    rarely=True,
+)
+
+
 class ImportedRow(ReadModel):
     """The outcome of one row."""
 
@@ -57,6 +65,7 @@ class ImportedRow(ReadModel):
     status: Literal["created", "continued", "existing", "failed"]
     """What became of it. `continued`: the record was there, and the new steps of its history were done."""
     id: RecordId | None = None
+    ids: Annotated[dict[str, UUID], _IDS] | None = None
     at: (
         Annotated[
             str, described("Where in the row it failed: `#/record` or `#/history/{step}`.", "#/record", rarely=True)
@@ -82,17 +91,30 @@ class _Outcome(NamedTuple):
 class Importer:
     """The import of one request, within its transaction."""
 
-    def __init__(self, work: UnitOfWork, caller: Caller, resources: Mapping[str, ImportableResource]) -> None:
+    def __init__(
+        self,
+        work: UnitOfWork,
+        caller: Caller,
+        resources: Mapping[str, ImportableResource],
+        ids_of: Sequence[str] = (),
+    ) -> None:
+        """`ids_of` are the resources of which each row's record is reported."""
         self._work = work
         self._caller = caller
         self._resources = resources
+        self._ids_of = ids_of
         self._known: dict[bytes, Imported] = {}
         self._new: dict[bytes, Imported] = {}
 
     async def run(self, rows: Sequence[Row | UnreadableRow]) -> list[ImportedRow]:
         """Import the rows, and return the outcome of each in the order of their lines."""
         readable = [row for row in rows if isinstance(row, Row)]
-        digests = {digest for row in readable if (digest := records.digest_of(row)) is not None}
+        digests = {
+            digest
+            for row in readable
+            for one in (row, *_created_by(row, len(row.history)))
+            if (digest := records.digest_of(one)) is not None
+        }
         self._known = await records.imported(self._work, digests)
         results = [_failed(row, "#", row.problem) for row in rows if isinstance(row, UnreadableRow)]
         for block in _blocks(readable):
@@ -120,7 +142,8 @@ class Importer:
                 return self._note(done)
             except _Failed as failure:
                 if failure.at == "#/record" and isinstance(failure.problem, ExternalRefTaken):
-                    return _result(row, "existing", UUID(failure.problem.extra["existing_id"]))
+                    found = self._records_of(row, UUID(failure.problem.extra["existing_id"]))
+                    return await self._result(row, "existing", found)
                 return _failed(row, failure.at, failure.problem)
             except (DBAPIError, asyncpg.PostgresError) as error:
                 if sqlstate_of(error) not in _CONTRADICTIONS:
@@ -139,55 +162,87 @@ class Importer:
 
     async def _row(self, row: Row) -> _Outcome:
         digest = records.digest_of(row)
-        before = None if digest is None else self._new.get(digest) or self._known.get(digest)
+        before = self._imported(row)
         if before is None:
             answer = await _at("#/record", self._resources[row.resource].create.run(self._caller, body=row.record))
-            record_id: UUID | None = getattr(answer, "id", None)
-            await self._continue(row, record_id, answer, 0)
+            found = self._records_of(row, getattr(answer, "id", None))
+            found.take(answer)
+            imported = await self._continue(row, found, 0)
         else:
-            record_id = before.record_id
+            found = self._records_of(row, before.record_id)
             if len(row.history) < before.steps or records.fingerprint_of(row, before.steps) != before.fingerprint:
                 raise _Failed(
-                    "#", ImportedOtherwise("It is left as it is; correct it by itself.", existing_id=str(record_id))
+                    "#", ImportedOtherwise("It is left as it is; correct it by itself.", existing_id=str(found.own_id))
                 )
+            for created in _created_by(row, before.steps):
+                known = self._imported(created)
+                if known is not None:
+                    found.add(created.resource, known.record_id)
             if len(row.history) == before.steps:
-                return _Outcome(_result(row, "existing", record_id), {})
-            await self._continue(row, record_id, None, before.steps)
-        imported = {}
-        if digest is not None and record_id is not None:
+                return _Outcome(await self._result(row, "existing", found), {})
+            imported = await self._continue(row, found, before.steps)
+        if digest is not None and found.own_id is not None:
             steps = len(row.history)
-            imported[digest] = Imported(record_id, steps, records.fingerprint_of(row, steps))
-        return _Outcome(_result(row, "created" if before is None else "continued", record_id), imported)
+            imported[digest] = Imported(found.own_id, steps, records.fingerprint_of(row, steps))
+        return _Outcome(await self._result(row, "created" if before is None else "continued", found), imported)
 
-    async def _continue(self, row: Row, record_id: UUID | None, record: BaseModel | None, done: int) -> None:
-        """Do the steps of a row's history after the first `done`. `record` is the record as last answered."""
+    async def _continue(self, row: Row, found: RowRecords, done: int) -> dict[bytes, Imported]:
+        """Do the steps of a row's history after the first `done`. Return what is to be stored of what they created."""
+        imported: dict[bytes, Imported] = {}
         for number, step in enumerate(row.history[done:], done):
             at = f"#/history/{number}"
             operation = self._operation(row, step, at)
-            identity = record_id
-            if step.of is not None and step.of != row.resource:
-                record = record or await self._read(row, record_id)
-                identity = getattr(record, self._resources[step.of].member, None)
-            if identity is None:
-                raise _Failed(at, Unprocessable.at(f"{at}/of", f"the record has none of {step.of or row.resource}"))
-            answer = await _at(f"{at}/body", operation.run(self._caller, body=step.body, identity=identity), place=at)
-            if identity == record_id and hasattr(answer, "id") and answer.id == record_id:
-                record = answer
+            try:
+                body = await found.filled(step.body, f"{at}/body")
+            except Problem as problem:
+                raise _Failed(at, problem) from None
+            identity = None
+            if step.action != CREATE:
+                of = step.of or row.resource
+                identity = await found.id_of(of)
+                if identity is None:
+                    raise _Failed(at, Unprocessable.at(f"{at}/of", f"the record has none of {of}"))
+            answer = await _at(f"{at}/body", operation.run(self._caller, body=body, identity=identity), place=at)
+            if step.action == CREATE and (created_id := getattr(answer, "id", None)) is not None:
+                created = _row_of(row, step)
+                found.add(created.resource, created_id)
+                if (digest := records.digest_of(created)) is not None:
+                    imported[digest] = Imported(created_id, 0, records.fingerprint_of(created, 0))
+            else:
+                found.take(answer)
+        return imported
 
     def _operation(self, row: Row, step: Step, at: str) -> Operation:
         resource = self._resources.get(step.of or row.resource)
         if resource is None:
             raise _Failed(at, Unprocessable.at(f"{at}/of", f"is none of: {', '.join(sorted(self._resources))}"))
+        if step.action == CREATE and step.of is None:
+            raise _Failed(at, Unprocessable.at(f"{at}/of", "is required: it names the resource of which to create one"))
         if step.action not in resource.actions:
-            known = ", ".join(sorted(resource.actions)) or "nothing"
+            known = ", ".join(sorted(resource.actions))
             raise _Failed(
                 at, Unprocessable.at(f"{at}/action", f"is none of what can be done with {resource.name}: {known}")
             )
         return resource.actions[step.action]
 
-    async def _read(self, row: Row, record_id: UUID | None) -> BaseModel | None:
-        read = self._resources[row.resource].read
-        return None if read is None else await read.run(self._caller, identity=record_id)
+    def _records_of(self, row: Row, record_id: UUID | None) -> RowRecords:
+        async def read(identity: UUID) -> BaseModel | None:
+            operation = self._resources[row.resource].read
+            return None if operation is None else await operation.run(self._caller, identity=identity)
+
+        return RowRecords(row.resource, record_id, self._resources, read)
+
+    def _imported(self, row: Row) -> Imported | None:
+        digest = records.digest_of(row)
+        return None if digest is None else self._new.get(digest) or self._known.get(digest)
+
+    async def _result(
+        self, row: Row, status: Literal["created", "continued", "existing"], found: RowRecords
+    ) -> ImportedRow:
+        ids = {name: identity for name in self._ids_of if (identity := await found.id_of(name)) is not None}
+        return ImportedRow(
+            line=row.line, resource=row.resource, status=status, id=found.own_id, ids=ids if self._ids_of else None
+        )
 
 
 async def _at(pointer: str, working: Awaitable[BaseModel], place: str | None = None) -> BaseModel:
@@ -209,8 +264,13 @@ def _blocks(rows: Sequence[Row]) -> Iterator[list[Row]]:
         yield from (waiting[first : first + BLOCK] for first in range(0, len(waiting), BLOCK))
 
 
-def _result(row: Row, status: Literal["created", "continued", "existing"], record_id: UUID | None) -> ImportedRow:
-    return ImportedRow(line=row.line, resource=row.resource, status=status, id=record_id)
+def _created_by(row: Row, steps: int) -> Iterator[Row]:
+    """Yield what the first steps of a row's history create, as rows of their own."""
+    return (_row_of(row, step) for step in row.history[:steps] if step.action == CREATE and step.of is not None)
+
+
+def _row_of(row: Row, step: Step) -> Row:
+    return Row(line=row.line, resource=step.of or row.resource, record=step.body)
 
 
 def _failed(row: Row | UnreadableRow, at: str, problem: Problem) -> ImportedRow:

@@ -100,6 +100,12 @@ class Operation:
         return answer
 
 
+CREATE: Final = "create"
+"""The action of a step that creates another record on the way."""
+UPDATE: Final = "update"
+"""The action of a step that corrects the record: a PATCH."""
+
+
 @dataclass(frozen=True, slots=True)
 class ImportableResource:
     """What `POST /v1/{name}` creates, as imports use it."""
@@ -116,21 +122,24 @@ class ImportableResource:
 
 
 def importable_resources(routers: Iterable[APIRouter]) -> dict[str, ImportableResource]:
-    """Return by name everything that a POST creates, with its actions that take a body."""
+    """Return by name everything that a POST creates, with its actions that take a body, and its correction."""
     routes = [route for one in routers for route in one.routes if isinstance(route, StrictRoute)]
     private = [route for route in routes if not route.is_public]
     writes = [route for route in private if route.methods == {"POST"} and route.body_field is not None]
+    updates = [route for route in private if route.methods == {"PATCH"}]
     reads = [route for route in private if route.methods == {"GET"}]
-    return {
-        name: ImportableResource(
-            name=name,
-            create=Operation(route),
-            read=next((Operation(one) for found, one in _matching(_ONE, reads) if found[1] == name), None),
-            actions={found[2]: Operation(one) for found, one in _matching(_ACTION, writes) if found[1] == name},
+    resources = {}
+    for creation, route in _matching(_COLLECTION, writes):
+        name = creation[1]
+        create = Operation(route)
+        actions = {found[2]: Operation(one) for found, one in _matching(_ACTION, writes) if found[1] == name}
+        update, read = (
+            next((Operation(one) for found, one in _matching(_ONE, among) if found[1] == name), None)
+            for among in (updates, reads)
         )
-        for creation, route in _matching(_COLLECTION, writes)
-        if (name := creation[1])
-    }
+        actions |= {CREATE: create} | ({} if update is None else {UPDATE: update})
+        resources[name] = ImportableResource(name, create, read, actions)
+    return resources
 
 
 def _matching(pattern: re.Pattern[str], routes: Sequence[StrictRoute]) -> Iterator[tuple[re.Match[str], StrictRoute]]:

@@ -56,6 +56,15 @@ def imports_of(routers: Iterable[APIRouter]) -> APIRouter:
             str | None,
             Query(description="The resource of rows that name none.", json_schema_extra={"enum": names}),
         ] = None,
+        ids_of: Annotated[
+            str | None,
+            Query(
+                description="Resources, with commas between: the report has the id of each row's record of these.",
+                max_length=200,
+                examples=[names[0]],
+                pattern=f"^({'|'.join(names)})(,({'|'.join(names)}))*$",
+            ),
+        ] = None,
     ) -> ImportReport:
         """Import records with their histories, by the rules of the single requests.
 
@@ -65,7 +74,7 @@ def imports_of(routers: Iterable[APIRouter]) -> APIRouter:
         if resource is not None and resource not in resources:
             raise Unprocessable.at("?resource", f"is none of: {', '.join(names)}")
         rows = read(await request.body(), media_type_of(request), resource, resources)
-        done = await Importer(work, Caller(request), resources).run(rows)
+        done = await Importer(work, Caller(request), resources, ids_of.split(",") if ids_of else ()).run(rows)
         failed = [row for row in done if row.status == "failed"]
         if failed and mode == "all-or-nothing":
             raise ImportRefused(
@@ -88,7 +97,9 @@ def _documented(names: list[str]) -> dict[str, Any]:
         "A JSON object a line: `resource`, one of " + ", ".join(names) + "; `record`, the body of"
         " `POST /v1/{resource}`; and `history`, a list of steps, each with its `action`, the `body` of"
         " `POST /v1/{resource}/{id}/{action}`, and `of`, the resource that it is an action on, where that is another"
-        " one that the record led to: the deals of a lead."
+        " one that the record led to: the deals of a lead. The action `update` is `PATCH /v1/{resource}/{id}`, and"
+        " `create` is `POST /v1/{of}`: an activity of the lead, on the way. In bodies of the history,"
+        ' `{"id_of": "leads"}` is the id of the row\'s record of that resource.'
     )
     cells = (
         "A header with the record's fields, `lines.0.quantity` for those of a list, then a record a row;"

@@ -21,7 +21,10 @@ MAX_STEPS: Final = 5_000
 
 
 class Step(StrictModel):
-    """A step of a record's history: the action and the body of `POST /v1/{resource}/{id}/{action}`."""
+    """A step of a record's history: the action and the body of `POST /v1/{resource}/{id}/{action}`.
+
+    `update` is a PATCH of the record, and `create` the POST of another one, of the resource `of`.
+    """
 
     action: str = Field(max_length=64)
     of: str | None = Field(default=None, max_length=64)

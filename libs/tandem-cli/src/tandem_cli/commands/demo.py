@@ -30,6 +30,7 @@ from tandem_cli.options import (
     PortOption,
     StallOption,
     ports,
+    token_command,
 )
 from tandem_cli.sign_in import STAFF
 from tandem_cli.stack import External, LocalStack
@@ -102,7 +103,8 @@ async def _live(
         Api(stack.urls["metrics"], reader) as metrics,
         Api(stack.urls["metrics"], manager) as targets,
     ):
-        driver = Driver(business, {"sales": sales, "service": service}, memory, speed=speed, history=history)
+        apis = {"sales": sales, "service": service}
+        driver = Driver(business, apis, memory, speed=speed, history=history, keep=lambda: memory.keep(file))
         screen = Screen(console, metrics, driver.board, _links(stack))
         try:
             await all_of(driver.run(), screen.run(), _aim(driver, targets), _watch(stack), _remember(memory, file))
@@ -135,7 +137,9 @@ def _links(stack: LocalStack) -> list[str]:
     return [
         f"dashboard  {stack.urls['metrics']}/",
         "sign in as " + ", ".join(f"{each.name} ({each.roles[0]})" for each in STAFF[:2]) + ", or anybody there",
-        f"sales      {stack.urls['sales']}/docs",
-        f"service    {stack.urls['service']}/docs",
-        f"Kafka      {stack.bootstrap_servers}",
+        "to try     open a number of the overview: its course, its definition, and the events behind it",
+        "           Waiting: the customers who wait for us, the longest first; Boards: pipeline and queue, live",
+        f"           {stack.urls['sales']}/docs and {stack.urls['service']}/docs: the APIs that the business uses",
+        f"           a token for them: {token_command(stack.data.path)}",
+        f"           the events, on Kafka at {stack.bootstrap_servers}: docs/quickstart-events.md",
     ]

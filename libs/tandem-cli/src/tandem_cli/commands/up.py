@@ -17,6 +17,7 @@ from tandem_cli.options import (
     QuietOption,
     StallOption,
     ports,
+    token_command,
 )
 
 if TYPE_CHECKING:
@@ -77,5 +78,5 @@ def links(stack: "LocalStack") -> list[str]:
         f"service      {stack.urls['service']}/docs",
         f"metrics      {stack.urls['metrics']}/docs",
         f"Kafka        {stack.bootstrap_servers}",
-        "a token      tandem token --role admin",
+        f"a token      {token_command(stack.data.path)}",
     ]

@@ -1,29 +1,28 @@
-"""Drives both APIs over HTTP: what the company needs, its history as fast as can be, its life at a human pace."""
+"""Drives both APIs over HTTP: what the company needs, its history by imports, its life at a human pace."""
 
 import asyncio
 import heapq
 import time
-from collections import ChainMap, deque
+from collections import ChainMap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
 from tandem_cli.api import Api, Refused
 from tandem_cli.concurrency import all_of, each
+from tandem_cli.demo.board import Board
 from tandem_cli.demo.business import Business
-from tandem_cli.demo.company import PLANNING_RULES, moment
+from tandem_cli.demo.company import PLANNING_RULES
+from tandem_cli.demo.history import TAKEN, HistoryLoader
+from tandem_cli.demo.legs import body_of
 from tandem_cli.demo.memory import Memory, Thread
-from tandem_cli.demo.scenario import Action, Scenario, timed
+from tandem_cli.demo.scenario import Action, Scenario
 from tandem_cli.problem import StackProblem
 from tandem_cli.requests import Ref, filled
 
 WORKERS = 10
-"""Requests at once while history is loaded."""
-
-RECENT_DAYS = 60
-"""Of the history, that are loaded before all others."""
+"""Requests at once while what the company needs is made."""
 
 CONCURRENT_LIVE_SCENARIOS = 14
 """Scenarios that live traffic plays at the same time, in turns."""
@@ -44,28 +43,6 @@ _BY_CODE = frozenset({"sales/products", "sales/exchange-rates"})
 _BY_NAME = frozenset(
     {"service/business-calendars", "service/sla-policies", "sales/planning-rules", "service/planning-rules"}
 )
-_REFERENCED = frozenset({"leads", "deals", "tickets", "surveys"})
-"""What has an external_ref, by which a later run finds it."""
-_TAKEN = frozenset({"external-ref-taken", "onboarding-already-opened", "suggestion-already-taken-up"})
-"""Slugs of refusals that name the record which is there already."""
-_PLANS = ("maintenance-plans",)
-"""Plans are about what is to come; all else happens at a time."""
-
-
-@dataclass
-class Board:
-    """The driver's progress, for the screen."""
-
-    doing: str = "meeting the company"
-    loading: bool = True
-    """Until the history is there."""
-    scenarios_total: int = 0
-    scenarios_done: int = 0
-    history_began: float = 0.0
-    requests: int = 0
-    refused: int = 0
-    last_refusal: str = ""
-    news: deque[str] = field(default_factory=lambda: deque(maxlen=6))
 
 
 def _utc_now() -> datetime:
@@ -75,7 +52,8 @@ def _utc_now() -> datetime:
 class Driver:
     """One run of the demo on one business.
 
-    `clock` returns the moment, in UTC, where the history ends; scenarios depend on their days.
+    `clock` returns the moment, in UTC, where the history ends; scenarios depend on their days. `keep` writes the memory
+    down.
     """
 
     def __init__(
@@ -87,6 +65,7 @@ class Driver:
         speed: float = 1.0,
         history: bool = True,
         clock: Callable[[], datetime] = _utc_now,
+        keep: Callable[[], None] = lambda: None,
     ) -> None:
         self.business = business
         self.apis = apis
@@ -97,6 +76,7 @@ class Driver:
         self._speed = speed
         self._history = history
         self._clock = clock
+        self._keep = keep
         self._ids: dict[Ref, str] = {}
         self._random = Random()
 
@@ -120,39 +100,28 @@ class Driver:
         self.board.doing = "at work"
 
     async def history(self) -> None:
-        """Play the days that were not played yet, the latest first."""
-        company, memory = self.business.company, self.memory
-        today = self._clock().date()
-        first_day = date.fromisoformat(memory.first_day)
-        days = [today - timedelta(days=back) for back in range((today - first_day).days + 1)]
-        missing = [day for day in days if day.isoformat() not in set(memory.loaded)]
-        by_day = {day: self.business.day(day) for day in missing}
-        left = {day: len(scenarios) for day, scenarios in by_day.items()}
-        for month in reversed(_months(first_day, today)[:-1]):
-            if month.isoformat()[:7] in {day.isoformat()[:7] for day in missing}:
-                await self._make_all(list(company.quotas(month)))
-
-        async def begin(item: tuple[date, Scenario]) -> None:
-            day, scenario = item
-            # One that an earlier run has begun belongs to `threads`.
-            if scenario.key not in memory.threads:
-                memory.threads[scenario.key] = Thread()
-                await self._send_due(scenario)
-            self.board.scenarios_done += 1
-            left[day] -= 1
-            # Today is not over: scenarios of its later hours come with the next run.
-            if left[day] == 0 and day != today:
-                memory.loaded.append(day.isoformat())
-
+        """Load the days that were not loaded yet, the latest first."""
         now = self._clock()
-        due = [(day, scenario) for day in missing for scenario in by_day[day] if scenario.actions[0].at <= now]
-        # What the last 30 days show began in the last 60: mixed, so that every KPI of theirs grows from the start.
-        recent = [item for item in due if (today - item[0]).days < RECENT_DAYS]
-        company.random("order").shuffle(recent)
-        due[: len(recent)] = recent
-        self.board.scenarios_total, self.board.history_began = len(due), time.monotonic()
-        memory.loaded += [day.isoformat() for day in missing if not by_day[day] and day != today]
-        await each(due, begin, at_once=WORKERS)
+        today, first_day = now.date(), date.fromisoformat(self.memory.first_day)
+        days = [today - timedelta(days=back) for back in range((today - first_day).days + 1)]
+        loaded = set(self.memory.loaded)
+        missing = [day for day in days if day.isoformat() not in loaded]
+        self.board.days_total, self.board.days_loaded = len(days) - 1, len(days) - len(missing)
+        months = {day.isoformat()[:7] for day in missing}
+        for month in reversed(_months(first_day, today)[:-1]):
+            if month.isoformat()[:7] in months:
+                await self._make_all(list(self.business.company.quotas(month)))
+        loader = HistoryLoader(
+            self.business,
+            self.apis,
+            self.memory,
+            self.board,
+            self._ids,
+            now=now,
+            keep=self._keep,
+            go_on=self._send_due,
+        )
+        await loader.run(missing)
 
     async def threads(self) -> None:
         """Continue the history's open scenarios as their times come."""
@@ -213,15 +182,12 @@ class Driver:
         if live and thread.at is None:
             thread.at = self._clock().isoformat()
         at = action.at if thread.at is None else datetime.fromisoformat(thread.at)
-        body = timed(filled(action.step.body, self._identity(thread)), at)
-        if not live and action.step.path != _PLANS:
-            body["occurred_at"] = moment(action.at)
-        if _creates(action):
-            body["external_ref"] = self.business.company.reference(f"{scenario.key}:{action.step.name}")
+        reference = self.business.company.reference(f"{scenario.key}:{action.step.name}")
+        body = body_of(action, self._identity(thread), at, reference, is_past=not live)
         ok = await self._send(scenario, action, thread, body)
         thread.actions, thread.at = thread.actions + 1, None
         if not ok or thread.actions == len(scenario.actions):
-            del self.memory.threads[scenario.key]
+            self.memory.end(scenario.key)
         if ok and live:
             self.board.news.append(f"{datetime.now().astimezone():%H:%M:%S}  {_description(action)}")
 
@@ -256,7 +222,7 @@ class Driver:
                 if refusal.slug == "unknown-reference" and step.api == "service" and time.monotonic() < end:
                     await asyncio.sleep(0.2)  # a customer whom sales has just met is on the way
                     continue
-                if refusal.slug in _TAKEN and step.gives:
+                if refusal.slug in TAKEN and step.gives:
                     view = {"id": refusal.problem["existing_id"]}
                     break
                 if refusal.slug == "lead-already-converted":
@@ -317,10 +283,6 @@ class Driver:
     def _identity(self, thread: Thread) -> Callable[[Ref], str]:
         own = {Ref("self", name): identity for name, identity in thread.names.items()}
         return ChainMap(own, self._ids).__getitem__
-
-
-def _creates(action: Action) -> bool:
-    return action.step.path[-1] == "interactions" or (len(action.step.path) == 1 and action.step.path[0] in _REFERENCED)
 
 
 def _description(action: Action) -> str:

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tandem_cli.api import Api, Refused
-from tandem_cli.demo.driver import Board
+from tandem_cli.demo.board import Board
 
 KPIS = {
     "sales_volume": "Sales volume",
@@ -107,7 +107,8 @@ class Screen:
     def line(self) -> str:
         """Everything in one line, for a log."""
         values = " · ".join(f"{title} {shown(self.readings.answers.get(name))}" for name, title in KPIS.items())
-        return f"{values} · {self._progress()}"
+        refusal = f" · last refused: {self._board.last_refusal}" if self._board.last_refusal else ""
+        return f"{values} · {self._progress()}{refusal}"
 
     def picture(self) -> RenderableType:
         """Everything, for a terminal."""
@@ -123,8 +124,10 @@ class Screen:
             grid.add_row(title, shown(answer), self._change(name), parts, spark(answer))
         lines: list[RenderableType] = [Text(), grid, Text()]
         if self._board.loading:
-            done = self._board.scenarios_done / max(1, self._board.scenarios_total)
-            lines.append(ProgressBar(total=1.0, completed=done, width=60))
+            # A bar by itself does not end its line.
+            bar = Table.grid()
+            bar.add_row(ProgressBar(total=1.0, completed=self._board.share, width=60))
+            lines.append(bar)
         lines.append(Text(self._progress(), style="dim"))
         if self.readings.problem:
             lines.append(Text(f"no KPIs at the moment: {self.readings.problem}", style="red"))
@@ -136,11 +139,16 @@ class Screen:
 
     def _progress(self) -> str:
         board = self._board
-        if not board.loading or not board.scenarios_done:
+        if not board.loading:
             return f"{board.doing}; {board.requests} requests so far, {board.refused} refused"
-        seconds = time.monotonic() - board.history_began
-        left = seconds / max(1, board.scenarios_done) * (board.scenarios_total - board.scenarios_done)
-        return f"history {board.scenarios_done} of {board.scenarios_total} scenarios, about {left:.0f} s left"
+        if not board.actions_total:
+            return board.doing
+        left = board.seconds_left
+        rest = "" if left is None else f", about {left:.0f} s left"
+        return (
+            f"loading the history: {board.share:.0%}, {board.days_loaded} of {board.days_total} days, "
+            f"{board.actions_done:,} of {board.actions_total:,} records and changes{rest}"
+        )
 
     def _change(self, name: str) -> Text:
         change = self.readings.change(name)
