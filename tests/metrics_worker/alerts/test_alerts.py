@@ -14,7 +14,7 @@ from event_contracts.sales import ActivityCompleted, ActivityPlanned
 from event_contracts.service import MaintenancePlanned
 from metrics_worker.jobs.targets import TargetEvaluator
 from metrics_worker.ledger.aggregate import decode
-from metrics_worker.ledger.status import open_ledger
+from metrics_worker.ledger.status import HISTORY_QUIET_SECONDS, open_ledger
 from metrics_worker.settings import MetricsSettings
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import ingest, moved
@@ -223,6 +223,24 @@ async def test_while_the_ledger_catches_up_there_is_no_alert_but_that(
     assert (found["kind"], found["severity"], found["subject"]) == ("books-being-read", "info", "books")
     await moved(engine)
     assert [each["kind"] for each in await get_alerts(client)] == ["books-being-read"]
+    await moved(engine)
+    assert [each["kind"] for each in await get_alerts(client, severity="critical")] == ["unattended"]
+
+
+async def test_while_a_history_is_loaded_there_is_no_alert_but_that(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await ingest(engine, all_decoded([(ticket(opened_at=ago(hours=3)), 1)]))
+    read = sa.text(
+        "INSERT INTO freshness (topic, partition, history_read_at) VALUES ('t', 0, now() - make_interval(secs => :ago))"
+        " ON CONFLICT (topic, partition) DO UPDATE SET history_read_at = excluded.history_read_at"
+    )
+    async with engine.begin() as connection:
+        await connection.execute(read, {"ago": HISTORY_QUIET_SECONDS - 5})
+    [found] = await get_alerts(client)
+    assert (found["kind"], found["facts"]["rule"]) == ("books-being-read", "history-being-loaded")
+    async with engine.begin() as connection:
+        await connection.execute(read, {"ago": HISTORY_QUIET_SECONDS + 1})
     await moved(engine)
     assert [each["kind"] for each in await get_alerts(client, severity="critical")] == ["unattended"]
 

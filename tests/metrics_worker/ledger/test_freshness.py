@@ -12,11 +12,23 @@ from aiokafka import TopicPartition
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts.watermark import Watermark, encode
+from metrics_worker.ledger.aggregate import SubjectState, decode
 from metrics_worker.ledger.completeness import WatermarkReader
 from metrics_worker.ledger.consumer import LedgerConsumer
-from metrics_worker.ledger.status import complete_partitions, fresh_as_of
+from metrics_worker.ledger.status import (
+    HISTORY_EVENTS,
+    HISTORY_QUIET_SECONDS,
+    LATE,
+    can_be_evaluated,
+    complete_partitions,
+    fresh_as_of,
+    history_read_at,
+    history_rows,
+    is_caught_up,
+)
 from metrics_worker.ledger.tables import CONSUMER, metadata
 from service_kit.clock import SYSTEM_CLOCK
+from service_kit.consumer.records import Record
 from service_kit.database import create_engine
 from service_kit.database import metadata as kit_metadata
 from service_kit.kafka import KafkaServers
@@ -61,6 +73,47 @@ async def test_a_late_event_takes_nothing_back(engine: AsyncEngine) -> None:
     await assign(engine, 0)
     assert await note(engine, {("t", 0): LATER}) == LATER
     assert await note(engine, {("t", 0): MORNING}) == LATER
+
+
+# Histories
+
+
+def a_batch(number: int, happened_before: timedelta, partitions: int = 1) -> list[Record[list[SubjectState]]]:
+    """Facts that were recorded that long after they happened."""
+    return [
+        Record(
+            "t", offset % partitions, offset, decode(record(lead(), recorded_time=MORNING + happened_before), VILNIUS)
+        )
+        for offset in range(number)
+    ]
+
+
+async def test_many_late_facts_in_a_batch_are_a_history_until_none_have_come_for_a_while(engine: AsyncEngine) -> None:
+    await assign(engine, 0, 1)
+    consumer = LedgerConsumer(engine, KafkaServers("nowhere:1"), VILNIUS, topics=["t"], completeness="log")
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("UPDATE consumer_offset SET log_end = 0"))
+        assert await can_be_evaluated(connection)
+        await consumer._handle(connection, a_batch(HISTORY_EVENTS, 2 * LATE, partitions=2))
+        assert await is_caught_up(connection)
+        assert await history_read_at(connection) is not None
+        assert not await can_be_evaluated(connection)
+        # Nothing is said about how far it is complete.
+        assert await fresh_as_of(connection) is None
+        quiet = timedelta(seconds=HISTORY_QUIET_SECONDS)
+        await connection.execute(
+            sa.update(table := metadata.tables["freshness"]).values(history_read_at=sa.func.now() - quiet)
+        )
+        assert await can_be_evaluated(connection)
+        assert (await connection.execute(sa.select(sa.func.count()).select_from(table))).scalar_one() == 2
+    assert await note(engine, {("t", 0): LATER, ("t", 1): MORNING}) == MORNING
+
+
+@pytest.mark.parametrize(
+    ("number", "happened_before"), [(HISTORY_EVENTS - 1, 2 * LATE), (2 * HISTORY_EVENTS, LATE), (0, LATE)]
+)
+def test_few_late_facts_and_many_new_ones_are_no_history(number: int, happened_before: timedelta) -> None:
+    assert history_rows(a_batch(number, happened_before), LATER) is None
 
 
 # Watermarks

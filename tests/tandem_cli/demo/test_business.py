@@ -120,6 +120,15 @@ def test_a_few_records_are_misfiled_and_corrected(scenarios: list[Scenario]) -> 
     }
 
 
+def test_what_is_planned_to_be_maintained_is_maintained_again_and_again(scenarios: list[Scenario]) -> None:
+    plans = [scenario for scenario in scenarios if actions(scenario)[0] == "plan"]
+    for scenario in plans:
+        visits = [action.at for action in scenario.actions[1:]]
+        assert visits[-1] - visits[0] > timedelta(days=2 * 365), scenario.key
+        assert all(timedelta(days=150) < later - earlier for earlier, later in pairwise(visits)), scenario.key
+    assert plans
+
+
 def test_prices_have_no_more_places_than_their_currency(scenarios: list[Scenario]) -> None:
     codes = {product.code for product in PRODUCTS}
     deals = [

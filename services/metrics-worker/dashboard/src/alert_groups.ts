@@ -82,6 +82,7 @@ export function saysOf(alert: Alert, now: Date): string {
       return t("says.unasked-values", { dimension, values: values.join(", "), more: (facts.values_count ?? 0) - values.length });
     case "sequence-conflict":
     case "books-being-read":
+    case "history-being-loaded":
       return t(`says.${facts.rule}`);
     default:
       return alert.says;

@@ -32,6 +32,9 @@ _SUBJECTS = (
 )
 _RESOLUTIONS = {"explained": 0.4, "repaired": 0.25, "replaced-part": 0.15, "configured": 0.2}
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+_MAINTENANCE = 182 * DAY
+_VISITS = 6
+"""Three years of them: a plan that is forgotten is overdue for ever."""
 
 
 def ticket_scenario(company: Company, script: Script, mood: float, account: Account) -> Scenario:
@@ -132,12 +135,17 @@ def care_scenario(company: Company, script: Script, mood: float, account: Accoun
     plan = {
         "customer_id": account.ref,
         "product": product,
-        "interval_days": 182,
+        "interval_days": _MAINTENANCE // DAY,
         "next_due_on": After(9 * DAY, day=True),
     }
     script.do("plan", "service", ("maintenance-plans",), plan, plan="id")
-    script.at += 9 * DAY + late
+    due = script.at + 9 * DAY
+    script.at = due + late
     script.do("maintain", "service", ("maintenance-plans", PLAN, "perform"), {"agent_id": agent})
+    # What happens now does not reach years ahead.
+    for visit in range(1, 1 if script.key.startswith("live:") else _VISITS):
+        script.at = due + visit * _MAINTENANCE + timedelta(days=more.triangular(-9, 5 / mood, -2))
+        script.do("maintain", "service", ("maintenance-plans", PLAN, "perform"), {"agent_id": agent})
     return script.end()
 
 

@@ -21,7 +21,7 @@ from metrics_worker.domain.period import DEFAULT_DAYS, Period
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.kpis.formula import Kpi, kind_of
-from metrics_worker.ledger.status import fresh_as_of, is_caught_up
+from metrics_worker.ledger.status import fresh_as_of, history_read_at, is_caught_up
 from metrics_worker.ledger.tables import open_wait, sequence_conflict, subject_state
 from metrics_worker.queries.answer import answer
 from metrics_worker.queries.coverage import carried_by, unasked
@@ -63,7 +63,7 @@ Sees = Callable[[UUID | str | None, UUID | str | None], bool]
 
 
 async def alerts(work: UnitOfWork, reporting: Reporting, now: datetime, *, sees: Sees | None = None) -> list[AlertRead]:
-    """Return every alert, in no order; while the ledger catches up, only the alert that it does.
+    """Return every alert, in no order; while the ledger catches up or a history is loaded, only the alert about that.
 
     With `sees`, return those of tickets, planned work and targets of the owners and teams that a reader sees: the
     others are about the whole company.
@@ -73,6 +73,8 @@ async def alerts(work: UnitOfWork, reporting: Reporting, now: datetime, *, sees:
         # What contradicts the source now is no matter of waiting.
         conflicts = [] if sees is not None else await sequence_conflicts(connection)
         return [*conflicts, catching_up(await fresh_as_of(connection) or now)]
+    if (read_at := await history_read_at(connection)) is not None:
+        return [*([] if sees is not None else await sequence_conflicts(connection)), loading_history(read_at)]
     if sees is not None:
         return [
             *await unattended(work, now, sees),
@@ -131,6 +133,20 @@ def catching_up(complete_until: datetime) -> AlertRead:
         since=complete_until,
         do="Wait: alerts come by themselves. If this lasts, see whether metrics-consumer runs, and how far it lags.",
         explain="/v1/dead-letters/halts",
+    )
+
+
+def loading_history(read_at: datetime) -> AlertRead:
+    """Return the alert that there are no others yet, since much of what comes in happened long ago."""
+    return alert(
+        "books-being-read",
+        "info",
+        "books",
+        "A history is being loaded: until all of it is there, nothing is evaluated.",
+        AlertFactsRead(rule="history-being-loaded"),
+        since=read_at,
+        do="Wait: alerts come by themselves, seconds after the last of it.",
+        explain="/v1/alerts?kind=books-being-read",
     )
 
 

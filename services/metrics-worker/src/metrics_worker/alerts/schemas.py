@@ -36,6 +36,7 @@ AlertRule = Literal[
     "missing-dimension",
     "unasked-values",
     "books-being-read",
+    "history-being-loaded",
 ]
 
 FIRST: Final = 20

@@ -11,7 +11,7 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.domain.posting import Reporting
-from metrics_worker.ledger.status import LedgerRevision, is_caught_up, ledger_revision, reporting_of_ledger
+from metrics_worker.ledger.status import LedgerRevision, can_be_evaluated, ledger_revision, reporting_of_ledger
 from metrics_worker.periods.model import ClosedFigure, ClosedPeriod
 from metrics_worker.periods.use_cases import shown_of
 from metrics_worker.webhooks.publisher import publish
@@ -50,7 +50,8 @@ class RestatementJob:
     async def run_once(self) -> None:
         """Compare every closed period with the ledger, if it or the periods have changed since the last run.
 
-        It waits while the ledger catches up: what half of the log adds up to restates nothing.
+        It waits while the ledger catches up, and while a history is loaded: what half of either adds up to restates
+        nothing.
         """
         async with self._engine.begin() as guard:
             if not (await guard.execute(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK)))).scalar_one():
@@ -60,7 +61,7 @@ class RestatementJob:
             periods = ClosedPeriod.table.c
             closed = list((await guard.execute(sa.select(periods.id).order_by(periods.first_day))).scalars())
             revision = (*await ledger_revision(guard), *closed)
-            if revision == self._seen or not await is_caught_up(guard):
+            if revision == self._seen or not await can_be_evaluated(guard):
                 return
             for period_id in closed:
                 await self._restate(period_id)

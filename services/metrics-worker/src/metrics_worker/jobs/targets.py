@@ -14,7 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.jobs.risks import RiskEvaluator
 from metrics_worker.kpis.catalogue import KPIS
-from metrics_worker.ledger.status import LedgerRevision, fresh_as_of, is_caught_up, ledger_revision, reporting_of_ledger
+from metrics_worker.ledger.status import (
+    LedgerRevision,
+    can_be_evaluated,
+    fresh_as_of,
+    ledger_revision,
+    reporting_of_ledger,
+)
 from metrics_worker.periods.use_cases import UNDER_WAY
 from metrics_worker.queries.answer import answer
 from metrics_worker.queries.query import KpiQuery
@@ -54,7 +60,8 @@ class TargetEvaluator:
     async def run_once(self) -> None:
         """Evaluate every target if the ledger, the targets or the time have moved since the last run.
 
-        It waits while the ledger catches up: what half of the log adds up to was never true.
+        It waits while the ledger catches up, and while a history is loaded: what half of either adds up to was never
+        true.
         """
         async with self._engine.connect() as connection:
             now = datetime.now(UTC)
@@ -69,7 +76,7 @@ class TargetEvaluator:
                 return
             # Settings that differ from the ledger change nothing, and a rebuild may change the ledger.
             self._reporting = await reporting_of_ledger(guard) or self._reporting
-            if not await is_caught_up(guard):
+            if not await can_be_evaluated(guard):
                 return
             for target in targets:
                 await self._evaluate(target["id"], now)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.customers.queries import account_of, survivors_of
 from metrics_worker.domain.kinds import KIND_BY_NAME
-from metrics_worker.ledger.status import is_caught_up
+from metrics_worker.ledger.status import can_be_evaluated
 from metrics_worker.ledger.tables import open_wait
 from metrics_worker.waiting.model import PolicyBook, PublishedWait, Step, WaitState
 from metrics_worker.waiting.queries import WaitQuery, policies_in_use
@@ -46,11 +46,11 @@ class WaitClock:
         self.job = PeriodicJob("waits", self.run_once, pause=PAUSE_SECONDS)
 
     async def run_once(self) -> None:
-        """Publish what is due, unless another process does, or the ledger catches up: then waits seem to last."""
+        """Publish what is due, unless another process does, or the ledger lacks the ends of waits that it will read."""
         async with self._engine.begin() as guard:
             if not (await guard.execute(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK)))).scalar_one():
                 return
-            if not await is_caught_up(guard):
+            if not await can_be_evaluated(guard):
                 return
             await self._escalate()
             await self._end()

@@ -18,6 +18,7 @@ from metrics_worker.ledger.status import (
     Partition,
     complete_partitions,
     completeness_rows,
+    history_rows,
     open_ledger,
     reporting_of_ledger,
     warn_of_difference,
@@ -118,6 +119,8 @@ class LedgerConsumer:
         if self._watermarks is not None and (complete_until := self._newly_complete()):
             # By what was read before this batch. Without a pause in the load, nothing else would tell.
             beside.append(completeness_rows(complete_until))
+        if (history := history_rows(records, datetime.now(UTC))) is not None:
+            beside.append(history)
         await self._writer.apply(connection, states, beside=beside)
 
     def _part(self) -> int:

@@ -5,9 +5,9 @@ its partitions up to the time at which its last event was recorded; a consumer t
 its partitions up to now, once a second at most.
 """
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -19,10 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from metrics_worker.database import reporting_choice
 from metrics_worker.domain.kinds import RULES_VERSION
 from metrics_worker.domain.posting import Reporting
+from metrics_worker.ledger.aggregate import SubjectState
 from metrics_worker.ledger.bulk_insert import Insert, Rows, write
 from metrics_worker.ledger.tables import CONSUMER, freshness, ledger
 from service_kit.compiled import CompiledStatement, driver_of
 from service_kit.consumer.offsets import OperatorRequired, consumer_offset
+from service_kit.consumer.records import Record
 
 log = structlog.get_logger()
 
@@ -131,7 +133,7 @@ async def complete_partitions(connection: AsyncConnection, complete_until: Mappi
 
 
 FRESH_AS_OF = f"""
-    SELECT CASE WHEN count(*) >= (
+    SELECT CASE WHEN count(complete_until) >= (
         SELECT count(*)
         FROM (SELECT DISTINCT topic, partition FROM consumer_offset WHERE consumer = '{CONSUMER}') AS read
     ) THEN min(complete_until) END FROM freshness
@@ -160,6 +162,51 @@ async def is_caught_up(connection: AsyncConnection) -> bool:
     until the transaction ends that has asked this: the transaction holds a lock on the offsets.
     """
     return bool((await connection.execute(_CAUGHT_UP)).scalar_one())
+
+
+# ------------------------------------------------------------------------------------------------- history
+
+LATE: Final = timedelta(days=1)
+"""What is recorded so long after it happened was not entered as it happened."""
+HISTORY_EVENTS: Final = 50
+"""So many late events in one batch are a history that is loaded. People who enter what they forgot make a few."""
+HISTORY_QUIET_SECONDS: Final = 10
+"""A history is there once none of it has come for so long: between two imports of one there is less."""
+
+_HISTORY = Insert(
+    freshness,
+    ("topic", "partition", "history_read_at"),
+    conflict="(topic, partition) DO UPDATE SET history_read_at = excluded.history_read_at",
+)
+
+
+def history_rows(batch: Sequence[Record[list[SubjectState]]], now: datetime) -> Rows | None:
+    """Return the rows that note that a batch has a part of a history; None where it has none."""
+    late = [
+        (record.topic, record.partition)
+        for record in batch
+        if any(state.recorded_time - state.time > LATE for state in record.value)
+    ]
+    return Rows(_HISTORY, [(*part, now) for part in sorted(set(late))]) if len(late) >= HISTORY_EVENTS else None
+
+
+_HISTORY_READ_AT = sa.select(sa.func.max(freshness.c.history_read_at)).where(
+    freshness.c.history_read_at > sa.func.now() - timedelta(seconds=HISTORY_QUIET_SECONDS)
+)
+
+
+async def history_read_at(connection: AsyncConnection) -> datetime | None:
+    """Return when a part of the history that is being loaded was last read; None while none is."""
+    moment: datetime | None = (await connection.execute(_HISTORY_READ_AT)).scalar_one()
+    return moment
+
+
+async def can_be_evaluated(connection: AsyncConnection) -> bool:
+    """Return whether what the ledger adds up to is true: it has caught up, and no history is being loaded.
+
+    Half of a history shows customers who wait for an answer that is in the other half.
+    """
+    return await is_caught_up(connection) and await history_read_at(connection) is None
 
 
 # -------------------------------------------------------------------------------------------------- status

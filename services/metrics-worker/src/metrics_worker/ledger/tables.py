@@ -56,8 +56,17 @@ freshness = Table(
     metadata,
     Column("topic", Text, primary_key=True),
     Column("partition", Integer, primary_key=True, autoincrement=False),
-    Column("complete_until", DateTime(timezone=True), nullable=False),
-    comment="The recorded time up to which the ledger has all events of a partition.",
+    Column(
+        "complete_until",
+        DateTime(timezone=True),
+        comment="the recorded time up to which the ledger has all events of the partition; null before it is known",
+    ),
+    Column(
+        "history_read_at",
+        DateTime(timezone=True),
+        comment="when a batch last had much in it that was recorded long after it happened",
+    ),
+    comment="How far the ledger is complete, by partition.",
 )
 
 sequence_gap = Table(
