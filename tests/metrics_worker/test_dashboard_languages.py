@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, cast, get_args
 
 import pytest
 
+from event_contracts.catalogue import SALES_TOPIC, SERVICE_TOPIC
 from metrics_worker.alerts.schemas import AlertKind, AlertRule
 from metrics_worker.kpis.catalogue import KPIS
+from service_kit.timeline.facts import kinds_of
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "services/metrics-worker/dashboard/src/i18n"
 LANGUAGES: Final = ("cs", "de", "it", "lt", "ru", "vi")
@@ -52,6 +55,17 @@ def test_every_alert_has_a_sentence_a_title_and_what_to_do() -> None:
     said = {f"says.{rule}{way}" for rule, of_rule in ways.items() for way in of_rule}
     said |= {f"{what}.{kind}" for kind in get_args(AlertKind) for what in ("alert", "do")}
     assert said - messages == set()
+
+
+def test_every_kind_of_a_timelines_entries_has_its_words() -> None:
+    source = (FOLDER.parent / "timeline.ts").read_text()
+    deeds = {kind: (group, deed) for kind, group, deed in re.findall(r'"([\w.-]+)": \["(\w+)", "(\w+)"\]', source)}
+    assert deeds.keys() == {*kinds_of(SALES_TOPIC), *kinds_of(SERVICE_TOPIC)}
+    # What the event says decides between some.
+    by_facts = {"contact": {"contactIn", "contactOut", "note"}, "closed": {"closed", "won", "lost"}}
+    said = {f"kind.{group}" for group, _ in deeds.values()}
+    said |= {f"deed.{each}" for _, deed in deeds.values() for each in by_facts.get(deed, {deed})}
+    assert said - read("messages/en.json").keys() == set()
 
 
 def test_what_was_translated_is_what_the_catalogue_says_now() -> None:

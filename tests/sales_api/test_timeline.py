@@ -10,17 +10,23 @@ from uuid import UUID
 import msgspec
 import sqlalchemy as sa
 
+from event_contracts import codec
 from event_contracts.catalogue import EVENT_TYPES
+from event_contracts.codec import CloudEvent
 from event_contracts.examples import examples
+from event_contracts.sales import ProposalSent
 from event_contracts.service import ReviewRecorded, TicketOpened, TicketResolved
 from sales_api.timeline import TIMELINE
 from service_kit.identifiers import new_id
+from service_kit.outbox import outbox
+from service_kit.published_events import published_event, stream
 from service_kit.timeline.facts import facts_of
 from service_kit.timeline.schemas import TimelineFactsRead
 from tests.sales_api.sales import ABSENT, Body, Sales
 from tests.service_kit.conftest import assert_problem
 from tests.timelines import BEGAN, Source, consume, published, shuffled
 
+DealRestored: Any = EVENT_TYPES["sales.deal-restored"].data
 OPENED: Any = examples()["service.ticket-opened"].data
 REVIEWED: Any = examples()["service.review-recorded"].data
 
@@ -253,6 +259,54 @@ async def test_any_order_repeat_and_restore_of_service_ends_with_what_has_happen
             await consume(sales.engine, batch)
         found = await timeline(sales, account_id, "?source=service&limit=200")
         assert [UUID(each["id"]) for each in found] == source.truth, f"seed {seed}"
+
+
+async def test_what_a_restore_of_sales_itself_took_back_is_not_on_its_timeline(sales_apart: Sales) -> None:
+    sales = sales_apart
+    account_id = (await sales.account(occurred_at="2026-01-05T09:00:00Z"))["id"]
+    deal = await sales.deal(account_id=account_id, occurred_at="2026-01-06T09:00:00Z")
+    before = [each["id"] for each in await timeline(sales, account_id)]
+    (opened_deal,) = await sales.events_of(deal["id"])
+    state = {name: getattr(opened_deal.data, name) for name in opened_deal.data.__struct_fields__}
+    # What the log had beyond the restored database, and what corrected it; the relay keeps both.
+    lost = published(ProposalSent(**state), 2)
+    restored = published(DealRestored(**state), 1, epoch=2)
+    async with sales.engine.begin() as connection:
+        waiting = (await connection.execute(sa.select(outbox).order_by(outbox.c.position))).all()
+        await connection.execute(sa.delete(outbox))
+        rows = [(row.aggregateid, row.payload) for row in waiting if row.aggregatetype == "sales.events"]
+        rows += [(account_id, encoded(event)) for event in (lost, restored)]
+        for key, payload in rows:
+            event = codec.decode(payload)
+            await connection.execute(
+                sa.insert(published_event).values(
+                    topic="sales.events",
+                    key=key,
+                    subject=event.subject,
+                    epoch=event.epoch,
+                    sequence=event.sequence,
+                    event_id=event.id,
+                    payload=payload,
+                )
+            )
+        await connection.execute(sa.insert(stream).values(id=1, epoch=2))
+    assert [each["id"] for each in await timeline(sales, account_id)] == before
+    # It goes on in the new epoch, where the log was corrected: at once, and once that is published.
+    await sales.post(f"/v1/deals/{deal['id']}/proposals", {})
+    first, *others = await timeline(sales, account_id)
+    assert (first["kind"], [each["id"] for each in others]) == ("sales.proposal-sent", before)
+
+
+def encoded(event: CloudEvent) -> bytes:
+    return codec.encode(
+        event.data,
+        event_id=event.id,
+        time=event.time,
+        recorded_time=event.recorded_time,
+        sequence=event.sequence,
+        partition_key=UUID(event.partition_key),
+        epoch=event.epoch,
+    )
 
 
 async def test_a_timeline_is_read_by_indexes(sales_apart: Sales) -> None:
