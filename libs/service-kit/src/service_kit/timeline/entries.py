@@ -134,10 +134,8 @@ def holds(events: Any, is_restored: Any) -> sa.ColumnElement[bool]:
     return _none(
         later.c.subject == events.c.subject,
         later.c.epoch > events.c.epoch,
-        sa.or_(
-            later.c.sequence < events.c.sequence,
-            sa.and_(later.c.sequence == events.c.sequence, sa.not_(is_restored(later))),
-        ),
+        later.c.sequence <= events.c.sequence,
+        sa.or_(later.c.sequence < events.c.sequence, sa.not_(is_restored(later))),
     )
 
 

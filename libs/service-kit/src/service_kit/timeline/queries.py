@@ -117,32 +117,34 @@ class Timeline:
     ) -> sa.Select[Any]:
         records = [await self._of_noun(work, access, each, customers) for each in self.own]
         own = sa.union_all(*records).cte("own").prefix_with("MATERIALIZED", dialect="postgresql")
-        sent = published_event
+        of_subject = _published_of(own.c.subject, self.topic).correlate(own).lateral("of_subject")
         published = (
-            sa.select(sent.c.subject, sent.c.epoch, sent.c.sequence, sent.c.payload, sa.true().label("is_published"))
+            sa.select(own.c.subject, of_subject.c.epoch, of_subject.c.payload, sa.true().label("is_published"))
             .add_columns(own.c.customer_id, own.c.title)
-            .select_from(own.join(sent, sent.c.subject == own.c.subject))
-            .where(sent.c.topic == self.topic, holds(sent, _is_restored_here))
+            .select_from(own.join(of_subject, sa.true()))
         )
         keys = sa.select(own.c.key).distinct().subquery("keys")
         of_key = _waiting_under(keys.c.key, self.topic).correlate(keys).lateral("of_key")
         of_keys = (
-            sa.select(of_key.c.payload, _attribute(of_key.c.payload, "subject").label("subject"))
+            sa.select(of_key.c.payload, _attribute(_envelope(of_key.c.payload), "subject").label("subject"))
             .select_from(keys.join(of_key, sa.true()))
             .cte("of_keys")
             .prefix_with("MATERIALIZED", dialect="postgresql")
         )
-        # Of what waits the sequence decides nothing: it is the newest of its subject.
+        # What waits is the newest of its subject: nothing later has taken it back.
         waiting = (
-            sa.select(of_keys.c.subject, _NEXT_EPOCH.label("epoch"), sa.null().label("sequence"), of_keys.c.payload)
+            sa.select(of_keys.c.subject, _NEXT_EPOCH.label("epoch"), of_keys.c.payload)
             .add_columns(sa.false().label("is_published"), own.c.customer_id, own.c.title)
             .select_from(of_keys.join(own, of_keys.c.subject == own.c.subject))
         )
-        both = sa.union_all(published, waiting).subquery("both")
+        # OFFSET, here and below: what is read of the payload is read once.
+        each = sa.union_all(published, waiting).subquery("each")
+        with_envelope = sa.select(each, _envelope(each.c.payload).label("envelope"))
+        both = with_envelope.offset(sa.literal_column("0")).subquery("both")
         read = sa.select(
-            sa.cast(_attribute(both.c.payload, "id"), sa.Uuid).label("event_id"),
-            _attribute(both.c.payload, "type").label("type"),
-            sa.cast(_attribute(both.c.payload, "time"), _MOMENT).label("occurred_at"),
+            sa.cast(_attribute(both.c.envelope, "id"), sa.Uuid).label("event_id"),
+            _attribute(both.c.envelope, "type").label("type"),
+            sa.cast(_attribute(both.c.envelope, "time"), _MOMENT).label("occurred_at"),
             both.c.customer_id,
             both.c.title,
             both.c.epoch,
@@ -150,7 +152,6 @@ class Timeline:
             both.c.is_published,
             *_nothing(("subject", sa.Text), ("recorded_at", _MOMENT), ("facts", JSONB)),
         ).subquery("read")
-        # OFFSET keeps the attributes from being read once for each condition.
         read = sa.select(read).offset(sa.literal_column("0")).subquery("attributes")
         page = sa.select(read).where(*_conditions(query, read.c, kinds))
         return page.order_by(read.c.occurred_at.desc(), read.c.event_id.desc()).limit(query.limit + 1)
@@ -313,6 +314,13 @@ def _told_columns(rows: Any, customer: sa.ColumnElement[Any], source: sa.FromCla
     ).select_from(source)
 
 
+def _published_of(subject: sa.ColumnElement[str], topic: str) -> sa.Select[Any]:
+    """Return what was published of a subject and holds, by its index, whatever the planner expects of the customer."""
+    sent = published_event
+    found = sa.select(sent.c.epoch, sent.c.payload).where(sent.c.subject == subject, sent.c.topic == topic)
+    return found.where(holds(sent, _is_restored_here)).offset(sa.literal_column("0"))
+
+
 def _waiting_under(key: sa.ColumnElement[str], topic: str) -> sa.Select[Any]:
     """Return what waits in the outbox under a key, by its index: OFFSET keeps the table from being read as a whole."""
     waits = outbox.c
@@ -343,15 +351,23 @@ def _conditions(query: TimelineQuery, columns: Any, kinds: Sequence[str]) -> lis
     return found
 
 
-def _attribute(payload: sa.ColumnElement[bytes], name: str) -> sa.ColumnElement[str]:
-    """Return an attribute of an event's envelope, which comes before the data, without parsing all of it."""
-    envelope = sa.func.encode(sa.func.substring(payload, 1, _ENVELOPE_BYTES), "escape")
-    found: sa.ColumnElement[str] = sa.func.substring(envelope, f'"{name}":"([^"]+)"', type_=sa.Text)
+def _envelope(payload: sa.ColumnElement[bytes]) -> sa.ColumnElement[str]:
+    """Return the beginning of an event as text: its attributes, which come before the data."""
+    found: sa.ColumnElement[str] = sa.func.encode(
+        sa.func.substring(payload, 1, _ENVELOPE_BYTES), "escape", type_=sa.Text
+    )
+    return found
+
+
+def _attribute(envelope: sa.ColumnElement[str], name: str) -> sa.ColumnElement[str]:
+    """Return an attribute that is a text, without parsing the JSON: its first occurrence is the envelope's."""
+    after = sa.func.split_part(envelope, f'"{name}":"', 2)
+    found: sa.ColumnElement[str] = sa.func.split_part(after, '"', 1, type_=sa.Text)
     return found
 
 
 def _is_restored_here(events: Any) -> sa.ColumnElement[bool]:
-    return _attribute(events.c.payload, "type").like("%-restored")
+    return _attribute(_envelope(events.c.payload), "type").like("%-restored")
 
 
 def _nothing(*columns: tuple[str, Any]) -> list[sa.ColumnElement[Any]]:
