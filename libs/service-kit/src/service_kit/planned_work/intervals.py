@@ -14,7 +14,8 @@ from service_kit.compiled import CompiledStatement
 from service_kit.database import database_now
 from service_kit.entities import Entity
 from service_kit.periodic import PeriodicJob
-from service_kit.planned_work.rules import INTERVAL, RuledWork, WorkRule, cancel_ruled
+from service_kit.planned_work.rule_use_cases import cancel_ruled
+from service_kit.planned_work.rules import INTERVAL, RuledWork, WorkRule
 from service_kit.unit_of_work import UnitOfWork, units_of_work
 
 PAUSE_SECONDS: Final = 30.0

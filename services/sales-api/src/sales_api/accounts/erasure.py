@@ -15,7 +15,7 @@ from service_kit.auth import Principal
 from service_kit.erasure import erase_name, erase_traces
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
-from service_kit.planned_work.rules import CUSTOMER_ERASED, cancel_ruled
+from service_kit.planned_work.rule_use_cases import CUSTOMER_ERASED, cancel_ruled
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
 

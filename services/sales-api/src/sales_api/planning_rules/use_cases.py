@@ -15,7 +15,7 @@ from service_kit.identifiers import new_id
 from service_kit.list_values.queries import check_listed
 from service_kit.locking import lock
 from service_kit.planned_work.intervals import Intervals, Planned
-from service_kit.planned_work.rules import not_planned_yet, rules_for, undo_trigger
+from service_kit.planned_work.rule_use_cases import not_planned_yet, rules_for, undo_trigger
 from service_kit.references import require
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion

@@ -18,7 +18,7 @@ from service_kit.credits import credit_in
 from service_kit.identifiers import new_id
 from service_kit.locking import lock
 from service_kit.planned_work.intervals import Intervals, Planned
-from service_kit.planned_work.rules import not_planned_yet, rules_for, undo_trigger
+from service_kit.planned_work.rule_use_cases import not_planned_yet, rules_for, undo_trigger
 from service_kit.planned_work.use_cases import add_work
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
