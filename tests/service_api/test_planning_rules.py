@@ -139,6 +139,22 @@ async def test_a_rule_names_whose_ratings_count_and_who_calls(manager: httpx.Asy
         assert [each["status"] for each in found].count("planned") == still_open
 
 
+async def test_a_bad_review_is_followed_unless_it_was_recorded_wrongly(manager: httpx.AsyncClient) -> None:
+    rule = await a_rule(manager, "bad_rating")
+    await a_rule(manager, "bad_rating", priority="urgent")
+    customer = await a_customer(manager)
+    review = await make(manager, "/v1/reviews", customer_id=customer["id"], score=1, product="boiler")
+    await make(manager, "/v1/reviews", customer_id=customer["id"], score=3)
+    (check_in,) = await check_ins_of(manager, customer["id"])
+    assert (check_in["planning_rule_id"], check_in["trigger_id"]) == (rule["id"], review["id"])
+    assert (check_in["agent_id"], check_in["product"]) == (None, "boiler")
+    path = f"/v1/reviews/{review['id']}"
+    await manager.patch(path, json={"score": 2, "product": "heat-pump"})
+    assert await check_ins_of(manager, customer["id"]) == [check_in]
+    await manager.patch(path, json={"score": 4})
+    assert outcomes(await check_ins_of(manager, customer["id"])) == [("cancelled", "rating-revised")]
+
+
 async def test_an_onboarding_is_followed_by_a_check_in_until_its_deal_is_taken_back(
     service: Service, manager: httpx.AsyncClient
 ) -> None:

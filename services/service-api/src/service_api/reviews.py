@@ -25,6 +25,7 @@ from service_api.fields import (
     ReviewScoreRead,
     SegmentRead,
 )
+from service_api.planning_rules.use_cases import Origin, follow_rating
 from service_api.surveys.schemas import SurveyScore
 from service_kit.aggregates import publish
 from service_kit.entities import column
@@ -47,6 +48,7 @@ from service_kit.occurrence import happened_at
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
 from service_kit.tables import filtered
+from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import Expected
 
 
@@ -158,6 +160,7 @@ async def record_review(body: ReviewCreate, work: Work, response: Response, by: 
     review = Review(version=1, **state)
     work.add(review)
     publish(work, review, ReviewRecorded(**state), at)
+    await _follow(work, review, was_rated=False)
     return reviews.show_created(response, review)
 
 
@@ -172,4 +175,11 @@ async def update_review(
 ) -> ReviewRead:
     """Correct what was recorded wrongly: it counts as if it had been recorded so, on the same day."""
     review = await amend(work, Review, review_id, body, by, expected, event=ReviewAmended, since="reviewed_at")
+    if "score" in body.model_fields_set:
+        await _follow(work, review, was_rated=True)
     return reviews.show(response, review)
+
+
+async def _follow(work: UnitOfWork, review: Review, *, was_rated: bool) -> None:
+    origin = Origin(review.id, review.customer_id, review.product)
+    await follow_rating(work, origin, review.score, review.reviewed_at, was_rated=was_rated)

@@ -41,7 +41,7 @@ _EXAMPLE: dict[str, Any] = {
 TriggerField = Annotated[
     Trigger,
     described(
-        "What it plans after: an onboarding that was resolved, or a survey that was answered with a bad score; or at"
+        "What it plans after: an onboarding that was resolved, or a bad score in a survey or review; or at"
         " intervals for each customer.",
         "bad_rating",
         schema="PlanningTrigger",
@@ -68,8 +68,8 @@ class PlanningRuleCreate(WorkRuleCreate):
     )
     agent_id: AgentId | None = Field(
         default=None,
-        description="Who has the check-in; when left out with the team, who resolved the ticket or is rated. At"
-        " intervals it then waits for an agent who takes it.",
+        description="Who has the check-in; when left out with the team, who resolved the ticket or is rated. After"
+        " reviews and at intervals it then waits for an agent who takes it.",
     )
     team_id: TeamId | None = Field(default=None, description="The agent's team when left out.")
 

@@ -1,11 +1,14 @@
 """The use cases of planning rules: declaring them, and planning by them within what they follow."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from event_contracts.service import Priority
 from service_api.attribution import attribution_of, done_by
 from service_api.check_ins import CheckIn
 from service_api.customers.model import Customer
@@ -27,6 +30,17 @@ ONBOARDING_REOPENED: Final = "onboarding-reopened"
 ONBOARDING_CANCELLED: Final = "onboarding-cancelled"
 RATING_REVISED: Final = "rating-revised"
 """Why what followed from them is cancelled."""
+
+
+class Origin(NamedTuple):
+    """What a check-in follows from: a ticket, a survey or a review."""
+
+    id: UUID
+    customer_id: UUID
+    product: str | None
+    priority: Priority | None = None
+    by_default: Mapping[str, UUID | None] = MappingProxyType({"agent_id": None, "team_id": None})
+    """Who has it where the rule names nobody."""
 
 
 async def create_rule(work: UnitOfWork, body: PlanningRuleCreate) -> PlanningRule:
@@ -64,7 +78,8 @@ async def plan_after_onboarding(work: UnitOfWork, ticket: Ticket, at: datetime) 
         "agent_id": None if resolver is None else resolver.person_id,
         "team_id": None if resolver is None else resolver.team_id,
     }
-    await _plan(work, rules, ticket, product=ticket.product, by_default=by_resolver, at=at)
+    origin = Origin(ticket.id, ticket.customer_id, ticket.product, ticket.priority, by_resolver)
+    await _plan(work, rules, origin, at)
 
 
 async def undo_onboarding(work: UnitOfWork, ticket: Ticket, reason: str, at: datetime) -> None:
@@ -73,50 +88,49 @@ async def undo_onboarding(work: UnitOfWork, ticket: Ticket, reason: str, at: dat
         await undo_trigger(work, CheckIn, ticket.id, reason, at)
 
 
-async def follow_rating(work: UnitOfWork, survey: Survey, at: datetime, *, was_rated: bool) -> None:
+async def follow_survey(work: UnitOfWork, survey: Survey, at: datetime, *, was_rated: bool) -> None:
     """Plan what rules say about a survey that was just answered, or cancel it where the rating is bad no longer."""
-    score = survey.score
-    if score is None or survey.erased_at is not None:
-        return
+    if survey.score is not None and survey.erased_at is None:
+        by_rated = {"agent_id": survey.agent_id, "team_id": survey.team_id}
+        origin = Origin(survey.id, survey.customer_id, survey.product, survey.priority, by_rated)
+        await follow_rating(work, origin, survey.score, at, was_rated=was_rated)
+
+
+async def follow_rating(work: UnitOfWork, origin: Origin, score: int, at: datetime, *, was_rated: bool) -> None:
+    """Plan what rules say about a rating, or cancel it where the rating is bad no longer."""
     if was_rated:
         columns = PlanningRule.table.c
         is_good = sa.select(columns.id).where(columns.max_score < score)
-        await undo_trigger(work, CheckIn, survey.id, RATING_REVISED, at, CheckIn.table.c.planning_rule_id.in_(is_good))
+        await undo_trigger(work, CheckIn, origin.id, RATING_REVISED, at, CheckIn.table.c.planning_rule_id.in_(is_good))
     rules = [
         rule
         for rule in await rules_for(work, PlanningRule, "bad_rating", at)
         if rule.max_score is not None and score <= rule.max_score
     ]
-    by_rated = {"agent_id": survey.agent_id, "team_id": survey.team_id}
-    await _plan(work, rules, survey, product=survey.product, by_default=by_rated, at=at)
+    await _plan(work, rules, origin, at)
 
 
-async def _plan(
-    work: UnitOfWork,
-    rules: list[PlanningRule],
-    trigger: Ticket | Survey,
-    *,
-    product: str | None,
-    by_default: dict[str, Any],
-    at: datetime,
-) -> None:
+async def _plan(work: UnitOfWork, rules: list[PlanningRule], origin: Origin, at: datetime) -> None:
     """Plan by those rules that are for the customer as they are now, and have not planned for the record yet."""
     if not rules:
         return
-    customer = await surviving_customer(work, trigger.customer_id)
+    customer = await surviving_customer(work, origin.customer_id)
     if customer is None or customer.erased_at is not None:
         return
     fitting = [
         rule
         for rule in rules
         if rule.is_for(
-            region=[customer.region], segment=[customer.segment], product=[product], priority=[trigger.priority]
+            region=[customer.region],
+            segment=[customer.segment],
+            product=[origin.product],
+            priority=[origin.priority],
         )
     ]
-    for rule in await not_planned_yet(work, fitting, CheckIn, trigger.id):
+    for rule in await not_planned_yet(work, fitting, CheckIn, origin.id):
         by_rule = {"agent_id": rule.agent_id, "team_id": rule.team_id}
-        by_whom = by_rule if any(by_rule.values()) else by_default
-        _add_check_in(work, rule, customer, trigger.id, product=product, due=rule.due(at), at=at, **by_whom)
+        by_whom = by_rule if any(by_rule.values()) else origin.by_default
+        _add_check_in(work, rule, customer, origin.id, product=origin.product, due=rule.due(at), at=at, **by_whom)
 
 
 async def _plan_at_interval(work: UnitOfWork, planned: Planned) -> None:

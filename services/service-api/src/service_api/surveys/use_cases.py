@@ -5,7 +5,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from service_api.planning_rules.use_cases import follow_rating
+from service_api.planning_rules.use_cases import follow_survey
 from service_api.sla_policies.queries import terms_of
 from service_api.surveys.model import Survey, SurveyAlreadyOpen
 from service_api.surveys.schemas import SurveyAnswerCreate, SurveyAnswerRequest, SurveyCreate
@@ -68,7 +68,7 @@ async def enter_survey_answer(
         effort=body.effort,
     )
     publish(work, survey, event, at)
-    await follow_rating(work, survey, at, was_rated=was_rated)
+    await follow_survey(work, survey, at, was_rated=was_rated)
     return survey
 
 
@@ -93,5 +93,5 @@ async def give_answer(
         revisable=revisable,
     )
     publish(work, survey, event, at)
-    await follow_rating(work, survey, at, was_rated=was_rated)
+    await follow_survey(work, survey, at, was_rated=was_rated)
     return survey
