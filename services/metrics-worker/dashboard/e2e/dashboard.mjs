@@ -305,6 +305,29 @@ test("a number is broken down by two dimensions, and shows what was known on an 
   assert.match(page.url(), /as_of=\d{4}-\d\d-\d\d/);
 });
 
+test("two numbers are explored together: their lag is measured, a table has it, and the address keeps them", async () => {
+  await page.goto(address("/numbers/leads_created?period=90d"));
+  await page.getByRole("link", { name: "Compare two numbers" }).click();
+  await page.getByRole("heading", { name: "Explore" }).waitFor();
+  assert.match(page.url(), /first=leads_created/);
+  for (const kpi of ["leads_created", "sales_volume"]) await page.locator(`[data-course=${kpi}] svg[role=img]`).waitFor();
+  await page.getByText(/no proof of a cause|too few days/).waitFor();
+  await page.getByRole("button", { name: /Another number/ }).click();
+  await page.getByRole("option", { name: "Tickets opened", exact: true }).click();
+  await page.waitForURL(/second=tickets_opened/);
+  await page.locator("[data-course=tickets_opened] svg[role=img]").waitFor();
+  const together = page.getByRole("region", { name: "How the two move together" });
+  await together.locator("dl[data-lag], .alert-do").waitFor();
+  if (await together.locator("dl[data-lag]").count()) {
+    await together.getByRole("button", { name: "Table" }).click();
+    assert.ok((await together.getByRole("row").count()) > 10);
+    const [file] = await Promise.all([page.waitForEvent("download"), together.getByRole("button", { name: "Save as CSV" }).click()]);
+    assert.match(file.suggestedFilename(), /leads_created tickets_opened/);
+  }
+  await go(page, "/explore?first=backlog&second=backlog");
+  await page.getByText("Choose two different numbers.").waitFor();
+});
+
 test("every language is spoken throughout, and nothing stays English", async () => {
   page = watched(await (await browser.newContext({ viewport: { width: 1440, height: 900 } })).newPage());
   await signIn(page, "Marta Lindqvist");
@@ -318,7 +341,7 @@ test("every language is spoken throughout, and nothing stays English", async () 
     const own = Object.values(messages).join("\n");
     // What is as English in that language, and what is part of its own messages, is no mistake.
     const foreign = Object.entries(english).filter(([key, text]) => text !== messages[key] && text.length > 6 && !/[{}]/.test(text) && !own.includes(text));
-    for (const path of ["/", "/waiting", "/numbers", "/numbers/win_rate?why=1", "/books", "/customers", customer, "/boards"]) {
+    for (const path of ["/", "/waiting", "/numbers", "/numbers/win_rate?why=1", "/books", "/customers", customer, "/boards", "/explore?period=year"]) {
       await go(page, `${path}${path.includes("?") ? "&" : "?"}lang=${language}`);
       await page.locator("main .panel").first().waitFor();
       await page.getByText(messages["state.live"], { exact: true }).waitFor();
@@ -355,6 +378,7 @@ test("axe finds nothing: light and dark, desktop and phone", async () => {
     "/customers": "Customers",
     [customer]: "Timeline",
     "/boards": "Boards",
+    "/explore": "How the two move together",
   };
   const context = await browser.newContext({ bypassCSP: true });
   const opened = watched(await context.newPage());

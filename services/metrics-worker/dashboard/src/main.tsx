@@ -11,6 +11,7 @@ import "./styles/overview.css";
 const Alerts = lazy(() => import("./alerts"));
 const Waiting = lazy(() => import("./waiting"));
 const Numbers = lazy(() => import("./numbers"));
+const Explore = lazy(() => import("./explore"));
 const Boards = lazy(() => import("./boards"));
 const Books = lazy(() => import("./books"));
 const Customers = lazy(() => import("./customers"));
@@ -27,6 +28,7 @@ render(
       <Route path="/alerts" component={Alerts} />
       <Route path="/waiting" component={Waiting} />
       <Route path="/numbers" component={Numbers} />
+      <Route path="/explore" component={Explore} />
       <Route path="/customers" component={Customers} />
       <Route path="/customers/:id" component={Customer} />
       <Route path="/boards" component={Boards} />

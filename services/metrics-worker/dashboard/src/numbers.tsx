@@ -6,6 +6,7 @@ import { language, t } from "./i18n";
 import { titleOf } from "./kpis";
 import { Mark } from "./parts/marks";
 import { useShared } from "./view";
+import "./styles/explore.css";
 
 export default function Numbers() {
   const { catalogue } = useShared();
@@ -20,7 +21,10 @@ export default function Numbers() {
   );
   return (
     <div class="list-page wide">
-      <h1>{t("numbers.title")}</h1>
+      <nav class="crumbs" aria-label={t("crumbs.label")}>
+        <h1>{t("numbers.title")}</h1>
+        <A class="button explore-open" href={`/explore${location.search}`}>{t("explore.open")}</A>
+      </nav>
       <div class="numbers">
         <For each={groups()}>
           {(group) => (

@@ -16,6 +16,7 @@ import { Select } from "../parts/select";
 import { addDays, daysBefore, daysBetween, intervalOf } from "../period";
 import { plain, sevenDayAverage } from "../series";
 import { useShared } from "../view";
+import "../styles/explore.css";
 import "../styles/kpi.css";
 import { Explain } from "./explain";
 import { TargetEditor } from "./target";
@@ -46,6 +47,13 @@ function Unknown() {
       </section>
     </Show>
   );
+}
+
+/** Returns the address where a number is beside another one: what leads comes first. */
+function exploreAt(kpi: Kpi): string {
+  const parameters = new URLSearchParams(location.search);
+  parameters.set(kpi.indicator === "leading" ? "first" : "second", kpi.name);
+  return `/explore?${parameters}`;
 }
 
 type Asked = { variant?: string; by?: string; and?: string; as_of?: string; why?: string; target?: string };
@@ -119,6 +127,7 @@ function Page(props: { kpi: Kpi }) {
           <span class="crumb"><Mark of={kpi.function} /> {t(`function.${kpi.function}`)}</span> <span aria-hidden="true">/</span>
           <h1>{title()}</h1>
           <span class="indicator">{t(kpi.indicator === "leading" ? "kpi.leadingMeans" : "kpi.laggingMeans")}</span>
+          <A class="button explore-open" href={exploreAt(kpi)}>{t("explore.open")}</A>
         </nav>
 
         <section class="panel" aria-label={title()}>

@@ -24,6 +24,7 @@ PAGES: Final = (
     "/customers/{id}",
     "/numbers",
     "/numbers/{kpi}",
+    "/explore",
     "/books",
     "/signed-in",
     "/signed-out",
