@@ -23,8 +23,8 @@ from metrics_worker.ledger.status import (
     complete_partitions,
     fresh_as_of,
     history_read_at,
-    history_rows,
     is_caught_up,
+    parts_of_history,
 )
 from metrics_worker.ledger.tables import CONSUMER, metadata
 from service_kit.clock import SYSTEM_CLOCK
@@ -88,6 +88,24 @@ def a_batch(number: int, happened_before: timedelta, partitions: int = 1) -> lis
     ]
 
 
+async def test_a_batch_notes_its_history_and_how_far_its_partitions_are_complete(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await assign(engine, 0, 1)
+    consumer = LedgerConsumer(engine, KafkaServers("nowhere:1"), VILNIUS, topics=["t"])
+    monkeypatch.setattr(consumer, "_newly_complete", lambda: {("t", 0): LATER, ("t", 1): MORNING})
+    async with engine.begin() as connection:
+        assert await history_read_at(connection) is None
+        for _ in range(2):
+            await consumer._handle(connection, a_batch(HISTORY_EVENTS, 2 * LATE, partitions=2))
+        assert await fresh_as_of(connection) == MORNING
+        noted = await history_read_at(connection)
+        assert noted is not None
+        # What follows has no part of it.
+        await consumer._handle(connection, a_batch(1, 2 * LATE))
+        assert await history_read_at(connection) == noted
+
+
 async def test_many_late_facts_in_a_batch_are_a_history_until_none_have_come_for_a_while(engine: AsyncEngine) -> None:
     await assign(engine, 0, 1)
     consumer = LedgerConsumer(engine, KafkaServers("nowhere:1"), VILNIUS, topics=["t"], completeness="log")
@@ -113,7 +131,7 @@ async def test_many_late_facts_in_a_batch_are_a_history_until_none_have_come_for
     ("number", "happened_before"), [(HISTORY_EVENTS - 1, 2 * LATE), (2 * HISTORY_EVENTS, LATE), (0, LATE)]
 )
 def test_few_late_facts_and_many_new_ones_are_no_history(number: int, happened_before: timedelta) -> None:
-    assert history_rows(a_batch(number, happened_before), LATER) is None
+    assert parts_of_history(a_batch(number, happened_before)) == set()
 
 
 # Watermarks

@@ -12,14 +12,13 @@ from event_contracts.catalogue import SALES_TOPIC, SERVICE_TOPIC
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger import aggregate
 from metrics_worker.ledger.aggregate import SubjectState
-from metrics_worker.ledger.bulk_insert import Rows
 from metrics_worker.ledger.completeness import CompletenessBy, WatermarkReader
 from metrics_worker.ledger.status import (
     Partition,
     complete_partitions,
     completeness_rows,
-    history_rows,
     open_ledger,
+    parts_of_history,
     reporting_of_ledger,
     warn_of_difference,
 )
@@ -115,12 +114,10 @@ class LedgerConsumer:
             raise Fenced("the ledger was rebuilt and follows another time zone or currency now")
         states = [state for record in records for state in record.value]
         self._writer.part = self._part()
-        beside: list[Rows] = []
-        if self._watermarks is not None and (complete_until := self._newly_complete()):
-            # By what was read before this batch. Without a pause in the load, nothing else would tell.
-            beside.append(completeness_rows(complete_until))
-        if (history := history_rows(records, datetime.now(UTC))) is not None:
-            beside.append(history)
+        # By what was read before this batch. Without a pause in the load, nothing else would tell.
+        complete_until = {} if self._watermarks is None else self._newly_complete()
+        history = dict.fromkeys(parts_of_history(records), datetime.now(UTC))
+        beside = [completeness_rows(complete_until, history)] if complete_until or history else []
         await self._writer.apply(connection, states, beside=beside)
 
     def _part(self) -> int:

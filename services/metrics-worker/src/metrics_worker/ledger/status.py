@@ -114,17 +114,26 @@ def warn_of_difference(settings: Reporting, stored: Reporting) -> None:
 Partition = tuple[str, int]
 """Topic and number."""
 
+# One statement for both: within a statement a row is written once at most.
 _COMPLETE = Insert(
     freshness,
-    ("topic", "partition", "complete_until"),
+    ("topic", "partition", "complete_until", "history_read_at"),
     conflict="(topic, partition) DO UPDATE"
-    " SET complete_until = greatest(existing.complete_until, excluded.complete_until)",
+    " SET complete_until = greatest(existing.complete_until, excluded.complete_until),"
+    " history_read_at = greatest(existing.history_read_at, excluded.history_read_at)",
 )
 
 
-def completeness_rows(complete_until: Mapping[Partition, datetime]) -> Rows:
-    """Return the rows that note up to when partitions are complete; they never take anything back."""
-    return Rows(_COMPLETE, [(*partition, complete_until[partition]) for partition in sorted(complete_until)])
+def completeness_rows(
+    complete_until: Mapping[Partition, datetime], history_read_at: Mapping[Partition, datetime] | None = None
+) -> Rows:
+    """Return the rows that note up to when partitions are complete, and when a part of a history was read in them.
+
+    They never take anything back.
+    """
+    histories = history_read_at or {}
+    parts = sorted({*complete_until, *histories})
+    return Rows(_COMPLETE, [(*part, complete_until.get(part), histories.get(part)) for part in parts])
 
 
 async def complete_partitions(connection: AsyncConnection, complete_until: Mapping[Partition, datetime]) -> None:
@@ -173,21 +182,15 @@ HISTORY_EVENTS: Final = 50
 HISTORY_QUIET_SECONDS: Final = 10
 """A history is there once none of it has come for so long: between two imports of one there is less."""
 
-_HISTORY = Insert(
-    freshness,
-    ("topic", "partition", "history_read_at"),
-    conflict="(topic, partition) DO UPDATE SET history_read_at = excluded.history_read_at",
-)
 
-
-def history_rows(batch: Sequence[Record[list[SubjectState]]], now: datetime) -> Rows | None:
-    """Return the rows that note that a batch has a part of a history; None where it has none."""
+def parts_of_history(batch: Sequence[Record[list[SubjectState]]]) -> set[Partition]:
+    """Return the partitions in which a batch has a part of a history; none where it has few late events."""
     late = [
         (record.topic, record.partition)
         for record in batch
         if any(state.recorded_time - state.time > LATE for state in record.value)
     ]
-    return Rows(_HISTORY, [(*part, now) for part in sorted(set(late))]) if len(late) >= HISTORY_EVENTS else None
+    return set(late) if len(late) >= HISTORY_EVENTS else set()
 
 
 _HISTORY_READ_AT = sa.select(sa.func.max(freshness.c.history_read_at)).where(
