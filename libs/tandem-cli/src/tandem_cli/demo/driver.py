@@ -14,7 +14,7 @@ from tandem_cli.concurrency import all_of, each
 from tandem_cli.demo.board import Board
 from tandem_cli.demo.business import Business
 from tandem_cli.demo.company import PLANNING_RULES
-from tandem_cli.demo.history import TAKEN, HistoryLoader
+from tandem_cli.demo.history import STEPS_AT_ONCE, TAKEN, HistoryLoader
 from tandem_cli.demo.legs import body_of
 from tandem_cli.demo.memory import Memory, Thread
 from tandem_cli.demo.scenario import Action, Scenario
@@ -90,13 +90,9 @@ class Driver:
         company = self.business.company
         today = self._clock().date()
         months = _months(date.fromisoformat(self.memory.first_day), today)
-        for things in (
-            company.things(),
-            (rate for month in months for rate in company.exchange_rates(month)),
-            company.quotas(months[-1]),
-            company.registrations(),
-        ):
+        for things in (company.things(), (rate for month in months for rate in company.exchange_rates(month))):
             await self._make_all(list(things))
+        await self._import_all([*company.registrations(), *company.quotas(months[-1])])
         self.board.doing = "at work"
 
     async def history(self) -> None:
@@ -108,9 +104,8 @@ class Driver:
         missing = [day for day in days if day.isoformat() not in loaded]
         self.board.days_total, self.board.days_loaded = len(days) - 1, len(days) - len(missing)
         months = {day.isoformat()[:7] for day in missing}
-        for month in reversed(_months(first_day, today)[:-1]):
-            if month.isoformat()[:7] in months:
-                await self._make_all(list(self.business.company.quotas(month)))
+        earlier = [month for month in reversed(_months(first_day, today)[:-1]) if month.isoformat()[:7] in months]
+        await self._import_all([quota for month in earlier for quota in self.business.company.quotas(month)])
         loader = HistoryLoader(
             self.business,
             self.apis,
@@ -255,6 +250,29 @@ class Driver:
             ]
             await each(ready, self._make, at_once=WORKERS)
             things = [thing for thing in things if thing not in ready]
+
+    async def _import_all(self, things: list[tuple[Ref, dict[str, Any]]]) -> None:
+        """Make things of sales that have an external_ref, many in a request, or find them."""
+        for first in range(0, len(things), STEPS_AT_ONCE):
+            some = things[first : first + STEPS_AT_ONCE]
+            rows = []
+            for ref, body in some:
+                reference = self.business.company.reference(ref.key)
+                record = dict(filled(body, self._ids.__getitem__)) | {"external_ref": reference}
+                rows.append({"resource": ref.noun.partition("/")[2], "record": record})
+            self.board.requests += 1
+            for (ref, _), result in zip(some, await self._imported(rows), strict=True):
+                problem = result.get("problem") or {}
+                identity = result.get("id") or problem.get("existing_id")
+                if identity is None:
+                    raise StackProblem(f"The demo's {ref.noun} {ref.key} cannot be made: {problem.get('title')}")
+                self._ids[ref] = str(identity)
+
+    async def _imported(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        try:
+            return await self.apis["sales"].import_rows(rows)
+        except Refused as refusal:
+            raise StackProblem(f"{self.apis['sales'].url} takes no imports: {refusal}") from None
 
     async def _make(self, thing: tuple[Ref, dict[str, Any]]) -> None:
         ref, body = thing
