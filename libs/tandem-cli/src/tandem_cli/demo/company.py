@@ -152,6 +152,9 @@ class Company:
             yield agent, self._member(agent, "agent", number, service_teams)
 
         yield from self._promises()
+
+    def planning_rules(self) -> Iterator[tuple[Ref, dict[str, object]]]:
+        """What plans itself once the company is at work: history has plans of its own."""
         for rule, body in PLANNING_RULES.items():
             yield rule, body | {"name": self.reference(rule.key)}
 
