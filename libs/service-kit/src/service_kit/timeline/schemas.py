@@ -107,7 +107,7 @@ class TimelineEntryRead(ReadModel):
     """The record that it happened to."""
     person: TimelinePersonRead | None
     """Who did it where that is known, else whose the record was; null for nobody."""
-    previous_person: TimelinePersonRead | None
+    previous_person: Annotated[TimelinePersonRead, described("Whose it was before.", rarely=True)] | None
     """Whose it was before, where it was assigned to somebody else."""
     facts: TimelineFactsRead
     """What matters of it, by its kind."""
