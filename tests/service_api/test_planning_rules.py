@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -29,13 +28,18 @@ from tests.service_kit.toy import Issuer
 DAY = timedelta(days=1)
 
 
-@pytest.fixture
-async def service(new_database: Callable[[str], str], tmp_path: Path) -> AsyncIterator[Service]:
+pytestmark = pytest.mark.clock
+
+
+@pytest.fixture(scope="module")
+async def company(
+    new_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Service]:
     """A company of its own: rules are for everybody's customers."""
     issuer = Issuer()
     settings = ServiceApiSettings(
         database_url=new_database("planning"),
-        auth_jwks=issuer.published_in(tmp_path),
+        auth_jwks=issuer.published_in(tmp_path_factory.mktemp("issuer")),
         allowed_hosts=["service"],
         survey_link_secret="a secret of the tests only",
     )
@@ -43,6 +47,15 @@ async def service(new_database: Callable[[str], str], tmp_path: Path) -> AsyncIt
     app = create(settings)
     yield Service(httpx.ASGITransport(app), app.state.engine, issuer)
     await app.state.engine.dispose()
+
+
+@pytest.fixture
+async def service(company: Service) -> AsyncIterator[Service]:
+    """The company, without the rules of other tests."""
+    yield company
+    async with company.client("service-manager") as manager:
+        for rule in (await manager.get("/v1/planning-rules?active=true")).json()["items"]:
+            await manager.patch(f"/v1/planning-rules/{rule['id']}", json={"active": False})
 
 
 async def a_rule(manager: httpx.AsyncClient, trigger: str, **fields: Any) -> dict[str, Any]:

@@ -26,6 +26,8 @@ from tests.service_api.conftest import Service, a_ticket, make
 from tests.service_api.test_surveys import a_survey, entry
 from tests.service_kit.toy import Issuer as ToyIssuer
 
+pytestmark = pytest.mark.clock
+
 DAY = timedelta(days=1)
 
 
