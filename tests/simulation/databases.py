@@ -30,10 +30,17 @@ SETTINGS: Final = {
     "jit": "off",
     "lock_timeout": "5000",
     "plan_cache_mode": "force_generic_plan",
-    # Of metrics; the others have no such schema.
-    "search_path": SEARCH_PATH,
+    # The first is where the simulated clock is, before PostgreSQL's own; the next are of metrics.
+    "search_path": f"simulation, {SEARCH_PATH}, pg_catalog",
 }
 PRODUCTS: Final = ("lamp", "desk", "chair")
+CLOCK: Final = """
+    CREATE SCHEMA simulation;
+    CREATE TABLE simulation.clock (time timestamptz NOT NULL);
+    CREATE FUNCTION simulation.now() RETURNS timestamptz STABLE LANGUAGE sql RETURN (SELECT time FROM simulation.clock);
+    INSERT INTO simulation.clock VALUES ('2025-01-01')
+"""
+"""What leases expire by: with the real time, a run would depend on how fast it goes."""
 KEPT: Final = frozenset({"product", "alembic_version"})
 """Tables that no run changes."""
 
@@ -72,6 +79,8 @@ class Database:
     _free: list[_Connection] = field(default_factory=list)
     _used: list[_Connection] = field(default_factory=list)
     _dirty: list[_Connection] = field(default_factory=list)
+    clock_error: float = 0.0
+    """By how many seconds its clock is fast."""
 
     def __post_init__(self) -> None:
         self.engine = create_async_engine("postgresql+asyncpg://", async_creator=self._connect, pool_size=10)
@@ -152,6 +161,14 @@ class Database:
             deletions = [f"DELETE FROM {name}" for name in reversed(self.tables)]
             await session.execute("; ".join([f"SELECT set_config('{PURPOSE}', 'retention', true)", *deletions]))
 
+    async def set_clock(self, seconds: float) -> None:
+        """Set its clock to a simulated time."""
+        async with self.session() as session:
+            await session.execute(
+                "UPDATE simulation.clock SET time = timestamptz '2025-01-01' + make_interval(secs => $1)",
+                seconds + self.clock_error,
+            )
+
     async def snapshot(self) -> dict[str, bytes]:
         """Return all rows."""
         found = {}
@@ -204,6 +221,9 @@ async def open_databases(new_database: Callable[[str], str]) -> AsyncIterator[Da
         await migrate(module, DatabaseSettings(database_url=url))
         found[name] = Database(name, url, tables[name])
     databases = Databases(**found)
+    for database in (databases.sales, databases.service):
+        async with database.session() as session:
+            await session.execute(CLOCK)
     async with databases.sales.session() as session:
         for product in PRODUCTS:
             await session.execute(

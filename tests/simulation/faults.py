@@ -113,13 +113,27 @@ def draw_faults(seed: int) -> list[Fault]:
         *(_crash, _crash, _pause, _pause, _zombie, _zombie, _frozen, _send, _send, _repeat, _replay, _cut),
         *(_overload, _late, _late, _jump),
     ]
-    faults = [chance.choice(kinds)(chance) for _ in range(chance.randint(1, 5))]
+    faults = _with_a_survivor([chance.choice(kinds)(chance) for _ in range(chance.randint(1, 5))])
     if chance.random() < RESTORES:
         taken = chance.randint(20, 120)
         faults.append(Restore(taken, taken + chance.randint(10, 120)))
         if chance.random() < 0.5:
             faults.append(Crash(REPUBLISH, chance.choice(["wait", "read"]), chance.randint(1, 3)))
     return faults
+
+
+def _with_a_survivor(faults: list[Fault]) -> list[Fault]:
+    """Leave out faults that stop for ever the last process of its kind: nothing would go on."""
+    kept: list[Fault] = []
+    frozen: set[str] = set()
+    for fault in faults:
+        if isinstance(fault, Pause) and fault.seconds == math.inf:
+            kind = fault.process.rpartition("-")[0]
+            if kind in frozen:
+                continue
+            frozen.add(kind)
+        kept.append(fault)
+    return kept
 
 
 def _crash(chance: random.Random) -> Fault:

@@ -30,8 +30,9 @@ NOTHING: Final = "[None]"
 """A tombstone: in a log that begins with it, it is not."""
 FOLLOWS: Final = (
     *("blocks", "postings", "subject_state", "account_merge", "sequence_gap", "sales.", "customer", "won_deal"),
+    "dead_letter",
 )
-"""The beginnings of the names of tables that follow from events."""
+"""The beginnings of the names of tables that follow from events; no event has to fail."""
 NOT_COMPARED: Final = {
     "customer": {"version", "name_sequence"},
     "won_deal": set[str](),

@@ -25,9 +25,10 @@ Run = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 class Process:
     """A process of the system: one task, which runs only between two seams."""
 
-    def __init__(self, name: str, run: Run) -> None:
+    def __init__(self, name: str, run: Run, ids: str = "") -> None:
         self.name = name
         self.run = run
+        self.ids = ids
         self.incarnation = 0
         self.visits: Counter[str] = Counter()
         """How often each seam was reached, over all incarnations."""
@@ -50,7 +51,7 @@ class Process:
         self.has_crashed = self.is_doomed = False
         self.at_seam = asyncio.Event()
         token = _current.set(self)
-        ids = _ids.set((f"{self.name}#{self.incarnation}", iter(range(1_000_000))))
+        ids = _ids.set((f"{self.ids}{self.name}#{self.incarnation}", iter(range(1_000_000))))
         self.task = asyncio.create_task(self.run(asyncio.Event()), name=self.name)
         _ids.reset(ids)
         _current.reset(token)
@@ -91,26 +92,33 @@ def ids_of(scope: str) -> Iterator[None]:
     _ids.reset(token)
 
 
+async def _nothing(_: Process) -> None:
+    pass
+
+
 class Scheduler:
     """Decides which process goes next, and keeps the time."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, ids: str = "") -> None:
+        """`ids` tells the ids that processes make from those of another run on the same databases."""
         self.random = random.Random(seed)
+        self._ids = ids
         self.now = 0.0
         self.steps = 0
         self.processes: dict[str, Process] = {}
+        self.on_turn: Callable[[Process], Coroutine[Any, Any, None]] = _nothing
+        """What is done before a process goes on."""
         self.on_seam: Callable[[Process, str], None] = lambda process, seam: None
         self.on_crash: Callable[[], Coroutine[Any, Any, None]] | None = None
 
     def add(self, name: str, run: Run) -> None:
         """Add a process."""
-        self.processes[name] = Process(name, run)
+        self.processes[name] = Process(name, run, self._ids)
 
     async def start(self) -> None:
         """Run every process to its first seam."""
         for process in self.processes.values():
-            process.start()
-            await self._until_seam(process)
+            await self.restart(process)
 
     async def seam(self, name: str, *, ready: Callable[[], bool] | None = None, seconds: float = 0.0) -> None:
         """Wait until the scheduler lets the process go on: when it is `ready`, or else after `seconds`."""
@@ -118,6 +126,8 @@ class Scheduler:
         if process.has_crashed:
             # What a dying process does on its way out does not happen.
             raise asyncio.CancelledError
+        if asyncio.current_task() is not process.task:
+            raise RuntimeError(f"{process.name} reaches {name} in a second task: which comes first would be chance")
         process.visits[name] += 1
         process.seam, process.ready, process.due = name, ready, self.now + seconds
         process.waiting_since = self.now
@@ -147,6 +157,7 @@ class Scheduler:
         process = self.random.choice(eligible)
         process.paused_since = math.inf
         self.now += self.random.random() * 2 * MEAN_STEP_SECONDS
+        await self.on_turn(process)
         assert process.waiting is not None
         process.at_seam.clear()
         process.waiting.set_result(None)
@@ -177,7 +188,8 @@ class Scheduler:
             await self.restart(process)
 
     async def restart(self, process: Process) -> None:
-        """Start a process again that was killed."""
+        """Start a process that does not run."""
+        await self.on_turn(process)
         process.start()
         await self._until_seam(process)
 

@@ -65,8 +65,6 @@ LOCKING: Final = frozenset({"erase", "erase_customer", "merge"})
 """What others, the relay among them, would wait for in the database, where the scheduler does not see it."""
 OTHERWISE: Final = {"won": "lost", "lost": "won"}
 """How deals end after a restore."""
-AGED_SECONDS: Final = 0.5
-"""How often the leases learn of simulated time."""
 LATE_SECONDS: Final = 5.0
 MAX_STEPS: Final = 6_000
 QUIET_SECONDS: Final = 90.0
@@ -107,7 +105,6 @@ class World:
     log: MemoryLog = field(init=False)
     next_actions: dict[str, int] = field(default_factory=dict)
     onboarded: set[UUID] = field(default_factory=set)
-    aged_until: float = 0.0
     snapshot: tuple[dict[str, bytes], dict[str, int]] | None = None
     """The rows of sales, and how far its clients were."""
     is_restored: bool = False
@@ -118,9 +115,12 @@ class World:
     """What an invariant that holds at every moment has found."""
 
     def __post_init__(self) -> None:
-        self.scheduler = Scheduler(self.plan.schedule)
+        self.scheduler = Scheduler(self.plan.schedule, ids="new log " if self.fills_new_log else "")
         self.scheduler.on_seam = self._strike
         self.scheduler.on_crash = self._settle
+        self.scheduler.on_turn = self._set_clock
+        for database in self.databases:
+            database.clock_error = 0.0
         self.log = MemoryLog(self.scheduler, TOPICS)
         self.log.send_fails = self._send_fails
         self.kafka = MemoryKafka(self.log)
@@ -158,10 +158,13 @@ class World:
             self.scheduler.add(client, self._client(client, database))
         for name in ("service-relay-1",) if self.fills_new_log else RELAYS:
             if not (self.is_reference and name.endswith("2")):
-                self.scheduler.add(name, self._relay(sales if name.startswith("sales") else service))
+                self.scheduler.add(name, self._relay(self._database_of(name)))
         for name in CONSUMERS:
             if not (self.is_reference and name.endswith("2")):
                 self.scheduler.add(name, self._consumer(name.partition("-")[0]))
+
+    def _database_of(self, name: str) -> Database:
+        return self.databases.sales if name.startswith("sales") else self.databases.service
 
     def _relay(self, database: Database) -> Run:
         async def run(stop: asyncio.Event) -> None:
@@ -174,7 +177,9 @@ class World:
             if group in self.late:
                 await self.scheduler.seam("late", ready=self._is_sales_long_quiet, seconds=math.inf)
             if group == "ledger":
-                ledger = LedgerConsumer(self.databases.metrics.engine, self.kafka, VILNIUS, clock=self.clock)
+                ledger = LedgerConsumer(
+                    self.databases.metrics.engine, self.kafka, VILNIUS, completeness="log", clock=self.clock
+                )
                 self._add_seams(ledger.consumer)
                 await ledger.run(stop)
                 return
@@ -334,24 +339,19 @@ class World:
             await session.execute("DELETE FROM seen_sequence; DELETE FROM consumer_offset; DELETE FROM dead_letter")
             await session.execute("RESET session_replication_role")
 
-    async def _age_leases(self) -> None:
-        """Let the leases of relays expire by simulated time, which the databases do not know."""
-        seconds = self.scheduler.now - self.aged_until
-        if seconds > AGED_SECONDS:
-            self.aged_until = self.scheduler.now
-            for database in (self.databases.sales, self.databases.service):
-                await self._jump(database, seconds)
-
-    async def _jump(self, database: Database, seconds: float) -> None:
-        async with database.session() as session:
-            await session.execute("UPDATE relay_lease SET expires_at = expires_at - make_interval(secs => $1)", seconds)
+    async def _set_clock(self, process: Process) -> None:
+        """Let a relay find its database's clock at the simulated time: its lease expires by that."""
+        if process.name in RELAYS:
+            await self._database_of(process.name).set_clock(self.scheduler.now)
 
     async def _strike_between_steps(self) -> None:
-        await self._age_leases()
         for fault in self.faults:
             if isinstance(fault, Cut | ClockJump) and fault.step == self.scheduler.steps:
                 database = getattr(self.databases, fault.database)
-                await (database.cut() if isinstance(fault, Cut) else self._jump(database, fault.seconds))
+                if isinstance(fault, Cut):
+                    await database.cut()
+                else:
+                    database.clock_error += fault.seconds
             elif isinstance(fault, Restore) and fault.taken == self.scheduler.steps:
                 self.snapshot = await self.databases.sales.snapshot(), dict(self.next_actions)
             elif isinstance(fault, Restore) and fault.restored == self.scheduler.steps and self.snapshot is not None:
