@@ -364,6 +364,25 @@ async def test_a_deal_that_is_taken_back_cancels_its_onboarding_until_it_is_won_
     assert len(published) == (4 if done_before else 3)
 
 
+async def test_a_deal_lost_after_a_restore_took_its_win_back_has_no_onboarding(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    account_id, deal_id = new_id(), new_id()
+    lately = datetime.now(UTC) - timedelta(days=1)
+    await consume(
+        service,
+        record(registered(account_id), 1),
+        record(won(account_id, deal_id, closed_at=lately), 2),
+        onboarding_days=30,
+    )
+    assert (await onboarding_of(manager, deal_id))["cancelled_at"] is None
+    # Sales lost the win, and somebody closed the deal otherwise: no state tells of the win any more.
+    state = deal_state(account_id, deal_id, stage="lost", closed_at=lately, promise=None)
+    lost = DealClosed(**state, change=DealClosing(outcome="lost", previous_stage="proposal"))
+    await consume(service, record(lost, 2, epoch=2), onboarding_days=30)
+    assert (await onboarding_of(manager, deal_id))["cancelled_at"] is not None
+
+
 @pytest.mark.parametrize("done_before", [False, True])
 async def test_a_deal_that_is_taken_back_and_won_again_in_one_batch_ends_as_in_two(
     service: Service, manager: httpx.AsyncClient, done_before: bool

@@ -66,7 +66,7 @@ def withdrawn(data: State) -> State:
     return entry.data(**{name: getattr(data, name) for name in entry.data.__struct_fields__})
 
 
-async def consume(service: Service, *events: tuple[State, int]) -> None:
+async def consume(service: Service, *events: tuple[State, int], epoch: int = 1) -> None:
     """Give the events to the consumer's handler in one batch, as the consumer does."""
     records = [
         Record(
@@ -76,11 +76,12 @@ async def consume(service: Service, *events: tuple[State, int]) -> None:
             codec.decode(
                 codec.encode(
                     data,
-                    event_id=uuid5(data.id, str(sequence)),
+                    event_id=uuid5(data.id, f"{epoch} {sequence}"),
                     time=NOW,
                     recorded_time=NOW,
                     sequence=sequence,
                     partition_key=data.id,
+                    epoch=epoch,
                 )
             ),
             None,
@@ -91,6 +92,19 @@ async def consume(service: Service, *events: tuple[State, int]) -> None:
         await connection.execute(sa.text("select"))
         relevant = [each for each in records if is_copied(each.value)]
         await follow_sales(connection, await SeenSequences(ACCOUNTS).newest(connection, relevant, version_of), ACCOUNTS)
+
+
+async def test_a_lead_that_never_named_a_suggestion_since_a_restore_is_not_its_outcome(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    customer = await a_customer(manager)
+    made = await make(manager, "/v1/upsell-suggestions", customer_id=customer["id"], product="payroll")
+    lead_id = new_id()
+    await consume(service, (lead(lead_id, UUID(made["id"]), "contacted"), 3))
+    # The suggestion was named by an amendment, which sales lost.
+    await consume(service, (lead(lead_id, None, "disqualified"), 3), epoch=2)
+    found = (await manager.get(f"/v1/upsell-suggestions/{made['id']}")).json()
+    assert (found["outcome"], found["lead_id"]) == (None, None)
 
 
 async def test_an_agent_sees_on_the_suggestion_what_became_of_it(service: Service, manager: httpx.AsyncClient) -> None:

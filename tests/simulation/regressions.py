@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from tests.simulation.faults import Crash, Cut, LateStart, Overload, Pause, Repeat, Restore
+from tests.simulation.faults import ClockJump, Crash, Cut, LateStart, Overload, Pause, Repeat, Restore, SendFails
 from tests.simulation.histories import Action
 from tests.simulation.world import Plan
 
@@ -67,5 +67,60 @@ REGRESSIONS: Final[dict[str, Plan]] = {
             Action("service", "resolve", "ticket-own"),
         ],
         faults=[],
+    ),
+    "an event that is sent again under the next epoch leaves the reversal of a lost deal": Plan(
+        schedule=460,
+        history=[
+            Action("sales-1", "register", "sales-1-1"),
+            Action("sales-1", "register", "sales-1-0", how="steady"),
+            Action("sales-1", "open", "sales-1-0-deal-0", of="sales-1-0", how="29.50"),
+            Action("sales-1", "open", "sales-1-1-deal", of="sales-1-1", how="100.00"),
+            Action("sales-1", "close", "sales-1-1-deal", how="won"),
+            Action("sales-1", "reopen", "sales-1-1-deal"),
+            Action("sales-1", "close", "sales-1-0-deal-0", how="won"),
+            Action("sales-1", "close", "sales-1-1-deal", how="lost"),
+            Action("sales-2", "register", "sales-2-1", how="steady"),
+            Action("sales-2", "close", "sales-2-0-deal", how="won"),
+            Action("sales-2", "close", "sales-2-1-deal-0", how="won"),
+            Action("sales-2", "reopen", "sales-2-0-deal"),
+            Action("sales-2", "amend", "sales-2-1-deal-0", how="41.00"),
+            Action("sales-2", "close", "sales-2-0-deal", how="lost"),
+            Action("service", "register_customer", "own"),
+            Action("service", "open_ticket", "ticket-0", of="sales-1-0"),
+            Action("service", "answer", "ticket-0", how="inbound"),
+            Action("service", "open_ticket", "ticket-1", of="sales-2-1"),
+            Action("service", "answer", "ticket-1", how="inbound"),
+            Action("service", "open_ticket", "ticket-own", of="own"),
+            Action("service", "resolve", "ticket-1"),
+            Action("service", "answer", "ticket-own", how="outbound"),
+            Action("service", "resolve", "ticket-own"),
+            Action("service", "reopen_ticket", "ticket-0"),
+        ],
+        faults=[
+            SendFails(process="sales-relay-2", visit=6, reaches=True),
+            Restore(taken=56, restored=102),
+            ClockJump(step=110, database="sales", seconds=3.0),
+        ],
+    ),
+    "a deal that is lost after a restore took its win back stays won in service": Plan(
+        schedule=483,
+        history=[
+            Action("sales-1", "register", "sales-1-0", how="steady"),
+            Action("sales-1", "register", "sales-1-1"),
+            Action("sales-1", "open", "sales-1-0-deal-0", of="sales-1-0", how="80.50"),
+            Action("sales-2", "register", "sales-2-1"),
+            Action("sales-2", "open", "sales-2-1-deal", of="sales-2-1", how="100.00"),
+            Action("sales-2", "register", "sales-2-0", how="steady"),
+            Action("sales-2", "open", "sales-2-0-deal-0", of="sales-2-0", how="10.50"),
+            Action("sales-2", "close", "sales-2-0-deal-0", how="won"),
+            Action("sales-2", "close", "sales-2-1-deal", how="won"),
+            Action("sales-2", "close", "sales-2-1-deal", how="won"),
+            Action("service", "answer", "ticket-1", how="inbound"),
+            Action("service", "resolve", "ticket-1"),
+        ],
+        faults=[
+            Pause(process="accounts-2", seam="read", visit=5, seconds=0.5, cuts=False),
+            Restore(taken=40, restored=151),
+        ],
     ),
 }

@@ -6,7 +6,7 @@ import tracemalloc
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 import msgspec
 import pytest
@@ -422,6 +422,25 @@ async def test_a_correction_of_a_higher_epoch_wins_over_higher_sequences(engine:
     assert await gaps(engine) == await conflicts(engine) == []
     blocks, postings = await kept(engine)
     assert blocks == postings == recomputed([*decoded(won, 4), *again])
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 6])
+async def test_an_event_that_comes_again_under_the_next_epoch_is_counted_once(engine: AsyncEngine, size: int) -> None:
+    # Its relay sent it and had no answer; a restore raised the epoch before it sent it again.
+    open_ = deal(line("desk", 1, "100"))
+    lost, won = (deal(line("desk", 1, "100"), id=open_.id, stage=stage) for stage in ("lost", "won"))
+    states = [(open_, 1), (lost, 2), (open_, 3), (won, 4)]
+
+    def sent(place: int, epoch: int) -> list[SubjectState]:
+        state, sequence = states[place]
+        recorded_time = MORNING + timedelta(seconds=sequence)
+        event_id = uuid5(open_.id, str(sequence))
+        value = record(state, sequence, event_id=event_id, recorded_time=recorded_time, epoch=epoch)
+        return decode(value, VILNIUS)
+
+    log = [*sent(0, 1), *sent(1, 1), *(entry for place in range(4) for entry in sent(place, 2))]
+    await ingest(engine, *(log[first : first + size] for first in range(0, len(log), size)))
+    await require_exact(engine, log)
 
 
 async def test_nothing_of_a_withdrawn_subject_counts_and_no_late_event_brings_it_back(engine: AsyncEngine) -> None:

@@ -64,6 +64,11 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int = 1
     """Of the stream that it belongs to; a restore of the service's database raises it."""
 
+    @property
+    def may_follow_lost_states(self) -> bool:
+        """Whether a state before it may be one that its service has lost, and that no later state tells of."""
+        return self.epoch > 1 or self.event_type.correction is not None
+
 
 class Envelope(msgspec.Struct, kw_only=True):
     """The JSON form. Attribute names are CloudEvents': lower-case letters only."""

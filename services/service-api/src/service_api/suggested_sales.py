@@ -55,7 +55,7 @@ def may_be_suggested(event: CloudEvent) -> bool:
     """Return whether a lead or deal names a suggestion, or may have named one before."""
     if not isinstance(event.data, Lead | Deal):
         return False
-    may_differ = event.event_type.correction is not None or isinstance(event.data, LeadAmended | DealAmended)
+    may_differ = event.may_follow_lost_states or isinstance(event.data, LeadAmended | DealAmended)
     return may_differ or event.data.upsell_suggestion_id is not None
 
 

@@ -82,8 +82,12 @@ _REVIEWS: Final = Insert(risk_review, ("customer", "day"))
 _TIMELINE: Final = msgspec.json.Decoder(list[TimelineEntry])
 
 Change = tuple[TimelineEntry, list[Posting]]
-Position = tuple[datetime, int, int]
-"""An entry's position in the order of recording: recorded time, event and customer."""
+Position = tuple[datetime, int, int, int]
+"""An entry's position in the order of recording: recorded time, event, customer and epoch.
+
+No two entries have the same. An event comes in two epochs when its relay sent it, had no answer, and sends it again
+after a restore has raised the epoch.
+"""
 _FIRST: Final = itemgetter(0)
 
 
@@ -165,7 +169,8 @@ def _put(current: dict[Key, TimelineEntry], entry: TimelineEntry) -> None:
 def _in_order(entries: Iterable[TimelineEntry]) -> list[tuple[Position, TimelineEntry]]:
     """Return entries in the order of recording, each with its position."""
     return sorted(
-        [((entry.recorded_time, entry.event_id.int, entry.customer.int), entry) for entry in entries], key=_FIRST
+        [((entry.recorded_time, entry.event_id.int, entry.customer.int, entry.epoch), entry) for entry in entries],
+        key=_FIRST,
     )
 
 

@@ -82,11 +82,9 @@ def version_of(event: CloudEvent) -> Version | None:
 
 def is_copied(event: CloudEvent) -> bool:
     """Return whether an event can change a copy: of an account, a deal that may have been won, a suggested sale."""
-    # A correction may take back a win that no state tells of any more.
-    may_matter = event.event_type.correction is not None
     return (
         isinstance(event.data, Account)
-        or (isinstance(event.data, Deal) and (may_matter or may_have_been_won(event.data)))
+        or (isinstance(event.data, Deal) and (event.may_follow_lost_states or may_have_been_won(event.data)))
         or may_be_suggested(event)
     )
 
