@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tandem_cli.stack import LocalStack
+from tests.e2e.conftest import settled
 from tools.clients import with_node
 from tools.dashboard import BUILT, DASHBOARD, build
 
@@ -26,6 +27,8 @@ async def test_the_dashboard_in_a_browser(
         # It has read the files when it started.
         await asyncio.to_thread(stack.processes["metrics-api"].stop)
         await asyncio.to_thread(stack.restart, "metrics-api")
+    # The page of the books shows this proof.
+    await settled(stack)
     urls = {f"TANDEM_{api.upper()}_URL": stack.urls[api] for api in ("sales", "service", "metrics")}
     env = {**with_node(), **urls, "TANDEM_TOKEN": stack.token("admin"), "CHROMIUM": CHROMIUM}
     command = ["node", "--test", "--test-reporter=tap", "e2e/dashboard.mjs"]

@@ -87,6 +87,10 @@ async def test_the_ledger_is_verified_as_the_consumer_and_rebuilt_as_the_owner(
 
     await eventually(has_risen, 60, every=0.2)
     await run(secured, "metrics-verify", consumer)
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {secured.token('analyst')}"}, timeout=30) as http:
+        newest, before = (await http.get(f"{secured.urls['metrics']}/v1/proofs")).json()["items"]
+    assert (newest["result"], newest["rebuilt_since"]) == ("exact", False)
+    assert (before["result"], before["rebuilt_since"]) == ("exact", True)
 
 
 async def test_targets_are_evaluated_and_sent_to_webhooks(secured: LocalStack, business: Business) -> None:

@@ -195,6 +195,7 @@ async def test_a_consumer_may_plan_at_intervals(
         ("service", "service_api", "UPDATE consumer_offset SET next_offset = 0"),
         ("metrics", "metrics_consumer", "SELECT * FROM webhook_secret"),
         ("metrics", "metrics_jobs", "SELECT * FROM signing_key"),
+        ("metrics", "metrics_api", "DELETE FROM proof"),
         ("metrics", "metrics_bi", "SELECT * FROM deal_posting"),
         *(("metrics", "metrics_api", f"DELETE FROM {table.fullname}") for table in DERIVED),
     ],

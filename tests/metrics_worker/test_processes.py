@@ -9,13 +9,16 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
+import sqlalchemy as sa
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts.catalogue import METRICS_TOPIC, SALES_TOPIC, SERVICE_TOPIC
 from event_contracts.codec import decode
+from metrics_worker.proofs.model import Proof
 from metrics_worker.settings import MetricsSettings
 from tandem_cli.kafka import Topic
 from tandem_cli.ports import free_port
@@ -60,6 +63,46 @@ async def test_a_proof_that_cannot_be_made_is_neither_good_nor_bad(
     report = json.loads(out)
     assert (process.returncode, report["ok"]) == (2, None)
     assert report["error"]
+    assert await _proofs(engine) == []
+
+
+async def test_a_proof_is_stored_and_printed_even_where_it_cannot_be_stored(
+    engine: AsyncEngine, settings: MetricsSettings, kafka: Kafka
+) -> None:
+    kafka.create_topics([Topic(SALES_TOPIC, 6), Topic(SERVICE_TOPIC, 6)])
+    brokers = {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
+
+    async def verified() -> tuple[int | None, Any, bytes]:
+        async with running("metrics-verify", settings, **brokers) as process:
+            out, log = await asyncio.wait_for(process.communicate(), 60)
+        return process.returncode, json.loads(out)["ok"], log
+
+    assert (await verified())[:2] == (0, True)
+    assert await _proofs(engine) == [0]
+    async with engine.begin() as connection:
+        await connection.execute(
+            sa.text(
+                "INSERT INTO subject_state (kind, id, sequence, event_id)"
+                " VALUES ('lead', gen_random_uuid(), 1, gen_random_uuid())"
+            )
+        )
+    assert (await verified())[:2] == (1, False)
+    assert await _proofs(engine) == [0, 1]
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("ALTER TABLE authoritative.proof RENAME TO elsewhere"))
+    try:
+        code, ok, log = await verified()
+    finally:
+        async with engine.begin() as connection:
+            await connection.execute(sa.text("ALTER TABLE authoritative.elsewhere RENAME TO proof"))
+    assert (code, ok) == (1, False)
+    assert b"proof_not_stored" in log
+
+
+async def _proofs(engine: AsyncEngine) -> list[int]:
+    """Return how many differences each proof found."""
+    async with engine.connect() as connection:
+        return list(await connection.scalars(sa.select(Proof.table.c.differences_found).order_by(Proof.table.c.id)))
 
 
 async def test_a_rebuild_that_is_not_possible_gives_the_reason(engine: AsyncEngine, settings: MetricsSettings) -> None:

@@ -33,7 +33,8 @@ from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.ledger.consumer import LedgerConsumer
 from metrics_worker.maintenance.missing_ledger import create_missing_ledger
 from metrics_worker.maintenance.rebuild import rebuild
-from metrics_worker.maintenance.verify import verify
+from metrics_worker.maintenance.verify import Report, verify
+from metrics_worker.proofs.store import store_proof
 from metrics_worker.schema import authoritative, derived
 from metrics_worker.settings import MetricsSettings
 from service_kit.database import create_engine
@@ -77,12 +78,13 @@ class Metrics:
         # No service with a relay stands behind these topics.
         return LedgerConsumer(self.engine, servers, self.settings.reporting, topics=self.topics, completeness="log")
 
-    async def verified(self, reporting: Reporting) -> None:
+    async def verified(self, reporting: Reporting) -> Report:
         """Wait until the ledger has the whole log; then it must agree with it."""
         report = await verify(
             self.engine, KafkaServers(self.kafka.bootstrap_servers), reporting, topics=self.topics, catch_up_seconds=60
         )
         assert report.to_json()["differences"] == []
+        return report
 
     async def post(self, path: str, body: Any = None) -> Any:
         answer = await self.admin.post(path, json=body)
@@ -304,7 +306,8 @@ async def make_history(metrics: Metrics, receiver: Receiver) -> str:
         await metrics.run_jobs()
         await metrics.send_webhooks()
         await publish(metrics, sales, record(deal(line("chair", 1, "5"), stage="won", closed_at=moment("2026-02-20"))))
-        await metrics.verified(NEW_YORK)
+        report, now = await metrics.verified(NEW_YORK), datetime.now(UTC)
+        await store_proof(metrics.engine, report, began_at=now, ended_at=now)
         await metrics.run_jobs()
         await metrics.feed_webhooks()
     return secret
@@ -346,6 +349,8 @@ async def test_all_that_people_decided_is_as_before_once_the_backup_is_restored_
             assert await after.decided() == decided
             assert await after.ledger() == ledger
             assert await after.answers() == answers
+            (proof,) = (await after.get("/v1/proofs"))["items"]
+            assert proof["rebuilt_since"]
             assert (await Tickets(after.engine).redeem(issued)).roles == {"admin"}
 
             # What was due is sent, by the secret that the receiver knows, and nothing else once more.

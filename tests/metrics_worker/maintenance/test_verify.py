@@ -3,23 +3,30 @@
 import json
 import os
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from functools import partial
+from importlib.metadata import version
+from typing import Any
 from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 from aiokafka import AIOKafkaProducer, TopicPartition
+from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.ledger.aggregate import decode
 from metrics_worker.ledger.consumer import LedgerConsumer
 from metrics_worker.maintenance.verify import CannotVerify, Report, read_log, verify
+from metrics_worker.proofs.model import DIFFERENCES_KEPT, KEPT, Proof
+from metrics_worker.proofs.store import store_proof
 from metrics_worker.schema import TABLES
 from service_kit.consumer.log_reader import LogReader
 from service_kit.kafka import KafkaServers
+from tandem_cli.issuer import Issuer
 from tests.commands import run_script
-from tests.metrics_worker.conftest import empty
+from tests.metrics_worker.conftest import client_of, empty
 from tests.metrics_worker.facts import (
     VILNIUS,
     deal,
@@ -101,6 +108,8 @@ async def test_a_ledger_that_agrees_with_the_log_is_in_order(
     assert report.to_json() == {
         "ok": True,
         "events": 9,
+        "blocks": report.blocks,
+        "fresh_as_of": None,
         "subjects": {
             "account": 0, "customer": 0, "lead": 1, "deal": 2, "quota": 1, "ticket": 2, "interaction": 1, "survey": 1,
             "activity": 0, "referral": 0, "training": 0, "checkin": 0, "maintenance": 0, "delivery": 0,
@@ -109,6 +118,10 @@ async def test_a_ledger_that_agrees_with_the_log_is_in_order(
         "differences_found": 0,
         "differences": [],
     }  # fmt: skip
+    async with kept.connect() as connection:
+        assert report.blocks == await connection.scalar(
+            sa.text("SELECT count(DISTINCT (kind, dimension, span, start, value)) FROM block")
+        )
 
 
 @pytest.mark.parametrize(
@@ -136,6 +149,60 @@ async def test_damage_is_found(
     report = await damaged_by(statement, kept, kafka, topics)
     assert not report.to_json()["ok"]
     assert {difference["table"] for difference in report.differences} == set(table.split())
+
+
+async def test_what_was_found_is_answered(
+    kept: AsyncEngine, kafka: Kafka, topics: tuple[str, str], app: FastAPI, issuer: Issuer
+) -> None:
+    async def verified() -> None:
+        began_at = datetime.now(UTC)
+        report = await verify(kept, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=topics)
+        await store_proof(kept, report, began_at=began_at, ended_at=datetime.now(UTC))
+
+    async def changed(statement: str) -> None:
+        async with kept.begin() as connection:
+            await connection.execute(sa.text(statement))
+
+    async with client_of(app, issuer, "sales-manager") as http:
+
+        async def answered() -> list[dict[str, Any]]:
+            answer = await http.get("/v1/proofs")
+            assert answer.status_code == 200, answer.text
+            return answer.json()["items"]  # type: ignore[no-any-return]
+
+        assert await answered() == []
+        await verified()
+        (exact,) = await answered()
+        assert (exact["result"], exact["differences_found"], exact["differences"]) == ("exact", 0, [])
+        assert (exact["events"], exact["subjects"], exact["rebuilt_since"]) == (9, 8, False)
+        assert exact["blocks"] > 0
+        assert exact["release"] == version("metrics-worker")
+        assert exact["began_at"] <= exact["ended_at"]
+
+        await changed("UPDATE block SET amounts[1] = amounts[1] + 1 WHERE span = 'month'")
+        await verified()
+        differs, before = await answered()
+        assert before == exact
+        assert (differs["result"], len(differs["differences"])) == ("differs", DIFFERENCES_KEPT)
+        assert differs["differences_found"] > DIFFERENCES_KEPT
+        first = differs["differences"][0]
+        assert (first["table"], first["sides"].keys()) == ("block", {"log", "blocks"})
+        assert first["sides"]["log"] != first["sides"]["blocks"]
+
+        # Another ledger was opened at another time.
+        await changed("UPDATE ledger SET opened_at = now()")
+        assert [each["rebuilt_since"] for each in await answered()] == [True, True]
+    async with client_of(app, issuer, "sales-rep") as http:
+        assert (await http.get("/v1/proofs")).status_code == 403
+
+
+async def test_the_newest_proofs_are_kept(kept: AsyncEngine) -> None:
+    now = datetime.now(UTC)
+    for events in range(KEPT + 2):
+        await store_proof(kept, Report(events=events), began_at=now, ended_at=now)
+    async with kept.connect() as connection:
+        found = await connection.scalars(sa.select(Proof.table.c.events).order_by(Proof.table.c.id))
+        assert list(found) == list(range(2, KEPT + 2))
 
 
 async def test_a_ledger_that_is_behind_is_not_compared(

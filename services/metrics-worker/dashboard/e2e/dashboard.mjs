@@ -216,6 +216,29 @@ test("a period is closed once it was confirmed, by who may, and then stands amon
   await context.close();
 });
 
+test("the books show their last proof: exact, with differences, of another ledger, or that there is none", async () => {
+  await go(page, "/books");
+  const panel = page.getByRole("region", { name: "Compared with the log" });
+  await panel.getByText("Exact", { exact: true }).waitFor();
+  await panel.getByText(/release \d/).waitFor();
+  const { items: [proof] } = await send("GET", "METRICS", "/v1/proofs?limit=1");
+  const answered = async (...items) => {
+    await page.route("**/v1/proofs?*", (route) => route.fulfill({ json: { items, next_cursor: null, total: null } }));
+    await go(page, "/numbers");
+    await panel.waitFor({ state: "detached" });
+    await go(page, "/books");
+  };
+  await answered({ ...proof, rebuilt_since: true });
+  await panel.getByText("The books were made anew since: compare them again with metrics-verify.").waitFor();
+  const difference = { table: "block", key: ["deal", "region"], sides: { log: '{"cells":{"1":2}}', blocks: '{"cells":{"1":3}}' } };
+  await answered({ ...proof, result: "differs", differences_found: 1200, differences: [difference] });
+  await panel.getByText("1,200 differences").waitFor();
+  await panel.getByRole("row", { name: "deal region" }).getByText('{"cells":{"1":3}}').waitFor();
+  await answered();
+  await panel.getByText("The books were never compared with the log").waitFor();
+  await page.unroute("**/v1/proofs?*");
+});
+
 test("a customer is found by name, with health and its reasons", async () => {
   const deal = await openDeal("4000.00");
   await win(deal);

@@ -1,4 +1,4 @@
-/** The books: up to when they are complete, what they could not read, which periods are closed, and what changed since. */
+/** The books: up to when they are complete, whether they were proven, what they could not read, which periods are closed, and what changed since. */
 
 import { dataOf, ProblemError, type Metrics } from "@tandem/client";
 import { createMemo, createResource, createSignal, For, Show } from "solid-js";
@@ -15,9 +15,12 @@ import { createReading } from "./reading";
 import { useShared } from "./view";
 
 type Period = Metrics["ClosedPeriodRead"];
+type Proof = Metrics["ProofRead"];
 
 const MOST = 100;
 const EVERY_MS = 30_000;
+/** What proves the books; its name is the same in every language. */
+const COMMAND = "metrics-verify";
 /** How far back a period is offered for closing. */
 const MONTHS = 12;
 
@@ -27,6 +30,7 @@ export default function Books() {
     <div class="list-page">
       <h1>{t("books.title")}</h1>
       <Freshness />
+      <Show when={may("list_proofs")}><LastProof /></Show>
       <Show when={may("list_dead_letters")}><DeadLetters /></Show>
       <Periods />
     </div>
@@ -49,6 +53,65 @@ function Freshness() {
         <For each={wrong()}>{(kind) => <p class="bad">{t(`alert.${kind}`)}: {t(`do.${kind}`)}</p>}</For>
       </div>
     </section>
+  );
+}
+
+function LastProof() {
+  const proofs = createReading(() => ({ limit: 1 }), async (query) => dataOf(await api.GET("/v1/proofs", { params: { query } })).items, { everyMs: EVERY_MS });
+  return (
+    <section class="panel" aria-labelledby="proof">
+      <header class="panel-head"><h2 id="proof">{t("books.proof")}</h2></header>
+      <Show when={proofs.latest()} fallback={<Failed of={proofs} />}>
+        {(found) => (
+          <Show when={found()[0]} fallback={<div class="nothing"><div><b>{t("books.neverProven")}</b><span class="muted">{t("books.proveBy", { command: COMMAND })}</span></div></div>}>
+            {(last) => <Proven proof={last()} />}
+          </Show>
+        )}
+      </Show>
+    </section>
+  );
+}
+
+function Proven(props: { proof: Proof }) {
+  const { shownZone } = useShared();
+  const at = (given: string) => moment(new Date(given), shownZone());
+  const proven = () => {
+    const { ended_at, fresh_as_of, release } = props.proof;
+    if (fresh_as_of == null) return t("books.provenPartly", { ended: at(ended_at), release });
+    return t("books.proven", { ended: at(ended_at), fresh: at(fresh_as_of), release });
+  };
+  return (
+    <>
+      <div class="books-fresh">
+        <Show when={props.proof.result === "exact"} fallback={<b class="value medium bad">{t("books.differs", { count: props.proof.differences_found })}</b>}>
+          <b class="value medium" classList={{ good: !props.proof.rebuilt_since, muted: props.proof.rebuilt_since }}>{t("books.exact")}</b>
+        </Show>
+        <span class="muted">{proven()}</span>
+        <p class="muted">{t("books.covered", { count: props.proof.events, blocks: props.proof.blocks })} {t("books.proofMeans")}</p>
+        <Show when={props.proof.rebuilt_since}><p class="bad">{t("books.rebuiltSince", { command: COMMAND })}</p></Show>
+      </div>
+      <Show when={props.proof.differences.length > 0}>
+        <p class="alert-do bad">{t("books.differsDo")}</p>
+        <div class="table-scroll" tabindex="0" role="group" aria-labelledby="proof">
+          <table class="rows">
+            <thead>
+              <tr><th scope="col">{t("books.where")}</th><th scope="col">{t("books.which")}</th><th scope="col">{t("books.sides")}</th></tr>
+            </thead>
+            <tbody>
+              <For each={props.proof.differences}>
+                {(difference) => (
+                  <tr>
+                    <th scope="row" lang="en"><code>{difference.table}</code></th>
+                    <td lang="en"><code>{difference.key.join(" ")}</code></td>
+                    <td lang="en"><For each={Object.entries(difference.sides)}>{([side, holds]) => <div><span class="muted">{side}</span> <code>{holds}</code></div>}</For></td>
+                  </tr>
+                )}
+              </For>
+            </tbody>
+          </table>
+        </div>
+      </Show>
+    </>
   );
 }
 

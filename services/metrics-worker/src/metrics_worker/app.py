@@ -19,6 +19,7 @@ from metrics_worker.api.kpi_exports import kpi_exports
 from metrics_worker.api.kpis import routes
 from metrics_worker.api.links import ApiAddresses
 from metrics_worker.api.periods import periods
+from metrics_worker.api.proofs import proofs
 from metrics_worker.api.scorecard import scorecard
 from metrics_worker.api.stream import stream, stream_tickets
 from metrics_worker.api.stream_hub import Hub
@@ -70,6 +71,7 @@ def create(settings: MetricsSettings) -> FastAPI:
             "customers": "The health of one customer.",
             "targets": "The values that KPIs are to reach.",
             "periods": "Closed periods, and what has changed in them since.",
+            "proofs": "When the ledger was compared with the log, and what was found.",
             "exports": "KPIs and the ledger's postings as files.",
             "push": "Values as they change: streams of server-sent events, and webhooks.",
             **DEAD_LETTERS_TAG,
@@ -89,6 +91,7 @@ def create(settings: MetricsSettings) -> FastAPI:
             customers,
             targets.routes,
             periods,
+            proofs,
             dead_letters,
             stream,
             stream_tickets,

@@ -12,10 +12,14 @@ import asyncio
 import gc
 import os
 import sys
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts.catalogue import METRICS_TOPIC
 from metrics_worker.database import tool_engine
@@ -24,15 +28,21 @@ from metrics_worker.ledger.status import reporting_of_ledger
 from metrics_worker.maintenance.rebuild import rebuild
 from metrics_worker.maintenance.verify import Report
 from metrics_worker.maintenance.verify import verify as compare_with_log
+from metrics_worker.proofs.store import store_proof
 from metrics_worker.settings import MetricsSettings, known_zone
 from service_kit import logs, republish_command
 from service_kit.kafka import KafkaServers
 
 REPLAY_NICENESS = 10
 
+log = structlog.get_logger()
+
 
 def verify() -> None:
-    """Print as JSON whether sums, postings and log agree; exit with 0 if so, 1 if not, 2 if it cannot compare them."""
+    """Print as JSON whether sums, postings and log agree; exit with 0 if so, 1 if not, 2 if it cannot compare them.
+
+    Stores what it found, as a proof that metrics-api answers.
+    """
     try:
         settings = MetricsSettings()
         _keep_output_clear("metrics-verify", settings)
@@ -50,9 +60,24 @@ async def _verified(settings: MetricsSettings) -> Report:
     try:
         async with engine.connect() as connection:
             kept = await reporting_of_ledger(connection)
-        return await compare_with_log(engine, KafkaServers.of(settings), kept or settings.reporting)
+        began_at = datetime.now(UTC)
+        report = await compare_with_log(engine, KafkaServers.of(settings), kept or settings.reporting)
+        await _keep(engine, report, began_at)
+        return report
     finally:
         await engine.dispose()
+
+
+async def _keep(engine: AsyncEngine, report: Report, began_at: datetime) -> None:
+    try:
+        await store_proof(engine, report, began_at=began_at, ended_at=datetime.now(UTC))
+    except (SQLAlchemyError, OSError) as error:
+        # What was found is worth printing all the same.
+        log.error(
+            "proof_not_stored",
+            error=str(error),
+            hint="run metrics-migrate, and metrics-verify with the role of metrics-consumer",
+        )
 
 
 def replay() -> None:

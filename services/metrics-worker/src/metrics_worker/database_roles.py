@@ -12,6 +12,7 @@ from metrics_worker.customers.model import PublishedRisk
 from metrics_worker.database import reporting_choice
 from metrics_worker.ledger.tables import DERIVED, directory_name, freshness, risk_review
 from metrics_worker.periods.model import ClosedFigure
+from metrics_worker.proofs.model import Proof
 from metrics_worker.queries import bi_views
 from metrics_worker.schema import TABLES
 from metrics_worker.targets.model import Target
@@ -38,8 +39,9 @@ def full_names(*tables: sa.Table) -> frozenset[str]:
 
 _LEDGER: Final = full_names(*DERIVED, directory_name, freshness, consumer_offset, circuit_breaker)
 """What the consumer writes: the ledger, and where it stands in the log."""
-# The first consumer of a database chooses what its ledgers follow.
-_OF_CONSUMER: Final = _LEDGER | full_names(dead_letter, reporting_choice)
+# The first consumer of a database chooses what its ledgers follow. `metrics-verify` signs in as the consumer does, and
+# stores proofs.
+_OF_CONSUMER: Final = _LEDGER | full_names(dead_letter, reporting_choice, Proof.table)
 _OF_JOBS: Final = full_names(
     *(outbox, relay_lease, *PUBLISHING, idempotency_key, audit_entry, dead_letter, risk_review),
     *(Target.table, PublishedRisk.table, PublishedWait.table, ClosedFigure.table, Webhook.table, WebhookDelivery.table),
@@ -49,7 +51,8 @@ _OF_JOBS: Final = full_names(
 _OF_API: Final = (
     _TABLES
     - _LEDGER
-    - full_names(relay_lease, *PUBLISHING, reporting_choice, PublishedRisk.table, PublishedWait.table, webhook_progress)
+    - full_names(relay_lease, *PUBLISHING, reporting_choice, webhook_progress)
+    - full_names(PublishedRisk.table, PublishedWait.table, Proof.table)
 )
 
 ROLES: Final = (

@@ -69,6 +69,7 @@ ACCESS: Final = AccessTable(
         write=(rule("list_restatements", _ALL_NUMBERS), rule("close_period", _MANAGERS)),
         audit=rule("get_period_audit", _MANAGERS),
     ),
+    Noun("proofs", read=rule("list_proofs", _ALL_NUMBERS)),
     Noun("audit", read=rule("list_audit", _NOBODY)),
     Noun("exports", read=rule("export_postings", {"analyst": ALL, **_MANAGERS})),
     Noun(

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -23,8 +24,9 @@ from metrics_worker.domain.posting import Reporting
 from metrics_worker.ledger.aggregate import SubjectState, decode
 from metrics_worker.ledger.blocks import BlockKey, Blocks, blocks_of
 from metrics_worker.ledger.consumer import TOPICS
-from metrics_worker.ledger.status import reporting_of_ledger
+from metrics_worker.ledger.status import fresh_as_of, reporting_of_ledger
 from metrics_worker.ledger.tables import CONSUMER, POSTING, open_wait, subject_state
+from metrics_worker.ledger.tables import ledger as ledger_table
 from metrics_worker.maintenance.recompute import Newest, newest_of, recomputed
 from metrics_worker.maintenance.stored_sums import (
     CustomerSums,
@@ -56,6 +58,12 @@ class Report:
     events: int = 0
     """Records of the log that were decoded; undecodable ones are compared with the dead letters."""
     subjects: dict[str, int] = field(default_factory=dict)
+    blocks: int = 0
+    """Rows of sums that one side has at least."""
+    fresh_as_of: datetime | None = None
+    """The ledger that was compared held all that was recorded up to then; None when it was not complete."""
+    ledger_opened_at: datetime | None = None
+    """Names the ledger that was compared: a rebuilt one was opened later; None before it is opened."""
     differences: list[dict[str, Any]] = field(default_factory=list)
     """The first hundred."""
     differences_found: int = 0
@@ -72,6 +80,8 @@ class Report:
             "ok": not self.differences_found,
             "events": self.events,
             "subjects": self.subjects,
+            "blocks": self.blocks,
+            "fresh_as_of": self.fresh_as_of,
             "differences_found": self.differences_found,
             "differences": self.differences,
         }
@@ -81,6 +91,8 @@ class Report:
 class _Ledger:
     """What the database holds at one moment."""
 
+    fresh_as_of: datetime | None
+    opened_at: datetime | None
     offsets: Offsets
     dead_letters: dict[Position, str]
     """The status of each."""
@@ -179,6 +191,8 @@ async def _read_ledger(
         for kept in POSTING:
             postings |= await summed_postings(connection, kept)
         return _Ledger(
+            fresh_as_of=await fresh_as_of(connection),
+            opened_at=await connection.scalar(sa.select(ledger_table.c.opened_at)),
             offsets=offsets,
             dead_letters={(row.topic, row.partition, row.offset): row.status for row in settled_rows},
             skipped_positions=await skipped_positions(connection, CONSUMER, identity.topic_ids),
@@ -217,7 +231,12 @@ def _keep_newest(log: _Log, states: Iterable[SubjectState]) -> None:
 
 def _compare(ledger: _Ledger, log: _Log, reporting: Reporting) -> Report:
     kinds = [kind for kind in KINDS if not kind.is_derived]
-    report = Report(events=log.events, subjects={kind.name: len(log.newest[kind]) for kind in kinds})
+    report = Report(
+        events=log.events,
+        subjects={kind.name: len(log.newest[kind]) for kind in kinds},
+        fresh_as_of=ledger.fresh_as_of,
+        ledger_opened_at=ledger.opened_at,
+    )
     for position in sorted(log.undecodable ^ ledger.dead_letters.keys()):
         if ledger.dead_letters.get(position, "open") != "open":
             # Settled when it could not be read; a ledger that was read anew has it now.
@@ -236,6 +255,7 @@ def _compare(ledger: _Ledger, log: _Log, reporting: Reporting) -> Report:
         expected |= blocks_of(kept, postings[kept])
         customers, posted = sums_by_customer(kept, postings[kept]), ledger.by_customer[kept.name]
         _compare_values(report, f"{kept.name}_posting", (), log=customers, postings=posted)
+    report.blocks = len(expected.keys() | ledger.blocks.keys())
     for key in _differing(expected, ledger.blocks):
         report.differ("block", key, log=_shown(expected, key), blocks=_shown(ledger.blocks, key))
     for key in _differing(expected, ledger.postings):
