@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from service_kit import issuer_keys
 from service_kit.auth import Authenticator, Principal
 from service_kit.issuer_keys import UNKNOWN_KEY_SECONDS, IssuerKeys
 from service_kit.problems import Problem, Unauthenticated, Unavailable
@@ -317,6 +318,14 @@ async def test_subject_teams_and_regions_come_from_the_declared_claims(provider:
 async def test_a_role_that_a_mapping_makes_up_is_refused_at_the_start() -> None:
     with pytest.raises(ValueError, match="auth_role_mapping"):
         settings(auth_role_mapping={"everybody": ["king"]})
+
+
+async def test_keys_in_a_file_are_read_however_late_the_machine_comes_to_it(
+    issuer: Issuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issuer_keys, "_READ_SECONDS", 0)
+    keys = IssuerKeys(settings(auth_jwks=issuer.published_in(tmp_path)))
+    assert list(await keys.current()) == [issuer.kid]
 
 
 async def test_keys_in_a_file_are_read_again_too(tmp_path: Path, clock: Clock) -> None:

@@ -96,8 +96,11 @@ class IssuerKeys:
                 self._tried_at = self._clock()
 
     async def _read(self) -> Keys:
-        async with asyncio.timeout(_READ_SECONDS):
-            document = await _document_at(self._settings.auth_jwks or await self._discovered())
+        known = self._settings.auth_jwks
+        # A file needs no limit: its thread may begin late on a busy machine, and would not end by being cancelled.
+        is_file = urlsplit(known).scheme == "file"
+        async with asyncio.timeout(None if is_file else _READ_SECONDS):
+            document = await _document_at(known or await self._discovered())
         keys = {
             key.key_id: key
             for key in jwt.PyJWKSet.from_dict(document).keys
