@@ -7,22 +7,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import sales_api
 from event_contracts.sales import ActivityCancelled, ActivityPlanned
-from sales_api.app import create
 from sales_api.planning_rules.use_cases import INTERVALS
-from sales_api.settings import SalesSettings
-from service_kit.migrations import migrate
 from service_kit.planned_work.intervals import IntervalPlanner
 from service_kit.planned_work.rules import WorkRule
+from tests.sales_api.conftest import selling
 from tests.sales_api.sales import Body, Sales, pointers
-from tests.service_kit.toy import Issuer
 
 DAY = timedelta(days=1)
 
@@ -33,14 +28,8 @@ pytestmark = pytest.mark.clock
 @pytest.fixture(scope="module")
 async def company(new_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sales]:
     """A company of its own: rules are for everybody's deals."""
-    url, issuer = new_database("planning"), Issuer()
-    jwks = issuer.published_in(tmp_path_factory.mktemp("issuer"))
-    config = SalesSettings(database_url=url, auth_jwks=jwks, allowed_hosts=["sales"])
-    await migrate(sales_api, config)
-    app = create(config)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sales") as http:
-        yield Sales(http, app.state.engine, issuer)
-    await app.state.engine.dispose()
+    async with selling(new_database("planning"), tmp_path_factory.mktemp("issuer")) as found:
+        yield found
 
 
 @pytest.fixture

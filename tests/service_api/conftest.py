@@ -2,7 +2,9 @@
 
 import uuid
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -47,14 +49,13 @@ class Service:
         return [event for event in found if event.subject == subject]
 
 
-@pytest.fixture(scope="session")
-async def service(
-    new_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Service]:
+@asynccontextmanager
+async def serving(url: str, folder: Path) -> AsyncIterator[Service]:
+    """Yield the API on a database, which it migrates."""
     issuer = Issuer()
     settings = ServiceApiSettings(
-        database_url=new_database("service"),
-        auth_jwks=issuer.published_in(tmp_path_factory.mktemp("issuer")),
+        database_url=url,
+        auth_jwks=issuer.published_in(folder),
         allowed_hosts=["service"],
         survey_link_secret="a secret of the tests only",
     )
@@ -62,6 +63,14 @@ async def service(
     app = service_api.app.create(settings)
     yield Service(httpx.ASGITransport(app), app.state.engine, issuer)
     await app.state.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+async def service(
+    new_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Service]:
+    async with serving(new_database("service"), tmp_path_factory.mktemp("issuer")) as found:
+        yield found
 
 
 @pytest.fixture

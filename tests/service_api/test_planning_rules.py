@@ -9,21 +9,16 @@ from uuid import UUID
 import httpx
 import pytest
 
-import service_api
 from event_contracts.service import CheckInCancelled, CheckInPlanned
-from service_api.app import create
 from service_api.customers.from_sales import copy_accounts
 from service_api.planning_rules.use_cases import INTERVALS
-from service_api.settings import ServiceApiSettings
 from service_kit.identifiers import new_id
-from service_kit.migrations import migrate
 from service_kit.planned_work.intervals import IntervalPlanner
-from tests.service_api.conftest import Service, a_customer, a_ticket, an_agent, make
+from tests.service_api.conftest import Service, a_customer, a_ticket, an_agent, make, serving
 from tests.service_api.test_care import consume, reopened, won
 from tests.service_api.test_customers_from_sales import merged, record, registered
 from tests.service_api.test_surveys import a_survey, entry
 from tests.service_kit.conftest import assert_problem
-from tests.service_kit.toy import Issuer
 
 DAY = timedelta(days=1)
 
@@ -36,17 +31,8 @@ async def company(
     new_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Service]:
     """A company of its own: rules are for everybody's customers."""
-    issuer = Issuer()
-    settings = ServiceApiSettings(
-        database_url=new_database("planning"),
-        auth_jwks=issuer.published_in(tmp_path_factory.mktemp("issuer")),
-        allowed_hosts=["service"],
-        survey_link_secret="a secret of the tests only",
-    )
-    await migrate(service_api, settings)
-    app = create(settings)
-    yield Service(httpx.ASGITransport(app), app.state.engine, issuer)
-    await app.state.engine.dispose()
+    async with serving(new_database("planning"), tmp_path_factory.mktemp("issuer")) as found:
+        yield found
 
 
 @pytest.fixture

@@ -4,27 +4,19 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-import sales_api
-import sales_api.app
-import service_api
-import service_api.app
 from metrics_worker.ledger.aggregate import decode
 from metrics_worker.ledger.status import open_ledger
-from sales_api.settings import SalesSettings
-from service_api.settings import ServiceApiSettings
-from service_kit.migrations import migrate
 from service_kit.outbox import outbox
 from tests.metrics_worker.conftest import Metrics
 from tests.metrics_worker.facts import VILNIUS
+from tests.sales_api.conftest import selling
 from tests.sales_api.sales import Sales
-from tests.service_api.conftest import Service, a_ticket, make
+from tests.service_api.conftest import Service, a_ticket, make, serving
 from tests.service_api.test_surveys import a_survey, entry
-from tests.service_kit.toy import Issuer as ToyIssuer
 
 pytestmark = pytest.mark.clock
 
@@ -56,14 +48,8 @@ class Ledger:
 @pytest.fixture
 async def sales(new_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sales]:
     """Sales of a company of its own."""
-    issuer = ToyIssuer()
-    jwks = issuer.published_in(tmp_path_factory.mktemp("issuer"))
-    config = SalesSettings(database_url=new_database("sales"), auth_jwks=jwks, allowed_hosts=["sales"])
-    await migrate(sales_api, config)
-    app = sales_api.app.create(config)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sales") as http:
-        yield Sales(http, app.state.engine, issuer)
-    await app.state.engine.dispose()
+    async with selling(new_database("sales"), tmp_path_factory.mktemp("issuer")) as found:
+        yield found
 
 
 @pytest.fixture
@@ -71,17 +57,8 @@ async def service(
     new_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Service]:
     """Its service."""
-    issuer = ToyIssuer()
-    config = ServiceApiSettings(
-        database_url=new_database("service"),
-        auth_jwks=issuer.published_in(tmp_path_factory.mktemp("issuer")),
-        allowed_hosts=["service"],
-        survey_link_secret="a secret of the tests only",
-    )
-    await migrate(service_api, config)
-    app = service_api.app.create(config)
-    yield Service(httpx.ASGITransport(app), app.state.engine, issuer)
-    await app.state.engine.dispose()
+    async with serving(new_database("service"), tmp_path_factory.mktemp("issuer")) as found:
+        yield found
 
 
 @pytest.fixture

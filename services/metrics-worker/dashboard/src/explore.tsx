@@ -215,6 +215,7 @@ function ByLag(props: { lags: readonly Agreement[]; best: Agreement & { r: numbe
   const x = (index: number) => LEFT + index * wide();
   const height = (r: number) => Math.abs(r) * (middle - 8);
   const shown = (r: number | null) => (r === null ? "–" : signed(r));
+  const ahead = (lag: number) => (lag === 0 ? decimal(0) : `${lag > 0 ? "+" : "−"}${props.steps(Math.abs(lag))}`);
   const ticks = () => props.lags.flatMap(({ lag }, index) => (lag === 0 || index === 0 || index === props.lags.length - 1 ? [{ lag, index }] : []));
   const file = () => ["lag,correlation,pairs", ...props.lags.map(({ lag, r, pairs }) => `${lag},${r ?? ""},${pairs}`), ""].join("\r\n");
   return (
@@ -260,7 +261,7 @@ function ByLag(props: { lags: readonly Agreement[]; best: Agreement & { r: numbe
             <For each={ticks()}>
               {({ lag, index }) => (
                 <text class="axis" x={x(index) + wide() / 2} y={HEIGHT - 6} text-anchor={index === 0 ? "start" : index === props.lags.length - 1 ? "end" : "middle"}>
-                  {lag === 0 ? decimal(0) : `${lag > 0 ? "+" : "−"}${props.steps(Math.abs(lag))}`}
+                  {ahead(lag)}
                 </text>
               )}
             </For>
@@ -280,7 +281,7 @@ function ByLag(props: { lags: readonly Agreement[]; best: Agreement & { r: numbe
                 <For each={props.lags}>
                   {({ lag, r, pairs }) => (
                     <tr>
-                      <th scope="row">{lag === 0 ? decimal(0) : `${lag > 0 ? "+" : "−"}${props.steps(Math.abs(lag))}`}</th>
+                      <th scope="row">{ahead(lag)}</th>
                       <td class="number">{shown(r)}</td>
                       <td class="number">{decimal(pairs)}</td>
                     </tr>
