@@ -13,7 +13,7 @@ from event_contracts import codec
 from event_contracts.catalogue import State, correction_of, event_type_of
 from event_contracts.codec import CloudEvent
 from service_kit.consumer.records import Record
-from service_kit.timeline.entries import is_told, keep_entries
+from service_kit.timeline.entries import is_mirrored, keep_entries
 
 Body = dict[str, Any]
 BEGAN = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -44,7 +44,7 @@ async def consume(engine: AsyncEngine, events: Iterable[CloudEvent]) -> None:
     records = [Record(each.event_type.topic, 0, number, each, None) for number, each in enumerate(events)]
     async with engine.begin() as connection:
         await connection.execute(sa.text("select"))
-        relevant = [each for each in records if is_told(each.value)]
+        relevant = [each for each in records if is_mirrored(each.value)]
         if relevant:
             await keep_entries(connection, relevant)
 

@@ -51,8 +51,8 @@ not start. A cell says with whose records a role may do an operation:
 - **Names.** metrics says names of owners, teams and products to all, and of customers to the roles that see them in
   sales or service: sales-rep, sales-manager, service-agent, service-manager, importer and admin.
 - **Timelines** are for whoever may read the customer. Of a service's own records they show those that the caller may
-  read. What the other service tells has neither names nor texts: it is shown by kind of record, as the last table of
-  each service says, of every customer whose timeline the caller may read.
+  read. Events mirrored from the other service have neither names nor texts: they are shown by kind of record, as the
+  last table of each service says, of every customer whose timeline the caller may read.
 - **Lists** read each part of a scope by its own index, so that a page costs the same however many records others have.
 """
 
@@ -65,8 +65,8 @@ def document() -> str:
         parts.append(f"## {title}\n\n" + "\n".join(_rows(table)) + "\n")
         personal = _hidden("personal", [(noun, noun.personal, noun.served_by) for noun in table.nouns])
         secret = _hidden("secret", [(noun, noun.secret, noun.secret_to) for noun in table.nouns])
-        told = list(_told(table))
-        parts += ["\n".join(rows) + "\n" for rows in (personal, secret, told) if rows]
+        mirrored = list(_mirrored(table))
+        parts += ["\n".join(rows) + "\n" for rows in (personal, secret, mirrored) if rows]
     return "\n".join(parts)
 
 
@@ -81,12 +81,12 @@ def _rows(table: AccessTable) -> Iterator[str]:
         yield f"| {noun.name} | {operations} | {' | '.join(_cell(cells.get(role, [])) for role in roles)} |"
 
 
-def _told(table: AccessTable) -> Iterator[str]:
-    """Yield the table of what another service tells on timelines; nothing where there are none."""
-    if table.told:
-        yield "| on timelines, what the other service tells of | shown to |"
+def _mirrored(table: AccessTable) -> Iterator[str]:
+    """Yield the table of what timelines mirror from another service; nothing where there is nothing."""
+    if table.mirrored:
+        yield "| on timelines, mirrored from the other service | shown to |"
         yield "| --- | --- |"
-    for kind, shown_to in table.told.items():
+    for kind, shown_to in table.mirrored.items():
         yield f"| {kind} | {', '.join(role for role in ROLES if role in shown_to)} |"
 
 

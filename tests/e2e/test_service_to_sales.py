@@ -175,11 +175,11 @@ async def test_a_suggestion_of_service_is_sold_by_sales_and_its_agent_sees_it(co
     # The next suggestion is behind all that is read again.
     other = await company.post("service", "upsell-suggestions", {"customer_id": account["id"], "agent_id": agent["id"]})
 
-    async def the_next_is_told() -> bool:
+    async def the_next_is_noted() -> bool:
         found = await company.get("service", f"upsell-suggestions/{other['id']}")
         return bool(found["outcome"] == "assigned")
 
-    await eventually(the_next_is_told, 60)
+    await eventually(the_next_is_noted, 60)
     assert [each["id"] for each in await leads()] == [lead["id"]]
     assert await histories() == before
     await booked(company.stack)

@@ -1,4 +1,4 @@
-"""One customer, told by both APIs: what each function did is on the timeline of the other, through all processes."""
+"""One customer on the timelines of both APIs: each shows what the other function did, through all processes."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -100,8 +100,8 @@ async def test_both_apis_tell_the_whole_story_of_a_customer(company: Company) ->
         assert sum(each["kind"] == "service.ticket-opened" for each in sales) == 2
         return sales
 
-    story = await eventually(both_know, 60)
-    (won,) = [each for each in story if each["kind"] == "sales.deal-closed"]
+    known = await eventually(both_know, 60)
+    (won,) = [each for each in known if each["kind"] == "sales.deal-closed"]
     assert won["facts"]["amount"] == {"amount": "250.00", "currency": "EUR"}
 
     # Paged while both functions go on: what was there is seen once. Work may plan itself at any time.
@@ -114,13 +114,13 @@ async def test_both_apis_tell_the_whole_story_of_a_customer(company: Company) ->
         cursor = f"&cursor={answer.json()['next_cursor']}"
         await company.post("sales", "activities", {"account_id": customer, "kind": "call"})
         await company.post("service", "reviews", {"customer_id": customer, "score": 5})
-    of_story = [each["id"] for each in story]
-    assert [each for each in seen if each in of_story] == of_story
+    of_known = [each["id"] for each in known]
+    assert [each for each in seen if each in of_known] == of_known
 
     async def both_agree() -> list[str]:
         sales, service = await company.timelines(customer)
         ids = [each["id"] for each in sales]
-        assert len(ids) > len(story)
+        assert len(ids) > len(known)
         assert ids == [each["id"] for each in service]
         assert sum(each["kind"] == "service.review-recorded" for each in sales) == sum(
             each["kind"] == "sales.activity-completed" for each in sales

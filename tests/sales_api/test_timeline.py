@@ -1,4 +1,4 @@
-"""The timeline of an account: what sales did at once, and what service tells, in whatever order it comes."""
+"""The timeline of an account: what sales did at once, and what is mirrored from service, in whatever order it comes."""
 
 import json
 import random
@@ -103,14 +103,14 @@ async def test_what_sales_did_is_there_at_once_and_what_service_did_as_it_comes(
         "reason": "trust",
         "products": [product],
     }
-    told = by_kind["service.ticket-opened"]
-    assert told["record"] == {
+    mirrored = by_kind["service.ticket-opened"]
+    assert mirrored["record"] == {
         "noun": "tickets",
         "id": str(ticket.id),
         "path": f"/v1/tickets/{ticket.id}",
         "title": None,
     }
-    assert (told["source"], told["facts"]["type"], told["person"]) == ("service", ticket.kind, None)
+    assert (mirrored["source"], mirrored["facts"]["type"], mirrored["person"]) == ("service", ticket.kind, None)
     assert {each["customer_id"] for each in found} == {account_id}
     # The event is what the API of its source answers under the id.
     event = await sales.get(f"/v1/events/{won['id']}")
@@ -213,7 +213,7 @@ async def test_merged_accounts_are_on_one_timeline_and_erasure_takes_the_names(s
     survivor, merged, between = [await sales.account(name=text) for _ in range(3)]
     deal = await sales.deal(account_id=merged["id"], title=text)
     early = opened(merged["id"])
-    # Told before anybody here knew of the merges, and after.
+    # Mirrored before the merges were known here, and after.
     await consume(sales.engine, [published(early, 1)])
     await sales.post(f"/v1/accounts/{merged['id']}/merge", {"into": between["id"]})
     await sales.post(f"/v1/accounts/{between['id']}/merge", {"into": survivor["id"]})

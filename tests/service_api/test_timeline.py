@@ -1,4 +1,4 @@
-"""The timeline of a customer: what service did at once, and what sales tells, also of leads before they were theirs."""
+"""The timeline of a customer: what service did at once, and what is mirrored from sales, also of leads before."""
 
 import random
 from typing import Any
@@ -34,7 +34,7 @@ def facts_of(entry: Body) -> Body:
     return {name: value for name, value in entry["facts"].items() if value is not None}
 
 
-async def told_account(service: Service, account_id: UUID, **more: Any) -> CloudEvent:
+async def mirror_account(service: Service, account_id: UUID, **more: Any) -> CloudEvent:
     """Let both consumers read of an account: the one that copies customers, and that of timelines."""
     kind = "sales.account-merged" if "merged_into" in more else "sales.account-registered"
     event = published(example(kind, id=account_id, **more), 2 if "merged_into" in more else 1)
@@ -47,10 +47,10 @@ async def told_account(service: Service, account_id: UUID, **more: Any) -> Cloud
 async def test_what_service_did_stands_beside_what_sales_did(service: Service, manager: httpx.AsyncClient) -> None:
     account_id, deal_id = new_id(), new_id()
     won = example("sales.deal-closed", id=deal_id, account_id=account_id)
-    # Told before service knows of the customer: nothing of it is lost.
+    # Mirrored before service knows of the customer: nothing of it is lost.
     await consume(service.engine, [published(won, 3)])
     assert_problem(await manager.get(f"/v1/customers/{account_id}/timeline"), 404, "not-found")
-    await told_account(service, account_id)
+    await mirror_account(service, account_id)
     agent = await an_agent(manager)
     ticket = await a_ticket(manager, customer_id=str(account_id), subject="No water", agent_id=agent["id"])
     path = f"/v1/tickets/{ticket['id']}"
@@ -88,18 +88,18 @@ async def test_what_service_did_stands_beside_what_sales_did(service: Service, m
 
 async def test_who_sees_what_of_sales_on_a_customers_timeline(service: Service, manager: httpx.AsyncClient) -> None:
     account_id = new_id()
-    await told_account(service, account_id, region="north")
+    await mirror_account(service, account_id, region="north")
     lead = example("sales.lead-created", id=new_id(), account_id=account_id)
     deal = example("sales.deal-opened", id=new_id(), account_id=account_id)
     activity = example("sales.activity-completed", id=new_id(), account_id=account_id)
     await consume(service.engine, [published(each, 1) for each in (lead, deal, activity)])
     await a_ticket(manager, customer_id=str(account_id), subject="Zanzibar")
-    told = {"sales.account-registered", "sales.deal-opened", "sales.activity-completed"}
+    mirrored = {"sales.account-registered", "sales.deal-opened", "sales.activity-completed"}
     for role, expected in {
-        "sales-manager": {*told, "sales.lead-created", "service.ticket-opened"},
-        "service-manager": {*told, "service.ticket-opened"},
+        "sales-manager": {*mirrored, "sales.lead-created", "service.ticket-opened"},
+        "service-manager": {*mirrored, "service.ticket-opened"},
         "service-agent": {"sales.account-registered", "sales.deal-opened", "service.ticket-opened"},
-        "analyst": {*told, "sales.lead-created", "service.ticket-opened"},
+        "analyst": {*mirrored, "sales.lead-created", "service.ticket-opened"},
     }.items():
         async with service.client(role) as http:
             found = await timeline(http, account_id)
@@ -113,12 +113,12 @@ async def test_who_sees_what_of_sales_on_a_customers_timeline(service: Service, 
         assert_problem(await http.get(f"/v1/customers/{NOWHERE}/timeline"), 404, "not-found")
 
 
-async def test_a_lead_is_on_the_timeline_of_whom_it_became_in_whatever_order_it_is_told(
+async def test_a_lead_is_on_the_timeline_of_whom_it_became_in_whatever_order_it_is_mirrored(
     service: Service, manager: httpx.AsyncClient
 ) -> None:
     for seed in range(6):
         account_id, lead_id = new_id(), new_id()
-        await told_account(service, account_id)
+        await mirror_account(service, account_id)
         nobodys = {"id": lead_id, "account_id": None, "deal_id": None}
         log = [
             published(example("sales.lead-created", **nobodys), 1),
@@ -149,8 +149,8 @@ async def test_merged_customers_are_on_one_timeline_and_a_restore_of_sales_takes
     service: Service, manager: httpx.AsyncClient
 ) -> None:
     survivor, merged = new_id(), new_id()
-    await told_account(service, survivor)
-    await told_account(service, merged)
+    await mirror_account(service, survivor)
+    await mirror_account(service, merged)
     chance = random.Random(7)
     source = Source(*(example("sales.deal-opened", id=new_id(), account_id=merged) for _ in range(4)))
     for turn in (source.back_up, source.restore, source.back_up):
@@ -161,7 +161,7 @@ async def test_merged_customers_are_on_one_timeline_and_a_restore_of_sales_takes
     assert len(source.records) == 3, "one deal was made after the backup, and is lost"
     for batch in shuffled(source.log, 7):
         await consume(service.engine, batch)
-    await told_account(service, merged, merged_into=survivor)
+    await mirror_account(service, merged, merged_into=survivor)
     deals = await timeline(manager, survivor, "?kind=sales.deal-opened&limit=200")
     assert [UUID(each["id"]) for each in deals] == source.truth
     kinds = [each["kind"] for each in await timeline(manager, survivor, "?kind=sales.account-merged")]

@@ -389,9 +389,9 @@ class Access:
         return Within(noun, scope, await self.reach(work)).condition()
 
     @property
-    def told(self) -> frozenset[str]:
+    def mirrored(self) -> frozenset[str]:
         """Return the kinds of another service's records that the caller sees of a customer whom they see."""
-        return self._table.told_to(self._principal.roles)
+        return self._table.mirrored_to(self._principal.roles)
 
     async def hidden_fields(self, work: Through, record: Any, table: sa.FromClause) -> frozenset[str]:
         """Return the personal fields of a record that the caller does not see."""
@@ -442,11 +442,11 @@ class AccessTable:
         self,
         *nouns: Noun,
         people: People | ClaimedPeople | None = None,
-        told: Mapping[str, frozenset[Role]] | None = None,
+        mirrored: Mapping[str, frozenset[Role]] | None = None,
     ) -> None:
-        """`told` are the kinds of records that another service tells of, and who sees them of a customer they see."""
+        """`mirrored` are the kinds of records that another service publishes events of, and who sees those."""
         self.nouns = nouns
-        self.told: Mapping[str, frozenset[Role]] = told or {}
+        self.mirrored: Mapping[str, frozenset[Role]] = mirrored or {}
         self._people = people
         self._rules: dict[str, tuple[Noun, Rule]] = {}
         self._nouns = {noun.table: noun for noun in nouns if noun.table is not None}
@@ -475,9 +475,9 @@ class AccessTable:
         """Return the noun whose records are in a table; None where they have no owners."""
         return self._nouns.get(table)
 
-    def told_to(self, roles: frozenset[str]) -> frozenset[str]:
+    def mirrored_to(self, roles: frozenset[str]) -> frozenset[str]:
         """Return the kinds of another service's records that a caller with these roles sees."""
-        return frozenset(kind for kind, to in self.told.items() if not roles.isdisjoint(to | {"admin"}))
+        return frozenset(kind for kind, to in self.mirrored.items() if not roles.isdisjoint(to | {"admin"}))
 
     def access(self, operation: str, principal: Principal) -> Access:
         """Return a caller's access to an operation. Raise `Forbidden` (403) when none of their roles may do it."""

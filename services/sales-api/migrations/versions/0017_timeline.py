@@ -1,4 +1,4 @@
-"""What service tells of customers, for their timelines."""
+"""Service's events, mirrored for the timelines of customers."""
 
 from service_kit.migration_tables import create_timeline_entry, drop_timeline_entry
 

@@ -201,7 +201,7 @@ ACCESS: Final = AccessTable(
         audit=rule("get_dead_letter_audit", _AUDITORS),
     ),
     people=People(Rep.table, Team.table),
-    told={
+    mirrored={
         "customers": _SERVED,
         # Who sells to a customer knows how they are served: of all their tickets, without names and texts.
         "tickets": _OVERSEERS | frozenset[Role]({"sales-rep"}),

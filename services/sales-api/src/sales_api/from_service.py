@@ -1,5 +1,5 @@
 """The consumers of `service.events` and `metrics.events`: leads of upsell suggestions, tasks about customers at risk,
-and what service tells for the timelines of accounts."""
+and service's events, mirrored for the timelines of accounts."""
 
 import asyncio
 from collections.abc import Sequence

@@ -63,7 +63,7 @@ def relay() -> None:
 
 
 def consumer() -> None:
-    """Take up what service suggests and whom metrics finds at risk, keep what service tells, and plan at intervals."""
+    """Take up what service suggests and whom metrics finds at risk, mirror service's events, and plan at intervals."""
     settings = ConsumerSettings()
     # What a crash of the database loses is read again from Kafka: offsets and effects are one transaction.
     engine = create_engine(settings, application="sales-consumer", synchronous_commit=False)

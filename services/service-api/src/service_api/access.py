@@ -236,7 +236,7 @@ ACCESS: Final = AccessTable(
         audit=rule("get_dead_letter_audit", _AUDITORS),
     ),
     people=People(Agent.table, Team.table),
-    told={
+    mirrored={
         "accounts": _OVERSEERS | frozenset[Role]({"sales-rep", "service-agent"}),
         "leads": frozenset[Role]({"sales-manager", "analyst", "importer"}),
         # Who serves a customer knows what was sold to them, without names and texts.

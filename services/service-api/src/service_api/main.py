@@ -82,7 +82,7 @@ def relay() -> None:
 
 
 def consumer() -> None:
-    """Copy customers, won deals, suggested sales and what sales tells, open onboardings, and plan at intervals."""
+    """Copy customers, won deals, suggested sales and sales' events, open onboardings, and plan at intervals."""
     settings = ConsumerSettings()
     # What a crash of the database loses is read again from Kafka: offsets and copies are one transaction.
     engine = create_engine(settings, application="service-consumer", synchronous_commit=False)

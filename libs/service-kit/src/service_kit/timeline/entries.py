@@ -1,4 +1,4 @@
-"""What another service's events tell of customers: one row for each event, whoever its customer turns out to be.
+"""Entries mirrored from another service: one row for each event about a customer, whichever record they end up at.
 
 Rows are only ever added, so that neither repeats nor the order in which events arrive make a difference. Which of them
 hold follows from all of them as they are read: see `holds`.
@@ -75,13 +75,13 @@ _KEEP: Final = CompiledStatement(
 )
 
 
-def is_told(event: CloudEvent) -> bool:
+def is_mirrored(event: CloudEvent) -> bool:
     """Return whether an event is about a customer's record."""
     return event.event_type.subject_kind in RECORDS.get(event.event_type.topic, ())
 
 
 async def keep_entries(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> None:
-    """Keep what the events of a batch tell; what is kept already changes nothing."""
+    """Keep the entries of a batch's events; what is kept already changes nothing."""
     found: dict[tuple[str, int, int], CloudEvent] = {}
     for event in (record.value for record in records):
         version = (event.subject, event.epoch, event.sequence)
@@ -172,7 +172,7 @@ def timeline_consumer(
     revision: str | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Consumer[CloudEvent]:
-    """Return the consumer of another service's events that keeps what they tell of customers, from the first one on."""
+    """Return the consumer that mirrors another service's events for timelines, from the first one on."""
     return Consumer(
         name=name,
         engine=engine,
@@ -180,7 +180,7 @@ def timeline_consumer(
         topics=topics,
         decode=codec.decode,
         handle=keep_entries,
-        is_relevant=is_told,
+        is_relevant=is_mirrored,
         offset_reset=offset_reset,
         revision=revision,
         clock=clock,

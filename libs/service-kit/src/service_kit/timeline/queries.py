@@ -102,10 +102,10 @@ class Timeline:
         own_kinds = _asked(query, self.topic, kinds_of(self.topic))
         if own_kinds:
             parts.append(await self._own(work, access, query, customers, own_kinds))
-        told = access.told & RECORDS[self.other_topic].keys()
-        other_kinds = _asked(query, self.other_topic, kinds_of(self.other_topic, frozenset(told)))
+        mirrored = access.mirrored & RECORDS[self.other_topic].keys()
+        other_kinds = _asked(query, self.other_topic, kinds_of(self.other_topic, frozenset(mirrored)))
         if other_kinds:
-            parts.append(_told(query, customers, other_kinds))
+            parts.append(_mirrored(query, customers, other_kinds))
         if not parts:
             return None
         found = sa.union_all(*(sa.select(part.subquery()) for part in parts)).subquery("found")
@@ -266,8 +266,8 @@ class _Entry:
         return [id_ for name in ("person_id", "previous_person_id") if (id_ := self.facts.get(name)) is not None]
 
 
-def _told(query: TimelineQuery, ids: Sequence[UUID], kinds: Sequence[str]) -> sa.Select[Any]:
-    """Return the entries that the other service tells, of the customers and of leads that became theirs."""
+def _mirrored(query: TimelineQuery, ids: Sequence[UUID], kinds: Sequence[str]) -> sa.Select[Any]:
+    """Return the entries mirrored from the other service, of the customers and of leads that became theirs."""
     table = timeline_entry
     customers = sa.func.unnest(sa.literal(list(ids), sa.ARRAY(sa.Uuid))).table_valued("id").render_derived("customers")
     conditions = [
@@ -293,14 +293,14 @@ def _told(query: TimelineQuery, ids: Sequence[UUID], kinds: Sequence[str]) -> sa
     )
     by_lead = newest(table.c.lead_id == leads.c.lead_id, table.c.customer_id.is_(None), of=leads, name="by_lead")
     found = sa.union_all(
-        _told_columns(by_customer, customers.c.id, customers.join(by_customer, sa.true())),
-        _told_columns(by_lead, sa.cast(leads.c.customer, sa.Uuid), leads.join(by_lead, sa.true())),
-    ).subquery("told")
+        _mirrored_columns(by_customer, customers.c.id, customers.join(by_customer, sa.true())),
+        _mirrored_columns(by_lead, sa.cast(leads.c.customer, sa.Uuid), leads.join(by_lead, sa.true())),
+    ).subquery("mirrored")
     newest_of_all = sa.select(found).order_by(found.c.occurred_at.desc(), found.c.event_id.desc())
     return newest_of_all.limit(query.limit + 1)
 
 
-def _told_columns(rows: Any, customer: sa.ColumnElement[Any], source: sa.FromClause) -> sa.Select[Any]:
+def _mirrored_columns(rows: Any, customer: sa.ColumnElement[Any], source: sa.FromClause) -> sa.Select[Any]:
     """Return the columns of entries in the order of those of own events."""
     return sa.select(
         rows.c.event_id,

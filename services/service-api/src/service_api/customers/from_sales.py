@@ -1,5 +1,5 @@
-"""The consumers that copy customers, won deals and what comes of suggestions from `sales.events`, names, and what sales
-tells for the timelines of customers."""
+"""The consumers that copy customers, won deals and what comes of suggestions from `sales.events`, names, and sales'
+events, mirrored for the timelines of customers."""
 
 import asyncio
 from collections.abc import Sequence
