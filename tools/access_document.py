@@ -37,9 +37,9 @@ not start. A cell says with whose records a role may do an operation:
   and a body that names it is refused as if it named nothing. A record that they may read but not change is answered
   403, and so is a role without a cell. Roles add up. An admin may do everything.
 - **A change leaves the record in its author's sight**, and so does a creation: 403 otherwise. Operations marked with →
-  hand a record over to anybody.
-- **Personal fields** are null to a role that does not serve the customers of the records. **Secret fields** let whoever
-  holds them act, and are null to all other roles, whoever's the record is: the link by which a customer answers.
+  hand a record over to any colleague.
+- **Personal fields** are null to a role that does not serve the customers of the records. **Secret fields** let their
+  holder act, and are null to all other roles, whichever owner the record has: the link by which a customer answers.
 - **The audit of a record**, `get_…_audit`, is for managers, of records that they may read; `list_audit`, the whole of
   it, is for admins. Personal fields are hidden in it as in the record.
 - **Numbers.** A salesperson or agent is answered for the filter `owner`, themselves, or `team`, one of theirs or below
@@ -50,7 +50,7 @@ not start. A cell says with whose records a role may do an operation:
   claims `person` and `teams`. Which teams are below is what the directories of sales and service say.
 - **Names.** metrics says names of owners, teams and products to all, and of customers to the roles that see them in
   sales or service: sales-rep, sales-manager, service-agent, service-manager, importer and admin.
-- **Timelines** are for whoever may read the customer. Of a service's own records they show those that the caller may
+- **Timelines** are for all who may read the customer. Of a service's own records they show those that the caller may
   read. Events mirrored from the other service have neither names nor texts: they are shown by kind of record, as the
   last table of each service says, of every customer whose timeline the caller may read.
 - **Lists** read each part of a scope by its own index, so that a page costs the same however many records others have.

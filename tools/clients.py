@@ -24,7 +24,7 @@ TYPESCRIPT: Final = CLIENTS / "typescript"
 PACKAGES: Final = ROOT / "dist"
 APIS: Final = ("sales", "service", "metrics")
 OLDEST_NODE: Final = (20, 19)
-NOWHERE: Final = "postgresql+asyncpg://nobody@localhost/none"
+NOWHERE: Final = "postgresql+asyncpg://unknown@localhost/none"
 
 
 def documents() -> dict[str, dict[str, Any]]:

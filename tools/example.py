@@ -52,7 +52,7 @@ def test(env: Mapping[str, str]) -> None:
 
 
 def free_port() -> int:
-    """Return a port of a development server that the local stack's APIs allow, and that nobody uses."""
+    """Return a port of a development server that the local stack's APIs allow, and that is free."""
     for port in sorted({int(origin.rpartition(":")[2]) for origin in DEVELOPMENT_ORIGINS}):
         with suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))

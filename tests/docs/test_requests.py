@@ -21,7 +21,7 @@ from tests.openapi_schema import Schemas
 ROOT = Path(__file__).parents[2]
 QUICKSTART = (ROOT / "docs/quickstart-frontend.md").read_text()
 REQUESTS = re.findall(r"^```http\n(.*?)^```", QUICKSTART, re.MULTILINE | re.DOTALL)
-NOWHERE = "postgresql+asyncpg://nobody@localhost/none"
+NOWHERE = "postgresql+asyncpg://unknown@localhost/none"
 SOME_ID = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
 
 

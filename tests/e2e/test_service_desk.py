@@ -84,7 +84,7 @@ class Desk:
 
 @pytest.fixture
 async def desk(stack: LocalStack, kpis: Kpis) -> AsyncIterator[Desk]:
-    """A desk with a customer whom nobody else serves."""
+    """A desk with a customer whom no other agent serves."""
     clients: dict[tuple[str, str], httpx.AsyncClient] = {}
     async with AsyncExitStack() as opened:
 
@@ -111,7 +111,7 @@ async def test_only_the_customer_answers_for_the_customer(desk: Desk) -> None:
         )
         for ticket in (answered, on_paper)
     ]
-    # The process that writes to customers has the link; nobody who is rated, or who may enter answers, ever sees it.
+    # The process that writes to customers has the link; no one who is rated, or who may enter answers, ever sees it.
     for role in ("service-agent", "service-manager", "analyst"):
         assert (await desk.get(f"surveys/{by_link['id']}", role=role))["answer_path"] is None
     assert (await desk.get(f"surveys/{by_link['id']}", role="importer"))["answer_path"] == by_link["answer_path"]
@@ -123,7 +123,7 @@ async def test_only_the_customer_answers_for_the_customer(desk: Desk) -> None:
     assert entered["entered_by"] is not None
     assert datetime.fromisoformat(entered["answered_at"]) == desk.now - timedelta(days=8)
 
-    # Why and when are part of it, agents enter nothing, and nobody overwrites what the customer has answered.
+    # Why and when are part of it, agents enter nothing, and what the customer has answered is not overwritten.
     assert (await desk.refused(f"surveys/{by_card['id']}/answer", {"score": 5}))[0] == 422
     assert (await desk.refused(f"surveys/{by_card['id']}/answer", card, role="service-agent"))[0] == 403
     assert await desk.refused(f"surveys/{by_link['id']}/answer", card) == (409, "customer-already-answered")
@@ -216,7 +216,7 @@ async def test_the_policy_sets_for_how_long_a_message_reopens(desk: Desk) -> Non
     assert (await desk.get(f"tickets/{late['ticket_id']}"))["follow_up_to"] == ticket
 
 
-async def test_work_stays_credited_to_whoever_did_it(desk: Desk) -> None:
+async def test_work_stays_credited_to_who_did_it(desk: Desk) -> None:
     """Ann takes the call, Bea solves it, and Cid gets the ticket when both are on holiday."""
     team = (await desk.post("teams", {"name": "Night desk"}))["id"]
     ann, bea, cid = [
@@ -257,7 +257,7 @@ async def test_work_stays_credited_to_whoever_did_it(desk: Desk) -> None:
     await settled(desk.stack)
 
 
-async def test_a_lead_stays_credited_to_whoever_contacted_it(desk: Desk) -> None:
+async def test_a_lead_stays_credited_to_who_contacted_it(desk: Desk) -> None:
     dora, emil = [
         (await desk.post("reps", {"name": name}, role="sales-manager", api="sales"))["id"] for name in ("Dora", "Emil")
     ]
@@ -334,8 +334,8 @@ async def test_every_wait_is_measured_on_its_own(desk: Desk) -> None:
     await settled(desk.stack)
 
 
-async def test_whoever_waits_is_in_one_list_until_we_answer(desk: Desk) -> None:
-    """A customer writes, and so does somebody who is no customer yet: both are in the list until they are answered."""
+async def test_customers_who_wait_are_in_one_list_until_we_answer(desk: Desk) -> None:
+    """A customer writes, and so does a person who is no customer yet: both are in the list until they are answered."""
     channel = f"fair_{uuid4().hex[:8]}"
     value = {"list": "channels", "key": channel, "label": "A fair"}
     await desk.post("list-values", value, api="sales", role="sales-manager")

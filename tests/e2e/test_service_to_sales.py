@@ -192,7 +192,7 @@ async def test_a_suggestion_of_service_is_sold_by_sales_and_its_agent_sees_it(co
 
 
 async def test_a_customer_at_risk_is_called_by_the_accounts_owner(company: Company) -> None:
-    """A ticket is reopened: whoever sells to the customer has a call to make, with the reason."""
+    """A ticket is reopened: the customer's salesperson has a call to make, with the reason."""
     rep = await company.post("sales", "reps", {"name": "Bruno"})
     account = await company.post("sales", "accounts", {"name": "Quay Foundry", "owner_id": rep["id"]})
 

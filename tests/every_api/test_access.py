@@ -320,7 +320,7 @@ async def test_nothing_is_created_out_of_ones_own_sight(api_name: str, noun: str
     (name,) = (name for each, name in OPERATIONS if (each.method, each.template) == ("POST", f"/v1/{noun}"))
     for role, scope in cells(api, name).items():
         for whose in EVERYONE:
-            # What it refers to waits for somebody, so that only the owner matters.
+            # What it refers to waits for an owner, so that only the owner matters.
             body = api.body(noun, whose, api.referred("unassigned"))
             answer = await api.send("POST", f"/v1/{noun}", body, roles=(role,))
             expected = whose in scope or api.table.rule_of(name).hands_over

@@ -1,4 +1,4 @@
-"""Every write of every API leaves an audit entry with its caller, found by enumeration; nobody changes it after."""
+"""Every write of every API leaves an audit entry with its caller, found by enumeration; no role changes it after."""
 
 import contextlib
 import itertools
@@ -497,7 +497,7 @@ async def test_an_export_is_on_record_before_it_is_taken(apis: dict[str, Api]) -
         ("", "UPDATE audit_entry SET changes = '{}'"),
         ("", "TRUNCATE audit_entry"),
         ("erasure", "DELETE FROM audit_entry"),
-        ("erasure", "UPDATE audit_entry SET actor = 'somebody else'"),
+        ("erasure", "UPDATE audit_entry SET actor = 'another'"),
         ("erasure", "UPDATE audit_entry SET changes = '{}'"),
         ("erasure", """UPDATE audit_entry SET changes = changes || '{"made_up": null}'"""),
         ("erasure", "UPDATE audit_entry SET changes = jsonb_build_object('kind', '[null, 1]')"),

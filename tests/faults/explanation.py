@@ -1,6 +1,6 @@
 """The second half of the oracle: whatever changed in the sources is explained by the recorded requests, and no more.
 
-Source, log and ledger may agree on a ticket that nobody opened. So all records of both services are compared with those
+Source, log and ledger may agree on a ticket never opened. So all records of both services are compared with those
 from before the fault: each that is new or different has to come from a request that was answered with 2xx, or from one
 that was not answered and may have had its effect; or from an event, by one of the few rules that are repeated here.
 """

@@ -115,7 +115,7 @@ def _in_a_line(crash: Any) -> str:
 def _commit() -> str:
     """Return the newest commit of the main branch, with a plus where anything but the report was changed since.
 
-    Commits that are not in it yet may be rebased, and then nobody finds them.
+    Commits that are not in it yet may be rebased, and then cannot be found.
     """
     branches = _git("for-each-ref", "--format=%(refname)", "refs/heads/main", "refs/remotes/origin/main").split()
     commit = _git("merge-base", "HEAD", branches[0]) if branches else _git("rev-parse", "HEAD")

@@ -46,7 +46,7 @@ PROGRESS_SECONDS: Final = 30.0
 @fault(11)
 @pytest.mark.long
 async def test_members_that_come_and_go_and_a_slow_batch_stop_no_progress(experiment: Experiment) -> None:
-    """The batch is slow since somebody has locked a table of the ledger: it is tried again until it gets through."""
+    """The batch is slow since a table of the ledger is locked: it is tried again until it gets through."""
     stack = experiment.stack
     pace, changes, slow = (
         (MEMBER_SECONDS, MEMBERS, SLOW_SECONDS) if experiment.form.is_long else (4.0, 4, SLOW_SECONDS / 2)

@@ -1,4 +1,4 @@
-"""What may be in the log: repeats, other orders, gaps and records that nobody can read."""
+"""What may be in the log: repeats, other orders, gaps and unreadable records."""
 
 import asyncio
 import contextlib

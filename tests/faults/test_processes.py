@@ -100,7 +100,7 @@ async def ended_at(experiment: Experiment, name: str, point: str, *, times: int)
 
 @contextlib.asynccontextmanager
 async def bad_records(experiment: Experiment) -> AsyncIterator[list[int]]:
-    """Publish a record that nobody can read again and again; yield their numbers."""
+    """Publish an unreadable record again and again; yield their numbers."""
     producer = AIOKafkaProducer(bootstrap_servers=experiment.stack.bootstrap_servers, acks="all")
     await producer.start()
     sent: list[int] = []
@@ -142,7 +142,7 @@ async def test_everything_is_restarted_in_turn_under_load(experiment: Experiment
     experiment.repaired()
     await experiment.caught_up(within=30)
     await experiment.all_agree()
-    # Nobody was answered by a failure: those that came while nothing listened got no answer at all.
+    # No request was answered by a failure: those that came while nothing listened got no answer at all.
     recording = experiment.recording
     assert set(recording.failures) <= {"ClientConnectorError", "ServerDisconnectedError", "ClientOSError"}
     assert [status for status in recording.statuses if status >= 400 and status != 422] == []

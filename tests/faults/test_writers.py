@@ -124,7 +124,7 @@ def bulk(accounts: list[str], region: str) -> dict[str, Any]:
 
 @fault(4)
 async def test_a_writer_that_begins_first_and_commits_last_publishes_last(experiment: Experiment) -> None:
-    """It waits for another record, which somebody else has locked, while a later one changes and commits the same."""
+    """It waits for another record, which another session has locked, while a later one changes and commits the same."""
     business = experiment.business
     rounds = 20 if experiment.form.is_long else 3
     for number in range(rounds):

@@ -65,7 +65,7 @@ async def test_a_body_names_only_what_its_author_sees(sales: Sales) -> None:
         assert refused == assert_problem(await seller.send("POST", path, absent | more), 422, "unknown-reference")
 
 
-async def test_a_lead_that_waits_is_taken_and_handed_to_anybody(sales: Sales) -> None:
+async def test_a_lead_that_waits_is_taken_and_handed_to_any_colleague(sales: Sales) -> None:
     seller, other = await a_seller(sales), await sales.rep()
     lead = await sales.lead()
     assign = f"/v1/leads/{lead['id']}/assign"

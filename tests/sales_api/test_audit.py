@@ -171,11 +171,11 @@ async def test_the_log_says_who_was_refused_what_and_why(sales: Sales) -> None:
     (forbidden,) = await refusals_of(sales, f"{path}/audit", **me)
     assert forbidden.pop("reason").startswith("This needs one of the roles: ")
     assert forbidden == named | {"status": 403, "problem": "forbidden"}
-    # One that does not exist was refused by nobody.
+    # One that does not exist was never refused.
     assert await refusals_of(sales, f"/v1/leads/{ABSENT}", **me) == [named | {"status": 404}]
-    (nobody,) = await refusals_of(sales, path, Authorization="Bearer garbage")
-    assert (nobody["status"], nobody["problem"], "subject" in nobody) == (401, "unauthenticated", False)
-    assert "garbage" not in repr(nobody)
+    (unknown,) = await refusals_of(sales, path, Authorization="Bearer garbage")
+    assert (unknown["status"], unknown["problem"], "subject" in unknown) == (401, "unauthenticated", False)
+    assert "garbage" not in repr(unknown)
 
 
 class AuditedDealLife(DealLife):

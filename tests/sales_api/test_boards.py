@@ -32,7 +32,7 @@ async def test_deals_are_in_the_columns_of_their_stages(sales: Sales) -> None:
 async def test_columns_of_owners_are_theirs_that_have_something(sales: Sales) -> None:
     account = await sales.account()
     first, second = await sales.rep(name="Zoe"), await sales.rep(name="Ana")
-    await sales.rep(name="Nobody's")
+    await sales.rep(name="Idle")
     for owner in (first, first, second, None):
         await sales.deal(account_id=account["id"], owner_id=owner and owner["id"])
     board = await sales.get(f"/v1/deals/board?by=owner_id&account_id={account['id']}&sort=amount")

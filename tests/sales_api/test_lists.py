@@ -97,7 +97,7 @@ async def test_a_page_brings_along_what_is_asked_for_once(sales: Sales) -> None:
 
 async def test_what_comes_along_is_seen_as_it_is_by_itself(sales: Sales) -> None:
     (rep, subject), (other, _) = await a_rep(sales), await a_rep(sales)
-    account = await sales.account(owner_id=other["id"], name="Somebody else's")
+    account = await sales.account(owner_id=other["id"], name="Another's")
     deal = await sales.deal(account_id=account["id"], owner_id=rep["id"])
     path = f"/v1/deals?ids={deal['id']}&include=account"
     assert (await listed(sales, path, role="sales-rep", subject=subject))["included"]["account"] == {}

@@ -91,7 +91,7 @@ async def test_a_won_deal_is_followed_by_what_the_rule_says_and_once_only(sales:
     assert [each["status"] for each in await planned_for(sales, deal)] == ["cancelled", "done"]
 
 
-async def test_a_rule_is_for_what_it_names_and_for_whoever_it_says(sales: Sales) -> None:
+async def test_a_rule_is_for_what_and_whom_it_names(sales: Sales) -> None:
     rep, other = await sales.rep(), await sales.rep()
     product = await sales.product()
     wide = await a_rule(sales, name="All")
@@ -109,7 +109,7 @@ async def test_a_rule_is_for_what_it_names_and_for_whoever_it_says(sales: Sales)
     assert (by_rule[wide["id"]]["owner_id"], by_rule[narrow["id"]]["owner_id"]) == (rep["id"], other["id"])
     assert (by_rule[narrow["id"]]["kind"], by_rule[narrow["id"]]["purpose"]) == ("visit", "site-visit")
     assert due(by_rule[narrow["id"]]) - due(by_rule[wide["id"]]) == 16 * DAY
-    # Another product; another segment; nobody's deal, which is the account's owner's then.
+    # Another product; another segment; a deal without an owner, which is the account's owner's then.
     for terms in ({}, {"segment": "hotels", "lines": [line]}):
         plain = await sales.deal(account_id=account["id"], **terms)
         await close(sales, plain)
@@ -126,7 +126,7 @@ async def test_a_rule_is_for_what_it_names_and_for_whoever_it_says(sales: Sales)
     assert statuses == [(lost["id"], "cancelled"), (wide["id"], "planned")]
 
 
-async def test_a_salesperson_closes_a_deal_that_a_rule_gives_to_somebody_else(sales: Sales) -> None:
+async def test_a_salesperson_closes_a_deal_that_a_rule_gives_to_another_person(sales: Sales) -> None:
     await a_rule(sales, assign_to="account_owner")
     rep, other = await sales.rep(subject="auth0|ana"), await sales.rep()
     account = await sales.account(owner_id=other["id"])
@@ -230,7 +230,7 @@ async def test_customers_of_a_segment_have_their_turn_at_intervals_one_at_a_time
     _, second = await turns_of(sales, account)
     assert second["trigger_id"] == first["id"]
     assert due(second) == datetime.fromisoformat(done["completed_at"]) + 30 * DAY
-    # Cancelled by somebody, it is their turn again after another interval.
+    # Cancelled, it is their turn again after another interval.
     await sales.post(f"/v1/activities/{second['id']}/cancel", {"reason": "not-needed"})
     assert await planner.tick() == 1
     # Merged into another customer, they have that one's turns.

@@ -135,7 +135,7 @@ async def test_a_suggestion_becomes_a_lead_of_the_accounts_owner_that_knows_wher
     assert (await leads_of(sales, suggestion.id))[0]["status"] == "contacted"
 
 
-async def test_a_suggestion_has_one_open_lead_whoever_is_first(sales: Sales) -> None:
+async def test_a_suggestion_has_one_open_lead_whichever_side_is_first(sales: Sales) -> None:
     account = await sales.account()
     by_hand = suggested(account["id"])
     own = await sales.lead(account_id=account["id"], upsell_suggestion_id=str(by_hand.id))
@@ -153,7 +153,7 @@ async def test_a_suggestion_has_one_open_lead_whoever_is_first(sales: Sales) -> 
     corrected = {"upsell_suggestion_id": str(by_hand.id)}
     refused = await sales.send("PATCH", f"/v1/leads/{elsewhere['id']}", corrected)
     assert_problem(refused, 409, "suggestion-already-taken-up")
-    # Once that was given up, somebody may try again; and sales-consumer never does.
+    # Once that was given up, a salesperson may try again; and sales-consumer never does.
     await sales.post(f"/v1/leads/{lead['id']}/disqualify", {"reason": "no_budget"})
     again = await sales.lead(**body)
     assert again["suggestion"] == lead["suggestion"]
@@ -189,7 +189,7 @@ async def test_which_suggestions_become_a_lead_of_whom(sales: Sales) -> None:
     (lead,) = await leads_of(sales, of_merged.id)
     assert (lead["account_id"], lead["owner_id"]) == (survivor["id"], survivor["owner_id"])
     assert await leads_of(sales, of_erased.id) == await leads_of(sales, old.id) == []
-    # Nobody in sales knows them: whoever takes the lead asks service.
+    # Sales does not know them: a salesperson who takes the lead asks service.
     (lead,) = await leads_of(sales, of_services_own.id)
     assert (lead["status"], lead["account_id"], lead["suggestion"]["customer_id"]) == ("new", None, ABSENT)
     assert (lead["region"], lead["segment"]) == ("baltics", "smb")

@@ -55,7 +55,7 @@ async def test_every_kind_of_event_has_facts_that_the_document_knows() -> None:
 
 async def test_what_sales_did_is_there_at_once_and_what_service_did_as_it_comes(sales: Sales) -> None:
     rep, product = await sales.rep(), await sales.product()
-    # Before it was anybody's.
+    # Before it had an owner.
     lead = await sales.lead(owner_id=rep["id"], occurred_at="2026-01-05T09:00:00Z")
     await sales.post("/v1/activities", {"lead_id": lead["id"], "kind": "call"}, status=201)
     converted = await sales.post(
@@ -171,7 +171,7 @@ async def test_pages_go_on_where_they_ended_whatever_is_written_meanwhile(sales:
     assert_problem(moved, 422, "invalid-request")
 
 
-async def test_it_is_for_whoever_sees_the_account_and_shows_what_they_may_read(sales: Sales) -> None:
+async def test_it_is_for_all_who_see_the_account_and_shows_what_they_may_read(sales: Sales) -> None:
     mine, other = await sales.rep(subject="rep|mine", region="north"), await sales.rep()
     account = await sales.account(owner_id=mine["id"], region="north")
     account_id = account["id"]
@@ -201,7 +201,7 @@ async def test_it_is_for_whoever_sees_the_account_and_shows_what_they_may_read(s
     north = {"regions": ["north"]}
     agent = await timeline(sales, account_id, role="service-agent", claims=north)
     assert [each["kind"] for each in agent] == ["sales.account-registered"]
-    for asked in ({"role": "sales-rep", "subject": "rep|nobody"}, {"role": "service-agent"}):
+    for asked in ({"role": "sales-rep", "subject": "rep|unknown"}, {"role": "service-agent"}):
         path = f"/v1/accounts/{account_id}/timeline"
         assert_problem(await sales.send("GET", path, **asked), 404, "not-found")  # type: ignore[arg-type]
     assert_problem(await sales.send("GET", f"/v1/accounts/{ABSENT}/timeline"), 404, "not-found")

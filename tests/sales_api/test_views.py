@@ -90,9 +90,9 @@ async def test_a_view_is_its_owners_until_it_is_shared(sales: Sales) -> None:
     assert_problem(await sales.send("GET", address, role="sales-manager", subject="ana"), 404, "not-found")
 
 
-async def test_an_admin_stops_sharing_what_somebody_left_behind(sales: Sales) -> None:
-    view = await saved(sales, "sort=amount", by="somebody who left")
-    await sales.post(f"/v1/views/{view['id']}/share", {}, role="sales-manager", subject="somebody who left")
+async def test_an_admin_stops_sharing_what_a_leaver_left_behind(sales: Sales) -> None:
+    view = await saved(sales, "sort=amount", by="a former colleague")
+    await sales.post(f"/v1/views/{view['id']}/share", {}, role="sales-manager", subject="a former colleague")
     answer = await sales.send("DELETE", f"/v1/views/{view['id']}", role="admin", subject="the admin")
     assert answer.status_code == 204
 

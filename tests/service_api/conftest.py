@@ -98,7 +98,7 @@ async def analyst(service: Service) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def anybody(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+async def anonymous(service: Service) -> AsyncIterator[httpx.AsyncClient]:
     async with service.client() as http:
         yield http
 

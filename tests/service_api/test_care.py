@@ -376,7 +376,7 @@ async def test_a_deal_lost_after_a_restore_took_its_win_back_has_no_onboarding(
         onboarding_days=30,
     )
     assert (await onboarding_of(manager, deal_id))["cancelled_at"] is None
-    # Sales lost the win, and somebody closed the deal otherwise: no state tells of the win any more.
+    # Sales lost the win, and the deal was closed otherwise: no state has the win any more.
     state = deal_state(account_id, deal_id, stage="lost", closed_at=lately, promise=None)
     lost = DealClosed(**state, change=DealClosing(outcome="lost", previous_stage="proposal"))
     await consume(service, record(lost, 2, epoch=2), onboarding_days=30)

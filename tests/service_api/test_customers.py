@@ -47,7 +47,7 @@ async def test_an_importer_enters_the_past(service: Service) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/customers", "/v1/agents", "/v1/teams"])
 async def test_a_reference_is_taken_once(manager: httpx.AsyncClient, path: str) -> None:
-    body = {"name": "Somebody", "external_ref": reference()}
+    body = {"name": "Jonas", "external_ref": reference()}
     answers = await asyncio.gather(*(manager.post(path, json=body) for _ in range(6)))
     (made,) = [answer for answer in answers if answer.status_code == 201]
     for answer in answers:
@@ -60,12 +60,12 @@ async def test_a_reference_is_taken_once(manager: httpx.AsyncClient, path: str) 
 
 @pytest.mark.parametrize("path", ["/v1/agents", "/v1/teams"])
 async def test_only_managers_change_agents_and_teams(agent: httpx.AsyncClient, path: str) -> None:
-    assert_problem(await agent.post(path, json={"name": "Somebody"}), 403, "forbidden")
-    assert_problem(await agent.patch(f"{path}/{NOWHERE}", json={"name": "Somebody"}), 403, "forbidden")
+    assert_problem(await agent.post(path, json={"name": "Jonas"}), 403, "forbidden")
+    assert_problem(await agent.patch(f"{path}/{NOWHERE}", json={"name": "Jonas"}), 403, "forbidden")
 
 
 async def test_a_role_that_only_reads_cannot_write(analyst: httpx.AsyncClient) -> None:
-    assert_problem(await analyst.post("/v1/customers", json={"name": "Somebody"}), 403, "forbidden")
+    assert_problem(await analyst.post("/v1/customers", json={"name": "Jonas"}), 403, "forbidden")
     for path in ("customers", "agents", "teams", "tickets", "surveys"):
         assert (await analyst.get(f"/v1/{path}")).status_code == 200
 

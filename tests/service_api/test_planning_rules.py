@@ -67,7 +67,7 @@ def outcomes(check_ins: list[dict[str, Any]]) -> list[tuple[str, str | None]]:
 
 
 async def test_a_bad_rating_is_followed_once_and_no_more_once_it_is_revised(
-    service: Service, manager: httpx.AsyncClient, importer: httpx.AsyncClient, anybody: httpx.AsyncClient
+    service: Service, manager: httpx.AsyncClient, importer: httpx.AsyncClient, anonymous: httpx.AsyncClient
 ) -> None:
     rule = await a_rule(manager, "bad_rating", purpose="bad-rating")
     assert rule["max_score"] == 2
@@ -76,7 +76,7 @@ async def test_a_bad_rating_is_followed_once_and_no_more_once_it_is_revised(
     ticket = await a_ticket(manager, agent_id=rita["id"], product="boiler")
     await make(manager, f"/v1/tickets/{ticket['id']}/resolve")
     survey = await a_survey(importer, ticket_id=ticket["id"])
-    await rate(anybody, survey, 2)
+    await rate(anonymous, survey, 2)
     answered = (await manager.get(f"/v1/surveys/{survey['id']}")).json()
     (check_in,) = await check_ins_of(manager, ticket["customer_id"])
     due_on = (datetime.fromisoformat(answered["answered_at"]) + 2 * DAY).astimezone(UTC).date()
@@ -93,18 +93,18 @@ async def test_a_bad_rating_is_followed_once_and_no_more_once_it_is_revised(
     assert planned.data.planning_rule_id == UUID(rule["id"])
 
     # Still bad: the same check-in. Good: none. Bad again: one more.
-    await rate(anybody, survey, 1)
+    await rate(anonymous, survey, 1)
     assert await check_ins_of(manager, ticket["customer_id"]) == [check_in]
-    await rate(anybody, survey, 4)
+    await rate(anonymous, survey, 4)
     (check_in,) = await check_ins_of(manager, ticket["customer_id"])
     assert outcomes([check_in]) == [("cancelled", "rating-revised")]
     assert isinstance((await service.events_of(f"checkins/{check_in['id']}"))[-1].data, CheckInCancelled)
-    await rate(anybody, survey, 2)
+    await rate(anonymous, survey, 2)
     _, again = await check_ins_of(manager, ticket["customer_id"])
     await make(manager, f"/v1/check-ins/{again['id']}/done")
     # What was done is not undone, nor done twice.
     for score in (5, 1):
-        await rate(anybody, survey, score)
+        await rate(anonymous, survey, score)
     assert [each["status"] for each in await check_ins_of(manager, ticket["customer_id"])] == ["cancelled", "done"]
 
 
@@ -220,8 +220,8 @@ async def test_managers_declare_rules(manager: httpx.AsyncClient, agent: httpx.A
         assert [each["pointer"] for each in answer.json()["errors"]] == [f"#/{name}"]
         assert_problem(await manager.patch(path, json=wrong), 422, "invalid-request")
     assert (await agent.get(path)).json() == rule
-    nobody = asked | {"agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a99"}
-    assert_problem(await manager.post("/v1/planning-rules", json=nobody), 422, "unknown-reference")
+    unknown = asked | {"agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a99"}
+    assert_problem(await manager.post("/v1/planning-rules", json=unknown), 422, "unknown-reference")
     team = await make(manager, "/v1/teams", name="Desk")
     rita = await an_agent(manager, team_id=team["id"])
     changed = (await manager.patch(path, json={"agent_id": rita["id"], "segment": "smb"})).json()

@@ -25,7 +25,7 @@ from tests.service_kit.conftest import assert_problem
 
 
 def entry(**answer: Any) -> dict[str, Any]:
-    """What somebody enters for the customer, who answered just now."""
+    """What a colleague enters for the customer, who answered just now."""
     return {"reason": "paper-form", "occurred_at": datetime.now(UTC).isoformat()} | answer
 
 
@@ -145,30 +145,30 @@ class TestTheCustomersLink:
     """Only the signed link lets someone without an account answer."""
 
     async def test_a_customer_answers_and_revises_without_an_account(
-        self, service: Service, importer: httpx.AsyncClient, anybody: httpx.AsyncClient
+        self, service: Service, importer: httpx.AsyncClient, anonymous: httpx.AsyncClient
     ) -> None:
         survey = await a_survey(importer)
-        answered = await anybody.post(survey["answer_path"], json={"score": 3, "comment": "So so"})
+        answered = await anonymous.post(survey["answer_path"], json={"score": 3, "comment": "So so"})
         assert answered.status_code == 200
         shown = answered.json()
         assert set(shown) == {"id", "version", "kind", "answered_at", "score", "recommendation", "effort", "comment"}
         assert (shown["score"], shown["comment"], shown["version"]) == (3, "So so", 2)
-        revised = await anybody.post(survey["answer_path"], json={"score": 4}, headers={"If-Match": '"2"'})
+        revised = await anonymous.post(survey["answer_path"], json={"score": 4}, headers={"If-Match": '"2"'})
         assert (revised.status_code, revised.headers["etag"]) == (200, '"3"')
         types = [type(event.data) for event in await service.events_of(f"surveys/{survey['id']}")]
         assert types == [SurveySent, SurveyAnswered, SurveyRevised]
 
-    async def test_a_customer_may_not_backdate(self, importer: httpx.AsyncClient, anybody: httpx.AsyncClient) -> None:
+    async def test_a_customer_may_not_backdate(self, importer: httpx.AsyncClient, anonymous: httpx.AsyncClient) -> None:
         survey = await a_survey(importer)
         body = {"score": 3, "occurred_at": "2024-01-01T00:00:00Z"}
-        assert_problem(await anybody.post(survey["answer_path"], json=body), 422, "invalid-request")
+        assert_problem(await anonymous.post(survey["answer_path"], json=body), 422, "invalid-request")
 
     async def test_an_account_is_needed_for_everything_else(
-        self, importer: httpx.AsyncClient, anybody: httpx.AsyncClient
+        self, importer: httpx.AsyncClient, anonymous: httpx.AsyncClient
     ) -> None:
         survey = await a_survey(importer)
-        assert_problem(await anybody.get(f"/v1/surveys/{survey['id']}"), 401)
-        assert_problem(await anybody.post(f"/v1/surveys/{survey['id']}/answer", json={"score": 1}), 401)
+        assert_problem(await anonymous.get(f"/v1/surveys/{survey['id']}"), 401)
+        assert_problem(await anonymous.post(f"/v1/surveys/{survey['id']}/answer", json={"score": 1}), 401)
 
     @pytest.mark.parametrize("role", ["importer", "admin"])
     async def test_the_process_that_sends_it_sees_the_link(self, service: Service, role: str) -> None:
@@ -197,7 +197,7 @@ class TestTheCustomersLink:
         assert listed["answer_path"] is None
 
     async def test_a_link_that_was_tampered_with_leads_nowhere(
-        self, service: Service, importer: httpx.AsyncClient, anybody: httpx.AsyncClient
+        self, service: Service, importer: httpx.AsyncClient, anonymous: httpx.AsyncClient
     ) -> None:
         survey = await a_survey(importer)
         good = survey["answer_path"].rsplit("/", 1)[1]
@@ -216,60 +216,60 @@ class TestTheCustomersLink:
             "ą",
             "=",
         ):
-            answer = await anybody.post(f"/v1/survey-answers/{token}", json={"score": 1})
+            answer = await anonymous.post(f"/v1/survey-answers/{token}", json={"score": 1})
             assert_problem(answer, 404, "not-found")
-        assert_problem(await anybody.post(f"/v1/survey-answers/{'A' * 101}", json={"score": 1}), 422)
+        assert_problem(await anonymous.post(f"/v1/survey-answers/{'A' * 101}", json={"score": 1}), 422)
         assert len(await service.events_of(f"surveys/{survey['id']}")) == 1
 
-    async def test_the_link_is_not_in_the_log(self, importer: httpx.AsyncClient, anybody: httpx.AsyncClient) -> None:
+    async def test_the_link_is_not_in_the_log(self, importer: httpx.AsyncClient, anonymous: httpx.AsyncClient) -> None:
         survey = await a_survey(importer)
         with structlog.testing.capture_logs() as lines:
-            await anybody.post(survey["answer_path"], json={"score": 3})
+            await anonymous.post(survey["answer_path"], json={"score": 3})
         (line,) = [line for line in lines if line["event"] == "request"]
         assert (line["path"], line["status"]) == ("/v1/survey-answers/{token}", 200)
         assert survey["answer_path"].rsplit("/", 1)[1] not in repr(lines)
 
-    async def test_a_genuine_link_to_no_survey_leads_nowhere(self, anybody: httpx.AsyncClient) -> None:
+    async def test_a_genuine_link_to_no_survey_leads_nowhere(self, anonymous: httpx.AsyncClient) -> None:
         token = token_of(SurveyLinks(SECRET, days=90), new_id())
-        assert_problem(await anybody.post(f"/v1/survey-answers/{token}", json={"score": 1}), 404)
+        assert_problem(await anonymous.post(f"/v1/survey-answers/{token}", json={"score": 1}), 404)
 
-    async def test_an_expired_link_is_gone(self, importer: httpx.AsyncClient, anybody: httpx.AsyncClient) -> None:
+    async def test_an_expired_link_is_gone(self, importer: httpx.AsyncClient, anonymous: httpx.AsyncClient) -> None:
         ticket = await a_ticket(importer, occurred_at="2024-01-10T00:00:00Z")
         survey = await a_survey(importer, ticket_id=ticket["id"], occurred_at="2024-01-11T00:00:00Z")
         assert survey["answer_path"] is None, "who has to give it to the customer sees that it is useless"
         token = token_of(SurveyLinks(SECRET, days=90), UUID(survey["id"]), hours=-1)
         problem = assert_problem(
-            await anybody.post(f"/v1/survey-answers/{token}", json={"score": 1}), 410, "survey-link-expired"
+            await anonymous.post(f"/v1/survey-answers/{token}", json={"score": 1}), 410, "survey-link-expired"
         )
         assert datetime.fromisoformat(problem["expired_at"]) <= datetime.now(UTC)  # type: ignore[arg-type]
 
     async def test_an_answer_becomes_final(
-        self, service: Service, importer: httpx.AsyncClient, anybody: httpx.AsyncClient
+        self, service: Service, importer: httpx.AsyncClient, anonymous: httpx.AsyncClient
     ) -> None:
         now = datetime.now(UTC)
         ticket = await a_ticket(importer, occurred_at=(now - timedelta(days=20)).isoformat())
         sent = (now - timedelta(days=19)).isoformat()
         for days, status in ((13, 200), (15, 409)):
             survey = await a_survey(importer, ticket_id=ticket["id"], occurred_at=sent)
-            assert (await anybody.post(survey["answer_path"], json={"score": 2})).status_code == 200
-            # Nobody can backdate what a customer answers.
+            assert (await anonymous.post(survey["answer_path"], json={"score": 2})).status_code == 200
+            # What a customer answers cannot be backdated.
             answered = Survey.table.update().where(Survey.table.c.id == UUID(survey["id"]))
             async with service.engine.begin() as connection:
                 await connection.execute(answered.values(answered_at=now - timedelta(days=days)))
-            answer = await anybody.post(survey["answer_path"], json={"score": 1})
+            answer = await anonymous.post(survey["answer_path"], json={"score": 1})
             assert answer.status_code == status, answer.text
         problem = assert_problem(answer, 409, "survey-answer-final")
         assert datetime.fromisoformat(problem["revisable_until"]) < now  # type: ignore[arg-type]
 
     async def test_an_entered_answer_never_replaces_the_customers_own(
-        self, service: Service, importer: httpx.AsyncClient, anybody: httpx.AsyncClient
+        self, service: Service, importer: httpx.AsyncClient, anonymous: httpx.AsyncClient
     ) -> None:
         survey = await a_survey(importer)
         path = f"/v1/surveys/{survey['id']}/answer"
         await make(importer, path, **entry(score=5, recommendation=10, comment="As the card has it"))
         corrected = await make(importer, path, **entry(score=4))
         assert (corrected["answer_source"], corrected["entry_reason"]) == ("entered", "paper-form")
-        own = await anybody.post(survey["answer_path"], json={"score": 4})
+        own = await anonymous.post(survey["answer_path"], json={"score": 4})
         assert (own.status_code, own.json()["score"], own.json()["recommendation"]) == (200, 4, None)
         shown = (await importer.get(f"/v1/surveys/{survey['id']}")).json()
         assert [shown[name] for name in ("answer_source", "entry_reason", "entered_by", "revised_at", "comment")] == [
@@ -283,16 +283,16 @@ class TestTheCustomersLink:
         assert sources == [(None, None), ("entered", "paper-form"), ("entered", "paper-form"), ("customer", None)]
 
     async def test_customers_do_not_share_their_idempotency_keys(
-        self, importer: httpx.AsyncClient, anybody: httpx.AsyncClient
+        self, importer: httpx.AsyncClient, anonymous: httpx.AsyncClient
     ) -> None:
         key = {"Idempotency-Key": "1"}
         surveys = [await a_survey(importer) for _ in range(2)]
         first, second = [
-            await anybody.post(survey["answer_path"], json={"score": 3}, headers=key) for survey in surveys
+            await anonymous.post(survey["answer_path"], json={"score": 3}, headers=key) for survey in surveys
         ]
         assert (first.status_code, second.status_code) == (200, 200)
         assert [first.json()["id"], second.json()["id"]] == [survey["id"] for survey in surveys]
-        again = await anybody.post(surveys[0]["answer_path"], json={"score": 3}, headers=key)
+        again = await anonymous.post(surveys[0]["answer_path"], json={"score": 3}, headers=key)
         assert (again.json(), again.headers["idempotent-replayed"]) == (first.json(), "true")
 
 

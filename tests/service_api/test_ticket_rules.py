@@ -29,8 +29,8 @@ minutes = st.integers(min_value=0, max_value=90)
 channels: st.SearchStrategy[TicketChannel] = st.sampled_from(["phone", "email", "chat", "in_person", "web"])
 directions: st.SearchStrategy[Direction] = st.sampled_from(["inbound", "outbound"])
 visibilities: st.SearchStrategy[Visibility] = st.sampled_from(["public", "internal"])
-somebody = st.sampled_from(PEOPLE)
-maybe_somebody = st.one_of(st.none(), somebody)
+a_person = st.sampled_from(PEOPLE)
+maybe_a_person = st.one_of(st.none(), a_person)
 
 
 def opened(at: datetime = NOON, *, agent_id: UUID | None = None) -> Ticket:
@@ -85,7 +85,7 @@ class TicketLife(RuleBasedStateMachine):
     def time_passes(self, passed: int) -> None:
         self.clock += timedelta(minutes=passed)
 
-    @rule(agent_id=maybe_somebody, team_id=maybe_somebody)
+    @rule(agent_id=maybe_a_person, team_id=maybe_a_person)
     def assign(self, agent_id: UUID | None, team_id: UUID | None) -> None:
         before = self.ticket.state_fields()
         if self.ticket.status == "closed":
@@ -152,7 +152,7 @@ class TicketLife(RuleBasedStateMachine):
         direction=directions,
         visibility=visibilities,
         channel=channels,
-        agent_id=maybe_somebody,
+        agent_id=maybe_a_person,
         late_by=minutes,
     )
     def log_interaction(

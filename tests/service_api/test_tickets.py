@@ -55,12 +55,12 @@ async def test_a_ticket_takes_region_and_segment_from_its_customer(service: Serv
 
 
 async def test_no_event_carries_what_a_person_wrote(service: Service, agent: httpx.AsyncClient) -> None:
-    somebody = await make(agent, "/v1/customers", name="Jonas Secret")
-    ticket = await a_ticket(agent, customer_id=somebody["id"], subject="secret-subject", description="secret-words")
+    customer = await make(agent, "/v1/customers", name="Jonas Secret")
+    ticket = await a_ticket(agent, customer_id=customer["id"], subject="secret-subject", description="secret-words")
     await make(agent, f"/v1/tickets/{ticket['id']}/interactions", direction="inbound", note="secret-note")
     events = [
         *await service.events_of(f"tickets/{ticket['id']}"),
-        *await service.events_of(f"customers/{somebody['id']}"),
+        *await service.events_of(f"customers/{customer['id']}"),
     ]
     assert len(events) == 3
     assert not any("secret" in repr(event).lower() for event in events)

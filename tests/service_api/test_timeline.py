@@ -119,15 +119,15 @@ async def test_a_lead_is_on_the_timeline_of_whom_it_became_in_whatever_order_it_
     for seed in range(6):
         account_id, lead_id = new_id(), new_id()
         await mirror_account(service, account_id)
-        nobodys = {"id": lead_id, "account_id": None, "deal_id": None}
+        unowned = {"id": lead_id, "account_id": None, "deal_id": None}
         log = [
-            published(example("sales.lead-created", **nobodys), 1),
-            published(example("sales.lead-contacted", **nobodys), 2),
+            published(example("sales.lead-created", **unowned), 1),
+            published(example("sales.lead-contacted", **unowned), 2),
             published(
                 example("sales.activity-completed", id=new_id(), account_id=None, lead_id=lead_id, deal_id=None), 1
             ),
             published(example("sales.lead-converted", id=lead_id, account_id=account_id), 3),
-            # Of nobody, and of somebody else.
+            # Of no customer, and of another one.
             published(example("sales.lead-created", id=new_id(), account_id=None), 1),
             published(example("sales.lead-converted", id=new_id(), account_id=new_id()), 1),
         ]

@@ -1,4 +1,4 @@
-"""The audit of the kit: hidden fields, and that nothing is written by nobody."""
+"""The audit of the kit: hidden fields, and that nothing is written without an actor."""
 
 import httpx
 import pytest
@@ -24,8 +24,8 @@ async def test_personal_fields_are_hidden_in_the_audit_as_in_the_record(
     assert changes["service-manager"] == {"name": None, "size": [None, 1]}
 
 
-async def test_nothing_is_written_by_nobody(engine: AsyncEngine) -> None:
-    box = Box(id=new_id(), version=1, name="nobody's", size=1)
+async def test_nothing_is_written_without_an_actor(engine: AsyncEngine) -> None:
+    box = Box(id=new_id(), version=1, name="unowned", size=1)
     async with units_of_work(engine)() as work:
         work.add(box)
         with pytest.raises(UnknownActor):

@@ -87,7 +87,7 @@ async def test_a_trusted_proxy_says_what_came_by_https() -> None:
         assert (await http.get("/healthz")).status_code == 200
 
 
-async def test_nobody_else_says_what_came_by_https() -> None:
+async def test_no_other_client_says_what_came_by_https() -> None:
     settings: dict[str, Any] = {"https_required": True, "trusted_proxies": ["10.0.0.1"]}
     async with served(**settings) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
         assert_problem(await http.get("/hello", headers={"X-Forwarded-Proto": "https"}), 403, "https-required")

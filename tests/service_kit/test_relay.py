@@ -164,7 +164,7 @@ async def test_a_relay_that_is_stopped_loses_its_lease_to_another(
 ) -> None:
     monkeypatch.setattr("service_kit.relay_lease.LEASE_SECONDS", 2.0)
     topic = new_topic("relay")
-    # Its session stays open, as that of a process that is stopped; nobody renews.
+    # Its session stays open, as that of a process that is stopped; the lease is not renewed.
     async with own_connection(source) as connection:
         stopped = await Lease.take(await driver_of(connection), SYSTEM_CLOCK)
         assert stopped is not None

@@ -245,7 +245,7 @@ async def test_pages_hold_every_item_once_newest_first(client: httpx.AsyncClient
 
 async def test_a_database_that_is_away_is_a_503_with_retry_after(issuer: Issuer, tmp_path: Path) -> None:
     settings = ServiceSettings(
-        database_url="postgresql+asyncpg://nobody@127.0.0.1:1/nothing",
+        database_url="postgresql+asyncpg://unknown@127.0.0.1:1/nothing",
         auth_jwks=issuer.published_in(tmp_path),
         allowed_hosts=["toy"],
     )

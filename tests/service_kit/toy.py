@@ -162,7 +162,7 @@ ACCESS = AccessTable(
         personal=("name",),
         served_by=frozenset({"service-agent"}),
     ),
-    # Anybody's, for the tests of the kit: their answers would show what is personal.
+    # Of all callers, for the tests of the kit: their answers would show what is personal.
     Noun("operations", read=rule("grow_box broken", EVERYBODY)),
     Noun("audit", read=rule("list_audit", {})),
 )

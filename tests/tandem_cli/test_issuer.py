@@ -128,7 +128,7 @@ async def test_a_service_account_gets_tokens_that_a_service_takes(tmp_path: Path
         ("crm", "a secret: +/%", "password", (400, "unsupported_grant_type")),
     ],
 )
-def test_nobody_else_gets_a_token(
+def test_no_one_else_gets_a_token(
     tmp_path: Path, client: str, secret: str, grant: str, refusal: tuple[int, str]
 ) -> None:
     with serving(Issuer(tmp_path)) as address:

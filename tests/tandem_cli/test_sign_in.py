@@ -66,7 +66,7 @@ def exchange(browser: httpx.Client, code: str, **changed: str) -> httpx.Response
     return browser.post("/token", data=form | changed, headers={"Origin": DASHBOARD})
 
 
-def test_whoever_is_chosen_gets_a_token_that_a_service_takes(browser: httpx.Client) -> None:
+def test_the_chosen_person_gets_a_token_that_a_service_takes(browser: httpx.Client) -> None:
     page = browser.get("/authorize", params=REQUEST)
     assert re.findall(r"<b>([^<]+)</b>", page.text)[-1] == "Ada &lt;b&gt;"
     assert "default-src 'none'" in page.headers["content-security-policy"]
@@ -112,14 +112,14 @@ def test_codes_and_refresh_tokens_are_good_once(browser: httpx.Client) -> None:
     assert browser.post("/token", data=refresh).status_code == 400
 
 
-def test_nobody_else_is_sent_a_code_or_given_a_token_for_it(browser: httpx.Client) -> None:
+def test_no_one_else_is_sent_a_code_or_given_a_token_for_it(browser: httpx.Client) -> None:
     for elsewhere in ({"redirect_uri": "http://127.0.0.1:9/signed-in"}, {"client_id": "another"}):
         assert browser.get("/authorize", params=REQUEST | elsewhere).status_code == 400
         assert choose(browser, STAFF[0].subject, **elsewhere).status_code == 400
     for unsafe in ({"code_challenge_method": "plain"}, {"code_challenge": ""}):
         assert sent_back(browser.get("/authorize", params=REQUEST | unsafe))["error"] == "invalid_request"
     assert browser.post("/sign-in", data=REQUEST | {"subject": "ada"}, headers={"Origin": "null"}).status_code == 403
-    assert choose(browser, "nobody").status_code == 400
+    assert choose(browser, "unknown").status_code == 400
     for wrong in ({"code_verifier": "w" * 43}, {"code_verifier": ""}, {"redirect_uri": DASHBOARD}):
         code = sent_back(choose(browser, STAFF[0].subject))["code"]
         assert exchange(browser, code, **wrong).json() == {"error": "invalid_grant"}

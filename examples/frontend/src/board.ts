@@ -53,7 +53,7 @@ function card(deal: Deal, stages: Stage[]): HTMLElement {
 
 async function move(id: string, version: number, stage: Stage): Promise<void> {
   await attempt(async () => {
-    // By the version that is shown: somebody else's change is not overwritten.
+    // By the version that is shown: another person's change is not overwritten.
     const params = { path: { deal_id: id }, header: { "If-Match": `"${version}"` } };
     try {
       await salesApi.POST("/v1/deals/{deal_id}/stage", { params, body: { stage } });

@@ -1,4 +1,4 @@
-/** Tickets that nobody has resolved, the longest waiting first; one is read, answered and resolved. */
+/** Tickets that are not resolved, the longest waiting first; one is read, answered and resolved. */
 
 import { type Service, dataOf } from "@tandem/client";
 import { attempt, say, serviceApi } from "./apis";
@@ -18,7 +18,7 @@ export async function showQueue(): Promise<void> {
     open.addEventListener("click", () => void attempt(() => showTicket(ticket)));
     return element("li", {}, open);
   });
-  byId("queue").replaceChildren(...(waiting.length ? waiting : [element("li", {}, "Nobody waits.")]));
+  byId("queue").replaceChildren(...(waiting.length ? waiting : [element("li", {}, "No customer waits.")]));
 }
 
 async function showTicket(ticket: Ticket): Promise<void> {

@@ -33,5 +33,5 @@ async function find(words: string, number: number, newest: () => number): Promis
     const owner = account.owner_id ? owners[account.owner_id]?.name : undefined;
     return element("li", {}, account.name ?? account.id, owner ? ` · ${owner}` : "");
   });
-  byId("found").replaceChildren(...(found.length ? found : [element("li", {}, "Nobody of this name.")]));
+  byId("found").replaceChildren(...(found.length ? found : [element("li", {}, "No one of this name.")]));
 }

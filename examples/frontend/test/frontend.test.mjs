@@ -66,7 +66,7 @@ test("a deal that is dragged to another column has that stage", async () => {
   assert.equal(await stageOf(deal), "proposal");
 });
 
-test("a deal that somebody else has moved meanwhile is not overwritten", async () => {
+test("a deal that another person has moved meanwhile is not overwritten", async () => {
   const deal = await openDeal(`Contested ${unique}`);
   await page.reload();
   const choice = page.getByLabel(`Stage of ${deal.title}`);

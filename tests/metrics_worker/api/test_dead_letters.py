@@ -98,10 +98,10 @@ async def test_a_discarded_dead_letter_never_counts_and_keeps_its_bytes(
 ) -> None:
     await straight.publish(straight.sales, b"\xff\x00")
     at = await path_of_dead_letter(admin)
-    discarded = await admin.post(f"{at}/discard", json={"reason": "nothing that anybody sent"})
+    discarded = await admin.post(f"{at}/discard", json={"reason": "nothing that was ever sent"})
     assert discarded.status_code == 200
     shown = (await admin.get(at)).json()
-    assert (shown["status"], shown["discarded_because"]) == ("discarded", "nothing that anybody sent")
+    assert (shown["status"], shown["discarded_because"]) == ("discarded", "nothing that was ever sent")
     assert (shown["value"], shown["value_base64"]) == (None, "/wA=")
     assert_problem(await admin.post(f"{at}/send"), 409, "dead-letter-settled")
     assert (await admin.get("/v1/dead-letters", params={"status": "open"})).json()["items"] == []
@@ -140,7 +140,7 @@ async def test_those_of_every_consumer_are_listed_and_mended(admin: httpx.AsyncC
     rows: list[dict[str, object]] = [
         {"consumer": consumer, "cluster_id": "c", "topic": "sales.events", "partition": 0, "offset": 1, "headers": [],
          "value": b"{", "reason": "malformed", "detail": ""}
-        for consumer in (*CONSUMERS, "somebody-elses")
+        for consumer in (*CONSUMERS, "another-services")
     ]  # fmt: skip
     async with engine.begin() as connection:
         await connection.execute(sa.insert(dead_letter), rows)
@@ -164,7 +164,7 @@ async def test_a_halted_consumer_is_listed_with_its_unsettled_dead_letters(
     ]  # fmt: skip
     async with engine.begin() as connection:
         await connection.execute(sa.insert(dead_letter), rows)
-        for consumer in (CONSUMER, "somebody-elses"):
+        for consumer in (CONSUMER, "another-services"):
             halt = {"consumer": consumer, "bad_records": 700, "max_dead_letters": 3}
             await connection.execute(sa.insert(circuit_breaker), halt)
     for left in (2, 1, 0, 0):

@@ -133,7 +133,7 @@ def _postings() -> list[tuple[Kind, Posting]]:
 
 
 @pytest.mark.parametrize("name", CREDITED)
-def test_each_number_is_credited_to_whoever_did_the_work(name: str) -> None:
+def test_each_number_is_credited_to_who_did_the_work(name: str) -> None:
     kpi, _, variant = name.partition(" ")
     assert owners_of(kpi, variant or KPIS[kpi].default_variant) <= {CREDITED[name]}
 
@@ -144,7 +144,7 @@ def test_the_states_of_the_table_count_in_each_number(name: str) -> None:
     assert owners_of(kpi, variant or KPIS[kpi].default_variant) == {CREDITED[name]}
 
 
-def test_work_that_no_event_names_somebody_for_belongs_to_whoever_has_it() -> None:
+def test_work_that_no_event_names_a_person_for_belongs_to_its_owner() -> None:
     unnamed = {name: None for name in TICKET if name.endswith("_by") or name == "waits"}
     kind = KIND_BY_NAME["ticket"]
     postings = kind.postings_for(facts.ticket(**TICKET | unnamed), VILNIUS)

@@ -1,4 +1,4 @@
-"""Planned work in the KPIs: what is overdue counts with time passing, without an event by anybody."""
+"""Planned work in the KPIs: what is overdue counts with time passing, without any event."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast

@@ -79,7 +79,7 @@ async def test_follow_ups_of_won_deals_count_when_they_are_due(sales: Sales, led
     deals = [await sales.deal(occurred_at=long_ago) for _ in range(4)]
     for deal in deals:
         await sales.post(f"/v1/deals/{deal['id']}/close", {"outcome": "won", "occurred_at": then})
-    # Four were due 26 days ago, and nobody followed up.
+    # Four were due 26 days ago, and were not followed up.
     assert await ledger.ratio("follow_ups_on_time") == (0, 4)
 
     async def task_of(deal: dict[str, Any]) -> str:
@@ -116,7 +116,7 @@ async def test_check_ins_after_bad_ratings_count_when_they_are_due(service: Serv
             surveys.append(await a_survey(manager, ticket_id=ticket["id"], occurred_at=ago[45]))
             answered = {"score": score, "occurred_at": ago[40]}
             await make(manager, f"/v1/surveys/{surveys[-1]['id']}/answer", **entry(**answered))
-        # Three were bad, and nobody called.
+        # Three were bad, and no customer was called.
         assert await ledger.ratio("check_ins_on_time") == (0, 3)
         first, second = [
             (await manager.get(f"/v1/check-ins?customer_id={each['customer_id']}")).json()["items"][0]["id"]
@@ -125,6 +125,6 @@ async def test_check_ins_after_bad_ratings_count_when_they_are_due(service: Serv
         await make(manager, f"/v1/check-ins/{first}/done", occurred_at=ago[39])
         await make(manager, f"/v1/check-ins/{second}/done", occurred_at=ago[10])
         assert await ledger.ratio("check_ins_on_time") == (1, 3)
-        # They meant five: there is nobody to call any more.
+        # They meant five: there is no one to call any more.
         await make(manager, f"/v1/surveys/{surveys[2]['id']}/answer", **entry(score=5))
         assert await ledger.ratio("check_ins_on_time") == (1, 2)

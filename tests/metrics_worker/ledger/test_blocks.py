@@ -116,13 +116,13 @@ async def test_of_two_writers_that_begin_a_part_at_once_one_waits_for_the_other(
         await first.begin(driver)
         await first.add(driver, ONE)
         waiting = asyncio.create_task(written(engine, second, ONE))
-        await eventually(lambda: somebody_waits(engine))
+        await eventually(lambda: is_locked_out(engine))
         await write(driver, first.rows())
     await waiting
     assert await total(engine) == 2
 
 
-async def somebody_waits(engine: AsyncEngine) -> bool:
+async def is_locked_out(engine: AsyncEngine) -> bool:
     query = (
         "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
     )

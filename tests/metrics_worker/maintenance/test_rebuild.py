@@ -41,7 +41,7 @@ async def rebuilt(straight: Line, settings: MetricsSettings, **options: object) 
     )
 
 
-async def somebody_waits_for(engine: AsyncEngine, table: str) -> bool:
+async def is_waited_for(engine: AsyncEngine, table: str) -> bool:
     waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = to_regclass(:table)")
     async with engine.connect() as connection:
         return bool(await connection.scalar(waiting, {"table": table}))
@@ -162,8 +162,8 @@ async def test_a_swap_gives_way_to_a_reader_of_the_new_tables_and_is_tried_again
     await eventually(shows(client, "leads_created", "1"), deadline=20)
     new = "ledger_rebuilt.lead_posting"
 
-    async def nobody_waits() -> bool:
-        return not await somebody_waits_for(engine, new)
+    async def no_one_waits() -> bool:
+        return not await is_waited_for(engine, new)
 
     async def is_there() -> bool:
         async with engine.connect() as other:
@@ -173,8 +173,8 @@ async def test_a_swap_gives_way_to_a_reader_of_the_new_tables_and_is_tried_again
     await eventually(is_there, deadline=20)
     async with engine.connect() as counting:
         await counting.execute(sa.text(f"LOCK TABLE {new} IN ACCESS SHARE MODE"))
-        await eventually(lambda: somebody_waits_for(engine, new), deadline=20)
-        await eventually(nobody_waits, deadline=20)
+        await eventually(lambda: is_waited_for(engine, new), deadline=20)
+        await eventually(no_one_waits, deadline=20)
     assert await rebuilding == 1
     await in_order(straight, engine)
 
@@ -193,7 +193,7 @@ async def test_a_reader_of_the_former_tables_causes_no_deadlock(engine: AsyncEng
     async with engine.connect() as reader:
         await reader.execute(sa.text(f"SELECT FROM {former[3]}"))
         dropping = asyncio.create_task(drop())
-        await eventually(lambda: somebody_waits_for(engine, former[3]))
+        await eventually(lambda: is_waited_for(engine, former[3]))
         for name in former:
             try:
                 async with reader.begin_nested():

@@ -48,7 +48,7 @@ def found_of(builder: AnswerBuilder) -> Found:
 
 @asynccontextmanager
 async def counting_turns() -> AsyncIterator[list[int]]:
-    """How often somebody else has had a turn meanwhile, as the only item of a list."""
+    """How often another task has had a turn meanwhile, as the only item of a list."""
     turns = [0]
 
     async def take() -> None:

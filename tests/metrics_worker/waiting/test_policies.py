@@ -66,7 +66,7 @@ BY_HAND = [
     (VILNIUS, "2026-06-10T12:00Z", "2026-06-10T12:45Z", 45, 45, "2026-06-10T13:00Z"),
     (NEW_YORK, "2026-06-10T12:00Z", "2026-06-10T12:45Z", 45, 45, "2026-06-10T13:00Z"),
     (KATHMANDU, "2026-06-10T12:00Z", "2026-06-10T12:45Z", 45, 0, "2026-06-11T05:15Z"),
-    # It begins after the moment that is asked about, as where two clocks disagree: nobody has waited.
+    # It begins after the moment that is asked about, as where two clocks disagree: no time has passed.
     (VILNIUS, "2026-03-10T09:00+02:00", "2026-03-10T08:59+02:00", -1, 0, "2026-03-10T10:00+02:00"),
 ]  # fmt: skip
 

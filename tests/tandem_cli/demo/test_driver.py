@@ -62,7 +62,7 @@ async def test_a_live_action_that_was_cut_short_is_sent_again_as_it_was_begun() 
     assert memory.threads[SCENARIO.key] == Thread(1, {"deal": "d1"})
 
 
-async def test_what_a_rule_planned_is_done_unless_somebody_was_faster() -> None:
+async def test_what_a_rule_planned_is_done_unless_another_was_faster() -> None:
     rule = next(each for each in PLANNING_RULES if each.noun.startswith("sales/"))
     done = Refused(409, {"type": "urn:tandem:problem:work-not-planned", "status": 409})
     for failures, refused in (((), 0), ((done,), 1)):

@@ -119,5 +119,5 @@ class Credit(msgspec.Struct, frozen=True, kw_only=True):
     """Who did something, and their team then: it stays theirs when the record changes hands."""
 
     person_id: UUID | None
-    """The salesperson or agent; null where nobody was named."""
+    """The salesperson or agent; null where none was named."""
     team_id: UUID | None

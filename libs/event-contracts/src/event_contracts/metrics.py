@@ -90,7 +90,7 @@ class CustomerWait(State, frozen=True, kw_only=True):
     action: Code
     """The last of them: `warn`, `alert`, `reassign`, `tell_account_owner` or `tell_manager`."""
     told_id: UUID | None
-    """Whom the step names, or the owner of the account; null where nobody is known."""
+    """Whom the step names, or the owner of the account; null where neither is known."""
     judged_at: Moment
     """When it was evaluated."""
 
@@ -127,7 +127,7 @@ class Period(State, frozen=True, kw_only=True):
     as_of: Moment
     """The moment whose ledger the period's figures come from."""
     closed_at: Moment
-    """When somebody closed it."""
+    """When it was closed."""
 
 
 @event("metrics.period-closed", topic=METRICS_TOPIC, subject_kind="periods")

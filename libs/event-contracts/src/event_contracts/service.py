@@ -97,7 +97,7 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
     """When a person replied in public, or the ticket was resolved; null while they wait."""
     ended_by: WaitEnd | None = None
     answered_by: Credit | None = None
-    """Who replied or resolved it; null while they wait, and where nobody was named."""
+    """Who replied or resolved it; null while they wait, and where no one was named."""
 
 
 class Ticket(State, frozen=True, kw_only=True):
@@ -361,7 +361,7 @@ class SurveyRevision(msgspec.Struct, frozen=True, kw_only=True):
 
 @event("service.survey-revised", topic=SERVICE_TOPIC, subject_kind="surveys")
 class SurveyRevised(Survey, frozen=True, kw_only=True):
-    """An answer was revised, by the customer or by whoever had entered it; it counts on the day of the first one."""
+    """An answer was revised, by the customer or by who had entered it; it counts on the day of the first one."""
 
     change: SurveyRevision
 

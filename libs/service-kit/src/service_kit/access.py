@@ -98,7 +98,7 @@ class Noun:
     served_by: frozenset[Role] = field(default_factory=frozenset)
     """The roles that serve the customers of these records, and see the personal fields."""
     secret: tuple[str, ...] = ()
-    """Fields that let whoever holds them act, null to all but `secret_to`, also in answers to writes."""
+    """Fields that let their holder act, null to all but `secret_to`, also in answers to writes."""
     secret_to: frozenset[Role] = field(default_factory=frozenset)
 
     def __post_init__(self) -> None:
@@ -301,7 +301,7 @@ class Access:
         return self._table.access(operation, self._principal)
 
     def shows_secrets(self, table: sa.FromClause) -> bool:
-        """Return whether the caller sees the secret fields of a table's records, whoever's they are."""
+        """Return whether the caller sees the secret fields of a table's records, of all owners."""
         noun = self._table.noun_of(table)
         return noun is None or not self._principal.roles.isdisjoint(noun.secret_to | {"admin"})
 

@@ -16,5 +16,5 @@ def credit_row(credit: Credit) -> CreditRow:
 
 
 def credit_in(row: dict[str, Any] | None) -> Credit | None:
-    """Return the credit in a column; None where nobody did it yet."""
+    """Return the credit in a column; None where it is not done yet."""
     return None if row is None else msgspec.convert(row, Credit)

@@ -98,7 +98,7 @@ class Entity:
 
 
 class Recorded(Entity):
-    """The base of entities whose changes are timed: whoever keeps a copy of them reads on from a time."""
+    """The base of entities whose changes are timed: a client with a copy of them reads on from a time."""
 
     updated_at: Annotated[
         datetime,

@@ -134,7 +134,7 @@ class KafkaServers:
     """A Kafka that is reached by the addresses of some of its brokers."""
 
     def __init__(self, bootstrap_servers: str, **security: Any) -> None:
-        """`security` are aiokafka's options for TLS and SASL; without any, nothing is encrypted and nobody signs in."""
+        """`security` are aiokafka's options for TLS and SASL; without any, nothing is encrypted or authenticated."""
         self.bootstrap_servers = bootstrap_servers
         self._common = {"bootstrap_servers": bootstrap_servers, **security}
 

@@ -28,7 +28,7 @@ class SubjectTaken(Conflict):
 
 
 async def require_new_subject(work: UnitOfWork, person: type[Entity], subject: str | None) -> None:
-    """Raise `SubjectTaken` (409) when the tokens of a subject are somebody's already."""
+    """Raise `SubjectTaken` (409) when the tokens of a subject belong to another person already."""
     if subject is None:
         return
     existing = await _with_subject(person.table).one_or_none(work, subject=subject)

@@ -148,7 +148,7 @@ class ServiceSettings(DatabaseSettings, KafkaSettings):
     https_required: bool = False
     """Whether an API refuses what did not come by HTTPS, to the process or to a trusted proxy."""
     hsts_seconds: int = Field(default=31_536_000, ge=0)
-    """For how long a browser that came by HTTPS is told to use nothing else; 0 for no such header."""
+    """For how long a browser that came by HTTPS uses nothing else; 0 for no such header."""
 
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
     max_url_bytes: int = Field(default=8 * 1024, ge=1024)

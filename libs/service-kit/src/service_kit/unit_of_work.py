@@ -84,11 +84,11 @@ class Turns:
 
 
 class StaleEntity(Exception):
-    """Somebody else changed a row after this unit of work read it; the whole of it is worth another try."""
+    """Another transaction changed a row after this unit of work read it; the whole of it is worth another try."""
 
 
 class UnknownActor(Exception):
-    """A record would change without anybody who did it: the unit of work was given no actor."""
+    """A record would change without an actor: the unit of work was given none."""
 
 
 class ClaimTaken(Exception):
@@ -185,14 +185,14 @@ class UnitOfWork:
     async def edit(self, entity: type[E], key: Any) -> E | None:
         """Return the entity with this key to be changed, or None.
 
-        Its row is locked only when somebody else was quicker once; until then its version is checked on writing.
+        Its row is locked only after another transaction was quicker once; until then its version is checked on writing.
         """
         return await self.get(entity, key, lock="no key update" if self._is_contended else None)
 
     async def protect(self, entity: type[E], key: Any) -> E | None:
         """Return the entity with this key, or None. It is as it was read when what refers to it is written.
 
-        Its row is locked only when somebody else was quicker once; until then its version is checked on writing.
+        Its row is locked only after another transaction was quicker once; until then its version is checked on writing.
         """
         if self._is_contended or "version" not in entity.binding.identity:
             return await self.get(entity, key, lock="key share")

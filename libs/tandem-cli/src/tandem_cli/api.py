@@ -18,7 +18,7 @@ from tandem_cli.problem import StackProblem
 PATIENCE = 120.0
 """Seconds of trying again before a request is given up, while the API is away or fails."""
 ANSWER_SECONDS = 30.0
-"""How long the answer of a request may take; whoever reads and writes single records waits for no more."""
+"""How long the answer of a request may take, where single records are read and written."""
 IMPORT_SECONDS = 900.0
 """The same of an import: to break it off would undo what is done of it, and begin anew."""
 

@@ -76,7 +76,7 @@ def drop_database(url: str, name: str) -> None:
 def replace_database(url: str, name: str, *, by: str, former: str) -> bool:
     """Give database `name` the name `former`, and the database `by` its name, both or neither.
 
-    Nobody may be connected to them. Return whether there was a former one.
+    No client may be connected to them. Return whether there was a former one.
     """
 
     async def replace() -> bool:

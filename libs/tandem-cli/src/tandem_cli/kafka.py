@@ -103,7 +103,7 @@ class EmbeddedKafka:
 
     `port` None means what `choose_port` returns, called once. `heap_mb` is the Java heap in MiB; the process
     needs some 130 MiB beside it. `partitions` is what a topic gets when it names no number. `progress` receives the
-    jars that arrive. Without `security` anybody on this machine may do anything. `options` are broker
+    jars that arrive. Without `security` every process of this machine may do anything. `options` are broker
     settings that override its own. A start is given up after `stall_seconds` without a new line in its log. The broker
     ends when this process does.
     """

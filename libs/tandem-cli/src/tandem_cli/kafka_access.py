@@ -43,7 +43,7 @@ class KafkaAccess:
     writes: tuple[str, ...] = ()
     """Topics of its own service."""
     returns: tuple[str, ...] = ()
-    """Topics of others that it writes dead letters back to, once somebody has decided to send them again."""
+    """Topics of others that it writes dead letters back to, once an operator has decided to send them again."""
     reads: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     transactions: str | None = None

@@ -110,7 +110,7 @@ class SignIn:
             return _error(403, "The form was not sent by this page.")
         person = next((each for each in self._people() if each.subject == form.get("subject")), None)
         if person is None:
-            return _error(400, "There is nobody of that name any more. Go back and choose again.")
+            return _error(400, "There is no person of that name any more. Go back and choose again.")
         session = secrets.token_urlsafe(24)
         _keep(self._sessions, session, person)
         answer = self._back(form, code=self._code(person, form))
@@ -161,7 +161,7 @@ class SignIn:
         return Reply(302, b"", {**gone, "Location": after})
 
     def _refusal(self, query: Mapping[str, str]) -> Reply | None:
-        # Nobody is sent to an address that is not the client's.
+        # No browser is sent to an address that is not the client's.
         if query.get("client_id") != CLIENT_ID or query.get("redirect_uri") not in self._redirects:
             return _error(400, "This client or its address is not known here.")
         if query.get("response_type") != "code":
@@ -263,7 +263,7 @@ def people_of(reps: Iterable[Mapping[str, Any]], agents: Iterable[Mapping[str, A
 
 
 def records(url: str, path: str, token: str) -> list[dict[str, Any]]:
-    """Return the first page of a list of an API on this machine; nobody while the API is away."""
+    """Return the first page of a list of an API on this machine; an empty one while the API is away."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=_PATIENCE)
     try:
         connection.request("GET", f"{path}?limit=100", headers={"Authorization": f"Bearer {token}"})

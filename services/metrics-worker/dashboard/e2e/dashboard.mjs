@@ -67,7 +67,7 @@ const go = (opened, path) =>
     dispatchEvent(new PopStateEvent("popstate", { state: null }));
   }, path);
 
-/** Opens a page of the dashboard as somebody who has not signed in yet, which leads over the issuer's page. */
+/** Opens a page of the dashboard without having signed in, which leads over the issuer's page. */
 async function signIn(opened, who, path = "/") {
   await opened.goto(address(path));
   await opened.getByRole("heading", { name: "Sign in to Tandem" }).waitFor();
@@ -105,7 +105,7 @@ test("a deal that is won is seen within a second, without a reload", async () =>
   assert.ok(Math.min(...took) < AT_ONCE_MS, `${took}`);
 });
 
-test("nobody has seen a token: it is in no address and no storage, and a reload asks for no name again", async () => {
+test("no token is to be seen: it is in no address and no storage, and a reload asks for no name again", async () => {
   assert.equal(page.url(), address("/?period=30d"));
   await page.reload();
   await volume().filter({ hasText: /^\d+$/ }).waitFor();
@@ -161,7 +161,7 @@ test("every chart can be saved for a spreadsheet", async () => {
 
 test("both functions reply to the six questions, and each reply leads to the numbers that it rests on", async () => {
   await page.goto(address("/?period=30d"));
-  // A deal was won for somebody new, above.
+  // A deal was won for a new customer, above.
   await page.locator("[data-question=new-customers] .reply.met").first().waitFor();
   await page.waitForFunction(() => document.querySelectorAll(".question .reply-says").length === 12);
   await page.locator("[data-question=new-customers]").press("Enter");
@@ -170,7 +170,7 @@ test("both functions reply to the six questions, and each reply leads to the num
   await page.waitForURL(/numbers\/new_customers/);
 });
 
-test("a manager sets, changes and removes a target in place, and is told when somebody else did meanwhile", async () => {
+test("a manager sets, changes and removes a target in place, and learns when another person did meanwhile", async () => {
   await page.goto(address("/?period=30d"));
   await page.locator("[data-kpi=win_rate]").getByRole("link", { name: "set a target" }).click();
   const value = page.getByRole("spinbutton", { name: /Value to reach/ });
@@ -182,7 +182,7 @@ test("a manager sets, changes and removes a target in place, and is told when so
   await send("PUT", "METRICS", "/v1/targets/win_rate", { value: "0.6", period: "month" });
   await value.fill("70");
   await page.getByRole("button", { name: "Save", exact: true }).click();
-  await page.getByText("Somebody else changed it meanwhile, now it is: 60 %.").waitFor();
+  await page.getByText("Someone else changed it meanwhile, now it is: 60 %.").waitFor();
   await page.getByRole("button", { name: "Save", exact: true }).click();
   await page.locator(".kpi-aim", { hasText: "target 70 %" }).waitFor();
   await page.getByRole("button", { name: "Change the target" }).click();
@@ -285,7 +285,7 @@ test("a customer's timeline has sales and service in one, filtered, and goes on 
   const analyst = watched(await context.newPage());
   await signIn(analyst, "Yuki Tanaka", customer);
   await analyst.locator("[data-entry]", { hasText: "Deal: won" }).waitFor();
-  assert.equal(await analyst.getByText(`Cold ${unique}`).count(), 0, "who serves nobody sees no names");
+  assert.equal(await analyst.getByText(`Cold ${unique}`).count(), 0, "a role that serves no customers sees no names");
   await context.close();
 });
 

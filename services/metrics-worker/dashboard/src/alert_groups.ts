@@ -9,7 +9,7 @@ import { titleOf } from "./kpis";
 import type { Alerts } from "./live";
 
 const RANK = { critical: 0, warning: 1, info: 2 } as const;
-/** One page of the list; more than that nobody reads on an overview. */
+/** One page of the list; an overview needs no more. */
 const MOST = 200;
 
 export interface Group {

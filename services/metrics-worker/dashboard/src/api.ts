@@ -23,7 +23,7 @@ const options = {
 
 export const api = metrics({ ...options, url: location.origin });
 
-/** Undefined where metrics-api was not told the address: what needs it is not there. */
+/** Undefined where metrics-api does not have the address: what needs it is not there. */
 const other = <Client>(name: string, connect: (of: typeof options & { url: string }) => Client): Client | undefined => {
   const url = given(`${name}-api`).replace(/\/$/, "");
   return url === "" ? undefined : connect({ ...options, url });

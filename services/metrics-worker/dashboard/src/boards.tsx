@@ -66,7 +66,7 @@ async function readPipeline(filters: Record<string, string>): Promise<Column[]> 
     customer: deal.account_id,
     title: accounts.get(deal.account_id) ?? t("waiting.unnamed"),
     says: money(deal.amount, deal.currency),
-    who: reps.get(deal.owner_id ?? "") ?? t("waiting.nobody"),
+    who: reps.get(deal.owner_id ?? "") ?? t("waiting.noOwner"),
     since: deal.stage_entries.at(-1)?.entered_at ?? deal.opened_at,
     isLate: deal.expected_close_on !== null && deal.expected_close_on < today,
   });
@@ -88,7 +88,7 @@ async function readQueue(filters: Record<string, string>): Promise<Column[]> {
     customer: ticket.customer_id,
     title: customers.get(ticket.customer_id) ?? t("waiting.unnamed"),
     says: `${t(`ticket.${ticket.kind}`)}, ${t(`priority.${ticket.priority}`)}`,
-    who: agents.get(ticket.agent_id ?? "") ?? t("waiting.nobody"),
+    who: agents.get(ticket.agent_id ?? "") ?? t("waiting.noOwner"),
     since: ticket.opened_at,
     isLate: ticket.resolved_at === null && ticket.resolution_due_at !== null && ticket.resolution_due_at < now,
   });

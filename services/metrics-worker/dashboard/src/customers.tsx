@@ -17,7 +17,7 @@ import { createWaits } from "./waits";
 import "./styles/customers.css";
 
 const MOST = 50;
-/** While somebody types, nothing is asked. */
+/** While the user types, nothing is asked. */
 const TYPING_MS = 250;
 const FEWEST_LETTERS = 2;
 /** Who waits and who has not bought for long changes by the clock. */

@@ -170,7 +170,7 @@ export function moment(at: Date, zone: string): string {
 export const dayOf = (at: Date, zone: string): string =>
   new Intl.DateTimeFormat("sv-SE", { timeZone: zone }).format(at);
 
-/** Returns how long somebody waits: 54 min, 1 h 24, 2 days 3 h. */
+/** Returns how long a customer has waited: 54 min, 1 h 24, 2 days 3 h. */
 export function duration(milliseconds: number): string {
   const whole = Math.max(0, Math.floor(milliseconds / 60_000));
   if (whole < 60) return t("duration.minutes", { minutes: whole });

@@ -1,4 +1,4 @@
-/** What happened with a customer in both functions: each part told by its own API, which has the names. */
+/** What happened with a customer in both functions: each part from its own API, which has the names. */
 
 import { dataOf, type Sales, type SalesPaths } from "@tandem/client";
 import { isForbidden, isMissing, salesApi, serviceApi } from "./api";

@@ -77,4 +77,4 @@ class ConsumerSettings(MetricsSettings):
     http_port: int = 8013
     completeness: Literal["watermarks", "log"] = "watermarks"
     """What tells up to when the ledger is complete: the watermarks of the relays, or, where another program publishes
-    the outboxes, the end of the log. By the latter an outbox that nobody publishes goes unnoticed."""
+    the outboxes, the end of the log. By the latter an outbox without a publisher goes unnoticed."""

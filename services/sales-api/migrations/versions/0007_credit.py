@@ -9,7 +9,7 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-# Nobody recorded it: it is taken to be who has the lead now.
+# It was not recorded: it is taken to be who has the lead now.
 FILL = """
 UPDATE lead SET
 contacted_by = CASE WHEN contacted_at IS NOT NULL THEN owned END,

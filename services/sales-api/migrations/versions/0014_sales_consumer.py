@@ -16,7 +16,7 @@ down_revision = "0013"
 branch_labels = None
 depends_on = None
 
-# Somebody made a lead or a deal of these: sales-consumer makes no second one.
+# A lead or a deal was made of these: sales-consumer makes no second one.
 TAKEN = """
 INSERT INTO taken_suggestion (id, lead_id)
 SELECT upsell_suggestion_id, (array_agg(lead_id ORDER BY lead_id DESC NULLS LAST))[1]

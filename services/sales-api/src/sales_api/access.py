@@ -170,7 +170,7 @@ ACCESS: Final = AccessTable(
         personal=("subject",),
         served_by=frozenset({"sales-manager", "importer"}),
     ),
-    # For whoever may read its record.
+    # As far as the caller may read its record.
     Noun("events", read=rule("get_event", EVERYBODY)),
     # What they are a frontend shows to everybody.
     Noun(

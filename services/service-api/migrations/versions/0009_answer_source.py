@@ -1,4 +1,4 @@
-"""Who answered a survey: the customer by their link, or somebody who entered it for them."""
+"""Who answered a survey: the customer by their link, or a colleague who entered it for them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,7 +19,7 @@ CHECKS = {
 
 
 def upgrade() -> None:
-    """Add the columns. Of answers of before, nobody knows who gave them: theirs stay null."""
+    """Add the columns. Of answers of before, it is not known who gave them: theirs stay null."""
     comment = "null for answers of before it was recorded"
     op.add_column("survey", sa.Column("answer_source", sa.Text(), comment=comment))
     op.add_column("survey", sa.Column("entry_reason", sa.Text()))

@@ -11,7 +11,7 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
-# The waits of older tickets are computed from their contacts by the next question or answer. Until then, whoever has
+# The waits of older tickets are computed from their contacts by the next question or answer. Until then, who has
 # had no answer at all waits since the opening.
 WAITING = """
 UPDATE ticket SET waiting_since = opened_at

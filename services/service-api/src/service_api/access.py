@@ -38,7 +38,7 @@ _AGENTS: Final[Roles] = {"service-agent": OWN | TEAM | BELOW | UNASSIGNED, **_MA
 _TEAMS: Final[Roles] = {"service-agent": OWN | TEAM | UNASSIGNED, **_MANAGERS}
 """Work on what is theirs and their team's, and take what waits."""
 _ANY_AGENT: Final[Roles] = {"service-agent": ALL, **_MANAGERS}
-"""Anybody's customer may call."""
+"""Customers of every agent may call."""
 _AUDITORS: Final[Roles] = {"service-manager": ALL}
 """See who changed what; those who import do not."""
 _SERVED_BY: Final = frozenset[Role]({"service-agent", "service-manager", "importer"})
@@ -91,13 +91,13 @@ ACCESS: Final = AccessTable(
         table=Survey.table,
         **_WHOSE,
         read=rule("list_surveys get_survey get_survey_events export_surveys", {**_AGENTS, **_OTHERS}),
-        # A survey is about whoever resolved the ticket. Those who are rated do not answer for the customer.
+        # A survey is about the agent who resolved the ticket. Those who are rated do not answer for the customer.
         write=(rule("send_survey", _AGENTS, hands_over=True), rule("enter_survey_answer", _MANAGERS)),
         audit=rule("get_survey_audit", _AUDITORS),
         personal=("comment", "entered_by"),
         served_by=_SERVED_BY,
         secret=("answer_path",),
-        # Whoever holds it answers as the customer: it is for the process that sends it to them, once or again.
+        # Its holder answers as the customer: it is for the process that sends it to them, once or again.
         secret_to=frozenset({"importer"}),
     ),
     *(
@@ -204,7 +204,7 @@ ACCESS: Final = AccessTable(
         write=(rule("create_calendar change_calendar", _MANAGERS),),
         audit=rule("get_calendar_audit", _AUDITORS),
     ),
-    # For whoever may read its record.
+    # As far as the caller may read its record.
     Noun("events", read=rule("get_event", EVERYBODY)),
     # What they are a frontend shows to everybody.
     Noun(

@@ -28,7 +28,7 @@ _TEAM: Final = described("The agent's team at that time.", "01980c8e-7a33-7d60-8
 _TICKET: Final = described("The ticket that it is about.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13")
 _DEAL: Final = described("The won deal of sales that it is about.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a18")
 _CUSTOMER_NAME: Final = described(
-    "What the company or person is called; null until sales has told it, and once it is erased.", "UAB Vėjas"
+    "What the company or person is called; null until an event of sales has it, and once it is erased.", "UAB Vėjas"
 )
 _SUBJECT: Final = described(
     "What the customer wants, in a line; no event carries it.", "No hot water since the morning"

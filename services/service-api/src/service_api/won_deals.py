@@ -153,7 +153,7 @@ async def _follow(
     if ticket is None or ticket.merged_into is not None:
         return
     if (won_at is None or is_won_again) and ticket.cancelled_at is None:
-        # Meanwhile somebody may have worked on it.
+        # Meanwhile an agent may have worked on it.
         at = max(changed_at, ticket.changed_at)
         publish(work, ticket, ticket.cancel(at=at), at)
         await undo_onboarding(work, ticket, ONBOARDING_CANCELLED, at)

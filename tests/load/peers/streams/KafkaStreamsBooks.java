@@ -21,7 +21,7 @@ import org.apache.kafka.streams.state.Stores;
  * the subject's state holds, and by the subject's sequence. Only the consumer keeps each change as a row that can be
  * asked for (explain, as of, combinations of filters; here the state is enough to reverse what it contributed), the
  * whole state, merges of customers, gaps in sequences, days of review, and one sum over all partitions. Only this keeps
- * a log of its state in the broker; whoever reads adds up the sums of six tasks.
+ * a log of its state in the broker; a reader adds up the sums of six tasks.
  *
  * Both topics are partitioned by customer alike, leads by themselves: so one task sees a customer's whole story, and
  * nothing is sent through a repartition topic.

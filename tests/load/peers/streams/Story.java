@@ -45,7 +45,7 @@ final class Story {
         return Posting.difference(standing, posted);
     }
 
-    /** Whether an open deal changes nothing: nobody is at risk, and the customer has an account to go by. */
+    /** Whether an open deal changes nothing: there is no risk, and the customer has an account to go by. */
     private boolean stands() {
         boolean hasAccount = false;
         for (Told told : facts) {

@@ -1,4 +1,4 @@
-"""Audit entries: rows of the transaction that they are about, written by the unit of work and changed by nobody.
+"""Audit entries: rows of the transaction that they are about, written by the unit of work and never changed.
 
 A trigger refuses every change of them, but that retention deletes them and that an erasure empties values.
 """

@@ -25,7 +25,7 @@ def event_routes(resources: Sequence[Resource[Any]]) -> APIRouter:
 
     @routes.get("/{event_id}", summary="Read one event")
     async def get_event(event_id: Identifier, work: Work, access: CallersAccess) -> HistoryEventRead:
-        """Read an event as it was published, for whoever may read its record. A name that was erased is not found."""
+        """Read an event as it was published, if the caller may read its record. A name that was erased is not found."""
         found = await event_with(work, event_id)
         if found is not None:
             resource = of_subject.get(found.subjects) if found.named is None else of_name.get(found.named)

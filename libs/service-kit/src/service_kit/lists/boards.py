@@ -19,7 +19,7 @@ from service_kit.unit_of_work import UnitOfWork
 MAX_CARDS: Final = 50
 _CARDS: Final = 20
 _MOST_PEOPLE: Final = 100
-"""Columns of people, beside that of nobody."""
+"""Columns of people, beside that of records without an owner."""
 
 
 class BoardSumRead(ReadModel):

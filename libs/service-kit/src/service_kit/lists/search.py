@@ -11,7 +11,7 @@ from service_kit.lists.sorting import Position
 from service_kit.tables import name_key_of, searched_columns_of
 
 CANDIDATES: Final = 200
-"""Records of each kind of match that are ranked. Whoever matches more has to type more."""
+"""Records of each kind of match that are ranked. A search that matches more needs more letters."""
 _LAST: Final = "\U0010ffff"
 """Sorts after every character that continues a name."""
 

@@ -63,7 +63,7 @@ class IntervalPlanner:
     """
 
     def __init__(self, engine: AsyncEngine, intervals: Intervals) -> None:
-        # Nobody waits for what is due in days: the relay finds it when it polls.
+        # What is due in days is not urgent: the relay finds it when it polls.
         self._begin = units_of_work(engine, process="interval-planner")
         self._of = intervals
         rules = intervals.rule.table.c

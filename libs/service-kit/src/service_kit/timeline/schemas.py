@@ -70,7 +70,7 @@ class TimelineFactsRead(ReadModel):
     effort: Annotated[int, described("The effort.", 6, rarely=True)] | None = None
     """How easy it was for them, from 1 (very difficult) to 7 (very easy)."""
     answer_source: Annotated[str, described("Who gave the answer.", "customer", rarely=True)] | None = None
-    """Who gave the answer: the `customer`, or whoever `entered` it for them."""
+    """Who gave the answer: the `customer`, or a colleague who `entered` it for them."""
     as_agreed: Annotated[bool, described("The quality as agreed.", True, rarely=True)] | None = None
     """Whether the customer found the quality of the delivery as agreed."""
     target: Annotated[str, described("The target that was missed.", "first_response", rarely=True)] | None = None
@@ -106,9 +106,9 @@ class TimelineEntryRead(ReadModel):
     record: TimelineRecordRead
     """The record that it happened to."""
     person: TimelinePersonRead | None
-    """Who did it where that is known, else whose the record was; null for nobody."""
+    """Who did it where that is known, else whose the record was; null without an owner."""
     previous_person: Annotated[TimelinePersonRead, described("Whose it was before.", rarely=True)] | None
-    """Whose it was before, where it was assigned to somebody else."""
+    """Whose it was before, where it was assigned to another person."""
     facts: TimelineFactsRead
     """What matters of it, by its kind."""
 

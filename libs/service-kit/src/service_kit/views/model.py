@@ -29,7 +29,7 @@ class SavedView(Recorded):
 def view_constraints() -> tuple[Any, ...]:
     """Return what a service's table needs besides its columns."""
     return (
-        # Which is also the index of somebody's views.
+        # Which is also the index of one owner's views.
         sa.UniqueConstraint("subject", "list", "name"),
         *filtered("saved_view", ("updated_at",)),
         sa.Index("saved_view_shared_idx", "list", "id", postgresql_where=sa.text("is_shared")),

@@ -37,7 +37,7 @@ from tandem_cli.stack import External, LocalStack
 from tandem_cli.terminal import Terminal
 
 TOKEN_LIFETIME = timedelta(days=30)
-"""Longer than anybody leaves a demo running."""
+"""Longer than any demo is left running."""
 
 
 def register(app: typer.Typer) -> None:
@@ -136,7 +136,7 @@ async def _remember(memory: Memory, file: Path) -> None:
 def _links(stack: LocalStack) -> list[str]:
     return [
         f"dashboard  {stack.urls['metrics']}/",
-        "sign in as " + ", ".join(f"{each.name} ({each.roles[0]})" for each in STAFF[:2]) + ", or anybody there",
+        "sign in as " + ", ".join(f"{each.name} ({each.roles[0]})" for each in STAFF[:2]) + ", or any person there",
         "to try     open a number of the overview: its course, its definition, and the events behind it",
         "           Waiting: the customers who wait for us, the longest first; Boards: pipeline and queue, live",
         f"           {stack.urls['sales']}/docs and {stack.urls['service']}/docs: the APIs that the business uses",

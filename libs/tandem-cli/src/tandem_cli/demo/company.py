@@ -135,7 +135,7 @@ class Company:
         return f"demo-{self.seed}:{key}"
 
     def skill(self, person: Ref) -> float:
-        """How good somebody is, around 1."""
+        """How good a person is, around 1."""
         return self.random("skill", person.key).uniform(0.75, 1.3)
 
     def things(self) -> Iterator[tuple[Ref, dict[str, object]]]:

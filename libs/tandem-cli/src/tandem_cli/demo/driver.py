@@ -165,7 +165,7 @@ class Driver:
             try:
                 await api.post(f"{collection}/{work['id']}/done", {}, key=f"{collection}:{work['id']}:done")
             except Refused as refusal:
-                # Somebody else was faster.
+                # Another request was faster.
                 self.board.refused += 1
                 self.board.last_refusal = f"{collection} done: {refusal}"
             else:
@@ -230,7 +230,7 @@ class Driver:
         return True
 
     def _goes_on_after(self, refusal: Refused, scenario: Scenario, action: Action) -> bool:
-        """A conflict is what an earlier run or somebody else has done already; any other refusal ends the scenario.
+        """A conflict is what an earlier run or another client has done already; any other refusal ends the scenario.
 
         So does a conflict that leaves unknown what later actions are about.
         """

@@ -188,7 +188,7 @@ class AccountFields(_Strict):
     domain: Cell | None = None
     """A web or e-mail address of the company."""
     external_ref: Cell | None = None
-    """The external_ref of an account that may be there already, whoever registered it."""
+    """The external_ref of an account that may be there already, also by another client."""
     match: Match | list[Match] = []
     """By what rows are found to be about one customer; of several, the first one that a row has."""
     region: Cell | None = None

@@ -61,7 +61,7 @@ export function TargetEditor(props: {
   // Not before what is set is known: it would overwrite what was typed.
   createEffect(() => found.state === "ready" && input?.focus());
 
-  /** Tells what went wrong; after somebody else's change, with what is set now. */
+  /** Says what went wrong; after another person's change, with what is set now. */
   async function failed(error: unknown): Promise<void> {
     if (error instanceof ProblemError && (error.status === 412 || error.slug === "no-target")) {
       const now = await read().catch(() => undefined);

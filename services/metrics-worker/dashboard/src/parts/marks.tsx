@@ -1,4 +1,4 @@
-/** The shapes and signs that go with colours, so that none is told by colour alone. */
+/** The shapes and signs that go with colours, so that none depends on colour alone. */
 
 import type { JSX } from "solid-js";
 import { t } from "../i18n";

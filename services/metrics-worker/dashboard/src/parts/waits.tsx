@@ -56,7 +56,7 @@ export function WaitRows(props: { waits: readonly Wait[]; heads?: boolean }) {
                 {wait.state === "over" ? <Warning /> : <Clock />}{" "}
                 {t(wait.state === "over" ? "waiting.over" : "waiting.left", { time: duration(Math.abs(overBy(wait)) * MINUTE_MS) })}
               </td>
-              <td class={wait.names?.owner === undefined ? "muted wait-owner" : "wait-owner"}>{wait.names?.owner ?? wait.names?.team ?? t("waiting.nobody")}</td>
+              <td class={wait.names?.owner === undefined ? "muted wait-owner" : "wait-owner"}>{wait.names?.owner ?? wait.names?.team ?? t("waiting.noOwner")}</td>
             </tr>
           )}
         </For>

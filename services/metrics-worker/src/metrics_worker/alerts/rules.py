@@ -172,7 +172,7 @@ async def unattended(work: UnitOfWork, now: datetime, sees: Sees | None = None) 
             "This customer has waited for an answer for longer than the limit.",
             AlertFactsRead(rule="unattended", dimension="customer", dimension_value=str(customer)),
             since=min(wait.since for wait in waits),
-            do="Reply on each of these tickets, or assign them to somebody who does: POST /v1/tickets/{id}/assign.",
+            do="Reply on each of these tickets, or assign them to colleagues who do: POST /v1/tickets/{id}/assign.",
             tickets=[wait.subject_id for wait in sorted(waits, key=lambda each: each.id)],
             kpi="unattended_now",
             explain=_explain("unattended_now", customer=str(customer)),

@@ -72,7 +72,7 @@ class WeekRead(ReadModel):
 
 
 class AlertFactsRead(ReadModel):
-    """What an alert says, as values: whoever speaks another language makes sentences of these.
+    """What an alert says, as values, of which a client makes sentences in its own language.
 
     Which of them are there follows from the `rule`; the others are null or empty.
     """
@@ -112,7 +112,7 @@ class AlertRead(ReadModel):
                     "subject": "customers/01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
                     "says": "This customer has waited for an answer for longer than the limit.",
                     "since": "2026-03-31T21:00:00Z",
-                    "do": "Reply to the ticket, or assign it to somebody who does.",
+                    "do": "Reply to the ticket, or assign it to a colleague who does.",
                     "tickets": ["01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12"],
                     "names": {"customer": "Baltic Bakeries"},
                     "facts": {"rule": "unattended"},
@@ -131,7 +131,7 @@ class AlertRead(ReadModel):
     says: Annotated[str, described("What is wrong, in words.", "This customer has waited for longer than the limit.")]
     since: Moment
     """When it began."""
-    do: Annotated[str, described("What to do about it.", "Reply to the ticket, or assign it to somebody.")]
+    do: Annotated[str, described("What to do about it.", "Reply to the ticket, or assign it to a colleague.")]
     tickets: Annotated[list[UUID], _TICKETS]
     names: NamesRead = Field(default_factory=dict)
     facts: AlertFactsRead

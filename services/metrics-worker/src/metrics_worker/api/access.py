@@ -24,7 +24,7 @@ _MANAGERS: Final[Roles] = {"sales-manager": ALL, "service-manager": ALL}
 _ALL_NUMBERS: Final[Roles] = {**_MANAGERS, "analyst": ALL, "importer": ALL}
 _THEIRS: Final[Scope] = OWN | TEAM | BELOW
 _NUMBERS: Final[Roles] = {"sales-rep": _THEIRS, "service-agent": _THEIRS, **_ALL_NUMBERS}
-_NOBODY: Final[Roles] = {}
+_ADMINS_ONLY: Final[Roles] = {}
 """An admin only."""
 
 CUSTOMER_NAMES: Final[frozenset[str]] = frozenset(
@@ -70,24 +70,24 @@ ACCESS: Final = AccessTable(
         audit=rule("get_period_audit", _MANAGERS),
     ),
     Noun("proofs", read=rule("list_proofs", _ALL_NUMBERS)),
-    Noun("audit", read=rule("list_audit", _NOBODY)),
+    Noun("audit", read=rule("list_audit", _ADMINS_ONLY)),
     Noun("exports", read=rule("export_postings", {"analyst": ALL, **_MANAGERS})),
     Noun(
         "webhooks",
-        read=rule("list_webhooks get_webhook list_webhook_deliveries", _NOBODY),
+        read=rule("list_webhooks get_webhook list_webhook_deliveries", _ADMINS_ONLY),
         write=(
             rule(
                 "register_webhook change_webhook delete_webhook add_webhook_secret send_webhook_delivery_again",
-                _NOBODY,
+                _ADMINS_ONLY,
             ),
         ),
-        audit=rule("get_webhook_audit", _NOBODY),
+        audit=rule("get_webhook_audit", _ADMINS_ONLY),
     ),
     Noun(
         "dead letters",
         read=rule("list_dead_letters list_halts get_dead_letter", {"analyst": ALL}),
-        write=(rule("mend_dead_letter send_dead_letter discard_dead_letter", _NOBODY),),
-        audit=rule("get_dead_letter_audit", _NOBODY),
+        write=(rule("mend_dead_letter send_dead_letter discard_dead_letter", _ADMINS_ONLY),),
+        audit=rule("get_dead_letter_audit", _ADMINS_ONLY),
     ),
     people=ClaimedPeople(
         sa.select(directory_name.c.id, directory_name.c.parent_id)

@@ -30,7 +30,7 @@ _SAYS = {
     NOT_FOR_LONG: "the last purchase was 365 days ago or longer",
 }
 
-_UNTIL = described("When it ends by time alone; null for what somebody has to end.", "2026-06-22", rarely=True)
+_UNTIL = described("When it ends by time alone; null for what ends by hand.", "2026-06-22", rarely=True)
 _BEHIND = described(
     "The tickets, surveys and deals that it comes from.", ["tickets/019ca869-5000-7000-8000-0000000000c2"]
 )
@@ -50,9 +50,7 @@ class HealthReasonRead(ReadModel):
     points: Annotated[int, described("What it takes from the score.", 30)]
     since: Annotated[date, described("The day on which it began.", "2026-03-24")]
     until: (
-        Annotated[
-            date, described("When it ends by time alone; null for what somebody has to end.", "2026-06-22", rarely=True)
-        ]
+        Annotated[date, described("When it ends by time alone; null for what ends by hand.", "2026-06-22", rarely=True)]
         | None
     )
     behind: Annotated[list[str], _BEHIND]

@@ -50,7 +50,7 @@ _WHOSE = msgspec.json.Decoder(Whose)
 
 
 async def account_of(connection: AsyncConnection, customer: UUID) -> Whose:
-    """Return whose a customer is: as its account says, or as service registered it; of nobody where it is unknown."""
+    """Return whose a customer is: as its account says, or as service registered it; without one where it is unknown."""
     states = sa.select(subject_state.c.state).where(
         subject_state.c.kind.in_(["account", "customer"]),
         subject_state.c.id == customer,

@@ -22,7 +22,7 @@ class SellingDimensions(NamedTuple):
     customer: str | None
 
 
-class ActivityMeasures(Measures, kind="activity", credit="whoever did it, or has it to do"):
+class ActivityMeasures(Measures, kind="activity", credit="who did it, or has it to do"):
     """The measures of activities."""
 
     completed: Measure = Measure("activities, by completion day")

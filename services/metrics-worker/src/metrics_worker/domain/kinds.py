@@ -70,7 +70,7 @@ class Kind:
     fact_of: Callable[[Any, Reporting], Fact | None] | None = None
     """What its state contributes to the customer's timeline; None where nothing does."""
     open_waits: Callable[[Any, Reporting], Sequence[OpenWait]] | None = None
-    """Returns the waits of its customer that are not over, by its state; None for kinds that nobody waits for."""
+    """Returns the waits of its customer that are not over, by its state; None for kinds without waits."""
     is_derived: bool = False
     """True when no event carries its state: it follows from the facts of other kinds."""
 

@@ -43,7 +43,7 @@ class LeadMeasures(Measures, kind="lead", credit="the lead's owner now"):
         credit=CONTACTED,
     )
     within_hour: Measure = Measure("leads that something came of within an hour, by creation day")
-    waiting: Measure = Measure("leads that nobody has contacted, and of which nothing has come", semi_additive=True)
+    waiting: Measure = Measure("leads without a contact, and of which nothing has come", semi_additive=True)
 
 
 def first_step_at(lead: Lead) -> datetime | None:

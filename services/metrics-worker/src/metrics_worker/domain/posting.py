@@ -67,7 +67,7 @@ def seconds_between(start: datetime, end: datetime) -> int:
 
 
 def credited(dimensions: D, credit: Credit | None) -> D:
-    """Return the dimensions under whoever did something; as they are where that is not recorded."""
+    """Return the dimensions under who did something; as they are where that is not recorded."""
     if credit is None:
         return dimensions
     return dimensions._replace(owner=text_of(credit.person_id), team=text_of(credit.team_id))  # type: ignore[no-any-return]

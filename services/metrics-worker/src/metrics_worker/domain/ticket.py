@@ -264,7 +264,7 @@ def _of_onboarding(
             postings.append(Posting(day, under, done, buckets=_buckets(None, None, None, None, seconds, None)))
             if not own:
                 postings.append(Posting(day, dimensions, TicketMeasures(onboarding_backlog=-1)))
-    # Nobody asked for it; but whoever writes about it waits like any other.
+    # It was not asked for; but a customer who writes about it waits like any other.
     return postings + _of_waits(waits_of(ticket), dimensions, reporting)
 
 

@@ -119,7 +119,7 @@ class WaitClock:
 
 
 async def _told(work: UnitOfWork, wait: Any, step: Step) -> UUID | None:
-    """Return whom a step names; where it names nobody, the owner of the account is known."""
+    """Return whom a step names; where it names no one, the owner of the account."""
     if step.told_id is not None or step.action != "tell_account_owner" or wait.customer is None:
         return step.told_id
     connection = await work.connection()

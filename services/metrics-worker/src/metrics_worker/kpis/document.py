@@ -46,9 +46,9 @@ _INTRODUCTION = """\
 _CREDITS = """\
 ## Whom a number is credited to
 
-By `owner` and `team`, and within what a salesperson or agent sees, a number belongs to whoever did the work, also when
-the record changes hands later. What is still to be done belongs to whoever has it now. Where an event does not say who
-did it, since it is older than that record, the number belongs to whoever has the record.
+By `owner` and `team`, and within what a salesperson or agent sees, a number belongs to who did the work, also when
+the record changes hands later. What is still to be done belongs to who has it now. Where an event does not say who
+did it, since it is older than that record, the number belongs to who has the record.
 
 | KPI | counts under | divided by what counts under |
 | --- | --- | --- |"""

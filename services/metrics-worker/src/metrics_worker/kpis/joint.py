@@ -90,12 +90,12 @@ JOINT: tuple[Kpi, ...] = (
             "sales": Formula(
                 "count",
                 Lead.waiting,
-                definition="leads that nobody has contacted, and of which nothing has come, at the end of the period",
+                definition="leads without a contact, and of which nothing has come, at the end of the period",
             ),
         },
         description=(
             "How many wait for us at the end of the period; for a period that ends today, now. `GET /v1/waiting` lists "
-            "them, and says for how long; it leaves out leads that were erased, whom nobody can contact."
+            "them, and says for how long; it leaves out leads that were erased, who cannot be contacted."
         ),
         chart="area",
     ),

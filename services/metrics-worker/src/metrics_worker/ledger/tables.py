@@ -170,7 +170,7 @@ dimension_value = Table(
 
 
 def _column_type(measure: Measure) -> TypeEngine[Any]:
-    # Money sums outgrow 64 bits when somebody enters absurd amounts; that must spoil a chart, not stop the consumer.
+    # Money sums outgrow 64 bits when absurd amounts are entered; that must spoil a chart, not stop the consumer.
     return Numeric(38, 0) if measure.unit == "money" else BigInteger()
 
 

@@ -35,7 +35,7 @@ class ClosedPeriodRead(ReadModel):
     end: LastDayRead = Field(serialization_alias="to")
     as_of: Annotated[Moment, described("The moment whose ledger its figures come from.", "2026-04-02T06:00:00Z")]
     closed_at: Moment
-    """When somebody closed it."""
+    """When it was closed."""
 
     @classmethod
     def of(cls, closed: ClosedPeriod) -> "ClosedPeriodRead":

@@ -26,7 +26,7 @@ WAIT_STATES: Final[tuple[WaitState, ...]] = ("over", "warning", "fine")
 WARN_SECONDS: Final = 900
 """How long before the limit a wait is due, unless a policy says otherwise."""
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""The beginning of the calendar: nobody has waited for so long."""
+"""The beginning of the calendar: no wait is as long."""
 
 
 class WaitingPolicy(Base, table="waiting_policy"):
@@ -216,7 +216,7 @@ class PublishedWait(Base, table="published_wait", audited=False):
     def take(
         self, wait: Any, step: Step, number: int, terms: WaitTerms, *, told_id: UUID | None, at: datetime
     ) -> WaitDue | WaitOverLimit | WaitEscalated:
-        """Take the step of this number, with whoever has the wait now; return its event."""
+        """Take the step of this number, with the present owner of the wait; return its event."""
         self.customer_id, self.owner_id, self.team_id = wait.customer, wait.owner, wait.team
         self.limit_at = terms.reaches(self.since, terms.limit_seconds)
         self.step, self.action, self.told_id, self.judged_at, self.ended_at = number, step.action, told_id, at, None

@@ -119,7 +119,7 @@ class WaitQuery:
 
 
 async def waiting_since(connection: AsyncConnection, customer: UUID, now: datetime) -> datetime | None:
-    """Return since when a customer, or one that was merged into it, waits for us; None while nobody does."""
+    """Return since when a customer, or one that was merged into it, waits for us; None while none does."""
     since = sa.select(sa.func.min(_WAIT.since)).where(_WAIT.since <= now, *filtered({"customer": customer}))
     found: datetime | None = (await connection.execute(since)).scalar_one()
     return found

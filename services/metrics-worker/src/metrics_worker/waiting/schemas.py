@@ -41,7 +41,7 @@ _CUSTOMER = described(
     "Who waits; after a merge the one that survives. Null for a lead that is no customer yet.",
     "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13",
 )
-_OWNER = described("The salesperson or agent who has it now; null for nobody.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14")
+_OWNER = described("The salesperson or agent who has it now; null without one.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14")
 _TEAM = described("The team that has it now; null for none.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a15")
 _CODE = "As the record has it; null where it has none."
 _ELAPSED = described("Whole minutes since then, around the clock.", 84)
@@ -57,7 +57,7 @@ class EscalationRead(ReadModel):
     step: Annotated[int, described("How many steps were taken: the warning is the first, the alert the second.", 3)]
     steps: Annotated[int, described("How many there are by the policy.", 4)]
     action: Annotated[WaitAction, described("The last one that was taken.", "tell_manager", schema="WaitAction")]
-    told_id: Annotated[UUID, described("Whom it named; null for nobody.", None)] | None
+    told_id: Annotated[UUID, described("Whom it named; null for no one.", None)] | None
     at: Moment
     """When it was taken."""
 
@@ -112,8 +112,8 @@ class WaitingSummaryRead(ReadModel):
     fine: Annotated[int, described("Of these, the others.", 10)]
     by_function: WaitsByFunctionRead
     """Those who wait, by who has to act."""
-    longest_minutes: Annotated[int, described("Whole minutes of the longest wait; null where nobody waits.", 84)] | None
-    median_minutes: Annotated[int, described("Whole minutes of the median wait; null where nobody waits.", 38)] | None
+    longest_minutes: Annotated[int, described("Whole minutes of the longest wait; null without a wait.", 84)] | None
+    median_minutes: Annotated[int, described("Whole minutes of the median wait; null without a wait.", 38)] | None
 
 
 _NAME = described("What people call the policy.", "First line, office hours")
@@ -127,7 +127,7 @@ WarnMinutes = Annotated[int, Field(strict=True, ge=0, le=MOST_MINUTES)]
 
 _AFTER = described("Minutes after the limit, as they count.", 30)
 _ACTION = described(
-    "Who is to act: somebody else is to take it over, the owner of the account is told, or a manager.",
+    "Who is to act: another person is to take it over, the owner of the account is told, or a manager.",
     "tell_manager",
     schema="EscalationAction",
 )
@@ -162,7 +162,7 @@ class EscalationStepCreate(StrictModel):
     after_minutes: Annotated[WarnMinutes, _AFTER]
     action: Annotated[EscalationAction, _ACTION]
     told_id: Annotated[Identifier, _TOLD] | None = Field(
-        default=None, description="The owner of the account, or nobody, when left out."
+        default=None, description="The owner of the account, or no one, when left out."
     )
 
     @field_serializer("told_id")

@@ -90,7 +90,7 @@ def _erase_lead(work: UnitOfWork, lead: Lead, at: datetime) -> None:
 async def _erase_activities(work: UnitOfWork, are_theirs: sa.ColumnElement[bool], at: datetime) -> list[Activity]:
     """Erase what is personal of activities: the values of custom fields, where they have any.
 
-    Nobody is there any more for what rules planned.
+    There is no customer any more for what rules planned.
     """
     await cancel_ruled(work, Activity, CUSTOMER_ERASED, at, are_theirs)
     of_activity = Activity.table.c

@@ -36,7 +36,7 @@ class RiskTask(Base, table="risk_task", audited=False):
 async def follow_risk(work: UnitOfWork, event: CloudEvent, risk: Risk, *, risk_days: int) -> None:
     """Plan a task for a customer who became at risk, keep its reasons, and cancel it once the customer has recovered.
 
-    What somebody has done or cancelled is planned anew for a reason that is new. A risk that was found more than
+    What was done or cancelled is planned anew for a reason that is new. A risk that was found more than
     `risk_days` ago gets no task: it is from before sales-consumer.
     """
     version = event.epoch, event.sequence

@@ -279,7 +279,7 @@ class Lead(Customized, Recorded, Base, table="lead"):
         }
 
     def _credit(self) -> dict[str, str | None]:
-        """Return its owner and their team, whose work it stays when it is assigned to somebody else."""
+        """Return its owner and their team, whose work it stays when it is assigned to another person."""
         return credit_row(Credit(person_id=self.owner_id, team_id=self.team_id))
 
     def _check_open(self) -> None:

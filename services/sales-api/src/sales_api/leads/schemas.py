@@ -238,7 +238,7 @@ class CreditRead(ReadModel):
 
     person_id: (
         Annotated[
-            UUID, described("The salesperson; null where nobody was named.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11")
+            UUID, described("The salesperson; null where none was named.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11")
         ]
         | None
     )
@@ -299,7 +299,7 @@ class LeadRead(CustomizedRead):
     contacted_at: Moment | None
     """When the owner made the first contact."""
     contacted_by: CreditRead | None
-    """Who that was; it stays theirs when the lead is assigned to somebody else."""
+    """Who that was; it stays theirs when the lead is assigned to another person."""
     qualified_at: Moment | None
     """When it was found to be worth pursuing."""
     qualified_by: CreditRead | None

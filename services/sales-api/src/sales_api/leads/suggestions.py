@@ -81,7 +81,7 @@ async def take_up(work: UnitOfWork, event: CloudEvent, suggestion: UpsellSuggest
     An older suggestion than `suggestion_days` becomes none: it comes from an import, or from before sales-consumer.
     """
     if event.event_type.correction == "withdrawn":
-        # Service has lost it in a restore. Somebody may have called the customer: the lead stays.
+        # Service has lost it in a restore. The customer may have been called: the lead stays.
         return
     taken, is_new = await _take(work, suggestion.id)
     former, taken.product, taken.suggestion = taken.product, suggestion.product, _origin(suggestion)

@@ -51,7 +51,7 @@ async def _erase(work: UnitOfWork, customer: Customer, at: datetime, *, by: str)
         interaction.erase(at=at)
     for survey in surveys:
         publish(work, survey, survey.erase(at=at), at)
-    # Nobody is there any more for what rules planned.
+    # There is no customer any more for what rules planned.
     await cancel_ruled(work, CheckIn, CUSTOMER_ERASED, at, CheckIn.table.c.customer_id == customer.id)
     if (event := customer.erase(at=at)) is not None:
         publish(work, customer, event, at)

@@ -165,7 +165,7 @@ async def update_maintenance(
 async def plan_next_visit(work: UnitOfWork, plan: MaintenancePlan, at: datetime) -> None:
     """Plan the visit that a locked plan asks for next, unless one is planned already."""
     if not await _open_visits(work, plan.id):
-        # Whoever has read the plan before has to read again that there is a visit.
+        # A client that has read the plan before has to read again that there is a visit.
         plan.changed()
         add_work(work, plan.planned_visit(at=at), at)
 

@@ -40,7 +40,7 @@ class Origin(NamedTuple):
     product: str | None
     priority: Priority | None = None
     by_default: Mapping[str, UUID | None] = MappingProxyType({"agent_id": None, "team_id": None})
-    """Who has it where the rule names nobody."""
+    """Who has it where the rule names no one."""
 
 
 async def create_rule(work: UnitOfWork, body: PlanningRuleCreate) -> PlanningRule:

@@ -120,7 +120,7 @@ class Survey(Recorded, Base, table="survey"):
         external_ref: str | None,
         credit: SurveyCredit = "resolver",
     ) -> tuple["Survey", SurveySent]:
-        """Return a new survey about a ticket, and about whoever the ticket's SLA policy credits with it."""
+        """Return a new survey about a ticket, and about the agent whom the ticket's SLA policy credits with it."""
         check_follows(at, ticket.opened_at)
         credited = ticket.credit_of(credit)
         survey = cls(

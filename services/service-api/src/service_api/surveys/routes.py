@@ -35,7 +35,7 @@ from service_kit.versions import Expected, set_etag
 
 
 def view_for(request: Request) -> Callable[[Any], SurveyRead]:
-    """Return the view of surveys for a request. The link lets whoever holds it answer: it is a secret field."""
+    """Return the view of surveys for a request. The link lets its holder answer: it is a secret field."""
     links = links_of(request)
     access = access_of(request)
     is_shown = access is not None and access.shows_secrets(Survey.table)

@@ -261,7 +261,7 @@ class Ticket(Customized, Recorded, Base, table="ticket"):
     ) -> tuple["Ticket", TicketOpened]:
         """Return a new ticket; one that names an agent or a team is assigned from the start.
 
-        `terms` are what its SLA policy grants. In an onboarding nobody asked and waits for a first response: it has a
+        `terms` are what its SLA policy grants. In an onboarding no one waits for a first response: it has a
         time for its resolution only.
         """
         ticket = cls(
@@ -293,7 +293,7 @@ class Ticket(Customized, Recorded, Base, table="ticket"):
             **(custom or {}),
         )
         ticket._come_under(terms)
-        # Nobody asked for an onboarding.
+        # No customer asked for an onboarding.
         ticket.waits = []
         ticket._take_turns([], Turn(at, asks=onboarding_deal_id is None))
         return ticket, TicketOpened(**ticket.state_fields())
@@ -686,7 +686,7 @@ class Ticket(Customized, Recorded, Base, table="ticket"):
 
     def _set_waits(self, waits: list[Wait]) -> None:
         if self.status != "open" and waits and waits[-1].until is None:
-            # Nobody waits for what is done: a question of after the resolution was entered before it.
+            # What is done has no wait: a question of after the resolution was entered before it.
             by = credit_in(self.resolved_by)
             until = max(waits[-1].since, self.resolved_at or waits[-1].since)
             waits[-1] = Wait(since=waits[-1].since, until=until, ended_by="resolution", answered_by=by)

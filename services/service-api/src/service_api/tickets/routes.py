@@ -136,7 +136,7 @@ async def escalate_ticket(
     by: By,
     expected: Expected,
 ) -> TicketRead:
-    """Pass it on to somebody with more knowledge or authority. The first escalation is what counts."""
+    """Pass it on to a colleague with more knowledge or authority. The first escalation is what counts."""
     return tickets.show(response, await use_cases.escalate_ticket(work, ticket_id, body, by, expected))
 
 

@@ -171,7 +171,7 @@ class TicketAssignRequest(StrictModel):
     occurred_at: OccurredAt | None = None
 
     @model_validator(mode="after")
-    def _names_somebody(self) -> Self:
+    def _names_a_person(self) -> Self:
         if self.agent_id is None and self.team_id is None:
             raise ValueError("name an agent, a team, or both")
         return self
@@ -253,7 +253,7 @@ class InteractionCreate(StrictModel):
 class CreditRead(ReadModel):
     """Who did something, and their team then."""
 
-    person_id: Annotated[UUID, described("The agent; null where nobody was named.", _AGENT)] | None
+    person_id: Annotated[UUID, described("The agent; null where none was named.", _AGENT)] | None
     team_id: TeamIdRead | None
     """The team that they did it for."""
 
@@ -302,7 +302,7 @@ class TicketRead(CustomizedRead):
     resolved_at: Moment | None
     """When it was last solved; null unless it is."""
     resolved_by: CreditRead | None
-    """Who solved it; it stays theirs when the ticket is assigned to somebody else."""
+    """Who solved it; it stays theirs when the ticket is assigned to another person."""
     resolution: ResolutionRead | None
     closed_at: Annotated[Moment, described("When it was done with for good.", "2026-04-07T08:00:00Z")] | None
     reopened_at: Annotated[Moment, described("When it was last reopened.", "2026-04-02T08:00:00Z", rarely=True)] | None
