@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from event_contracts.codec import UndecodableEvent
-from event_contracts.fields import Money
+from event_contracts.fields import Credit, Money
 from event_contracts.planned_work import WorkMove
 from event_contracts.sales import ActivityPlanned, StageEntry
-from event_contracts.service import Wait
+from event_contracts.service import RatingWait, Wait
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.posting import Posting, Reporting
 from metrics_worker.domain.quota import spread
@@ -375,6 +375,36 @@ def test_an_effort_counts_beside_the_score() -> None:
     assert postings[1] == {
         "day": "2026-03-15", "answered": 1, "scored": 1, "score": 3, "effort_rated": 1, "effort": 5, "effortless": 1,
     }  # fmt: skip
+
+
+def test_a_bad_rating_waits_from_its_answer_until_an_agent_speaks_with_the_customer() -> None:
+    """Spoken with after fifty minutes; made worse on the 16th, and better on the 17th before a call."""
+    answered, worse = moment("2026-03-15T08:00"), moment("2026-03-16T08:00")
+    by = Credit(person_id=REP, team_id=None)
+    waits = [
+        RatingWait(since=answered, until=moment("2026-03-15T08:50"), ended_by="follow_up", followed_up_by=by),
+        RatingWait(since=worse, until=moment("2026-03-17T08:00"), ended_by="revision"),
+        RatingWait(since=moment("2026-03-18T08:00")),
+    ]
+    rated = survey(answered_at=answered, score=1, waits=waits)
+    began = {"waits": 1, "waiting": 1}
+    assert posted(rated, "survey")[1:] == [
+        {"day": "2026-03-15", "answered": 1, "scored": 1, "score": 1, **began, "waits_within_hour": 1},
+        {"day": "2026-03-15", "waiting": -1},
+        {"day": "2026-03-15", "followed_up": 1, "follow_up_seconds": 3_000},
+        {"day": "2026-03-16", **began},
+        {"day": "2026-03-17", "waiting": -1},
+        {"day": "2026-03-18", **began},
+    ]
+    [entry] = decoded(rated)
+    # The follow-up is of the agent who spoke with them; the waits are of whom the survey is about.
+    assert [posting.dimensions[4] for posting in entry.postings[1:]] == [
+        str(AGENT), str(AGENT), str(REP), str(AGENT), str(AGENT), str(AGENT),
+    ]  # fmt: skip
+    assert [(wait.reason, wait.since) for wait in entry.waits] == [("rating", moment("2026-03-18T08:00"))]
+    for over in (survey(answered_at=answered, score=1, waits=waits[:2]), survey(answered_at=answered, score=1)):
+        assert not decoded(over)[0].waits
+    assert not decoded(survey(answered_at=answered, score=1, waits=waits, erased_at=worse))[0].waits
 
 
 def test_a_customer_counts_from_its_registration_until_it_is_merged() -> None:

@@ -9,10 +9,11 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from event_contracts.service import Wait
+from event_contracts.fields import Credit
+from event_contracts.service import RatingWait, Wait
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import Metrics, client_of, ingest
-from tests.metrics_worker.facts import AGENT, CUSTOMER, REP, TEAM, account, all_decoded, lead, ticket
+from tests.metrics_worker.facts import AGENT, CUSTOMER, REP, TEAM, account, all_decoded, lead, survey, ticket
 
 OTHER_TEAM = UUID(int=77)
 
@@ -127,6 +128,59 @@ async def test_every_wait_counts_once_in_the_numbers_of_both_functions(metrics: 
     assert await number(within, "all") == (2, 5)
     assert await number("waiting_now", "all") == (1, None)
     assert (await metrics.get("/v1/waiting/summary"))["waiting"] == 1
+
+
+async def test_a_bad_rating_waits_and_is_raised_until_an_agent_speaks_with_the_customer(metrics: Metrics) -> None:
+    gone, stays = UUID(int=101), UUID(int=102)
+    answered = ago(minutes=90)
+    rating: dict[str, Any] = {"customer_id": gone, "sent_at": ago(days=1), "answered_at": answered, "score": 1}
+    rated = survey(**rating, waits=[RatingWait(since=answered)])
+    await metrics.consume((account(id=gone), 1), (account(id=stays), 1), (rated, 2))
+    days = {"from": ago(days=5).date().isoformat(), "to": (datetime.now(UTC) + timedelta(days=1)).date().isoformat()}
+
+    async def numbers() -> dict[str, tuple[Any, Any]]:
+        found = {}
+        for kpi, variants in (
+            ("waiting_now", ("all", "service", "sales", "ratings")),
+            ("answered_within_hour", ("all", "service", "ratings", "cohort")),
+            ("unattended_now", ("standard",)),
+            ("waits_per_customer", ("standard",)),
+        ):
+            for variant in variants:
+                answer = await metrics.get(f"/v1/kpis/{kpi}", variant=variant, **days)
+                found[f"{kpi} {variant}"] = (answer["numerator"], answer["denominator"])
+        return found
+
+    begun = {
+        "waiting_now all": (1, None), "waiting_now service": (1, None), "waiting_now sales": (0, None),
+        "waiting_now ratings": (1, None), "answered_within_hour all": (0, 1), "answered_within_hour service": (0, 1),
+        "answered_within_hour ratings": (0, 1), "answered_within_hour cohort": (0, 0),
+        "unattended_now standard": (0, None), "waits_per_customer standard": (1, 2),
+    }  # fmt: skip
+    assert await numbers() == begun
+    [wait] = (await metrics.get("/v1/waiting"))["items"]
+    assert (wait["reason"], wait["function"], wait["state"]) == ("rating", "service", "over")
+    assert (wait["record"], wait["owner_id"]) == (f"surveys/{rated.id}", str(AGENT))
+    assert wait["link"].endswith(f"/v1/surveys/{rated.id}")
+    await metrics.consume((account(id=gone, merged_into=stays), 2))
+    assert (await metrics.get(f"/v1/customers/{stays}/health"))["waiting_since"] == wait["since"]
+    [alert] = (await metrics.get("/v1/alerts", kind="kept-waiting"))["items"]
+    assert (alert["subject"], alert["since"]) == (f"customers/{stays}", wait["since"])
+    assert (alert["facts"]["rule"], alert["kpi"]) == ("rating-waits", "waiting_now")
+    assert (await metrics.get(alert["explain"]))["value"] == "1"
+
+    by = Credit(person_id=REP, team_id=None)
+    spoken = RatingWait(since=answered, until=answered + timedelta(minutes=60), ended_by="follow_up", followed_up_by=by)
+    await metrics.consume((survey(id=rated.id, **rating, waits=[spoken]), 3), (rated, 2))
+    assert await reasons(metrics) == []
+    assert (await metrics.get("/v1/alerts", kind="kept-waiting"))["items"] == []
+    assert await numbers() == begun | {
+        "waiting_now all": (0, None), "waiting_now service": (0, None), "waiting_now ratings": (0, None),
+        "answered_within_hour all": (1, 1), "answered_within_hour service": (1, 1),
+        "answered_within_hour ratings": (1, 1), "waits_per_customer standard": (1, 1),
+    }  # fmt: skip
+    longest = await metrics.get("/v1/kpis/longest_wait_minutes", variant="ratings", owner=str(REP), **days)
+    assert float(longest["value"]) == pytest.approx(60, rel=0.02)
 
 
 async def test_after_a_merge_the_survivor_waits(metrics: Metrics) -> None:

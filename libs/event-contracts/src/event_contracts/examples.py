@@ -194,6 +194,18 @@ _SURVEY: Final[_Values] = {
     **_SERVICE_OWNER,
 }
 _SURVEY_ANSWERED: Final = _SURVEY | {"answered_at": "2026-03-24T12:00:00Z", "score": 3, "answer_source": "customer"}
+_SURVEY_FOLLOWED_UP: Final = _SURVEY_ANSWERED | {
+    "score": 1,
+    "waits": [
+        {
+            "since": "2026-03-24T12:00:00Z",
+            "until": "2026-03-24T12:40:00Z",
+            "ended_by": "follow_up",
+            "channel": "phone",
+            "followed_up_by": {"person_id": _AGENT_ID, "team_id": _SERVICE_TEAM_ID},
+        }
+    ],
+}
 
 _DEAL_PROPOSAL_SENT: Final = _DEAL_PROPOSED | {
     "stage_entries": [
@@ -504,6 +516,13 @@ def examples() -> Mapping[str, Example]:
             _ACCOUNT_ID,
             _SURVEY_ANSWERED | {"score": 5},
             previous_score=3,
+        ),
+        _example(
+            "service.survey-followed-up",
+            "2026-03-24T12:40:00Z",
+            3,
+            _ACCOUNT_ID,
+            _SURVEY_FOLLOWED_UP,
         ),
         _example(
             "service.survey-amended",

@@ -21,6 +21,7 @@ SurveyKind = Literal["csat"]
 AnswerSource = Literal["customer", "entered"]
 ReopenCause = Literal["customer_message", "staff"]
 WaitEnd = Literal["reply", "resolution"]
+RatingWaitEnd = Literal["follow_up", "revision"]
 SuggestionOutcome = Literal["new", "assigned", "contacted", "qualified", "disqualified", "converted", "won", "lost"]
 SlaTarget = Literal["first_response", "resolution"]
 Recommendation = Annotated[
@@ -309,6 +310,20 @@ class SlaBreached(Ticket, frozen=True, kw_only=True):
     change: SlaBreach
 
 
+class RatingWait(msgspec.Struct, frozen=True, kw_only=True):
+    """A time in which a bad rating waited for an agent to speak with the customer about it."""
+
+    since: Moment
+    """When the customer gave it."""
+    until: Moment | None = None
+    """When an agent spoke with them, or they revised it to a good one; null while it waits."""
+    ended_by: RatingWaitEnd | None = None
+    channel: TicketChannel | None = None
+    """By which they were contacted; null where that is not known, and for a revision."""
+    followed_up_by: Credit | None = None
+    """Who spoke with them; null while it waits, and for a revision."""
+
+
 class Survey(State, frozen=True, kw_only=True):
     """A survey after a ticket, about satisfaction, recommendation, effort or several of them.
 
@@ -339,6 +354,8 @@ class Survey(State, frozen=True, kw_only=True):
     null while unanswered, and for answers of before this was recorded."""
     entry_reason: Code | None = None
     """Why an answer was entered; null for the customer's own."""
+    waits: list[RatingWait] | None = None
+    """Each time in which a bad rating waited to be followed up, in order; null before this was recorded."""
     erased_at: Moment | None = None
     """When names and texts were erased. Ids, codes and amounts remain, and so do the sums."""
 
@@ -364,6 +381,11 @@ class SurveyRevised(Survey, frozen=True, kw_only=True):
     """An answer was revised, by the customer or by who had entered it; it counts on the day of the first one."""
 
     change: SurveyRevision
+
+
+@event("service.survey-followed-up", topic=SERVICE_TOPIC, subject_kind="surveys")
+class SurveyFollowedUp(Survey, frozen=True, kw_only=True):
+    """An agent spoke with the customer about their bad rating: it is the last of `waits`."""
 
 
 @event("service.survey-amended", topic=SERVICE_TOPIC, subject_kind="surveys")

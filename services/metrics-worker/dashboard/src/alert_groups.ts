@@ -69,6 +69,8 @@ export function saysOf(alert: Alert, now: Date): string {
   switch (facts.rule) {
     case "unattended":
       return t("says.unattended", { name: nameOf(alert), time: duration(now.getTime() - new Date(alert.since).getTime()), tickets: alert.tickets.length });
+    case "rating-waits":
+      return t(`says.${facts.rule}`, { name: nameOf(alert), time: duration(now.getTime() - new Date(alert.since).getTime()) });
     case "overdue-work":
       return t("says.overdue-work", { what: nameOf(alert), count: facts.overdue_count ?? 0, time: duration(now.getTime() - new Date(alert.since).getTime()) });
     case "target-missed":
@@ -95,7 +97,7 @@ export function nameOf(alert: Alert): string {
   const names = Object.values(alert.names ?? {});
   // A region is its own name.
   if (names.length === 0 && alert.kind === "target-missed" && dimension != null) names.push(dimension_value ?? t("breakdown.none"));
-  if (alert.kind === "unattended") return names[0] ?? t("waiting.unnamed");
+  if (alert.kind === "unattended" || alert.kind === "kept-waiting") return names[0] ?? t("waiting.unnamed");
   const kpi = alert.kpi == null ? "" : titleOf(alert.kpi);
   if (alert.kind === "thin-coverage") return dimensionOf(alert.facts.dimension ?? alert.subject);
   return [kpi, ...names].filter(Boolean).join(", ") || alert.subject;

@@ -66,6 +66,7 @@ export const DEEDS = {
   "service.survey-sent": ["survey", "sent"],
   "service.survey-answered": ["survey", "rated"],
   "service.survey-revised": ["survey", "changed"],
+  "service.survey-followed-up": ["survey", "followedUp"],
   "service.survey-amended": ["survey", "corrected"],
   "service.survey-erased": ["survey", "erased"],
   "service.training-planned": ["training", "planned"],

@@ -92,7 +92,11 @@ ACCESS: Final = AccessTable(
         **_WHOSE,
         read=rule("list_surveys get_survey get_survey_events export_surveys", {**_AGENTS, **_OTHERS}),
         # A survey is about the agent who resolved the ticket. Those who are rated do not answer for the customer.
-        write=(rule("send_survey", _AGENTS, hands_over=True), rule("enter_survey_answer", _MANAGERS)),
+        write=(
+            rule("send_survey", _AGENTS, hands_over=True),
+            rule("enter_survey_answer", _MANAGERS),
+            rule("follow_up_survey", _TEAMS),
+        ),
         audit=rule("get_survey_audit", _AUDITORS),
         personal=("comment", "entered_by"),
         served_by=_SERVED_BY,

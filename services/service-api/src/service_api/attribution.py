@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from event_contracts.catalogue import State
+from event_contracts.fields import Credit
 from service_api.agents import Agent
 from service_api.customers.model import Customer
 from service_api.customers.use_cases import require_customer
@@ -160,6 +161,20 @@ async def done_by(work: UnitOfWork, agent_id: UUID | None, team_id: UUID | None)
     if team_id is not None:
         await require(work, Team, team_id, "#/team_id")
     return {"agent_id": agent_id, "team_id": team_id or (None if agent is None else agent.team_id)}
+
+
+async def doer_of(work: UnitOfWork, record: Any, agent_id: UUID | None, by: Principal) -> Credit:
+    """Return who did something to a record: the agent who is named, or else is the caller, or else has it.
+
+    Raise `UnknownReference` (422).
+    """
+    if agent_id is None and work.access is not None and "service-agent" in by.roles:
+        person = (await work.access.reach(work)).person
+        agent_id = person if person is None or await work.get(Agent, person) is not None else None
+    if agent_id is None or agent_id == record.agent_id:
+        return Credit(person_id=record.agent_id, team_id=record.team_id)
+    agent = await require(work, Agent, agent_id, "#/agent_id")
+    return Credit(person_id=agent_id, team_id=agent.team_id or record.team_id)
 
 
 async def attributed(work: UnitOfWork, body: DoneCreate) -> dict[str, Any]:

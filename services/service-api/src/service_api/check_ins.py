@@ -7,6 +7,7 @@ from fastapi import Response
 from pydantic import Field, model_validator
 
 from event_contracts.catalogue import SERVICE_TOPIC
+from event_contracts.fields import Credit
 from event_contracts.service import (
     CheckInAmended,
     CheckInCancelled,
@@ -30,7 +31,9 @@ from service_api.attribution import (
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
 from service_api.fields import ProductOf, ProductOfRead
+from service_api.surveys.model import Survey
 from service_api.teams import Team, TeamRead
+from service_kit.aggregates import publish
 from service_kit.entities import column
 from service_kit.fields import Code, Day, Identifier, Moment, described, examples
 from service_kit.history.own_events import OwnEvents
@@ -207,8 +210,20 @@ async def update_check_in(
 async def finish_check_in(
     check_in_id: Identifier, body: WorkDoneRequest, work: Work, response: Response, expected: Expected, by: By
 ) -> CheckInRead:
-    """Record that what was planned was done; by its due time it is on time."""
-    return check_ins.show(response, await finish_by_agent(work, CheckIn, check_in_id, body, by, expected))
+    """Record that what was planned was done; by its due time it is on time.
+
+    One that a rule planned after a bad rating follows that rating up.
+    """
+    planned = await work.get(CheckIn, check_in_id)
+    trigger_id = None if planned is None else planned.trigger_id
+    # Before the check-in, as a revision of the rating does: two that lock them in turns never wait in a circle.
+    rating = None if trigger_id is None else await work.get(Survey, trigger_id, lock="update")
+    check_in = await finish_by_agent(work, CheckIn, check_in_id, body, by, expected)
+    at = check_in.completed_at
+    if rating is not None and rating.waiting_since is not None and at is not None and at >= rating.waiting_since:
+        credit = Credit(person_id=check_in.agent_id, team_id=check_in.team_id)
+        publish(work, rating, rating.follow_up(at=at, by=credit, channel=None), at)
+    return check_ins.show(response, check_in)
 
 
 @check_ins.routes.post("/{check_in_id}/missed", summary="Record that a planned check-in was missed")

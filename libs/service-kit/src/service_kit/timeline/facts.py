@@ -134,6 +134,9 @@ def _of_step(data: State) -> Iterator[tuple[str, Any]]:
             yield "other_id", change.ticket_id
         case service.SlaBreached():
             yield from (("target", change.target), ("due_at", change.due_at))
+        case service.SurveyFollowedUp(waits=[*_, wait]):
+            by = wait.followed_up_by
+            yield from (("channel", wait.channel), ("person_id", None if by is None else by.person_id))
         case service.SurveyRevised():
             yield "previous_score", change.previous_score
     if isinstance(change, WorkMoving):

@@ -334,7 +334,7 @@ function AlertsPanel(props: { alerts: readonly Alert[] | undefined }) {
   /** The first by name, and how long the first customer has waited. */
   const says = (alerts: readonly Alert[]): string => {
     const [worst] = alerts;
-    if (worst?.kind === "unattended") {
+    if (worst?.kind === "unattended" || worst?.kind === "kept-waiting") {
       return t("alerts.worst", { name: nameOf(worst), time: duration(now().getTime() - new Date(worst.since).getTime()) });
     }
     const names = [...new Set(alerts.map(nameOf))];

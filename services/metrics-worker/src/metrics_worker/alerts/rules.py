@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from metrics_worker.alerts.schemas import AlertFactsRead, AlertRead, WeekRead, alert
+from metrics_worker.alerts.schemas import AlertFactsRead, AlertRead, AlertRule, WeekRead, alert
 from metrics_worker.alerts.trend import WEEKS, Trend, trend_of
 from metrics_worker.customers.queries import survivors_of
 from metrics_worker.domain.activity import ActivityMeasures
@@ -19,6 +19,7 @@ from metrics_worker.domain.care import CheckInMeasures, MaintenanceMeasures, Tra
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.period import DEFAULT_DAYS, Period
 from metrics_worker.domain.posting import Reporting
+from metrics_worker.domain.waiting import WaitReason
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.kpis.formula import Kpi, kind_of
 from metrics_worker.ledger.status import fresh_as_of, history_read_at, is_caught_up
@@ -58,6 +59,24 @@ _VARIANT_OF: Final = {"training_delivered": "on_time"}
 _TICKET = KIND_BY_NAME["ticket"]
 
 
+class _Kept(NamedTuple):
+    rule: AlertRule
+    variant: str
+    """Of `waiting_now`."""
+    words: str
+    do: str
+
+
+_KEPT_WAITING: Final[dict[WaitReason, _Kept]] = {
+    "rating": _Kept(
+        "rating-waits",
+        "ratings",
+        "an agent to speak with them about their bad rating",
+        "Speak with them, and log it on the ticket, or record it: POST /v1/surveys/{id}/follow-up.",
+    ),
+}
+"""What is alerted beside tickets: a lead is no customer yet."""
+
 Sees = Callable[[UUID | str | None, UUID | str | None], bool]
 """Whether the reader sees what belongs to an owner and a team."""
 
@@ -78,12 +97,14 @@ async def alerts(work: UnitOfWork, reporting: Reporting, now: datetime, *, sees:
     if sees is not None:
         return [
             *await unattended(work, now, sees),
+            *await kept_waiting(work, now, sees),
             *await overdue_work(connection, reporting, now, sees),
             *await missed_targets(work, reporting, now, sees),
         ]
     return [
         *await sequence_conflicts(connection),
         *await unattended(work, now),
+        *await kept_waiting(work, now),
         *await overdue_work(connection, reporting, now),
         *await missed_targets(work, reporting, now),
         *await adverse_trends(connection, reporting, now),
@@ -152,18 +173,7 @@ def loading_history(read_at: datetime) -> AlertRead:
 
 async def unattended(work: UnitOfWork, now: datetime, sees: Sees | None = None) -> list[AlertRead]:
     """Return one alert for each customer who has waited for an answer for longer than the limit."""
-    book = await policies_in_use(work)
-    connection = await work.connection()
-    query = WaitQuery(now, book, conditions=[open_wait.c.kind == _TICKET.name])
-    waiting: dict[UUID, list[Any]] = {}
-    for wait in await query.page(connection, state="over", after=None, limit=MOST_WAITS):
-        if sees is None or sees(wait.owner, wait.team):
-            waiting.setdefault(wait.customer, []).append(wait)
-    # A ticket keeps the name of a customer who was merged since.
-    survivors = await survivors_of(connection, waiting)
-    by_survivor: dict[UUID, list[Any]] = {}
-    for customer, waits in waiting.items():
-        by_survivor.setdefault(survivors[customer], []).extend(waits)
+    over = await _over_limit(work, now, sees, open_wait.c.kind == _TICKET.name)
     return [
         alert(
             "unattended",
@@ -177,8 +187,47 @@ async def unattended(work: UnitOfWork, now: datetime, sees: Sees | None = None) 
             kpi="unattended_now",
             explain=_explain("unattended_now", customer=str(customer)),
         )
-        for customer, waits in by_survivor.items()
+        for customer, waits in over.items()
     ]
+
+
+async def kept_waiting(work: UnitOfWork, now: datetime, sees: Sees | None = None) -> list[AlertRead]:
+    """Return one alert for each customer and reason besides tickets and leads that is over the limit."""
+    return [
+        alert(
+            "kept-waiting",
+            "critical",
+            f"customers/{customer}",
+            f"For longer than the limit, this customer has waited for {kept.words}.",
+            AlertFactsRead(rule=kept.rule, variant=kept.variant, dimension="customer", dimension_value=str(customer)),
+            since=min(wait.since for wait in waits),
+            do=f"{kept.do} GET /v1/waiting?reason={reason}&customer={customer} lists what for.",
+            kpi="waiting_now",
+            explain=_explain("waiting_now", kept.variant, customer=str(customer)),
+            aspect=reason,
+        )
+        for reason, kept in _KEPT_WAITING.items()
+        for customer, waits in (await _over_limit(work, now, sees, open_wait.c.reason == reason)).items()
+    ]
+
+
+async def _over_limit(
+    work: UnitOfWork, now: datetime, sees: Sees | None, condition: sa.ColumnElement[bool]
+) -> dict[UUID, list[Any]]:
+    """Return the waits over their limit of each customer, of what the reader sees."""
+    book = await policies_in_use(work)
+    connection = await work.connection()
+    query = WaitQuery(now, book, conditions=[condition])
+    waiting: dict[UUID, list[Any]] = {}
+    for wait in await query.page(connection, state="over", after=None, limit=MOST_WAITS):
+        if sees is None or sees(wait.owner, wait.team):
+            waiting.setdefault(wait.customer, []).append(wait)
+    # A record keeps the name of a customer who was merged since.
+    survivors = await survivors_of(connection, waiting)
+    by_survivor: dict[UUID, list[Any]] = {}
+    for customer, waits in waiting.items():
+        by_survivor.setdefault(survivors[customer], []).extend(waits)
+    return by_survivor
 
 
 async def overdue_work(

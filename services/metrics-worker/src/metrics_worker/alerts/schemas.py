@@ -23,12 +23,20 @@ from service_kit.fields import DecimalText, Moment, ReadModel, RecordId, describ
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "warning", "info")
 AlertKind = Literal[
-    "sequence-conflict", "unattended", "overdue", "target-missed", "kpi-turning", "thin-coverage", "books-being-read"
+    "sequence-conflict",
+    "unattended",
+    "kept-waiting",
+    "overdue",
+    "target-missed",
+    "kpi-turning",
+    "thin-coverage",
+    "books-being-read",
 ]
 
 AlertRule = Literal[
     "sequence-conflict",
     "unattended",
+    "rating-waits",
     "overdue-work",
     "target-missed",
     "beyond-usual-spread",

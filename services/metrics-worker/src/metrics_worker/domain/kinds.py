@@ -41,7 +41,7 @@ from metrics_worker.domain.measure import Measure
 from metrics_worker.domain.posting import Posting, Reporting
 from metrics_worker.domain.waiting import OpenWait
 
-RULES_VERSION = 12
+RULES_VERSION = 13
 """Raise it when any `postings_for` changes what it returns: a ledger written by other rules has to be rebuilt."""
 
 
@@ -169,6 +169,7 @@ KINDS: tuple[Kind, ...] = (
         survey.postings_for,
         customer_field="customer_id",
         fact_of=customer_facts.of_survey,
+        open_waits=waiting.of_survey,
     ),
     Kind(
         "activity",

@@ -1,10 +1,13 @@
 """What a survey contributes: on the day it was sent, and on the day of its first answer."""
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import NamedTuple
 
-from event_contracts.service import Survey
+from event_contracts.service import RatingWait, Survey
+from metrics_worker.domain.histogram import bucket_of
 from metrics_worker.domain.measure import Measure, Measures
-from metrics_worker.domain.posting import Posting, Reporting, text_of
+from metrics_worker.domain.posting import LOST_AFTER_SECONDS, Posting, Reporting, credited, seconds_between, text_of
 
 SATISFIED_FROM = 4
 """The lowest score that counts as satisfied: the top two of five."""
@@ -30,6 +33,8 @@ class SurveyDimensions(NamedTuple):
 
 
 SENDING = ("answer_source",)
+RATED = "the agent whom the survey is about"
+FOLLOWER = "the agent who spoke with the customer"
 
 
 class SurveyMeasures(
@@ -53,6 +58,19 @@ class SurveyMeasures(
     effortless: Measure = Measure("of these, answers of 5 to 7, by day of first answer")
     cohort_answered_by_customer: Measure = Measure(
         "surveys answered so far by the customer's own link, by sending day", not_by=SENDING
+    )
+    waits: Measure = Measure("times in which bad ratings waited for a follow-up, by the day they began", credit=RATED)
+    waits_within_hour: Measure = Measure(
+        "of these times, those in which an agent spoke with the customer within an hour, by the day they began",
+        credit=RATED,
+    )
+    waiting: Measure = Measure("bad ratings that wait for a follow-up", semi_additive=True, credit=RATED)
+    followed_up: Measure = Measure("bad ratings, by the day an agent spoke with the customer", credit=FOLLOWER)
+    follow_up_seconds: Measure = Measure(
+        "time from a bad rating until an agent spoke with the customer, by day of that",
+        unit="seconds",
+        counted_by=followed_up,
+        credit=FOLLOWER,
     )
 
 
@@ -82,6 +100,9 @@ def postings_for(survey: Survey, reporting: Reporting) -> list[Posting]:
     )
     postings = [Posting(reporting.day_of(survey.sent_at), dimensions, sent)]
     if survey.answered_at is not None:
+        waits = survey.waits or []
+        # The first wait mostly begins with the answer, and joins its posting: rows are what a posting costs.
+        at_once = waits[0] if waits and waits[0].since == survey.answered_at else None
         answer = SurveyMeasures(
             answered=1,
             scored=int(score is not None),
@@ -93,7 +114,31 @@ def postings_for(survey: Survey, reporting: Reporting) -> list[Posting]:
             effort_rated=int(effort is not None),
             effort=effort or 0,
             effortless=int(effort is not None and effort >= EFFORTLESS_FROM),
+            waits=int(at_once is not None),
+            waiting=int(at_once is not None),
+            waits_within_hour=int(at_once is not None and _within_hour(at_once)),
         )
         dimensions = dimensions._replace(answer_source=survey.answer_source)
         postings.append(Posting(reporting.day_of(survey.answered_at), dimensions, answer))
+        for wait in waits:
+            if wait is not at_once:
+                began = SurveyMeasures(waits=1, waiting=1, waits_within_hour=int(_within_hour(wait)))
+                postings.append(Posting(reporting.day_of(wait.since), dimensions, began))
+            if wait.until is not None:
+                postings += _of_end(wait, wait.until, dimensions, reporting)
     return postings
+
+
+def _within_hour(wait: RatingWait) -> bool:
+    """Return whether an agent spoke with the customer so soon; a customer's own revision is no answer of ours."""
+    is_ours = wait.until is not None and wait.ended_by == "follow_up"
+    return is_ours and seconds_between(wait.since, wait.until or wait.since) <= LOST_AFTER_SECONDS
+
+
+def _of_end(wait: RatingWait, until: datetime, dimensions: SurveyDimensions, reporting: Reporting) -> Iterator[Posting]:
+    day = reporting.day_of(until)
+    yield Posting(day, dimensions, SurveyMeasures(waiting=-1))
+    if wait.ended_by == "follow_up":
+        seconds = seconds_between(wait.since, until)
+        amounts = SurveyMeasures(followed_up=1, follow_up_seconds=seconds)
+        yield Posting(day, credited(dimensions, wait.followed_up_by), amounts, buckets=(bucket_of(seconds),))

@@ -7,15 +7,16 @@ from typing import Final, Literal, NamedTuple, get_args
 from uuid import UUID
 
 from event_contracts.sales import Lead
-from event_contracts.service import Ticket
+from event_contracts.service import Survey, Ticket
 from metrics_worker.domain.lead import waits_until
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.domain.ticket import waits_of
 
-WaitReason = Literal["lead", "message", "reopened"]
+WaitReason = Literal["lead", "message", "reopened", "rating"]
 WaitFunction = Literal["sales", "service"]
 WAIT_REASONS: Final[tuple[WaitReason, ...]] = get_args(WaitReason)
-"""A lead that was not contacted, a message that was not answered, a reopened ticket that was not answered."""
+"""A lead that was not contacted, a message that was not answered, a reopened ticket that was not answered, a bad rating
+that was not followed up."""
 SALES_REASONS: Final[frozenset[WaitReason]] = frozenset({"lead"})
 """What sales has to answer; all else is for service."""
 
@@ -61,6 +62,27 @@ def of_ticket(ticket: Ticket, _reporting: Reporting) -> Sequence[OpenWait]:
             channel=ticket.channel,
         )
         for wait in waits_of(ticket)[-1:]
+        if wait.until is None
+    ]
+
+
+def of_survey(survey: Survey, _reporting: Reporting) -> Sequence[OpenWait]:
+    """Return the wait of a bad rating for an agent to speak with the customer; none of one who was erased."""
+    if survey.erased_at is not None:
+        return ()
+    return [
+        OpenWait(
+            reason="rating",
+            since=wait.since,
+            customer=survey.customer_id,
+            owner=survey.agent_id,
+            team=survey.team_id,
+            region=survey.region,
+            segment=survey.segment,
+            product=survey.product,
+            channel=survey.channel,
+        )
+        for wait in (survey.waits or [])[-1:]
         if wait.until is None
     ]
 

@@ -6,6 +6,7 @@ from metrics_worker.domain.account import AccountMeasures as Account
 from metrics_worker.domain.deal import DealMeasures as Deal
 from metrics_worker.domain.lead import LeadMeasures as Lead
 from metrics_worker.domain.measure import Measure, Sum
+from metrics_worker.domain.survey import SurveyMeasures as Survey
 from metrics_worker.domain.ticket import TicketMeasures as Ticket
 from metrics_worker.kpis.formula import Kpi
 from metrics_worker.kpis.joint import JOINT
@@ -32,6 +33,7 @@ ENDED: Mapping[Measure, Sum] = {
     Deal.pipeline_value: Deal.won + Deal.lost,
     Deal.pipeline_weighted: Deal.won + Deal.lost,
     Lead.waiting: Lead.waiting.at_start() + Lead.created - Lead.waiting,
+    Survey.waiting: Survey.waiting.at_start() + Survey.waits - Survey.waiting,
     Ticket.backlog: Ticket.backlog.at_start() + Ticket.opened - Ticket.backlog,
     Ticket.unattended: Ticket.unattended.at_start() + Ticket.opened - Ticket.unattended,
     Ticket.waiting: Ticket.waiting.at_start() + Ticket.waits - Ticket.waiting,

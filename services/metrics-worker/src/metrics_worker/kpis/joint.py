@@ -38,17 +38,24 @@ JOINT: tuple[Kpi, ...] = (
         variants={
             "all": Formula(
                 "ratio",
-                Ticket.waits_within_hour + Lead.within_hour,
-                Ticket.waits + Lead.created,
+                Ticket.waits_within_hour + Survey.waits_within_hour + Lead.within_hour,
+                Ticket.waits + Survey.waits + Lead.created,
                 "of all times in which customers began to wait in the period, and of its leads, the share that we "
                 "answered within an hour",
             ),
             "service": Formula(
                 "ratio",
-                Ticket.waits_within_hour,
-                Ticket.waits,
-                "of all times in which customers began to wait for service in the period, the share that a reply or "
-                "resolution ended within an hour",
+                Ticket.waits_within_hour + Survey.waits_within_hour,
+                Ticket.waits + Survey.waits,
+                "of all times in which customers began to wait for service in the period, the share that a reply, a "
+                "resolution or a follow-up ended within an hour",
+            ),
+            "ratings": Formula(
+                "ratio",
+                Survey.waits_within_hour,
+                Survey.waits,
+                "of all bad ratings that began to wait for a follow-up in the period, the share in which an agent "
+                "spoke with the customer within an hour",
             ),
             "sales": Formula(
                 "ratio",
@@ -65,8 +72,10 @@ JOINT: tuple[Kpi, ...] = (
         },
         description=(
             "A customer left alone for longer than an hour is lost. `all` counts every wait, by the day it began: each "
-            "question to service, each reopening, and each lead until it is contacted, qualified or converted. Those "
-            "who still wait count as not answered, those of the last hour included. `cohort` is the common definition: "
+            "question to service, each reopening, each bad rating until an agent speaks with the customer, and each "
+            "lead until it is contacted, qualified or converted. Those who still wait count as not answered, those of "
+            "the last hour included, and so does a rating that its customer revised first. `cohort` is the common "
+            "definition: "
             "the first response to each ticket. Hours are counted around the clock, whatever the policy of waiting."
         ),
     ),
@@ -79,13 +88,19 @@ JOINT: tuple[Kpi, ...] = (
         variants={
             "all": Formula(
                 "count",
-                Ticket.waiting + Lead.waiting,
-                definition="tickets and leads that wait for us at the end of the period",
+                Ticket.waiting + Survey.waiting + Lead.waiting,
+                definition="tickets, bad ratings and leads that wait for us at the end of the period",
             ),
             "service": Formula(
                 "count",
-                Ticket.waiting,
-                definition="tickets whose customer waits for our answer at the end of the period",
+                Ticket.waiting + Survey.waiting,
+                definition="tickets whose customer waits for our answer, and bad ratings that wait for a follow-up, "
+                "at the end of the period",
+            ),
+            "ratings": Formula(
+                "count",
+                Survey.waiting,
+                definition="bad ratings that wait for a follow-up at the end of the period",
             ),
             "sales": Formula(
                 "count",
@@ -95,7 +110,8 @@ JOINT: tuple[Kpi, ...] = (
         },
         description=(
             "How many wait for us at the end of the period; for a period that ends today, now. `GET /v1/waiting` lists "
-            "them, and says for how long; it leaves out leads that were erased, who cannot be contacted."
+            "them, and says for how long; it leaves out leads and ratings of those who were erased, who cannot be "
+            "contacted."
         ),
         chart="area",
     ),
@@ -105,7 +121,10 @@ JOINT: tuple[Kpi, ...] = (
         function="both",
         indicator="leading",
         direction="down",
-        leaves_out={"tickets whose customer still waits at the end of the period": Ticket.waiting},
+        leaves_out={
+            "tickets whose customer still waits at the end of the period": Ticket.waiting,
+            "bad ratings that still wait at the end of the period": Survey.waiting,
+        },
         variants={
             "service": Formula(
                 "minutes",
@@ -119,6 +138,13 @@ JOINT: tuple[Kpi, ...] = (
                 Lead.response_seconds,
                 Lead.contacted,
                 "the longest time from a lead's creation to its first contact",
+                percentile=100,
+            ),
+            "ratings": Formula(
+                "minutes",
+                Survey.follow_up_seconds,
+                Survey.followed_up,
+                "the longest time from a bad rating until an agent spoke with the customer",
                 percentile=100,
             ),
         },
@@ -136,7 +162,7 @@ JOINT: tuple[Kpi, ...] = (
         variants={
             "standard": Formula(
                 "ratio",
-                Ticket.waits,
+                Ticket.waits + Survey.waits,
                 Account.customers,
                 "times in which customers began to wait for service in the period per customer known to sales at its "
                 "end",
@@ -144,8 +170,9 @@ JOINT: tuple[Kpi, ...] = (
         },
         not_by=("channel", "owner", "team"),
         description=(
-            "How often a customer has to wait for us: each question, and each reopening. Waits for the first contact "
-            "with a lead are left out: a lead is mostly no customer yet. Not available by `channel`, `owner` and "
+            "How often a customer has to wait for us: each question, each reopening, and each bad rating until an "
+            "agent speaks with them. Waits for the first contact with a lead are left out: a lead is mostly no "
+            "customer yet. Not available by `channel`, `owner` and "
             "`team`, which are the ticket's on one side and the account's on the other."
         ),
     ),

@@ -26,8 +26,8 @@ MOST_MINUTES: Final = 525_600
 """A year."""
 
 _REASON = described(
-    "What the customer waits for: the first contact with a lead, the answer to a message, or the answer after a ticket "
-    "was reopened.",
+    "What the customer waits for: the first contact with a lead, the answer to a message, the answer after a ticket "
+    "was reopened, or an agent who speaks with them about their bad rating.",
     "message",
     schema="WaitReason",
 )

@@ -1,6 +1,6 @@
 """A rule by which check-ins plan themselves."""
 
-from typing import Annotated, ClassVar, Final, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -12,8 +12,6 @@ from service_kit.planned_work.rules import WorkRule, planning_rule
 from service_kit.tables import one_of
 
 Trigger = Literal["onboarding_ended", "bad_rating", "interval"]
-BAD_SCORE: Final = 2
-"""The best score that is a bad rating, where a rule does not say."""
 
 
 class PlanningRule(WorkRule, Base, table="planning_rule"):

@@ -13,9 +13,9 @@ from service_api.attribution import attribution_of, done_by
 from service_api.check_ins import CheckIn
 from service_api.customers.model import Customer
 from service_api.customers.use_cases import surviving_customer
-from service_api.planning_rules.model import BAD_SCORE, PlanningRule
+from service_api.planning_rules.model import PlanningRule
 from service_api.planning_rules.schemas import PlanningRuleCreate, PlanningRuleUpdate
-from service_api.surveys.model import Survey
+from service_api.surveys.model import BAD_SCORE, Survey
 from service_api.tickets.model import Ticket
 from service_kit.credits import credit_in
 from service_kit.identifiers import new_id

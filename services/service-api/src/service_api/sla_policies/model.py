@@ -25,6 +25,7 @@ class SlaPolicy(Recorded, Base, table="sla_policy"):
         sa.CheckConstraint("resolution_seconds > 0", name="resolution_seconds"),
         one_of("survey_credit", get_args(SurveyCredit)),
         sa.CheckConstraint("reopen_within_seconds >= 0", name="reopen_within_seconds"),
+        sa.CheckConstraint("bad_score BETWEEN 0 AND 4", name="bad_score"),
         *filtered(
             "sla_policy",
             (
@@ -47,6 +48,10 @@ class SlaPolicy(Recorded, Base, table="sla_policy"):
     reopen_within_seconds: Annotated[
         int | None, column(comment="of a resolution, in which a message reopens; null for the default")
     ] = None
+    bad_score: Annotated[
+        int | None,
+        column(sa.SmallInteger, comment="the best score that waits for a follow-up; 0 for none, null for the default"),
+    ] = None
     survey_credit: Annotated[SurveyCredit, column(comment="whom surveys about its tickets are about")] = "resolver"
     calendar_id: Annotated[
         UUID | None, column(references="business_calendar.id", comment="null for around the clock")
@@ -68,6 +73,7 @@ def terms_under(policy: Any, hours: BusinessHours | None) -> SlaTerms:
         first_response_seconds=policy.first_response_seconds,
         resolution_seconds=policy.resolution_seconds,
         reopen_within_seconds=policy.reopen_within_seconds,
+        bad_score=policy.bad_score,
         survey_credit=policy.survey_credit,
         hours=hours,
     )

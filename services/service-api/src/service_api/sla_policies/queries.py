@@ -22,6 +22,7 @@ _TERMS: Final = sa.select(
     _policy.c.first_response_seconds,
     _policy.c.resolution_seconds,
     _policy.c.reopen_within_seconds,
+    _policy.c.bad_score,
     _policy.c.survey_credit,
     _policy.c.calendar_id,
     _calendar.c.timezone,

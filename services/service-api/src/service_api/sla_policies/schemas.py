@@ -22,6 +22,7 @@ from service_kit.fields import (
 )
 
 TargetSeconds = Annotated[int, Field(strict=True, ge=1, le=MAX_SECONDS)]
+BadScore = Annotated[int, Field(strict=True, ge=0, le=4)]
 WindowSeconds = Annotated[int, Field(strict=True, ge=0, le=MAX_SECONDS)]
 
 _NAME = described("What people call the policy.", "Urgent problems")
@@ -35,6 +36,11 @@ _REOPEN_WITHIN = described(
     "Seconds after a resolution, around the clock, within which a customer's message reopens the ticket; after that it "
     "opens a follow-up. Null for the service's default (REOPEN_DAYS).",
     1_209_600,
+)
+_BAD_SCORE = described(
+    "The best score of a survey about its tickets that is a bad rating, which waits until an agent has spoken with the "
+    "customer: of those sent from now on. 0 for none; null for the default, 2.",
+    2,
 )
 _SURVEY_CREDIT = described(
     "Whom surveys about its tickets are about: who resolved the ticket, who replied first, or who has it when the "
@@ -52,6 +58,7 @@ _EXAMPLE: dict[str, Any] = {
     "first_response_seconds": 900,
     "resolution_seconds": 28_800,
     "reopen_within_seconds": 1_209_600,
+    "bad_score": 2,
     "survey_credit": "resolver",
     "calendar_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
     "active": True,
@@ -70,6 +77,7 @@ class SlaPolicyCreate(StrictModel):
     first_response_seconds: Annotated[TargetSeconds, _FIRST_RESPONSE] | None = None
     resolution_seconds: Annotated[TargetSeconds, _RESOLUTION] | None = None
     reopen_within_seconds: Annotated[WindowSeconds, _REOPEN_WITHIN] | None = None
+    bad_score: Annotated[BadScore, _BAD_SCORE] | None = None
     survey_credit: Annotated[SurveyCredit, _SURVEY_CREDIT] = "resolver"
     calendar_id: Annotated[Identifier, _CALENDAR] | None = Field(
         default=None, description="Around the clock when left out."
@@ -108,6 +116,7 @@ class SlaPolicyRead(ReadModel):
     first_response_seconds: Annotated[int, _FIRST_RESPONSE] | None
     resolution_seconds: Annotated[int, _RESOLUTION] | None
     reopen_within_seconds: Annotated[int, _REOPEN_WITHIN] | None
+    bad_score: Annotated[int, _BAD_SCORE] | None
     survey_credit: Annotated[SurveyCredit, _SURVEY_CREDIT]
     calendar_id: Annotated[UUID, _CALENDAR] | None
     active: bool

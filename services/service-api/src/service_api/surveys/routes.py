@@ -20,6 +20,7 @@ from service_api.surveys.schemas import (
     SurveyAnswerRead,
     SurveyAnswerRequest,
     SurveyCreate,
+    SurveyFollowUpRequest,
     SurveyRead,
     SurveyScore,
 )
@@ -63,10 +64,12 @@ surveys = Resource(
         "answer_source": AnswerSource,
         "sent_at": Moment,
         "answered_at": Moment,
+        "waiting_since": Moment,
     },
     sorts=(
         "sent_at",
         "answered_at",
+        "waiting_since",
         "score",
     ),
     includes={
@@ -106,6 +109,24 @@ async def enter_survey_answer(
     answer also replaces one that was entered.
     """
     survey = await use_cases.enter_survey_answer(work, survey_id, body, by, expected)
+    return surveys.show(response, survey, view_for(request))
+
+
+@surveys.routes.post("/{survey_id}/follow-up", summary="Follow up a bad rating")
+async def follow_up_survey(
+    survey_id: Identifier,
+    body: SurveyFollowUpRequest,
+    work: Work,
+    request: Request,
+    response: Response,
+    by: By,
+    expected: Expected,
+) -> SurveyRead:
+    """Record that an agent spoke with the customer about their bad rating, which waits no longer.
+
+    A contact of an agent's that is logged on the ticket afterwards does the same. 409 where nothing waits.
+    """
+    survey = await use_cases.follow_up_survey(work, survey_id, body, by, expected)
     return surveys.show(response, survey, view_for(request))
 
 

@@ -4,7 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from event_contracts.service import RatingWaitEnd
 from service_api.fields import (
+    AgentId,
     AgentIdRead,
     AnswerScore,
     AnswerScoreRead,
@@ -28,6 +30,7 @@ from service_api.fields import (
     TicketIdRead,
     Urgency,
 )
+from service_api.tickets.schemas import CreditRead
 from service_kit.fields import (
     ErasedAt,
     ExternalReference,
@@ -50,6 +53,12 @@ _ANSWER_PATH = described(
     "The address by which the customer answers, without an account.",
     "/v1/survey-answers/AZgMjnozfWCPPFsfOwyaEQ.mF0c3Vb7yqQ",
 )
+
+_RATED = described("When the customer gave the rating.", "2026-04-02T08:00:00Z")
+_RATING_ENDED = described(
+    "When an agent spoke with them, or they revised it to a good one; null while it waits.", "2026-04-02T08:25:00Z"
+)
+_RATING_END = described("What ended it; null while it waits.", "follow_up", schema="RatingWaitEnd")
 
 SurveyScore = Annotated[AnswerScoreRead, Field(ge=1, le=5), plain_digits]
 """A score as a query's parameter, where every value is a text."""
@@ -102,6 +111,35 @@ class SurveyAnswerRequest(SurveyAnswerCreate):
     occurred_at: Annotated[Moment, described("When the customer answered.", "2025-03-31T21:00:00Z")]
 
 
+class SurveyFollowUpRequest(StrictModel):
+    """How an agent spoke with the customer about a bad rating, and who."""
+
+    model_config = examples(
+        {
+            "channel": "phone",
+            "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+            "occurred_at": "2026-04-02T08:25:00Z",
+        }
+    )
+
+    channel: ContactChannel
+    agent_id: AgentId | None = Field(
+        default=None, description="Who spoke with them; when left out the caller, or else the agent who was rated."
+    )
+    occurred_at: OccurredAt | None = None
+
+
+class RatingWaitRead(ReadModel):
+    """A time in which a bad rating waited for an agent to speak with the customer about it."""
+
+    since: Annotated[Moment, _RATED]
+    until: Annotated[Moment, _RATING_ENDED] | None
+    ended_by: Annotated[RatingWaitEnd, _RATING_END] | None
+    channel: ContactChannel | None
+    followed_up_by: CreditRead | None
+    """Who spoke with them."""
+
+
 class SurveyRead(ReadModel):
     """A survey; `answer_path` is the link for its customer.
 
@@ -140,6 +178,9 @@ class SurveyRead(ReadModel):
     answer_source: SourceOfAnswer | None
     entry_reason: EntryReasonRead | None
     entered_by: Annotated[str, described("The subject of the token that it was entered by.", "rasa@example.com")] | None
+    waits: list[RatingWaitRead] | None
+    """Each time in which a bad rating waited to be followed up, in order; null for surveys of before this."""
+    waiting_since: Annotated[Moment, described("Since when a bad rating waits.", "2026-04-02T08:00:00Z")] | None
     erased_at: ErasedAt | None
     answer_path: Annotated[str, _ANSWER_PATH] | None
 

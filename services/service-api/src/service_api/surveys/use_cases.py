@@ -5,10 +5,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from event_contracts.fields import Credit
+from event_contracts.service import Interaction
+from service_api.attribution import doer_of
 from service_api.planning_rules.use_cases import follow_survey
 from service_api.sla_policies.queries import terms_of
 from service_api.surveys.model import Survey, SurveyAlreadyOpen
-from service_api.surveys.schemas import SurveyAnswerCreate, SurveyAnswerRequest, SurveyCreate
+from service_api.surveys.schemas import SurveyAnswerCreate, SurveyAnswerRequest, SurveyCreate, SurveyFollowUpRequest
 from service_api.tickets.model import Ticket
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
@@ -45,6 +48,7 @@ async def send_survey(work: UnitOfWork, body: SurveyCreate, by: Principal) -> Su
         at=at,
         external_ref=body.external_ref,
         credit="resolver" if terms is None else terms.survey_credit,
+        bad_score=None if terms is None else terms.bad_score,
     )
     work.add(survey)
     publish(work, survey, event, at)
@@ -70,6 +74,33 @@ async def enter_survey_answer(
     publish(work, survey, event, at)
     await follow_survey(work, survey, at, was_rated=was_rated)
     return survey
+
+
+async def follow_up_survey(
+    work: UnitOfWork, survey_id: UUID, body: SurveyFollowUpRequest, by: Principal, expected: ExpectedVersion
+) -> Survey:
+    """Record that an agent spoke with the customer about a bad rating. Raise `RatingNotWaiting` (409)."""
+    survey = await lock(work, Survey, survey_id, expected)
+    at = happened_at(body.occurred_at, by, after=survey.changed_at)
+    credit = await doer_of(work, survey, body.agent_id, by)
+    publish(work, survey, survey.follow_up(at=at, by=credit, channel=body.channel), at)
+    return survey
+
+
+async def follow_up_by_contact(work: UnitOfWork, ticket: Ticket, contact: Interaction) -> None:
+    """Follow up the bad ratings of a ticket, and of those merged into it, that an agent's contact came after."""
+    merged = sa.select(Ticket.table.c.id).where(Ticket.table.c.merged_into == ticket.id)
+    bad = await work.find(
+        Survey,
+        sa.or_(_columns.ticket_id == ticket.id, _columns.ticket_id.in_(merged)),
+        _columns.waiting_since <= contact.occurred_at,
+        order_by=[_columns.id],
+        lock="update",
+    )
+    credit = Credit(person_id=contact.agent_id, team_id=contact.team_id)
+    for survey in bad:
+        event = survey.follow_up(at=contact.occurred_at, by=credit, channel=contact.channel)
+        publish(work, survey, event, contact.occurred_at)
 
 
 async def give_answer(

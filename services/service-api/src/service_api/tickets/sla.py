@@ -19,6 +19,8 @@ class SlaTerms:
     resolution_seconds: int | None = None
     reopen_within_seconds: int | None = None
     """For how long after a resolution a customer's message reopens a ticket, by every clock; None for the default."""
+    bad_score: int | None = None
+    """The best score of a survey about the ticket that is a bad rating; None for the default, 0 for none."""
     survey_credit: SurveyCredit = "resolver"
     """Whom the answer to a survey about the ticket is about."""
     hours: BusinessHours | None = None

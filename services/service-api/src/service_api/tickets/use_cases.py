@@ -10,10 +10,12 @@ from event_contracts.fields import Credit
 from event_contracts.service import Interaction as ContractInteraction
 from event_contracts.service import TicketChannel
 from service_api.agents import Agent
+from service_api.attribution import doer_of
 from service_api.customers.use_cases import is_now, require_customer, require_survivor
 from service_api.planning_rules.use_cases import ONBOARDING_REOPENED, plan_after_onboarding, undo_onboarding
 from service_api.sla_policies.queries import terms_for, terms_of
 from service_api.surveys.model import Survey
+from service_api.surveys.use_cases import follow_up_by_contact
 from service_api.teams import Team
 from service_api.tickets.model import GRANTING, HANDED_ON, Interaction, OnboardingAlreadyOpened, Ticket
 from service_api.tickets.schemas import (
@@ -27,6 +29,7 @@ from service_api.tickets.schemas import (
     TicketResolveRequest,
     TicketUpdate,
 )
+from service_api.tickets.waits import is_reply
 from service_api.won_deals import onboarding_of, require_won_deal
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
@@ -201,6 +204,8 @@ async def log_interaction(
         publish_breaches(work, ticket, at)
     interaction = Interaction.of(contact, ticket_version=ticket.version, note=body.note, external_ref=body.external_ref)
     work.add(interaction)
+    if is_reply(contact):
+        await follow_up_by_contact(work, ticket, contact)
     return interaction
 
 
@@ -277,7 +282,7 @@ async def resolve_ticket(
     ticket = await lock(work, Ticket, ticket_id, expected)
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
     terms = await terms_of(work, ticket.sla_policy_id)
-    credit = await _resolver_of(work, ticket, body.agent_id, by)
+    credit = await doer_of(work, ticket, body.agent_id, by)
     known = await _contacts_for(work, ticket, at)
     event = ticket.resolve(resolution=body.resolution, at=at, by=credit, terms=terms, known=known)
     publish(work, ticket, event, at)
@@ -322,16 +327,6 @@ async def _onboarding_since(work: UnitOfWork, deal_id: UUID, customer_id: UUID) 
     if (existing_id := await onboarding_of(work, deal_id)) is not None:
         raise OnboardingAlreadyOpened("Use the ticket that existing_id names.", existing_id=str(existing_id))
     return deal.won_at
-
-
-async def _resolver_of(work: UnitOfWork, ticket: Ticket, agent_id: UUID | None, by: Principal) -> Credit:
-    """Return the agent who is named, or else is the caller, or else has the ticket. Raise `UnknownReference` (422)."""
-    if agent_id is None and work.access is not None and "service-agent" in by.roles:
-        person = (await work.access.reach(work)).person
-        agent_id = person if person is None or await work.get(Agent, person) is not None else None
-    if agent_id is None or agent_id == ticket.agent_id:
-        return Credit(person_id=ticket.agent_id, team_id=ticket.team_id)
-    return Credit(person_id=agent_id, team_id=await _team_of(work, agent_id, None, otherwise=ticket.team_id))
 
 
 async def _team_of(

@@ -1,0 +1,137 @@
+"""Customers who wait for something else than an answer, over the APIs, their events and the ledger."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from tandem_cli.stack import LocalStack
+from tests.e2e.conftest import Kpis, booked, settled
+from tests.support import eventually
+
+pytestmark = pytest.mark.clock
+
+Body = dict[str, Any]
+PATIENT_SECONDS = 90
+ROLES = {"sales": "sales-manager", "service": "service-manager", "metrics": "service-manager"}
+
+
+class Company:
+    """The APIs as their managers use them, within a region that no other test has."""
+
+    def __init__(self, stack: LocalStack, clients: dict[str, httpx.AsyncClient], kpis: Kpis) -> None:
+        self.stack, self.clients, self._kpis = stack, clients, kpis
+        self.region = f"cove-{uuid4().hex[:8]}"
+
+    async def post(self, api: str, path: str, **body: Any) -> Body:
+        answer = await self.clients[api].post(f"/v1/{path}", json=body)
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    async def get(self, api: str, path: str) -> Body:
+        answer = await self.clients[api].get(f"/v1/{path}")
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    async def waiting(self) -> list[Body]:
+        """Who waits in the region, by a ledger that has everything so far."""
+        await booked(self.stack)
+        return list((await self.get("metrics", f"waiting?region={self.region}"))["items"])
+
+    async def numbers(self, *asked: tuple[str, str]) -> dict[tuple[str, str], tuple[Any, Any]]:
+        """Numerator and denominator of each KPI and variant, over a fortnight around now."""
+        now = datetime.now(UTC)
+        around = ((now - timedelta(days=10)).date().isoformat(), (now + timedelta(days=1)).date().isoformat())
+        found = {}
+        for kpi, variant in asked:
+            answer = await self._kpis.ask(kpi, *around, variant=variant, region=self.region)
+            found[kpi, variant] = (answer["numerator"], answer["denominator"])
+        return found
+
+    async def published(self, wait_id: str) -> list[str]:
+        """The types of the events of a wait, as they left."""
+        connection = await asyncpg.connect(self.stack.database_url("metrics").replace("+asyncpg", ""))
+        try:
+            rows = await connection.fetch(
+                "SELECT convert_from(payload, 'UTF8')::jsonb ->> 'type' AS type FROM authoritative.published_event"
+                " WHERE subject = $1 ORDER BY epoch, sequence",
+                f"waits/{wait_id}",
+            )
+        finally:
+            await connection.close()
+        return [row["type"] for row in rows]
+
+
+@pytest.fixture
+async def company(stack: LocalStack, kpis: Kpis) -> AsyncIterator[Company]:
+    clients = {
+        api: httpx.AsyncClient(
+            base_url=stack.urls[api], headers={"Authorization": f"Bearer {stack.token(role)}"}, timeout=30
+        )
+        for api, role in ROLES.items()
+    }
+    yield Company(stack, clients, kpis)
+    for client in clients.values():
+        await client.aclose()
+
+
+async def test_a_bad_rating_is_escalated_once_over_a_restart_until_we_call(company: Company) -> None:
+    asked = (
+        ("waiting_now", "all"),
+        ("waiting_now", "ratings"),
+        ("answered_within_hour", "all"),
+        ("answered_within_hour", "ratings"),
+        ("unattended_now", "standard"),
+        ("csat", "top_two"),
+    )
+    now = datetime.now(UTC)
+    customer = await company.post("service", "customers", name="Baltic Bakeries", region=company.region)
+    opened = {"customer_id": customer["id"], "channel": "phone", "kind": "problem", "priority": "high"}
+    ticket = await company.post("service", "tickets", **opened, occurred_at=(now - timedelta(hours=5)).isoformat())
+    agent = await company.post("service", "agents", name="Rita")
+    said = {"channel": "phone", "direction": "outbound", "visibility": "public", "agent_id": agent["id"]}
+    spoken_at = (now - timedelta(hours=4, minutes=30)).isoformat()
+    await company.post("service", f"tickets/{ticket['id']}/interactions", **said, occurred_at=spoken_at)
+    resolved_at = (now - timedelta(hours=4)).isoformat()
+    await company.post("service", f"tickets/{ticket['id']}/resolve", resolution="ok", occurred_at=resolved_at)
+    sent_at = (now - timedelta(hours=3)).isoformat()
+    survey = await company.post("service", "surveys", ticket_id=ticket["id"], kind="csat", occurred_at=sent_at)
+    assert await company.waiting() == []
+    before = await company.numbers(*asked)
+    answered = {"score": 1, "reason": "telephone", "occurred_at": (now - timedelta(hours=2)).isoformat()}
+    await company.post("service", f"surveys/{survey['id']}/answer", **answered)
+    (wait,) = await company.waiting()
+    assert (wait["reason"], wait["record"], wait["state"]) == ("rating", f"surveys/{survey['id']}", "over")
+    moved = before | {
+        ("waiting_now", "all"): (before["waiting_now", "all"][0] + 1, None),
+        ("waiting_now", "ratings"): (1, None),
+        ("answered_within_hour", "all"): (1, 2),
+        ("answered_within_hour", "ratings"): (0, 1),
+        ("csat", "top_two"): (0, 1),
+    }
+    assert await company.numbers(*asked) == moved
+
+    async def alerted() -> bool:
+        return "metrics.wait-over-limit" in await company.published(wait["id"])
+
+    await eventually(alerted, PATIENT_SECONDS)
+    company.stack.kill("metrics-jobs")
+    await asyncio.to_thread(company.stack.restart, "metrics-jobs")
+    await company.post("service", f"surveys/{survey['id']}/follow-up", channel="phone", agent_id=agent["id"])
+    assert await company.waiting() == []
+
+    async def ended() -> bool:
+        return "metrics.wait-ended" in await company.published(wait["id"])
+
+    await eventually(ended, PATIENT_SECONDS)
+    assert await company.published(wait["id"]) == ["metrics.wait-over-limit", "metrics.wait-ended"]
+    assert await company.numbers(*asked) == moved | {
+        ("waiting_now", "all"): before["waiting_now", "all"],
+        ("waiting_now", "ratings"): (0, None),
+    }
+    await settled(company.stack)
