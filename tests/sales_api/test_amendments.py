@@ -72,7 +72,6 @@ async def test_a_lead_is_corrected_whatever_became_of_it(sales: Sales) -> None:
         ("deals", "stage", "POST …/stage"),
         ("deals", "amount", "lines"),
         ("deals", "close_reason", "POST …/amend"),
-        ("deals", "account_id", "open a deal anew"),
         ("deals", "currency", "open a deal anew"),
     ],
 )
@@ -173,3 +172,35 @@ async def test_a_correction_of_what_has_changed_meanwhile_is_refused(sales: Sale
         },
     )
     assert report["records"][0]["version"] == record["version"] + 2
+
+
+async def test_a_deal_of_the_wrong_account_is_the_right_ones_with_what_belongs_to_it(sales: Sales) -> None:
+    right = await sales.account(region="west", segment=None)
+    lead = await sales.lead()
+    product = await sales.product()
+    terms = {"currency": "EUR", "lines": [{"product": product, "quantity": 1, "unit_price": "9.50"}]}
+    converted = await sales.post(f"/v1/leads/{lead['id']}/convert", {"deal": terms})
+    wrong, deal_id = converted["account_id"], converted["deal_id"]
+    of_deal = await sales.post("/v1/activities", {"kind": "call", "deal_id": deal_id}, status=201)
+    of_account = await sales.post("/v1/activities", {"kind": "call", "account_id": wrong}, status=201)
+    path = f"/v1/deals/{deal_id}"
+    won = await sales.post(f"{path}/close", {"outcome": "won"})
+    amended = await sales.patch(path, {"account_id": right["id"]})
+    assert (amended["account_id"], amended["region"], amended["segment"]) == (right["id"], "west", None)
+    assert (amended["closed_at"], amended["reporting_amount"]) == (won["closed_at"], won["reporting_amount"])
+    events = await sales.events_of(deal_id, "deals")
+    assert "account_id" in events[-1].data.change.fields  # type: ignore[attr-defined]
+    assert {event.partition_key for event in events} == {wrong}
+    for noun, record in (("leads", lead), ("activities", of_deal)):
+        assert (await sales.get(f"/v1/{noun}/{record['id']}"))["account_id"] == right["id"], noun
+    assert (await sales.get(f"/v1/activities/{of_account['id']}"))["account_id"] == wrong
+    # History and timeline find its events by their key.
+    assert len((await sales.get(f"{path}/events"))["items"]) == amended["version"]
+    of_right = {each["kind"] for each in (await sales.get(f"/v1/accounts/{right['id']}/timeline"))["items"]}
+    assert {"sales.deal-opened", "sales.deal-closed", "sales.lead-converted", "sales.activity-completed"} <= of_right
+    assert await sales.patch(path, {"account_id": right["id"]}) == amended
+    unknown = await sales.send("PATCH", path, {"account_id": str(uuid4())})
+    assert_problem(unknown, 422, "unknown-reference")
+    # A later change is published under the same key.
+    await sales.post(f"{path}/reopen", {})
+    assert {event.partition_key for event in await sales.events_of(deal_id, "deals")} == {wrong}

@@ -33,6 +33,7 @@ from tests.service_api.conftest import (
 )
 from tests.service_api.test_care import consume, won
 from tests.service_api.test_customers_from_sales import record, registered
+from tests.service_api.test_surveys import entry
 from tests.service_kit.conftest import assert_problem
 
 pytestmark = pytest.mark.clock
@@ -189,11 +190,6 @@ async def test_what_may_not_be_corrected_is_refused_with_the_reason(manager: htt
     ticket = await a_ticket(manager)
     path = f"/v1/tickets/{ticket['id']}"
     assert_problem(await manager.patch(path, json={"resolution": "repaired"}), 409, "ticket-still-open")
-    refused = await manager.patch(path, json={"customer_id": ticket["customer_id"]})
-    assert_problem(refused, 422, "invalid-request")
-    (reason,) = refused.json()["errors"]
-    assert reason["pointer"] == "#/customer_id"
-    assert "open a ticket anew" in reason["detail"]
     in_bulk = {"operation": "update_ticket", "records": [{"id": ticket["id"]}], "body": {"agent_id": ticket["id"]}}
     answer = await manager.post("/v1/bulk", json=in_bulk)
     assert_problem(answer, 422, "bulk-refused")
@@ -339,3 +335,109 @@ async def test_a_delivery_is_compared_anew_with_the_deals_promise(service: Servi
 async def test_who_is_rated_does_not_change_the_rating(manager: httpx.AsyncClient, agent: httpx.AsyncClient) -> None:
     review = await make(manager, "/v1/reviews", customer_id=(await a_customer(manager))["id"], score=1)
     assert_problem(await agent.patch(f"/v1/reviews/{review['id']}", json={"score": 5}), 403, "forbidden")
+
+
+async def test_a_ticket_of_the_wrong_customer_is_the_right_ones_with_all_that_belongs_to_it(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    right = await a_customer(manager, region="nordics", segment=None)
+    ticket = await a_ticket(manager)
+    wrong = ticket["customer_id"]
+    path = f"/v1/tickets/{ticket['id']}"
+    contact = await make(manager, f"{path}/interactions", direction="inbound")
+    other = await a_ticket(manager, customer_id=wrong)
+    await make(manager, f"/v1/tickets/{other['id']}/merge", into=ticket["id"])
+    await make(manager, f"{path}/resolve")
+    survey = await make(manager, "/v1/surveys", ticket_id=ticket["id"], kind="csat")
+    rule = {"name": "Call back", "trigger": "bad_rating", "max_score": 2, "days": 3, "purpose": "bad-rating"}
+    declared = await make(manager, "/v1/planning-rules", **rule)
+    try:
+        await make(manager, f"/v1/surveys/{survey['id']}/answer", **entry(score=1))
+    finally:
+        await amend(manager, f"/v1/planning-rules/{declared['id']}", active=False)
+    (planned,) = (await manager.get("/v1/check-ins", params={"customer_id": wrong})).json()["items"]
+
+    amended = await amend(manager, path, customer_id=right["id"])
+    assert (amended["customer_id"], amended["region"], amended["segment"]) == (right["id"], "nordics", None)
+    events = await service.events_of(f"tickets/{ticket['id']}")
+    corrected = next(event for event in events if isinstance(event.data, TicketAmended))
+    assert corrected.data.change.fields == ["customer_id", "region", "segment"]  # type: ignore[attr-defined]
+    # Its events stay in their order: the key is that of the customer whom it was recorded under.
+    assert {event.partition_key for event in events} == {wrong}
+    assert [event.sequence for event in events] == list(range(1, amended["version"] + 1))
+    moved = events[-1].data
+    assert isinstance(moved, InteractionAmended)
+    assert (str(moved.change.interaction.id), str(moved.change.interaction.customer_id)) == (contact["id"], right["id"])
+    assert str(moved.change.previous.customer_id) == wrong
+    for each in (f"/v1/surveys/{survey['id']}", f"/v1/check-ins/{planned['id']}", f"/v1/tickets/{other['id']}"):
+        assert (await manager.get(each)).json()["customer_id"] == right["id"], each
+    for of_whom, expected in ((wrong, []), (right["id"], [other["id"], ticket["id"]])):
+        shown = (await manager.get("/v1/tickets", params={"customer_id": of_whom})).json()["items"]
+        assert [each["id"] for each in shown] == expected
+    # The history and the timeline find its events by their key.
+    assert len((await manager.get(f"{path}/events")).json()["items"]) == amended["version"]
+    of_right = (await manager.get(f"/v1/customers/{right['id']}/timeline")).json()["items"]
+    assert {"service.ticket-opened", "service.ticket-resolved", "service.survey-sent"} <= {
+        each["kind"] for each in of_right
+    }
+    of_wrong = (await manager.get(f"/v1/customers/{wrong}/timeline")).json()["items"]
+    assert {each["record"]["noun"] for each in of_wrong} == {"customers"}
+    # Back again, and a later change is published under the same key.
+    assert (await amend(manager, path, customer_id=wrong))["region"] == ticket["region"]
+    await make(manager, f"{path}/close")
+    events = await service.events_of(f"tickets/{ticket['id']}")
+    assert {event.partition_key for event in events} == {wrong}
+
+
+async def test_what_was_done_for_the_wrong_customer_is_the_right_ones(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    wrong, right = await a_customer(manager), await a_customer(manager, region="nordics")
+    for noun, subject, made in (
+        ("trainings", "trainings", {"attendees": 3}),
+        ("check-ins", "checkins", {}),
+        ("reviews", "reviews", {"score": 5}),
+    ):
+        record = await make(manager, f"/v1/{noun}", customer_id=wrong["id"], **made)
+        amended = await amend(manager, f"/v1/{noun}/{record['id']}", customer_id=right["id"])
+        assert (amended["customer_id"], amended["region"]) == (right["id"], "nordics")
+        events = await service.events_of(f"{subject}/{record['id']}")
+        assert [event.partition_key for event in events] == [wrong["id"]] * 2
+        assert len((await manager.get(f"/v1/{noun}/{record['id']}/events")).json()["items"]) == 2
+        gone = await manager.patch(f"/v1/{noun}/{record['id']}", json={"customer_id": str(new_id())})
+        assert_problem(gone, 422, "unknown-reference")
+    suggestion = await make(manager, "/v1/upsell-suggestions", customer_id=wrong["id"])
+    refused = await manager.patch(f"/v1/upsell-suggestions/{suggestion['id']}", json={"customer_id": right["id"]})
+    assert_problem(refused, 422, "invalid-request")
+    assert "suggest it anew" in refused.json()["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize("account_first", [True, False])
+async def test_onboarding_and_delivery_follow_a_deal_that_is_anothers(
+    service: Service, manager: httpx.AsyncClient, account_first: bool
+) -> None:
+    wrong, right, deal_id = new_id(), new_id(), new_id()
+    lately = datetime.now(UTC) - timedelta(days=2)
+    await consume(
+        service,
+        record(registered(wrong), 1),
+        record(won(wrong, deal_id, closed_at=lately), 3),
+        onboarding_days=30,
+    )
+    price = {"amount": "10", "currency": "EUR"}
+    delivery = await make(manager, "/v1/deliveries", deal_id=str(deal_id), quality_as_agreed=True, price=price)
+    (ticket,) = (await manager.get(f"/v1/tickets?customer_id={wrong}")).json()["items"]
+    other = await a_customer(manager)
+    moved = await manager.patch(f"/v1/tickets/{ticket['id']}", json={"customer_id": other["id"]})
+    assert_problem(moved, 409, "ticket-of-a-deal")
+    corrected = record(won(right, deal_id, closed_at=lately), 4)
+    account = record(registered(right, region="nordics"), 1)
+    for each in [account, corrected] if account_first else [corrected, account]:
+        await consume(service, each, onboarding_days=30)
+    for path in (f"/v1/tickets/{ticket['id']}", f"/v1/deliveries/{delivery['id']}"):
+        now = (await manager.get(path)).json()
+        assert (now["customer_id"], now["region"]) == (str(right), "nordics"), path
+        assert len((await manager.get(f"{path}/events")).json()["items"]) == 2
+    # Again, and merged away: nothing changes.
+    await consume(service, corrected, account, onboarding_days=30)
+    assert (await manager.get(f"/v1/tickets/{ticket['id']}")).json()["version"] == 2

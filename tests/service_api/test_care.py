@@ -29,10 +29,9 @@ from event_contracts.service import (
     TrainingPlanned,
     UpsellSuggested,
 )
-from service_api.customers.from_sales import ACCOUNTS, copy_accounts, is_copied, version_of
+from service_api.customers.from_sales import ACCOUNTS, copy_accounts, copy_events, is_copied, version_of
 from service_api.maintenance.model import Maintenance
 from service_api.maintenance.visit_planner import VisitPlanner
-from service_api.won_deals import copy_deals
 from service_kit.consumer.seen_sequences import SeenSequences
 from service_kit.identifiers import new_id
 from tests.service_api.conftest import NOWHERE, Service, a_customer, a_ticket, an_agent, make
@@ -270,8 +269,7 @@ async def consume(service: Service, *records: Any, onboarding_days: int = 0) -> 
         await connection.execute(sa.text("select"))
         relevant = [each for each in records if is_copied(each.value)]
         newest = await SeenSequences(ACCOUNTS).newest(connection, relevant, version_of)
-        await copy_accounts(connection, newest)
-        await copy_deals(connection, newest, ACCOUNTS, onboarding_days=onboarding_days)
+        await copy_events(connection, newest, onboarding_days=onboarding_days)
 
 
 async def test_a_recently_won_deal_opens_one_onboarding_however_often_its_event_comes(

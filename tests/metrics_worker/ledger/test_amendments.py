@@ -48,6 +48,7 @@ from tests.metrics_worker.ledger.test_writer import require_exact
 EVE: Final = datetime(2026, 3, 28, 20, tzinfo=UTC)
 """Before the night in which Vilnius sets its clocks forward."""
 TICKET: Final = UUID(int=77)
+OTHER_CUSTOMER: Final = UUID(int=78)
 TERMS: Final = {
     ("problem", "urgent"): SlaTerms(policy_id=UUID(int=1), first_response_seconds=600, resolution_seconds=7_200),
     ("complaint", "urgent"): SlaTerms(policy_id=UUID(int=2), first_response_seconds=1_800, resolution_seconds=90_000),
@@ -65,6 +66,7 @@ steps: st.SearchStrategy[list[Step]] = st.lists(
 )
 attributes = st.fixed_dictionaries(
     {
+        "customer_id": st.sampled_from([CUSTOMER, OTHER_CUSTOMER]),
         "kind": st.sampled_from(["problem", "complaint", "presales_question"]),
         "priority": st.sampled_from(["urgent", "low"]),
         "channel": st.sampled_from(["phone", "email"]),
@@ -81,7 +83,7 @@ class TicketLife:
     def __init__(self, opened_as: dict[str, Any]) -> None:
         terms = self.terms(opened_as["kind"], opened_as["priority"])
         self.ticket, event = Ticket.open(
-            customer_id=CUSTOMER, agent_id=AGENT, team_id=TEAM, at=EVE, terms=terms, **opened_as
+            agent_id=AGENT, team_id=TEAM, at=EVE, terms=terms, **{"customer_id": CUSTOMER, **opened_as}
         )
         self.ticket.id = TICKET
         # As it is entered when it is opened, the SLA clock does not wait.
@@ -303,7 +305,11 @@ def corrected_histories(draw: st.DrawFn) -> list[Fact]:
     facts = lived(draw(attributes), draw(steps), corrections).facts
     sale = SaleLife(draw(places))
     for each, minutes in draw(sale_steps):
-        sale.do(each, minutes, draw(places) | {"owner_id": draw(st.sampled_from([REP, OTHER_REP]))})
+        of_whom = {
+            "owner_id": draw(st.sampled_from([REP, OTHER_REP])),
+            "account_id": draw(st.sampled_from([CUSTOMER, OTHER_CUSTOMER])),
+        }
+        sale.do(each, minutes, draw(places) | of_whom)
     return facts + sale.facts
 
 
@@ -351,6 +357,44 @@ async def test_a_correction_restates_each_number_in_its_own_day_and_is_explained
     (amended,) = (state for state in all_decoded(corrected) if state.kind.name == "ticket" and state.sequence == 5)
     assert str(amended.event_id) in {item["event_id"] for item in behind}
     assert {item["day"] for item in behind if item["event_id"] == str(amended.event_id)} == {"2026-03-28"}
+    await require_exact(metrics.engine, all_decoded(life.facts))
+
+
+async def test_a_ticket_of_the_wrong_customer_counts_for_the_right_one_in_its_own_day_and_is_explained(
+    metrics: Metrics,
+) -> None:
+    life = TicketLife(
+        {"kind": "problem", "priority": "low", "channel": "phone", "region": "north", "segment": None, "product": None}
+    )
+    life.do("ask", 24 * 60, {})
+    life.do("reply", 24 * 60, {})
+    life.do("resolve", 24 * 60, {})
+    life.do("survey", 24 * 60, {})
+    await metrics.ingest(*life.facts)
+    before = len(life.facts)
+    period = {"from": "2026-03-01", "to": "2026-04-30", "interval": "day"}
+    days = {"csat": "2026-04-01", "average_handle_time": "2026-03-30", "tickets_resolved": "2026-03-31"}
+
+    async def days_of(customer: UUID) -> dict[str, list[str]]:
+        answers = {kpi: await metrics.ask(kpi, customer=str(customer), **period) for kpi in days}
+        return {
+            kpi: [each["start"] for each in answer["series"] if each["value"] not in (None, "0")]
+            for kpi, answer in answers.items()
+        }
+
+    of_wrong = await days_of(CUSTOMER)
+    assert of_wrong == {kpi: [day] for kpi, day in days.items()}
+    life.do("amend", 30 * 24 * 60, {"customer_id": OTHER_CUSTOMER})
+    # The survey's partition may be read before the ticket's.
+    for fact in reversed(life.facts[before:]):
+        await metrics.ingest(fact)
+    assert await days_of(CUSTOMER) == {kpi: [] for kpi in days}
+    assert await days_of(OTHER_CUSTOMER) == of_wrong
+    corrections = {str(each.event_id) for each in all_decoded(life.facts[before:]) if each.kind.name == "ticket"}
+    for customer in (CUSTOMER, OTHER_CUSTOMER):
+        asked = {name: value for name, value in period.items() if name != "interval"} | {"customer": str(customer)}
+        behind = (await metrics.ask("tickets_resolved/explain", **asked))["items"]
+        assert corrections & {item["event_id"] for item in behind}, customer
     await require_exact(metrics.engine, all_decoded(life.facts))
 
 

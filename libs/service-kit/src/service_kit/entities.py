@@ -114,6 +114,24 @@ class Recorded(Entity):
         self.updated_at = datetime.now(UTC)
 
 
+class OfCustomer(Entity):
+    """The base of records of a customer that may turn out to be another one's: their events keep their key."""
+
+    keyed_by: Annotated[
+        UUID | None,
+        column(comment="the key of its events, where it is no longer its customer's id: that was corrected"),
+    ] = None
+
+    @property
+    def partition_key(self) -> UUID:
+        """Return the id that puts its events in order."""
+        raise NotImplementedError
+
+    def keep_key(self) -> None:
+        """Keep the key of its events, before it is corrected to another customer."""
+        self.keyed_by = self.partition_key
+
+
 class Binding:
     """How an entity's fields and a table's columns correspond."""
 

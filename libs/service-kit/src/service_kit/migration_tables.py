@@ -762,3 +762,19 @@ def unplan_by_rules(table: str) -> None:
     """Remove that again; what rules planned stays."""
     for name in ("planning_rule_id", "trigger_id", "trigger_undone"):
         op.drop_column(table, name)
+
+
+def add_kept_keys(*tables: str) -> None:
+    """Add to tables of customers' records the key of the events of those that are corrected to another customer."""
+    comment = "the key of its events, where it is no longer its customer's id: that was corrected"
+    for table in tables:
+        op.add_column(table, sa.Column("keyed_by", sa.Uuid(), comment=comment))
+
+
+def drop_kept_keys(*tables: str) -> None:
+    """Remove it again. Refused where one is kept: its events would go to another partition."""
+    for table in tables:
+        check = sa.text(f"SELECT count(*) FROM {table} WHERE keyed_by IS NOT NULL")  # noqa: S608 -- a migration's own names
+        if op.get_bind().execute(check).scalar_one():
+            raise RuntimeError(f"{table} has records that were corrected to another customer")
+        op.drop_column(table, "keyed_by")

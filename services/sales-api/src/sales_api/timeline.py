@@ -22,8 +22,8 @@ TIMELINE: Final = Timeline(
     own=(
         OwnRecords("accounts", Account.table, "id"),
         OwnRecords("leads", Lead.table, "account_id", key=("partition_key",)),
-        OwnRecords("deals", Deal.table, "account_id", title="title"),
-        OwnRecords("activities", Activity.table, "account_id", by=Lead.table, key=("account_id", "id")),
+        OwnRecords("deals", Deal.table, "account_id", title="title", key=("keyed_by", "account_id")),
+        OwnRecords("activities", Activity.table, "account_id", by=Lead.table, key=("keyed_by", "account_id", "id")),
         OwnRecords("referrals", Referral.table, "account_id"),
     ),
 )

@@ -29,7 +29,7 @@ from service_api.teams import Team
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
 from service_kit.changes import Change
-from service_kit.entities import Recorded, amended, column
+from service_kit.entities import OfCustomer, Recorded, amended, column
 from service_kit.fields import (
     OccurredAt,
     ReadModel,
@@ -53,7 +53,7 @@ R = TypeVar("R", bound="ForCustomer")
 W = TypeVar("W", bound="PlannedByAgent")
 
 
-class ForCustomer(Recorded, Base):
+class ForCustomer(OfCustomer, Recorded, Base):
     """The columns of what is recorded of a customer."""
 
     id: Annotated[UUID, column(primary_key=True)]
@@ -64,8 +64,8 @@ class ForCustomer(Recorded, Base):
 
     @property
     def partition_key(self) -> UUID:
-        """The customer's id."""
-        return self.customer_id
+        """The id of the customer, or of the one that it was recorded under."""
+        return self.keyed_by or self.customer_id
 
 
 class ByAgent(ForCustomer):
@@ -97,6 +97,16 @@ class RecordUpdate(Change):
     segment: Segment | None = None
     """The customer's segment at that time, by its code."""
     occurred_at: OccurredAt | None = None
+
+
+class OfCustomerUpdate(RecordUpdate):
+    """What was recorded wrongly of something that may be another customer's."""
+
+    customer_id: CustomerId = Field(
+        default_factory=new_id,
+        description="The customer whom it is of, if it was recorded under another one; region and segment are theirs"
+        " now, unless given.",
+    )
 
 
 class DoneUpdate(RecordUpdate):
@@ -245,6 +255,10 @@ async def amendment_of(
     at = happened_at(body.occurred_at, by, after=since)
     check_follows(at, since)
     changes = body.changed_from(record, besides=besides | {"occurred_at"})
+    if "customer_id" in changes:
+        theirs = attribution_of(await require_customer(work, changes["customer_id"]))
+        changes = {name: value for name, value in theirs.items() if getattr(record, name) != value} | changes
+        record.keep_key()
     if isinstance(body, DoneUpdate) and changes.keys() & {"agent_id", "team_id"}:
         by_whom = await done_by(work, changes.get("agent_id"), changes.get("team_id"))
         if "agent_id" in changes and "team_id" not in body.model_fields_set:

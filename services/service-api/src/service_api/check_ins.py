@@ -20,6 +20,7 @@ from event_contracts.service import (
 from service_api.agents import Agent, AgentRead
 from service_api.attribution import (
     DoneRead,
+    OfCustomerUpdate,
     PlannedByAgent,
     PlannedCreate,
     PlannedUpdate,
@@ -117,11 +118,12 @@ class CheckInCreate(PlannedCreate):
         return self
 
 
-class CheckInUpdate(PlannedUpdate):
+class CheckInUpdate(PlannedUpdate, OfCustomerUpdate):
     """What was recorded wrongly of a check-in."""
 
     model_config = examples(
         {
+            "customer_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
             "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
             "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14",
             "region": "baltics",
@@ -171,7 +173,7 @@ check_ins = Resource(
         "team": included("team_id", Team.table, TeamRead),
         "customer": included("customer_id", Customer.table, CustomerRead),
     },
-    own_events=OwnEvents(SERVICE_TOPIC, "checkins", key=("customer_id",)),
+    own_events=OwnEvents(SERVICE_TOPIC, "checkins", key=("keyed_by", "customer_id")),
 )
 check_ins.read_routes(list_as="list_check_ins", get_as="get_check_in")
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from event_contracts.catalogue import SERVICE_TOPIC
 from event_contracts.service import ReviewAmended, ReviewRecorded
-from service_api.attribution import ForCustomer, RecordUpdate, amend, attribution_of
+from service_api.attribution import ForCustomer, OfCustomerUpdate, amend, attribution_of
 from service_api.customers.model import Customer
 from service_api.customers.schemas import CustomerRead
 from service_api.customers.use_cases import require_customer
@@ -27,6 +27,7 @@ from service_api.fields import (
 )
 from service_api.planning_rules.use_cases import Origin, follow_rating
 from service_api.surveys.schemas import SurveyScore
+from service_api.tickets.corrections import move_planned
 from service_kit.aggregates import publish
 from service_kit.entities import column
 from service_kit.fields import (
@@ -88,11 +89,12 @@ class ReviewCreate(StrictModel):
     occurred_at: OccurredAt | None = None
 
 
-class ReviewUpdate(RecordUpdate):
+class ReviewUpdate(OfCustomerUpdate):
     """What was recorded wrongly of a review."""
 
     model_config = examples(
         {
+            "customer_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
             "region": "baltics",
             "segment": "manufacturing",
             "product": "heat-pump-9",
@@ -145,7 +147,7 @@ reviews = Resource(
     includes={
         "customer": included("customer_id", Customer.table, CustomerRead),
     },
-    own_events=OwnEvents(SERVICE_TOPIC, "reviews", key=("customer_id",)),
+    own_events=OwnEvents(SERVICE_TOPIC, "reviews", key=("keyed_by", "customer_id")),
 )
 reviews.read_routes(list_as="list_reviews", get_as="get_review")
 
@@ -175,6 +177,8 @@ async def update_review(
 ) -> ReviewRead:
     """Correct what was recorded wrongly: it counts as if it had been recorded so, on the same day."""
     review = await amend(work, Review, review_id, body, by, expected, event=ReviewAmended, since="reviewed_at")
+    if "customer_id" in body.model_fields_set:
+        await move_planned(work, [review.id], review, happened_at(body.occurred_at, by, after=review.reviewed_at))
     if "score" in body.model_fields_set:
         await _follow(work, review, was_rated=True)
     return reviews.show(response, review)

@@ -6,8 +6,8 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from service_api.tickets.corrections import publish_breaches
 from service_api.tickets.model import Ticket
-from service_api.tickets.use_cases import publish_breaches
 from service_kit.compiled import CompiledStatement
 from service_kit.database import database_now
 from service_kit.periodic import PeriodicJob

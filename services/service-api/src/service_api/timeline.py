@@ -18,6 +18,7 @@ from service_kit.timeline.queries import OwnRecords, Timeline
 CONSUMER: Final = "service-timeline"
 """The consumer group, and the name of its offsets and dead letters. Its own, so that it reads sales.events from the
 first record on, whatever the others have read."""
+_KEY: Final = ("keyed_by", "customer_id")
 TIMELINE: Final = Timeline(
     topic=SERVICE_TOPIC,
     other_topic=SALES_TOPIC,
@@ -25,9 +26,9 @@ TIMELINE: Final = Timeline(
     people=Agent.table,
     own=(
         OwnRecords("customers", Customer.table, "id"),
-        OwnRecords("tickets", Ticket.table, "customer_id", title="subject"),
+        OwnRecords("tickets", Ticket.table, "customer_id", title="subject", key=_KEY),
         *(
-            OwnRecords(records, table, "customer_id")
+            OwnRecords(records, table, "customer_id", key=_KEY)
             for records, table in (
                 ("surveys", Survey.table),
                 ("trainings", Training.table),

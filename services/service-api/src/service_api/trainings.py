@@ -20,6 +20,7 @@ from event_contracts.service import (
 from service_api.agents import Agent, AgentRead
 from service_api.attribution import (
     DoneRead,
+    OfCustomerUpdate,
     PlannedByAgent,
     PlannedCreate,
     PlannedUpdate,
@@ -116,11 +117,12 @@ class TrainingCreate(PlannedCreate):
         return self
 
 
-class TrainingUpdate(PlannedUpdate):
+class TrainingUpdate(PlannedUpdate, OfCustomerUpdate):
     """What was recorded wrongly of a training."""
 
     model_config = examples(
         {
+            "customer_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
             "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
             "team_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14",
             "region": "baltics",
@@ -185,7 +187,7 @@ trainings = Resource(
         "team": included("team_id", Team.table, TeamRead),
         "customer": included("customer_id", Customer.table, CustomerRead),
     },
-    own_events=OwnEvents(SERVICE_TOPIC, "trainings", key=("customer_id",)),
+    own_events=OwnEvents(SERVICE_TOPIC, "trainings", key=("keyed_by", "customer_id")),
 )
 trainings.read_routes(list_as="list_trainings", get_as="get_training")
 

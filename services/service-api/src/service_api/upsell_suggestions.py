@@ -106,6 +106,9 @@ class UpsellSuggestionCreate(DoneCreate):
 class UpsellSuggestionUpdate(DoneUpdate):
     """What was recorded wrongly of a suggestion."""
 
+    elsewhere: ClassVar = {
+        "customer_id": "stays as it is, since sales acts on it: suggest it anew for the right customer"
+    }
     model_config = examples(
         {
             "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
@@ -158,7 +161,7 @@ upsell_suggestions = Resource(
         "customer": included("customer_id", Customer.table, CustomerRead),
         "ticket": included("ticket_id", Ticket.table, TicketRead),
     },
-    own_events=OwnEvents(SERVICE_TOPIC, "upsells", key=("customer_id",)),
+    own_events=OwnEvents(SERVICE_TOPIC, "upsells", key=("keyed_by", "customer_id")),
 )
 upsell_suggestions.read_routes(list_as="list_suggestions", get_as="get_suggestion")
 

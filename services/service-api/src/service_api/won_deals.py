@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -29,6 +29,8 @@ from service_kit.unit_of_work import UnitOfWork, written_durably
 class WonDeal(Base, table="won_deal", audited=False):
     """A deal that sales won, or had won before it was reopened; only the consumer writes it. Its id is the deal's."""
 
+    __table_args__: ClassVar = (sa.Index("won_deal_customer_id_idx", "customer_id"),)
+
     id: Annotated[UUID, column(primary_key=True)]
     customer_id: UUID
     won_at: Annotated[datetime | None, column(comment="null once it was reopened")] = None
@@ -48,7 +50,7 @@ class WonDeal(Base, table="won_deal", audited=False):
 
 _table: Any = WonDeal.table
 _new = insert(_table)
-_KEPT = ("won_at", "promised_by", "promised_price", "promised_currency", "promised_quality")
+_KEPT = ("customer_id", "won_at", "promised_by", "promised_price", "promised_currency", "promised_quality")
 _SET = _new.on_conflict_do_update(index_elements=[_table.c.id], set_={name: _new.excluded[name] for name in _KEPT})
 _ONBOARDINGS = sa.select(Ticket.table.c.id, Ticket.table.c.onboarding_deal_id, Ticket.table.c.cancelled_at).where(
     Ticket.table.c.onboarding_deal_id == sa.any_(sa.bindparam("deal_ids", type_=sa.ARRAY(sa.Uuid))),

@@ -19,13 +19,13 @@ from event_contracts.sales import (
 )
 from sales_api.tables import Base
 from service_kit.custom_fields.model import Customized, customized
-from service_kit.entities import column
+from service_kit.entities import OfCustomer, column
 from service_kit.planned_work.model import WorkEvents, planned_work
 from service_kit.planned_work.rules import RuledWork, ruled_work
 from service_kit.tables import filtered, one_of, unassigned
 
 
-class Activity(Customized, RuledWork, Base, table="activity"):
+class Activity(Customized, OfCustomer, RuledWork, Base, table="activity"):
     """What a salesperson does for a lead, a deal or a customer, with its attribution at the time of recording."""
 
     due_field: ClassVar = "due_at"
@@ -67,5 +67,5 @@ class Activity(Customized, RuledWork, Base, table="activity"):
 
     @property
     def partition_key(self) -> UUID:
-        """The account's id, or its own without an account."""
-        return self.account_id or self.id
+        """The id of the account, or of the one that it was recorded under, or its own without an account."""
+        return self.keyed_by or self.account_id or self.id

@@ -56,7 +56,7 @@ activities = Resource(
         "lead": included("lead_id", Lead.table, LeadRead),
         "deal": included("deal_id", Deal.table, DealRead, rows=deal_queries.ROWS, view=deal_queries.view),
     },
-    own_events=OwnEvents(SALES_TOPIC, "activities", key=("account_id", "id")),
+    own_events=OwnEvents(SALES_TOPIC, "activities", key=("keyed_by", "account_id", "id")),
 )
 activities.read_routes(list_as="list_activities", get_as="get_activity")
 

@@ -37,7 +37,7 @@ from sales_api.amounts import AMOUNT, LIMIT, RATE, check_limit, converted, has_p
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
 from service_kit.custom_fields.model import Customized, customized
-from service_kit.entities import Recorded, column, names_of, state_of
+from service_kit.entities import OfCustomer, Recorded, column, names_of, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict, Unprocessable
@@ -125,7 +125,7 @@ class DealLine(Base, table="deal_line", audited=False):
         return (self.product, self.quantity, self.unit_price) == (terms.product, terms.quantity, terms.unit_price)
 
 
-class Deal(Customized, Recorded, Base, table="deal"):
+class Deal(Customized, OfCustomer, Recorded, Base, table="deal"):
     """A sale in the pipeline. Loaded with its lines, always."""
 
     id: Annotated[UUID, column(primary_key=True)]
@@ -228,8 +228,8 @@ class Deal(Customized, Recorded, Base, table="deal"):
 
     @property
     def partition_key(self) -> UUID:
-        """The account's id."""
-        return self.account_id
+        """The id of the account, or of the one that it was recorded under."""
+        return self.keyed_by or self.account_id
 
     @property
     def is_closed(self) -> bool:
@@ -326,6 +326,8 @@ class Deal(Customized, Recorded, Base, table="deal"):
             raise DealAlreadyErased("Leave the title and personal fields out; all else can still be recorded.")
         self._step(at)
         previous = money(self.amount, self.currency)
+        if "account_id" in changes:
+            self.keep_key()
         for name, value in changes.items():
             setattr(self, name, value)
         if lines is not None:

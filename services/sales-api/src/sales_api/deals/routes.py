@@ -75,7 +75,7 @@ deals = Resource(
         "lead": included("lead_id", Lead.table, LeadRead),
         "last_activity": newest_included(Activity.table, "deal_id", ActivityRead),
     },
-    own_events=OwnEvents(SALES_TOPIC, "deals", key=("account_id",)),
+    own_events=OwnEvents(SALES_TOPIC, "deals", key=("keyed_by", "account_id")),
 )
 deals.read_routes(list_as="list_deals", get_as="get_deal")
 
@@ -99,6 +99,9 @@ async def update_deal(
     reporting_currency: ReportingCurrency,
 ) -> DealRead:
     """Correct what was recorded wrongly: it counts as if it had been opened so, in the same days.
+
+    With another account, the lead that became the deal and the activities for it are that account's too, and so are its
+    onboarding and delivery in service.
 
     What a closed deal is worth, and why it was closed, is amended (`amend_deal`); its stage has an action of its own.
     """

@@ -60,6 +60,7 @@ from service_kit.fields import (
     described,
     examples,
 )
+from service_kit.identifiers import new_id
 
 _LINES: list[Any] = [
     {"product": "heat-pump-9", "quantity": 2, "unit_price": "1299.00"},
@@ -159,7 +160,6 @@ class DealUpdate(Change):
     """What was recorded wrongly; what is left out stays, null removes a value."""
 
     elsewhere: ClassVar = {
-        "account_id": "stays as it is: open a deal anew with the right account, and lose this one",
         "currency": "stays as it is: open a deal anew in the right currency, and lose this one",
         "amount": "is the sum of the lines: correct these",
         "stage": "is changed by what happens to the deal: POST …/stage, …/close, …/reopen",
@@ -168,6 +168,7 @@ class DealUpdate(Change):
     }
     model_config = examples(
         {
+            "account_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
             "title": "Two pumps for the main building",
             "lines": _LINES,
             "owner_id": _OWNER,
@@ -179,6 +180,11 @@ class DealUpdate(Change):
         }
     )
 
+    account_id: AccountId = Field(
+        default_factory=new_id,
+        description="The account that it is with, if it was recorded under another one; region and segment are the"
+        " account's now, unless given. Its lead and activities, its onboarding and delivery follow.",
+    )
     title: DealTitle | None = None
     lines: Lines = Field(default_factory=list, description="What is sold: one line a product; only of an open deal.")
     owner_id: OwnerId | None = None

@@ -4,7 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
+
 from sales_api.accounts.use_cases import require_account
+from sales_api.activities.model import Activity
 from sales_api.attribution import Attribution
 from sales_api.deals.model import DayRate, Deal
 from sales_api.deals.schemas import (
@@ -196,6 +199,10 @@ async def update_deal(
     changes = body.changed_from(deal, besides=frozenset({"custom", "lines", "occurred_at"}))
     await check_listed(work, body, changes)
     changes |= await changed_custom(work, deal, body.custom)
+    if "account_id" in changes:
+        account = await require_account(work, changes["account_id"])
+        theirs = {"region": account.region, "segment": account.segment}
+        changes = {name: value for name, value in theirs.items() if getattr(deal, name) != value} | changes
     lines = body.lines if "lines" in body.model_fields_set else None
     if lines is not None:
         deal.check_open()
@@ -239,8 +246,31 @@ async def _amend(
     if terms is not None and lines is not None:
         await _check_products(work, lines, "#")
     day_rate = await _day_rate(work, deal.currency, at, reporting_currency)
+    former_id = deal.account_id
     publish(work, deal, deal.amend(changes, terms, at=at, day_rate=day_rate), at)
+    if "account_id" in changes:
+        await _move_along(work, deal, former_id, at)
     return deal
+
+
+async def _move_along(work: UnitOfWork, deal: Deal, former_id: UUID, at: datetime) -> None:
+    """Correct to a deal's account the lead that became the deal, and what was done for both."""
+    lead = None if deal.lead_id is None else await work.get(Lead, deal.lead_id, lock="no key update")
+    if lead is not None and lead.deal_id == deal.id and lead.account_id == former_id and lead.erased_at is None:
+        when = max(at, lead.changed_at)
+        publish(work, lead, lead.amend({"account_id": deal.account_id}, at=when), when)
+    columns = Activity.table.c
+    of_both = columns.deal_id == deal.id
+    if lead is not None and lead.account_id == deal.account_id:
+        of_both = sa.or_(of_both, columns.lead_id == lead.id)
+    done = await work.find(
+        Activity, of_both, columns.account_id == former_id, order_by=[columns.id], lock="no key update"
+    )
+    for activity in done:
+        activity.keep_key()
+        when = max(at, activity.changed_at)
+        changes = {name: getattr(deal, name) for name in ("account_id", "region", "segment")}
+        publish(work, activity, activity.amend(changes, at=when), when)
 
 
 async def _day_rate(work: UnitOfWork, currency: str, at: datetime, reporting_currency: str) -> DayRate | None:

@@ -3,6 +3,7 @@ events, mirrored for the timelines of customers."""
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from event_contracts.catalogue import SALES_DIRECTORY_TOPIC, SALES_TOPIC
 from event_contracts.codec import CloudEvent
 from event_contracts.directory import SalesDirectoryEntrySet
 from event_contracts.sales import Account, Deal
+from service_api.corrected_deals import follow_deals
 from service_api.customers.erasure import erase_copy
 from service_api.customers.model import Customer
 from service_api.suggested_sales import follow_sales, may_be_suggested
@@ -145,6 +147,20 @@ async def copy_names(connection: AsyncConnection, records: Sequence[Record[Cloud
         await connection.execute(_ERASE_NAME, erased)
 
 
+async def copy_events(
+    connection: AsyncConnection, records: Sequence[Record[CloudEvent]], *, onboarding_days: int = 0
+) -> None:
+    """Copy the accounts and won deals in a batch, and follow what becomes of them and of suggestions.
+
+    Each subject comes once at most, in its newest version.
+    """
+    # Customers first: a deal's onboarding is opened for one.
+    await copy_accounts(connection, records)
+    await copy_deals(connection, records, ACCOUNTS, onboarding_days=onboarding_days)
+    await follow_deals(connection, records, ACCOUNTS)
+    await follow_sales(connection, records, ACCOUNTS)
+
+
 def _id_of(account: Account) -> UUID:
     return account.id
 
@@ -171,19 +187,13 @@ class SalesCustomers:
     ) -> None:
         self._outbox_notifier = OutboxNotifier(engine)
 
-        async def copy_events(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> None:
-            # Customers first: a deal's onboarding is opened for one.
-            await copy_accounts(connection, records)
-            await copy_deals(connection, records, ACCOUNTS, onboarding_days=onboarding_days)
-            await follow_sales(connection, records, ACCOUNTS)
-
         self.accounts: Consumer[CloudEvent] = Consumer(
             name=ACCOUNTS,
             engine=engine,
             kafka=kafka,
             topics=[events_topic],
             decode=codec.decode,
-            handle=copy_events,
+            handle=partial(copy_events, onboarding_days=onboarding_days),
             is_relevant=is_copied,
             version_of=version_of,
             on_commit=self._outbox_notifier.notify,

@@ -39,7 +39,7 @@ deliveries = Resource(
         "team": included("team_id", Team.table, TeamRead),
         "customer": included("customer_id", Customer.table, CustomerRead),
     },
-    own_events=OwnEvents(SERVICE_TOPIC, "deliveries", key=("customer_id",)),
+    own_events=OwnEvents(SERVICE_TOPIC, "deliveries", key=("keyed_by", "customer_id")),
 )
 deliveries.read_routes(list_as="list_deliveries", get_as="get_delivery")
 

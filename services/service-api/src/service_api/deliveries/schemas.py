@@ -1,7 +1,7 @@
 """Deliveries over HTTP."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, StrictBool
 
@@ -38,6 +38,7 @@ class DeliveryCreate(StrictModel):
 class DeliveryUpdate(DoneUpdate):
     """What was recorded wrongly of a delivery."""
 
+    elsewhere: ClassVar = {"customer_id": "is that of its deal: correct the account of the deal in sales"}
     model_config = examples(
         {
             "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",

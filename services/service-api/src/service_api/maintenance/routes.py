@@ -75,7 +75,7 @@ maintenance = Resource(
         "customer": included("customer_id", Customer.table, CustomerRead),
         "plan": included("plan_id", MaintenancePlan.table, MaintenancePlanRead),
     },
-    own_events=OwnEvents(SERVICE_TOPIC, "maintenance", key=("customer_id",)),
+    own_events=OwnEvents(SERVICE_TOPIC, "maintenance", key=("keyed_by", "customer_id")),
 )
 maintenance.read_routes(list_as="list_maintenance", get_as="get_maintenance")
 

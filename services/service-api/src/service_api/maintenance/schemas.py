@@ -1,7 +1,7 @@
 """Maintenance over HTTP."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from pydantic import Field
@@ -90,6 +90,7 @@ class MaintenancePlanEndRequest(StrictModel):
 class MaintenancePlanUpdate(Change):
     """What to change of a plan; what is left out stays, null removes a value."""
 
+    elsewhere: ClassVar = {"customer_id": "stays as it is: end the plan, and make one for the right customer"}
     model_config = examples(
         {
             "region": "baltics",
@@ -116,6 +117,7 @@ class MaintenancePlanUpdate(Change):
 class MaintenanceUpdate(PlannedUpdate):
     """What was recorded wrongly of maintenance."""
 
+    elsewhere: ClassVar = {"customer_id": "is that of its plan: end it, and make a plan for the right customer"}
     model_config = examples(
         {
             "agent_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",

@@ -28,7 +28,7 @@ from event_contracts.service import Survey as ContractSurvey
 from service_api.tables import Base
 from service_api.tickets.model import Ticket
 from service_api.tickets.sla import SurveyCredit
-from service_kit.entities import Recorded, amended, column, state_of
+from service_kit.entities import OfCustomer, Recorded, amended, column, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import check_follows
 from service_kit.problems import Conflict
@@ -75,7 +75,7 @@ class SurveyAlreadyErased(Conflict):
     slug, title = "survey-already-erased", "The survey's customer was erased"
 
 
-class Survey(Recorded, Base, table="survey"):
+class Survey(OfCustomer, Recorded, Base, table="survey"):
     """A question put to a customer about a ticket, with the attribution that the ticket had when it was sent."""
 
     __table_args__: ClassVar = (
@@ -176,8 +176,8 @@ class Survey(Recorded, Base, table="survey"):
 
     @property
     def partition_key(self) -> UUID:
-        """The customer's id."""
-        return self.customer_id
+        """The id of the customer, or of the one that it was recorded under."""
+        return self.keyed_by or self.customer_id
 
     @property
     def changed_at(self) -> datetime:
@@ -318,6 +318,7 @@ class Survey(Recorded, Base, table="survey"):
     def follow(self, ticket: Ticket) -> SurveyAmended | None:
         """Take over again what the ticket was corrected in; None where nothing differs. Agent and team stay."""
         theirs = {
+            "customer_id": ticket.customer_id,
             "ticket_kind": ticket.kind,
             "channel": ticket.channel,
             "priority": ticket.priority,
@@ -328,6 +329,8 @@ class Survey(Recorded, Base, table="survey"):
         changes = {name: value for name, value in theirs.items() if getattr(self, name) != value}
         if not changes:
             return None
+        if "customer_id" in changes:
+            self.keep_key()
         return amended(self, changes, SurveyAmended, waits=None if self.waits is None else self.known_waits)
 
     def erase(self, *, at: datetime) -> SurveyErased:

@@ -78,7 +78,7 @@ surveys = Resource(
         "customer": included("customer_id", Customer.table, CustomerRead),
         "ticket": included("ticket_id", Ticket.table, TicketRead),
     },
-    own_events=OwnEvents(SERVICE_TOPIC, "surveys", key=("customer_id",)),
+    own_events=OwnEvents(SERVICE_TOPIC, "surveys", key=("keyed_by", "customer_id")),
 )
 surveys.read_routes(list_as="list_surveys", get_as="get_survey")
 survey_answers = router("/survey-answers", "surveys")

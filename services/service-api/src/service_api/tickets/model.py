@@ -48,7 +48,7 @@ from service_api.tickets.sla import SlaTerms, SurveyCredit
 from service_api.tickets.waits import Turn, after_turn, is_reply, turn_of, waits_of
 from service_kit.credits import credit_in, credit_row
 from service_kit.custom_fields.model import Customized, customized
-from service_kit.entities import Recorded, column, names_of, state_of
+from service_kit.entities import OfCustomer, Recorded, amended, column, names_of, state_of
 from service_kit.identifiers import new_id
 from service_kit.occurrence import CLOCK_TOLERANCE, check_follows
 from service_kit.problems import Conflict
@@ -57,7 +57,7 @@ from service_kit.tables import filtered, one_of, searched, sorted_by_name, unass
 
 GRANTING: Final = frozenset({"kind", "priority"})
 """What decides which SLA policy a ticket is under."""
-HANDED_ON: Final = frozenset({"kind", "priority", "region", "segment", "product"})
+HANDED_ON: Final = frozenset({"customer_id", "kind", "priority", "region", "segment", "product"})
 """What its contacts have from it."""
 
 BACKDATED_WAIT: Final = timedelta(hours=1)
@@ -112,13 +112,19 @@ class TicketOfAnotherCustomer(Conflict):
     slug, title = "ticket-of-another-customer", "The tickets are of different customers"
 
 
+class TicketOfADeal(Conflict):
+    """An onboarding is for the customer of its deal."""
+
+    slug, title = "ticket-of-a-deal", "The ticket is a deal's onboarding"
+
+
 class TicketAlreadyErased(Conflict):
     """Its customer was erased: nothing more may be written about them."""
 
     slug, title = "ticket-already-erased", "The ticket's customer was erased"
 
 
-class Ticket(Customized, Recorded, Base, table="ticket"):
+class Ticket(Customized, OfCustomer, Recorded, Base, table="ticket"):
     """A customer's question, request or problem. Region and segment are the customer's when it was opened."""
 
     __table_args__: ClassVar = (
@@ -300,8 +306,8 @@ class Ticket(Customized, Recorded, Base, table="ticket"):
 
     @property
     def partition_key(self) -> UUID:
-        """The customer's id."""
-        return self.customer_id
+        """The id of the customer, or of the one that it was recorded under."""
+        return self.keyed_by or self.customer_id
 
     @property
     def changed_at(self) -> datetime:
@@ -351,11 +357,24 @@ class Ticket(Customized, Recorded, Base, table="ticket"):
         if "resolution" in changes and self.resolved_at is None:
             raise TicketStillOpen("Leave the resolution out: it is how a ticket was solved.")
         self._change(at)
+        if "customer_id" in changes:
+            self.keep_key()
         for name, value in changes.items():
             setattr(self, name, value)
         if changes.keys() & GRANTING:
             self._come_under(terms)
         return TicketAmended(**self.state_fields(), change=Amendment(fields=names_of(changes)))
+
+    def check_has_no_deal(self) -> None:
+        """Raise `TicketOfADeal` for an onboarding, which is corrected to another customer with its deal."""
+        if self.onboarding_deal_id is not None:
+            raise TicketOfADeal("Correct the deal's account in sales: the onboarding and the delivery follow.")
+
+    def follow(self, ticket: "Ticket") -> TicketAmended:
+        """Take over the customer of the ticket that this one was merged into."""
+        self.keep_key()
+        changes = {name: getattr(ticket, name) for name in ("customer_id", "region", "segment")}
+        return amended(self, changes, TicketAmended, **self._converted())
 
     def amend_interaction(self, interaction: ContractInteraction, previous: ContractInteraction) -> InteractionAmended:
         """Correct what a contact has from the ticket."""
@@ -723,14 +742,15 @@ class Ticket(Customized, Recorded, Base, table="ticket"):
 
     def state_fields(self) -> dict[str, Any]:
         """Return the state that all of its events carry."""
-        return state_of(
-            self,
-            ContractTicket,
-            first_responded_by=credit_in(self.first_responded_by),
-            resolved_by=credit_in(self.resolved_by),
-            first_resolved_by=credit_in(self.first_resolved_by),
-            waits=None if self.waits is None else self.known_waits,
-        )
+        return state_of(self, ContractTicket, **self._converted())
+
+    def _converted(self) -> dict[str, Any]:
+        return {
+            "first_responded_by": credit_in(self.first_responded_by),
+            "resolved_by": credit_in(self.resolved_by),
+            "first_resolved_by": credit_in(self.first_resolved_by),
+            "waits": None if self.waits is None else self.known_waits,
+        }
 
     def credit_of(self, whom: SurveyCredit) -> Credit:
         """Return whom a survey about it is about: those of the policy's choice, else its own agent and team."""

@@ -85,7 +85,7 @@ tickets = Resource(
         "customer": included("customer_id", Customer.table, CustomerRead),
         "last_interaction": newest_included(Interaction.table, "ticket_id", InteractionRead, view=InteractionRead.of),
     },
-    own_events=OwnEvents(SERVICE_TOPIC, "tickets", key=("customer_id",)),
+    own_events=OwnEvents(SERVICE_TOPIC, "tickets", key=("keyed_by", "customer_id")),
 )
 _ASKS_INTERACTIONS = queries.INTERACTIONS.query_of()
 tickets.read_routes(list_as="list_tickets", get_as="get_ticket")
@@ -108,8 +108,9 @@ async def update_ticket(
 ) -> TicketRead:
     """Correct what was recorded wrongly: it counts as if it had been opened so, its contacts and surveys too.
 
-    Another kind or priority puts it under the SLA policy for that, from its opening on. Who works on it, and whether it
-    is solved, have actions of their own; a ticket of another customer is opened anew.
+    Another kind or priority puts it under the SLA policy for that, from its opening on. With another customer, the
+    tickets that were merged into it are theirs too. Who works on it, and whether it is solved, have actions of their
+    own.
     """
     return tickets.show(response, await use_cases.update_ticket(work, ticket_id, body, by, expected))
 

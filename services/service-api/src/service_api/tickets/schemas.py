@@ -58,6 +58,7 @@ from service_kit.fields import (
     described,
     examples,
 )
+from service_kit.identifiers import new_id
 
 _ONBOARDING_DEAL = described(
     "The customer's won deal that it brings into use, for an onboarding.", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a18"
@@ -123,7 +124,6 @@ class TicketUpdate(Change):
     """What was recorded wrongly; what is left out stays, null removes a value."""
 
     elsewhere: ClassVar = {
-        "customer_id": "stays as it is: open a ticket anew for the right customer, and resolve this one",
         "agent_id": _ASSIGNED,
         "team_id": _ASSIGNED,
         "status": "is changed by what happens to the ticket: POST …/resolve, …/reopen, …/close",
@@ -131,6 +131,7 @@ class TicketUpdate(Change):
     model_config = examples(
         {
             "custom": {},
+            "customer_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12",
             "kind": "complaint",
             "channel": "email",
             "priority": "urgent",
@@ -144,6 +145,11 @@ class TicketUpdate(Change):
         }
     )
 
+    customer_id: CustomerId = Field(
+        default_factory=new_id,
+        description="The customer whom it is of, if it was recorded under another one; region and segment are theirs"
+        " now, unless given. Not of an onboarding, which follows its deal.",
+    )
     kind: KindOfTicket = "problem"
     channel: ContactChannel = "phone"
     """The way in which the customer opened it."""

@@ -10,14 +10,14 @@ from event_contracts.fields import Credit
 from event_contracts.service import Interaction as ContractInteraction
 from event_contracts.service import TicketChannel
 from service_api.agents import Agent
-from service_api.attribution import doer_of
+from service_api.attribution import attribution_of, doer_of
 from service_api.customers.use_cases import is_now, require_customer, require_survivor
 from service_api.planning_rules.use_cases import ONBOARDING_REOPENED, plan_after_onboarding, undo_onboarding
 from service_api.sla_policies.queries import terms_for, terms_of
-from service_api.surveys.model import Survey
 from service_api.surveys.use_cases import follow_up_by_contact
 from service_api.teams import Team
-from service_api.tickets.model import GRANTING, HANDED_ON, Interaction, OnboardingAlreadyOpened, Ticket
+from service_api.tickets.corrections import correct_ticket, publish_breaches
+from service_api.tickets.model import Interaction, OnboardingAlreadyOpened, Ticket
 from service_api.tickets.schemas import (
     InteractionCreate,
     TicketAssignRequest,
@@ -94,25 +94,12 @@ async def update_ticket(
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
     changes = body.changed_from(ticket, besides=frozenset({"custom", "occurred_at"}))
     changes |= await changed_custom(work, ticket, body.custom)
-    if not changes:
-        return ticket
-    contacts: list[tuple[Interaction, ContractInteraction]] = []
-    if changes.keys() & HANDED_ON:
-        of_contact = Interaction.table.c
-        found = await work.find(Interaction, of_contact.ticket_id == ticket.id, order_by=[of_contact.id])
-        contacts = [(each, each.contact(ticket)) for each in found]
-    terms = None
-    if changes.keys() & GRANTING:
-        terms = await terms_for(work, changes.get("kind", ticket.kind), changes.get("priority", ticket.priority))
-    publish(work, ticket, ticket.amend(changes, at=at, terms=terms), at)
-    # What is late and still awaited is the SLA clock's.
-    publish_breaches(work, ticket, ticket.opened_at)
-    for interaction, previous in contacts:
-        publish(work, ticket, ticket.amend_interaction(interaction.contact(ticket), previous), at)
-    of_survey = Survey.table.c
-    for survey in await work.find(Survey, of_survey.ticket_id == ticket.id, order_by=[of_survey.id]):
-        if (event := survey.follow(ticket)) is not None:
-            publish(work, survey, event, at)
+    if "customer_id" in changes:
+        ticket.check_has_no_deal()
+        theirs = attribution_of(await require_customer(work, changes["customer_id"]))
+        changes = {name: value for name, value in theirs.items() if getattr(ticket, name) != value} | changes
+    if changes:
+        await correct_ticket(work, ticket, changes, at)
     return ticket
 
 
@@ -311,13 +298,6 @@ async def close_ticket(
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
     publish(work, ticket, ticket.close(at=at), at)
     return ticket
-
-
-def publish_breaches(work: UnitOfWork, ticket: Ticket, now: datetime) -> None:
-    """Publish each target that a ticket missed by `now`, once. The ticket's row must be locked."""
-    for target in ticket.overdue(now):
-        event = ticket.breach(target)
-        publish(work, ticket, event, event.change.due_at)
 
 
 async def _onboarding_since(work: UnitOfWork, deal_id: UUID, customer_id: UUID) -> datetime | None:
