@@ -41,7 +41,7 @@ CLOCK: Final = """
     INSERT INTO simulation.clock VALUES ('2025-01-01')
 """
 """What leases expire by: with the real time, a run would depend on how fast it goes."""
-KEPT: Final = frozenset({"product", "alembic_version"})
+KEPT: Final = frozenset({"product", "list_value", "alembic_version"})
 """Tables that no run changes."""
 
 

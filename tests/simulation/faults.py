@@ -7,10 +7,12 @@ from typing import Final
 
 RELAYS: Final = ("sales-relay-1", "sales-relay-2", "service-relay-1", "service-relay-2")
 CONSUMERS: Final = ("accounts-1", "accounts-2", "names-1", "ledger-1", "ledger-2")
+BETWEEN: Final = ("sales-consumer-1", "sales-consumer-2", "sales-timeline-1", "service-timeline-1")
+"""Consumers by which sales follows service, and both keep timelines; only in histories with suggestions."""
 CLIENTS: Final = ("sales-1", "sales-2", "service")
 SEAMS: Final = {
     **dict.fromkeys(RELAYS, ("wait", "send", "acknowledge")),
-    **dict.fromkeys(CONSUMERS, ("read", "process", "commit", "hint", "join")),
+    **dict.fromkeys((*CONSUMERS, *BETWEEN), ("read", "process", "commit", "hint", "join")),
     **dict.fromkeys(CLIENTS, ("begin", "commit", "answer")),
 }
 REPUBLISH: Final = "republish"
@@ -142,7 +144,7 @@ def _crash(chance: random.Random) -> Fault:
 
 
 def _pause(chance: random.Random) -> Fault:
-    process = chance.choice([*RELAYS, *CONSUMERS, *CLIENTS])
+    process = chance.choice([*SEAMS])
     seam = chance.choice([each for each in SEAMS[process] if process in CLIENTS or each != IN_TRANSACTION])
     return Pause(
         process,
@@ -159,7 +161,7 @@ def _zombie(chance: random.Random) -> Fault:
 
 
 def _frozen(chance: random.Random) -> Fault:
-    process = chance.choice([*RELAYS, "accounts-1", "ledger-1"])
+    process = chance.choice([*RELAYS, "accounts-1", "ledger-1", "sales-consumer-1"])
     return Pause(process, chance.choice(SEAMS[process][:2]), chance.randint(1, 6), math.inf)
 
 
@@ -180,7 +182,7 @@ def _cut(chance: random.Random) -> Fault:
 
 
 def _overload(chance: random.Random) -> Fault:
-    return Overload(chance.choice(CONSUMERS), chance.randint(1, 3))
+    return Overload(chance.choice([*CONSUMERS, *BETWEEN]), chance.randint(1, 3))
 
 
 def _jump(chance: random.Random) -> Fault:
@@ -188,4 +190,4 @@ def _jump(chance: random.Random) -> Fault:
 
 
 def _late(chance: random.Random) -> Fault:
-    return LateStart(chance.choice(["accounts", "names", "ledger"]))
+    return LateStart(chance.choice(["accounts", "names", "ledger", "sales-timeline", "service-timeline"]))

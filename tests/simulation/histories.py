@@ -7,11 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid5
 
+from starlette.responses import Response
+
 from sales_api.accounts.erasure import erase_account
 from sales_api.accounts.schemas import AccountCreate, AccountMergeRequest, AccountUpdate
 from sales_api.accounts.use_cases import merge_account, register_account, update_account
 from sales_api.deals.schemas import DealAmendRequest, DealCloseRequest, DealCreate, DealLineCreate, DealReopenRequest
 from sales_api.deals.use_cases import amend_deal, close_deal, open_deal, reopen_deal
+from sales_api.leads.model import Lead
+from sales_api.leads.schemas import LeadDisqualifyRequest
+from sales_api.leads.use_cases import disqualify_lead
 from service_api.customers.erasure import erase_customer
 from service_api.customers.schemas import CustomerCreate
 from service_api.customers.use_cases import register_customer
@@ -29,13 +34,16 @@ from service_api.tickets.use_cases import (
     resolve_ticket,
     update_ticket,
 )
+from service_api.upsell_suggestions import UpsellSuggestionCreate, suggest_upsell
 from service_kit.auth import Principal
+from service_kit.references import UnknownReference
 from service_kit.unit_of_work import UnitOfWork
 from tests.simulation.scheduler import NAMESPACE
 
 CURRENCY: Final = "EUR"
 BEGAN: Final = datetime(2020, 2, 27, 9, tzinfo=UTC)
 """Long ago, and before the end of a month: what is dated later has the time of the run."""
+AFTER_ALL_ELSE: Final = timedelta(days=90)
 ADMIN: Final = Principal(subject="simulation", roles=frozenset({"admin"}), expires_at=float("inf"))
 
 
@@ -143,11 +151,27 @@ async def _amend_ticket(work: UnitOfWork, action: Action, at: datetime) -> None:
     await update_ticket(work, id_of(action.name), body, ADMIN, ANY)
 
 
+async def _suggest(work: UnitOfWork, action: Action, at: datetime) -> None:
+    body = UpsellSuggestionCreate(customer_id=id_of(action.of), product="lamp", occurred_at=at)
+    await suggest_upsell(body, work, Response(), ADMIN)
+
+
+async def _turn_down(work: UnitOfWork, action: Action, at: datetime) -> None:
+    """Disqualify the lead that sales-consumer makes of a suggestion, once it is there."""
+    leads = await work.find(Lead, Lead.table.c.upsell_suggestion_id == id_of(action.of))
+    if not leads:
+        raise UnknownReference.at("#", "no lead of the suggestion yet")
+    # The client counts from its own first action, which is not the first of the others.
+    body = LeadDisqualifyRequest(reason="no_budget", occurred_at=at + AFTER_ALL_ELSE)
+    await disqualify_lead(work, leads[0].id, body, ANY, ADMIN)
+
+
 CREATING: Final[dict[str, Callable[[UnitOfWork, Action, datetime], Awaitable[None]]]] = {
     "register": _register,
     "open": _open,
     "register_customer": _register_customer,
     "open_ticket": _open_ticket,
+    "suggest": _suggest,
 }
 VERBS: Final = CREATING | {
     "rename": _rename,
@@ -162,7 +186,11 @@ VERBS: Final = CREATING | {
     "resolve": _resolve,
     "reopen_ticket": _reopen_ticket,
     "amend_ticket": _amend_ticket,
+    "turn_down": _turn_down,
 }
+WAITING: Final = frozenset({"open_ticket", "suggest", "turn_down"})
+"""Actions that need what a consumer makes of the other service's events."""
+
 
 
 def time_of(number: int) -> datetime:
@@ -171,7 +199,10 @@ def time_of(number: int) -> datetime:
 
 
 def draw_history(seed: int) -> list[Action]:
-    """Return the writes of two clients of sales and one of service, each in order."""
+    """Return the writes of two clients of sales and one of service, each in order.
+
+    In some histories service suggests sales to its customers, and a third client of sales turns some of them down.
+    """
     chance = random.Random(seed)
     history = []
     for client in ("sales-1", "sales-2"):
@@ -185,7 +216,14 @@ def draw_history(seed: int) -> list[Action]:
     own = [Action("service", "register_customer", "own"), *_ticket(chance, "ticket-own", "own")]
     if chance.random() < 0.3:
         own.append(Action("service", "erase_customer", "own"))
-    history += own[:1] + _shuffled(chance, [own[1:], *tickets])
+    suggestions: list[Action] = []
+    if kept and chance.random() < 0.7:
+        for number in range(chance.randint(1, 2)):
+            name = f"suggestion-{number}"
+            suggestions.append(Action("service", "suggest", name, chance.choice(kept)))
+            if chance.random() < 0.7:
+                history.append(Action("sales-leads", "turn_down", f"lead of {name}", name))
+    history += own[:1] + _shuffled(chance, [own[1:], *tickets, suggestions])
     return history
 
 

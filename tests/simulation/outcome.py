@@ -10,32 +10,36 @@ from uuid import UUID, uuid5
 
 import asyncpg
 import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from event_contracts import codec
 from event_contracts.catalogue import SALES_TOPIC, SERVICE_TOPIC
 from metrics_worker.domain.kinds import KIND_BY_NAME, KIND_BY_SUBJECT_KIND, Kind
 from metrics_worker.ledger.tables import CUSTOMER, POSTING, bucket_column
 from metrics_worker.maintenance.stored_sums import stored_blocks
+from service_kit.timeline.entries import holds, is_not_withdrawn, is_restored, timeline_entry
 from tests.simulation.databases import Databases
 from tests.simulation.histories import BEGAN
 from tests.simulation.memory_log import MemoryLog
 from tests.simulation.scheduler import NAMESPACE
 
 _TIME = re.compile(r"20(2[1-9]|[3-9]\d)-\d\d-\d\dT[\d:.]+(Z|\+00:00)?")
-SALES_TABLES: Final = ("account", "deal", "deal_line", "lead")
-SERVICE_TABLES: Final = ("won_deal", "customer", "ticket", "interaction")
+SALES_TABLES: Final = ("account", "deal", "deal_line", "lead", "taken_suggestion")
+SERVICE_TABLES: Final = ("won_deal", "customer", "ticket", "interaction", "upsell_suggestion", "suggested_sale")
 UNKNOWN: Final = re.compile("'origin': 'sales', 'name': None.*'registered_at': None")
 ERASED: Final = re.compile("'erased_at': '")
 NOTHING: Final = "[None]"
 """A tombstone: in a log that begins with it, it is not."""
 FOLLOWS: Final = (
     *("blocks", "postings", "subject_state", "account_merge", "sequence_gap", "sales.", "customer", "won_deal"),
-    "dead_letter",
+    *("suggested_sale", "timeline", "dead_letter"),
 )
 """The beginnings of the names of tables that follow from events; no event has to fail."""
 NOT_COMPARED: Final = {
     "customer": {"version"},
     "won_deal": set[str](),
+    "upsell_suggestion": {"version"},
 }
 """Columns that count how often a consumer wrote: how many events a batch had."""
 
@@ -81,9 +85,22 @@ class Outcome:
         return found
 
 
-HOLD_ONBOARDINGS: Final = ("ticket", "subject_state of ticket", f"{SERVICE_TOPIC}: tickets")
+HOLD_ONBOARDINGS: Final = ("ticket", "timeline in sales", "subject_state of ticket", f"{SERVICE_TOPIC}: tickets")
 """Tables with a row for each onboarding. How often one was cancelled and reinstated, and so its version, depends on how
 many of its deal's events a batch had: which there are in the end does not, nor does what they count for."""
+HOLD_SUGGESTIONS: Final = ("subject_state of upsell", f"{SERVICE_TOPIC}: upsells")
+"""The same of suggestions, by how many events of their leads a batch had: what became of them is in their table."""
+_VISIBLE: Final = str(
+    sa.select(timeline_entry)
+    .where(
+        timeline_entry.c.correction.is_(None),
+        timeline_entry.c.type != "service.upsell-outcome-changed",
+        holds(timeline_entry, is_restored),
+        is_not_withdrawn(timeline_entry),
+    )
+    .compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
+)
+"""What a timeline shows of the other service."""
 
 
 def _plain(value: Any) -> Any:
@@ -102,7 +119,8 @@ class _Reader:
         self._pattern = re.compile("|".join(names)) if names else None
 
     def text(self, *values: Any) -> str:
-        """Return values as text, in which onboardings are named for their deals and times of the run are `now`."""
+        """Return values as text, in which onboardings are named for their deals, leads that sales-consumer made for
+        their suggestions, and times of the run are `now`."""
         shown = _TIME.sub("now", str([_plain(value) for value in values]))
         return self._pattern.sub(lambda found: self._names[found[0]], shown) if self._pattern else shown
 
@@ -116,7 +134,12 @@ async def read_outcome(databases: Databases, log: MemoryLog) -> Outcome:
             " WHERE onboarding_deal_id IS NOT NULL"
         )
     names = {str(row["id"]): str(uuid5(NAMESPACE, f"onboarding {row['onboarding_deal_id']}")) for row in onboardings}
-    reader = _Reader(names)
+    async with databases.sales.session() as session:
+        leads = await session.fetch(
+            "SELECT id, upsell_suggestion_id FROM lead WHERE upsell_suggestion_id IS NOT NULL ORDER BY id"
+        )
+    of_suggestions = {str(row["id"]): str(uuid5(NAMESPACE, f"lead of {row['upsell_suggestion_id']}")) for row in leads}
+    reader = _Reader(names | of_suggestions)
     outcome.tables["onboardings"] = {
         str(row["onboarding_deal_id"]): str(row["onboarding_since"])
         for row in onboardings
@@ -129,9 +152,17 @@ async def read_outcome(databases: Databases, log: MemoryLog) -> Outcome:
         for table in SERVICE_TABLES:
             await _read_table(session, table, outcome, reader)
     outcome.tables["won_deal"] = {key: row for key, row in outcome.tables["won_deal"].items() if "won_at': '" in row}
+    for database in (databases.sales, databases.service):
+        async with database.session() as session:
+            for row in await session.fetch(_VISIBLE):
+                key = reader.text(row["subject"], row["epoch"], row["sequence"])
+                shown = [row[name] for name in ("type", "customer_id", "lead_id", "occurred_at", "facts")]
+                outcome.tables[f"timeline in {database.name}"][key] = reader.text(*shown)
     await _read_ledger(databases, outcome, reader)
     outcome.silent_conflicts = await _silent_conflicts(databases, log)
     _read_log(log, outcome, reader)
+    for table in HOLD_SUGGESTIONS:
+        outcome.tables.pop(table, None)
     for table in HOLD_ONBOARDINGS:
         rows = outcome.tables[table]
         outcome.tables[table] = {
@@ -187,7 +218,7 @@ async def _read_ledger(databases: Databases, outcome: Outcome, reader: _Reader) 
             "SELECT kind, subject_id, first_missing, last_missing FROM sequence_gap"
         ):
             tables["sequence_gap"][reader.text(kind, subject, first)] = reader.text(last)
-    for database in (databases.service, databases.metrics):
+    for database in databases:
         async with database.session() as session:
             for row in await session.fetch('SELECT consumer, topic, partition, "offset", detail FROM dead_letter'):
                 tables["dead_letter"][reader.text(*row)] = ""

@@ -49,7 +49,14 @@ class Simulation:
         # Clients went on otherwise from a restored database: what follows from events has to be what it would be if
         # that database's history had been the only one.
         try:
-            only = await self._run(World(self.databases, Plan(plan.schedule, []), fills_new_log=True, is_restored=True))
+            filled = World(
+                self.databases,
+                Plan(plan.schedule, []),
+                is_restored=True,
+                fills_new_log=True,
+                has_suggestions=world.has_suggestions,
+            )
+            only = await self._run(filled)
         except Violation as violation:
             return [f"on a new log: {violation}"]
         return [*silent, *outcome.followed(only).differences(only.followed(outcome))]

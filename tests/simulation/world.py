@@ -20,7 +20,11 @@ from event_contracts.catalogue import SALES_DIRECTORY_TOPIC, SALES_TOPIC, SERVIC
 from event_contracts.sales import Deal
 from metrics_worker.ledger.consumer import LedgerConsumer
 from metrics_worker.ledger.tables import CONSUMER as LEDGER
+from sales_api.from_service import CONSUMER as SALES_CONSUMER
+from sales_api.from_service import ServiceEvents
+from sales_api.timeline import CONSUMER as SALES_TIMELINE
 from service_api.customers.from_sales import ACCOUNTS, NAMES, SalesCustomers
+from service_api.timeline import CONSUMER as SERVICE_TIMELINE
 from service_kit import idempotency
 from service_kit.consumer.consumer import Consumer
 from service_kit.consumer.records import Record
@@ -33,6 +37,7 @@ from service_kit.unit_of_work import StaleEntity, units_of_work
 from tests.metrics_worker.facts import VILNIUS
 from tests.simulation.databases import Database, Databases
 from tests.simulation.faults import (
+    BETWEEN,
     CONSUMERS,
     RELAYS,
     REPUBLISH,
@@ -48,7 +53,7 @@ from tests.simulation.faults import (
     Restore,
     SendFails,
 )
-from tests.simulation.histories import CREATING, VERBS, Action, key_of, time_of
+from tests.simulation.histories import CREATING, VERBS, WAITING, Action, key_of, time_of
 from tests.simulation.memory_log import MemoryKafka, MemoryLog
 from tests.simulation.outcome import Outcome, read_outcome
 from tests.simulation.scheduler import Process, Run, Scheduler, SimulatedClock, current_process, ids_of
@@ -61,6 +66,12 @@ READS: Final = {
     LEDGER: [SALES_TOPIC, SERVICE_TOPIC],
 }
 """The topics of each consumer."""
+READS_BETWEEN: Final = {
+    SALES_CONSUMER: [SERVICE_TOPIC],
+    SALES_TIMELINE: [SERVICE_TOPIC],
+    SERVICE_TIMELINE: [SALES_TOPIC],
+}
+"""The same of those that only some histories need."""
 LOCKING: Final = frozenset({"erase", "erase_customer", "merge"})
 """What others, the relay among them, would wait for in the database, where the scheduler does not see it."""
 OTHERWISE: Final = {"won": "lost", "lost": "won"}
@@ -111,10 +122,13 @@ class World:
     is_republished: bool = False
     fills_new_log: bool = False
     """Whether this run is of new consumers and copies, on a log that is filled from the databases of another run."""
+    has_suggestions: bool = False
+    """Whether sales follows what service suggests, here or in that other run: otherwise fewer processes run."""
     failure: str = ""
     """What an invariant that holds at every moment has found."""
 
     def __post_init__(self) -> None:
+        self.has_suggestions |= any(action.verb == "suggest" for action in self.plan.history)
         self.scheduler = Scheduler(self.plan.schedule, ids="new log " if self.fills_new_log else "")
         self.scheduler.on_seam = self._strike
         self.scheduler.on_crash = self._settle
@@ -159,9 +173,9 @@ class World:
         for name in ("service-relay-1",) if self.fills_new_log else RELAYS:
             if not (self.is_reference and name.endswith("2")):
                 self.scheduler.add(name, self._relay(self._database_of(name)))
-        for name in CONSUMERS:
+        for name in (*CONSUMERS, *(BETWEEN if self.has_suggestions else ())):
             if not (self.is_reference and name.endswith("2")):
-                self.scheduler.add(name, self._consumer(name.partition("-")[0]))
+                self.scheduler.add(name, self._consumer(name.rpartition("-")[0]))
 
     def _database_of(self, name: str) -> Database:
         return self.databases.sales if name.startswith("sales") else self.databases.service
@@ -183,17 +197,34 @@ class World:
                 self._add_seams(ledger.consumer)
                 await ledger.run(stop)
                 return
-            customers = SalesCustomers(
-                self.databases.service.engine,
-                self.kafka,
-                onboarding_days=0 if self.fills_new_log else ALWAYS,
-                clock=self.clock,
-            )
-            consumer: Consumer[Any] = customers.accounts if group == "accounts" else customers.names
+            consumer = self._consumers_between()[group]
             self._add_seams(consumer)
             await consumer.run(stop)
 
         return run
+
+    def _consumers_between(self) -> dict[str, Consumer[Any]]:
+        """Return the consumers by which sales and service follow each other, by their groups."""
+        sales = ServiceEvents(
+            self.databases.sales.engine,
+            self.kafka,
+            topics=[SERVICE_TOPIC],
+            suggestion_days=0 if self.fills_new_log else ALWAYS,
+            clock=self.clock,
+        )
+        service = SalesCustomers(
+            self.databases.service.engine,
+            self.kafka,
+            onboarding_days=0 if self.fills_new_log else ALWAYS,
+            clock=self.clock,
+        )
+        return {
+            "accounts": service.accounts,
+            "names": service.names,
+            "service-timeline": service.timeline,
+            "sales-consumer": sales.consumer,
+            "sales-timeline": sales.timeline,
+        }
 
     def _add_seams(self, consumer: Consumer[Any]) -> None:
         """Let faults strike at the end of a batch's transaction."""
@@ -246,7 +277,7 @@ class World:
                 await self.scheduler.seam("answer")
                 return
             except UnknownReference:
-                if database is not self.databases.service or "sales" not in action.of:
+                if action.verb not in WAITING or action.of == "own":
                     return
                 await self.scheduler.seam("wait", seconds=0.5)
             except Problem:
@@ -336,8 +367,12 @@ class World:
         async with self.databases.service.session() as session:
             await session.execute("SET session_replication_role = replica")
             await session.execute("DELETE FROM customer WHERE origin = 'sales'; DELETE FROM won_deal")
-            await session.execute("DELETE FROM seen_sequence; DELETE FROM consumer_offset; DELETE FROM dead_letter")
+            await session.execute("DELETE FROM suggested_sale")
             await session.execute("RESET session_replication_role")
+        for database in (self.databases.sales, self.databases.service):
+            async with database.session() as session:
+                for table in ("seen_sequence", "consumer_offset", "dead_letter", "timeline_entry"):
+                    await session.execute(f"DELETE FROM {table}")
 
     async def _set_clock(self, process: Process) -> None:
         """Let a relay find its database's clock at the simulated time: its lease expires by that."""
@@ -365,7 +400,7 @@ class World:
     # Progress
 
     def _is_sales_long_quiet(self) -> bool:
-        clients = [self.scheduler.processes[name] for name in self.next_actions if name != "service"]
+        clients = [self.scheduler.processes[name] for name in self.next_actions if name in ("sales-1", "sales-2")]
         if any(each.seam != "done" for each in clients):
             return False
         return max(each.waiting_since for each in clients) + LATE_SECONDS < self.scheduler.now
@@ -408,11 +443,11 @@ class World:
                 waiting[f"outbox of {database.name}"] = await session.fetchval("SELECT count(*) FROM outbox")
         if not any(waiting.values()):
             stored: dict[tuple[str, str, int], int] = {}
-            for database in (self.databases.service, self.databases.metrics):
+            for database in self.databases:
                 async with database.session() as session:
                     rows = await session.fetch("SELECT consumer, topic, partition, next_offset FROM consumer_offset")
                 stored |= {(consumer, topic, partition): offset for consumer, topic, partition, offset in rows}
-            for consumer, topics in READS.items():
+            for consumer, topics in (READS | (READS_BETWEEN if self.has_suggestions else {})).items():
                 for part, end in self.log.ends(topics).items():
                     waiting[f"{part.topic}/{part.partition} before {consumer}"] = end - stored.get((consumer, *part), 0)
         return {name: count for name, count in waiting.items() if count}
