@@ -1,7 +1,7 @@
 """Timelines in tests: events as they come from Kafka, and logs of a service that is restored now and then."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts import codec
-from event_contracts.catalogue import State, correction_of, event_type_of
+from event_contracts.catalogue import Restoration, State, correction_of, event_type_of
 from event_contracts.codec import CloudEvent
 from service_kit.consumer.records import Record
 from service_kit.timeline.entries import is_mirrored, keep_entries
@@ -74,16 +74,31 @@ class Source:
         """Keep what the database is now."""
         self._past.append(list(self._knows))
 
-    def restore(self) -> None:
-        """Go back to the last backup, and correct the log by what it knows more."""
-        lost = [each for each in self._knows if each not in self._past[-1]]
+    def restore(self, *, acts_before: Sequence[UUID] = ()) -> None:
+        """Go back to the last backup, and correct the log by what it knows more.
+
+        Something is done with `acts_before`, under the versions of what was lost, before the log is corrected.
+        """
         self._knows = list(self._past[-1])
+        for record in acts_before:
+            self.act(record)
+        knows = {each.id for each in self._knows}
+        lost = [
+            each
+            for each in self.log
+            if each.event_type.correction is None and each.id not in knows and each.data.id in self._first
+        ]
         former, self._epoch = self._epoch, self._epoch + 1
         for record in dict.fromkeys(each.data.id for each in lost):
             of_record = [each for each in self._knows if each.data.id == record]
             if of_record:
                 known = of_record[-1]
-                restoring = published(_as(known, "restored"), known.sequence, epoch=self._epoch)
+                lost_events = [each.id for each in lost if each.data.id == record]
+                restoring = published(
+                    _as(known, "restored", change=Restoration(lost_events=lost_events)),
+                    known.sequence,
+                    epoch=self._epoch,
+                )
                 self.log.append(restoring)
             else:
                 newest = [each for each in lost if each.data.id == record][-1]
@@ -116,7 +131,8 @@ def shuffled(log: list[CloudEvent], seed: int) -> list[list[CloudEvent]]:
     return batches
 
 
-def _as(event: CloudEvent, correction: Any) -> State:
+def _as(event: CloudEvent, correction: Any, **more: Any) -> State:
     entry = correction_of(event_type_of(event.data), correction)
     assert entry is not None
-    return entry.data(**{name: getattr(event.data, name) for name in entry.data.__struct_fields__})
+    values: Body = {name: getattr(event.data, name, None) for name in entry.data.__struct_fields__}
+    return entry.data(**values | more)

@@ -249,7 +249,7 @@ async def test_any_order_repeat_and_restore_of_service_ends_with_what_has_happen
         source.back_up()
         for _ in range(60):
             if chance.random() < 0.06:
-                source.restore()
+                source.restore(acts_before=[each for each in source.records if chance.random() < 0.3])
                 source.back_up()
             elif chance.random() < 0.1:
                 source.back_up()

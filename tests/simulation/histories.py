@@ -192,7 +192,6 @@ WAITING: Final = frozenset({"open_ticket", "suggest", "turn_down"})
 """Actions that need what a consumer makes of the other service's events."""
 
 
-
 def time_of(number: int) -> datetime:
     """Return when a client's action of this number happened."""
     return BEGAN + timedelta(hours=7 * number)

@@ -18,7 +18,7 @@ from event_contracts.catalogue import SALES_TOPIC, SERVICE_TOPIC
 from metrics_worker.domain.kinds import KIND_BY_NAME, KIND_BY_SUBJECT_KIND, Kind
 from metrics_worker.ledger.tables import CUSTOMER, POSTING, bucket_column
 from metrics_worker.maintenance.stored_sums import stored_blocks
-from service_kit.timeline.entries import holds, is_not_withdrawn, is_restored, timeline_entry
+from service_kit.timeline.entries import holds, is_not_lost, is_not_withdrawn, is_restored, timeline_entry
 from tests.simulation.databases import Databases
 from tests.simulation.histories import BEGAN
 from tests.simulation.memory_log import MemoryLog
@@ -96,9 +96,13 @@ _VISIBLE: Final = str(
         timeline_entry.c.correction.is_(None),
         timeline_entry.c.type != "service.upsell-outcome-changed",
         holds(timeline_entry, is_restored),
+        is_not_lost(timeline_entry),
         is_not_withdrawn(timeline_entry),
     )
-    .compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
+    .compile(
+        dialect=postgresql.dialect(),  # type: ignore[no-untyped-call]
+        compile_kwargs={"literal_binds": True},
+    )
 )
 """What a timeline shows of the other service."""
 

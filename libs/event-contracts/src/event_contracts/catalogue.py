@@ -74,6 +74,13 @@ def event(
     return enter
 
 
+class Restoration(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of a subject's events a restore lost."""
+
+    lost_events: list[UUID]
+    """Their ids. They were published, but have not happened: the restored database does not know them."""
+
+
 _CORRECTIONS: dict[Correction, str] = {
     "restored": "What the service published of this {subject} was lost by a restore in part: this is its state now.",
     "withdrawn": "A restore lost this {subject}: nothing of it counts any more. The state is the last one published.",
@@ -86,7 +93,7 @@ def corrections(noun: str, state: type[State], *, topic: str, subject_kind: str)
         fact = f"{noun}-{correction}"
         data: Any = msgspec.defstruct(
             "".join(map(str.capitalize, fact.split("-"))),
-            [],
+            [("change", Restoration | None, None)] if correction == "restored" else [],
             bases=(state,),
             module=state.__module__,
             namespace={"__doc__": text.format(subject=noun.replace("-", " "))},

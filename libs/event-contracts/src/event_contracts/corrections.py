@@ -3,13 +3,14 @@
 Their ids follow from what they correct, so that making one again makes a repeat.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
 import msgspec
 
-from event_contracts.catalogue import EventType, State, correction_of
+from event_contracts.catalogue import EventType, Restoration, State, correction_of
 from event_contracts.codec import CloudEvent, encode
 from event_contracts.service import (
     InteractionAmended,
@@ -21,14 +22,16 @@ from event_contracts.service import (
 _NAMESPACE: Final = UUID("0f6c4bd5-59a3-5c0e-9b52-3f1c0a4f3b0e")
 
 
-def restored(event: CloudEvent, *, epoch: int, at: datetime) -> bytes:
+def restored(event: CloudEvent, lost: Sequence[UUID], *, epoch: int, at: datetime) -> bytes:
     """Return the record that says, in a new epoch, that an event's state is the one that holds.
 
-    It has the event's sequence, and nothing of its `change`: that has not happened again. A directory entry is set
-    again. `at` is when the epoch began.
+    It has the event's sequence, and nothing of its `change`: that has not happened again. Its own names `lost`, the
+    subject's events that have not happened. A directory entry is set again. `at` is when the epoch began.
     """
-    entry = correction_of(event.event_type, "restored") or event.event_type
-    return _encode(event, _as(entry, event.data), epoch, event.sequence, at)
+    entry = correction_of(event.event_type, "restored")
+    if entry is None:
+        return _encode(event, _as(event.event_type, event.data), epoch, event.sequence, at)
+    return _encode(event, _as(entry, event.data, change=Restoration(lost_events=list(lost))), epoch, event.sequence, at)
 
 
 def withdrawn(event: CloudEvent, lost: list[CloudEvent], *, at: datetime) -> list[bytes]:
@@ -63,8 +66,8 @@ def withdrawn_changes(event: CloudEvent, lost: list[CloudEvent], *, at: datetime
     ]
 
 
-def _as(entry: EventType, data: State) -> State:
-    fields = msgspec.structs.asdict(data)
+def _as(entry: EventType, data: State, **more: Any) -> State:
+    fields = msgspec.structs.asdict(data) | more
     return entry.data(**{name: fields[name] for name in entry.data.__struct_fields__})
 
 

@@ -341,6 +341,7 @@ _UPSELL_CONTACTED: Final = _UPSELL | {
 }
 
 _RESTORED_AT: Final = datetime.fromisoformat("2026-07-02T03:00:00Z")
+_LOST_EVENT: Final = _uuid(0xE7)
 _CORRECTIONS: Final[tuple[Correction, ...]] = ("restored", "withdrawn")
 _ERASED_AT: Final = "2026-07-01T09:00:00Z"
 _ERASED: Final[_Values] = {"erased_at": _ERASED_AT}
@@ -688,7 +689,7 @@ def _corrections_of(facts: list[Example]) -> Iterator[Example]:
     # Work that is planned is corrected by other events than what was done.
     by_state = {(event_type_of(each.data).topic, type(each.data).__mro__[1]): each for each in facts}
     for last in by_state.values():
-        values = msgspec.to_builtins(last.data)
+        values = msgspec.to_builtins(last.data) | {"change": {"lost_events": [_LOST_EVENT]}}
         for correction in _CORRECTIONS:
             if (entry := correction_of(event_type_of(last.data), correction)) is not None:
                 yield Example(

@@ -66,7 +66,7 @@ _RESENT: Final = CompiledStatement(
 )
 _CORRECTIONS: Final = CompiledStatement(
     sa.text(
-        "select correction.subject, correction.topic, correction.key, changes, withdrawal,"
+        "select correction.subject, correction.topic, correction.key, changes, withdrawal, lost,"
         " newest.epoch as known_epoch, newest.payload as known, stream.epoch, stream.epoch_began_at"
         " from correction cross join stream left join lateral (select epoch, payload from published_event"
         " where published_event.subject = correction.subject order by epoch desc, sequence desc limit 1) as newest"
@@ -183,7 +183,7 @@ class LogRepair:
             elif row["known_epoch"] < row["epoch"]:
                 known = decode(row["known"])
                 if known.event_type.correction != "withdrawn":
-                    payload = restored(known, epoch=row["epoch"], at=row["epoch_began_at"])
+                    payload = restored(known, row["lost"], epoch=row["epoch"], at=row["epoch_began_at"])
                     events.append(PublishedEvent(topic, key, payload))
         await self._send_all(driver, lease, [(number, *event) for number, event in enumerate(events)])
         await keep_corrections(driver, [row["subject"] for row in rows], events, lease=lease.epoch)

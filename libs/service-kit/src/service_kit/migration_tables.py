@@ -778,3 +778,50 @@ def drop_kept_keys(*tables: str) -> None:
         if op.get_bind().execute(check).scalar_one():
             raise RuntimeError(f"{table} has records that were corrected to another customer")
         op.drop_column(table, "keyed_by")
+
+
+def name_lost_events(*, schema: str | None = None) -> None:
+    """Let corrections name the events that a restore lost."""
+    op.add_column(
+        "correction",
+        sa.Column(
+            "lost",
+            sa.ARRAY(sa.Uuid()),
+            server_default="{}",
+            nullable=False,
+            comment="the ids of its events that this database does not know",
+        ),
+        schema=schema,
+    )
+
+
+def drop_lost_events(*, schema: str | None = None) -> None:
+    """Drop them again."""
+    op.drop_column("correction", "lost", schema=schema)
+
+
+def keep_rivals_in_timelines() -> None:
+    """Keep every event of one version in timelines, and what corrections say of them."""
+    table = "timeline_entry"
+    op.drop_constraint("timeline_entry_pkey", table)
+    op.create_primary_key("timeline_entry_pkey", table, ["subject", "epoch", "sequence", "event_id"])
+    op.add_column(
+        table,
+        sa.Column("lost_events", sa.ARRAY(sa.Uuid()), comment="of what restores a subject: what has not happened"),
+    )
+    op.create_index(
+        "timeline_entry_restored_idx", table, ["subject"], postgresql_where=sa.text("correction = 'restored'")
+    )
+
+
+def keep_one_in_timelines() -> None:
+    """Keep the one of them that was recorded first."""
+    op.drop_index("timeline_entry_restored_idx", "timeline_entry")
+    op.drop_column("timeline_entry", "lost_events")
+    op.execute(
+        "DELETE FROM timeline_entry AS entry USING timeline_entry AS first"
+        " WHERE (first.subject, first.epoch, first.sequence) = (entry.subject, entry.epoch, entry.sequence)"
+        " AND first.event_id < entry.event_id"
+    )
+    op.drop_constraint("timeline_entry_pkey", "timeline_entry")
+    op.create_primary_key("timeline_entry_pkey", "timeline_entry", ["subject", "epoch", "sequence"])

@@ -87,6 +87,13 @@ correction = sa.Table(
         sa.LargeBinary,
         comment="the record that takes the subject back, unless it has published events; null is a tombstone",
     ),
+    sa.Column(
+        "lost",
+        sa.ARRAY(sa.Uuid),
+        nullable=False,
+        server_default="{}",
+        comment="the ids of its events that this database does not know",
+    ),
     comment="Subjects of which the log knows more than this database: the relay corrects them.",
 )
 

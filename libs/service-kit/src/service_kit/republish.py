@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from aiokafka import TopicPartition
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts import codec
+from event_contracts.catalogue import Restoration
 from event_contracts.codec import CloudEvent
 from event_contracts.corrections import withdrawn, withdrawn_changes
 from service_kit.clock import SYSTEM_CLOCK, Clock
@@ -81,6 +83,8 @@ class _Lost(msgspec.Struct):
     """The version of the newest event that the database knows, of those read after the first lost one."""
     newest_former: tuple[int, int] = (0, 0)
     """The same, but of the epochs before the present one."""
+    named: set[UUID] = msgspec.field(default_factory=set)
+    """The events that corrections have taken back, after an earlier restore."""
 
 
 _UNKNOWN: Final = sa.text(
@@ -333,12 +337,21 @@ async def _lost_subjects(
             elif event.subject.startswith(DIRECTORY):
                 lost.pop(event.subject, None)
             elif (of_subject := lost.get(event.subject)) is not None:
+                of_subject.named |= _taken_back_by(event, of_subject.events)
                 version = event.epoch, event.sequence
                 of_subject.newest_known = max(of_subject.newest_known, version)
                 if event.epoch < found.epoch:
                     of_subject.newest_former = max(of_subject.newest_former, version)
         progress("read", done, total)
     return lost, erased
+
+
+def _taken_back_by(event: CloudEvent, before: Iterable[CloudEvent]) -> set[UUID]:
+    """Return which of a subject's lost events an event says have not happened: all, where it withdraws the subject."""
+    if event.event_type.correction == "withdrawn":
+        return {each.id for each in before}
+    change = getattr(event.data, "change", None)
+    return set(change.lost_events) if isinstance(change, Restoration) else set()
 
 
 async def _unknown(connection: AsyncConnection, events: Sequence[CloudEvent]) -> set[int]:
@@ -374,8 +387,15 @@ async def _queue(engine: AsyncEngine, lost: dict[str, _Lost], found: Correction)
             is_known = subject in known
             if newest.event_type.correction == "withdrawn" and not is_known:
                 continue
-            if is_known and not changes and (newest.epoch, newest.sequence) < each.newest_known:
-                # The log ends with what the database knows.
+            lost_events = [event.id for event in each.events]
+            is_at_end = (newest.epoch, newest.sequence) < each.newest_known
+            if (
+                is_known
+                and not changes
+                and is_at_end
+                and (subject.startswith(DIRECTORY) or each.named >= set(lost_events))
+            ):
+                # The log ends with what the database knows, and says what has not happened.
                 continue
             withdrawal = None if subject.startswith(DIRECTORY) else withdrawn(ended, each.events, at=at)[-1]
             found.restored += is_known
@@ -387,6 +407,7 @@ async def _queue(engine: AsyncEngine, lost: dict[str, _Lost], found: Correction)
                     "key": each.key,
                     "changes": changes,
                     "withdrawal": withdrawal,
+                    "lost": lost_events,
                 }
             )
         if rows:

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts import codec, sales
+from event_contracts.catalogue import Restoration
 from event_contracts.codec import CloudEvent
 from service_kit.clock import SYSTEM_CLOCK, Clock
 from service_kit.compiled import CompiledStatement, driver_of
@@ -30,7 +31,7 @@ timeline_entry = sa.Table(
     sa.Column("subject", sa.Text, primary_key=True),
     sa.Column("epoch", sa.Integer, primary_key=True),
     sa.Column("sequence", sa.Integer, primary_key=True),
-    sa.Column("event_id", sa.Uuid, nullable=False),
+    sa.Column("event_id", sa.Uuid, primary_key=True),
     sa.Column("type", sa.Text, nullable=False, comment="the event's type"),
     sa.Column("records", sa.Text, nullable=False, comment="the kind of the subject: tickets"),
     sa.Column("customer_id", sa.Uuid, comment="that the event names; it may be unknown here, or null of a lead"),
@@ -38,6 +39,7 @@ timeline_entry = sa.Table(
     sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("correction", sa.Text, comment="`restored` or `withdrawn`, of what corrects a subject after a restore"),
+    sa.Column("lost_events", sa.ARRAY(sa.Uuid), comment="of what restores a subject: what has not happened"),
     sa.Column("facts", JSONB, nullable=False, comment="codes, amounts, times and ids; neither names nor texts"),
     sa.Index("timeline_entry_customer_idx", "customer_id", "occurred_at", "event_id"),
     comment="What the other service's events tell of customers.",
@@ -55,22 +57,25 @@ sa.Index(
     postgresql_where=timeline_entry.c.correction == sa.literal_column("'withdrawn'"),
 )
 
-# Of two events with one version the one that was recorded first counts, in whatever order they come.
+sa.Index(
+    "timeline_entry_restored_idx",
+    timeline_entry.c.subject,
+    postgresql_where=timeline_entry.c.correction == sa.literal_column("'restored'"),
+)
+
 _KEEP: Final = CompiledStatement(
     sa.text(
-        "insert into timeline_entry as kept (subject, epoch, sequence, event_id, type, records, customer_id, lead_id,"
-        " occurred_at, recorded_at, correction, facts)"
+        "insert into timeline_entry (subject, epoch, sequence, event_id, type, records, customer_id, lead_id,"
+        " occurred_at, recorded_at, correction, lost_events, facts)"
         " select subject, epoch, sequence, event_id, type, records, customer_id, lead_id, occurred_at, recorded_at,"
-        " correction, cast(facts as jsonb) from unnest(cast(:subjects as text[]), cast(:epochs as integer[]),"
+        " correction, cast(lost_events as uuid[]), cast(facts as jsonb)"
+        " from unnest(cast(:subjects as text[]), cast(:epochs as integer[]),"
         " cast(:sequences as integer[]), cast(:event_ids as uuid[]), cast(:types as text[]), cast(:records as text[]),"
         " cast(:customer_ids as uuid[]), cast(:lead_ids as uuid[]), cast(:occurred as timestamptz[]),"
-        " cast(:recorded as timestamptz[]), cast(:corrections as text[]), cast(:facts as text[]))"
+        " cast(:recorded as timestamptz[]), cast(:corrections as text[]),"
+        " cast(:lost as text[]), cast(:facts as text[]))"
         " as given (subject, epoch, sequence, event_id, type, records, customer_id, lead_id, occurred_at, recorded_at,"
-        " correction, facts)"
-        " on conflict (subject, epoch, sequence) do update set event_id = excluded.event_id, type = excluded.type,"
-        " customer_id = excluded.customer_id, lead_id = excluded.lead_id, occurred_at = excluded.occurred_at,"
-        " recorded_at = excluded.recorded_at, correction = excluded.correction, facts = excluded.facts"
-        " where excluded.event_id < kept.event_id"
+        " correction, lost_events, facts) on conflict do nothing"
     )
 )
 
@@ -82,14 +87,11 @@ def is_mirrored(event: CloudEvent) -> bool:
 
 async def keep_entries(connection: AsyncConnection, records: Sequence[Record[CloudEvent]]) -> None:
     """Keep the entries of a batch's events; what is kept already changes nothing."""
-    found: dict[tuple[str, int, int], CloudEvent] = {}
-    for event in (record.value for record in records):
-        version = (event.subject, event.epoch, event.sequence)
-        known = found.get(version)
-        if known is None or event.id < known.id:
-            found[version] = event
+    found = {
+        (event.subject, event.epoch, event.sequence, event.id): event for event in (record.value for record in records)
+    }
     # In the order of the key: two batches of different partitions must not wait for each other in a circle.
-    events = [found[version] for version in sorted(found)]
+    events = [found[key] for key in sorted(found)]
     await _KEEP.execute(
         await driver_of(connection),
         subjects=[event.subject for event in events],
@@ -103,8 +105,15 @@ async def keep_entries(connection: AsyncConnection, records: Sequence[Record[Clo
         occurred=[event.time for event in events],
         recorded=[event.recorded_time for event in events],
         corrections=[event.event_type.correction for event in events],
+        lost=[_lost_in(event) for event in events],
         facts=[msgspec.json.encode(facts_of(event.data)).decode() for event in events],
     )
+
+
+def _lost_in(event: CloudEvent) -> str | None:
+    """Return the ids that a restored subject names, as PostgreSQL writes an array."""
+    change = getattr(event.data, "change", None)
+    return f"{{{','.join(map(str, change.lost_events))}}}" if isinstance(change, Restoration) else None
 
 
 def _customer_of(data: Any) -> UUID | None:
@@ -143,6 +152,21 @@ def is_restored(events: Any) -> sa.ColumnElement[bool]:
     """Return whether an entry restores its subject."""
     found: sa.ColumnElement[bool] = sa.func.coalesce(events.c.correction == "restored", sa.false())
     return found
+
+
+def is_not_lost(entries: Any) -> sa.ColumnElement[bool]:
+    """Return what entries meet that nothing which holds names as lost.
+
+    By their sequences alone two events look alike that were published before and after a restore, under one epoch.
+    """
+    later = timeline_entry.alias()
+    return _none(
+        later.c.subject == entries.c.subject,
+        later.c.correction == sa.literal_column("'restored'"),
+        entries.c.event_id == sa.any_(later.c.lost_events),
+        # A later backup may know the event again.
+        holds(later, is_restored),
+    )
 
 
 def is_not_withdrawn(entries: Any) -> sa.ColumnElement[bool]:

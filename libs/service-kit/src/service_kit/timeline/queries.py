@@ -16,7 +16,7 @@ from event_contracts.codec import CloudEvent, decode, with_epoch
 from service_kit.access import Access
 from service_kit.outbox import outbox
 from service_kit.published_events import published_event, stream
-from service_kit.timeline.entries import holds, is_not_withdrawn, is_restored, timeline_entry
+from service_kit.timeline.entries import holds, is_not_lost, is_not_withdrawn, is_restored, timeline_entry
 from service_kit.timeline.facts import RECORDS, SOURCES, facts_of, kinds_of
 from service_kit.timeline.request import TimelineQuery
 from service_kit.timeline.schemas import (
@@ -274,6 +274,7 @@ def _mirrored(query: TimelineQuery, ids: Sequence[UUID], kinds: Sequence[str]) -
         table.c.correction.is_(None),
         *_conditions(query, table.c, kinds),
         holds(table, is_restored),
+        is_not_lost(table),
         is_not_withdrawn(table),
     ]
 
@@ -287,7 +288,7 @@ def _mirrored(query: TimelineQuery, ids: Sequence[UUID], kinds: Sequence[str]) -
     leads = (
         sa.select(became.c.lead_id, sa.func.min(sa.cast(became.c.customer_id, sa.Text)).label("customer"))
         .where(became.c.customer_id == _any_of(ids), became.c.lead_id.is_not(None))
-        .where(holds(became, is_restored))
+        .where(holds(became, is_restored), is_not_lost(became))
         .group_by(became.c.lead_id)
         .subquery("leads")
     )

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from event_contracts import metrics as contract
-from event_contracts.catalogue import EVENT_TYPES, METRICS_TOPIC, EventType
+from event_contracts.catalogue import EVENT_TYPES, METRICS_TOPIC, EventType, Restoration
 from event_contracts.examples import examples
 from event_contracts.schemas import data_schema
 from metrics_worker.webhooks.filters import TYPES
@@ -95,7 +95,8 @@ def _schemas(entry: EventType) -> dict[str, Any]:
     schemas: dict[str, Any] = json.loads(json.dumps(published).replace("#/$defs/", _COMPONENTS))
     _describe(schemas[entry.data.__name__], entry.data)
     for name in parts:
-        _describe(schemas[name], getattr(contract, name))
+        # What every correction says has no service of its own.
+        _describe(schemas[name], Restoration if name == Restoration.__name__ else getattr(contract, name))
     example = examples()[entry.name]
     _show(data := schemas[entry.data.__name__], msgspec.to_builtins(example.data), schemas)
     subject = f"{entry.subject_kind}/{example.data.id}"
