@@ -67,7 +67,7 @@ async def follow_deals(connection: AsyncConnection, records: Sequence[Record[Clo
     apart = (await connection.execute(_APART, ids)).all()
     if not apart:
         return
-    # Whoever copies the account waits for this transaction, or this one has waited for it.
+    # What copies the account waits for this transaction, or this one has waited for it.
     rows = [{"id": id_, "version": 1, "origin": "sales"} for id_ in sorted({row.customer_id for row in apart})]
     await connection.execute(_KNOW, rows)
     for row in apart:
