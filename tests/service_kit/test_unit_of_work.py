@@ -37,7 +37,7 @@ class Crate(Base, table="crate", audited=False):
     size: int = 0
     inside_id: Annotated[UUID | None, column(sa.ForeignKey("crate.id"))] = None
     marks: Annotated[list[dict[str, str]] | None, column(JSONB)] = None
-    words: Annotated[list[str] | None, column(sa.ARRAY(sa.Text))] = None
+    words: Annotated[list[str | None] | None, column(sa.ARRAY(sa.Text))] = None
     days: Annotated[list[date] | None, column(sa.ARRAY(sa.Date))] = None
     bottles: list[Bottle] = field(default_factory=list)
 
@@ -114,7 +114,7 @@ async def test_new_rows_refer_to_each_other_in_any_order(engine: AsyncEngine) ->
 
 
 async def test_lists_of_many_new_rows_are_kept_as_they_are(engine: AsyncEngine) -> None:
-    words = [["plain", 'in "quotes"', "back\\slash", "{a,b}", " ", "", "NULL", "Žemaitė"], [], None, ["one"]]
+    words = [["plain", 'in "quotes"', "back\\slash", "{a,b}", " ", "", "NULL", None, "Žemaitė"], [], None, ["one"]]
     crates = [a_crate(words=each, days=[date(2026, 2, 28)] * place) for place, each in enumerate(words)]
     await kept(engine, *crates)
     for place, (crate, expected) in enumerate(zip(crates, words, strict=True)):

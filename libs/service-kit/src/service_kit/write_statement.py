@@ -249,10 +249,12 @@ def _is_array(column: sa.Column[Any]) -> bool:
 
 def _array_text(values: Iterable[Any] | None) -> str | None:
     """Return an array as PostgreSQL writes it."""
-    if values is None:
-        return None
-    quoted = ('"{}"'.format(str(value).replace("\\", "\\\\").replace('"', '\\"')) for value in values)
-    return "{" + ",".join(quoted) + "}"
+    return None if values is None else "{" + ",".join(map(_element_text, values)) + "}"
+
+
+def _element_text(value: Any) -> str:
+    # Quoted, since NULL without quotes is no text.
+    return "NULL" if value is None else '"{}"'.format(str(value).replace("\\", "\\\\").replace('"', '\\"'))
 
 
 def _parameter(name: str, kind: sa.types.TypeEngine[Any]) -> sa.BindParameter[Any]:
