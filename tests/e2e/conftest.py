@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
 
-from metrics_worker.ledger.status import FRESH_AS_OF
+from metrics_worker.ledger.status import fresh_as_of
 from tandem_cli.stack import LocalStack
 from tests.commands import run_script
 from tests.faults.oracle import outbox_rows
@@ -129,16 +129,17 @@ async def booked(stack: LocalStack) -> None:
     """Wait until every event so far is published and in the ledger."""
     await published(stack)
     since = datetime.now(UTC)
-    connection = await asyncpg.connect(stack.database_url("metrics").replace("+asyncpg", ""))
+    engine = create_async_engine(stack.database_url("metrics"))
 
     async def complete() -> bool:
-        until = await connection.fetchval(FRESH_AS_OF)
+        async with engine.connect() as connection:
+            until = await fresh_as_of(connection)
         return until is not None and until > since
 
     try:
         await eventually(complete, 60, every=0.1)
     finally:
-        await connection.close()
+        await engine.dispose()
 
 
 async def settled(stack: LocalStack) -> None:

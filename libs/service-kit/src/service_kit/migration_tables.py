@@ -640,7 +640,7 @@ def plan_work(table: str, *, due: str, done: str) -> None:
 def unplan_work(table: str, *, due: str, done: str) -> None:
     """Drop them again, with the work that is not done."""
     op.drop_index(f"{table}_open_idx", table)
-    op.execute(f"DELETE FROM {table} WHERE {done} IS NULL")  # noqa: S608 -- a migration's own names
+    op.execute(sa.delete(sa.table(table)).where(sa.column(done).is_(None)))
     op.alter_column(table, done, nullable=False, comment=None)
     for name in ("status", "purpose", "planned_at", "missed_at", "cancelled_at", "cancel_reason", "moves"):
         op.drop_column(table, name)

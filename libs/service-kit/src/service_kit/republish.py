@@ -240,7 +240,7 @@ async def _insert(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -
     if rows:
         names = ", ".join(rows[0])
         values = ", ".join(f":{name}" for name in rows[0])
-        statement = f"insert into published_event ({names}) overriding system value values ({values})"  # noqa: S608
+        statement = f"insert into published_event ({names}) overriding system value values ({values})"  # noqa: S608 -- column names
         await connection.execute(sa.text(statement), list(rows))
 
 

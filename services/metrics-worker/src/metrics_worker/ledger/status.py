@@ -141,13 +141,21 @@ async def complete_partitions(connection: AsyncConnection, complete_until: Mappi
     await write(await driver_of(connection), [completeness_rows(complete_until)])
 
 
-FRESH_AS_OF = f"""
-    SELECT CASE WHEN count(complete_until) >= (
-        SELECT count(*)
-        FROM (SELECT DISTINCT topic, partition FROM consumer_offset WHERE consumer = '{CONSUMER}') AS read
-    ) THEN min(complete_until) END FROM freshness
-"""  # noqa: S608 -- no input
-_FRESHNESS = sa.text(FRESH_AS_OF)
+_READ = (
+    sa.select(consumer_offset.c.topic, consumer_offset.c.partition)
+    .where(consumer_offset.c.consumer == CONSUMER)
+    .distinct()
+    .subquery("read")
+)
+_FRESHNESS = sa.select(
+    sa.case(
+        (
+            sa.func.count(freshness.c.complete_until)
+            >= sa.select(sa.func.count()).select_from(_READ).scalar_subquery(),
+            sa.func.min(freshness.c.complete_until),
+        )
+    ).label("as_of")
+)
 
 
 async def fresh_as_of(connection: AsyncConnection) -> datetime | None:
@@ -223,9 +231,9 @@ class LedgerStatus(NamedTuple):
     """See the function of that name."""
 
 
-_STATUS = sa.text(
-    f"SELECT timezone, currency, rules_version, fresh.as_of FROM ({FRESH_AS_OF}) AS fresh (as_of) "  # noqa: S608 -- no input
-    "LEFT JOIN ledger ON true"
+_FRESH = _FRESHNESS.subquery("fresh")
+_STATUS = sa.select(ledger.c.timezone, ledger.c.currency, ledger.c.rules_version, _FRESH.c.as_of).select_from(
+    _FRESH.outerjoin(ledger, sa.true())
 )
 
 

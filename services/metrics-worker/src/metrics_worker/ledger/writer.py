@@ -47,7 +47,7 @@ _WRITE_WAITS: Final = Insert(
     _OF_WAIT,
     conflict=f"(id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in OpenWait._fields[2:])}",
 )
-_END_WAITS: Final = f"DELETE FROM {open_wait.name} WHERE id = ANY($1)"  # noqa: S608 -- a name of ours
+_END_WAITS: Final = "DELETE FROM open_wait WHERE id = ANY($1)"
 
 
 @dataclass(frozen=True)

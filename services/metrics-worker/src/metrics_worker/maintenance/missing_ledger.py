@@ -10,6 +10,7 @@ from metrics_worker.database import AUTHORITATIVE
 from service_kit.migrations import Upgrade
 
 ASIDE: Final = f"{AUTHORITATIVE}_restored"
+_VERSION: Final = sa.table("alembic_version", schema=AUTHORITATIVE)
 
 log = structlog.get_logger()
 
@@ -26,7 +27,7 @@ def create_missing_ledger(connection: Connection, upgrade: Upgrade) -> None:
     )
     if version is None or ledger is not None:
         return
-    revision: str = connection.scalar(sa.text(f"SELECT version_num FROM {AUTHORITATIVE}.alembic_version"))  # noqa: S608
+    revision: str = connection.scalars(sa.select(sa.column("version_num")).select_from(_VERSION)).one()
     connection.execute(sa.text(f"ALTER SCHEMA {AUTHORITATIVE} RENAME TO {ASIDE}"))
     upgrade(revision)
     connection.execute(sa.text(f"DROP SCHEMA {AUTHORITATIVE} CASCADE"))

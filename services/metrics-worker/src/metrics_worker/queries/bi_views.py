@@ -74,7 +74,7 @@ def _ledger() -> str:
         if places != _USUAL_PLACES
     )
     return (
-        f"SELECT timezone, currency, CASE {cases} ELSE {_USUAL_PLACES} END AS currency_places,"  # noqa: S608
+        f"SELECT timezone, currency, CASE {cases} ELSE {_USUAL_PLACES} END AS currency_places,"  # noqa: S608 -- codes of ours
         " (SELECT min(complete_until) FROM public.freshness) AS fresh_as_of FROM public.ledger"
     )
 
@@ -101,6 +101,6 @@ def _daily(kind: Kind) -> str:
     sums = ", ".join(f"CAST(coalesce(sum({name}), 0) AS {type_}) AS {name}" for name, type_ in types.items())
     wholes = "WHERE NOT split" if kind.split_by else ""
     return (
-        f"{blocks} UNION ALL SELECT day, '{NOT_IN_BLOCKS}' AS dimension, {NOT_IN_BLOCKS}::text AS value, {sums}"  # noqa: S608
+        f"{blocks} UNION ALL SELECT day, '{NOT_IN_BLOCKS}' AS dimension, {NOT_IN_BLOCKS}::text AS value, {sums}"  # noqa: S608 -- names of ours
         f" FROM public.{kind.name}_posting {wholes} GROUP BY day, {NOT_IN_BLOCKS}"
     )

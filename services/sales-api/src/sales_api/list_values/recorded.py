@@ -27,20 +27,22 @@ def declare_recorded(columns_of: Mapping[str, Sequence[tuple[str, str]]]) -> Non
     connection = op.get_bind()
     now = datetime.now(UTC)
     for name, columns in columns_of.items():
-        keys = " UNION ".join(f"SELECT {column} FROM {table}" for table, column in columns)  # noqa: S608 -- no input
-        recorded = connection.execute(sa.text(f"SELECT * FROM ({keys}) AS recorded (key) WHERE key IS NOT NULL"))  # noqa: S608
-        for key in sorted(recorded.scalars()):
-            row = {"id": new_id(), "list": name, "key": key}
-            if connection.execute(_DECLARE, row).first() is None:
+        keys = sa.union(*(_keys(table, sa.column(column)) for table, column in columns))
+        for key in sorted(connection.scalars(keys)):
+            value_id, event_id = new_id(), new_id()
+            if connection.execute(_DECLARE, {"id": value_id, "list": name, "key": key}).first() is None:
                 continue
-            event_id = new_id()
             payload = encode(
-                SalesListValueSet(id=row["id"], kind="list_value", list=name, key=key, name=key),
+                SalesListValueSet(id=value_id, kind="list_value", list=name, key=key, name=key),
                 event_id=event_id,
                 time=now,
                 recorded_time=now,
                 sequence=1,
-                partition_key=row["id"],
+                partition_key=value_id,
             )
-            published = {"id": event_id, "topic": SALES_DIRECTORY_TOPIC, "key": str(row["id"]), "payload": payload}
+            published = {"id": event_id, "topic": SALES_DIRECTORY_TOPIC, "key": str(value_id), "payload": payload}
             connection.execute(_PUBLISH, published)
+
+
+def _keys(table: str, column: sa.ColumnClause[str]) -> sa.Select[str]:
+    return sa.select(column).select_from(sa.table(table)).where(column.is_not(None))
