@@ -374,7 +374,7 @@ async def test_a_good_value_is_taken(apis: Apis, field: Field) -> None:
 )
 async def test_a_bad_value_is_refused(apis: Apis, field: Field, bad: str) -> None:
     problem = assert_problem(await send_field(apis, field, bad), 422, "invalid-request")
-    for error in problem.get("errors", ()):  # type: ignore[attr-defined]
+    for error in problem.get("errors", ()):
         assert error["pointer"].startswith(field.pointer), problem
 
 
@@ -423,7 +423,7 @@ async def test_a_bad_parameter_is_refused(apis: Apis, parameter: Parameter, bad:
     value = quote_from_bytes(bad) if isinstance(bad, bytes) else quote(bad)
     problem = assert_problem(await apis.send(parameter.api, "GET", parameter.address + value), 422, "invalid-request")
     name = parameter.address.partition("?")[2].removesuffix("=")
-    for error in problem.get("errors", ()):  # type: ignore[attr-defined]
+    for error in problem.get("errors", ()):
         assert error["pointer"] == f"?{name}", problem
 
 

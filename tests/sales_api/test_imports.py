@@ -104,7 +104,7 @@ async def test_a_bad_row_among_all_or_nothing_leaves_nothing(sales: Sales) -> No
     rows = [a_lead(), a_lead(a_step("qualify"), a_step("qualify")), a_lead()]
     before = await events(sales)
     problem = assert_problem(await send(sales, *rows), 422, "import-refused")
-    ((line, at, why),) = [(row["line"], row["at"], row["problem"]["type"]) for row in problem["rows"]]  # type: ignore[attr-defined]
+    ((line, at, why),) = [(row["line"], row["at"], row["problem"]["type"]) for row in problem["rows"]]
     assert (line, at, why) == (2, "#/history/1", "urn:tandem:problem:lead-already-qualified")
     assert [await leads_of(sales, row) for row in rows] == [[], [], []]
     assert await events(sales) == before

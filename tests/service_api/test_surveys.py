@@ -105,7 +105,7 @@ async def test_a_ticket_has_one_open_survey(manager: httpx.AsyncClient) -> None:
 async def test_a_survey_needs_a_ticket(manager: httpx.AsyncClient) -> None:
     answer = await manager.post("/v1/surveys", json={"ticket_id": NOWHERE, "kind": "csat"})
     problem = assert_problem(answer, 422, "unknown-reference")
-    assert [error["pointer"] for error in problem["errors"]] == ["#/ticket_id"]  # type: ignore[attr-defined]
+    assert [error["pointer"] for error in problem["errors"]] == ["#/ticket_id"]
     assert_problem(await manager.get(f"/v1/surveys/{NOWHERE}"), 404)
     assert_problem(await manager.post(f"/v1/surveys/{NOWHERE}/answer", json=entry(score=1)), 404)
 
@@ -241,7 +241,7 @@ class TestTheCustomersLink:
         problem = assert_problem(
             await anonymous.post(f"/v1/survey-answers/{token}", json={"score": 1}), 410, "survey-link-expired"
         )
-        assert datetime.fromisoformat(problem["expired_at"]) <= datetime.now(UTC)  # type: ignore[arg-type]
+        assert datetime.fromisoformat(problem["expired_at"]) <= datetime.now(UTC)
 
     async def test_an_answer_becomes_final(
         self, service: Service, importer: httpx.AsyncClient, anonymous: httpx.AsyncClient
@@ -259,7 +259,7 @@ class TestTheCustomersLink:
             answer = await anonymous.post(survey["answer_path"], json={"score": 1})
             assert answer.status_code == status, answer.text
         problem = assert_problem(answer, 409, "survey-answer-final")
-        assert datetime.fromisoformat(problem["revisable_until"]) < now  # type: ignore[arg-type]
+        assert datetime.fromisoformat(problem["revisable_until"]) < now
 
     async def test_an_entered_answer_never_replaces_the_customers_own(
         self, service: Service, importer: httpx.AsyncClient, anonymous: httpx.AsyncClient

@@ -1,6 +1,7 @@
 """The toy service, over HTTP without a socket, on a real database."""
 
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -35,11 +36,11 @@ def engine(toy: tuple[httpx.ASGITransport, AsyncEngine]) -> AsyncEngine:
     return toy[1]
 
 
-def assert_problem(answer: httpx.Response, status: int, slug: str | None = None) -> dict[str, object]:
+def assert_problem(answer: httpx.Response, status: int, slug: str | None = None) -> dict[str, Any]:
     """The answer is problem+json of this status, and gives nothing away."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == MEDIA_TYPE
-    body: dict[str, object] = answer.json()
+    body: dict[str, Any] = answer.json()
     assert body["status"] == status
     assert body["detail"]
     assert slug is None or body["type"] == f"urn:tandem:problem:{slug}"

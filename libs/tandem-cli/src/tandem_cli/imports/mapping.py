@@ -1,6 +1,6 @@
 """The schema of a mapping file: which cell becomes which field. Checked before anything is read or sent."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -129,7 +129,7 @@ class Source(_Strict):
         return value
 
 
-def _among(allowed: tuple[str, ...]) -> Any:
+def _among(allowed: tuple[str, ...]) -> Callable[[Cell], Cell]:
     """Checks that a cell becomes one of a closed list, whatever the file has."""
 
     def check(cell: Cell) -> Cell:
@@ -276,7 +276,7 @@ class DealFields(_Strict):
     @field_validator("outcome")
     @classmethod
     def _outcome(cls, value: Cell) -> Cell:
-        return _among(OUTCOMES)(value)  # type: ignore[no-any-return]
+        return _among(OUTCOMES)(value)
 
     @field_validator("currency")
     @classmethod
@@ -343,7 +343,7 @@ class TicketFields(_Strict):
     @classmethod
     def _closed_list(cls, value: Cell, info: Any) -> Cell:
         lists = {"kind": TicketKind, "channel": TicketChannel, "priority": Priority}
-        return _among(get_args(lists[info.field_name]))(value)  # type: ignore[no-any-return]
+        return _among(get_args(lists[info.field_name]))(value)
 
 
 class HistoryFields(_Strict):
@@ -467,7 +467,7 @@ class CrmDealFields(_Strict):
     @field_validator("stage")
     @classmethod
     def _stage(cls, value: Cell) -> Cell:
-        return _among(get_args(Stage))(value)  # type: ignore[no-any-return]
+        return _among(get_args(Stage))(value)
 
     @field_validator("currency")
     @classmethod
