@@ -42,17 +42,15 @@ from service_kit.lists.includes import included
 from service_kit.occurrence import happened_at
 from service_kit.planned_work.model import WorkEvents, planned_work
 from service_kit.planned_work.overdue import overdue
+from service_kit.planned_work.routes import planned_work_routes
 from service_kit.planned_work.rule_schemas import PlanningRuleId, RuledWorkRead
 from service_kit.planned_work.rules import RuledWork, ruled_work
 from service_kit.planned_work.schemas import (
     PlannedWorkRead,
-    WorkCancelRequest,
-    WorkMissRequest,
-    WorkMoveDayRequest,
     WorkStatusField,
     is_planned,
 )
-from service_kit.planned_work.use_cases import add_work, cancel_work, miss_work, move_work, planned_or_done
+from service_kit.planned_work.use_cases import add_work, planned_or_done
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
 from service_kit.tables import filtered, unassigned
@@ -228,25 +226,4 @@ async def finish_check_in(
     return check_ins.show(response, check_in)
 
 
-@check_ins.routes.post("/{check_in_id}/missed", summary="Record that a planned check-in was missed")
-async def miss_check_in(
-    check_in_id: Identifier, body: WorkMissRequest, work: Work, response: Response, expected: Expected, by: By
-) -> CheckInRead:
-    """Record that it did not take place. It counts as not on time, whether or not its due time has passed."""
-    return check_ins.show(response, await miss_work(work, CheckIn, check_in_id, body, expected, by))
-
-
-@check_ins.routes.post("/{check_in_id}/move", summary="Move a planned check-in")
-async def move_check_in(
-    check_in_id: Identifier, body: WorkMoveDayRequest, work: Work, response: Response, expected: Expected, by: By
-) -> CheckInRead:
-    """Give what is planned, or was missed, another due time. One that had passed by then stays not kept."""
-    return check_ins.show(response, await move_work(work, CheckIn, check_in_id, body, expected, by))
-
-
-@check_ins.routes.post("/{check_in_id}/cancel", summary="Cancel a planned check-in")
-async def cancel_check_in(
-    check_in_id: Identifier, body: WorkCancelRequest, work: Work, response: Response, expected: Expected, by: By
-) -> CheckInRead:
-    """Record that what is planned is not to be done any more: it counts nowhere."""
-    return check_ins.show(response, await cancel_work(work, CheckIn, check_in_id, body, expected, by))
+planned_work_routes(check_ins, CheckIn)

@@ -41,15 +41,13 @@ from service_kit.lists.includes import included
 from service_kit.occurrence import happened_at
 from service_kit.planned_work.model import WorkEvents, planned_work
 from service_kit.planned_work.overdue import overdue
+from service_kit.planned_work.routes import planned_work_routes
 from service_kit.planned_work.schemas import (
     PlannedWorkRead,
-    WorkCancelRequest,
-    WorkMissRequest,
-    WorkMoveRequest,
     WorkStatusField,
     is_planned,
 )
-from service_kit.planned_work.use_cases import add_work, cancel_work, miss_work, move_work, planned_or_done
+from service_kit.planned_work.use_cases import add_work, planned_or_done
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
 from service_kit.tables import filtered, unassigned
@@ -231,28 +229,7 @@ async def finish_training(
     return trainings.show(response, await _finished(work, training_id, body, by, expected))
 
 
-@trainings.routes.post("/{training_id}/missed", summary="Record that a planned training was missed")
-async def miss_training(
-    training_id: Identifier, body: WorkMissRequest, work: Work, response: Response, expected: Expected, by: By
-) -> TrainingRead:
-    """Record that it did not take place. It counts as not on time, whether or not its due time has passed."""
-    return trainings.show(response, await miss_work(work, Training, training_id, body, expected, by))
-
-
-@trainings.routes.post("/{training_id}/move", summary="Move a planned training")
-async def move_training(
-    training_id: Identifier, body: WorkMoveRequest, work: Work, response: Response, expected: Expected, by: By
-) -> TrainingRead:
-    """Give what is planned, or was missed, another due time. One that had passed by then stays not kept."""
-    return trainings.show(response, await move_work(work, Training, training_id, body, expected, by))
-
-
-@trainings.routes.post("/{training_id}/cancel", summary="Cancel a planned training")
-async def cancel_training(
-    training_id: Identifier, body: WorkCancelRequest, work: Work, response: Response, expected: Expected, by: By
-) -> TrainingRead:
-    """Record that what is planned is not to be done any more: it counts nowhere."""
-    return trainings.show(response, await cancel_work(work, Training, training_id, body, expected, by))
+planned_work_routes(trainings, Training)
 
 
 async def _finished(

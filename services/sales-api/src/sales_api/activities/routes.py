@@ -20,9 +20,9 @@ from service_kit.fields import Code, Identifier, Moment
 from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
 from service_kit.planned_work.overdue import overdue
+from service_kit.planned_work.routes import planned_work_routes
 from service_kit.planned_work.rule_schemas import PlanningRuleId
-from service_kit.planned_work.schemas import WorkCancelRequest, WorkMissRequest, WorkMoveRequest, WorkStatusField
-from service_kit.planned_work.use_cases import cancel_work, miss_work, move_work
+from service_kit.planned_work.schemas import WorkStatusField
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
 from service_kit.versions import Expected
@@ -86,25 +86,4 @@ async def finish_activity(
     return activities.show(response, await use_cases.finish_activity(work, activity_id, body, expected, by))
 
 
-@activities.routes.post("/{activity_id}/missed", summary="Record that a planned activity was missed")
-async def miss_activity(
-    activity_id: Identifier, body: WorkMissRequest, work: Work, response: Response, expected: Expected, by: By
-) -> ActivityRead:
-    """Record that it did not take place. It counts as not on time, whether or not its due time has passed."""
-    return activities.show(response, await miss_work(work, Activity, activity_id, body, expected, by))
-
-
-@activities.routes.post("/{activity_id}/move", summary="Move a planned activity")
-async def move_activity(
-    activity_id: Identifier, body: WorkMoveRequest, work: Work, response: Response, expected: Expected, by: By
-) -> ActivityRead:
-    """Give what is planned, or was missed, another due time. One that had passed by then stays not kept."""
-    return activities.show(response, await move_work(work, Activity, activity_id, body, expected, by))
-
-
-@activities.routes.post("/{activity_id}/cancel", summary="Cancel a planned activity")
-async def cancel_activity(
-    activity_id: Identifier, body: WorkCancelRequest, work: Work, response: Response, expected: Expected, by: By
-) -> ActivityRead:
-    """Record that what is planned is not to be done any more: it counts nowhere."""
-    return activities.show(response, await cancel_work(work, Activity, activity_id, body, expected, by))
+planned_work_routes(activities, Activity)
