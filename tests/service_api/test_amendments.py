@@ -441,3 +441,108 @@ async def test_onboarding_and_delivery_follow_a_deal_that_is_anothers(
     # Again, and merged away: nothing changes.
     await consume(service, corrected, account, onboarding_days=30)
     assert (await manager.get(f"/v1/tickets/{ticket['id']}")).json()["version"] == 2
+
+
+async def test_wrong_times_of_a_ticket_and_its_contacts_are_set_right(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    policy = await make(
+        manager,
+        "/v1/sla-policies",
+        name="Times",
+        kind="training_request",
+        priority="urgent",
+        first_response_seconds=3600,
+    )
+    try:
+        rita = await an_agent(manager)
+        began = datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)
+        at = {hour: (began + hour * HOUR).isoformat() for hour in range(12)}
+        ticket = await a_ticket(manager, kind="training_request", priority="urgent", occurred_at=at[2])
+        path = f"/v1/tickets/{ticket['id']}"
+        reply = await make(
+            manager, f"{path}/interactions", direction="outbound", agent_id=rita["id"], occurred_at=at[6]
+        )
+        asked = await make(manager, f"{path}/interactions", direction="inbound", channel="email", occurred_at=at[7])
+        await make(manager, f"{path}/resolve", occurred_at=at[9])
+        await make(manager, f"{path}/close", occurred_at=at[10])
+        before = (await manager.get(path)).json()
+        assert before["first_response_breached_at"] is not None
+        spans = [(wait["since"], wait["until"]) for wait in before["waits"]]
+        assert [[datetime.fromisoformat(each) for each in span] for span in spans] == [
+            [began + 2 * HOUR, began + 6 * HOUR],
+            [began + 7 * HOUR, began + 9 * HOUR],
+        ]
+
+        right = await amend(manager, path, opened_at=at[1], resolved_at=at[8], closed_at=at[11])
+        for field, hour in (("opened_at", 1), ("resolved_at", 8), ("first_resolved_at", 8), ("closed_at", 11)):
+            assert datetime.fromisoformat(right[field]) == began + hour * HOUR, field
+        assert datetime.fromisoformat(right["first_response_due_at"]) == began + 2 * HOUR
+        event = next(
+            each for each in await service.events_of(f"tickets/{ticket['id']}") if isinstance(each.data, TicketAmended)
+        )
+        assert event.data.change.fields == ["closed_at", "opened_at", "resolved_at"]  # type: ignore[attr-defined]
+
+        # The reply came in time, and the question after it was asked earlier.
+        contact = f"{path}/interactions/{reply['id']}"
+        corrected = await amend(manager, contact, occurred_at=began_at(began, 90), talk_seconds=60)
+        assert (corrected["version"], corrected["talk_seconds"]) == (2, 60)
+        await amend(manager, f"{path}/interactions/{asked['id']}", occurred_at=at[3])
+        now = (await manager.get(path)).json()
+        assert datetime.fromisoformat(now["first_responded_at"]) == began + timedelta(minutes=90)
+        assert (now["first_response_breached_at"], now["first_responded_by"]["person_id"]) == (None, rita["id"])
+        assert [[datetime.fromisoformat(wait[end]) for end in ("since", "until")] for wait in now["waits"]] == [
+            [began + HOUR, began + timedelta(minutes=90)],
+            [began + 3 * HOUR, began + 8 * HOUR],
+        ]
+        assert now["waits"][1]["ended_by"] == "resolution"
+        events = await service.events_of(f"tickets/{ticket['id']}")
+        assert isinstance(events[-1].data, InteractionAmended)
+        assert events[-1].data.change.interaction.occurred_at == began + 3 * HOUR
+        # The same again changes nothing; a contact that was no reply is no first response.
+        assert await amend(manager, contact, talk_seconds=60) == corrected
+        await amend(manager, contact, agent_id=None)
+        without = (await manager.get(path)).json()
+        assert (without["first_responded_at"], without["first_responded_by"]) == (None, None)
+        assert without["inbound_count"] == 1
+        await amend(manager, f"{path}/interactions/{asked['id']}", direction="outbound")
+        assert (await manager.get(path)).json()["inbound_count"] == 0
+    finally:
+        await amend(manager, f"/v1/sla-policies/{policy['id']}", active=False)
+
+
+def began_at(began: datetime, minutes: int) -> str:
+    return (began + timedelta(minutes=minutes)).isoformat()
+
+
+async def test_a_time_that_would_put_the_story_out_of_order_is_refused(
+    service: Service, manager: httpx.AsyncClient, agent: httpx.AsyncClient
+) -> None:
+    began = datetime.now(UTC) - timedelta(days=2)
+    at = {hour: (began + hour * HOUR).isoformat() for hour in range(12)}
+    ticket = await a_ticket(manager, occurred_at=at[1])
+    path = f"/v1/tickets/{ticket['id']}"
+    asked = await make(manager, f"{path}/interactions", direction="inbound", occurred_at=at[2])
+    contact = f"{path}/interactions/{asked['id']}"
+    assert_problem(await manager.patch(path, json={"resolved_at": at[3]}), 409, "ticket-not-there-yet")
+    await make(manager, f"{path}/resolve", occurred_at=at[4])
+    again = await make(manager, f"{path}/interactions", direction="inbound", occurred_at=at[5])
+    await make(manager, f"{path}/resolve", occurred_at=at[6])
+    for place, body, earlier, later in (
+        (path, {"opened_at": at[3]}, "opened_at", "the first contact"),
+        (path, {"resolved_at": at[4]}, "reopened_at", "resolved_at"),
+        (contact, {"occurred_at": at[0]}, "opened_at", "occurred_at"),
+    ):
+        refused = await manager.patch(place, json=body)
+        assert_problem(refused, 409, "times-out-of-order")
+        assert (refused.json()["earlier"], refused.json()["later"]) == (earlier, later)
+        assert "Correct that one too" in refused.json()["detail"]
+    reopening = await manager.patch(f"{path}/interactions/{again['id']}", json={"occurred_at": at[7]})
+    assert_problem(reopening, 409, "reopened-by-contact")
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    assert_problem(await manager.patch(path, json={"resolved_at": tomorrow}), 422, "invalid-request")
+    assert_problem(await agent.patch(path, json={"opened_at": at[0]}), 403, "forbidden")
+    stale = await manager.patch(contact, json={"talk_seconds": 5}, headers={"If-Match": '"7"'})
+    assert_problem(stale, 412, "stale-version")
+    unknown = await manager.patch(f"{path}/interactions/{new_id()}", json={"talk_seconds": 5})
+    assert_problem(unknown, 404, "not-found")

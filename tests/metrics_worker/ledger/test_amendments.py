@@ -26,7 +26,7 @@ from sales_api.attribution import Attribution
 from sales_api.deals.model import Deal, Terms
 from sales_api.leads.model import Lead
 from service_api.surveys.model import Survey
-from service_api.tickets.model import GRANTING, HANDED_ON, Interaction, Ticket
+from service_api.tickets.model import GRANTING, HANDED_ON, MOMENTS, Interaction, Ticket
 from service_api.tickets.sla import SlaTerms
 from service_kit.problems import Problem
 from tests.metrics_worker.conftest import Metrics, empty, ingest
@@ -61,7 +61,10 @@ Step = tuple[str, int]
 """What is tried, and the minutes that passed before it."""
 
 steps: st.SearchStrategy[list[Step]] = st.lists(
-    st.tuples(st.sampled_from(["resolve", "reopen", "close", "reply", "ask", "survey", "amend"]), st.integers(0, 400)),
+    st.tuples(
+        st.sampled_from(["resolve", "reopen", "close", "reply", "ask", "survey", "amend", "retime"]),
+        st.integers(0, 400),
+    ),
     max_size=10,
 )
 attributes = st.fixed_dictionaries(
@@ -80,10 +83,10 @@ attributes = st.fixed_dictionaries(
 class TicketLife:
     """A ticket with what belongs to it, driven as the use cases do; `facts` are its events in their order."""
 
-    def __init__(self, opened_as: dict[str, Any]) -> None:
+    def __init__(self, opened_as: dict[str, Any], opened_at: datetime = EVE) -> None:
         terms = self.terms(opened_as["kind"], opened_as["priority"])
         self.ticket, event = Ticket.open(
-            agent_id=AGENT, team_id=TEAM, at=EVE, terms=terms, **{"customer_id": CUSTOMER, **opened_as}
+            agent_id=AGENT, team_id=TEAM, at=opened_at, terms=terms, **{"customer_id": CUSTOMER, **opened_as}
         )
         self.ticket.id = TICKET
         # As it is entered when it is opened, the SLA clock does not wait.
@@ -161,13 +164,31 @@ class TicketLife:
         terms = None
         if differing.keys() & GRANTING:
             terms = self.terms(differing.get("kind", self.ticket.kind), differing.get("priority", self.ticket.priority))
-        self.publish(self.ticket.amend(differing, at=self.clock, terms=terms), self.ticket.version)
+        elif differing.keys() & MOMENTS:
+            terms = self.own_terms()
+        self.publish(self.ticket.amend(differing, at=self.clock, terms=terms, known=before), self.ticket.version)
         if differing.keys() & HANDED_ON:
             for row, previous in zip(self.contacts, before, strict=True):
                 self.publish(self.ticket.amend_interaction(row.contact(self.ticket), previous), self.ticket.version)
         for each in self.surveys:
             if (event := each.follow(self.ticket)) is not None:
                 self.publish(event, each.version)
+
+    def retime(self) -> None:
+        """Correct the times of the first contact and of the resolution."""
+        if self.contacts:
+            row = self.contacts[0]
+            before = row.contact(self.ticket)
+            previous, row.occurred_at = row.occurred_at, min(row.occurred_at + timedelta(minutes=7), self.clock)
+            now = [each.contact(self.ticket) for each in self.contacts]
+            try:
+                event = self.ticket.correct_contact(now, before, now[0], self.own_terms())
+            except Problem:
+                row.occurred_at = previous
+                raise
+            self.publish(event, self.ticket.version)
+        if self.ticket.resolved_at is not None:
+            self.amend({"resolved_at": max(self.ticket.resolved_at - timedelta(minutes=3), EVE)})
 
 
 def lived(opened_as: dict[str, Any], what: Sequence[Step], corrections: Sequence[dict[str, Any]]) -> TicketLife:
@@ -196,6 +217,23 @@ def test_a_corrected_ticket_counts_as_if_it_had_been_opened_so(
             name: getattr(other, name) for name in right if name != "kind"
         }
         assert one.ticket_kind == other.ticket_kind == right["kind"]
+
+
+@given(opened_as=attributes, wrong_by=st.integers(0, 500), what=steps)
+@settings(max_examples=300, deadline=None)
+def test_a_ticket_whose_opening_is_corrected_counts_as_if_it_had_been_opened_then(
+    opened_as: dict[str, Any], wrong_by: int, what: list[Step]
+) -> None:
+    # Of one moment, asking comes before answering, whatever the order was: no two steps are at the same.
+    what = [(each, minutes + 1) for each, minutes in what]
+    expected = lived(opened_as, what, [])
+    corrected = TicketLife(opened_as, EVE - timedelta(minutes=wrong_by))
+    for each, minutes in what:
+        corrected.do(each, minutes, {})
+    corrected.do("amend", 0, {"opened_at": EVE})
+    assert corrected.ticket.opened_at == EVE
+    assert _postings(corrected.ticket) == _postings(expected.ticket)
+    assert corrected.ticket.waits == expected.ticket.waits
 
 
 def _postings(ticket: Ticket) -> Any:

@@ -14,20 +14,21 @@ E = TypeVar("E", bound=Entity)
 
 
 async def lock(
-    work: UnitOfWork, entity: type[E], identity: Any, expected: ExpectedVersion, *, with_key: bool = False
+    work: UnitOfWork, entity: type[E], identity: Any, expected: ExpectedVersion | None, *, with_key: bool = False
 ) -> E:
     """Return the aggregate to be changed. Changes of other transactions come before or after, see `UnitOfWork.edit`.
 
     `with_key` locks its row at once, waits for transactions that refer to it, and keeps new ones out. Raise `NotFound`
     (404), `Forbidden` (403) for one that the caller may only read, and `PreconditionFailed` (412) when its version is
-    not the expected one.
+    not the expected one, if any is.
     """
     found = await (work.get(entity, identity, lock="update") if with_key else work.edit(entity, identity))
     if found is None or not await is_covered(work, found):
         raise await _refusal(work, entity, identity, found)
     if work.access is not None:
         work.access.touch(found, entity.table, is_new=False)
-    expected.check(cast("Any", found).version)
+    if expected is not None:
+        expected.check(cast("Any", found).version)
     return found
 
 

@@ -1,6 +1,8 @@
 """When something happened: now, or earlier when a caller who may backdate gives the time."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from service_kit.auth import BACKDATING_ROLES, Principal
 from service_kit.problems import Conflict, Forbidden, Unprocessable
@@ -13,6 +15,38 @@ class OccurredTooEarly(Conflict):
     """The given time is before the change that it follows, which happened at `latest_change_at`."""
 
     slug, title = "occurred-too-early", "The given time is before the latest change"
+
+
+class TimesOutOfOrder(Conflict):
+    """A corrected time would put a record's own steps out of order; `earlier` and `later` name two of them."""
+
+    slug, title = "times-out-of-order", "The times of the record would be out of order"
+
+
+def check_order(*steps: tuple[str, datetime | None]) -> None:
+    """Raise `TimesOutOfOrder` (409) when a step is before one that is named before it; those without a time are left
+    out."""
+    known = [(name, at) for name, at in steps if at is not None]
+    for (earlier, before), (later, after) in pairwise(known):
+        if after < before:
+            raise TimesOutOfOrder(
+                f"{later} would be {after.isoformat()}, before {earlier}, {before.isoformat()}."
+                " Correct that one too, or give another time.",
+                earlier=earlier,
+                later=later,
+            )
+
+
+def check_recordable(times: Mapping[str, datetime], by: Principal) -> None:
+    """Check times of the past that a body corrects, by the names of their fields.
+
+    Raise `Forbidden` (403) for a role that may not backdate, and `Unprocessable` (422) for a time in the future.
+    """
+    for name, at in times.items():
+        if not by.may(*BACKDATING_ROLES):
+            raise Forbidden(f"Leave out {name}, or use one of the roles: {', '.join(sorted(BACKDATING_ROLES))}.")
+        if at > datetime.now(UTC) + CLOCK_TOLERANCE:
+            raise Unprocessable.at(f"#/{name}", "has not come yet")
 
 
 def check_follows(at: datetime, latest: datetime) -> None:

@@ -72,7 +72,11 @@ ACCESS: Final = AccessTable(
             # Who answers a call may open it for another team.
             rule("open_ticket", _AGENTS, hands_over=True),
             rule("assign_ticket escalate_ticket", _TEAMS, hands_over=True),
-            rule("update_ticket log_interaction merge_ticket resolve_ticket reopen_ticket close_ticket", _TEAMS),
+            rule(
+                "update_ticket update_interaction log_interaction merge_ticket resolve_ticket reopen_ticket"
+                " close_ticket",
+                _TEAMS,
+            ),
         ),
         audit=rule("get_ticket_audit", _AUDITORS),
         personal=("subject", "description", "custom_personal"),

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from event_contracts.service import Interaction as ContractInteraction
 from service_api.check_ins import CheckIn
-from service_api.sla_policies.queries import terms_for
+from service_api.sla_policies.queries import terms_for, terms_of
 from service_api.surveys.model import Survey
-from service_api.tickets.model import GRANTING, HANDED_ON, Interaction, Ticket
+from service_api.tickets.model import GRANTING, HANDED_ON, MOMENTS, Interaction, Ticket
 from service_kit.aggregates import publish
 from service_kit.unit_of_work import UnitOfWork
 
@@ -23,11 +23,15 @@ async def correct_ticket(work: UnitOfWork, ticket: Ticket, changes: Mapping[str,
 
     With another customer, the tickets that were merged into it and what is planned after its surveys are theirs too.
     """
-    contacts = await _contacts(work, ticket) if changes.keys() & HANDED_ON else []
+    contacts = await _contacts(work, ticket) if changes.keys() & (HANDED_ON | MOMENTS) else []
     terms = None
     if changes.keys() & GRANTING:
         terms = await terms_for(work, changes.get("kind", ticket.kind), changes.get("priority", ticket.priority))
-    publish(work, ticket, ticket.amend(changes, at=at, terms=terms), at)
+    elif changes.keys() & MOMENTS:
+        terms = await terms_of(work, ticket.sla_policy_id)
+    known = [each for _, each in contacts]
+    publish(work, ticket, ticket.amend(changes, at=at, terms=terms, known=known), at)
+    contacts = contacts if changes.keys() & HANDED_ON else []
     # What is late and still awaited is the SLA clock's.
     publish_breaches(work, ticket, ticket.opened_at)
     surveys = await _hand_on(work, ticket, contacts, at)

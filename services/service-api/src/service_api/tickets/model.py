@@ -1,6 +1,6 @@
 """A ticket and its rules; the contacts about it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Final, get_args
 from uuid import UUID
@@ -50,13 +50,15 @@ from service_kit.credits import credit_in, credit_row
 from service_kit.custom_fields.model import Customized, customized
 from service_kit.entities import OfCustomer, Recorded, amended, column, names_of, state_of
 from service_kit.identifiers import new_id
-from service_kit.occurrence import CLOCK_TOLERANCE, check_follows
+from service_kit.occurrence import CLOCK_TOLERANCE, check_follows, check_order
 from service_kit.problems import Conflict
 from service_kit.references import erased_ref
 from service_kit.tables import filtered, one_of, searched, sorted_by_name, unassigned
 
 GRANTING: Final = frozenset({"kind", "priority"})
 """What decides which SLA policy a ticket is under."""
+MOMENTS: Final = frozenset({"opened_at", "resolved_at", "closed_at"})
+"""The times of its story that can be corrected."""
 HANDED_ON: Final = frozenset({"customer_id", "kind", "priority", "region", "segment", "product"})
 """What its contacts have from it."""
 
@@ -112,6 +114,18 @@ class TicketOfAnotherCustomer(Conflict):
     slug, title = "ticket-of-another-customer", "The tickets are of different customers"
 
 
+class TicketNotThereYet(Conflict):
+    """It was not resolved or closed, so that there is no time of it to correct."""
+
+    slug, title = "ticket-not-there-yet", "The ticket has not come to that"
+
+
+class ReopenedByContact(Conflict):
+    """A contact reopened its ticket."""
+
+    slug, title = "reopened-by-contact", "The contact reopened its ticket"
+
+
 class TicketOfADeal(Conflict):
     """An onboarding is for the customer of its deal."""
 
@@ -122,6 +136,14 @@ class TicketAlreadyErased(Conflict):
     """Its customer was erased: nothing more may be written about them."""
 
     slug, title = "ticket-already-erased", "The ticket's customer was erased"
+
+
+def _is_message(contact: ContractInteraction) -> bool:
+    return contact.direction == "inbound" and contact.visibility == "public"
+
+
+def _occurred_at(contact: ContractInteraction) -> datetime:
+    return contact.occurred_at
 
 
 class Ticket(Customized, OfCustomer, Recorded, Base, table="ticket"):
@@ -344,12 +366,20 @@ class Ticket(Customized, OfCustomer, Recorded, Base, table="ticket"):
         self.team_id = team_id
         self.assigned_at = at
 
-    def amend(self, changes: Mapping[str, Any], *, at: datetime, terms: SlaTerms | None = None) -> TicketAmended:
+    def amend(
+        self,
+        changes: Mapping[str, Any],
+        *,
+        at: datetime,
+        terms: SlaTerms | None = None,
+        known: Sequence[ContractInteraction] = (),
+    ) -> TicketAmended:
         """Correct columns by name: it is as if it had been opened so.
 
-        `terms` are those of its SLA policy from then on, where the kind or the priority is among the columns. Raise
-        `TicketAlreadyMerged`, `TicketAlreadyCancelled`, `TicketAlreadyErased` for a text, and `TicketStillOpen` for
-        the resolution of an open ticket.
+        `terms` are those of its SLA policy from then on, where the kind, the priority or a time is among the columns,
+        and `known` its contacts, for a time. Raise `TicketAlreadyMerged`, `TicketAlreadyCancelled`,
+        `TicketAlreadyErased` for a text, `TicketStillOpen` for the resolution of an open ticket, and for a time
+        `TicketOfADeal`, `TicketNotThereYet` and `TimesOutOfOrder`.
         """
         self._check_counts()
         if changes.keys() & {"subject", "description", "custom_personal"}:
@@ -359,11 +389,82 @@ class Ticket(Customized, OfCustomer, Recorded, Base, table="ticket"):
         self._change(at)
         if "customer_id" in changes:
             self.keep_key()
+        turns = self._own_turns(known)
+        if changes.keys() & MOMENTS:
+            self._correct_times(changes, known)
         for name, value in changes.items():
             setattr(self, name, value)
-        if changes.keys() & GRANTING:
+        if changes.keys() & (GRANTING | MOMENTS):
             self._come_under(terms)
+        if changes.keys() & MOMENTS:
+            self._retake_turns(turns, self._own_turns(known))
         return TicketAmended(**self.state_fields(), change=Amendment(fields=names_of(changes)))
+
+    def _correct_times(self, changes: Mapping[str, Any], known: Sequence[ContractInteraction]) -> None:
+        """Set what else follows from times that are corrected, if its story stays in order."""
+        if "opened_at" in changes and self.onboarding_deal_id is not None:
+            raise TicketOfADeal("It was opened when its deal was won.")
+        for name in ("resolved_at", "closed_at"):
+            if name in changes and getattr(self, name) is None:
+                raise TicketNotThereYet(f"Leave {name} out: it has none.")
+        new = {name: changes.get(name, getattr(self, name)) for name in MOMENTS}
+        assigned_at = new["opened_at"] if self.assigned_at == self.opened_at else self.assigned_at
+        for name, follows in (
+            ("assigned_at", assigned_at),
+            ("escalated_at", self.escalated_at),
+            ("first_responded_at", self.first_responded_at),
+            ("first_resolved_at", None if self.reopen_count == 0 else self.first_resolved_at),
+            ("the first contact", min((each.occurred_at for each in known), default=None)),
+        ):
+            check_order(("opened_at", new["opened_at"]), (name, follows))
+        check_order(
+            ("opened_at", new["opened_at"]),
+            ("reopened_at", self.reopened_at),
+            ("resolved_at", new["resolved_at"]),
+            ("closed_at", new["closed_at"]),
+            ("merged_at", self.merged_at),
+        )
+        self.assigned_at = assigned_at
+        if self.reopen_count == 0:
+            self.first_resolved_at = new["resolved_at"]
+
+    def correct_contact(
+        self,
+        contacts: Sequence[ContractInteraction],
+        previous: ContractInteraction,
+        now: ContractInteraction,
+        terms: SlaTerms | None,
+    ) -> InteractionAmended:
+        """Correct one of its contacts, and what follows from it: the first response, and when the customer waited.
+
+        `contacts` are all of them, with the corrected one. Raise as `amend` does, and `ReopenedByContact` for the time
+        of the message that reopened it.
+        """
+        self._check_counts()
+        check_order(("opened_at", self.opened_at), ("occurred_at", now.occurred_at))
+        if previous.occurred_at != now.occurred_at and turn_of(previous) is not None:
+            reopened = {datetime.fromisoformat(pause["reopened_at"]) for pause in self.pauses}
+            if previous.direction == "inbound" and previous.occurred_at in reopened:
+                raise ReopenedByContact("Its time is also that of the reopening, which stays.")
+        before = [previous if each.id == now.id else each for each in contacts]
+        turns = self._own_turns(before)
+        self.inbound_count += _is_message(now) - _is_message(previous)
+        if is_reply(previous) or is_reply(now):
+            self._set_first_response(min(filter(is_reply, contacts), key=_occurred_at, default=None), terms)
+        self._retake_turns(turns, self._own_turns(contacts))
+        return self.amend_interaction(now, previous)
+
+    def _set_first_response(self, reply: ContractInteraction | None, terms: SlaTerms | None) -> None:
+        at = None if reply is None else reply.occurred_at
+        self.first_responded_at = at
+        by = None if reply is None else Credit(person_id=reply.agent_id, team_id=reply.team_id)
+        self.first_responded_by = None if by is None else credit_row(by)
+        self.first_response_business_seconds = (
+            None if at is None or terms is None else terms.business_seconds(self.opened_at, at)
+        )
+        # What is late is to be found anew.
+        self.first_response_breached_at = None
+        self._set_clock()
 
     def check_has_no_deal(self) -> None:
         """Raise `TicketOfADeal` for an onboarding, which is corrected to another customer with its deal."""
@@ -690,11 +791,38 @@ class Ticket(Customized, OfCustomer, Recorded, Base, table="ticket"):
             self._set_waits(after_turn(self.known_waits, turn))
         self.last_turn_at = turn.at if self.last_turn_at is None else max(self.last_turn_at, turn.at)
 
+    def _own_turns(self, contacts: Iterable[ContractInteraction]) -> list[Turn]:
+        """Return the turns that follow from its own times and these contacts, and from nothing else."""
+        return [*self._steps(), *filter(None, map(turn_of, contacts))]
+
+    def _retake_turns(self, before: Iterable[Turn], now: Sequence[Turn]) -> None:
+        """Set its waits anew, after times were corrected that had made the turns of `before`.
+
+        Waits that began otherwise are those of tickets that were merged into it: they stay.
+        """
+        asked = {turn.at for turn in before if turn.asks}
+        solved_at = {turn.at for turn in before if turn.answers == "resolution"}
+        others = [Turn(wait.since, asks=True) for wait in self.known_waits if wait.since not in asked]
+        others += [
+            # What was asked after a resolution, and not taken for a reopening.
+            Turn(wait.until, answers="resolution", by=wait.answered_by)
+            for wait in self.known_waits
+            if wait.until is not None and wait.ended_by == "resolution" and wait.until not in solved_at
+        ]
+        # Who solved it before it was reopened is known by the wait that it ended only.
+        solved = {wait.until: wait.answered_by for wait in self.known_waits if wait.ended_by == "resolution"}
+        turns = [turn if turn.by is not None else turn._replace(by=solved.get(turn.at)) for turn in now]
+        self._set_waits(waits_of([*others, *turns]))
+        self.last_turn_at = max(turn.at for turn in [*others, *now]) if others or now else None
+
     def _turns_without_contacts(self) -> Iterator[Turn]:
         for wait in self.known_waits:
             yield Turn(wait.since, asks=True)
             if wait.until is not None and wait.ended_by == "resolution":
                 yield Turn(wait.until, answers="resolution", by=wait.answered_by)
+        yield from self._steps()
+
+    def _steps(self) -> Iterator[Turn]:
         if self.onboarding_deal_id is None:
             yield Turn(self.opened_at, asks=True)
         for pause in self.pauses:
@@ -761,7 +889,7 @@ class Ticket(Customized, OfCustomer, Recorded, Base, table="ticket"):
 class Interaction(Base, table="interaction"):
     """One contact about a ticket, with agent and team at that time; all else it is counted by is the ticket's.
 
-    It never changes, except that its note is erased with the customer.
+    It changes only where it was recorded wrongly, and as its note is erased with the customer.
     """
 
     __table_args__: ClassVar = (
@@ -772,6 +900,7 @@ class Interaction(Base, table="interaction"):
     )
 
     id: Annotated[UUID, column(primary_key=True)]
+    version: Annotated[int, column(server_default="1")] = 1
     ticket_id: Annotated[UUID, column(references="ticket.id")]
     ticket_version: Annotated[int, column(comment="of the ticket once it was logged")]
     agent_id: Annotated[UUID | None, column(references="agent.id")] = None
@@ -831,8 +960,17 @@ class Interaction(Base, table="interaction"):
             occurred_at=self.occurred_at,
         )
 
+    def correct(self, changes: Mapping[str, Any]) -> None:
+        """Set columns by name. Raise `TicketAlreadyErased` for the note of one that was erased."""
+        if "note" in changes and self.erased_at is not None:
+            raise TicketAlreadyErased("Leave the note out; all else can still be recorded.")
+        for name, value in changes.items():
+            setattr(self, name, value)
+        self.version += 1
+
     def erase(self, *, at: datetime) -> None:
         """Erase what was written about it."""
+        self.version += 1
         self.note = None
         self.external_ref = erased_ref(self.external_ref)
         self.erased_at = at

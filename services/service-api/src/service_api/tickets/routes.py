@@ -18,6 +18,7 @@ from service_api.tickets.model import Interaction, Ticket
 from service_api.tickets.schemas import (
     InteractionCreate,
     InteractionRead,
+    InteractionUpdate,
     TicketAssignRequest,
     TicketCloseRequest,
     TicketCreate,
@@ -109,8 +110,8 @@ async def update_ticket(
     """Correct what was recorded wrongly: it counts as if it had been opened so, its contacts and surveys too.
 
     Another kind or priority puts it under the SLA policy for that, from its opening on. With another customer, the
-    tickets that were merged into it are theirs too. Who works on it, and whether it is solved, have actions of their
-    own.
+    tickets that were merged into it are theirs too. Another time is taken where its story stays in
+    order, and counts on its own day. Who works on it, and whether it is solved, have actions of their own.
     """
     return tickets.show(response, await use_cases.update_ticket(work, ticket_id, body, by, expected))
 
@@ -222,6 +223,26 @@ async def get_interaction(
     shown = (await access.without_personal(work, Interaction.table, InteractionRead.of))(contact)
     set_etag(response, shown.version)
     return unchanged(request, shown.version) or shown
+
+
+@tickets.routes.patch("/{ticket_id}/interactions/{interaction_id}", summary="Correct a contact about a ticket")
+async def update_interaction(
+    ticket_id: Identifier,
+    interaction_id: Identifier,
+    body: InteractionUpdate,
+    work: Work,
+    response: Response,
+    by: By,
+    expected: Expected,
+) -> InteractionRead:
+    """Correct what was recorded wrongly: it counts as if it had been logged so. If-Match is about the contact.
+
+    The ticket's first response, its waits and what was late follow. `occurred_at` is when the contact began.
+    """
+    changed = await use_cases.update_interaction(work, ticket_id, interaction_id, body, by, expected)
+    shown = InteractionRead.of(changed)
+    set_etag(response, shown.version)
+    return shown
 
 
 @tickets.routes.get(

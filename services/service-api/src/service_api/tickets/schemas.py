@@ -1,6 +1,7 @@
 """Tickets and the contacts about them, over HTTP."""
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -78,6 +79,10 @@ _TEAM = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a14"
 _AGENT = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class TicketCreate(StrictModel):
     """A customer's question, request or problem."""
 
@@ -141,6 +146,9 @@ class TicketUpdate(Change):
             "subject": "No hot water since Monday",
             "description": "The display shows E4.",
             "resolution": "replaced-part",
+            "opened_at": "2025-03-31T20:00:00Z",
+            "resolved_at": "2025-03-31T20:40:00Z",
+            "closed_at": "2025-03-31T20:50:00Z",
             "occurred_at": _OCCURRED,
         }
     )
@@ -162,6 +170,9 @@ class TicketUpdate(Change):
     subject: TicketSubject | None = None
     description: TicketDescription | None = None
     resolution: Resolution | None = Field(default=None, description="How it was solved; only of a resolved ticket.")
+    opened_at: Moment = Field(default_factory=_now, description="When the customer asked; not of an onboarding.")
+    resolved_at: Moment = Field(default_factory=_now, description="When it was last solved; only of one that is.")
+    closed_at: Moment = Field(default_factory=_now, description="When it was closed; only of one that is.")
     custom: CustomGiven = Field(default_factory=dict)
     occurred_at: OccurredAt | None = None
 
@@ -254,6 +265,36 @@ class InteractionCreate(StrictModel):
     note: Note | None = None
     external_ref: ExternalReference | None = None
     occurred_at: OccurredAt | None = None
+
+
+class InteractionUpdate(Change):
+    """What was recorded wrongly of a contact; what is left out stays, null removes a value."""
+
+    elsewhere: ClassVar = {"team_id": "is the agent's: correct agent_id"}
+    model_config = examples(
+        {
+            "direction": "outbound",
+            "visibility": "public",
+            "channel": "phone",
+            "agent_id": _AGENT,
+            "talk_seconds": 430,
+            "hold_seconds": 45,
+            "wrap_up_seconds": 120,
+            "note": "Called back; a technician comes on Friday.",
+            "occurred_at": _OCCURRED,
+        }
+    )
+
+    direction: ContactDirection = "outbound"
+    visibility: ContactVisibility = "public"
+    channel: ContactChannel = "phone"
+    agent_id: AgentId | None = None
+    """The agent who took part; null for an automatic message."""
+    talk_seconds: TalkSeconds = 0
+    hold_seconds: HoldSeconds = 0
+    wrap_up_seconds: WrapUpSeconds = 0
+    note: Note | None = None
+    occurred_at: Moment = Field(default_factory=_now, description="When the contact began.")
 
 
 class CreditRead(ReadModel):
@@ -388,14 +429,13 @@ class TicketRead(CustomizedRead):
 
 
 class InteractionRead(ReadModel):
-    """A contact. It never changes, except that it is erased with its customer, which makes it version 2.
+    """A contact. It changes only where it was recorded wrongly, and as it is erased with its customer.
 
     `ticket_version` is the version for the ticket's next If-Match.
     """
 
     id: RecordId
-    version: Literal[1, 2]
-    """1 as it was logged; 2 once it is erased. In quotes, it is the ETag."""
+    version: Version
     ticket_id: TicketIdRead
     ticket_version: Annotated[int, described("The ticket's own version, for the ticket's next If-Match.", 4)]
     agent_id: AgentIdRead | None
@@ -417,5 +457,4 @@ class InteractionRead(ReadModel):
     @classmethod
     def of(cls, row: Any) -> "InteractionRead":
         """Return the view of a contact, or of a row with its columns."""
-        columns = {name: getattr(row, name) for name in cls.model_fields if name != "version"}
-        return cls(**columns, version=1 if row.erased_at is None else 2)
+        return cls(**{name: getattr(row, name) for name in cls.model_fields})

@@ -17,9 +17,10 @@ from service_api.sla_policies.queries import terms_for, terms_of
 from service_api.surveys.use_cases import follow_up_by_contact
 from service_api.teams import Team
 from service_api.tickets.corrections import correct_ticket, publish_breaches
-from service_api.tickets.model import Interaction, OnboardingAlreadyOpened, Ticket
+from service_api.tickets.model import MOMENTS, Interaction, OnboardingAlreadyOpened, Ticket
 from service_api.tickets.schemas import (
     InteractionCreate,
+    InteractionUpdate,
     TicketAssignRequest,
     TicketCloseRequest,
     TicketCreate,
@@ -37,8 +38,8 @@ from service_kit.compiled import CompiledStatement
 from service_kit.custom_fields.queries import changed_custom, new_custom
 from service_kit.identifiers import new_id
 from service_kit.locking import lock, lock_both
-from service_kit.occurrence import happened_at
-from service_kit.problems import Unprocessable
+from service_kit.occurrence import check_recordable, happened_at
+from service_kit.problems import NotFound, Unprocessable
 from service_kit.references import UnknownReference, require, require_new
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
@@ -98,6 +99,7 @@ async def update_ticket(
         ticket.check_has_no_deal()
         theirs = attribution_of(await require_customer(work, changes["customer_id"]))
         changes = {name: value for name, value in theirs.items() if getattr(ticket, name) != value} | changes
+    check_recordable({name: changes[name] for name in MOMENTS & changes.keys()}, by)
     if changes:
         await correct_ticket(work, ticket, changes, at)
     return ticket
@@ -193,6 +195,41 @@ async def log_interaction(
     work.add(interaction)
     if is_reply(contact):
         await follow_up_by_contact(work, ticket, contact)
+    return interaction
+
+
+async def update_interaction(
+    work: UnitOfWork,
+    ticket_id: UUID,
+    interaction_id: UUID,
+    body: InteractionUpdate,
+    by: Principal,
+    expected: ExpectedVersion,
+) -> Interaction:
+    """Correct a contact; the same again changes nothing. Raise `UnknownReference` (422)."""
+    ticket = await lock(work, Ticket, ticket_id, None)
+    of_contact = Interaction.table.c
+    found = await work.find(Interaction, of_contact.ticket_id == ticket.id, order_by=[of_contact.id])
+    interaction = next((each for each in found if each.id == interaction_id), None)
+    if interaction is None:
+        raise NotFound(f"There is no interaction {interaction_id} of ticket {ticket_id}.")
+    expected.check(interaction.version)
+    changes = body.changed_from(interaction)
+    check_recordable({name: changes[name] for name in ("occurred_at",) if name in changes}, by)
+    if "agent_id" in changes:
+        changes["team_id"] = await _team_of(work, changes["agent_id"], None, otherwise=ticket.team_id)
+    if not changes:
+        return interaction
+    at = happened_at(None, by, after=ticket.changed_at)
+    previous = interaction.contact(ticket)
+    interaction.correct(changes)
+    now = interaction.contact(ticket)
+    if now != previous:
+        contacts = [each.contact(ticket) for each in found]
+        terms = await terms_of(work, ticket.sla_policy_id)
+        publish(work, ticket, ticket.correct_contact(contacts, previous, now, terms), at)
+        interaction.ticket_version = ticket.version
+        publish_breaches(work, ticket, ticket.opened_at)
     return interaction
 
 
