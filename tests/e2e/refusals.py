@@ -39,7 +39,7 @@ RULES = re.compile(
             r"^must open before it closes$",
             r"^(name|give) .+(one of them|or both)$",
             r"^give either ",
-            r"^give due_(at|on) of what is planned$",
+            r"^give due_(at|on) of what is (planned|agreed with the customer)$",
             r"^is only of rules with the trigger ",
             r" is after .+, the last day asked for$",
             r"^must not give both ",

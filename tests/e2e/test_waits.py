@@ -135,3 +135,42 @@ async def test_a_bad_rating_is_escalated_once_over_a_restart_until_we_call(compa
         ("waiting_now", "ratings"): (0, None),
     }
     await settled(company.stack)
+
+
+async def test_a_call_back_that_was_agreed_waits_from_its_time_until_it_is_moved_or_done(company: Company) -> None:
+    asked = (
+        ("answered_within_hour", "call_backs"),
+        ("answered_within_hour", "all"),
+        ("waiting_now", "all"),
+        ("follow_ups_on_time", "standard"),
+    )
+    now = datetime.now(UTC)
+    account = await company.post("sales", "accounts", name="Baltic Bakeries", region=company.region)
+    before = await company.numbers(*asked)
+    call = {"kind": "call", "account_id": account["id"], "status": "planned", "agreed_with_customer": True}
+    yesterday = (now - timedelta(days=1, hours=2)).isoformat()
+    agreed = await company.post("sales", "activities", **call, due_at=yesterday)
+    later = await company.post("sales", "activities", **call, due_at=(now + timedelta(hours=30)).isoformat())
+    (wait,) = await company.waiting()
+    assert (wait["reason"], wait["state"], wait["record"]) == ("call_back", "over", f"activities/{agreed['id']}")
+    assert (wait["customer_id"], wait["function"]) == (account["id"], "sales")
+    open_yesterday = before | {
+        ("answered_within_hour", "call_backs"): (0, 1),
+        ("follow_ups_on_time", "standard"): (0, 1),
+    }
+    assert await company.numbers(*asked) == open_yesterday
+    await company.post("sales", f"activities/{agreed['id']}/done")
+    assert await company.waiting() == []
+    # Done a day late, it stays not kept.
+    assert await company.numbers(*asked) == open_yesterday
+    kept_at = (now - timedelta(minutes=30)).isoformat()
+    await company.post("sales", f"activities/{later['id']}/move", due_at=kept_at)
+    (wait,) = await company.waiting()
+    assert wait["record"] == f"activities/{later['id']}"
+    await company.post("sales", f"activities/{later['id']}/done")
+    assert await company.waiting() == []
+    assert await company.numbers(*asked) == before | {
+        ("answered_within_hour", "call_backs"): (1, 2),
+        ("follow_ups_on_time", "standard"): (0, 2),
+    }
+    await settled(company.stack)

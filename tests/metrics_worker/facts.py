@@ -13,6 +13,7 @@ from event_contracts.fields import Money
 from event_contracts.sales import (
     AccountRegistered,
     ActivityCompleted,
+    ActivityPlanned,
     DealLine,
     DealOpened,
     LeadQualified,
@@ -141,6 +142,11 @@ _CARED_FOR: dict[str, Any] = {
 def activity(**fields: Any) -> ActivityCompleted:
     defaults = {"id": uuid4(), "kind": "call", "deal_id": None, "due_at": None, "completed_at": MORNING, **_SOLD}
     return ActivityCompleted(**(defaults | fields))
+
+
+def planned_activity(**fields: Any) -> ActivityPlanned:
+    defaults = {"id": uuid4(), "kind": "call", "deal_id": None, "due_at": None, "completed_at": None, **_SOLD}
+    return ActivityPlanned(**(defaults | fields))
 
 
 def referral(**fields: Any) -> ReferralRecorded:

@@ -111,3 +111,28 @@ async def test_what_is_overdue_is_listed_until_it_is_done_missed_or_cancelled(sa
     bulk = {"operation": "finish_activity", "records": [{"id": left}, {"id": ahead["id"]}], "body": {}}
     assert (await sales.post("/v1/bulk", bulk))["done"] == 2
     assert await listed("overdue=true") == set()
+
+
+async def test_what_is_agreed_with_the_customer_has_a_time_and_ends_with_them(sales: Sales) -> None:
+    account = await sales.account()
+    due_at = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    agreed = {"kind": "call", "account_id": account["id"], "agreed_with_customer": True}
+    assert_problem(await sales.send("POST", "/v1/activities", agreed), 422, "invalid-request")
+    planned = await sales.post("/v1/activities", agreed | {"due_at": due_at}, status=201)
+    assert (planned["status"], planned["agreed_with_customer"]) == ("planned", True)
+    (event,) = await sales.events_of(planned["id"])
+    assert isinstance(event.data, ActivityPlanned)
+    assert event.data.agreed_with_customer
+    other = await sales.post("/v1/activities", agreed | {"due_at": due_at, "agreed_with_customer": False}, status=201)
+    done = {"kind": "call", "account_id": account["id"], "status": "done"}
+    without = await sales.post("/v1/activities", done, status=201)
+    corrected = await sales.send("PATCH", f"/v1/activities/{without['id']}", {"agreed_with_customer": True})
+    assert_problem(corrected, 422, "invalid-request")
+    missed = await sales.post("/v1/activities", agreed | {"due_at": due_at}, status=201)
+    await sales.post(f"/v1/activities/{missed['id']}/missed", {})
+    await sales.post(f"/v1/accounts/{account['id']}/erase", {}, role="sales-manager")
+    found = [await sales.get(f"/v1/activities/{each['id']}") for each in (planned, missed, other)]
+    assert [(each["status"], each["agreed_with_customer"]) for each in found] == [
+        ("cancelled", True), ("missed", False), ("planned", False),
+    ]  # fmt: skip
+    assert found[0]["cancel_reason"] == "customer-erased"

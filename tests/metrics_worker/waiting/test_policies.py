@@ -66,6 +66,18 @@ BY_HAND = [
     (VILNIUS, "2026-06-10T12:00Z", "2026-06-10T12:45Z", 45, 45, "2026-06-10T13:00Z"),
     (NEW_YORK, "2026-06-10T12:00Z", "2026-06-10T12:45Z", 45, 45, "2026-06-10T13:00Z"),
     (KATHMANDU, "2026-06-10T12:00Z", "2026-06-10T12:45Z", 45, 0, "2026-06-11T05:15Z"),
+    # A bad rating at ten in the evening before a holiday on a Friday: the office opens on Monday.
+    (VILNIUS, "2026-12-24T22:00+02:00", "2026-12-28T08:46+02:00", 4_966, 46, "2026-12-28T09:00+02:00"),
+    # A call back agreed for a quarter to six: a quarter of an hour of that day, and the rest on the next.
+    (VILNIUS, "2026-03-10T17:45+02:00", "2026-03-11T08:44+02:00", 899, 59, "2026-03-11T08:45+02:00"),
+    # One agreed for Sunday noon, when the office is closed; the clocks went forward that night.
+    (VILNIUS, "2026-03-29T12:00+03:00", "2026-03-30T09:00+03:00", 1_260, 60, "2026-03-30T09:00+03:00"),
+    # One agreed for half past three in the night in October, of which there are two: this is the second.
+    (NIGHT, "2026-10-25T03:30+02:00", "2026-10-25T04:15+02:00", 45, 45, "2026-10-25T04:30+02:00"),
+    # One agreed for a quarter to midnight, around the clock: the limit is on the next day.
+    (NIGHT, "2026-06-10T23:45+03:00", "2026-06-11T00:30+03:00", 45, 45, "2026-06-11T00:45+03:00"),
+    # One agreed in Vilnius for 15:00, with a team in Kathmandu, which has closed a quarter of an hour before.
+    (KATHMANDU, "2026-06-10T15:00+03:00", "2026-06-11T11:00+05:45", 1_035, 60, "2026-06-11T11:00+05:45"),
     # It begins after the moment that is asked about, as where two clocks disagree: no time has passed.
     (VILNIUS, "2026-03-10T09:00+02:00", "2026-03-10T08:59+02:00", -1, 0, "2026-03-10T10:00+02:00"),
 ]  # fmt: skip

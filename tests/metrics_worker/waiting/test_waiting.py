@@ -10,10 +10,23 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_contracts.fields import Credit
+from event_contracts.planned_work import WorkMove
+from event_contracts.sales import ActivityPlanned
 from event_contracts.service import RatingWait, Wait
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import Metrics, client_of, ingest
-from tests.metrics_worker.facts import AGENT, CUSTOMER, REP, TEAM, account, all_decoded, lead, survey, ticket
+from tests.metrics_worker.facts import (
+    AGENT,
+    CUSTOMER,
+    REP,
+    TEAM,
+    account,
+    all_decoded,
+    lead,
+    planned_activity,
+    survey,
+    ticket,
+)
 
 OTHER_TEAM = UUID(int=77)
 
@@ -181,6 +194,60 @@ async def test_a_bad_rating_waits_and_is_raised_until_an_agent_speaks_with_the_c
     }  # fmt: skip
     longest = await metrics.get("/v1/kpis/longest_wait_minutes", variant="ratings", owner=str(REP), **days)
     assert float(longest["value"]) == pytest.approx(60, rel=0.02)
+
+
+async def test_what_was_agreed_waits_from_its_time_until_it_is_done_moved_or_cancelled(metrics: Metrics) -> None:
+    agreed_at, call = ago(minutes=84), UUID(int=301)
+    days = {"from": ago(days=5).date().isoformat(), "to": (datetime.now(UTC) + timedelta(days=3)).date().isoformat()}
+
+    def agreed(**fields: Any) -> ActivityPlanned:
+        given: dict[str, Any] = {
+            "status": "planned",
+            "completed_at": None,
+            "due_at": agreed_at,
+            "planned_at": ago(days=1),
+        }
+        return planned_activity(agreed_with_customer=True, **{"id": call} | given | fields)
+
+    async def kept() -> tuple[Any, Any]:
+        answer = await metrics.get("/v1/kpis/answered_within_hour", variant="call_backs", **days)
+        return answer["numerator"], answer["denominator"]
+
+    # Planned work that was not agreed waits for no customer.
+    await metrics.consume((agreed(), 1), (planned_activity(status="planned", completed_at=None, due_at=agreed_at), 1))
+    [wait] = (await metrics.get("/v1/waiting"))["items"]
+    assert (wait["reason"], wait["function"], wait["state"]) == ("call_back", "sales", "over")
+    assert (wait["record"], wait["customer_id"], wait["elapsed_minutes"]) == (f"activities/{call}", str(CUSTOMER), 84)
+    [alert] = (await metrics.get("/v1/alerts", kind="kept-waiting"))["items"]
+    assert (alert["facts"]["rule"], alert["subject"]) == ("call-back-waits", f"customers/{CUSTOMER}")
+    assert (await metrics.client.get(alert["explain"])).status_code == 200
+    # Saying that it was missed helps no customer.
+    await metrics.consume((agreed(status="missed", missed_at=ago(minutes=30)), 2))
+    assert await reasons(metrics) == ["call_back"]
+    assert await kept() == (0, 1)
+    # Moved, they wait from the new time; it is still to come.
+    later = datetime.now(UTC).replace(microsecond=0) + timedelta(days=2)
+    before = WorkMove(moved_at=ago(minutes=20), due_at=agreed_at, missed_at=ago(minutes=30))
+    await metrics.consume((agreed(due_at=later, moves=[before]), 3))
+    assert await reasons(metrics) == []
+    # Done on the day after the move, that one was kept, and the first was not.
+    soon = ago(minutes=10)
+    await metrics.consume((agreed(due_at=soon, moves=[before]), 4))
+    assert await reasons(metrics) == ["call_back"]
+    await metrics.consume((agreed(status="done", due_at=soon, completed_at=ago(), moves=[before]), 5), (agreed(), 1))
+    assert await reasons(metrics) == []
+    assert await kept() == (1, 2)
+    # What is cancelled counts nowhere.
+    other = agreed(id=UUID(int=302))
+    await metrics.consume((other, 1))
+    assert await reasons(metrics) == ["call_back"]
+    await metrics.consume((agreed(id=UUID(int=302), status="cancelled", cancelled_at=ago()), 2))
+    assert await reasons(metrics) == []
+    assert await kept() == (1, 2)
+    # A lead who is no customer yet is told apart by their own alert.
+    await metrics.consume((agreed(id=UUID(int=303), account_id=None, lead_id=UUID(int=9)), 1))
+    [alert] = (await metrics.get("/v1/alerts", kind="kept-waiting"))["items"]
+    assert alert["subject"] == f"activities/{UUID(int=303)}"
 
 
 async def test_after_a_merge_the_survivor_waits(metrics: Metrics) -> None:

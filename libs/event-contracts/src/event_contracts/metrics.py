@@ -70,11 +70,11 @@ class CustomerWait(State, frozen=True, kw_only=True):
     """A wait of a customer, as far as it was escalated. Its id is that of `GET /v1/waiting`."""
 
     reason: Code
-    """What they wait for: `lead`, `message`, `reopened`, `rating`."""
+    """What they wait for: `lead`, `message`, `reopened`, `rating`, `call_back`."""
     record_kind: Code
-    """What began the wait, as subjects of events name it: `tickets`, `leads`, `surveys`."""
+    """What began the wait, as subjects of events name it: `tickets`, `leads`, `surveys`, `activities`."""
     record_id: UUID
-    """The lead, ticket or survey, as the API of its service has it."""
+    """The lead, ticket, survey or activity, as the API of its service has it."""
     customer_id: UUID | None
     """Who waits; null for a lead that is no customer yet."""
     owner_id: UUID | None

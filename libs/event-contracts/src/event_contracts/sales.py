@@ -361,6 +361,8 @@ class Activity(PlannedWork, frozen=True, kw_only=True):
     """When it is due; null when unplanned."""
     completed_at: Moment | None
     """When it was done; null while it is not."""
+    agreed_with_customer: bool = False
+    """Whether the customer counts on it at `due_at`: from then on they wait until it is done, moved or cancelled."""
     reasons: list[Code] | None = None
     """Why the customer is at risk: of what was planned for that; null for all else."""
     planning_rule_id: UUID | None = None

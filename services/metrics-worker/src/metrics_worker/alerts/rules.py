@@ -61,8 +61,8 @@ _TICKET = KIND_BY_NAME["ticket"]
 
 class _Kept(NamedTuple):
     rule: AlertRule
+    kpi: str
     variant: str
-    """Of `waiting_now`."""
     words: str
     do: str
 
@@ -70,9 +70,17 @@ class _Kept(NamedTuple):
 _KEPT_WAITING: Final[dict[WaitReason, _Kept]] = {
     "rating": _Kept(
         "rating-waits",
+        "waiting_now",
         "ratings",
         "an agent to speak with them about their bad rating",
         "Speak with them, and log it on the ticket, or record it: POST /v1/surveys/{id}/follow-up.",
+    ),
+    "call_back": _Kept(
+        "call-back-waits",
+        "answered_within_hour",
+        "call_backs",
+        "a call or visit that was agreed with them",
+        "Call or visit them, or agree on another time: POST /v1/activities/{id}/done or …/move.",
     ),
 }
 """What is alerted beside tickets: a lead is no customer yet."""
@@ -192,23 +200,39 @@ async def unattended(work: UnitOfWork, now: datetime, sees: Sees | None = None) 
 
 
 async def kept_waiting(work: UnitOfWork, now: datetime, sees: Sees | None = None) -> list[AlertRead]:
-    """Return one alert for each customer and reason besides tickets and leads that is over the limit."""
+    """Return one alert for each customer and reason besides tickets and leads that is over the limit.
+
+    What was agreed with a lead who is no customer yet has an alert of its own.
+    """
     return [
-        alert(
-            "kept-waiting",
-            "critical",
-            f"customers/{customer}",
-            f"For longer than the limit, this customer has waited for {kept.words}.",
-            AlertFactsRead(rule=kept.rule, variant=kept.variant, dimension="customer", dimension_value=str(customer)),
-            since=min(wait.since for wait in waits),
-            do=f"{kept.do} GET /v1/waiting?reason={reason}&customer={customer} lists what for.",
-            kpi="waiting_now",
-            explain=_explain("waiting_now", kept.variant, customer=str(customer)),
-            aspect=reason,
-        )
+        _kept_waiting(reason, kept, key, waits)
         for reason, kept in _KEPT_WAITING.items()
-        for customer, waits in (await _over_limit(work, now, sees, open_wait.c.reason == reason)).items()
+        for key, waits in (await _over_limit(work, now, sees, open_wait.c.reason == reason)).items()
     ]
+
+
+def _kept_waiting(reason: WaitReason, kept: _Kept, key: UUID, waits: list[Any]) -> AlertRead:
+    is_customer = waits[0].customer is not None
+    record = f"{KIND_BY_NAME[waits[0].kind].subject_kind}/{waits[0].subject_id}"
+    whose = {"customer": str(key)} if is_customer else {}
+    facts = AlertFactsRead(
+        rule=kept.rule,
+        variant=kept.variant,
+        dimension="customer" if is_customer else None,
+        dimension_value=whose.get("customer"),
+    )
+    return alert(
+        "kept-waiting",
+        "critical",
+        f"customers/{key}" if is_customer else record,
+        f"For longer than the limit, this {'customer' if is_customer else 'lead'} has waited for {kept.words}.",
+        facts,
+        since=min(wait.since for wait in waits),
+        do=f"{kept.do} GET /v1/waiting?{urlencode({'reason': reason} | whose)} lists what for.",
+        kpi=kept.kpi,
+        explain=_explain(kept.kpi, kept.variant, None, **whose),
+        aspect=reason,
+    )
 
 
 async def _over_limit(
@@ -221,7 +245,7 @@ async def _over_limit(
     waiting: dict[UUID, list[Any]] = {}
     for wait in await query.page(connection, state="over", after=None, limit=MOST_WAITS):
         if sees is None or sees(wait.owner, wait.team):
-            waiting.setdefault(wait.customer, []).append(wait)
+            waiting.setdefault(wait.customer or wait.subject_id, []).append(wait)
     # A record keeps the name of a customer who was merged since.
     survivors = await survivors_of(connection, waiting)
     by_survivor: dict[UUID, list[Any]] = {}

@@ -37,6 +37,7 @@ AlertRule = Literal[
     "sequence-conflict",
     "unattended",
     "rating-waits",
+    "call-back-waits",
     "overdue-work",
     "target-missed",
     "beyond-usual-spread",

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from event_contracts.sales import Activity, Referral
 from metrics_worker.domain.measure import Measure, Measures
 from metrics_worker.domain.planned_work import due_days
-from metrics_worker.domain.posting import Posting, Reporting, text_of
+from metrics_worker.domain.posting import LOST_AFTER_SECONDS, Posting, Reporting, seconds_between, text_of
 
 
 class SellingDimensions(NamedTuple):
@@ -30,6 +30,11 @@ class ActivityMeasures(Measures, kind="activity", credit="who did it, or has it 
     on_time: Measure = Measure("of these, those completed by their due time, by due day")
     with_due: Measure = Measure("completed activities with a due time, by completion day")
     open: Measure = Measure("planned activities that are not done, by due day", elapsed_only=True)
+    agreed: Measure = Measure("activities agreed with the customer that are done, missed or moved late, by due day")
+    agreed_within_hour: Measure = Measure("of these, those done by an hour after the agreed time, by due day")
+    agreed_open: Measure = Measure(
+        "planned activities that were agreed with the customer and are not done, by due day", elapsed_only=True
+    )
 
 
 class ReferralMeasures(Measures, kind="referral", credit="the recommending account's owner at that time"):
@@ -46,6 +51,11 @@ def postings_for_activity(activity: Activity, reporting: Reporting) -> list[Post
         by_day[reporting.day_of(activity.completed_at)] = Counter(completed=1, with_due=with_due)
     for day, due, on_time, still_open in due_days(activity, activity.due_at, activity.completed_at, reporting):
         by_day.setdefault(day, Counter()).update(follow_ups=due, on_time=on_time, open=still_open)
+        if activity.agreed_with_customer:
+            by_day[day].update(agreed=due, agreed_open=still_open)
+    if activity.agreed_with_customer and activity.due_at is not None and activity.completed_at is not None:
+        kept = seconds_between(activity.due_at, activity.completed_at) <= LOST_AFTER_SECONDS
+        by_day[reporting.day_of(activity.due_at)]["agreed_within_hour"] += int(kept)
     dimensions = _dimensions(activity)
     return [
         Posting(day, dimensions, ActivityMeasures(**amounts))

@@ -41,7 +41,7 @@ from metrics_worker.domain.measure import Measure
 from metrics_worker.domain.posting import Posting, Reporting
 from metrics_worker.domain.waiting import OpenWait
 
-RULES_VERSION = 13
+RULES_VERSION = 14
 """Raise it when any `postings_for` changes what it returns: a ledger written by other rules has to be rebuilt."""
 
 
@@ -179,6 +179,7 @@ KINDS: tuple[Kind, ...] = (
         activity.ActivityMeasures.columns,
         activity.postings_for_activity,
         customer_field="account_id",
+        open_waits=waiting.of_activity,
     ),
     Kind(
         "referral",

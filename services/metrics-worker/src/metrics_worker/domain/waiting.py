@@ -6,18 +6,18 @@ from hashlib import blake2b
 from typing import Final, Literal, NamedTuple, get_args
 from uuid import UUID
 
-from event_contracts.sales import Lead
+from event_contracts.sales import Activity, Lead
 from event_contracts.service import Survey, Ticket
 from metrics_worker.domain.lead import waits_until
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.domain.ticket import waits_of
 
-WaitReason = Literal["lead", "message", "reopened", "rating"]
+WaitReason = Literal["lead", "message", "reopened", "rating", "call_back"]
 WaitFunction = Literal["sales", "service"]
 WAIT_REASONS: Final[tuple[WaitReason, ...]] = get_args(WaitReason)
 """A lead that was not contacted, a message that was not answered, a reopened ticket that was not answered, a bad rating
-that was not followed up."""
-SALES_REASONS: Final[frozenset[WaitReason]] = frozenset({"lead"})
+that was not followed up, a call or visit that was agreed with the customer and has not taken place."""
+SALES_REASONS: Final[frozenset[WaitReason]] = frozenset({"lead", "call_back"})
 """What sales has to answer; all else is for service."""
 
 
@@ -102,5 +102,24 @@ def of_lead(lead: Lead, _reporting: Reporting) -> Sequence[OpenWait]:
             segment=lead.segment,
             product=lead.product,
             channel=lead.channel,
+        )
+    ]
+
+
+def of_activity(activity: Activity, _reporting: Reporting) -> Sequence[OpenWait]:
+    """Return the wait for what was agreed with the customer: from its due time until it is done, moved or cancelled."""
+    if not activity.agreed_with_customer or activity.due_at is None or activity.status not in ("planned", "missed"):
+        return ()
+    return [
+        OpenWait(
+            reason="call_back",
+            since=activity.due_at,
+            customer=activity.account_id,
+            owner=activity.owner_id,
+            team=activity.team_id,
+            region=activity.region,
+            segment=activity.segment,
+            product=None,
+            channel=activity.channel,
         )
     ]

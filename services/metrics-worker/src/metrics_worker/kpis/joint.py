@@ -1,6 +1,7 @@
 """The KPIs of sales and service together."""
 
 from metrics_worker.domain.account import AccountMeasures as Account
+from metrics_worker.domain.activity import ActivityMeasures as Activity
 from metrics_worker.domain.activity import ReferralMeasures as Referral
 from metrics_worker.domain.care import ReviewMeasures as Review
 from metrics_worker.domain.care import UpsellMeasures as Upsell
@@ -57,6 +58,13 @@ JOINT: tuple[Kpi, ...] = (
                 "of all bad ratings that began to wait for a follow-up in the period, the share in which an agent "
                 "spoke with the customer within an hour",
             ),
+            "call_backs": Formula(
+                "ratio",
+                Activity.agreed_within_hour,
+                Activity.agreed + Activity.agreed_open,
+                "of all calls and visits that were agreed with customers for the period, the share that took place by "
+                "an hour after the agreed time",
+            ),
             "sales": Formula(
                 "ratio",
                 Lead.within_hour,
@@ -76,7 +84,9 @@ JOINT: tuple[Kpi, ...] = (
             "lead until it is contacted, qualified or converted. Those who still wait count as not answered, those of "
             "the last hour included, and so does a rating that its customer revised first. `cohort` is the common "
             "definition: "
-            "the first response to each ticket. Hours are counted around the clock, whatever the policy of waiting."
+            "the first response to each ticket. Hours are counted around the clock, whatever the policy of waiting. "
+            "`call_backs`, by the day they were agreed for, are in none of the others; those of a day that is over and "
+            "still to be done count as not kept."
         ),
     ),
     Kpi(

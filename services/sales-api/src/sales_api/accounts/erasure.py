@@ -90,10 +90,24 @@ def _erase_lead(work: UnitOfWork, lead: Lead, at: datetime) -> None:
 async def _erase_activities(work: UnitOfWork, are_theirs: sa.ColumnElement[bool], at: datetime) -> list[Activity]:
     """Erase what is personal of activities: the values of custom fields, where they have any.
 
-    There is no customer any more for what rules planned.
+    There is no customer any more for what rules planned, nor one who waits for what was agreed with them.
     """
     await cancel_ruled(work, Activity, CUSTOMER_ERASED, at, are_theirs)
     of_activity = Activity.table.c
+    is_waited_for = sa.and_(
+        of_activity.agreed_with_customer, sa.or_(of_activity.status == "planned", of_activity.status == "missed")
+    )
+    for activity in await work.find(
+        Activity, are_theirs, is_waited_for, order_by=[of_activity.id], lock="no key update"
+    ):
+        happened = max(at, activity.changed_at)
+        event = (
+            activity.cancel(CUSTOMER_ERASED, at=happened)
+            if activity.status == "planned"
+            # What was missed stays so.
+            else activity.amend({"agreed_with_customer": False}, at=happened)
+        )
+        publish(work, activity, event, happened)
     has_any = of_activity.custom_personal != sa.literal_column("'{}'::jsonb")
     found = await work.find(Activity, are_theirs, has_any, order_by=[of_activity.id], lock="no key update")
     for activity in found:

@@ -51,6 +51,9 @@ class Activity(Customized, OfCustomer, RuledWork, Base, table="activity"):
     channel: str | None = None
     due_at: Annotated[datetime | None, column(comment="null for an unplanned activity")] = None
     completed_at: Annotated[datetime | None, column(comment="null while it is not done")] = None
+    agreed_with_customer: Annotated[
+        bool, column(server_default=sa.text("false"), comment="they count on it at its due time")
+    ] = False
     reasons: Annotated[
         list[str] | None, column(ARRAY(sa.Text), comment="why the customer is at risk; null for all else")
     ] = None

@@ -1,9 +1,9 @@
 """Activities over HTTP."""
 
 from datetime import UTC, datetime
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from sales_api.fields import (
     AccountId,
@@ -26,9 +26,15 @@ from sales_api.fields import (
 )
 from service_kit.changes import Change
 from service_kit.custom_fields.values import CustomGiven, CustomizedRead
-from service_kit.fields import Moment, OccurredAt, RecordId, StrictModel, UpdatedAt, Version, examples
+from service_kit.fields import Moment, OccurredAt, RecordId, StrictModel, UpdatedAt, Version, described, examples
 from service_kit.planned_work.rule_schemas import RuledWorkRead
 from service_kit.planned_work.schemas import PlannedWorkRead, Purpose, StatusGiven, is_planned
+
+_AGREED = described(
+    "Whether the customer counts on it at `due_at`, as on a call back: from then on they wait until it is done, moved "
+    "or cancelled.",
+    True,
+)
 
 
 class ActivityCreate(StrictModel):
@@ -49,6 +55,7 @@ class ActivityCreate(StrictModel):
             "status": "planned",
             "due_at": "2026-03-18T16:00:00Z",
             "purpose": "renewal",
+            "agreed_with_customer": True,
         },
         {"kind": "visit", "account_id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12"},
     )
@@ -65,6 +72,7 @@ class ActivityCreate(StrictModel):
     status: StatusGiven | None = None
     due_at: Moment | None = Field(default=None, description="By when it is to be done, or was; planned, it has one.")
     purpose: Purpose | None = None
+    agreed_with_customer: Annotated[StrictBool, _AGREED] = False
     custom: CustomGiven = Field(default_factory=dict)
     occurred_at: OccurredAt | None = None
 
@@ -74,6 +82,8 @@ class ActivityCreate(StrictModel):
             raise ValueError("name a deal, a lead or an account: one of them")
         if self.status == "planned" and self.due_at is None:
             raise ValueError("give due_at of what is planned")
+        if self.agreed_with_customer and self.due_at is None:
+            raise ValueError("give due_at of what is agreed with the customer")
         return self
 
     @property
@@ -94,6 +104,7 @@ class ActivityUpdate(Change):
             "channel": "trade_show",
             "due_at": "2026-03-17T16:00:00Z",
             "purpose": "renewal",
+            "agreed_with_customer": True,
             "custom": {},
             "occurred_at": "2026-03-18T10:00:00Z",
         }
@@ -107,6 +118,7 @@ class ActivityUpdate(Change):
     channel: Channel | None = None
     due_at: Moment | None = Field(default=None, description="By when it was to be done; to plan anew, move it.")
     purpose: Purpose | None = None
+    agreed_with_customer: Annotated[StrictBool, _AGREED] = Field(default_factory=bool)
     custom: CustomGiven = Field(default_factory=dict)
     occurred_at: OccurredAt | None = None
 
@@ -142,5 +154,6 @@ class ActivityRead(CustomizedRead, PlannedWorkRead, RuledWorkRead):
     """By when it is to be done, or was; null if there was no such time."""
     completed_at: Moment | None
     """When it was done; null while it is not."""
+    agreed_with_customer: Annotated[bool, _AGREED]
     reasons: list[RiskReasonRead] | None
     """Why the customer is at risk: of what sales-consumer planned for that; null for all else."""

@@ -22,6 +22,7 @@ from service_kit.list_values.queries import check_listed
 from service_kit.locking import lock
 from service_kit.occurrence import happened_at
 from service_kit.planned_work.use_cases import add_work, finish_work
+from service_kit.problems import Unprocessable
 from service_kit.references import require
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
@@ -45,6 +46,7 @@ async def complete_activity(work: UnitOfWork, body: ActivityCreate, by: Principa
             purpose=body.purpose,
             owner_id=body.owner_id,
             at=at,
+            agreed_with_customer=body.agreed_with_customer,
             custom=custom,
         )
     columns = await _columns(work, subject, body.owner_id) | custom
@@ -56,6 +58,7 @@ async def complete_activity(work: UnitOfWork, body: ActivityCreate, by: Principa
         due_at=body.due_at,
         purpose=body.purpose,
         completed_at=at,
+        agreed_with_customer=body.agreed_with_customer,
         **columns,
     )
     add_work(work, activity, at)
@@ -71,6 +74,7 @@ async def plan_activity(
     purpose: str | None,
     owner_id: UUID | None = None,
     at: datetime,
+    agreed_with_customer: bool = False,
     reasons: list[str] | None = None,
     custom: Mapping[str, Any] | None = None,
     planning_rule_id: UUID | None = None,
@@ -89,6 +93,7 @@ async def plan_activity(
         planned_at=at,
         due_at=due_at,
         purpose=purpose,
+        agreed_with_customer=agreed_with_customer,
         reasons=reasons,
         planning_rule_id=planning_rule_id,
         trigger_id=trigger_id,
@@ -118,6 +123,9 @@ async def update_activity(
     changes = body.changed_from(activity, besides=frozenset({"custom", "occurred_at"}))
     await check_listed(work, body, changes)
     changes |= await changed_custom(work, activity, body.custom)
+    agreed = changes.get("agreed_with_customer", activity.agreed_with_customer)
+    if agreed and changes.get("due_at", activity.due_at) is None:
+        raise Unprocessable.at("#/due_at", "give due_at of what is agreed with the customer")
     if "owner_id" in changes:
         changes["team_id"] = await team_of(work, body.owner_id)
     if changes:
