@@ -41,6 +41,8 @@ from tests.service_kit.conftest import assert_problem
 pytestmark = pytest.mark.clock
 
 WHEN = "2026-03-31T21:00:00Z"
+FIRST_WON_AT = datetime.now(UTC) - timedelta(days=3)
+WON_AGAIN_AT = FIRST_WON_AT + timedelta(days=2)
 WON_AT = datetime(2026, 3, 20, 16, tzinfo=UTC)
 PROMISE = Promise(deliver_by=date(2026, 4, 15), price=Money(Decimal("30.00"), "EUR"), quality="gold")
 
@@ -311,6 +313,18 @@ async def onboarding_of(manager: httpx.AsyncClient, deal_id: UUID) -> dict[str, 
     return ticket  # type: ignore[no-any-return]
 
 
+async def an_onboarding(
+    service: Service, manager: httpx.AsyncClient, account_id: UUID, deal_id: UUID, *, is_done: bool
+) -> dict[str, Any]:
+    """The onboarding of a deal that was won some days ago."""
+    first = record(won(account_id, deal_id, closed_at=FIRST_WON_AT), 3)
+    await consume(service, record(registered(account_id), 1), first, onboarding_days=30)
+    ticket = await onboarding_of(manager, deal_id)
+    if is_done:
+        assert (await manager.post(f"/v1/tickets/{ticket['id']}/resolve", json={})).status_code == 200
+    return ticket
+
+
 async def test_an_onboarding_waits_for_no_response_but_has_a_time_to_be_done_by(
     service: Service, manager: httpx.AsyncClient
 ) -> None:
@@ -332,14 +346,8 @@ async def test_a_deal_that_is_taken_back_cancels_its_onboarding_until_it_is_won_
     service: Service, manager: httpx.AsyncClient, done_before: bool
 ) -> None:
     account_id, deal_id = new_id(), new_id()
-    now = datetime.now(UTC)
-    first_won_at, won_again_at = now - timedelta(days=3), now - timedelta(days=1)
-    accounts = [record(registered(account_id), 1)]
-    await consume(service, *accounts, record(won(account_id, deal_id, closed_at=first_won_at), 3), onboarding_days=30)
-    ticket = await onboarding_of(manager, deal_id)
+    ticket = await an_onboarding(service, manager, account_id, deal_id, is_done=done_before)
     address = f"/v1/tickets/{ticket['id']}"
-    if done_before:
-        assert (await manager.post(f"{address}/resolve", json={})).status_code == 200
     taken_back = record(reopened(account_id, deal_id), 4)
     await consume(service, taken_back, onboarding_days=30)
     await consume(service, taken_back, onboarding_days=30)
@@ -349,12 +357,12 @@ async def test_a_deal_that_is_taken_back_cancels_its_onboarding_until_it_is_won_
     assert_problem(await manager.post(f"{address}/resolve", json={}), 409, "ticket-already-cancelled")
     published = await service.events_of(f"tickets/{ticket['id']}")
     assert isinstance(published[-1].data, TicketCancelled)
-    again = record(won(account_id, deal_id, closed_at=won_again_at), 5)
+    again = record(won(account_id, deal_id, closed_at=WON_AGAIN_AT), 5)
     await consume(service, again, onboarding_days=30)
     await consume(service, again, onboarding_days=30)
     onboarding = await onboarding_of(manager, deal_id)
     assert (onboarding["id"], onboarding["cancelled_at"], onboarding["closed_at"]) == (ticket["id"], None, None)
-    since = first_won_at if done_before else won_again_at
+    since = FIRST_WON_AT if done_before else WON_AGAIN_AT
     assert datetime.fromisoformat(onboarding["onboarding_since"]) == since
     assert onboarding["status"] == ("resolved" if done_before else "open")
     published = await service.events_of(f"tickets/{ticket['id']}")
@@ -386,19 +394,13 @@ async def test_a_deal_that_is_taken_back_and_won_again_in_one_batch_ends_as_in_t
     service: Service, manager: httpx.AsyncClient, done_before: bool
 ) -> None:
     account_id, deal_id = new_id(), new_id()
-    now = datetime.now(UTC)
-    first_won_at, won_again_at = now - timedelta(days=3), now - timedelta(days=1)
-    accounts = [record(registered(account_id), 1)]
-    await consume(service, *accounts, record(won(account_id, deal_id, closed_at=first_won_at), 3), onboarding_days=30)
-    ticket = await onboarding_of(manager, deal_id)
-    if done_before:
-        assert (await manager.post(f"/v1/tickets/{ticket['id']}/resolve", json={})).status_code == 200
-    again = record(won(account_id, deal_id, closed_at=won_again_at), 5)
+    ticket = await an_onboarding(service, manager, account_id, deal_id, is_done=done_before)
+    again = record(won(account_id, deal_id, closed_at=WON_AGAIN_AT), 5)
     await consume(service, record(reopened(account_id, deal_id), 4), again, onboarding_days=30)
     # An amendment of the same win.
-    await consume(service, record(won(account_id, deal_id, closed_at=won_again_at), 6), onboarding_days=30)
+    await consume(service, record(won(account_id, deal_id, closed_at=WON_AGAIN_AT), 6), onboarding_days=30)
     onboarding = await onboarding_of(manager, deal_id)
-    since = first_won_at if done_before else won_again_at
+    since = FIRST_WON_AT if done_before else WON_AGAIN_AT
     assert datetime.fromisoformat(onboarding["onboarding_since"]) == since
     assert (onboarding["cancelled_at"], onboarding["status"]) == (None, "resolved" if done_before else "open")
     published = [type(each.data) for each in await service.events_of(f"tickets/{ticket['id']}")]

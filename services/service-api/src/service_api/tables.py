@@ -1,39 +1,11 @@
 """The base of this service's entities."""
 
-from service_kit.audit.entries import audit_entry
-from service_kit.consumer.circuit_breaker import circuit_breaker
-from service_kit.consumer.dead_letters import dead_letter
-from service_kit.consumer.offsets import consumer_offset
-from service_kit.consumer.seen_sequences import conflicting_event, seen_sequence
-from service_kit.custom_fields.model import custom_value
 from service_kit.entities import Entity
-from service_kit.idempotency import idempotency_key
-from service_kit.imports.records import imported_record
-from service_kit.outbox import outbox
-from service_kit.published_events import correction, published_event, published_topic, stream
-from service_kit.relay_lease import relay_lease
+from service_kit.service_tables import SERVICE_TABLES
 from service_kit.tables import own_metadata
-from service_kit.timeline.entries import timeline_entry
 
 
 class Base(Entity):
     """All tables of this service's database."""
 
-    metadata = own_metadata(
-        audit_entry,
-        circuit_breaker,
-        conflicting_event,
-        consumer_offset,
-        correction,
-        custom_value,
-        dead_letter,
-        idempotency_key,
-        imported_record,
-        outbox,
-        published_event,
-        published_topic,
-        relay_lease,
-        seen_sequence,
-        stream,
-        timeline_entry,
-    )
+    metadata = own_metadata(*SERVICE_TABLES)
