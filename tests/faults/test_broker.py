@@ -11,6 +11,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 
+from metrics_worker.webhooks.model import FEED
 from tandem_cli.kafka import standard_topics
 from tandem_cli.stack import PARTITIONS
 from tandem_cli.system import DATABASES
@@ -27,7 +28,10 @@ ALERT_SECONDS: Final = 60.0
 GROWTH_BYTES: Final = 50_000_000
 STOP_SECONDS: Final = 10.0
 FIND_SECONDS: Final = 60.0
-CONSUMERS: Final = ("metrics-consumer", "metrics-consumer-2", "service-consumer", "service-consumer-2")
+CONSUMERS: Final = (
+    *("metrics-consumer", "metrics-consumer-2", "service-consumer", "service-consumer-2"),
+    "sales-consumer",
+)
 
 
 @fault(6)
@@ -173,7 +177,8 @@ async def test_kafka_is_lost_whole_and_filled_from_the_databases_under_load(own_
         experiment.findings.note("found to be another after", time.monotonic() - lost_at, "s")
         topics = [topic.name for topic in standard_topics(PARTITIONS)]
         ends = await log_ends(stack, await partitions_of(stack.bootstrap_servers, topics))
-        assert not any(ends.values()), "events were published to an unknown log"
+        written = {part: end for part, end in ends.items() if end}
+        assert written == {}, "something was published to an unknown log"
         await all_stop(experiment, CONSUMERS)
         for service in DATABASES:
             began = time.monotonic()
@@ -234,9 +239,13 @@ async def all_stop(experiment: Experiment, names: tuple[str, ...]) -> None:
 
 
 async def nothing_was_skipped(experiment: Experiment, before: Mapping[tuple[str, TopicPartition], int]) -> None:
-    """The stored offsets are where they were, so that an operator can tell what is missing."""
+    """The stored offsets are where they were, so that an operator can tell what is missing.
+
+    The feed of webhooks declares that it begins anew: what it has sent it knows otherwise.
+    """
     after = await stored_offsets(experiment.stack)
-    assert {key: after[key] for key in before} == before
+    moved = {key: (before[key], after[key]) for key in before if after[key] != before[key] and key[0] != FEED}
+    assert moved == {}
 
 
 async def declare_reset(experiment: Experiment) -> None:

@@ -326,6 +326,7 @@ async def test_replicas_start_on_an_empty_database_and_a_migrator_is_killed(
 async def test_a_relay_that_stops_before_it_sends_brings_back_no_erased_name(experiment: Experiment) -> None:
     """It has read a name when it stops; the other relay takes over and publishes the erasure; then it goes on."""
     stack, business = experiment.stack, experiment.business
+    await asyncio.gather(business.win_a_deal(), business.resolve_a_ticket())
     account = await business.register_account()
     business.accounts.remove(account)
     experiment.repaired()
