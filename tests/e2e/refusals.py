@@ -61,7 +61,7 @@ RULES = re.compile(
             r"^is the reporting currency",
             # What JSON Schema has no words for: bounds of time, 7.0 where 7 is meant, a name of nothing but spaces.
             r" is not between 1970-01-0[12] and 2199-12-3[01]$",
-            r"^is in the future$",
+            r"^(is in the future|has not come yet)$",
             r"^Input should be a valid integer$",
             r"^String should have at least 1 character$",
             r"^contains characters that are not text$",

@@ -154,7 +154,7 @@ class Resource(Generic[Read]):
         words = list_as.removeprefix("list_").replace("_", " ")
         # Before the single record, for whose key their names would be taken.
         if exports:
-            self._export_route(list_as.replace("list_", "export_"), words)
+            self._export_route(f"export_{list_as.removeprefix('list_')}", words)
         if self._board is not None and get_as is not None:
             self._board_route(self._board, f"{get_as}_board", words)
         self.routes.get(

@@ -139,7 +139,7 @@ ACCESS: Final = AccessTable(
     ),
     Noun(
         "list values",
-        read=rule("list_list_values get_list_value get_list_value_events", EVERYBODY),
+        read=rule("list_list_values get_list_value get_list_value_events export_list_values", EVERYBODY),
         write=(
             rule(
                 "declare_list_value rename_list_value retire_list_value restore_list_value merge_list_value"
@@ -175,7 +175,7 @@ ACCESS: Final = AccessTable(
     # What they are a frontend shows to everybody.
     Noun(
         "custom fields",
-        read=rule("list_custom_fields get_custom_field", EVERYBODY),
+        read=rule("list_custom_fields get_custom_field export_custom_fields", EVERYBODY),
         write=(rule("create_custom_field change_custom_field archive_custom_field restore_custom_field", {}),),
         audit=rule("get_custom_field_audit", _AUDITORS),
     ),

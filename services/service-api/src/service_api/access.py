@@ -217,7 +217,7 @@ ACCESS: Final = AccessTable(
     # What they are a frontend shows to everybody.
     Noun(
         "custom fields",
-        read=rule("list_custom_fields get_custom_field", EVERYBODY),
+        read=rule("list_custom_fields get_custom_field export_custom_fields", EVERYBODY),
         write=(rule("create_custom_field change_custom_field archive_custom_field restore_custom_field", {}),),
         audit=rule("get_custom_field_audit", _AUDITORS),
     ),

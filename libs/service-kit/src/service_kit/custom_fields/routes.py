@@ -61,7 +61,7 @@ def custom_fields_of(entity: type[CustomField], resources: Iterable[Resource[Any
         is_small=True,
         has_views=False,
     )
-    custom_fields.read_routes(list_as="list_custom_fields", get_as="get_custom_field", exports=False)
+    custom_fields.read_routes(list_as="list_custom_fields", get_as="get_custom_field")
 
     async def check_number(work: UnitOfWork, noun: str) -> None:
         active = await work.find(entity, table.c.noun == noun, table.c.archived_at.is_(None))

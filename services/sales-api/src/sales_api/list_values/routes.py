@@ -28,7 +28,7 @@ list_values = Resource(
     is_small=True,
     has_views=False,
 )
-list_values.read_routes(list_as="list_list_values", get_as="get_list_value", exports=False)
+list_values.read_routes(list_as="list_list_values", get_as="get_list_value")
 
 
 @list_values.routes.post("", status_code=201, summary="Declare a value of a list")
