@@ -55,6 +55,22 @@ async def test_a_board_is_what_its_reader_sees(sales: Sales) -> None:
     assert_problem(await sales.send("GET", "/v1/deals/board?by=colour"), 422, "invalid-request")
 
 
+async def test_a_board_of_one_account_counts_as_that_of_all_does(sales: Sales) -> None:
+    """The records of one person or customer are read at once, those of all column by column."""
+    region = f"region-{uuid4()}"
+    account = await sales.account(region=region)
+    for currency in ("EUR", "EUR", "USD"):
+        await sales.deal(account_id=account["id"], currency=currency)
+    lost = await sales.deal(account_id=account["id"])
+    await sales.post(f"/v1/deals/{lost['id']}/close", {"outcome": "lost"})
+    for asked in ("", "&cards=1", "&sort=amount", "&stage=lost&stage=won", "&by=owner_id"):
+        boards = [
+            await sales.get(f"/v1/deals/board?{of}{asked}")
+            for of in (f"region={region}", f"account_id={account['id']}")
+        ]
+        assert boards[0] == boards[1], asked
+
+
 async def test_a_board_costs_two_statements(sales: Sales) -> None:
     async with statements_of(sales.engine) as sent:
         await sales.get("/v1/deals/board?cards=3")

@@ -92,12 +92,14 @@ class Board:
         if query.text is not None and listing.search is not None:
             conditions.append(listing.search.condition(query.text))
         keys = await self._keys(work, by, query)
+        is_selective = listing.is_selective(query, matching)
+        counts = self._counts_at_once if is_selective else self._counts
         counted: dict[Any, list[Any]] = {}
-        for row in await work.execute(self._counts(listing, column, keys, conditions)):
+        for row in await work.execute(counts(listing, column, keys, conditions)):
             counted.setdefault(row.key, []).append(row)
         shown: dict[Any, list[Any]] = {}
         if cards:
-            for row in await work.execute(self._cards(listing, column, keys, conditions, query, cards)):
+            for row in await work.execute(self._cards(listing, column, keys, conditions, query, cards, is_selective)):
                 shown.setdefault(row.board_key, []).append(view(row))
         columns = [self._column(key, counted.get(key, []), shown.get(key, [])) for key in keys]
         if by in self.people:
@@ -114,6 +116,27 @@ class Board:
         order = [people.c.id] if name is None else [name, people.c.id]
         found = await work.execute(sa.select(people.c.id).order_by(*order).limit(_MOST_PEOPLE))
         return [*found.scalars(), None]
+
+    def _counts_at_once(
+        self, listing: Listing, column: sa.ColumnElement[Any], keys: list[Any], conditions: list[Any]
+    ) -> sa.Select[Any]:
+        """Return the query of the counts where few records meet the conditions: they are read once for all columns."""
+        none: sa.ColumnElement[Any] = sa.null()
+        amount, currency = (none if name is None else listing.table.c[name] for name in (self.amount, self.currency))
+        met = sa.select(column.label("key"), amount.label("amount"), currency.label("currency")).where(*conditions)
+        # OFFSET keeps the columns' own index from being read, which leads to those of all.
+        one = met.offset(sa.literal_column("0")).subquery("met")
+        given = [key for key in keys if key is not None]
+        is_in = one.c.key == sa.any_(sa.literal(given, sa.ARRAY(column.type)))
+        counts = sa.select(
+            one.c.key,
+            one.c.currency,
+            sa.func.count().label("number"),
+            sa.func.sum(sa.cast(one.c.amount, sa.Numeric)).label("sum"),
+        )
+        return counts.where(is_in if None not in keys else sa.or_(is_in, one.c.key.is_(None))).group_by(
+            one.c.key, one.c.currency
+        )
 
     def _counts(self, listing: Listing, column: sa.ColumnElement[Any], keys: list[Any], conditions: list[Any]) -> Any:
         none: sa.ColumnElement[Any] = sa.null()
@@ -140,12 +163,15 @@ class Board:
         conditions: list[Any],
         query: ListQuery,
         cards: int,
+        is_selective: bool,
     ) -> sa.Executable:
         sort = query.sort
         assert sort is not None  # noqa: S101 -- a board has an order
         key_of = listing.table.c.id
         found = _of_keys(
-            column, keys, lambda of, is_in: sort.ids(key_of, [is_in, *conditions], None, cards, of)
+            column,
+            keys,
+            lambda of, is_in: sort.ids(key_of, [is_in, *conditions], None, cards, of, is_selective=is_selective),
         ).subquery("found")
         record = listing.rows.where(key_of == found.c.id).limit(1).lateral("record")
         rows = sa.select(*record.c, found.c.key.label("board_key")).select_from(found.join(record, sa.true()))

@@ -243,7 +243,7 @@ class Listing:
             conditions = matching.all
             if query.text is not None and self.search is not None:
                 conditions = [*conditions, self.search.condition(query.text)]
-            is_selective = matching.within is not None or self._names_one(query)
+            is_selective = self.is_selective(query, matching)
             ids = query.sort.ids(key, conditions, query.after, limit, is_selective=is_selective)
         found = ids.subquery("found")
         order = [found.c.sort_value.desc(), found.c.id.desc()] if query.sort is None else query.sort.order_of(found)
@@ -252,8 +252,10 @@ class Listing:
         query_of_page = sa.select(*record.c, found.c.sort_value).select_from(found.join(record, sa.true()))
         return query_of_page.order_by(*order).limit(limit)
 
-    def _names_one(self, query: ListQuery) -> bool:
+    def is_selective(self, query: ListQuery, matching: Matching) -> bool:
         """Return whether the records are those of one person, customer or the like, which are few."""
+        if matching.within is not None:
+            return True
         of_ids = (self.table.c[name].type for name in query.given if name in self.table.c)
         return "ids" in query.given or any(isinstance(each, sa.Uuid) for each in of_ids)
 
