@@ -94,6 +94,9 @@ def _schemas(entry: EventType) -> dict[str, Any]:
     # The data's schemas refer to each other as files of their own.
     schemas: dict[str, Any] = json.loads(json.dumps(published).replace("#/$defs/", _COMPONENTS))
     _describe(schemas[entry.data.__name__], entry.data)
+    if entry.correction == "restored":
+        # Its class is made of the declaration of all corrections, which has no place for a docstring.
+        schemas[entry.data.__name__]["properties"]["change"]["description"] = "Which of its events the restore lost."
     for name in parts:
         # What every correction says has no service of its own.
         _describe(schemas[name], Restoration if name == Restoration.__name__ else getattr(contract, name))
