@@ -260,6 +260,13 @@ async def service(api: Api) -> None:
     assert [each["changes"]["note"] for each in entries.json()["items"]] == [[None, "Called back"]]
     await write(
         "PATCH",
+        "/v1/tickets/{ticket_id}/interactions/{interaction_id}",
+        {"direction": "inbound"},
+        interaction_id=contact["id"],
+        **of_ticket,
+    )
+    await write(
+        "PATCH",
         "/v1/tickets/{ticket_id}",
         {"kind": "complaint", "subject": "Water", "custom": {"tier": "a", "contact": "Joana"}},
         **of_ticket,
@@ -273,7 +280,9 @@ async def service(api: Api) -> None:
     token = survey["answer_path"].rpartition("/")[2]
     entry = {"score": 4, "reason": "paper-form", "occurred_at": survey["sent_at"]}
     await write("POST", "/v1/surveys/{survey_id}/answer", entry, survey_id=survey["id"])
-    await write("POST", "/v1/survey-answers/{token}", {"score": 5}, token=token)
+    await write("POST", "/v1/survey-answers/{token}", {"score": 1}, token=token)
+    followed = {"channel": "phone", "agent_id": agent["id"]}
+    await write("POST", "/v1/surveys/{survey_id}/follow-up", followed, survey_id=survey["id"])
     training = await write("POST", "/v1/trainings", {"attendees": 3, **of_customer})
     await write("PATCH", "/v1/trainings/{training_id}", {"attendees": 4}, training_id=training["id"])
     check_in = await write("POST", "/v1/check-ins", of_customer)
