@@ -126,7 +126,6 @@ NOT_PATCHED = {
     ("sales-api", "/v1/exchange-rates/{rate_id}"): "setting a day's rate again replaces it",
     ("sales-api", "/v1/dead-letters/{letter_id}"): "a record of the log is mended, sent and discarded",
     ("service-api", "/v1/surveys/{survey_id}"): "the answer is the customer's, all else follows the ticket",
-    ("service-api", "/v1/tickets/{ticket_id}/interactions/{interaction_id}"): "it follows the ticket",
     ("service-api", "/v1/dead-letters/{letter_id}"): "a record of the log is mended, sent and discarded",
     ("metrics-api", "/v1/targets/{kpi}"): "PUT replaces it whole",
     ("metrics-api", "/v1/periods/{period}"): "what was closed stays as it was closed",
