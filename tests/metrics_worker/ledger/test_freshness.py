@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from aiokafka import TopicPartition
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from event_contracts.watermark import Watermark, encode
+from event_contracts.watermark import Watermark, encode, watermarks_topic
 from metrics_worker.ledger.aggregate import SubjectState, decode
 from metrics_worker.ledger.completeness import WatermarkReader
 from metrics_worker.ledger.consumer import LedgerConsumer
@@ -28,13 +28,16 @@ from metrics_worker.ledger.status import (
 )
 from metrics_worker.ledger.tables import CONSUMER, metadata
 from service_kit.clock import SYSTEM_CLOCK
+from service_kit.compiled import driver_of
+from service_kit.consumer.log_identity import TopicIdentity
 from service_kit.consumer.records import Record
-from service_kit.database import create_engine
+from service_kit.database import create_engine, own_connection
 from service_kit.database import metadata as kit_metadata
 from service_kit.kafka import KafkaServers
 from service_kit.outbox import outbox
 from service_kit.relay import Relay
 from service_kit.settings import ServiceSettings
+from service_kit.watermarks import Watermarks
 from tests.metrics_worker.facts import MORNING, VILNIUS, lead, record
 from tests.support import Kafka, eventually
 
@@ -290,3 +293,25 @@ async def test_events_go_on_without_a_topic_for_watermarks(
     async with consuming(engine, kafka, [topic]), relaying(source, kafka, topic):
         await eventually(is_read, 30)
         assert await freshness(engine) is None
+
+
+async def test_no_watermark_is_published_to_another_log_than_the_events_went_to(
+    source: AsyncEngine, kafka: Kafka, new_topic: Callable[..., str]
+) -> None:
+    topic = new_topic("sales", watermarked=True)
+    servers = KafkaServers(kafka.bootstrap_servers)
+    present = (await servers.identify([topic])).topics
+    former = {topic: TopicIdentity("former", uuid4())}
+    place = TopicPartition(watermarks_topic(topic), 0)
+    reading = servers.consumer(enable_auto_commit=False)
+    await reading.start()
+    try:
+        async with own_connection(source) as connection:
+            driver = await driver_of(connection)
+            for known, end in ((former, 0), (present, 1)):
+                watermarks = Watermarks(topic, servers, SYSTEM_CLOCK)
+                await watermarks.publish_when_due(driver, known)
+                await watermarks.close()
+                assert await reading.end_offsets([place]) == {place: end}
+    finally:
+        await reading.stop()

@@ -87,6 +87,8 @@ class LogRepair:
         self.has_more = False
         """Whether more of it waits."""
         self._known_topics: set[str] = set()
+        self.topics: Mapping[str, TopicIdentity] = {}
+        """The topics that were published to, as the database knows them."""
         self._is_other_log = self._is_filling = False
         self.holds_outbox = False
         """Whether what waits in the outbox has to wait: the log is another one, and not filled yet."""
@@ -152,7 +154,8 @@ class LogRepair:
                 lease=lease.epoch,
             )
         self._known_topics = set(found)
-        self._send_only_to(known if self._is_other_log else known | found)
+        self.topics = known if self._is_other_log else known | found
+        self._send_only_to(self.topics)
 
     async def _found(self, names: Sequence[str]) -> dict[str, TopicIdentity]:
         """Return the identity of the topics that exist."""

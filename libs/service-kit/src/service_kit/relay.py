@@ -190,7 +190,9 @@ class Relay:
                     sent, is_left = await self._round(driver, producer, lease, log_repair)
                     has_more = has_more or is_left
                     if self._watermarks is not None:
-                        await asyncio.wait_for(self._watermarks.publish_when_due(driver), SEND_SECONDS)
+                        await asyncio.wait_for(
+                            self._watermarks.publish_when_due(driver, log_repair.topics), SEND_SECONDS
+                        )
                 self.heartbeat.beat()
                 now = self._clock.monotonic()
                 if now - measured > GAUGES_SECONDS:

@@ -4,6 +4,7 @@ Without them a consumer that has read all of its topic could only suppose that t
 go unnoticed, with its outbox full.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -15,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from event_contracts.watermark import CONTENT_TYPE, Watermark, encode, watermarks_topic
 from service_kit.clock import Clock
 from service_kit.compiled import CompiledStatement
-from service_kit.consumer.log_identity import LogIdentity, TopicsMissing
+from service_kit.consumer.log_identity import LogIdentity, TopicIdentity, TopicsMissing
 from service_kit.kafka import Kafka
 from service_kit.outbox import outbox
 
@@ -52,9 +53,11 @@ class Watermarks:
         """Note the offset behind what Kafka has acknowledged in a partition."""
         self._sent_until[part] = end
 
-    async def publish_when_due(self, driver: asyncpg.Connection) -> None:
+    async def publish_when_due(self, driver: asyncpg.Connection, known: Mapping[str, TopicIdentity]) -> None:
         """Publish a watermark, once in `WATERMARK_SECONDS`.
 
+        None is published where the topic is another one than is `known` to have been published to: what the outbox no
+        longer holds is not in it. The repair of the log finds so a moment later.
         It needs no fence: what was in the log at a moment was there, whichever relay tells of it, and how late.
         """
         now = self._clock.monotonic()
@@ -62,6 +65,9 @@ class Watermarks:
             return
         self._published_at = now
         if (identity := await self._identified(now)) is None:
+            return
+        was = known.get(self._topic)
+        if was is not None and not was.is_same(identity.topics[self._topic]):
             return
         # Before the ends: what leaves the outbox has its place in the log by then.
         complete_until: datetime = (await _COMPLETE_UNTIL.all(driver))[0][0]
